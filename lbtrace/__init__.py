@@ -1,0 +1,48 @@
+"""lbtrace: two packet captures around a load balancer in, what the balancer did out.
+
+    import lbtrace
+    report = lbtrace.compare("client.pcap", "backend.pcap")
+    print(report.verdict.kind, report.client_counts.syns, report.backend_counts.syns)
+
+Everything heavy (numpy, the stages) is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from typing import TYPE_CHECKING
+
+from lbtrace._version import __version__
+from lbtrace.errors import LbtraceError
+
+if TYPE_CHECKING:
+    from lbtrace.model.report import Report
+    from lbtrace.model.trace import Trace
+    from lbtrace.options import Options
+
+__all__ = ["LbtraceError", "__version__", "compare", "inspect"]
+
+Path = str | PathLike[str]
+
+
+def compare(client: Path, *backends: Path, options: Options | None = None) -> Report:
+    """Compare a capture taken in front of a load balancer with one or more taken behind it.
+
+    `client` and each of `backends` is the path of a capture (pcap or pcapng, compressed or not, "-" for standard input). Returns a
+    `Report`. Raises `LbtraceError` when a file cannot be read or is no capture; what a capture contains never raises.
+    """
+    from lbtrace.options import DEFAULT
+    from lbtrace.pipeline import compare as run
+
+    return run([[fspath(client)]], [[fspath(b)] for b in backends], options or DEFAULT)
+
+
+def inspect(*files: Path, options: Options | None = None) -> Trace:
+    """Read one capture (or, in order, the files of a rotated one) to its connections and HTTP exchanges.
+
+    Raises `LbtraceError` when a file cannot be read or is no capture.
+    """
+    from lbtrace.options import DEFAULT
+    from lbtrace.pipeline import inspect as run
+
+    return run([fspath(f) for f in files], options=options or DEFAULT)

@@ -1,0 +1,35 @@
+"""The errors lbtrace raises on purpose.
+
+What a capture contains never raises: it becomes a value (a malformed message, a diagnostic).
+Only an input that cannot be read, or an option that cannot be meant, ends here; each error is one
+line that says what is wrong and what to do, and the command line turns it into exit code 2.
+"""
+
+
+class LbtraceError(Exception):
+    """An input or an option lbtrace cannot work with.
+
+    `slug` names the kind for machines (stable, kebab-case); `message` says what is wrong in one line;
+    `hint` says what to do about it, in one line.
+    """
+
+    def __init__(self, slug: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.slug = slug
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class InputError(LbtraceError):
+    """A capture that cannot be opened or is not a capture."""
+
+
+class OptionError(LbtraceError):
+    """An option, or a combination of them, that cannot be meant."""
+
+
+class LabError(LbtraceError):
+    """The experiment on this machine cannot be run: not root, not Linux, a program is missing."""

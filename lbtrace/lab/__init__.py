@@ -1,0 +1,1 @@
+"""The experiment on this machine: namespaces, a real load balancer, two captures."""

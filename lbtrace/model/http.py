@@ -1,0 +1,181 @@
+"""HTTP messages and exchanges, with the frames and times they were seen at.
+
+The vocabulary is version-blind: HTTP/1.x and HTTP/2 end in the same `Exchange`. Text is latin-1, so every byte of the wire survives.
+Frames are numbered through the files of the capture point (see `model.stream`), times are ns since the epoch.
+RFC 9110 (semantics), RFC 9112 (HTTP/1.1).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class HeaderLine(NamedTuple):
+    """One field line as it was sent: `raw` without the line end, `name` as sent, `value` without surrounding blanks.
+
+    A line that is no field line at all (no colon) has an empty name and the whole line as value.
+    """
+
+    name: str
+    value: str
+    raw: str
+
+
+class Framing(StrEnum):
+    """What delimits a body (RFC 9112 §6.3)."""
+
+    NONE = "none"  # the message cannot have one, or declares none
+    CONTENT_LENGTH = "content-length"
+    CHUNKED = "chunked"
+    UNTIL_CLOSE = "until-close"
+    TUNNEL = "tunnel"  # after CONNECT or 101: opaque bytes, not counted as body
+    DATA_FRAMES = "data-frames"  # HTTP/2
+
+
+class Body(NamedTuple):
+    """A message body after its transfer framing is taken off.
+
+    `length` counts the body bytes captured; `declared` is the Content-Length, None when not given. `complete`: every byte of it is in
+    the capture. `digest` is the XXH3-128 of the body (32 hex digits), None unless complete. `content_digest` and `content_length` are the same after
+    content decoding (gzip, deflate, …), None when there is no coding, it is unknown, or decoding failed.
+    """
+
+    framing: Framing
+    length: int
+    declared: int | None
+    complete: bool
+    digest: str | None
+    content_digest: str | None = None
+    content_length: int | None = None
+
+
+class Mark(StrEnum):
+    """What is unusual about a message: each is a fact about the capture or the wire, none is an error of lbtrace."""
+
+    HEAD_TRUNCATED = "head-truncated"  # the head does not end in the capture
+    BODY_TRUNCATED = "body-truncated"  # bytes of the body are not in the capture
+    RETRANSMITTED = "retransmitted"  # a segment of it was sent again or arrived late: no clock reference
+    RESYNCED = "resynced"  # found again after a gap: what came before it on the connection is unknown
+    PIPELINED = "pipelined"  # sent before the previous response was complete
+    LOST = "lost"  # the other half was sent, but its bytes are missing from the capture
+    RESET = "reset"  # cut short by a RST
+    CLOSED = "closed"  # cut short by a FIN
+    CAPTURE_ENDED = "capture-ended"  # cut short by the end of the capture
+    MALFORMED = "malformed"  # see the diagnostics of the trace
+    AMBIGUOUS_FRAMING = "ambiguous-framing"  # two readings of where the body ends (request smuggling family)
+    PAIRED_BY_ORDER = "paired-by-order"  # after damage: request and response belong together by order only
+
+
+class Request(NamedTuple):
+    """A request message. `target` exactly as sent; `first_*` is its first byte, `head_ns` the end of the head, `last_*` its last byte."""
+
+    method: str
+    target: str
+    version: str
+    lines: tuple[HeaderLine, ...]
+    body: Body
+    first_frame: int
+    head_frame: int
+    last_frame: int
+    first_ns: int
+    head_ns: int
+    last_ns: int
+    marks: tuple[Mark, ...] = ()
+    trailers: tuple[HeaderLine, ...] = ()
+    offset: int = 0  # of its first byte in the stream
+
+
+class Response(NamedTuple):
+    """A final response message (an interim 1xx is an `Interim`)."""
+
+    status: int
+    reason: str
+    version: str
+    lines: tuple[HeaderLine, ...]
+    body: Body
+    first_frame: int
+    head_frame: int
+    last_frame: int
+    first_ns: int
+    head_ns: int
+    last_ns: int
+    marks: tuple[Mark, ...] = ()
+    trailers: tuple[HeaderLine, ...] = ()
+    offset: int = 0
+
+
+class Interim(NamedTuple):
+    """A 1xx response before the final one (RFC 9110 §15.2)."""
+
+    status: int
+    lines: tuple[HeaderLine, ...]
+    frame: int
+    time_ns: int
+
+
+class Exchange(NamedTuple):
+    """A request with the response it got on one connection; either half may be missing, and `marks` says why.
+
+    `id` is its index in the trace, `ordinal` its place on the connection from 1 (counting every request seen or known to be lost),
+    `stream_id` the HTTP/2 stream, None for HTTP/1.
+    """
+
+    id: int
+    connection: int
+    ordinal: int
+    request: Request | None
+    response: Response | None
+    interim: tuple[Interim, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    stream_id: int | None = None
+
+
+class Protocol(StrEnum):
+    """What a connection carried, as its first bytes tell."""
+
+    HTTP1 = "http/1"
+    HTTP2 = "http/2"
+    TLS = "tls"
+    OTHER = "other"
+    NONE = "none"  # no payload at all
+
+
+class ClientHello(NamedTuple):
+    """What a TLS client says before anything is encrypted (RFC 8446 §4.1.2, RFC 6066 §3, RFC 7301)."""
+
+    random: str  # 64 hex digits
+    session_id: str
+    server_name: str | None
+    alpn: tuple[str, ...]
+    versions: tuple[int, ...]
+    frame: int
+
+
+class ProxyHeader(NamedTuple):
+    """A PROXY protocol header in front of the payload (HAProxy, proxy-protocol.txt §2).
+
+    `source`/`destination` are "address:port" text, None for LOCAL or UNKNOWN. `tlvs` are (type, value hex). `crc_ok` is None without a CRC.
+    """
+
+    version: int
+    command: str
+    source: str | None
+    destination: str | None
+    tlvs: tuple[tuple[int, str], ...]
+    length: int
+    frame: int
+    crc_ok: bool | None = None
+
+
+class Application(NamedTuple):
+    """What a connection carried. `name` names an OTHER protocol when its first bytes do ("ssh", "mysql", …), else "".
+
+    `proxy` are the PROXY headers in front of the payload, in wire order (proxies stack them); `upgraded` the protocol after a 101 or CONNECT.
+    """
+
+    protocol: Protocol
+    name: str = ""
+    proxy: tuple[ProxyHeader, ...] = ()
+    tls: ClientHello | None = None
+    upgraded: str = ""

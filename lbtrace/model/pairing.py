@@ -1,0 +1,241 @@
+"""What belongs together across the balancer, and on what evidence (docs/how-it-works.md, design/pairing).
+
+Backend things are named by (capture point, id in that point's trace); client things likewise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+from lbtrace.model.net import Endpoint
+
+
+class Ref(NamedTuple):
+    """An exchange or a connection of one side: `point` counts the side's capture points, `id` is its index in that trace."""
+
+    point: int
+    id: int
+
+
+class Tier(IntEnum):
+    """The evidence that decided a pair, strongest first."""
+
+    SAME_PACKETS = 1  # same sequence numbers: the balancer passed the packets on
+    STATED_ADDRESS = 2  # the balancer named the client's address and port (PROXY protocol, X-Forwarded-For, Forwarded)
+    RARE_TOKEN = 3  # a value seen on both sides that is rare in each
+    SHAPE = 4  # method, target, body, status, response digest agree and nothing else does
+    TIME = 5  # the backend exchange lies inside the client exchange and no other does
+    ORDER = 6  # nothing separates the candidates: paired in order, interchangeable
+
+
+class Confidence(StrEnum):
+    """How sure a statement is. CERTAIN needs tier 1 or 2; LOW is never counted as knowledge."""
+
+    CERTAIN = "certain"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class AttemptOutcome(StrEnum):
+    """How one backend exchange that a client exchange caused ended."""
+
+    ANSWERED = "answered"  # its response is the one the client got
+    SUPERSEDED = "superseded"  # a complete response the client did not get (retried 5xx, lost hedge, mirror)
+    RESET = "reset"
+    CLOSED = "closed"
+    TIMEOUT = "timeout"  # nothing came before the balancer gave up
+    UNKNOWN = "unknown"  # its response is not in the capture
+
+
+class Attempt(NamedTuple):
+    """One backend exchange that a client exchange caused."""
+
+    backend: Ref
+    outcome: AttemptOutcome
+
+
+class ExchangePair(NamedTuple):
+    """A client exchange with the backend exchanges it caused, in time order; the last one is the one answered, if any was.
+
+    `group` numbers the set of interchangeable pairs it belongs to (None: it stands alone): within a group any assignment fits the packets equally
+    well. `reasons` are the pieces of evidence, strongest first, as (kind, value) text, e.g. ("x-request-id", "7f3a…").
+    """
+
+    client: Ref
+    attempts: tuple[Attempt, ...]
+    tier: Tier
+    confidence: Confidence
+    group: int | None = None
+    reasons: tuple[tuple[str, str], ...] = ()
+
+
+class UnpairedReason(StrEnum):
+    """Why an exchange has no partner."""
+
+    ANSWERED_BY_BALANCER = "answered-by-balancer"
+    NEVER_ANSWERED = "never-answered"  # client request without response and without backend exchange
+    OUTSIDE_OTHER_CAPTURE = "outside-other-capture"  # the other capture was not running then
+    HEALTH_CHECK = "health-check"
+    OTHER_CLIENT = "other-client"  # a client that is not in the client capture
+    COPY = "copy"  # mirrored or warm-up traffic
+    UNKNOWN = "unknown"  # the packets cannot tell
+
+
+class Unpaired(NamedTuple):
+    """A client (`side` "client") or backend exchange without a partner. `detail` is a short reason for people, "" when none."""
+
+    side: str
+    ref: Ref
+    reason: UnpairedReason
+    confidence: Confidence
+    detail: str = ""
+
+
+class ConnectionBasis(StrEnum):
+    """Why two connections are one client's conversation."""
+
+    SAME_PACKETS = "same-packets"  # equal initial sequence numbers (or sequence numbers and payload)
+    STATED_ADDRESS = "stated-address"
+    TLS_CLIENT_HELLO = "tls-client-hello"  # same ClientHello random
+    SAME_BYTES = "same-bytes"  # byte streams agree
+    EXCHANGES = "exchanges"  # their exchanges pair, one to one
+    TIME = "time"
+
+
+class ConnectionPair(NamedTuple):
+    """A client connection and a backend connection that carried it as a whole."""
+
+    client: Ref
+    backend: Ref
+    basis: ConnectionBasis
+    confidence: Confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """δ = client clock − backend clock, for one client point and one backend point, as an interval.
+
+    At backend time `reference_ns`, δ lies in [`low_ns`, `high_ns`]; it changes by `drift_ppb` (parts per billion; 0 when none was fitted)
+    of elapsed time. `pairs` pairs bound it, `outliers` contradict it and were left out. When `refused` is not "" there is no estimate and it says why.
+    `stated` marks an offset given by the user.
+    """
+
+    client_point: int
+    backend_point: int
+    low_ns: int = 0
+    high_ns: int = 0
+    drift_ppb: int = 0
+    reference_ns: int = 0
+    pairs: int = 0
+    outliers: int = 0
+    refused: str = ""
+    stated: bool = False
+
+    @property
+    def half_width_ns(self) -> int:
+        """The ± that every time carried across the two captures has."""
+        return (self.high_ns - self.low_ns + 1) // 2
+
+    def delta_ns(self, backend_ns: int) -> int:
+        """The middle of the interval for δ at a backend time."""
+        return (self.low_ns + self.high_ns) // 2 + self.drift_ppb * (backend_ns - self.reference_ns) // 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class AddressMapping:
+    """A client address in the client capture and the address the balancer saw for it (XFF, PROXY, source), in `count` of `of` pairs."""
+
+    client: str
+    seen_as: str
+    stated_by: str  # "X-Forwarded-For", "PROXY", "source address", …
+    count: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Who is who: client hosts, the endpoints the balancer listens on, the addresses it speaks from, the backends."""
+
+    clients: tuple[str, ...] = ()
+    fronts: tuple[Endpoint, ...] = ()
+    balancer_back: tuple[str, ...] = ()
+    backends: tuple[Endpoint, ...] = ()
+    mappings: tuple[AddressMapping, ...] = ()
+
+
+class ChangeKind(StrEnum):
+    """What happened to a header field between client and backend side (direction says which way)."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    RECASED = "re-cased"
+    REORDERED = "re-ordered"
+    DUPLICATED = "duplicated"
+
+
+class Behaviour(StrEnum):
+    """How a change behaves over all pairs."""
+
+    CONSTANT = "constant"
+    CLIENT_ADDRESS = "client-address"
+    FRESH = "fresh"  # another value each time
+    APPENDED = "appended"
+    REPLACED = "replaced"
+    REMOVED = "removed"
+    VARYING = "varying"
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderChange:
+    """One kind of change to one field, over all pairs. `request`: on the way to the backend, else on the way back.
+
+    `count` of `of` comparable pairs show it. `before`/`after` are example raw lines in the direction of travel ("" when absent), `example` indexes the pair in
+    `Correlation.pairs`. `hop_by_hop`: the field is this hop's own business (RFC 9110 §7.6.1) or re-framing, legal to differ.
+    """
+
+    request: bool
+    kind: ChangeKind
+    name: str
+    behaviour: Behaviour
+    count: int
+    of: int
+    before: str
+    after: str
+    example: int
+    hop_by_hop: bool = False
+    values: tuple[str, ...] = ()  # up to five distinct values after the change
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A balancer's probing of one backend endpoint. `period_ns` is the median distance of two checks, None with fewer than three."""
+
+    source: str
+    target: Endpoint
+    point: int
+    method: str  # "" for a TCP-only check
+    path: str
+    user_agent: str
+    period_ns: int | None
+    exchanges: tuple[int, ...]
+    connections: tuple[int, ...]
+    confidence: Confidence = Confidence.HIGH
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Everything the two sides have to do with each other. Every client exchange is in exactly one pair or `unpaired`, and so is every backend exchange."""
+
+    pairs: tuple[ExchangePair, ...] = ()
+    connection_pairs: tuple[ConnectionPair, ...] = ()
+    unpaired: tuple[Unpaired, ...] = ()
+    clocks: tuple[Clock, ...] = ()
+    topology: Topology = Topology()
+    changes: tuple[HeaderChange, ...] = ()
+    health_checks: tuple[HealthCheck, ...] = ()
+    swapped: bool = False  # the captures look as if given in the wrong order

@@ -1,0 +1,86 @@
+"""TCP connections as the capture shows them.
+
+A connection is one incarnation of a 4-tuple: a new SYN with a new initial sequence number starts another
+(RFC 9293 §3.6.1: ports are reused). Frames are numbered through the files of the capture point, so with one file they are
+Wireshark's numbers; `Trace.ref()` turns one into a `FrameRef`. Times are ns since the epoch.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from lbtrace.model.net import Endpoint, SynFingerprint
+
+
+class RoleSource(StrEnum):
+    """How client and server of a connection were told apart, strongest first."""
+
+    SYN = "syn"
+    SYNACK = "syn-ack"
+    PAYLOAD = "payload"  # who speaks HTTP (or TLS, or a PROXY header) as a client does
+    PORT = "port"  # the lower or well-known port is taken for the server's: a guess, and said to be one
+
+
+class Direction(NamedTuple):
+    """What one end of a connection sent. `*_frame` is None when the capture shows none.
+
+    `packets` counts segments, `bytes` distinct payload bytes in sequence space that were captured, `missing` bytes of sequence space
+    that were sent (something after them was seen or acknowledged) but are not in the capture, `truncated` the part of `missing` that
+    was cut by the snapshot length. `isn` is the initial sequence number, known from the SYN only.
+    `retransmissions` counts segments that repeat bytes already seen, `out_of_order` segments that arrived after later bytes and were new,
+    `zero_windows` segments that advertised a window of 0.
+    """
+
+    packets: int
+    bytes: int
+    missing: int
+    truncated: int
+    retransmissions: int
+    out_of_order: int
+    zero_windows: int
+    fins: int
+    rsts: int
+    isn: int | None
+    fin_frame: int | None
+    fin_ns: int | None
+    rst_frame: int | None
+    rst_ns: int | None
+    first_payload_frame: int | None
+    first_payload_ns: int | None
+    last_payload_ns: int | None
+    syn: SynFingerprint | None
+
+
+class Connection(NamedTuple):
+    """One TCP connection as one capture point saw it.
+
+    `syns` counts distinct SYNs without ACK (0 when the start was not captured, else 1), `syn_retransmissions` their repetitions, `synacks`
+    the SYN-ACKs seen. `opened`: the three-way handshake was completed in the capture. `network` names the VLAN or tunnel the packets
+    were in, "" for none. `established_ns` is the time of the ACK that completed the handshake.
+    """
+
+    id: int
+    client: Endpoint
+    server: Endpoint
+    network: str
+    role_source: RoleSource
+    syns: int
+    syn_retransmissions: int
+    synacks: int
+    opened: bool
+    syn_frame: int | None
+    syn_ns: int | None
+    synack_ns: int | None
+    established_ns: int | None
+    first_frame: int
+    first_ns: int
+    last_frame: int
+    last_ns: int
+    from_client: Direction
+    from_server: Direction
+
+    @property
+    def already_open(self) -> bool:
+        """True when the start of the connection was not captured."""
+        return self.syns == 0

@@ -1,0 +1,98 @@
+"""Everything one capture point shows, before it is compared with another."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lbtrace.model.http import Application, Exchange
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.stream import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """Something worth saying about the input, counted; never an error.
+
+    `slug` is stable and kebab-case, `text` one sentence, `frame` the first frame it concerns (numbered through the point's files), None when it
+    concerns no frame.
+    """
+
+    slug: str
+    text: str
+    count: int = 1
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFile:
+    """One file of a capture point. `first_frame` is the number its first frame has through all files of the point (1 for the first file)."""
+
+    path: str
+    format: str  # "pcap", "pcapng"
+    compression: str  # "", "gzip", …
+    size_bytes: int
+    frames: int
+    first_frame: int
+    first_ns: int | None
+    last_ns: int | None
+    resolution_ns: int  # of its timestamps
+    link_types: tuple[str, ...]
+    snaplen: int | None
+    dropped: int | None  # packets the capture itself reports as dropped; None when it does not say
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PacketCounts:
+    """read = decoded + the sum of skipped: nothing is dropped silently. `truncated` of the decoded ones were cut by the snapshot length.
+
+    `skipped` and `peeled` are (reason or name, count), most frequent first; `peeled` names tunnels and tags taken off.
+    """
+
+    read: int
+    decoded: int
+    skipped: tuple[tuple[str, int], ...] = ()
+    truncated: int = 0
+    duplicates: int = 0
+    peeled: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One capture point, read to its exchanges.
+
+    `connections[i].id == i`, `applications[i]` belongs to `connections[i]`, `exchanges[i].id == i`; exchanges are ordered by the frame they
+    begin in. `first_ns`/`last_ns` is the window the capture was running for: the times of its first and last frame, 0 when empty.
+    """
+
+    side: Side
+    point: int
+    files: tuple[CaptureFile, ...]
+    packets: PacketCounts
+    first_ns: int
+    last_ns: int
+    connections: Sequence[Connection]
+    applications: Sequence[Application]
+    exchanges: Sequence[Exchange]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    by_connection: dict[int, list[int]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The path of the first file, as given."""
+        return self.files[0].path if self.files else ""
+
+    def ref(self, frame: int, time_ns: int) -> FrameRef:
+        """The address of a frame that is numbered through the point's files."""
+        starts = [f.first_frame for f in self.files]
+        file = max(bisect_right(starts, frame) - 1, 0)
+        return FrameRef(self.side, self.point, file, frame - (starts[file] if starts else 1) + 1, time_ns)
+
+    def exchanges_of(self, connection: int) -> list[int]:
+        """The ids of the exchanges on a connection, in order."""
+        if not self.by_connection and self.exchanges:
+            for e in self.exchanges:
+                self.by_connection.setdefault(e.connection, []).append(e.id)
+        return self.by_connection.get(connection, [])

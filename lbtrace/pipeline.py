@@ -1,0 +1,99 @@
+"""The one page to read first: the stages, in order, and nothing else.
+
+    capture file ─▶ records ─▶ segments ─▶ connections + streams ─▶ exchanges ─┐
+                                                                                ├─▶ pairs ─▶ findings ─▶ verdict ─▶ Report
+    capture file ─▶ …                                                          ─┘
+
+Each stage is a pure function of what the one before it returned. Stages never import each other; only this page knows their order.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from lbtrace import capture, correlate, decode, findings, http, tcp, verdict
+from lbtrace._version import __version__
+from lbtrace.model.net import Side
+from lbtrace.model.report import Report
+from lbtrace.model.trace import Trace
+from lbtrace.options import DEFAULT, Options
+
+Progress = Callable[[str, float], None]  # (what is being done, fraction done 0 … 1)
+
+
+def _quiet(_what: str, _fraction: float) -> None:
+    pass
+
+
+def inspect(
+    files: Sequence[str],
+    side: Side = Side.CLIENT,
+    point: int = 0,
+    options: Options = DEFAULT,
+    progress: Progress = _quiet,
+) -> Trace:
+    """The files of one capture point (one, or a rotated capture in order) → everything they show.
+
+    Raises InputError when a file cannot be read or is no capture.
+    """
+    with _no_collection():
+        recording = capture.read(files, progress)
+        segments = decode.segments(recording, progress)
+        connections, streams = tcp.connections(segments)
+        applications, exchanges, http_diagnostics = http.exchanges(connections, streams, options, progress)
+    times = recording.records.time_ns
+    return Trace(
+        side=side,
+        point=point,
+        files=recording.files,
+        packets=segments.counts,
+        first_ns=int(times.min()) if len(times) else 0,
+        last_ns=int(times.max()) if len(times) else 0,
+        connections=connections,
+        applications=applications,
+        exchanges=exchanges,
+        diagnostics=recording.diagnostics + segments.diagnostics + http_diagnostics,
+    )
+
+
+def compare(
+    clients: Sequence[Sequence[str]],
+    backends: Sequence[Sequence[str]],
+    options: Options = DEFAULT,
+    progress: Progress = _quiet,
+) -> Report:
+    """Capture points in front of the balancer and behind it (each a list of files) → the Report.
+
+    Raises InputError when a file cannot be read or is no capture.
+    """
+    with _no_collection():
+        fronts = tuple(inspect(files, Side.CLIENT, i, options, progress) for i, files in enumerate(clients))
+        backs = tuple(inspect(files, Side.BACKEND, i, options, progress) for i, files in enumerate(backends))
+        correlation = correlate.correlate(fronts, backs, options)
+        told = findings.all_findings(fronts, backs, correlation)
+        judged = verdict.judge(fronts, backs, correlation)
+    return Report(
+        version=__version__,
+        clients=fronts,
+        backends=backs,
+        correlation=correlation,
+        client_counts=findings.count_side(Side.CLIENT, fronts, correlation),
+        backend_counts=findings.count_side(Side.BACKEND, backs, correlation),
+        latency=findings.latency(fronts, backs, correlation),
+        findings=told,
+        verdict=judged,
+    )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing made here is cyclic, and a full collection walks every exchange made so far: it would make the cost quadratic."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

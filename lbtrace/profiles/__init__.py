@@ -1,0 +1,1 @@
+"""What known load balancers do: one TOML each, and how well one fits what was seen."""

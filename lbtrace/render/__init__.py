@@ -1,0 +1,1 @@
+"""A finished Report → text or a machine format; one file per format."""
