@@ -4,8 +4,9 @@
     SegmentTable  one row per TCP segment, in capture order                               (decode → tcp)
     StreamTable   one row per piece of reassembled payload, in stream order               (tcp → http)
 
-Bytes stay where they are (a memory map, or one buffer for a decompressed file or for datagrams put together from fragments): a row names them by
-(buffer, offset, length). `frame` numbers count through the files of the point from 1, so frame = record row + 1.
+Bytes stay where they are (a memory map, or one buffer for a decompressed file or for datagrams put together from
+fragments): a row names them by (buffer, offset, length). `frame` numbers count through the files of the point from 1,
+so frame = record row + 1.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lbtrace.model.net import Endpoint, SynFingerprint
@@ -53,9 +53,9 @@ class Recording:
 class SegmentTable:
     """One row per TCP segment (IPv4/IPv6, tunnels peeled), in capture order.
 
-    A *flow* is an unordered pair of endpoints within one network (VLAN, tunnel); `flows[i]` is (lower endpoint, higher endpoint) by
-    (packed address, port), `networks[flow_network[i]]` its network. Payload lengths: `length` bytes are in the buffer at
-    `payload`; the segment carried `wire_length` on the wire (greater when the snapshot length cut it).
+    A *flow* is an unordered pair of endpoints within one network (VLAN, tunnel); `flows[i]` is (lower endpoint, higher
+    endpoint) by (packed address, port), `networks[flow_network[i]]` its network. Payload lengths: `length` bytes are in
+    the buffer at `payload`; the segment carried `wire_length` on the wire (greater when the snapshot length cut it).
     """
 
     frame: Column  # u32
@@ -90,10 +90,11 @@ FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 class StreamTable:
     """Reassembled payload. Stream 2c is what the client of connection c sent, stream 2c + 1 what its server sent.
 
-    The pieces of stream s are rows `first[s]` to `first[s + 1]` (exclusive), ordered by `start`, never overlapping, never empty.
-    `start` is the offset in the stream: the byte after the SYN is 0 (when the SYN was not captured, the first byte captured is 0). A jump between one piece's end and the next's
-    `start` is a Gap: bytes that were sent and are not in the capture. `rank` orders pieces by arrival (the row of the segment in the SegmentTable), from which `frame`,
-    `time_ns` and `ack` come. `clean[s]`: pieces are contiguous from 0, arrived in order, nothing was sent twice, and the stream begins with its SYN.
+    The pieces of stream s are rows `first[s]` to `first[s + 1]` (exclusive), ordered by `start`, never overlapping,
+    never empty. `start` is the offset in the stream: the byte after the SYN is 0 (when the SYN was not captured, the
+    first byte captured is 0). A jump between one piece's end and the next's `start` is a Gap: bytes that were sent and
+    are not in the capture. `frame`, `time_ns` and `ack` are those of the segment the piece came in. `clean[s]`: the
+    pieces are contiguous from 0, arrived in order, nothing was sent twice, and the stream begins with its SYN.
     """
 
     first: Column  # i64, streams + 1 entries

@@ -1,8 +1,8 @@
 """HTTP messages and exchanges, with the frames and times they were seen at.
 
-The vocabulary is version-blind: HTTP/1.x and HTTP/2 end in the same `Exchange`. Text is latin-1, so every byte of the wire survives.
-Frames are numbered through the files of the capture point (see `model.stream`), times are ns since the epoch.
-RFC 9110 (semantics), RFC 9112 (HTTP/1.1).
+The vocabulary is version-blind: HTTP/1.x and HTTP/2 end in the same `Exchange`. Text is latin-1, so every byte of the
+wire survives. Frames are numbered through the files of the capture point (see `model.stream`), times are ns since the
+epoch. RFC 9110 (semantics), RFC 9112 (HTTP/1.1).
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ class Framing(StrEnum):
 class Body(NamedTuple):
     """A message body after its transfer framing is taken off.
 
-    `length` counts the body bytes captured; `declared` is the Content-Length, None when not given. `complete`: every byte of it is in
-    the capture. `digest` is the XXH3-128 of the body (32 hex digits), None unless complete. `content_digest` and `content_length` are the same after
-    content decoding (gzip, deflate, …), None when there is no coding, it is unknown, or decoding failed.
+    `length` counts the body bytes captured; `declared` is the Content-Length, None when not given. `complete`: every
+    byte of it is in the capture. `digest` is the XXH3-128 of the body (32 hex digits), None unless complete.
+    `content_digest` and `content_length` are the same after content decoding (gzip, deflate, …), None when there is no
+    coding, it is unknown, or decoding failed.
     """
 
     framing: Framing
@@ -68,7 +69,9 @@ class Mark(StrEnum):
 
 
 class Request(NamedTuple):
-    """A request message. `target` exactly as sent; `first_*` is its first byte, `head_ns` the end of the head, `last_*` its last byte."""
+    """A request message. `target` exactly as sent; `first_*` is its first byte, `head_ns` the end of the head, `last_*`
+    its last byte.
+    """
 
     method: str
     target: str
@@ -117,8 +120,8 @@ class Interim(NamedTuple):
 class Exchange(NamedTuple):
     """A request with the response it got on one connection; either half may be missing, and `marks` says why.
 
-    `id` is its index in the trace, `ordinal` its place on the connection from 1 (counting every request seen or known to be lost),
-    `stream_id` the HTTP/2 stream, None for HTTP/1.
+    `id` is its index in the trace, `ordinal` its place on the connection from 1 (counting every request seen or known
+    to be lost), `stream_id` the HTTP/2 stream, None for HTTP/1.
     """
 
     id: int
@@ -155,7 +158,8 @@ class ClientHello(NamedTuple):
 class ProxyHeader(NamedTuple):
     """A PROXY protocol header in front of the payload (HAProxy, proxy-protocol.txt §2).
 
-    `source`/`destination` are "address:port" text, None for LOCAL or UNKNOWN. `tlvs` are (type, value hex). `crc_ok` is None without a CRC.
+    `source`/`destination` are "address:port" text, None for LOCAL or UNKNOWN. `tlvs` are (type, value hex). `crc_ok` is
+    None without a CRC.
     """
 
     version: int
@@ -171,7 +175,8 @@ class ProxyHeader(NamedTuple):
 class Application(NamedTuple):
     """What a connection carried. `name` names an OTHER protocol when its first bytes do ("ssh", "mysql", …), else "".
 
-    `proxy` are the PROXY headers in front of the payload, in wire order (proxies stack them); `upgraded` the protocol after a 101 or CONNECT.
+    `proxy` are the PROXY headers in front of the payload, in wire order (proxies stack them); `upgraded` the protocol
+    after a 101 or CONNECT.
     """
 
     protocol: Protocol

@@ -13,7 +13,9 @@ from lbtrace.model.net import Endpoint
 
 
 class Ref(NamedTuple):
-    """An exchange or a connection of one side: `point` counts the side's capture points, `id` is its index in that trace."""
+    """An exchange or a connection of one side: `point` counts the side's capture points, `id` is its index in that
+    trace.
+    """
 
     point: int
     id: int
@@ -58,10 +60,12 @@ class Attempt(NamedTuple):
 
 
 class ExchangePair(NamedTuple):
-    """A client exchange with the backend exchanges it caused, in time order; the last one is the one answered, if any was.
+    """A client exchange with the backend exchanges it caused, in time order; the last one is the one answered, if any
+    was.
 
-    `group` numbers the set of interchangeable pairs it belongs to (None: it stands alone): within a group any assignment fits the packets equally
-    well. `reasons` are the pieces of evidence, strongest first, as (kind, value) text, e.g. ("x-request-id", "7f3a…").
+    `group` numbers the set of interchangeable pairs it belongs to (None: it stands alone): within a group any
+    assignment fits the packets equally well. `reasons` are the pieces of evidence, strongest first, as (kind, value)
+    text, e.g. ("x-request-id", "7f3a…").
     """
 
     client: Ref
@@ -85,7 +89,9 @@ class UnpairedReason(StrEnum):
 
 
 class Unpaired(NamedTuple):
-    """A client (`side` "client") or backend exchange without a partner. `detail` is a short reason for people, "" when none."""
+    """A client (`side` "client") or backend exchange without a partner. `detail` is a short reason for people, "" when
+    none.
+    """
 
     side: str
     ref: Ref
@@ -118,9 +124,9 @@ class ConnectionPair(NamedTuple):
 class Clock:
     """δ = client clock − backend clock, for one client point and one backend point, as an interval.
 
-    At backend time `reference_ns`, δ lies in [`low_ns`, `high_ns`]; it changes by `drift_ppb` (parts per billion; 0 when none was fitted)
-    of elapsed time. `pairs` pairs bound it, `outliers` contradict it and were left out. When `refused` is not "" there is no estimate and it says why.
-    `stated` marks an offset given by the user.
+    At backend time `reference_ns`, δ lies in [`low_ns`, `high_ns`]; it changes by `drift_ppb` (parts per billion; 0
+    when none was fitted) of elapsed time. `pairs` pairs bound it, `outliers` contradict it and were left out. When
+    `refused` is not "" there is no estimate and it says why. `stated` marks an offset given by the user.
     """
 
     client_point: int
@@ -146,7 +152,9 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class AddressMapping:
-    """A client address in the client capture and the address the balancer saw for it (XFF, PROXY, source), in `count` of `of` pairs."""
+    """A client address in the client capture and the address the balancer saw for it (XFF, PROXY, source), in `count`
+    of `of` pairs.
+    """
 
     client: str
     seen_as: str
@@ -193,8 +201,9 @@ class Behaviour(StrEnum):
 class HeaderChange:
     """One kind of change to one field, over all pairs. `request`: on the way to the backend, else on the way back.
 
-    `count` of `of` comparable pairs show it. `before`/`after` are example raw lines in the direction of travel ("" when absent), `example` indexes the pair in
-    `Correlation.pairs`. `hop_by_hop`: the field is this hop's own business (RFC 9110 §7.6.1) or re-framing, legal to differ.
+    `count` of `of` comparable pairs show it. `before`/`after` are example raw lines in the direction of travel ("" when
+    absent), `example` indexes the pair in `Correlation.pairs`. `hop_by_hop`: the field is this hop's own business (RFC
+    9110 §7.6.1) or re-framing, legal to differ.
     """
 
     request: bool
@@ -212,7 +221,9 @@ class HeaderChange:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """A balancer's probing of one backend endpoint. `period_ns` is the median distance of two checks, None with fewer than three."""
+    """A balancer's probing of one backend endpoint. `period_ns` is the median distance of two checks, None with fewer
+    than three.
+    """
 
     source: str
     target: Endpoint
@@ -229,7 +240,9 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Everything the two sides have to do with each other. Every client exchange is in exactly one pair or `unpaired`, and so is every backend exchange."""
+    """Everything the two sides have to do with each other. Every client exchange is in exactly one pair or `unpaired`,
+    and so is every backend exchange.
+    """
 
     pairs: tuple[ExchangePair, ...] = ()
     connection_pairs: tuple[ConnectionPair, ...] = ()

@@ -33,7 +33,8 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The packets behind a claim: at least one frame, what each shows, and a Wireshark display filter per side that finds them.
+    """The packets behind a claim: at least one frame, what each shows, and a Wireshark display filter per side that
+    finds them.
 
     `client_filter`/`backend_filter` are "" when the evidence has no frame on that side.
     """
@@ -50,7 +51,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing lbtrace tells the user. `statement` is a sentence with {name} places for `values`, filled by the renderer.
+    """One thing lbtrace tells the user. `statement` is a sentence with {name} places for `values`, filled by the
+    renderer.
 
     `slug` is the name of its file in lbtrace/findings with dashes, plus an optional ".variant".
     """
@@ -83,7 +85,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One independent observation and the kinds it speaks for and against. `name` is stable ("isn", "head-differences", …)."""
+    """One independent observation and the kinds it speaks for and against. `name` is stable ("isn", "head-differences",
+    …).
+    """
 
     name: str
     statement: str
@@ -95,7 +99,9 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class ProfileMatch:
-    """How well a known balancer fits. `matched`/`contradicted` are (rule, example) lines; `named` is True when it is distinctive enough to be named."""
+    """How well a known balancer fits. `matched`/`contradicted` are (rule, example) lines; `named` is True when it is
+    distinctive enough to be named.
+    """
 
     id: str
     name: str
@@ -108,7 +114,9 @@ class ProfileMatch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What kind of balancer this is, with its witnesses; `modifiers` refine it ("snat", "dnat", "dsr", "tls-terminating", "proxy-protocol")."""
+    """What kind of balancer this is, with its witnesses; `modifiers` refine it ("snat", "dnat", "dsr",
+    "tls-terminating", "proxy-protocol").
+    """
 
     kind: Kind
     confidence: Confidence
@@ -120,10 +128,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class SideCounts:
-    """Counting one side, health checks left out (and counted apart). Ratios are never taken from 0 SYNs: see `already_open`.
+    """Counting one side, health checks left out (and counted apart). Ratios are never taken from 0 SYNs: see
+    `already_open`.
 
-    `syns` distinct SYNs, `opened` completed handshakes, `already_open` connections whose start was not captured, `requests`/`responses` HTTP messages,
-    `http_connections` connections with at least one request, `requests_per_connection` (requests, connections) sorted, `check_*` what health checks account for.
+    `syns` distinct SYNs, `opened` completed handshakes, `already_open` connections whose start was not captured,
+    `requests`/`responses` HTTP messages, `http_connections` connections with at least one request,
+    `requests_per_connection` (requests, connections) sorted, `check_*` what health checks account for.
     """
 
     side: Side
@@ -143,8 +153,9 @@ class SideCounts:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Nanoseconds, over `count` pairs. `added` is client total − backend total per pair (needs no common clock); the split before/after the
-    backend needs the clock and carries its half-width, None when the clock was refused."""
+    """Nanoseconds, over `count` pairs. `added` is client total − backend total per pair (needs no common clock); the
+    split before/after the backend needs the clock and carries its half-width, None when the clock was refused.
+    """
 
     count: int
     added_median_ns: int

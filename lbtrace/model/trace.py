@@ -15,8 +15,8 @@ from lbtrace.model.stream import Connection
 class Diagnostic:
     """Something worth saying about the input, counted; never an error.
 
-    `slug` is stable and kebab-case, `text` one sentence, `frame` the first frame it concerns (numbered through the point's files), None when it
-    concerns no frame.
+    `slug` is stable and kebab-case, `text` one sentence, `frame` the first frame it concerns (numbered through the
+    point's files), None when it concerns no frame.
     """
 
     slug: str
@@ -27,7 +27,9 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFile:
-    """One file of a capture point. `first_frame` is the number its first frame has through all files of the point (1 for the first file)."""
+    """One file of a capture point. `first_frame` is the number its first frame has through all files of the point (1
+    for the first file).
+    """
 
     path: str
     format: str  # "pcap", "pcapng"
@@ -46,7 +48,8 @@ class CaptureFile:
 
 @dataclass(frozen=True, slots=True)
 class PacketCounts:
-    """read = decoded + the sum of skipped: nothing is dropped silently. `truncated` of the decoded ones were cut by the snapshot length.
+    """read = decoded + the sum of skipped: nothing is dropped silently. `truncated` of the decoded ones were cut by the
+    snapshot length.
 
     `skipped` and `peeled` are (reason or name, count), most frequent first; `peeled` names tunnels and tags taken off.
     """
@@ -63,8 +66,9 @@ class PacketCounts:
 class Trace:
     """One capture point, read to its exchanges.
 
-    `connections[i].id == i`, `applications[i]` belongs to `connections[i]`, `exchanges[i].id == i`; exchanges are ordered by the frame they
-    begin in. `first_ns`/`last_ns` is the window the capture was running for: the times of its first and last frame, 0 when empty.
+    `connections[i].id == i`, `applications[i]` belongs to `connections[i]`, `exchanges[i].id == i`; exchanges are
+    ordered by the frame they begin in. `first_ns`/`last_ns` is the window the capture was running for: the times of its
+    first and last frame, 0 when empty.
     """
 
     side: Side
