@@ -54,7 +54,7 @@ def inspect(
         connections=connections,
         applications=applications,
         exchanges=exchanges,
-        diagnostics=recording.diagnostics + segments.diagnostics + http_diagnostics,
+        diagnostics=recording.diagnostics + segments.diagnostics + streams.diagnostics + http_diagnostics,
     )
 
 

@@ -112,6 +112,7 @@ class StreamTable:
     fin: Column  # i64, per stream: offset of the FIN, -1 when none was seen
     reset: Column  # bool, per stream: either side sent RST
     buffers: list[Buffer]
+    diagnostics: tuple[Diagnostic, ...] = ()
 
     def pieces(self, stream: int) -> range:
         """The rows of a stream."""
