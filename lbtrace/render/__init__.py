@@ -1,1 +1,59 @@
-"""A finished Report → text or a machine format; one file per format."""
+"""A finished Report (or Trace) → text for people or a format for machines; one module per format.
+
+A format is a module of this package with
+
+    SUMMARY: str                                           one line for --help
+    def write_report(report, out, view) -> None            the result of `compare`
+    def write_trace(trace, out, view) -> None              the result of `show`
+
+and its name is the module's name. Formats read; they never measure or judge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Protocol, TextIO, cast
+
+from lbtrace.errors import OptionError
+from lbtrace.model.report import Report
+from lbtrace.model.trace import Trace
+
+_SHARED = {"wording", "schema"}  # rooms of this package that are no format
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How to write: `width` in columns, `everything` instead of cut tables, `colour` allowed, `ascii_only` when the output cannot
+    take other characters.
+    """
+
+    width: int = 80
+    everything: bool = False
+    colour: bool = False
+    ascii_only: bool = False
+
+
+class Format(Protocol):
+    """What a module of this package offers."""
+
+    SUMMARY: str
+
+    def write_report(self, report: Report, out: TextIO, view: View) -> None:
+        """Write the result of `compare`."""
+
+    def write_trace(self, trace: Trace, out: TextIO, view: View) -> None:
+        """Write the result of `show`."""
+
+
+def format_names() -> list[str]:
+    """The formats there are."""
+    return sorted(m.name for m in iter_modules(__path__) if m.name not in _SHARED and not m.name.startswith("_"))
+
+
+def get_format(name: str) -> Format:
+    """The format of that name; OptionError when there is none."""
+    if name not in format_names():
+        raise OptionError("unknown-format", f"There is no format {name!r}.", f"Formats: {', '.join(format_names())}.")
+    return cast(Format, import_module(f"{__name__}.{name}"))

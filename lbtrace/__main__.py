@@ -1,0 +1,5 @@
+"""`python -m lbtrace`: the command line."""
+
+from lbtrace.cli import main
+
+main()

@@ -1,0 +1,86 @@
+"""`lbtrace compare CLIENT BACKEND…`: two sides in, what the balancer did out."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from lbtrace.cli.output import Target, result_options
+from lbtrace.cli.progress import ProgressBar
+from lbtrace.errors import OptionError
+
+_UNIT_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "min": 60_000_000_000}
+_UNIT_NS["h"] = 3_600_000_000_000
+_OFFSET = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-zµ]*)\Z")
+
+
+def parse_offset(text: str) -> int:
+    """ "37.5s", "-250ms", "1h" → ns, exactly; a bare number is seconds. OptionError when it cannot be meant."""
+    match = _OFFSET.match(text.strip().lower())
+    if match is None or (match[4] or "s") not in _UNIT_NS:
+        raise OptionError("bad-clock-offset", f"--clock-offset {text}: not a time.", 'Write it like "37.5s" or "-250ms": client − backend.')
+    sign, whole, part, unit = match[1], match[2], match[3] or "", match[4] or "s"
+    ns = int(whole + part) * _UNIT_NS[unit] // int("1" + "0" * len(part))
+    return -ns if sign == "-" else ns
+
+
+@click.command("compare")
+@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...")
+@click.option("--client", "clients", multiple=True, metavar="FILE", help="Another file of the client capture (rotated; in order).")
+@click.option("--backend", "backends", multiple=True, metavar="FILE", help="Another file of the one backend capture (rotated; in order).")
+@click.option("--lb", metavar="BOTH", hidden=True, help="One capture, taken on the balancer, that holds both sides.")
+@click.option("--clock-offset", metavar="TIME", help='Client clock − backend clock, if you know it: "37.5s", "-250ms".')
+@result_options
+def command(
+    captures: tuple[str, ...],
+    clients: tuple[str, ...],
+    backends: tuple[str, ...],
+    lb: str | None,
+    clock_offset: str | None,
+    format_: str,
+    output: str | None,
+    everything: bool,
+    width: int | None,
+) -> None:
+    """What did the balancer do?
+
+    CLIENT is a capture taken in front of the load balancer, each BACKEND one taken behind it (one per machine). pcap or pcapng,
+    compressed or not; "-" is standard input. A capture that was rotated into several files is given with --client or --backend,
+    once per file.
+    """
+    from lbtrace.options import Options
+    from lbtrace.pipeline import compare
+    from lbtrace.render import get_format
+
+    front, back = sides(captures, clients, backends)
+    target = Target(format_, output, everything, width)
+    target.check([f for files in (*front, *back) for f in files])
+    options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
+    with ProgressBar() as progress:
+        report = compare(front, back, options, progress)
+    with target.open() as (out, view):
+        get_format(format_).write_report(report, out, view)
+
+
+def sides(captures: tuple[str, ...], clients: tuple[str, ...], backends: tuple[str, ...]) -> tuple[list[list[str]], list[list[str]]]:
+    """Arguments and options → the files of each capture point of each side.
+
+    Without --client the first argument is the client capture; the other arguments are backend captures, one point each; the files
+    of --backend together are one more. OptionError when a side is missing.
+    """
+    rest = list(captures)
+    front = [list(clients)] if clients else [[rest.pop(0)]] if rest else []
+    back = [[path] for path in rest]
+    if backends:
+        back.insert(0, list(backends))
+    if not front or not back:
+        raise OptionError(
+            "side-missing",
+            "compare needs a capture from each side of the balancer." if not front else "compare needs a backend capture too.",
+            "Usage: lbtrace compare client.pcap backend.pcap; for one capture alone: lbtrace show capture.pcap.",
+        )
+    every = [f for files in (*front, *back) for f in files]
+    if every.count("-") > 1:
+        raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
+    return front, back

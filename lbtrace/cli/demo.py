@@ -1,0 +1,61 @@
+"""`lbtrace demo [SAMPLE]`: compare the captures that come with lbtrace.
+
+The samples are in lbtrace/samples in an installed wheel and in samples/ beside the package in a source checkout.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lbtrace.cli.output import Target, result_options
+from lbtrace.errors import InputError, OptionError
+
+FIRST = "alb-like"  # the founding experiment
+
+
+def samples_folder() -> Path:
+    """Where the samples are; InputError when this installation has none."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "samples", package.parent / "samples"):
+        if any(folder.glob("*/client.pcap*")):
+            return folder
+    raise InputError("no-samples", "This installation of lbtrace has no samples.", "Install it from a wheel or a source checkout.")
+
+
+def sample_names(folder: Path) -> list[str]:
+    """The samples there are, the founding experiment first."""
+    return sorted((p.parent.name for p in folder.glob("*/client.pcap*")), key=lambda name: (name != FIRST, name))
+
+
+def sample_files(folder: Path, name: str) -> tuple[list[str], list[list[str]]]:
+    """The client capture and the backend captures (one per point) of a sample."""
+    client = sorted(str(p) for p in (folder / name).glob("client*.pcap*"))
+    backends = sorted(str(p) for p in (folder / name).glob("backend*.pcap*"))
+    return client, [[b] for b in backends]
+
+
+@click.command("demo")
+@click.argument("sample", required=False)
+@click.option("--list", "list_", is_flag=True, help="Name the samples.")
+@result_options
+def command(sample: str | None, list_: bool, format_: str, output: str | None, everything: bool, width: int | None) -> None:
+    """Compare the bundled captures of a real experiment."""
+    folder = samples_folder()
+    names = sample_names(folder)
+    if list_:
+        click.echo("\n".join(names))
+        return
+    name = sample or names[0]
+    if name not in names:
+        raise OptionError("unknown-sample", f"There is no sample {name!r}.", f"Samples: {', '.join(names)}.")
+    from lbtrace.pipeline import compare
+    from lbtrace.render import get_format
+
+    client, backends = sample_files(folder, name)
+    target = Target(format_, output, everything, width)
+    target.check([*client, *(f for files in backends for f in files)])
+    report = compare([client], backends)
+    with target.open() as (out, view):
+        get_format(format_).write_report(report, out, view)

@@ -1,0 +1,111 @@
+"""Where results go, and how: the options every command that prints a result shares.
+
+-o FILE is opened only when there is something to write, after checks that it can be written and is not one of the inputs, so a
+failed run leaves an existing file as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO, TypeVar
+
+import click
+
+from lbtrace.errors import OptionError
+from lbtrace.render import View
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_NEEDED = "─▶…±µ"  # what the terminal format draws with
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a result goes and how it is written, as the options say."""
+
+    format: str
+    path: str | None
+    everything: bool
+    width: int | None
+
+    def check(self, inputs: Sequence[str]) -> None:
+        """OptionError when the file cannot be written or is one of the inputs: said before the work, not after."""
+        if self.path is None:
+            return
+        folder = os.path.dirname(self.path) or "."
+        if os.path.isdir(self.path):
+            raise OptionError("output-is-directory", f"-o {self.path}: this is a directory.", "Name a file in it.")
+        if not os.path.isdir(folder):
+            raise OptionError("output-folder-missing", f"-o {self.path}: there is no directory {folder}.")
+        if not os.access(self.path if os.path.exists(self.path) else folder, os.W_OK):
+            raise OptionError("output-unwritable", f"-o {self.path}: no permission to write there.")
+        if any(_same_file(self.path, i) for i in inputs):
+            raise OptionError("output-is-input", f"-o {self.path}: this is one of the captures; it would be overwritten.")
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[TextIO, View]]:
+        """The stream to write to, and how."""
+        if self.path is None:
+            yield sys.stdout, self._view(sys.stdout)
+            return
+        try:
+            with open(self.path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
+                yield out, self._view(out)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OptionError("output-unwritable", f"-o {self.path}: {error.strerror or error}.") from error
+
+    def _view(self, out: TextIO) -> View:
+        return View(
+            width=self.width or _columns(out),
+            everything=self.everything,
+            colour=out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb",
+            ascii_only=not _can_write(out, _NEEDED),
+        )
+
+
+def result_options(command: Command) -> Command:
+    """--format, -o, --all and --width."""
+    from lbtrace.render import format_names
+
+    for option in (
+        click.option("--width", type=click.IntRange(40, 400), help="Columns to use; otherwise the terminal's, 80 in a file or pipe."),
+        click.option("--all", "everything", is_flag=True, help="Do not cut long tables."),
+        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE."),
+        click.option(
+            "--format", "format_", type=click.Choice(format_names()), default="terminal", show_default=True, help="How to say it."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _same_file(a: str, b: str) -> bool:
+    try:
+        return os.path.samefile(a, b)
+    except OSError:
+        return False
+
+
+def _columns(out: TextIO) -> int:
+    """COLUMNS, else the terminal's width, else 80."""
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isdigit() and int(stated) >= 40:
+        return int(stated)
+    try:
+        return max(os.get_terminal_size(out.fileno()).columns, 40)
+    except (OSError, ValueError):
+        return 80
+
+
+def _can_write(out: TextIO, text: str) -> bool:
+    try:
+        text.encode(out.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,27 @@
+"""`lbtrace show CAPTURE…`: one capture point alone."""
+
+from __future__ import annotations
+
+import click
+
+from lbtrace.cli.output import Target, result_options
+from lbtrace.cli.progress import ProgressBar
+
+
+@click.command("show")
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@result_options
+def command(captures: tuple[str, ...], format_: str, output: str | None, everything: bool, width: int | None) -> None:
+    """One capture alone: its connections and HTTP exchanges.
+
+    Several files are read as one rotated capture, in the order given. "-" is standard input.
+    """
+    from lbtrace.pipeline import inspect
+    from lbtrace.render import get_format
+
+    target = Target(format_, output, everything, width)
+    target.check(captures)
+    with ProgressBar() as progress:
+        trace = inspect(list(captures), progress=progress)
+    with target.open() as (out, view):
+        get_format(format_).write_trace(trace, out, view)

@@ -1,0 +1,96 @@
+"""Report or Trace → JSON, format version 1, specified in docs/json-format.md and by the schemas in render/schema/.
+
+Written piece by piece, never as one tree: one connection, exchange or pair per line, so that a capture of any size streams and lines can be
+grepped. Invariant: the output is one valid JSON value, ASCII, ending in a line end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from lbtrace._version import __version__
+from lbtrace.model.report import Report
+from lbtrace.model.trace import Trace
+from lbtrace.render import View
+from lbtrace.render.json import parts
+from lbtrace.render.json.exchanges import ExchangeWriter, quoted
+
+SUMMARY = "everything, for programs (docs/json-format.md)"
+FORMAT_VERSION = 1
+_BATCH = 500  # lines per write
+
+
+def write_report(report: Report, out: TextIO, view: View) -> None:
+    """The result of `compare`: format "lbtrace-report"."""
+    _write(out, _report(report))
+
+
+def write_trace(trace: Trace, out: TextIO, view: View) -> None:
+    """The result of `show`: format "lbtrace-trace"."""
+    _write(out, _trace_document(trace))
+
+
+def _write(out: TextIO, lines: Iterator[str]) -> None:
+    batch: list[str] = []
+    for line in lines:
+        batch.append(line)
+        if len(batch) >= _BATCH:
+            out.write("\n".join(batch) + "\n")
+            batch.clear()
+    out.write("\n".join(batch) + "\n")
+
+
+def _head(name: str, version: str) -> str:
+    return f'{{"format":{quoted(name)},"format_version":{FORMAT_VERSION},"lbtrace_version":{quoted(version)},'
+
+
+def _array(name: str, items: Iterable[str], end: str = ",") -> Iterator[str]:
+    """`"name":[`, one item per line, `],`; the comma stands before each following item so that nothing is looked ahead."""
+    before = ""
+    yield f'"{name}":['
+    for item in items:
+        yield before + item
+        before = ","
+    yield f"]{end}"
+
+
+def _trace_document(trace: Trace) -> Iterator[str]:
+    yield _head("lbtrace-trace", __version__)
+    yield '"capture":'
+    yield from _trace(trace)
+    yield "}"
+
+
+def _trace(trace: Trace) -> Iterator[str]:
+    yield parts.trace_head(trace) + ","
+    yield from _array("connections", parts.connections(trace))
+    yield from _array("exchanges", ExchangeWriter(trace).lines(iter(trace.exchanges)))
+    yield from _array("diagnostics", parts.diagnostics(trace))
+    yield f'"exchange_count":{len(trace.exchanges)}}}'
+
+
+def _report(report: Report) -> Iterator[str]:
+    correlation = report.correlation
+    yield _head("lbtrace-report", report.version)
+    yield f'"verdict":{parts.verdict(report)},'
+    yield f'"counts":{parts.counts(report)},'
+    yield f'"topology":{parts.topology(correlation.topology)},'
+    yield f'"latency":{parts.latency(report.latency)},'
+    yield f'"swapped":{"true" if correlation.swapped else "false"},'
+    yield from _array("clocks", parts.clocks(correlation.clocks))
+    yield from _array("header_changes", parts.header_changes(correlation.changes))
+    yield from _array("health_checks", parts.health_checks(correlation.health_checks))
+    yield from _array("findings", parts.findings(report.findings))
+    yield from _array("pairs", parts.pairs(report))
+    yield from _array("unpaired", parts.unpaired(report))
+    yield from _array("connection_pairs", parts.connection_pairs(report))
+    yield from _array("diagnostics", map(parts.diagnostic, report.diagnostics))
+    yield '"captures":['
+    before = ""
+    for trace in (*report.clients, *report.backends):
+        if before:
+            yield before
+        yield from _trace(trace)
+        before = ","
+    yield "]}"

@@ -1,0 +1,381 @@
+"""The parts of the JSON documents of which there are few: small dictionaries, encoded one by one (docs/json-format.md).
+
+Pairs are the exception: there are as many as exchanges, so they are f-strings too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from json import JSONEncoder
+
+from lbtrace.model.http import Application
+from lbtrace.model.net import FrameRef, Side, SynFingerprint
+from lbtrace.model.pairing import Clock, Confidence, Correlation, ExchangePair, HeaderChange, HealthCheck, Ref, Topology
+from lbtrace.model.report import Evidence, Finding, Latency, Report, SideCounts, Value, Witness
+from lbtrace.model.stream import Connection, Direction
+from lbtrace.model.trace import Diagnostic, Trace
+from lbtrace.render.json.exchanges import FrameWriter, quoted
+from lbtrace.render.wording import names
+from lbtrace.render.wording.statements import filled
+
+_encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+
+Json = dict[str, object]  # one JSON object on its way into the encoder; never leaves this module
+
+
+def trace_head(trace: Trace) -> str:
+    """The beginning of a capture object, up to its arrays, without the closing brace."""
+    head: Json = {
+        "side": trace.side.value,
+        "point": trace.point,
+        "first_ns": trace.first_ns,
+        "last_ns": trace.last_ns,
+        "packets": {
+            "read": trace.packets.read,
+            "decoded": trace.packets.decoded,
+            "truncated": trace.packets.truncated,
+            "duplicates": trace.packets.duplicates,
+            "skipped": [{"reason": reason, "count": count} for reason, count in trace.packets.skipped],
+            "peeled": [{"name": name, "count": count} for name, count in trace.packets.peeled],
+        },
+        "files": [
+            {
+                "path": f.path,
+                "format": f.format,
+                "compression": f.compression,
+                "size_bytes": f.size_bytes,
+                "frames": f.frames,
+                "first_ns": f.first_ns,
+                "last_ns": f.last_ns,
+                "resolution_ns": f.resolution_ns,
+                "link_types": list(f.link_types),
+                "snaplen": f.snaplen,
+                "dropped": f.dropped,
+                "sha256": f.sha256,
+            }
+            for f in trace.files
+        ],
+    }
+    return _encode(head)[:-1]
+
+
+def connections(trace: Trace) -> Iterator[str]:
+    """One object per connection, with what it carried."""
+    frames = FrameWriter(trace)
+    keys = frames.keys
+    for connection, application in zip(trace.connections, trace.applications, strict=True):
+        c: Connection = connection
+        yield (
+            f'{{"id":{c.id},"client":{quoted(str(c.client))},"server":{quoted(str(c.server))},"network":{quoted(c.network)},'
+            f'"role_source":"{c.role_source.value}","syns":{c.syns},"syn_retransmissions":{c.syn_retransmissions},"synacks":{c.synacks},'
+            f'"opened":{_bool(c.opened)},"already_open":{_bool(c.already_open)},{keys("syn", c.syn_frame)},"syn_ns":{_int(c.syn_ns)},'
+            f'"synack_ns":{_int(c.synack_ns)},"established_ns":{_int(c.established_ns)},{keys("first", c.first_frame)},'
+            f'"first_ns":{c.first_ns},{keys("last", c.last_frame)},"last_ns":{c.last_ns},"application":{_application(application, frames)},'
+            f'"from_client":{_direction(c.from_client, frames)},"from_server":{_direction(c.from_server, frames)}}}'
+        )
+
+
+def _direction(d: Direction, frames: FrameWriter) -> str:
+    keys = frames.keys
+    return (
+        f'{{"packets":{d.packets},"bytes":{d.bytes},"missing":{d.missing},"truncated":{d.truncated},'
+        f'"retransmissions":{d.retransmissions},"out_of_order":{d.out_of_order},"zero_windows":{d.zero_windows},"fins":{d.fins},'
+        f'"rsts":{d.rsts},"isn":{_int(d.isn)},{keys("fin", d.fin_frame)},"fin_ns":{_int(d.fin_ns)},{keys("rst", d.rst_frame)},'
+        f'"rst_ns":{_int(d.rst_ns)},{keys("first_payload", d.first_payload_frame)},"first_payload_ns":{_int(d.first_payload_ns)},'
+        f'"last_payload_ns":{_int(d.last_payload_ns)},"syn":{_fingerprint(d.syn)}}}'
+    )
+
+
+def _fingerprint(syn: SynFingerprint | None) -> str:
+    if syn is None:
+        return "null"
+    return _encode({**syn._asdict(), "options": list(syn.options)})
+
+
+def _application(a: Application, frames: FrameWriter) -> str:
+    """What a connection carried; frames become (file, number)."""
+    if not (a.proxy or a.tls or a.name or a.upgraded):
+        return f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","proxy":[],"tls":null}}'
+    proxy = []
+    for header in a.proxy:
+        file, number = frames.split(header.frame)
+        proxy.append(
+            {
+                "version": header.version,
+                "command": header.command,
+                "source": header.source,
+                "destination": header.destination,
+                "tlvs": [{"type": kind, "value": value} for kind, value in header.tlvs],
+                "length": header.length,
+                "crc_ok": header.crc_ok,
+                "first_frame": number,
+                "first_file": file,
+            }
+        )
+    tls: Json | None = None
+    if a.tls is not None:
+        file, number = frames.split(a.tls.frame)
+        tls = {
+            "server_name": a.tls.server_name,
+            "alpn": list(a.tls.alpn),
+            "versions": list(a.tls.versions),
+            "random": a.tls.random,
+            "session_id": a.tls.session_id,
+            "first_frame": number,
+            "first_file": file,
+        }
+    return _encode({"protocol": a.protocol.value, "name": a.name, "upgraded": a.upgraded, "proxy": proxy, "tls": tls})
+
+
+def diagnostics(trace: Trace) -> Iterator[str]:
+    """What is worth saying about one capture point."""
+    frames = FrameWriter(trace)
+    for d in trace.diagnostics:
+        yield f'{{"slug":{quoted(d.slug)},"text":{quoted(d.text)},"count":{d.count},{frames.keys("first", d.frame)}}}'
+
+
+def diagnostic(d: Diagnostic) -> str:
+    """A diagnostic of the comparison, which has no frame."""
+    return _encode({"slug": d.slug, "text": d.text, "count": d.count})
+
+
+def verdict(report: Report) -> str:
+    """Kind, confidence, witnesses, and which known balancers fit."""
+    v = report.verdict
+    return _encode(
+        {
+            "kind": v.kind.value,
+            "confidence": v.confidence.value,
+            "modifiers": list(v.modifiers),
+            "reason": v.reason,
+            "witnesses": [_witness(w) for w in v.witnesses],
+            "profiles": [
+                {
+                    "id": p.id,
+                    "name": p.name,
+                    "score": p.score,
+                    "named": p.named,
+                    "matched": [{"rule": rule, "example": example} for rule, example in p.matched],
+                    "contradicted": [{"rule": rule, "example": example} for rule, example in p.contradicted],
+                    "forgiven": p.forgiven,
+                }
+                for p in v.profiles
+            ],
+        }
+    )
+
+
+def _witness(w: Witness) -> Json:
+    return {
+        "name": w.name,
+        "text": filled(w.statement, w.values),
+        "statement": w.statement,
+        "values": _values(w.values),
+        "speaks_for": [k.value for k in w.speaks_for],
+        "speaks_against": [k.value for k in w.speaks_against],
+        "evidence": [_evidence(e) for e in w.evidence],
+    }
+
+
+def _values(values: Iterable[Value]) -> list[Json]:
+    return [{"name": v.name, "value": v.value, "unit": v.unit} for v in values]
+
+
+def _evidence(e: Evidence) -> Json:
+    return {
+        "note": e.note,
+        "frames": [_frame(f) for f in e.frames],
+        "client_filter": e.client_filter,
+        "backend_filter": e.backend_filter,
+    }
+
+
+def _frame(f: FrameRef) -> Json:
+    return {"side": f.side.value, "point": f.point, "file": f.file, "frame": f.number, "time_ns": f.time_ns}
+
+
+def findings(items: Iterable[Finding]) -> Iterator[str]:
+    """Each finding with its sentence filled in, its measured values and its evidence."""
+    for f in items:
+        yield _encode(
+            {
+                "slug": f.slug,
+                "title": f.title,
+                "severity": f.severity.value,
+                "confidence": f.confidence.value,
+                "text": filled(f.statement, f.values),
+                "statement": f.statement,
+                "values": _values(f.values),
+                "remedy": f.remedy,
+                "evidence": [_evidence(e) for e in f.evidence],
+            }
+        )
+
+
+def counts(report: Report) -> str:
+    """Both sides, counted."""
+    return _encode({"client": _side_counts(report.client_counts), "backend": _side_counts(report.backend_counts)})
+
+
+def _side_counts(c: SideCounts) -> Json:
+    return {
+        "packets": c.packets,
+        "connections": c.connections,
+        "syns": c.syns,
+        "syn_retransmissions": c.syn_retransmissions,
+        "opened": c.opened,
+        "already_open": c.already_open,
+        "requests": c.requests,
+        "responses": c.responses,
+        "http_connections": c.http_connections,
+        "requests_per_connection": [{"requests": r, "connections": n} for r, n in c.requests_per_connection],
+        "check_connections": c.check_connections,
+        "check_requests": c.check_requests,
+    }
+
+
+def topology(t: Topology) -> str:
+    """Who is who."""
+    return _encode(
+        {
+            "clients": list(t.clients),
+            "fronts": [str(e) for e in t.fronts],
+            "balancer_back": list(t.balancer_back),
+            "backends": [str(e) for e in t.backends],
+            "mappings": [
+                {"client": m.client, "seen_as": m.seen_as, "stated_by": m.stated_by, "count": m.count, "of": m.of} for m in t.mappings
+            ],
+        }
+    )
+
+
+def latency(times: Latency | None) -> str:
+    """The numbers of Latency, or null."""
+    if times is None:
+        return "null"
+    return _encode({name: getattr(times, name) for name in Latency.__dataclass_fields__})
+
+
+def clocks(items: Iterable[Clock]) -> Iterator[str]:
+    """One per client point and backend point."""
+    for c in items:
+        yield _encode(
+            {
+                "client_point": c.client_point,
+                "backend_point": c.backend_point,
+                "low_ns": c.low_ns,
+                "high_ns": c.high_ns,
+                "half_width_ns": c.half_width_ns,
+                "drift_ppb": c.drift_ppb,
+                "reference_ns": c.reference_ns,
+                "pairs": c.pairs,
+                "outliers": c.outliers,
+                "refused": c.refused,
+                "stated": c.stated,
+            }
+        )
+
+
+def header_changes(changes: Iterable[HeaderChange]) -> Iterator[str]:
+    """What happened to each header field, over all pairs."""
+    for c in changes:
+        yield _encode(
+            {
+                "message": "request" if c.request else "response",
+                "kind": c.kind.value,
+                "name": c.name,
+                "behaviour": c.behaviour.value,
+                "count": c.count,
+                "of": c.of,
+                "before": c.before,
+                "after": c.after,
+                "values": list(c.values),
+                "hop_by_hop": c.hop_by_hop,
+                "example_pair": c.example,
+            }
+        )
+
+
+def health_checks(checks: Iterable[HealthCheck]) -> Iterator[str]:
+    """The balancer's own probing."""
+    for h in checks:
+        yield _encode(
+            {
+                "source": h.source,
+                "target": str(h.target),
+                "point": h.point,
+                "method": h.method,
+                "path": h.path,
+                "user_agent": h.user_agent,
+                "period_ns": h.period_ns,
+                "confidence": h.confidence.value,
+                "reasons": list(h.reasons),
+                "exchanges": list(h.exchanges),
+                "connections": list(h.connections),
+            }
+        )
+
+
+class _ExchangeRefs:
+    """Exchange references of one side → JSON, with the frame each begins in so that a script need not join."""
+
+    def __init__(self, traces: tuple[Trace, ...]) -> None:
+        self._traces = traces
+        self._frames = [FrameWriter(t) for t in traces]
+
+    def write(self, ref: Ref) -> str:
+        exchange = self._traces[ref.point].exchanges[ref.id]
+        first = exchange.request or exchange.response
+        frame = self._frames[ref.point].keys("first", first.first_frame if first else None)
+        return f'{{"point":{ref.point},"exchange":{ref.id},{frame}}}'
+
+
+_CONFIDENCE = {c: f'"{c.value}"' for c in Confidence}
+
+
+def pairs(report: Report) -> Iterator[str]:
+    """Each client exchange with the backend exchanges it caused."""
+    front, back = _ExchangeRefs(report.clients), _ExchangeRefs(report.backends)
+    correlation: Correlation = report.correlation
+    for index, pair in enumerate(correlation.pairs):
+        yield _pair(index, pair, front, back)
+
+
+def _pair(index: int, pair: ExchangePair, front: _ExchangeRefs, back: _ExchangeRefs) -> str:
+    attempts = ",".join(f'{{"backend":{back.write(a.backend)},"outcome":"{a.outcome.value}"}}' for a in pair.attempts)
+    reasons = ",".join(f'{{"kind":{quoted(kind)},"value":{quoted(text)}}}' for kind, text in pair.reasons)
+    return (
+        f'{{"id":{index},"client":{front.write(pair.client)},"attempts":[{attempts}],"tier":"{names.TIER_SLUG[pair.tier]}",'
+        f'"tier_rank":{int(pair.tier)},"confidence":{_CONFIDENCE[pair.confidence]},"group":{_int(pair.group)},"reasons":[{reasons}]}}'
+    )
+
+
+def unpaired(report: Report) -> Iterator[str]:
+    """Exchanges without a partner, and why."""
+    refs = {Side.CLIENT.value: _ExchangeRefs(report.clients), Side.BACKEND.value: _ExchangeRefs(report.backends)}
+    for u in report.correlation.unpaired:
+        yield (
+            f'{{"side":{quoted(str(u.side))},"exchange":{refs[str(u.side)].write(u.ref)},"reason":"{u.reason.value}",'
+            f'"confidence":"{u.confidence.value}","detail":{quoted(u.detail)}}}'
+        )
+
+
+def connection_pairs(report: Report) -> Iterator[str]:
+    """Connections that carried one conversation as a whole."""
+    for p in report.correlation.connection_pairs:
+        yield _encode(
+            {
+                "client": {"point": p.client.point, "connection": p.client.id},
+                "backend": {"point": p.backend.point, "connection": p.backend.id},
+                "basis": p.basis.value,
+                "confidence": p.confidence.value,
+            }
+        )
+
+
+def _bool(flag: bool) -> str:
+    return "true" if flag else "false"
+
+
+def _int(number: int | None) -> str:
+    return "null" if number is None else str(number)

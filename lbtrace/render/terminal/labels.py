@@ -1,0 +1,69 @@
+"""Frames and exchanges → the short labels the page uses: "#9", or "B2 #9" when a side has several capture points or files.
+
+The list of captures at the end of the page says which file B2 is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lbtrace.model.http import Exchange
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Ref
+from lbtrace.model.report import Report
+from lbtrace.model.trace import Trace
+
+
+class Labels:
+    """The labels of one report."""
+
+    def __init__(self, clients: Sequence[Trace], backends: Sequence[Trace]) -> None:
+        self._traces = {Side.CLIENT: clients, Side.BACKEND: backends}
+        self._several = {side: len(traces) > 1 or any(len(t.files) > 1 for t in traces) for side, traces in self._traces.items()}
+
+    def point(self, side: Side, point: int, file: int = 0) -> str:
+        """ "B1", or "B1.2" for the second file of a point with several files."""
+        letter = "C" if side is Side.CLIENT else "B"
+        many = len(self._traces[side][point].files) > 1
+        return f"{letter}{point + 1}.{file + 1}" if many else f"{letter}{point + 1}"
+
+    def frame(self, ref: FrameRef) -> str:
+        """ "#9"."""
+        prefix = f"{self.point(ref.side, ref.point, ref.file)} " if self._several[ref.side] else ""
+        return f"{prefix}#{ref.number}"
+
+    def frame_of(self, side: Side, point: int, frame: int) -> str:
+        """The label of a frame that is numbered through its point's files."""
+        return self.frame(self._traces[side][point].ref(frame, 0))
+
+    def frames(self, refs: Iterable[FrameRef], most: int = 6) -> str:
+        """ "client #4 #9 ↔ backend #12": as many as `most` per side."""
+        parts = []
+        for side in Side:
+            mine = list(dict.fromkeys(self.frame(r) for r in refs if r.side is side))
+            if mine:
+                rest = f" +{len(mine) - most} more" if len(mine) > most else ""
+                parts.append(f"{side.value} {' '.join(mine[:most])}{rest}")
+        return " ↔ ".join(parts)
+
+    def exchange(self, side: Side, ref: Ref) -> Exchange:
+        """The exchange a reference names."""
+        return self._traces[side][ref.point].exchanges[ref.id]
+
+
+def labels_of(report: Report) -> Labels:
+    """The labels of a comparison."""
+    return Labels(report.clients, report.backends)
+
+
+def first_frame(exchange: Exchange) -> int:
+    """The frame an exchange begins in, numbered through its point's files."""
+    half = exchange.request or exchange.response
+    return half.first_frame if half else 0
+
+
+def total_ns(exchange: Exchange) -> int | None:
+    """From the first byte of the request to the last byte of the response, None when either is missing."""
+    if exchange.request is None or exchange.response is None:
+        return None
+    return exchange.response.last_ns - exchange.request.first_ns

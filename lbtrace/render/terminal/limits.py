@@ -1,0 +1,143 @@
+"""Times, clocks, and what lbtrace could not know; then the captures it read, with counts that add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lbtrace.model.http import Protocol
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Clock, Confidence, UnpairedReason
+from lbtrace.model.report import Report
+from lbtrace.model.trace import Trace
+from lbtrace.render.terminal.labels import Labels
+from lbtrace.render.terminal.page import Page
+from lbtrace.render.wording import units
+from lbtrace.render.wording.escape import shown
+
+
+def times(page: Page, report: Report, labels: Labels) -> None:
+    """What the balancer added, and the clocks it was measured with."""
+    latency, clocks = report.latency, report.correlation.clocks
+    if latency is None and not clocks:
+        return
+    page.heading("Times")
+    if latency is not None:
+        page.line(
+            ("added by the balancer  ", "label"),
+            (f"{units.duration(latency.added_median_ns)} median", "bold"),
+            f", {units.duration(latency.added_p95_ns)} at the 95th percentile, {units.duration(latency.added_max_ns)} at most",
+        )
+        page.prose(
+            f"client total − backend total, over {units.plural(latency.count, 'pair')}: needs no common clock; it holds the network "
+            "in front of the balancer too",
+            indent=3,
+            style="note",
+        )
+        if latency.forward_median_ns is not None and latency.return_median_ns is not None and latency.half_width_ns is not None:
+            page.line(
+                ("of it, on the way in   ", "label"),
+                f"{units.duration(latency.forward_median_ns)}, on the way back {units.duration(latency.return_median_ns)}",
+                f" ({units.half_width(latency.half_width_ns)})",
+            )
+    for clock in clocks:
+        page.line((f"{_between(clock, labels):<23}", "label"), _clock(clock))
+
+
+def _between(clock: Clock, labels: Labels) -> str:
+    both = f"{labels.point(Side.CLIENT, clock.client_point)}, {labels.point(Side.BACKEND, clock.backend_point)}"
+    return "clocks" if both == "C1, B1" else f"clocks {both}"
+
+
+def _clock(clock: Clock) -> str:
+    if clock.refused:
+        return f"unknown: {shown(clock.refused)}"
+    middle = (clock.low_ns + clock.high_ns) // 2
+    lead = "ahead of" if middle >= 0 else "behind"
+    text = f"the client's is {units.offset(abs(middle))} {lead} the backend's ({units.half_width(clock.half_width_ns)})"
+    if clock.stated:
+        return f"{text}, as you stated"
+    drift = f", drifting {clock.drift_ppb / 1000:.1f} ppm" if clock.drift_ppb else ""
+    outliers = f"; {units.plural(clock.outliers, 'pair')} left out as contradicting" if clock.outliers else ""
+    return f"{text}{drift}, bounded by {units.plural(clock.pairs, 'pair')}{outliers}"
+
+
+def unknowns(page: Page, report: Report) -> None:
+    """What the packets cannot tell, said plainly."""
+    sentences = list(_unknowns(report))
+    if not sentences:
+        return
+    page.heading("What lbtrace could not know")
+    for sentence in sentences:
+        page.prose(sentence)
+
+
+def _unknowns(report: Report) -> list[str]:
+    correlation = report.correlation
+    told = []
+    grouped = sum(p.group is not None for p in correlation.pairs)
+    if grouped:
+        groups = len({p.group for p in correlation.pairs if p.group is not None})
+        told.append(
+            f"{units.plural(grouped, 'pair')} (marked * above) in {units.plural(groups, 'group')} of alike exchanges: within a group the "
+            "packets fit any assignment."
+        )
+    unsure = sum(p.confidence is Confidence.LOW for p in correlation.pairs)
+    if unsure:
+        told.append(f"{units.plural(unsure, 'pair')} of low confidence: not counted as knowledge.")
+    unknown = Counter(u.side for u in correlation.unpaired if u.reason is UnpairedReason.UNKNOWN)
+    for side, number in sorted(unknown.items()):
+        told.append(f"{units.plural(number, f'{side} exchange')} without a partner that was found: the packets cannot tell why.")
+    for clock in correlation.clocks:
+        if clock.refused:
+            told.append("How long each way through the balancer took: there is no common clock.")
+            break
+    for trace in (*report.clients, *report.backends):
+        told.extend(blind_spots(trace))
+    told.extend(shown(d.text) for d in report.diagnostics)
+    return told
+
+
+def blind_spots(trace: Trace) -> list[str]:
+    """What one capture cannot show: encryption, cut packets, dropped packets, missing beginnings."""
+    name = shown(trace.name)
+    told = []
+    tls = [a for a in trace.applications if a.protocol is Protocol.TLS]
+    if tls:
+        hello = next((a.tls for a in tls if a.tls is not None), None)
+        details = [f"for {shown(hello.server_name)}"] if hello and hello.server_name else []
+        if hello and hello.alpn:
+            details.append(f"offering {', '.join(map(shown, hello.alpn))}")
+        told.append(
+            f"{name}: {units.plural(len(tls), 'connection')} encrypted with TLS{' ' if details else ''}{', '.join(details)}: no HTTP "
+            "can be read there. Capture behind the point where TLS ends, or turn TLS off for the experiment."
+        )
+    if trace.packets.truncated:
+        told.append(f"{name}: {units.plural(trace.packets.truncated, 'packet')} cut by the snapshot length: capture with tcpdump -s 0.")
+    dropped = sum(f.dropped or 0 for f in trace.files)
+    if dropped:
+        told.append(f"{name}: the capture itself reports {units.plural(dropped, 'dropped packet')}.")
+    return told
+
+
+def captures(page: Page, traces: Sequence[Trace], labels: Labels | None) -> None:
+    """Each capture point: its files, its packets (read = decoded + skipped), its diagnostics."""
+    page.heading("Captures")
+    for trace in traces:
+        for index, file in enumerate(trace.files):
+            label = f"{labels.point(trace.side, trace.point, index):<5}" if labels else ""
+            kind = f"{file.format}{f', {file.compression}' if file.compression else ''}, {units.size(file.size_bytes)}"
+            page.line((label, "label"), shown(file.path), (f"   {kind}, {units.plural(file.frames, 'packet')}", "note"))
+        p = trace.packets
+        skipped = "".join(f" + {units.count(n)} skipped ({shown(reason)})" for reason, n in p.skipped)
+        span = f" over {units.duration(trace.last_ns - trace.first_ns)}" if p.read else ""
+        indent = 6 if labels else 1
+        page.prose(f"{units.plural(p.read, 'packet')} = {units.count(p.decoded)} TCP{skipped or ' + 0 skipped'}{span}", indent, "note")
+        if p.peeled:
+            page.prose("taken off: " + ", ".join(f"{shown(name)} ({units.count(n)})" for name, n in p.peeled), indent, "note")
+        if p.duplicates:
+            page.prose(f"{units.plural(p.duplicates, 'packet')} seen twice and counted once", indent, "note")
+        for d in trace.diagnostics:
+            times_ = f" ({units.count(d.count)} times)" if d.count > 1 else ""
+            frame = f", first at #{trace.ref(d.frame, 0).number}" if d.frame is not None else ""
+            page.prose(f"{shown(d.text)}{times_}{frame}", indent, "warning")

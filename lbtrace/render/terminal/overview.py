@@ -1,0 +1,173 @@
+"""Verdict, drawing, the two sides, header changes: the first twenty lines, after which the reader knows what the balancer does."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import ChangeKind, HeaderChange
+from lbtrace.model.report import Report, SideCounts
+from lbtrace.render.terminal.labels import Labels, first_frame
+from lbtrace.render.terminal.page import Cell, Column, Page
+from lbtrace.render.wording import names, units
+from lbtrace.render.wording.escape import shown
+
+_SHOWN_ADDRESSES = 4
+
+
+def verdict(page: Page, report: Report) -> None:
+    """What it is, how sure, and one plain sentence."""
+    v = report.verdict
+    looks = next((p.name for p in v.profiles if p.named), "")
+    title = names.KIND[v.kind] + (f", looks like {shown(looks)}" if looks else "")
+    page.ends((title, "verdict"), (f"confidence: {names.CONFIDENCE[v.confidence]}", f"confidence.{v.confidence.value}"))
+    page.prose(names.KIND_SENTENCE[v.kind])
+    refined = [names.MODIFIER.get(m, shown(m)) for m in v.modifiers]
+    if refined:
+        text = "; ".join(refined)
+        page.prose(f"{text[0].upper()}{text[1:]}.")
+    if v.reason:
+        page.prose(shown(v.reason))
+    if report.correlation.swapped:
+        page.prose("The captures look swapped: the one given as CLIENT seems to be from behind the balancer.", style="warning")
+
+
+def drawing(page: Page, report: Report) -> None:
+    """Who talks to whom: client ──▶ front ┆ back ──▶ backend."""
+    t = report.correlation.topology
+    fronts, backends = [str(e) for e in t.fronts], [str(e) for e in t.backends]
+    columns = [_few(list(t.clients)), _few(fronts), _few(list(t.balancer_back)), _few(backends)]
+    if not any(columns):
+        return
+    page.blank()
+    titles = ["client", "load balancer", "", "backend"]
+    widths = [max([len(title), *map(len, column)]) for title, column in zip(titles, columns, strict=True)]
+    arrow = min((page.width - 2 - sum(widths) - 7) // 2, 12)
+    if arrow < 3:
+        _drawing_as_list(page, columns)
+    else:
+        gap = " " * (arrow + 2)
+        page.line((f"{titles[0]:<{widths[0]}}{gap}{titles[1]:<{widths[1]}}   {'':<{widths[2]}}{gap}{titles[3]}", "label"))
+        for number, row in enumerate(zip_longest(*columns, fillvalue="")):
+            shaft = f" {'─' * (arrow - 1)}▶ " if number == 0 else gap
+            page.line(f"{row[0]:<{widths[0]}}{shaft}{row[1]:<{widths[1]}} ┆ {row[2]:<{widths[2]}}{shaft}{row[3]}")
+    for m in t.mappings:
+        if m.client != m.seen_as:
+            page.prose(
+                f"{shown(m.client)} is {shown(m.seen_as)} to the balancer ({shown(m.stated_by)}, {m.count} of {m.of}): "
+                "its address is translated on the way (NAT).",
+                indent=3,
+                style="note",
+            )
+
+
+def _few(addresses: list[str]) -> list[str]:
+    addresses = [shown(a) for a in addresses]
+    hidden = len(addresses) - _SHOWN_ADDRESSES
+    return addresses if hidden <= 1 else [*addresses[:_SHOWN_ADDRESSES], f"… {hidden} more"]
+
+
+def _drawing_as_list(page: Page, columns: list[list[str]]) -> None:
+    for title, column in zip(("client", "balancer, front", "balancer, back", "backend"), columns, strict=True):
+        for number, address in enumerate(column or ["unknown"]):
+            page.line((f"{title if number == 0 else '':<16}", "label"), address)
+
+
+def sides(page: Page, report: Report) -> None:
+    """The two sides, counted."""
+    a, b = report.client_counts, report.backend_counts
+    page.blank()
+    rows: list[list[Cell]] = [
+        [("packets", "label"), units.count(a.packets), units.count(b.packets), ""],
+        [("TCP connections", "label"), units.count(a.connections), units.count(b.connections), _checks(b.check_connections)],
+    ]
+    if a.already_open or b.already_open:
+        rows.append([("  already open", "label"), units.count(a.already_open), units.count(b.already_open), "their SYN was not captured"])
+    rows.append([("SYN", "label"), units.count(a.syns), units.count(b.syns), _again(a, b)])
+    rows.append([("HTTP requests", "label"), units.count(a.requests), units.count(b.requests), _checks(b.check_requests)])
+    if (a.responses, b.responses) != (a.requests, b.requests):
+        rows.append([("HTTP responses", "label"), units.count(a.responses), units.count(b.responses), ""])
+    rows.append([("SYN : requests", "label"), (_ratio(a), "bold"), (_ratio(b), "bold"), _reading(a, b)])
+    page.table([Column(), Column("client side", right=True), Column("backend side", right=True), Column(flexible=True, style="note")], rows)
+
+
+def _checks(number: int) -> str:
+    return f"+ {units.count(number)} of health checks, not counted" if number else ""
+
+
+def _again(a: SideCounts, b: SideCounts) -> str:
+    again = a.syn_retransmissions + b.syn_retransmissions
+    return f"+ {units.count(again)} sent again, not counted" if again else ""
+
+
+def _ratio(c: SideCounts) -> str:
+    """Never a ratio of nothing: a connection whose SYN was not captured says nothing about reuse by its absence."""
+    if not c.requests:
+        return "no requests"
+    if not c.syns:
+        return "no SYN seen"
+    return units.ratio(c.syns, c.requests)
+
+
+def _reading(a: SideCounts, b: SideCounts) -> str:
+    """What the two ratios say, in words."""
+    if not (a.requests and b.requests):
+        return ""
+    if not b.syns and b.already_open:
+        connections = units.plural(b.already_open, "connection")
+        return f"{connections} behind the balancer opened before the capture: no ratio"
+    if a.connections and b.http_connections < a.http_connections:
+        return f"{units.plural(a.http_connections, 'connection')} in front, {units.count(b.http_connections)} behind"
+    return ""
+
+
+_SIGN = {
+    ChangeKind.ADDED: ("+ added", "added"),
+    ChangeKind.REMOVED: ("- removed", "removed"),
+    ChangeKind.CHANGED: ("~ changed", "changed"),
+    ChangeKind.RECASED: ("~ re-cased", "changed"),
+    ChangeKind.REORDERED: ("~ re-ordered", "changed"),
+    ChangeKind.DUPLICATED: ("+ duplicated", "added"),
+}
+
+
+def headers(page: Page, report: Report, labels: Labels) -> None:
+    """What the balancer added, removed and changed, with example values."""
+    if not report.correlation.pairs:
+        return
+    for request, title in ((True, "Requests, on the way to the backend"), (False, "Responses, on the way back")):
+        changes = [c for c in report.correlation.changes if c.request is request]
+        real, legal = [c for c in changes if not c.hop_by_hop], [c for c in changes if c.hop_by_hop]
+        page.heading(title, "" if real or legal else "no header line differs")
+        if real:
+            page.table(
+                [Column(), Column(flexible=True, cut=True), Column(style="note"), Column(right=True, style="note")],
+                [_change(c) for c in real],
+            )
+            where = _example(report, labels, real[0])
+            if where:
+                page.line((f"for example {where}", "note"), indent=3)
+        if legal:
+            listed = ", ".join(f"{shown(c.name)} {c.kind.value} ({c.count} of {c.of})" for c in legal)
+            page.prose(f"hop-by-hop, may differ: {listed}", indent=3, style="note")
+
+
+def _change(c: HeaderChange) -> list[Cell]:
+    word, style = _SIGN[c.kind]
+    line = shown(c.after or c.before or c.name)
+    if c.kind in (ChangeKind.CHANGED, ChangeKind.RECASED) and c.before:
+        line = f"{shown(c.before)} → {shown(c.after)}"
+    behaviour = "" if c.kind in (ChangeKind.REMOVED, ChangeKind.RECASED, ChangeKind.REORDERED) else names.BEHAVIOUR[c.behaviour]
+    return [(word, style), line, behaviour, f"{c.count} of {c.of}"]
+
+
+def _example(report: Report, labels: Labels, change: HeaderChange) -> str:
+    if not 0 <= change.example < len(report.correlation.pairs):
+        return ""
+    pair = report.correlation.pairs[change.example]
+    if not pair.attempts:
+        return ""
+    front, back = pair.client, pair.attempts[-1].backend
+    a = labels.frame_of(Side.CLIENT, front.point, first_frame(labels.exchange(Side.CLIENT, front)))
+    b = labels.frame_of(Side.BACKEND, back.point, first_frame(labels.exchange(Side.BACKEND, back)))
+    return f"client {a} ↔ backend {b}"

@@ -1,0 +1,153 @@
+"""Lines, prose and tables → a stream of text that fits its width.
+
+Everything that is written goes through `Page.text`, so what is true there is true of the page: no control character, no markup
+interpreted, and in ASCII mode no other character. Text from a capture is escaped by whoever has it (`shown`); `Page.text` escapes control
+characters once more as the last gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TextIO
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lbtrace.render import View
+from lbtrace.render.terminal.theme import THEME
+from lbtrace.render.wording.escape import cut, cut_end
+
+_ASCII = str.maketrans(
+    {
+        "─": "-", "▶": ">", "◀": "<", "┆": "|", "│": "|", "└": "`", "…": "...", "±": "+/-", "µ": "u", "→": "->", "↔": "<->", "·": "*",
+        "−": "-", "–": "-",        "—": "--", "×": "x", "≥": ">=", "≤": "<=",
+        "“": '"', "”": '"', "’": "'", "§": "section ", "\xa0": " ", "δ": "delta", "≈": "~",
+    }
+)  # fmt: skip
+_CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0)) if c != 0x0A}
+
+Cell = str | tuple[str, str]  # text, or (text, style)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table. `flexible` columns share what the others leave; `cut` shortens their text instead of wrapping it."""
+
+    title: str = ""
+    right: bool = False
+    flexible: bool = False
+    cut: bool = False
+    style: str = ""
+
+
+class Page:
+    """Writes to `out` as `view` says."""
+
+    def __init__(self, out: TextIO, view: View) -> None:
+        self.view = view
+        self.width = view.width
+        self.prose_width = min(view.width, 110)
+        self._console = Console(
+            file=out,
+            width=view.width,
+            theme=THEME,
+            force_terminal=view.colour,
+            no_color=not view.colour,
+            color_system="auto" if view.colour else None,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            legacy_windows=False,
+        )
+
+    def plain(self, text: str) -> str:
+        """The text as it can be written here."""
+        text = text.translate(_CONTROL)
+        if self.view.ascii_only:
+            text = text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+        return text
+
+    def cut(self, text: str, width: int) -> str:
+        """Shortened in the middle."""
+        return cut(self.plain(text), width, "..." if self.view.ascii_only else "…")
+
+    def cut_end(self, text: str, width: int) -> str:
+        """Shortened at the end."""
+        return cut_end(self.plain(text), width, "..." if self.view.ascii_only else "…")
+
+    def text(self, *parts: Cell) -> Text:
+        """Parts in a row, each with its style."""
+        line = Text()
+        for part in parts:
+            content, style = (part, "") if isinstance(part, str) else part
+            line.append(self.plain(content), style=style or None)
+        return line
+
+    def blank(self) -> None:
+        """An empty line."""
+        self._console.print()
+
+    def line(self, *parts: Cell, indent: int = 1) -> None:
+        """One line; wrapped with a hanging indent when it is too long."""
+        self._console.print(Padding(self.text(*parts), (0, 0, 0, indent), expand=False), overflow="fold")
+
+    def prose(self, text: str, indent: int = 1, style: str = "") -> None:
+        """A paragraph."""
+        block = Padding(self.text((text, style)), (0, 0, 0, indent), expand=False)
+        self._console.print(block, width=self.prose_width, overflow="fold")
+
+    def ends(self, left: Cell, right: Cell, indent: int = 1) -> None:
+        """A line with something at both ends; two lines when they do not fit one."""
+        a, b = self.text(left), self.text(right)
+        room = self.prose_width - indent - 1 - a.cell_len - b.cell_len
+        if room < 2:
+            self._console.print(Padding(a, (0, 0, 0, indent), expand=False), overflow="fold")
+            self._console.print(Padding(b, (0, 0, 0, indent + 2), expand=False), overflow="fold")
+            return
+        a.append(" " * room)
+        a.append_text(b)
+        self._console.print(Padding(a, (0, 0, 0, indent), expand=False), no_wrap=True, overflow="ignore", crop=False)
+
+    def heading(self, title: str, note: str = "") -> None:
+        """An empty line and the title of a section."""
+        self.blank()
+        self.line((title, "heading"), (f"   {note}" if note else "", "note"), indent=0)
+
+    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], indent: int = 1) -> None:
+        """Aligned columns that fit the width: `flexible` ones give way first, by cutting or wrapping."""
+        lines = [[self.text(*(cell if isinstance(cell, list) else [cell])) for cell in row] for row in rows]
+        titles = [self.text((c.title, "label")) for c in columns]
+        widths = [max([t.cell_len, *(row[i].cell_len for row in lines)]) for i, (t, _) in enumerate(zip(titles, columns, strict=True))]
+        self._shrink(columns, widths, self.width - indent)
+        table = Table(box=None, show_header=any(c.title for c in columns), pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+        for column, title, width in zip(columns, titles, widths, strict=True):
+            justify: Literal["left", "right"] = "right" if column.right else "left"
+            table.add_column(
+                title, justify=justify, width=width, no_wrap=column.cut or not column.flexible, overflow="fold", style=column.style
+            )
+        for row in lines:
+            for i, column in enumerate(columns):
+                if column.cut and row[i].cell_len > widths[i]:
+                    row[i] = Text(self.cut(row[i].plain, widths[i]), style=row[i].style)
+            table.add_row(*row)
+        self._console.print(Padding(table, (0, 0, 0, indent), expand=False), crop=False)
+
+    @staticmethod
+    def _shrink(columns: Sequence[Column], widths: list[int], room: int) -> None:
+        """Take what is too much from the widest flexible column, again and again; then from any column."""
+        over = sum(widths) + 2 * (len(widths) - 1) - room
+        for candidates in ([i for i, c in enumerate(columns) if c.flexible], list(range(len(columns)))):
+            while over > 0 and candidates:
+                widest = max(candidates, key=lambda i: widths[i])
+                if widths[widest] <= 6:
+                    break
+                widths[widest] -= 1
+                over -= 1
+
+    def more(self, hidden: int, what: str) -> None:
+        """The line that says a table was cut."""
+        if hidden > 0:
+            self.line((f"… and {hidden} more {what} (--all shows them, --format json has everything)", "note"), indent=3)

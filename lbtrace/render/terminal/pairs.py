@@ -1,0 +1,103 @@
+"""The pair table: each client exchange, the backend exchanges it caused, why lbtrace believes it; then those without a partner."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from lbtrace.model.http import Exchange
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import AttemptOutcome, ExchangePair, Unpaired
+from lbtrace.model.report import Report
+from lbtrace.render.terminal.labels import Labels, first_frame, total_ns
+from lbtrace.render.terminal.page import Cell, Column, Page
+from lbtrace.render.wording import names, units
+from lbtrace.render.wording.escape import shown
+
+_ROWS = 12
+
+
+def pairs(page: Page, report: Report, labels: Labels) -> None:
+    """Frame numbers are those of the first frame of each request."""
+    every = report.correlation.pairs
+    if not every:
+        return
+    page.heading("Exchanges across the balancer", "frames are where each request begins")
+    many = len(every) if page.view.everything else _ROWS
+    rows: list[list[Cell]] = []
+    for pair in every[:many]:
+        rows.extend(_rows(pair, labels))
+    page.table(
+        [
+            Column("request", flexible=True, cut=True),
+            Column("status", right=True),
+            Column("client", style="frame"),
+            Column("backend", style="frame"),
+            Column("paired by"),
+            Column("client", right=True),
+            Column("backend", right=True),
+        ],
+        rows,
+    )
+    page.more(len(every) - many, "pairs")
+    used = {p.tier for p in every}
+    for tier in sorted(used):
+        number = sum(p.tier is tier for p in every)
+        page.prose(f"{names.TIER[tier]}: {names.TIER_SENTENCE[tier]} ({number} of {len(every)})", indent=3, style="note")
+
+
+def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
+    client = labels.exchange(Side.CLIENT, pair.client)
+    front = labels.frame_of(Side.CLIENT, pair.client.point, first_frame(client))
+    why = names.TIER[pair.tier] + ("" if pair.group is None else " *")
+    rows: list[list[Cell]] = []
+    for number, attempt in enumerate(pair.attempts or (None,)):
+        lead: list[Cell] = [_request(client), _status(client), front] if number == 0 else ["  … then again", "", ""]
+        if attempt is None:
+            rows.append([*lead, "none", why, _time(client), ""])
+            continue
+        backend = labels.exchange(Side.BACKEND, attempt.backend)
+        back = labels.frame_of(Side.BACKEND, attempt.backend.point, first_frame(backend))
+        told = why if number == 0 else ""
+        if attempt.outcome is not AttemptOutcome.ANSWERED:
+            told = f"{told}; {names.OUTCOME[attempt.outcome]}" if told else names.OUTCOME[attempt.outcome]
+        rows.append([*lead, back, told, _time(client) if number == 0 else "", _time(backend)])
+    return rows
+
+
+def _request(exchange: Exchange) -> str:
+    if exchange.request is None:
+        return "(request not captured)"
+    return f"{shown(exchange.request.method)} {shown(exchange.request.target)}"
+
+
+def _status(exchange: Exchange) -> str:
+    return "none" if exchange.response is None else str(exchange.response.status)
+
+
+def _time(exchange: Exchange) -> str:
+    ns = total_ns(exchange)
+    return "?" if ns is None else units.duration(ns)
+
+
+def unpaired(page: Page, report: Report, labels: Labels) -> None:
+    """Exchanges of one side only, by reason, with the first of each as an example."""
+    every = report.correlation.unpaired
+    if not every:
+        return
+    page.heading("Exchanges on one side only")
+    kinds = Counter((u.side, u.reason) for u in every)
+    first: dict[tuple[str, str], Unpaired] = {}
+    for u in every:
+        first.setdefault((u.side, u.reason), u)
+    rows: list[list[Cell]] = []
+    for (side, reason), number in kinds.most_common():
+        u = first[(side, reason)]
+        where = Side(side)
+        exchange = labels.exchange(where, u.ref)
+        example = f"{_request(exchange)} → {_status(exchange)}"
+        frame = labels.frame_of(where, u.ref.point, first_frame(exchange))
+        rows.append([units.count(number), where.value, names.UNPAIRED[reason], example, (frame, "frame")])
+    page.table(
+        [Column(right=True), Column("side"), Column("why", flexible=True), Column("for example", flexible=True, cut=True), Column("frame")],
+        rows,
+    )

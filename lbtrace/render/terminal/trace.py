@@ -1,0 +1,146 @@
+"""`show`: one capture alone, its counts, connections and exchanges."""
+
+from __future__ import annotations
+
+from lbtrace.model.http import Application, Exchange, Mark, Protocol
+from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
+from lbtrace.render.terminal.labels import first_frame, total_ns
+from lbtrace.render.terminal.page import Cell, Column, Page
+from lbtrace.render.wording import names, units
+from lbtrace.render.wording.escape import shown
+
+_CONNECTIONS = 12
+_EXCHANGES = 25
+
+
+def summary(page: Page, trace: Trace) -> None:
+    """How many connections, SYNs and requests, and their ratio."""
+    syns = sum(c.syns for c in trace.connections)
+    already_open = sum(c.already_open for c in trace.connections)
+    requests = sum(e.request is not None for e in trace.exchanges)
+    title = f"{units.plural(len(trace.connections), 'TCP connection')}, {units.plural(requests, 'HTTP request')}"
+    page.line((title, "verdict"))
+    if not trace.packets.read:
+        page.prose("There is no packet in this capture.")
+    elif not trace.connections:
+        page.prose(
+            "No packet in this capture belongs to a TCP connection. Capture the interface that carries it (tcpdump -i any: all of them)."
+        )
+    elif syns and requests:
+        page.prose(f"{units.plural(syns, 'SYN')} : {units.plural(requests, 'request')} = {units.ratio(syns, requests)}")
+    if already_open:
+        verb = "was" if already_open == 1 else "were"
+        page.prose(f"{units.plural(already_open, 'connection')} {verb} already open when the capture began: their SYN was not captured.")
+
+
+def connections(page: Page, trace: Trace) -> None:
+    """One row per connection."""
+    every = trace.connections
+    if not every:
+        return
+    page.heading("Connections")
+    many = len(every) if page.view.everything else _CONNECTIONS
+    rows: list[list[Cell]] = []
+    for c, a in zip(every[:many], trace.applications[:many], strict=True):
+        number = len(trace.exchanges_of(c.id))
+        rows.append(
+            [
+                str(c.id),
+                shown(str(c.client)),
+                "→",
+                shown(str(c.server)),
+                (f"#{trace.ref(c.first_frame, c.first_ns).number}", "frame"),
+                "SYN" if c.syns else "already open",
+                _carried(a, number),
+                _ended(c),
+            ]
+        )
+    page.table(
+        [
+            Column("id", right=True),
+            Column("client", flexible=True, cut=True),
+            Column(),
+            Column("server", flexible=True, cut=True),
+            Column("frame", right=True),
+            Column("began"),
+            Column("carried", flexible=True),
+            Column("ended"),
+        ],
+        rows,
+    )
+    page.more(len(every) - many, "connections")
+
+
+def _carried(a: Application, exchanges: int) -> str:
+    match a.protocol:
+        case Protocol.HTTP1 | Protocol.HTTP2:
+            name = units.plural(exchanges, "HTTP exchange") + (", HTTP/2" if a.protocol is Protocol.HTTP2 else "")
+        case Protocol.TLS:
+            name = "TLS" + (f" for {shown(a.tls.server_name)}" if a.tls and a.tls.server_name else "")
+        case Protocol.NONE:
+            name = "no bytes"
+        case _:
+            name = shown(a.name) or "no HTTP"
+    if a.upgraded:
+        name += f", then {shown(a.upgraded)}"
+    if a.proxy:
+        name = f"PROXY v{a.proxy[0].version}, {name}"
+    return name
+
+
+def _ended(c: Connection) -> str:
+    """Who closed first, and how."""
+    ends = [
+        (ns, who, how)
+        for who, d in (("client", c.from_client), ("server", c.from_server))
+        for ns, how in ((d.fin_ns, "FIN"), (d.rst_ns, "RST"))
+        if ns is not None
+    ]
+    if not ends:
+        return "still open"
+    _, who, how = min(ends)
+    return f"{how} by {who}"
+
+
+def exchanges(page: Page, trace: Trace) -> None:
+    """One row per exchange."""
+    every = trace.exchanges
+    if not every:
+        return
+    page.heading("HTTP exchanges", "frames are where request and response begin")
+    many = len(every) if page.view.everything else _EXCHANGES
+    rows: list[list[Cell]] = [_row(trace, e) for e in every[:many]]
+    page.table(
+        [
+            Column("id", right=True),
+            Column("on", right=True),
+            Column("request", flexible=True, cut=True),
+            Column("frame", right=True, style="frame"),
+            Column("status", right=True),
+            Column("frame", right=True, style="frame"),
+            Column("body", right=True),
+            Column("time", right=True),
+            Column(flexible=True, style="warning"),
+        ],
+        rows,
+    )
+    page.more(len(every) - many, "exchanges")
+
+
+def _row(trace: Trace, e: Exchange) -> list[Cell]:
+    request = f"{shown(e.request.method)} {shown(e.request.target)}" if e.request else "(not captured)"
+    response = e.response
+    ns = total_ns(e)
+    marks: list[Mark] = list(dict.fromkeys([*e.marks, *(e.request.marks if e.request else ()), *(response.marks if response else ())]))
+    return [
+        str(e.id),
+        f"{e.connection}.{e.ordinal}",
+        request,
+        f"#{trace.ref(first_frame(e), 0).number}" if e.request else "",
+        "none" if response is None else str(response.status),
+        f"#{trace.ref(response.first_frame, 0).number}" if response else "",
+        units.size(response.body.length) if response else "",
+        "?" if ns is None else units.duration(ns),
+        ", ".join(names.MARK[m] for m in marks),
+    ]
