@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from lbtrace.model.stream import Connection
-from lbtrace.tables import SegmentTable, StreamTable
+from lbtrace.tcp.connections import connections
 
-
-def connections(segments: SegmentTable) -> tuple[list[Connection], StreamTable]:
-    """Segments → connection incarnations, in order of their first frame, and their streams."""
-    raise NotImplementedError
+__all__ = ["connections"]

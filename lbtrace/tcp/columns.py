@@ -1,0 +1,51 @@
+"""Three column idioms the TCP stage is built from, each linear or one sort, none with a Python object per row."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lbtrace.tables import Column
+
+NONE = -1  # "no such row"
+
+
+def stable_order(keys: Column, size: int) -> Column:
+    """The rows sorted by key (0 … size − 1), equal keys in their old order: i64.
+
+    numpy sorts 16-bit keys by radix; for wider ones one sort of (key, row) packed in 64 bits beats a stable argsort.
+    """
+    if len(keys) < 2 or bool((keys[1:] >= keys[:-1]).all()):
+        return np.arange(len(keys))
+    if size <= 1 << 16:
+        return np.argsort(keys.astype(np.uint16), kind="stable")
+    shift = np.int64(max(len(keys) - 1, 1).bit_length())
+    packed = (keys.astype(np.int64) << shift) | np.arange(len(keys))
+    packed.sort()
+    packed &= (np.int64(1) << shift) - 1
+    return packed
+
+
+def first_of(keys: Column, rows: Column, size: int) -> Column:
+    """For each key the first of its rows (in the order given), NONE without: i64 of `size`."""
+    out = np.full(size, NONE, np.int64)
+    out[keys[::-1]] = rows[::-1]  # with repeated indices numpy keeps the last value assigned
+    return out
+
+
+def last_of(keys: Column, rows: Column, size: int) -> Column:
+    """For each key the last of its rows (in the order given), NONE without: i64 of `size`."""
+    out = np.full(size, NONE, np.int64)
+    out[keys] = rows
+    return out
+
+
+def optional(values: Column, rows: Column) -> list[int | None]:
+    """`values[rows]` as a list, None where there is no row."""
+    if not len(rows):
+        return []
+    if not len(values):
+        return [None] * len(rows)
+    out = values[np.maximum(rows, 0)].astype(object)
+    out[rows < 0] = None
+    listed: list[int | None] = out.tolist()
+    return listed

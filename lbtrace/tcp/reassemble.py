@@ -1,0 +1,261 @@
+"""Segments of a stream, as they were captured → its pieces in stream order (RFC 9293 §3.4, §3.10).
+
+Only segments that occupy sequence space count: SYN, FIN and payload (a RST's payload is a text for people, RFC 9293 §3.5.3).
+A stream whose segments follow each other exactly is settled by one comparison of columns; that is nearly every stream. The
+others (*dirty*) are placed by their offsets, sorted, and where segments overlap, swept: see `lbtrace.tcp.overlap`.
+
+Invariants: the pieces of a stream are ordered by `start`, never overlap, are never empty; every captured byte in sequence space
+is in exactly one piece; where segments disagree the first one captured wins. Both roads give the same pieces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lbtrace.tables import FIN, RST, SYN, Column, SegmentTable
+from lbtrace.tcp.columns import stable_order
+from lbtrace.tcp.overlap import Conflict, settle
+from lbtrace.tcp.sequence import PLAUSIBLE, distance, distances, group_starts, unwrap
+
+_TRACKS = 8  # far-apart groups of sequence numbers one stream is followed in
+
+
+@dataclass(slots=True)
+class Pieces:
+    """The pieces of all streams, by stream and start: `row` is the segment each came from."""
+
+    stream: Column
+    row: Column
+    start: Column  # i64
+    skip: Column  # i64, bytes of the row's payload before the piece
+    length: Column  # i64
+    repeated: Column  # bool
+
+
+@dataclass(slots=True)
+class Assembly:
+    """The pieces, and per stream what was counted on the way."""
+
+    pieces: Pieces
+    base: Column  # i64, sequence number of offset 0, −1 when the stream sent nothing that occupies sequence space
+    dirty: Column  # bool
+    end: Column  # i64, offset after the last byte seen on the wire
+    sent: Column  # i64, distinct bytes seen on the wire (some may be cut by the snapshot length)
+    fin: Column  # i64, offset, −1 without
+    retransmissions: Column
+    out_of_order: Column
+    conflicts: list[Conflict]
+    implausible: list[int]  # rows whose sequence number is nowhere near their stream
+
+
+def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, careful: bool = False) -> Assembly:
+    """Segments → Assembly. `stream` is per row, `base` per stream: the sequence number after the SYN, −1 when not known.
+
+    `careful` sends every stream down the slow road (for the law that both roads agree).
+    """
+    occupies = ((table.wire_length > 0) | ((table.flags & (SYN | FIN)) != 0)) & ((table.flags & RST) == 0)
+    rows = np.flatnonzero(occupies)
+    rows = rows[stable_order(stream[rows], streams)]
+    of = stream[rows]
+    flags = table.flags[rows]
+    seq = table.seq[rows] + ((flags & SYN) != 0).astype(np.uint32) * np.uint32(1)
+    wire = table.wire_length[rows].astype(np.int64)
+    first = group_starts(of)
+
+    base = base.copy()
+    headless = first[base[of[first]] < 0]
+    dirty = _dirty(of, seq, wire, flags, first, base, streams) if not careful else np.ones(streams, bool)
+    base[of[headless]] = seq[headless]
+    result = Assembly(
+        pieces=_nothing(),
+        base=base,
+        dirty=dirty,
+        end=np.zeros(streams, np.int64),
+        sent=np.zeros(streams, np.int64),
+        fin=np.full(streams, -1, np.int64),
+        retransmissions=np.zeros(streams, np.int64),
+        out_of_order=np.zeros(streams, np.int64),
+        conflicts=[],
+        implausible=[],
+    )
+    easy = _in_order(table, rows, of, wire, flags, dirty, result)
+    if not dirty.any():
+        result.pieces = easy
+        return result
+    pick = dirty[of]
+    known = np.ones(streams, bool)
+    known[of[headless]] = False
+    hard = _placed(table, rows[pick], of[pick], seq[pick], wire[pick], flags[pick], known, result)
+    result.pieces = _merged(easy, hard, streams)
+    return result
+
+
+def _nothing() -> Pieces:
+    none = np.zeros(0, np.int64)
+    return Pieces(none, none, none, none, none, np.zeros(0, bool))
+
+
+def _dirty(of: Column, seq: Column, wire: Column, flags: Column, first: Column, base: Column, streams: int) -> Column:
+    """Streams with a segment that does not begin exactly where the one before it ended, or anything after a FIN."""
+    dirty = np.zeros(streams, bool)
+    if not len(of):
+        return dirty
+    follows = of[1:] == of[:-1]
+    expected = seq[:-1] + wire[:-1].astype(np.uint32)
+    odd = follows & ((seq[1:] != expected) | ((flags[:-1] & FIN) != 0))
+    dirty[of[1:][odd]] = True
+    begun = first[base[of[first]] >= 0]
+    dirty[of[begun][seq[begun] != base[of[begun]]]] = True
+    return dirty
+
+
+def _in_order(table: SegmentTable, rows: Column, of: Column, wire: Column, flags: Column, dirty: Column, result: Assembly) -> Pieces:
+    """The streams that need no thought: offsets are running sums."""
+    if dirty.any():
+        keep = ~dirty[of]
+        rows, of, wire, flags = rows[keep], of[keep], wire[keep], flags[keep]
+    if not len(rows):
+        return _nothing()
+    first = group_starts(of)
+    end = np.cumsum(wire)
+    before = end[first] - wire[first]
+    end -= np.repeat(before, np.diff(np.append(first, len(rows))))
+    last = np.append(first[1:], len(rows)) - 1
+    result.end[of[last]] = end[last]
+    result.sent[of[last]] = end[last]
+    finished = (flags[last] & FIN) != 0
+    result.fin[of[last][finished]] = end[last][finished]
+    captured = table.length[rows].astype(np.int64)
+    some = np.flatnonzero(captured > 0)
+    length = captured[some]
+    return Pieces(
+        of[some],
+        rows[some],
+        end[some] - wire[some],
+        np.zeros(len(some), np.int64),
+        np.minimum(length, wire[some]),
+        np.zeros(len(some), bool),
+    )
+
+
+def _placed(
+    table: SegmentTable, rows: Column, of: Column, seq: Column, wire: Column, flags: Column, known: Column, result: Assembly
+) -> Pieces:
+    """Dirty streams: place each segment by its offset, then settle overlaps."""
+    start = _offsets(of, seq, flags, known, result, rows)
+    is_syn = (flags & SYN) != 0
+    is_fin = (flags & FIN) != 0
+    keep = (start > -PLAUSIBLE) & ~(is_syn & (wire == 0) & ~is_fin)  # a bare SYN has told the base; nothing else
+    rows, of, start, wire, is_fin = rows[keep], of[keep], start[keep], wire[keep], is_fin[keep]
+    _shift_headless(of, start, known, result)
+    end = start + wire
+    at = group_starts(of)
+    reached = _reached(of, end, at)
+
+    probe = (wire <= 1) & ~is_fin & (start == reached - 1)  # keep-alive (RFC 9293 §3.8.4)
+    old = (start < 0) & ~probe
+    np.maximum.at(result.fin, of[is_fin], end[is_fin])
+    data = ~probe & (wire > 0)
+    cut = np.where(old & data, np.minimum(-start, wire), 0)  # bytes before offset 0 cannot be: they are dropped
+    captured = np.minimum(table.length[rows].astype(np.int64), wire)
+    data &= end > 0
+    rows, of, start, end, reached, cut, captured = (c[data] for c in (rows, of, start, end, reached, cut, captured))
+    start += cut
+    captured = np.maximum(captured - cut, 0)
+    settled = settle(table, rows, of, start, end, cut, captured)
+    np.maximum.at(result.end, of, end)
+    np.add.at(result.retransmissions, of[settled.seen_before], 1)
+    late = (start < reached) & ~settled.seen_before
+    np.add.at(result.out_of_order, of[late], 1)
+    result.sent[:] += np.bincount(of, settled.fresh, minlength=len(result.sent)).astype(np.int64)
+    result.conflicts += settled.conflicts
+    who = settled.index
+    return Pieces(of[who], rows[who], settled.start, cut[who] + settled.skip, settled.length, settled.shared | late[who])
+
+
+def _offsets(of: Column, seq: Column, flags: Column, known: Column, result: Assembly, rows: Column) -> Column:
+    """Each row's offset in its stream; −2³¹ or less for rows whose sequence number cannot be of this stream."""
+    steps = unwrap(seq, of)
+    first = group_starts(of)
+    sizes = np.diff(np.append(first, len(of)))
+    jump = np.zeros(len(of), bool)
+    jump[1:] = np.abs(np.diff(steps)) > PLAUSIBLE
+    jump[first] = False
+    lead = np.zeros(len(first), np.int64)
+    has_base = known[of[first]]
+    lead[has_base] = distances(seq[first[has_base]], result.base[of[first[has_base]]].astype(np.uint32))
+    jump[first[np.abs(lead) > PLAUSIBLE]] = True
+    start = steps + np.repeat(lead, sizes)
+    for stream in np.unique(of[jump]).tolist():
+        lo, hi = np.searchsorted(of, [stream, stream + 1]).tolist()
+        origin = int(result.base[stream]) if known[stream] else None
+        found, strange = _followed(seq[lo:hi].tolist(), ((flags[lo:hi] & SYN) != 0).tolist(), origin)
+        start[lo:hi] = found
+        if origin is None:
+            result.base[stream] = int(seq[lo + next(i for i, offset in enumerate(found) if offset == 0)])
+        result.implausible += rows[lo:hi][strange].tolist()
+    return start
+
+
+def _followed(numbers: list[int], is_syn: list[bool], origin: int | None) -> tuple[list[int], list[int]]:
+    """A stream with sequence numbers far apart: follow each neighbourhood by itself, keep the one with the SYN, else the fullest.
+
+    Returns the offsets (−2³² for rows left out) and the indices left out.
+    """
+    tracks: list[tuple[list[int], list[int]]] = [([], [])] if origin is not None else []  # (rows, offsets)
+    at: list[int] = [0] if origin is not None else []
+    zero: list[int] = [origin] if origin is not None else []
+    for i, number in enumerate(numbers):
+        for t, (rows, offsets) in enumerate(tracks):
+            step = distance(number, (zero[t] + at[t]) % (1 << 32))
+            if abs(step) <= PLAUSIBLE:
+                at[t] += step
+                rows.append(i)
+                offsets.append(at[t])
+                break
+        else:
+            if len(tracks) < _TRACKS:
+                tracks.append(([i], [0]))
+                at.append(0)
+                zero.append(number)
+    best = max(range(len(tracks)), key=lambda t: sum(not is_syn[i] for i in tracks[t][0]))
+    if origin is not None and any(not is_syn[i] for i in tracks[0][0]):
+        best = 0
+    found = [-(1 << 32)] * len(numbers)
+    for i, offset in zip(*tracks[best], strict=True):
+        found[i] = offset
+    return found, [i for i, offset in enumerate(found) if offset == -(1 << 32)]
+
+
+def _shift_headless(of: Column, start: Column, known: Column, result: Assembly) -> None:
+    """Where the SYN was not captured, offset 0 is the first byte captured: shift, in place."""
+    first = group_starts(of)
+    if not len(first):
+        return
+    lowest = np.minimum.reduceat(start, first)
+    lowest[known[of[first]]] = 0
+    start -= np.repeat(lowest, np.diff(np.append(first, len(of))))
+    result.base[of[first]] = (result.base[of[first]] + lowest) % (1 << 32)
+
+
+def _reached(of: Column, end: Column, first: Column) -> Column:
+    """For each row the highest end of the rows before it in its stream (0 for the first): the next byte expected."""
+    if not len(of):
+        return np.zeros(0, np.int64)
+    sizes = np.diff(np.append(first, len(of)))
+    span = np.int64(max(int(end.max()), 0) - min(int(end.min()), 0) + 1)
+    lift = np.repeat(np.arange(len(first), dtype=np.int64) * span, sizes)
+    highest = np.maximum.accumulate(end + lift) - lift
+    before = np.zeros(len(of), np.int64)
+    before[1:] = highest[:-1]
+    before[first] = 0
+    return np.maximum(before, 0)
+
+
+def _merged(easy: Pieces, hard: Pieces, streams: int) -> Pieces:
+    columns = ("stream", "row", "start", "skip", "length", "repeated")
+    both = {name: np.concatenate((getattr(easy, name), getattr(hard, name))) for name in columns}
+    order = stable_order(both["stream"], streams)
+    return Pieces(**{name: column[order] for name, column in both.items()})

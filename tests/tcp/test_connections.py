@@ -1,0 +1,93 @@
+"""Conversations on the wire → Connections: incarnations, roles, counts."""
+
+from __future__ import annotations
+
+from lbtrace.model.stream import RoleSource
+from lbtrace.tcp import connections
+from tests.tcp.wire import CLIENT, SERVER, Wire, contents
+
+
+def conversation(isn: int = 99, peer: int = 999, wire: Wire | None = None) -> Wire:
+    """Handshake, one request, one response, both FINs."""
+    wire = wire or Wire()
+    a, b = isn + 1, peer + 1
+    wire.c("SYN", isn).s("SYN", peer, ack=a).c("ACK", a, ack=b)
+    wire.c("PSH", a, b"ping", ack=b).s("PSH", b, b"pong!", ack=a + 4).c("ACK", a + 4, ack=b + 5)
+    return wire.c("FIN", a + 4, ack=b + 5).s("FIN", b + 5, ack=a + 5).c("ACK", a + 5, ack=b + 6)
+
+
+def test_a_plain_conversation() -> None:
+    [c], streams = connections(conversation().table())
+    assert (c.client, c.server, c.role_source) == (CLIENT, SERVER, RoleSource.SYN)
+    assert (c.syns, c.syn_retransmissions, c.synacks, c.opened, c.already_open) == (1, 0, 1, True, False)
+    assert (c.first_frame, c.last_frame, c.syn_frame, c.established_ns) == (1, 9, 1, 3_000_000)
+    assert (c.from_client.packets, c.from_client.bytes, c.from_client.missing, c.from_client.isn) == (6, 4, 0, 99)
+    assert (c.from_server.fins, c.from_server.fin_frame, c.from_server.first_payload_frame) == (1, 8, 5)
+    assert contents(streams, 0) == [(0, b"ping")]
+    assert contents(streams, 1) == [(0, b"pong!")]
+    assert streams.clean.tolist() == [True, True]
+    assert streams.fin.tolist() == [4, 5]
+    assert streams.ack.tolist() == [0, 4]
+
+
+def test_ports_are_reused_after_fin() -> None:
+    wire = conversation(isn=5000, peer=70, wire=conversation())
+    first, second = connections(wire.table())[0]
+    assert (first.first_frame, first.last_frame, second.first_frame, second.last_frame) == (1, 9, 10, 18)
+    assert (first.syns, second.syns, second.from_client.bytes) == (1, 1, 4)
+
+
+def test_a_retransmitted_syn_is_the_same_attempt() -> None:
+    [c], _ = connections(Wire().c("SYN", 7).c("SYN", 7).c("SYN", 7).table())
+    assert (c.syns, c.syn_retransmissions, c.opened, c.synacks) == (1, 2, False, 0)
+
+
+def test_a_late_packet_does_not_open_a_new_connection() -> None:
+    wire = conversation(isn=500_000, peer=700_000, wire=conversation())
+    wire.c("SYN", 99).c("FIN", 104, ack=1005)
+    first, second = connections(wire.table())[0]
+    assert (first.last_frame, second.last_frame) == (20, 18)
+    assert (first.syns, first.syn_retransmissions, second.from_client.packets) == (1, 1, 6)
+
+
+def test_syn_ack_without_syn() -> None:
+    wire = Wire().s("SYN", 999, ack=100).c("ACK", 100, ack=1000).c("PSH", 100, b"ping", ack=1000)
+    [c], streams = connections(wire.table())
+    assert (c.client, c.role_source, c.syns, c.synacks, c.opened) == (CLIENT, RoleSource.SYNACK, 0, 1, False)
+    assert streams.known_start.tolist() == [True, True]
+
+
+def test_simultaneous_open_is_one_connection() -> None:
+    wire = Wire().c("SYN", 10).s("SYN", 20).c("SYN", 10, ack=21).s("SYN", 20, ack=11).c("PSH", 11, b"x", ack=21)
+    [c], streams = connections(wire.table())
+    assert (c.client, c.syns, c.synacks) == (CLIENT, 1, 2)
+    assert contents(streams, 0) == [(0, b"x")]
+
+
+def test_mid_stream_roles_come_from_the_payload_then_the_port() -> None:
+    [c], streams = connections(Wire().s("PSH", 5, b"HTTP/1.1 200 OK\r\n", ack=50).c("ACK", 50, ack=22).table())
+    assert (c.client, c.role_source, c.already_open) == (CLIENT, RoleSource.PAYLOAD, True)
+    assert not streams.known_start.any()
+    [c], _ = connections(Wire().c("ACK", 50, ack=22).table())
+    assert (c.client, c.role_source) == (CLIENT, RoleSource.PORT)
+
+
+def test_refused_and_unanswered() -> None:
+    [c], streams = connections(Wire().c("SYN", 7).s("RST", 0, ack=8).table())
+    assert (c.opened, c.from_server.rsts, c.from_server.rst_frame) == (False, 1, 2)
+    assert streams.reset.tolist() == [True, True]
+    [c], _ = connections(Wire().s("RST", 50).table())
+    assert (c.syns, c.from_client.packets + c.from_server.packets) == (0, 1)
+
+
+def test_data_on_the_syn() -> None:
+    wire = Wire().c("SYN", 99, b"GET ").s("SYN", 999, ack=104).c("ACK", 104, b"/ HTTP", ack=1000)
+    [c], streams = connections(wire.table())
+    assert c.opened
+    assert contents(streams, 0) == [(0, b"GET / HTTP")]
+
+
+def test_no_segments() -> None:
+    found, streams = connections(Wire().table())
+    assert found == []
+    assert streams.first.tolist() == [0]

@@ -1,0 +1,135 @@
+"""Reassembly: laws against a bitmap that cannot be wrong, then the cases that have names."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbtrace.tables import StreamTable
+from lbtrace.tcp import connections
+from lbtrace.tcp.connections import connections as with_care
+from tests.tcp.wire import Wire, contents
+
+PATTERN = random.Random(1).randbytes(4096)
+cuts = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 60)), min_size=1, max_size=30)
+isns = st.one_of(st.integers(0, 2**32 - 1), st.integers(2**32 - 300, 2**32 - 1))
+
+
+def one_way(isn: int, segments: list[tuple[int, int]], head: bool = True) -> Wire:
+    wire = Wire()
+    if head:
+        wire.c("SYN", isn)
+    for start, length in segments:
+        wire.c("PSH", isn + 1 + start, PATTERN[start : start + length])
+    return wire
+
+
+def same(a: StreamTable, b: StreamTable) -> bool:
+    return all(
+        np.array_equal(getattr(a, f.name), getattr(b, f.name))
+        for f in fields(StreamTable)
+        if f.name not in ("buffers", "diagnostics", "clean")
+    )
+
+
+@settings(max_examples=150)
+@given(isns, cuts)
+def test_every_captured_byte_is_in_its_place(isn: int, segments: list[tuple[int, int]]) -> None:
+    bitmap: list[int | None] = [None] * 300
+    for start, length in segments:
+        bitmap[start : start + length] = PATTERN[start : start + length]
+    [c], streams = connections(one_way(isn, segments).table())
+    found: list[int | None] = [None] * 300
+    for start, octets in contents(streams, 0):
+        assert all(slot is None for slot in found[start : start + len(octets)])
+        found[start : start + len(octets)] = octets
+    assert found == bitmap
+    end = max(s + n for s, n in segments)
+    assert int(streams.end[0]) == end
+    assert c.from_client.bytes == sum(b is not None for b in bitmap)
+    assert c.from_client.bytes + c.from_client.missing == end
+
+
+@settings(max_examples=100)
+@given(isns, cuts, st.randoms(use_true_random=False), st.booleans())
+def test_order_duplication_and_isn_do_not_matter(isn: int, segments: list[tuple[int, int]], chance: random.Random, head: bool) -> None:
+    shuffled = segments + chance.choices(segments, k=len(segments))
+    chance.shuffle(shuffled)
+    _, a = connections(one_way(0, segments, head).table())
+    _, b = connections(one_way(isn, shuffled, head).table())
+    assert contents(a, 0) == contents(b, 0)
+
+
+@settings(max_examples=100)
+@given(isns, st.lists(st.integers(1, 50), min_size=1, max_size=20), st.booleans(), st.booleans())
+def test_both_roads_agree(isn: int, lengths: list[int], head: bool, finished: bool) -> None:
+    at, segments = 0, []
+    for length in lengths:
+        segments.append((at, length))
+        at += length
+    wire = one_way(isn, segments, head)
+    if finished:
+        wire.c("FIN", isn + 1 + at)
+    quick, slow = connections(wire.table()), with_care(wire.table(), careful=True)
+    assert quick[0] == slow[0]
+    assert same(quick[1], slow[1])
+    assert bool(quick[1].clean[0]) == head
+
+
+def test_the_first_captured_of_differing_bytes_wins_and_is_told() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"abcd").c("PSH", 102, b"XYef")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"abcdef")]
+    assert c.from_client.retransmissions == 1
+    assert [(d.slug, d.count, d.frame) for d in streams.diagnostics] == [("tcp-overlap-differs", 1, 3)]
+    assert streams.repeated.tolist() == [True, False] or streams.repeated.all()
+
+
+def test_a_lost_segment_is_a_gap() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"ab").c("PSH", 107, b"hi")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"ab"), (7, b"hi")]
+    assert (c.from_client.bytes, c.from_client.missing, c.from_client.truncated) == (4, 5, 0)
+    assert not streams.clean[0]
+
+
+def test_the_snapshot_length_leaves_a_counted_gap() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"abcdef", cut=4).c("PSH", 106, b"gh")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"ab"), (6, b"gh")]
+    assert (c.from_client.missing, c.from_client.truncated) == (4, 4)
+
+
+def test_bytes_acknowledged_but_never_captured() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"ab", ack=1000).s("ACK", 1000, ack=112)
+    [c], streams = connections(wire.table())
+    assert streams.end.tolist() == [12, 0]
+    assert c.from_client.missing == 10
+
+
+def test_a_keep_alive_is_neither_data_nor_a_retransmission() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"ab").c("ACK", 101, b"\0").c("ACK", 101).c("PSH", 102, b"cd")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"abcd")]
+    assert (c.from_client.retransmissions, c.from_client.out_of_order) == (0, 0)
+    assert not streams.repeated.any()
+
+
+def test_a_corrupted_sequence_number_misplaces_nothing() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"ab").c("PSH", 100 + 2**31, b"??").c("PSH", 102, b"cd")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"abcd")]
+    assert c.from_client.missing == 0
+    assert [d.slug for d in streams.diagnostics] == ["tcp-sequence-implausible"]
+
+
+def test_late_bytes_are_marked() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 102, b"cd").c("PSH", 100, b"ab")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"abcd")]
+    assert (c.from_client.out_of_order, c.from_client.retransmissions) == (1, 0)
+    assert streams.repeated.tolist() == [True, False]

@@ -1,0 +1,35 @@
+"""Sequence numbers on the ring: the laws of distance and unwrapping."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.tcp.sequence import distance, distances, unwrap
+
+u32 = st.integers(0, 2**32 - 1)
+
+
+@given(u32, u32)
+def test_a_distance_leads_back(a: int, b: int) -> None:
+    step = distance(a, b)
+    assert -(2**31) <= step < 2**31
+    assert (b + step) % 2**32 == a
+
+
+@given(st.lists(st.tuples(u32, u32), min_size=1))
+def test_columns_agree_with_scalars(pairs: list[tuple[int, int]]) -> None:
+    a, b = (np.array(c, np.uint32) for c in zip(*pairs, strict=True))
+    assert distances(a, b).tolist() == [distance(*p) for p in pairs]
+
+
+@given(st.lists(st.tuples(u32, st.lists(st.integers(-(2**30), 2**30))), min_size=1))
+def test_unwrapping_undoes_the_ring(groups: list[tuple[int, list[int]]]) -> None:
+    offsets, of, numbers = [], [], []
+    for g, (isn, steps) in enumerate(groups):
+        walk = np.cumsum([0, *steps]).tolist()
+        offsets += walk
+        of += [g] * len(walk)
+        numbers += [(isn + w) % 2**32 for w in walk]
+    assert unwrap(np.array(numbers, np.uint32), np.array(of)).tolist() == offsets

@@ -1,0 +1,124 @@
+"""A TCP conversation written as it is on the wire → SegmentTable, without a capture file in between.
+
+table = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("ACK", 100, ack=1000).c("PSH", 100, b"GET / …", ack=1000).table()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lbtrace.model.net import Endpoint
+from lbtrace.model.trace import PacketCounts
+from lbtrace.tables import ACK, FIN, PSH, RST, SYN, SegmentTable, StreamTable
+
+CLIENT, SERVER = Endpoint("10.0.0.9", 40000), Endpoint("10.0.0.1", 80)
+_FLAGS = {"": 0, "SYN": SYN, "FIN": FIN, "RST": RST, "ACK": ACK, "PSH": PSH}
+
+
+@dataclass
+class Segment:
+    """One row; `cut` bytes of the data are not in the capture (snapshot length)."""
+
+    flow: tuple[Endpoint, Endpoint]  # (source, destination)
+    flags: int
+    seq: int
+    data: bytes
+    ack: int
+    window: int
+    time_ns: int
+    cut: int
+    options: bytes
+
+
+@dataclass
+class Wire:
+    """Segments in capture order; `c` is sent by the client, `s` by the server."""
+
+    segments: list[Segment] = field(default_factory=list)
+    client: Endpoint = CLIENT
+    server: Endpoint = SERVER
+
+    def c(self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: int | bytes) -> Wire:
+        return self._add((self.client, self.server), flags, seq, data, ack, **more)
+
+    def s(self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: int | bytes) -> Wire:
+        return self._add((self.server, self.client), flags, seq, data, ack, **more)
+
+    def _add(
+        self,
+        flow: tuple[Endpoint, Endpoint],
+        names: str,
+        seq: int,
+        data: bytes,
+        ack: int | None,
+        window: int = 1000,
+        at: int | None = None,
+        cut: int = 0,
+        options: bytes = b"",
+    ) -> Wire:
+        flags = sum(_FLAGS[n] for n in names.split("+")) | (ACK if ack is not None else 0)
+        time_ns = (len(self.segments) + 1) * 1_000_000 if at is None else at
+        self.segments.append(Segment(flow, flags, seq % 2**32, data, (ack or 0) % 2**32, window, time_ns, cut, options))
+        return self
+
+    def table(self) -> SegmentTable:
+        return segment_table(self.segments)
+
+
+def segment_table(segments: list[Segment]) -> SegmentTable:
+    """Segments in capture order → the table the decoder would make of them."""
+    flows: dict[tuple[Endpoint, Endpoint], int] = {}
+    columns: dict[str, list[int]] = {name: [] for name in ("flow", "forward", "tcp", "payload", "length", "wire")}
+    buffer = bytearray()
+    for segment in segments:
+        low, high = sorted(segment.flow)
+        columns["flow"].append(flows.setdefault((low, high), len(flows)))
+        columns["forward"].append(segment.flow[0] == low)
+        columns["tcp"].append(len(buffer))
+        options = segment.options + b"\0" * (-len(segment.options) % 4)
+        buffer += bytes(12) + bytes([(20 + len(options)) // 4 << 4]) + bytes(7) + options
+        columns["payload"].append(len(buffer))
+        buffer += segment.data
+        columns["length"].append(len(segment.data) - segment.cut)
+        columns["wire"].append(len(segment.data))
+    count = len(segments)
+
+    def of(values: list[int], dtype: type) -> np.ndarray:
+        return np.array(values, dtype)
+
+    return SegmentTable(
+        frame=np.arange(1, count + 1, dtype=np.uint32),
+        time_ns=of([s.time_ns for s in segments], np.int64),
+        flow=of(columns["flow"], np.uint32),
+        forward=of(columns["forward"], np.bool_),
+        seq=of([s.seq for s in segments], np.uint32),
+        ack=of([s.ack for s in segments], np.uint32),
+        flags=of([s.flags for s in segments], np.uint16),
+        window=of([s.window for s in segments], np.uint16),
+        ttl=np.full(count, 64, np.uint8),
+        buffer=np.zeros(count, np.uint8),
+        tcp=of(columns["tcp"], np.int64),
+        payload=of(columns["payload"], np.int64),
+        length=of(columns["length"], np.uint32),
+        wire_length=of(columns["wire"], np.uint32),
+        buffers=[bytes(buffer)],
+        flows=list(flows),
+        flow_network=np.zeros(len(flows), np.uint16),
+        networks=[""],
+        counts=PacketCounts(count, count),
+    )
+
+
+def contents(streams: StreamTable, stream: int) -> list[tuple[int, bytes]]:
+    """A stream as (offset, bytes) of its contiguous runs: what a Gap separates."""
+    runs: list[tuple[int, bytes]] = []
+    for i in streams.pieces(stream):
+        at, length, start = int(streams.payload[i]), int(streams.length[i]), int(streams.start[i])
+        octets = bytes(streams.buffers[int(streams.buffer[i])][at : at + length])
+        if runs and runs[-1][0] + len(runs[-1][1]) == start:
+            runs[-1] = (runs[-1][0], runs[-1][1] + octets)
+        else:
+            runs.append((start, octets))
+    return runs
