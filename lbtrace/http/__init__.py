@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from lbtrace.http.connection import Reading
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
 from lbtrace.options import Options
 from lbtrace.tables import StreamTable
 
+_STEP = 2048  # connections between two reports of progress
+
 
 def exchanges(
     connections: Sequence[Connection], streams: StreamTable, options: Options, progress: Callable[[str, float], None]
 ) -> tuple[list[Application], list[Exchange], tuple[Diagnostic, ...]]:
     """Streams → one Application per connection, and every exchange, ordered by first frame."""
-    raise NotImplementedError
+    reading = Reading(streams, options)
+    count = len(connections)
+    applications: list[Application] = []
+    for i in range(count):
+        if i % _STEP == 0 and i:
+            progress("reading HTTP", i / count)
+        applications.append(reading.connection(i))
+    found = reading.found
+    found.sort(key=_first_frame)
+    make = tuple.__new__
+    ordered = [make(Exchange, (i, *e[1:])) for i, e in enumerate(found)]
+    return applications, ordered, reading.oddities.diagnostics()
+
+
+def _first_frame(exchange: Exchange) -> int:
+    half = exchange[3] or exchange[4]
+    return half[5] if exchange[3] else half[6]  # type: ignore[index]

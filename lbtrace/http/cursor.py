@@ -1,0 +1,190 @@
+"""One direction of a connection as a run of contiguous bytes that is joined from its pieces only as far as somebody looks.
+
+In: the pieces of a stream (rows of a StreamTable). Out: `data`, a window of bytes that begins at stream offset `base`; everything is
+addressed by stream offset, so a position can be turned back into the piece (frame, time, acknowledgement) that carried it.
+
+Invariant: `data` holds the bytes [base, base + len(data)) of the stream without a gap, and `row` is the first piece that is not wholly
+in it.
+Bulk bodies never enter the window: `take` feeds them to a sink piece by piece, without copying.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Final, Protocol
+
+import numpy as np
+
+from lbtrace.tables import Buffer, Column, StreamTable
+
+WINDOW: Final = 1 << 16  # bytes joined at a time
+
+
+class Sink(Protocol):
+    """Where the bytes of a body go."""
+
+    def update(self, data: Buffer, /) -> None:
+        """The next bytes."""
+
+
+class Pieces:
+    """The columns of a StreamTable as memory views: indexing one gives a Python int, several times faster than a numpy scalar."""
+
+    __slots__ = ("ack", "buffer", "buffers", "clean", "first", "frame", "length", "payload", "repeated", "start", "table", "time_ns")
+
+    def __init__(self, table: StreamTable) -> None:
+        self.table = table
+        self.first = _view(table.first, np.int64)
+        self.start = _view(table.start, np.int64)
+        self.length = _view(table.length, np.uint32)
+        self.payload = _view(table.payload, np.int64)
+        self.buffer = _view(table.buffer, np.uint8)
+        self.frame = _view(table.frame, np.uint32)
+        self.time_ns = _view(table.time_ns, np.int64)
+        self.ack = _view(table.ack, np.int64)
+        self.repeated = _view(table.repeated, np.bool_)
+        self.clean = _view(table.clean, np.bool_)
+        self.buffers: list[Buffer] = [b if isinstance(b, memoryview) else memoryview(b) for b in table.buffers]
+
+
+def _view(column: Column, kind: type[np.generic]) -> memoryview:
+    return np.ascontiguousarray(column, dtype=kind).data
+
+
+class Cursor:
+    """A place in a stream. `pos` is an index in `data`; the stream offset is `base + pos`."""
+
+    __slots__ = ("base", "data", "end_row", "first_row", "pieces", "pos", "row", "stream")
+
+    def __init__(self, pieces: Pieces, stream: int) -> None:
+        self.pieces = pieces
+        self.stream = stream
+        self.first_row: int = pieces.first[stream]
+        self.end_row: int = pieces.first[stream + 1]
+        self.row = self.first_row
+        self.base: int = pieces.start[self.row] if self.row < self.end_row else 0
+        self.data = b""
+        self.pos = 0
+        self.extend()
+
+    @property
+    def offset(self) -> int:
+        """Where it stands, as a stream offset."""
+        return self.base + self.pos
+
+    def extend(self) -> bool:
+        """Join more pieces, dropping what lies before `pos`; False when a gap or the end follows. Amortised linear: the window at least
+        doubles."""
+        p = self.pieces
+        row, stop = self.row, self.end_row
+        at = self.base + len(self.data)
+        if row >= stop or p.start[row] != at:
+            return False
+        kept = self.data[self.pos :] if self.pos < len(self.data) else b""
+        want = max(WINDOW, len(kept))
+        start, length, payload, buffer, buffers = p.start, p.length, p.payload, p.buffer, p.buffers
+        parts: list[Buffer] = [kept] if kept else []
+        got = 0
+        while row < stop and got < want and start[row] == at:
+            n = length[row]
+            o = payload[row]
+            parts.append(buffers[buffer[row]][o : o + n])
+            at += n
+            got += n
+            row += 1
+        self.base += self.pos
+        self.pos = 0
+        self.data = b"".join(parts)
+        self.row = row
+        return True
+
+    def ended(self) -> bool:
+        """True when no byte of the stream follows, not even after a gap."""
+        return self.pos >= len(self.data) and self.row >= self.end_row
+
+    def at_gap(self) -> bool:
+        """True when the next byte of the stream is not in the capture but a later one is."""
+        return self.pos >= len(self.data) and self.row < self.end_row and self.pieces.start[self.row] > self.offset
+
+    def line(self, limit: int) -> bytes | None:
+        """The next line with its line end, at most `limit` bytes; None (and no move) when it does not end before a gap, the end, or the
+        limit."""
+        searched = 0
+        while True:
+            at = self.data.find(b"\n", self.pos + searched, self.pos + limit)
+            if at >= 0:
+                line = self.data[self.pos : at + 1]
+                self.pos = at + 1
+                return line
+            searched = len(self.data) - self.pos
+            if searched >= limit or not self.extend():
+                return None
+
+    def peek(self, size: int) -> bytes:
+        """Up to `size` bytes from here on, fewer before a gap or the end."""
+        while len(self.data) - self.pos < size and self.extend():
+            pass
+        return self.data[self.pos : self.pos + size]
+
+    def take(self, size: int, sink: Sink | None) -> int:
+        """Move `size` bytes on, across gaps if need be, feeding those before the first gap to `sink`; how many of them are in the
+        capture.
+
+        Stops at the last byte of the stream. Afterwards the cursor may stand in a gap.
+        """
+        here = len(self.data) - self.pos
+        if size <= here:
+            if sink is not None:
+                sink.update(self.data[self.pos : self.pos + size])
+            self.pos += size
+            return size
+        if sink is not None and here:
+            sink.update(memoryview(self.data)[self.pos :])
+        p = self.pieces
+        target = self.offset + size
+        at = self.base + len(self.data)
+        taken = here
+        row, stop = self.row, self.end_row
+        start, length, payload, buffer, buffers = p.start, p.length, p.payload, p.buffer, p.buffers
+        while row < stop:
+            begin = start[row]
+            if begin >= target:
+                break
+            n = length[row]
+            if begin != at:
+                sink = None
+            if begin + n > target:
+                inside = target - begin
+                o = payload[row]
+                if sink is not None:
+                    sink.update(buffers[buffer[row]][o : o + inside])
+                self.row = row + 1
+                self.base, self.pos = target, 0
+                self.data = bytes(buffers[buffer[row]][o + inside : o + n])
+                return taken + inside
+            if sink is not None:
+                o = payload[row]
+                sink.update(buffers[buffer[row]][o : o + n])
+            taken += n
+            at = begin + n
+            row += 1
+        self.row = row
+        self.base, self.pos, self.data = (target if row < stop else at), 0, b""
+        return taken
+
+    def move_to(self, offset: int) -> None:
+        """Stand at a stream offset at or after `base`, where a byte was captured."""
+        if self.base <= offset < self.base + len(self.data):
+            self.pos = offset - self.base
+            return
+        row = bisect_right(self.pieces.start, offset, self.first_row, self.end_row) - 1
+        p = self.pieces
+        inside = offset - p.start[row]
+        o = p.payload[row]
+        self.row = row + 1
+        self.base, self.pos = offset, 0
+        self.data = bytes(p.buffers[p.buffer[row]][o + inside : o + p.length[row]])
+
+    def row_at(self, offset: int) -> int:
+        """The piece that carried the byte at `offset`."""
+        return bisect_right(self.pieces.start, offset, self.first_row, self.end_row) - 1

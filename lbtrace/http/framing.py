@@ -1,0 +1,116 @@
+"""Field lines → where the body ends, as a table (RFC 9112 §6.3), and every way in which readers are known to disagree about it.
+
+request:   Transfer-Encoding ends in chunked → CHUNKED · Content-Length → that many bytes · else none
+response:  to HEAD, 1xx, 204, 304 → none · 2xx to CONNECT, 101 → TUNNEL · Transfer-Encoding ends in chunked → CHUNKED ·
+           Transfer-Encoding otherwise → UNTIL_CLOSE · Content-Length → that many bytes · else UNTIL_CLOSE
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from lbtrace.model.http import HeaderLine
+
+HUGE: Final = 1 << 63
+_WATCHED: Final = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "content-encoding", "proxy-connection"})
+_CODINGS: Final = frozenset({"chunked", "compress", "deflate", "gzip", "x-compress", "x-gzip"})
+
+
+class Fields(NamedTuple):
+    """What the field lines of one head say about framing. `chunked`: chunked is the last transfer coding; `encoded`: there is a
+    Transfer-Encoding.
+
+    `declared` is the Content-Length read leniently, None when there is none or it says nothing. `coding` is the Content-Encoding in
+    lower case.
+    """
+
+    chunked: bool
+    encoded: bool
+    declared: int | None
+    close: bool
+    keep: bool
+    upgrade: str
+    coding: str
+    oddities: tuple[str, ...]
+
+
+def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
+    """The framing fields of a head; `oddities` are those already found in its lines."""
+    odd = list(oddities)
+    lengths: list[str] = []
+    encodings: list[str] = []
+    close = keep = False
+    upgrade = coding = ""
+    for name, value, _raw in lines:
+        key = name.lower().rstrip(" \t")
+        if key not in _WATCHED:
+            continue
+        if key == "content-length":
+            lengths.append(value)
+        elif key == "transfer-encoding":
+            encodings.append(value)
+        elif key in ("connection", "proxy-connection"):
+            low = value.lower()
+            close |= "close" in low
+            keep |= "keep-alive" in low
+        elif key == "upgrade":
+            upgrade = value
+        else:
+            coding = f"{coding}, {value.lower()}" if coding else value.lower()
+    declared = _content_length(lengths, odd) if lengths else None
+    chunked = _chunked(encodings, odd) if encodings else False
+    if lengths and encodings:
+        odd.append("content-length-and-transfer-encoding")
+    return Fields(chunked, bool(encodings), declared, close, keep, upgrade, coding, tuple(odd))
+
+
+def _content_length(values: list[str], odd: list[str]) -> int | None:
+    """RFC 9112 §6.3 rule 5. Of several different values the first is read (and the conflict is said)."""
+    members = [m.strip(" \t") for v in values for m in v.split(",")]
+    if len(members) > 1:
+        odd.append("content-length-repeated" if len(set(members)) == 1 else "content-length-conflict")
+    for member in members:
+        if not (member.isascii() and member.isdigit()):
+            odd.append("content-length-invalid")
+            break
+    for member in members:
+        number = lenient_number(member)
+        if number is not None:
+            if number >= HUGE:
+                odd.append("content-length-huge")
+                return HUGE
+            return number
+    return None
+
+
+def lenient_number(text: str) -> int | None:
+    """The decimal number a forgiving reader (strtol) would see, None when none or negative."""
+    digits = text.removeprefix("+")
+    end = 0
+    while end < len(digits) and digits[end] in "0123456789":
+        end += 1
+    if not end:
+        return None
+    return int(digits[:end]) if end <= 19 else HUGE
+
+
+def _chunked(values: list[str], odd: list[str]) -> bool:
+    """RFC 9112 §6.1: chunked must be the last coding, once. Anything else is odd, and some readers take it for chunked all the same."""
+    if len(values) > 1:
+        odd.append("transfer-encoding-repeated")
+    joined = ",".join(values)
+    members = [m.strip(" \t") for m in joined.split(",")]
+    known = [m.lower() for m in members if m]
+    last = known[-1] if known else ""
+    plain = all(m in _CODINGS for m in known) and "\t" not in joined and known.count("chunked") <= 1
+    if last == "chunked":
+        if not plain or "chunked" in known[:-1] or "" in members:
+            odd.append("transfer-encoding-odd")
+        return True
+    odd.append(
+        "transfer-encoding-odd"
+        if "chunked" in joined.lower() or not known or (known != ["identity"] and not plain)
+        else "transfer-encoding-not-chunked"
+    )
+    return False
