@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
+
 import numpy as np
 
 from lbtrace.tables import Column
 
+_Row = TypeVar("_Row", bound=tuple[object, ...])
 NONE = -1  # "no such row"
 
 
@@ -41,11 +46,24 @@ def last_of(keys: Column, rows: Column, size: int) -> Column:
 
 def optional(values: Column, rows: Column) -> list[int | None]:
     """`values[rows]` as a list, None where there is no row."""
-    if not len(rows):
-        return []
-    if not len(values):
+    missing = rows < 0
+    if missing.all():
         return [None] * len(rows)
-    out = values[np.maximum(rows, 0)].astype(object)
-    out[rows < 0] = None
-    listed: list[int | None] = out.tolist()
+    return masked(values[np.maximum(rows, 0)], missing)
+
+
+def masked(values: Column, missing: Column) -> list[int | None]:
+    """The values as a list, None where `missing`."""
+    listed: list[int | None] = values.tolist()
+    for i in np.flatnonzero(missing).tolist():
+        listed[i] = None
     return listed
+
+
+def rows_of(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]:
+    """Columns (as lists, one per field of the NamedTuple `kind`, in order) → one value per row.
+
+    What `kind._make` does, without a Python call per row.
+    """
+    made: Callable[[Iterable[object]], _Row] = partial(tuple.__new__, kind)
+    return list(map(made, zip(*columns, strict=True)))

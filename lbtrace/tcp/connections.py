@@ -19,7 +19,7 @@ import numpy as np
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import Diagnostic
 from lbtrace.tables import ACK, FIN, RST, SYN, Column, SegmentTable, StreamTable
-from lbtrace.tcp.columns import first_of, last_of, optional
+from lbtrace.tcp.columns import first_of, last_of, optional, rows_of
 from lbtrace.tcp.fingerprint import fingerprints
 from lbtrace.tcp.incarnations import Incarnations, incarnations
 from lbtrace.tcp.reassemble import Assembly, reassemble
@@ -198,7 +198,7 @@ def _values(
         both[0::2],
         both[1::2],
     )
-    return list(map(Connection._make, zip(*columns, strict=True)))
+    return rows_of(Connection, columns)
 
 
 def _directions(t: SegmentTable, stream: Column, streams: int, shake: Handshake, assembly: Assembly, table: StreamTable) -> list[Direction]:
@@ -235,4 +235,4 @@ def _directions(t: SegmentTable, stream: Column, streams: int, shake: Handshake,
         optional(t.time_ns, last_load),
         prints,
     )
-    return list(map(Direction._make, zip(*columns, strict=True)))
+    return rows_of(Direction, columns)

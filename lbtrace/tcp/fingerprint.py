@@ -11,6 +11,7 @@ import numpy as np
 
 from lbtrace.model.net import SynFingerprint
 from lbtrace.tables import Column, SegmentTable
+from lbtrace.tcp.columns import masked, rows_of
 
 _MAX_OPTIONS = 40  # data offset is 4 bits: a header of at most 60 bytes
 _MSS, _SCALE, _SACK, _TIMESTAMP = 2, 3, 4, 8
@@ -55,13 +56,13 @@ def _chunk(table: SegmentTable, rows: Column) -> list[SynFingerprint]:
     columns = (
         table.ttl[rows].tolist(),
         table.window[rows].tolist(),
-        _known(mss),
-        _known(scale),
+        masked(mss, mss < 0),
+        masked(scale, scale < 0),
         sack.tolist(),
-        _known(stamp),
+        masked(stamp, stamp < 0),
         options,
     )
-    return list(map(SynFingerprint._make, zip(*columns, strict=True)))
+    return rows_of(SynFingerprint, columns)
 
 
 def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
@@ -93,10 +94,3 @@ def _take(octets: Column, rows: Column, here: Column, mask: Column, width: int, 
     for i in range(width):
         value = value << 8 | octets[chosen, place + i]
     into[chosen] = value
-
-
-def _known(values: Column) -> list[int | None]:
-    out = values.astype(object)
-    out[values < 0] = None
-    listed: list[int | None] = out.tolist()
-    return listed
