@@ -1,25 +1,49 @@
-"""Correlation → findings: one file per thing lbtrace can tell."""
+"""Correlation → findings: one file per thing lbtrace can tell.
+
+Each module here whose name has no leading underscore is a finding: its docstring says what it means (`Meaning:`), how it is
+decided (`Decided by:`), what its evidence shows (`Evidence:`) and what to do (`Remedy:`); `TITLE` names it; `find(case)` yields
+what it has to say. A new finding is a new file. docs/findings.md is made from the docstrings: `python -m lbtrace.findings >
+docs/findings.md`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import NamedTuple
 
-from lbtrace.model.net import Side
+from lbtrace.case import RANK, Case
+from lbtrace.findings._counts import count_side
+from lbtrace.findings._latency import latency
 from lbtrace.model.pairing import Correlation
-from lbtrace.model.report import Finding, Latency, SideCounts
+from lbtrace.model.report import Finding, Severity
 from lbtrace.model.trace import Trace
+
+__all__ = ["FindingModule", "all_findings", "count_side", "latency", "registry"]
+
+ORDER = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO)
+
+
+class FindingModule(NamedTuple):
+    """A finding as its file describes it."""
+
+    slug: str
+    title: str
+    doc: str
+    find: Callable[[Case], Iterable[Finding]]
+
+
+@cache
+def registry() -> tuple[FindingModule, ...]:
+    """Every finding there is, by slug."""
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    modules = [(name, importlib.import_module(f"{__name__}.{name}")) for name in names]
+    return tuple(FindingModule(name.replace("_", "-"), m.TITLE, m.__doc__ or "", m.find) for name, m in modules)
 
 
 def all_findings(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> tuple[Finding, ...]:
-    """Everything there is to tell, most severe first."""
-    raise NotImplementedError
-
-
-def count_side(side: Side, traces: Sequence[Trace], correlation: Correlation) -> SideCounts:
-    """SYNs, requests and connections of one side, health checks apart."""
-    raise NotImplementedError
-
-
-def latency(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> Latency | None:
-    """What the balancer added, or None when no pair tells."""
-    raise NotImplementedError
+    """Everything there is to tell, most severe first, then surest first, then by slug."""
+    case = Case(clients, backends, correlation)
+    found = [finding for module in registry() for finding in module.find(case)]
+    return tuple(sorted(found, key=lambda f: (ORDER.index(f.severity), -RANK[f.confidence], f.slug)))

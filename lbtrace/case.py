@@ -1,0 +1,313 @@
+"""Two sides and their Correlation → the questions that findings and verdict ask, answered once.
+
+A `Case` indexes what the stages measured: the exchanges of a pair with their connections, which exchanges and connections are
+health checks, and the frames that prove a claim. It judges nothing. Pairs of LOW confidence are never counted as knowledge,
+unless they belong to a set of interchangeable exchanges: what is said about a whole set does not depend on who is whose."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from lbtrace.model.http import Exchange, HeaderLine, Request, Response
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import AttemptOutcome, Clock, Confidence, ConnectionPair, Correlation, ExchangePair, Ref
+from lbtrace.model.report import Evidence
+from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
+
+_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\d{1,3}(?:\.\d{1,3}){3}")
+FRAMES_PER_SIDE = 5  # examples are examples: the counts are in the statement
+Shown = TypeVar("Shown")
+RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
+
+
+class Match(NamedTuple):
+    """A pair with both exchanges and their connections at hand. `back` is the attempt that was answered, else the last one."""
+
+    place: int  # in Correlation.pairs
+    pair: ExchangePair
+    front: Exchange
+    back: Exchange
+    front_connection: Connection
+    back_connection: Connection
+    backend: Ref  # of `back`
+    outcome: AttemptOutcome
+
+    @property
+    def answered(self) -> bool:
+        """True when the response the client got is the one in `back`."""
+        return self.outcome is AttemptOutcome.ANSWERED
+
+
+class ConnectionMatch(NamedTuple):
+    """A pair of connections with both connections at hand."""
+
+    pair: ConnectionPair
+    front: Connection
+    back: Connection
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything the two sides show, with the indexes that several judges need."""
+
+    clients: Sequence[Trace]
+    backends: Sequence[Trace]
+    correlation: Correlation
+
+    def traces(self, side: Side) -> Sequence[Trace]:
+        """The capture points of a side."""
+        return self.clients if side is Side.CLIENT else self.backends
+
+    def exchange(self, side: Side, ref: Ref) -> Exchange:
+        """The exchange a Ref names."""
+        return self.traces(side)[ref.point].exchanges[ref.id]
+
+    def connection(self, side: Side, ref: Ref) -> Connection:
+        """The connection a Ref of a connection names."""
+        return self.traces(side)[ref.point].connections[ref.id]
+
+    def connection_of(self, side: Side, ref: Ref) -> Connection:
+        """The connection that carried the exchange a Ref names."""
+        trace = self.traces(side)[ref.point]
+        return trace.connections[trace.exchanges[ref.id].connection]
+
+    @cached_property
+    def matches(self) -> list[Match]:
+        """Every pair that counts as knowledge and has a backend exchange, in the order of Correlation.pairs."""
+        found = []
+        for index, pair in enumerate(self.correlation.pairs):
+            if not pair.attempts or (pair.confidence is Confidence.LOW and pair.group is None):
+                continue
+            attempt = next((a for a in reversed(pair.attempts) if a.outcome is AttemptOutcome.ANSWERED), pair.attempts[-1])
+            found.append(
+                Match(
+                    index,
+                    pair,
+                    self.exchange(Side.CLIENT, pair.client),
+                    self.exchange(Side.BACKEND, attempt.backend),
+                    self.connection_of(Side.CLIENT, pair.client),
+                    self.connection_of(Side.BACKEND, attempt.backend),
+                    attempt.backend,
+                    attempt.outcome,
+                )
+            )
+        return found
+
+    @cached_property
+    def distinct_matches(self) -> list[Match]:
+        """The matches that stand alone: nobody else could be their partner."""
+        return [m for m in self.matches if m.pair.group is None]
+
+    @cached_property
+    def connection_matches(self) -> list[ConnectionMatch]:
+        """Every pair of connections that counts as knowledge."""
+        return [
+            ConnectionMatch(p, self.connection(Side.CLIENT, p.client), self.connection(Side.BACKEND, p.backend))
+            for p in self.correlation.connection_pairs
+            if p.confidence is not Confidence.LOW
+        ]
+
+    @cached_property
+    def check_exchanges(self) -> frozenset[Ref]:
+        """Backend exchanges that are health checks."""
+        return frozenset(Ref(check.point, i) for check in self.correlation.health_checks for i in check.exchanges)
+
+    @cached_property
+    def check_connections(self) -> frozenset[Ref]:
+        """Backend connections that carried health checks and nothing else."""
+        named = {Ref(check.point, i) for check in self.correlation.health_checks for i in check.connections}
+        busy = set()
+        for point, trace in enumerate(self.backends):
+            for exchange in trace.exchanges:
+                ref = Ref(point, exchange.connection)
+                if ref in named and exchange.request is not None and Ref(point, exchange.id) not in self.check_exchanges:
+                    busy.add(ref)
+        return frozenset(named - busy)
+
+    @cached_property
+    def check_sources(self) -> frozenset[str]:
+        """Addresses that health checks come from: the balancer's own."""
+        return frozenset(check.source for check in self.correlation.health_checks)
+
+    def clock(self, client_point: int, backend_point: int) -> Clock | None:
+        """The clock between two capture points, None when it was refused."""
+        for clock in self.correlation.clocks:
+            if clock.client_point == client_point and clock.backend_point == backend_point:
+                return None if clock.refused else clock
+        return None
+
+    @cached_property
+    def seen_as(self) -> dict[str, frozenset[str]]:
+        """Client address in its own capture → the addresses it is known by behind the balancer, its own included."""
+        known: dict[str, set[str]] = {}
+        for mapping in self.correlation.topology.mappings:
+            known.setdefault(mapping.client, {mapping.client}).add(mapping.seen_as)
+        return {client: frozenset(addresses) for client, addresses in known.items()}
+
+    def addresses_of(self, client: str) -> frozenset[str]:
+        """Every address a client is known by."""
+        return self.seen_as.get(client, frozenset((client,)))
+
+    def behind_nat(self, front: Connection, back: Connection) -> bool:
+        """True when the source the backend sees can only be the client as a NAT in front of the balancer shows it.
+
+        The client's own address is private, the source is public, and nothing says the source is the balancer: it is not the
+        address the client connected to, no health check comes from it, and the backend itself is on a private address, so a
+        balancer beside it would be too. A PROXY header or a forwarding field that names the same address says so directly."""
+        source = back.client.address
+        if source in (front.client.address, front.server.address, *self.check_sources):
+            return False
+        stated = any(
+            m.seen_as == source and m.client == front.client.address and m.stated_by.lower() != "source address"
+            for m in self.correlation.topology.mappings
+        )
+        return stated or (is_public(source) and not is_public(front.client.address) and not is_public(back.server.address))
+
+    # the frames behind a claim
+
+    def request_frame(self, side: Side, ref: Ref) -> FrameRef:
+        """The frame that completes the request head (of the response, when the request is not in the capture)."""
+        trace = self.traces(side)[ref.point]
+        exchange = trace.exchanges[ref.id]
+        message = exchange.request or exchange.response
+        if message is None:
+            connection = trace.connections[exchange.connection]
+            return trace.ref(connection.first_frame, connection.first_ns)
+        return trace.ref(message.head_frame, message.head_ns)
+
+    def response_frame(self, side: Side, ref: Ref) -> FrameRef:
+        """The frame that completes the response head (of the request, when there is no response)."""
+        exchange = self.exchange(side, ref)
+        if exchange.response is None:
+            return self.request_frame(side, ref)
+        return self.traces(side)[ref.point].ref(exchange.response.head_frame, exchange.response.head_ns)
+
+    def connection_frame(self, side: Side, ref: Ref) -> FrameRef:
+        """The SYN of a connection, or its first frame."""
+        connection = self.connection(side, ref)
+        trace = self.traces(side)[ref.point]
+        if connection.syn_frame is not None and connection.syn_ns is not None:
+            return trace.ref(connection.syn_frame, connection.syn_ns)
+        return trace.ref(connection.first_frame, connection.first_ns)
+
+    def request_frames(self, matches: Iterable[Match]) -> list[FrameRef]:
+        """Both requests of the first few matches."""
+        frames = []
+        for match in _first(matches):
+            frames.append(self.request_frame(Side.CLIENT, match.pair.client))
+            frames.append(self.request_frame(Side.BACKEND, match.backend))
+        return frames
+
+    def response_frames(self, matches: Iterable[Match]) -> list[FrameRef]:
+        """Both responses of the first few matches."""
+        frames = []
+        for match in _first(matches):
+            frames.append(self.response_frame(Side.CLIENT, match.pair.client))
+            frames.append(self.response_frame(Side.BACKEND, match.backend))
+        return frames
+
+    def connection_frames(self, matches: Iterable[ConnectionMatch]) -> list[FrameRef]:
+        """Both beginnings of the first few pairs of connections."""
+        frames = []
+        for match in _first(matches):
+            frames.append(self.connection_frame(Side.CLIENT, match.pair.client))
+            frames.append(self.connection_frame(Side.BACKEND, match.pair.backend))
+        return frames
+
+    def any_frame(self, side: Side | None = None) -> list[FrameRef]:
+        """The first frame of each capture point that has connections: evidence for a statement about a capture as a whole."""
+        frames = []
+        for trace in (*self.clients, *self.backends):
+            if trace.connections and side in (None, trace.side):
+                first = min(trace.connections, key=lambda c: c.first_frame)
+                frames.append(trace.ref(first.first_frame, first.first_ns))
+        return frames
+
+
+def _first(matches: Iterable[Shown]) -> list[Shown]:
+    return list(islice(matches, FRAMES_PER_SIDE))
+
+
+def evidence(frames: Iterable[FrameRef], note: str = "") -> tuple[Evidence, ...]:
+    """Frames → Evidence with display filters. A frame number means something in one file only, so each Evidence names one file a side."""
+    by_file: dict[tuple[Side, int, int], list[FrameRef]] = {}
+    for frame in frames:
+        group = by_file.setdefault((frame.side, frame.point, frame.file), [])
+        if frame not in group and len(group) < FRAMES_PER_SIDE:
+            group.append(frame)
+    fronts = [sorted(group) for (side, _, _), group in by_file.items() if side is Side.CLIENT]
+    backs = [sorted(group) for (side, _, _), group in by_file.items() if side is Side.BACKEND]
+    made = []
+    for i in range(max(len(fronts), len(backs))):
+        front = fronts[i] if i < len(fronts) else []
+        back = backs[i] if i < len(backs) else []
+        made.append(Evidence(tuple(front + back), note, frame_filter(front), frame_filter(back)))
+    return tuple(made)
+
+
+def frame_filter(frames: Sequence[FrameRef]) -> str:
+    """A Wireshark display filter for frames of one file; "" for none."""
+    numbers = sorted({f.number for f in frames})
+    if not numbers:
+        return ""
+    return f"frame.number == {numbers[0]}" if len(numbers) == 1 else f"frame.number in {{{', '.join(map(str, numbers))}}}"
+
+
+def confidence_of(matches: Sequence[Match]) -> Confidence:
+    """What at least half of the pairs reach: the confidence of a statement about all of them. Interchangeable pairs count as
+    MEDIUM at least."""
+    if not matches:
+        return Confidence.LOW
+    ranks = sorted((max(RANK[m.pair.confidence], 1 if m.pair.group is not None else 0) for m in matches), reverse=True)
+    half = ranks[(len(ranks) - 1) // 2]
+    return next(c for c, rank in RANK.items() if rank == half)
+
+
+def field_lines(message: Request | Response, name: str) -> list[HeaderLine]:
+    """The field lines of a name (case-insensitive), in order."""
+    lowered = name.lower()
+    return [line for line in message.lines if line.name.lower() == lowered]
+
+
+def field_value(message: Request | Response, name: str) -> str | None:
+    """The values of a field joined with ", " (RFC 9110 §5.3), None when absent."""
+    lines = field_lines(message, name)
+    return ", ".join(line.value for line in lines) if lines else None
+
+
+def rank_index(count: int, percent: int) -> int:
+    """The index of the nearest-rank percentile among `count` sorted values."""
+    return max(0, -(-count * percent // 100) - 1)
+
+
+def addresses_in(value: str) -> list[str]:
+    """The IP addresses written in a field value, in order, normalised (RFC 5952), without ports and brackets."""
+    found = []
+    for text in _ADDRESS.findall(value):
+        address = parse(text.strip("[]"))
+        if address is not None:
+            found.append(str(address))
+    return found
+
+
+def parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Text → address, None when it is none; an IPv4-mapped IPv6 address is the IPv4 address."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def is_public(text: str) -> bool:
+    """True for an address that is routed on the internet."""
+    address = parse(text)
+    return address is not None and address.is_global

@@ -1,0 +1,72 @@
+"""What happened behind the balancer while a client waited: connections refused, unanswered, reset or closed under a request."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lbtrace.case import Case, Match
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import AttemptOutcome, Ref
+from lbtrace.model.stream import Connection
+
+MOST_LOOKED_AT = 20_000  # connections per point; beyond that only the exchanges tell
+
+
+class BackendEvent(NamedTuple):
+    """`slug` is stable, `text` says it to people."""
+
+    slug: str
+    text: str
+    frames: tuple[FrameRef, ...]
+
+
+TEXT = {
+    "refused": "a connection was refused (SYN answered by RST)",
+    "no-answer": "a connection attempt was not answered (SYN without SYN-ACK)",
+    "reset": "the backend reset the connection under the request",
+    "closed": "the backend closed the connection without an answer",
+    "keep-alive-race": "the request was sent on a connection the backend had begun to close",
+    "timeout": "the backend had not answered when the balancer gave up",
+}
+
+
+def handshake_failure(connection: Connection) -> str:
+    """ "refused", "no-answer", or "" for a connection that was opened or whose start was not captured."""
+    if connection.syns == 0 or connection.synacks or connection.opened:
+        return ""
+    return "refused" if connection.from_server.rsts else "no-answer" if not connection.from_server.packets else ""
+
+
+def events_during(case: Case, client: Ref) -> BackendEvent | None:
+    """A failed backend handshake in the time of a client exchange. Without a clock between the captures nothing can be said."""
+    exchange = case.exchange(Side.CLIENT, client)
+    if exchange.request is None or exchange.response is None:
+        return None
+    for point, trace in enumerate(case.backends):
+        clock = case.clock(client.point, point)
+        if clock is None:
+            continue
+        for connection in trace.connections[:MOST_LOOKED_AT]:
+            slug = handshake_failure(connection)
+            if not slug or Ref(point, connection.id) in case.check_connections:
+                continue
+            at = connection.first_ns + clock.delta_ns(connection.first_ns)
+            if exchange.request.first_ns - clock.half_width_ns <= at <= exchange.response.first_ns + clock.half_width_ns:
+                return BackendEvent(slug, TEXT[slug], (case.connection_frame(Side.BACKEND, Ref(point, connection.id)),))
+    return None
+
+
+def event_of_attempt(case: Case, match: Match) -> BackendEvent | None:
+    """How the last backend attempt of a pair failed."""
+    request, trace = match.back.request, case.backends[match.backend.point]
+    server = match.back_connection.from_server
+    frames = [case.request_frame(Side.BACKEND, match.backend)]
+    if request is not None and server.fin_ns is not None and server.fin_frame is not None and server.fin_frame < request.first_frame:
+        return BackendEvent("keep-alive-race", TEXT["keep-alive-race"], (trace.ref(server.fin_frame, server.fin_ns), *frames))
+    if match.outcome is AttemptOutcome.RESET and server.rst_frame is not None and server.rst_ns is not None:
+        return BackendEvent("reset", TEXT["reset"], (*frames, trace.ref(server.rst_frame, server.rst_ns)))
+    if match.outcome is AttemptOutcome.CLOSED and server.fin_frame is not None and server.fin_ns is not None:
+        return BackendEvent("closed", TEXT["closed"], (*frames, trace.ref(server.fin_frame, server.fin_ns)))
+    if match.outcome is AttemptOutcome.TIMEOUT:
+        return BackendEvent("timeout", TEXT["timeout"], tuple(frames))
+    return None

@@ -1,0 +1,26 @@
+"""The fields that state who the client is, behind the balancer."""
+
+from __future__ import annotations
+
+from lbtrace.case import Case, addresses_in
+from lbtrace.model.pairing import Behaviour
+
+
+def stated_in(case: Case) -> list[str]:
+    """Names of the request fields and headers in which the balancer states the client's address."""
+    names = {c.name: None for c in case.correlation.changes if c.request and c.behaviour is Behaviour.CLIENT_ADDRESS}
+    names |= {m.stated_by: None for m in case.correlation.topology.mappings if m.stated_by.lower() != "source address"}
+    for match in case.matches[:1000]:
+        if match.back.request is None or match.front.request is None:
+            continue
+        own = case.addresses_of(match.front_connection.client.address)
+        before = {line.raw for line in match.front.request.lines}
+        for line in match.back.request.lines:
+            if line.name not in names and line.raw not in before and own.intersection(addresses_in(line.value)):
+                names[line.name] = None
+    if any(a.proxy and any(h.source for h in a.proxy) for trace in case.backends for a in trace.applications):
+        names.setdefault("PROXY", None)
+    unique: dict[str, str] = {}
+    for name in names:
+        unique.setdefault(name.lower(), name)
+    return sorted(unique.values(), key=str.lower)

@@ -1,0 +1,93 @@
+"""Pairs → Latency. A time on one capture minus a time on the other never appears without the clock's half-width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median_low
+
+from lbtrace.case import Case, Match, rank_index
+from lbtrace.model.http import Exchange, Mark
+from lbtrace.model.pairing import Correlation
+from lbtrace.model.report import Latency
+from lbtrace.model.trace import Trace
+
+# a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing
+NO_TIME = frozenset(
+    (
+        Mark.RETRANSMITTED,
+        Mark.RESYNCED,
+        Mark.LOST,
+        Mark.RESET,
+        Mark.CAPTURE_ENDED,
+        Mark.HEAD_TRUNCATED,
+        Mark.PAIRED_BY_ORDER,
+        Mark.PIPELINED,
+    )
+)
+
+
+def latency(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> Latency | None:
+    """What the balancer added, or None when no pair tells.
+
+    Total times run from the first byte of the request to the last byte of the response at the same capture point, so their difference needs
+    no common clock. Medians and percentiles are values that occurred (low median, nearest rank).
+    """
+    return latency_of(Case(clients, backends, correlation))
+
+
+def latency_of(case: Case) -> Latency | None:
+    """`latency` for a Case."""
+    timed = measurable(case)
+    if not timed:
+        return None
+    added = sorted((total_ns(m.front) - total_ns(m.back), m.place) for m in timed)
+    differences = [a for a, _ in added]
+    forward, back, widths = [], [], []
+    for m in timed:
+        clock = case.clock(m.pair.client.point, m.backend.point)
+        if clock is None:
+            continue
+        start, end = span_ns(m.front)
+        back_start, back_end = span_ns(m.back)
+        forward.append(back_start + clock.delta_ns(back_start) - start)
+        back.append(end - back_end - clock.delta_ns(back_end))
+        widths.append(clock.half_width_ns)
+    return Latency(
+        count=len(timed),
+        added_median_ns=median_low(differences),
+        added_p95_ns=differences[rank_index(len(differences), 95)],
+        added_max_ns=differences[-1],
+        client_median_ns=median_low(total_ns(m.front) for m in timed),
+        backend_median_ns=median_low(total_ns(m.back) for m in timed),
+        forward_median_ns=median_low(forward) if forward else None,
+        return_median_ns=median_low(back) if back else None,
+        half_width_ns=max(widths) if widths else None,
+        slowest_pair=added[-1][1],
+    )
+
+
+def measurable(case: Case) -> list[Match]:
+    """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent twice; those that stand alone,
+    if there are any."""
+    whole = [m for m in case.matches if m.answered and len(m.pair.attempts) == 1 and _is_whole(m.front) and _is_whole(m.back)]
+    return [m for m in whole if m.pair.group is None] or whole
+
+
+def span_ns(exchange: Exchange) -> tuple[int, int]:
+    """First byte of the request, last byte of the response. Both are there in a measurable pair."""
+    assert exchange.request is not None
+    assert exchange.response is not None
+    return exchange.request.first_ns, exchange.response.last_ns
+
+
+def total_ns(exchange: Exchange) -> int:
+    """From the first byte of the request to the last byte of the response."""
+    start, end = span_ns(exchange)
+    return end - start
+
+
+def _is_whole(exchange: Exchange) -> bool:
+    if exchange.request is None or exchange.response is None:
+        return False
+    marks = {*exchange.marks, *exchange.request.marks, *exchange.response.marks}
+    return not marks & NO_TIME and exchange.response.body.complete

@@ -1,0 +1,83 @@
+"""Health checks.
+
+Meaning:
+    How the balancer probes the backend: from which address, with which request (or a bare TCP connection), how often. They are left out of
+    every count and ratio of client traffic.
+Decided by:
+    Period, source and sameness of backend exchanges without a client, then their User-Agent; bare connections that close without a byte.
+Evidence:
+    The first checks of each kind in the backend capture.
+Remedy:
+    Failing checks take a backend out of service: make the checked path answer with the expected status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import HealthCheck, Ref
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "Health checks"
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """One finding per source, target and kind of check; a second one when some fail."""
+    for check in case.correlation.health_checks:
+        frames = [case.request_frame(Side.BACKEND, Ref(check.point, i)) for i in check.exchanges[:FRAMES_PER_SIDE]]
+        frames = frames or [case.connection_frame(Side.BACKEND, Ref(check.point, i)) for i in check.connections[:FRAMES_PER_SIDE]]
+        if not frames:
+            continue
+        every = " every {period}" if check.period_ns is not None else ""
+        by = ", User-Agent {user_agent}" if check.user_agent else ""
+        probe = "{method} {path}" if check.method else "a TCP connection without a byte"
+        yield Finding(
+            "health-checks",
+            TITLE,
+            Severity.INFO,
+            check.confidence,
+            f"{{source}} checks {{target}} with {probe}{every}{by} ({{count}} checks, not counted as client traffic).",
+            _values(check),
+            evidence(frames, "; ".join(check.reasons)),
+        )
+        yield from _failing(case, check)
+
+
+def _values(check: HealthCheck) -> tuple[Value, ...]:
+    values = [
+        Value("source", check.source),
+        Value("target", str(check.target)),
+        Value("method", check.method),
+        Value("path", check.path),
+        Value("user_agent", check.user_agent),
+        Value("count", len(check.exchanges) or len(check.connections), "count"),
+    ]
+    if check.period_ns is not None:
+        values.append(Value("period", check.period_ns, "ns"))
+    return tuple(values)
+
+
+def _failing(case: Case, check: HealthCheck) -> Iterator[Finding]:
+    failed = []
+    for i in check.exchanges:
+        response = case.backends[check.point].exchanges[i].response
+        if response is not None and response.status >= 400:
+            failed.append((i, response.status))
+    if failed:
+        yield Finding(
+            "health-checks.failing",
+            TITLE,
+            Severity.MEDIUM,
+            check.confidence,
+            "{count} of {of} health checks of {target} were answered with an error, {status} at first.",
+            (
+                Value("count", len(failed), "count"),
+                Value("of", len(check.exchanges), "count"),
+                Value("target", str(check.target)),
+                Value("status", str(failed[0][1])),
+            ),
+            evidence(case.response_frame(Side.BACKEND, Ref(check.point, i)) for i, _ in failed[:FRAMES_PER_SIDE]),
+            "Make the checked path answer with the status the balancer expects, or check another path.",
+        )

@@ -1,0 +1,127 @@
+"""Host and request target.
+
+Meaning:
+    Whether the backend is asked for the same host and the same target as the client asked for: virtual hosts, redirects and links
+    at the backend depend on both.
+Decided by:
+    Comparing Host and the request target of every pair. A target in absolute form that becomes origin form with the same path
+    is a change of form only (RFC 9112 §3.2).
+Evidence:
+    The request heads of a changed (or an unchanged) pair on both sides.
+Remedy:
+    If the backend needs the client's Host: `proxy_set_header Host $host` (nginx), `ProxyPreserveHost On` (Apache httpd), or the
+    preserve-host attribute of the balancer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lbtrace.case import Case, Match, confidence_of, evidence, field_value
+from lbtrace.model.http import Request
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "Host and request target"
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """One finding for Host, one for the target, one for the method should it differ."""
+    both = [(m, m.front.request, m.back.request) for m in case.matches if m.front.request is not None and m.back.request is not None]
+    hosts = [(m, field_value(a, "Host"), field_value(b, "Host")) for m, a, b in both if a is not None and b is not None]
+    yield from _host(case, hosts)
+    targets = [(m, a, b) for m, a, b in both if a is not None and b is not None]
+    yield from _target(case, targets)
+
+
+def _host(case: Case, hosts: Sequence[tuple[Match, str | None, str | None]]) -> Iterator[Finding]:
+    given = [(m, a, b) for m, a, b in hosts if a is not None or b is not None]
+    if not given:
+        return
+    changed = [(m, a, b) for m, a, b in given if a != b]
+    shown = changed or given
+    matches = [m for m, _, _ in shown]
+    _, before, after = shown[0]
+    note = _host_change(case, matches[0], before, after) if changed else ""
+    yield Finding(
+        "host-and-target.host-changed" if changed else "host-and-target.host-kept",
+        TITLE,
+        Severity.INFO,
+        confidence_of(matches),
+        "Host is changed in {count} of {of} requests: {before} becomes {after}" + note + "."
+        if changed
+        else "Host reaches the backend as the client sent it, in {count} of {of} requests.",
+        (
+            Value("count", len(shown), "count"),
+            Value("of", len(given), "count"),
+            Value("before", before if before is not None else "(absent)"),
+            Value("after", after if after is not None else "(absent)"),
+        ),
+        evidence(case.request_frames(matches)),
+    )
+
+
+def _host_change(case: Case, match: Match, before: str | None, after: str | None) -> str:
+    if after is None or before is None:
+        return ""
+    server = match.back_connection.server
+    if after in (server.address, str(server), f"[{server.address}]"):
+        return ", the backend's own address"
+    if before.lower() == after.lower():
+        return ", in lower case" if after == before.lower() else ", in other letter case"
+    if before.rpartition(":")[0] == after or after.rpartition(":")[0] == before:
+        return ", the port apart"
+    return ""
+
+
+def _target(case: Case, targets: Sequence[tuple[Match, Request, Request]]) -> Iterator[Finding]:
+    if not targets:
+        return
+    changed = [(m, a, b) for m, a, b in targets if a.target != b.target]
+    form_only = [c for c in changed if origin_form(c[1].target) == origin_form(c[2].target)]
+    shown = changed or list(targets)
+    matches = [m for m, _, _ in shown]
+    yield Finding(
+        "host-and-target.target-changed" if changed else "host-and-target.target-kept",
+        TITLE,
+        Severity.INFO,
+        confidence_of(matches),
+        (
+            "The request target is changed in {count} of {of} requests, for example {before} becomes {after}"
+            + (", the same resource in another form." if len(form_only) == len(changed) else ".")
+        )
+        if changed
+        else "The request target reaches the backend as the client sent it, in {count} of {of} requests.",
+        (
+            Value("count", len(shown), "count"),
+            Value("of", len(targets), "count"),
+            Value("before", shown[0][1].target),
+            Value("after", shown[0][2].target),
+        ),
+        evidence(case.request_frames(matches)),
+    )
+    methods = [(m, a, b) for m, a, b in targets if a.method != b.method]
+    if methods:
+        yield Finding(
+            "host-and-target.method-changed",
+            TITLE,
+            Severity.LOW,
+            confidence_of([m for m, _, _ in methods]),
+            "The method is changed in {count} of {of} requests, for example {before} becomes {after}.",
+            (
+                Value("count", len(methods), "count"),
+                Value("of", len(targets), "count"),
+                Value("before", methods[0][1].method),
+                Value("after", methods[0][2].method),
+            ),
+            evidence(case.request_frames(m for m, _, _ in methods)),
+            "A cache that fetches with GET to answer HEAD does this; anything else deserves a look.",
+        )
+
+
+def origin_form(target: str) -> str:
+    """A target without scheme and authority, so that absolute and origin form of one resource are equal."""
+    scheme, separator, rest = target.partition("://")
+    if not separator or "/" in scheme:
+        return target
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"

@@ -1,0 +1,100 @@
+"""Latency the balancer adds.
+
+Meaning:
+    How much longer an exchange takes for the client than for the backend: the balancer's own work, plus the network in front of
+    it and between it and the backend. A round trip to the balancer, taken from the client's handshakes, says how much of it is
+    network.
+Decided by:
+    Client total minus backend total per pair, which needs no common clock. What is spent before and after the backend needs
+    both clocks and is given only with its half-width. Pairs with a retransmission, a retry or a damaged message are left out:
+    loss is not latency.
+Evidence:
+    The slowest pair on both sides.
+Remedy:
+    A large share of time in front of the backend points at queueing or connection set-up at the balancer; after it, at buffering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median_low
+
+from lbtrace.case import Case, confidence_of, evidence
+from lbtrace.findings._latency import latency_of, measurable
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Ref
+from lbtrace.model.report import Finding, Latency, Severity, Value
+
+TITLE = "Latency the balancer adds"
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """The difference of the totals, and its split when the clocks allow one."""
+    measured = latency_of(case)
+    if measured is None:
+        return
+    pair = case.correlation.pairs[measured.slowest_pair]
+    slowest = Ref(*pair.attempts[-1].backend)
+    frames = [
+        case.request_frame(Side.CLIENT, pair.client),
+        case.response_frame(Side.CLIENT, pair.client),
+        case.request_frame(Side.BACKEND, slowest),
+        case.response_frame(Side.BACKEND, slowest),
+    ]
+    round_trip = front_round_trip_ns(case)
+    values = [
+        Value("median", measured.added_median_ns, "ns"),
+        Value("p95", measured.added_p95_ns, "ns"),
+        Value("max", measured.added_max_ns, "ns"),
+        Value("client", measured.client_median_ns, "ns"),
+        Value("backend", measured.backend_median_ns, "ns"),
+        Value("count", measured.count, "count"),
+    ]
+    network = ""
+    if round_trip is not None:
+        values.append(Value("round_trip", round_trip, "ns"))
+        network = " A round trip from the client to the balancer took {round_trip}."
+    yield Finding(
+        "latency.added",
+        TITLE,
+        Severity.INFO,
+        confidence_of(measurable(case)),
+        "Balancer and network added {median} in the median of {count} exchanges, {p95} at the 95th percentile, {max} at most; "
+        "an exchange took {client} for the client and {backend} at the backend." + network,
+        tuple(values),
+        evidence(frames, "the slowest pair"),
+    )
+    yield from _split(measured, case)
+
+
+def _split(measured: Latency, case: Case) -> Iterator[Finding]:
+    if measured.forward_median_ns is None or measured.return_median_ns is None or measured.half_width_ns is None:
+        return
+    known = min(measured.forward_median_ns, measured.return_median_ns) > measured.half_width_ns
+    yield Finding(
+        "latency.split",
+        TITLE,
+        Severity.INFO,
+        confidence_of(measurable(case)),
+        "On the way to the backend {forward} passed and on the way back {back}, each ± {half_width}."
+        if known
+        else "The clocks are known to ± {half_width}, too wide to tell the way to the backend ({forward}) from the way back ({back}).",
+        (
+            Value("forward", measured.forward_median_ns, "ns"),
+            Value("back", measured.return_median_ns, "ns"),
+            Value("half_width", measured.half_width_ns, "ns"),
+        ),
+        evidence(case.request_frames(measurable(case))),
+    )
+
+
+def front_round_trip_ns(case: Case) -> int | None:
+    """The median time from SYN to SYN-ACK on the client side, None when no handshake was captured; a repeated SYN measures loss
+    and is left out."""
+    trips = [
+        c.synack_ns - c.syn_ns
+        for trace in case.clients
+        for c in trace.connections
+        if c.syn_ns is not None and c.synack_ns is not None and not c.syn_retransmissions
+    ]
+    return median_low(trips) if trips else None

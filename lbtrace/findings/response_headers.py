@@ -1,0 +1,27 @@
+"""Response header fields.
+
+Meaning:
+    Which fields the balancer adds to responses, removes, changes, re-cases or re-orders on the way back to the client.
+Decided by:
+    Comparing both response heads of every pair line by line. Fields that belong to one hop, or to the framing of the message, are
+    listed apart, because they may differ.
+Evidence:
+    The response heads of an example pair on both sides, with the line before and after.
+Remedy:
+    None: this is what the balancer is set to do. Compare it with what you set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbtrace.case import Case
+from lbtrace.findings._changes import header_findings
+from lbtrace.model.report import Finding
+
+TITLE = "Response header fields"
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """One finding per changed field, grouped where a list says more."""
+    yield from header_findings(case, False, "response-headers", TITLE)

@@ -1,0 +1,110 @@
+"""Responses passed through.
+
+Meaning:
+    Whether the response a client got is the response the backend gave: the same status, the same end-to-end header fields, the same body.
+Decided by:
+    Comparing both responses of every answered pair. Bodies are compared by digest after removing the transfer framing, and after
+    decoding when only the content coding differs. A body that is not whole in both captures is unknown, never different.
+Evidence:
+    The responses of example pairs on both sides.
+Remedy:
+    When bodies or statuses differ: look for a rewriting, compressing or error-page rule at the balancer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lbtrace.case import Case, Match, confidence_of, evidence, field_value
+from lbtrace.model.http import Response
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "Responses passed through"
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """Statuses, then bodies; each as passed through, or as changed with the number of cases."""
+    answered = [m for m in case.matches if m.answered and m.front.response is not None and m.back.response is not None]
+    if not answered:
+        return
+    changed_status = [m for m in answered if _response(m.front.response).status != _response(m.back.response).status]
+    if changed_status:
+        yield _finding(
+            case,
+            "responses.status",
+            Severity.MEDIUM,
+            changed_status,
+            len(answered),
+            "The client got another status than the backend gave in {count} of {of} responses, "
+            "for example {client_status} for {backend_status}.",
+            (
+                Value("client_status", str(_response(changed_status[0].front.response).status)),
+                Value("backend_status", str(_response(changed_status[0].back.response).status)),
+            ),
+        )
+    told = [(m, same_body(_response(m.front.response), _response(m.back.response))) for m in answered]
+    different = [m for m, same in told if same is False]
+    if different:
+        yield _finding(
+            case,
+            "responses.body",
+            Severity.MEDIUM,
+            different,
+            len(answered),
+            "The client got another body than the backend sent in {count} of {of} responses.",
+        )
+    altered = any(not c.request and not c.hop_by_hop for c in case.correlation.changes)
+    same = [m for m, equal in told if equal is True]
+    if not changed_status and not different and same:
+        unknown = len(answered) - len(same)
+        fields = " Some header fields differ: see the response header fields." if altered else " No end-to-end header field was touched."
+        yield _finding(
+            case,
+            "responses.unchanged",
+            Severity.INFO,
+            same,
+            len(answered),
+            "Status and body reached the client unchanged in {count} of {of} responses"
+            + (" ({unknown} could not be compared)." if unknown else ".")
+            + fields,
+            (Value("unknown", unknown, "count"),),
+        )
+
+
+def _response(response: Response | None) -> Response:
+    assert response is not None  # `answered` holds none without
+    return response
+
+
+def same_body(front: Response, back: Response) -> bool | None:
+    """Whether two responses carry the same content; None when a capture does not hold one of them whole, or a content coding
+    cannot be undone."""
+    if not front.body.complete or not back.body.complete or front.body.digest is None or back.body.digest is None:
+        return None
+    if front.body.digest == back.body.digest:
+        return True
+    contents = [_content_digest(front), _content_digest(back)]
+    return None if None in contents else contents[0] == contents[1]
+
+
+def _content_digest(response: Response) -> str | None:
+    if (field_value(response, "Content-Encoding") or "identity").lower() == "identity":
+        return response.body.digest
+    return response.body.content_digest
+
+
+def _finding(
+    case: Case, slug: str, severity: Severity, matches: Sequence[Match], of: int, statement: str, more: tuple[Value, ...] = ()
+) -> Finding:
+    return Finding(
+        slug,
+        TITLE,
+        severity,
+        confidence_of(matches),
+        statement,
+        (Value("count", len(matches), "count"), Value("of", of, "count"), *more),
+        evidence(case.response_frames(matches)),
+        "Look for a rule at the balancer that rewrites or compresses bodies, or replaces error pages."
+        if severity is Severity.MEDIUM
+        else "",
+    )

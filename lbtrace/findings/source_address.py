@@ -1,0 +1,115 @@
+"""Source address.
+
+Meaning:
+    Whether the backend sees the client's own address as the source of its connections, and if not, where else the client's
+    address is stated (a PROXY header, X-Forwarded-For, Forwarded, X-Real-IP or a like field). Logs, rate limits and access
+    rules at the backend depend on it.
+Decided by:
+    Comparing the client end of both connections of every pair. An address is preserved when it is equal, or when it is the
+    address that a NAT in front of the balancer gives this client. A field states the client when its value holds one of the
+    client's addresses.
+Evidence:
+    The requests (or SYNs) of the same pair on both sides.
+Remedy:
+    When the address is rewritten and stated nowhere: let the balancer add X-Forwarded-For or Forwarded (HTTP), or a PROXY header (TCP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lbtrace.case import Case, Match, confidence_of, evidence
+from lbtrace.findings._client import stated_in
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.stream import Connection
+
+TITLE = "Source address"
+REMEDY = "Let the balancer state the client: X-Forwarded-For or Forwarded for HTTP, a PROXY header for TCP."
+
+
+class _Crossing(NamedTuple):
+    front: Connection
+    back: Connection
+    frames: tuple[FrameRef, FrameRef]
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """At most one finding: preserved, rewritten, or both in parts."""
+    crossings = _crossings(case)
+    if not crossings:
+        return
+    kept = [c for c in crossings if c.back.client.address == c.front.client.address]
+    natted = [c for c in crossings if c not in kept and case.behind_nat(c.front, c.back)] if len(kept) < len(crossings) else []
+    rewritten = len(crossings) - len(kept) - len(natted)
+    seen = sorted({c.back.client.address for c in crossings})
+    of = Value("of", len(crossings), "count")
+    values = (
+        Value("count", rewritten or len(crossings), "count"),
+        of,
+        Value("client", crossings[0].front.client.address),
+        Value("backend_sees", ", ".join(seen[:5])),
+        Value("addresses", len(seen), "count"),
+    )
+    proof = evidence(f for c in crossings[:5] for f in c.frames)
+    sure = confidence_of(case.matches) if case.matches else Confidence.HIGH
+    if not rewritten:
+        port_kept = all(c.back.client.port == c.front.client.port for c in crossings)
+        yield Finding(
+            "source-address.preserved",
+            TITLE,
+            Severity.INFO,
+            Confidence.MEDIUM if natted else sure,
+            (
+                "The backend sees the client's address as source"
+                if not natted
+                else "The backend sees {backend_sees} as source, the address a NAT gives the client"
+            )
+            + (", and the same port" if port_kept else "")
+            + " ({count} of {of}).",
+            values,
+            proof,
+        )
+        return
+    stated = stated_in(case)
+    if kept or natted:
+        yield Finding(
+            "source-address.mixed",
+            TITLE,
+            Severity.LOW,
+            sure,
+            "The source address is rewritten in {count} of {of} cases; the backend sees {backend_sees}.",
+            values,
+            proof,
+        )
+        return
+    places = Value("stated_in", ", ".join(stated))
+    yield Finding(
+        "source-address.rewritten",
+        TITLE,
+        Severity.INFO if stated else Severity.MEDIUM,
+        sure,
+        "The backend sees {backend_sees} as source, never the client {client}; "
+        + ("the client's address is stated in {stated_in}." if stated else "the client's address is stated nowhere."),
+        (*values, places) if stated else values,
+        proof,
+        "" if stated else REMEDY,
+    )
+
+
+def _crossings(case: Case) -> list[_Crossing]:
+    """Pairs of connections: those named as such, else one per pair of exchanges' connections."""
+    if case.connection_matches:
+        return [
+            _Crossing(
+                m.front, m.back, (case.connection_frame(Side.CLIENT, m.pair.client), case.connection_frame(Side.BACKEND, m.pair.backend))
+            )
+            for m in case.connection_matches
+        ]
+    return [_Crossing(m.front_connection, m.back_connection, _frames(case, m)) for m in case.matches]
+
+
+def _frames(case: Case, match: Match) -> tuple[FrameRef, FrameRef]:
+    return case.request_frame(Side.CLIENT, match.pair.client), case.request_frame(Side.BACKEND, match.backend)

@@ -1,0 +1,37 @@
+"""Correlation → what kind of load balancer this is, with the reasons.
+
+Witnesses observe, each on its own (`witnesses`); a table says what every observation speaks for and against and how strongly
+(`weigh`); which known balancer it looks like is a second, separate judgement (`likeness`). INCONCLUSIVE and AMBIGUOUS are
+answers: a guess is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lbtrace.case import Case
+from lbtrace.model.pairing import Confidence, Correlation
+from lbtrace.model.report import Kind, Verdict
+from lbtrace.model.trace import Trace
+from lbtrace.verdict.likeness import likeness
+from lbtrace.verdict.modifiers import modifiers
+from lbtrace.verdict.nothing import without_pairs
+from lbtrace.verdict.weigh import weigh
+from lbtrace.verdict.witnesses import observe
+
+__all__ = ["judge"]
+
+
+def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> Verdict:
+    """Weigh the witnesses."""
+    case = Case(clients, backends, correlation)
+    observations = observe(case)
+    if not case.matches and not case.connection_matches:
+        kind, confidence, reason = without_pairs(case)
+    else:
+        kind, confidence, reason = weigh(case, observations)
+    witnesses = tuple(o.witness() for o in observations)
+    if kind in (Kind.UNRELATED, Kind.INCONCLUSIVE):
+        return Verdict(kind, confidence, (), witnesses, (), reason)
+    refined = modifiers(case, kind, observations)
+    profiles = likeness(case, kind, refined) if confidence is not Confidence.LOW else ()
+    return Verdict(kind, confidence, refined, witnesses, profiles, reason)

@@ -1,0 +1,173 @@
+"""Observations → one kind, by a table.
+
+Every observation has a name and a variant; `TABLE` says which kinds the variant speaks for, which it speaks against, and how
+strongly. DECISIVE rules out what it speaks against: a packet NAT cannot change an initial sequence number, and a proxy of byte
+streams cannot change a header field. When everything is ruled out the witnesses contradict each other and the answer is
+AMBIGUOUS; likewise when two kinds come out level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from lbtrace.case import RANK, Case, confidence_of
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Evidence, Kind, Value, Witness
+
+DIRECT, PASSTHROUGH, L4, L7 = Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY
+KINDS = (DIRECT, PASSTHROUGH, L4, L7)
+
+
+class Strength(IntEnum):
+    """How much an observation counts; DECISIVE excludes what it speaks against."""
+
+    WEAK = 1
+    MODERATE = 4
+    STRONG = 10
+    DECISIVE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one variant of an observation means, and why."""
+
+    strength: Strength
+    speaks_for: tuple[Kind, ...]
+    speaks_against: tuple[Kind, ...]
+    because: str
+
+
+TABLE: dict[tuple[str, str], Rule] = {
+    ("isn", "same"): Rule(
+        Strength.DECISIVE,
+        (DIRECT, PASSTHROUGH),
+        (L4, L7),
+        "a proxy opens its own connection and so chooses its own initial sequence number",
+    ),
+    ("isn", "different"): Rule(
+        Strength.STRONG, (L4, L7), (DIRECT, PASSTHROUGH), "forwarding or translating packets keeps their sequence numbers"
+    ),
+    ("syn-options", "same"): Rule(
+        Strength.MODERATE, (DIRECT, PASSTHROUGH), (L4, L7), "a proxy's SYN is made by its own TCP stack and clock"
+    ),
+    ("syn-options", "different"): Rule(
+        Strength.MODERATE, (L4, L7), (DIRECT, PASSTHROUGH), "forwarded SYNs keep their options and timestamps"
+    ),
+    ("addresses", "same"): Rule(Strength.STRONG, (DIRECT,), (), "nothing between the captures rewrote an address"),
+    ("addresses", "rewritten"): Rule(
+        Strength.DECISIVE, (PASSTHROUGH, L4, L7), (DIRECT,), "something between the captures rewrote an address"
+    ),
+    ("direct-return", "seen"): Rule(
+        Strength.DECISIVE, (PASSTHROUGH,), (DIRECT, L4, L7), "packets were passed on unchanged by something in between"
+    ),
+    ("connection-mapping", "shared"): Rule(
+        Strength.DECISIVE,
+        (L7,),
+        (DIRECT, PASSTHROUGH, L4),
+        "only a proxy that knows where requests begin and end can deal them out to connections",
+    ),
+    ("connection-mapping", "one-to-one"): Rule(
+        Strength.WEAK,
+        (L4,),
+        (),
+        "a proxy of byte streams opens one backend connection for each client connection; one of requests may do so too",
+    ),
+    ("head-differences", "changed"): Rule(
+        Strength.DECISIVE, (L7,), (DIRECT, PASSTHROUGH, L4), "only a proxy that reads HTTP can change a header"
+    ),
+    ("head-differences", "identical-hop-fields"): Rule(
+        Strength.STRONG,
+        (DIRECT, PASSTHROUGH, L4),
+        (L7,),
+        "an HTTP proxy may not pass on fields of the hop, and answers with its own HTTP version",
+    ),
+    ("head-differences", "identical"): Rule(
+        Strength.MODERATE, (DIRECT, PASSTHROUGH, L4), (L7,), "HTTP proxies usually leave a trace in the heads"
+    ),
+    ("proxy-header", "added"): Rule(Strength.MODERATE, (L4,), (DIRECT,), "a PROXY header replaces what a header field would say"),
+    ("byte-streams", "same"): Rule(Strength.STRONG, (DIRECT, PASSTHROUGH, L4), (L7,), "the connections carried the same bytes"),
+    ("tls", "passed"): Rule(Strength.DECISIVE, (DIRECT, PASSTHROUGH, L4), (L7,), "who cannot decrypt cannot read HTTP"),
+    ("tls", "removed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "who removes TLS ends the connection"),
+    ("tls", "renewed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "another ClientHello is another TLS connection"),
+    ("own-answers", "some"): Rule(
+        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "only a proxy that speaks HTTP can answer a request itself"
+    ),
+    ("attempts", "several"): Rule(
+        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "only a proxy that keeps a request can send it again"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a witness saw. `statement` has {name} places for `values`; `evidence` holds the frames."""
+
+    name: str
+    variant: str
+    statement: str
+    values: tuple[Value, ...]
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def rule(self) -> Rule:
+        """What it means."""
+        return TABLE[self.name, self.variant]
+
+    def witness(self) -> Witness:
+        """As the report shows it."""
+        return Witness(self.name, self.statement, self.values, self.rule.speaks_for, self.rule.speaks_against, self.evidence)
+
+
+def weigh(case: Case, observations: Sequence[Observation]) -> tuple[Kind, Confidence, str]:
+    """(kind, confidence, why in a sentence)."""
+    if not observations:
+        return Kind.INCONCLUSIVE, Confidence.LOW, "Exchanges correspond, but nothing captured tells how the balancer treats connections."
+    score = dict.fromkeys(KINDS, 0)
+    excluded: dict[Kind, Observation] = {}
+    for o in observations:
+        for kind in o.rule.speaks_for:
+            score[kind] += o.rule.strength
+        for kind in o.rule.speaks_against:
+            score[kind] -= o.rule.strength
+            if o.rule.strength is Strength.DECISIVE:
+                excluded.setdefault(kind, o)
+    left = sorted((k for k in KINDS if k not in excluded and score[k] > 0), key=lambda k: -score[k])
+    if not left:
+        names = sorted({o.name for o in excluded.values()})
+        return Kind.AMBIGUOUS, Confidence.LOW, f"The witnesses contradict each other: {', '.join(names)}."
+    best = left[0]
+    margin = score[best] - score[left[1]] if len(left) > 1 else score[best]
+    if margin == 0:
+        return Kind.AMBIGUOUS, Confidence.LOW, f"What was seen fits {left[0].value} as well as {left[1].value}."
+    return best, _confidence(case, margin, observations, best), _reason(best, observations)
+
+
+def _confidence(case: Case, margin: int, observations: Sequence[Observation], best: Kind) -> Confidence:
+    """The pairs' own confidence bounds it; so does the distance to the next kind, and every witness that speaks against."""
+    pairs = _pair_confidence(case)
+    by_margin = (
+        Confidence.CERTAIN
+        if margin >= Strength.DECISIVE
+        else Confidence.HIGH
+        if margin >= Strength.STRONG
+        else Confidence.MEDIUM
+        if margin >= Strength.MODERATE
+        else Confidence.LOW
+    )
+    dissent = any(best in o.rule.speaks_against and o.rule.strength >= Strength.MODERATE for o in observations)
+    ceiling = Confidence.MEDIUM if dissent else Confidence.CERTAIN
+    return min((pairs, by_margin, ceiling), key=lambda c: RANK[c])
+
+
+def _pair_confidence(case: Case) -> Confidence:
+    known = [m.pair.confidence for m in case.connection_matches]
+    if case.matches:
+        known.append(confidence_of(case.matches))
+    return max(known, key=lambda c: RANK[c], default=Confidence.LOW)
+
+
+def _reason(best: Kind, observations: Sequence[Observation]) -> str:
+    telling = max((o for o in observations if best in o.rule.speaks_for), key=lambda o: (o.rule.strength, -len(o.rule.speaks_for)))
+    reason = telling.rule.because
+    return reason[0].upper() + reason[1:] + "."

@@ -1,0 +1,384 @@
+"""Case → observations: independent witnesses, each of which looks at one thing only.
+
+A witness that has nothing to look at says nothing. Interchangeable pairs never testify about who is whose.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, Match, evidence, field_lines
+from lbtrace.model.http import Protocol, Request, Response
+from lbtrace.model.net import FrameRef, Side, SynFingerprint
+from lbtrace.model.pairing import ConnectionBasis, Ref, UnpairedReason
+from lbtrace.model.report import Value
+from lbtrace.model.stream import Connection
+from lbtrace.verdict.weigh import Observation
+
+HOP_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade")
+ENOUGH_HEADS = 2  # one pair of identical heads may be chance: a short request has nothing that a proxy must change
+
+
+def observe(case: Case) -> tuple[Observation, ...]:
+    """What every witness has to say, in the order of `WITNESSES`."""
+    return tuple(o for witness in WITNESSES for o in witness(case))
+
+
+def _count(name: str, count: int) -> Value:
+    return Value(name, count, "count")
+
+
+def joined(case: Case) -> list[tuple[Connection, Connection, tuple[FrameRef, FrameRef]]]:
+    """Client connection, backend connection and their first frames, for every two connections known to belong together."""
+    found: dict[tuple[Ref, Ref], tuple[Connection, Connection]] = {}
+    for c in case.connection_matches:
+        found[c.pair.client, c.pair.backend] = (c.front, c.back)
+    for m in case.distinct_matches:
+        key = (Ref(m.pair.client.point, m.front.connection), Ref(m.backend.point, m.back.connection))
+        found.setdefault(key, (m.front_connection, m.back_connection))
+    return [
+        (front, back, (case.connection_frame(Side.CLIENT, a), case.connection_frame(Side.BACKEND, b)))
+        for (a, b), (front, back) in found.items()
+    ]
+
+
+def isn(case: Case) -> Iterator[Observation]:
+    """Initial sequence numbers; without a captured SYN, the sequence numbers by which the connections were paired."""
+    same = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.SAME_PACKETS]
+    if same:
+        yield Observation(
+            "isn",
+            "same",
+            "{count} of {of} pairs of connections have the same sequence numbers on both sides.",
+            (_count("count", len(same)), _count("of", len(case.connection_matches))),
+            evidence(case.connection_frames(same)),
+        )
+        return
+    known = [(a, b, f) for a, b, f in joined(case) if a.from_client.isn is not None and b.from_client.isn is not None]
+    if known:
+        first = known[0]
+        yield Observation(
+            "isn",
+            "different",
+            "In none of {of} pairs of connections are the initial sequence numbers equal ({front} and {back}, for example).",
+            (_count("of", len(known)), Value("front", str(first[0].from_client.isn)), Value("back", str(first[1].from_client.isn))),
+            evidence(f for _, _, frames in known[:5] for f in frames),
+        )
+
+
+def syn_options(case: Case) -> Iterator[Observation]:
+    """What the SYNs offer: option kinds and order, window scale, timestamp. The MSS is left out, because routers clamp it."""
+    known = [(a, b, f) for a, b, f in joined(case) if a.from_client.syn is not None and b.from_client.syn is not None]
+    if not known:
+        return
+    same = [k for k in known if _offer(k[0].from_client.syn) == _offer(k[1].from_client.syn)]
+    stamped = [k for k in same if k[0].from_client.syn is not None and k[0].from_client.syn.timestamp is not None]
+    if len(same) == len(known) and stamped:
+        yield Observation(
+            "syn-options",
+            "same",
+            "The SYNs of {count} pairs of connections carry the same options and the same timestamp.",
+            (_count("count", len(same)),),
+            evidence(f for _, _, frames in same[:5] for f in frames),
+        )
+    elif not same:
+        yield Observation(
+            "syn-options",
+            "different",
+            "The SYNs of all {count} pairs of connections differ in options or timestamp.",
+            (_count("count", len(known)),),
+            evidence(f for _, _, frames in known[:5] for f in frames),
+        )
+
+
+def _offer(syn: SynFingerprint | None) -> tuple[object, ...]:
+    assert syn is not None  # the callers look first
+    return syn.options, syn.window_scale, syn.sack_permitted, syn.timestamp
+
+
+def addresses(case: Case) -> Iterator[Observation]:
+    """Whether both ends of the connections have the same addresses on both sides."""
+    known = joined(case)
+    if not known:
+        known = [
+            (
+                m.front_connection,
+                m.back_connection,
+                (case.request_frame(Side.CLIENT, m.pair.client), case.request_frame(Side.BACKEND, m.backend)),
+            )
+            for m in case.matches
+        ]
+    if not known:
+        return
+    same = [k for k in known if (k[0].client, k[0].server) == (k[1].client, k[1].server)]
+    proof = evidence(f for _, _, frames in known[:5] for f in frames)
+    if len(same) == len(known):
+        yield Observation(
+            "addresses",
+            "same",
+            "Client and server address and port are the same on both sides, for {count} connections.",
+            (_count("count", len(same)),),
+            proof,
+        )
+        return
+    rewritten = next(k for k in known if (k[0].client, k[0].server) != (k[1].client, k[1].server))
+    front, back = rewritten[0], rewritten[1]
+    yield Observation(
+        "addresses",
+        "rewritten",
+        "{front_client} → {front_server} on the client side is {back_client} → {back_server} on the backend side "
+        "({count} of {of} connections).",
+        (
+            Value("front_client", str(front.client)),
+            Value("front_server", str(front.server)),
+            Value("back_client", str(back.client)),
+            Value("back_server", str(back.server)),
+            _count("count", len(known) - len(same)),
+            _count("of", len(known)),
+        ),
+        proof,
+    )
+
+
+def connection_mapping(case: Case) -> Iterator[Observation]:
+    """Whether requests of one client connection stay together, and apart from those of others.
+
+    For interchangeable pairs only the numbers count: a backend connection with more requests than any client connection has
+    must serve several."""
+    fronts: dict[tuple[int, int], dict[tuple[int, int], Match]] = {}
+    backs: dict[tuple[int, int], dict[tuple[int, int], Match]] = {}
+    for m in case.distinct_matches:
+        if len(m.pair.attempts) > 1:
+            continue
+        front, back = (m.pair.client.point, m.front.connection), (m.backend.point, m.back.connection)
+        fronts.setdefault(front, {}).setdefault(back, m)
+        backs.setdefault(back, {}).setdefault(front, m)
+    merged = max(backs.values(), key=len, default={})
+    split = max(fronts.values(), key=len, default={})
+    if len(merged) > 1 or len(split) > 1:
+        widest = merged if len(merged) >= len(split) else split
+        yield Observation(
+            "connection-mapping",
+            "shared",
+            "One backend connection carried requests of {count} client connections."
+            if widest is merged
+            else "The requests of one client connection went over {count} backend connections.",
+            (_count("count", len(widest)),),
+            evidence(case.request_frames(widest.values())),
+        )
+        return
+    per_front = Counter((m.pair.client.point, m.front.connection) for m in case.matches)
+    per_back = Counter((m.backend.point, m.back.connection) for m in case.matches)
+    if per_front and max(per_front.values()) != max(per_back.values()) and len(per_front) != len(per_back):
+        yield Observation(
+            "connection-mapping",
+            "shared",
+            "{fronts} client connections with at most {most_front} requests each, "
+            "but {backs} backend connections with at most {most_back}.",
+            (
+                _count("fronts", len(per_front)),
+                _count("most_front", max(per_front.values())),
+                _count("backs", len(per_back)),
+                _count("most_back", max(per_back.values())),
+            ),
+            evidence(case.request_frames(case.matches)),
+        )
+    elif len(fronts) > 1 and len(fronts) == len(backs):
+        yield Observation(
+            "connection-mapping",
+            "one-to-one",
+            "Each of {count} client connections has one backend connection of its own.",
+            (_count("count", len(fronts)),),
+            evidence(case.request_frames(next(iter(by_back.values())) for by_back in fronts.values())),
+        )
+
+
+def head_differences(case: Case) -> Iterator[Observation]:
+    """Whether request and response heads are the same bytes on both sides."""
+    whole = [m for m in case.matches if m.front.request is not None and m.back.request is not None]
+    changed = [m for m in whole if _head(m.front.request) != _head(m.back.request) or (m.answered and _responses_differ(m))]
+    if changed:
+        yield Observation(
+            "head-differences",
+            "changed",
+            "{count} of {of} exchanges have another request or response head behind the balancer, for example {before} and {after}.",
+            (_count("count", len(changed)), _count("of", len(whole)), *_example(changed[0])),
+            evidence(case.request_frames(changed)),
+        )
+        return
+    identical = [m for m in whole if m.answered and m.front.response is not None and m.back.response is not None]
+    if not identical:
+        return
+    telling = [m for m in identical if _telling(m)]
+    variant = "identical-hop-fields" if len(telling) >= ENOUGH_HEADS else "identical"
+    yield Observation(
+        "head-differences",
+        variant,
+        "All {count} request and response heads are the same bytes on both sides"
+        + (", fields of the hop and the HTTP version included." if variant == "identical-hop-fields" else "."),
+        (_count("count", len(identical)),),
+        evidence(case.request_frames(telling or identical)),
+    )
+
+
+def _head(message: Request | Response | None) -> tuple[object, ...]:
+    if message is None:
+        return ()
+    start: tuple[object, ...] = (
+        (message.method, message.target, message.version)
+        if isinstance(message, Request)
+        else (message.status, message.reason, message.version)
+    )
+    return (*start, tuple(line.raw for line in message.lines))
+
+
+def _responses_differ(match: Match) -> bool:
+    both = match.front.response is not None and match.back.response is not None
+    return both and _head(match.front.response) != _head(match.back.response)
+
+
+def _telling(match: Match) -> bool:
+    """True when the heads hold something an HTTP proxy would not have passed on: a field of the hop, or a response of HTTP/1.0."""
+    messages = (match.front.request, match.front.response)
+    hop = any(message is not None and any(field_lines(message, name) for name in HOP_FIELDS) for message in messages)
+    response = match.front.response
+    return hop or (response is not None and response.version == "HTTP/1.0")
+
+
+def _example(match: Match) -> tuple[Value, Value]:
+    """The first line that differs, on both sides."""
+    for front, back in ((match.front.request, match.back.request), (match.front.response, match.back.response)):
+        if front is None or back is None:
+            continue
+        before = [_start(front), *(line.raw for line in front.lines)]
+        after = [_start(back), *(line.raw for line in back.lines)]
+        gone = [line for line in before if line not in after]
+        new = [line for line in after if line not in before]
+        if gone or new:
+            return Value("before", gone[0] if gone else "(no such line)"), Value("after", new[0] if new else "(no such line)")
+    return Value("before", "one order of lines"), Value("after", "another")
+
+
+def _start(message: Request | Response) -> str:
+    if isinstance(message, Request):
+        return f"{message.method} {message.target} {message.version}"
+    return f"{message.version} {message.status} {message.reason}".rstrip()
+
+
+def proxy_header(case: Case) -> Iterator[Observation]:
+    """PROXY headers that only the backend side has."""
+    if any(a.proxy for trace in case.clients for a in trace.applications):
+        return
+    frames: list[FrameRef] = []
+    versions: set[int] = set()
+    count = 0
+    for trace in case.backends:
+        for connection, application in zip(trace.connections, trace.applications, strict=True):
+            if not application.proxy:
+                continue
+            count += 1
+            versions.add(application.proxy[0].version)
+            if len(frames) < FRAMES_PER_SIDE:
+                frames.append(trace.ref(application.proxy[0].frame, connection.from_client.first_payload_ns or connection.first_ns))
+    if frames:
+        yield Observation(
+            "proxy-header",
+            "added",
+            "{count} backend connections begin with a PROXY header of version {version}, no client connection does.",
+            (_count("count", count), Value("version", " and ".join(str(v) for v in sorted(versions)))),
+            evidence(frames),
+        )
+
+
+def byte_streams(case: Case) -> Iterator[Observation]:
+    """Connections that carried the same bytes though their packets differ."""
+    same = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.SAME_BYTES]
+    if same:
+        yield Observation(
+            "byte-streams",
+            "same",
+            "{count} pairs of connections carried the same bytes.",
+            (_count("count", len(same)),),
+            evidence(case.connection_frames(same)),
+        )
+
+
+def tls(case: Case) -> Iterator[Observation]:
+    """What became of TLS."""
+    hello = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.TLS_CLIENT_HELLO]
+    if hello:
+        yield Observation(
+            "tls",
+            "passed",
+            "{count} pairs of connections carry the same TLS ClientHello: the balancer passes TLS on.",
+            (_count("count", len(hello)),),
+            evidence(case.connection_frames(hello)),
+        )
+        return
+    removed, renewed = [], []
+    for c in case.connection_matches:
+        front = case.clients[c.pair.client.point].applications[c.front.id]
+        back = case.backends[c.pair.backend.point].applications[c.back.id]
+        if front.protocol is Protocol.TLS and back.protocol in (Protocol.HTTP1, Protocol.HTTP2, Protocol.OTHER):
+            removed.append(c)
+        elif front.tls is not None and back.tls is not None and front.tls.random != back.tls.random:
+            renewed.append(c)
+    for variant, matches, statement in (
+        ("removed", removed, "{count} connections are encrypted in front of the balancer and plain behind it."),
+        ("renewed", renewed, "{count} pairs of connections are encrypted on both sides with different ClientHellos."),
+    ):
+        if matches:
+            yield _tls(case, variant, matches, statement)
+
+
+def _tls(case: Case, variant: str, matches: list[ConnectionMatch], statement: str) -> Observation:
+    return Observation("tls", variant, statement, (_count("count", len(matches)),), evidence(case.connection_frames(matches)))
+
+
+def own_answers(case: Case) -> Iterator[Observation]:
+    """Requests the balancer answered itself. An uncaptured backend would look the same, so this never decides alone."""
+    own = [
+        u.ref
+        for u in case.correlation.unpaired
+        if u.side == Side.CLIENT and u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence.value in ("certain", "high")
+    ]
+    if own and case.matches:
+        yield Observation(
+            "own-answers",
+            "some",
+            "{count} requests were answered without a backend exchange.",
+            (_count("count", len(own)),),
+            evidence(case.response_frame(Side.CLIENT, ref) for ref in own[:5]),
+        )
+
+
+def attempts(case: Case) -> Iterator[Observation]:
+    """Requests that were sent to a backend more than once."""
+    several = [m for m in case.distinct_matches if len(m.pair.attempts) > 1]
+    if several:
+        frames = []
+        for m in several[:2]:
+            frames.append(case.request_frame(Side.CLIENT, m.pair.client))
+            frames += [case.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:2]]
+        yield Observation(
+            "attempts",
+            "several",
+            "{count} requests were sent to a backend more than once.",
+            (_count("count", len(several)),),
+            evidence(frames),
+        )
+
+
+WITNESSES: tuple[Callable[[Case], Iterator[Observation]], ...] = (
+    isn,
+    syn_options,
+    addresses,
+    connection_mapping,
+    head_differences,
+    proxy_header,
+    byte_streams,
+    tls,
+    own_answers,
+    attempts,
+)
