@@ -1,12 +1,119 @@
-"""Files on disk → RecordTable (see lbtrace.tables)."""
+"""Files on disk → RecordTable (see lbtrace.tables): one row per packet record, in file order, for all files of a capture point.
+
+`source` makes a path a buffer, `pcap` and `pcapng` find the records in it, `foreign` names what is neither. Captures
+glued together with `cat` are read one after the other. Frames are numbered through all files of the point.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lbtrace.tables import Recording
+import numpy as np
+
+from lbtrace.capture import foreign, pcap, pcapng
+from lbtrace.capture.pcap import Block
+from lbtrace.capture.source import Source, open_source
+from lbtrace.errors import InputError
+from lbtrace.model.trace import CaptureFile, Diagnostic
+from lbtrace.tables import Column, Recording, RecordTable
+
+MOST_FILES = 255  # `buffer` is one byte and decode adds a buffer of its own
 
 
 def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Recording:
     """The files of one capture point, in order → one Recording. Raises InputError."""
-    raise NotImplementedError
+    if not files:
+        raise InputError("input-missing", "no capture was named.", "Name at least one capture file.")
+    if len(files) > MOST_FILES:
+        raise InputError(
+            "input-too-many", f"{len(files)} files for one capture point; at most {MOST_FILES}.", "Join them with mergecap first."
+        )
+    recording = Recording(_table([], []), [], ())
+    all_blocks: list[Block] = []
+    buffers: list[int] = []
+    said: list[Diagnostic] = []
+    first_frame = 1
+    for number, path in enumerate(files):
+        source = open_source(path)
+        said += source.diagnostics
+        blocks = _blocks(source, lambda part, path=path: progress(f"reading {path}", part))  # type: ignore[misc]
+        recording.buffers.append(source.data)
+        recording.files += (_file(source, blocks, first_frame),)
+        for block in blocks:
+            said += _diagnostics(path, block, first_frame)
+            recording.secrets += tuple(block.secrets)
+            recording.comments += tuple((row and first_frame + row - 1, text) for row, text in block.comments)
+            for address, names in block.names.items():
+                known = recording.names.get(address, ())
+                recording.names[address] = known + tuple(n for n in names if n not in known)
+            first_frame += len(block.offset)
+        all_blocks += blocks
+        buffers += [number] * len(blocks)
+    recording.records = _table(all_blocks, buffers)
+    recording.diagnostics = tuple(said)
+    return recording
+
+
+def _blocks(source: Source, progress: Callable[[float], None]) -> list[Block]:
+    data, at = source.data, 0
+    blocks: list[Block] = []
+    while True:
+        if pcap.magic_order(data, at) and at + pcap.FILE_HEADER <= len(data):
+            block = pcap.read_pcap(data, at, progress)
+        elif pcapng.section_order(data, at) and at + 28 <= len(data):
+            block = pcapng.read_section(data, at, progress)
+        elif not blocks:
+            raise foreign.what_is_it(source.path, data)
+        else:
+            return blocks
+        blocks.append(block)
+        at = block.end
+
+
+def _table(blocks: list[Block], buffers: list[int]) -> RecordTable:
+    def joined(columns: list[Column], kind: str) -> Column:
+        return columns[0] if len(columns) == 1 else np.concatenate([np.empty(0, dtype=kind), *columns])
+
+    return RecordTable(
+        time_ns=joined([b.time_ns for b in blocks], "i8"),
+        offset=joined([b.offset for b in blocks], "i8"),
+        captured=joined([b.captured for b in blocks], "u4"),
+        wire=joined([b.wire for b in blocks], "u4"),
+        link=joined([b.link for b in blocks], "u2"),
+        buffer=joined([np.full(len(b.offset), n, dtype=np.uint8) for b, n in zip(blocks, buffers, strict=True)], "u1"),
+    )
+
+
+def _file(source: Source, blocks: list[Block], first_frame: int) -> CaptureFile:
+    timed = [b for b in blocks if len(b.time_ns)]
+    drops = [b.dropped for b in blocks if b.dropped is not None]
+    links = sorted({int(n) for b in blocks for n in np.unique(b.link)})
+    return CaptureFile(
+        path=source.path,
+        format=blocks[0].format,
+        compression=source.compression,
+        size_bytes=source.size_bytes,
+        frames=sum(len(b.offset) for b in blocks),
+        first_frame=first_frame,
+        first_ns=min((int(b.time_ns.min()) for b in timed), default=None),
+        last_ns=max((int(b.time_ns.max()) for b in timed), default=None),
+        resolution_ns=max(b.resolution_ns for b in blocks),
+        link_types=tuple(foreign.link_name(n) for n in links),
+        snaplen=max((b.snaplen for b in blocks if b.snaplen), default=None),
+        dropped=sum(drops) if drops else None,
+    )
+
+
+def _diagnostics(path: str, block: Block, first_frame: int) -> list[Diagnostic]:
+    said = [Diagnostic(slug, f"{path}: {text}.", count) for slug, text, count in block.problems]
+    if block.cut is not None:
+        frame = first_frame + block.cut if block.cut >= 0 else None
+        said.append(Diagnostic("record-cut", f"{path}: the file ends inside a record; what was there was read.", 1, frame))
+    if block.resyncs:
+        text = f"{path}: {block.garbage_bytes} bytes between records make no sense and were passed over, in {block.resyncs} places."
+        said.append(Diagnostic("garbage-skipped", text, block.resyncs, first_frame + block.first_garbage))
+    if block.odd_lengths:
+        said.append(Diagnostic("odd-record-length", f"{path}: records state more bytes than they hold.", block.odd_lengths))
+    if block.dropped:
+        said.append(Diagnostic("capture-dropped", f"{path}: the capture itself reports {block.dropped} dropped packets.", block.dropped))
+    return said

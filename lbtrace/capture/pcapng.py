@@ -1,0 +1,285 @@
+"""A pcapng file → its records (draft-ietf-opsawg-pcapng; section numbers below are the draft's).
+
+In: a buffer and the position of a Section Header Block. Out: one `Block` of records for that section and where the
+section ended. Each section has its own byte order and its own interfaces, each interface its link type, time resolution
+and time offset. Blocks of unknown type are skipped, as §3.1 demands.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from struct import Struct
+
+import numpy as np
+
+from lbtrace.capture.pcap import Block
+from lbtrace.capture.walk import STOP, view, walk
+from lbtrace.tables import Buffer, Column
+
+SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = 0x0A0D0D0A, 1, 2, 3, 4, 5, 6, 10
+MAGIC = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
+NO_INTERFACE = 0xFFFF  # link type of a packet whose interface is not described
+SMALLEST_BLOCK = 12
+LARGEST_NS = (1 << 63) - 1
+MOST_COMMENTS = 10_000
+
+
+@dataclass(slots=True)
+class Interface:
+    """An Interface Description Block (§4.2): ticks are `per_second` to the second; `offset_s` is added to every time."""
+
+    link: int
+    snaplen: int
+    per_second: int = 1_000_000
+    offset_s: int = 0
+    dropped: int | None = None
+
+
+@dataclass(slots=True)
+class Section:
+    """What the blocks of a section other than packets say."""
+
+    interfaces: list[Interface] = field(default_factory=list)
+    secrets: list[tuple[int, bytes]] = field(default_factory=list)
+    names: dict[str, list[str]] = field(default_factory=dict)
+    comments: list[tuple[int, str]] = field(default_factory=list)
+
+
+def section_order(data: Buffer, at: int) -> str | None:
+    """The byte order of the section whose header block is at `at`, None when there is none."""
+    if bytes(data[at : at + 4]) != b"\x0a\x0d\x0d\x0a":
+        return None
+    return MAGIC.get(bytes(data[at + 8 : at + 12]))
+
+
+class BlockChain:
+    """Blocks that follow each other up to the next section; see `walk.Chain`."""
+
+    def __init__(self, data: Buffer, order: str) -> None:
+        self.data = data
+        self.size = len(data)
+        self.u32 = view(data, order + "u4")
+        self.head = Struct(order + "II")
+        self.length = Struct(order + "I")
+
+    def sequence(self, start: int, most: int, until: Callable[[int], bool] | None) -> tuple[list[int], int, bool]:
+        """See `walk.Chain.sequence`."""
+        data, size = self.data, self.size
+        head, tail = self.head.unpack_from, self.length.unpack_from
+        found: list[int] = []
+        at = start
+        for _ in range(most):
+            if at + SMALLEST_BLOCK > size:
+                return found, at, True
+            kind, length = head(data, at)
+            after = at + length
+            if length < SMALLEST_BLOCK or length & 3 or after > size or kind == SECTION or tail(data, after - 4)[0] != length:
+                return found, at, True
+            found.append(at)
+            at = after
+            if until is not None and until(at):
+                break
+        return found, at, False
+
+    def many(self, positions: Column) -> Column:
+        """See `walk.Chain.many`."""
+        inside = positions + SMALLEST_BLOCK <= self.size
+        safe = np.where(inside, positions, 0)
+        length = self.u32[safe + 4].astype(np.int64)
+        after: Column = positions + length
+        good = inside & (length >= SMALLEST_BLOCK) & (length & 3 == 0) & (after <= self.size) & (self.u32[safe] != SECTION)
+        good &= self.u32[np.where(good, after, 4) - 4] == length
+        after[~good] = STOP
+        return after
+
+    def guess(self, position: int) -> int:
+        """See `walk.Chain.guess`: an Enhanced Packet Block whose two lengths agree."""
+        low = position + 3 & ~3
+        window = self.u32[low : low + 8192 : 4]
+        for candidate in np.flatnonzero(window == ENHANCED)[:64]:
+            at = low + 4 * int(candidate)
+            if self.sequence(at, 3, None)[2] is False:
+                return at
+        return STOP
+
+
+def options(data: Buffer, at: int, end: int, order: str) -> Iterator[tuple[int, bytes]]:
+    """The options of a block (§3.5): (code, value)."""
+    head = Struct(order + "HH")
+    while at + 4 <= end:
+        code, length = head.unpack_from(data, at)
+        if code == 0 or at + 4 + length > end:
+            return
+        yield code, bytes(data[at + 4 : at + 4 + length])
+        at += 4 + (length + 3 & ~3)
+
+
+def read_section(data: Buffer, start: int, progress: Callable[[float], None]) -> Block:
+    """The packets of the section that begins at `start` with a known byte order."""
+    order = section_order(data, start) or "<"
+    header_length = Struct(order + "I").unpack_from(data, start + 4)[0]
+    chain = BlockChain(data, order)
+    sane = header_length >= 28 and header_length % 4 == 0 and start + header_length <= len(data)
+    positions, end = walk(chain, start + (header_length if sane else 28), len(data), progress)
+    kinds = chain.u32[positions]
+    section = Section()
+    if sane:
+        section.comments += [(0, text(value)) for code, value in options(data, start + 24, start + header_length - 4, order) if code == 1]
+    is_packet = np.isin(kinds, (ENHANCED, SIMPLE, OLD_PACKET))
+    for at in positions[~is_packet].tolist():
+        _describe(chain, order, at, section)
+    block = _columns(chain, order, positions[is_packet], kinds[is_packet], section)
+    block.end = end
+    return block
+
+
+def text(value: bytes) -> str:
+    """UTF-8 text of an option, whatever it holds."""
+    return value.decode("utf-8", "replace").rstrip("\0")
+
+
+def _describe(chain: BlockChain, order: str, at: int, section: Section) -> None:
+    data = chain.data
+    kind, length = chain.head.unpack_from(data, at)
+    body, end = at + 8, at + length - 4
+    if kind == INTERFACE and body + 8 <= end:
+        link, _, snaplen = Struct(order + "HHI").unpack_from(data, body)
+        interface = Interface(link, snaplen)
+        for code, value in options(data, body + 8, end, order):
+            if code == 9 and len(value) == 1:
+                interface.per_second = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
+            elif code == 14 and len(value) == 8:
+                interface.offset_s = int.from_bytes(value, "little" if order == "<" else "big", signed=True)
+        section.interfaces.append(interface)
+    elif kind == STATISTICS and body + 12 <= end:
+        number = chain.length.unpack_from(data, body)[0]
+        drops = [
+            int.from_bytes(v, "little" if order == "<" else "big")
+            for c, v in options(data, body + 12, end, order)
+            if c in (5, 7) and len(v) == 8
+        ]
+        if drops and number < len(section.interfaces):
+            interface = section.interfaces[number]
+            interface.dropped = max(interface.dropped or 0, max(drops))
+    elif kind == NAMES:
+        _names(data, order, body, end, section.names)
+    elif kind == SECRETS and body + 8 <= end:
+        secret, size = chain.head.unpack_from(data, body)
+        section.secrets.append((secret, bytes(data[body + 8 : min(body + 8 + size, end)])))
+
+
+def _names(data: Buffer, order: str, at: int, end: int, names: dict[str, list[str]]) -> None:
+    """Name Resolution Block (§4.5): address → names."""
+    for code, value in options(data, at, end, order):
+        size = {1: 4, 2: 16}.get(code)
+        if size is None or len(value) <= size:
+            continue
+        address = socket.inet_ntop(socket.AF_INET if size == 4 else socket.AF_INET6, value[:size])
+        known = names.setdefault(address, [])
+        known += [text(name) for name in value[size:].split(b"\0") if name and text(name) not in known]
+
+
+def _times(ticks: Column, interface: Interface) -> Column:
+    """Ticks since the epoch, u64 → ns, i64; what does not fit is clamped."""
+    unit = interface.per_second
+    if unit >= 1 << 64:
+        return np.full(len(ticks), min(max(interface.offset_s, 0) * 1_000_000_000, LARGEST_NS), dtype=np.int64)
+    seconds = ticks // np.uint64(unit)
+    rest = ticks % np.uint64(unit)
+    if unit <= 1_000_000_000 and 1_000_000_000 % unit == 0:
+        rest = rest * np.uint64(1_000_000_000 // unit)
+    elif unit % 1_000_000_000 == 0:
+        rest = rest // np.uint64(unit // 1_000_000_000)
+    else:  # a power of two: keep 34 bits of it, so that the product fits
+        shift = max(unit.bit_length() - 35, 0)
+        rest = (rest >> np.uint64(shift)) * np.uint64(1_000_000_000) // np.uint64(unit >> shift)
+    whole = np.minimum(seconds, np.uint64(1 << 40)).astype(np.int64) + min(max(interface.offset_s, -(1 << 40)), 1 << 40)
+    return np.clip(whole, -9_000_000_000, 9_000_000_000) * 1_000_000_000 + rest.astype(np.int64)
+
+
+def _columns(chain: BlockChain, order: str, positions: Column, kinds: Column, section: Section) -> Block:
+    u32, n = chain.u32, len(positions)
+    block = Block(
+        format="pcapng",
+        time_ns=np.zeros(n, dtype=np.int64),
+        offset=np.zeros(n, dtype=np.int64),
+        captured=np.zeros(n, dtype=np.uint32),
+        wire=np.zeros(n, dtype=np.uint32),
+        link=np.full(n, NO_INTERFACE, dtype=np.uint16),
+        resolution_ns=1,
+        snaplen=max((i.snaplen for i in section.interfaces), default=0) or None,
+        end=0,
+        secrets=section.secrets,
+        names=section.names,
+        comments=section.comments,
+    )
+    drops = [i.dropped for i in section.interfaces if i.dropped is not None]
+    block.dropped = sum(drops) if drops else None
+    block.resolution_ns = max((1_000_000_000 // min(i.per_second, 1_000_000_000) for i in section.interfaces), default=1000)
+    for low in range(0, n, 1 << 17):
+        part = slice(low, low + (1 << 17))
+        _chunk(u32, order, positions[part], kinds[part], section, block, part)
+    _packet_options(chain, order, positions, kinds, block)
+    return block
+
+
+def _chunk(u32: Column, order: str, at: Column, kinds: Column, section: Section, block: Block, part: slice) -> None:
+    """Fill the columns of some packet blocks (§4.3, §4.4, appendix A for the old Packet Block)."""
+    simple = kinds == SIMPLE
+    old = kinds == OLD_PACKET
+    room = u32[at + 4].astype(np.int64) - np.where(simple, 16, 32)  # for packet data (and options)
+    whole = room >= 0
+    safe = np.where(whole & ~simple, at, at[0] if whole[0] and not simple[0] else 0)
+    length_at = np.where(simple | ~whole, 0, safe + 20)
+    interface = u32[np.where(simple | ~whole, 0, safe + 8)].astype(np.int64)
+    if old.any():
+        interface = np.where(old, interface >> 16 if order == ">" else interface & 0xFFFF, interface)
+    interface[simple] = 0
+    ticks = u32[np.where(simple | ~whole, 0, safe + 12)].astype(np.uint64) << np.uint64(32) | u32[
+        np.where(simple | ~whole, 0, safe + 16)
+    ].astype(np.uint64)
+    captured = u32[length_at].astype(np.int64)
+    wire = u32[np.where(simple, at + 8, np.where(whole, safe + 24, 0))]
+    if simple.any():
+        snaplen = section.interfaces[0].snaplen if section.interfaces else 0
+        captured = np.where(simple, np.minimum(wire, snaplen or 0xFFFFFFFF), captured)
+    captured[~whole] = 0
+    block.odd_lengths += int((captured > room).sum())
+    block.captured[part] = np.clip(captured, 0, np.maximum(room, 0))
+    block.wire[part] = np.where(whole, wire, 0)
+    block.offset[part] = at + np.where(simple, 12, 28)
+    for number in np.unique(interface):
+        if number < len(section.interfaces):
+            mine = interface == number
+            described = section.interfaces[int(number)]
+            block.link[part][mine] = described.link
+            block.time_ns[part][mine] = _times(ticks[mine], described)
+    if simple.any():
+        _carry_times(block, part, simple)
+
+
+def _carry_times(block: Block, part: slice, simple: Column) -> None:
+    """Simple packets carry no time: they get that of the packet before them (0 when there is none)."""
+    index = np.where(simple, -1, np.arange(len(simple)))
+    last = np.maximum.accumulate(index)
+    before = int(block.time_ns[part.start - 1]) if part.start else 0
+    times = block.time_ns[part]
+    times[simple] = np.where(last[simple] >= 0, times[np.maximum(last[simple], 0)], before)
+    block.problems.append(("no-timestamps", "packets without a time were given that of the packet before them", int(simple.sum())))
+
+
+def _packet_options(chain: BlockChain, order: str, positions: Column, kinds: Column, block: Block) -> None:
+    """Comments and drop counts of Enhanced Packet Blocks that have options (§4.3)."""
+    enhanced = np.flatnonzero(kinds != SIMPLE)
+    padded = block.captured[enhanced].astype(np.int64) + 3 & ~3
+    spare = chain.u32[positions[enhanced] + 4].astype(np.int64) - 32 - padded
+    for row in enhanced[spare >= 8][:MOST_COMMENTS].tolist():
+        at = int(positions[row])
+        end = at + chain.head.unpack_from(chain.data, at)[1] - 4
+        for code, value in options(chain.data, int(block.offset[row]) + (int(block.captured[row]) + 3 & ~3), end, order):
+            if code == 1:
+                block.comments.append((row + 1, text(value)))
+            elif code == 4 and len(value) == 8:
+                block.dropped = (block.dropped or 0) + int.from_bytes(value, "little" if order == "<" else "big")

@@ -1,0 +1,177 @@
+"""A path → all of its bytes, decompressed, as one buffer that memory maps a file.
+
+A plain file is mapped as it is. What arrives through a pipe, and what is compressed, is first written to an unlinked
+temporary file that is then mapped: memory stays bounded whatever the size. Compression is told by the first bytes,
+never by the name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame format, .xz).
+
+Invariants: a damaged or cut compressed stream yields what came before the damage and a diagnostic; decompressed data never exceed
+`SLACK_BYTES + MOST_EXPANSION * compressed size` (a decompression bomb ends there, with a diagnostic).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from lbtrace.errors import InputError
+from lbtrace.model.trace import Diagnostic
+from lbtrace.tables import Buffer
+
+SLACK_BYTES = 256 << 20
+MOST_EXPANSION = 300
+FEED_BYTES = 4096  # one step expands to at most about 128 MB, whatever the codec
+COPY_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class Source:
+    """The bytes behind a path: `data` after decompression, `size_bytes` as stored, `compression` "" when there was none."""
+
+    path: str
+    data: Buffer
+    compression: str
+    size_bytes: int
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+class Decompressor(Protocol):
+    """What zlib, lzma, lz4 and zstandard have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes | None: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Makes decompressors, and names the errors they raise on damaged data."""
+
+    name: str
+    errors: tuple[type[BaseException], ...]
+    start: Callable[[], Decompressor]
+
+
+def _gzip() -> Codec:
+    import zlib
+
+    return Codec("gzip", (zlib.error,), lambda: zlib.decompressobj(31))
+
+
+def _zstd() -> Codec:
+    import zstandard
+
+    return Codec("zstd", (zstandard.ZstdError,), lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj())
+
+
+def _lz4() -> Codec:
+    from lz4 import frame
+
+    return Codec("lz4", (RuntimeError,), frame.LZ4FrameDecompressor)
+
+
+def _xz() -> Codec:
+    import lzma
+
+    return Codec("xz", (lzma.LZMAError,), lambda: lzma.LZMADecompressor(memlimit=256 << 20))
+
+
+CODECS: tuple[tuple[bytes, Callable[[], Codec]], ...] = (
+    (b"\x1f\x8b\x08", _gzip),
+    (b"\x28\xb5\x2f\xfd", _zstd),
+    (b"\x04\x22\x4d\x18", _lz4),
+    (b"\xfd7zXZ\x00", _xz),
+)
+
+
+def open_source(path: str) -> Source:
+    """The bytes of a file, a FIFO, or standard input ("-"). Raises InputError when they cannot be had."""
+    try:
+        if path == "-":
+            return _from_stream(path, sys.stdin.buffer)
+        with open(path, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISREG(mode):
+                return _decompressed(path, _mapped(path, file))
+            return _from_stream(path, file)
+    except FileNotFoundError:
+        raise InputError("input-missing", f"{path}: there is no such file.", "Check the name.") from None
+    except IsADirectoryError:
+        raise InputError("input-directory", f"{path}: is a directory.", "Name the capture files in it.") from None
+    except PermissionError:
+        raise InputError("input-unreadable", f"{path}: may not be read.", "Check its permissions.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "input-unreadable", f"{path}: cannot be read ({error}).", "Check the file and the space for temporary files."
+        ) from None
+
+
+def _from_stream(path: str, stream: BinaryIO) -> Source:
+    with tempfile.TemporaryFile() as spool:
+        while chunk := stream.read(COPY_BYTES):
+            spool.write(chunk)
+        spool.flush()
+        return _decompressed(path, _mapped(path, spool))
+
+
+def _mapped(path: str, file: BinaryIO) -> memoryview:
+    size = os.fstat(file.fileno()).st_size
+    if not size:
+        what = "standard input" if path == "-" else path
+        raise InputError("input-empty", f"{what}: is empty (0 bytes).", "Record it again; tcpdump writes its header when it starts.")
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _decompressed(path: str, stored: memoryview) -> Source:
+    for magic, codec in CODECS:
+        if stored[: len(magic)] == magic:
+            return _expand(path, stored, codec())
+    return Source(path, stored, "", len(stored))
+
+
+def _expand(path: str, stored: memoryview, codec: Codec) -> Source:
+    said: list[Diagnostic] = []
+    limit = SLACK_BYTES + MOST_EXPANSION * len(stored)
+    written = 0
+    with tempfile.TemporaryFile() as spool:
+        try:
+            machine = codec.start()
+            at, pending = 0, b""
+            while at < len(stored) or pending:
+                chunk = pending or bytes(stored[at : at + FEED_BYTES])
+                at += 0 if pending else len(chunk)
+                pending = b""
+                out = machine.decompress(chunk)
+                spool.write(out)
+                written += len(out)
+                if written > limit:
+                    said.append(Diagnostic("decompression-limit", f"{path}: expands to over {limit} bytes; the rest was not read."))
+                    break
+                if machine.eof:  # members and frames may follow one another; zero padding and foreign bytes end the stream
+                    rest = machine.unused_data or b""
+                    tail = rest + bytes(stored[at : at + 8])
+                    if not any(tail.startswith(magic) for magic, make in CODECS if make().name == codec.name):
+                        if tail.strip(b"\0"):
+                            said.append(
+                                Diagnostic("compressed-trailer", f"{path}: bytes after the end of the {codec.name} data were not read.")
+                            )
+                        break
+                    machine, pending = codec.start(), rest
+            else:
+                if not machine.eof:
+                    said.append(Diagnostic("compressed-cut", f"{path}: the {codec.name} data end early; what was there was read."))
+        except codec.errors as error:
+            said.append(
+                Diagnostic("compressed-damaged", f"{path}: the {codec.name} data are damaged ({error}); what came before was read.")
+            )
+        spool.flush()
+        if not written:
+            raise InputError("input-empty", f"{path}: holds no data after {codec.name} decompression.", "Record or copy it again.")
+        return Source(path, _mapped(path, spool), codec.name, len(stored), said)

@@ -1,0 +1,138 @@
+"""Where every record of a file begins, found faster than one at a time.
+
+A capture file is a chain: each record tells where the next begins, p₁ = next(p₀), p₂ = next(p₁), … until `next`
+refuses. Walking it is sequential, so plain Python pays for every record. `walk` guesses K later starts, walks K chains
+in lock-step with numpy, and then keeps a guessed chain only when the certain chain before it lands exactly on its
+start. A chain is a function of its start alone, therefore the result is exactly the sequential walk's; a wrong guess
+costs time, never truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from lbtrace.tables import Buffer, Column
+
+HEAD = 4096  # records walked one by one before guessing pays
+CHAIN = 256  # records a guessed chain should have
+MOST_CHAINS = 512
+FEW = 12  # chains left in lock-step that are cheaper to finish one by one
+
+
+class Chain(Protocol):
+    """How records of a format follow each other. STOP (-1) is the answer where no whole record begins."""
+
+    def sequence(self, start: int, most: int, until: Callable[[int], bool] | None) -> tuple[list[int], int, bool]:
+        """Up to `most` record starts from `start`, the position after the last, and whether that is where `next` refuses."""
+
+    def many(self, positions: Column) -> Column:
+        """next() of each position, STOP where it refuses."""
+
+    def guess(self, position: int) -> int:
+        """A likely record start at or soon after `position`, STOP when there is none. May be wrong."""
+
+
+STOP = -1
+
+
+def view(data: Buffer, kind: str) -> Column:
+    """Every position of a buffer read as an integer of that dtype, without a copy: `view(data, ">u2")[offsets]` gathers."""
+    size = np.dtype(kind).itemsize
+    if len(data) < size:
+        return np.empty(0, dtype=kind)
+    return np.ndarray((len(data) - size + 1,), dtype=kind, buffer=data, strides=(1,))
+
+
+def walk(chain: Chain, start: int, size: int, progress: Callable[[float], None]) -> tuple[Column, int]:
+    """The record starts from `start` on, i64, and the position where the chain refuses."""
+    found: list[Column] = []
+    at = start
+    chains = 16
+    while True:
+        positions, after, stopped = chain.sequence(at, HEAD, None)
+        found.append(np.array(positions, dtype=np.int64))
+        average = max((after - at) // HEAD, 1)
+        at = after
+        if stopped:
+            break
+        while True:
+            count = min(chains, MOST_CHAINS, (size - at) // (average * CHAIN))
+            if count < 2 * FEW:
+                chains = 32
+                break
+            part, after, stopped = _lockstep(chain, at, count, average * CHAIN)
+            found.append(part)
+            average = max((after - at) // max(len(part), 1), 1)
+            at = after
+            progress(at / size)
+            chains *= 2
+            if stopped:
+                return np.concatenate(found), at
+    return np.concatenate(found), at
+
+
+def _lockstep(chain: Chain, start: int, count: int, stride: int) -> tuple[Column, int, bool]:
+    starts = [start]
+    for i in range(1, count + 1):
+        if (guess := chain.guess(start + i * stride)) > starts[-1]:
+            starts.append(guess)
+    if len(starts) < 2:
+        positions, after, stopped = chain.sequence(start, HEAD, None)
+        return np.array(positions, dtype=np.int64), after, stopped
+    limits = np.array(starts[1:], dtype=np.int64)
+    heads = np.array(starts[:-1], dtype=np.int64)
+    ends, refused, steps, owners = _advance(chain, heads, limits)
+    all_steps = np.concatenate(steps)
+    all_owners = np.concatenate(owners)
+    order = np.argsort(all_owners, kind="stable")
+    all_steps = all_steps[order]
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(all_owners, minlength=len(heads)))))
+    return _stitch(chain, starts, ends, refused, all_steps, bounds)
+
+
+def _advance(chain: Chain, heads: Column, limits: Column) -> tuple[Column, Column, list[Column], list[Column]]:
+    """Walk every chain until its limit: (where each stands, whether it was refused there, the steps, whose step each is)."""
+    ends = heads.copy()
+    refused = np.zeros(len(heads), dtype=bool)
+    active = np.arange(len(heads), dtype=np.uint16)
+    at = heads
+    steps: list[Column] = [heads[:0]]
+    owners: list[Column] = [active[:0]]
+    while len(active) > FEW or (len(active) and not len(steps) > CHAIN * 4):
+        after = chain.many(at)
+        good = after != STOP
+        if not good.all():
+            refused[active[~good]] = True
+            active, at, after = active[good], at[good], after[good]
+        steps.append(at)
+        owners.append(active)
+        ends[active] = after
+        going = after < limits[active]
+        active, at = active[going], after[going]
+    return ends, refused, steps, owners
+
+
+def _stitch(chain: Chain, starts: list[int], ends: Column, refused: Column, steps: Column, bounds: Column) -> tuple[Column, int, bool]:
+    """Follow the certain chain through the guessed ones."""
+    index = {position: i for i, position in enumerate(starts)}
+    last = starts[-1]
+    kept: list[Column] = []
+    i = 0
+    while True:
+        kept.append(steps[bounds[i] : bounds[i + 1]])
+        at = int(ends[i])
+        if refused[i]:
+            return np.concatenate(kept), at, True
+        while at not in index:
+            if at > last:
+                return np.concatenate(kept), at, False
+            positions, at, stopped = chain.sequence(at, HEAD, lambda p: p in index or p > last)
+            kept.append(np.array(positions, dtype=np.int64))
+            if stopped:
+                return np.concatenate(kept), at, True
+        if at == last:
+            return np.concatenate(kept), at, False
+        i = index[at]

@@ -1,0 +1,111 @@
+"""Endpoints of segments → flow numbers, without an object per packet.
+
+A flow is an unordered pair of endpoints. Five 64-bit words name it: two per packed address (an IPv4 address leaves the
+first of them 0) and one for both ports and the family. A seeded mix of the words is looked up; then every row is
+compared word by word with the flow it was given, so a collision costs time and never merges two flows. Flows are
+numbered by first appearance.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from typing import overload
+
+import numpy as np
+
+from lbtrace.model.net import Endpoint
+from lbtrace.tables import Column
+
+V6 = np.uint64(1 << 32)
+WORDS = 5
+_SEED = np.frombuffer(os.urandom(8 * WORDS), dtype=np.uint64) | np.uint64(1)
+
+
+class Flows(Sequence[tuple[Endpoint, Endpoint]]):
+    """(lower endpoint, higher endpoint) of each flow, made when asked for."""
+
+    def __init__(self, words: Column) -> None:
+        self.words = words
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Endpoint, Endpoint]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[Endpoint, Endpoint]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[Endpoint, Endpoint] | Sequence[tuple[Endpoint, Endpoint]]:
+        if isinstance(index, slice):
+            return Flows(self.words[index])
+        low_a, low_b, high_a, high_b, ports = self.words[index].tolist()
+        six = bool(ports >> 32)
+        return Endpoint(_text(low_a, low_b, six), ports >> 16 & 0xFFFF), Endpoint(_text(high_a, high_b, six), ports & 0xFFFF)
+
+
+def _text(a: int, b: int, six: bool) -> str:
+    if six:
+        return socket.inet_ntop(socket.AF_INET6, a.to_bytes(8, "big") + b.to_bytes(8, "big"))
+    return f"{b >> 24}.{b >> 16 & 255}.{b >> 8 & 255}.{b & 255}"
+
+
+class FlowBook:
+    """Numbers flows as they appear."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._known: dict[int, int] = {}
+        self._collided: dict[bytes, int] = {}
+        self._words = np.empty((1024, WORDS), dtype=np.uint64)
+
+    @property
+    def words(self) -> Column:
+        """The words of all flows, one row each."""
+        return self._words[: self.count]
+
+    def number(self, words: Sequence[Column]) -> Column:
+        """The five word columns of some rows → their flow numbers, u32."""
+        n = len(words[4])
+        mixed = words[4] * _SEED[4]
+        for word, seed in zip(words[:4], _SEED, strict=False):
+            mixed ^= mixed >> np.uint64(31)
+            mixed += word
+            mixed *= seed
+        mixed ^= mixed >> np.uint64(29)
+        distinct, where = np.unique(mixed, return_inverse=True)
+        first = np.empty(len(distinct), dtype=np.int64)
+        first[where[::-1]] = np.arange(n - 1, -1, -1)
+        ids = np.empty(len(distinct), dtype=np.uint32)
+        order = np.argsort(first)
+        known = self._known
+        fresh: list[int] = []
+        for slot, key, row in zip(order.tolist(), distinct[order].tolist(), first[order].tolist(), strict=True):
+            number = known.get(key)
+            if number is None:
+                number = known[key] = self.count + len(fresh)
+                fresh.append(row)
+            ids[slot] = number
+        self._add(words, fresh)
+        flow: Column = ids[where]
+        stored = self._words
+        same = np.ones(n, dtype=bool)
+        for i in range(WORDS):
+            same &= stored[flow, i] == words[i]
+        for row in np.flatnonzero(~same).tolist():
+            flow[row] = self._separate(words, row)
+        return flow
+
+    def _add(self, words: Sequence[Column], rows: list[int]) -> None:
+        while self.count + len(rows) > len(self._words):
+            self._words = np.concatenate([self._words, np.empty_like(self._words)])
+        for i in range(WORDS):
+            self._words[self.count : self.count + len(rows), i] = words[i][rows]
+        self.count += len(rows)
+
+    def _separate(self, words: Sequence[Column], row: int) -> int:
+        key = b"".join(int(w[row]).to_bytes(8, "big") for w in words)
+        if key not in self._collided:
+            self._collided[key] = self.count
+            self._add(words, [row])
+        return self._collided[key]

@@ -1,0 +1,84 @@
+"""One packet on the slow path: a position that moves inwards through its headers, and what was peeled on the way.
+
+A *step* looks at the header at `packet.at`, moves `at` behind it and answers with the next step, or with a `Skip` or a
+`Found`. Reading beyond the captured bytes raises `Cut`, which `odd` turns into the skip "truncated-headers".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from lbtrace.tables import Buffer
+
+
+class Cut(Exception):
+    """A header is not wholly in the capture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why a packet is no TCP segment."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A TCP segment of an IP packet; see rows.Rows."""
+
+    source: bytes
+    target: bytes
+    ttl: int
+    ip_id: int
+
+
+@dataclass(slots=True)
+class Packet:
+    """`data[at:end]` is what is left of the packet in the capture; on the wire it went on to `wire_end`."""
+
+    data: Buffer
+    at: int
+    end: int
+    wire_end: int
+    record: int = 0
+    buffer: int = 0
+    networks: list[str] = field(default_factory=list)
+    peeled: list[str] = field(default_factory=list)
+    fragment: bytes | None = None  # the datagram put together from fragments that `data` now is
+
+    def u8(self, at: int) -> int:
+        """A byte, `at` relative to the position."""
+        return self.uint(at, 1)
+
+    def u16(self, at: int) -> int:
+        """Two bytes, network order."""
+        return self.uint(at, 2)
+
+    def u32(self, at: int) -> int:
+        """Four bytes, network order."""
+        return self.uint(at, 4)
+
+    def uint(self, at: int, size: int) -> int:
+        """`size` bytes as an unsigned integer, network order."""
+        at += self.at
+        if at + size > self.end:
+            raise Cut
+        return int.from_bytes(self.data[at : at + size], "big")
+
+    def take(self, at: int, size: int) -> bytes:
+        """`size` bytes."""
+        at += self.at
+        if at + size > self.end:
+            raise Cut
+        return bytes(self.data[at : at + size])
+
+    def limit(self, size: int) -> None:
+        """The packet ends `size` bytes after the position, as a length field says; what follows is padding."""
+        self.wire_end = self.at + size
+        self.end = min(self.end, self.wire_end)
+
+
+Step: TypeAlias = "Callable[[Packet], Step | Skip | Found]"
+Outcome: TypeAlias = "Step | Skip | Found"

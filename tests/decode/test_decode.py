@@ -1,0 +1,71 @@
+"""Records → segments: who speaks to whom, what they carry, and a reason for every packet that is no segment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import ARP, CookedLinux, Dot1Q, Ether
+from scapy.packet import Packet
+
+from lbtrace import decode
+from lbtrace.tables import SegmentTable
+from tests.capture.files import pcap, read
+
+REQUEST = (
+    IP(src="192.168.0.5", dst="3.35.166.21", ttl=63)
+    / TCP(sport=50000, dport=80, seq=7, ack=9, flags="PA", window=512)
+    / b"GET / HTTP/1.1\r\n\r\n"
+)
+REPLY = IP(src="3.35.166.21", dst="192.168.0.5") / TCP(sport=80, dport=50000, seq=9, ack=25, flags="A")
+
+
+def segments(tmp_path: Path, packets: list[Packet], network: int = 1) -> SegmentTable:
+    made = [(1_700_000_000_000_000_000 + i * 1000, bytes(packet)) for i, packet in enumerate(packets)]
+    table = decode.segments(read(tmp_path, pcap(made, network=network)), lambda _what, _part: None)
+    assert table.counts.read == len(packets) == table.counts.decoded + sum(n for _, n in table.counts.skipped)
+    return table
+
+
+def payload(table: SegmentTable, row: int) -> bytes:
+    at = int(table.payload[row])
+    return bytes(table.buffers[int(table.buffer[row])][at : at + int(table.length[row])])
+
+
+LINKS = {
+    "ethernet": (1, Ether(src="00:00:00:00:00:01", dst="00:00:00:00:00:02")),
+    "vlan": (1, Ether(src="00:00:00:00:00:01", dst="00:00:00:00:00:02") / Dot1Q(vlan=10)),
+    "qinq": (1, Ether(src="00:00:00:00:00:01", dst="00:00:00:00:00:02", type=0x88A8) / Dot1Q(vlan=10) / Dot1Q(vlan=20)),
+    "linux-sll": (113, CookedLinux(proto=0x0800)),
+    "raw": (101, None),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_request_and_its_reply(tmp_path: Path, name: str) -> None:
+    number, header = LINKS[name]
+    table = segments(tmp_path, [header / p if header else p for p in (REQUEST, REPLY)], number)
+    assert [tuple(map(str, flow)) for flow in table.flows] == [("3.35.166.21:80", "192.168.0.5:50000")]
+    assert table.forward.tolist() == [False, True]
+    assert payload(table, 0) == b"GET / HTTP/1.1\r\n\r\n"
+    assert payload(table, 1) == b""
+    assert (int(table.seq[0]), int(table.ack[0]), int(table.flags[0]), int(table.window[0]), int(table.ttl[0])) == (7, 9, 0x18, 512, 63)
+    assert table.networks[int(table.flow_network[0])] == {"vlan": "vlan 10", "qinq": "vlan 10 / vlan 20"}.get(name, "")
+
+
+def test_ethernet_padding_is_no_payload(tmp_path: Path) -> None:
+    table = segments(tmp_path, [Ether() / REPLY / b"", Ether(bytes(Ether() / REPLY) + bytes(6))])
+    assert table.length.tolist() == [0, 0]
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    table = segments(tmp_path, [Ether() / IPv6(src="2001:db8::1", dst="::1") / TCP(sport=1, dport=2) / b"x"])
+    assert [tuple(map(str, flow)) for flow in table.flows] == [("[::1]:2", "[2001:db8::1]:1")]
+    assert payload(table, 0) == b"x"
+
+
+def test_what_is_no_tcp_is_counted_by_reason(tmp_path: Path) -> None:
+    table = segments(tmp_path, [Ether() / ARP(), Ether() / IP() / UDP(dport=53) / b"q", Ether() / IP() / ICMP(), Ether() / REPLY])
+    assert dict(table.counts.skipped) == {"arp": 1, "udp": 1, "icmp": 1}
