@@ -65,7 +65,7 @@ def _trace_document(trace: Trace) -> Iterator[str]:
 def _trace(trace: Trace) -> Iterator[str]:
     yield parts.trace_head(trace) + ","
     yield from _array("connections", parts.connections(trace))
-    yield from _array("exchanges", ExchangeWriter(trace).lines(iter(trace.exchanges)))
+    yield from _array("exchanges", ExchangeWriter(trace).lines(trace.exchanges))
     yield from _array("diagnostics", parts.diagnostics(trace))
     yield f'"exchange_count":{len(trace.exchanges)}}}'
 

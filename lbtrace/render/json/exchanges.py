@@ -10,15 +10,17 @@ encoder, so the output is ASCII and valid whatever the bytes were.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring_ascii
 
-from lbtrace.model.http import Body, Exchange, HeaderLine, Interim, Mark, Request, Response
+from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Interim, Mark, Request, Response
 from lbtrace.model.trace import Trace
 
 quoted = encode_basestring_ascii  # str → a JSON string literal, ASCII only
 
-_REMEMBERED = 20_000  # entries per memory, then it starts afresh
+_NO_BODY = Body(Framing.NONE, 0, None, True, None)
+_NOTHING = '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,"content_digest":null,"content_length":null}'
+_REMEMBERED = 20000  # entries per memory, then it starts afresh
 
 
 class FrameWriter:
@@ -48,42 +50,62 @@ class ExchangeWriter:
 
     def __init__(self, trace: Trace) -> None:
         self._frames = FrameWriter(trace)
+        self._starts: dict[tuple[str, str], str] = {}
         self._blocks: dict[int, str] = {}
         self._lines: dict[int, str] = {}
-        self._bodies: dict[int, str] = {}
         self._marks: dict[tuple[Mark, ...], str] = {(): "[]"}
 
-    def lines(self, exchanges: Iterator[Exchange]) -> Iterator[str]:
+    def lines(self, exchanges: Iterable[Exchange]) -> Iterator[str]:
         """One JSON object per exchange, without a line end."""
-        message = self._message
+        request_of, response_of = self._request, self._response
         for id_, connection, ordinal, request, response, interim, marks, stream_id in exchanges:
-            if request is None:
-                asked = "null"
-            else:
-                asked = f'{{"method":{quoted(request[0])},"target":{quoted(request[1])},"version":{quoted(request[2])},{message(request)}}}'
-            if response is None:
-                answered = "null"
-            else:
-                answered = f'{{"status":{response[0]},"reason":{quoted(response[1])},"version":{quoted(response[2])},{message(response)}}}'
             yield (
                 f'{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":{"null" if stream_id is None else stream_id},'
-                f'"marks":{self._marks_of(marks) if marks else "[]"},"request":{asked},'
-                f'"interim":{self._interim(interim) if interim else "[]"},"response":{answered}}}'
+                f'"marks":{self._marks_of(marks) if marks else "[]"},"request":{"null" if request is None else request_of(request)},'
+                f'"interim":{self._interim(interim) if interim else "[]"},'
+                f'"response":{"null" if response is None else response_of(response)}}}'
             )
 
-    def _message(self, message: Request | Response) -> str:
-        _, _, _, lines, body, first, head, last, first_ns, head_ns, last_ns, marks, trailers, offset = message
-        block = self._blocks.get(id(lines)) or self._block(lines)
-        if self._frames.single:
-            frames = f'"first_frame":{first},"first_file":0,"head_frame":{head},"head_file":0,"last_frame":{last},"last_file":0'
-        else:
+    def _request(self, request: Request) -> str:
+        method, target, version, lines, body, first, head, last, first_ns, head_ns, last_ns, marks, trailers, offset = request
+        start = self._starts.get((method, version)) or self._start(method, version)
+        return (
+            f'{{"target":{quoted(target)},{start},"headers":{self._blocks.get(id(lines)) or self._block(lines)},'
+            f'"body":{_NOTHING if body == _NO_BODY else self._body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
+            f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
+            f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
+        )
+
+    def _response(self, response: Response) -> str:
+        status, reason, version, lines, body, first, head, last, first_ns, head_ns, last_ns, marks, trailers, offset = response
+        return (
+            f'{{"status":{status},"reason":{quoted(reason)},"version":{quoted(version)},'
+            f'"headers":{self._blocks.get(id(lines)) or self._block(lines)},'
+            f'"body":{_NOTHING if body == _NO_BODY else self._body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
+            f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
+            f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
+        )
+
+    def _places(self, first: int, head: int, last: int, first_ns: int, head_ns: int, last_ns: int) -> str:
+        """Frames and times of a message. Writing a number costs as much as all its keys, and most messages are one frame."""
+        if not self._frames.single:
             keys = self._frames.keys
             frames = f"{keys('first', first)},{keys('head', head)},{keys('last', last)}"
-        return (
-            f'"headers":{block},"body":{self._bodies.get(id(body)) or self._body(body)},"trailers":'
-            f'{self._block(trailers) if trailers else "[]"},{frames},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns},'
-            f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}'
-        )
+        elif first == last:
+            number, time = str(first), str(first_ns)
+            return (
+                f'"first_frame":{number},"first_file":0,"head_frame":{number},"head_file":0,"last_frame":{number},"last_file":0,'
+                f'"first_ns":{time},"head_ns":{time},"last_ns":{time}'
+            )
+        else:
+            frames = f'"first_frame":{first},"first_file":0,"head_frame":{head},"head_file":0,"last_frame":{last},"last_file":0'
+        return f'{frames},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
+
+    def _start(self, method: str, version: str) -> str:
+        if len(self._starts) > _REMEMBERED:
+            self._starts.clear()
+        text = self._starts[(method, version)] = f'"method":{quoted(method)},"version":{quoted(version)}'
+        return text
 
     def _block(self, lines: tuple[HeaderLine, ...]) -> str:
         known = self._lines
@@ -97,24 +119,21 @@ class ExchangeWriter:
 
     def _line(self, line: HeaderLine) -> str:
         name, value, raw = line
-        text = f"[{quoted(name)},{quoted(value)}]"
-        if raw != f"{name}: {value}":
-            text = f"{text[:-1]},{quoted(raw)}]"
+        if raw == f"{name}: {value}":
+            text = f'["{name}","{value}"]' if len(quoted(raw)) == len(raw) + 2 else f"[{quoted(name)},{quoted(value)}]"
+        else:
+            text = f"[{quoted(name)},{quoted(value)},{quoted(raw)}]"
         self._lines[id(line)] = text
         return text
 
     def _body(self, body: Body) -> str:
         framing, length, declared, complete, digest, content_digest, content_length = body
-        text = (
-            f'{{"framing":"{framing.value}","length":{length},"declared":{"null" if declared is None else declared},'
+        return (
+            f'{{"framing":"{framing._value_}","length":{length},"declared":{"null" if declared is None else declared},'
             f'"complete":{"true" if complete else "false"},"digest":{"null" if digest is None else quoted(digest)},'
             f'"content_digest":{"null" if content_digest is None else quoted(content_digest)},'
             f'"content_length":{"null" if content_length is None else content_length}}}'
         )
-        if len(self._bodies) > _REMEMBERED:
-            self._bodies.clear()
-        self._bodies[id(body)] = text
-        return text
 
     def _marks_of(self, marks: tuple[Mark, ...]) -> str:
         text = self._marks.get(marks)
