@@ -158,8 +158,9 @@ class ClientHello(NamedTuple):
 class ProxyHeader(NamedTuple):
     """A PROXY protocol header in front of the payload (HAProxy, proxy-protocol.txt §2).
 
-    `source`/`destination` are "address:port" text, None for LOCAL or UNKNOWN. `tlvs` are (type, value hex). `crc_ok` is
-    None without a CRC.
+    `source`/`destination` are "address:port" text, None for LOCAL or UNKNOWN. `tlvs` are (type, value hex), the sub-TLVs of
+    an SSL TLV following it. `crc_ok` is None without a CRC. `facts` are what known TLVs state, as (name, text): "authority", "alpn",
+    "aws-vpc-endpoint", "azure-link-id", "ssl-version", …
     """
 
     version: int
@@ -170,13 +171,14 @@ class ProxyHeader(NamedTuple):
     length: int
     frame: int
     crc_ok: bool | None = None
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 class Application(NamedTuple):
     """What a connection carried. `name` names an OTHER protocol when its first bytes do ("ssh", "mysql", …), else "".
 
     `proxy` are the PROXY headers in front of the payload, in wire order (proxies stack them); `upgraded` the protocol
-    after a 101 or CONNECT.
+    after a 101 or CONNECT. `reversed`: requests come from the end that accepted the connection.
     """
 
     protocol: Protocol
@@ -184,3 +186,4 @@ class Application(NamedTuple):
     proxy: tuple[ProxyHeader, ...] = ()
     tls: ClientHello | None = None
     upgraded: str = ""
+    reversed: bool = False
