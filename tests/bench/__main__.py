@@ -1,0 +1,100 @@
+"""`python -m tests.bench`: lbtrace next to tshark, tcpdump and dpkt on generated captures, as a table of ratios.
+
+Each program runs as a process of its own, its output thrown away; CPU time is user + system of that process and its children
+(wait4), memory the peak resident set. The interpreter's own cost is measured too and taken off the memory. Programs that are not
+installed are named and left out. Nothing here passes or fails: it is a measurement, for docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.generate import KINDS, write
+
+_TSHARK_FIELDS = ("frame.number", "tcp.stream", "http.request.method", "http.request.uri", "http.response.code", "http.content_length")
+_SHOWN = ("keepalive", "short", "bulk", "lossy")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process took. `status` is its exit code."""
+
+    cpu_s: float
+    peak_bytes: int
+    status: int
+
+
+def commands(capture: Path) -> dict[str, list[str]]:
+    """The programs and how each is asked to read the capture."""
+    fields = [word for name in _TSHARK_FIELDS for word in ("-e", name)]
+    return {
+        "lbtrace": [sys.executable, "-m", "tests.bench.show", "show", str(capture), "--format", "json"],
+        "tshark": ["tshark", "-2", "-n", "-r", str(capture), "-Y", "http", "-T", "fields", *fields],
+        "tcpdump": ["tcpdump", "-r", str(capture), "-w", "/dev/null"],
+        "dpkt": [sys.executable, "-m", "tests.bench.dpkt_loop", str(capture)],
+    }
+
+
+def run(command: Sequence[str]) -> Cost:
+    """Run it, output thrown away."""
+    pid = os.fork()
+    if pid == 0:
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        try:
+            os.execvp(command[0], list(command))
+        except OSError:
+            os._exit(127)
+    _, status, usage = os.wait4(pid, 0)
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--packets", type=int, default=1_000_000, help="packets per capture (default: one million)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=_SHOWN, help="which captures")
+    parser.add_argument("--only", nargs="+", choices=("lbtrace", "tshark", "tcpdump", "dpkt"), help="which programs")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="only write the capture of the first kind there")
+    options = parser.parse_args()
+    if options.write:
+        print(f"{write(options.write, options.kinds[0], options.packets, options.seed)} packets")
+        return
+    idle = run([sys.executable, "-c", "import lbtrace.cli, numpy"])
+    print(f"Interpreter with numpy, doing nothing: {idle.cpu_s:.2f} s, {idle.peak_bytes / 1e6:.0f} MB\n")
+    print("| capture | program | CPU s | × lbtrace | peak MB | B per packet over the interpreter |")
+    print("|---|---|---:|---:|---:|---:|")
+    missing: set[str] = set()
+    with tempfile.TemporaryDirectory(prefix="lbtrace-bench-") as folder:
+        for kind in options.kinds:
+            capture = Path(folder) / f"{kind}.pcap"
+            packets = write(capture, kind, options.packets, options.seed)
+            title = f"{kind}, {packets:,} packets, {capture.stat().st_size / 1e6:.0f} MB"
+            own: Cost | None = None
+            for name, command in commands(capture).items():
+                if options.only and name not in options.only:
+                    continue
+                if shutil.which(command[0]) is None:
+                    missing.add(name)
+                    continue
+                cost = run(command)
+                own = own or (cost if name == "lbtrace" else None)
+                ratio = f"{cost.cpu_s / own.cpu_s:.2f}" if own else ""
+                each = f"{(cost.peak_bytes - idle.peak_bytes) / packets:.0f}" if name == "lbtrace" else ""
+                note = "" if cost.status == 0 else f" (exit {cost.status})"
+                print(f"| {title} | {name}{note} | {cost.cpu_s:.2f} | {ratio} | {cost.peak_bytes / 1e6:.0f} | {each} |", flush=True)
+            capture.unlink()
+    if missing:
+        print("\nNot installed, left out: " + ", ".join(sorted(missing)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""Seeded HTTP captures of any size: same kind, packets and seed → the same bytes.
+
+    short       a connection per exchange: handshake, one exchange, both FINs      10 packets each
+    keepalive   100 exchanges per connection                                        5 packets per exchange
+    bulk        responses of about 1 MB                                         1 100 packets per exchange
+    lossy       keepalive, of which 1 % of the packets is lost, 1 % sent twice and 1 % late
+    front, back short in front of a balancer, and the same exchanges behind it: X-Forwarded-For added, 64 connections reused
+
+A capture is laid out in batches of connections that talk at the same time. A batch is one byte matrix: every packet of it is a
+template, and sequence numbers, ports, times and counters are written into its columns by numpy, so ten million packets take
+seconds. Checksums are left 0, as on a machine that offloads them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+KINDS = ("short", "keepalive", "bulk", "lossy", "front", "back")
+
+_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
+_START_US = 1_700_000_000_000_000
+_RECORD, _ETHERNET, _IP, _TCP = 16, 14, 20, 32
+_IP_AT, _TCP_AT = _RECORD + _ETHERNET, _RECORD + _ETHERNET + _IP
+_HEAD = _TCP_AT + _TCP
+_SEGMENT = 1448
+_BATCH = 64  # connections that talk at the same time
+_PERIOD_US = 4_000  # between the exchanges of a connection
+_LATENCY_US = 180  # what the balancer adds on the way in, in a front/back pair
+
+_AGENTS = (
+    b"curl/7.88.1",
+    b"Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0",
+    b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
+    b"python-requests/2.31.0",
+    b"okhttp/4.12.0",
+)
+_ID, _WHO = b"########", b"@@@@@@@@"  # replaced by the number of the exchange, of the connection
+
+
+def _request(agent: bytes, more: bytes = b"") -> bytes:
+    return (
+        b"GET /api/items/########?page=2&sort=name HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: " + agent + b"\r\n"
+        b"Accept: application/json, text/plain, */*\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.9\r\n"
+        b"Cookie: session=@@@@@@@@c0ffee; theme=dark\r\nReferer: https://shop.example.com/list\r\n" + more + b"\r\n"
+    )
+
+
+def _response(length: int, extra: bytes = b"") -> bytes:
+    return (
+        b"HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Type: application/json\r\n"
+        b"Content-Length: " + str(length).encode() + b"\r\nConnection: keep-alive\r\nCache-Control: no-store\r\n"
+        b'ETag: "########-5f"\r\nVary: Accept-Encoding\r\n' + extra + b"\r\n"
+    )
+
+
+_BODY = b'{"id": ########, "name": "An item of the shop", "price": 1299, "currency": "EUR", "stock": 17, "tags": ["a", "b"]}'
+
+
+@dataclass(frozen=True)
+class _Packet:
+    """One packet of a conversation. `sent`/`heard`: bytes this end, and the other one, sent before it in the exchange."""
+
+    from_client: bool
+    flags: int
+    payload: bytes
+    sent: int
+    heard: int
+    at_us: int
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Who talks to whom: the server, and the network the clients are in."""
+
+    server: tuple[int, int, int, int]
+    port: int
+    client: tuple[int, int]
+    late_us: int = 0
+
+
+_FRONT = _Place((203, 0, 113, 10), 80, (198, 18))
+_BEHIND = _Place((10, 0, 2, 20), 8080, (10, 0), _LATENCY_US)
+_SYN, _FIN, _PSH, _ACK = 2, 1, 8, 16
+
+
+def write(path: Path, kind: str, packets: int, seed: int = 1) -> int:
+    """Write a capture of about `packets` packets; returns how many there are."""
+    count = 0
+    with path.open("wb") as file:
+        file.write(_HEADER)
+        for chunk, number in _chunks(kind, packets, seed):
+            file.write(chunk)
+            count += number
+    return count
+
+
+def _chunks(kind: str, packets: int, seed: int) -> Iterator[tuple[bytes, int]]:
+    """Pieces of the file as (bytes, packets in it)."""
+    chance = np.random.default_rng(seed)
+    place = _BEHIND if kind == "back" else _FRONT
+    done, connection, exchange = 0, 0, 0
+    while done < packets:
+        agent = _AGENTS[int(chance.integers(len(_AGENTS)))]
+        opening, talk, closing, turns = _script(kind, agent)
+        per_connection = len(opening) + turns * len(talk) + len(closing)
+        left = packets - done
+        width = min(_BATCH, max(1, left // per_connection))
+        if width == 1 and left < per_connection and kind != "bulk":
+            turns = max(1, (left - len(opening) - len(closing)) // len(talk))
+        batch = _Batch(place, connection, width, chance.integers(0, 1 << 32, (2, width)))
+        now = _START_US + exchange * _PERIOD_US // _BATCH
+        blob = batch.rows(opening, 1, exchange, now)
+        blob += batch.rows(talk, turns, exchange, now + 1_000)
+        blob += batch.rows(closing, 1, exchange, now + (turns - 1) * _PERIOD_US + 3_000)
+        connection, exchange = connection + width, exchange + width * turns
+        number = (len(opening) + len(talk) * turns + len(closing)) * width
+        if kind == "lossy":
+            blob, number = _damaged(blob, chance)
+        yield blob, number
+        done += number
+
+
+def _script(kind: str, agent: bytes) -> tuple[list[_Packet], list[_Packet], list[_Packet], int]:
+    """Opening, one exchange, closing; and how many exchanges a connection has."""
+    more = b"X-Forwarded-For: 198.18.7.9\r\nX-Forwarded-Proto: http\r\n" if kind == "back" else b""
+    request = _request(agent, more)
+    big = kind == "bulk"
+    body = (bytes(range(32, 127)) * 11_038)[: 724 * _SEGMENT] if big else _BODY
+    head = _response(len(body))
+    opening = [_Packet(True, _SYN, b"", 0, 0, 0), _Packet(False, _SYN | _ACK, b"", 0, 1, 200), _Packet(True, _ACK, b"", 1, 1, 400)]
+    talk = [_Packet(True, _PSH | _ACK, request, 0, 0, 0), _Packet(False, _ACK, b"", 0, len(request), 40)]
+    if kind in ("short", "front"):
+        talk.append(_Packet(False, _PSH | _ACK, head + body, 0, len(request), 900))
+        talk.append(_Packet(True, _ACK, b"", len(request), len(head + body), 1_000))
+    else:
+        talk.append(_Packet(False, _PSH | _ACK, head, 0, len(request), 900))
+        sent = len(head)
+        for i, at in enumerate(range(0, len(body), _SEGMENT)):
+            piece = body[at : at + _SEGMENT]
+            talk.append(_Packet(False, _PSH | _ACK, piece, sent, len(request), 910 + i * 2))
+            sent += len(piece)
+            if i % 2 == 1 or at + _SEGMENT >= len(body):
+                talk.append(_Packet(True, _ACK, b"", len(request), sent, 911 + i * 2))
+    closing = [_Packet(True, _FIN | _ACK, b"", 0, 0, 0), _Packet(False, _FIN | _ACK, b"", 0, 1, 100), _Packet(True, _ACK, b"", 1, 1, 200)]
+    return opening, talk, closing, {"short": 1, "front": 1, "bulk": 1}.get(kind, 100)
+
+
+class _Batch:
+    """`width` connections that say the same at the same time; keeps their sequence numbers."""
+
+    def __init__(self, place: _Place, first: int, width: int, isn: NDArray[np.int64]) -> None:
+        self.place = place
+        self.number = first + np.arange(width)
+        self.next = isn.astype(np.int64)  # (client, server) × connection
+
+    def rows(self, packets: list[_Packet], turns: int, exchange: int, now: int) -> bytes:
+        """The packets, `turns` times over; `exchange` numbers the first exchange, `now` is its time in µs."""
+        width = len(self.number)
+        sizes = [_HEAD + len(p.payload) for p in packets]
+        out = np.empty((turns, sum(sizes) * width), np.uint8)
+        sent = [max(p.sent + len(p.payload) + bool(p.flags & (_SYN | _FIN)) for p in packets if p.from_client is c) for c in (True, False)]
+        turn = np.arange(turns)[:, None]
+        name = exchange + turn * width + np.arange(width)
+        at = 0
+        for packet, size in zip(packets, sizes, strict=True):
+            rows = out[:, at : at + size * width].reshape(turns, width, size)
+            at += size * width
+            rows[:] = np.frombuffer(self._template(packet), np.uint8)
+            own, other = (0, 1) if packet.from_client else (1, 0)
+            _number32(rows, _TCP_AT + 4, self.next[own] + turn * sent[own] + packet.sent)
+            if packet.flags & _ACK:
+                _number32(rows, _TCP_AT + 8, self.next[other] + turn * sent[other] + packet.heard)
+            time = now + self.place.late_us + turn * _PERIOD_US + packet.at_us + np.arange(width)
+            rows[..., 0:8] = np.stack((time // 1_000_000, time % 1_000_000), -1).astype("<u4").view(np.uint8)
+            client, port = (_IP_AT + 12, _TCP_AT) if packet.from_client else (_IP_AT + 16, _TCP_AT + 2)
+            rows[..., client + 2] = self.number // 40_000 // 250 % 250
+            rows[..., client + 3] = self.number // 40_000 % 250 + 1
+            rows[..., port] = (20_000 + self.number % 40_000) >> 8
+            rows[..., port + 1] = (20_000 + self.number % 40_000) & 255
+            for mark, value in ((_ID, name), (_WHO, np.broadcast_to(self.number, name.shape))):
+                place = packet.payload.find(mark)
+                while place >= 0:
+                    for k in range(8):
+                        rows[..., _HEAD + place + k] = value // 10 ** (7 - k) % 10 + 48
+                    place = packet.payload.find(mark, place + 8)
+        self.next += np.array(sent)[:, None] * turns
+        return out.tobytes()
+
+    def _template(self, packet: _Packet) -> bytes:
+        length = len(packet.payload)
+        size = _HEAD - _RECORD + length
+        client, server = bytes((*self.place.client, 0, 0)), bytes(self.place.server)
+        ends = client + server if packet.from_client else server + client
+        ports = struct.pack(">HH", 0, self.place.port) if packet.from_client else struct.pack(">HH", self.place.port, 0)
+        options = b"\x02\x04\x05\xb4\x04\x02\x01\x01\x01\x03\x03\x07" if packet.flags & _SYN else b"\x01\x01\x08\x0a" + bytes(8)
+        return (
+            struct.pack("<IIII", 0, 0, size, size)
+            + bytes.fromhex("0200000000010200000000020800")
+            + struct.pack(">BBHHHBBH", 0x45, 0, size - _ETHERNET, 0, 0x4000, 64, 6, 0)
+            + ends
+            + ports
+            + struct.pack(">IIBBHHH", 0, 0, 0x80, packet.flags, 502, 0, 0)
+            + options
+            + packet.payload
+        )
+
+
+def _number32(rows: Bytes, at: int, value: NDArray[np.int64]) -> None:
+    for k in range(4):
+        rows[..., at + k] = (value >> (24 - 8 * k)) & 255
+
+
+def _damaged(blob: bytes, chance: np.random.Generator) -> tuple[bytes, int]:
+    """Of the records 1 % is lost, 1 % is there twice, 1 % comes one place late."""
+    records, at = [], 0
+    while at < len(blob):
+        size = _RECORD + int.from_bytes(blob[at + 8 : at + 12], "little")
+        records.append(blob[at : at + size])
+        at += size
+    out: list[bytes] = []
+    for record, fate in zip(records, chance.integers(0, 100, len(records)).tolist(), strict=True):
+        if fate == 0:
+            continue
+        if fate == 1:
+            out.append(record)
+        if fate == 2 and out:
+            out.insert(-1, record)
+            continue
+        out.append(record)
+    return b"".join(out), len(out)
