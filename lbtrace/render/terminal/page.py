@@ -7,13 +7,15 @@ characters once more as the last gate.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TextIO
+from itertools import islice
+from typing import TextIO, cast
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from lbtrace.render import View
@@ -29,6 +31,9 @@ _ASCII = str.maketrans(
 )  # fmt: skip
 _CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0)) if c != 0x0A}
 
+_BLANKS = re.compile(r" +(?=\n|\Z)")
+_BATCH = 1000  # rows laid out together
+
 Cell = str | tuple[str, str]  # text, or (text, style)
 
 
@@ -43,6 +48,19 @@ class Column:
     style: str = ""
 
 
+class _Trimmed:
+    """A stream without blanks at the ends of its lines."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self.encoding = getattr(out, "encoding", None) or "utf-8"
+        self.flush = out.flush
+
+    def write(self, text: str) -> int:
+        self._out.write(_BLANKS.sub("", text))
+        return len(text)
+
+
 class Page:
     """Writes to `out` as `view` says."""
 
@@ -51,7 +69,7 @@ class Page:
         self.width = view.width
         self.prose_width = min(view.width, 110)
         self._console = Console(
-            file=out,
+            file=cast(TextIO, _Trimmed(out)),
             width=view.width,
             theme=THEME,
             force_terminal=view.colour,
@@ -117,23 +135,41 @@ class Page:
         self.line((title, "heading"), (f"   {note}" if note else "", "note"), indent=0)
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], indent: int = 1) -> None:
-        """Aligned columns that fit the width: `flexible` ones give way first, by cutting or wrapping."""
-        lines = [[self.text(*(cell if isinstance(cell, list) else [cell])) for cell in row] for row in rows]
-        titles = [self.text((c.title, "label")) for c in columns]
-        widths = [max([t.cell_len, *(row[i].cell_len for row in lines)]) for i, (t, _) in enumerate(zip(titles, columns, strict=True))]
-        self._shrink(columns, widths, self.width - indent)
-        table = Table(box=None, show_header=any(c.title for c in columns), pad_edge=False, padding=(0, 2, 0, 0), header_style="")
-        for column, title, width in zip(columns, titles, widths, strict=True):
-            justify: Literal["left", "right"] = "right" if column.right else "left"
-            table.add_column(
-                title, justify=justify, width=width, no_wrap=column.cut or not column.flexible, overflow="fold", style=column.style
-            )
-        for row in lines:
-            for i, column in enumerate(columns):
-                if column.cut and row[i].cell_len > widths[i]:
-                    row[i] = Text(self.cut(row[i].plain, widths[i]), style=row[i].style)
-            table.add_row(*row)
-        self._console.print(Padding(table, (0, 0, 0, indent), expand=False), crop=False)
+        """Aligned columns that fit the width: `flexible` ones give way first, by cutting or wrapping. Long tables are laid out batch by
+        batch, so that any number of rows streams.
+        """
+        titles = [self.plain(c.title) for c in columns]
+        remaining = iter(rows)
+        first = True
+        while batch := list(islice(remaining, _BATCH)):
+            cells = [[(self.plain(c), "") if isinstance(c, str) else (self.plain(c[0]), c[1]) for c in row] for row in batch]
+            widths = [max(cell_len(titles[i]), *(cell_len(row[i][0]) for row in cells)) for i in range(len(columns))]
+            self._shrink(columns, widths, self.width - indent)
+            if first and any(titles):
+                self._row(columns, widths, [(title, "label") for title in titles], indent)
+            for row in cells:
+                self._row(columns, widths, row, indent)
+            first = False
+
+    def _row(self, columns: Sequence[Column], widths: Sequence[int], row: Sequence[tuple[str, str]], indent: int) -> None:
+        fitted = [self._fitted(text, width, column) for (text, _), width, column in zip(row, widths, columns, strict=True)]
+        for level in range(max(map(len, fitted))):
+            line = Text(" " * indent)
+            for texts, (_, style), width, column in zip(fitted, row, widths, columns, strict=True):
+                text = texts[level] if level < len(texts) else ""
+                room = " " * (width - cell_len(text))
+                line.append(room + text if column.right else text + room, style=style or column.style or None)
+                line.append("  ")
+            line.rstrip()
+            self._console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+    def _fitted(self, text: str, width: int, column: Column) -> list[str]:
+        """The lines a cell takes."""
+        if cell_len(text) <= width:
+            return [text]
+        if column.cut:
+            return [self.cut(text, width)]
+        return [part.plain.rstrip() for part in Text(text).wrap(self._console, width, overflow="fold")]
 
     @staticmethod
     def _shrink(columns: Sequence[Column], widths: list[int], room: int) -> None:

@@ -47,11 +47,9 @@ def connections(page: Page, trace: Trace) -> None:
         rows.append(
             [
                 str(c.id),
-                shown(str(c.client)),
-                "→",
-                shown(str(c.server)),
+                f"{shown(str(c.client))} → {shown(str(c.server))}",
                 (f"#{trace.ref(c.first_frame, c.first_ns).number}", "frame"),
-                "SYN" if c.syns else "already open",
+                "SYN" if c.syns else "no SYN",
                 _carried(a, number),
                 _ended(c),
             ]
@@ -59,13 +57,11 @@ def connections(page: Page, trace: Trace) -> None:
     page.table(
         [
             Column("id", right=True),
-            Column("client", flexible=True, cut=True),
+            Column("client → server", flexible=True),
+            Column("from", right=True),
             Column(),
-            Column("server", flexible=True, cut=True),
-            Column("frame", right=True),
-            Column("began"),
             Column("carried", flexible=True),
-            Column("ended"),
+            Column("ended by"),
         ],
         rows,
     )
@@ -75,7 +71,7 @@ def connections(page: Page, trace: Trace) -> None:
 def _carried(a: Application, exchanges: int) -> str:
     match a.protocol:
         case Protocol.HTTP1 | Protocol.HTTP2:
-            name = units.plural(exchanges, "HTTP exchange") + (", HTTP/2" if a.protocol is Protocol.HTTP2 else "")
+            name = f"{units.count(exchanges)} {'HTTP/2' if a.protocol is Protocol.HTTP2 else 'HTTP'}"
         case Protocol.TLS:
             name = "TLS" + (f" for {shown(a.tls.server_name)}" if a.tls and a.tls.server_name else "")
         case Protocol.NONE:
@@ -98,9 +94,9 @@ def _ended(c: Connection) -> str:
         if ns is not None
     ]
     if not ends:
-        return "still open"
+        return "nobody"
     _, who, how = min(ends)
-    return f"{how} by {who}"
+    return f"{who} {how}"
 
 
 def exchanges(page: Page, trace: Trace) -> None:
