@@ -38,6 +38,7 @@ class Handshake:
     established: Column  # per connection, the ACK that completed the handshake
     own: Column  # per stream, the SYN or SYN-ACK that set its ISN
     base: Column  # per stream, i64: the sequence number after the SYN; −1 unknown
+    repeated: Column  # per stream, how many segments repeat its SYN
 
 
 def connections(segments: SegmentTable, careful: bool = False) -> tuple[list[Connection], StreamTable]:
@@ -68,6 +69,7 @@ def _handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handsha
     answering = synack_rows[own[stream[synack_rows] ^ 1] < 0]  # a SYN-ACK tells the ISN of a SYN that was not captured
     base[stream[answering] ^ 1] = t.ack[answering]
     seen = own >= 0
+    again = rows[(t.seq[rows] == t.seq[own[stream[rows]]]) & (rows != own[stream[rows]])]
     base[seen] = (t.seq[own[seen]].astype(np.int64) + 1) % (1 << 32)
     synack = first_of(conn[synack_rows], synack_rows, count)
 
@@ -84,6 +86,7 @@ def _handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handsha
         established=first_of(conn[acks], acks, count),
         own=own,
         base=base,
+        repeated=np.bincount(stream[again], minlength=count * 2),
     )
 
 
@@ -204,7 +207,7 @@ def _values(
 def _directions(t: SegmentTable, stream: Column, streams: int, shake: Handshake, assembly: Assembly, table: StreamTable) -> list[Direction]:
     pieces = assembly.pieces
     captured = np.bincount(pieces.stream, pieces.length, minlength=streams).astype(np.int64)
-    fins = np.flatnonzero((t.flags & (FIN | RST)) == FIN)
+    fins = np.flatnonzero((t.flags & FIN) != 0)
     rsts = np.flatnonzero((t.flags & RST) != 0)
     closed = np.flatnonzero((t.window == 0) & ((t.flags & (SYN | FIN | RST)) == 0))
     loads = np.flatnonzero((t.length > 0) & ((t.flags & RST) == 0))
@@ -220,7 +223,7 @@ def _directions(t: SegmentTable, stream: Column, streams: int, shake: Handshake,
         captured.tolist(),
         np.maximum(table.end - captured, 0).tolist(),
         np.maximum(assembly.sent - captured, 0).tolist(),
-        assembly.retransmissions.tolist(),
+        (assembly.retransmissions + shake.repeated).tolist(),
         assembly.out_of_order.tolist(),
         np.bincount(stream[closed], minlength=streams).tolist(),
         np.bincount(stream[fins], minlength=streams).tolist(),

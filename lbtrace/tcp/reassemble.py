@@ -151,11 +151,12 @@ def _placed(
     rows, of, start, wire, is_fin = rows[keep], of[keep], start[keep], wire[keep], is_fin[keep]
     _shift_headless(of, start, known, result)
     end = start + wire
-    at = group_starts(of)
-    reached = _reached(of, end, at)
+    reached = _reached(of, end)
 
     probe = (wire <= 1) & ~is_fin & (start == reached - 1)  # keep-alive (RFC 9293 §3.8.4)
     old = (start < 0) & ~probe
+    again = np.flatnonzero(is_fin & (wire == 0))  # a FIN alone, after one at the same place or farther
+    np.add.at(result.retransmissions, of[again[_reached_fin(of, end, is_fin)[again] >= end[again]]], 1)
     np.maximum.at(result.fin, of[is_fin], end[is_fin])
     data = ~probe & (wire > 0)
     cut = np.where(old & data, np.minimum(-start, wire), 0)  # bytes before offset 0 cannot be: they are dropped
@@ -240,18 +241,22 @@ def _shift_headless(of: Column, start: Column, known: Column, result: Assembly) 
     result.base[of[first]] = (result.base[of[first]] + lowest) % (1 << 32)
 
 
-def _reached(of: Column, end: Column, first: Column) -> Column:
+def _reached(of: Column, end: Column) -> Column:
     """For each row the highest end of the rows before it in its stream (0 for the first): the next byte expected."""
     if not len(of):
         return np.zeros(0, np.int64)
-    sizes = np.diff(np.append(first, len(of)))
+    first = group_starts(of)
     span = np.int64(max(int(end.max()), 0) - min(int(end.min()), 0) + 1)
-    lift = np.repeat(np.arange(len(first), dtype=np.int64) * span, sizes)
-    highest = np.maximum.accumulate(end + lift) - lift
+    lift = np.repeat(np.arange(len(first), dtype=np.int64) * span, np.diff(np.append(first, len(of))))
     before = np.zeros(len(of), np.int64)
-    before[1:] = highest[:-1]
+    before[1:] = (np.maximum.accumulate(end + lift) - lift)[:-1]
     before[first] = 0
     return np.maximum(before, 0)
+
+
+def _reached_fin(of: Column, end: Column, is_fin: Column) -> Column:
+    """For each row the highest FIN before it in its stream, −1 without."""
+    return _reached(of, np.where(is_fin, end + 1, 0)) - 1
 
 
 def _merged(easy: Pieces, hard: Pieces, streams: int) -> Pieces:
