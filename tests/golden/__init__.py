@@ -1,0 +1,37 @@
+"""What lbtrace says of each bundled sample, word for word: one file per sample and format beside this one.
+
+A golden file changes only when somebody means it to: `python -m tests.golden` rewrites them, and the diff is read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from lbtrace._version import __version__
+from lbtrace.cli import cli
+
+GOLDEN = Path(__file__).parent
+SAMPLES = GOLDEN.parent.parent / "samples"
+FORMATS = {"txt": "terminal", "json": "json"}
+CASES = [
+    (folder.name, kind)
+    for folder in sorted(SAMPLES.iterdir())
+    if (folder / "client.pcap").exists()
+    for kind in FORMATS
+]
+
+
+def say(sample: str, kind: str) -> str:
+    """What `lbtrace compare` prints for a sample, 80 columns wide, with the version and the place of the samples left out."""
+    folder = SAMPLES / sample
+    backends = [str(p) for p in sorted(folder.glob("backend*.pcap"))]
+    done = CliRunner().invoke(
+        cli,
+        ["compare", str(folder / "client.pcap"), *backends, "--format", FORMATS[kind]],
+        env={"COLUMNS": "80", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"},
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0, done.stderr
+    return done.stdout.replace(f"{SAMPLES}/", "samples/").replace(f'"{__version__}"', '"VERSION"')

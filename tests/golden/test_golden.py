@@ -1,0 +1,18 @@
+"""Each bundled sample still tells its story."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.golden import CASES, GOLDEN, say
+
+
+@pytest.mark.parametrize(("sample", "kind"), CASES)
+def test_a_sample_tells_its_story(sample: str, kind: str) -> None:
+    golden = GOLDEN / f"{sample}.{kind}"
+    assert golden.exists(), "a new sample: run python -m tests.golden and read what it says"
+    assert say(sample, kind) == golden.read_text(encoding="utf-8"), "run python -m tests.golden and read the diff"
+
+
+def test_there_are_samples() -> None:
+    assert {sample for sample, _ in CASES} >= {"alb-like", "nlb-like", "nlb-like-snat"}
