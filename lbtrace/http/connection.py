@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbtrace.http import detect, exchanges
+from lbtrace.http import detect, exchanges, pairing
 from lbtrace.http.cursor import Cursor, Pieces
 from lbtrace.http.h1 import Requests, Responses
 from lbtrace.http.head import Caches, begins_request
@@ -43,7 +43,7 @@ class Reading:
         responses = Responses(server, self.caches, self.oddities, self.options.decode_content)
 
         def method_of(begin: int, ordinal: int) -> str | None:
-            return exchanges.method_for(requests, responses, begin, ordinal)
+            return pairing.method_for(requests, responses, begin, ordinal, self.pieces.ack[server.row_at(begin)])
 
         while True:
             requests.run()

@@ -77,9 +77,28 @@ class _Reader:
     """What both directions share."""
 
     __slots__ = (
-        "begins", "caches", "chain", "chains", "clean", "cursor", "cut_mark", "decode", "end", "ends", "fin", "heads", "looks",
-        "lost_before",
-        "oddities", "pieces", "resynced", "row", "rows", "stopped", "stream",
+        "begins",
+        "caches",
+        "chain",
+        "chains",
+        "clean",
+        "cursor",
+        "cut",
+        "cut_mark",
+        "decode",
+        "end",
+        "ends",
+        "fin",
+        "heads",
+        "late",
+        "looks",
+        "oddities",
+        "pieces",
+        "resynced",
+        "row",
+        "rows",
+        "stopped",
+        "stream",
     )  # fmt: skip
 
     def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool, looks: Looks) -> None:
@@ -99,8 +118,9 @@ class _Reader:
         self.ends: list[int] = []
         self.rows: list[int] = []
         self.chains: list[int] = []
-        self.chain = 0
-        self.lost_before = False  # something may be missing between the last message and the next
+        self.cut: set[int] = set()  # messages that do not end where their framing says
+        self.late = self.cursor.base > 0 and bool(p.table.known_start[s])  # the first bytes of the stream are missing
+        self.chain = int(self.late)
         self.resynced = False
         self.row = cursor.first_row
         self.stopped = False
@@ -352,6 +372,8 @@ class Requests(_Reader):
         self.begins.append(head.offset)
         self.heads.append(head_end)
         self.ends.append(cursor.offset)
+        if not read.ended or not head.whole:
+            self.cut.add(len(self.ends) - 1)
         self.rows.append(place.row)
         self.row = place.row
         self.chains.append(self.chain)
@@ -367,6 +389,9 @@ class Requests(_Reader):
 
     def _plausible(self) -> bool:
         """At the very start of a stream: does a request begin here?"""
+        if self.late:
+            self.resynced = begins_request(self.cursor.peek(4096))
+            return self.resynced
         two = self.cursor.peek(2)
         if two[:1] in (b"\r", b"\n"):
             return True
@@ -555,6 +580,8 @@ class Responses(_Reader):
         self.begins.append(begin)
         self.heads.append(head_end)
         self.ends.append(cursor.offset)
+        if not read.ended or not head.whole:
+            self.cut.add(len(self.ends) - 1)
         self.rows.append(place.row)
         self.row = place.row
         self.chains.append(self.chain)
@@ -568,6 +595,9 @@ class Responses(_Reader):
         return True
 
     def _plausible(self) -> bool:
+        if self.late:
+            self.resynced = begins_response(self.cursor.peek(4096))
+            return self.resynced
         two = self.cursor.peek(2)
         if two[:1] in (b"\r", b"\n"):
             return True
