@@ -27,8 +27,8 @@ def parse_offset(text: str) -> int:
 
 @click.command("compare")
 @click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...")
-@click.option("--client", "clients", multiple=True, metavar="FILE", help="Another file of the client capture (rotated; in order).")
-@click.option("--backend", "backends", multiple=True, metavar="FILE", help="Another file of the one backend capture (rotated; in order).")
+@click.option("--client", "clients", multiple=True, metavar="FILE", help="A file of the client side; give all its files this way.")
+@click.option("--backend", "backends", multiple=True, metavar="FILE", help="A file of the backend side, likewise.")
 @click.option("--lb", metavar="BOTH", hidden=True, help="One capture, taken on the balancer, that holds both sides.")
 @click.option("--clock-offset", metavar="TIME", help='Client clock − backend clock, if you know it: "37.5s", "-250ms".')
 @result_options
@@ -46,9 +46,10 @@ def command(
     """What did the balancer do?
 
     CLIENT is a capture taken in front of the load balancer, each BACKEND one taken behind it (one per machine). pcap or pcapng,
-    compressed or not; "-" is standard input. A capture that was rotated into several files is given with --client or --backend,
-    once per file.
+    compressed or not; "-" is standard input. A side with several files, rotated or from several machines, is given with --client
+    or --backend, once per file: files that follow each other in time are one rotated capture.
     """
+    from lbtrace.capture.points import points
     from lbtrace.options import Options
     from lbtrace.pipeline import compare
     from lbtrace.render import get_format
@@ -58,6 +59,8 @@ def command(
     target.check([f for files in (*front, *back) for f in files])
     options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
     with ProgressBar() as progress:
+        front = [point for files in front for point in points(files, progress)]
+        back = [point for files in back for point in points(files, progress)]
         report = compare(front, back, options, progress)
     with target.open() as (out, view):
         get_format(format_).write_report(report, out, view)
@@ -67,7 +70,7 @@ def sides(captures: tuple[str, ...], clients: tuple[str, ...], backends: tuple[s
     """Arguments and options → the files of each capture point of each side.
 
     Without --client the first argument is the client capture; the other arguments are backend captures, one point each; the files
-    of --backend together are one more. OptionError when a side is missing.
+    of --backend together are one more (until `points` tells rotation from several machines). OptionError when a side is missing.
     """
     rest = list(captures)
     front = [list(clients)] if clients else [[rest.pop(0)]] if rest else []
