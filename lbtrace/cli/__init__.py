@@ -61,7 +61,7 @@ class Commands(click.Group):
     epilog="Start with: lbtrace demo. Exit codes: 0 done, 2 could not run (1 and 3 are reserved for a later `check`).",
 )
 @click.version_option(__version__, prog_name="lbtrace", message="%(prog)s %(version)s")
-def lbtrace() -> None:
+def cli() -> None:
     """What did the load balancer do?
 
     Give lbtrace a packet capture taken in front of a load balancer and one taken behind it. It pairs the HTTP exchanges across the
@@ -79,7 +79,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; the exit code. Errors that are meant are one line on stderr."""
     try:
-        result = lbtrace.main(args=arguments, prog_name="lbtrace", standalone_mode=False)
+        result = cli.main(args=arguments, prog_name="lbtrace", standalone_mode=False)
         sys.stdout.flush()
     except LbtraceError as error:
         _complain(str(error))

@@ -1,22 +1,175 @@
-"""The JSON format: valid, complete, one exchange per line."""
+"""The JSON format: valid, specified, complete, one exchange per line."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
+from typing import Any
 
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Interim, Mark
+from lbtrace.model.pairing import AttemptOutcome, Behaviour, ChangeKind, Confidence, ConnectionBasis, UnpairedReason
+from lbtrace.model.report import Kind, Report, Severity
+from lbtrace.model.trace import Trace
 from lbtrace.render import View, get_format
-from tests.render import founding
+from tests.render import founding, json_tables
 
 
-def test_report_is_one_valid_document_with_every_exchange_on_its_own_line() -> None:
+def text_of(result: Report | Trace) -> str:
     out = io.StringIO()
-    get_format("json").write_report(founding.report(), out, View())
-    text = out.getvalue()
-    document = json.loads(text)
-    assert document["format"] == "lbtrace-report"
-    assert document["verdict"]["kind"] == "l7-proxy"
-    assert [p["client"]["frame"] if "frame" in p["client"] else p["client"]["first_frame"] for p in document["pairs"]] == [4, 14, 24, 34]
-    assert [e["request"]["target"] for e in document["captures"][0]["exchanges"]] == ["/divide/25", "/divide/50", "/divide/10", "/divide/4"]
-    assert sum('"target":"/divide/25"' in line for line in text.splitlines()) == 2
-    assert text.endswith("}\n")
+    if isinstance(result, Report):
+        get_format("json").write_report(result, out, View())
+    else:
+        get_format("json").write_trace(result, out, View())
+    return out.getvalue()
+
+
+def strict_schema(document: str) -> dict[str, Any]:
+    """The shipped schema, for one kind of document, with every key that it does not name forbidden."""
+
+    def close(node: object) -> None:
+        for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            close(value)
+        if isinstance(node, dict) and node.get("type") == "object":
+            node["additionalProperties"] = False
+
+    schema = json_tables.schema()
+    close(schema)
+    schema["oneOf"] = [{"$ref": f"#/$defs/{document}"}]
+    return schema
+
+
+def check(document: dict[str, Any]) -> None:
+    """The document has every key of the schema and no other."""
+    jsonschema.Draft202012Validator(strict_schema(document["format"].removeprefix("lbtrace-"))).validate(document)
+
+
+def test_a_report_is_as_the_schema_says() -> None:
+    check(json.loads(text_of(founding.report())))
+
+
+def test_a_trace_is_as_the_schema_says() -> None:
+    check(json.loads(text_of(founding.backend_trace())))
+
+
+def test_the_shipped_schema_accepts_keys_of_later_versions() -> None:
+    document = json.loads(text_of(founding.report()))
+    document["a_later_key"] = 1
+    jsonschema.Draft202012Validator(json_tables.schema()).validate(document)
+
+
+def test_the_schema_names_every_value_of_every_enumeration() -> None:
+    definitions = json_tables.schema()["$defs"]
+    for enumeration, place in (
+        (Kind, definitions["verdict"]["properties"]["kind"]),
+        (Confidence, definitions["confidence"]),
+        (Severity, definitions["finding"]["properties"]["severity"]),
+        (UnpairedReason, definitions["unpaired"]["properties"]["reason"]),
+        (AttemptOutcome, definitions["pair"]["properties"]["attempts"]["items"]["properties"]["outcome"]),
+        (ConnectionBasis, definitions["connection_pair"]["properties"]["basis"]),
+        (ChangeKind, definitions["header_change"]["properties"]["kind"]),
+        (Behaviour, definitions["header_change"]["properties"]["behaviour"]),
+        (Framing, definitions["body"]["properties"]["framing"]),
+        (Mark, definitions["exchange"]["properties"]["marks"]["items"]),
+    ):
+        assert place["enum"] == [member.value for member in enumeration]
+
+
+def test_the_document_describes_every_key() -> None:
+    document = json_tables.DOCUMENT.read_text("utf-8")
+    assert json_tables.written(document) == document, "run python -m tests.render.json_tables"
+
+
+def test_no_field_of_the_model_is_left_out() -> None:
+    """A field added to the model has to be added to the format (and the schema), under its own name."""
+    document = json.loads(text_of(founding.report()))
+    capture = document["captures"][0]
+    trace = founding.client_trace()
+    request = trace.exchanges[0].request
+    assert request is not None
+    renamed = {"lines": "headers", "first_frame": "first_frame"}
+    for source, target in (
+        (trace.connections[0]._fields, capture["connections"][0]),
+        (trace.connections[0].from_client._fields, capture["connections"][0]["from_client"]),
+        (trace.applications[0]._fields, capture["connections"][0]["application"]),
+        (trace.exchanges[0]._fields, capture["exchanges"][0]),
+        (request._fields, capture["exchanges"][0]["request"]),
+        (request.body._fields, capture["exchanges"][0]["request"]["body"]),
+        (_names(trace.packets), capture["packets"]),
+        (_names(founding.report().verdict), document["verdict"]),
+        (_names(founding.report().findings[0]), document["findings"][0]),
+        (_names(founding.report().findings[0].evidence[0]), document["findings"][0]["evidence"][0]),
+        (_names(founding.report().correlation.clocks[0]), document["clocks"][0]),
+        (_names(founding.report().correlation.health_checks[0]), document["health_checks"][0]),
+        (_names(founding.report().correlation.topology), document["topology"]),
+        (_names(founding.report().latency), document["latency"]),
+        (founding.report().correlation.pairs[0]._fields, document["pairs"][0]),
+        (founding.report().correlation.unpaired[0]._fields, {**document["unpaired"][0], "ref": 0}),
+    ):
+        assert {renamed.get(name, name) for name in source} <= set(target)
+
+
+def _names(instance: object) -> list[str]:
+    assert dataclasses.is_dataclass(instance)
+    return [f.name for f in dataclasses.fields(instance)]
+
+
+def test_each_exchange_is_one_line() -> None:
+    lines = text_of(founding.client_trace()).splitlines()
+    mine = [json.loads(line.removeprefix(",")) for line in lines if '"ordinal":' in line]
+    assert [e["request"]["target"] for e in mine] == [target for target, _ in founding.ASKED]
+
+
+def test_frames_of_a_rotated_capture_are_those_of_each_file() -> None:
+    trace = founding.client_trace()
+    trace = dataclasses.replace(trace, files=(founding.file("a.pcap", 20), founding.file("b.pcap", 21, first_frame=21)))
+    exchanges = json.loads(text_of(trace))["capture"]["exchanges"]
+    assert [(e["request"]["first_file"], e["request"]["first_frame"]) for e in exchanges] == [(0, 4), (0, 14), (1, 4), (1, 14)]
+
+
+@pytest.mark.parametrize(
+    ("line", "written"),
+    [
+        (HeaderLine("Host", "a", "Host: a"), ["Host", "a"]),
+        (HeaderLine("Host", "a", "Host:a"), ["Host", "a", "Host:a"]),
+        (HeaderLine("", "no colon", "no colon"), ["", "no colon", "no colon"]),
+        (HeaderLine("X", '"quoted"', 'X: "quoted"'), ["X", '"quoted"']),
+        (HeaderLine("X", "caf\xe9\x1b[2J", "X: caf\xe9\x1b[2J"), ["X", "caf\xe9\x1b[2J"]),
+    ],
+)
+def test_header_lines_keep_what_was_sent(line: HeaderLine, written: list[str]) -> None:
+    trace = founding.client_trace()
+    request = trace.exchanges[0].request
+    assert request is not None
+    trace = dataclasses.replace(trace, exchanges=[trace.exchanges[0]._replace(request=request._replace(lines=(line,)))])
+    text = text_of(trace)
+    assert text.isascii()
+    assert json.loads(text)["capture"]["exchanges"][0]["request"]["headers"] == [written]
+
+
+wire_text = st.text(st.characters(max_codepoint=0xFF), max_size=12)
+header_lines = st.lists(st.builds(HeaderLine, wire_text, wire_text, wire_text), max_size=3).map(tuple)
+bodies = st.builds(Body, st.sampled_from(Framing), st.integers(0, 9), st.none() | st.integers(0, 9), st.booleans(), st.none() | wire_text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(wire_text, wire_text, header_lines, bodies, st.lists(st.sampled_from(Mark), max_size=2).map(tuple)), max_size=4))
+def test_whatever_the_wire_carried_comes_back_from_the_json(messages: list[tuple[Any, ...]]) -> None:
+    exchanges = []
+    for number, (method, target, head, body, marks) in enumerate(messages):
+        asked = founding.request(target, number + 1, number, head, method)._replace(body=body, trailers=head, marks=marks)
+        exchanges.append(Exchange(number, 0, number + 1, asked, None, (Interim(100, head, 1, 2),), marks))
+    trace = dataclasses.replace(founding.client_trace(), exchanges=exchanges)
+    document = json.loads(text_of(trace))
+    check(document)
+    for told, (method, target, head, body, marks) in zip(document["capture"]["exchanges"], messages, strict=True):
+        assert (told["request"]["method"], told["request"]["target"]) == (method, target)
+        assert told["request"]["body"] == body._asdict()
+        assert told["marks"] == told["request"]["marks"] == list(marks)
+        for lines in (told["request"]["headers"], told["request"]["trailers"], told["interim"][0]["headers"]):
+            assert [(n, v, rest[0] if rest else f"{n}: {v}") for n, v, *rest in lines] == [tuple(line) for line in head]

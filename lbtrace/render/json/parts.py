@@ -94,8 +94,8 @@ def _fingerprint(syn: SynFingerprint | None) -> str:
 
 def _application(a: Application, frames: FrameWriter) -> str:
     """What a connection carried; frames become (file, number)."""
-    if not (a.proxy or a.tls or a.name or a.upgraded):
-        return f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","proxy":[],"tls":null}}'
+    if not (a.proxy or a.tls or a.name or a.upgraded or a.reversed):
+        return f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,"proxy":[],"tls":null}}'
     proxy = []
     for header in a.proxy:
         file, number = frames.split(header.frame)
@@ -108,6 +108,7 @@ def _application(a: Application, frames: FrameWriter) -> str:
                 "tlvs": [{"type": kind, "value": value} for kind, value in header.tlvs],
                 "length": header.length,
                 "crc_ok": header.crc_ok,
+                "facts": [{"name": name, "value": value} for name, value in header.facts],
                 "first_frame": number,
                 "first_file": file,
             }
@@ -124,7 +125,9 @@ def _application(a: Application, frames: FrameWriter) -> str:
             "first_frame": number,
             "first_file": file,
         }
-    return _encode({"protocol": a.protocol.value, "name": a.name, "upgraded": a.upgraded, "proxy": proxy, "tls": tls})
+    return _encode(
+        {"protocol": a.protocol.value, "name": a.name, "upgraded": a.upgraded, "reversed": a.reversed, "proxy": proxy, "tls": tls}
+    )
 
 
 def diagnostics(trace: Trace) -> Iterator[str]:
