@@ -1,4 +1,4 @@
-"""The JSON Schema → the tables in docs/json-format.md, written by `python -m tests.render.json_tables`; a test checks they are not stale."""
+"""The JSON Schema → the tables in docs/json-format.md, written by `python -m tests.render.json_tables`; a test keeps them true."""
 
 from __future__ import annotations
 
