@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from lbtrace.model.http import Exchange, HeaderLine, Request, Response
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import AttemptOutcome, Clock, Confidence, ConnectionPair, Correlation, ExchangePair, Ref
+from lbtrace.model.pairing import AddressMapping, AttemptOutcome, Clock, Confidence, ConnectionPair, Correlation, ExchangePair, Ref
 from lbtrace.model.report import Evidence
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
@@ -170,6 +170,45 @@ class Case:
         )
         return stated or (is_public(source) and not is_public(front.client.address) and not is_public(back.server.address))
 
+    @cached_property
+    def joined(self) -> list[tuple[Connection, Connection, tuple[FrameRef, FrameRef]]]:
+        """Client connection, backend connection and their first frames, for every two connections known to belong together."""
+        found: dict[tuple[Ref, Ref], tuple[Connection, Connection]] = {}
+        for c in self.connection_matches:
+            found[c.pair.client, c.pair.backend] = (c.front, c.back)
+        for m in self.distinct_matches:
+            key = (Ref(m.pair.client.point, m.front.connection), Ref(m.backend.point, m.back.connection))
+            found.setdefault(key, (m.front_connection, m.back_connection))
+        return [
+            (front, back, (self.connection_frame(Side.CLIENT, a), self.connection_frame(Side.BACKEND, b)))
+            for (a, b), (front, back) in found.items()
+        ]
+
+    @cached_property
+    def nat_mappings(self) -> list[AddressMapping]:
+        """The mappings that mean a NAT before the balancer: another address, and not one of the balancer's own."""
+        own = {*self.correlation.topology.balancer_back, *(f.address for f in self.correlation.topology.fronts), *self.check_sources}
+        found = []
+        for mapping in self.correlation.topology.mappings:
+            by_source = mapping.stated_by.lower() == "source address"
+            if mapping.client == mapping.seen_as or (by_source and not self._source_is_client(mapping)):
+                continue
+            if by_source or mapping.seen_as not in own:
+                found.append(mapping)
+        return found
+
+    def _source_is_client(self, mapping: AddressMapping) -> bool:
+        """Whether any connection with this source is the client behind a NAT."""
+        for front, back, _ in self.joined:
+            if (front.client.address, back.client.address) == (mapping.client, mapping.seen_as):
+                return self.behind_nat(front, back)
+        return False
+
+    def may_be_behind_nat(self, client: str, stated: Iterable[str]) -> bool:
+        """True when a stated address could be how a NAT shows this client: the client's own address is private and the stated
+        one public."""
+        return not is_public(client) and any(is_public(address) for address in stated)
+
     # the frames behind a claim
 
     def request_frame(self, side: Side, ref: Ref) -> FrameRef:
@@ -220,6 +259,10 @@ class Case:
             frames.append(self.connection_frame(Side.CLIENT, match.pair.client))
             frames.append(self.connection_frame(Side.BACKEND, match.pair.backend))
         return frames
+
+    def first_frames(self, trace: Trace, connections: Iterable[Connection]) -> list[FrameRef]:
+        """The beginnings of the first few connections of a trace."""
+        return [trace.ref(c.first_frame, c.first_ns) for c in _first(connections)]
 
     def any_frame(self, side: Side | None = None) -> list[FrameRef]:
         """The first frame of each capture point that has connections: evidence for a statement about a capture as a whole."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import NamedTuple
 
 from lbtrace.case import Case, Match
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref
 from lbtrace.model.stream import Connection
-
-MOST_LOOKED_AT = 20_000  # connections per point; beyond that only the exchanges tell
 
 
 class BackendEvent(NamedTuple):
@@ -37,23 +36,32 @@ def handshake_failure(connection: Connection) -> str:
     return "refused" if connection.from_server.rsts else "no-answer" if not connection.from_server.packets else ""
 
 
-def events_during(case: Case, client: Ref) -> BackendEvent | None:
-    """A failed backend handshake in the time of a client exchange. Without a clock between the captures nothing can be said."""
-    exchange = case.exchange(Side.CLIENT, client)
-    if exchange.request is None or exchange.response is None:
-        return None
-    for point, trace in enumerate(case.backends):
-        clock = case.clock(client.point, point)
-        if clock is None:
-            continue
-        for connection in trace.connections[:MOST_LOOKED_AT]:
-            slug = handshake_failure(connection)
-            if not slug or Ref(point, connection.id) in case.check_connections:
+class FailedHandshakes:
+    """The backend connections that were never opened, by time, so that a client exchange finds those of its own time."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.by_point: list[list[tuple[int, int, str]]] = []
+        for point, trace in enumerate(case.backends):
+            slugs = [(c.first_ns, c.id, handshake_failure(c)) for c in trace.connections if Ref(point, c.id) not in case.check_connections]
+            self.by_point.append(sorted(s for s in slugs if s[2]))
+
+    def during(self, client: Ref) -> BackendEvent | None:
+        """A failed backend handshake in the time of a client exchange. Without a clock between the captures nothing can be said."""
+        exchange = self.case.exchange(Side.CLIENT, client)
+        if exchange.request is None or exchange.response is None:
+            return None
+        for point, failed in enumerate(self.by_point):
+            clock = self.case.clock(client.point, point)
+            if clock is None or not failed:
                 continue
-            at = connection.first_ns + clock.delta_ns(connection.first_ns)
-            if exchange.request.first_ns - clock.half_width_ns <= at <= exchange.response.first_ns + clock.half_width_ns:
-                return BackendEvent(slug, TEXT[slug], (case.connection_frame(Side.BACKEND, Ref(point, connection.id)),))
-    return None
+            begin = exchange.request.first_ns - clock.half_width_ns
+            end = exchange.response.first_ns + clock.half_width_ns
+            at = bisect_left(failed, (begin - clock.delta_ns(failed[0][0]), 0, ""))
+            if at < len(failed) and failed[at][0] + clock.delta_ns(failed[at][0]) <= end:
+                _, connection, slug = failed[at]
+                return BackendEvent(slug, TEXT[slug], (self.case.connection_frame(Side.BACKEND, Ref(point, connection)),))
+        return None
 
 
 def event_of_attempt(case: Case, match: Match) -> BackendEvent | None:

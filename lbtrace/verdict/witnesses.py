@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, Match, evidence, field_lines
 from lbtrace.model.http import Protocol, Request, Response
 from lbtrace.model.net import FrameRef, Side, SynFingerprint
-from lbtrace.model.pairing import ConnectionBasis, Ref, UnpairedReason
+from lbtrace.model.pairing import ConnectionBasis, UnpairedReason
 from lbtrace.model.report import Value
-from lbtrace.model.stream import Connection
 from lbtrace.verdict.weigh import Observation
 
 HOP_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade")
@@ -29,20 +28,6 @@ def _count(name: str, count: int) -> Value:
     return Value(name, count, "count")
 
 
-def joined(case: Case) -> list[tuple[Connection, Connection, tuple[FrameRef, FrameRef]]]:
-    """Client connection, backend connection and their first frames, for every two connections known to belong together."""
-    found: dict[tuple[Ref, Ref], tuple[Connection, Connection]] = {}
-    for c in case.connection_matches:
-        found[c.pair.client, c.pair.backend] = (c.front, c.back)
-    for m in case.distinct_matches:
-        key = (Ref(m.pair.client.point, m.front.connection), Ref(m.backend.point, m.back.connection))
-        found.setdefault(key, (m.front_connection, m.back_connection))
-    return [
-        (front, back, (case.connection_frame(Side.CLIENT, a), case.connection_frame(Side.BACKEND, b)))
-        for (a, b), (front, back) in found.items()
-    ]
-
-
 def isn(case: Case) -> Iterator[Observation]:
     """Initial sequence numbers; without a captured SYN, the sequence numbers by which the connections were paired."""
     same = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.SAME_PACKETS]
@@ -55,7 +40,7 @@ def isn(case: Case) -> Iterator[Observation]:
             evidence(case.connection_frames(same)),
         )
         return
-    known = [(a, b, f) for a, b, f in joined(case) if a.from_client.isn is not None and b.from_client.isn is not None]
+    known = [(a, b, f) for a, b, f in case.joined if a.from_client.isn is not None and b.from_client.isn is not None]
     if known:
         first = known[0]
         yield Observation(
@@ -69,7 +54,7 @@ def isn(case: Case) -> Iterator[Observation]:
 
 def syn_options(case: Case) -> Iterator[Observation]:
     """What the SYNs offer: option kinds and order, window scale, timestamp. The MSS is left out, because routers clamp it."""
-    known = [(a, b, f) for a, b, f in joined(case) if a.from_client.syn is not None and b.from_client.syn is not None]
+    known = [(a, b, f) for a, b, f in case.joined if a.from_client.syn is not None and b.from_client.syn is not None]
     if not known:
         return
     same = [k for k in known if _offer(k[0].from_client.syn) == _offer(k[1].from_client.syn)]
@@ -99,7 +84,7 @@ def _offer(syn: SynFingerprint | None) -> tuple[object, ...]:
 
 def addresses(case: Case) -> Iterator[Observation]:
     """Whether both ends of the connections have the same addresses on both sides."""
-    known = joined(case)
+    known = case.joined
     if not known:
         known = [
             (

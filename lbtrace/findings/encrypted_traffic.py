@@ -1,0 +1,67 @@
+"""Encrypted traffic.
+
+Meaning:
+    Connections that are TLS: for which server name, with which application protocols offered. What they carry cannot be read
+    from the packets, so exchanges on them are neither counted nor compared.
+Decided by:
+    The ClientHello (RFC 8446 §4.1.2) at the start of a connection.
+Evidence:
+    The ClientHellos.
+Remedy:
+    Give the session keys (a key log file, `SSLKEYLOGFILE`) when they can be had, or capture behind the point where TLS ends.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
+from lbtrace.model.http import Protocol
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "Encrypted traffic"
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """One finding a side."""
+    for side in Side:
+        names: Counter[str] = Counter()
+        protocols: dict[str, None] = {}
+        frames: list[FrameRef] = []
+        count = exchanges = total = 0
+        for trace in case.traces(side):
+            exchanges += len(trace.exchanges)
+            total += len(trace.connections)
+            for c, application in zip(trace.connections, trace.applications, strict=True):
+                if application.protocol is not Protocol.TLS:
+                    continue
+                count += 1
+                hello = application.tls
+                if hello is not None:
+                    names[hello.server_name or "(no server name)"] += 1
+                    protocols |= dict.fromkeys(hello.alpn)
+                if len(frames) < FRAMES_PER_SIDE:
+                    frame = hello.frame if hello is not None else c.first_frame
+                    frames.append(trace.ref(frame, c.from_client.first_payload_ns or c.first_ns))
+        if count:
+            yield Finding(
+                f"encrypted-traffic.{side.value}",
+                TITLE,
+                Severity.INFO if exchanges else Severity.LOW,
+                Confidence.CERTAIN,
+                "{count} of {of} connections on the {side} side are TLS, for {names}"
+                + (", offering {protocols}" if protocols else "")
+                + ". What they carry cannot be read from the packets.",
+                (
+                    Value("count", count, "count"),
+                    Value("of", total, "count"),
+                    Value("side", side.value),
+                    Value("names", ", ".join(f"{name} ({n})" for name, n in names.most_common(5)) or "an unknown server"),
+                    Value("protocols", ", ".join(list(protocols)[:5])),
+                ),
+                evidence(frames),
+                "Give the session keys (SSLKEYLOGFILE) when they can be had, or capture behind the point where TLS ends.",
+            )

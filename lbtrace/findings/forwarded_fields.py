@@ -1,0 +1,112 @@
+"""Forwarding fields, checked.
+
+Meaning:
+    Whether what the balancer states in X-Forwarded-For, X-Real-IP, Forwarded, X-Forwarded-Port, X-Forwarded-Proto and X-Forwarded-Host is
+    true: the client's address, the port and the protocol it used, the host it asked for. A backend builds redirects and logs from them.
+Decided by:
+    Comparing each value the balancer wrote with the client's connection and request. A client behind a NAT is known by the address its NAT
+    gives it, when all its pairs agree on one.
+Evidence:
+    The requests of a right (or, when there is one, a wrong) pair on both sides.
+Remedy:
+    A wrong protocol or port is usually another proxy in front that is not told of: let the balancer set these fields itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lbtrace.case import Case, Match, addresses_in, confidence_of, evidence, field_lines, field_value
+from lbtrace.model.http import Protocol, Request
+from lbtrace.model.net import Side
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "Forwarding fields, checked"
+REMEDY = "Let the balancer set this field itself, and find the proxy in front of it that is not accounted for."
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """One finding per field that the balancer wrote: right in all cases, or wrong in some."""
+    for name, (meaning, check) in CHECKS.items():
+        right: list[Match] = []
+        wrong: list[Match] = []
+        for m in case.matches:
+            if m.front.request is None or m.back.request is None or not _written(m.front.request, m.back.request, name):
+                continue
+            verdict = check(case, m, m.back.request)
+            if verdict is not None:
+                (right if verdict else wrong).append(m)
+        if right or wrong:
+            yield _finding(case, name, meaning, right, wrong)
+
+
+def _written(front: Request, back: Request, name: str) -> bool:
+    """True when the balancer wrote the field: it is there, and not as the client sent it."""
+    after = [line.value for line in field_lines(back, name)]
+    return bool(after) and after != [line.value for line in field_lines(front, name)]
+
+
+def _finding(case: Case, name: str, meaning: str, right: list[Match], wrong: list[Match]) -> Finding:
+    shown = wrong or right
+    request = shown[0].back.request
+    return Finding(
+        "forwarded-fields.wrong" if wrong else "forwarded-fields.right",
+        TITLE,
+        Severity.MEDIUM if wrong else Severity.INFO,
+        confidence_of(shown),
+        "{field} is not {meaning} in {count} of {of} requests, for example {value}."
+        if wrong
+        else "{field} is {meaning} in {count} of {of} requests: {value}.",
+        (
+            Value("field", name),
+            Value("meaning", meaning),
+            Value("count", len(shown), "count"),
+            Value("of", len(right) + len(wrong), "count"),
+            Value("value", (field_value(request, name) if request is not None else None) or ""),
+        ),
+        evidence(case.request_frames(shown)),
+        REMEDY if wrong else "",
+    )
+
+
+def _address(name: str) -> Callable[[Case, Match, Request], bool | None]:
+    def check(case: Case, match: Match, back: Request) -> bool | None:
+        before = addresses_in(field_value(match.front.request, name) or "") if match.front.request is not None else []
+        after = addresses_in(field_value(back, name) or "")
+        added = after[len(before) :] if after[: len(before)] == before else after
+        client = match.front_connection.client.address
+        if not added:
+            return None
+        if case.addresses_of(client).intersection(added):
+            return True
+        # an address that cannot be reached from outside says nothing about how a NAT shows it
+        return None if client not in case.seen_as and case.may_be_behind_nat(client, added) else False
+
+    return check
+
+
+def _port(case: Case, match: Match, back: Request) -> bool | None:
+    return field_value(back, "X-Forwarded-Port") == str(match.front_connection.server.port)
+
+
+def _protocol(case: Case, match: Match, back: Request) -> bool | None:
+    application = case.traces(Side.CLIENT)[match.pair.client.point].applications[match.front.connection]
+    encrypted = application.tls is not None or application.protocol is Protocol.TLS
+    value = (field_value(back, "X-Forwarded-Proto") or "").lower()
+    return value in (("https", "wss") if encrypted else ("http", "ws"))
+
+
+def _host(case: Case, match: Match, back: Request) -> bool | None:
+    asked = field_value(match.front.request, "Host") if match.front.request is not None else None
+    stated = field_value(back, "X-Forwarded-Host")
+    return None if asked is None or stated is None else asked.lower() in [part.strip().lower() for part in stated.split(",")]
+
+
+CHECKS: dict[str, tuple[str, Callable[[Case, Match, Request], bool | None]]] = {
+    "X-Forwarded-For": ("the client's address", _address("X-Forwarded-For")),
+    "X-Real-IP": ("the client's address", _address("X-Real-IP")),
+    "Forwarded": ("the client's address", _address("Forwarded")),
+    "X-Forwarded-Port": ("the port the client connected to", _port),
+    "X-Forwarded-Proto": ("the protocol the client used", _protocol),
+    "X-Forwarded-Host": ("the host the client asked for", _host),
+}

@@ -1,0 +1,143 @@
+"""Framing and desynchronisation.
+
+Meaning:
+    A message whose end can be read in two ways (Content-Length with Transfer-Encoding, two lengths, a bare line feed, …), and
+    whether the two sides did read it differently. If one client request becomes two backend requests, that is request
+    smuggling, seen on the wire: the second request never passed the balancer's rules, and the next client may get its answer.
+Decided by:
+    Requests marked as ambiguous on either side. The two sides disagree when the body the client sent and the body the backend got differ in
+    length though no coding was changed, and a request without a client follows on the same backend connection.
+Evidence:
+    The request on both sides, and the request that appeared behind it.
+Remedy:
+    Let the balancer refuse ambiguous messages (RFC 9112 §6.1, §6.3), and close backend connections after any it lets through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lbtrace.case import Case, Match, confidence_of, evidence, field_value
+from lbtrace.model.http import Exchange, Mark, Request
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "Framing and desynchronisation"
+REMEDY = "Let the balancer refuse ambiguous messages, and close backend connections after any it lets through (RFC 9112 §6.3)."
+
+
+class _Split(NamedTuple):
+    match: Match
+    extra: Ref
+    request: Request
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """Smuggling seen, then ambiguous messages that were let through, refused, or merely sent."""
+    splits = list(_splits(case))
+    for split in splits[:5]:
+        yield _smuggled(case, split)
+    ambiguous = [m for m in case.matches if _is_ambiguous(m.front) or _is_ambiguous(m.back)]
+    passed = [m for m in ambiguous if m.place not in {s.match.place for s in splits}]
+    if passed:
+        yield Finding(
+            "framing-desync.let-through",
+            TITLE,
+            Severity.HIGH if any(_is_ambiguous(m.back) for m in passed) else Severity.MEDIUM,
+            confidence_of(passed),
+            "{count} messages whose end can be read in two ways went through the balancer"
+            + (
+                " and are still ambiguous behind it."
+                if any(_is_ambiguous(m.back) for m in passed)
+                else ", which wrote them anew: behind it they are not ambiguous."
+            ),
+            (Value("count", len(passed), "count"),),
+            evidence(case.request_frames(passed)),
+            REMEDY,
+        )
+    yield from _alone(case)
+
+
+def _is_ambiguous(exchange: Exchange) -> bool:
+    messages = (exchange.request, exchange.response)
+    marks = {*exchange.marks, *(mark for m in messages if m is not None for mark in m.marks)}
+    return Mark.AMBIGUOUS_FRAMING in marks
+
+
+def _splits(case: Case) -> Iterator[_Split]:
+    """Pairs whose body is read differently and that are followed, on their backend connection, by a request no client sent."""
+    lonely = {
+        u.ref
+        for u in case.correlation.unpaired
+        if u.side == Side.BACKEND and u.reason not in (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
+    }
+    for m in case.distinct_matches:
+        if not (_is_ambiguous(m.front) or _is_ambiguous(m.back)) and not _bodies_differ(m):
+            continue
+        following = _next(case, m)
+        if following is None or following not in lonely:
+            continue
+        request = case.exchange(Side.BACKEND, following).request
+        if request is not None and _bodies_differ(m):
+            yield _Split(m, following, request)
+
+
+def _bodies_differ(match: Match) -> bool:
+    front, back = match.front.request, match.back.request
+    if front is None or back is None or not front.body.complete or not back.body.complete:
+        return False
+    coded = field_value(front, "Content-Encoding") != field_value(back, "Content-Encoding")
+    return not coded and front.body.length > back.body.length
+
+
+def _next(case: Case, match: Match) -> Ref | None:
+    ids = case.backends[match.backend.point].exchanges_of(match.back.connection)
+    at = ids.index(match.back.id) if match.back.id in ids else len(ids)
+    return Ref(match.backend.point, ids[at + 1]) if at + 1 < len(ids) else None
+
+
+def _smuggled(case: Case, split: _Split) -> Finding:
+    m = split.match
+    assert m.front.request is not None
+    assert m.back.request is not None
+    frames: list[FrameRef] = [*case.request_frames([m]), case.request_frame(Side.BACKEND, split.extra)]
+    return Finding(
+        "framing-desync.smuggled",
+        TITLE,
+        Severity.CRITICAL,
+        Confidence.HIGH if _is_ambiguous(m.front) or _is_ambiguous(m.back) else Confidence.MEDIUM,
+        "One client request became two backend requests: {method} {target} has a body of {front} in front of the balancer "
+        "and of {back} behind it, and {smuggled} follows on the same backend connection without a client.",
+        (
+            Value("method", m.front.request.method),
+            Value("target", m.front.request.target),
+            Value("front", m.front.request.body.length, "bytes"),
+            Value("back", m.back.request.body.length, "bytes"),
+            Value("smuggled", f"{split.request.method} {split.request.target}"),
+        ),
+        evidence(
+            frames, "; ".join(line.raw for line in m.front.request.lines if line.name.lower() in ("content-length", "transfer-encoding"))
+        ),
+        REMEDY,
+    )
+
+
+def _alone(case: Case) -> Iterator[Finding]:
+    """Ambiguous client requests that have no backend exchange: refused, or unpaired."""
+    refused = [
+        u.ref
+        for u in case.correlation.unpaired
+        if u.side == Side.CLIENT and u.reason is UnpairedReason.ANSWERED_BY_BALANCER and _is_ambiguous(case.exchange(Side.CLIENT, u.ref))
+    ]
+    if refused:
+        yield Finding(
+            "framing-desync.refused",
+            TITLE,
+            Severity.INFO,
+            Confidence.HIGH,
+            "The balancer did not pass on {count} requests whose end can be read in two ways.",
+            (Value("count", len(refused), "count"),),
+            evidence(case.request_frame(Side.CLIENT, ref) for ref in refused[:5]),
+        )

@@ -1,0 +1,61 @@
+"""Header style.
+
+Meaning:
+    How field names are written and ordered on each side. A proxy that parses and writes heads anew leaves its own hand: all lower case
+    (HAProxy, Envoy), Go's canonical case in sorted order (Traefik, Caddy), or the client's own.
+Decided by:
+    The field names of every paired request: none with an upper-case letter; each in canonical case and sorted after Host and User-Agent; or
+    as the client wrote them.
+Evidence:
+    The request heads of example pairs on both sides.
+Remedy:
+    Field names are case-insensitive. A backend that depends on letter case or order is at fault, not the balancer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lbtrace.case import Case, confidence_of, evidence
+from lbtrace.model.http import HeaderLine
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "Header style"
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """One finding when the style differs between the sides."""
+    both = [m for m in case.matches if m.front.request is not None and m.back.request is not None]
+    if not both:
+        return
+    before = _style([m.front.request.lines for m in both if m.front.request is not None])
+    after = _style([m.back.request.lines for m in both if m.back.request is not None])
+    if before == after:
+        return
+    yield Finding(
+        "header-style",
+        TITLE,
+        Severity.INFO,
+        confidence_of(both),
+        "Request field names are {before} on the client side and {after} on the backend side ({count} requests).",
+        (Value("before", before), Value("after", after), Value("count", len(both), "count")),
+        evidence(case.request_frames(both)),
+    )
+
+
+def _style(heads: Sequence[Sequence[HeaderLine]]) -> str:
+    names = {line.name for head in heads for line in head if line.name}
+    case = (
+        "in lower case" if all(n == n.lower() for n in names) else "in canonical case" if all(map(_canonical, names)) else "in mixed case"
+    )
+    ordered = all(_sorted(head) for head in heads) and any(len(head) > 4 for head in heads)
+    return f"{case}, sorted" if ordered else case
+
+
+def _canonical(name: str) -> bool:
+    return name == "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
+
+
+def _sorted(head: Sequence[HeaderLine]) -> bool:
+    rest = [line.name for line in head if line.name.lower() not in ("host", "user-agent", "content-length", "transfer-encoding")]
+    return rest == sorted(rest) or rest[:-1] == sorted(rest[:-1])

@@ -1,0 +1,50 @@
+"""A NAT before the balancer.
+
+Meaning:
+    The balancer sees a client under another address than the client has in its own capture: a NAT lies between them, a home
+    router for example. This is no mismatch, and not the balancer's doing.
+Decided by:
+    One other address that stands for the client in all its pairs, stated in a forwarding field or PROXY header, or seen as a
+    public source address where both the client and the backend have private ones.
+Evidence:
+    The client's request and the backend request that states the other address.
+Remedy:
+    None. Several clients behind one NAT share an address: tell them apart by port or by cookie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbtrace.case import Case, evidence
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "A NAT before the balancer"
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """One finding per client and the address it is seen as."""
+    for mapping in case.nat_mappings:
+        matches = [m for m in case.matches if m.front_connection.client.address == mapping.client]
+        frames = case.request_frames(matches[:1])
+        if not frames:
+            connections = [c for c in case.connection_matches if c.front.client.address == mapping.client]
+            frames = case.connection_frames(connections[:1])
+        if not frames:
+            continue
+        yield Finding(
+            "nat-before-balancer",
+            TITLE,
+            Severity.INFO,
+            Confidence.HIGH if mapping.count == mapping.of else Confidence.MEDIUM,
+            "The balancer saw the client {client} as {seen_as}, in {count} of {of} cases ({stated_by}): a NAT lies between them.",
+            (
+                Value("client", mapping.client),
+                Value("seen_as", mapping.seen_as),
+                Value("count", mapping.count, "count"),
+                Value("of", mapping.of, "count"),
+                Value("stated_by", mapping.stated_by),
+            ),
+            evidence(frames),
+        )

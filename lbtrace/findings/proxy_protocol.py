@@ -1,0 +1,128 @@
+"""PROXY protocol.
+
+Meaning:
+    Whether backend connections begin with a PROXY header, of which version, and whether it states the client truly. The backend
+    must expect it: a server that does not takes it for a malformed request.
+Decided by:
+    The header in front of the payload (HAProxy's specification, §2); its source against the client's end of the paired connection; the
+    checksum, when a version 2 header carries one.
+Evidence:
+    The frames that hold the header, and the client's connection.
+Remedy:
+    Accept PROXY headers at the backend on this port only, and from the balancer's addresses only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbtrace.case import FRAMES_PER_SIDE, Case, addresses_in, evidence
+from lbtrace.model.http import ProxyHeader
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence, Ref
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "PROXY protocol"
+TLV = {
+    0x01: "ALPN",
+    0x02: "AUTHORITY",
+    0x03: "CRC32C",
+    0x04: "NOOP",
+    0x05: "UNIQUE_ID",
+    0x20: "SSL",
+    0x30: "NETNS",
+    0xE0: "GCP connection id",
+    0xEA: "AWS VPC endpoint",
+    0xEE: "Azure link id",
+}
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """What the headers are, whether they are true, and whether their checksums hold; each side apart."""
+    for side in Side:
+        headers = _headers(case, side)
+        if headers:
+            yield _seen(side, headers)
+            yield from _damaged(side, headers)
+    yield from _truth(case)
+
+
+def _headers(case: Case, side: Side) -> list[tuple[Ref, ProxyHeader, FrameRef]]:
+    found = []
+    for point, trace in enumerate(case.traces(side)):
+        for c, application in zip(trace.connections, trace.applications, strict=True):
+            for header in application.proxy:
+                at = trace.ref(header.frame, c.from_client.first_payload_ns or c.first_ns)
+                found.append((Ref(point, c.id), header, at))
+    return found
+
+
+def _seen(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Finding:
+    versions = sorted({h.version for _, h, _ in headers})
+    tlvs = sorted({kind for _, h, _ in headers for kind, _ in h.tlvs})
+    local = sum(h.source is None for _, h, _ in headers)
+    example = next((h.source for _, h, _ in headers if h.source), "")
+    return Finding(
+        f"proxy-protocol.{side.value}",
+        TITLE,
+        Severity.INFO,
+        Confidence.CERTAIN,
+        "{connections} {side} connections begin with a PROXY header of version {versions}"
+        + (", stating {example} as source, for example" if example else "")
+        + ("; {local} of the headers name nobody (the balancer's own connections)" if local else "")
+        + ("; with {tlvs}." if tlvs else "."),
+        (
+            Value("connections", len({ref for ref, _, _ in headers}), "count"),
+            Value("side", side.value),
+            Value("versions", " and ".join(map(str, versions))),
+            Value("example", example),
+            Value("local", local, "count"),
+            Value("tlvs", ", ".join(TLV.get(kind, f"type 0x{kind:02X}") for kind in tlvs)),
+        ),
+        evidence(frame for _, _, frame in headers[:FRAMES_PER_SIDE]),
+        "Accept PROXY headers at the backend on this port only, and from the balancer's addresses only." if side is Side.BACKEND else "",
+    )
+
+
+def _damaged(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Iterator[Finding]:
+    bad = [frame for _, h, frame in headers if h.crc_ok is False]
+    if bad:
+        yield Finding(
+            "proxy-protocol.checksum",
+            TITLE,
+            Severity.MEDIUM,
+            Confidence.CERTAIN,
+            "The CRC32c of {count} PROXY headers on the {side} side is wrong.",
+            (Value("count", len(bad), "count"), Value("side", side.value)),
+            evidence(bad[:FRAMES_PER_SIDE]),
+            "A receiver must drop such a connection: look for what rewrites the header after it is made.",
+        )
+
+
+def _truth(case: Case) -> Iterator[Finding]:
+    """The stated source against the client's own end."""
+    wrong: list[FrameRef] = []
+    right: list[FrameRef] = []
+    for m in case.connection_matches:
+        application = case.backends[m.pair.backend.point].applications[m.back.id]
+        stated = next((h.source for h in application.proxy if h.source), None)
+        if stated is None:
+            continue
+        frames = [case.connection_frame(Side.CLIENT, m.pair.client), case.connection_frame(Side.BACKEND, m.pair.backend)]
+        addresses = addresses_in(stated)
+        client = m.front.client.address
+        if case.addresses_of(client).intersection(addresses):
+            right += frames
+        elif client in case.seen_as or not case.may_be_behind_nat(client, addresses):
+            wrong += frames
+    if right or wrong:
+        yield Finding(
+            "proxy-protocol.wrong-source" if wrong else "proxy-protocol.true-source",
+            TITLE,
+            Severity.MEDIUM if wrong else Severity.INFO,
+            Confidence.HIGH,
+            "{count} of {of} PROXY headers " + ("name another source than the client." if wrong else "name the client truly."),
+            (Value("count", len(wrong or right) // 2, "count"), Value("of", (len(wrong) + len(right)) // 2, "count")),
+            evidence((wrong or right)[: 2 * FRAMES_PER_SIDE]),
+            "Something between the client and the balancer rewrites addresses: look for a NAT or another proxy." if wrong else "",
+        )

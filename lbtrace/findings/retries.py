@@ -1,0 +1,94 @@
+"""Retries and duplicates.
+
+Meaning:
+    Requests that reached a backend more than once: tried again after a failure, hedged, or copied. A request that is not idempotent (POST,
+    PATCH; RFC 9110 §9.2.2) and is sent twice may have been carried out twice.
+Decided by:
+    Pairs with several attempts, by the outcome of each. Backend exchanges that repeat another one without a client are copies
+    (mirrored traffic).
+Evidence:
+    The client's request and each attempt.
+Remedy:
+    Do not let the balancer repeat requests that are not idempotent: nginx does not unless told `non_idempotent`; HAProxy
+    repeats after a failed connection only, unless `retry-on` says more. Idempotency keys make repeating harmless.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Match, evidence
+from lbtrace.model.http import Mark
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "Retries and duplicates"
+IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
+HOW = {
+    AttemptOutcome.RESET: "the first attempt was reset",
+    AttemptOutcome.CLOSED: "the first attempt's connection was closed",
+    AttemptOutcome.TIMEOUT: "the first attempt was not answered in time",
+    AttemptOutcome.SUPERSEDED: "the first attempt was answered, but its answer was not used",
+    AttemptOutcome.UNKNOWN: "the end of the first attempt is not in the capture",
+    AttemptOutcome.ANSWERED: "the first attempt was answered",
+}
+REMEDY = "Do not let the balancer repeat requests that are not idempotent, or give them idempotency keys."
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """Repeated requests by idempotency, and copies."""
+    several = [m for m in case.matches if len(m.pair.attempts) > 1]
+    unsafe = [m for m in several if m.front.request is not None and m.front.request.method not in IDEMPOTENT and _reached(case, m) > 1]
+    safe = [m for m in several if m not in unsafe] if len(unsafe) < len(several) else []
+    if unsafe:
+        yield _finding(case, "retries.not-idempotent", Severity.HIGH, unsafe, REMEDY)
+    if safe:
+        yield _finding(case, "retries.repeated", Severity.LOW, safe, "")
+    copies = [u for u in case.correlation.unpaired if u.side == Side.BACKEND and u.reason is UnpairedReason.COPY]
+    if copies:
+        yield Finding(
+            "retries.copies",
+            TITLE,
+            Severity.INFO,
+            min((u.confidence for u in copies), key=lambda c: RANK[c]),
+            "{count} backend exchanges are copies of others, with no client waiting for them: mirrored or warm-up traffic.",
+            (Value("count", len(copies), "count"),),
+            evidence(case.request_frame(Side.BACKEND, u.ref) for u in copies[:FRAMES_PER_SIDE]),
+        )
+
+
+def _reached(case: Case, match: Match) -> int:
+    """Attempts whose request was sent whole, so that a backend could have carried it out."""
+    whole = 0
+    for attempt in match.pair.attempts:
+        request = case.exchange(Side.BACKEND, attempt.backend).request
+        whole += request is not None and Mark.HEAD_TRUNCATED not in request.marks and request.body.complete
+    return whole
+
+
+def _finding(case: Case, slug: str, severity: Severity, matches: Sequence[Match], remedy: str) -> Finding:
+    frames: list[FrameRef] = []
+    for m in matches[:2]:
+        frames.append(case.request_frame(Side.CLIENT, m.pair.client))
+        frames += [case.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:3]]
+    methods = Counter(m.front.request.method for m in matches if m.front.request is not None)
+    outcomes = Counter(m.pair.attempts[0].outcome for m in matches)
+    targets = {case.connection_of(Side.BACKEND, a.backend).server for m in matches for a in m.pair.attempts}
+    return Finding(
+        slug,
+        TITLE,
+        severity,
+        min((m.pair.confidence for m in matches), key=lambda c: RANK[c]),
+        "{count} requests ({methods}) were sent to a backend more than once, up to {most} times, over {targets} backend endpoints; {how}.",
+        (
+            Value("count", len(matches), "count"),
+            Value("methods", ", ".join(method for method, _ in methods.most_common(5))),
+            Value("most", max(len(m.pair.attempts) for m in matches), "count"),
+            Value("targets", len(targets), "count"),
+            Value("how", "; ".join(f"{HOW[o]} ({n})" for o, n in outcomes.most_common())),
+        ),
+        evidence(frames),
+        remedy,
+    )

@@ -1,0 +1,96 @@
+"""Client-sent forwarding fields.
+
+Meaning:
+    What becomes of an X-Forwarded-For (or Forwarded, X-Real-IP, X-Forwarded-Proto, …) that the client sent itself: appended to, replaced,
+    removed, or passed on as if the balancer had said it. Whoever passes it on lets the client choose its own address.
+Decided by:
+    Comparing the values of the field on both sides in every pair where the client sent one.
+Evidence:
+    The requests of an example pair on both sides.
+Remedy:
+    Let the balancer replace the field, or let the backend believe only the entries its own balancers appended, counted from the right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbtrace.case import Case, Match, confidence_of, evidence, field_lines
+from lbtrace.model.http import Request
+from lbtrace.model.pairing import Behaviour
+from lbtrace.model.report import Finding, Severity, Value
+
+TITLE = "Client-sent forwarding fields"
+FIELDS = (
+    "X-Forwarded-For",
+    "Forwarded",
+    "X-Real-IP",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "True-Client-IP",
+    "X-Client-IP",
+)
+FATE = {
+    "appended": "kept and something was appended: the leftmost entry is whatever the client claims",
+    "passed-on": "passed on unchanged: the backend cannot tell it from a statement of the balancer",
+    "replaced": "replaced: the client cannot choose it",
+    "removed": "removed",
+}
+REMEDY = {
+    "appended": "At the backend, count entries from the right: only those appended by your own balancers are true.",
+    "passed-on": "Let the balancer replace or remove this field, or ignore it at the backend.",
+}
+
+
+def find(case: Case) -> Iterator[Finding]:
+    """One finding per field and fate."""
+    speaks = any(c.request and c.behaviour is Behaviour.CLIENT_ADDRESS for c in case.correlation.changes)
+    for name in FIELDS:
+        fates: dict[str, list[Match]] = {}
+        for m in case.matches:
+            if m.front.request is not None and m.back.request is not None and field_lines(m.front.request, name):
+                fates.setdefault(_fate(m.front.request, m.back.request, name), []).append(m)
+        for fate, matches in fates.items():
+            yield _finding(case, name, fate, matches, speaks)
+
+
+def _fate(front: Request, back: Request, name: str) -> str:
+    before = [line.value for line in field_lines(front, name)]
+    after = [line.value for line in field_lines(back, name)]
+    if not after:
+        return "removed"
+    if after == before:
+        return "passed-on"
+    said, now = ",".join(before).replace(" ", ""), ",".join(after).replace(" ", "")
+    if now == said:
+        return "passed-on"  # lines joined, nothing added
+    return "appended" if now.startswith(f"{said},") else "replaced"
+
+
+def _finding(case: Case, name: str, fate: str, matches: list[Match], speaks: bool) -> Finding:
+    front, back = matches[0].front.request, matches[0].back.request
+    if fate == "passed-on":
+        severity = Severity.MEDIUM if speaks else Severity.LOW
+    else:
+        severity = Severity.LOW if fate == "appended" and name in ("X-Forwarded-For", "Forwarded") else Severity.INFO
+    return Finding(
+        f"xff-trust.{fate}",
+        TITLE,
+        severity,
+        confidence_of(matches),
+        f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} requests"
+        + (", {after} behind the balancer)." if fate in ("appended", "replaced") else ")."),
+        (
+            Value("field", name),
+            Value("before", _joined(front, name)),
+            Value("after", _joined(back, name)),
+            Value("count", len(matches), "count"),
+        ),
+        evidence(case.request_frames(matches)),
+        REMEDY.get(fate, ""),
+    )
+
+
+def _joined(request: Request | None, name: str) -> str:
+    return " | ".join(line.raw for line in field_lines(request, name)) if request is not None else ""
