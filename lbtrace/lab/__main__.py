@@ -1,0 +1,34 @@
+"""`python -m lbtrace.lab`: process 1 of an experiment (see `confine`). Not meant to be called by hand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lbtrace.errors import LbtraceError
+
+
+def main() -> int:
+    """Play one experiment; 0 when it was recorded, 2 when it could not be (the reason on stderr: slug, message, hint, one a line)."""
+    from lbtrace.lab.experiment import Request, record
+    from lbtrace.lab.registry import find_balancer, find_traffic
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("balancer")
+    parser.add_argument("traffic")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--snaplen", type=int, default=262144)
+    parser.add_argument("--offload", action="store_true")
+    parser.add_argument("--explain", action="store_true")
+    o = parser.parse_args()
+    try:
+        record(Request(find_balancer(o.balancer), find_traffic(o.traffic), o.directory, o.snaplen, o.offload, o.explain))
+    except LbtraceError as error:
+        print("\n".join(("", error.slug, error.message, error.hint)), file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,346 @@
+"""The backend: a small real HTTP application, `/divide/N` → 100 / N, that keeps its own log.
+
+    python -m lbtrace.lab.app ADDRESS PORT LOG [--idle SECONDS] [--fails] [--tls CERTIFICATE]
+
+The log has one JSON object a line (see `truth.BackendLine`): who asked over which connection, what, when, and what was answered.
+It is the backend's half of the truth, written by the program that answered and not by anything that reads packets.
+A connection that carried no request is logged as well (method ""): that is what a TCP health check looks like from here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import IO
+from urllib.parse import parse_qsl
+
+# Headers a balancer may put its own name for the request in; the first present is logged and joins the balancer's log with this one.
+REQUEST_IDS = ("X-Request-Id", "X-Amzn-Trace-Id")
+WEBSOCKET_KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+class Application(ThreadingHTTPServer):
+    """Accepts connections; each is served by a thread. `fails`: every /flaky is answered with 503."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, address: str, port: int, log: IO[str], idle: float, fails: bool, tls: ssl.SSLContext | None) -> None:
+        super().__init__((address, port), Conversation)
+        self.log = log
+        self.idle = idle
+        self.fails = fails
+        self.tls = tls
+        self.lock = threading.Lock()
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server for the machine's name, as http.server does."""
+        TCPServer.server_bind(self)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A peer that goes away is part of the experiment."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+    def note(self, line: dict[str, object]) -> None:
+        """Write one line of the log."""
+        with self.lock:
+            self.log.write(json.dumps(line) + "\n")
+            self.log.flush()
+
+
+class Conversation(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "divide/1.0"
+    server: Application
+
+    def setup(self) -> None:
+        self.ordinal = 0
+        self.began = time.time_ns()
+        self.timeout = self.server.idle
+        self.proxied = read_proxy_header(self.request)
+        if self.server.tls is not None:
+            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def version_string(self) -> str:
+        """The Server header."""
+        return self.server_version
+
+    def handle(self) -> None:
+        super().handle()
+        if self.ordinal == 0:
+            self.command, self.path = "", ""
+            self.record(self.began, None)
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except ConnectionError:
+            self.close_connection = True
+
+    def do_GET(self) -> None:
+        """Read the body if there is one, look the path up in the table, answer, log."""
+        self.ordinal += 1
+        began = time.time_ns()
+        body = self.read_body()
+        path, _, query = self.path.partition("?")
+        first = path.strip("/").partition("/")[0]
+        answer = ANSWERS.get(first, not_found)
+        status: int | None = None
+        try:
+            status = answer(self, path, dict(parse_qsl(query)), body)
+        finally:
+            self.record(began, status)
+
+    do_POST = do_PUT = do_HEAD = do_OPTIONS = do_DELETE = do_GET
+
+    def read_body(self) -> bytes:
+        """The request's body, its transfer framing taken off."""
+        if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
+            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        body = b""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline() not in (b"\r\n", b""):
+            pass
+        return body
+
+    def reply(self, status: int, text: str | bytes, *headers: tuple[str, str]) -> int:
+        """Send a response with a Content-Length."""
+        body = text.encode() if isinstance(text, str) else text
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        return status
+
+    def record(self, began: int, status: int | None) -> None:
+        """Log this exchange."""
+        host, port = self.connection.getsockname()[:2]
+        headers = getattr(self, "headers", None) or {}
+        self.server.note(
+            {
+                "time_ns": began,
+                "peer": f"{self.client_address[0]}:{self.client_address[1]}",
+                "local": f"{host}:{port}",
+                "ordinal": self.ordinal,
+                "method": self.command,
+                "target": self.path,
+                "status": status,
+                "user_agent": headers.get("User-Agent", ""),
+                "request_id": next((v for n in REQUEST_IDS if (v := headers.get(n)) is not None), None),
+                "proxied": self.proxied,
+            }
+        )
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing on stderr: `record` is the log."""
+
+
+def read_proxy_header(connection: socket.socket) -> str | None:
+    """Take a PROXY protocol header off, v1 or v2 (proxy-protocol.txt §2); the source it states as "address:port", None without one."""
+    start = b""
+    try:
+        start = connection.recv(16, socket.MSG_PEEK)
+    except OSError:
+        return None
+    if start.startswith(b"PROXY "):
+        line = b""
+        while not line.endswith(b"\r\n"):
+            line += connection.recv(1)
+        words = line.decode().split()
+        return f"{words[2]}:{words[4]}" if len(words) > 4 else None
+    if start.startswith(PROXY_V2):
+        head = connection.recv(16, socket.MSG_WAITALL)
+        rest = connection.recv(int.from_bytes(head[14:16], "big"), socket.MSG_WAITALL)
+        return f"{socket.inet_ntoa(rest[:4])}:{int.from_bytes(rest[8:10], 'big')}" if head[13] == 0x11 else None
+    return None
+
+
+Answer = Callable[[Conversation, str, dict[str, str], bytes], "int | None"]
+
+
+def not_found(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """Anything else."""
+    return talk.reply(404, "not found\n")
+
+
+def divide(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """100 / N."""
+    number = path.rpartition("/")[2]
+    return talk.reply(200, f"{100 / int(number):g}\n") if number.isdigit() and int(number) else talk.reply(400, "which number?\n")
+
+
+def health(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """The health check."""
+    return talk.reply(200, "ok\n")
+
+
+def same(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """The same answer for everybody, after ?ms=N milliseconds."""
+    time.sleep(float(query.get("ms", "0")) / 1000)
+    return talk.reply(200, "same\n")
+
+
+def echo(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """How long the body was, and its digest."""
+    return talk.reply(200, f"{len(body)} {hashlib.sha256(body).hexdigest()}\n")
+
+
+def large(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """?bytes=N of body that never repeats."""
+    size = int(query.get("bytes", "100000"))
+    return talk.reply(200, b"".join(b"%07d\n" % n for n in range(size // 8 + 1))[:size])
+
+
+def text(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """Text that compresses well."""
+    return talk.reply(200, "All happy balancers are alike; each unhappy balancer is unhappy in its own way.\n" * 40)
+
+
+def chunked(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """A response in chunks, ?n= of them."""
+    talk.send_response(200)
+    talk.send_header("Content-Type", "text/plain; charset=utf-8")
+    talk.send_header("Transfer-Encoding", "chunked")
+    talk.end_headers()
+    for number in range(int(query.get("n", "3"))):
+        piece = f"piece {number}\n".encode()
+        talk.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        talk.wfile.flush()
+        time.sleep(0.01)
+    talk.wfile.write(b"0\r\n\r\n")
+    return 200
+
+
+def slow(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """An answer after ?ms=N milliseconds."""
+    time.sleep(float(query.get("ms", "300")) / 1000)
+    return talk.reply(200, "at last\n")
+
+
+def status(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """Whatever status is asked for."""
+    return talk.reply(int(path.rpartition("/")[2]), "as you asked\n")
+
+
+def flaky(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """503 from a backend that fails, 200 from one that does not."""
+    return talk.reply(503, "not now\n") if talk.server.fails else talk.reply(200, "well\n")
+
+
+def reset(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """RST instead of a response, or after ?after=N bytes of its body."""
+    if "after" in query:
+        talk.send_response(200)
+        talk.send_header("Content-Length", "100000")
+        talk.end_headers()
+        talk.wfile.write(b"x" * int(query["after"]))
+        time.sleep(0.1)
+    talk.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    talk.close_connection = True
+    talk.connection.close()
+    raise ConnectionResetError
+
+
+def garbage(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """Something that is no HTTP response."""
+    talk.wfile.write(b"\x00\x01 this is not HTTP\r\n\r\n")
+    talk.close_connection = True
+    return None
+
+
+def closing(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """An answer that ends the connection."""
+    talk.close_connection = True
+    return talk.reply(200, "good bye\n", ("Connection", "close"))
+
+
+def cacheable(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """An answer that may be kept for a minute."""
+    return talk.reply(200, "keep me\n", ("Cache-Control", "public, max-age=60"), ("ETag", '"keep-1"'))
+
+
+def cookie(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """An answer that sets two cookies."""
+    return talk.reply(200, "sweet\n", ("Set-Cookie", f"session={talk.ordinal:04d}; Path=/"), ("Set-Cookie", "theme=dark"))
+
+
+def websocket(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """Switch to WebSocket and echo until the client closes (RFC 6455)."""
+    accept = base64.b64encode(hashlib.sha1((talk.headers.get("Sec-WebSocket-Key", "") + WEBSOCKET_KEY).encode()).digest())
+    talk.send_response(101, "Switching Protocols")
+    talk.send_header("Upgrade", "websocket")
+    talk.send_header("Connection", "Upgrade")
+    talk.send_header("Sec-WebSocket-Accept", accept.decode())
+    talk.end_headers()
+    talk.close_connection = True
+    while len(head := talk.rfile.read(2)) == 2:
+        mask = talk.rfile.read(4)
+        payload = bytes(b ^ mask[i % 4] for i, b in enumerate(talk.rfile.read(head[1] & 0x7F)))
+        talk.wfile.write(bytes([head[0], len(payload)]) + payload)
+        if head[0] & 0x0F == 8:
+            break
+    return 101
+
+
+ANSWERS: dict[str, Answer] = {
+    "divide": divide,
+    "health": health,
+    "same": same,
+    "echo": echo,
+    "large": large,
+    "text": text,
+    "chunked": chunked,
+    "slow": slow,
+    "status": status,
+    "flaky": flaky,
+    "reset": reset,
+    "garbage": garbage,
+    "closing": closing,
+    "cacheable": cacheable,
+    "cookie": cookie,
+    "websocket": websocket,
+}
+
+
+def main() -> None:
+    """Serve for ever."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("address")
+    parser.add_argument("port", type=int)
+    parser.add_argument("log")
+    parser.add_argument("--idle", type=float, default=75.0)
+    parser.add_argument("--fails", action="store_true")
+    parser.add_argument("--tls")
+    options = parser.parse_args()
+    tls = None
+    if options.tls:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.tls)
+    with open(options.log, "a", encoding="utf-8") as log:
+        Application(options.address, options.port, log, options.idle, options.fails, tls).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

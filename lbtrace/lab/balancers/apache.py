@@ -1,0 +1,100 @@
+"""Apache httpd with mod_proxy and mod_proxy_balancer.
+
+mod_unique_id names each request; the name goes along as X-Request-Id and into the access log.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lbtrace.lab.plan import Balancer, BalancerLine, Setup
+from lbtrace.lab.world import BALANCER, FRONT, SCRATCH, World
+
+MODULES = Path("/usr/lib/apache2/modules")
+NEEDED = (
+    "mpm_event authz_core unique_id headers setenvif log_config proxy proxy_http proxy_wstunnel proxy_balancer lbmethod_byrequests "
+    "slotmem_shm alias rewrite filter deflate mime ssl socache_shmcb watchdog proxy_hcheck"
+).split()
+CONFIGURATION = """
+ServerRoot {directory}
+DefaultRuntimeDir {directory}
+PidFile {directory}/apache.pid
+ErrorLog {directory}/apache-error.log
+ServerName balancer
+User www-data
+Group www-data
+{modules}
+Listen {front}:{port} http
+LogFormat "{{\\"client\\":\\"%a:%{{remote}}p\\",\\"time\\":%{{usec}}t,\\"method\\":\\"%m\\",\\"target\\":\\"%U%q\\",\\"status\\":%>s,\\"request_id\\":\\"%{{UNIQUE_ID}}e\\",\\"server\\":\\"%{{BALANCER_WORKER_NAME}}e\\"}}" truth
+CustomLog {directory}/access.log truth
+StartServers 1
+ThreadsPerChild 64
+MaxRequestWorkers 64
+ServerLimit 1
+KeepAliveTimeout 60
+ProxyTimeout {timeout}
+{tls}
+RequestHeader set X-Request-Id "%{{UNIQUE_ID}}e"
+Redirect 301 /old/ /new/
+{gzip}
+<Proxy "balancer://targets">
+{members}
+{retry}
+</Proxy>
+ProxyPass /fixed !
+{websocket}
+{prefix}
+ProxyPass / balancer://targets/
+{fixed}
+"""
+
+
+def launch(world: World, setup: Setup) -> None:
+    """Start it."""
+    modules = [m for m in NEEDED if (MODULES / f"mod_{m}.so").exists()]
+    checks = setup.given("checks", " hcmethod=GET hcuri=/health hcinterval=1")
+    (SCRATCH / "fixed").write_text("fixed\n")
+    upgrade = f'RewriteEngine On\nRewriteCond %{{HTTP:Upgrade}} websocket [NC]\nRewriteRule ^/(.*) "ws://{setup.backends[0][0]}:{setup.backends[0][1]}/$1" [P,L]'
+    text = CONFIGURATION.format(
+        directory=setup.directory,
+        modules="\n".join(f"LoadModule {m}_module {MODULES}/mod_{m}.so" for m in modules),
+        front=FRONT,
+        port=setup.port,
+        timeout=1 if setup.wants("timeout") else 30,
+        tls=setup.given("tls", f"SSLEngine on\nSSLCertificateFile {setup.certificate}\nSSLSessionCache none"),
+        gzip=setup.given("gzip", "SetOutputFilter DEFLATE"),
+        members="\n".join(f"  BalancerMember http://{a}:{p} retry=0{checks}" for a, p in setup.backends),
+        retry=setup.given("retry", "  ProxySet failonstatus=503"),
+        websocket=setup.given("websocket", upgrade),
+        prefix=setup.given("prefix", "ProxyPass /api/ balancer://targets/"),
+        fixed=f"Alias /fixed {SCRATCH}/fixed\n<Location /fixed>\n  Require all granted\n</Location>",
+    )
+    configuration = setup.directory / "apache.conf"
+    configuration.write_text(text)
+    started = world.start(BALANCER, ["apache2", "-D", "FOREGROUND", "-f", str(configuration)])
+    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+
+
+def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+    """The access log."""
+    found = []
+    for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
+        server = row["server"].removeprefix("http://") if row["server"] != "-" else ""
+        status = row["status"] or None
+        found.append(BalancerLine(row["client"], row["time"] * 1000, row["method"], row["target"], status, row["request_id"], "", server))
+    return found
+
+
+BALANCERS = (
+    Balancer(
+        "apache",
+        "Apache httpd, mod_proxy",
+        "l7-proxy",
+        {"apache2": "apache2"},
+        frozenset({"http", "tls", "websocket", "timeout", "gzip", "prefix", "redirect", "fixed", "checks"}),
+        launch,
+        lines,
+        ("apache2", "-v"),
+    ),
+)

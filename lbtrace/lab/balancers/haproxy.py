@@ -1,0 +1,145 @@
+"""HAProxy: HTTP with its four ways to reuse connections, TCP, and PROXY protocol v1 and v2.
+
+Its log has the address it used towards the backend (%bi:%bp), and in HTTP mode a unique id that went along as X-Request-Id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from lbtrace.lab.plan import Balancer, BalancerLine, Setup
+from lbtrace.lab.world import BALANCER, FRONT, World
+
+CONFIGURATION = """
+global
+  log stdout format raw local0 info
+  maxconn 512
+defaults
+  mode {mode}
+  log global
+  timeout connect 1s
+  timeout client 30s
+  timeout server {timeout}
+  timeout tunnel 30s
+  option redispatch 1
+  retries 2
+frontend front
+  bind {front}:{port} {tls}
+{frontend}
+  default_backend targets
+backend targets
+{backend}
+{servers}
+"""
+HTTP_LOG = (
+    '{\\"client\\":\\"%ci:%cp\\",\\"time\\":\\"%Ts.%ms\\",\\"method\\":\\"%HM\\",\\"target\\":%{+Q}HU,\\"status\\":%ST,'
+    '\\"request_id\\":\\"%ID\\",\\"from\\":\\"%bi:%bp\\",\\"server\\":\\"%si:%sp\\"}'
+)
+TCP_LOG = (
+    '{\\"client\\":\\"%ci:%cp\\",\\"time\\":\\"%Ts.%ms\\",\\"method\\":\\"\\",\\"target\\":\\"\\",\\"status\\":null,'
+    '\\"request_id\\":\\"\\",\\"from\\":\\"%bi:%bp\\",\\"server\\":\\"%si:%sp\\"}'
+)
+
+
+def frontend_of(setup: Setup, mode: str) -> str:
+    """What the frontend does by itself."""
+    if mode == "tcp":
+        return f'  log-format "{TCP_LOG}"'
+    rows = [
+        f'  log-format "{HTTP_LOG}"',
+        "  option forwardfor",
+        "  unique-id-format %[uuid()]",
+        "  unique-id-header X-Request-Id",
+        '  http-request redirect location /new/ code 301 if { path_beg /old/ }',
+        '  http-request return status 200 content-type text/plain string "fixed\\n" if { path /fixed }',
+        setup.given("prefix", "  http-request replace-path /api/(.*) /\\1"),
+        setup.given("gzip", "  compression algo gzip\n  compression type text/plain"),
+    ]
+    return "\n".join(rows)
+
+
+def backend_of(setup: Setup, mode: str, reuse: str) -> str:
+    """How the backends are used."""
+    if mode == "tcp":
+        return "  option tcp-check" if setup.wants("tcp-checks") else ""
+    rows = [
+        f"  http-reuse {reuse}",
+        setup.given("retry", "  retry-on 503 conn-failure empty-response\n  option redispatch 1"),
+        setup.given("checks", "  option httpchk GET /health"),
+    ]
+    return "\n".join(rows)
+
+
+def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[World, Setup], None]:
+    """How to start one of its variants."""
+
+    def launch(world: World, setup: Setup) -> None:
+        checked = "check inter 1s" if setup.wants("checks") or setup.wants("tcp-checks") else ""
+        terminated = mode == "http" and setup.wants("tls")
+        text = CONFIGURATION.format(
+            mode=mode,
+            timeout="1s" if setup.wants("timeout") else "30s",
+            front=FRONT,
+            port=setup.port,
+            tls=f"ssl crt {setup.certificate}" if terminated else "",
+            frontend=frontend_of(setup, mode),
+            backend=backend_of(setup, mode, reuse),
+            servers="\n".join(f"  server s{n} {a}:{p} {server} {checked}" for n, (a, p) in enumerate(setup.backends)),
+        )
+        configuration = setup.directory / "haproxy.cfg"
+        configuration.write_text(text)
+        started = world.start(BALANCER, ["haproxy", "-db", "-f", str(configuration)])
+        world.wait_for_port(BALANCER, FRONT, setup.port, started)
+
+    return launch
+
+
+def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+    """Its log is its standard output."""
+    found = []
+    for log in setup.directory.glob("*-balancer-haproxy.log"):
+        for line in log.read_text(errors="replace").splitlines():
+            if line.startswith('{"client"'):
+                row = json.loads(line)
+                server = "" if row["server"].startswith("-") else row["server"]
+                from_ = "" if row["from"].startswith("-") else row["from"]
+                status = row["status"] if row["status"] and row["status"] > 0 else None
+                time_ns = int(float(row["time"]) * 1000) * 1_000_000
+                found.append(BalancerLine(row["client"], time_ns, row["method"], row["target"], status, row["request_id"], from_, server))
+    return found
+
+
+HTTP = frozenset({"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "checks", "tcp-checks"})
+TCP = frozenset({"tls", "websocket", "tcp-checks"})
+PROGRAMS = {"haproxy": "haproxy"}
+VERSION = ("haproxy", "-v")
+BALANCERS = (
+    *(
+        Balancer(
+            "haproxy" if reuse == "safe" else f"haproxy-{reuse}",
+            f"HAProxy, http-reuse {reuse}" + (" (the default)" if reuse == "safe" else ""),
+            "l7-proxy",
+            PROGRAMS,
+            HTTP,
+            launcher("http", reuse),
+            lines,
+            VERSION,
+        )
+        for reuse in ("safe", "never", "aggressive", "always")
+    ),
+    Balancer("haproxy-tcp", "HAProxy, mode tcp", "l4-proxy", PROGRAMS, TCP, launcher("tcp"), lines, VERSION),
+    Balancer(
+        "haproxy-proxy", "HAProxy, mode tcp, send-proxy (v1)", "l4-proxy", PROGRAMS, TCP, launcher("tcp", server="send-proxy"), lines, VERSION
+    ),
+    Balancer(
+        "haproxy-proxy-v2",
+        "HAProxy, mode tcp, send-proxy-v2",
+        "l4-proxy",
+        PROGRAMS,
+        TCP,
+        launcher("tcp", server="send-proxy-v2"),
+        lines,
+        VERSION,
+    ),
+)

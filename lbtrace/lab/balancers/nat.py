@@ -1,0 +1,58 @@
+"""The kernel as a balancer: nftables DNAT, DNAT with SNAT, and nothing at all.
+
+Its log is the kernel's connection tracking table.
+"""
+
+from __future__ import annotations
+
+from lbtrace.lab.conntrack import translations
+from lbtrace.lab.plan import Balancer, BalancerLine, Setup
+from lbtrace.lab.world import BALANCER, FRONT, NODE, World
+
+
+def destination(world: World, setup: Setup) -> None:
+    """DNAT: the source stays."""
+    if len(setup.backends) == 1:
+        (address, port) = setup.backends[0]
+        to = f"dnat to {address}:{port}"
+    else:
+        targets = ", ".join(f"{n} : {address} . {port}" for n, (address, port) in enumerate(setup.backends))
+        to = f"dnat ip addr . port to numgen inc mod {len(setup.backends)} map {{ {targets} }}"
+    world.nft(
+        BALANCER,
+        f"table ip balancer {{\n chain prerouting {{\n type nat hook prerouting priority dstnat;\n"
+        f" ip daddr {FRONT} tcp dport {setup.port} {to}\n }}\n}}\n",
+    )
+
+
+def both(world: World, setup: Setup) -> None:
+    """DNAT and SNAT: the balancer's own address is the source."""
+    destination(world, setup)
+    world.nft(
+        BALANCER,
+        f"table ip source {{\n chain postrouting {{\n type nat hook postrouting priority srcnat;\n ct status dnat snat to {NODE}\n }}\n}}\n",
+    )
+
+
+def nothing(_world: World, _setup: Setup) -> None:
+    """The client speaks to the backend itself."""
+
+
+def lines(_world: World, _setup: Setup) -> list[BalancerLine]:
+    """Who became whom."""
+    return [BalancerLine(t.client, 0, "", "", None, "", t.client_after, t.server_after) for t in translations(BALANCER)]
+
+
+def same(_world: World, _setup: Setup) -> list[BalancerLine]:
+    """Nobody became anybody; the experiment knows."""
+    return []
+
+
+PROGRAMS = {"nft": "nftables"}
+VERSION = ("nft", "--version")
+FEATURES = frozenset({"tls", "websocket"})
+BALANCERS = (
+    Balancer("nat", "nftables DNAT: as a Network Load Balancer that keeps the source", "l4-passthrough", PROGRAMS, FEATURES, destination, lines, VERSION),
+    Balancer("snat", "nftables DNAT + SNAT: as a Network Load Balancer that hides the source", "l4-passthrough", PROGRAMS, FEATURES, both, lines, VERSION),
+    Balancer("direct", "no balancer: the client speaks to the backend", "direct", {}, FEATURES, nothing, same, home_nat=False, front="instance"),
+)

@@ -1,0 +1,115 @@
+"""nginx as an HTTP reverse proxy, with and without keep-alive to the backend.
+
+The access log gives each request the `$request_id` that went to the backend as X-Request-Id, so both logs name the request alike.
+"""
+
+from __future__ import annotations
+
+import json
+
+from lbtrace.lab.plan import Balancer, BalancerLine, Setup
+from lbtrace.lab.world import BALANCER, FRONT, World
+
+CONFIGURATION = """
+user root root;
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx-error.log notice;
+events {{ worker_connections 1024; }}
+http {{
+  log_format truth escape=json '{{"time":$msec,"client":"$remote_addr:$remote_port","method":"$request_method",'
+    '"target":"$request_uri","status":$status,"server":"$upstream_addr","request_id":"{request_id}"}}';
+  access_log {directory}/access.log truth;
+  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+  keepalive_timeout 60s;
+{maps}
+{cache}
+  upstream targets {{
+{servers}
+    {keepalive}
+  }}
+  map $http_upgrade $upgrading {{ default upgrade; '' ''; }}
+  server {{
+    listen {front}:{port} default_server {tls};
+    {certificate}
+    {gzip}
+    location = /fixed {{ default_type text/plain; return 200 "fixed\\n"; }}
+    location /old/ {{ return 301 /new/; }}
+    location / {{
+      proxy_pass http://targets{path};
+{location}
+      {version}
+      {options}
+    }}
+  }}
+}}
+"""
+LOCATION = """
+      proxy_set_header X-Request-Id $request_id;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header Host $host;
+"""
+FEATURES = frozenset({"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "cache"})
+
+
+def launch(world: World, setup: Setup, maps: str = "", location: str = LOCATION, request_id: str = "$request_id", keep: bool = True) -> None:
+    """Write the configuration and start nginx with it."""
+    prefix = "rewrite ^/api/(.*)$ /$1 break;"
+    options = [
+        setup.given("retry", "proxy_next_upstream error timeout http_503 non_idempotent;"),
+        setup.given("timeout", "proxy_read_timeout 1s;"),
+        setup.given("cache", "proxy_cache kept; add_header X-Cache-Status $upstream_cache_status;"),
+        setup.given("prefix", prefix),
+        setup.given("websocket", "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrading;"),
+    ]
+    if keep and not setup.wants("websocket") and "Connection" not in location:
+        options.append('proxy_set_header Connection "";')
+    text = CONFIGURATION.format(
+        directory=setup.directory,
+        request_id=request_id,
+        maps=maps,
+        cache=setup.given("cache", f"proxy_cache_path {setup.directory}/cache keys_zone=kept:1m;"),
+        servers="\n".join(f"    server {address}:{port} max_fails=0;" for address, port in setup.backends),
+        keepalive="keepalive 32;" if keep else "",
+        front=FRONT,
+        port=setup.port,
+        tls="ssl" if setup.wants("tls") else "",
+        certificate=setup.given("tls", f"ssl_certificate {setup.certificate}; ssl_certificate_key {setup.certificate};"),
+        gzip=setup.given("gzip", "gzip on; gzip_types text/plain; gzip_min_length 100;"),
+        path="",
+        location=location,
+        version="proxy_http_version 1.1;" if keep or setup.wants("websocket") else "",
+        options="\n      ".join(o for o in options if o),
+    )
+    configuration = setup.directory / "nginx.conf"
+    configuration.write_text(text)
+    started = world.start(BALANCER, ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)])
+    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+
+
+def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+    """The access log. `$upstream_addr` lists every attempt; the application's log has them by request id, so the last is enough."""
+    found = []
+    for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
+        server = row["server"].split(",")[-1].strip()
+        time_ns = int(row["time"] * 1000) * 1_000_000
+        found.append(BalancerLine(row["client"], time_ns, row["method"], row["target"], row["status"], row["request_id"], "", server))
+    return found
+
+
+BALANCERS = (
+    Balancer("nginx", "nginx, keep-alive to the backend", "l7-proxy", {"nginx": "nginx"}, FEATURES, launch, lines, ("nginx", "-v")),
+    Balancer(
+        "nginx-close",
+        "nginx as it comes: HTTP/1.0 and a new backend connection for each request",
+        "l7-proxy",
+        {"nginx": "nginx"},
+        FEATURES,
+        lambda world, setup: launch(world, setup, keep=False),
+        lines,
+        ("nginx", "-v"),
+    ),
+)

@@ -1,0 +1,65 @@
+"""Squid as an accelerator (reverse proxy).
+
+Its log has the address it used towards the backend (%<la:%<lp).
+"""
+
+from __future__ import annotations
+
+import json
+
+from lbtrace.lab.plan import Balancer, BalancerLine, Setup
+from lbtrace.lab.world import BALANCER, FRONT, SCRATCH, World
+
+CONFIGURATION = """
+http_port {front}:{port} accel no-vhost defaultsite=divide
+pid_filename {directory}/squid.pid
+cache_log {directory}/squid-cache.log
+coredump_dir {directory}
+visible_hostname balancer
+cache_effective_user proxy
+cache_effective_group proxy
+workers 1
+{peers}
+acl all_of src all
+http_access allow all
+never_direct allow all
+{cache}
+shutdown_lifetime 0 seconds
+logformat truth {{"client":"%>a:%>p","time":"%ts.%03tu","method":"%rm","target":"%>rp","status":%>Hs,"from":"%<la:%<lp","server":"%<a:%<p","how":"%Ss"}}
+access_log stdio:{directory}/access.log logformat=truth
+"""
+
+
+def launch(world: World, setup: Setup) -> None:
+    """Start it."""
+    peers = [f"cache_peer {a} parent {p} 0 no-query originserver round-robin name=b{n}" for n, (a, p) in enumerate(setup.backends)]
+    text = CONFIGURATION.format(
+        directory=SCRATCH,
+        front=FRONT,
+        port=setup.port,
+        peers="\n".join(peers),
+        cache="" if setup.wants("cache") else "cache deny all",
+    )
+    path = setup.directory / "squid.conf"
+    path.write_text(text)
+    started = world.start(BALANCER, ["squid", "-N", "-f", str(path)])
+    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+
+
+def lines(world: World, setup: Setup) -> list[BalancerLine]:
+    """The access log, once squid has written it out at its end."""
+    for started in world.started:
+        if started.log.name.endswith("-balancer-squid.log"):
+            started.stop()
+    found = []
+    for row in map(json.loads, (SCRATCH / "access.log").read_text().splitlines()):
+        from_ = "" if row["from"].startswith("-") or row["from"].endswith(":0") else row["from"]
+        server = "" if row["server"].startswith("-") else row["server"]
+        time_ns = int(float(row["time"]) * 1000) * 1_000_000
+        found.append(BalancerLine(row["client"], time_ns, row["method"], row["target"], row["status"] or None, "", from_, server))
+    return found
+
+
+BALANCERS = (
+    Balancer("squid", "Squid as an accelerator", "l7-proxy", {"squid": "squid"}, frozenset({"http", "cache"}), launch, lines, ("squid", "-v")),
+)

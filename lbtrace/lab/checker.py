@@ -1,0 +1,61 @@
+"""A load balancer's health checks, sent from the balancer's own namespace.
+
+    python -m lbtrace.lab.checker http|tcp TARGET_ADDRESS TARGET_PORT PERIOD_SECONDS SOURCE_ADDRESS LOG
+
+`http`: `GET /health` with the target's own address as Host and AWS's User-Agent, on a connection of its own that is closed after it,
+as Elastic Load Balancing documents. `tcp`: connect and close, no byte of payload. The log has the connection of each check.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+
+HEAD = (
+    "GET /health HTTP/1.1\r\n"
+    "Host: {host}:{port}\r\n"
+    "Connection: close\r\n"
+    "User-Agent: ELB-HealthChecker/2.0\r\n"
+    "Accept-Encoding: gzip, compressed\r\n"
+    "\r\n"
+)
+
+
+def check(kind: str, target: tuple[str, int], source: str) -> dict[str, object]:
+    """One check; what it was, for the log."""
+    began = time.time_ns()
+    with socket.create_connection(target, timeout=5, source_address=(source, 0)) as connection:
+        address, port = connection.getsockname()[:2]
+        answer = b""
+        if kind == "http":
+            connection.sendall(HEAD.format(host=target[0], port=target[1]).encode())
+            while piece := connection.recv(65536):
+                answer += piece
+        ended = time.time_ns()
+    status = int(answer.split()[1]) if answer else None
+    return {
+        "time_ns": began,
+        "end_ns": ended,
+        "kind": kind,
+        "local": f"{address}:{port}",
+        "peer": f"{target[0]}:{target[1]}",
+        "status": status,
+    }
+
+
+def main() -> None:
+    """Check for ever."""
+    kind, address, port, period, source, path = sys.argv[1:7]
+    due = time.monotonic()
+    with open(path, "a", encoding="utf-8") as log:
+        while True:
+            log.write(json.dumps(check(kind, (address, int(port)), source)) + "\n")
+            log.flush()
+            due += float(period)
+            time.sleep(max(due - time.monotonic(), 0))
+
+
+if __name__ == "__main__":
+    main()

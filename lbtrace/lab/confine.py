@@ -1,0 +1,89 @@
+"""Run an experiment so that nothing of it can outlive it.
+
+In: the arguments of `python -m lbtrace.lab`. Out: its exit code, and its files in a directory the caller chose.
+The experiment runs as process 1 of a PID namespace, with a mount and a network namespace of its own:
+
+- when process 1 ends, by whatever cause (success, failure, Ctrl-C, SIGKILL), the kernel ends every process in that namespace;
+- with the last process the network namespaces, their links and their rules go (network_namespaces(7), pid_namespaces(7));
+- `ip netns` keeps its names in /run/netns, and /run is a private tmpfs in here: names cannot collide with a second run, nor be seen outside.
+
+So cleaning up is no list of steps that could be interrupted half way. `unshare --kill-child` and PR_SET_PDEATHSIG tie it to the caller.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from lbtrace.errors import LabError
+
+PR_SET_PDEATHSIG = 1
+DEMO = "Or see the recorded captures instead: lbtrace demo"
+
+
+def require_linux_root() -> None:
+    """Raise LabError unless namespaces can be made here."""
+    if not sys.platform.startswith("linux"):
+        raise LabError("lab-not-linux", f"The lab needs Linux network namespaces; this is {sys.platform}.", DEMO)
+    if os.geteuid() != 0:
+        raise LabError("lab-not-root", "The lab needs root to make network namespaces.", f"Run it with sudo. {DEMO}")
+    require_programs({"unshare": "util-linux", "ip": "iproute2", "tcpdump": "tcpdump"})
+    probe = subprocess.run(["unshare", "--net", "--pid", "--mount", "--fork", "true"], capture_output=True, text=True, check=False)
+    if probe.returncode != 0:
+        reason = probe.stderr.strip().splitlines()[-1:] or ["unshare failed"]
+        raise LabError("lab-no-namespaces", f"Namespaces cannot be made here ({reason[0]}).", f"A container needs --privileged. {DEMO}")
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program, daemons in sbin included."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def require_programs(programs: dict[str, str]) -> None:
+    """`programs` maps a program to its Debian package. Raise LabError naming those missing and the command that installs them."""
+    missing = {name: package for name, package in programs.items() if find_program(name) is None}
+    if missing:
+        install = "sudo apt-get install " + " ".join(sorted(set(missing.values())))
+        plural = "s" if len(missing) > 1 else ""
+        raise LabError("lab-program-missing", f"Missing program{plural}: {', '.join(missing)}.", f"Install: {install}. {DEMO}")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run_confined(arguments: Sequence[str]) -> int:
+    """Run `python -m lbtrace.lab ARGUMENTS` as process 1 of its own namespaces and wait for it. Returns its exit code.
+
+    SIGINT and SIGTERM are passed on, waited for, and then raised here as KeyboardInterrupt.
+    """
+    command = ["unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", sys.executable, "-m", "lbtrace.lab", *arguments]
+    with _interruptible():
+        child = subprocess.Popen(command, preexec_fn=_die_with_parent, start_new_session=True, stdin=subprocess.DEVNULL)
+        try:
+            return child.wait()
+        except BaseException:
+            child.kill()  # unshare dies, --kill-child ends process 1, the kernel ends all the rest
+            child.wait()
+            raise
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn SIGTERM into KeyboardInterrupt, so that both end in the same clean-up."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,37 @@
+"""A NAT's own log: the kernel's connection tracking table, /proc/net/nf_conntrack → who became whom.
+
+Each line holds the original and the reply tuple: `src= dst= sport= dport=` twice. The reply's destination is what the source became,
+the reply's source what the destination became.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from lbtrace.lab.world import inside
+
+
+class Translation(NamedTuple):
+    """A tracked connection before and after translation, "address:port" each."""
+
+    client: str
+    server: str
+    client_after: str
+    server_after: str
+
+
+def translations(host: str) -> list[Translation]:
+    """The TCP connections a host's connection tracking knows."""
+    with inside(host):
+        text = Path("/proc/thread-self/net/nf_conntrack").read_text()
+    found = []
+    for line in text.splitlines():
+        words = [word.partition("=") for word in line.split() if "=" in word]
+        values: dict[str, list[str]] = {}
+        for name, _, value in words:
+            values.setdefault(name, []).append(value)
+        if " tcp " in line and len(values.get("sport", [])) == 2:
+            src, dst, sport, dport = values["src"], values["dst"], values["sport"], values["dport"]
+            found.append(Translation(f"{src[0]}:{sport[0]}", f"{dst[0]}:{dport[0]}", f"{dst[1]}:{dport[1]}", f"{src[1]}:{sport[1]}"))
+    return found

@@ -1,0 +1,104 @@
+"""What an experiment is made of: a Balancer and a Traffic, one file each, and the Setup one asks of the other.
+
+A new balancer is a new file in `balancers/` that lists its `Balancer`s in `BALANCERS`; a new traffic a new file in `traffic/` with `TRAFFICS`.
+`registry` finds them. A traffic `needs` features (a table below); a balancer that does not list one in `features` cannot play it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lbtrace.lab.play import Play
+    from lbtrace.lab.world import World
+
+FEATURES = {
+    "http": "reads HTTP: sends single requests on, to whom it likes",
+    "tls": "TLS on port 443 in front (taken off, or passed through to the backend)",
+    "websocket": "passes Upgrade: websocket on",
+    "retry": "tries another backend after a failure",
+    "timeout": "gives up on a backend after one second",
+    "gzip": "compresses responses",
+    "prefix": "strips /api from the path",
+    "redirect": "answers /old with a redirect by itself",
+    "fixed": "answers /fixed by itself",
+    "cache": "keeps cacheable responses and answers from them",
+    "checks": "sends GET /health by itself, every second",
+    "tcp-checks": "connects by itself to see whether the backend listens, every second",
+    "direct": "is no balancer at all",
+}
+
+
+class BalancerLine(NamedTuple):
+    """A line of a balancer's own log: one request (or, when it does not read HTTP, one connection, with method "").
+
+    `client` is the client's "address:port" as the balancer sees it, `request_id` the name it gave the request ("" when it gives none),
+    `from_` its own "address:port" towards the backend ("" when it does not say), `server` the backend ("" when it asked none).
+    """
+
+    client: str
+    time_ns: int
+    method: str
+    target: str
+    status: int | None
+    request_id: str
+    from_: str
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the experiment asks of the balancer. `directory` is for its configuration and logs; `certificate` holds key and certificate (PEM)."""
+
+    backends: tuple[tuple[str, int], ...]
+    features: frozenset[str]
+    directory: Path
+    port: int = 80
+    certificate: Path | None = None
+
+    def wants(self, feature: str) -> bool:
+        """Whether the traffic needs this feature switched on."""
+        return feature in self.features
+
+    def given(self, feature: str, text: str, otherwise: str = "") -> str:
+        """`text` when the feature is wanted: for writing configurations."""
+        return text if feature in self.features else otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Balancer:
+    """One way to run one product.
+
+    `kind` is the verdict that is right by construction; `programs` maps programs to Debian packages; `start` starts it in the balancer's
+    namespace and returns once it listens; `lines` reads its own log after the traffic. `needs_nat` False: the home router does not translate.
+    """
+
+    name: str
+    summary: str
+    kind: str
+    programs: dict[str, str]
+    features: frozenset[str]
+    start: Callable[[World, Setup], None]
+    lines: Callable[[World, Setup], list[BalancerLine]]
+    version: tuple[str, ...] = ()
+    home_nat: bool = True
+    front: str = "balancer"  # "instance": the client connects to the backend itself
+    missing: Callable[[], str] = field(default=lambda: "")  # why it cannot run here, "" when it can
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """One way to use it. `idle_seconds` is the backends' keep-alive timeout, `flaky` how the first backend misbehaves."""
+
+    name: str
+    summary: str
+    play: Callable[[Play], None]
+    needs: frozenset[str] = frozenset()
+    backends: int = 1
+    idle_seconds: float = 75.0
+    first_backend: str = "well"  # or "refuses", "fails": see app.py
+    check: str = ""  # the lab's own checker while it plays: "", "http", "tcp"
+    check_seconds: float = 1.0

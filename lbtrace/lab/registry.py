@@ -1,0 +1,54 @@
+"""Names → balancers and traffics: every module in `balancers/` and `traffic/` is asked for what it offers."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+
+from lbtrace.errors import OptionError
+from lbtrace.lab import balancers as balancer_room
+from lbtrace.lab import traffic as traffic_room
+from lbtrace.lab.plan import Balancer, Traffic
+
+
+@cache
+def balancers() -> dict[str, Balancer]:
+    """Every balancer by name."""
+    return {b.name: b for module in _modules(balancer_room) for b in getattr(module, "BALANCERS", ())}
+
+
+@cache
+def traffics() -> dict[str, Traffic]:
+    """Every traffic by name."""
+    return {t.name: t for module in _modules(traffic_room) for t in getattr(module, "TRAFFICS", ())}
+
+
+def find_balancer(name: str) -> Balancer:
+    """The balancer of that name; raises OptionError listing those there are."""
+    if name not in balancers():
+        raise OptionError("lab-unknown-balancer", f"There is no balancer {name!r} in the lab.", f"There are: {', '.join(balancers())}.")
+    return balancers()[name]
+
+
+def find_traffic(name: str) -> Traffic:
+    """The traffic of that name; raises OptionError listing those there are."""
+    if name not in traffics():
+        raise OptionError("lab-unknown-traffic", f"There is no traffic {name!r} in the lab.", f"There are: {', '.join(traffics())}.")
+    return traffics()[name]
+
+
+def require_match(balancer: Balancer, traffic: Traffic) -> None:
+    """Raise OptionError when the balancer cannot do what the traffic needs."""
+    for feature in sorted(traffic.needs - balancer.features):
+        able = [b.name for b in balancers().values() if traffic.needs <= b.features]
+        raise OptionError(
+            "lab-no-match", f"{balancer.name} cannot play {traffic.name!r}, which needs {feature!r}.", f"These can: {', '.join(able)}."
+        )
+
+
+def _modules(room: ModuleType) -> Iterator[ModuleType]:
+    for found in pkgutil.iter_modules(room.__path__):
+        yield importlib.import_module(f"{room.__name__}.{found.name}")

@@ -1,0 +1,1 @@
+"""Ways to use a balancer: one file each, with its `TRAFFICS`."""

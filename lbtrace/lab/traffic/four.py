@@ -1,0 +1,31 @@
+"""The founding experiment: four real curls, a connection each."""
+
+from __future__ import annotations
+
+from lbtrace.lab.plan import Traffic
+from lbtrace.lab.play import Play
+
+TARGETS = ("/divide/25", "/divide/50", "/divide/10", "/divide/4")
+
+
+def play(stage: Play) -> None:
+    """One after the other."""
+    for target in TARGETS:
+        stage.curl(target)
+        stage.pause()
+
+
+def patiently(stage: Play) -> None:
+    """The same within half a minute, so that three health checks ten seconds apart fit."""
+    stage.pause(4.0)
+    for target in TARGETS:
+        stage.curl(target)
+        stage.pause(3.0)
+    stage.pause(6.0)
+
+
+TRAFFICS = (
+    Traffic("four", "the founding experiment: four curls, a connection each", play),
+    Traffic("four-checked", "the same in half a minute, with an HTTP health check every 10 s", patiently, check="http", check_seconds=10.0),
+    Traffic("four-tcp-checked", "the same, with a TCP health check every 10 s", patiently, check="tcp", check_seconds=10.0),
+)

@@ -1,0 +1,252 @@
+"""The little internet the experiment runs in: hosts are network namespaces, links are veth pairs.
+
+    laptop 192.168.0.5 ─ home (NAT, 1.240.235.98) ─ internet ─ 3.35.166.21 balancer 172.31.42.119 ─ vpc ─ 172.31.11.95 instance
+                                                       │                                             └─ 172.31.22.80 second
+                                            office 203.0.113.7
+
+The addresses are those of the founding experiment. Captures are taken on the laptop's and on the instance's own interface, so
+client and backend sides are what `tcpdump` shows on those two machines. Must run inside `confine`: names of namespaces are private there.
+
+Segmentation offload is switched off on every interface so packets are what a wire would carry, and checksums are computed
+(`offload=True` leaves both on, as on most real machines: packets larger than the MTU and unfinished checksums in the capture).
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import fcntl
+import os
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lbtrace.errors import LabError
+
+LAPTOP, OFFICE, HOME, INTERNET, BALANCER, VPC, INSTANCE, SECOND = (
+    "laptop",
+    "office",
+    "home",
+    "internet",
+    "balancer",
+    "vpc",
+    "instance",
+    "second",
+)
+
+LAPTOP_ADDRESS = "192.168.0.5"
+LAPTOP_PUBLIC = "1.240.235.98"
+OFFICE_ADDRESS = "203.0.113.7"
+FRONT = "3.35.166.21"
+NODE = "172.31.42.119"
+INSTANCE_ADDRESS = "172.31.11.95"
+SECOND_ADDRESS = "172.31.22.80"
+APP_PORT = 8080
+
+# (host, interface, address/prefix, host at the other end, its interface, its address/prefix)
+LINKS = (
+    (LAPTOP, "eth0", "192.168.0.5/24", HOME, "lan", "192.168.0.1/24"),
+    (HOME, "wan", "1.240.235.98/30", INTERNET, "home", "1.240.235.97/30"),
+    (OFFICE, "eth0", "203.0.113.7/24", INTERNET, "office", "203.0.113.1/24"),
+    (INTERNET, "balancer", "3.35.166.1/24", BALANCER, "front", "3.35.166.21/24"),
+    (BALANCER, "back", "172.31.42.119/20", VPC, "balancer", "172.31.32.1/20"),
+    (VPC, "instance", "172.31.0.1/20", INSTANCE, "eth0", "172.31.11.95/20"),
+    (VPC, "second", "172.31.16.1/20", SECOND, "eth0", "172.31.22.80/20"),
+)
+# (host, destination, gateway)
+ROUTES = (
+    (LAPTOP, "default", "192.168.0.1"),
+    (HOME, "default", "1.240.235.97"),
+    (OFFICE, "default", "203.0.113.1"),
+    (BALANCER, "default", "3.35.166.1"),
+    (BALANCER, "172.31.0.0/16", "172.31.32.1"),
+    (VPC, "default", NODE),
+    (INSTANCE, "default", "172.31.0.1"),
+    (SECOND, "default", "172.31.16.1"),
+)
+ROUTERS = (HOME, INTERNET, BALANCER, VPC)
+HOME_NAT = """
+table ip nat {
+  chain postrouting {
+    type nat hook postrouting priority srcnat;
+    oifname "wan" masquerade
+  }
+}
+"""
+
+SCRATCH = Path("/run/lab")  # in the private /run: for programs that insist on giving up root
+
+CLONE_NEWNET = 0x40000000
+SIOCETHTOOL = 0x8946
+# ethtool commands that switch something: linux/ethtool.h
+OFFLOADS_OFF = (0x00000017, 0x0000001F, 0x00000024, 0x0000002C)  # tx checksums, TSO, GSO, GRO
+
+
+@dataclass
+class Started:
+    """A process the experiment started, and where its output goes."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self, signal_number: int = signal.SIGTERM, seconds: float = 3.0) -> int:
+        """End it, by its id; returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal_number)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait()
+
+
+class World:
+    """The hosts and links above. `directory` is where logs and configurations go; `say` is told every step (for --explain)."""
+
+    def __init__(self, directory: Path, home_nat: bool = True, offload: bool = False, say: Callable[[str], None] = lambda _line: None) -> None:
+        self.directory = directory
+        self.home_nat = home_nat
+        self.offload = offload
+        self.say = say
+        self.started: list[Started] = []
+        self._counter = 0
+
+    def build(self) -> None:
+        """Make the namespaces, links, addresses, routes and the home router's NAT."""
+        mount = ctypes.CDLL(None, use_errno=True).mount
+        if mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=755") != 0:
+            raise LabError("lab-no-mount", f"A private /run cannot be mounted: {os.strerror(ctypes.get_errno())}.")
+        SCRATCH.mkdir(mode=0o777)
+        SCRATCH.chmod(0o777)
+        hosts = sorted({link[0] for link in LINKS} | {link[3] for link in LINKS})
+        _ip("", [f"netns add {host}" for host in hosts])
+        _ip("", [f"link add {ia} netns {a} type veth peer name {ib} netns {b}" for a, ia, _, b, ib, _ in LINKS])
+        for host in hosts:
+            commands = ["link set lo up"]
+            for a, ia, xa, b, ib, xb in LINKS:
+                for name, interface, address in ((a, ia, xa), (b, ib, xb)):
+                    if name == host:
+                        commands += [f"addr add {address} dev {interface}", f"link set {interface} up"]
+            _ip(host, commands)
+        for host in hosts:
+            _ip(host, [f"route add {to} via {via}" for name, to, via in ROUTES if name == host])
+        for host in ROUTERS:
+            with inside(host):
+                Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+        if self.home_nat:
+            self.nft(HOME, HOME_NAT)
+        else:
+            _ip(INTERNET, ["route add 192.168.0.0/24 via 1.240.235.98", "route add 172.31.0.0/16 via 3.35.166.21"])
+        if not self.offload:
+            for host in hosts:
+                with inside(host):
+                    for a, ia, _, b, ib, _ in LINKS:
+                        for name, interface in ((a, ia), (b, ib)):
+                            if name == host:
+                                _offloads_off(interface)
+
+    def nft(self, host: str, rules: str) -> None:
+        """Load nftables rules on a host."""
+        self.say(f"{host}# nft -f - <<'END'\n{rules.strip()}\nEND")
+        subprocess.run(["ip", "netns", "exec", host, "nft", "-f", "-"], input=rules.encode(), check=True)
+
+    def start(self, host: str, command: Sequence[str], environment: dict[str, str] | None = None) -> Started:
+        """Start a program on a host; its output goes to a log in the directory."""
+        self.say(f"{host}# {shlex.join(command)}")
+        self._counter += 1
+        log = self.directory / f"{self._counter:02d}-{host}-{Path(command[0]).name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["ip", "netns", "exec", host, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+            )
+        started = Started(process, log)
+        self.started.append(started)
+        return started
+
+    def python(self, host: str, module: str, *arguments: str) -> Started:
+        """Start a module of the lab on a host."""
+        return self.start(host, [sys.executable, "-m", module, *arguments])
+
+    def run(self, host: str, command: Sequence[str], seconds: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """Run a program on a host to its end."""
+        self.say(f"{host}# {shlex.join(command)}")
+        return subprocess.run(["ip", "netns", "exec", host, *command], capture_output=True, text=True, timeout=seconds, check=False)
+
+    def capture(self, host: str, path: Path, snaplen: int = 262144, filter_: str = "tcp", interface: str = "eth0") -> Started:
+        """Start tcpdump on a host's interface and wait until it listens."""
+        command = ["tcpdump", "-i", interface, "-n", "-U", "-Z", "root", "-s", str(snaplen), "-w", str(path), filter_]
+        started = self.start(host, command)
+        self.wait_for(lambda: b"listening on" in started.log.read_bytes(), "tcpdump to listen", started)
+        return started
+
+    def wait_for_port(self, host: str, address: str, port: int, started: Started | None = None) -> None:
+        """Wait until something listens on a port, without connecting to it (that would be traffic)."""
+        wanted = f"{port:04X}"
+        local = {f"{int.from_bytes(socket.inet_aton(a), sys.byteorder):08X}" for a in (address, "0.0.0.0")} | {"0" * 32}
+
+        def listening() -> bool:
+            with inside(host):
+                rows = (
+                    Path("/proc/thread-self/net/tcp").read_text().splitlines() + Path("/proc/thread-self/net/tcp6").read_text().splitlines()
+                )
+            for row in rows:
+                columns = row.split()
+                if len(columns) > 3 and columns[3] == "0A":
+                    where, _, number = columns[1].partition(":")
+                    if number == wanted and where in local:
+                        return True
+            return False
+
+        self.wait_for(listening, f"port {port} on {host}", started)
+
+    def wait_for(self, condition: Callable[[], bool], what: str, started: Started | None = None, seconds: float = 8.0) -> None:
+        """Poll until `condition()` holds. Raises LabError with the program's output when it ends first or takes too long."""
+        end = time.monotonic() + seconds
+        while not condition():
+            ended = started is not None and started.process.poll() is not None
+            if ended or time.monotonic() > end:
+                output = started.log.read_text(errors="replace").strip()[-600:] if started else ""
+                raise LabError("lab-did-not-start", f"Waited in vain for {what}.", output)
+            time.sleep(0.01)
+
+
+@contextmanager
+def inside(host: str) -> Iterator[None]:
+    """This thread is on a host of the experiment for a while: its sockets and /proc/net are that host's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net", "rb") as back, open(f"/run/netns/{host}", "rb") as there:
+        if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
+            raise LabError("lab-no-namespaces", f"Cannot enter the namespace {host}: {os.strerror(ctypes.get_errno())}.")
+        try:
+            yield
+        finally:
+            libc.setns(back.fileno(), CLONE_NEWNET)
+
+
+def _ip(host: str, commands: Sequence[str]) -> None:
+    if not commands:
+        return
+    where = ["-n", host] if host else []
+    done = subprocess.run(["ip", *where, "-batch", "-"], input="\n".join(commands), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError("lab-no-namespaces", f"ip failed: {done.stderr.strip()}", "Namespaces, veth and routing are needed in this kernel.")
+
+
+def _offloads_off(interface: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for command in OFFLOADS_OFF:
+            value = array.array("I", [command, 0])
+            request = struct.pack("16sP", interface.encode(), value.buffer_info()[0])
+            fcntl.ioctl(control.fileno(), SIOCETHTOOL, request)
