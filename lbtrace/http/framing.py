@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from lbtrace.model.http import HeaderLine
 
 HUGE: Final = 1 << 63
-_WATCHED: Final = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "content-encoding", "proxy-connection"})
+WATCHED: Final = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "content-encoding", "proxy-connection"})
 _CODINGS: Final = frozenset({"chunked", "compress", "deflate", "gzip", "x-compress", "x-gzip"})
 
 
@@ -44,7 +44,7 @@ def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
     upgrade = coding = ""
     for name, value, _raw in lines:
         key = name.lower().rstrip(" \t")
-        if key not in _WATCHED:
+        if key not in WATCHED:
             continue
         if key == "content-length":
             lengths.append(value)

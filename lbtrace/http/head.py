@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from lbtrace.http.framing import Fields, examine
+from lbtrace.http.framing import WATCHED, Fields, examine
 from lbtrace.model.http import HeaderLine
 
 MAX_HEAD: Final = 1 << 20  # bytes of a head; a longer one is reported and passed over
@@ -63,20 +63,82 @@ class _Lines(dict[bytes, HeaderLine]):
         return line
 
 
+class _Plain(dict[bytes, HeaderLine]):
+    """Field lines that are well-formed and say nothing about framing: nearly all, so that a head is one `map` over this dictionary.
+
+    A line that is neither is never kept here: each time it is met it comes through `__missing__`, which notes it in `watched`
+    or, when only `parse_lines` knows what to make of it, sets `odd`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched: list[str] = []
+        self.odd = False
+        self._known: dict[bytes, HeaderLine] = {}
+        self._names: dict[bytes, tuple[str, bool]] = {}  # field names → (text, whether it is watched); only well-formed ones
+
+    def __missing__(self, raw: bytes) -> HeaderLine:
+        line = self._known.get(raw)
+        if line is not None:
+            self.watched.append(line[2])
+            return line
+        before, colon, after = raw.partition(b":")
+        name = self._names.get(before) or self._name(before)
+        if name is None or not colon or b"\r" in after or b"\0" in after:
+            self.odd = True
+            return HeaderLine("", "", "")
+        line = HeaderLine(name[0], after.decode("latin-1").strip(" \t"), raw.decode("latin-1"))
+        kept = self._known if name[1] else self
+        if len(kept) >= CACHED:
+            kept.clear()
+        kept[raw] = line
+        if name[1]:
+            self.watched.append(line[2])
+        return line
+
+    def _name(self, raw: bytes) -> tuple[str, bool] | None:
+        text = raw.decode("latin-1")
+        if not _TOKEN.fullmatch(text):
+            return None
+        if len(self._names) >= CACHED:
+            self._names.clear()
+        known = self._names[raw] = text, text.lower() in WATCHED
+        return known
+
+
 class _Blocks(dict[bytes, Block | None]):
     """Header blocks (each line with CRLF in front) → parsed; None when it holds a bare LF, so that its end is not where it seems."""
 
     def __init__(self) -> None:
         super().__init__()
         self.line = _Lines()
+        self._plain = _Plain()
+        self._fields: dict[tuple[str, ...], Fields] = {}  # by the watched lines
 
     def __missing__(self, raw: bytes) -> Block | None:
         if raw.count(b"\n") != raw.count(b"\r\n"):
             return None
         if len(self) >= CACHED:
             self.clear()
-        block = self[raw] = parse_lines(raw.split(b"\r\n")[1:], self.line)
+        raw_lines = raw.split(b"\r\n")
+        del raw_lines[0]
+        plain = self._plain
+        watched = plain.watched = []
+        plain.odd = False
+        lines = tuple(map(plain.__getitem__, raw_lines))
+        if plain.odd:
+            block = parse_lines(raw_lines, self.line)
+        else:
+            key = tuple(watched)
+            block = Block(lines, self._fields.get(key) or self._examined(key, lines))
+        self[raw] = block
         return block
+
+    def _examined(self, watched: tuple[str, ...], lines: tuple[HeaderLine, ...]) -> Fields:
+        if len(self._fields) >= CACHED:
+            self._fields.clear()
+        fields = self._fields[watched] = examine(lines, ())
+        return fields
 
 
 class _RequestLines(dict[bytes, RequestLine]):
