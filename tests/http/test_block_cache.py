@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lbtrace.http.head import Caches, parse_lines
 
 _NAMES = (b"Host", b"content-length", b"Content-Length ", b"Transfer-Encoding", b"Connection", b"X", b"", b"a b", b"Upgrade", b"\xe4")
