@@ -77,7 +77,8 @@ def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
         good = (start >= 0) & (start + 20 <= len(data))
         mine, start = mine[good], start[good]
         length = (data[start + 12] >> 4).astype(np.int64) * 4 - 20
-        length = np.clip(length, 0, np.minimum(_MAX_OPTIONS, len(data) - start - 20))
+        captured = table.payload[rows[mine]].astype(np.int64) - start - 20  # a snapshot length may have cut the options
+        length = np.clip(length, 0, np.clip(np.minimum(captured, len(data) - start - 20), 0, _MAX_OPTIONS))
         width = int(length.max()) if len(length) else 0
         columns = np.arange(width)
         places = start[:, None] + 20 + columns
