@@ -14,6 +14,7 @@ import numpy as np
 
 from lbtrace.decode import fast, odd
 from lbtrace.decode.flows import FlowBook, Flows
+from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.link import registry
 from lbtrace.decode.networks import NetworkBook, settle
 from lbtrace.decode.packet import Packet
@@ -39,6 +40,7 @@ class _Decoding:
         self.views = [Views(data) for data in recording.buffers]
         self.flows = FlowBook()
         self.networks = NetworkBook()
+        self.fragments = Fragments()
         self.skipped: Counter[str] = Counter()
         self.peeled: Counter[str] = Counter()
         self.truncated = 0
@@ -68,14 +70,9 @@ class _Decoding:
             if link is None or not hasattr(link, "locate") or not len(self.views[kind & 0xFF].u64):
                 left.append(mine)
                 continue
-            batch = fast.Batch(
-                mine,
-                records.offset[mine],
-                records.captured[mine].astype(np.int64),
-                records.wire[mine].astype(np.int64),
-                self.views[kind & 0xFF],
-                kind & 0xFF,
-            )
+            captured, wire = records.captured[mine].astype(np.int64), records.wire[mine].astype(np.int64)
+            number = kind & 0xFF
+            batch = fast.Batch(mine, records.offset[mine], captured, np.maximum(wire, captured), self.views[number], number)
             done = fast.decode(batch, link)  # type: ignore[arg-type]
             if done.rows is not None:
                 if done.tags.any():
@@ -92,10 +89,13 @@ class _Decoding:
     def _odd(self, records: Column) -> list[tuple[int, ...]]:
         table = self.records
         rows: list[tuple[int, ...]] = []
-        columns = (table.offset, table.captured, table.wire, table.link, table.buffer)
-        for record, at, captured, wire, link, buffer in zip(records.tolist(), *(c[records].tolist() for c in columns), strict=True):
-            packet = Packet(self.buffers[buffer], at, at + captured, at + max(wire, captured), record, buffer)
-            outcome = odd.unpeel(packet, link)
+        columns = (table.offset, table.captured, table.wire, table.link, table.buffer, table.time_ns)
+        for record, at, captured, wire, link, buffer, time_ns in zip(
+            records.tolist(), *(c[records].tolist() for c in columns), strict=True
+        ):
+            end, wire_end = at + captured, at + max(wire, captured)
+            packet = Packet(self.buffers[buffer], at, end, wire_end, link, record, buffer, time_ns, self.fragments)
+            outcome = odd.unpeel(packet, len(self.views))
             for name in packet.peeled:
                 self.peeled[name] += 1
             if isinstance(outcome, str):
@@ -144,7 +144,7 @@ class _Decoding:
         )
         return SegmentTable(
             **columns,
-            buffers=self.buffers,
+            buffers=[*self.buffers, self.fragments.buffer()],
             flows=Flows(words if len(same) == len(words) else words[same]),
             flow_network=flow_network,
             networks=self.networks.names,
@@ -154,6 +154,9 @@ class _Decoding:
 
     def _diagnostics(self, counts: PacketCounts) -> tuple[Diagnostic, ...]:
         said = []
+        if self.fragments.unfinished:
+            text = f"{self.fragments.unfinished} fragmented IP packets could not be put together: fragments are missing."
+            said.append(Diagnostic("ip-fragments-missing", text, self.fragments.unfinished))
         if counts.truncated:
             text = f"{counts.truncated} packets are longer than what was captured of them (snapshot length)."
             said.append(Diagnostic("snaplen-cut", text, counts.truncated))

@@ -1,55 +1,49 @@
-"""EtherType → the step behind it (IEEE 802 numbers)."""
+"""EtherType → the step behind it (IEEE 802 numbers), and LLC (IEEE 802.2) for frames that have a length instead."""
 
 from __future__ import annotations
 
-from lbtrace.decode import ip
-from lbtrace.decode.packet import Outcome, Packet, Skip, Step
+from lbtrace.decode import ip, tunnel
+from lbtrace.decode.packet import Outcome, Packet, Skip
 
-VLAN_TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
+ETHERNET = 0x6558  # transparent Ethernet bridging, in GRE and GENEVE
 NAMES = {
     0x0806: "arp",
     0x8035: "rarp",
-    0x88CC: "lldp",
-    0x888E: "eapol",
+    0x22F0: "avtp",
+    0x8808: "pause",
     0x8809: "lacp",
     0x8863: "pppoe-discovery",
-    0x88E5: "macsec (encrypted)",
-    0x9000: "loopback-test",
-    0x88D9: "lltd",
-    0x22F0: "avtp",
-    0x88F7: "ptp",
+    0x888E: "eapol",
     0x8892: "profinet",
     0x88A4: "ethercat",
-    0x86FF: "unknown",
+    0x88CC: "lldp",
+    0x88D9: "lltd",
+    0x88F7: "ptp",
+    0x8902: "cfm",
+    0x9000: "loopback-test",
 }
-
-
-def vlan(packet: Packet) -> Outcome:
-    """An 802.1Q or 802.1ad tag: its VLAN id is part of the network's name."""
-    identifier, kind = packet.u16(0) & 0xFFF, packet.u16(2)
-    packet.at += 4
-    packet.peeled.append("vlan")
-    packet.networks.append(f"vlan {identifier}")
-    return step(kind, packet)
-
-
-STEPS: dict[int, Step] = {0x0800: ip.v4, 0x86DD: ip.v6, **dict.fromkeys(VLAN_TAGS, vlan)}
+LLC_NAMES = {0x42: "stp", 0xE0: "ipx", 0xF0: "netbios", 0xFE: "osi", 0xFF: "ipx"}
 
 
 def step(kind: int, packet: Packet) -> Outcome:
     """What is behind this EtherType; below 1536 it is the length of an 802.3 frame."""
-    if kind in STEPS:
-        return STEPS[kind]
+    from lbtrace.decode.link import ethernet
+
+    if kind == 0x0800:
+        return ip.v4
+    if kind == 0x86DD:
+        return ip.v6
+    if kind == ETHERNET:
+        return ethernet.peel
+    if found := tunnel.registry().ethertypes.get(kind):
+        return found
     if kind < 0x0600:
         return llc
     return Skip(NAMES.get(kind, f"ethertype 0x{kind:04x}"))
 
 
-LLC_NAMES = {0x42: "stp", 0xE0: "ipx", 0xF0: "netbios", 0xFE: "osi"}
-
-
 def llc(packet: Packet) -> Outcome:
-    """LLC, and SNAP in it (IEEE 802.2)."""
+    """LLC, and SNAP in it."""
     service = packet.u8(0)
     if service == 0xAA and packet.u8(1) == 0xAA:
         organisation, kind = packet.uint(3, 3), packet.u16(6)

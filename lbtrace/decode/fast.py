@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lbtrace.decode import tunnel
 from lbtrace.decode.link import FastLink
 from lbtrace.decode.rows import Rows
+from lbtrace.decode.tunnel.vlan import ETHERTYPES as TAGS
+from lbtrace.decode.udp import IPSEC_PORT
 from lbtrace.decode.views import Views
 from lbtrace.tables import Column
 
 V6_BIT = np.uint64(1 << 32)
-TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
 PLAIN_SKIPS = {1: "icmp", 2: "igmp", 17: "udp", 58: "icmpv6"}
-TUNNEL_PORTS = (4789, 8472, 6081, 2152, 3544, 1701, 4341, 4754, 4755, 6635, 6080, 250)
 
 
 @dataclass(slots=True)
@@ -132,7 +133,8 @@ def _plain(views: Views, good: Column, protocol: Column, at: Column, skipped: di
         these = good & (protocol == number)
         if number == 17 and these.any():
             where = np.where(these, at, 0)
-            these &= ~np.isin(views.u16[where], TUNNEL_PORTS) & ~np.isin(views.u16[where + 2], TUNNEL_PORTS)
+            tunnels = (*tunnel.registry().udp_ports, IPSEC_PORT)
+            these &= ~np.isin(views.u16[where], tunnels) & ~np.isin(views.u16[where + 2], tunnels)
         if count := int(these.sum()):
             skipped[name] = skipped.get(name, 0) + count
             done |= these

@@ -7,52 +7,56 @@ from lbtrace.decode.packet import Cut, Found, Outcome, Packet, Skip
 
 MOST_STEPS = 32
 V6_BIT = 1 << 32
+WORD = (1 << 64) - 1
 
 
-def unpeel(packet: Packet, link: int) -> tuple[int, ...] | str:
-    """A packet of a link type → the row it makes (without network; in the order of rows.Rows), or why it makes none."""
-    known = registry().get(link)
+def unpeel(packet: Packet, reassembled_buffer: int = 0) -> tuple[int, ...] | str:
+    """A packet of a link type → the row it makes (in the order of rows.Rows, without the network), or why it makes none."""
+    known = registry().get(packet.link)
     if known is None:
-        return f"link type {link}"
+        return f"link type {packet.link}"
     outcome: Outcome = known.peel
     try:
         for _ in range(MOST_STEPS):
             if isinstance(outcome, Skip):
                 return outcome.reason
             if isinstance(outcome, Found):
-                return _segment(packet, outcome)
+                return _segment(packet, outcome, reassembled_buffer)
             outcome = outcome(packet)
     except Cut:
         return "truncated-headers"
     return "nested-too-deep"
 
 
-def _segment(packet: Packet, ip: Found) -> tuple[int, ...] | str:
+def _segment(packet: Packet, ip: Found, reassembled_buffer: int) -> tuple[int, ...] | str:
+    """The first 20 bytes of a TCP header (RFC 9293 §3.1) must be captured; options and payload may be cut."""
     size = (packet.u8(12) >> 4) * 4
     carried = packet.wire_end - packet.at
     if size < 20 or carried < size:
         return "malformed-tcp"
-    six = len(ip.source) == 16
+    packet.take(0, 20)
     source, target = int.from_bytes(ip.source, "big"), int.from_bytes(ip.target, "big")
-    low = (1 << 64) - 1
+    buffer, base = packet.buffer, 0
+    if packet.reassembled and packet.fragments is not None:
+        buffer, base = reassembled_buffer, packet.fragments.keep(bytes(packet.data))
     tcp = packet.at
     payload = min(tcp + size, packet.end)
     return (
         packet.record,
         source >> 64,
-        source & low,
+        source & WORD,
         target >> 64,
-        target & low,
-        packet.u32(0) | (V6_BIT if six else 0),
+        target & WORD,
+        packet.u32(0) | (V6_BIT if len(ip.source) == 16 else 0),
         packet.u32(4),
         packet.u32(8),
-        packet.u16(12) & 0xFF,
+        packet.u8(13),
         packet.u16(14),
         ip.ttl,
         ip.ip_id,
-        packet.buffer,
-        tcp,
-        payload,
-        max(min(packet.end, packet.wire_end) - payload, 0),
+        buffer,
+        base + tcp,
+        base + payload,
+        packet.end - payload,
         carried - size,
     )

@@ -1,7 +1,8 @@
 """One packet on the slow path: a position that moves inwards through its headers, and what was peeled on the way.
 
 A *step* looks at the header at `packet.at`, moves `at` behind it and answers with the next step, or with a `Skip` or a
-`Found`. Reading beyond the captured bytes raises `Cut`, which `odd` turns into the skip "truncated-headers".
+`Found`. Reading beyond the captured bytes raises `Cut`, which `odd` turns into the skip "truncated-headers"; it never
+leaves this room.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from lbtrace.decode.fragments import Fragments
 from lbtrace.tables import Buffer
 
 
@@ -26,7 +28,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A TCP segment of an IP packet; see rows.Rows."""
+    """An IP packet with a TCP segment; `ip_id` is 0 for IPv6."""
 
     source: bytes
     target: bytes
@@ -36,21 +38,31 @@ class Found:
 
 @dataclass(slots=True)
 class Packet:
-    """`data[at:end]` is what is left of the packet in the capture; on the wire it went on to `wire_end`."""
+    """`data[at:end]` is what is left of the packet in the capture; on the wire it went on to `wire_end`.
+
+    `ip` is the innermost IP header seen. `reassembled`: `data` is a datagram put together from fragments, not the capture.
+    """
 
     data: Buffer
     at: int
     end: int
     wire_end: int
+    link: int = 0
     record: int = 0
     buffer: int = 0
+    time_ns: int = 0
+    fragments: Fragments | None = None
     networks: list[str] = field(default_factory=list)
     peeled: list[str] = field(default_factory=list)
-    fragment: bytes | None = None  # the datagram put together from fragments that `data` now is
+    ip: Found | None = None
+    reassembled: bool = False
 
     def u8(self, at: int) -> int:
         """A byte, `at` relative to the position."""
-        return self.uint(at, 1)
+        at += self.at
+        if at >= self.end:
+            raise Cut
+        return self.data[at]
 
     def u16(self, at: int) -> int:
         """Two bytes, network order."""
@@ -62,10 +74,7 @@ class Packet:
 
     def uint(self, at: int, size: int) -> int:
         """`size` bytes as an unsigned integer, network order."""
-        at += self.at
-        if at + size > self.end:
-            raise Cut
-        return int.from_bytes(self.data[at : at + size], "big")
+        return int.from_bytes(self.take(at, size), "big")
 
     def take(self, at: int, size: int) -> bytes:
         """`size` bytes."""
@@ -74,8 +83,14 @@ class Packet:
             raise Cut
         return bytes(self.data[at : at + size])
 
+    def skip_options(self, size: int) -> None:
+        """Move behind a header of `size` bytes, all of which must be captured."""
+        if self.at + size > self.end:
+            raise Cut
+        self.at += size
+
     def limit(self, size: int) -> None:
-        """The packet ends `size` bytes after the position, as a length field says; what follows is padding."""
+        """The packet ends `size` bytes after the position, as a length field says; what follows is padding or trailer."""
         self.wire_end = self.at + size
         self.end = min(self.end, self.wire_end)
 

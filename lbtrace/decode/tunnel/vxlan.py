@@ -1,0 +1,22 @@
+"""VXLAN (RFC 7348) and its generic protocol extension; AWS Traffic Mirroring sends it to UDP 4789, old Linux to 8472."""
+
+from __future__ import annotations
+
+from lbtrace.decode import ip
+from lbtrace.decode.link import ethernet
+from lbtrace.decode.packet import Outcome, Packet, Skip
+
+NAME = "vxlan"
+UDP_PORTS = (4789, 8472, 4790)
+
+
+def peel(packet: Packet) -> Outcome:
+    """Eight bytes: flags, reserved (with the P flag the last of them is the next protocol), network identifier, reserved."""
+    flags, following, network = packet.u8(0), packet.u8(3), packet.uint(4, 3)
+    if not flags & 0x08:
+        return Skip("udp")
+    packet.at += 8
+    packet.networks.append(f"vxlan {network}")
+    if flags & 0x04 and following in (1, 2):
+        return ip.either
+    return ethernet.peel
