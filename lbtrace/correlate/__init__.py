@@ -1,14 +1,243 @@
-"""Two sides → what belongs together."""
+"""Two sides → what belongs together: the order in which the evidence is asked, strongest first.
+
+    same packets · ClientHello ─▶ stated address ─▶ rare tokens ─▶ clock ─▶ shape classes in time ─▶ attempts ─▶ why the rest
+    has no partner
+
+Every kind of evidence only pairs what the ones before it left. A pair found by tokens that the clock contradicts is taken back.
+Every client exchange ends in exactly one pair or in `unpaired`, and so does every backend exchange.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from lbtrace.model.pairing import Correlation
+import numpy as np
+
+from lbtrace.correlate import attempts, clock, connections, health, shape, tokens, unpaired
+from lbtrace.correlate.classes import Timeline, classes, resolve
+from lbtrace.correlate.diff import changes
+from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused, read
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.correlate.topology import topology
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import (
+    AttemptOutcome,
+    Clock,
+    Confidence,
+    ConnectionBasis,
+    ConnectionPair,
+    Correlation,
+    ExchangePair,
+    HealthCheck,
+    Ref,
+    Tier,
+)
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
 
 
 def correlate(clients: Sequence[Trace], backends: Sequence[Trace], options: Options) -> Correlation:
     """Client traces and backend traces → Correlation."""
-    raise NotImplementedError
+    return _Work(clients, backends, options).run()
+
+
+Clocks = dict[tuple[int, int], Clock]
+
+
+@dataclass(slots=True)
+class _Work:
+    """One correlation while it is being made."""
+
+    clients: Sequence[Trace]
+    backends: Sequence[Trace]
+    options: Options
+    state: Pairing = field(init=False)
+    lines: list[ConnectionPair] = field(default_factory=list)
+    said: list[connections.Stated | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = Pairing(read(Side.CLIENT, self.clients), read(Side.BACKEND, self.backends))
+
+    def run(self) -> Correlation:
+        """The stages in order."""
+        state = self.state
+        self.lines = connections.same_packets(self.clients, self.backends)
+        self._by_connection(self.lines, Tier.SAME_PACKETS)
+        self.said = connections.stated(state.backend, connections.sent_statements(state.client))
+        self._by_stated_address()
+        self._by_tokens()
+        clocks = self._clocks()
+        if self._take_back(clocks):
+            clocks = self._clocks()
+        form, kept = shape.target_form(state), shape.kept_fields(state, request=True)
+        line = self._timeline(clocks)
+        resolve(state, classes(state, form, kept), line, shape.kept_fields(state, request=False))
+        clocks = self._clocks()
+        line = self._timeline(clocks)
+        attempts.attach(state, form, kept, line)
+        return self._correlation(clocks)
+
+    def _by_connection(self, pairs: Sequence[ConnectionPair], tier: Tier) -> None:
+        mine = connections.exchanges_of(self.state.client, (p.client for p in pairs))
+        theirs = connections.exchanges_of(self.state.backend, (p.backend for p in pairs))
+        for p in pairs:
+            for c, b in connections.aligned(self.state.client, self.state.backend, mine[p.client], theirs[p.backend]):
+                if c not in self.state.caused and self.state.owner[b] < 0:
+                    self.state.add(c, [b], tier, p.confidence, ((str(p.basis), ""),))
+
+    def _by_stated_address(self) -> None:
+        """Backend exchanges that name their client's connection, aligned with the exchanges of it."""
+        state = self.state
+        named = connections.by_stated_port(self.clients, self.said, state.backend)
+        of: dict[Ref, list[int]] = defaultdict(list)
+        for b, ref in named.items():
+            if state.owner[b] < 0:
+                of[ref].append(b)
+        mine = connections.exchanges_of(state.client, of)
+        for ref, numbers in of.items():
+            numbers.sort(key=lambda b: int(state.backend.start[b]))
+            address = self.clients[ref.point].connections[ref.id].client
+            for c, b in connections.aligned(state.client, state.backend, mine[ref], numbers):
+                said = self.said[b]
+                if c not in state.caused and state.owner[b] < 0 and said is not None:
+                    exact = said.address == address.address
+                    confidence = Confidence.CERTAIN if exact else Confidence.HIGH
+                    state.add(c, [b], Tier.STATED_ADDRESS, confidence, ((said.where, f"{said.address}:{said.port}"),))
+
+    def _by_tokens(self) -> None:
+        state = self.state
+        client, backend = state.client, state.backend
+
+        def allowed(c: int, b: int) -> bool:
+            return c not in state.caused and state.owner[b] < 0 and may_be_caused(client.items[c], backend.items[b])
+
+        for found in tokens.match(client, backend, tokens.collect(client, backend), allowed):
+            fitting = any(may_be_answer(client.items[found.client], backend.items[b]) for b in found.backends)
+            if not found.by_value and not fitting:
+                continue
+            tier = Tier.RARE_TOKEN if found.by_value else Tier.SHAPE
+            confidence = Confidence.HIGH if fitting else Confidence.MEDIUM
+            backends = sorted(found.backends, key=lambda b: int(backend.start[b]))
+            state.add(found.client, backends, tier, confidence, found.reasons)
+
+    def _bounds(self) -> dict[tuple[int, int], tuple[list[int], clock.Bounds]]:
+        """Per pair of points: the client exchanges that bound its clock, and the bounds."""
+        state = self.state
+        rows: dict[tuple[int, int], list[tuple[int, int, int, int]]] = defaultdict(list)
+        c_facts, b_facts = state.client, state.backend
+        for c, bs in state.caused.items():
+            if c in state.group:
+                continue
+            first, last = bs[0], bs[-1]
+            points = (c_facts.refs[c].point, b_facts.refs[first].point)
+            if b_facts.refs[last].point != points[1] or not (c_facts.solid_start[c] and b_facts.solid_start[first]):
+                continue
+            if not (c_facts.solid_reply[c] and b_facts.solid_reply[last]) or not may_be_answer(c_facts.items[c], b_facts.items[last]):
+                continue
+            low = int(c_facts.start[c] - b_facts.start[first])
+            high = int(c_facts.reply[c] - b_facts.reply[last])
+            rows[points].append((c, int(b_facts.start[first]), low, high))
+        return {
+            points: ([r[0] for r in held], clock.Bounds(*(np.array([r[k] for r in held], np.int64) for k in (1, 2, 3))))
+            for points, held in rows.items()
+        }
+
+    def _clocks(self) -> Clocks:
+        bounds = self._bounds()
+        empty = clock.Bounds(*(np.zeros(0, np.int64) for _ in range(3)))
+        return {
+            (i, j): clock.estimate(i, j, bounds[i, j][1] if (i, j) in bounds else empty, self.options.clock_offset_ns)
+            for i in range(len(self.clients))
+            for j in range(len(self.backends))
+        }
+
+    def _take_back(self, clocks: Clocks) -> bool:
+        """Remove the token pairs that the clock contradicts."""
+        removed = False
+        for points, (owners, bounds) in self._bounds().items():
+            for c, fits in zip(owners, clock.inside(clocks[points], bounds).tolist(), strict=True):
+                if not fits and self.state.tier[c] >= Tier.RARE_TOKEN:
+                    self.state.remove(c)
+                    removed = True
+        return removed
+
+    def _timeline(self, clocks: Clocks) -> Timeline:
+        """All times on the clock of the first client point."""
+        state = self.state
+        known = bool(clocks) and all(not k.refused for k in clocks.values())
+        x, y = state.backend.start.copy(), state.backend.reply.copy()
+        a, p = state.client.start.copy(), state.client.reply.copy()
+        if known:
+            for j in range(len(self.backends)):
+                here = state.backend.point == j
+                x[here] += clock.span_of(clocks[0, j], state.backend.start[here])[1]
+                y[here] += clock.span_of(clocks[0, j], state.backend.reply[here])[0]
+            for i in range(1, len(self.clients)):
+                here = state.client.point == i
+                apart = [
+                    (clocks[0, j].low_ns - clocks[i, j].high_ns, clocks[0, j].high_ns - clocks[i, j].low_ns)
+                    for j in range(len(self.backends))
+                ]
+                low, high = max(s[0] for s in apart), min(s[1] for s in apart)
+                a[here] += min(low, high)
+                p[here] += max(low, high)
+        return Timeline(a.tolist(), p.tolist(), x.tolist(), y.tolist(), known)
+
+    def _correlation(self, clocks: Clocks) -> Correlation:
+        state = self.state
+        pairs = self._pairs()
+        topo = topology(state, self.lines, self.said)
+        checks = health.find(state) + health.connects(self.backends, set(topo.balancer_back))
+        checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
+        rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, set(topo.clients))
+        return Correlation(
+            pairs=pairs,
+            connection_pairs=tuple(self.lines + self._carried(pairs, checks)),
+            unpaired=tuple(rest),
+            clocks=tuple(clocks.values()),
+            topology=topo,
+            changes=changes(self.clients, self.backends, pairs),
+            health_checks=tuple(checks),
+        )
+
+    def _pairs(self) -> tuple[ExchangePair, ...]:
+        state = self.state
+        return tuple(
+            ExchangePair(
+                state.client.refs[c],
+                attempts.outcomes(state, c),
+                state.tier[c],
+                state.confidence[c],
+                state.group.get(c),
+                state.reasons[c],
+            )
+            for c in sorted(state.caused)
+        )
+
+    def _carried(self, pairs: Sequence[ExchangePair], checks: Sequence[HealthCheck]) -> list[ConnectionPair]:
+        """Connections whose exchanges pair one to one, all of them, and with no other connection."""
+        forth: dict[Ref, set[Ref]] = defaultdict(set)
+        back: dict[Ref, set[Ref]] = defaultdict(set)
+        doubtful: set[Ref] = set()
+        for p in pairs:
+            mine = Ref(p.client.point, self.clients[p.client.point].exchanges[p.client.id].connection)
+            for t in p.attempts:
+                theirs = Ref(t.backend.point, self.backends[t.backend.point].exchanges[t.backend.id].connection)
+                forth[mine].add(theirs)
+                back[theirs].add(mine)
+            if p.group is not None or p.attempts[-1].outcome is not AttemptOutcome.ANSWERED:
+                doubtful.add(mine)
+        known = {p.client for p in self.lines}
+        out = []
+        for mine, partners in forth.items():
+            if mine in known or mine in doubtful or len(partners) != 1:
+                continue
+            theirs = next(iter(partners))
+            if len(back[theirs]) == 1:
+                out.append(ConnectionPair(mine, theirs, ConnectionBasis.EXCHANGES, Confidence.MEDIUM))
+        return out
+
+
+__all__ = ["Facts", "correlate"]

@@ -1,0 +1,111 @@
+"""Backend exchanges that belong to a client exchange beside the one it was answered from: retries, hedges, copies.
+
+A retry has the same request, came before, lies inside the same client exchange and failed: reset, closed, timed out, or
+answered with 5xx. A backend
+exchange that was answered whole while the client got another's answer is a lost hedge, a mirror, or a request that was sent twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+from lbtrace.correlate.classes import Timeline
+from lbtrace.correlate.facts import Facts, may_be_answer
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.correlate.shape import TargetForm, request_keys
+from lbtrace.model.http import Mark
+from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Tier
+
+_OWN_ERRORS = {500, 502, 503, 504}
+
+
+def attach(state: Pairing, form: TargetForm, kept: Sequence[str], line: Timeline) -> None:
+    """Give every free backend exchange that only one client exchange can have caused to it."""
+    if not line.known:
+        return
+    free = [b for b in state.free_backends() if b not in state.left_over]
+    if not free:
+        return
+    wanted: dict[Hashable, list[int]] = defaultdict(list)
+    for b, key in zip(free, request_keys(state.backend, free, form, kept), strict=True):
+        if key is not None:
+            wanted[key].append(b)
+    everyone = range(len(state.client))
+    askers: dict[Hashable, list[int]] = defaultdict(list)
+    for c, key in zip(everyone, request_keys(state.client, everyone, form, kept), strict=True):
+        if key in wanted:
+            askers[key].append(c)
+    for key, backends in wanted.items():
+        _attach_class(state, sorted(askers[key], key=line.a.__getitem__), sorted(backends, key=line.x.__getitem__), line)
+
+
+def _attach_class(state: Pairing, clients: list[int], backends: list[int], line: Timeline) -> None:
+    at = 0
+    waiting: list[int] = []
+    for b in backends:
+        while at < len(clients) and line.a[clients[at]] <= line.x[b]:
+            waiting.append(clients[at])
+            at += 1
+        waiting = [c for c in waiting if line.p[c] >= line.y[b]] if len(waiting) < 256 else waiting[-256:]
+        fitting = [c for c in waiting if _could_retry(state, c, b)]
+        if len(fitting) != 1 or fitting[0] in state.group:
+            continue
+        c = fitting[0]
+        if c in state.caused:
+            state.attach(c, b)
+        else:
+            state.add(
+                c, [b], Tier.TIME, Confidence.MEDIUM, (("time", "the only one inside it"), ("shape", "same request, no answer from it"))
+            )
+
+
+def _could_retry(state: Pairing, c: int, b: int) -> bool:
+    """Whether backend exchange b can be an attempt for c beside those it has."""
+    answer = state.client.items[c].response
+    if c in state.caused:
+        return True
+    return answer is None or answer.status in _OWN_ERRORS or bool(state.backend.unknown[b])
+
+
+def outcomes(state: Pairing, client: int) -> tuple[Attempt, ...]:
+    """The attempts of a client exchange in order of time, the answered one last."""
+    backend = state.backend
+    numbers = sorted(state.caused[client], key=lambda b: int(backend.start[b]))
+    mine = state.client.items[client]
+    fitting = [b for b in numbers if backend.items[b].response is not None and may_be_answer(mine, backend.items[b])]
+    if (
+        not fitting
+        and mine.response is not None
+        and len(numbers) == 1
+        and backend.items[numbers[0]].response is not None
+        and _rewritten(mine.response.status, backend, numbers[0])
+    ):
+        fitting = numbers
+    answered = fitting[-1] if fitting and mine.response is not None else None
+    if answered is not None:
+        numbers = [b for b in numbers if b != answered] + [answered]
+    return tuple(Attempt(backend.refs[b], _outcome(backend, b, b == answered, mine.response is None)) for b in numbers)
+
+
+def _rewritten(status: int, backend: Facts, number: int) -> bool:
+    """The client got another answer than the backend gave, yet made from it: not an error page of the balancer in its place."""
+    answer = backend.items[number].response
+    return answer is not None and (status == answer.status or status < 500)
+
+
+def _outcome(backend: Facts, number: int, answered: bool, client_left: bool) -> AttemptOutcome:
+    e = backend.items[number]
+    if answered:
+        return AttemptOutcome.ANSWERED
+    if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:
+        return AttemptOutcome.SUPERSEDED
+    if Mark.RESET in e.marks:
+        return AttemptOutcome.RESET
+    if Mark.CLOSED in e.marks:
+        trace = backend.traces[backend.refs[number].point]
+        fin = trace.connections[e.connection].from_server.fin_ns
+        first = trace.connections[e.connection].from_client.fin_ns
+        gave_up = first is not None and (fin is None or first < fin)
+        return AttemptOutcome.TIMEOUT if gave_up and not client_left else AttemptOutcome.CLOSED
+    return AttemptOutcome.UNKNOWN

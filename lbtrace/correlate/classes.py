@@ -1,0 +1,188 @@
+"""What is left after rare evidence: classes of equal shape, told apart by time, and where time does not tell, by order, said
+to be interchangeable.
+
+Within a class a client exchange can have caused the backend exchanges that lie inside it under the clock interval (`nesting`).
+One that fits only one, which fits only it, is paired by TIME. A set in which several fit is paired in order and marked as a
+group: any assignment
+in it explains the packets equally well. Without a clock nothing is excluded by time, and a class of several is one group.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from lbtrace.correlate import nesting
+from lbtrace.correlate.pairing import Pairing, Reasons
+from lbtrace.correlate.shape import TargetForm, request_keys, response_keys
+from lbtrace.model.pairing import Confidence, Tier
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Everything on one clock: client `a` (earliest request) and `p` (latest answer), backend `x` (latest request) and `y`
+    (earliest answer)."""
+
+    a: list[int]
+    p: list[int]
+    x: list[int]
+    y: list[int]
+    known: bool  # False: no clock, and nothing is excluded by time
+
+
+@dataclass(slots=True)
+class Class:
+    """Unpaired exchanges of one request shape."""
+
+    clients: list[int]
+    backends: list[int]
+
+
+def classes(state: Pairing, form: TargetForm, kept: Sequence[str]) -> list[Class]:
+    """The unpaired exchanges of both sides by request shape; those whose request is not known are in none."""
+    out: dict[Hashable, Class] = defaultdict(lambda: Class([], []))
+    mine, theirs = state.free_clients(), state.free_backends()
+    for c, key in zip(mine, request_keys(state.client, mine, form, kept), strict=True):
+        if key is not None:
+            out[key].clients.append(c)
+    for b, key in zip(theirs, request_keys(state.backend, theirs, form, kept), strict=True):
+        if key is not None:
+            out[key].backends.append(b)
+    return [k for k in out.values() if k.clients and k.backends]
+
+
+def resolve(state: Pairing, made: Sequence[Class], line: Timeline, kept_response: Sequence[str]) -> None:
+    """Pair what is in the classes."""
+    mine = [c for k in made for c in k.clients]
+    theirs = [b for k in made for b in k.backends]
+    answers_c = dict(zip(mine, response_keys(state.client, mine, kept_response), strict=True))
+    answers_b = dict(zip(theirs, response_keys(state.backend, theirs, kept_response), strict=True))
+    for k in made:
+        _Resolver(state, line, answers_c, answers_b).run(k.clients, k.backends)
+
+
+@dataclass(slots=True)
+class _Resolver:
+    state: Pairing
+    line: Timeline
+    answers_c: dict[int, Hashable]
+    answers_b: dict[int, Hashable]
+
+    def run(self, clients: list[int], backends: list[int]) -> None:
+        """Split by possible partners in time, then by what was answered, and settle each set."""
+        for cs, bs in self._sets(clients, backends):
+            unknown = any(self.answers_c[c] is None for c in cs) or any(self.answers_b[b] is None for b in bs)
+            answers = {self.answers_c[c] for c in cs} | {self.answers_b[b] for b in bs}
+            if unknown or len(answers) == 1:
+                self._settle(cs, bs)
+                continue
+            for answer in answers:
+                some_c = [c for c in cs if self.answers_c[c] == answer]
+                some_b = [b for b in bs if self.answers_b[b] == answer]
+                for cs_, bs_ in self._sets(some_c, some_b) if some_c and some_b else ():
+                    self._settle(cs_, bs_)
+
+    def _sets(self, cs: list[int], bs: list[int]) -> list[tuple[list[int], list[int]]]:
+        if not self.line.known:
+            return [(cs, bs)]
+        a, p, x, y = self._times(cs, bs)
+        return [([cs[i] for i in ci], [bs[i] for i in bi]) for ci, bi in nesting.components(a, p, x, y)]
+
+    def _times(self, cs: list[int], bs: list[int]) -> tuple[list[int], list[int], list[int], list[int]]:
+        line = self.line
+        return [line.a[c] for c in cs], [line.p[c] for c in cs], [line.x[b] for b in bs], [line.y[b] for b in bs]
+
+    def _possible(self, c: int, b: int) -> bool:
+        mine, theirs = self.answers_c[c], self.answers_b[b]
+        if mine is not None and theirs is not None and mine != theirs:
+            return False
+        line = self.line
+        return not line.known or (line.a[c] <= line.x[b] and line.y[b] <= line.p[c])
+
+    def _settle(self, cs: list[int], bs: list[int]) -> None:
+        if len(cs) == len(bs) == 1:
+            if self._possible(cs[0], bs[0]):
+                self._alone(cs[0], bs[0])
+            return
+        cs, bs = sorted(cs, key=self._start_c), sorted(bs, key=self._start_b)
+        if len(cs) * len(bs) <= nesting.EDGES:
+            self._small(cs, bs)
+        else:
+            self._large(cs, bs)
+
+    def _start_c(self, c: int) -> int:
+        return self.line.a[c]
+
+    def _start_b(self, b: int) -> int:
+        return self.line.x[b]
+
+    def _alone(self, c: int, b: int) -> None:
+        tier = Tier.TIME if self.line.known else Tier.SHAPE
+        known = self.answers_c[c] is not None and self.answers_b[b] is not None
+        self.state.add(c, [b], tier, Confidence.HIGH if known else Confidence.MEDIUM, self._why(tier, 1))
+
+    def _why(self, tier: Tier, size: int) -> Reasons:
+        if tier is Tier.ORDER:
+            return (("shape", f"one of {size} that look the same"), ("order", "paired in order"))
+        if tier is Tier.TIME:
+            return (("time", "the only one inside it"), ("shape", "same request and answer"))
+        return (("shape", "the only one with this request and answer"),)
+
+    def _small(self, cs: list[int], bs: list[int]) -> None:
+        """Few enough to weigh every possible partner: a largest matching, and which of its pairs could be exchanged."""
+        possible = [[j for j, b in enumerate(bs) if self._possible(c, b)] for c in cs]
+        mate = nesting.largest(possible, len(bs))
+        spare_b = [j for j in range(len(bs)) if j not in set(mate)]
+        spare_c = [i for i, j in enumerate(mate) if j < 0]
+        # Who stays without a partner is exchangeable too: a partner that stands for "none" is added, possible for everyone on
+        # the other side.
+        padded = [list(options) for options in possible]
+        full = list(mate)
+        for k, i in enumerate(spare_c):
+            full[i] = len(bs) + k
+        for options in padded:
+            options += range(len(bs), len(bs) + len(spare_c))
+        for j in spare_b:
+            padded.append(list(range(len(bs))))
+            full.append(j)
+        part = nesting.exchangeable(padded, full)
+        size: dict[int, int] = defaultdict(int)
+        for q in part:
+            size[q] += 1
+        groups: dict[int, int] = {}
+        for i, c in enumerate(cs):
+            if mate[i] < 0:
+                continue
+            if size[part[i]] == 1 and self.line.known:
+                self.state.add(c, [bs[mate[i]]], Tier.TIME, Confidence.MEDIUM, self._why(Tier.TIME, len(cs)))
+            else:
+                group = groups.setdefault(part[i], self.state.groups)
+                if group == self.state.groups:
+                    self.state.new_group()
+                whole = not spare_b and not spare_c
+                self._grouped(c, bs[mate[i]], group, max(size[part[i]], 2), whole)
+        for j in spare_b:
+            self.state.left_over[bs[j]] = groups.get(part[full.index(j)], -1)
+
+    def _grouped(self, c: int, b: int, group: int, size: int, whole: bool) -> None:
+        confidence = Confidence.MEDIUM if whole else Confidence.LOW
+        self.state.add(c, [b], Tier.ORDER, confidence, self._why(Tier.ORDER, size), group)
+
+    def _large(self, cs: list[int], bs: list[int]) -> None:
+        """Too many possible partners to weigh: one group, paired so that all nest."""
+        a, p, x, y = self._times(cs, bs)
+        got = [i if i < len(cs) else -1 for i in range(len(bs))] if not self.line.known else nesting.pair(a, p, x, y)
+        pairs = [(cs[i], bs[j]) for j, i in enumerate(got) if i >= 0 and self._answers_agree(cs[i], bs[j])]
+        group = self.state.new_group()
+        whole = len(pairs) == len(cs) == len(bs)
+        for c, b in pairs:
+            self._grouped(c, b, group, len(cs), whole)
+        paired = {b for _, b in pairs}
+        for b in bs:
+            if b not in paired:
+                self.state.left_over[b] = group
+
+    def _answers_agree(self, c: int, b: int) -> bool:
+        mine, theirs = self.answers_c[c], self.answers_b[b]
+        return mine is None or theirs is None or mine == theirs

@@ -1,0 +1,159 @@
+"""Pairs → δ = client clock − backend clock, as an interval, with drift where the capture is long enough to show one.
+
+A request passes the client's capture point before the balancer has sent it on, and its answer passes the backend's before the client's:
+
+    a_c ≤ a_b + δ   (request, first byte to first byte)      p_b + δ ≤ p_c   (answer, first byte to first byte)
+
+First bytes are compared with first bytes, because a balancer may forward before it has everything; last with last holds too
+and is not tighter
+than what is used here. Each pair so gives a lower bound L = a_c − a_b and an upper bound U = p_c − p_b on δ at its own time.
+The interval is [max L, min U] over the pairs; with drift, the line must run between the lower and the upper hull of the bounds
+(S. B. Moon, P. Skelly, D. Towsley, "Estimation and removal of clock skew from network delay measurements", INFOCOM 1999; L.
+Zhang, Z. Liu, C. H. Xia, "Clock
+synchronization algorithms for network measurements", INFOCOM 2002: both from convex hulls, in linear time after sorting).
+
+A wrong pair must not empty the interval: the point that lies in most of the intervals [L, U] decides (Marzullo 1984), pairs that
+exclude it are outliers, and when those are more than a quarter there is no estimate. Retransmitted messages bound nothing. A
+refused clock says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lbtrace.model.pairing import Clock
+from lbtrace.tables import Column
+
+OUTLIERS = 0.25  # more contradicting pairs than this: refused
+DRIFT_SPAN_NS = 10_000_000_000  # shorter captures show no drift
+MAX_DRIFT_PPB = 500_000  # 500 ppm: worse than any crystal in use
+
+
+@dataclass(slots=True)
+class Bounds:
+    """What pairs say about δ: at backend time `at`, `low` ≤ δ ≤ `high`."""
+
+    at: Column
+    low: Column
+    high: Column
+
+
+def estimate(client_point: int, backend_point: int, bounds: Bounds, stated_ns: int | None = None) -> Clock:
+    """Bounds → the Clock of a pair of points; refused when there is no evidence or it contradicts itself."""
+    n = len(bounds.at)
+    if stated_ns is not None:
+        at = int(bounds.at.min()) if n else 0
+        return Clock(client_point, backend_point, stated_ns, stated_ns, reference_ns=at, pairs=n, stated=True)
+    if not n:
+        return Clock(client_point, backend_point, refused="no pair of exchanges bounds it")
+    reference = int(bounds.at.min())
+    flat = _interval(bounds)
+    span = int(bounds.at.max()) - reference
+    if flat.outliers or (span > DRIFT_SPAN_NS and n >= 8):
+        drift = _drift(bounds, reference) if span > DRIFT_SPAN_NS and n >= 8 else 0
+        if drift:
+            turned = Bounds(bounds.at, *(b - _turn(bounds.at, reference, drift) for b in (bounds.low, bounds.high)))
+            sloped = _interval(turned)
+            if (sloped.outliers, sloped.low - sloped.high) < (flat.outliers, flat.low - flat.high) and _drift_needed(flat, sloped):
+                return _clock(client_point, backend_point, sloped, n, reference, drift)
+    return _clock(client_point, backend_point, flat, n, reference, 0)
+
+
+def inside(clock: Clock, bounds: Bounds) -> Column:
+    """Which bounds the clock agrees with (all, when it was refused)."""
+    if clock.refused:
+        return np.ones(len(bounds.at), bool)
+    turn = _turn(bounds.at, clock.reference_ns, clock.drift_ppb)
+    return np.asarray((bounds.low - turn <= clock.high_ns) & (bounds.high - turn >= clock.low_ns))
+
+
+def span_of(clock: Clock, at: Column) -> tuple[Column, Column]:
+    """The interval for δ at backend times."""
+    turn = _turn(at, clock.reference_ns, clock.drift_ppb)
+    return clock.low_ns + turn, clock.high_ns + turn
+
+
+def _turn(at: Column, reference: int, drift_ppb: int) -> Column:
+    return ((at - reference).astype(np.float64) * (drift_ppb / 1e9)).astype(np.int64)
+
+
+@dataclass(slots=True)
+class _Interval:
+    low: int
+    high: int
+    outliers: int
+
+
+def _interval(bounds: Bounds) -> _Interval:
+    """The region that lies inside most of the intervals [low, high] (Marzullo's intersection)."""
+    good = bounds.low <= bounds.high
+    low, high = bounds.low[good], bounds.high[good]
+    contradictions = int((~good).sum())
+    if not len(low):
+        return _Interval(int(bounds.low.max()), int(bounds.high.min()), len(bounds.low))
+    if low.max() <= high.min():
+        return _Interval(int(low.max()), int(high.min()), contradictions)
+    edges = np.concatenate([low, high])
+    steps = np.concatenate([np.ones(len(low), np.int64), -np.ones(len(high), np.int64)])
+    order = np.lexsort((-steps, edges))
+    depth = np.cumsum(steps[order])
+    best = int(np.argmax(depth))
+    left = int(edges[order][best])
+    right = int(high[high >= left].min())
+    return _Interval(left, right, contradictions + len(low) - int(depth[best]))
+
+
+def _drift(bounds: Bounds, reference: int) -> int:
+    """ppb: the middle of the slopes a line between the hull of the lower and the hull of the upper bounds can have; 0 when no
+    line fits."""
+    x = (bounds.at - reference).astype(np.float64)
+    base = float(np.median(bounds.low))
+    low, high = _hull(x, bounds.low - base, upper=True), _hull(x, bounds.high - base, upper=False)
+    steepest, flattest = float("inf"), float("-inf")
+    for lx, ly in low:
+        for hx, hy in high:
+            if hx > lx:
+                steepest = min(steepest, (hy - ly) / (hx - lx))
+            elif hx < lx:
+                flattest = max(flattest, (ly - hy) / (lx - hx))
+    if not (np.isfinite(steepest) and np.isfinite(flattest)) or flattest > steepest:
+        return 0
+    middle = int((steepest + flattest) / 2 * 1e9)
+    return middle if abs(middle) <= MAX_DRIFT_PPB else 0
+
+
+def _hull(x: Column, y: Column, upper: bool) -> list[tuple[float, float]]:
+    """The upper (lower) convex hull of points (Andrew's monotone chain); at most 400 corners of it are kept."""
+    sign = 1.0 if upper else -1.0
+    order = np.lexsort((-sign * y, x))
+    corners: list[tuple[float, float]] = []
+    for px, py in zip(x[order].tolist(), y[order].tolist(), strict=True):
+        if corners and corners[-1][0] == px:
+            continue
+        while len(corners) >= 2 and sign * _turns(corners[-2], corners[-1], (px, py)) >= 0:
+            corners.pop()
+        corners.append((px, py))
+    return corners if len(corners) <= 400 else corners[:: len(corners) // 400 + 1] + corners[-1:]
+
+
+def _turns(o: tuple[float, float], a: tuple[float, float], b: tuple[float, float]) -> float:
+    return (a[0] - o[0]) * (b[1] - o[1]) - (a[1] - o[1]) * (b[0] - o[0])
+
+
+def _drift_needed(flat: _Interval, sloped: _Interval) -> bool:
+    """A slope is only claimed when no constant offset fits nearly as well: a constant is the simpler explanation."""
+    return flat.outliers > sloped.outliers
+
+
+def _clock(client_point: int, backend_point: int, interval: _Interval, n: int, reference: int, drift: int) -> Clock:
+    if interval.outliers > OUTLIERS * n:
+        return Clock(
+            client_point,
+            backend_point,
+            refused=f"{interval.outliers} of {n} pairs contradict every offset",
+            pairs=n,
+            outliers=interval.outliers,
+        )
+    return Clock(client_point, backend_point, interval.low, interval.high, drift, reference, n - interval.outliers, interval.outliers)

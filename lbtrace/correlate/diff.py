@@ -1,0 +1,248 @@
+"""Paired heads → what the balancer changes in them, over all pairs.
+
+Each pair's heads are compared line by line in the direction of travel (requests client → backend, responses backend → client);
+each difference is one of
+`ChangeKind`, counted per field; its behaviour is read from the values of all pairs. A head that does not end in the capture is
+not compared:
+truncated means unknown. Pairs that are interchangeable are compared only when there are no others, because their partners may
+be each other's.
+Hop-by-hop fields (RFC 9110 §7.6.1) and those that only re-frame the body are marked, legal to differ.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from lbtrace.model.http import HeaderLine, Mark, Request, Response
+from lbtrace.model.pairing import AttemptOutcome, Behaviour, ChangeKind, ExchangePair, HeaderChange, Tier
+from lbtrace.model.trace import Trace
+
+HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "expect",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "http2-settings",
+}
+ADDRESS_FIELDS = {
+    "x-forwarded-for",
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-envoy-external-address",
+    "x-cluster-client-ip",
+}
+KEPT_VALUES = 5
+COUNTED_VALUES = 1000
+
+Head = tuple[HeaderLine, ...]
+Difference = tuple[ChangeKind, str, HeaderLine | None, HeaderLine | None]  # kind, field in lower case, line before, line after
+
+
+@dataclass(slots=True)
+class _Tally:
+    """One kind of change to one field, over the pairs seen so far."""
+
+    count: int = 0
+    example: int = -1
+    before: str = ""
+    after: str = ""
+    name: str = ""
+    values: dict[str, int] = field(default_factory=dict)
+    appended: int = 0
+    client: int = 0
+
+
+def changes(clients: Sequence[Trace], backends: Sequence[Trace], pairs: Sequence[ExchangePair]) -> tuple[HeaderChange, ...]:
+    """Pairs → every kind of header change, the most frequent first, requests before responses."""
+    settled = [i for i, p in enumerate(pairs) if p.tier is not Tier.ORDER]
+    chosen = settled or list(range(len(pairs)))
+    out: list[HeaderChange] = []
+    for request in (True, False):
+        tallies: dict[tuple[ChangeKind, str], _Tally] = defaultdict(_Tally)
+        of = 0
+        cache: dict[tuple[int, int], tuple[Head, Head, list[Difference]]] = {}
+        for i in chosen:
+            pair = pairs[i]
+            heads = _heads(clients, backends, pair, request)
+            if heads is None:
+                continue
+            of += 1
+            trace = clients[pair.client.point]
+            address = trace.connections[trace.exchanges[pair.client.id].connection].client.address
+            key = (id(heads[0]), id(heads[1]))
+            known = cache.get(key)
+            if known is None:
+                known = (heads[0], heads[1], list(differences(*heads)))
+                if len(cache) < 50_000:
+                    cache[key] = known
+            for kind, name, before, after in known[2]:
+                _count(tallies[kind, name], i, before, after, address)
+        made = [_change(request, kind, name, tally, of) for (kind, name), tally in tallies.items()]
+        out += sorted(made, key=lambda c: (-c.count, c.kind, c.name.lower()))
+    return tuple(out)
+
+
+def _heads(clients: Sequence[Trace], backends: Sequence[Trace], pair: ExchangePair, request: bool) -> tuple[Head, Head] | None:
+    mine = clients[pair.client.point].exchanges[pair.client.id]
+    attempt = pair.attempts[-1]
+    theirs = backends[attempt.backend.point].exchanges[attempt.backend.id]
+    before: Request | Response | None
+    after: Request | Response | None
+    if request:
+        before, after = mine.request, theirs.request
+    else:
+        if attempt.outcome is not AttemptOutcome.ANSWERED:
+            return None
+        before, after = theirs.response, mine.response
+    if before is None or after is None or Mark.HEAD_TRUNCATED in before.marks or Mark.HEAD_TRUNCATED in after.marks:
+        return None
+    return before.lines, after.lines
+
+
+def differences(before: Head, after: Head) -> Iterator[Difference]:
+    """Two heads → their differences, by field."""
+    if before == after:
+        return
+    sent, arrived = set(before), set(after)
+    touched = {line.name.lower() for line in sent ^ arrived}
+    if len(before) != len(sent) or len(after) != len(arrived):  # repeated lines: a set does not count them
+        touched |= {line.name.lower() for line in (*before, *after)}
+    for name in sorted(touched):
+        yield from _field(name, [x for x in before if x.name.lower() == name], [x for x in after if x.name.lower() == name])
+    order = [x.name.lower() for x in before]
+    kept = [x.name.lower() for x in after]
+    both = set(order) & set(kept)
+    one, other = [n for n in dict.fromkeys(order) if n in both], [n for n in dict.fromkeys(kept) if n in both]
+    if one != other:
+        yield ChangeKind.REORDERED, "", HeaderLine("", ", ".join(one), ", ".join(one)), HeaderLine("", ", ".join(other), ", ".join(other))
+
+
+def _field(name: str, before: list[HeaderLine], after: list[HeaderLine]) -> Iterator[Difference]:
+    """One field's lines before and after."""
+    old, new = [x.value for x in before], [x.value for x in after]
+    if old == new:
+        if [x.name for x in before] != [x.name for x in after]:
+            yield ChangeKind.RECASED, name, before[0], after[0]
+        return
+    if not before:
+        for line in after:
+            yield ChangeKind.ADDED, name, None, line
+        return
+    if not after:
+        for line in before:
+            yield ChangeKind.REMOVED, name, line, None
+        return
+    fresh = list(after)
+    for value in old:
+        match = next((x for x in fresh if x.value == value), None)
+        if match is not None:
+            fresh.remove(match)
+    gone = list(before)
+    for value in new:
+        match = next((x for x in gone if x.value == value), None)
+        if match is not None:
+            gone.remove(match)
+    if not gone and fresh:  # all that was sent arrived, and another line with it
+        for line in fresh:
+            yield ChangeKind.DUPLICATED, name, before[0], line
+    elif not fresh:
+        for line in gone:
+            yield ChangeKind.REMOVED, name, line, None
+    else:
+        yield ChangeKind.CHANGED, name, gone[0], fresh[-1]
+    if before[0].name != after[0].name:
+        yield ChangeKind.RECASED, name, before[0], after[0]
+
+
+def _count(tally: _Tally, example: int, before: HeaderLine | None, after: HeaderLine | None, address: str) -> None:
+    if not tally.count:
+        shown = after or before
+        tally.example, tally.name = example, shown.name if shown else ""
+        tally.before, tally.after = before.raw if before else "", after.raw if after else ""
+    tally.count += 1
+    if after is None:
+        return
+    value = after.value
+    if value in tally.values or len(tally.values) < COUNTED_VALUES:
+        tally.values[value] = tally.values.get(value, 0) + 1
+    if before is not None and before.value and value.startswith(before.value) and value[len(before.value) :].lstrip()[:1] in (",", ";"):
+        tally.appended += 1
+    if address in value or (tally.name.lower() in ADDRESS_FIELDS and _is_address(value)):
+        tally.client += 1
+
+
+def _is_address(value: str) -> bool:
+    last = value.rsplit(",", 1)[-1].strip().strip('"').removeprefix("for=").strip('"')
+    if last.startswith("["):
+        last = last[1:].partition("]")[0]
+    elif last.count(":") == 1:
+        last = last.partition(":")[0]
+    try:
+        ip_address(last)
+    except ValueError:
+        return False
+    return True
+
+
+def _change(request: bool, kind: ChangeKind, name: str, tally: _Tally, of: int) -> HeaderChange:
+    return HeaderChange(
+        request=request,
+        kind=kind,
+        name=tally.name,
+        behaviour=_BEHAVIOUR.get(kind, _by_values)(tally),
+        count=tally.count,
+        of=of,
+        before=tally.before,
+        after=tally.after,
+        example=tally.example,
+        hop_by_hop=name in HOP_BY_HOP,
+        values=tuple(list(tally.values)[:KEPT_VALUES]),
+    )
+
+
+def _by_values(tally: _Tally) -> Behaviour:
+    distinct = len(tally.values)
+    if tally.appended * 10 >= tally.count * 9:
+        return Behaviour.APPENDED
+    if tally.client * 10 >= tally.count * 9:
+        return Behaviour.CLIENT_ADDRESS
+    if distinct == 1:
+        return Behaviour.CONSTANT
+    if distinct >= min(tally.count, COUNTED_VALUES):
+        return Behaviour.FRESH
+    return Behaviour.VARYING
+
+
+def _replaced(tally: _Tally) -> Behaviour:
+    if tally.appended * 10 >= tally.count * 9:
+        return Behaviour.APPENDED
+    return Behaviour.CLIENT_ADDRESS if tally.client * 10 >= tally.count * 9 else Behaviour.REPLACED
+
+
+def _removed(_tally: _Tally) -> Behaviour:
+    return Behaviour.REMOVED
+
+
+def _constant(_tally: _Tally) -> Behaviour:
+    return Behaviour.CONSTANT
+
+
+_BEHAVIOUR: dict[ChangeKind, Callable[[_Tally], Behaviour]] = {
+    ChangeKind.CHANGED: _replaced,
+    ChangeKind.REMOVED: _removed,
+    ChangeKind.RECASED: _constant,
+    ChangeKind.REORDERED: _constant,
+}

@@ -1,0 +1,129 @@
+"""Backend exchanges and connections nobody asked for → health checks: by period, source and sameness first, by User-Agent second.
+
+A check comes from one source, asks one backend endpoint always the same, at an even pace. A client's own polling does that
+too, but it has a client
+exchange for every backend exchange, and those are paired before this is asked. A connection that is opened and closed without
+a byte, again and
+again, from an address the balancer speaks from, is a check too. The pace is the median distance of neighbours; it is even when
+three of four distances are
+within a fifth of a multiple of it (a check that was not captured doubles one).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.model.http import Protocol
+from lbtrace.model.net import Endpoint
+from lbtrace.model.pairing import Confidence, HealthCheck
+from lbtrace.model.trace import Trace
+
+AGENTS = (
+    "elb-healthchecker",
+    "googlehc",
+    "health",
+    "kube-probe",
+    "consul",
+    "haproxy",
+    "varnish",
+    "monitor",
+    "probe",
+    "amazon-route53",
+    "nginx-check",
+    "load balancer agent",
+)
+_GIVES_IDENTITY = ("x-forwarded-for", "forwarded", "x-real-ip", "x-amzn-trace-id", "via", "x-forwarded-proto")
+QUICK_NS = 200_000_000  # repeated faster than this is traffic, not checking
+
+_Key = tuple[int, str, Endpoint, str, str, str]
+
+
+def find(state: Pairing) -> list[HealthCheck]:
+    """The checks among the backend exchanges without an owner."""
+    found: dict[_Key, list[int]] = defaultdict(list)
+    for b in state.free_backends():
+        e = state.backend.items[b]
+        if e.request is None:
+            continue
+        point = state.backend.refs[b].point
+        c = state.backend.traces[point].connections[e.connection]
+        agent = next((x.value for x in e.request.lines if x.name.lower() == "user-agent"), "")
+        found[point, c.client.address, c.server, e.request.method, e.request.target, agent].append(b)
+    forwarded = _identity_names(state)
+    checks = []
+    for key, numbers in found.items():
+        check = _judge(state, key, numbers, forwarded)
+        if check is not None:
+            checks.append(check)
+    return checks
+
+
+def _identity_names(state: Pairing) -> set[str]:
+    """The fields that say who asked, as seen on forwarded requests."""
+    names: set[str] = set()
+    for bs in list(state.caused.values())[:50]:
+        q = state.backend.items[bs[0]].request
+        if q is not None:
+            names |= {x.name.lower() for x in q.lines}
+    return names & set(_GIVES_IDENTITY)
+
+
+def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str]) -> HealthCheck | None:
+    point, source, target, method, path, agent = key
+    times = sorted(int(state.backend.start[b]) for b in numbers)
+    period, even = pace(times)
+    known_agent = any(a in agent.lower() for a in AGENTS)
+    first = state.backend.items[numbers[0]].request
+    anonymous = bool(forwarded) and first is not None and not {x.name.lower() for x in first.lines} & forwarded
+    reasons: list[tuple[str, str]] = []
+    if period is not None and even and period >= QUICK_NS:
+        reasons.append(("period", f"every {period / 1e9:.3g} s, {len(numbers)} times the same"))
+    if known_agent:
+        reasons.append(("user-agent", agent))
+    if anonymous:
+        reasons.append(("identity", "without the fields that forwarded requests carry"))
+    strong = (even and period is not None and period >= QUICK_NS and len(numbers) >= 3) or known_agent
+    if not strong and not (anonymous and state.caused and len(numbers) >= 1 and method in ("GET", "HEAD", "OPTIONS")):
+        return None
+    certain = known_agent or (even and len(numbers) >= 4)
+    confidence = Confidence.HIGH if certain else Confidence.MEDIUM if strong else Confidence.LOW
+    connections = sorted({state.backend.items[b].connection for b in numbers})
+    ids = tuple(state.backend.refs[b].id for b in numbers)
+    said = tuple(f"{name}: {value}" for name, value in reasons)
+    return HealthCheck(source, target, point, method, path, agent, period, ids, tuple(connections), confidence, said)
+
+
+def pace(times: Sequence[int]) -> tuple[int | None, bool]:
+    """Sorted times → (median distance, None with fewer than three times; whether the pace is even)."""
+    if len(times) < 3:
+        return None, False
+    gaps = np.diff(np.array(times, np.int64))
+    period = int(np.median(gaps))
+    if period <= 0:
+        return 0, False
+    multiples = np.maximum(np.rint(gaps / period), 1)
+    even = np.abs(gaps / period - multiples) <= 0.2
+    return period, bool(even.mean() >= 0.75)
+
+
+def connects(backends: Sequence[Trace], balancer: set[str]) -> list[HealthCheck]:
+    """Connections that are opened and closed without a byte, at an even pace, from one source to one endpoint."""
+    found: dict[tuple[int, str, Endpoint], list[int]] = defaultdict(list)
+    for point, trace in enumerate(backends):
+        for c in trace.connections:
+            silent = not c.from_client.bytes and not c.from_server.bytes and not c.from_client.missing and not c.from_server.missing
+            if silent and c.syns and trace.applications[c.id].protocol is Protocol.NONE:
+                found[point, c.client.address, c.server].append(c.id)
+    checks = []
+    for (point, source, target), ids in found.items():
+        period, even = pace(sorted(backends[point].connections[i].first_ns for i in ids))
+        if period is None or not even or period < QUICK_NS:
+            continue
+        confidence = Confidence.HIGH if source in balancer and len(ids) >= 4 else Confidence.MEDIUM
+        reason = f"period: every {period / 1e9:.3g} s, {len(ids)} times opened and closed without a byte"
+        checks.append(HealthCheck(source, target, point, "", "", "", period, (), tuple(ids), confidence, (reason,)))
+    return checks

@@ -1,0 +1,153 @@
+"""Client intervals and backend intervals on one time line → which backend interval lies inside which client interval.
+
+A backend exchange (x = its request's latest start, y = its answer's earliest start, both by the client's clock) can be caused
+by a client exchange
+(a = its request's start, p = its answer's start) when a ≤ x and y ≤ p: dominance in the plane. Two sweeps, each O(n log n):
+
+    pair()        a largest matching: backend exchanges by x; each takes the client exchange that fits with the smallest p.
+                  Taking the tightest keeps the wider ones for those that need them (the exchange argument for matching points
+                  in the plane).
+    components()  sets connected by "could be": only within such a set can anything be exchanged.
+
+`exchangeable()` cuts small sets further: when a set is balanced, an edge that lies in every perfect matching is certain, and
+what is left of
+the set are the strongly connected parts of the alternating graph (Dulmage & Mendelsohn 1958).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+
+EDGES = 4000  # a set with more possible pairs than this stays whole
+
+
+def pair(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]) -> list[int]:
+    """For every backend exchange the client exchange it is matched with, -1 for none. A largest matching."""
+    order_c = sorted(range(len(a)), key=a.__getitem__)
+    order_b = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
+    waiting: list[tuple[int, int]] = []  # (p, client), ascending
+    got = [-1] * len(x)
+    slack = max((before - after for before, after in zip(x, y, strict=True)), default=0)
+    at = 0
+    for b in order_b:
+        while at < len(order_c) and a[order_c[at]] <= x[b]:
+            insort(waiting, (p[order_c[at]], order_c[at]))
+            at += 1
+        best = bisect_left(waiting, (y[b], -1))
+        if best < len(waiting):
+            got[b] = waiting.pop(best)[1]
+        if len(waiting) > 64:  # later ones begin later, so these fit none of them
+            del waiting[: bisect_left(waiting, (x[b] - slack, -1))]
+    return got
+
+
+def components(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Sets of (clients, backends) connected by possible pairs. Members without any possible partner are left out."""
+    order_c = sorted(range(len(a)), key=a.__getitem__)
+    order_b = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
+    open_sets: list[tuple[int, int]] = []  # (largest p in the set, set number), ascending
+    clients: list[list[int]] = []
+    backends: list[list[int]] = []
+    at = 0
+    for b in order_b:
+        while at < len(order_c) and a[order_c[at]] <= x[b]:
+            insort(open_sets, (p[order_c[at]], len(clients)))
+            clients.append([order_c[at]])
+            backends.append([])
+            at += 1
+        first = bisect_left(open_sets, (y[b], -1))
+        if first < len(open_sets):
+            joined = open_sets[first:]
+            del open_sets[first:]
+            target = max((number for _, number in joined), key=lambda k: len(clients[k]) + len(backends[k]))
+            for _, number in joined:
+                if number != target:
+                    clients[target] += clients[number]
+                    backends[target] += backends[number]
+                    clients[number], backends[number] = [], []
+            backends[target].append(b)
+            open_sets.append((joined[-1][0], target))
+    return [(c, b) for c, b in zip(clients, backends, strict=True) if b]
+
+
+def edges(
+    clients: Sequence[int], backends: Sequence[int], a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]
+) -> list[list[int]] | None:
+    """Per client of a set the backends it could have caused; None when there are more than EDGES."""
+    if len(clients) * len(backends) > EDGES:
+        return None
+    return [[b for b in backends if a[c] <= x[b] and y[b] <= p[c]] for c in clients]
+
+
+def exchangeable(possible: Sequence[Sequence[int]], mate: Sequence[int]) -> list[int]:
+    """A balanced set with a perfect matching (client i ↔ mate[i]) → the part each client is in; alone in its part, its mate is certain.
+
+    Client i can do with mate[j] when that is possible for it: an arc i → j. Parts are the strongly connected ones (Tarjan
+    1972, without recursion).
+    """
+    of = {b: i for i, b in enumerate(mate)}
+    arcs = [[of[b] for b in options if b in of] for options in possible]
+    n = len(arcs)
+    index, low, part = [-1] * n, [0] * n, [-1] * n
+    stack: list[int] = []
+    count = parts = 0
+    for root in range(n):
+        if index[root] >= 0:
+            continue
+        work = [(root, 0)]
+        while work:
+            v, k = work.pop()
+            if k == 0:
+                index[v] = low[v] = count
+                count += 1
+                stack.append(v)
+            elif part[arcs[v][k - 1]] < 0:
+                low[v] = min(low[v], low[arcs[v][k - 1]])
+            pushed = False
+            for k_next in range(k, len(arcs[v])):
+                w = arcs[v][k_next]
+                if index[w] < 0:
+                    work.append((v, k_next + 1))
+                    work.append((w, 0))
+                    pushed = True
+                    break
+                if part[w] < 0:
+                    low[v] = min(low[v], index[w])
+            if pushed:
+                continue
+            if low[v] == index[v]:
+                while True:
+                    w = stack.pop()
+                    part[w] = parts
+                    if w == v:
+                        break
+                parts += 1
+    return part
+
+
+def largest(possible: Sequence[Sequence[int]], count: int) -> list[int]:
+    """Options per client → a largest matching, -1 for none (augmenting paths, Kuhn 1955; options are tried in order, so order
+    is kept where it can be)."""
+    mate = [-1] * len(possible)
+    of = [-1] * count
+    for i in range(len(possible)):
+        came: dict[int, int] = {}  # backend → client it was reached from
+        queue = [i]
+        end = -1
+        for c in queue:
+            for b in possible[c]:
+                if b in came:
+                    continue
+                came[b] = c
+                if of[b] < 0:
+                    end = b
+                    break
+                queue.append(of[b])
+            if end >= 0:
+                break
+        while end >= 0:
+            c = came[end]
+            of[end] = c
+            end, mate[c] = mate[c], end
+    return mate

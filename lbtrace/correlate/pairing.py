@@ -1,0 +1,70 @@
+"""The pairs found so far: who is whose, by which evidence. Filled by one kind of evidence after another, strongest first;
+nothing is paired twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lbtrace.correlate.facts import Facts
+from lbtrace.model.pairing import Confidence, Tier
+
+Reasons = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Pairing:
+    """Client exchange numbers → the backend exchange numbers each caused, in order of time; the answered one is found later.
+
+    `owner[b]` is the client exchange of backend exchange b, -1 while it has none.
+    """
+
+    client: Facts
+    backend: Facts
+    caused: dict[int, list[int]] = field(default_factory=dict)
+    owner: list[int] = field(default_factory=list)
+    tier: dict[int, Tier] = field(default_factory=dict)
+    confidence: dict[int, Confidence] = field(default_factory=dict)
+    group: dict[int, int] = field(default_factory=dict)
+    reasons: dict[int, Reasons] = field(default_factory=dict)
+    left_over: dict[int, int] = field(default_factory=dict)  # backend exchange → the group that may hold its partner
+    groups: int = 0
+
+    def __post_init__(self) -> None:
+        self.owner = [-1] * len(self.backend)
+
+    def add(self, client: int, backends: list[int], tier: Tier, confidence: Confidence, reasons: Reasons, group: int | None = None) -> None:
+        """Pair a client exchange with backend exchanges that have no owner yet."""
+        self.caused[client] = backends
+        for b in backends:
+            self.owner[b] = client
+        self.tier[client] = tier
+        self.confidence[client] = confidence
+        self.reasons[client] = reasons
+        if group is not None:
+            self.group[client] = group
+
+    def remove(self, client: int) -> None:
+        """Take a pair back: later evidence contradicts it."""
+        for b in self.caused.pop(client):
+            self.owner[b] = -1
+        for held in (self.tier, self.confidence, self.reasons):
+            held.pop(client, None)
+        self.group.pop(client, None)
+
+    def attach(self, client: int, backend: int) -> None:
+        """One more backend exchange that an already paired client exchange caused."""
+        self.caused[client] = sorted([*self.caused[client], backend], key=lambda b: int(self.backend.start[b]))
+        self.owner[backend] = client
+
+    def new_group(self) -> int:
+        """A number for a set of interchangeable pairs."""
+        self.groups += 1
+        return self.groups - 1
+
+    def free_clients(self) -> list[int]:
+        """Client exchanges without a partner."""
+        return [c for c in range(len(self.client)) if c not in self.caused]
+
+    def free_backends(self) -> list[int]:
+        """Backend exchanges without an owner."""
+        return [b for b, c in enumerate(self.owner) if c < 0]

@@ -1,0 +1,170 @@
+"""Exchanges that nothing rare tells apart → classes of the same shape.
+
+A class is what the balancer passes on unchanged: the method, the target as far as it is kept, the body, and the values of the *kept*
+fields. Which target form and which fields are kept is not assumed but learned: from pairs already found, else from whether the
+values of one side are
+the values of the other. A User-Agent that the balancer replaces is thus no part of the shape, one that it forwards is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
+from urllib.parse import unquote
+
+from lbtrace.correlate.facts import Facts, body_key
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.model.http import HeaderLine
+
+KEPT = 0.98  # share of agreeing exchanges that makes a field a kept one
+_NEVER = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "age", "via", "te", "upgrade", "proxy-connection"}
+
+TargetForm = Callable[[str], str]
+
+
+def _whole(target: str) -> str:
+    return target
+
+
+@lru_cache(maxsize=100_000)
+def _normal(target: str) -> str:
+    """Without scheme and authority, percent-decoded, doubled slashes as one."""
+    if "://" in target[:10]:
+        target = "/" + target.split("://", 1)[1].partition("/")[2]
+    path, _, query = target.partition("?")
+    return "/".join(s for s in unquote(path).split("/") if s) + "?" + query
+
+
+@lru_cache(maxsize=100_000)
+def _tail(target: str) -> str:
+    """The last segment and the query: what is left when a prefix was taken off or put in front."""
+    path, _, query = target.partition("?")
+    return path.rstrip("/").rsplit("/", 1)[-1] + "?" + query
+
+
+def _nothing(_target: str) -> str:
+    return ""
+
+
+FORMS: tuple[TargetForm, ...] = (_whole, _normal, _tail, _nothing)
+
+
+def target_form(state: Pairing) -> TargetForm:
+    """The strictest form of the target that survives the balancer."""
+    pairs = [
+        (q.target, p.target)
+        for c, bs in state.caused.items()
+        if (q := state.client.items[c].request) and (p := state.backend.items[bs[0]].request)
+    ]
+    behind = {e.request.target for e in state.backend.items if e.request is not None}
+    before = Counter(e.request.target for e in state.client.items if e.request is not None)
+    for form in FORMS:
+        if len(pairs) >= 3:
+            share = sum(form(c) == form(b) for c, b in pairs) / len(pairs)
+            if share >= KEPT:
+                return form
+            continue
+        formed = {form(t) for t in behind}
+        if sum(n for t, n in before.items() if form(t) in formed) * 2 >= sum(before.values()):
+            return form
+    return _nothing
+
+
+def kept_fields(state: Pairing, request: bool) -> tuple[str, ...]:
+    """Names of the fields whose values the balancer passes on."""
+    sides = (state.client, state.backend) if request else (state.backend, state.client)  # in the direction of travel
+    values = [_values(facts, request) for facts in sides]
+    agree, of = _agreement(state, request) if state.caused else (Counter(), Counter())
+    kept = []
+    for name, held in values[0].items():
+        if name in _NEVER or name not in values[1]:
+            continue
+        if of[name] >= 3:
+            if agree[name] >= KEPT * of[name]:
+                kept.append(name)
+            continue
+        arrived = values[1][name]
+        if sum(n for v, n in held.items() if v in arrived) >= KEPT * sum(held.values()):
+            kept.append(name)
+    return tuple(sorted(kept))
+
+
+def _lines(facts: Facts, number: int, request: bool) -> Sequence[HeaderLine]:
+    message = facts.items[number].request if request else facts.items[number].response
+    return message.lines if message is not None else ()
+
+
+_LOWER: dict[str, str] = {}
+
+
+def _lower(name: str) -> str:
+    found = _LOWER.get(name)
+    if found is None:
+        if len(_LOWER) > 10_000:
+            _LOWER.clear()
+        found = _LOWER[name] = name.lower()
+    return found
+
+
+def _values(facts: Facts, request: bool) -> dict[str, Counter[str]]:
+    counted: Counter[HeaderLine] = Counter()
+    for number in range(len(facts)):
+        counted.update(_lines(facts, number, request))
+    out: dict[str, Counter[str]] = defaultdict(Counter)
+    for line, n in counted.items():
+        out[_lower(line.name)][line.value] += n
+    return out
+
+
+def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str]]:
+    """Over the pairs found: how often a field of the sender arrived with the same value, and how often it was sent."""
+    agree: Counter[str] = Counter()
+    of: Counter[str] = Counter()
+    for c, bs in list(state.caused.items())[:20_000]:
+        sent, arrived = _lines(state.client, c, request), _lines(state.backend, bs[-1], request)
+        if not request:
+            sent, arrived = arrived, sent
+        there = {(_lower(line.name), line.value) for line in arrived}
+        for line in sent:
+            name = _lower(line.name)
+            of[name] += 1
+            agree[name] += (name, line.value) in there
+    return agree, of
+
+
+def request_keys(facts: Facts, numbers: Sequence[int], form: TargetForm, kept: Sequence[str]) -> list[Hashable]:
+    """The class of each exchange by its request; None when the request was not captured."""
+    wanted = set(kept)
+    heads: dict[tuple[HeaderLine, ...], Hashable] = {}
+    out: list[Hashable] = []
+    for number in numbers:
+        q = facts.items[number].request
+        if q is None:
+            out.append(None)
+            continue
+        head = heads.get(q.lines)
+        if head is None:
+            head = heads[q.lines] = tuple(sorted((_lower(x.name), x.value) for x in q.lines if _lower(x.name) in wanted))
+        out.append((q.method, form(q.target), body_key(q.body), head))
+    return out
+
+
+def response_keys(facts: Facts, numbers: Sequence[int], kept: Sequence[str]) -> list[Hashable]:
+    """The class of each exchange by its response: None when it is not known, "none" when it is known that there was none."""
+    wanted = set(kept)
+    heads: dict[tuple[HeaderLine, ...], Hashable] = {}
+    out: list[Hashable] = []
+    for number in numbers:
+        e = facts.items[number]
+        r = e.response
+        if r is None:
+            out.append(None if facts.unknown[number] or facts.side == "client" else "none")
+            continue
+        head = heads.get(r.lines)
+        if head is None:
+            head = heads[r.lines] = tuple(sorted((_lower(x.name), x.value) for x in r.lines if _lower(x.name) in wanted))
+        empty = e.request is not None and e.request.method == "HEAD"
+        body = "" if empty else body_key(r.body)
+        out.append(None if body is None else (r.status, body, head))
+    return out

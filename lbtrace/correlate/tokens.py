@@ -1,0 +1,193 @@
+"""Exchanges of both sides → pairs that share values which are rare in each capture.
+
+No list of magic header names: every header value, the target, its last segments and its query, and every body digest is a token. What
+is rare on both sides and shared is evidence, weighed by how rare it is (Spärck Jones 1972: inverse document frequency). Dates,
+ages and lengths are no
+tokens: a balancer and a backend make them independently, and two clocks that tick past each other agree wrongly by the second.
+Requests and responses have separate tokens: a Location or a Set-Cookie in an answer comes back in a later request, which is
+not the same exchange.
+
+Candidates come from the rarest shared tokens only, never from a cross product of common ones, so the cost is linear.
+A pair is accepted when each is the other's best by a clear margin. A client exchange may own several backend exchanges (retries):
+those that share its rare tokens and no other client exchange's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log2
+
+import numpy as np
+
+from lbtrace.correlate.facts import Facts, body_key
+from lbtrace.model.http import HeaderLine
+from lbtrace.tables import Column
+
+RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
+MARGIN = 6.0  # bits by which the best must beat the second best
+_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*, \d\d[ -]\w{3}[ -]\d{2,4} \d\d:\d\d:\d\d")
+_NO_TOKEN = {"age", "date", "expires", "content-length", "last-modified", "connection", "keep-alive", "transfer-encoding", "host", "via"}
+_PARTS = re.compile(r"[,;\s]+")
+
+
+@dataclass(slots=True)
+class Tokens:
+    """Which token each exchange holds: `owner[i]` holds `token[i]`. `names[t]` says what token t is, `header[t]`: it is a
+    value, not the target."""
+
+    client: tuple[Column, Column]
+    backend: tuple[Column, Column]
+    names: list[tuple[str, str]]
+    header: Column
+
+
+def collect(client: Facts, backend: Facts) -> Tokens:
+    """Both sides → their tokens, in one numbering."""
+    ids: dict[tuple[str, str], int] = {}
+    lines: tuple[dict[HeaderLine, tuple[int, ...]], dict[HeaderLine, tuple[int, ...]]] = ({}, {})
+    names: list[tuple[str, str]] = []
+
+    def number(kind: str, value: str) -> int:
+        key = (kind, value)
+        found = ids.get(key)
+        if found is None:
+            found = ids[key] = len(names)
+            names.append(key)
+        return found
+
+    sides = [_side(facts, lines, number) for facts in (client, backend)]
+    header = np.fromiter((k[0] not in ("target", "last-segments", "last-segment") for k in names), bool, len(names))
+    return Tokens(sides[0], sides[1], names, header)
+
+
+def _side(
+    facts: Facts, lines: tuple[dict[HeaderLine, tuple[int, ...]], dict[HeaderLine, tuple[int, ...]]], number: Callable[[str, str], int]
+) -> tuple[Column, Column]:
+    owner: list[int] = []
+    token: list[int] = []
+    targets: dict[str, tuple[int, ...]] = {}
+    for i, e in enumerate(facts.items):
+        mine: list[int] = []
+        for which, message in ((0, e.request), (1, e.response)):
+            if message is None:
+                continue
+            known = lines[which]
+            for line in message.lines:
+                found = known.get(line)
+                if found is None:
+                    found = known[line] = tuple(number(k, v) for k, v in _line_tokens("<>"[which], line))
+                mine += found
+            if message.body.length:
+                key = body_key(message.body)
+                if key:
+                    mine.append(number("<body" if which == 0 else ">body", key))
+        if e.request is not None:
+            known_target = targets.get(e.request.target)
+            if known_target is None:
+                known_target = targets[e.request.target] = tuple(number(k, v) for k, v in _target_tokens(e.request.target))
+            mine += known_target
+        token += mine
+        owner += [i] * len(mine)
+    pairs = np.unique(np.array([owner, token], np.int64).reshape(2, -1), axis=1) if owner else np.zeros((2, 0), np.int64)
+    return pairs[0], pairs[1]
+
+
+def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
+    """A header line → (kind, value) tokens. Long values are known whatever the field is called, short ones by field."""
+    name, value = line.name.lower(), line.value
+    if name in _NO_TOKEN or not value or _DATE.match(value):
+        return []
+    whole = [(way, value)] if len(value) >= 12 else [(way + name, value)]
+    parts = [p for p in _PARTS.split(value) if len(p) >= 12 and p != value]
+    return whole + [(way, p) for p in parts[:16]]
+
+
+def _target_tokens(target: str) -> list[tuple[str, str]]:
+    path, _, query = target.partition("?")
+    segments = path.rstrip("/").split("/")
+    made = [("target", target), ("last-segments", "/".join(segments[-2:])), ("last-segment", segments[-1])]
+    return made + ([("query", query)] if query else [])
+
+
+@dataclass(slots=True)
+class Found:
+    """A client exchange and the backend exchanges that share its rare tokens, and the rarest of what they share."""
+
+    client: int
+    backends: list[int]
+    reasons: tuple[tuple[str, str], ...]
+    by_value: bool  # a header value, a query or a body was shared, not the target alone
+
+
+def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[int, int], bool]) -> list[Found]:
+    """Tokens → unambiguous matches. `allowed(c, b)` is the veto."""
+    pairs = _candidates(len(client), len(backend), tokens)
+    if pairs is None:
+        return []
+    who, whom, score, best_token = pairs
+    keep = np.fromiter((allowed(int(c), int(b)) for c, b in zip(who, whom, strict=True)), bool, len(who))
+    who, whom, score, best_token = who[keep], whom[keep], score[keep], best_token[keep]
+    rivals = _second_best(whom, score, len(backend))
+    mine: dict[int, list[tuple[float, int, int]]] = {}
+    for c, b, s, t in zip(who.tolist(), whom.tolist(), score.tolist(), best_token.tolist(), strict=True):
+        first, second = rivals[b]
+        if s >= first - 1e-9 and s - second >= MARGIN:
+            mine.setdefault(c, []).append((s, b, t))
+    top = np.full(len(client), 0.0)
+    np.maximum.at(top, who, score)
+    found: list[Found] = []
+    for c, held in mine.items():
+        held.sort(reverse=True)
+        best = held[0][0]
+        if best < top[c] - 1e-9:
+            continue  # the best backend exchange for it belongs to another
+        chosen = [(s, b, t) for s, b, t in held if s >= best - MARGIN]
+        t = chosen[0][2]
+        found.append(Found(c, [b for _, b, _ in chosen], (tokens.names[t],), bool(tokens.header[t])))
+    return found
+
+
+def _candidates(n_client: int, n_backend: int, tokens: Tokens) -> tuple[Column, Column, Column, Column] | None:
+    """Pairs (client, backend) that share a token rare on both sides; the weight of all rare tokens they share, and the rarest one."""
+    count = len(tokens.names)
+    of_client = np.bincount(tokens.client[1], minlength=count)
+    of_backend = np.bincount(tokens.backend[1], minlength=count)
+    rare = (of_client > 0) & (of_client <= RARE) & (of_backend > 0) & (of_backend <= RARE)
+    if not rare.any():
+        return None
+    weight = np.log2(max(n_client, 2) / np.maximum(of_client, 1)) + np.log2(max(n_backend, 2) / np.maximum(of_backend, 1)) + 1.0
+    weight = np.where(tokens.header, weight + 4.0, weight)
+    left_owner, left_token = (a[rare[tokens.client[1]]] for a in tokens.client)
+    right_owner, right_token = (a[rare[tokens.backend[1]]] for a in tokens.backend)
+    order = np.argsort(right_token, kind="stable")
+    right_owner, right_token = right_owner[order], right_token[order]
+    begin = np.searchsorted(right_token, left_token, "left")
+    size = np.searchsorted(right_token, left_token, "right") - begin
+    who = np.repeat(left_owner, size)
+    token = np.repeat(left_token, size)
+    at = np.arange(len(who)) - np.repeat(np.cumsum(size) - size, size) + np.repeat(begin, size)
+    code = who * n_backend + right_owner[at]
+    order = np.lexsort((-weight[token], code))
+    code, token = code[order], token[order]
+    distinct, first = np.unique(code, return_index=True)
+    score = np.add.reduceat(weight[token], first) if len(first) else np.zeros(0)
+    return distinct // n_backend, distinct % n_backend, score, token[first]
+
+
+def _second_best(whom: Column, score: Column, count: int) -> list[tuple[float, float]]:
+    """Per backend exchange: its best and second best score over client exchanges."""
+    out = [(0.0, 0.0)] * count
+    for b, s in zip(whom.tolist(), score.tolist(), strict=True):
+        first, second = out[b]
+        if s > first:
+            out[b] = (s, first)
+        elif s > second:
+            out[b] = (first, s)
+    return out
+
+
+def information(count: int) -> float:
+    """Bits one exchange among `count` carries."""
+    return log2(max(count, 1))

@@ -1,0 +1,169 @@
+"""Exchanges without a partner → why, the capture's window first.
+
+An exchange is "answered by the balancer" or "not from this client" only when the other capture was running at that time under the clock
+interval. And a client exchange was answered by the balancer only when the backend captures would have shown it: with another
+backend that was not
+captured, a missing partner says nothing, unless the answer itself bears the balancer's hand: an error or a redirect of its
+own, a Server field unlike the
+backends', or the mark of a cache.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from lbtrace.correlate.facts import Facts
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.model.http import Exchange, Response
+from lbtrace.model.pairing import Clock, Confidence, Unpaired, UnpairedReason
+
+OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
+REDIRECT = {301, 302, 303, 307, 308}
+
+
+@dataclass(slots=True)
+class Window:
+    """When the other side's captures ran, by the clock of a point of this side: surely from `first` to `last`; None without a clock."""
+
+    first: int
+    last: int
+
+
+def windows(state: Pairing, clocks: dict[tuple[int, int], Clock], of_client: bool) -> list[list[Window]]:
+    """Per point of this side, the windows of the other side's points whose clock is known."""
+    this, other = (state.client, state.backend) if of_client else (state.backend, state.client)
+    out: list[list[Window]] = []
+    for point in range(len(this.traces)):
+        known = []
+        for there, trace in enumerate(other.traces):
+            clock = clocks.get((point, there) if of_client else (there, point))
+            if clock is None or clock.refused or not trace.last_ns:
+                continue
+            low, high = clock.low_ns, clock.high_ns
+            shift = (low, high) if of_client else (-high, -low)
+            known.append(Window(trace.first_ns + shift[0], trace.last_ns + shift[1]))
+        out.append(known)
+    return out
+
+
+def client_reasons(state: Pairing, clocks: dict[tuple[int, int], Clock]) -> list[Unpaired]:
+    """Every client exchange without a partner, with the reason."""
+    free = state.free_clients()
+    if not free:
+        return []
+    seen = windows(state, clocks, of_client=True)
+    servers = _servers(state)
+    paired = len(state.caused)
+    alike = Counter(_kind(state.client.items[c]) for c in state.caused)
+    out: list[Unpaired] = []
+    for c in free:
+        reason, confidence, detail = _client_reason(state, c, seen, servers, alike, paired, len(free))
+        out.append(Unpaired("client", state.client.refs[c], reason, confidence, detail))
+    return out
+
+
+def _kind(e: Exchange) -> tuple[str, int]:
+    return (e.request.method if e.request else "", e.response.status if e.response else 0)
+
+
+def _client_reason(
+    state: Pairing, c: int, seen: list[list[Window]], servers: set[str], alike: Counter[tuple[str, int]], paired: int, free: int
+) -> tuple[UnpairedReason, Confidence, str]:
+    e = state.client.items[c]
+    known = seen[state.client.refs[c].point]
+    start, end = int(state.client.start[c]), int(state.client.reply[c])
+    if known and all(end < w.first or start > w.last for w in known):
+        return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no backend capture was running then"
+    if known and any(start < w.first or end > w.last for w in known) and not _own(e.response, servers):
+        return UnpairedReason.UNKNOWN, Confidence.LOW, "a backend capture began or ended while it was going on"
+    if e.response is None:
+        if state.client.unknown[c]:
+            return UnpairedReason.UNKNOWN, Confidence.LOW, "its answer is not in the capture"
+        return UnpairedReason.NEVER_ANSWERED, Confidence.MEDIUM, "no answer, and no backend exchange"
+    hand = _own(e.response, servers)
+    if hand and (paired or e.response.status in OWN_STATUS | REDIRECT):
+        return UnpairedReason.ANSWERED_BY_BALANCER, Confidence.HIGH if known or paired else Confidence.MEDIUM, hand
+    if not paired:
+        return UnpairedReason.UNKNOWN, Confidence.LOW, "nothing on the backend side matches"
+    if e.request is None:
+        return UnpairedReason.UNKNOWN, Confidence.LOW, "its request is not in the capture"
+    return (
+        UnpairedReason.UNKNOWN,
+        Confidence.LOW,
+        "answered as a backend answers, but by none that was captured: another backend, or packets not captured",
+    )
+
+
+def _servers(state: Pairing) -> set[str]:
+    """The Server fields clients got from the backends."""
+    out: set[str] = set()
+    for c in state.caused:
+        r = state.client.items[c].response
+        if r is not None:
+            out.add(_field(r, "server"))
+    return out
+
+
+def _field(r: Response, name: str) -> str:
+    return next((x.value for x in r.lines if x.name.lower() == name), "")
+
+
+def _own(r: Response | None, servers: set[str]) -> str:
+    """What shows that the balancer made this answer; "" when nothing does."""
+    if r is None:
+        return ""
+    age = _field(r, "age")
+    if age and age != "0":
+        return f"Age: {age}: from a cache"
+    cache = _field(r, "x-cache") or _field(r, "cf-cache-status") or _field(r, "x-cache-status") or _field(r, "cache-status")
+    if cache and "hit" in cache.lower() and "miss" not in cache.lower():
+        return f"answered from a cache ({cache})"
+    server = _field(r, "server")
+    if servers and server not in servers and r.status in OWN_STATUS | REDIRECT | {200}:
+        return f"Server: {server}, which no backend sends" if server else "without the Server field of the backends"
+    if r.status in {502, 503, 504}:
+        return f"{r.status} is what a balancer says of its backends"
+    if servers:
+        return ""
+    return f"{r.status} with nothing behind it" if r.status in REDIRECT | OWN_STATUS else ""
+
+
+def backend_reasons(state: Pairing, clocks: dict[tuple[int, int], Clock], checks: set[int], clients_known: set[str]) -> list[Unpaired]:
+    """Every backend exchange without an owner, with the reason."""
+    free = state.free_backends()
+    if not free:
+        return []
+    seen = windows(state, clocks, of_client=False)
+    out: list[Unpaired] = []
+    for b in free:
+        reason, confidence, detail = _backend_reason(state, b, seen, checks)
+        out.append(Unpaired("backend", state.backend.refs[b], reason, confidence, detail))
+    return out
+
+
+def _backend_reason(state: Pairing, b: int, seen: list[list[Window]], checks: set[int]) -> tuple[UnpairedReason, Confidence, str]:
+    if b in checks:
+        return UnpairedReason.HEALTH_CHECK, Confidence.HIGH, ""
+    if b in state.left_over:
+        return UnpairedReason.UNKNOWN, Confidence.LOW, "one of several that look the same, more than the client side has"
+    known = seen[state.backend.refs[b].point]
+    start, end = int(state.backend.start[b]), int(state.backend.end[b])
+    if known and all(end < w.first or start > w.last for w in known):
+        return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no client capture was running then"
+    if known and any(start < w.first or end > w.last for w in known):
+        return UnpairedReason.UNKNOWN, Confidence.LOW, "a client capture began or ended while it was going on"
+    if not state.caused:
+        return UnpairedReason.UNKNOWN, Confidence.LOW, "nothing on the client side matches"
+    if not known:
+        return UnpairedReason.OTHER_CLIENT, Confidence.LOW, "no client exchange matches"
+    return UnpairedReason.OTHER_CLIENT, Confidence.MEDIUM, "no client exchange around it matches"
+
+
+def lossless(facts: Facts) -> bool:
+    """Whether the captures of a side lack nothing that was sent."""
+    return not any(
+        (c.from_client.missing > c.from_client.truncated) or (c.from_server.missing > c.from_server.truncated)
+        for t in facts.traces
+        for c in t.connections
+    )
