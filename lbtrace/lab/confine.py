@@ -64,7 +64,7 @@ def run_confined(arguments: Sequence[str]) -> int:
 
     SIGINT and SIGTERM are passed on, waited for, and then raised here as KeyboardInterrupt.
     """
-    command = ["unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", sys.executable, "-m", "lbtrace.lab", *arguments]
+    command = ["unshare", "--net", "--pid", "--mount", "--ipc", "--fork", "--kill-child", sys.executable, "-m", "lbtrace.lab", *arguments]
     with _interruptible():
         child = subprocess.Popen(command, preexec_fn=_die_with_parent, start_new_session=True, stdin=subprocess.DEVNULL)
         try:

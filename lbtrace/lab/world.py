@@ -122,8 +122,9 @@ class World:
     def build(self) -> None:
         """Make the namespaces, links, addresses, routes and the home router's NAT."""
         mount = ctypes.CDLL(None, use_errno=True).mount
-        if mount(b"tmpfs", b"/run", b"tmpfs", 0, b"mode=755") != 0:
-            raise LabError("lab-no-mount", f"A private /run cannot be mounted: {os.strerror(ctypes.get_errno())}.")
+        for place in (b"/run", b"/dev/shm"):  # `ip netns` keeps its names in the one, programs their shared memory in the other
+            if mount(b"tmpfs", place, b"tmpfs", 0, b"mode=1777") != 0:
+                raise LabError("lab-no-mount", f"A private {place.decode()} cannot be mounted: {os.strerror(ctypes.get_errno())}.")
         SCRATCH.mkdir(mode=0o777)
         SCRATCH.chmod(0o777)
         hosts = sorted({link[0] for link in LINKS} | {link[3] for link in LINKS})

@@ -22,6 +22,7 @@ DefaultRuntimeDir {directory}
 PidFile {directory}/apache.pid
 ErrorLog {directory}/apache-error.log
 ServerName balancer
+TypesConfig /dev/null
 User www-data
 Group www-data
 {modules}

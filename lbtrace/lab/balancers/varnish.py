@@ -6,7 +6,6 @@ Its log (varnishncsa) names each request by the X-Request-Id it was given in VCL
 from __future__ import annotations
 
 import json
-import signal
 
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 from lbtrace.lab.world import BALANCER, FRONT, World
@@ -47,7 +46,7 @@ FORMAT = (
 
 
 def launch(world: World, setup: Setup) -> None:
-    """Start it and its logger."""
+    """Start it."""
     probe = '  .probe = { .url = "/health"; .interval = 1s; .timeout = 1s; .initial = 8; }' if setup.wants("checks") else ""
     wait = "1s" if setup.wants("timeout") else "30s"
     backends = "\n".join(
@@ -69,17 +68,13 @@ def launch(world: World, setup: Setup) -> None:
     command = ["varnishd", "-F", "-j", "none", "-n", str(work), "-f", str(path), "-a", f"{FRONT}:{setup.port}", "-s", "malloc,16m"]
     started = world.start(BALANCER, [*command, "-T", "none"])
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
-    logger = world.start(BALANCER, ["varnishncsa", "-n", str(work), "-F", FORMAT, "-w", str(setup.directory / "access.log")])
-    world.wait_for(lambda: (setup.directory / "access.log").exists(), "varnishncsa", logger)
 
 
 def lines(world: World, setup: Setup) -> list[BalancerLine]:
-    """What varnishncsa wrote, once it has written everything."""
-    for started in world.started:
-        if "varnishncsa" in started.log.name:
-            started.stop(signal.SIGINT)
+    """What varnishncsa makes of the log in Varnish's shared memory."""
+    told = world.run(BALANCER, ["varnishncsa", "-d", "-n", str(setup.directory / "varnish"), "-F", FORMAT]).stdout
     found = []
-    for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
+    for row in map(json.loads, told.splitlines()):
         asked = row["handling"] != "hit"
         time_ns = int(row["time"]) * 1_000_000_000
         name = row["request_id"] if asked else ""
