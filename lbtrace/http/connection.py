@@ -1,18 +1,24 @@
-"""The two streams of one connection → what it carried, and its exchanges: protocol by protocol, layer by layer."""
+"""The two streams of one connection → what it carried, and its exchanges: layer by layer.
+
+PROXY headers are taken off first; then the first bytes tell the protocol. After `101` or a `2xx` to CONNECT the rest is another
+protocol: HTTP/2 is read on,
+HTTP inside a CONNECT tunnel too, anything else is named and left alone.
+"""
 
 from __future__ import annotations
 
-from lbtrace.http import detect, exchanges, pairing
+from lbtrace.http import detect, exchanges, h2, pairing, proxy_protocol, tls
 from lbtrace.http.cursor import Cursor, Pieces
 from lbtrace.http.h1 import Requests, Responses
 from lbtrace.http.head import Caches, begins_request
 from lbtrace.http.oddities import Oddities
-from lbtrace.model.http import Application, Exchange, Protocol
+from lbtrace.model.http import Application, Exchange, Protocol, ProxyHeader
 from lbtrace.options import Options
 from lbtrace.tables import StreamTable
 
 _HTTP1 = Application(Protocol.HTTP1)
 _NONE = Application(Protocol.NONE)
+_TUNNELS = 4  # CONNECT inside CONNECT inside …
 
 
 class Reading:
@@ -20,7 +26,7 @@ class Reading:
 
     def __init__(self, streams: StreamTable, options: Options) -> None:
         self.pieces = Pieces(streams)
-        self.options = options
+        self.decode = options.decode_content
         self.caches = Caches()
         self.oddities = Oddities()
         self.found: list[Exchange] = []
@@ -28,22 +34,47 @@ class Reading:
     def connection(self, number: int) -> Application:
         """Read one connection; its exchanges are appended to `found`."""
         first = self.pieces.first
-        a, b, c = first[2 * number], first[2 * number + 1], first[2 * number + 2]
-        if a == b == c:
+        if first[2 * number] == first[2 * number + 2]:
             return _NONE
         client, server = Cursor(self.pieces, 2 * number), Cursor(self.pieces, 2 * number + 1)
-        protocol, name = detect.detect(client, server)
-        if protocol is Protocol.HTTP1:
-            return self.http1(number, client, server)
-        return Application(protocol, name)
+        begun = len(self.found)
+        proxy: tuple[ProxyHeader, ...] = ()
+        if client.data[:1] in (b"P", b"\r"):
+            proxy, malformed = proxy_protocol.read(client)
+            if malformed:
+                self.oddities.add("proxy-protocol-malformed", self.pieces.frame[client.first_row])
+        application = self._carried(number, client, server)
+        if len(self.found) - begun > 1:
+            self._number(begun)
+        return application._replace(proxy=proxy) if proxy else application
 
-    def http1(self, number: int, client: Cursor, server: Cursor) -> Application:
-        """HTTP/1.x on both streams from where the cursors stand."""
-        requests = Requests(client, self.caches, self.oddities, self.options.decode_content)
-        responses = Responses(server, self.caches, self.oddities, self.options.decode_content)
+    def _carried(self, number: int, client: Cursor, server: Cursor, depth: int = 0) -> Application:
+        if client.ended() and server.ended():
+            return _NONE
+        protocol, name, swapped = detect.detect(client, server)
+        if protocol is Protocol.HTTP1:
+            if swapped:
+                self.oddities.add(
+                    "roles-reversed", self.pieces.frame[client.first_row if client.first_row < client.end_row else server.first_row]
+                )
+                return self._http1(number, server, client, depth)._replace(reversed=True)
+            return self._http1(number, client, server, depth)
+        if protocol is Protocol.HTTP2:
+            h2.read(number, client, server, self.oddities, self.decode, self.found, None)
+            return Application(Protocol.HTTP2)
+        if protocol is Protocol.TLS:
+            return Application(Protocol.TLS, "", (), tls.client_hello(client))
+        if not name and h2.speaks(client, server) and h2.read(number, client, server, self.oddities, self.decode, self.found, None):
+            return Application(Protocol.HTTP2)
+        return Application(Protocol.OTHER, name)
+
+    def _http1(self, number: int, client: Cursor, server: Cursor, depth: int) -> Application:
+        requests = Requests(client, self.caches, self.oddities, self.decode)
+        responses = Responses(server, self.caches, self.oddities, self.decode)
+        ack = self.pieces.ack
 
         def method_of(begin: int, ordinal: int) -> str | None:
-            return pairing.method_for(requests, responses, begin, ordinal, self.pieces.ack[server.row_at(begin)])
+            return pairing.method_for(requests, responses, begin, ordinal, ack[server.row_at(begin)])
 
         while True:
             requests.run()
@@ -58,6 +89,23 @@ class Reading:
         if not responses.tunnel:
             responses.run(method_of if requests.special or not requests.messages else None)
         if not requests.messages and not responses.messages:
-            return Application(Protocol.OTHER, "http")
+            return Application(Protocol.OTHER)
         exchanges.build(number, requests, responses, self.oddities, self.found)
-        return Application(Protocol.HTTP1, "", (), None, responses.upgraded) if responses.tunnel else _HTTP1
+        if not responses.tunnel:
+            return _HTTP1
+        return self._tunnel(number, client, server, responses.upgraded, depth)
+
+    def _tunnel(self, number: int, client: Cursor, server: Cursor, upgraded: str, depth: int) -> Application:
+        if upgraded == "h2c":
+            h2.read(number, client, server, self.oddities, self.decode, self.found, self.found[-1])
+        elif upgraded == "connect" and depth < _TUNNELS:
+            inside = self._carried(number, client, server, depth + 1)
+            name = inside.name or (inside.protocol.value if inside.protocol is not Protocol.OTHER else "")
+            return Application(Protocol.HTTP1, "", (), inside.tls, inside.upgraded or (name if name and name != "none" else "connect"))
+        return Application(Protocol.HTTP1, "", (), None, upgraded)
+
+    def _number(self, begun: int) -> None:
+        """Ordinals count through the layers of a connection."""
+        for place in range(begun + 1, len(self.found)):
+            if self.found[place].ordinal <= self.found[place - 1].ordinal:
+                self.found[place] = self.found[place]._replace(ordinal=self.found[place - 1].ordinal + 1)

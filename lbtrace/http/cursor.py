@@ -188,3 +188,12 @@ class Cursor:
     def row_at(self, offset: int) -> int:
         """The piece that carried the byte at `offset`."""
         return bisect_right(self.pieces.start, offset, self.first_row, self.end_row) - 1
+
+    def rows_ahead(self, after: int = -1) -> range:
+        """The pieces that begin at or behind the cursor, and behind offset `after`."""
+        if self.first_row == self.end_row:
+            return range(0)
+        start = self.pieces.start
+        here = max(self.offset if after < 0 else after, start[self.first_row])
+        row = self.row_at(here)
+        return range(row + 1 if start[row] < here or start[row] == after else row, self.end_row)

@@ -1,21 +1,149 @@
-"""The first bytes of both directions → what protocol the connection speaks. Protocols that are not HTTP are named and left alone."""
+"""The first bytes of both directions → what protocol the connection speaks. Protocols that are not HTTP are named and left alone.
+
+HTTP is recognised by what cannot be anything else; a protocol that merely resembles it (RTSP, SIP, ICY) is not HTTP. Where the beginning
+was not captured, the
+first pieces are searched for one that begins a message.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from lbtrace.http import tls
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.head import begins_request, begins_response
+from lbtrace.http.head import begins_request, begins_response, may_begin_request, may_begin_response
 from lbtrace.model.http import Protocol
 
-H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+H2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_SEARCHED: Final = 4096  # pieces looked at for a first message where the beginning is not in the capture
+_REQUEST_LINE: Final = re.compile(rb"(?:\r?\n)*[!-9;-~]{1,64}[ \t][^\n]{0,65536}?[ \t](?i:HTTP)/[0-9.]{1,8}[ \t]*\r?(?:\n|\Z)")
+_SIMPLE_REQUEST: Final = re.compile(rb"GET /[^ \x00-\x1f]*\r?\n\Z")
+_LOST: Final = re.compile(rb"(?:\r?\n)*(?i:HTTP)/[0-9]\.[0-9] +[0-9]{3}")
 
 
-def detect(client: Cursor, server: Cursor) -> tuple[Protocol, str]:
-    """The protocol, and the name of one that is OTHER."""
+class Detected(NamedTuple):
+    """`reversed`: the end that opened the connection answers, the other asks."""
+
+    protocol: Protocol
+    name: str = ""
+    reversed: bool = False
+
+
+def detect(client: Cursor, server: Cursor) -> Detected:
+    """What the connection speaks; the cursors stay."""
     asked, answered = client.peek(4096), server.peek(4096)
-    if asked.startswith(H2_PREFACE[:16]):
-        return Protocol.HTTP2, ""
-    if asked[:2] == b"\x16\x03" or answered[:2] == b"\x16\x03":
-        return Protocol.TLS, ""
-    if begins_request(asked) or begins_response(answered) or b" HTTP/1." in asked[:2048]:
-        return Protocol.HTTP1, ""
-    return Protocol.OTHER, ""
+    if asked.startswith(H2_PREFACE[: max(len(asked), 1)]) and len(asked) >= 4:
+        return Detected(Protocol.HTTP2)
+    if tls.looks_like(asked) or (tls.looks_like(answered) and not _asks(asked)):
+        return Detected(Protocol.TLS)
+    if _asks(asked) or (_answers(answered) and not _asks(answered)):
+        return Detected(Protocol.HTTP1)
+    if _asks(answered) or _answers(asked):
+        return Detected(Protocol.HTTP1, "", True)
+    name = _named(asked, answered)
+    if name:
+        return Detected(Protocol.OTHER, name)
+    if _SIMPLE_REQUEST.match(asked) and client.pieces.table.known_start[client.stream]:
+        return Detected(Protocol.HTTP1)
+    if _late(client) or _late(server):
+        if _search(client, may_begin_request, begins_request) or _search(server, may_begin_response, begins_response):
+            return Detected(Protocol.HTTP1)
+        if _search(server, may_begin_request, begins_request) or _search(client, may_begin_response, begins_response):
+            return Detected(Protocol.HTTP1, "", True)
+    return Detected(Protocol.OTHER)
+
+
+def _asks(data: bytes) -> bool:
+    return begins_request(data) or _REQUEST_LINE.match(data) is not None
+
+
+def _answers(data: bytes) -> bool:
+    return begins_response(data) or _LOST.match(data) is not None
+
+
+def _late(cursor: Cursor) -> bool:
+    """The beginning of the stream is not in the capture."""
+    return cursor.first_row < cursor.end_row and (
+        not cursor.pieces.table.known_start[cursor.stream] or cursor.pieces.start[cursor.first_row] > 0
+    )
+
+
+def _search(cursor: Cursor, may_begin: Callable[[bytes], bool], begins: Callable[[bytes], bool]) -> bool:
+    p = cursor.pieces
+    for row in range(cursor.first_row, min(cursor.end_row, cursor.first_row + _SEARCHED)):
+        o = p.payload[row]
+        view = p.buffers[p.buffer[row]]
+        n = p.length[row]
+        if may_begin(bytes(view[o : o + min(n, 24)])) and begins(bytes(view[o : o + min(n, 4096)])):
+            return True
+    return False
+
+
+_CLIENT: Final = tuple(
+    (name, re.compile(pattern, re.DOTALL))
+    for name, pattern in (
+        ("ssh", rb"SSH-[12]"),
+        ("rtsp", rb"[A-Z_]+ [^\r\n]+ RTSP/1"),
+        ("sip", rb"(?:[A-Z]+ [^\r\n]+ SIP/2|SIP/2)"),
+        ("redis", rb"\*\d{1,7}\r\n\$\d{1,9}\r\n"),
+        ("postgresql", rb"\0\0..(?:\0\x03\0[\0-\x02]|\x04\xd2\x16[\x2e-\x30])"),
+        ("mqtt", rb"\x10.{1,4}\0(?:\x04MQTT|\x06MQIsdp)"),
+        ("amqp", rb"AMQP[\0-\x03]"),
+        ("mongodb", rb"..\0\0.{8}(?:\xdd\x07\0\0|\xd4\x07\0\0)"),
+        ("rdp", rb"\x03\0..[\x06-\xff]\xe0"),
+        ("smb", rb"\0...[\xff\xfe]SMB"),
+        ("ldap", rb"\x30(?:.|\x84....|\x81.|\x82..)\x02\x01.[\x60\x63\x77]"),
+        ("bittorrent", rb"\x13BitTorrent protocol"),
+        ("xmpp", rb"<(?:\?xml|stream:stream)"),
+        ("irc", rb"(?:NICK|USER|PASS|CAP LS) ?[^\r\n]*\r\n(?:NICK|USER|CAP)"),
+        ("memcached", rb"(?:get|gets|set|add|stats|version)(?: [^\r\n]+)?\r\n"),
+        ("fastcgi", rb"\x01[\x01-\x0b]..[\0-\xff]{2}.\0"),
+        ("ajp", rb"\x12\x34"),
+        ("bgp", rb"\xff{16}"),
+        ("spdy", rb"\x80[\x02\x03]\0[\x01-\x09]"),
+        ("rtmp", rb"\x03.{8,1536}\Z"),
+        ("tds", rb"[\x10\x12]\x01..\0\0"),
+        ("dcerpc", rb"\x05\0[\x0b\x0e]"),
+        ("iiop", rb"GIOP\x01"),
+        ("socks", rb"\x05[\x01-\x04][\0-\x02]{1,4}\Z|\x04[\x01\x02].{6}"),
+        ("git", rb"[0-9a-f]{4}git-(?:upload|receive)-pack "),
+        ("cassandra", rb"[\x03-\x05]\0..[\x01\x05]"),
+        ("dns", rb"\0[\x0c-\xff].{2}[\x01\0]\x00\0[\x01-\x04]\0\0\0\0\0[\0-\x02]"),
+    )
+)
+_SERVER: Final = tuple(
+    (name, re.compile(pattern, re.DOTALL))
+    for name, pattern in (
+        ("ssh", rb"SSH-[12]"),
+        ("mysql", rb"..\0\0\x0a[\x20-\x7e]{3,64}\0|..\0\0\xff.\x04"),
+        ("vnc", rb"RFB \d{3}\.\d{3}\n"),
+        ("pop3", rb"\+OK"),
+        ("imap", rb"\* (?:OK|PREAUTH|BYE) "),
+        ("nats", rb"INFO \{"),
+        ("telnet", rb"\xff[\xfb-\xfe]"),
+        ("icy", rb"ICY \d{3} "),
+        ("rtsp", rb"RTSP/1"),
+        ("sip", rb"SIP/2"),
+        ("ftp", rb"220[ \-][^\r\n]*(?i:ftp)"),
+        ("smtp", rb"220[ \-][^\r\n]*(?i:smtp|mail|esmtp)"),
+    )
+)
+
+
+def _named(asked: bytes, answered: bytes) -> str:
+    """A protocol by its first bytes, "" when none fits."""
+    if answered[:3] == b"220":
+        word = asked[:4].upper()
+        if word in (b"EHLO", b"HELO"):
+            return "smtp"
+        if word in (b"USER", b"AUTH", b"FEAT"):
+            return "ftp"
+    for name, pattern in _SERVER:
+        if pattern.match(answered):
+            return name
+    for name, pattern in _CLIENT:
+        if pattern.match(asked):
+            return name
+    return ""

@@ -31,6 +31,7 @@ from lbtrace.http.head import (
     parse_lines,
 )
 from lbtrace.http.oddities import AMBIGUOUS, Oddities
+from lbtrace.http.place import Place, place
 from lbtrace.model.http import Body, Framing, Interim, Mark, Request, Response
 
 MAX_START_LINE: Final = 1 << 16
@@ -51,19 +52,6 @@ class Head(NamedTuple):
     whole: bool
     start_whole: bool
     fits: bool
-
-
-class Place(NamedTuple):
-    """Where and when a message was seen."""
-
-    row: int
-    first_frame: int
-    head_frame: int
-    last_frame: int
-    first_ns: int
-    head_ns: int
-    last_ns: int
-    repeated: bool
 
 
 class Looks(NamedTuple):
@@ -125,39 +113,11 @@ class _Reader:
         self.row = cursor.first_row
         self.stopped = False
 
-    # where and when -------------------------------------------------------------------------------------------------------------
-
     def place(self, offset: int, head_end: int, end: int) -> Place:
-        """Frames and times of the bytes [offset, end) whose head ends at `head_end`."""
-        p = self.pieces
-        row_at = self.cursor.row_at
-        first = row_at(offset)
-        head = row_at(max(head_end - 1, offset))
-        last = row_at(max(end - 1, offset))
-        frame, time = p.frame, p.time_ns
-        if self.clean or first == last:
-            return Place(
-                first,
-                frame[first],
-                frame[head],
-                frame[last],
-                time[first],
-                time[head],
-                time[last],
-                not self.clean and bool(p.repeated[first]),
-            )
-        return Place(
-            first,
-            frame[first],
-            max(frame[first : head + 1]),
-            max(frame[first : last + 1]),
-            time[first],
-            max(time[first : head + 1]),
-            max(time[first : last + 1]),
-            any(p.repeated[first : last + 1]),
-        )
+        """Frames and times of a message."""
+        return place(self.cursor, offset, head_end, end)
 
-    def note(self, slugs: tuple[str, ...], frame: int, method_or_status: str = "") -> None:
+    def note(self, slugs: tuple[str, ...], frame: int) -> None:
         """Count oddities."""
         for slug in slugs:
             self.oddities.add(slug, frame)
@@ -249,19 +209,14 @@ class _Reader:
         cursor = self.cursor
         p = self.pieces
         start, length, payload, buffer, buffers = p.start, p.length, p.payload, p.buffer, p.buffers
-        here = max(cursor.offset if after < 0 else after, start[cursor.first_row])
-        row = cursor.row_at(here)
-        if start[row] < here or start[row] == after:
-            row += 1
         self.chain += 1
         self.resynced = True
-        while row < cursor.end_row:
+        for row in cursor.rows_ahead(after):
             o = payload[row]
             if self.looks.may_begin(bytes(buffers[buffer[row]][o : o + min(length[row], 24)])):
                 cursor.move_to(start[row])
                 if self.looks.begins(cursor.peek(4096)):
                     return True
-            row += 1
         self.stopped = True
         return False
 

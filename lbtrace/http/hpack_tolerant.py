@@ -1,0 +1,138 @@
+"""HPACK (RFC 7541) for a reader that may have missed the beginning.
+
+A capture can begin, or lose bytes, in the middle of a connection; the dynamic table of the sender is then partly unknown. The table is
+indexed newest first
+(§2.3.3), so what was inserted since is still at its right place; an index beyond it names a field that is unknown, and is reported as
+such. A
+well-behaved sender never refers to what it has evicted, so an entry kept too long does no harm. Huffman decoding and the static table
+are those of the
+`hpack` library, which is also the oracle in tests: on a connection seen from its start both give the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from hpack.exceptions import HPACKDecodingError
+from hpack.huffman_table import decode_huffman
+from hpack.table import HeaderTable
+
+_STATIC: Final[tuple[tuple[bytes, bytes], ...]] = tuple((bytes(n), bytes(v)) for n, v in HeaderTable.STATIC_TABLE)
+_OVERHEAD: Final = 32  # RFC 7541 §4.1
+_MAX_TABLE: Final = 1 << 20
+_MAX_BLOCK: Final = 1 << 20  # bytes of fields one block may unfold to
+
+
+class Field(NamedTuple):
+    """A header field; None where it refers to what was not seen."""
+
+    name: bytes | None
+    value: bytes | None
+
+
+class MalformedBlockError(Exception):
+    """A header block that is not HPACK; what was read of it is in `fields`."""
+
+    def __init__(self, fields: list[Field]) -> None:
+        super().__init__("malformed header block")
+        self.fields = fields
+
+
+class Decoder:
+    """The reading side of one direction's compression state."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Field] = deque()
+        self._size = 0
+        self._limit = 4096
+
+    def forget(self) -> None:
+        """Header blocks were lost: nothing inserted so far can be found again."""
+        self._entries.clear()
+        self._size = 0
+
+    def decode(self, block: bytes) -> list[Field]:
+        """The fields of a whole header block. Raises MalformedBlockError."""
+        fields: list[Field] = []
+        at = unfolded = 0
+        try:
+            while at < len(block):
+                byte = block[at]
+                if byte & 0x80:  # §6.1 indexed field
+                    index, at = _integer(block, at, 7)
+                    field = self._entry(index)
+                elif byte & 0xE0 == 0x20:  # §6.3 table size update
+                    size, at = _integer(block, at, 5)
+                    self._limit = min(size, _MAX_TABLE)
+                    self._evict()
+                    continue
+                else:  # §6.2 literal: with indexing, without, never
+                    insert = bool(byte & 0x40)
+                    index, at = _integer(block, at, 6 if insert else 4)
+                    name: bytes | None
+                    if index:
+                        name = self._entry(index).name
+                    else:
+                        name, at = _string(block, at)
+                    value, at = _string(block, at)
+                    field = Field(name, value)
+                    if insert:
+                        self._insert(field)
+                fields.append(field)
+                unfolded += _cost(field)
+                if unfolded > _MAX_BLOCK:
+                    raise MalformedBlockError(fields)
+        except (IndexError, HPACKDecodingError):
+            raise MalformedBlockError(fields) from None
+        return fields
+
+    def _entry(self, index: int) -> Field:
+        if index == 0:
+            raise IndexError
+        if index <= len(_STATIC):
+            return Field(*_STATIC[index - 1])
+        index -= len(_STATIC) + 1
+        return self._entries[index] if index < len(self._entries) else Field(None, None)
+
+    def _insert(self, field: Field) -> None:
+        self._entries.appendleft(field)
+        self._size += _cost(field)
+        self._evict()
+
+    def _evict(self) -> None:
+        while self._size > self._limit and self._entries:
+            self._size -= _cost(self._entries.pop())
+
+
+def _cost(field: Field) -> int:
+    return _OVERHEAD + len(field.name or b"") + len(field.value or b"")
+
+
+def _integer(block: bytes, at: int, bits: int) -> tuple[int, int]:
+    """§5.1."""
+    full = (1 << bits) - 1
+    value = block[at] & full
+    at += 1
+    if value < full:
+        return value, at
+    shift = 0
+    while True:
+        byte = block[at]
+        at += 1
+        value += (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            return value, at
+        if shift > 56:
+            raise IndexError
+
+
+def _string(block: bytes, at: int) -> tuple[bytes, int]:
+    """§5.2."""
+    huffman = bool(block[at] & 0x80)
+    size, at = _integer(block, at, 7)
+    raw = block[at : at + size]
+    if len(raw) < size:
+        raise IndexError
+    return (bytes(decode_huffman(raw)) if huffman else raw), at + size

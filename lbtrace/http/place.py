@@ -1,0 +1,64 @@
+"""Stream offsets → frames and times, and how a stream ended."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lbtrace.http.cursor import Cursor
+from lbtrace.model.http import Mark
+
+
+class Place(NamedTuple):
+    """Where and when a message was seen. `repeated`: a segment of it was sent again or arrived late."""
+
+    row: int
+    first_frame: int
+    head_frame: int
+    last_frame: int
+    first_ns: int
+    head_ns: int
+    last_ns: int
+    repeated: bool
+
+
+def place(cursor: Cursor, offset: int, head_end: int, end: int) -> Place:
+    """Frames and times of the bytes [offset, end) whose head ends at `head_end`; when pieces came out of order, a part ends with its
+    last arrival."""
+    p = cursor.pieces
+    row_at = cursor.row_at
+    first = row_at(offset)
+    head = row_at(max(head_end - 1, offset))
+    last = row_at(max(end - 1, offset))
+    frame, time = p.frame, p.time_ns
+    if first == last or p.clean[cursor.stream]:
+        repeated = bool(p.repeated[first]) and not p.clean[cursor.stream]
+        return Place(first, frame[first], frame[head], frame[last], time[first], time[head], time[last], repeated)
+    return Place(
+        first,
+        frame[first],
+        max(frame[first : head + 1]),
+        max(frame[first : last + 1]),
+        time[first],
+        max(time[first : head + 1]),
+        max(time[first : last + 1]),
+        any(p.repeated[first : last + 1]),
+    )
+
+
+class Ending(NamedTuple):
+    """How a stream ended: `cut_mark` says what cut short a message that does not end; `holed`: bytes of it are missing."""
+
+    cut_mark: Mark
+    fin: int
+    end: int
+    holed: bool
+
+    @classmethod
+    def of(cls, cursor: Cursor) -> Ending:
+        """Of the stream of a cursor."""
+        table, s = cursor.pieces.table, cursor.stream
+        fin, end = int(table.fin[s]), int(table.end[s])
+        mark = Mark.RESET if table.reset[s] else Mark.CLOSED if fin >= 0 else Mark.CAPTURE_ENDED
+        first, last = cursor.first_row, cursor.end_row
+        captured = int(table.length[first:last].sum(dtype="int64"))
+        return cls(mark, fin, end, captured < end)
