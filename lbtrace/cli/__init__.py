@@ -15,7 +15,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -90,7 +89,9 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        _forget_stdout()
+        from lbtrace.cli.output import forget_stdout
+
+        forget_stdout()
         return DONE
     return result if isinstance(result, int) else DONE
 
@@ -103,13 +104,10 @@ def _complain(message: str) -> None:
 
 
 def _lenient_output() -> None:
-    """A terminal that cannot show a character gets an escape instead of a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+    """A terminal that cannot show a character gets an escape instead of a traceback; a closed stream becomes the null device."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _forget_stdout() -> None:
-    """The reader went away (`| head`): nothing more may be written, not even while Python shuts down."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

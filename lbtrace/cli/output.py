@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TextIO, TypeVar
 
@@ -50,7 +50,14 @@ class Target:
     def open(self) -> Iterator[tuple[TextIO, View]]:
         """The stream to write to, and how."""
         if self.path is None:
-            yield sys.stdout, self._view(sys.stdout)
+            try:
+                yield sys.stdout, self._view(sys.stdout)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                forget_stdout()
+                raise OptionError("output-unwritable", f"Cannot write to standard output: {error.strerror or error}.") from error
             return
         try:
             with open(self.path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
@@ -83,6 +90,12 @@ def result_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def forget_stdout() -> None:
+    """Standard output is gone (`| head`, a full disk): nothing more may be written, not even while Python shuts down."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _same_file(a: str, b: str) -> bool:

@@ -54,11 +54,21 @@ class _Trimmed:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self.encoding = getattr(out, "encoding", None) or "utf-8"
-        self.flush = out.flush
+
+    def flush(self) -> None:
+        """Not after every line: whoever opened the stream flushes it."""
 
     def write(self, text: str) -> int:
         self._out.write(_BLANKS.sub("", text))
         return len(text)
+
+
+class _Console(Console):
+    """A console whose reader may go away: that is for the command line to answer, not for rich."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error through."""
+        raise
 
 
 class Page:
@@ -68,7 +78,7 @@ class Page:
         self.view = view
         self.width = view.width
         self.prose_width = min(view.width, 110)
-        self._console = Console(
+        self._console = _Console(
             file=cast(TextIO, _Trimmed(out)),
             width=view.width,
             theme=THEME,

@@ -1,0 +1,101 @@
+"""Inputs that are wrong: one clear line and exit 2, or a page that says what is wrong. Never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.cli import run
+from tests.cli.captures import HTTP_TURN, SAMPLES, arp, client_hello, conversation, pcap
+
+CLIENT, BACKEND = str(SAMPLES / "alb-like" / "client.pcap"), str(SAMPLES / "alb-like" / "backend.pcap")
+
+
+def squeezed(text: str) -> str:
+    """Text without its line breaks."""
+    return " ".join(text.split())
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.pcap").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("these are notes\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "esc\x1b[2Jape.pcap").write_text("not a capture")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("empty.pcap", "empty"),
+        ("notes.txt", "text file"),
+        ("folder", "directory"),
+        ("missing.pcap", "no such file"),
+        ("esc\x1b[2Jape.pcap", "\\x1b"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_what_is_no_capture_is_one_line_and_exit_2(name: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["show", name], ["compare", name, BACKEND], ["compare", CLIENT, name]):
+        assert run(arguments) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("lbtrace: ")
+        assert err.count("\n") == 1
+        assert told in err
+        assert "\x1b" not in err
+
+
+def test_a_capture_without_packets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "none.pcap").write_bytes(pcap())
+    assert run(["show", str(tmp_path / "none.pcap")]) == 0
+    assert "There is no packet in this capture." in capsys.readouterr().out
+
+
+def test_a_capture_without_tcp_says_what_was_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "arp.pcap").write_bytes(pcap(arp(), arp(), arp()))
+    assert run(["show", str(tmp_path / "arp.pcap")]) == 0
+    out = squeezed(capsys.readouterr().out)
+    assert "No packet in this capture belongs to a TCP connection." in out
+    assert "3 packets = 0 TCP + 3 skipped" in out
+
+
+def test_tls_says_that_it_is_encrypted_and_for_whom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    turns = conversation(("10.0.0.1", 4000), ("10.0.0.2", 443), (client_hello(), b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"))
+    (tmp_path / "tls.pcap").write_bytes(pcap(*turns))
+    assert run(["show", str(tmp_path / "tls.pcap")]) == 0
+    out = squeezed(capsys.readouterr().out)
+    assert "encrypted with TLS for secret.example, offering http/1.1" in out
+    assert "no HTTP can be read there" in out
+
+
+def test_tls_on_both_sides_is_compared_and_said_to_be_encrypted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    turn = (client_hello(), b"\x16\x03\x03\x00\x04\x02\x00\x00\x00")
+    (tmp_path / "front.pcap").write_bytes(pcap(*conversation(("10.0.0.1", 4000), ("10.0.0.2", 443), turn)))
+    (tmp_path / "back.pcap").write_bytes(pcap(*conversation(("10.0.1.1", 5000), ("10.0.1.2", 443), turn, isn=77)))
+    assert run(["compare", str(tmp_path / "front.pcap"), str(tmp_path / "back.pcap")]) == 0
+    out = squeezed(capsys.readouterr().out)
+    assert "encrypted with TLS for secret.example" in out
+
+
+def test_two_unrelated_captures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = (b"POST /other HTTP/1.1\r\nHost: b.example\r\nContent-Length: 2\r\n\r\nhi", b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+    (tmp_path / "front.pcap").write_bytes(pcap(*conversation(("10.0.0.1", 4000), ("10.0.0.2", 80), HTTP_TURN)))
+    (tmp_path / "back.pcap").write_bytes(pcap(*conversation(("10.9.1.1", 5000), ("10.9.1.2", 80), other, isn=77)))
+    assert run(["compare", str(tmp_path / "front.pcap"), str(tmp_path / "back.pcap")]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith((" Unrelated captures", " Inconclusive"))
+    assert "GET /one" in out
+
+
+def test_swapped_captures_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", BACKEND, CLIENT]) == 0
+    assert "swapped" in capsys.readouterr().out
+
+
+def test_the_same_file_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", CLIENT, CLIENT]) == 0
+    assert "same file" in squeezed(capsys.readouterr().out)

@@ -1,0 +1,65 @@
+"""Numbers with units → text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.model.report import Value
+from lbtrace.render.wording import units
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "0 s"),
+        (1, "1 ns"),
+        (999, "999 ns"),
+        (1_000, "1 µs"),
+        (1_234_567, "1.23 ms"),
+        (12_345_678, "12.3 ms"),
+        (123_456_789, "123 ms"),
+        (-2_500_000, "-2.5 ms"),
+        (999_999, "1 ms"),
+        (59_999_000_000, "1 min"),
+        (90_000_000_000, "1.5 min"),
+        (7_200_000_000_000, "2 h"),
+    ],
+)
+def test_duration(ns: int, text: str) -> None:
+    assert units.duration(ns) == text
+
+
+@given(st.integers(1, 10**15))
+def test_an_error_bar_is_never_too_short(ns: int) -> None:
+    number, unit = units.half_width(ns).removeprefix("± ").split()
+    factor = {"ns": 1, "µs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}[unit]
+    assert float(number) * factor * 1.000001 >= ns
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "text"),
+    [(4, 4, "1 : 1"), (1, 4, "1 : 4"), (2, 8, "1 : 4"), (4, 7, "1 : 1.8"), (4, 1, "4 : 1"), (100, 101, "100 : 101")],
+)
+def test_ratio(left: int, right: int, text: str) -> None:
+    assert units.ratio(left, right) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Value("n", 12345, "count"), "12 345"),
+        (Value("n", 4321, "bytes"), "4.32 kB"),
+        (Value("n", 42, "percent"), "42 %"),
+        (Value("n", 1_200_000, "ns"), "1.2 ms"),
+        (Value("n", "as it is"), "as it is"),
+    ],
+)
+def test_values_by_unit(value: Value, text: str) -> None:
+    assert units.value(value) == text
+
+
+def test_moments_out_of_the_calendar_are_still_said() -> None:
+    assert units.moment(1_628_146_869_123_456_000) == "2021-08-05 07:01:09.123456 UTC"
+    assert units.moment(10**24) == "1000000000000000 s after 1970"
