@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -24,27 +24,21 @@ from importlib import resources
 from lbtrace.model.report import ProfileMatch
 
 PLACES: Mapping[str, str] = {
-    "request-added": "a request line behind the balancer that the client did not send",
-    "request-changed": "a request line as it is behind the balancer, where the client sent another value",
-    "request-repeated": "a second request line of a name the client sent too",
+    "request-written": "a request line behind the balancer that is not as the client sent it: added, changed, or a second line of its name",
+    "request-added": "a request line behind the balancer of a name the client did not send",
     "request-removed": "a request line the client sent that is missing behind the balancer",
-    "response-added": "a response line the client got that the backend did not send",
-    "response-changed": "a response line the client got in place of another",
+    "response-written": "a response line the client got that is not as the backend sent it",
+    "response-removed": "a response line the backend sent that the client did not get",
     "own-answer": "a line of the head of a response that the balancer made itself",
     "health-check": "a line of the head of a health check",
-    "trait": "a trait of the traffic as a whole, see lbtrace.verdict.likeness",
+    "proxy-header": "PROXY v1, PROXY v2, or PROXY v2 TLV 0x…",
+    "trait": "a trait of the traffic as a whole, see lbtrace.verdict.traits",
 }
 ROLES = ("sign", "must", "never")
 CERTAINTIES = ("documented", "source", "observed", "unsure")
-NEEDS: Mapping[str, str] = {
-    "request-added": "pairs",
-    "request-changed": "pairs",
-    "request-repeated": "pairs",
-    "response-added": "pairs",
-    "trait": "pairs",
-}
+SEEN_IN_PAIRS = ("request-written", "request-added", "request-removed", "response-written", "response-removed", "trait")
 DISTINCTIVE_WEIGHT, WEIGHT = 4, 1
-NAMED_SCORE, NAMED_LEAD = 50, 15
+NAMED_SCORE, MOST_LISTED = 50, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,44 +125,60 @@ def _rule(table: Mapping[str, object]) -> Rule:
 def rank(observed: Observed) -> tuple[ProfileMatch, ...]:
     """How well each profile fits, best first; those with nothing in their favour are left out. At most one is named.
 
-    The score is the share of the weight in favour in all that was decided, in percent. One is named only when something
-    distinctive was seen, nothing speaks against it, and the next named candidate is well behind."""
-    fits = [fit for profile in profiles() if observed.kind in profile.kinds for fit in [_fit(profile, observed)] if fit is not None]
-    fits.sort(key=lambda f: (-f[1], -f[0].score, f[0].id))
-    candidates = [(match, strength) for match, strength in fits if strength and not match.contradicted and match.score >= NAMED_SCORE]
-    named = None
-    if candidates:
-        best, strength = candidates[0]
-        rivals = [s for m, s in candidates[1:] if s >= strength]
-        named = best.id if not rivals else None
-    return tuple(
-        ProfileMatch(m.id, m.name, m.score, m.id == named, m.matched, m.contradicted, m.forgiven)
-        for m, _ in fits
-        if m.matched or m.id == named
-    )
+    The score is the share of the weight in favour in all that was decided, in percent. One is named only when something distinctive was
+    seen, nothing speaks against it, and the next that could be named is behind in both what is distinctive and what is not.
+    """
+    fits = [_fit(profile, observed) for profile in profiles() if observed.kind in profile.kinds]
+    fits = sorted((f for f in fits if f.matched), key=lambda f: (not f.can_be_named, -f.gained, -f.score, f.profile.id))
+    named = ""
+    if fits and fits[0].can_be_named:
+        rivals = [f for f in fits[1:] if f.can_be_named and f.gained >= fits[0].gained]
+        named = "" if rivals else fits[0].profile.id
+    close = [f for f in fits if f.profile.id == named or f.score >= NAMED_SCORE][:MOST_LISTED]
+    return tuple(f.match(f.profile.id == named) for f in close)
 
 
-def _fit(profile: Profile, observed: Observed) -> tuple[ProfileMatch, int] | None:
-    """(the match, how many points distinctive rules gave); None when nothing could be decided."""
-    matched, contradicted = [], []
-    gained = lost = distinctive = 0
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """One profile held against what was seen: (rule, line) in favour and against, and the weights of both."""
+
+    profile: Profile
+    matched: tuple[tuple[Rule, str], ...]
+    contradicted: tuple[tuple[str, str], ...]
+    gained: int
+    lost: int
+
+    @property
+    def score(self) -> int:
+        """The share in favour, in percent."""
+        return 100 * self.gained // (self.gained + self.lost) if self.gained + self.lost else 0
+
+    @property
+    def can_be_named(self) -> bool:
+        """Something distinctive was seen, and nothing against it."""
+        return not self.contradicted and any(rule.distinctive and rule.weight for rule, _ in self.matched)
+
+    def match(self, named: bool) -> ProfileMatch:
+        """As the report shows it; `forgiven` counts the changes that are normal for this balancer."""
+        lines = tuple((rule.text, line) for rule, line in self.matched)
+        forgiven = len({line for rule, line in self.matched if rule.place.startswith(("request-", "response-"))})
+        return ProfileMatch(self.profile.id, self.profile.name, self.score, named, lines, self.contradicted, forgiven)
+
+
+def _fit(profile: Profile, observed: Observed) -> _Fit:
+    matched: list[tuple[Rule, str]] = []
+    contradicted: list[tuple[str, str]] = []
+    gained = lost = 0
     for rule in profile.rules:
-        line = _first_line(rule, observed.lines.get(rule.place, ()))
+        line = next((text for text in observed.lines.get(rule.place, ()) if rule.pattern.fullmatch(text)), None)
         if rule.role == "never":
-            if line is not None:
+            if line is not None and rule.weight:
                 contradicted.append((rule.text, line))
-                lost += max(rule.weight, WEIGHT)
+                lost += rule.weight
         elif line is not None:
-            matched.append((rule.text, line))
+            matched.append((rule, line))
             gained += rule.weight
-            distinctive += rule.weight if rule.distinctive else 0
-        elif rule.role == "must" and rule.weight and (rule.place not in NEEDS or observed.pairs):
-            contradicted.append((rule.text, ""))
+        elif rule.role == "must" and rule.weight and (rule.place not in SEEN_IN_PAIRS or observed.pairs):
+            contradicted.append((f"{rule.text}: not seen", ""))
             lost += rule.weight
-    if not gained + lost:
-        return None
-    return ProfileMatch(profile.id, profile.name, 100 * gained // (gained + lost), False, tuple(matched), tuple(contradicted)), distinctive
-
-
-def _first_line(rule: Rule, lines: Sequence[str]) -> str | None:
-    return next((line for line in lines if rule.pattern.fullmatch(line)), None)
+    return _Fit(profile, tuple(matched), tuple(contradicted), gained, lost)

@@ -55,7 +55,7 @@ def find(case: Case) -> Iterator[Finding]:
         values.append(Value("round_trip", round_trip, "ns"))
         network = " A round trip from the client to the balancer took {round_trip}."
     yield Finding(
-        "latency.added",
+        "added-latency.total",
         TITLE,
         Severity.INFO,
         confidence_of(measurable(case)),
@@ -72,7 +72,7 @@ def _split(measured: Latency, case: Case) -> Iterator[Finding]:
         return
     known = min(measured.forward_median_ns, measured.return_median_ns) > measured.half_width_ns
     yield Finding(
-        "latency.split",
+        "added-latency.split",
         TITLE,
         Severity.INFO,
         confidence_of(measurable(case)),
