@@ -15,7 +15,6 @@ from contextlib import contextmanager
 
 from lbtrace import capture, correlate, decode, findings, http, tcp, verdict
 from lbtrace._version import __version__
-from lbtrace.findings._latency import latency  # `findings.latency` becomes the finding of that name once it is loaded
 from lbtrace.model.net import Side
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
@@ -82,7 +81,7 @@ def compare(
         correlation=correlation,
         client_counts=findings.count_side(Side.CLIENT, fronts, correlation),
         backend_counts=findings.count_side(Side.BACKEND, backs, correlation),
-        latency=latency(fronts, backs, correlation),
+        latency=findings.latency(fronts, backs, correlation),
         findings=told,
         verdict=judged,
     )
