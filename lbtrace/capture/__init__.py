@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lbtrace.capture import foreign, pcap, pcapng
-from lbtrace.capture.pcap import Block
+from lbtrace.capture.block import Block
 from lbtrace.capture.source import Source, open_source
 from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
 from lbtrace.tables import Column, Recording, RecordTable
 
+MOST_SECTIONS = 10_000  # glued together in one file
 MOST_FILES = 255  # `buffer` is one byte and decode adds a buffer of its own
 
 
@@ -56,18 +57,24 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
 
 def _blocks(source: Source, progress: Callable[[float], None]) -> list[Block]:
     data, at = source.data, 0
+
+    def section_at(position: int) -> bool:
+        room = len(data) - position
+        return bool(
+            (pcap.magic_order(data, position) and room >= pcap.FILE_HEADER) or (pcapng.section_order(data, position) and room >= 28)
+        )
+
+    if not section_at(0):
+        raise foreign.what_is_it(source.path, data)
     blocks: list[Block] = []
-    while True:
-        if pcap.magic_order(data, at) and at + pcap.FILE_HEADER <= len(data):
-            block = pcap.read_pcap(data, at, progress)
-        elif pcapng.section_order(data, at) and at + 28 <= len(data):
-            block = pcapng.read_section(data, at, progress)
-        elif not blocks:
-            raise foreign.what_is_it(source.path, data)
-        else:
-            return blocks
-        blocks.append(block)
-        at = block.end
+    while section_at(at) and len(blocks) < MOST_SECTIONS:
+        read_one = pcap.read_pcap if pcap.magic_order(data, at) else pcapng.read_section
+        blocks.append(read_one(data, at, section_at, progress))
+        at = blocks[-1].end
+    if at < len(data):
+        blocks[-1].garbage_bytes += len(data) - at
+        blocks[-1].resyncs += 1
+    return blocks
 
 
 def _table(blocks: list[Block], buffers: list[int]) -> RecordTable:
@@ -105,15 +112,21 @@ def _file(source: Source, blocks: list[Block], first_frame: int) -> CaptureFile:
 
 
 def _diagnostics(path: str, block: Block, first_frame: int) -> list[Diagnostic]:
-    said = [Diagnostic(slug, f"{path}: {text}.", count) for slug, text, count in block.problems]
-    if block.cut is not None:
-        frame = first_frame + block.cut if block.cut >= 0 else None
-        said.append(Diagnostic("record-cut", f"{path}: the file ends inside a record; what was there was read.", 1, frame))
+    said = []
+    if block.cut_bytes:
+        text = f"{path}: the file ends inside a record; its {block.cut_bytes} bytes are no frame."
+        said.append(Diagnostic("record-cut", text, 1, first_frame + len(block.offset) - 1 if len(block.offset) else None))
     if block.resyncs:
-        text = f"{path}: {block.garbage_bytes} bytes between records make no sense and were passed over, in {block.resyncs} places."
+        text = f"{path}: {block.garbage_bytes} bytes make no sense as records and were passed over, in {block.resyncs} places."
         said.append(Diagnostic("garbage-skipped", text, block.resyncs, first_frame + block.first_garbage))
+    if block.clipped:
+        text = f"{path}: records state more bytes than there are before the next record."
+        said.append(Diagnostic("odd-record-length", text, len(block.clipped), first_frame + min(block.clipped)))
     if block.odd_lengths:
-        said.append(Diagnostic("odd-record-length", f"{path}: records state more bytes than they hold.", block.odd_lengths))
+        said.append(Diagnostic("odd-record-length", f"{path}: records contradict themselves about their length.", block.odd_lengths))
+    if block.untimed:
+        text = f"{path}: packets without a time (pcapng simple packets) were given that of the packet before them."
+        said.append(Diagnostic("no-timestamps", text, block.untimed))
     if block.dropped:
         said.append(Diagnostic("capture-dropped", f"{path}: the capture itself reports {block.dropped} dropped packets.", block.dropped))
     return said

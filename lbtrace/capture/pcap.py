@@ -1,19 +1,20 @@
 """A pcap file → its records (draft-ietf-opsawg-pcap, and the variants libpcap and Wireshark know).
 
 In: a buffer and the position of a file header (captures may be concatenated, so it need not be 0). Out: one `Block` of
-records and where it ended. Invariant: a record is reported only when all of its bytes but perhaps the last packet's are
-in the file; after damage, reading goes on only at a place from which several records in a row make sense, and the bytes
-skipped are counted.
+records and where it ended. Invariant: every record reported lies wholly in the file. A record the end of the file cuts
+is no frame, as in Wireshark, and a diagnostic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from struct import Struct
 
 import numpy as np
 
+from lbtrace.capture.block import Block, NextSection
+from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, view, walk
 from lbtrace.tables import Buffer, Column
 
@@ -21,16 +22,17 @@ LARGEST_PACKET = 262_144  # bytes; libpcap's and Wireshark's limit unless the he
 LARGEST_EVER = 16 << 20
 FILE_HEADER = 24
 DAY_S = 86_400
-MOST_RESYNCS = 10_000
+CHUNK = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A magic number: ns per unit of the fraction of a second, and the record header lengths it is known with, likeliest first."""
+    """A magic number: ns per unit of the fraction of a second, the record header lengths it is known with, bytes after the file header."""
 
     name: str
     unit_ns: int
     headers: tuple[int, ...]
+    extra: int = 0
 
 
 MAGIC: dict[int, Dialect] = {
@@ -38,38 +40,14 @@ MAGIC: dict[int, Dialect] = {
     0xA1B23C4D: Dialect("pcap", 1, (16,)),  # nanoseconds
     0xA1B2CD34: Dialect("pcap (modified)", 1000, (24, 28, 16)),  # Kuznetzov; 28: ss990915
     0xA1B234CD: Dialect("pcap (modified)", 1000, (24, 16)),  # Mesquita
-    0xA12B3C4D: Dialect("pcap", 1, (16,)),  # Navtel
-    0x1C0001AC: Dialect("pcap (IXIA)", 1, (16,)),
-    0x1C0001AB: Dialect("pcap (IXIA)", 1000, (16,)),
+    0xA12B3C4D: Dialect("pcap (Navtel)", 1, (16,)),
+    0x1C0001AC: Dialect("pcap (IXIA)", 1, (16,), 4),
+    0x1C0001AB: Dialect("pcap (IXIA)", 1000, (16,), 4),
 }
+_MAGICS = np.array([m for magic in MAGIC for m in (magic, int.from_bytes(magic.to_bytes(4, "little"), "big"))], dtype=np.uint32)
+_MAGIC_SET = frozenset(_MAGICS.tolist())
 
-
-@dataclass(slots=True)
-class Block:
-    """Records that share a file header, as columns (see RecordTable), with what the header says and what went wrong.
-
-    `end` is where reading stopped. `cut`: the last record misses bytes. `garbage_bytes` were skipped in `resyncs` places.
-    """
-
-    format: str
-    time_ns: Column
-    offset: Column
-    captured: Column
-    wire: Column
-    link: Column
-    resolution_ns: int
-    snaplen: int | None
-    end: int
-    cut: int | None = None  # index of the record that the file's end cuts
-    resyncs: int = 0
-    garbage_bytes: int = 0
-    first_garbage: int = 0  # records before the first skipped byte
-    odd_lengths: int = 0
-    dropped: int | None = None
-    secrets: list[tuple[int, bytes]] = field(default_factory=list)
-    names: dict[str, list[str]] = field(default_factory=dict)
-    comments: list[tuple[int, str]] = field(default_factory=list)  # (record of the block from 1, or 0; text)
-    problems: list[tuple[str, str, int]] = field(default_factory=list)  # (slug, text, count)
+AIX_LINKS = {6: 1, 9: 6, 15: 10, 24: 0}  # AIX writes version 2.2, interface types for link types, and nanoseconds
 
 
 def magic_order(data: Buffer, at: int) -> str | None:
@@ -83,29 +61,33 @@ def magic_order(data: Buffer, at: int) -> str | None:
 
 
 class PcapChain:
-    """Record headers that follow each other; see `walk.Chain`."""
+    """Record headers that follow each other (see `walk.Chain`): seconds, fraction, captured length, wire length, and perhaps more.
 
-    def __init__(self, data: Buffer, order: str, header: int, largest: int) -> None:
+    `length_at` is where the captured length stands: 8, or 12 in files older than version 2.3, which have the lengths swapped.
+    """
+
+    def __init__(self, data: Buffer, order: str, header: int, largest: int, length_at: int = 8) -> None:
         self.data = data
         self.size = len(data)
         self.header = header
         self.largest = largest
+        self.length_at = length_at
         self.u32 = view(data, order + "u4")
         self.length = Struct(order + "I")
         self.fields = Struct(order + "IIII")
 
     def sequence(self, start: int, most: int, until: Callable[[int], bool] | None) -> tuple[list[int], int, bool]:
         """See `walk.Chain.sequence`."""
-        data, header, largest, size = self.data, self.header, self.largest, self.size
+        data, header, largest, size, length_at = self.data, self.header, self.largest, self.size, self.length_at
         unpack = self.length.unpack_from
         found: list[int] = []
         at = start
         for _ in range(most):
             if at + header > size:
                 return found, at, True
-            length = unpack(data, at + 8)[0]
+            length = unpack(data, at + length_at)[0]
             after = at + header + length
-            if length > largest or after > size:
+            if length > largest or after > size or (not length and unpack(data, at)[0] in _MAGIC_SET):
                 return found, at, True
             found.append(at)
             at = after
@@ -116,41 +98,62 @@ class PcapChain:
     def many(self, positions: Column) -> Column:
         """See `walk.Chain.many`."""
         inside = positions + self.header <= self.size
-        safe = np.where(inside, positions, 0) + 8
-        length = self.u32[safe].astype(np.int64)
+        safe = np.where(inside, positions, 0)
+        length = self.u32[safe + self.length_at].astype(np.int64)
         after: Column = positions + self.header + length
-        after[~inside | (length > self.largest) | (after > self.size)] = STOP
+        bad = ~inside | (length > self.largest) | (after > self.size)
+        if not length.all():
+            bad |= (length == 0) & np.isin(self.u32[safe], _MAGICS)
+        after[bad] = STOP
         return after
 
-    def guess(self, position: int) -> int:
-        """See `walk.Chain.guess`: a place whose time is near the file's and from which a few records follow sensibly."""
-        return self.plausible(position, min(position + 4096, self.size), self.near, 4)
-
-    near = 0  # seconds; where times are expected
-
-    def plausible(self, low: int, high: int, second: int, records: int) -> int:
-        """The first position in [low, high) from which `records` sensible records follow (or the file ends exactly), STOP if none."""
-        window = self.u32[low:high]
-        close = np.flatnonzero((window - np.uint32((second - DAY_S) & 0xFFFFFFFF)) < np.uint32(2 * DAY_S))
-        for candidate in close[:64]:
-            if self.sensible(low + int(candidate), second, records):
-                return low + int(candidate)
+    def guess(self, position: int, known: int) -> int:
+        """See `walk.Chain.guess`: a place whose time is near that of a known record, and from which a few records follow sensibly."""
+        window = self.u32[position : min(position + 4096, self.size)]
+        second = int(self.u32[known])
+        for candidate in self._near(window, second)[:64].tolist():
+            if self.sensible(position + candidate, Reference(second, DAY_S), 4):
+                return position + int(candidate)
         return STOP
 
-    def sensible(self, at: int, second: int, records: int) -> bool:
+    @staticmethod
+    def _near(window: Column, second: int) -> Column:
+        return np.flatnonzero((window - np.uint32((second - DAY_S) & 0xFFFFFFFF)) < np.uint32(2 * DAY_S))
+
+    def reference(self, positions: Column) -> Reference | None:
+        """The time around the last records: their median, so that one wrong time does not matter."""
+        if not len(positions):
+            return None
+        seconds = np.sort(self.u32[positions[-65:]])
+        return Reference(int(seconds[len(seconds) // 2]), DAY_S)
+
+    def candidates(self, low: int, high: int, reference: Reference | None) -> Column:
+        """Where in [low, high) a record header may stand, by its own fields alone."""
+        window = self.u32[low:high]
+        at = np.arange(len(window)) if reference is None else self._near(window, reference.second)
+        at = low + at[at + low + 16 <= self.size]
+        captured, wire = self.u32[at + self.length_at], self.u32[at + 20 - self.length_at]
+        good = (captured <= wire) & (captured <= self.largest) & (wire <= LARGEST_EVER) & (self.u32[at + 4] < 1_000_000_000) & (wire > 0)
+        likely: Column = at[good]
+        return likely
+
+    def sensible(self, at: int, reference: Reference | None, records: int) -> bool:
         """Whether `records` records from `at` on look like records: near in time, captured ≤ wire, sizes in range."""
         for i in range(records):
             if at == self.size:
                 return i > 0
             if at + self.header > self.size:
                 return False
-            seconds, fraction, captured, wire = self.fields.unpack_from(self.data, at)
+            seconds, fraction, first, second = self.fields.unpack_from(self.data, at)
+            captured, wire = (first, second) if self.length_at == 8 else (second, first)
+            if reference is None:
+                reference = Reference(seconds, DAY_S)
             if (
                 captured > wire
                 or captured > self.largest
                 or wire > LARGEST_EVER
-                or abs(seconds - second) > DAY_S
                 or fraction >= 1_000_000_000
+                or not reference.near(seconds)
             ):
                 return False
             at += self.header + captured
@@ -158,71 +161,94 @@ class PcapChain:
                 return i > 0
         return True
 
+    def after(self, at: int) -> int:
+        """Where the record at `at` says that it ends."""
+        return at + self.header + int(self.length.unpack_from(self.data, at + self.length_at)[0])
 
-def read_pcap(data: Buffer, start: int, progress: Callable[[float], None]) -> Block:
-    """The records after the file header at `start`, which has a known magic and is whole."""
+
+def read_pcap(data: Buffer, start: int, next_section: NextSection, progress: Callable[[float], None]) -> Block:
+    """The records after the file header at `start`, which has a known magic and is whole. `next_section` knows other headers when it sees one."""
     order = magic_order(data, start) or "<"
     magic = int.from_bytes(bytes(data[start : start + 4]), "little" if order == "<" else "big")
     dialect = MAGIC[magic]
     major, minor = Struct(order + "HH").unpack_from(data, start + 4)
     snaplen, network = Struct(order + "II").unpack_from(data, start + 16)
-    first = start + FILE_HEADER + (4 if dialect.name == "pcap (IXIA)" else 0)
-    largest = LARGEST_PACKET if snaplen <= LARGEST_PACKET or snaplen > LARGEST_EVER else snaplen
-    header = _header_length(data, first, order, dialect, largest)
-    chain = PcapChain(data, order, header, largest)
-    if first + 4 <= len(data):
-        chain.near = int(chain.u32[first])
-    positions, end = walk(chain, first, len(data), progress)
-    cut = _cut_record(chain, end)
-    if cut:
-        positions = np.append(positions, end)
-        end = len(data)
-    block = _columns(chain, positions, dialect.unit_ns if (major, minor) != (2, 2) else 1, network & 0xFFFF, (major, minor))
-    if cut:
-        block.cut = len(positions) - 1
-        block.captured[-1] = len(data) - block.offset[-1]
-    elif end < len(data) < end + header and not magic_order(data, end):
-        block.cut = -1
-    block.format, block.snaplen, block.end = dialect.name, snaplen or None, end
+    link, unit_ns = network & 0xFFFF, dialect.unit_ns  # the upper half holds the length of the frame check sequence
+    if (major, minor) == (2, 2) and link in AIX_LINKS:
+        link, unit_ns = AIX_LINKS[link], 1
+    first = start + FILE_HEADER + dialect.extra
+    chain = _chain(data, first, order, dialect, snaplen, (major, minor))
+    block = Block(format=dialect.name, snaplen=snaplen or None, resolution_ns=unit_ns)
+    positions = _records(chain, first, block, next_section, progress)
+    _columns(chain, positions, unit_ns, link, block)
     return block
 
 
-def _cut_record(chain: PcapChain, at: int) -> bool:
-    """Whether a record begins at `at` whose packet the end of the file cuts."""
-    if at + chain.header > chain.size:
-        return False
-    _, _, captured, _ = chain.fields.unpack_from(chain.data, at)
-    return bool(captured <= chain.largest) and at + chain.header + captured > chain.size
+def _chain(data: Buffer, first: int, order: str, dialect: Dialect, snaplen: int, version: tuple[int, int]) -> PcapChain:
+    """Patched libpcaps wrote longer record headers under the same magic, old ones swapped lengths: take what three records agree with."""
+    largest = snaplen if LARGEST_PACKET < snaplen <= LARGEST_EVER else LARGEST_PACKET
+    places = (12,) if (version < (2, 3) and version != (2, 2)) or version[0] == 543 else (8, 12) if version == (2, 3) else (8,)
+    chains = [PcapChain(data, order, header, largest, place) for header in dialect.headers for place in places]
+    return next((chain for chain in chains if chain.sensible(first, None, 3)), chains[0])
 
 
-def _header_length(data: Buffer, first: int, order: str, dialect: Dialect, largest: int) -> int:
-    """Patched libpcaps wrote longer record headers under the same magic: take the first length that three records agree with."""
-    for length in dialect.headers:
-        chain = PcapChain(data, order, length, largest)
-        if first + 16 <= len(data) and chain.sensible(first, int(chain.u32[first]), 3):
-            return length
-    return dialect.headers[0]
+def _records(chain: PcapChain, first: int, block: Block, next_section: NextSection, progress: Callable[[float], None]) -> Column:
+    """Walk, and walk on after damage; fills in what the block says about damage."""
+    parts: list[Column] = []
+    budget = Budget()
+    at = first
+    while True:
+        positions, block.end = walk(chain, at, chain.size, progress)
+        parts.append(positions)
+        left = chain.size - block.end
+        if not left or next_section(block.end):
+            break
+        tail = positions if len(positions) or not parts[:-1] else parts[-2]
+        reference = chain.reference(tail)
+        if left < chain.header or (chain.after(block.end) > chain.size and _looks_cut(chain, block.end, reference)):
+            block.cut_bytes, block.end = left, chain.size
+            break
+        resumed = resume(chain, positions, block.end, reference, next_section, budget)
+        if resumed is None:
+            block.garbage_bytes += left
+            block.resyncs += 1
+            block.end = chain.size
+            break
+        kept, at = resumed
+        parts[-1] = positions[:kept]
+        last = int(positions[kept - 1]) if kept else first - chain.header
+        row = sum(map(len, parts))
+        if kept and chain.after(last) > at:
+            block.clipped[row - 1] = at - last - chain.header
+        block.garbage_bytes += max(at - chain.after(last), 0) if kept else at - first
+        block.first_garbage = row if not block.resyncs else block.first_garbage
+        block.resyncs += 1
+        if next_section(at):
+            block.end = at
+            break
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _columns(chain: PcapChain, positions: Column, unit_ns: int, link: int, version: tuple[int, int]) -> Block:
+def _looks_cut(chain: PcapChain, at: int, reference: Reference | None) -> bool:
+    """Whether a sensible record header stands at `at` (its packet runs past the end of the file)."""
+    seconds, fraction, captured, wire = chain.fields.unpack_from(chain.data, at)
+    if chain.length_at == 12:
+        captured, wire = wire, captured
+    return captured <= min(wire, chain.largest) and fraction < 1_000_000_000 and (reference is None or reference.near(seconds))
+
+
+def _columns(chain: PcapChain, positions: Column, unit_ns: int, link: int, block: Block) -> None:
     n = len(positions)
-    time_ns = np.empty(n, dtype=np.int64)
-    captured = np.empty(n, dtype=np.uint32)
-    wire = np.empty(n, dtype=np.uint32)
-    for low in range(0, n, 1 << 17):
-        part = positions[low : low + (1 << 17)]
+    block.time_ns = np.empty(n, dtype=np.int64)
+    block.captured = np.empty(n, dtype=np.uint32)
+    block.wire = np.empty(n, dtype=np.uint32)
+    for low in range(0, n, CHUNK):
+        part = positions[low : low + CHUNK]
         high = low + len(part)
-        time_ns[low:high] = chain.u32[part].astype(np.int64) * 1_000_000_000 + chain.u32[part + 4].astype(np.int64) * unit_ns
-        captured[low:high] = chain.u32[part + 8]
-        wire[low:high] = chain.u32[part + 12]
-    return Block(
-        format="pcap",
-        time_ns=time_ns,
-        offset=positions + chain.header,
-        captured=captured,
-        wire=wire,
-        link=np.full(n, link, dtype=np.uint16),
-        resolution_ns=unit_ns,
-        snaplen=None,
-        end=0,
-    )
+        block.time_ns[low:high] = chain.u32[part].astype(np.int64) * 1_000_000_000 + chain.u32[part + 4].astype(np.int64) * unit_ns
+        block.captured[low:high] = chain.u32[part + chain.length_at]
+        block.wire[low:high] = chain.u32[part + (20 - chain.length_at)]
+    for row, captured in block.clipped.items():
+        block.captured[row] = captured
+    block.offset = positions + chain.header
+    block.link = np.full(n, link, dtype=np.uint16)

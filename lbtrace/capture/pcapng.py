@@ -14,16 +14,20 @@ from struct import Struct
 
 import numpy as np
 
-from lbtrace.capture.pcap import Block
+from lbtrace.capture.block import Block, NextSection
+from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, view, walk
 from lbtrace.tables import Buffer, Column
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = 0x0A0D0D0A, 1, 2, 3, 4, 5, 6, 10
 MAGIC = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 NO_INTERFACE = 0xFFFF  # link type of a packet whose interface is not described
+KNOWN = (INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS, SECTION)
 SMALLEST_BLOCK = 12
 LARGEST_NS = (1 << 63) - 1
 MOST_COMMENTS = 10_000
+LARGEST_BLOCK = 64 << 20
+CHUNK = 1 << 17
 
 
 @dataclass(slots=True)
@@ -94,7 +98,7 @@ class BlockChain:
         after[~good] = STOP
         return after
 
-    def guess(self, position: int) -> int:
+    def guess(self, position: int, known: int) -> int:
         """See `walk.Chain.guess`: an Enhanced Packet Block whose two lengths agree."""
         low = position + 3 & ~3
         window = self.u32[low : low + 8192 : 4]
@@ -103,6 +107,25 @@ class BlockChain:
             if self.sequence(at, 3, None)[2] is False:
                 return at
         return STOP
+
+    header = 8
+
+    def candidates(self, low: int, high: int, reference: Reference | None) -> Column:
+        """Where in [low, high) a block may begin: a known type and two lengths that agree, or a section."""
+        window = self.u32[low:high]
+        at = low + np.flatnonzero(np.isin(window, KNOWN))
+        at = at[at + SMALLEST_BLOCK <= self.size]
+        likely: Column = at[(self.many(at) != STOP) | (self.u32[at] == SECTION)]
+        return likely
+
+    def sensible(self, at: int, reference: Reference | None, records: int) -> bool:
+        """Whether a block stands at `at` and the file ends or goes on sensibly behind it."""
+        found, after, _ = self.sequence(at, 2, None)
+        return len(found) == 2 or (len(found) == 1 and (after == self.size or section_order(self.data, after) is not None))
+
+    def after(self, at: int) -> int:
+        """Where the block at `at` says that it ends."""
+        return at + int(self.head.unpack_from(self.data, at)[1])
 
 
 def options(data: Buffer, at: int, end: int, order: str) -> Iterator[tuple[int, bytes]]:
@@ -116,13 +139,14 @@ def options(data: Buffer, at: int, end: int, order: str) -> Iterator[tuple[int, 
         at += 4 + (length + 3 & ~3)
 
 
-def read_section(data: Buffer, start: int, progress: Callable[[float], None]) -> Block:
-    """The packets of the section that begins at `start` with a known byte order."""
+def read_section(data: Buffer, start: int, next_section: NextSection, progress: Callable[[float], None]) -> Block:
+    """The packets of the section that begins at `start` with a known byte order. `next_section` knows other headers when it sees one."""
     order = section_order(data, start) or "<"
     header_length = Struct(order + "I").unpack_from(data, start + 4)[0]
     chain = BlockChain(data, order)
     sane = header_length >= 28 and header_length % 4 == 0 and start + header_length <= len(data)
-    positions, end = walk(chain, start + (header_length if sane else 28), len(data), progress)
+    block = Block(format="pcapng", resolution_ns=1000)
+    positions = _blocks(chain, start + (header_length if sane else 28), block, next_section, progress)
     kinds = chain.u32[positions]
     section = Section()
     if sane:
@@ -130,9 +154,44 @@ def read_section(data: Buffer, start: int, progress: Callable[[float], None]) ->
     is_packet = np.isin(kinds, (ENHANCED, SIMPLE, OLD_PACKET))
     for at in positions[~is_packet].tolist():
         _describe(chain, order, at, section)
-    block = _columns(chain, order, positions[is_packet], kinds[is_packet], section)
-    block.end = end
+    _columns(chain, order, positions[is_packet], kinds[is_packet], section, block)
     return block
+
+
+def _blocks(chain: BlockChain, first: int, block: Block, next_section: NextSection, progress: Callable[[float], None]) -> Column:
+    """Walk, and walk on after damage; fills in what the block says about damage."""
+    parts: list[Column] = []
+    budget = Budget()
+    at = first
+    while True:
+        positions, end = walk(chain, at, chain.size, progress)
+        parts.append(positions)
+        block.end = end
+        left = chain.size - end
+        if left <= 0 or next_section(end):
+            break
+        length = chain.head.unpack_from(chain.data, end)[1] if left >= SMALLEST_BLOCK else 0
+        if left < SMALLEST_BLOCK or (length > left and length <= LARGEST_BLOCK and chain.u32[end] in KNOWN):
+            block.cut_bytes, block.end = left, chain.size
+            break
+        resumed = resume(chain, positions[:0], end, None, next_section, budget)
+        if resumed is None:
+            block.garbage_bytes += left
+            block.resyncs += 1
+            block.end = chain.size
+            break
+        at = resumed[1]
+        if length >= SMALLEST_BLOCK and end + length == at and chain.u32[end] in KNOWN:
+            parts.append(np.array([end], dtype=np.int64))  # only the length at its end is damaged
+            block.odd_lengths += 1
+            continue
+        block.garbage_bytes += at - end
+        block.first_garbage = block.first_garbage if block.resyncs else sum(map(len, parts))
+        block.resyncs += 1
+        if next_section(at):
+            block.end = at
+            break
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def text(value: bytes) -> str:
@@ -199,30 +258,20 @@ def _times(ticks: Column, interface: Interface) -> Column:
     return np.clip(whole, -9_000_000_000, 9_000_000_000) * 1_000_000_000 + rest.astype(np.int64)
 
 
-def _columns(chain: BlockChain, order: str, positions: Column, kinds: Column, section: Section) -> Block:
-    u32, n = chain.u32, len(positions)
-    block = Block(
-        format="pcapng",
-        time_ns=np.zeros(n, dtype=np.int64),
-        offset=np.zeros(n, dtype=np.int64),
-        captured=np.zeros(n, dtype=np.uint32),
-        wire=np.zeros(n, dtype=np.uint32),
-        link=np.full(n, NO_INTERFACE, dtype=np.uint16),
-        resolution_ns=1,
-        snaplen=max((i.snaplen for i in section.interfaces), default=0) or None,
-        end=0,
-        secrets=section.secrets,
-        names=section.names,
-        comments=section.comments,
-    )
+def _columns(chain: BlockChain, order: str, positions: Column, kinds: Column, section: Section, block: Block) -> None:
+    n = len(positions)
+    block.time_ns, block.offset = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    block.captured, block.wire = np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=np.uint32)
+    block.link = np.full(n, NO_INTERFACE, dtype=np.uint16)
+    block.snaplen = max((i.snaplen for i in section.interfaces), default=0) or None
+    block.secrets, block.names, block.comments = section.secrets, section.names, section.comments
     drops = [i.dropped for i in section.interfaces if i.dropped is not None]
     block.dropped = sum(drops) if drops else None
     block.resolution_ns = max((1_000_000_000 // min(i.per_second, 1_000_000_000) for i in section.interfaces), default=1000)
-    for low in range(0, n, 1 << 17):
-        part = slice(low, low + (1 << 17))
-        _chunk(u32, order, positions[part], kinds[part], section, block, part)
+    for low in range(0, n, CHUNK):
+        part = slice(low, min(low + CHUNK, n))
+        _chunk(chain.u32, order, positions[part], kinds[part], section, block, part)
     _packet_options(chain, order, positions, kinds, block)
-    return block
 
 
 def _chunk(u32: Column, order: str, at: Column, kinds: Column, section: Section, block: Block, part: slice) -> None:
@@ -267,7 +316,7 @@ def _carry_times(block: Block, part: slice, simple: Column) -> None:
     before = int(block.time_ns[part.start - 1]) if part.start else 0
     times = block.time_ns[part]
     times[simple] = np.where(last[simple] >= 0, times[np.maximum(last[simple], 0)], before)
-    block.problems.append(("no-timestamps", "packets without a time were given that of the packet before them", int(simple.sum())))
+    block.untimed += int(simple.sum())
 
 
 def _packet_options(chain: BlockChain, order: str, positions: Column, kinds: Column, block: Block) -> None:

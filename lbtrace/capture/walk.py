@@ -31,8 +31,8 @@ class Chain(Protocol):
     def many(self, positions: Column) -> Column:
         """next() of each position, STOP where it refuses."""
 
-    def guess(self, position: int) -> int:
-        """A likely record start at or soon after `position`, STOP when there is none. May be wrong."""
+    def guess(self, position: int, known: int) -> int:
+        """A likely record start at or soon after `position`, STOP when there is none. May be wrong. `known` is the start of a certain record."""
 
 
 STOP = -1
@@ -63,7 +63,7 @@ def walk(chain: Chain, start: int, size: int, progress: Callable[[float], None])
             if count < 2 * FEW:
                 chains = 32
                 break
-            part, after, stopped = _lockstep(chain, at, count, average * CHAIN)
+            part, after, stopped = _lockstep(chain, at, int(found[-1][-1]), count, average * CHAIN)
             found.append(part)
             average = max((after - at) // max(len(part), 1), 1)
             at = after
@@ -74,10 +74,10 @@ def walk(chain: Chain, start: int, size: int, progress: Callable[[float], None])
     return np.concatenate(found), at
 
 
-def _lockstep(chain: Chain, start: int, count: int, stride: int) -> tuple[Column, int, bool]:
+def _lockstep(chain: Chain, start: int, known: int, count: int, stride: int) -> tuple[Column, int, bool]:
     starts = [start]
     for i in range(1, count + 1):
-        if (guess := chain.guess(start + i * stride)) > starts[-1]:
+        if (guess := chain.guess(start + i * stride, known)) > starts[-1]:
             starts.append(guess)
     if len(starts) < 2:
         positions, after, stopped = chain.sequence(start, HEAD, None)

@@ -25,8 +25,8 @@ def test_what_was_written_is_read(tmp_path: Path, order: str, magic: int, unit: 
 
 def test_last_record_cut_by_the_end_of_the_file(tmp_path: Path) -> None:
     recording = read(tmp_path, pcap(SOME[:2])[:-4])
-    assert packets(recording) == [SOME[0], (SOME[1][0], b"second pa")]
-    assert [(d.slug, d.frame) for d in recording.diagnostics] == [("record-cut", 2)]
+    assert packets(recording) == SOME[:1]
+    assert [(d.slug, d.frame) for d in recording.diagnostics] == [("record-cut", 1)]
 
 
 @settings(max_examples=50)
