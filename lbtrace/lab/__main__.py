@@ -11,6 +11,7 @@ from lbtrace.errors import LbtraceError
 
 def main() -> int:
     """Play one experiment; 0 when it was recorded, 2 when it could not be (the reason on stderr: slug, message, hint, one a line)."""
+    from lbtrace.lab.confine import COMPLAINT
     from lbtrace.lab.experiment import Request, record
     from lbtrace.lab.registry import find_balancer, find_traffic
 
@@ -25,7 +26,7 @@ def main() -> int:
     try:
         record(Request(find_balancer(o.balancer), find_traffic(o.traffic), o.directory, o.snaplen, o.offload, o.explain))
     except LbtraceError as error:
-        print("\n".join(("", error.slug, error.message, error.hint)), file=sys.stderr)
+        print(f"{COMPLAINT}{error.slug}\n{error.message}\n{error.hint}", file=sys.stderr)
         return 2
     return 0
 

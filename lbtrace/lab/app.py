@@ -264,8 +264,8 @@ def reset(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> 
 
 
 def garbage(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """Something that is no HTTP response."""
-    talk.wfile.write(b"\x00\x01 this is not HTTP\r\n\r\n")
+    """A status line, then something that is no header (nginx would pass an answer without a status line on as HTTP/0.9)."""
+    talk.wfile.write(b"HTTP/1.1 200 OK\r\n\x00\x01 this is no header\r\n\r\n")
     talk.close_connection = True
     return None
 

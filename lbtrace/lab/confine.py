@@ -1,6 +1,6 @@
 """Run an experiment so that nothing of it can outlive it.
 
-In: the arguments of `python -m lbtrace.lab`. Out: its exit code, and its files in a directory the caller chose.
+In: the arguments of `python -m lbtrace.lab`. Out: its files in a directory the caller chose, or a LabError.
 The experiment runs as process 1 of a PID namespace, with a mount and a network namespace of its own:
 
 - when process 1 ends, by whatever cause (success, failure, Ctrl-C, SIGKILL), the kernel ends every process in that namespace;
@@ -14,17 +14,20 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from lbtrace.errors import LabError
 
 PR_SET_PDEATHSIG = 1
+COMPLAINT = "lbtrace-lab-error:\n"  # on stderr of process 1, before slug, message and hint
 DEMO = "Or see the recorded captures instead: lbtrace demo"
 
 
@@ -59,20 +62,47 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def run_confined(arguments: Sequence[str]) -> int:
-    """Run `python -m lbtrace.lab ARGUMENTS` as process 1 of its own namespaces and wait for it. Returns its exit code.
+def run_confined(arguments: Sequence[str]) -> None:
+    """Run `python -m lbtrace.lab ARGUMENTS` as process 1 of its own namespaces and wait for it.
 
-    SIGINT and SIGTERM are passed on, waited for, and then raised here as KeyboardInterrupt.
+    Raises LabError when it could not be done. SIGINT and SIGTERM end the experiment, are waited for, and are raised as KeyboardInterrupt.
     """
-    command = ["unshare", "--net", "--pid", "--mount", "--ipc", "--fork", "--kill-child", sys.executable, "-m", "lbtrace.lab", *arguments]
+    namespaces = ["--net", "--pid", "--mount", "--ipc"]
+    command = ["unshare", *namespaces, "--fork", "--kill-child", sys.executable, "-m", "lbtrace.lab", *arguments]
     with _interruptible():
-        child = subprocess.Popen(command, preexec_fn=_die_with_parent, start_new_session=True, stdin=subprocess.DEVNULL)
+        child = subprocess.Popen(
+            command, preexec_fn=_die_with_parent, start_new_session=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         try:
-            return child.wait()
+            complaint = child.communicate()[1]
         except BaseException:
-            child.kill()  # unshare dies, --kill-child ends process 1, the kernel ends all the rest
-            child.wait()
+            _end(child)
             raise
+    if child.returncode != 0:
+        raise _understood(complaint)
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End unshare; --kill-child then ends process 1 and the kernel all the rest. Returns when process 1 is gone."""
+    first = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[:1] if child.poll() is None else []
+    watched = [os.pidfd_open(int(pid)) for pid in first]
+    child.kill()
+    child.wait()
+    for descriptor in watched:
+        select.select([descriptor], [], [], 5.0)
+        os.close(descriptor)
+
+
+def _understood(complaint: str) -> LabError:
+    """What process 1 said on stderr before it ended: slug, message and hint in its last lines, or a traceback."""
+    before, mark, said = complaint.rpartition(COMPLAINT)
+    if mark:
+        slug, message, hint = (said.strip("\n").split("\n", 2) + ["", ""])[:3]
+        return LabError(slug, message, " ".join(hint.split()))
+    last = before or complaint
+    return LabError(
+        "lab-failed", f"The experiment failed: {(last.strip().splitlines() or ['no reason given'])[-1]}", "This is a bug in the lab."
+    )
 
 
 @contextmanager

@@ -18,7 +18,11 @@ HEALTH = "/health"
 
 
 def join(
-    clients: Sequence[ClientLine], seen_as: dict[str, str], balancer: Sequence[BalancerLine], backend: Sequence[BackendLine], points: dict[str, int]
+    clients: Sequence[ClientLine],
+    seen_as: dict[str, str],
+    balancer: Sequence[BalancerLine],
+    backend: Sequence[BackendLine],
+    points: dict[str, int],
 ) -> tuple[tuple[TrueRequest, ...], tuple[TrueAttempt, ...]]:
     """The logs → requests with their attempts, and the backend exchanges nobody captured caused.
 

@@ -111,7 +111,9 @@ class Started:
 class World:
     """The hosts and links above. `directory` is where logs and configurations go; `say` is told every step (for --explain)."""
 
-    def __init__(self, directory: Path, home_nat: bool = True, offload: bool = False, say: Callable[[str], None] = lambda _line: None) -> None:
+    def __init__(
+        self, directory: Path, home_nat: bool = True, offload: bool = False, say: Callable[[str], None] = lambda _line: None
+    ) -> None:
         self.directory = directory
         self.home_nat = home_nat
         self.offload = offload
@@ -187,7 +189,7 @@ class World:
 
     def capture(self, host: str, path: Path, snaplen: int = 262144, filter_: str = "tcp", interface: str = "eth0") -> Started:
         """Start tcpdump on a host's interface and wait until it listens."""
-        command = ["tcpdump", "-i", interface, "-n", "-U", "-Z", "root", "-s", str(snaplen), "-w", str(path), filter_]
+        command = ["tcpdump", "--immediate-mode", "-i", interface, "-n", "-U", "-Z", "root", "-s", str(snaplen), "-w", str(path), filter_]
         started = self.start(host, command)
         self.wait_for(lambda: b"listening on" in started.log.read_bytes(), "tcpdump to listen", started)
         return started

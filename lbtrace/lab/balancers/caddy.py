@@ -63,7 +63,11 @@ def launch(world: World, setup: Setup) -> None:
     )
     configuration = setup.directory / "Caddyfile"
     configuration.write_text(text)
-    homes = {"HOME": str(setup.directory), "XDG_DATA_HOME": str(setup.directory / "data"), "XDG_CONFIG_HOME": str(setup.directory / "config")}
+    homes = {
+        "HOME": str(setup.directory),
+        "XDG_DATA_HOME": str(setup.directory / "data"),
+        "XDG_CONFIG_HOME": str(setup.directory / "config"),
+    }
     started = world.start(BALANCER, ["caddy", "run", "--adapter", "caddyfile", "--config", str(configuration)], homes)
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
 
@@ -75,7 +79,9 @@ def lines(_world: World, setup: Setup) -> list[BalancerLine]:
         if row.get("logger") == "http.handlers.reverse_proxy" and "request" in row:
             request = row["request"]
             name = (request["headers"].get("X-Request-Id") or [""])[0]
-            trips.setdefault((f"{request['remote_ip']}:{request['remote_port']}", request["uri"]), []).append((name, row.get("upstream", "")))
+            trips.setdefault((f"{request['remote_ip']}:{request['remote_port']}", request["uri"]), []).append(
+                (name, row.get("upstream", ""))
+            )
     found = []
     for row in _rows(setup, "access.log"):
         request = row["request"]

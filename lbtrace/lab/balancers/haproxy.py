@@ -51,7 +51,7 @@ def frontend_of(setup: Setup, mode: str) -> str:
         "  option forwardfor",
         "  unique-id-format %[uuid()]",
         "  unique-id-header X-Request-Id",
-        '  http-request redirect location /new/ code 301 if { path_beg /old/ }',
+        "  http-request redirect location /new/ code 301 if { path_beg /old/ }",
         '  http-request return status 200 content-type text/plain string "fixed\\n" if { path /fixed }',
         setup.given("prefix", "  http-request replace-path /api/(.*) /\\1"),
         setup.given("gzip", "  compression algo gzip\n  compression type text/plain"),
@@ -130,7 +130,14 @@ BALANCERS = (
     ),
     Balancer("haproxy-tcp", "HAProxy, mode tcp", "l4-proxy", PROGRAMS, TCP, launcher("tcp"), lines, VERSION),
     Balancer(
-        "haproxy-proxy", "HAProxy, mode tcp, send-proxy (v1)", "l4-proxy", PROGRAMS, TCP, launcher("tcp", server="send-proxy"), lines, VERSION
+        "haproxy-proxy",
+        "HAProxy, mode tcp, send-proxy (v1)",
+        "l4-proxy",
+        PROGRAMS,
+        TCP,
+        launcher("tcp", server="send-proxy"),
+        lines,
+        VERSION,
     ),
     Balancer(
         "haproxy-proxy-v2",

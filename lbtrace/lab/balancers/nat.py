@@ -52,7 +52,27 @@ PROGRAMS = {"nft": "nftables"}
 VERSION = ("nft", "--version")
 FEATURES = frozenset({"tls", "websocket"})
 BALANCERS = (
-    Balancer("nat", "nftables DNAT: as a Network Load Balancer that keeps the source", "l4-passthrough", PROGRAMS, FEATURES, destination, lines, VERSION),
-    Balancer("snat", "nftables DNAT + SNAT: as a Network Load Balancer that hides the source", "l4-passthrough", PROGRAMS, FEATURES, both, lines, VERSION),
-    Balancer("direct", "no balancer: the client speaks to the backend", "direct", {}, FEATURES, nothing, same, home_nat=False, front="instance"),
+    Balancer(
+        "nat",
+        "nftables DNAT: as a Network Load Balancer that keeps the source",
+        "l4-passthrough",
+        PROGRAMS,
+        FEATURES,
+        destination,
+        lines,
+        VERSION,
+    ),
+    Balancer(
+        "snat",
+        "nftables DNAT + SNAT: as a Network Load Balancer that hides the source",
+        "l4-passthrough",
+        PROGRAMS,
+        FEATURES,
+        both,
+        lines,
+        VERSION,
+    ),
+    Balancer(
+        "direct", "no balancer: the client speaks to the backend", "direct", {}, FEATURES, nothing, same, home_nat=False, front="instance"
+    ),
 )

@@ -19,7 +19,7 @@ error_log {directory}/nginx-error.log notice;
 events {{ worker_connections 1024; }}
 http {{
   log_format truth escape=json '{{"time":$msec,"client":"$remote_addr:$remote_port","method":"$request_method",'
-    '"target":"$request_uri","status":$status,"server":"$upstream_addr","request_id":"{request_id}"}}';
+    '"target":"$request_uri","status":"$status","server":"$upstream_addr","request_id":"{request_id}"}}';
   access_log {directory}/access.log truth;
   client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
   uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
@@ -55,7 +55,9 @@ LOCATION = """
 FEATURES = frozenset({"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "cache"})
 
 
-def launch(world: World, setup: Setup, maps: str = "", location: str = LOCATION, request_id: str = "$request_id", keep: bool = True) -> None:
+def launch(
+    world: World, setup: Setup, maps: str = "", location: str = LOCATION, request_id: str = "$request_id", keep: bool = True
+) -> None:
     """Write the configuration and start nginx with it."""
     prefix = "rewrite ^/api/(.*)$ /$1 break;"
     options = [
@@ -96,7 +98,9 @@ def lines(_world: World, setup: Setup) -> list[BalancerLine]:
     for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
         server = row["server"].split(",")[-1].strip()
         time_ns = int(row["time"] * 1000) * 1_000_000
-        found.append(BalancerLine(row["client"], time_ns, row["method"], row["target"], row["status"], row["request_id"], "", server))
+        found.append(
+            BalancerLine(row["client"], time_ns, row["method"], row["target"], int(row["status"]) or None, row["request_id"], "", server)
+        )
     return found
 
 

@@ -61,5 +61,7 @@ def lines(world: World, setup: Setup) -> list[BalancerLine]:
 
 
 BALANCERS = (
-    Balancer("squid", "Squid as an accelerator", "l7-proxy", {"squid": "squid"}, frozenset({"http", "cache"}), launch, lines, ("squid", "-v")),
+    Balancer(
+        "squid", "Squid as an accelerator", "l7-proxy", {"squid": "squid"}, frozenset({"http", "cache"}), launch, lines, ("squid", "-v")
+    ),
 )

@@ -14,7 +14,12 @@ def expecting(stage: Play) -> None:
         for number in range(3):
             body = f"number={number}&".encode() * 50
             call.send(
-                "POST", "/echo", ("Expect", "100-continue"), ("Content-Length", str(len(body))), ("Content-Type", "text/plain"), raw_body=b""
+                "POST",
+                "/echo",
+                ("Expect", "100-continue"),
+                ("Content-Length", str(len(body))),
+                ("Content-Type", "text/plain"),
+                raw_body=b"",
             )
             call.socket.settimeout(1.0)
             head = call.stream.readline()

@@ -98,9 +98,13 @@ def race(stage: Play) -> None:
 
 TRAFFICS = (
     Traffic("slow", "slow and quick answers at the same time", slow),
-    Traffic("refused", "the first of two backends refuses connections", refused, needs=frozenset({"http"}), backends=2, first_backend="refuses"),
+    Traffic(
+        "refused", "the first of two backends refuses connections", refused, needs=frozenset({"http"}), backends=2, first_backend="refuses"
+    ),
     Traffic("all-refused", "the only backend refuses connections", all_refused, needs=frozenset({"http"}), first_backend="refuses"),
-    Traffic("retry", "the first of two backends answers 503", failing, needs=frozenset({"http", "retry"}), backends=2, first_backend="fails"),
+    Traffic(
+        "retry", "the first of two backends answers 503", failing, needs=frozenset({"http", "retry"}), backends=2, first_backend="fails"
+    ),
     Traffic("reset", "RST instead of a response, and within one", reset),
     Traffic("bad-gateway", "a backend answers something that is not HTTP", garbage, needs=frozenset({"http"})),
     Traffic("timeout", "a backend answers after the balancer gave up", timeout, needs=frozenset({"http", "timeout"})),

@@ -15,7 +15,15 @@ def forged(stage: Play) -> None:
     stage.curl("/divide/25", "-H", "X-Forwarded-For: 8.8.8.8")
     stage.curl("/divide/50", "-H", "X-Forwarded-For: 8.8.8.8, 10.0.0.1", "-H", "X-Forwarded-Proto: https", "-H", "X-Real-IP: 8.8.8.8")
     stage.curl("/divide/10", "-H", "Forwarded: for=8.8.8.8;proto=https")
-    stage.curl("/divide/4", "-H", "x-lower-case: kept?", "-H", "under_score: kept?", "-H", "X-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678")
+    stage.curl(
+        "/divide/4",
+        "-H",
+        "x-lower-case: kept?",
+        "-H",
+        "under_score: kept?",
+        "-H",
+        "X-Amzn-Trace-Id: Root=1-67891233-abcdef012345678912345678",
+    )
 
 
 def two_clients(stage: Play) -> None:

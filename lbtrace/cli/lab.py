@@ -1,0 +1,115 @@
+"""`lbtrace lab`: the experiment on this machine, with real balancers in network namespaces."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from lbtrace.cli.output import Target, result_options
+from lbtrace.errors import LabError, OptionError
+
+
+@click.group("lab")
+def command() -> None:
+    """The experiment on this machine, with real balancers.
+
+    Client, home router, load balancer and backends are built in network namespaces (Linux, root); tcpdump captures both sides; lbtrace compares
+    them. Nothing leaves the namespaces, and nothing is left behind.
+    """
+
+
+@command.command("run")
+@click.argument("balancer")
+@click.option("--traffic", default="four", show_default=True, help="What the clients do; see `lbtrace lab list`.")
+@click.option("--keep", metavar="DIR", help="Keep captures, truth and logs in DIR (new or empty).")
+@click.option("--explain", is_flag=True, help="Show every command, on which host it runs, and the balancer's configuration.")
+@result_options
+def run_command(
+    balancer: str,
+    traffic: str,
+    keep: str | None,
+    explain: bool,
+    format_: str,
+    output: str | None,
+    everything: bool,
+    width: int | None,
+) -> None:
+    """Run one experiment and compare its two sides."""
+    from lbtrace.lab.run import run
+
+    target = Target(format_, output, everything, width)
+    target.check([])
+    with ExitStack() as stack:
+        if keep is None:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lbtrace-lab-")))
+        else:
+            directory = empty_directory(keep)
+        run(balancer, traffic, directory, ["--explain"] if explain else [])
+        compare_and_print(directory, target)
+    if keep is not None:
+        click.echo(f"Kept in {keep}: {', '.join(sorted(p.name for p in directory.iterdir()))}", err=True)
+
+
+def compare_and_print(directory: Path, target: Target) -> None:
+    """Compare a recorded pair, print the report, and say on stderr whether the logs of those who took part agree with it."""
+    from lbtrace.lab.agree import agree
+    from lbtrace.lab.truth import Truth
+    from lbtrace.pipeline import compare
+    from lbtrace.render import get_format
+
+    backends = [[str(path)] for path in sorted(directory.glob("backend*.pcap"))]
+    report = compare([[str(directory / "client.pcap")]], backends)
+    with target.open() as (out, view):
+        get_format(target.format).write_report(report, out, view)
+    told = agree(report, Truth.read(directory / "truth.json"))
+    click.echo(f"The logs of client, balancer and backend: {told.summary()}", err=True)
+
+
+def empty_directory(name: str) -> Path:
+    """The directory to keep things in; OptionError when there is something in it already."""
+    directory = Path(name)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise OptionError("keep-not-empty", f"--keep {name}: there is something there already.", "Name a new or an empty directory.")
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@command.command("list")
+def list_command() -> None:
+    """The balancers and traffics there are, and what is missing here."""
+    from lbtrace.lab.registry import balancers, traffics
+    from lbtrace.lab.run import require_runnable
+
+    click.echo("Balancers")
+    for balancer in balancers().values():
+        try:
+            require_runnable(balancer)
+            note = ""
+        except LabError as error:
+            note = "" if error.slug in ("lab-not-root", "lab-not-linux", "lab-no-namespaces") else f"  [{error.message}]"
+        click.echo(f"  {balancer.name:20} {balancer.summary}{note}")
+    click.echo("\nTraffic")
+    for traffic in traffics().values():
+        needs = f"  [{', '.join(sorted(traffic.needs))}]" if traffic.needs else ""
+        click.echo(f"  {traffic.name:20} {traffic.summary}{needs}")
+    click.echo("\nIn brackets: what is missing, or what the balancer must be able to do.")
+
+
+@command.command("record")
+@click.argument("names", nargs=-1)
+@click.option("--into", metavar="DIR", default="samples", show_default=True, help="The folder of samples.")
+def record_command(names: tuple[str, ...], into: str) -> None:
+    """Record the bundled samples again (all, or those named)."""
+    from lbtrace.lab.run import SAMPLES, record_sample
+
+    for name in names:
+        if name not in SAMPLES:
+            raise OptionError("unknown-sample", f"There is no sample {name!r}.", f"Samples: {', '.join(SAMPLES)}.")
+    for name in names or SAMPLES:
+        click.echo(f"{record_sample(name, Path(into))}")
+
+
+lab = command

@@ -1,0 +1,227 @@
+"""A Report against the truth: every place where they disagree, in words.
+
+In: `lbtrace.compare`'s Report and `truth.json`. Out: a list of Disagreements, empty when lbtrace was right.
+Exchanges are named by connection and place on it. A truth request whose exchange is not in the capture (cut short, encrypted) cannot be judged and is
+left out. What lbtrace declares unknown, interchangeable or of low confidence is no claim, so it cannot be wrong; it is counted as unsure.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lbtrace.lab.truth import TrueAttempt, TrueRequest, Truth
+from lbtrace.model.pairing import AttemptOutcome, Confidence, ExchangePair, Ref, UnpairedReason
+from lbtrace.model.report import Kind, Report
+from lbtrace.model.trace import Trace
+
+NEAR_NS = 60_000_000  # how far a log's time may be from the packet's when places on a connection cannot be compared
+
+
+class Disagreement(NamedTuple):
+    """`what` names the kind: "wrong-pair", "missed-pair", "invented-pair", "wrong-reason", "missed-check", "wrong-check", "verdict", "syns"."""
+
+    what: str
+    detail: str
+
+
+@dataclass
+class Agreement:
+    """The judgement of one recorded pair. `right` and `unsure` count requests; `disagreements` say what is wrong."""
+
+    right: int = 0
+    unsure: int = 0
+    outside: int = 0
+    disagreements: list[Disagreement] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """One line for people."""
+        total = self.right + self.unsure
+        if self.disagreements:
+            first = self.disagreements[0]
+            return f"{len(self.disagreements)} disagreements with this report; the first: {first.what}: {first.detail}"
+        unsure = f", {self.unsure} declared undecidable" if self.unsure else ""
+        return f"agree with this report ({self.right} of {total} requests traced to what they caused{unsure})."
+
+    def wrong(self, what: str, detail: str) -> None:
+        """Note one."""
+        self.disagreements.append(Disagreement(what, detail))
+
+
+def agree(report: Report, truth: Truth) -> Agreement:
+    """Compare everything the truth states."""
+    result = Agreement()
+    front = [Place(trace) for trace in report.clients]
+    back = [Place(trace) for trace in report.backends]
+    requests = _located_requests(front[0], truth.requests)
+    attempts = _located_attempts(back, [*(a for r in truth.requests for a in r.attempts), *truth.others])
+    _verdict(report, truth, result)
+    if not truth.tls:
+        _pairs(report, truth, requests, attempts, result)
+        _others(report, truth, attempts, result)
+    _checks(report, truth, back, result)
+    _syns(report, truth, result)
+    return result
+
+
+class Place:
+    """The exchanges of one trace, by connection: "client server" → their ids in order."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.by_ends: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for exchange in trace.exchanges:
+            connection = trace.connections[exchange.connection]
+            self.by_ends[(str(connection.client), str(connection.server))].append(exchange.id)
+
+    def locate(self, ends: tuple[str, str], times: list[int]) -> list[int | None]:
+        """The exchange of each of the connection's logged requests (in order): by place when the numbers agree, else by time."""
+        ids = self.by_ends.get(ends, [])
+        if len(ids) == len(times):
+            return list(ids)
+        found: list[int | None] = []
+        free = list(ids)
+        for time_ns in times:
+            near = [i for i in free if abs(self.began(i) - time_ns) < NEAR_NS]
+            best = min(near, key=lambda i: abs(self.began(i) - time_ns), default=None)
+            if best is not None:
+                free.remove(best)
+            found.append(best)
+        return found
+
+    def began(self, id_: int) -> int:
+        """When an exchange began."""
+        exchange = self.trace.exchanges[id_]
+        message = exchange.request or exchange.response
+        return message.first_ns if message else 0
+
+
+def _located_requests(front: Place, requests: Iterable[TrueRequest]) -> dict[int, int | None]:
+    groups: dict[tuple[str, str], list[tuple[int, TrueRequest]]] = defaultdict(list)
+    for index, request in enumerate(requests):
+        groups[(request.client, request.server)].append((index, request))
+    found: dict[int, int | None] = {}
+    for ends, group in groups.items():
+        group.sort(key=lambda item: item[1].ordinal)
+        ids = front.locate(ends, [request.time_ns for _, request in group])
+        found.update({index: id_ for (index, _), id_ in zip(group, ids, strict=True)})
+    return found
+
+
+def _located_attempts(back: list[Place], attempts: Iterable[TrueAttempt]) -> dict[TrueAttempt, Ref | None]:
+    groups: dict[tuple[int, str, str], list[TrueAttempt]] = defaultdict(list)
+    for attempt in attempts:
+        groups[(attempt.point, attempt.client, attempt.server)].append(attempt)
+    found: dict[TrueAttempt, Ref | None] = {}
+    for (point, client, server), group in groups.items():
+        group.sort(key=lambda a: a.ordinal)
+        ids = back[point].locate((client, server), [a.time_ns for a in group]) if point < len(back) else [None] * len(group)
+        found.update({a: None if id_ is None else Ref(point, id_) for a, id_ in zip(group, ids, strict=True)})
+    return found
+
+
+def _verdict(report: Report, truth: Truth, result: Agreement) -> None:
+    kind = report.verdict.kind
+    if kind.value != truth.kind and kind not in (Kind.AMBIGUOUS, Kind.INCONCLUSIVE):
+        result.wrong("verdict", f"lbtrace says {kind.value} ({report.verdict.confidence.value}), it is {truth.kind}")
+    elif kind.value != truth.kind:
+        result.wrong("verdict-unsure", f"lbtrace says {kind.value}, it is {truth.kind}")
+
+
+def _pairs(
+    report: Report, truth: Truth, requests: dict[int, int | None], attempts: dict[TrueAttempt, Ref | None], result: Agreement
+) -> None:
+    by_client: dict[int, ExchangePair] = {p.client.id: p for p in report.correlation.pairs}
+    groups: dict[int, set[Ref]] = defaultdict(set)
+    for pair in report.correlation.pairs:
+        if pair.group is not None:
+            groups[pair.group] |= {a.backend for a in pair.attempts}
+    reasons = {u.ref.id: u for u in report.correlation.unpaired if u.side == "client"}
+    for index, request in enumerate(truth.requests):
+        id_ = requests[index]
+        located = {attempts[a] for a in request.attempts}
+        if id_ is None or None in located:
+            result.outside += 1
+            continue
+        wanted = {ref for ref in located if ref is not None}
+        name = f"{request.method} {request.target} ({request.client} #{request.ordinal}, client exchange {id_})"
+        pair = by_client.get(id_)
+        if pair is None:
+            unpaired = reasons.get(id_)
+            _judge_unpaired(name, request, wanted, unpaired.reason if unpaired else None, result)
+            continue
+        got = {a.backend for a in pair.attempts}
+        extra_failed = {a.backend for a in pair.attempts if a.outcome in (AttemptOutcome.RESET, AttemptOutcome.CLOSED)} - wanted
+        if got == wanted or got - extra_failed == wanted:
+            result.right += 1
+        elif pair.group is not None and wanted <= groups[pair.group]:
+            result.unsure += 1
+        elif pair.confidence is Confidence.LOW:
+            result.unsure += 1
+        else:
+            what = "wrong-pair" if wanted and got - wanted else "invented-pair" if not wanted else "incomplete-pair"
+            tier = f"tier {pair.tier.name}, {pair.confidence.value}, group {pair.group}"
+            result.wrong(what, f"{name}: lbtrace says {_refs(got)} ({tier}), it was {_refs(wanted)}")
+
+
+def _judge_unpaired(name: str, request: TrueRequest, wanted: set[Ref], reason: UnpairedReason | None, result: Agreement) -> None:
+    if wanted:
+        if reason in (UnpairedReason.UNKNOWN, UnpairedReason.OUTSIDE_OTHER_CAPTURE):
+            result.unsure += 1
+        else:
+            result.wrong("missed-pair", f"{name}: lbtrace says {reason}, it caused {_refs(wanted)}")
+        return
+    expected = {"balancer": UnpairedReason.ANSWERED_BY_BALANCER, "nobody": UnpairedReason.NEVER_ANSWERED}.get(request.answered_by)
+    if reason is expected:
+        result.right += 1
+    elif reason is UnpairedReason.UNKNOWN or expected is None:
+        result.unsure += 1
+    else:
+        result.wrong("wrong-reason", f"{name}: lbtrace says {reason}, answered by {request.answered_by}")
+
+
+def _others(report: Report, truth: Truth, attempts: dict[TrueAttempt, Ref | None], result: Agreement) -> None:
+    claimed = {a.backend: p for p in report.correlation.pairs for a in p.attempts}
+    for other in truth.others:
+        ref = attempts[other]
+        pair = claimed.get(ref) if ref else None
+        if pair and pair.group is None and pair.confidence is not Confidence.LOW:
+            result.wrong(
+                "invented-pair",
+                f"backend exchange {ref} ({other.client} #{other.ordinal}) belongs to no captured client, paired with {pair.client}",
+            )
+
+
+def _checks(report: Report, truth: Truth, back: list[Place], result: Agreement) -> None:
+    told = {(c.point, e) for c in report.correlation.health_checks for e in c.exchanges}
+    told_connections = {(c.point, n) for c in report.correlation.health_checks for n in c.connections}
+    true: set[tuple[int, int]] = set()
+    missed = 0
+    for check in truth.checks:
+        trace = back[check.point].trace
+        for connection in trace.connections:
+            if (str(connection.client), str(connection.server)) == (check.client, check.server):
+                true.add((check.point, connection.id))
+                ids = {(check.point, e) for e in trace.exchanges_of(connection.id)}
+                missed += not (ids & told or (check.point, connection.id) in told_connections)
+    if missed:
+        result.wrong("missed-checks", f"{missed} of {len(truth.checks)} health checks not recognised")
+    for point, exchange in told:
+        connection_id = back[point].trace.exchanges[exchange].connection
+        if (point, connection_id) not in true:
+            result.wrong("invented-check", f"backend exchange {exchange} (point {point}) is no health check")
+    for point, connection_id in told_connections - true:
+        result.wrong("invented-check", f"backend connection {connection_id} (point {point}) is no health check")
+
+
+def _syns(report: Report, truth: Truth, result: Agreement) -> None:
+    connections = {(r.client, r.server) for r in truth.requests}
+    counts = report.client_counts
+    if counts.syns + counts.already_open < len(connections):
+        result.wrong("syns", f"client side: lbtrace counts {counts.syns} SYNs, the client opened {len(connections)} connections")
+
+
+def _refs(refs: Iterable[Ref]) -> str:
+    return ", ".join(f"backend {r.point}:{r.id}" for r in sorted(refs)) or "nothing"

@@ -1,0 +1,56 @@
+"""One experiment from outside: check that it can be run here, run it confined, hand back where its captures are.
+
+In: names. Out: a directory with `client.pcap`, `backend*.pcap`, `truth.json` (and `logs/`, `keys.log`). Every reason not to run is a LabError
+or OptionError in one line, said before anything is started.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from lbtrace.errors import LabError
+from lbtrace.lab.confine import require_linux_root, require_programs, run_confined
+from lbtrace.lab.plan import Balancer
+from lbtrace.lab.registry import find_balancer, find_traffic, require_match
+
+ALWAYS = {"curl": "curl", "nft": "nftables"}
+RESULTS = ("client.pcap", "backend.pcap", "backend2.pcap", "truth.json", "keys.log")
+
+# The recorded pairs in samples/: folder → (balancer, traffic)
+SAMPLES = {
+    "alb-like": ("alb-like", "four-checked"),
+    "nlb-like": ("nat", "four-tcp-checked"),
+    "nlb-like-snat": ("snat", "four-checked"),
+}
+
+
+def require_runnable(balancer: Balancer, encrypted: bool = False) -> None:
+    """Raise LabError when this balancer cannot be run on this machine."""
+    require_linux_root()
+    require_programs(ALWAYS | balancer.programs | ({"openssl": "openssl"} if encrypted else {}))
+    if reason := balancer.missing():
+        raise LabError("lab-balancer-missing", reason if reason.endswith(".") else f"{reason}.", "See: lbtrace lab list")
+
+
+def run(balancer_name: str, traffic_name: str, directory: Path, options: Sequence[str] = ()) -> None:
+    """Record one experiment in `directory`, which must exist. `options` as for `python -m lbtrace.lab`."""
+    balancer, traffic = find_balancer(balancer_name), find_traffic(traffic_name)
+    require_match(balancer, traffic)
+    require_runnable(balancer, "tls" in traffic.needs)
+    run_confined([balancer_name, traffic_name, str(directory), *options])
+
+
+def record_sample(name: str, folder: Path) -> Path:
+    """Record one of SAMPLES into `folder`/name, replacing captures and truth there and nothing else. Returns that directory."""
+    balancer, traffic = SAMPLES[name]
+    target = folder / name
+    with tempfile.TemporaryDirectory(prefix="lbtrace-lab-") as scratch:
+        run(balancer, traffic, Path(scratch))
+        target.mkdir(parents=True, exist_ok=True)
+        for result in RESULTS:
+            if (Path(scratch) / result).exists():
+                shutil.copyfile(Path(scratch) / result, target / result)
+    return target
