@@ -51,22 +51,43 @@ class Reading:
     def _carried(self, number: int, client: Cursor, server: Cursor, depth: int = 0) -> Application:
         if client.ended() and server.ended():
             return _NONE
-        protocol, name, swapped = detect.detect(client, server)
+        protocol, name, swapped, before = detect.detect(client, server)
+        frame = self.pieces.frame[client.first_row if client.first_row < client.end_row else server.first_row]
+        if before:
+            self.oddities.add("bytes-before-http", frame)
         if protocol is Protocol.HTTP1:
             if swapped:
-                self.oddities.add(
-                    "roles-reversed", self.pieces.frame[client.first_row if client.first_row < client.end_row else server.first_row]
-                )
+                self.oddities.add("roles-reversed", frame)
                 return self._http1(number, server, client, depth)._replace(reversed=True)
-            return self._http1(number, client, server, depth)
+            hello = tls.client_hello(client) if name == "tls" else None
+            if name == "tls":
+                client.take(1 << 62, None)
+                self.oddities.add("tls-answered-in-clear", frame)
+            return self._http1(number, client, server, depth)._replace(tls=hello)
         if protocol is Protocol.HTTP2:
-            h2.read(number, client, server, self.oddities, self.decode, self.found, None)
-            return Application(Protocol.HTTP2)
+            return self._http2(number, client, server)
         if protocol is Protocol.TLS:
             return Application(Protocol.TLS, "", (), tls.client_hello(client))
         if not name and h2.speaks(client, server) and h2.read(number, client, server, self.oddities, self.decode, self.found, None):
             return Application(Protocol.HTTP2)
         return Application(Protocol.OTHER, name)
+
+    def _http2(self, number: int, client: Cursor, server: Cursor) -> Application:
+        """HTTP/2 from its preface; the 101 of an upgrade whose request is not in the capture may stand before it."""
+        if not server.peek(8).startswith(b"HTTP/1.1"):
+            h2.read(number, client, server, self.oddities, self.decode, self.found, None)
+            return Application(Protocol.HTTP2)
+        switch = Responses(server, self.caches, self.oddities, self.decode)
+        switch.run(None, 1)
+        if switch.tunnel:
+            self.found.append(Exchange(0, number, 1, None, switch.messages[0], switch.interims[0]))
+            h2.read(number, client, server, self.oddities, self.decode, self.found, self.found[-1])
+            return Application(Protocol.HTTP1, "", (), None, "h2c")
+        nobody = Requests(client, self.caches, self.oddities, self.decode)
+        switch.run(None)
+        exchanges.build(number, nobody, switch, self.oddities, self.found)
+        h2.read(number, client, server, self.oddities, self.decode, self.found, None)
+        return Application(Protocol.HTTP2)
 
     def _http1(self, number: int, client: Cursor, server: Cursor, depth: int) -> Application:
         requests = Requests(client, self.caches, self.oddities, self.decode)
@@ -78,7 +99,7 @@ class Reading:
 
         while True:
             requests.run()
-            if not requests.paused:
+            if requests.preface or not requests.paused:
                 break
             responses.run(method_of, len(requests.messages))
             if responses.tunnel:
@@ -91,6 +112,8 @@ class Reading:
         if not requests.messages and not responses.messages:
             return Application(Protocol.OTHER)
         exchanges.build(number, requests, responses, self.oddities, self.found)
+        if requests.preface and not responses.tunnel:
+            h2.read(number, client, server, self.oddities, self.decode, self.found, None)
         if not responses.tunnel:
             return _HTTP1
         return self._tunnel(number, client, server, responses.upgraded, depth)

@@ -13,46 +13,53 @@ from typing import Final, NamedTuple
 
 from lbtrace.http import tls
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.head import begins_request, begins_response, may_begin_request, may_begin_response
+from lbtrace.http.head import H2_PREFACE, begins_request, begins_response, may_begin_request, may_begin_response
 from lbtrace.model.http import Protocol
 
-H2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _SEARCHED: Final = 4096  # pieces looked at for a first message where the beginning is not in the capture
+_PREFIXED: Final = 16  # pieces looked at where it is: other bytes may stand in front of HTTP
 _REQUEST_LINE: Final = re.compile(rb"(?:\r?\n)*[!-9;-~]{1,64}[ \t][^\n]{0,65536}?[ \t](?i:HTTP)/[0-9.]{1,8}[ \t]*\r?(?:\n|\Z)")
 _SIMPLE_REQUEST: Final = re.compile(rb"GET /[^ \x00-\x1f]*\r?\n\Z")
-_LOST: Final = re.compile(rb"(?:\r?\n)*(?i:HTTP)/[0-9]\.[0-9] +[0-9]{3}")
+_STATUS_LINE: Final = re.compile(rb"(?:\r?\n)*(?i:HTTP)/[0-9]\.[0-9] +[0-9]{3}")
 
 
 class Detected(NamedTuple):
-    """`reversed`: the end that opened the connection answers, the other asks."""
+    """`reversed`: the end that opened the connection answers, the other asks. `before`: other bytes stand in front of the first
+    message."""
 
     protocol: Protocol
     name: str = ""
     reversed: bool = False
+    before: bool = False
 
 
 def detect(client: Cursor, server: Cursor) -> Detected:
-    """What the connection speaks; the cursors stay."""
+    """What the connection speaks; where other bytes stand in front of HTTP (SOCKS, a greeting of some tunnel) the cursors move behind
+    them."""
     asked, answered = client.peek(4096), server.peek(4096)
-    if asked.startswith(H2_PREFACE[: max(len(asked), 1)]) and len(asked) >= 4:
+    if len(asked) >= 4 and asked.startswith(H2_PREFACE[: len(asked)]):
         return Detected(Protocol.HTTP2)
-    if tls.looks_like(asked) or (tls.looks_like(answered) and not _asks(asked)):
+    if begins_request(asked):
+        return Detected(Protocol.HTTP1)
+    if tls.looks_like(asked):
+        return Detected(Protocol.HTTP1, "tls") if _answers(answered) else Detected(Protocol.TLS)
+    if tls.looks_like(answered) and not _asks(asked):
         return Detected(Protocol.TLS)
-    if _asks(asked) or (_answers(answered) and not _asks(answered)):
+    if _asks(asked):
+        return Detected(Protocol.HTTP1, before=_behind(client, server))
+    if _answers(answered) and not _asks(answered):
         return Detected(Protocol.HTTP1)
     if _asks(answered) or _answers(asked):
         return Detected(Protocol.HTTP1, "", True)
     name = _named(asked, answered)
-    if name:
-        return Detected(Protocol.OTHER, name)
-    if _SIMPLE_REQUEST.match(asked) and client.pieces.table.known_start[client.stream]:
-        return Detected(Protocol.HTTP1)
-    if _late(client) or _late(server):
-        if _search(client, may_begin_request, begins_request) or _search(server, may_begin_response, begins_response):
+    if name in ("", "socks"):
+        if _SIMPLE_REQUEST.match(asked) and client.pieces.table.known_start[client.stream]:
             return Detected(Protocol.HTTP1)
-        if _search(server, may_begin_request, begins_request) or _search(client, may_begin_response, begins_response):
-            return Detected(Protocol.HTTP1, "", True)
-    return Detected(Protocol.OTHER)
+        if _behind(client, server):
+            return Detected(Protocol.HTTP1, before=True)
+        if _behind(server, client):
+            return Detected(Protocol.HTTP1, "", True, before=True)
+    return Detected(Protocol.OTHER, name)
 
 
 def _asks(data: bytes) -> bool:
@@ -60,25 +67,38 @@ def _asks(data: bytes) -> bool:
 
 
 def _answers(data: bytes) -> bool:
-    return begins_response(data) or _LOST.match(data) is not None
+    return begins_response(data) or _STATUS_LINE.match(data) is not None
+
+
+def _behind(asking: Cursor, answering: Cursor) -> bool:
+    """Move to the first pieces that begin a request and a response, if such there are."""
+    request = _search(asking, may_begin_request, begins_request)
+    response = _search(answering, may_begin_response, begins_response)
+    if request < 0 and (response < 0 or asking.first_row < asking.end_row):
+        return False
+    for cursor, row in ((asking, request), (answering, response)):
+        if row >= 0 and not _late(cursor):
+            cursor.move_to(cursor.pieces.start[row])
+    return True
 
 
 def _late(cursor: Cursor) -> bool:
     """The beginning of the stream is not in the capture."""
-    return cursor.first_row < cursor.end_row and (
-        not cursor.pieces.table.known_start[cursor.stream] or cursor.pieces.start[cursor.first_row] > 0
-    )
+    if cursor.first_row == cursor.end_row:
+        return False
+    return not cursor.pieces.table.known_start[cursor.stream] or cursor.pieces.start[cursor.first_row] > 0
 
 
-def _search(cursor: Cursor, may_begin: Callable[[bytes], bool], begins: Callable[[bytes], bool]) -> bool:
+def _search(cursor: Cursor, may_begin: Callable[[bytes], bool], begins: Callable[[bytes], bool]) -> int:
+    """The first piece that begins a message, -1 when none of the first ones does."""
     p = cursor.pieces
-    for row in range(cursor.first_row, min(cursor.end_row, cursor.first_row + _SEARCHED)):
+    for row in range(cursor.first_row, min(cursor.end_row, cursor.first_row + (_SEARCHED if _late(cursor) else _PREFIXED))):
         o = p.payload[row]
         view = p.buffers[p.buffer[row]]
         n = p.length[row]
         if may_begin(bytes(view[o : o + min(n, 24)])) and begins(bytes(view[o : o + min(n, 4096)])):
-            return True
-    return False
+            return row
+    return -1
 
 
 _CLIENT: Final = tuple(

@@ -92,7 +92,8 @@ def lenient_number(text: str) -> int | None:
         end += 1
     if not end:
         return None
-    return int(digits[:end]) if end <= 19 else HUGE
+    significant = digits[:end].lstrip("0")
+    return int(significant or "0") if len(significant) <= 19 else HUGE
 
 
 def _chunked(values: list[str], odd: list[str]) -> bool:

@@ -19,6 +19,7 @@ from lbtrace.http.body import NO_BODY, TUNNEL_BODY, Read, read_chunked, read_len
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.framing import HUGE, Fields
 from lbtrace.http.head import (
+    H2_PREFACE,
     MAX_HEAD,
     Block,
     Caches,
@@ -107,7 +108,9 @@ class _Reader:
         self.rows: list[int] = []
         self.chains: list[int] = []
         self.cut: set[int] = set()  # messages that do not end where their framing says
-        self.late = self.cursor.base > 0 and bool(p.table.known_start[s])  # the first bytes of the stream are missing
+        self.late = (
+            bool(p.table.known_start[s]) and cursor.first_row < cursor.end_row and p.start[cursor.first_row] > 0
+        )  # the first bytes of the stream are missing
         self.chain = int(self.late)
         self.resynced = False
         self.row = cursor.first_row
@@ -224,12 +227,13 @@ class _Reader:
 class Requests(_Reader):
     """What a client sent."""
 
-    __slots__ = ("messages", "paused", "special")
+    __slots__ = ("messages", "paused", "preface", "special")
 
     def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool) -> None:
         super().__init__(cursor, caches, oddities, decode, Looks(may_begin_request, begins_request))
         self.messages: list[Request] = []
         self.paused = False
+        self.preface = False  # an HTTP/2 preface follows
         self.special = False  # there is a request whose method changes how its response is read
 
     def run(self) -> None:
@@ -297,6 +301,9 @@ class Requests(_Reader):
         cursor = self.cursor
         if not self.messages and not self.resynced and not self._plausible():
             return self.find_again()
+        if cursor.peek(len(H2_PREFACE)) == H2_PREFACE:
+            self.preface = True
+            return False
         head = self.head(self._fits)
         if head is None:
             return True
@@ -355,9 +362,13 @@ class Requests(_Reader):
         return True
 
     def _start_line_here(self) -> bool:
+        """A whole request line of ordinary looks, whatever its target."""
         text = self.cursor.peek(8192)
         end = text.find(b"\n")
-        return end > 0 and not self.caches.request[text[:end].rstrip(b"\r")].oddities
+        if end < 0:
+            return False
+        line = self.caches.request[text[:end].rstrip(b"\r")]
+        return line.method.isupper() and line.version[:5] == "HTTP/" and line.version != "HTTP/0.9"
 
     def _start_line(self, raw: bytes, whole: bool) -> RequestLine:
         line = self.caches.request[raw]
@@ -382,8 +393,8 @@ class Requests(_Reader):
         if fields.chunked:
             return read_chunked(self.cursor, fields)
         if fields.declared:
-            if fields.declared >= HUGE:
-                return Read(Body(Framing.CONTENT_LENGTH, 0, fields.declared, False, None), False, [], ())
+            if fields.declared >= HUGE:  # it cannot be true; what follows is read as if it were not there
+                return Read(NO_BODY, True, [], ())
             return read_length(self.cursor, fields.declared, fields.coding if self.decode else "")
         if fields.declared == 0:
             return Read(_EMPTY, True, [], ())

@@ -17,7 +17,7 @@ from typing import Final
 
 from lbtrace.http.body import Digest
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.detect import H2_PREFACE
+from lbtrace.http.head import H2_PREFACE
 from lbtrace.http.hpack_tolerant import Decoder, Field, MalformedBlockError
 from lbtrace.http.oddities import Oddities
 from lbtrace.http.place import Ending, place

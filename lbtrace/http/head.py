@@ -14,6 +14,7 @@ from lbtrace.http.framing import WATCHED, Fields, examine
 from lbtrace.model.http import HeaderLine
 
 MAX_HEAD: Final = 1 << 20  # bytes of a head; a longer one is reported and passed over
+H2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4
 CACHED: Final = 1 << 15  # entries a cache holds before it is emptied
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

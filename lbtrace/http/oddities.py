@@ -47,6 +47,8 @@ TEXTS: Final[dict[str, str]] = {
     "body-where-none-belongs": "A response that cannot have a body (to HEAD, 1xx, 204, 304) is followed by bytes that are no response.",
     "bytes-after-close": "Bytes follow a message that announced the end of the connection.",
     # exchanges
+    "bytes-before-http": "Bytes of something else (SOCKS, a tunnel's greeting) stand before the first HTTP message.",
+    "tls-answered-in-clear": "A TLS ClientHello was answered in plain HTTP: the client speaks TLS to a port that does not.",
     "response-before-request": "A response was sent before any request it could answer.",
     "roles-reversed": "Requests come from the end that accepted the connection, responses from the end that opened it.",
     "pairing-in-doubt": "After loss, requests and responses were left unpaired because the packets do not say which belong together.",

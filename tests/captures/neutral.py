@@ -50,8 +50,8 @@ def _exchange(e: Exchange) -> dict[str, object]:
         q = e.request
         version = q.version or "HTTP/1.1"
         found |= {
-            "method": q.method,
-            "target": q.target,
+            "method": q.method or None,
+            "target": q.target or None,
             "version": version,
             "request_headers": _headers(q.lines),
             "request_packet": q.last_frame,
