@@ -88,11 +88,6 @@ def run(arguments: list[str]) -> int:
         return COULD_NOT_RUN
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        from lbtrace.cli.output import forget_stdout
-
-        forget_stdout()
-        return DONE
     return result if isinstance(result, int) else DONE
 
 

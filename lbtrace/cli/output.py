@@ -49,23 +49,20 @@ class Target:
     @contextmanager
     def open(self) -> Iterator[tuple[TextIO, View]]:
         """The stream to write to, and how."""
-        if self.path is None:
-            try:
+        try:
+            if self.path is None:
                 yield sys.stdout, self._view(sys.stdout)
                 sys.stdout.flush()
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                forget_stdout()
-                raise OptionError("output-unwritable", f"Cannot write to standard output: {error.strerror or error}.") from error
-            return
-        try:
-            with open(self.path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
-                yield out, self._view(out)
-        except BrokenPipeError:
-            raise
+            else:
+                with open(self.path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
+                    yield out, self._view(out)
+        except BrokenPipeError:  # the reader has seen enough
+            forget_stdout()
         except OSError as error:
-            raise OptionError("output-unwritable", f"-o {self.path}: {error.strerror or error}.") from error
+            where = "Cannot write to standard output" if self.path is None else f"-o {self.path}"
+            if self.path is None:
+                forget_stdout()
+            raise OptionError("output-unwritable", f"{where}: {error.strerror or error}.") from error
 
     def _view(self, out: TextIO) -> View:
         return View(

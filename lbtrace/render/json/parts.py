@@ -346,7 +346,7 @@ def pairs(report: Report) -> Iterator[str]:
 
 def _pair(index: int, pair: ExchangePair, front: _ExchangeRefs, back: _ExchangeRefs) -> str:
     attempts = ",".join(f'{{"backend":{back.write(a.backend)},"outcome":"{a.outcome.value}"}}' for a in pair.attempts)
-    reasons = ",".join(f'{{"kind":{quoted(kind)},"value":{quoted(text)}}}' for kind, text in pair.reasons)
+    reasons = ",".join(f'{{"kind":{quoted(names.reason(kind))},"value":{quoted(text)}}}' for kind, text in pair.reasons)
     return (
         f'{{"id":{index},"client":{front.write(pair.client)},"attempts":[{attempts}],"tier":"{names.TIER_SLUG[pair.tier]}",'
         f'"tier_rank":{int(pair.tier)},"confidence":{_CONFIDENCE[pair.confidence]},"group":{_int(pair.group)},"reasons":[{reasons}]}}'

@@ -26,7 +26,7 @@ def write_report(report: Report, out: TextIO, view: View) -> None:
     pairs.unpaired(page, report, labels)
     limits.times(page, report, labels)
     findings.findings(page, report, labels)
-    findings.witnesses(page, report, labels)
+    findings.why(page, report, labels)
     limits.unknowns(page, report)
     limits.captures(page, (*report.clients, *report.backends), labels)
 

@@ -1,79 +1,117 @@
-"""Findings and witnesses: what lbtrace says, with the frames it says it from and a filter that shows them in Wireshark."""
+"""Findings and witnesses: what lbtrace says, with the frames it says it from and a filter that shows them in Wireshark.
+
+Findings that matter come one by one, with remedy and filters. Those of severity INFO are facts, not trouble: they are listed briefly, what
+the tables above already draw is left to --all, and a filter is only written out when it says more than the frame numbers do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
-from lbtrace.model.report import Evidence, Finding, Kind, Report, Severity
+from lbtrace.model.report import Evidence, Finding, Kind, ProfileMatch, Report, Severity, Witness
 from lbtrace.render.terminal.labels import Labels
-from lbtrace.render.terminal.page import Page
-from lbtrace.render.wording import names
+from lbtrace.render.terminal.page import Cell, Column, Page
+from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
 from lbtrace.render.wording.statements import filled
 
 _SHOWN = 30
 _INDENT = 3
+DRAWN_ABOVE = (
+    "request-headers",
+    "response-headers",
+    "connection-reuse.client",
+    "connection-reuse.backend",
+    "added-latency",
+    "nat-before-balancer",
+)
 
 
 def findings(page: Page, report: Report, labels: Labels) -> None:
-    """One block per finding, most severe first."""
-    if not report.findings:
-        return
-    page.heading("Findings")
-    many = len(report.findings) if page.view.everything else _SHOWN
-    for finding in report.findings[:many]:
-        _finding(page, finding, labels)
-    page.more(len(report.findings) - many, "findings")
+    """Most severe first."""
+    trouble = [f for f in report.findings if f.severity is not Severity.INFO]
+    facts = [f for f in report.findings if f.severity is Severity.INFO]
+    if trouble:
+        page.heading("Findings")
+        many = len(trouble) if page.view.everything else _SHOWN
+        for finding in trouble[:many]:
+            _trouble(page, finding, labels)
+        page.more(len(trouble) - many, "findings")
+    listed = facts if page.view.everything else [f for f in facts if not _drawn_above(f.slug)]
+    if listed:
+        page.heading("Facts" if trouble else "Findings", "all of severity INFO; to see a frame in Wireshark: frame.number == 4")
+        for title in dict.fromkeys(f.title for f in listed):
+            page.line((f"{names.SEVERITY[Severity.INFO]:<6}", "severity.info"), (shown(title), "bold"))
+            _facts(page, [f for f in listed if f.title == title], labels)
+    if len(facts) > len(listed):
+        page.line((f"{len(facts) - len(listed)} more are in the tables above (--all spells them out)", "note"))
 
 
-def _finding(page: Page, finding: Finding, labels: Labels) -> None:
+def _drawn_above(slug: str) -> bool:
+    return slug in DRAWN_ABOVE or slug.split(".")[0] in DRAWN_ABOVE
+
+
+def _trouble(page: Page, finding: Finding, labels: Labels) -> None:
     severity = finding.severity
-    label = f"{names.SEVERITY[severity]:<9}"
-    sure = (
-        ""
-        if severity is Severity.INFO and finding.confidence.value in ("certain", "high")
-        else f"   ({names.CONFIDENCE[finding.confidence]} confidence)"
-    )
-    page.line((label, f"severity.{severity.value}"), (shown(finding.title), "bold"), (sure, "note"))
+    sure = f"   confidence: {names.CONFIDENCE[finding.confidence]}"
+    page.line((f"{names.SEVERITY[severity]:<9}", f"severity.{severity.value}"), (shown(finding.title), "bold"), (sure, "note"))
     page.prose(filled(finding.statement, finding.values), indent=_INDENT)
     if finding.remedy:
         page.prose(f"What to do: {shown(finding.remedy)}", indent=_INDENT)
-    _evidence(page, finding.evidence, labels)
+    _evidence(page, finding.evidence, labels, filters=True)
 
 
-def _evidence(page: Page, evidence: Sequence[Evidence], labels: Labels) -> None:
+def _facts(page: Page, group: Sequence[Finding], labels: Labels) -> None:
+    """Facts of one title; those that rest on the same frames name them once."""
+    for evidence, same in groupby(group, key=lambda f: f.evidence):
+        for finding in same:
+            unsure = finding.confidence.value in ("medium", "low")
+            sure = f" (confidence: {names.CONFIDENCE[finding.confidence]})" if unsure else ""
+            page.prose(filled(finding.statement, finding.values) + sure, indent=_INDENT)
+        _evidence(page, evidence, labels, filters=page.view.everything)
+
+
+def _evidence(page: Page, evidence: Sequence[Evidence], labels: Labels, filters: bool) -> None:
     for e in evidence[: len(evidence) if page.view.everything else 2]:
-        note = f": {shown(e.note)}" if e.note else ""
+        note = f"   {shown(e.note)}" if e.note and page.view.everything else ""
         page.line((labels.frames(e.frames), "frame"), (note, "note"), indent=_INDENT)
         for side, text in (("client", e.client_filter), ("backend", e.backend_filter)):
-            if text:
+            if text and (filters or not text.startswith("frame.number")):
                 page.line((f"Wireshark, {side}: ", "note"), (shown(text), "filter"), indent=_INDENT)
 
 
-def witnesses(page: Page, report: Report, labels: Labels) -> None:
+def why(page: Page, report: Report, labels: Labels) -> None:
     """Why lbtrace believes its verdict: each independent observation and what it speaks for."""
-    v = report.verdict
-    if v.witnesses:
-        page.heading("Why", "independent observations and what they speak for")
-        for w in v.witnesses:
-            page.prose(f"{filled(w.statement, w.values)}{_speaks(w.speaks_for, w.speaks_against)}", indent=1)
-            frames = labels.frames([f for e in w.evidence for f in e.frames], most=3)
-            if frames:
-                page.line((frames, "frame"), indent=_INDENT)
-    for p in v.profiles:
-        if not p.named:
-            continue
-        page.heading(f"Looks like {shown(p.name)}", f"fits {p.score} of 100")
-        for rule, example in p.matched:
-            page.line(("fits  ", "added"), shown(rule), (f"   {shown(example)}" if example else "", "note"))
-        for rule, example in p.contradicted:
-            page.line(("not   ", "removed"), shown(rule), (f"   {shown(example)}" if example else "", "note"))
+    witnesses = report.verdict.witnesses
+    if witnesses:
+        page.heading("Why this verdict", "independent observations, and what each speaks for")
+        for witness in witnesses:
+            _witness(page, witness, labels)
+    for profile in report.verdict.profiles:
+        if profile.named:
+            _profile(page, profile)
 
 
-def _speaks(speaks_for: Sequence[Kind], speaks_against: Sequence[Kind]) -> str:
-    parts = []
-    if speaks_for:
-        parts.append("for " + ", ".join(k.value for k in speaks_for))
-    if speaks_against:
-        parts.append("against " + ", ".join(k.value for k in speaks_against))
-    return f" [{'; '.join(parts)}]" if parts else ""
+def _witness(page: Page, w: Witness, labels: Labels) -> None:
+    page.prose(filled(w.statement, w.values))
+    weighed = "; ".join(f"{word} {_kinds(kinds)}" for word, kinds in (("for", w.speaks_for), ("against", w.speaks_against)) if kinds)
+    if weighed:
+        page.line((weighed, "note"), indent=_INDENT)
+    frames = labels.frames([f for e in w.evidence for f in e.frames], most=4)
+    if frames:
+        page.line((frames, "frame"), indent=_INDENT)
+
+
+def _kinds(kinds: Iterable[Kind]) -> str:
+    return ", ".join(k.value for k in kinds)
+
+
+def _profile(page: Page, p: ProfileMatch) -> None:
+    page.heading(
+        f"Why {shown(p.name)}", f"fits {p.score} of 100" + (f", {units.plural(p.forgiven, 'difference')} forgiven" if p.forgiven else "")
+    )
+    rows: list[list[Cell]] = []
+    for word, style, rules in (("fits", "added", p.matched), ("not", "removed", p.contradicted)):
+        rows.extend([(word, style), shown(rule), (shown(example), "note")] for rule, example in rules)
+    page.table([Column(), Column(flexible=True), Column(flexible=True, cut=True)], rows)

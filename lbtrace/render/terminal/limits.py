@@ -11,7 +11,7 @@ from lbtrace.model.pairing import Clock, Confidence, UnpairedReason
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.render.terminal.labels import Labels
-from lbtrace.render.terminal.page import Page
+from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
@@ -22,26 +22,16 @@ def times(page: Page, report: Report, labels: Labels) -> None:
     if latency is None and not clocks:
         return
     page.heading("Times")
+    rows: list[list[Cell]] = []
     if latency is not None:
-        page.line(
-            ("added by the balancer  ", "label"),
-            (f"{units.duration(latency.added_median_ns)} median", "bold"),
-            f", {units.duration(latency.added_p95_ns)} at the 95th percentile, {units.duration(latency.added_max_ns)} at most",
-        )
-        page.prose(
-            f"client total − backend total, over {units.plural(latency.count, 'pair')}: needs no common clock; it holds the network "
-            "in front of the balancer too",
-            indent=3,
-            style="note",
-        )
+        spread = f"{units.duration(latency.added_p95_ns)} at the 95th percentile, {units.duration(latency.added_max_ns)} at most"
+        total = f"client total − backend total, over {units.plural(latency.count, 'pair')}; the network in front is in it"
+        rows.append([("added", "label"), f"{units.duration(latency.added_median_ns)} in the median, {spread} ({total})"])
         if latency.forward_median_ns is not None and latency.return_median_ns is not None and latency.half_width_ns is not None:
-            page.line(
-                ("of it, on the way in   ", "label"),
-                f"{units.duration(latency.forward_median_ns)}, on the way back {units.duration(latency.return_median_ns)}",
-                f" ({units.half_width(latency.half_width_ns)})",
-            )
-    for clock in clocks:
-        page.line((f"{_between(clock, labels):<23}", "label"), _clock(clock))
+            ways = f"{units.duration(latency.forward_median_ns)} on the way in, {units.duration(latency.return_median_ns)} on the way back"
+            rows.append([("of it", "label"), f"{ways}, each {units.half_width(latency.half_width_ns)}"])
+    rows += [[(_between(clock, labels), "label"), _clock(clock)] for clock in clocks]
+    page.table([Column(), Column(flexible=True)], rows)
 
 
 def _between(clock: Clock, labels: Labels) -> str:
@@ -127,7 +117,8 @@ def captures(page: Page, traces: Sequence[Trace], labels: Labels | None) -> None
         for index, file in enumerate(trace.files):
             label = f"{labels.point(trace.side, trace.point, index):<5}" if labels else ""
             kind = f"{file.format}{f', {file.compression}' if file.compression else ''}, {units.size(file.size_bytes)}"
-            page.line((label, "label"), shown(file.path), (f"   {kind}, {units.plural(file.frames, 'packet')}", "note"))
+            packets = f", {units.plural(file.frames, 'packet')}" if len(trace.files) > 1 else ""
+            page.line((label, "label"), shown(file.path), (f"   {kind}{packets}", "note"))
         p = trace.packets
         skipped = "".join(f" + {units.count(n)} skipped ({shown(reason)})" for reason, n in p.skipped)
         span = f" over {units.duration(trace.last_ns - trace.first_ns)}" if p.read else ""

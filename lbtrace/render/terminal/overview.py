@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import zip_longest
 
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import ChangeKind, HeaderChange
-from lbtrace.model.report import Report, SideCounts
+from lbtrace.model.pairing import AddressMapping, ChangeKind, HeaderChange
+from lbtrace.model.report import Kind, Report, Severity, SideCounts
 from lbtrace.render.terminal.labels import Labels, first_frame
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
 
 _SHOWN_ADDRESSES = 4
+_GRAVE = 4
+_NO_BALANCER = (Kind.DIRECT, Kind.UNRELATED, Kind.INCONCLUSIVE)
 
 
 def verdict(page: Page, report: Report) -> None:
@@ -30,6 +33,17 @@ def verdict(page: Page, report: Report) -> None:
         page.prose(shown(v.reason))
     if report.correlation.swapped:
         page.prose("The captures look swapped: the one given as CLIENT seems to be from behind the balancer.", style="warning")
+    _attention(page, report)
+
+
+def _attention(page: Page, report: Report) -> None:
+    """What must not be overlooked is named at once; its evidence follows below."""
+    grave = [f for f in report.findings if f.severity in (Severity.CRITICAL, Severity.HIGH)]
+    titles = dict.fromkeys((f.severity, f.title) for f in grave)
+    for severity, title in list(titles)[:_GRAVE]:
+        page.line((names.SEVERITY[severity], f"severity.{severity.value}"), " ", (shown(title), "bold"), ("   (see Findings)", "note"))
+    if len(titles) > _GRAVE:
+        page.line((f"… and {len(titles) - _GRAVE} more grave findings", "note"), indent=3)
 
 
 def drawing(page: Page, report: Report) -> None:
@@ -40,25 +54,28 @@ def drawing(page: Page, report: Report) -> None:
     if not any(columns):
         return
     page.blank()
-    titles = ["client", "load balancer", "", "backend"]
+    between = "load balancer" if report.verdict.kind not in _NO_BALANCER else "connects to"
+    titles = ["client", between, "source behind it", "backend"]
     widths = [max([len(title), *map(len, column)]) for title, column in zip(titles, columns, strict=True)]
     arrow = min((page.width - 2 - sum(widths) - 7) // 2, 12)
     if arrow < 3:
-        _drawing_as_list(page, columns)
+        _drawing_as_list(page, titles, columns)
     else:
         gap = " " * (arrow + 2)
-        page.line((f"{titles[0]:<{widths[0]}}{gap}{titles[1]:<{widths[1]}}   {'':<{widths[2]}}{gap}{titles[3]}", "label"))
+        page.line((f"{titles[0]:<{widths[0]}}{gap}{titles[1]:<{widths[1]}}   {titles[2]:<{widths[2]}}{gap}{titles[3]}", "label"))
         for number, row in enumerate(zip_longest(*columns, fillvalue="")):
             shaft = f" {'─' * (arrow - 1)}▶ " if number == 0 else gap
             page.line(f"{row[0]:<{widths[0]}}{shaft}{row[1]:<{widths[1]}} ┆ {row[2]:<{widths[2]}}{shaft}{row[3]}")
     for m in t.mappings:
         if m.client != m.seen_as:
-            page.prose(
-                f"{shown(m.client)} is {shown(m.seen_as)} to the balancer ({shown(m.stated_by)}, {m.count} of {m.of}): "
-                "its address is translated on the way (NAT).",
-                indent=3,
-                style="note",
-            )
+            page.prose(_mapping(m), indent=3, style="note")
+
+
+def _mapping(m: AddressMapping) -> str:
+    seen = f"{m.count} of {m.of}"
+    if m.stated_by == "source address":
+        return f"{shown(m.client)} appears as {shown(m.seen_as)} behind the balancer (source address, {seen})."
+    return f"The balancer saw {shown(m.client)} as {shown(m.seen_as)} ({shown(m.stated_by)}, {seen}): a NAT lies before it."
 
 
 def _few(addresses: list[str]) -> list[str]:
@@ -67,10 +84,10 @@ def _few(addresses: list[str]) -> list[str]:
     return addresses if hidden <= 1 else [*addresses[:_SHOWN_ADDRESSES], f"… {hidden} more"]
 
 
-def _drawing_as_list(page: Page, columns: list[list[str]]) -> None:
-    for title, column in zip(("client", "balancer, front", "balancer, back", "backend"), columns, strict=True):
+def _drawing_as_list(page: Page, titles: list[str], columns: list[list[str]]) -> None:
+    for title, column in zip(titles, columns, strict=True):
         for number, address in enumerate(column or ["unknown"]):
-            page.line((f"{title if number == 0 else '':<16}", "label"), address)
+            page.line((f"{title if number == 0 else '':<18}", "label"), address)
 
 
 def sides(page: Page, report: Report) -> None:
@@ -117,7 +134,7 @@ def _reading(a: SideCounts, b: SideCounts) -> str:
         connections = units.plural(b.already_open, "connection")
         return f"{connections} behind the balancer opened before the capture: no ratio"
     if a.connections and b.http_connections < a.http_connections:
-        return f"{units.plural(a.http_connections, 'connection')} in front, {units.count(b.http_connections)} behind"
+        return f"{units.plural(a.http_connections, 'connection')} in front, {units.count(b.http_connections)} behind: reused"
     return ""
 
 
@@ -142,7 +159,7 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
         if real:
             page.table(
                 [Column(), Column(flexible=True, cut=True), Column(style="note"), Column(right=True, style="note")],
-                [_change(c) for c in real],
+                [row for c in real for row in _change(c)],
             )
             where = _example(report, labels, real[0])
             if where:
@@ -152,13 +169,13 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
             page.prose(f"hop-by-hop, may differ: {listed}", indent=3, style="note")
 
 
-def _change(c: HeaderChange) -> list[Cell]:
+def _change(c: HeaderChange) -> Iterator[list[Cell]]:
     word, style = _SIGN[c.kind]
-    line = shown(c.after or c.before or c.name)
-    if c.kind in (ChangeKind.CHANGED, ChangeKind.RECASED) and c.before:
-        line = f"{shown(c.before)} → {shown(c.after)}"
     behaviour = "" if c.kind in (ChangeKind.REMOVED, ChangeKind.RECASED, ChangeKind.REORDERED) else names.BEHAVIOUR[c.behaviour]
-    return [(word, style), line, behaviour, f"{c.count} of {c.of}"]
+    lines = [c.before, c.after] if c.before and c.after else [c.after or c.before or c.name]
+    yield [(word, style), shown(lines[0]), behaviour, f"{c.count} of {c.of}"]
+    for line in lines[1:]:
+        yield [("       to", style), shown(line), "", ""]
 
 
 def _example(report: Report, labels: Labels, change: HeaderChange) -> str:

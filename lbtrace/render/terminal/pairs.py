@@ -11,7 +11,7 @@ from lbtrace.model.report import Report
 from lbtrace.render.terminal.labels import Labels, first_frame, total_ns
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
-from lbtrace.render.wording.escape import shown
+from lbtrace.render.wording.escape import cut_end, shown
 
 _ROWS = 12
 
@@ -21,7 +21,7 @@ def pairs(page: Page, report: Report, labels: Labels) -> None:
     every = report.correlation.pairs
     if not every:
         return
-    page.heading("Exchanges across the balancer", "frames are where each request begins")
+    page.heading("Exchanges across the balancer", "frames: where each request begins")
     many = len(every) if page.view.everything else _ROWS
     rows: list[list[Cell]] = []
     for pair in every[:many]:
@@ -30,19 +30,25 @@ def pairs(page: Page, report: Report, labels: Labels) -> None:
         [
             Column("request", flexible=True, cut=True),
             Column("status", right=True),
-            Column("client", style="frame"),
-            Column("backend", style="frame"),
-            Column("paired by"),
-            Column("client", right=True),
-            Column("backend", right=True),
+            Column("frames", style="frame"),
+            Column("paired by", flexible=True),
+            Column("client took", right=True),
+            Column("backend took", right=True),
         ],
         rows,
     )
     page.more(len(every) - many, "pairs")
     used = {p.tier for p in every}
     for tier in sorted(used):
-        number = sum(p.tier is tier for p in every)
-        page.prose(f"{names.TIER[tier]}: {names.TIER_SENTENCE[tier]} ({number} of {len(every)})", indent=3, style="note")
+        alike = [p for p in every if p.tier is tier]
+        page.prose(
+            f"{names.TIER[tier]} ({len(alike)} of {len(every)}): {names.TIER_SENTENCE[tier]}{_example(alike)}", indent=3, style="note"
+        )
+
+
+def _example(pairs: list[ExchangePair]) -> str:
+    kind, value = next((p.reasons[0] for p in pairs if p.reasons), ("", ""))
+    return f", for example {shown(names.reason(kind))} {cut_end(shown(value), 40)}" if value else ""
 
 
 def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
@@ -51,16 +57,16 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
     why = names.TIER[pair.tier] + ("" if pair.group is None else " *")
     rows: list[list[Cell]] = []
     for number, attempt in enumerate(pair.attempts or (None,)):
-        lead: list[Cell] = [_request(client), _status(client), front] if number == 0 else ["  … then again", "", ""]
+        lead: list[Cell] = [_request(client), _status(client)] if number == 0 else ["  … then again", ""]
         if attempt is None:
-            rows.append([*lead, "none", why, _time(client), ""])
+            rows.append([*lead, f"{front} ↔ none", why, _time(client), ""])
             continue
         backend = labels.exchange(Side.BACKEND, attempt.backend)
         back = labels.frame_of(Side.BACKEND, attempt.backend.point, first_frame(backend))
         told = why if number == 0 else ""
         if attempt.outcome is not AttemptOutcome.ANSWERED:
             told = f"{told}; {names.OUTCOME[attempt.outcome]}" if told else names.OUTCOME[attempt.outcome]
-        rows.append([*lead, back, told, _time(client) if number == 0 else "", _time(backend)])
+        rows.append([*lead, f"{front} ↔ {back}", told, _time(client) if number == 0 else "", _time(backend)])
     return rows
 
 

@@ -107,10 +107,10 @@ BASIS: dict[ConnectionBasis, str] = {
 }
 
 BEHAVIOUR: dict[Behaviour, str] = {
-    Behaviour.CONSTANT: "always the same",
-    Behaviour.CLIENT_ADDRESS: "the client's address",
-    Behaviour.FRESH: "another value each time",
-    Behaviour.APPENDED: "appended to what was there",
+    Behaviour.CONSTANT: "same each time",
+    Behaviour.CLIENT_ADDRESS: "client's address",
+    Behaviour.FRESH: "new each time",
+    Behaviour.APPENDED: "appended to",
     Behaviour.REPLACED: "replaced",
     Behaviour.REMOVED: "removed",
     Behaviour.VARYING: "varies",
@@ -137,3 +137,9 @@ ROLE_SOURCE: dict[RoleSource, str] = {
     RoleSource.PAYLOAD: "who speaks first",
     RoleSource.PORT: "a guess by port",
 }
+
+
+def reason(kind: str) -> str:
+    """The kind of a piece of evidence → words: "<etag" is of the request, ">etag" of the response."""
+    direction = {"<": "request ", ">": "response "}.get(kind[:1], "")
+    return direction + kind[1:] if direction else kind

@@ -7,16 +7,29 @@ escaped; a place without a value stays as it is, so that a slip shows instead of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from lbtrace.model.report import Value
 from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
-_PLACE = re.compile(r"\{(\w+)\}")
+_PLACE = re.compile(r"\{(\w+)\}((?: (?:other|backend|client|TCP|HTTP))? \w+\b)?")
+_NOUNS = {
+    "SYNs", "connections", "requests", "responses", "exchanges", "pairs", "checks", "packets", "times", "targets", "nodes", "attempts",
+    "segments", "bytes", "frames", "clients", "backends", "cases", "answers", "errors", "retransmissions", "lines", "fields",
+}  # fmt: skip
+_SINGULAR = {
+    f" {before}{noun}": f" {before}{noun[:-1]}" for noun in _NOUNS for before in ("", "other ", "backend ", "client ", "TCP ", "HTTP ")
+}
 
 
-def filled(statement: str, values: Iterable[Value]) -> str:
+def filled(statement: str, values: Sequence[Value]) -> str:
     """The statement with every {name} replaced by the value of that name."""
     known = {v.name: shown(units.value(v)) for v in values}
-    return _PLACE.sub(lambda place: known.get(place[1], place[0]), statement)
+    single = {v.name for v in values if v.unit == "count" and v.value == 1}
+
+    def write(place: re.Match[str]) -> str:
+        name, noun = place[1], place[2] or ""
+        return known.get(name, f"{{{name}}}") + (_SINGULAR.get(noun, noun) if name in single else noun)
+
+    return _PLACE.sub(write, statement)

@@ -18,7 +18,7 @@ _BYTES = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"), (1, "B"))
 def _scaled(number: int, steps: tuple[tuple[int, str], ...]) -> str:
     size = abs(number)
     for unit, name in steps:
-        if size >= unit:
+        if size >= unit * 0.9995:  # what would be rounded up to 1 of this unit is said in it
             return f"{'-' if number < 0 else ''}{_three_digits(size / unit, exact=unit == 1)} {name}"
     return f"0 {steps[-1][1]}"
 
