@@ -16,7 +16,17 @@ from typing import NamedTuple, TypeVar
 
 from lbtrace.model.http import Exchange, HeaderLine, Request, Response
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import AddressMapping, AttemptOutcome, Clock, Confidence, ConnectionPair, Correlation, ExchangePair, Ref
+from lbtrace.model.pairing import (
+    AddressMapping,
+    AttemptOutcome,
+    Clock,
+    Confidence,
+    ConnectionBasis,
+    ConnectionPair,
+    Correlation,
+    ExchangePair,
+    Ref,
+)
 from lbtrace.model.report import Evidence
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
@@ -171,6 +181,13 @@ class Case:
         return stated or (is_public(source) and not is_public(front.client.address) and not is_public(back.server.address))
 
     @cached_property
+    def passes_packets(self) -> bool:
+        """True when the packets of every paired connection were passed on: what closes a connection then is one of its ends,
+        not the balancer."""
+        pairs = self.connection_matches
+        return bool(pairs) and all(c.pair.basis is ConnectionBasis.SAME_PACKETS for c in pairs)
+
+    @cached_property
     def joined(self) -> list[tuple[Connection, Connection, tuple[FrameRef, FrameRef]]]:
         """Client connection, backend connection and their first frames, for every two connections known to belong together."""
         found: dict[tuple[Ref, Ref], tuple[Connection, Connection]] = {}
@@ -293,6 +310,11 @@ def evidence(frames: Iterable[FrameRef], note: str = "") -> tuple[Evidence, ...]
         back = backs[i] if i < len(backs) else []
         made.append(Evidence(tuple(front + back), note, frame_filter(front), frame_filter(back)))
     return tuple(made)
+
+
+def plural(count: int, noun: str) -> str:
+    """The noun for a count: "connection" for 1, else "connections"."""
+    return noun if count == 1 else f"{noun}s"
 
 
 def frame_filter(frames: Sequence[FrameRef]) -> str:

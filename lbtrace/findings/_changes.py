@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.case import RANK, Case, evidence
+from lbtrace.case import RANK, Case, confidence_of, evidence
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
 from lbtrace.model.report import Evidence, Finding, Severity, Value
 
-# what a change of one field is called in a sentence: {field} is the name, {after} / {before} the example lines
+# what a change of one field is called in a sentence: {before} and {after} are the example lines, the name included
 SENTENCE = {
-    (ChangeKind.ADDED, Behaviour.CONSTANT): "adds {field} with the same value each time: {after}",
-    (ChangeKind.ADDED, Behaviour.CLIENT_ADDRESS): "adds {field} with the client's address: {after}",
-    (ChangeKind.ADDED, Behaviour.FRESH): "adds {field} with another value each time: {after}",
-    (ChangeKind.ADDED, Behaviour.VARYING): "adds {field} with {values} values: {after}",
-    (ChangeKind.CHANGED, Behaviour.APPENDED): "appends to {field}: {before} becomes {after}",
-    (ChangeKind.CHANGED, Behaviour.CLIENT_ADDRESS): "puts the client's address in {field}: {before} becomes {after}",
-    (ChangeKind.DUPLICATED, Behaviour.CLIENT_ADDRESS): "adds a second {field} line with the client's address: {after}",
+    (ChangeKind.ADDED, Behaviour.CONSTANT): "adds the same line each time: {after}",
+    (ChangeKind.ADDED, Behaviour.CLIENT_ADDRESS): "adds the client's address: {after}",
+    (ChangeKind.ADDED, Behaviour.FRESH): "adds a line with another value each time, for example {after}",
+    (ChangeKind.ADDED, Behaviour.VARYING): "adds a line whose value varies, for example {after}",
+    (ChangeKind.CHANGED, Behaviour.APPENDED): "appends to a field: {before} becomes {after}",
+    (ChangeKind.CHANGED, Behaviour.CLIENT_ADDRESS): "writes the client's address: {before} becomes {after}",
+    (ChangeKind.DUPLICATED, Behaviour.CLIENT_ADDRESS): "adds the client's address in a second line of the name: {after}",
 }
 BY_KIND = {
-    ChangeKind.ADDED: "adds {field}: {after}",
-    ChangeKind.REMOVED: "removes {field}: {before}",
-    ChangeKind.CHANGED: "changes {field}: {before} becomes {after}",
-    ChangeKind.DUPLICATED: "adds a second {field} line: {after}",
-    ChangeKind.RECASED: "writes {field} in other letter case: {before} becomes {after}",
-    ChangeKind.REORDERED: "moves {field} to another place",
+    ChangeKind.ADDED: "adds a line: {after}",
+    ChangeKind.REMOVED: "removes a line: {before}",
+    ChangeKind.CHANGED: "changes a line: {before} becomes {after}",
+    ChangeKind.DUPLICATED: "adds a second line of a name: {after}",
 }
 SINGLE = (ChangeKind.ADDED, ChangeKind.CHANGED, ChangeKind.DUPLICATED, ChangeKind.REMOVED)
 GROUPED = {
-    ChangeKind.RECASED: "writes {count} field names in other letter case: {fields}. Field names are case-insensitive (RFC 9110 §5.1).",
-    ChangeKind.REORDERED: "sends fields in another order: {fields}. Only lines of the same name must keep theirs (RFC 9110 §5.3).",
+    ChangeKind.RECASED: "writes field names in other letter case: {fields}. Field names are case-insensitive (RFC 9110 §5.1).",
+    ChangeKind.REORDERED: "sends the fields in another order, as it may: only lines of the same name must keep theirs (RFC 9110 §5.3).",
 }
 SHOWN = 40  # a balancer changes a handful of fields; a capture that shows thousands is hostile
 NAMED = 12  # names written out in a sentence
@@ -41,7 +39,8 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
     hop's own fields."""
     changes = sorted((c for c in case.correlation.changes if c.request is request), key=lambda c: -c.count)
     what = "requests" if request else "responses"
-    ours = [c for c in changes if not c.hop_by_hop]
+    # Host has a finding of its own
+    ours = [c for c in changes if not c.hop_by_hop and c.name.lower() != "host"]
     for change in [c for c in ours if c.kind in SINGLE][:SHOWN]:
         sentence = SENTENCE.get((change.kind, change.behaviour), BY_KIND[change.kind])
         yield Finding(
@@ -69,7 +68,7 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
                 Severity.INFO,
                 _confidence(case, group),
                 f"The balancer {sentence}",
-                (Value("count", len(group), "count"), Value("fields", _names(group))),
+                (Value("count", max(c.count for c in group), "count"), Value("fields", _names(group))),
                 _proof(case, group[0]),
             )
     hop = [c for c in changes if c.hop_by_hop]
@@ -83,10 +82,29 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
             (Value("fields", _names(hop)),),
             _proof(case, hop[0]),
         )
+    if not changes:
+        yield from _unchanged(case, request, slug, title, what)
+
+
+def _unchanged(case: Case, request: bool, slug: str, title: str, what: str) -> Iterator[Finding]:
+    """Every head is the same on both sides, line for line."""
+    compared = [m for m in case.matches if m.front.request is not None and m.back.request is not None]
+    if not request:
+        compared = [m for m in compared if m.answered and m.front.response is not None and m.back.response is not None]
+    if compared:
+        yield Finding(
+            f"{slug}.unchanged",
+            title,
+            Severity.INFO,
+            confidence_of(compared),
+            f"No header line of any of {{count}} {what} was touched: the heads are the same on both sides, line for line.",
+            (Value("count", len(compared), "count"),),
+            evidence(case.request_frames(compared) if request else case.response_frames(compared)),
+        )
 
 
 def _names(changes: Sequence[HeaderChange]) -> str:
-    names = list(dict.fromkeys(c.name for c in changes))
+    names = list(dict.fromkeys(c.name for c in changes if c.name))
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 

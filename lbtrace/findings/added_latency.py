@@ -26,6 +26,7 @@ from lbtrace.model.pairing import Ref
 from lbtrace.model.report import Finding, Latency, Severity, Value
 
 TITLE = "Latency the balancer adds"
+ENOUGH = 20  # exchanges; with fewer the 95th percentile is the maximum
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -59,7 +60,9 @@ def find(case: Case) -> Iterator[Finding]:
         TITLE,
         Severity.INFO,
         confidence_of(measurable(case)),
-        "Balancer and network added {median} in the median of {count} exchanges, {p95} at the 95th percentile, {max} at most; "
+        "Balancer and network added {median} in the median of {count} exchanges, "
+        + ("{p95} at the 95th percentile, " if measured.count >= ENOUGH else "")
+        + "{max} at most; "
         "an exchange took {client} for the client and {backend} at the backend." + network,
         tuple(values),
         evidence(frames, "the slowest pair"),

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median_low
 
-from lbtrace.case import Case, Match, confidence_of, evidence
+from lbtrace.case import Case, Match, confidence_of, evidence, plural
 from lbtrace.findings._counts import count_side
 from lbtrace.model.net import Endpoint, FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
@@ -44,14 +44,17 @@ def _ratio(case: Case, counts: SideCounts) -> Finding:
     most = max(n for n, _ in counts.requests_per_connection)
     if counts.syns == 0:
         statement = (
-            "On the {side} side no SYN was captured: all {already_open} connections were open before the capture began, "
+            "On the {side} side no SYN was captured: the connections ({already_open}) were open before the capture began, "
             "and {requests} requests used {connections} of them, so there is no ratio of SYNs to requests."
         )
     else:
         statement = (
-            "On the {side} side {syns} SYNs were sent for {requests} requests, "
-            "over {connections} connections with at most {most} requests each."
-            + (" {already_open} more connections were open before the capture began." if counts.already_open else "")
+            "{side} side: {syns} SYN : {requests} "
+            + plural(counts.requests, "request")
+            + ", over {connections} "
+            + plural(counts.http_connections, "connection")
+            + " with at most {most} on one."
+            + (" Open before the capture began: {already_open}." if counts.already_open else "")
         )
     return Finding(
         f"connection-reuse.{counts.side.value}",
@@ -123,12 +126,14 @@ def _closing(case: Case) -> Iterator[Finding]:
         if not closed["client"] and not closed["server"]:
             continue
         by_client, by_server = ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
+        if case.passes_packets:
+            by_client, by_server = "client", "backend"
         yield Finding(
             f"connection-reuse.closed-{side.value}",
             TITLE,
             Severity.INFO,
             Confidence.CERTAIN,
-            "On the {side} side the {first} was first to close {by_first} connections, the {second} {by_second}.",
+            "On the {side} side the {first} was the first to close in {by_first} cases, the {second} in {by_second}.",
             (
                 Value("side", side.value),
                 Value("first", by_client),

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 
 from lbtrace.case import Case, Match, confidence_of, evidence, field_value
 from lbtrace.model.http import Response
+from lbtrace.model.pairing import ChangeKind
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Responses passed through"
@@ -53,11 +54,12 @@ def find(case: Case) -> Iterator[Finding]:
             len(answered),
             "The client got another body than the backend sent in {count} of {of} responses.",
         )
-    altered = any(not c.request and not c.hop_by_hop for c in case.correlation.changes)
+    form = (ChangeKind.REORDERED, ChangeKind.RECASED)
+    altered = any(not c.request and not c.hop_by_hop and c.kind not in form for c in case.correlation.changes)
     same = [m for m, equal in told if equal is True]
     if not changed_status and not different and same:
         unknown = len(answered) - len(same)
-        fields = " Some header fields differ: see the response header fields." if altered else " No end-to-end header field was touched."
+        fields = " Some header fields differ: see the response header fields." if altered else " No end-to-end header field was changed."
         yield _finding(
             case,
             "responses.unchanged",

@@ -38,7 +38,7 @@ ROLES = ("sign", "must", "never")
 CERTAINTIES = ("documented", "source", "observed", "unsure")
 SEEN_IN_PAIRS = ("request-written", "request-added", "request-removed", "response-written", "response-removed", "trait")
 DISTINCTIVE_WEIGHT, WEIGHT = 4, 1
-NAMED_SCORE, MOST_LISTED = 50, 8
+MOST_LISTED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,17 @@ def rank(observed: Observed) -> tuple[ProfileMatch, ...]:
     if fits and fits[0].can_be_named:
         rivals = [f for f in fits[1:] if f.can_be_named and f.gained >= fits[0].gained]
         named = "" if rivals else fits[0].profile.id
-    close = [f for f in fits if f.profile.id == named or f.score >= NAMED_SCORE][:MOST_LISTED]
-    return tuple(f.match(f.profile.id == named) for f in close)
+    if named:
+        close = [f for f in fits if f.profile.id == named or f.distinctive]
+    else:
+        close = [f for f in fits if f.distinctive or (not f.contradicted and f.gained >= _enough(observed.kind))]
+    return tuple(f.match(f.profile.id == named) for f in close[:MOST_LISTED])
+
+
+def _enough(kind: str) -> int:
+    """What it takes to be listed as consistent with what was seen: every packet NAT looks alike, an HTTP proxy shows at least
+    two habits."""
+    return 2 if kind == "l7-proxy" else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,12 @@ class _Fit:
     @property
     def can_be_named(self) -> bool:
         """Something distinctive was seen, and nothing against it."""
-        return not self.contradicted and any(rule.distinctive and rule.weight for rule, _ in self.matched)
+        return not self.contradicted and self.distinctive
+
+    @property
+    def distinctive(self) -> bool:
+        """Something was seen that no other balancer does by accident."""
+        return any(rule.distinctive and rule.weight for rule, _ in self.matched)
 
     def match(self, named: bool) -> ProfileMatch:
         """As the report shows it; `forgiven` counts the changes that are normal for this balancer."""

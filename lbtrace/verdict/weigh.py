@@ -43,58 +43,58 @@ TABLE: dict[tuple[str, str], Rule] = {
         Strength.DECISIVE,
         (DIRECT, PASSTHROUGH),
         (L4, L7),
-        "a proxy opens its own connection and so chooses its own initial sequence number",
+        "the sequence numbers are the same on both sides, where a proxy would choose its own",
     ),
     ("isn", "different"): Rule(
-        Strength.STRONG, (L4, L7), (DIRECT, PASSTHROUGH), "forwarding or translating packets keeps their sequence numbers"
+        Strength.STRONG,
+        (L4, L7),
+        (DIRECT, PASSTHROUGH),
+        "the initial sequence numbers differ, so the balancer opens connections of its own",
     ),
     ("syn-options", "same"): Rule(
-        Strength.MODERATE, (DIRECT, PASSTHROUGH), (L4, L7), "a proxy's SYN is made by its own TCP stack and clock"
+        Strength.MODERATE, (DIRECT, PASSTHROUGH), (L4, L7), "the SYNs carry the same options and timestamps on both sides"
     ),
     ("syn-options", "different"): Rule(
-        Strength.MODERATE, (L4, L7), (DIRECT, PASSTHROUGH), "forwarded SYNs keep their options and timestamps"
+        Strength.MODERATE, (L4, L7), (DIRECT, PASSTHROUGH), "the SYNs behind the balancer are made by another TCP stack or clock"
     ),
-    ("addresses", "same"): Rule(Strength.STRONG, (DIRECT,), (), "nothing between the captures rewrote an address"),
-    ("addresses", "rewritten"): Rule(
-        Strength.DECISIVE, (PASSTHROUGH, L4, L7), (DIRECT,), "something between the captures rewrote an address"
-    ),
+    ("addresses", "same"): Rule(Strength.STRONG, (DIRECT,), (), "no address was rewritten"),
+    ("addresses", "rewritten"): Rule(Strength.DECISIVE, (PASSTHROUGH, L4, L7), (DIRECT,), "addresses were rewritten"),
     ("direct-return", "seen"): Rule(
-        Strength.DECISIVE, (PASSTHROUGH,), (DIRECT, L4, L7), "packets were passed on unchanged by something in between"
+        Strength.DECISIVE, (PASSTHROUGH,), (DIRECT, L4, L7), "packets reached the backend by way of something that did not change them"
     ),
     ("connection-mapping", "shared"): Rule(
         Strength.DECISIVE,
         (L7,),
         (DIRECT, PASSTHROUGH, L4),
-        "only a proxy that knows where requests begin and end can deal them out to connections",
+        "requests of one connection on one side are dealt out to several on the other, which needs a proxy that reads HTTP",
     ),
     ("connection-mapping", "one-to-one"): Rule(
-        Strength.WEAK,
-        (L4,),
-        (),
-        "a proxy of byte streams opens one backend connection for each client connection; one of requests may do so too",
+        Strength.WEAK, (L4,), (), "each client connection has a backend connection of its own, as with a proxy of byte streams"
     ),
     ("head-differences", "changed"): Rule(
-        Strength.DECISIVE, (L7,), (DIRECT, PASSTHROUGH, L4), "only a proxy that reads HTTP can change a header"
+        Strength.DECISIVE, (L7,), (DIRECT, PASSTHROUGH, L4), "message heads are changed, which needs a proxy that reads HTTP"
     ),
     ("head-differences", "identical-hop-fields"): Rule(
-        Strength.STRONG,
-        (DIRECT, PASSTHROUGH, L4),
-        (L7,),
-        "an HTTP proxy may not pass on fields of the hop, and answers with its own HTTP version",
+        Strength.STRONG, (DIRECT, PASSTHROUGH, L4), (L7,), "heads pass unchanged, with fields that an HTTP proxy would have made its own"
     ),
     ("head-differences", "identical"): Rule(
-        Strength.MODERATE, (DIRECT, PASSTHROUGH, L4), (L7,), "HTTP proxies usually leave a trace in the heads"
+        Strength.MODERATE, (DIRECT, PASSTHROUGH, L4), (L7,), "heads pass unchanged, where HTTP proxies usually leave a trace"
     ),
-    ("proxy-header", "added"): Rule(Strength.MODERATE, (L4,), (DIRECT,), "a PROXY header replaces what a header field would say"),
-    ("byte-streams", "same"): Rule(Strength.STRONG, (DIRECT, PASSTHROUGH, L4), (L7,), "the connections carried the same bytes"),
-    ("tls", "passed"): Rule(Strength.DECISIVE, (DIRECT, PASSTHROUGH, L4), (L7,), "who cannot decrypt cannot read HTTP"),
-    ("tls", "removed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "who removes TLS ends the connection"),
-    ("tls", "renewed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "another ClientHello is another TLS connection"),
+    ("proxy-header", "added"): Rule(Strength.MODERATE, (L4,), (DIRECT,), "a PROXY header was put before the client's bytes"),
+    ("byte-streams", "same"): Rule(Strength.STRONG, (DIRECT, PASSTHROUGH, L4), (L7,), "connections carry the same bytes on both sides"),
+    ("tls", "passed"): Rule(
+        Strength.DECISIVE, (DIRECT, PASSTHROUGH, L4), (L7,), "TLS is passed on, and who cannot decrypt cannot read HTTP"
+    ),
+    ("tls", "removed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "TLS ends at the balancer"),
+    ("tls", "renewed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "the balancer ends TLS and begins it anew"),
     ("own-answers", "some"): Rule(
-        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "only a proxy that speaks HTTP can answer a request itself"
+        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "some requests were answered by the balancer itself, which needs HTTP"
     ),
     ("attempts", "several"): Rule(
-        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "only a proxy that keeps a request can send it again"
+        Strength.MODERATE,
+        (L7,),
+        (DIRECT, PASSTHROUGH, L4),
+        "requests were sent to backends again, which only a proxy that keeps them can do",
     ),
 }
 
@@ -168,6 +168,8 @@ def _pair_confidence(case: Case) -> Confidence:
 
 
 def _reason(best: Kind, observations: Sequence[Observation]) -> str:
-    telling = max((o for o in observations if best in o.rule.speaks_for), key=lambda o: (o.rule.strength, -len(o.rule.speaks_for)))
-    reason = telling.rule.because
-    return reason[0].upper() + reason[1:] + "."
+    """The two strongest observations in favour, the most telling (for the fewest kinds) first."""
+    telling = sorted((o for o in observations if best in o.rule.speaks_for), key=lambda o: (-o.rule.strength, len(o.rule.speaks_for)))
+    clauses = [o.rule.because for o in telling[:2]]
+    text = "; ".join(clauses)
+    return f"{text[:1].upper()}{text[1:]}."

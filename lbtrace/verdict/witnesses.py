@@ -187,7 +187,7 @@ def head_differences(case: Case) -> Iterator[Observation]:
         yield Observation(
             "head-differences",
             "changed",
-            "{count} of {of} exchanges have another request or response head behind the balancer, for example {before} and {after}.",
+            "{count} of {of} exchanges have other heads behind the balancer than in front of it, for example {before} → {after}.",
             (_count("count", len(changed)), _count("of", len(whole)), *_example(changed[0])),
             evidence(case.request_frames(changed)),
         )
@@ -233,7 +233,7 @@ def _telling(match: Match) -> bool:
 
 def _example(match: Match) -> tuple[Value, Value]:
     """The first line that differs, on both sides."""
-    for front, back in ((match.front.request, match.back.request), (match.front.response, match.back.response)):
+    for front, back in ((match.front.request, match.back.request), (match.back.response, match.front.response)):
         if front is None or back is None:
             continue
         before = [_start(front), *(line.raw for line in front.lines)]
@@ -241,8 +241,14 @@ def _example(match: Match) -> tuple[Value, Value]:
         gone = [line for line in before if line not in after]
         new = [line for line in after if line not in before]
         if gone or new:
-            return Value("before", gone[0] if gone else "(no such line)"), Value("after", new[0] if new else "(no such line)")
+            line = gone[0] if gone else new[0]
+            mates = [n for n in new if _name(n) == _name(line)] if gone else [line]
+            return Value("before", line if gone else "(no such line)"), Value("after", mates[0] if mates else "(no such line)")
     return Value("before", "one order of lines"), Value("after", "another")
+
+
+def _name(line: str) -> str:
+    return line.partition(":")[0].lower() if ":" in line else ""
 
 
 def _start(message: Request | Response) -> str:
