@@ -1,0 +1,1 @@
+"""Arbitrary bytes into every room: `python -m tests.fuzz --help`."""
