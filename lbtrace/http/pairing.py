@@ -120,7 +120,7 @@ class _Evidence:
             exact = k >= 0 and had <= requests.ends[k] and self.asked[k] <= responses.begins[j]
             if i < 0 and exact:
                 anchors.append((k, j))
-            elif i >= 0 and ((exact and k == i) or had <= 0):
+            elif i >= 0 and (k == i or had <= 0):
                 anchors.append((i, j))
         return anchors
 
