@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lbtrace.correlate import attempts, clock, connections, health, shape, tokens, unpaired
+from lbtrace.correlate import attempts, certainty, clock, connections, health, shape, tokens, unpaired
 from lbtrace.correlate.classes import Timeline, classes, resolve
 from lbtrace.correlate.diff import changes
-from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused, read
+from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused, read
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.topology import topology
 from lbtrace.model.net import Side
@@ -69,7 +69,7 @@ class _Work:
         self._by_stated_address()
         self._by_tokens()
         clocks = self._clocks()
-        if self._take_back(clocks):
+        if self._take_back(self._timeline(clocks)):
             clocks = self._clocks()
         form, kept = shape.target_form(state), shape.kept_fields(state, request=True)
         line = self._timeline(clocks)
@@ -77,20 +77,21 @@ class _Work:
         clocks = self._clocks()
         line = self._timeline(clocks)
         attempts.attach(state, form, kept, line)
+        certainty.weigh(state, clocks)
         return self._correlation(clocks)
 
     def _by_connection(self, pairs: Sequence[ConnectionPair], tier: Tier) -> None:
         mine = connections.exchanges_of(self.state.client, (p.client for p in pairs))
         theirs = connections.exchanges_of(self.state.backend, (p.backend for p in pairs))
         for p in pairs:
-            for c, b in connections.aligned(self.state.client, self.state.backend, mine[p.client], theirs[p.backend]):
+            for c, b in connections.aligned(self.state.client, self.state.backend, mine[p.client], theirs[p.backend], True):
                 if c not in self.state.caused and self.state.owner[b] < 0:
                     self.state.add(c, [b], tier, p.confidence, ((str(p.basis), ""),))
 
     def _by_stated_address(self) -> None:
         """Backend exchanges that name their client's connection, aligned with the exchanges of it."""
         state = self.state
-        named = connections.by_stated_port(self.clients, self.said, state.backend)
+        named = state.pinned = connections.by_stated_port(self.clients, self.said, state.backend)
         of: dict[Ref, list[int]] = defaultdict(list)
         for b, ref in named.items():
             if state.owner[b] < 0:
@@ -99,7 +100,7 @@ class _Work:
         for ref, numbers in of.items():
             numbers.sort(key=lambda b: int(state.backend.start[b]))
             address = self.clients[ref.point].connections[ref.id].client
-            for c, b in connections.aligned(state.client, state.backend, mine[ref], numbers):
+            for c, b in connections.aligned(state.client, state.backend, mine[ref], numbers, False):
                 said = self.said[b]
                 if c not in state.caused and state.owner[b] < 0 and said is not None:
                     exact = said.address == address.address
@@ -111,16 +112,36 @@ class _Work:
         client, backend = state.client, state.backend
 
         def allowed(c: int, b: int) -> bool:
-            return c not in state.caused and state.owner[b] < 0 and may_be_caused(client.items[c], backend.items[b])
+            if c in state.caused or state.owner[b] >= 0 or not may_be_caused(client.items[c], backend.items[b]):
+                return False
+            if client.cached[c] and not backend.cached[b]:
+                return False
+            return b not in state.pinned or state.pinned[b] == Ref(client.refs[c].point, client.items[c].connection)
 
         for found in tokens.match(client, backend, tokens.collect(client, backend), allowed):
-            fitting = any(may_be_answer(client.items[found.client], backend.items[b]) for b in found.backends)
+            fitting = [b for b in found.backends if may_be_answer(client.items[found.client], backend.items[b])]
             if not found.by_value and not fitting:
+                continue
+            # Several share it: tries of one request, when all but one failed; else a session's values, and time must tell.
+            backends = found.backends
+            if len(backends) > 1:
+                backends = self._tries(fitting, backends) if found.by_request else fitting
+            if not backends or (len(backends) > 1 and not found.by_request):
                 continue
             tier = Tier.RARE_TOKEN if found.by_value else Tier.SHAPE
             confidence = Confidence.HIGH if fitting else Confidence.MEDIUM
-            backends = sorted(found.backends, key=lambda b: int(backend.start[b]))
-            state.add(found.client, backends, tier, confidence, found.reasons)
+            state.add(found.client, sorted(backends, key=lambda b: int(backend.start[b])), tier, confidence, found.reasons)
+
+    def _tries(self, fitting: list[int], backends: list[int]) -> list[int]:
+        """The backend exchanges that are tries of one request, one answered at most; none when they do not look like that."""
+        backend = self.state.backend
+        answered = [b for b in fitting if backend.items[b].response is not None]
+        failed = [b for b in backends if b not in answered]
+        if len(answered) > 1 or not all(attempts.failed(backend, b) for b in failed):
+            return []
+        last = answered[0] if answered else max(failed, key=lambda b: int(backend.start[b]))
+        before = [b for b in failed if b != last and backend.point[b] == backend.point[last]]
+        return backends if all(int(backend.end[b]) <= int(backend.start[last]) for b in before) else []
 
     def _bounds(self) -> dict[tuple[int, int], tuple[list[int], clock.Bounds]]:
         """Per pair of points: the client exchanges that bound its clock, and the bounds."""
@@ -153,37 +174,38 @@ class _Work:
             for j in range(len(self.backends))
         }
 
-    def _take_back(self, clocks: Clocks) -> bool:
-        """Remove the token pairs that the clock contradicts."""
-        removed = False
-        for points, (owners, bounds) in self._bounds().items():
-            for c, fits in zip(owners, clock.inside(clocks[points], bounds).tolist(), strict=True):
-                if not fits and self.state.tier[c] >= Tier.RARE_TOKEN:
-                    self.state.remove(c)
-                    removed = True
-        return removed
+    def _take_back(self, line: Timeline) -> bool:
+        """Remove the pairs that the clock contradicts; the same packets are beyond its reach."""
+        if not line.known:
+            return False
+        state = self.state
+        wrong = [
+            c
+            for c, bs in state.caused.items()
+            if state.tier[c] is not Tier.SAME_PACKETS and not all(line.a[c] <= line.x[b] and line.y[b] <= line.p[c] for b in bs)
+        ]
+        for c in wrong:
+            state.remove(c)
+        return bool(wrong)
 
     def _timeline(self, clocks: Clocks) -> Timeline:
         """All times on the clock of the first client point."""
         state = self.state
-        known = bool(clocks) and all(not k.refused for k in clocks.values())
         x, y = state.backend.start.copy(), state.backend.reply.copy()
         a, p = state.client.start.copy(), state.client.reply.copy()
-        if known:
-            for j in range(len(self.backends)):
-                here = state.backend.point == j
-                x[here] += clock.span_of(clocks[0, j], state.backend.start[here])[1]
-                y[here] += clock.span_of(clocks[0, j], state.backend.reply[here])[0]
-            for i in range(1, len(self.clients)):
-                here = state.client.point == i
-                apart = [
-                    (clocks[0, j].low_ns - clocks[i, j].high_ns, clocks[0, j].high_ns - clocks[i, j].low_ns)
-                    for j in range(len(self.backends))
-                ]
-                low, high = max(s[0] for s in apart), min(s[1] for s in apart)
-                a[here] += min(low, high)
-                p[here] += max(low, high)
-        return Timeline(a.tolist(), p.tolist(), x.tolist(), y.tolist(), known)
+        shifts = clock.common(clocks, len(self.clients), len(self.backends))
+        for i, shift in enumerate(shifts.clients):
+            here = state.client.point == i
+            a[here] = a[here] + shift[0] if shift else -FAR
+            p[here] = p[here] + shift[1] if shift else FAR
+        for j, drifting in enumerate(shifts.backends):
+            here = state.backend.point == j
+            if drifting is None:
+                x[here], y[here] = FAR, -FAR
+            else:
+                x[here] += clock.span_of(drifting, state.backend.start[here])[1]
+                y[here] += clock.span_of(drifting, state.backend.reply[here])[0]
+        return Timeline(a.tolist(), p.tolist(), x.tolist(), y.tolist(), any(shifts.clients) and any(shifts.backends))
 
     def _correlation(self, clocks: Clocks) -> Correlation:
         state = self.state

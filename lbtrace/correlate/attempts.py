@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
 from lbtrace.correlate.classes import Timeline
-from lbtrace.correlate.facts import Facts, may_be_answer
+from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.shape import TargetForm, request_keys
 from lbtrace.model.http import Mark
-from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Tier
+from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Tier
 
 _OWN_ERRORS = {500, 502, 503, 504}
 
@@ -61,11 +61,24 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
 
 
 def _could_retry(state: Pairing, c: int, b: int) -> bool:
-    """Whether backend exchange b can be an attempt for c beside those it has."""
+    """Whether backend exchange b can be an attempt for c beside those it has: it failed, and ended before the next one began."""
+    backend = state.backend
+    connection = Ref(state.client.refs[c].point, state.client.items[c].connection)
+    if state.pinned.get(b, connection) != connection or backend.unknown[b] or not may_be_caused(state.client.items[c], backend.items[b]):
+        return False
     answer = state.client.items[c].response
-    if c in state.caused:
-        return True
-    return answer is None or answer.status in _OWN_ERRORS or bool(state.backend.unknown[b])
+    if not failed(backend, b):
+        return False
+    if c not in state.caused:
+        return answer is not None and answer.status in _OWN_ERRORS
+    last = state.caused[c][-1]
+    return bool(backend.point[last] != backend.point[b]) or int(backend.end[b]) <= int(backend.start[last])
+
+
+def failed(backend: Facts, b: int) -> bool:
+    """Whether a balancer may have tried again after this: no answer came, or a server error."""
+    answer = backend.items[b].response
+    return bool(backend.silent[b]) or (answer is not None and answer.status >= 500)
 
 
 def outcomes(state: Pairing, client: int) -> tuple[Attempt, ...]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from lbtrace.correlate import nesting
 from lbtrace.correlate.pairing import Pairing, Reasons
 from lbtrace.correlate.shape import TargetForm, request_keys, response_keys
-from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.model.pairing import Confidence, Ref, Tier
 
 
 @dataclass(slots=True)
@@ -43,13 +43,18 @@ def classes(state: Pairing, form: TargetForm, kept: Sequence[str]) -> list[Class
     """The unpaired exchanges of both sides by request shape; those whose request is not known are in none."""
     out: dict[Hashable, Class] = defaultdict(lambda: Class([], []))
     mine, theirs = state.free_clients(), state.free_backends()
+    named = set(state.pinned.values())
+    mine = [c for c in mine if not state.client.cached[c]] if not state.backend.cached.any() else mine
     for c, key in zip(mine, request_keys(state.client, mine, form, kept), strict=True):
         if key is not None:
-            out[key].clients.append(c)
+            connection = Ref(state.client.refs[c].point, state.client.items[c].connection)
+            out[key, connection if connection in named else None].clients.append(c)
     for b, key in zip(theirs, request_keys(state.backend, theirs, form, kept), strict=True):
         if key is not None:
-            out[key].backends.append(b)
-    return [k for k in out.values() if k.clients and k.backends]
+            out[key, state.pinned.get(b)].backends.append(b)
+    made = [k for k in out.values() if k.clients and k.backends]
+    state.shared.update(b for k in made for b in k.backends)
+    return made
 
 
 def resolve(state: Pairing, made: Sequence[Class], line: Timeline, kept_response: Sequence[str]) -> None:
@@ -121,6 +126,7 @@ class _Resolver:
         tier = Tier.TIME if self.line.known else Tier.SHAPE
         known = self.answers_c[c] is not None and self.answers_b[b] is not None
         self.state.add(c, [b], tier, Confidence.HIGH if known else Confidence.MEDIUM, self._why(tier, 1))
+        self.state.spare[c] = (False, False)
 
     def _why(self, tier: Tier, size: int) -> Reasons:
         if tier is Tier.ORDER:
@@ -156,18 +162,18 @@ class _Resolver:
                 continue
             if size[part[i]] == 1 and self.line.known:
                 self.state.add(c, [bs[mate[i]]], Tier.TIME, Confidence.MEDIUM, self._why(Tier.TIME, len(cs)))
+                self.state.spare[c] = (bool(spare_c), bool(spare_b))
             else:
                 group = groups.setdefault(part[i], self.state.groups)
                 if group == self.state.groups:
                     self.state.new_group()
-                whole = not spare_b and not spare_c
-                self._grouped(c, bs[mate[i]], group, max(size[part[i]], 2), whole)
+                self._grouped(c, bs[mate[i]], group, max(size[part[i]], 2), (bool(spare_c), bool(spare_b)))
         for j in spare_b:
             self.state.left_over[bs[j]] = groups.get(part[full.index(j)], -1)
 
-    def _grouped(self, c: int, b: int, group: int, size: int, whole: bool) -> None:
-        confidence = Confidence.MEDIUM if whole else Confidence.LOW
-        self.state.add(c, [b], Tier.ORDER, confidence, self._why(Tier.ORDER, size), group)
+    def _grouped(self, c: int, b: int, group: int, size: int, spare: tuple[bool, bool]) -> None:
+        self.state.add(c, [b], Tier.ORDER, Confidence.MEDIUM, self._why(Tier.ORDER, size), group)
+        self.state.spare[c] = spare
 
     def _large(self, cs: list[int], bs: list[int]) -> None:
         """Too many possible partners to weigh: one group, paired so that all nest."""
@@ -175,9 +181,9 @@ class _Resolver:
         got = [i if i < len(cs) else -1 for i in range(len(bs))] if not self.line.known else nesting.pair(a, p, x, y)
         pairs = [(cs[i], bs[j]) for j, i in enumerate(got) if i >= 0 and self._answers_agree(cs[i], bs[j])]
         group = self.state.new_group()
-        whole = len(pairs) == len(cs) == len(bs)
+        spare = (len(pairs) < len(cs), len(pairs) < len(bs))
         for c, b in pairs:
-            self._grouped(c, b, group, len(cs), whole)
+            self._grouped(c, b, group, len(cs), spare)
         paired = {b for _, b in pairs}
         for b in bs:
             if b not in paired:

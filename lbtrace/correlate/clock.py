@@ -75,6 +75,32 @@ def span_of(clock: Clock, at: Column) -> tuple[Column, Column]:
     return clock.low_ns + turn, clock.high_ns + turn
 
 
+@dataclass(slots=True)
+class Common:
+    """How to bring every point on one clock: per client point what to add to its earliest and latest times (None: unknown), per
+    backend point its
+    Clock to that of the common time (None: unknown)."""
+
+    clients: list[tuple[int, int] | None]
+    backends: list[Clock | None]
+
+
+def common(clocks: dict[tuple[int, int], Clock], client_points: int, backend_points: int) -> Common:
+    """The clocks of pairs of points → the clock of the client point that most backend points are known by, and what leads to it."""
+    known = {points: k for points, k in clocks.items() if not k.refused}
+    base = max(range(client_points), key=lambda i: sum(k[0] == i for k in known), default=0)
+    shared: list[tuple[int, int] | None] = []
+    for i in range(client_points):
+        apart = [
+            (known[base, j].low_ns - known[i, j].high_ns, known[base, j].high_ns - known[i, j].low_ns)
+            for j in range(backend_points)
+            if (base, j) in known and (i, j) in known
+        ]
+        low, high = max((s[0] for s in apart), default=0), min((s[1] for s in apart), default=0)
+        shared.append((0, 0) if i == base else (min(low, high), max(low, high)) if apart else None)
+    return Common(shared if known else [None] * client_points, [known.get((base, j)) for j in range(backend_points)])
+
+
 def _turn(at: Column, reference: int, drift_ppb: int) -> Column:
     return ((at - reference).astype(np.float64) * (drift_ppb / 1e9)).astype(np.int64)
 

@@ -171,23 +171,36 @@ def by_stated_port(clients: Sequence[Trace], said: Sequence[Stated | None], back
     return out
 
 
-def aligned(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
-    """Exchanges of one conversation, each side in order → pairs. Equal counts pair in order; else runs that fit, never a doubtful one."""
-    if len(mine) == len(theirs):
+def aligned(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int], same_bytes: bool) -> list[tuple[int, int]]:
+    """Exchanges of one conversation, each side in order → pairs that cannot be otherwise; what is doubtful is left to time.
+
+    With the same bytes on both sides (layer 4) a message lies at the same offset of its stream. Otherwise equal counts pair in
+    order, when no
+    packet is missing from either capture and every exchange was answered: then nothing can hide a shift by one.
+    """
+    if same_bytes:
+        by_offset = {_offset(backend, b): b for b in theirs}
+        known = [(c, by_offset[_offset(client, c)]) for c in mine if _offset(client, c) in by_offset]
+        if known:
+            return [(c, b) for c, b in known if _fits(client, backend, c, b)]
+    whole = all(_whole(client, c) for c in mine) and all(_whole(backend, b) for b in theirs)
+    if len(mine) == len(theirs) and whole:
         pairs = list(zip(mine, theirs, strict=True))
         if all(_fits(client, backend, c, b) for c, b in pairs):
             return pairs
-    by_offset = {_offset(backend, b): b for b in theirs}
-    known = [(c, by_offset[_offset(client, c)]) for c in mine if _offset(client, c) in by_offset]
-    known = [(c, b) for c, b in known if _fits(client, backend, c, b)]
-    if known:
-        return known
     keys: dict[object, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for c in mine:
         keys[_content(client, c)][0].append(c)
     for b in theirs:
         keys[_content(backend, b)][1].append(b)
-    return [(c[0], b[0]) for c, b in keys.values() if len(c) == len(b) == 1 and _fits(client, backend, c[0], b[0])]
+    return [(c[0], b[0]) for c, b in keys.values() if same_bytes and len(c) == len(b) == 1 and _fits(client, backend, c[0], b[0])]
+
+
+def _whole(facts: Facts, number: int) -> bool:
+    """Whether the exchange was answered, and its connection captured from the start without a missing byte."""
+    e = facts.items[number]
+    c = facts.traces[facts.refs[number].point].connections[e.connection]
+    return e.request is not None and e.response is not None and c.syns > 0 and not c.from_client.missing and not c.from_server.missing
 
 
 def _fits(client: Facts, backend: Facts, c: int, b: int) -> bool:

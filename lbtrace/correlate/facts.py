@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from lbtrace.model.http import Body, Exchange, Mark
+from lbtrace.model.http import Body, Exchange, HeaderLine, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.trace import Trace
@@ -50,6 +51,7 @@ class Facts:
     solid_reply: Column  # bool
     silent: Column  # bool
     unknown: Column  # bool
+    cached: Column  # bool, the answer says it comes from a cache
 
     def __len__(self) -> int:
         return len(self.items)
@@ -74,18 +76,29 @@ def read(side: Side, traces: Sequence[Trace]) -> Facts:
         refs.extend([Ref(point, e.id) for e in trace.exchanges])
     n = len(items)
     columns = {name: np.zeros(n, np.int64) for name in ("point", "connection", "start", "reply", "end")}
-    flags = {name: np.zeros(n, bool) for name in ("solid_start", "solid_reply", "silent", "unknown")}
+    flags = {name: np.zeros(n, bool) for name in ("solid_start", "solid_reply", "silent", "unknown", "cached")}
     number = 0
     for point, trace in enumerate(traces):
         for row in _rows(side, trace):
             for name, value in zip(("start", "reply", "end"), row[:3], strict=True):
                 columns[name][number] = value
-            for name, flag in zip(flags, row[3:], strict=True):
+            for name, flag in zip(flags, row[3:], strict=False):
                 flags[name][number] = flag
+            answer = items[number].response
+            flags["cached"][number] = answer is not None and any(map(from_cache, answer.lines))
             columns["point"][number] = point
             columns["connection"][number] = first_connection[point] + items[number].connection
             number += 1
     return Facts(side, traces, refs, items, first_of, first_connection=first_connection, **columns, **flags)
+
+
+@lru_cache(maxsize=10_000)
+def from_cache(line: HeaderLine) -> bool:
+    """Whether a response line says that the answer was kept from an earlier one (RFC 9111 §5.1, RFC 9211, and what caches write)."""
+    name, value = line.name.lower(), line.value.lower()
+    if name == "age":
+        return value.strip("0") != ""
+    return name in ("x-cache", "cf-cache-status", "x-cache-status", "cache-status") and "hit" in value and "miss" not in value
 
 
 def _rows(side: Side, trace: Trace) -> list[tuple[int, int, int, bool, bool, bool, bool]]:

@@ -53,13 +53,23 @@ def find(state: Pairing) -> list[HealthCheck]:
         c = state.backend.traces[point].connections[e.connection]
         agent = next((x.value for x in e.request.lines if x.name.lower() == "user-agent"), "")
         found[point, c.client.address, c.server, e.request.method, e.request.target, agent].append(b)
-    forwarded = _identity_names(state)
+    forwarded, asked = _identity_names(state), _asked(state)
     checks = []
     for key, numbers in found.items():
-        check = _judge(state, key, numbers, forwarded)
+        check = _judge(state, key, numbers, forwarded, asked)
         if check is not None:
             checks.append(check)
     return checks
+
+
+def _asked(state: Pairing) -> set[tuple[str, str, str]]:
+    """Method, target and User-Agent of client requests, and of the backend requests they became."""
+    out: set[tuple[str, str, str]] = set()
+    partners = (state.backend.items[bs[0]] for bs in state.caused.values())
+    for e in (*state.client.items, *partners):
+        if e.request is not None:
+            out.add((e.request.method, e.request.target, next((x.value for x in e.request.lines if x.name.lower() == "user-agent"), "")))
+    return out
 
 
 def _identity_names(state: Pairing) -> set[str]:
@@ -72,7 +82,7 @@ def _identity_names(state: Pairing) -> set[str]:
     return names & set(_GIVES_IDENTITY)
 
 
-def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str]) -> HealthCheck | None:
+def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], asked: set[tuple[str, str, str]]) -> HealthCheck | None:
     point, source, target, method, path, agent = key
     times = sorted(int(state.backend.start[b]) for b in numbers)
     period, even = pace(times)
@@ -86,6 +96,8 @@ def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str]) -
         reasons.append(("user-agent", agent))
     if anonymous:
         reasons.append(("identity", "without the fields that forwarded requests carry"))
+    if not known_agent and not anonymous and (method, path, agent) in asked:
+        return None  # clients ask just that: it may be one that was not captured
     strong = (even and period is not None and period >= QUICK_NS and len(numbers) >= 3) or known_agent
     if not strong and not (anonymous and state.caused and len(numbers) >= 1 and method in ("GET", "HEAD", "OPTIONS")):
         return None
@@ -107,7 +119,7 @@ def pace(times: Sequence[int]) -> tuple[int | None, bool]:
         return 0, False
     multiples = np.maximum(np.rint(gaps / period), 1)
     even = np.abs(gaps / period - multiples) <= 0.2
-    return period, bool(even.mean() >= 0.75)
+    return period, bool(even.mean() >= (0.75 if len(times) >= 6 else 1.0))
 
 
 def connects(backends: Sequence[Trace], balancer: set[str]) -> list[HealthCheck]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lbtrace.correlate.facts import Facts
-from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.model.pairing import Confidence, Ref, Tier
 
 Reasons = tuple[tuple[str, str], ...]
 
@@ -27,6 +27,9 @@ class Pairing:
     group: dict[int, int] = field(default_factory=dict)
     reasons: dict[int, Reasons] = field(default_factory=dict)
     left_over: dict[int, int] = field(default_factory=dict)  # backend exchange → the group that may hold its partner
+    pinned: dict[int, Ref] = field(default_factory=dict)  # backend exchange → the client connection the balancer named for it
+    spare: dict[int, tuple[bool, bool]] = field(default_factory=dict)  # by elimination: a client (backend) was left
+    shared: set[int] = field(default_factory=set)  # backend exchanges that look like some client's request
     groups: int = 0
 
     def __post_init__(self) -> None:
@@ -50,6 +53,7 @@ class Pairing:
         for held in (self.tier, self.confidence, self.reasons):
             held.pop(client, None)
         self.group.pop(client, None)
+        self.spare.pop(client, None)
 
     def attach(self, client: int, backend: int) -> None:
         """One more backend exchange that an already paired client exchange caused."""

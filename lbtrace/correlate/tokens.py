@@ -119,6 +119,7 @@ class Found:
     backends: list[int]
     reasons: tuple[tuple[str, str], ...]
     by_value: bool  # a header value, a query or a body was shared, not the target alone
+    by_request: bool  # the rarest of it is in the requests
 
 
 def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[int, int], bool]) -> list[Found]:
@@ -145,7 +146,7 @@ def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[int,
             continue  # the best backend exchange for it belongs to another
         chosen = [(s, b, t) for s, b, t in held if s >= best - MARGIN]
         t = chosen[0][2]
-        found.append(Found(c, [b for _, b, _ in chosen], (tokens.names[t],), bool(tokens.header[t])))
+        found.append(Found(c, [b for _, b, _ in chosen], (tokens.names[t],), bool(tokens.header[t]), tokens.names[t][0][0] != ">"))
     return found
 
 

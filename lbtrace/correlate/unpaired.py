@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from lbtrace.correlate.facts import Facts
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Exchange, Response
 from lbtrace.model.pairing import Clock, Confidence, Unpaired, UnpairedReason
 
 OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
 REDIRECT = {301, 302, 303, 307, 308}
+
+
+Clocks = dict[tuple[int, int], Clock]
 
 
 @dataclass(slots=True)
@@ -30,7 +32,7 @@ class Window:
     last: int
 
 
-def windows(state: Pairing, clocks: dict[tuple[int, int], Clock], of_client: bool) -> list[list[Window]]:
+def windows(state: Pairing, clocks: Clocks, of_client: bool) -> list[list[Window]]:
     """Per point of this side, the windows of the other side's points whose clock is known."""
     this, other = (state.client, state.backend) if of_client else (state.backend, state.client)
     out: list[list[Window]] = []
@@ -47,7 +49,7 @@ def windows(state: Pairing, clocks: dict[tuple[int, int], Clock], of_client: boo
     return out
 
 
-def client_reasons(state: Pairing, clocks: dict[tuple[int, int], Clock]) -> list[Unpaired]:
+def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     """Every client exchange without a partner, with the reason."""
     free = state.free_clients()
     if not free:
@@ -129,7 +131,7 @@ def _own(r: Response | None, servers: set[str]) -> str:
     return f"{r.status} with nothing behind it" if r.status in REDIRECT | OWN_STATUS else ""
 
 
-def backend_reasons(state: Pairing, clocks: dict[tuple[int, int], Clock], checks: set[int], clients_known: set[str]) -> list[Unpaired]:
+def backend_reasons(state: Pairing, clocks: Clocks, checks: set[int], clients_known: set[str]) -> list[Unpaired]:
     """Every backend exchange without an owner, with the reason."""
     free = state.free_backends()
     if not free:
@@ -158,12 +160,3 @@ def _backend_reason(state: Pairing, b: int, seen: list[list[Window]], checks: se
     if not known:
         return UnpairedReason.OTHER_CLIENT, Confidence.LOW, "no client exchange matches"
     return UnpairedReason.OTHER_CLIENT, Confidence.MEDIUM, "no client exchange around it matches"
-
-
-def lossless(facts: Facts) -> bool:
-    """Whether the captures of a side lack nothing that was sent."""
-    return not any(
-        (c.from_client.missing > c.from_client.truncated) or (c.from_server.missing > c.from_server.truncated)
-        for t in facts.traces
-        for c in t.connections
-    )

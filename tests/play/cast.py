@@ -9,8 +9,8 @@
     shown.truth                        # {client Ref: (backend Ref, …)}, attempts in order, the answered one last
     shown.client_pcaps, shown.backend_pcaps
 
-Placeholders in header values: {client} the address the balancer sees, {clientport} its port, {fresh} a new random id, {old} the value the client
-sent, {front} the balancer's front address.
+Placeholders in header values: {client} the address the balancer sees, {clientport} its port, {fresh} a new random id,
+{old} what the client sent, {front} the balancer's front address.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ class Client:
 
 @dataclass(slots=True)
 class Shown:
-    """What the play left: both sides' captures, and the truth. `checks`: the balancer's own backend exchanges, `own`: what it answered."""
+    """What the play left: both sides' captures, and the truth. `checks`: the balancer's own backend exchanges, `own`: what it
+    answered."""
 
     clients: list[Trace]
     backends: list[Trace]
@@ -319,6 +320,7 @@ class _Stage:
         self.caused[key] = []
         if self.random.random() < lb.give_up:
             now = self._fails(client, at, key, request, now, "reset")
+            self.own.append(key)
             return now + 50_000, _own("502", "Bad Gateway")
         if self.random.random() < lb.retry:
             now = self._fails(client, at, key, request, now, lb.fail) + 50_000

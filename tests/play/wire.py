@@ -1,7 +1,9 @@
 """What two capture points write down of a conversation: scripts of TCP connections → Trace objects, and → pcap bytes.
 
-A `Line` is one connection as it was spoken on the wire of one side, in true time. `trace()` turns the lines of one point into the Trace
-the reading stages would make of them (no bytes are parsed), `pcap()` into a capture file. Both apply the point's clock and lose the same messages.
+A `Line` is one connection as it was spoken on the wire of one side, in true time. `trace()` turns the lines of one point into
+the Trace the
+reading stages would make of them (no bytes are parsed), `pcap()` into a capture file.
+Both apply the point's clock and lose the same messages.
 Frames are numbered in order of true time, as a capture would number them.
 """
 
@@ -76,7 +78,8 @@ class Message:
 
 @dataclass(slots=True)
 class Turn:
-    """One message on a line: when its first and its last byte pass the capture point (true time, ns), and whether the capture missed it."""
+    """One message on a line: when its first and its last byte pass the capture point (true time, ns), and whether the capture
+    missed it."""
 
     from_client: bool
     message: Message
@@ -88,7 +91,8 @@ class Turn:
 
 @dataclass(slots=True)
 class Line:
-    """One TCP connection at one capture point. `turns` are in order; request k is answered by response k. `key` is for the play's truth."""
+    """One TCP connection at one capture point. `turns` are in order; request k is answered by response k. `key` is for the
+    play's truth."""
 
     client: Endpoint
     server: Endpoint
@@ -262,6 +266,11 @@ def _exchanges(
     out: list[tuple[int, Exchange]] = []
     asked = [k for k, t in enumerate(line.turns) if t.from_client]
     answers = [k for k, t in enumerate(line.turns) if not t.from_client]
+    sent = {True: len(line.proxy_bytes), False: 0}
+    offset: list[int] = []
+    for t in line.turns:
+        offset.append(sent[t.from_client])
+        sent[t.from_client] += len(t.message.payload())
     for ordinal, k in enumerate(asked):
         request: Request | None = None
         response: Response | None = None
@@ -281,6 +290,7 @@ def _exchanges(
                 clock.show(turn.first_ns),
                 clock.show(turn.last_ns),
                 (Mark.RETRANSMITTED,) if turn.repeated else (),
+                offset=offset[k],
             )
         j = answers[ordinal] if ordinal < len(answers) else None
         if j is not None and (at, 3, j) in frame_of:
@@ -298,6 +308,7 @@ def _exchanges(
                 clock.show(turn.first_ns),
                 clock.show(turn.last_ns),
                 (Mark.RETRANSMITTED,) if turn.repeated else (),
+                offset=offset[j],
             )
         if request is None and response is None:
             continue

@@ -1,0 +1,54 @@
+"""Pairs that were decided by who else there was → how sure they are.
+
+"The only one inside it" is knowledge only when whoever else could have been there was captured. A lone pair (c, b) is wrong only
+when c's true partner and
+b's true partner are both missing; so it is sure when one side is complete: every backend exchange has its client exchange in
+the captures (the client
+side lacks no packet, and nothing but the balancer's own checks is left without a client), or every client exchange has its
+backend exchange in them. A pair that follows by elimination in a set needs the complete side to be the one that has none to
+spare; so does the
+claim that a set of interchangeable pairs holds the right exchanges. What cannot be known complete is LOW, and never counted as knowledge.
+"""
+
+from __future__ import annotations
+
+from lbtrace.correlate.facts import Facts
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.correlate.unpaired import Clocks, windows
+from lbtrace.model.pairing import Confidence
+
+
+def weigh(state: Pairing, clocks: Clocks) -> None:
+    """Lower the confidence of what rests on completeness where neither side is complete."""
+    client_whole = lossless(state.client) and not _left(state, clocks, of_client=False)
+    backend_whole = lossless(state.backend) and not _left(state, clocks, of_client=True)
+    for c, (spare_client, spare_backend) in state.spare.items():
+        if not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
+            state.confidence[c] = Confidence.LOW
+
+
+def lossless(facts: Facts) -> bool:
+    """Whether no bytes that were sent are missing from the captures of a side, and no exchange lacks its request."""
+    if any(e.request is None for e in facts.items):
+        return False
+    return not any(
+        c.from_client.missing > c.from_client.truncated or c.from_server.missing > c.from_server.truncated
+        for trace in facts.traces
+        for c in trace.connections
+    )
+
+
+def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
+    """Whether an exchange is left that should have a partner in the other side's captures."""
+    facts = state.client if of_client else state.backend
+    free = state.free_clients() if of_client else [b for b in state.free_backends() if b in state.shared]
+    seen = windows(state, clocks, of_client)
+    for n in free:
+        known = seen[facts.refs[n].point]
+        start, end = int(facts.start[n]), int(facts.end[n])
+        outside = bool(known) and all(end < w.first or start > w.last for w in known)
+        answer = facts.items[n].response
+        own = of_client and (bool(facts.cached[n]) or (answer is not None and answer.status in (301, 302, 303, 307, 308, 502, 503, 504)))
+        if not outside and not own:
+            return True
+    return False

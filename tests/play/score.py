@@ -1,0 +1,120 @@
+"""A correlation and the truth of the play → what was right, what was declared interchangeable, and what was confidently wrong.
+
+A pair counts as *confident* when it stands alone (no group) with confidence medium or better. Within a group only the set has
+to be right: the backend
+exchanges its pairs hold must be those that its client exchanges caused, unless one of its pairs is LOW (then even that is not claimed).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, ExchangePair, Ref
+from tests.play.cast import Shown
+
+CONFIDENT = (Confidence.CERTAIN, Confidence.HIGH, Confidence.MEDIUM)
+
+
+@dataclass(slots=True)
+class Score:
+    """Counts of client exchanges. `caused`: those the backend captures show a partner of."""
+
+    caused: int = 0
+    right: int = 0  # confident, alone, and the answered attempt is the true one
+    grouped: int = 0  # declared interchangeable
+    grouped_right: int = 0  # … and right all the same
+    unsure: int = 0  # paired with low confidence
+    missed: int = 0
+    wrong: int = 0  # confident and wrong: unforgivable
+    wrong_groups: int = 0  # groups of medium confidence whose set is not the true one
+    attempts: int = 0  # attempts in truth beside the answered one
+    attempts_found: int = 0
+    attempts_wrong: int = 0
+    checks: int = 0
+    checks_found: int = 0
+    checks_wrong: int = 0
+    own: int = 0
+    own_found: int = 0
+    own_wrong: int = 0
+
+    @property
+    def precision(self) -> float:
+        """Of the confident pairs, the share that is right."""
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Of the client exchanges with a partner, the share paired rightly and alone."""
+        return self.right / self.caused if self.caused else 1.0
+
+    @property
+    def covered(self) -> float:
+        """The same, counting declared interchangeable sets."""
+        return (self.right + self.grouped) / self.caused if self.caused else 1.0
+
+
+def score(shown: Shown, found: Correlation) -> tuple[Score, list[str]]:
+    """The counts, and a line for each confident mistake."""
+    out = Score()
+    said: list[str] = []
+    groups: dict[int, list[ExchangePair]] = defaultdict(list)
+    out.caused = sum(1 for bs in shown.truth.values() if bs)
+    paired: set[Ref] = set()
+    for p in found.pairs:
+        paired.add(p.client)
+        truth = shown.truth.get(p.client, ())
+        mine = [a.backend for a in p.attempts]
+        if p.group is not None:
+            groups[p.group].append(p)
+            out.grouped += bool(truth)
+            out.grouped_right += mine[-1] in truth
+            continue
+        right = bool(truth) and set(mine) <= set(truth) and _answer_right(p, truth)
+        if p.confidence not in CONFIDENT:
+            out.unsure += bool(truth)
+        elif right:
+            out.right += 1
+        else:
+            out.wrong += 1
+            said.append(f"{p} but truth is {truth}")
+        out.attempts_found += len(set(mine) & set(truth)) - bool(set(mine) & set(truth))
+    for number, pairs in groups.items():
+        if any(p.confidence not in CONFIDENT for p in pairs):
+            continue
+        claimed = sorted(a.backend for p in pairs for a in p.attempts)
+        caused = {b for p in pairs for b in shown.truth.get(p.client, ())}
+        if not set(claimed) <= caused:
+            out.wrong_groups += 1
+            said.append(f"group {number} of {len(pairs)}: {sorted(set(claimed) - caused)[:5]} are caused by none of it")
+    out.attempts = sum(max(len(bs) - 1, 0) for bs in shown.truth.values())
+    out.missed = sum(1 for c, bs in shown.truth.items() if bs and c not in paired)
+    _reasons(shown, found, out, said)
+    return out, said
+
+
+def _answer_right(p: ExchangePair, truth: Iterable[Ref]) -> bool:
+    """The attempt said to be answered is the last true one that is captured (the play puts the answered one last)."""
+    last = list(truth)[-1]
+    answered = [a.backend for a in p.attempts if a.outcome is AttemptOutcome.ANSWERED]
+    return not answered or answered[0] in truth or answered[0] == last
+
+
+def _reasons(shown: Shown, found: Correlation, out: Score, said: list[str]) -> None:
+    out.checks, out.own = len(shown.checks), len(shown.own)
+    for check in found.health_checks:
+        for i in check.exchanges:
+            ref = Ref(check.point, i)
+            if ref in shown.checks:
+                out.checks_found += 1
+            elif check.confidence in CONFIDENT:
+                out.checks_wrong += 1
+                said.append(f"{ref} is no health check")
+    for u in found.unpaired:
+        if u.side == "client" and u.reason == "answered-by-balancer":
+            if u.ref in shown.own:
+                out.own_found += 1
+            elif u.confidence in CONFIDENT:
+                out.own_wrong += 1
+                said.append(f"{u.ref} was not answered by the balancer: {u.detail}")
