@@ -1,8 +1,9 @@
 """A Report against the truth: every place where they disagree, in words.
 
 In: `lbtrace.compare`'s Report and `truth.json`. Out: a list of Disagreements, empty when lbtrace was right.
-Exchanges are named by connection and place on it. A truth request whose exchange is not in the capture (cut short, encrypted) cannot be judged and is
-left out. What lbtrace declares unknown, interchangeable or of low confidence is no claim, so it cannot be wrong; it is counted as unsure.
+Exchanges are named by connection and place on it. A truth request whose exchange is not in the capture (cut short,
+encrypted) cannot be judged and is left out. What lbtrace declares unknown, interchangeable or of low confidence is no claim, so it
+cannot be wrong; it is counted as unsure.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ NEAR_NS = 60_000_000  # how far a log's time may be from the packet's when place
 
 
 class Disagreement(NamedTuple):
-    """`what` names the kind: "wrong-pair", "missed-pair", "invented-pair", "wrong-reason", "missed-check", "wrong-check", "verdict", "syns"."""
+    """`what` names the kind: "wrong-pair", "missed-pair", "invented-pair", "wrong-reason", … (see below)."""
 
     what: str
     detail: str
@@ -133,11 +134,8 @@ def _verdict(report: Report, truth: Truth, result: Agreement) -> None:
 def _pairs(
     report: Report, truth: Truth, requests: dict[int, int | None], attempts: dict[TrueAttempt, Ref | None], result: Agreement
 ) -> None:
-    by_client: dict[int, ExchangePair] = {p.client.id: p for p in report.correlation.pairs}
-    groups: dict[int, set[Ref]] = defaultdict(set)
-    for pair in report.correlation.pairs:
-        if pair.group is not None:
-            groups[pair.group] |= {a.backend for a in pair.attempts}
+    by_client = {p.client.id: p for p in report.correlation.pairs}
+    groups = interchangeable(report.correlation.pairs)
     reasons = {u.ref.id: u for u in report.correlation.unpaired if u.side == "client"}
     for index, request in enumerate(truth.requests):
         id_ = requests[index]
@@ -156,14 +154,21 @@ def _pairs(
         extra_failed = {a.backend for a in pair.attempts if a.outcome in (AttemptOutcome.RESET, AttemptOutcome.CLOSED)} - wanted
         if got == wanted or got - extra_failed == wanted:
             result.right += 1
-        elif pair.group is not None and wanted <= groups[pair.group]:
-            result.unsure += 1
-        elif pair.confidence is Confidence.LOW:
+        elif pair.confidence is Confidence.LOW or (pair.group is not None and wanted <= groups[pair.group]):
             result.unsure += 1
         else:
             what = "wrong-pair" if wanted and got - wanted else "invented-pair" if not wanted else "incomplete-pair"
             tier = f"tier {pair.tier.name}, {pair.confidence.value}, group {pair.group}"
             result.wrong(what, f"{name}: lbtrace says {_refs(got)} ({tier}), it was {_refs(wanted)}")
+
+
+def interchangeable(pairs: Iterable[ExchangePair]) -> dict[int, set[Ref]]:
+    """Group number → every backend exchange in that set."""
+    groups: dict[int, set[Ref]] = defaultdict(set)
+    for pair in pairs:
+        if pair.group is not None:
+            groups[pair.group] |= {a.backend for a in pair.attempts}
+    return groups
 
 
 def _judge_unpaired(name: str, request: TrueRequest, wanted: set[Ref], reason: UnpairedReason | None, result: Agreement) -> None:

@@ -25,7 +25,7 @@ from socketserver import TCPServer
 from typing import IO
 from urllib.parse import parse_qsl
 
-# Headers a balancer may put its own name for the request in; the first present is logged and joins the balancer's log with this one.
+# Headers a balancer may put its own name for the request in: all values are logged, and one of them is in the balancer's log too.
 REQUEST_IDS = ("X-Request-Id", "X-Amzn-Trace-Id")
 WEBSOCKET_KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -66,16 +66,17 @@ class Conversation(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version = "divide/1.0"
+    disable_nagle_algorithm = True  # head and body are two segments; none shall wait for an acknowledgement
     server: Application
 
     def setup(self) -> None:
         self.ordinal = 0
         self.began = time.time_ns()
-        self.timeout = self.server.idle
         self.proxied = read_proxy_header(self.request)
         if self.server.tls is not None:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         super().setup()
+        self.request.settimeout(self.server.idle)
 
     def version_string(self) -> str:
         """The Server header."""
@@ -137,7 +138,7 @@ class Conversation(BaseHTTPRequestHandler):
     def record(self, began: int, status: int | None) -> None:
         """Log this exchange."""
         host, port = self.connection.getsockname()[:2]
-        headers = getattr(self, "headers", None) or {}
+        headers = getattr(self, "headers", None)
         self.server.note(
             {
                 "time_ns": began,
@@ -147,8 +148,8 @@ class Conversation(BaseHTTPRequestHandler):
                 "method": self.command,
                 "target": self.path,
                 "status": status,
-                "user_agent": headers.get("User-Agent", ""),
-                "request_id": next((v for n in REQUEST_IDS if (v := headers.get(n)) is not None), None),
+                "user_agent": headers.get("User-Agent", "") if headers else "",
+                "request_ids": [v for name in REQUEST_IDS for v in headers.get_all(name, ())] if headers else [],
                 "proxied": self.proxied,
             }
         )

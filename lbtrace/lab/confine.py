@@ -5,7 +5,7 @@ The experiment runs as process 1 of a PID namespace, with a mount and a network 
 
 - when process 1 ends, by whatever cause (success, failure, Ctrl-C, SIGKILL), the kernel ends every process in that namespace;
 - with the last process the network namespaces, their links and their rules go (network_namespaces(7), pid_namespaces(7));
-- `ip netns` keeps its names in /run/netns, and /run is a private tmpfs in here: names cannot collide with a second run, nor be seen outside.
+- `ip netns` keeps its names in /run/netns, and /run is a private tmpfs in here: names can neither collide nor be seen outside.
 
 So cleaning up is no list of steps that could be interrupted half way. `unshare --kill-child` and PR_SET_PDEATHSIG tie it to the caller.
 """
@@ -97,7 +97,7 @@ def _understood(complaint: str) -> LabError:
     """What process 1 said on stderr before it ended: slug, message and hint in its last lines, or a traceback."""
     before, mark, said = complaint.rpartition(COMPLAINT)
     if mark:
-        slug, message, hint = (said.strip("\n").split("\n", 2) + ["", ""])[:3]
+        slug, message, hint = [*said.strip("\n").split("\n", 2), "", ""][:3]
         return LabError(slug, message, " ".join(hint.split()))
     last = before or complaint
     return LabError(

@@ -1,7 +1,7 @@
 """One experiment, from nothing to a recorded pair: build the world, start everything, capture, play, stop, write the truth.
 
-In: a balancer, a traffic, a directory. Out: `client.pcap`, `backend.pcap` (`backend2.pcap` with two backends), `truth.json` and `logs/` there;
-for TLS also `keys.log`. Runs as process 1 of its own namespaces (`confine`), so nothing of it can outlive it.
+In: a balancer, a traffic, a directory. Out: `client.pcap`, `backend.pcap` (`backend2.pcap` with two backends), `truth.json` and `logs/`
+there; for TLS also `keys.log`. Runs as process 1 of its own namespaces (`confine`), so nothing of it can outlive it.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def write_truth(world: World, request: Request, setup: Setup, play: Play) -> Non
 
 def software(balancer: Balancer) -> dict[str, str]:
     """The versions of what took part, as the programs state them."""
-    commands = {"curl": ("curl", "--version"), "tcpdump": ("tcpdump", "--version"), "Linux": ("uname", "-r")}
+    commands: dict[str, tuple[str, ...]] = {"curl": ("curl", "--version"), "tcpdump": ("tcpdump", "--version"), "Linux": ("uname", "-r")}
     if balancer.version:
         commands[balancer.version[0]] = balancer.version
     told = {}

@@ -2,8 +2,8 @@
 
     client's log ──(home router's connection tracking)──▶ balancer's log ──(request id, or the balancer's own port)──▶ backend's log
 
-The client's log names its own port; the home router's table says which port the balancer saw; the balancer's log names the request (an id it
-also sent to the backend) or the address it used; the backend's log has the same id or address. No packet is read.
+The client's log names its own port; the home router's table says which port the balancer saw; the balancer's log names the request (an
+id it also sent to the backend) or the address it used; the backend's log has the same id or address. No packet is read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def attempt(line: BackendLine, points: dict[str, int]) -> TrueAttempt:
 def split_checks(
     backend: Iterable[BackendLine], checker: Sequence[CheckLine], points: dict[str, int], tcp_checks: bool
 ) -> tuple[list[BackendLine], tuple[TrueCheck, ...]]:
-    """Backend lines that are traffic, and the health checks: the lab's own by its log, a balancer's own by what they ask (or do not ask)."""
+    """Backend lines that are traffic, and the health checks: the lab's own by its log, a balancer's own by what they ask."""
     checks = [TrueCheck(c["local"], c["peer"], points[c["peer"].rpartition(":")[0]], c["kind"], c["time_ns"], c["status"]) for c in checker]
     ours = {c["local"] for c in checker}
     traffic = []
@@ -78,8 +78,8 @@ def _by_request(
     by_id: dict[str, list[BackendLine]] = defaultdict(list)
     by_peer: dict[str, list[BackendLine]] = defaultdict(list)
     for row in backend:
-        if row["request_id"]:
-            by_id[row["request_id"]].append(row)
+        for name in row["request_ids"]:
+            by_id[name].append(row)
         by_peer[row["peer"]].append(row)
     given: dict[int, BalancerLine] = {}
     for index, client in sorted(enumerate(clients), key=lambda item: item[1]["ordinal"]):

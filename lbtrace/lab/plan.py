@@ -1,7 +1,7 @@
 """What an experiment is made of: a Balancer and a Traffic, one file each, and the Setup one asks of the other.
 
-A new balancer is a new file in `balancers/` that lists its `Balancer`s in `BALANCERS`; a new traffic a new file in `traffic/` with `TRAFFICS`.
-`registry` finds them. A traffic `needs` features (a table below); a balancer that does not list one in `features` cannot play it.
+A new balancer is a file in `balancers/` that lists its `Balancer`s in `BALANCERS`; a new traffic is one in `traffic/` with
+`TRAFFICS`. `registry` finds them. A traffic `needs` features (a table below); a balancer that does not list one in `features` cannot play it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class BalancerLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the experiment asks of the balancer. `directory` is for its configuration and logs; `certificate` holds key and certificate (PEM)."""
+    """What the experiment asks of the balancer. `directory` is for configuration and logs; `certificate` has key and certificate."""
 
     backends: tuple[tuple[str, int], ...]
     features: frozenset[str]
@@ -73,7 +73,8 @@ class Balancer:
     """One way to run one product.
 
     `kind` is the verdict that is right by construction; `programs` maps programs to Debian packages; `start` starts it in the balancer's
-    namespace and returns once it listens; `lines` reads its own log after the traffic. `needs_nat` False: the home router does not translate.
+    namespace and returns once it listens; `lines` reads its own log after the traffic. `home_nat` False: the home router
+    does not translate. `missing` says why it cannot run here.
     """
 
     name: str

@@ -9,7 +9,7 @@ The file is one JSON object:
       "format": "lbtrace-lab-truth", "version": 1,
       "balancer": "nginx", "traffic": "four",
       "kind": "l7-proxy",               what stands between, by construction: a Kind of lbtrace.model.report
-      "tls": "",                        "terminated" by the balancer, "passed" through it, or "" (none): requests are then unreadable in front
+      "tls": "",                        "terminated" by the balancer, "passed" through it (requests are unreadable in front), "": none
       "software": {"nginx": "1.22.1"},
       "requests": [                     every request a captured client sent, in time order
         {
@@ -56,7 +56,7 @@ class BackendLine(TypedDict):
     target: str
     status: int
     user_agent: str
-    request_id: str | None
+    request_ids: list[str]
     proxied: str | None
 
 

@@ -1,7 +1,7 @@
 """nginx set up to behave as AWS documents its Application Load Balancer.
 
 What is imitated (Elastic Load Balancing user guides): HTTP/1.1 with keep-alive to the target, many clients over one connection;
-`X-Forwarded-For` appended, `X-Forwarded-Proto` and `-Port` set, `X-Amzn-Trace-Id` made or continued (`Root=1-<epoch, hex>-<24 hex digits>`);
+`X-Forwarded-For` appended, `X-Forwarded-Proto` and `-Port` set, `X-Amzn-Trace-Id` made or continued (`Root=1-<epoch>-<24 digits>`);
 Host lower-cased and without the listener's port 80; the target's `Server` and `Date` passed on; no header added to responses.
 What is not: everything else. It is nginx, and its access log is the truth.
 

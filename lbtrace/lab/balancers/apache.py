@@ -12,10 +12,18 @@ from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 from lbtrace.lab.world import BALANCER, FRONT, SCRATCH, World
 
 MODULES = Path("/usr/lib/apache2/modules")
-NEEDED = (
-    "mpm_event authz_core unique_id headers setenvif log_config proxy proxy_http proxy_wstunnel proxy_balancer lbmethod_byrequests "
-    "slotmem_shm alias rewrite filter deflate mime ssl socache_shmcb watchdog proxy_hcheck"
-).split()
+NEEDED = """
+mpm_event authz_core unique_id headers setenvif log_config proxy proxy_http proxy_wstunnel proxy_balancer lbmethod_byrequests
+slotmem_shm alias rewrite filter deflate mime ssl socache_shmcb watchdog proxy_hcheck
+"""
+LOG_FORMAT = (
+    '{\\"client\\":\\"%a:%{remote}p\\",\\"time\\":%{usec}t,\\"method\\":\\"%m\\",\\"target\\":\\"%U%q\\",'
+    '\\"status\\":%>s,\\"request_id\\":\\"%{UNIQUE_ID}e\\",\\"server\\":\\"%{BALANCER_WORKER_NAME}e\\"}'
+)
+UPGRADE = """
+RewriteEngine On
+RewriteCond %{HTTP:Upgrade} websocket [NC]
+"""
 CONFIGURATION = """
 ServerRoot {directory}
 DefaultRuntimeDir {directory}
@@ -27,7 +35,7 @@ User www-data
 Group www-data
 {modules}
 Listen {front}:{port} http
-LogFormat "{{\\"client\\":\\"%a:%{{remote}}p\\",\\"time\\":%{{usec}}t,\\"method\\":\\"%m\\",\\"target\\":\\"%U%q\\",\\"status\\":%>s,\\"request_id\\":\\"%{{UNIQUE_ID}}e\\",\\"server\\":\\"%{{BALANCER_WORKER_NAME}}e\\"}}" truth
+LogFormat "{format}" truth
 CustomLog {directory}/access.log truth
 StartServers 1
 ThreadsPerChild 64
@@ -53,13 +61,15 @@ ProxyPass / balancer://targets/
 
 def launch(world: World, setup: Setup) -> None:
     """Start it."""
-    modules = [m for m in NEEDED if (MODULES / f"mod_{m}.so").exists()]
+    modules = [m for m in NEEDED.split() if (MODULES / f"mod_{m}.so").exists()]
     checks = setup.given("checks", " hcmethod=GET hcuri=/health hcinterval=1")
     (SCRATCH / "fixed").write_text("fixed\n")
-    upgrade = f'RewriteEngine On\nRewriteCond %{{HTTP:Upgrade}} websocket [NC]\nRewriteRule ^/(.*) "ws://{setup.backends[0][0]}:{setup.backends[0][1]}/$1" [P,L]'
+    address, number = setup.backends[0]
+    upgrade = f'{UPGRADE}RewriteRule ^/(.*) "ws://{address}:{number}/$1" [P,L]'
     text = CONFIGURATION.format(
         directory=setup.directory,
         modules="\n".join(f"LoadModule {m}_module {MODULES}/mod_{m}.so" for m in modules),
+        format=LOG_FORMAT,
         front=FRONT,
         port=setup.port,
         timeout=1 if setup.wants("timeout") else 30,

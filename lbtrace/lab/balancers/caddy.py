@@ -74,7 +74,7 @@ def launch(world: World, setup: Setup) -> None:
 
 def lines(_world: World, setup: Setup) -> list[BalancerLine]:
     """The access log, and the round trips of the debug log for what went to a backend."""
-    trips = {}
+    trips: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for row in _rows(setup, "caddy.log"):
         if row.get("logger") == "http.handlers.reverse_proxy" and "request" in row:
             request = row["request"]

