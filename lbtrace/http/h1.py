@@ -464,8 +464,14 @@ class Responses(_Reader):
                 while row + 1 < stop and starts[row + 1] <= offset:
                     row += 1
                 frame, time = frames[row], times[row]
+                rows.append(row)
                 if row + 1 < stop and starts[row + 1] < base + over:
-                    _, frame, head_frame, last, time, head_ns, last_ns, _ = self.place(offset, base + head_end, base + over)
+                    while row + 1 < stop and starts[row + 1] < base + head_end:
+                        row += 1
+                    head_frame, head_ns = frames[row], times[row]
+                    while row + 1 < stop and starts[row + 1] < base + over:
+                        row += 1
+                    last, last_ns = frames[row], times[row]
                 else:
                     head_frame = last = frame
                     head_ns = last_ns = time
@@ -484,7 +490,6 @@ class Responses(_Reader):
                 begins.append(offset)
                 heads.append(base + head_end)
                 ends.append(base + over)
-                rows.append(row)
                 chains.append(self.chain)
                 if len(messages) >= limit:
                     break

@@ -21,6 +21,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _STRICT_REQUEST = re.compile(rb"[A-Z][A-Z_\-]{1,23} (?:/|\*|[a-z][a-z0-9+.\-]*://|[^ \x00-\x20]+:\d+ )[^\x00-\x20]* ?HTTP/1\.[01]\r?\n")
 _CUT_VERSION = rb"(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?"
 _CUT_REQUEST = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH) (?:/|https?://)[^\x00-\x20\x7f]*" + _CUT_VERSION + rb"\r?\Z")
+_ORDINARY_REQUEST = re.compile(rb"[A-Z]+ /[^ \r\n\0]* HTTP/1\.[01]").fullmatch
 _METHOD = re.compile(rb"[A-Z][A-Z_\-]*(?: |\Z)")
 _STRICT_RESPONSE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r?\n")
 _CUT_RESPONSE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r?\Z")
@@ -146,7 +147,12 @@ class _RequestLines(dict[bytes, RequestLine]):
     def __missing__(self, raw: bytes) -> RequestLine:
         if len(self) >= CACHED:
             self.clear()
-        line = self[raw] = parse_request_line(raw)
+        if _ORDINARY_REQUEST(raw):
+            method, target, version = raw.decode("latin-1").split(" ")
+            line = RequestLine(method, target, version, ())
+        else:
+            line = parse_request_line(raw)
+        self[raw] = line
         return line
 
 
