@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lbtrace.correlate import attempts, certainty, clock, connections, health, shape, tokens, unpaired
-from lbtrace.correlate.classes import Timeline, classes, resolve
+from lbtrace.correlate.classes import Class, Timeline, classes, resolve
 from lbtrace.correlate.diff import changes
 from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused, read
 from lbtrace.correlate.pairing import Pairing
@@ -72,12 +72,14 @@ class _Work:
         if self._take_back(self._timeline(clocks)):
             clocks = self._clocks()
         form, kept = shape.target_form(state), shape.kept_fields(state, request=True)
+        made = classes(state, form, kept)
+        clocks = self._bootstrap(clocks, made)
         line = self._timeline(clocks)
-        resolve(state, classes(state, form, kept), line, shape.kept_fields(state, request=False))
-        clocks = self._clocks()
+        resolve(state, made, line, shape.kept_fields(state, request=False))
+        clocks = {**clocks, **{points: k for points, k in self._clocks().items() if not k.refused}}
         line = self._timeline(clocks)
         attempts.attach(state, form, kept, line)
-        certainty.weigh(state, clocks)
+        certainty.weigh(state, {points: k for points, k in clocks.items() if k.pairs >= 3 or self._sure(points)})
         return self._correlation(clocks)
 
     def _by_connection(self, pairs: Sequence[ConnectionPair], tier: Tier) -> None:
@@ -87,6 +89,7 @@ class _Work:
             for c, b in connections.aligned(self.state.client, self.state.backend, mine[p.client], theirs[p.backend], True):
                 if c not in self.state.caused and self.state.owner[b] < 0:
                     self.state.add(c, [b], tier, p.confidence, ((str(p.basis), ""),))
+                    self.state.strong.add(c)
 
     def _by_stated_address(self) -> None:
         """Backend exchanges that name their client's connection, aligned with the exchanges of it."""
@@ -106,6 +109,7 @@ class _Work:
                     exact = said.address == address.address
                     confidence = Confidence.CERTAIN if exact else Confidence.HIGH
                     state.add(c, [b], Tier.STATED_ADDRESS, confidence, ((said.where, f"{said.address}:{said.port}"),))
+                    state.strong.add(c)
 
     def _by_tokens(self) -> None:
         state = self.state
@@ -118,7 +122,9 @@ class _Work:
                 return False
             return b not in state.pinned or state.pinned[b] == Ref(client.refs[c].point, client.items[c].connection)
 
-        for found in tokens.match(client, backend, tokens.collect(client, backend), allowed):
+        matched = tokens.match(client, backend, tokens.collect(client, backend), allowed)
+        rewritten = shape.rewritten(state, [(m.client, m.backends[0]) for m in matched])
+        for found in matched:
             fitting = [b for b in found.backends if may_be_answer(client.items[found.client], backend.items[b])]
             if not found.by_value and not fitting:
                 continue
@@ -128,9 +134,15 @@ class _Work:
                 backends = self._tries(fitting, backends) if found.by_request else fitting
             if not backends or (len(backends) > 1 and not found.by_request):
                 continue
+            if not found.strong and shape.conflicts(state, found.client, backends[-1]) - rewritten:
+                continue
             tier = Tier.RARE_TOKEN if found.by_value else Tier.SHAPE
             confidence = Confidence.HIGH if fitting else Confidence.MEDIUM
             state.add(found.client, sorted(backends, key=lambda b: int(backend.start[b])), tier, confidence, found.reasons)
+            if found.strong:
+                state.strong.add(found.client)
+            else:
+                state.weak.add(found.client)
 
     def _tries(self, fitting: list[int], backends: list[int]) -> list[int]:
         """The backend exchanges that are tries of one request, one answered at most; none when they do not look like that."""
@@ -173,6 +185,38 @@ class _Work:
             for i in range(len(self.clients))
             for j in range(len(self.backends))
         }
+
+    def _bootstrap(self, clocks: Clocks, made: Sequence[Class]) -> Clocks:
+        """Clocks that no pair bounds, from the times of what nothing tells apart; only between two points that have it alone."""
+        out = dict(clocks)
+        c_facts, b_facts = self.state.client, self.state.backend
+        whole = certainty.lossless(c_facts) and certainty.lossless(b_facts)
+        for (i, j), known in clocks.items():
+            if not known.refused or known.stated:
+                continue
+            sets = []
+            alone = True
+            for k in made:
+                mine = np.array(
+                    [c for c in k.clients if c_facts.point[c] == i and c_facts.solid_start[c] and c_facts.solid_reply[c]], np.int64
+                )
+                theirs = np.array(
+                    [b for b in k.backends if b_facts.point[b] == j and b_facts.solid_start[b] and b_facts.solid_reply[b]], np.int64
+                )
+                alone &= len(mine) == len(k.clients) and len(theirs) == len(k.backends)
+                if len(mine) and len(theirs):
+                    sets.append((c_facts.start[mine], c_facts.reply[mine], b_facts.start[theirs], b_facts.reply[theirs]))
+            found = clock.from_order(sets, whole and alone) if sets else None
+            if found is not None:
+                out[i, j] = clock.estimate(i, j, found)
+        return out
+
+    def _sure(self, points: tuple[int, int]) -> bool:
+        """Whether a pair of the first two tiers, or a value that can hardly be shared by chance, holds these points together."""
+        state = self.state
+        return any(
+            c in state.strong for c, bs in state.caused.items() if (int(state.client.point[c]), int(state.backend.point[bs[-1]])) == points
+        )
 
     def _take_back(self, line: Timeline) -> bool:
         """Remove the pairs that the clock contradicts; the same packets are beyond its reach."""

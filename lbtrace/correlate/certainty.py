@@ -23,8 +23,21 @@ def weigh(state: Pairing, clocks: Clocks) -> None:
     client_whole = lossless(state.client) and not _left(state, clocks, of_client=False)
     backend_whole = lossless(state.backend) and not _left(state, clocks, of_client=True)
     for c, (spare_client, spare_backend) in state.spare.items():
-        if not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
+        points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
+        unsettled = c in state.group and (spare_client or spare_backend or points not in clocks)
+        if unsettled or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
             state.confidence[c] = Confidence.LOW
+    _weigh_values(state, clocks, client_whole or backend_whole)
+
+
+def _weigh_values(state: Pairing, clocks: Clocks, whole: bool) -> None:
+    """Values that are rare here and common elsewhere decide when a clock that others hold agrees; else completeness must."""
+    for c in state.weak:
+        points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
+        held = clocks.get(points)
+        if held is not None and not held.refused and (held.pairs >= 4 or held.stated):
+            continue
+        state.confidence[c] = Confidence.MEDIUM if whole else Confidence.LOW
 
 
 def lossless(facts: Facts) -> bool:

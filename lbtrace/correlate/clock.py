@@ -28,6 +28,8 @@ from lbtrace.tables import Column
 
 OUTLIERS = 0.25  # more contradicting pairs than this: refused
 DRIFT_SPAN_NS = 10_000_000_000  # shorter captures show no drift
+SAMPLE = 40  # backend exchanges per set that an offset is tried on
+SAMPLED_CLIENTS = 5000
 MAX_DRIFT_PPB = 500_000  # 500 ppm: worse than any crystal in use
 
 
@@ -61,12 +63,72 @@ def estimate(client_point: int, backend_point: int, bounds: Bounds, stated_ns: i
     return _clock(client_point, backend_point, flat, n, reference, 0)
 
 
-def inside(clock: Clock, bounds: Bounds) -> Column:
-    """Which bounds the clock agrees with (all, when it was refused)."""
-    if clock.refused:
-        return np.ones(len(bounds.at), bool)
-    turn = _turn(bounds.at, clock.reference_ns, clock.drift_ppb)
-    return np.asarray((bounds.low - turn <= clock.high_ns) & (bounds.high - turn >= clock.low_ns))
+def from_order(sets: list[tuple[Column, Column, Column, Column]], complete: bool) -> Bounds | None:
+    """Exchanges that nothing tells apart → bounds on δ from their times alone, without knowing who is whose.
+
+    Each set is (client starts, client replies, backend starts, backend replies). When every backend exchange of a set lies inside
+    its own client
+    exchange, then so do the sorted times: the k-th earliest start on the client side is no later than the k-th on the backend
+    side, and likewise
+    for the answers (order statistics keep dominance). So a set with as many of each, completely captured, bounds δ. Otherwise the
+    offset is
+    looked for under which nearly all backend exchanges of a sample lie inside some client exchange, and taken only when no other
+    does as well.
+    """
+    if complete and all(len(a) == len(x) for a, _, x, _ in sets):
+        rows = [(int(x.min()), int((np.sort(a) - np.sort(x)).max()), int((np.sort(p) - np.sort(y)).min()), len(x)) for a, p, x, y in sets]
+        if max(r[1] for r in rows) <= min(r[2] for r in rows):
+            times = [r[3] for r in rows]
+            return Bounds(*(np.repeat(np.array([r[k] for r in rows], np.int64), times) for k in range(3)))
+    return _search(sets)
+
+
+def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
+    """The offset that puts most of a sample of backend exchanges inside client exchanges; None when two offsets do about as well."""
+    begins: list[Column] = []
+    ends: list[Column] = []
+    sample, first = 0, 0
+    for a, p, x, y in sets:
+        picked = np.unique(np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64))
+        order = np.argsort(a)[:SAMPLED_CLIENTS]
+        for b in picked.tolist():
+            merged = _merged(a[order] - x[b], p[order] - y[b])
+            begins.append(merged[0])
+            ends.append(merged[1])
+        sample += len(picked)
+        first = min(first, int(x.min())) if first else int(x.min())
+        if sample >= 4 * SAMPLE:
+            break
+    if sample < 8:
+        return None
+    low, high = np.concatenate(begins), np.concatenate(ends)
+    edges = np.concatenate([low, high])
+    steps = np.concatenate([np.ones(len(low), np.int64), -np.ones(len(high), np.int64)])
+    order = np.lexsort((-steps, edges))
+    depth, edges = np.cumsum(steps[order]), edges[order]
+    best = int(depth.max())
+    if best < 0.9 * sample:
+        return None
+    rivals = edges[np.flatnonzero(depth >= max(0.75 * sample, best - 3))]
+    left, right = int(rivals.min()), int(rivals.max())
+    top = edges[np.flatnonzero(depth == best)]
+    end = int(edges[min(int(np.flatnonzero(depth == best)[-1]) + 1, len(edges) - 1)])
+    typical = int(np.median(high - low))
+    if right - left > 2 * typical:
+        return None
+    return Bounds(*(np.full(best, v, np.int64) for v in (first, int(top.min()), end)))
+
+
+def _merged(low: Column, high: Column) -> tuple[Column, Column]:
+    """Intervals [low, high] (empty ones dropped) → their union, as disjoint intervals."""
+    good = low <= high
+    low, high = low[good], high[good]
+    order = np.argsort(low)
+    low, reach = low[order], np.maximum.accumulate(high[order]) if len(low) else high
+    if not len(low):
+        return low, high
+    starts = np.flatnonzero(np.concatenate([[True], low[1:] > reach[:-1]]))
+    return low[starts], reach[np.append(starts[1:] - 1, len(low) - 1)]
 
 
 def span_of(clock: Clock, at: Column) -> tuple[Column, Column]:

@@ -6,7 +6,7 @@ exchange for every backend exchange, and those are paired before this is asked. 
 a byte, again and
 again, from an address the balancer speaks from, is a check too. The pace is the median distance of neighbours; it is even when
 three of four distances are
-within a fifth of a multiple of it (a check that was not captured doubles one).
+within a tenth of a multiple of it (a check that was not captured doubles one).
 """
 
 from __future__ import annotations
@@ -98,11 +98,12 @@ def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], a
         reasons.append(("identity", "without the fields that forwarded requests carry"))
     if not known_agent and not anonymous and (method, path, agent) in asked:
         return None  # clients ask just that: it may be one that was not captured
-    strong = (even and period is not None and period >= QUICK_NS and len(numbers) >= 3) or known_agent
-    if not strong and not (anonymous and state.caused and len(numbers) >= 1 and method in ("GET", "HEAD", "OPTIONS")):
+    paced = even and period is not None and period >= QUICK_NS
+    if not paced and not known_agent and not (anonymous and method in ("GET", "HEAD", "OPTIONS")):
         return None
-    certain = known_agent or (even and len(numbers) >= 4)
-    confidence = Confidence.HIGH if certain else Confidence.MEDIUM if strong else Confidence.LOW
+    certain = known_agent or (paced and (len(numbers) >= 5 or (anonymous and len(numbers) >= 4)))
+    likely = paced and (anonymous or len(numbers) >= 4)
+    confidence = Confidence.HIGH if certain else Confidence.MEDIUM if likely else Confidence.LOW
     connections = sorted({state.backend.items[b].connection for b in numbers})
     ids = tuple(state.backend.refs[b].id for b in numbers)
     said = tuple(f"{name}: {value}" for name, value in reasons)
@@ -118,8 +119,10 @@ def pace(times: Sequence[int]) -> tuple[int | None, bool]:
     if period <= 0:
         return 0, False
     multiples = np.maximum(np.rint(gaps / period), 1)
-    even = np.abs(gaps / period - multiples) <= 0.2
-    return period, bool(even.mean() >= (0.75 if len(times) >= 6 else 1.0))
+    if len(times) < 6:
+        return period, bool((np.abs(gaps / period - 1) <= 0.05).all())
+    even = np.abs(gaps / period - multiples) <= 0.1
+    return period, bool(even.mean() >= 0.75)
 
 
 def connects(backends: Sequence[Trace], balancer: set[str]) -> list[HealthCheck]:

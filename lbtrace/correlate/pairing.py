@@ -29,6 +29,8 @@ class Pairing:
     left_over: dict[int, int] = field(default_factory=dict)  # backend exchange → the group that may hold its partner
     pinned: dict[int, Ref] = field(default_factory=dict)  # backend exchange → the client connection the balancer named for it
     spare: dict[int, tuple[bool, bool]] = field(default_factory=dict)  # by elimination: a client (backend) was left
+    strong: set[int] = field(default_factory=set)  # client exchanges paired by what can hardly be shared by chance
+    weak: set[int] = field(default_factory=set)  # … by values that are rare here and common elsewhere
     shared: set[int] = field(default_factory=set)  # backend exchanges that look like some client's request
     groups: int = 0
 
@@ -54,6 +56,8 @@ class Pairing:
             held.pop(client, None)
         self.group.pop(client, None)
         self.spare.pop(client, None)
+        self.strong.discard(client)
+        self.weak.discard(client)
 
     def attach(self, client: int, backend: int) -> None:
         """One more backend exchange that an already paired client exchange caused."""

@@ -168,3 +168,36 @@ def response_keys(facts: Facts, numbers: Sequence[int], kept: Sequence[str]) -> 
         body = "" if empty else body_key(r.body)
         out.append(None if body is None else (r.status, body, head))
     return out
+
+
+_HOP = _NEVER | {"host", "accept-encoding", "forwarded", "x-real-ip", "expect", "cache-control"}
+
+
+def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
+    """Request fields (and "target") that both sides have, with different values: reasons against one request being the other."""
+    q, p = state.client.items[client].request, state.backend.items[backend].request
+    if q is None or p is None:
+        return set()
+    arrived: dict[str, set[str]] = defaultdict(set)
+    for line in p.lines:
+        arrived[_lower(line.name)].add(line.value)
+    out = {
+        name
+        for line in q.lines
+        if (name := _lower(line.name)) in arrived
+        and line.value not in arrived[name]
+        and name not in _HOP
+        and not name.startswith("x-forwarded-")
+        and not any(line.value in value for value in arrived[name])
+    }
+    return out | ({"target"} if _tail(_normal(q.target)) != _tail(_normal(p.target)) else set())
+
+
+def rewritten(state: Pairing, pairs: Sequence[tuple[int, int]]) -> set[str]:
+    """The fields that differ in most of the given pairs: those the balancer rewrites, and their difference says nothing."""
+    if len(pairs) < 3:
+        return set()
+    counted: Counter[str] = Counter()
+    for c, b in pairs:
+        counted.update(conflicts(state, c, b))
+    return {name for name, n in counted.items() if n * 2 >= len(pairs)}

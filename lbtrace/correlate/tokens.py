@@ -29,6 +29,7 @@ RARE = 6  # a token held by more exchanges than this, on either side, makes no c
 MARGIN = 6.0  # bits by which the best must beat the second best
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*, \d\d[ -]\w{3}[ -]\d{2,4} \d\d:\d\d:\d\d")
 _NO_TOKEN = {"age", "date", "expires", "content-length", "last-modified", "connection", "keep-alive", "transfer-encoding", "host", "via"}
+_RANDOM = re.compile(r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,})")  # an id: no words, no blanks
 _PARTS = re.compile(r"[,;\s]+")
 
 
@@ -120,6 +121,7 @@ class Found:
     reasons: tuple[tuple[str, str], ...]
     by_value: bool  # a header value, a query or a body was shared, not the target alone
     by_request: bool  # the rarest of it is in the requests
+    strong: bool  # it looks drawn at random: no other exchange anywhere has it
 
 
 def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[int, int], bool]) -> list[Found]:
@@ -146,7 +148,9 @@ def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[int,
             continue  # the best backend exchange for it belongs to another
         chosen = [(s, b, t) for s, b, t in held if s >= best - MARGIN]
         t = chosen[0][2]
-        found.append(Found(c, [b for _, b, _ in chosen], (tokens.names[t],), bool(tokens.header[t]), tokens.names[t][0][0] != ">"))
+        kind, value = tokens.names[t]
+        strong = bool(tokens.header[t]) and kind[0] != ">" and bool(_RANDOM.search(value))
+        found.append(Found(c, [b for _, b, _ in chosen], ((kind, value),), bool(tokens.header[t]), kind[0] != ">", strong))
     return found
 
 
