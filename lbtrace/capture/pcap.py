@@ -167,7 +167,7 @@ class PcapChain:
 
 
 def read_pcap(data: Buffer, start: int, next_section: NextSection, progress: Callable[[float], None]) -> Block:
-    """The records after the file header at `start`, which has a known magic and is whole. `next_section` knows other headers when it sees one."""
+    """The records after the file header at `start`, which is whole. `next_section` knows other headers when it sees one."""
     order = magic_order(data, start) or "<"
     magic = int.from_bytes(bytes(data[start : start + 4]), "little" if order == "<" else "big")
     dialect = MAGIC[magic]

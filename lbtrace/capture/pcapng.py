@@ -27,6 +27,7 @@ SMALLEST_BLOCK = 12
 LARGEST_NS = (1 << 63) - 1
 MOST_COMMENTS = 10_000
 LARGEST_BLOCK = 64 << 20
+MOST_OPTIONS = 4096  # bytes of options a packet is likely to have
 CHUNK = 1 << 17
 
 
@@ -152,8 +153,12 @@ def read_section(data: Buffer, start: int, next_section: NextSection, progress: 
     if sane:
         section.comments += [(0, text(value)) for code, value in options(data, start + 24, start + header_length - 4, order) if code == 1]
     is_packet = np.isin(kinds, (ENHANCED, SIMPLE, OLD_PACKET))
+    too_short = is_packet & (chain.u32[positions + 4] < np.where(kinds == SIMPLE, 16, 32))
+    is_packet &= ~too_short
+    block.odd_lengths += int(too_short.sum())
     for at in positions[~is_packet].tolist():
         _describe(chain, order, at, section)
+    block.first_garbage = int(np.searchsorted(positions[is_packet], block.first_garbage))
     _columns(chain, order, positions[is_packet], kinds[is_packet], section, block)
     return block
 
@@ -171,13 +176,16 @@ def _blocks(chain: BlockChain, first: int, block: Block, next_section: NextSecti
         if left <= 0 or next_section(end):
             break
         length = chain.head.unpack_from(chain.data, end)[1] if left >= SMALLEST_BLOCK else 0
-        if left < SMALLEST_BLOCK or (length > left and length <= LARGEST_BLOCK and chain.u32[end] in KNOWN):
+        if left < SMALLEST_BLOCK or (length > left and _looks_cut(chain, end, length)):
             block.cut_bytes, block.end = left, chain.size
             break
         resumed = resume(chain, positions[:0], end, None, next_section, budget)
         if resumed is None:
-            block.garbage_bytes += left
-            block.resyncs += 1
+            if length > left and length <= LARGEST_BLOCK and chain.u32[end] in KNOWN:
+                block.cut_bytes = left
+            else:
+                block.garbage_bytes += left
+                block.resyncs += 1
             block.end = chain.size
             break
         at = resumed[1]
@@ -186,12 +194,20 @@ def _blocks(chain: BlockChain, first: int, block: Block, next_section: NextSecti
             block.odd_lengths += 1
             continue
         block.garbage_bytes += at - end
-        block.first_garbage = block.first_garbage if block.resyncs else sum(map(len, parts))
+        block.first_garbage = block.first_garbage if block.resyncs else end
         block.resyncs += 1
         if next_section(at):
             block.end = at
             break
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _looks_cut(chain: BlockChain, at: int, length: int) -> bool:
+    """Whether a packet block that runs past the end of the file agrees with itself about its length."""
+    if chain.u32[at] != ENHANCED or at + 32 > chain.size:
+        return False
+    captured, wire = int(chain.u32[at + 20]), int(chain.u32[at + 24])
+    return captured <= wire and 0 <= length - 32 - (captured + 3 & ~3) <= MOST_OPTIONS
 
 
 def text(value: bytes) -> str:
@@ -243,17 +259,19 @@ def _names(data: Buffer, order: str, at: int, end: int, names: dict[str, list[st
 def _times(ticks: Column, interface: Interface) -> Column:
     """Ticks since the epoch, u64 → ns, i64; what does not fit is clamped."""
     unit = interface.per_second
-    if unit >= 1 << 64:
-        return np.full(len(ticks), min(max(interface.offset_s, 0) * 1_000_000_000, LARGEST_NS), dtype=np.int64)
-    seconds = ticks // np.uint64(unit)
-    rest = ticks % np.uint64(unit)
-    if unit <= 1_000_000_000 and 1_000_000_000 % unit == 0:
-        rest = rest * np.uint64(1_000_000_000 // unit)
-    elif unit % 1_000_000_000 == 0:
-        rest = rest // np.uint64(unit // 1_000_000_000)
-    else:  # a power of two: keep 34 bits of it, so that the product fits
-        shift = max(unit.bit_length() - 35, 0)
-        rest = (rest >> np.uint64(shift)) * np.uint64(1_000_000_000) // np.uint64(unit >> shift)
+    billion = 1_000_000_000
+    whole_unit = min(unit, (1 << 64) - 1)
+    seconds, rest = ticks // np.uint64(whole_unit), ticks % np.uint64(whole_unit)
+    if unit <= billion and billion % unit == 0:
+        rest = rest * np.uint64(billion // unit)
+    elif unit % billion == 0 and unit // billion < 1 << 64:
+        rest = rest // np.uint64(unit // billion)
+    elif unit & (unit - 1) == 0 and unit < 1 << 94:  # a power of two: keep 34 bits of the fraction, so that the product fits
+        bits = unit.bit_length() - 1
+        shift = max(bits - 34, 0)
+        rest = (rest >> np.uint64(min(shift, 30))) * np.uint64(billion) >> np.uint64(bits - min(shift, 30))
+    else:
+        rest = np.zeros_like(rest)
     whole = np.minimum(seconds, np.uint64(1 << 40)).astype(np.int64) + min(max(interface.offset_s, -(1 << 40)), 1 << 40)
     return np.clip(whole, -9_000_000_000, 9_000_000_000) * 1_000_000_000 + rest.astype(np.int64)
 
@@ -277,27 +295,21 @@ def _columns(chain: BlockChain, order: str, positions: Column, kinds: Column, se
 def _chunk(u32: Column, order: str, at: Column, kinds: Column, section: Section, block: Block, part: slice) -> None:
     """Fill the columns of some packet blocks (§4.3, §4.4, appendix A for the old Packet Block)."""
     simple = kinds == SIMPLE
-    old = kinds == OLD_PACKET
     room = u32[at + 4].astype(np.int64) - np.where(simple, 16, 32)  # for packet data (and options)
-    whole = room >= 0
-    safe = np.where(whole & ~simple, at, at[0] if whole[0] and not simple[0] else 0)
-    length_at = np.where(simple | ~whole, 0, safe + 20)
-    interface = u32[np.where(simple | ~whole, 0, safe + 8)].astype(np.int64)
+    full = np.where(simple, at - 16, at)  # where the fields simple packets lack are read from instead (and not used)
+    interface = np.where(simple, 0, u32[full + 8]).astype(np.int64)
+    old = kinds == OLD_PACKET
     if old.any():
         interface = np.where(old, interface >> 16 if order == ">" else interface & 0xFFFF, interface)
-    interface[simple] = 0
-    ticks = u32[np.where(simple | ~whole, 0, safe + 12)].astype(np.uint64) << np.uint64(32) | u32[
-        np.where(simple | ~whole, 0, safe + 16)
-    ].astype(np.uint64)
-    captured = u32[length_at].astype(np.int64)
-    wire = u32[np.where(simple, at + 8, np.where(whole, safe + 24, 0))]
+    ticks = u32[full + 12].astype(np.uint64) << np.uint64(32) | u32[full + 16].astype(np.uint64)
+    captured = u32[full + 20].astype(np.int64)
+    wire = u32[full + 24]
     if simple.any():
         snaplen = section.interfaces[0].snaplen if section.interfaces else 0
         captured = np.where(simple, np.minimum(wire, snaplen or 0xFFFFFFFF), captured)
-    captured[~whole] = 0
     block.odd_lengths += int((captured > room).sum())
-    block.captured[part] = np.clip(captured, 0, np.maximum(room, 0))
-    block.wire[part] = np.where(whole, wire, 0)
+    block.captured[part] = np.minimum(captured, room)
+    block.wire[part] = wire
     block.offset[part] = at + np.where(simple, 12, 28)
     for number in np.unique(interface):
         if number < len(section.interfaces):

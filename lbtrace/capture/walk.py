@@ -32,7 +32,7 @@ class Chain(Protocol):
         """next() of each position, STOP where it refuses."""
 
     def guess(self, position: int, known: int) -> int:
-        """A likely record start at or soon after `position`, STOP when there is none. May be wrong. `known` is the start of a certain record."""
+        """A likely record start at or soon after `position`, STOP when none is seen; may be wrong. A record starts at `known`."""
 
 
 STOP = -1

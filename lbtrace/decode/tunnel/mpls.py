@@ -13,7 +13,7 @@ UDP_PORTS = (6635,)
 
 
 def peel(packet: Packet) -> Outcome:
-    """Labels to the bottom-of-stack bit (they differ by direction and name no network), then IP, or a pseudowire with or without control word."""
+    """Labels to the bottom-of-stack bit (they differ by direction, so name no network), then IP or a pseudowire."""
     while not packet.u8(2) & 1:
         packet.at += 4
     packet.at += 4

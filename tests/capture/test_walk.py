@@ -1,0 +1,81 @@
+"""The lock-step walk is the sequential walk, whatever is in the file."""
+
+from __future__ import annotations
+
+import random
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbtrace.capture import walk as walking
+from lbtrace.capture.pcap import LARGEST_PACKET, PcapChain
+from lbtrace.capture.pcapng import BlockChain
+from lbtrace.capture.walk import walk
+from tests.capture.files import enhanced
+
+
+def sequential(chain: walking.Chain, size: int) -> tuple[list[int], int]:
+    found: list[int] = []
+    at, stopped = 0, False
+    while not stopped:
+        part, at, stopped = chain.sequence(at, 1000, None)
+        found += part
+    assert at <= size
+    return found, at
+
+
+def records(seed: int, count: int, order: str) -> bytes:
+    """Records of very different sizes; packets that contain records; times that jump by days."""
+    random.seed(seed)
+    out = b""
+    second = 1_700_000_000
+    for i in range(count):
+        if random.random() < 0.01:
+            second += random.choice([-400_000, 400_000])
+        size = random.choice([0, 1, 40, 54, 54, 60, 60, 1500, 4000]) if i % 300 < 280 else 9000
+        body = random.randbytes(size) if random.random() < 0.7 else struct.pack(order + "IIII", second, 5, 40, 40).ljust(size, b"\1")[:size]
+        out += struct.pack(order + "IIII", second, i, len(body), len(body)) + body
+    return out
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("seed", range(4))
+def test_pcap_chains_meet_the_sequential_walk(seed: int, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walking, "HEAD", 64)
+    monkeypatch.setattr(walking, "CHAIN", 16)
+    data = records(seed, 4000, order)
+    if seed % 2:
+        data = data[:-5]
+    chain = PcapChain(data, order, 16, LARGEST_PACKET)
+    positions, end = walk(chain, 0, len(data), lambda _part: None)
+    assert (positions.tolist(), end) == sequential(chain, len(data))
+
+
+def test_pcapng_chains_meet_the_sequential_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walking, "HEAD", 64)
+    monkeypatch.setattr(walking, "CHAIN", 16)
+    random.seed(5)
+    inner = enhanced(b"a packet inside a packet", 1)
+    bodies = [random.choice([b"", b"x" * 61, inner * 3, random.randbytes(1400)]) for _ in range(4000)]
+    data = b"".join(enhanced(body, i) for i, body in enumerate(bodies))
+    chain = BlockChain(data, "<")
+    positions, end = walk(chain, 0, len(data), lambda _part: None)
+    assert (positions.tolist(), end) == sequential(chain, len(data))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 30), st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 255)), max_size=5))
+def test_damaged_files_too(seed: int, changes: list[tuple[int, int]]) -> None:
+    random.seed(seed)
+    sizes = random.choices([0, 9, 30], k=1500)
+    data = bytearray(b"".join(struct.pack("<IIII", 1_700_000_000, i, n, n) + bytes(n) for i, n in enumerate(sizes)))
+    for at, value in changes:
+        data[at % len(data)] = value
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walking, "HEAD", 32)
+        patch.setattr(walking, "CHAIN", 8)
+        chain = PcapChain(bytes(data), "<", 16, LARGEST_PACKET)
+        positions, end = walk(chain, 0, len(data), lambda _part: None)
+        assert (positions.tolist(), end) == sequential(chain, len(data))

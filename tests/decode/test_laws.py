@@ -1,0 +1,165 @@
+"""Laws of decoding: the fast path equals the slow path, any bytes are decoded or skipped, and counts add up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scapy.layers.inet import IP, TCP, UDP, IPOption
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import CookedLinux, Dot1Q, Ether, Loopback
+from scapy.layers.vxlan import VXLAN
+
+from lbtrace import decode
+from lbtrace.decode import fast, odd
+from lbtrace.decode.fragments import Fragments
+from lbtrace.decode.link import registry
+from lbtrace.decode.packet import Packet
+from lbtrace.decode.rows import Rows, from_tuples
+from lbtrace.decode.views import Views
+from lbtrace.tables import Recording, RecordTable
+
+MAC = "02:00:00:00:00:01"
+PAYLOAD = b"GET / HTTP/1.1\r\n\r\n"
+SEGMENT = TCP(sport=50000, dport=80, seq=1, ack=2, options=[("Timestamp", (1, 2))]) / PAYLOAD
+FOUR, SIX = IP(src="10.0.0.9", dst="10.0.0.1"), IPv6(src="2001:db8::2", dst="2001:db8::1")
+SEEDS: dict[int, list[bytes]] = {
+    1: [
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / SEGMENT),
+        bytes(Ether(src=MAC, dst=MAC) / Dot1Q(vlan=7) / FOUR / SEGMENT),
+        bytes(Ether(src=MAC, dst=MAC, type=0x88A8) / Dot1Q(vlan=7) / Dot1Q(vlan=8) / SIX / SEGMENT),
+        bytes(Ether(src=MAC, dst=MAC) / IP(options=[IPOption(b"\x94\x04\0\0")]) / SEGMENT),
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=1, dport=4789) / VXLAN(vni=3) / Ether(src=MAC, dst=MAC) / FOUR / SEGMENT),
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=53, dport=53) / (PAYLOAD * 3)),
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / SEGMENT) + bytes(9),
+    ],
+    113: [bytes(CookedLinux(proto=0x0800) / FOUR / SEGMENT)],
+    276: [b"\x08\x00" + bytes(18) + bytes(FOUR / SEGMENT), b"\x86\xdd" + bytes(18) + bytes(SIX / SEGMENT)],
+    101: [bytes(FOUR / SEGMENT), bytes(SIX / SEGMENT)],
+    0: [bytes(Loopback(type=2) / FOUR / SEGMENT), b"\x1e\0\0\0" + bytes(SIX / SEGMENT)],
+}
+
+
+def recording(link: int, packets: list[bytes], wires: list[int] | None = None) -> Recording:
+    data = b"".join(packets)
+    sizes = np.array([len(p) for p in packets], dtype=np.int64)
+    n = len(packets)
+    records = RecordTable(
+        time_ns=np.arange(n, dtype=np.int64) * 1000,
+        offset=np.cumsum(sizes) - sizes,
+        captured=sizes.astype(np.uint32),
+        wire=sizes.astype(np.uint32) if wires is None else np.array(wires, dtype=np.uint32),
+        link=np.full(n, link, dtype=np.uint16),
+        buffer=np.zeros(n, dtype=np.uint8),
+    )
+    return Recording(records, [data], ())
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> tuple[int, list[bytes], list[int]]:
+    """Packets of one link type with some bytes changed and some cut short."""
+    link = draw(st.sampled_from(sorted(SEEDS)))
+    packets, wires = [], []
+    for _ in range(draw(st.integers(1, 6))):
+        packet = bytearray(draw(st.sampled_from(SEEDS[link])))
+        full = len(packet)
+        for _ in range(draw(st.integers(0, 3))):
+            packet[draw(st.integers(0, min(full, 90) - 1))] = draw(st.integers(0, 255))
+        packets.append(bytes(packet[: draw(st.integers(0, full))]) if draw(st.booleans()) else bytes(packet))
+        wires.append(full)
+    return link, packets, wires
+
+
+@settings(max_examples=300, deadline=None)
+@given(damaged())
+def test_the_fast_path_says_what_the_slow_path_says(case: tuple[int, list[bytes], list[int]]) -> None:
+    link, packets, wires = case
+    made = recording(link, packets, wires)
+    table = made.records
+    captured = table.captured.astype(np.int64)
+    views = Views(made.buffers[0])
+    if not len(views.u64):
+        return
+    batch = fast.Batch(np.arange(len(packets)), table.offset, captured, np.maximum(table.wire, captured), views, 0)
+    done = fast.decode(batch, registry()[link])  # type: ignore[arg-type]
+    slow: list[tuple[int, ...]] = []
+    skipped: dict[str, int] = {}
+    for record in sorted(set(range(len(packets))) - set(done.odd.tolist())):
+        at = int(table.offset[record])
+        end, wire_end = at + len(packets[record]), at + max(wires[record], len(packets[record]))
+        packet = Packet(made.buffers[0], at, end, wire_end, link, record, 0, 0, Fragments())
+        outcome = odd.unpeel(packet)
+        if isinstance(outcome, str):
+            skipped[outcome] = skipped.get(outcome, 0) + 1
+        else:
+            slow.append((*outcome, 0))
+    assert done.skipped == skipped
+    expected = from_tuples(slow)
+    assert (done.rows is None) == (not slow)
+    if done.rows is not None:
+        for name in Rows.__slots__:
+            if name != "network":
+                assert getattr(done.rows, name).tolist() == getattr(expected, name).tolist(), name
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(registry())), st.lists(st.binary(max_size=200), max_size=8))
+def test_any_bytes_are_decoded_or_skipped(link: int, packets: list[bytes]) -> None:
+    table = decode.segments(recording(link, packets), lambda _what, _part: None)
+    assert table.counts.read == len(packets) == len(table) + sum(n for _, n in table.counts.skipped)
+
+
+@settings(max_examples=150, deadline=None)
+@given(damaged())
+def test_every_payload_lies_in_its_packet(case: tuple[int, list[bytes], list[int]]) -> None:
+    link, packets, wires = case
+    made = recording(link, packets, wires)
+    table = decode.segments(made, lambda _what, _part: None)
+    for row in range(len(table)):
+        if table.buffer[row] == 0:
+            record = int(table.frame[row]) - 1
+            low = int(made.records.offset[record])
+            assert low <= int(table.tcp[row]) <= int(table.payload[row])
+            assert int(table.payload[row]) + int(table.length[row]) <= low + len(packets[record])
+            assert table.length[row] <= table.wire_length[row]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.permutations(range(6)))
+def test_flows_do_not_depend_on_who_speaks_first(order: list[int]) -> None:
+    ends = [("10.0.0.1", 80), ("10.0.0.1", 81), ("10.0.0.2", 80)]
+    pairs = [(a, b) for a in ends for b in ends if a != b]
+    packets = [bytes(IP(src=a[0], dst=b[0]) / TCP(sport=a[1], dport=b[1])) for a, b in (pairs[i] for i in order)]
+    table = decode.segments(recording(101, packets), lambda _what, _part: None)
+    for row, i in enumerate(order):
+        source, target = pairs[i]
+        low, high = (tuple(end) for end in table.flows[int(table.flow[row])])
+        assert (low, high) == ((source, target) if table.forward[row] else (target, source))
+    assert len(table.flows) == 3
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).resolve().parents[2] / "../shared/captures").resolve().glob("*.pcap"))[::12])
+def test_real_captures_decode_alike_when_split(path: Path) -> None:
+    """Decoding packet by packet through the slow path alone gives the segments that the mixture gives."""
+    from lbtrace import capture
+
+    made = capture.read([str(path)], lambda _what, _part: None)
+    table = decode.segments(made, lambda _what, _part: None)
+    records, fragments = made.records, Fragments()
+    slow = []
+    for record in range(min(len(records.offset), 2000)):
+        at, captured = int(records.offset[record]), int(records.captured[record])
+        wire_end = at + max(captured, int(records.wire[record]))
+        link, time_ns = int(records.link[record]), int(records.time_ns[record])
+        packet = Packet(made.buffers[0], at, at + captured, wire_end, link, record, 0, time_ns, fragments)
+        outcome = odd.unpeel(packet, 1)
+        if not isinstance(outcome, str):
+            slow.append(outcome)
+    few = from_tuples([(*row, 0) for row in slow])
+    n = len(few)
+    for name in ("seq", "ack", "flags", "window", "ttl", "buffer", "tcp", "payload", "length", "wire_length"):
+        assert getattr(table, name)[:n].tolist() == getattr(few, name).tolist(), name
+    assert (table.frame[:n] - 1).tolist() == few.record.tolist()
