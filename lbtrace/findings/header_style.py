@@ -48,7 +48,7 @@ def _style(heads: Sequence[Sequence[HeaderLine]]) -> str:
     case = (
         "in lower case" if all(n == n.lower() for n in names) else "in canonical case" if all(map(_canonical, names)) else "in mixed case"
     )
-    ordered = all(_sorted(head) for head in heads) and any(len(head) > 4 for head in heads)
+    ordered = case == "in canonical case" and all(_sorted(head) for head in heads) and any(len(head) > 4 for head in heads)
     return f"{case}, sorted" if ordered else case
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lbtrace.case import Case
 from lbtrace.model.http import Protocol
 from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Kind
+from lbtrace.model.trace import Trace
 
 LOOKED_FOR = (
     "equal sequence numbers, stated client addresses, shared rare values in heads and bodies, "
@@ -34,11 +37,33 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
             Confidence.LOW,
             f"The backend capture holds no request of a client{checks}. {_silent(case, front=False)}".rstrip(),
         )
-    return (
-        Kind.UNRELATED,
-        Confidence.MEDIUM,
-        f"None of {front_requests} client requests corresponds to any of {back_requests} backend requests. Looked for: {LOOKED_FOR}.",
-    )
+    numbers = f"None of {front_requests} client requests could be paired with any of {back_requests} backend requests"
+    alike = _alike(case)
+    if alike or case.correlation.pairs:
+        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}, though both sides have requests like {alike or 'some of them'}."
+    return Kind.UNRELATED, Confidence.MEDIUM, f"{numbers}, and no target or body is on both sides. Looked for: {LOOKED_FOR}."
+
+
+def _alike(case: Case) -> str:
+    """A request target (or its last part, should a prefix have been rewritten) or a body that is on both sides; "" when there is none."""
+    front, back = _marks(case.clients), _marks(case.backends)
+    shared = sorted(front.keys() & back.keys())
+    return front[shared[0]] if shared else ""
+
+
+def _marks(traces: Sequence[Trace]) -> dict[str, str]:
+    """What identifies requests and responses, with the request it is from."""
+    found: dict[str, str] = {}
+    for trace in traces:
+        for e in trace.exchanges:
+            if e.request is None:
+                continue
+            name = f"{e.request.method} {e.request.target}"
+            found.setdefault(e.request.target.rpartition("/")[2] or "/", name)
+            for message in (e.request, e.response):
+                if message is not None and message.body.digest is not None and message.body.length > 0:
+                    found.setdefault(message.body.digest, name)
+    return found
 
 
 def _silent(case: Case, front: bool) -> str:

@@ -12,7 +12,7 @@ LOOKED_AT = 2000  # pairs; a trait that holds for so many holds
 LOWER_CASE = "request field names: lower case"
 GO_ORDER = "request field names: Go canonical, sorted"
 AS_SENT = "request field names: as the client wrote them"
-HAPROXY_LINE = "request: lower case, x-forwarded-for added as the last line and nothing else"
+HAPROXY_LINE = "heads: lower case both ways, x-forwarded-for in a line of its own after the client's, no other forwarding field"
 OLD_VERSION = "request version: HTTP/1.0 behind HTTP/1.1"
 HOST_KEPT = "Host: as the client sent it"
 HOST_BACKEND = "Host: the backend's"
@@ -81,7 +81,7 @@ def _bare(response: Response) -> bool:
 def _names(both: Sequence[Both]) -> Iterator[str]:
     if any(_has_upper(a.lines) for _, a, _ in both) and not any(_has_upper(b.lines) for _, _, b in both):
         yield LOWER_CASE
-        if all(_only_xff_added(a, b) for _, a, b in both):
+        if all(_only_xff_added(a, b) for _, a, b in both) and _answers_in_lower_case(both):
             yield HAPROXY_LINE
     elif all(_go_order(b.lines) for _, _, b in both) and any(not _go_order(a.lines) for _, a, _ in both):
         yield GO_ORDER
@@ -96,11 +96,20 @@ def _has_upper(lines: Iterable[HeaderLine]) -> bool:
 
 
 def _only_xff_added(front: Request, back: Request) -> bool:
-    """The client's lines in lower case, then one x-forwarded-for line more. Fields of the hop may be missing or added."""
+    """The client's lines come first, in their order; an x-forwarded-for line follows, and no other field that states the client
+    or the proxy."""
     hop = ("connection", "keep-alive", "proxy-connection", "te", "upgrade", "transfer-encoding", "content-length")
-    before = [(line.name.lower(), line.value) for line in front.lines if line.name.lower() not in hop]
-    after = [(line.name, line.value) for line in back.lines if line.name not in hop]
-    return len(after) == len(before) + 1 and after[:-1] == before and after[-1][0] == "x-forwarded-for"
+    before = [line.name.lower() for line in front.lines if line.name.lower() not in hop]
+    after = [line.name for line in back.lines if line.name not in hop]
+    added = after[len(before) :]
+    others = [n for n in added if n != "x-forwarded-for" and n.startswith(("x-forwarded-", "x-envoy-", "x-real-ip", "via", "forwarded"))]
+    return after[: len(before)] == before and added.count("x-forwarded-for") == 1 and not others
+
+
+def _answers_in_lower_case(both: Sequence[Both]) -> bool:
+    """The responses too: every name lower case in front of the balancer, though not all of them behind it."""
+    answered = [(m.front.response, m.back.response) for m, _, _ in both if m.front.response is not None and m.back.response is not None]
+    return any(_has_upper(b.lines) for _, b in answered) and not any(_has_upper(a.lines) for a, _ in answered)
 
 
 def _go_order(lines: Sequence[HeaderLine]) -> bool:

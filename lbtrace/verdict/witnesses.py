@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, Match, evidence, field_lines
 from lbtrace.model.http import Protocol, Request, Response
 from lbtrace.model.net import FrameRef, Side, SynFingerprint
-from lbtrace.model.pairing import ConnectionBasis, UnpairedReason
+from lbtrace.model.pairing import ConnectionBasis, Ref, UnpairedReason
 from lbtrace.model.report import Value
+from lbtrace.model.stream import Connection
 from lbtrace.verdict.weigh import Observation
 
 HOP_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade")
@@ -40,16 +41,39 @@ def isn(case: Case) -> Iterator[Observation]:
             evidence(case.connection_frames(same)),
         )
         return
-    known = [(a, b, f) for a, b, f in case.joined if a.from_client.isn is not None and b.from_client.isn is not None]
-    if known:
-        first = known[0]
+    # a passed-on connection has its number on both sides, whoever is paired with whom: so interchangeable pairs testify as well
+    fronts = {c.from_client.isn: (point, c) for point, c in _connections(case, Side.CLIENT) if c.from_client.isn is not None}
+    backs = {c.from_client.isn: (point, c) for point, c in _connections(case, Side.BACKEND) if c.from_client.isn is not None}
+    if fronts and backs and not fronts.keys() & backs.keys():
+        (front_isn, front), (back_isn, back) = next(iter(fronts.items())), next(iter(backs.items()))
         yield Observation(
             "isn",
             "different",
-            "In none of {of} pairs of connections are the initial sequence numbers equal ({front} and {back}, for example).",
-            (_count("of", len(known)), Value("front", str(first[0].from_client.isn)), Value("back", str(first[1].from_client.isn))),
-            evidence(f for _, _, frames in known[:5] for f in frames),
+            "None of the {fronts} initial sequence numbers of paired client connections ({front}, for example) is among the {backs} of "
+            "the backend connections ({back}).",
+            (_count("fronts", len(fronts)), _count("backs", len(backs)), Value("front", str(front_isn)), Value("back", str(back_isn))),
+            evidence(
+                [
+                    case.connection_frame(Side.CLIENT, Ref(front[0], front[1].id)),
+                    case.connection_frame(Side.BACKEND, Ref(back[0], back[1].id)),
+                ]
+            ),
         )
+
+
+def _connections(case: Case, side: Side) -> Iterator[tuple[int, Connection]]:
+    """The connections of a side that are part of any pair, with their capture point."""
+    seen: set[tuple[int, int]] = set()
+    for m in case.matches:
+        point, connection = (m.pair.client.point, m.front_connection) if side is Side.CLIENT else (m.backend.point, m.back_connection)
+        if (point, connection.id) not in seen:
+            seen.add((point, connection.id))
+            yield point, connection
+    for c in case.connection_matches:
+        point, connection = (c.pair.client.point, c.front) if side is Side.CLIENT else (c.pair.backend.point, c.back)
+        if (point, connection.id) not in seen:
+            seen.add((point, connection.id))
+            yield point, connection
 
 
 def syn_options(case: Case) -> Iterator[Observation]:
@@ -155,7 +179,7 @@ def connection_mapping(case: Case) -> Iterator[Observation]:
         return
     per_front = Counter((m.pair.client.point, m.front.connection) for m in case.matches)
     per_back = Counter((m.backend.point, m.back.connection) for m in case.matches)
-    if per_front and max(per_front.values()) != max(per_back.values()) and len(per_front) != len(per_back):
+    if per_front and not _left_over(case) and sorted(per_front.values()) != sorted(per_back.values()):
         yield Observation(
             "connection-mapping",
             "shared",
@@ -177,6 +201,12 @@ def connection_mapping(case: Case) -> Iterator[Observation]:
             (_count("count", len(fronts)),),
             evidence(case.request_frames(next(iter(by_back.values())) for by_back in fronts.values())),
         )
+
+
+def _left_over(case: Case) -> bool:
+    """True when an exchange has no partner though its partner could be in the captures: then the numbers per connection prove nothing."""
+    explained = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE, UnpairedReason.ANSWERED_BY_BALANCER)
+    return any(u.reason not in explained for u in case.correlation.unpaired) or len(case.matches) < len(case.correlation.pairs)
 
 
 def head_differences(case: Case) -> Iterator[Observation]:
