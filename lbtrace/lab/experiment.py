@@ -134,8 +134,9 @@ def write_truth(world: World, request: Request, setup: Setup, play: Play) -> Non
     clients = sorted(play.log, key=lambda line: line["time_ns"])
     requests, others = join(clients, seen_as, request.balancer.lines(world, setup), traffic, points)
     tls = "" if setup.certificate is None else "terminated" if "http" in request.balancer.features else "passed"
+    complete = "tcp-checks" not in request.traffic.needs
     names = request.balancer.name, request.traffic.name, request.balancer.kind
-    t.Truth(*names, tls, software(request.balancer), requests, others, checks).write(request.directory / "truth.json")
+    t.Truth(*names, tls, software(request.balancer), requests, others, checks, complete).write(request.directory / "truth.json")
 
 
 def software(balancer: Balancer) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What an experiment is made of: a Balancer and a Traffic, one file each, and the Setup one asks of the other.
 
 A new balancer is a file in `balancers/` that lists its `Balancer`s in `BALANCERS`; a new traffic is one in `traffic/` with
-`TRAFFICS`. `registry` finds them. A traffic `needs` features (a table below); a balancer that does not list one in `features` cannot play it.
+`TRAFFICS`. `registry` finds them. A traffic `needs` features (a table below); a balancer that does not list one cannot play it.
 """
 
 from __future__ import annotations

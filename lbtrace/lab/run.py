@@ -24,6 +24,21 @@ SAMPLES = {
     "alb-like": ("alb-like", "four-checked"),
     "nlb-like": ("nat", "four-tcp-checked"),
     "nlb-like-snat": ("snat", "four-checked"),
+    "apache": ("apache", "prefix"),
+    "caddy": ("caddy", "gzip"),
+    "direct": ("direct", "four"),
+    "envoy": ("envoy", "retry"),
+    "haproxy": ("haproxy", "forged"),
+    "haproxy-proxy-v2": ("haproxy-proxy-v2", "four"),
+    "haproxy-tcp": ("haproxy-tcp", "keep-alive"),
+    "haproxy-tls": ("haproxy", "tls"),
+    "nginx": ("nginx", "keep-alive"),
+    "nginx-concurrent": ("nginx", "concurrent-few"),
+    "nginx-race": ("nginx", "keep-alive-race"),
+    "nginx-timeout": ("nginx", "timeout"),
+    "nginx-websocket": ("nginx", "websocket"),
+    "squid": ("squid", "keep-alive"),
+    "varnish": ("varnish", "cache"),
 }
 
 

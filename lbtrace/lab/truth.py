@@ -27,7 +27,8 @@ The file is one JSON object:
         }
       ],
       "others": [ … ],                  backend exchanges (as in "attempts") caused by clients that were not captured
-      "checks": [                       the balancer's health checks, from the checker's own log
+      "checks_complete": true,          false: the balancer's own TCP checks may be reset before the backend accepts (and logs) them
+      "checks": [                       the balancer's health checks, from the checker's own log or the backend's
         {"client": "172.31.42.119:41000", "server": "172.31.11.95:8080", "point": 0, "kind": "http", "time_ns": …, "status": 200}
       ]
     }
@@ -134,6 +135,7 @@ class Truth:
     requests: tuple[TrueRequest, ...]
     others: tuple[TrueAttempt, ...] = ()
     checks: tuple[TrueCheck, ...] = ()
+    checks_complete: bool = True
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""

@@ -15,6 +15,7 @@ CONFIGURATION = """
 global
   log stdout format raw local0 info
   maxconn 512
+  nbthread 1
 defaults
   mode {mode}
   log global

@@ -24,6 +24,11 @@ def concurrent(stage: Play) -> None:
     identical(stage, connections=8, requests=10, target="/same?ms=3")
 
 
+def few(stage: Play) -> None:
+    """Six connections at once, three identical requests on each."""
+    identical(stage, connections=6, requests=3, target="/same?ms=5")
+
+
 def crowd(stage: Play) -> None:
     """Thirty-two connections at once."""
     identical(stage, connections=32, requests=6, target="/same?ms=15")
@@ -81,6 +86,7 @@ def one_zero(stage: Play) -> None:
 TRAFFICS = (
     Traffic("keep-alive", "one client connection with ten requests, one with three", keep_alive),
     Traffic("concurrent", "8 connections at once, 10 identical requests each", concurrent),
+    Traffic("concurrent-few", "6 connections at once, 3 identical requests each", few),
     Traffic("crowd", "32 connections at once, 6 identical requests each", crowd),
     Traffic("distinct", "16 connections at once, 5 different requests each", distinct),
     Traffic("two-backends", "16 connections at once over two backends", distinct, backends=2),
