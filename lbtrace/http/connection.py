@@ -59,11 +59,12 @@ class Reading:
             if swapped:
                 self.oddities.add("roles-reversed", frame)
                 return self._http1(number, server, client, depth)._replace(reversed=True)
-            hello = tls.client_hello(client) if name == "tls" else None
             if name == "tls":
+                hello = tls.client_hello(client)
                 client.take(1 << 62, None)
                 self.oddities.add("tls-answered-in-clear", frame)
-            return self._http1(number, client, server, depth)._replace(tls=hello)
+                return self._http1(number, client, server, depth)._replace(tls=hello)
+            return self._http1(number, client, server, depth)
         if protocol is Protocol.HTTP2:
             return self._http2(number, client, server)
         if protocol is Protocol.TLS:
@@ -80,7 +81,7 @@ class Reading:
         switch = Responses(server, self.caches, self.oddities, self.decode)
         switch.run(None, 1)
         if switch.tunnel:
-            self.found.append(Exchange(0, number, 1, None, switch.messages[0], switch.interims[0]))
+            self.found.append(Exchange(0, number, 1, None, switch.messages[0], switch.interims.get(0, ())))
             h2.read(number, client, server, self.oddities, self.decode, self.found, self.found[-1])
             return Application(Protocol.HTTP1, "", (), None, "h2c")
         nobody = Requests(client, self.caches, self.oddities, self.decode)

@@ -30,10 +30,13 @@ class Sink(Protocol):
 class Pieces:
     """The columns of a StreamTable as memory views: indexing one gives a Python int, several times faster than a numpy scalar."""
 
-    __slots__ = ("ack", "buffer", "buffers", "clean", "first", "frame", "length", "payload", "repeated", "start", "table", "time_ns")
+    __slots__ = (
+        "ack", "buffer", "buffers", "clean", "end", "fin", "first", "frame", "known_start", "length", "payload", "repeated", "reset",
+        "start",
+        "time_ns",
+    )  # fmt: skip
 
     def __init__(self, table: StreamTable) -> None:
-        self.table = table
         self.first = _view(table.first, np.int64)
         self.start = _view(table.start, np.int64)
         self.length = _view(table.length, np.uint32)
@@ -44,6 +47,10 @@ class Pieces:
         self.ack = _view(table.ack, np.int64)
         self.repeated = _view(table.repeated, np.bool_)
         self.clean = _view(table.clean, np.bool_)
+        self.known_start = _view(table.known_start, np.bool_)
+        self.end = _view(table.end, np.int64)
+        self.fin = _view(table.fin, np.int64)
+        self.reset = _view(table.reset, np.bool_)
         self.buffers: list[Buffer] = [b if isinstance(b, memoryview) else memoryview(b) for b in table.buffers]
 
 

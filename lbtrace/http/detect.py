@@ -53,7 +53,7 @@ def detect(client: Cursor, server: Cursor) -> Detected:
         return Detected(Protocol.HTTP1, "", True)
     name = _named(asked, answered)
     if name in ("", "socks"):
-        if _SIMPLE_REQUEST.match(asked) and client.pieces.table.known_start[client.stream]:
+        if _SIMPLE_REQUEST.match(asked) and client.pieces.known_start[client.stream]:
             return Detected(Protocol.HTTP1)
         if _behind(client, server):
             return Detected(Protocol.HTTP1, before=True)
@@ -86,7 +86,7 @@ def _late(cursor: Cursor) -> bool:
     """The beginning of the stream is not in the capture."""
     if cursor.first_row == cursor.end_row:
         return False
-    return not cursor.pieces.table.known_start[cursor.stream] or cursor.pieces.start[cursor.first_row] > 0
+    return not cursor.pieces.known_start[cursor.stream] or cursor.pieces.start[cursor.first_row] > 0
 
 
 def _search(cursor: Cursor, may_begin: Callable[[bytes], bool], begins: Callable[[bytes], bool]) -> int:

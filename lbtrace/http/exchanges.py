@@ -32,7 +32,7 @@ def build(connection: int, requests: Requests, responses: Responses, oddities: O
                 marks = alone.unasked(j)
         else:
             marks = alone.unanswered(i)
-        append(new(Exchange, (0, connection, ordinal, request, response, interims[j] if j >= 0 else (), marks, None)))
+        append(new(Exchange, (0, connection, ordinal, request, response, interims.get(j, ()) if interims else (), marks, None)))
 
 
 class _Alone:
@@ -71,7 +71,7 @@ class _Alone:
         asked = requests.pieces.ack[requests.rows[i]]
         if self.missing(responses, max(asked, 0), 1 << 62):
             return (Mark.LOST,)
-        if i + 1 < len(requests.messages) and responses.messages and responses.begins[-1] > asked >= 0:
+        if i + 1 < len(requests.messages) and responses.messages and responses.messages[-1].offset > asked >= 0:
             return ()
         return (responses.cut_mark,)
 
@@ -82,6 +82,6 @@ class _Alone:
         had = p.ack[responses.rows[j]]
         if self.missing(requests, 0, had if had > 0 else 1 << 62):
             return (Mark.LOST,)
-        if p.table.known_start[requests.stream] and p.table.known_start[responses.stream]:
+        if p.known_start[requests.stream] and p.known_start[responses.stream]:
             self.oddities.add("response-before-request", p.frame[responses.rows[j]])
         return ()

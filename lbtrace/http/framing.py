@@ -35,6 +35,9 @@ class Fields(NamedTuple):
     oddities: tuple[str, ...]
 
 
+PLAIN: Final = Fields(False, False, None, False, False, "", "", ())
+
+
 def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
     """The framing fields of a head; `oddities` are those already found in its lines."""
     odd = list(oddities)

@@ -12,12 +12,15 @@ The loops `Requests.run` and `Responses.run` take the straight road for whole he
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
+
+from xxhash import xxh3_128_hexdigest
 
 from lbtrace.http.body import NO_BODY, TUNNEL_BODY, Read, read_chunked, read_length, read_until_close
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.framing import HUGE, Fields
+from lbtrace.http.framing import HUGE, PLAIN, Fields
 from lbtrace.http.head import (
     H2_PREFACE,
     MAX_HEAD,
@@ -39,7 +42,7 @@ MAX_START_LINE: Final = 1 << 16
 STRAIGHT: Final = 8192  # bytes of a head that the straight road looks at
 _CRLF: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
-_NO_BLOCK: Final = parse_lines([], {})
+_NO_BLOCK: Final = Block((), PLAIN)
 _new = tuple.__new__
 
 
@@ -66,28 +69,8 @@ class _Reader:
     """What both directions share."""
 
     __slots__ = (
-        "begins",
-        "caches",
-        "chain",
-        "chains",
-        "clean",
-        "cursor",
-        "cut",
-        "cut_mark",
-        "decode",
-        "end",
-        "ends",
-        "fin",
-        "heads",
-        "late",
-        "looks",
-        "oddities",
-        "pieces",
-        "resynced",
-        "row",
-        "rows",
-        "stopped",
-        "stream",
+        "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "looks", "oddities", "pieces", "resynced", "row", "rows",
+        "short", "stopped", "stream",
     )  # fmt: skip
 
     def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool, looks: Looks) -> None:
@@ -97,24 +80,46 @@ class _Reader:
         self.caches = caches
         self.oddities = oddities
         self.decode = decode
-        self.stream = s = cursor.stream
-        self.clean = bool(p.clean[s])
-        self.end = int(p.table.end[s])
-        self.fin = int(p.table.fin[s])
-        self.cut_mark = Mark.RESET if p.table.reset[s] else Mark.CLOSED if self.fin >= 0 else Mark.CAPTURE_ENDED
-        self.begins: list[int] = []
-        self.heads: list[int] = []
-        self.ends: list[int] = []
-        self.rows: list[int] = []
-        self.chains: list[int] = []
+        self.stream = cursor.stream
+        self.clean = bool(p.clean[cursor.stream])
+        self.ends: list[int] = []  # of each message: the offset behind it
+        self.rows: list[int] = []  # of each message: the piece it began in
+        self.early: dict[int, int] = {}  # where a message with interim ones in front of it began
+        self.short: dict[int, int] = {}  # where a head ended that is not the end of its message
         self.cut: set[int] = set()  # messages that do not end where their framing says
-        self.late = (
-            bool(p.table.known_start[s]) and cursor.first_row < cursor.end_row and p.start[cursor.first_row] > 0
-        )  # the first bytes of the stream are missing
-        self.chain = int(self.late)
+        self.breaks: list[int] = []  # before these messages others may have been lost
         self.resynced = False
         self.row = cursor.first_row
         self.stopped = False
+        if self.late:
+            self.breaks.append(0)
+
+    @property
+    def late(self) -> bool:
+        """The first bytes of the stream are missing."""
+        p, first = self.pieces, self.cursor.first_row
+        return bool(p.known_start[self.stream]) and first < self.cursor.end_row and p.start[first] > 0
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last byte known to have been sent."""
+        return int(self.pieces.end[self.stream])
+
+    @property
+    def cut_mark(self) -> Mark:
+        """What cut short a message that does not end."""
+        if self.pieces.reset[self.stream]:
+            return Mark.RESET
+        return Mark.CLOSED if self.pieces.fin[self.stream] >= 0 else Mark.CAPTURE_ENDED
+
+    @property
+    def damaged(self) -> bool:
+        """Messages may have been lost before one of those read."""
+        return bool(self.breaks) and self.breaks[0] < len(self.ends)
+
+    def chains(self) -> list[int]:
+        """Of each message: its chain."""
+        return [bisect_right(self.breaks, k) for k in range(len(self.ends))]
 
     def place(self, offset: int, head_end: int, end: int) -> Place:
         """Frames and times of a message."""
@@ -212,7 +217,7 @@ class _Reader:
         cursor = self.cursor
         p = self.pieces
         start, length, payload, buffer, buffers = p.start, p.length, p.payload, p.buffer, p.buffers
-        self.chain += 1
+        self.breaks.append(len(self.ends))
         self.resynced = True
         for row in cursor.rows_ahead(after):
             o = payload[row]
@@ -222,6 +227,20 @@ class _Reader:
                     return True
         self.stopped = True
         return False
+
+    def begins(self, messages: Sequence[Request] | Sequence[Response]) -> list[int]:
+        """Of each message: where it began, its interim ones included."""
+        found = [m.offset for m in messages]
+        for k, begin in self.early.items():
+            found[k] = begin
+        return found
+
+    def heads(self) -> list[int]:
+        """Of each message: where its head ended."""
+        found = self.ends[:]
+        for k, head in self.short.items():
+            found[k] = head
+        return found
 
 
 class Requests(_Reader):
@@ -241,7 +260,7 @@ class Requests(_Reader):
         cursor, p = self.cursor, self.pieces
         request_lines, blocks = self.caches.request, self.caches.block
         frames, times, starts = p.frame, p.time_ns, p.start
-        messages, begins, heads, ends, rows, chains = self.messages, self.begins, self.heads, self.ends, self.rows, self.chains
+        messages, ends, rows = self.messages, self.ends, self.rows
         clean, stop = self.clean, cursor.end_row
         row = self.row
         while not self.stopped:
@@ -278,17 +297,14 @@ class Requests(_Reader):
                         (line[0], line[1], line[2], block[0], NO_BODY, frame, last, last, time, last_ns, last_ns, (), (), offset),
                     )
                 )
-                begins.append(offset)
-                heads.append(over)
                 ends.append(over)
                 rows.append(row)
-                chains.append(self.chain)
                 if line[0] == "HEAD":
                     self.special = True
             cursor.pos = pos
             self.row = row
             if pos >= size and not cursor.extend():
-                if cursor.ended() or not self.find_again():
+                if cursor.row >= cursor.end_row or not self.find_again():
                     return
                 clean = False
                 continue
@@ -331,14 +347,13 @@ class Requests(_Reader):
                 head.offset,
             )
         )
-        self.begins.append(head.offset)
-        self.heads.append(head_end)
+        if cursor.offset != head_end:
+            self.short[len(self.ends)] = head_end
         self.ends.append(cursor.offset)
         if not read.ended or not head.whole:
             self.cut.add(len(self.ends) - 1)
         self.rows.append(place.row)
         self.row = place.row
-        self.chains.append(self.chain)
         self.resynced = False
         if line.method in ("HEAD", "CONNECT") or fields.upgrade:
             self.special = True
@@ -357,7 +372,7 @@ class Requests(_Reader):
         two = self.cursor.peek(2)
         if two[:1] in (b"\r", b"\n"):
             return True
-        if not self.pieces.table.known_start[self.stream]:
+        if not self.pieces.known_start[self.stream]:
             return begins_request(self.cursor.peek(8192)) or self._start_line_here()
         return True
 
@@ -402,14 +417,14 @@ class Requests(_Reader):
 
 
 class Responses(_Reader):
-    """What a server sent. `interims[i]` came before `messages[i]`; `begins[i]` is where the first of them began."""
+    """What a server sent. `interims[i]` came before `messages[i]`."""
 
     __slots__ = ("interims", "messages", "pending", "pending_begin", "tunnel", "upgraded")
 
     def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool) -> None:
         super().__init__(cursor, caches, oddities, decode, Looks(may_begin_response, begins_response))
         self.messages: list[Response] = []
-        self.interims: list[tuple[Interim, ...]] = []
+        self.interims: dict[int, tuple[Interim, ...]] = {}
         self.pending: list[Interim] = []
         self.pending_begin = -1
         self.tunnel = False
@@ -418,14 +433,10 @@ class Responses(_Reader):
     def run(self, method_of: Callable[[int, int], str | None] | None, limit: int = 1 << 60) -> None:
         """Read responses until the end, or until there are `limit`. `method_of(begin, ordinal)` tells the method a response answers,
         where it matters."""
-        from xxhash import xxh3_128_hexdigest
-
         cursor, p = self.cursor, self.pieces
         status_lines, blocks = self.caches.status, self.caches.block
         frames, times, starts = p.frame, p.time_ns, p.start
-        messages, interims, begins, heads, ends, rows, chains = (
-            self.messages, self.interims, self.begins, self.heads, self.ends, self.rows, self.chains,
-        )  # fmt: skip
+        messages, ends, rows = self.messages, self.ends, self.rows
         clean, stop = self.clean, cursor.end_row
         row = self.row
         while not self.stopped and not self.tunnel and len(messages) < limit:
@@ -486,11 +497,7 @@ class Responses(_Reader):
                         (status, line[2], line[0], block[0], body, frame, head_frame, last, time, head_ns, last_ns, (), (), offset),
                     )
                 )
-                interims.append(())
-                begins.append(offset)
-                heads.append(base + head_end)
                 ends.append(base + over)
-                chains.append(self.chain)
                 if len(messages) >= limit:
                     break
             cursor.pos = pos
@@ -498,7 +505,7 @@ class Responses(_Reader):
             if len(messages) >= limit:
                 return
             if pos >= size and not cursor.extend():
-                if cursor.ended() or not self.find_again():
+                if cursor.row >= cursor.end_row or not self.find_again():
                     return
                 clean = False
                 continue
@@ -546,16 +553,15 @@ class Responses(_Reader):
                 head.offset,
             )
         )
-        self.interims.append(tuple(self.pending))
-        self.pending = []
-        self.begins.append(begin)
-        self.heads.append(head_end)
+        if self.pending:
+            self.interims[len(self.ends)] = tuple(self.pending)
+            self.early[len(self.ends)] = begin
+            self.pending = []
         self.ends.append(cursor.offset)
         if not read.ended or not head.whole:
             self.cut.add(len(self.ends) - 1)
         self.rows.append(place.row)
         self.row = place.row
-        self.chains.append(self.chain)
         self.resynced = False
         if read.body.framing is Framing.TUNNEL:
             self.tunnel = True
@@ -609,7 +615,7 @@ class Responses(_Reader):
         if fields.declared is not None and not fields.encoded and fields.declared < HUGE:
             return read_length(cursor, fields.declared, coding) if fields.declared else Read(_EMPTY, True, [], ())
         return read_until_close(
-            cursor, fields._replace(coding=coding), self.fin >= 0 and self.cut_mark is not Mark.RESET, max(self.end, self.fin)
+            cursor, fields._replace(coding=coding), self.cut_mark is Mark.CLOSED, max(self.end, self.pieces.fin[self.stream])
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from lbtrace.http.framing import WATCHED, Fields, examine
+from lbtrace.http.framing import PLAIN, WATCHED, Fields, examine
 from lbtrace.model.http import HeaderLine
 
 MAX_HEAD: Final = 1 << 20  # bytes of a head; a longer one is reported and passed over
@@ -130,6 +130,8 @@ class _Blocks(dict[bytes, Block | None]):
         lines = tuple(map(plain.__getitem__, raw_lines))
         if plain.odd:
             block = parse_lines(raw_lines, self.line)
+        elif not watched:
+            block = Block(lines, PLAIN)
         else:
             key = tuple(watched)
             block = Block(lines, self._fields.get(key) or self._examined(key, lines))
@@ -178,31 +180,37 @@ class Caches:
 def parse_lines(raw_lines: list[bytes], cache: dict[bytes, HeaderLine]) -> Block:
     """Raw lines without their ends → field lines. A line that begins with a blank continues the one before (obs-fold, RFC 9112 §5.2)."""
     lines: list[HeaderLine] = []
-    odd: list[str] = []
+    odd: dict[str, None] = {}
+    values: list[str] = []  # of the line that is being continued
+    raws: list[str] = []
     for raw in raw_lines:
-        if raw[:1] in (b" ", b"\t"):
-            odd.append("obs-fold")
-            text = raw.decode("latin-1")
-            if lines:
-                name, value, before = lines[-1]
-                folded = text.strip(" \t")
-                lines[-1] = HeaderLine(name, f"{value} {folded}".strip(" "), f"{before}\r\n{text}")
-            else:
-                lines.append(HeaderLine("", text, text))
-            continue
-        lines.append(cache[raw])
         if b"\r" in raw:
-            odd.append("bare-cr")
+            odd["bare-cr"] = None
         if b"\0" in raw:
-            odd.append("nul-in-head")
+            odd["nul-in-head"] = None
+        if raw[:1] in (b" ", b"\t"):
+            odd["obs-fold"] = None
+            if lines:
+                text = raw.decode("latin-1")
+                values = values or [lines[-1].value]
+                raws = raws or [lines[-1].raw]
+                values.append(text.strip(" \t"))
+                raws.append(text)
+                continue
+        if raws:
+            lines[-1] = HeaderLine(lines[-1].name, " ".join(values).strip(" "), "\r\n".join(raws))
+            values, raws = [], []
+        lines.append(cache[raw])
+    if raws:
+        lines[-1] = HeaderLine(lines[-1].name, " ".join(values).strip(" "), "\r\n".join(raws))
     for name, _value, raw_text in lines:
         if not name:
-            odd.append("odd-field-name" if ":" in raw_text else "field-without-colon")
+            odd["odd-field-name" if ":" in raw_text else "field-without-colon"] = None
         elif name[-1] in " \t":
-            odd.append("blank-before-colon")
+            odd["blank-before-colon"] = None
         elif not _TOKEN.fullmatch(name):
-            odd.append("odd-field-name")
-    return Block(tuple(lines), examine(lines, tuple(dict.fromkeys(odd))))
+            odd["odd-field-name"] = None
+    return Block(tuple(lines), examine(lines, tuple(odd)))
 
 
 def parse_request_line(raw: bytes) -> RequestLine:

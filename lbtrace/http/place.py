@@ -56,9 +56,9 @@ class Ending(NamedTuple):
     @classmethod
     def of(cls, cursor: Cursor) -> Ending:
         """Of the stream of a cursor."""
-        table, s = cursor.pieces.table, cursor.stream
-        fin, end = int(table.fin[s]), int(table.end[s])
-        mark = Mark.RESET if table.reset[s] else Mark.CLOSED if fin >= 0 else Mark.CAPTURE_ENDED
+        p, s = cursor.pieces, cursor.stream
+        fin, end = p.fin[s], p.end[s]
+        mark = Mark.RESET if p.reset[s] else Mark.CLOSED if fin >= 0 else Mark.CAPTURE_ENDED
         first, last = cursor.first_row, cursor.end_row
-        captured = int(table.length[first:last].sum(dtype="int64"))
+        captured = sum(p.length[first:last])
         return cls(mark, fin, end, captured < end)

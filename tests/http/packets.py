@@ -1,6 +1,6 @@
 """One TCP connection as packets, damaged at will → the bytes of a pcap file.
 
-The server's and the client's segments carry true sequence and acknowledgement numbers; `drop`, `swap` and `snaplen` act on the finished list of packets,
+The segments carry true sequence and acknowledgement numbers; `drop`, `swap` and `snaplen` act on the finished list of packets,
 as a lossy tap would.
 """
 

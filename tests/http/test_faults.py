@@ -1,6 +1,7 @@
 """The table of faults: one connection of 100 exchanges, each fault alone, through the whole road from the bytes of a pcap file.
 
-For each: every exchange whose request or response is in the capture is reported, no request is paired with another's response, and what is damaged is marked.
+For each: every exchange whose request or response is in the capture is reported, no request is paired with another's response, and what
+is damaged is marked.
 Measured on tshark 4.0.17, none of its settings survives both loss and reordering.
 """
 
