@@ -6,6 +6,7 @@ from bisect import bisect_left
 from typing import NamedTuple
 
 from lbtrace.case import Case, Match
+from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref
 from lbtrace.model.stream import Connection
@@ -26,6 +27,8 @@ TEXT = {
     "closed": "the backend closed the connection without an answer",
     "keep-alive-race": "the request was sent on a connection the backend had begun to close",
     "timeout": "the backend had not answered when the balancer gave up",
+    "malformed": "the backend's response was malformed",
+    "replaced": "the backend answered, and the balancer put its own answer in place",
 }
 
 
@@ -75,6 +78,9 @@ def event_of_attempt(case: Case, match: Match) -> BackendEvent | None:
         return BackendEvent("reset", TEXT["reset"], (*frames, trace.ref(server.rst_frame, server.rst_ns)))
     if match.outcome is AttemptOutcome.CLOSED and server.fin_frame is not None and server.fin_ns is not None:
         return BackendEvent("closed", TEXT["closed"], (*frames, trace.ref(server.fin_frame, server.fin_ns)))
+    if match.outcome is AttemptOutcome.SUPERSEDED and match.back.response is not None:
+        slug = "malformed" if Mark.MALFORMED in match.back.response.marks else "replaced"
+        return BackendEvent(slug, TEXT[slug], (case.response_frame(Side.BACKEND, match.backend),))
     if match.outcome is AttemptOutcome.TIMEOUT:
         return BackendEvent("timeout", TEXT["timeout"], tuple(frames))
     return None

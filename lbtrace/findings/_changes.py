@@ -42,7 +42,9 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
     # Host has a finding of its own
     ours = [c for c in changes if not c.hop_by_hop and c.name.lower() != "host"]
     for change in [c for c in ours if c.kind in SINGLE][:SHOWN]:
-        sentence = SENTENCE.get((change.kind, change.behaviour), BY_KIND[change.kind])
+        # one example says nothing of how a value behaves, unless it is the client's address
+        alone = change.of == 1 and change.behaviour is not Behaviour.CLIENT_ADDRESS
+        sentence = BY_KIND[change.kind] if alone else SENTENCE.get((change.kind, change.behaviour), BY_KIND[change.kind])
         yield Finding(
             f"{slug}.{change.kind.value}",
             title,

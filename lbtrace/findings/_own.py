@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,9 @@ from lbtrace.findings._backend_events import BackendEvent, FailedHandshakes, eve
 from lbtrace.model.http import Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Ref, UnpairedReason
+
+_HIT = re.compile(r"\bhit\b", re.IGNORECASE)
+NOT_PASSED_ON = (AttemptOutcome.RESET, AttemptOutcome.CLOSED, AttemptOutcome.TIMEOUT, AttemptOutcome.SUPERSEDED)
 
 
 class OwnAnswer(NamedTuple):
@@ -25,17 +29,30 @@ class OwnAnswer(NamedTuple):
 def own_answers(case: Case) -> Iterator[OwnAnswer]:
     """Every response the balancer made itself, with what it is and what happened behind the balancer."""
     failed = FailedHandshakes(case)
+    bodies = backend_bodies(case)
     for unpaired in case.correlation.unpaired:
         if unpaired.side != Side.CLIENT or unpaired.reason is not UnpairedReason.ANSWERED_BY_BALANCER:
             continue
         exchange = case.exchange(Side.CLIENT, unpaired.ref)
         if exchange.response is not None:
             event = failed.during(unpaired.ref) if exchange.response.status >= 500 else None
-            yield OwnAnswer(unpaired.ref, exchange.response, kind_of(exchange.response), event, unpaired.confidence)
+            kind = kind_of(exchange.response)
+            if kind == "fixed response" and exchange.request is not None:
+                known = exchange.response.body.length and (exchange.request.target, exchange.response.body.digest) in bodies
+                kind = "cache hit" if known else kind
+            yield OwnAnswer(unpaired.ref, exchange.response, kind, event, unpaired.confidence)
     for m in case.matches:
-        none_answered = all(a.outcome in (AttemptOutcome.RESET, AttemptOutcome.CLOSED, AttemptOutcome.TIMEOUT) for a in m.pair.attempts)
-        if none_answered and m.front.response is not None and m.back.response is None:
+        if m.outcome in NOT_PASSED_ON and m.front.response is not None:
             yield OwnAnswer(m.pair.client, m.front.response, kind_of(m.front.response), event_of_attempt(case, m), m.pair.confidence)
+
+
+def backend_bodies(case: Case) -> set[tuple[str, str | None]]:
+    """(target, digest) of what backends gave: the same again without a backend exchange came out of a cache."""
+    return {
+        (m.front.request.target, m.front.response.body.digest)
+        for m in case.matches
+        if m.answered and m.front.request is not None and m.front.response is not None
+    }
 
 
 def kind_of(response: Response) -> str:
@@ -48,11 +65,9 @@ def kind_of(response: Response) -> str:
 
 
 def is_cached(response: Response) -> bool:
-    """True when the response says it came out of a cache (RFC 9111 §5.1, RFC 9211, and what Varnish and CDNs write)."""
+    """True when the response says it came out of a cache (RFC 9111 §5.1, RFC 9211, and what caches write: X-Cache and its like,
+    X-Varnish)."""
     age = field_value(response, "Age")
-    cache = f"{field_value(response, 'X-Cache') or ''} {field_value(response, 'CF-Cache-Status') or ''}".lower()
-    status = (field_value(response, "Cache-Status") or "").lower()
+    hit = any("cache" in line.name.lower() and _HIT.search(line.value) for line in response.lines)
     varnish = (field_value(response, "X-Varnish") or "").split()
-    return (
-        (age is not None and age.isdigit() and int(age) > 0) or "hit" in cache or "; hit" in status or ";hit" in status or len(varnish) > 1
-    )
+    return (age is not None and age.isdigit() and int(age) > 0) or hit or len(varnish) > 1

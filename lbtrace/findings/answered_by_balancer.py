@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import RANK, Case, evidence, field_value
+from lbtrace.case import RANK, Case, evidence, field_value, plural
 from lbtrace.findings._own import OwnAnswer, own_answers
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Finding, Severity, Value
@@ -43,8 +43,8 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             _severity(status),
             min((o.confidence for o in members), key=lambda c: RANK[c]),
-            "The balancer itself answered {count} requests with {status}: {what}"
-            + (", Server {server}" if server else "")
+            f"The balancer itself answered {{count}} {plural(len(members), 'request')} with {{status}} ({{what}}"
+            + (", Server: {server})" if server else ")")
             + (". On the backend side just before: {event}." if event else "."),
             (
                 Value("count", len(members), "count"),

@@ -115,7 +115,7 @@ def _outside(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.LOW,
             Confidence.HIGH,
-            "{count} exchanges of the {side} capture happened while the other capture was not running.",
+            "Exchanges of the {side} capture that happened while the other capture was not running: {count}.",
             (Value("count", len(refs), "count"), Value("side", side)),
             evidence(frames),
             "Start both captures before the traffic and stop them after it.",

@@ -23,8 +23,8 @@ from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Failed connections"
 STATEMENT = {
-    "refused": "{count} connections to {targets} were refused on the {side} side ({checks} of them health checks).",
-    "no-answer": "{count} attempts to connect to {targets} were not answered on the {side} side ({checks} of them health checks).",
+    "refused": "Connections to {targets} were refused on the {side} side: {count}, {checks} of them health checks.",
+    "no-answer": "Attempts to connect to {targets} were not answered on the {side} side: {count}, {checks} of them health checks.",
 }
 REMEDY = {
     "refused": "Nothing listens there: start the server, or take the target out.",

@@ -177,7 +177,7 @@ def _idle(case: Case) -> Iterator[Finding]:
         TITLE,
         Severity.INFO,
         Confidence.CERTAIN,
-        "Backend connections were used again {count} times, after {median} of silence in the median and {longest} at most.",
+        "Backend connections were used again ({count} times), after {median} of silence in the median and {longest} at most.",
         (Value("count", len(ages), "count"), Value("median", median_low(ages), "ns"), Value("longest", ages[-1], "ns")),
         evidence([longest[1]], "the request after the longest silence"),
     )

@@ -50,7 +50,7 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.MEDIUM if max(statuses) >= 500 else Severity.INFO,
             confidence_of(backend),
-            "The backend answered {count} of {of} requests with an error, which the balancer passed on: {statuses}.",
+            "The backend answered {count} of {of} requests with an error, and the balancer passed it on: {statuses}.",
             (Value("count", len(backend), "count"), Value("of", len(case.matches), "count"), Value("statuses", listed(statuses))),
             evidence(case.response_frames(backend)),
         )
@@ -62,7 +62,7 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
             min((o.confidence for o in own), key=lambda c: RANK[c]),
-            "The balancer itself answered {count} requests with an error: {statuses}.",
+            "Errors of the balancer's own making: {statuses}.",
             (Value("count", len(own), "count"), Value("statuses", listed(statuses))),
             evidence(case.response_frame(Side.CLIENT, o.ref) for o in own[:5]),
             "See what happened on the backend side just before, under what the balancer answered itself.",
@@ -91,7 +91,7 @@ def _unanswered(case: Case) -> Iterator[Finding]:
         TITLE,
         Severity.INFO if harmless else Severity.LOW,
         Confidence.HIGH,
-        "{count} client requests have no response in the capture; their connections were: {ends}.",
+        "Client requests without a response in the capture: {count}; their connections were {ends}.",
         (Value("count", len(without), "count"), Value("ends", ", ".join(f"{end} ×{n}" for end, n in ends.most_common()))),
         evidence(case.request_frame(Side.CLIENT, ref) for ref, _ in without[:5]),
     )

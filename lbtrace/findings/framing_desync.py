@@ -47,7 +47,7 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.HIGH if any(_is_ambiguous(m.back) for m in passed) else Severity.MEDIUM,
             confidence_of(passed),
-            "{count} messages whose end can be read in two ways went through the balancer"
+            "Requests whose end can be read in two ways went through the balancer ({count})"
             + (
                 " and are still ambiguous behind it."
                 if any(_is_ambiguous(m.back) for m in passed)
@@ -57,13 +57,29 @@ def find(case: Case) -> Iterator[Finding]:
             evidence(case.request_frames(passed)),
             REMEDY,
         )
+    yield from _responses(case)
     yield from _alone(case)
 
 
+def _responses(case: Case) -> Iterator[Finding]:
+    """Ambiguous responses of the backend that reached a client."""
+    passed = [m for m in case.matches if m.answered and m.back.response is not None and Mark.AMBIGUOUS_FRAMING in m.back.response.marks]
+    if passed:
+        yield Finding(
+            "framing-desync.response",
+            TITLE,
+            Severity.MEDIUM,
+            confidence_of(passed),
+            "Responses of the backend whose end can be read in two ways reached clients: {count}.",
+            (Value("count", len(passed), "count"),),
+            evidence(case.response_frames(passed)),
+            "Mend the backend: one Content-Length or Transfer-Encoding, and no bytes after the end.",
+        )
+
+
 def _is_ambiguous(exchange: Exchange) -> bool:
-    messages = (exchange.request, exchange.response)
-    marks = {*exchange.marks, *(mark for m in messages if m is not None for mark in m.marks)}
-    return Mark.AMBIGUOUS_FRAMING in marks
+    """Of the request; a response's ambiguity is told apart."""
+    return exchange.request is not None and Mark.AMBIGUOUS_FRAMING in exchange.request.marks
 
 
 def _splits(case: Case) -> Iterator[_Split]:
@@ -137,7 +153,7 @@ def _alone(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.INFO,
             Confidence.HIGH,
-            "The balancer did not pass on {count} requests whose end can be read in two ways.",
+            "The balancer did not pass on requests whose end can be read in two ways ({count}).",
             (Value("count", len(refused), "count"),),
             evidence(case.request_frame(Side.CLIENT, ref) for ref in refused[:5]),
         )

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from lbtrace.case import Case, evidence
+from lbtrace.case import Case, evidence, plural
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
@@ -34,6 +34,7 @@ class _Race(NamedTuple):
     frames: tuple[FrameRef, FrameRef]
     idle_ns: int
     certain: bool
+    closed_after_ns: int | None = None  # silence after which the server sent its FIN
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -44,12 +45,17 @@ def find(case: Case) -> Iterator[Finding]:
             continue
         sender, server = ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
         longest = longest_idle_ns(case, side)
+        closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
         yield Finding(
             f"keep-alive-race.{side.value}",
             TITLE,
             Severity.HIGH if side is Side.BACKEND else Severity.LOW,
             Confidence.HIGH if any(r.certain for r in races) else Confidence.MEDIUM,
-            "{count} requests were sent on a connection that the {server} had begun to close, after {shortest} of silence or more. "
+            "Sent on a connection that the {server} had begun to close: {count} "
+            + plural(len(races), "request")
+            + ", after {shortest} of silence"
+            + (" or more" if len(races) > 1 else "")
+            + (" (the {server} had closed after {closed_after}). " if closed else ". ")
             + (
                 "The longest silence after which a request still succeeded was {longest}, so the {sender} keeps idle connections longer "
                 "than the {server} does."
@@ -62,6 +68,7 @@ def find(case: Case) -> Iterator[Finding]:
                 Value("server", server),
                 Value("shortest", min(r.idle_ns for r in races), "ns"),
                 *((Value("longest", longest, "ns"),) if longest is not None else ()),
+                *((Value("closed_after", min(closed), "ns"),) if closed else ()),
             ),
             evidence(f for r in races[:2] for f in r.frames),
             REMEDY,
@@ -83,7 +90,8 @@ def _races(case: Case, side: Side, point: int, trace: Trace) -> Iterator[_Race]:
             if server.fin_frame is not None and server.fin_ns is not None and server.fin_frame < e.request.first_frame:
                 # with a response before the FIN the connection was idle; without one it was refused service at once
                 if number:
-                    yield _Race((trace.ref(server.fin_frame, server.fin_ns), request), idle, True)
+                    after = server.fin_ns - (e.request.first_ns - idle)
+                    yield _Race((trace.ref(server.fin_frame, server.fin_ns), request), idle, True, after if after >= 0 else None)
                 continue
             frame, at = (server.fin_frame, server.fin_ns) if server.fin_frame is not None else (server.rst_frame, server.rst_ns)
             if number and frame is not None and at is not None and idle >= IDLE_NS and 0 <= at - e.request.last_ns <= AT_ONCE_NS:

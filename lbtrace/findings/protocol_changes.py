@@ -45,19 +45,48 @@ def find(case: Case) -> Iterator[Finding]:
             if was.lower() != now.lower():
                 codings.setdefault((was, now), []).append(m)
     for (front, back), matches in versions.items():
-        yield _finding(case, "version", "{count} requests in {before} are sent to the backend in {after}.", front, back, matches)
+        yield _finding(case, "version", "Requests in {before} are sent to the backend in {after} ({count}).", front, back, matches)
     for (which, was, now), matches in framings.items():
         yield _finding(
             case,
             "framing",
-            f"The body of {{count}} {which}s, framed by {{before}}, is framed by {{after}} after the balancer.",
+            f"{which.capitalize()} bodies framed by {{before}} are framed by {{after}} after the balancer ({{count}}).",
             was,
             now,
             matches,
         )
     for (was, now), matches in codings.items():
-        yield _finding(case, "coding", "The content coding of {count} responses changes from {before} to {after}.", was, now, matches)
+        yield _finding(case, "coding", "The content coding of responses changes from {before} to {after} ({count}).", was, now, matches)
     yield from _interim(case)
+    yield from _upgrades(case)
+
+
+def _upgrades(case: Case) -> Iterator[Finding]:
+    """Connections that left HTTP after a 101 or CONNECT, on both sides or on one only."""
+    both: list[Match] = []
+    one: list[Match] = []
+    names: Counter[str] = Counter()
+    for m in case.matches:
+        front = case.clients[m.pair.client.point].applications[m.front.connection].upgraded
+        back = case.backends[m.backend.point].applications[m.back.connection].upgraded
+        status = m.front.response.status if m.front.response is not None else 0
+        if (front or back) and (status == 101 or (m.front.request is not None and m.front.request.method == "CONNECT")):
+            names[front or back] += 1
+            (both if front and back else one).append(m)
+    for matches, slug, statement in (
+        (both, "upgrade", "Connections left HTTP for {names} on both sides ({count}); from there on the balancer passes bytes on."),
+        (one, "upgrade-one-side", "Connections left HTTP for {names} on one side only ({count})."),
+    ):
+        if matches:
+            yield Finding(
+                f"protocol-changes.{slug}",
+                TITLE,
+                Severity.INFO,
+                confidence_of(matches),
+                statement,
+                (Value("count", len(matches), "count"), Value("names", ", ".join(names))),
+                evidence(case.request_frames(matches)),
+            )
 
 
 def _finding(case: Case, what: str, statement: str, before: str, after: str, matches: list[Match]) -> Finding:
@@ -88,8 +117,8 @@ def _interim(case: Case) -> Iterator[Finding]:
             kept.append(m)
             statuses.update(back - front)
     for matches, slug, statement in (
-        (own, "interim-own", "The balancer itself sent {statuses} before the response in {count} exchanges; the backend did not."),
-        (kept, "interim-kept", "The backend sent {statuses} before the response in {count} exchanges; the balancer kept it to itself."),
+        (own, "interim-own", "The balancer itself sent {statuses} before the final response ({count} times); the backend did not."),
+        (kept, "interim-kept", "The backend sent {statuses} before the final response ({count} times); the balancer kept it to itself."),
     ):
         if matches:
             yield Finding(

@@ -67,7 +67,7 @@ def _seen(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Findi
         TITLE,
         Severity.INFO,
         Confidence.CERTAIN,
-        "{connections} {side} connections begin with a PROXY header of version {versions}"
+        "Connections on the {side} side that begin with a PROXY header of version {versions}: {connections}"
         + (", stating {example} as source, for example" if example else "")
         + ("; {local} of the headers name nobody (the balancer's own connections)" if local else "")
         + ("; with {tlvs}." if tlvs else "."),
@@ -92,7 +92,7 @@ def _damaged(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> It
             TITLE,
             Severity.MEDIUM,
             Confidence.CERTAIN,
-            "The CRC32c of {count} PROXY headers on the {side} side is wrong.",
+            "PROXY headers on the {side} side whose CRC32c is wrong: {count}.",
             (Value("count", len(bad), "count"), Value("side", side.value)),
             evidence(bad[:FRAMES_PER_SIDE]),
             "A receiver must drop such a connection: look for what rewrites the header after it is made.",

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Match, evidence
+from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Match, evidence, plural
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
@@ -53,7 +53,7 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.INFO,
             min((u.confidence for u in copies), key=lambda c: RANK[c]),
-            "{count} backend exchanges are copies of others, with no client waiting for them: mirrored or warm-up traffic.",
+            "Backend exchanges that are copies of others, with no client waiting for them: {count} (mirrored or warm-up traffic).",
             (Value("count", len(copies), "count"),),
             evidence(case.request_frame(Side.BACKEND, u.ref) for u in copies[:FRAMES_PER_SIDE]),
         )
@@ -81,7 +81,9 @@ def _finding(case: Case, slug: str, severity: Severity, matches: Sequence[Match]
         TITLE,
         severity,
         min((m.pair.confidence for m in matches), key=lambda c: RANK[c]),
-        "{count} requests ({methods}) were sent to a backend more than once, up to {most} times, over {targets} backend endpoints; {how}.",
+        "Sent to a backend more than once: {count} ({methods}), up to {most} times each, to {targets} different "
+        + plural(len(targets), "backend")
+        + "; {how}.",
         (
             Value("count", len(matches), "count"),
             Value("methods", ", ".join(method for method, _ in methods.most_common(5))),

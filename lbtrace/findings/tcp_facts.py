@@ -25,6 +25,7 @@ from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.model.stream import Connection
 
 TITLE = "TCP facts"
+ENOUGH = 3  # segments; one or two tell nothing
 LOSS_PERCENT = 1  # of the segments with payload; below that, loss is part of any network
 
 
@@ -79,13 +80,13 @@ def _loss(case: Case, side: Side) -> Iterator[Finding]:
             packets += c.from_client.packets + c.from_server.packets
             if repeated and len(frames) < 5:
                 frames.append(case.connection_frame(side, Ref(point, c.id)))
-    if again and again * 100 >= packets * LOSS_PERCENT:
+    if again >= ENOUGH and again * 100 >= packets * LOSS_PERCENT:
         yield Finding(
             f"tcp-facts.loss-{side.value}",
             TITLE,
             Severity.LOW,
             Confidence.HIGH,
-            "On the {side} side {again} of {packets} segments repeat bytes that were sent before: packets were lost or late.",
+            "On the {side} side {again} of {packets} segments were sent again: packets were lost or late.",
             (Value("side", side.value), Value("again", again, "count"), Value("packets", packets, "count")),
             evidence(frames, "the first connections concerned"),
             "Look for loss between this capture and the other end. A capture that shows each packet twice looks the same.",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, Match, confidence_of, evidence, field_lines
+from lbtrace.case import Case, Match, confidence_of, evidence, field_lines, plural
 from lbtrace.model.http import Request
 from lbtrace.model.pairing import Behaviour
 from lbtrace.model.report import Finding, Severity, Value
@@ -71,7 +71,7 @@ def _fate(front: Request, back: Request, name: str) -> str:
 def _finding(case: Case, name: str, fate: str, matches: list[Match], speaks: bool) -> Finding:
     front, back = matches[0].front.request, matches[0].back.request
     if fate == "passed-on":
-        severity = Severity.MEDIUM if speaks else Severity.LOW
+        severity = Severity.MEDIUM if speaks and name.startswith("X-Forwarded-") else Severity.LOW
     else:
         severity = Severity.LOW if fate == "appended" and name in ("X-Forwarded-For", "Forwarded") else Severity.INFO
     return Finding(
@@ -79,7 +79,7 @@ def _finding(case: Case, name: str, fate: str, matches: list[Match], speaks: boo
         TITLE,
         severity,
         confidence_of(matches),
-        f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} requests"
+        f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} {plural(len(matches), 'request')}"
         + (", {after} behind the balancer)." if fate in ("appended", "replaced") else ")."),
         (
             Value("field", name),
