@@ -79,8 +79,20 @@ class _Work:
         clocks = {**clocks, **{points: k for points, k in self._clocks().items() if not k.refused}}
         line = self._timeline(clocks)
         attempts.attach(state, form, kept, line)
-        certainty.weigh(state, {points: k for points, k in clocks.items() if k.pairs >= 3 or self._sure(points)})
-        return self._correlation(clocks)
+        certainty.weigh(state, {points: k for points, k in clocks.items() if k.stated or k.pairs >= 3 or self._sure(points)})
+        return self._correlation({points: self._without_doubt(points, k) for points, k in clocks.items()})
+
+    def _without_doubt(self, points: tuple[int, int], known: Clock) -> Clock:
+        """A clock that only pairs of low confidence bound is no clock."""
+        state = self.state
+        if known.refused or known.stated or known.pairs >= 3:
+            return known
+        doubtful = all(
+            state.confidence[c] is Confidence.LOW
+            for c, bs in state.caused.items()
+            if (int(state.client.point[c]), int(state.backend.point[bs[-1]])) == points
+        )
+        return Clock(*points, refused="only doubtful pairs bound it") if doubtful else known
 
     def _by_connection(self, pairs: Sequence[ConnectionPair], tier: Tier) -> None:
         mine = connections.exchanges_of(self.state.client, (p.client for p in pairs))
@@ -224,18 +236,22 @@ class _Work:
             return False
         state = self.state
         wrong = [
-            c
-            for c, bs in state.caused.items()
-            if state.tier[c] is not Tier.SAME_PACKETS and not all(line.a[c] <= line.x[b] and line.y[b] <= line.p[c] for b in bs)
+            c for c, bs in state.caused.items() if state.tier[c] is not Tier.SAME_PACKETS and not all(self._fits(line, c, b) for b in bs)
         ]
         for c in wrong:
             state.remove(c)
         return bool(wrong)
 
+    def _fits(self, line: Timeline, c: int, b: int) -> bool:
+        """Whether time allows b to be an attempt for c; an answer the client did not get may come after the client's."""
+        if may_be_answer(self.state.client.items[c], self.state.backend.items[b]):
+            return line.inside(c, b)
+        return line.began_inside(c, b)
+
     def _timeline(self, clocks: Clocks) -> Timeline:
         """All times on the clock of the first client point."""
         state = self.state
-        x, y = state.backend.start.copy(), state.backend.reply.copy()
+        x, y, z = state.backend.start.copy(), state.backend.reply.copy(), state.backend.start.copy()
         a, p = state.client.start.copy(), state.client.reply.copy()
         shifts = clock.common(clocks, len(self.clients), len(self.backends))
         for i, shift in enumerate(shifts.clients):
@@ -245,15 +261,17 @@ class _Work:
         for j, drifting in enumerate(shifts.backends):
             here = state.backend.point == j
             if drifting is None:
-                x[here], y[here] = FAR, -FAR
+                x[here], y[here], z[here] = FAR, -FAR, -FAR
             else:
-                x[here] += clock.span_of(drifting, state.backend.start[here])[1]
+                low, high = clock.span_of(drifting, state.backend.start[here])
+                x[here] += high
+                z[here] += low
                 y[here] += clock.span_of(drifting, state.backend.reply[here])[0]
-        return Timeline(a.tolist(), p.tolist(), x.tolist(), y.tolist(), any(shifts.clients) and any(shifts.backends))
+        return Timeline(a.tolist(), p.tolist(), x.tolist(), y.tolist(), any(shifts.clients) and any(shifts.backends), z.tolist())
 
     def _correlation(self, clocks: Clocks) -> Correlation:
         state = self.state
-        pairs = self._pairs()
+        pairs = self._pairs(self._timeline(clocks))
         topo = topology(state, self.lines, self.said)
         checks = health.find(state) + health.connects(self.backends, set(topo.balancer_back))
         checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
@@ -268,12 +286,12 @@ class _Work:
             health_checks=tuple(checks),
         )
 
-    def _pairs(self) -> tuple[ExchangePair, ...]:
+    def _pairs(self, line: Timeline) -> tuple[ExchangePair, ...]:
         state = self.state
         return tuple(
             ExchangePair(
                 state.client.refs[c],
-                attempts.outcomes(state, c),
+                attempts.outcomes(state, c, line),
                 state.tier[c],
                 state.confidence[c],
                 state.group.get(c),

@@ -8,19 +8,19 @@ exchange that was answered whole while the client got another's answer is a lost
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.correlate.shape import TargetForm, request_keys
+from lbtrace.correlate.shape import Kept, TargetForm, request_keys
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Tier
 
 _OWN_ERRORS = {500, 502, 503, 504}
 
 
-def attach(state: Pairing, form: TargetForm, kept: Sequence[str], line: Timeline) -> None:
+def attach(state: Pairing, form: TargetForm, kept: Kept, line: Timeline) -> None:
     """Give every free backend exchange that only one client exchange can have caused to it."""
     if not line.known:
         return
@@ -47,8 +47,8 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
         while at < len(clients) and line.a[clients[at]] <= line.x[b]:
             waiting.append(clients[at])
             at += 1
-        waiting = [c for c in waiting if line.p[c] >= line.y[b]] if len(waiting) < 256 else waiting[-256:]
-        fitting = [c for c in waiting if _could_retry(state, c, b)]
+        waiting = [c for c in waiting if line.p[c] >= line.z[b]] if len(waiting) < 256 else waiting[-256:]
+        fitting = [c for c in waiting if _could_retry(state, c, b, line)]
         if len(fitting) != 1 or fitting[0] in state.group:
             continue
         c = fitting[0]
@@ -60,14 +60,15 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
             )
 
 
-def _could_retry(state: Pairing, c: int, b: int) -> bool:
+def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:
     """Whether backend exchange b can be an attempt for c beside those it has: it failed, and ended before the next one began."""
     backend = state.backend
     connection = Ref(state.client.refs[c].point, state.client.items[c].connection)
     if state.pinned.get(b, connection) != connection or backend.unknown[b] or not may_be_caused(state.client.items[c], backend.items[b]):
         return False
     answer = state.client.items[c].response
-    if not failed(backend, b):
+    late = line.known and line.y[b] > line.p[c]  # it answered after the client had an answer: the balancer gave up on it
+    if not failed(backend, b) and not (late and answer is not None and answer.status in _OWN_ERRORS):
         return False
     if c not in state.caused:
         return answer is not None and answer.status in _OWN_ERRORS
@@ -81,24 +82,25 @@ def failed(backend: Facts, b: int) -> bool:
     return bool(backend.silent[b]) or (answer is not None and answer.status >= 500)
 
 
-def outcomes(state: Pairing, client: int) -> tuple[Attempt, ...]:
+def outcomes(state: Pairing, client: int, line: Timeline) -> tuple[Attempt, ...]:
     """The attempts of a client exchange in order of time, the answered one last."""
     backend = state.backend
     numbers = sorted(state.caused[client], key=lambda b: int(backend.start[b]))
     mine = state.client.items[client]
-    fitting = [b for b in numbers if backend.items[b].response is not None and may_be_answer(mine, backend.items[b])]
+    in_time = [b for b in numbers if not line.known or line.y[b] <= line.p[client] or state.tier[client] is Tier.SAME_PACKETS]
+    fitting = [b for b in in_time if backend.items[b].response is not None and may_be_answer(mine, backend.items[b])]
     if (
         not fitting
         and mine.response is not None
+        and in_time == numbers
         and len(numbers) == 1
-        and backend.items[numbers[0]].response is not None
         and _rewritten(mine.response.status, backend, numbers[0])
     ):
         fitting = numbers
     answered = fitting[-1] if fitting and mine.response is not None else None
     if answered is not None:
         numbers = [b for b in numbers if b != answered] + [answered]
-    return tuple(Attempt(backend.refs[b], _outcome(backend, b, b == answered, mine.response is None)) for b in numbers)
+    return tuple(Attempt(backend.refs[b], _outcome(backend, b, b == answered, mine.response is None, b in in_time)) for b in numbers)
 
 
 def _rewritten(status: int, backend: Facts, number: int) -> bool:
@@ -107,10 +109,12 @@ def _rewritten(status: int, backend: Facts, number: int) -> bool:
     return answer is not None and (status == answer.status or status < 500)
 
 
-def _outcome(backend: Facts, number: int, answered: bool, client_left: bool) -> AttemptOutcome:
+def _outcome(backend: Facts, number: int, answered: bool, client_left: bool, in_time: bool) -> AttemptOutcome:
     e = backend.items[number]
     if answered:
         return AttemptOutcome.ANSWERED
+    if not in_time and not client_left:
+        return AttemptOutcome.TIMEOUT
     if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:
         return AttemptOutcome.SUPERSEDED
     if Mark.RESET in e.marks:

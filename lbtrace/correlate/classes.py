@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from lbtrace.correlate import nesting
 from lbtrace.correlate.pairing import Pairing, Reasons
-from lbtrace.correlate.shape import TargetForm, request_keys, response_keys
+from lbtrace.correlate.shape import Kept, TargetForm, request_keys, response_keys
 from lbtrace.model.pairing import Confidence, Ref, Tier
 
 
@@ -29,6 +29,15 @@ class Timeline:
     x: list[int]
     y: list[int]
     known: bool  # False: no clock, and nothing is excluded by time
+    z: list[int]  # backend requests' earliest start
+
+    def inside(self, c: int, b: int) -> bool:
+        """Whether b can lie inside c."""
+        return self.a[c] <= self.x[b] and self.y[b] <= self.p[c]
+
+    def began_inside(self, c: int, b: int) -> bool:
+        """Whether b can have begun inside c, whenever it ended."""
+        return self.a[c] <= self.x[b] and self.z[b] <= self.p[c]
 
 
 @dataclass(slots=True)
@@ -39,7 +48,7 @@ class Class:
     backends: list[int]
 
 
-def classes(state: Pairing, form: TargetForm, kept: Sequence[str]) -> list[Class]:
+def classes(state: Pairing, form: TargetForm, kept: Kept) -> list[Class]:
     """The unpaired exchanges of both sides by request shape; those whose request is not known are in none."""
     out: dict[Hashable, Class] = defaultdict(lambda: Class([], []))
     mine, theirs = state.free_clients(), state.free_backends()
@@ -57,7 +66,7 @@ def classes(state: Pairing, form: TargetForm, kept: Sequence[str]) -> list[Class
     return made
 
 
-def resolve(state: Pairing, made: Sequence[Class], line: Timeline, kept_response: Sequence[str]) -> None:
+def resolve(state: Pairing, made: Sequence[Class], line: Timeline, kept_response: Kept) -> None:
     """Pair what is in the classes."""
     mine = [c for k in made for c in k.clients]
     theirs = [b for k in made for b in k.backends]
@@ -103,7 +112,7 @@ class _Resolver:
         if mine is not None and theirs is not None and mine != theirs:
             return False
         line = self.line
-        return not line.known or (line.a[c] <= line.x[b] and line.y[b] <= line.p[c])
+        return not line.known or line.inside(c, b)
 
     def _settle(self, cs: list[int], bs: list[int]) -> None:
         if len(cs) == len(bs) == 1:

@@ -120,13 +120,14 @@ def _rows(side: Side, trace: Trace) -> list[tuple[int, int, int, bool, bool, boo
             r is not None and not (r.marks and not _UNSURE.isdisjoint(r.marks)) and not (e.marks and not _UNSURE.isdisjoint(e.marks))
         )
         cut = r is None and not _CUT.isdisjoint(e.marks)
-        gone = connections[e.connection].last_ns
+        held = connections[e.connection]
+        gone = min((t for t in (held.from_server.rst_ns, held.from_server.fin_ns) if t is not None), default=held.last_ns)
         if client:
             start = q.first_ns if q is not None and solid_start else floor
             if r is not None:
                 reply, end = (r.first_ns if solid_reply else r.last_ns), r.last_ns
             else:
-                reply = end = ahead[e.id] if cut and ahead[e.id] < FAR else gone + PATIENCE_NS
+                reply = end = ahead[e.id] if cut and ahead[e.id] < FAR else held.last_ns + PATIENCE_NS
         else:
             start = q.first_ns if q is not None else r.first_ns if r is not None else gone
             reply = r.first_ns if r is not None and solid_reply else start

@@ -17,9 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.http import Protocol
 from lbtrace.model.net import Endpoint
-from lbtrace.model.pairing import Confidence, HealthCheck
+from lbtrace.model.pairing import Confidence, HealthCheck, Tier
 from lbtrace.model.trace import Trace
 
 AGENTS = (
@@ -62,6 +61,19 @@ def find(state: Pairing) -> list[HealthCheck]:
     return checks
 
 
+def _client_sources(state: Pairing) -> set[str]:
+    """Addresses that client hosts themselves have on the backend side: those of the clients, and those that pass on one host's packets."""
+    out = {c.client.address for trace in state.client.traces for c in trace.connections}
+    hosts: dict[str, set[str]] = defaultdict(set)
+    for c, bs in state.caused.items():
+        if state.tier[c] is Tier.SAME_PACKETS:
+            mine = state.client.traces[state.client.refs[c].point].connections[state.client.items[c].connection]
+            theirs = state.backend.traces[state.backend.refs[bs[0]].point].connections[state.backend.items[bs[0]].connection]
+            if mine.client.port == theirs.client.port:
+                hosts[theirs.client.address].add(mine.client.address)
+    return out | {address for address, behind in hosts.items() if len(behind) == 1}
+
+
 def _asked(state: Pairing) -> set[tuple[str, str, str]]:
     """Method, target and User-Agent of client requests, and of the backend requests they became."""
     out: set[tuple[str, str, str]] = set()
@@ -98,6 +110,8 @@ def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], a
         reasons.append(("identity", "without the fields that forwarded requests carry"))
     if not known_agent and not anonymous and (method, path, agent) in asked:
         return None  # clients ask just that: it may be one that was not captured
+    if not known_agent and not anonymous and source in _client_sources(state):
+        return None
     paced = even and period is not None and period >= QUICK_NS
     if not paced and not known_agent and not (anonymous and method in ("GET", "HEAD", "OPTIONS")):
         return None
@@ -126,19 +140,38 @@ def pace(times: Sequence[int]) -> tuple[int | None, bool]:
 
 
 def connects(backends: Sequence[Trace], balancer: set[str]) -> list[HealthCheck]:
-    """Connections that are opened and closed without a byte, at an even pace, from one source to one endpoint."""
+    """Connections that are opened and closed without a byte (or with a PROXY header alone), at an even pace, from one source to
+    one endpoint.
+
+    A PROXY header with the command LOCAL says outright that the connection is the balancer's own (proxy-protocol.txt §2.2). A
+    connection that was
+    refused is no check of its own: a balancer that cannot connect for a client tries again at an even pace too.
+    """
     found: dict[tuple[int, str, Endpoint], list[int]] = defaultdict(list)
+    local: set[tuple[int, str, Endpoint]] = set()
     for point, trace in enumerate(backends):
         for c in trace.connections:
-            silent = not c.from_client.bytes and not c.from_server.bytes and not c.from_client.missing and not c.from_server.missing
-            if silent and c.syns and trace.applications[c.id].protocol is Protocol.NONE:
+            said = trace.applications[c.id].proxy
+            silent = (
+                c.from_client.bytes <= sum(p.length for p in said)
+                and not c.from_server.bytes
+                and not c.from_client.missing
+                and not c.from_server.missing
+            )
+            if silent and c.synacks and not trace.exchanges_of(c.id):
                 found[point, c.client.address, c.server].append(c.id)
+                if any(p.command == "LOCAL" or not p.source for p in said):
+                    local.add((point, c.client.address, c.server))
     checks = []
-    for (point, source, target), ids in found.items():
+    for key, ids in found.items():
+        point, source, target = key
         period, even = pace(sorted(backends[point].connections[i].first_ns for i in ids))
-        if period is None or not even or period < QUICK_NS:
-            continue
-        confidence = Confidence.HIGH if source in balancer and len(ids) >= 4 else Confidence.MEDIUM
-        reason = f"period: every {period / 1e9:.3g} s, {len(ids)} times opened and closed without a byte"
-        checks.append(HealthCheck(source, target, point, "", "", "", period, (), tuple(ids), confidence, (reason,)))
+        if not even or period is None or period < QUICK_NS:
+            if key not in local:
+                continue
+            period = None
+        confidence = Confidence.HIGH if key in local or (source in balancer and len(ids) >= 4) else Confidence.MEDIUM
+        reasons = [f"period: every {period / 1e9:.3g} s, {len(ids)} times opened and closed without a request"] if period else []
+        reasons += ["PROXY header: the balancer's own connection (LOCAL)"] if key in local else []
+        checks.append(HealthCheck(source, target, point, "", "", "", period, (), tuple(ids), confidence, tuple(reasons)))
     return checks

@@ -71,23 +71,38 @@ def target_form(state: Pairing) -> TargetForm:
     return _nothing
 
 
-def kept_fields(state: Pairing, request: bool) -> tuple[str, ...]:
-    """Names of the fields whose values the balancer passes on."""
+Kept = dict[str, frozenset[str]]
+
+
+def kept_fields(state: Pairing, request: bool) -> Kept:
+    """The fields whose values the balancer passes on, each with the values that were sent: one that arrives and was never sent is
+    the balancer's.
+
+    A field that arrives on a larger share of messages than it was sent on is added to some, and so does not tell exchanges apart.
+    """
     sides = (state.client, state.backend) if request else (state.backend, state.client)  # in the direction of travel
     values = [_values(facts, request) for facts in sides]
+    messages = [sum((e.request if request else e.response) is not None for e in facts.items) for facts in sides]
     agree, of = _agreement(state, request) if state.caused else (Counter(), Counter())
-    kept = []
+    kept: Kept = {}
     for name, held in values[0].items():
         if name in _NEVER or name not in values[1]:
             continue
-        if of[name] >= 3:
-            if agree[name] >= KEPT * of[name]:
-                kept.append(name)
-            continue
         arrived = values[1][name]
-        if sum(n for v, n in held.items() if v in arrived) >= KEPT * sum(held.values()):
-            kept.append(name)
-    return tuple(sorted(kept))
+        sent_share = sum(held.values()) / max(messages[0], 1)
+        arrived_share = sum(n for v, n in arrived.items() if v in held) / max(messages[1], 1)
+        if sent_share < KEPT and arrived_share > 1.05 * sent_share:
+            continue
+        if of[name] >= 3:
+            passed = agree[name] >= KEPT * of[name]
+        else:
+            passed = sum(n for v, n in held.items() if v in arrived) >= KEPT * sum(held.values())
+        if passed:
+            kept[name] = frozenset(held)
+    return kept
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def _lines(facts: Facts, number: int, request: bool) -> Sequence[HeaderLine]:
@@ -133,9 +148,12 @@ def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str
     return agree, of
 
 
-def request_keys(facts: Facts, numbers: Sequence[int], form: TargetForm, kept: Sequence[str]) -> list[Hashable]:
+def _signature(lines: Sequence[HeaderLine], kept: Kept) -> Hashable:
+    return tuple(sorted((name, x.value) for x in lines if x.value in kept.get(name := _lower(x.name), _NONE)))
+
+
+def request_keys(facts: Facts, numbers: Sequence[int], form: TargetForm, kept: Kept) -> list[Hashable]:
     """The class of each exchange by its request; None when the request was not captured."""
-    wanted = set(kept)
     heads: dict[tuple[HeaderLine, ...], Hashable] = {}
     out: list[Hashable] = []
     for number in numbers:
@@ -145,14 +163,13 @@ def request_keys(facts: Facts, numbers: Sequence[int], form: TargetForm, kept: S
             continue
         head = heads.get(q.lines)
         if head is None:
-            head = heads[q.lines] = tuple(sorted((_lower(x.name), x.value) for x in q.lines if _lower(x.name) in wanted))
+            head = heads[q.lines] = _signature(q.lines, kept)
         out.append((q.method, form(q.target), body_key(q.body), head))
     return out
 
 
-def response_keys(facts: Facts, numbers: Sequence[int], kept: Sequence[str]) -> list[Hashable]:
+def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hashable]:
     """The class of each exchange by its response: None when it is not known, "none" when it is known that there was none."""
-    wanted = set(kept)
     heads: dict[tuple[HeaderLine, ...], Hashable] = {}
     out: list[Hashable] = []
     for number in numbers:
@@ -163,7 +180,7 @@ def response_keys(facts: Facts, numbers: Sequence[int], kept: Sequence[str]) -> 
             continue
         head = heads.get(r.lines)
         if head is None:
-            head = heads[r.lines] = tuple(sorted((_lower(x.name), x.value) for x in r.lines if _lower(x.name) in wanted))
+            head = heads[r.lines] = _signature(r.lines, kept)
         empty = e.request is not None and e.request.method == "HEAD"
         body = "" if empty else body_key(r.body)
         out.append(None if body is None else (r.status, body, head))

@@ -18,6 +18,7 @@ from lbtrace.model.http import Exchange, Response
 from lbtrace.model.pairing import Clock, Confidence, Unpaired, UnpairedReason
 
 OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
+EDGE_NS = 5_000_000_000  # a capture runs for longer than its packets show: it is not outside when this near
 REDIRECT = {301, 302, 303, 307, 308}
 
 
@@ -75,15 +76,18 @@ def _client_reason(
     e = state.client.items[c]
     known = seen[state.client.refs[c].point]
     start, end = int(state.client.start[c]), int(state.client.reply[c])
-    if known and all(end < w.first or start > w.last for w in known):
+    hand = _own(e.response, servers)
+    away = min((max(w.first - end, start - w.last) for w in known), default=0)  # from the nearest moment a backend capture shows a packet
+    if away > EDGE_NS:
         return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no backend capture was running then"
-    if known and any(start < w.first or end > w.last for w in known) and not _own(e.response, servers):
-        return UnpairedReason.UNKNOWN, Confidence.LOW, "a backend capture began or ended while it was going on"
+    if away > 0 and hand:
+        return UnpairedReason.ANSWERED_BY_BALANCER, Confidence.MEDIUM, hand
+    if known and any(start < w.first or end > w.last for w in known) and not hand:
+        return UnpairedReason.UNKNOWN, Confidence.LOW, "a backend capture began or ended around it"
     if e.response is None:
         if state.client.unknown[c]:
             return UnpairedReason.UNKNOWN, Confidence.LOW, "its answer is not in the capture"
         return UnpairedReason.NEVER_ANSWERED, Confidence.MEDIUM, "no answer, and no backend exchange"
-    hand = _own(e.response, servers)
     if hand and (paired or e.response.status in OWN_STATUS | REDIRECT):
         return UnpairedReason.ANSWERED_BY_BALANCER, Confidence.HIGH if known or paired else Confidence.MEDIUM, hand
     if not paired:
@@ -100,9 +104,9 @@ def _client_reason(
 def _servers(state: Pairing) -> set[str]:
     """The Server fields clients got from the backends."""
     out: set[str] = set()
-    for c in state.caused:
-        r = state.client.items[c].response
-        if r is not None:
+    for c, bs in state.caused.items():
+        r, answer = state.client.items[c].response, state.backend.items[bs[-1]].response
+        if r is not None and answer is not None and r.status == answer.status:
             out.add(_field(r, "server"))
     return out
 
@@ -151,7 +155,8 @@ def _backend_reason(state: Pairing, b: int, seen: list[list[Window]], checks: se
         return UnpairedReason.UNKNOWN, Confidence.LOW, "one of several that look the same, more than the client side has"
     known = seen[state.backend.refs[b].point]
     start, end = int(state.backend.start[b]), int(state.backend.end[b])
-    if known and all(end < w.first or start > w.last for w in known):
+    away = min((max(w.first - end, start - w.last) for w in known), default=0)
+    if away > EDGE_NS:
         return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no client capture was running then"
     if known and any(start < w.first or end > w.last for w in known):
         return UnpairedReason.UNKNOWN, Confidence.LOW, "a client capture began or ended while it was going on"
