@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lbtrace.decode import fast, odd
+from lbtrace.decode import fast, odd, twins
 from lbtrace.decode.flows import FlowBook, Flows
 from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.link import registry
@@ -43,7 +43,6 @@ class _Decoding:
         self.fragments = Fragments()
         self.skipped: Counter[str] = Counter()
         self.peeled: Counter[str] = Counter()
-        self.truncated = 0
         n = len(self.records.offset)
         self.count = 0
         empty = {name: np.empty(n, dtype=kind) for name, kind in COLUMNS.items()}  # untouched pages cost nothing
@@ -124,22 +123,29 @@ class _Decoding:
         columns["forward"][part] = ~backward
         columns["frame"][part] = rows.record + 1
         columns["time_ns"][part] = self.records.time_ns[rows.record]
-        for name in ("seq", "ack", "flags", "window", "ttl", "buffer", "tcp", "payload", "length", "wire_length", "network"):
+        for name in ("seq", "ack", "flags", "window", "ttl", "buffer", "tcp", "payload", "length", "wire_length", "network", "ip_id"):
             columns[name][part] = getattr(rows, name)
-        self.truncated += int((rows.length < rows.wire_length).sum())
         self.count += len(rows)
 
     def _table(self) -> SegmentTable:
         columns = {name: column[: self.count] for name, column in self.columns.items()}
+        del self.columns
+        if len(doubled := twins.copies(columns, self.views)):
+            keep = np.ones(self.count, dtype=bool)
+            keep[doubled] = False
+            columns = {name: column[keep] for name, column in columns.items()}
+            self.skipped["duplicate"] += len(doubled)
+        del columns["ip_id"]
         network = columns.pop("network")
         flow, same, flow_network = settle(columns["flow"], columns["forward"], network, self.flows.count, self.networks)
         columns["flow"] = flow
         words = self.flows.words
         counts = PacketCounts(
             read=len(self.records.offset),
-            decoded=self.count,
+            decoded=len(flow),
             skipped=tuple(self.skipped.most_common()),
-            truncated=self.truncated,
+            truncated=int((columns["length"] < columns["wire_length"]).sum()),
+            duplicates=len(doubled),
             peeled=tuple(self.peeled.most_common()),
         )
         return SegmentTable(
@@ -160,6 +166,9 @@ class _Decoding:
         if counts.truncated:
             text = f"{counts.truncated} packets are longer than what was captured of them (snapshot length)."
             said.append(Diagnostic("snaplen-cut", text, counts.truncated))
+        if counts.duplicates:
+            text = f"{counts.duplicates} packets are copies of others in the capture (a mirror that shows packets twice) and were left out."
+            said.append(Diagnostic("mirrored-twice", text, counts.duplicates))
         return tuple(said)
 
 
@@ -179,4 +188,5 @@ COLUMNS = {
     "length": "u4",
     "wire_length": "u4",
     "network": "u2",
+    "ip_id": "u2",
 }

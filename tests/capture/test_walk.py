@@ -29,15 +29,15 @@ def sequential(chain: walking.Chain, size: int) -> tuple[list[int], int]:
 def records(seed: int, count: int, order: str) -> bytes:
     """Records of very different sizes; packets that contain records; times that jump by days."""
     random.seed(seed)
-    out = b""
+    out = []
     second = 1_700_000_000
     for i in range(count):
         if random.random() < 0.01:
             second += random.choice([-400_000, 400_000])
         size = random.choice([0, 1, 40, 54, 54, 60, 60, 1500, 4000]) if i % 300 < 280 else 9000
         body = random.randbytes(size) if random.random() < 0.7 else struct.pack(order + "IIII", second, 5, 40, 40).ljust(size, b"\1")[:size]
-        out += struct.pack(order + "IIII", second, i, len(body), len(body)) + body
-    return out
+        out.append(struct.pack(order + "IIII", second, i, len(body), len(body)) + body)
+    return b"".join(out)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -148,6 +148,8 @@ def test_real_captures_decode_alike_when_split(path: Path) -> None:
 
     made = capture.read([str(path)], lambda _what, _part: None)
     table = decode.segments(made, lambda _what, _part: None)
+    if table.counts.duplicates:
+        pytest.skip("copies are taken out after decoding")
     records, fragments = made.records, Fragments()
     slow = []
     for record in range(min(len(records.offset), 2000)):

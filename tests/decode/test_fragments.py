@@ -1,0 +1,115 @@
+"""Fragments put together: in any order, overlapping, cut, missing, hostile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scapy.layers.inet import IP, TCP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.layers.l2 import Ether
+
+from lbtrace import decode
+from lbtrace.decode.fragments import MOST_BYTES, MOST_PENDING, Fragments
+from lbtrace.tables import SegmentTable
+from tests.capture.files import pcap, read
+
+BODY = bytes(range(256)) * 12
+KEY = (b"\x0a\0\0\1", b"\x0a\0\0\2", 6, 7, "")
+MAC = "02:00:00:00:00:01"
+
+
+def table(tmp_path: Path, packets: list[bytes]) -> SegmentTable:
+    made = [(1_700_000_000_000_000_000 + i * 1000, packet) for i, packet in enumerate(packets)]
+    return decode.segments(read(tmp_path, pcap(made)), lambda _what, _part: None)
+
+
+def payload(segments: SegmentTable, row: int) -> bytes:
+    at = int(segments.payload[row])
+    return bytes(segments.buffers[int(segments.buffer[row])][at : at + int(segments.length[row])])
+
+
+def four() -> list[bytes]:
+    whole = IP(src="10.0.0.1", dst="10.0.0.2", id=77) / TCP(sport=5000, dport=80) / BODY
+    return [bytes(Ether(src=MAC, dst=MAC) / part) for part in fragment(whole, fragsize=640)]
+
+
+def test_the_frame_is_the_one_that_completes_the_datagram(tmp_path: Path) -> None:
+    parts = four()
+    segments = table(tmp_path, parts[::-1])
+    assert segments.frame.tolist() == [len(parts)]
+    assert payload(segments, 0) == BODY
+    assert dict(segments.counts.skipped) == {"ip-fragment": len(parts) - 1}
+    assert dict(segments.counts.peeled) == {"ip-fragments": 1}
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    whole = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment() / TCP(sport=5000, dport=80) / BODY
+    segments = table(tmp_path, [bytes(Ether(src=MAC, dst=MAC) / part) for part in fragment6(whole, 900)])
+    assert payload(segments, 0) == BODY
+
+
+def test_a_missing_fragment_is_said(tmp_path: Path) -> None:
+    segments = table(tmp_path, four()[:2] + four()[3:])
+    assert len(segments) == 0
+    assert [d.slug for d in segments.diagnostics] == ["ip-fragments-missing"]
+
+
+def test_a_snapshot_length_cuts_the_datagram_where_it_cut_the_first_fragment(tmp_path: Path) -> None:
+    parts = four()
+    cut = [struct_cut(part, 200) for part in parts]
+    segments = table_of_records(tmp_path, cut)
+    assert payload(segments, 0) == BODY[: 200 - 14 - 20 - 20]
+    assert int(segments.wire_length[0]) == len(BODY)
+
+
+def struct_cut(packet: bytes, size: int) -> tuple[bytes, int]:
+    return packet[:size], len(packet)
+
+
+def table_of_records(tmp_path: Path, packets: list[tuple[bytes, int]]) -> SegmentTable:
+    import struct
+
+    data = pcap([]) + b"".join(struct.pack("<IIII", 1_700_000_000, i, len(p), wire) + p for i, (p, wire) in enumerate(packets))
+    return decode.segments(read(tmp_path, data), lambda _what, _part: None)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_any_order_with_repetitions_gives_the_datagram(data: st.DataObject) -> None:
+    body = data.draw(st.binary(min_size=1, max_size=400))
+    cuts = sorted({0, *data.draw(st.lists(st.integers(0, len(body) // 8), max_size=5))})
+    starts = [8 * cut for cut in cuts if 8 * cut < len(body)]
+    parts = [(a, body[a:b]) for a, b in zip(starts, [*starts[1:], len(body)], strict=True)]
+    order = data.draw(st.permutations(parts))
+    again = data.draw(st.lists(st.sampled_from(parts), max_size=3))
+    fragments = Fragments()
+    whole = [fragments.add(KEY, 6, a, a + len(p) < len(body), p, len(p), 0) for a, p in [*order[:-1], *again, *order[-1:]]]
+    done = [w for w in whole if w is not None]
+    assert done
+    assert done[-1].data == body or done[0].data == body
+
+
+def test_the_bytes_that_came_first_stay() -> None:
+    fragments = Fragments()
+    assert fragments.add(KEY, 6, 0, True, b"A" * 16, 16, 0) is None
+    assert fragments.add(KEY, 6, 8, True, b"B" * 16, 16, 0) is None
+    whole = fragments.add(KEY, 6, 24, False, b"C", 1, 0)
+    assert whole is not None
+    assert whole.data == b"A" * 16 + b"B" * 8 + b"C"
+
+
+def test_memory_is_bounded() -> None:
+    fragments = Fragments()
+    for i in range(3 * MOST_PENDING):
+        fragments.add((*KEY[:3], i, ""), 6, 65_520, True, b"x" * 8, 8, 0)
+    held = sum(len(d.data) for d in fragments._pending.values())
+    assert held <= MOST_BYTES + 65_536
+    assert fragments.unfinished == 3 * MOST_PENDING
+
+
+def test_an_old_identification_starts_anew() -> None:
+    fragments = Fragments()
+    fragments.add(KEY, 6, 0, True, b"old " * 2, 8, 0)
+    assert fragments.add(KEY, 6, 8, False, b"new", 3, 10**12) is None
