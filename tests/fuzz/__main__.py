@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _SLOW_S = 5  # an input that takes longer is a finding
-_MEMORY_MB = 1000
+_MEMORY_MB = 1000  # that one allocation may ask for
+_PROCESS_MB = 6000  # the instrumented process itself grows with the corpus and the traces
 _LONGEST = 8192  # bytes of an input
 
 
@@ -60,7 +61,8 @@ def _guided(name: str, folder: Path, seconds: int) -> int:
         str(folder),
         f"-max_total_time={seconds}",
         f"-timeout={_SLOW_S}",
-        f"-rss_limit_mb={_MEMORY_MB}",
+        f"-malloc_limit_mb={_MEMORY_MB}",
+        f"-rss_limit_mb={_PROCESS_MB}",
         f"-max_len={_LONGEST}",
         f"-artifact_prefix={folder}/",
         "-print_final_stats=1",
