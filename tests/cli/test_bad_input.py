@@ -98,4 +98,4 @@ def test_swapped_captures_are_noticed(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_same_file_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", CLIENT, CLIENT]) == 0
-    assert "same file" in squeezed(capsys.readouterr().out)
+    assert "The same capture twice" in squeezed(capsys.readouterr().out)

@@ -2,8 +2,8 @@
 
 A capture has hundreds of thousands of exchanges and few distinct header lines, so no dictionary is built: each message is one f-string over
 the unpacked tuple, and what recurs (a header block, a body that is none, a tuple of marks) is encoded once and remembered. Memories are
-keyed by object identity, which is sound because the Trace keeps every object alive while it is written, and they are emptied when
-they grow: memory stays bounded on a capture where nothing recurs. Everything that came from the wire goes through the JSON string
+keyed by object identity, which is sound because the Trace keeps every object alive while it is written, and they stop
+growing at a bound: what recurs is seen early, and where nothing does, nothing is worth keeping. Everything that came from the wire goes through the JSON string
 encoder, so the output is ASCII and valid whatever the bytes were.
 """
 
@@ -20,7 +20,7 @@ quoted = encode_basestring_ascii  # str → a JSON string literal, ASCII only
 
 _NO_BODY = Body(Framing.NONE, 0, None, True, None)
 _NOTHING = '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,"content_digest":null,"content_length":null}'
-_REMEMBERED = 20000  # entries per memory, then it starts afresh
+_REMEMBERED = 20000  # entries per memory
 
 
 class FrameWriter:
@@ -53,6 +53,7 @@ class ExchangeWriter:
         self._starts: dict[tuple[str, str], str] = {}
         self._blocks: dict[int, str] = {}
         self._lines: dict[int, str] = {}
+        self._names: dict[str, str] = {}
         self._marks: dict[tuple[Mark, ...], str] = {(): "[]"}
 
     def lines(self, exchanges: Iterable[Exchange]) -> Iterator[str]:
@@ -87,43 +88,43 @@ class ExchangeWriter:
         )
 
     def _places(self, first: int, head: int, last: int, first_ns: int, head_ns: int, last_ns: int) -> str:
-        """Frames and times of a message. Writing a number costs as much as all its keys, and most messages are one frame."""
+        """Frames and times of a message. Writing a number costs as much as all its keys, and most heads are in one frame."""
         if not self._frames.single:
             keys = self._frames.keys
             frames = f"{keys('first', first)},{keys('head', head)},{keys('last', last)}"
-        elif first == last:
-            number, time = str(first), str(first_ns)
-            return (
-                f'"first_frame":{number},"first_file":0,"head_frame":{number},"head_file":0,"last_frame":{number},"last_file":0,'
-                f'"first_ns":{time},"head_ns":{time},"last_ns":{time}'
-            )
-        else:
-            frames = f'"first_frame":{first},"first_file":0,"head_frame":{head},"head_file":0,"last_frame":{last},"last_file":0'
-        return f'{frames},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
+            return f'{frames},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
+        number, time = str(first), str(first_ns)
+        return (
+            f'"first_frame":{number},"first_file":0,"head_frame":{number if head == first else head},"head_file":0,'
+            f'"last_frame":{number if last == first else last},"last_file":0,"first_ns":{time},'
+            f'"head_ns":{time if head_ns == first_ns else head_ns},"last_ns":{time if last_ns == first_ns else last_ns}'
+        )
 
     def _start(self, method: str, version: str) -> str:
-        if len(self._starts) > _REMEMBERED:
-            self._starts.clear()
-        text = self._starts[(method, version)] = f'"method":{quoted(method)},"version":{quoted(version)}'
+        text = f'"method":{quoted(method)},"version":{quoted(version)}'
+        if len(self._starts) < _REMEMBERED:
+            self._starts[(method, version)] = text
         return text
 
     def _block(self, lines: tuple[HeaderLine, ...]) -> str:
-        known = self._lines
-        if len(known) > _REMEMBERED:
-            known.clear()
-        if len(self._blocks) > _REMEMBERED:
-            self._blocks.clear()
-        block = f"[{','.join([known.get(id(line)) or self._line(line) for line in lines])}]"
-        self._blocks[id(lines)] = block
+        known = self._lines.get
+        block = f"[{','.join([known(id(line)) or self._line(line) for line in lines])}]"
+        if len(self._blocks) < _REMEMBERED:
+            self._blocks[id(lines)] = block
         return block
 
     def _line(self, line: HeaderLine) -> str:
         name, value, raw = line
-        if raw == f"{name}: {value}":
-            text = f'["{name}","{value}"]' if len(quoted(raw)) == len(raw) + 2 else f"[{quoted(name)},{quoted(value)}]"
-        else:
-            text = f"[{quoted(name)},{quoted(value)},{quoted(raw)}]"
-        self._lines[id(line)] = text
+        first = self._names.get(name) or self._name(name)
+        text = f"{first},{quoted(value)}]" if raw == f"{name}: {value}" else f"{first},{quoted(value)},{quoted(raw)}]"
+        if len(self._lines) < _REMEMBERED:
+            self._lines[id(line)] = text
+        return text
+
+    def _name(self, name: str) -> str:
+        text = f"[{quoted(name)}"
+        if len(self._names) < _REMEMBERED:
+            self._names[name] = text
         return text
 
     def _body(self, body: Body) -> str:
