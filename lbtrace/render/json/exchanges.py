@@ -2,9 +2,9 @@
 
 A capture has hundreds of thousands of exchanges and few distinct header lines, so no dictionary is built: each message is one f-string over
 the unpacked tuple, and what recurs (a header block, a body that is none, a tuple of marks) is encoded once and remembered. Memories are
-keyed by object identity, which is sound because the Trace keeps every object alive while it is written, and they stop
-growing at a bound: what recurs is seen early, and where nothing does, nothing is worth keeping. Everything that came from the wire goes through the JSON string
-encoder, so the output is ASCII and valid whatever the bytes were.
+keyed by object identity, which is sound because the Trace keeps every object alive while it is written, and they stop growing at a
+bound: what recurs is seen early, and where nothing does, nothing is worth keeping. Everything that came from the wire goes through
+the JSON string encoder, so the output is ASCII and valid whatever the bytes were.
 """
 
 from __future__ import annotations

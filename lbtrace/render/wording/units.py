@@ -37,8 +37,9 @@ def duration(ns: int) -> str:
 
 def half_width(ns: int) -> str:
     """An error bar, rounded up to two significant digits: 1_201_000 → "± 1.3 ms"."""
-    grain = 10 ** max(len(str(ns)) - 2, 0)
-    return f"± {duration(-(-ns // grain) * grain)}"
+    unit, name = next(((unit, name) for unit, name in _TIME if ns >= unit), (1, "ns"))
+    tenths = -(-ns * 10 // unit)
+    return f"± {tenths / 10:g} {name}" if tenths < 100 else f"± {-(-ns // unit)} {name}"
 
 
 def offset(ns: int) -> str:
