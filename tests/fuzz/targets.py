@@ -168,7 +168,8 @@ def http1(data: bytes) -> None:
     for i, exchange in enumerate(exchanges):
         assert exchange.id == i
         assert exchange.request is not None or exchange.response is not None
-        for half, stream in ((exchange.request, 0), (exchange.response, 1)):
+        asking = int(applications[exchange.connection].reversed)
+        for half, stream in ((exchange.request, asking), (exchange.response, 1 - asking)):
             if half is not None and exchange.stream_id is None:
                 assert 0 <= half.offset <= int(streams.end[stream])
                 assert half.body.length >= 0
