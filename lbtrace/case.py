@@ -154,10 +154,19 @@ class Case:
         return None
 
     @cached_property
+    def _believed(self) -> list[AddressMapping]:
+        """The mappings that can be true: whoever reaches the backend under its own address has no other one behind a NAT."""
+        own = {
+            m.front_connection.client.address for m in self.matches if m.front_connection.client.address == m.back_connection.client.address
+        }
+        own |= {c.front.client.address for c in self.connection_matches if c.front.client.address == c.back.client.address}
+        return [m for m in self.correlation.topology.mappings if m.client not in own or m.seen_as == m.client]
+
+    @cached_property
     def seen_as(self) -> dict[str, frozenset[str]]:
         """Client address in its own capture → the addresses it is known by behind the balancer, its own included."""
         known: dict[str, set[str]] = {}
-        for mapping in self.correlation.topology.mappings:
+        for mapping in self._believed:
             known.setdefault(mapping.client, {mapping.client}).add(mapping.seen_as)
         return {client: frozenset(addresses) for client, addresses in known.items()}
 
@@ -206,7 +215,7 @@ class Case:
         """The mappings that mean a NAT before the balancer: another address, and not one of the balancer's own."""
         own = {*self.correlation.topology.balancer_back, *(f.address for f in self.correlation.topology.fronts), *self.check_sources}
         found = []
-        for mapping in self.correlation.topology.mappings:
+        for mapping in self._believed:
             by_source = mapping.stated_by.lower() == "source address"
             if mapping.client == mapping.seen_as or (by_source and not self._source_is_client(mapping)):
                 continue

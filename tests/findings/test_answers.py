@@ -1,0 +1,130 @@
+"""Who answered: retries, errors, caches, races, and the desync that must never be missed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark
+from lbtrace.model.pairing import Confidence, Correlation, Unpaired, UnpairedReason
+from lbtrace.model.report import Severity
+from tests.findings.stage import Told, four, tell, told, values, with_exchanges
+from tests.play import Balancer, Play
+
+
+def posting(balancer: Balancer, method: str = "POST", count: int = 6) -> Told:
+    play = Play(seed=11, balancer=balancer)
+    client = play.client("192.168.0.5")
+    for n in range(count):
+        client.asks(method, f"/order/{n}", at_ms=100 * n, body=b"item=%d" % n, answer=b"done %d" % n)
+    return tell(play)
+
+
+def test_a_post_sent_twice_is_high() -> None:
+    said = posting(Balancer(retry=1.0)).one("retries")
+    assert said.slug == "retries.not-idempotent"
+    assert said.severity is Severity.HIGH
+    assert values(said)["count"] == 6
+
+
+def test_a_get_sent_twice_is_not() -> None:
+    said = posting(Balancer(retry=1.0), method="GET").one("retries")
+    assert said.slug == "retries.repeated"
+    assert said.severity is Severity.LOW
+
+
+def test_a_failed_attempt_is_named_as_what_came_before_the_error() -> None:
+    spoken = posting(Balancer(give_up=1.0))
+    said = spoken.one("answered-by-balancer")
+    assert said.slug == "answered-by-balancer.error"
+    assert values(said)["status"] == "502"
+    assert "reset" in str(values(said)["event"])
+    assert values(spoken.one("errors.balancer"))["statuses"] == "502 ×6"
+
+
+def test_a_cache_hit_says_so() -> None:
+    play = Play(seed=4, balancer=Balancer(cache=0.6))
+    client = play.client("192.168.0.5")
+    for n in range(12):
+        client.asks("GET", "/logo", at_ms=40 * n, answer=b"logo")
+    assert {f.slug for f in tell(play).of("answered-by-balancer")} == {"answered-by-balancer.cache-hit"}
+
+
+def test_errors_of_the_backend_are_the_backends() -> None:
+    play = Play(seed=4, balancer=Balancer())
+    client = play.client("192.168.0.5")
+    for n in range(4):
+        client.asks("GET", f"/{n}", at_ms=40 * n, status="500 Oops", answer=b"%d" % n)
+    spoken = tell(play)
+    assert values(spoken.one("errors.backend"))["statuses"] == "500 ×4"
+    assert spoken.of("errors.balancer") == []
+
+
+def late_request(spoken: Told) -> Told:
+    """The same, but the backend's FIN came before the last request on its connection, which got no answer."""
+    back = spoken.shown.backends[0]
+    last = back.exchanges[-1]
+    assert last.request is not None
+    server = back.connections[last.connection].from_server._replace(
+        fins=1, fin_frame=last.request.first_frame - 1, fin_ns=last.request.first_ns - 1_000_000
+    )
+    connections = list(back.connections)
+    connections[last.connection] = connections[last.connection]._replace(from_server=server)
+    changed = replace(with_exchanges(back, **{f"e{last.id}": last._replace(response=None, marks=(Mark.RESET,))}), connections=connections)
+    spoken.shown.backends[0] = changed
+    return told(spoken.shown, spoken.correlation)
+
+
+def test_a_request_after_the_fin_is_a_keep_alive_race() -> None:
+    spoken = late_request(tell(four(Balancer())))
+    said = spoken.one("keep-alive-race")
+    assert said.slug == "keep-alive-race.backend"
+    assert said.severity is Severity.HIGH
+    assert values(said)["count"] == 1
+    assert int(values(said)["closed_after"]) < int(values(said)["shortest"])
+
+
+def test_an_ordinary_close_is_no_race() -> None:
+    assert tell(four(Balancer(keep_alive=False))).of("keep-alive-race") == []
+
+
+def smuggling(follower: bool) -> Told:
+    """A request with two lengths: the client sent 30 bytes of body, the backend took 4 of them for it, and the rest for a request."""
+    spoken = tell(four(Balancer()))
+    front, back = spoken.shown.clients[0], spoken.shown.backends[0]
+    sent, got = front.exchanges[2], back.exchanges[2]
+    lines = (
+        HeaderLine("Content-Length", "30", "Content-Length: 30"),
+        HeaderLine("Transfer-Encoding", "chunked", "Transfer-Encoding: chunked"),
+    )
+
+    def doubtful(e: Exchange, length: int) -> Exchange:
+        assert e.request is not None
+        body = Body(Framing.CONTENT_LENGTH, length, length, True, f"{length:032x}")
+        return e._replace(request=e.request._replace(lines=(*e.request.lines, *lines), body=body, marks=(Mark.AMBIGUOUS_FRAMING,)))
+
+    spoken.shown.clients[0] = with_exchanges(front, e2=doubtful(sent, 30))
+    spoken.shown.backends[0] = with_exchanges(back, e2=doubtful(got, 4))
+    kept = [p for p in spoken.correlation.pairs if p.attempts[-1].backend.id != 3] if follower else list(spoken.correlation.pairs)
+    lonely = (
+        Unpaired("backend", p.attempts[-1].backend, UnpairedReason.OTHER_CLIENT, Confidence.HIGH)
+        for p in spoken.correlation.pairs
+        if p not in kept
+    )
+    changed: Correlation = replace(spoken.correlation, pairs=tuple(kept), unpaired=tuple(lonely))
+    return told(spoken.shown, changed)
+
+
+def test_one_request_that_becomes_two_is_critical_and_said_first() -> None:
+    spoken = smuggling(follower=True)
+    first = spoken.findings[0]
+    assert first.slug == "framing-desync.smuggled"
+    assert first.severity is Severity.CRITICAL
+    assert (values(first)["front"], values(first)["back"]) == (30, 4)
+    assert values(first)["smuggled"] == "GET /divide/4"
+    assert "Transfer-Encoding: chunked" in first.evidence[0].note
+
+
+def test_without_a_second_request_it_is_ambiguous_only() -> None:
+    spoken = smuggling(follower=False)
+    assert spoken.of("framing-desync.smuggled") == []
+    assert spoken.one("framing-desync").slug == "framing-desync.let-through"

@@ -1,0 +1,63 @@
+"""What is said about the captures themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbtrace.correlate import correlate
+from lbtrace.model.report import Severity
+from lbtrace.options import Options
+from tests.findings.stage import ALB, four, tell, told, values
+from tests.play import Balancer
+
+
+def test_dropped_packets_are_said() -> None:
+    spoken = tell(four(ALB))
+    back = spoken.shown.backends[0]
+    spoken.shown.backends[0] = replace(back, files=(replace(back.files[0], dropped=17),))
+    said = told(spoken.shown, spoken.correlation).one("capture-quality.dropped")
+    assert said.severity is Severity.MEDIUM
+    assert values(said)["count"] == 17
+
+
+def test_cut_packets_are_said() -> None:
+    spoken = tell(four(ALB))
+    front = spoken.shown.clients[0]
+    spoken.shown.clients[0] = replace(front, packets=replace(front.packets, truncated=9))
+    assert values(told(spoken.shown, spoken.correlation).one("capture-quality.truncated"))["count"] == 9
+
+
+def test_one_direction_only_is_said() -> None:
+    spoken = tell(four(ALB))
+    back = spoken.shown.backends[0]
+    deaf = [c._replace(from_server=c.from_server._replace(packets=0)) for c in back.connections]
+    spoken.shown.backends[0] = replace(back, connections=deaf)
+    assert told(spoken.shown, spoken.correlation).of("capture-quality.one-direction")
+
+
+def test_the_same_file_twice_is_said() -> None:
+    shown = four(Balancer(kind="direct")).perform()
+    shown.backends[0] = replace(shown.clients[0], side=shown.backends[0].side)
+    spoken = told(shown, correlate(shown.clients, shown.backends, Options()))
+    assert spoken.one("same-capture").severity is Severity.HIGH
+
+
+def test_two_captures_of_one_network_are_not_the_same_file() -> None:
+    assert tell(four(Balancer(kind="direct"))).of("same-capture") == []
+
+
+def test_swapped_captures_are_said() -> None:
+    spoken = tell(four(ALB))
+    assert spoken.of("swapped-captures") == []
+    assert told(spoken.shown, replace(spoken.correlation, swapped=True)).one("swapped-captures").severity is Severity.HIGH
+
+
+def test_encrypted_connections_are_named() -> None:
+    said = tell(four(Balancer(kind="tls"))).one("encrypted-traffic.client")
+    assert values(said)["count"] == 4
+
+
+def test_health_checks_are_described() -> None:
+    said = tell(four(ALB, targets=[f"/{n}" for n in range(12)])).one("health-checks")
+    assert values(said)["user_agent"] == "ELB-HealthChecker/2.0"
+    assert values(said)["path"] == "/health"

@@ -1,0 +1,61 @@
+"""SYN : request, and who shares what."""
+
+from __future__ import annotations
+
+from lbtrace.correlate import correlate
+from lbtrace.findings import count_side
+from lbtrace.model.net import Side
+from lbtrace.options import Options
+from tests.findings.stage import ALB, FOUR, four, tell, values
+from tests.play import Balancer, Play
+
+
+def test_four_syns_in_front_and_one_behind() -> None:
+    spoken = tell(four(ALB))
+    front, back = (values(spoken.one(f"connection-reuse.{side}")) for side in ("client", "backend"))
+    assert (front["syns"], front["requests"]) == (4, 4)
+    assert (back["syns"], back["requests"], back["most"]) == (1, 4, 4)
+    assert values(spoken.one("connection-reuse.shared"))["most"] == 4
+
+
+def test_health_checks_are_left_out_of_the_ratio() -> None:
+    play = four(ALB)
+    shown = play.perform()
+    correlation = correlate(shown.clients, shown.backends, Options())
+    counts = count_side(Side.BACKEND, shown.backends, correlation)
+    assert counts.requests == len(FOUR)
+    assert counts.check_requests == len(shown.checks)
+    assert counts.check_requests > 0
+    assert counts.syns + counts.check_connections + counts.already_open == len(shown.backends[0].connections)
+
+
+def test_a_side_without_a_syn_has_no_ratio() -> None:
+    play = Play(seed=1, balancer=Balancer())
+    client = play.client("192.168.0.5")
+    for n in range(5):
+        client.asks("GET", f"/{n}", at_ms=100 * n, answer=b"%d" % n)
+    play.backend_window = (90, 10_000)
+    said = tell(play).one("connection-reuse.backend")
+    assert values(said)["syns"] == 0
+    assert "{syns}" not in said.statement
+    assert "no ratio" in said.statement
+
+
+def test_one_connection_each_is_not_called_shared() -> None:
+    spoken = tell(four(Balancer(keep_alive=False)))
+    assert spoken.of("connection-reuse.shared") == []
+    assert values(spoken.one("connection-reuse.backend"))["syns"] == 4
+
+
+def test_interchangeable_requests_share_nothing_for_certain() -> None:
+    play = Play(seed=5, balancer=Balancer())
+    for n in range(6):
+        client = play.client(f"10.0.0.{n + 1}")
+        for k in range(3):
+            client.asks("GET", "/same", at_ms=k, connection="kept")
+    spoken = tell(play)
+    grouped = {p.group for p in spoken.correlation.pairs if p.group is not None}
+    alone = [p for p in spoken.correlation.pairs if p.group is None]
+    assert grouped
+    if not alone:
+        assert spoken.of("connection-reuse.shared") == []

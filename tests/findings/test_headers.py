@@ -1,0 +1,85 @@
+"""What becomes of heads: fields, Host, target, style, and the forwarding fields held against the truth."""
+
+from __future__ import annotations
+
+from lbtrace.model.report import Severity
+from tests.findings.stage import ALB, Told, four, tell, values
+from tests.play import Balancer, Play
+
+
+def names(spoken: Told, slug: str) -> set[str]:
+    return {str(values(f)["field"]) for f in spoken.of(slug)}
+
+
+def test_every_added_field_is_named() -> None:
+    spoken = tell(four(ALB, seen_as="1.240.235.98"))
+    assert names(spoken, "request-headers.added") == {"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Amzn-Trace-Id"}
+    assert spoken.of("request-headers.removed") == []
+
+
+def test_nothing_touched_is_said_too() -> None:
+    spoken = tell(four(Balancer(kind="dnat")))
+    assert [f.slug for f in spoken.of("request-headers")] == ["request-headers.unchanged"]
+    assert [f.slug for f in spoken.of("response-headers")] == ["response-headers.unchanged"]
+
+
+def test_forwarding_fields_are_right() -> None:
+    spoken = tell(four(ALB, seen_as="1.240.235.98"))
+    assert names(spoken, "forwarded-fields.right") == {"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port"}
+    assert spoken.of("forwarded-fields.wrong") == []
+
+
+def test_https_stated_for_a_plain_client_is_wrong() -> None:
+    said = tell(four(Balancer(add=[("X-Forwarded-Proto", "https"), ("X-Forwarded-Port", "443")]))).of("forwarded-fields.wrong")
+    assert {values(f)["field"] for f in said} == {"X-Forwarded-Proto", "X-Forwarded-Port"}
+    assert all(f.severity is Severity.MEDIUM for f in said)
+
+
+def test_another_clients_address_is_wrong() -> None:
+    said = tell(four(Balancer(add=[("X-Real-IP", "10.9.9.9")], preserve_source=True))).of("forwarded-fields.wrong")
+    assert {values(f)["field"] for f in said} == {"X-Real-IP"}
+
+
+def test_a_replaced_host_names_the_backend() -> None:
+    said = tell(four(Balancer(host="172.31.11.95:8080"))).one("host-and-target.host-changed")
+    assert "the backend's own address" in said.statement
+
+
+def test_a_stripped_prefix_changes_the_target() -> None:
+    said = tell(four(Balancer(strip="/divide"))).one("host-and-target.target-changed")
+    assert (values(said)["before"], values(said)["after"]) == ("/divide/25", "/25")
+
+
+def test_lower_case_names_are_a_style() -> None:
+    said = tell(four(Balancer(recase=True))).one("header-style")
+    assert values(said)["after"] == "in lower case"
+
+
+def forged(balancer: Balancer) -> Told:
+    play = Play(seed=2, balancer=balancer)
+    client = play.client("192.168.0.5")
+    for n in range(3):
+        client.asks("GET", f"/{n}", at_ms=50 * n, headers=[("X-Forwarded-For", "8.8.8.8")], answer=b"%d" % n)
+    return tell(play)
+
+
+def test_what_a_client_claims_about_itself() -> None:
+    appends = Balancer(add=[("X-Forwarded-For", "{old}, {client}")])
+    replaces = Balancer(add=[("X-Forwarded-For", "{client}")])
+    second = Balancer(add=[("X-Forwarded-For", "{client}")], second_line=True)
+    assert forged(appends).one("xff-trust").slug == "xff-trust.appended"
+    assert forged(second).one("xff-trust").slug == "xff-trust.appended"
+    assert forged(replaces).one("xff-trust").slug == "xff-trust.replaced"
+    assert forged(Balancer()).one("xff-trust").slug == "xff-trust.passed-on"
+    assert forged(Balancer(drop=["X-Forwarded-For"])).one("xff-trust").slug == "xff-trust.removed"
+
+
+def test_http_1_0_towards_the_backend() -> None:
+    said = tell(four(Balancer(version="HTTP/1.0"))).one("protocol-changes.version")
+    assert (values(said)["before"], values(said)["after"]) == ("HTTP/1.1", "HTTP/1.0")
+
+
+def test_compressing_is_a_coding_not_another_body() -> None:
+    spoken = tell(four(Balancer(gzip=True)))
+    assert spoken.of("responses.body") == []
+    assert values(spoken.one("protocol-changes.coding"))["after"] == "gzip"

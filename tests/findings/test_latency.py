@@ -1,0 +1,74 @@
+"""What the balancer adds, in whole nanoseconds, and never without the clock's error."""
+
+from __future__ import annotations
+
+from statistics import median_low
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbtrace.correlate import correlate
+from lbtrace.findings import latency
+from lbtrace.findings._latency import total_ns
+from lbtrace.model.http import Mark
+from lbtrace.model.pairing import Correlation
+from lbtrace.model.report import Latency
+from lbtrace.options import Options
+from tests.findings.stage import ALB, four, tell, values, with_exchanges
+from tests.play import Clockwork, Play, Shown
+
+
+def perform(play: Play) -> tuple[Shown, Correlation, Latency | None]:
+    shown = play.perform()
+    correlation = correlate(shown.clients, shown.backends, Options())
+    return shown, correlation, latency(shown.clients, shown.backends, correlation)
+
+
+@given(offset=st.integers(-3_600_000, 3_600_000), seed=st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_the_difference_of_totals_needs_no_clock(offset: int, seed: int) -> None:
+    """Whatever the clocks show, what was added is the same; and both halves add up to it within the clock's error."""
+    play, away = four(ALB), four(ALB)
+    play.seed = away.seed = seed
+    away.backend_clock = Clockwork(offset_ns=offset * 1_000_000)
+    here = perform(play)[2]
+    there = perform(away)[2]
+    assert here is not None
+    assert there is not None
+    assert here.added_median_ns == there.added_median_ns
+    assert here.added_max_ns == there.added_max_ns
+    if there.forward_median_ns is not None:
+        assert there.half_width_ns is not None
+        assert there.half_width_ns > 0
+
+
+def test_the_median_is_a_value_that_occurred() -> None:
+    shown, correlation, measured = perform(four(ALB))
+    front, back = shown.clients[0].exchanges, shown.backends[0].exchanges
+    differences = [total_ns(front[p.client.id]) - total_ns(back[p.attempts[-1].backend.id]) for p in correlation.pairs]
+    assert measured is not None
+    assert measured.added_median_ns == median_low(differences)
+    assert measured.added_max_ns == max(differences)
+    assert measured.count == 4
+
+
+def test_a_repeated_segment_is_no_latency() -> None:
+    shown = four(ALB).perform()
+    e = shown.clients[0].exchanges[0]
+    assert e.request is not None
+    late = e._replace(request=e.request._replace(marks=(Mark.RETRANSMITTED,)))
+    shown.clients[0] = with_exchanges(shown.clients[0], e0=late)
+    correlation = correlate(shown.clients, shown.backends, Options())
+    measured = latency(shown.clients, shown.backends, correlation)
+    assert measured is not None
+    assert measured.count == 3
+
+
+def test_without_pairs_there_is_none() -> None:
+    assert perform(Play())[2] is None
+
+
+def test_it_is_said_with_the_round_trip() -> None:
+    said = tell(four(ALB)).one("added-latency.total")
+    assert int(values(said)["median"]) > 0
+    assert "round_trip" in values(said)
