@@ -208,6 +208,30 @@ def read_chunked(cursor: Cursor, fields: Fields) -> Read:
         trailers.append(text)
 
 
+def chunked_end(data: bytes) -> int | None:
+    """Where a chunked body that begins `data` would end, None when that is not in `data`."""
+    odd: dict[str, None] = {}
+    at = 0
+    while True:
+        eol = data.find(b"\n", at, at + MAX_CHUNK_LINE)
+        size = _chunk_size(data[at : eol + 1], odd) if eol >= 0 else None
+        if size is None:
+            return None
+        at = eol + 1
+        if size == 0:
+            break
+        at += size
+        at += 2 if data[at : at + 2] == b"\r\n" else 1
+    while True:
+        eol = data.find(b"\n", at)
+        if eol < 0:
+            return None
+        empty = not data[at:eol].strip(b"\r")
+        at = eol + 1
+        if empty:
+            return at
+
+
 def _chunk_size(line: bytes, odd: dict[str, None]) -> int | None:
     if not line.endswith(b"\r\n"):
         odd["chunk-bare-lf"] = None

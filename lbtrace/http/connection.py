@@ -52,6 +52,8 @@ class Reading:
         if client.ended() and server.ended():
             return _NONE
         protocol, name, swapped, before = detect.detect(client, server)
+        if not (swapped or before or name) and protocol is Protocol.HTTP1:
+            return self._http1(number, client, server, depth)
         frame = self.pieces.frame[client.first_row if client.first_row < client.end_row else server.first_row]
         if before:
             self.oddities.add("bytes-before-http", frame)

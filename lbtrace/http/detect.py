@@ -33,14 +33,18 @@ class Detected(NamedTuple):
     before: bool = False
 
 
+_HTTP1: Final = Detected(Protocol.HTTP1)
+
+
 def detect(client: Cursor, server: Cursor) -> Detected:
     """What the connection speaks; where other bytes stand in front of HTTP (SOCKS, a greeting of some tunnel) the cursors move behind
     them."""
-    asked, answered = client.peek(4096), server.peek(4096)
+    asked = client.peek(4096)
+    if begins_request(asked):
+        return _HTTP1
+    answered = server.peek(4096)
     if len(asked) >= 4 and asked.startswith(H2_PREFACE[: len(asked)]):
         return Detected(Protocol.HTTP2)
-    if begins_request(asked):
-        return Detected(Protocol.HTTP1)
     if tls.looks_like(asked):
         return Detected(Protocol.HTTP1, "tls") if _answers(answered) else Detected(Protocol.TLS)
     if tls.looks_like(answered) and not _asks(asked):

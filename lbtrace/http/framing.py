@@ -17,12 +17,21 @@ WATCHED: Final = frozenset({"content-length", "transfer-encoding", "connection",
 _CODINGS: Final = frozenset({"chunked", "compress", "deflate", "gzip", "x-compress", "x-gzip"})
 
 
+CHUNKED: Final = -1
+_MAX_READINGS: Final = 4
+
+
+class Reading(NamedTuple):
+    """Another way to read where the body ends: `size` bytes, or CHUNKED."""
+
+    how: str
+    size: int
+
+
 class Fields(NamedTuple):
     """What the field lines of one head say about framing. `chunked`: chunked is the last transfer coding; `encoded`: there is a
-    Transfer-Encoding.
-
-    `declared` is the Content-Length read leniently, None when there is none or it says nothing. `coding` is the Content-Encoding in
-    lower case.
+    Transfer-Encoding. `declared` is the Content-Length read leniently, None when there is none or it says nothing. `coding` is the
+    Content-Encoding in lower case. `readings` are how others may read it, where they may.
     """
 
     chunked: bool
@@ -33,6 +42,7 @@ class Fields(NamedTuple):
     upgrade: str
     coding: str
     oddities: tuple[str, ...]
+    readings: tuple[Reading, ...] = ()
 
 
 PLAIN: Final = Fields(False, False, None, False, False, "", "", ())
@@ -43,9 +53,10 @@ def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
     odd = list(oddities)
     lengths: list[str] = []
     encodings: list[str] = []
+    doubted: set[str] = set()  # framing fields on a line that some readers do not take for that field
     close = keep = False
     upgrade = coding = ""
-    for name, value, _raw in lines:
+    for name, value, raw in lines:
         key = name.lower().rstrip(" \t")
         if key not in WATCHED:
             continue
@@ -61,15 +72,42 @@ def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
             upgrade = value
         else:
             coding = f"{coding}, {value.lower()}" if coding else value.lower()
+        if key in ("content-length", "transfer-encoding") and (len(key) != len(name) or "\n" in raw):
+            doubted.add(key)
+            odd.append("framing-field-malformed")
     declared = _content_length(lengths, odd) if lengths else None
     chunked = _chunked(encodings, odd) if encodings else False
     if lengths and encodings:
         odd.append("content-length-and-transfer-encoding")
-    return Fields(chunked, bool(encodings), declared, close, keep, upgrade, coding, tuple(odd))
+    readings = _readings(lengths, declared, chunked, bool(encodings), doubted, odd) if odd else ()
+    return Fields(chunked, bool(encodings), declared, close, keep, upgrade, coding, tuple(dict.fromkeys(odd)), readings)
+
+
+def _readings(
+    lengths: list[str], declared: int | None, chunked: bool, encoded: bool, doubted: set[str], odd: list[str]
+) -> tuple[Reading, ...]:
+    """The readings that differ from the one taken."""
+    found: list[Reading] = []
+    if chunked and declared is not None:
+        found.append(Reading("by Content-Length", declared))
+    elif chunked and (doubted or "transfer-encoding-odd" in odd or "transfer-encoding-repeated" in odd):
+        found.append(Reading("without Transfer-Encoding", 0))
+    elif encoded and not chunked:
+        found.append(Reading("as chunked", CHUNKED))
+    if not chunked and lengths:
+        if declared and ("content-length-invalid" in odd or "content-length" in doubted or declared >= HUGE):
+            found.append(Reading("without Content-Length", 0))
+        for value in (m.strip(" \t") for v in lengths for m in v.split(",")):
+            number = lenient_number(value)
+            if number is not None and number != declared and len(found) < _MAX_READINGS:
+                found.append(Reading(f"by Content-Length {number}", number))
+    return tuple(dict.fromkeys(found))
 
 
 def _content_length(values: list[str], odd: list[str]) -> int | None:
     """RFC 9112 §6.3 rule 5. Of several different values the first is read (and the conflict is said)."""
+    if len(values) == 1 and len(values[0]) < 19 and values[0].isascii() and values[0].isdigit():
+        return int(values[0])
     members = [m.strip(" \t") for v in values for m in v.split(",")]
     if len(members) > 1:
         odd.append("content-length-repeated" if len(set(members)) == 1 else "content-length-conflict")

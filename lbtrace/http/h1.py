@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 
 from xxhash import xxh3_128_hexdigest
 
-from lbtrace.http.body import NO_BODY, TUNNEL_BODY, Read, read_chunked, read_length, read_until_close
+from lbtrace.http.body import NO_BODY, TUNNEL_BODY, Read, chunked_end, read_chunked, read_length, read_until_close
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.framing import HUGE, PLAIN, Fields
+from lbtrace.http.framing import CHUNKED, HUGE, PLAIN, Fields
 from lbtrace.http.head import (
     H2_PREFACE,
     MAX_HEAD,
@@ -39,6 +39,7 @@ from lbtrace.http.place import Place, place
 from lbtrace.model.http import Body, Framing, Interim, Mark, Request, Response
 
 MAX_START_LINE: Final = 1 << 16
+AHEAD: Final = 1 << 16  # bytes looked at to tell where another reading would end
 STRAIGHT: Final = 8192  # bytes of a head that the straight road looks at
 _CRLF: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
@@ -130,6 +131,28 @@ class _Reader:
         for slug in slugs:
             self.oddities.add(slug, frame)
 
+    def readings(self, fields: Fields, version: str, head_end: int, ahead: bytes) -> str:
+        """Where the next message begins as read here, and as others may read it: offsets in the stream."""
+        told = []
+        for how, size in fields.readings:
+            if size == CHUNKED:
+                end = chunked_end(ahead)
+                where = "nowhere in sight" if end is None else f"at offset {head_end + end}"
+            else:
+                where = "never" if size >= HUGE else f"at offset {head_end + size}"
+            told.append(f"{how} {where}")
+        if version == "HTTP/1.0" and fields.chunked and fields.declared is None:
+            told.append(f"without Transfer-Encoding at offset {head_end}")
+        return f"Stream offsets: the next message begins at {self.cursor.offset} as read here, {', '.join(told)}." if told else ""
+
+    def judge(self, odd: tuple[str, ...], detail: str, frame: int) -> None:
+        """Count the oddities of a message; the first that makes its end ambiguous carries the readings."""
+        for slug in odd:
+            ambiguous = slug in AMBIGUOUS
+            self.oddities.add(slug, frame, detail if ambiguous else "")
+            if ambiguous:
+                detail = ""
+
     def marks(self, place: Place, whole_head: bool, body: Body, ended: bool, odd: tuple[str, ...]) -> tuple[Mark, ...]:
         """The marks of a message."""
         marks: list[Mark] = []
@@ -171,6 +194,7 @@ class _Reader:
             return None
         offset = cursor.offset
         room = MAX_HEAD
+        crlf = False
         start: bytes | None = None
         lines: list[bytes] = []
         while True:
@@ -181,6 +205,7 @@ class _Reader:
             room -= len(raw)
             if raw.endswith(_CRLF):
                 raw = raw[:-2]
+                crlf = True
             else:
                 raw = raw[:-1]
                 odd["bare-lf"] = None
@@ -206,6 +231,8 @@ class _Reader:
                     break
                 room -= len(cursor.data) - cursor.pos
                 cursor.pos = len(cursor.data)
+        if crlf and "bare-lf" in odd:
+            odd["mixed-line-ends"] = None
         block = parse_lines(lines, self.caches.block.line)
         return Head(offset, start, block, tuple(odd), whole, start_whole, True)
 
@@ -330,10 +357,14 @@ class Requests(_Reader):
         fields = head.block.fields
         head_end = cursor.offset
         odd = head.oddities + line.oddities + fields.oddities
+        if line.version == "HTTP/1.0" and fields.encoded:
+            odd += ("transfer-encoding-in-http-1.0",)
+        ahead = cursor.peek(AHEAD) if fields.readings and head.whole else b""
         read = self._body(fields, head.whole, line)
         odd += read.oddities
         place = self.place(head.offset, head_end, max(cursor.offset if read.ended else _captured_end(cursor), head_end))
-        self.note(odd, place.first_frame)
+        if odd:
+            self.judge(odd, self.readings(fields, line.version, head_end, ahead), place.first_frame)
         self.messages.append(
             Request(
                 line.method,
@@ -536,10 +567,14 @@ class Responses(_Reader):
                 self.pending_begin = head.offset
             self.pending.append(Interim(line.status, head.block.lines, place.first_frame, place.first_ns))
             return True
+        if line.version == "HTTP/1.0" and fields.encoded:
+            odd += ("transfer-encoding-in-http-1.0",)
+        ahead = cursor.peek(AHEAD) if fields.readings and head.whole else b""
         read = self._body(fields, head.whole, line, method)
         odd += read.oddities
         place = self.place(head.offset, head_end, max(cursor.offset if read.ended else _captured_end(cursor), head_end))
-        self.note(odd, place.first_frame)
+        if odd:
+            self.judge(odd, self.readings(fields, line.version, head_end, ahead), place.first_frame)
         self.messages.append(
             Response(
                 line.status,

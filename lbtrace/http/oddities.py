@@ -22,6 +22,7 @@ TEXTS: Final[dict[str, str]] = {
     "not-a-start-line": "Bytes where a message should begin are no start line; they were passed over.",
     # field lines
     "bare-lf": "A line ends in LF alone: some readers take it as a line end, others as part of the line.",
+    "mixed-line-ends": "A head has lines that end in CRLF and lines that end in LF alone: readers disagree about what is a line.",
     "bare-cr": "A CR stands inside a line: some readers take it as a line end or a blank.",
     "nul-in-head": "A NUL byte stands in the head.",
     "obs-fold": "A field line is continued on the next line (obs-fold, deprecated by RFC 9112 §5.2): some readers see two lines.",
@@ -30,6 +31,7 @@ TEXTS: Final[dict[str, str]] = {
     "odd-field-name": "A field name is empty or not a token.",
     "head-too-long": "A head is longer than lbtrace reads (1 MiB).",
     # framing
+    "framing-field-malformed": "A Content-Length or Transfer-Encoding line is folded or has a blank before its colon: some ignore it.",
     "content-length-and-transfer-encoding": "A message has both Content-Length and Transfer-Encoding.",
     "content-length-repeated": "Content-Length is given more than once, with the same value.",
     "content-length-conflict": "Content-Length is given more than once, with different values.",
@@ -62,7 +64,8 @@ AMBIGUOUS: Final = frozenset(
     {
         "bare-cr",
         "nul-in-head",
-        "obs-fold-framing",
+        "framing-field-malformed",
+        "mixed-line-ends",
         "content-length-and-transfer-encoding",
         "content-length-conflict",
         "content-length-invalid",
@@ -79,16 +82,24 @@ AMBIGUOUS: Final = frozenset(
 )
 
 
+_MAX_DETAILS: Final = 50  # different details kept of one slug
+
+
 class Oddities:
     """Counts of what was odd, with the first frame each was seen in."""
 
-    __slots__ = ("found",)
+    __slots__ = ("details", "found")
 
     def __init__(self) -> None:
+        self.details: dict[str, int] = {}
         self.found: dict[tuple[str, str], list[int]] = {}
 
     def add(self, slug: str, frame: int, detail: str = "") -> None:
         """Count one more; `detail` is a sentence about this instance (those with the same detail are counted together)."""
+        if detail and (slug, detail) not in self.found:
+            self.details[slug] = self.details.get(slug, 0) + 1
+            if self.details[slug] > _MAX_DETAILS:
+                detail = ""
         entry = self.found.setdefault((slug, detail), [0, frame])
         entry[0] += 1
         entry[1] = min(entry[1], frame)
