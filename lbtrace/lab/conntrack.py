@@ -24,13 +24,17 @@ class Translation(NamedTuple):
 def translations(host: str) -> list[Translation]:
     """The TCP connections a host's connection tracking knows."""
     with inside(host):
-        text = Path("/proc/thread-self/net/nf_conntrack").read_text()
+        return parse(Path("/proc/thread-self/net/nf_conntrack").read_text())
+
+
+def parse(table: str) -> list[Translation]:
+    """The text of nf_conntrack → its TCP connections."""
     found = []
-    for line in text.splitlines():
-        words = [word.partition("=") for word in line.split() if "=" in word]
+    for line in table.splitlines():
         values: dict[str, list[str]] = {}
-        for name, _, value in words:
-            values.setdefault(name, []).append(value)
+        for name, equals, value in (word.partition("=") for word in line.split()):
+            if equals:
+                values.setdefault(name, []).append(value)
         if " tcp " in line and len(values.get("sport", [])) == 2:
             src, dst, sport, dport = values["src"], values["dst"], values["sport"], values["dport"]
             found.append(Translation(f"{src[0]}:{sport[0]}", f"{dst[0]}:{dport[0]}", f"{dst[1]}:{dport[1]}", f"{src[1]}:{sport[1]}"))

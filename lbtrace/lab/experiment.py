@@ -148,7 +148,8 @@ def software(balancer: Balancer) -> dict[str, str]:
     for program, command in commands.items():
         program = Path(program).name
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        number = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+        words = done.stdout + done.stderr
+        number = re.search(r"\d+\.\d+\.\d+", words) or re.search(r"\d+\.\d+", words)  # a path in it may hold "python3.11"
         told[program] = number[0] if number else "unknown"
     return told
 

@@ -51,7 +51,7 @@ BALANCERS = (
         "nginx set up to behave as AWS documents its Application Load Balancer",
         "l7-proxy",
         {"nginx": "nginx"},
-        frozenset({"http", "tls", "two-backends", "redirect", "fixed", "timeout"}),
+        frozenset({"http", "tls", "redirect", "fixed", "timeout"}),
         start,
         nginx.lines,
         ("nginx", "-v"),

@@ -1,0 +1,137 @@
+"""The lab for real: every balancer is run, its logs agree with lbtrace's report, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lbtrace
+from lbtrace.errors import LabError
+from lbtrace.lab.agree import agree
+from lbtrace.lab.registry import balancers, find_balancer
+from lbtrace.lab.run import require_runnable, run
+from lbtrace.lab.truth import Truth
+
+pytestmark = pytest.mark.lab
+
+ANSWERS = {"/divide/25": 200, "/divide/50": 200, "/divide/10": 200, "/divide/4": 200}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    before = footprint()
+    yield
+    assert footprint() == before
+
+
+def footprint() -> dict[str, object]:
+    """What an experiment could leave: network namespaces, links, nftables rules, mounts, shared memory."""
+    rules = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout if os.geteuid() == 0 else ""
+    return {
+        "namespaces": sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else [],
+        "links": sorted(os.listdir("/sys/class/net")),
+        "rules": rules,
+        "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if "netns" in line or "lbtrace-lab" in line],
+        "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+        "shared memory": sorted(name for name in os.listdir("/dev/shm") if name.startswith("squid-")),
+    }
+
+
+def must_run(name: str) -> None:
+    """Skip, with the reason, where this balancer cannot be run."""
+    try:
+        require_runnable(find_balancer(name))
+    except LabError as error:
+        pytest.skip(str(error))
+
+
+def running(directory: Path) -> list[str]:
+    """Processes of the experiment in this directory: their command lines name it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+        except OSError:
+            continue
+        if str(directory).encode() in command and int(entry.name) != os.getpid():
+            found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in balancers() if name != "ipvs"])
+def test_every_balancer_plays_the_founding_experiment(name: str, tmp_path: Path) -> None:
+    must_run(name)
+    run(name, "four", tmp_path)
+
+    truth = Truth.read(tmp_path / "truth.json")
+    assert {r.target: r.status for r in truth.requests} == ANSWERS
+    assert [len(r.attempts) for r in truth.requests] == [1, 1, 1, 1]
+    told = agree(lbtrace.compare(tmp_path / "client.pcap", *sorted(tmp_path.glob("backend*.pcap"))), truth)
+    assert told.disagreements == []
+    assert running(tmp_path) == []
+
+
+@pytest.mark.parametrize(("name", "traffic"), [("nginx", "timeout"), ("haproxy", "checks"), ("nginx", "two-backends"), ("nat", "tls")])
+def test_other_traffic(name: str, traffic: str, tmp_path: Path) -> None:
+    must_run(name)
+    run(name, traffic, tmp_path)
+
+    truth = Truth.read(tmp_path / "truth.json")
+    assert truth.requests
+    assert traffic != "checks" or len(truth.checks) >= 3
+    told = agree(lbtrace.compare(tmp_path / "client.pcap", *sorted(tmp_path.glob("backend*.pcap"))), truth)
+    assert told.disagreements == []
+
+
+def test_two_runs_at_once_do_not_collide(tmp_path: Path) -> None:
+    must_run("nginx")
+    runs = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        code = f"from pathlib import Path; from lbtrace.lab.run import run; run('nginx', 'four', Path({str(tmp_path / name)!r}))"
+        runs.append(subprocess.Popen([sys.executable, "-c", code]))
+    assert [process.wait(60) for process in runs] == [0, 0]
+    for name in ("one", "two"):
+        assert {r.status for r in Truth.read(tmp_path / name / "truth.json").requests} == {200}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whatever_ends_it_nothing_stays(number: signal.Signals, tmp_path: Path) -> None:
+    must_run("nginx")
+    code = f"from pathlib import Path; from lbtrace.lab.run import run; run('nginx', 'four-checked', Path({str(tmp_path)!r}))"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    wait_for(lambda: (tmp_path / "client.pcap").exists())  # everything has been started by then
+    assert running(tmp_path)
+    process.send_signal(number)
+    assert process.wait(10) != 0
+    if number is signal.SIGKILL:  # nobody was left to wait for the kernel
+        wait_for(lambda: not running(tmp_path))
+    assert running(tmp_path) == []
+
+
+def test_a_balancer_that_does_not_start_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    must_run("nginx")
+    broken = tmp_path / "bin"
+    broken.mkdir()
+    (broken / "nginx").write_text("#!/bin/sh\necho 'nginx: [emerg] no such luck' >&2\nexit 1\n")
+    (broken / "nginx").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken}:{os.environ['PATH']}")
+    with pytest.raises(LabError, match=r"Waited in vain for port 80 on balancer.*no such luck") as caught:
+        run("nginx", "four", tmp_path / "bin")
+    assert caught.value.slug == "lab-did-not-start"
+    assert running(broken) == []
+
+
+def wait_for(condition: object, seconds: float = 10.0) -> None:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
