@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lbtrace.correlate import attempts, certainty, clock, connections, health, shape, tokens, unpaired
+from lbtrace.correlate import attempts, certainty, clock, connections, health, places, shape, streams, tokens, unpaired
 from lbtrace.correlate.classes import Class, Timeline, classes, resolve
 from lbtrace.correlate.diff import changes
 from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused, read
 from lbtrace.correlate.pairing import Pairing
+from lbtrace.correlate.places import split
 from lbtrace.correlate.topology import topology
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
@@ -30,7 +31,6 @@ from lbtrace.model.pairing import (
     ConnectionPair,
     Correlation,
     ExchangePair,
-    HealthCheck,
     Ref,
     Tier,
 )
@@ -65,20 +65,25 @@ class _Work:
         state = self.state
         self.lines = connections.same_packets(self.clients, self.backends)
         self._by_connection(self.lines, Tier.SAME_PACKETS)
+        passed_on = any(p.basis is ConnectionBasis.SAME_PACKETS for p in self.lines)
         self.said = connections.stated(state.backend, connections.sent_statements(state.client))
         self._by_stated_address()
-        self._by_tokens()
+        if not passed_on:
+            self._by_tokens()
         clocks = self._clocks()
         if self._take_back(self._timeline(clocks)):
             clocks = self._clocks()
         form, kept = shape.target_form(state), shape.kept_fields(state, request=True)
-        made = classes(state, form, kept)
+        made = (
+            [] if passed_on else classes(state, form, kept)
+        )  # a balancer that passes packets on: what no sequence number pairs is another's
         clocks = self._bootstrap(clocks, made)
         line = self._timeline(clocks)
         resolve(state, made, line, shape.kept_fields(state, request=False))
         clocks = {**clocks, **{points: k for points, k in self._clocks().items() if not k.refused}}
         line = self._timeline(clocks)
-        attempts.attach(state, form, kept, line)
+        if not passed_on:
+            attempts.attach(state, form, kept, line)
         certainty.weigh(state, {points: k for points, k in clocks.items() if k.stated or k.pairs >= 3 or self._sure(points)})
         return self._correlation({points: self._without_doubt(points, k) for points, k in clocks.items()})
 
@@ -98,30 +103,41 @@ class _Work:
         mine = connections.exchanges_of(self.state.client, (p.client for p in pairs))
         theirs = connections.exchanges_of(self.state.backend, (p.backend for p in pairs))
         for p in pairs:
-            for c, b in connections.aligned(self.state.client, self.state.backend, mine[p.client], theirs[p.backend], True):
+            ends = (self.state.client, self.state.backend, mine[p.client], theirs[p.backend])
+            exact = connections.by_offset(*ends)
+            for c, b in exact or connections.by_content(*ends):
                 if c not in self.state.caused and self.state.owner[b] < 0:
-                    self.state.add(c, [b], tier, p.confidence, ((str(p.basis), ""),))
-                    self.state.strong.add(c)
+                    confidence = p.confidence if exact else Confidence.MEDIUM
+                    self.state.add(c, [b], tier, confidence, ((str(p.basis), ""),))
+                    (self.state.strong if exact else self.state.weak).add(c)
 
     def _by_stated_address(self) -> None:
         """Backend exchanges that name their client's connection, aligned with the exchanges of it."""
         state = self.state
-        named = state.pinned = connections.by_stated_port(self.clients, self.said, state.backend)
+        named = state.pinned = connections.by_stated_port(self.clients, self.said)
         of: dict[Ref, list[int]] = defaultdict(list)
         for b, ref in named.items():
             if state.owner[b] < 0:
                 of[ref].append(b)
+        self._stated_lines()
         mine = connections.exchanges_of(state.client, of)
         for ref, numbers in of.items():
             numbers.sort(key=lambda b: int(state.backend.start[b]))
             address = self.clients[ref.point].connections[ref.id].client
-            for c, b in connections.aligned(state.client, state.backend, mine[ref], numbers, False):
+            for c, b in connections.in_order(state.client, state.backend, mine[ref], numbers):
                 said = self.said[b]
                 if c not in state.caused and state.owner[b] < 0 and said is not None:
                     exact = said.address == address.address
                     confidence = Confidence.CERTAIN if exact else Confidence.HIGH
                     state.add(c, [b], Tier.STATED_ADDRESS, confidence, ((said.where, f"{said.address}:{said.port}"),))
                     state.strong.add(c)
+
+    def _stated_lines(self) -> None:
+        """Connection pairs that a PROXY header names, one client connection each."""
+        known = {p.backend for p in self.lines} | {p.client for p in self.lines}
+        for pair in connections.by_proxy_header(self.clients, self.backends):
+            if pair.client not in known and pair.backend not in known:
+                self.lines.append(pair)
 
     def _by_tokens(self) -> None:
         state = self.state
@@ -236,7 +252,9 @@ class _Work:
             return False
         state = self.state
         wrong = [
-            c for c, bs in state.caused.items() if state.tier[c] is not Tier.SAME_PACKETS and not all(self._fits(line, c, b) for b in bs)
+            c
+            for c, bs in state.caused.items()
+            if not (state.tier[c] is Tier.SAME_PACKETS and c in state.strong) and not all(self._fits(line, c, b) for b in bs)
         ]
         for c in wrong:
             state.remove(c)
@@ -276,14 +294,18 @@ class _Work:
         checks = health.find(state) + health.connects(self.backends, set(topo.balancer_back))
         checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
         rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, set(topo.clients))
+        lines = self.lines + self._carried(pairs)
+        lines += streams.pair(self.clients, self.backends, lines, clocks)
+        shorter, seen = places.reversed_share(state)
         return Correlation(
             pairs=pairs,
-            connection_pairs=tuple(self.lines + self._carried(pairs, checks)),
+            connection_pairs=tuple(lines),
             unpaired=tuple(rest),
             clocks=tuple(clocks.values()),
             topology=topo,
             changes=changes(self.clients, self.backends, pairs),
             health_checks=tuple(checks),
+            swapped=seen > 0 and shorter >= places.REVERSED * seen,
         )
 
     def _pairs(self, line: Timeline) -> tuple[ExchangePair, ...]:
@@ -300,7 +322,7 @@ class _Work:
             for c in sorted(state.caused)
         )
 
-    def _carried(self, pairs: Sequence[ExchangePair], checks: Sequence[HealthCheck]) -> list[ConnectionPair]:
+    def _carried(self, pairs: Sequence[ExchangePair]) -> list[ConnectionPair]:
         """Connections whose exchanges pair one to one, all of them, and with no other connection."""
         forth: dict[Ref, set[Ref]] = defaultdict(set)
         back: dict[Ref, set[Ref]] = defaultdict(set)
@@ -324,4 +346,4 @@ class _Work:
         return out
 
 
-__all__ = ["Facts", "correlate"]
+__all__ = ["Facts", "correlate", "split"]

@@ -72,8 +72,13 @@ def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:
         return False
     if c not in state.caused:
         return answer is not None and answer.status in _OWN_ERRORS
-    last = state.caused[c][-1]
-    return bool(backend.point[last] != backend.point[b]) or int(backend.end[b]) <= int(backend.start[last])
+    return all(backend.point[o] != backend.point[b] or _one_after_another(backend, o, b) for o in state.caused[c])
+
+
+def _one_after_another(backend: Facts, one: int, other: int) -> bool:
+    """Whether the earlier of two exchanges failed and had ended when the later began."""
+    first, second = sorted((one, other), key=lambda b: int(backend.start[b]))
+    return failed(backend, first) and int(backend.end[first]) <= int(backend.start[second])
 
 
 def failed(backend: Facts, b: int) -> bool:

@@ -13,7 +13,7 @@ that appears on the client side.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -37,13 +37,20 @@ def same_packets(clients: Sequence[Trace], backends: Sequence[Trace]) -> list[Co
         for key, mine in left.items():
             theirs = [r for r in right.get(key, ()) if r not in used]
             mine = [r for r in mine if r not in taken]
+            if key_of is _same_ends:
+                mine = [
+                    r
+                    for r in mine
+                    if theirs
+                    and (not clients[r.point].connections[r.id].syns or not backends[theirs[0].point].connections[theirs[0].id].syns)
+                ]
             if len(mine) == len(theirs):  # more on one side: a capture that shows packets twice, or chance
                 for c, b in zip(mine, theirs, strict=True):
                     found.append(ConnectionPair(c, b, basis, Confidence.CERTAIN))
                     taken.add(c)
                     used.add(b)
 
-    for keys in (_both_numbers, _one_number, _hello):
+    for keys in (_both_numbers, _one_number, _hello, _same_ends):
         basis = ConnectionBasis.TLS_CLIENT_HELLO if keys is _hello else ConnectionBasis.SAME_PACKETS
         take(basis, keys, _index(clients, keys), _index(backends, keys))
     return found
@@ -70,6 +77,11 @@ def _one_number(_trace: Trace, c: Connection) -> object:
         return None
     stamp = c.from_client.syn.timestamp
     return c.from_client.isn, stamp if stamp is not None else ("port", c.client.port)
+
+
+def _same_ends(_trace: Trace, c: Connection) -> object:
+    """Both ends, for connections whose start was captured on one side at most: with both starts the numbers have spoken."""
+    return (c.client, c.server, c.network if c.client.address == c.server.address else "")
 
 
 def _hello(trace: Trace, c: Connection) -> object:
@@ -136,7 +148,28 @@ def _endpoint(text: str, where: str) -> Stated | None:
     return Stated(text, 0, where) if text.count(".") == 3 else None
 
 
-def by_stated_port(clients: Sequence[Trace], said: Sequence[Stated | None], backends: Facts) -> dict[int, Ref]:
+def by_proxy_header(clients: Sequence[Trace], backends: Sequence[Trace]) -> list[ConnectionPair]:
+    """Backend connections whose PROXY header names a client connection; through a NAT by the port, as `by_stated_port` has it."""
+    said: list[Stated | None] = []
+    refs: list[Ref] = []
+    for point, trace in enumerate(backends):
+        for c in trace.connections:
+            named = next((p.source for p in trace.applications[c.id].proxy if p.source), None)
+            if named:
+                said.append(_endpoint(named, "PROXY"))
+                refs.append(Ref(point, c.id))
+    found = by_stated_port(clients, said)
+    once = Counter(found.values())
+    out = []
+    for i, ref in found.items():
+        stated_as = said[i]
+        if once[ref] == 1 and stated_as is not None:
+            exact = clients[ref.point].connections[ref.id].client.address == stated_as.address
+            out.append(ConnectionPair(ref, refs[i], ConnectionBasis.STATED_ADDRESS, Confidence.CERTAIN if exact else Confidence.HIGH))
+    return out
+
+
+def by_stated_port(clients: Sequence[Trace], said: Sequence[Stated | None]) -> dict[int, Ref]:
     """Backend exchange → the client connection its stated address and port name.
 
     Exactly named, it is that connection when only one incarnation of it was captured. When a NAT stands before the balancer
@@ -171,29 +204,32 @@ def by_stated_port(clients: Sequence[Trace], said: Sequence[Stated | None], back
     return out
 
 
-def aligned(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int], same_bytes: bool) -> list[tuple[int, int]]:
-    """Exchanges of one conversation, each side in order → pairs that cannot be otherwise; what is doubtful is left to time.
+def by_offset(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
+    """Exchanges of two connections with the same bytes: a message lies at the same offset of its stream."""
+    there = {_offset(backend, b): b for b in theirs}
+    known = [(c, there[_offset(client, c)]) for c in mine if _offset(client, c) in there]
+    return [(c, b) for c, b in known if _fits(client, backend, c, b)]
 
-    With the same bytes on both sides (layer 4) a message lies at the same offset of its stream. Otherwise equal counts pair in
-    order, when no
-    packet is missing from either capture and every exchange was answered: then nothing can hide a shift by one.
-    """
-    if same_bytes:
-        by_offset = {_offset(backend, b): b for b in theirs}
-        known = [(c, by_offset[_offset(client, c)]) for c in mine if _offset(client, c) in by_offset]
-        if known:
-            return [(c, b) for c, b in known if _fits(client, backend, c, b)]
-    whole = all(_whole(client, c) for c in mine) and all(_whole(backend, b) for b in theirs)
-    if len(mine) == len(theirs) and whole:
-        pairs = list(zip(mine, theirs, strict=True))
-        if all(_fits(client, backend, c, b) for c, b in pairs):
-            return pairs
+
+def by_content(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
+    """Exchanges of one conversation whose start was not captured: equal requests that occur once on each side. Time must agree."""
     keys: dict[object, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for c in mine:
         keys[_content(client, c)][0].append(c)
     for b in theirs:
         keys[_content(backend, b)][1].append(b)
-    return [(c[0], b[0]) for c, b in keys.values() if same_bytes and len(c) == len(b) == 1 and _fits(client, backend, c[0], b[0])]
+    return [(c[0], b[0]) for c, b in keys.values() if len(c) == len(b) == 1 and _fits(client, backend, c[0], b[0])]
+
+
+def in_order(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
+    """Exchanges of one client connection, each side in order → pairs that cannot be otherwise; what is doubtful is left to time.
+
+    Equal counts pair in order, when no packet is missing from either capture and every exchange was answered: then nothing can hide a shift
+    by one.
+    """
+    whole = all(_whole(client, c) for c in mine) and all(_whole(backend, b) for b in theirs)
+    pairs = list(zip(mine, theirs, strict=False))
+    return pairs if whole and len(mine) == len(theirs) and all(_fits(client, backend, c, b) for c, b in pairs) else []
 
 
 def _whole(facts: Facts, number: int) -> bool:

@@ -1,0 +1,94 @@
+"""Where the captures were taken: given in the wrong order, or one capture on the balancer that holds both sides.
+
+Without any clock, the side tells itself: a client waits longer than the backend takes, so when the exchanges given as the client's are the
+shorter ones of nearly all pairs, the captures were swapped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.model.http import Exchange
+from lbtrace.model.net import Side
+from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
+
+REVERSED = 0.8
+
+
+def reversed_share(state: Pairing) -> tuple[int, int]:
+    """(pairs whose client exchange is shorter than the backend's, pairs whose times were seen)."""
+    shorter = seen = 0
+    c_facts, b_facts = state.client, state.backend
+    for c, bs in state.caused.items():
+        b = bs[-1]
+        if len(bs) > 1 or not (c_facts.solid_start[c] and c_facts.solid_reply[c] and b_facts.solid_start[b] and b_facts.solid_reply[b]):
+            continue
+        seen += 1
+        shorter += int(c_facts.reply[c] - c_facts.start[c]) < int(b_facts.reply[b] - b_facts.start[b])
+    return shorter, seen
+
+
+def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | None:
+    """One capture taken on the balancer → what it shows of the client side and of the backend side, with one clock (their offset is 0).
+
+    `balancer` are its addresses. Without them it is the address that some connections go to and others come from; or, when it
+    passes packets on, each
+    connection is there twice with the same sequence numbers, first as it came in. None when neither is the case.
+    """
+    connections = trace.connections
+    addresses = set(balancer) or _hubs(connections)
+    if addresses:
+        front = {c.id for c in connections if c.server.address in addresses and c.client.address not in addresses}
+        back = {c.id for c in connections if c.id not in front}
+    else:
+        front, back = _twice(connections)
+    if not front or not back:
+        return None
+    return _part(trace, front, Side.CLIENT), _part(trace, back, Side.BACKEND)
+
+
+def _hubs(connections: Sequence[Connection]) -> set[str]:
+    spoken = [c for c in connections if c.from_client.bytes or c.from_server.bytes]
+    servers = Counter(c.server.address for c in spoken)
+    clients = Counter(c.client.address for c in spoken)
+    both = {a: min(servers[a], clients[a]) for a in servers.keys() & clients.keys() if a not in ("127.0.0.1", "::1")}
+    most = max(both.values(), default=0)
+    return {a for a, n in both.items() if n * 4 >= most}
+
+
+def _twice(connections: Sequence[Connection]) -> tuple[set[int], set[int]]:
+    first: dict[tuple[int, int], int] = {}
+    front: set[int] = set()
+    back: set[int] = set()
+    for c in connections:
+        if c.from_client.isn is None or c.from_server.isn is None:
+            continue
+        key = (c.from_client.isn, c.from_server.isn)
+        if key in first:
+            front.add(first[key])
+            back.add(c.id)
+        else:
+            first[key] = c.id
+    return front, back
+
+
+def _part(trace: Trace, ids: set[int], side: Side) -> Trace:
+    """The trace of some of its connections, numbered anew."""
+    kept = [c for c in trace.connections if c.id in ids]
+    number = {c.id: i for i, c in enumerate(kept)}
+    exchanges: list[Exchange] = []
+    for e in trace.exchanges:
+        if e.connection in number:
+            exchanges.append(e._replace(id=len(exchanges), connection=number[e.connection]))
+    return replace(
+        trace,
+        side=side,
+        connections=[c._replace(id=number[c.id]) for c in kept],
+        applications=[trace.applications[c.id] for c in kept],
+        exchanges=exchanges,
+        by_connection={},
+    )

@@ -1,0 +1,162 @@
+"""Connections whose bytes are no HTTP on one side at least → pairs by size and time.
+
+A layer 4 proxy passes the bytes on: both directions have the same length on both sides, after a PROXY header is taken off. Where
+TLS ends at the balancer,
+plain bytes behind it are fewer than the encrypted ones in front by the records' overhead and the handshake (RFC 8446 §5.2: 22
+bytes a record and up),
+never more. The backend connection begins after the client's and answers before it. Equal lengths that occur once on each side are
+evidence by
+themselves; otherwise a pair needs the clock, and the time must leave one partner only. This is weaker than anything read from
+content, and said to be.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lbtrace.correlate import clock
+from lbtrace.correlate.nesting import EDGES
+from lbtrace.model.http import Protocol
+from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, ConnectionPair, Ref
+from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
+
+TELLING = 64  # bytes in both directions together: shorter conversations have equal lengths by chance
+OVERHEAD = 16_384  # handshake, certificates and tickets: TLS may exceed the plain bytes by this and a tenth
+Clocks = dict[tuple[int, int], Clock]
+
+
+@dataclass(slots=True)
+class _Flow:
+    """A connection with payload: when its client and its server first and last spoke, and how much, without PROXY headers."""
+
+    ref: Ref
+    protocol: Protocol
+    begin: int
+    answer: int
+    up: int
+    down: int
+    whole: bool
+
+
+def pair(clients: Sequence[Trace], backends: Sequence[Trace], known: Sequence[ConnectionPair], clocks: Clocks) -> list[ConnectionPair]:
+    """Connections of both sides that no exchange pairs → pairs."""
+    mine = _flows(clients, {p.client for p in known}, plain=False)
+    theirs = _flows(backends, {p.backend for p in known}, plain=True)
+    if not mine or not theirs:
+        return []
+    clocks = clocks | _from_times(mine, theirs, clocks)
+    found = _equal(mine, theirs, clocks)
+    taken = {p.client for p in found} | {p.backend for p in found}
+    ended = [f for f in mine if f.protocol is Protocol.TLS and f.ref not in taken]
+    plain = [f for f in theirs if f.protocol is not Protocol.TLS and f.ref not in taken]
+    return found + _decrypted(ended, plain, clocks)
+
+
+def _flows(traces: Sequence[Trace], known: set[Ref], plain: bool) -> list[_Flow]:
+    out = []
+    for point, trace in enumerate(traces):
+        for c in trace.connections:
+            application = trace.applications[c.id]
+            spoken = c.from_client.first_payload_ns is not None or c.from_server.first_payload_ns is not None
+            http = application.protocol in (Protocol.HTTP1, Protocol.HTTP2)
+            if not spoken or Ref(point, c.id) in known or (http and not plain):
+                continue
+            out.append(_flow(Ref(point, c.id), c, application.protocol, sum(p.length for p in application.proxy), plain))
+    return out
+
+
+def _flow(ref: Ref, c: Connection, protocol: Protocol, header: int, backend: bool) -> _Flow:
+    begin = c.from_client.first_payload_ns or c.from_server.first_payload_ns or c.first_ns
+    answer = c.from_server.last_payload_ns or c.last_ns
+    whole = c.syns > 0 and not c.from_client.missing and not c.from_server.missing
+    if not backend:
+        begin = c.first_ns if c.syns else begin
+        answer = max(answer, c.last_ns)
+    return _Flow(ref, protocol, begin, answer, c.from_client.bytes - header, c.from_server.bytes, whole)
+
+
+def _from_times(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> Clocks:
+    """Clocks of points that exchanges did not bound, from the connections' times."""
+    out: Clocks = {}
+    for points, held in clocks.items():
+        if not held.refused:
+            continue
+        front, back = [f for f in mine if f.ref.point == points[0]], [f for f in theirs if f.ref.point == points[1]]
+        if len(front) < 3 or len(front) != len(back):
+            continue
+        a, p = (np.array([getattr(f, k) for f in front], np.int64) for k in ("begin", "answer"))
+        x, y = (np.array([getattr(f, k) for f in back], np.int64) for k in ("begin", "answer"))
+        bounds = clock.from_order([(a, p, x, y)], all(f.whole for f in (*front, *back)))
+        if bounds is not None:
+            out[points] = clock.estimate(*points, bounds)
+    return out
+
+
+def _inside(mine: _Flow, theirs: _Flow, clocks: Clocks) -> bool | None:
+    """Whether the backend connection can lie inside the client's; None without a clock."""
+    held = clocks.get((mine.ref.point, theirs.ref.point))
+    if held is None or held.refused:
+        return None
+    at = np.array([theirs.begin, theirs.answer], np.int64)
+    low, high = clock.span_of(held, at)
+    return bool(mine.begin <= theirs.begin + high[0] and theirs.answer + low[1] <= mine.answer)
+
+
+def _equal(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> list[ConnectionPair]:
+    """Equal lengths in both directions."""
+    sizes: dict[tuple[int, int], tuple[list[_Flow], list[_Flow]]] = defaultdict(lambda: ([], []))
+    for side, flows in enumerate((mine, theirs)):
+        for f in flows:
+            if f.whole:
+                sizes[f.up, f.down][side].append(f)
+    found = []
+    for (up, down), (front, back) in sizes.items():
+        telling = up + down >= TELLING
+        for c, b, by_time in _only(front, back, clocks):
+            basis = ConnectionBasis.SAME_BYTES if telling else ConnectionBasis.TIME
+            alone = len(front) == len(back) == 1
+            sure = telling and (alone or by_time)
+            found.append(ConnectionPair(c.ref, b.ref, basis, Confidence.MEDIUM if sure else Confidence.LOW))
+    return found
+
+
+def _only(front: list[_Flow], back: list[_Flow], clocks: Clocks) -> list[tuple[_Flow, _Flow, bool]]:
+    """Pairs in which each is the other's only possible partner; the flag says that a clock decided."""
+    if len(front) * len(back) > EDGES:
+        return []
+    possible = [[_inside(c, b, clocks) for b in back] for c in front]
+    out = []
+    for i, row in enumerate(possible):
+        fitting = [j for j, fits in enumerate(row) if fits is not False]
+        if len(fitting) == 1 and sum(other[fitting[0]] is not False for other in possible) == 1:
+            out.append((front[i], back[fitting[0]], row[fitting[0]] is True))
+    return out
+
+
+def _decrypted(front: list[_Flow], back: list[_Flow], clocks: Clocks) -> list[ConnectionPair]:
+    """TLS in front, plain bytes behind: time, and no more bytes behind than in front."""
+    if not front or not back or len(front) * len(back) > EDGES:
+        return []
+    timed = {points for points, held in clocks.items() if not held.refused}
+    fitting: dict[int, list[int]] = {}
+    for i, c in enumerate(front):
+        fitting[i] = [
+            j for j, b in enumerate(back) if (c.ref.point, b.ref.point) in timed and _fits_records(c, b) and _inside(c, b, clocks)
+        ]
+    partners = [sum(j in options for options in fitting.values()) for j in range(len(back))]
+    balanced = len(front) == len(back)
+    return [
+        ConnectionPair(front[i].ref, back[options[0]].ref, ConnectionBasis.TIME, Confidence.MEDIUM if balanced else Confidence.LOW)
+        for i, options in fitting.items()
+        if len(options) == 1 and partners[options[0]] == 1
+    ]
+
+
+def _fits_records(c: _Flow, b: _Flow) -> bool:
+    up, down = c.up - b.up, c.down - b.down
+    return 0 <= up <= OVERHEAD + c.up // 10 and 0 <= down <= OVERHEAD + c.down // 10
