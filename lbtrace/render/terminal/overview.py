@@ -134,7 +134,7 @@ def _reading(a: SideCounts, b: SideCounts) -> str:
         connections = units.plural(b.already_open, "connection")
         return f"{connections} behind the balancer opened before the capture: no ratio"
     if a.connections and b.http_connections < a.http_connections:
-        return f"{units.plural(a.http_connections, 'connection')} in front, {units.count(b.http_connections)} behind: reused"
+        return f"reused: {units.count(a.http_connections)} in front, {units.count(b.http_connections)} behind"
     return ""
 
 
