@@ -82,14 +82,10 @@ class Place:
         ids = self.by_ends.get(ends, [])
         if len(ids) == len(times):
             return list(ids)
-        found: list[int | None] = []
-        free = list(ids)
-        for time_ns in times:
-            near = [i for i in free if abs(self.began(i) - time_ns) < NEAR_NS]
-            best = min(near, key=lambda i: abs(self.began(i) - time_ns), default=None)
-            if best is not None:
-                free.remove(best)
-            found.append(best)
+        found: list[int | None] = [None] * len(times)
+        for here, there in align([self.began(i) for i in ids], times):
+            if abs(self.began(ids[here]) - times[there]) < NEAR_NS:
+                found[there] = ids[here]
         return found
 
     def began(self, id_: int) -> int:
@@ -97,6 +93,26 @@ class Place:
         exchange = self.trace.exchanges[id_]
         message = exchange.request or exchange.response
         return message.first_ns if message else 0
+
+
+def align(first: list[int], second: list[int]) -> list[tuple[int, int]]:
+    """Pairs of places in two ordered lists of times: order is kept, every place of the shorter one is used, and the sum of distances is least."""
+    if len(first) > len(second):
+        return [(b, a) for a, b in align(second, first)]
+    far = 1 << 100
+    cost = [[0] * (len(second) + 1)] + [[far] * (len(second) + 1) for _ in first]
+    for i, time_ns in enumerate(first, 1):
+        for j in range(i, len(second) + 1):
+            cost[i][j] = min(cost[i][j - 1], cost[i - 1][j - 1] + abs(time_ns - second[j - 1]))
+    pairs = []
+    i, j = len(first), len(second)
+    while i:
+        if cost[i][j] == cost[i][j - 1]:
+            j -= 1
+        else:
+            i, j = i - 1, j - 1
+            pairs.append((i, j))
+    return pairs[::-1]
 
 
 def _located_requests(front: Place, requests: Iterable[TrueRequest]) -> dict[int, int | None]:

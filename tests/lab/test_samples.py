@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lbtrace
-from lbtrace.lab.agree import agree
+from lbtrace.lab.agree import agree, align
 from lbtrace.lab.run import SAMPLES
 from lbtrace.lab.truth import Truth
 from lbtrace.model.report import Kind, Report
@@ -106,3 +106,10 @@ def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
         truth.write(tmp_path / "truth.json")
         assert Truth.read(tmp_path / "truth.json") == truth
         assert (tmp_path / "truth.json").read_text().startswith('{\n "format": "lbtrace-lab-truth"')
+
+
+def test_a_connection_cut_short_is_aligned_by_time() -> None:
+    assert align([30, 40], [10, 20, 31, 42]) == [(0, 2), (1, 3)]  # the start was not captured
+    assert align([10, 31], [10, 20, 30]) == [(0, 0), (1, 2)]  # the middle was lost
+    assert align([10, 20, 30], [21]) == [(1, 0)]  # more in the capture than in the log
+    assert align([], [1, 2]) == []
