@@ -45,24 +45,27 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
 
 
 def _alike(case: Case) -> str:
-    """A request target (or its last part, should a prefix have been rewritten) or a body that is on both sides; "" when there is none."""
-    front, back = _marks(case.clients), _marks(case.backends)
-    shared = sorted(front.keys() & back.keys())
-    return front[shared[0]] if shared else ""
+    """A request that may be on both sides, "" when there is none.
+
+    Method and last part of the target agree (a prefix may have been rewritten), and the content of the responses does not speak against it.
+    """
+    front, back = _contents(case.clients), _contents(case.backends)
+    for key in sorted(front.keys() & back.keys()):
+        if "" in front[key] or "" in back[key] or front[key] & back[key]:
+            return f"{key[0]} …/{key[1]}"
+    return ""
 
 
-def _marks(traces: Sequence[Trace]) -> dict[str, str]:
-    """What identifies requests and responses, with the request it is from."""
-    found: dict[str, str] = {}
+def _contents(traces: Sequence[Trace]) -> dict[tuple[str, str], set[str]]:
+    """(method, last part of the target) → digests of the responses' content, "" for one that is not known."""
+    found: dict[tuple[str, str], set[str]] = {}
     for trace in traces:
         for e in trace.exchanges:
             if e.request is None:
                 continue
-            name = f"{e.request.method} {e.request.target}"
-            found.setdefault(e.request.target.rpartition("/")[2] or "/", name)
-            for message in (e.request, e.response):
-                if message is not None and message.body.digest is not None and message.body.length > 0:
-                    found.setdefault(message.body.digest, name)
+            body = e.response.body if e.response is not None else None
+            digest = (body.content_digest or body.digest or "") if body is not None and body.length else ""
+            found.setdefault((e.request.method, e.request.target.rpartition("/")[2]), set()).add(digest)
     return found
 
 

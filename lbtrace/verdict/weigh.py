@@ -25,6 +25,7 @@ class Strength(IntEnum):
     WEAK = 1
     MODERATE = 4
     STRONG = 10
+    TELLING = 14  # outweighs a STRONG one, with a MODERATE margin
     DECISIVE = 100
 
 
@@ -59,8 +60,17 @@ TABLE: dict[tuple[str, str], Rule] = {
     ),
     ("addresses", "same"): Rule(Strength.STRONG, (DIRECT,), (), "no address was rewritten"),
     ("addresses", "rewritten"): Rule(Strength.DECISIVE, (PASSTHROUGH, L4, L7), (DIRECT,), "addresses were rewritten"),
-    ("direct-return", "seen"): Rule(
-        Strength.DECISIVE, (PASSTHROUGH,), (DIRECT, L4, L7), "packets reached the backend by way of something that did not change them"
+    ("direct-return", "several-backends"): Rule(
+        Strength.DECISIVE,
+        (PASSTHROUGH,),
+        (DIRECT, L4, L7),
+        "several backends answer for one address, so something deals packets out to them",
+    ),
+    ("direct-return", "detour"): Rule(
+        Strength.TELLING, (PASSTHROUGH,), (), "packets take a detour to the backend but come straight back, as with direct server return"
+    ),
+    ("direct-return", "asymmetric"): Rule(
+        Strength.STRONG, (PASSTHROUGH,), (), "packets take another way to the backend than back, as with direct server return"
     ),
     ("connection-mapping", "shared"): Rule(
         Strength.DECISIVE,
@@ -170,6 +180,6 @@ def _pair_confidence(case: Case) -> Confidence:
 def _reason(best: Kind, observations: Sequence[Observation]) -> str:
     """The two strongest observations in favour, the most telling (for the fewest kinds) first."""
     telling = sorted((o for o in observations if best in o.rule.speaks_for), key=lambda o: (-o.rule.strength, len(o.rule.speaks_for)))
-    clauses = [o.rule.because for o in telling[:2]]
-    text = "; ".join(clauses)
-    return f"{text[:1].upper()}{text[1:]}."
+    text = "; ".join(o.rule.because for o in telling[:2])
+    more = " A balancer that hands packets on unchanged would look the same." if best is DIRECT else ""
+    return f"{text[:1].upper()}{text[1:]}.{more}"

@@ -150,6 +150,48 @@ def addresses(case: Case) -> Iterator[Observation]:
     )
 
 
+def direct_return(case: Case) -> Iterator[Observation]:
+    """Signs of a balancer that hands packets on with their addresses (direct server return), among connections that look direct.
+
+    Two backends that answer for one address; or a way to the backend that is longer than the way back, as the hop counts (TTL) tell.
+    """
+    same = [(a, b, f) for a, b, f in case.joined if (a.client, a.server) == (b.client, b.server) and a.from_client.isn == b.from_client.isn]
+    if not same:
+        return
+    points = {f[1].point for _, b, f in same if sum(o[1].server == b.server for o in same) > 1}
+    shared = len(points) > 1 and len({b.server for _, b, _ in same}) < len(points)
+    hops = [h for a, b, _ in same for h in [_hops(a, b)] if h is not None]
+    detours = [(there, back) for there, back in hops if there != back]
+    proof = evidence(f for _, _, frames in same[:5] for f in frames)
+    if shared:
+        yield Observation(
+            "direct-return",
+            "several-backends",
+            "{count} backends answer for the same address, which no packet between the captures had rewritten.",
+            (_count("count", len(points)),),
+            proof,
+        )
+    elif detours and len(detours) == len(hops):
+        there, back = detours[0]
+        yield Observation(
+            "direct-return",
+            "detour" if back == 0 and there > 0 else "asymmetric",
+            "Packets pass {there} hops on the way to the backend and {back} on the way back, as their TTLs tell.",
+            (_count("there", there), _count("back", back)),
+            proof,
+        )
+
+
+def _hops(front: Connection, back: Connection) -> tuple[int, int] | None:
+    """(hops from client to backend, hops back) by the TTL of SYN and SYN-ACK on both sides; None when one is missing or makes no sense."""
+    syns = (front.from_client.syn, back.from_client.syn, back.from_server.syn, front.from_server.syn)
+    if any(syn is None for syn in syns):
+        return None
+    sent, arrived, answered, returned = (syn.ttl for syn in syns if syn is not None)
+    there, home = sent - arrived, answered - returned
+    return (there, home) if there >= 0 and home >= 0 else None
+
+
 def connection_mapping(case: Case) -> Iterator[Observation]:
     """Whether requests of one client connection stay together, and apart from those of others.
 
@@ -395,6 +437,7 @@ WITNESSES: tuple[Callable[[Case], Iterator[Observation]], ...] = (
     isn,
     syn_options,
     addresses,
+    direct_return,
     connection_mapping,
     head_differences,
     proxy_header,

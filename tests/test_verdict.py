@@ -1,0 +1,216 @@
+"""What kind of balancer it is: right where the packets tell, and never sure where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbtrace.case import Case
+from lbtrace.correlate import correlate
+from lbtrace.model.net import Endpoint
+from lbtrace.model.pairing import Confidence, Correlation
+from lbtrace.model.report import Evidence, Kind, Value, Verdict
+from lbtrace.model.trace import Trace
+from lbtrace.options import Options
+from lbtrace.verdict import judge
+from lbtrace.verdict.weigh import TABLE, Observation, Strength, weigh
+from tests.play import Balancer, Play, Shown
+
+TRUTH = {
+    "l7": Kind.L7_PROXY,
+    "l4-proxy": Kind.L4_PROXY,
+    "dnat": Kind.L4_PASSTHROUGH,
+    "snat": Kind.L4_PASSTHROUGH,
+    "direct": Kind.DIRECT,
+}
+XFF = [("X-Forwarded-For", "{client}")]
+UNDECIDED = (Kind.AMBIGUOUS, Kind.INCONCLUSIVE)
+
+
+def play(balancer: Balancer, seed: int = 7, count: int = 6, seen_as: str = "") -> Play:
+    made = Play(seed=seed, balancer=balancer)
+    laptop = made.client("192.168.0.5", seen_as=seen_as)
+    for n in range(count):
+        laptop.asks("GET", f"/divide/{n}", at_ms=60 * n, answer=b"answer %d" % n)
+    return made
+
+
+def verdict(shown: Shown) -> Verdict:
+    return judge(shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options()))
+
+
+@pytest.mark.parametrize("kind", TRUTH)
+def test_each_kind_is_recognised(kind: str) -> None:
+    said = verdict(play(Balancer(kind=kind, add=XFF)).perform())
+    assert said.kind is TRUTH[kind]
+    assert said.confidence is not Confidence.LOW
+    assert said.reason.endswith(".")
+    assert any(said.kind in w.speaks_for for w in said.witnesses)
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen_as", "modifiers"),
+    [
+        ("dnat", "", ("dnat",)),
+        ("dnat", "1.240.235.98", ("dnat",)),
+        ("snat", "", ("snat", "dnat")),
+        ("snat", "1.240.235.98", ("snat", "dnat")),
+        ("direct", "", ()),
+    ],
+)
+def test_what_was_rewritten_refines_the_kind(kind: str, seen_as: str, modifiers: tuple[str, ...]) -> None:
+    """A NAT before the balancer rewrites the source too, and is not the balancer's doing."""
+    assert verdict(play(Balancer(kind=kind), seen_as=seen_as).perform()).modifiers == modifiers
+
+
+def test_a_proxy_header_is_a_modifier() -> None:
+    said = verdict(play(Balancer(kind="l4-proxy", proxy=1)).perform())
+    assert (said.kind, said.modifiers) == (Kind.L4_PROXY, ("proxy-protocol",))
+
+
+def test_preserving_the_source_does_not_decide() -> None:
+    said = verdict(play(Balancer(kind="l7", add=XFF, preserve_source=True)).perform())
+    assert said.kind is Kind.L7_PROXY
+
+
+def test_a_proxy_that_opens_a_connection_for_each_request_is_still_one_of_requests() -> None:
+    said = verdict(play(Balancer(kind="l7", add=XFF, keep_alive=False)).perform())
+    assert said.kind is Kind.L7_PROXY
+
+
+def test_an_http_proxy_that_changes_nothing_is_never_named_for_sure() -> None:
+    """One connection each, no header touched: nothing separates it from a proxy of bytes."""
+    said = verdict(play(Balancer(kind="l7", keep_alive=False)).perform())
+    assert said.kind in (Kind.L4_PROXY, *UNDECIDED)
+    assert said.confidence in (Confidence.LOW, Confidence.MEDIUM)
+
+
+def test_direct_says_what_would_look_the_same() -> None:
+    assert "look the same" in verdict(play(Balancer(kind="direct")).perform()).reason
+
+
+def hops(traces: Sequence[Trace], client_ttl: int, server_ttl: int) -> list[Trace]:
+    made = []
+    for trace in traces:
+        connections = [
+            c._replace(
+                from_client=c.from_client._replace(syn=c.from_client.syn and c.from_client.syn._replace(ttl=client_ttl)),
+                from_server=c.from_server._replace(syn=c.from_server.syn and c.from_server.syn._replace(ttl=server_ttl)),
+            )
+            for c in trace.connections
+        ]
+        made.append(replace(trace, connections=connections))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("there", "back", "kinds"),
+    [(2, 2, {Kind.DIRECT}), (1, 0, {Kind.L4_PASSTHROUGH}), (4, 3, set(UNDECIDED))],
+)
+def test_a_longer_way_there_than_back_speaks_for_direct_server_return(there: int, back: int, kinds: set[Kind]) -> None:
+    shown = play(Balancer(kind="dsr")).perform()
+    shown.clients[:] = hops(shown.clients, 64, 64 - back)
+    shown.backends[:] = hops(shown.backends, 64 - there, 64)
+    said = verdict(shown)
+    assert said.kind in kinds
+    assert said.modifiers == (("dsr",) if said.kind is Kind.L4_PASSTHROUGH else ())
+
+
+def test_two_backends_that_answer_for_one_address_are_behind_a_balancer() -> None:
+    made = play(Balancer(kind="dsr", wander=False), count=8)
+    made.backends = (Endpoint("172.31.11.95", 80), Endpoint("172.31.11.96", 80))
+    made.separate_points = True
+    said = verdict(made.perform())
+    assert (said.kind, said.modifiers) == (Kind.L4_PASSTHROUGH, ("dsr",))
+
+
+def test_unrelated_captures_say_what_was_looked_for() -> None:
+    one = play(Balancer(), seed=1).perform()
+    other = Play(seed=2, balancer=Balancer())
+    stranger = other.client("10.1.1.1")
+    for n in range(6):
+        stranger.asks("POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n)
+    two = other.perform()
+    said = judge(one.clients, two.backends, correlate(one.clients, two.backends, Options()))
+    assert said.kind is Kind.UNRELATED
+    assert "Looked for" in said.reason
+    assert said.profiles == ()
+
+
+def test_an_empty_side_is_inconclusive() -> None:
+    shown = play(Balancer()).perform()
+    empty = Play().perform().backends
+    said = judge(shown.clients, empty, correlate(shown.clients, empty, Options()))
+    assert said.kind is Kind.INCONCLUSIVE
+    assert "backend" in said.reason
+
+
+def test_only_health_checks_behind_is_inconclusive() -> None:
+    made = play(Balancer(refuse=1.0, check_ms=50), count=10)
+    assert verdict(made.perform()).kind is Kind.INCONCLUSIVE
+
+
+def test_nothing_was_paired_but_much_is_alike_is_not_unrelated() -> None:
+    shown = play(Balancer()).perform()
+    assert judge(shown.clients, shown.backends, Correlation()).kind is Kind.INCONCLUSIVE
+
+
+@given(
+    kind=st.sampled_from(sorted(TRUTH)),
+    seed=st.integers(0, 10_000),
+    clients=st.integers(1, 3),
+    same=st.booleans(),
+    kept=st.booleans(),
+    loss=st.sampled_from([0.0, 0.1, 0.4]),
+    uncaptured=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_never_sure_and_wrong(kind: str, seed: int, clients: int, same: bool, kept: bool, loss: float, uncaptured: bool) -> None:
+    """Whatever the traffic and whatever was lost: right, or undecided, or said to be LOW."""
+    made = Play(seed=seed, balancer=Balancer(kind=kind, add=XFF), client_loss=loss, backend_loss=loss)
+    if uncaptured:
+        made.backends = (Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080))
+        made.separate_points, made.uncaptured = True, 1
+    for c in range(clients):
+        client = made.client(f"192.168.0.{c + 5}")
+        for n in range(4):
+            client.asks("GET", "/same" if same else f"/{c}/{n}", at_ms=7 * n, connection="kept" if kept else "")
+    said = verdict(made.perform())
+    assert said.kind in (TRUTH[kind], *UNDECIDED) or said.confidence is Confidence.LOW
+
+
+def observation(name: str, variant: str) -> Observation:
+    return Observation(name, variant, "", (Value("n", 1, "count"),), ())
+
+
+@given(st.sets(st.sampled_from(sorted(TABLE)), min_size=1))
+@settings(max_examples=100, deadline=None)
+def test_what_a_decisive_witness_speaks_against_is_never_said(keys: set[tuple[str, str]]) -> None:
+    shown = play(Balancer()).perform()
+    case = Case(shown.clients, shown.backends, Correlation())
+    observations = [observation(*key) for key in sorted(keys)]
+    kind, _, reason = weigh(case, observations)
+    for o in observations:
+        if o.rule.strength is Strength.DECISIVE:
+            assert kind not in o.rule.speaks_against
+    assert reason
+    assert kind in (Kind.AMBIGUOUS, Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY)
+
+
+def test_every_witness_shows_its_frames() -> None:
+    for kind in TRUTH:
+        for witness in verdict(play(Balancer(kind=kind, add=XFF)).perform()).witnesses:
+            assert witness.evidence
+            assert all(isinstance(e, Evidence) for e in witness.evidence)
+
+
+def test_contradicting_witnesses_are_ambiguous() -> None:
+    shown = play(Balancer()).perform()
+    case = Case(shown.clients, shown.backends, Correlation())
+    kind, confidence, reason = weigh(case, [observation("isn", "same"), observation("head-differences", "changed")])
+    assert (kind, confidence) == (Kind.AMBIGUOUS, Confidence.LOW)
+    assert "contradict" in reason
