@@ -57,7 +57,7 @@ def agree(report: Report, truth: Truth) -> Agreement:
     front = [Place(trace) for trace in report.clients]
     back = [Place(trace) for trace in report.backends]
     requests = _located_requests(front[0], truth.requests)
-    attempts = _located_attempts(back, [*(a for r in truth.requests for a in r.attempts), *truth.others])
+    attempts = _located_attempts(back, [*((a, r.target) for r in truth.requests for a in r.attempts), *((a, "") for a in truth.others)])
     _verdict(report, truth, result)
     if not truth.tls:
         _pairs(report, truth, requests, attempts, result)
@@ -77,16 +77,22 @@ class Place:
             connection = trace.connections[exchange.connection]
             self.by_ends[(str(connection.client), str(connection.server))].append(exchange.id)
 
-    def locate(self, ends: tuple[str, str], times: list[int]) -> list[int | None]:
-        """The exchange of each of the connection's logged requests (in order): by place when the numbers agree, else by time."""
+    def locate(self, ends: tuple[str, str], logged: list[tuple[int, str]]) -> list[int | None]:
+        """The exchange of each of the connection's logged requests (time, target), in order: by place when the numbers agree, else by time."""
         ids = self.by_ends.get(ends, [])
-        if len(ids) == len(times):
+        if len(ids) == len(logged):
             return list(ids)
-        found: list[int | None] = [None] * len(times)
-        for here, there in align([self.began(i) for i in ids], times):
-            if abs(self.began(ids[here]) - times[there]) < NEAR_NS:
+        found: list[int | None] = [None] * len(logged)
+        seen = [(self.began(i), self.target(i)) for i in ids]
+        for here, there in align(seen, logged):
+            if distance(seen[here], logged[there]) < NEAR_NS:
                 found[there] = ids[here]
         return found
+
+    def target(self, id_: int) -> str:
+        """What an exchange asked for, as far as the capture shows."""
+        request = self.trace.exchanges[id_].request
+        return request.target if request else ""
 
     def began(self, id_: int) -> int:
         """When an exchange began."""
@@ -95,15 +101,21 @@ class Place:
         return message.first_ns if message else 0
 
 
-def align(first: list[int], second: list[int]) -> list[tuple[int, int]]:
-    """Pairs of places in two ordered lists of times: order is kept, every place of the shorter one is used, and the sum of distances is least."""
+def distance(a: tuple[int, str], b: tuple[int, str]) -> int:
+    """How unlike two (time, target) are, in ns. A balancer may have taken a prefix off the target."""
+    alike = not a[1] or not b[1] or a[1].endswith(b[1]) or b[1].endswith(a[1])
+    return abs(a[0] - b[0]) + (0 if alike else NEAR_NS)
+
+
+def align(first: list[tuple[int, str]], second: list[tuple[int, str]]) -> list[tuple[int, int]]:
+    """Pairs of places in two lists in time order: order is kept, every place of the shorter is used, the sum of distances is least."""
     if len(first) > len(second):
         return [(b, a) for a, b in align(second, first)]
     far = 1 << 100
     cost = [[0] * (len(second) + 1)] + [[far] * (len(second) + 1) for _ in first]
-    for i, time_ns in enumerate(first, 1):
+    for i, item in enumerate(first, 1):
         for j in range(i, len(second) + 1):
-            cost[i][j] = min(cost[i][j - 1], cost[i - 1][j - 1] + abs(time_ns - second[j - 1]))
+            cost[i][j] = min(cost[i][j - 1], cost[i - 1][j - 1] + distance(item, second[j - 1]))
     pairs = []
     i, j = len(first), len(second)
     while i:
@@ -122,20 +134,21 @@ def _located_requests(front: Place, requests: Iterable[TrueRequest]) -> dict[int
     found: dict[int, int | None] = {}
     for ends, group in groups.items():
         group.sort(key=lambda item: item[1].ordinal)
-        ids = front.locate(ends, [request.time_ns for _, request in group])
+        ids = front.locate(ends, [(request.time_ns, request.target) for _, request in group])
         found.update({index: id_ for (index, _), id_ in zip(group, ids, strict=True)})
     return found
 
 
-def _located_attempts(back: list[Place], attempts: Iterable[TrueAttempt]) -> dict[TrueAttempt, Ref | None]:
-    groups: dict[tuple[int, str, str], list[TrueAttempt]] = defaultdict(list)
-    for attempt in attempts:
-        groups[(attempt.point, attempt.client, attempt.server)].append(attempt)
+def _located_attempts(back: list[Place], attempts: Iterable[tuple[TrueAttempt, str]]) -> dict[TrueAttempt, Ref | None]:
+    groups: dict[tuple[int, str, str], list[tuple[TrueAttempt, str]]] = defaultdict(list)
+    for attempt, target in attempts:
+        groups[(attempt.point, attempt.client, attempt.server)].append((attempt, target))
     found: dict[TrueAttempt, Ref | None] = {}
     for (point, client, server), group in groups.items():
-        group.sort(key=lambda a: a.ordinal)
-        ids = back[point].locate((client, server), [a.time_ns for a in group]) if point < len(back) else [None] * len(group)
-        found.update({a: None if id_ is None else Ref(point, id_) for a, id_ in zip(group, ids, strict=True)})
+        group.sort(key=lambda item: item[0].ordinal)
+        logged = [(a.time_ns, target) for a, target in group]
+        ids = back[point].locate((client, server), logged) if point < len(back) else [None] * len(group)
+        found.update({a: None if id_ is None else Ref(point, id_) for (a, _), id_ in zip(group, ids, strict=True)})
     return found
 
 
@@ -238,6 +251,8 @@ def _checks(report: Report, truth: Truth, back: list[Place], result: Agreement) 
 
 
 def _syns(report: Report, truth: Truth, result: Agreement) -> None:
+    if result.outside:
+        return  # the capture was cut short: how many of the connections are in it is not known
     connections = {(r.client, r.server) for r in truth.requests}
     counts = report.client_counts
     if counts.syns + counts.already_open < len(connections):

@@ -108,8 +108,12 @@ def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
         assert (tmp_path / "truth.json").read_text().startswith('{\n "format": "lbtrace-lab-truth"')
 
 
-def test_a_connection_cut_short_is_aligned_by_time() -> None:
-    assert align([30, 40], [10, 20, 31, 42]) == [(0, 2), (1, 3)]  # the start was not captured
-    assert align([10, 31], [10, 20, 30]) == [(0, 0), (1, 2)]  # the middle was lost
-    assert align([10, 20, 30], [21]) == [(1, 0)]  # more in the capture than in the log
-    assert align([], [1, 2]) == []
+def test_a_connection_cut_short_is_aligned_by_time_and_target() -> None:
+    def at(*times: int) -> list[tuple[int, str]]:
+        return [(time_ns, "") for time_ns in times]
+
+    assert align(at(30, 40), at(10, 20, 31, 42)) == [(0, 2), (1, 3)]  # the start was not captured
+    assert align(at(10, 31), at(10, 20, 30)) == [(0, 0), (1, 2)]  # the middle was lost
+    assert align(at(10, 20, 30), at(21)) == [(1, 0)]  # more in the capture than in the log
+    assert align([], at(1, 2)) == []
+    assert align([(10, "/b")], [(10, "/api/a"), (10, "/api/b")]) == [(0, 1)]  # pipelined: sent at once
