@@ -77,6 +77,7 @@ class _Plain(dict[bytes, HeaderLine]):
         self.watched: list[str] = []
         self.odd = False
         self._known: dict[bytes, HeaderLine] = {}
+        self._once: dict[bytes, HeaderLine] = {}  # met once: what never recurs does not crowd out what does
         self._names: dict[bytes, tuple[str, bool]] = {}  # field names → (text, whether it is watched); only well-formed ones
 
     def __missing__(self, raw: bytes) -> HeaderLine:
@@ -84,13 +85,19 @@ class _Plain(dict[bytes, HeaderLine]):
         if line is not None:
             self.watched.append(line[2])
             return line
+        line = self._once.pop(raw, None)
+        if line is not None:
+            if len(self) >= CACHED:
+                self.clear()
+            self[raw] = line
+            return line
         before, colon, after = raw.partition(b":")
         name = self._names.get(before) or self._name(before)
         if name is None or not colon or b"\r" in after or b"\0" in after:
             self.odd = True
             return HeaderLine("", "", "")
         line = HeaderLine(name[0], after.decode("latin-1").strip(" \t"), raw.decode("latin-1"))
-        kept = self._known if name[1] else self
+        kept = self._known if name[1] else self._once
         if len(kept) >= CACHED:
             kept.clear()
         kept[raw] = line

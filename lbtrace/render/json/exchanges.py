@@ -2,9 +2,9 @@
 
 A capture has hundreds of thousands of exchanges and few distinct header lines, so no dictionary is built: each message is one f-string over
 the unpacked tuple, and what recurs (a header block, a body that is none, a tuple of marks) is encoded once and remembered. Memories are
-keyed by object identity, which is sound because the Trace keeps every object alive while it is written, and they stop growing at a
-bound: what recurs is seen early, and where nothing does, nothing is worth keeping. Everything that came from the wire goes through
-the JSON string encoder, so the output is ASCII and valid whatever the bytes were.
+keyed by object identity, which is sound because the Trace keeps every object alive while it is written; a full one is kept for one
+generation longer and then dropped, so memory is bounded, and what recurs is found however much does not. Everything that came from
+the wire goes through the JSON string encoder, so the output is ASCII and valid whatever the bytes were.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ quoted = encode_basestring_ascii  # str → a JSON string literal, ASCII only
 
 _NO_BODY = Body(Framing.NONE, 0, None, True, None)
 _NOTHING = '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,"content_digest":null,"content_length":null}'
-_REMEMBERED = 20000  # entries per memory
+_REMEMBERED = 20000  # entries per generation of a memory
 
 
 class FrameWriter:
@@ -52,7 +52,9 @@ class ExchangeWriter:
         self._frames = FrameWriter(trace)
         self._starts: dict[tuple[str, str], str] = {}
         self._blocks: dict[int, str] = {}
+        self._old_blocks: dict[int, str] = {}
         self._lines: dict[int, str] = {}
+        self._old_lines: dict[int, str] = {}
         self._names: dict[str, str] = {}
         self._marks: dict[tuple[Mark, ...], str] = {(): "[]"}
 
@@ -107,18 +109,25 @@ class ExchangeWriter:
         return text
 
     def _block(self, lines: tuple[HeaderLine, ...]) -> str:
-        known = self._lines.get
-        block = f"[{','.join([known(id(line)) or self._line(line) for line in lines])}]"
-        if len(self._blocks) < _REMEMBERED:
-            self._blocks[id(lines)] = block
+        """A header block that is not among the recent ones: it is made now, or was used a generation ago."""
+        block = self._old_blocks.get(id(lines))
+        if block is None:
+            known = self._lines.get
+            block = f"[{','.join([known(id(line)) or self._line(line) for line in lines])}]"
+        if len(self._blocks) >= _REMEMBERED:
+            self._old_blocks, self._blocks = self._blocks, {}
+        self._blocks[id(lines)] = block
         return block
 
     def _line(self, line: HeaderLine) -> str:
-        name, value, raw = line
-        first = self._names.get(name) or self._name(name)
-        text = f"{first},{quoted(value)}]" if raw == f"{name}: {value}" else f"{first},{quoted(value)},{quoted(raw)}]"
-        if len(self._lines) < _REMEMBERED:
-            self._lines[id(line)] = text
+        text = self._old_lines.get(id(line))
+        if text is None:
+            name, value, raw = line
+            first = self._names.get(name) or self._name(name)
+            text = f"{first},{quoted(value)}]" if raw == f"{name}: {value}" else f"{first},{quoted(value)},{quoted(raw)}]"
+        if len(self._lines) >= _REMEMBERED:
+            self._old_lines, self._lines = self._lines, {}
+        self._lines[id(line)] = text
         return text
 
     def _name(self, name: str) -> str:
