@@ -71,15 +71,13 @@ class _Decoding:
                 continue
             captured, wire = records.captured[mine].astype(np.int64), records.wire[mine].astype(np.int64)
             number = kind & 0xFF
-            batch = fast.Batch(mine, records.offset[mine], captured, np.maximum(wire, captured), self.views[number], number)
+            views = self.views[number]
+            batch = fast.Batch(mine, records.offset[mine], captured, np.maximum(wire, captured), views, number, self.networks)
             done = fast.decode(batch, link)  # type: ignore[arg-type]
-            if done.rows is not None:
-                if done.tags.any():
-                    done.rows.network = self.networks.of_tags(done.tags)
-                    self.peeled["vlan"] += int((done.tags > 0).sum() + (done.tags > 4097).sum())
-                parts.append(done.rows)
+            parts += done.parts
             self.skipped.update(done.skipped)
-            left.append(mine[done.odd])
+            self.peeled.update(done.peeled)
+            left.append(mine[done.odd()])
         odd_rows = self._odd(np.sort(np.concatenate(left))) if left else []
         if odd_rows:
             parts.append(from_tuples(odd_rows))

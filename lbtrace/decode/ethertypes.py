@@ -5,7 +5,6 @@ from __future__ import annotations
 from lbtrace.decode import ip, tunnel
 from lbtrace.decode.packet import Outcome, Packet, Skip
 
-ETHERNET = 0x6558  # transparent Ethernet bridging, in GRE and GENEVE
 NAMES = {
     0x0806: "arp",
     0x8035: "rarp",
@@ -33,7 +32,7 @@ def step(kind: int, packet: Packet) -> Outcome:
         return ip.v4
     if kind == 0x86DD:
         return ip.v6
-    if kind == ETHERNET:
+    if kind == tunnel.ETHERNET:
         return ethernet.peel
     if found := tunnel.registry().ethertypes.get(kind):
         return found

@@ -1,24 +1,36 @@
-"""Many packets at once: Ethernet, VLAN tags, Linux cooked, raw and loopback; whole IPv4 or IPv6 headers without extensions; TCP.
+"""Many packets at once: Ethernet, VLAN tags, Linux cooked, raw and loopback; common tunnels; whole IP headers without extensions; TCP.
 
 What comes out equals, row for row, what the slow path (`odd`) makes of the same packets; whatever is unusual in any way is left to it.
+
+    link.locate ─▶ tags ─▶ IPv4 / IPv6 ─▶ TCP        rows
+                     ▲          ├───────▶ UDP, ICMP   counted
+                     └──────────┴───────▶ tunnel      once more from the inner header
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lbtrace.decode import tunnel
 from lbtrace.decode.link import FastLink
+from lbtrace.decode.networks import NetworkBook
 from lbtrace.decode.rows import Rows
+from lbtrace.decode.tunnel import ETHERNET, FastTunnel
 from lbtrace.decode.tunnel.vlan import ETHERTYPES as TAGS
 from lbtrace.decode.udp import IPSEC_PORT
 from lbtrace.decode.views import Views
 from lbtrace.tables import Column
 
 V6_BIT = np.uint64(1 << 32)
-PLAIN_SKIPS = {1: "icmp", 2: "igmp", 17: "udp", 58: "icmpv6"}
+V4, V6 = 0x0800, 0x86DD
+TCP, UDP = 6, 17
+PLAIN_SKIPS = {1: "icmp", 2: "igmp", UDP: "udp", 58: "icmpv6"}
+MOST_TAGS = 2
+MOST_LAYERS = 3  # of IP within IP
+ROOM = 40  # bytes that must be captured behind a link header, tag or tunnel header for this path
 
 
 @dataclass(slots=True)
@@ -28,153 +40,243 @@ class Batch:
     record: Column  # i64
     offset: Column  # i64
     captured: Column  # i64
-    wire: Column  # i64
+    wire: Column  # i64, not less than captured
     views: Views
     buffer: int
+    networks: NetworkBook
 
 
 @dataclass(slots=True)
 class Decoded:
-    """What came of a batch: rows, the records left to the slow path, the plain skips by reason.
+    """What came of a batch: rows, the places in the batch left to the slow path, the plain skips by reason, what was peeled."""
 
-    `tags` holds the VLAN ids of each row: (outer + 1) * 4097 + inner + 1, without outer inner + 1, 0 for no tag.
-    """
+    parts: list[Rows] = field(default_factory=list)
+    left: list[Column] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    peeled: Counter[str] = field(default_factory=Counter)
 
-    rows: Rows | None
-    tags: Column
-    odd: Column
-    skipped: dict[str, int]
+    def odd(self) -> Column:
+        """The places left to the slow path, in order."""
+        return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *self.left]))
+
+
+@dataclass(slots=True)
+class State:
+    """Packets in flight. `at` is where a header of EtherType `kind` begins; `peeled` counts four bits per name in PEELED."""
+
+    index: Column  # i64, place in the batch
+    at: Column  # i64
+    kind: Column  # i64
+    end: Column  # i64, of what was captured
+    wire_end: Column  # i64
+    network: Column  # u16
+    peeled: Column  # u32
+
+    def only(self, mask: Column) -> State:
+        """Those of the packets."""
+        if mask.all():
+            return self
+        return State(*(getattr(self, name)[mask] for name in State.__slots__))
+
+
+PEELED = ("vlan", "vxlan", "geneve", "gre", "ip-in-ip")
 
 
 def decode(batch: Batch, link: FastLink) -> Decoded:
     """A batch through the fast path."""
-    views = batch.views
-    left: list[Column] = []
-    start, captured = batch.offset, batch.captured
-    index = np.arange(len(start))
-    index = _keep(index, captured >= link.HEADER + 40, left)
-    network, kind = link.locate(views, start[index])
-    tags = np.zeros(len(index), dtype=np.uint32)
-    for _ in range(2):
-        tagged = np.isin(kind, TAGS)
-        if not tagged.any():
-            break
-        room = start[index] + captured[index] - network
-        usable = ~tagged | (room >= 44)
-        index, network, kind, tags, tagged = _keep(index, usable, left), network[usable], kind[usable], tags[usable], tagged[usable]
-        where = network[tagged]
-        tags[tagged] = tags[tagged] * 4097 + (views.u16[where] & 0xFFF) + 1
-        kind[tagged] = views.u16[where + 2]
-        network = network + np.where(tagged, 4, 0)
-    is4, is6 = kind == 0x0800, kind == 0x86DD
-    _keep(index, is4 | is6, left)
-    skipped: dict[str, int] = {}
-    four = _v4(batch, index[is4], network[is4], tags[is4], left, skipped)
-    six = _v6(batch, index[is6], network[is6], tags[is6], left, skipped)
-    rows, row_tags = _merge(four, six)
-    odd = np.sort(np.concatenate([np.empty(0, dtype=np.int64), *left]))
-    return Decoded(rows, row_tags, odd, skipped)
-
-
-def _keep(index: Column, good: Column, left: list[Column]) -> Column:
-    if good.all():
-        return index
-    left.append(index[~good])
-    return index[good]
-
-
-def _merge(four: tuple[Rows, Column] | None, six: tuple[Rows, Column] | None) -> tuple[Rows | None, Column]:
-    parts = [part for part in (four, six) if part is not None]
-    if not parts:
-        return None, np.empty(0, dtype=np.uint32)
-    if len(parts) == 1:
-        return parts[0]
-    record = np.concatenate([p[0].record for p in parts])
-    order = np.argsort(record, kind="stable")
-    columns = {name: np.concatenate([getattr(p[0], name) for p in parts])[order] for name in Rows.__slots__}
-    return Rows(**columns), np.concatenate([p[1] for p in parts])[order]
-
-
-def _v4(batch: Batch, index: Column, at: Column, tags: Column, left: list[Column], skipped: dict[str, int]) -> tuple[Rows, Column] | None:
-    views = batch.views
-    first = views.u8[at]
-    size = (first & 15).astype(np.int64) * 4
-    end = batch.offset[index] + batch.captured[index]
-    protocol = views.u8[at + 9]
-    total = views.u16[at + 2].astype(np.int64)
-    total = np.where(total == 0, batch.offset[index] + batch.wire[index] - at, total)
-    good = (first >> 4 == 4) & (size >= 20) & (total >= size) & (views.u16[at + 6] & 0x3FFF == 0) & (at + size + 20 <= end)
-    tcp = good & (protocol == 6)
-    good = tcp | _plain(views, good & (total >= size + 8), protocol, at + size, skipped)
-    _keep(index, good, left)
-    index, at, size, total, end, tags = index[tcp], at[tcp], size[tcp], total[tcp], end[tcp], tags[tcp]
-    return _segments(batch, index, at, at + size, at + total, end, tags, left, six=False)
-
-
-def _v6(batch: Batch, index: Column, at: Column, tags: Column, left: list[Column], skipped: dict[str, int]) -> tuple[Rows, Column] | None:
-    views = batch.views
-    end = batch.offset[index] + batch.captured[index]
-    room = at + 60 <= end
-    index, at, tags, end = _keep(index, room, left), at[room], tags[room], end[room]
-    length = views.u16[at + 4].astype(np.int64)
-    following = views.u8[at + 6]
-    good = (views.u8[at] >> 4 == 6) & (length > 0)
-    tcp = good & (following == 6)
-    good = tcp | _plain(views, good & (length >= 8), following, at + 40, skipped)
-    _keep(index, good, left)
-    index, at, length, end, tags = index[tcp], at[tcp], length[tcp], end[tcp], tags[tcp]
-    return _segments(batch, index, at, at + 40, at + 40 + length, end, tags, left, six=True)
-
-
-def _plain(views: Views, good: Column, protocol: Column, at: Column, skipped: dict[str, int]) -> Column:
-    """Whole packets that are certainly no TCP: counted here, so that a busy DNS server does not go the slow way."""
-    done = np.zeros(len(good), dtype=bool)
-    for number, name in PLAIN_SKIPS.items():
-        these = good & (protocol == number)
-        if number == 17 and these.any():
-            where = np.where(these, at, 0)
-            tunnels = (*tunnel.registry().udp_ports, IPSEC_PORT)
-            these &= ~np.isin(views.u16[where], tunnels) & ~np.isin(views.u16[where + 2], tunnels)
-        if count := int(these.sum()):
-            skipped[name] = skipped.get(name, 0) + count
-            done |= these
+    done = Decoded()
+    index = np.arange(len(batch.offset))
+    room = batch.captured >= link.HEADER + ROOM
+    if not room.all():
+        done.left.append(index[~room])
+        index = index[room]
+    start = batch.offset[index]
+    at, kind = link.locate(batch.views, start)
+    n = len(index)
+    state = State(
+        index,
+        at,
+        kind,
+        start + batch.captured[index],
+        start + batch.wire[index],
+        np.zeros(n, dtype=np.uint16),
+        np.zeros(n, dtype=np.uint32),
+    )
+    for _ in range(MOST_LAYERS):
+        state = _behind_tags(batch, state, done)
+        is4, is6 = state.kind == V4, state.kind == V6
+        _leave(done, state, ~(is4 | is6))
+        inner = [*_v4(batch, state.only(is4), done), *_v6(batch, state.only(is6), done)]
+        if not inner:
+            return done
+        state = State(*(np.concatenate([getattr(s, name) for s in inner]) for name in State.__slots__))
+    _leave(done, state, np.ones(len(state.index), dtype=bool))
     return done
 
 
-def _segments(
-    batch: Batch, index: Column, at: Column, tcp: Column, wire_end: Column, end: Column, tags: Column, left: list[Column], six: bool
-) -> tuple[Rows, Column] | None:
-    """TCP headers at `tcp` (20 bytes of each are captured) of IP packets at `at` that end at `wire_end` on the wire."""
+def _leave(done: Decoded, state: State, mask: Column) -> None:
+    if mask.any():
+        done.left.append(state.index[mask])
+
+
+def _behind_tags(batch: Batch, state: State, done: Decoded) -> State:
+    u16 = batch.views.u16
+    for _ in range(MOST_TAGS):
+        tagged = np.isin(state.kind, TAGS)
+        if not tagged.any():
+            return state
+        cramped = tagged & (state.at + 4 + ROOM > state.end)
+        _leave(done, state, cramped)
+        state = state.only(~cramped)
+        tagged = tagged[~cramped]
+        where = state.at[tagged]
+        state = State(*(getattr(state, name).copy() for name in State.__slots__))
+        state.network[tagged] = batch.networks.below(state.network[tagged], "vlan", (u16[where] & 0xFFF).astype(np.int64))
+        state.kind[tagged] = u16[where + 2]
+        state.at[tagged] += 4
+        state.peeled[tagged] += 1
+    return state
+
+
+def _v4(batch: Batch, state: State, done: Decoded) -> list[State]:
+    if not len(state.index):
+        return []
+    views, at = batch.views, state.at
+    first = views.u8[at]
+    size = (first & 15).astype(np.int64) * 4
+    total = views.u16[at + 2].astype(np.int64)
+    state.wire_end = np.where(total == 0, state.wire_end, at + total)  # 0 is what segmentation offload leaves
+    state.end = np.minimum(state.end, state.wire_end)
+    whole = (first >> 4 == 4) & (size >= 20) & ((total == 0) | (total >= size)) & (views.u16[at + 6] & 0x3FFF == 0)
+    return _inside(batch, state, whole, views.u8[at + 9], at + size, done)
+
+
+def _v6(batch: Batch, state: State, done: Decoded) -> list[State]:
+    if not len(state.index):
+        return []
+    views, at = batch.views, state.at
+    length = views.u16[at + 4].astype(np.int64)
+    state.wire_end = at + 40 + length
+    state.end = np.minimum(state.end, state.wire_end)
+    whole = (views.u8[at] >> 4 == 6) & (length > 0)
+    return _inside(batch, state, whole, views.u8[at + 6], at + 40, done)
+
+
+def _inside(batch: Batch, state: State, whole: Column, protocol: Column, inside: Column, done: Decoded) -> list[State]:
+    """Behind whole IP headers: TCP becomes rows, plain packets are counted, tunnels are handed back."""
+    room = state.end - inside
+    tcp = whole & (protocol == TCP) & (room >= 20)
+    if tcp.all():
+        _segments(batch, state, inside, done)
+        return []
+    inner, through = _tunnels(batch, state, whole & (room >= 20), protocol, inside)
+    plain = _plain(batch, state, whole & (room >= 8), protocol, inside, done)
+    _leave(done, state, ~(tcp | plain | through))
+    if tcp.any():
+        _segments(batch, state.only(tcp), inside[tcp], done)
+    return inner
+
+
+def _plain(batch: Batch, state: State, good: Column, protocol: Column, inside: Column, done: Decoded) -> Column:
+    """Packets that are certainly no TCP are counted here, so that a busy DNS server does not go the slow way."""
+    counted = np.zeros(len(good), dtype=bool)
+    for number, name in PLAIN_SKIPS.items():
+        these = good & (protocol == number)
+        if number == UDP and these.any():
+            where = np.where(these, inside, 0)
+            tunnels = (*tunnel.registry().udp_ports, IPSEC_PORT)
+            these &= ~np.isin(batch.views.u16[where], tunnels) & ~np.isin(batch.views.u16[where + 2], tunnels)
+        if count := int(these.sum()):
+            done.skipped[name] += count
+            counted |= these
+    if counted.any():
+        _count_peeled(done, state.peeled[counted])
+    return counted
+
+
+def _tunnels(batch: Batch, state: State, good: Column, protocol: Column, inside: Column) -> tuple[list[State], Column]:
+    """Tunnels with a vectorised `locate`: what is inside, and which of the packets they are."""
+    views, fast = batch.views, tunnel.registry().fast
+    through = np.zeros(len(good), dtype=bool)
+    inner: list[State] = []
+    for number, found in fast.ip_protocols.items():
+        these = good & (protocol == number)
+        if these.any():
+            inner += _step(batch, state.only(these), inside[these], found, through, np.flatnonzero(these))
+    datagrams = good & (protocol == UDP)
+    if datagrams.any():
+        where = np.where(datagrams, inside, 0)
+        source, target, length = views.u16[where], views.u16[where + 2], views.u16[where + 4].astype(np.int64)
+        datagrams &= (source != IPSEC_PORT) & (target != IPSEC_PORT) & (length >= 8)
+        for number, found in fast.udp_ports.items():
+            these = datagrams & (target == number)
+            if these.any():
+                outer = state.only(these)
+                limited = np.minimum(outer.wire_end, inside[these] + length[these])
+                outer = State(outer.index, outer.at, outer.kind, np.minimum(outer.end, limited), limited, outer.network, outer.peeled)
+                inner += _step(batch, outer, inside[these] + 8, found, through, np.flatnonzero(these))
+    return inner, through
+
+
+def _step(batch: Batch, state: State, at: Column, found: FastTunnel, through: Column, places: Column) -> list[State]:
+    """Into a tunnel whose header is at `at`; marks in `through` the packets that could be followed."""
+    inside, kind, identifier, good = found.locate(batch.views, at)
+    frame = kind == ETHERNET
+    good &= inside + np.where(frame, 14 + ROOM, ROOM) <= state.end
+    good &= state.peeled < 1 << 28
+    if not good.any():
+        return []
+    through[places[good]] = True
+    state, inside, kind, frame = state.only(good), inside[good], kind[good], frame[good]
+    network = batch.networks.below(state.network, found.NAME, identifier[good])
+    kind = np.where(frame, batch.views.u16[inside + np.where(frame, 12, 0)], kind)
+    peeled = state.peeled + np.uint32(1 << 4 * PEELED.index(found.NAME))
+    return [State(state.index, inside + np.where(frame, 14, 0), kind.astype(np.int64), state.end, state.wire_end, network, peeled)]
+
+
+def _count_peeled(done: Decoded, peeled: Column) -> None:
+    if peeled.any():
+        for i, name in enumerate(PEELED):
+            if count := int((peeled >> np.uint32(4 * i) & np.uint32(15)).sum()):
+                done.peeled[name] += count
+
+
+def _segments(batch: Batch, state: State, tcp: Column, done: Decoded) -> None:
+    """TCP headers at `tcp` (20 bytes of each are captured) of IP packets at `state.at`: rows."""
     views = batch.views
     bits = views.u16[tcp + 12]
     payload = tcp + (bits >> 12).astype(np.int64) * 4
-    good = (bits >= 0x5000) & (payload <= wire_end) & (payload <= end)
+    good = (bits >= 0x5000) & (payload <= state.end)
     if not good.all():
-        index, at, tcp = _keep(index, good, left), at[good], tcp[good]
-        wire_end, end, tags, bits, payload = wire_end[good], end[good], tags[good], bits[good], payload[good]
-    if not len(index):
-        return None
-    nothing = np.zeros(len(index), dtype=np.uint64)
+        _leave(done, state, ~good)
+        state, tcp, bits, payload = state.only(good), tcp[good], bits[good], payload[good]
+    n = len(state.index)
+    if not n:
+        return
+    at, six = state.at, int(state.kind[0]) == V6
+    nothing = np.zeros(n, dtype=np.uint64)
     ports = views.u32[tcp].astype(np.uint64)
     u64 = views.u64
-    rows = Rows(
-        record=batch.record[index],
-        source_a=u64[at + 8].astype(np.uint64) if six else nothing,
-        source_b=u64[at + 16].astype(np.uint64) if six else views.u32[at + 12].astype(np.uint64),
-        target_a=u64[at + 24].astype(np.uint64) if six else nothing,
-        target_b=u64[at + 32].astype(np.uint64) if six else views.u32[at + 16].astype(np.uint64),
-        ports=ports | V6_BIT if six else ports,
-        seq=views.u32[tcp + 4].astype(np.uint32),
-        ack=views.u32[tcp + 8].astype(np.uint32),
-        flags=(bits & 0xFF).astype(np.uint16),
-        window=views.u16[tcp + 14].astype(np.uint16),
-        ttl=views.u8[at + (7 if six else 8)],
-        ip_id=np.zeros(len(index), dtype=np.uint16) if six else views.u16[at + 4].astype(np.uint16),
-        buffer=np.full(len(index), batch.buffer, dtype=np.uint8),
-        tcp=tcp,
-        payload=payload,
-        length=np.maximum(np.minimum(end, wire_end) - payload, 0).astype(np.uint32),
-        wire_length=(wire_end - payload).astype(np.uint32),
-        network=np.zeros(len(index), dtype=np.uint16),
+    _count_peeled(done, state.peeled)
+    done.parts.append(
+        Rows(
+            record=batch.record[state.index],
+            source_a=u64[at + 8].astype(np.uint64) if six else nothing,
+            source_b=u64[at + 16].astype(np.uint64) if six else views.u32[at + 12].astype(np.uint64),
+            target_a=u64[at + 24].astype(np.uint64) if six else nothing,
+            target_b=u64[at + 32].astype(np.uint64) if six else views.u32[at + 16].astype(np.uint64),
+            ports=ports | V6_BIT if six else ports,
+            seq=views.u32[tcp + 4].astype(np.uint32),
+            ack=views.u32[tcp + 8].astype(np.uint32),
+            flags=(bits & 0xFF).astype(np.uint16),
+            window=views.u16[tcp + 14].astype(np.uint16),
+            ttl=views.u8[at + (7 if six else 8)],
+            ip_id=np.zeros(n, dtype=np.uint16) if six else views.u16[at + 4].astype(np.uint16),
+            buffer=np.full(n, batch.buffer, dtype=np.uint8),
+            tcp=tcp,
+            payload=payload,
+            length=(state.end - payload).astype(np.uint32),
+            wire_length=(state.wire_end - payload).astype(np.uint32),
+            network=state.network,
+        )
     )
-    return rows, tags

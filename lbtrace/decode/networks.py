@@ -36,20 +36,16 @@ class NetworkBook:
             self.names.append(name)
         return number
 
-    def of_tags(self, tags: Column) -> Column:
-        """VLAN tags as fast.Decoded gives them → network numbers."""
-        distinct, where = np.unique(tags, return_inverse=True)
-        numbers = np.array([self.number(tag_name(int(code))) for code in distinct], dtype=np.uint16)
-        named: Column = numbers[where]
-        return named
-
-
-def tag_name(code: int) -> str:
-    """The name of up to two VLAN tags."""
-    if not code:
-        return ""
-    outer, inner = divmod(code - 1, 4097)
-    return f"vlan {outer - 1} / vlan {inner}" if outer else f"vlan {inner}"
+    def below(self, networks: Column, kind: str, identifiers: Column) -> Column:
+        """Networks and, in each, the tag or tunnel `kind` with an identifier (-1: it has none) → the networks inside."""
+        distinct, where = np.unique((networks.astype(np.int64) << 33) + identifiers + 1, return_inverse=True)
+        numbers = np.empty(len(distinct), dtype=np.uint16)
+        for i, code in enumerate(distinct.tolist()):
+            outer, identifier = self.names[code >> 33], (code & ((1 << 33) - 1)) - 1
+            label = kind if identifier < 0 else f"{kind} {identifier}"
+            numbers[i] = self.number(f"{outer} / {label}" if outer else label)
+        inside: Column = numbers[where]
+        return inside
 
 
 def settle(flow: Column, forward: Column, network: Column, flows: int, book: NetworkBook) -> tuple[Column, Column, Column]:

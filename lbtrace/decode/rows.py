@@ -60,7 +60,7 @@ KINDS = {
 
 def joined(parts: list[Rows]) -> Rows:
     """Batches → one, ordered by record."""
-    if len(parts) == 1:
+    if len(parts) == 1 and (parts[0].record[1:] > parts[0].record[:-1]).all():
         return parts[0]
     columns = {
         f.name: np.concatenate([np.empty(0, KINDS[f.name]), *(getattr(p, f.name) for p in parts)]).astype(KINDS[f.name])

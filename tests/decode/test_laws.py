@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scapy.contrib.geneve import GENEVE
 from scapy.layers.inet import IP, TCP, UDP, IPOption
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import CookedLinux, Dot1Q, Ether, Loopback
+from scapy.layers.l2 import GRE, CookedLinux, Dot1Q, Ether, Loopback
 from scapy.layers.vxlan import VXLAN
 
 from lbtrace import decode
 from lbtrace.decode import fast, odd
 from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.link import registry
+from lbtrace.decode.networks import NetworkBook
 from lbtrace.decode.packet import Packet
-from lbtrace.decode.rows import Rows, from_tuples
+from lbtrace.decode.rows import Rows, from_tuples, joined
 from lbtrace.decode.views import Views
 from lbtrace.tables import Recording, RecordTable
 
@@ -33,6 +36,31 @@ SEEDS: dict[int, list[bytes]] = {
         bytes(Ether(src=MAC, dst=MAC, type=0x88A8) / Dot1Q(vlan=7) / Dot1Q(vlan=8) / SIX / SEGMENT),
         bytes(Ether(src=MAC, dst=MAC) / IP(options=[IPOption(b"\x94\x04\0\0")]) / SEGMENT),
         bytes(Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=1, dport=4789) / VXLAN(vni=3) / Ether(src=MAC, dst=MAC) / FOUR / SEGMENT),
+        bytes(
+            Ether(src=MAC, dst=MAC)
+            / SIX
+            / UDP(sport=1, dport=8472)
+            / VXLAN(vni=3)
+            / Ether(src=MAC, dst=MAC)
+            / Dot1Q(vlan=9)
+            / SIX
+            / SEGMENT
+        ),
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=1, dport=6081) / GENEVE(vni=5, proto=0x0800) / FOUR / SEGMENT),
+        bytes(
+            Ether(src=MAC, dst=MAC)
+            / FOUR
+            / UDP(sport=1, dport=6081)
+            / GENEVE(vni=5, proto=0x6558)
+            / Ether(src=MAC, dst=MAC)
+            / FOUR
+            / SEGMENT
+        ),
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / GRE() / FOUR / SEGMENT),
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / GRE(key_present=1, key=12, seqnum_present=1) / SIX / SEGMENT),
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / GRE(proto=0x6558) / Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=1, dport=2) / PAYLOAD),
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / FOUR / FOUR / SEGMENT),
+        bytes(Ether(src=MAC, dst=MAC) / FOUR / SIX / SEGMENT),
         bytes(Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=53, dport=53) / (PAYLOAD * 3)),
         bytes(Ether(src=MAC, dst=MAC) / FOUR / SEGMENT) + bytes(9),
     ],
@@ -67,13 +95,13 @@ def damaged(draw: st.DrawFn) -> tuple[int, list[bytes], list[int]]:
         packet = bytearray(draw(st.sampled_from(SEEDS[link])))
         full = len(packet)
         for _ in range(draw(st.integers(0, 3))):
-            packet[draw(st.integers(0, min(full, 90) - 1))] = draw(st.integers(0, 255))
+            packet[draw(st.integers(0, min(full, 120) - 1))] = draw(st.integers(0, 255))
         packets.append(bytes(packet[: draw(st.integers(0, full))]) if draw(st.booleans()) else bytes(packet))
         wires.append(full)
     return link, packets, wires
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(damaged())
 def test_the_fast_path_says_what_the_slow_path_says(case: tuple[int, list[bytes], list[int]]) -> None:
     link, packets, wires = case
@@ -83,26 +111,28 @@ def test_the_fast_path_says_what_the_slow_path_says(case: tuple[int, list[bytes]
     views = Views(made.buffers[0])
     if not len(views.u64):
         return
-    batch = fast.Batch(np.arange(len(packets)), table.offset, captured, np.maximum(table.wire, captured), views, 0)
+    networks = NetworkBook()
+    batch = fast.Batch(np.arange(len(packets)), table.offset, captured, np.maximum(table.wire, captured), views, 0, networks)
     done = fast.decode(batch, registry()[link])  # type: ignore[arg-type]
     slow: list[tuple[int, ...]] = []
-    skipped: dict[str, int] = {}
-    for record in sorted(set(range(len(packets))) - set(done.odd.tolist())):
+    skipped: Counter[str] = Counter()
+    peeled: Counter[str] = Counter()
+    for record in sorted(set(range(len(packets))) - set(done.odd().tolist())):
         at = int(table.offset[record])
         end, wire_end = at + len(packets[record]), at + max(wires[record], len(packets[record]))
         packet = Packet(made.buffers[0], at, end, wire_end, link, record, 0, 0, Fragments())
         outcome = odd.unpeel(packet)
         if isinstance(outcome, str):
-            skipped[outcome] = skipped.get(outcome, 0) + 1
+            skipped[outcome] += 1
         else:
-            slow.append((*outcome, 0))
+            slow.append((*outcome, networks.number(" / ".join(packet.networks))))
+        peeled.update(packet.peeled)
     assert done.skipped == skipped
+    assert done.peeled == peeled
     expected = from_tuples(slow)
-    assert (done.rows is None) == (not slow)
-    if done.rows is not None:
-        for name in Rows.__slots__:
-            if name != "network":
-                assert getattr(done.rows, name).tolist() == getattr(expected, name).tolist(), name
+    found = joined(done.parts)
+    for name in Rows.__slots__:
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name
 
 
 @settings(max_examples=200, deadline=None)

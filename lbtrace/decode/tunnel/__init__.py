@@ -1,8 +1,8 @@
 """Tunnels and tags: one file each, found by what announces them.
 
-A file states `NAME` (how `PacketCounts.peeled` counts it), any of `ETHERTYPES`, `IP_PROTOCOLS`, `UDP_PORTS`, and
-`peel`, the step that takes the header off and appends to `packet.networks` what tells one tunnel from another. What
-does not look like the tunnel after all is answered with a Skip.
+A file states `NAME` (how `PacketCounts.peeled` counts it), any of `ETHERTYPES`, `IP_PROTOCOLS`, `UDP_PORTS`, and `peel`, the step
+that takes the header off and appends to `packet.networks` what tells one tunnel from another. What does not look like the tunnel after
+all is answered with a Skip. A common one also has `locate`, which does the same for many packets at once.
 """
 
 from __future__ import annotations
@@ -12,8 +12,31 @@ import pkgutil
 from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
+from typing import Protocol, cast
 
 from lbtrace.decode.packet import Outcome, Packet, Step
+from lbtrace.decode.views import Views
+from lbtrace.tables import Column
+
+ETHERNET = 0x6558  # the EtherType of a whole Ethernet frame
+
+
+class FastTunnel(Protocol):
+    """A tunnel with a vectorised `locate`."""
+
+    NAME: str
+
+    @staticmethod
+    def locate(views: Views, at: Column) -> tuple[Column, Column, Column, Column]:
+        """Header positions (12 bytes are captured) → (position inside, EtherType there, identifier or -1, whether the rest holds)."""
+
+
+@dataclass(slots=True)
+class FastTunnels:
+    """The tunnels with a vectorised `locate`, by what announces them."""
+
+    ip_protocols: dict[int, FastTunnel] = field(default_factory=dict)
+    udp_ports: dict[int, FastTunnel] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -23,6 +46,7 @@ class Tunnels:
     ethertypes: dict[int, Step] = field(default_factory=dict)
     ip_protocols: dict[int, Step] = field(default_factory=dict)
     udp_ports: dict[int, Step] = field(default_factory=dict)
+    fast: FastTunnels = field(default_factory=FastTunnels)
 
 
 def modules() -> list[ModuleType]:
@@ -42,6 +66,10 @@ def registry() -> Tunnels:
             found.ip_protocols[number] = step
         for number in getattr(module, "UDP_PORTS", ()):
             found.udp_ports[number] = step
+        if hasattr(module, "locate"):
+            fast = cast(FastTunnel, module)
+            found.fast.ip_protocols.update(dict.fromkeys(getattr(module, "IP_PROTOCOLS", ()), fast))
+            found.fast.udp_ports.update(dict.fromkeys(getattr(module, "UDP_PORTS", ()), fast))
     return found
 
 

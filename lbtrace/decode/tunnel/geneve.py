@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lbtrace.decode import ethertypes
 from lbtrace.decode.packet import Outcome, Packet, Skip
+from lbtrace.decode.views import Views
+from lbtrace.tables import Column
 
 NAME = "geneve"
 UDP_PORTS = (6081,)
@@ -17,3 +21,10 @@ def peel(packet: Packet) -> Outcome:
     packet.at += 8 + (first & 0x3F) * 4
     packet.networks.append(f"geneve {network}")
     return ethertypes.step(kind, packet)
+
+
+def locate(views: Views, at: Column) -> tuple[Column, Column, Column, Column]:
+    """See FastTunnel.locate."""
+    first = views.u8[at]
+    inside = at + 8 + (first & 0x3F).astype(np.int64) * 4
+    return inside, views.u16[at + 2].astype(np.int64), (views.u32[at + 4] >> 8).astype(np.int64), first < 0x40

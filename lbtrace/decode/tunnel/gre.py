@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lbtrace.decode import ethertypes, ppp, wlan
 from lbtrace.decode.link import ethernet
 from lbtrace.decode.packet import Outcome, Packet, Skip
+from lbtrace.decode.tunnel import ETHERNET
+from lbtrace.decode.views import Views
+from lbtrace.tables import Column
 
 NAME = "gre"
 IP_PROTOCOLS = (47,)
@@ -12,6 +17,7 @@ UDP_PORTS = (4754,)
 
 CHECKSUM, ROUTING, KEY, SEQUENCE, ACKNOWLEDGE = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080
 ERSPAN_2, ERSPAN_3, PPP = 0x88BE, 0x22EB, 0x880B
+PLAIN = (0x0800, 0x86DD, ETHERNET)  # what `locate` follows
 ARUBA_WLAN = range(0x8200, 0x8400, 0x10)
 
 
@@ -64,3 +70,12 @@ def erspan_3(packet: Packet) -> Outcome:
 
         return ip.either
     return ethernet.peel
+
+
+def locate(views: Views, at: Column) -> tuple[Column, Column, Column, Column]:
+    """See FastTunnel.locate. Only what is no kind of its own (ERSPAN, PPTP) and has neither checksum nor source route."""
+    flags, kind = views.u16[at], views.u16[at + 2].astype(np.int64)
+    keyed = flags & KEY != 0
+    inside = at + 4 + np.where(keyed, 4, 0) + np.where(flags & SEQUENCE, 4, 0)
+    good = (flags & (CHECKSUM | ROUTING | 7) == 0) & np.isin(kind, PLAIN)
+    return inside, kind, np.where(keyed, views.u32[at + 4].astype(np.int64), -1), good
