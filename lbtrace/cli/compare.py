@@ -54,6 +54,8 @@ def command(
     from lbtrace.pipeline import compare
     from lbtrace.render import get_format
 
+    if lb is not None:
+        raise OptionError("lb-not-yet", "--lb cannot be used yet.", "Filter the capture into its two sides and compare those.")
     front, back = sides(captures, clients, backends)
     target = Target(format_, output, everything, width)
     target.check([f for files in (*front, *back) for f in files])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from importlib import resources
 
 import click
@@ -14,10 +15,13 @@ from lbtrace.errors import OptionError
 def command(name: str | None) -> None:
     """The load balancers lbtrace can recognise; with NAME, what it knows about one."""
     folder = resources.files("lbtrace.profiles")
-    known = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    known = {f.name.removesuffix(".toml"): f for f in folder.iterdir() if f.name.endswith(".toml")}
     if name is None:
-        click.echo("\n".join(known))
+        width = max(map(len, known), default=0)
+        for slug in sorted(known):
+            profile = tomllib.loads(known[slug].read_text(encoding="utf-8"))
+            click.echo(f"{slug:<{width}}  {profile['name']}")
         return
     if name not in known:
-        raise OptionError("unknown-profile", f"There is no profile {name!r}.", f"Profiles: {', '.join(known)}.")
-    click.echo(folder.joinpath(f"{name}.toml").read_text(encoding="utf-8"), nl=False)
+        raise OptionError("unknown-profile", f"There is no profile {name!r}.", f"Profiles: {', '.join(sorted(known))}.")
+    click.echo(known[name].read_text(encoding="utf-8"), nl=False)

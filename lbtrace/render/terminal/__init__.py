@@ -37,6 +37,9 @@ def write_trace(trace: Trace, out: TextIO, view: View) -> None:
     one_side.summary(page, trace)
     one_side.connections(page, trace)
     one_side.exchanges(page, trace)
-    for sentence in limits.blind_spots(trace):
-        page.prose(sentence, style="warning")
+    sentences = limits.blind_spots(trace)
+    if sentences:
+        page.heading("What lbtrace could not know")
+        for sentence in sentences:
+            page.prose(sentence)
     limits.captures(page, [trace], None)

@@ -15,6 +15,8 @@ from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
+_ENOUGH = 20  # pairs, for a 95th percentile to say more than the largest
+
 
 def times(page: Page, report: Report, labels: Labels) -> None:
     """What the balancer added, and the clocks it was measured with."""
@@ -24,9 +26,13 @@ def times(page: Page, report: Report, labels: Labels) -> None:
     page.heading("Times")
     rows: list[list[Cell]] = []
     if latency is not None:
-        spread = f"{units.duration(latency.added_p95_ns)} at the 95th percentile, {units.duration(latency.added_max_ns)} at most"
-        total = f"client total − backend total, over {units.plural(latency.count, 'pair')}; the network in front is in it"
-        rows.append([("added", "label"), f"{units.duration(latency.added_median_ns)} in the median, {spread} ({total})"])
+        most = f"{units.duration(latency.added_max_ns)} at most"
+        if latency.count >= _ENOUGH:
+            most = f"{units.duration(latency.added_p95_ns)} at the 95th percentile, {most}"
+        rows.append(
+            [("added", "label"), f"{units.duration(latency.added_median_ns)} in the median, {most} ({units.plural(latency.count, 'pair')})"]
+        )
+        rows.append(["", ("client total − backend total; the network in front of the balancer is in it", "note")])
         if latency.forward_median_ns is not None and latency.return_median_ns is not None and latency.half_width_ns is not None:
             ways = f"{units.duration(latency.forward_median_ns)} on the way in, {units.duration(latency.return_median_ns)} on the way back"
             rows.append([("of it", "label"), f"{ways}, each {units.half_width(latency.half_width_ns)}"])

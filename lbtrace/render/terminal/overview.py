@@ -172,10 +172,17 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
 def _change(c: HeaderChange) -> Iterator[list[Cell]]:
     word, style = _SIGN[c.kind]
     behaviour = "" if c.kind in (ChangeKind.REMOVED, ChangeKind.RECASED, ChangeKind.REORDERED) else names.BEHAVIOUR[c.behaviour]
-    lines = [c.before, c.after] if c.before and c.after else [c.after or c.before or c.name]
+    if c.kind is ChangeKind.RECASED and c.before and c.after:
+        lines = [f"{_name(c.before)} → {_name(c.after)}"]
+    else:
+        lines = [c.before, c.after] if c.before and c.after else [c.after or c.before or c.name]
     yield [(word, style), shown(lines[0]), behaviour, f"{c.count} of {c.of}"]
     for line in lines[1:]:
         yield [("       to", style), shown(line), "", ""]
+
+
+def _name(line: str) -> str:
+    return line.split(":", 1)[0]
 
 
 def _example(report: Report, labels: Labels, change: HeaderChange) -> str:

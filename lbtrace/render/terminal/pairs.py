@@ -6,7 +6,7 @@ from collections import Counter
 
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import AttemptOutcome, ExchangePair, Unpaired
+from lbtrace.model.pairing import AttemptOutcome, ExchangePair, Tier, Unpaired
 from lbtrace.model.report import Report
 from lbtrace.render.terminal.labels import Labels, first_frame, total_ns
 from lbtrace.render.terminal.page import Cell, Column, Page
@@ -47,6 +47,8 @@ def pairs(page: Page, report: Report, labels: Labels) -> None:
 
 
 def _example(pairs: list[ExchangePair]) -> str:
+    if pairs[0].tier not in (Tier.STATED_ADDRESS, Tier.RARE_TOKEN):
+        return ""
     kind, value = next((p.reasons[0] for p in pairs if p.reasons), ("", ""))
     return f", for example {shown(names.reason(kind))} {cut_end(shown(value), 40)}" if value else ""
 

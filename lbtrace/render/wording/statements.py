@@ -13,7 +13,7 @@ from lbtrace.model.report import Value
 from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
-_PLACE = re.compile(r"\{(\w+)\}((?: (?:other|backend|client|TCP|HTTP))? \w+\b)?")
+_PLACE = re.compile(r"\{(\w+)\}((?: (?:other|backend|client|TCP|HTTP))? \w+\b)?( were\b)?")
 _NOUNS = {
     "SYNs", "connections", "requests", "responses", "exchanges", "pairs", "checks", "packets", "times", "targets", "nodes", "attempts",
     "segments", "bytes", "frames", "clients", "backends", "cases", "answers", "errors", "retransmissions", "lines", "fields",
@@ -30,6 +30,7 @@ def filled(statement: str, values: Sequence[Value]) -> str:
 
     def write(place: re.Match[str]) -> str:
         name, noun = place[1], place[2] or ""
-        return known.get(name, f"{{{name}}}") + (_SINGULAR.get(noun, noun) if name in single else noun)
+        noun, verb = (_SINGULAR.get(noun, noun), place[3] and " was") if name in single else (noun, place[3])
+        return known.get(name, f"{{{name}}}") + noun + (verb or "")
 
     return _PLACE.sub(write, statement)
