@@ -78,7 +78,7 @@ class Place:
             self.by_ends[(str(connection.client), str(connection.server))].append(exchange.id)
 
     def locate(self, ends: tuple[str, str], logged: list[tuple[int, str]]) -> list[int | None]:
-        """The exchange of each of the connection's logged requests (time, target), in order: by place when the numbers agree, else by time."""
+        """The exchange of each of the connection's logged requests (time, target), in order: by place, or by time when numbers differ."""
         ids = self.by_ends.get(ends, [])
         if len(ids) == len(logged):
             return list(ids)
