@@ -33,5 +33,8 @@ def exchanges(
 
 
 def _first_frame(exchange: Exchange) -> int:
-    half = exchange[3] or exchange[4]
-    return half[5] if exchange[3] else half[6]  # type: ignore[index]
+    """The frame an exchange is first seen in."""
+    request, response, interim = exchange[3], exchange[4], exchange[5]
+    if request is not None:
+        return request[5]
+    return interim[0][2] if interim else response[5] if response is not None else 0

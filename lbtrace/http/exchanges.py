@@ -16,6 +16,7 @@ def build(connection: int, requests: Requests, responses: Responses, oddities: O
     ack, rows, ends = requests.pieces.ack, requests.rows, responses.ends
     append, new = out.append, tuple.__new__
     answered_frame = answered_end = -1
+    begun = len(out)
     alone = _Alone(requests, responses, oddities)
     for ordinal, (i, j, counted) in enumerate(pair(requests, responses), 1):
         request: Request | None = None
@@ -33,6 +34,20 @@ def build(connection: int, requests: Requests, responses: Responses, oddities: O
         else:
             marks = alone.unanswered(i)
         append(new(Exchange, (0, connection, ordinal, request, response, interims.get(j, ()) if interims else (), marks, None)))
+    if responses.pending:
+        _announce(connection, responses, out, len(out) - begun)
+
+
+def _announce(connection: int, responses: Responses, out: list[Exchange], made: int) -> None:
+    """Interim responses that no final one followed go to the first request that is still waiting, or stand alone."""
+    interim = tuple(responses.pending)
+    waiting = len(out)
+    while waiting > len(out) - made and out[waiting - 1].response is None:
+        waiting -= 1
+    if waiting < len(out):
+        out[waiting] = out[waiting]._replace(interim=interim)
+    else:
+        out.append(Exchange(0, connection, made + 1, None, None, interim, (responses.cut_mark,)))
 
 
 class _Alone:

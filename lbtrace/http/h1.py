@@ -225,12 +225,14 @@ class _Reader:
             if not fits(start, False):
                 return Head(offset, start, _NO_BLOCK, (), False, False, False)
         if not whole:
-            while cursor.extend() or cursor.pos < len(cursor.data):
-                if room <= 0:
-                    odd["head-too-long"] = None
+            while room > 0:
+                left = min(len(cursor.data) - cursor.pos, room)
+                cursor.pos += left
+                room -= left
+                if not left and not cursor.extend():
                     break
-                room -= len(cursor.data) - cursor.pos
-                cursor.pos = len(cursor.data)
+            if room <= 0:
+                odd["head-too-long"] = None
         if crlf and "bare-lf" in odd:
             odd["mixed-line-ends"] = None
         block = parse_lines(lines, self.caches.block.line)
@@ -560,13 +562,13 @@ class Responses(_Reader):
         begin = self.pending_begin if self.pending else head.offset
         method = method_of(begin, len(self.messages)) if method_of is not None else "GET"
         odd = head.oddities + line.oddities + fields.oddities
-        if 100 <= line.status < 200 and line.status != 101 and head.whole:
+        if 100 <= line.status < 200 and line.status != 101:
             place = self.place(head.offset, head_end, head_end)
             self.note(odd, place.first_frame)
             if not self.pending:
                 self.pending_begin = head.offset
             self.pending.append(Interim(line.status, head.block.lines, place.first_frame, place.first_ns))
-            return True
+            return head.whole or self.find_again()
         if line.version == "HTTP/1.0" and fields.encoded:
             odd += ("transfer-encoding-in-http-1.0",)
         ahead = cursor.peek(AHEAD) if fields.readings and head.whole else b""

@@ -1,0 +1,114 @@
+"""What a connection speaks, told by its first bytes; TLS by its ClientHello."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from lbtrace.model.http import Mark, Protocol
+from tests.http.streams import Talk, get, hear, ok, story
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "name"),
+    [
+        (b"", b"SSH-2.0-OpenSSH_9.6\r\n", "ssh"),
+        (b"SSH-2.0-Go\r\n", b"", "ssh"),
+        (b"EHLO me\r\n", b"220 mail.example ESMTP Postfix\r\n", "smtp"),
+        (b"USER anonymous\r\n", b"220 ready\r\n", "ftp"),
+        (b"", b"+OK POP3 ready\r\n", "pop3"),
+        (b"", b"* OK IMAP4rev1\r\n", "imap"),
+        (b"", b"J\0\0\0\x0a8.0.36\0" + bytes(20), "mysql"),
+        (b"\0\0\0\x08\x04\xd2\x16\x2f", b"S", "postgresql"),
+        (b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n", "redis"),
+        (b"\x10\x10\0\x04MQTT\x04\x02\0\x3c", b"", "mqtt"),
+        (b"AMQP\0\0\x09\x01", b"", "amqp"),
+        (b"\x03\0\0\x13\x0e\xe0\0\0", b"", "rdp"),
+        (b"", b"RFB 003.008\n", "vnc"),
+        (b"OPTIONS rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n", b"RTSP/1.0 200 OK\r\n\r\n", "rtsp"),
+        (b"INVITE sip:a@b SIP/2.0\r\nVia: x\r\n\r\n", b"", "sip"),
+        (b"\x01\x02\x03\x04", b"\x05", ""),
+    ],
+)
+def test_other_protocols_are_named_and_left_alone(client: bytes, server: bytes, name: str) -> None:
+    talk = Talk()
+    for who, data in ((1, server), (0, client)):
+        if data:
+            talk.say(who, data)
+    heard = hear(talk)
+    assert (heard.applications[0].protocol, heard.applications[0].name) == (Protocol.OTHER, name)
+    assert heard.exchanges == []
+
+
+def test_no_payload() -> None:
+    assert hear(Talk()).applications[0].protocol is Protocol.NONE
+
+
+def hello(server_name: str, alpn: list[str]) -> bytes:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(alpn)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname=server_name)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+def test_client_hello() -> None:
+    raw = hello("shop.example", ["h2", "http/1.1"])
+    for talk in (Talk().client(raw), Talk().client(raw[:7]).client(raw[7:100]).client(raw[100:])):
+        application = hear(talk).applications[0]
+        assert application.protocol is Protocol.TLS
+        assert application.tls is not None
+        assert application.tls.server_name == "shop.example"
+        assert application.tls.alpn == ("h2", "http/1.1")
+        assert 0x0304 in application.tls.versions
+        assert application.tls.random == raw[11:43].hex()
+
+
+@pytest.mark.parametrize("kept", [20, 43, 44, 80, 120, 180])
+def test_a_cut_client_hello_never_invents(kept: int) -> None:
+    raw = hello("shop.example", ["h2"])
+    application = hear(Talk().client(raw, cut=kept)).applications[0]
+    assert application.protocol is Protocol.TLS
+    if application.tls is not None:
+        assert application.tls.random == raw[11:43].hex()
+        assert application.tls.server_name in (None, "shop.example")
+        assert application.tls.alpn in ((), ("h2",))
+
+
+def test_http_in_answer_to_tls() -> None:
+    heard = hear(Talk().client(hello("a.example", ["h2"])).server(ok(b"plain", status="400 Bad Request")))
+    assert story(heard) == [(None, 400)]
+    assert heard.applications[0].tls is not None
+    assert "tls-answered-in-clear" in heard.slugs
+
+
+def test_socks_in_front_of_http() -> None:
+    talk = Talk().client(b"\x05\x01\0").server(b"\x05\0").client(b"\x05\x01\0\x03\x01a\0P").server(b"\x05\0\0\x01\x7f\0\0\x01\0P")
+    heard = hear(talk.client(get("/a")).server(ok(b"x")))
+    assert story(heard) == [("/a", 200)]
+    assert "bytes-before-http" in heard.slugs
+
+
+def test_the_end_that_accepted_the_connection_asks() -> None:
+    heard = hear(Talk().server(get("/a")).client(ok(b"x")))
+    assert story(heard) == [("/a", 200)]
+    assert heard.applications[0].reversed
+    assert "roles-reversed" in heard.slugs
+
+
+def test_one_direction_only() -> None:
+    asked = hear(Talk().client(get("/a")).client(get("/b")))
+    assert story(asked) == [("/a", None), ("/b", None)]
+    answered = hear(Talk().server(ok(b"a")).server(ok(b"b")))
+    assert story(answered) == [(None, 200), (None, 200)]
+
+
+def test_captured_from_the_middle_of_a_download() -> None:
+    talk = Talk(syn=False).server(b"x" * 500).server(b"y" * 500).client(get("/next")).server(ok(b"z"))
+    heard = hear(talk)
+    assert story(heard) == [("/next", 200)]
+    assert heard.exchanges[0].response is not None
+    assert Mark.RESYNCED in heard.exchanges[0].response.marks
