@@ -48,10 +48,10 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
             waiting.append(clients[at])
             at += 1
         waiting = [c for c in waiting if line.p[c] >= line.z[b]] if len(waiting) < 256 else waiting[-256:]
-        fitting = [c for c in waiting if _could_retry(state, c, b, line)]
-        if len(fitting) != 1 or fitting[0] in state.group:
-            continue
-        c = fitting[0]
+        around = [c for c in waiting if line.began_inside(c, b) and may_be_caused(state.client.items[c], state.backend.items[b])]
+        if len(around) != 1 or around[0] in state.group or not _could_retry(state, around[0], b, line):
+            continue  # several requests of this shape were under way: it may belong to any
+        c = around[0]
         if c in state.caused:
             state.attach(c, b)
         else:

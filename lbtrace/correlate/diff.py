@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 
 from lbtrace.model.http import HeaderLine, Mark, Request, Response
@@ -113,21 +114,40 @@ def _heads(clients: Sequence[Trace], backends: Sequence[Trace], pair: ExchangePa
 
 
 def differences(before: Head, after: Head) -> Iterator[Difference]:
-    """Two heads → their differences, by field."""
+    """Two heads → their differences, by field. Lines that are one object are equal; only the others are looked at."""
     if before == after:
         return
-    sent, arrived = set(before), set(after)
-    touched = {line.name.lower() for line in sent ^ arrived}
+    sent, arrived = set(map(id, before)), set(map(id, after))
+    names_before, names_after = _names(before), _names(after)
     if len(before) != len(sent) or len(after) != len(arrived):  # repeated lines: a set does not count them
-        touched |= {line.name.lower() for line in (*before, *after)}
+        touched = set(names_before) | set(names_after)
+    else:
+        touched = {n for x, n in zip(before, names_before, strict=True) if id(x) not in arrived}
+        touched |= {n for x, n in zip(after, names_after, strict=True) if id(x) not in sent}
     for name in sorted(touched):
-        yield from _field(name, [x for x in before if x.name.lower() == name], [x for x in after if x.name.lower() == name])
-    order = [x.name.lower() for x in before]
-    kept = [x.name.lower() for x in after]
-    both = set(order) & set(kept)
-    one, other = [n for n in dict.fromkeys(order) if n in both], [n for n in dict.fromkeys(kept) if n in both]
-    if one != other:
-        yield ChangeKind.REORDERED, "", HeaderLine("", ", ".join(one), ", ".join(one)), HeaderLine("", ", ".join(other), ", ".join(other))
+        old = [x for x, n in zip(before, names_before, strict=True) if n == name]
+        new = [x for x, n in zip(after, names_after, strict=True) if n == name]
+        yield from _field(name, old, new)
+    moved = _moved(names_before, names_after)
+    if moved:
+        yield ChangeKind.REORDERED, "", *moved
+
+
+def _names(head: Head) -> tuple[str, ...]:
+    return tuple([_lower(x.name) for x in head])
+
+
+@lru_cache(maxsize=10_000)
+def _lower(name: str) -> str:
+    return name.lower()
+
+
+@lru_cache(maxsize=10_000)
+def _moved(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[HeaderLine, HeaderLine] | None:
+    """The order of the fields both have, before and after, as lines to show; None when it is the same."""
+    both = set(before) & set(after)
+    one, other = (", ".join(n for n in dict.fromkeys(names) if n in both) for names in (before, after))
+    return None if one == other else (HeaderLine("", one, one), HeaderLine("", other, other))
 
 
 def _field(name: str, before: list[HeaderLine], after: list[HeaderLine]) -> Iterator[Difference]:
@@ -180,10 +200,11 @@ def _count(tally: _Tally, example: int, before: HeaderLine | None, after: Header
         tally.values[value] = tally.values.get(value, 0) + 1
     if before is not None and before.value and value.startswith(before.value) and value[len(before.value) :].lstrip()[:1] in (",", ";"):
         tally.appended += 1
-    if address in value or (tally.name.lower() in ADDRESS_FIELDS and _is_address(value)):
+    if address in value or (_lower(tally.name) in ADDRESS_FIELDS and _is_address(value)):
         tally.client += 1
 
 
+@lru_cache(maxsize=10_000)
 def _is_address(value: str) -> bool:
     last = value.rsplit(",", 1)[-1].strip().strip('"').removeprefix("for=").strip('"')
     if last.startswith("["):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
+from itertools import chain
 from urllib.parse import unquote
 
 from lbtrace.correlate.facts import Facts, body_key
@@ -18,6 +19,7 @@ from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import HeaderLine
 
 KEPT = 0.98  # share of agreeing exchanges that makes a field a kept one
+SAMPLED = 3000  # pairs that are looked at to learn what the balancer does to a field
 _NEVER = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "age", "via", "te", "upgrade", "proxy-connection"}
 
 TargetForm = Callable[[str], str]
@@ -123,11 +125,12 @@ def _lower(name: str) -> str:
 
 
 def _values(facts: Facts, request: bool) -> dict[str, Counter[str]]:
-    counted: Counter[HeaderLine] = Counter()
-    for number in range(len(facts)):
-        counted.update(_lines(facts, number, request))
+    messages = [m for e in facts.items if (m := e.request if request else e.response) is not None]
+    line_of = {id(line): line for m in messages for line in m.lines}
+    counted = Counter(map(id, chain.from_iterable(m.lines for m in messages)))  # equal lines are mostly one object
     out: dict[str, Counter[str]] = defaultdict(Counter)
-    for line, n in counted.items():
+    for key, n in counted.items():
+        line = line_of[key]
         out[_lower(line.name)][line.value] += n
     return out
 
@@ -136,7 +139,8 @@ def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str
     """Over the pairs found: how often a field of the sender arrived with the same value, and how often it was sent."""
     agree: Counter[str] = Counter()
     of: Counter[str] = Counter()
-    for c, bs in list(state.caused.items())[:20_000]:
+    held = list(state.caused.items())
+    for c, bs in held[:: len(held) // SAMPLED + 1]:
         sent, arrived = _lines(state.client, c, request), _lines(state.backend, bs[-1], request)
         if not request:
             sent, arrived = arrived, sent
@@ -195,12 +199,14 @@ def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
     q, p = state.client.items[client].request, state.backend.items[backend].request
     if q is None or p is None:
         return set()
+    same = set(map(id, p.lines))
+    changed = [line for line in q.lines if id(line) not in same]
     arrived: dict[str, set[str]] = defaultdict(set)
-    for line in p.lines:
+    for line in p.lines if changed else ():
         arrived[_lower(line.name)].add(line.value)
     out = {
         name
-        for line in q.lines
+        for line in changed
         if (name := _lower(line.name)) in arrived
         and line.value not in arrived[name]
         and name not in _HOP
@@ -215,6 +221,7 @@ def rewritten(state: Pairing, pairs: Sequence[tuple[int, int]]) -> set[str]:
     if len(pairs) < 3:
         return set()
     counted: Counter[str] = Counter()
-    for c, b in pairs:
+    sample = pairs[:: len(pairs) // SAMPLED + 1]
+    for c, b in sample:
         counted.update(conflicts(state, c, b))
-    return {name for name, n in counted.items() if n * 2 >= len(pairs)}
+    return {name for name, n in counted.items() if n * 2 >= len(sample)}

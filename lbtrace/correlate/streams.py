@@ -49,12 +49,26 @@ def pair(clients: Sequence[Trace], backends: Sequence[Trace], known: Sequence[Co
     theirs = _flows(backends, {p.backend for p in known}, plain=True)
     if not mine or not theirs:
         return []
-    clocks = clocks | _from_times(mine, theirs, clocks)
-    found = _equal(mine, theirs, clocks)
-    taken = {p.client for p in found} | {p.backend for p in found}
-    ended = [f for f in mine if f.protocol is Protocol.TLS and f.ref not in taken]
-    plain = [f for f in theirs if f.protocol is not Protocol.TLS and f.ref not in taken]
-    return found + _decrypted(ended, plain, clocks)
+    found = _equal(mine, theirs, clocks | _from_times(mine, theirs, clocks))
+    taken = {p.client for p in found}, {p.backend for p in found}
+    ended = [f for f in mine if f.protocol is Protocol.TLS and f.ref not in taken[0]]
+    plain = [f for f in theirs if f.protocol is not Protocol.TLS and f.ref not in taken[1]]
+    asked = _requests(backends, {f.ref for f in plain})
+    if asked:  # one connection behind may carry the requests of many in front
+        plain = asked
+    return found + _decrypted(ended, plain, clocks | _from_times(ended, plain, clocks))
+
+
+def _requests(traces: Sequence[Trace], among: set[Ref]) -> list[_Flow]:
+    """The exchanges on the given connections, each as a flow of its own."""
+    out = []
+    for point, trace in enumerate(traces):
+        for e in trace.exchanges:
+            q, r, ref = e.request, e.response, Ref(point, e.connection)
+            if ref in among and q is not None and r is not None:
+                up, down = (sum(len(x.raw) + 2 for x in m.lines) + m.body.length for m in (q, r))
+                out.append(_Flow(ref, Protocol.HTTP1, q.first_ns, r.first_ns, up, down, whole=True))
+    return out
 
 
 def _flows(traces: Sequence[Trace], known: set[Ref], plain: bool) -> list[_Flow]:

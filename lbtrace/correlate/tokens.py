@@ -33,6 +33,9 @@ _RANDOM = re.compile(r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,})") 
 _PARTS = re.compile(r"[,;\s]+")
 
 
+_Known = tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]  # per way, tokens by identity of the line
+
+
 @dataclass(slots=True)
 class Tokens:
     """Which token each exchange holds: `owner[i]` holds `token[i]`. `names[t]` says what token t is, `header[t]`: it is a
@@ -47,7 +50,7 @@ class Tokens:
 def collect(client: Facts, backend: Facts) -> Tokens:
     """Both sides → their tokens, in one numbering."""
     ids: dict[tuple[str, str], int] = {}
-    lines: tuple[dict[HeaderLine, tuple[int, ...]], dict[HeaderLine, tuple[int, ...]]] = ({}, {})
+    lines: _Known = ({}, {})
     names: list[tuple[str, str]] = []
 
     def number(kind: str, value: str) -> int:
@@ -63,9 +66,7 @@ def collect(client: Facts, backend: Facts) -> Tokens:
     return Tokens(sides[0], sides[1], names, header)
 
 
-def _side(
-    facts: Facts, lines: tuple[dict[HeaderLine, tuple[int, ...]], dict[HeaderLine, tuple[int, ...]]], number: Callable[[str, str], int]
-) -> tuple[Column, Column]:
+def _side(facts: Facts, lines: _Known, number: Callable[[str, str], int]) -> tuple[Column, Column]:
     owner: list[int] = []
     token: list[int] = []
     targets: dict[str, tuple[int, ...]] = {}
@@ -76,9 +77,9 @@ def _side(
                 continue
             known = lines[which]
             for line in message.lines:
-                found = known.get(line)
+                found = known.get(id(line))  # readers make equal lines one object, and the traces keep it
                 if found is None:
-                    found = known[line] = tuple(number(k, v) for k, v in _line_tokens("<>"[which], line))
+                    found = known[id(line)] = tuple(number(k, v) for k, v in _line_tokens("<>"[which], line))
                 mine += found
             if message.body.length:
                 key = body_key(message.body)
@@ -91,8 +92,9 @@ def _side(
             mine += known_target
         token += mine
         owner += [i] * len(mine)
-    pairs = np.unique(np.array([owner, token], np.int64).reshape(2, -1), axis=1) if owner else np.zeros((2, 0), np.int64)
-    return pairs[0], pairs[1]
+    distinct = np.sort((np.array(owner, np.int64) << 32) | np.array(token, np.int64))
+    distinct = distinct[np.concatenate([[True], distinct[1:] != distinct[:-1]])] if len(distinct) else distinct
+    return distinct >> 32, distinct & 0xFFFFFFFF
 
 
 def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
