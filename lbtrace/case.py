@@ -1,8 +1,9 @@
 """Two sides and their Correlation → the questions that findings and verdict ask, answered once.
 
-A `Case` indexes what the stages measured: the exchanges of a pair with their connections, which exchanges and connections are
-health checks, and the frames that prove a claim. It judges nothing. Pairs of LOW confidence are never counted as knowledge,
-unless they belong to a set of interchangeable exchanges: what is said about a whole set does not depend on who is whose."""
+A `Case` indexes what the stages measured: the exchanges of a pair with their connections, which exchanges and connections are health
+checks, and the frames that prove a claim. It judges nothing. Pairs of LOW confidence are never counted as knowledge. Interchangeable
+pairs are: what is said of the whole set does not depend on who is whose, and whoever asks about single pairs leaves them out.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +94,7 @@ class Case:
         """Every pair that counts as knowledge and has a backend exchange, in the order of Correlation.pairs."""
         found = []
         for index, pair in enumerate(self.correlation.pairs):
-            if not pair.attempts or (pair.confidence is Confidence.LOW and pair.group is None):
+            if not pair.attempts or pair.confidence is Confidence.LOW:
                 continue
             attempt = next((a for a in reversed(pair.attempts) if a.outcome is AttemptOutcome.ANSWERED), pair.attempts[-1])
             found.append(
@@ -217,7 +218,7 @@ class Case:
         found = []
         for mapping in self._believed:
             by_source = mapping.stated_by.lower() == "source address"
-            if mapping.client == mapping.seen_as or (by_source and not self._source_is_client(mapping)):
+            if addresses_in(mapping.client) == addresses_in(mapping.seen_as) or (by_source and not self._source_is_client(mapping)):
                 continue
             if by_source or mapping.seen_as not in own:
                 found.append(mapping)

@@ -81,6 +81,6 @@ def event_of_attempt(case: Case, match: Match) -> BackendEvent | None:
     if match.outcome is AttemptOutcome.SUPERSEDED and match.back.response is not None:
         slug = "malformed" if Mark.MALFORMED in match.back.response.marks else "replaced"
         return BackendEvent(slug, TEXT[slug], (case.response_frame(Side.BACKEND, match.backend),))
-    if match.outcome is AttemptOutcome.TIMEOUT:
+    if match.outcome in (AttemptOutcome.TIMEOUT, AttemptOutcome.UNKNOWN):
         return BackendEvent("timeout", TEXT["timeout"], tuple(frames))
     return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lbtrace.case import Case, field_value
+from lbtrace.case import Case, Match, field_value
 from lbtrace.findings._backend_events import BackendEvent, FailedHandshakes, event_of_attempt
 from lbtrace.model.http import Response
 from lbtrace.model.net import Side
@@ -42,8 +42,19 @@ def own_answers(case: Case) -> Iterator[OwnAnswer]:
                 kind = "cache hit" if known else kind
             yield OwnAnswer(unpaired.ref, exchange.response, kind, event, unpaired.confidence)
     for m in case.matches:
-        if m.outcome in NOT_PASSED_ON and m.front.response is not None:
+        if (m.outcome in NOT_PASSED_ON or gave_up(m)) and m.front.response is not None:
             yield OwnAnswer(m.pair.client, m.front.response, kind_of(m.front.response), event_of_attempt(case, m), m.pair.confidence)
+
+
+def gave_up(match: Match) -> bool:
+    """True when the balancer closed the backend connection before any answer came: it waited no longer, whatever the backend sent later."""
+    request, ends = match.back.request, match.back_connection.from_client
+    closed = [at for at in (ends.fin_ns, ends.rst_ns) if at is not None and request is not None and at >= request.last_ns]
+    response = match.back.response
+    status = match.front.response.status if match.front.response is not None else 0
+    return (
+        status >= 500 and bool(closed) and (response is None or response.first_ns > min(closed)) and match.outcome is AttemptOutcome.UNKNOWN
+    )
 
 
 def backend_bodies(case: Case) -> set[tuple[str, str | None]]:

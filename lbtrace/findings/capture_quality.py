@@ -113,9 +113,10 @@ def _outside(case: Case) -> Iterator[Finding]:
         yield Finding(
             "capture-quality.window",
             TITLE,
-            Severity.LOW,
+            Severity.INFO,
             Confidence.HIGH,
-            "Exchanges of the {side} capture that happened while the other capture was not running: {count}.",
+            "Exchanges of the {side} capture before the first or after the last packet of the other capture: {count}. "
+            "Whether that capture was running then is not known.",
             (Value("count", len(refs), "count"), Value("side", side)),
             evidence(frames),
             "Start both captures before the traffic and stop them after it.",

@@ -14,11 +14,13 @@ from lbtrace.model.report import Kind, Verdict
 from lbtrace.model.trace import Trace
 from lbtrace.verdict.likeness import likeness
 from lbtrace.verdict.modifiers import modifiers
-from lbtrace.verdict.nothing import without_pairs
+from lbtrace.verdict.nothing import belong_together, without_pairs
 from lbtrace.verdict.weigh import weigh
 from lbtrace.verdict.witnesses import observe
 
 __all__ = ["judge"]
+
+FEW = "Some exchanges look alike on both sides, but too few, and too little like each other, to show that the captures belong together."
 
 
 def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> Verdict:
@@ -27,6 +29,8 @@ def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Corr
     observations = observe(case)
     if not case.matches and not case.connection_matches:
         kind, confidence, reason = without_pairs(case)
+    elif not belong_together(case):
+        kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
     else:
         kind, confidence, reason = weigh(case, observations)
     witnesses = tuple(o.witness() for o in observations)

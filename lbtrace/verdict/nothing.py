@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lbtrace.case import Case
+from lbtrace.case import RANK, Case
 from lbtrace.model.http import Protocol
-from lbtrace.model.pairing import Confidence, UnpairedReason
+from lbtrace.model.pairing import Confidence, ConnectionBasis, Ref, Tier, UnpairedReason
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
 
@@ -14,6 +14,36 @@ LOOKED_FOR = (
     "equal sequence numbers, stated client addresses, shared rare values in heads and bodies, "
     "equal requests and responses, and nesting in time"
 )
+
+
+ENOUGH_PAIRS = 3  # of MEDIUM confidence; fewer may be chance
+ENOUGH_PERCENT = 10  # of the requests of the smaller side
+SHOWN_BY = (ConnectionBasis.SAME_PACKETS, ConnectionBasis.STATED_ADDRESS, ConnectionBasis.TLS_CLIENT_HELLO, ConnectionBasis.SAME_BYTES)
+
+
+def belong_together(case: Case) -> bool:
+    """Whether the pairs show that both captures are of the same traffic, or may be a few likenesses between unrelated ones.
+
+    Shown by connections that are paired by more than their exchanges, by a clock that several pairs agree on, or by enough
+    pairs that more than shape supports, as a share of what could have been paired."""
+    if any(c.pair.basis in SHOWN_BY for c in case.connection_matches) or any(m.pair.tier <= Tier.STATED_ADDRESS for m in case.matches):
+        return True
+    paired = len(case.matches)
+    possible = min(
+        len({m.pair.client for m in case.matches} | unpaired(case, "client")),
+        len({m.backend for m in case.matches} | unpaired(case, "backend")),
+    )
+    if paired * 100 < ENOUGH_PERCENT * possible:
+        return False
+    clocked = any(not clock.refused and clock.pairs >= min(ENOUGH_PAIRS, possible) for clock in case.correlation.clocks)
+    supported = sum(RANK[m.pair.confidence] >= RANK[Confidence.HIGH] or m.pair.tier <= Tier.RARE_TOKEN for m in case.matches)
+    return clocked or supported >= min(ENOUGH_PAIRS, possible) or (not case.matches and bool(case.connection_matches))
+
+
+def unpaired(case: Case, side: str) -> set[Ref]:
+    """The exchanges of a side that could have had a partner."""
+    without = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
+    return {u.ref for u in case.correlation.unpaired if u.side == side and u.reason not in without}
 
 
 def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
@@ -39,6 +69,9 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
         )
     numbers = f"None of {front_requests} client requests could be paired with any of {back_requests} backend requests"
     alike = _alike(case)
+    cut = any(trace.packets.truncated for trace in (*case.clients, *case.backends))
+    if cut:
+        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; packets were cut by the snapshot length, so too little of them is known."
     if alike or case.correlation.pairs:
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}, though both sides have requests like {alike or 'some of them'}."
     return Kind.UNRELATED, Confidence.MEDIUM, f"{numbers}, and no target or body is on both sides. Looked for: {LOOKED_FOR}."

@@ -84,6 +84,9 @@ TABLE: dict[tuple[str, str], Rule] = {
     ("head-differences", "changed"): Rule(
         Strength.DECISIVE, (L7,), (DIRECT, PASSTHROUGH, L4), "message heads are changed, which needs a proxy that reads HTTP"
     ),
+    ("head-differences", "changed-in-some"): Rule(
+        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "some message heads are changed, which needs a proxy that reads HTTP"
+    ),
     ("head-differences", "identical-hop-fields"): Rule(
         Strength.STRONG, (DIRECT, PASSTHROUGH, L4), (L7,), "heads pass unchanged, with fields that an HTTP proxy would have made its own"
     ),

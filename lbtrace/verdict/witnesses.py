@@ -6,17 +6,18 @@ A witness that has nothing to look at says nothing. Interchangeable pairs never 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, Match, evidence, field_lines
+from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, ConnectionMatch, Match, evidence, field_lines
 from lbtrace.model.http import Protocol, Request, Response
 from lbtrace.model.net import FrameRef, Side, SynFingerprint
-from lbtrace.model.pairing import ConnectionBasis, Ref, UnpairedReason
+from lbtrace.model.pairing import Confidence, ConnectionBasis, Ref, UnpairedReason
 from lbtrace.model.report import Value
 from lbtrace.model.stream import Connection
 from lbtrace.verdict.weigh import Observation
 
 HOP_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade")
+CROSSING_PERCENT = 25  # of the pairs of MEDIUM confidence, before they show that connections are shared
 ENOUGH_HEADS = 2  # one pair of identical heads may be chance: a short request has nothing that a proxy must change
 
 
@@ -195,33 +196,68 @@ def _hops(front: Connection, back: Connection) -> tuple[int, int] | None:
 def connection_mapping(case: Case) -> Iterator[Observation]:
     """Whether requests of one client connection stay together, and apart from those of others.
 
-    For interchangeable pairs only the numbers count: a backend connection with more requests than any client connection has
-    must serve several."""
+    A single wrong pair must not decide: pairs of MEDIUM confidence count only when many of them cross. For interchangeable pairs only the
+    numbers of requests per connection count, and only when no exchange is left over on either side.
+    """
+    single = [m for m in case.distinct_matches if len(m.pair.attempts) == 1]
+    sure = [m for m in single if RANK[m.pair.confidence] >= RANK[Confidence.HIGH]]
+    for matches, enough in ((sure, 0), (single, CROSSING_PERCENT)):
+        merged, split, crossing = _crossings(matches)
+        if crossing and crossing * 100 >= enough * len(matches):
+            widest = merged if len(merged) >= len(split) else split
+            yield Observation(
+                "connection-mapping",
+                "shared",
+                "One backend connection carried requests of {count} client connections."
+                if widest is merged
+                else "The requests of one client connection went over {count} backend connections.",
+                (_count("count", len(widest)),),
+                evidence(case.request_frames(widest)),
+            )
+            return
+    if any(m.pair.group is not None for m in case.matches):
+        yield from _by_numbers(case)
+    elif not _crossings(single)[2]:
+        fronts = {(m.pair.client.point, m.front.connection): m for m in single}
+        if len(fronts) > 1:
+            yield Observation(
+                "connection-mapping",
+                "one-to-one",
+                "Each of {count} client connections has one backend connection of its own.",
+                (_count("count", len(fronts)),),
+                evidence(case.request_frames(fronts.values())),
+            )
+
+
+def _crossings(matches: Sequence[Match]) -> tuple[list[Match], list[Match], int]:
+    """(a match for each client connection of the backend connection with most, a match for each backend connection of the client connection
+    with most, how many matches are outside the pairing of connections that most matches agree on)."""
     fronts: dict[tuple[int, int], dict[tuple[int, int], Match]] = {}
     backs: dict[tuple[int, int], dict[tuple[int, int], Match]] = {}
-    for m in case.distinct_matches:
-        if len(m.pair.attempts) > 1:
-            continue
+    weight: Counter[tuple[tuple[int, int], tuple[int, int]]] = Counter()
+    for m in matches:
         front, back = (m.pair.client.point, m.front.connection), (m.backend.point, m.back.connection)
         fronts.setdefault(front, {}).setdefault(back, m)
         backs.setdefault(back, {}).setdefault(front, m)
+        weight[front, back] += 1
+    of_front: dict[tuple[int, int], tuple[int, int]] = {}
+    of_back: dict[tuple[int, int], tuple[int, int]] = {}
+    for (front, back), _ in weight.most_common():
+        if front not in of_front and back not in of_back:
+            of_front[front], of_back[back] = back, front
+    agreed = sum(weight[front, back] for front, back in of_front.items())
     merged = max(backs.values(), key=len, default={})
     split = max(fronts.values(), key=len, default={})
-    if len(merged) > 1 or len(split) > 1:
-        widest = merged if len(merged) >= len(split) else split
-        yield Observation(
-            "connection-mapping",
-            "shared",
-            "One backend connection carried requests of {count} client connections."
-            if widest is merged
-            else "The requests of one client connection went over {count} backend connections.",
-            (_count("count", len(widest)),),
-            evidence(case.request_frames(widest.values())),
-        )
-        return
+    return list(merged.values()), list(split.values()), len(matches) - agreed
+
+
+def _by_numbers(case: Case) -> Iterator[Observation]:
+    """The numbers of requests per connection: a proxy of byte streams has the same on both sides, whoever is paired with whom."""
     per_front = Counter((m.pair.client.point, m.front.connection) for m in case.matches)
     per_back = Counter((m.backend.point, m.back.connection) for m in case.matches)
-    if per_front and not _left_over(case) and sorted(per_front.values()) != sorted(per_back.values()):
+    if _left_over(case):
+        return
+    if sorted(per_front.values()) != sorted(per_back.values()):
         yield Observation(
             "connection-mapping",
             "shared",
@@ -235,13 +271,13 @@ def connection_mapping(case: Case) -> Iterator[Observation]:
             ),
             evidence(case.request_frames(case.matches)),
         )
-    elif len(fronts) > 1 and len(fronts) == len(backs):
+    elif len(per_front) > 1:
         yield Observation(
             "connection-mapping",
             "one-to-one",
-            "Each of {count} client connections has one backend connection of its own.",
-            (_count("count", len(fronts)),),
-            evidence(case.request_frames(next(iter(by_back.values())) for by_back in fronts.values())),
+            "As many connections with as many requests each on both sides ({count}).",
+            (_count("count", len(per_front)),),
+            evidence(case.request_frames(case.matches)),
         )
 
 
@@ -252,31 +288,65 @@ def _left_over(case: Case) -> bool:
 
 
 def head_differences(case: Case) -> Iterator[Observation]:
-    """Whether request and response heads are the same bytes on both sides."""
-    whole = [m for m in case.matches if m.front.request is not None and m.back.request is not None]
-    changed = [m for m in whole if _head(m.front.request) != _head(m.back.request) or (m.answered and _responses_differ(m))]
+    """Whether request and response heads are the same bytes on both sides.
+
+    What a proxy does to heads it does to most of them; a head that differs here and there may be a wrong pair. Interchangeable
+    pairs testify only when no head behind the balancer has the field names of any head in front of it."""
+    alone = [m for m in case.distinct_matches if m.front.request is not None and m.back.request is not None]
+    if not alone:
+        yield from _names_of_sets(case)
+        return
+    changed = [m for m in alone if _head(m.front.request) != _head(m.back.request) or (m.answered and _responses_differ(m))]
     if changed:
         yield Observation(
             "head-differences",
-            "changed",
+            "changed" if 2 * len(changed) >= len(alone) else "changed-in-some",
             "{count} of {of} exchanges have other heads behind the balancer than in front of it, for example {before} → {after}.",
-            (_count("count", len(changed)), _count("of", len(whole)), *_example(changed[0])),
+            (_count("count", len(changed)), _count("of", len(alone)), *_example(changed[0])),
             evidence(case.request_frames(changed)),
         )
         return
-    identical = [m for m in whole if m.answered and m.front.response is not None and m.back.response is not None]
-    if not identical:
-        return
-    telling = [m for m in identical if _telling(m)]
-    variant = "identical-hop-fields" if len(telling) >= ENOUGH_HEADS else "identical"
-    yield Observation(
-        "head-differences",
-        variant,
-        "All {count} request and response heads are the same bytes on both sides"
-        + (", fields of the hop and the HTTP version included." if variant == "identical-hop-fields" else "."),
-        (_count("count", len(identical)),),
-        evidence(case.request_frames(telling or identical)),
-    )
+    identical = [m for m in alone if m.answered and m.front.response is not None and m.back.response is not None]
+    if identical:
+        telling = [m for m in identical if _telling(m)]
+        variant = "identical-hop-fields" if len(telling) >= ENOUGH_HEADS else "identical"
+        yield Observation(
+            "head-differences",
+            variant,
+            "All {count} request and response heads are the same bytes on both sides"
+            + (", fields of the hop and the HTTP version included." if variant == "identical-hop-fields" else "."),
+            (_count("count", len(identical)),),
+            evidence(case.request_frames(telling or identical)),
+        )
+
+
+def _names_of_sets(case: Case) -> Iterator[Observation]:
+    both = [m for m in case.matches if m.front.request is not None and m.back.request is not None]
+    fronts = {_names(m.front.request) for m in both}
+    backs = {_names(m.back.request) for m in both}
+    if both and not fronts & backs:
+        yield Observation(
+            "head-differences",
+            "changed",
+            "No request head behind the balancer ({after}, for example) has the field names of any in front of it ({before}), "
+            "in {count} exchanges.",
+            (_count("count", len(both)), Value("before", ", ".join(min(fronts))), Value("after", ", ".join(min(backs)))),
+            evidence(case.request_frames(both)),
+        )
+    elif {_head(m.front.request) for m in both} == {_head(m.back.request) for m in both}:
+        answered = [m for m in both if m.answered and m.front.response is not None and m.back.response is not None]
+        if answered and {_head(m.front.response) for m in answered} == {_head(m.back.response) for m in answered}:
+            yield Observation(
+                "head-differences",
+                "identical-hop-fields" if sum(map(_telling, answered)) >= ENOUGH_HEADS else "identical",
+                "Both sides have the same request and response heads, byte for byte ({count} exchanges).",
+                (_count("count", len(answered)),),
+                evidence(case.request_frames(answered)),
+            )
+
+
+def _names(request: Request | None) -> tuple[str, ...]:
+    return tuple(line.name for line in request.lines) if request is not None else ()
 
 
 def _head(message: Request | Response | None) -> tuple[object, ...]:
@@ -314,12 +384,12 @@ def _example(match: Match) -> tuple[Value, Value]:
         new = [line for line in after if line not in before]
         if gone or new:
             line = gone[0] if gone else new[0]
-            mates = [n for n in new if _name(n) == _name(line)] if gone else [line]
+            mates = [n for n in new if _field(n) == _field(line)] if gone else [line]
             return Value("before", line if gone else "(no such line)"), Value("after", mates[0] if mates else "(no such line)")
     return Value("before", "one order of lines"), Value("after", "another")
 
 
-def _name(line: str) -> str:
+def _field(line: str) -> str:
     return line.partition(":")[0].lower() if ":" in line else ""
 
 
