@@ -40,21 +40,25 @@ def inspect(
     """
     with _no_collection():
         recording = capture.read(files, progress)
+        times = recording.records.time_ns
+        first_ns, last_ns = (int(times.min()), int(times.max())) if len(times) else (0, 0)
         segments = decode.segments(recording, progress)
+        del times, recording.records  # the largest tables go as soon as the next one is made: they and the exchanges never add up
         connections, streams = tcp.connections(segments)
+        counts, said = segments.counts, recording.diagnostics + segments.diagnostics + streams.diagnostics
+        del segments
         applications, exchanges, http_diagnostics = http.exchanges(connections, streams, options, progress)
-    times = recording.records.time_ns
     return Trace(
         side=side,
         point=point,
         files=recording.files,
-        packets=segments.counts,
-        first_ns=int(times.min()) if len(times) else 0,
-        last_ns=int(times.max()) if len(times) else 0,
+        packets=counts,
+        first_ns=first_ns,
+        last_ns=last_ns,
         connections=connections,
         applications=applications,
         exchanges=exchanges,
-        diagnostics=recording.diagnostics + segments.diagnostics + streams.diagnostics + http_diagnostics,
+        diagnostics=said + http_diagnostics,
     )
 
 

@@ -28,8 +28,9 @@ def exchanges(
     found = reading.found
     found.sort(key=_first_frame)
     make = tuple.__new__
-    ordered = [make(Exchange, (i, *e[1:])) for i, e in enumerate(found)]
-    return applications, ordered, reading.oddities.diagnostics()
+    for i, exchange in enumerate(found):  # in place: there are never two of each
+        found[i] = make(Exchange, (i, *exchange[1:]))
+    return applications, found, reading.oddities.diagnostics()
 
 
 def _first_frame(exchange: Exchange) -> int:
