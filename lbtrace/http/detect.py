@@ -50,7 +50,7 @@ def detect(client: Cursor, server: Cursor) -> Detected:
     if tls.looks_like(answered) and not _asks(asked):
         return Detected(Protocol.TLS)
     if _asks(asked):
-        return Detected(Protocol.HTTP1, before=_behind(client, server))
+        return Detected(Protocol.HTTP1, before=_behind(client, server, asked.find(b"\n")))
     if _answers(answered) and not _asks(answered):
         return Detected(Protocol.HTTP1)
     if _asks(answered) or _answers(asked):
@@ -74,9 +74,11 @@ def _answers(data: bytes) -> bool:
     return begins_response(data) or _STATUS_LINE.match(data) is not None
 
 
-def _behind(asking: Cursor, answering: Cursor) -> bool:
-    """Move to the first pieces that begin a request and a response, if such there are."""
+def _behind(asking: Cursor, answering: Cursor, within: int = 1 << 62) -> bool:
+    """Move to the first pieces that begin a request and a response, if such there are; the request `within` so many bytes."""
     request = _search(asking, may_begin_request, begins_request)
+    if request >= 0 and asking.pieces.start[request] - asking.offset > within:
+        return False
     response = _search(answering, may_begin_response, begins_response)
     if request < 0 and (response < 0 or asking.first_row < asking.end_row):
         return False
@@ -96,7 +98,7 @@ def _late(cursor: Cursor) -> bool:
 def _search(cursor: Cursor, may_begin: Callable[[bytes], bool], begins: Callable[[bytes], bool]) -> int:
     """The first piece that begins a message, -1 when none of the first ones does."""
     p = cursor.pieces
-    for row in range(cursor.first_row, min(cursor.end_row, cursor.first_row + (_SEARCHED if _late(cursor) else _PREFIXED))):
+    for row in cursor.rows_ahead()[: _SEARCHED if _late(cursor) else _PREFIXED]:
         o = p.payload[row]
         view = p.buffers[p.buffer[row]]
         n = p.length[row]
