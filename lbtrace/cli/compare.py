@@ -61,8 +61,8 @@ def command(
     target.check([f for files in (*front, *back) for f in files])
     options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
     with ProgressBar() as progress:
-        front = [point for files in front for point in points(files, progress)]
-        back = [point for files in back for point in points(files, progress)]
+        front = [point for files in front for point in (points(files, progress) if "-" not in files else [files])]
+        back = [point for files in back for point in (points(files, progress) if "-" not in files else [files])]
         report = compare(front, back, options, progress)
     with target.open() as (out, view):
         get_format(format_).write_report(report, out, view)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from lbtrace.render.wording.escape import cut, shown
+
 _PATIENCE_S = 1.0
 _EVERY_S = 0.1
 _WIDTH = 24
@@ -27,7 +29,7 @@ class ProgressBar:
             return
         self._drawn = now
         done = int(min(max(fraction, 0.0), 1.0) * _WIDTH)
-        line = f"{what[:40]:<40} [{'#' * done}{'.' * (_WIDTH - done)}]"
+        line = f"{cut(shown(what), 40):<40} [{'#' * done}{'.' * (_WIDTH - done)}]"
         self._length = len(line)
         sys.stderr.write("\r" + line)
         sys.stderr.flush()

@@ -79,3 +79,33 @@ def test_width_and_columns_are_honoured(capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setenv("COLUMNS", "132")
     assert run(["demo"]) == 0
     assert 100 < max(map(len, capsys.readouterr().out.splitlines())) <= 132
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> bytes:
+    """What a person's terminal receives."""
+    import pty
+
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*LBTRACE, *arguments], stdout=slave, stderr=slave, stdin=slave, env={**os.environ, "TERM": "xterm-256color", **environment}
+    )
+    os.close(slave)
+    received = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # Linux says EIO at the end
+            part = b""
+        if not part:
+            break
+        received += part
+    os.close(master)
+    assert process.wait(30) == 0
+    return received
+
+
+def test_a_terminal_gets_colour_unless_no_color_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert b"\x1b[" in on_a_terminal("demo")
+    assert b"\x1b[" not in on_a_terminal("demo", NO_COLOR="1")
+    assert b"\x1b[" not in on_a_terminal("demo", TERM="dumb")

@@ -48,6 +48,15 @@ class Column:
     style: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A line across the table, about the row above it."""
+
+    text: str
+    style: str = "warning"
+    indent: int = 6
+
+
 class _Trimmed:
     """A stream without blanks at the ends of its lines."""
 
@@ -144,7 +153,7 @@ class Page:
         self.blank()
         self.line((title, "heading"), (f"   {note}" if note else "", "note"), indent=0)
 
-    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], indent: int = 1) -> None:
+    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell] | Remark], indent: int = 1) -> None:
         """Aligned columns that fit the width: `flexible` ones give way first, by cutting or wrapping. Long tables are laid out batch by
         batch, so that any number of rows streams.
         """
@@ -152,14 +161,21 @@ class Page:
         remaining = iter(rows)
         first = True
         while batch := list(islice(remaining, _BATCH)):
-            cells = [[(self.plain(c), "") if isinstance(c, str) else (self.plain(c[0]), c[1]) for c in row] for row in batch]
+            laid = [row if isinstance(row, Remark) else [self._cell(c) for c in row] for row in batch]
+            cells = [row for row in laid if not isinstance(row, Remark)]
             widths = [max(cell_len(titles[i]), *(cell_len(row[i][0]) for row in cells)) for i in range(len(columns))]
             self._shrink(columns, widths, self.width - indent)
             if first and any(titles):
                 self._row(columns, widths, [(title, "label") for title in titles], indent)
-            for row in cells:
-                self._row(columns, widths, row, indent)
+            for row in laid:
+                if isinstance(row, Remark):
+                    self.prose(row.text, row.indent, row.style)
+                else:
+                    self._row(columns, widths, row, indent)
             first = False
+
+    def _cell(self, cell: Cell) -> tuple[str, str]:
+        return (self.plain(cell), "") if isinstance(cell, str) else (self.plain(cell[0]), cell[1])
 
     def _row(self, columns: Sequence[Column], widths: Sequence[int], row: Sequence[tuple[str, str]], indent: int) -> None:
         fitted = [self._fitted(text, width, column) for (text, _), width, column in zip(row, widths, columns, strict=True)]
@@ -185,10 +201,10 @@ class Page:
     def _shrink(columns: Sequence[Column], widths: list[int], room: int) -> None:
         """Take what is too much from the widest flexible column, again and again; then from any column."""
         over = sum(widths) + 2 * (len(widths) - 1) - room
-        for candidates in ([i for i, c in enumerate(columns) if c.flexible], list(range(len(columns)))):
+        for candidates, least in (([i for i, c in enumerate(columns) if c.flexible], 12), (list(range(len(columns))), 3)):
             while over > 0 and candidates:
                 widest = max(candidates, key=lambda i: widths[i])
-                if widths[widest] <= 6:
+                if widths[widest] <= least:
                     break
                 widths[widest] -= 1
                 over -= 1

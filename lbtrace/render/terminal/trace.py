@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lbtrace.model.http import Application, Exchange, Mark, Protocol
+from lbtrace.model.http import Application, Exchange, Protocol
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.render.terminal.labels import first_frame, total_ns
-from lbtrace.render.terminal.page import Cell, Column, Page
+from lbtrace.render.terminal.page import Cell, Column, Page, Remark
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
 
@@ -106,7 +106,12 @@ def exchanges(page: Page, trace: Trace) -> None:
         return
     page.heading("HTTP exchanges", "frames are where request and response begin")
     many = len(every) if page.view.everything else _EXCHANGES
-    rows: list[list[Cell]] = [_row(trace, e) for e in every[:many]]
+    rows: list[list[Cell] | Remark] = []
+    for e in every[:many]:
+        rows.append(_row(trace, e))
+        marks = _marks(e)
+        if marks:
+            rows.append(Remark(marks))
     page.table(
         [
             Column("id", right=True),
@@ -117,7 +122,6 @@ def exchanges(page: Page, trace: Trace) -> None:
             Column("frame", right=True, style="frame"),
             Column("body", right=True),
             Column("time", right=True),
-            Column(flexible=True, style="warning"),
         ],
         rows,
     )
@@ -128,7 +132,6 @@ def _row(trace: Trace, e: Exchange) -> list[Cell]:
     request = f"{shown(e.request.method)} {shown(e.request.target)}" if e.request else "(not captured)"
     response = e.response
     ns = total_ns(e)
-    marks: list[Mark] = list(dict.fromkeys([*e.marks, *(e.request.marks if e.request else ()), *(response.marks if response else ())]))
     return [
         str(e.id),
         f"{e.connection}.{e.ordinal}",
@@ -138,5 +141,10 @@ def _row(trace: Trace, e: Exchange) -> list[Cell]:
         f"#{trace.ref(response.first_frame, 0).number}" if response else "",
         units.size(response.body.length) if response else "",
         "?" if ns is None else units.duration(ns),
-        ", ".join(names.MARK[m] for m in marks),
     ]
+
+
+def _marks(e: Exchange) -> str:
+    """What is unusual about an exchange: "request: pipelined; response: body cut"."""
+    whose = (("", e.marks), ("request ", e.request.marks if e.request else ()), ("response ", e.response.marks if e.response else ()))
+    return "; ".join(who + ", ".join(names.MARK[m] for m in dict.fromkeys(marks)) for who, marks in whose if marks)
