@@ -47,6 +47,7 @@ class Recording:
     secrets: tuple[tuple[int, bytes], ...] = ()  # pcapng decryption secrets: (type, data)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)  # pcapng name resolution: address → names
     comments: tuple[tuple[int, str], ...] = ()  # (frame, or 0 for a section; comment)
+    link_names: dict[int, str] = field(default_factory=dict)  # the link type numbers that occur → their names
 
 
 @dataclass(slots=True)
