@@ -12,6 +12,7 @@ import numpy as np
 
 from lbtrace.capture import foreign, pcap, pcapng
 from lbtrace.capture.block import Block
+from lbtrace.capture.link_names import LINKS, link_name
 from lbtrace.capture.source import Source, open_source
 from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
@@ -51,6 +52,7 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
         all_blocks += blocks
         buffers += [number] * len(blocks)
     recording.records = _table(all_blocks, buffers)
+    recording.link_names = {n: LINKS[n] for n in np.unique(recording.records.link).tolist() if n in LINKS}
     recording.diagnostics = tuple(said)
     return recording
 
@@ -105,7 +107,7 @@ def _file(source: Source, blocks: list[Block], first_frame: int) -> CaptureFile:
         first_ns=min((int(b.time_ns.min()) for b in timed), default=None),
         last_ns=max((int(b.time_ns.max()) for b in timed), default=None),
         resolution_ns=max(b.resolution_ns for b in blocks),
-        link_types=tuple(foreign.link_name(n) for n in links),
+        link_types=tuple(link_name(n) for n in links),
         snaplen=max((b.snaplen for b in blocks if b.snaplen), default=None),
         dropped=sum(drops) if drops else None,
     )

@@ -35,11 +35,6 @@ KNOWN: tuple[tuple[bytes, str, str], ...] = (
 RECORD = "Record with tcpdump -w FILE."
 
 
-def link_name(number: int) -> str:
-    """The short name of a link type number; unknown ones by number."""
-    return LINKS.get(number, f"link type {number}")
-
-
 def what_is_it(path: str, data: Buffer) -> InputError:
     """The error that says what the bytes are, when they are no capture."""
     head = bytes(data[:4096])
@@ -63,63 +58,3 @@ def is_text(head: bytes) -> bool:
     """Whether bytes look like text: no NUL, hardly any control characters."""
     odd = sum(1 for b in head if b < 9 or 13 < b < 32)
     return bool(head) and odd * 100 <= len(head) and b"\0" not in head
-
-
-# names for the link types people meet (tcpdump.org/linktypes.html); decode/link holds those that are read
-LINKS: dict[int, str] = {
-    0: "null/loopback",
-    1: "Ethernet",
-    3: "AX.25",
-    6: "Token Ring",
-    7: "ARCNET",
-    8: "SLIP",
-    9: "PPP",
-    10: "FDDI",
-    12: "raw IP",
-    14: "raw IP",
-    50: "PPP (HDLC)",
-    51: "PPPoE",
-    83: "PPP (direction)",
-    97: "PPP (ether-ish)",
-    100: "ATM (RFC 1483)",
-    101: "raw IP",
-    104: "Cisco HDLC",
-    105: "802.11",
-    107: "Frame Relay",
-    108: "OpenBSD loopback",
-    109: "OpenBSD encapsulation",
-    113: "Linux cooked",
-    117: "OpenBSD pflog",
-    119: "802.11 (Prism)",
-    122: "IP over Fibre Channel",
-    127: "802.11 (radiotap)",
-    129: "ARCNET (Linux)",
-    143: "DOCSIS",
-    147: "user 0",
-    163: "802.11 (AVS)",
-    166: "PPP (pppd)",
-    180: "link type 180",
-    187: "Bluetooth H4",
-    189: "USB (Linux)",
-    192: "PPI",
-    195: "802.15.4",
-    197: "ERF",
-    201: "Bluetooth H4 (direction)",
-    204: "PPP (direction)",
-    210: "FDDI",
-    220: "USB (Linux, mapped)",
-    227: "CAN",
-    228: "IPv4",
-    229: "IPv6",
-    230: "802.15.4 (no FCS)",
-    231: "D-Bus",
-    239: "nflog",
-    249: "USBPcap",
-    251: "Bluetooth LE",
-    252: "Wireshark exported PDU",
-    253: "netlink",
-    258: "pktap",
-    271: "vsock",
-    276: "Linux cooked v2",
-    0xFFFF: "no interface",
-}

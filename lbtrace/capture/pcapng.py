@@ -15,13 +15,13 @@ from struct import Struct
 import numpy as np
 
 from lbtrace.capture.block import Block, NextSection
+from lbtrace.capture.link_names import NO_INTERFACE
 from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, view, walk
 from lbtrace.tables import Buffer, Column
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = 0x0A0D0D0A, 1, 2, 3, 4, 5, 6, 10
 MAGIC = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
-NO_INTERFACE = 0xFFFF  # link type of a packet whose interface is not described
 KNOWN = (INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS, SECTION)
 SMALLEST_BLOCK = 12
 LARGEST_NS = (1 << 63) - 1

@@ -37,6 +37,7 @@ class _Decoding:
     def __init__(self, recording: Recording) -> None:
         self.records = recording.records
         self.buffers = list(recording.buffers)
+        self.link_names = recording.link_names
         self.views = [Views(data) for data in recording.buffers]
         self.flows = FlowBook()
         self.networks = NetworkBook()
@@ -96,10 +97,14 @@ class _Decoding:
             for name in packet.peeled:
                 self.peeled[name] += 1
             if isinstance(outcome, str):
-                self.skipped[outcome] += 1
+                self.skipped[self._named(outcome, link)] += 1
             else:
                 rows.append((*outcome, self.networks.number(" / ".join(packet.networks))))
         return rows
+
+    def _named(self, reason: str, link: int) -> str:
+        name = self.link_names.get(link)
+        return f"{reason} ({name})" if name and reason == f"link type {link}" else reason
 
     def _add(self, rows: Rows) -> None:
         """Number the flows of some rows and store them."""

@@ -89,7 +89,7 @@ def test_what_is_not_a_packet(tmp_path: Path) -> None:
 def test_a_packet_of_an_interface_nobody_described(tmp_path: Path) -> None:
     recording = read(tmp_path, section() + enhanced(b"lost", 5, number=3))
     assert [p for _, p in packets(recording)] == [b"lost"]
-    assert recording.files[0].link_types == ("no interface",)
+    assert recording.files[0].link_types == ("no interface described",)
 
 
 def test_the_last_block_cut_by_the_end_of_the_file(tmp_path: Path) -> None:

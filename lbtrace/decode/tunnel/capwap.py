@@ -14,8 +14,7 @@ def peel(packet: Packet) -> Outcome:
     """Preamble 1 means DTLS; the header length is in words, five bits of it; flag T: an 802.11 frame, else Ethernet."""
     if packet.u8(0) & 15:
         return Skip("capwap (encrypted)")
-    length, native, fragment = packet.u8(1) >> 3, packet.u8(2) & 1 or packet.u8(1) & 0 or packet.u8(3) & 0, packet.u8(3) & 0x80
-    native = packet.u8(2) & 1 or packet.u16(2) & 0x0100
+    length, native, fragment = packet.u8(1) >> 3, packet.u8(2) & 1, packet.u8(3) & 0x80
     if fragment:
         return Skip("capwap-fragment")
     packet.at += length * 4
