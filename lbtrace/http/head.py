@@ -8,6 +8,7 @@ shared: that is most of the speed and most of the memory. The caches are bounded
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import Final, NamedTuple
 
 from lbtrace.http.framing import PLAIN, WATCHED, Fields, examine
@@ -158,7 +159,7 @@ class _RequestLines(dict[bytes, RequestLine]):
             self.clear()
         if _ORDINARY_REQUEST(raw):
             method, target, version = raw.decode("latin-1").split(" ")
-            line = RequestLine(method, target, version, ())
+            line = RequestLine(intern(method), target, intern(version), ())
         else:
             line = parse_request_line(raw)
         self[raw] = line
