@@ -20,7 +20,8 @@ def samples_folder() -> Path:
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "samples", package.parent / "samples"):
         if any(folder.glob("*/client.pcap*")):
-            return folder
+            here = Path.cwd()
+            return folder.relative_to(here) if folder.is_relative_to(here) else folder
     raise InputError("no-samples", "This installation of lbtrace has no samples.", "Install it from a wheel or a source checkout.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
@@ -119,22 +119,37 @@ def blind_spots(trace: Trace) -> list[str]:
 def captures(page: Page, traces: Sequence[Trace], labels: Labels | None) -> None:
     """Each capture point: its files, its packets (read = decoded + skipped), its diagnostics."""
     page.heading("Captures")
+    rows: list[list[Cell]] = []
     for trace in traces:
         for index, file in enumerate(trace.files):
-            label = f"{labels.point(trace.side, trace.point, index):<5}" if labels else ""
             kind = f"{file.format}{f', {file.compression}' if file.compression else ''}, {units.size(file.size_bytes)}"
-            packets = f", {units.plural(file.frames, 'packet')}" if len(trace.files) > 1 else ""
-            page.line((label, "label"), shown(file.path), (f"   {kind}{packets}", "note"))
-        p = trace.packets
-        skipped = "".join(f" + {units.count(n)} skipped ({shown(reason)})" for reason, n in p.skipped)
-        span = f" over {units.duration(trace.last_ns - trace.first_ns)}" if p.read else ""
-        indent = 6 if labels else 1
-        page.prose(f"{units.plural(p.read, 'packet')} = {units.count(p.decoded)} TCP{skipped or ' + 0 skipped'}{span}", indent, "note")
-        if p.peeled:
-            page.prose("taken off: " + ", ".join(f"{shown(name)} ({units.count(n)})" for name, n in p.peeled), indent, "note")
-        if p.duplicates:
-            page.prose(f"{units.plural(p.duplicates, 'packet')} seen twice and counted once", indent, "note")
-        for d in trace.diagnostics:
-            times_ = f" ({units.count(d.count)} times)" if d.count > 1 else ""
-            frame = f", first at #{trace.ref(d.frame, 0).number}" if d.frame is not None else ""
-            page.prose(f"{shown(d.text)}{times_}{frame}", indent, "warning")
+            label = labels.point(trace.side, trace.point, index) if labels else ""
+            rows.append([(label, "label"), shown(file.path)])
+            if len(trace.files) > 1:
+                rows.append(["", (f"{kind}, {units.plural(file.frames, 'packet')}", "note")])
+        rows.append(["", (_packets(trace) + (f"; {kind}" if len(trace.files) == 1 else ""), "note")])
+        rows.extend(["", (text, "warning")] for text in _remarks(trace))
+    page.table([Column(), Column(flexible=True)], rows)
+
+
+def _packets(trace: Trace) -> str:
+    p = trace.packets
+    skipped = "".join(f" + {units.count(n)} skipped ({shown(reason)})" for reason, n in p.skipped)
+    text = f"{units.plural(p.read, 'packet')} = {units.count(p.decoded)} TCP{skipped or ' + 0 skipped'}"
+    if p.read:
+        text += f", over {units.duration(trace.last_ns - trace.first_ns)}"
+    if p.peeled:
+        text += "; taken off: " + ", ".join(f"{shown(name)} ({units.count(n)})" for name, n in p.peeled)
+    if p.duplicates:
+        text += f"; {units.plural(p.duplicates, 'packet')} seen twice and counted once"
+    return text
+
+
+def _remarks(trace: Trace) -> Iterator[str]:
+    for d in trace.diagnostics:
+        times = f" ({units.count(d.count)} times)" if d.count > 1 else ""
+        where = ""
+        if d.frame is not None:
+            ref = trace.ref(d.frame, 0)
+            where = f", first at #{ref.number}" + (f" of {shown(trace.files[ref.file].path)}" if len(trace.files) > 1 else "")
+        yield f"{shown(d.text).rstrip('.')}{times}{where}"
