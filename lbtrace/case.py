@@ -92,14 +92,24 @@ class Case:
     @cached_property
     def matches(self) -> list[Match]:
         """Every pair that counts as knowledge and has a backend exchange, in the order of Correlation.pairs."""
+        known = [n for n, p in enumerate(self.correlation.pairs) if p.confidence is not Confidence.LOW]
+        return self._matches(known)
+
+    @cached_property
+    def weak_matches(self) -> list[Match]:
+        """Every pair of LOW confidence: no knowledge of who is whose."""
+        return self._matches([n for n, p in enumerate(self.correlation.pairs) if p.confidence is Confidence.LOW])
+
+    def _matches(self, places: Iterable[int]) -> list[Match]:
         found = []
-        for index, pair in enumerate(self.correlation.pairs):
-            if not pair.attempts or pair.confidence is Confidence.LOW:
+        for place in places:
+            pair = self.correlation.pairs[place]
+            if not pair.attempts:
                 continue
             attempt = next((a for a in reversed(pair.attempts) if a.outcome is AttemptOutcome.ANSWERED), pair.attempts[-1])
             found.append(
                 Match(
-                    index,
+                    place,
                     pair,
                     self.exchange(Side.CLIENT, pair.client),
                     self.exchange(Side.BACKEND, attempt.backend),

@@ -14,7 +14,7 @@ from lbtrace.model.report import Kind, Verdict
 from lbtrace.model.trace import Trace
 from lbtrace.verdict.likeness import likeness
 from lbtrace.verdict.modifiers import modifiers
-from lbtrace.verdict.nothing import belong_together, without_pairs
+from lbtrace.verdict.nothing import as_a_set, belong_together, without_pairs
 from lbtrace.verdict.weigh import weigh
 from lbtrace.verdict.witnesses import observe
 
@@ -26,9 +26,11 @@ FEW = "Some exchanges look alike on both sides, but too few, and too little like
 def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> Verdict:
     """Weigh the witnesses."""
     case = Case(clients, backends, correlation)
+    if not case.matches and not case.connection_matches:
+        case = as_a_set(case)
     observations = observe(case)
     if not case.matches and not case.connection_matches:
-        kind, confidence, reason = without_pairs(case)
+        kind, confidence, reason = without_pairs(Case(clients, backends, correlation))
     elif not belong_together(case):
         kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
     else:

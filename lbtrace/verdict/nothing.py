@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from lbtrace.case import RANK, Case
+from lbtrace.case import RANK, Case, Match
 from lbtrace.model.http import Protocol
 from lbtrace.model.pairing import Confidence, ConnectionBasis, Ref, Tier, UnpairedReason
 from lbtrace.model.report import Kind
@@ -17,6 +18,8 @@ LOOKED_FOR = (
 
 
 ENOUGH_PAIRS = 3  # of MEDIUM confidence; fewer may be chance
+ENOUGH_TELLING = 2  # with the same target of some length and the same body
+TELLING_TARGET = 4  # bytes
 ENOUGH_PERCENT = 10  # of the requests of the smaller side
 SHOWN_BY = (ConnectionBasis.SAME_PACKETS, ConnectionBasis.STATED_ADDRESS, ConnectionBasis.TLS_CLIENT_HELLO, ConnectionBasis.SAME_BYTES)
 
@@ -35,9 +38,35 @@ def belong_together(case: Case) -> bool:
     )
     if paired * 100 < ENOUGH_PERCENT * possible:
         return False
+    telling = sum(map(is_telling, case.matches))
+    if telling >= ENOUGH_TELLING and 2 * telling >= possible:
+        return True
     clocked = any(not clock.refused and clock.pairs >= min(ENOUGH_PAIRS, possible) for clock in case.correlation.clocks)
     supported = sum(RANK[m.pair.confidence] >= RANK[Confidence.HIGH] or m.pair.tier <= Tier.RARE_TOKEN for m in case.matches)
     return clocked or supported >= min(ENOUGH_PAIRS, possible) or (not case.matches and bool(case.connection_matches))
+
+
+def is_telling(match: Match) -> bool:
+    """True when request and response say more than any request for "/" would: a target of some length, kept at its end, and the
+    same body."""
+    request, other, response, answer = match.front.request, match.back.request, match.front.response, match.back.response
+    if request is None or other is None or response is None or answer is None or request.method != other.method:
+        return False
+    last, body = request.target.rpartition("/")[2] or request.target, response.body
+    same = body.digest is not None and body.length > 0 and body.digest == answer.body.digest
+    return same and len(request.target) >= TELLING_TARGET and other.target.endswith(last)
+
+
+def as_a_set(case: Case) -> Case:
+    """Pairs of LOW confidence, when most exchanges have one and request and response are the same on both sides, testify as one set.
+
+    Nothing is known of who is whose, but much of all of them: the result holds them as MEDIUM and interchangeable. Otherwise it
+    holds no pair."""
+    telling = [m for m in case.weak_matches if is_telling(m)]
+    fronts = len({m.pair.client for m in case.weak_matches} | unpaired(case, "client"))
+    enough = len(telling) >= ENOUGH_PAIRS and 2 * len(telling) >= fronts
+    pairs = tuple(m.pair._replace(confidence=Confidence.MEDIUM, group=m.pair.group or 0) for m in telling) if enough else ()
+    return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs))
 
 
 def unpaired(case: Case, side: str) -> set[Ref]:

@@ -282,9 +282,13 @@ def _by_numbers(case: Case) -> Iterator[Observation]:
 
 
 def _left_over(case: Case) -> bool:
-    """True when an exchange has no partner though its partner could be in the captures: then the numbers per connection prove nothing."""
-    explained = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE, UnpairedReason.ANSWERED_BY_BALANCER)
-    return any(u.reason not in explained for u in case.correlation.unpaired) or len(case.matches) < len(case.correlation.pairs)
+    """True when something that could have a partner has none, or was captured in part only: then numbers per connection prove nothing."""
+    if any(u.reason not in (UnpairedReason.HEALTH_CHECK, UnpairedReason.ANSWERED_BY_BALANCER) for u in case.correlation.unpaired):
+        return True
+    if len(case.matches) < len(case.correlation.pairs):
+        return True
+    connections = {id(c): c for m in case.matches for c in (m.front_connection, m.back_connection)}
+    return any(c.already_open or c.from_client.missing or c.from_server.missing for c in connections.values())
 
 
 def head_differences(case: Case) -> Iterator[Observation]:
