@@ -176,12 +176,9 @@ def _blocks(chain: BlockChain, first: int, block: Block, next_section: NextSecti
         if left <= 0 or next_section(end):
             break
         length = chain.head.unpack_from(chain.data, end)[1] if left >= SMALLEST_BLOCK else 0
-        if left < SMALLEST_BLOCK or (length > left and _looks_cut(chain, end, length)):
-            block.cut_bytes, block.end = left, chain.size
-            break
-        resumed = resume(chain, positions[:0], end, None, next_section, budget)
-        if resumed is None:
-            if length > left and length <= LARGEST_BLOCK and chain.u32[end] in KNOWN:
+        resumed = resume(chain, positions[:0], end, None, next_section, budget) if left >= SMALLEST_BLOCK else None
+        if resumed is None or (length > left and resumed[1] < _data_end(chain, end)):
+            if left < SMALLEST_BLOCK or (left < length <= LARGEST_BLOCK and chain.u32[end] in KNOWN):
                 block.cut_bytes = left
             else:
                 block.garbage_bytes += left
@@ -202,12 +199,13 @@ def _blocks(chain: BlockChain, first: int, block: Block, next_section: NextSecti
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _looks_cut(chain: BlockChain, at: int, length: int) -> bool:
-    """Whether a packet block that runs past the end of the file agrees with itself about its length."""
+def _data_end(chain: BlockChain, at: int) -> int:
+    """Where the packet of a block ends, when it agrees with the block's length; what stands before is packet, whatever it looks like."""
     if chain.u32[at] != ENHANCED or at + 32 > chain.size:
-        return False
-    captured, wire = int(chain.u32[at + 20]), int(chain.u32[at + 24])
-    return captured <= wire and 0 <= length - 32 - (captured + 3 & ~3) <= MOST_OPTIONS
+        return at
+    length, captured, wire = int(chain.u32[at + 4]), int(chain.u32[at + 20]), int(chain.u32[at + 24])
+    agrees = captured <= wire and 0 <= length - 32 - (captured + 3 & ~3) <= MOST_OPTIONS
+    return at + 28 + captured if agrees else at
 
 
 def text(value: bytes) -> str:
@@ -260,8 +258,7 @@ def _times(ticks: Column, interface: Interface) -> Column:
     """Ticks since the epoch, u64 → ns, i64; what does not fit is clamped."""
     unit = interface.per_second
     billion = 1_000_000_000
-    whole_unit = min(unit, (1 << 64) - 1)
-    seconds, rest = ticks // np.uint64(whole_unit), ticks % np.uint64(whole_unit)
+    seconds, rest = (ticks // np.uint64(unit), ticks % np.uint64(unit)) if unit < 1 << 64 else (np.zeros_like(ticks), ticks)
     if unit <= billion and billion % unit == 0:
         rest = rest * np.uint64(billion // unit)
     elif unit % billion == 0 and unit // billion < 1 << 64:
