@@ -2,7 +2,8 @@
 
 Each program runs as a process of its own, its output thrown away; CPU time is user + system of that process and its children
 (wait4), memory the peak resident set. The interpreter's own cost is measured too and taken off the memory. Programs that are not
-installed are named and left out; "own" is what lbtrace needs beyond that and the mapped file. Nothing here passes or fails: it is a measurement, for docs/performance.md.
+installed are named and left out; "own" is what lbtrace needs beyond that and the mapped file. Nothing here passes or fails: it is a
+measurement, for docs/performance.md.
 """
 
 from __future__ import annotations
