@@ -167,7 +167,7 @@ def http1(data: bytes) -> None:
     assert len(applications) == len(connections)
     for i, exchange in enumerate(exchanges):
         assert exchange.id == i
-        assert exchange.request is not None or exchange.response is not None
+        assert exchange.request is not None or exchange.response is not None or exchange.interim
         asking = int(applications[exchange.connection].reversed)
         for half, stream in ((exchange.request, asking), (exchange.response, 1 - asking)):
             if half is not None and exchange.stream_id is None:
