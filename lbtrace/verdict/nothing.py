@@ -41,8 +41,11 @@ def belong_together(case: Case) -> bool:
     telling = sum(map(is_telling, case.matches))
     if telling >= ENOUGH_TELLING and 2 * telling >= possible:
         return True
-    clocked = any(not clock.refused and clock.pairs >= min(ENOUGH_PAIRS, possible) for clock in case.correlation.clocks)
-    supported = sum(RANK[m.pair.confidence] >= RANK[Confidence.HIGH] or m.pair.tier <= Tier.RARE_TOKEN for m in case.matches)
+    clocked = any(not clock.refused and clock.pairs >= ENOUGH_PAIRS for clock in case.correlation.clocks)
+    # time proves nothing here: with the clocks free, one exchange fits inside any other that is longer
+    supported = sum(
+        m.pair.tier <= Tier.RARE_TOKEN and (RANK[m.pair.confidence] >= RANK[Confidence.HIGH] or is_telling(m)) for m in case.matches
+    )
     return clocked or supported >= min(ENOUGH_PAIRS, possible) or (not case.matches and bool(case.connection_matches))
 
 
@@ -109,17 +112,22 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
 def _alike(case: Case) -> str:
     """A request that may be on both sides, "" when there is none.
 
-    Method and last part of the target agree (a prefix may have been rewritten), and the content of the responses does not speak against it.
+    Either a body of some length is on both sides, or method and last part of the path agree (a prefix may have been rewritten, a query
+    reordered) and the content of the responses does not speak against it.
     """
     front, back = _contents(case.clients), _contents(case.backends)
+    bodies = {d for digests in front.values() for d in digests} & {d for digests in back.values() for d in digests} - {""}
+    for key in sorted(front):
+        if front[key] & bodies:
+            return f"{key[0]} …/{key[1]}"
     for key in sorted(front.keys() & back.keys()):
-        if "" in front[key] or "" in back[key] or front[key] & back[key]:
+        if "" in front[key] or "" in back[key]:
             return f"{key[0]} …/{key[1]}"
     return ""
 
 
 def _contents(traces: Sequence[Trace]) -> dict[tuple[str, str], set[str]]:
-    """(method, last part of the target) → digests of the responses' content, "" for one that is not known."""
+    """(method, last part of the path) → digests of the responses' content, "" for one that is not known."""
     found: dict[tuple[str, str], set[str]] = {}
     for trace in traces:
         for e in trace.exchanges:
@@ -127,7 +135,8 @@ def _contents(traces: Sequence[Trace]) -> dict[tuple[str, str], set[str]]:
                 continue
             body = e.response.body if e.response is not None else None
             digest = (body.content_digest or body.digest or "") if body is not None and body.length else ""
-            found.setdefault((e.request.method, e.request.target.rpartition("/")[2]), set()).add(digest)
+            last = e.request.target.partition("?")[0].rpartition("/")[2]
+            found.setdefault((e.request.method, last), set()).add(digest)
     return found
 
 

@@ -100,9 +100,7 @@ TABLE: dict[tuple[str, str], Rule] = {
     ),
     ("tls", "removed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "TLS ends at the balancer"),
     ("tls", "renewed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "the balancer ends TLS and begins it anew"),
-    ("own-answers", "some"): Rule(
-        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "some requests were answered by the balancer itself, which needs HTTP"
-    ),
+    ("own-answers", "some"): Rule(Strength.WEAK, (L7,), (), "some requests were answered by the balancer itself, which needs HTTP"),
     ("attempts", "several"): Rule(
         Strength.MODERATE,
         (L7,),
@@ -151,7 +149,7 @@ def weigh(case: Case, observations: Sequence[Observation]) -> tuple[Kind, Confid
         return Kind.AMBIGUOUS, Confidence.LOW, f"The witnesses contradict each other: {', '.join(names)}."
     best = left[0]
     margin = score[best] - score[left[1]] if len(left) > 1 else score[best]
-    if margin == 0:
+    if margin < Strength.MODERATE and len(left) > 1:
         return Kind.AMBIGUOUS, Confidence.LOW, f"What was seen fits {left[0].value} as well as {left[1].value}."
     return best, _confidence(case, margin, observations, best), _reason(best, observations)
 
