@@ -40,6 +40,7 @@ from lbtrace.model.http import Body, Framing, Interim, Mark, Request, Response
 
 MAX_START_LINE: Final = 1 << 16
 AHEAD: Final = 1 << 16  # bytes looked at to tell where another reading would end
+LEAST_MESSAGE: Final = 16  # bytes of the shortest HTTP/1 message
 STRAIGHT: Final = 8192  # bytes of a head that the straight road looks at
 _CRLF: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
@@ -70,8 +71,8 @@ class _Reader:
     """What both directions share."""
 
     __slots__ = (
-        "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "looks", "oddities", "pieces", "resynced", "row", "rows",
-        "short", "stopped", "stream",
+        "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "holes", "looks", "oddities", "pieces", "resynced", "row",
+        "rows", "short", "stopped", "stream",
     )  # fmt: skip
 
     def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool, looks: Looks) -> None:
@@ -89,11 +90,14 @@ class _Reader:
         self.short: dict[int, int] = {}  # where a head ended that is not the end of its message
         self.cut: set[int] = set()  # messages that do not end where their framing says
         self.breaks: list[int] = []  # before these messages others may have been lost
+        self.holes: set[int] = set()  # before these messages at least one was lost: a gap begins where one had to begin
         self.resynced = False
         self.row = cursor.first_row
         self.stopped = False
         if self.late:
             self.breaks.append(0)
+            if p.start[cursor.first_row] >= LEAST_MESSAGE:
+                self.holes.add(0)
 
     @property
     def late(self) -> bool:
@@ -333,7 +337,11 @@ class Requests(_Reader):
             cursor.pos = pos
             self.row = row
             if pos >= size and not cursor.extend():
-                if cursor.row >= cursor.end_row or not self.find_again():
+                if cursor.row >= cursor.end_row:
+                    return
+                if starts[cursor.row] - cursor.offset >= LEAST_MESSAGE:
+                    self.holes.add(len(ends))
+                if not self.find_again():
                     return
                 clean = False
                 continue
@@ -538,7 +546,11 @@ class Responses(_Reader):
             if len(messages) >= limit:
                 return
             if pos >= size and not cursor.extend():
-                if cursor.row >= cursor.end_row or not self.find_again():
+                if cursor.row >= cursor.end_row:
+                    return
+                if starts[cursor.row] - cursor.offset >= LEAST_MESSAGE:
+                    self.holes.add(len(ends))
+                if not self.find_again():
                     return
                 clean = False
                 continue

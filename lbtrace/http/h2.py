@@ -20,7 +20,7 @@ from lbtrace.http.cursor import Cursor
 from lbtrace.http.head import H2_PREFACE
 from lbtrace.http.hpack_tolerant import Decoder, Field, MalformedBlockError
 from lbtrace.http.oddities import Oddities
-from lbtrace.http.place import Ending, place
+from lbtrace.http.place import Delivery, Ending
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Interim, Mark, Request, Response
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -58,6 +58,7 @@ class Direction:
     def __init__(self, cursor: Cursor, oddities: Oddities, decode: bool) -> None:
         self.cursor = cursor
         self.ending = Ending.of(cursor)
+        self.delivery = Delivery(cursor)
         self.oddities = oddities
         self.decode = decode
         self.decoder = Decoder()
@@ -293,7 +294,7 @@ def _marks(half: Half, side: Direction, repeated: bool, reset: bool) -> tuple[Ma
 
 def request(half: Half, side: Direction, reset: bool) -> Request:
     """A half as a request."""
-    where = place(side.cursor, half.begin, half.head_end, half.end)
+    where = side.delivery.place(half.begin, half.head_end, half.end)
     return Request(
         _pseudo(half, b":method"),
         _pseudo(half, b":path"),
@@ -310,7 +311,7 @@ def request(half: Half, side: Direction, reset: bool) -> Request:
 def response(half: Half, side: Direction, reset: bool) -> Response:
     """A half as a response."""
     status = _pseudo(half, b":status")
-    where = place(side.cursor, half.begin, half.head_end, half.end)
+    where = side.delivery.place(half.begin, half.head_end, half.end)
     return Response(
         int(status) if len(status) == 3 and status.isascii() and status.isdigit() else 0,
         "",

@@ -129,7 +129,8 @@ class _Evidence:
     def _counted(self, pairs: list[Pair]) -> list[Pair]:
         """Chains of responses that only one shift allows: every request was seen; what they asked and had bounds the shift from above."""
         requests, responses = self.requests, self.responses
-        if self.asking[-1] != 0 or not pairs or pairs[0] != (0, 0, False):
+        p = requests.pieces
+        if self.asking[-1] != 0 or not (p.known_start[requests.stream] and p.known_start[responses.stream]):
             return []
         asked_sorted = all(x <= y for x, y in zip(self.asked, self.asked[1:], strict=False))
         taken = {j for _, j, _ in pairs}
@@ -144,8 +145,8 @@ class _Evidence:
                 low = max((last_request[k] for k in range(j, stop) if k in last_request), default=low) + 1
                 j = stop
                 continue
-            if j and j - 1 not in responses.cut:
-                low += 1  # the gap before this chain begins where a message begins: it holds one at least
+            if j in responses.holes:
+                low += 1
             high = n - (stop - j)
             for k in range(j, stop):
                 if asked_sorted:
@@ -197,8 +198,7 @@ def method_for(requests: Requests, responses: Responses, begin: int, ordinal: in
     """The method that the response beginning at `begin` answers, None when it is not certain."""
     if not responses.breaks and not requests.breaks and ordinal < len(requests.messages):
         return requests.messages[ordinal].method
-    ack = requests.pieces.ack
-    k = bisect_right(requests.heads(), had) - 1 if had > 0 else -1
-    if k >= 0 and had <= requests.ends[k] and ack[requests.rows[k]] <= begin:
-        return requests.messages[k].method
-    return None
+    k = bisect_left(requests.ends, had) if had > 0 else len(requests.ends)
+    if k == len(requests.ends) or had < requests.short.get(k, requests.ends[k]):
+        return None
+    return requests.messages[k].method if requests.pieces.ack[requests.rows[k]] <= begin else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import NamedTuple
 
 from lbtrace.http.cursor import Cursor
@@ -43,6 +44,37 @@ def place(cursor: Cursor, offset: int, head_end: int, end: int) -> Place:
         max(time[first : last + 1]),
         any(p.repeated[first : last + 1]),
     )
+
+
+class Delivery:
+    """Places on a stream whose messages overlap (HTTP/2): a byte counts as there when it and all before it have arrived, as TCP delivers
+    it.
+
+    That makes a place cost the same however many messages overlap, where `place` looks at every piece of a message.
+    """
+
+    def __init__(self, cursor: Cursor) -> None:
+        p, low, high = cursor.pieces, cursor.first_row, cursor.end_row
+        self.cursor = cursor
+        self.low = low
+        self.clean = bool(p.clean[cursor.stream])
+        if not self.clean:
+            self.frame = list(accumulate(p.frame[low:high], max))
+            self.time = list(accumulate(p.time_ns[low:high], max))
+            self.repeated = list(accumulate(p.repeated[low:high], initial=0))
+
+    def place(self, offset: int, head_end: int, end: int) -> Place:
+        """As the function `place`."""
+        if self.clean:
+            return place(self.cursor, offset, head_end, end)
+        p, row_at, low = self.cursor.pieces, self.cursor.row_at, self.low
+        first = row_at(offset)
+        head = row_at(max(head_end - 1, offset)) - low
+        last = row_at(max(end - 1, offset)) - low
+        repeated = self.repeated[last + 1] > self.repeated[first - low]
+        return Place(
+            first, p.frame[first], self.frame[head], self.frame[last], p.time_ns[first], self.time[head], self.time[last], repeated
+        )
 
 
 class Ending(NamedTuple):
