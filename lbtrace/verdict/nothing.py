@@ -112,18 +112,28 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
 def _alike(case: Case) -> str:
     """A request that may be on both sides, "" when there is none.
 
-    Either a body of some length is on both sides, or method and last part of the path agree (a prefix may have been rewritten, a query
-    reordered) and the content of the responses does not speak against it.
+    Either a body is on both sides, or the last two parts of a path (a prefix may have been rewritten, a query reordered), or method and
+    last part agree and the content of the responses does not speak against it.
     """
     front, back = _contents(case.clients), _contents(case.backends)
     bodies = {d for digests in front.values() for d in digests} & {d for digests in back.values() for d in digests} - {""}
     for key in sorted(front):
         if front[key] & bodies:
             return f"{key[0]} …/{key[1]}"
+    ends = _long_ends(case.clients) & _long_ends(case.backends)
+    if ends:
+        return f"…/{min(ends)}"
     for key in sorted(front.keys() & back.keys()):
         if "" in front[key] or "" in back[key]:
             return f"{key[0]} …/{key[1]}"
     return ""
+
+
+def _long_ends(traces: Sequence[Trace]) -> set[str]:
+    """The last two parts of the paths that have two: long enough not to be alike by chance, whatever the content."""
+    paths = (e.request.target.partition("?")[0] for t in traces for e in t.exchanges if e.request is not None)
+    ends = ("/".join(path.split("/")[-2:]) for path in paths if path.count("/") > 1)
+    return {end for end in ends if len(end) >= TELLING_TARGET}
 
 
 def _contents(traces: Sequence[Trace]) -> dict[tuple[str, str], set[str]]:
