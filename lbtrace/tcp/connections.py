@@ -64,18 +64,18 @@ def _handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handsha
     bare = (t.flags[rows] & ACK) == 0
     syn_rows, synack_rows = rows[bare], rows[~bare]
     conn = lives.of
-    own = first_of(stream[rows], rows, count * 2)
+    own, repeated = _own_syns(t, stream, rows, count * 2)
     base = np.full(count * 2, -1, np.int64)
     answering = synack_rows[own[stream[synack_rows] ^ 1] < 0]  # a SYN-ACK tells the ISN of a SYN that was not captured
     base[stream[answering] ^ 1] = t.ack[answering]
     seen = own >= 0
-    again = rows[(t.seq[rows] == t.seq[own[stream[rows]]]) & (rows != own[stream[rows]])]
     base[seen] = (t.seq[own[seen]].astype(np.int64) + 1) % (1 << 32)
     synack = first_of(conn[synack_rows], synack_rows, count)
 
-    acks = np.flatnonzero(((t.flags & (SYN | ACK | RST)) == ACK) & (synack[conn] >= 0))
-    answer = synack[conn[acks]]
-    completes = (stream[acks] == (stream[answer] ^ 1)) & (distances(t.ack[acks], t.seq[answer]) > 0)
+    answered = own[stream ^ 1]  # per row: the SYN-ACK it may answer
+    acks = np.flatnonzero(((t.flags & (SYN | ACK | RST)) == ACK) & (answered >= 0))
+    answer = answered[acks]
+    completes = ((t.flags[answer] & ACK) != 0) & (distances(t.ack[acks], t.seq[answer]) > 0)
     acks = acks[completes]
     syn = first_of(conn[syn_rows], syn_rows, count)
     return Handshake(
@@ -86,8 +86,34 @@ def _handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handsha
         established=first_of(conn[acks], acks, count),
         own=own,
         base=base,
-        repeated=np.bincount(stream[again], minlength=count * 2),
+        repeated=repeated,
     )
+
+
+def _own_syns(t: SegmentTable, stream: Column, rows: Column, streams: int) -> tuple[Column, Column]:
+    """Per stream the row of its SYN or SYN-ACK, and how many segments repeat one. `rows` are all of them.
+
+    A server that answers twice with different ISNs (it forgot, or there are two) is held to the one its data follow.
+    """
+    own = first_of(stream[rows], rows, streams)
+    counts = np.bincount(stream[rows], minlength=streams)
+    repeated = np.zeros(streams, np.int64)
+    several = rows[counts[stream[rows]] > 1]
+    if not len(several):
+        return own, repeated
+    _, at = np.unique(stream[several].astype(np.int64) << 32 | t.seq[several], return_index=True)
+    distinct = several[at]
+    isns = np.bincount(stream[distinct], minlength=streams)
+    repeated = np.where(isns > 0, counts - isns, 0)
+    rivals = np.sort(distinct[isns[stream[distinct]] > 1])
+    if len(rivals):
+        loads = np.flatnonzero((t.wire_length > 0) & ((t.flags & (RST | SYN)) == 0))
+        load = first_of(stream[loads], loads, streams)[stream[rivals]]
+        ahead = distances(t.seq[load], t.seq[rivals]).astype(np.int64)
+        ahead[(load < 0) | (ahead <= 0)] = 1 << 32
+        order = np.lexsort((rivals, ahead, stream[rivals]))[::-1]
+        own[stream[rivals[order]]] = rivals[order]  # the last one assigned, the nearest before the data, stays
+    return own, repeated
 
 
 @dataclass(slots=True)
@@ -127,7 +153,7 @@ def _stream_table(
     # nothing was captured has no end to speak of.
     beyond = acked.end > end + 1
     end[beyond] = acked.end[beyond] - (assembly.fin[beyond] >= 0)
-    known = shake.base >= 0
+    known = assembly.known
     captured = np.bincount(pieces.stream, pieces.length, minlength=streams).astype(np.int64)
     resets = np.bincount(stream[(t.flags & RST) != 0] >> 1, minlength=lives.count) > 0
     return StreamTable(

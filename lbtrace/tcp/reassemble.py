@@ -40,6 +40,7 @@ class Assembly:
 
     pieces: Pieces
     base: Column  # i64, sequence number of offset 0, −1 when the stream sent nothing that occupies sequence space
+    known: Column  # bool: offset 0 is the byte after the SYN
     dirty: Column  # bool
     end: Column  # i64, offset after the last byte seen on the wire
     sent: Column  # i64, distinct bytes seen on the wire (some may be cut by the snapshot length)
@@ -64,6 +65,7 @@ def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, 
     wire = table.wire_length[rows].astype(np.int64)
     first = group_starts(of)
 
+    known = base >= 0
     base = base.copy()
     headless = first[base[of[first]] < 0]
     dirty = _dirty(of, seq, wire, flags, first, base, streams) if not careful else np.ones(streams, bool)
@@ -71,6 +73,7 @@ def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, 
     result = Assembly(
         pieces=_nothing(),
         base=base,
+        known=known,
         dirty=dirty,
         end=np.zeros(streams, np.int64),
         sent=np.zeros(streams, np.int64),
@@ -85,9 +88,7 @@ def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, 
         result.pieces = easy
         return result
     pick = dirty[of]
-    known = np.ones(streams, bool)
-    known[of[headless]] = False
-    hard = _placed(table, rows[pick], of[pick], seq[pick], wire[pick], flags[pick], known, result)
+    hard = _placed(table, rows[pick], of[pick], seq[pick], wire[pick], flags[pick], result)
     result.pieces = _merged(easy, hard, streams)
     return result
 
@@ -140,16 +141,14 @@ def _in_order(table: SegmentTable, rows: Column, of: Column, wire: Column, flags
     )
 
 
-def _placed(
-    table: SegmentTable, rows: Column, of: Column, seq: Column, wire: Column, flags: Column, known: Column, result: Assembly
-) -> Pieces:
+def _placed(table: SegmentTable, rows: Column, of: Column, seq: Column, wire: Column, flags: Column, result: Assembly) -> Pieces:
     """Dirty streams: place each segment by its offset, then settle overlaps."""
-    start = _offsets(of, seq, flags, known, result, rows)
+    start = _offsets(of, seq, flags, result, rows)
     is_syn = (flags & SYN) != 0
     is_fin = (flags & FIN) != 0
     keep = (start > -PLAUSIBLE) & ~(is_syn & (wire == 0) & ~is_fin)  # a bare SYN has told the base; nothing else
     rows, of, start, wire, is_fin = rows[keep], of[keep], start[keep], wire[keep], is_fin[keep]
-    _shift_headless(of, start, known, result)
+    _shift_headless(of, start, result)
     end = start + wire
     reached = _reached(of, end)
 
@@ -176,7 +175,7 @@ def _placed(
     return Pieces(of[who], rows[who], settled.start, cut[who] + settled.skip, settled.length, settled.shared | late[who])
 
 
-def _offsets(of: Column, seq: Column, flags: Column, known: Column, result: Assembly, rows: Column) -> Column:
+def _offsets(of: Column, seq: Column, flags: Column, result: Assembly, rows: Column) -> Column:
     """Each row's offset in its stream; −2³¹ or less for rows whose sequence number cannot be of this stream."""
     steps = unwrap(seq, of)
     first = group_starts(of)
@@ -185,25 +184,26 @@ def _offsets(of: Column, seq: Column, flags: Column, known: Column, result: Asse
     jump[1:] = np.abs(np.diff(steps)) > PLAUSIBLE
     jump[first] = False
     lead = np.zeros(len(first), np.int64)
-    has_base = known[of[first]]
+    has_base = result.known[of[first]]
     lead[has_base] = distances(seq[first[has_base]], result.base[of[first[has_base]]].astype(np.uint32))
     jump[first[np.abs(lead) > PLAUSIBLE]] = True
     start = steps + np.repeat(lead, sizes)
     for stream in np.unique(of[jump]).tolist():
         lo, hi = np.searchsorted(of, [stream, stream + 1]).tolist()
-        origin = int(result.base[stream]) if known[stream] else None
-        found, strange = _followed(seq[lo:hi].tolist(), ((flags[lo:hi] & SYN) != 0).tolist(), origin)
+        origin = int(result.base[stream]) if result.known[stream] else None
+        found, strange, home = _followed(seq[lo:hi].tolist(), ((flags[lo:hi] & SYN) != 0).tolist(), origin)
         start[lo:hi] = found
-        if origin is None:
-            result.base[stream] = int(seq[lo + next(i for i, offset in enumerate(found) if offset == 0)])
+        if not home:
+            result.known[stream] = False
+            result.base[stream] = int(seq[lo + found.index(0)])
         result.implausible += rows[lo:hi][strange].tolist()
     return start
 
 
-def _followed(numbers: list[int], is_syn: list[bool], origin: int | None) -> tuple[list[int], list[int]]:
+def _followed(numbers: list[int], is_syn: list[bool], origin: int | None) -> tuple[list[int], list[int], bool]:
     """A stream with sequence numbers far apart: follow each neighbourhood by itself, keep the one with the SYN, else the fullest.
 
-    Returns the offsets (−2³² for rows left out) and the indices left out.
+    Returns the offsets (−2³² for rows left out), the indices left out, and whether the offsets count from `origin`.
     """
     tracks: list[tuple[list[int], list[int]]] = [([], [])] if origin is not None else []  # (rows, offsets)
     at: list[int] = [0] if origin is not None else []
@@ -222,23 +222,30 @@ def _followed(numbers: list[int], is_syn: list[bool], origin: int | None) -> tup
                 at.append(0)
                 zero.append(number)
     best = max(range(len(tracks)), key=lambda t: sum(not is_syn[i] for i in tracks[t][0]))
-    if origin is not None and any(not is_syn[i] for i in tracks[0][0]):
+    home = origin is not None and any(not is_syn[i] for i in tracks[0][0])
+    if home:
         best = 0
     found = [-(1 << 32)] * len(numbers)
     for i, offset in zip(*tracks[best], strict=True):
         found[i] = offset
-    return found, [i for i, offset in enumerate(found) if offset == -(1 << 32)]
+    return found, [i for i, offset in enumerate(found) if offset == -(1 << 32)], home or (origin is not None and best == 0)
 
 
-def _shift_headless(of: Column, start: Column, known: Column, result: Assembly) -> None:
-    """Where the SYN was not captured, offset 0 is the first byte captured: shift, in place."""
+def _shift_headless(of: Column, start: Column, result: Assembly) -> None:
+    """Where the SYN was not captured, offset 0 is the first byte captured: shift, in place.
+
+    The same where all data lie before the SYN that was seen: it is not theirs.
+    """
     first = group_starts(of)
     if not len(first):
         return
+    streams = of[first]
+    foreign = result.known[streams] & (np.maximum.reduceat(start, first) < -1)
+    result.known[streams[foreign]] = False
     lowest = np.minimum.reduceat(start, first)
-    lowest[known[of[first]]] = 0
+    lowest[result.known[streams]] = 0
     start -= np.repeat(lowest, np.diff(np.append(first, len(of))))
-    result.base[of[first]] = (result.base[of[first]] + lowest) % (1 << 32)
+    result.base[streams] = (result.base[streams] + lowest) % (1 << 32)
 
 
 def _reached(of: Column, end: Column) -> Column:

@@ -91,3 +91,19 @@ def test_no_segments() -> None:
     found, streams = connections(Wire().table())
     assert found == []
     assert streams.first.tolist() == [0]
+
+
+def test_of_two_answers_the_one_the_data_follow_counts() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999_000_000, ack=100).s("SYN", 5000, ack=100).s("SYN", 5000, ack=100).c("ACK", 100, ack=5001)
+    wire.c("PSH", 100, b"ping", ack=5001).s("PSH", 5001, b"pong", ack=104)
+    [c], streams = connections(wire.table())
+    assert (c.synacks, c.opened, c.from_server.isn, c.from_server.retransmissions) == (3, True, 5000, 1)
+    assert contents(streams, 1) == [(0, b"pong")]
+    assert streams.known_start.all()
+
+
+def test_data_before_their_syn_are_not_thrown_away() -> None:
+    wire = Wire().c("SYN", 500_000_000).s("SYN", 999, ack=500_000_001).c("PSH", 100, b"ping", ack=1000)
+    [_], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"ping")]
+    assert streams.known_start.tolist() == [False, True]
