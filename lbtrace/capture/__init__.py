@@ -52,7 +52,7 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
         all_blocks += blocks
         buffers += [number] * len(blocks)
     recording.records = _table(all_blocks, buffers)
-    recording.link_names = {n: LINKS[n] for n in np.unique(recording.records.link).tolist() if n in LINKS}
+    recording.link_names = {n: LINKS[n] for n in _distinct(recording.records.link) if n in LINKS}
     recording.diagnostics = tuple(said)
     return recording
 
@@ -96,7 +96,7 @@ def _table(blocks: list[Block], buffers: list[int]) -> RecordTable:
 def _file(source: Source, blocks: list[Block], first_frame: int) -> CaptureFile:
     timed = [b for b in blocks if len(b.time_ns)]
     drops = [b.dropped for b in blocks if b.dropped is not None]
-    links = sorted({int(n) for b in blocks for n in np.unique(b.link)})
+    links = sorted({n for b in blocks for n in _distinct(b.link)})
     return CaptureFile(
         path=source.path,
         format=blocks[0].format,
@@ -111,6 +111,12 @@ def _file(source: Source, blocks: list[Block], first_frame: int) -> CaptureFile:
         snaplen=max((b.snaplen for b in blocks if b.snaplen), default=None),
         dropped=sum(drops) if drops else None,
     )
+
+
+def _distinct(links: Column) -> list[int]:
+    if not len(links):
+        return []
+    return [int(links[0])] if (links == links[0]).all() else np.unique(links).tolist()
 
 
 def _diagnostics(path: str, block: Block, first_frame: int) -> list[Diagnostic]:

@@ -22,6 +22,7 @@ LARGEST_PACKET = 262_144  # bytes; libpcap's and Wireshark's limit unless the he
 LARGEST_EVER = 16 << 20
 FILE_HEADER = 24
 DAY_S = 86_400
+GUESS_WINDOW = 2048  # bytes in which a record is looked for
 CHUNK = 1 << 17
 
 
@@ -73,6 +74,7 @@ class PcapChain:
         self.largest = largest
         self.length_at = length_at
         self.u32 = view(data, order + "u4")
+        self.headers = view(data, "V16")
         self.length = Struct(order + "I")
         self.fields = Struct(order + "IIII")
 
@@ -109,9 +111,9 @@ class PcapChain:
 
     def guess(self, position: int, known: int) -> int:
         """See `walk.Chain.guess`: a place whose time is near that of a known record, and from which a few records follow sensibly."""
-        window = self.u32[position : min(position + 4096, self.size)]
+        window = self.u32[position : position + GUESS_WINDOW]
         second = int(self.u32[known])
-        for candidate in self._near(window, second)[:64].tolist():
+        for candidate in self._near(window, second)[:16].tolist():
             if self.sensible(position + candidate, Reference(second, DAY_S), 4):
                 return position + int(candidate)
         return STOP
@@ -245,9 +247,10 @@ def _columns(chain: PcapChain, positions: Column, unit_ns: int, link: int, block
     for low in range(0, n, CHUNK):
         part = positions[low : low + CHUNK]
         high = low + len(part)
-        block.time_ns[low:high] = chain.u32[part].astype(np.int64) * 1_000_000_000 + chain.u32[part + 4].astype(np.int64) * unit_ns
-        block.captured[low:high] = chain.u32[part + chain.length_at]
-        block.wire[low:high] = chain.u32[part + (20 - chain.length_at)]
+        fields = chain.headers[part].view(chain.u32.dtype).reshape(-1, 4)
+        block.time_ns[low:high] = fields[:, 0].astype(np.int64) * 1_000_000_000 + fields[:, 1].astype(np.int64) * unit_ns
+        block.captured[low:high] = fields[:, chain.length_at // 4]
+        block.wire[low:high] = fields[:, 5 - chain.length_at // 4]
     for row, captured in block.clipped.items():
         block.captured[row] = captured
     block.offset = positions + chain.header

@@ -62,10 +62,11 @@ class _Decoding:
         """The rows of records low … high, as parts."""
         records = self.records
         kinds = records.link[low:high].astype(np.int64) << 8 | records.buffer[low:high]
+        distinct = kinds[:1] if (kinds == kinds[0]).all() else np.unique(kinds)
         parts: list[Rows] = []
         left: list[Column] = []
-        for kind in np.unique(kinds).tolist():
-            mine = low + np.flatnonzero(kinds == kind) if (kinds != kind).any() else np.arange(low, high)
+        for kind in distinct.tolist():
+            mine = low + np.flatnonzero(kinds == kind) if len(distinct) > 1 else np.arange(low, high)
             link = registry().get(kind >> 8)
             if link is None or not hasattr(link, "locate") or not len(self.views[kind & 0xFF].u64):
                 left.append(mine)
@@ -108,18 +109,15 @@ class _Decoding:
 
     def _add(self, rows: Rows) -> None:
         """Number the flows of some rows and store them."""
-        backward = rows.source_a > rows.target_a
-        same = rows.source_a == rows.target_a
-        source_port, target_port = rows.ports >> np.uint64(16) & np.uint64(0xFFFF), rows.ports & np.uint64(0xFFFF)
-        backward |= same & ((rows.source_b > rows.target_b) | ((rows.source_b == rows.target_b) & (source_port > target_port)))
-        swapped = rows.ports & ~np.uint64(0xFFFFFFFF) | target_port << np.uint64(16) | source_port
-        words = (
-            np.where(backward, rows.target_a, rows.source_a),
-            np.where(backward, rows.target_b, rows.source_b),
-            np.where(backward, rows.source_a, rows.target_a),
-            np.where(backward, rows.source_b, rows.target_b),
-            np.where(backward, swapped, rows.ports),
-        )
+        source, target = rows.ports >> np.uint64(16) & np.uint64(0xFFFF), rows.ports & np.uint64(0xFFFF)
+        backward = (rows.source_b > rows.target_b) | ((rows.source_b == rows.target_b) & (source > target))
+        high: tuple[Column | None, Column | None] = (None, None)  # the upper halves of IPv6 addresses
+        if rows.ports.max() >> np.uint64(32):
+            backward = (rows.source_a > rows.target_a) | ((rows.source_a == rows.target_a) & backward)
+            high = np.where(backward, rows.target_a, rows.source_a), np.where(backward, rows.source_a, rows.target_a)
+        swapped = rows.ports & ~np.uint64(0xFFFFFFFF) | target << np.uint64(16) | source
+        lower, upper = np.where(backward, rows.target_b, rows.source_b), np.where(backward, rows.source_b, rows.target_b)
+        words = (high[0], lower, high[1], upper, np.where(backward, swapped, rows.ports))
         part = slice(self.count, self.count + len(rows))
         columns = self.columns
         columns["flow"][part] = self.flows.number(words)

@@ -141,14 +141,16 @@ def _behind_tags(batch: Batch, state: State, done: Decoded) -> State:
 def _v4(batch: Batch, state: State, done: Decoded) -> list[State]:
     if not len(state.index):
         return []
-    views, at = batch.views, state.at
-    first = views.u8[at]
+    at = state.at
+    header = batch.views.headers(at, 20)
+    fields = header.view(">u2")
+    first = header[:, 0]
     size = (first & 15).astype(np.int64) * 4
-    total = views.u16[at + 2].astype(np.int64)
+    total = fields[:, 1].astype(np.int64)
     state.wire_end = np.where(total == 0, state.wire_end, at + total)  # 0 is what segmentation offload leaves
     state.end = np.minimum(state.end, state.wire_end)
-    whole = (first >> 4 == 4) & (size >= 20) & ((total == 0) | (total >= size)) & (views.u16[at + 6] & 0x3FFF == 0)
-    return _inside(batch, state, whole, views.u8[at + 9], at + size, done)
+    whole = (first >> 4 == 4) & (size >= 20) & ((total == 0) | (total >= size)) & (fields[:, 3] & 0x3FFF == 0)
+    return _inside(batch, state, whole, header[:, 9], at + size, done)
 
 
 def _v6(batch: Batch, state: State, done: Decoded) -> list[State]:
@@ -243,35 +245,37 @@ def _count_peeled(done: Decoded, peeled: Column) -> None:
 
 def _segments(batch: Batch, state: State, tcp: Column, done: Decoded) -> None:
     """TCP headers at `tcp` (20 bytes of each are captured) of IP packets at `state.at`: rows."""
-    views = batch.views
-    bits = views.u16[tcp + 12]
+    header = batch.views.headers(tcp, 20)
+    bits = header.view(">u2")[:, 6]
     payload = tcp + (bits >> 12).astype(np.int64) * 4
     good = (bits >= 0x5000) & (payload <= state.end)
     if not good.all():
         _leave(done, state, ~good)
-        state, tcp, bits, payload = state.only(good), tcp[good], bits[good], payload[good]
+        state, tcp, header, bits, payload = state.only(good), tcp[good], header[good], bits[good], payload[good]
     n = len(state.index)
     if not n:
         return
-    at, six = state.at, int(state.kind[0]) == V6
+    six = int(state.kind[0]) == V6
+    outer = batch.views.headers(state.at, 40 if six else 20)
+    addresses = outer.view(">u8") if six else outer.view(">u4")
     nothing = np.zeros(n, dtype=np.uint64)
-    ports = views.u32[tcp].astype(np.uint64)
-    u64 = views.u64
+    words, halves = header.view(">u4"), header.view(">u2")
+    ports = words[:, 0].astype(np.uint64)
     _count_peeled(done, state.peeled)
     done.parts.append(
         Rows(
             record=batch.record[state.index],
-            source_a=u64[at + 8].astype(np.uint64) if six else nothing,
-            source_b=u64[at + 16].astype(np.uint64) if six else views.u32[at + 12].astype(np.uint64),
-            target_a=u64[at + 24].astype(np.uint64) if six else nothing,
-            target_b=u64[at + 32].astype(np.uint64) if six else views.u32[at + 16].astype(np.uint64),
+            source_a=addresses[:, 1].astype(np.uint64) if six else nothing,
+            source_b=addresses[:, 2 if six else 3].astype(np.uint64),
+            target_a=addresses[:, 3].astype(np.uint64) if six else nothing,
+            target_b=addresses[:, 4].astype(np.uint64),
             ports=ports | V6_BIT if six else ports,
-            seq=views.u32[tcp + 4].astype(np.uint32),
-            ack=views.u32[tcp + 8].astype(np.uint32),
+            seq=words[:, 1].astype(np.uint32),
+            ack=words[:, 2].astype(np.uint32),
             flags=(bits & 0xFF).astype(np.uint16),
-            window=views.u16[tcp + 14].astype(np.uint16),
-            ttl=views.u8[at + (7 if six else 8)],
-            ip_id=np.zeros(n, dtype=np.uint16) if six else views.u16[at + 4].astype(np.uint16),
+            window=halves[:, 7].astype(np.uint16),
+            ttl=outer[:, 7 if six else 8].copy(),
+            ip_id=np.zeros(n, dtype=np.uint16) if six else outer.view(">u2")[:, 2].astype(np.uint16),
             buffer=np.full(n, batch.buffer, dtype=np.uint8),
             tcp=tcp,
             payload=payload,

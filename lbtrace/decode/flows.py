@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from typing import overload
+from typing import TypeAlias, overload
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from lbtrace.tables import Column
 
 V6 = np.uint64(1 << 32)
 WORDS = 5
+Words: TypeAlias = tuple[Column | None, Column, Column | None, Column, Column]  # None: all 0
 _SEED = np.frombuffer(os.urandom(8 * WORDS), dtype=np.uint64) | np.uint64(1)
 
 
@@ -56,22 +57,21 @@ class FlowBook:
     def __init__(self) -> None:
         self.count = 0
         self._known: dict[int, int] = {}
-        self._collided: dict[bytes, int] = {}
-        self._words = np.empty((1024, WORDS), dtype=np.uint64)
+        self._collided: dict[tuple[int, ...], int] = {}
+        self._words = np.zeros((WORDS, 1024), dtype=np.uint64)
 
     @property
     def words(self) -> Column:
         """The words of all flows, one row each."""
-        return self._words[: self.count]
+        return np.ascontiguousarray(self._words[:, : self.count].T)
 
-    def number(self, words: Sequence[Column]) -> Column:
+    def number(self, words: Words) -> Column:
         """The five word columns of some rows → their flow numbers, u32."""
         n = len(words[4])
         mixed = words[4] * _SEED[4]
-        for word, seed in zip(words[:4], _SEED, strict=False):
-            mixed ^= mixed >> np.uint64(31)
-            mixed += word
-            mixed *= seed
+        for word, seed in zip(words[:4], _SEED, strict=False):  # a word of 0 adds nothing, so a missing column is a column of 0
+            if word is not None:
+                mixed += (word ^ word >> np.uint64(31)) * seed
         mixed ^= mixed >> np.uint64(29)
         distinct, where = np.unique(mixed, return_inverse=True)
         first = np.empty(len(distinct), dtype=np.int64)
@@ -88,23 +88,24 @@ class FlowBook:
             ids[slot] = number
         self._add(words, fresh)
         flow: Column = ids[where]
-        stored = self._words
         same = np.ones(n, dtype=bool)
-        for i in range(WORDS):
-            same &= stored[flow, i] == words[i]
+        for i, word in enumerate(words):
+            if word is not None:
+                same &= self._words[i][flow] == word
         for row in np.flatnonzero(~same).tolist():
             flow[row] = self._separate(words, row)
         return flow
 
-    def _add(self, words: Sequence[Column], rows: list[int]) -> None:
-        while self.count + len(rows) > len(self._words):
-            self._words = np.concatenate([self._words, np.empty_like(self._words)])
-        for i in range(WORDS):
-            self._words[self.count : self.count + len(rows), i] = words[i][rows]
+    def _add(self, words: Words, rows: list[int]) -> None:
+        while self.count + len(rows) > self._words.shape[1]:
+            self._words = np.concatenate([self._words, np.zeros_like(self._words)], axis=1)
+        for i, word in enumerate(words):
+            if word is not None:
+                self._words[i, self.count : self.count + len(rows)] = word[rows]
         self.count += len(rows)
 
-    def _separate(self, words: Sequence[Column], row: int) -> int:
-        key = b"".join(int(w[row]).to_bytes(8, "big") for w in words)
+    def _separate(self, words: Words, row: int) -> int:
+        key = tuple(0 if word is None else int(word[row]) for word in words)
         if key not in self._collided:
             self._collided[key] = self.count
             self._add(words, [row])
