@@ -73,7 +73,8 @@ class Message:
         declared = next((int(v) for n, v in self.lines if n.lower() == "content-length"), None)
         framing = Framing.CHUNKED if self.chunked else Framing.CONTENT_LENGTH if declared is not None else Framing.NONE
         plain = xxhash.xxh3_128_hexdigest(self.body) if self.coding else None
-        return Body(framing, len(coded), declared, True, xxhash.xxh3_128_hexdigest(coded), plain, len(self.body) if self.coding else None)
+        digest = None if framing is Framing.NONE else xxhash.xxh3_128_hexdigest(coded)
+        return Body(framing, len(coded), declared, True, digest, plain, len(self.body) if self.coding else None)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,41 @@
+"""Any traffic × any balancer × offset and drift × loss: a pair is the truth or is declared interchangeable, never confidently wrong."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lbtrace.correlate import correlate
+from lbtrace.options import DEFAULT, Options
+from tests.play.chance import any_play
+from tests.play.score import score
+
+
+@given(st.integers(0, 5000))
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+def test_never_confidently_wrong(seed: int) -> None:
+    shown = any_play(seed, most=60).perform()
+    _, said = score(shown, correlate(shown.clients, shown.backends, DEFAULT))
+    assert not said
+
+
+@given(st.integers(0, 5000))
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+def test_clock_interval_holds_the_truth(seed: int) -> None:
+    shown = any_play(seed, most=60).perform()
+    for known in correlate(shown.clients, shown.backends, DEFAULT).clocks:
+        if known.refused or known.pairs < 3:
+            continue
+        truth = shown.clocks[known.backend_point]
+        slack = abs(truth[1] - truth[0])  # a drift too small to be needed is inside the interval only somewhere
+        assert known.low_ns - slack <= max(truth)
+        assert min(truth) <= known.high_ns + slack
+
+
+@given(st.integers(0, 5000))
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+def test_a_stated_offset_is_believed(seed: int) -> None:
+    play = any_play(seed, most=60)
+    play.client_clock.drift_ppb = 0
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, Options(clock_offset_ns=shown.clocks[0][0]))
+    assert all(k.stated and k.low_ns == k.high_ns == shown.clocks[0][0] for k in found.clocks)
+    assert not score(shown, found)[1]

@@ -1,0 +1,160 @@
+"""What a whole correlation says of plays whose truth is known."""
+
+import dataclasses
+
+from lbtrace.correlate import correlate, split
+from lbtrace.model.net import Endpoint, Side
+from lbtrace.model.pairing import AttemptOutcome, Confidence, ConnectionBasis, Correlation, Tier, UnpairedReason
+from lbtrace.options import DEFAULT
+from tests.play import Balancer, Clockwork, Play, Shown
+from tests.play.scenarios import SCENARIOS
+
+
+def seen(name: str) -> tuple[Shown, Correlation]:
+    shown = SCENARIOS[name]().perform()
+    return shown, correlate(shown.clients, shown.backends, DEFAULT)
+
+
+def test_the_founding_alb() -> None:
+    _, found = seen("founding-alb")
+    assert [p.tier for p in found.pairs] == [Tier.RARE_TOKEN] * 4
+    assert found.topology.clients == ("192.168.0.5",)
+    assert found.topology.balancer_back == ("172.31.42.119",)
+    (mapping,) = found.topology.mappings
+    assert (mapping.client, mapping.seen_as, mapping.stated_by, mapping.count) == ("192.168.0.5", "1.240.235.98", "X-Forwarded-For", 4)
+    (check,) = found.health_checks
+    assert (check.path, check.source, check.confidence) == ("/health", "172.31.42.119", Confidence.HIGH)
+    assert {u.reason for u in found.unpaired} == {UnpairedReason.HEALTH_CHECK}
+    assert not found.swapped
+
+
+def test_the_founding_nlb_passes_packets_on() -> None:
+    for name in ("founding-nlb", "founding-nlb-snat"):
+        shown, found = seen(name)
+        assert {p.tier for p in found.pairs} == {Tier.SAME_PACKETS}
+        assert {p.confidence for p in found.pairs} == {Confidence.CERTAIN}
+        assert {p.client: p.backend for p in found.connection_pairs} == shown.connection_truth
+        assert {p.basis for p in found.connection_pairs} == {ConnectionBasis.SAME_PACKETS}
+        (check,) = found.health_checks
+        assert not check.exchanges
+        assert check.method == ""
+
+
+def test_a_failed_attempt_is_an_attempt_of_the_request_that_was_tried_again() -> None:
+    for name, outcome in (("retry-reset", AttemptOutcome.RESET), ("retry-500", AttemptOutcome.SUPERSEDED)):
+        shown, found = seen(name)
+        tried = [p for p in found.pairs if len(p.attempts) == 2]
+        assert len(tried) == sum(len(bs) == 2 for bs in shown.truth.values())
+        for p in tried:
+            assert tuple(a.backend for a in p.attempts) == shown.truth[p.client]
+            assert [a.outcome for a in p.attempts] == [outcome, AttemptOutcome.ANSWERED]
+
+
+def test_a_502_names_the_attempt_that_failed() -> None:
+    shown, found = seen("bad-gateway")
+    failed = [p for p in found.pairs if p.attempts[-1].outcome is not AttemptOutcome.ANSWERED]
+    assert {p.client for p in failed} == shown.own
+    assert {p.attempts[0].outcome for p in failed} == {AttemptOutcome.RESET}
+
+
+def test_what_the_balancer_answered_itself() -> None:
+    for name in ("cache", "refusals"):
+        shown, found = seen(name)
+        said = {u.ref for u in found.unpaired if u.side == "client" and u.reason is UnpairedReason.ANSWERED_BY_BALANCER}
+        assert said == shown.own
+
+
+def test_polling_is_no_health_check() -> None:
+    shown, found = seen("polling-client")
+    checked = {(k.point, i) for k in found.health_checks for i in k.exchanges}
+    assert checked == shown.checks
+
+
+def test_captures_that_do_not_overlap_pair_nothing() -> None:
+    _, found = seen("apart")
+    assert not [p for p in found.pairs if p.confidence is not Confidence.LOW]
+
+
+def test_outside_the_other_capture() -> None:
+    play = Play(backend_window=(-9999, 20_000))
+    client = play.client("192.168.0.5")
+    for i in range(60):
+        client.asks("GET", f"/{i}", at_ms=1000 * i + i * i % 37)
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, DEFAULT)
+    outside = {u.ref.id for u in found.unpaired if u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE}
+    assert outside >= set(range(26, 60))
+    assert min(outside) >= 20
+
+
+def test_with_one_backend_uncaptured_nothing_is_said_to_be_answered_by_the_balancer() -> None:
+    _, found = seen("one-backend-uncaptured")
+    assert not [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER]
+
+
+def test_swapped_captures() -> None:
+    for name in ("founding-alb", "gzip-added", "founding-nlb"):
+        shown = SCENARIOS[name]().perform()
+        front = [dataclasses.replace(t, side=Side.CLIENT) for t in shown.backends]
+        back = [dataclasses.replace(t, side=Side.BACKEND) for t in shown.clients]
+        assert correlate(front, back, DEFAULT).swapped
+        assert not correlate(shown.clients, shown.backends, DEFAULT).swapped
+
+
+def test_the_same_capture_twice_is_direct() -> None:
+    shown = SCENARIOS["direct"]().perform()
+    found = correlate(shown.clients, [dataclasses.replace(shown.clients[0], side=Side.BACKEND)], DEFAULT)
+    assert {p.tier for p in found.pairs} == {Tier.SAME_PACKETS}
+    assert all(p.client == p.attempts[0].backend for p in found.pairs)
+
+
+def test_unrelated_captures_pair_nothing_with_confidence() -> None:
+    one, other = SCENARIOS["founding-alb"]().perform(), SCENARIOS["cache"]().perform()
+    found = correlate(one.clients, other.backends, DEFAULT)
+    assert not [p for p in found.pairs if p.confidence is not Confidence.LOW]
+    assert found.clocks[0].refused
+
+
+def test_empty_sides() -> None:
+    shown = SCENARIOS["founding-alb"]().perform()
+    nothing = dataclasses.replace(shown.clients[0], connections=[], applications=[], exchanges=[], first_ns=0, last_ns=0)
+    for front, back in (([nothing], shown.backends), (shown.clients, [dataclasses.replace(nothing, side=Side.BACKEND)]), ([], [])):
+        assert correlate(front, back, DEFAULT).pairs == ()
+
+
+def test_a_capture_taken_on_the_balancer_is_split() -> None:
+    """Both sides in one capture: the balancer is whom some connect to and who connects to others."""
+    play = Play(balancer=Balancer(front=Endpoint("172.31.42.119", 80), backs=("172.31.42.119",)))
+    client = play.client("192.168.0.5")
+    for i in range(5):
+        client.asks("GET", f"/{i}", at_ms=100 * i)
+    shown = play.perform()
+    front, back = shown.clients[0], shown.backends[0]
+    n, m = len(front.connections), len(front.exchanges)
+    both = dataclasses.replace(
+        front,
+        connections=[*front.connections, *(c._replace(id=c.id + n) for c in back.connections)],
+        applications=[*front.applications, *back.applications],
+        exchanges=[*front.exchanges, *(e._replace(id=e.id + m, connection=e.connection + n) for e in back.exchanges)],
+    )
+    for balancer in ((), ("172.31.42.119",)):
+        parts = split(both, balancer)
+        assert parts is not None
+        assert list(parts[0].exchanges) == list(front.exchanges)
+        assert list(parts[1].exchanges) == list(back.exchanges)
+        assert len(correlate([parts[0]], [parts[1]], DEFAULT).pairs) == 5
+    assert split(front) is None
+
+
+def test_points_with_clocks_of_their_own() -> None:
+    """Two backends captured apart: each has its clock, and one that shares nothing has none."""
+    play = Play(
+        backends=(Endpoint("10.0.0.1", 80), Endpoint("10.0.0.2", 80)), separate_points=True, backend_clock=Clockwork(77_000_000_000)
+    )
+    client = play.client("192.168.0.5")
+    for i in range(30):
+        client.asks("GET", f"/{i}", at_ms=50 * i)
+    shown = play.perform()
+    clocks = correlate(shown.clients, shown.backends, DEFAULT).clocks
+    assert [(k.client_point, k.backend_point) for k in clocks] == [(0, 0), (0, 1)]
+    assert all(k.low_ns <= -77_000_000_000 <= k.high_ns for k in clocks)

@@ -1,0 +1,77 @@
+"""What the balancer did to a head, line by line, and how it behaves over all pairs."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.correlate import correlate
+from lbtrace.correlate.diff import differences
+from lbtrace.model.http import HeaderLine
+from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange
+from lbtrace.options import DEFAULT
+from tests.play import Balancer, Play
+
+
+def head(*lines: str) -> tuple[HeaderLine, ...]:
+    return tuple(HeaderLine(*(part.strip() for part in line.split(":", 1)), line) for line in lines)  # type: ignore[call-arg]
+
+
+def kinds(before: tuple[HeaderLine, ...], after: tuple[HeaderLine, ...]) -> list[tuple[ChangeKind, str]]:
+    return [(kind, name) for kind, name, _, _ in differences(before, after)]
+
+
+def test_each_kind() -> None:
+    assert kinds(head("A: 1"), head("A: 1", "B: 2")) == [(ChangeKind.ADDED, "b")]
+    assert kinds(head("A: 1", "B: 2"), head("A: 1")) == [(ChangeKind.REMOVED, "b")]
+    assert kinds(head("A: 1"), head("A: 2")) == [(ChangeKind.CHANGED, "a")]
+    assert kinds(head("Host: x"), head("host: x")) == [(ChangeKind.RECASED, "host")]
+    assert kinds(head("A: 1", "B: 2"), head("B: 2", "A: 1")) == [(ChangeKind.REORDERED, "")]
+    assert kinds(head("X-Forwarded-For: 1"), head("X-Forwarded-For: 1", "X-Forwarded-For: 2")) == [
+        (ChangeKind.DUPLICATED, "x-forwarded-for")
+    ]
+
+
+lines = st.lists(st.sampled_from(["A: 1", "A: 2", "B: 1", "b: 1", "C: 3", "D: 4"]), max_size=6)
+
+
+@given(lines)
+def test_a_head_does_not_differ_from_itself(lines: list[str]) -> None:
+    assert kinds(head(*lines), head(*lines)) == []
+
+
+@given(lines, lines)
+def test_what_does_not_differ_has_the_same_lines(before: list[str], after: list[str]) -> None:
+    if kinds(head(*before), head(*after)) == []:
+        assert sorted(before) == sorted(after)
+
+
+def of_play(balancer: Balancer, sent: list[tuple[str, str]]) -> dict[tuple[bool, ChangeKind, str], HeaderChange]:
+    play = Play(balancer=balancer)
+    for k in range(2):
+        client = play.client(f"192.168.0.{5 + k}", f"198.51.100.{k}")
+        for i in range(6):
+            client.asks("GET", f"/{k}/{i}", at_ms=100 * i + k, headers=sent)
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, DEFAULT)
+    return {(c.request, c.kind, c.name.lower()): c for c in found.changes}
+
+
+def test_behaviours() -> None:
+    added = [("X-Forwarded-For", "{client}"), ("X-Forwarded-Proto", "http"), ("X-Amzn-Trace-Id", "Root=1-{fresh}")]
+    found = of_play(Balancer(add=added, host="backend:8080", drop=["Accept"], respond=[("Via", "1.1 lb")]), [])
+    assert found[True, ChangeKind.ADDED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+    assert found[True, ChangeKind.ADDED, "x-forwarded-proto"].behaviour is Behaviour.CONSTANT
+    assert found[True, ChangeKind.ADDED, "x-amzn-trace-id"].behaviour is Behaviour.FRESH
+    assert found[True, ChangeKind.CHANGED, "host"].behaviour is Behaviour.REPLACED
+    assert found[True, ChangeKind.REMOVED, "accept"].behaviour is Behaviour.REMOVED
+    assert found[False, ChangeKind.ADDED, "via"].behaviour is Behaviour.CONSTANT
+    assert all(c.count == c.of == 12 for c in found.values())
+
+
+def test_a_client_that_sends_x_forwarded_for_itself() -> None:
+    sent = [("X-Forwarded-For", "6.6.6.6")]
+    joined = of_play(Balancer(add=[("X-Forwarded-For", "{old}, {client}")]), sent)
+    assert joined[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.APPENDED
+    second = of_play(Balancer(add=[("X-Forwarded-For", "{client}")], second_line=True), sent)
+    assert second[True, ChangeKind.DUPLICATED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+    replaced = of_play(Balancer(add=[("X-Forwarded-For", "{client}")]), sent)
+    assert replaced[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS

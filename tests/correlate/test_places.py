@@ -1,0 +1,50 @@
+"""One capture taken on the balancer itself is split into its two sides; one that holds one side only is not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lbtrace.correlate import split
+from lbtrace.model.net import Side
+from lbtrace.pipeline import compare, compare_on_balancer, inspect
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+
+
+def both_sides(folder: Path, sample: str) -> str:
+    """What a capture on the balancer would hold: the packets of both sides, in order of time."""
+    if shutil.which("mergecap") is None:
+        pytest.skip("mergecap (tshark) is not installed")
+    path = folder / "both.pcapng"
+    captures = [str(p) for p in sorted((SAMPLES / sample).glob("*.pcap"))]
+    subprocess.run(["mergecap", "-w", str(path), *captures], check=True)
+    return str(path)
+
+
+@pytest.mark.parametrize("sample", ["alb-like", "nginx", "haproxy", "varnish", "nlb-like", "nlb-like-snat", "haproxy-tcp"])
+def test_a_capture_on_the_balancer_tells_what_two_captures_tell(tmp_path: Path, sample: str) -> None:
+    folder = SAMPLES / sample
+    apart = compare([[str(folder / "client.pcap")]], [[str(p)] for p in sorted(folder.glob("backend*.pcap"))])
+    together = compare_on_balancer([both_sides(tmp_path, sample)])
+    assert together.verdict.kind == apart.verdict.kind
+    assert together.client_counts.syns == apart.client_counts.syns
+    assert together.client_counts.requests == apart.client_counts.requests
+    assert len(together.correlation.pairs) >= len(apart.correlation.pairs)
+
+
+@pytest.mark.parametrize("capture", ["client.pcap", "backend.pcap"])
+def test_one_side_alone_is_not_split(capture: str) -> None:
+    assert split(inspect([str(SAMPLES / "alb-like" / capture)])) is None
+
+
+def test_the_addresses_of_the_balancer_can_be_stated(tmp_path: Path) -> None:
+    parts = split(inspect([both_sides(tmp_path, "alb-like")]), ("3.35.166.21", "172.31.42.119"))
+    assert parts is not None
+    front, back = parts
+    assert (front.side, back.side) == (Side.CLIENT, Side.BACKEND)
+    assert [len(front.exchanges), len(back.exchanges)] == [4, 7]
+    assert [c.id for c in back.connections] == list(range(len(back.connections)))
