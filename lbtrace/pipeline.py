@@ -13,9 +13,11 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from lbtrace import capture, correlate, decode, findings, http, tcp, verdict
 from lbtrace._version import __version__
+from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
@@ -77,9 +79,35 @@ def compare(
     with _no_collection():
         fronts = tuple(inspect(files, Side.CLIENT, i, options, progress) for i, files in enumerate(clients))
         backs = tuple(inspect(files, Side.BACKEND, i, options, progress) for i, files in enumerate(backends))
-        correlation = correlate.correlate(fronts, backs, options)
-        told = findings.all_findings(fronts, backs, correlation)
-        judged = verdict.judge(fronts, backs, correlation)
+        return _report(fronts, backs, options)
+
+
+def compare_on_balancer(
+    files: Sequence[str],
+    addresses: Sequence[str] = (),
+    options: Options = DEFAULT,
+    progress: Progress = _quiet,
+) -> Report:
+    """One capture taken on the balancer itself, which holds both sides on one clock → the Report.
+
+    `addresses` are the balancer's own; without them they are looked for. Raises InputError when a file cannot be read, is no capture, or
+    shows no two sides.
+    """
+    with _no_collection():
+        parts = correlate.split(inspect(files, Side.CLIENT, 0, options, progress), addresses)
+        if parts is None:
+            raise InputError(
+                "sides-not-told-apart",
+                f"{files[0]}: nothing in it tells the two sides of a balancer apart.",
+                "Name the balancer's own addresses with --lb-address, or give two captures.",
+            )
+        if options.clock_offset_ns is None:
+            options = replace(options, clock_offset_ns=0)
+        return _report((parts[0],), (parts[1],), options)
+
+
+def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Options) -> Report:
+    correlation = correlate.correlate(fronts, backs, options)
     return Report(
         version=__version__,
         clients=fronts,
@@ -88,8 +116,8 @@ def compare(
         client_counts=findings.count_side(Side.CLIENT, fronts, correlation),
         backend_counts=findings.count_side(Side.BACKEND, backs, correlation),
         latency=findings.latency(fronts, backs, correlation),
-        findings=told,
-        verdict=judged,
+        findings=findings.all_findings(fronts, backs, correlation),
+        verdict=verdict.judge(fronts, backs, correlation),
     )
 
 

@@ -29,14 +29,16 @@ def parse_offset(text: str) -> int:
 @click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...")
 @click.option("--client", "clients", multiple=True, metavar="FILE", help="A file of the client side; give all its files this way.")
 @click.option("--backend", "backends", multiple=True, metavar="FILE", help="A file of the backend side, likewise.")
-@click.option("--lb", metavar="BOTH", hidden=True, help="One capture, taken on the balancer, that holds both sides.")
+@click.option("--lb", multiple=True, metavar="BOTH", help="One capture, taken on the balancer, that holds both sides.")
+@click.option("--lb-address", multiple=True, metavar="IP", help="With --lb: an address of the balancer, if it cannot be told.")
 @click.option("--clock-offset", metavar="TIME", help='Client clock − backend clock, if you know it: "37.5s", "-250ms".')
 @result_options
 def command(
     captures: tuple[str, ...],
     clients: tuple[str, ...],
     backends: tuple[str, ...],
-    lb: str | None,
+    lb: tuple[str, ...],
+    lb_address: tuple[str, ...],
     clock_offset: str | None,
     format_: str,
     output: str | None,
@@ -47,23 +49,29 @@ def command(
 
     CLIENT is a capture taken in front of the load balancer, each BACKEND one taken behind it (one per machine). pcap or pcapng,
     compressed or not; "-" is standard input. A side with several files, rotated or from several machines, is given with --client
-    or --backend, once per file: files that follow each other in time are one rotated capture.
+    or --backend, once per file: files that follow each other in time are one rotated capture. A capture taken on the balancer itself
+    holds both sides: give it with --lb.
     """
     from lbtrace.capture.points import points
     from lbtrace.options import Options
-    from lbtrace.pipeline import compare
+    from lbtrace.pipeline import compare, compare_on_balancer
     from lbtrace.render import get_format
 
-    if lb is not None:
-        raise OptionError("lb-not-yet", "--lb cannot be used yet.", "Filter the capture into its two sides and compare those.")
-    front, back = sides(captures, clients, backends)
+    if lb and (captures or clients or backends):
+        raise OptionError("lb-and-sides", "--lb is one capture that holds both sides: give no other captures with it.")
+    if lb_address and not lb:
+        raise OptionError("lb-address-alone", "--lb-address goes with --lb: without it the captures tell the sides apart.")
+    front, back = ([list(lb)], []) if lb else sides(captures, clients, backends)
     target = Target(format_, output, everything, width)
     target.check([f for files in (*front, *back) for f in files])
     options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
     with ProgressBar() as progress:
-        front = [point for files in front for point in (points(files, progress) if "-" not in files else [files])]
-        back = [point for files in back for point in (points(files, progress) if "-" not in files else [files])]
-        report = compare(front, back, options, progress)
+        if lb:
+            report = compare_on_balancer(lb, lb_address, options, progress)
+        else:
+            front = [point for files in front for point in (points(files, progress) if "-" not in files else [files])]
+            back = [point for files in back for point in (points(files, progress) if "-" not in files else [files])]
+            report = compare(front, back, options, progress)
     with target.open() as (out, view):
         get_format(format_).write_report(report, out, view)
 

@@ -6,9 +6,11 @@ shorter ones of nearly all pairs, the captures were swapped.
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Exchange
@@ -16,7 +18,11 @@ from lbtrace.model.net import Side
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
+Span = tuple[int, int]  # begin and end of an exchange, ns
+
 REVERSED = 0.8
+AROUND = 0.8
+MOST_SERVERS = 8
 
 
 def reversed_share(state: Pairing) -> tuple[int, int]:
@@ -36,16 +42,16 @@ def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | N
     """One capture taken on the balancer → what it shows of the client side and of the backend side, with one clock (their offset is 0).
 
     `balancer` are its addresses. Without them it is the address that some connections go to and others come from; or, when it
-    passes packets on, each
-    connection is there twice with the same sequence numbers, first as it came in. None when neither is the case.
+    passes packets on, each connection is there twice with the same sequence numbers, first as it came in; or the address whose exchanges
+    have others inside them, when it listens on one address and speaks from another. None when nothing of this is the case.
     """
     connections = trace.connections
     addresses = set(balancer) or _hubs(connections)
-    if addresses:
+    front, back = (set(), set()) if addresses else _twice(connections)
+    if not front:
+        addresses = addresses or _outer(trace)
         front = {c.id for c in connections if c.server.address in addresses and c.client.address not in addresses}
         back = {c.id for c in connections if c.id not in front}
-    else:
-        front, back = _twice(connections)
     if not front or not back:
         return None
     return _part(trace, front, Side.CLIENT), _part(trace, back, Side.BACKEND)
@@ -74,6 +80,43 @@ def _twice(connections: Sequence[Connection]) -> tuple[set[int], set[int]]:
         else:
             first[key] = c.id
     return front, back
+
+
+def _outer(trace: Trace) -> set[str]:
+    """The server address whose exchanges have those of other servers inside them: who waits for others is in front.
+
+    Nearly all of its own hold another, or (a cache answers many by itself) nearly all others are held by one of its own.
+    """
+    of: dict[str, list[Span]] = defaultdict(list)
+    for e in trace.exchanges:
+        if e.request is not None and e.response is not None:
+            of[trace.connections[e.connection].server.address].append((e.request.first_ns, e.response.last_ns))
+    shares: dict[str, float] = {}
+    for address in sorted(of, key=lambda a: -len(of[a]))[:MOST_SERVERS]:
+        others = [span for other, spans in of.items() if other != address for span in spans]
+        if others:
+            shares[address] = max(_holding(of[address], others), _held(others, of[address]))
+    best = max(shares.values(), default=0.0)
+    found = {a for a, share in shares.items() if share == best}
+    return found if best >= AROUND and len(found) == 1 else set()
+
+
+def _holding(spans: list[Span], others: list[Span]) -> float:
+    """The share of `spans` that have one of `others` inside them."""
+    others = sorted(others)
+    begins = [begin for begin, _ in others]
+    earliest_end = list(accumulate((end for _, end in reversed(others)), min))[::-1]  # of each one and all that begin later
+    at = [bisect_left(begins, begin) for begin, _ in spans]
+    return sum(i < len(others) and earliest_end[i] <= end for i, (_, end) in zip(at, spans, strict=True)) / len(spans)
+
+
+def _held(spans: list[Span], others: list[Span]) -> float:
+    """The share of `spans` that are inside one of `others`."""
+    others = sorted(others)
+    begins = [begin for begin, _ in others]
+    latest_end = list(accumulate((end for _, end in others), max))  # of each one and all that begin earlier
+    at = [bisect_right(begins, begin) - 1 for begin, _ in spans]
+    return sum(i >= 0 and latest_end[i] >= end for i, (_, end) in zip(at, spans, strict=True)) / len(spans)
 
 
 def _part(trace: Trace, ids: set[int], side: Side) -> Trace:
