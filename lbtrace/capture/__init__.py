@@ -34,6 +34,9 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
     all_blocks: list[Block] = []
     buffers: list[int] = []
     said: list[Diagnostic] = []
+    names: dict[str, dict[str, None]] = {}
+    secrets: list[tuple[int, bytes]] = []
+    comments: list[tuple[int, str]] = []
     first_frame = 1
     for number, path in enumerate(files):
         source = open_source(path)
@@ -43,17 +46,17 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
         recording.files += (_file(source, blocks, first_frame),)
         for block in blocks:
             said += _diagnostics(path, block, first_frame)
-            recording.secrets += tuple(block.secrets)
-            recording.comments += tuple((row and first_frame + row - 1, text) for row, text in block.comments)
-            for address, names in block.names.items():
-                known = recording.names.get(address, ())
-                recording.names[address] = known + tuple(n for n in names if n not in known)
+            secrets += block.secrets
+            comments += ((row and first_frame + row - 1, text) for row, text in block.comments)
+            for address, known in block.names.items():
+                names.setdefault(address, {}).update(known)
             first_frame += len(block.offset)
         all_blocks += blocks
         buffers += [number] * len(blocks)
     recording.records = _table(all_blocks, buffers)
+    recording.names = {address: tuple(known) for address, known in names.items()}
     recording.link_names = {n: LINKS[n] for n in _distinct(recording.records.link) if n in LINKS}
-    recording.diagnostics = tuple(said)
+    recording.secrets, recording.comments, recording.diagnostics = tuple(secrets), tuple(comments), tuple(said)
     return recording
 
 

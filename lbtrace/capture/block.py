@@ -44,5 +44,5 @@ class Block:
     untimed: int = 0
     dropped: int | None = None
     secrets: list[tuple[int, bytes]] = field(default_factory=list)
-    names: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, dict[str, None]] = field(default_factory=dict)  # address → its names, in order
     comments: list[tuple[int, str]] = field(default_factory=list)  # (record of the block from 1, or 0; text)

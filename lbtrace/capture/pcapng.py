@@ -24,7 +24,7 @@ SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = 0
 MAGIC = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 KNOWN = (INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS, SECTION)
 SMALLEST_BLOCK = 12
-LARGEST_NS = (1 << 63) - 1
+LARGEST_S = 9_000_000_000  # a little less than what i64 ns hold
 MOST_COMMENTS = 10_000
 LARGEST_BLOCK = 64 << 20
 MOST_OPTIONS = 4096  # bytes of options a packet is likely to have
@@ -48,8 +48,14 @@ class Section:
 
     interfaces: list[Interface] = field(default_factory=list)
     secrets: list[tuple[int, bytes]] = field(default_factory=list)
-    names: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, dict[str, None]] = field(default_factory=dict)
     comments: list[tuple[int, str]] = field(default_factory=list)
+
+    def columns(self) -> tuple[Column, list[int], Column]:
+        """Of all interfaces: link types, units to the second, offsets in seconds (clamped)."""
+        links = np.array([i.link for i in self.interfaces], dtype=np.uint16)
+        offsets = np.array([min(max(i.offset_s, -(1 << 40)), 1 << 40) for i in self.interfaces], dtype=np.int64)
+        return links, [i.per_second for i in self.interfaces], offsets
 
 
 def section_order(data: Buffer, at: int) -> str | None:
@@ -66,6 +72,7 @@ class BlockChain:
         self.data = data
         self.size = len(data)
         self.u32 = view(data, order + "u4")
+        self.headers = view(data, "V28")
         self.head = Struct(order + "II")
         self.length = Struct(order + "I")
 
@@ -243,20 +250,18 @@ def _describe(chain: BlockChain, order: str, at: int, section: Section) -> None:
         section.secrets.append((secret, bytes(data[body + 8 : min(body + 8 + size, end)])))
 
 
-def _names(data: Buffer, order: str, at: int, end: int, names: dict[str, list[str]]) -> None:
+def _names(data: Buffer, order: str, at: int, end: int, names: dict[str, dict[str, None]]) -> None:
     """Name Resolution Block (§4.5): address → names."""
     for code, value in options(data, at, end, order):
         size = {1: 4, 2: 16}.get(code)
         if size is None or len(value) <= size:
             continue
         address = socket.inet_ntop(socket.AF_INET if size == 4 else socket.AF_INET6, value[:size])
-        known = names.setdefault(address, [])
-        known += [text(name) for name in value[size:].split(b"\0") if name and text(name) not in known]
+        names.setdefault(address, {}).update(dict.fromkeys(text(name) for name in value[size:].split(b"\0") if name))
 
 
-def _times(ticks: Column, interface: Interface) -> Column:
-    """Ticks since the epoch, u64 → ns, i64; what does not fit is clamped."""
-    unit = interface.per_second
+def _times(ticks: Column, unit: int, offset_s: Column) -> Column:
+    """Ticks since the epoch, u64, `unit` to the second, and the interfaces' offsets → ns, i64; what does not fit is clamped."""
     billion = 1_000_000_000
     seconds, rest = (ticks // np.uint64(unit), ticks % np.uint64(unit)) if unit < 1 << 64 else (np.zeros_like(ticks), ticks)
     if unit <= billion and billion % unit == 0:
@@ -269,8 +274,8 @@ def _times(ticks: Column, interface: Interface) -> Column:
         rest = (rest >> np.uint64(min(shift, 30))) * np.uint64(billion) >> np.uint64(bits - min(shift, 30))
     else:
         rest = np.zeros_like(rest)
-    whole = np.minimum(seconds, np.uint64(1 << 40)).astype(np.int64) + min(max(interface.offset_s, -(1 << 40)), 1 << 40)
-    return np.clip(whole, -9_000_000_000, 9_000_000_000) * 1_000_000_000 + rest.astype(np.int64)
+    whole = np.minimum(seconds, np.uint64(1 << 40)).astype(np.int64) + offset_s
+    return np.clip(whole, -LARGEST_S, LARGEST_S) * billion + rest.astype(np.int64)
 
 
 def _columns(chain: BlockChain, order: str, positions: Column, kinds: Column, section: Section, block: Block) -> None:
@@ -285,22 +290,22 @@ def _columns(chain: BlockChain, order: str, positions: Column, kinds: Column, se
     block.resolution_ns = max((1_000_000_000 // min(i.per_second, 1_000_000_000) for i in section.interfaces), default=1000)
     for low in range(0, n, CHUNK):
         part = slice(low, min(low + CHUNK, n))
-        _chunk(chain.u32, order, positions[part], kinds[part], section, block, part)
+        _chunk(chain, order, positions[part], kinds[part], section, block, part)
     _packet_options(chain, order, positions, kinds, block)
 
 
-def _chunk(u32: Column, order: str, at: Column, kinds: Column, section: Section, block: Block, part: slice) -> None:
+def _chunk(chain: BlockChain, order: str, at: Column, kinds: Column, section: Section, block: Block, part: slice) -> None:
     """Fill the columns of some packet blocks (§4.3, §4.4, appendix A for the old Packet Block)."""
     simple = kinds == SIMPLE
-    room = u32[at + 4].astype(np.int64) - np.where(simple, 16, 32)  # for packet data (and options)
-    full = np.where(simple, at - 16, at)  # where the fields simple packets lack are read from instead (and not used)
-    interface = np.where(simple, 0, u32[full + 8]).astype(np.int64)
+    start = np.where(simple, at - 16, at)  # so that the wire length of both kinds stands at 24; a simple packet has no other field
+    fields = chain.headers[start].view(chain.u32.dtype).reshape(-1, 7)
+    room = np.where(simple, fields[:, 5], fields[:, 1]).astype(np.int64) - np.where(simple, 16, 32)  # for packet data (and options)
+    interface = np.where(simple, 0, fields[:, 2]).astype(np.int64)
     old = kinds == OLD_PACKET
     if old.any():
         interface = np.where(old, interface >> 16 if order == ">" else interface & 0xFFFF, interface)
-    ticks = u32[full + 12].astype(np.uint64) << np.uint64(32) | u32[full + 16].astype(np.uint64)
-    captured = u32[full + 20].astype(np.int64)
-    wire = u32[full + 24]
+    ticks = fields[:, 3].astype(np.uint64) << np.uint64(32) | fields[:, 4].astype(np.uint64)
+    captured, wire = fields[:, 5].astype(np.int64), fields[:, 6]
     if simple.any():
         snaplen = section.interfaces[0].snaplen if section.interfaces else 0
         captured = np.where(simple, np.minimum(wire, snaplen or 0xFFFFFFFF), captured)
@@ -308,12 +313,15 @@ def _chunk(u32: Column, order: str, at: Column, kinds: Column, section: Section,
     block.captured[part] = np.minimum(captured, room)
     block.wire[part] = wire
     block.offset[part] = at + np.where(simple, 12, 28)
-    for number in np.unique(interface):
-        if number < len(section.interfaces):
-            mine = interface == number
-            described = section.interfaces[int(number)]
-            block.link[part][mine] = described.link
-            block.time_ns[part][mine] = _times(ticks[mine], described)
+    known = interface < len(section.interfaces)
+    if known.any():
+        links, units, offsets = section.columns()
+        described = interface if known.all() else interface[known]
+        fresh = np.empty(len(described), dtype=np.int64)
+        for unit in set(units):
+            mine = (np.array([u == unit for u in units]))[described]
+            fresh[mine] = _times(ticks[known][mine], unit, offsets[described[mine]])
+        block.link[part][known], block.time_ns[part][known] = links[described], fresh
     if simple.any():
         _carry_times(block, part, simple)
 
