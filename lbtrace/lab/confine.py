@@ -28,6 +28,7 @@ from types import FrameType
 from lbtrace.errors import LabError
 
 PR_SET_PDEATHSIG = 1
+STDERR = 2
 COMPLAINT = "lbtrace-lab-error:\n"  # on stderr of process 1, before slug, message and hint
 DEMO = "Or see the recorded captures instead: lbtrace demo"
 
@@ -72,7 +73,13 @@ def run_confined(arguments: Sequence[str]) -> None:
     command = ["unshare", *namespaces, "--fork", "--kill-child", sys.executable, "-m", "lbtrace.lab", *arguments]
     with _interruptible():
         child = subprocess.Popen(
-            command, preexec_fn=_die_with_parent, start_new_session=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command,
+            preexec_fn=_die_with_parent,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=STDERR,  # what it explains is no result
+            stderr=subprocess.PIPE,
+            text=True,
         )
         try:
             complaint = child.communicate()[1]

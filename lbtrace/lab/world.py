@@ -82,6 +82,7 @@ table ip nat {
 }
 """
 
+SHOWN_ROWS = 90  # of a configuration, when it is explained
 SCRATCH = Path("/run/lab")  # in the private /run: for programs that insist on giving up root
 
 CLONE_NEWNET = 0x40000000
@@ -130,24 +131,25 @@ class World:
         SCRATCH.mkdir(mode=0o777)
         SCRATCH.chmod(0o777)
         hosts = sorted({link[0] for link in LINKS} | {link[3] for link in LINKS})
-        _ip("", [f"netns add {host}" for host in hosts])
-        _ip("", [f"link add {ia} netns {a} type veth peer name {ib} netns {b}" for a, ia, _, b, ib, _ in LINKS])
+        self.say("# The stage: hosts are network namespaces, links are veth pairs.")
+        self.ip("", [f"netns add {host}" for host in hosts])
+        self.ip("", [f"link add {ia} netns {a} type veth peer name {ib} netns {b}" for a, ia, _, b, ib, _ in LINKS])
         for host in hosts:
             commands = ["link set lo up"]
             for a, ia, xa, b, ib, xb in LINKS:
                 for name, interface, address in ((a, ia, xa), (b, ib, xb)):
                     if name == host:
                         commands += [f"addr add {address} dev {interface}", f"link set {interface} up"]
-            _ip(host, commands)
+            self.ip(host, commands)
         for host in hosts:
-            _ip(host, [f"route add {to} via {via}" for name, to, via in ROUTES if name == host])
+            self.ip(host, [f"route add {to} via {via}" for name, to, via in ROUTES if name == host])
         for host in ROUTERS:
             with inside(host):
                 Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         if self.home_nat:
             self.nft(HOME, HOME_NAT)
         else:
-            _ip(INTERNET, ["route add 192.168.0.0/24 via 1.240.235.98", "route add 172.31.0.0/16 via 3.35.166.21"])
+            self.ip(INTERNET, ["route add 192.168.0.0/24 via 1.240.235.98", "route add 172.31.0.0/16 via 3.35.166.21"])
         if not self.offload:
             for host in hosts:
                 with inside(host):
@@ -155,6 +157,30 @@ class World:
                         for name, interface in ((a, ia), (b, ib)):
                             if name == host:
                                 _offloads_off(interface)
+
+    def ip(self, host: str, commands: Sequence[str]) -> None:
+        """Run `ip` commands on a host ("": outside of all hosts), in one process."""
+        if not commands:
+            return
+        where = ["-n", host] if host else []
+        for command in commands:
+            self.say(shlex.join(["ip", *where, *command.split()]))
+        done = subprocess.run(["ip", *where, "-batch", "-"], input="\n".join(commands), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise LabError(
+                "lab-no-namespaces", f"ip failed: {done.stderr.strip()}", "Namespaces, veth and routing are needed in this kernel."
+            )
+
+    def configure(self, name: str, text: str) -> Path:
+        """Write a configuration into the directory; returns its path."""
+        rows = [row for row in text.splitlines() if row.strip()]
+        shown = (
+            rows if len(rows) <= SHOWN_ROWS else [*rows[: SHOWN_ROWS // 2], f"… {len(rows) - SHOWN_ROWS} more …", *rows[-SHOWN_ROWS // 2 :]]
+        )
+        self.say("\n".join((f"{BALANCER}# cat >{name} <<'END'", *shown, "END")))
+        path = self.directory / name
+        path.write_text(text)
+        return path
 
     def nft(self, host: str, rules: str) -> None:
         """Load nftables rules on a host."""
@@ -236,15 +262,6 @@ def inside(host: str) -> Iterator[None]:
             yield
         finally:
             libc.setns(back.fileno(), CLONE_NEWNET)
-
-
-def _ip(host: str, commands: Sequence[str]) -> None:
-    if not commands:
-        return
-    where = ["-n", host] if host else []
-    done = subprocess.run(["ip", *where, "-batch", "-"], input="\n".join(commands), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise LabError("lab-no-namespaces", f"ip failed: {done.stderr.strip()}", "Namespaces, veth and routing are needed in this kernel.")
 
 
 def _offloads_off(interface: str) -> None:

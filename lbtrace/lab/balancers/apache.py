@@ -81,8 +81,7 @@ def launch(world: World, setup: Setup) -> None:
         prefix=setup.given("prefix", "ProxyPass /api/ balancer://targets/"),
         fixed=f"Alias /fixed {SCRATCH}/fixed\n<Location /fixed>\n  Require all granted\n</Location>",
     )
-    configuration = setup.directory / "apache.conf"
-    configuration.write_text(text)
+    configuration = world.configure("apache.conf", text)
     started = world.start(BALANCER, ["apache2", "-D", "FOREGROUND", "-f", str(configuration)])
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
 

@@ -61,8 +61,7 @@ def launch(world: World, setup: Setup) -> None:
         timeout=setup.given("timeout", timeout),
         checks=setup.given("checks", checks),
     )
-    configuration = setup.directory / "Caddyfile"
-    configuration.write_text(text)
+    configuration = world.configure("Caddyfile", text)
     homes = {
         "HOME": str(setup.directory),
         "XDG_DATA_HOME": str(setup.directory / "data"),

@@ -133,8 +133,7 @@ def _address(address: str, port: int) -> Json:
 
 def launch(world: World, setup: Setup) -> None:
     """Start it."""
-    path = setup.directory / "envoy.json"
-    path.write_text(json.dumps(configuration(setup), indent=1))
+    path = world.configure("envoy.json", json.dumps(configuration(setup), indent=1))
     command = [program() or "envoy", "-c", str(path), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warn"]
     command += ["--file-flush-interval-msec", "100"]
     started = world.start(BALANCER, command, dict(os.environ))

@@ -88,8 +88,7 @@ def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Worl
             backend=backend_of(setup, mode, reuse),
             servers="\n".join(f"  server s{n} {a}:{p} {server} {checked}" for n, (a, p) in enumerate(setup.backends)),
         )
-        configuration = setup.directory / "haproxy.cfg"
-        configuration.write_text(text)
+        configuration = world.configure("haproxy.cfg", text)
         started = world.start(BALANCER, ["haproxy", "-db", "-f", str(configuration)])
         world.wait_for_port(BALANCER, FRONT, setup.port, started)
 

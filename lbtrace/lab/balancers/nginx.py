@@ -86,8 +86,7 @@ def launch(
         version="proxy_http_version 1.1;" if keep or setup.wants("websocket") else "",
         options="\n      ".join(o for o in options if o),
     )
-    configuration = setup.directory / "nginx.conf"
-    configuration.write_text(text)
+    configuration = world.configure("nginx.conf", text)
     started = world.start(BALANCER, ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)])
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
 

@@ -37,8 +37,8 @@ PROXY = re.compile(r"\*(\d+) proxy (\S+) connected to (\S+?),? ")
 
 def launch(world: World, setup: Setup, proxy: str = "") -> None:
     """Start it."""
-    configuration = setup.directory / "nginx.conf"
-    configuration.write_text(
+    configuration = world.configure(
+        "nginx.conf",
         CONFIGURATION.format(
             load=f"load_module {MODULE};" if MODULE.exists() else "",
             directory=setup.directory,
@@ -46,7 +46,7 @@ def launch(world: World, setup: Setup, proxy: str = "") -> None:
             front=FRONT,
             port=setup.port,
             proxy=proxy,
-        )
+        ),
     )
     started = world.start(BALANCER, ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)])
     world.wait_for_port(BALANCER, FRONT, setup.port, started)

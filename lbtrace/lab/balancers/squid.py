@@ -44,8 +44,7 @@ def launch(world: World, setup: Setup) -> None:
         peers="\n".join(peers),
         cache="" if setup.wants("cache") else "cache deny all",
     )
-    path = setup.directory / "squid.conf"
-    path.write_text(text)
+    path = world.configure("squid.conf", text)
     started = world.start(BALANCER, ["squid", "-N", "-f", str(path)])
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
 

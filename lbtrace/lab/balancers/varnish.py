@@ -62,8 +62,7 @@ def launch(world: World, setup: Setup) -> None:
         gzip=setup.given("gzip", 'if (beresp.http.content-type ~ "text") { set beresp.do_gzip = true; }'),
         kept="" if setup.wants("cache") else "set beresp.uncacheable = true;",
     )
-    path = setup.directory / "lab.vcl"
-    path.write_text(text)
+    path = world.configure("lab.vcl", text)
     work = setup.directory / "varnish"
     command = ["varnishd", "-F", "-j", "none", "-n", str(work), "-f", str(path), "-a", f"{FRONT}:{setup.port}", "-s", "malloc,16m"]
     started = world.start(BALANCER, [*command, "-T", "none"])
