@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -102,19 +102,24 @@ class Case:
 
     def _matches(self, places: Iterable[int]) -> list[Match]:
         found = []
+        pairs, clients, backends = self.correlation.pairs, self.clients, self.backends
         for place in places:
-            pair = self.correlation.pairs[place]
+            pair = pairs[place]
             if not pair.attempts:
                 continue
-            attempt = next((a for a in reversed(pair.attempts) if a.outcome is AttemptOutcome.ANSWERED), pair.attempts[-1])
+            attempt = pair.attempts[-1]
+            if attempt.outcome is not AttemptOutcome.ANSWERED:
+                attempt = next((a for a in pair.attempts if a.outcome is AttemptOutcome.ANSWERED), attempt)
+            before, behind = clients[pair.client.point], backends[attempt.backend.point]
+            front, back = before.exchanges[pair.client.id], behind.exchanges[attempt.backend.id]
             found.append(
                 Match(
                     place,
                     pair,
-                    self.exchange(Side.CLIENT, pair.client),
-                    self.exchange(Side.BACKEND, attempt.backend),
-                    self.connection_of(Side.CLIENT, pair.client),
-                    self.connection_of(Side.BACKEND, attempt.backend),
+                    front,
+                    back,
+                    before.connections[front.connection],
+                    behind.connections[back.connection],
                     attempt.backend,
                     attempt.outcome,
                 )
@@ -355,16 +360,24 @@ def confidence_of(matches: Sequence[Match]) -> Confidence:
     return next(c for c, rank in RANK.items() if rank == half)
 
 
+@lru_cache(maxsize=4096)
+def lowered(name: str) -> str:
+    """A field name in lower case; the same few names recur in every head."""
+    return name.lower()
+
+
 def field_lines(message: Request | Response, name: str) -> list[HeaderLine]:
     """The field lines of a name (case-insensitive), in order."""
-    lowered = name.lower()
-    return [line for line in message.lines if line.name.lower() == lowered]
+    wanted = lowered(name)
+    return [line for line in message.lines if lowered(line.name) == wanted]
 
 
 def field_value(message: Request | Response, name: str) -> str | None:
     """The values of a field joined with ", " (RFC 9110 §5.3), None when absent."""
     lines = field_lines(message, name)
-    return ", ".join(line.value for line in lines) if lines else None
+    if not lines:
+        return None
+    return lines[0].value if len(lines) == 1 else ", ".join(line.value for line in lines)
 
 
 def rank_index(count: int, percent: int) -> int:
@@ -372,14 +385,15 @@ def rank_index(count: int, percent: int) -> int:
     return max(0, -(-count * percent // 100) - 1)
 
 
-def addresses_in(value: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def addresses_in(value: str) -> tuple[str, ...]:
     """The IP addresses written in a field value, in order, normalised (RFC 5952), without ports and brackets."""
     found = []
     for text in _ADDRESS.findall(value):
         address = parse(text.strip("[]"))
         if address is not None:
             found.append(str(address))
-    return found
+    return tuple(found)
 
 
 def parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -392,6 +406,7 @@ def parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return mapped or address
 
 
+@lru_cache(maxsize=4096)
 def is_public(text: str) -> bool:
     """True for an address that is routed on the internet."""
     address = parse(text)

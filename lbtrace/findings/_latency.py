@@ -7,7 +7,7 @@ from statistics import median_low
 
 from lbtrace.case import Case, Match, rank_index
 from lbtrace.model.http import Exchange, Mark
-from lbtrace.model.pairing import Correlation
+from lbtrace.model.pairing import Clock, Correlation
 from lbtrace.model.report import Latency
 from lbtrace.model.trace import Trace
 
@@ -35,16 +35,20 @@ def latency(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Co
     return latency_of(Case(clients, backends, correlation))
 
 
-def latency_of(case: Case) -> Latency | None:
-    """`latency` for a Case."""
-    timed = measurable(case)
+def latency_of(case: Case, timed: Sequence[Match] | None = None) -> Latency | None:
+    """`latency` for a Case; `timed` are its measurable pairs, when they are at hand."""
+    timed = measurable(case) if timed is None else timed
     if not timed:
         return None
     added = sorted((total_ns(m.front) - total_ns(m.back), m.place) for m in timed)
     differences = [a for a, _ in added]
     forward, back, widths = [], [], []
+    clocks: dict[tuple[int, int], Clock | None] = {}
     for m in timed:
-        clock = case.clock(m.pair.client.point, m.backend.point)
+        points = (m.pair.client.point, m.backend.point)
+        if points not in clocks:
+            clocks[points] = case.clock(*points)
+        clock = clocks[points]
         if clock is None:
             continue
         start, end = span_ns(m.front)
@@ -89,5 +93,5 @@ def total_ns(exchange: Exchange) -> int:
 def _is_whole(exchange: Exchange) -> bool:
     if exchange.request is None or exchange.response is None:
         return False
-    marks = {*exchange.marks, *exchange.request.marks, *exchange.response.marks}
-    return not marks & NO_TIME and exchange.response.body.complete
+    marks = exchange.marks + exchange.request.marks + exchange.response.marks
+    return exchange.response.body.complete and (not marks or NO_TIME.isdisjoint(marks))

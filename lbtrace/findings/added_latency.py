@@ -16,10 +16,10 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median_low
 
-from lbtrace.case import Case, confidence_of, evidence
+from lbtrace.case import Case, Match, confidence_of, evidence
 from lbtrace.findings._latency import latency_of, measurable
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
@@ -31,7 +31,8 @@ ENOUGH = 20  # exchanges; with fewer the 95th percentile is the maximum
 
 def find(case: Case) -> Iterator[Finding]:
     """The difference of the totals, and its split when the clocks allow one."""
-    measured = latency_of(case)
+    timed = measurable(case)
+    measured = latency_of(case, timed)
     if measured is None:
         return
     pair = case.correlation.pairs[measured.slowest_pair]
@@ -59,7 +60,7 @@ def find(case: Case) -> Iterator[Finding]:
         "added-latency.total",
         TITLE,
         Severity.INFO,
-        confidence_of(measurable(case)),
+        confidence_of(timed),
         "Balancer and network added {median} in the median of {count} exchanges, "
         + ("{p95} at the 95th percentile, " if measured.count >= ENOUGH else "")
         + "{max} at most; "
@@ -67,10 +68,10 @@ def find(case: Case) -> Iterator[Finding]:
         tuple(values),
         evidence(frames, "the slowest pair"),
     )
-    yield from _split(measured, case)
+    yield from _split(measured, case, timed)
 
 
-def _split(measured: Latency, case: Case) -> Iterator[Finding]:
+def _split(measured: Latency, case: Case, timed: Sequence[Match]) -> Iterator[Finding]:
     if measured.forward_median_ns is None or measured.return_median_ns is None or measured.half_width_ns is None:
         return
     known = min(measured.forward_median_ns, measured.return_median_ns) > measured.half_width_ns
@@ -78,7 +79,7 @@ def _split(measured: Latency, case: Case) -> Iterator[Finding]:
         "added-latency.split",
         TITLE,
         Severity.INFO,
-        confidence_of(measurable(case)),
+        confidence_of(timed),
         "On the way to the backend {forward} passed and on the way back {back}, each ± {half_width}."
         if known
         else "The clocks are known to ± {half_width}, too wide to tell the way to the backend ({forward}) from the way back ({back}).",
@@ -87,7 +88,7 @@ def _split(measured: Latency, case: Case) -> Iterator[Finding]:
             Value("back", measured.return_median_ns, "ns"),
             Value("half_width", measured.half_width_ns, "ns"),
         ),
-        evidence(case.request_frames(measurable(case))),
+        evidence(case.request_frames(timed)),
     )
 
 

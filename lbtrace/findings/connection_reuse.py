@@ -160,7 +160,7 @@ def first_close(connection: Connection) -> tuple[str, int, int] | None:
 
 def _idle(case: Case) -> Iterator[Finding]:
     """How long backend connections had been silent when the next request came."""
-    idle: list[tuple[int, FrameRef]] = []
+    idle: list[tuple[int, Ref]] = []
     endpoints: set[Endpoint] = set()
     for point, trace in enumerate(case.backends):
         for connection in trace.connections:
@@ -179,15 +179,15 @@ def _idle(case: Case) -> Iterator[Finding]:
         Confidence.CERTAIN,
         "Backend connections were used again ({count} times), after {median} of silence in the median and {longest} at most.",
         (Value("count", len(ages), "count"), Value("median", median_low(ages), "ns"), Value("longest", ages[-1], "ns")),
-        evidence([longest[1]], "the request after the longest silence"),
+        evidence([case.request_frame(Side.BACKEND, longest[1])], "the request after the longest silence"),
     )
 
 
-def _gaps(case: Case, point: int, ids: Sequence[int]) -> list[tuple[int, FrameRef]]:
+def _gaps(case: Case, point: int, ids: Sequence[int]) -> list[tuple[int, Ref]]:
     gaps = []
     exchanges = case.backends[point].exchanges
     for before, after in pairwise(ids):
         last, following = exchanges[before].response, exchanges[after].request
         if last is not None and following is not None and following.first_ns >= last.last_ns:
-            gaps.append((following.first_ns - last.last_ns, case.request_frame(Side.BACKEND, Ref(point, after))))
+            gaps.append((following.first_ns - last.last_ns, Ref(point, after)))
     return gaps

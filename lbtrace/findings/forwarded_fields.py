@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lbtrace.case import Case, Match, addresses_in, confidence_of, evidence, field_lines, field_value
+from lbtrace.case import Case, Match, addresses_in, confidence_of, evidence, field_lines, field_value, lowered
 from lbtrace.model.http import Protocol, Request
 from lbtrace.model.net import Side
 from lbtrace.model.report import Finding, Severity, Value
@@ -27,17 +27,21 @@ REMEDY = "Let the balancer set this field itself, and find the proxy in front of
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per field that the balancer wrote: right in all cases, or wrong in some."""
-    for name, (meaning, check) in CHECKS.items():
-        right: list[Match] = []
-        wrong: list[Match] = []
-        for m in case.matches:
-            if m.front.request is None or m.back.request is None or not _written(m.front.request, m.back.request, name):
-                continue
-            verdict = check(case, m, m.back.request)
-            if verdict is not None:
-                (right if verdict else wrong).append(m)
-        if right or wrong:
-            yield _finding(case, name, meaning, right, wrong)
+    right: dict[str, list[Match]] = {}
+    wrong: dict[str, list[Match]] = {}
+    for m in case.matches:
+        if m.front.request is None or m.back.request is None:
+            continue
+        present = {lowered(line.name) for line in m.back.request.lines} & NAMES.keys()
+        for low in present:
+            name = NAMES[low]
+            if _written(m.front.request, m.back.request, name):
+                verdict = CHECKS[name][1](case, m, m.back.request)
+                if verdict is not None:
+                    (right if verdict else wrong).setdefault(name, []).append(m)
+    for name, (meaning, _) in CHECKS.items():
+        if name in right or name in wrong:
+            yield _finding(case, name, meaning, right.get(name, []), wrong.get(name, []))
 
 
 def _written(front: Request, back: Request, name: str) -> bool:
@@ -110,3 +114,4 @@ CHECKS: dict[str, tuple[str, Callable[[Case, Match, Request], bool | None]]] = {
     "X-Forwarded-Proto": ("the protocol the client used", _protocol),
     "X-Forwarded-Host": ("the host the client asked for", _host),
 }
+NAMES = {name.lower(): name for name in CHECKS}

@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lbtrace.case import Case, Match, confidence_of, evidence
+from lbtrace.case import Case, ConnectionMatch, Match, confidence_of, evidence
 from lbtrace.findings._client import stated_in
-from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.model.stream import Connection
@@ -33,7 +33,7 @@ REMEDY = "Let the balancer state the client: X-Forwarded-For or Forwarded for HT
 class _Crossing(NamedTuple):
     front: Connection
     back: Connection
-    frames: tuple[FrameRef, FrameRef]
+    pair: Match | ConnectionMatch
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def find(case: Case) -> Iterator[Finding]:
         Value("backend_sees", ", ".join(seen[:5])),
         Value("addresses", len(seen), "count"),
     )
-    proof = evidence(f for c in crossings[:5] for f in c.frames)
+    proof = evidence(f for c in crossings[:5] for f in _frames(case, c.pair))
     sure = confidence_of(case.matches) if case.matches else Confidence.HIGH
     if not rewritten:
         port_kept = all(c.back.client.port == c.front.client.port for c in crossings)
@@ -100,16 +100,11 @@ def find(case: Case) -> Iterator[Finding]:
 
 
 def _crossings(case: Case) -> list[_Crossing]:
-    """Pairs of connections: those named as such, else one per pair of exchanges' connections."""
+    """Pairs of connections: those named as such, else those of the paired exchanges."""
     if case.connection_matches:
-        return [
-            _Crossing(
-                m.front, m.back, (case.connection_frame(Side.CLIENT, m.pair.client), case.connection_frame(Side.BACKEND, m.pair.backend))
-            )
-            for m in case.connection_matches
-        ]
-    return [_Crossing(m.front_connection, m.back_connection, _frames(case, m)) for m in case.matches]
+        return [_Crossing(m.front, m.back, m) for m in case.connection_matches]
+    return [_Crossing(m.front_connection, m.back_connection, m) for m in case.matches]
 
 
-def _frames(case: Case, match: Match) -> tuple[FrameRef, FrameRef]:
-    return case.request_frame(Side.CLIENT, match.pair.client), case.request_frame(Side.BACKEND, match.backend)
+def _frames(case: Case, match: Match | ConnectionMatch) -> list[FrameRef]:
+    return case.connection_frames([match]) if isinstance(match, ConnectionMatch) else case.request_frames([match])

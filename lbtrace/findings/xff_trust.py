@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, Match, confidence_of, evidence, field_lines, plural
+from lbtrace.case import Case, Match, confidence_of, evidence, field_lines, lowered, plural
 from lbtrace.model.http import Request
 from lbtrace.model.pairing import Behaviour
 from lbtrace.model.report import Finding, Severity, Value
@@ -31,6 +31,7 @@ FIELDS = (
     "True-Client-IP",
     "X-Client-IP",
 )
+NAMES = {name.lower(): name for name in FIELDS}
 FATE = {
     "appended": "kept and something was appended: the leftmost entry is whatever the client claims",
     "passed-on": "passed on unchanged: the backend cannot tell it from a statement of the balancer",
@@ -46,13 +47,15 @@ REMEDY = {
 def find(case: Case) -> Iterator[Finding]:
     """One finding per field and fate."""
     speaks = any(c.request and c.behaviour is Behaviour.CLIENT_ADDRESS for c in case.correlation.changes)
-    for name in FIELDS:
-        fates: dict[str, list[Match]] = {}
-        for m in case.matches:
-            if m.front.request is not None and m.back.request is not None and field_lines(m.front.request, name):
-                fates.setdefault(_fate(m.front.request, m.back.request, name), []).append(m)
-        for fate, matches in fates.items():
-            yield _finding(case, name, fate, matches, speaks)
+    fates: dict[tuple[str, str], list[Match]] = {}
+    for m in case.matches:
+        if m.front.request is None or m.back.request is None:
+            continue
+        for low in {lowered(line.name) for line in m.front.request.lines} & NAMES.keys():
+            name = NAMES[low]
+            fates.setdefault((name, _fate(m.front.request, m.back.request, name)), []).append(m)
+    for (name, fate), matches in sorted(fates.items(), key=lambda item: item[0]):
+        yield _finding(case, name, fate, matches, speaks)
 
 
 def _fate(front: Request, back: Request, name: str) -> str:
