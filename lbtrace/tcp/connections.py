@@ -26,6 +26,8 @@ from lbtrace.tcp.reassemble import Assembly, reassemble
 from lbtrace.tcp.roles import roles
 from lbtrace.tcp.sequence import PLAUSIBLE, distances, unwrap
 
+_ACK_REORDERED = 1 << 20  # bytes by which the last ACK captured may lie below the highest, when they changed places on the way
+
 
 @dataclass(slots=True)
 class Handshake:
@@ -137,8 +139,14 @@ def _acknowledged(t: SegmentTable, stream: Column, assembly: Assembly) -> Acknow
             offset[rows] = unwrap(t.ack[rows], np.zeros(len(rows), np.int64)) + offset[rows[0]]
     usable &= (offset > -PLAUSIBLE) & (offset <= assembly.end[opposite] + PLAUSIBLE)
     offset = np.where(usable, np.maximum(offset, 0), -1)
-    end = np.full(len(assembly.base), -1, np.int64)
-    np.maximum.at(end, opposite[usable], offset[usable])
+    rows = np.flatnonzero(usable)
+    streams = len(assembly.base)
+    end = np.full(streams, -1, np.int64)
+    np.maximum.at(end, opposite[rows], offset[rows])
+    last = last_of(opposite[rows], rows, streams)
+    final = np.where(last >= 0, offset[last], -1)
+    taken_back = end - final > _ACK_REORDERED  # ACKs never retreat: one far above the last was damaged
+    end[taken_back] = final[taken_back]
     return Acknowledged(offset, end)
 
 
@@ -151,7 +159,7 @@ def _stream_table(
     end = assembly.end.copy()
     # One byte acknowledged beyond the last one seen is a FIN, seen or not; more are bytes the capture lost. A direction of which
     # nothing was captured has no end to speak of.
-    beyond = acked.end > end + 1
+    beyond = (acked.end > end + 1) & (np.bincount(stream, minlength=streams) > 0)
     end[beyond] = acked.end[beyond] - (assembly.fin[beyond] >= 0)
     known = assembly.known
     captured = np.bincount(pieces.stream, pieces.length, minlength=streams).astype(np.int64)

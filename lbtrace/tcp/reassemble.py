@@ -19,6 +19,7 @@ from lbtrace.tcp.columns import stable_order
 from lbtrace.tcp.overlap import Conflict, settle
 from lbtrace.tcp.sequence import PLAUSIBLE, distance, distances, group_starts, unwrap
 
+_STRAY = 1 << 24  # bytes; windows on real paths stay well below
 _TRACKS = 8  # far-apart groups of sequence numbers one stream is followed in
 
 
@@ -148,6 +149,10 @@ def _placed(table: SegmentTable, rows: Column, of: Column, seq: Column, wire: Co
     is_fin = (flags & FIN) != 0
     keep = (start > -PLAUSIBLE) & ~(is_syn & (wire == 0) & ~is_fin)  # a bare SYN has told the base; nothing else
     rows, of, start, wire, is_fin = rows[keep], of[keep], start[keep], wire[keep], is_fin[keep]
+    stray = _stray(of, start, wire)
+    if stray.any():
+        result.implausible += rows[stray].tolist()
+        rows, of, start, wire, is_fin = rows[~stray], of[~stray], start[~stray], wire[~stray], is_fin[~stray]
     _shift_headless(of, start, result)
     end = start + wire
     reached = _reached(of, end)
@@ -229,6 +234,16 @@ def _followed(numbers: list[int], is_syn: list[bool], origin: int | None) -> tup
     for i, offset in zip(*tracks[best], strict=True):
         found[i] = offset
     return found, [i for i, offset in enumerate(found) if offset == -(1 << 32)], home or (origin is not None and best == 0)
+
+
+def _stray(of: Column, start: Column, wire: Column) -> Column:
+    """Rows that lie far from both neighbours in capture order while these lie close together: a damaged sequence number."""
+    stray = np.zeros(len(of), bool)
+    if len(of) > 2:
+        before = start[:-2] + wire[:-2]
+        alone = (np.abs(start[1:-1] - before) > _STRAY) & (np.abs(start[2:] - before) < _STRAY)
+        stray[1:-1] = alone & (of[1:-1] == of[:-2]) & (of[1:-1] == of[2:])
+    return stray
 
 
 def _shift_headless(of: Column, start: Column, result: Assembly) -> None:

@@ -134,3 +134,61 @@ def test_late_bytes_are_marked() -> None:
     assert contents(streams, 0) == [(0, b"abcd")]
     assert (c.from_client.out_of_order, c.from_client.retransmissions) == (1, 0)
     assert streams.repeated.tolist() == [True, False]
+
+
+def test_a_slightly_corrupted_sequence_number_is_a_stray() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"ab").c("PSH", 100 + 2**26, b"??").c("PSH", 102, b"cd")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"abcd")]
+    assert [d.slug for d in streams.diagnostics] == ["tcp-sequence-implausible"]
+    assert c.from_client.missing == 0
+
+
+def test_a_damaged_acknowledgement_invents_no_loss() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"ab", ack=1000)
+    wire.s("ACK", 1000, ack=100 + 2**25).s("ACK", 1000, ack=102)
+    [c], _ = connections(wire.table())
+    assert c.from_client.missing == 0
+
+
+def test_a_direction_that_was_not_captured_has_no_losses() -> None:
+    wire = Wire().s("SYN", 999, ack=100).s("PSH", 1000, b"ab", ack=500).s("PSH", 1002, b"cd", ack=900)
+    [c], streams = connections(wire.table())
+    assert (c.from_client.packets, c.from_client.missing) == (0, 0)
+    assert contents(streams, 1) == [(0, b"abcd")]
+
+
+def test_a_fin_that_was_not_captured_is_no_lost_byte() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"ab", ack=1000).s("ACK", 1000, ack=103)
+    [c], _ = connections(wire.table())
+    assert c.from_client.missing == 0
+
+
+def test_the_payload_of_a_reset_is_no_data() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"ab").c("RST", 102, b"go away")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"ab")]
+    assert (c.from_client.rsts, c.from_client.bytes) == (1, 2)
+
+
+def test_a_stream_longer_than_the_ring() -> None:
+    wire = Wire().c("SYN", 99)
+    step = 2**29
+    for i in range(12):
+        wire.c("PSH", 100 + i * step, b"x" * 10)
+    _, streams = connections(wire.table())
+    assert streams.start.tolist() == [i * step for i in range(12)]
+
+
+def test_acknowledgements_are_offsets_in_the_other_stream() -> None:
+    wire = Wire().c("SYN", 2**32 - 3).s("SYN", 999, ack=2**32 - 2).c("PSH", 2**32 - 2, b"abcd", ack=1000)
+    wire.s("PSH", 1000, b"x", ack=2).c("PSH", 2, b"e")
+    _, streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"abcde")]
+    assert streams.ack.tolist() == [0, -1, 4]
+
+
+def test_an_acknowledgement_of_what_came_before_the_capture_is_zero() -> None:
+    wire = Wire().s("PSH", 1000, b"x", ack=500).c("PSH", 800, b"y", ack=1001)
+    _, streams = connections(wire.table())
+    assert sorted(streams.ack.tolist()) == [0, 1]
