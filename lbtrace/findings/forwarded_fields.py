@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lbtrace.case import Case, Match, addresses_in, confidence_of, evidence, field_lines, field_value, lowered
+from lbtrace.case import Case, Match, addresses_in, confidence_of, evidence, field_value, lowered
 from lbtrace.model.http import Protocol, Request
 from lbtrace.model.net import Side
 from lbtrace.model.report import Finding, Severity, Value
@@ -32,22 +32,25 @@ def find(case: Case) -> Iterator[Finding]:
     for m in case.matches:
         if m.front.request is None or m.back.request is None:
             continue
-        present = {lowered(line.name) for line in m.back.request.lines} & NAMES.keys()
-        for low in present:
-            name = NAMES[low]
-            if _written(m.front.request, m.back.request, name):
-                verdict = CHECKS[name][1](case, m, m.back.request)
-                if verdict is not None:
-                    (right if verdict else wrong).setdefault(name, []).append(m)
+        before, after = _stated(m.front.request), _stated(m.back.request)
+        for name, value in after.items():
+            # as the client sent it: not the balancer's statement
+            verdict = CHECKS[name][1](case, m, before.get(name, ""), value) if before.get(name) != value else None
+            if verdict is not None:
+                (right if verdict else wrong).setdefault(name, []).append(m)
     for name, (meaning, _) in CHECKS.items():
         if name in right or name in wrong:
             yield _finding(case, name, meaning, right.get(name, []), wrong.get(name, []))
 
 
-def _written(front: Request, back: Request, name: str) -> bool:
-    """True when the balancer wrote the field: it is there, and not as the client sent it."""
-    after = [line.value for line in field_lines(back, name)]
-    return bool(after) and after != [line.value for line in field_lines(front, name)]
+def _stated(request: Request) -> dict[str, str]:
+    """The forwarding fields of a head, values joined."""
+    found: dict[str, str] = {}
+    for line in request.lines:
+        name = NAMES.get(lowered(line.name))
+        if name is not None:
+            found[name] = f"{found[name]}, {line.value}" if name in found else line.value
+    return found
 
 
 def _finding(case: Case, name: str, meaning: str, right: list[Match], wrong: list[Match]) -> Finding:
@@ -73,43 +76,37 @@ def _finding(case: Case, name: str, meaning: str, right: list[Match], wrong: lis
     )
 
 
-def _address(name: str) -> Callable[[Case, Match, Request], bool | None]:
-    def check(case: Case, match: Match, back: Request) -> bool | None:
-        before = addresses_in(field_value(match.front.request, name) or "") if match.front.request is not None else []
-        after = addresses_in(field_value(back, name) or "")
-        added = after[len(before) :] if after[: len(before)] == before else after
-        client = match.front_connection.client.address
-        if not added:
-            return None
-        if case.addresses_of(client).intersection(added):
-            return True
-        # an address that cannot be reached from outside says nothing about how a NAT shows it
-        return None if client not in case.seen_as and case.may_be_behind_nat(client, added) else False
-
-    return check
+def _address(case: Case, match: Match, sent: str, written: str) -> bool | None:
+    before, after = addresses_in(sent), addresses_in(written)
+    added = after[len(before) :] if after[: len(before)] == before else after
+    client = match.front_connection.client.address
+    if not added:
+        return None
+    if case.addresses_of(client).intersection(added):
+        return True
+    # an address that cannot be reached from outside says nothing about how a NAT shows it
+    return None if client not in case.seen_as and case.may_be_behind_nat(client, added) else False
 
 
-def _port(case: Case, match: Match, back: Request) -> bool | None:
-    return field_value(back, "X-Forwarded-Port") == str(match.front_connection.server.port)
+def _port(case: Case, match: Match, sent: str, written: str) -> bool | None:
+    return written == str(match.front_connection.server.port)
 
 
-def _protocol(case: Case, match: Match, back: Request) -> bool | None:
+def _protocol(case: Case, match: Match, sent: str, written: str) -> bool | None:
     application = case.traces(Side.CLIENT)[match.pair.client.point].applications[match.front.connection]
     encrypted = application.tls is not None or application.protocol is Protocol.TLS
-    value = (field_value(back, "X-Forwarded-Proto") or "").lower()
-    return value in (("https", "wss") if encrypted else ("http", "ws"))
+    return written.lower() in (("https", "wss") if encrypted else ("http", "ws"))
 
 
-def _host(case: Case, match: Match, back: Request) -> bool | None:
+def _host(case: Case, match: Match, sent: str, written: str) -> bool | None:
     asked = field_value(match.front.request, "Host") if match.front.request is not None else None
-    stated = field_value(back, "X-Forwarded-Host")
-    return None if asked is None or stated is None else asked.lower() in [part.strip().lower() for part in stated.split(",")]
+    return None if asked is None else asked.lower() in [part.strip().lower() for part in written.split(",")]
 
 
-CHECKS: dict[str, tuple[str, Callable[[Case, Match, Request], bool | None]]] = {
-    "X-Forwarded-For": ("the client's address", _address("X-Forwarded-For")),
-    "X-Real-IP": ("the client's address", _address("X-Real-IP")),
-    "Forwarded": ("the client's address", _address("Forwarded")),
+CHECKS: dict[str, tuple[str, Callable[[Case, Match, str, str], bool | None]]] = {
+    "X-Forwarded-For": ("the client's address", _address),
+    "X-Real-IP": ("the client's address", _address),
+    "Forwarded": ("the client's address", _address),
     "X-Forwarded-Port": ("the port the client connected to", _port),
     "X-Forwarded-Proto": ("the protocol the client used", _protocol),
     "X-Forwarded-Host": ("the host the client asked for", _host),

@@ -90,13 +90,13 @@ def _splits(case: Case) -> Iterator[_Split]:
         if u.side == Side.BACKEND and u.reason not in (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
     }
     for m in case.distinct_matches:
-        if not (_is_ambiguous(m.front) or _is_ambiguous(m.back)) and not _bodies_differ(m):
+        if not _bodies_differ(m):
             continue
         following = _next(case, m)
         if following is None or following not in lonely:
             continue
         request = case.exchange(Side.BACKEND, following).request
-        if request is not None and _bodies_differ(m):
+        if request is not None:
             yield _Split(m, following, request)
 
 
@@ -104,8 +104,9 @@ def _bodies_differ(match: Match) -> bool:
     front, back = match.front.request, match.back.request
     if front is None or back is None or not front.body.complete or not back.body.complete:
         return False
-    coded = field_value(front, "Content-Encoding") != field_value(back, "Content-Encoding")
-    return not coded and front.body.length > back.body.length
+    if front.body.length <= back.body.length:
+        return False
+    return field_value(front, "Content-Encoding") == field_value(back, "Content-Encoding")
 
 
 def _next(case: Case, match: Match) -> Ref | None:
