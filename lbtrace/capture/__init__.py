@@ -7,6 +7,7 @@ glued together with `cat` are read one after the other. Frames are numbered thro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,6 +35,7 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
     all_blocks: list[Block] = []
     buffers: list[int] = []
     said: list[Diagnostic] = []
+    told: dict[tuple[int, str], Diagnostic] = {}
     names: dict[str, dict[str, None]] = {}
     secrets: list[tuple[int, bytes]] = []
     comments: list[tuple[int, str]] = []
@@ -45,7 +47,10 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
         recording.buffers.append(source.data)
         recording.files += (_file(source, blocks, first_frame),)
         for block in blocks:
-            said += _diagnostics(path, block, first_frame)
+            for found in _diagnostics(path, block, first_frame):
+                first = told.setdefault((number, found.slug), found)
+                if first is not found:  # a file of many sections says each thing once, with the sum of its counts
+                    told[number, found.slug] = replace(first, count=first.count + found.count)
             secrets += block.secrets
             comments += ((row and first_frame + row - 1, text) for row, text in block.comments)
             for address, known in block.names.items():
@@ -56,7 +61,7 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
     recording.records = _table(all_blocks, buffers)
     recording.names = {address: tuple(known) for address, known in names.items()}
     recording.link_names = {n: LINKS[n] for n in _distinct(recording.records.link) if n in LINKS}
-    recording.secrets, recording.comments, recording.diagnostics = tuple(secrets), tuple(comments), tuple(said)
+    recording.secrets, recording.comments, recording.diagnostics = tuple(secrets), tuple(comments), (*said, *told.values())
     return recording
 
 

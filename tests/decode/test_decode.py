@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from lbtrace import decode
 from lbtrace.tables import SegmentTable
 from tests.capture.files import pcap, read
 
+MAC = "02:00:00:00:00:01"
 REQUEST = (
     IP(src="192.168.0.5", dst="3.35.166.21", ttl=63)
     / TCP(sport=50000, dport=80, seq=7, ack=9, flags="PA", window=512)
@@ -56,16 +58,55 @@ def test_a_request_and_its_reply(tmp_path: Path, name: str) -> None:
 
 
 def test_ethernet_padding_is_no_payload(tmp_path: Path) -> None:
-    table = segments(tmp_path, [Ether() / REPLY / b"", Ether(bytes(Ether() / REPLY) + bytes(6))])
+    table = segments(tmp_path, [Ether(src=MAC, dst=MAC) / REPLY / b"", Ether(bytes(Ether(src=MAC, dst=MAC) / REPLY) + bytes(6))])
     assert table.length.tolist() == [0, 0]
 
 
 def test_ipv6(tmp_path: Path) -> None:
-    table = segments(tmp_path, [Ether() / IPv6(src="2001:db8::1", dst="::1") / TCP(sport=1, dport=2) / b"x"])
+    table = segments(tmp_path, [Ether(src=MAC, dst=MAC) / IPv6(src="2001:db8::1", dst="::1") / TCP(sport=1, dport=2) / b"x"])
     assert [tuple(map(str, flow)) for flow in table.flows] == [("[::1]:2", "[2001:db8::1]:1")]
     assert payload(table, 0) == b"x"
 
 
 def test_what_is_no_tcp_is_counted_by_reason(tmp_path: Path) -> None:
-    table = segments(tmp_path, [Ether() / ARP(), Ether() / IP() / UDP(dport=53) / b"q", Ether() / IP() / ICMP(), Ether() / REPLY])
+    table = segments(
+        tmp_path,
+        [
+            Ether(src=MAC, dst=MAC) / ARP(),
+            Ether(src=MAC, dst=MAC) / IP() / UDP(dport=53) / b"q",
+            Ether(src=MAC, dst=MAC) / IP() / ICMP(),
+            Ether(src=MAC, dst=MAC) / REPLY,
+        ],
+    )
     assert dict(table.counts.skipped) == {"arp": 1, "udp": 1, "icmp": 1}
+
+
+def test_offload_leaves_the_total_length_0(tmp_path: Path) -> None:
+    packet = bytearray(bytes(Ether(src=MAC, dst=MAC) / REQUEST))
+    packet[16:18] = b"\0\0"
+    table = segments(tmp_path, [Ether(bytes(packet))])
+    assert payload(table, 0) == b"GET / HTTP/1.1\r\n\r\n"
+    assert int(table.wire_length[0]) == 18
+
+
+def test_checksums_never_reject(tmp_path: Path) -> None:
+    wrong = IP(src="10.0.0.1", dst="10.0.0.2", chksum=0xDEAD) / TCP(sport=1, dport=2, chksum=0xBEEF) / b"x"
+    assert payload(segments(tmp_path, [Ether(src=MAC, dst=MAC) / wrong]), 0) == b"x"
+
+
+@pytest.mark.parametrize(("captured", "length"), [(60, 6), (54, 0), (72, 18)])
+def test_a_snapshot_length_is_told_apart_from_the_packet(tmp_path: Path, captured: int, length: int) -> None:
+    packet = bytes(Ether(src=MAC, dst=MAC) / REQUEST)
+    record = struct.pack("<IIII", 1_700_000_000, 0, captured, len(packet)) + packet[:captured]
+    table = decode.segments(read(tmp_path, pcap([]) + record), lambda _what, _part: None)
+    assert (int(table.length[0]), int(table.wire_length[0])) == (length, 18)
+    assert table.counts.truncated == (length < 18)
+
+
+def test_options_cut_off_end_where_the_capture_ends(tmp_path: Path) -> None:
+    packet = bytes(Ether(src=MAC, dst=MAC) / IP() / TCP(flags="S", options=[("MSS", 1460), ("Timestamp", (1, 2))]))
+    record = struct.pack("<IIII", 1_700_000_000, 0, 60, len(packet)) + packet[:60]
+    table = decode.segments(read(tmp_path, pcap([]) + record + record), lambda _what, _part: None)
+    assert (table.payload - table.tcp).tolist() == [26, 26]
+    assert table.length.tolist() == [0, 0]
+    assert table.wire_length.tolist() == [0, 0]
