@@ -208,6 +208,28 @@ def test_every_witness_shows_its_frames() -> None:
             assert all(isinstance(e, Evidence) for e in witness.evidence)
 
 
+def ended_tls(lines: Sequence[tuple[str, str]]) -> Verdict:
+    """TLS in front for a name, plain requests for that name behind, and no pair."""
+    front = play(Balancer(kind="tls"), seed=3).perform()
+    behind = Play(seed=4, balancer=Balancer(add=lines))
+    client = behind.client("10.0.0.1")
+    for n in range(4):
+        client.asks("GET", f"/{n}", at_ms=60 * n)
+    back = behind.perform()
+    hello = front.clients[0].applications[0].tls
+    assert hello is not None
+    named = [a._replace(tls=hello._replace(server_name="lb.example.com")) for a in front.clients[0].applications]
+    clients = [replace(front.clients[0], applications=named)]
+    return judge(clients, back.backends, Correlation())
+
+
+def test_tls_that_ends_at_the_balancer_is_known_by_the_server_name() -> None:
+    told = ended_tls([("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https")])
+    assert (told.kind, told.confidence, told.modifiers) == (Kind.L7_PROXY, Confidence.MEDIUM, ("tls-terminating",))
+    untold = ended_tls([])
+    assert (untold.kind, untold.modifiers) == (Kind.AMBIGUOUS, ("tls-terminating",))
+
+
 def test_contradicting_witnesses_are_ambiguous() -> None:
     shown = play(Balancer()).perform()
     case = Case(shown.clients, shown.backends, Correlation())

@@ -29,9 +29,9 @@ def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Corr
     if not case.matches and not case.connection_matches:
         case = as_a_set(case)
     observations = observe(case)
-    if not case.matches and not case.connection_matches:
+    if not case.matches and not case.connection_matches and not observations:
         kind, confidence, reason = without_pairs(Case(clients, backends, correlation))
-    elif not belong_together(case):
+    elif (case.matches or case.connection_matches) and not belong_together(case):
         kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
     else:
         kind, confidence, reason = weigh(case, observations)

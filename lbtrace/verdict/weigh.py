@@ -16,6 +16,7 @@ from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Evidence, Kind, Value, Witness
 
 DIRECT, PASSTHROUGH, L4, L7 = Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY
+WITHOUT_PAIRS = Confidence.MEDIUM  # what witnesses that need no pair can reach at most
 KINDS = (DIRECT, PASSTHROUGH, L4, L7)
 
 
@@ -100,6 +101,12 @@ TABLE: dict[tuple[str, str], Rule] = {
     ),
     ("tls", "removed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "TLS ends at the balancer"),
     ("tls", "renewed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "the balancer ends TLS and begins it anew"),
+    ("forwarding-fields", "state-https"): Rule(
+        Strength.STRONG, (L7,), (L4,), "requests say that the client spoke https, which needs a proxy that writes HTTP"
+    ),
+    ("forwarding-fields", "state-client"): Rule(
+        Strength.MODERATE, (L7,), (L4,), "all requests state a client or a proxy, which clients seldom do themselves"
+    ),
     ("own-answers", "some"): Rule(Strength.WEAK, (L7,), (), "some requests were answered by the balancer itself, which needs HTTP"),
     ("attempts", "several"): Rule(
         Strength.MODERATE,
@@ -175,7 +182,7 @@ def _pair_confidence(case: Case) -> Confidence:
     known = [m.pair.confidence for m in case.connection_matches]
     if case.matches:
         known.append(confidence_of(case.matches))
-    return max(known, key=lambda c: RANK[c], default=Confidence.LOW)
+    return max(known, key=lambda c: RANK[c], default=WITHOUT_PAIRS)
 
 
 def _reason(best: Kind, observations: Sequence[Observation]) -> str:

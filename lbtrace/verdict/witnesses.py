@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, ConnectionMatch, Match, evidence, field_lines
+from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, ConnectionMatch, Match, evidence, field_lines, field_value
 from lbtrace.model.http import Protocol, Request, Response
 from lbtrace.model.net import FrameRef, Side, SynFingerprint
 from lbtrace.model.pairing import Confidence, ConnectionBasis, Ref, UnpairedReason
@@ -16,6 +16,7 @@ from lbtrace.model.report import Value
 from lbtrace.model.stream import Connection
 from lbtrace.verdict.weigh import Observation
 
+FORWARDING = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP")
 HOP_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade")
 CROSSING_PERCENT = 25  # of the pairs of MEDIUM confidence, before they show that connections are shared
 ENOUGH_HEADS = 2  # one pair of identical heads may be chance: a short request has nothing that a proxy must change
@@ -473,6 +474,54 @@ def _tls(case: Case, variant: str, matches: list[ConnectionMatch], statement: st
     return Observation("tls", variant, statement, (_count("count", len(matches)),), evidence(case.connection_frames(matches)))
 
 
+def server_name(case: Case) -> Iterator[Observation]:
+    """Without any pair, because the client side is encrypted: the server name that clients ask for in TLS is the Host of plain
+    requests behind.
+
+    Then TLS ends between the captures. Forwarding fields in those requests are written by who reads HTTP; a client in TLS
+    hardly sends them."""
+    if case.matches or case.connection_matches:
+        return
+    asked: dict[str, FrameRef] = {}
+    for trace in case.clients:
+        for connection, application in zip(trace.connections, trace.applications, strict=True):
+            name = application.tls.server_name if application.tls is not None else None
+            if name and application.tls is not None:
+                asked.setdefault(
+                    name.lower(), trace.ref(application.tls.frame, connection.from_client.first_payload_ns or connection.first_ns)
+                )
+    plain = [
+        (Ref(point, e.id), e.request)
+        for point, trace in enumerate(case.backends)
+        for e in trace.exchanges
+        if e.request is not None and Ref(point, e.id) not in case.check_exchanges
+    ]
+    same = [(ref, request) for ref, request in plain if (field_value(request, "Host") or "").lower().partition(":")[0] in asked]
+    if not asked or not same:
+        return
+    host = (field_value(same[0][1], "Host") or "").lower().partition(":")[0]
+    frames = [asked[host], *(case.request_frame(Side.BACKEND, ref) for ref, _ in same[:5])]
+    yield Observation(
+        "tls",
+        "removed",
+        "Clients ask for {host} in TLS, and {count} plain requests on the backend side are for that host.",
+        (Value("host", host), _count("count", len(same))),
+        evidence(frames),
+    )
+    https = [ref for ref, request in same if (field_value(request, "X-Forwarded-Proto") or "").lower() == "https"]
+    client = [ref for ref, request in same if any(field_lines(request, name) for name in FORWARDING)]
+    if https or len(client) == len(same):
+        yield Observation(
+            "forwarding-fields",
+            "state-https" if https else "state-client",
+            "{count} of these requests state https in X-Forwarded-Proto."
+            if https
+            else "All {count} of these requests state a client or a proxy.",
+            (_count("count", len(https or client)),),
+            evidence(case.request_frame(Side.BACKEND, ref) for ref in (https or client)[:5]),
+        )
+
+
 def own_answers(case: Case) -> Iterator[Observation]:
     """Requests the balancer answered itself. An uncaptured backend would look the same, so this never decides alone."""
     own = [
@@ -517,6 +566,7 @@ WITNESSES: tuple[Callable[[Case], Iterator[Observation]], ...] = (
     proxy_header,
     byte_streams,
     tls,
+    server_name,
     own_answers,
     attempts,
 )
