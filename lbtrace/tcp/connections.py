@@ -127,7 +127,7 @@ class Acknowledged:
 
 
 def _acknowledged(t: SegmentTable, stream: Column, assembly: Assembly) -> Acknowledged:
-    """ACK numbers → offsets in the opposite stream. One before offset 0 acknowledges nothing that was captured: 0."""
+    """ACK numbers → offsets in the opposite stream. One before offset 0 says only that nothing captured was acknowledged: −1."""
     opposite = stream ^ 1
     base = assembly.base[opposite]
     usable = ((t.flags & (ACK | RST)) == ACK) & (base >= 0)
@@ -138,7 +138,8 @@ def _acknowledged(t: SegmentTable, stream: Column, assembly: Assembly) -> Acknow
         if len(rows):
             offset[rows] = unwrap(t.ack[rows], np.zeros(len(rows), np.int64)) + offset[rows[0]]
     usable &= (offset > -PLAUSIBLE) & (offset <= assembly.end[opposite] + PLAUSIBLE)
-    offset = np.where(usable, np.maximum(offset, 0), -1)
+    of_row = np.where(usable & (offset >= 0), offset, -1)
+    offset = np.maximum(offset, 0)
     rows = np.flatnonzero(usable)
     streams = len(assembly.base)
     end = np.full(streams, -1, np.int64)
@@ -147,7 +148,7 @@ def _acknowledged(t: SegmentTable, stream: Column, assembly: Assembly) -> Acknow
     final = np.where(last >= 0, offset[last], -1)
     taken_back = end - final > _ACK_REORDERED  # ACKs never retreat: one far above the last was damaged
     end[taken_back] = final[taken_back]
-    return Acknowledged(offset, end)
+    return Acknowledged(of_row, end)
 
 
 def _stream_table(
