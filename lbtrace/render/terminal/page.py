@@ -87,8 +87,9 @@ class Page:
         self.view = view
         self.width = view.width
         self.prose_width = min(view.width, 110)
+        self._out = _Trimmed(out)
         self._console = _Console(
-            file=cast(TextIO, _Trimmed(out)),
+            file=cast(TextIO, self._out),
             width=view.width,
             theme=THEME,
             force_terminal=view.colour,
@@ -179,6 +180,13 @@ class Page:
 
     def _row(self, columns: Sequence[Column], widths: Sequence[int], row: Sequence[tuple[str, str]], indent: int) -> None:
         fitted = [self._fitted(text, width, column) for (text, _), width, column in zip(row, widths, columns, strict=True)]
+        if not self.view.colour and all(len(texts) == 1 for texts in fitted):  # most rows of most pages: no need of rich
+            padded = [
+                " " * (width - cell_len(texts[0])) + texts[0] if column.right else texts[0] + " " * (width - cell_len(texts[0]))
+                for texts, width, column in zip(fitted, widths, columns, strict=True)
+            ]
+            self._out.write(" " * indent + "  ".join(padded).rstrip() + "\n")
+            return
         for level in range(max(map(len, fitted))):
             line = Text(" " * indent)
             for texts, (_, style), width, column in zip(fitted, row, widths, columns, strict=True):
