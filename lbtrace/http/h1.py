@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from xxhash import xxh3_128_hexdigest
@@ -279,12 +280,13 @@ class _Reader:
 class Requests(_Reader):
     """What a client sent."""
 
-    __slots__ = ("messages", "paused", "preface", "special")
+    __slots__ = ("messages", "paused", "preface", "seen_pipelined", "special")
 
     def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool) -> None:
         super().__init__(cursor, caches, oddities, decode, Looks(may_begin_request, begins_request))
         self.messages: list[Request] = []
         self.paused = False
+        self.seen_pipelined: bool | None = None
         self.preface = False  # an HTTP/2 preface follows
         self.special = False  # there is a request whose method changes how its response is read
 
@@ -348,6 +350,13 @@ class Requests(_Reader):
             if not self._one():
                 return
             row = self.row
+
+    def pipelined(self) -> bool:
+        """Two requests were sent on the same knowledge of the answers."""
+        if self.seen_pipelined is None:
+            ack, rows = self.pieces.ack, self.rows
+            self.seen_pipelined = any(ack[a] == ack[b] >= 0 for a, b in pairwise(rows))
+        return self.seen_pipelined
 
     def _one(self) -> bool:
         """Read one request whatever its shape; False to stop reading."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TypeAlias
 
-from lbtrace.http.h1 import Requests, Responses
+from lbtrace.http.h1 import LEAST_MESSAGE, Requests, Responses
 
 Pair: TypeAlias = tuple[int, int, bool]  # request, response (-1: missing), and whether only counting says that they belong together
 
@@ -33,23 +33,13 @@ def pair(requests: Requests, responses: Responses) -> list[Pair]:
     n, m = len(requests.messages), len(responses.messages)
     if not n or not m:
         return [(i, -1, False) for i in range(n)] + [(-1, j, False) for j in range(m)]
-    together = _begin_together(requests, responses)
-    if together and not requests.damaged and not responses.damaged:
+    p = requests.pieces
+    seen_from_the_start = bool(p.known_start[requests.stream] and p.known_start[responses.stream])
+    if seen_from_the_start and not requests.damaged and not responses.damaged:
         matched = _in_order(requests, responses)
     else:
-        matched = _Evidence(requests, responses).matched(together)
+        matched = _Evidence(requests, responses).matched(seen_from_the_start)
     return matched if len(matched) == n == m else _fill(requests, responses, matched)
-
-
-def _begin_together(requests: Requests, responses: Responses) -> bool:
-    """True when the first response seen cannot answer a request before the first one seen."""
-    p = requests.pieces
-    if p.known_start[requests.stream] and p.known_start[responses.stream]:
-        return True
-    asked = p.ack[requests.rows[0]]
-    if asked >= 0:
-        return bool(asked <= responses.early.get(0, responses.messages[0].offset))
-    return bool(p.frame[requests.rows[0]] < p.frame[responses.rows[0]])
 
 
 def _in_order(requests: Requests, responses: Responses) -> list[Pair]:
@@ -78,11 +68,31 @@ class _Evidence:
         self.answer_begins = responses.begins(responses.messages)
         self.asked = [p.ack[row] for row in requests.rows]
         self.had = [p.ack[row] for row in responses.rows]
-        chains = self.asking
-        self.pipelined = any(self.asked[i] == self.asked[i + 1] >= 0 and chains[i] == chains[i + 1] for i in range(len(chains) - 1))
+        self.pipelined = self._pipelined()
 
-    def matched(self, together: bool) -> list[Pair]:
+    def _pipelined(self) -> bool:
+        """Two requests were sent on the same knowledge, or two responses sent on the same knowledge (but for a 408 on an idle
+        connection)."""
+        asked, asking, had, answering = self.asked, self.asking, self.had, self.answering
+        answers = self.responses.messages
+        for i in self.requests.holes:  # a request was lost here; its answer had to come before this one was asked
+            if i < len(asked) and asked[i] >= 0 and asked[i] - (asked[i - 1] if i else 0) < LEAST_MESSAGE * (1 + (i > 0)):
+                return True
+        return any(asked[i] == asked[i + 1] >= 0 and asking[i] == asking[i + 1] for i in range(len(asked) - 1)) or any(
+            had[j] == had[j + 1] > 0 and answering[j] == answering[j + 1] and answers[j + 1].status != 408 for j in range(len(had) - 1)
+        )
+
+    def _without_acknowledgements(self) -> bool:
+        """Nothing but time tells; then the first messages belong together when the first request was seen first and nothing is
+        missing."""
+        p, requests, responses = self.requests.pieces, self.requests, self.responses
+        if requests.damaged or responses.damaged or max(self.asked) > 0 or max(self.had) > 0:
+            return False
+        return bool(p.frame[requests.rows[0]] < p.frame[responses.rows[0]])
+
+    def matched(self, seen_from_the_start: bool) -> list[Pair]:
         """The pairs that are certain."""
+        together = seen_from_the_start or self._without_acknowledgements()
         shifts = {(0, 0): {0}} if together and self.asking[0] == 0 == self.answering[0] else {}
         direct: dict[int, int] = {}
         if not self.pipelined:
@@ -130,7 +140,7 @@ class _Evidence:
         """Chains of responses that only one shift allows: every request was seen; what they asked and had bounds the shift from above."""
         requests, responses = self.requests, self.responses
         p = requests.pieces
-        if self.asking[-1] != 0 or not (p.known_start[requests.stream] and p.known_start[responses.stream]):
+        if requests.breaks or requests.end > requests.ends[-1] or not (p.known_start[requests.stream] and p.known_start[responses.stream]):
             return []
         asked_sorted = all(x <= y for x, y in zip(self.asked, self.asked[1:], strict=False))
         taken = {j for _, j, _ in pairs}
@@ -196,8 +206,11 @@ def _fill(requests: Requests, responses: Responses, matched: list[Pair]) -> list
 
 def method_for(requests: Requests, responses: Responses, begin: int, ordinal: int, had: int) -> str | None:
     """The method that the response beginning at `begin` answers, None when it is not certain."""
-    if not responses.breaks and not requests.breaks and ordinal < len(requests.messages):
+    seen = requests.breaks[0] if requests.breaks else len(requests.messages)
+    if not responses.breaks and ordinal < seen:
         return requests.messages[ordinal].method
+    if requests.pipelined():
+        return None
     k = bisect_left(requests.ends, had) if had > 0 else len(requests.ends)
     if k == len(requests.ends) or had < requests.short.get(k, requests.ends[k]):
         return None

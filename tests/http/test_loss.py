@@ -1,0 +1,74 @@
+"""Any conversation, any loss: no request is ever paired with another's response, and whatever start line is in the capture is reported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lbtrace import pipeline
+from lbtrace.model.http import Exchange
+from tests.http.packets import Wire
+
+SIZE = 120  # bytes of a segment: messages take one to several
+
+
+def request(i: int, kind: int) -> bytes:
+    method = ("GET", "GET", "POST", "HEAD")[kind % 4]
+    body = b"b" * (kind * 37) if method == "POST" else b""
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    return f"{method} /item/{i:03} HTTP/1.1\r\nHost: shop.example\r\n{length}\r\n".encode() + body
+
+
+def response(i: int, asked: int, kind: int) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nX-Item: {i:03}\r\n"
+    body = (f"{i:03}-" * 100)[: kind * 61 % 400].encode()
+    if asked % 4 == 3:
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode()
+    if kind % 5 == 1:
+        return f"{head.replace('200 OK', '304 Not Modified')}\r\n".encode()
+    if kind % 5 == 2:
+        parts = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[k : k + 50] for k in range(0, len(body), 50)))
+        return f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + parts + b"0\r\n\r\n"
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" if kind % 5 == 3 else b""
+    return interim + f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+_kinds = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), min_size=1, max_size=9)
+
+
+def conversation(kinds: list[tuple[int, int]], depth: int) -> Wire:
+    wire = Wire().open()
+    for low in range(0, len(kinds), depth):
+        turn = range(low, min(low + depth, len(kinds)))
+        for i in turn:
+            wire.say(0, request(i, kinds[i][0]), f"q{i}", SIZE)
+        for i in turn:
+            wire.say(1, response(i, *kinds[i]), f"a{i}", SIZE)
+        wire.acknowledge(0)
+    return wire.close()
+
+
+def item(exchange: Exchange) -> tuple[str | None, str | None]:
+    asked = exchange.request.target[-3:] if exchange.request else None
+    answered = next((line.value for line in exchange.response.lines if line.name == "X-Item"), "") if exchange.response else None
+    return asked, answered
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_kinds, st.sampled_from([1, 1, 1, 2, 3, 9]), st.sets(st.integers(0, 80), max_size=12), st.integers(0, 20), st.booleans())
+def test_never_a_wrong_pair(
+    tmp_path: Path, kinds: list[tuple[int, int]], depth: int, lost: set[int], cut: int, from_the_middle: bool
+) -> None:
+    wire = conversation(kinds, depth)
+    wire.packets = [p for i, p in enumerate(wire.packets) if i not in lost or (i < 3 and not from_the_middle)]
+    if from_the_middle:
+        wire.packets = wire.packets[cut:]
+    path = tmp_path / "lossy.pcap"
+    path.write_bytes(wire.pcap())
+    found = [item(e) for e in pipeline.inspect([str(path)]).exchanges]
+    assert all(asked == answered for asked, answered in found if asked and answered), found
+    heads = {p.label for p in wire.packets if p.label.endswith(".0")}
+    if not from_the_middle and {"q0.0", "a0.0"} <= heads:
+        assert {f"q{int(asked)}.0" for asked, _ in found if asked} == {x for x in heads if x[0] == "q"}, found
