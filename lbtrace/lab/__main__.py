@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from lbtrace.errors import LbtraceError
 
 def main() -> int:
     """Play one experiment; 0 when it was recorded, 2 when it could not be (the reason on stderr: slug, message, hint, one a line)."""
-    from lbtrace.lab.confine import COMPLAINT
+    from lbtrace.lab.confine import COMPLAINT, search_path
     from lbtrace.lab.experiment import Request, record
     from lbtrace.lab.registry import find_balancer, find_traffic
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--offload", action="store_true")
     parser.add_argument("--explain", action="store_true")
     o = parser.parse_args()
+    os.environ["PATH"] = search_path()
     try:
         record(Request(find_balancer(o.balancer), find_traffic(o.traffic), o.directory, o.snaplen, o.offload, o.explain))
     except LbtraceError as error:

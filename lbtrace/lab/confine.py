@@ -7,12 +7,11 @@ The experiment runs as process 1 of a PID namespace, with a mount and a network 
 - with the last process the network namespaces, their links and their rules go (network_namespaces(7), pid_namespaces(7));
 - `ip netns` keeps its names in /run/netns, and /run is a private tmpfs in here: names can neither collide nor be seen outside.
 
-So cleaning up is no list of steps that could be interrupted half way. `unshare --kill-child` and PR_SET_PDEATHSIG tie it to the caller.
+Cleaning up is no list of steps that could be interrupted half way. `setpriv --pdeathsig` and `unshare --kill-child` tie it to the caller.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import shutil
@@ -27,7 +26,6 @@ from types import FrameType
 
 from lbtrace.errors import LabError
 
-PR_SET_PDEATHSIG = 1
 STDERR = 2
 COMPLAINT = "lbtrace-lab-error:\n"  # on stderr of process 1, before slug, message and hint
 DEMO = "Or see the recorded captures instead: lbtrace demo"
@@ -39,7 +37,7 @@ def require_linux_root() -> None:
         raise LabError("lab-not-linux", f"The lab needs Linux network namespaces; this is {sys.platform}.", DEMO)
     if os.geteuid() != 0:
         raise LabError("lab-not-root", "The lab needs root to make network namespaces.", f"Run it with sudo. {DEMO}")
-    require_programs({"unshare": "util-linux", "ip": "iproute2", "tcpdump": "tcpdump"})
+    require_programs({"unshare": "util-linux", "setpriv": "util-linux", "ip": "iproute2", "tcpdump": "tcpdump"})
     probe = subprocess.run(["unshare", "--net", "--pid", "--mount", "--fork", "true"], capture_output=True, text=True, check=False)
     if probe.returncode != 0:
         reason = probe.stderr.strip().splitlines()[-1:] or ["unshare failed"]
@@ -48,7 +46,12 @@ def require_linux_root() -> None:
 
 def find_program(name: str) -> str | None:
     """The path of a program, daemons in sbin included."""
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+    return shutil.which(name, path=search_path())
+
+
+def search_path() -> str:
+    """Where programs are looked for: PATH, and where daemons are kept."""
+    return os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def require_programs(programs: dict[str, str]) -> None:
@@ -60,21 +63,28 @@ def require_programs(programs: dict[str, str]) -> None:
         raise LabError("lab-program-missing", f"Missing program{plural}: {', '.join(missing)}.", f"Install: {install}. {DEMO}")
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def run_confined(arguments: Sequence[str]) -> None:
     """Run `python -m lbtrace.lab ARGUMENTS` as process 1 of its own namespaces and wait for it.
 
     Raises LabError when it could not be done. SIGINT and SIGTERM end the experiment, are waited for, and are raised as KeyboardInterrupt.
     """
     namespaces = ["--net", "--pid", "--mount", "--ipc"]
-    command = ["unshare", *namespaces, "--fork", "--kill-child", sys.executable, "-m", "lbtrace.lab", *arguments]
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        *namespaces,
+        "--fork",
+        "--kill-child",
+        sys.executable,
+        "-m",
+        "lbtrace.lab",
+        *arguments,
+    ]
     with _interruptible():
         child = subprocess.Popen(
             command,
-            preexec_fn=_die_with_parent,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=STDERR,  # what it explains is no result
