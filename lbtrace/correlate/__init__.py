@@ -293,7 +293,8 @@ class _Work:
         topo = topology(state, self.lines, self.said)
         checks = health.find(state) + health.connects(self.backends, set(topo.balancer_back))
         checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
-        rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, set(topo.clients))
+        askers = connections.askers(state.backend, self.said)
+        rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, askers, set(topo.clients))
         lines = self.lines + self._carried(pairs)
         lines += streams.pair(self.clients, self.backends, lines, clocks)
         shorter, seen = places.reversed_share(state)

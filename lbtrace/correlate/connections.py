@@ -120,6 +120,14 @@ def stated(backends: Facts, sent_by_clients: set[str]) -> list[Stated | None]:
     return out
 
 
+def askers(backends: Facts, said: Sequence[Stated | None]) -> list[str]:
+    """Who asked, per backend exchange: the address the balancer states, else the source of the connection."""
+    return [
+        told.address if told is not None else backends.traces[backends.refs[b].point].connections[e.connection].client.address
+        for b, (e, told) in enumerate(zip(backends.items, said, strict=True))
+    ]
+
+
 def sent_statements(clients: Facts) -> set[str]:
     """Values of address-stating fields that clients sent themselves."""
     return {line.value for e in clients.items if e.request is not None for line in e.request.lines if line.name.lower() in STATED_IN}

@@ -10,18 +10,25 @@ backends', or the mark of a cache.
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.http import Exchange, Response
+from lbtrace.model.http import Response
 from lbtrace.model.pairing import Clock, Confidence, Unpaired, UnpairedReason
 
 OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
 EDGE_NS = 5_000_000_000  # a capture runs for longer than its packets show: it is not outside when this near
 REDIRECT = {301, 302, 303, 307, 308}
+BALANCERS = re.compile(  # in a Server field: software and services that stand in front of backends
+    r"\b(nginx|openresty|tengine|awselb|apache|httpd|varnish|envoy|caddy|squid|traefik|haproxy|ats/|trafficserver|lighttpd|h2o|litespeed"
+    r"|cloudflare|cloudfront|akamai|gse|google|gws|microsoft-azure|istio|kong|big-?ip|imperva|sucuri|fastly|netlify|vercel)",
+    re.IGNORECASE,
+)
 
 
+RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
 Clocks = dict[tuple[int, int], Clock]
 
 
@@ -58,30 +65,25 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     seen = windows(state, clocks, of_client=True)
     servers = _servers(state)
     paired = len(state.caused)
-    alike = Counter(_kind(state.client.items[c]) for c in state.caused)
     out: list[Unpaired] = []
     for c in free:
-        reason, confidence, detail = _client_reason(state, c, seen, servers, alike, paired, len(free))
+        reason, confidence, detail = _client_reason(state, c, seen, servers, paired)
         out.append(Unpaired("client", state.client.refs[c], reason, confidence, detail))
     return out
 
 
-def _kind(e: Exchange) -> tuple[str, int]:
-    return (e.request.method if e.request else "", e.response.status if e.response else 0)
-
-
 def _client_reason(
-    state: Pairing, c: int, seen: list[list[Window]], servers: set[str], alike: Counter[tuple[str, int]], paired: int, free: int
+    state: Pairing, c: int, seen: list[list[Window]], servers: tuple[set[str], set[str]], paired: int
 ) -> tuple[UnpairedReason, Confidence, str]:
     e = state.client.items[c]
     known = seen[state.client.refs[c].point]
     start, end = int(state.client.start[c]), int(state.client.reply[c])
-    hand = _own(e.response, servers)
+    hand, sure = _own(e.response, servers)
     away = min((max(w.first - end, start - w.last) for w in known), default=0)  # from the nearest moment a backend capture shows a packet
     if away > EDGE_NS:
         return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no backend capture was running then"
     if away > 0 and hand:
-        return UnpairedReason.ANSWERED_BY_BALANCER, Confidence.MEDIUM, hand
+        return UnpairedReason.ANSWERED_BY_BALANCER, min(Confidence.MEDIUM, sure, key=RANK.__getitem__), hand
     if known and any(start < w.first or end > w.last for w in known) and not hand:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "a backend capture began or ended around it"
     if e.response is None:
@@ -89,7 +91,8 @@ def _client_reason(
             return UnpairedReason.UNKNOWN, Confidence.LOW, "its answer is not in the capture"
         return UnpairedReason.NEVER_ANSWERED, Confidence.MEDIUM, "no answer, and no backend exchange"
     if hand and (paired or e.response.status in OWN_STATUS | REDIRECT):
-        return UnpairedReason.ANSWERED_BY_BALANCER, Confidence.HIGH if known or paired else Confidence.MEDIUM, hand
+        most = Confidence.HIGH if known or paired else Confidence.MEDIUM
+        return UnpairedReason.ANSWERED_BY_BALANCER, min(most, sure, key=RANK.__getitem__), hand
     if not paired:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "nothing on the backend side matches"
     if e.request is None:
@@ -101,57 +104,71 @@ def _client_reason(
     )
 
 
-def _servers(state: Pairing) -> set[str]:
-    """The Server fields clients got from the backends."""
-    out: set[str] = set()
+def _servers(state: Pairing) -> tuple[set[str], set[str]]:
+    """The Server fields clients got from the backends, and those and the ones the backends sent, whoever got them."""
+    got: set[str] = set()
     for c, bs in state.caused.items():
         r, answer = state.client.items[c].response, state.backend.items[bs[-1]].response
         if r is not None and answer is not None and r.status == answer.status:
-            out.add(_field(r, "server"))
-    return out
+            got.add(_field(r, "server"))
+    return got, got | {_field(e.response, "server") for e in state.backend.items if e.response is not None}
 
 
 def _field(r: Response, name: str) -> str:
     return next((x.value for x in r.lines if x.name.lower() == name), "")
 
 
-def _own(r: Response | None, servers: set[str]) -> str:
-    """What shows that the balancer made this answer; "" when nothing does."""
+def _own(r: Response | None, servers: tuple[set[str], set[str]]) -> tuple[str, Confidence]:
+    """What shows that the balancer made this answer ("" when nothing does), and how sure that is: another backend, one that was not
+    captured, may bear any name and send any error; only the name of a balancer or the mark of a cache is beyond it."""
+    nothing = ("", Confidence.LOW)
     if r is None:
-        return ""
+        return nothing
     age = _field(r, "age")
     if age and age != "0":
-        return f"Age: {age}: from a cache"
+        return f"Age: {age}: from a cache", Confidence.HIGH
     cache = _field(r, "x-cache") or _field(r, "cf-cache-status") or _field(r, "x-cache-status") or _field(r, "cache-status")
     if cache and "hit" in cache.lower() and "miss" not in cache.lower():
-        return f"answered from a cache ({cache})"
+        return f"answered from a cache ({cache})", Confidence.HIGH
+    if len(_field(r, "x-varnish").split()) == 2:
+        return f"X-Varnish: {_field(r, 'x-varnish')}: a hit on what an earlier request fetched", Confidence.HIGH
     server = _field(r, "server")
-    if servers and server not in servers and r.status in OWN_STATUS | REDIRECT | {200}:
-        return f"Server: {server}, which no backend sends" if server else "without the Server field of the backends"
-    if r.status in {502, 503, 504}:
-        return f"{r.status} is what a balancer says of its backends"
-    if servers:
-        return ""
-    return f"{r.status} with nothing behind it" if r.status in REDIRECT | OWN_STATUS else ""
+    got, sent = servers
+    if got and server not in sent and r.status in OWN_STATUS | REDIRECT | {200}:
+        if not server:
+            return "without the Server field of the backends", Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
+        if BALANCERS.search(server):
+            return f"Server: {server}, which no backend sends", Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
+        return nothing
+    if r.status in {502, 503, 504} and (server not in sent or server in got):
+        sure = not server or BALANCERS.search(server)
+        return f"{r.status} is what a balancer says of its backends", Confidence.HIGH if sure else Confidence.LOW
+    if got:
+        return nothing
+    return (f"{r.status} with nothing behind it", Confidence.MEDIUM) if r.status in REDIRECT | OWN_STATUS else nothing
 
 
-def backend_reasons(state: Pairing, clocks: Clocks, checks: set[int], clients_known: set[str]) -> list[Unpaired]:
-    """Every backend exchange without an owner, with the reason."""
+def backend_reasons(state: Pairing, clocks: Clocks, checks: set[int], askers: Sequence[str], clients: set[str]) -> list[Unpaired]:
+    """Every backend exchange without an owner, with the reason. `askers`: who asked, by what the balancer states or else by the source
+    address, per backend exchange; `clients`: the client addresses in the captures."""
     free = state.free_backends()
     if not free:
         return []
     seen = windows(state, clocks, of_client=False)
+    captured = clients | {askers[b] for bs in state.caused.values() for b in bs}
     out: list[Unpaired] = []
     for b in free:
-        reason, confidence, detail = _backend_reason(state, b, seen, checks)
+        reason, confidence, detail = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
         out.append(Unpaired("backend", state.backend.refs[b], reason, confidence, detail))
     return out
 
 
-def _backend_reason(state: Pairing, b: int, seen: list[list[Window]], checks: set[int]) -> tuple[UnpairedReason, Confidence, str]:
+def _backend_reason(
+    state: Pairing, b: int, seen: list[list[Window]], checks: set[int], stranger: str
+) -> tuple[UnpairedReason, Confidence, str]:
     if b in checks:
         return UnpairedReason.HEALTH_CHECK, Confidence.HIGH, ""
-    if b in state.left_over:
+    if b in state.left_over and not stranger:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "one of several that look the same, more than the client side has"
     known = seen[state.backend.refs[b].point]
     start, end = int(state.backend.start[b]), int(state.backend.end[b])
@@ -162,6 +179,7 @@ def _backend_reason(state: Pairing, b: int, seen: list[list[Window]], checks: se
         return UnpairedReason.UNKNOWN, Confidence.LOW, "a client capture began or ended while it was going on"
     if not state.caused:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "nothing on the client side matches"
-    if not known:
-        return UnpairedReason.OTHER_CLIENT, Confidence.LOW, "no client exchange matches"
-    return UnpairedReason.OTHER_CLIENT, Confidence.MEDIUM, "no client exchange around it matches"
+    if stranger:
+        return UnpairedReason.OTHER_CLIENT, Confidence.MEDIUM, f"asked by {stranger}, which no client capture shows"
+    # That no partner was found is no proof that none was there: packets get lost, heads are cut, clocks jump.
+    return UnpairedReason.OTHER_CLIENT, Confidence.LOW, "no client exchange around it matches"

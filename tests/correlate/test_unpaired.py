@@ -1,0 +1,38 @@
+"""Why an exchange has no partner, and how sure that is."""
+
+from lbtrace.correlate import correlate
+from lbtrace.model.net import Endpoint
+from lbtrace.model.pairing import Confidence, UnpairedReason
+from lbtrace.options import DEFAULT
+from tests.play import Balancer, Play
+
+XFF = [("X-Forwarded-For", "{client}")]
+
+
+def test_another_client_is_said_to_have_asked_only_where_the_balancer_names_it() -> None:
+    for added, expected in ((XFF, Confidence.MEDIUM), ([], Confidence.LOW)):
+        play = Play(seed=3, balancer=Balancer(add=added))
+        one, other = play.client("192.168.0.5"), play.client("192.168.0.6")
+        for i in range(6):
+            one.asks("GET", f"/mine/{i}", at_ms=100 * i)
+            other.asks("GET", f"/theirs/{i}", at_ms=100 * i + 40)
+        shown = play.perform()
+        trace = shown.clients[0]
+        mine = {c.id for c in trace.connections if c.client.address == "192.168.0.5"}
+        shown.clients[0].exchanges[:] = [  # type: ignore[index]
+            e._replace(id=n) for n, e in enumerate(e for e in trace.exchanges if e.connection in mine)
+        ]
+        found = correlate(shown.clients, shown.backends, DEFAULT)
+        said = [u for u in found.unpaired if u.side == "backend" and u.reason is UnpairedReason.OTHER_CLIENT]
+        assert {u.confidence for u in said} == {expected}
+
+
+def test_a_server_nobody_knows_is_no_balancer() -> None:
+    """Two backends with names of their own, one captured: the other's answers are not the balancer's."""
+    play = Play(seed=5, backends=(Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080)), uncaptured=1, separate_points=True)
+    client = play.client("192.168.0.5")
+    for i in range(12):
+        client.asks("GET", f"/{i}", at_ms=100 * i, answer_headers=[("Server", "app/1")])
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, DEFAULT)
+    assert not [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW]
