@@ -77,7 +77,6 @@ def main() -> None:
     for path in chosen.captures:
         begun = time.process_time()
         name = path.name.split(".")[0]
-        print(name, file=sys.stderr)
         try:
             form = neutral(pipeline.inspect([str(path)]))
         except LbtraceError as error:
