@@ -83,6 +83,7 @@ class Place:
         if len(ids) == len(logged):
             return list(ids)
         found: list[int | None] = [None] * len(logged)
+        ids = [i for i in ids if self.trace.exchanges[i].request is not None]  # a response alone does not say what was asked
         seen = [(self.began(i), self.target(i)) for i in ids]
         for here, there in align(seen, logged):
             if distance(seen[here], logged[there]) < NEAR_NS:
