@@ -46,6 +46,9 @@ def belong_together(case: Case) -> bool:
     supported = sum(
         m.pair.tier <= Tier.RARE_TOKEN and (RANK[m.pair.confidence] >= RANK[Confidence.HIGH] or is_telling(m)) for m in case.matches
     )
+    tokens = sum(m.pair.tier <= Tier.RARE_TOKEN for m in case.matches)
+    if tokens >= ENOUGH_TELLING and 2 * tokens >= possible:
+        return True
     return clocked or supported >= min(ENOUGH_PAIRS, possible) or (not case.matches and bool(case.connection_matches))
 
 
@@ -61,13 +64,14 @@ def is_telling(match: Match) -> bool:
 
 
 def as_a_set(case: Case) -> Case:
-    """Pairs of LOW confidence, when most exchanges have one and request and response are the same on both sides, testify as one set.
+    """Pairs of LOW confidence, when nine of ten client exchanges have one and request and response are the same on both sides,
+    testify as one set.
 
     Nothing is known of who is whose, but much of all of them: the result holds them as MEDIUM and interchangeable. Otherwise it
     holds no pair."""
     telling = [m for m in case.weak_matches if is_telling(m)]
     fronts = len({m.pair.client for m in case.weak_matches} | unpaired(case, "client"))
-    enough = len(telling) >= ENOUGH_PAIRS and 2 * len(telling) >= fronts
+    enough = len(telling) >= ENOUGH_PAIRS and 10 * len(telling) >= 9 * fronts
     pairs = tuple(m.pair._replace(confidence=Confidence.MEDIUM, group=m.pair.group or 0) for m in telling) if enough else ()
     return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs))
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, ConnectionMatch, Match, evidence, field_lines, field_value
-from lbtrace.model.http import Protocol, Request, Response
+from lbtrace.model.http import Mark, Protocol, Request, Response
 from lbtrace.model.net import FrameRef, Side, SynFingerprint
 from lbtrace.model.pairing import Confidence, ConnectionBasis, Ref, UnpairedReason
 from lbtrace.model.report import Value
@@ -297,7 +297,7 @@ def head_differences(case: Case) -> Iterator[Observation]:
 
     What a proxy does to heads it does to most of them; a head that differs here and there may be a wrong pair. Interchangeable
     pairs testify only when no head behind the balancer has the field names of any head in front of it."""
-    alone = [m for m in case.distinct_matches if m.front.request is not None and m.back.request is not None]
+    alone = [m for m in case.distinct_matches if _whole(m)]
     if not alone:
         yield from _names_of_sets(case)
         return
@@ -325,8 +325,15 @@ def head_differences(case: Case) -> Iterator[Observation]:
         )
 
 
+def _whole(match: Match) -> bool:
+    """True when no head of the pair is cut: what was cut is unknown, never equal and never different."""
+    messages = (match.front.request, match.back.request, match.front.response, match.back.response)
+    there = match.front.request is not None and match.back.request is not None
+    return there and not any(m is not None and Mark.HEAD_TRUNCATED in m.marks for m in messages)
+
+
 def _names_of_sets(case: Case) -> Iterator[Observation]:
-    both = [m for m in case.matches if m.front.request is not None and m.back.request is not None]
+    both = [m for m in case.matches if _whole(m)]
     fronts = {_names(m.front.request) for m in both}
     backs = {_names(m.back.request) for m in both}
     if both and not fronts & backs:
