@@ -9,7 +9,7 @@ Every client exchange ends in exactly one pair or in `unpaired`, and so does eve
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -43,6 +43,7 @@ def correlate(clients: Sequence[Trace], backends: Sequence[Trace], options: Opti
     return _Work(clients, backends, options).run()
 
 
+STAMPED_LATE_NS = 5_000_000
 Clocks = dict[tuple[int, int], Clock]
 
 
@@ -75,7 +76,7 @@ class _Work:
             clocks = self._clocks()
         form, kept = shape.target_form(state), shape.kept_fields(state, request=True)
         made = (
-            [] if passed_on else classes(state, form, kept)
+            [] if passed_on else classes(state, form, kept, self._askers())
         )  # a balancer that passes packets on: what no sequence number pairs is another's
         clocks = self._bootstrap(clocks, made)
         line = self._timeline(clocks)
@@ -154,7 +155,8 @@ class _Work:
         rewritten = shape.rewritten(state, [(m.client, m.backends[0]) for m in matched])
         for found in matched:
             fitting = [b for b in found.backends if may_be_answer(client.items[found.client], backend.items[b])]
-            if not found.by_value and not fitting:
+            answer = client.items[found.client].response
+            if not found.by_value and not fitting and (answer is None or answer.status not in attempts.OWN_ERRORS):
                 continue
             # Several share it: tries of one request, when all but one failed; else a session's values, and time must tell.
             backends = found.backends
@@ -214,6 +216,26 @@ class _Work:
             for j in range(len(self.backends))
         }
 
+    def _askers(self) -> tuple[dict[str, str], list[str]]:
+        """Client addresses → the address the balancer states for them, where that is known; and the stated address per backend exchange.
+
+        It is known when clients are stated by their own addresses, or when pairs found by content agree on another (a NAT in front).
+        """
+        state = self.state
+        told = [s.address if s is not None else "" for s in self.said]
+        hosts = {c.client.address for t in self.clients for c in t.connections}
+        known = {a: a for a in hosts & set(told)}
+        votes: dict[str, Counter[str]] = defaultdict(Counter)
+        for c, bs in state.caused.items():
+            item = state.client.items[c]
+            host = self.clients[state.client.refs[c].point].connections[item.connection].client.address
+            if told[bs[-1]]:
+                votes[host][told[bs[-1]]] += 1
+        for host, counted in votes.items():
+            if len(counted) == 1 and counted.total() >= 3:
+                known[host] = next(iter(counted))
+        return known, told
+
     def _bootstrap(self, clocks: Clocks, made: Sequence[Class]) -> Clocks:
         """Clocks that no pair bounds, from the times of what nothing tells apart; only between two points that have it alone."""
         out = dict(clocks)
@@ -225,12 +247,9 @@ class _Work:
             sets = []
             alone = True
             for k in made:
-                mine = np.array(
-                    [c for c in k.clients if c_facts.point[c] == i and c_facts.solid_start[c] and c_facts.solid_reply[c]], np.int64
-                )
-                theirs = np.array(
-                    [b for b in k.backends if b_facts.point[b] == j and b_facts.solid_start[b] and b_facts.solid_reply[b]], np.int64
-                )
+                # A time that was not seen is a bound on the safe side (facts), so retransmitted messages may take part here.
+                mine = np.array([c for c in k.clients if c_facts.point[c] == i], np.int64)
+                theirs = np.array([b for b in k.backends if b_facts.point[b] == j], np.int64)
                 alone &= len(mine) == len(k.clients) and len(theirs) == len(k.backends)
                 if len(mine) and len(theirs):
                     sets.append((c_facts.start[mine], c_facts.reply[mine], b_facts.start[theirs], b_facts.reply[theirs]))
@@ -261,10 +280,15 @@ class _Work:
         return bool(wrong)
 
     def _fits(self, line: Timeline, c: int, b: int) -> bool:
-        """Whether time allows b to be an attempt for c; an answer the client did not get may come after the client's."""
-        if may_be_answer(self.state.client.items[c], self.state.backend.items[b]):
-            return line.inside(c, b)
-        return line.began_inside(c, b)
+        """Whether time allows b to be an attempt for c; an answer the client did not get may come after the client's.
+
+        What can hardly be shared by chance stands against a small contradiction: packets are stamped late, and out of order.
+        """
+        slack = STAMPED_LATE_NS if c in self.state.strong else 0
+        if line.a[c] > line.x[b] + slack:
+            return False
+        end = line.y[b] if may_be_answer(self.state.client.items[c], self.state.backend.items[b]) else line.z[b]
+        return end <= line.p[c] + slack
 
     def _timeline(self, clocks: Clocks) -> Timeline:
         """All times on the clock of the first client point."""
@@ -306,7 +330,7 @@ class _Work:
             topology=topo,
             changes=changes(self.clients, self.backends, pairs),
             health_checks=tuple(checks),
-            swapped=seen > 0 and shorter >= places.REVERSED * seen,
+            swapped=seen * 2 >= len(state.backend) and seen * 3 >= len(state.client) and seen > 0 and shorter >= places.REVERSED * seen,
         )
 
     def _pairs(self, line: Timeline) -> tuple[ExchangePair, ...]:

@@ -17,7 +17,8 @@ from lbtrace.correlate.shape import Kept, TargetForm, request_keys
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Tier
 
-_OWN_ERRORS = {500, 502, 503, 504}
+_CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
+OWN_ERRORS = {500, 502, 503, 504}
 
 
 def attach(state: Pairing, form: TargetForm, kept: Kept, line: Timeline) -> None:
@@ -68,10 +69,10 @@ def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:
         return False
     answer = state.client.items[c].response
     late = line.known and line.y[b] > line.p[c]  # it answered after the client had an answer: the balancer gave up on it
-    if not failed(backend, b) and not (late and answer is not None and answer.status in _OWN_ERRORS):
+    if not failed(backend, b) and not (late and answer is not None and answer.status in OWN_ERRORS):
         return False
     if c not in state.caused:
-        return answer is not None and answer.status in _OWN_ERRORS
+        return answer is not None and answer.status in OWN_ERRORS
     return all(backend.point[o] != backend.point[b] or _one_after_another(backend, o, b) for o in state.caused[c])
 
 
@@ -122,12 +123,19 @@ def _outcome(backend: Facts, number: int, answered: bool, client_left: bool, in_
         return AttemptOutcome.TIMEOUT
     if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:
         return AttemptOutcome.SUPERSEDED
+    held = backend.traces[backend.refs[number].point].connections[e.connection]
+    ours = min((t for t in (held.from_client.fin_ns, held.from_client.rst_ns) if t is not None), default=None)
+    theirs = min((t for t in (held.from_server.fin_ns, held.from_server.rst_ns) if t is not None), default=None)
+    if (
+        e.response is None
+        and ours is not None
+        and (theirs is None or ours < theirs)
+        and not client_left
+        and not _CAPTURE.intersection(e.marks)
+    ):
+        return AttemptOutcome.TIMEOUT
     if Mark.RESET in e.marks:
         return AttemptOutcome.RESET
     if Mark.CLOSED in e.marks:
-        trace = backend.traces[backend.refs[number].point]
-        fin = trace.connections[e.connection].from_server.fin_ns
-        first = trace.connections[e.connection].from_client.fin_ns
-        gave_up = first is not None and (fin is None or first < fin)
-        return AttemptOutcome.TIMEOUT if gave_up and not client_left else AttemptOutcome.CLOSED
+        return AttemptOutcome.CLOSED
     return AttemptOutcome.UNKNOWN

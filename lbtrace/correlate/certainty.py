@@ -15,7 +15,7 @@ from __future__ import annotations
 from lbtrace.correlate.facts import Facts
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.unpaired import Clocks, windows
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import Confidence, Tier
 
 
 def weigh(state: Pairing, clocks: Clocks) -> None:
@@ -25,7 +25,8 @@ def weigh(state: Pairing, clocks: Clocks) -> None:
     for c, (spare_client, spare_backend) in state.spare.items():
         points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
         unsettled = c in state.group and (spare_client or spare_backend or points not in clocks)
-        if unsettled or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
+        alone = state.tier[c] is Tier.SHAPE and points not in clocks  # alike, and nothing else says that they belong together
+        if unsettled or alone or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
             state.confidence[c] = Confidence.LOW
     _weigh_values(state, clocks, client_whole or backend_whole)
 

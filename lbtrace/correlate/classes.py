@@ -48,7 +48,7 @@ class Class:
     backends: list[int]
 
 
-def classes(state: Pairing, form: TargetForm, kept: Kept) -> list[Class]:
+def classes(state: Pairing, form: TargetForm, kept: Kept, askers: tuple[dict[str, str], list[str]]) -> list[Class]:
     """The unpaired exchanges of both sides by request shape; those whose request is not known are in none."""
     out: dict[Hashable, Class] = defaultdict(lambda: Class([], []))
     mine, theirs = state.free_clients(), state.free_backends()
@@ -61,9 +61,25 @@ def classes(state: Pairing, form: TargetForm, kept: Kept) -> list[Class]:
     for b, key in zip(theirs, request_keys(state.backend, theirs, form, kept), strict=True):
         if key is not None:
             out[key, state.pinned.get(b)].backends.append(b)
-    made = [k for k in out.values() if k.clients and k.backends]
+    made = [part for k in out.values() if k.clients and k.backends for part in _by_asker(state, k, *askers)]
     state.shared.update(b for k in made for b in k.backends)
-    return made
+    return [k for k in made if k.clients and k.backends]
+
+
+def _by_asker(state: Pairing, whole: Class, known: dict[str, str], told: Sequence[str]) -> list[Class]:
+    """A class split by who asked, where the balancer states it for every exchange and it is known for every client."""
+    hosts = {
+        c: state.client.traces[state.client.refs[c].point].connections[state.client.items[c].connection].client.address
+        for c in whole.clients
+    }
+    if not known or not all(h in known for h in hosts.values()) or not all(told[b] for b in whole.backends):
+        return [whole]
+    parts: dict[str, Class] = defaultdict(lambda: Class([], []))
+    for c in whole.clients:
+        parts[known[hosts[c]]].clients.append(c)
+    for b in whole.backends:
+        parts[told[b]].backends.append(b)
+    return [p for p in parts.values() if p.clients]
 
 
 def resolve(state: Pairing, made: Sequence[Class], line: Timeline, kept_response: Kept) -> None:

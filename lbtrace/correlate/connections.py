@@ -144,7 +144,9 @@ def _statement(line: HeaderLine) -> Stated | None:
 
 def _endpoint(text: str, where: str) -> Stated | None:
     """ "1.2.3.4", "1.2.3.4:5", "[::1]:5", "::1" → address and port."""
-    text = text.strip()
+    text = (
+        text.strip().replace("::ffff:", "") if "." in text else text.strip()
+    )  # an IPv4-mapped address (RFC 4291 §2.5.5.2) is that address
     if text.startswith("["):
         address, _, port = text[1:].partition("]")
         return Stated(address.lower(), int(port[1:]) if port[1:].isdigit() else 0, where)

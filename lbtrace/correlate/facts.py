@@ -170,11 +170,14 @@ def same_body(one: Body, other: Body) -> bool | None:
 
 
 def may_be_caused(client: Exchange, backend: Exchange) -> bool:
-    """False when the two requests cannot be one: another method, or another body (RFC 9110 §7.6: an intermediary changes neither)."""
+    """False when the two requests cannot be one: another method, or another body (RFC 9110 §7.6: an intermediary changes neither).
+
+    A cache may ask with GET for what it was asked with HEAD.
+    """
     q, p = client.request, backend.request
     if q is None or p is None:
         return True
-    return q.method == p.method and same_body(q.body, p.body) is not False
+    return (q.method == p.method or (q.method, p.method) == ("HEAD", "GET")) and same_body(q.body, p.body) is not False
 
 
 def may_be_answer(client: Exchange, backend: Exchange) -> bool:

@@ -36,7 +36,7 @@ AGENTS = (
     "load balancer agent",
 )
 _GIVES_IDENTITY = ("x-forwarded-for", "forwarded", "x-real-ip", "x-amzn-trace-id", "via", "x-forwarded-proto")
-QUICK_NS = 200_000_000  # repeated faster than this is traffic, not checking
+QUICK_NS = 250_000_000  # repeated faster than this is traffic, not checking
 
 _Key = tuple[int, str, Endpoint, str, str, str]
 
@@ -113,7 +113,7 @@ def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], a
     if not known_agent and not anonymous and source in _client_sources(state):
         return None
     paced = even and period is not None and period >= QUICK_NS
-    if not paced and not known_agent and not (anonymous and method in ("GET", "HEAD", "OPTIONS")):
+    if not paced and not known_agent:
         return None
     certain = known_agent or (paced and (len(numbers) >= 5 or (anonymous and len(numbers) >= 4)))
     likely = paced and (anonymous or len(numbers) >= 4)

@@ -70,7 +70,7 @@ def target_form(state: Pairing) -> TargetForm:
         formed = {form(t) for t in behind}
         if sum(n for t, n in before.items() if form(t) in formed) * 2 >= sum(before.values()):
             return form
-    return _nothing
+    return _nothing if len(pairs) >= 3 else _normal  # that targets are lost altogether must be seen, not supposed
 
 
 Kept = dict[str, frozenset[str]]

@@ -26,9 +26,34 @@ from lbtrace.model.http import HeaderLine
 from lbtrace.tables import Column
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
+BITS = 2.5  # per character or byte: in a short capture every value is rare, and a short one is common elsewhere
 MARGIN = 6.0  # bits by which the best must beat the second best
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*, \d\d[ -]\w{3}[ -]\d{2,4} \d\d:\d\d:\d\d")
-_NO_TOKEN = {"age", "date", "expires", "content-length", "last-modified", "connection", "keep-alive", "transfer-encoding", "host", "via"}
+# What software sends by default says nothing of one exchange.
+_DEFAULTS = {
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "accept-ranges",
+    "cache-control",
+    "content-type",
+    "dnt",
+    "pragma",
+}
+_DEFAULTS |= {"server", "upgrade-insecure-requests", "user-agent", "vary", "x-powered-by"}
+_NO_TOKEN = {
+    "age",
+    "date",
+    "expires",
+    "content-length",
+    "last-modified",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "host",
+    "via",
+} | _DEFAULTS
 _RANDOM = re.compile(r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,})")  # an id: no words, no blanks
 _PARTS = re.compile(r"[,;\s]+")
 
@@ -45,6 +70,7 @@ class Tokens:
     backend: tuple[Column, Column]
     names: list[tuple[str, str]]
     header: Column
+    bits: Column  # what it can tell at most, by its own length
 
 
 def collect(client: Facts, backend: Facts) -> Tokens:
@@ -52,21 +78,23 @@ def collect(client: Facts, backend: Facts) -> Tokens:
     ids: dict[tuple[str, str], int] = {}
     lines: _Known = ({}, {})
     names: list[tuple[str, str]] = []
+    bits: list[float] = []
 
-    def number(kind: str, value: str) -> int:
+    def number(kind: str, value: str, size: int = -1) -> int:
         key = (kind, value)
         found = ids.get(key)
         if found is None:
             found = ids[key] = len(names)
             names.append(key)
+            bits.append(BITS * (len(value) if size < 0 else size))
         return found
 
     sides = [_side(facts, lines, number) for facts in (client, backend)]
     header = np.fromiter((k[0] not in ("target", "last-segments", "last-segment") for k in names), bool, len(names))
-    return Tokens(sides[0], sides[1], names, header)
+    return Tokens(sides[0], sides[1], names, header, np.array(bits))
 
 
-def _side(facts: Facts, lines: _Known, number: Callable[[str, str], int]) -> tuple[Column, Column]:
+def _side(facts: Facts, lines: _Known, number: Callable[..., int]) -> tuple[Column, Column]:
     owner: list[int] = []
     token: list[int] = []
     targets: dict[str, tuple[int, ...]] = {}
@@ -84,7 +112,7 @@ def _side(facts: Facts, lines: _Known, number: Callable[[str, str], int]) -> tup
             if message.body.length:
                 key = body_key(message.body)
                 if key:
-                    mine.append(number("<body" if which == 0 else ">body", key))
+                    mine.append(number("<body" if which == 0 else ">body", key, message.body.content_length or message.body.length))
         if e.request is not None:
             known_target = targets.get(e.request.target)
             if known_target is None:
@@ -165,7 +193,7 @@ def _candidates(n_client: int, n_backend: int, tokens: Tokens) -> tuple[Column, 
     if not rare.any():
         return None
     weight = np.log2(max(n_client, 2) / np.maximum(of_client, 1)) + np.log2(max(n_backend, 2) / np.maximum(of_backend, 1)) + 1.0
-    weight = np.where(tokens.header, weight + 4.0, weight)
+    weight = np.minimum(np.where(tokens.header, weight + 4.0, weight), tokens.bits)
     left_owner, left_token = (a[rare[tokens.client[1]]] for a in tokens.client)
     right_owner, right_token = (a[rare[tokens.backend[1]]] for a in tokens.backend)
     order = np.argsort(right_token, kind="stable")

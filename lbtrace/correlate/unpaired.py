@@ -89,7 +89,8 @@ def _client_reason(
     if e.response is None:
         if state.client.unknown[c]:
             return UnpairedReason.UNKNOWN, Confidence.LOW, "its answer is not in the capture"
-        return UnpairedReason.NEVER_ANSWERED, Confidence.MEDIUM, "no answer, and no backend exchange"
+        sure = Confidence.LOW if state.left_over else Confidence.MEDIUM
+        return UnpairedReason.NEVER_ANSWERED, sure, "no answer, and no backend exchange"
     if hand and (paired or e.response.status in OWN_STATUS | REDIRECT):
         most = Confidence.HIGH if known or paired else Confidence.MEDIUM
         return UnpairedReason.ANSWERED_BY_BALANCER, min(most, sure, key=RANK.__getitem__), hand
@@ -155,12 +156,17 @@ def backend_reasons(state: Pairing, clocks: Clocks, checks: set[int], askers: Se
     if not free:
         return []
     seen = windows(state, clocks, of_client=False)
-    captured = clients | {askers[b] for bs in state.caused.values() for b in bs}
+    captured = clients | {who for bs in state.caused.values() for b in bs for who in (askers[b], _source(state, b))}
     out: list[Unpaired] = []
     for b in free:
         reason, confidence, detail = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
         out.append(Unpaired("backend", state.backend.refs[b], reason, confidence, detail))
     return out
+
+
+def _source(state: Pairing, b: int) -> str:
+    trace = state.backend.traces[state.backend.refs[b].point]
+    return trace.connections[state.backend.items[b].connection].client.address
 
 
 def _backend_reason(
