@@ -11,6 +11,7 @@ from lbtrace.cli.compare import parse_offset, sides
 from lbtrace.cli.demo import sample_names, samples_folder
 from lbtrace.errors import OptionError
 from tests.cli.captures import SAMPLES
+from tests.render.test_json import check
 
 CLIENT, BACKEND = str(SAMPLES / "alb-like" / "client.pcap"), str(SAMPLES / "alb-like" / "backend.pcap")
 
@@ -34,7 +35,7 @@ def test_every_sample_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert names[0] == "alb-like"
     for name in names:
         assert run(["demo", name, "--format", "json"]) == 0
-        assert json.loads(capsys.readouterr().out)["format"] == "lbtrace-report"
+        check(json.loads(capsys.readouterr().out))
 
 
 def test_show_counts_syns_and_requests(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Interim, Mark
+from lbtrace.model.http import Application, Body, ClientHello, Exchange, Framing, HeaderLine, Interim, Mark, Protocol, ProxyHeader
 from lbtrace.model.pairing import AttemptOutcome, Behaviour, ChangeKind, Confidence, ConnectionBasis, UnpairedReason
 from lbtrace.model.report import Kind, Report, Severity
 from lbtrace.model.trace import Trace
@@ -173,3 +173,19 @@ def test_whatever_the_wire_carried_comes_back_from_the_json(messages: list[tuple
         assert told["marks"] == told["request"]["marks"] == list(marks)
         for lines in (told["request"]["headers"], told["request"]["trailers"], told["interim"][0]["headers"]):
             assert [(n, v, rest[0] if rest else f"{n}: {v}") for n, v, *rest in lines] == [tuple(line) for line in head]
+
+
+def test_what_a_connection_carried_is_told_in_full() -> None:
+    proxy = ProxyHeader(2, "PROXY", "192.0.2.1:4000", "192.0.2.2:80", ((0xEA, "01"),), 40, 4, True, (("aws-vpc-endpoint", "vpce-1"),))
+    hello = ClientHello("00" * 32, "", "a.example", ("h2", "http/1.1"), (0x0304,), 5)
+    carried = Application(Protocol.TLS, proxy=(proxy,), tls=hello, reversed=True)
+    trace = founding.client_trace()
+    document = json.loads(text_of(dataclasses.replace(trace, applications=[carried, *trace.applications[1:]])))
+    check(document)
+    told = document["capture"]["connections"][0]["application"]
+    assert told["proxy"][0]["source"] == "192.0.2.1:4000"
+    assert told["proxy"][0]["facts"] == [{"name": "aws-vpc-endpoint", "value": "vpce-1"}]
+    assert (told["tls"]["server_name"], told["tls"]["first_frame"], told["reversed"]) == ("a.example", 5, True)
+    for model, target in ((proxy, told["proxy"][0]), (hello, told["tls"])):
+        assert {"first_frame" if name == "frame" else name for name in model._fields} <= set(target)
+    assert set(_names(trace.files[0])) - {"first_frame"} <= set(document["capture"]["files"][0])
