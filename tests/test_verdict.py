@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lbtrace.case import Case
 from lbtrace.correlate import correlate
 from lbtrace.model.net import Endpoint
-from lbtrace.model.pairing import Confidence, Correlation
+from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Correlation, Ref
 from lbtrace.model.report import Evidence, Kind, Value, Verdict
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
@@ -228,6 +228,24 @@ def test_tls_that_ends_at_the_balancer_is_known_by_the_server_name() -> None:
     assert (told.kind, told.confidence, told.modifiers) == (Kind.L7_PROXY, Confidence.MEDIUM, ("tls-terminating",))
     untold = ended_tls([])
     assert (untold.kind, untold.modifiers) == (Kind.AMBIGUOUS, ("tls-terminating",))
+
+
+def test_a_capture_taken_on_the_balancer_is_no_direct_connection() -> None:
+    """It holds what the client sent and what the balancer made of it."""
+    shown = play(Balancer(add=XFF)).perform()
+    front, back = shown.clients[0], shown.backends[0]
+    shift, past = len(front.connections), len(front.exchanges)
+    both = replace(
+        back,
+        connections=[*front.connections, *(c._replace(id=c.id + shift) for c in back.connections)],
+        applications=[*front.applications, *back.applications],
+        exchanges=[*front.exchanges, *(e._replace(id=e.id + past, connection=e.connection + shift) for e in back.exchanges)],
+        by_connection={},
+    )
+    pairs = tuple(ConnectionPair(Ref(0, n), Ref(0, n), ConnectionBasis.SAME_PACKETS, Confidence.CERTAIN) for n in range(shift))
+    said = judge([front], [both], Correlation(connection_pairs=pairs))
+    assert said.kind is Kind.INCONCLUSIVE
+    assert "on the balancer" in said.reason
 
 
 def test_contradicting_witnesses_are_ambiguous() -> None:

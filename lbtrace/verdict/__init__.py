@@ -14,7 +14,7 @@ from lbtrace.model.report import Kind, Verdict
 from lbtrace.model.trace import Trace
 from lbtrace.verdict.likeness import likeness
 from lbtrace.verdict.modifiers import modifiers
-from lbtrace.verdict.nothing import as_a_set, belong_together, without_pairs
+from lbtrace.verdict.nothing import as_a_set, belong_together, taken_on_balancer, without_pairs
 from lbtrace.verdict.weigh import weigh
 from lbtrace.verdict.witnesses import observe
 
@@ -35,6 +35,9 @@ def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Corr
         kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
     else:
         kind, confidence, reason = weigh(case, observations)
+        both_sides = taken_on_balancer(case) if kind in (Kind.DIRECT, Kind.L4_PASSTHROUGH) else ""
+        if both_sides:
+            kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, both_sides
     witnesses = tuple(o.witness() for o in observations)
     if kind in (Kind.UNRELATED, Kind.INCONCLUSIVE):
         return Verdict(kind, confidence, (), witnesses, (), reason)

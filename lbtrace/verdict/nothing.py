@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lbtrace.case import RANK, Case, Match
 from lbtrace.model.http import Protocol
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, ConnectionBasis, Ref, Tier, UnpairedReason
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
@@ -50,6 +51,38 @@ def belong_together(case: Case) -> bool:
     if tokens >= ENOUGH_TELLING and 2 * tokens >= possible:
         return True
     return clocked or supported >= min(ENOUGH_PAIRS, possible) or (not case.matches and bool(case.connection_matches))
+
+
+def taken_on_balancer(case: Case) -> str:
+    """Why a backend capture that holds the client's own connections was taken on the balancer, "" when nothing says so.
+
+    Then it also holds connections to other servers with the same requests: what the balancer made of them.
+    """
+    own = {
+        Ref(c.pair.backend.point, c.back.id)
+        for c in case.connection_matches
+        if (c.front.client, c.front.server) == (c.back.client, c.back.server)
+    }
+    servers = {case.connection(Side.BACKEND, ref).server for ref in own}
+    asked: set[str] = set()
+    onward: set[str] = set()
+    targets: set[str] = set()
+    for point, trace in enumerate(case.backends):
+        for e in trace.exchanges:
+            if e.request is None:
+                continue
+            ref, server = Ref(point, e.connection), trace.connections[e.connection].server
+            if ref in own:
+                asked.add(e.request.target.rpartition("/")[2])
+            elif server not in servers and ref not in case.check_connections:
+                onward.add(e.request.target.rpartition("/")[2])
+                targets.add(str(server))
+    if not own or not asked & onward:
+        return ""
+    return (
+        "The backend capture holds the client's own connections, and the same requests on connections to "
+        f"{', '.join(sorted(targets)[:3])}: it seems to have been taken on the balancer, not behind it."
+    )
 
 
 def is_telling(match: Match) -> bool:
