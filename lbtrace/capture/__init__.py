@@ -132,11 +132,11 @@ def _diagnostics(path: str, block: Block, first_frame: int) -> list[Diagnostic]:
     if block.cut_bytes:
         text = f"{path}: the file ends inside a record; its {block.cut_bytes} bytes are no frame."
         said.append(Diagnostic("record-cut", text, 1, first_frame + len(block.offset) - 1 if len(block.offset) else None))
-    if block.resyncs:
-        text = f"{path}: {block.garbage_bytes} bytes make no sense as records and were passed over, in {block.resyncs} places."
+    if block.garbage_bytes:
+        text = f"{path}: {block.garbage_bytes} bytes make no sense as records and were passed over."
         said.append(Diagnostic("garbage-skipped", text, block.resyncs, first_frame + block.first_garbage))
     if block.clipped:
-        text = f"{path}: records state more bytes than there are before the next record."
+        text = f"{path}: a record's length is damaged; its packet was cut where the next record begins."
         said.append(Diagnostic("odd-record-length", text, len(block.clipped), first_frame + min(block.clipped)))
     if block.odd_lengths:
         said.append(Diagnostic("odd-record-length", f"{path}: records contradict themselves about their length.", block.odd_lengths))

@@ -23,8 +23,10 @@ SHARE_PERCENT = 35
 FEWEST = 4
 WINDOW_NS = 20_000_000
 CLOSE_NS = 2_000_000
-SAMPLE_BLOCK = 4096
-SAMPLE_BLOCKS = 16
+WINDOW = 1 << 17  # rows looked at together
+OVERLAP = 1 << 13  # rows before them that may be what they copy
+SAMPLE = 4096  # rows of each of the SAMPLES places that a long capture is tried at first
+SAMPLES = 16
 
 Columns = Mapping[str, Column]  # as in decode: one entry per SegmentTable column, and ip_id
 
@@ -33,20 +35,27 @@ def copies(columns: Columns, views: Sequence[Views]) -> Column:
     """Row numbers of copies to be left out; empty when the capture as a whole is not doubled."""
     n = len(columns["seq"])
     nothing = np.empty(0, dtype=np.int64)
-    if n > SAMPLE_BLOCK * SAMPLE_BLOCKS:
-        starts = np.linspace(0, n - SAMPLE_BLOCK, SAMPLE_BLOCKS).astype(np.int64)
-        rows = (starts[:, None] + np.arange(SAMPLE_BLOCK)).ravel()
-        if not _doubled({name: column[rows] for name, column in columns.items()}, views)[1]:
+    if n > WINDOW:
+        places = np.linspace(0, n - SAMPLE, SAMPLES).astype(int).tolist()
+        if not _doubled([_candidates_in(columns, views, at, at + SAMPLE) for at in places]):
             return nothing
-    found, doubled = _doubled(columns, views)
-    return np.sort(found) if doubled else nothing
+    found = [_candidates_in(columns, views, at, min(at + WINDOW, n)) for at in range(0, n, WINDOW)]
+    return np.sort(np.concatenate([rows for rows, _, _ in found])) if _doubled(found) else nothing
 
 
-def _doubled(columns: Columns, views: Sequence[Views]) -> tuple[Column, bool]:
-    found = _candidates(columns, views)
-    telling = (columns["wire_length"] > 0) | (columns["flags"] & (SYN | FIN) != 0)
-    seen = int(telling[found].sum())
-    return found, seen >= FEWEST and seen * 100 >= SHARE_PERCENT * int(telling.sum())
+def _candidates_in(columns: Columns, views: Sequence[Views], low: int, high: int) -> tuple[Column, int, int]:
+    """Rows low … high that equal an earlier row (perhaps a little before low), how many of them tell, how many rows tell at all."""
+    before = max(low - OVERLAP, 0)
+    part = {name: column[before:high] for name, column in columns.items()}
+    telling = (part["wire_length"] > 0) | (part["flags"] & (SYN | FIN) != 0)
+    rows = _candidates(part, views)
+    rows = rows[rows >= low - before]
+    return rows + before, int(telling[rows].sum()), int(telling[low - before :].sum())
+
+
+def _doubled(found: list[tuple[Column, int, int]]) -> bool:
+    seen = sum(copied for _, copied, _ in found)
+    return seen >= FEWEST and seen * 100 >= SHARE_PERCENT * sum(telling for _, _, telling in found)
 
 
 def _candidates(columns: Columns, views: Sequence[Views]) -> Column:

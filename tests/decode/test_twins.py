@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet
 
 from lbtrace import decode
+from lbtrace.decode import twins
 from lbtrace.tables import SegmentTable
 from tests.capture.files import pcap, read
 
@@ -99,3 +101,13 @@ def test_ipv6_copies_have_equal_timestamps(tmp_path: Path) -> None:
 def test_ipv6_retransmissions_have_later_ones(tmp_path: Path) -> None:
     packets = [(i * MS + late, six(i * 4, i + late // 500_000)) for i in range(20) for late in (0, 500_000)]
     assert table(tmp_path, packets).counts.duplicates == 0
+
+
+def test_long_captures_are_looked_at_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins, "WINDOW", 15)
+    monkeypatch.setattr(twins, "OVERLAP", 4)
+    monkeypatch.setattr(twins, "SAMPLE", 6)
+    packets = [(i * MS + late, packet) for i, packet in enumerate(conversation()) for late in (0, 40_000)]
+    assert table(tmp_path, packets).frame.tolist() == list(range(1, 81, 2))
+    single = [(i * MS, packet) for i, packet in enumerate(conversation())]
+    assert table(tmp_path, single).counts.duplicates == 0
