@@ -16,12 +16,13 @@ import xxhash
 
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.framing import Fields
-from lbtrace.model.http import Body, Framing, Mark
+from lbtrace.model.http import Body, Framing
 from lbtrace.tables import Buffer
 
 MAX_DECODED: Final = 1 << 24  # bytes after content decoding; beyond it the content digest is unknown
 MAX_CHUNK_LINE: Final = 1 << 14
 NO_BODY: Final = Body(Framing.NONE, 0, None, True, None)
+EMPTY_BODY: Final = Body(Framing.CONTENT_LENGTH, 0, 0, True, xxhash.xxh3_128_hexdigest(b""))
 TUNNEL_BODY: Final = Body(Framing.TUNNEL, 0, None, True, None)
 _FOREVER: Final = 1 << 62
 
@@ -251,6 +252,3 @@ def _chunk_size(line: bytes, odd: dict[str, None]) -> int | None:
         odd["chunk-size-huge"] = None
         return None
     return size
-
-
-CUT_MARKS: Final = frozenset({Mark.RESET, Mark.CLOSED, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED})

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from lbtrace.http import detect, exchanges, h2, pairing, proxy_protocol, tls
 from lbtrace.http.cursor import Cursor, Pieces
-from lbtrace.http.h1 import Requests, Responses
 from lbtrace.http.head import Caches, begins_request
 from lbtrace.http.oddities import Oddities
+from lbtrace.http.requests import Requests
+from lbtrace.http.responses import Responses
 from lbtrace.model.http import Application, Exchange, Protocol, ProxyHeader
 from lbtrace.options import Options
 from lbtrace.tables import StreamTable

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from lbtrace.http.h1 import Requests, Responses
 from lbtrace.http.oddities import Oddities
 from lbtrace.http.pairing import pair
+from lbtrace.http.requests import Requests
+from lbtrace.http.responses import Responses
 from lbtrace.model.http import Exchange, Mark, Request, Response
 
 

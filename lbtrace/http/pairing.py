@@ -23,7 +23,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TypeAlias
 
-from lbtrace.http.h1 import LEAST_MESSAGE, Requests, Responses
+from lbtrace.http.reader import LEAST_MESSAGE
+from lbtrace.http.requests import Requests
+from lbtrace.http.responses import Responses
 
 Pair: TypeAlias = tuple[int, int, bool]  # request, response (-1: missing), and whether only counting says that they belong together
 

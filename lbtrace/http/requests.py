@@ -1,0 +1,204 @@
+"""What the client of an HTTP/1.x connection sent → requests (RFC 9112 §3, §6)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from lbtrace.http.body import EMPTY_BODY, NO_BODY, Read, read_chunked, read_length
+from lbtrace.http.cursor import Cursor
+from lbtrace.http.framing import HUGE, Fields
+from lbtrace.http.head import H2_PREFACE, Caches, RequestLine, begins_request, may_begin_request
+from lbtrace.http.oddities import Oddities
+from lbtrace.http.reader import AHEAD, CRLF, HEAD_END, LEAST_MESSAGE, STRAIGHT, Looks, Reader, captured_end
+from lbtrace.model.http import Body, Framing, Request
+
+_new = tuple.__new__
+
+
+class Requests(Reader):
+    """What a client sent."""
+
+    __slots__ = ("messages", "paused", "preface", "seen_pipelined", "special")
+
+    def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool) -> None:
+        super().__init__(cursor, caches, oddities, decode, Looks(may_begin_request, begins_request))
+        self.messages: list[Request] = []
+        self.paused = False
+        self.seen_pipelined: bool | None = None
+        self.preface = False  # an HTTP/2 preface follows
+        self.special = False  # there is a request whose method changes how its response is read
+
+    def run(self) -> None:
+        """Read requests until the end, or until one whose answer decides what the bytes behind it are (CONNECT, Upgrade)."""
+        cursor, p = self.cursor, self.pieces
+        request_lines, blocks = self.caches.request, self.caches.block
+        frames, times, starts = p.frame, p.time_ns, p.start
+        messages, ends, rows = self.messages, self.ends, self.rows
+        clean, stop = self.clean, cursor.end_row
+        row = self.row
+        while not self.stopped:
+            data, base, pos = cursor.data, cursor.base, cursor.pos
+            size = len(data)
+            find = data.find
+            while clean:
+                # The straight road: a whole head of ordinary shape, without a body, in the window.
+                end = find(HEAD_END, pos, pos + STRAIGHT)
+                if end < 0:
+                    break
+                eol = find(CRLF, pos)
+                line = request_lines[data[pos:eol]]
+                block = blocks[data[eol:end]]
+                if block is None or line[3]:
+                    break
+                fields = block[1]
+                if fields[1] or fields[2] or fields[5] or fields[7] or line[0] == "CONNECT":
+                    break
+                offset = base + pos
+                pos = end + 4
+                over = base + pos
+                while row + 1 < stop and starts[row + 1] <= offset:
+                    row += 1
+                frame, time = frames[row], times[row]
+                if row + 1 < stop and starts[row + 1] < over:
+                    place = self.place(offset, over, over)
+                    last, last_ns = place.last_frame, place.last_ns
+                else:
+                    last, last_ns = frame, time
+                messages.append(
+                    _new(
+                        Request,
+                        (line[0], line[1], line[2], block[0], NO_BODY, frame, last, last, time, last_ns, last_ns, (), (), offset),
+                    )
+                )
+                ends.append(over)
+                rows.append(row)
+                if line[0] == "HEAD":
+                    self.special = True
+            cursor.pos = pos
+            self.row = row
+            if pos >= size and not cursor.extend():
+                if cursor.row >= cursor.end_row:
+                    return
+                if starts[cursor.row] - cursor.offset >= LEAST_MESSAGE:
+                    self.holes.add(len(ends))
+                if not self.find_again():
+                    return
+                clean = False
+                continue
+            if not self._one():
+                return
+            row = self.row
+
+    def pipelined(self) -> bool:
+        """Two requests were sent on the same knowledge of the answers."""
+        if self.seen_pipelined is None:
+            ack, rows = self.pieces.ack, self.rows
+            self.seen_pipelined = any(ack[a] == ack[b] >= 0 for a, b in pairwise(rows))
+        return self.seen_pipelined
+
+    def _one(self) -> bool:
+        """Read one request whatever its shape; False to stop reading."""
+        cursor = self.cursor
+        if not self.messages and not self.resynced and not self._plausible():
+            return self.find_again()
+        if cursor.peek(len(H2_PREFACE)) == H2_PREFACE:
+            self.preface = True
+            return False
+        head = self.head(self._fits)
+        if head is None:
+            return True
+        if not head.fits:
+            self.note(("not-a-start-line",), self.pieces.frame[cursor.row_at(head.offset)])
+            return self.find_again(head.offset)
+        line = self._start_line(head.start, head.start_whole)
+        fields = head.block.fields
+        head_end = cursor.offset
+        odd = head.oddities + line.oddities + fields.oddities
+        if line.version == "HTTP/1.0" and fields.encoded:
+            odd += ("transfer-encoding-in-http-1.0",)
+        ahead = cursor.peek(AHEAD) if fields.readings and head.whole else b""
+        read = self._body(fields, head.whole, line)
+        odd += read.oddities
+        place = self.place(head.offset, head_end, max(cursor.offset if read.ended else captured_end(cursor), head_end))
+        if odd:
+            self.judge(odd, self.readings(fields, line.version, head_end, ahead), place.first_frame)
+        self.messages.append(
+            Request(
+                line.method,
+                line.target,
+                line.version,
+                head.block.lines,
+                read.body,
+                *place[1:7],
+                self.marks(place, head.whole, read.body, read.ended, odd),
+                tuple(self.caches.block.line[t] for t in read.trailers),
+                head.offset,
+            )
+        )
+        if cursor.offset != head_end:
+            self.short[len(self.ends)] = head_end
+        self.ends.append(cursor.offset)
+        if not read.ended or not head.whole:
+            self.cut.add(len(self.ends) - 1)
+        self.rows.append(place.row)
+        self.row = place.row
+        self.resynced = False
+        if line.method in ("HEAD", "CONNECT") or fields.upgrade:
+            self.special = True
+        if not read.ended or not head.whole:
+            return not cursor.ended() and self.find_again()
+        if line.method == "CONNECT" or fields.upgrade:
+            self.paused = True
+            return False
+        return True
+
+    def _plausible(self) -> bool:
+        """At the very start of a stream: does a request begin here?"""
+        if self.late:
+            self.resynced = begins_request(self.cursor.peek(4096))
+            return self.resynced
+        two = self.cursor.peek(2)
+        if two[:1] in (b"\r", b"\n"):
+            return True
+        if not self.pieces.known_start[self.stream]:
+            return begins_request(self.cursor.peek(8192)) or self._start_line_here()
+        return True
+
+    def _start_line_here(self) -> bool:
+        """A whole request line of ordinary looks, whatever its target."""
+        text = self.cursor.peek(8192)
+        end = text.find(b"\n")
+        if end < 0:
+            return False
+        line = self.caches.request[text[:end].rstrip(b"\r")]
+        return line.method.isupper() and line.version[:5] == "HTTP/" and line.version != "HTTP/0.9"
+
+    def _start_line(self, raw: bytes, whole: bool) -> RequestLine:
+        line = self.caches.request[raw]
+        if whole:
+            return line
+        method, _, target = raw.decode("latin-1").partition(" ")
+        return RequestLine(method, target.partition(" ")[0], "", ())
+
+    def _fits(self, raw: bytes, whole: bool) -> bool:
+        if not whole:
+            return b" " in raw and "odd-method" not in self.caches.request[raw[:4096]].oddities
+        line = self.caches.request[raw]
+        if "odd-method" in line.oddities:
+            return False
+        if line.version == "HTTP/0.9":
+            return not self.messages and line.method == "GET"
+        return line.version[:5].upper() == "HTTP/"
+
+    def _body(self, fields: Fields, whole: bool, line: RequestLine) -> Read:
+        if not whole:
+            return Read(Body(Framing.NONE, 0, fields.declared, False, None), False, [], ())
+        if fields.chunked:
+            return read_chunked(self.cursor, fields)
+        if fields.declared:
+            if fields.declared >= HUGE:  # it cannot be true; what follows is read as if it were not there
+                return Read(NO_BODY, True, [], ())
+            return read_length(self.cursor, fields.declared, fields.coding if self.decode else "")
+        if fields.declared == 0:
+            return Read(EMPTY_BODY, True, [], ())
+        return Read(NO_BODY, True, [], ())
