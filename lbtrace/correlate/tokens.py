@@ -15,6 +15,7 @@ those that share its rare tokens and no other client exchange's.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log2
@@ -98,6 +99,8 @@ def _side(facts: Facts, lines: _Known, number: Callable[..., int]) -> tuple[Colu
     owner: list[int] = []
     token: list[int] = []
     targets: dict[str, tuple[int, ...]] = {}
+    held: Counter[int] = Counter()
+    common: set[int] = set()  # lines and targets seen so often that what they hold is rare no more: not looked at again
     for i, e in enumerate(facts.items):
         mine: list[int] = []
         for which, message in ((0, e.request), (1, e.response)):
@@ -105,14 +108,20 @@ def _side(facts: Facts, lines: _Known, number: Callable[..., int]) -> tuple[Colu
                 continue
             known = lines[which]
             for line in message.lines:
-                found = known.get(id(line))  # readers make equal lines one object, and the traces keep it
+                key = id(line)  # readers make equal lines one object, and the traces keep it
+                if key in common:
+                    continue
+                found = known.get(key)
                 if found is None:
-                    found = known[id(line)] = tuple(number(k, v) for k, v in _line_tokens("<>"[which], line))
+                    found = known[key] = tuple(number(k, v) for k, v in _line_tokens("<>"[which], line))
                 mine += found
+                held[key] += 1
+                if held[key] > RARE:
+                    common.add(key)
             if message.body.length:
-                key = body_key(message.body)
-                if key:
-                    mine.append(number("<body" if which == 0 else ">body", key, message.body.content_length or message.body.length))
+                digest = body_key(message.body)
+                if digest:
+                    mine.append(number("<body" if which == 0 else ">body", digest, message.body.content_length or message.body.length))
         if e.request is not None:
             known_target = targets.get(e.request.target)
             if known_target is None:
