@@ -17,7 +17,7 @@ def build(connection: int, requests: Requests, responses: Responses, oddities: O
     ack, rows, ends = requests.pieces.ack, requests.rows, responses.ends
     append, new = out.append, tuple.__new__
     answered_frame = answered_end = -1
-    begun = len(out)
+    begun, n, m = len(out), len(queries), len(answers)
     alone = _Alone(requests, responses, oddities)
     for ordinal, (i, j, counted) in enumerate(pair(requests, responses), 1):
         request: Request | None = None
@@ -35,6 +35,8 @@ def build(connection: int, requests: Requests, responses: Responses, oddities: O
         else:
             marks = alone.unanswered(i)
         append(new(Exchange, (0, connection, ordinal, request, response, interims.get(j, ()) if interims else (), marks, None)))
+    if len(out) - begun > max(n, m) and (requests.damaged or responses.damaged) and requests.pipelined():
+        oddities.add("pairing-in-doubt", requests.pieces.frame[rows[0]])
     if responses.pending:
         _announce(connection, responses, out, len(out) - begun)
 

@@ -47,7 +47,6 @@ TEXTS: Final[dict[str, str]] = {
     "chunk-end-missing": "A chunk's data does not end in CRLF where its size says.",
     "chunk-bare-lf": "A line of the chunked framing ends in LF alone.",
     "body-where-none-belongs": "A response that cannot have a body (to HEAD, 1xx, 204, 304) is followed by bytes that are no response.",
-    "bytes-after-close": "Bytes follow a message that announced the end of the connection.",
     # exchanges
     "bytes-before-http": "Bytes of something else (SOCKS, a tunnel's greeting) stand before the first HTTP message.",
     "tls-answered-in-clear": "A TLS ClientHello was answered in plain HTTP: the client speaks TLS to a port that does not.",
