@@ -26,8 +26,10 @@ FEW = "Some exchanges look alike on both sides, but too few, and too little like
 def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> Verdict:
     """Weigh the witnesses."""
     case = Case(clients, backends, correlation)
-    if not case.matches and not case.connection_matches:
-        case = as_a_set(case)
+    paired = bool(case.matches or case.connection_matches)
+    if not paired or not belong_together(case):
+        as_set = as_a_set(case)
+        case = as_set if as_set.matches or not paired else case
     observations = observe(case)
     if not case.matches and not case.connection_matches and not observations:
         kind, confidence, reason = without_pairs(Case(clients, backends, correlation))

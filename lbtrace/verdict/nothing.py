@@ -102,8 +102,9 @@ def as_a_set(case: Case) -> Case:
 
     Nothing is known of who is whose, but much of all of them: the result holds them as MEDIUM and interchangeable. Otherwise it
     holds no pair."""
-    telling = [m for m in case.weak_matches if is_telling(m)]
-    fronts = len({m.pair.client for m in case.weak_matches} | unpaired(case, "client"))
+    matches = [*case.matches, *case.weak_matches]
+    telling = [m for m in matches if is_telling(m)]
+    fronts = len({m.pair.client for m in matches} | unpaired(case, "client"))
     enough = len(telling) >= ENOUGH_PAIRS and 10 * len(telling) >= 9 * fronts
     pairs = tuple(m.pair._replace(confidence=Confidence.MEDIUM, group=m.pair.group or 0) for m in telling) if enough else ()
     return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs))
