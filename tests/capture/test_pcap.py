@@ -123,3 +123,10 @@ def test_any_bytes_behind_a_header_are_read(tmp_path_factory: pytest.TempPathFac
     table = recording.records
     assert ((table.offset + table.captured) <= 24 + len(rest)).all()
     assert (table.offset >= 24).all()
+
+
+def test_ixia_and_navtel(tmp_path: Path) -> None:
+    assert packets(read(tmp_path, pcap(SOME, magic=0xA12B3C4D, unit_ns=1))) == SOME
+    for magic, unit in ((0x1C0001AC, 1), (0x1C0001AB, 1000)):
+        data = pcap(SOME, magic=magic, unit_ns=unit)
+        assert packets(read(tmp_path, data[:24] + bytes(4) + data[24:])) == SOME  # the size of all records stands before them
