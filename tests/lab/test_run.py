@@ -20,6 +20,7 @@ from lbtrace.lab.agree import agree
 from lbtrace.lab.registry import balancers, find_balancer
 from lbtrace.lab.run import require_runnable, run
 from lbtrace.lab.truth import Truth
+from lbtrace.lab.world import LINKS
 
 pytestmark = pytest.mark.lab
 
@@ -27,14 +28,16 @@ ANSWERS = {"/divide/25": 200, "/divide/50": 200, "/divide/10": 200, "/divide/4":
 
 
 def footprint() -> dict[str, object]:
-    """What an experiment could leave: network namespaces, links, nftables rules, mounts, shared memory."""
+    """What an experiment could leave outside: its namespaces, links, rules, mounts, shared memory. Others may be at work on this machine, too."""
+    hosts = {end for link in LINKS for end in (link[0], link[3])}
+    links = {end for link in LINKS for end in (link[1], link[4])} - {"eth0"}
     can_ask = os.geteuid() == 0 and shutil.which("nft")
-    rules = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout if can_ask else ""
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout if can_ask else ""
     return {
-        "namespaces": sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else [],
-        "links": sorted(os.listdir("/sys/class/net")),
-        "rules": rules,
-        "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if "netns" in line or "lbtrace-lab" in line],
+        "namespaces": hosts & set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set(),
+        "links": links & set(os.listdir("/sys/class/net")),
+        "rules": {"table ip balancer", "table ip source", "table ip lose"} & set(tables.splitlines()),
+        "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if "lbtrace-lab" in line],
         "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
         "shared memory": sorted(name for name in os.listdir("/dev/shm") if name.startswith("squid-")),
     }
