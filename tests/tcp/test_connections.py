@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from lbtrace.model.stream import RoleSource
 from lbtrace.tcp import connections
 from tests.tcp.wire import CLIENT, SERVER, Wire, contents
@@ -107,3 +110,36 @@ def test_data_before_their_syn_are_not_thrown_away() -> None:
     [_], streams = connections(wire.table())
     assert contents(streams, 0) == [(0, b"ping")]
     assert streams.known_start.tolist() == [False, True]
+
+
+def test_ports_are_reused_after_silence() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("ACK", 100, ack=1000).c("PSH", 100, b"ping", ack=1000)
+    found, streams = connections(conversation(isn=2**31 + 7, peer=3, wire=wire).table())
+    assert [(c.first_frame, c.from_client.packets) for c in found] == [(1, 3), (5, 6)]
+    assert contents(streams, 2) == [(0, b"ping")]
+
+
+def test_a_syn_written_after_the_packets_it_opened_is_theirs() -> None:
+    wire = Wire().s("SYN", 999, ack=100).c("SYN", 99).c("ACK", 100, ack=1000)
+    [c], _ = connections(wire.table())
+    assert (c.client, c.syns, c.synacks, c.opened) == (CLIENT, 1, 1, True)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from(("SYN", "ACK", "FIN", "RST", "PSH")), st.integers(0, 9), st.booleans()), max_size=40)
+)
+def test_counts_add_up(segments: list[tuple[bool, str, int, bool]]) -> None:
+    wire = Wire()
+    for from_client, flags, number, acknowledges in segments:
+        say = wire.c if from_client else wire.s
+        say(flags, number * 400_000_000, b"abc" * (flags == "PSH"), ack=number if acknowledges else None)
+    table = wire.table()
+    found, streams = connections(table)
+    ways = [way for c in found for way in (c.from_client, c.from_server)]
+    assert sum(way.packets for way in ways) == len(table)
+    assert sum(way.rsts for way in ways) == sum(flags == "RST" for _, flags, _, _ in segments)
+    assert sum(way.fins for way in ways) == sum(flags == "FIN" for _, flags, _, _ in segments)
+    assert [c.id for c in found] == list(range(len(found)))
+    assert [c.first_frame for c in found] == sorted(c.first_frame for c in found)
+    assert len(streams.clean) == 2 * len(found)
