@@ -27,7 +27,8 @@ def test_the_example_tells_the_story() -> None:
 def test_the_two_commands_stand_between_their_markers(name: str) -> None:
     found = re.findall(rf"<!-- {name} -->\n```sh\n(.+?)\n```\n<!-- /{name} -->", readme.README.read_text("utf-8"), re.DOTALL)
     assert len(found) == 1
-    assert found[0].startswith("python3 -m venv .venv\n")
+    assert found[0].startswith("python3 -m venv .venv && ")
+    assert "\n" not in found[0]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
