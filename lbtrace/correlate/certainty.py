@@ -22,13 +22,17 @@ def weigh(state: Pairing, clocks: Clocks) -> None:
     """Lower the confidence of what rests on completeness where neither side is complete."""
     client_whole = lossless(state.client) and not _left(state, clocks, of_client=False)
     backend_whole = lossless(state.backend) and not _left(state, clocks, of_client=True)
+    # An answer that a capture's end cut off may belong anywhere: whoever stands in one set with it is not sure either.
+    open_ended = {c for c in state.spare if state.client.unknown[c] or any(state.backend.unknown[b] for b in state.caused[c])}
+    doubtful = {state.group[c] for c in open_ended if c in state.group}
     for c, (spare_client, spare_backend) in state.spare.items():
         points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
         unsettled = c in state.group and (spare_client or spare_backend or points not in clocks)
         alone = state.tier[c] is Tier.SHAPE and points not in clocks  # alike, and nothing else says that they belong together
-        if unsettled or alone or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
+        cut = c in open_ended or state.group.get(c) in doubtful
+        if unsettled or alone or cut or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
             state.confidence[c] = Confidence.LOW
-    _weigh_values(state, clocks, client_whole or backend_whole)
+    _weigh_values(state, clocks, client_whole and backend_whole)
 
 
 def _weigh_values(state: Pairing, clocks: Clocks, whole: bool) -> None:

@@ -116,7 +116,7 @@ def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], a
     if not paced and not known_agent:
         return None
     certain = known_agent or (paced and (len(numbers) >= 5 or (anonymous and len(numbers) >= 4)))
-    likely = paced and (anonymous or len(numbers) >= 4)
+    likely = paced and len(numbers) >= 4
     confidence = Confidence.HIGH if certain else Confidence.MEDIUM if likely else Confidence.LOW
     connections = sorted({state.backend.items[b].connection for b in numbers})
     ids = tuple(state.backend.refs[b].id for b in numbers)
