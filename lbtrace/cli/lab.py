@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -16,8 +17,8 @@ from lbtrace.errors import LabError, OptionError
 def command() -> None:
     """The experiment on this machine, with real balancers.
 
-    Client, home router, load balancer and backends are built in network namespaces (Linux, root); tcpdump captures both sides; lbtrace compares
-    them. Nothing leaves the namespaces, and nothing is left behind.
+    Client, home router, load balancer and backends are built in network namespaces (Linux, root); tcpdump captures both sides;
+    lbtrace compares them. Nothing leaves the namespaces, and nothing is left behind.
     """
 
 
@@ -43,10 +44,7 @@ def run_command(
     target = Target(format_, output, everything, width)
     target.check([])
     with ExitStack() as stack:
-        if keep is None:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lbtrace-lab-")))
-        else:
-            directory = empty_directory(keep)
+        directory = empty_directory(keep) if keep is not None else stack.enter_context(scratch_directory())
         run(balancer, traffic, directory, ["--explain"] if explain else [])
         compare_and_print(directory, target)
     if keep is not None:
@@ -66,6 +64,13 @@ def compare_and_print(directory: Path, target: Target) -> None:
         get_format(target.format).write_report(report, out, view)
     told = agree(report, Truth.read(directory / "truth.json"))
     click.echo(f"The logs of client, balancer and backend: {told.summary()}", err=True)
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """A directory that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lbtrace-lab-") as name:
+        yield Path(name)
 
 
 def empty_directory(name: str) -> Path:

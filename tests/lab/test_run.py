@@ -28,7 +28,7 @@ ANSWERS = {"/divide/25": 200, "/divide/50": 200, "/divide/10": 200, "/divide/4":
 
 
 def footprint() -> dict[str, object]:
-    """What an experiment could leave outside: its namespaces, links, rules, mounts, shared memory. Others may be at work on this machine, too."""
+    """What an experiment could leave outside of itself; others may be at work on this machine, so nothing but that is looked at."""
     hosts = {end for link in LINKS for end in (link[0], link[3])}
     links = {end for link in LINKS for end in (link[1], link[4])} - {"eth0"}
     can_ask = os.geteuid() == 0 and shutil.which("nft")
