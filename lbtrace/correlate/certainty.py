@@ -32,17 +32,19 @@ def weigh(state: Pairing, clocks: Clocks) -> None:
         cut = c in open_ended or state.group.get(c) in doubtful
         if unsettled or alone or cut or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
             state.confidence[c] = Confidence.LOW
-    _weigh_values(state, clocks, client_whole and backend_whole)
+    _weigh_values(state, clocks, client_whole and backend_whole, client_whole or backend_whole)
 
 
-def _weigh_values(state: Pairing, clocks: Clocks, whole: bool) -> None:
+def _weigh_values(state: Pairing, clocks: Clocks, both: bool, one: bool) -> None:
     """Values that are rare here and common elsewhere decide when a clock that others hold agrees; else completeness must."""
     for c in state.weak:
         points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
         held = clocks.get(points)
         if held is not None and not held.refused and (held.pairs >= 4 or held.stated):
             continue
-        state.confidence[c] = Confidence.MEDIUM if whole else Confidence.LOW
+        kind = state.reasons[c][0][0] if state.reasons[c] else ""
+        of_session = kind.startswith("<") and kind != "<body"  # a field of the request may be a session's, and stand in many requests
+        state.confidence[c] = Confidence.MEDIUM if both or (one and not of_session) else Confidence.LOW
 
 
 def lossless(facts: Facts) -> bool:
