@@ -1,4 +1,7 @@
-"""`python -m tests.play.bench [EXCHANGES]`: what the pairing costs, in CPU seconds, with unique ids and with identical requests. Never a timed test."""
+"""`python -m tests.play.bench [EXCHANGES]`: what the pairing costs, in CPU seconds, with unique ids and with identical requests.
+
+Never a timed test.
+"""
 
 from __future__ import annotations
 
