@@ -39,9 +39,8 @@ def main() -> None:
         spent = time.process_time() - begin
         gc.enable()
         counted, _ = score(shown, found)
-        print(
-            f"{'unique' if unique else 'identical'}: {exchanges} exchanges, {spent:.2f} s CPU, {counted.right} alone, {counted.grouped} in sets"
-        )
+        kind = "unique" if unique else "identical"
+        print(f"{kind}: {exchanges} exchanges, {spent:.2f} s CPU, {counted.right} alone, {counted.grouped} in sets")
 
 
 if __name__ == "__main__":
