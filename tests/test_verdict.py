@@ -254,3 +254,15 @@ def test_contradicting_witnesses_are_ambiguous() -> None:
     kind, confidence, reason = weigh(case, [observation("isn", "same"), observation("head-differences", "changed")])
     assert (kind, confidence) == (Kind.AMBIGUOUS, Confidence.LOW)
     assert "contradict" in reason
+
+
+def test_doubtful_pairs_among_cache_hits_still_testify_as_a_set() -> None:
+    """Who is whose may be open while it is plain what the balancer does to all of them: hits have no partner to be found."""
+    play = Play(seed=11, balancer=Balancer(add=[("X-Forwarded-For", "{client}")], cache=0.5))
+    client = play.client("192.168.0.5")
+    for i in range(24):
+        client.asks("GET", f"/page/{i % 12}", at_ms=60 * i, answer=b"page", connection=f"c{i % 3}")
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, Options())
+    doubtful = replace(found, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs), connection_pairs=())
+    assert judge(shown.clients, shown.backends, doubtful).kind is Kind.L7_PROXY

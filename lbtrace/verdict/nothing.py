@@ -104,10 +104,31 @@ def as_a_set(case: Case) -> Case:
     holds no pair."""
     matches = [*case.matches, *case.weak_matches]
     telling = [m for m in matches if is_telling(m)]
-    fronts = len({m.pair.client for m in matches} | unpaired(case, "client"))
-    enough = len(telling) >= ENOUGH_PAIRS and 10 * len(telling) >= 9 * fronts
-    pairs = tuple(m.pair._replace(confidence=Confidence.MEDIUM, group=m.pair.group or 0) for m in telling) if enough else ()
+    agreeing = [m for m in matches if _agrees(m)]
+    fronts = len({m.pair.client for m in matches} | (unpaired(case, "client") - _own_answers(case)))
+    enough = len(telling) >= ENOUGH_PAIRS and 2 * len(telling) >= len(agreeing) and 10 * len(agreeing) >= 9 * fronts
+    pairs = tuple(m.pair._replace(confidence=Confidence.MEDIUM, group=m.pair.group or 0) for m in agreeing) if enough else ()
     return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs))
+
+
+def _agrees(match: Match) -> bool:
+    """True when nothing in request and response speaks against the pair: the same method, end of the target, status and body, be it
+    an empty one."""
+    request, other, response, answer = match.front.request, match.back.request, match.front.response, match.back.response
+    if request is None or other is None or response is None or answer is None:
+        return False
+    last = request.target.rpartition("/")[2] or request.target
+    same = (request.method, response.status, response.body.digest) == (other.method, answer.status, answer.body.digest)
+    return same and other.target.endswith(last)
+
+
+def _own_answers(case: Case) -> set[Ref]:
+    """The client exchanges that the balancer is known to have answered: they have no partner to be found."""
+    return {
+        u.ref
+        for u in case.correlation.unpaired
+        if u.side == "client" and u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW
+    }
 
 
 def unpaired(case: Case, side: str) -> set[Ref]:
@@ -142,6 +163,8 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
     cut = any(trace.packets.truncated for trace in (*case.clients, *case.backends))
     if cut:
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; packets were cut by the snapshot length, so too little of them is known."
+    if case.correlation.pairs:
+        numbers = f"Nothing tells which of {back_requests} backend requests belong to which of {front_requests} client requests"
     if alike or case.correlation.pairs:
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}, though both sides have requests like {alike or 'some of them'}."
     return Kind.UNRELATED, Confidence.MEDIUM, f"{numbers}, and no target or body is on both sides. Looked for: {LOOKED_FOR}."
