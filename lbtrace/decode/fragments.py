@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 MOST_PENDING = 4096
 MOST_BYTES = 32 << 20
+MOST_UNPACKED = 128 << 20  # bytes that compressed packets may become: a small file may hold a thousand times its size
 LARGEST = 65_535
 LIFETIME_NS = 60_000_000_000
 UNIT = 8  # fragments begin at multiples of 8 bytes
@@ -41,7 +42,8 @@ class Whole:
 
 
 class Fragments:
-    """The datagrams under way, and a buffer of those that held TCP."""
+    """The datagrams under way, and a buffer of the bytes that are not in the capture as they are: those of datagrams put together or
+    decompressed that held TCP."""
 
     def __init__(self) -> None:
         self._pending: dict[Key, Datagram] = {}
@@ -49,6 +51,7 @@ class Fragments:
         self._kept: list[bytes] = []
         self._kept_bytes = 0
         self.given_up = 0
+        self.unpacked_bytes = 0
 
     def add(self, key: Key, protocol: int, offset: int, more: bool, data: bytes, carried: int, time_ns: int) -> Whole | None:
         """One fragment (`data` captured of `carried` bytes) → its datagram if that is now complete."""
@@ -72,6 +75,10 @@ class Fragments:
         self._forget(key)
         captured = min(datagram.known, datagram.total)
         return Whole(bytes(datagram.data[: datagram.total]), captured, datagram.protocol)
+
+    def may_unpack(self) -> bool:
+        """Whether another packet may be decompressed."""
+        return self.unpacked_bytes < MOST_UNPACKED
 
     def keep(self, data: bytes) -> int:
         """Put a datagram into the buffer; where it begins there."""

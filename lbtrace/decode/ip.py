@@ -21,7 +21,6 @@ NAMES = {
     88: "eigrp",
     89: "ospf",
     103: "pim",
-    108: "ipcomp (compressed)",
     112: "vrrp",
     132: "sctp",
     136: "udplite",
@@ -100,5 +99,5 @@ def _fragment(packet: Packet, protocol: int, key_protocol: int, identification: 
         return Skip("ip-fragment")
     packet.peeled.append("ip-fragments")
     packet.data, packet.at, packet.end, packet.wire_end = whole.data, 0, whole.captured, len(whole.data)
-    packet.reassembled = True
+    packet.made = True
     return protocol_step(whole.protocol, packet)

@@ -10,7 +10,7 @@ V6_BIT = 1 << 32
 WORD = (1 << 64) - 1
 
 
-def unpeel(packet: Packet, reassembled_buffer: int = 0) -> tuple[int, ...] | str:
+def unpeel(packet: Packet, made_buffer: int = 0) -> tuple[int, ...] | str:
     """A packet of a link type → the row it makes (in the order of rows.Rows, without the network), or why it makes none."""
     known = registry().get(packet.link)
     if known is None:
@@ -21,14 +21,14 @@ def unpeel(packet: Packet, reassembled_buffer: int = 0) -> tuple[int, ...] | str
             if isinstance(outcome, Skip):
                 return outcome.reason
             if isinstance(outcome, Found):
-                return _segment(packet, outcome, reassembled_buffer)
+                return _segment(packet, outcome, made_buffer)
             outcome = outcome(packet)
     except Cut:
         return "truncated-headers"
     return "nested-too-deep"
 
 
-def _segment(packet: Packet, ip: Found, reassembled_buffer: int) -> tuple[int, ...] | str:
+def _segment(packet: Packet, ip: Found, made_buffer: int) -> tuple[int, ...] | str:
     """The first 20 bytes of a TCP header (RFC 9293 §3.1) must be captured; options and payload may be cut."""
     size = (packet.u8(12) >> 4) * 4
     carried = packet.wire_end - packet.at
@@ -37,8 +37,8 @@ def _segment(packet: Packet, ip: Found, reassembled_buffer: int) -> tuple[int, .
     packet.take(0, 20)
     source, target = int.from_bytes(ip.source, "big"), int.from_bytes(ip.target, "big")
     buffer, base = packet.buffer, 0
-    if packet.reassembled and packet.fragments is not None:
-        buffer, base = reassembled_buffer, packet.fragments.keep(bytes(packet.data))
+    if packet.made and packet.fragments is not None:
+        buffer, base = made_buffer, packet.fragments.keep(bytes(packet.data[: packet.end]))
     tcp = packet.at
     payload = min(tcp + size, packet.end)
     return (

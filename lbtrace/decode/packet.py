@@ -40,7 +40,8 @@ class Found:
 class Packet:
     """`data[at:end]` is what is left of the packet in the capture; on the wire it went on to `wire_end`.
 
-    `ip` is the innermost IP header seen. `reassembled`: `data` is a datagram put together from fragments, not the capture.
+    `ip` is the innermost IP header seen. `made`: `data` was put together from fragments or decompressed, it is not
+    the capture.
     """
 
     data: Buffer
@@ -55,7 +56,7 @@ class Packet:
     networks: list[str] = field(default_factory=list)
     peeled: list[str] = field(default_factory=list)
     ip: Found | None = None
-    reassembled: bool = False
+    made: bool = False
 
     def u8(self, at: int) -> int:
         """A byte, `at` relative to the position."""

@@ -1,4 +1,4 @@
-"""IEEE 802.11 data frames → LLC. Encrypted and aggregated ones are counted, not read."""
+"""IEEE 802.11 data frames → LLC. Encrypted ones, and aggregates of several frames, are counted, not read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from lbtrace.decode.packet import Outcome, Packet, Skip
 DATA = 2
 TO_DS, FROM_DS, PROTECTED, ORDER = 0x01, 0x02, 0x40, 0x80
 AGGREGATE = 0x80
+SUBFRAME = 14  # bytes of the header of a frame in an aggregate: two addresses, length
 
 
 def peel(packet: Packet) -> Outcome:
@@ -32,10 +33,21 @@ def _frame(packet: Packet, kind: int, flags: int, swapped: bool = False) -> Outc
         return Skip("wlan (encrypted)")
     size = 24 + (6 if flags & TO_DS and flags & FROM_DS else 0)
     if kind & 0x80:
-        if packet.u8(size) & AGGREGATE:
-            return Skip("wlan-aggregate")
+        aggregate = packet.u8(size) & AGGREGATE
         size += 2 + (4 if flags & ORDER else 0)
+        if aggregate:
+            return _aggregate(packet, size)
     if packet.u8(size) != 0xAA and packet.u16(size + 2) == 0xAAAA:
         size += 2  # padded to a multiple of four bytes
     packet.at += size
+    return ethertypes.llc
+
+
+def _aggregate(packet: Packet, at: int) -> Outcome:
+    """An A-MSDU (IEEE 802.11-2020 §9.3.2.2) of one frame is that frame; of one with more a row can hold only one: it is counted."""
+    length = packet.u16(at + SUBFRAME - 2)
+    packet.at += at + SUBFRAME
+    if packet.wire_end - packet.at >= length + SUBFRAME:
+        return Skip("wlan-aggregate")
+    packet.limit(length)
     return ethertypes.llc

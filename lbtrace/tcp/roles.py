@@ -26,7 +26,7 @@ from lbtrace.tcp.sequence import group_starts
 _PEEK = 4  # payloads looked at per direction
 _PEEK_BYTES = 24
 _CLIENT = re.compile(
-    rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT|M-SEARCH|NOTIFY|SUBSCRIBE|MKCOL|COPY|MOVE) [^ ]"
+    rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT|M-SEARCH|NOTIFY|SUBSCRIBE|MKCOL|COPY|MOVE)[ \t]"
     rb"|PRI \* HTTP/2|PROXY (?:TCP|UNKNOWN)|\r\n\r\n\x00\r\nQUIT\n|\x16\x03[\x00-\x04]..\x01",
     re.DOTALL,
 )

@@ -19,12 +19,13 @@ def pcap(
     extra: bytes = b"",
     unit_ns: int = 1000,
     version: tuple[int, int] = (2, 4),
+    wire: list[int] | None = None,
 ) -> bytes:
-    """A pcap file of (time_ns, packet); `extra` follows each record header, as patched libpcaps wrote."""
+    """A pcap file of (time_ns, packet); `extra` follows each record header, as patched libpcaps wrote; `wire` are lengths on the wire."""
     out = struct.pack(order + "IHHiIII", magic, *version, 0, 0, snaplen, network)
-    for time_ns, packet in packets:
+    for (time_ns, packet), length in zip(packets, wire or [len(packet) for _, packet in packets], strict=True):
         seconds, rest = divmod(time_ns, 1_000_000_000)
-        out += struct.pack(order + "IIII", seconds, rest // unit_ns, len(packet), len(packet)) + extra + packet
+        out += struct.pack(order + "IIII", seconds, rest // unit_ns, len(packet), length) + extra + packet
     return out
 
 

@@ -113,3 +113,17 @@ def test_an_old_identification_starts_anew() -> None:
     fragments = Fragments()
     fragments.add(KEY, 6, 0, True, b"old " * 2, 8, 0)
     assert fragments.add(KEY, 6, 8, False, b"new", 3, 10**12) is None
+
+
+def test_a_datagram_of_which_nearly_nothing_was_captured_costs_what_was_captured(tmp_path: Path) -> None:
+    """Forty captured bytes may claim 64 KB on the wire."""
+    packets = []
+    for i in range(50):
+        first = IP(src="10.0.0.1", dst="10.0.0.2", id=i, flags="MF", len=65_020, proto=6) / TCP(sport=5000, dport=80, seq=i * 64_983)
+        last = IP(src="10.0.0.1", dst="10.0.0.2", id=i, frag=65_000 // 8, proto=6) / b"end"
+        packets += [(1_700_000_000_000_000_000 + i, bytes(Ether(src=MAC, dst=MAC) / part)) for part in (first, last)]
+    made = pcap(packets, wire=[65_034, 37] * 50)
+    segments = decode.segments(read(tmp_path, made), lambda _what, _part: None)
+    assert segments.counts.decoded == 50
+    assert segments.wire_length.tolist() == [64_983] * 50
+    assert len(segments.buffers[1]) == 50 * 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ FRAME = MACS + b"\x08\x00" + FOUR
 SNAP = b"\xaa\xaa\x03\0\0\0\x08\x00"
 WLAN = b"\x08\x02\0\0" + bytes(20) + SNAP
 QOS = b"\x88\x02\0\0" + bytes(20) + b"\0\0" + SNAP
+AGGREGATE = b"\x88\x02\0\0" + bytes(20) + b"\x80\0"
+SUBFRAME = MACS + struct.pack(">H", len(SNAP + FOUR)) + SNAP + FOUR
+ONE_IN_AGGREGATE = AGGREGATE + SUBFRAME + b"\0\0\1\2\3\4"  # padding, frame check sequence
 
 # file in decode/link → (link type number, packet) …
 LINKS: dict[str, list[tuple[int, bytes]]] = {
@@ -37,7 +41,7 @@ LINKS: dict[str, list[tuple[int, bytes]]] = {
     "fddi": [(10, b"\x50" + MACS + SNAP + FOUR)],
     "frame_relay": [(107, b"\x18\x41\x03\xcc" + FOUR), (107, b"\x18\x41\x08\x00" + FOUR), (107, b"\x18\x41\x03\0\x80\0\0\0\x08\0" + FOUR)],
     "ieee1394": [(138, bytes(16) + b"\x08\x00" + FOUR)],
-    "ieee80211": [(105, WLAN + FOUR), (105, QOS + FOUR), (105, b"\x08\x03\0\0" + bytes(26) + SNAP + FOUR)],
+    "ieee80211": [(105, WLAN + FOUR), (105, QOS + FOUR), (105, b"\x08\x03\0\0" + bytes(26) + SNAP + FOUR), (105, ONE_IN_AGGREGATE)],
     "ip_over_fibre_channel": [(122, bytes(16) + SNAP + FOUR)],
     "ip_over_infiniband": [(242, bytes(40) + b"\x08\0\0\0" + FOUR)],
     "ipnet": [(226, bytes(24) + FOUR)],
@@ -87,6 +91,11 @@ def udp(port: int, inside: bytes) -> bytes:
     return v4(17, struct.pack(">HHHH", 40000, port, 8 + len(inside), 0) + inside)
 
 
+def deflated(data: bytes) -> bytes:
+    """RFC 1951."""
+    return zlib.compress(data, wbits=-15)
+
+
 ERSPAN_2 = b"\x10\0\x88\xbe\0\0\0\1\x10\x05\x00\x07\0\0\0\0"
 ERSPAN_3 = b"\x10\0\x22\xeb\0\0\0\1\x20\x05\x00\x07" + bytes(6)
 
@@ -118,6 +127,11 @@ TUNNELS: dict[str, list[tuple[bytes, str]]] = {
         (udp(2152, struct.pack(">BBHI", 0x34, 0xFF, len(SIX) + 8, 77) + b"\0\0\0\x85\1\0\0\0" + SIX), "gtp-u"),
     ],
     "ipip": [(v4(4, FOUR), "ip-in-ip"), (v4(41, SIX), "ip-in-ip"), (v6(4, FOUR), "ip-in-ip"), (v6(41, SIX), "ip-in-ip")],
+    "ipcomp": [
+        (v4(108, b"\x06\0\0\2" + deflated(FOUR[20:])), ""),
+        (v4(108, b"\x04\0\0\2" + deflated(FOUR)), "ip-in-ip"),
+        (v6(108, b"\x29\0\x12\x34" + deflated(SIX)), "ip-in-ip"),
+    ],
     "l2tp": [
         (udp(1701, b"\0\2\0\1\0\2\xff\x03\0\x21" + FOUR), "l2tp"),
         (udp(1701, b"\x4a\2\0\x20\0\1\0\2\0\0\0\0\0\2\xee\xee\0\x21" + FOUR), "l2tp"),
@@ -204,7 +218,8 @@ def test_tunnels(tmp_path: Path, name: str, packet: bytes, network: str) -> None
     [
         (v4(50, bytes(40)), "esp (encrypted)"),
         (udp(4500, bytes(40)), "esp (encrypted)"),
-        (v4(108, bytes(40)), "ipcomp (compressed)"),
+        (v4(108, b"\x06\0\0\2" + bytes([0xFF] * 40)), "ipcomp (compressed)"),
+        (v4(108, b"\x06\0\0\3" + deflated(FOUR[20:])), "ipcomp (compressed)"),
         (MACS + b"\x88\xe5\x0c\0\0\0\0\1" + bytes(60), "macsec (encrypted)"),
         (udp(5247, b"\x01\0\0\0" + bytes(60)), "capwap (encrypted)"),
         (v4(132, bytes(40)), "sctp"),
@@ -225,3 +240,19 @@ def test_what_cannot_be_read_is_counted_by_reason(tmp_path: Path, packet: bytes,
 def test_unknown_link_types_are_counted_by_number_and_name(tmp_path: Path) -> None:
     table = decode.segments(read(tmp_path, pcap([(1_700_000_000_000_000_000, bytes(60))], network=189)), lambda _what, _part: None)
     assert dict(table.counts.skipped) == {"link type 189 (USB (Linux))": 1}
+
+
+def test_an_aggregate_of_several_frames_is_counted(tmp_path: Path) -> None:
+    two = AGGREGATE + SUBFRAME + bytes(-len(SUBFRAME) % 4) + SUBFRAME
+    table = decode.segments(read(tmp_path, pcap([(1_700_000_000_000_000_000, two)], network=105)), lambda _what, _part: None)
+    assert dict(table.counts.skipped) == {"wlan-aggregate": 1}
+
+
+def test_compressed_packets_may_not_become_more_than_a_capture_is_worth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbtrace.decode.fragments.MOST_UNPACKED", 100_000)
+    bomb = v4(108, b"\x06\0\0\2" + deflated(FOUR[20:40] + bytes(1_000_000)))
+    packets = [(1_700_000_000_000_000_000 + i, bomb) for i in range(5)]
+    table = decode.segments(read(tmp_path, pcap(packets)), lambda _what, _part: None)
+    assert table.counts.decoded == 2
+    assert dict(table.counts.skipped) == {"ipcomp (compressed)": 3}
+    assert len(table.buffers[1]) <= 2 * 65_535

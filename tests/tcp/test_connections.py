@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +74,15 @@ def test_mid_stream_roles_come_from_the_payload_then_the_port() -> None:
     assert not streams.known_start.any()
     [c], _ = connections(Wire().c("ACK", 50, ack=22).table())
     assert (c.client, c.role_source) == (CLIENT, RoleSource.PORT)
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET  /  HTTP/1.1\r\n", b"POST \xe4\xb8\xad HTTP/1.1\r\n", b"OPTIONS * HTTP/1.1\r\n", b"GET\t/ HTTP/1.0\r\n"]
+)
+def test_requests_of_odd_looks_come_from_a_client(line: bytes) -> None:
+    """Here the end with the lower port asks."""
+    [c], _ = connections(Wire().s("PSH", 50, line, ack=5).table())
+    assert (c.server, c.role_source) == (CLIENT, RoleSource.PAYLOAD)
 
 
 def test_refused_and_unanswered() -> None:
