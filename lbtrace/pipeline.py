@@ -19,6 +19,7 @@ from lbtrace import capture, correlate, decode, findings, http, tcp, verdict
 from lbtrace._version import __version__
 from lbtrace.errors import InputError
 from lbtrace.model.net import Side
+from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT, Options
@@ -108,6 +109,8 @@ def compare_on_balancer(
 
 def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Options) -> Report:
     correlation = correlate.correlate(fronts, backs, options)
+    if correlation.swapped:
+        fronts, backs, correlation = _turned(fronts, backs, correlation, options)
     return Report(
         version=__version__,
         clients=fronts,
@@ -119,6 +122,23 @@ def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Option
         findings=findings.all_findings(fronts, backs, correlation),
         verdict=verdict.judge(fronts, backs, correlation),
     )
+
+
+def _turned(
+    fronts: tuple[Trace, ...], backs: tuple[Trace, ...], given: Correlation, options: Options
+) -> tuple[tuple[Trace, ...], tuple[Trace, ...], Correlation]:
+    """Captures that look as if given in the wrong order → the same the other way round, if that way explains no less.
+
+    Everything told of swapped captures would be told backwards. `swapped` stays set, so that it can be said.
+    """
+    new_fronts = tuple(replace(t, side=Side.CLIENT, by_connection={}) for t in backs)
+    new_backs = tuple(replace(t, side=Side.BACKEND, by_connection={}) for t in fronts)
+    if options.clock_offset_ns is not None:
+        options = replace(options, clock_offset_ns=-options.clock_offset_ns)
+    turned = correlate.correlate(new_fronts, new_backs, options)
+    if turned.swapped or len(turned.pairs) < len(given.pairs):
+        return fronts, backs, replace(given, swapped=False)
+    return new_fronts, new_backs, replace(turned, swapped=True)
 
 
 def _trim() -> None:

@@ -1,9 +1,10 @@
 """Swapped captures.
 
 Meaning:
-    The captures look as if they were given in the wrong order: the one called client side was taken behind the balancer.
+    The captures were given in the wrong order: the one given first was taken behind the balancer. The report has them the right way round.
 Decided by:
-    Requests that reach the first capture later, or with the fields a balancer adds, while the second one holds them as a client sent them.
+    In nearly all pairs the exchange in the first capture is the shorter one, and the other way round the pairs are no fewer and their times fit:
+    a client waits longer than the backend takes.
 Evidence:
     The first frames of both captures.
 Remedy:
@@ -22,15 +23,15 @@ TITLE = "Swapped captures"
 
 
 def find(case: Case) -> Iterator[Finding]:
-    """One finding, first of all: everything else is then told the wrong way round."""
+    """One finding, first of all: the sides are not as they were given."""
     frames = case.any_frame()
     if case.correlation.swapped and frames:
         yield Finding(
             "swapped-captures",
             TITLE,
-            Severity.HIGH,
+            Severity.LOW,
             Confidence.HIGH,
-            "The captures look as if given in the wrong order: what is called the client side was taken behind the balancer.",
+            "The captures were given in the wrong order: the first one was taken behind the balancer. This report has them the right way round.",
             (),
             evidence(frames),
             "Give the client side's capture first: lbtrace compare CLIENT BACKEND.",

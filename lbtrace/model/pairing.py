@@ -251,4 +251,4 @@ class Correlation:
     topology: Topology = Topology()
     changes: tuple[HeaderChange, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
-    swapped: bool = False  # the captures look as if given in the wrong order
+    swapped: bool = False  # the captures were given in the wrong order; in a Report they are the right way round

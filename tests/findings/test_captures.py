@@ -49,7 +49,7 @@ def test_two_captures_of_one_network_are_not_the_same_file() -> None:
 def test_swapped_captures_are_said() -> None:
     spoken = tell(four(ALB))
     assert spoken.of("swapped-captures") == []
-    assert told(spoken.shown, replace(spoken.correlation, swapped=True)).one("swapped-captures").severity is Severity.HIGH
+    assert told(spoken.shown, replace(spoken.correlation, swapped=True)).one("swapped-captures").severity is Severity.LOW
 
 
 def test_encrypted_connections_are_named() -> None:

@@ -137,7 +137,7 @@ def test_a_clock_that_is_not_known_is_said_twice() -> None:
 def test_swapped_captures_are_said_at_the_top() -> None:
     report = founding.report()
     text = page(replace(report, correlation=replace(report.correlation, swapped=True)))
-    assert "look swapped" in "\n".join(text.splitlines()[:6])
+    assert "were swapped" in "\n".join(text.splitlines()[:6])
 
 
 @pytest.mark.parametrize("kind", list(Kind))

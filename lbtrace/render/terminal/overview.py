@@ -32,7 +32,10 @@ def verdict(page: Page, report: Report) -> None:
     if v.reason:
         page.prose(shown(v.reason))
     if report.correlation.swapped:
-        page.prose("The captures look swapped: the one given as CLIENT seems to be from behind the balancer.", style="warning")
+        page.prose(
+            "The captures were swapped: the one given first is from behind the balancer. Below, they are the right way round.",
+            style="warning",
+        )
     _attention(page, report)
 
 
