@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from lbtrace.correlate import split
+from lbtrace.correlate.facts import read
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.correlate.places import reversed_share
 from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.pipeline import compare, compare_on_balancer, inspect
+from tests.play.scenarios import SCENARIOS
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -48,3 +53,13 @@ def test_the_addresses_of_the_balancer_can_be_stated(tmp_path: Path) -> None:
     assert (front.side, back.side) == (Side.CLIENT, Side.BACKEND)
     assert [len(front.exchanges), len(back.exchanges)] == [4, 7]
     assert [c.id for c in back.connections] == list(range(len(back.connections)))
+
+
+def test_only_known_pairs_tell_that_captures_were_swapped() -> None:
+    """A cache hit is over before the fetch it leaves behind: a doubtful pair of the two says nothing about the order of the captures."""
+    shown = SCENARIOS["founding-alb"]().perform()
+    for confidence, expected in ((Confidence.LOW, (0, 0)), (Confidence.HIGH, (1, 1))):
+        state = Pairing(read(Side.CLIENT, shown.backends), read(Side.BACKEND, shown.clients))
+        asked = next(i for i, e in enumerate(state.client.items) if e.request is not None and e.request.target.startswith("/divide"))
+        state.add(asked, [0], Tier.TIME, confidence, ())
+        assert reversed_share(state) == expected
