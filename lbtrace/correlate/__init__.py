@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lbtrace.correlate import attempts, certainty, clock, connections, health, places, shape, streams, tokens, unpaired
+from lbtrace.correlate import alike, attempts, certainty, clock, connections, health, places, shape, streams, tokens, unpaired
 from lbtrace.correlate.classes import Class, Timeline, classes, resolve
 from lbtrace.correlate.diff import changes
 from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused, read
@@ -237,10 +237,11 @@ class _Work:
         return known, told
 
     def _bootstrap(self, clocks: Clocks, made: Sequence[Class]) -> Clocks:
-        """Clocks that no pair bounds, from the times of what nothing tells apart; only between two points that have it alone."""
+        """Clocks that no pair bounds, from the times of what nothing tells apart."""
         out = dict(clocks)
         c_facts, b_facts = self.state.client, self.state.backend
         whole = certainty.lossless(c_facts) and certainty.lossless(b_facts)
+        complete = whole and len(self.clients) == 1 and all(len(k.clients) == len(k.backends) for k in made)
         for (i, j), known in clocks.items():
             if not known.refused or known.stated:
                 continue
@@ -253,7 +254,9 @@ class _Work:
                 alone &= len(mine) == len(k.clients) and len(theirs) == len(k.backends)
                 if len(mine) and len(theirs):
                     sets.append((c_facts.start[mine], c_facts.reply[mine], b_facts.start[theirs], b_facts.reply[theirs]))
-            found = clock.from_order(sets, whole and alone) if sets else None
+            if not sets:
+                continue
+            found = alike.surrounded(sets) if complete and not alone else clock.from_order(sets, whole and alone)
             if found is not None:
                 out[i, j] = clock.estimate(i, j, found)
         return out

@@ -346,6 +346,14 @@ def one_backend_uncaptured() -> Play:
 
 
 @scenario()
+def two_points_identical() -> Play:
+    """Two backends captured apart, identical requests, clocks 40 ms apart"""
+    play = Play(seed=18, balancer=Balancer(), backends=TWO, separate_points=True, client_clock=Clockwork(40 * MS + 321))
+    crowd(play, 1, 10, connections=8)
+    return play
+
+
+@scenario()
 def two_nodes() -> Play:
     """A balancer with two node addresses, backends captured apart"""
     return mixed(Balancer(backs=("172.31.42.119", "172.31.7.20"), add=ALB, check_ms=5000), backends=TWO, separate_points=True)
