@@ -28,7 +28,8 @@ class Direction(NamedTuple):
     `packets` counts segments, `bytes` distinct payload bytes in sequence space that were captured, `missing` bytes of
     sequence space that were sent (something after them was seen or acknowledged) but are not in the capture,
     `truncated` the part of `missing` that was cut by the snapshot length. `isn` is the initial sequence number, known
-    from the SYN only. `retransmissions` counts segments that repeat bytes already seen, `out_of_order` segments that
+    from the SYN only; `start_seq` is the sequence number of offset 0 of its stream, known from any segment that occupies
+    sequence space. `retransmissions` counts segments that repeat bytes already seen, `out_of_order` segments that
     arrived after later bytes and were new, `zero_windows` segments that advertised a window of 0.
     """
 
@@ -50,6 +51,7 @@ class Direction(NamedTuple):
     first_payload_ns: int | None
     last_payload_ns: int | None
     syn: SynFingerprint | None
+    start_seq: int | None = None
 
 
 class Connection(NamedTuple):

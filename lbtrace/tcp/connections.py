@@ -272,5 +272,6 @@ def _directions(t: SegmentTable, stream: Column, streams: int, shake: Handshake,
         optional(t.time_ns, first_load),
         optional(t.time_ns, last_load),
         prints,
+        [n if n >= 0 else None for n in assembly.base.tolist()],
     )
     return rows_of(Direction, columns)

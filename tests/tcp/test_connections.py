@@ -34,6 +34,16 @@ def test_a_plain_conversation() -> None:
     assert streams.ack.tolist() == [0, 4]
 
 
+def test_offset_0_has_a_sequence_number_with_and_without_the_handshake() -> None:
+    [whole], _ = connections(conversation(isn=(1 << 32) - 1).table())
+    assert (whole.from_client.start_seq, whole.from_server.start_seq) == (0, 1000)
+    wire = Wire().c("PSH", 4000, b"ping", ack=70).s("PSH", 70, b"pong!", ack=4004)
+    [later], _ = connections(wire.table())
+    assert (later.from_client.start_seq, later.from_server.start_seq, later.from_client.isn) == (4000, 70, None)
+    [silent], _ = connections(Wire().c("SYN", 7).table())
+    assert (silent.from_client.start_seq, silent.from_server.start_seq) == (8, None)
+
+
 def test_ports_are_reused_after_fin() -> None:
     wire = conversation(isn=5000, peer=70, wire=conversation())
     first, second = connections(wire.table())[0]
