@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lbtrace.correlate import midstream
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import Endpoint
@@ -53,7 +54,7 @@ def same_packets(clients: Sequence[Trace], backends: Sequence[Trace]) -> list[Co
     for keys in (_both_numbers, _one_number, _hello, _same_ends):
         basis = ConnectionBasis.TLS_CLIENT_HELLO if keys is _hello else ConnectionBasis.SAME_PACKETS
         take(basis, keys, _index(clients, keys), _index(backends, keys))
-    return found
+    return found + midstream.pairs(clients, backends, taken, used)
 
 
 def _index(traces: Sequence[Trace], keys: object) -> dict[object, list[Ref]]:
@@ -216,9 +217,19 @@ def by_stated_port(clients: Sequence[Trace], said: Sequence[Stated | None]) -> d
 
 def by_offset(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
     """Exchanges of two connections with the same bytes: a message lies at the same offset of its stream."""
-    there = {_offset(backend, b): b for b in theirs}
-    known = [(c, there[_offset(client, c)]) for c in mine if _offset(client, c) in there]
+    if any(not _connection(facts, n[0]).syns for facts, n in ((client, mine), (backend, theirs)) if n):
+        known = _by_number(client, backend, mine, theirs)
+    else:
+        there = {_offset(backend, b): b for b in theirs}
+        known = [(c, there[_offset(client, c)]) for c in mine if _offset(client, c) in there]
     return [(c, b) for c, b in known if _fits(client, backend, c, b)]
+
+
+def _by_number(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
+    """The same by sequence numbers, of the requests or, where one was not captured, of the responses."""
+    there = {(way, n): b for b in theirs for way, n in enumerate(_numbers(backend, b)) if n is not None}
+    found = [(c, [there[key] for key in enumerate(_numbers(client, c)) if key in there]) for c in mine]
+    return [(c, bs[0]) for c, bs in found if bs and all(b == bs[0] for b in bs)]
 
 
 def by_content(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
@@ -245,12 +256,20 @@ def in_order(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequenc
 def _whole(facts: Facts, number: int) -> bool:
     """Whether the exchange was answered, and its connection captured from the start without a missing byte."""
     e = facts.items[number]
-    c = facts.traces[facts.refs[number].point].connections[e.connection]
+    c = _connection(facts, number)
     return e.request is not None and e.response is not None and c.syns > 0 and not c.from_client.missing and not c.from_server.missing
 
 
 def _fits(client: Facts, backend: Facts, c: int, b: int) -> bool:
     return may_be_caused(client.items[c], backend.items[b]) and may_be_answer(client.items[c], backend.items[b])
+
+
+def _connection(facts: Facts, number: int) -> Connection:
+    return facts.traces[facts.refs[number].point].connections[facts.items[number].connection]
+
+
+def _numbers(facts: Facts, number: int) -> tuple[int | None, int | None]:
+    return midstream.numbers(facts.traces[facts.refs[number].point], facts.items[number])
 
 
 def _offset(facts: Facts, number: int) -> object:

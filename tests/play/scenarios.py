@@ -331,6 +331,24 @@ def backend_started_late() -> Play:
     return mixed(Balancer(add=[XFF]), backend_window=(120, 99_999_999))
 
 
+def _late(kind: str) -> Play:
+    play = Play(seed=20, balancer=Balancer(kind=kind), backend_window=(40, 99_999_999))
+    crowd(play, 1, 12, connections=8)
+    return play
+
+
+@scenario()
+def nat_started_late() -> Play:
+    """Destination NAT, identical requests, the backend capture began mid-connection"""
+    return _late("dnat")
+
+
+@scenario()
+def snat_started_late() -> Play:
+    """Source NAT, identical requests, the backend capture began mid-connection"""
+    return _late("snat")
+
+
 @scenario()
 def apart() -> Play:
     """The captures do not overlap in time"""

@@ -224,6 +224,7 @@ def _direction(line: Line, at: int, from_client: bool, frame_of: dict[tuple[int,
         first_payload_ns=clock.show(turns[0][1].first_ns) if turns else clock.show(line.opaque_last_ns) if line.opaque_last_ns else None,
         last_payload_ns=clock.show(turns[-1][1].last_ns) if turns else clock.show(line.opaque_last_ns) if line.opaque_last_ns else None,
         syn=fingerprint,
+        start_seq=((line.isn if from_client else line.server_isn) + 1) % (1 << 32) if turns or syn else None,
     )
 
 
