@@ -80,9 +80,9 @@ def _direction(d: Direction, frames: FrameWriter) -> str:
     return (
         f'{{"packets":{d.packets},"bytes":{d.bytes},"missing":{d.missing},"truncated":{d.truncated},'
         f'"retransmissions":{d.retransmissions},"out_of_order":{d.out_of_order},"zero_windows":{d.zero_windows},"fins":{d.fins},'
-        f'"rsts":{d.rsts},"isn":{_int(d.isn)},{keys("fin", d.fin_frame)},"fin_ns":{_int(d.fin_ns)},{keys("rst", d.rst_frame)},'
-        f'"rst_ns":{_int(d.rst_ns)},{keys("first_payload", d.first_payload_frame)},"first_payload_ns":{_int(d.first_payload_ns)},'
-        f'"last_payload_ns":{_int(d.last_payload_ns)},"syn":{_fingerprint(d.syn)}}}'
+        f'"rsts":{d.rsts},"isn":{_int(d.isn)},"start_seq":{_int(d.start_seq)},{keys("fin", d.fin_frame)},"fin_ns":{_int(d.fin_ns)},'
+        f'{keys("rst", d.rst_frame)},"rst_ns":{_int(d.rst_ns)},{keys("first_payload", d.first_payload_frame)},'
+        f'"first_payload_ns":{_int(d.first_payload_ns)},"last_payload_ns":{_int(d.last_payload_ns)},"syn":{_fingerprint(d.syn)}}}'
     )
 
 
