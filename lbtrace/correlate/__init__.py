@@ -85,7 +85,8 @@ class _Work:
         line = self._timeline(clocks)
         if not passed_on:
             attempts.attach(state, form, kept, line)
-        certainty.weigh(state, {points: k for points, k in clocks.items() if k.stated or k.pairs >= 3 or self._sure(points)})
+        contradicted = {points for points, k in clocks.items() if k.refused and k.outliers}
+        certainty.weigh(state, {points: k for points, k in clocks.items() if k.stated or k.pairs >= 3 or self._sure(points)}, contradicted)
         return self._correlation({points: self._without_doubt(points, k) for points, k in clocks.items()})
 
     def _without_doubt(self, points: tuple[int, int], known: Clock) -> Clock:

@@ -12,14 +12,20 @@ claim that a set of interchangeable pairs holds the right exchanges. What cannot
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from lbtrace.correlate.facts import Facts
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.unpaired import Clocks, windows
 from lbtrace.model.pairing import Confidence, Tier
 
+HANDFUL = 2  # pairs, which may be chance …
+FEW_OF = 3  # … when each side has more than three times as many exchanges
 
-def weigh(state: Pairing, clocks: Clocks) -> None:
-    """Lower the confidence of what rests on completeness where neither side is complete."""
+
+def weigh(state: Pairing, clocks: Clocks, contradicted: Set[tuple[int, int]] = frozenset()) -> None:
+    """Lower the confidence of what rests on completeness where neither side is complete. `contradicted`: points whose pairs no
+    offset fits."""
     client_whole = lossless(state.client) and not _left(state, clocks, of_client=False)
     backend_whole = lossless(state.backend) and not _left(state, clocks, of_client=True)
     # An answer that a capture's end cut off may belong anywhere: whoever stands in one set with it is not sure either.
@@ -32,19 +38,36 @@ def weigh(state: Pairing, clocks: Clocks) -> None:
         cut = c in open_ended or state.group.get(c) in doubtful
         if unsettled or alone or cut or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
             state.confidence[c] = Confidence.LOW
-    _weigh_values(state, clocks, client_whole and backend_whole, client_whole or backend_whole)
+    _weigh_values(state, clocks, contradicted, client_whole and backend_whole, client_whole or backend_whole)
+    _weigh_handful(state)
 
 
-def _weigh_values(state: Pairing, clocks: Clocks, both: bool, one: bool) -> None:
-    """Values that are rare here and common elsewhere decide when a clock that others hold agrees; else completeness must."""
+def _weigh_values(state: Pairing, clocks: Clocks, contradicted: Set[tuple[int, int]], both: bool, one: bool) -> None:
+    """Values that are rare here and common elsewhere decide when a clock that others hold agrees; else completeness must. Where
+    some pairs contradict each other's times, a field of the response may belong to another exchange with the same resource."""
     for c in state.weak:
         points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
+        kind = state.reasons[c][0][0] if state.reasons[c] else ""
+        if points in contradicted and kind.startswith(">") and kind != ">body":  # an ETag, say, is the resource's: a cache sends it on
+            state.confidence[c] = Confidence.LOW
+            continue
         held = clocks.get(points)
         if held is not None and not held.refused and (held.pairs >= 4 or held.stated):
             continue
-        kind = state.reasons[c][0][0] if state.reasons[c] else ""
         of_session = kind.startswith("<") and kind != "<body"  # a field of the request may be a session's, and stand in many requests
         state.confidence[c] = Confidence.MEDIUM if both or (one and not of_session) else Confidence.LOW
+
+
+def _weigh_handful(state: Pairing) -> None:
+    """One or two pairs, where either side has many exchanges more that found no partner, are likenesses between strangers: a form
+    that is sent again and again has the same body each time."""
+    known = [c for c, sure in state.confidence.items() if sure is not Confidence.LOW]
+    if len(known) > HANDFUL or any(state.tier[c] <= Tier.STATED_ADDRESS for c in known):
+        return
+    if len(known) * FEW_OF >= min(len(state.client), len(state.backend)):
+        return
+    for c in known:
+        state.confidence[c] = Confidence.LOW
 
 
 def lossless(facts: Facts) -> bool:

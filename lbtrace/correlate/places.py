@@ -15,7 +15,7 @@ from itertools import accumulate
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import Tier
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
@@ -27,13 +27,18 @@ MOST_SERVERS = 8
 
 
 def reversed_share(state: Pairing) -> tuple[int, int]:
-    """(pairs whose client exchange is shorter than the backend's, pairs whose times were seen), of those that count as knowledge: a hit
-    that a cache answers at once may be paired, in doubt, with the fetch it left behind."""
+    """(pairs whose client exchange is shorter than the backend's, pairs whose times were seen), of those that more
+    than their times made: a hit that a cache answers at once may be paired with the fetch it left behind."""
     shorter = seen = 0
     c_facts, b_facts = state.client, state.backend
     for c, bs in state.caused.items():
         b = bs[-1]
-        if len(bs) > 1 or state.confidence[c] is Confidence.LOW or not (c_facts.solid_start[c] and c_facts.solid_reply[c] and b_facts.solid_start[b] and b_facts.solid_reply[b]):
+        if (
+            len(bs) > 1
+            or state.tier[c] >= Tier.TIME
+            or c in state.group
+            or not (c_facts.solid_start[c] and c_facts.solid_reply[c] and b_facts.solid_start[b] and b_facts.solid_reply[b])
+        ):
             continue
         seen += 1
         shorter += int(c_facts.reply[c] - c_facts.start[c]) < int(b_facts.reply[b] - b_facts.start[b])

@@ -89,7 +89,7 @@ def _client_reason(
     if e.response is None:
         if state.client.unknown[c]:
             return UnpairedReason.UNKNOWN, Confidence.LOW, "its answer is not in the capture"
-        sure = Confidence.LOW if state.left_over else Confidence.MEDIUM
+        sure = Confidence.LOW if state.left_over or state.group else Confidence.MEDIUM
         return UnpairedReason.NEVER_ANSWERED, sure, "no answer, and no backend exchange"
     if hand and (paired or e.response.status in OWN_STATUS | REDIRECT):
         most = Confidence.HIGH if known or paired else Confidence.MEDIUM

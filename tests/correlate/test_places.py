@@ -55,11 +55,11 @@ def test_the_addresses_of_the_balancer_can_be_stated(tmp_path: Path) -> None:
     assert [c.id for c in back.connections] == list(range(len(back.connections)))
 
 
-def test_only_known_pairs_tell_that_captures_were_swapped() -> None:
-    """A cache hit is over before the fetch it leaves behind: a doubtful pair of the two says nothing about the order of the captures."""
+def test_only_pairs_made_by_more_than_time_tell_that_captures_were_swapped() -> None:
+    """A cache hit is over before the fetch it leaves behind: a pair of the two by time says nothing about the order of the captures."""
     shown = SCENARIOS["founding-alb"]().perform()
-    for confidence, expected in ((Confidence.LOW, (0, 0)), (Confidence.HIGH, (1, 1))):
+    for tier, expected in ((Tier.TIME, (0, 0)), (Tier.RARE_TOKEN, (1, 1))):
         state = Pairing(read(Side.CLIENT, shown.backends), read(Side.BACKEND, shown.clients))
         asked = next(i for i, e in enumerate(state.client.items) if e.request is not None and e.request.target.startswith("/divide"))
-        state.add(asked, [0], Tier.TIME, confidence, ())
+        state.add(asked, [0], tier, Confidence.MEDIUM, ())
         assert reversed_share(state) == expected
