@@ -177,7 +177,9 @@ def _idle(case: Case) -> Iterator[Finding]:
         TITLE,
         Severity.INFO,
         Confidence.CERTAIN,
-        "Backend connections were used again ({count} times), after {median} of silence in the median and {longest} at most.",
+        "Backend connections were used again ({count} times), after {median} of silence in the median and {longest} at most."
+        if len(ages) > 1
+        else "A backend connection was used again once, after {longest} of silence.",
         (Value("count", len(ages), "count"), Value("median", median_low(ages), "ns"), Value("longest", ages[-1], "ns")),
         evidence([case.request_frame(Side.BACKEND, longest[1])], "the request after the longest silence"),
     )

@@ -40,6 +40,8 @@ class Rule:
     because: str
 
 
+_READS_HTTP = ", which needs a proxy that reads HTTP"
+
 TABLE: dict[tuple[str, str], Rule] = {
     ("isn", "same"): Rule(
         Strength.DECISIVE,
@@ -77,16 +79,16 @@ TABLE: dict[tuple[str, str], Rule] = {
         Strength.DECISIVE,
         (L7,),
         (DIRECT, PASSTHROUGH, L4),
-        "requests of one connection on one side are dealt out to several on the other, which needs a proxy that reads HTTP",
+        "requests that share a connection on one side come over several on the other" + _READS_HTTP,
     ),
     ("connection-mapping", "one-to-one"): Rule(
         Strength.WEAK, (L4,), (), "each client connection has a backend connection of its own, as with a proxy of byte streams"
     ),
     ("head-differences", "changed"): Rule(
-        Strength.DECISIVE, (L7,), (DIRECT, PASSTHROUGH, L4), "message heads are changed, which needs a proxy that reads HTTP"
+        Strength.DECISIVE, (L7,), (DIRECT, PASSTHROUGH, L4), "start lines or header fields are changed" + _READS_HTTP
     ),
     ("head-differences", "changed-in-some"): Rule(
-        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "some message heads are changed, which needs a proxy that reads HTTP"
+        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "some start lines or header fields are changed" + _READS_HTTP
     ),
     ("head-differences", "identical-hop-fields"): Rule(
         Strength.STRONG, (DIRECT, PASSTHROUGH, L4), (L7,), "heads pass unchanged, with fields that an HTTP proxy would have made its own"
@@ -188,6 +190,10 @@ def _pair_confidence(case: Case) -> Confidence:
 def _reason(best: Kind, observations: Sequence[Observation]) -> str:
     """The two strongest observations in favour, the most telling (for the fewest kinds) first."""
     telling = sorted((o for o in observations if best in o.rule.speaks_for), key=lambda o: (-o.rule.strength, len(o.rule.speaks_for)))
-    text = "; ".join(o.rule.because for o in telling[:2])
+    because = [o.rule.because for o in telling[:2]]
+    if len(because) == 2 and all(b.endswith(_READS_HTTP) for b in because):
+        text = "; ".join(b.removesuffix(_READS_HTTP) for b in because) + ": both need a proxy that reads HTTP"
+    else:
+        text = "; ".join(because)
     more = " A balancer that hands packets on unchanged would look the same." if best is DIRECT else ""
     return f"{text[:1].upper()}{text[1:]}.{more}"

@@ -51,8 +51,8 @@ def isn(case: Case) -> Iterator[Observation]:
         yield Observation(
             "isn",
             "different",
-            "None of the {fronts} initial sequence numbers of paired client connections ({front}, for example) is among the {backs} of "
-            "the backend connections ({back}).",
+            "No initial sequence number of {fronts} client connections ({front}, for example) occurs on their {backs} backend connections "
+            "({back}).",
             (_count("fronts", len(fronts)), _count("backs", len(backs)), Value("front", str(front_isn)), Value("back", str(back_isn))),
             evidence(
                 [
@@ -97,7 +97,7 @@ def syn_options(case: Case) -> Iterator[Observation]:
         yield Observation(
             "syn-options",
             "different",
-            "The SYNs of all {count} pairs of connections differ in options or timestamp.",
+            "In {count} of {count} pairs of connections the two SYNs differ in options or timestamp.",
             (_count("count", len(known)),),
             evidence(f for _, _, frames in known[:5] for f in frames),
         )

@@ -27,7 +27,7 @@ def write_report(report: Report, out: TextIO, view: View) -> None:
     limits.times(page, report, labels)
     findings.findings(page, report, labels)
     findings.why(page, report, labels)
-    limits.unknowns(page, report)
+    limits.unknowns(page, report, labels)
     limits.captures(page, (*report.clients, *report.backends), labels)
 
 

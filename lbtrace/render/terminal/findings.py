@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Evidence, Finding, Kind, ProfileMatch, Report, Severity, Witness
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
@@ -42,7 +43,6 @@ def findings(page: Page, report: Report, labels: Labels) -> None:
     if listed:
         page.heading("Facts" if trouble else "Findings", "all of severity INFO; to see a frame in Wireshark: frame.number == 4")
         for title in dict.fromkeys(f.title for f in listed):
-            page.line((f"{names.SEVERITY[Severity.INFO]:<6}", "severity.info"), (shown(title), "bold"))
             _facts(page, [f for f in listed if f.title == title], labels)
     if len(facts) > len(listed):
         page.line((f"{len(facts) - len(listed)} more are in the tables above (--all spells them out)", "note"))
@@ -63,13 +63,19 @@ def _trouble(page: Page, finding: Finding, labels: Labels) -> None:
 
 
 def _facts(page: Page, group: Sequence[Finding], labels: Labels) -> None:
-    """Facts of one title; those that rest on the same frames name them once."""
+    """Facts of one title; those that rest on the same frames name them once, and so do those that are all as unsure."""
+    alike = len({f.confidence for f in group}) == 1
+    title, sure = (shown(group[0].title), "bold"), (f"   {_unsure(group[0])}" if alike else "", "note")
+    page.line((f"{names.SEVERITY[Severity.INFO]:<6}", "severity.info"), title, sure)
     for evidence, same in groupby(group, key=lambda f: f.evidence):
         for finding in same:
-            unsure = finding.confidence.value in ("medium", "low")
-            sure = f" (confidence: {names.CONFIDENCE[finding.confidence]})" if unsure else ""
-            page.prose(filled(finding.statement, finding.values) + sure, indent=_INDENT)
+            doubt = "" if alike or not _unsure(finding) else f" ({_unsure(finding)})"
+            page.prose(filled(finding.statement, finding.values) + doubt, indent=_INDENT)
         _evidence(page, evidence, labels, filters=page.view.everything)
+
+
+def _unsure(finding: Finding) -> str:
+    return f"confidence: {names.CONFIDENCE[finding.confidence]}" if finding.confidence in (Confidence.MEDIUM, Confidence.LOW) else ""
 
 
 def _evidence(page: Page, evidence: Sequence[Evidence], labels: Labels, filters: bool) -> None:
@@ -109,7 +115,8 @@ def _kinds(kinds: Iterable[Kind]) -> str:
 
 def _profile(page: Page, p: ProfileMatch) -> None:
     page.heading(
-        f"Why {shown(p.name)}", f"fits {p.score} of 100" + (f", {units.plural(p.forgiven, 'difference')} forgiven" if p.forgiven else "")
+        f"Why {shown(p.name)}",
+        f"fits {p.score} of 100" + (f"; {units.plural(p.forgiven, 'more change is', 'more changes are')} usual" if p.forgiven else ""),
     )
     rows: list[list[Cell]] = []
     for word, style, rules in (("fits", "added", p.matched), ("not", "removed", p.contradicted)):

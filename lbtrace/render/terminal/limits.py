@@ -29,20 +29,18 @@ def times(page: Page, report: Report, labels: Labels) -> None:
         most = f"{units.duration(latency.added_max_ns)} at most"
         if latency.count >= _ENOUGH:
             most = f"{units.duration(latency.added_p95_ns)} at the 95th percentile, {most}"
-        rows.append(
-            [("added", "label"), f"{units.duration(latency.added_median_ns)} in the median, {most} ({units.plural(latency.count, 'pair')})"]
-        )
+        added = units.duration(latency.added_median_ns) + (f" in the median, {most}" if latency.count > 1 else "")
+        rows.append([("added", "label"), f"{added} ({units.plural(latency.count, 'pair')})"])
         rows.append(["", ("client total − backend total; the network in front of the balancer is in it", "note")])
         if latency.forward_median_ns is not None and latency.return_median_ns is not None and latency.half_width_ns is not None:
             ways = f"{units.duration(latency.forward_median_ns)} on the way in, {units.duration(latency.return_median_ns)} on the way back"
             rows.append([("of it", "label"), f"{ways}, each {units.half_width(latency.half_width_ns)}"])
-    rows += [[(_between(clock, labels), "label"), _clock(clock)] for clock in clocks]
+    rows += [[(f"clocks {_points(clock, labels)}" if len(clocks) > 1 else "clocks", "label"), _clock(clock)] for clock in clocks]
     page.table([Column(), Column(flexible=True)], rows)
 
 
-def _between(clock: Clock, labels: Labels) -> str:
-    both = f"{labels.point(Side.CLIENT, clock.client_point)}, {labels.point(Side.BACKEND, clock.backend_point)}"
-    return "clocks" if both == "C1, B1" else f"clocks {both}"
+def _points(clock: Clock, labels: Labels) -> str:
+    return f"{labels.point(Side.CLIENT, clock.client_point)}, {labels.point(Side.BACKEND, clock.backend_point)}"
 
 
 def _clock(clock: Clock) -> str:
@@ -58,9 +56,9 @@ def _clock(clock: Clock) -> str:
     return f"{text}{drift}, bounded by {units.plural(clock.pairs, 'pair')}{outliers}"
 
 
-def unknowns(page: Page, report: Report) -> None:
+def unknowns(page: Page, report: Report, labels: Labels) -> None:
     """What the packets cannot tell, said plainly."""
-    sentences = list(_unknowns(report))
+    sentences = _unknowns(report, labels)
     if not sentences:
         return
     page.heading("What lbtrace could not know")
@@ -68,7 +66,7 @@ def unknowns(page: Page, report: Report) -> None:
         page.prose(sentence)
 
 
-def _unknowns(report: Report) -> list[str]:
+def _unknowns(report: Report, labels: Labels) -> list[str]:
     correlation = report.correlation
     told = []
     grouped = sum(p.group is not None for p in correlation.pairs)
@@ -84,10 +82,10 @@ def _unknowns(report: Report) -> list[str]:
     unknown = Counter(u.side for u in correlation.unpaired if u.reason is UnpairedReason.UNKNOWN)
     for side, number in sorted(unknown.items()):
         told.append(f"{units.plural(number, f'{side} exchange')} without a partner that was found: the packets cannot tell why.")
-    for clock in correlation.clocks:
-        if clock.refused:
-            told.append("How long each way through the balancer took: there is no common clock.")
-            break
+    refused = [clock for clock in correlation.clocks if clock.refused]
+    if refused:
+        where = "" if len(refused) == len(correlation.clocks) else f" between {'; '.join(_points(clock, labels) for clock in refused)}"
+        told.append(f"How long each way through the balancer took{where}: there is no common clock.")
     for trace in (*report.clients, *report.backends):
         told.extend(blind_spots(trace))
     told.extend(shown(d.text) for d in report.diagnostics)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import AddressMapping, ChangeKind, HeaderChange
+from lbtrace.model.pairing import AddressMapping, ChangeKind, Confidence, HeaderChange, UnpairedReason
 from lbtrace.model.report import Kind, Report, Severity, SideCounts
 from lbtrace.render.terminal.labels import Labels, first_frame
 from lbtrace.render.terminal.page import Cell, Column, Page
@@ -14,7 +14,7 @@ from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
 
 _SHOWN_ADDRESSES = 4
-_GRAVE = 4
+_ATTENTION = 4
 _NO_BALANCER = (Kind.DIRECT, Kind.UNRELATED, Kind.INCONCLUSIVE)
 
 
@@ -25,7 +25,7 @@ def verdict(page: Page, report: Report) -> None:
     title = names.KIND[v.kind] + (f", looks like {shown(looks)}" if looks else "")
     page.ends((title, "verdict"), (f"confidence: {names.CONFIDENCE[v.confidence]}", f"confidence.{v.confidence.value}"))
     page.prose(names.KIND_SENTENCE[v.kind])
-    refined = [names.MODIFIER.get(m, shown(m)) for m in v.modifiers]
+    refined = [text for m in v.modifiers if (text := names.MODIFIER.get(m, shown(m))).lower() not in v.reason.lower()]
     if refined:
         text = "; ".join(refined)
         page.prose(f"{text[0].upper()}{text[1:]}.")
@@ -41,12 +41,12 @@ def verdict(page: Page, report: Report) -> None:
 
 def _attention(page: Page, report: Report) -> None:
     """What must not be overlooked is named at once; its evidence follows below."""
-    grave = [f for f in report.findings if f.severity in (Severity.CRITICAL, Severity.HIGH)]
-    titles = dict.fromkeys((f.severity, f.title) for f in grave)
-    for severity, title in list(titles)[:_GRAVE]:
+    worth = [f for f in report.findings if f.severity in (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM)]
+    titles = dict.fromkeys((f.severity, f.title) for f in worth)
+    for severity, title in list(titles)[:_ATTENTION]:
         page.line((names.SEVERITY[severity], f"severity.{severity.value}"), " ", (shown(title), "bold"), ("   (see Findings)", "note"))
-    if len(titles) > _GRAVE:
-        page.line((f"… and {len(titles) - _GRAVE} more grave findings", "note"), indent=3)
+    if len(titles) > _ATTENTION:
+        page.line((f"… and {len(titles) - _ATTENTION} more (see Findings)", "note"), indent=3)
 
 
 def drawing(page: Page, report: Report) -> None:
@@ -104,7 +104,7 @@ def sides(page: Page, report: Report) -> None:
     if a.already_open or b.already_open:
         rows.append([("  already open", "label"), units.count(a.already_open), units.count(b.already_open), "their SYN was not captured"])
     rows.append([("SYN", "label"), units.count(a.syns), units.count(b.syns), _again(a, b)])
-    rows.append([("HTTP requests", "label"), units.count(a.requests), units.count(b.requests), _checks(b.check_requests)])
+    rows.append([("HTTP requests", "label"), units.count(a.requests), units.count(b.requests), _requests(report)])
     if (a.responses, b.responses) != (a.requests, b.requests):
         rows.append([("HTTP responses", "label"), units.count(a.responses), units.count(b.responses), ""])
     rows.append([("SYN : requests", "label"), (_ratio(a), "bold"), (_ratio(b), "bold"), _reading(a, b)])
@@ -113,6 +113,16 @@ def sides(page: Page, report: Report) -> None:
 
 def _checks(number: int) -> str:
     return f"+ {units.count(number)} of health checks, not counted" if number else ""
+
+
+def _requests(report: Report) -> str:
+    """Why the two sides have different numbers of requests, as far as lbtrace knows."""
+    own = sum(u.reason is UnpairedReason.ANSWERED_BY_BALANCER for u in report.correlation.unpaired)
+    again = sum(len(p.attempts) - 1 for p in report.correlation.pairs if len(p.attempts) > 1 and p.confidence is not Confidence.LOW)
+    notes = [_checks(report.backend_counts.check_requests)]
+    notes.append(f"{units.count(own)} answered by the balancer itself" if own else "")
+    notes.append(f"{units.count(again)} sent to a backend again" if again else "")
+    return "; ".join(filter(None, notes))
 
 
 def _again(a: SideCounts, b: SideCounts) -> str:
@@ -136,8 +146,8 @@ def _reading(a: SideCounts, b: SideCounts) -> str:
     if not b.syns and b.already_open:
         connections = units.plural(b.already_open, "connection")
         return f"{connections} behind the balancer opened before the capture: no ratio"
-    if a.connections and b.http_connections < a.http_connections:
-        return f"reused: {units.count(a.http_connections)} in front, {units.count(b.http_connections)} behind"
+    if b.http_connections < min(a.http_connections, b.requests):
+        return "connections behind are used again"
     return ""
 
 
@@ -169,7 +179,7 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
                 page.line((f"for example {where}", "note"), indent=3)
         if legal:
             listed = ", ".join(f"{shown(c.name)} {c.kind.value} ({c.count} of {c.of})" for c in legal)
-            page.prose(f"hop-by-hop, may differ: {listed}", indent=3, style="note")
+            page.prose(f"may differ on each hop: {listed}", indent=3, style="note")
 
 
 def _change(c: HeaderChange) -> Iterator[list[Cell]]:
@@ -179,9 +189,10 @@ def _change(c: HeaderChange) -> Iterator[list[Cell]]:
         lines = [f"{_name(c.before)} → {_name(c.after)}"]
     else:
         lines = [c.before, c.after] if c.before and c.after else [c.after or c.before or c.name]
-    yield [(word, style), shown(lines[0]), behaviour, f"{c.count} of {c.of}"]
+    beside = c.kind is ChangeKind.DUPLICATED and len(lines) > 1  # the first line is the sender's own and stays
+    yield [(word, style), shown(lines[0]), "" if beside else behaviour, f"{c.count} of {c.of}"]
     for line in lines[1:]:
-        yield [("       to", style), shown(line), "", ""]
+        yield [("    and" if beside else "       to", style), shown(line), behaviour if beside else "", ""]
 
 
 def _name(line: str) -> str:

@@ -92,7 +92,7 @@ UNPAIRED: dict[UnpairedReason, str] = {
     UnpairedReason.NEVER_ANSWERED: "never answered, and never reached a backend",
     UnpairedReason.OUTSIDE_OTHER_CAPTURE: "the other capture was not running then",
     UnpairedReason.HEALTH_CHECK: "health check",
-    UnpairedReason.OTHER_CLIENT: "from a client that is not in the client capture",
+    UnpairedReason.OTHER_CLIENT: "from a client that was not captured, or from the balancer itself",
     UnpairedReason.COPY: "a copy (mirrored or warm-up traffic)",
     UnpairedReason.UNKNOWN: "the packets cannot tell",
 }
