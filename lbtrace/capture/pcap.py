@@ -45,8 +45,8 @@ MAGIC: dict[int, Dialect] = {
     0x1C0001AC: Dialect("pcap (IXIA)", 1, (16,), 4),
     0x1C0001AB: Dialect("pcap (IXIA)", 1000, (16,), 4),
 }
-_MAGICS = np.array([m for magic in MAGIC for m in (magic, int.from_bytes(magic.to_bytes(4, "little"), "big"))], dtype=np.uint32)
-_MAGIC_SET = frozenset(_MAGICS.tolist())
+_MAGICS = frozenset(m for magic in MAGIC for m in (magic, int.from_bytes(magic.to_bytes(4, "little"), "big")))
+_ZEROS = bytes(16)
 
 AIX_LINKS = {6: 1, 9: 6, 15: 10, 24: 0}  # AIX writes version 2.2, interface types for link types, and nanoseconds
 
@@ -89,13 +89,17 @@ class PcapChain:
                 return found, at, True
             length = unpack(data, at + length_at)[0]
             after = at + header + length
-            if length > largest or after > size or (not length and unpack(data, at)[0] in _MAGIC_SET):
+            if length > largest or after > size or (not length and self._no_record(at)):
                 return found, at, True
             found.append(at)
             at = after
             if until is not None and until(at):
                 break
         return found, at, False
+
+    def _no_record(self, at: int) -> bool:
+        """What looks like an empty packet may be another file header, or zeros: disks and broken writers leave them by the megabyte."""
+        return self.length.unpack_from(self.data, at)[0] in _MAGICS or bytes(self.data[at : at + 16]) == _ZEROS
 
     def many(self, positions: Column) -> Column:
         """See `walk.Chain.many`."""
@@ -104,8 +108,8 @@ class PcapChain:
         length = self.u32[safe + self.length_at].astype(np.int64)
         after: Column = positions + self.header + length
         bad = ~inside | (length > self.largest) | (after > self.size)
-        if not length.all():
-            bad |= (length == 0) & np.isin(self.u32[safe], _MAGICS)
+        for i in np.flatnonzero((length == 0) & ~bad).tolist():
+            bad[i] = self._no_record(int(safe[i]))
         after[bad] = STOP
         return after
 
@@ -131,8 +135,10 @@ class PcapChain:
 
     def candidates(self, low: int, high: int, reference: Reference | None) -> Column:
         """Where in [low, high) a record header may stand, by its own fields alone."""
-        window = self.u32[low:high]
-        at = np.arange(len(window)) if reference is None else self._near(window, reference.second)
+        if reference is None:  # no time to go by: the length on the wire rules out most places
+            at = np.flatnonzero(self.u32[low + 20 - self.length_at : high + 20 - self.length_at] - np.uint32(1) < LARGEST_EVER)
+        else:
+            at = self._near(self.u32[low:high], reference.second)
         at = low + at[at + low + 16 <= self.size]
         captured, wire = self.u32[at + self.length_at], self.u32[at + 20 - self.length_at]
         good = (captured <= wire) & (captured <= self.largest) & (wire <= LARGEST_EVER) & (self.u32[at + 4] < 1_000_000_000) & (wire > 0)

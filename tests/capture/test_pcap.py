@@ -84,6 +84,21 @@ def test_garbage_between_records_is_passed_over_and_counted(tmp_path: Path) -> N
     assert "333 bytes" in recording.diagnostics[0].text
 
 
+@pytest.mark.parametrize("zeros", [16, 160, 4096, 1_000_000])
+def test_zeros_are_no_empty_packets_of_1970(tmp_path: Path, zeros: int) -> None:
+    """A disk that lost power leaves them; a writer that lays out its file beforehand does too."""
+    recording = read(tmp_path, pcap(MANY) + bytes(zeros))
+    assert packets(recording) == MANY
+    assert [d.slug for d in recording.diagnostics] == ["garbage-skipped"]
+    recording = read(tmp_path, pcap(MANY[:10]) + bytes(zeros) + pcap(MANY[10:])[24:])
+    assert packets(recording) == MANY
+
+
+def test_packets_of_no_bytes_are_packets(tmp_path: Path) -> None:
+    empty = [(1_700_000_000_000_000_000 + i, b"") for i in range(0, 50_000, 1000)]
+    assert packets(read(tmp_path, pcap(empty))) == empty
+
+
 def test_bytes_lost_from_a_packet_cost_that_packet_its_end(tmp_path: Path) -> None:
     data = pcap(MANY)
     at = data.index(b"E" * 44)
