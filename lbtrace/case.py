@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from lbtrace.model.http import Exchange, HeaderLine, Request, Response
+from lbtrace.model.http import Exchange, HeaderLine, Mark, Request, Response
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import (
     AddressMapping,
@@ -130,6 +130,18 @@ class Case:
     def distinct_matches(self) -> list[Match]:
         """The matches that stand alone: nobody else could be their partner."""
         return [m for m in self.matches if m.pair.group is None]
+
+    @cached_property
+    def request_heads(self) -> list[tuple[Match, Request, Request]]:
+        """(match, its request in front, its request behind) where both heads are whole: what was cut is unknown, never different."""
+        both = [(m, m.front.request, m.back.request) for m in self.matches]
+        return [(m, a, b) for m, a, b in both if a is not None and b is not None and has_whole_head(a) and has_whole_head(b)]
+
+    @cached_property
+    def response_heads(self) -> list[tuple[Match, Response, Response]]:
+        """(match, the response the client got, the one the backend gave) of answered matches, both heads whole."""
+        both = [(m, m.front.response, m.back.response) for m in self.matches if m.answered]
+        return [(m, a, b) for m, a, b in both if a is not None and b is not None and has_whole_head(a) and has_whole_head(b)]
 
     @cached_property
     def connection_matches(self) -> list[ConnectionMatch]:
@@ -335,6 +347,11 @@ def evidence(frames: Iterable[FrameRef], note: str = "") -> tuple[Evidence, ...]
         back = backs[i] if i < len(backs) else []
         made.append(Evidence(tuple(front + back), note, frame_filter(front), frame_filter(back)))
     return tuple(made)
+
+
+def has_whole_head(message: Request | Response) -> bool:
+    """True when the head ends in the capture."""
+    return Mark.HEAD_TRUNCATED not in message.marks
 
 
 def plural(count: int, noun: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lbtrace.case import RANK, Case, confidence_of, evidence
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
+from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange, Tier
 from lbtrace.model.report import Evidence, Finding, Severity, Value
 
 # what a change of one field is called in a sentence: {before} and {after} are the example lines, the name included
@@ -90,9 +90,9 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
 
 def _unchanged(case: Case, request: bool, slug: str, title: str, what: str) -> Iterator[Finding]:
     """Every head is the same on both sides, line for line."""
-    compared = [m for m in case.matches if m.front.request is not None and m.back.request is not None]
-    if not request:
-        compared = [m for m in compared if m.answered and m.front.response is not None and m.back.response is not None]
+    # as in the comparison of heads: interchangeable pairs only when there are no others, heads that were cut never
+    compared = [m for m, _, _ in (case.request_heads if request else case.response_heads)]
+    compared = [m for m in compared if m.pair.tier is not Tier.ORDER] or compared
     if compared:
         yield Finding(
             f"{slug}.unchanged",

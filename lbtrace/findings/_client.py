@@ -5,18 +5,27 @@ from __future__ import annotations
 from lbtrace.case import Case, addresses_in
 from lbtrace.model.pairing import Behaviour
 
+LOOKED_AT = 1000  # pairs; who states the client does so in each
+
 
 def stated_in(case: Case) -> list[str]:
     """Names of the request fields and headers in which the balancer states the client's address."""
     names = {c.name: None for c in case.correlation.changes if c.request and c.behaviour is Behaviour.CLIENT_ADDRESS}
     names |= {m.stated_by: None for m in case.correlation.topology.mappings if m.stated_by.lower() != "source address"}
-    for match in case.matches[:1000]:
+    for match in case.matches[:LOOKED_AT]:
         if match.back.request is None or match.front.request is None:
             continue
         own = case.addresses_of(match.front_connection.client.address)
         before = {line.raw for line in match.front.request.lines}
         for line in match.back.request.lines:
             if line.name not in names and line.raw not in before and own.intersection(addresses_in(line.value)):
+                names[line.name] = None
+    for connection in case.connection_matches[:LOOKED_AT] if not case.matches else ():  # the client's own requests cannot be read
+        trace = case.backends[connection.pair.backend.point]
+        requests = (trace.exchanges[i].request for i in trace.exchanges_of(connection.back.id))
+        own = case.addresses_of(connection.front.client.address)
+        for line in (line for request in requests if request is not None for line in request.lines):
+            if line.name not in names and own.intersection(addresses_in(line.value)):
                 names[line.name] = None
     if any(a.proxy and any(h.source for h in a.proxy) for trace in case.backends for a in trace.applications):
         names.setdefault("PROXY", None)

@@ -38,8 +38,9 @@ def own_answers(case: Case) -> Iterator[OwnAnswer]:
             event = failed.during(unpaired.ref) if exchange.response.status >= 500 else None
             kind = kind_of(exchange.response)
             if kind == "fixed response" and exchange.request is not None:
-                known = exchange.response.body.length and (exchange.request.target, exchange.response.body.digest) in bodies
-                kind = "cache hit" if known else kind
+                body = exchange.response.body
+                if body.length and body.digest is not None and (exchange.request.target, body.digest) in bodies:
+                    kind = "cache hit"
             yield OwnAnswer(unpaired.ref, exchange.response, kind, event, unpaired.confidence)
     for m in case.matches:
         if (m.outcome in NOT_PASSED_ON or gave_up(m)) and m.front.response is not None:

@@ -29,18 +29,29 @@ def find(case: Case) -> Iterator[Finding]:
     """One finding per field that the balancer wrote: right in all cases, or wrong in some."""
     right: dict[str, list[Match]] = {}
     wrong: dict[str, list[Match]] = {}
-    for m in case.matches:
-        if m.front.request is None or m.back.request is None:
-            continue
-        before, after = _stated(m.front.request), _stated(m.back.request)
+    mixed = _mixed_groups(case)
+    for m, front, back in case.request_heads:
+        before, after = _stated(front), _stated(back)
         for name, value in after.items():
             # as the client sent it: not the balancer's statement
             verdict = CHECKS[name][1](case, m, before.get(name, ""), value) if before.get(name) != value else None
+            if verdict is False and m.pair.group in mixed:
+                continue  # it may be true of another client of the group
             if verdict is not None:
                 (right if verdict else wrong).setdefault(name, []).append(m)
     for name, (meaning, _) in CHECKS.items():
         if name in right or name in wrong:
             yield _finding(case, name, meaning, right.get(name, []), wrong.get(name, []))
+
+
+def _mixed_groups(case: Case) -> set[int]:
+    """The groups of interchangeable pairs whose clients differ in what the fields state: who is whose is not known there."""
+    clients: dict[int, set[tuple[object, ...]]] = {}
+    for m, front, _ in case.request_heads:
+        if m.pair.group is not None:
+            ends = (m.front_connection.client.address, m.front_connection.server)
+            clients.setdefault(m.pair.group, set()).add((*ends, field_value(front, "Host"), *_stated(front).items()))
+    return {group for group, seen in clients.items() if len(seen) > 1}
 
 
 def _stated(request: Request) -> dict[str, str]:

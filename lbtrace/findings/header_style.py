@@ -25,21 +25,21 @@ TITLE = "Header style"
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding when the style differs between the sides."""
-    both = [m for m in case.matches if m.front.request is not None and m.back.request is not None]
+    both = case.request_heads
     if not both:
         return
-    before = _style([m.front.request.lines for m in both if m.front.request is not None])
-    after = _style([m.back.request.lines for m in both if m.back.request is not None])
+    before = _style([front.lines for _, front, _ in both])
+    after = _style([back.lines for _, _, back in both])
     if before == after:
         return
     yield Finding(
         "header-style",
         TITLE,
         Severity.INFO,
-        confidence_of(both),
+        confidence_of([m for m, _, _ in both]),
         "Request field names are {before} on the client side and {after} on the backend side ({count} requests).",
         (Value("before", before), Value("after", after), Value("count", len(both), "count")),
-        evidence(case.request_frames(both)),
+        evidence(case.request_frames(m for m, _, _ in both)),
     )
 
 

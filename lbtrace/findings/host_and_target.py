@@ -26,11 +26,8 @@ TITLE = "Host and request target"
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding for Host, one for the target, one for the method should it differ."""
-    both = [(m, m.front.request, m.back.request) for m in case.matches if m.front.request is not None and m.back.request is not None]
-    hosts = [(m, field_value(a, "Host"), field_value(b, "Host")) for m, a, b in both if a is not None and b is not None]
-    yield from _host(case, hosts)
-    targets = [(m, a, b) for m, a, b in both if a is not None and b is not None]
-    yield from _target(case, targets)
+    yield from _host(case, [(m, field_value(a, "Host"), field_value(b, "Host")) for m, a, b in case.request_heads])
+    yield from _target(case, case.request_heads)
 
 
 def _host(case: Case, hosts: Sequence[tuple[Match, str | None, str | None]]) -> Iterator[Finding]:

@@ -29,21 +29,20 @@ def find(case: Case) -> Iterator[Finding]:
     versions: dict[tuple[str, str], list[Match]] = {}
     framings: dict[tuple[str, str, str], list[Match]] = {}
     codings: dict[tuple[str, str], list[Match]] = {}
-    for m in case.matches:
-        if m.front.request is not None and m.back.request is not None:
-            if m.front.request.version != m.back.request.version:
-                versions.setdefault((m.front.request.version, m.back.request.version), []).append(m)
-            before, after = m.front.request.body.framing, m.back.request.body.framing
-            if before is not after and before in BODY and after in BODY:
-                framings.setdefault(("request", before.value, after.value), []).append(m)
-        if m.answered and m.front.response is not None and m.back.response is not None:
-            before, after = m.back.response.body.framing, m.front.response.body.framing
-            if before is not after and before in BODY and after in BODY:
-                framings.setdefault(("response", before.value, after.value), []).append(m)
-            was = field_value(m.back.response, "Content-Encoding") or "identity"
-            now = field_value(m.front.response, "Content-Encoding") or "identity"
-            if was.lower() != now.lower():
-                codings.setdefault((was, now), []).append(m)
+    for m, asked, passed in case.request_heads:
+        if asked.version != passed.version:
+            versions.setdefault((asked.version, passed.version), []).append(m)
+        before, after = asked.body.framing, passed.body.framing
+        if before is not after and before in BODY and after in BODY:
+            framings.setdefault(("request", before.value, after.value), []).append(m)
+    for m, got, given in case.response_heads:
+        before, after = given.body.framing, got.body.framing
+        if before is not after and before in BODY and after in BODY:
+            framings.setdefault(("response", before.value, after.value), []).append(m)
+        was = field_value(given, "Content-Encoding") or "identity"
+        now = field_value(got, "Content-Encoding") or "identity"
+        if was.lower() != now.lower():
+            codings.setdefault((was, now), []).append(m)
     for (front, back), matches in versions.items():
         yield _finding(case, "version", "Requests in {before} are sent to the backend in {after} ({count}).", front, back, matches)
     for (which, was, now), matches in framings.items():
@@ -71,6 +70,8 @@ def _upgrades(case: Case) -> Iterator[Finding]:
         back = case.backends[m.backend.point].applications[m.back.connection].upgraded
         status = m.front.response.status if m.front.response is not None else 0
         if (front or back) and (status == 101 or (m.front.request is not None and m.front.request.method == "CONNECT")):
+            if not (front and back) and (m.front.response is None or m.back.response is None):
+                continue  # where the answer is not in the capture, what became of the connection is unknown
             names[front or back] += 1
             (both if front and back else one).append(m)
     for matches, slug, statement in (

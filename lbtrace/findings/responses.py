@@ -13,7 +13,8 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from lbtrace.case import Case, Match, confidence_of, evidence, field_value
 from lbtrace.model.http import Response
@@ -21,6 +22,7 @@ from lbtrace.model.pairing import ChangeKind
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Responses passed through"
+Told = TypeVar("Told")
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -28,7 +30,8 @@ def find(case: Case) -> Iterator[Finding]:
     answered = [m for m in case.matches if m.answered and m.front.response is not None and m.back.response is not None]
     if not answered:
         return
-    changed_status = [m for m in answered if _response(m.front.response).status != _response(m.back.response).status]
+    statuses = _of_groups(answered, lambda response: {response.status})
+    changed_status = [m for m in answered if _response(m.front.response).status not in _statuses(m, statuses)]
     if changed_status:
         yield _finding(
             case,
@@ -44,7 +47,13 @@ def find(case: Case) -> Iterator[Finding]:
             ),
         )
     told = [(m, same_body(_response(m.front.response), _response(m.back.response))) for m in answered]
-    different = [m for m, same in told if same is False]
+    contents = _of_groups(answered, _contents)
+    # among interchangeable pairs the body may be another one's of the group, or one that is not known
+    different = [
+        m
+        for m, same in told
+        if same is False and (m.pair.group is None or contents[m.pair.group].isdisjoint({None, *_contents(_response(m.front.response))}))
+    ]
     if different:
         yield _finding(
             case,
@@ -71,6 +80,27 @@ def find(case: Case) -> Iterator[Finding]:
             + fields,
             (Value("unknown", unknown, "count"),),
         )
+
+
+def _of_groups(answered: Sequence[Match], told: Callable[[Response], set[Told]]) -> dict[int, set[Told]]:
+    """Group of interchangeable pairs → what is told of its backend responses."""
+    found: dict[int, set[Told]] = {}
+    for m in answered:
+        if m.pair.group is not None:
+            found.setdefault(m.pair.group, set()).update(told(_response(m.back.response)))
+    return found
+
+
+def _statuses(match: Match, of_groups: Mapping[int, set[int]]) -> set[int]:
+    """The statuses that the backend may have given for this match."""
+    group = match.pair.group
+    return {_response(match.back.response).status} if group is None else of_groups[group]
+
+
+def _contents(response: Response) -> set[str | None]:
+    """The digests of a body, before and after decoding; None among them when it is not known."""
+    body = response.body
+    return {None} if not body.complete else {body.digest, _content_digest(response)}
 
 
 def _response(response: Response | None) -> Response:

@@ -22,11 +22,12 @@ from typing import NamedTuple
 from lbtrace.case import Case, ConnectionMatch, Match, confidence_of, evidence
 from lbtrace.findings._client import stated_in
 from lbtrace.model.net import FrameRef
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import Confidence, ConnectionBasis
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.model.stream import Connection
 
 TITLE = "Source address"
+BYTES_PASS = (ConnectionBasis.SAME_PACKETS, ConnectionBasis.SAME_BYTES, ConnectionBasis.TLS_CLIENT_HELLO)  # nothing is added to them
 REMEDY = "Let the balancer state the client: X-Forwarded-For or Forwarded for HTTP, a PROXY header for TCP."
 
 
@@ -85,14 +86,19 @@ def find(case: Case) -> Iterator[Finding]:
             proof,
         )
         return
+    readable = bool(case.request_heads) or all(c.pair.basis in BYTES_PASS for c in case.connection_matches)
     places = Value("stated_in", ", ".join(stated))
     yield Finding(
         "source-address.rewritten",
         TITLE,
-        Severity.INFO if stated else Severity.MEDIUM,
+        Severity.INFO if stated else Severity.MEDIUM if readable else Severity.LOW,
         sure,
         "The backend sees {backend_sees} as source, never the client {client}; "
-        + ("the client's address is stated in {stated_in}." if stated else "the client's address is stated nowhere."),
+        + (
+            "the client's address is stated in {stated_in}."
+            if stated
+            else "the client's address is stated nowhere" + ("." if readable else " that can be read.")
+        ),
         (*values, places) if stated else values,
         proof,
         "" if stated else REMEDY,
@@ -103,7 +109,13 @@ def _crossings(case: Case) -> list[_Crossing]:
     """Pairs of connections: those named as such, else those of the paired exchanges."""
     if case.connection_matches:
         return [_Crossing(m.front, m.back, m) for m in case.connection_matches]
-    return [_Crossing(m.front_connection, m.back_connection, m) for m in case.matches]
+    # where who is whose is not known, a source that is the address of any client is taken for that client
+    clients = {m.front_connection.client.address: m.front_connection for m in case.matches}
+    crossings = []
+    for m in case.matches:
+        front = m.front_connection if m.pair.group is None else clients.get(m.back_connection.client.address, m.front_connection)
+        crossings.append(_Crossing(front, m.back_connection, m))
+    return crossings
 
 
 def _frames(case: Case, match: Match | ConnectionMatch) -> list[FrameRef]:

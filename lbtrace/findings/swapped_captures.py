@@ -3,8 +3,8 @@
 Meaning:
     The captures were given in the wrong order: the one given first was taken behind the balancer. The report has them the right way round.
 Decided by:
-    In nearly all pairs the exchange in the first capture is the shorter one, and the other way round the pairs are no fewer and their times fit:
-    a client waits longer than the backend takes.
+    In nearly all pairs the exchange in the first capture is the shorter one, and the other way round the pairs are no fewer and their
+    times fit: a client waits longer than the backend takes.
 Evidence:
     The first frames of both captures.
 Remedy:
@@ -31,7 +31,8 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.LOW,
             Confidence.HIGH,
-            "The captures were given in the wrong order: the first one was taken behind the balancer. This report has them the right way round.",
+            "The captures were given in the wrong order: the first one was taken behind the balancer. "
+            "This report has them the right way round.",
             (),
             evidence(frames),
             "Give the client side's capture first: lbtrace compare CLIENT BACKEND.",

@@ -48,12 +48,9 @@ def find(case: Case) -> Iterator[Finding]:
     """One finding per field and fate."""
     speaks = any(c.request and c.behaviour is Behaviour.CLIENT_ADDRESS for c in case.correlation.changes)
     fates: dict[tuple[str, str], list[Match]] = {}
-    for m in case.matches:
-        if m.front.request is None or m.back.request is None:
-            continue
-        for low in {lowered(line.name) for line in m.front.request.lines} & NAMES.keys():
-            name = NAMES[low]
-            fates.setdefault((name, _fate(m.front.request, m.back.request, name)), []).append(m)
+    for m, front, back in case.request_heads:
+        for low in {lowered(line.name) for line in front.lines} & NAMES.keys():
+            fates.setdefault((NAMES[low], _fate(front, back, NAMES[low])), []).append(m)
     for (name, fate), matches in sorted(fates.items(), key=lambda item: item[0]):
         yield _finding(case, name, fate, matches, speaks)
 

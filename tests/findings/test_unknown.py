@@ -1,0 +1,95 @@
+"""What is not in the captures, and who is whose among interchangeable pairs, is unknown: no finding may take it for a difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lbtrace.model.http import Exchange, Mark
+from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Correlation, Ref, Tier
+from tests.findings.stage import ALB, Told, four, tell, told, values, with_exchanges
+from tests.play import Balancer, Play
+
+SENT = [("X-Forwarded-For", "6.6.6.6")]
+
+
+def cut(exchange: Exchange) -> Exchange:
+    """The same exchange, its heads cut after the first line by the snapshot length."""
+    assert exchange.request is not None
+    assert exchange.response is not None
+    return exchange._replace(
+        request=exchange.request._replace(lines=exchange.request.lines[:1], marks=(Mark.HEAD_TRUNCATED,)),
+        response=exchange.response._replace(lines=exchange.response.lines[:1], marks=(Mark.HEAD_TRUNCATED,)),
+    )
+
+
+def behind_a_short_snaplen(spoken: Told) -> Told:
+    """What is said when every head of the backend capture was cut."""
+    back = spoken.shown.backends[0]
+    spoken.shown.backends[0] = with_exchanges(back, **{f"e{e.id}": cut(e) for e in back.exchanges})
+    return told(spoken.shown, spoken.correlation)
+
+
+@pytest.mark.parametrize(
+    "slug", ["host-and-target", "header-style", "xff-trust", "forwarded-fields", "protocol-changes.coding", "protocol-changes.version"]
+)
+def test_a_cut_head_is_compared_with_nothing(slug: str) -> None:
+    play = Play(seed=7, balancer=Balancer(gzip=True, recase=True, version="HTTP/1.0", add=[("X-Forwarded-Proto", "http")]))
+    play.client("192.168.0.5").asks("GET", "/divide/25", at_ms=0, headers=SENT, answer=b"25" * 400)
+    spoken = tell(play)
+    assert spoken.of(slug)
+    assert behind_a_short_snaplen(spoken).of(slug) == []
+
+
+def test_heads_that_were_cut_are_not_called_untouched() -> None:
+    spoken = tell(four(Balancer(kind="dnat")))
+    assert values(spoken.one("request-headers.unchanged"))["count"] == 4
+    back = spoken.shown.backends[0]
+    spoken.shown.backends[0] = with_exchanges(back, e1=cut(back.exchanges[1]))
+    assert values(told(spoken.shown, spoken.correlation).one("request-headers.unchanged"))["count"] == 3
+
+
+def crossed(balancer: Balancer, *clients: str) -> Told:
+    """One request of each client, answered differently, all at once; then every backend exchange is paired with another's client."""
+    play = Play(seed=7, balancer=balancer)
+    for n, address in enumerate(clients):
+        play.client(address).asks("GET", "/", at_ms=0.1 * n, answer=b"answer %d" % n)
+    shown = play.perform()
+    spoken = tell(play)
+    pairs = sorted(spoken.correlation.pairs, key=lambda p: p.client)
+    attempts = [p.attempts for p in pairs]
+    mixed = [
+        p._replace(attempts=a, tier=Tier.ORDER, confidence=Confidence.MEDIUM, group=0)
+        for p, a in zip(pairs, [*attempts[1:], attempts[0]], strict=True)
+    ]
+    correlation = replace(spoken.correlation, pairs=tuple(mixed), connection_pairs=())
+    return told(shown, correlation)
+
+
+def test_a_body_of_another_in_the_group_is_not_another_body() -> None:
+    spoken = crossed(Balancer(), "192.168.0.5", "192.168.0.6")
+    assert spoken.of("responses.body") == []
+
+
+def test_an_address_of_another_in_the_group_is_not_a_wrong_one() -> None:
+    spoken = crossed(ALB, "203.0.113.5", "203.0.113.6")
+    assert "X-Forwarded-For" not in {values(f)["field"] for f in spoken.of("forwarded-fields.wrong")}
+
+
+def test_a_source_of_another_in_the_group_is_not_rewritten() -> None:
+    spoken = crossed(Balancer(preserve_source=True), "203.0.113.5", "203.0.113.6")
+    assert spoken.of("source-address.rewritten") == []
+    assert spoken.of("source-address.mixed") == []
+
+
+def test_an_address_stated_behind_tls_is_found() -> None:
+    play = Play(seed=7, balancer=Balancer(kind="tls", keep_alive=False, add=[("X-Forwarded-For", "{client}")]))
+    for n in range(4):
+        play.client("203.0.113.5").asks("GET", f"/{n}", at_ms=300 * n, answer=b"answer %d" % n)
+    shown = play.perform()
+    pairs = tuple(
+        ConnectionPair(Ref(0, c.id), Ref(0, c.id), ConnectionBasis.EXCHANGES, Confidence.MEDIUM) for c in shown.clients[0].connections
+    )
+    (said,) = told(shown, Correlation(connection_pairs=pairs)).of("source-address")
+    assert values(said)["stated_in"] == "X-Forwarded-For"
