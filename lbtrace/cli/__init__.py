@@ -84,11 +84,21 @@ def run(arguments: list[str]) -> int:
         _complain(str(error))
         return COULD_NOT_RUN
     except click.ClickException as error:
-        error.show()
+        _misused(error)
         return COULD_NOT_RUN
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     return result if isinstance(result, int) else DONE
+
+
+def _misused(error: click.ClickException) -> None:
+    """A wrong command line is one line as well, with the way to its help; a command given without any argument shows its help."""
+    message = error.format_message()
+    if "\n" in message:
+        error.show()
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    _complain(f"{message.rstrip('.')}. See {context.command_path if context else 'lbtrace'} --help.")
 
 
 def _complain(message: str) -> None:

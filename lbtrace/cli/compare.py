@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 
 import click
 
@@ -61,6 +62,9 @@ def command(
         raise OptionError("lb-and-sides", "--lb is one capture that holds both sides: give no other captures with it.")
     if lb_address and not lb:
         raise OptionError("lb-address-alone", "--lb-address goes with --lb: without it the captures tell the sides apart.")
+    for address in lb_address:
+        if not _is_address(address):
+            raise OptionError("bad-lb-address", f"--lb-address {address}: not an IP address.", "Write it like 192.0.2.1, without a port.")
     front, back = ([list(lb)], []) if lb else sides(captures, clients, backends)
     target = Target(format_, output, everything, width)
     target.check([f for files in (*front, *back) for f in files])
@@ -74,6 +78,14 @@ def command(
             report = compare(front, back, options, progress)
     with target.open() as (out, view):
         get_format(format_).write_report(report, out, view)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def sides(captures: tuple[str, ...], clients: tuple[str, ...], backends: tuple[str, ...]) -> tuple[list[list[str]], list[list[str]]]:

@@ -37,16 +37,25 @@ def sample_files(folder: Path, name: str) -> tuple[list[str], list[list[str]]]:
     return client, [[b] for b in backends]
 
 
+def title(folder: Path, name: str) -> str:
+    """What a sample shows, in a few words: the heading of its README, "" when there is none."""
+    readme = folder / name / "README.md"
+    heading = readme.read_text("utf-8").partition("\n")[0] if readme.is_file() else ""
+    return heading.removeprefix("# ").removeprefix(f"{name}: ")
+
+
 @click.command("demo")
 @click.argument("sample", required=False)
-@click.option("--list", "list_", is_flag=True, help="Name the samples.")
+@click.option("--list", "list_", is_flag=True, help="The samples and what each shows.")
 @result_options
 def command(sample: str | None, list_: bool, format_: str, output: str | None, everything: bool, width: int | None) -> None:
     """Compare the bundled captures of a real experiment."""
     folder = samples_folder()
     names = sample_names(folder)
     if list_:
-        click.echo("\n".join(names))
+        width = max(map(len, names))
+        for name in names:
+            click.echo(f"{name:<{width}}  {title(folder, name)}".rstrip())
         return
     name = sample or names[0]
     if name not in names:
@@ -58,5 +67,6 @@ def command(sample: str | None, list_: bool, format_: str, output: str | None, e
     target = Target(format_, output, everything, width)
     target.check([*client, *(f for files in backends for f in files)])
     report = compare([client], backends)
+    click.echo(f"Sample {name}: {title(folder, name)}", err=True)
     with target.open() as (out, view):
         get_format(format_).write_report(report, out, view)

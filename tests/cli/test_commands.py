@@ -63,14 +63,35 @@ def test_profiles_lists_and_shows(capsys: pytest.CaptureFixture[str]) -> None:
         ["show", CLIENT, "--width", "3"],
         ["demo", "bogus"],
         ["profiles", "bogus"],
+        ["lab", "bogus"],
+        ["lab", "run"],
+        ["show", "--bogus"],
+        ["demo", "alb-like", "bogus"],
+        ["compare", "--lb", CLIENT, "--lb-address", "bogus"],
+        ["compare", CLIENT, BACKEND, "--lb-address", "192.0.2.1"],
+        ["compare", "--lb", CLIENT, CLIENT],
     ],
 )
-def test_what_cannot_be_meant_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_meant_is_one_line_and_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "Traceback" not in err
-    assert err
+    assert err.startswith("lbtrace: ")
+    assert err.count("\n") == 1
+
+
+def test_the_list_of_samples_says_what_each_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--list"]) == 0
+    listed = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert [name for name, _ in listed] == sample_names(samples_folder())
+    assert dict(listed)["varnish"] == "cache hits in Varnish"
+
+
+def test_a_demo_names_its_sample_apart_from_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "direct"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "Sample direct: no balancer at all\n"
+    assert out.startswith(" No balancer in between")
 
 
 @pytest.mark.parametrize(
