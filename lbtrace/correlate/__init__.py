@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lbtrace.correlate import alike, attempts, certainty, clock, connections, health, places, shape, streams, tokens, unpaired
+from lbtrace.correlate import alike, attempts, certainty, clock, connections, health, places, repeats, shape, streams, tokens, unpaired
 from lbtrace.correlate.classes import Class, Timeline, classes, resolve
 from lbtrace.correlate.diff import changes
 from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused, read
@@ -85,6 +85,7 @@ class _Work:
         line = self._timeline(clocks)
         if not passed_on:
             attempts.attach(state, form, kept, line)
+            repeats.copies(state, line)
         contradicted = {points for points, k in clocks.items() if k.refused and k.outliers}
         certainty.weigh(state, {points: k for points, k in clocks.items() if k.stated or k.pairs >= 3 or self._sure(points)}, contradicted)
         return self._correlation({points: self._without_doubt(points, k) for points, k in clocks.items()})
@@ -162,7 +163,7 @@ class _Work:
             # Several share it: tries of one request, when all but one failed; else a session's values, and time must tell.
             backends = found.backends
             if len(backends) > 1:
-                backends = self._tries(fitting, backends) if found.by_request else fitting
+                backends = (self._tries(fitting, backends) or repeats.repeated(state, found, self.said)) if found.by_request else fitting
             if not backends or (len(backends) > 1 and not found.by_request):
                 continue
             if not found.strong and shape.conflicts(state, found.client, backends[-1]) - rewritten:
@@ -196,7 +197,10 @@ class _Work:
                 continue
             first, last = bs[0], bs[-1]
             points = (c_facts.refs[c].point, b_facts.refs[first].point)
-            if b_facts.refs[last].point != points[1] or not (c_facts.solid_start[c] and b_facts.solid_start[first]):
+            if len(bs) > 1:  # whichever of several answers it was, it came no earlier than the first of them
+                answers = [b for b in bs if b_facts.items[b].response is not None and may_be_answer(c_facts.items[c], b_facts.items[b])]
+                last = min(answers, key=lambda b: int(b_facts.reply[b]), default=last)
+            if any(b_facts.refs[b].point != points[1] for b in bs) or not (c_facts.solid_start[c] and b_facts.solid_start[first]):
                 continue
             if not (c_facts.solid_reply[c] and b_facts.solid_reply[last]) or not may_be_answer(c_facts.items[c], b_facts.items[last]):
                 continue
@@ -277,11 +281,19 @@ class _Work:
         wrong = [
             c
             for c, bs in state.caused.items()
-            if not (state.tier[c] is Tier.SAME_PACKETS and c in state.strong) and not all(self._fits(line, c, b) for b in bs)
+            if not (state.tier[c] is Tier.SAME_PACKETS and c in state.strong) and not self._all_fit(line, c, bs)
         ]
         for c in wrong:
             state.remove(c)
         return bool(wrong)
+
+    def _all_fit(self, line: Timeline, c: int, bs: list[int]) -> bool:
+        """Whether time allows all of them; of several, one must have been answered in time, the others need only have begun."""
+        if len(bs) == 1:
+            return self._fits(line, c, bs[0])
+        slack = STAMPED_LATE_NS if c in self.state.strong else 0
+        began = all(line.a[c] <= line.x[b] + slack and line.z[b] <= line.p[c] + slack for b in bs)
+        return began and any(self._fits(line, c, b) for b in bs)
 
     def _fits(self, line: Timeline, c: int, b: int) -> bool:
         """Whether time allows b to be an attempt for c; an answer the client did not get may come after the client's.
@@ -362,7 +374,7 @@ class _Work:
                 theirs = Ref(t.backend.point, self.backends[t.backend.point].exchanges[t.backend.id].connection)
                 forth[mine].add(theirs)
                 back[theirs].add(mine)
-            if p.group is not None or p.attempts[-1].outcome is not AttemptOutcome.ANSWERED:
+            if p.group is not None or p.confidence is Confidence.LOW or p.attempts[-1].outcome is not AttemptOutcome.ANSWERED:
                 doubtful.add(mine)
         known = {p.client for p in self.lines}
         out = []

@@ -19,3 +19,4 @@ def test_one_likeness_between_strangers_is_no_knowledge_and_no_clock() -> None:
     found = correlate(sides[0].clients, sides[1].backends, DEFAULT)
     assert {p.confidence for p in found.pairs} <= {Confidence.LOW}
     assert all(clock.refused for clock in found.clocks)
+    assert not found.connection_pairs
