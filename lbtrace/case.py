@@ -209,13 +209,15 @@ class Case:
         address the client connected to, no health check comes from it, and the backend itself is on a private address, so a
         balancer beside it would be too. A PROXY header or a forwarding field that names the same address says so directly."""
         source = back.client.address
-        if source in (front.client.address, front.server.address, *self.check_sources):
+        if source in (front.client.address, front.server.address) or source in self.check_sources:
             return False
-        stated = any(
-            m.seen_as == source and m.client == front.client.address and m.stated_by.lower() != "source address"
-            for m in self.correlation.topology.mappings
-        )
+        stated = (front.client.address, source) in self._stated
         return stated or (is_public(source) and not is_public(front.client.address) and not is_public(back.server.address))
+
+    @cached_property
+    def _stated(self) -> frozenset[tuple[str, str]]:
+        """(client address, address the balancer states for it)."""
+        return frozenset((m.client, m.seen_as) for m in self.correlation.topology.mappings if m.stated_by.lower() != "source address")
 
     @cached_property
     def passes_packets(self) -> bool:
@@ -253,10 +255,13 @@ class Case:
 
     def _source_is_client(self, mapping: AddressMapping) -> bool:
         """Whether any connection with this source is the client behind a NAT."""
-        for front, back, _ in self.joined:
-            if (front.client.address, back.client.address) == (mapping.client, mapping.seen_as):
-                return self.behind_nat(front, back)
-        return False
+        found = self._by_addresses.get((mapping.client, mapping.seen_as))
+        return found is not None and self.behind_nat(*found)
+
+    @cached_property
+    def _by_addresses(self) -> dict[tuple[str, str], tuple[Connection, Connection]]:
+        """(client address, source behind the balancer) → the first two connections that have them."""
+        return {(front.client.address, back.client.address): (front, back) for front, back, _ in reversed(self.joined)}
 
     def may_be_behind_nat(self, client: str, stated: Iterable[str]) -> bool:
         """True when a stated address could be how a NAT shows this client: the client's own address is private and the stated

@@ -107,9 +107,12 @@ class _Resolver:
             if unknown or len(answers) == 1:
                 self._settle(cs, bs)
                 continue
-            for answer in answers:
-                some_c = [c for c in cs if self.answers_c[c] == answer]
-                some_b = [b for b in bs if self.answers_b[b] == answer]
+            by_answer: dict[Hashable, tuple[list[int], list[int]]] = {}
+            for c in cs:
+                by_answer.setdefault(self.answers_c[c], ([], []))[0].append(c)
+            for b in bs:
+                by_answer.setdefault(self.answers_b[b], ([], []))[1].append(b)
+            for some_c, some_b in by_answer.values():
                 for cs_, bs_ in self._sets(some_c, some_b) if some_c and some_b else ():
                     self._settle(cs_, bs_)
 
@@ -164,20 +167,10 @@ class _Resolver:
         """Few enough to weigh every possible partner: a largest matching, and which of its pairs could be exchanged."""
         possible = [[j for j, b in enumerate(bs) if self._possible(c, b)] for c in cs]
         mate = nesting.largest(possible, len(bs))
-        spare_b = [j for j in range(len(bs)) if j not in set(mate)]
+        taken = set(mate)
+        spare_b = [j for j in range(len(bs)) if j not in taken]
         spare_c = [i for i, j in enumerate(mate) if j < 0]
-        # Who stays without a partner is exchangeable too: a partner that stands for "none" is added, possible for everyone on
-        # the other side.
-        padded = [list(options) for options in possible]
-        full = list(mate)
-        for k, i in enumerate(spare_c):
-            full[i] = len(bs) + k
-        for options in padded:
-            options += range(len(bs), len(bs) + len(spare_c))
-        for j in spare_b:
-            padded.append(list(range(len(bs))))
-            full.append(j)
-        part = nesting.exchangeable(padded, full)
+        part = nesting.exchangeable(possible, mate, len(bs))
         size: dict[int, int] = defaultdict(int)
         for q in part:
             size[q] += 1
@@ -193,8 +186,8 @@ class _Resolver:
                 if group == self.state.groups:
                     self.state.new_group()
                 self._grouped(c, bs[mate[i]], group, max(size[part[i]], 2), (bool(spare_c), bool(spare_b)))
-        for j in spare_b:
-            self.state.left_over[bs[j]] = groups.get(part[full.index(j)], -1)
+        for place, j in enumerate(spare_b, len(cs)):
+            self.state.left_over[bs[j]] = groups.get(part[place], -1)
 
     def _grouped(self, c: int, b: int, group: int, size: int, spare: tuple[bool, bool]) -> None:
         self.state.add(c, [b], Tier.ORDER, Confidence.MEDIUM, self._why(Tier.ORDER, size), group)

@@ -80,14 +80,29 @@ def edges(
     return [[b for b in backends if a[c] <= x[b] and y[b] <= p[c]] for c in clients]
 
 
-def exchangeable(possible: Sequence[Sequence[int]], mate: Sequence[int]) -> list[int]:
-    """A balanced set with a perfect matching (client i ↔ mate[i]) → the part each client is in; alone in its part, its mate is certain.
+def exchangeable(possible: Sequence[Sequence[int]], mate: Sequence[int], count: int = 0) -> list[int]:
+    """A set with a largest matching (client i ↔ mate[i], -1 for none; `count` backends) → the part each client is in, and after the
+    clients each backend that is left over. Alone in its part, a mate is certain.
 
-    Client i can do with mate[j] when that is possible for it: an arc i → j. Parts are the strongly connected ones (Tarjan
-    1972, without recursion).
+    Client i can do with mate[j] when that is possible for it: an arc i → j. Who stays without a partner is exchangeable too: "none" is
+    a partner that is possible for everyone on the other side. Those arcs would be a product, so they run through one node for each side.
     """
-    of = {b: i for i, b in enumerate(mate)}
+    of = {b: i for i, b in enumerate(mate) if b >= 0}
+    spare_c = [i for i, b in enumerate(mate) if b < 0]
+    for b in range(count):
+        if b not in of:
+            of[b] = len(of) + len(spare_c)  # the next number after the clients
     arcs = [[of[b] for b in options if b in of] for options in possible]
+    members = len(of) + len(spare_c)
+    to_spare, to_all = members, members + 1
+    for own in arcs if spare_c else ():
+        own.append(to_spare)
+    arcs += [[to_all] for _ in range(members - len(mate))]
+    return _connected([*arcs, spare_c, list(of.values())])[:members]
+
+
+def _connected(arcs: Sequence[Sequence[int]]) -> list[int]:
+    """Arcs of a graph → the strongly connected part each node is in (Tarjan 1972, without recursion)."""
     n = len(arcs)
     index, low, part = [-1] * n, [0] * n, [-1] * n
     stack: list[int] = []

@@ -15,6 +15,7 @@ Remedy:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -111,8 +112,8 @@ def _bodies_differ(match: Match) -> bool:
 
 def _next(case: Case, match: Match) -> Ref | None:
     ids = case.backends[match.backend.point].exchanges_of(match.back.connection)
-    at = ids.index(match.back.id) if match.back.id in ids else len(ids)
-    return Ref(match.backend.point, ids[at + 1]) if at + 1 < len(ids) else None
+    at = bisect_right(ids, match.back.id)  # ids ascend: exchanges are numbered in the order they begin in
+    return Ref(match.backend.point, ids[at]) if at < len(ids) else None
 
 
 def _smuggled(case: Case, split: _Split) -> Finding:

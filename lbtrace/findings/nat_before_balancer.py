@@ -25,12 +25,15 @@ TITLE = "A NAT before the balancer"
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per client and the address it is seen as."""
-    for mapping in case.nat_mappings:
-        matches = [m for m in case.matches if m.front_connection.client.address == mapping.client]
-        frames = case.request_frames(matches[:1])
-        if not frames:
-            connections = [c for c in case.connection_matches if c.front.client.address == mapping.client]
-            frames = case.connection_frames(connections[:1])
+    mappings = case.nat_mappings
+    if not mappings:
+        return
+    requests = {m.front_connection.client.address: m for m in reversed(case.matches)}  # the first of each client
+    connections = {c.front.client.address: c for c in reversed(case.connection_matches)}
+    for mapping in mappings:
+        frames = case.request_frames([requests[mapping.client]]) if mapping.client in requests else []
+        if not frames and mapping.client in connections:
+            frames = case.connection_frames([connections[mapping.client]])
         if not frames:
             continue
         yield Finding(

@@ -41,7 +41,8 @@ def find(case: Case) -> Iterator[Finding]:
     """Repeated requests by idempotency, and copies."""
     several = [m for m in case.matches if len(m.pair.attempts) > 1]
     unsafe = [m for m in several if m.front.request is not None and m.front.request.method not in IDEMPOTENT and _reached(case, m) > 1]
-    safe = [m for m in several if m not in unsafe] if len(unsafe) < len(several) else []
+    places = {m.place for m in unsafe}
+    safe = [m for m in several if m.place not in places]
     if unsafe:
         yield _finding(case, "retries.not-idempotent", Severity.HIGH, unsafe, REMEDY)
     if safe:

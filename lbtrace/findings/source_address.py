@@ -43,7 +43,8 @@ def find(case: Case) -> Iterator[Finding]:
     if not crossings:
         return
     kept = [c for c in crossings if c.back.client.address == c.front.client.address]
-    natted = [c for c in crossings if c not in kept and case.behind_nat(c.front, c.back)] if len(kept) < len(crossings) else []
+    moved = [c for c in crossings if c.back.client.address != c.front.client.address]
+    natted = [c for c in moved if case.behind_nat(c.front, c.back)]
     rewritten = len(crossings) - len(kept) - len(natted)
     seen = sorted({c.back.client.address for c in crossings})
     of = Value("of", len(crossings), "count")

@@ -160,7 +160,8 @@ def direct_return(case: Case) -> Iterator[Observation]:
     same = [(a, b, f) for a, b, f in case.joined if (a.client, a.server) == (b.client, b.server) and a.from_client.isn == b.from_client.isn]
     if not same:
         return
-    points = {f[1].point for _, b, f in same if sum(o[1].server == b.server for o in same) > 1}
+    per_server = Counter(b.server for _, b, _ in same)
+    points = {f[1].point for _, b, f in same if per_server[b.server] > 1}
     shared = len(points) > 1 and len({b.server for _, b, _ in same}) < len(points)
     hops = [h for a, b, _ in same for h in [_hops(a, b)] if h is not None]
     detours = [(there, back) for there, back in hops if there != back]

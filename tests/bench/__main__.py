@@ -20,7 +20,6 @@ from pathlib import Path
 from tests.bench.generate import KINDS, write
 
 _TSHARK_FIELDS = ("frame.number", "tcp.stream", "http.request.method", "http.request.uri", "http.response.code", "http.content_length")
-_SHOWN = ("keepalive", "short", "bulk", "lossy")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def run(command: Sequence[str]) -> Cost:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--packets", type=int, default=1_000_000, help="packets per capture (default: one million)")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=_SHOWN, help="which captures")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which captures")
     parser.add_argument("--only", nargs="+", choices=("lbtrace", "tshark", "tcpdump", "dpkt"), help="which programs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", type=Path, metavar="FILE", help="only write the capture of the first kind there")

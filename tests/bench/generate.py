@@ -4,7 +4,15 @@
     keepalive   100 exchanges per connection                                        5 packets per exchange
     bulk        responses of about 1 MB                                         1 100 packets per exchange
     lossy       keepalive, of which 1 % of the packets is lost, 1 % sent twice and 1 % late
-    front, back short in front of a balancer, and the same exchanges behind it: X-Forwarded-For added, 64 connections reused
+    constant    keepalive, of which every head is the same
+    fresh       keepalive with four values of its own in every exchange: target, two request ids, ETag
+
+The two sides of a balancer, for `compare` (PAIRS): the same exchanges before and behind it, on another clock.
+
+    reuse       a connection per exchange in front, 64 reused connections behind; X-Forwarded-For and a request id added
+    kept        keepalive in front, keepalive behind, X-Forwarded-For added
+    identical   reuse, of which every request and every answer is the same
+    nat         short, passed on packet by packet under other addresses
 
 A capture is laid out in batches of connections that talk at the same time. A batch is one byte matrix: every packet of it is a
 template, and sequence numbers, ports, times and counters are written into its columns by numpy, so ten million packets take
@@ -15,14 +23,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
-KINDS = ("short", "keepalive", "bulk", "lossy", "front", "back")
 
 _HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
 _START_US = 1_700_000_000_000_000
@@ -31,8 +38,10 @@ _IP_AT, _TCP_AT = _RECORD + _ETHERNET, _RECORD + _ETHERNET + _IP
 _HEAD = _TCP_AT + _TCP
 _SEGMENT = 1448
 _BATCH = 64  # connections that talk at the same time
+_TURNS = 100  # exchanges on a connection that is kept open
 _PERIOD_US = 4_000  # between the exchanges of a connection
-_LATENCY_US = 180  # what the balancer adds on the way in, in a front/back pair
+_LATENCY_US = 180  # what the balancer adds, on the way in and on the way back
+_CLOCK_US = 7_300_000  # what the clock behind it is ahead
 
 _AGENTS = (
     b"curl/7.88.1",
@@ -44,23 +53,20 @@ _AGENTS = (
 _ID, _WHO = b"########", b"@@@@@@@@"  # replaced by the number of the exchange, of the connection
 
 
-def _request(agent: bytes, more: bytes = b"") -> bytes:
+def _request(agent: bytes, target: bytes, more: bytes) -> bytes:
     return (
-        b"GET /api/items/########?page=2&sort=name HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: " + agent + b"\r\n"
+        b"GET " + target + b" HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: " + agent + b"\r\n"
         b"Accept: application/json, text/plain, */*\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.9\r\n"
         b"Cookie: session=@@@@@@@@c0ffee; theme=dark\r\nReferer: https://shop.example.com/list\r\n" + more + b"\r\n"
     )
 
 
-def _response(length: int, extra: bytes = b"") -> bytes:
+def _response(length: int, more: bytes) -> bytes:
     return (
         b"HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Type: application/json\r\n"
         b"Content-Length: " + str(length).encode() + b"\r\nConnection: keep-alive\r\nCache-Control: no-store\r\n"
-        b'ETag: "########-5f"\r\nVary: Accept-Encoding\r\n' + extra + b"\r\n"
+        b"Vary: Accept-Encoding\r\n" + more + b"\r\n"
     )
-
-
-_BODY = b'{"id": ########, "name": "An item of the shop", "price": 1299, "currency": "EUR", "stock": 17, "tags": ["a", "b"]}'
 
 
 @dataclass(frozen=True)
@@ -83,60 +89,113 @@ class _Place:
     port: int
     client: tuple[int, int]
     late_us: int = 0
+    clock_us: int = 0
 
 
 _FRONT = _Place((203, 0, 113, 10), 80, (198, 18))
-_BEHIND = _Place((10, 0, 2, 20), 8080, (10, 0), _LATENCY_US)
+_BEHIND = _Place((10, 0, 2, 20), 8080, (10, 0), _LATENCY_US, _CLOCK_US)
 _SYN, _FIN, _PSH, _ACK = 2, 1, 8, 16
+
+_ONE, _SAME = b"/api/items/########?page=2&sort=name", b"/api/items?page=2&sort=name"
+_TAG = b'ETag: "########-5f"\r\n'
+_BY = b"X-Forwarded-For: 198.18.7.9\r\nX-Forwarded-Proto: http\r\nX-Trace: Root=1-65534a40-########00000000########\r\n"
+_BIG = (bytes(range(32, 127)) * 11_038)[: 724 * _SEGMENT]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a capture shows. `turns`: exchanges per connection; `asks`, `answers`: lines more than every head has."""
+
+    turns: int = _TURNS
+    target: bytes = _ONE
+    asks: bytes = b""
+    answers: bytes = _TAG
+    body: bytes = b'{"id": ########, "name": "An item of the shop", "price": 1299, "currency": "EUR", "stock": 17, "tags": ["a", "b"]}'
+    place: _Place = _FRONT
+    damaged: bool = False
+    numbers: int = 0  # which series the initial sequence numbers are drawn from
+
+
+_EACH = Kind(turns=1)
+_ALIKE = Kind(target=_SAME, answers=b"", body=b'{"items": [], "page": 2, "sort": "name"}')
+_FRESH = Kind(asks=b"X-Request-Id: 4f1c22e0-########-@@@@@@@@\r\n", answers=_TAG + b"X-Request-Id: 4f1c22e0-########-@@@@@@@@\r\n")
+KINDS: dict[str, Kind] = {
+    "keepalive": Kind(),
+    "constant": _ALIKE,
+    "fresh": _FRESH,
+    "short": _EACH,
+    "bulk": Kind(turns=1, body=_BIG),
+    "lossy": Kind(damaged=True),
+}
+PAIRS: dict[str, tuple[Kind, Kind]] = {
+    "reuse": (_EACH, Kind(asks=_BY, place=_BEHIND, numbers=1)),
+    "kept": (Kind(), Kind(asks=_BY, place=_BEHIND, numbers=1)),
+    "identical": (replace(_ALIKE, turns=1), replace(_ALIKE, asks=_BY, place=_BEHIND, numbers=1)),
+    "nat": (_EACH, replace(_EACH, place=_BEHIND)),
+}
 
 
 def write(path: Path, kind: str, packets: int, seed: int = 1) -> int:
-    """Write a capture of about `packets` packets; returns how many there are."""
+    """Write a capture of one of the KINDS with about `packets` packets; returns how many there are."""
+    return _write(path, _chunks(KINDS[kind], packets, seed))
+
+
+def write_pair(front: Path, back: Path, name: str, exchanges: int, seed: int = 1) -> tuple[int, int]:
+    """Write both sides of one of the PAIRS, with `exchanges` of them rounded up to whole batches; returns the packets of each."""
+    whole = -(-exchanges // (_BATCH * _TURNS)) * _BATCH * _TURNS
+    before, behind = (_write(p, _chunks(k, round(whole * _per_exchange(k)), seed)) for p, k in zip((front, back), PAIRS[name], strict=True))
+    return before, behind
+
+
+def _write(path: Path, chunks: Iterator[tuple[bytes, int]]) -> int:
     count = 0
     with path.open("wb") as file:
         file.write(_HEADER)
-        for chunk, number in _chunks(kind, packets, seed):
+        for chunk, number in chunks:
             file.write(chunk)
             count += number
     return count
 
 
-def _chunks(kind: str, packets: int, seed: int) -> Iterator[tuple[bytes, int]]:
+def _chunks(kind: Kind, packets: int, seed: int) -> Iterator[tuple[bytes, int]]:
     """Pieces of the file as (bytes, packets in it)."""
-    chance = np.random.default_rng(seed)
-    place = _BEHIND if kind == "back" else _FRONT
+    chance = np.random.default_rng((seed, kind.numbers))
     done, connection, exchange = 0, 0, 0
     while done < packets:
-        agent = _AGENTS[int(chance.integers(len(_AGENTS)))]
-        opening, talk, closing, turns = _script(kind, agent)
+        agent = _AGENTS[exchange // (_BATCH * _TURNS) % len(_AGENTS)]  # both sides of a balancer see the same one
+        opening, talk, closing = _script(kind, agent)
+        turns = kind.turns
         per_connection = len(opening) + turns * len(talk) + len(closing)
         left = packets - done
         width = min(_BATCH, max(1, left // per_connection))
-        if width == 1 and left < per_connection and kind != "bulk":
-            turns = max(1, (left - len(opening) - len(closing)) // len(talk))
-        batch = _Batch(place, connection, width, chance.integers(0, 1 << 32, (2, width)))
+        if width == 1 and left < per_connection:
+            turns = max(1, min(turns, (left - len(opening) - len(closing)) // len(talk)))
+        batch = _Batch(kind.place, connection, width, chance.integers(0, 1 << 32, (2, width)))
         now = _START_US + exchange * _PERIOD_US // _BATCH
         blob = batch.rows(opening, 1, exchange, now)
         blob += batch.rows(talk, turns, exchange, now + 1_000)
         blob += batch.rows(closing, 1, exchange, now + (turns - 1) * _PERIOD_US + 3_000)
         connection, exchange = connection + width, exchange + width * turns
         number = (len(opening) + len(talk) * turns + len(closing)) * width
-        if kind == "lossy":
+        if kind.damaged:
             blob, number = _damaged(blob, chance)
         yield blob, number
         done += number
 
 
-def _script(kind: str, agent: bytes) -> tuple[list[_Packet], list[_Packet], list[_Packet], int]:
-    """Opening, one exchange, closing; and how many exchanges a connection has."""
-    more = b"X-Forwarded-For: 198.18.7.9\r\nX-Forwarded-Proto: http\r\n" if kind == "back" else b""
-    request = _request(agent, more)
-    big = kind == "bulk"
-    body = (bytes(range(32, 127)) * 11_038)[: 724 * _SEGMENT] if big else _BODY
-    head = _response(len(body))
+def _per_exchange(kind: Kind) -> float:
+    """Packets."""
+    opening, talk, closing = _script(kind, _AGENTS[0])
+    return len(talk) + (len(opening) + len(closing)) / kind.turns
+
+
+def _script(kind: Kind, agent: bytes) -> tuple[list[_Packet], list[_Packet], list[_Packet]]:
+    """Opening, one exchange, closing."""
+    request, body = _request(agent, kind.target, kind.asks), kind.body
+    head = _response(len(body), kind.answers)
     opening = [_Packet(True, _SYN, b"", 0, 0, 0), _Packet(False, _SYN | _ACK, b"", 0, 1, 200), _Packet(True, _ACK, b"", 1, 1, 400)]
     talk = [_Packet(True, _PSH | _ACK, request, 0, 0, 0), _Packet(False, _ACK, b"", 0, len(request), 40)]
-    if kind in ("short", "front"):
+    if kind.turns == 1 and len(body) < _SEGMENT:
         talk.append(_Packet(False, _PSH | _ACK, head + body, 0, len(request), 900))
         talk.append(_Packet(True, _ACK, b"", len(request), len(head + body), 1_000))
     else:
@@ -149,7 +208,7 @@ def _script(kind: str, agent: bytes) -> tuple[list[_Packet], list[_Packet], list
             if i % 2 == 1 or at + _SEGMENT >= len(body):
                 talk.append(_Packet(True, _ACK, b"", len(request), sent, 911 + i * 2))
     closing = [_Packet(True, _FIN | _ACK, b"", 0, 0, 0), _Packet(False, _FIN | _ACK, b"", 0, 1, 100), _Packet(True, _ACK, b"", 1, 1, 200)]
-    return opening, talk, closing, {"short": 1, "front": 1, "bulk": 1}.get(kind, 100)
+    return opening, talk, closing
 
 
 class _Batch:
@@ -177,7 +236,8 @@ class _Batch:
             _number32(rows, _TCP_AT + 4, self.next[own] + turn * sent[own] + packet.sent)
             if packet.flags & _ACK:
                 _number32(rows, _TCP_AT + 8, self.next[other] + turn * sent[other] + packet.heard)
-            time = now + self.place.late_us + turn * _PERIOD_US + packet.at_us + np.arange(width)
+            late = self.place.late_us if packet.from_client else -self.place.late_us
+            time = now + self.place.clock_us + late + turn * _PERIOD_US + packet.at_us + np.arange(width)
             rows[..., 0:8] = np.stack((time // 1_000_000, time % 1_000_000), -1).astype("<u4").view(np.uint8)
             client, port = (_IP_AT + 12, _TCP_AT) if packet.from_client else (_IP_AT + 16, _TCP_AT + 2)
             rows[..., client + 2] = self.number // 40_000 // 250 % 250
