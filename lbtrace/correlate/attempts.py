@@ -95,6 +95,7 @@ def outcomes(state: Pairing, client: int, line: Timeline) -> tuple[Attempt, ...]
     mine = state.client.items[client]
     in_time = [b for b in numbers if not line.known or line.y[b] <= line.p[client] or state.tier[client] is Tier.SAME_PACKETS]
     fitting = [b for b in in_time if backend.items[b].response is not None and may_be_answer(mine, backend.items[b])]
+    fitting = [b for b in fitting if b not in state.copied] or fitting
     if (
         not fitting
         and mine.response is not None

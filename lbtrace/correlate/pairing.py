@@ -32,6 +32,7 @@ class Pairing:
     strong: set[int] = field(default_factory=set)  # client exchanges paired by what can hardly be shared by chance
     weak: set[int] = field(default_factory=set)  # … by values that are rare here and common elsewhere
     shared: set[int] = field(default_factory=set)  # backend exchanges that look like some client's request
+    copied: set[int] = field(default_factory=set)  # backend exchanges that repeat another of the same client exchange
     groups: int = 0
 
     def __post_init__(self) -> None:

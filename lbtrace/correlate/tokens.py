@@ -232,6 +232,11 @@ def _second_best(whom: Column, score: Column, count: int) -> list[tuple[float, f
     return out
 
 
+def drawn(value: str) -> bool:
+    """Whether a value looks drawn at random, so that two messages hardly share it by chance."""
+    return bool(_RANDOM.search(value))
+
+
 def information(count: int) -> float:
     """Bits one exchange among `count` carries."""
     return log2(max(count, 1))

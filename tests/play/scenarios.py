@@ -188,6 +188,18 @@ def hedged() -> Play:
 
 
 @scenario()
+def posted_twice() -> Play:
+    """A tenth of POSTs with bodies of their own reach two backends, and both answer"""
+    play = Play(seed=21, balancer=Balancer(hedge=0.1, add=[XFF]), backends=TWO)
+    client = play.client("192.168.0.5", "198.51.100.5")
+    for i in range(60):
+        client.asks(
+            "POST", "/orders", body=b'{"order": "%08d", "sum": %d}' % (i * 7919, i), at_ms=150 * i + (i * 31) % 17, answer=b"stored"
+        )
+    return play
+
+
+@scenario()
 def cache() -> Play:
     """A third of the repeated requests are answered from the cache"""
     play = Play(seed=8, balancer=Balancer(cache=0.4, add=[XFF]))

@@ -1,0 +1,99 @@
+"""A request that reached backends more than once and was answered more than once → the backend exchanges that are one client's.
+
+A hedge, a mirror, a retry whose first answer came too late: the same method, target and body, and values that no other exchange of either
+side has, within the time the client exchange took. That needs no clock: distances between backend exchanges of one capture point are
+the same on any clock. Two clients that send the same rare values at once would look alike, so the client captures must lack nothing, or
+the value must look drawn at random; and the balancer must not state two different clients.
+
+A balancer that gives each request an id of its own gives the copy the same one: backend exchanges that share a value drawn at random, and
+method, target and body, are one request, whatever else the balancer wrote into the copy. Credentials and cookies are a session's values.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from lbtrace.correlate.certainty import lossless
+from lbtrace.correlate.classes import Timeline
+from lbtrace.correlate.connections import Stated
+from lbtrace.correlate.facts import FAR, body_key, may_be_answer
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.correlate.tokens import Found, drawn
+
+SESSION = {"cookie", "authorization", "proxy-authorization"}
+
+
+def repeated(state: Pairing, found: Found, said: Sequence[Stated | None]) -> list[int]:
+    """The backend exchanges of a match when they are one request sent several times; none when they need not be."""
+    client, backend = state.client, state.backend
+    c, numbers = found.client, found.backends
+    answered = [b for b in numbers if backend.items[b].response is not None and may_be_answer(client.items[c], backend.items[b])]
+    if not (found.by_request and found.by_value and answered) or client.items[c].response is None or not client.solid_reply[c]:
+        return []
+    requests = [backend.items[b].request for b in numbers]
+    shapes = {(q.method, q.target, body_key(q.body)) for q in requests if q is not None and body_key(q.body) is not None}
+    askers = {told.address if (told := said[b]) is not None else "" for b in numbers}
+    if None in requests or len(shapes) != 1 or len(askers) != 1 or not (found.strong or lossless(client)):
+        return []
+    took = int(client.reply[c]) - int(client.start[c])
+    for point in {int(backend.point[b]) for b in numbers}:
+        here = [b for b in numbers if backend.point[b] == point]
+        first = min(int(backend.start[b]) for b in here)
+        last = max(int(backend.start[b]) for b in here)
+        reply = min((int(backend.reply[b]) for b in here if b in answered), default=last)
+        if max(last, reply) - first > took:
+            return []
+    return numbers
+
+
+def copies(state: Pairing, line: Timeline) -> None:
+    """Attach every backend exchange without an owner that carries the same id as those of one client exchange, and the same request.
+
+    An id is a field that has another value for each client exchange. Where no clock says that the copy began inside it, the id must be
+    the balancer's own: what a client sends, it may send twice.
+    """
+    free = state.free_backends()
+    if not free or not state.caused:
+        return
+    fresh = _fresh(state)
+    ids = {b: _ids(state, b, fresh) for b in free}
+    wanted = {key for keys in ids.values() for key in keys}
+    holders: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for c, bs in state.caused.items() if wanted else ():
+        for key in {key for b in bs for key in _ids(state, b, fresh)} & wanted:
+            holders[key].add(c)
+    for b in free:
+        owners = {c for key in ids[b] for c in holders[key]}
+        if len(owners) != 1:
+            continue
+        c = next(iter(owners))
+        q = state.client.items[c].request
+        own = q is not None and {x.value for x in q.lines}.isdisjoint(value for _, value in ids[b])
+        same = all(_shape(state, o) == _shape(state, b) for o in state.caused[c])
+        if same and c not in state.group and line.began_inside(c, b) and (own or line.x[b] < FAR):
+            state.attach(c, b)
+            state.copied.add(b)
+
+
+def _fresh(state: Pairing) -> set[str]:
+    """The request fields whose values, drawn at random, differ between all client exchanges, three of them at least."""
+    values: dict[str, set[str]] = defaultdict(set)
+    seen: dict[str, int] = defaultdict(int)
+    for bs in state.caused.values():
+        q = state.backend.items[bs[-1]].request
+        for x in q.lines if q is not None else ():
+            if drawn(x.value) and x.name.lower() not in SESSION:
+                values[x.name.lower()].add(x.value)
+                seen[x.name.lower()] += 1
+    return {name for name, held in values.items() if len(held) == seen[name] >= 3}
+
+
+def _ids(state: Pairing, b: int, fresh: set[str]) -> list[tuple[str, str]]:
+    q = state.backend.items[b].request
+    return [(x.name.lower(), x.value) for x in q.lines if x.name.lower() in fresh and drawn(x.value)] if q is not None and fresh else []
+
+
+def _shape(state: Pairing, b: int) -> tuple[str, str, str | None] | None:
+    q = state.backend.items[b].request
+    return (q.method, q.target, body_key(q.body)) if q is not None else None

@@ -1,0 +1,49 @@
+"""A request that two backends got and answered is two attempts of one client exchange; two clients' requests never are."""
+
+from lbtrace.correlate import correlate
+from lbtrace.model.pairing import AttemptOutcome
+from lbtrace.options import DEFAULT
+from tests.play.cast import Balancer, Play
+from tests.play.scenarios import SCENARIOS, TWO
+
+
+def test_a_post_sent_twice_is_two_attempts_of_one_exchange() -> None:
+    shown = SCENARIOS["posted-twice"]().perform()
+    found = correlate(shown.clients, shown.backends, DEFAULT)
+    twice = {c for c, bs in shown.truth.items() if len(bs) > 1}
+    assert twice
+    assert {p.client for p in found.pairs if len(p.attempts) > 1} == twice
+    for p in found.pairs:
+        assert {a.backend for a in p.attempts} == set(shown.truth[p.client])
+        assert [a.outcome for a in p.attempts][1:] == [AttemptOutcome.ANSWERED] * (len(p.attempts) - 1) or len(p.attempts) == 1
+
+
+def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken() -> None:
+    play = Play(seed=4, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]), backends=TWO)
+    one, other = play.client("192.168.0.5", "198.51.100.5"), play.client("192.168.0.6", "198.51.100.6")
+    for i in range(20):
+        for who in (one, other):
+            who.asks("POST", "/orders", body=b'{"order": "%08d"}' % (i * 7919), at_ms=150 * i, answer=b"stored")
+    shown = play.perform()
+    [whole] = shown.clients
+    mine = [c.client.address == "192.168.0.5" for c in whole.connections]
+    kept = [e for e in whole.exchanges if mine[e.connection]]
+    number = {c.id: n for n, c in enumerate(c for c in whole.connections if mine[c.id])}
+    whole.exchanges[:] = [e._replace(id=n, connection=number[e.connection]) for n, e in enumerate(kept)]
+    whole.applications[:] = [a for a, own in zip(whole.applications, mine, strict=True) if own]
+    whole.connections[:] = [c._replace(id=number[c.id]) for c in whole.connections if mine[c.id]]
+    whole.by_connection.clear()
+    found = correlate([whole], shown.backends, DEFAULT)
+    assert all(len(p.attempts) == 1 for p in found.pairs)
+
+
+def test_copies_are_known_by_the_id_the_balancer_gave_the_request() -> None:
+    """GETs, some sent to two backends with an id of the balancer's that both copies carry."""
+    play = Play(seed=5, balancer=Balancer(hedge=0.3, add=[("X-Request-Id", "{fresh}{fresh}")]), backends=TWO)
+    client = play.client("192.168.0.5", "198.51.100.5")
+    for i in range(20):
+        client.asks("GET", f"/{i}", at_ms=150 * i + (i * 31) % 17)
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, DEFAULT)
+    assert sum(len(p.attempts) for p in found.pairs) == sum(len(bs) for bs in shown.truth.values())
+    assert all({a.backend for a in p.attempts} <= set(shown.truth[p.client]) for p in found.pairs if p.group is None)
