@@ -44,10 +44,10 @@ def inspect(
     """
     with _no_collection():
         recording = capture.read(files, progress)
-        times = recording.records.time_ns
-        first_ns, last_ns = (int(times.min()), int(times.max())) if len(times) else (0, 0)
+        first_ns = min((f.first_ns for f in recording.files if f.first_ns is not None), default=0)
+        last_ns = max((f.last_ns for f in recording.files if f.last_ns is not None), default=0)
         segments = decode.segments(recording, progress)
-        del times, recording.records  # the largest tables go as soon as the next one is made: they and the exchanges never add up
+        del recording.records  # the largest tables go as soon as the next one is made: they and the exchanges never add up
         connections, streams = tcp.connections(segments)
         counts, said = segments.counts, recording.diagnostics + segments.diagnostics + streams.diagnostics
         del segments

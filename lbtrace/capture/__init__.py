@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -15,11 +16,13 @@ from lbtrace.capture import foreign, pcap, pcapng
 from lbtrace.capture.block import Block
 from lbtrace.capture.link_names import LINKS, link_name
 from lbtrace.capture.source import Source, open_source
+from lbtrace.capture.window import SECOND_NS, Window, window
 from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
 from lbtrace.tables import Column, Recording, RecordTable
 
 MOST_SECTIONS = 10_000  # glued together in one file
+LONGEST_S = 60_000_000_000  # before and after 1970, stays within the years a date can have
 MOST_FILES = 255  # `buffer` is one byte and decode adds a buffer of its own
 
 
@@ -45,7 +48,10 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
         said += source.diagnostics
         blocks = _blocks(source, lambda part, path=path: progress(f"reading {path}", part))  # type: ignore[misc]
         recording.buffers.append(source.data)
-        recording.files += (_file(source, blocks, first_frame),)
+        covered = window(_joined([b.time_ns for b in blocks], "i8"))
+        recording.files += (_file(source, blocks, first_frame, covered),)
+        if covered is not None and covered.impossible:
+            said.append(_time_jump(path, blocks, first_frame, covered))
         for block in blocks:
             for found in _diagnostics(path, block, first_frame):
                 first = told.setdefault((number, found.slug), found)
@@ -87,22 +93,22 @@ def _blocks(source: Source, progress: Callable[[float], None]) -> list[Block]:
     return blocks
 
 
-def _table(blocks: list[Block], buffers: list[int]) -> RecordTable:
-    def joined(columns: list[Column], kind: str) -> Column:
-        return columns[0] if len(columns) == 1 else np.concatenate([np.empty(0, dtype=kind), *columns])
+def _joined(columns: list[Column], kind: str) -> Column:
+    return columns[0] if len(columns) == 1 else np.concatenate([np.empty(0, dtype=kind), *columns])
 
+
+def _table(blocks: list[Block], buffers: list[int]) -> RecordTable:
     return RecordTable(
-        time_ns=joined([b.time_ns for b in blocks], "i8"),
-        offset=joined([b.offset for b in blocks], "i8"),
-        captured=joined([b.captured for b in blocks], "u4"),
-        wire=joined([b.wire for b in blocks], "u4"),
-        link=joined([b.link for b in blocks], "u2"),
-        buffer=joined([np.full(len(b.offset), n, dtype=np.uint8) for b, n in zip(blocks, buffers, strict=True)], "u1"),
+        time_ns=_joined([b.time_ns for b in blocks], "i8"),
+        offset=_joined([b.offset for b in blocks], "i8"),
+        captured=_joined([b.captured for b in blocks], "u4"),
+        wire=_joined([b.wire for b in blocks], "u4"),
+        link=_joined([b.link for b in blocks], "u2"),
+        buffer=_joined([np.full(len(b.offset), n, dtype=np.uint8) for b, n in zip(blocks, buffers, strict=True)], "u1"),
     )
 
 
-def _file(source: Source, blocks: list[Block], first_frame: int) -> CaptureFile:
-    timed = [b for b in blocks if len(b.time_ns)]
+def _file(source: Source, blocks: list[Block], first_frame: int, covered: Window | None) -> CaptureFile:
     drops = [b.dropped for b in blocks if b.dropped is not None]
     links = sorted({n for b in blocks for n in _distinct(b.link)})
     return CaptureFile(
@@ -112,13 +118,21 @@ def _file(source: Source, blocks: list[Block], first_frame: int) -> CaptureFile:
         size_bytes=source.size_bytes,
         frames=sum(len(b.offset) for b in blocks),
         first_frame=first_frame,
-        first_ns=min((int(b.time_ns.min()) for b in timed), default=None),
-        last_ns=max((int(b.time_ns.max()) for b in timed), default=None),
+        first_ns=covered and covered.first_ns,
+        last_ns=covered and covered.last_ns,
         resolution_ns=max(b.resolution_ns for b in blocks),
         link_types=tuple(link_name(n) for n in links),
         snaplen=max((b.snaplen for b in blocks if b.snaplen), default=None),
         dropped=sum(drops) if drops else None,
     )
+
+
+def _time_jump(path: str, blocks: list[Block], first_frame: int, covered: Window) -> Diagnostic:
+    row = covered.impossible[0]
+    seconds = int(_joined([b.time_ns for b in blocks], "i8")[row]) // SECOND_NS
+    date = (datetime(1970, 1, 1) + timedelta(seconds=seconds)).date().isoformat() if -LONGEST_S < seconds < LONGEST_S else f"{seconds} s"
+    text = f"{path}: the time of a packet ({date}) is impossible beside the others; the time the capture covers leaves it out."
+    return Diagnostic("time-jump", text, len(covered.impossible), first_frame + row)
 
 
 def _distinct(links: Column) -> list[int]:
