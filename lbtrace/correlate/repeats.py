@@ -11,7 +11,7 @@ method, target and body, are one request, whatever else the balancer wrote into 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from lbtrace.correlate.certainty import lossless
@@ -20,6 +20,7 @@ from lbtrace.correlate.connections import Stated
 from lbtrace.correlate.facts import FAR, body_key, may_be_answer
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.tokens import Found, drawn
+from lbtrace.model.pairing import Confidence, Tier
 
 SESSION = {"cookie", "authorization", "proxy-authorization"}
 
@@ -58,6 +59,7 @@ def copies(state: Pairing, line: Timeline) -> None:
         return
     fresh = _fresh(state)
     ids = {b: _ids(state, b, fresh) for b in free}
+    alone = Counter(state.group.values())
     wanted = {key for keys in ids.values() for key in keys}
     holders: dict[tuple[str, str], set[int]] = defaultdict(set)
     for c, bs in state.caused.items() if wanted else ():
@@ -71,9 +73,21 @@ def copies(state: Pairing, line: Timeline) -> None:
         q = state.client.items[c].request
         own = q is not None and {x.value for x in q.lines}.isdisjoint(value for _, value in ids[b])
         same = all(_shape(state, o) == _shape(state, b) for o in state.caused[c])
-        if same and c not in state.group and line.began_inside(c, b) and (own or line.x[b] < FAR):
+        if same and alone[state.group.get(c, -1)] <= 1 and line.began_inside(c, b) and (own or line.x[b] < FAR):
             state.attach(c, b)
             state.copied.add(b)
+            _settle(state, c, b)
+
+
+def _settle(state: Pairing, c: int, b: int) -> None:
+    """A client exchange that was in doubt between copies alone is in doubt no more."""
+    state.left_over.pop(b, None)
+    group = state.group.get(c)
+    if group is not None and group not in state.left_over.values():
+        del state.group[c]
+        state.spare.pop(c, None)
+        state.tier[c], state.confidence[c] = Tier.TIME, Confidence.MEDIUM
+        state.reasons[c] = (("shape", "same request"), ("request", "its copies carry one id"))
 
 
 def _fresh(state: Pairing) -> set[str]:
