@@ -11,6 +11,8 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref
 from lbtrace.model.stream import Connection
 
+PATIENCE_NS = 1_000_000_000  # after which a SYN is sent again (RFC 6298 §2); a capture that ends sooner does not show that nobody answers
+
 
 class BackendEvent(NamedTuple):
     """`slug` is stable, `text` says it to people."""
@@ -32,11 +34,17 @@ TEXT = {
 }
 
 
-def handshake_failure(connection: Connection) -> str:
-    """ "refused", "no-answer", or "" for a connection that was opened or whose start was not captured."""
+def handshake_failure(connection: Connection, capture_end_ns: int) -> str:
+    """ "refused", "no-answer", or "" for a connection that was opened, whose start was not captured, or of which too little was."""
+    front, back = connection.from_client, connection.from_server
     if connection.syns == 0 or connection.synacks or connection.opened:
         return ""
-    return "refused" if connection.from_server.rsts else "no-answer" if not connection.from_server.packets else ""
+    if front.packets > connection.syns + connection.syn_retransmissions + front.rsts or back.packets > back.rsts:
+        return ""  # it went on, so there was an answer that is not in the capture
+    if back.rsts:
+        return "refused"
+    waited = connection.syn_retransmissions or capture_end_ns - connection.first_ns >= PATIENCE_NS
+    return "no-answer" if waited else ""
 
 
 class FailedHandshakes:
@@ -46,7 +54,11 @@ class FailedHandshakes:
         self.case = case
         self.by_point: list[list[tuple[int, int, str]]] = []
         for point, trace in enumerate(case.backends):
-            slugs = [(c.first_ns, c.id, handshake_failure(c)) for c in trace.connections if Ref(point, c.id) not in case.check_connections]
+            slugs = [
+                (c.first_ns, c.id, handshake_failure(c, trace.last_ns))
+                for c in trace.connections
+                if Ref(point, c.id) not in case.check_connections
+            ]
             self.by_point.append(sorted(s for s in slugs if s[2]))
 
     def during(self, client: Ref) -> BackendEvent | None:

@@ -3,7 +3,9 @@
 Meaning:
     Attempts to open a connection that came to nothing: refused (SYN answered by RST) or unanswered (SYN without SYN-ACK), on either side.
 Decided by:
-    Connections with a captured SYN, no SYN-ACK, and a RST or nothing from the other end. Health checks are counted apart.
+    Connections with a captured SYN, no SYN-ACK, and a RST or nothing from the other end; where more than SYNs was sent, an answer was
+    given and not captured. A capture that ends within a second of a SYN does not show that nobody answers. Health checks are counted
+    apart.
 Evidence:
     The SYNs.
 Remedy:
@@ -38,7 +40,7 @@ def find(case: Case) -> Iterator[Finding]:
         failed: dict[str, list[tuple[Ref, str]]] = {}
         for point, trace in enumerate(case.traces(side)):
             for c in trace.connections:
-                kind = handshake_failure(c)
+                kind = handshake_failure(c, trace.last_ns)
                 if kind:
                     failed.setdefault(kind, []).append((Ref(point, c.id), str(c.server)))
         for kind, refs in failed.items():

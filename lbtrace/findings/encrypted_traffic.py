@@ -8,7 +8,7 @@ Decided by:
 Evidence:
     The ClientHellos.
 Remedy:
-    Give the session keys (a key log file, `SSLKEYLOGFILE`) when they can be had, or capture behind the point where TLS ends.
+    Capture where the traffic is plain: behind the point where TLS ends.
 """
 
 from __future__ import annotations
@@ -63,5 +63,5 @@ def find(case: Case) -> Iterator[Finding]:
                     Value("protocols", ", ".join(list(protocols)[:5])),
                 ),
                 evidence(frames),
-                "Give the session keys (SSLKEYLOGFILE) when they can be had, or capture behind the point where TLS ends.",
+                "Capture where the traffic is plain: behind the point where TLS ends.",
             )

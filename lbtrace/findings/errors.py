@@ -81,7 +81,7 @@ def _unanswered(case: Case) -> Iterator[Finding]:
         for e in trace.exchanges:
             if e.request is not None and e.response is None:
                 marked = [ENDS[mark] for mark in (*e.marks, *e.request.marks) if mark in ENDS]
-                without.append((Ref(point, e.id), marked[0] if marked else "unknown"))
+                without.append((Ref(point, e.id), marked[0] if marked else "of unknown end"))
     if not without:
         return
     ends = Counter(end for _, end in without)

@@ -6,7 +6,8 @@ Meaning:
     smuggling, seen on the wire: the second request never passed the balancer's rules, and the next client may get its answer.
 Decided by:
     Requests marked as ambiguous on either side. The two sides disagree when the body the client sent and the body the backend got differ in
-    length though no coding was changed, and a request without a client follows on the same backend connection.
+    length though no coding was changed, and a request without a client follows on the same backend connection; where nothing was marked
+    as ambiguous, one that fits into the bytes that are missing.
 Evidence:
     The request on both sides, and the request that appeared behind it.
 Remedy:
@@ -40,22 +41,37 @@ def find(case: Case) -> Iterator[Finding]:
     splits = list(_splits(case))
     for split in splits[:5]:
         yield _smuggled(case, split)
-    ambiguous = [m for m in case.matches if _is_ambiguous(m.front) or _is_ambiguous(m.back)]
-    passed = [m for m in ambiguous if m.place not in {s.match.place for s in splits}]
+    told = {s.match.place for s in splits}
+    passed = [m for m in case.matches if _is_ambiguous(m.front) and m.place not in told]
+    still = [m for m in passed if _is_ambiguous(m.back)]
     if passed:
         yield Finding(
             "framing-desync.let-through",
             TITLE,
-            Severity.HIGH if any(_is_ambiguous(m.back) for m in passed) else Severity.MEDIUM,
+            Severity.HIGH if still else Severity.MEDIUM,
             confidence_of(passed),
             "Requests whose end can be read in two ways went through the balancer ({count})"
             + (
-                " and are still ambiguous behind it."
-                if any(_is_ambiguous(m.back) for m in passed)
-                else ", which wrote them anew: behind it they are not ambiguous."
+                ", which wrote them anew: behind it they are not ambiguous."
+                if not still
+                else " and are still ambiguous behind it."
+                if len(still) == len(passed)
+                else ", and {still} of them are still ambiguous behind it."
             ),
-            (Value("count", len(passed), "count"),),
-            evidence(case.request_frames(passed)),
+            (Value("count", len(passed), "count"), *((Value("still", len(still), "count"),) if 0 < len(still) < len(passed) else ())),
+            evidence(case.request_frames(still or passed)),
+            REMEDY,
+        )
+    made = [m for m, _, _ in case.request_heads if _is_ambiguous(m.back) and not _is_ambiguous(m.front) and m.place not in told]
+    if made:
+        yield Finding(
+            "framing-desync.made",
+            TITLE,
+            Severity.HIGH,
+            confidence_of(made),
+            "Requests whose end can be read in two ways behind the balancer, and in one only in front of it: {count}.",
+            (Value("count", len(made), "count"),),
+            evidence(case.request_frames(made)),
             REMEDY,
         )
     yield from _responses(case)
@@ -97,7 +113,7 @@ def _splits(case: Case) -> Iterator[_Split]:
         if following is None or following not in lonely:
             continue
         request = case.exchange(Side.BACKEND, following).request
-        if request is not None:
+        if request is not None and (_is_ambiguous(m.front) or _is_ambiguous(m.back) or _fits(m, request)):
             yield _Split(m, following, request)
 
 
@@ -108,6 +124,15 @@ def _bodies_differ(match: Match) -> bool:
     if front.body.length <= back.body.length:
         return False
     return field_value(front, "Content-Encoding") == field_value(back, "Content-Encoding")
+
+
+def _fits(match: Match, extra: Request) -> bool:
+    """Whether the head of another request can have been among the bytes of the body that are missing behind the balancer."""
+    assert match.front.request is not None
+    assert match.back.request is not None
+    start = len(f"{extra.method} {extra.target} {extra.version}") + 2
+    missing = match.front.request.body.length - match.back.request.body.length
+    return start + sum(len(line.raw) + 2 for line in extra.lines) + 2 <= missing
 
 
 def _next(case: Case, match: Match) -> Ref | None:

@@ -26,7 +26,7 @@ from lbtrace.model.stream import Connection
 
 TITLE = "TCP facts"
 ENOUGH = 3  # segments; one or two tell nothing
-LOSS_PERCENT = 1  # of the segments with payload; below that, loss is part of any network
+LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
 
 
 def find(case: Case) -> Iterator[Finding]:

@@ -33,4 +33,4 @@ def _translation(case: Case) -> list[str]:
         found.append("snat")
     if destinations:
         found.append("dnat")
-    return found or ([] if sources else ["dsr"])
+    return found or (["dsr"] if case.connection_matches and not sources else [])

@@ -49,9 +49,7 @@ def traits(case: Case, modifiers: Sequence[str], own: Sequence[Response]) -> Ite
     yield from _tunnels(case)
     if own and all(_bare(response) for response in own):
         yield BARE_ANSWER
-    both = [
-        (m, m.front.request, m.back.request) for m in case.matches[:LOOKED_AT] if m.front.request is not None and m.back.request is not None
-    ]
+    both = case.request_heads[:LOOKED_AT]
     if both:
         yield from _names(both)
         yield from _hosts(both)
@@ -61,7 +59,7 @@ def traits(case: Case, modifiers: Sequence[str], own: Sequence[Response]) -> Ite
 def _addresses(case: Case, modifiers: Sequence[str]) -> Iterator[str]:
     if case.joined:
         kept = all(a.client.address == b.client.address or case.behind_nat(a, b) for a, b, _ in case.joined)
-        yield SOURCE[(not kept and "snat" not in modifiers) or "snat" in modifiers]
+        yield SOURCE["snat" in modifiers or not kept]
         yield DESTINATION[any(a.server != b.server for a, b, _ in case.joined)]
 
 

@@ -87,7 +87,7 @@ def test_an_ordinary_close_is_no_race() -> None:
     assert tell(four(Balancer(keep_alive=False))).of("keep-alive-race") == []
 
 
-def smuggling(follower: bool) -> Told:
+def smuggling(follower: bool, mark: tuple[Mark, ...] = (Mark.AMBIGUOUS_FRAMING,), behind: tuple[Mark, ...] | None = None) -> Told:
     """A request with two lengths: the client sent 30 bytes of body, the backend took 4 of them for it, and the rest for a request."""
     spoken = tell(four(Balancer()))
     front, back = spoken.shown.clients[0], spoken.shown.backends[0]
@@ -97,13 +97,13 @@ def smuggling(follower: bool) -> Told:
         HeaderLine("Transfer-Encoding", "chunked", "Transfer-Encoding: chunked"),
     )
 
-    def doubtful(e: Exchange, length: int) -> Exchange:
+    def doubtful(e: Exchange, length: int, marks: tuple[Mark, ...]) -> Exchange:
         assert e.request is not None
         body = Body(Framing.CONTENT_LENGTH, length, length, True, f"{length:032x}")
-        return e._replace(request=e.request._replace(lines=(*e.request.lines, *lines), body=body, marks=(Mark.AMBIGUOUS_FRAMING,)))
+        return e._replace(request=e.request._replace(lines=(*e.request.lines, *lines), body=body, marks=marks))
 
-    spoken.shown.clients[0] = with_exchanges(front, e2=doubtful(sent, 30))
-    spoken.shown.backends[0] = with_exchanges(back, e2=doubtful(got, 4))
+    spoken.shown.clients[0] = with_exchanges(front, e2=doubtful(sent, 30, mark))
+    spoken.shown.backends[0] = with_exchanges(back, e2=doubtful(got, 4, mark if behind is None else behind))
     kept = [p for p in spoken.correlation.pairs if p.attempts[-1].backend.id != 3] if follower else list(spoken.correlation.pairs)
     lonely = (
         Unpaired("backend", p.attempts[-1].backend, UnpairedReason.OTHER_CLIENT, Confidence.HIGH)
@@ -122,6 +122,14 @@ def test_one_request_that_becomes_two_is_critical_and_said_first() -> None:
     assert (values(first)["front"], values(first)["back"]) == (30, 4)
     assert values(first)["smuggled"] == "GET /divide/4"
     assert "Transfer-Encoding: chunked" in first.evidence[0].note
+
+
+def test_a_body_that_shrank_before_a_strangers_request_is_no_smuggling() -> None:
+    assert smuggling(follower=True, mark=()).of("framing-desync") == []
+
+
+def test_what_the_balancer_made_ambiguous_is_not_said_to_have_been_so() -> None:
+    assert smuggling(follower=False, mark=(), behind=(Mark.AMBIGUOUS_FRAMING,)).one("framing-desync").slug == "framing-desync.made"
 
 
 def test_without_a_second_request_it_is_ambiguous_only() -> None:

@@ -1,0 +1,53 @@
+"""Attempts to connect that came to nothing, and those of which too little was captured to say so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lbtrace.findings._backend_events import handshake_failure
+from lbtrace.model.stream import Connection
+from tests.findings.stage import FOUR, four, tell, told, values
+from tests.play import Balancer
+
+SECOND = 1_000_000_000
+
+
+def attempt(sent: int = 1, again: int = 0, given_back: int = 0, resets: int = 0) -> Connection:
+    """A connection without SYN-ACK: how many segments each end sent, how many of the client's are its SYN again, and RSTs of the server."""
+    whole = tell(four(Balancer())).shown.backends[0].connections[0]
+    front = whole.from_client._replace(packets=sent, bytes=0, rsts=0, fins=0)
+    back = whole.from_server._replace(packets=given_back, bytes=0, rsts=resets, fins=0)
+    return whole._replace(syn_retransmissions=again, synacks=0, opened=False, from_client=front, from_server=back)
+
+
+@pytest.mark.parametrize(
+    ("connection", "what"),
+    [
+        (attempt(), "no-answer"),
+        (attempt(sent=1, given_back=1, resets=1), "refused"),
+        (attempt(sent=3, again=2), "no-answer"),
+        (attempt(sent=5), ""),  # the client went on: it had its SYN-ACK, the capture had not
+        (attempt(sent=5, given_back=1, resets=1), ""),
+        (attempt(sent=1, given_back=4, resets=1), ""),  # the server sent more than a refusal
+    ],
+)
+def test_what_became_of_an_attempt(connection: Connection, what: str) -> None:
+    assert handshake_failure(connection, connection.first_ns + 2 * SECOND) == what
+
+
+def test_a_capture_that_ends_with_the_syn_does_not_tell() -> None:
+    assert handshake_failure(attempt(), attempt().first_ns + 1) == ""
+    assert handshake_failure(attempt(sent=2, again=1), attempt().first_ns + 1) == "no-answer"
+
+
+def test_refused_connections_are_counted() -> None:
+    spoken = tell(four(Balancer(keep_alive=False)))
+    back = spoken.shown.backends[0]
+    refused = attempt(given_back=1, resets=1)._replace(id=0)
+    spoken.shown.backends[0] = replace(back, connections=[refused, *back.connections[1:]])
+    said = told(spoken.shown, spoken.correlation).one("connection-failures")
+    assert said.slug == "connection-failures.refused-backend"
+    assert (values(said)["count"], values(said)["checks"]) == (1, 0)
+    assert len(back.connections) == len(FOUR)
