@@ -1,6 +1,7 @@
 """How sure pairs are that rest on who else there was."""
 
 from lbtrace.correlate import correlate
+from lbtrace.correlate.tokens import drawn
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT
 from tests.play import Play
@@ -20,3 +21,8 @@ def test_one_likeness_between_strangers_is_no_knowledge_and_no_clock() -> None:
     assert {p.confidence for p in found.pairs} <= {Confidence.LOW}
     assert all(clock.refused for clock in found.clocks)
     assert not found.connection_pairs
+
+
+def test_a_value_of_a_megabyte_is_judged_at_once() -> None:
+    assert not drawn("h" * 1_000_000)
+    assert drawn("7f3a9c0d51e24b86" + "h" * 1_000_000)
