@@ -39,15 +39,20 @@ def run_command(
     width: int | None,
 ) -> None:
     """Run one experiment and compare its two sides."""
-    from lbtrace.lab.run import run
+    from lbtrace.lab.run import require_experiment, run
 
     target = Target(format_, output, everything, width)
     target.check([])
     with ExitStack() as stack:
-        directory = empty_directory(keep) if keep is not None else stack.enter_context(scratch_directory())
+        empty = None if keep is None else empty_directory(keep)
+        require_experiment(balancer, traffic)
+        directory = stack.enter_context(scratch_directory()) if empty is None else made(empty)
+        click.echo(f"Running the traffic {traffic!r} through {balancer!r} ...", err=True)
         run(balancer, traffic, directory, ["--explain"] if explain else [])
         compare_and_print(directory, target)
-    if keep is not None:
+    if keep is None:
+        click.echo("The captures are gone; to look at their packets, run it with --keep DIR.", err=True)
+    else:
         click.echo(f"Kept in {keep}: {', '.join(sorted(p.name for p in directory.iterdir()))}", err=True)
 
 
@@ -74,11 +79,23 @@ def scratch_directory() -> Iterator[Path]:
 
 
 def empty_directory(name: str) -> Path:
-    """The directory to keep things in; OptionError when there is something in it already."""
+    """The directory to keep things in, not made yet; OptionError when there is something in it already."""
     directory = Path(name)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    try:
+        taken = directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
+    except OSError as error:
+        raise OptionError("keep-unreadable", f"--keep {name}: {error.strerror or error}.") from error
+    if taken:
         raise OptionError("keep-not-empty", f"--keep {name}: there is something there already.", "Name a new or an empty directory.")
-    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def made(directory: Path) -> Path:
+    """The directory, made when it is not there yet; OptionError when it cannot be."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError("keep-unwritable", f"--keep {directory}: {error.strerror or error}.") from error
     return directory
 
 

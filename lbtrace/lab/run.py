@@ -50,11 +50,16 @@ def require_runnable(balancer: Balancer, encrypted: bool = False) -> None:
         raise LabError("lab-balancer-missing", reason if reason.endswith(".") else f"{reason}.", "See: lbtrace lab list")
 
 
-def run(balancer_name: str, traffic_name: str, directory: Path, options: Sequence[str] = ()) -> None:
-    """Record one experiment in `directory`, which must exist. `options` as for `python -m lbtrace.lab`."""
+def require_experiment(balancer_name: str, traffic_name: str) -> None:
+    """Raise LabError or OptionError when this experiment cannot be run here."""
     balancer, traffic = find_balancer(balancer_name), find_traffic(traffic_name)
     require_match(balancer, traffic)
     require_runnable(balancer, "tls" in traffic.needs)
+
+
+def run(balancer_name: str, traffic_name: str, directory: Path, options: Sequence[str] = ()) -> None:
+    """Record one experiment in `directory`, which must exist. `options` as for `python -m lbtrace.lab`."""
+    require_experiment(balancer_name, traffic_name)
     run_confined([balancer_name, traffic_name, str(directory), *options])
 
 

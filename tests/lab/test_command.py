@@ -39,6 +39,18 @@ def test_what_cannot_be_meant_is_one_line(arguments: list[str], message: str, ca
     assert err.count("\n") == 1
 
 
+def test_keep_where_nothing_can_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("mine")
+    code, out, err = said(capsys, "run", "nginx", "--keep", str(tmp_path / "file" / "kept"))
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+
+
+def test_what_cannot_run_leaves_no_directory_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "run", "nat", "--traffic", "gzip", "--keep", str(tmp_path / "kept"))[0] == 2
+    assert not (tmp_path / "kept").exists()
+
+
 def test_keep_does_not_write_over_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "precious").write_text("mine")
     code, _, err = said(capsys, "run", "nginx", "--keep", str(tmp_path))
