@@ -67,6 +67,9 @@ def _stated(request: Request) -> dict[str, str]:
 def _finding(case: Case, name: str, meaning: str, right: list[Match], wrong: list[Match]) -> Finding:
     shown = wrong or right
     request = shown[0].back.request
+    value = (field_value(request, name) if request is not None else None) or ""
+    known = case.addresses_of(shown[0].front_connection.client.address).intersection(addresses_in(value))
+    one_of_several = not wrong and known and len(addresses_in(value)) > 1  # the client's own claims stand before it, perhaps
     return Finding(
         "forwarded-fields.wrong" if wrong else "forwarded-fields.right",
         TITLE,
@@ -74,13 +77,16 @@ def _finding(case: Case, name: str, meaning: str, right: list[Match], wrong: lis
         confidence_of(shown),
         "{field} is not {meaning} in {count} of {of} requests, for example {value}."
         if wrong
+        else "{field} holds {meaning}, {address}, in {count} of {of} requests, for example {value}."
+        if one_of_several
         else "{field} is {meaning} in {count} of {of} requests: {value}.",
         (
             Value("field", name),
             Value("meaning", meaning),
             Value("count", len(shown), "count"),
             Value("of", len(right) + len(wrong), "count"),
-            Value("value", (field_value(request, name) if request is not None else None) or ""),
+            Value("value", value),
+            *((Value("address", min(known)),) if one_of_several else ()),
         ),
         evidence(case.request_frames(shown)),
         REMEDY if wrong else "",
