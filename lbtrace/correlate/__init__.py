@@ -44,6 +44,10 @@ def correlate(clients: Sequence[Trace], backends: Sequence[Trace], options: Opti
 
 
 STAMPED_LATE_NS = 5_000_000
+SAID_OF = {
+    ConnectionBasis.SAME_PACKETS: ("sequence numbers", "the same on both sides"),
+    ConnectionBasis.TLS_CLIENT_HELLO: ("TLS ClientHello", "the same random on both sides"),
+}
 Clocks = dict[tuple[int, int], Clock]
 
 
@@ -111,7 +115,7 @@ class _Work:
             for c, b in exact or connections.by_content(*ends):
                 if c not in self.state.caused and self.state.owner[b] < 0:
                     confidence = p.confidence if exact else Confidence.MEDIUM
-                    self.state.add(c, [b], tier, confidence, ((str(p.basis), ""),))
+                    self.state.add(c, [b], tier, confidence, (SAID_OF[p.basis],))
                     (self.state.strong if exact else self.state.weak).add(c)
 
     def _by_stated_address(self) -> None:

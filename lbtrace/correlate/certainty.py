@@ -48,13 +48,15 @@ def _weigh_values(state: Pairing, clocks: Clocks, contradicted: Set[tuple[int, i
     for c in state.weak:
         points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
         kind = state.reasons[c][0][0] if state.reasons[c] else ""
-        if points in contradicted and kind.startswith(">") and kind != ">body":  # an ETag, say, is the resource's: a cache sends it on
+        # An ETag, say, is the resource's: a cache sends it on.
+        if points in contradicted and kind.startswith("response ") and kind != "response body":
             state.confidence[c] = Confidence.LOW
             continue
         held = clocks.get(points)
         if held is not None and not held.refused and (held.pairs >= 4 or held.stated):
             continue
-        of_session = kind.startswith("<") and kind != "<body"  # a field of the request may be a session's, and stand in many requests
+        # A field of the request may be a session's, and stand in many requests.
+        of_session = kind.startswith("request ") and kind != "request body"
         state.confidence[c] = Confidence.MEDIUM if both or (one and not of_session) else Confidence.LOW
 
 

@@ -190,7 +190,7 @@ def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[int,
         t = chosen[0][2]
         kind, value = tokens.names[t]
         strong = bool(tokens.header[t]) and kind[0] != ">" and drawn(value)
-        found.append(Found(c, [b for _, b, _ in chosen], ((kind, value),), bool(tokens.header[t]), kind[0] != ">", strong))
+        found.append(Found(c, [b for _, b, _ in chosen], ((_worded(kind), value),), bool(tokens.header[t]), kind[0] != ">", strong))
     return found
 
 
@@ -231,6 +231,14 @@ def _second_best(whom: Column, score: Column, count: int) -> list[tuple[float, f
         elif s > second:
             out[b] = (first, s)
     return out
+
+
+_WORDS = {"<": "request value", ">": "response value", "last-segments": "end of the target", "last-segment": "last segment of the target"}
+
+
+def _worded(kind: str) -> str:
+    """The kind of a token as a reason names it: "request etag", "response body", "query"."""
+    return _WORDS.get(kind) or {"<": "request ", ">": "response "}.get(kind[0], "") + kind.lstrip("<>")
 
 
 def drawn(value: str) -> bool:
