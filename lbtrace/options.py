@@ -13,7 +13,6 @@ class Options:
 
     clock_offset_ns: int | None = None
     decode_content: bool = True
-    keylog: str | None = None
 
 
 DEFAULT = Options()

@@ -159,12 +159,6 @@ def read_backend_log(path: Path) -> list[BackendLine]:
     return sorted(lines, key=lambda line: line["time_ns"])
 
 
-def read_client_log(path: Path) -> list[ClientLine]:
-    """The client's log, in time order."""
-    lines: list[ClientLine] = [json.loads(line) for line in _lines(path)]
-    return sorted(lines, key=lambda line: line["time_ns"])
-
-
 def read_check_log(path: Path) -> list[CheckLine]:
     """The checker's log, in time order."""
     return [json.loads(line) for line in _lines(path)]

@@ -43,7 +43,6 @@ class CaptureFile:
     link_types: tuple[str, ...]
     snaplen: int | None
     dropped: int | None  # packets the capture itself reports as dropped; None when it does not say
-    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

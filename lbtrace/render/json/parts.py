@@ -51,7 +51,6 @@ def trace_head(trace: Trace) -> str:
                 "link_types": list(f.link_types),
                 "snaplen": f.snaplen,
                 "dropped": f.dropped,
-                "sha256": f.sha256,
             }
             for f in trace.files
         ],

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Ref
-from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 
 
@@ -49,11 +48,6 @@ class Labels:
     def exchange(self, side: Side, ref: Ref) -> Exchange:
         """The exchange a reference names."""
         return self._traces[side][ref.point].exchanges[ref.id]
-
-
-def labels_of(report: Report) -> Labels:
-    """The labels of a comparison."""
-    return Labels(report.clients, report.backends)
 
 
 def first_frame(exchange: Exchange) -> int:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from lbtrace.render import View
 from lbtrace.render.terminal.theme import THEME
-from lbtrace.render.wording.escape import cut, cut_end
+from lbtrace.render.wording.escape import cut
 
 _ASCII = str.maketrans(
     {
@@ -111,10 +111,6 @@ class Page:
     def cut(self, text: str, width: int) -> str:
         """Shortened in the middle."""
         return cut(self.plain(text), width, "..." if self.view.ascii_only else "…")
-
-    def cut_end(self, text: str, width: int) -> str:
-        """Shortened at the end."""
-        return cut_end(self.plain(text), width, "..." if self.view.ascii_only else "…")
 
     def text(self, *parts: Cell) -> Text:
         """Parts in a row, each with its style."""

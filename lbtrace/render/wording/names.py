@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from lbtrace.model.http import Mark
-from lbtrace.model.pairing import AttemptOutcome, Behaviour, Confidence, ConnectionBasis, Tier, UnpairedReason
+from lbtrace.model.pairing import AttemptOutcome, Behaviour, Confidence, Tier, UnpairedReason
 from lbtrace.model.report import Kind, Severity
-from lbtrace.model.stream import RoleSource
 
 KIND: dict[Kind, str] = {
     Kind.DIRECT: "No balancer in between",
@@ -97,15 +96,6 @@ UNPAIRED: dict[UnpairedReason, str] = {
     UnpairedReason.UNKNOWN: "the packets cannot tell",
 }
 
-BASIS: dict[ConnectionBasis, str] = {
-    ConnectionBasis.SAME_PACKETS: "same sequence numbers",
-    ConnectionBasis.STATED_ADDRESS: "address stated",
-    ConnectionBasis.TLS_CLIENT_HELLO: "same TLS ClientHello",
-    ConnectionBasis.SAME_BYTES: "same bytes",
-    ConnectionBasis.EXCHANGES: "their exchanges pair",
-    ConnectionBasis.TIME: "nested in time",
-}
-
 BEHAVIOUR: dict[Behaviour, str] = {
     Behaviour.CONSTANT: "same each time",
     Behaviour.CLIENT_ADDRESS: "client's address",
@@ -129,13 +119,6 @@ MARK: dict[Mark, str] = {
     Mark.MALFORMED: "malformed",
     Mark.AMBIGUOUS_FRAMING: "ambiguous framing",
     Mark.PAIRED_BY_ORDER: "paired by order",
-}
-
-ROLE_SOURCE: dict[RoleSource, str] = {
-    RoleSource.SYN: "SYN",
-    RoleSource.SYNACK: "SYN-ACK",
-    RoleSource.PAYLOAD: "who speaks first",
-    RoleSource.PORT: "a guess by port",
 }
 
 
