@@ -65,10 +65,11 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     seen = windows(state, clocks, of_client=True)
     servers = _servers(state)
     paired = len(state.caused)
+    shown = _together(state, clocks)
     out: list[Unpaired] = []
     for c in free:
         reason, confidence, detail = _client_reason(state, c, seen, servers, paired)
-        out.append(Unpaired("client", state.client.refs[c], reason, confidence, detail))
+        out.append(Unpaired("client", state.client.refs[c], reason, confidence if shown else _capped(reason, confidence), detail))
     return out
 
 
@@ -103,6 +104,16 @@ def _client_reason(
         Confidence.LOW,
         "answered as a backend answers, but by none that was captured: another backend, or packets not captured",
     )
+
+
+def _together(state: Pairing, clocks: Clocks) -> bool:
+    """Whether anything shows that the captures belong together: a pair that is no mere likeness, or a clock."""
+    return any(k.stated or not k.refused for k in clocks.values()) or any(c is not Confidence.LOW for c in state.confidence.values())
+
+
+def _capped(reason: UnpairedReason, confidence: Confidence) -> Confidence:
+    """What one capture has to do with a balancer that only the other may show is a guess."""
+    return Confidence.LOW if reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT) else confidence
 
 
 def _servers(state: Pairing) -> tuple[set[str], set[str]]:
@@ -157,10 +168,11 @@ def backend_reasons(state: Pairing, clocks: Clocks, checks: set[int], askers: Se
         return []
     seen = windows(state, clocks, of_client=False)
     captured = clients | {who for bs in state.caused.values() for b in bs for who in (askers[b], _source(state, b))}
+    shown = _together(state, clocks)
     out: list[Unpaired] = []
     for b in free:
         reason, confidence, detail = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
-        out.append(Unpaired("backend", state.backend.refs[b], reason, confidence, detail))
+        out.append(Unpaired("backend", state.backend.refs[b], reason, confidence if shown else _capped(reason, confidence), detail))
     return out
 
 

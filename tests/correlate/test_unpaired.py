@@ -36,3 +36,15 @@ def test_a_server_nobody_knows_is_no_balancer() -> None:
     shown = play.perform()
     found = correlate(shown.clients, shown.backends, DEFAULT)
     assert not [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW]
+
+
+def test_between_captures_that_nothing_holds_together_nobody_is_named() -> None:
+    one, other = Play(seed=6, balancer=Balancer(give_up=1.0)), Play(seed=7, balancer=Balancer(add=XFF))
+    for i in range(5):
+        (one.clients[0] if one.clients else one.client("192.168.0.5")).asks("GET", f"/mine/{i}", at_ms=100 * i)
+        (other.clients[0] if other.clients else other.client("192.168.0.6")).asks("POST", f"/theirs/{i}", body=b"x" * i, at_ms=100 * i)
+    found = correlate(one.perform().clients, other.perform().backends, DEFAULT)
+    assert not found.pairs
+    named = [u for u in found.unpaired if u.reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT)]
+    assert named
+    assert {u.confidence for u in named} == {Confidence.LOW}
