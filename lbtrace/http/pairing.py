@@ -26,6 +26,7 @@ from typing import TypeAlias
 from lbtrace.http.reader import LEAST_MESSAGE
 from lbtrace.http.requests import Requests
 from lbtrace.http.responses import Responses
+from lbtrace.model.http import Framing
 
 Pair: TypeAlias = tuple[int, int, bool]  # request, response (-1: missing), and whether only counting says that they belong together
 
@@ -106,6 +107,9 @@ class _Evidence:
             if len(candidates) == 1:
                 found.update(self._spread(a, b, next(iter(candidates)), direct))
         pairs: list[Pair] = [(i, j, False) for i, j in sorted(found.items())]
+        answered = self._all_answered()
+        if answered and found.items() <= dict(answered).items():
+            return [(i, j, i not in found) for i, j in answered]
         return _monotone(pairs + self._counted(pairs))
 
     def _anchors(self) -> list[tuple[int, int]]:
@@ -137,6 +141,39 @@ class _Evidence:
             if self.had[j] != 0 or frame[responses.rows[j]] > frame[requests.rows[i]]:
                 found[i] = j
         return found
+
+    def _all_answered(self) -> list[tuple[int, int]]:
+        """Every pair of a connection that lost requests, but no answer, and that ended with nothing left to wait for: as many requests are
+        missing as there are answers too many. Empty when they may be missing in several places, or the sizes of the gaps speak against it.
+        """
+        requests, responses, holes = self.requests, self.responses, self.requests.holes
+        missing = len(responses.messages) - len(requests.messages)
+        if missing <= 0 or set(requests.breaks) != holes or missing != len(holes) > 1 or not self._all_seen_but_holes():
+            return []
+        each = missing // len(holes)
+        begins, ends = self.query_begins, requests.ends
+        sizes = [end - begin for begin, end in zip(begins, ends, strict=True)]
+        lost = [begins[k] - (ends[k - 1] if k else 0) for k in holes]
+        if any(2 * gap < each * min(sizes) or gap > 2 * each * max(sizes) for gap in lost):
+            return []
+        pairs = [(i, i + each * sum(k <= i for k in holes)) for i in range(len(begins))]
+        fits = all(self.asked[i] <= self.answer_begins[j] and not 0 < self.had[j] < self.query_heads[i] for i, j in pairs)
+        return pairs if fits else []
+
+    def _all_seen_but_holes(self) -> bool:
+        """From SYN to FIN all was captured but whole requests, and the server did not close on requests it had not answered."""
+        requests, responses, p = self.requests, self.responses, self.requests.pieces
+        last = responses.messages[-1]
+        return (
+            bool(p.known_start[requests.stream] and p.known_start[responses.stream] and p.fin[requests.stream] >= 0)
+            and not (p.reset[requests.stream] or requests.cut or responses.cut or responses.breaks)
+            and requests.end <= requests.ends[-1]
+            and responses.end <= responses.ends[-1]
+            and last.version == "HTTP/1.1"
+            and last.status != 408
+            and last.body.framing is not Framing.UNTIL_CLOSE
+            and not any(line.name.lower() == "connection" and "close" in line.value.lower() for line in last.lines)
+        )
 
     def _counted(self, pairs: list[Pair]) -> list[Pair]:
         """Chains of responses that only one shift allows: every request was seen; what they asked and had bounds the shift from above."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -72,3 +73,37 @@ def test_never_a_wrong_pair(
     heads = {p.label for p in wire.packets if p.label.endswith(".0")}
     if not from_the_middle and {"q0.0", "a0.0"} <= heads:
         assert {f"q{int(asked)}.0" for asked, _ in found if asked} == {x for x in heads if x[0] == "q"}, found
+
+
+def pipelined_by(depth: int, answers: range) -> Wire:
+    """So many requests at once, each answered but for those that are not in `answers`."""
+    wire = Wire().open()
+    for i in range(depth):
+        wire.say(0, request(i, 0), f"q{i}", 1448)
+    for i in answers:
+        wire.say(1, response(i, 0, 5), f"a{i}", 1448)
+    return wire.acknowledge(0).close()
+
+
+def read(wire: Wire, folder: Path) -> list[Exchange]:
+    path = folder / "lossy.pcap"
+    path.write_bytes(wire.pcap())
+    return list(pipeline.inspect([str(path)]).exchanges)
+
+
+def test_a_request_lost_of_eight_pipelined_costs_its_own_exchange_only(tmp_path: Path) -> None:
+    for lost in range(8):
+        found = read(pipelined_by(8, range(8)).drop(f"q{lost}"), tmp_path)
+        assert sorted(map(item, found), key=itemgetter(1)) == [(None if i == lost else f"{i:03}", f"{i:03}") for i in range(8)]
+
+
+def test_two_lost_together_too_but_not_in_two_places_of_which_one_is_at_the_end(tmp_path: Path) -> None:
+    found = read(pipelined_by(8, range(8)).drop("q2", "q3"), tmp_path)
+    assert [item(e)[0] for e in found if e.request and e.response] == ["000", "001", "004", "005", "006", "007"]
+    found = read(pipelined_by(8, range(8)).drop("q2", "q7"), tmp_path)
+    assert [item(e) for e in found if e.request and e.response] == [("000", "000"), ("001", "001")]
+
+
+def test_answers_that_never_came_leave_what_follows_a_lost_request_unpaired(tmp_path: Path) -> None:
+    found = read(pipelined_by(8, range(6)).drop("q1", "q2", "q3"), tmp_path)
+    assert [item(e) for e in found if e.request and e.response] == [("000", "000")]
