@@ -33,4 +33,5 @@ def _translation(case: Case) -> list[str]:
         found.append("snat")
     if destinations:
         found.append("dnat")
-    return found or (["dsr"] if case.connection_matches and not sources else [])
+    same = all(c.front.client == c.back.client for c in case.connection_matches)  # a port that changed was rewritten on the way
+    return found or (["dsr"] if case.connection_matches and same else [])

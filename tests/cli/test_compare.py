@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from lbtrace.cli import run
-from tests.cli.captures import SAMPLES
+from tests.cli.captures import HTTP_TURN, SAMPLES, conversation, pcap
 
 CLIENT = str(SAMPLES / "alb-like" / "client.pcap")
 
@@ -31,3 +32,13 @@ def test_the_files_of_one_capture_on_the_balancer_are_read_as_one(capsys: pytest
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"]["kind"] == "l7-proxy"
     assert [told["counts"][side]["syns"] for side in ("client", "backend")] == [4, 1]
+
+
+def test_a_port_that_changed_is_no_direct_server_return(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same packets, but for the client's port: something rewrote it, so the way between is not untouched."""
+    for name, port in (("front.pcap", 4000), ("back.pcap", 4001)):
+        (tmp_path / name).write_bytes(pcap(*conversation(("10.0.0.1", port), ("10.0.0.2", 80), HTTP_TURN, isn=7_654_321)))
+    assert run(["compare", str(tmp_path / "front.pcap"), str(tmp_path / "back.pcap"), "--format", "json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)["verdict"]
+    assert verdict["kind"] == "l4-passthrough"
+    assert verdict["modifiers"] == []
