@@ -52,7 +52,7 @@ def find(case: Case) -> Iterator[Finding]:
                 TITLE,
                 Severity.INFO if exchanges else Severity.LOW,
                 Confidence.CERTAIN,
-                "{count} of {of} connections on the {side} side are TLS, for {names}"
+                "Encrypted with TLS: {count} of {of} connections on the {side} side, for {names}"
                 + (", offering {protocols}" if protocols else "")
                 + ". What they carry cannot be read from the packets.",
                 (

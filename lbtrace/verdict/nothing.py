@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lbtrace.case import RANK, Case, Match
+from lbtrace.case import RANK, Case, Match, plural
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, ConnectionBasis, Ref, Tier, UnpairedReason
@@ -158,7 +158,10 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
             Confidence.LOW,
             f"The backend capture holds no request of a client{checks}. {_silent(case, front=False)}".rstrip(),
         )
-    numbers = f"None of {front_requests} client requests could be paired with any of {back_requests} backend requests"
+    numbers = (
+        f"None of {front_requests} client {plural(front_requests, 'request')} could be paired with any of {back_requests} backend "
+        f"{plural(back_requests, 'request')}"
+    )
     alike = _alike(case)
     cut = any(trace.packets.truncated for trace in (*case.clients, *case.backends))
     if cut:
@@ -216,5 +219,6 @@ def _silent(case: Case, front: bool) -> str:
     encrypted = sum(a.protocol is Protocol.TLS for t in traces for a in t.applications)
     if encrypted:
         side = "client" if front else "backend"
-        return f"{encrypted} connections on the {side} side are TLS, which hides the exchanges; no connection corresponds either."
+        number = f"{encrypted} {plural(encrypted, 'connection')}"
+        return f"TLS hides the exchanges of {number} on the {side} side; no connection corresponds either."
     return f"No HTTP request was found in the client capture. Looked for: {LOOKED_FOR}." if front else ""

@@ -38,7 +38,7 @@ def isn(case: Case) -> Iterator[Observation]:
         yield Observation(
             "isn",
             "same",
-            "{count} of {of} pairs of connections have the same sequence numbers on both sides.",
+            "The sequence numbers are the same on both sides in {count} of {of} pairs of connections.",
             (_count("count", len(same)), _count("of", len(case.connection_matches))),
             evidence(case.connection_frames(same)),
         )
@@ -89,7 +89,7 @@ def syn_options(case: Case) -> Iterator[Observation]:
         yield Observation(
             "syn-options",
             "same",
-            "The SYNs of {count} pairs of connections carry the same options and the same timestamp.",
+            "In {count} of {count} pairs of connections the two SYNs carry the same options and the same timestamp.",
             (_count("count", len(same)),),
             evidence(f for _, _, frames in same[:5] for f in frames),
         )
@@ -319,7 +319,7 @@ def head_differences(case: Case) -> Iterator[Observation]:
         yield Observation(
             "head-differences",
             variant,
-            "All {count} request and response heads are the same bytes on both sides"
+            "Request and response heads are the same bytes on both sides in {count} of {count} exchanges"
             + (", fields of the hop and the HTTP version included." if variant == "identical-hop-fields" else "."),
             (_count("count", len(identical)),),
             evidence(case.request_frames(telling or identical)),

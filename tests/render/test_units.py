@@ -25,6 +25,8 @@ from lbtrace.render.wording import units
         (59_999_000_000, "1 min"),
         (90_000_000_000, "1.5 min"),
         (7_200_000_000_000, "2 h"),
+        (47 * 3_600_000_000_000, "47 h"),
+        (30 * 86_400_000_000_000, "30 days"),
     ],
 )
 def test_duration(ns: int, text: str) -> None:

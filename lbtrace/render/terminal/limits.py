@@ -21,8 +21,9 @@ _ENOUGH = 20  # pairs, for a 95th percentile to say more than the largest
 def times(page: Page, report: Report, labels: Labels) -> None:
     """What the balancer added, and the clocks it was measured with."""
     latency, clocks = report.latency, report.correlation.clocks
-    if latency is None and not clocks:
+    if latency is None and (not clocks or (not report.correlation.pairs and all(clock.refused for clock in clocks))):
         return
+    one_clock = _paths(report.clients) == _paths(report.backends)
     page.heading("Times")
     rows: list[list[Cell]] = []
     if latency is not None:
@@ -35,7 +36,7 @@ def times(page: Page, report: Report, labels: Labels) -> None:
         if latency.forward_median_ns is not None and latency.return_median_ns is not None and latency.half_width_ns is not None:
             ways = f"{units.duration(latency.forward_median_ns)} on the way in, {units.duration(latency.return_median_ns)} on the way back"
             rows.append([("of it", "label"), f"{ways}, each {units.half_width(latency.half_width_ns)}"])
-    rows += [[(f"clocks {_points(clock, labels)}" if len(clocks) > 1 else "clocks", "label"), _clock(clock)] for clock in clocks]
+    rows += [[(f"clocks {_points(clock, labels)}" if len(clocks) > 1 else "clocks", "label"), _clock(clock, one_clock)] for clock in clocks]
     page.table([Column(), Column(flexible=True)], rows)
 
 
@@ -43,12 +44,19 @@ def _points(clock: Clock, labels: Labels) -> str:
     return f"{labels.point(Side.CLIENT, clock.client_point)}, {labels.point(Side.BACKEND, clock.backend_point)}"
 
 
-def _clock(clock: Clock) -> str:
+def _paths(traces: Sequence[Trace]) -> list[str]:
+    return [file.path for trace in traces for file in trace.files]
+
+
+def _clock(clock: Clock, one_clock: bool) -> str:
+    if clock.stated and one_clock:
+        return "one for both sides, which are in the same capture"
     if clock.refused:
         return f"unknown: {shown(clock.refused)}"
     middle = (clock.low_ns + clock.high_ns) // 2
     lead = "ahead of" if middle >= 0 else "behind"
-    text = f"the client's is {units.offset(abs(middle))} {lead} the backend's ({units.half_width(clock.half_width_ns)})"
+    apart = f"the client's is {units.offset(abs(middle))} {lead} the backend's" if middle else "they agree"
+    text = f"{apart} ({units.half_width(clock.half_width_ns)})"
     if clock.stated:
         return f"{text}, as you stated"
     drift = f", drifting {clock.drift_ppb / 1000:.1f} ppm" if clock.drift_ppb else ""
@@ -83,7 +91,7 @@ def _unknowns(report: Report, labels: Labels) -> list[str]:
     for side, number in sorted(unknown.items()):
         told.append(f"{units.plural(number, f'{side} exchange')} without a partner that was found: the packets cannot tell why.")
     refused = [clock for clock in correlation.clocks if clock.refused]
-    if refused:
+    if refused and correlation.pairs:
         where = "" if len(refused) == len(correlation.clocks) else f" between {'; '.join(_points(clock, labels) for clock in refused)}"
         told.append(f"How long each way through the balancer took{where}: there is no common clock.")
     for trace in (*report.clients, *report.backends):

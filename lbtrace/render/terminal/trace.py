@@ -30,8 +30,8 @@ def summary(page: Page, trace: Trace) -> None:
     elif syns and requests:
         page.prose(f"{units.plural(syns, 'SYN')} : {units.plural(requests, 'request')} = {units.ratio(syns, requests)}")
     if already_open:
-        verb = "was" if already_open == 1 else "were"
-        page.prose(f"{units.plural(already_open, 'connection')} {verb} already open when the capture began: their SYN was not captured.")
+        verb, whose = ("was", "its") if already_open == 1 else ("were", "their")
+        page.prose(f"{units.plural(already_open, 'connection')} {verb} already open when the capture began: {whose} SYN was not captured.")
 
 
 def connections(page: Page, trace: Trace) -> None:

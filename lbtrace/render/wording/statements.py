@@ -13,7 +13,8 @@ from lbtrace.model.report import Value
 from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
-_PLACE = re.compile(r"\{(\w+)\}((?: (?:other|backend|client|TCP|HTTP))? \w+\b)?( were\b)?")
+_PLACE = re.compile(r"\{(\w+)\}((?: (?:other|backend|client|TCP|HTTP))? \w+\b)?( of connections)?( (?:were|are|carry|begin|state)\b)?")
+_VERBS = {" were": " was", " are": " is", " carry": " carries", " begin": " begins", " state": " states"}
 _NOUNS = {
     "SYNs", "connections", "requests", "responses", "exchanges", "pairs", "checks", "packets", "times", "targets", "nodes", "attempts",
     "segments", "bytes", "frames", "clients", "backends", "cases", "answers", "errors", "retransmissions", "lines", "fields",
@@ -29,8 +30,9 @@ def filled(statement: str, values: Sequence[Value]) -> str:
     single = {v.name for v in values if v.unit == "count" and v.value == 1}
 
     def write(place: re.Match[str]) -> str:
-        name, noun = place[1], place[2] or ""
-        noun, verb = (_SINGULAR.get(noun, noun), place[3] and " was") if name in single else (noun, place[3])
-        return known.get(name, f"{{{name}}}") + noun + (verb or "")
+        name, noun, whose, verb = place[1], place[2] or "", place[3] or "", place[4] or ""
+        if name in single:
+            noun, verb = _SINGULAR.get(noun, noun), _VERBS.get(verb, verb)
+        return known.get(name, f"{{{name}}}") + noun + whose + verb
 
     return _PLACE.sub(write, statement)

@@ -11,6 +11,7 @@ from math import gcd
 
 from lbtrace.model.report import Value
 
+_DAY = 86_400_000_000_000
 _TIME = ((3_600_000_000_000, "h"), (60_000_000_000, "min"), (1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"), (1, "ns"))
 _BYTES = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"), (1, "B"))
 
@@ -31,7 +32,9 @@ def _three_digits(number: float, exact: bool = False) -> str:
 
 
 def duration(ns: int) -> str:
-    """1_234_000 → "1.23 ms"."""
+    """1_234_000 → "1.23 ms"; two days and more are days."""
+    if abs(ns) >= 2 * _DAY:
+        return f"{count(round(ns / _DAY))} days"
     return _scaled(ns, _TIME) if ns else "0 s"
 
 
