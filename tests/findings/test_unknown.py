@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from lbtrace.case import Case
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Correlation, Ref, Tier
+from lbtrace.verdict.witnesses.packets import addresses
 from tests.findings.stage import ALB, Told, four, tell, told, values, with_exchanges
 from tests.play import Balancer, Play
 
@@ -81,6 +83,12 @@ def test_a_source_of_another_in_the_group_is_not_rewritten() -> None:
     spoken = crossed(Balancer(preserve_source=True), "203.0.113.5", "203.0.113.6")
     assert spoken.of("source-address.rewritten") == []
     assert spoken.of("source-address.mixed") == []
+
+
+def test_ends_of_another_in_the_group_are_not_rewritten() -> None:
+    spoken = crossed(Balancer(kind="direct"), "203.0.113.5", "203.0.113.6")
+    (seen,) = addresses(Case(spoken.shown.clients, spoken.shown.backends, spoken.correlation))
+    assert seen.variant == "same"
 
 
 def test_an_address_stated_behind_tls_is_found() -> None:

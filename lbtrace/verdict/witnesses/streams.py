@@ -1,0 +1,132 @@
+"""Case → what became of the connections' bytes: passed on, with a PROXY header before them, in TLS or out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, evidence, field_lines, field_value
+from lbtrace.model.http import Protocol
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import ConnectionBasis, Ref
+from lbtrace.model.report import Value
+from lbtrace.verdict.weigh import Observation
+
+FORWARDING = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP")
+
+
+def proxy_header(case: Case) -> Iterator[Observation]:
+    """PROXY headers that only the backend side has."""
+    if any(a.proxy for trace in case.clients for a in trace.applications):
+        return
+    frames: list[FrameRef] = []
+    versions: set[int] = set()
+    count = 0
+    for trace in case.backends:
+        for connection, application in zip(trace.connections, trace.applications, strict=True):
+            if not application.proxy:
+                continue
+            count += 1
+            versions.add(application.proxy[0].version)
+            if len(frames) < FRAMES_PER_SIDE:
+                frames.append(trace.ref(application.proxy[0].frame, connection.from_client.first_payload_ns or connection.first_ns))
+    if frames:
+        yield Observation(
+            "proxy-header",
+            "added",
+            "{count} backend connections begin with a PROXY header of version {version}, no client connection does.",
+            (Value("count", count, "count"), Value("version", " and ".join(str(v) for v in sorted(versions)))),
+            evidence(frames),
+        )
+
+
+def byte_streams(case: Case) -> Iterator[Observation]:
+    """Connections that carried the same bytes though their packets differ."""
+    same = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.SAME_BYTES]
+    if same:
+        yield Observation(
+            "byte-streams",
+            "same",
+            "{count} pairs of connections carried the same bytes.",
+            (Value("count", len(same), "count"),),
+            evidence(case.connection_frames(same)),
+        )
+
+
+def tls(case: Case) -> Iterator[Observation]:
+    """What became of TLS."""
+    hello = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.TLS_CLIENT_HELLO]
+    if hello:
+        yield Observation(
+            "tls",
+            "passed",
+            "{count} pairs of connections carry the same TLS ClientHello: the balancer passes TLS on.",
+            (Value("count", len(hello), "count"),),
+            evidence(case.connection_frames(hello)),
+        )
+        return
+    removed, renewed = [], []
+    for c in case.connection_matches:
+        front = case.clients[c.pair.client.point].applications[c.front.id]
+        back = case.backends[c.pair.backend.point].applications[c.back.id]
+        if front.protocol is Protocol.TLS and back.protocol in (Protocol.HTTP1, Protocol.HTTP2, Protocol.OTHER):
+            removed.append(c)
+        elif front.tls is not None and back.tls is not None and front.tls.random != back.tls.random:
+            renewed.append(c)
+    for variant, matches, statement in (
+        ("removed", removed, "{count} connections are encrypted in front of the balancer and plain behind it."),
+        ("renewed", renewed, "{count} pairs of connections are encrypted on both sides with different ClientHellos."),
+    ):
+        if matches:
+            yield _tls(case, variant, matches, statement)
+
+
+def _tls(case: Case, variant: str, matches: list[ConnectionMatch], statement: str) -> Observation:
+    return Observation("tls", variant, statement, (Value("count", len(matches), "count"),), evidence(case.connection_frames(matches)))
+
+
+def server_name(case: Case) -> Iterator[Observation]:
+    """Without any pair, because the client side is encrypted: the server name that clients ask for in TLS is the Host of plain
+    requests behind.
+
+    Then TLS ends between the captures. Forwarding fields in those requests are written by who reads HTTP; a client in TLS
+    hardly sends them."""
+    if case.matches or case.connection_matches:
+        return
+    asked: dict[str, FrameRef] = {}
+    for trace in case.clients:
+        for connection, application in zip(trace.connections, trace.applications, strict=True):
+            name = application.tls.server_name if application.tls is not None else None
+            if name and application.tls is not None:
+                asked.setdefault(
+                    name.lower(), trace.ref(application.tls.frame, connection.from_client.first_payload_ns or connection.first_ns)
+                )
+    plain = [
+        (Ref(point, e.id), e.request)
+        for point, trace in enumerate(case.backends)
+        for e in trace.exchanges
+        if e.request is not None and Ref(point, e.id) not in case.check_exchanges
+    ]
+    same = [(ref, request) for ref, request in plain if (field_value(request, "Host") or "").lower().partition(":")[0] in asked]
+    if not asked or not same:
+        return
+    host = (field_value(same[0][1], "Host") or "").lower().partition(":")[0]
+    frames = [asked[host], *(case.request_frame(Side.BACKEND, ref) for ref, _ in same[:5])]
+    yield Observation(
+        "tls",
+        "removed",
+        "Clients ask for {host} in TLS, and {count} plain requests on the backend side are for that host.",
+        (Value("host", host), Value("count", len(same), "count")),
+        evidence(frames),
+    )
+    https = [ref for ref, request in same if (field_value(request, "X-Forwarded-Proto") or "").lower() == "https"]
+    client = [ref for ref, request in same if any(field_lines(request, name) for name in FORWARDING)]
+    if https or len(client) == len(same):
+        yield Observation(
+            "forwarding-fields",
+            "state-https" if https else "state-client",
+            "{count} of these requests state https in X-Forwarded-Proto."
+            if https
+            else "All {count} of these requests state a client or a proxy.",
+            (Value("count", len(https or client), "count"),),
+            evidence(case.request_frame(Side.BACKEND, ref) for ref in (https or client)[:5]),
+        )
