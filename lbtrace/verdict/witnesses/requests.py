@@ -44,7 +44,8 @@ def connection_mapping(case: Case) -> Iterator[Observation]:
             yield Observation(
                 "connection-mapping",
                 "one-to-one",
-                "Each of {count} client connections has one backend connection of its own.",
+                "Each of {count} client connections has one backend connection of its own"
+                + ("." if len(single) == len(case.distinct_matches) else ", requests that were sent again left out."),
                 (Value("count", len(fronts), "count"),),
                 evidence(case.request_frames(fronts.values())),
             )
