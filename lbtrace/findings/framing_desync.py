@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lbtrace.case import Case, Match, confidence_of, evidence, field_value
+from lbtrace.findings._boundaries import Hidden, hidden
 from lbtrace.model.http import Exchange, Mark, Request
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
@@ -42,6 +43,12 @@ def find(case: Case) -> Iterator[Finding]:
     for split in splits[:5]:
         yield _smuggled(case, split)
     told = {s.match.place for s in splits}
+    proven = list(
+        hidden(case, [m for m in case.distinct_matches if m.place not in told and (_is_ambiguous(m.front) or _is_ambiguous(m.back))])
+    )
+    for proof in proven[:5]:
+        yield from _proven(case, proof)
+    told |= {proof.match.place for proof in proven}
     passed = [m for m in case.matches if _is_ambiguous(m.front) and m.place not in told]
     still = [m for m in passed if _is_ambiguous(m.back)]
     if passed:
@@ -165,6 +172,38 @@ def _smuggled(case: Case, split: _Split) -> Finding:
         ),
         REMEDY,
     )
+
+
+def _proven(case: Case, proof: Hidden) -> Iterator[Finding]:
+    m = proof.match
+    assert m.front.request is not None
+    note = "; ".join(line.raw for line in m.front.request.lines if line.name.lower() in ("content-length", "transfer-encoding"))
+    shown = case.request_frame if proof.request else case.response_frame
+    where = (Value("method", m.front.request.method), Value("target", m.front.request.target))
+    yield Finding(
+        "framing-desync.smuggled",
+        TITLE,
+        Severity.CRITICAL,
+        confidence_of([m]) if proof.crossed or not proof.request else Confidence.MEDIUM,  # a client that left gets no answer either
+        "One client request became two backend requests: what the balancer took for the body of {method} {target} and answered once, "
+        "the backend read as another request"
+        + (", {smuggled}, and answered too." if proof.request else ": it answered more often than it was asked."),
+        (*where, *((Value("smuggled", proof.request),) if proof.request else ())),
+        evidence([*case.request_frames([m]), shown(Side.BACKEND, proof.backend)], note),
+        REMEDY,
+    )
+    if proof.crossed:
+        frames = [f for c, b in proof.crossed[:3] for f in (case.response_frame(Side.CLIENT, c), case.response_frame(Side.BACKEND, b))]
+        yield Finding(
+            "framing-desync.crossed-answers",
+            TITLE,
+            Severity.CRITICAL,
+            confidence_of([m]),
+            "After {method} {target}, clients got the answers to requests that were not theirs: {count}.",
+            (*where, Value("count", len(proof.crossed), "count")),
+            evidence(frames),
+            REMEDY,
+        )
 
 
 def _alone(case: Case) -> Iterator[Finding]:

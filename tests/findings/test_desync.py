@@ -1,0 +1,40 @@
+"""Request smuggling recorded on the wire: a proxy that passes a request with Content-Length and Transfer-Encoding on as it is.
+
+desync/clte-*: the proxy reads Content-Length, the backend Transfer-Encoding; desync/tecl-*: the other way round. Three GETs, then a POST
+/search that hides GET /admin/delete?user=7 in what the proxy takes for its body, then three GETs of other clients, each of which gets the
+answer to the request before its own. Recorded on a loopback of their own, proxy and backend in Python.
+"""
+
+from pathlib import Path
+
+import pytest
+
+import lbtrace
+from lbtrace.model.pairing import Confidence, UnpairedReason
+from lbtrace.model.report import Severity
+
+HERE = Path(__file__).parent / "desync"
+
+
+@pytest.mark.parametrize("kind", ["clte", "tecl"])
+def test_one_request_that_became_two_and_whose_answers_crossed(kind: str) -> None:
+    report = lbtrace.compare(HERE / f"{kind}-client.pcap", HERE / f"{kind}-backend.pcap")
+    found = {f.slug: f for f in report.findings if f.slug.startswith("framing-desync")}
+    assert set(found) == {"framing-desync.smuggled", "framing-desync.crossed-answers"}
+    assert {f.severity for f in found.values()} == {Severity.CRITICAL}
+    assert found["framing-desync.smuggled"].confidence is Confidence.HIGH
+    smuggled = {v.name: v.value for v in found["framing-desync.smuggled"].values}
+    assert smuggled["target"] == "/search"
+    assert smuggled.get("smuggled", "GET /admin/delete?user=7") == "GET /admin/delete?user=7"
+    assert {v.name: v.value for v in found["framing-desync.crossed-answers"].values}["count"] == 3
+
+
+@pytest.mark.parametrize("kind", ["clte", "tecl"])
+def test_who_got_anothers_answer_is_paired_with_nobody(kind: str) -> None:
+    report = lbtrace.compare(HERE / f"{kind}-client.pcap", HERE / f"{kind}-backend.pcap")
+    client = report.clients[0]
+    paired = {p.client.id for p in report.correlation.pairs if p.confidence is not Confidence.LOW}
+    targets = {client.exchanges[i].request.target for i in paired if client.exchanges[i].request}  # type: ignore[union-attr]
+    assert targets <= {"/item/0", "/item/1", "/item/2", "/search", "/admin/delete?user=7"}
+    crossed = [u for u in report.correlation.unpaired if u.side == "client"]
+    assert {u.reason for u in crossed} == {UnpairedReason.UNKNOWN}
