@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 from lbtrace.lab.world import BALANCER, FRONT, World
@@ -95,7 +96,8 @@ def lines(_world: World, setup: Setup) -> list[BalancerLine]:
     return found
 
 
-def _rows(setup: Setup, name: str) -> Iterator[dict]:  # type: ignore[type-arg]
+def _rows(setup: Setup, name: str) -> Iterator[dict[str, Any]]:
+    """The JSON lines of a log, as Caddy writes them."""
     path = setup.directory / name
     for row in path.read_text().splitlines() if path.exists() else ():
         yield json.loads(row)
