@@ -115,6 +115,8 @@ class Reading:
             responses.run(method_of if requests.special or not requests.messages else None)
         if not requests.messages and not responses.messages:
             return Application(Protocol.OTHER)
+        if not responses.messages and server.first_row < server.end_row and begins_request(Cursor(self.pieces, server.stream).peek(4096)):
+            self.oddities.add("requests-both-ways", self.pieces.frame[server.first_row])
         exchanges.build(number, requests, responses, self.oddities, self.found)
         if requests.preface and not responses.tunnel:
             h2.read(number, client, server, self.oddities, self.decode, self.found, None)

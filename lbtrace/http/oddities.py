@@ -52,6 +52,7 @@ TEXTS: Final[dict[str, str]] = {
     "tls-answered-in-clear": "A TLS ClientHello was answered in plain HTTP: the client speaks TLS to a port that does not.",
     "response-before-request": "A response was sent before any request it could answer.",
     "roles-reversed": "Requests come from the end that accepted the connection, responses from the end that opened it.",
+    "requests-both-ways": "Both ends of a connection send requests, neither answers; those of the client are reported.",
     "pairing-in-doubt": "After loss, requests and responses were left unpaired because the packets do not say which belong together.",
     # other protocols
     "proxy-protocol-malformed": "A PROXY protocol header is malformed.",

@@ -187,7 +187,7 @@ class Responses(Reader):
         two = self.cursor.peek(2)
         if two[:1] in (b"\r", b"\n"):
             return True
-        return begins_response(self.cursor.peek(4096)) or self.cursor.peek(5) == b"HTTP/"
+        return begins_response(self.cursor.peek(4096)) or self.cursor.peek(5).upper() == b"HTTP/"
 
     def _start_line(self, raw: bytes, whole: bool) -> StatusLine:
         return self.caches.status[raw]

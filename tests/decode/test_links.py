@@ -33,13 +33,24 @@ ONE_IN_AGGREGATE = AGGREGATE + SUBFRAME + b"\0\0\1\2\3\4"  # padding, frame chec
 LINKS: dict[str, list[tuple[int, bytes]]] = {
     "arcnet": [(129, b"\1\2\0\0\xf0" + FOUR), (129, b"\1\2\0\0\xd4\0\0\1" + FOUR), (7, b"\1\2\xf0" + FOUR)],
     "atm": [(100, SNAP + FOUR), (123, bytes(4) + SNAP + FOUR)],
-    "cisco_hdlc": [(104, b"\x0f\0\x08\0" + FOUR)],
+    "cisco_hdlc": [(104, b"\x0f\0\x08\0" + FOUR), (205, b"\1\x0f\0\x08\0" + FOUR)],
+    "dsa": [
+        (281, MACS + bytes(4) + b"\x08\0" + FOUR),
+        (282, bytes(4) + FRAME),
+        (284, MACS + bytes(4) + b"\x08\0" + FOUR),
+        (285, MACS + b"\xda\xda" + bytes(6) + b"\x08\0" + FOUR),
+    ],
     "enc": [(109, struct.pack("<III", 2, 7, 0) + FOUR)],
     "erf": [(197, bytes(8) + b"\x02\x04\0\0\0\0\0\0" + bytes(2) + FRAME), (197, bytes(8) + b"\x96\0\0\0\0\0\0\0" + bytes(8) + FOUR)],
     "ethernet": [(1, FRAME), (1, MACS + b"\x86\xdd" + SIX), (1, MACS + struct.pack(">H", len(FOUR) + 8) + SNAP + FOUR)],
     "ethernet_analyzer": [(240, bytes(4) + FRAME), (241, bytes(12) + FRAME), (274, bytes(8) + FRAME)],
     "fddi": [(10, b"\x50" + MACS + SNAP + FOUR)],
-    "frame_relay": [(107, b"\x18\x41\x03\xcc" + FOUR), (107, b"\x18\x41\x08\x00" + FOUR), (107, b"\x18\x41\x03\0\x80\0\0\0\x08\0" + FOUR)],
+    "frame_relay": [
+        (107, b"\x18\x41\x03\xcc" + FOUR),
+        (107, b"\x18\x41\x08\x00" + FOUR),
+        (107, b"\x18\x41\x03\0\x80\0\0\0\x08\0" + FOUR),
+        (206, b"\1\x18\x41\x08\x00" + FOUR),
+    ],
     "ieee1394": [(138, bytes(16) + b"\x08\x00" + FOUR)],
     "ieee80211": [(105, WLAN + FOUR), (105, QOS + FOUR), (105, b"\x08\x03\0\0" + bytes(26) + SNAP + FOUR), (105, ONE_IN_AGGREGATE)],
     "ip_over_fibre_channel": [(122, bytes(16) + SNAP + FOUR)],
@@ -102,6 +113,7 @@ ERSPAN_3 = b"\x10\0\x22\xeb\0\0\0\1\x20\x05\x00\x07" + bytes(6)
 # file in decode/tunnel → (packet on Ethernet, network) …
 TUNNELS: dict[str, list[tuple[bytes, str]]] = {
     "ah": [(v4(51, b"\x06\x04\0\0" + bytes(20) + FOUR[20:]), ""), (v6(51, b"\x06\x04\0\0" + bytes(20) + FOUR[20:]), "")],
+    "ayiya": [(udp(5072, b"\x42\x52\x11\x29" + bytes(4 + 16 + 20) + SIX), "ayiya")],
     "capwap": [
         (udp(5247, b"\0\x10\2\0" + bytes(4) + FRAME), "capwap"),
         (udp(5247, b"\0\x10\3\0" + bytes(4) + b"\2\x08" + WLAN[2:] + FOUR), "capwap"),
@@ -170,6 +182,9 @@ TUNNELS: dict[str, list[tuple[bytes, str]]] = {
         (udp(4789, b"\x08\0\0\0\0\0\x07\0" + FRAME), "vxlan 7"),
         (udp(8472, b"\x08\0\0\0\0\0\x07\0" + MACS + b"\x81\0\0\x03\x08\0" + FOUR), "vxlan 7 / vlan 3"),
         (udp(4790, b"\x0c\0\0\1\0\0\x07\0" + FOUR), "vxlan 7"),
+        (udp(4790, b"\x0c\0\0\3\0\0\x07\0" + FRAME), "vxlan 7"),
+        (udp(4790, b"\x0c\0\0\4\0\0\x07\0\0\2\2\1" + bytes(4) + FOUR), "vxlan 7"),
+        (udp(4790, b"\x0c\0\0\5\0\0\x07\0\0\0\x11\x40" + FOUR), "vxlan 7"),
     ],
 }
 

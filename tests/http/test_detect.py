@@ -99,6 +99,18 @@ def test_the_end_that_accepted_the_connection_asks() -> None:
     assert "roles-reversed" in heard.slugs
 
 
+def test_both_ends_ask() -> None:
+    heard = hear(Talk().client(get("/a")).server(get("/b")).client(get("/c")))
+    assert story(heard) == [("/a", None), ("/c", None)]
+    assert "requests-both-ways" in heard.slugs
+
+
+def test_start_lines_in_small_letters() -> None:
+    heard = hear(Talk().client(b"get /a http/1.1\r\n\r\n").server(b"http/1.1 200 ok\r\ncontent-length: 0\r\n\r\n"))
+    assert story(heard) == [("/a", 200)]
+    assert "odd-version" in heard.slugs
+
+
 def test_one_direction_only() -> None:
     asked = hear(Talk().client(get("/a")).client(get("/b")))
     assert story(asked) == [("/a", None), ("/b", None)]

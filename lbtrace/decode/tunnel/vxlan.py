@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.decode import ip
+from lbtrace.decode import ethertypes, ip
 from lbtrace.decode.link import ethernet
 from lbtrace.decode.packet import Outcome, Packet, Skip
 from lbtrace.decode.tunnel import ETHERNET
@@ -13,6 +13,7 @@ from lbtrace.tables import Column
 
 NAME = "vxlan"
 UDP_PORTS = (4789, 8472, 4790)
+GENERIC = {4: 0x894F, 5: 0x8847}  # next protocol → EtherType: NSH, MPLS
 
 
 def peel(packet: Packet) -> Outcome:
@@ -22,9 +23,11 @@ def peel(packet: Packet) -> Outcome:
         return Skip("udp")
     packet.at += 8
     packet.networks.append(f"vxlan {network}")
-    if flags & 0x04 and following in (1, 2):
+    if not flags & 0x04 or following == 3:
+        return ethernet.peel
+    if following in (1, 2):
         return ip.either
-    return ethernet.peel
+    return ethertypes.step(GENERIC[following], packet) if following in GENERIC else Skip("vxlan-gpe")
 
 
 def locate(views: Views, at: Column) -> tuple[Column, Column, Column, Column]:
