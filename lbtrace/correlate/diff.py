@@ -116,16 +116,15 @@ def _heads(clients: Sequence[Trace], backends: Sequence[Trace], pair: ExchangePa
 
 
 def differences(before: Head, after: Head) -> Iterator[Difference]:
-    """Two heads → their differences, by field. Lines that are one object are equal; only the others are looked at."""
+    """Two heads → their differences, by field. Only the fields that have a line which is not on both sides are looked at."""
     if before == after:
         return
-    sent, arrived = set(map(id, before)), set(map(id, after))
+    sent, arrived = set(before), set(after)
     names_before, names_after = _names(before), _names(after)
     if len(before) != len(sent) or len(after) != len(arrived):  # repeated lines: a set does not count them
         touched = set(names_before) | set(names_after)
     else:
-        touched = {n for x, n in zip(before, names_before, strict=True) if id(x) not in arrived}
-        touched |= {n for x, n in zip(after, names_after, strict=True) if id(x) not in sent}
+        touched = {_lower(x.name) for x in sent ^ arrived}
     for name in sorted(touched):
         old = [x for x, n in zip(before, names_before, strict=True) if n == name]
         new = [x for x, n in zip(after, names_after, strict=True) if n == name]
@@ -136,7 +135,7 @@ def differences(before: Head, after: Head) -> Iterator[Difference]:
 
 
 def _names(head: Head) -> tuple[str, ...]:
-    return tuple([_lower(x.name) for x in head])
+    return tuple([_lower(name) for name, _, _ in head])
 
 
 @lru_cache(maxsize=10_000)

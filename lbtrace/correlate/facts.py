@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -75,21 +76,26 @@ def read(side: Side, traces: Sequence[Trace]) -> Facts:
         items.extend(trace.exchanges)
         refs.extend([Ref(point, e.id) for e in trace.exchanges])
     n = len(items)
-    columns = {name: np.zeros(n, np.int64) for name in ("point", "connection", "start", "reply", "end")}
-    flags = {name: np.zeros(n, bool) for name in ("solid_start", "solid_reply", "silent", "unknown", "cached")}
-    number = 0
-    for point, trace in enumerate(traces):
-        for row in _rows(side, trace):
-            for name, value in zip(("start", "reply", "end"), row[:3], strict=True):
-                columns[name][number] = value
-            for name, flag in zip(flags, row[3:], strict=False):
-                flags[name][number] = flag
-            answer = items[number].response
-            flags["cached"][number] = answer is not None and any(map(from_cache, answer.lines))
-            columns["point"][number] = point
-            columns["connection"][number] = first_connection[point] + items[number].connection
-            number += 1
+    rows = list(zip(*(row for trace in traces for row in _rows(side, trace)), strict=True)) or [()] * 7
+    columns = {name: np.array(values, np.int64) for name, values in zip(("start", "reply", "end"), rows, strict=False)}
+    flags = {
+        name: np.array(values, bool) for name, values in zip(("solid_start", "solid_reply", "silent", "unknown"), rows[3:], strict=True)
+    }
+    sizes = [len(trace.exchanges) for trace in traces]
+    columns["point"] = np.repeat(np.arange(len(traces), dtype=np.int64), sizes)
+    columns["connection"] = np.fromiter((e.connection for e in items), np.int64, n) + np.repeat(np.array(first_connection, np.int64), sizes)
+    flags["cached"] = _cached(items)
     return Facts(side, traces, refs, items, first_of, first_connection=first_connection, **columns, **flags)
+
+
+def _cached(items: Sequence[Exchange]) -> Column:
+    """Which answers come from a cache. Equal lines are mostly one object, so each is looked at once."""
+    answers = [e.response.lines if e.response is not None else () for e in items]
+    lines = list(chain.from_iterable(answers))
+    saying = {key for key, line in zip(map(id, lines), lines, strict=True) if line[0][:1] in "aAxXcC" and from_cache(line)}
+    return np.fromiter(
+        (not saying.isdisjoint(map(id, held)) for held in answers) if saying else repeat(False, len(items)), bool, len(items)
+    )
 
 
 @lru_cache(maxsize=10_000)

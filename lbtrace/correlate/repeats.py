@@ -65,6 +65,7 @@ def copies(state: Pairing, line: Timeline) -> None:
     for c, bs in state.caused.items() if wanted else ():
         for key in {key for b in bs for key in _ids(state, b, fresh)} & wanted:
             holders[key].add(c)
+    doubts = Counter(state.left_over.values())
     for b in free:
         owners = {c for key in ids[b] for c in holders[key]}
         if len(owners) != 1:
@@ -76,14 +77,14 @@ def copies(state: Pairing, line: Timeline) -> None:
         if same and alone[state.group.get(c, -1)] <= 1 and line.began_inside(c, b) and (own or line.x[b] < FAR):
             state.attach(c, b)
             state.copied.add(b)
-            _settle(state, c, b)
+            _settle(state, c, b, doubts)
 
 
-def _settle(state: Pairing, c: int, b: int) -> None:
-    """A client exchange that was in doubt between copies alone is in doubt no more."""
-    state.left_over.pop(b, None)
+def _settle(state: Pairing, c: int, b: int, doubts: Counter[int]) -> None:
+    """A client exchange that was in doubt between copies alone is in doubt no more. `doubts`: how many are left over, per group."""
+    doubts[state.left_over.pop(b, -1)] -= 1
     group = state.group.get(c)
-    if group is not None and group not in state.left_over.values():
+    if group is not None and doubts[group] <= 0:
         del state.group[c]
         state.spare.pop(c, None)
         state.tier[c], state.confidence[c] = Tier.TIME, Confidence.MEDIUM

@@ -124,15 +124,19 @@ def _lower(name: str) -> str:
     return found
 
 
-def _values(facts: Facts, request: bool) -> dict[str, Counter[str]]:
+def _values(facts: Facts, request: bool) -> dict[str, dict[str, int]]:
+    """Field in lower case → how often each value of it was sent."""
     messages = [m for e in facts.items if (m := e.request if request else e.response) is not None]
-    line_of = {id(line): line for m in messages for line in m.lines}
-    counted = Counter(map(id, chain.from_iterable(m.lines for m in messages)))  # equal lines are mostly one object
-    out: dict[str, Counter[str]] = defaultdict(Counter)
-    for key, n in counted.items():
-        line = line_of[key]
-        out[_lower(line.name)][line.value] += n
-    return out
+    lines = list(chain.from_iterable([m.lines for m in messages]))
+    line_of = dict(zip(map(id, lines), lines, strict=True))  # equal lines are mostly one object
+    out: dict[str, dict[str, int]] = {}
+    for key, n in Counter(map(id, lines)).items():
+        name, value, _ = line_of[key]
+        counted = out.get(name)
+        if counted is None:  # as it is written first: in lower case, it is another spelling of the same
+            counted = out[name] = out.setdefault(_lower(name), {})
+        counted[value] = counted.get(value, 0) + n
+    return {name: counted for name, counted in out.items() if name == _lower(name)}
 
 
 def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str]]:
@@ -152,29 +156,45 @@ def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str
     return agree, of
 
 
-def _signature(lines: Sequence[HeaderLine], kept: Kept) -> Hashable:
-    return tuple(sorted((name, x.value) for x in lines if x.value in kept.get(name := _lower(x.name), _NONE)))
+class _Signatures(dict[tuple[HeaderLine, ...], Hashable]):
+    """Head → its kept fields with their values, in one order; each line is looked at once."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__()
+        self.kept = kept
+        self.lines: dict[int, tuple[str, str] | None] = {}  # by identity: the traces keep the lines
+
+    def __missing__(self, head: tuple[HeaderLine, ...]) -> Hashable:
+        known, kept = self.lines, self.kept
+        told = []
+        for line in head:
+            key = id(line)
+            if key not in known:
+                name = _lower(line.name)
+                known[key] = (name, line.value) if line.value in kept.get(name, _NONE) else None
+            found = known[key]
+            if found is not None:
+                told.append(found)
+        self[head] = made = tuple(sorted(told))
+        return made
 
 
 def request_keys(facts: Facts, numbers: Sequence[int], form: TargetForm, kept: Kept) -> list[Hashable]:
     """The class of each exchange by its request; None when the request was not captured."""
-    heads: dict[tuple[HeaderLine, ...], Hashable] = {}
+    heads = _Signatures(kept)
     out: list[Hashable] = []
     for number in numbers:
         q = facts.items[number].request
         if q is None:
             out.append(None)
             continue
-        head = heads.get(q.lines)
-        if head is None:
-            head = heads[q.lines] = _signature(q.lines, kept)
-        out.append((q.method, form(q.target), body_key(q.body), head))
+        out.append((q.method, form(q.target), body_key(q.body), heads[q.lines]))
     return out
 
 
 def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hashable]:
     """The class of each exchange by its response: None when it is not known, "none" when it is known that there was none."""
-    heads: dict[tuple[HeaderLine, ...], Hashable] = {}
+    heads = _Signatures(kept)
     out: list[Hashable] = []
     for number in numbers:
         e = facts.items[number]
@@ -182,9 +202,7 @@ def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hash
         if r is None:
             out.append(None if facts.unknown[number] or facts.side == "client" else "none")
             continue
-        head = heads.get(r.lines)
-        if head is None:
-            head = heads[r.lines] = _signature(r.lines, kept)
+        head = heads[r.lines]
         empty = e.request is not None and e.request.method == "HEAD"
         body = "" if empty else body_key(r.body)
         out.append(None if body is None else (r.status, body, head))
@@ -199,8 +217,7 @@ def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
     q, p = state.client.items[client].request, state.backend.items[backend].request
     if q is None or p is None:
         return set()
-    same = set(map(id, p.lines))
-    changed = [line for line in q.lines if id(line) not in same]
+    changed = set(q.lines).difference(p.lines)
     arrived: dict[str, set[str]] = defaultdict(set)
     for line in p.lines if changed else ():
         arrived[_lower(line.name)].add(line.value)
@@ -213,7 +230,9 @@ def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
         and not name.startswith("x-forwarded-")
         and not any(line.value in value for value in arrived[name])
     }
-    return out | ({"target"} if _tail(_normal(q.target)) != _tail(_normal(p.target)) else set())
+    if q.target != p.target and _tail(_normal(q.target)) != _tail(_normal(p.target)):
+        out.add("target")
+    return out
 
 
 def rewritten(state: Pairing, pairs: Sequence[tuple[int, int]]) -> set[str]:

@@ -15,9 +15,9 @@ those that share its rare tokens and no other client exchange's.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log2
 
 import numpy as np
@@ -57,7 +57,7 @@ _NO_TOKEN = {
 } | _DEFAULTS
 _RANDOM = re.compile(r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,})")  # an id: no words, no blanks
 LOOKED_AT = 256  # characters of a value: the search takes the square of them
-_PARTS = re.compile(r"[,;\s]+")
+_PARTS = re.compile(r"[^,;\s]{12,}")
 
 
 _Known = tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]  # per way, tokens by identity of the line
@@ -100,24 +100,24 @@ def _side(facts: Facts, lines: _Known, number: Callable[..., int]) -> tuple[Colu
     owner: list[int] = []
     token: list[int] = []
     targets: dict[str, tuple[int, ...]] = {}
-    held: Counter[int] = Counter()
+    held: dict[int, int] = {}
     common: set[int] = set()  # lines and targets seen so often that what they hold is rare no more: not looked at again
     for i, e in enumerate(facts.items):
         mine: list[int] = []
         for which, message in ((0, e.request), (1, e.response)):
             if message is None:
                 continue
-            known = lines[which]
+            known, way = lines[which], "<>"[which]
             for line in message.lines:
                 key = id(line)  # readers make equal lines one object, and the traces keep it
                 if key in common:
                     continue
                 found = known.get(key)
                 if found is None:
-                    found = known[key] = tuple(number(k, v) for k, v in _line_tokens("<>"[which], line))
+                    found = known[key] = tuple([number(k, v) for k, v in _line_tokens(way, line)])
                 mine += found
-                held[key] += 1
-                if held[key] > RARE:
+                seen = held[key] = held.get(key, 0) + 1
+                if seen > RARE:
                     common.add(key)
             if message.body.length:
                 digest = body_key(message.body)
@@ -126,7 +126,7 @@ def _side(facts: Facts, lines: _Known, number: Callable[..., int]) -> tuple[Colu
         if e.request is not None:
             known_target = targets.get(e.request.target)
             if known_target is None:
-                known_target = targets[e.request.target] = tuple(number(k, v) for k, v in _target_tokens(e.request.target))
+                known_target = targets[e.request.target] = tuple([number(k, v) for k, v in _target_tokens(e.request.target)])
             mine += known_target
         token += mine
         owner += [i] * len(mine)
@@ -137,12 +137,20 @@ def _side(facts: Facts, lines: _Known, number: Callable[..., int]) -> tuple[Colu
 
 def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
     """A header line → (kind, value) tokens. Long values are known whatever the field is called, short ones by field."""
-    name, value = line.name.lower(), line.value
+    name, value, _ = line
+    name = _lower(name)
     if name in _NO_TOKEN or not value or _DATE.match(value):
         return []
     whole = [(way, value)] if len(value) >= 12 else [(way + name, value)]
-    parts = [p for p in _PARTS.split(value) if len(p) >= 12 and p != value]
+    if len(value) <= 12:
+        return whole
+    parts = [p for p in _PARTS.findall(value) if p != value]
     return whole + [(way, p) for p in parts[:16]]
+
+
+@lru_cache(maxsize=10_000)
+def _lower(name: str) -> str:
+    return name.lower()
 
 
 def _target_tokens(target: str) -> list[tuple[str, str]]:
