@@ -11,7 +11,7 @@ import pytest
 from lbtrace.findings import registry
 from lbtrace.model.http import Application, ClientHello, Exchange, Mark, Protocol
 from lbtrace.model.net import Endpoint
-from lbtrace.model.pairing import Attempt, AttemptOutcome, Clock, Confidence, Ref, Tier
+from lbtrace.model.pairing import AddressMapping, Attempt, AttemptOutcome, Clock, Confidence, Ref, Tier
 from lbtrace.model.report import Kind, Report, Severity, Verdict
 from lbtrace.model.trace import PacketCounts, Trace
 from lbtrace.render import View, format_names, get_format
@@ -201,3 +201,12 @@ def test_what_is_drawn_above_is_a_finding() -> None:
 def test_formats_are_found_by_their_files() -> None:
     assert format_names() == ["json", "terminal"]
     assert all(get_format(name).SUMMARY for name in format_names())
+
+
+def test_a_nat_is_drawn_only_where_one_was_found() -> None:
+    report = founding.report()
+    mapping = AddressMapping("192.168.0.5", "10.9.9.9", "X-Real-IP", 4, 4)
+    topology = replace(report.correlation.topology, mappings=(mapping,))
+    told = squeezed(page(replace(report, correlation=replace(report.correlation, topology=topology), findings=())))
+    assert "X-Real-IP states 10.9.9.9 for 192.168.0.5 (4 of 4)." in told
+    assert "NAT" not in told

@@ -69,15 +69,18 @@ def drawing(page: Page, report: Report) -> None:
         for number, row in enumerate(zip_longest(*columns, fillvalue="")):
             shaft = f" {'─' * (arrow - 1)}▶ " if number == 0 else gap
             page.line(f"{row[0]:<{widths[0]}}{shaft}{row[1]:<{widths[1]}} ┆ {row[2]:<{widths[2]}}{shaft}{row[3]}")
+    nats = {value.value for f in report.findings if f.slug == "nat-before-balancer" for value in f.values if value.name == "seen_as"}
     for m in t.mappings:
         if m.client != m.seen_as:
-            page.prose(_mapping(m), indent=3, style="note")
+            page.prose(_mapping(m, m.seen_as in nats), indent=3, style="note")
 
 
-def _mapping(m: AddressMapping) -> str:
+def _mapping(m: AddressMapping, nat: bool) -> str:
     seen = f"{m.count} of {m.of}"
     if m.stated_by == "source address":
         return f"{shown(m.client)} appears as {shown(m.seen_as)} behind the balancer (source address, {seen})."
+    if not nat:
+        return f"{shown(m.stated_by)} states {shown(m.seen_as)} for {shown(m.client)} ({seen})."
     return f"The balancer saw {shown(m.client)} as {shown(m.seen_as)} ({shown(m.stated_by)}, {seen}): a NAT lies before it."
 
 
