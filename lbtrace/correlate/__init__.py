@@ -44,6 +44,7 @@ def correlate(clients: Sequence[Trace], backends: Sequence[Trace], options: Opti
 
 
 STAMPED_LATE_NS = 5_000_000
+FEW = 3  # client exchanges: fewer say nothing of the clocks by their times alone
 SAID_OF = {
     ConnectionBasis.SAME_PACKETS: ("sequence numbers", "the same on both sides"),
     ConnectionBasis.TLS_CLIENT_HELLO: ("TLS ClientHello", "the same random on both sides"),
@@ -95,15 +96,16 @@ class _Work:
         return self._correlation({points: self._without_doubt(points, k) for points, k in clocks.items()})
 
     def _without_doubt(self, points: tuple[int, int], known: Clock) -> Clock:
-        """A clock that only pairs of low confidence bound is no clock."""
+        """A clock that few pairs of low confidence bound, or more exchanges than were paired in the end, is no clock."""
         state = self.state
-        if known.refused or known.stated or known.pairs >= 3:
+        if known.refused or known.stated:
             return known
-        doubtful = all(
-            state.confidence[c] is Confidence.LOW
+        sure = [
+            state.confidence[c]
             for c, bs in state.caused.items()
             if (int(state.client.point[c]), int(state.backend.point[bs[-1]])) == points
-        )
+        ]
+        doubtful = len(sure) * 2 < known.pairs or (known.pairs < 3 and all(k is Confidence.LOW for k in sure))
         return Clock(*points, refused="only doubtful pairs bound it") if doubtful else known
 
     def _by_connection(self, pairs: Sequence[ConnectionPair], tier: Tier) -> None:
@@ -263,8 +265,8 @@ class _Work:
                 alone &= len(mine) == len(k.clients) and len(theirs) == len(k.backends)
                 if len(mine) and len(theirs):
                     sets.append((c_facts.start[mine], c_facts.reply[mine], b_facts.start[theirs], b_facts.reply[theirs]))
-            if not sets:
-                continue
+            if sum(len(s[0]) for s in sets) < FEW:
+                continue  # one or two likenesses would bound any clock
             found = alike.surrounded(sets) if complete and not alone else clock.from_order(sets, whole and alone)
             if found is not None:
                 out[i, j] = clock.estimate(i, j, found)

@@ -16,10 +16,12 @@ from collections.abc import Set
 
 from lbtrace.correlate.facts import Facts
 from lbtrace.correlate.pairing import Pairing
+from lbtrace.correlate.tokens import telling
 from lbtrace.correlate.unpaired import Clocks, windows
 from lbtrace.model.pairing import Confidence, Tier
 
 HANDFUL = 2  # pairs, which may be chance …
+TELLING = 20.0  # bits, of the values of a handful of pairs: less is shared by chance
 FEW_OF = 3  # … when each side has more than three times as many exchanges
 
 
@@ -62,11 +64,12 @@ def _weigh_values(state: Pairing, clocks: Clocks, contradicted: Set[tuple[int, i
 
 def _weigh_handful(state: Pairing) -> None:
     """One or two pairs, where either side has many exchanges more that found no partner, are likenesses between strangers: a form
-    that is sent again and again has the same body each time."""
+    that is sent again and again has the same body each time. So are one or two that share nothing but a few letters."""
     known = [c for c, sure in state.confidence.items() if sure is not Confidence.LOW]
     if len(known) > HANDFUL or any(state.tier[c] <= Tier.STATED_ADDRESS for c in known):
         return
-    if len(known) * FEW_OF >= min(len(state.client), len(state.backend)):
+    said = sum(telling(state.client.items[c], state.backend.items[state.caused[c][-1]]) for c in known if c in state.weak)
+    if len(known) * FEW_OF >= min(len(state.client), len(state.backend)) and (said >= TELLING or not state.weak.issuperset(known)):
         return
     for c in known:
         state.confidence[c] = Confidence.LOW

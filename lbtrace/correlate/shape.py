@@ -49,7 +49,7 @@ def _nothing(_target: str) -> str:
     return ""
 
 
-FORMS: tuple[TargetForm, ...] = (_whole, _normal, _tail, _nothing)
+FORMS: tuple[TargetForm, ...] = (_whole, _normal, _tail)
 
 
 def target_form(state: Pairing) -> TargetForm:

@@ -23,7 +23,7 @@ from math import log2
 import numpy as np
 
 from lbtrace.correlate.facts import Facts, body_key
-from lbtrace.model.http import HeaderLine
+from lbtrace.model.http import Exchange, HeaderLine
 from lbtrace.tables import Column
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
@@ -239,6 +239,21 @@ def _second_best(whom: Column, score: Column, count: int) -> list[tuple[float, f
         elif s > second:
             out[b] = (first, s)
     return out
+
+
+def telling(client: Exchange, backend: Exchange) -> float:
+    """Bits that what two exchanges share could carry at most, by its length alone: what a short value says, chance says too."""
+    bits = 0.0
+    for way, one, other in (("<", client.request, backend.request), (">", client.response, backend.response)):
+        if one is None or other is None:
+            continue
+        there = {token for line in other.lines for token in _line_tokens(way, line)}
+        bits += sum(BITS * len(value) for value in {v for line in one.lines for k, v in _line_tokens(way, line) if (k, v) in there})
+        if one.body.length and body_key(one.body) == body_key(other.body) is not None:
+            bits += BITS * one.body.length
+    if client.request is not None and backend.request is not None and client.request.target == backend.request.target:
+        bits += BITS * len(client.request.target)
+    return bits
 
 
 _WORDS = {"<": "request value", ">": "response value", "last-segments": "end of the target", "last-segment": "last segment of the target"}

@@ -4,9 +4,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
+from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT, Options
+from tests.play import Play
 from tests.play.chance import any_play
 from tests.play.score import score
+from tests.play.wire import Clockwork
 
 
 @given(st.integers(0, 5000))
@@ -39,3 +42,21 @@ def test_a_stated_offset_is_believed(seed: int) -> None:
     found = correlate(shown.clients, shown.backends, Options(clock_offset_ns=shown.clocks[0][0]))
     assert all(k.stated and k.low_ns == k.high_ns == shown.clocks[0][0] for k in found.clocks)
     assert not score(shown, found)[1]
+
+
+def test_one_request_on_each_side_that_share_nothing_are_no_pair() -> None:
+    one, other = Play(seed=6), Play(seed=7, client_clock=Clockwork(10**15))
+    one.client("192.168.0.5").asks("GET", "/")
+    other.client("192.168.0.6").asks("GET", "/test.txt")
+    found = correlate(one.perform().clients, other.perform().backends, DEFAULT)
+    assert not found.pairs
+    assert all(k.refused for k in found.clocks)
+
+
+def test_one_request_on_each_side_that_look_alike_are_a_guess() -> None:
+    one, other = Play(seed=6), Play(seed=7, client_clock=Clockwork(10**15))
+    one.client("192.168.0.5").asks("GET", "/")
+    other.client("192.168.0.6").asks("GET", "/")
+    found = correlate(one.perform().clients, other.perform().backends, DEFAULT)
+    assert all(p.confidence is Confidence.LOW for p in found.pairs)
+    assert all(k.refused for k in found.clocks)
