@@ -56,6 +56,9 @@ class Match(NamedTuple):
         return self.outcome is AttemptOutcome.ANSWERED
 
 
+Joined = tuple[Connection, Connection, tuple[Ref, Ref]]  # client connection, backend connection, and where they are
+
+
 class ConnectionMatch(NamedTuple):
     """A pair of connections with both connections at hand."""
 
@@ -227,18 +230,19 @@ class Case:
         return bool(pairs) and all(c.pair.basis is ConnectionBasis.SAME_PACKETS for c in pairs)
 
     @cached_property
-    def joined(self) -> list[tuple[Connection, Connection, tuple[FrameRef, FrameRef]]]:
-        """Client connection, backend connection and their first frames, for every two connections known to belong together."""
+    def joined(self) -> list[Joined]:
+        """Client connection, backend connection and their Refs, for every two connections known to belong together."""
         found: dict[tuple[Ref, Ref], tuple[Connection, Connection]] = {}
         for c in self.connection_matches:
             found[c.pair.client, c.pair.backend] = (c.front, c.back)
         for m in self.distinct_matches:
             key = (Ref(m.pair.client.point, m.front.connection), Ref(m.backend.point, m.back.connection))
             found.setdefault(key, (m.front_connection, m.back_connection))
-        return [
-            (front, back, (self.connection_frame(Side.CLIENT, a), self.connection_frame(Side.BACKEND, b)))
-            for (a, b), (front, back) in found.items()
-        ]
+        return [(front, back, refs) for refs, (front, back) in found.items()]
+
+    def joined_frames(self, joined: Iterable[Joined]) -> list[FrameRef]:
+        """Both beginnings of the first few pairs of connections that belong together."""
+        return [self.connection_frame(side, ref) for _, _, refs in _first(joined) for side, ref in zip(Side, refs, strict=True)]
 
     @cached_property
     def nat_mappings(self) -> list[AddressMapping]:
@@ -390,8 +394,8 @@ def lowered(name: str) -> str:
 
 def field_lines(message: Request | Response, name: str) -> list[HeaderLine]:
     """The field lines of a name (case-insensitive), in order."""
-    wanted = lowered(name)
-    return [line for line in message.lines if lowered(line.name) == wanted]
+    wanted, size = lowered(name), len(name)
+    return [line for line in message.lines if len(line[0]) == size and lowered(line[0]) == wanted]
 
 
 def field_value(message: Request | Response, name: str) -> str | None:

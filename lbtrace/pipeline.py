@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from lbtrace import capture, correlate, decode, findings, http, tcp, verdict
 from lbtrace._version import __version__
+from lbtrace.case import Case
 from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation
@@ -111,6 +112,7 @@ def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Option
     correlation = correlate.correlate(fronts, backs, options)
     if correlation.swapped:
         fronts, backs, correlation = _turned(fronts, backs, correlation, options)
+    case = Case(fronts, backs, correlation)  # what is indexed for one of these is at hand for the others
     return Report(
         version=__version__,
         clients=fronts,
@@ -118,9 +120,9 @@ def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Option
         correlation=correlation,
         client_counts=findings.count_side(Side.CLIENT, fronts, correlation),
         backend_counts=findings.count_side(Side.BACKEND, backs, correlation),
-        latency=findings.latency(fronts, backs, correlation),
-        findings=findings.all_findings(fronts, backs, correlation),
-        verdict=verdict.judge(fronts, backs, correlation),
+        latency=findings.latency(fronts, backs, correlation, case),
+        findings=findings.all_findings(fronts, backs, correlation, case),
+        verdict=verdict.judge(fronts, backs, correlation, case),
     )
 
 

@@ -42,8 +42,10 @@ def registry() -> tuple[FindingModule, ...]:
     return tuple(FindingModule(name.replace("_", "-"), m.TITLE, m.__doc__ or "", m.find) for name, m in modules)
 
 
-def all_findings(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> tuple[Finding, ...]:
+def all_findings(
+    clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation, case: Case | None = None
+) -> tuple[Finding, ...]:
     """Everything there is to tell, most severe first, then surest first, then by slug."""
-    case = Case(clients, backends, correlation)
+    case = case or Case(clients, backends, correlation)
     found = [finding for module in registry() for finding in module.find(case)]
     return tuple(sorted(found, key=lambda f: (ORDER.index(f.severity), -RANK[f.confidence], f.slug)))

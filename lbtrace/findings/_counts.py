@@ -20,17 +20,24 @@ def count_side(side: Side, traces: Sequence[Trace], correlation: Correlation) ->
     case = Case(traces, traces, correlation)
     checks = case.check_exchanges if side is Side.BACKEND else frozenset()
     check_connections = case.check_connections if side is Side.BACKEND else frozenset()
-    ordinary = [c for point, trace in enumerate(traces) for c in trace.connections if Ref(point, c.id) not in check_connections]
-    requests: Counter[Ref] = Counter()
+    ordinary = [
+        c
+        for point, trace in enumerate(traces)
+        for c in trace.connections
+        if not check_connections or Ref(point, c.id) not in check_connections
+    ]
+    requests: Counter[tuple[int, int]] = Counter()
     responses = check_requests = 0
     for point, trace in enumerate(traces):
+        asked: list[int] = []
         for exchange in trace.exchanges:
-            if Ref(point, exchange.id) in checks:
+            if checks and Ref(point, exchange.id) in checks:
                 check_requests += exchange.request is not None
                 continue
             if exchange.request is not None:
-                requests[Ref(point, exchange.connection)] += 1
+                asked.append(exchange.connection)
             responses += exchange.response is not None
+        requests.update({(point, connection): n for connection, n in Counter(asked).items()})
     return SideCounts(
         side=side,
         packets=sum(t.packets.decoded for t in traces),

@@ -26,13 +26,13 @@ NO_TIME = frozenset(
 )
 
 
-def latency(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> Latency | None:
+def latency(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation, case: Case | None = None) -> Latency | None:
     """What the balancer added, or None when no pair tells.
 
     Total times run from the first byte of the request to the last byte of the response at the same capture point, so their difference needs
     no common clock. Medians and percentiles are values that occurred (low median, nearest rank).
     """
-    return latency_of(Case(clients, backends, correlation))
+    return latency_of(case or Case(clients, backends, correlation))
 
 
 def latency_of(case: Case, timed: Sequence[Match] | None = None) -> Latency | None:
@@ -40,9 +40,13 @@ def latency_of(case: Case, timed: Sequence[Match] | None = None) -> Latency | No
     timed = measurable(case) if timed is None else timed
     if not timed:
         return None
-    added = sorted((total_ns(m.front) - total_ns(m.back), m.place) for m in timed)
+    totals = [total_ns(m.front) for m in timed]
+    backend_totals = [total_ns(m.back) for m in timed]
+    added = sorted([(total - behind, m.place) for total, behind, m in zip(totals, backend_totals, timed, strict=True)])
     differences = [a for a, _ in added]
-    forward, back, widths = [], [], []
+    forward: list[int] = []
+    back: list[int] = []
+    widths: set[int] = set()
     clocks: dict[tuple[int, int], Clock | None] = {}
     for m in timed:
         points = (m.pair.client.point, m.backend.point)
@@ -55,14 +59,14 @@ def latency_of(case: Case, timed: Sequence[Match] | None = None) -> Latency | No
         back_start, back_end = span_ns(m.back)
         forward.append(back_start + clock.delta_ns(back_start) - start)
         back.append(end - back_end - clock.delta_ns(back_end))
-        widths.append(clock.half_width_ns)
+        widths.add(clock.half_width_ns)
     return Latency(
         count=len(timed),
         added_median_ns=median_low(differences),
         added_p95_ns=differences[rank_index(len(differences), 95)],
         added_max_ns=differences[-1],
-        client_median_ns=median_low(total_ns(m.front) for m in timed),
-        backend_median_ns=median_low(total_ns(m.back) for m in timed),
+        client_median_ns=median_low(totals),
+        backend_median_ns=median_low(backend_totals),
         forward_median_ns=median_low(forward) if forward else None,
         return_median_ns=median_low(back) if back else None,
         half_width_ns=max(widths) if widths else None,
@@ -86,8 +90,9 @@ def span_ns(exchange: Exchange) -> tuple[int, int]:
 
 def total_ns(exchange: Exchange) -> int:
     """From the first byte of the request to the last byte of the response."""
-    start, end = span_ns(exchange)
-    return end - start
+    assert exchange.request is not None
+    assert exchange.response is not None
+    return exchange.response.last_ns - exchange.request.first_ns
 
 
 def _is_whole(exchange: Exchange) -> bool:

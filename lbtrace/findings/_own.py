@@ -49,13 +49,13 @@ def own_answers(case: Case) -> Iterator[OwnAnswer]:
 
 def gave_up(match: Match) -> bool:
     """True when the balancer closed the backend connection before any answer came: it waited no longer, whatever the backend sent later."""
+    if match.outcome is not AttemptOutcome.UNKNOWN:
+        return False
     request, ends = match.back.request, match.back_connection.from_client
     closed = [at for at in (ends.fin_ns, ends.rst_ns) if at is not None and request is not None and at >= request.last_ns]
     response = match.back.response
     status = match.front.response.status if match.front.response is not None else 0
-    return (
-        status >= 500 and bool(closed) and (response is None or response.first_ns > min(closed)) and match.outcome is AttemptOutcome.UNKNOWN
-    )
+    return status >= 500 and bool(closed) and (response is None or response.first_ns > min(closed))
 
 
 def backend_bodies(case: Case) -> set[tuple[str, str | None]]:

@@ -58,7 +58,7 @@ def _stated(request: Request) -> dict[str, str]:
     """The forwarding fields of a head, values joined."""
     found: dict[str, str] = {}
     for line in request.lines:
-        name = NAMES.get(lowered(line.name))
+        name = NAMES.get(lowered(line.name)) if line[0][:1] in INITIALS else None
         if name is not None:
             found[name] = f"{found[name]}, {line.value}" if name in found else line.value
     return found
@@ -129,3 +129,4 @@ CHECKS: dict[str, tuple[str, Callable[[Case, Match, str, str], bool | None]]] = 
     "X-Forwarded-Host": ("the host the client asked for", _host),
 }
 NAMES = {name.lower(): name for name in CHECKS}
+INITIALS = "xXfF"  # of their names: most lines begin otherwise, and there are many

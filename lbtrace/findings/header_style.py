@@ -14,7 +14,7 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lbtrace.case import Case, confidence_of, evidence
 from lbtrace.model.http import HeaderLine
@@ -28,8 +28,8 @@ def find(case: Case) -> Iterator[Finding]:
     both = case.request_heads
     if not both:
         return
-    before = _style([front.lines for _, front, _ in both])
-    after = _style([back.lines for _, _, back in both])
+    before = _style({_names(front.lines) for _, front, _ in both})
+    after = _style({_names(back.lines) for _, _, back in both})
     if before == after:
         return
     yield Finding(
@@ -43,8 +43,13 @@ def find(case: Case) -> Iterator[Finding]:
     )
 
 
-def _style(heads: Sequence[Sequence[HeaderLine]]) -> str:
-    names = {line.name for head in heads for line in head if line.name}
+def _names(head: Sequence[HeaderLine]) -> tuple[str, ...]:
+    return tuple([name for name, _, _ in head])
+
+
+def _style(heads: Collection[tuple[str, ...]]) -> str:
+    """Heads, each as its field names in order → what they have in common."""
+    names = {name for head in heads for name in head if name}
     case = (
         "in lower case" if all(n == n.lower() for n in names) else "in canonical case" if all(map(_canonical, names)) else "in mixed case"
     )
@@ -56,6 +61,6 @@ def _canonical(name: str) -> bool:
     return name == "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
 
 
-def _sorted(head: Sequence[HeaderLine]) -> bool:
-    rest = [line.name for line in head if line.name.lower() not in ("host", "user-agent", "content-length", "transfer-encoding")]
+def _sorted(head: Sequence[str]) -> bool:
+    rest = [name for name in head if name.lower() not in ("host", "user-agent", "content-length", "transfer-encoding")]
     return rest == sorted(rest) or rest[:-1] == sorted(rest[:-1])

@@ -18,11 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, evidence
+from lbtrace.case import Case, Joined, evidence
 from lbtrace.model.net import FrameRef, Side, SynFingerprint
 from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.model.stream import Connection
 
 TITLE = "TCP facts"
 ENOUGH = 3  # segments; one or two tell nothing
@@ -38,7 +37,7 @@ def find(case: Case) -> Iterator[Finding]:
         yield from _loss(case, side)
 
 
-def _syns(case: Case, both: list[tuple[Connection, Connection, tuple[FrameRef, FrameRef]]]) -> Finding:
+def _syns(case: Case, both: list[Joined]) -> Finding:
     equal = sum(a.from_client.isn == b.from_client.isn for a, b, _ in both)
     front, back, _ = both[0]
     first, second = front.from_client.syn, back.from_client.syn
@@ -57,7 +56,7 @@ def _syns(case: Case, both: list[tuple[Connection, Connection, tuple[FrameRef, F
             Value("front", described(first)),
             Value("back", described(second)),
         ),
-        evidence(f for _, _, frames in both[:5] for f in frames),
+        evidence(case.joined_frames(both)),
     )
 
 

@@ -32,6 +32,7 @@ FIELDS = (
     "X-Client-IP",
 )
 NAMES = {name.lower(): name for name in FIELDS}
+INITIALS = "xXfFtT"  # of their names: most lines begin otherwise, and there are many
 FATE = {
     "appended": "kept and something was appended: the leftmost entry is whatever the client claims",
     "passed-on": "passed on unchanged: the backend cannot tell it from a statement of the balancer",
@@ -49,7 +50,8 @@ def find(case: Case) -> Iterator[Finding]:
     speaks = any(c.request and c.behaviour is Behaviour.CLIENT_ADDRESS for c in case.correlation.changes)
     fates: dict[tuple[str, str], list[Match]] = {}
     for m, front, back in case.request_heads:
-        for low in {lowered(line.name) for line in front.lines} & NAMES.keys():
+        sent = [line.name for line in front.lines if line[0][:1] in INITIALS]
+        for low in {lowered(name) for name in sent} & NAMES.keys() if sent else ():
             fates.setdefault((NAMES[low], _fate(front, back, NAMES[low])), []).append(m)
     for (name, fate), matches in sorted(fates.items(), key=lambda item: item[0]):
         yield _finding(case, name, fate, matches, speaks)

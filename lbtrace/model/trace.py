@@ -89,6 +89,8 @@ class Trace:
 
     def ref(self, frame: int, time_ns: int) -> FrameRef:
         """The address of a frame that is numbered through the point's files."""
+        if len(self.files) == 1:
+            return FrameRef(self.side, self.point, 0, frame - self.files[0].first_frame + 1, time_ns)
         starts = [f.first_frame for f in self.files]
         file = max(bisect_right(starts, frame) - 1, 0)
         return FrameRef(self.side, self.point, file, frame - (starts[file] if starts else 1) + 1, time_ns)

@@ -23,9 +23,9 @@ __all__ = ["judge"]
 FEW = "Some exchanges look alike on both sides, but too few, and too little like each other, to show that the captures belong together."
 
 
-def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation) -> Verdict:
+def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation, case: Case | None = None) -> Verdict:
     """Weigh the witnesses."""
-    case = Case(clients, backends, correlation)
+    case = case or Case(clients, backends, correlation)
     paired = bool(case.matches or case.connection_matches)
     if not paired or not belong_together(case):
         as_set = as_a_set(case)

@@ -78,7 +78,7 @@ def syn_options(case: Case) -> Iterator[Observation]:
             "same",
             "In {count} of {count} pairs of connections the two SYNs carry the same options and the same timestamp.",
             (Value("count", len(same), "count"),),
-            evidence(f for _, _, frames in same[:5] for f in frames),
+            evidence(case.joined_frames(same)),
         )
     elif not same:
         yield Observation(
@@ -86,7 +86,7 @@ def syn_options(case: Case) -> Iterator[Observation]:
             "different",
             "In {count} of {count} pairs of connections the two SYNs differ in options or timestamp.",
             (Value("count", len(known), "count"),),
-            evidence(f for _, _, frames in known[:5] for f in frames),
+            evidence(case.joined_frames(known)),
         )
 
 
@@ -97,22 +97,17 @@ def _offer(syn: SynFingerprint | None) -> tuple[object, ...]:
 
 def addresses(case: Case) -> Iterator[Observation]:
     """Whether both ends of the connections have the same addresses on both sides."""
-    known = case.joined
+    known = [(front, back) for front, back, _ in case.joined]
     if not known:
         # who is whose is not known: ends that any client connection has are taken for that one's
         fronts = {(m.front_connection.client, m.front_connection.server): m.front_connection for m in case.matches}
         known = [
-            (
-                fronts.get((m.back_connection.client, m.back_connection.server), m.front_connection),
-                m.back_connection,
-                (case.request_frame(Side.CLIENT, m.pair.client), case.request_frame(Side.BACKEND, m.backend)),
-            )
-            for m in case.matches
+            (fronts.get((m.back_connection.client, m.back_connection.server), m.front_connection), m.back_connection) for m in case.matches
         ]
     if not known:
         return
     same = [k for k in known if (k[0].client, k[0].server) == (k[1].client, k[1].server)]
-    proof = evidence(f for _, _, frames in known[:5] for f in frames)
+    proof = evidence(case.joined_frames(case.joined) or case.request_frames(case.matches))
     if len(same) == len(known):
         yield Observation(
             "addresses",
@@ -154,7 +149,7 @@ def direct_return(case: Case) -> Iterator[Observation]:
     shared = len(points) > 1 and len({b.server for _, b, _ in same}) < len(points)
     hops = [h for a, b, _ in same for h in [_hops(a, b)] if h is not None]
     detours = [(there, back) for there, back in hops if there != back]
-    proof = evidence(f for _, _, frames in same[:5] for f in frames)
+    proof = evidence(case.joined_frames(same))
     if shared:
         yield Observation(
             "direct-return",
