@@ -108,9 +108,10 @@ def _columns(out: TextIO) -> int:
     if stated.isdigit() and int(stated) >= 40:
         return int(stated)
     try:
-        return max(os.get_terminal_size(out.fileno()).columns, 40)
+        columns = os.get_terminal_size(out.fileno()).columns
     except (OSError, ValueError):
-        return 80
+        columns = 0
+    return max(columns, 40) if columns else 80  # a terminal may not know its own width
 
 
 def _can_write(out: TextIO, text: str) -> bool:

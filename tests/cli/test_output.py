@@ -109,3 +109,9 @@ def test_a_terminal_gets_colour_unless_no_color_is_set(monkeypatch: pytest.Monke
     assert b"\x1b[" in on_a_terminal("demo")
     assert b"\x1b[" not in on_a_terminal("demo", NO_COLOR="1")
     assert b"\x1b[" not in on_a_terminal("demo", TERM="dumb")
+
+
+def test_a_terminal_that_does_not_know_its_width_has_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    lines = on_a_terminal("demo", NO_COLOR="1").decode().splitlines()[1:]  # a new pseudo-terminal says 0
+    assert 70 < max(map(len, lines)) <= 80

@@ -59,7 +59,7 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
     why = names.TIER[pair.tier] + ("" if pair.group is None else " *")
     rows: list[list[Cell]] = []
     for number, attempt in enumerate(pair.attempts or (None,)):
-        lead: list[Cell] = [_request(client), _status(client)] if number == 0 else ["  … then again", ""]
+        lead: list[Cell] = [_request(client), _status(client)] if number == 0 else ["  then again", ""]
         if attempt is None:
             rows.append([*lead, f"{front} ↔ none", why, _time(client), ""])
             continue
