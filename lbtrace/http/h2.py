@@ -27,6 +27,7 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDO
 END_STREAM, END_HEADERS, PADDED, PRIORITY_FLAG = 0x1, 0x4, 0x8, 0x20
 _MAX_BLOCK: Final = 1 << 20  # bytes of a header block put together from CONTINUATION frames
 _MAX_FRAME: Final = 1 << 20  # bytes of a frame that is not DATA; a longer one is no frame
+_SEARCHED: Final = 64  # pieces in which a frame must begin where the capture begins inside one
 _FIXED: Final = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 _VERSION: Final = "HTTP/2"
 
@@ -82,6 +83,9 @@ class Direction:
         cursor = self.cursor
         begin = cursor.offset
         head = cursor.peek(9)
+        if _extension(head):
+            size = 9 + int.from_bytes(head[:3], "big")
+            return cursor.take(size, None) == size
         if not plausible_frame(head):
             return False
         size, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
@@ -214,13 +218,24 @@ class Direction:
         self.decoder.forget()
         if rows:
             self.oddities.add("http2-state-lost", p.frame[rows[0]])
-        for row in rows:
-            o = p.payload[row]
-            if plausible_frame(bytes(p.buffers[p.buffer[row]][o : o + min(p.length[row], 9)])):
-                cursor.move_to(p.start[row])
-                if plausible(cursor.peek(4096)):
-                    return True
-        return False
+        return _move_to_plausible(cursor, rows)
+
+
+def _move_to_plausible(cursor: Cursor, rows: range) -> bool:
+    """Move to the first of these pieces that begins with plausible frames; False when none does."""
+    p = cursor.pieces
+    for row in rows:
+        o = p.payload[row]
+        if plausible_frame(bytes(p.buffers[p.buffer[row]][o : o + min(p.length[row], 9)])):
+            cursor.move_to(p.start[row])
+            if plausible(cursor.peek(4096)):
+                return True
+    return False
+
+
+def _extension(head: bytes) -> bool:
+    """True for the head of a frame of a type that RFC 9113 does not know: to be ignored (§5.5). Only where a frame must begin is it one."""
+    return len(head) == 9 and head[3] > CONTINUATION and int.from_bytes(head[:3], "big") <= 1 << 14 and not head[5] & 0x80
 
 
 def plausible_frame(head: bytes) -> bool:
@@ -242,9 +257,12 @@ def plausible(data: bytes) -> bool:
     """True when `data` begins with whole plausible frames: two at least, or one that fills it, and not all of them empty DATA."""
     at = frames = weight = 0
     while at + 9 <= len(data):
+        size = int.from_bytes(data[at : at + 3], "big")
+        if frames and _extension(data[at : at + 9]):
+            at += 9 + size
+            continue
         if not plausible_frame(data[at : at + 9]):
             return False
-        size = int.from_bytes(data[at : at + 3], "big")
         if size > 1 << 14 and data[at + 3] != DATA:
             return False
         weight += data[at + 3] != DATA or size > 0
@@ -297,7 +315,7 @@ def request(half: Half, side: Direction, reset: bool) -> Request:
     where = side.delivery.place(half.begin, half.head_end, half.end)
     return Request(
         _pseudo(half, b":method"),
-        _pseudo(half, b":path"),
+        _pseudo(half, b":path") or (_pseudo(half, b":authority") if _pseudo(half, b":method") == "CONNECT" else ""),
         _VERSION,
         lines(half.fields),
         _body(half, reset),
@@ -328,7 +346,12 @@ def response(half: Half, side: Direction, reset: bool) -> Response:
 def speaks(client: Cursor, server: Cursor) -> bool:
     """True when a connection whose preface was not captured carries HTTP/2 frames."""
     asked, answered = client.peek(4096), server.peek(4096)
-    return (bool(asked) or bool(answered)) and (not asked or plausible(asked)) and (not answered or plausible(answered))
+    speak = [plausible(said) for said in (asked, answered) if said]
+    if len(speak) == 2 and any(speak) and not all(speak):  # the capture may begin inside a frame of one of them
+        other = server if speak[0] else client
+        ahead = Cursor(other.pieces, other.stream)
+        return not other.pieces.known_start[other.stream] and _move_to_plausible(ahead, ahead.rows_ahead(ahead.offset)[:_SEARCHED])
+    return any(speak) and all(speak)
 
 
 def read(

@@ -162,6 +162,27 @@ def _lost_between_requests() -> bytes:
     return pcap(frames + [frame((False, PSH, 1000 + 89 * i, 100 + 97 * i, part)) for i, part in enumerate(answered) if i % 3])
 
 
+def _pieces_that_seem_to_begin_a_request() -> bytes:
+    """Behind a gap, each segment looks like the beginning of a start line that never ends."""
+    return pcap(_gap_and([b"GET /a"] * 25_000, [b"HTTP/1."] * 5_000))
+
+
+def _pieces_that_seem_to_begin_a_frame() -> bytes:
+    """Behind a gap, each segment looks like the head of an HTTP/2 frame."""
+    head = struct.pack(">I", 5000)[1:] + b"\x01\4\0\0\0\1"
+    return pcap(_gap_and([PREFACE, *[head] * 25_000], [h2(4, 0, 0), *[head] * 5_000]))
+
+
+def _gap_and(asked: list[bytes], answered: list[bytes]) -> Iterator[bytes]:
+    yield frame((True, SYN, 99, 0, b""))
+    yield frame((False, SYN | ACK, 999, 100, b""))
+    for by_client, parts in ((True, asked), (False, answered)):
+        at = 100 if by_client else 1000
+        for i, part in enumerate(parts):
+            yield frame((by_client, PSH, at, 1000, part))
+            at += len(part) + 5000 * (not i)
+
+
 def _h2_streams() -> bytes:
     head = bytes([0x82, 0x84, 0x86])
     return conversation(PREFACE + b"".join(h2(1, 5, 2 * i + 1, head) for i in range(50_000)), h2(4, 0, 0))
@@ -276,5 +297,5 @@ def _resets() -> bytes:
 CAPTURES: dict[str, Callable[[], bytes]] = {
     name.strip("_").replace("_", " "): made
     for name, made in list(globals().items())
-    if name.startswith("_") and callable(made) and name not in ("_conversation",) and getattr(made, "__module__", "") == __name__
+    if name.startswith("_") and callable(made) and name not in ("_conversation", "_gap_and") and getattr(made, "__module__", "") == __name__
 }

@@ -45,6 +45,32 @@ class End:
         return head + (frame(DATA, END_STREAM, stream, body) if body else b"")
 
 
+def test_frames_of_types_nobody_knows_are_passed_over() -> None:
+    """RFC 9113 §5.5; browsers send some so that readers stay honest."""
+    client, server = End(), End()
+    odd = frame(0x10, 0, 0, b"\0\0\0\1u=1") + frame(0xFE, 0, 0, b"") + frame(0x2A, 0xFF, 3, b"z" * 99)
+    talk = Talk().client(PREFACE + odd + settings_frame() + odd + client.ask(1, "/a") + odd)
+    heard = hear(talk.server(settings_frame() + odd + server.answer(1, b"ok") + odd))
+    assert story(heard) == [("/a", 200)]
+    assert heard.slugs == set()
+
+
+def test_connect_names_the_authority() -> None:
+    client, server = End(), End()
+    asked = frame(HEADERS, END_HEADERS, 1, client.block((":method", "CONNECT"), (":authority", "a.example:443")))
+    heard = hear(Talk().client(PREFACE + settings_frame() + asked).server(settings_frame() + server.answer(1)))
+    assert story(heard) == [("a.example:443", 200)]
+
+
+def test_a_capture_that_begins_inside_a_frame_of_one_end() -> None:
+    client, server = End(), End()
+    client.ask(1, "/lost"), server.answer(1, b"lost")
+    talk = Talk(syn=False).client(b"the rest of an upload").server(frame(WINDOW, 0, 1, b"\0\0\1\0") + frame(PING, 0, 0, bytes(8)))
+    heard = hear(talk.client(client.ask(3, "/a")).server(server.answer(3, b"ok")))
+    assert heard.applications[0].protocol is Protocol.HTTP2
+    assert [(e.stream_id, e.response.status if e.response else None) for e in heard.exchanges] == [(3, 200)]
+
+
 def test_two_streams_interleaved() -> None:
     client, server = End(), End()
     talk = Talk().client(PREFACE + settings_frame() + client.ask(1, "/a") + client.ask(3, "/b")).server(settings_frame())
