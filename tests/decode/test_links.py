@@ -182,6 +182,7 @@ TUNNELS: dict[str, list[tuple[bytes, str]]] = {
         (udp(4789, b"\x08\0\0\0\0\0\x07\0" + FRAME), "vxlan 7"),
         (udp(8472, b"\x08\0\0\0\0\0\x07\0" + MACS + b"\x81\0\0\x03\x08\0" + FOUR), "vxlan 7 / vlan 3"),
         (udp(4790, b"\x0c\0\0\1\0\0\x07\0" + FOUR), "vxlan 7"),
+        (udp(4789, b"\xff\1\2\xf2\0\0\x07\xff" + FRAME), "vxlan 7"),
         (udp(4790, b"\x0c\0\0\3\0\0\x07\0" + FRAME), "vxlan 7"),
         (udp(4790, b"\x0c\0\0\4\0\0\x07\0\0\2\2\1" + bytes(4) + FOUR), "vxlan 7"),
         (udp(4790, b"\x0c\0\0\5\0\0\x07\0\0\0\x11\x40" + FOUR), "vxlan 7"),

@@ -23,11 +23,11 @@ def peel(packet: Packet) -> Outcome:
         return Skip("udp")
     packet.at += 8
     packet.networks.append(f"vxlan {network}")
-    if not flags & 0x04 or following == 3:
-        return ethernet.peel
-    if following in (1, 2):
+    if flags & 0x04 and following in (1, 2):
         return ip.either
-    return ethertypes.step(GENERIC[following], packet) if following in GENERIC else Skip("vxlan-gpe")
+    if flags & 0x04 and following in GENERIC:
+        return ethertypes.step(GENERIC[following], packet)
+    return ethernet.peel  # whatever the reserved fields hold
 
 
 def locate(views: Views, at: Column) -> tuple[Column, Column, Column, Column]:
