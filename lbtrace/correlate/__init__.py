@@ -79,7 +79,7 @@ class _Work:
         clocks = self._clocks()
         if self._take_back(self._timeline(clocks)):
             clocks = self._clocks()
-        form, kept = shape.target_form(state), shape.kept_fields(state, request=True)
+        form, kept = shape.target_form(state), None if shape.cut(state) else shape.kept_fields(state, request=True)
         made = (
             [] if passed_on else classes(state, form, kept, self._askers())
         )  # a balancer that passes packets on: what no sequence number pairs is another's

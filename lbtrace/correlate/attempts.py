@@ -21,7 +21,7 @@ _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
 OWN_ERRORS = {500, 502, 503, 504}
 
 
-def attach(state: Pairing, form: TargetForm, kept: Kept, line: Timeline) -> None:
+def attach(state: Pairing, form: TargetForm, kept: Kept | None, line: Timeline) -> None:
     """Give every free backend exchange that only one client exchange can have caused to it."""
     if not line.known:
         return

@@ -48,7 +48,7 @@ class Class:
     backends: list[int]
 
 
-def classes(state: Pairing, form: TargetForm, kept: Kept, askers: tuple[dict[str, str], list[str]]) -> list[Class]:
+def classes(state: Pairing, form: TargetForm, kept: Kept | None, askers: tuple[dict[str, str], list[str]]) -> list[Class]:
     """The unpaired exchanges of both sides by request shape; those whose request is not known are in none."""
     out: dict[Hashable, Class] = defaultdict(lambda: Class([], []))
     mine, theirs = state.free_clients(), state.free_backends()

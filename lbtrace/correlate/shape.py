@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from lbtrace.correlate.facts import Facts, body_key
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.http import HeaderLine
+from lbtrace.model.http import HeaderLine, Mark
 
 KEPT = 0.98  # share of agreeing exchanges that makes a field a kept one
 SAMPLED = 3000  # pairs that are looked at to learn what the balancer does to a field
@@ -179,16 +179,23 @@ class _Signatures(dict[tuple[HeaderLine, ...], Hashable]):
         return made
 
 
-def request_keys(facts: Facts, numbers: Sequence[int], form: TargetForm, kept: Kept) -> list[Hashable]:
-    """The class of each exchange by its request; None when the request was not captured."""
-    heads = _Signatures(kept)
+def cut(state: Pairing) -> bool:
+    """Whether so many request heads were cut by the snapshot length that their fields and bodies cannot tell requests apart."""
+    requests = [e.request for facts in (state.client, state.backend) for e in facts.items if e.request is not None]
+    return sum(Mark.HEAD_TRUNCATED in q.marks for q in requests) > (1 - KEPT) * len(requests)
+
+
+def request_keys(facts: Facts, numbers: Sequence[int], form: TargetForm, kept: Kept | None) -> list[Hashable]:
+    """The class of each exchange by its request; None when the request was not captured. Without `kept` the start line alone decides."""
+    heads = _Signatures(kept or {})
     out: list[Hashable] = []
     for number in numbers:
         q = facts.items[number].request
         if q is None:
             out.append(None)
             continue
-        out.append((q.method, form(q.target), body_key(q.body), heads[q.lines]))
+        start = (q.method, form(q.target))
+        out.append(start if kept is None else (*start, body_key(q.body), heads[q.lines]))
     return out
 
 
