@@ -7,15 +7,14 @@ pairs are: what is said of the whole set does not depend on who is whose, and wh
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from lbtrace.model.http import Exchange, HeaderLine, Mark, Request, Response
+from lbtrace.fields import addresses_in, has_whole_head, is_public
+from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import (
     AddressMapping,
@@ -32,7 +31,6 @@ from lbtrace.model.report import Evidence
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
-_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\d{1,3}(?:\.\d{1,3}){3}")
 FRAMES_PER_SIDE = 5  # examples are examples: the counts are in the statement
 Shown = TypeVar("Shown")
 RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
@@ -358,11 +356,6 @@ def evidence(frames: Iterable[FrameRef], note: str = "") -> tuple[Evidence, ...]
     return tuple(made)
 
 
-def has_whole_head(message: Request | Response) -> bool:
-    """True when the head ends in the capture."""
-    return Mark.HEAD_TRUNCATED not in message.marks
-
-
 def plural(count: int, noun: str) -> str:
     """The noun for a count: "connection" for 1, else "connections"."""
     return noun if count == 1 else f"{noun}s"
@@ -384,56 +377,3 @@ def confidence_of(matches: Sequence[Match]) -> Confidence:
     ranks = sorted((max(RANK[m.pair.confidence], 1 if m.pair.group is not None else 0) for m in matches), reverse=True)
     half = ranks[(len(ranks) - 1) // 2]
     return next(c for c, rank in RANK.items() if rank == half)
-
-
-@lru_cache(maxsize=4096)
-def lowered(name: str) -> str:
-    """A field name in lower case; the same few names recur in every head."""
-    return name.lower()
-
-
-def field_lines(message: Request | Response, name: str) -> list[HeaderLine]:
-    """The field lines of a name (case-insensitive), in order."""
-    wanted, size = lowered(name), len(name)
-    return [line for line in message.lines if len(line[0]) == size and lowered(line[0]) == wanted]
-
-
-def field_value(message: Request | Response, name: str) -> str | None:
-    """The values of a field joined with ", " (RFC 9110 §5.3), None when absent."""
-    lines = field_lines(message, name)
-    if not lines:
-        return None
-    return lines[0].value if len(lines) == 1 else ", ".join(line.value for line in lines)
-
-
-def rank_index(count: int, percent: int) -> int:
-    """The index of the nearest-rank percentile among `count` sorted values."""
-    return max(0, -(-count * percent // 100) - 1)
-
-
-@lru_cache(maxsize=4096)
-def addresses_in(value: str) -> tuple[str, ...]:
-    """The IP addresses written in a field value, in order, normalised (RFC 5952), without ports and brackets."""
-    found = []
-    for text in _ADDRESS.findall(value):
-        address = parse(text.strip("[]"))
-        if address is not None:
-            found.append(str(address))
-    return tuple(found)
-
-
-def parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Text → address, None when it is none; an IPv4-mapped IPv6 address is the IPv4 address."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
-@lru_cache(maxsize=4096)
-def is_public(text: str) -> bool:
-    """True for an address that is routed on the internet."""
-    address = parse(text)
-    return address is not None and address.is_global

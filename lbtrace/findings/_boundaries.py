@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from lbtrace.case import Case, Match, field_value
+from lbtrace.case import Case, Match
+from lbtrace.fields import field_value
 from lbtrace.model.http import Exchange, Request
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref

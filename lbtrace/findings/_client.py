@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lbtrace.case import Case, addresses_in
+from lbtrace.case import Case
+from lbtrace.fields import addresses_in
 from lbtrace.model.pairing import Behaviour
 
 LOOKED_AT = 1000  # pairs; who states the client does so in each

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median_low
 
-from lbtrace.case import Case, Match, rank_index
+from lbtrace.case import Case, Match
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.pairing import Clock, Correlation
 from lbtrace.model.report import Latency
@@ -93,6 +93,11 @@ def total_ns(exchange: Exchange) -> int:
     assert exchange.request is not None
     assert exchange.response is not None
     return exchange.response.last_ns - exchange.request.first_ns
+
+
+def rank_index(count: int, percent: int) -> int:
+    """The index of the nearest-rank percentile among `count` sorted values."""
+    return max(0, -(-count * percent // 100) - 1)
 
 
 def _is_whole(exchange: Exchange) -> bool:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lbtrace.case import Case, Match, field_value
+from lbtrace.case import Case, Match
+from lbtrace.fields import field_value
 from lbtrace.findings._backend_events import BackendEvent, FailedHandshakes, event_of_attempt
 from lbtrace.model.http import Response
 from lbtrace.model.net import Side

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import RANK, Case, evidence, field_value, plural
+from lbtrace.case import RANK, Case, evidence, plural
+from lbtrace.fields import field_value
 from lbtrace.findings._own import OwnAnswer, own_answers
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Finding, Severity, Value

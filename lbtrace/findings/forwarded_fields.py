@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lbtrace.case import Case, Match, addresses_in, confidence_of, evidence, field_value, lowered
+from lbtrace.case import Case, Match, confidence_of, evidence
+from lbtrace.fields import addresses_in, field_value, lowered
 from lbtrace.model.http import Protocol, Request
 from lbtrace.model.net import Side
 from lbtrace.model.report import Finding, Severity, Value

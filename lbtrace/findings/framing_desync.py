@@ -20,7 +20,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lbtrace.case import Case, Match, confidence_of, evidence, field_value
+from lbtrace.case import Case, Match, confidence_of, evidence
+from lbtrace.fields import field_value
 from lbtrace.findings._boundaries import Hidden, hidden
 from lbtrace.model.http import Exchange, Mark, Request
 from lbtrace.model.net import FrameRef, Side

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from lbtrace.case import Case, confidence_of, evidence
+from lbtrace.fields import is_canonical
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.report import Finding, Severity, Value
 
@@ -51,14 +52,10 @@ def _style(heads: Collection[tuple[str, ...]]) -> str:
     """Heads, each as its field names in order → what they have in common."""
     names = {name for head in heads for name in head if name}
     case = (
-        "in lower case" if all(n == n.lower() for n in names) else "in canonical case" if all(map(_canonical, names)) else "in mixed case"
+        "in lower case" if all(n == n.lower() for n in names) else "in canonical case" if all(map(is_canonical, names)) else "in mixed case"
     )
     ordered = case == "in canonical case" and all(_sorted(head) for head in heads) and any(len(head) > 4 for head in heads)
     return f"{case}, sorted" if ordered else case
-
-
-def _canonical(name: str) -> bool:
-    return name == "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
 
 
 def _sorted(head: Sequence[str]) -> bool:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.case import Case, Match, confidence_of, evidence, field_value
+from lbtrace.case import Case, Match, confidence_of, evidence
+from lbtrace.fields import field_value
 from lbtrace.model.http import Request
 from lbtrace.model.report import Finding, Severity, Value
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lbtrace.case import Case, Match, confidence_of, evidence, field_value
+from lbtrace.case import Case, Match, confidence_of, evidence
+from lbtrace.fields import field_value
 from lbtrace.model.http import Framing
 from lbtrace.model.report import Finding, Severity, Value
 

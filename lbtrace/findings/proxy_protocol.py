@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, addresses_in, evidence
+from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
+from lbtrace.fields import addresses_in
 from lbtrace.model.http import ProxyHeader
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref

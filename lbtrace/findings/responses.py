@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from lbtrace.case import Case, Match, confidence_of, evidence, field_value
+from lbtrace.case import Case, Match, confidence_of, evidence
+from lbtrace.fields import field_value
 from lbtrace.model.http import Response
 from lbtrace.model.pairing import ChangeKind
 from lbtrace.model.report import Finding, Severity, Value

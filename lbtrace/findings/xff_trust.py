@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, Match, confidence_of, evidence, field_lines, lowered, plural
+from lbtrace.case import Case, Match, confidence_of, evidence, plural
+from lbtrace.fields import field_lines, lowered
 from lbtrace.model.http import Request
 from lbtrace.model.pairing import Behaviour
 from lbtrace.model.report import Finding, Severity, Value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lbtrace.case import Case, Match, field_value
+from lbtrace.case import Case, Match
+from lbtrace.fields import field_value, is_canonical
 from lbtrace.model.http import HeaderLine, Request, Response
 
 LOOKED_AT = 2000  # pairs; a trait that holds for so many holds
@@ -116,8 +117,7 @@ def _go_order(lines: Sequence[HeaderLine]) -> bool:
     rest = [n for n in names if n not in ("Host", "User-Agent", "Content-Length", "Transfer-Encoding")]
     if rest and rest[-1] == "Accept-Encoding":
         rest = rest[:-1]
-    canonical = all(n == "-".join(part[:1].upper() + part[1:].lower() for part in n.split("-")) for n in names)
-    return canonical and names[:1] == ["Host"] and len(rest) > 1 and rest == sorted(rest)
+    return all(map(is_canonical, names)) and names[:1] == ["Host"] and len(rest) > 1 and rest == sorted(rest)
 
 
 def _spelling_kept(front: Request, back: Request) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, Match, evidence, field_lines
+from lbtrace.case import Case, Match, evidence
+from lbtrace.fields import field_lines
 from lbtrace.model.http import Mark, Request, Response
 from lbtrace.model.report import Value
 from lbtrace.verdict.weigh import Observation

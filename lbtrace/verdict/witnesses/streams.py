@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, evidence, field_lines, field_value
+from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, evidence
+from lbtrace.fields import field_lines, field_value
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ConnectionBasis, Ref
