@@ -28,9 +28,21 @@ def stated_in(case: Case) -> list[str]:
         for line in (line for request in requests if request is not None for line in request.lines):
             if line.name not in names and own.intersection(addresses_in(line.value)):
                 names[line.name] = None
-    if any(a.proxy and any(h.source for h in a.proxy) for trace in case.backends for a in trace.applications):
+    if _stated_by_proxy(case):
         names.setdefault("PROXY", None)
     unique: dict[str, str] = {}
     for name in names:
         unique.setdefault(name.lower(), name)
     return sorted(unique.values(), key=str.lower)
+
+
+def _stated_by_proxy(case: Case) -> bool:
+    """Whether PROXY headers name the client: in any pair of connections that tells, else whether they name anybody."""
+    told = []
+    for connection in case.connection_matches[:LOOKED_AT]:
+        client = connection.front.client.address
+        headers = case.backends[connection.pair.backend.point].applications[connection.back.id].proxy
+        stated = {address for header in headers if header.source for address in addresses_in(header.source)}
+        if stated:
+            told.append(bool(stated & case.addresses_of(client)) or (client not in case.seen_as and case.may_be_behind_nat(client, stated)))
+    return any(told) if told else any(h.source for trace in case.backends for a in trace.applications for h in a.proxy)

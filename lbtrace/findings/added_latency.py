@@ -2,8 +2,8 @@
 
 Meaning:
     How much longer an exchange takes for the client than for the backend: the balancer's own work, plus the network in front of
-    it and between it and the backend. A round trip to the balancer, taken from the client's handshakes, says how much of it is
-    network.
+    it and between it and the backend. A SYN answered in the client capture says how
+    long a round trip between that capture and who answers there is.
 Decided by:
     Client total minus backend total per pair, which needs no common clock. What is spent before and after the backend needs
     both clocks and is given only with its half-width. Pairs with a retransmission, a retry or a damaged message are left out:
@@ -55,7 +55,7 @@ def find(case: Case) -> Iterator[Finding]:
     network = ""
     if round_trip is not None:
         values.append(Value("round_trip", round_trip, "ns"))
-        network = " A round trip from the client to the balancer took {round_trip}."
+        network = " In the client capture a SYN was answered after {round_trip}."
     yield Finding(
         "added-latency.total",
         TITLE,

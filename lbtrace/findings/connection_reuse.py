@@ -5,7 +5,8 @@ Meaning:
     connection serves several clients, who closes connections, and how long a backend connection had been idle when it was used again.
 Decided by:
     Counting distinct SYNs (a retransmitted SYN is the same attempt) and requests, health checks left out. A ratio is never made from a side
-    without SYN: connections that were open before the capture began are counted as such. Sharing is counted over pairs that stand alone.
+    without SYN: connections that were open before the capture began are counted as such. Sharing is counted over pairs that stand alone,
+    and told when pairs of high confidence show it or when it is no rare thing: a single wrong pair would look like sharing.
 Evidence:
     SYNs on both sides; for sharing, requests of different clients on one backend connection.
 Remedy:
@@ -15,11 +16,11 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from statistics import median_low
 
-from lbtrace.case import Case, Match, confidence_of, evidence, plural
+from lbtrace.case import RANK, Case, Match, confidence_of, evidence, plural
 from lbtrace.findings._counts import count_side
 from lbtrace.model.net import Endpoint, FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
@@ -27,6 +28,7 @@ from lbtrace.model.report import Finding, Severity, SideCounts, Value
 from lbtrace.model.stream import Connection
 
 TITLE = "Connection reuse"
+CROSSING_PERCENT = 25  # of the backend connections, before pairs of MEDIUM confidence show that they are shared
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -85,11 +87,11 @@ def _openings(case: Case, side: Side) -> list[FrameRef]:
 
 def _sharing(case: Case) -> Iterator[Finding]:
     """One backend connection that carries requests of several client connections: what only a proxy that understands requests does."""
-    users: dict[tuple[int, int], dict[tuple[int, int], Match]] = {}
-    for m in case.distinct_matches:
-        users.setdefault((m.backend.point, m.back.connection), {}).setdefault((m.pair.client.point, m.front.connection), m)
+    users = _users(case.distinct_matches)
     shared = [list(by_client.values()) for by_client in users.values() if len(by_client) > 1]
-    if not shared:
+    crossing = sum(len(group) - 1 for group in shared)
+    sure = _users(m for m in case.distinct_matches if RANK[m.pair.confidence] >= RANK[Confidence.HIGH])
+    if not shared or (all(len(by_client) == 1 for by_client in sure.values()) and crossing * 100 < CROSSING_PERCENT * len(users)):
         return
     widest = max(shared, key=len)
     clients = {m.front_connection.client.address for group in shared for m in group}
@@ -109,6 +111,14 @@ def _sharing(case: Case) -> Iterator[Finding]:
         ),
         evidence(case.request_frames(widest)),
     )
+
+
+def _users(matches: Iterable[Match]) -> dict[tuple[int, int], dict[tuple[int, int], Match]]:
+    """Backend connection → the client connections it served, with a match of each."""
+    users: dict[tuple[int, int], dict[tuple[int, int], Match]] = {}
+    for m in matches:
+        users.setdefault((m.backend.point, m.back.connection), {}).setdefault((m.pair.client.point, m.front.connection), m)
+    return users
 
 
 def _closing(case: Case) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ Meaning:
     client may get a 502. It happens when the server's idle time limit is not longer than the sender's.
 Decided by:
     On either side, a request whose first byte follows the server's FIN (certain), or a request after a silence of a second or more that is
-    answered by nothing but FIN or RST at once (likely).
+    answered by nothing but FIN or RST at once (likely). A pipelined request had no silence before it.
 Evidence:
     The FIN or RST and the request, with the silence before it.
 Remedy:
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lbtrace.case import Case, evidence, plural
-from lbtrace.model.http import Exchange
+from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.report import Finding, Severity, Value
@@ -89,7 +89,7 @@ def _races(case: Case, side: Side, point: int, trace: Trace) -> Iterator[_Race]:
             request = case.request_frame(side, Ref(point, i))
             if server.fin_frame is not None and server.fin_ns is not None and server.fin_frame < e.request.first_frame:
                 # with a response before the FIN the connection was idle; without one it was refused service at once
-                if number:
+                if number and Mark.PIPELINED not in e.request.marks:
                     after = server.fin_ns - (e.request.first_ns - idle)
                     yield _Race((trace.ref(server.fin_frame, server.fin_ns), request), idle, True, after if after >= 0 else None)
                 continue

@@ -23,7 +23,7 @@ TITLE = "Swapped captures"
 
 
 def find(case: Case) -> Iterator[Finding]:
-    """One finding, first of all: the sides are not as they were given."""
+    """One finding: the sides are not as they were given."""
     frames = case.any_frame()
     if case.correlation.swapped and frames:
         yield Finding(

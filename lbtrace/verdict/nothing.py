@@ -170,6 +170,10 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
         numbers = f"Nothing tells which of {back_requests} backend requests belong to which of {front_requests} client requests"
     if alike or case.correlation.pairs:
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}, though both sides have requests like {alike or 'some of them'}."
+    encrypted = _encrypted(case.clients) or _encrypted(case.backends)
+    if encrypted:
+        hidden = f"{encrypted} connections of a side are TLS, and what they carry may be what the other side shows"
+        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; but {hidden}."
     return Kind.UNRELATED, Confidence.MEDIUM, f"{numbers}, and no target or body is on both sides. Looked for: {LOOKED_FOR}."
 
 
@@ -214,9 +218,13 @@ def _contents(traces: Sequence[Trace]) -> dict[tuple[str, str], set[str]]:
     return found
 
 
+def _encrypted(traces: Sequence[Trace]) -> int:
+    return sum(a.protocol is Protocol.TLS for t in traces for a in t.applications)
+
+
 def _silent(case: Case, front: bool) -> str:
     traces = case.clients if front else case.backends
-    encrypted = sum(a.protocol is Protocol.TLS for t in traces for a in t.applications)
+    encrypted = _encrypted(traces)
     if encrypted:
         side = "client" if front else "backend"
         number = f"{encrypted} {plural(encrypted, 'connection')}"

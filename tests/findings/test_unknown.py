@@ -7,8 +7,12 @@ from dataclasses import replace
 import pytest
 
 from lbtrace.case import Case
-from lbtrace.model.http import Exchange, Mark
-from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Correlation, Ref, Tier
+from lbtrace.correlate import correlate
+from lbtrace.model.http import Application, ClientHello, Exchange, Mark, Protocol
+from lbtrace.model.pairing import AddressMapping, Confidence, ConnectionBasis, ConnectionPair, Correlation, Ref, Tier
+from lbtrace.model.report import Kind
+from lbtrace.options import Options
+from lbtrace.verdict import judge
 from lbtrace.verdict.witnesses.packets import addresses
 from tests.findings.stage import ALB, Told, four, tell, told, values, with_exchanges
 from tests.play import Balancer, Play
@@ -101,3 +105,31 @@ def test_an_address_stated_behind_tls_is_found() -> None:
     )
     (said,) = told(shown, Correlation(connection_pairs=pairs)).of("source-address")
     assert values(said)["stated_in"] == "X-Forwarded-For"
+
+
+def test_what_tls_may_hide_is_not_unrelated() -> None:
+    one = Play(seed=1, balancer=Balancer())
+    one.client("203.0.113.5").asks("GET", "/one", answer=b"one")
+    other = Play(seed=2, balancer=Balancer())
+    for n in range(6):
+        other.client("10.1.1.1").asks("POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n)
+    front, back = one.perform().clients, other.perform().backends
+    assert judge(front, back, correlate(front, back, Options())).kind is Kind.UNRELATED
+    hello = Application(Protocol.TLS, tls=ClientHello("00" * 32, "", "other.example.net", (), (0x0304,), 4))
+    encrypted = front[0].connections[0]._replace(id=1)
+    front = [replace(front[0], connections=[*front[0].connections, encrypted], applications=[*front[0].applications, hello])]
+    said = judge(front, back, correlate(front, back, Options()))
+    assert said.kind is Kind.INCONCLUSIVE
+    assert "TLS" in said.reason
+
+
+def test_a_proxy_header_that_names_a_stranger_does_not_state_the_client() -> None:
+    spoken = tell(four(Balancer(kind="l4-proxy", proxy=1, keep_alive=False)))
+    assert values(spoken.one("source-address"))["stated_in"] == "PROXY"
+    back = spoken.shown.backends[0]
+    wrong = [a._replace(proxy=tuple(h._replace(source="198.18.0.9:1") for h in a.proxy)) for a in back.applications]
+    spoken.shown.backends[0] = replace(back, applications=wrong)
+    assert spoken.correlation.connection_pairs
+    known = replace(spoken.correlation.topology, mappings=(AddressMapping("192.168.0.5", "192.168.0.5", "source address", 4, 4),))
+    said = told(spoken.shown, replace(spoken.correlation, topology=known)).one("source-address")
+    assert "stated_in" not in values(said)
