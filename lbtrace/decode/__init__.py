@@ -162,10 +162,10 @@ class _Decoding:
     def _diagnostics(self, counts: PacketCounts) -> tuple[Diagnostic, ...]:
         said = []
         if self.fragments.unfinished:
-            text = f"{self.fragments.unfinished} fragmented IP packets could not be put together: fragments are missing."
+            text = f"Fragmented IP packets that could not be put together, because fragments are missing: {self.fragments.unfinished}."
             said.append(Diagnostic("ip-fragments-missing", text, self.fragments.unfinished))
         if counts.truncated:
-            text = f"{counts.truncated} packets are longer than what was captured of them (snapshot length)."
+            text = f"Packets of which only a part was captured (snapshot length): {counts.truncated}."
             said.append(Diagnostic("snaplen-cut", text, counts.truncated))
         if counts.duplicates:
             text = f"{counts.duplicates} packets are copies of others in the capture (a mirror that shows packets twice) and were left out."

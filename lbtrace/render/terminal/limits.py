@@ -153,7 +153,8 @@ def _packets(trace: Trace) -> str:
 
 def _remarks(trace: Trace) -> Iterator[str]:
     for d in trace.diagnostics:
-        times = f" ({units.count(d.count)} times)" if d.count > 1 else ""
+        told = str(d.count) in d.text  # by the sentence itself
+        times = f" ({units.count(d.count)} times)" if d.count > 1 and not told else ""
         where = ""
         if d.frame is not None:
             ref = trace.ref(d.frame, 0)
