@@ -160,6 +160,7 @@ class _Work:
             return b not in state.pinned or state.pinned[b] == Ref(client.refs[c].point, client.items[c].connection)
 
         matched = tokens.match(client, backend, tokens.collect(client, backend), allowed)
+        bodies = repeats.telling_bodies(state, matched)
         rewritten = shape.rewritten(state, [(m.client, m.backends[0]) for m in matched])
         for found in matched:
             fitting = [b for b in found.backends if may_be_answer(client.items[found.client], backend.items[b])]
@@ -169,7 +170,9 @@ class _Work:
             # Several share it: tries of one request, when all but one failed; else a session's values, and time must tell.
             backends = found.backends
             if len(backends) > 1:
-                backends = (self._tries(fitting, backends) or repeats.repeated(state, found, self.said)) if found.by_request else fitting
+                backends = (
+                    (self._tries(fitting, backends) or repeats.repeated(state, found, self.said, bodies)) if found.by_request else fitting
+                )
             if not backends or (len(backends) > 1 and not found.by_request):
                 continue
             if not found.strong and shape.conflicts(state, found.client, backends[-1]) - rewritten:

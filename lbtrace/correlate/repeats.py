@@ -2,8 +2,8 @@
 
 A hedge, a mirror, a retry whose first answer came too late: the same method, target and body, and values that no other exchange of either
 side has, within the time the client exchange took. That needs no clock: distances between backend exchanges of one capture point are
-the same on any clock. Two clients that send the same rare values at once would look alike, so the client captures must lack nothing, or
-the value must look drawn at random; and the balancer must not state two different clients.
+the same on any clock. Two clients that send the same rare values at once would look alike, so the value must look drawn at random, or be
+a body where each request has another and the client captures lack nothing; and the balancer must not state two different clients.
 
 A balancer that gives each request an id of its own gives the copy the same one: backend exchanges that share a value drawn at random, and
 method, target and body, are one request, whatever else the balancer wrote into the copy. Credentials and cookies are a session's values.
@@ -25,8 +25,18 @@ from lbtrace.model.pairing import Confidence, Tier
 SESSION = {"cookie", "authorization", "proxy-authorization"}
 
 
-def repeated(state: Pairing, found: Found, said: Sequence[Stated | None]) -> list[int]:
+def telling_bodies(state: Pairing, matched: Sequence[Found]) -> bool:
+    """Whether the body says which request it is: three at least, all different, and few of the matches are with several backend exchanges
+    (two clients that follow one script send everything twice)."""
+    bodies = [body_key(e.request.body) for e in state.client.items if e.request is not None and e.request.body.length]
+    several = sum(len(found.backends) > 1 for found in matched)
+    return len(set(bodies)) == len(bodies) >= 3 and several * 3 <= len(matched)
+
+
+def repeated(state: Pairing, found: Found, said: Sequence[Stated | None], bodies_tell: bool) -> list[int]:
     """The backend exchanges of a match when they are one request sent several times; none when they need not be."""
+    if not found.strong and not (bodies_tell and found.reasons[0][0] == "request body"):
+        return []
     client, backend = state.client, state.backend
     c, numbers = found.client, found.backends
     answered = [b for b in numbers if backend.items[b].response is not None and may_be_answer(client.items[c], backend.items[b])]

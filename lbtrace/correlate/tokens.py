@@ -197,7 +197,7 @@ def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[int,
         chosen = [(s, b, t) for s, b, t in held if s >= best - MARGIN]
         t = chosen[0][2]
         kind, value = tokens.names[t]
-        strong = bool(tokens.header[t]) and kind[0] != ">" and drawn(value)
+        strong = bool(tokens.header[t]) and kind[0] != ">" and kind != "<body" and drawn(value)  # any digest looks drawn
         found.append(Found(c, [b for _, b, _ in chosen], ((_worded(kind), value),), bool(tokens.header[t]), kind[0] != ">", strong))
     return found
 

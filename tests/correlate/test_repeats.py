@@ -1,5 +1,7 @@
 """A request that two backends got and answered is two attempts of one client exchange; two clients' requests never are."""
 
+import pytest
+
 from lbtrace.correlate import correlate
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.options import DEFAULT
@@ -18,9 +20,11 @@ def test_a_post_sent_twice_is_two_attempts_of_one_exchange() -> None:
         assert [a.outcome for a in p.attempts][1:] == [AttemptOutcome.ANSWERED] * (len(p.attempts) - 1) or len(p.attempts) == 1
 
 
-def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken() -> None:
-    play = Play(seed=4, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]), backends=TWO)
-    one, other = play.client("192.168.0.5", "198.51.100.5"), play.client("192.168.0.6", "198.51.100.6")
+@pytest.mark.parametrize("behind", ["198.51.100.5", "198.51.100.6"])
+@pytest.mark.parametrize("added", [[], [("X-Forwarded-For", "{client}")]])
+def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken(behind: str, added: list[tuple[str, str]]) -> None:
+    play = Play(seed=4, balancer=Balancer(add=added), backends=TWO)
+    one, other = play.client("192.168.0.5", "198.51.100.5"), play.client("192.168.0.6", behind)
     for i in range(20):
         for who in (one, other):
             who.asks("POST", "/orders", body=b'{"order": "%08d"}' % (i * 7919), at_ms=150 * i, answer=b"stored")
