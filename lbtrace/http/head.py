@@ -18,6 +18,7 @@ MAX_HEAD: Final = 1 << 20  # bytes of a head; a longer one is reported and passe
 H2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4
 CACHED: Final = 1 << 15  # entries a cache holds before it is emptied
 
+_new = tuple.__new__  # a named tuple's own constructor costs twice as much
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _STRICT_REQUEST = re.compile(rb"[A-Z][A-Z_\-]{1,23} (?:/|\*|[a-z][a-z0-9+.\-]*://|[^ \x00-\x20]+:\d+ )[^\x00-\x20]* ?HTTP/1\.[01]\r?\n")
 _CUT_VERSION = rb"(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?"
@@ -97,7 +98,7 @@ class _Plain(dict[bytes, HeaderLine]):
         if name is None or not colon or b"\r" in after or b"\0" in after:
             self.odd = True
             return HeaderLine("", "", "")
-        line = HeaderLine(name[0], after.decode("latin-1").strip(" \t"), raw.decode("latin-1"))
+        line = _new(HeaderLine, (name[0], after.decode("latin-1").strip(" \t"), raw.decode("latin-1")))
         kept = self._known if name[1] else self._once
         if len(kept) >= CACHED:
             kept.clear()
@@ -126,12 +127,12 @@ class _Blocks(dict[bytes, Block | None]):
         self._fields: dict[tuple[str, ...], Fields] = {}  # by the watched lines
 
     def __missing__(self, raw: bytes) -> Block | None:
-        if raw.count(b"\n") != raw.count(b"\r\n"):
+        raw_lines = raw.split(b"\r\n")
+        del raw_lines[0]
+        if raw.count(b"\n") != len(raw_lines):
             return None
         if len(self) >= CACHED:
             self.clear()
-        raw_lines = raw.split(b"\r\n")
-        del raw_lines[0]
         plain = self._plain
         watched = plain.watched = []
         plain.odd = False
@@ -139,10 +140,10 @@ class _Blocks(dict[bytes, Block | None]):
         if plain.odd:
             block = parse_lines(raw_lines, self.line)
         elif not watched:
-            block = Block(lines, PLAIN)
+            block = _new(Block, (lines, PLAIN))
         else:
             key = tuple(watched)
-            block = Block(lines, self._fields.get(key) or self._examined(key, lines))
+            block = _new(Block, (lines, self._fields.get(key) or self._examined(key, lines)))
         self[raw] = block
         return block
 
