@@ -141,7 +141,10 @@ def write(path: Path, kind: str, packets: int, seed: int = 1) -> int:
 
 
 def write_pair(front: Path, back: Path, name: str, exchanges: int, seed: int = 1) -> tuple[int, int]:
-    """Write both sides of one of the PAIRS, with `exchanges` of them rounded to whole batches; returns how many exchanges and packets there are."""
+    """Write both sides of one of the PAIRS, with `exchanges` of them rounded to whole batches; returns how many (exchanges, packets) there are.
+
+    Exchanges are counted on one side, packets on both.
+    """
     whole = max(round(exchanges / (_BATCH * _TURNS)), 1) * _BATCH * _TURNS
     counts = [_write(p, _chunks(k, round(whole * _per_exchange(k)), seed)) for p, k in zip((front, back), PAIRS[name], strict=True)]
     return whole, sum(counts)
