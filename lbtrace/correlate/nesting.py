@@ -20,25 +20,84 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 EDGES = 4000  # a set with more possible pairs than this stays whole
+_SHORT = 512  # a list of this length is quickly moved
+
+
+class _Shelf:
+    """Pairs of numbers in ascending order, kept as short lists one after another: putting one in moves few others."""
+
+    def __init__(self) -> None:
+        self.lists: list[list[tuple[int, int]]] = []
+        self.last: list[tuple[int, int]] = []  # of each list
+
+    def add(self, item: tuple[int, int]) -> None:
+        """Put one in its place."""
+        k = bisect_left(self.last, item)
+        if k == len(self.last):
+            if not k or len(self.lists[-1]) >= _SHORT:
+                self.lists.append([item])
+                self.last.append(item)
+            else:
+                self.lists[-1].append(item)
+                self.last[-1] = item
+            return
+        held = self.lists[k]
+        insort(held, item)
+        if len(held) > 2 * _SHORT:
+            self.lists[k : k + 1] = held[:_SHORT], held[_SHORT:]
+            self.last[k : k + 1] = held[_SHORT - 1], held[-1]
+
+    def take(self, least: tuple[int, int]) -> tuple[int, int] | None:
+        """Take out the smallest that is not less than `least`."""
+        k = bisect_left(self.last, least)
+        if k == len(self.last):
+            return None
+        held = self.lists[k]
+        found = held.pop(bisect_left(held, least))
+        if held:
+            self.last[k] = held[-1]
+        else:
+            del self.lists[k], self.last[k]
+        return found
+
+    def take_all(self, least: tuple[int, int]) -> list[tuple[int, int]]:
+        """Take out all that are not less than `least`."""
+        k = bisect_left(self.last, least)
+        if k == len(self.last):
+            return []
+        at = bisect_left(self.lists[k], least)
+        found = self.lists[k][at:]
+        for held in self.lists[k + 1 :]:
+            found += held
+        rest = self.lists[k][:at]
+        self.lists[k:], self.last[k:] = ([rest], [rest[-1]]) if rest else ([], [])
+        return found
+
+    def drop(self, least: tuple[int, int]) -> None:
+        """Forget all that are less than `least`."""
+        k = bisect_left(self.last, least)
+        if k:
+            del self.lists[:k], self.last[:k]
+        if self.lists and self.lists[0][0] < least:
+            del self.lists[0][: bisect_left(self.lists[0], least)]
 
 
 def pair(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]) -> list[int]:
     """For every backend exchange the client exchange it is matched with, -1 for none. A largest matching."""
     order_c = sorted(range(len(a)), key=a.__getitem__)
     order_b = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
-    waiting: list[tuple[int, int]] = []  # (p, client), ascending
+    waiting = _Shelf()  # (p, client)
     got = [-1] * len(x)
     slack = max((before - after for before, after in zip(x, y, strict=True)), default=0)
     at = 0
     for b in order_b:
         while at < len(order_c) and a[order_c[at]] <= x[b]:
-            insort(waiting, (p[order_c[at]], order_c[at]))
+            waiting.add((p[order_c[at]], order_c[at]))
             at += 1
-        best = bisect_left(waiting, (y[b], -1))
-        if best < len(waiting):
-            got[b] = waiting.pop(best)[1]
-        if len(waiting) > 64:  # later ones begin later, so these fit none of them
-            del waiting[: bisect_left(waiting, (x[b] - slack, -1))]
+        best = waiting.take((y[b], -1))
+        if best is not None:
+            got[b] = best[1]
+        waiting.drop((x[b] - slack, -1))  # later ones begin later, so these fit none of them
     return got
 
 
@@ -46,20 +105,18 @@ def components(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence
     """Sets of (clients, backends) connected by possible pairs. Members without any possible partner are left out."""
     order_c = sorted(range(len(a)), key=a.__getitem__)
     order_b = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
-    open_sets: list[tuple[int, int]] = []  # (largest p in the set, set number), ascending
+    open_sets = _Shelf()  # (largest p in the set, set number)
     clients: list[list[int]] = []
     backends: list[list[int]] = []
     at = 0
     for b in order_b:
         while at < len(order_c) and a[order_c[at]] <= x[b]:
-            insort(open_sets, (p[order_c[at]], len(clients)))
+            open_sets.add((p[order_c[at]], len(clients)))
             clients.append([order_c[at]])
             backends.append([])
             at += 1
-        first = bisect_left(open_sets, (y[b], -1))
-        if first < len(open_sets):
-            joined = open_sets[first:]
-            del open_sets[first:]
+        joined = open_sets.take_all((y[b], -1))
+        if joined:
             target = max((number for _, number in joined), key=lambda k: len(clients[k]) + len(backends[k]))
             for _, number in joined:
                 if number != target:
@@ -67,7 +124,7 @@ def components(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence
                     backends[target] += backends[number]
                     clients[number], backends[number] = [], []
             backends[target].append(b)
-            open_sets.append((joined[-1][0], target))
+            open_sets.add((joined[-1][0], target))
     return [(c, b) for c, b in zip(clients, backends, strict=True) if b]
 
 
