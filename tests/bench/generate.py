@@ -141,7 +141,7 @@ def write(path: Path, kind: str, packets: int, seed: int = 1) -> int:
 
 
 def write_pair(front: Path, back: Path, name: str, exchanges: int, seed: int = 1) -> tuple[int, int]:
-    """Write both sides of one of the PAIRS, with `exchanges` of them rounded to whole batches; returns how many (exchanges, packets) there are.
+    """Write both sides of one of the PAIRS, with `exchanges` of them rounded to whole batches; returns (exchanges, packets) written.
 
     Exchanges are counted on one side, packets on both.
     """
