@@ -25,8 +25,8 @@ from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Failed connections"
 STATEMENT = {
-    "refused": "Connections to {targets} were refused on the {side} side: {count}, {checks} of them health checks.",
-    "no-answer": "Attempts to connect to {targets} were not answered on the {side} side: {count}, {checks} of them health checks.",
+    "refused": "Connections to {targets} were refused on the {side} side: {count}{checks}.",
+    "no-answer": "Attempts to connect to {targets} were not answered on the {side} side: {count}{checks}.",
 }
 REMEDY = {
     "refused": "Nothing listens there: start the server, or take the target out.",
@@ -52,7 +52,7 @@ def find(case: Case) -> Iterator[Finding]:
                 TITLE,
                 Severity.MEDIUM,
                 Confidence.HIGH,
-                STATEMENT[kind],
+                STATEMENT[kind].replace("{checks}", ", {checks} of them health checks" if checks else ""),
                 (
                     Value("count", len(refs), "count"),
                     Value("targets", ", ".join(target for target, _ in targets.most_common(3))),

@@ -158,10 +158,7 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
             Confidence.LOW,
             f"The backend capture holds no request of a client{checks}. {_silent(case, front=False)}".rstrip(),
         )
-    numbers = (
-        f"None of {front_requests} client {plural(front_requests, 'request')} could be paired with any of {back_requests} backend "
-        f"{plural(back_requests, 'request')}"
-    )
+    numbers = f"No client request (of {front_requests}) could be paired with a backend request (of {back_requests})"
     alike = _alike(case)
     cut = any(trace.packets.truncated for trace in (*case.clients, *case.backends))
     if cut:
@@ -172,7 +169,8 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}, though both sides have requests like {alike or 'some of them'}."
     encrypted = _encrypted(case.clients) or _encrypted(case.backends)
     if encrypted:
-        hidden = f"{encrypted} connections of a side are TLS, and what they carry may be what the other side shows"
+        number = f"{encrypted} {plural(encrypted, 'connection')}"
+        hidden = f"TLS hides what {number} of a side carried, and that may be what the other side shows"
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; but {hidden}."
     return Kind.UNRELATED, Confidence.MEDIUM, f"{numbers}, and no target or body is on both sides. Looked for: {LOOKED_FOR}."
 
