@@ -2,9 +2,9 @@
 
 What comes out equals, row for row, what the slow path (`odd`) makes of the same packets; whatever is unusual in any way is left to it.
 
-    link.locate ─▶ tags ─▶ IPv4 / IPv6 ─▶ TCP        rows
-                     ▲          ├───────▶ UDP, ICMP   counted
-                     └──────────┴───────▶ tunnel      once more from the inner header
+    link.locate ─▶ tags, MPLS labels, PPPoE ─▶ IPv4 / IPv6 ─▶ TCP        rows
+                     ▲                             ├───────▶ UDP, ICMP   counted
+                     └─────────────────────────────┴───────▶ tunnel      once more from the inner header
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ V6_BIT = np.uint64(1 << 32)
 V4, V6 = 0x0800, 0x86DD
 TCP, UDP = 6, 17
 PLAIN_SKIPS = {1: "icmp", 2: "igmp", UDP: "udp", 58: "icmpv6"}
+MPLS, PPPOE = (0x8847, 0x8848), 0x8864
+IN_PPP = {0x0021: V4, 0x0057: V6}
 MOST_TAGS = 2
+MOST_LABELS = 3
 MOST_LAYERS = 3  # of IP within IP
 ROOM = 40  # bytes that must be captured behind a link header, tag or tunnel header for this path
 
@@ -79,7 +82,7 @@ class State:
         return State(*(getattr(self, name)[mask] for name in State.__slots__))
 
 
-PEELED = ("vlan", "vxlan", "geneve", "gre", "ip-in-ip")
+PEELED = ("vlan", "vxlan", "geneve", "gre", "ip-in-ip", "mpls", "pppoe")
 
 
 def decode(batch: Batch, link: FastLink) -> Decoded:
@@ -103,7 +106,7 @@ def decode(batch: Batch, link: FastLink) -> Decoded:
         np.zeros(n, dtype=np.uint32),
     )
     for _ in range(MOST_LAYERS):
-        state = _behind_tags(batch, state, done)
+        state = _behind_labels(batch, _behind_tags(batch, state, done), done)
         is4, is6 = state.kind == V4, state.kind == V6
         _leave(done, state, ~(is4 | is6))
         inner = [*_v4(batch, state.only(is4), done), *_v6(batch, state.only(is6), done)]
@@ -135,6 +138,38 @@ def _behind_tags(batch: Batch, state: State, done: Decoded) -> State:
         state.kind[tagged] = u16[where + 2]
         state.at[tagged] += 4
         state.peeled[tagged] += 1
+    return state
+
+
+def _behind_labels(batch: Batch, state: State, done: Decoded) -> State:
+    """MPLS labels and PPPoE sessions with IP right inside; what is anything else keeps a `kind` that is left to the slow path."""
+    mpls, pppoe = np.isin(state.kind, MPLS), state.kind == PPPOE
+    if not (mpls.any() or pppoe.any()):
+        return state
+    cramped = (mpls | pppoe) & (state.at + 4 * MOST_LABELS + ROOM > state.end)
+    _leave(done, state, cramped)
+    state, mpls, pppoe = state.only(~cramped), mpls[~cramped], pppoe[~cramped]
+    state = State(*(getattr(state, name).copy() for name in State.__slots__))
+    u8, u16 = batch.views.u8, batch.views.u16
+    at, bottom = state.at[mpls], np.zeros(int(mpls.sum()), dtype=bool)
+    for _ in range(MOST_LABELS):
+        ends = u8[at + 2] & 1 == 1
+        at = np.where(bottom, at, at + 4)
+        bottom |= ends
+    version = u8[at] >> 4
+    state.kind[mpls] = np.select([bottom & (version == 4), bottom & (version == 6)], [V4, V6], -1)
+    state.at[mpls] = at
+    state.peeled[mpls] += np.uint32(1 << 4 * PEELED.index("mpls"))
+
+    where = state.at[pppoe]
+    session = (u8[where + 1] == 0) & (u16[where + 4] >= 2)
+    protocol = u16[where + 6]
+    state.kind[pppoe] = np.select([session & (protocol == number) for number in IN_PPP], list(IN_PPP.values()), -1)
+    state.wire_end[pppoe] = where + 6 + u16[where + 4]
+    state.end[pppoe] = np.minimum(state.end[pppoe], state.wire_end[pppoe])
+    state.network[pppoe] = batch.networks.below(state.network[pppoe], "pppoe", u16[where + 2].astype(np.int64))
+    state.at[pppoe] = where + 8
+    state.peeled[pppoe] += np.uint32(1 << 4 * PEELED.index("pppoe"))
     return state
 
 

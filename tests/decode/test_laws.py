@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from pathlib import Path
 
@@ -63,6 +64,17 @@ SEEDS: dict[int, list[bytes]] = {
         bytes(Ether(src=MAC, dst=MAC) / FOUR / SIX / SEGMENT),
         bytes(Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=53, dport=53) / (PAYLOAD * 3)),
         bytes(Ether(src=MAC, dst=MAC) / FOUR / SEGMENT) + bytes(9),
+        *(
+            bytes(Ether(src=MAC, dst=MAC, type=kind)) + header + inside
+            for inside in (bytes(FOUR / SEGMENT), bytes(SIX / SEGMENT))
+            for kind, header in (
+                (0x8847, b"\0\0\x11\x40"),
+                (0x8847, b"\0\0\x10\x40\0\0\x20\x40\0\0\x31\x40"),
+                (0x8847, b"\0\0\x10\x40" * 3 + b"\0\0\x31\x40"),
+                (0x8100, b"\0\5\x88\x48\0\0\x11\x40"),
+                (0x8864, b"\x11\0\0\7" + struct.pack(">H", len(inside) + 2) + (b"\0\x57" if inside[0] >> 4 == 6 else b"\0\x21")),
+            )
+        ),
     ],
     113: [bytes(CookedLinux(proto=0x0800) / FOUR / SEGMENT)],
     276: [b"\x08\x00" + bytes(18) + bytes(FOUR / SEGMENT), b"\x86\xdd" + bytes(18) + bytes(SIX / SEGMENT)],
