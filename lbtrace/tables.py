@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from lbtrace.model.net import Endpoint, SynFingerprint
+from lbtrace.model.net import Endpoint
 from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts
 
 Column: TypeAlias = NDArray[Any]
@@ -133,5 +133,4 @@ __all__ = [
     "Recording",
     "SegmentTable",
     "StreamTable",
-    "SynFingerprint",
 ]

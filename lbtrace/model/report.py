@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Correlation
-from lbtrace.model.trace import Diagnostic, Trace
+from lbtrace.model.trace import Trace
 
 Unit = Literal["text", "count", "ns", "bytes", "percent"]
 
@@ -182,7 +182,6 @@ class Report:
     latency: Latency | None
     findings: tuple[Finding, ...]
     verdict: Verdict
-    diagnostics: tuple[Diagnostic, ...] = field(default=())
 
     def trace(self, side: Side, point: int) -> Trace:
         """The trace of a capture point."""

@@ -85,7 +85,6 @@ def _report(report: Report) -> Iterator[str]:
     yield from _array("pairs", parts.pairs(report))
     yield from _array("unpaired", parts.unpaired(report))
     yield from _array("connection_pairs", parts.connection_pairs(report))
-    yield from _array("diagnostics", map(parts.diagnostic, report.diagnostics))
     yield '"captures":['
     before = ""
     for trace in (*report.clients, *report.backends):

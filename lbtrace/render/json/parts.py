@@ -13,7 +13,7 @@ from lbtrace.model.net import FrameRef, Side, SynFingerprint
 from lbtrace.model.pairing import Clock, Confidence, Correlation, ExchangePair, HeaderChange, HealthCheck, Ref, Topology
 from lbtrace.model.report import Evidence, Finding, Latency, Report, SideCounts, Value, Witness
 from lbtrace.model.stream import Connection, Direction
-from lbtrace.model.trace import Diagnostic, Trace
+from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import FrameWriter, quoted
 from lbtrace.render.wording import names
 from lbtrace.render.wording.statements import filled
@@ -134,11 +134,6 @@ def diagnostics(trace: Trace) -> Iterator[str]:
     frames = FrameWriter(trace)
     for d in trace.diagnostics:
         yield f'{{"slug":{quoted(d.slug)},"text":{quoted(d.text)},"count":{d.count},{frames.keys("first", d.frame)}}}'
-
-
-def diagnostic(d: Diagnostic) -> str:
-    """A diagnostic of the comparison, which has no frame."""
-    return _encode({"slug": d.slug, "text": d.text, "count": d.count})
 
 
 def verdict(report: Report) -> str:

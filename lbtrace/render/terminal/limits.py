@@ -96,7 +96,6 @@ def _unknowns(report: Report, labels: Labels) -> list[str]:
         told.append(f"How long each way through the balancer took{where}: there is no common clock.")
     for trace in (*report.clients, *report.backends):
         told.extend(blind_spots(trace))
-    told.extend(shown(d.text) for d in report.diagnostics)
     return told
 
 
