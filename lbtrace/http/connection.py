@@ -7,7 +7,7 @@ HTTP inside a CONNECT tunnel too, anything else is named and left alone.
 
 from __future__ import annotations
 
-from lbtrace.http import detect, exchanges, h2, pairing, proxy_protocol, tls
+from lbtrace.http import detect, exchanges, h2, h2_frames, pairing, proxy_protocol, tls
 from lbtrace.http.cursor import Cursor, Pieces
 from lbtrace.http.head import Caches, begins_request
 from lbtrace.http.oddities import Oddities
@@ -72,7 +72,7 @@ class Reading:
             return self._http2(number, client, server)
         if protocol is Protocol.TLS:
             return Application(Protocol.TLS, "", (), tls.client_hello(client))
-        if not name and h2.speaks(client, server) and h2.read(number, client, server, self.oddities, self.decode, self.found, None):
+        if not name and h2_frames.speaks(client, server) and h2.read(number, client, server, self.oddities, self.decode, self.found, None):
             return Application(Protocol.HTTP2)
         return Application(Protocol.OTHER, name)
 

@@ -17,18 +17,26 @@ from typing import Final
 
 from lbtrace.http.body import Digest
 from lbtrace.http.cursor import Cursor
+from lbtrace.http.h2_frames import (
+    CONTINUATION,
+    DATA,
+    HEADERS,
+    PUSH_PROMISE,
+    RST_STREAM,
+    is_extension,
+    move_to_plausible,
+    plausible,
+    plausible_frame,
+)
 from lbtrace.http.head import H2_PREFACE
 from lbtrace.http.hpack_tolerant import Decoder, Field, MalformedBlockError
 from lbtrace.http.oddities import Oddities
 from lbtrace.http.place import Delivery, Ending
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Interim, Mark, Request, Response
 
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, END_HEADERS, PADDED, PRIORITY_FLAG = 0x1, 0x4, 0x8, 0x20
 _MAX_BLOCK: Final = 1 << 20  # bytes of a header block put together from CONTINUATION frames
 _MAX_FRAME: Final = 1 << 20  # bytes of a frame that is not DATA; a longer one is no frame
-_SEARCHED: Final = 64  # pieces in which a frame must begin where the capture begins inside one
-_FIXED: Final = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 _VERSION: Final = "HTTP/2"
 
 
@@ -46,11 +54,9 @@ class Half:
     digest: Digest | None = None
     length: int = 0
     ended: bool = False
-    reset: bool = False
     holes: bool = False
     unreadable: bool = False
     headed: bool = False
-    pushed: bool = False
 
 
 class Direction:
@@ -83,7 +89,7 @@ class Direction:
         cursor = self.cursor
         begin = cursor.offset
         head = cursor.peek(9)
-        if _extension(head):
+        if is_extension(head):
             size = 9 + int.from_bytes(head[:3], "big")
             return cursor.take(size, None) == size
         if not plausible_frame(head):
@@ -178,7 +184,7 @@ class Direction:
         if unreadable:
             self.oddities.add("http2-state-lost", self.frame_at(begin))
         if kind == PUSH_PROMISE:
-            self.promised[target] = Half(target, begin, cursor.offset, cursor.offset, fields, ended=True, headed=True, pushed=True)
+            self.promised[target] = Half(target, begin, cursor.offset, cursor.offset, fields, ended=True, headed=True)
         else:
             self._add(target, fields, unreadable, bool(flags & END_STREAM), begin)
         return whole
@@ -218,57 +224,7 @@ class Direction:
         self.decoder.forget()
         if rows:
             self.oddities.add("http2-state-lost", p.frame[rows[0]])
-        return _move_to_plausible(cursor, rows)
-
-
-def _move_to_plausible(cursor: Cursor, rows: range) -> bool:
-    """Move to the first of these pieces that begins with plausible frames; False when none does."""
-    p = cursor.pieces
-    for row in rows:
-        o = p.payload[row]
-        if plausible_frame(bytes(p.buffers[p.buffer[row]][o : o + min(p.length[row], 9)])):
-            cursor.move_to(p.start[row])
-            if plausible(cursor.peek(4096)):
-                return True
-    return False
-
-
-def _extension(head: bytes) -> bool:
-    """True for the head of a frame of a type that RFC 9113 does not know: to be ignored (§5.5). Only where a frame must begin is it one."""
-    return len(head) == 9 and head[3] > CONTINUATION and int.from_bytes(head[:3], "big") <= 1 << 14 and not head[5] & 0x80
-
-
-def plausible_frame(head: bytes) -> bool:
-    """True when nine bytes can be the head of a frame (RFC 9113 §4.1, §6)."""
-    if len(head) < 9 or head[3] > CONTINUATION or head[5] & 0x80:
-        return False
-    size, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
-    connection = head[5:9] == bytes(4)
-    if kind in _FIXED and size != _FIXED[kind]:
-        return False
-    if kind == SETTINGS:
-        return connection and size % 6 == 0 and not flags & ~1
-    if kind in (PING, GOAWAY):
-        return connection and (kind == PING or size >= 8)
-    return kind == WINDOW_UPDATE or not connection
-
-
-def plausible(data: bytes) -> bool:
-    """True when `data` begins with whole plausible frames: two at least, or one that fills it, and not all of them empty DATA."""
-    at = frames = weight = 0
-    while at + 9 <= len(data):
-        size = int.from_bytes(data[at : at + 3], "big")
-        if frames and _extension(data[at : at + 9]):
-            at += 9 + size
-            continue
-        if not plausible_frame(data[at : at + 9]):
-            return False
-        if size > 1 << 14 and data[at + 3] != DATA:
-            return False
-        weight += data[at + 3] != DATA or size > 0
-        frames += 1
-        at += 9 + size
-    return weight > 0 and (frames >= 2 or at == len(data))
+        return move_to_plausible(cursor, rows)
 
 
 def lines(fields: list[Field]) -> tuple[HeaderLine, ...]:
@@ -341,17 +297,6 @@ def response(half: Half, side: Direction, reset: bool) -> Response:
         lines(half.trailers),
         half.begin,
     )
-
-
-def speaks(client: Cursor, server: Cursor) -> bool:
-    """True when a connection whose preface was not captured carries HTTP/2 frames."""
-    asked, answered = client.peek(4096), server.peek(4096)
-    speak = [plausible(said) for said in (asked, answered) if said]
-    if len(speak) == 2 and any(speak) and not all(speak):  # the capture may begin inside a frame of one of them
-        other = server if speak[0] else client
-        ahead = Cursor(other.pieces, other.stream)
-        return not other.pieces.known_start[other.stream] and _move_to_plausible(ahead, ahead.rows_ahead(ahead.offset)[:_SEARCHED])
-    return any(speak) and all(speak)
 
 
 def read(
