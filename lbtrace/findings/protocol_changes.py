@@ -107,15 +107,16 @@ def _finding(case: Case, what: str, statement: str, before: str, after: str, mat
 
 
 def _interim(case: Case) -> Iterator[Finding]:
-    """Interim responses that are on one side only: a balancer may answer Expect: 100-continue itself."""
+    """Interim responses that are on one side only: a balancer may answer Expect: 100-continue itself. One may be among bytes that were
+    not captured."""
     own, kept = [], []
     statuses: Counter[int] = Counter()
     for m in case.matches:
         front, back = {i.status for i in m.front.interim}, {i.status for i in m.back.interim}
-        if front - back:
+        if front - back and not m.back_connection.from_server.missing:
             own.append(m)
             statuses.update(front - back)
-        elif back - front:
+        elif back - front and not m.front_connection.from_server.missing:
             kept.append(m)
             statuses.update(back - front)
     for matches, slug, statement in (

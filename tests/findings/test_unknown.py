@@ -8,7 +8,7 @@ import pytest
 
 from lbtrace.case import Case
 from lbtrace.correlate import correlate
-from lbtrace.model.http import Application, ClientHello, Exchange, Mark, Protocol
+from lbtrace.model.http import Application, ClientHello, Exchange, Interim, Mark, Protocol
 from lbtrace.model.pairing import AddressMapping, Confidence, ConnectionBasis, ConnectionPair, Correlation, Ref, Tier
 from lbtrace.model.report import Kind
 from lbtrace.options import Options
@@ -133,3 +133,16 @@ def test_a_proxy_header_that_names_a_stranger_does_not_state_the_client() -> Non
     known = replace(spoken.correlation.topology, mappings=(AddressMapping("192.168.0.5", "192.168.0.5", "source address", 4, 4),))
     said = told(spoken.shown, replace(spoken.correlation, topology=known)).one("source-address")
     assert "stated_in" not in values(said)
+
+
+def test_an_interim_response_may_be_among_what_was_not_captured() -> None:
+    spoken = tell(four(Balancer()))
+    front, back = spoken.shown.clients[0], spoken.shown.backends[0]
+    first = front.exchanges[0]
+    assert first.request is not None
+    going_on = Interim(100, (), first.request.head_frame, first.request.head_ns)
+    spoken.shown.clients[0] = with_exchanges(front, e0=first._replace(interim=(going_on,)))
+    assert told(spoken.shown, spoken.correlation).one("protocol-changes.interim-own")
+    lossy = [c._replace(from_server=c.from_server._replace(missing=25)) for c in back.connections]
+    spoken.shown.backends[0] = replace(back, connections=lossy)
+    assert told(spoken.shown, spoken.correlation).of("protocol-changes.interim-own") == []

@@ -1,6 +1,6 @@
 """A sentence with {name} places and typed values → the sentence filled in.
 
-The judgement of what to say is made in findings/ and verdict.py; here it is only written. Values that are text come from captures and are
+The judgement of what to say is made in findings/ and verdict/; here it is only written. Values that are text come from captures and are
 escaped; a place without a value stays as it is, so that a slip shows instead of hiding.
 """
 
