@@ -68,12 +68,15 @@ def agree(report: Report, truth: Truth) -> Agreement:
 
 
 class Place:
-    """The exchanges of one trace, by connection: "client server" → their ids in order."""
+    """The exchanges of one trace, by connection: "client server" → their ids in the order of the requests.
+
+    A request that was lost is seen first by its answer, so that is not the order of the frames.
+    """
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.by_ends: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for exchange in trace.exchanges:
+        for exchange in sorted(trace.exchanges, key=lambda e: (e.connection, e.ordinal)):
             connection = trace.connections[exchange.connection]
             self.by_ends[(str(connection.client), str(connection.server))].append(exchange.id)
 
