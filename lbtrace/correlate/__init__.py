@@ -15,7 +15,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lbtrace.correlate import alike, attempts, certainty, clock, connections, health, places, repeats, shape, streams, tokens, unpaired
+from lbtrace.correlate import (
+    alike,
+    askers,
+    attempts,
+    certainty,
+    clock,
+    connections,
+    health,
+    places,
+    repeats,
+    shape,
+    streams,
+    tokens,
+    unpaired,
+)
 from lbtrace.correlate.classes import Class, Timeline, classes, resolve
 from lbtrace.correlate.diff import changes
 from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused, read
@@ -80,16 +94,17 @@ class _Work:
         if self._take_back(self._timeline(clocks)):
             clocks = self._clocks()
         form, kept = shape.target_form(state), None if shape.cut(state) else shape.kept_fields(state, request=True)
-        made = (
-            [] if passed_on else classes(state, form, kept, self._askers())
-        )  # a balancer that passes packets on: what no sequence number pairs is another's
+        # A balancer that passes packets on: what no sequence number pairs is another's.
+        made = [] if passed_on else self._classes(form, kept)
         clocks = self._bootstrap(clocks, made)
         line = self._timeline(clocks)
         resolve(state, made, line, shape.kept_fields(state, request=False))
         clocks = {**clocks, **{points: k for points, k in self._clocks().items() if not k.refused}}
         line = self._timeline(clocks)
         if not passed_on:
-            attempts.attach(state, form, kept, line)
+            more = attempts.attach(state, form, kept, line)
+            if more and not certainty.every_client(state, clocks):
+                attempts.detach(state, more)
             repeats.copies(state, line)
         contradicted = {points for points, k in clocks.items() if k.refused and k.outliers}
         certainty.weigh(state, {points: k for points, k in clocks.items() if k.stated or k.pairs >= 3 or self._sure(points)}, contradicted)
@@ -250,6 +265,16 @@ class _Work:
                 known[host] = next(iter(counted))
         return known, told
 
+    def _classes(self, form: shape.TargetForm, kept: shape.Kept | None) -> list[Class]:
+        """The classes of what is left, apart by who asked where that is known."""
+        state = self.state
+        known, told = self._askers()
+        if not known and certainty.lossless(state.client) and certainty.lossless(state.backend):
+            shared = set(state.shared)
+            known = askers.fitting(state, classes(state, form, kept, ({}, told)), told)
+            state.shared = shared
+        return classes(state, form, kept, (known, told))
+
     def _bootstrap(self, clocks: Clocks, made: Sequence[Class]) -> Clocks:
         """Clocks that no pair bounds, from the times of what nothing tells apart."""
         out = dict(clocks)
@@ -342,8 +367,8 @@ class _Work:
         topo = topology(state, self.lines, self.said)
         checks = health.find(state) + health.connects(self.backends, set(topo.balancer_back))
         checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
-        askers = connections.askers(state.backend, self.said)
-        rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, askers, set(topo.clients))
+        asked = connections.askers(state.backend, self.said)
+        rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, asked, set(topo.clients))
         lines = self.lines + self._carried(pairs)
         lines += streams.pair(self.clients, self.backends, lines, clocks)
         shorter, seen = places.reversed_share(state)

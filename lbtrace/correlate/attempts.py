@@ -8,7 +8,7 @@ exchange that was answered whole while the client got another's answer is a lost
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
@@ -21,13 +21,14 @@ _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
 OWN_ERRORS = {500, 502, 503, 504}
 
 
-def attach(state: Pairing, form: TargetForm, kept: Kept | None, line: Timeline) -> None:
-    """Give every free backend exchange that only one client exchange can have caused to it."""
+def attach(state: Pairing, form: TargetForm, kept: Kept | None, line: Timeline) -> list[tuple[int, int]]:
+    """Give every free backend exchange that only one client exchange can have caused to it; those that others of its attempts were known
+    of are returned."""
     if not line.known:
-        return
+        return []
     free = [b for b in state.free_backends() if b not in state.left_over]
     if not free:
-        return
+        return []
     wanted: dict[Hashable, list[int]] = defaultdict(list)
     for b, key in zip(free, request_keys(state.backend, free, form, kept), strict=True):
         if key is not None:
@@ -37,11 +38,21 @@ def attach(state: Pairing, form: TargetForm, kept: Kept | None, line: Timeline) 
     for c, key in zip(everyone, request_keys(state.client, everyone, form, kept), strict=True):
         if key in wanted:
             askers[key].append(c)
+    more: list[tuple[int, int]] = []
     for key, backends in wanted.items():
-        _attach_class(state, sorted(askers[key], key=line.a.__getitem__), sorted(backends, key=line.x.__getitem__), line)
+        more += _attach_class(state, sorted(askers[key], key=line.a.__getitem__), sorted(backends, key=line.x.__getitem__), line)
+    return more
 
 
-def _attach_class(state: Pairing, clients: list[int], backends: list[int], line: Timeline) -> None:
+def detach(state: Pairing, more: Sequence[tuple[int, int]]) -> None:
+    """Take attempts back that may be another client's."""
+    for c, b in more:
+        state.caused[c].remove(b)
+        state.owner[b] = -1
+
+
+def _attach_class(state: Pairing, clients: list[int], backends: list[int], line: Timeline) -> list[tuple[int, int]]:
+    more: list[tuple[int, int]] = []
     at = 0
     waiting: list[int] = []
     for b in backends:
@@ -55,10 +66,13 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
         c = around[0]
         if c in state.caused:
             state.attach(c, b)
+            more.append((c, b))
         else:
             state.add(
                 c, [b], Tier.TIME, Confidence.MEDIUM, (("time", "the only one inside it"), ("shape", "same request, no answer from it"))
             )
+            state.spare[c] = (True, False)  # known only where every client was captured
+    return more
 
 
 def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:

@@ -28,7 +28,7 @@ FEW_OF = 3  # … when each side has more than three times as many exchanges
 def weigh(state: Pairing, clocks: Clocks, contradicted: Set[tuple[int, int]] = frozenset()) -> None:
     """Lower the confidence of what rests on completeness where neither side is complete. `contradicted`: points whose pairs no
     offset fits."""
-    client_whole = lossless(state.client) and not _left(state, clocks, of_client=False)
+    client_whole = every_client(state, clocks)
     backend_whole = lossless(state.backend) and not _left(state, clocks, of_client=True)
     # An answer that a capture's end cut off may belong anywhere: whoever stands in one set with it is not sure either.
     open_ended = {c for c in state.spare if state.client.unknown[c] or any(state.backend.unknown[b] for b in state.caused[c])}
@@ -84,6 +84,11 @@ def lossless(facts: Facts) -> bool:
         for trace in facts.traces
         for c in trace.connections
     )
+
+
+def every_client(state: Pairing, clocks: Clocks) -> bool:
+    """Whether the client captures show every client: no packet is missing, and no backend exchange of their kind is left without one."""
+    return lossless(state.client) and not _left(state, clocks, of_client=False)
 
 
 def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:

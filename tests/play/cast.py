@@ -144,6 +144,7 @@ class Play:
     backends: Sequence[Endpoint] = (Endpoint("172.31.11.95", 8080),)
     separate_points: bool = False  # one capture point per backend
     uncaptured: int = 0  # so many of the last backends have no capture
+    uncaptured_clients: int = 0  # so many of the last clients are not in the client capture
     client_clock: Clockwork = field(default_factory=Clockwork)
     backend_clock: Clockwork = field(default_factory=Clockwork)
     client_loss: float = 0.0
@@ -187,6 +188,7 @@ class _Stage:
         self.checks: list[tuple[int, int]] = []
         self.own: list[tuple[int, int]] = []
         self.mates: dict[int, int] = {}
+        self.hidden: set[int] = set()  # front lines that no capture shows
         self.cached: dict[str, Message] = {}
         self.port = 20000
         self.turn_number = 0
@@ -230,6 +232,8 @@ class _Stage:
             line.tls = _hello(self.random)
         self.front.append(line)
         at = len(self.front) - 1
+        if any(client is c for c in self.play.clients[len(self.play.clients) - self.play.uncaptured_clients :]):
+            self.hidden.add(at)
         if self.lb.kind in ("dnat", "snat", "dsr", "direct", "l4-proxy"):
             self.mates[at] = self._mate(client, line, now)
         return at
@@ -449,6 +453,8 @@ class _Stage:
                 line.opaque = (asked + 517, sum(len(t.message.payload()) + 29 for t in line.turns if not t.from_client) + 1400)
                 line.opaque_last_ns = line.turns[-1].last_ns
                 line.turns = []
+        unseen = {"turns": [], "syn_seen": False, "closed_ns": None, "opaque_last_ns": 0}
+        self.front = [replace(x, **unseen) if at in self.hidden else x for at, x in enumerate(self.front)]  # type: ignore[arg-type]
         front, front_ids = trace(Side.CLIENT, 0, self.front, play.client_clock, _window(play.client_window))
         visible = len(play.backends) - play.uncaptured
         points = [[b] for b in range(visible)] if play.separate_points else [list(range(visible))]

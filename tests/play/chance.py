@@ -75,6 +75,8 @@ def any_play(seed: int, most: int = 200) -> Play:
     if len(play.backends) > 1 and dice.random() < 0.2:
         play.uncaptured = 1
     clients = [play.client(f"192.168.0.{5 + i}", dice.choice(["1.240.235.98", ""])) for i in range(dice.choice([1, 1, 2, 5]))]
+    if len(clients) > 1 and dice.random() < 0.3:
+        play.uncaptured_clients = len(clients) // 2
     style = dice.choice(["same", "distinct", "few", "ids", "sessions"])
     connections = dice.choice([0, 1, 8, 32])
     for i in range(requests):

@@ -237,6 +237,18 @@ def client_behind_nat() -> Play:
     return mixed(Balancer(add=[("X-Forwarded-For", "{client}:{clientport}")]))
 
 
+@scenario(0.8)
+def two_behind_nat() -> Play:
+    """Two offices ask the same at the same time, one is captured; the balancer names both by addresses nobody else knows"""
+    play = Play(seed=22, balancer=Balancer(add=[XFF]), client_clock=Clockwork(-7 * MS), uncaptured_clients=1)
+    dice = random.Random(23)
+    for address in ("198.51.100.1", "198.51.100.2"):
+        client = play.client("192.168.0.5", address)
+        for k in range(16):
+            client.asks("GET", "/", connection=f"c{k % 4}", think_ms=dice.random() * 20, at_ms=dice.random())
+    return play
+
+
 @scenario()
 def spoofed_xff() -> Play:
     """Clients send X-Forwarded-For themselves; the balancer appends"""
