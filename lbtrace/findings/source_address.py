@@ -16,14 +16,14 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from lbtrace.case import Case, ConnectionMatch, Match, confidence_of, evidence
+from lbtrace.case import RANK, Case, ConnectionMatch, Match, confidence_of, evidence
 from lbtrace.findings._client import stated_in
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence, ConnectionBasis
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Evidence, Finding, Severity, Value
 from lbtrace.model.stream import Connection
 
 TITLE = "Source address"
@@ -42,68 +42,80 @@ def find(case: Case) -> Iterator[Finding]:
     crossings = _crossings(case)
     if not crossings:
         return
-    kept = [c for c in crossings if c.back.client.address == c.front.client.address]
     moved = [c for c in crossings if c.back.client.address != c.front.client.address]
     natted = [c for c in moved if case.behind_nat(c.front, c.back)]
-    rewritten = len(crossings) - len(kept) - len(natted)
+    rewritten = len(moved) - len(natted)
     seen = sorted({c.back.client.address for c in crossings})
-    of = Value("of", len(crossings), "count")
     values = (
         Value("count", rewritten or len(crossings), "count"),
-        of,
+        Value("of", len(crossings), "count"),
         Value("client", crossings[0].front.client.address),
         Value("backend_sees", ", ".join(seen[:5])),
         Value("addresses", len(seen), "count"),
     )
     proof = evidence(f for c in crossings[:5] for f in _frames(case, c.pair))
-    sure = confidence_of(case.matches) if case.matches else Confidence.HIGH
     if not rewritten:
-        port_kept = all(c.back.client.port == c.front.client.port for c in crossings)
-        yield Finding(
-            "source-address.preserved",
-            TITLE,
-            Severity.INFO,
-            Confidence.MEDIUM if natted else sure,
-            (
-                "The backend sees the client's address as source"
-                if not natted
-                else "The backend sees {backend_sees} as source, the address a NAT gives the client"
-            )
-            + (", and the same port" if port_kept else "")
-            + " ({count} of {of}).",
-            values,
-            proof,
-        )
-        return
-    stated = stated_in(case)
-    if kept or natted:
+        yield _preserved(case, crossings, bool(natted), values, proof)
+    elif rewritten < len(crossings):
         yield Finding(
             "source-address.mixed",
             TITLE,
             Severity.LOW,
-            sure,
+            _confidence(case, crossings),
             "The source address is rewritten in {count} of {of} cases; the backend sees {backend_sees}.",
             values,
             proof,
         )
-        return
+    else:
+        yield _rewritten(case, crossings, values, proof)
+
+
+def _preserved(case: Case, crossings: Sequence[_Crossing], natted: bool, values: tuple[Value, ...], proof: tuple[Evidence, ...]) -> Finding:
+    port_kept = all(c.back.client.port == c.front.client.port for c in crossings)
+    return Finding(
+        "source-address.preserved",
+        TITLE,
+        Severity.INFO,
+        Confidence.MEDIUM if natted else _confidence(case, crossings),
+        (
+            "The backend sees the client's address as source"
+            if not natted
+            else "The backend sees {backend_sees} as source, the address a NAT gives the client"
+        )
+        + (", and the same port" if port_kept else "")
+        + " ({count} of {of}).",
+        values,
+        proof,
+    )
+
+
+def _rewritten(case: Case, crossings: Sequence[_Crossing], values: tuple[Value, ...], proof: tuple[Evidence, ...]) -> Finding:
+    stated = stated_in(case)
     readable = bool(case.request_heads) or all(c.pair.basis in BYTES_PASS for c in case.connection_matches)
-    places = Value("stated_in", ", ".join(stated))
-    yield Finding(
+    if stated:
+        values = (*values, Value("stated_in", ", ".join(stated)))
+    return Finding(
         "source-address.rewritten",
         TITLE,
         Severity.INFO if stated else Severity.MEDIUM if readable else Severity.LOW,
-        sure,
+        _confidence(case, crossings),
         "The backend sees {backend_sees} as source, never the client {client}; "
         + (
             "the client's address is stated in {stated_in}."
             if stated
             else "the client's address is stated nowhere" + ("." if readable else " that can be read.")
         ),
-        (*values, places) if stated else values,
+        values,
         proof,
         "" if stated else REMEDY,
     )
+
+
+def _confidence(case: Case, crossings: Sequence[_Crossing]) -> Confidence:
+    """That of the paired exchanges; without any, of the weakest pair of connections, HIGH at most."""
+    if case.matches:
+        return confidence_of(case.matches)
+    return min((Confidence.HIGH, *(c.pair.pair.confidence for c in crossings)), key=lambda c: RANK[c])
 
 
 def _crossings(case: Case) -> list[_Crossing]:
