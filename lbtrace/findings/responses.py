@@ -69,6 +69,7 @@ def find(case: Case) -> Iterator[Finding]:
     same = [m for m, equal in told if equal is True]
     if not changed_status and not different and same:
         unknown = len(answered) - len(same)
+        recoded = sum(_response(m.front.response).body.digest != _response(m.back.response).body.digest for m in same)
         fields = " Some header fields differ: see the response header fields." if altered else " No end-to-end header field was changed."
         yield _finding(
             case,
@@ -77,9 +78,10 @@ def find(case: Case) -> Iterator[Finding]:
             same,
             len(answered),
             "Status and body reached the client unchanged in {count} of {of} responses"
+            + (", bodies after content decoding in {recoded} of them" if recoded else "")
             + (" ({unknown} could not be compared)." if unknown else ".")
             + fields,
-            (Value("unknown", unknown, "count"),),
+            (Value("unknown", unknown, "count"), Value("recoded", recoded, "count")),
         )
 
 

@@ -7,14 +7,15 @@ from itertools import zip_longest
 
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AddressMapping, ChangeKind, Confidence, HeaderChange, UnpairedReason
-from lbtrace.model.report import Kind, Report, Severity, SideCounts
+from lbtrace.model.report import Finding, Kind, Report, Severity, SideCounts
 from lbtrace.render.terminal.labels import Labels, first_frame
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
-from lbtrace.render.wording.escape import shown
+from lbtrace.render.wording.escape import cut_end, shown
+from lbtrace.render.wording.statements import filled
 
 _SHOWN_ADDRESSES = 4
-_ATTENTION = 4
+_ATTENTION = 3
 _NO_BALANCER = (Kind.DIRECT, Kind.UNRELATED, Kind.INCONCLUSIVE)
 
 
@@ -42,11 +43,16 @@ def verdict(page: Page, report: Report) -> None:
 def _attention(page: Page, report: Report) -> None:
     """What must not be overlooked is named at once; its evidence follows below."""
     worth = [f for f in report.findings if f.severity in (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM)]
-    titles = dict.fromkeys((f.severity, f.title) for f in worth)
-    for severity, title in list(titles)[:_ATTENTION]:
-        page.line((names.SEVERITY[severity], f"severity.{severity.value}"), " ", (shown(title), "bold"), ("   (see Findings)", "note"))
-    if len(titles) > _ATTENTION:
-        page.line((f"… and {len(titles) - _ATTENTION} more (see Findings)", "note"), indent=3)
+    first: dict[tuple[Severity, str], Finding] = {}
+    for f in worth:
+        first.setdefault((f.severity, f.title), f)
+    for f in list(first.values())[:_ATTENTION]:
+        severity = names.SEVERITY[f.severity]
+        sentence = filled(f.statement, f.values).split(". ")[0].removesuffix(".")
+        text = cut_end(f": {sentence}", 2 * page.prose_width - len(severity) - len(f.title) - 10)  # two lines
+        page.line((severity, f"severity.{f.severity.value}"), " ", (shown(f.title), "bold"), text)
+    if len(first) > _ATTENTION:
+        page.line((f"… and {len(first) - _ATTENTION} more, under Findings", "note"), indent=3)
 
 
 def drawing(page: Page, report: Report) -> None:
