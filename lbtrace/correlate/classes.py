@@ -56,7 +56,7 @@ def classes(state: Pairing, form: TargetForm, kept: Kept | None, askers: tuple[d
     mine = [c for c in mine if not state.client.cached[c]] if not state.backend.cached.any() else mine
     for c, key in zip(mine, request_keys(state.client, mine, form, kept), strict=True):
         if key is not None:
-            connection = Ref(state.client.refs[c].point, state.client.items[c].connection)
+            connection = Ref(state.client.refs[c].point, state.client.items[c].connection) if named else None
             out[key, connection if connection in named else None].clients.append(c)
     for b, key in zip(theirs, request_keys(state.backend, theirs, form, kept), strict=True):
         if key is not None:

@@ -41,6 +41,8 @@ class FrameWriter:
         """'"first_frame":5,"first_file":0' for the name "first"."""
         if frame is None:
             return f'"{name}_frame":null,"{name}_file":null'
+        if self.single:
+            return f'"{name}_frame":{frame},"{name}_file":0'
         file, number = self.split(frame)
         return f'"{name}_frame":{number},"{name}_file":{file}'
 

@@ -6,6 +6,7 @@ Pairs are the exception: there are as many as exchanges, so they are f-strings t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from json import JSONEncoder
 
 from lbtrace.model.http import Application
@@ -88,7 +89,16 @@ def _direction(d: Direction, frames: FrameWriter) -> str:
 def _fingerprint(syn: SynFingerprint | None) -> str:
     if syn is None:
         return "null"
-    return _encode({**syn._asdict(), "options": list(syn.options)})
+    ttl, window, mss, scale, sack, timestamp, options = syn
+    before, after = _offer(ttl, window, mss, scale, sack, options)
+    return f'{before},"timestamp":{_int(timestamp)},{after}'
+
+
+@lru_cache(maxsize=1024)
+def _offer(ttl: int, window: int, mss: int | None, scale: int | None, sack: bool, options: tuple[int, ...]) -> tuple[str, str]:
+    """What a SYN says before and after its timestamp: hosts say the same each time."""
+    before = _encode({"ttl": ttl, "window": window, "mss": mss, "window_scale": scale, "sack_permitted": sack})
+    return before[:-1], _encode({"options": list(options)})[1:]
 
 
 def _application(a: Application, frames: FrameWriter) -> str:
@@ -360,13 +370,10 @@ def unpaired(report: Report) -> Iterator[str]:
 def connection_pairs(report: Report) -> Iterator[str]:
     """Connections that carried one conversation as a whole."""
     for p in report.correlation.connection_pairs:
-        yield _encode(
-            {
-                "client": {"point": p.client.point, "connection": p.client.id},
-                "backend": {"point": p.backend.point, "connection": p.backend.id},
-                "basis": p.basis.value,
-                "confidence": p.confidence.value,
-            }
+        yield (
+            f'{{"client":{{"point":{p.client.point},"connection":{p.client.id}}},'
+            f'"backend":{{"point":{p.backend.point},"connection":{p.backend.id}}},'
+            f'"basis":"{p.basis.value}","confidence":"{p.confidence.value}"}}'
         )
 
 
