@@ -30,6 +30,8 @@ OUTLIERS = 0.25  # more contradicting pairs than this: refused
 DRIFT_SPAN_NS = 10_000_000_000  # shorter captures show no drift
 SAMPLE = 40  # backend exchanges per set that an offset is tried on
 SAMPLED_CLIENTS = 5000
+UNSEEN_PPB = 100_000  # 100 ppm, a bad crystal: allowed for where no drift can be fitted
+SLOPE_PPB = 1000
 MAX_DRIFT_PPB = 500_000  # 500 ppm: worse than any crystal in use
 
 
@@ -63,7 +65,30 @@ def estimate(client_point: int, backend_point: int, bounds: Bounds, stated_ns: i
     if flat.outliers:  # perhaps a drift that so short a capture cannot show
         allowance = min(span, DRIFT_SPAN_NS) // 10_000
         flat = _Interval(flat.low - allowance, flat.high + allowance, flat.outliers)
+    elif span <= DRIFT_SPAN_NS:
+        reference += span // 2
+        flat = _leaning(bounds, flat, reference)
     return _clock(client_point, backend_point, flat, n, reference, 0)
+
+
+def _leaning(bounds: Bounds, flat: _Interval, reference: int) -> _Interval:
+    """The interval at the reference when the clocks may drift by UNSEEN_PPB, which so short a capture cannot show: that of every slope
+    under which no bound contradicts another."""
+    if not len(bounds.at):
+        return flat
+    x = (bounds.at - reference).astype(np.float64)
+    base = flat.low
+    below = np.array(_hull(x, (bounds.low - base).astype(np.float64), upper=True))
+    above = np.array(_hull(x, (bounds.high - base).astype(np.float64), upper=False))
+    slopes = np.linspace(-UNSEEN_PPB, UNSEEN_PPB, 2 * UNSEEN_PPB // SLOPE_PPB + 1)[:, None] / 1e9
+    left = (below[:, 1] - slopes * below[:, 0]).max(axis=1)
+    right = (above[:, 1] - slopes * above[:, 0]).min(axis=1)
+    fits = left <= right
+    if not fits.any():
+        return flat
+    between = int(np.abs(x).max() * SLOPE_PPB / 2e9) + 1  # what lies between two slopes that were tried
+    low, high = base + int(left[fits].min()) - between, base + int(right[fits].max()) + between
+    return _Interval(min(low, flat.low), max(high, flat.high), flat.outliers)
 
 
 def from_order(sets: list[tuple[Column, Column, Column, Column]], complete: bool) -> Bounds | None:

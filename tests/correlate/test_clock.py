@@ -24,8 +24,18 @@ def test_interval_holds_the_offset(offset: int, ways: list[tuple[int, int]]) -> 
     known = estimate(0, 0, bounds([offset] * n, [w[0] for w in ways], [w[1] for w in ways], list(range(n))))
     assert not known.refused
     assert known.low_ns <= offset <= known.high_ns
-    assert known.low_ns == offset - min(w[0] for w in ways)
-    assert known.high_ns == offset + min(w[1] for w in ways)
+    assert offset - min(w[0] for w in ways) - n - 2 <= known.low_ns <= offset - min(w[0] for w in ways)
+    assert offset + min(w[1] for w in ways) <= known.high_ns <= offset + min(w[1] for w in ways) + n + 2
+
+
+@given(st.integers(-100_000, 100_000), st.integers(1, 9))
+def test_a_short_capture_allows_for_the_drift_it_cannot_show(ppb: int, seconds: int) -> None:
+    """Bounds a microsecond wide, over seconds: the offset at the reference is inside all the same."""
+    at = [k * seconds * SECOND // 100 for k in range(101)]
+    offsets = [7 * SECOND + t * ppb // SECOND for t in at]
+    known = estimate(0, 0, bounds(offsets, [1000] * 101, [1000 + 2 * 100_000 * seconds] * 101, at))
+    assert not known.refused
+    assert known.low_ns <= 7 * SECOND + known.reference_ns * ppb // SECOND <= known.high_ns
 
 
 @given(st.integers(-(10**12), 10**12), st.integers(1, 3), st.integers(10**9, 10**10))
