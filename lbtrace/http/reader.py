@@ -225,7 +225,8 @@ class Reader:
                 odd["head-too-long"] = None
         if crlf and "bare-lf" in odd:
             odd["mixed-line-ends"] = None
-        block = parse_lines(lines, self.caches.block.line)
+        known = self.caches.block[b"\r\n" + b"\r\n".join(lines)] if whole and lines and "bare-lf" not in odd else None
+        block = known or parse_lines(lines, self.caches.block.line)
         return Head(offset, start, block, tuple(odd), whole, start_whole, True)
 
     def find_again(self, after: int = -1) -> bool:
