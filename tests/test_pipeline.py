@@ -12,7 +12,7 @@ from lbtrace.pipeline import compare
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
-@pytest.mark.parametrize("sample", ["alb-like", "haproxy", "nlb-like", "haproxy-tcp"])
+@pytest.mark.parametrize("sample", ["alb-like", "haproxy", "nlb-like"])
 def test_swapped_captures_tell_the_same_as_in_order(sample: str) -> None:
     client, backend = ([str(SAMPLES / sample / f"{side}.pcap")] for side in ("client", "backend"))
     given, turned = compare([client], [backend]), compare([backend], [client])

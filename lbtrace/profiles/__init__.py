@@ -75,7 +75,8 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was seen, as lines by place. `pairs` is the number of exchanges compared: with none, a missing line means nothing."""
+    """What was seen, as lines by place. `pairs` is the number of exchanges (or connections) compared: with none, a missing line means
+    nothing."""
 
     kind: str
     pairs: int

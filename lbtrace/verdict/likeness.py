@@ -30,7 +30,9 @@ def likeness(case: Case, kind: Kind, modifiers: tuple[str, ...]) -> tuple[Profil
     found["proxy-header"] = dict.fromkeys(_proxy_headers(case))
     found["trait"] = dict.fromkeys(traits(case, modifiers, own))
     lines = {place: tuple(texts) for place, texts in found.items()}
-    return profiles.rank(profiles.Observed(kind.value, len(case.matches) or len(case.connection_matches), lines))
+    # a proxy that reads HTTP is known by the heads it writes, any other by what it does to connections
+    compared = len(case.request_heads) if kind is Kind.L7_PROXY else len(case.matches) or len(case.connection_matches)
+    return profiles.rank(profiles.Observed(kind.value, compared, lines))
 
 
 def _changes(case: Case) -> Iterator[tuple[str, str]]:

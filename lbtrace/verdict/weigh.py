@@ -154,7 +154,7 @@ def weigh(case: Case, observations: Sequence[Observation]) -> tuple[Kind, Confid
                 excluded.setdefault(kind, o)
     left = sorted((k for k in KINDS if k not in excluded and score[k] > 0), key=lambda k: -score[k])
     if not left:
-        names = sorted({o.name for o in excluded.values()})
+        names = sorted({o.name for o in excluded.values()} or {o.name for o in observations})
         return Kind.AMBIGUOUS, Confidence.LOW, f"The witnesses contradict each other: {', '.join(names)}."
     best = left[0]
     margin = score[best] - score[left[1]] if len(left) > 1 else score[best]
