@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from lbtrace.correlate import midstream
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
-from lbtrace.model.http import HeaderLine
+from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref
 from lbtrace.model.stream import Connection
@@ -47,6 +47,8 @@ def same_packets(clients: Sequence[Trace], backends: Sequence[Trace]) -> list[Co
                 ]
             if len(mine) == len(theirs):  # more on one side: a capture that shows packets twice, or chance
                 for c, b in zip(mine, theirs, strict=True):
+                    if _contradicted(clients[c.point], c.id, backends[b.point], b.id):
+                        continue
                     found.append(ConnectionPair(c, b, basis, Confidence.CERTAIN))
                     taken.add(c)
                     used.add(b)
@@ -55,6 +57,17 @@ def same_packets(clients: Sequence[Trace], backends: Sequence[Trace]) -> list[Co
         basis = ConnectionBasis.TLS_CLIENT_HELLO if keys is _hello else ConnectionBasis.SAME_PACKETS
         take(basis, keys, _index(clients, keys), _index(backends, keys))
     return found + midstream.pairs(clients, backends, taken, used)
+
+
+def _contradicted(front: Trace, c: int, back: Trace, b: int) -> bool:
+    """Whether connections that begin in both captures begin with different requests: made-up traffic repeats sequence numbers."""
+    first, other = front.exchanges_of(c)[:1], back.exchanges_of(b)[:1]
+    if not (first and other and front.connections[c].syns and back.connections[b].syns):
+        return False
+    q, p = front.exchanges[first[0]].request, back.exchanges[other[0]].request
+    if q is None or p is None or q.offset or p.offset or Mark.HEAD_TRUNCATED in (*q.marks, *p.marks):
+        return False
+    return (q.method, q.target) != (p.method, p.target)
 
 
 def _index(traces: Sequence[Trace], keys: object) -> dict[object, list[Ref]]:

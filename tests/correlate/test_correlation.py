@@ -158,3 +158,15 @@ def test_points_with_clocks_of_their_own() -> None:
     clocks = correlate(shown.clients, shown.backends, DEFAULT).clocks
     assert [(k.client_point, k.backend_point) for k in clocks] == [(0, 0), (0, 1)]
     assert all(k.low_ns <= -77_000_000_000 <= k.high_ns for k in clocks)
+
+
+def test_equal_sequence_numbers_do_not_pair_connections_that_say_different_things() -> None:
+    shown = SCENARIOS["founding-nlb"]().perform()
+    (back,) = shown.backends
+    first = back.exchanges[0]
+    assert first.request is not None
+    other = first._replace(request=first.request._replace(target="/something/else"))
+    changed = dataclasses.replace(back, exchanges=[other, *back.exchanges[1:]], by_connection={})
+    found = correlate(shown.clients, [changed], DEFAULT)
+    assert first.connection not in {p.backend.id for p in found.connection_pairs}
+    assert len(found.connection_pairs) == 3
