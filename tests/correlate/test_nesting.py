@@ -1,10 +1,13 @@
 """The sweeps against what cannot be wrong: every possible pair looked at."""
 
+from bisect import insort
 from itertools import permutations
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.correlate import nesting
 from lbtrace.correlate.nesting import components, exchangeable, largest, pair
 
 intervals = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 12)), min_size=0, max_size=9)
@@ -60,3 +63,40 @@ def test_alone_in_its_part_is_certain(options: list[set[int]]) -> None:
     part = exchangeable([sorted(o) for o in options], mate)
     for i in range(n):
         assert (part.count(part[i]) == 1) == (len({m[i] for m in perfect}) == 1)
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.data())
+def test_without_a_partner_is_a_partner_for_everyone(clients: int, backends: int, data: st.DataObject) -> None:
+    """The nodes that stand for "none" say the same as one partner more for each who is left over, possible for all on the other side."""
+    options = [sorted(data.draw(st.sets(st.integers(0, backends - 1)))) for _ in range(clients)]
+    mate = largest(options, backends)
+    spare_c = [i for i, j in enumerate(mate) if j < 0]
+    spare_b = [j for j in range(backends) if j not in mate]
+    padded = [[*own, *range(backends, backends + len(spare_c))] for own in options] + [list(range(backends)) for _ in spare_b]
+    full = [*(j if j >= 0 else backends + spare_c.index(i) for i, j in enumerate(mate)), *spare_b]
+    short, long = exchangeable(options, mate, backends), exchangeable(padded, full)
+    assert [short.index(part) for part in short] == [long.index(part) for part in long]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "take", "take_all", "drop"]), st.integers(0, 20))))
+def test_a_shelf_is_a_sorted_list(steps: list[tuple[str, int]]) -> None:
+    with patch.object(nesting, "_SHORT", 2):
+        shelf, plain = nesting._Shelf(), list[tuple[int, int]]()
+        for number, (step, value) in enumerate(steps):
+            least = (value, -1)
+            kept = [item for item in plain if item < least]
+            rest = plain[len(kept) :]
+            if step == "add":
+                shelf.add((value, number))
+                insort(plain, (value, number))
+            elif step == "take":
+                assert shelf.take(least) == (rest[0] if rest else None)
+                plain = kept + rest[1:]
+            elif step == "take_all":
+                assert shelf.take_all(least) == rest
+                plain = kept
+            else:
+                shelf.drop(least)
+                plain = rest
+            assert [item for held in shelf.lists for item in held] == plain
+            assert [held[-1] for held in shelf.lists] == shelf.last
