@@ -23,4 +23,3 @@ def test_swapped_captures_tell_the_same_as_in_order(sample: str) -> None:
     assert turned.verdict == given.verdict
     assert turned.correlation.pairs == given.correlation.pairs
     assert turned.client_counts == given.client_counts
-
