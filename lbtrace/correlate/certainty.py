@@ -22,6 +22,7 @@ from lbtrace.model.pairing import Confidence, Tier
 
 HANDFUL = 2  # pairs, which may be chance …
 TELLING = 20.0  # bits, of the values of a handful of pairs: less is shared by chance
+TELLING_OF_MANY = 64.0  # bits, where the backends were asked more than that
 FEW_OF = 3  # … when each side has more than three times as many exchanges
 
 
@@ -64,12 +65,15 @@ def _weigh_values(state: Pairing, clocks: Clocks, contradicted: Set[tuple[int, i
 
 def _weigh_handful(state: Pairing) -> None:
     """One or two pairs, where either side has many exchanges more that found no partner, are likenesses between strangers: a form
-    that is sent again and again has the same body each time. So are one or two that share nothing but a few letters."""
+    that is sent again and again has the same body each time. So are one or two that share nothing but a few letters, or not many where
+    others may have asked."""
     known = [c for c, sure in state.confidence.items() if sure is not Confidence.LOW]
     if len(known) > HANDFUL or any(state.tier[c] <= Tier.STATED_ADDRESS for c in known):
         return
     said = sum(telling(state.client.items[c], state.backend.items[state.caused[c][-1]]) for c in known if c in state.weak)
-    if len(known) * FEW_OF >= min(len(state.client), len(state.backend)) and (said >= TELLING or not state.weak.issuperset(known)):
+    if len(known) * FEW_OF >= min(len(state.client), len(state.backend)) and (
+        said >= (TELLING_OF_MANY if state.free_backends() else TELLING) or not state.weak.issuperset(known)
+    ):
         return
     for c in known:
         state.confidence[c] = Confidence.LOW
