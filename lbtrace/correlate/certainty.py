@@ -22,7 +22,7 @@ from lbtrace.model.pairing import Confidence, Tier
 
 HANDFUL = 2  # pairs, which may be chance …
 TELLING = 20.0  # bits, of the values of a handful of pairs: less is shared by chance
-TELLING_OF_MANY = 64.0  # bits, where the backends were asked more than that
+TELLING_OF_MANY = 40.0  # bits, where the backends were asked more than that
 FEW_OF = 3  # … when each side has more than three times as many exchanges
 
 
