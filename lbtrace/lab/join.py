@@ -88,16 +88,16 @@ def _by_request(
         if place is not None:
             given[index] = lines[place]
             del lines[: place + 1]
-    caused: list[list[BackendLine]] = [[] for _ in clients]
-    for index, line in sorted(given.items(), key=lambda item: item[1].time_ns):
+    sent: dict[int, list[BackendLine]] = {}
+    for line in sorted(balancer, key=lambda line: line.time_ns):  # all of them: clients that were not captured use the same ports
         if line.request_id:
-            caused[index] = by_id[line.request_id]
+            sent[id(line)] = by_id[line.request_id]
         elif line.from_:
             rows = by_peer[line.from_]
             place = next((n for n, row in enumerate(rows) if row["target"] == line.target), None)
             if place is not None:
-                caused[index] = [rows.pop(place)]
-    return caused
+                sent[id(line)] = [rows.pop(place)]
+    return [sent.get(id(given[index]), []) if index in given else [] for index in range(len(clients))]
 
 
 def _by_connection(

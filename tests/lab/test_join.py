@@ -107,3 +107,16 @@ def test_checks_are_taken_out_of_the_traffic() -> None:
 
     _, without = split_checks(backend, [check], POINTS, tcp_checks=False)
     assert [c.kind for c in without] == ["http", "http"]
+
+
+def test_a_client_that_was_not_captured_uses_the_same_port_of_the_balancer() -> None:
+    balancer = [
+        BalancerLine("203.0.113.7:500", 5, "GET", "/same", 200, "", f"{NODE}:7", APP),
+        passed(1000, "/same", 6, from_=f"{NODE}:7"),
+    ]
+    backend = [answered(f"{NODE}:7", "/same", 5, 1), answered(f"{NODE}:7", "/same", 6, 2)]
+
+    requests, others = join([asked(1000, "/same", 1)], {f"{LAPTOP}:1000": f"{ROUTER}:1000"}, balancer, backend, POINTS)
+
+    assert [[a.ordinal for a in r.attempts] for r in requests] == [[2]]
+    assert [o.ordinal for o in others] == [1]
