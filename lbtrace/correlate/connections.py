@@ -67,7 +67,7 @@ def _contradicted(front: Trace, c: int, back: Trace, b: int) -> bool:
     q, p = front.exchanges[first[0]].request, back.exchanges[other[0]].request
     if q is None or p is None or q.offset or p.offset or Mark.HEAD_TRUNCATED in (*q.marks, *p.marks):
         return False
-    return (q.method, q.target) != (p.method, p.target)
+    return (q.method, q.target, q.lines) != (p.method, p.target, p.lines)
 
 
 def _index(traces: Sequence[Trace], keys: object) -> dict[object, list[Ref]]:

@@ -18,7 +18,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import log2
 
 import numpy as np
 
@@ -267,8 +266,3 @@ def _worded(kind: str) -> str:
 def drawn(value: str) -> bool:
     """Whether a value looks drawn at random, so that two messages hardly share it by chance; its beginning tells, and bounds the cost."""
     return bool(_RANDOM.search(value[:LOOKED_AT]))
-
-
-def information(count: int) -> float:
-    """Bits one exchange among `count` carries."""
-    return log2(max(count, 1))
