@@ -27,7 +27,7 @@ def test_clock_interval_holds_the_truth(seed: int) -> None:
     for known in correlate(shown.clients, shown.backends, DEFAULT).clocks:
         if known.refused or known.pairs < 3:
             continue
-        truth = shown.clocks[known.backend_point]
+        truth = shown.clocks[known.client_point, known.backend_point]
         slack = abs(truth[1] - truth[0])  # a drift too small to be needed is inside the interval only somewhere
         assert known.low_ns - slack <= max(truth)
         assert min(truth) <= known.high_ns + slack
@@ -39,8 +39,8 @@ def test_a_stated_offset_is_believed(seed: int) -> None:
     play = any_play(seed, most=60)
     play.client_clock.drift_ppb = 0
     shown = play.perform()
-    found = correlate(shown.clients, shown.backends, Options(clock_offset_ns=shown.clocks[0][0]))
-    assert all(k.stated and k.low_ns == k.high_ns == shown.clocks[0][0] for k in found.clocks)
+    found = correlate(shown.clients, shown.backends, Options(clock_offset_ns=shown.clocks[0, 0][0]))
+    assert all(k.stated and k.low_ns == k.high_ns == shown.clocks[0, 0][0] for k in found.clocks)
     assert not score(shown, found)[1]
 
 

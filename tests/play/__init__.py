@@ -1,7 +1,8 @@
 """Conversations in the manner of a play, with the truth of who caused whom: see `tests.play.cast`."""
 
 from tests.play.cast import CURL, FRONT, MS, SERVED, Ask, Balancer, Client, Play, Shown
-from tests.play.wire import EPOCH_NS, Clockwork, Line, Message, Turn, pcap, trace
+from tests.play.packets import pcap
+from tests.play.wire import EPOCH_NS, Clockwork, Line, Message, Turn, trace
 
 __all__ = [
     "CURL",

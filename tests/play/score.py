@@ -1,4 +1,5 @@
-"""A correlation and the truth of the play → what was right, what was declared interchangeable, and what was confidently wrong.
+"""A correlation and the truth of the play → what was right, what was declared interchangeable, and what was confidently wrong:
+pairs of exchanges, pairs of connections, and reasons why something has no partner.
 
 A pair counts as *confident* when it stands alone (no group) with confidence medium or better. Within a group only the set has
 to be right: the backend
@@ -8,13 +9,13 @@ exchanges its pairs hold must be those that its client exchanges caused, unless 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, ExchangePair, Ref
+from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, ExchangePair, Ref, UnpairedReason
 from tests.play.cast import Shown
 
 CONFIDENT = (Confidence.CERTAIN, Confidence.HIGH, Confidence.MEDIUM)
+ABSENT = (UnpairedReason.NEVER_ANSWERED, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
 
 
 @dataclass(slots=True)
@@ -38,6 +39,12 @@ class Score:
     own: int = 0
     own_found: int = 0
     own_wrong: int = 0
+    copies: int = 0
+    copies_found: int = 0
+    mates: int = 0  # client connections with a backend connection of their own
+    mates_found: int = 0
+    mates_wrong: int = 0
+    reasons_wrong: int = 0
 
     @property
     def precision(self) -> float:
@@ -71,7 +78,7 @@ def score(shown: Shown, found: Correlation) -> tuple[Score, list[str]]:
             out.grouped += bool(truth)
             out.grouped_right += mine[-1] in truth
             continue
-        right = bool(truth) and set(mine) <= set(truth) and _answer_right(p, truth)
+        right = bool(truth) and set(mine) <= set(truth) and _answer_right(shown, p)
         if p.confidence not in CONFIDENT:
             out.unsure += bool(truth)
         elif right:
@@ -91,18 +98,22 @@ def score(shown: Shown, found: Correlation) -> tuple[Score, list[str]]:
     out.attempts = sum(max(len(bs) - 1, 0) for bs in shown.truth.values())
     out.missed = sum(1 for c, bs in shown.truth.items() if bs and c not in paired)
     _reasons(shown, found, out, said)
+    _connections(shown, found, out, said)
     return out, said
 
 
-def _answer_right(p: ExchangePair, truth: Iterable[Ref]) -> bool:
-    """The attempt said to be answered is the last true one that is captured (the play puts the answered one last)."""
-    last = list(truth)[-1]
-    answered = [a.backend for a in p.attempts if a.outcome is AttemptOutcome.ANSWERED]
-    return not answered or answered[0] in truth or answered[0] == last
+def _answer_right(shown: Shown, p: ExchangePair) -> bool:
+    """The attempt said to be answered gave what the client got: it is no copy that was answered otherwise."""
+    got = shown.clients[p.client.point].exchanges[p.client.id].response
+    for a in p.attempts:
+        gave = shown.backends[a.backend.point].exchanges[a.backend.id].response
+        if a.outcome is AttemptOutcome.ANSWERED and a.backend in shown.copies and got and gave:
+            return got.body.content_digest == gave.body.content_digest or got.body.digest == gave.body.digest
+    return True
 
 
 def _reasons(shown: Shown, found: Correlation, out: Score, said: list[str]) -> None:
-    out.checks, out.own = len(shown.checks), len(shown.own)
+    out.checks, out.own, out.copies = len(shown.checks), len(shown.own), len(shown.copies)
     for check in found.health_checks:
         for i in check.exchanges:
             ref = Ref(check.point, i)
@@ -111,10 +122,41 @@ def _reasons(shown: Shown, found: Correlation, out: Score, said: list[str]) -> N
             elif check.confidence in CONFIDENT:
                 out.checks_wrong += 1
                 said.append(f"{ref} is no health check")
+    caused = {b for bs in shown.truth.values() for b in bs}
     for u in found.unpaired:
-        if u.side == "client" and u.reason == "answered-by-balancer":
+        sure = u.confidence in CONFIDENT
+        if u.reason is UnpairedReason.ANSWERED_BY_BALANCER:
             if u.ref in shown.own:
                 out.own_found += 1
-            elif u.confidence in CONFIDENT:
+            elif sure:
                 out.own_wrong += 1
                 said.append(f"{u.ref} was not answered by the balancer: {u.detail}")
+        elif u.reason is UnpairedReason.COPY:
+            out.copies_found += u.ref in shown.copies
+            wrong = sure and u.ref not in shown.copies
+            out.reasons_wrong += wrong
+            said += [f"{u.ref} is no copy: {u.detail}"] if wrong else []
+        elif sure and u.reason is UnpairedReason.OTHER_CLIENT and u.ref in caused:
+            out.reasons_wrong += 1
+            said.append(f"{u.ref} was asked by a client that was captured: {u.detail}")
+        elif sure and u.reason in ABSENT and u.side == "client" and shown.truth.get(u.ref):
+            out.reasons_wrong += 1
+            said.append(f"{u.ref} is {u.reason}, but {shown.truth[u.ref]} is there")
+
+
+def _connections(shown: Shown, found: Correlation, out: Score, said: list[str]) -> None:
+    """A pair of connections is right when the one behind carried the bytes or the requests of the one in front."""
+    of: dict[Ref, set[Ref]] = defaultdict(set)
+    for mine, theirs in shown.carried.items():
+        for b in theirs:
+            of[b].add(mine)
+    own = {mine: theirs for mine, theirs in shown.carried.items() if len(theirs) == 1 and all(len(of[b]) == 1 for b in theirs)}
+    out.mates = len(own)
+    for p in found.connection_pairs:
+        if p.confidence not in CONFIDENT:
+            continue
+        if p.backend in shown.carried.get(p.client, ()):
+            out.mates_found += p.client in own
+        else:
+            out.mates_wrong += 1
+            said.append(f"{p} but truth is {shown.carried.get(p.client)}")

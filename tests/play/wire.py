@@ -2,17 +2,15 @@
 
 A `Line` is one connection as it was spoken on the wire of one side, in true time. `trace()` turns the lines of one point into
 the Trace the
-reading stages would make of them (no bytes are parsed), `pcap()` into a capture file.
+reading stages would make of them (no bytes are parsed), `packets.pcap()` into a capture file.
 Both apply the point's clock and lose the same messages.
 Frames are numbered in order of true time, as a capture would number them.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 import xxhash
 
@@ -23,6 +21,7 @@ from lbtrace.model.http import (
     Exchange,
     Framing,
     HeaderLine,
+    Interim,
     Mark,
     Protocol,
     ProxyHeader,
@@ -33,8 +32,8 @@ from lbtrace.model.net import Endpoint, Side, SynFingerprint
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import CaptureFile, PacketCounts, Trace
 
-MSS = 1448
 EPOCH_NS = 1_700_000_000_000_000_000
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -48,16 +47,19 @@ class Message:
     coding: str = ""  # the content coding `body` is the decoded form of
     chunked: bool = False
 
-    def payload(self) -> bytes:
-        """The bytes on the wire."""
+    def head(self) -> bytes:
+        """The bytes of its start line and header lines on the wire."""
         method_or_status, rest = self.start
         status = method_or_status.isdigit()
         first = f"{self.version} {method_or_status} {rest}" if status else f"{method_or_status} {rest} {self.version}"
-        head = "\r\n".join([first, *(f"{n}: {v}" for n, v in self.lines)]) + "\r\n\r\n"
+        return ("\r\n".join([first, *(f"{n}: {v}" for n, v in self.lines)]) + "\r\n\r\n").encode("latin-1")
+
+    def payload(self) -> bytes:
+        """The bytes on the wire."""
         body = self.coded()
         if self.chunked:
             body = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
-        return head.encode("latin-1") + body
+        return self.head() + body
 
     def coded(self) -> bytes:
         """The body after its content coding."""
@@ -88,6 +90,7 @@ class Turn:
     last_ns: int
     lost: bool = False
     repeated: bool = False  # a segment of it was sent twice
+    continued_ns: int | None = None  # the server said 100 Continue then, and the body came after
 
 
 @dataclass(slots=True)
@@ -104,21 +107,31 @@ class Line:
     closed_ns: int | None = None
     closed_by_client: bool = True
     reset: bool = False
+    fin_ns: int | None = None  # the server's FIN, when something came after it
     syn_seen: bool = True
     proxy: ProxyHeader | None = None
     proxy_bytes: bytes = b""
     tls: ClientHello | None = None
     opaque: tuple[int, int] = (0, 0)  # bytes of a connection that is not HTTP, from client and from server
+    opaque_first_ns: int = 0
     opaque_last_ns: int = 0
     timestamp: int = 0
     ttl: int = 64
-    captured_from_ns: int | None = None  # the capture began here: turns before it were not seen
 
     @property
     def last_ns(self) -> int:
         """The time of its last packet."""
         last = [t.last_ns for t in self.turns] + [self.opened_ns, self.opaque_last_ns]
         return max([*last, self.closed_ns or 0])
+
+    def encrypt(self) -> None:
+        """What it says is in TLS: only its sizes and times are left (29 bytes a record and the handshakes)."""
+        up = sum(len(t.message.payload()) + 29 for t in self.turns if t.from_client)
+        down = sum(len(t.message.payload()) + 29 for t in self.turns if not t.from_client)
+        self.opaque = (up + 517, down + 1400)
+        self.opaque_first_ns = self.turns[0].first_ns if self.turns else self.opened_ns + 5_000
+        self.opaque_last_ns = self.turns[-1].last_ns if self.turns else self.opened_ns + 10_000
+        self.turns = []
 
 
 def _header(name: str, value: str) -> HeaderLine:
@@ -146,21 +159,33 @@ class Clockwork:
         return shown
 
 
-def trace(
-    side: Side, point: int, lines: Sequence[Line], clock: Clockwork, window: tuple[int, int] | None = None
-) -> tuple[Trace, dict[tuple[int, int], int]]:
-    """Lines of one point → its Trace, and {(line index, request index): exchange id} for every exchange in it.
+@dataclass(slots=True)
+class Written:
+    """A Trace, and where things are in it: line → connection id, (line, index of the request's turn) → exchange id."""
+
+    trace: Trace
+    connections: dict[int, int]
+    exchanges: dict[tuple[int, int], int]
+
+
+def trace(side: Side, point: int, lines: Sequence[Line], clock: Clockwork, window: tuple[int, int] | None = None) -> Written:
+    """Lines of one point → its Trace.
 
     `window` (true time) limits what was captured: a line outside it is not seen, turns outside it neither.
     """
     begin, end = window or (-(1 << 62), 1 << 62)
-    moments: list[tuple[int, int, int, int]] = []  # time, line, kind (0 syn, 1 synack, 2 ack, 3 turn, 9 close), index
+    moments: list[
+        tuple[int, int, int, int]
+    ] = []  # time, line, kind (0 syn, 1 synack, 2 ack, 3 turn, 4 TLS, 5 interim, 8 FIN, 9 close), index
     for at, line in enumerate(lines):
         if line.syn_seen:
             moments += [(line.opened_ns + k * 1000, at, k, 0) for k in range(3)]
         moments += [(t.first_ns, at, 3, k) for k, t in enumerate(line.turns) if not t.lost]
+        moments += [(t.continued_ns, at, 5, k) for k, t in enumerate(line.turns) if t.continued_ns is not None and not t.lost]
+        if line.fin_ns is not None:
+            moments.append((line.fin_ns, at, 8, 0))
         if line.opaque_last_ns:
-            moments.append((line.opaque_last_ns, at, 4, 0))
+            moments += [(line.opaque_first_ns, at, 4, 0), (line.opaque_last_ns, at, 4, 1)]
         if line.closed_ns is not None:
             moments.append((line.closed_ns, at, 9, 0))
     moments = sorted(m for m in moments if begin <= m[0] <= end)
@@ -187,7 +212,8 @@ def trace(
     last = clock.show(moments[-1][0]) if moments else 0
     files = (CaptureFile(f"{side}-{point}.pcap", "pcap", "", 1, len(moments), 1, first, last, 1000, ("EN10MB",), None, None),)
     counts = PacketCounts(len(moments), len(moments))
-    return Trace(side, point, files, counts, first, last, connections, applications, exchanges), ids
+    made = Trace(side, point, files, counts, first, last, connections, applications, exchanges)
+    return Written(made, {at: number for number, at in enumerate(seen)}, ids)
 
 
 def _direction(line: Line, at: int, from_client: bool, frame_of: dict[tuple[int, int, int], int], clock: Clockwork) -> Direction:
@@ -199,12 +225,16 @@ def _direction(line: Line, at: int, from_client: bool, frame_of: dict[tuple[int,
         + (len(line.proxy_bytes) if from_client else 0)
     )
     closes = line.closed_ns is not None and (at, 9, 0) in frame_of and line.closed_by_client is from_client
-    fin = closes and not line.reset
+    half_closed = not from_client and line.fin_ns is not None and (at, 8, 0) in frame_of
+    fin = (closes and not line.reset) or half_closed
     rst = closes and line.reset
     syn = line.syn_seen and (at, 0 if from_client else 1, 0) in frame_of
     fingerprint = SynFingerprint(line.ttl, 64240, 1460, 7, True, line.timestamp, (2, 4, 8, 1, 3)) if syn else None
     close_frame = frame_of.get((at, 9, 0))
     close_ns = clock.show(line.closed_ns) if line.closed_ns is not None else None
+    fin_frame = frame_of[at, 8, 0] if half_closed else close_frame
+    fin_ns = clock.show(line.fin_ns) if half_closed and line.fin_ns is not None else close_ns
+    hidden_ns = [clock.show(t) for t in (line.opaque_first_ns, line.opaque_last_ns)] if line.opaque_last_ns else [None, None]
     return Direction(
         packets=len(turns) + 2,
         bytes=size,
@@ -216,13 +246,13 @@ def _direction(line: Line, at: int, from_client: bool, frame_of: dict[tuple[int,
         fins=int(fin),
         rsts=int(rst),
         isn=(line.isn if from_client else line.server_isn) if syn else None,
-        fin_frame=close_frame if fin else None,
-        fin_ns=close_ns if fin else None,
+        fin_frame=fin_frame if fin else None,
+        fin_ns=fin_ns if fin else None,
         rst_frame=close_frame if rst else None,
         rst_ns=close_ns if rst else None,
         first_payload_frame=frame_of[at, 3, turns[0][0]] if turns else None,
-        first_payload_ns=clock.show(turns[0][1].first_ns) if turns else clock.show(line.opaque_last_ns) if line.opaque_last_ns else None,
-        last_payload_ns=clock.show(turns[-1][1].last_ns) if turns else clock.show(line.opaque_last_ns) if line.opaque_last_ns else None,
+        first_payload_ns=clock.show(turns[0][1].first_ns) if turns else hidden_ns[0],
+        last_payload_ns=clock.show(turns[-1][1].last_ns) if turns else hidden_ns[1],
         syn=fingerprint,
         start_seq=((line.isn if from_client else line.server_isn) + 1) % (1 << 32) if turns or syn else None,
     )
@@ -273,10 +303,12 @@ def _exchanges(
     for t in line.turns:
         offset.append(sent[t.from_client])
         sent[t.from_client] += len(t.message.payload())
+        sent[False] += len(CONTINUE) if t.continued_ns is not None else 0
     for ordinal, k in enumerate(asked):
         request: Request | None = None
         response: Response | None = None
         marks: list[Mark] = []
+        interim: tuple[Interim, ...] = ()
         if (at, 3, k) in frame_of:
             turn, frame = line.turns[k], frame_of[at, 3, k]
             request = Request(
@@ -294,6 +326,8 @@ def _exchanges(
                 (Mark.RETRANSMITTED,) if turn.repeated else (),
                 offset=offset[k],
             )
+            if turn.continued_ns is not None and (at, 5, k) in frame_of:
+                interim = (Interim(100, (), frame_of[at, 5, k], clock.show(turn.continued_ns)),)
         j = answers[ordinal] if ordinal < len(answers) else None
         if j is not None and (at, 3, j) in frame_of:
             turn, frame = line.turns[j], frame_of[at, 3, j]
@@ -323,74 +357,5 @@ def _exchanges(
                 marks.append(Mark.CAPTURE_ENDED)
             else:
                 marks.append(Mark.RESET if line.reset else Mark.CLOSED)
-        out.append((k, Exchange(0, number, ordinal + 1, request, response, (), tuple(marks))))
+        out.append((k, Exchange(0, number, ordinal + 1, request, response, interim, tuple(marks))))
     return out
-
-
-def pcap(lines: Sequence[Line], clock: Clockwork, window: tuple[int, int] | None = None) -> bytes:
-    """Lines of one point → a nanosecond pcap of raw IP packets (LINKTYPE_RAW)."""
-    begin, end = window or (-(1 << 62), 1 << 62)
-    packets: list[tuple[int, int, bytes]] = []
-    for line in lines:
-        for time_ns, data in _packets(line):
-            if begin <= time_ns <= end:
-                packets.append((time_ns, len(packets), data))
-    packets.sort()
-    out = [struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 101)]
-    for time_ns, _, data in packets:
-        shown = clock.show(time_ns)
-        out.append(struct.pack("<IIII", shown // 10**9, shown % 10**9, len(data), len(data)) + data)
-    return b"".join(out)
-
-
-def _packets(line: Line) -> list[tuple[int, bytes]]:
-    out: list[tuple[int, bytes]] = []
-    seq = {True: line.isn, False: line.server_isn}
-
-    def send(time_ns: int, from_client: bool, flags: int, data: bytes = b"", lost: bool = False) -> None:
-        ack = seq[not from_client] if flags & 16 else 0
-        if not lost:
-            out.append((time_ns, _packet(line, from_client, seq[from_client], ack, flags, data)))
-        seq[from_client] = (seq[from_client] + len(data) + (1 if flags & 3 else 0)) & 0xFFFFFFFF
-
-    opening_lost = not line.syn_seen
-    send(line.opened_ns, True, 2, lost=opening_lost)
-    send(line.opened_ns + 1000, False, 18, lost=opening_lost)
-    send(line.opened_ns + 2000, True, 16, lost=opening_lost)
-    if line.proxy_bytes:
-        send(line.opened_ns + 3000, True, 24, line.proxy_bytes)
-    for turn in line.turns:
-        payload = turn.message.payload()
-        pieces = [payload[i : i + MSS] for i in range(0, len(payload), MSS)]
-        for n, piece in enumerate(pieces):
-            time_ns = turn.first_ns + (turn.last_ns - turn.first_ns) * n // max(len(pieces) - 1, 1)
-            if turn.repeated and n == 0:
-                out.append((time_ns, _packet(line, turn.from_client, seq[turn.from_client], seq[not turn.from_client], 24, piece)))
-            send(time_ns, turn.from_client, 24, piece, turn.lost)
-        send(turn.last_ns + 1, not turn.from_client, 16, lost=turn.lost)
-    if any(line.opaque):
-        for from_client, size in ((True, line.opaque[0]), (False, line.opaque[1])):
-            data = bytes((line.isn * 31 + i * 7) & 0xFF for i in range(size))
-            for i in range(0, size, MSS):
-                send(line.opaque_last_ns - size + i, from_client, 24, data[i : i + MSS])
-    if line.closed_ns is not None:
-        if line.reset:
-            send(line.closed_ns, line.closed_by_client, 20)
-        else:
-            send(line.closed_ns, line.closed_by_client, 17)
-            send(line.closed_ns + 1000, not line.closed_by_client, 17)
-            send(line.closed_ns + 2000, line.closed_by_client, 16)
-    return out
-
-
-def _packet(line: Line, from_client: bool, seq: int, ack: int, flags: int, data: bytes) -> bytes:
-    source, target = (line.client, line.server) if from_client else (line.server, line.client)
-    options = b"\x02\x04\x05\xb4\x04\x02\x08\x0a" + struct.pack(">II", line.timestamp, 0) + b"\x01\x03\x03\x07" if flags & 2 else b""
-    header = struct.pack(">HHIIBBHHH", source.port, target.port, seq, ack, (5 + len(options) // 4) << 4, flags, 64240, 0, 0) + options
-    a, b = ip_address(source.address), ip_address(target.address)
-    if a.version == 4:
-        total = 20 + len(header) + len(data)
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, total, 0, 0x4000, line.ttl, 6, 0, a.packed, b.packed)
-    else:
-        ip = struct.pack(">IHBB16s16s", 6 << 28, len(header) + len(data), 6, line.ttl, a.packed, b.packed)
-    return ip + header + data

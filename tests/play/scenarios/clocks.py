@@ -1,0 +1,51 @@
+"""Clocks apart, drifting, set; packets that were not captured."""
+
+from __future__ import annotations
+
+from tests.play.cast import MS, Balancer, Play
+from tests.play.scenarios.base import XFF, curls, mixed, scenario
+from tests.play.wire import EPOCH_NS, Clockwork
+
+
+@scenario()
+def hour_offset() -> Play:
+    """Clocks an hour apart"""
+    return mixed(Balancer(add=[XFF]), client_clock=Clockwork(3_600_000 * MS + 12_345))
+
+
+@scenario()
+def hour_offset_identical() -> Play:
+    """Clocks an hour apart and identical requests"""
+    play = Play(seed=13, client_clock=Clockwork(-3_600_000 * MS + 777))
+    curls(play.client("192.168.0.5"), ["/"] * 40, 500)
+    return play
+
+
+@scenario()
+def drift() -> Play:
+    """Clocks drift by 100 ppm over ten minutes"""
+    play = Play(seed=14, client_clock=Clockwork(5 * MS, 100_000))
+    curls(play.client("192.168.0.5"), [f"/item/{i}" for i in range(300)], 2000)
+    return play
+
+
+@scenario(0.8)
+def step() -> Play:
+    """The backend's clock is set forward by 2 s half-way"""
+    play = Play(seed=15, backend_clock=Clockwork(0, 0, EPOCH_NS + 30_000 * MS, 2000 * MS))
+    curls(play.client("192.168.0.5"), [f"/item/{i}" for i in range(100)], 600)
+    return play
+
+
+@scenario(0.8)
+def loss_2() -> Play:
+    """Both captures miss 2 % of messages"""
+    return mixed(Balancer(add=[XFF]), client_loss=0.02, backend_loss=0.02)
+
+
+@scenario(0.0)
+def loss_identical() -> Play:
+    """Both captures miss 5 %, identical requests: nothing can be sure"""
+    play = Play(seed=16, client_loss=0.05, backend_loss=0.05)
+    curls(play.client("192.168.0.5"), ["/"] * 100, 100)
+    return play

@@ -1,0 +1,70 @@
+"""Who asked: health checks, NATs, stated addresses, PROXY headers."""
+
+from __future__ import annotations
+
+import random
+
+from lbtrace.model.net import Endpoint
+from tests.play.cast import MS, Balancer, Play
+from tests.play.scenarios.base import XFF, curls, mixed, scenario
+from tests.play.wire import Clockwork
+
+
+@scenario()
+def checks_like_clients() -> Play:
+    """Health checks ask the same path with the same User-Agent as clients"""
+    play = Play(seed=9, balancer=Balancer(check="GET /", check_agent="curl/7.64.1", check_ms=2000, add=[XFF]))
+    curls(play.client("192.168.0.5"), ["/"] * 20, 700)
+    return play
+
+
+@scenario()
+def polling_client() -> Play:
+    """A client polls at an even pace: no health check"""
+    play = Play(seed=10, balancer=Balancer(add=[XFF], check_ms=5000))
+    for i in range(30):
+        play.client("192.168.0.5") if not play.clients else None
+        play.clients[0].asks("GET", "/status", at_ms=1000 * i, answer=b"state %d" % i)
+    return play
+
+
+@scenario()
+def client_behind_nat() -> Play:
+    """XFF with port, clients behind a NAT that keeps ports"""
+    return mixed(Balancer(add=[("X-Forwarded-For", "{client}:{clientport}")]))
+
+
+@scenario(0.8)
+def two_behind_nat() -> Play:
+    """Two offices ask the same at the same time, one is captured; the balancer names both by addresses nobody else knows"""
+    play = Play(seed=22, balancer=Balancer(add=[XFF]), client_clock=Clockwork(-7 * MS), uncaptured_clients=1)
+    dice = random.Random(23)
+    for address in ("198.51.100.1", "198.51.100.2"):
+        client = play.client("192.168.0.5", address)
+        for k in range(16):
+            client.asks("GET", "/", connection=f"c{k % 4}", think_ms=dice.random() * 20, at_ms=dice.random())
+    return play
+
+
+@scenario()
+def spoofed_xff() -> Play:
+    """Clients send X-Forwarded-For themselves; the balancer appends"""
+    play = Play(seed=11, balancer=Balancer(add=[("X-Forwarded-For", "{old}, {client}")]))
+    client = play.client("192.168.0.5", "198.51.100.7")
+    for i in range(30):
+        client.asks("GET", f"/{i % 4}", at_ms=200 * i + (i * 31) % 17, headers=[("X-Forwarded-For", "10.9.8.7:20003")])
+    return play
+
+
+@scenario()
+def proxy_protocol() -> Play:
+    """Layer 4 proxy with a PROXY header"""
+    return mixed(Balancer(kind="l4-proxy", proxy=1))
+
+
+@scenario()
+def ipv6_front() -> Play:
+    """IPv6 in front, IPv4 behind"""
+    play = Play(seed=12, balancer=Balancer(front=Endpoint("2001:db8::1", 80), add=[("X-Forwarded-For", "[{client}]:{clientport}")]))
+    curls(play.client("2001:db8::5"), [f"/{i}" for i in range(20)], 300)
+    return play

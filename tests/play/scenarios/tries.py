@@ -1,0 +1,64 @@
+"""More than one backend exchange for one request, or none: retries, hedges, copies, what the balancer answers by itself."""
+
+from __future__ import annotations
+
+from tests.play.cast import Balancer, Play
+from tests.play.scenarios.base import TWO, XFF, curls, mixed, scenario
+
+
+@scenario(0.95)
+def retry_reset() -> Play:
+    """15 % of requests reset by the first backend and tried again"""
+    return mixed(Balancer(retry=0.15, fail="reset", add=[XFF]), backends=TWO)
+
+
+@scenario(0.95)
+def retry_500() -> Play:
+    """15 % of requests answered 500 and tried again"""
+    return mixed(Balancer(retry=0.15, fail="500"), backends=TWO)
+
+
+@scenario(0.9)
+def retry_identical() -> Play:
+    """Identical GETs one after another, 20 % tried twice"""
+    play = Play(seed=6, balancer=Balancer(retry=0.2, fail="closed"), backends=TWO)
+    curls(play.client("192.168.0.5"), ["/"] * 60, 100)
+    return play
+
+
+@scenario(0.9)
+def bad_gateway() -> Play:
+    """10 % fail for good: the balancer answers 502"""
+    return mixed(Balancer(give_up=0.1, add=[XFF]))
+
+
+@scenario(0.9)
+def hedged() -> Play:
+    """5 % of requests are sent twice and both are answered"""
+    return mixed(Balancer(hedge=0.05), backends=TWO)
+
+
+@scenario()
+def posted_twice() -> Play:
+    """A tenth of POSTs with bodies of their own reach two backends, and both answer"""
+    play = Play(seed=21, balancer=Balancer(hedge=0.1, add=[XFF]), backends=TWO)
+    client = play.client("192.168.0.5", "198.51.100.5")
+    for i in range(60):
+        client.asks(
+            "POST", "/orders", body=b'{"order": "%08d", "sum": %d}' % (i * 7919, i), at_ms=150 * i + (i * 31) % 17, answer=b"stored"
+        )
+    return play
+
+
+@scenario()
+def cache() -> Play:
+    """A third of the repeated requests are answered from the cache"""
+    play = Play(seed=8, balancer=Balancer(cache=0.4, add=[XFF]))
+    curls(play.client("192.168.0.5"), [f"/page/{i % 6}" for i in range(60)], 80, [b"one", b"two", b"three"])
+    return play
+
+
+@scenario()
+def refusals() -> Play:
+    """10 % of requests are answered 503 by the balancer itself"""
+    return mixed(Balancer(refuse=0.1))
