@@ -6,7 +6,8 @@ from lbtrace.correlate import correlate
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.options import DEFAULT
 from tests.play.cast import Balancer, Play
-from tests.play.scenarios import SCENARIOS, TWO
+from tests.play.scenarios import SCENARIOS
+from tests.play.scenarios.base import TWO
 
 
 def test_a_post_sent_twice_is_two_attempts_of_one_exchange() -> None:
