@@ -76,6 +76,8 @@ class _Zstd:
         self._error = zstandard.ZstdError
 
     def decode(self, data: Buffer, room: int) -> bytes:
+        if self._z.eof:
+            return b""  # what follows the frame is ignored, as behind a gzip member
         out = bytearray()
         view = memoryview(data)
         for at in range(0, len(view), 4096):

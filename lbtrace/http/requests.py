@@ -64,10 +64,11 @@ class Requests(Reader):
                     last, last_ns = place.last_frame, place.last_ns
                 else:
                     last, last_ns = frame, time
+                body = NO_BODY if fields[2] is None else EMPTY_BODY
                 messages.append(
                     _new(
                         Request,
-                        (line[0], line[1], line[2], block[0], NO_BODY, frame, last, last, time, last_ns, last_ns, (), (), offset),
+                        (line[0], line[1], line[2], block[0], body, frame, last, last, time, last_ns, last_ns, (), (), offset),
                     )
                 )
                 ends.append(over)

@@ -6,6 +6,7 @@ import gzip
 
 import pytest
 import xxhash
+import zstandard
 
 from lbtrace.model.http import Framing, HeaderLine, Mark, Protocol
 from tests.http.streams import MS, Talk, get, hear, ok, story
@@ -132,3 +133,21 @@ def test_request_without_response_says_why() -> None:
     assert hear(Talk().client(get("/"))).exchanges[0].marks == (Mark.CAPTURE_ENDED,)
     assert hear(Talk().client(get("/")).fin()).exchanges[0].marks == (Mark.CLOSED,)
     assert hear(Talk().client(get("/")).rst()).exchanges[0].marks == (Mark.RESET,)
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_stated_length_of_zero_is_a_body_of_no_bytes(repeated: bool) -> None:
+    heard = hear(Talk().client(get("/", "Content-Length: 0", method="POST"), repeated=repeated).server(ok()))
+    (exchange,) = heard.exchanges
+    assert exchange.request is not None
+    assert exchange.request.body == (Framing.CONTENT_LENGTH, 0, 0, True, xxhash.xxh3_128_hexdigest(b""), None, None)
+
+
+def test_what_follows_a_zstd_frame_is_ignored_wherever_it_is_cut() -> None:
+    body = zstandard.ZstdCompressor().compress(b"plain") + b"more"
+    whole = ok(body, "Content-Encoding: zstd")
+    for at in (3, 4):
+        talk = Talk().client(get("/")).server(whole[:-at]).server(whole[-at:])
+        (exchange,) = hear(talk).exchanges
+        assert exchange.response is not None
+        assert exchange.response.body.content_digest == xxhash.xxh3_128_hexdigest(b"plain")
