@@ -23,6 +23,7 @@ from lbtrace.correlate import (
     clock,
     connections,
     health,
+    mirrors,
     places,
     repeats,
     shape,
@@ -363,12 +364,14 @@ class _Work:
 
     def _correlation(self, clocks: Clocks) -> Correlation:
         state = self.state
-        pairs = self._pairs(self._timeline(clocks))
+        line = self._timeline(clocks)
+        pairs = self._pairs(line)
         topo = topology(state, self.lines, self.said)
         checks = health.find(state) + health.connects(self.backends, set(topo.balancer_back))
         checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
         asked = connections.askers(state.backend, self.said)
-        rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, asked, set(topo.clients))
+        copied = mirrors.find(state, line, asked, checked)
+        rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, asked, set(topo.clients), copied)
         lines = self.lines + self._carried(pairs)
         lines += streams.pair(self.clients, self.backends, lines, clocks)
         shorter, seen = places.reversed_share(state)

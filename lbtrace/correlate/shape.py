@@ -31,11 +31,17 @@ def _whole(target: str) -> str:
 
 @lru_cache(maxsize=100_000)
 def _normal(target: str) -> str:
-    """Without scheme and authority, percent-decoded, doubled slashes as one."""
+    """Without scheme and authority, percent-decoded, doubled slashes as one, dot segments resolved (RFC 3986 §6.2.2)."""
     if "://" in target[:10]:
         target = "/" + target.split("://", 1)[1].partition("/")[2]
     path, _, query = target.partition("?")
-    return "/".join(s for s in unquote(path).split("/") if s) + "?" + query
+    segments: list[str] = []
+    for segment in unquote(path).split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in ("", "."):
+            segments.append(segment)
+    return "/".join(segments) + "?" + query
 
 
 @lru_cache(maxsize=100_000)

@@ -11,12 +11,14 @@ backends', or the mark of a cache.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from lbtrace.correlate.facts import Facts
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Response
 from lbtrace.model.pairing import Clock, Confidence, Unpaired, UnpairedReason
+from lbtrace.model.stream import Connection
 
 OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
 EDGE_NS = 5_000_000_000  # a capture runs for longer than its packets show: it is not outside when this near
@@ -28,6 +30,7 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 )
 
 
+ASTRAY = (UnpairedReason.UNKNOWN, Confidence.LOW, "both captures go on with requests like this: a clock may have been set in between")
 RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
 Clocks = dict[tuple[int, int], Clock]
 
@@ -57,6 +60,36 @@ def windows(state: Pairing, clocks: Clocks, of_client: bool) -> list[list[Window
     return out
 
 
+def _astray(state: Pairing, of_client: bool) -> set[int]:
+    """The exchanges of a side without a partner that follow (or precede) every pair, in the order of the capture, while the other side has
+    such ones too, and they look like requests of this side: a clock that was set leaves both behind, and says nothing of when they were."""
+    this, other = (state.client, state.backend) if of_client else (state.backend, state.client)
+    mine = state.free_clients() if of_client else state.free_backends()
+    theirs = state.free_backends() if of_client else state.free_clients()
+    alike = [n for n in (theirs if of_client else mine) if n in state.shared]
+    if not alike or not mine or not theirs or not state.caused:
+        return set()
+    paired = set(state.caused), {b for bs in state.caused.values() for b in bs}
+    first, last = _ends(this, paired[not of_client])
+    begun, ended = _ends(other, paired[of_client])
+    out: set[int] = set()
+    looked = alike if of_client else theirs
+    if any(n > ended[int(other.point[n])] for n in looked):
+        out |= {n for n in mine if n > last[int(this.point[n])]}
+    if any(n < begun[int(other.point[n])] for n in looked):
+        out |= {n for n in mine if n < first[int(this.point[n])]}
+    return out
+
+
+def _ends(facts: Facts, paired: set[int]) -> tuple[list[int], list[int]]:
+    """Per point, the first and the last exchange that has a partner."""
+    first, last = [len(facts)] * len(facts.traces), [-1] * len(facts.traces)
+    for n in paired:
+        point = int(facts.point[n])
+        first[point], last[point] = min(first[point], n), max(last[point], n)
+    return first, last
+
+
 def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     """Every client exchange without a partner, with the reason."""
     free = state.free_clients()
@@ -66,9 +99,12 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     servers = _servers(state)
     paired = len(state.caused)
     shown = _together(state, clocks)
+    astray = _astray(state, of_client=True)
     out: list[Unpaired] = []
     for c in free:
         reason, confidence, detail = _client_reason(state, c, seen, servers, paired)
+        if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
+            reason, confidence, detail = ASTRAY
         out.append(Unpaired("client", state.client.refs[c], reason, confidence if shown else _capped(reason, confidence), detail))
     return out
 
@@ -160,25 +196,40 @@ def _own(r: Response | None, servers: tuple[set[str], set[str]]) -> tuple[str, C
     return (f"{r.status} with nothing behind it", Confidence.MEDIUM) if r.status in REDIRECT | OWN_STATUS else nothing
 
 
-def backend_reasons(state: Pairing, clocks: Clocks, checks: set[int], askers: Sequence[str], clients: set[str]) -> list[Unpaired]:
+def backend_reasons(
+    state: Pairing, clocks: Clocks, checks: set[int], askers: Sequence[str], clients: set[str], copies: Mapping[int, int]
+) -> list[Unpaired]:
     """Every backend exchange without an owner, with the reason. `askers`: who asked, by what the balancer states or else by the source
-    address, per backend exchange; `clients`: the client addresses in the captures."""
+    address, per backend exchange; `clients`: the client addresses in the captures; `copies`: those that repeat another."""
     free = state.free_backends()
     if not free:
         return []
     seen = windows(state, clocks, of_client=False)
     captured = clients | {who for bs in state.caused.values() for b in bs for who in (askers[b], _source(state, b))}
     shown = _together(state, clocks)
+    astray = _astray(state, of_client=False)
     out: list[Unpaired] = []
     for b in free:
         reason, confidence, detail = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
+        if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and b in astray:
+            reason, confidence, detail = ASTRAY
+        if b in copies:
+            reason, confidence = UnpairedReason.COPY, Confidence.MEDIUM
+            detail = f"repeats what {_server(state, copies[b])} was asked, and no client got its answer"
         out.append(Unpaired("backend", state.backend.refs[b], reason, confidence if shown else _capped(reason, confidence), detail))
     return out
 
 
 def _source(state: Pairing, b: int) -> str:
-    trace = state.backend.traces[state.backend.refs[b].point]
-    return trace.connections[state.backend.items[b].connection].client.address
+    return _connection(state, b).client.address
+
+
+def _server(state: Pairing, b: int) -> str:
+    return str(_connection(state, b).server)
+
+
+def _connection(state: Pairing, b: int) -> Connection:
+    return state.backend.traces[state.backend.refs[b].point].connections[state.backend.items[b].connection]
 
 
 def _backend_reason(

@@ -16,6 +16,6 @@ def test_scenario(name: str) -> None:
     assert not said
     assert counted.covered >= LEAST[name]
     named = [p.client for p in found.pairs] + [u.ref for u in found.unpaired if u.side == "client"]
-    assert sorted(named) == [(0, e.id) for e in shown.clients[0].exchanges]
+    assert sorted(named) == [(i, e.id) for i, t in enumerate(shown.clients) for e in t.exchanges]
     behind = [a.backend for p in found.pairs for a in p.attempts] + [u.ref for u in found.unpaired if u.side == "backend"]
     assert sorted(behind) == [(i, e.id) for i, t in enumerate(shown.backends) for e in t.exchanges]

@@ -9,7 +9,7 @@ import random
 import struct
 from dataclasses import replace
 from ipaddress import ip_address
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from lbtrace.http.proxy_protocol import SIGNATURE, crc32c
 from lbtrace.model.http import ClientHello, ProxyHeader
@@ -65,7 +65,7 @@ def normalised(target: str) -> str:
             kept = kept[:-1]
         elif segment not in ("", "."):
             kept.append(segment)
-    return "/" + "/".join(kept).replace(" ", "%20") + ("/" if kept and path.endswith("/") else "") + mark + query
+    return quote("/" + "/".join(kept) + ("/" if kept and path.endswith("/") else ""), safe="/~!$&'()*+,;=:@-._") + mark + query
 
 
 def returned(lb: Balancer, answer: Message, dice: random.Random) -> Message:

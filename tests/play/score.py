@@ -41,7 +41,7 @@ class Score:
     own_wrong: int = 0
     copies: int = 0
     copies_found: int = 0
-    mates: int = 0  # client connections with a backend connection of their own
+    mates: int = 0  # client connections whose bytes or requests went over one backend connection
     mates_found: int = 0
     mates_wrong: int = 0
     reasons_wrong: int = 0
@@ -146,11 +146,7 @@ def _reasons(shown: Shown, found: Correlation, out: Score, said: list[str]) -> N
 
 def _connections(shown: Shown, found: Correlation, out: Score, said: list[str]) -> None:
     """A pair of connections is right when the one behind carried the bytes or the requests of the one in front."""
-    of: dict[Ref, set[Ref]] = defaultdict(set)
-    for mine, theirs in shown.carried.items():
-        for b in theirs:
-            of[b].add(mine)
-    own = {mine: theirs for mine, theirs in shown.carried.items() if len(theirs) == 1 and all(len(of[b]) == 1 for b in theirs)}
+    own = {mine for mine, theirs in shown.carried.items() if len(theirs) == 1}
     out.mates = len(own)
     for p in found.connection_pairs:
         if p.confidence not in CONFIDENT:

@@ -16,6 +16,16 @@ from tests.play.cast import Balancer, Client, Play
 XFF = ("X-Forwarded-For", "{client}")
 ALB = [("X-Forwarded-For", "{client}"), ("X-Forwarded-Proto", "http"), ("X-Amzn-Trace-Id", "Root=1-{fresh}")]
 TWO = (Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080))
+MIRROR = Endpoint("172.31.11.99", 8080)
+SSL = b"\x01\x00\x00\x00\x00" + b"\x21\x00\x07TLSv1.3" + b"\x23\x00\x16TLS_AES_128_GCM_SHA256"  # client flags, verify, version, cipher
+TLVS = (  # ALPN, authority, CRC32c (filled in when it is sent), TLS, an AWS endpoint, an Azure link
+    (0x01, b"http/1.1"),
+    (0x02, b"lb.example.com"),
+    (0x03, bytes(4)),
+    (0x20, SSL),
+    (0xEA, b"\x01vpce-08d2bf15fac5001c9"),
+    (0xEE, b"\x01\xbc\xef\x01\x02"),
+)
 FOUR = tuple(Endpoint(f"172.31.11.{95 + i}", 8080) for i in range(4))
 
 SCENARIOS: dict[str, Callable[[], Play]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.play.cast import Balancer, Play
-from tests.play.scenarios.base import XFF, mixed, scenario
+from tests.play.scenarios.base import TWO, XFF, mixed, scenario
 
 
 @scenario()
@@ -28,3 +28,73 @@ def http_1_0() -> Play:
 def own_date_and_server() -> Play:
     """The balancer writes its own Server and a fresh id into each answer"""
     return mixed(Balancer(respond=[("Server", "nginx"), ("X-Request-Id", "{fresh}")]))
+
+
+@scenario()
+def gzip_removed() -> Play:
+    """The balancer asks backends for gzip, which no client did, and unpacks the answers"""
+    return mixed(Balancer(gunzip=True, add=[XFF]))
+
+
+@scenario()
+def fields_merged() -> Play:
+    """Lines of one name are merged, and X-Forwarded-For becomes one chain of proxies"""
+    play = Play(seed=24, balancer=Balancer(merge=True, second_line=True, recase=True, add=[XFF]))
+    client = play.client("192.168.0.5", "198.51.100.7")
+    for i in range(40):
+        chain = [("Accept", "text/html"), ("Cookie", f"a={i % 3}"), ("Cookie", "b=2"), ("X-Forwarded-For", "203.0.113.9, 10.0.0.7")]
+        client.asks("GET", f"/page/{i % 9}", at_ms=120 * i + (i * 31) % 17, headers=chain, answer=b"page %d" % (i % 9))
+    return play
+
+
+@scenario()
+def xff_second_line() -> Play:
+    """The client's X-Forwarded-For stays, and the balancer's is a second line"""
+    play = Play(seed=25, balancer=Balancer(second_line=True, add=[XFF]))
+    client = play.client("192.168.0.5", "198.51.100.7")
+    for i in range(30):
+        client.asks("GET", f"/{i % 4}", at_ms=200 * i + (i * 31) % 17, headers=[("X-Forwarded-For", "10.9.8.7")])
+    return play
+
+
+@scenario()
+def xff_replaced() -> Play:
+    """The client's X-Forwarded-For is replaced"""
+    play = Play(seed=26, balancer=Balancer(add=[XFF]))
+    client = play.client("192.168.0.5", "198.51.100.7")
+    for i in range(30):
+        client.asks("GET", f"/{i % 4}", at_ms=200 * i + (i * 31) % 17, headers=[("X-Forwarded-For", "10.9.8.7")])
+    return play
+
+
+ODD = ("/a%7Eb/{}", "/x/../y/./{}", "//double//slash/{}", "/sp%20ace/{}?q=%41", "/plain/{}", "/%e2%82%ac/{}/", "/up/../../{}")
+
+
+@scenario()
+def target_normalised() -> Play:
+    """Targets percent-decoded, dot segments resolved, slashes merged"""
+    play = Play(seed=27, balancer=Balancer(normalise=True, add=[XFF]))
+    client = play.client("192.168.0.5", "198.51.100.7")
+    for i in range(70):
+        client.asks("GET", ODD[i % 7].format(i // 7), at_ms=150 * i + (i * 31) % 17, connection=f"c{i % 4}", answer=b"page %d" % i)
+    return play
+
+
+@scenario()
+def target_normalised_identical() -> Play:
+    """The same odd target again and again, normalised; nothing else tells the requests apart"""
+    play = Play(seed=28, balancer=Balancer(normalise=True))
+    for i in range(40):
+        (play.clients or [play.client("192.168.0.5")])[0].asks("GET", "/x/../y//%7Eme", at_ms=90 * i + (i * 31) % 17)
+    return play
+
+
+@scenario()
+def continued() -> Play:
+    """Clients wait for 100 Continue, which the balancer gives itself, and takes the Expect off"""
+    play = Play(seed=29, balancer=Balancer(add=[XFF]), backends=TWO)
+    client = play.client("192.168.0.5", "198.51.100.7")
+    for i in range(40):
+        body = b"name=%d&" % (i % 3) * 400
+        client.asks("POST", "/upload", body=body, waits=i % 2 == 0, at_ms=100 * i + (i * 31) % 17, connection=f"c{i % 3}", answer=b"stored")
+    return play

@@ -49,3 +49,29 @@ def loss_identical() -> Play:
     play = Play(seed=16, client_loss=0.05, backend_loss=0.05)
     curls(play.client("192.168.0.5"), ["/"] * 100, 100)
     return play
+
+
+def _stepping(step_ms: int, at_ms: int, seed: int) -> Play:
+    play = Play(seed=seed, client_clock=Clockwork(37 * MS, 0, EPOCH_NS + at_ms * MS, step_ms * MS), balancer=Balancer(add=[XFF]))
+    curls(play.client("192.168.0.5", "198.51.100.5"), [f"/item/{i % 25}" for i in range(100)], 600)
+    return play
+
+
+@scenario(0.0)
+def step_back() -> Play:
+    """The client's clock is set back by 90 ms half-way, targets repeat"""
+    return _stepping(-90, 30_000, 36)
+
+
+@scenario(0.0)
+def step_late() -> Play:
+    """The client's clock is set forward by an hour when nine tenths are over, targets repeat"""
+    return _stepping(3_600_000, 54_000, 37)
+
+
+@scenario(0.0)
+def step_identical() -> Play:
+    """The backend's clock is set back by 2 s half-way, all requests are identical"""
+    play = Play(seed=38, backend_clock=Clockwork(0, 0, EPOCH_NS + 30_000 * MS, -2000 * MS))
+    curls(play.client("192.168.0.5"), ["/"] * 100, 600)
+    return play

@@ -6,7 +6,7 @@ import random
 
 from lbtrace.model.net import Endpoint
 from tests.play.cast import MS, Balancer, Play
-from tests.play.scenarios.base import XFF, curls, mixed, scenario
+from tests.play.scenarios.base import TLVS, XFF, curls, mixed, scenario
 from tests.play.wire import Clockwork
 
 
@@ -67,4 +67,35 @@ def ipv6_front() -> Play:
     """IPv6 in front, IPv4 behind"""
     play = Play(seed=12, balancer=Balancer(front=Endpoint("2001:db8::1", 80), add=[("X-Forwarded-For", "[{client}]:{clientport}")]))
     curls(play.client("2001:db8::5"), [f"/{i}" for i in range(20)], 300)
+    return play
+
+
+@scenario()
+def proxy_protocol_2() -> Play:
+    """Layer 4 proxy with a PROXY header of version 2: TLVs of TLS, AWS and Azure, CRC32c"""
+    return mixed(Balancer(kind="l4-proxy", proxy=2, tlvs=TLVS))
+
+
+@scenario()
+def proxy_protocol_2_before_http() -> Play:
+    """A balancer that reads HTTP and sends a PROXY header of version 2 before each request"""
+    return mixed(Balancer(proxy=2, tlvs=TLVS, keep_alive=False, strip="/api"))
+
+
+@scenario()
+def proxy_protocol_ipv6() -> Play:
+    """PROXY headers of version 2 that name IPv6 clients, to IPv4 backends"""
+    play = Play(seed=34, balancer=Balancer(kind="l4-proxy", proxy=2, front=Endpoint("2001:db8::1", 80)))
+    curls(play.client("2001:db8::5"), ["/"] * 20, 300)
+    return play
+
+
+@scenario()
+def ipv6_front_identical() -> Play:
+    """IPv6 in front, IPv4 behind, identical requests of many clients, named by address alone"""
+    play = Play(seed=35, balancer=Balancer(front=Endpoint("2001:db8::1", 80), add=[XFF]))
+    for k in range(8):
+        client = play.client(f"2001:db8::{k + 5:x}")
+        for i in range(10):
+            client.asks("GET", "/", connection="c", at_ms=k * 7 + i, think_ms=12)
     return play

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.play.cast import Balancer, Play
-from tests.play.scenarios.base import ALB, four, mixed, scenario
+from tests.play.scenarios.base import ALB, TLVS, TWO, XFF, crowd, four, mixed, scenario
 
 
 @scenario()
@@ -46,3 +46,46 @@ def dsr() -> Play:
 def direct() -> Play:
     """No balancer between"""
     return mixed(Balancer(kind="direct"))
+
+
+def _encrypted(balancer: Balancer, requests: int = 1, **stage: object) -> Play:
+    """Connections in TLS, of different lengths, one after another or at once."""
+    play = Play(seed=32, balancer=balancer, backends=TWO, **stage)  # type: ignore[arg-type]
+    client = play.client("192.168.0.5", "198.51.100.7")
+    for i in range(24):
+        for k in range(requests):
+            at_ms = 180 * i + (i * 37) % 29
+            client.asks("GET", f"/item/{i * 7 + k}", connection=f"t{i}", at_ms=at_ms, think_ms=30, answer=b"item " * (3 + i * 5 + k))
+    return play
+
+
+@scenario()
+def tls_passed_on() -> Play:
+    """TLS passed on by a layer 4 proxy: connections alone can be paired, by the ClientHello"""
+    return _encrypted(Balancer(kind="tls-pass"), requests=3)
+
+
+@scenario()
+def tls_passed_on_with_proxy_header() -> Play:
+    """TLS passed on behind a PROXY header of version 2"""
+    return _encrypted(Balancer(kind="tls-pass", proxy=2, tlvs=TLVS), requests=3)
+
+
+@scenario()
+def tls_ends() -> Play:
+    """TLS ends at the balancer, a backend connection for each request: connections are paired by time and size"""
+    return _encrypted(Balancer(kind="tls", keep_alive=False, add=[XFF]))
+
+
+@scenario()
+def tls_ends_kept() -> Play:
+    """TLS ends at the balancer, which keeps its backend connections"""
+    return _encrypted(Balancer(kind="tls", add=[XFF]))
+
+
+@scenario()
+def tls_ends_crowd() -> Play:
+    """TLS ends at the balancer, many connections at once of many requests each"""
+    play = Play(seed=33, balancer=Balancer(kind="tls", add=[XFF]), backends=TWO)
+    crowd(play, 1, 10, connections=12)
+    return play

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.play.cast import Balancer, Play
-from tests.play.scenarios.base import TWO, XFF, curls, mixed, scenario
+from tests.play.scenarios.base import MIRROR, TWO, XFF, curls, mixed, scenario
 
 
 @scenario(0.95)
@@ -62,3 +62,76 @@ def cache() -> Play:
 def refusals() -> Play:
     """10 % of requests are answered 503 by the balancer itself"""
     return mixed(Balancer(refuse=0.1))
+
+
+@scenario()
+def redirects() -> Play:
+    """A fifth of requests are redirected by the balancer"""
+    return mixed(Balancer(redirect=0.2, add=[XFF]))
+
+
+@scenario()
+def redirects_unnamed() -> Play:
+    """The same, and the balancer's own answers bear the backends' Server name: nothing shows whose they are"""
+    return mixed(Balancer(redirect=0.2, server="gunicorn", add=[XFF]))
+
+
+@scenario()
+def fixed_answers() -> Play:
+    """A fifth of requests get a fixed answer, 200, of the balancer's"""
+    return mixed(Balancer(fixed=0.2, add=[XFF]))
+
+
+@scenario()
+def fixed_answers_unnamed() -> Play:
+    """The same under the backends' Server name"""
+    return mixed(Balancer(fixed=0.2, server="gunicorn"))
+
+
+@scenario()
+def keep_alive_race() -> Play:
+    """Requests meet the FIN of an idle backend connection: GETs are tried again, POSTs answered 502"""
+    play = Play(seed=30, balancer=Balancer(race=0.2, add=[XFF]), backends=TWO)
+    client = play.client("192.168.0.5", "198.51.100.7")
+    for i in range(80):
+        post = i % 4 == 0
+        client.asks("POST" if post else "GET", f"/item/{i}", body=b"n=%d" % i if post else b"", at_ms=1500 * i + (i * 31) % 17)
+    return play
+
+
+def _mirrored(answers: str, same: bool = False) -> Play:
+    play = Play(seed=31, balancer=Balancer(mirror=answers, add=[XFF]), backends=(*TWO, MIRROR))
+    client = play.client("192.168.0.5", "198.51.100.7")
+    for i in range(60):
+        client.asks(
+            "GET",
+            "/" if same else f"/item/{i}",
+            at_ms=100 * i + (i * 31) % 17,
+            connection=f"c{i % 3}",
+            answer=b"" if same else b"item %d" % i,
+        )
+    return play
+
+
+@scenario()
+def mirrored() -> Play:
+    """Every request is copied to a shadow backend, which answers something else"""
+    return _mirrored("other")
+
+
+@scenario()
+def mirrored_alike() -> Play:
+    """Every request is copied to a shadow backend, which answers the same"""
+    return _mirrored("same")
+
+
+@scenario()
+def mirrored_identical() -> Play:
+    """Every request is copied to a shadow backend, and all requests are identical"""
+    return _mirrored("other", same=True)
+
+
+@scenario()
+def mirrored_all_alike() -> Play:
+    """Every request is copied to a shadow backend which answers the same, and all requests are identical"""
+    return _mirrored("same", same=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+from lbtrace.model.net import Endpoint
 from tests.play.cast import MS, Balancer, Play
 from tests.play.scenarios.base import ALB, TWO, XFF, crowd, curls, mixed, scenario
 from tests.play.wire import Clockwork
@@ -63,3 +66,41 @@ def two_points_identical() -> Play:
 def two_nodes() -> Play:
     """A balancer with two node addresses, backends captured apart"""
     return mixed(Balancer(backs=("172.31.42.119", "172.31.7.20"), add=ALB, check_ms=5000), backends=TWO, separate_points=True)
+
+
+@scenario()
+def two_front_nodes() -> Play:
+    """A balancer of two nodes, each with a front address and a back address of its own"""
+    nodes = (Endpoint("3.35.166.21", 80), Endpoint("13.124.50.9", 80))
+    return mixed(Balancer(nodes=nodes, backs=("172.31.42.119", "172.31.7.20"), add=ALB, check_ms=5000), backends=TWO)
+
+
+def _several(identical: bool, balancer: Balancer) -> Play:
+    """Three client hosts, each captured on itself, each with a clock of its own."""
+    clocks = [Clockwork(-3_600_000 * MS), Clockwork(250 * MS, 20_000)]
+    play = Play(seed=39, balancer=balancer, backends=TWO, client_clock=Clockwork(5 * MS), other_clocks=clocks)
+    dice = random.Random(40)
+    for k in range(3):
+        client = play.client(f"192.168.{k}.5", f"198.51.100.{k + 1}", point=k)
+        for i in range(40):
+            target = "/" if identical else f"/{k}/{i}"
+            client.asks("GET", target, connection=f"c{i % 3}", at_ms=dice.random() * 900, think_ms=dice.random() * 30)
+    return play
+
+
+@scenario()
+def several_client_captures() -> Play:
+    """Three client captures with clocks of their own"""
+    return _several(False, Balancer(add=[XFF]))
+
+
+@scenario(0.0)
+def several_client_captures_identical() -> Play:
+    """Three client captures with clocks of their own, identical requests"""
+    return _several(True, Balancer(add=[XFF]))
+
+
+@scenario()
+def several_client_captures_nat() -> Play:
+    """Three client captures in front of a source NAT, identical requests"""
+    return _several(True, Balancer(kind="snat"))

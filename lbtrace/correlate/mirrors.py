@@ -1,0 +1,77 @@
+"""Backend exchanges without an owner → those that are copies: traffic a balancer mirrors to another backend, whose answers nobody gets.
+
+One exchange is never told from another client's. A backend endpoint is: when every one of its exchanges (three at least; the balancer's
+checks are left out) repeats a request that another endpoint got from the same asker, method, target and body, one for one, within the time
+the client exchange took that caused it, and no client got any of its answers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence, Set
+
+from lbtrace.correlate.classes import Timeline
+from lbtrace.correlate.facts import FAR, body_key
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.model.net import Endpoint
+
+FEW = 3  # exchanges: fewer may repeat others by chance
+
+_Key = tuple[str, str, str | None, str]
+
+
+def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]) -> dict[int, int]:
+    """Backend exchange → the one it is a copy of. `askers`: who asked, per backend exchange; `checks`: health checks."""
+    owned = {_server(state, b) for bs in state.caused.values() for b in bs}
+    alone: dict[tuple[int, Endpoint], list[int]] = defaultdict(list)
+    for b in state.free_backends():
+        if b not in checks and (server := _server(state, b)) not in owned:
+            alone[server].append(b)
+    wanted = {server: numbers for server, numbers in alone.items() if len(numbers) >= FEW}
+    if not wanted or not line.known:
+        return {}
+    originals: dict[_Key, list[int]] = defaultdict(list)
+    for bs in state.caused.values():
+        key = _key(state, bs[-1], askers)
+        if key is not None:
+            originals[key].append(bs[-1])
+    out: dict[int, int] = {}
+    for numbers in wanted.values():
+        found = _twins(state, line, askers, originals, numbers)
+        if len(found) == len(numbers):
+            out |= found
+    return out
+
+
+def _twins(
+    state: Pairing, line: Timeline, askers: Sequence[str], originals: dict[_Key, list[int]], numbers: Sequence[int]
+) -> dict[int, int]:
+    """The copies of one endpoint with their originals, each of which has one copy; as far as there are any."""
+    of: dict[_Key, list[int]] = defaultdict(list)
+    for b in numbers:
+        key = _key(state, b, askers)
+        if key is None or line.x[b] >= FAR:
+            return {}
+        of[key].append(b)
+    out: dict[int, int] = {}
+    for key, mine in of.items():
+        held = sorted(originals.get(key, ()), key=line.x.__getitem__)
+        at = 0
+        for b in sorted(mine, key=line.x.__getitem__):
+            while at < len(held) and line.p[state.owner[held[at]]] < line.z[b]:
+                at += 1
+            if at == len(held) or not line.began_inside(state.owner[held[at]], b):
+                return {}
+            out[b] = held[at]
+            at += 1
+    return out
+
+
+def _server(state: Pairing, b: int) -> tuple[int, Endpoint]:
+    point = state.backend.refs[b].point
+    return point, state.backend.traces[point].connections[state.backend.items[b].connection].server
+
+
+def _key(state: Pairing, b: int, askers: Sequence[str]) -> _Key | None:
+    q = state.backend.items[b].request
+    return (q.method, q.target, body_key(q.body), askers[b]) if q is not None else None

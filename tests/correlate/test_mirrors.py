@@ -1,0 +1,52 @@
+"""A copy is told from another client's request by all that its backend is asked, never by one exchange."""
+
+from lbtrace.correlate import correlate
+from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, UnpairedReason
+from lbtrace.options import DEFAULT
+from tests.findings.stage import tell, values
+from tests.play import Balancer, Clockwork, Play, Shown
+from tests.play.scenarios import SCENARIOS
+from tests.play.scenarios.base import TWO
+
+
+def seen(play: Play) -> tuple[Shown, Correlation]:
+    shown = play.perform()
+    return shown, correlate(shown.clients, shown.backends, DEFAULT)
+
+
+def copies(found: Correlation) -> set[tuple[int, int]]:
+    return {u.ref for u in found.unpaired if u.reason is UnpairedReason.COPY}
+
+
+def test_a_shadow_backend_gets_copies() -> None:
+    shown, found = seen(SCENARIOS["mirrored"]())
+    assert copies(found) == shown.copies
+    assert {u.confidence for u in found.unpaired} == {Confidence.MEDIUM}
+    assert {a.outcome for p in found.pairs for a in p.attempts} == {AttemptOutcome.ANSWERED}
+    assert values(tell(SCENARIOS["mirrored"]()).one("retries.copies"))["count"] == 60
+
+
+def test_a_client_that_was_not_captured_is_no_mirror() -> None:
+    """It asks the same of another backend, but not at the same times."""
+    play = Play(seed=3, balancer=Balancer(wander=False), backends=TWO, uncaptured_clients=1)
+    mine, other = play.client("192.168.0.5"), play.client("192.168.0.6")
+    for i in range(20):
+        mine.asks("GET", f"/item/{i}", at_ms=100 * i, answer=b"mine %d" % i, connection="k")
+        other.asks("GET", f"/item/{i}", at_ms=100 * i + 50, answer=b"other", connection="k")
+    assert not copies(seen(play)[1])
+
+
+def test_two_clients_that_ask_the_same_at_once_are_no_mirror() -> None:
+    """The balancer states who asked."""
+    play = Play(seed=3, balancer=Balancer(wander=False, add=[("X-Forwarded-For", "{client}")]), backends=TWO, uncaptured_clients=1)
+    mine, other = play.client("192.168.0.5"), play.client("192.168.0.6")
+    for i in range(20):
+        mine.asks("GET", f"/item/{i}", at_ms=100 * i, answer=b"mine %d" % i, connection="k")
+        other.asks("GET", f"/item/{i}", at_ms=100 * i, answer=b"other", connection="k")
+    assert not copies(seen(play)[1])
+
+
+def test_without_a_clock_nothing_is_a_copy() -> None:
+    play = SCENARIOS["mirrored"]()
+    play.client_clock = Clockwork(0, 0, 1_700_000_000_000_000_000 + 3_000_000_000, 50_000_000_000)
+    assert not copies(seen(play)[1])
