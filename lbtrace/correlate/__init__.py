@@ -217,7 +217,7 @@ class _Work:
         state = self.state
         rows: dict[tuple[int, int], list[tuple[int, int, int, int]]] = defaultdict(list)
         c_facts, b_facts = state.client, state.backend
-        for c, bs in state.caused.items():
+        for c, bs in sorted(state.caused.items()):
             if c in state.group:
                 continue
             first, last = bs[0], bs[-1]

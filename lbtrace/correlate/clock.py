@@ -13,8 +13,9 @@ Zhang, Z. Liu, C. H. Xia, "Clock
 synchronization algorithms for network measurements", INFOCOM 2002: both from convex hulls, in linear time after sorting).
 
 A wrong pair must not empty the interval: the point that lies in most of the intervals [L, U] decides (Marzullo 1984), pairs that
-exclude it are outliers, and when those are more than a quarter there is no estimate. Retransmitted messages bound nothing. A
-refused clock says why.
+exclude it are outliers, and when those are more than a quarter there is no estimate. Pairs that agree on one offset up to some moment and
+on another from there are no outliers: a clock was set, no one offset is true, and that is what is said. Retransmitted messages bound
+nothing. A refused clock says why.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ SAMPLE = 40  # backend exchanges per set that an offset is tried on
 SAMPLED_CLIENTS = 5000
 UNSEEN_PPB = 100_000  # 100 ppm, a bad crystal: allowed for where no drift can be fitted
 SLOPE_PPB = 1000
+STEP_PAIRS = 3  # on either side of a step
 MAX_DRIFT_PPB = 500_000  # 500 ppm: worse than any crystal in use
 
 
 @dataclass(slots=True)
 class Bounds:
-    """What pairs say about δ: at backend time `at`, `low` ≤ δ ≤ `high`."""
+    """What pairs say about δ: at backend time `at`, `low` ≤ δ ≤ `high`; in the order of the client capture."""
 
     at: Column
     low: Column
@@ -62,6 +64,9 @@ def estimate(client_point: int, backend_point: int, bounds: Bounds, stated_ns: i
             sloped = _interval(turned)
             if (sloped.outliers, sloped.low - sloped.high) < (flat.outliers, flat.low - flat.high) and _drift_needed(flat, sloped):
                 return _clock(client_point, backend_point, sloped, n, reference, drift)
+    stepped = _step(bounds, reference) if flat.outliers else ""
+    if stepped:
+        return Clock(client_point, backend_point, refused=stepped, pairs=n, outliers=flat.outliers)
     if flat.outliers:  # perhaps a drift that so short a capture cannot show
         allowance = min(span, DRIFT_SPAN_NS) // 10_000
         flat = _Interval(flat.low - allowance, flat.high + allowance, flat.outliers)
@@ -69,6 +74,31 @@ def estimate(client_point: int, backend_point: int, bounds: Bounds, stated_ns: i
         reference += span // 2
         flat = _leaning(bounds, flat, reference)
     return _clock(client_point, backend_point, flat, n, reference, 0)
+
+
+def _step(bounds: Bounds, reference: int) -> str:
+    """What is to be said of a clock that was set: all pairs before some moment agree on one interval, all from there on another, and the two
+    lie farther apart than they are wide. "" when it is not so."""
+    n = len(bounds.at)
+    if n < 2 * STEP_PAIRS:
+        return ""
+    before = np.maximum.accumulate(bounds.low), np.minimum.accumulate(bounds.high)
+    after = np.maximum.accumulate(bounds.low[::-1])[::-1], np.minimum.accumulate(bounds.high[::-1])[::-1]
+    last = int(np.flatnonzero(before[0] <= before[1])[-1]) if before[0][0] <= before[1][0] else -1  # in agreement with all before it
+    first = int(np.flatnonzero(after[0] <= after[1])[0]) if after[0][-1] <= after[1][-1] else n
+    if not STEP_PAIRS <= first <= last + 1 <= n - STEP_PAIRS:
+        return ""
+    low, high = int(before[0][first - 1]), int(before[1][first - 1])
+    new_low, new_high = int(after[0][last + 1]), int(after[1][last + 1])
+    apart = max(new_low - high, low - new_high)
+    if apart <= (high - low) + (new_high - new_low):
+        return ""
+    step = (new_low + new_high - low - high) / 2e9
+    ways = ("forward", "back") if step > 0 else ("back", "forward")
+    when = (int(bounds.at[:first].max()) - reference) / 1e9
+    return (
+        f"the client's clock was set {ways[0]}, or the backend's {ways[1]}, by {abs(step):.3f} s, {when:.1f} s or more after the first pair"
+    )
 
 
 def _leaning(bounds: Bounds, flat: _Interval, reference: int) -> _Interval:
