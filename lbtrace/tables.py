@@ -11,10 +11,11 @@ so frame = record row + 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lbtrace.model.net import Endpoint
@@ -51,6 +52,38 @@ class Recording:
 
 
 @dataclass(slots=True)
+class FlowTable(Sequence[tuple[Endpoint, Endpoint]]):
+    """(lower endpoint, higher endpoint) of each flow, made when asked for: by (packed address, port)."""
+
+    addresses: Sequence[str]  # text
+    low: Column  # u32, index in `addresses`
+    low_port: Column  # u16
+    high: Column  # u32
+    high_port: Column  # u16
+
+    @classmethod
+    def of(cls, flows: Iterable[tuple[Endpoint, Endpoint]]) -> FlowTable:
+        """The columns of flows given one by one."""
+        known: dict[str, int] = {}
+        rows = [(known.setdefault(a.address, len(known)), a.port, known.setdefault(b.address, len(known)), b.port) for a, b in flows]
+        columns = np.array(rows, np.uint32).reshape(-1, 4)
+        return cls(list(known), columns[:, 0], columns[:, 1].astype(np.uint16), columns[:, 2], columns[:, 3].astype(np.uint16))
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Endpoint, Endpoint]: ...
+    @overload
+    def __getitem__(self, index: slice) -> FlowTable: ...
+    def __getitem__(self, index: int | slice) -> tuple[Endpoint, Endpoint] | FlowTable:
+        if isinstance(index, slice):
+            return FlowTable(self.addresses, self.low[index], self.low_port[index], self.high[index], self.high_port[index])
+        low, high = self.addresses[self.low[index]], self.addresses[self.high[index]]
+        return Endpoint(low, int(self.low_port[index])), Endpoint(high, int(self.high_port[index]))
+
+
+@dataclass(slots=True)
 class SegmentTable:
     """One row per TCP segment (IPv4/IPv6, tunnels peeled), in capture order.
 
@@ -74,7 +107,7 @@ class SegmentTable:
     length: Column  # u32
     wire_length: Column  # u32
     buffers: list[Buffer]
-    flows: Sequence[tuple[Endpoint, Endpoint]]
+    flows: FlowTable
     flow_network: Column  # u16
     networks: list[str]
     counts: PacketCounts
@@ -129,6 +162,7 @@ __all__ = [
     "URG",
     "Buffer",
     "Column",
+    "FlowTable",
     "RecordTable",
     "Recording",
     "SegmentTable",

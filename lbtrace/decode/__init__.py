@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from lbtrace.decode import fast, odd, twins
-from lbtrace.decode.flows import FlowBook, Flows
+from lbtrace.decode.flows import FlowBook
+from lbtrace.decode.flows import table as flow_table
 from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.link import registry
 from lbtrace.decode.networks import NetworkBook, settle
@@ -152,7 +153,7 @@ class _Decoding:
         return SegmentTable(
             **columns,
             buffers=[*self.buffers, self.fragments.buffer()],
-            flows=Flows(words if len(same) == len(words) else words[same]),
+            flows=flow_table(words if len(same) == len(words) else words[same]),
             flow_network=flow_network,
             networks=self.networks.names,
             counts=counts,

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
-from typing import TypeAlias, overload
+from typing import TypeAlias
 
 import numpy as np
 
-from lbtrace.model.net import Endpoint
-from lbtrace.tables import Column
+from lbtrace.tables import Column, FlowTable
 
 V6 = np.uint64(1 << 32)
 WORDS = 5
@@ -24,25 +22,20 @@ Words: TypeAlias = tuple[Column | None, Column, Column | None, Column, Column]  
 _SEED = np.frombuffer(os.urandom(8 * WORDS), dtype=np.uint64) | np.uint64(1)
 
 
-class Flows(Sequence[tuple[Endpoint, Endpoint]]):
-    """(lower endpoint, higher endpoint) of each flow, made when asked for."""
-
-    def __init__(self, words: Column) -> None:
-        self.words = words
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    @overload
-    def __getitem__(self, index: int) -> tuple[Endpoint, Endpoint]: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[tuple[Endpoint, Endpoint]]: ...
-    def __getitem__(self, index: int | slice) -> tuple[Endpoint, Endpoint] | Sequence[tuple[Endpoint, Endpoint]]:
-        if isinstance(index, slice):
-            return Flows(self.words[index])
-        low_a, low_b, high_a, high_b, ports = self.words[index].tolist()
-        six = bool(ports >> 32)
-        return Endpoint(_text(low_a, low_b, six), ports >> 16 & 0xFFFF), Endpoint(_text(high_a, high_b, six), ports & 0xFFFF)
+def table(words: Column) -> FlowTable:
+    """The words of flows, one row each → their endpoints; each address is written out once."""
+    low_a, low_b, high_a, high_b, ports = words.T
+    six = ports >= V6
+    a, b, both = np.concatenate((low_a, high_a)), np.concatenate((low_b, high_b)), np.concatenate((six, six))
+    order = np.lexsort((b, a, both)) if six.any() else np.argsort(b)
+    a, b, both = a[order], b[order], both[order]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1]) | (both[1:] != both[:-1])
+    number = np.empty(len(order), np.uint32)
+    number[order] = np.cumsum(fresh) - 1
+    addresses = [_text(*key) for key in zip(a[fresh].tolist(), b[fresh].tolist(), both[fresh].tolist(), strict=True)]
+    low_port, high_port = (ports >> np.uint64(16)).astype(np.uint16), ports.astype(np.uint16)
+    return FlowTable(addresses, number[: len(words)], low_port, number[len(words) :], high_port)
 
 
 def _text(a: int, b: int, six: bool) -> str:

@@ -1,16 +1,11 @@
-"""Three column idioms the TCP stage is built from, each linear or one sort, none with a Python object per row."""
+"""The column idioms the TCP stage is built from, each linear or one sort, none with a Python object per row."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
 from lbtrace.tables import Column
 
-_Row = TypeVar("_Row", bound=tuple[object, ...])
 NONE = -1  # "no such row"
 
 
@@ -44,26 +39,15 @@ def last_of(keys: Column, rows: Column, size: int) -> Column:
     return out
 
 
-def optional(values: Column, rows: Column) -> list[int | None]:
-    """`values[rows]` as a list, None where there is no row."""
-    missing = rows < 0
-    if missing.all():
-        return [None] * len(rows)
-    return masked(values[np.maximum(rows, 0)], missing)
+def taken(values: Column, rows: Column, missing: int) -> Column:
+    """`values[rows]`, `missing` where there is no row. Columns that cannot hold `missing` become i64."""
+    kind = np.int64 if missing < 0 and values.dtype.kind == "u" else values.dtype
+    out = np.full(len(rows), missing, kind)
+    there = np.flatnonzero(rows >= 0)
+    out[there] = values[rows[there]]
+    return out
 
 
-def masked(values: Column, missing: Column) -> list[int | None]:
-    """The values as a list, None where `missing`."""
-    listed: list[int | None] = values.tolist()
-    for i in np.flatnonzero(missing).tolist():
-        listed[i] = None
-    return listed
-
-
-def rows_of(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]:
-    """Columns (as lists, one per field of the NamedTuple `kind`, in order) → one value per row.
-
-    What `kind._make` does, without a Python call per row.
-    """
-    made: Callable[[Iterable[object]], _Row] = partial(tuple.__new__, kind)
-    return list(map(made, zip(*columns, strict=True)))
+def counted(keys: Column, size: int) -> Column:
+    """How often each key occurs: u32 of `size`."""
+    return np.bincount(keys, minlength=size).astype(np.uint32)

@@ -1,4 +1,4 @@
-"""SYN and SYN-ACK segments → SynFingerprint: what the options say about the stack that sent them (RFC 9293 §3.2, RFC 7323).
+"""SYN and SYN-ACK segments → Offers: what the options say about the stack that sent them (RFC 9293 §3.2, RFC 7323).
 
 All SYNs of a capture walk through their options in step: one numpy pass per option position, at most 40. An option that is cut
 off, has an impossible length, or runs past the header ends the walk of its row; what was read before it stands. End of Option
@@ -9,30 +9,39 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.model.net import SynFingerprint
+from lbtrace.connection_table import NONE, Offers
 from lbtrace.tables import Column, SegmentTable
-from lbtrace.tcp.columns import masked, rows_of
 
 _MAX_OPTIONS = 40  # data offset is 4 bits: a header of at most 60 bytes
 _MSS, _SCALE, _SACK, _TIMESTAMP = 2, 3, 4, 8
 _CHUNK = 1 << 16  # rows at a time: 4 MB of header bytes
 
 
-def fingerprints(table: SegmentTable, rows: Column) -> list[SynFingerprint]:
-    """One fingerprint per row (rows of SYN or SYN-ACK segments)."""
-    found: list[SynFingerprint] = []
-    for at in range(0, len(rows), _CHUNK):
-        found += _chunk(table, rows[at : at + _CHUNK])
-    return found
+def offers(table: SegmentTable, rows: Column) -> Offers:
+    """One offer per row (rows of SYN or SYN-ACK segments)."""
+    found = [_chunk(table, rows[at : at + _CHUNK]) for at in range(0, max(len(rows), 1), _CHUNK)]
+    kinds, mss, scale, sack, stamp = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    layouts, options = np.unique(kinds, return_inverse=True)
+    return Offers(
+        ttl=table.ttl[rows],
+        window=table.window[rows],
+        mss=mss,
+        window_scale=scale,
+        sack_permitted=sack,
+        timestamp=stamp,
+        options=options.astype(np.uint32),
+        layouts=[tuple(layout) for layout in layouts.tolist()],
+    )
 
 
-def _chunk(table: SegmentTable, rows: Column) -> list[SynFingerprint]:
+def _chunk(table: SegmentTable, rows: Column) -> tuple[Column, Column, Column, Column, Column]:
+    """The kinds of options (S40), MSS, window scale, SACK permitted, and time stamp of some rows."""
     octets, size = _headers(table, rows)
     count = len(rows)
     kinds = np.zeros((count, _MAX_OPTIONS), np.uint8)
-    mss = np.full(count, -1, np.int64)
-    scale = np.full(count, -1, np.int64)
-    stamp = np.full(count, -1, np.int64)
+    mss = np.full(count, NONE, np.int32)
+    scale = np.full(count, NONE, np.int16)
+    stamp = np.full(count, NONE, np.int64)
     sack = np.zeros(count, bool)
     at = np.zeros(count, np.int64)
     live = np.flatnonzero(size > 0)
@@ -51,18 +60,7 @@ def _chunk(table: SegmentTable, rows: Column) -> list[SynFingerprint]:
         sack[live[kind == _SACK]] = True
         at[live] = here + length
         live = live[at[live] < size[live]]
-    layouts: dict[bytes, tuple[int, ...]] = {}
-    options = [layouts.get(k) or layouts.setdefault(k, tuple(k)) for k in kinds.view(f"S{_MAX_OPTIONS}").ravel().tolist()]
-    columns = (
-        table.ttl[rows].tolist(),
-        table.window[rows].tolist(),
-        masked(mss, mss < 0),
-        masked(scale, scale < 0),
-        sack.tolist(),
-        masked(stamp, stamp < 0),
-        options,
-    )
-    return rows_of(SynFingerprint, columns)
+    return kinds.view(f"S{_MAX_OPTIONS}").ravel(), mss, scale, sack, stamp
 
 
 def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:

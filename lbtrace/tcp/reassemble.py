@@ -44,10 +44,11 @@ class Assembly:
     known: Column  # bool: offset 0 is the byte after the SYN
     dirty: Column  # bool
     end: Column  # i64, offset after the last byte seen on the wire
+    captured: Column  # i64, bytes in the pieces
     sent: Column  # i64, distinct bytes seen on the wire (some may be cut by the snapshot length)
     fin: Column  # i64, offset, −1 without
-    retransmissions: Column
-    out_of_order: Column
+    retransmissions: Column  # u32
+    out_of_order: Column  # u32
     conflicts: list[Conflict]
     implausible: list[int]  # rows whose sequence number is nowhere near their stream
 
@@ -77,20 +78,22 @@ def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, 
         known=known,
         dirty=dirty,
         end=np.zeros(streams, np.int64),
+        captured=np.zeros(streams, np.int64),
         sent=np.zeros(streams, np.int64),
         fin=np.full(streams, -1, np.int64),
-        retransmissions=np.zeros(streams, np.int64),
-        out_of_order=np.zeros(streams, np.int64),
+        retransmissions=np.zeros(streams, np.uint32),
+        out_of_order=np.zeros(streams, np.uint32),
         conflicts=[],
         implausible=[],
     )
     easy = _in_order(table, rows, of, wire, flags, dirty, result)
     if not dirty.any():
         result.pieces = easy
-        return result
-    pick = dirty[of]
-    hard = _placed(table, rows[pick], of[pick], seq[pick], wire[pick], flags[pick], result)
-    result.pieces = _merged(easy, hard, streams)
+    else:
+        pick = dirty[of]
+        hard = _placed(table, rows[pick], of[pick], seq[pick], wire[pick], flags[pick], result)
+        result.pieces = _merged(easy, hard, streams)
+    result.captured = np.bincount(result.pieces.stream, result.pieces.length, minlength=streams).astype(np.int64)
     return result
 
 

@@ -17,7 +17,6 @@ from collections import Counter
 import numpy as np
 
 from lbtrace.model.net import Endpoint
-from lbtrace.model.stream import RoleSource
 from lbtrace.tables import ACK, RST, SYN, Column, SegmentTable
 from lbtrace.tcp.columns import first_of, stable_order
 from lbtrace.tcp.incarnations import Incarnations
@@ -31,11 +30,10 @@ _CLIENT = re.compile(
     re.DOTALL,
 )
 _SERVER = re.compile(rb"HTTP/\d|\x16\x03[\x00-\x04]..\x02|220[ -]|\+OK |\* OK ", re.DOTALL)
-_SOURCES = (RoleSource.SYN, RoleSource.SYNACK, RoleSource.PAYLOAD, RoleSource.PORT)
 
 
-def roles(table: SegmentTable, lives: Incarnations) -> tuple[Column, list[RoleSource]]:
-    """Per connection: whether the client is the lower endpoint of the flow (bool), and what decided it."""
+def roles(table: SegmentTable, lives: Incarnations) -> tuple[Column, Column]:
+    """Per connection: whether the client is the lower endpoint of the flow (bool), and what decided it (u8, place in RoleSource)."""
     rows = np.flatnonzero((table.flags & (SYN | RST)) == SYN)
     bare = (table.flags[rows] & ACK) == 0
     syn = first_of(lives.of[rows[bare]], rows[bare], lives.count)
@@ -50,7 +48,7 @@ def roles(table: SegmentTable, lives: Incarnations) -> tuple[Column, list[RoleSo
     if len(rest):
         _by_payload(table, lives, rest, forward, source)
         _by_port(table, lives, forward, source)
-    return forward, [_SOURCES[i] for i in source.tolist()]
+    return forward, source
 
 
 def _by_payload(table: SegmentTable, lives: Incarnations, rest: Column, forward: Column, source: Column) -> None:

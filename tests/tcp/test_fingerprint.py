@@ -1,4 +1,4 @@
-"""SYN options → SynFingerprint, however they are broken."""
+"""SYN options → Offers and SynFingerprint, however they are broken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.tcp import connections
-from lbtrace.tcp.fingerprint import fingerprints
+from lbtrace.tcp.fingerprint import offers
 from tests.tcp.wire import Wire
 
 LINUX = bytes.fromhex("020405b4 0402 080a 0000002a 00000000 01 030307")
@@ -34,8 +34,8 @@ def test_any_bytes_are_read_as_one_by_one(options: list[bytes]) -> None:
     for octets in options:
         wire.c("SYN", 99, options=octets)
     table = wire.table()
-    found = fingerprints(table, np.arange(len(table)))
-    for octets, mark in zip(options, found, strict=True):
+    found = offers(table, np.arange(len(table)))
+    for octets, layout in zip(options, found.options.tolist(), strict=True):
         padded = octets + b"\0" * (-len(octets) % 4)
         kinds, at = [], 0
         while at < len(padded) and padded[at]:
@@ -44,4 +44,4 @@ def test_any_bytes_are_read_as_one_by_one(options: list[bytes]) -> None:
                 break
             kinds.append(padded[at])
             at += length
-        assert mark.options == tuple(kinds)
+        assert found.layouts[layout] == tuple(kinds)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lbtrace.model.net import Endpoint
 from lbtrace.model.trace import PacketCounts
-from lbtrace.tables import ACK, FIN, PSH, RST, SYN, SegmentTable, StreamTable
+from lbtrace.tables import ACK, FIN, PSH, RST, SYN, FlowTable, SegmentTable, StreamTable
 
 CLIENT, SERVER = Endpoint("10.0.0.9", 40000), Endpoint("10.0.0.1", 80)
 _FLAGS = {"": 0, "SYN": SYN, "FIN": FIN, "RST": RST, "ACK": ACK, "PSH": PSH}
@@ -104,7 +104,7 @@ def segment_table(segments: list[Segment]) -> SegmentTable:
         length=of(columns["length"], np.uint32),
         wire_length=of(columns["wire"], np.uint32),
         buffers=[bytes(buffer)],
-        flows=list(flows),
+        flows=FlowTable.of(flows),
         flow_network=np.zeros(len(flows), np.uint16),
         networks=[""],
         counts=PacketCounts(count, count),

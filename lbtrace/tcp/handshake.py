@@ -1,0 +1,88 @@
+"""SYN segments → the three-way handshake of each connection (RFC 9293 §3.5), as far as it was captured, and where its streams begin.
+
+Invariant: `base` of a stream is the sequence number of its first byte, known from its own SYN or from the SYN-ACK that answers it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lbtrace.tables import ACK, RST, SYN, Column, SegmentTable
+from lbtrace.tcp.columns import counted, first_of
+from lbtrace.tcp.incarnations import Incarnations
+from lbtrace.tcp.sequence import distances
+
+
+@dataclass(slots=True)
+class Handshake:
+    """The SYN segments per connection and stream: rows, NONE without."""
+
+    syn: Column  # per connection, first SYN of the client
+    syns: Column  # per connection, how many SYNs without ACK
+    synack: Column  # per connection, first SYN-ACK
+    synacks: Column
+    established: Column  # per connection, the ACK that completed the handshake
+    own: Column  # per stream, the SYN or SYN-ACK that set its ISN
+    base: Column  # per stream, i64: the sequence number after the SYN; −1 unknown
+    repeated: Column  # per stream, how many segments repeat its SYN
+
+
+def handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handshake:
+    """The three-way handshake of each connection (RFC 9293 §3.5), as far as it was captured."""
+    count = lives.count
+    rows = np.flatnonzero((t.flags & (SYN | RST)) == SYN)
+    bare = (t.flags[rows] & ACK) == 0
+    syn_rows, synack_rows = rows[bare], rows[~bare]
+    conn = lives.of
+    own, repeated = _own_syns(t, stream, rows, count * 2)
+    base = np.full(count * 2, -1, np.int64)
+    answering = synack_rows[own[stream[synack_rows] ^ 1] < 0]  # a SYN-ACK tells the ISN of a SYN that was not captured
+    base[stream[answering] ^ 1] = t.ack[answering]
+    seen = own >= 0
+    base[seen] = (t.seq[own[seen]].astype(np.int64) + 1) % (1 << 32)
+    synack = first_of(conn[synack_rows], synack_rows, count)
+
+    answered = own[stream ^ 1]  # per row: the SYN-ACK it may answer
+    acks = np.flatnonzero(((t.flags & (SYN | ACK | RST)) == ACK) & (answered >= 0))
+    answer = answered[acks]
+    completes = ((t.flags[answer] & ACK) != 0) & (distances(t.ack[acks], t.seq[answer]) > 0)
+    acks = acks[completes]
+    syn = first_of(conn[syn_rows], syn_rows, count)
+    return Handshake(
+        syn=syn,
+        syns=counted(conn[syn_rows], count),
+        synack=synack,
+        synacks=counted(conn[synack_rows], count),
+        established=first_of(conn[acks], acks, count),
+        own=own,
+        base=base,
+        repeated=repeated,
+    )
+
+
+def _own_syns(t: SegmentTable, stream: Column, rows: Column, streams: int) -> tuple[Column, Column]:
+    """Per stream the row of its SYN or SYN-ACK, and how many segments repeat one. `rows` are all of them.
+
+    A server that answers twice with different ISNs (it forgot, or there are two) is held to the one its data follow.
+    """
+    own = first_of(stream[rows], rows, streams)
+    counts = np.bincount(stream[rows], minlength=streams)
+    repeated = np.zeros(streams, np.int64)
+    several = rows[counts[stream[rows]] > 1]
+    if not len(several):
+        return own, repeated
+    _, at = np.unique(stream[several].astype(np.int64) << 32 | t.seq[several], return_index=True)
+    distinct = several[at]
+    isns = np.bincount(stream[distinct], minlength=streams)
+    repeated = np.where(isns > 0, counts - isns, 0)
+    rivals = np.sort(distinct[isns[stream[distinct]] > 1])
+    if len(rivals):
+        loads = np.flatnonzero((t.wire_length > 0) & ((t.flags & (RST | SYN)) == 0))
+        load = first_of(stream[loads], loads, streams)[stream[rivals]]
+        ahead = distances(t.seq[load], t.seq[rivals]).astype(np.int64)
+        ahead[(load < 0) | (ahead <= 0)] = 1 << 32
+        order = np.lexsort((rivals, ahead, stream[rivals]))[::-1]
+        own[stream[rivals[order]]] = rivals[order]  # the last one assigned, the nearest before the data, stays
+    return own, repeated
