@@ -33,7 +33,7 @@ SAMPLE = 40  # backend exchanges per set that an offset is tried on
 SAMPLED_CLIENTS = 5000
 UNSEEN_PPB = 100_000  # 100 ppm, a bad crystal: allowed for where no drift can be fitted
 SLOPE_PPB = 1000
-STEP_PAIRS = 3  # on either side of a step
+STEP_PAIRS = 4  # on either side of a step; fewer may be wrong pairs
 MAX_DRIFT_PPB = 500_000  # 500 ppm: worse than any crystal in use
 
 
@@ -77,8 +77,8 @@ def estimate(client_point: int, backend_point: int, bounds: Bounds, stated_ns: i
 
 
 def _step(bounds: Bounds, reference: int) -> str:
-    """What is to be said of a clock that was set: all pairs before some moment agree on one interval, all from there on another, and the two
-    lie farther apart than they are wide. "" when it is not so."""
+    """What is to be said of a clock that was set: all pairs before some moment agree on one interval, all from there on another, and the
+    two lie farther apart than they are wide. "" when it is not so."""
     n = len(bounds.at)
     if n < 2 * STEP_PAIRS:
         return ""
