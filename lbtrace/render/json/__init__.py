@@ -14,6 +14,7 @@ from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View
 from lbtrace.render.json import parts
+from lbtrace.render.json.connections import connections
 from lbtrace.render.json.exchanges import ExchangeWriter, quoted
 
 SUMMARY = "everything, for programs (docs/json-format.md)"
@@ -64,7 +65,7 @@ def _trace_document(trace: Trace) -> Iterator[str]:
 
 def _trace(trace: Trace) -> Iterator[str]:
     yield parts.trace_head(trace) + ","
-    yield from _array("connections", parts.connections(trace))
+    yield from _array("connections", connections(trace))
     yield from _array("exchanges", ExchangeWriter(trace).lines(trace.exchanges))
     yield from _array("diagnostics", parts.diagnostics(trace))
     yield f'"exchange_count":{len(trace.exchanges)}}}'

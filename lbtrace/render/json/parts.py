@@ -6,14 +6,11 @@ Pairs are the exception: there are as many as exchanges, so they are f-strings t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from json import JSONEncoder
 
-from lbtrace.model.http import Application
-from lbtrace.model.net import FrameRef, Side, SynFingerprint
+from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Clock, Confidence, Correlation, ExchangePair, HeaderChange, HealthCheck, Ref, Topology
 from lbtrace.model.report import Evidence, Finding, Latency, Report, SideCounts, Value, Witness
-from lbtrace.model.stream import Connection, Direction
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import FrameWriter, quoted
 from lbtrace.render.wording import names
@@ -57,86 +54,6 @@ def trace_head(trace: Trace) -> str:
         ],
     }
     return _encode(head)[:-1]
-
-
-def connections(trace: Trace) -> Iterator[str]:
-    """One object per connection, with what it carried."""
-    frames = FrameWriter(trace)
-    keys = frames.keys
-    for connection, application in zip(trace.connections, trace.applications, strict=True):
-        c: Connection = connection
-        yield (
-            f'{{"id":{c.id},"client":{quoted(str(c.client))},"server":{quoted(str(c.server))},"network":{quoted(c.network)},'
-            f'"role_source":"{c.role_source.value}","syns":{c.syns},"syn_retransmissions":{c.syn_retransmissions},"synacks":{c.synacks},'
-            f'"opened":{_bool(c.opened)},"already_open":{_bool(c.already_open)},{keys("syn", c.syn_frame)},"syn_ns":{_int(c.syn_ns)},'
-            f'"synack_ns":{_int(c.synack_ns)},"established_ns":{_int(c.established_ns)},{keys("first", c.first_frame)},'
-            f'"first_ns":{c.first_ns},{keys("last", c.last_frame)},"last_ns":{c.last_ns},"application":{_application(application, frames)},'
-            f'"from_client":{_direction(c.from_client, frames)},"from_server":{_direction(c.from_server, frames)}}}'
-        )
-
-
-def _direction(d: Direction, frames: FrameWriter) -> str:
-    keys = frames.keys
-    return (
-        f'{{"packets":{d.packets},"bytes":{d.bytes},"missing":{d.missing},"truncated":{d.truncated},'
-        f'"retransmissions":{d.retransmissions},"out_of_order":{d.out_of_order},"zero_windows":{d.zero_windows},"fins":{d.fins},'
-        f'"rsts":{d.rsts},"isn":{_int(d.isn)},"start_seq":{_int(d.start_seq)},{keys("fin", d.fin_frame)},"fin_ns":{_int(d.fin_ns)},'
-        f'{keys("rst", d.rst_frame)},"rst_ns":{_int(d.rst_ns)},{keys("first_payload", d.first_payload_frame)},'
-        f'"first_payload_ns":{_int(d.first_payload_ns)},"last_payload_ns":{_int(d.last_payload_ns)},"syn":{_fingerprint(d.syn)}}}'
-    )
-
-
-def _fingerprint(syn: SynFingerprint | None) -> str:
-    if syn is None:
-        return "null"
-    ttl, window, mss, scale, sack, timestamp, options = syn
-    before, after = _offer(ttl, window, mss, scale, sack, options)
-    return f'{before},"timestamp":{_int(timestamp)},{after}'
-
-
-@lru_cache(maxsize=1024)
-def _offer(ttl: int, window: int, mss: int | None, scale: int | None, sack: bool, options: tuple[int, ...]) -> tuple[str, str]:
-    """What a SYN says before and after its timestamp: hosts say the same each time."""
-    before = _encode({"ttl": ttl, "window": window, "mss": mss, "window_scale": scale, "sack_permitted": sack})
-    return before[:-1], _encode({"options": list(options)})[1:]
-
-
-def _application(a: Application, frames: FrameWriter) -> str:
-    """What a connection carried; frames become (file, number)."""
-    if not (a.proxy or a.tls or a.name or a.upgraded or a.reversed):
-        return f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,"proxy":[],"tls":null}}'
-    proxy = []
-    for header in a.proxy:
-        file, number = frames.split(header.frame)
-        proxy.append(
-            {
-                "version": header.version,
-                "command": header.command,
-                "source": header.source,
-                "destination": header.destination,
-                "tlvs": [{"type": kind, "value": value} for kind, value in header.tlvs],
-                "length": header.length,
-                "crc_ok": header.crc_ok,
-                "facts": [{"name": name, "value": value} for name, value in header.facts],
-                "first_frame": number,
-                "first_file": file,
-            }
-        )
-    tls: Json | None = None
-    if a.tls is not None:
-        file, number = frames.split(a.tls.frame)
-        tls = {
-            "server_name": a.tls.server_name,
-            "alpn": list(a.tls.alpn),
-            "versions": list(a.tls.versions),
-            "random": a.tls.random,
-            "session_id": a.tls.session_id,
-            "first_frame": number,
-            "first_file": file,
-        }
-    return _encode(
-        {"protocol": a.protocol.value, "name": a.name, "upgraded": a.upgraded, "reversed": a.reversed, "proxy": proxy, "tls": tls}
-    )
 
 
 def diagnostics(trace: Trace) -> Iterator[str]:
