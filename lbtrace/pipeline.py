@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from lbtrace import capture, correlate, decode, findings, http, tcp, verdict
+from lbtrace import capture, decode, http, tcp
 from lbtrace._version import __version__
-from lbtrace.case import Case
 from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation
@@ -95,6 +94,8 @@ def compare_on_balancer(
     `addresses` are the balancer's own; without them they are looked for. Raises InputError when a file cannot be read, is no capture, or
     shows no two sides.
     """
+    from lbtrace import correlate
+
     with _no_collection():
         parts = correlate.split(inspect(files, Side.CLIENT, 0, options, progress), addresses)
         if parts is None:
@@ -109,6 +110,9 @@ def compare_on_balancer(
 
 
 def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Options) -> Report:
+    from lbtrace import correlate, findings, verdict  # a tenth of a second that reading one capture does not need
+    from lbtrace.case import Case
+
     correlation = correlate.correlate(fronts, backs, options)
     if correlation.swapped:
         fronts, backs, correlation = _turned(fronts, backs, correlation, options)
@@ -133,6 +137,8 @@ def _turned(
 
     Everything told of swapped captures would be told backwards. `swapped` stays set, so that it can be said.
     """
+    from lbtrace import correlate
+
     new_fronts = tuple(replace(t, side=Side.CLIENT, by_connection={}) for t in backs)
     new_backs = tuple(replace(t, side=Side.BACKEND, by_connection={}) for t in fronts)
     if options.clock_offset_ns is not None:
