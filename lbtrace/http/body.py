@@ -9,6 +9,7 @@ a gap over a chunk's own line ends the reading.
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Final, NamedTuple, Protocol
 
@@ -25,6 +26,7 @@ NO_BODY: Final = Body(Framing.NONE, 0, None, True, None)
 EMPTY_BODY: Final = Body(Framing.CONTENT_LENGTH, 0, 0, True, xxhash.xxh3_128_hexdigest(b""))
 TUNNEL_BODY: Final = Body(Framing.TUNNEL, 0, None, True, None)
 _FOREVER: Final = 1 << 62
+_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
 
 
 class Read(NamedTuple):
@@ -209,6 +211,24 @@ def read_chunked(cursor: Cursor, fields: Fields) -> Read:
         if not text:
             return stop(True, trailers)
         trailers.append(text)
+
+
+def whole_chunked(data: bytes, coding: str) -> Body | None:
+    """`data` as a chunked body, when it is exactly that and of ordinary shape (no extensions, no trailers): what `read_chunked` makes of
+    it."""
+    sink = Digest(coding)
+    view = memoryview(data)
+    at = 0
+    while line := _CHUNK(data, at):
+        begin = line.end()
+        end = begin + int(line[1], 16)
+        if begin == end:
+            return sink.body(Framing.CHUNKED, sink.length, None, True) if data[begin:] == b"\r\n" else None
+        if data[end : end + 2] != b"\r\n":
+            return None
+        sink.update(view[begin:end])
+        at = end + 2
+    return None
 
 
 def chunked_end(data: bytes) -> int | None:

@@ -17,7 +17,7 @@ from lbtrace.model.http import Application, Exchange, Protocol, ProxyHeader
 from lbtrace.options import Options
 from lbtrace.tables import StreamTable
 
-_HTTP1 = Application(Protocol.HTTP1)
+HTTP1 = Application(Protocol.HTTP1)
 _NONE = Application(Protocol.NONE)
 _TUNNELS = 4  # CONNECT inside CONNECT inside …
 
@@ -121,7 +121,7 @@ class Reading:
         if requests.preface and not responses.tunnel:
             h2.read(number, client, server, self.oddities, self.decode, self.found, None)
         if not responses.tunnel:
-            return _HTTP1
+            return HTTP1
         return self._tunnel(number, client, server, responses.upgraded, depth)
 
     def _tunnel(self, number: int, client: Cursor, server: Cursor, upgraded: str, depth: int) -> Application:

@@ -195,7 +195,7 @@ class Requests(Reader):
         if not whole:
             return Read(Body(Framing.NONE, 0, fields.declared, False, None), False, [], ())
         if fields.chunked:
-            return read_chunked(self.cursor, fields)
+            return read_chunked(self.cursor, fields if self.decode else fields._replace(coding=""))
         if fields.declared:
             if fields.declared >= HUGE:  # it cannot be true; what follows is read as if it were not there
                 return Read(NO_BODY, True, [], ())

@@ -126,7 +126,7 @@ def connection(number: int) -> Connection:
 @dataclass
 class Heard:
     applications: list[Application]
-    exchanges: list[Exchange]
+    exchanges: Sequence[Exchange]
     diagnostics: tuple[Diagnostic, ...]
 
     @property
@@ -134,9 +134,10 @@ class Heard:
         return {d.slug for d in self.diagnostics}
 
 
-def hear(*talks: Talk, options: Options = DEFAULT) -> Heard:
+def hear(*talks: Talk, options: Options = DEFAULT, careful: bool = False) -> Heard:
     """What the HTTP stage makes of them."""
-    return Heard(*http.exchanges([connection(i) for i in range(len(talks))], table(talks), options, lambda _what, _fraction: None))
+    connections = [connection(i) for i in range(len(talks))]
+    return Heard(*http.exchanges(connections, table(talks), options, lambda _what, _fraction: None, careful))
 
 
 def story(heard: Heard) -> list[tuple[str | None, int | None]]:
