@@ -24,6 +24,7 @@ FILE_HEADER = 24
 DAY_S = 86_400
 GUESS_WINDOW = 2048  # bytes in which a record is looked for
 CHUNK = 1 << 17
+MOST_DOUBTS = 8  # times that records already walked are given up in a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,14 @@ class PcapChain:
 
     def many(self, positions: Column) -> Column:
         """See `walk.Chain.many`."""
-        inside = positions + self.header <= self.size
-        safe = np.where(inside, positions, 0)
-        length = self.u32[safe + self.length_at].astype(np.int64)
-        after: Column = positions + self.header + length
-        bad = ~inside | (length > self.largest) | (after > self.size)
-        for i in np.flatnonzero((length == 0) & ~bad).tolist():
-            bad[i] = self._no_record(int(safe[i]))
-        after[bad] = STOP
+        length = self.u32[np.minimum(positions, self.size - self.header) + self.length_at]
+        after: Column = length + (positions + self.header)  # beyond the end, too, where the header itself is
+        bad = (length > self.largest) | (after > self.size)
+        if not length.all():
+            for i in np.flatnonzero((length == 0) & ~bad).tolist():
+                bad[i] = self._no_record(int(positions[i]))
+        if bad.any():
+            after[bad] = STOP
         return after
 
     def guess(self, position: int, known: int) -> int:
@@ -132,6 +133,20 @@ class PcapChain:
             return None
         seconds = np.sort(self.u32[positions[-65:]])
         return Reference(int(seconds[len(seconds) // 2]), DAY_S)
+
+    def in_step(self, positions: Column) -> int:
+        """How many of the records are believable: with one whose length was damaged the chain may go on, four bytes beside all others.
+
+        It then takes fractions for seconds and lengths on the wire for captured ones. That it does is told by a record that claims more
+        bytes than were on the wire and after which the times are others, up to the end.
+        """
+        if len(positions) < 2 or abs(int(self.u32[positions[-1]]) - int(self.u32[positions[0]])) <= DAY_S:
+            return len(positions)
+        long = np.flatnonzero(self.u32[positions + self.length_at] > self.u32[positions + 20 - self.length_at])
+        long = long[long < len(positions) - 1]
+        before, after = (self.u32[positions[rows]].astype(np.int64) for rows in (long, long + 1))
+        jumps = long[np.abs(after - before) > DAY_S]
+        return int(jumps[0]) + 1 if len(jumps) else len(positions)
 
     def candidates(self, low: int, high: int, reference: Reference | None) -> Column:
         """Where in [low, high) a record header may stand, by its own fields alone."""
@@ -204,19 +219,28 @@ def _records(chain: PcapChain, first: int, block: Block, next_section: NextSecti
     """Walk, and walk on after damage; fills in what the block says about damage."""
     parts: list[Column] = []
     budget = Budget()
+    doubts = MOST_DOUBTS
     at = first
     while True:
         positions, block.end = walk(chain, at, chain.size, progress)
+        resumed = None
+        stands = chain.in_step(positions) if doubts else len(positions)
+        if stands < len(positions):
+            doubts -= 1
+            believed = positions[:stands]
+            resumed = resume(chain, believed, int(positions[stands]), chain.reference(believed), next_section, budget)
+            positions = believed if resumed else positions
         parts.append(positions)
         left = chain.size - block.end
-        if not left or next_section(block.end):
-            break
-        tail = positions if len(positions) or not parts[:-1] else parts[-2]
-        reference = chain.reference(tail)
-        if left < chain.header or (chain.after(block.end) > chain.size and _looks_cut(chain, block.end, reference)):
-            block.cut_bytes, block.end = left, chain.size
-            break
-        resumed = resume(chain, positions, block.end, reference, next_section, budget)
+        if resumed is None:
+            if not left or next_section(block.end):
+                break
+            tail = positions if len(positions) or not parts[:-1] else parts[-2]
+            reference = chain.reference(tail)
+            if left < chain.header or (chain.after(block.end) > chain.size and _looks_cut(chain, block.end, reference)):
+                block.cut_bytes, block.end = left, chain.size
+                break
+            resumed = resume(chain, positions, block.end, reference, next_section, budget)
         if resumed is None:
             block.garbage_bytes += left
             block.resyncs += 1

@@ -18,7 +18,7 @@ from lbtrace.tables import Buffer, Column
 
 HEAD = 4096  # records walked one by one before guessing pays
 CHAIN = 256  # records a guessed chain should have
-MOST_CHAINS = 512
+MOST_CHAINS = 2048
 FEW = 12  # chains left in lock-step that are cheaper to finish one by one
 
 
@@ -98,20 +98,25 @@ def _advance(chain: Chain, heads: Column, limits: Column) -> tuple[Column, Colum
     ends = heads.copy()
     refused = np.zeros(len(heads), dtype=bool)
     active = np.arange(len(heads), dtype=np.uint16)
-    at = heads
+    at, limit = heads, limits.astype(np.uint64)
     steps: list[Column] = [heads[:0]]
     owners: list[Column] = [active[:0]]
     while len(active) > FEW or (len(active) and not len(steps) > CHAIN * 4):
         after = chain.many(at)
-        good = after != STOP
-        if not good.all():
-            refused[active[~good]] = True
-            active, at, after = active[good], at[good], after[good]
+        going = after.view(np.uint64) < limit  # STOP, as an unsigned number, is beyond every limit
+        if not going.all():
+            stopped = after == STOP
+            refused[active[stopped]] = True
+            ends[active] = np.where(stopped, at, after)
+            good = ~stopped
+            steps.append(at[good])
+            owners.append(active[good])
+            active, at, limit = active[going], after[going], limit[going]
+            continue
         steps.append(at)
         owners.append(active)
-        ends[active] = after
-        going = after < limits[active]
-        active, at = active[going], after[going]
+        at = after
+    ends[active] = at
     return ends, refused, steps, owners
 
 
