@@ -1,9 +1,9 @@
 """Endpoints of segments → flow numbers, without an object per packet.
 
 A flow is an unordered pair of endpoints. Five 64-bit words name it: two per packed address (an IPv4 address leaves the
-first of them 0) and one for both ports and the family. A seeded mix of the words is looked up; then every row is
-compared word by word with the flow it was given, so a collision costs time and never merges two flows. Flows are
-numbered by first appearance.
+first of them 0) and one for both ports and the family. They are kept in an open hash table that is searched for all
+rows of a batch at once, by a seeded mix of the words; every row is compared word by word with the flow it finds, so a
+collision costs time and never merges two flows. Flows are numbered by first appearance.
 """
 
 from __future__ import annotations
@@ -49,9 +49,8 @@ class FlowBook:
 
     def __init__(self) -> None:
         self.count = 0
-        self._known: dict[int, int] = {}
-        self._collided: dict[tuple[int, ...], int] = {}
         self._words = np.zeros((WORDS, 1024), dtype=np.uint64)
+        self._slots = np.zeros(1024, dtype=np.uint32)  # the number of a flow + 1, 0: free; a flow is in the first place free from `_place`
 
     @property
     def words(self) -> Column:
@@ -61,45 +60,78 @@ class FlowBook:
     def number(self, words: Words) -> Column:
         """The five word columns of some rows → their flow numbers, u32."""
         n = len(words[4])
+        self._make_room(n)
+        flow = np.empty(n, dtype=np.uint32)
+        rows, at = np.arange(n), self._place(words)
+        known = self.count
+        begun: list[Column] = []  # rows that are the first of their flow, and their places
+        places: list[Column] = []
+        while len(rows):
+            found = self._slots[at]
+            free = np.flatnonzero(found == 0)
+            if len(free):
+                first, where = self._claim(words, rows[free], at[free])
+                begun.append(first)
+                places.append(where)
+                found = self._slots[at]
+            found -= np.uint32(1)
+            same = np.ones(len(rows), dtype=bool)
+            for stored, word in zip(self._words, words, strict=True):
+                if word is not None:
+                    same &= stored[found] == (word if len(rows) == n else word[rows])
+            flow[rows[same]] = found[same]
+            rows, at = rows[~same], at[~same] + 1 & len(self._slots) - 1
+        return self._in_order(flow, known, np.concatenate(begun), np.concatenate(places)) if begun else flow
+
+    def _place(self, words: Words) -> Column:
+        """Where the flow of each row is looked for first."""
         mixed = words[4] * _SEED[4]
         for word, seed in zip(words[:4], _SEED, strict=False):  # a word of 0 adds nothing, so a missing column is a column of 0
             if word is not None:
                 mixed += (word ^ word >> np.uint64(31)) * seed
-        mixed ^= mixed >> np.uint64(29)
-        distinct, where = np.unique(mixed, return_inverse=True)
-        first = np.empty(len(distinct), dtype=np.int64)
-        first[where[::-1]] = np.arange(n - 1, -1, -1)
-        ids = np.empty(len(distinct), dtype=np.uint32)
+        mixed = (mixed ^ mixed >> np.uint64(29)) * _SEED[4]
+        place: Column = (mixed >> np.uint64(65 - len(self._slots).bit_length())).astype(np.int64)
+        return place
+
+    def _make_room(self, rows: int) -> None:
+        """For so many flows more, with half of the places still free."""
+        most = self.count + rows
+        if most > self._words.shape[1]:
+            grown = np.zeros((WORDS, max(most, 2 * self._words.shape[1])), dtype=np.uint64)
+            grown[:, : self.count] = self._words[:, : self.count]
+            self._words = grown
+        if 2 * most <= len(self._slots):
+            return
+        self._slots = np.zeros(1 << (4 * most - 1).bit_length(), dtype=np.uint32)
+        low_a, low_b, high_a, high_b, ports = self._words[:, : self.count]
+        at, flows = self._place((low_a, low_b, high_a, high_b, ports)), np.arange(1, self.count + 1, dtype=np.uint32)
+        while len(flows):
+            free = np.flatnonzero(self._slots[at] == 0)
+            self._slots[at[free]] = flows[free]
+            homeless = self._slots[at] != flows
+            flows, at = flows[homeless], at[homeless] + 1 & len(self._slots) - 1
+
+    def _claim(self, words: Words, rows: Column, at: Column) -> tuple[Column, Column]:
+        """Rows whose places are free: the first row of each place begins a flow; these rows, and their places."""
+        self._slots[at[::-1]] = np.arange(len(rows), 0, -1)  # with repeated places numpy keeps the last value assigned
+        wins = self._slots[at] == np.arange(1, len(rows) + 1)
+        rows, at = rows[wins], at[wins]
+        low, self.count = self.count, self.count + len(rows)
+        self._slots[at] = np.arange(low + 1, self.count + 1)
+        for stored, word in zip(self._words, words, strict=True):
+            if word is not None:
+                stored[low : self.count] = word[rows]
+        return rows, at
+
+    def _in_order(self, flow: Column, known: int, first: Column, places: Column) -> Column:
+        """Flows that are new are numbered by their first rows, whenever they found their places."""
+        if bool((first[1:] > first[:-1]).all()):
+            return flow
         order = np.argsort(first)
-        known = self._known
-        fresh: list[int] = []
-        for slot, key, row in zip(order.tolist(), distinct[order].tolist(), first[order].tolist(), strict=True):
-            number = known.get(key)
-            if number is None:
-                number = known[key] = self.count + len(fresh)
-                fresh.append(row)
-            ids[slot] = number
-        self._add(words, fresh)
-        flow: Column = ids[where]
-        same = np.ones(n, dtype=bool)
-        for i, word in enumerate(words):
-            if word is not None:
-                same &= self._words[i][flow] == word
-        for row in np.flatnonzero(~same).tolist():
-            flow[row] = self._separate(words, row)
+        rank = np.empty(len(order), dtype=np.uint32)
+        rank[order] = np.arange(known, self.count)
+        self._words[:, known : self.count] = self._words[:, known + order]
+        self._slots[places] = rank + 1
+        new = np.flatnonzero(flow >= known)
+        flow[new] = rank[flow[new] - known]
         return flow
-
-    def _add(self, words: Words, rows: list[int]) -> None:
-        while self.count + len(rows) > self._words.shape[1]:
-            self._words = np.concatenate([self._words, np.zeros_like(self._words)], axis=1)
-        for i, word in enumerate(words):
-            if word is not None:
-                self._words[i, self.count : self.count + len(rows)] = word[rows]
-        self.count += len(rows)
-
-    def _separate(self, words: Words, row: int) -> int:
-        key = tuple(0 if word is None else int(word[row]) for word in words)
-        if key not in self._collided:
-            self._collided[key] = self.count
-            self._add(words, [row])
-        return self._collided[key]

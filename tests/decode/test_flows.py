@@ -1,0 +1,46 @@
+"""The numbers of flows: as a dictionary would give them, batch by batch, however many there are and wherever they fall in the table."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbtrace.decode.flows import V6, FlowBook, table
+
+flow = st.tuples(*[st.integers(0, 3) for _ in range(4)], st.sampled_from([80, 80 << 16, int(V6) | 80]))
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(flow, min_size=1, max_size=40), max_size=5))
+def test_numbers_are_those_of_a_dictionary(batches: list[list[tuple[int, ...]]]) -> None:
+    book, expected = FlowBook(), dict[tuple[int, ...], int]()
+    for batch in batches:
+        low_a, low_b, high_a, high_b, ports = np.array(batch, np.uint64).T
+        numbers = book.number((low_a, low_b, high_a, high_b, ports))
+        assert numbers.tolist() == [expected.setdefault(words, len(expected)) for words in batch]
+    assert [tuple(words) for words in book.words.tolist()] == list(expected)
+
+
+def test_the_table_grows() -> None:
+    book = FlowBook()
+    chance = np.random.default_rng(1)
+    for size in (3_000, 1, 70_000):
+        words = chance.integers(0, 1 << 16, size).astype(np.uint64)
+        before = book.count
+        numbers = book.number((None, words, None, words, np.zeros(size, np.uint64)))
+        assert (book.words[numbers, 1] == words).all()
+        fresh = numbers[numbers >= before]
+        assert fresh[np.sort(np.unique(fresh, return_index=True)[1])].tolist() == list(range(before, book.count))
+    assert book.count == len(np.unique(book.words[:, 1]))
+
+
+def test_each_address_is_written_out_once() -> None:
+    words = np.array([[0, 1, 0, 2, 7 << 16 | 80], [0, 1, 0, 3, 80], [0, 1, 0, 2, int(V6) | 9]], np.uint64)
+    flows = table(words)
+    assert sorted(flows.addresses) == ["0.0.0.1", "0.0.0.2", "0.0.0.3", "::1", "::2"]
+    assert [tuple(map(str, pair)) for pair in flows] == [
+        ("0.0.0.1:7", "0.0.0.2:80"),
+        ("0.0.0.1:0", "0.0.0.3:80"),
+        ("[::1]:0", "[::2]:9"),
+    ]
