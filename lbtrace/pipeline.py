@@ -19,7 +19,7 @@ from lbtrace import capture, decode, http, tcp
 from lbtrace._version import __version__
 from lbtrace.errors import InputError
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Correlation
+from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT, Options
@@ -144,9 +144,14 @@ def _turned(
     if options.clock_offset_ns is not None:
         options = replace(options, clock_offset_ns=-options.clock_offset_ns)
     turned = correlate.correlate(new_fronts, new_backs, options)
-    if turned.swapped or len(turned.pairs) < len(given.pairs):
-        return fronts, backs, replace(given, swapped=False)
+    if turned.swapped or len(turned.pairs) < len(given.pairs) or _known(turned) < _known(given):
+        return fronts, backs, replace(given, swapped=False, order_shown=False)
     return new_fronts, new_backs, replace(turned, swapped=True)
+
+
+def _known(found: Correlation) -> tuple[int, int]:
+    """How many clocks and how many pairs are knowledge."""
+    return sum(not k.refused for k in found.clocks), sum(p.confidence is not Confidence.LOW for p in found.pairs)
 
 
 def _trim() -> None:

@@ -24,7 +24,7 @@ from lbtrace.correlate import (
     connections,
     health,
     mirrors,
-    places,
+    order,
     repeats,
     shape,
     streams,
@@ -283,8 +283,8 @@ class _Work:
         whole = certainty.lossless(c_facts) and certainty.lossless(b_facts)
         complete = whole and len(self.clients) == 1 and all(len(k.clients) == len(k.backends) for k in made)
         for (i, j), known in clocks.items():
-            if not known.refused or known.stated:
-                continue
+            if not known.refused or known.stated or known.outliers:
+                continue  # known; or pairs contradict every offset, so none that times alone suggest is true
             sets = []
             alone = True
             for k in made:
@@ -374,7 +374,7 @@ class _Work:
         rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, asked, set(topo.clients), copied)
         lines = self.lines + self._carried(pairs)
         lines += streams.pair(self.clients, self.backends, lines, clocks)
-        shorter, seen = places.reversed_share(state)
+        taken = order.judge(state, clocks.values())
         return Correlation(
             pairs=pairs,
             connection_pairs=tuple(lines),
@@ -383,7 +383,8 @@ class _Work:
             topology=topo,
             changes=changes(self.clients, self.backends, pairs),
             health_checks=tuple(checks),
-            swapped=seen * 2 >= len(state.backend) and seen * 3 >= len(state.client) and seen > 0 and shorter >= places.REVERSED * seen,
+            swapped=taken.swapped,
+            order_shown=taken.shown,
         )
 
     def _pairs(self, line: Timeline) -> tuple[ExchangePair, ...]:

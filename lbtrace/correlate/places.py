@@ -1,8 +1,4 @@
-"""Where the captures were taken: given in the wrong order, or one capture on the balancer that holds both sides.
-
-Without any clock, the side tells itself: a client waits longer than the backend takes, so when the exchanges given as the client's are the
-shorter ones of nearly all pairs, the captures were swapped.
-"""
+"""One capture taken on the balancer, which holds both sides → its two sides."""
 
 from __future__ import annotations
 
@@ -12,37 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Tier
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
 Span = tuple[int, int]  # begin and end of an exchange, ns
 
-REVERSED = 0.8
 AROUND = 0.8
 MOST_SERVERS = 8
-
-
-def reversed_share(state: Pairing) -> tuple[int, int]:
-    """(pairs whose client exchange is shorter than the backend's, pairs whose times were seen), of those that more
-    than their times made: a hit that a cache answers at once may be paired with the fetch it left behind."""
-    shorter = seen = 0
-    c_facts, b_facts = state.client, state.backend
-    for c, bs in state.caused.items():
-        b = bs[-1]
-        if (
-            len(bs) > 1
-            or state.tier[c] >= Tier.TIME
-            or c in state.group
-            or not (c_facts.solid_start[c] and c_facts.solid_reply[c] and b_facts.solid_start[b] and b_facts.solid_reply[b])
-        ):
-            continue
-        seen += 1
-        shorter += int(c_facts.reply[c] - c_facts.start[c]) < int(b_facts.reply[b] - b_facts.start[b])
-    return shorter, seen
 
 
 def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | None:

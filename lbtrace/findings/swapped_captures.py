@@ -2,9 +2,11 @@
 
 Meaning:
     The captures were given in the wrong order: the one given first was taken behind the balancer. The report has them the right way round.
+    Where nothing shows the order, the captures are taken as given, and that is said.
 Decided by:
-    In nearly all pairs the exchange in the first capture is the shorter one, and the other way round the pairs are no fewer and their
-    times fit: a client waits longer than the backend takes.
+    In nearly all pairs the exchange in the first capture is the shorter one (a client waits longer than the backend takes), or what
+    balancers add to requests is in the first capture alone, or a host that stands between them says so; nothing speaks for the order as
+    given, and the other way round the pairs are no fewer.
 Evidence:
     The first frames of both captures.
 Remedy:
@@ -16,15 +18,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace.case import Case, evidence
+from lbtrace.fields import field_lines
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 TITLE = "Swapped captures"
+ADDED = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Proto")
 
 
 def find(case: Case) -> Iterator[Finding]:
-    """One finding: the sides are not as they were given."""
+    """One finding: the sides are not as they were given, or nothing shows how they are."""
     frames = case.any_frame()
+    perhaps = _perhaps(case)
+    if frames and not case.correlation.swapped and (perhaps or (case.correlation.pairs and not case.correlation.order_shown)):
+        yield Finding(
+            "swapped-captures.unknown",
+            TITLE,
+            Severity.LOW if perhaps else Severity.INFO,
+            Confidence.LOW,
+            "Nothing shows which capture was taken in front of the balancer; they are taken in the order given."
+            + (" The requests in the first one bear fields that balancers add, so it may be the other way round." if perhaps else ""),
+            (),
+            evidence(frames),
+            "Look whether the first capture is the client side's.",
+        )
     if case.correlation.swapped and frames:
         yield Finding(
             "swapped-captures",
@@ -37,3 +54,12 @@ def find(case: Case) -> Iterator[Finding]:
             evidence(frames),
             "Give the client side's capture first: lbtrace compare CLIENT BACKEND.",
         )
+
+
+def _perhaps(case: Case) -> bool:
+    """Whether what can be read is in the first capture alone, and bears what balancers add: the other is in TLS, as clients speak it."""
+    if case.correlation.pairs or case.correlation.connection_pairs or any(t.exchanges for t in case.backends):
+        return False
+    requests = [e.request for t in case.clients for e in t.exchanges if e.request is not None]
+    hidden = any(a.tls is not None for t in case.backends for a in t.applications)
+    return hidden and bool(requests) and all(any(field_lines(q, name) for name in ADDED) for q in requests)

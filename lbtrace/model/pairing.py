@@ -252,3 +252,4 @@ class Correlation:
     changes: tuple[HeaderChange, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
     swapped: bool = False  # the captures were given in the wrong order; in a Report they are the right way round
+    order_shown: bool = True  # something shows which side is which, in the order given or the other
