@@ -10,8 +10,8 @@ import pytest
 
 from lbtrace.correlate import split
 from lbtrace.correlate.facts import read
-from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.order import reversed_share
+from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.pipeline import compare, compare_on_balancer, inspect
