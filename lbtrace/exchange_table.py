@@ -38,8 +38,8 @@ class Heads:
     loose: frozenset[int]  # lines that are not exactly `name: value`
     first: Column  # i64, blocks + 1 entries
     line: Column  # i32, index in `lines`
-    requests: list[bytes]  # request lines: method, target and version with one space between
-    statuses: list[bytes]  # status lines
+    requests: list[bytes]  # request lines; those in use are method, target and version with one space between
+    statuses: list[bytes]  # status lines, as `http.head` finds nothing odd about those in use
 
     def header_lines(self) -> list[HeaderLine]:
         """One value per line."""
@@ -68,9 +68,10 @@ def status_parts(line: bytes) -> tuple[str, int, str]:
     return version, int(status), reason
 
 
-def request_parts(line: bytes) -> list[str]:
-    """A request line of ordinary shape → method, target, version."""
-    return line.decode("latin-1").split(" ")
+def request_parts(line: bytes, shared: dict[str, str]) -> tuple[str, str, str]:
+    """A request line of ordinary shape → method, target, version; methods and versions are `shared`."""
+    method, target, version = line.decode("latin-1").split(" ")
+    return shared.setdefault(method, method), target, shared.setdefault(version, version)
 
 
 @dataclass(slots=True)
@@ -159,21 +160,17 @@ class ExchangeTable:
         blocks = self.heads.blocks()
         nothing: list[tuple[()]] = [()] * len(self)
         asked, answered = self.request, self.response
-        asking = [request_parts(line) for line in self.heads.requests]
         shared: dict[str, str] = {}
-        methods, targets, versions = (
-            [shared.setdefault(p[0], p[0]) for p in asking],
-            [p[1] for p in asking],
-            [shared.setdefault(p[2], p[2]) for p in asking],
-        )
-        answering = [status_parts(line) for line in self.heads.statuses]
-        start, status = asked.start.tolist(), answered.start.tolist()
+        asking = {i: request_parts(self.heads.requests[i], shared) for i in np.unique(asked.start).tolist()}
+        answering = {i: status_parts(self.heads.statuses[i]) for i in np.unique(answered.start).tolist()}
+        start = list(map(asking.__getitem__, asked.start.tolist()))
+        status = list(map(answering.__getitem__, answered.start.tolist()))
         requests = _rows(
             Request,
             (
-                map(methods.__getitem__, start),
-                map(targets.__getitem__, start),
-                map(versions.__getitem__, start),
+                map(itemgetter(0), start),
+                map(itemgetter(1), start),
+                map(itemgetter(2), start),
                 map(blocks.__getitem__, asked.block.tolist()),
                 asked.bodies(self.others),
                 *asked.places(),
@@ -185,9 +182,9 @@ class ExchangeTable:
         responses = _rows(
             Response,
             (
-                [answering[i][1] for i in status],
-                [answering[i][2] for i in status],
-                [answering[i][0] for i in status],
+                map(itemgetter(1), status),
+                map(itemgetter(2), status),
+                map(itemgetter(0), status),
                 map(blocks.__getitem__, answered.block.tolist()),
                 answered.bodies(self.others),
                 *answered.places(),

@@ -74,7 +74,7 @@ class _Road:
         high = min(max(high, low + 2), low + _BATCH_TURNS, 2 * len(self.turns))
         text, bounds = self._text(low, high)
         parts = [text[a:b].partition(_HEAD_END) for a, b in pairwise(bounds)]
-        cut = [head.partition(b"\r\n") for head, _, _ in parts]
+        cut = [head.partition(b"\r\n") if end else (b"", b"", b"") for head, end, _ in parts]
         blocks = self.lexicon.blocks([block for _, _, block in cut])
         flags = self.lexicon.flags(blocks)
         length = self.lexicon.lengths(blocks)
