@@ -98,12 +98,12 @@ class SegmentTable:
     forward: Column  # bool, from the lower to the higher endpoint
     seq: Column  # u32
     ack: Column  # u32
-    flags: Column  # u16, FIN=1 SYN=2 RST=4 PSH=8 ACK=16 URG=32 ECE=64 CWR=128
+    flags: Column  # u8, FIN=1 SYN=2 RST=4 PSH=8 ACK=16 URG=32 ECE=64 CWR=128
     window: Column  # u16, as sent, not scaled
     ttl: Column  # u8, TTL or hop limit
     buffer: Column  # u8
-    tcp: Column  # i64, offset of the TCP header in its buffer
-    payload: Column  # i64, offset of the payload
+    header: Column  # u8, bytes of the TCP header, which is in front of the payload
+    payload: Column  # i64, offset of the payload in its buffer
     length: Column  # u32
     wire_length: Column  # u32
     buffers: list[Buffer]

@@ -31,7 +31,7 @@ from lbtrace.correlate import (
     tokens,
     unpaired,
 )
-from lbtrace.correlate.classes import Class, Timeline, classes, resolve
+from lbtrace.correlate.classes import Class, Timeline, classes, long_enough, resolve
 from lbtrace.correlate.diff import changes
 from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused, read
 from lbtrace.correlate.pairing import Pairing
@@ -338,7 +338,10 @@ class _Work:
         slack = STAMPED_LATE_NS if c in self.state.strong else 0
         if line.a[c] > line.x[b] + slack:
             return False
-        end = line.y[b] if may_be_answer(self.state.client.items[c], self.state.backend.items[b]) else line.z[b]
+        answers = may_be_answer(self.state.client.items[c], self.state.backend.items[b])
+        if answers and not line.timed(c, b):
+            return long_enough(self.state, c, b, slack)
+        end = line.y[b] if answers else line.z[b]
         return end <= line.p[c] + slack
 
     def _timeline(self, clocks: Clocks) -> Timeline:

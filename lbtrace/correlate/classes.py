@@ -14,6 +14,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from lbtrace.correlate import nesting
+from lbtrace.correlate.facts import FAR
 from lbtrace.correlate.pairing import Pairing, Reasons
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys, response_keys
 from lbtrace.model.pairing import Confidence, Ref, Tier
@@ -35,9 +36,19 @@ class Timeline:
         """Whether b can lie inside c."""
         return self.a[c] <= self.x[b] and self.y[b] <= self.p[c]
 
+    def timed(self, c: int, b: int) -> bool:
+        """Whether the clocks of their points are known: else nothing is excluded by time, and nothing shown by it."""
+        return self.known and self.x[b] < FAR and self.a[c] > -FAR
+
     def began_inside(self, c: int, b: int) -> bool:
         """Whether b can have begun inside c, whenever it ended."""
         return self.a[c] <= self.x[b] and self.z[b] <= self.p[c]
+
+
+def long_enough(state: Pairing, c: int, b: int, slack: int = 0) -> bool:
+    """Whether the client waited at least as long as the backend took: that needs no clock between the two."""
+    mine, theirs = state.client, state.backend
+    return bool(mine.reply[c] - mine.start[c] + slack >= theirs.reply[b] - theirs.start[b])
 
 
 @dataclass(slots=True)
@@ -131,7 +142,7 @@ class _Resolver:
         if mine is not None and theirs is not None and mine != theirs:
             return False
         line = self.line
-        return not line.known or line.inside(c, b)
+        return not line.known or (line.inside(c, b) and (line.timed(c, b) or long_enough(self.state, c, b)))
 
     def _settle(self, cs: list[int], bs: list[int]) -> None:
         if len(cs) == len(bs) == 1:
@@ -151,7 +162,7 @@ class _Resolver:
         return self.line.x[b]
 
     def _alone(self, c: int, b: int) -> None:
-        tier = Tier.TIME if self.line.known else Tier.SHAPE
+        tier = Tier.TIME if self.line.timed(c, b) else Tier.SHAPE
         known = self.answers_c[c] is not None and self.answers_b[b] is not None
         self.state.add(c, [b], tier, Confidence.HIGH if known else Confidence.MEDIUM, self._why(tier, 1))
         self.state.spare[c] = (False, False)
@@ -178,7 +189,7 @@ class _Resolver:
         for i, c in enumerate(cs):
             if mate[i] < 0:
                 continue
-            if size[part[i]] == 1 and self.line.known:
+            if size[part[i]] == 1 and self.line.timed(c, bs[mate[i]]):
                 self.state.add(c, [bs[mate[i]]], Tier.TIME, Confidence.MEDIUM, self._why(Tier.TIME, len(cs)))
                 self.state.spare[c] = (bool(spare_c), bool(spare_b))
             else:

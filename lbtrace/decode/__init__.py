@@ -125,7 +125,8 @@ class _Decoding:
         columns["forward"][part] = ~backward
         columns["frame"][part] = rows.record + 1
         columns["time_ns"][part] = self.records.time_ns[rows.record]
-        for name in ("seq", "ack", "flags", "window", "ttl", "buffer", "tcp", "payload", "length", "wire_length", "network", "ip_id"):
+        columns["header"][part] = rows.payload - rows.tcp
+        for name in ("seq", "ack", "flags", "window", "ttl", "buffer", "payload", "length", "wire_length", "network", "ip_id"):
             columns[name][part] = getattr(rows, name)
         self.count += len(rows)
 
@@ -181,11 +182,11 @@ COLUMNS = {
     "forward": "?",
     "seq": "u4",
     "ack": "u4",
-    "flags": "u2",
+    "flags": "u1",
     "window": "u2",
     "ttl": "u1",
     "buffer": "u1",
-    "tcp": "i8",
+    "header": "u1",
     "payload": "i8",
     "length": "u4",
     "wire_length": "u4",

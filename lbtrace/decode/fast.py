@@ -307,7 +307,7 @@ def _segments(batch: Batch, state: State, tcp: Column, done: Decoded) -> None:
             ports=ports | V6_BIT if six else ports,
             seq=words[:, 1].astype(np.uint32),
             ack=words[:, 2].astype(np.uint32),
-            flags=(bits & 0xFF).astype(np.uint16),
+            flags=bits.astype(np.uint8),
             window=halves[:, 7].astype(np.uint16),
             ttl=outer[:, 7 if six else 8].copy(),
             ip_id=np.zeros(n, dtype=np.uint16) if six else outer.view(">u2")[:, 2].astype(np.uint16),

@@ -21,7 +21,7 @@ class Rows:
     ports: Column  # u64, source << 16 | target, bit 32 for IPv6
     seq: Column  # u32
     ack: Column  # u32
-    flags: Column  # u16
+    flags: Column  # u8
     window: Column  # u16
     ttl: Column  # u8
     ip_id: Column  # u16, 0 for IPv6
@@ -45,7 +45,7 @@ KINDS = {
     "ports": "u8",
     "seq": "u4",
     "ack": "u4",
-    "flags": "u2",
+    "flags": "u1",
     "window": "u2",
     "ttl": "u1",
     "ip_id": "u2",

@@ -107,11 +107,11 @@ def _same_options(columns: Columns, views: Sequence[Views], before: Column, afte
     words: list[tuple[Column, Column]] = []
     for rows in (before, after):
         first, second = np.zeros(len(rows), dtype=np.uint64), np.zeros(len(rows), dtype=np.uint32)
-        has = columns["payload"][rows] - columns["tcp"][rows] >= 32
+        has = columns["header"][rows] >= 32
         for number in np.unique(columns["buffer"][rows]).tolist():
             mine = has & (columns["buffer"][rows] == number)
             if number < len(views) and mine.any():
-                at = columns["tcp"][rows[mine]]
+                at = columns["payload"][rows[mine]] - columns["header"][rows[mine]]
                 first[mine], second[mine] = views[number].u64[at + 20], views[number].u32[at + 28]
         both &= has
         words.append((first, second))

@@ -1,4 +1,6 @@
-"""The column idioms the TCP stage is built from, each linear or one sort, none with a Python object per row."""
+"""The column idioms the TCP stage is built from, each linear or one sort, none with a Python object per row.
+
+Rows and connections are numbered in 32 bits: a column of them is half of what numpy makes by itself, and there are as many as packets."""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import numpy as np
 
 from lbtrace.tables import Column
 
+CHUNK = 1 << 18  # rows at a time, where what is in between would be larger than what comes out
 NONE = -1  # "no such row"
 
 
@@ -26,15 +29,15 @@ def stable_order(keys: Column, size: int) -> Column:
 
 
 def first_of(keys: Column, rows: Column, size: int) -> Column:
-    """For each key the first of its rows (in the order given), NONE without: i64 of `size`."""
-    out = np.full(size, NONE, np.int64)
+    """For each key the first of its rows (in the order given), NONE without: i32 of `size`."""
+    out = np.full(size, NONE, np.int32)
     out[keys[::-1]] = rows[::-1]  # with repeated indices numpy keeps the last value assigned
     return out
 
 
 def last_of(keys: Column, rows: Column, size: int) -> Column:
-    """For each key the last of its rows (in the order given), NONE without: i64 of `size`."""
-    out = np.full(size, NONE, np.int64)
+    """For each key the last of its rows (in the order given), NONE without: i32 of `size`."""
+    out = np.full(size, NONE, np.int32)
     out[keys] = rows
     return out
 

@@ -19,12 +19,12 @@ import numpy as np
 from lbtrace.connection_table import ConnectionTable
 from lbtrace.model.trace import Diagnostic
 from lbtrace.tables import ACK, RST, Column, SegmentTable, StreamTable
-from lbtrace.tcp.columns import last_of
+from lbtrace.tcp.columns import CHUNK, counted, stable_order
 from lbtrace.tcp.handshake import Handshake, handshakes
 from lbtrace.tcp.incarnations import Incarnations, incarnations
 from lbtrace.tcp.reassemble import Assembly, reassemble
 from lbtrace.tcp.roles import roles
-from lbtrace.tcp.sequence import PLAUSIBLE, distances, unwrap
+from lbtrace.tcp.sequence import PLAUSIBLE, distances, group_starts, unwrap
 from lbtrace.tcp.summary import summary
 
 _ACK_REORDERED = 1 << 20  # bytes by which the last ACK captured may lie below the highest, when they changed places on the way
@@ -38,7 +38,7 @@ def connections(segments: SegmentTable, careful: bool = False) -> tuple[Connecti
     lives = incarnations(segments)
     client_forward, sources = roles(segments, lives)
     by_server = segments.forward != client_forward[lives.of]
-    stream = lives.of * 2 + by_server
+    stream = (lives.of << 1) + by_server
     shake = handshakes(segments, lives, stream)
     assembly = reassemble(segments, stream, lives.count * 2, shake.base, careful)
     acked = _acknowledged(segments, stream, assembly)
@@ -50,33 +50,65 @@ def connections(segments: SegmentTable, careful: bool = False) -> tuple[Connecti
 class Acknowledged:
     """What the ACK fields say, as offsets in the opposite stream."""
 
-    of_row: Column  # i64 per segment, −1 when it says nothing usable
+    of_piece: Column  # i64 per piece, −1 when its segment says nothing usable
     end: Column  # i64 per stream: the offset up to which the peer acknowledged it (a FIN counts one), −1 without
 
 
 def _acknowledged(t: SegmentTable, stream: Column, assembly: Assembly) -> Acknowledged:
     """ACK numbers → offsets in the opposite stream. One before offset 0 says only that nothing captured was acknowledged: −1."""
-    opposite = stream ^ 1
-    base = assembly.base[opposite]
-    usable = ((t.flags & (ACK | RST)) == ACK) & (base >= 0)
-    offset = distances(t.ack, base.astype(np.uint32)).astype(np.int64)
-    long = np.flatnonzero(assembly.end > PLAUSIBLE)
-    for other in long.tolist():  # longer than an ACK number can tell: follow it as it grows
-        rows = np.flatnonzero((opposite == other) & usable)
-        if len(rows):
-            offset[rows] = unwrap(t.ack[rows], np.zeros(len(rows), np.int64)) + offset[rows[0]]
-    usable &= (offset > -PLAUSIBLE) & (offset <= assembly.end[opposite] + PLAUSIBLE)
-    of_row = np.where(usable & (offset >= 0), offset, -1)
-    offset = np.maximum(offset, 0)
-    rows = np.flatnonzero(usable)
     streams = len(assembly.base)
+    follow = _Long(t, stream, assembly)
     end = np.full(streams, -1, np.int64)
-    np.maximum.at(end, opposite[rows], offset[rows])
-    last = last_of(opposite[rows], rows, streams)
-    final = np.where(last >= 0, offset[last], -1)
+    final = np.full(streams, -1, np.int64)
+    for low in range(0, len(t), CHUNK):
+        rows = np.arange(low, min(low + CHUNK, len(t)))
+        offset, usable = follow.offsets(rows)
+        peer, offset = (stream[rows] ^ 1)[usable], np.maximum(offset[usable], 0)
+        np.maximum.at(end, peer, offset)
+        final[peer] = offset  # the last one assigned stays
     taken_back = end - final > _ACK_REORDERED  # ACKs never retreat: one far above the last was damaged
     end[taken_back] = final[taken_back]
-    return Acknowledged(of_row, end)
+    of_piece = np.empty(len(assembly.pieces.row), np.int64)
+    for low in range(0, len(of_piece), CHUNK):
+        part = slice(low, low + CHUNK)
+        offset, usable = follow.offsets(assembly.pieces.row[part])
+        of_piece[part] = np.where(usable & (offset >= 0), offset, -1)
+    return Acknowledged(of_piece, end)
+
+
+class _Long:
+    """ACK numbers of some rows → offsets in the opposite stream, also where that is longer than such a number can tell."""
+
+    def __init__(self, t: SegmentTable, stream: Column, assembly: Assembly) -> None:
+        self.table, self.stream = t, stream
+        self.base, self.end = assembly.base, assembly.end
+        self.origin = assembly.base.astype(np.uint32)
+        self.limit = assembly.end + PLAUSIBLE
+        self.rows = np.zeros(0, np.int64)  # those whose offset was followed as it grew
+        self.followed = np.zeros(0, np.int64)
+        long = assembly.end > PLAUSIBLE
+        if long.any():
+            rows = np.flatnonzero(long[stream ^ 1] & ((t.flags & (ACK | RST)) == ACK) & (assembly.base >= 0)[stream ^ 1])
+            other = stream[rows] ^ 1
+            order = stable_order(other, len(long))
+            rows, other = rows[order], other[order]
+            first = group_starts(other)
+            begin = distances(t.ack[rows[first]], self.origin[other[first]]).astype(np.int64)
+            offset = unwrap(t.ack[rows], other) + np.repeat(begin, np.diff(np.append(first, len(rows))))
+            order = np.argsort(rows)
+            self.rows, self.followed = rows[order], offset[order]
+
+    def offsets(self, rows: Column) -> tuple[Column, Column]:
+        """i64 offsets, and whether they are to be believed."""
+        t, opposite = self.table, self.stream[rows] ^ 1
+        usable = ((t.flags[rows] & (ACK | RST)) == ACK) & (self.base[opposite] >= 0)
+        offset = distances(t.ack[rows], self.origin[opposite]).astype(np.int64)
+        if len(self.rows):
+            at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+            known = self.rows[at] == rows
+            offset[known] = self.followed[at[known]]
+        usable &= (offset > -PLAUSIBLE) & (offset <= self.limit[opposite])
+        return offset, usable
 
 
 def _stream_table(
@@ -88,19 +120,19 @@ def _stream_table(
     end = assembly.end.copy()
     # One byte acknowledged beyond the last one seen is a FIN, seen or not; more are bytes the capture lost. A direction of which
     # nothing was captured has no end to speak of.
-    beyond = (acked.end > end + 1) & (np.bincount(stream, minlength=streams) > 0)
+    beyond = (acked.end > end + 1) & (counted(stream, streams) > 0)
     end[beyond] = acked.end[beyond] - (assembly.fin[beyond] >= 0)
     known = assembly.known
-    resets = np.bincount(stream[(t.flags & RST) != 0] >> 1, minlength=lives.count) > 0
+    resets = counted(stream[(t.flags & RST) != 0] >> 1, lives.count) > 0
     return StreamTable(
-        first=np.concatenate(([0], np.cumsum(np.bincount(pieces.stream, minlength=streams)))).astype(np.int64),
+        first=np.concatenate(([0], np.cumsum(counted(pieces.stream, streams), dtype=np.int64))),
         start=pieces.start,
-        length=pieces.length.astype(np.uint32),
-        payload=t.payload[row].astype(np.int64) + pieces.skip,
+        length=pieces.length,
+        payload=t.payload[row] + pieces.skip,
         buffer=t.buffer[row],
         frame=t.frame[row],
         time_ns=t.time_ns[row],
-        ack=acked.of_row[row],
+        ack=acked.of_piece,
         repeated=pieces.repeated,
         clean=known & ~assembly.dirty & (assembly.captured == end),
         known_start=known,

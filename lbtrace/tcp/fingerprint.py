@@ -71,7 +71,7 @@ def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
     for number in np.unique(which).tolist():
         data = np.frombuffer(table.buffers[number], np.uint8)
         mine = np.flatnonzero(which == number)
-        start = table.tcp[rows[mine]].astype(np.int64)
+        start = table.payload[rows[mine]].astype(np.int64) - table.header[rows[mine]]
         good = (start >= 0) & (start + 20 <= len(data))
         mine, start = mine[good], start[good]
         length = (data[start + 12] >> 4).astype(np.int64) * 4 - 20

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lbtrace.tables import ACK, RST, SYN, Column, SegmentTable
-from lbtrace.tcp.columns import counted, first_of
+from lbtrace.tcp.columns import CHUNK, counted, first_of
 from lbtrace.tcp.incarnations import Incarnations
 from lbtrace.tcp.sequence import distances
 
@@ -32,7 +32,7 @@ class Handshake:
 def handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handshake:
     """The three-way handshake of each connection (RFC 9293 §3.5), as far as it was captured."""
     count = lives.count
-    rows = np.flatnonzero((t.flags & (SYN | RST)) == SYN)
+    rows = np.flatnonzero((t.flags & (SYN | RST)) == SYN).astype(np.int32)
     bare = (t.flags[rows] & ACK) == 0
     syn_rows, synack_rows = rows[bare], rows[~bare]
     conn = lives.of
@@ -44,11 +44,10 @@ def handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handshak
     base[seen] = (t.seq[own[seen]].astype(np.int64) + 1) % (1 << 32)
     synack = first_of(conn[synack_rows], synack_rows, count)
 
-    answered = own[stream ^ 1]  # per row: the SYN-ACK it may answer
-    acks = np.flatnonzero(((t.flags & (SYN | ACK | RST)) == ACK) & (answered >= 0))
-    answer = answered[acks]
-    completes = ((t.flags[answer] & ACK) != 0) & (distances(t.ack[acks], t.seq[answer]) > 0)
-    acks = acks[completes]
+    answers = own >= 0
+    answers[answers] = (t.flags[own[answers]] & ACK) != 0
+    wanted = np.where(answers, t.seq[own], 0).astype(np.uint32)  # per stream: the ISN that the peer's ACK must be beyond
+    acks = _completing(t, stream, answers, wanted)
     syn = first_of(conn[syn_rows], syn_rows, count)
     return Handshake(
         syn=syn,
@@ -60,6 +59,17 @@ def handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handshak
         base=base,
         repeated=repeated,
     )
+
+
+def _completing(t: SegmentTable, stream: Column, answers: Column, wanted: Column) -> Column:
+    """The segments that acknowledge a SYN-ACK, a CHUNK of rows at a time. `answers`: the stream begins with a SYN-ACK, of ISN `wanted`."""
+    found = [np.zeros(0, np.int32)]
+    for low in range(0, len(t), CHUNK):
+        part = slice(low, low + CHUNK)
+        peer = stream[part] ^ 1
+        beyond = answers[peer] & (distances(t.ack[part], wanted[peer]) > 0) & ((t.flags[part] & (SYN | ACK | RST)) == ACK)
+        found.append((np.flatnonzero(beyond) + low).astype(np.int32))
+    return np.concatenate(found)
 
 
 def _own_syns(t: SegmentTable, stream: Column, rows: Column, streams: int) -> tuple[Column, Column]:

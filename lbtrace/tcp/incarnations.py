@@ -34,8 +34,8 @@ _REMEMBERED = 16  # older incarnations of a flow that a late SYN is compared wit
 class Incarnations:
     """Which connection each segment belongs to: `of` per row; `flow` per connection."""
 
-    of: Column  # i64, per row
-    flow: Column  # i64, per connection
+    of: Column  # i32, per row
+    flow: Column  # i32, per connection
     count: int
 
 
@@ -54,11 +54,11 @@ def incarnations(table: SegmentTable) -> Incarnations:
     """Every segment → its connection."""
     flows = len(table.flows)
     rows = len(table)
-    first_row = first_of(table.flow, np.arange(rows), flows)
+    first_row = first_of(table.flow, np.arange(rows, dtype=np.int32), flows)
     syn_rows = np.flatnonzero((table.flags & (SYN | RST)) == SYN)
     unusual = _unusual(table, syn_rows, first_row)
     if not len(unusual):
-        return _numbered(table.flow.astype(np.int64), np.arange(flows), first_row)
+        return _numbered(table.flow.view(np.int32), np.arange(flows, dtype=np.int32), first_row)
     return _walked(table, syn_rows, first_row, unusual)
 
 
@@ -86,7 +86,7 @@ def _numbered(life: Column, flow_of_life: Column, first_row: Column) -> Incarnat
     if len(used) == len(first_row) and bool((first_row[1:] > first_row[:-1]).all()):
         return Incarnations(life, flow_of_life, len(used))
     used = used[np.argsort(first_row[used], kind="stable")]
-    rank = np.empty(len(first_row), np.int64)
+    rank = np.empty(len(first_row), np.int32)
     rank[used] = np.arange(len(used))
     return Incarnations(rank[life], flow_of_life[used], len(used))
 
@@ -95,7 +95,7 @@ def _walked(table: SegmentTable, syn_rows: Column, first_row: Column, unusual: C
     flows = len(first_row)
     is_unusual = np.zeros(flows, bool)
     is_unusual[unusual] = True
-    life = table.flow.astype(np.int64)
+    life = table.flow.astype(np.int32)
     flow_of_life = list(range(flows))
 
     rows = np.flatnonzero(is_unusual[table.flow])
@@ -115,8 +115,8 @@ def _walked(table: SegmentTable, syn_rows: Column, first_row: Column, unusual: C
         life[mine] = np.array([a.number for a in lives])[which]
         for row, number in late:
             life[row] = number
-    flow_of = np.array(flow_of_life)
-    return _numbered(life, flow_of, first_of(life, np.arange(len(life)), len(flow_of)))
+    flow_of = np.array(flow_of_life, np.int32)
+    return _numbered(life, flow_of, first_of(life, np.arange(len(life), dtype=np.int32), len(flow_of)))
 
 
 def _lives(table: SegmentTable, rows: Column, syns: Column, flow: int, number: int) -> tuple[list[_Life], list[tuple[int, int]]]:

@@ -27,11 +27,11 @@ _TRACKS = 8  # far-apart groups of sequence numbers one stream is followed in
 class Pieces:
     """The pieces of all streams, by stream and start: `row` is the segment each came from."""
 
-    stream: Column
-    row: Column
+    stream: Column  # i32
+    row: Column  # i32
     start: Column  # i64
-    skip: Column  # i64, bytes of the row's payload before the piece
-    length: Column  # i64
+    skip: Column  # u32, bytes of the row's payload before the piece
+    length: Column  # u32
     repeated: Column  # bool
 
 
@@ -59,12 +59,13 @@ def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, 
     `careful` sends every stream down the slow road (for the law that both roads agree).
     """
     occupies = ((table.wire_length > 0) | ((table.flags & (SYN | FIN)) != 0)) & ((table.flags & RST) == 0)
-    rows = np.flatnonzero(occupies)
+    rows = np.flatnonzero(occupies).astype(np.int32)
+    del occupies
     rows = rows[stable_order(stream[rows], streams)]
     of = stream[rows]
     flags = table.flags[rows]
     seq = table.seq[rows] + ((flags & SYN) != 0).astype(np.uint32) * np.uint32(1)
-    wire = table.wire_length[rows].astype(np.int64)
+    wire = table.wire_length[rows]
     first = group_starts(of)
 
     known = base >= 0
@@ -91,15 +92,14 @@ def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, 
         result.pieces = easy
     else:
         pick = dirty[of]
-        hard = _placed(table, rows[pick], of[pick], seq[pick], wire[pick], flags[pick], result)
+        hard = _placed(table, rows[pick], of[pick], seq[pick], wire[pick].astype(np.int64), flags[pick], result)
         result.pieces = _merged(easy, hard, streams)
     result.captured = np.bincount(result.pieces.stream, result.pieces.length, minlength=streams).astype(np.int64)
     return result
 
 
 def _nothing() -> Pieces:
-    none = np.zeros(0, np.int64)
-    return Pieces(none, none, none, none, none, np.zeros(0, bool))
+    return Pieces(*(np.zeros(0, kind) for kind in (np.int32, np.int32, np.int64, np.uint32, np.uint32, bool)))
 
 
 def _dirty(of: Column, seq: Column, wire: Column, flags: Column, first: Column, base: Column, streams: int) -> Column:
@@ -108,7 +108,7 @@ def _dirty(of: Column, seq: Column, wire: Column, flags: Column, first: Column, 
     if not len(of):
         return dirty
     follows = of[1:] == of[:-1]
-    expected = seq[:-1] + wire[:-1].astype(np.uint32)
+    expected = seq[:-1] + wire[:-1]
     odd = follows & ((seq[1:] != expected) | ((flags[:-1] & FIN) != 0))
     dirty[of[1:][odd]] = True
     begun = first[base[of[first]] >= 0]
@@ -124,7 +124,7 @@ def _in_order(table: SegmentTable, rows: Column, of: Column, wire: Column, flags
     if not len(rows):
         return _nothing()
     first = group_starts(of)
-    end = np.cumsum(wire)
+    end = np.cumsum(wire, dtype=np.int64)
     before = end[first] - wire[first]
     end -= np.repeat(before, np.diff(np.append(first, len(rows))))
     last = np.append(first[1:], len(rows)) - 1
@@ -132,17 +132,11 @@ def _in_order(table: SegmentTable, rows: Column, of: Column, wire: Column, flags
     result.sent[of[last]] = end[last]
     finished = (flags[last] & FIN) != 0
     result.fin[of[last][finished]] = end[last][finished]
-    captured = table.length[rows].astype(np.int64)
-    some = np.flatnonzero(captured > 0)
-    length = captured[some]
-    return Pieces(
-        of[some],
-        rows[some],
-        end[some] - wire[some],
-        np.zeros(len(some), np.int64),
-        np.minimum(length, wire[some]),
-        np.zeros(len(some), bool),
-    )
+    length = np.minimum(table.length[rows], wire)
+    some = length > 0
+    end -= wire
+    count = int(some.sum())
+    return Pieces(of[some], rows[some], end[some], np.zeros(count, np.uint32), length[some], np.zeros(count, bool))
 
 
 def _placed(table: SegmentTable, rows: Column, of: Column, seq: Column, wire: Column, flags: Column, result: Assembly) -> Pieces:
@@ -180,7 +174,8 @@ def _placed(table: SegmentTable, rows: Column, of: Column, seq: Column, wire: Co
     result.sent[:] += np.bincount(of, settled.fresh, minlength=len(result.sent)).astype(np.int64)
     result.conflicts += settled.conflicts
     who = settled.index
-    return Pieces(of[who], rows[who], settled.start, cut[who] + settled.skip, settled.length, settled.shared | late[who])
+    skip = (cut[who] + settled.skip).astype(np.uint32)
+    return Pieces(of[who], rows[who], settled.start, skip, settled.length.astype(np.uint32), settled.shared | late[who])
 
 
 def _offsets(of: Column, seq: Column, flags: Column, result: Assembly, rows: Column) -> Column:

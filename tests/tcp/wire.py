@@ -70,15 +70,15 @@ class Wire:
 def segment_table(segments: list[Segment]) -> SegmentTable:
     """Segments in capture order → the table the decoder would make of them."""
     flows: dict[tuple[Endpoint, Endpoint], int] = {}
-    columns: dict[str, list[int]] = {name: [] for name in ("flow", "forward", "tcp", "payload", "length", "wire")}
+    columns: dict[str, list[int]] = {name: [] for name in ("flow", "forward", "header", "payload", "length", "wire")}
     buffer = bytearray()
     for segment in segments:
         low, high = sorted(segment.flow)
         columns["flow"].append(flows.setdefault((low, high), len(flows)))
         columns["forward"].append(segment.flow[0] == low)
-        columns["tcp"].append(len(buffer))
         options = segment.options + b"\0" * (-len(segment.options) % 4)
         buffer += bytes(12) + bytes([(20 + len(options)) // 4 << 4]) + bytes(7) + options
+        columns["header"].append(20 + len(options))
         columns["payload"].append(len(buffer))
         buffer += segment.data
         columns["length"].append(len(segment.data) - segment.cut)
@@ -95,11 +95,11 @@ def segment_table(segments: list[Segment]) -> SegmentTable:
         forward=of(columns["forward"], np.bool_),
         seq=of([s.seq for s in segments], np.uint32),
         ack=of([s.ack for s in segments], np.uint32),
-        flags=of([s.flags for s in segments], np.uint16),
+        flags=of([s.flags for s in segments], np.uint8),
         window=of([s.window for s in segments], np.uint16),
         ttl=np.full(count, 64, np.uint8),
         buffer=np.zeros(count, np.uint8),
-        tcp=of(columns["tcp"], np.int64),
+        header=of(columns["header"], np.uint8),
         payload=of(columns["payload"], np.int64),
         length=of(columns["length"], np.uint32),
         wire_length=of(columns["wire"], np.uint32),
