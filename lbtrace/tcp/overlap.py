@@ -75,7 +75,7 @@ def settle(table: SegmentTable, rows: Column, of: Column, start: Column, end: Co
         conflicts=[],
     )
     if joins.any():
-        _sweep_all(table, rows, of, start, end, cut, captured, order, joins, result)
+        _sweep_all(table, rows, of, start, cut, captured, order, joins, result)
     return result
 
 
@@ -90,7 +90,6 @@ def _sweep_all(
     rows: Column,
     of: Column,
     start: Column,
-    end: Column,
     cut: Column,
     captured: Column,
     order: Column,
@@ -102,35 +101,36 @@ def _sweep_all(
     sizes = np.diff(np.append(heads, len(order)))
     many = sizes > 1
     pieces: list[tuple[int, int, int, bool]] = []  # (segment, start, end, shared)
-    for at, size in zip(heads[many].tolist(), sizes[many].tolist(), strict=True):
-        members = order[at : at + size]
-        segments = list(zip(members.tolist(), start[members].tolist(), end[members].tolist(), captured[members].tolist(), strict=True))
-        _sweep(segments, pieces)
+    clustered = order[np.repeat(many, sizes)]
+    segments = list(zip(clustered.tolist(), start[clustered].tolist(), captured[clustered].tolist(), strict=True))
+    at = 0
+    for size in sizes[many].tolist():
+        _sweep(segments[at : at + size], pieces)
+        at += size
     index = np.array([p[0] for p in pieces], np.int64)
     begin = np.array([p[1] for p in pieces], np.int64)
     stop = np.array([p[2] for p in pieces], np.int64)
     shared = np.array([p[3] for p in pieces], bool)
 
-    clustered = order[np.repeat(many, sizes)]
     won = np.bincount(index, stop - begin, minlength=len(rows)).astype(np.int64)
     result.seen_before[clustered] = won[clustered] < captured[clustered]
     _compare(table, rows, of, start, cut, captured, clustered, (index, begin, stop), result)
 
     index = np.concatenate((result.index, index))
+    length = np.concatenate((result.length, stop - begin))
     begin = np.concatenate((result.start, begin))
-    length = np.concatenate((result.length, stop - np.array([p[1] for p in pieces], np.int64)))
     shared = np.concatenate((result.shared, shared))
     weave = np.lexsort((begin, of[index]))
     result.index, result.start, result.length, result.shared = index[weave], begin[weave], length[weave], shared[weave]
     result.skip = result.start - start[result.index]
 
 
-def _sweep(segments: list[tuple[int, int, int, int]], pieces: list[tuple[int, int, int, bool]]) -> None:
-    """One cluster, sorted by start: (number in capture order, start, end, captured bytes) → appended to `pieces`."""
-    edges = sorted({edge for _, s, _, c in segments for edge in (s, s + c) if c})
+def _sweep(segments: list[tuple[int, int, int]], pieces: list[tuple[int, int, int, bool]]) -> None:
+    """One cluster, sorted by start: (number in capture order, start, captured bytes) → appended to `pieces`."""
+    edges = sorted({edge for _, s, c in segments for edge in (s, s + c) if c})
     covering: list[tuple[int, int]] = []  # (number, end of its captured bytes), earliest captured on top
     ends: list[int] = []  # of all segments that cover the place
-    coming = [(s, number, s + c) for number, s, _, c in segments if c]
+    coming = [(s, number, s + c) for number, s, c in segments if c]
     next_in = 0
     last = (-1, 0, 0, False)
     for here, there in pairwise(edges):
