@@ -372,7 +372,7 @@ class _Work:
         topo = topology(state, self.lines, self.said)
         checks = health.find(state) + health.connects(self.backends, set(topo.balancer_back))
         checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
-        asked = connections.askers(state.backend, self.said)
+        asked = connections.askers(state, self.said)
         copied = mirrors.find(state, line, asked, checked)
         rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, asked, set(topo.clients), copied)
         lines = self.lines + self._carried(pairs)

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 
 from lbtrace.correlate import midstream
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
+from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.model.net import Endpoint
-from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref
+from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
@@ -134,11 +135,16 @@ def stated(backends: Facts, sent_by_clients: set[str]) -> list[Stated | None]:
     return out
 
 
-def askers(backends: Facts, said: Sequence[Stated | None]) -> list[str]:
-    """Who asked, per backend exchange: the address the balancer states, else the source of the connection."""
+def askers(state: Pairing, said: Sequence[Stated | None]) -> list[str]:
+    """Who asked, per backend exchange: the address the balancer states; else the source of the connection, where clients keep theirs
+    (another address is then another client's, not the balancer's); "" where nothing says it."""
+    hosts = {c.client.address for t in state.client.traces for c in t.connections}
+    pairs = [(c, bs[-1]) for c, bs in state.caused.items()]
+    kept = bool(pairs) and all(
+        state.tier[c] is Tier.SAME_PACKETS or _connection(state.backend, b).client.address in hosts for c, b in pairs
+    )
     return [
-        told.address if told is not None else backends.traces[backends.refs[b].point].connections[e.connection].client.address
-        for b, (e, told) in enumerate(zip(backends.items, said, strict=True))
+        told.address if told is not None else _connection(state.backend, b).client.address if kept else "" for b, told in enumerate(said)
     ]
 
 

@@ -199,13 +199,13 @@ def _own(r: Response | None, servers: tuple[set[str], set[str]]) -> tuple[str, C
 def backend_reasons(
     state: Pairing, clocks: Clocks, checks: set[int], askers: Sequence[str], clients: set[str], copies: Mapping[int, int]
 ) -> list[Unpaired]:
-    """Every backend exchange without an owner, with the reason. `askers`: who asked, by what the balancer states or else by the source
-    address, per backend exchange; `clients`: the client addresses in the captures; `copies`: those that repeat another."""
+    """Every backend exchange without an owner, with the reason. `askers`: who asked, per backend exchange, "" where nothing says it;
+    `clients`: the client addresses in the captures; `copies`: those that repeat another."""
     free = state.free_backends()
     if not free:
         return []
     seen = windows(state, clocks, of_client=False)
-    captured = clients | {who for bs in state.caused.values() for b in bs for who in (askers[b], _source(state, b))}
+    captured = clients | {"", *(who for bs in state.caused.values() for b in bs for who in (askers[b], _source(state, b)))}
     shown = _together(state, clocks)
     astray = _astray(state, of_client=False)
     out: list[Unpaired] = []

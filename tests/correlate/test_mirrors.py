@@ -4,9 +4,11 @@ from lbtrace.correlate import correlate
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, UnpairedReason
 from lbtrace.options import DEFAULT
 from tests.findings.stage import tell, values
-from tests.play import Balancer, Clockwork, Play, Shown
+from tests.play import EPOCH_NS, MS, Balancer, Clockwork, Play, Shown
 from tests.play.scenarios import SCENARIOS
 from tests.play.scenarios.base import TWO
+
+STEPPING = Clockwork(0, 0, EPOCH_NS + 3_000 * MS, 50_000 * MS)
 
 
 def seen(play: Play) -> tuple[Shown, Correlation]:
@@ -46,7 +48,29 @@ def test_two_clients_that_ask_the_same_at_once_are_no_mirror() -> None:
     assert not copies(seen(play)[1])
 
 
+def two_legs() -> Play:
+    """A balancer with an address on each backend network, and nothing that states who asked; every request with an id of its own."""
+    play = SCENARIOS["mirrored"]()
+    play.balancer.add, play.balancer.legs = [], {2: "172.31.99.1"}
+    return play
+
+
+def test_copies_may_come_from_another_address_of_the_balancer() -> None:
+    shown, found = seen(two_legs())
+    assert copies(found) == shown.copies
+
+
+def test_another_source_address_is_no_other_client() -> None:
+    """The balancer speaks to one backend from another address: nothing says that this is a client."""
+    play = two_legs()
+    play.client_clock = STEPPING  # so that nothing can be called a copy
+    _, found = seen(play)
+    strangers = [u for u in found.unpaired if u.reason is UnpairedReason.OTHER_CLIENT]
+    assert strangers
+    assert {u.confidence for u in strangers} == {Confidence.LOW}
+
+
 def test_without_a_clock_nothing_is_a_copy() -> None:
     play = SCENARIOS["mirrored"]()
-    play.client_clock = Clockwork(0, 0, 1_700_000_000_000_000_000 + 3_000_000_000, 50_000_000_000)
+    play.client_clock = STEPPING
     assert not copies(seen(play)[1])

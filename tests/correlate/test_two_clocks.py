@@ -1,11 +1,10 @@
-"""Two backend captures, of which one has no clock: nothing on it is nested in time, and nothing longer than its client's wait is its cause."""
+"""Two backend captures, one without a clock: nothing on it is nested in time, and nothing longer than its client waited is its cause."""
 
 from lbtrace.correlate import correlate
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.options import DEFAULT
 from tests.play import Balancer, Play
-from tests.play.score import score
 from tests.play.wire import Clockwork
 
 ONE, OTHER = Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080)

@@ -16,7 +16,7 @@ Placeholders in header values: {client} the address the balancer sees, {clientpo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lbtrace.model.net import Endpoint
@@ -41,6 +41,7 @@ class Balancer:
     front: Endpoint = FRONT
     nodes: Sequence[Endpoint] = ()  # its front addresses, when it has several: each connection goes to one of them in turn
     backs: Sequence[str] = ("172.31.42.119",)
+    legs: Mapping[int, str] = field(default_factory=dict)  # backend → the address it is spoken to from, where that is another one
     add: Sequence[tuple[str, str]] = ()
     second_line: bool = False  # an added header the client also sent becomes a second line, else it replaces
     host: str | None = None

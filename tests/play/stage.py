@@ -130,7 +130,7 @@ class Stage:
 
     def _open(self, backend: int, now: int, client: Client | None, line: Line | None) -> int:
         self.port += 1
-        source = Endpoint(self.random.choice(list(self.lb.backs)), self.port)
+        source = Endpoint(self.lb.legs.get(backend) or self.random.choice(list(self.lb.backs)), self.port)
         if client and line and self.lb.preserve_source:
             source = Endpoint(client.seen_as, line.client.port)
         made = Line(source, self.play.backends[backend], now, self._isn(), self._isn(), timestamp=self._isn())
