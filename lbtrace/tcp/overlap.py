@@ -82,7 +82,10 @@ def settle(table: SegmentTable, rows: Column, of: Column, start: Column, end: Co
 def _by_start(of: Column, start: Column) -> Column:
     if len(of) < 2 or bool(((of[1:] > of[:-1]) | (start[1:] >= start[:-1])).all()):
         return np.arange(len(of))
-    return np.lexsort((start, of))
+    span = int(start.max()) - int(start.min()) + 1
+    if span * (int(of.max()) + 1) >= 1 << 63:
+        return np.lexsort((start, of))
+    return np.argsort(of.astype(np.int64) * span + start, kind="stable")  # mostly in order already: it is a merge
 
 
 def _sweep_all(
@@ -120,7 +123,7 @@ def _sweep_all(
     length = np.concatenate((result.length, stop - begin))
     begin = np.concatenate((result.start, begin))
     shared = np.concatenate((result.shared, shared))
-    weave = np.lexsort((begin, of[index]))
+    weave = _by_start(of[index], begin)
     result.index, result.start, result.length, result.shared = index[weave], begin[weave], length[weave], shared[weave]
     result.skip = result.start - start[result.index]
 
