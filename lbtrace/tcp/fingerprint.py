@@ -8,6 +8,7 @@ List (0) is not listed among the kinds. Invariant: never raises, whatever the by
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from lbtrace.connection_table import NONE, Offers
 from lbtrace.tables import Column, SegmentTable
@@ -21,7 +22,7 @@ def offers(table: SegmentTable, rows: Column) -> Offers:
     """One offer per row (rows of SYN or SYN-ACK segments)."""
     found = [_chunk(table, rows[at : at + _CHUNK]) for at in range(0, max(len(rows), 1), _CHUNK)]
     kinds, mss, scale, sack, stamp = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    layouts, options = np.unique(kinds, return_inverse=True)
+    layouts, options = _layouts(kinds)
     return Offers(
         ttl=table.ttl[rows],
         window=table.window[rows],
@@ -29,13 +30,22 @@ def offers(table: SegmentTable, rows: Column) -> Offers:
         window_scale=scale,
         sack_permitted=sack,
         timestamp=stamp,
-        options=options.astype(np.uint32),
-        layouts=[tuple(layout) for layout in layouts.tolist()],
+        options=options,
+        layouts=layouts,
     )
 
 
+def _layouts(kinds: Column) -> tuple[list[tuple[int, ...]], Column]:
+    """Rows of kinds → the distinct ones, without the zeros at their ends, and of each row which of them it is."""
+    few = not kinds[:, 8:].any()  # then a row is one number
+    rows = np.ascontiguousarray(kinds[:, :8]).view(np.uint64).ravel() if few else kinds.view(f"S{_MAX_OPTIONS}").ravel()
+    distinct = np.unique(rows)
+    layouts = [tuple(bytes(row.tobytes()).rstrip(b"\0")) for row in distinct]
+    return layouts, np.searchsorted(distinct, rows).astype(np.uint32)
+
+
 def _chunk(table: SegmentTable, rows: Column) -> tuple[Column, Column, Column, Column, Column]:
-    """The kinds of options (S40), MSS, window scale, SACK permitted, and time stamp of some rows."""
+    """The kinds of options (rows of 40), MSS, window scale, SACK permitted, and time stamp of some rows."""
     octets, size = _headers(table, rows)
     count = len(rows)
     kinds = np.zeros((count, _MAX_OPTIONS), np.uint8)
@@ -60,7 +70,7 @@ def _chunk(table: SegmentTable, rows: Column) -> tuple[Column, Column, Column, C
         sack[live[kind == _SACK]] = True
         at[live] = here + length
         live = live[at[live] < size[live]]
-    return kinds.view(f"S{_MAX_OPTIONS}").ravel(), mss, scale, sack, stamp
+    return kinds, mss, scale, sack, stamp
 
 
 def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
@@ -78,10 +88,13 @@ def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
         captured = table.payload[rows[mine]].astype(np.int64) - start - 20  # a snapshot length may have cut the options
         length = np.clip(length, 0, np.clip(np.minimum(captured, len(data) - start - 20), 0, _MAX_OPTIONS))
         width = int(length.max()) if len(length) else 0
-        columns = np.arange(width)
-        places = start[:, None] + 20 + columns
-        np.minimum(places, len(data) - 1, out=places)
-        octets[mine, :width] = np.where(columns < length[:, None], data[places], 0)
+        if width:
+            windows = sliding_window_view(data, width)
+            found = windows[np.minimum(start + 20, len(windows) - 1)]
+            for i in np.flatnonzero(start + 20 >= len(windows)).tolist():  # at the very end of the buffer
+                at = int(start[i]) + 20
+                found[i, : len(data) - at] = data[at : at + width]
+            octets[mine, :width] = np.where(np.arange(width) < length[:, None], found, 0)
         size[mine] = length
     return octets, size
 
