@@ -141,6 +141,31 @@ def test_unrelated_captures_say_what_was_looked_for() -> None:
     assert said.profiles == ()
 
 
+def strangers(*front: tuple[str, str, bytes]) -> Verdict:
+    """Client requests (method, target, answer), held against a backend capture that has none of their answers."""
+    one, other = Play(seed=1), Play(seed=2)
+    for n, (method, target, answer) in enumerate(front):
+        one.client("192.168.0.5").asks(method, target, at_ms=70 * n, answer=answer)
+    for n in range(6):
+        other.client("10.1.1.1").asks("GET", "/same", at_ms=60 * n, answer=b"<p>%d" % n)
+    clients, backends = one.perform().clients, other.perform().backends
+    return judge(clients, backends, correlate(clients, backends, Options()))
+
+
+def test_the_same_requests_with_other_answers_are_not_unrelated() -> None:
+    """A balancer may write into every response."""
+    assert strangers(*(("GET", "/same", b"<p>%d<!-- added -->" % n) for n in range(6))).kind is Kind.INCONCLUSIVE
+
+
+def test_one_or_two_requests_are_too_few_to_be_unrelated() -> None:
+    asked = [("GET", "/old/other", b"moved"), ("GET", "/fixed", b"answer"), ("GET", "/third", b"more")]
+    assert strangers(*asked).kind is Kind.UNRELATED
+    for n in (1, 2):
+        said = strangers(*asked[:n])
+        assert (said.kind, said.confidence) == (Kind.INCONCLUSIVE, Confidence.LOW)
+        assert "too few" in said.reason
+
+
 def test_an_empty_side_is_inconclusive() -> None:
     shown = play(Balancer()).perform()
     empty = Play().perform().backends

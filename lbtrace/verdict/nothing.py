@@ -167,19 +167,29 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
         numbers = f"Nothing tells which of {back_requests} backend requests belong to which of {front_requests} client requests"
     if alike or case.correlation.pairs:
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}, though both sides have requests like {alike or 'some of them'}."
+    if min(front_requests, back_requests) < ENOUGH_PAIRS:
+        few = "that is too few to tell: a balancer answers some requests itself, and sends some of its own"
+        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; {few}."
+    if any(e.request is None for trace in (*case.clients, *case.backends) for e in trace.exchanges):
+        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; but a capture lacks requests that were answered in it."
     encrypted = _encrypted(case.clients) or _encrypted(case.backends)
     if encrypted:
         number = f"{encrypted} {plural(encrypted, 'connection')}"
         hidden = f"TLS hides what {number} of a side carried, and that may be what the other side shows"
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; but {hidden}."
-    return Kind.UNRELATED, Confidence.MEDIUM, f"{numbers}, and no target or body is on both sides. Looked for: {LOOKED_FOR}."
+    return (
+        Kind.UNRELATED,
+        Confidence.MEDIUM,
+        f"{numbers}, and no target (but perhaps /) or body is on both sides. Looked for: {LOOKED_FOR}.",
+    )
 
 
 def _alike(case: Case) -> str:
     """A request that may be on both sides, "" when there is none.
 
-    Either a body is on both sides, or the last two parts of a path (a prefix may have been rewritten, a query reordered), or method and
-    last part agree and the content of the responses does not speak against it.
+    Either a body is on both sides, or the last two parts of a path (a prefix may have been rewritten, a query reordered), or the whole of a
+    target (a balancer may have written into the responses), or method and last part agree and the content of the responses does not speak
+    against it.
     """
     front, back = _contents(case.clients), _contents(case.backends)
     bodies = {d for digests in front.values() for d in digests} & {d for digests in back.values() for d in digests} - {""}
@@ -189,6 +199,9 @@ def _alike(case: Case) -> str:
     ends = _long_ends(case.clients) & _long_ends(case.backends)
     if ends:
         return f"…/{min(ends)}"
+    whole = _targets(case.clients) & _targets(case.backends)
+    if whole:
+        return " ".join(min(whole))
     for key in sorted(front.keys() & back.keys()):
         if "" in front[key] or "" in back[key]:
             return f"{key[0]} …/{key[1]}"
@@ -200,6 +213,11 @@ def _long_ends(traces: Sequence[Trace]) -> set[str]:
     paths = (e.request.target.partition("?")[0] for t in traces for e in t.exchanges if e.request is not None)
     ends = ("/".join(path.split("/")[-2:]) for path in paths if path.count("/") > 1)
     return {end for end in ends if len(end) >= TELLING_TARGET}
+
+
+def _targets(traces: Sequence[Trace]) -> set[tuple[str, str]]:
+    """Methods with the targets they were sent with, bare "/" left out: anybody asks for that."""
+    return {(e.request.method, e.request.target) for t in traces for e in t.exchanges if e.request is not None and e.request.target != "/"}
 
 
 def _contents(traces: Sequence[Trace]) -> dict[tuple[str, str], set[str]]:

@@ -109,7 +109,8 @@ def test_an_address_stated_behind_tls_is_found() -> None:
 
 def test_what_tls_may_hide_is_not_unrelated() -> None:
     one = Play(seed=1, balancer=Balancer())
-    one.client("203.0.113.5").asks("GET", "/one", answer=b"one")
+    for name in ("one", "two", "three"):
+        one.client("203.0.113.5").asks("GET", f"/{name}", answer=name.encode())
     other = Play(seed=2, balancer=Balancer())
     for n in range(6):
         other.client("10.1.1.1").asks("POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n)
