@@ -204,6 +204,8 @@ class Responses(Reader):
         if status == 101 or (method == "CONNECT" and 200 <= status < 300):
             return Read(TUNNEL_BODY, True, [], ())
         silent = method == "HEAD" or status in (204, 304)
+        if not silent and fields.declared and not self.pieces.known_start[self.stream] and cursor.peek(5) == b"HTTP/":
+            return Read(_none(fields.declared), True, [], ())  # who asked may be from before the capture, and have asked with HEAD
         if silent or (method is None and (fields.chunked or fields.declared)):
             following = cursor.peek(5)
             if not following and method is None and (cursor.at_gap() or self.end > cursor.offset):

@@ -151,3 +151,10 @@ def test_what_follows_a_zstd_frame_is_ignored_wherever_it_is_cut() -> None:
         (exchange,) = hear(talk).exchanges
         assert exchange.response is not None
         assert exchange.response.body.content_digest == xxhash.xxh3_128_hexdigest(b"plain")
+
+
+def test_an_answer_to_a_head_request_from_before_the_capture_swallows_nothing() -> None:
+    """HEAD and GET were sent ahead, the capture begins between them."""
+    talk = Talk(syn=False).client(get("/second"))
+    talk.server(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n").server(ok(b"second"), ack=talk.sent[0])
+    assert story(hear(talk)) == [("/second", None), (None, 200), (None, 200)]
