@@ -13,13 +13,14 @@ from lbtrace._version import __version__
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View
-from lbtrace.render.json import parts
+from lbtrace.render.json import parts, rows
 from lbtrace.render.json.connections import connections
-from lbtrace.render.json.exchanges import ExchangeWriter, quoted
+from lbtrace.render.json.exchanges import quoted
 
 SUMMARY = "everything, for programs (docs/json-format.md)"
 FORMAT_VERSION = 1
 _BATCH = 500  # lines per write
+_LONG = 1 << 16  # characters of many lines that come as one
 
 
 def write_report(report: Report, out: TextIO, view: View) -> None:
@@ -34,12 +35,14 @@ def write_trace(trace: Trace, out: TextIO, view: View) -> None:
 
 def _write(out: TextIO, lines: Iterator[str]) -> None:
     batch: list[str] = []
-    for line in lines:
-        batch.append(line)
-        if len(batch) >= _BATCH:
-            out.write("\n".join(batch) + "\n")
+    for text in lines:
+        batch.append(text)
+        if len(batch) >= _BATCH or len(text) > _LONG:
+            batch.append("")
+            out.write("\n".join(batch))
             batch.clear()
-    out.write("\n".join(batch) + "\n")
+    batch.append("")
+    out.write("\n".join(batch))
 
 
 def _head(name: str, version: str) -> str:
@@ -66,7 +69,9 @@ def _trace_document(trace: Trace) -> Iterator[str]:
 def _trace(trace: Trace) -> Iterator[str]:
     yield parts.trace_head(trace) + ","
     yield from _array("connections", connections(trace))
-    yield from _array("exchanges", ExchangeWriter(trace).lines(trace.exchanges))
+    yield '"exchanges":['
+    yield from rows.texts(trace)
+    yield "],"
     yield from _array("diagnostics", parts.diagnostics(trace))
     yield f'"exchange_count":{len(trace.exchanges)}}}'
 

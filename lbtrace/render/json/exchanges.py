@@ -19,7 +19,7 @@ from lbtrace.model.trace import Trace
 quoted = encode_basestring_ascii  # str → a JSON string literal, ASCII only
 
 _NO_BODY = Body(Framing.NONE, 0, None, True, None)
-_NOTHING = '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,"content_digest":null,"content_length":null}'
+NO_BODY_TEXT = '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,"content_digest":null,"content_length":null}'
 _REMEMBERED = 20000  # entries per generation of a memory
 
 
@@ -76,7 +76,7 @@ class ExchangeWriter:
         start = self._starts.get((method, version)) or self._start(method, version)
         return (
             f'{{"target":{quoted(target)},{start},"headers":{self._blocks.get(id(lines)) or self._block(lines)},'
-            f'"body":{_NOTHING if body == _NO_BODY else self._body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
+            f'"body":{NO_BODY_TEXT if body == _NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
             f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
             f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
         )
@@ -86,7 +86,7 @@ class ExchangeWriter:
         return (
             f'{{"status":{status},"reason":{quoted(reason)},"version":{quoted(version)},'
             f'"headers":{self._blocks.get(id(lines)) or self._block(lines)},'
-            f'"body":{_NOTHING if body == _NO_BODY else self._body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
+            f'"body":{NO_BODY_TEXT if body == _NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
             f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
             f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
         )
@@ -121,12 +121,14 @@ class ExchangeWriter:
         self._blocks[id(lines)] = block
         return block
 
+    def line(self, line: HeaderLine) -> str:
+        """A header line: name and value, and the line as sent when it is not `name: value`."""
+        name, value, raw = line
+        first = self._names.get(name) or self._name(name)
+        return f"{first},{quoted(value)}]" if raw == f"{name}: {value}" else f"{first},{quoted(value)},{quoted(raw)}]"
+
     def _line(self, line: HeaderLine) -> str:
-        text = self._old_lines.get(id(line))
-        if text is None:
-            name, value, raw = line
-            first = self._names.get(name) or self._name(name)
-            text = f"{first},{quoted(value)}]" if raw == f"{name}: {value}" else f"{first},{quoted(value)},{quoted(raw)}]"
+        text = self._old_lines.get(id(line)) or self.line(line)
         if len(self._lines) >= _REMEMBERED:
             self._old_lines, self._lines = self._lines, {}
         self._lines[id(line)] = text
@@ -138,7 +140,8 @@ class ExchangeWriter:
             self._names[name] = text
         return text
 
-    def _body(self, body: Body) -> str:
+    def body(self, body: Body) -> str:
+        """A body."""
         framing, length, declared, complete, digest, content_digest, content_length = body
         return (
             f'{{"framing":"{framing._value_}","length":{length},"declared":{"null" if declared is None else declared},'

@@ -1,0 +1,197 @@
+"""Rows of an ExchangeTable → one line of JSON each, the same text that `exchanges` writes of the objects.
+
+What a thousand rows have in common is made in one go: numbers become text column by column, header lines that were not met lately are
+escaped by one call of the JSON string encoder over all of them. A header block is made once and looked up by its number; memories are
+emptied when they are full, and what recurs is soon there again. So a row costs a few joins, and no object is made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from lbtrace.exchange_table import LENGTH, NOTHING, SILENT, Exchanges, Messages, status_parts
+from lbtrace.model.http import Body, Framing, HeaderLine
+from lbtrace.model.trace import Trace
+from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter, quoted
+from lbtrace.tables import Column
+
+_ROWS = 1024  # written at a time
+_REMEMBERED = 20000  # blocks and lines each
+_EOL = "\\r\\n"  # CRLF as the encoder writes it; no escaped line holds it, because no line holds a CR or LF
+
+
+def texts(trace: Trace) -> Iterator[str]:
+    """The exchanges of a trace: texts of one or more lines, each line but the first of all beginning with a comma."""
+    writer = ExchangeWriter(trace)
+    exchanges = trace.exchanges
+    if not isinstance(exchanges, Exchanges):
+        yield from _after_commas(writer.lines(exchanges))
+        return
+    rows = RowWriter(exchanges, trace, writer)
+    for low in range(0, len(exchanges), _ROWS):
+        lines = rows.lines(low, min(low + _ROWS, len(exchanges)))
+        yield "\n".join(lines)
+
+
+def _after_commas(lines: Iterable[str]) -> Iterator[str]:
+    before = ""
+    for line in lines:
+        yield before + line
+        before = ","
+
+
+class RowWriter:
+    """Writes the exchanges of one trace by their ids."""
+
+    def __init__(self, exchanges: Exchanges, trace: Trace, writer: ExchangeWriter) -> None:
+        self._table, self._objects, self._writer = exchanges.table, exchanges.objects, writer
+        self._object_ids = np.fromiter((e.id for e in exchanges.objects), np.int64, len(exchanges.objects))
+        self._files = np.array([f.first_frame for f in trace.files], np.int64)
+        self._blocks: dict[int, str] = {}
+        self._lines: dict[int, str] = {}
+        self._statuses: dict[int, str] = {}
+
+    def lines(self, low: int, high: int) -> list[str]:
+        """The exchanges with the ids from `low` up to `high`; each line but that of exchange 0 begins with a comma."""
+        ids = self._table.id
+        first, last = np.searchsorted(ids, (low, high)).tolist()
+        lines = self._rows(first, last) if first < last else []
+        if last - first < high - low:
+            mine = np.searchsorted(self._object_ids, (low, high)).tolist()
+            others = ["," + line for line in self._writer.lines(self._objects[slice(*mine)])]
+            numbers = np.concatenate((ids[first:last], self._object_ids[slice(*mine)]))
+            both = lines + others
+            lines = [both[k] for k in np.argsort(numbers).tolist()]
+        if low == 0 and lines:
+            lines[0] = lines[0][1:]
+        return lines
+
+    def _rows(self, low: int, high: int) -> list[str]:
+        t = self._table
+        rows = slice(low, high)
+        self._meet(np.concatenate((t.request.block[rows], t.response.block[rows])))
+        asked, answered = self._requests(t.request.start[rows].tolist()), self._answers(t.response.start[rows].tolist())
+        heads = map(str, t.id[rows].tolist()), map(str, t.connection[rows].tolist()), map(str, t.ordinal[rows].tolist())
+        return [
+            f',{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":null,"marks":[],"request":{{{request},'
+            f'"interim":[],"response":{{{response}}}'
+            for id_, connection, ordinal, request, response in zip(
+                *heads, self._messages(asked, t.request, rows), self._messages(answered, t.response, rows), strict=True
+            )
+        ]
+
+    def _messages(self, starts: list[str], m: Messages, rows: slice) -> list[str]:
+        """The messages of some rows, without the brace in front."""
+        blocks = map(self._blocks.__getitem__, m.block[rows].tolist())
+        offsets = map(str, m.offset[rows].tolist())
+        return [
+            f'{start},"headers":{block},"body":{body},"trailers":[],{places},"offset":{offset},"marks":[]}}'
+            for start, block, body, places, offset in zip(
+                starts, blocks, self._bodies(m, rows), self._places(m, rows), offsets, strict=True
+            )
+        ]
+
+    def _requests(self, starts: list[int]) -> list[str]:
+        """Target, method and version of request lines."""
+        lines = self._table.heads.requests
+        parts = [line.split(" ") for line in _escaped([lines[i] for i in starts])]
+        return [f'"target":"{target}","method":"{method}","version":"{version}"' for method, target, version in parts]
+
+    def _answers(self, starts: list[int]) -> list[str]:
+        """Status, reason and version of status lines."""
+        known = self._statuses
+        if len(known) > _REMEMBERED:
+            known.clear()
+        for number in set(starts) - known.keys():
+            version, status, reason = status_parts(self._table.heads.statuses[number])
+            known[number] = f'"status":{status},"reason":{quoted(reason)},"version":{quoted(version)}'
+        return [known[i] for i in starts]
+
+    def _bodies(self, m: Messages, rows: slice) -> list[str]:
+        kinds = m.body[rows]
+        if not kinds.any():
+            return [NO_BODY_TEXT] * len(kinds)
+        hexes = m.digest[rows].tobytes().hex()
+        digests = [hexes[k : k + 32] for k in range(0, len(hexes), 32)]
+        sizes = m.length[rows].tolist()
+        found = [
+            f'{{"framing":"content-length","length":{size},"declared":{size},"complete":true,"digest":"{digest}",'
+            f'"content_digest":null,"content_length":null}}'
+            for size, digest in zip(map(str, sizes), digests, strict=True)
+        ]
+        for k in np.flatnonzero(kinds != LENGTH).tolist():
+            kind, size = kinds[k], sizes[k]
+            if kind == NOTHING:
+                found[k] = NO_BODY_TEXT
+            else:
+                body = Body(Framing.NONE, 0, size, True, None) if kind == SILENT else self._table.others[size]
+                found[k] = self._writer.body(body)
+        return found
+
+    def _places(self, m: Messages, rows: slice) -> list[str]:
+        """Frames and times. Writing a number costs as much as all its keys, and most heads are in one frame."""
+        columns = m.first_frame[rows], m.head_frame[rows], m.last_frame[rows]
+        times = _numbers(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
+        if len(self._files) <= 1:
+            return [
+                f'"first_frame":{first},"first_file":0,"head_frame":{head},"head_file":0,"last_frame":{last},"last_file":0,'
+                f'"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
+                for first, head, last, first_ns, head_ns, last_ns in zip(*_numbers(*columns), *times, strict=True)
+            ]
+        files = [np.maximum(np.searchsorted(self._files, column, "right") - 1, 0) for column in columns]
+        numbers = _numbers(*(column - self._files[file] + 1 for column, file in zip(columns, files, strict=True)))
+        return [
+            f'"first_frame":{first},"first_file":{first_file},"head_frame":{head},"head_file":{head_file},"last_frame":{last},'
+            f'"last_file":{last_file},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
+            for first, head, last, first_file, head_file, last_file, first_ns, head_ns, last_ns in zip(
+                *numbers, *_numbers(*files), *times, strict=True
+            )
+        ]
+
+    def _meet(self, blocks: Column) -> None:
+        """Make the texts of these blocks known."""
+        if len(self._blocks) > _REMEMBERED:
+            self._blocks.clear()
+        known = self._blocks
+        new = [block for block in dict.fromkeys(blocks.tolist()) if block not in known]
+        if not new:
+            return
+        heads = self._table.heads
+        first = heads.first[new]
+        sizes = heads.first[1:][new] - first
+        ends = np.cumsum(sizes)
+        line = heads.line[np.repeat(first - (ends - sizes), sizes) + np.arange(ends[-1])].tolist()
+        self._meet_lines(line)
+        found = list(map(self._lines.__getitem__, line))
+        bounds = [0, *ends.tolist()]
+        known.update(zip(new, [f"[{','.join(found[a:b])}]" for a, b in pairwise(bounds)], strict=True))
+
+    def _meet_lines(self, lines: list[int]) -> None:
+        """Make the texts of these header lines known: `["name","value"]`, or with the line as sent when it is not `name: value`."""
+        if len(self._lines) > _REMEMBERED:
+            self._lines.clear()
+        known, heads = self._lines, self._table.heads
+        new = [line for line in dict.fromkeys(lines) if line not in known]
+        parts = [text.partition(": ") for text in _escaped([heads.lines[i] for i in new])]
+        known.update(zip(new, [f'["{name}","{value}"]' for name, _, value in parts], strict=True))
+        if heads.loose:
+            for i in heads.loose.intersection(new):
+                text = heads.lines[i].decode("latin-1")
+                name, _, value = text.partition(":")
+                known[i] = self._writer.line(HeaderLine(name, value.strip(" \t"), text))
+
+
+def _escaped(lines: list[bytes]) -> list[str]:
+    """Lines without CR and LF → as in a JSON string, without the quotes; one call for all of them."""
+    if not lines:
+        return []
+    return quoted(b"\r\n".join(lines).decode("latin-1"))[1:-1].split(_EOL)
+
+
+def _numbers(first: Column, *others: Column) -> list[list[str]]:
+    """Columns as text; those that equal the first one are not written again."""
+    text = list(map(str, first.tolist()))
+    return [text, *(text if np.array_equal(first, other) else list(map(str, other.tolist())) for other in others)]

@@ -1,0 +1,54 @@
+"""Rows of a table are written as the objects made of them are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbtrace.exchange_table import Exchanges
+from lbtrace.model.net import Side
+from lbtrace.model.trace import CaptureFile, PacketCounts, Trace
+from lbtrace.render.json import rows
+from tests.http.streams import Talk, get, hear, ok
+from tests.http.test_straight import plain_turns, spoken, turns
+
+FILE = CaptureFile("a.pcap", "pcap", "", 0, 3, 1, 0, 0, 1, ("ETHERNET",), None, None)
+
+
+def trace(*talks: Talk, files: tuple[CaptureFile, ...] = (FILE,)) -> Trace:
+    heard = hear(*talks)
+    return Trace(Side.CLIENT, 0, files, PacketCounts(0, 0), 0, 0, [], heard.applications, heard.exchanges)
+
+
+def both(seen: Trace) -> tuple[str, str]:
+    """What is written of the rows, and of the objects."""
+    assert isinstance(seen.exchanges, Exchanges)
+    return "\n".join(rows.texts(seen)), "\n".join(rows.texts(replace(seen, exchanges=list(seen.exchanges))))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(plain_turns, max_size=4) | st.lists(turns, max_size=2), min_size=1, max_size=4), st.booleans())
+def test_rows_and_objects_are_written_alike(said: list[list[tuple[bytes, bytes, list[int]]]], rotated: bool) -> None:
+    talks, frame = [], 0
+    for each in said:
+        talks.append(spoken(each, Talk(frame=frame)))
+        frame = talks[-1].frame
+    files = (FILE, replace(FILE, first_frame=4), replace(FILE, first_frame=9)) if rotated else (FILE,)
+    of_rows, of_objects = both(trace(*talks, files=files))
+    assert of_rows == of_objects
+    json.loads(f"[{of_rows}]")
+
+
+def test_more_rows_than_are_written_at_a_time() -> None:
+    talk, other = Talk(), Talk()
+    for i in range(2 * rows._ROWS + 1):
+        talk.client(get(f"/{i}", "X: y" if i % 2 else f"X: {i}")).server(ok(b"x"))
+    other.client(get("/in between"), lost=True).server(ok(b"y"))
+    other.frame = rows._ROWS
+    other.client(get("/lost")).server(ok(b"z"))
+    of_rows, of_objects = both(trace(talk, other))
+    assert of_rows == of_objects
+    assert [e["id"] for e in json.loads(f"[{of_rows}]")] == list(range(2 * rows._ROWS + 3))
