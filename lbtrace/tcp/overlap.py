@@ -80,7 +80,7 @@ def settle(table: SegmentTable, rows: Column, of: Column, start: Column, end: Co
 
 
 def _by_start(of: Column, start: Column) -> Column:
-    if len(of) < 2 or bool(((of[1:] > of[:-1]) | (start[1:] >= start[:-1])).all()):
+    if len(of) < 2 or bool(((of[1:] > of[:-1]) | ((of[1:] == of[:-1]) & (start[1:] >= start[:-1]))).all()):
         return np.arange(len(of))
     span = int(start.max()) - int(start.min()) + 1
     if span * (int(of.max()) + 1) >= 1 << 63:

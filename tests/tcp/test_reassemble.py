@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lbtrace.model.net import Endpoint
 from lbtrace.tables import StreamTable
 from lbtrace.tcp import connections
 from lbtrace.tcp.connections import connections as with_care
@@ -55,6 +56,24 @@ def test_every_captured_byte_is_in_its_place(isn: int, segments: list[tuple[int,
 
 
 @settings(max_examples=100)
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 200), st.integers(1, 60)), min_size=1, max_size=40))
+def test_streams_do_not_disturb_each_other(segments: list[tuple[int, bool, int, int]]) -> None:
+    wire = Wire()
+    for number in range(3):
+        wire.client = Endpoint("10.0.0.9", 40000 + number)
+        wire.c("SYN", 99).s("SYN", 999, ack=100)
+    for number, asks, start, length in segments:
+        wire.client = Endpoint("10.0.0.9", 40000 + number)
+        octets = PATTERN[start : start + length]
+        wire.c("PSH", 100 + start, octets, ack=1000) if asks else wire.s("PSH", 1000 + start, octets, ack=100)
+    _, streams = connections(wire.table())
+    for stream in range(6):
+        mine = [(start, length) for number, asks, start, length in segments if number * 2 + (not asks) == stream]
+        alone = connections(one_way(99, mine).table())[1] if mine else None
+        assert contents(streams, stream) == (contents(alone, 0) if alone else [])
+
+
+@settings(max_examples=100)
 @given(isns, cuts, st.randoms(use_true_random=False), st.booleans())
 def test_order_duplication_and_isn_do_not_matter(isn: int, segments: list[tuple[int, int]], chance: random.Random, head: bool) -> None:
     shuffled = segments + chance.choices(segments, k=len(segments))
@@ -88,6 +107,16 @@ def test_the_first_captured_of_differing_bytes_wins_and_is_told() -> None:
     assert [(d.slug, d.count, d.frame) for d in streams.diagnostics] == [("tcp-overlap-differs", 1, 3)]
     assert streams.start.tolist() == [0, 4]
     assert streams.repeated.tolist() == [True, False]
+
+
+def test_overlaps_between_lone_segments_stay_in_their_stream() -> None:
+    """The lone segments are there first, also those behind an overlap, and those of the other stream."""
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"0123", ack=1000)
+    wire.c("PSH", 104, b"4567", ack=1000).c("PSH", 106, b"6789", ack=1000).c("PSH", 110, b"ab", ack=1000).c("PSH", 112, b"c", ack=1000)
+    wire.s("PSH", 1002, b"cd", ack=113).s("PSH", 1000, b"ab", ack=113)
+    _, streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"0123456789abc")]
+    assert contents(streams, 1) == [(0, b"abcd")]
 
 
 def test_a_lost_segment_is_a_gap() -> None:
