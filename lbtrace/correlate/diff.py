@@ -4,21 +4,22 @@ Each pair's heads are compared line by line in the direction of travel (requests
 each difference is one of
 `ChangeKind`, counted per field; its behaviour is read from the values of all pairs. A head that does not end in the capture is
 not compared:
-truncated means unknown. Pairs that are interchangeable are compared only when there are no others, because their partners may
-be each other's.
+truncated means unknown. Pairs of low confidence are no knowledge and are left out. Pairs that are interchangeable are compared only when
+there are no others, because their partners may be each other's. An address that stands for another of a client's (a NAT) varies with
+the client, and is none of the balancer's own.
 Hop-by-hop fields (RFC 9110 §7.6.1) and those that only re-frame the body are marked, legal to differ.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 
 from lbtrace.model.http import HeaderLine, Mark, Request, Response
-from lbtrace.model.pairing import AttemptOutcome, Behaviour, ChangeKind, ExchangePair, HeaderChange, Tier
+from lbtrace.model.pairing import AttemptOutcome, Behaviour, ChangeKind, Confidence, ExchangePair, HeaderChange, Tier
 from lbtrace.model.trace import Trace
 
 HOP_BY_HOP = {
@@ -64,14 +65,22 @@ class _Tally:
     name: str = ""
     values: dict[str, int] = field(default_factory=dict)
     appended: int = 0
-    client: int = 0
+    client: int = 0  # values that are the client's address, or may be the one a NAT gave it
+    itself: bool = False  # … and some are its very own
+    clients: set[str] = field(default_factory=set)
+
+    @property
+    def of_client(self) -> bool:
+        """Whether it states the client's address; one value for several clients is no client's, unless it is its very own."""
+        return self.client * 10 >= self.count * 9 and (self.itself or len(self.values) > 1 or len(self.clients) == 1)
 
 
 def changes(clients: Sequence[Trace], backends: Sequence[Trace], pairs: Sequence[ExchangePair]) -> tuple[HeaderChange, ...]:
     """Pairs → every kind of header change, the most frequent first, requests before responses."""
-    settled = [i for i, p in enumerate(pairs) if p.tier is not Tier.ORDER]
-    chosen = settled or list(range(len(pairs)))
+    known = [i for i, p in enumerate(pairs) if p.confidence is not Confidence.LOW]
+    chosen = [i for i in known if pairs[i].tier is not Tier.ORDER] or known
     chosen = chosen[:: len(chosen) // MOST_COMPARED + 1]
+    own = _own_addresses(clients, backends)
     out: list[HeaderChange] = []
     for request in (True, False):
         tallies: dict[tuple[ChangeKind, str], _Tally] = defaultdict(_Tally)
@@ -86,16 +95,24 @@ def changes(clients: Sequence[Trace], backends: Sequence[Trace], pairs: Sequence
             trace = clients[pair.client.point]
             address = trace.connections[trace.exchanges[pair.client.id].connection].client.address
             key = (id(heads[0]), id(heads[1]))
-            known = cache.get(key)
-            if known is None:
-                known = (heads[0], heads[1], list(differences(*heads)))
+            compared = cache.get(key)
+            if compared is None:
+                compared = (heads[0], heads[1], list(differences(*heads)))
                 if len(cache) < 50_000:
-                    cache[key] = known
-            for kind, name, before, after in known[2]:
-                _count(tallies[kind, name], i, before, after, address)
+                    cache[key] = compared
+            for kind, name, before, after in compared[2]:
+                _count(tallies[kind, name], i, before, after, address, own)
         made = [_change(request, kind, name, tally, of) for (kind, name), tally in tallies.items()]
         out += sorted(made, key=lambda c: (-c.count, c.kind, c.name.lower()))
     return tuple(out)
+
+
+def _own_addresses(clients: Sequence[Trace], backends: Sequence[Trace]) -> frozenset[str]:
+    """Where the balancer listens, and where it speaks from; loopback too. A client's address is none of them."""
+    hosts = {c.client.address for t in clients for c in t.connections}
+    fronts = {c.server.address for t in clients for c in t.connections}
+    backs = {c.client.address for t in backends for c in t.connections}
+    return frozenset((fronts | backs | {"127.0.0.1", "::1"}) - hosts)
 
 
 def _heads(clients: Sequence[Trace], backends: Sequence[Trace], pair: ExchangePair, request: bool) -> tuple[Head, Head] | None:
@@ -188,7 +205,7 @@ def _field(name: str, before: list[HeaderLine], after: list[HeaderLine]) -> Iter
         yield ChangeKind.RECASED, name, before[0], after[0]
 
 
-def _count(tally: _Tally, example: int, before: HeaderLine | None, after: HeaderLine | None, address: str) -> None:
+def _count(tally: _Tally, example: int, before: HeaderLine | None, after: HeaderLine | None, address: str, own: Set[str]) -> None:
     if not tally.count:
         shown = after or before
         tally.example, tally.name = example, shown.name if shown else ""
@@ -201,22 +218,27 @@ def _count(tally: _Tally, example: int, before: HeaderLine | None, after: Header
         tally.values[value] = tally.values.get(value, 0) + 1
     if before is not None and before.value and value.startswith(before.value) and value[len(before.value) :].lstrip()[:1] in (",", ";"):
         tally.appended += 1
-    if address in value or (_lower(tally.name) in ADDRESS_FIELDS and _is_address(value)):
+    if address in value:
         tally.client += 1
+        tally.itself = True
+    elif _lower(tally.name) in ADDRESS_FIELDS and (stated := _address(value)) and stated not in own:
+        tally.client += 1
+    if len(tally.clients) < COUNTED_VALUES:
+        tally.clients.add(address)
 
 
 @lru_cache(maxsize=10_000)
-def _is_address(value: str) -> bool:
+def _address(value: str) -> str:
+    """The last address of a list, "" when it is none."""
     last = value.rsplit(",", 1)[-1].strip().strip('"').removeprefix("for=").strip('"')
     if last.startswith("["):
         last = last[1:].partition("]")[0]
     elif last.count(":") == 1:
         last = last.partition(":")[0]
     try:
-        ip_address(last)
+        return str(ip_address(last))
     except ValueError:
-        return False
-    return True
+        return ""
 
 
 def _change(request: bool, kind: ChangeKind, name: str, tally: _Tally, of: int) -> HeaderChange:
@@ -239,7 +261,7 @@ def _by_values(tally: _Tally) -> Behaviour:
     distinct = len(tally.values)
     if tally.appended * 10 >= tally.count * 9:
         return Behaviour.APPENDED
-    if tally.client * 10 >= tally.count * 9:
+    if tally.of_client:
         return Behaviour.CLIENT_ADDRESS
     if distinct == 1:
         return Behaviour.CONSTANT
@@ -251,7 +273,7 @@ def _by_values(tally: _Tally) -> Behaviour:
 def _replaced(tally: _Tally) -> Behaviour:
     if tally.appended * 10 >= tally.count * 9:
         return Behaviour.APPENDED
-    return Behaviour.CLIENT_ADDRESS if tally.client * 10 >= tally.count * 9 else Behaviour.REPLACED
+    return Behaviour.CLIENT_ADDRESS if tally.of_client else Behaviour.REPLACED
 
 
 def _removed(_tally: _Tally) -> Behaviour:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lbtrace.correlate import correlate
 from lbtrace.correlate.diff import differences
 from lbtrace.model.http import HeaderLine
-from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange
+from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
 from lbtrace.options import DEFAULT
 from tests.play import Balancer, Play
 
@@ -75,3 +75,25 @@ def test_a_client_that_sends_x_forwarded_for_itself() -> None:
     assert second[True, ChangeKind.DUPLICATED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
     replaced = of_play(Balancer(add=[("X-Forwarded-For", "{client}")]), sent)
     assert replaced[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+
+
+def test_one_address_for_every_client_is_no_clients() -> None:
+    """A fixed X-Real-IP; and one that is the balancer's own is not even a single client's."""
+    fixed = of_play(Balancer(add=[("X-Real-IP", "203.0.113.77"), ("X-Client-IP", "{front}")]), [])
+    assert fixed[True, ChangeKind.ADDED, "x-real-ip"].behaviour is Behaviour.CONSTANT
+    assert fixed[True, ChangeKind.ADDED, "x-client-ip"].behaviour is Behaviour.CONSTANT
+    play = Play(balancer=Balancer(add=[("X-Real-IP", "172.31.42.119"), ("X-Forwarded-For", "{client}")]))
+    for i in range(6):
+        play.client("192.168.0.5", "198.51.100.1").asks("GET", f"/{i}", at_ms=100 * i)
+    shown = play.perform()
+    said = {c.name: c.behaviour for c in correlate(shown.clients, shown.backends, DEFAULT).changes}
+    assert said == {"X-Real-IP": Behaviour.CONSTANT, "X-Forwarded-For": Behaviour.CLIENT_ADDRESS}
+
+
+def test_pairs_of_low_confidence_say_nothing_of_what_is_changed() -> None:
+    play, other = Play(seed=6, balancer=Balancer(add=[("X-Forwarded-For", "{client}")])), Play(seed=7)
+    play.client("192.168.0.5").asks("GET", "/")
+    other.client("192.168.0.6").asks("GET", "/")
+    found = correlate(other.perform().clients, play.perform().backends, DEFAULT)
+    assert {p.confidence for p in found.pairs} == {Confidence.LOW}
+    assert found.changes == ()
