@@ -140,6 +140,10 @@ def _promises(table: SegmentTable, streams: StreamTable) -> None:
     assert (ends <= streams.end[of]).all()
     sizes = np.array([len(b) for b in streams.buffers], np.int64)
     assert (streams.payload + streams.length <= sizes[streams.buffer]).all()
+    sound = streams.clean[of]
+    assert not streams.repeated[sound].any()
+    assert (streams.start[1:] == ends[:-1])[same & sound[1:]].all()
+    assert (streams.known_start | ~streams.clean).all()
     assert int(streams.length.sum(dtype=np.int64)) <= int(table.length.sum(dtype=np.int64))
 
 

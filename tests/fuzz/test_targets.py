@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.__main__ import mutated
+from tests.fuzz.__main__ import NAMES, mutated
 from tests.fuzz.targets import TARGETS
 
 
@@ -28,3 +28,7 @@ def test_seeds_and_their_mutations(name: str) -> None:
 @given(data=st.binary(max_size=300))
 def test_any_bytes(name: str, data: bytes) -> None:
     TARGETS[name].run(data)
+
+
+def test_all_runs_every_target() -> None:
+    assert tuple(TARGETS) == NAMES
