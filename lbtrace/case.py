@@ -221,6 +221,18 @@ class Case:
         return frozenset((m.client, m.seen_as) for m in self.correlation.topology.mappings if m.stated_by.lower() != "source address")
 
     @cached_property
+    def same_captures(self) -> list[tuple[Trace, Trace]]:
+        """Client captures that are given as backend captures too: the same packets at the same times."""
+        return [
+            (front, back)
+            for front in self.clients
+            for back in self.backends
+            if (front.first_ns, front.last_ns) == (back.first_ns, back.last_ns)
+            and len(front.connections) == len(back.connections) > 0
+            and all(_identity(a) == _identity(b) for a, b in zip(front.connections, back.connections, strict=True))
+        ]
+
+    @cached_property
     def passes_packets(self) -> bool:
         """True when the packets of every paired connection were passed on: what closes a connection then is one of its ends,
         not the balancer."""
@@ -333,6 +345,10 @@ class Case:
                 first = min(trace.connections, key=lambda c: c.first_frame)
                 frames.append(trace.ref(first.first_frame, first.first_ns))
         return frames
+
+
+def _identity(c: Connection) -> tuple[object, ...]:
+    return c.client, c.server, c.first_ns, c.from_client.isn, c.from_client.packets, c.from_server.packets
 
 
 def _first(matches: Iterable[Shown]) -> list[Shown]:

@@ -200,6 +200,7 @@ def _gaps(case: Case, point: int, ids: Sequence[int]) -> list[tuple[int, Ref]]:
     exchanges = case.backends[point].exchanges
     for before, after in pairwise(ids):
         last, following = exchanges[before].response, exchanges[after].request
-        if last is not None and following is not None and following.first_ns >= last.last_ns:
+        check = Ref(point, after) in case.check_exchanges
+        if not check and last is not None and following is not None and following.first_ns >= last.last_ns:
             gaps.append((following.first_ns - last.last_ns, Ref(point, after)))
     return gaps

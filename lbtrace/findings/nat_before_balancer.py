@@ -5,7 +5,8 @@ Meaning:
     router for example. This is no mismatch, and not the balancer's doing.
 Decided by:
     One other address that stands for the client in all its pairs, stated in a forwarding field or PROXY header, or seen as a
-    public source address where both the client and the backend have private ones.
+    public source address where both the client and the backend have private ones. One address stated for several clients may as well be
+    a fixed value that the balancer writes, and that is said.
 Evidence:
     The client's request and the backend request that states the other address.
 Remedy:
@@ -21,6 +22,7 @@ from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "A NAT before the balancer"
+FIELDS = ("x-forwarded-for", "forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "x-envoy-external-address")
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -30,18 +32,25 @@ def find(case: Case) -> Iterator[Finding]:
         return
     requests = {m.front_connection.client.address: m for m in reversed(case.matches)}  # the first of each client
     connections = {c.front.client.address: c for c in reversed(case.connection_matches)}
+    stated: dict[tuple[str, str], set[str]] = {}
+    for mapping in mappings:
+        stated.setdefault((mapping.stated_by, mapping.seen_as), set()).add(mapping.client)
     for mapping in mappings:
         frames = case.request_frames([requests[mapping.client]]) if mapping.client in requests else []
         if not frames and mapping.client in connections:
             frames = case.connection_frames([connections[mapping.client]])
         if not frames:
             continue
+        written = mapping.stated_by.lower() in FIELDS and len(stated[mapping.stated_by, mapping.seen_as]) > 1
         yield Finding(
             "nat-before-balancer",
             TITLE,
             Severity.INFO,
-            Confidence.HIGH if mapping.count == mapping.of else Confidence.MEDIUM,
-            "The balancer saw the client {client} as {seen_as}, in {count} of {of} cases ({stated_by}): a NAT lies between them.",
+            Confidence.LOW if written else Confidence.HIGH if mapping.count == mapping.of else Confidence.MEDIUM,
+            "The balancer states {seen_as} for the client {client}, in {count} of {of} cases ({stated_by}), as for other clients: "
+            "a NAT lies between them, or the value is a fixed one."
+            if written
+            else "The balancer saw the client {client} as {seen_as}, in {count} of {of} cases ({stated_by}): a NAT lies between them.",
             (
                 Value("client", mapping.client),
                 Value("seen_as", mapping.seen_as),

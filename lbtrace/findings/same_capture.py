@@ -13,33 +13,25 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from lbtrace.case import Case, evidence
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.model.stream import Connection
 
 TITLE = "The same capture twice"
 
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per client capture that is also given as a backend capture."""
-    for front in case.clients:
-        for back in case.backends:
-            same = (front.first_ns, front.last_ns) == (back.first_ns, back.last_ns) and front.connections
-            if same and _identity(front.connections) == _identity(back.connections):
-                yield Finding(
-                    "same-capture",
-                    TITLE,
-                    Severity.HIGH,
-                    Confidence.CERTAIN,
-                    "Client and backend capture hold the same packets at the same times; they cannot show what a balancer did.",
-                    (),
-                    evidence([*case.first_frames(front, front.connections[:1]), *case.first_frames(back, back.connections[:1])]),
-                    "Record one capture in front of the balancer and one behind it.",
-                )
-
-
-def _identity(connections: Sequence[Connection]) -> list[tuple[object, ...]]:
-    return [(c.client, c.server, c.first_ns, c.from_client.isn, c.from_client.packets, c.from_server.packets) for c in connections]
+    for front, back in case.same_captures:
+        yield Finding(
+            "same-capture",
+            TITLE,
+            Severity.HIGH,
+            Confidence.CERTAIN,
+            "Client and backend capture hold the same packets at the same times; they cannot show what a balancer did.",
+            (),
+            evidence([*case.first_frames(front, front.connections[:1]), *case.first_frames(back, back.connections[:1])]),
+            "Record one capture in front of the balancer and one behind it.",
+        )

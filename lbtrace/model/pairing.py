@@ -165,7 +165,8 @@ class AddressMapping:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Who is who: client hosts, the endpoints the balancer listens on, the addresses it speaks from, the backends."""
+    """Who is who: client hosts, the endpoints the balancer listens on, the addresses it speaks from itself (none when it leaves the
+    clients' on the packets), the backends."""
 
     clients: tuple[str, ...] = ()
     fronts: tuple[Endpoint, ...] = ()

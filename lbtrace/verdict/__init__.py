@@ -20,6 +20,7 @@ from lbtrace.verdict.witnesses import observe
 
 __all__ = ["judge"]
 
+TWICE = "Both captures hold the same packets at the same times: the same capture was given twice, and cannot show what a balancer did."
 FEW = "Some exchanges look alike on both sides, but too few, and too little like each other, to show that the captures belong together."
 
 
@@ -37,7 +38,7 @@ def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Corr
         kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
     else:
         kind, confidence, reason = weigh(case, observations)
-        both_sides = taken_on_balancer(case) if kind in (Kind.DIRECT, Kind.L4_PASSTHROUGH) else ""
+        both_sides = "" if kind not in (Kind.DIRECT, Kind.L4_PASSTHROUGH) else TWICE if case.same_captures else taken_on_balancer(case)
         if both_sides:
             kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, both_sides
     witnesses = tuple(o.witness() for o in observations)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbtrace.correlate import correlate
-from lbtrace.model.report import Severity
+from lbtrace.model.report import Kind, Severity
 from lbtrace.options import Options
+from lbtrace.verdict import judge
 from tests.findings.stage import ALB, four, tell, told, values
 from tests.play import Balancer
 
@@ -40,6 +41,9 @@ def test_the_same_file_twice_is_said() -> None:
     shown.backends[0] = replace(shown.clients[0], side=shown.backends[0].side)
     spoken = told(shown, correlate(shown.clients, shown.backends, Options()))
     assert spoken.one("same-capture").severity is Severity.HIGH
+    said = judge(shown.clients, shown.backends, spoken.correlation)
+    assert said.kind is Kind.INCONCLUSIVE
+    assert "given twice" in said.reason
 
 
 def test_two_captures_of_one_network_are_not_the_same_file() -> None:

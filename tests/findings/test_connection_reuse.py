@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lbtrace.correlate import correlate
 from lbtrace.findings import count_side
 from lbtrace.model.net import Side
 from lbtrace.options import Options
-from tests.findings.stage import ALB, FOUR, four, tell, values
+from tests.findings.stage import ALB, FOUR, four, tell, told, values
 from tests.play import Balancer, Play
 
 
@@ -59,3 +61,15 @@ def test_interchangeable_requests_share_nothing_for_certain() -> None:
     assert grouped
     if not alone:
         assert spoken.of("connection-reuse.shared") == []
+
+
+def test_health_checks_are_no_use_after_a_silence() -> None:
+    """A balancer that checks over the connections that carry requests."""
+    spoken = tell(four(ALB))
+    once = [u.ref.id for u in spoken.correlation.unpaired if u.side == "backend"]
+    (back,) = spoken.shown.backends
+    busy = max((e.connection for e in back.exchanges), key=lambda c: len(back.exchanges_of(c)))
+    moved = [e._replace(connection=busy) if e.id in once else e for e in back.exchanges]
+    spoken.shown.backends[0] = replace(back, exchanges=moved, by_connection={})
+    said = values(told(spoken.shown, spoken.correlation).one("connection-reuse.idle"))
+    assert said["count"] == 4

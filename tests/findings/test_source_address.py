@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Severity
 from tests.findings.stage import ALB, four, tell, values
-from tests.play import Balancer
+from tests.play import Balancer, Play
 
 
 def test_a_proxy_shows_its_own_address_and_states_the_client() -> None:
@@ -42,3 +43,22 @@ def test_a_private_source_beside_the_backend_is_the_balancers() -> None:
 def test_a_proxy_header_states_the_client() -> None:
     said = tell(four(Balancer(kind="l4-proxy", proxy=1), seen_as="1.240.235.98")).one("source-address")
     assert "PROXY" in str(values(said)["stated_in"])
+
+
+def test_one_address_stated_for_several_clients_may_be_a_fixed_value() -> None:
+    play = Play(balancer=Balancer(add=[("X-Forwarded-For", "203.0.113.77")]))
+    for k in range(3):
+        for i in range(4):
+            play.client(f"192.168.0.{5 + k}").asks("GET", f"/{k}/{i}", at_ms=50 * (3 * i + k))
+    found = tell(play).of("nat-before-balancer")
+    assert len(found) == 3
+    assert {f.confidence for f in found} == {Confidence.LOW}
+    assert all("or the value is a fixed one" in f.statement for f in found)
+    alone = tell(four(Balancer(add=[("X-Forwarded-For", "203.0.113.77")]))).one("nat-before-balancer")
+    assert alone.confidence is Confidence.HIGH
+
+
+def test_what_packets_that_are_passed_on_come_from_is_not_the_balancers() -> None:
+    spoken = tell(four(Balancer(kind="dnat"), seen_as="1.240.235.98"))
+    assert spoken.correlation.topology.balancer_back == ()
+    assert tell(four(Balancer(kind="snat"), seen_as="1.240.235.98")).correlation.topology.balancer_back == ("172.31.42.119",)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import AddressMapping, ChangeKind, Confidence, HeaderChange, UnpairedReason
+from lbtrace.model.pairing import AddressMapping, ChangeKind, Confidence, HeaderChange, Topology, UnpairedReason
 from lbtrace.model.report import Finding, Kind, Report, Severity, SideCounts
 from lbtrace.render.terminal.labels import Labels, first_frame
 from lbtrace.render.terminal.page import Cell, Column, Page
@@ -59,7 +59,7 @@ def drawing(page: Page, report: Report) -> None:
     """Who talks to whom: client ──▶ front ┆ back ──▶ backend."""
     t = report.correlation.topology
     fronts, backends = [str(e) for e in t.fronts], [str(e) for e in t.backends]
-    columns = [_few(list(t.clients)), _few(fronts), _few(list(t.balancer_back)), _few(backends)]
+    columns = [_few(list(t.clients)), _few(fronts), _few(_sources(t)), _few(backends)]
     if not any(columns):
         return
     page.blank()
@@ -79,6 +79,11 @@ def drawing(page: Page, report: Report) -> None:
     for m in t.mappings:
         if m.client != m.seen_as:
             page.prose(_mapping(m, m.seen_as in nats), indent=3, style="note")
+
+
+def _sources(t: Topology) -> list[str]:
+    """The addresses backends see: the balancer's own, else those it left on the packets."""
+    return list(t.balancer_back) or list(dict.fromkeys(m.seen_as for m in t.mappings if m.stated_by == "source address"))
 
 
 def _mapping(m: AddressMapping, nat: bool) -> str:
