@@ -40,6 +40,8 @@ def latency_of(case: Case, timed: Sequence[Match] | None = None) -> Latency | No
     timed = measurable(case) if timed is None else timed
     if not timed:
         return None
+    if timed[0].pair.group is not None:
+        return _of_sets(case, timed)
     totals = [total_ns(m.front) for m in timed]
     backend_totals = [total_ns(m.back) for m in timed]
     added = sorted([(total - behind, m.place) for total, behind, m in zip(totals, backend_totals, timed, strict=True)])
@@ -57,8 +59,10 @@ def latency_of(case: Case, timed: Sequence[Match] | None = None) -> Latency | No
             continue
         start, end = span_ns(m.front)
         back_start, back_end = span_ns(m.back)
-        forward.append(back_start + clock.delta_ns(back_start) - start)
-        back.append(end - back_end - clock.delta_ns(back_end))
+        added_ns = max(end - start - (back_end - back_start), 0)
+        there = min(max(back_start + clock.delta_ns(back_start) - start, 0), added_ns)  # no way takes less than nothing, nor more than both
+        forward.append(there)
+        back.append(added_ns - there)
         widths.add(clock.half_width_ns)
     return Latency(
         count=len(timed),
@@ -71,6 +75,26 @@ def latency_of(case: Case, timed: Sequence[Match] | None = None) -> Latency | No
         return_median_ns=median_low(back) if back else None,
         half_width_ns=max(widths) if widths else None,
         slowest_pair=added[-1][1],
+    )
+
+
+def _of_sets(case: Case, timed: Sequence[Match]) -> Latency:
+    """Pairs that may be each other's: their differences mean nothing one by one, but their average does, whoever is whose."""
+    totals, behind = [total_ns(m.front) for m in timed], [total_ns(m.back) for m in timed]
+    average = (sum(totals) - sum(behind)) // len(timed)
+    slowest = max(timed, key=lambda m: total_ns(m.front))
+    return Latency(
+        count=len(timed),
+        added_median_ns=average,
+        added_p95_ns=average,
+        added_max_ns=average,
+        client_median_ns=median_low(totals),
+        backend_median_ns=median_low(behind),
+        forward_median_ns=None,
+        return_median_ns=None,
+        half_width_ns=None,
+        slowest_pair=slowest.place,
+        average=True,
     )
 
 

@@ -46,8 +46,7 @@ def find(case: Case) -> Iterator[Finding]:
     round_trip = front_round_trip_ns(case)
     values = [
         Value("median", measured.added_median_ns, "ns"),
-        Value("p95", measured.added_p95_ns, "ns"),
-        Value("max", measured.added_max_ns, "ns"),
+        *(() if measured.average else (Value("p95", measured.added_p95_ns, "ns"), Value("max", measured.added_max_ns, "ns"))),
         Value("client", measured.client_median_ns, "ns"),
         Value("backend", measured.backend_median_ns, "ns"),
         Value("count", measured.count, "count"),
@@ -61,10 +60,13 @@ def find(case: Case) -> Iterator[Finding]:
         TITLE,
         Severity.INFO,
         confidence_of(timed),
-        "Balancer and network added {median} in the median of {count} exchanges, "
-        + ("{p95} at the 95th percentile, " if measured.count >= ENOUGH else "")
-        + "{max} at most; "
-        "an exchange took {client} for the client and {backend} at the backend." + network,
+        "Balancer and network added {median} "
+        + ("on average over {count} exchanges, of which it is not known who is whose; " if measured.average else "")
+        + ("" if measured.average else "in the median of {count} exchanges, ")
+        + ("{p95} at the 95th percentile, " if measured.count >= ENOUGH and not measured.average else "")
+        + ("" if measured.average else "{max} at most; ")
+        + "an exchange took {client} for the client and {backend} at the backend."
+        + network,
         tuple(values),
         evidence(frames, "the slowest pair"),
     )

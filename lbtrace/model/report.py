@@ -154,7 +154,9 @@ class SideCounts:
 @dataclass(frozen=True, slots=True)
 class Latency:
     """Nanoseconds, over `count` pairs. `added` is client total − backend total per pair (needs no common clock); the
-    split before/after the backend needs the clock and carries its half-width, None when the clock was refused.
+    split before/after the backend needs the clock and carries its half-width, None when the clock was refused. `average`: the pairs are
+    interchangeable, so median, percentile and maximum of what was added are all their average, the one number that does not depend on who
+    is whose.
     """
 
     count: int
@@ -167,6 +169,7 @@ class Latency:
     return_median_ns: int | None
     half_width_ns: int | None
     slowest_pair: int  # index in Correlation.pairs
+    average: bool = False
 
 
 @dataclass(frozen=True, slots=True)

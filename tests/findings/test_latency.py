@@ -7,15 +7,17 @@ from statistics import median_low
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lbtrace.case import Case
 from lbtrace.correlate import correlate
 from lbtrace.findings import latency
-from lbtrace.findings._latency import total_ns
+from lbtrace.findings._latency import latency_of, measurable, total_ns
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Latency
 from lbtrace.options import Options
 from tests.findings.stage import ALB, four, tell, values, with_exchanges
 from tests.play import Clockwork, Play, Shown
+from tests.play.scenarios import SCENARIOS
 
 
 def perform(play: Play) -> tuple[Shown, Correlation, Latency | None]:
@@ -72,3 +74,27 @@ def test_it_is_said_with_the_round_trip() -> None:
     said = tell(four(ALB)).one("added-latency.total")
     assert int(values(said)["median"]) > 0
     assert "round_trip" in values(said)
+
+
+def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
+    """Eight connections that ask the same at once: who waited how long for whom is open, the sum is not."""
+    shown = SCENARIOS["crowd-8"]().perform()
+    case = Case(shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options()))
+    grouped = [m for m in measurable(case) if m.pair.group is not None] or [m for m in case.matches if m.pair.group is not None]
+    measured = latency_of(case, grouped)
+    assert measured is not None
+    assert measured.average
+    assert measured.forward_median_ns is None
+    true = [total_ns(m.front) - total_ns(shown.backends[b.point].exchanges[b.id]) for m in grouped for b in shown.truth[m.pair.client]]
+    assert measured.added_median_ns == measured.added_max_ns == sum(true) // len(true)
+
+
+def test_a_way_takes_neither_less_than_nothing_nor_more_than_both() -> None:
+    shown = SCENARIOS["hour-offset"]().perform()
+    case = Case(shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options()))
+    measured = latency_of(case)
+    assert measured is not None
+    assert measured.forward_median_ns is not None
+    assert measured.return_median_ns is not None
+    assert 0 <= measured.forward_median_ns <= measured.added_max_ns
+    assert 0 <= measured.return_median_ns <= measured.added_max_ns

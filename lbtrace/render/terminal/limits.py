@@ -30,12 +30,15 @@ def times(page: Page, report: Report, labels: Labels) -> None:
         most = f"{units.duration(latency.added_max_ns)} at most"
         if latency.count >= _ENOUGH:
             most = f"{units.duration(latency.added_p95_ns)} at the 95th percentile, {most}"
-        added = units.duration(latency.added_median_ns) + (f" in the median, {most}" if latency.count > 1 else "")
+        most = ", which pair is whose being open" if latency.average else f" in the median, {most}"
+        added = units.duration(latency.added_median_ns) + (" on average" if latency.average else "") + (most if latency.count > 1 else "")
         rows.append([("added", "label"), f"{added} ({units.plural(latency.count, 'pair')})"])
         rows.append(["", ("client total − backend total; the network in front of the balancer is in it", "note")])
-        if latency.forward_median_ns is not None and latency.return_median_ns is not None and latency.half_width_ns is not None:
+        width = latency.half_width_ns
+        known = width is not None and width < latency.added_median_ns  # wider than both ways together, it tells neither
+        if known and latency.forward_median_ns is not None and latency.return_median_ns is not None:
             ways = f"{units.duration(latency.forward_median_ns)} on the way in, {units.duration(latency.return_median_ns)} on the way back"
-            rows.append([("of it", "label"), f"{ways}, each {units.half_width(latency.half_width_ns)}"])
+            rows.append([("of it", "label"), f"{ways}, each {units.half_width(width or 0)}"])
     rows += [[(f"clocks {_points(clock, labels)}" if len(clocks) > 1 else "clocks", "label"), _clock(clock, one_clock)] for clock in clocks]
     page.table([Column(), Column(flexible=True)], rows)
 
