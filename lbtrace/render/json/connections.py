@@ -1,16 +1,17 @@
-"""Connections → one line of JSON each (docs/json-format.md specifies the keys), written from their columns.
+"""Connections → lines of JSON, one each (docs/json-format.md specifies the keys), written from their columns.
 
-A line has sixty values. Most are the same for many connections: nothing lost, nothing sent twice, no RST, the options that every SYN of
-a host has. These are written once, into a template; what differs (times, frames, sequence numbers, ports) is filled in. So no Connection
-is made, and a line costs one look-up and one `%`. Connections are taken CHUNK at a time: the lists stay small.
+A line has sixty values, most of them the same for many connections: nothing lost, nothing sent twice, no RST, the options that every SYN
+of a host has. ROWS connections are written at a time: a value they all share becomes, with the keys around it, one piece of text that
+all lines have in common; every other one becomes a column of texts. A line is the join of one text from each. No Connection is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import Enum
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import repeat
 from json import JSONEncoder
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -24,99 +25,112 @@ _encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 _Table: TypeAlias = ConnectionTable | Ends | Offers
 Json = dict[str, object]  # one JSON object on its way into the encoder; never leaves this module
 
-_CHUNK = 1 << 11  # connections
-_REMEMBERED = 4096  # templates, and applications
-
-
-class _How(Enum):
-    """How a value is written. All but the numbers that are filled in are part of the template, and so is null."""
-
-    FILLED = "a number that differs from line to line"
-    FRAME = "the same, and the file it is in"
-    SAME = "a number"
-    FLAG = "true or false"
-    NO = "true for 0"
-    NAME = "one of a list of texts"
+_ROWS = 512  # connections written at a time
+_REMEMBERED = 4096  # applications
 
 
 class _Field(NamedTuple):
-    """A key and the column its values are in; `missing` is the number that stands for null there."""
+    """A key of an object and how its value is written.
+
+    `kind`: "number", "frame" (two keys: the number, and the file it is in), "flag", "no" (true for 0), or "name" (one of a list).
+    `like` names a key that often has the same value.
+    """
 
     key: str
-    column: str
-    how: _How
-    missing: int | None
+    kind: str = "number"
+    like: str = ""
 
 
-def _fields(kinds: dict[str, tuple[str, int | None]], **keys: _How) -> tuple[_Field, ...]:
-    """The keys of an object, in order."""
-    found = []
-    for key, how in keys.items():
-        column = f"{key}_frame" if how is _How.FRAME else "syns" if how is _How.NO else key
-        found.append(_Field(key, column, how, kinds.get(column, ("", None))[1]))
-    return tuple(found)
-
-
-_CONNECTION = _fields(
-    CONNECTION,
-    network=_How.NAME,
-    role_source=_How.NAME,
-    syns=_How.SAME,
-    syn_retransmissions=_How.SAME,
-    synacks=_How.SAME,
-    opened=_How.FLAG,
-    already_open=_How.NO,
-    syn=_How.FRAME,
-    syn_ns=_How.FILLED,
-    synack_ns=_How.FILLED,
-    established_ns=_How.FILLED,
-    first=_How.FRAME,
-    first_ns=_How.FILLED,
-    last=_How.FRAME,
-    last_ns=_How.FILLED,
+_CONNECTION = (
+    _Field("network", "name"),
+    _Field("role_source", "name"),
+    _Field("syns"),
+    _Field("syn_retransmissions"),
+    _Field("synacks"),
+    _Field("opened", "flag"),
+    _Field("already_open", "no"),
+    _Field("syn", "frame"),
+    _Field("syn_ns"),
+    _Field("synack_ns"),
+    _Field("established_ns"),
+    _Field("first", "frame", "syn"),
+    _Field("first_ns", like="syn_ns"),
+    _Field("last", "frame"),
+    _Field("last_ns"),
 )
-_END = _fields(
-    DIRECTION,
-    packets=_How.FILLED,
-    bytes=_How.FILLED,
-    missing=_How.FILLED,
-    truncated=_How.FILLED,
-    retransmissions=_How.FILLED,
-    out_of_order=_How.SAME,
-    zero_windows=_How.SAME,
-    fins=_How.SAME,
-    rsts=_How.SAME,
-    isn=_How.FILLED,
-    start_seq=_How.FILLED,
-    fin=_How.FRAME,
-    fin_ns=_How.FILLED,
-    rst=_How.FRAME,
-    rst_ns=_How.FILLED,
-    first_payload=_How.FRAME,
-    first_payload_ns=_How.FILLED,
-    last_payload_ns=_How.FILLED,
+_END = (
+    _Field("packets"),
+    _Field("bytes"),
+    _Field("missing"),
+    _Field("truncated"),
+    _Field("retransmissions"),
+    _Field("out_of_order"),
+    _Field("zero_windows"),
+    _Field("fins"),
+    _Field("rsts"),
+    _Field("isn"),
+    _Field("start_seq"),
+    _Field("fin", "frame"),
+    _Field("fin_ns"),
+    _Field("rst", "frame"),
+    _Field("rst_ns"),
+    _Field("first_payload", "frame"),
+    _Field("first_payload_ns"),
+    _Field("last_payload_ns", like="first_payload_ns"),
 )
-_SYN = _fields(
-    OFFER,
-    ttl=_How.SAME,
-    window=_How.SAME,
-    mss=_How.SAME,
-    window_scale=_How.SAME,
-    sack_permitted=_How.FLAG,
-    timestamp=_How.FILLED,
-    options=_How.NAME,
+_SYN = (
+    _Field("ttl"),
+    _Field("window"),
+    _Field("mss"),
+    _Field("window_scale"),
+    _Field("sack_permitted", "flag"),
+    _Field("timestamp"),
+    _Field("options", "name"),
 )
+_MISSING = {name: missing for kinds in (CONNECTION, DIRECTION, OFFER) for name, (_, missing) in kinds.items()}
 
 
 def connections(trace: Trace) -> Iterator[str]:
-    """One object per connection, with what it carried."""
+    """Texts of some lines each, one object per connection with what it carried; a comma stands before each line but the first."""
     writer = _Writer(trace)
-    for low in range(0, len(trace.connections), _CHUNK):
-        yield from writer.lines(low, min(low + _CHUNK, len(trace.connections)))
+    count = len(trace.connections)
+    for low in range(0, count, _ROWS):
+        yield "\n,".join(writer.lines(low, min(low + _ROWS, count)))
+
+
+class _Lines:
+    """Lines that grow by a value at a time: what all have in common is collected until a column comes."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._text = ""
+        self._columns: list[list[str] | repeat[str]] = []
+
+    def common(self, text: str) -> None:
+        """The same in every line."""
+        self._text += text
+
+    def column(self, texts: list[str]) -> None:
+        """Another in every line."""
+        self._columns += (repeat(self._text, self.count), texts)
+        self._text = ""
+
+    def values(self, column: Column, write: Callable[[Column], list[str]]) -> list[str] | None:
+        """What `write` makes of the values, once if all are the same; the texts, if they are not."""
+        if (column == column[0]).all():
+            self.common(write(column[:1])[0])
+            return None
+        texts = write(column)
+        self.column(texts)
+        return texts
+
+    def joined(self) -> list[str]:
+        """The lines."""
+        return list(map("".join, zip(*self._columns, repeat(self._text, self.count), strict=True)))
 
 
 class _Writer:
-    """Writes the connections of one trace; keeps the templates."""
+    """Writes the connections of one trace."""
 
     def __init__(self, trace: Trace) -> None:
         table = self.table = ConnectionTable.of(trace.connections)
@@ -125,101 +139,90 @@ class _Writer:
         self.starts = np.array([f.first_frame for f in trace.files], np.int64)
         self.hosts = [quoted(f"[{a}]:" if ":" in a else f"{a}:")[:-1] for a in table.addresses]  # the string stays open for the port
         self.names = {
-            "network": [_literal(quoted(name)) for name in table.networks],
+            "network": [quoted(name) for name in table.networks],
             "role_source": [quoted(source.value) for source in SOURCES],
             "options": [_encode(layout) for layout in table.offers.layouts],
         }
-        self.templates: dict[bytes, str] = {}
         self.carried: dict[int, str] = {}  # by identity: the trace keeps its applications alive
 
-    def lines(self, low: int, high: int) -> Iterator[str]:
+    def lines(self, low: int, high: int) -> list[str]:
         """The connections low … high."""
-        table, hosts, part = self.table, self.hosts, slice(low, high)
-        known = self.carried.get
-        shared: list[Column] = []
-        filled: list[Any] = [
-            range(low, high),
-            [hosts[i] for i in table.client[part].tolist()],
-            table.client_port[part].tolist(),
-            [hosts[i] for i in table.server[part].tolist()],
-            table.server_port[part].tolist(),
-        ]
-        self._add(table, _CONNECTION, part, shared, filled)
-        filled.append([known(id(a)) or self._carried(a) for a in self.applications[part]])
-        for end in (slice(2 * low, 2 * high, 2), slice(2 * low + 1, 2 * high, 2)):
-            self._add(table.ends, _END, end, shared, filled)
-            offer = table.ends.offer[end]
-            shared.append(offer == NONE)
-            if len(table.offers.ttl):
-                self._add(table.offers, _SYN, np.maximum(offer, 0), shared, filled)
-        keys = np.stack([column.astype(np.int64) for column in shared], axis=1).view(f"V{8 * len(shared)}").ravel().tolist()
-        template_of = self.templates.get
-        for key, values in zip(keys, zip(*filled, strict=True), strict=True):
-            yield (template_of(key) or self._template(key)) % values
+        table, rows, lines = self.table, slice(low, high), _Lines(high - low)
+        lines.common('{"id":')
+        lines.column(list(map(str, range(low, high))))
+        for key in ("client", "server"):
+            lines.common(f',"{key}":')
+            lines.values(getattr(table, key)[rows], partial(_named, self.hosts))
+            lines.values(getattr(table, f"{key}_port")[rows], _numbers)
+            lines.common('"')
+        self._object(lines, table, rows, _CONNECTION, ",")
+        lines.common(',"application":')
+        self._carry(lines, self.applications[low:high])
+        for key, place in (("from_client", 0), ("from_server", 1)):
+            ends = slice(2 * low + place, 2 * high, 2)
+            lines.common(f',"{key}":{{')
+            self._object(lines, table.ends, ends, _END)
+            lines.common(',"syn":')
+            self._syns(lines, table.ends.offer[ends])
+            lines.common("}")
+        lines.common("}")
+        return lines.joined()
 
-    def _add(
-        self,
-        table: ConnectionTable | Ends | Offers,
-        fields: tuple[_Field, ...],
-        rows: slice | Column,
-        shared: list[Column],
-        filled: list[Any],
-    ) -> None:
-        """The values of an object, in the order `_object` takes them."""
-        for _, name, how, missing in fields:
-            column = getattr(table, name)[rows]
-            if how is _How.FRAME:
-                file, number = self._split(column)
-                shared.append(np.where(column == missing, -1, file))
-                filled.append(number.tolist())
-            elif how is _How.FILLED:
-                if missing is not None:
-                    shared.append(column == missing)
-                filled.append(column.tolist())
+    def _object(self, lines: _Lines, table: _Table, rows: slice | Column, fields: tuple[_Field, ...], before: str = "") -> None:
+        """The members of an object."""
+        written: dict[str, tuple[Column, list[str] | None]] = {}
+        for key, kind, like in fields:
+            name = {"frame": f"{key}_frame", "no": "syns"}.get(kind, key)
+            lines.common(f'{before}"{name if kind == "frame" else key}":')
+            before = ","
+            column, missing = getattr(table, name)[rows], _MISSING.get(name)
+            known, texts = written.get(like, (None, None))
+            if texts is not None and known is not None and np.array_equal(column, known):
+                lines.column(texts)
+            elif kind == "name":
+                lines.values(column, partial(_named, self.names[key]))
+            elif kind in ("flag", "no"):
+                lines.values(column, partial(_named, ("false", "true") if kind == "flag" else ("true", "false")))
             else:
-                shared.append(column)
+                number = column if kind == "number" else self._number_in_file(column)
+                written[key] = column, lines.values(number, partial(_numbers, missing=missing))
+            if kind == "frame":
+                lines.common(f',"{key}_file":')
+                lines.values(np.where(column == 0, NONE, self._file(column)), partial(_numbers, missing=NONE))
 
-    def _split(self, frames: Column) -> tuple[Column | int, Column]:
-        """Frames numbered through a point's files → the file, and the number there."""
+    def _file(self, frames: Column) -> Column | int:
+        """The file, of those of the point, that each frame is in."""
+        return np.maximum(np.searchsorted(self.starts, frames, "right") - 1, 0) if len(self.starts) > 1 else 0
+
+    def _number_in_file(self, frames: Column) -> Column:
+        """Frames numbered through the files of the point → numbered in their file; 0 stays."""
         if len(self.starts) <= 1:
-            return 0, frames
-        file = np.maximum(np.searchsorted(self.starts, frames, "right") - 1, 0)
-        return file, frames - self.starts[file] + 1
+            return frames
+        return np.where(frames == 0, 0, frames - self.starts[self._file(frames)] + 1)
 
-    def _template(self, key: bytes) -> str:
-        """The line of all connections that agree in what is not filled in."""
-        values = iter(np.frombuffer(key, np.int64).tolist())
-        head = f'"id":%d,"client":%s%d","server":%s%d",{self._object(_CONNECTION, values)}'
-        text = f'{{{head},"application":%s,"from_client":{{{self._end(values)}}},"from_server":{{{self._end(values)}}}}}'
-        if len(self.templates) >= _REMEMBERED:
-            self.templates.clear()
-        self.templates[key] = text
-        return text
+    def _syns(self, lines: _Lines, offer: Column) -> None:
+        """What the SYN of an end offered, null where it was not captured."""
+        seen = np.flatnonzero(offer != NONE)
+        if not len(seen):
+            lines.common("null")
+            return
+        some = lines if len(seen) == len(offer) else _Lines(len(seen))
+        some.common("{")
+        self._object(some, self.table.offers, offer[seen], _SYN)
+        some.common("}")
+        if some is not lines:
+            texts = ["null"] * len(offer)
+            for i, text in zip(seen.tolist(), some.joined(), strict=True):
+                texts[i] = text
+            lines.column(texts)
 
-    def _end(self, values: Iterator[int]) -> str:
-        text = self._object(_END, values)
-        unseen = next(values)
-        if not len(self.table.offers.ttl):
-            return f'{text},"syn":null'
-        syn = self._object(_SYN, values)
-        return f'{text},"syn":{"null%.0s" if unseen else f"{{{syn}}}"}'  # its time stamp is taken, and not written
-
-    def _object(self, fields: tuple[_Field, ...], values: Iterator[int]) -> str:
-        """The members of an object, with a place for each number that is filled in."""
-        text = []
-        for key, _, how, missing in fields:
-            value = next(values) if how is not _How.FILLED or missing is not None else 0
-            if how is _How.FRAME:
-                text.append(f'"{key}_frame":null%.0s,"{key}_file":null' if value < 0 else f'"{key}_frame":%d,"{key}_file":{value}')
-            elif how is _How.FILLED:
-                text.append(f'"{key}":{"null%.0s" if value else "%d"}')  # the null takes its number and writes nothing of it
-            elif how is _How.SAME:
-                text.append(f'"{key}":{"null" if value == missing else value}')
-            elif how is _How.NAME:
-                text.append(f'"{key}":{self.names[key][value]}')
-            else:
-                text.append(f'"{key}":{"true" if bool(value) is (how is _How.FLAG) else "false"}')
-        return ",".join(text)
+    def _carry(self, lines: _Lines, applications: Sequence[Application]) -> None:
+        known = self.carried.get
+        texts = [known(id(a)) or self._carried(a) for a in applications]
+        if len(set(texts)) == 1:
+            lines.common(texts[0])
+        else:
+            lines.column(texts)
 
     def _carried(self, application: Application) -> str:
         text = _application(application, self.frames)
@@ -228,9 +231,17 @@ class _Writer:
         return text
 
 
-def _literal(text: str) -> str:
-    """As it stands in a template."""
-    return text.replace("%", "%%")
+def _numbers(column: Column, missing: int | None = None) -> list[str]:
+    """Numbers as text, null for the one that is missing."""
+    texts = list(map(str, column.tolist()))
+    if missing is not None:
+        for i in np.flatnonzero(column == missing).tolist():
+            texts[i] = "null"
+    return texts
+
+
+def _named(names: Sequence[str], column: Column) -> list[str]:
+    return [names[i] for i in column.tolist()]
 
 
 def _application(a: Application, frames: FrameWriter) -> str:
