@@ -29,7 +29,7 @@ from lbtrace.model.http import Body, Framing
 from lbtrace.tables import Column, StreamTable
 
 _BATCH_BYTES: Final = 1 << 23  # joined at a time
-_BATCH_TURNS: Final = 1 << 15
+_BATCH_TURNS: Final = 1 << 14
 _LARGE: Final = 1 << 18  # bytes of a turn: of a longer one only the beginning is joined
 _BEGINNING: Final = 1 << 16
 _HEAD_END: Final = b"\r\n\r\n"

@@ -37,12 +37,15 @@ def _write(out: TextIO, lines: Iterator[str]) -> None:
     batch: list[str] = []
     for text in lines:
         batch.append(text)
-        if len(batch) >= _BATCH or len(text) > _LONG:
-            batch.append("")
-            out.write("\n".join(batch))
+        if len(text) > _LONG:  # not copied once more
+            for each in batch:
+                out.write(each)
+                out.write("\n")
             batch.clear()
-    batch.append("")
-    out.write("\n".join(batch))
+        elif len(batch) >= _BATCH:
+            out.write("\n".join(batch) + "\n")
+            batch.clear()
+    out.write("\n".join(batch) + "\n")
 
 
 def _head(name: str, version: str) -> str:

@@ -18,7 +18,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter, quoted
 from lbtrace.tables import Column
 
-_ROWS = 1024  # written at a time
+_ROWS = 512  # written at a time
 _REMEMBERED = 20000  # blocks and lines each
 _EOL = "\\r\\n"  # CRLF as the encoder writes it; no escaped line holds it, because no line holds a CR or LF
 
@@ -53,6 +53,8 @@ class RowWriter:
         self._blocks: dict[int, str] = {}
         self._lines: dict[int, str] = {}
         self._statuses: dict[int, str] = {}
+        self._has_block = np.zeros(len(self._table.heads.first), bool)  # whether `_blocks` knows it
+        self._has_line = np.zeros(len(self._table.heads.lines), bool)
 
     def lines(self, low: int, high: int) -> list[str]:
         """The exchanges with the ids from `low` up to `high`; each line but that of exchange 0 begins with a comma."""
@@ -86,11 +88,21 @@ class RowWriter:
     def _messages(self, starts: list[str], m: Messages, rows: slice) -> list[str]:
         """The messages of some rows, without the brace in front."""
         blocks = map(self._blocks.__getitem__, m.block[rows].tolist())
+        bodies = self._bodies(m, rows)
         offsets = map(str, m.offset[rows].tolist())
+        if len(self._files) > 1:
+            return [
+                f'{start},"headers":{block},"body":{body},"trailers":[],{places},"offset":{offset},"marks":[]}}'
+                for start, block, body, places, offset in zip(starts, blocks, bodies, self._places(m, rows), offsets, strict=True)
+            ]
+        frames = _numbers(m.first_frame[rows], m.head_frame[rows], m.last_frame[rows])
+        times = _numbers(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
         return [
-            f'{start},"headers":{block},"body":{body},"trailers":[],{places},"offset":{offset},"marks":[]}}'
-            for start, block, body, places, offset in zip(
-                starts, blocks, self._bodies(m, rows), self._places(m, rows), offsets, strict=True
+            f'{start},"headers":{block},"body":{body},"trailers":[],"first_frame":{first},"first_file":0,"head_frame":{head},'
+            f'"head_file":0,"last_frame":{last},"last_file":0,"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns},'
+            f'"offset":{offset},"marks":[]}}'
+            for start, block, body, first, head, last, first_ns, head_ns, last_ns, offset in zip(
+                starts, blocks, bodies, *frames, *times, offsets, strict=True
             )
         ]
 
@@ -132,17 +144,11 @@ class RowWriter:
         return found
 
     def _places(self, m: Messages, rows: slice) -> list[str]:
-        """Frames and times. Writing a number costs as much as all its keys, and most heads are in one frame."""
+        """Frames and times where there are several files."""
         columns = m.first_frame[rows], m.head_frame[rows], m.last_frame[rows]
-        times = _numbers(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
-        if len(self._files) <= 1:
-            return [
-                f'"first_frame":{first},"first_file":0,"head_frame":{head},"head_file":0,"last_frame":{last},"last_file":0,'
-                f'"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
-                for first, head, last, first_ns, head_ns, last_ns in zip(*_numbers(*columns), *times, strict=True)
-            ]
         files = [np.maximum(np.searchsorted(self._files, column, "right") - 1, 0) for column in columns]
         numbers = _numbers(*(column - self._files[file] + 1 for column, file in zip(columns, files, strict=True)))
+        times = _numbers(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
         return [
             f'"first_frame":{first},"first_file":{first_file},"head_frame":{head},"head_file":{head_file},"last_frame":{last},'
             f'"last_file":{last_file},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
@@ -153,28 +159,34 @@ class RowWriter:
 
     def _meet(self, blocks: Column) -> None:
         """Make the texts of these blocks known."""
-        if len(self._blocks) > _REMEMBERED:
-            self._blocks.clear()
-        known = self._blocks
-        new = [block for block in dict.fromkeys(blocks.tolist()) if block not in known]
-        if not new:
+        known, heads = self._blocks, self._table.heads
+        if len(known) > _REMEMBERED:
+            known.clear()
+            self._has_block[:] = False
+        new = np.unique(blocks[~self._has_block[blocks]])
+        if not len(new):
             return
-        heads = self._table.heads
+        self._has_block[new] = True
         first = heads.first[new]
         sizes = heads.first[1:][new] - first
         ends = np.cumsum(sizes)
-        line = heads.line[np.repeat(first - (ends - sizes), sizes) + np.arange(ends[-1])].tolist()
+        line = heads.line[np.repeat(first - (ends - sizes), sizes) + np.arange(ends[-1])]
         self._meet_lines(line)
-        found = list(map(self._lines.__getitem__, line))
+        found = list(map(self._lines.__getitem__, line.tolist()))
         bounds = [0, *ends.tolist()]
-        known.update(zip(new, [f"[{','.join(found[a:b])}]" for a, b in pairwise(bounds)], strict=True))
+        known.update(zip(new.tolist(), [f"[{','.join(found[a:b])}]" for a, b in pairwise(bounds)], strict=True))
 
-    def _meet_lines(self, lines: list[int]) -> None:
+    def _meet_lines(self, lines: Column) -> None:
         """Make the texts of these header lines known: `["name","value"]`, or with the line as sent when it is not `name: value`."""
-        if len(self._lines) > _REMEMBERED:
-            self._lines.clear()
         known, heads = self._lines, self._table.heads
-        new = [line for line in dict.fromkeys(lines) if line not in known]
+        if len(known) > _REMEMBERED:
+            known.clear()
+            self._has_line[:] = False
+        fresh = np.unique(lines[~self._has_line[lines]])
+        if not len(fresh):
+            return
+        self._has_line[fresh] = True
+        new = fresh.tolist()
         parts = [text.partition(": ") for text in _escaped([heads.lines[i] for i in new])]
         known.update(zip(new, [f'["{name}","{value}"]' for name, _, value in parts], strict=True))
         if heads.loose:
