@@ -374,7 +374,8 @@ class _Work:
         checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
         asked = connections.askers(state, self.said)
         copied = mirrors.find(state, line, asked, checked)
-        rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, asked, set(topo.clients), copied)
+        hosts = {c.client.address for t in self.clients for c in t.connections}
+        rest = unpaired.client_reasons(state, clocks) + unpaired.backend_reasons(state, clocks, checked, asked, hosts, copied)
         lines = self.lines + self._carried(pairs)
         lines += streams.pair(self.clients, self.backends, lines, clocks)
         taken = order.judge(state, clocks.values())

@@ -1,8 +1,12 @@
 """Why an exchange has no partner, and how sure that is."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from lbtrace.correlate import correlate
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, UnpairedReason
+from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from tests.play import Balancer, Play
 
@@ -11,20 +15,31 @@ XFF = [("X-Forwarded-For", "{client}")]
 
 def test_another_client_is_said_to_have_asked_only_where_the_balancer_names_it() -> None:
     for added, expected in ((XFF, Confidence.MEDIUM), ([], Confidence.LOW)):
-        play = Play(seed=3, balancer=Balancer(add=added))
-        one, other = play.client("192.168.0.5"), play.client("192.168.0.6")
-        for i in range(6):
-            one.asks("GET", f"/mine/{i}", at_ms=100 * i)
-            other.asks("GET", f"/theirs/{i}", at_ms=100 * i + 40)
-        shown = play.perform()
-        trace = shown.clients[0]
-        mine = {c.id for c in trace.connections if c.client.address == "192.168.0.5"}
-        shown.clients[0].exchanges[:] = [  # type: ignore[index]
-            e._replace(id=n) for n, e in enumerate(e for e in trace.exchanges if e.connection in mine)
-        ]
-        found = correlate(shown.clients, shown.backends, DEFAULT)
+        found = correlate(*asked_by_two(added, uncaptured=1), DEFAULT)
         said = [u for u in found.unpaired if u.side == "backend" and u.reason is UnpairedReason.OTHER_CLIENT]
         assert {u.confidence for u in said} == {expected}
+
+
+def test_a_client_that_was_captured_is_no_other_client() -> None:
+    """Its connections are in the capture, its exchanges were not read: whatever it asked, it is no stranger."""
+    fronts, backs = asked_by_two(XFF, uncaptured=0)
+    (trace,) = fronts
+    mine = {c.id for c in trace.connections if c.client.address == "192.168.0.5"}
+    kept = [e._replace(id=n) for n, e in enumerate(e for e in trace.exchanges if e.connection in mine)]
+    found = correlate([replace(trace, exchanges=kept, by_connection={})], backs, DEFAULT)
+    said = [u for u in found.unpaired if u.side == "backend"]
+    assert len(said) == 6
+    assert {u.confidence for u in said} == {Confidence.LOW}
+
+
+def asked_by_two(added: Sequence[tuple[str, str]], uncaptured: int) -> tuple[list[Trace], list[Trace]]:
+    play = Play(seed=3, balancer=Balancer(add=added), uncaptured_clients=uncaptured)
+    one, other = play.client("192.168.0.5"), play.client("192.168.0.6")
+    for i in range(6):
+        one.asks("GET", f"/mine/{i}", at_ms=100 * i)
+        other.asks("GET", f"/theirs/{i}", at_ms=100 * i + 40)
+    shown = play.perform()
+    return shown.clients, shown.backends
 
 
 def test_a_server_nobody_knows_is_no_balancer() -> None:
