@@ -8,7 +8,7 @@ have swallowed some.
 
 Invariants: the result does not depend on how the stream is cut into pieces; the complete messages of a prefix of the stream are a prefix
 of the
-messages. Each direction has a straight road for whole heads of ordinary shape; everything else goes through `Reader.head`, line by line.
+messages. Each direction has a short way for whole messages of ordinary shape; everything else goes through `Reader.head`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lbtrace.model.http import Body, Framing, Mark, Request, Response
 MAX_START_LINE: Final = 1 << 16
 AHEAD: Final = 1 << 16  # bytes looked at to tell where another reading would end
 LEAST_MESSAGE: Final = 16  # bytes of the shortest HTTP/1 message
-STRAIGHT: Final = 8192  # bytes of a head that the straight road looks at
+STRAIGHT: Final = 8192  # bytes of a head that the short way looks at
 CRLF: Final = b"\r\n"
 HEAD_END: Final = b"\r\n\r\n"
 _NO_BLOCK: Final = Block((), PLAIN)
@@ -112,6 +112,11 @@ class Reader:
         """Of each message: its chain."""
         return [bisect_right(self.breaks, k) for k in range(len(self.ends))]
 
+    @property
+    def certain(self) -> bool:
+        """The stream is whole from its start, or a message of it was read and nothing has been lost since then."""
+        return self.clean or (bool(self.ends) and not self.resynced)
+
     def place(self, offset: int, head_end: int, end: int) -> Place:
         """Frames and times of a message."""
         return place(self.cursor, offset, head_end, end)
@@ -165,10 +170,24 @@ class Reader:
     # heads ----------------------------------------------------------------------------------------------------------------------
 
     def head(self, fits: Callable[[bytes, bool], bool]) -> Head | None:
-        """The head at the cursor, line by line; the cursor moves behind it. None when the cursor is at the end or at a gap.
+        """The head at the cursor, which moves behind it. None when the cursor is at the end or at a gap.
 
         When its start line does not pass `fits`, nothing behind that line is read.
         """
+        cursor = self.cursor
+        data, pos = cursor.data, cursor.pos
+        end = data.find(HEAD_END, pos, pos + STRAIGHT)
+        if end > pos:  # all of it is at hand
+            eol = data.find(CRLF, pos)
+            first = data[pos:eol]
+            block = self.caches.block[data[eol:end]] if first and b"\n" not in first and fits(first, True) else None
+            if block is not None:
+                cursor.pos = end + len(HEAD_END)
+                return Head(cursor.base + pos, first, block, (), True, True, True)
+        return self._head(fits)
+
+    def _head(self, fits: Callable[[bytes, bool], bool]) -> Head | None:
+        """The same of a head of any shape."""
         cursor = self.cursor
         odd: dict[str, None] = {}
         while True:

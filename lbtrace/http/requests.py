@@ -34,14 +34,15 @@ class Requests(Reader):
         request_lines, blocks = self.caches.request, self.caches.block
         frames, times, starts = p.frame, p.time_ns, p.start
         messages, ends, rows = self.messages, self.ends, self.rows
-        clean, stop = self.clean, cursor.end_row
+        clean, stop, repeated = self.clean, cursor.end_row, p.repeated
         row = self.row
         while not self.stopped:
             data, base, pos = cursor.data, cursor.base, cursor.pos
             size = len(data)
             find = data.find
-            while clean:
-                # The straight road: a whole head of ordinary shape, without a body, in the window.
+            certain = self.certain
+            while certain:
+                # The short way: a whole head of ordinary shape, without a body, in the window, and no segment of it sent again.
                 end = find(HEAD_END, pos, pos + STRAIGHT)
                 if end < 0:
                     break
@@ -54,16 +55,20 @@ class Requests(Reader):
                 if fields[1] or fields[2] or fields[5] or fields[7] or line[0] == "CONNECT":
                     break
                 offset = base + pos
-                pos = end + 4
-                over = base + pos
+                over = base + end + 4
                 while row + 1 < stop and starts[row + 1] <= offset:
                     row += 1
+                if not clean and repeated[row]:
+                    break
                 frame, time = frames[row], times[row]
                 if row + 1 < stop and starts[row + 1] < over:
                     place = self.place(offset, over, over)
+                    if place.repeated:
+                        break
                     last, last_ns = place.last_frame, place.last_ns
                 else:
                     last, last_ns = frame, time
+                pos = end + 4
                 body = NO_BODY if fields[2] is None else EMPTY_BODY
                 messages.append(
                     _new(
@@ -84,7 +89,6 @@ class Requests(Reader):
                     self.holes.add(len(ends))
                 if not self.find_again():
                     return
-                clean = False
                 continue
             if not self._one():
                 return

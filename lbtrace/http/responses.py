@@ -38,14 +38,16 @@ class Responses(Reader):
         status_lines, blocks = self.caches.status, self.caches.block
         frames, times, starts = p.frame, p.time_ns, p.start
         messages, ends, rows = self.messages, self.ends, self.rows
-        clean, stop = self.clean, cursor.end_row
+        clean, stop, repeated = self.clean, cursor.end_row, p.repeated
+        known = p.known_start[self.stream]
         row = self.row
         while not self.stopped and not self.tunnel and len(messages) < limit:
             data, base, pos = cursor.data, cursor.base, cursor.pos
             size = len(data)
             find = data.find
-            while clean and method_of is None and not self.pending:
-                # The straight road: a whole head of ordinary shape and a body of stated length, all in the window.
+            certain = method_of is None and not self.pending and self.certain
+            while certain:
+                # The short way: a whole head of ordinary shape and a body of stated length, all in the window, no segment sent again.
                 end = find(HEAD_END, pos, pos + STRAIGHT)
                 if end < 0:
                     break
@@ -70,13 +72,12 @@ class Responses(Reader):
                 offset = base + pos
                 head_end = end + 4
                 over = head_end + length
-                if over > size:
+                if over > size or (length and not known and data.startswith(b"HTTP/", head_end)):
                     break
-                pos = over
                 while row + 1 < stop and starts[row + 1] <= offset:
                     row += 1
+                first = row
                 frame, time = frames[row], times[row]
-                rows.append(row)
                 if row + 1 < stop and starts[row + 1] < base + over:
                     while row + 1 < stop and starts[row + 1] < base + head_end:
                         row += 1
@@ -87,6 +88,11 @@ class Responses(Reader):
                 else:
                     head_frame = last = frame
                     head_ns = last_ns = time
+                if not clean and any(repeated[first : row + 1]):
+                    row = first
+                    break
+                pos = over
+                rows.append(first)
                 body = (
                     _new(Body, (Framing.CONTENT_LENGTH, length, length, True, xxh3_128_hexdigest(data[head_end:over]), None, None))
                     if length
@@ -112,7 +118,6 @@ class Responses(Reader):
                     self.holes.add(len(ends))
                 if not self.find_again():
                     return
-                clean = False
                 continue
             if not self._one(method_of):
                 return
