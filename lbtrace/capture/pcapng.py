@@ -97,13 +97,16 @@ class BlockChain:
 
     def many(self, positions: Column) -> Column:
         """See `walk.Chain.many`."""
-        inside = positions + SMALLEST_BLOCK <= self.size
-        safe = np.where(inside, positions, 0)
+        safe = np.minimum(positions, self.size - SMALLEST_BLOCK)
         length = self.u32[safe + 4].astype(np.int64)
-        after: Column = positions + length
-        good = inside & (length >= SMALLEST_BLOCK) & (length & 3 == 0) & (after <= self.size) & (self.u32[safe] != SECTION)
-        good &= self.u32[np.where(good, after, 4) - 4] == length
-        after[~good] = STOP
+        after: Column = positions + length  # beyond the end, too, where the block itself begins too late
+        good = (length >= SMALLEST_BLOCK) & (length & 3 == 0) & (after <= self.size) & (self.u32[safe] != SECTION)
+        if good.all():
+            good = self.u32[after - 4] == length
+        else:
+            good[good] = self.u32[after[good] - 4] == length[good]
+        if not good.all():
+            after[~good] = STOP
         return after
 
     def guess(self, position: int, known: int) -> int:
