@@ -107,6 +107,10 @@ class _Work:
             if more and not certainty.every_client(state, clocks):
                 attempts.detach(state, more)
             repeats.copies(state, line)
+            clocks = {
+                points: late if clocks[points].refused and not clocks[points].outliers else clocks[points]
+                for points, late in self._clocks().items()
+            }
         contradicted = {points for points, k in clocks.items() if k.refused and k.outliers}
         certainty.weigh(state, {points: k for points, k in clocks.items() if k.stated or k.pairs >= 3 or self._sure(points)}, contradicted)
         return self._correlation({points: self._without_doubt(points, k) for points, k in clocks.items()})
@@ -119,7 +123,7 @@ class _Work:
         sure = [
             state.confidence[c]
             for c, bs in state.caused.items()
-            if (int(state.client.point[c]), int(state.backend.point[bs[-1]])) == points
+            if int(state.client.point[c]) == points[0] and any(int(state.backend.point[b]) == points[1] for b in bs)
         ]
         doubtful = len(sure) * 2 < known.pairs or (known.pairs < 3 and all(k is Confidence.LOW for k in sure))
         return Clock(*points, refused="only doubtful pairs bound it") if doubtful else known
@@ -218,24 +222,32 @@ class _Work:
         rows: dict[tuple[int, int], list[tuple[int, int, int, int]]] = defaultdict(list)
         c_facts, b_facts = state.client, state.backend
         for c, bs in sorted(state.caused.items()):
-            if c in state.group:
+            if c in state.group or not (c_facts.solid_start[c] and c_facts.solid_reply[c]):
                 continue
-            first, last = bs[0], bs[-1]
-            points = (c_facts.refs[c].point, b_facts.refs[first].point)
-            if len(bs) > 1:  # whichever of several answers it was, it came no earlier than the first of them
-                answers = [b for b in bs if b_facts.items[b].response is not None and may_be_answer(c_facts.items[c], b_facts.items[b])]
-                last = min(answers, key=lambda b: int(b_facts.reply[b]), default=last)
-            if any(b_facts.refs[b].point != points[1] for b in bs) or not (c_facts.solid_start[c] and b_facts.solid_start[first]):
-                continue
-            if not (c_facts.solid_reply[c] and b_facts.solid_reply[last]) or not may_be_answer(c_facts.items[c], b_facts.items[last]):
-                continue
-            low = int(c_facts.start[c] - b_facts.start[first])
-            high = int(c_facts.reply[c] - b_facts.reply[last])
-            rows[points].append((c, int(b_facts.start[first]), low, high))
+            of_point: dict[int, list[int]] = defaultdict(list)
+            for b in bs:
+                of_point[b_facts.refs[b].point].append(b)
+            for point, here in of_point.items():
+                high = self._latest(c, here, alone=len(bs) == 1)
+                if b_facts.solid_start[here[0]] and high is not None:
+                    start = int(b_facts.start[here[0]])
+                    rows[c_facts.refs[c].point, point].append((c, start, int(c_facts.start[c]) - start, high))
         return {
             points: ([r[0] for r in held], clock.Bounds(*(np.array([r[k] for r in held], np.int64) for k in (1, 2, 3))))
             for points, held in rows.items()
         }
+
+    def _latest(self, c: int, here: list[int], alone: bool) -> int | None:
+        """The upper bound on δ from the attempts for c that one point shows: whichever answered, the client's answer came no earlier than
+        the first of their answers; and a try that failed was begun before the client was answered."""
+        state = self.state
+        client, backend = state.client, state.backend
+        answered = [b for b in here if backend.solid_reply[b] and may_be_answer(client.items[c], backend.items[b])]
+        if answered:
+            return int(client.reply[c]) - min(int(backend.reply[b]) for b in answered)
+        if alone or client.items[c].response is None or not all(backend.solid_start[b] and b not in state.copied for b in here):
+            return None
+        return int(client.reply[c]) - max(int(backend.start[b]) for b in here)
 
     def _clocks(self) -> Clocks:
         bounds = self._bounds()

@@ -170,3 +170,12 @@ def test_equal_sequence_numbers_do_not_pair_connections_that_say_different_thing
     found = correlate(shown.clients, [changed], DEFAULT)
     assert first.connection not in {p.backend.id for p in found.connection_pairs}
     assert len(found.connection_pairs) == 3
+
+
+def test_tries_at_two_points_bound_both_clocks() -> None:
+    """No client exchange has all its attempts in one capture: each capture's own attempts bound its clock."""
+    shown, found = seen("retry-across-captures")
+    assert {len(p.attempts) for p in found.pairs} == {2}
+    assert [k.refused for k in found.clocks] == ["", ""]
+    for k in found.clocks:
+        assert k.low_ns <= shown.clocks[0, k.backend_point][0] <= k.high_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.play.cast import Balancer, Play
 from tests.play.scenarios.base import MIRROR, TWO, XFF, curls, mixed, scenario
+from tests.play.wire import Clockwork
 
 
 @scenario(0.95)
@@ -16,6 +17,12 @@ def retry_reset() -> Play:
 def retry_500() -> Play:
     """15 % of requests answered 500 and tried again"""
     return mixed(Balancer(retry=0.15, fail="500"), backends=TWO)
+
+
+@scenario(0.95)
+def retry_across_captures() -> Play:
+    """Every request is answered 500 by one backend and tried again, mostly on the other; both are captured apart, clocks 40 ms apart"""
+    return mixed(Balancer(retry=1.0, fail="500", wander=False), backends=TWO, separate_points=True, client_clock=Clockwork(40_000_000))
 
 
 @scenario(0.9)
