@@ -5,8 +5,8 @@
 
 A row says what an `Exchange` of two whole, undamaged HTTP/1 messages says: start lines and header blocks are numbers of texts that are kept
 once, frames, times and lengths are integers. A million of them cost as much as their distinct header lines, and a renderer that
-writes them in bulk never makes the objects. Asked for one, `Exchanges` makes all and keeps them: what recurs (lines, blocks, start lines)
-is one object however often it occurs.
+writes them in bulk never makes the objects. Asked for one, `Exchanges` makes all and lets go of the table: what recurs (lines, blocks,
+start lines) is one object however often it occurs.
 
 Invariant: a row and the object made of it tell the same.
 """
@@ -200,13 +200,13 @@ class ExchangeTable:
 
 
 class Exchanges(Sequence[Exchange]):
-    """The rows of a table and the objects of the careful road, merged: `exchanges[i].id == i`."""
+    """The rows of a table and the objects of the careful road, merged: `exchanges[i].id == i`. Once one is asked for, all are objects, and
+    the table is empty: there are never both."""
 
     def __init__(self, table: ExchangeTable, objects: list[Exchange]) -> None:
         """`objects` have their ids; together with `table.id` these are 0, 1, 2, …"""
         self.table = table
         self.objects = objects
-        self._made: list[Exchange] | None = None
 
     def __len__(self) -> int:
         return len(self.table) + len(self.objects)
@@ -216,23 +216,26 @@ class Exchanges(Sequence[Exchange]):
     @overload
     def __getitem__(self, index: slice) -> list[Exchange]: ...
     def __getitem__(self, index: int | slice) -> Exchange | list[Exchange]:
-        return (self._made or self._all())[index]
+        if len(self.table):
+            self._make()
+        return self.objects[index]
 
     def __iter__(self) -> Iterator[Exchange]:
-        return iter(self._made or self._all())
+        if len(self.table):
+            self._make()
+        return iter(self.objects)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
 
-    def _all(self) -> list[Exchange]:
+    def _make(self) -> None:
         made = self.table.exchanges()
         if self.objects:
             made += self.objects
             made.sort(key=itemgetter(0))
-        self._made = made
-        return made
+        self.objects, self.table = made, ExchangeTable.empty()
 
 
 def _rows(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]:

@@ -27,7 +27,7 @@ def texts(trace: Trace) -> Iterator[str]:
     """The exchanges of a trace: texts of one or more lines, each line but the first of all beginning with a comma."""
     writer = ExchangeWriter(trace)
     exchanges = trace.exchanges
-    if not isinstance(exchanges, Exchanges):
+    if not (isinstance(exchanges, Exchanges) and len(exchanges.table)):
         yield from _after_commas(writer.lines(exchanges))
         return
     rows = RowWriter(exchanges, trace, writer)
