@@ -25,7 +25,7 @@ _BETWEEN: Final = 128  # the empty line between two blocks
 REMEMBERED: Final = 1 << 15  # texts a Numbering knows before it forgets them all: what recurs is met again
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _WATCHED: Final = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"content-encoding"})
-_NEW: Final = 1 << 40  # provisional numbers: this and the place in the batch
+_NEW: Final = 1 << 29  # provisional numbers: this and the place in the batch
 _UNKNOWN: Final = b"?"  # stands for a block without lines; no field line
 _DIGITS: Final = re.compile(rb"[0-9]{1,18}").fullmatch
 _LOOSE: Final = (b":  ", b": \t", b" \r\n", b"\t\r\n")  # a field line that is not `name: value` shows one of these, or no ": "
@@ -105,16 +105,22 @@ class Lexicon:
         lines, new = self._lines.of(b"\r\n\r\n".join(blocks).split(b"\r\n"))
         self._examine(new)
         flags = np.frombuffer(self._flags, np.uint8)[lines]
-        between = np.flatnonzero(flags == _BETWEEN)
-        lines, flags = np.delete(lines, between), np.delete(flags, between)
+        within = flags != _BETWEEN
+        between = np.flatnonzero(~within)
+        lines = lines[within]
         first = np.concatenate(([0], between - np.arange(len(between))))
-        sized = np.flatnonzero(flags & SIZED)
-        length = np.zeros(len(lines), np.int64)
-        length[sized] = [self._lengths[line] for line in lines[sized].tolist()]
-        told = np.bitwise_or.reduceat(flags, first)
+        said = np.flatnonzero(flags & ~np.uint8(_BETWEEN))  # few lines say anything
+        told = np.zeros(len(first), np.uint8)
+        length = np.zeros(len(first), np.int64)
+        saying = np.searchsorted(between, said)  # the block of each
+        np.bitwise_or.at(told, saying, flags[said])
         for once in (SIZED, CHUNKED):
-            told[np.add.reduceat((flags & once != 0).astype(np.int64), first) > 1] |= ODD
-        self._block_length.frombytes(np.add.reduceat(length, first).tobytes())
+            which = np.flatnonzero(flags[said] & once)
+            of = saying[which]
+            told[of[1:][of[1:] == of[:-1]]] |= ODD
+            if once == SIZED:
+                length[of] = [self._lengths[line] for line in lines[said[which] - of].tolist()]
+        self._block_length.frombytes(length.tobytes())
         self._block_flags += told.tobytes()
         self._first.frombytes((np.append(first[1:], len(lines)) + len(self._line)).astype(np.int64).tobytes())
         self._line.frombytes(lines.astype(np.int32).tobytes())

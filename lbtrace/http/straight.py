@@ -74,11 +74,12 @@ class _Road:
         high = min(max(high, low + 2), low + _BATCH_TURNS, 2 * len(self.turns))
         text, bounds = self._text(low, high)
         parts = [text[a:b].partition(_HEAD_END) for a, b in pairwise(bounds)]
-        cut = [head.partition(b"\r\n") if end else (b"", b"", b"") for head, end, _ in parts]
+        heads = [head if end else b"" for head, end, _ in parts]
+        cut = [head.partition(b"\r\n") for head in heads]
         blocks = self.lexicon.blocks([block for _, _, block in cut])
         flags = self.lexicon.flags(blocks)
         length = self.lexicon.lengths(blocks)
-        head = np.fromiter(map(len, [head for head, _, _ in parts]), np.int64, high - low) + len(_HEAD_END)
+        head = np.fromiter(map(len, heads), np.int64, high - low) + len(_HEAD_END)
         rest = self.turns.size[low:high] - head
         requests, asks = self.requests.of([start for start, _, _ in cut[0::2]])
         statuses, answers = self.statuses.of([start for start, _, _ in cut[1::2]])
