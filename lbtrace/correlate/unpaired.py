@@ -100,9 +100,10 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     paired = len(state.caused)
     shown = _together(state, clocks)
     astray = _astray(state, of_client=True)
+    headless = any(state.backend.items[b].request is None for b in state.free_backends())  # it may be what any of these caused
     out: list[Unpaired] = []
     for c in free:
-        reason, confidence, detail = _client_reason(state, c, seen, servers, paired)
+        reason, confidence, detail = _client_reason(state, c, seen, servers, paired, headless)
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
             reason, confidence, detail = ASTRAY
         out.append(Unpaired("client", state.client.refs[c], reason, confidence if shown else _capped(reason, confidence), detail))
@@ -110,7 +111,7 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
 
 
 def _client_reason(
-    state: Pairing, c: int, seen: list[list[Window]], servers: tuple[set[str], set[str]], paired: int
+    state: Pairing, c: int, seen: list[list[Window]], servers: tuple[set[str], set[str]], paired: int, headless: bool
 ) -> tuple[UnpairedReason, Confidence, str]:
     e = state.client.items[c]
     known = seen[state.client.refs[c].point]
@@ -126,6 +127,8 @@ def _client_reason(
     if e.response is None:
         if state.client.unknown[c]:
             return UnpairedReason.UNKNOWN, Confidence.LOW, "its answer is not in the capture"
+        if not known or headless:
+            return UnpairedReason.UNKNOWN, Confidence.LOW, "no answer, and nothing tells whether a backend was asked"
         sure = Confidence.LOW if state.left_over or state.group else Confidence.MEDIUM
         return UnpairedReason.NEVER_ANSWERED, sure, "no answer, and no backend exchange"
     if hand and (paired or e.response.status in OWN_STATUS | REDIRECT):

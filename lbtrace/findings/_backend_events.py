@@ -29,6 +29,7 @@ TEXT = {
     "closed": "the backend closed the connection without an answer",
     "keep-alive-race": "the request was sent on a connection the backend had begun to close",
     "timeout": "the backend had not answered when the balancer gave up",
+    "client-left": "the client had closed its connection before it was answered",
     "malformed": "the backend's response was malformed",
     "replaced": "the backend answered, and the balancer put its own answer in place",
 }
@@ -93,6 +94,19 @@ def event_of_attempt(case: Case, match: Match) -> BackendEvent | None:
     if match.outcome is AttemptOutcome.SUPERSEDED and match.back.response is not None:
         slug = "malformed" if Mark.MALFORMED in match.back.response.marks else "replaced"
         return BackendEvent(slug, TEXT[slug], (case.response_frame(Side.BACKEND, match.backend),))
+    left = _client_left(case, match)
+    if left is not None:
+        return BackendEvent("client-left", TEXT["client-left"], (*frames, left))
     if match.outcome in (AttemptOutcome.TIMEOUT, AttemptOutcome.UNKNOWN):
         return BackendEvent("timeout", TEXT["timeout"], tuple(frames))
     return None
+
+
+def _client_left(case: Case, match: Match) -> FrameRef | None:
+    """The client's FIN or RST when it came before any answer: then nobody's patience ended but the client's."""
+    client, answer = match.front_connection.from_client, match.front.response
+    ends = [(client.fin_frame, client.fin_ns), (client.rst_frame, client.rst_ns)]
+    known = [(frame, time_ns) for frame, time_ns in ends if frame is not None and time_ns is not None]
+    if not known or (answer is not None and min(known)[0] > answer.first_frame):
+        return None
+    return case.clients[match.pair.client.point].ref(*min(known))

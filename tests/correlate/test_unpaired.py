@@ -63,3 +63,20 @@ def test_between_captures_that_nothing_holds_together_nobody_is_named() -> None:
     named = [u for u in found.unpaired if u.reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT)]
     assert named
     assert {u.confidence for u in named} == {Confidence.LOW}
+
+
+def test_a_request_is_never_answered_only_where_every_backend_exchange_is_known() -> None:
+    """The client leaves; its backend exchange is in the capture, without its request: it began before the capture did."""
+    play = Play(seed=9, balancer=Balancer(add=XFF, refuse=0.0))
+    client = play.client("192.168.0.5")
+    for i in range(8):
+        client.asks("GET", f"/{i}", at_ms=100 * i if i < 7 else 200_000, abandon=i == 4)
+    shown = play.perform()
+    (back,) = shown.backends
+    (left,) = (b for c, bs in shown.truth.items() if shown.clients[0].exchanges[c.id].response is None for b in bs)
+    asked = next(c for c, bs in shown.truth.items() if bs == (left,))
+    for hidden, expected in ((False, UnpairedReason.NEVER_ANSWERED), (True, UnpairedReason.UNKNOWN)):
+        kept = [e for e in back.exchanges if e.id != left.id or hidden]
+        items = [e._replace(id=n, request=None if e.id == left.id else e.request) for n, e in enumerate(kept)]
+        found = correlate(shown.clients, [replace(back, exchanges=items, by_connection={})], DEFAULT)
+        assert [u.reason for u in found.unpaired if (u.side, u.ref) == ("client", asked)] == [expected]

@@ -10,6 +10,8 @@ from lbtrace.model.http import Protocol
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ConnectionBasis, Ref
 from lbtrace.model.report import Value
+from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
 from lbtrace.verdict.weigh import Observation
 
 FORWARDING = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP")
@@ -29,7 +31,7 @@ def proxy_header(case: Case) -> Iterator[Observation]:
             count += 1
             versions.add(application.proxy[0].version)
             if len(frames) < FRAMES_PER_SIDE:
-                frames.append(trace.ref(application.proxy[0].frame, connection.from_client.first_payload_ns or connection.first_ns))
+                frames.append(_first_payload(trace, connection))
     if frames:
         yield Observation(
             "proxy-header",
@@ -38,6 +40,14 @@ def proxy_header(case: Case) -> Iterator[Observation]:
             (Value("count", count, "count"), Value("version", " and ".join(str(v) for v in sorted(versions)))),
             evidence(frames),
         )
+
+
+def _first_payload(trace: Trace, connection: Connection) -> FrameRef:
+    """The frame a client's bytes begin in: there a PROXY header or a ClientHello begins."""
+    client = connection.from_client
+    if client.first_payload_frame is None or client.first_payload_ns is None:
+        return trace.ref(connection.first_frame, connection.first_ns)
+    return trace.ref(client.first_payload_frame, client.first_payload_ns)
 
 
 def byte_streams(case: Case) -> Iterator[Observation]:
@@ -98,9 +108,7 @@ def server_name(case: Case) -> Iterator[Observation]:
         for connection, application in zip(trace.connections, trace.applications, strict=True):
             name = application.tls.server_name if application.tls is not None else None
             if name and application.tls is not None:
-                asked.setdefault(
-                    name.lower(), trace.ref(application.tls.frame, connection.from_client.first_payload_ns or connection.first_ns)
-                )
+                asked.setdefault(name.lower(), _first_payload(trace, connection))
     plain = [
         (Ref(point, e.id), e.request)
         for point, trace in enumerate(case.backends)
