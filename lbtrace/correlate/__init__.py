@@ -22,6 +22,7 @@ from lbtrace.correlate import (
     certainty,
     clock,
     connections,
+    foreign,
     health,
     mirrors,
     order,
@@ -111,6 +112,8 @@ class _Work:
                 points: late if clocks[points].refused and not clocks[points].outliers else clocks[points]
                 for points, late in self._clocks().items()
             }
+        for c in foreign.wrong(state):
+            state.remove(c)
         contradicted = {points for points, k in clocks.items() if k.refused and k.outliers}
         certainty.weigh(state, {points: k for points, k in clocks.items() if k.stated or k.pairs >= 3 or self._sure(points)}, contradicted)
         return self._correlation({points: self._without_doubt(points, k) for points, k in clocks.items()})

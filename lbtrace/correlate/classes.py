@@ -66,7 +66,7 @@ def classes(state: Pairing, form: TargetForm, kept: Kept | None, askers: tuple[d
     named = set(state.pinned.values())
     mine = [c for c in mine if not state.client.cached[c]] if not state.backend.cached.any() else mine
     for c, key in zip(mine, request_keys(state.client, mine, form, kept), strict=True):
-        if key is not None:
+        if key is not None and not _unread(state, c):
             connection = Ref(state.client.refs[c].point, state.client.items[c].connection) if named else None
             out[key, connection if connection in named else None].clients.append(c)
     for b, key in zip(theirs, request_keys(state.backend, theirs, form, kept), strict=True):
@@ -75,6 +75,15 @@ def classes(state: Pairing, form: TargetForm, kept: Kept | None, askers: tuple[d
     made = [part for k in out.values() if k.clients and k.backends for part in _by_asker(state, k, *askers)]
     state.shared.update(b for k in made for b in k.backends)
     return [k for k in made if k.clients and k.backends]
+
+
+def _unread(state: Pairing, c: int) -> bool:
+    """Whether a request was sent after the balancer's FIN and got no answer: it reached nobody."""
+    e = state.client.items[c]
+    if e.response is not None or e.request is None:
+        return False
+    fin = state.client.traces[state.client.refs[c].point].connections[e.connection].from_server.fin_frame
+    return fin is not None and fin < e.request.first_frame
 
 
 def _by_asker(state: Pairing, whole: Class, known: dict[str, str], told: Sequence[str]) -> list[Class]:

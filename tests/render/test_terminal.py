@@ -134,6 +134,16 @@ def test_a_clock_that_is_not_known_is_said_twice() -> None:
     assert "What lbtrace could not know" in text
 
 
+def test_that_no_header_differs_is_said_only_of_pairs_that_are_sure() -> None:
+    report = founding.report()
+    quiet = replace(report.correlation, changes=())
+    assert squeezed(page(replace(report, correlation=quiet))).count("no header line differs") == 2
+    unsure = replace(quiet, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in quiet.pairs))
+    text = squeezed(page(replace(report, correlation=unsure)))
+    assert text.count("not known: no pair is sure") == 2
+    assert "no header line differs" not in text
+
+
 def test_swapped_captures_are_said_at_the_top() -> None:
     report = founding.report()
     text = page(replace(report, correlation=replace(report.correlation, swapped=True)))

@@ -182,7 +182,9 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
     for request, title in ((True, "Requests, on the way to the backend"), (False, "Responses, on the way back")):
         changes = [c for c in report.correlation.changes if c.request is request]
         real, legal = [c for c in changes if not c.hop_by_hop], [c for c in changes if c.hop_by_hop]
-        page.heading(title, "" if real or legal else "no header line differs")
+        page.heading(
+            title, "" if real or legal else "no header line differs" if _compared(report, request) else "not known: no pair is sure"
+        )
         if real:
             page.table(
                 [Column(), Column(flexible=True, cut=True), Column(style="note"), Column(right=True, style="note")],
@@ -194,6 +196,18 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
         if legal:
             listed = ", ".join(f"{shown(c.name)} {c.kind.value} ({c.count} of {c.of})" for c in legal)
             page.prose(f"may differ on each hop: {listed}", indent=3, style="note")
+
+
+def _compared(report: Report, request: bool) -> bool:
+    """Whether any pair that is knowledge has both heads: then that nothing differs is an observation."""
+    for p in report.correlation.pairs:
+        if p.confidence is Confidence.LOW:
+            continue
+        back = p.attempts[-1].backend
+        ends = report.clients[p.client.point].exchanges[p.client.id], report.backends[back.point].exchanges[back.id]
+        if all((e.request if request else e.response) is not None for e in ends):
+            return True
+    return False
 
 
 def _change(c: HeaderChange) -> Iterator[list[Cell]]:

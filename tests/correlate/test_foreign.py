@@ -1,0 +1,49 @@
+"""What another client request says of itself is no part of this one's."""
+
+from dataclasses import replace
+
+from lbtrace.correlate import correlate
+from lbtrace.correlate.facts import read
+from lbtrace.correlate.foreign import wrong
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.options import DEFAULT
+from tests.play import Balancer, Play, Shown
+
+
+def two_alike() -> Shown:
+    """Two requests for one target, each with a value of its own."""
+    play = Play(seed=4, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]))
+    client = play.client("192.168.0.5")
+    for i in range(2):
+        client.asks("GET", "/m/1", at_ms=100 * i, headers=[("X-Correlation", f"zqag00000{i}")])
+    return play.perform()
+
+
+def test_a_value_of_another_request_contradicts_a_pair_by_time() -> None:
+    shown = two_alike()
+    for backend, expected in ((0, []), (1, [0])):
+        state = Pairing(read(Side.CLIENT, shown.clients), read(Side.BACKEND, shown.backends))
+        state.add(0, [backend], Tier.TIME, Confidence.MEDIUM, ())
+        assert wrong(state) == expected
+
+
+def test_a_request_behind_the_balancers_fin_reached_nobody() -> None:
+    """The other capture has one exchange of its kind, at its time: another client's."""
+    shown = two_alike()
+    (front,) = shown.clients
+    (back,) = shown.backends
+    late = front.exchanges[1]
+    assert late.request is not None
+    closed = front.connections[late.connection]
+    closed = closed._replace(
+        from_server=closed.from_server._replace(fin_frame=late.request.first_frame - 1, fin_ns=late.request.first_ns - 1)
+    )
+    connections = [closed if c.id == closed.id else c for c in front.connections]
+    plain = [e._replace(request=e.request._replace(lines=e.request.lines[:3])) for e in back.exchanges if e.request is not None]
+    bare = [e._replace(request=e.request._replace(lines=e.request.lines[:3])) for e in front.exchanges if e.request is not None]
+    unread = [bare[0], bare[1]._replace(response=None)]
+    for trace, paired in ((replace(front, exchanges=bare), 2), (replace(front, exchanges=unread, connections=connections), 1)):
+        found = correlate([replace(trace, by_connection={})], [replace(back, exchanges=plain, by_connection={})], DEFAULT)
+        assert len(found.pairs) == paired
