@@ -14,10 +14,11 @@ from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys
-from lbtrace.model.http import Mark
+from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Tier
 
 _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
+_ANY_ANSWER = {"server", "date", "connection", "content-type", "content-length", "transfer-encoding", "keep-alive", "via", "age"}
 OWN_ERRORS = {500, 502, 503, 504}
 
 
@@ -115,7 +116,7 @@ def outcomes(state: Pairing, client: int, line: Timeline) -> tuple[Attempt, ...]
         and mine.response is not None
         and in_time == numbers
         and len(numbers) == 1
-        and _rewritten(mine.response.status, backend, numbers[0])
+        and _rewritten(mine.response, backend.items[numbers[0]].response)
     ):
         fitting = numbers
     answered = fitting[-1] if fitting and mine.response is not None else None
@@ -124,10 +125,14 @@ def outcomes(state: Pairing, client: int, line: Timeline) -> tuple[Attempt, ...]
     return tuple(Attempt(backend.refs[b], _outcome(backend, b, b == answered, mine.response is None, b in in_time)) for b in numbers)
 
 
-def _rewritten(status: int, backend: Facts, number: int) -> bool:
-    """The client got another answer than the backend gave, yet made from it: not an error page of the balancer in its place."""
-    answer = backend.items[number].response
-    return answer is not None and (status == answer.status or status < 500)
+def _rewritten(got: Response, gave: Response | None) -> bool:
+    """The client got another answer than the backend gave, yet made from it: not an error page of the balancer in its place. Of a server
+    error it is so only when most of the backend's fields arrived, beside those that any answer has."""
+    if gave is None or got.status < 500:
+        return gave is not None
+    said = {(line.name.lower(), line.value) for line in gave.lines if line.name.lower() not in _ANY_ANSWER}
+    arrived = said & {(line.name.lower(), line.value) for line in got.lines}
+    return got.status == gave.status and 2 * len(arrived) > len(said)
 
 
 def _outcome(backend: Facts, number: int, answered: bool, client_left: bool, in_time: bool) -> AttemptOutcome:

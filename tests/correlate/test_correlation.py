@@ -3,6 +3,7 @@
 import dataclasses
 
 from lbtrace.correlate import correlate, split
+from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import AttemptOutcome, Confidence, ConnectionBasis, Correlation, Tier, UnpairedReason
 from lbtrace.options import DEFAULT
@@ -179,3 +180,29 @@ def test_tries_at_two_points_bound_both_clocks() -> None:
     assert [k.refused for k in found.clocks] == ["", ""]
     for k in found.clocks:
         assert k.low_ns <= shown.clocks[0, k.backend_point][0] <= k.high_ns
+
+
+def test_an_error_page_of_the_balancers_is_not_the_backends_answer() -> None:
+    """Both say 503, in other words; a page that was only written into keeps the backend's fields."""
+    backends = [("X-Zr", "zr-31"), ("X-App", "own")]
+    for respond, outcome in (([], AttemptOutcome.SUPERSEDED), (backends, AttemptOutcome.ANSWERED)):
+        play = Play(seed=3)
+        for i in range(5):
+            (play.clients or [play.client("192.168.0.5")])[0].asks(
+                "GET",
+                f"/{i}",
+                at_ms=100 * i,
+                status="503 Unavailable" if i == 3 else "200 OK",
+                answer=b"down %d" % i,
+                answer_headers=backends,
+            )
+        shown = play.perform()
+        (front,) = shown.clients
+        answer = front.exchanges[3].response
+        assert answer is not None
+        lines = tuple(HeaderLine(n, v, f"{n}: {v}") for n, v in (("Server", "Varnish"), ("Content-Type", "text/html"), *respond))
+        other = front.exchanges[3]._replace(response=answer._replace(lines=lines, body=answer.body._replace(digest="another")))
+        changed = dataclasses.replace(front, exchanges=[*front.exchanges[:3], other, *front.exchanges[4:]], by_connection={})
+        found = correlate([changed], shown.backends, DEFAULT)
+        (pair,) = (p for p in found.pairs if p.client.id == 3)
+        assert [a.outcome for a in pair.attempts] == [outcome]
