@@ -7,7 +7,7 @@ them, under some offset of the clocks. When that holds for one of the stated add
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,10 +19,28 @@ from lbtrace.correlate.pairing import Pairing
 FEW = 3  # exchanges: fewer fit under almost any offset
 
 
+def known(state: Pairing, told: Sequence[str]) -> dict[str, str]:
+    """Client addresses → the address the balancer states for them, where that is known. `told`: the stated one per backend exchange.
+
+    It is known when clients are stated by their own addresses, or when pairs found by content agree on another (a NAT in front).
+    """
+    stated = set(told)
+    hosts = state.client.table.hosts
+    found = {a: a for a in hosts & stated}
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for c, bs in state.caused.items() if stated - {""} else ():
+        if told[bs[-1]]:
+            votes[state.client.client_address(c)][told[bs[-1]]] += 1
+    for host, counted in votes.items():
+        if len(counted) == 1 and counted.total() >= 3:
+            found[host] = next(iter(counted))
+    return found
+
+
 def fitting(state: Pairing, whole: Sequence[Class], told: Sequence[str]) -> dict[str, str]:
     """The classes of all requests, whoever asked → {the client's address: the address stated for it}, when only one can be."""
     facts = state.client
-    hosts = {facts.traces[facts.refs[c].point].connections[facts.items[c].connection].client.address for k in whole for c in k.clients}
+    hosts = {facts.client_address(c) for k in whole for c in k.clients}
     stated = {told[b] for k in whole for b in k.backends}
     if len(hosts) != 1 or len(facts.traces) != 1 or "" in stated or len(stated) < 2 or sum(len(k.clients) for k in whole) < FEW:
         return {}

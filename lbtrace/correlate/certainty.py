@@ -81,13 +81,9 @@ def _weigh_handful(state: Pairing) -> None:
 
 def lossless(facts: Facts) -> bool:
     """Whether no bytes that were sent are missing from the captures of a side, and no exchange lacks its request."""
-    if any(e.request is None for e in facts.items):
+    if not facts.table.requests.there.all():
         return False
-    return not any(
-        c.from_client.missing > c.from_client.truncated or c.from_server.missing > c.from_server.truncated
-        for trace in facts.traces
-        for c in trace.connections
-    )
+    return not any(bool((held.ends.missing > held.ends.truncated).any()) for held in facts.table.connections)
 
 
 def every_client(state: Pairing, clocks: Clocks) -> bool:

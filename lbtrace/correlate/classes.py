@@ -88,11 +88,10 @@ def _unread(state: Pairing, c: int) -> bool:
 
 def _by_asker(state: Pairing, whole: Class, known: dict[str, str], told: Sequence[str]) -> list[Class]:
     """A class split by who asked, where the balancer states it for every exchange and it is known for every client."""
-    hosts = {
-        c: state.client.traces[state.client.refs[c].point].connections[state.client.items[c].connection].client.address
-        for c in whole.clients
-    }
-    if not known or not all(h in known for h in hosts.values()) or not all(told[b] for b in whole.backends):
+    if not known or not all(told[b] for b in whole.backends):
+        return [whole]
+    hosts = {c: state.client.client_address(c) for c in whole.clients}
+    if not all(h in known for h in hosts.values()):
         return [whole]
     parts: dict[str, Class] = defaultdict(lambda: Class([], []))
     for c in whole.clients:

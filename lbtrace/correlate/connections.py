@@ -14,94 +14,132 @@ that appears on the client side.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
+import numpy as np
+
+from lbtrace.connection_table import NONE
 from lbtrace.correlate import midstream
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import HeaderLine, Mark
-from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
+from lbtrace.side_table import SideTable, numbers
+from lbtrace.tables import Column
 
 STATED_IN = ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-envoy-external-address", "x-client-ip")
 
 
-def same_packets(clients: Sequence[Trace], backends: Sequence[Trace]) -> list[ConnectionPair]:
+Keys = dict[object, list[Ref]]  # what connections are alike in → those that have it
+
+
+def same_packets(client: Facts, backend: Facts) -> list[ConnectionPair]:
     """Connection pairs with equal initial sequence numbers, or an equal ClientHello random."""
     found: list[ConnectionPair] = []
     taken: set[Ref] = set()
     used: set[Ref] = set()
 
-    def take(basis: ConnectionBasis, key_of: object, left: dict[object, list[Ref]], right: dict[object, list[Ref]]) -> None:
+    def take(basis: ConnectionBasis, left: Keys, right: Keys, one_open: bool = False) -> None:
         for key, mine in left.items():
             theirs = [r for r in right.get(key, ()) if r not in used]
             mine = [r for r in mine if r not in taken]
-            if key_of is _same_ends:
-                mine = [
-                    r
-                    for r in mine
-                    if theirs
-                    and (not clients[r.point].connections[r.id].syns or not backends[theirs[0].point].connections[theirs[0].id].syns)
-                ]
+            if one_open:
+                mine = [r for r in mine if theirs and not (_syns(client, r) and _syns(backend, theirs[0]))]
             if len(mine) == len(theirs):  # more on one side: a capture that shows packets twice, or chance
                 for c, b in zip(mine, theirs, strict=True):
-                    if _contradicted(clients[c.point], c.id, backends[b.point], b.id):
+                    if _contradicted(client, c, backend, b):
                         continue
                     found.append(ConnectionPair(c, b, basis, Confidence.CERTAIN))
                     taken.add(c)
                     used.add(b)
 
-    for keys in (_both_numbers, _one_number, _hello, _same_ends):
-        basis = ConnectionBasis.TLS_CLIENT_HELLO if keys is _hello else ConnectionBasis.SAME_PACKETS
-        take(basis, keys, _index(clients, keys), _index(backends, keys))
-    return found + midstream.pairs(clients, backends, taken, used)
+    sides = (client.table, backend.table)
+    take(ConnectionBasis.SAME_PACKETS, *_alike([_both_numbers(t) for t in sides], sides))
+    take(ConnectionBasis.SAME_PACKETS, *_alike([_one_number(t, refs) for t, refs in zip(sides, (taken, used), strict=True)], sides))
+    take(ConnectionBasis.TLS_CLIENT_HELLO, _hellos(sides[0]), _hellos(sides[1]))
+    if all(bool(t.of_connections("syns").all()) for t in sides):
+        return found  # every start was captured: the numbers have spoken
+    take(ConnectionBasis.SAME_PACKETS, *_alike([_ends(t) for t in sides], sides), one_open=True)
+    return found + midstream.pairs(client.traces, backend.traces, taken, used)
 
 
-def _contradicted(front: Trace, c: int, back: Trace, b: int) -> bool:
+def _syns(facts: Facts, ref: Ref) -> int:
+    return int(facts.table.connections[ref.point].syns[ref.id])
+
+
+def _contradicted(client: Facts, c: Ref, backend: Facts, b: Ref) -> bool:
     """Whether connections that begin in both captures begin with different requests: made-up traffic repeats sequence numbers."""
-    first, other = front.exchanges_of(c)[:1], back.exchanges_of(b)[:1]
-    if not (first and other and front.connections[c].syns and back.connections[b].syns):
+    if not (_syns(client, c) and _syns(backend, b)):
         return False
-    q, p = front.exchanges[first[0]].request, back.exchanges[other[0]].request
+    first, other = client.traces[c.point].exchanges_of(c.id)[:1], backend.traces[b.point].exchanges_of(b.id)[:1]
+    if not (first and other):
+        return False
+    q, p = client.items[client.first_of[c.point] + first[0]].request, backend.items[backend.first_of[b.point] + other[0]].request
     if q is None or p is None or q.offset or p.offset or Mark.HEAD_TRUNCATED in (*q.marks, *p.marks):
         return False
     return (q.method, q.target, q.lines) != (p.method, p.target, p.lines)
 
 
-def _index(traces: Sequence[Trace], keys: object) -> dict[object, list[Ref]]:
-    out: dict[object, list[Ref]] = defaultdict(list)
-    for point, trace in enumerate(traces):
-        for connection in trace.connections:
-            key = keys(trace, connection)  # type: ignore[operator]
-            if key is not None:
-                out[key].append(Ref(point, connection.id))
+_Numbered = tuple[Column, list[Column]]  # connections, and the columns of what they are asked for
+
+
+def _alike(sides: Sequence[_Numbered], tables: Sequence[SideTable]) -> tuple[Keys, Keys]:
+    """The connections of both sides by the values of the columns, in order; those whose first value the other side has not are left out."""
+    (mine, left), (theirs, right) = sides
+    out: list[Keys] = []
+    for at, columns, other, table in ((mine, left, right, tables[0]), (theirs, right, left, tables[1])):
+        shared = np.isin(columns[0], other[0])
+        held: Keys = defaultdict(list)
+        ref = table.connection_ref
+        for key in zip(*(column[shared].tolist() for column in (*columns, at)), strict=True):
+            held[key[:-1]].append(ref(key[-1]))
+        out.append(held)
+    return out[0], out[1]
+
+
+def _both_numbers(table: SideTable) -> _Numbered:
+    """The initial sequence numbers of both ends."""
+    one, other = table.of_ends("isn", server=False), table.of_ends("isn", server=True)
+    at = np.flatnonzero((one != NONE) & (other != NONE))
+    return at, [(one[at] << 32) | other[at]]
+
+
+def _one_number(table: SideTable, known: Set[Ref]) -> _Numbered:
+    """The client's initial sequence number with the timestamp of its SYN, else with its port; of connections that are not known yet."""
+    isn, offer = table.of_ends("isn", server=False), table.of_ends("offer", server=False)
+    stamps = [held.offers.timestamp for held in table.connections]
+    begins = np.cumsum([0, *map(len, stamps)])[:-1]
+    stamp = np.concatenate(stamps or [np.zeros(0, np.int64)])
+    shift = np.repeat(begins, [len(held) for held in table.connections])
+    free = np.ones(len(isn), bool)
+    free[[table.first_connection[ref.point] + ref.id for ref in known]] = False
+    at = np.flatnonzero((isn != NONE) & (offer != NONE) & free)
+    stamp = stamp[(offer + shift)[at]] if len(stamp) else np.zeros(len(at), np.int64)
+    port = table.of_connections("client_port")[at].astype(np.int64)
+    return at, [isn[at], stamp, np.where(stamp == NONE, port, NONE)]
+
+
+def _ends(table: SideTable) -> _Numbered:
+    """Both ends, for connections whose start was captured on one side at most; on one address, the network too."""
+    client, server = table.client_address, table.server_address
+    network = np.concatenate(
+        [numbers(table.words.texts, held.networks)[held.network] for held in table.connections] or [np.zeros(0, np.int64)]
+    )
+    ports = [table.of_connections(name).astype(np.int64) for name in ("client_port", "server_port")]
+    return np.arange(len(client)), [client << 32 | server, *ports, np.where(client == server, network, -1)]
+
+
+def _hellos(table: SideTable) -> Keys:
+    """The random of each ClientHello."""
+    out: Keys = defaultdict(list)
+    for point, trace in enumerate(table.traces):
+        for i, application in enumerate(trace.applications):
+            if application.tls is not None:
+                out[application.tls.random].append(Ref(point, i))
     return out
-
-
-def _both_numbers(_trace: Trace, c: Connection) -> object:
-    if c.from_client.isn is None or c.from_server.isn is None:
-        return None
-    return c.from_client.isn, c.from_server.isn
-
-
-def _one_number(_trace: Trace, c: Connection) -> object:
-    if c.from_client.isn is None or c.from_client.syn is None:
-        return None
-    stamp = c.from_client.syn.timestamp
-    return c.from_client.isn, stamp if stamp is not None else ("port", c.client.port)
-
-
-def _same_ends(_trace: Trace, c: Connection) -> object:
-    """Both ends, for connections whose start was captured on one side at most: with both starts the numbers have spoken."""
-    return (c.client, c.server, c.network if c.client.address == c.server.address else "")
-
-
-def _hello(trace: Trace, c: Connection) -> object:
-    tls = trace.applications[c.id].tls
-    return tls.random if tls is not None else None
 
 
 @dataclass(slots=True)
@@ -116,41 +154,60 @@ class Stated:
 def stated(backends: Facts, sent_by_clients: set[str]) -> list[Stated | None]:
     """What the balancer said about who asked, per backend exchange. `sent_by_clients`: values that clients sent themselves, no
     statement of it."""
-    out: list[Stated | None] = []
-    read: dict[HeaderLine, Stated | None] = {}
-    for b, e in enumerate(backends.items):
-        point = backends.refs[b].point
-        trace = backends.traces[point]
-        proxy = trace.applications[e.connection].proxy
-        named = next((p.source for p in proxy if p.source), None)
-        found = _endpoint(named, "PROXY") if named else None
-        if found is None and e.request is not None:
-            for line in reversed(e.request.lines):
-                if line not in read:
-                    read[line] = _statement(line) if line.name.lower() in STATED_IN and line.value not in sent_by_clients else None
-                said = read[line]
-                if said is not None and (found is None or (said.port and not found.port)):
-                    found = said
-        out.append(found)
+    table = backends.table
+    lines, heads = table.words.line_list, table.requests.heads
+    read: list[Stated | None] = [None] * len(lines)
+    for n in np.flatnonzero(_stating(table)).tolist():
+        if lines[n].value not in sent_by_clients:
+            read[n] = _statement(lines[n])
+    out: list[Stated | None] = [None] * len(backends)
+    owner, line = heads.which(np.fromiter((said is not None for said in read), bool, len(read)))
+    for b, n in zip(owner[::-1].tolist(), line[::-1].tolist(), strict=True):  # the last line counts, or the last that has a port
+        found, said = out[b], read[n]
+        if found is None or (said is not None and said.port and not found.port):
+            out[b] = said
+    for point, i, source in _proxied(backends.traces):
+        named = _endpoint(source, "PROXY")
+        for e in backends.traces[point].exchanges_of(i) if named is not None else ():
+            out[backends.first_of[point] + e] = named
     return out
+
+
+def _stating(table: SideTable) -> Column:
+    """Per line, whether it stands in a request of this side and its field states an address."""
+    there = np.zeros(len(table.words.line_list), bool)
+    there[table.requests.heads.line] = True
+    return there & table.words.fields_named(STATED_IN.__contains__)
+
+
+def _proxied(traces: Sequence[Trace]) -> list[tuple[int, int, str]]:
+    """Point, connection and first named source, of connections that begin with a PROXY header."""
+    found = (
+        (point, i, next((p.source for p in application.proxy if p.source), None))
+        for point, trace in enumerate(traces)
+        for i, application in enumerate(trace.applications)
+        if application.proxy
+    )
+    return [(point, i, source) for point, i, source in found if source]
 
 
 def askers(state: Pairing, said: Sequence[Stated | None]) -> list[str]:
     """Who asked, per backend exchange: the address the balancer states; else the source of the connection, where clients keep theirs
     (another address is then another client's, not the balancer's); "" where nothing says it."""
-    hosts = {c.client.address for t in state.client.traces for c in t.connections}
-    pairs = [(c, bs[-1]) for c, bs in state.caused.items()]
-    kept = bool(pairs) and all(
-        state.tier[c] is Tier.SAME_PACKETS or _connection(state.backend, b).client.address in hosts for c, b in pairs
-    )
-    return [
-        told.address if told is not None else _connection(state.backend, b).client.address if kept else "" for b, told in enumerate(said)
-    ]
+    client, backend = state.client, state.backend
+    source_of = backend.table.client_address[backend.connection]
+    asked = [bs[-1] for c, bs in state.caused.items() if state.tier[c] is not Tier.SAME_PACKETS]
+    kept = bool(state.caused) and bool(np.isin(source_of[asked], client.table.client_address).all())
+    if not kept:
+        return [told.address if told is not None else "" for told in said]
+    sources = map(client.table.words.text_list.__getitem__, source_of.tolist())
+    return [told.address if told is not None else source for source, told in zip(sources, said, strict=True)]
 
 
 def sent_statements(clients: Facts) -> set[str]:
     """Values of address-stating fields that clients sent themselves."""
-    return {line.value for e in clients.items if e.request is not None for line in e.request.lines if line.name.lower() in STATED_IN}
+    lines = clients.table.words.line_list
+    return {lines[n].value for n in np.flatnonzero(_stating(clients.table)).tolist()}
 
 
 def _statement(line: HeaderLine) -> Stated | None:
@@ -178,28 +235,23 @@ def _endpoint(text: str, where: str) -> Stated | None:
     return Stated(text, 0, where) if text.count(".") == 3 else None
 
 
-def by_proxy_header(clients: Sequence[Trace], backends: Sequence[Trace]) -> list[ConnectionPair]:
+def by_proxy_header(client: Facts, backend: Facts) -> list[ConnectionPair]:
     """Backend connections whose PROXY header names a client connection; through a NAT by the port, as `by_stated_port` has it."""
-    said: list[Stated | None] = []
-    refs: list[Ref] = []
-    for point, trace in enumerate(backends):
-        for c in trace.connections:
-            named = next((p.source for p in trace.applications[c.id].proxy if p.source), None)
-            if named:
-                said.append(_endpoint(named, "PROXY"))
-                refs.append(Ref(point, c.id))
-    found = by_stated_port(clients, said)
+    named = _proxied(backend.traces)
+    said = [_endpoint(source, "PROXY") for _, _, source in named]
+    found = by_stated_port(client, said)
     once = Counter(found.values())
     out = []
     for i, ref in found.items():
         stated_as = said[i]
         if once[ref] == 1 and stated_as is not None:
-            exact = clients[ref.point].connections[ref.id].client.address == stated_as.address
-            out.append(ConnectionPair(ref, refs[i], ConnectionBasis.STATED_ADDRESS, Confidence.CERTAIN if exact else Confidence.HIGH))
+            exact = client.traces[ref.point].connections[ref.id].client.address == stated_as.address
+            back = Ref(named[i][0], named[i][1])
+            out.append(ConnectionPair(ref, back, ConnectionBasis.STATED_ADDRESS, Confidence.CERTAIN if exact else Confidence.HIGH))
     return out
 
 
-def by_stated_port(clients: Sequence[Trace], said: Sequence[Stated | None]) -> dict[int, Ref]:
+def by_stated_port(client: Facts, said: Sequence[Stated | None]) -> dict[int, Ref]:
     """Backend exchange → the client connection its stated address and port name.
 
     Exactly named, it is that connection when only one incarnation of it was captured. When a NAT stands before the balancer
@@ -207,12 +259,13 @@ def by_stated_port(clients: Sequence[Trace], said: Sequence[Stated | None]) -> d
     then the port decides if the NAT kept it, and that is believed only when every stated port of that address is one of one
     client host's.
     """
-    exact: dict[Endpoint, list[Ref]] = defaultdict(list)
+    if not any(s is not None and s.port for s in said):
+        return {}
     hosts: dict[str, dict[int, list[Ref]]] = defaultdict(lambda: defaultdict(list))
-    for point, trace in enumerate(clients):
-        for c in trace.connections:
-            exact[c.client].append(Ref(point, c.id))
-            hosts[c.client.address][c.client.port].append(Ref(point, c.id))
+    for point, table in enumerate(client.table.connections):
+        addresses = map(table.addresses.__getitem__, table.client.tolist())
+        for i, (address, port) in enumerate(zip(addresses, table.client_port.tolist(), strict=True)):
+            hosts[address][port].append(Ref(point, i))
     ports: dict[str, set[int]] = defaultdict(set)
     for s in said:
         if s is not None and s.port:
@@ -228,7 +281,7 @@ def by_stated_port(clients: Sequence[Trace], said: Sequence[Stated | None]) -> d
     for b, s in enumerate(said):
         if s is None or not s.port:
             continue
-        refs = exact.get(Endpoint(s.address, s.port)) or hosts.get(behind.get(s.address, ""), {}).get(s.port, [])
+        refs = hosts.get(s.address, {}).get(s.port) or hosts.get(behind.get(s.address, ""), {}).get(s.port, [])
         if len(refs) == 1:
             out[b] = refs[0]
     return out
@@ -284,7 +337,7 @@ def _fits(client: Facts, backend: Facts, c: int, b: int) -> bool:
 
 
 def _connection(facts: Facts, number: int) -> Connection:
-    return facts.traces[facts.refs[number].point].connections[facts.items[number].connection]
+    return facts.connection_of(number)
 
 
 def _numbers(facts: Facts, number: int) -> tuple[int | None, int | None]:

@@ -13,20 +13,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, repeat
 
 import numpy as np
 
+from lbtrace.connection_table import NEVER
 from lbtrace.model.http import Body, Exchange, HeaderLine, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
+from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
+from lbtrace.side_table import Messages, SideTable, Words, bits_of, side_table
 from lbtrace.tables import Column
 
 FAR = 1 << 61  # ns: later than any capture
 PATIENCE_NS = 120_000_000_000  # a client that went away: the balancer may go on with its request for this long
-_UNSURE = {Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER}
-_CUT = {Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
+_UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
+_CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
 
 
 @dataclass(slots=True)
@@ -38,13 +40,13 @@ class Facts:
     """
 
     side: Side
+    table: SideTable
     traces: Sequence[Trace]
     refs: list[Ref]
     items: list[Exchange]
     first_of: list[int]  # per point: number of its first exchange
     point: Column
     connection: Column  # numbered through the points
-    first_connection: list[int]
     start: Column
     reply: Column
     end: Column
@@ -61,42 +63,51 @@ class Facts:
         """The number of an exchange through all points."""
         return self.first_of[ref.point] + ref.id
 
+    def connection_of(self, number: int) -> Connection:
+        """The connection of an exchange."""
+        return self.traces[self.refs[number].point].connections[self.items[number].connection]
 
-def read(side: Side, traces: Sequence[Trace]) -> Facts:
-    """The traces of a side → its Facts."""
+    def client_address(self, number: int) -> str:
+        """The address of the client of an exchange's connection."""
+        address: str = self.table.words.text_list[self.table.client_address[self.connection[number]]]
+        return address
+
+
+def read(side: Side, traces: Sequence[Trace], table: SideTable | None = None) -> Facts:
+    """The traces of a side → its Facts. `table`: their exchanges, when they are at hand."""
+    table = side_table(traces, Words()) if table is None else table
     new = tuple.__new__  # a named tuple's own constructor costs twice as much
-    refs: list[Ref] = []
-    items: list[Exchange] = []
-    first_of: list[int] = []
-    first_connection: list[int] = []
-    connections = 0
-    for point, trace in enumerate(traces):
-        first_of.append(len(items))
-        first_connection.append(connections)
-        connections += len(trace.connections)
-        items.extend(trace.exchanges)
-        refs.extend([new(Ref, (point, e.id)) for e in trace.exchanges])
-    n = len(items)
-    rows = list(zip(*(row for trace in traces for row in _rows(side, trace)), strict=True)) or [()] * 7
-    columns = {name: np.array(values, np.int64) for name, values in zip(("start", "reply", "end"), rows, strict=False)}
-    flags = {
-        name: np.array(values, bool) for name, values in zip(("solid_start", "solid_reply", "silent", "unknown"), rows[3:], strict=True)
-    }
-    sizes = [len(trace.exchanges) for trace in traces]
-    columns["point"] = np.repeat(np.arange(len(traces), dtype=np.int64), sizes)
-    columns["connection"] = np.fromiter((e.connection for e in items), np.int64, n) + np.repeat(np.array(first_connection, np.int64), sizes)
-    flags["cached"] = _cached(items)
-    return Facts(side, traces, refs, items, first_of, first_connection=first_connection, **columns, **flags)
-
-
-def _cached(items: Sequence[Exchange]) -> Column:
-    """Which answers come from a cache. Equal lines are mostly one object, so each is looked at once."""
-    answers = [e.response.lines if e.response is not None else () for e in items]
-    lines = list(chain.from_iterable(answers))
-    saying = {key for key, line in zip(map(id, lines), lines, strict=True) if line[0][:1] in "aAxXcC" and from_cache(line)}
-    return np.fromiter(
-        (not saying.isdisjoint(map(id, held)) for held in answers) if saying else repeat(False, len(items)), bool, len(items)
+    refs = [new(Ref, (point, i)) for point, trace in enumerate(traces) for i in range(len(trace.exchanges))]
+    q, r = table.requests, table.responses
+    doubt = (table.marks & _UNSURE) != 0
+    solid_start, solid_reply = (m.there & ((m.marks & _UNSURE) == 0) & ~doubt for m in (q, r))
+    cut = ~r.there & ((table.marks & _CUT) != 0)
+    start, reply, end = (_client_times if side is Side.CLIENT else _backend_times)(table, solid_start, solid_reply, cut)
+    return Facts(
+        side,
+        table,
+        traces,
+        refs,
+        table.items,
+        table.first_of,
+        table.point,
+        table.connection,
+        start,
+        reply,
+        end,
+        solid_start,
+        solid_reply,
+        ~r.there & ~cut,
+        cut,
+        _cached(table),
     )
+
+
+def _cached(table: SideTable) -> Column:
+    """Which answers come from a cache."""
+    lines = table.words.line_list
+    saying = np.fromiter((line[0][:1] in "aAxXcC" and from_cache(line) for line in lines), bool, len(lines))
+    return table.responses.heads.having(saying)
 
 
 @lru_cache(maxsize=10_000)
@@ -108,56 +119,62 @@ def from_cache(line: HeaderLine) -> bool:
     return name in ("x-cache", "cf-cache-status", "x-cache-status", "cache-status") and "hit" in value and "miss" not in value
 
 
-def _rows(side: Side, trace: Trace) -> list[tuple[int, int, int, bool, bool, bool, bool]]:
-    """Per exchange: start, reply, end, solid start, solid reply, silent, unknown."""
-    client = side is Side.CLIENT
-    before: dict[int, int] = {}  # connection → end of the answer before
-    rows: list[tuple[int, int, int, bool, bool, bool, bool]] = []
-    connections = trace.connections
-    ahead = _next_start(trace)
-    for e in trace.exchanges:
-        q, r = e.request, e.response
-        floor = before.get(e.connection)
-        if floor is None:
-            floor = connections[e.connection].first_ns if connections[e.connection].syns else trace.first_ns - PATIENCE_NS
-        solid_start = (
-            q is not None and not (q.marks and not _UNSURE.isdisjoint(q.marks)) and not (e.marks and not _UNSURE.isdisjoint(e.marks))
-        )
-        solid_reply = (
-            r is not None and not (r.marks and not _UNSURE.isdisjoint(r.marks)) and not (e.marks and not _UNSURE.isdisjoint(e.marks))
-        )
-        cut = r is None and not _CUT.isdisjoint(e.marks)
-        held = connections[e.connection]
-        gone = min((t for t in (held.from_server.rst_ns, held.from_server.fin_ns) if t is not None), default=held.last_ns)
-        if client:
-            start = q.first_ns if q is not None and solid_start else floor
-            if r is not None:
-                reply, end = (r.first_ns if solid_reply else r.last_ns), r.last_ns
-            else:
-                reply = end = ahead[e.id] if cut and ahead[e.id] < FAR else held.last_ns + PATIENCE_NS
-        else:
-            start = q.first_ns if q is not None else r.first_ns if r is not None else gone
-            reply = r.first_ns if r is not None and solid_reply else start
-            end = r.last_ns if r is not None else gone
-            if q is not None and not solid_start:
-                start = min(q.last_ns, reply) if r is not None else q.last_ns
-        if r is not None:
-            before[e.connection] = r.last_ns
-        rows.append((start, reply, end, solid_start, solid_reply, r is None and not cut, r is None and cut))
-    return rows
+def _client_times(table: SideTable, solid_start: Column, solid_reply: Column, cut: Column) -> tuple[Column, Column, Column]:
+    """Client exchanges → start, reply, end. A request was sent no earlier than the answer before it ended, and one whose answer is not in
+    the capture was answered before the next one on its connection."""
+    q, r = table.requests, table.responses
+    first_ns, syns = table.of_connections("first_ns"), table.of_connections("syns")
+    captured_ns = np.array([trace.first_ns for trace in table.traces], np.int64)
+    order, follows = table.next_on_connection
+    floor = np.where(syns[table.connection] > 0, first_ns[table.connection], captured_ns[table.point] - PATIENCE_NS)
+    before = _last_before(follows, r.there[order])
+    floor[order] = np.where(before >= 0, r.last_ns[order[before]], floor[order])
+    start = np.where(solid_start, q.first_ns, floor)
+    reply = np.where(solid_reply, r.first_ns, r.last_ns)
+    end = r.last_ns.copy()
+    without = np.flatnonzero(~r.there)
+    if len(without):
+        ahead = _ahead(table, order, follows)
+        last_ns = table.of_connections("last_ns")[table.connection] + PATIENCE_NS
+        reply[without] = end[without] = np.where(cut & (ahead < FAR), ahead, last_ns)[without]
+    return start, reply, end
 
 
-def _next_start(trace: Trace) -> list[int]:
+def _backend_times(table: SideTable, solid_start: Column, solid_reply: Column, cut: Column) -> tuple[Column, Column, Column]:
+    """Backend exchanges → start, reply, end. An answer came no earlier than its request; without one it ended with the connection."""
+    q, r = table.requests, table.responses
+    rst, fin = table.of_ends("rst_ns", server=True), table.of_ends("fin_ns", server=True)
+    rst, fin = (np.where(at == NEVER, FAR * 2, at) for at in (rst, fin))
+    gone = np.minimum(rst, fin)
+    gone = np.where(gone == FAR * 2, table.of_connections("last_ns"), gone)[table.connection]
+    start = np.where(q.there, q.first_ns, np.where(r.there, r.first_ns, gone))
+    reply = np.where(r.there & solid_reply, r.first_ns, start)
+    end = np.where(r.there, r.last_ns, gone)
+    unsure = q.there & ~solid_start
+    start = np.where(unsure, np.where(r.there, np.minimum(q.last_ns, reply), q.last_ns), start)
+    return start, reply, end
+
+
+def _last_before(follows: Column, holds: Column) -> Column:
+    """In the order of the connections: the place of the last one before each on its connection for which `holds`; −1 without."""
+    n = len(follows)
+    begun = np.maximum.accumulate(np.where(follows, 0, np.arange(n)))  # where the connection of each begins
+    last = np.maximum.accumulate(np.where(holds, np.arange(n), -1))
+    before = np.concatenate([np.full(min(n, 1), -1), last[:-1]])
+    return np.where(before >= begun, before, -1)
+
+
+def _ahead(table: SideTable, order: Column, follows: Column) -> Column:
     """Per exchange: when the next request on its connection begins (FAR: there is none)."""
-    ahead = [FAR] * len(trace.exchanges)
-    later: dict[int, int] = {}
-    for e in reversed(trace.exchanges):
-        ahead[e.id] = later.get(e.connection, FAR)
-        if e.request is not None:
-            later[e.connection] = e.request.first_ns
-        elif e.response is not None:
-            later[e.connection] = e.response.first_ns
-    return ahead
+    q, r = table.requests, table.responses
+    begins = np.where(q.there, q.first_ns, r.first_ns)[order]
+    n = len(order)
+    breaks = np.concatenate([~follows[1:], np.ones(min(n, 1), bool)])[::-1]  # backwards, a connection begins where it ends
+    following = _last_before(~breaks, (q.there | r.there)[order][::-1])
+    out = np.full(n, FAR, np.int64)
+    backwards = order[::-1]
+    out[backwards] = np.where(following >= 0, begins[::-1][following], FAR)
+    return out
 
 
 def body_key(body: Body) -> str | None:
@@ -165,6 +182,12 @@ def body_key(body: Body) -> str | None:
     if not body.complete:
         return None
     return (body.content_digest or body.digest) if body.length else ""
+
+
+def body_keys(messages: Messages) -> Column:
+    """The number of what each body is, as `body_key` has it; 0 for none, and where it is not known."""
+    key = np.where(messages.content_digest > 0, messages.content_digest, messages.digest)
+    return np.where(messages.complete & (messages.length > 0), key, 0)
 
 
 def same_body(one: Body, other: Body) -> bool | None:
@@ -197,3 +220,31 @@ def may_be_answer(client: Exchange, backend: Exchange) -> bool:
     if client.request is not None and client.request.method == "HEAD":
         return True
     return same_body(r.body, s.body) is not False
+
+
+def different_bodies(one: Messages, i: Column, other: Messages, j: Column) -> Column:
+    """Pair by pair, whether two bodies are known to be different content: `same_body` is False."""
+    mine, theirs = (one.digest[i], one.content_digest[i]), (other.digest[j], other.content_digest[j])
+    shared = np.zeros(len(i), bool)
+    for a in mine:
+        for b in theirs:
+            shared |= (a == b) & (b > 0)
+    return one.complete[i] & other.complete[j] & ~shared & ((one.length[i] > 0) | (other.length[j] > 0))
+
+
+def may_be_caused_each(client: Facts, backend: Facts, cs: Column, bs: Column) -> Column:
+    """`may_be_caused`, pair by pair."""
+    q, p = client.table.requests, backend.table.requests
+    texts = client.table.words.texts
+    same = (q.method[cs] == p.method[bs]) | ((q.method[cs] == texts.get("HEAD", -1)) & (p.method[bs] == texts.get("GET", -1)))
+    fine: Column = ~(q.there[cs] & p.there[bs]) | (same & ~different_bodies(q, cs, p, bs))
+    return fine
+
+
+def may_be_answer_each(client: Facts, backend: Facts, cs: Column, bs: Column) -> Column:
+    """`may_be_answer`, pair by pair."""
+    q, r, s = client.table.requests, client.table.responses, backend.table.responses
+    head = q.there[cs] & (q.method[cs] == client.table.words.texts.get("HEAD", -1))
+    same = (r.start[cs] == s.start[bs]) & (head | ~different_bodies(r, cs, s, bs))
+    fine: Column = ~(r.there[cs] & s.there[bs]) | same
+    return fine

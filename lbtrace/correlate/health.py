@@ -52,6 +52,8 @@ def find(state: Pairing) -> list[HealthCheck]:
         c = state.backend.traces[point].connections[e.connection]
         agent = next((x.value for x in e.request.lines if x.name.lower() == "user-agent"), "")
         found[point, c.client.address, c.server, e.request.method, e.request.target, agent].append(b)
+    if not found:
+        return []
     forwarded, asked = _identity_names(state), _asked(state)
     checks = []
     for key, numbers in found.items():

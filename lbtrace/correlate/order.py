@@ -13,14 +13,15 @@ Captures were swapped when something says so and nothing speaks against it. Requ
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 from lbtrace.correlate.facts import Facts
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Clock, Confidence, Tier
-from lbtrace.model.trace import Trace
+from lbtrace.side_table import SideTable
 
 REVERSED = 0.8  # share of what was compared that decides
 LOOKED_AT = 200  # pairs whose fields are read
@@ -57,24 +58,18 @@ def judge(state: Pairing, clocks: Iterable[Clock]) -> Order:
 def reversed_share(state: Pairing) -> tuple[int, int]:
     """(pairs whose client exchange is shorter than the backend's, pairs whose times were seen), of those that more
     than their times made: a hit that a cache answers at once may be paired with the fetch it left behind."""
-    shorter = seen = 0
-    sets: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    c_facts, b_facts = state.client, state.backend
-    for c, bs in state.caused.items():
-        b = bs[-1]
-        if len(bs) > 1 or state.tier[c] is Tier.TIME or not (_solid(c_facts, c) and _solid(b_facts, b)):
-            continue
-        both = int(c_facts.reply[c] - c_facts.start[c]), int(b_facts.reply[b] - b_facts.start[b])
-        sets[state.group.get(c, -1)].append(both)
-    for group, held in sets.items():
-        compared = held if group < 0 else zip(*(sorted(side) for side in zip(*held, strict=True)), strict=True)
-        shorter += sum(wait < service for wait, service in compared)
-        seen += len(held)
-    return shorter, seen
-
-
-def _solid(facts: Facts, number: int) -> bool:
-    return bool(facts.solid_start[number] and facts.solid_reply[number])
+    client, backend = state.client, state.backend
+    single = [(c, bs[0], state.group.get(c, -1)) for c, bs in state.caused.items() if len(bs) == 1 and state.tier[c] is not Tier.TIME]
+    if not single:
+        return 0, 0
+    c, b, group = (np.array(column, np.int64) for column in zip(*single, strict=True))
+    seen = client.solid_start[c] & client.solid_reply[c] & backend.solid_start[b] & backend.solid_reply[b]
+    wait, service, group = (client.reply - client.start)[c][seen], (backend.reply - backend.start)[b][seen], group[seen]
+    alone = group < 0
+    shorter = int((wait < service)[alone].sum())
+    wait, service, group = wait[~alone], service[~alone], group[~alone]
+    shorter += int((wait[np.lexsort((wait, group))] < service[np.lexsort((service, group))]).sum())
+    return shorter, int(seen.sum())
 
 
 def _fields(state: Pairing) -> int:
@@ -96,12 +91,13 @@ def _added(facts: Facts, number: int) -> bool:
 
 def _host(state: Pairing) -> int:
     """Which way a host that is a server on one side and a client on the other stands between the captures."""
-    c_servers, c_clients = _hosts(state.client.traces)
-    b_servers, b_clients = _hosts(state.backend.traces)
+    c_servers, c_clients = _hosts(state.client.table)
+    b_servers, b_clients = _hosts(state.backend.table)
     between, reverse = c_servers & b_clients - c_clients - b_servers, c_clients & b_servers - c_servers - b_clients
     return bool(between) - bool(reverse)
 
 
-def _hosts(traces: Sequence[Trace]) -> tuple[set[str], set[str]]:
-    spoken = [c for t in traces for c in t.connections if c.from_client.bytes or c.from_server.bytes]
-    return {c.server.address for c in spoken}, {c.client.address for c in spoken}
+def _hosts(table: SideTable) -> tuple[set[int], set[int]]:
+    """The servers and the clients of connections that carried bytes, by number."""
+    spoken = (table.of_ends("bytes", server=False) > 0) | (table.of_ends("bytes", server=True) > 0)
+    return set(table.server_address[spoken].tolist()), set(table.client_address[spoken].tolist())

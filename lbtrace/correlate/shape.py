@@ -9,14 +9,21 @@ the values of the other. A User-Agent that the balancer replaces is thus no part
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import pairwise
+from typing import TypeAlias
 from urllib.parse import unquote
 
-from lbtrace.correlate.facts import Facts, body_key
+import numpy as np
+
+from lbtrace.correlate.facts import Facts, body_keys
 from lbtrace.correlate.pairing import Pairing
+from lbtrace.fields import lowered
 from lbtrace.model.http import HeaderLine, Mark
+from lbtrace.model.net import Side
+from lbtrace.side_table import MARKS, Heads, Messages, Words
+from lbtrace.tables import Column
 
 KEPT = 0.98  # share of agreeing exchanges that makes a field a kept one
 SAMPLED = 3000  # pairs that are looked at to learn what the balancer does to a field
@@ -60,89 +67,72 @@ FORMS: tuple[TargetForm, ...] = (_whole, _normal, _tail)
 
 def target_form(state: Pairing) -> TargetForm:
     """The strictest form of the target that survives the balancer."""
-    pairs = [
-        (q.target, p.target)
-        for c, bs in state.caused.items()
-        if (q := state.client.items[c].request) and (p := state.backend.items[bs[0]].request)
-    ]
-    behind = {e.request.target for e in state.backend.items if e.request is not None}
-    before = Counter(e.request.target for e in state.client.items if e.request is not None)
+    client, backend = state.client.table.requests, state.backend.table.requests
+    words = state.client.table.words
+    c = np.fromiter(state.caused, np.int64, len(state.caused))
+    b = np.fromiter((bs[0] for bs in state.caused.values()), np.int64, len(c))
+    both = client.there[c] & backend.there[b]
+    pairs = np.stack((client.start[c][both], backend.start[b][both]))
+    behind = np.unique(backend.start[backend.there])
+    before, times = np.unique(client.start[client.there], return_counts=True)
+    named = words.text_list
     for form in FORMS:
-        if len(pairs) >= 3:
-            share = sum(form(c) == form(b) for c, b in pairs) / len(pairs)
-            if share >= KEPT:
+        if pairs.shape[1] >= 3:
+            same = pairs[0] == pairs[1]
+            kept = int(same.sum()) + sum(form(named[i]) == form(named[j]) for i, j in pairs[:, ~same].T.tolist())
+            if kept / pairs.shape[1] >= KEPT:
                 return form
             continue
-        formed = {form(t) for t in behind}
-        if sum(n for t, n in before.items() if form(t) in formed) * 2 >= sum(before.values()):
+        formed = {form(named[t]) for t in behind.tolist()}
+        if sum(n for t, n in zip(before.tolist(), times.tolist(), strict=True) if form(named[t]) in formed) * 2 >= int(times.sum()):
             return form
-    return _nothing if len(pairs) >= 3 else _normal  # that targets are lost altogether must be seen, not supposed
+    return _nothing if pairs.shape[1] >= 3 else _normal  # that targets are lost altogether must be seen, not supposed
 
 
-Kept = dict[str, frozenset[str]]
+# What the balancer passes on: per number of `Words.said_of`, whether its field is kept and the value was sent. One that arrives and was
+# never sent is the balancer's.
+Kept: TypeAlias = Column
 
 
 def kept_fields(state: Pairing, request: bool) -> Kept:
-    """The fields whose values the balancer passes on, each with the values that were sent: one that arrives and was never sent is
-    the balancer's.
+    """The fields whose values the balancer passes on, with the values that were sent.
 
     A field that arrives on a larger share of messages than it was sent on is added to some, and so does not tell exchanges apart.
     """
-    sides = (state.client, state.backend) if request else (state.backend, state.client)  # in the direction of travel
-    values = [_values(facts, request) for facts in sides]
-    messages = [sum((e.request if request else e.response) is not None for e in facts.items) for facts in sides]
+    client, backend, words = state.client.table, state.backend.table, state.client.table.words
+    messages = (client.requests, backend.requests) if request else (backend.responses, client.responses)  # in the direction of travel
+    field = _field_of_said(words)
+    sent, arrived = (np.bincount(words.said_of[m.heads.line], minlength=len(field)) for m in messages)
+    counts = [max(int(m.there.sum()), 1) for m in messages]
+    fields = len(words.fields)
+    sent_in, arrived_in = (np.bincount(field, n, fields).astype(np.int64) for n in (sent, arrived))
+    back_in = np.bincount(field, np.where(sent > 0, arrived, 0), fields).astype(np.int64)  # arrived with a value that was sent
+    there_in = np.bincount(field, np.where(arrived > 0, sent, 0), fields).astype(np.int64)  # sent with a value that arrived
     agree, of = _agreement(state, request) if state.caused else (Counter(), Counter())
-    kept: Kept = {}
-    for name, held in values[0].items():
-        if name in _NEVER or name not in values[1]:
+    kept = set()
+    for f, name in enumerate(words.fields):
+        if name in _NEVER or not sent_in[f] or not arrived_in[f]:
             continue
-        arrived = values[1][name]
-        sent_share = sum(held.values()) / max(messages[0], 1)
-        arrived_share = sum(n for v, n in arrived.items() if v in held) / max(messages[1], 1)
+        sent_share, arrived_share = int(sent_in[f]) / counts[0], int(back_in[f]) / counts[1]
         if sent_share < KEPT and arrived_share > 1.05 * sent_share:
             continue
-        if of[name] >= 3:
-            passed = agree[name] >= KEPT * of[name]
-        else:
-            passed = sum(n for v, n in held.items() if v in arrived) >= KEPT * sum(held.values())
-        if passed:
-            kept[name] = frozenset(held)
-    return kept
+        if (agree[name] >= KEPT * of[name]) if of[name] >= 3 else (int(there_in[f]) >= KEPT * int(sent_in[f])):
+            kept.add(name)
+    chosen = np.fromiter((name in kept for name in words.fields), bool, fields)
+    return chosen[field] & (sent > 0)
 
 
-_NONE: frozenset[str] = frozenset()
+def _field_of_said(words: Words) -> Column:
+    """Per number of `Words.said_of`, the number of its field."""
+    said = words.said_of
+    field = np.zeros(int(said.max()) + 1 if len(said) else 0, np.int64)
+    field[said] = words.field_of
+    return field
 
 
 def _lines(facts: Facts, number: int, request: bool) -> Sequence[HeaderLine]:
     message = facts.items[number].request if request else facts.items[number].response
     return message.lines if message is not None else ()
-
-
-_LOWER: dict[str, str] = {}
-
-
-def _lower(name: str) -> str:
-    found = _LOWER.get(name)
-    if found is None:
-        if len(_LOWER) > 10_000:
-            _LOWER.clear()
-        found = _LOWER[name] = name.lower()
-    return found
-
-
-def _values(facts: Facts, request: bool) -> dict[str, dict[str, int]]:
-    """Field in lower case → how often each value of it was sent."""
-    messages = [m for e in facts.items if (m := e.request if request else e.response) is not None]
-    lines = list(chain.from_iterable([m.lines for m in messages]))
-    line_of = dict(zip(map(id, lines), lines, strict=True))  # equal lines are mostly one object
-    out: dict[str, dict[str, int]] = {}
-    for key, n in Counter(map(id, lines)).items():
-        name, value, _ = line_of[key]
-        counted = out.get(name)
-        if counted is None:  # as it is written first: in lower case, it is another spelling of the same
-            counted = out[name] = out.setdefault(_lower(name), {})
-        counted[value] = counted.get(value, 0) + n
-    return {name: counted for name, counted in out.items() if name == _lower(name)}
 
 
 def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str]]:
@@ -154,72 +144,62 @@ def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str
         sent, arrived = _lines(state.client, c, request), _lines(state.backend, bs[-1], request)
         if not request:
             sent, arrived = arrived, sent
-        there = {(_lower(line.name), line.value) for line in arrived}
+        there = {(lowered(line.name), line.value) for line in arrived}
         for line in sent:
-            name = _lower(line.name)
+            name = lowered(line.name)
             of[name] += 1
             agree[name] += (name, line.value) in there
     return agree, of
 
 
-class _Signatures(dict[tuple[HeaderLine, ...], Hashable]):
-    """Head → its kept fields with their values, in one order; each line is looked at once."""
-
-    def __init__(self, kept: Kept) -> None:
-        super().__init__()
-        self.kept = kept
-        self.lines: dict[int, tuple[str, str] | None] = {}  # by identity: the traces keep the lines
-
-    def __missing__(self, head: tuple[HeaderLine, ...]) -> Hashable:
-        known, kept = self.lines, self.kept
-        told = []
-        for line in head:
-            key = id(line)
-            if key not in known:
-                name = _lower(line.name)
-                known[key] = (name, line.value) if line.value in kept.get(name, _NONE) else None
-            found = known[key]
-            if found is not None:
-                told.append(found)
-        self[head] = made = tuple(sorted(told))
-        return made
+def _signatures(heads: Heads, words: Words, kept: Kept) -> list[bytes]:
+    """Per exchange its kept fields with their values, in one order."""
+    owner, line = heads.which(kept[words.said_of])
+    width = max(len(kept), 1)
+    held = np.sort(owner * width + words.said_of[line])
+    first = np.searchsorted(held, np.arange(len(heads.first)) * width)
+    flat, cuts = (held % width).astype("<i4").tobytes(), (first * 4).tolist()
+    return [flat[begin:end] for begin, end in pairwise(cuts)]
 
 
 def cut(state: Pairing) -> bool:
     """Whether so many request heads were cut by the snapshot length that their fields and bodies cannot tell requests apart."""
-    requests = [e.request for facts in (state.client, state.backend) for e in facts.items if e.request is not None]
-    return sum(Mark.HEAD_TRUNCATED in q.marks for q in requests) > (1 - KEPT) * len(requests)
+    requests = [table.requests for table in (state.client.table, state.backend.table)]
+    truncated = sum(int(((m.marks & MARKS[Mark.HEAD_TRUNCATED]) != 0).sum()) for m in requests)
+    return truncated > (1 - KEPT) * sum(int(m.there.sum()) for m in requests)
 
 
 def request_keys(facts: Facts, numbers: Sequence[int], form: TargetForm, kept: Kept | None) -> list[Hashable]:
     """The class of each exchange by its request; None when the request was not captured. Without `kept` the start line alone decides."""
-    heads = _Signatures(kept or {})
-    out: list[Hashable] = []
-    for number in numbers:
-        q = facts.items[number].request
-        if q is None:
-            out.append(None)
-            continue
-        start = (q.method, form(q.target))
-        out.append(start if kept is None else (*start, body_key(q.body), heads[q.lines]))
-    return out
+    at = np.array(numbers, np.int64)
+    q, words = facts.table.requests, facts.table.words
+    targets = q.start[at].tolist()
+    forms = {t: form(words.text_list[t]) for t in set(targets)}
+    columns: list[Iterable[Hashable]] = [q.method[at].tolist(), map(forms.__getitem__, targets)]
+    if kept is not None:
+        heads = _signatures(q.heads, words, kept)
+        columns += [_bodies(q)[at].tolist(), map(heads.__getitem__, numbers)]
+    keys = zip(*columns, strict=True)
+    return [key if there else None for key, there in zip(keys, q.there[at].tolist(), strict=True)]
 
 
 def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hashable]:
     """The class of each exchange by its response: None when it is not known, "none" when it is known that there was none."""
-    heads = _Signatures(kept)
-    out: list[Hashable] = []
-    for number in numbers:
-        e = facts.items[number]
-        r = e.response
-        if r is None:
-            out.append(None if facts.unknown[number] or facts.side == "client" else "none")
-            continue
-        head = heads[r.lines]
-        empty = e.request is not None and e.request.method == "HEAD"
-        body = "" if empty else body_key(r.body)
-        out.append(None if body is None else (r.status, body, head))
-    return out
+    at = np.array(numbers, np.int64)
+    q, r, words = facts.table.requests, facts.table.responses, facts.table.words
+    heads = _signatures(r.heads, words, kept)
+    empty = q.there & (q.method == words.texts.get("HEAD", -1))
+    body = np.where(empty, 0, _bodies(r))
+    silent = ~r.there & ~facts.unknown if facts.side is not Side.CLIENT else np.zeros(len(facts), bool)
+    rows = zip(r.start[at].tolist(), body[at].tolist(), map(heads.__getitem__, numbers), strict=True)
+    known = (r.there & (body >= 0))[at].tolist()
+    return [row if answered else "none" if none else None for row, answered, none in zip(rows, known, silent[at].tolist(), strict=True)]
+
+
+def _bodies(messages: Messages) -> Column:
+    """What each body is, as `body_key` has it: 0 without bytes, −1 when it is not known."""
+    key = body_keys(messages)
+    return np.where(messages.complete & ((key > 0) | (messages.length == 0)), key, -1)
 
 
 _HOP = _NEVER | {"host", "accept-encoding", "forwarded", "x-real-ip", "expect", "cache-control"}
@@ -233,11 +213,11 @@ def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
     changed = set(q.lines).difference(p.lines)
     arrived: dict[str, set[str]] = defaultdict(set)
     for line in p.lines if changed else ():
-        arrived[_lower(line.name)].add(line.value)
+        arrived[lowered(line.name)].add(line.value)
     out = {
         name
         for line in changed
-        if (name := _lower(line.name)) in arrived
+        if (name := lowered(line.name)) in arrived
         and line.value not in arrived[name]
         and name not in _HOP
         and not name.startswith("x-forwarded-")

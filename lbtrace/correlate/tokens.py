@@ -14,15 +14,18 @@ those that share its rare tokens and no other client exchange's.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from lbtrace.correlate.facts import Facts, body_key
+from lbtrace.correlate.facts import Facts, body_key, body_keys
+from lbtrace.fields import lowered
 from lbtrace.model.http import Exchange, HeaderLine
+from lbtrace.side_table import Heads, Messages, Words
 from lbtrace.tables import Column
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
@@ -57,87 +60,206 @@ _NO_TOKEN = {
 _RANDOM = re.compile(r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,})")  # an id: no words, no blanks
 LOOKED_AT = 256  # characters of a value: the search takes the square of them
 _PARTS = re.compile(r"[^,;\s]{12,}")
+_SEPARATOR = re.compile(r"[,;\s]")
+_DAYS = "MTWFS"
+_OFTEN = 1000
 
 
-_Known = tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]  # per way, tokens by identity of the line
+_Entries = tuple[Column, Column]  # exchanges, and a token that each holds
 
 
 @dataclass(slots=True)
 class Tokens:
-    """Which token each exchange holds: `owner[i]` holds `token[i]`. `names[t]` says what token t is, `header[t]`: it is a
-    value, not the target."""
+    """Which token each exchange holds: `owner[i]` holds `token[i]`, sorted. Token t is `values[t]`, of the kind `kinds[kind[t]]`.
 
-    client: tuple[Column, Column]
-    backend: tuple[Column, Column]
-    names: list[tuple[str, str]]
-    header: Column
+    Left out are those of a line that more than RARE exchanges of a side have: they make no candidates."""
+
+    client: _Entries
+    backend: _Entries
+    kinds: list[str]
+    kind: Column
+    values: list[str]
+    header: Column  # bool: it is a value, not the target
     bits: Column  # what it can tell at most, by its own length
+
+    def named(self, token: int) -> tuple[str, str]:
+        """(kind, value) of a token."""
+        return self.kinds[self.kind[token]], self.values[token]
+
+
+class _Book:
+    """Tokens as they are numbered: by kind and value, in one count."""
+
+    def __init__(self) -> None:
+        count = itertools.count()
+        self.of: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(count.__next__))
+        self.sizes: dict[int, int] = {}  # of bodies: theirs tells, not that of the digest
+
+    def __len__(self) -> int:
+        return sum(map(len, self.of.values()))
+
+
+@dataclass(slots=True)
+class _Held:
+    """The tokens of things that have numbers themselves: thing n has those at `first[n]` to `first[n + 1]`."""
+
+    first: Column
+    token: Column
+
+    @classmethod
+    def of(cls, things: list[int], tokens: list[int], count: int) -> _Held:
+        """`things` ascend, one entry per token."""
+        first = np.zeros(count + 1, np.int64)
+        np.cumsum(np.bincount(np.array(things, np.int64), minlength=count), out=first[1:])
+        return cls(first, np.array(tokens, np.int64))
+
+    def entries(self, owner: Column, thing: Column) -> _Entries:
+        """Exchanges and the thing each has → exchanges and their tokens."""
+        begin, size = self.first[thing], self.first[thing + 1] - self.first[thing]
+        at = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size) + np.repeat(begin, size)
+        return np.repeat(owner, size), self.token[at]
 
 
 def collect(client: Facts, backend: Facts) -> Tokens:
     """Both sides → their tokens, in one numbering."""
-    ids: dict[tuple[str, str], int] = {}
-    lines: _Known = ({}, {})
-    names: list[tuple[str, str]] = []
-    bits: list[float] = []
+    book = _Book()
+    words = client.table.words
+    sides = (client.table, backend.table)
+    parts: list[list[_Entries]] = [[], []]  # per side, in the order in which an exchange shows them: request, response, target
+    frequent: list[list[Column]] = [[], []]
+    for way, of in (("<", "requests"), (">", "responses")):
+        messages: list[Messages] = [getattr(table, of) for table in sides]
+        lines = _of_lines(book, words, messages, way)
+        bodies = _of_bodies(book, words, messages, way + "body")
+        for side, held in enumerate(messages):
+            common = _common(held.heads, len(words.line_list))
+            frequent[side].append(lines.entries(np.flatnonzero(common), np.flatnonzero(common))[1])
+            parts[side].append(lines.entries(*held.heads.which(~common)))
+            owner = np.flatnonzero(bodies[body_keys(held)] >= 0)
+            parts[side].append((owner, bodies[body_keys(held)][owner]))
+    targets = _of_targets(book, words, [table.requests for table in sides])
+    for side, table in enumerate(sides):
+        owner = np.flatnonzero(table.requests.there)
+        parts[side].append(targets.entries(owner, table.requests.start[owner]))
+    return _numbered(book, parts, frequent)
 
-    def number(kind: str, value: str, size: int = -1) -> int:
-        key = (kind, value)
-        found = ids.get(key)
-        if found is None:
-            found = ids[key] = len(names)
-            names.append(key)
-            bits.append(BITS * (len(value) if size < 0 else size))
-        return found
 
-    sides = [_side(facts, lines, number) for facts in (client, backend)]
-    header = np.fromiter((k[0] not in ("target", "last-segments", "last-segment") for k in names), bool, len(names))
-    return Tokens(sides[0], sides[1], names, header, np.array(bits))
+def _common(heads: Heads, lines: int) -> Column:
+    """Per line, whether more than RARE exchanges have it in this kind of message."""
+    times = np.bincount(heads.line, minlength=lines)
+    common = times > RARE
+    # One message may have a line more than once. What stands in a thousand places is in more than a few exchanges, or says nothing.
+    several = common & (times <= _OFTEN)
+    if several.any():
+        owner, line = heads.which(several)
+        distinct = np.unique(owner * lines + line)
+        common &= ~several | (np.bincount(distinct % lines, minlength=lines) > RARE)
+    return common
 
 
-def _side(facts: Facts, lines: _Known, number: Callable[..., int]) -> tuple[Column, Column]:
-    owner: list[int] = []
-    token: list[int] = []
-    targets: dict[str, tuple[int, ...]] = {}
-    held: dict[int, int] = {}
-    common: set[int] = set()  # lines and targets seen so often that what they hold is rare no more: not looked at again
-    for i, e in enumerate(facts.items):
-        mine: list[int] = []
-        for which, message in ((0, e.request), (1, e.response)):
-            if message is None:
-                continue
-            known, way = lines[which], "<>"[which]
-            for line in message.lines:
-                key = id(line)  # readers make equal lines one object, and the traces keep it
-                if key in common:
-                    continue
-                found = known.get(key)
-                if found is None:
-                    found = known[key] = tuple([number(k, v) for k, v in _line_tokens(way, line)])
-                mine += found
-                seen = held[key] = held.get(key, 0) + 1
-                if seen > RARE:
-                    common.add(key)
-            if message.body.length:
-                digest = body_key(message.body)
-                if digest:
-                    mine.append(number("<body" if which == 0 else ">body", digest, message.body.content_length or message.body.length))
-        if e.request is not None:
-            known_target = targets.get(e.request.target)
-            if known_target is None:
-                known_target = targets[e.request.target] = tuple([number(k, v) for k, v in _target_tokens(e.request.target)])
-            mine += known_target
-        token += mine
-        owner += [i] * len(mine)
-    distinct = np.sort((np.array(owner, np.int64) << 32) | np.array(token, np.int64))
-    distinct = distinct[np.concatenate([[True], distinct[1:] != distinct[:-1]])] if len(distinct) else distinct
-    return distinct >> 32, distinct & 0xFFFFFFFF
+def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str) -> _Held:
+    """The lines of one kind of message → their tokens."""
+    count = len(words.line_list)
+    there = np.zeros(count, bool)
+    for held in messages:
+        there[held.heads.line] = True
+    telling = np.fromiter((name not in _NO_TOKEN for name in _names(words)), bool, len(words.fields))
+    things: list[int] = []
+    tokens: list[int] = []
+    lines, of, anywhere = words.line_list, book.of, book.of[way]
+    for n in np.flatnonzero(there & telling[words.field_of]).tolist() if count else ():
+        name, value, _ = lines[n]
+        if not value or (value[0] in _DAYS and _DATE.match(value)):
+            continue
+        things.append(n)
+        if len(value) < 12:
+            tokens.append(of[way + lowered(name)][value])
+            continue
+        tokens.append(anywhere[value])
+        if len(value) > 12 and _SEPARATOR.search(value):
+            for part in [p for p in _PARTS.findall(value) if p != value][:16]:
+                things.append(n)
+                tokens.append(anywhere[part])
+    return _Held.of(things, tokens, count)
+
+
+def _names(words: Words) -> list[str]:
+    """The field names in lower case, by their numbers."""
+    words.field_of  # noqa: B018 - numbers them
+    return list(words.fields)
+
+
+def _of_bodies(book: _Book, words: Words, messages: Sequence[Messages], kind: str) -> Column:
+    """Per text the number of the token it is as a digest of a body, −1 for none."""
+    out = np.full(len(words.text_list), -1, np.int64)
+    for held in messages:
+        keys, first = np.unique(body_keys(held), return_index=True)
+        size = np.where(held.content_length > 0, held.content_length, held.length)[first]
+        for key, bytes_ in zip(keys.tolist(), size.tolist(), strict=True):
+            if key and out[key] < 0:
+                out[key] = token = book.of[kind][words.text_list[key]]
+                book.sizes[token] = bytes_
+    return out
+
+
+def _of_targets(book: _Book, words: Words, messages: Sequence[Messages]) -> _Held:
+    """Per text its tokens as a target."""
+    there = np.zeros(len(words.text_list), bool)
+    for held in messages:
+        there[held.start[held.there]] = True
+    things: list[int] = []
+    tokens: list[int] = []
+    for n in np.flatnonzero(there).tolist():
+        for kind, value in _target_tokens(words.text_list[n]):
+            things.append(n)
+            tokens.append(book.of[kind][value])
+    return _Held.of(things, tokens, len(there))
+
+
+def _numbered(book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequence[Sequence[Column]]) -> Tokens:
+    """Everything numbered as the client side shows it first: among tokens that tell as much, the first one is named."""
+    count = len(book)
+    kind, bits = np.zeros(count, np.int64), np.zeros(count)
+    values: list[str] = [""] * count
+    for k, held in enumerate(book.of.values()):
+        at = np.fromiter(held.values(), np.int64, len(held))
+        kind[at], bits[at] = k, BITS * np.fromiter(map(len, held), np.int64, len(held))
+        for value, number in held.items():
+            values[number] = value
+    if book.sizes:
+        bits[list(book.sizes)] = BITS * np.fromiter(book.sizes.values(), np.int64, len(book.sizes))
+    kinds = list(book.of)
+    whole = np.array([name not in ("target", "last-segments", "last-segment") for name in kinds], bool)
+    common = np.zeros(count, bool)
+    for tokens in itertools.chain.from_iterable(frequent):
+        common[tokens] = True
+    place = _first_places(parts[0], count)
+    sides = []
+    for entries in parts:
+        owner, token = (np.concatenate(columns) for columns in zip(*entries, strict=True))
+        rare = ~common[token]
+        distinct = np.unique(owner[rare] * (count + 1) + place[token[rare]])
+        sides.append((distinct // (count + 1), distinct % (count + 1)))
+    order = np.argsort(place)
+    return Tokens(sides[0], sides[1], kinds, kind[order], [values[t] for t in order.tolist()], whole[kind][order], bits[order])
+
+
+def _first_places(entries: Sequence[_Entries], count: int) -> Column:
+    """Per token its place among all, by where the exchanges show it first; what they do not show comes after."""
+    owner, token = (np.concatenate(columns) for columns in zip(*entries, strict=True))
+    kind_of_place = np.repeat(np.arange(len(entries)), [len(part[0]) for part in entries])
+    order = np.argsort(owner * len(entries) + kind_of_place, kind="stable")
+    first = np.full(count, len(order), np.int64)
+    first[token[order[::-1]]] = np.arange(len(order))[::-1]
+    place = np.empty(count, np.int64)
+    place[np.argsort(first, kind="stable")] = np.arange(count)
+    return place
 
 
 def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
     """A header line → (kind, value) tokens. Long values are known whatever the field is called, short ones by field."""
     name, value, _ = line
-    name = _lower(name)
+    name = lowered(name)
     if name in _NO_TOKEN or not value or _DATE.match(value):
         return []
     whole = [(way, value)] if len(value) >= 12 else [(way + name, value)]
@@ -145,11 +267,6 @@ def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
         return whole
     parts = [p for p in _PARTS.findall(value) if p != value]
     return whole + [(way, p) for p in parts[:16]]
-
-
-@lru_cache(maxsize=10_000)
-def _lower(name: str) -> str:
-    return name.lower()
 
 
 def _target_tokens(target: str) -> list[tuple[str, str]]:
@@ -171,39 +288,39 @@ class Found:
     strong: bool  # it looks drawn at random: no other exchange anywhere has it
 
 
-def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[int, int], bool]) -> list[Found]:
-    """Tokens → unambiguous matches. `allowed(c, b)` is the veto."""
+def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[Column, Column], Column]) -> list[Found]:
+    """Tokens → unambiguous matches. `allowed(cs, bs)` is the veto, pair by pair."""
     pairs = _candidates(len(client), len(backend), tokens)
     if pairs is None:
         return []
-    who, whom, score, best_token = pairs
-    keep = np.fromiter((allowed(int(c), int(b)) for c, b in zip(who, whom, strict=True)), bool, len(who))
-    who, whom, score, best_token = who[keep], whom[keep], score[keep], best_token[keep]
-    rivals = _second_best(whom, score, len(backend))
-    mine: dict[int, list[tuple[float, int, int]]] = {}
-    for c, b, s, t in zip(who.tolist(), whom.tolist(), score.tolist(), best_token.tolist(), strict=True):
-        first, second = rivals[b]
-        if s >= first - 1e-9 and s - second >= MARGIN:
-            mine.setdefault(c, []).append((s, b, t))
-    top = np.full(len(client), 0.0)
+    keep = allowed(pairs[0], pairs[1])
+    who, whom, score, best_token = (column[keep] for column in pairs)
+    first, second = _two_best(whom, score, len(backend))
+    top = np.zeros(len(client))
     np.maximum.at(top, who, score)
+    clear = (score >= first[whom] - 1e-9) & (score - second[whom] >= MARGIN)
+    who, whom, score, best_token = who[clear], whom[clear], score[clear], best_token[clear]
+    _, cuts = np.unique(who, return_index=True)
+    ends = np.append(cuts[1:], len(who))[: len(cuts)]
+    held = list(zip(score.tolist(), whom.tolist(), best_token.tolist(), strict=True))
+    best_of = top.tolist()
     found: list[Found] = []
-    for c, held in mine.items():
-        held.sort(reverse=True)
-        best = held[0][0]
-        if best < top[c] - 1e-9:
+    for c, begin, end in zip(who[cuts].tolist(), cuts.tolist(), ends.tolist(), strict=True):
+        mine = held[begin:end] if end - begin == 1 else sorted(held[begin:end], reverse=True)
+        best, _, token = mine[0]
+        if best < best_of[c] - 1e-9:
             continue  # the best backend exchange for it belongs to another
-        chosen = [(s, b, t) for s, b, t in held if s >= best - MARGIN]
-        t = chosen[0][2]
-        kind, value = tokens.names[t]
-        strong = bool(tokens.header[t]) and kind[0] != ">" and kind != "<body" and drawn(value)  # any digest looks drawn
-        found.append(Found(c, [b for _, b, _ in chosen], ((_worded(kind), value),), bool(tokens.header[t]), kind[0] != ">", strong))
+        kind, value = tokens.named(token)
+        by_value, by_request = bool(tokens.header[token]), kind[0] != ">"
+        strong = by_value and by_request and kind != "<body" and drawn(value)  # any digest looks drawn
+        chosen = [b for s, b, _ in mine if s >= best - MARGIN]
+        found.append(Found(c, chosen, ((_worded(kind), value),), by_value, by_request, strong))
     return found
 
 
 def _candidates(n_client: int, n_backend: int, tokens: Tokens) -> tuple[Column, Column, Column, Column] | None:
     """Pairs (client, backend) that share a token rare on both sides; the weight of all rare tokens they share, and the rarest one."""
-    count = len(tokens.names)
+    count = len(tokens.values)
     of_client = np.bincount(tokens.client[1], minlength=count)
     of_backend = np.bincount(tokens.backend[1], minlength=count)
     rare = (of_client > 0) & (of_client <= RARE) & (of_backend > 0) & (of_backend <= RARE)
@@ -228,16 +345,16 @@ def _candidates(n_client: int, n_backend: int, tokens: Tokens) -> tuple[Column, 
     return distinct // n_backend, distinct % n_backend, score, token[first]
 
 
-def _second_best(whom: Column, score: Column, count: int) -> list[tuple[float, float]]:
-    """Per backend exchange: its best and second best score over client exchanges."""
-    out = [(0.0, 0.0)] * count
-    for b, s in zip(whom.tolist(), score.tolist(), strict=True):
-        first, second = out[b]
-        if s > first:
-            out[b] = (s, first)
-        elif s > second:
-            out[b] = (first, s)
-    return out
+def _two_best(whom: Column, score: Column, count: int) -> tuple[Column, Column]:
+    """Per backend exchange: its best and second best score over client exchanges, 0 without."""
+    first, second = np.zeros(count), np.zeros(count)
+    order = np.lexsort((-score, whom))
+    whom, score = whom[order], score[order]
+    begins = np.concatenate([np.ones(min(len(whom), 1), bool), whom[1:] != whom[:-1]])
+    first[whom[begins]] = score[begins]
+    follows = ~begins & np.concatenate([np.zeros(min(len(whom), 1), bool), begins[:-1]])
+    second[whom[follows]] = score[follows]
+    return first, second
 
 
 def telling(client: Exchange, backend: Exchange) -> float:

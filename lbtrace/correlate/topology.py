@@ -4,78 +4,91 @@ and NATs in between."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence, Set
-from typing import TypeVar
+from collections.abc import Sequence
+
+import numpy as np
 
 from lbtrace.correlate.connections import Stated
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.fields import is_public
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import AddressMapping, ConnectionBasis, ConnectionPair, Tier, Topology
-from lbtrace.model.stream import Connection
-
-_T = TypeVar("_T")
+from lbtrace.side_table import SideTable, joint
+from lbtrace.tables import Column
 
 
 def topology(state: Pairing, pairs: Sequence[ConnectionPair], said: Sequence[Stated | None]) -> Topology:
     """Addresses by how often they occur, most frequent first; from pairs where there are any, else from all connections."""
-    fronts: Counter[Endpoint] = Counter()
-    clients: Counter[str] = Counter()
-    backs: Counter[str] = Counter()
-    backends: Counter[Endpoint] = Counter()
+    front, back = state.client.table, state.backend.table
+    stated: Sequence[Stated | None] = ()
+    passed_on = np.zeros(0, bool)
+    if state.caused:
+        c, b = (np.array(column, np.int64) for column in zip(*((c, b) for c, bs in state.caused.items() for b in bs), strict=True))
+        once = np.concatenate([[True], c[1:] != c[:-1]])  # an exchange is counted once, its attempts each
+        mine, theirs = state.client.connection[c], state.backend.connection[b]
+        fronts, stated = mine[once], [said[i] for i in b.tolist()]
+        passed_on = np.fromiter((state.tier[i] is Tier.SAME_PACKETS for i in c.tolist()), bool, len(c))
+    elif pairs:
+        mine, theirs = (
+            np.array([table.first_connection[ref.point] + ref.id for ref in refs], np.int64)
+            for table, refs in ((front, [p.client for p in pairs]), (back, [p.backend for p in pairs]))
+        )
+        fronts, stated = mine, [None] * len(pairs)
+        passed_on = np.fromiter((p.basis is ConnectionBasis.SAME_PACKETS for p in pairs), bool, len(pairs))
+    else:
+        fronts, theirs = np.arange(len(front.client_address)), np.arange(len(back.client_address))
+        mine, passed_on = fronts[:0], np.zeros(len(theirs), bool)
+    addresses = state.client.table.words.text_list
+    backs = theirs[~(passed_on & _clients_own(front, back)[theirs])] if passed_on.any() else theirs
+    return Topology(
+        tuple(addresses[i] for i in _ranked(front.client_address[fronts])),
+        _endpoints(front, fronts),
+        tuple(addresses[i] for i in _ranked(back.client_address[backs])),
+        _endpoints(back, theirs),
+        _mappings(addresses, front.client_address[mine], back.client_address[theirs][: len(mine)], stated),
+    )
+
+
+def _clients_own(front: SideTable, back: SideTable) -> Column:
+    """Per backend connection, whether its source, of packets that were passed on, is the client's: its address, or how a NAT in front shows
+    it (public, where client and backend are private)."""
+    hosts = np.unique(front.client_address)
+    known = np.isin(back.client_address, hosts)
+    if known.all() or _public(front, hosts).any():
+        return known
+    return known | (_public(back, back.client_address) & ~_public(back, back.server_address))
+
+
+def _public(table: SideTable, addresses: Column) -> Column:
+    """Which of these addresses are routed on the internet."""
+    distinct, place = np.unique(addresses, return_inverse=True)
+    return np.fromiter((is_public(table.words.text_list[i]) for i in distinct.tolist()), bool, len(distinct))[place]
+
+
+def _endpoints(table: SideTable, connections: Column) -> tuple[Endpoint, ...]:
+    """The servers of connections, most frequent first."""
+    codes = table.server_address[connections] << 16 | table.of_connections("server_port")[connections]
+    return tuple(Endpoint(table.words.text_list[code >> 16], code & 0xFFFF) for code in _ranked(codes))
+
+
+def _mappings(addresses: Sequence[str], mine: Column, source: Column, stated: Sequence[Stated | None]) -> tuple[AddressMapping, ...]:
+    """Client addresses, and what is seen or stated for each → the most frequent mappings."""
+    which = np.fromiter(map(id, stated), np.int64, len(stated))
+    rows = joint(mine, np.where(which == id(None), source, -1), which)
     seen_as: Counter[tuple[str, str, str]] = Counter()
     of: Counter[tuple[str, str]] = Counter()
-
-    def front(point: int, connection: int) -> str:
-        c = state.client.traces[point].connections[connection]
-        fronts[c.server] += 1
-        clients[c.client.address] += 1
-        return c.client.address
-
-    hosts = {c.client.address for t in state.client.traces for c in t.connections}
-
-    def back(point: int, connection: int, passed_on: bool = False) -> str:
-        c = state.backend.traces[point].connections[connection]
-        if not (passed_on and _clients_own(c, hosts)):
-            backs[c.client.address] += 1
-        backends[c.server] += 1
-        return c.client.address
-
-    for c, bs in state.caused.items():
-        mine = front(state.client.refs[c].point, state.client.items[c].connection)
-        for b in bs:
-            passed_on = state.tier[c] is Tier.SAME_PACKETS
-            source = back(state.backend.refs[b].point, state.backend.items[b].connection, passed_on)
-            s = said[b]
-            if s is not None:
-                seen_as[mine, s.address, s.where] += 1
-                of[mine, s.where] += 1
-            else:
-                seen_as[mine, source, "source address"] += 1
-                of[mine, "source address"] += 1
-    if not state.caused:
-        for p in pairs:
-            mine = front(p.client.point, p.client.id)
-            source = back(p.backend.point, p.backend.id, p.basis is ConnectionBasis.SAME_PACKETS)
-            seen_as[mine, source, "source address"] += 1
-            of[mine, "source address"] += 1
-    if not fronts:
-        for point, trace in enumerate(state.client.traces):
-            for connection in trace.connections:
-                front(point, connection.id)
-        for point, trace in enumerate(state.backend.traces):
-            for connection in trace.connections:
-                back(point, connection.id)
-    mappings = tuple(AddressMapping(mine, seen, where, n, of[mine, where]) for (mine, seen, where), n in seen_as.most_common(200))
-    return Topology(_ranked(clients), _ranked(fronts), _ranked(backs), _ranked(backends), mappings)
+    _, first, times = np.unique(rows, return_index=True, return_counts=True)
+    for i in np.argsort(first).tolist():
+        at, n = int(first[i]), int(times[i])
+        client, s = addresses[mine[at]], stated[at]
+        told = (s.address, s.where) if s is not None else (addresses[source[at]], "source address")
+        seen_as[client, *told] += n
+        of[client, told[1]] += n
+    return tuple(AddressMapping(client, seen, where, n, of[client, where]) for (client, seen, where), n in seen_as.most_common(200))
 
 
-def _clients_own(c: Connection, hosts: Set[str]) -> bool:
-    """Whether the source of packets that were passed on is the client's: its address, or how a NAT in front shows it (public, where client
-    and backend are private)."""
-    source = c.client.address
-    return source in hosts or (is_public(source) and not is_public(c.server.address) and not any(map(is_public, hosts)))
-
-
-def _ranked(counted: Counter[_T]) -> tuple[_T, ...]:
-    return tuple(x for x, _ in counted.most_common())
+def _ranked(values: Column) -> list[int]:
+    """Distinct values, the most frequent first, and of equal ones the first seen."""
+    distinct, first, times = np.unique(values, return_index=True, return_counts=True)
+    ranked: list[int] = distinct[np.lexsort((first, -times))].tolist()
+    return ranked

@@ -1,0 +1,195 @@
+"""Pairs ↔ times: what the pairs say of the clocks, everything on one time line, and which pairs that contradicts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lbtrace.correlate import alike, certainty, clock
+from lbtrace.correlate.classes import Class, Timeline, long_enough
+from lbtrace.correlate.facts import FAR, may_be_answer, may_be_answer_each
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.model.pairing import Clock, Confidence, Tier
+from lbtrace.tables import Column
+
+STAMPED_LATE_NS = 5_000_000
+FEW = 3  # client exchanges: fewer say nothing of the clocks by their times alone
+Clocks = dict[tuple[int, int], Clock]
+
+
+def clocks(state: Pairing, stated_ns: int | None) -> Clocks:
+    """The clock between each client point and each backend point, as the pairs bound it."""
+    bounds = _bounds(state)
+    empty = clock.Bounds(*(np.zeros(0, np.int64) for _ in range(3)))
+    return {
+        (i, j): clock.estimate(i, j, bounds.get((i, j), empty), stated_ns)
+        for i in range(len(state.client.traces))
+        for j in range(len(state.backend.traces))
+    }
+
+
+def _bounds(state: Pairing) -> dict[tuple[int, int], clock.Bounds]:
+    """Per pair of points, what the pairs that bound its clock say, in the order of the client capture."""
+    client, backend = state.client, state.backend
+    single = [(c, bs[0]) for c, bs in state.caused.items() if len(bs) == 1 and c not in state.group]
+    c, b = np.array(single, np.int64).reshape(-1, 2).T
+    solid = client.solid_start[c] & client.solid_reply[c] & backend.solid_start[b] & backend.solid_reply[b]
+    solid &= may_be_answer_each(client, backend, c, b)
+    c, b = c[solid], b[solid]
+    high = client.reply[c] - backend.reply[b]
+    several = [row for c, bs in state.caused.items() if len(bs) > 1 and c not in state.group for row in _of_attempts(state, c, bs)]
+    more = np.array(several, np.int64).reshape(-1, 3).T
+    c, b, high = (np.concatenate(columns) for columns in zip((c, b, high), more, strict=True))
+    order = np.argsort(c, kind="stable")
+    c, b, high = c[order], b[order], high[order]
+    at = backend.start[b]
+    points = client.point[c] * len(backend.traces) + backend.point[b]
+    return {
+        divmod(p, len(backend.traces)): clock.Bounds(*(column[points == p] for column in (at, client.start[c] - at, high)))
+        for p in np.unique(points).tolist()
+    }
+
+
+def _of_attempts(state: Pairing, c: int, bs: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """A client exchange with several attempts → for each point that shows any of them: it, the first of them, the upper bound on δ."""
+    client, backend = state.client, state.backend
+    of_point: dict[int, list[int]] = defaultdict(list)
+    for b in bs:
+        of_point[int(backend.point[b])].append(b)
+    for here in of_point.values() if client.solid_start[c] and client.solid_reply[c] else ():
+        high = _latest(state, c, here)
+        if backend.solid_start[here[0]] and high is not None:
+            yield c, here[0], high
+
+
+def _latest(state: Pairing, c: int, here: list[int]) -> int | None:
+    """The upper bound on δ from the attempts for c that one point shows: whichever answered, the client's answer came no earlier than
+    the first of their answers; and a try that failed was begun before the client was answered."""
+    client, backend = state.client, state.backend
+    answered = [b for b in here if backend.solid_reply[b] and may_be_answer(client.items[c], backend.items[b])]
+    if answered:
+        return int(client.reply[c]) - min(int(backend.reply[b]) for b in answered)
+    if client.items[c].response is None or not all(backend.solid_start[b] and b not in state.copied for b in here):
+        return None
+    return int(client.reply[c]) - max(int(backend.start[b]) for b in here)
+
+
+def bootstrap(state: Pairing, known: Clocks, made: Sequence[Class]) -> Clocks:
+    """Clocks that no pair bounds, from the times of what nothing tells apart."""
+    out = dict(known)
+    c_facts, b_facts = state.client, state.backend
+    whole = certainty.lossless(c_facts) and certainty.lossless(b_facts)
+    complete = whole and len(c_facts.traces) == 1 and all(len(k.clients) == len(k.backends) for k in made)
+    for (i, j), held in known.items():
+        if not held.refused or held.stated or held.outliers:
+            continue  # known; or pairs contradict every offset, so none that times alone suggest is true
+        sets = []
+        alone = True
+        for k in made:
+            # A time that was not seen is a bound on the safe side (facts), so retransmitted messages may take part here.
+            mine, theirs = np.array(k.clients, np.int64), np.array(k.backends, np.int64)
+            mine, theirs = mine[c_facts.point[mine] == i], theirs[b_facts.point[theirs] == j]
+            alone &= len(mine) == len(k.clients) and len(theirs) == len(k.backends)
+            if len(mine) and len(theirs):
+                sets.append((c_facts.start[mine], c_facts.reply[mine], b_facts.start[theirs], b_facts.reply[theirs]))
+        if sum(len(s[0]) for s in sets) < FEW:
+            continue  # one or two likenesses would bound any clock
+        found = alike.surrounded(sets) if complete and not alone else clock.from_order(sets, whole and alone)
+        if found is not None:
+            out[i, j] = clock.estimate(i, j, found)
+    return out
+
+
+def timeline(state: Pairing, known: Clocks) -> Timeline:
+    """All times on the clock of the first client point."""
+    client, backend = state.client, state.backend
+    x, y, z = backend.start.copy(), backend.reply.copy(), backend.start.copy()
+    a, p = client.start.copy(), client.reply.copy()
+    shifts = clock.common(known, len(client.traces), len(backend.traces))
+    for i, shift in enumerate(shifts.clients):
+        here = client.point == i
+        a[here] = a[here] + shift[0] if shift else -FAR
+        p[here] = p[here] + shift[1] if shift else FAR
+    for j, drifting in enumerate(shifts.backends):
+        here = backend.point == j
+        if drifting is None:
+            x[here], y[here], z[here] = FAR, -FAR, -FAR
+        else:
+            low, high = clock.span_of(drifting, backend.start[here])
+            x[here] += high
+            z[here] += low
+            y[here] += clock.span_of(drifting, backend.reply[here])[0]
+    return Timeline(a.tolist(), p.tolist(), x.tolist(), y.tolist(), any(shifts.clients) and any(shifts.backends), z.tolist())
+
+
+def take_back(state: Pairing, line: Timeline) -> bool:
+    """Remove the pairs that the clock contradicts; the same packets are beyond its reach."""
+    if not line.known:
+        return False
+    asked = [(c, bs) for c, bs in state.caused.items() if not (state.tier[c] is Tier.SAME_PACKETS and c in state.strong)]
+    single = [(c, bs[0]) for c, bs in asked if len(bs) == 1]
+    wrong = [c for c, bs in asked if len(bs) > 1 and not _all_fit(state, line, c, bs)]
+    if single:
+        cs, bs_ = (np.array(column, np.int64) for column in zip(*single, strict=True))
+        slack = np.fromiter((STAMPED_LATE_NS if c in state.strong else 0 for c, _ in single), np.int64, len(single))
+        wrong += cs[~_fit_each(state, line, cs, bs_, slack)].tolist()
+    for c in wrong:
+        state.remove(c)
+    return bool(wrong)
+
+
+def _fit_each(state: Pairing, line: Timeline, cs: Column, bs: Column, slack: Column) -> Column:
+    """`_fits`, pair by pair."""
+    a, p, x, y, z = (np.array(times, np.int64) for times in (line.a, line.p, line.x, line.y, line.z))
+    client, backend = state.client, state.backend
+    answers = may_be_answer_each(client, backend, cs, bs)
+    inside = np.where(answers, y[bs], z[bs]) <= p[cs] + slack
+    timed = (x[bs] < FAR) & (a[cs] > -FAR)
+    long = client.reply[cs] - client.start[cs] + slack >= backend.reply[bs] - backend.start[bs]
+    return (a[cs] <= x[bs] + slack) & np.where(answers & ~timed, long, inside)
+
+
+def _all_fit(state: Pairing, line: Timeline, c: int, bs: list[int]) -> bool:
+    """Whether time allows several attempts; one must have been answered in time, the others need only have begun."""
+    slack = STAMPED_LATE_NS if c in state.strong else 0
+    began = all(line.a[c] <= line.x[b] + slack and line.z[b] <= line.p[c] + slack for b in bs)
+    return began and any(_fits(state, line, c, b) for b in bs)
+
+
+def _fits(state: Pairing, line: Timeline, c: int, b: int) -> bool:
+    """Whether time allows b to be an attempt for c; an answer the client did not get may come after the client's.
+
+    What can hardly be shared by chance stands against a small contradiction: packets are stamped late, and out of order.
+    """
+    slack = STAMPED_LATE_NS if c in state.strong else 0
+    if line.a[c] > line.x[b] + slack:
+        return False
+    answers = may_be_answer(state.client.items[c], state.backend.items[b])
+    if answers and not line.timed(c, b):
+        return long_enough(state, c, b, slack)
+    end = line.y[b] if answers else line.z[b]
+    return end <= line.p[c] + slack
+
+
+def sure(state: Pairing, points: tuple[int, int]) -> bool:
+    """Whether a pair of the first two tiers, or a value that can hardly be shared by chance, holds these points together."""
+    return any(int(state.client.point[c]) == points[0] and int(state.backend.point[state.caused[c][-1]]) == points[1] for c in state.strong)
+
+
+def without_doubt(state: Pairing, points: tuple[int, int], known: Clock) -> Clock:
+    """A clock that few pairs of low confidence bound, or more exchanges than were paired in the end, is no clock."""
+    if known.refused or known.stated:
+        return known
+    held = [state.confidence[c] for c in _of_points(state, points)]
+    doubtful = len(held) * 2 < known.pairs or (known.pairs < 3 and all(k is Confidence.LOW for k in held))
+    return Clock(*points, refused="only doubtful pairs bound it") if doubtful else known
+
+
+def _of_points(state: Pairing, points: tuple[int, int]) -> list[int]:
+    """The client exchanges of a point that were paired with exchanges of the other."""
+    c, b = np.array([(c, b) for c, bs in state.caused.items() for b in bs], np.int64).reshape(-1, 2).T
+    here = (state.client.point[c] == points[0]) & (state.backend.point[b] == points[1])
+    found: list[int] = np.unique(c[here]).tolist()
+    return found

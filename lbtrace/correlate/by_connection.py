@@ -1,0 +1,55 @@
+"""Connections that are one conversation → the exchanges on them, paired: the same packets, the same ClientHello, a stated address."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from lbtrace.correlate import connections
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
+
+SAID_OF = {
+    ConnectionBasis.SAME_PACKETS: ("sequence numbers", "the same on both sides"),
+    ConnectionBasis.TLS_CLIENT_HELLO: ("TLS ClientHello", "the same random on both sides"),
+}
+
+
+def same_packets(state: Pairing, pairs: Sequence[ConnectionPair]) -> None:
+    """Pair the exchanges of connections whose packets, or ClientHello, are the same: by their place in the stream, else by content."""
+    mine = connections.exchanges_of(state.client, (p.client for p in pairs))
+    theirs = connections.exchanges_of(state.backend, (p.backend for p in pairs))
+    for p in pairs:
+        ends = (state.client, state.backend, mine[p.client], theirs[p.backend])
+        exact = connections.by_offset(*ends)
+        for c, b in exact or connections.by_content(*ends):
+            if c not in state.caused and state.owner[b] < 0:
+                confidence = p.confidence if exact else Confidence.MEDIUM
+                state.add(c, [b], Tier.SAME_PACKETS, confidence, (SAID_OF[p.basis],))
+                (state.strong if exact else state.weak).add(c)
+
+
+def stated_address(state: Pairing, said: Sequence[connections.Stated | None]) -> None:
+    """Pair backend exchanges that name their client's connection with the exchanges of it, in order."""
+    named = state.pinned = connections.by_stated_port(state.client, said)
+    of: dict[Ref, list[int]] = defaultdict(list)
+    for b, ref in named.items():
+        if state.owner[b] < 0:
+            of[ref].append(b)
+    mine = connections.exchanges_of(state.client, of)
+    for ref, numbers in of.items():
+        numbers.sort(key=lambda b: int(state.backend.start[b]))
+        address = state.client.traces[ref.point].connections[ref.id].client
+        for c, b in connections.in_order(state.client, state.backend, mine[ref], numbers):
+            told = said[b]
+            if c not in state.caused and state.owner[b] < 0 and told is not None:
+                exact = told.address == address.address
+                confidence = Confidence.CERTAIN if exact else Confidence.HIGH
+                state.add(c, [b], Tier.STATED_ADDRESS, confidence, ((told.where, f"{told.address}:{told.port}"),))
+                state.strong.add(c)
+
+
+def stated_lines(state: Pairing, known: Sequence[ConnectionPair]) -> list[ConnectionPair]:
+    """Connection pairs that a PROXY header names, one client connection each, beside those known."""
+    refs = {p.backend for p in known} | {p.client for p in known}
+    return [p for p in connections.by_proxy_header(state.client, state.backend) if p.client not in refs and p.backend not in refs]
