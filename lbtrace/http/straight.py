@@ -3,9 +3,9 @@
     turns ─▶ a batch of them: bytes joined, heads cut off ─▶ numbers of start lines and blocks ─▶ does the body fill the turn?
 
 A connection takes it when every one of its turns is exactly one message of ordinary shape: a well-formed head that ends where its body
-begins, and a body that ends where the turn does, by Content-Length, by chunks, or because there is none. Then heads and bodies
-tile both streams from 0 to their ends. Whatever else there is (interim answers, upgrades, requests sent ahead, bytes until the close,
-anything malformed or cut) sends the whole connection down the careful road, as if it had not been looked at.
+begins, and a body that ends where the turn does, by Content-Length, by chunks, with the connection, or because there is none. Then
+heads and bodies tile both streams from 0 to their ends. Whatever else there is (interim answers, upgrades, requests sent ahead, anything
+malformed or cut) sends the whole connection down the careful road, as if it had not been looked at.
 
 Invariant, and a law in the tests: both roads tell the same.
 """
@@ -32,10 +32,14 @@ _BATCH_BYTES: Final = 1 << 23  # joined at a time
 _BATCH_TURNS: Final = 1 << 14
 _LARGE: Final = 1 << 18  # bytes of a turn: of a longer one only the beginning is joined
 _BEGINNING: Final = 1 << 16
+_LONG_HEAD: Final = 1 << 13  # bytes; a longer head is not remembered, and takes the careful road
 _HEAD_END: Final = b"\r\n\r\n"
 _REQUEST: Final = re.compile(rb"[A-Z][A-Z_\-]{1,23} (?:/|https?://)[^\x00-\x20]{0,2000} HTTP/1\.[01]").fullmatch
 _ELSEWHERE: Final = (b"CONNECT ", b"PROXY ")  # methods that are another matter
 _PLAIN, _HEAD, _OLD, _NO_CONTENT = 1, 2, 4, 8  # what a start line is: of ordinary shape; HEAD; HTTP/1.0; 204 or 304
+
+
+_FRAMINGS: Final = (Framing.CONTENT_LENGTH, Framing.CHUNKED, Framing.UNTIL_CLOSE)
 
 
 def read(streams: StreamTable, decode: bool, progress: Callable[[float], None]) -> tuple[ExchangeTable, Column]:
@@ -58,6 +62,7 @@ class _Road:
     def __init__(self, streams: StreamTable, found: Turns, decode: bool) -> None:
         self.streams, self.turns, self.decode = streams, found, decode
         self.bad = np.zeros(len(found), bool)  # per exchange
+        self.closed = _closed(streams, found.connection)
         self.before = _running(streams.length[found.row])  # bytes of the conversation before each piece, and all of them
         self.joined = _running(np.where(found.size > _LARGE, _BEGINNING, found.size))  # the same per turn, as far as it is joined
         self.lexicon = Lexicon()
@@ -74,7 +79,7 @@ class _Road:
         high = min(max(high, low + 2), low + _BATCH_TURNS, 2 * len(self.turns))
         text, bounds = self._text(low, high)
         parts = [text[a:b].partition(_HEAD_END) for a, b in pairwise(bounds)]
-        heads = [head if end else b"" for head, end, _ in parts]
+        heads = [head if end and len(head) <= _LONG_HEAD else b"" for head, end, _ in parts]
         cut = [head.partition(b"\r\n") for head in heads]
         blocks = self.lexicon.blocks([block for _, _, block in cut])
         flags = self.lexicon.flags(blocks)
@@ -84,21 +89,11 @@ class _Road:
         requests, asks = self.requests.of([start for start, _, _ in cut[0::2]])
         statuses, answers = self.statuses.of([start for start, _, _ in cut[1::2]])
 
-        sized, chunked = flags & SIZED != 0, flags & CHUNKED != 0
-        kind = np.empty(high - low, np.uint8)
-        kind[0::2], kind[1::2] = asks, answers
-        silent = np.zeros(high - low, bool)
-        silent[1::2] = (asks & _HEAD != 0) | (answers & _NO_CONTENT != 0)
-        fits = np.where(sized & ~silent, length == rest, np.where(chunked & ~silent, rest > 0, rest == 0))
-        fits &= (kind & _PLAIN != 0) & (flags & ODD == 0) & ~(sized & chunked) & ~(chunked & (kind & _OLD != 0))
-        fits[0::2] &= flags[0::2] & UPGRADE == 0
-        fits[1::2] &= (sized | chunked | silent)[1::2]  # else it ends with the connection
-        body = np.where(sized, np.where(silent, SILENT, LENGTH), NOTHING).astype(np.uint8)
-        coded = (flags & CODED != 0) & sized & (rest > 0) if self.decode else np.zeros(high - low, bool)
-        body[(chunked | coded) & ~silent] = OTHER
+        fits, body, how = self._framing(slice(first, high >> 1), asks, answers, flags, rest, length)
         digest = self._digests(body, [body for _, _, body in parts])
-        for k in np.flatnonzero(fits & ((body == OTHER) | (rest > 0) & (self.turns.size[low:high] > _LARGE))).tolist():
-            found = self._special(low + k, int(head[k]), int(blocks[k]), bool(chunked[k]), parts[k][2])
+        large = (rest > 0) & (self.turns.size[low:high] > _LARGE)
+        for k in np.flatnonzero(fits & (large | (body == OTHER))).tolist():
+            found = self._special(low + k, int(head[k]), int(blocks[k]), _FRAMINGS[how[k]], parts[k][2])
             if found is None:
                 fits[k] = False
                 continue
@@ -109,6 +104,27 @@ class _Road:
         for half, starts, out in ((slice(0, None, 2), requests, self.asked), (slice(1, None, 2), statuses, self.answered)):
             out.append(self._messages(turn[half], starts, blocks[half], body[half], length[half], digest[half], head[half]))
         return high >> 1
+
+    def _framing(
+        self, exchanges: slice, asks: Column, answers: Column, flags: Column, rest: Column, length: Column
+    ) -> tuple[Column, Column, Column]:
+        """RFC 9112 §6.3 for turns that alternate: whether head and body fill the turn, what the body is (as in `Messages`), and what ends
+        it, an index in _FRAMINGS. `rest` are the bytes behind each head, `length` what is declared, `flags` what its lines say."""
+        asked, answered = slice(0, None, 2), slice(1, None, 2)
+        kind = np.empty(len(rest), np.uint8)
+        kind[asked], kind[answered] = asks, answers
+        sized, chunked = flags & SIZED != 0, flags & CHUNKED != 0
+        silent, closed = np.zeros(len(rest), bool), np.zeros(len(rest), bool)
+        silent[answered] = (asks & _HEAD != 0) | (answers & _NO_CONTENT != 0)
+        closed[answered] = ~(sized | chunked | silent)[answered]
+        fits = np.where(sized & ~silent, length == rest, np.where(chunked & ~silent, rest > 0, closed | (rest == 0)))
+        fits &= (kind & _PLAIN != 0) & (flags & ODD == 0) & ~(sized & chunked) & ~(chunked & (kind & _OLD != 0))
+        fits[asked] &= flags[asked] & UPGRADE == 0
+        fits[answered] &= ~closed[answered] | self.closed[exchanges]
+        body = np.where(sized, np.where(silent, SILENT, LENGTH), NOTHING).astype(np.uint8)
+        coded = (flags & CODED != 0) & sized & (rest > 0) & self.decode
+        body[(chunked | coded | closed) & ~silent] = OTHER
+        return fits, body, chunked + 2 * closed
 
     def table(self) -> ExchangeTable:
         """The exchanges of the connections that turned out sound."""
@@ -166,11 +182,11 @@ class _Road:
                 digest[half] = np.frombuffer(b"".join(map(xxh3_128_digest, bodies[half])), "V16")
         return digest
 
-    def _special(self, turn: int, head: int, block: int, chunked: bool, joined: bytes) -> Body | None:
-        """A body that is chunked, or encoded, or large; None when the careful road has to look at it."""
+    def _special(self, turn: int, head: int, block: int, framing: Framing, joined: bytes) -> Body | None:
+        """A body without stated length, or encoded, or large; None when the careful road has to look at it."""
         coding = self.lexicon.coding(block) if self.decode else ""
         size = int(self.turns.size[turn])
-        if chunked:
+        if framing is Framing.CHUNKED:
             return whole_chunked(joined, coding) if size <= _LARGE else None
         sink = Digest(coding)
         if size <= _LARGE:
@@ -183,7 +199,7 @@ class _Road:
                 head -= skipped
                 if skipped < length:
                     sink.update(self.views[view][begin + skipped : begin + length])
-        return sink.body(Framing.CONTENT_LENGTH, sink.length, sink.length, True)
+        return sink.body(framing, sink.length, sink.length if framing is Framing.CONTENT_LENGTH else None, True)
 
     def _messages(self, turn: Column, start: Column, block: Column, body: Column, length: Column, digest: Column, head: Column) -> Messages:
         """Rows for turns of one direction."""
@@ -246,6 +262,15 @@ def _status_kinds(lines: list[bytes]) -> bytearray:
         ordinary = not line.oddities and line.status >= 200
         kinds.append(ordinary and _PLAIN | _NO_CONTENT * (line.status in (204, 304)) | _OLD * (line.version == "HTTP/1.0"))
     return kinds
+
+
+def _closed(streams: StreamTable, connection: Column) -> Column:
+    """Of each exchange: its answer is the last one on its connection, and the server closed behind it."""
+    server = 2 * connection + 1
+    last = np.append(connection[1:] != connection[:-1], True)[: len(connection)]
+    fin = streams.fin[server]
+    closed: Column = last & (fin >= 0) & (fin <= streams.end[server]) & ~streams.reset[server]
+    return closed
 
 
 def _running(sizes: Column) -> Column:

@@ -59,6 +59,7 @@ RESPONSES = [
     b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n" + ok(b"x"),
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nopaque",
     b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nServer: long\r\nX: " + b"x" * 9000 + b"\r\nContent-Length: 0\r\n\r\n",
     ok(b"x")[:-1],
     ok(b"x") + b"y",
     ok(b"x") * 2,
@@ -165,3 +166,17 @@ def test_identical_heads_share_their_lines() -> None:
     first, *others = (e.request for e in heard.exchanges)
     assert first is not None
     assert all(other is not None and other.lines is first.lines for other in others)
+
+
+@pytest.mark.parametrize("coding", [b"", b"Content-Encoding: gzip\r\n"])
+def test_a_body_that_ends_with_the_connection(coding: bytes) -> None:
+    answer = b"HTTP/1.0 200 OK\r\n" + coding + b"Server: x\r\n\r\n" + gzip.compress(b"plain", mtime=0)
+    closed = Talk().client(get("/a")).server(answer[:30]).server(answer[30:]).fin()
+    alive = Talk().client(get("/a")).server(answer)
+    reset = Talk().client(get("/a")).server(answer).fin().rst()
+    more = Talk().client(get("/a")).server(answer).client(get("/b")).server(answer).fin()
+    assert straight_ones(closed, alive, reset, more) == [True, False, False, False]
+    both_roads(closed)
+    both_roads(alive)
+    both_roads(reset)
+    both_roads(more)
