@@ -31,6 +31,9 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 
 
 ASTRAY = (UnpairedReason.UNKNOWN, Confidence.LOW, "both captures go on with requests like this: a clock may have been set in between")
+ELSEWHERE = "answered as a backend answers, but by none that was captured: another backend, or packets not captured"
+SAYS = "is what a balancer says of its backends"
+MAYBE = "an error of the balancer's, or of a backend that was not captured: others were answered by such a one"
 RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
 Clocks = dict[tuple[int, int], Clock]
 
@@ -107,6 +110,11 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
             reason, confidence, detail = ASTRAY
         out.append(Unpaired("client", state.client.refs[c], reason, confidence if shown else _capped(reason, confidence), detail))
+    if any(u.detail == ELSEWHERE for u in out):
+        out = [
+            u._replace(reason=UnpairedReason.UNKNOWN, confidence=Confidence.LOW, detail=MAYBE) if u.detail.endswith(SAYS) else u
+            for u in out
+        ]
     return out
 
 
@@ -141,7 +149,7 @@ def _client_reason(
     return (
         UnpairedReason.UNKNOWN,
         Confidence.LOW,
-        "answered as a backend answers, but by none that was captured: another backend, or packets not captured",
+        ELSEWHERE,
     )
 
 
@@ -193,7 +201,7 @@ def _own(r: Response | None, servers: tuple[set[str], set[str]]) -> tuple[str, C
         return nothing
     if r.status in {502, 503, 504} and (server not in sent or server in got):
         sure = not server or BALANCERS.search(server)
-        return f"{r.status} is what a balancer says of its backends", Confidence.HIGH if sure else Confidence.LOW
+        return f"{r.status} {SAYS}", Confidence.HIGH if sure else Confidence.LOW
     if got:
         return nothing
     return (f"{r.status} with nothing behind it", Confidence.MEDIUM) if r.status in REDIRECT | OWN_STATUS else nothing

@@ -80,3 +80,20 @@ def test_a_request_is_never_answered_only_where_every_backend_exchange_is_known(
         items = [e._replace(id=n, request=None if e.id == left.id else e.request) for n, e in enumerate(kept)]
         found = correlate(shown.clients, [replace(back, exchanges=items, by_connection={})], DEFAULT)
         assert [u.reason for u in found.unpaired if (u.side, u.ref) == ("client", asked)] == [expected]
+
+
+def test_where_a_backend_was_not_captured_a_503_may_be_its_own() -> None:
+    """nginx names itself in every answer that it passes on; one backend of two was captured, and either may answer 503."""
+    backends = (Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080))
+    for uncaptured in (0, 1):
+        balancer = Balancer(respond=[("Server", "nginx/1.22.1")], refuse=0.0 if uncaptured else 0.2, server="nginx/1.22.1")
+        play = Play(seed=5, balancer=balancer, backends=backends, uncaptured=uncaptured, separate_points=True)
+        client = play.client("192.168.0.5")
+        for i in range(40):
+            client.asks(
+                "GET", f"/{i}", at_ms=100 * i, status="503 Busy" if uncaptured and i % 5 == 0 else "200 OK", answer=b"answer %d" % i
+            )
+        shown = play.perform()
+        found = correlate(shown.clients, shown.backends, DEFAULT)
+        own = [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER]
+        assert bool(own) is not bool(uncaptured)
