@@ -41,6 +41,26 @@ class Heads:
     requests: list[bytes]  # request lines; those in use are method, target and version with one space between
     statuses: list[bytes]  # status lines, as `http.head` finds nothing odd about those in use
 
+    def only(self, asked: Messages, answered: Messages) -> Heads:
+        """What these messages use, which are numbered anew."""
+        blocks, number = np.unique(np.concatenate((asked.block, answered.block)), return_inverse=True)
+        asked.block, answered.block = number[: len(asked.block)].astype(np.int32), number[len(asked.block) :].astype(np.int32)
+        sizes = self.first[1:][blocks] - self.first[blocks]
+        first = np.concatenate(([0], np.cumsum(sizes)))
+        every = self.line[np.repeat(self.first[blocks] - first[:-1], sizes) + np.arange(first[-1])]
+        lines, line = np.unique(every, return_inverse=True)
+        loose = frozenset(np.flatnonzero(np.isin(lines, list(self.loose))).tolist())
+        starts, asked.start = np.unique(asked.start, return_inverse=True)
+        finals, answered.start = np.unique(answered.start, return_inverse=True)
+        return Heads(
+            [self.lines[i] for i in lines.tolist()],
+            loose,
+            first,
+            line.astype(np.int32),
+            [self.requests[i] for i in starts.tolist()],
+            [self.statuses[i] for i in finals.tolist()],
+        )
+
     def header_lines(self) -> list[HeaderLine]:
         """One value per line."""
         texts = b"\r\n".join(self.lines).decode("latin-1").split("\r\n") if self.lines else []

@@ -134,13 +134,17 @@ class _Road:
         ordinal = np.arange(1, len(connection) + 1) - np.repeat(opens, np.diff(opens, append=len(connection)))
         asked, answered = Messages.joined(self.asked), Messages.joined(self.answered)
         kept = kept[np.argsort(asked.first_frame[kept], kind="stable")]
+        asked, answered = asked.taken(kept), answered.taken(kept)
+        heads = self.lexicon.heads(self.requests.texts, self.statuses.texts)
+        if 2 * len(kept) < len(connection):  # most of what was read is of connections that turned out unsound
+            heads = heads.only(asked, answered)
         return ExchangeTable(
             np.arange(len(kept)),
             connection[kept].astype(np.int32),
             ordinal[kept].astype(np.int32),
-            asked.taken(kept),
-            answered.taken(kept),
-            self.lexicon.heads(self.requests.texts, self.statuses.texts),
+            asked,
+            answered,
+            heads,
             self.others,
         )
 

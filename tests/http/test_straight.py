@@ -180,3 +180,12 @@ def test_a_body_that_ends_with_the_connection(coding: bytes) -> None:
     both_roads(alive)
     both_roads(reset)
     both_roads(more)
+
+
+def test_heads_of_connections_that_turn_out_unsound_are_let_go() -> None:
+    odd = [spoken([(get(f"/{i}", f"X: {i}"), ok(b"x", f"Y: {i}"), []), (get("/a"), ok(b"x")[:-1], [])]) for i in range(5)]
+    good = spoken([(get("/good", "X:loose", "Z: 1"), ok(b"x", "Y: 1"), []), (get("/good"), ok(b"x"), [])])
+    table_, _ = straight.read(table([*odd, good]), True, lambda _fraction: None)
+    assert sorted(table_.heads.lines) == [b"Content-Length: 1", b"Host: a", b"X:loose", b"Y: 1", b"Z: 1"]
+    assert table_.heads.requests == [b"GET /good HTTP/1.1"]
+    both_roads(*odd, good)
