@@ -4,7 +4,8 @@ Each pair's heads are compared line by line in the direction of travel (requests
 each difference is one of
 `ChangeKind`, counted per field; its behaviour is read from the values of all pairs. A head that does not end in the capture is
 not compared:
-truncated means unknown. Pairs of low confidence are no knowledge and are left out. Pairs that are interchangeable are compared only when
+truncated means unknown. Pairs of low confidence are no knowledge and are left out, unless nearly all exchanges have one: whoever is whose,
+together they show what is done to all of them. Pairs that are interchangeable are compared only when
 there are no others, because their partners may be each other's. An address that stands for another of a client's (a NAT) varies with
 the client, and is none of the balancer's own.
 Hop-by-hop fields (RFC 9110 §7.6.1) and those that only re-frame the body are marked, legal to differ.
@@ -46,6 +47,7 @@ ADDRESS_FIELDS = {
     "x-envoy-external-address",
     "x-cluster-client-ip",
 }
+FEW = 3  # pairs of low confidence may be chance
 KEPT_VALUES = 5
 COUNTED_VALUES = 1000
 MOST_COMPARED = 50_000  # of more pairs than this, so many are compared, evenly spread; `of` says how many
@@ -78,7 +80,7 @@ class _Tally:
 def changes(clients: Sequence[Trace], backends: Sequence[Trace], pairs: Sequence[ExchangePair]) -> tuple[HeaderChange, ...]:
     """Pairs → every kind of header change, the most frequent first, requests before responses."""
     known = [i for i, p in enumerate(pairs) if p.confidence is not Confidence.LOW]
-    chosen = [i for i in known if pairs[i].tier is not Tier.ORDER] or known
+    chosen = [i for i in known if pairs[i].tier is not Tier.ORDER] or known or _as_a_set(clients, pairs)
     chosen = chosen[:: len(chosen) // MOST_COMPARED + 1]
     own = _own_addresses(clients, backends)
     out: list[HeaderChange] = []
@@ -105,6 +107,12 @@ def changes(clients: Sequence[Trace], backends: Sequence[Trace], pairs: Sequence
         made = [_change(request, kind, name, tally, of) for (kind, name), tally in tallies.items()]
         out += sorted(made, key=lambda c: (-c.count, c.kind, c.name.lower()))
     return tuple(out)
+
+
+def _as_a_set(clients: Sequence[Trace], pairs: Sequence[ExchangePair]) -> list[int]:
+    """All pairs, when nine of ten client exchanges are in one."""
+    exchanges = sum(len(t.exchanges) for t in clients)
+    return list(range(len(pairs))) if len(pairs) >= FEW and len(pairs) * 10 >= exchanges * 9 else []
 
 
 def _own_addresses(clients: Sequence[Trace], backends: Sequence[Trace]) -> frozenset[str]:
