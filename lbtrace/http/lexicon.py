@@ -21,7 +21,6 @@ from lbtrace.exchange_table import Heads
 from lbtrace.tables import Column
 
 ODD, CHUNKED, UPGRADE, CODED, SIZED = 1, 2, 4, 8, 16  # what the lines of a block say
-_BETWEEN: Final = 128  # the empty line between two blocks
 REMEMBERED: Final = 1 << 15  # texts a Numbering knows before it forgets them all: what recurs is met again
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _WATCHED: Final = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"content-encoding"})
@@ -101,28 +100,25 @@ class Lexicon:
         return Heads(self.raw, frozenset(self._loose), first, line, requests, statuses)
 
     def _add(self, blocks: list[bytes]) -> None:
-        """Number the lines of new blocks. No block begins or ends with CRLF or holds two of them: between blocks is an empty line."""
-        lines, new = self._lines.of(b"\r\n\r\n".join(blocks).split(b"\r\n"))
+        """Number the lines of new blocks."""
+        lines, new = self._lines.of(b"\r\n".join(blocks).split(b"\r\n"))
         self._examine(new)
+        end = np.cumsum([block.count(b"\r\n") + 1 for block in blocks])  # of each block, the line behind it
         flags = np.frombuffer(self._flags, np.uint8)[lines]
-        within = flags != _BETWEEN
-        between = np.flatnonzero(~within)
-        lines = lines[within]
-        first = np.concatenate(([0], between - np.arange(len(between))))
-        said = np.flatnonzero(flags & ~np.uint8(_BETWEEN))  # few lines say anything
-        told = np.zeros(len(first), np.uint8)
-        length = np.zeros(len(first), np.int64)
-        saying = np.searchsorted(between, said)  # the block of each
+        said = np.flatnonzero(flags)  # few lines say anything
+        told = np.zeros(len(end), np.uint8)
+        length = np.zeros(len(end), np.int64)
+        saying = np.searchsorted(end, said, "right")  # the block of each
         np.bitwise_or.at(told, saying, flags[said])
         for once in (SIZED, CHUNKED):
             which = np.flatnonzero(flags[said] & once)
             of = saying[which]
             told[of[1:][of[1:] == of[:-1]]] |= ODD
             if once == SIZED:
-                length[of] = [self._lengths[line] for line in lines[said[which] - of].tolist()]
+                length[of] = [self._lengths[line] for line in lines[said[which]].tolist()]
         self._block_length.frombytes(length.tobytes())
         self._block_flags += told.tobytes()
-        self._first.frombytes((np.append(first[1:], len(lines)) + len(self._line)).astype(np.int64).tobytes())
+        self._first.frombytes((end + len(self._line)).tobytes())
         self._line.frombytes(lines.astype(np.int32).tobytes())
 
     def _examine(self, lines: list[bytes]) -> None:
@@ -144,8 +140,6 @@ class Lexicon:
 
     def _told(self, line: bytes, number: int) -> int:
         """What one line says: the flags; a Content-Length and a Content-Encoding are noted."""
-        if not line:
-            return _BETWEEN
         name, colon, value = line.partition(b":")
         if not colon or not _TOKEN(name) or b"\r" in value or b"\n" in value or b"\0" in value:
             return ODD
