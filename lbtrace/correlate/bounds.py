@@ -59,19 +59,21 @@ def _of_attempts(state: Pairing, c: int, bs: Sequence[int]) -> Iterator[tuple[in
     for b in bs:
         of_point[int(backend.point[b])].append(b)
     for here in of_point.values() if client.solid_start[c] and client.solid_reply[c] else ():
-        high = _latest(state, c, here)
+        high = _latest(state, c, here, bs)
         if backend.solid_start[here[0]] and high is not None:
             yield c, here[0], high
 
 
-def _latest(state: Pairing, c: int, here: list[int]) -> int | None:
-    """The upper bound on δ from the attempts for c that one point shows: whichever answered, the client's answer came no earlier than
-    the first of their answers; and a try that failed was begun before the client was answered."""
+def _latest(state: Pairing, c: int, here: list[int], every: Sequence[int]) -> int | None:
+    """The upper bound on δ from the attempts for c that one point shows, of `every` attempt: whichever of them answered, the client's
+    answer came no earlier than the first of their answers; where one of another point may have answered, or one whose answer is not in the
+    capture, or none of them did, they were at least begun before the client was answered."""
     client, backend = state.client, state.backend
-    answered = [b for b in here if backend.solid_reply[b] and may_be_answer(client.items[c], backend.items[b])]
-    if answered:
-        return int(client.reply[c]) - min(int(backend.reply[b]) for b in answered)
-    if client.items[c].response is None or not all(backend.solid_start[b] and b not in state.copied for b in here):
+    mine = client.items[c]
+    may = {b for b in every if not backend.silent[b] and may_be_answer(mine, backend.items[b])}
+    if may and may <= set(here) and all(backend.solid_reply[b] for b in may):
+        return int(client.reply[c]) - min(int(backend.reply[b]) for b in may)
+    if mine.response is None or not all(backend.solid_start[b] and b not in state.copied for b in here):
         return None
     return int(client.reply[c]) - max(int(backend.start[b]) for b in here)
 

@@ -172,8 +172,17 @@ class _Resolver:
     def _alone(self, c: int, b: int) -> None:
         tier = Tier.TIME if self.line.timed(c, b) else Tier.SHAPE
         known = self.answers_c[c] is not None and self.answers_b[b] is not None
-        self.state.add(c, [b], tier, Confidence.HIGH if known else Confidence.MEDIUM, self._why(tier, 1))
+        sure = Confidence.LOW if self._had_left(c, b) else Confidence.HIGH if known else Confidence.MEDIUM
+        self.state.add(c, [b], tier, sure, self._why(tier, 1))
         self.state.spare[c] = (False, False)
+
+    def _had_left(self, c: int, b: int) -> bool:
+        """Whether the client had gone unanswered when the backend exchange began: that may as well be a try for another's request."""
+        facts = self.state.client
+        if facts.items[c].response is not None or not self.line.timed(c, b):
+            return False
+        last = facts.traces[facts.refs[c].point].connections[facts.items[c].connection].last_ns
+        return self.line.x[b] > self.line.a[c] + last - int(facts.start[c])
 
     def _why(self, tier: Tier, size: int) -> Reasons:
         if tier is Tier.ORDER:
@@ -198,7 +207,8 @@ class _Resolver:
             if mate[i] < 0:
                 continue
             if size[part[i]] == 1 and self.line.timed(c, bs[mate[i]]):
-                self.state.add(c, [bs[mate[i]]], Tier.TIME, Confidence.MEDIUM, self._why(Tier.TIME, len(cs)))
+                sure = Confidence.LOW if self._had_left(c, bs[mate[i]]) else Confidence.MEDIUM
+                self.state.add(c, [bs[mate[i]]], Tier.TIME, sure, self._why(Tier.TIME, len(cs)))
                 self.state.spare[c] = (bool(spare_c), bool(spare_b))
             else:
                 group = groups.setdefault(part[i], self.state.groups)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 
 from lbtrace.model.net import Endpoint
-from tests.play.cast import MS, Balancer, Play
-from tests.play.wire import Clockwork
+from tests.play.cast import FRONT, MS, Balancer, Play
+from tests.play.scenarios.base import TLVS
+from tests.play.wire import EPOCH_NS, Clockwork
 
 _ADDED: list[list[tuple[str, str]]] = [
     [],
@@ -48,6 +49,23 @@ def any_balancer(dice: random.Random) -> Balancer:
     )
 
 
+def _more_habits(balancer: Balancer, dice: random.Random, backends: int) -> None:
+    """What balancers do more seldom."""
+    balancer.normalise = dice.random() < 0.2
+    balancer.merge = dice.random() < 0.2
+    balancer.gunzip = dice.random() < 0.1 and not balancer.gzip
+    balancer.redirect = dice.choice([0, 0, 0, 0.1])
+    balancer.fixed = dice.choice([0, 0, 0, 0.1])
+    balancer.server = dice.choice(["awselb/2.0", "nginx", "gunicorn", ""])
+    balancer.race = dice.choice([0, 0, 0.1])
+    balancer.mirror = dice.choice(["", "", "", "same", "other"]) if backends > 1 else ""
+    if dice.random() < 0.2:
+        balancer.nodes = (FRONT, Endpoint("13.124.50.9", 80))
+        balancer.backs = ("172.31.42.119", "172.31.7.20")
+    if dice.random() < 0.2:
+        balancer.proxy, balancer.tlvs = 2, TLVS
+
+
 def any_play(seed: int, most: int = 200) -> Play:
     """A play drawn from a seed, of at most `most` requests."""
     dice = random.Random(seed)
@@ -77,9 +95,18 @@ def any_play(seed: int, most: int = 200) -> Play:
     clients = [play.client(f"192.168.0.{5 + i}", dice.choice(["1.240.235.98", ""])) for i in range(dice.choice([1, 1, 2, 5]))]
     if len(clients) > 1 and dice.random() < 0.3:
         play.uncaptured_clients = len(clients) // 2
+    seldom = random.Random(seed + 1_000_000)
+    _more_habits(balancer, seldom, len(play.backends) - play.uncaptured)
+    if len(clients) > 1 and seldom.random() < 0.3:  # every host captured on itself, by its own clock
+        for point, client in enumerate(clients):
+            client.point = point
+        play.other_clocks = [Clockwork(offset + seldom.randint(-MS, MS) * 1000) for _ in clients[1:]]
+    if seldom.random() < 0.05:
+        play.backend_clock = Clockwork(0, 0, EPOCH_NS + span * MS // 2, seldom.choice([-90, 2000, 3_600_000]) * MS)
     style = dice.choice(["same", "distinct", "few", "ids", "sessions"])
     connections = dice.choice([0, 1, 8, 32])
     for i in range(requests):
+        odd = "/x/..//%7E" if seldom.random() < 0.05 else ""
         target = {"distinct": f"/api/x/{i}", "few": f"/api/x/{i % 3}"}.get(style, "/api/x")
         headers = [("X-Request-Id", f"{dice.getrandbits(64):016x}")] if style == "ids" else []
         headers += [("Cookie", f"session=abcdefghijkl{i % 5}")] if style == "sessions" else []
@@ -87,7 +114,7 @@ def any_play(seed: int, most: int = 200) -> Play:
         post = dice.random() < 0.1
         dice.choice(clients).asks(
             "POST" if post else "GET",
-            target,
+            target.replace("/api/", f"/api{odd}/") if odd else target,
             at_ms=dice.random() * span,
             headers=headers,
             body=b"a=%d" % i if post else b"",
@@ -95,5 +122,6 @@ def any_play(seed: int, most: int = 200) -> Play:
             connection=f"k{i % connections}" if connections else "",
             think_ms=dice.random() * 20,
             abandon=dice.random() < 0.01,
+            waits=post and seldom.random() < 0.3,
         )
     return play

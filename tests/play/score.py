@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from lbtrace.correlate.facts import same_body
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, ExchangePair, Ref, UnpairedReason
 from tests.play.cast import Shown
 
@@ -108,7 +109,7 @@ def _answer_right(shown: Shown, p: ExchangePair) -> bool:
     for a in p.attempts:
         gave = shown.backends[a.backend.point].exchanges[a.backend.id].response
         if a.outcome is AttemptOutcome.ANSWERED and a.backend in shown.copies and got and gave:
-            return got.body.content_digest == gave.body.content_digest or got.body.digest == gave.body.digest
+            return same_body(got.body, gave.body) is not False
     return True
 
 
