@@ -24,12 +24,13 @@ from lbtrace.correlate import midstream
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import HeaderLine, Mark
-from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
+from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.side_table import SideTable, numbers
 from lbtrace.tables import Column
 
+STATES = 0.9  # share of the pairs in which a balancer that states addresses does so
 STATED_IN = ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-envoy-external-address", "x-client-ip")
 
 
@@ -192,12 +193,15 @@ def _proxied(traces: Sequence[Trace]) -> list[tuple[int, int, str]]:
 
 
 def askers(state: Pairing, said: Sequence[Stated | None]) -> list[str]:
-    """Who asked, per backend exchange: the address the balancer states; else the source of the connection, where clients keep theirs
-    (another address is then another client's, not the balancer's); "" where nothing says it."""
+    """Who asked, per backend exchange: the address the balancer states, where it does so of nearly all (else it may be the client's own
+    word); else the source of the connection, where clients keep theirs (another address is then another client's, not the balancer's); ""
+    where nothing says it."""
     client, backend = state.client, state.backend
     source_of = backend.table.client_address[backend.connection]
-    asked = [bs[-1] for c, bs in state.caused.items() if state.tier[c] is not Tier.SAME_PACKETS]
-    kept = bool(state.caused) and bool(np.isin(source_of[asked], client.table.client_address).all())
+    asked = [bs[-1] for bs in state.caused.values()]
+    if sum(said[b] is not None for b in asked) < STATES * len(asked):
+        said = [None] * len(said)
+    kept = bool(asked) and bool(np.isin(source_of[asked], client.table.client_address).all())
     if not kept:
         return [told.address if told is not None else "" for told in said]
     sources = map(client.table.words.text_list.__getitem__, source_of.tolist())
@@ -317,10 +321,12 @@ def by_content(client: Facts, backend: Facts, mine: Sequence[int], theirs: Seque
 def in_order(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
     """Exchanges of one client connection, each side in order → pairs that cannot be otherwise; what is doubtful is left to time.
 
-    Equal counts pair in order, when no packet is missing from either capture and every exchange was answered: then nothing can hide a shift
-    by one.
+    Equal counts pair in order, when no packet is missing from either capture, every exchange was answered, and the client's connection was
+    captured to its end: then nothing can hide a shift by one. A client capture that ended before the connection did may lack as many later
+    exchanges as a backend capture that began late lacks earlier ones.
     """
     whole = all(_whole(client, c) for c in mine) and all(_whole(backend, b) for b in theirs)
+    whole = whole and all(_ended(_connection(client, c)) for c in mine)
     pairs = list(zip(mine, theirs, strict=False))
     return pairs if whole and len(mine) == len(theirs) and all(_fits(client, backend, c, b) for c, b in pairs) else []
 
@@ -330,6 +336,11 @@ def _whole(facts: Facts, number: int) -> bool:
     e = facts.items[number]
     c = _connection(facts, number)
     return e.request is not None and e.response is not None and c.syns > 0 and not c.from_client.missing and not c.from_server.missing
+
+
+def _ended(c: Connection) -> bool:
+    """Whether the capture shows the connection's end."""
+    return any(way.fins or way.rsts for way in (c.from_client, c.from_server))
 
 
 def _fits(client: Facts, backend: Facts, c: int, b: int) -> bool:

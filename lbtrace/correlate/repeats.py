@@ -96,7 +96,7 @@ def _settle(state: Pairing, c: int, b: int, doubts: Counter[int]) -> None:
     group = state.group.get(c)
     if group is not None and doubts[group] <= 0:
         del state.group[c]
-        state.spare.pop(c, None)
+        state.spare[c] = (False, False)  # as sure as that nobody else was there
         state.tier[c], state.confidence[c] = Tier.TIME, Confidence.MEDIUM
         state.reasons[c] = (("shape", "same request"), ("request", "its copies carry one id"))
 

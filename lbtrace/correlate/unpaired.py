@@ -216,6 +216,9 @@ def backend_reasons(
     if not free:
         return []
     seen = windows(state, clocks, of_client=False)
+    named = {_client(state, c) for c, bs in state.caused.items() if askers[bs[-1]]} | (clients & set(askers))
+    if not clients <= named:
+        askers = [""] * len(askers)  # a client that no address is known of may be known to the balancer by any
     captured = clients | {"", *(who for bs in state.caused.values() for b in bs for who in (askers[b], _source(state, b)))}
     shown = _together(state, clocks)
     astray = _astray(state, of_client=False)
@@ -229,6 +232,11 @@ def backend_reasons(
             detail = f"repeats what {_server(state, copies[b])} was asked, and no client got its answer"
         out.append(Unpaired("backend", state.backend.refs[b], reason, confidence if shown else _capped(reason, confidence), detail))
     return out
+
+
+def _client(state: Pairing, c: int) -> str:
+    trace = state.client.traces[state.client.refs[c].point]
+    return trace.connections[state.client.items[c].connection].client.address
 
 
 def _source(state: Pairing, b: int) -> str:
