@@ -25,35 +25,42 @@ REMEMBERED: Final = 1 << 15  # texts a Numbering knows before it forgets them al
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _WATCHED: Final = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"content-encoding"})
 _NEW: Final = 1 << 29  # provisional numbers: this and the place in the batch
+_WORTH: Final = 16  # where fewer texts than one of so many had been met before, so many batches are taken for new without a look
+_MANY: Final = 1000  # texts that say so
 _UNKNOWN: Final = b"?"  # stands for a block without lines; no field line
 _DIGITS: Final = re.compile(rb"[0-9]{1,18}").fullmatch
 _LOOSE: Final = (b":  ", b": \t", b" \r\n", b"\t\r\n")  # a field line that is not `name: value` shows one of these, or no ": "
 
 
 class Numbering:
-    """Texts → numbers from 0, in order of first appearance; a text that was forgotten gets another number."""
+    """Texts → numbers, in order of first appearance; a text that was forgotten gets another number."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self.remembered = remembered
-        self.given = 0
         self._known: dict[bytes, int] = {}
+        self._unseen = 0  # batches that are not looked up, because hardly a text of the last one had been met before
 
-    def of(self, texts: list[bytes]) -> tuple[Column, list[bytes]]:
-        """The number of each text (i64), and the texts that are new, in the order of their numbers."""
+    def of(self, texts: list[bytes], given: int) -> tuple[Column, list[bytes]]:
+        """The number of each text (i64), and the texts that are new: these have the numbers from `given` on."""
         size = len(texts)
+        if self._unseen:
+            self._unseen -= 1
+            return np.arange(given, given + size), texts
         numbers = np.fromiter(map(self._known.setdefault, texts, count(_NEW)), np.int64, size)
         fresh = numbers == np.arange(_NEW, _NEW + size)
         new = list(compress(texts, fresh.tolist()))
         if not new:
             return numbers, new
-        given = np.cumsum(fresh) + (self.given - 1)
+        places = np.cumsum(fresh) + (given - 1)
         provisional = numbers >= _NEW
-        numbers[provisional] = given[numbers[provisional] - _NEW]
-        if len(self._known) > self.remembered:
+        numbers[provisional] = places[numbers[provisional] - _NEW]
+        if _WORTH * len(new) > (_WORTH - 1) * size >= _MANY:
+            self._unseen = _WORTH
+            self._known.clear()
+        elif len(self._known) > self.remembered:
             self._known.clear()
         else:
-            self._known.update(zip(new, range(self.given, self.given + len(new)), strict=True))
-        self.given += len(new)
+            self._known.update(zip(new, range(given, given + len(new)), strict=True))
         return numbers, new
 
 
@@ -61,7 +68,7 @@ class Lexicon:
     """All blocks and lines met so far."""
 
     def __init__(self) -> None:
-        self._blocks = Numbering()
+        self._blocks = Numbering(), Numbering()  # of requests, of responses
         self._lines = Numbering(2 * REMEMBERED)
         self._names = _Names()
         self.raw: list[bytes] = []  # line → as sent
@@ -74,9 +81,9 @@ class Lexicon:
         self._block_flags = bytearray()
         self._block_length = array("q")
 
-    def blocks(self, texts: list[bytes]) -> Column:
+    def blocks(self, texts: list[bytes], answers: bool) -> Column:
         """Field lines of heads, joined by CRLF → the number of each block."""
-        numbers, new = self._blocks.of([text or _UNKNOWN for text in texts])
+        numbers, new = self._blocks[answers].of([text or _UNKNOWN for text in texts], len(self._block_flags))
         if new:
             self._add(new)
         return numbers
@@ -101,7 +108,7 @@ class Lexicon:
 
     def _add(self, blocks: list[bytes]) -> None:
         """Number the lines of new blocks."""
-        lines, new = self._lines.of(b"\r\n".join(blocks).split(b"\r\n"))
+        lines, new = self._lines.of(b"\r\n".join(blocks).split(b"\r\n"), len(self.raw))
         self._examine(new)
         end = np.cumsum([block.count(b"\r\n") + 1 for block in blocks])  # of each block, the line behind it
         flags = np.frombuffer(self._flags, np.uint8)[lines]

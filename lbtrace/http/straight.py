@@ -81,7 +81,9 @@ class _Road:
         parts = [text[a:b].partition(_HEAD_END) for a, b in pairwise(bounds)]
         heads = [head if end and len(head) <= _LONG_HEAD else b"" for head, end, _ in parts]
         cut = [head.partition(b"\r\n") for head in heads]
-        blocks = self.lexicon.blocks([block for _, _, block in cut])
+        blocks = np.empty(high - low, np.int64)
+        for who in (0, 1):
+            blocks[who::2] = self.lexicon.blocks([block for _, _, block in cut[who::2]], bool(who))
         flags = self.lexicon.flags(blocks)
         length = self.lexicon.lengths(blocks)
         head = np.fromiter(map(len, heads), np.int64, high - low) + len(_HEAD_END)
@@ -242,7 +244,7 @@ class _Starts:
 
     def of(self, lines: list[bytes]) -> tuple[Column, Column]:
         """The number and the kind of each."""
-        numbers, new = self._numbers.of(lines)
+        numbers, new = self._numbers.of(lines, len(self.texts))
         self.texts += new
         self._kinds += self._kinds_of(new)
         return numbers, np.frombuffer(self._kinds, np.uint8)[numbers]

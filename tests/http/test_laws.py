@@ -3,6 +3,7 @@ raises."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from hypothesis import example, given, settings
@@ -183,7 +184,7 @@ def test_nothing_raises_and_what_is_said_hangs_together(segments: list[tuple[int
     assert len(heard.applications) == 2
 
 
-def sound(exchanges: list[Exchange]) -> None:
+def sound(exchanges: Sequence[Exchange]) -> None:
     for i, e in enumerate(exchanges):
         assert e.id == i
         assert e.request is not None or e.response is not None or e.interim
