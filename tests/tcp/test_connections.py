@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lbtrace.model.stream import RoleSource
 from lbtrace.tcp import connections
+from lbtrace.tcp.incarnations import incarnations
 from tests.tcp.wire import CLIENT, SERVER, Wire, contents
 
 
@@ -163,3 +164,33 @@ def test_counts_add_up(segments: list[tuple[bool, str, int, bool]]) -> None:
     assert [c.id for c in found] == list(range(len(found)))
     assert [c.first_frame for c in found] == sorted(c.first_frame for c in found)
     assert len(streams.clean) == 2 * len(found)
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(["SYN", "SYN-ACK", "peer SYN", "client", "server"]), st.integers(0, 3)), max_size=40
+    )
+)
+def test_reused_ports_are_told_by_columns_as_one_by_one(steps: list[tuple[int, str, int]]) -> None:
+    """Flows whose ISNs recur, are answered late, twice or never, with data of this incarnation or of the one before."""
+    wire, isn = Wire(), dict.fromkeys(range(3), 100)
+    for number, what, change in steps:
+        wire.client = CLIENT._replace(port=40000 + number)
+        if what == "SYN":
+            isn[number] = (isn[number] + change * 0x20000000) % 2**32
+            wire.c("SYN", isn[number])
+        elif what == "peer SYN":
+            wire.s("SYN", change)
+        else:
+            mine = (isn[number] - (change == 3) * 0x20000000) % 2**32
+            if what == "SYN-ACK":
+                wire.s("SYN", mine ^ 0x5555, ack=mine + 1)
+            elif what == "client":
+                wire.c("PSH", mine + 1, b"ask", ack=(mine ^ 0x5555) + 1)
+            else:
+                wire.s("PSH", (mine ^ 0x5555) + 1, b"tell", ack=mine + 4)
+    quick, slow = incarnations(wire.table()), incarnations(wire.table(), careful=True)
+    assert quick.count == slow.count
+    assert quick.of.tolist() == slow.of.tolist()
+    assert quick.flow.tolist() == slow.flow.tolist()
