@@ -128,6 +128,12 @@ class Heads:
         at = np.flatnonzero(wanted[self.line])
         return np.searchsorted(self.first, at, "right") - 1, self.line[at]
 
+    def of(self, exchanges: Column) -> tuple[Column, Column]:
+        """Exchanges, in any order → (how many lines each has, the lines of all of them)."""
+        begin, size = self.first[exchanges], self.first[exchanges + 1] - self.first[exchanges]
+        at = np.arange(int(size.sum())) + np.repeat(begin - (np.cumsum(size) - size), size)
+        return size, self.line[at]
+
     def having(self, wanted: Column) -> Column:
         """`wanted`: bool per line number → per exchange, whether it has such a line."""
         out = np.zeros(len(self.first) - 1, bool)

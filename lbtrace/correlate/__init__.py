@@ -132,7 +132,7 @@ class _Work:
             unpaired=tuple(rest),
             clocks=tuple(known.values()),
             topology=topo,
-            changes=changes(self.clients, self.backends, pairs),
+            changes=changes(state.client, state.backend, pairs),
             health_checks=tuple(checks),
             swapped=taken.swapped,
             order_shown=taken.shown,

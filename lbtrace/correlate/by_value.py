@@ -22,7 +22,8 @@ def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:
     rewritten = shape.rewritten(state, [(m.client, m.backends[0]) for m in matched])
     first = (np.array([m.client for m in matched], np.int64), np.array([m.backends[0] for m in matched], np.int64))
     answers = may_be_answer_each(client, backend, *first).tolist()
-    for found, answer_fits in zip(matched, answers, strict=True):
+    doubts = shape.may_conflict(state, *first, rewritten).tolist()
+    for found, answer_fits, doubt in zip(matched, answers, doubts, strict=True):
         backends = found.backends
         fitting = (backends if answer_fits else []) if len(backends) == 1 else _fitting(state, found)
         if not found.by_value and not fitting:
@@ -34,7 +35,8 @@ def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:
             backends = (_tries(state, fitting, backends) or repeats.repeated(state, found, said, bodies)) if found.by_request else fitting
         if not backends or (len(backends) > 1 and not found.by_request):
             continue
-        if not found.strong and shape.conflicts(state, found.client, backends[-1]) - rewritten:
+        doubt |= len(found.backends) > 1
+        if doubt and not found.strong and shape.conflicts(state, found.client, backends[-1]) - rewritten:
             continue
         tier = Tier.RARE_TOKEN if found.by_value else Tier.SHAPE
         confidence = Confidence.HIGH if fitting else Confidence.MEDIUM

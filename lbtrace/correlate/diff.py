@@ -19,9 +19,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 
+from lbtrace.correlate.facts import Facts
+from lbtrace.fields import lowered
 from lbtrace.model.http import HeaderLine, Mark, Request, Response
 from lbtrace.model.pairing import AttemptOutcome, Behaviour, ChangeKind, Confidence, ExchangePair, HeaderChange, Tier
-from lbtrace.model.trace import Trace
+from lbtrace.side_table import SideTable
 
 HOP_BY_HOP = {
     "connection",
@@ -77,12 +79,12 @@ class _Tally:
         return self.client * 10 >= self.count * 9 and (self.itself or len(self.values) > 1 or len(self.clients) == 1)
 
 
-def changes(clients: Sequence[Trace], backends: Sequence[Trace], pairs: Sequence[ExchangePair]) -> tuple[HeaderChange, ...]:
+def changes(client: Facts, backend: Facts, pairs: Sequence[ExchangePair]) -> tuple[HeaderChange, ...]:
     """Pairs → every kind of header change, the most frequent first, requests before responses."""
     known = [i for i, p in enumerate(pairs) if p.confidence is not Confidence.LOW]
-    chosen = [i for i in known if pairs[i].tier is not Tier.ORDER] or known or _as_a_set(clients, pairs)
+    chosen = [i for i in known if pairs[i].tier is not Tier.ORDER] or known or _as_a_set(client, pairs)
     chosen = chosen[:: len(chosen) // MOST_COMPARED + 1]
-    own = _own_addresses(clients, backends)
+    own = _own_addresses(client.table, backend.table)
     out: list[HeaderChange] = []
     for request in (True, False):
         tallies: dict[tuple[ChangeKind, str], _Tally] = defaultdict(_Tally)
@@ -90,12 +92,11 @@ def changes(clients: Sequence[Trace], backends: Sequence[Trace], pairs: Sequence
         cache: dict[tuple[int, int], tuple[Head, Head, list[Difference]]] = {}
         for i in chosen:
             pair = pairs[i]
-            heads = _heads(clients, backends, pair, request)
+            heads = _heads(client, backend, pair, request)
             if heads is None:
                 continue
             of += 1
-            trace = clients[pair.client.point]
-            address = trace.connections[trace.exchanges[pair.client.id].connection].client.address
+            address = client.client_address(client.number(pair.client))
             key = (id(heads[0]), id(heads[1]))
             compared = cache.get(key)
             if compared is None:
@@ -109,24 +110,21 @@ def changes(clients: Sequence[Trace], backends: Sequence[Trace], pairs: Sequence
     return tuple(out)
 
 
-def _as_a_set(clients: Sequence[Trace], pairs: Sequence[ExchangePair]) -> list[int]:
+def _as_a_set(client: Facts, pairs: Sequence[ExchangePair]) -> list[int]:
     """All pairs, when nine of ten client exchanges are in one."""
-    exchanges = sum(len(t.exchanges) for t in clients)
-    return list(range(len(pairs))) if len(pairs) >= FEW and len(pairs) * 10 >= exchanges * 9 else []
+    return list(range(len(pairs))) if len(pairs) >= FEW and len(pairs) * 10 >= len(client) * 9 else []
 
 
-def _own_addresses(clients: Sequence[Trace], backends: Sequence[Trace]) -> frozenset[str]:
+def _own_addresses(front: SideTable, back: SideTable) -> frozenset[str]:
     """Where the balancer listens, and where it speaks from; loopback too. A client's address is none of them."""
-    hosts = {c.client.address for t in clients for c in t.connections}
-    fronts = {c.server.address for t in clients for c in t.connections}
-    backs = {c.client.address for t in backends for c in t.connections}
-    return frozenset((fronts | backs | {"127.0.0.1", "::1"}) - hosts)
+    numbers = {*front.server_address.tolist(), *back.client_address.tolist()}
+    return frozenset({front.words.text_list[i] for i in numbers} | {"127.0.0.1", "::1"}) - front.hosts
 
 
-def _heads(clients: Sequence[Trace], backends: Sequence[Trace], pair: ExchangePair, request: bool) -> tuple[Head, Head] | None:
-    mine = clients[pair.client.point].exchanges[pair.client.id]
+def _heads(client: Facts, backend: Facts, pair: ExchangePair, request: bool) -> tuple[Head, Head] | None:
+    mine = client.items[client.number(pair.client)]
     attempt = pair.attempts[-1]
-    theirs = backends[attempt.backend.point].exchanges[attempt.backend.id]
+    theirs = backend.items[backend.number(attempt.backend)]
     before: Request | Response | None
     after: Request | Response | None
     if request:
@@ -145,27 +143,30 @@ def differences(before: Head, after: Head) -> Iterator[Difference]:
     if before == after:
         return
     sent, arrived = set(before), set(after)
-    names_before, names_after = _names(before), _names(after)
     if len(before) != len(sent) or len(after) != len(arrived):  # repeated lines: a set does not count them
-        touched = set(names_before) | set(names_after)
+        touched = {lowered(x[0]) for x in sent | arrived}
     else:
-        touched = {_lower(x.name) for x in sent ^ arrived}
+        touched = {lowered(x[0]) for x in sent ^ arrived}
+    old, new = _of_fields(before, touched), _of_fields(after, touched)
     for name in sorted(touched):
-        old = [x for x, n in zip(before, names_before, strict=True) if n == name]
-        new = [x for x, n in zip(after, names_after, strict=True) if n == name]
-        yield from _field(name, old, new)
-    moved = _moved(names_before, names_after)
+        yield from _field(name, old.get(name, []), new.get(name, []))
+    moved = _moved(_names(before), _names(after))
     if moved:
         yield ChangeKind.REORDERED, "", *moved
 
 
+def _of_fields(head: Head, wanted: Set[str]) -> dict[str, list[HeaderLine]]:
+    """The lines of the wanted fields, by field."""
+    out: dict[str, list[HeaderLine]] = {}
+    for line in head:
+        name = lowered(line[0])
+        if name in wanted:
+            out.setdefault(name, []).append(line)
+    return out
+
+
 def _names(head: Head) -> tuple[str, ...]:
-    return tuple([_lower(name) for name, _, _ in head])
-
-
-@lru_cache(maxsize=10_000)
-def _lower(name: str) -> str:
-    return name.lower()
+    return tuple([lowered(name) for name, _, _ in head])
 
 
 @lru_cache(maxsize=10_000)
@@ -229,7 +230,7 @@ def _count(tally: _Tally, example: int, before: HeaderLine | None, after: Header
     if address in value:
         tally.client += 1
         tally.itself = True
-    elif _lower(tally.name) in ADDRESS_FIELDS and (stated := _address(value)) and stated not in own:
+    elif lowered(tally.name) in ADDRESS_FIELDS and (stated := _address(value)) and stated not in own:
         tally.client += 1
     if len(tally.clients) < COUNTED_VALUES:
         tally.clients.add(address)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from lbtrace.tables import Column
 
 FAR = 1 << 61  # ns: later than any capture
 PATIENCE_NS = 120_000_000_000  # a client that went away: the balancer may go on with its request for this long
+CACHES = ("age", "x-cache", "cf-cache-status", "x-cache-status", "cache-status")
 _UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
 _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
 
@@ -105,18 +105,18 @@ def read(side: Side, traces: Sequence[Trace], table: SideTable | None = None) ->
 
 def _cached(table: SideTable) -> Column:
     """Which answers come from a cache."""
-    lines = table.words.line_list
-    saying = np.fromiter((line[0][:1] in "aAxXcC" and from_cache(line) for line in lines), bool, len(lines))
+    lines, saying = table.words.line_list, table.words.fields_named(CACHES.__contains__)
+    for n in np.flatnonzero(saying).tolist():
+        saying[n] = from_cache(lines[n])
     return table.responses.heads.having(saying)
 
 
-@lru_cache(maxsize=10_000)
 def from_cache(line: HeaderLine) -> bool:
     """Whether a response line says that the answer was kept from an earlier one (RFC 9111 §5.1, RFC 9211, and what caches write)."""
     name, value = line.name.lower(), line.value.lower()
     if name == "age":
         return value.strip("0") != ""
-    return name in ("x-cache", "cf-cache-status", "x-cache-status", "cache-status") and "hit" in value and "miss" not in value
+    return name in CACHES and "hit" in value and "miss" not in value
 
 
 def _client_times(table: SideTable, solid_start: Column, solid_reply: Column, cut: Column) -> tuple[Column, Column, Column]:

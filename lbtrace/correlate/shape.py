@@ -9,7 +9,7 @@ the values of the other. A User-Agent that the balancer replaces is thus no part
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence, Set
 from functools import lru_cache
 from itertools import pairwise
 from typing import TypeAlias
@@ -225,6 +225,23 @@ def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
     }
     if q.target != p.target and _tail(_normal(q.target)) != _tail(_normal(p.target)):
         out.add("target")
+    return out
+
+
+def may_conflict(state: Pairing, cs: Column, bs: Column, rewritten: Set[str]) -> Column:
+    """Pair by pair, whether `conflicts` may find anything beside the rewritten fields: else all that tells arrived."""
+    client, backend = state.client.table, state.backend.table
+    words, width = client.words, max(len(client.words.line_list), 1)
+    counts = words.fields_named(lambda name: name not in _HOP and name not in rewritten and not name.startswith("x-forwarded-"))
+    sent, arrived = (
+        np.sort(np.repeat(np.arange(len(rows)), sizes) * width + lines)
+        for rows, (sizes, lines) in ((cs, client.requests.heads.of(cs)), (bs, backend.requests.heads.of(bs)))
+    )
+    sent = sent[counts[sent % width]]
+    at = np.searchsorted(arrived, sent)
+    gone = sent[(at == len(arrived)) | (np.append(arrived, -1)[at] != sent)]
+    out = np.zeros(len(cs), bool) if "target" in rewritten else client.requests.start[cs] != backend.requests.start[bs]
+    out[gone // width] = True
     return out
 
 

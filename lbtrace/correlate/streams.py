@@ -46,7 +46,7 @@ class _Flow:
 def pair(clients: Sequence[Trace], backends: Sequence[Trace], known: Sequence[ConnectionPair], clocks: Clocks) -> list[ConnectionPair]:
     """Connections of both sides that no exchange pairs → pairs."""
     mine = _flows(clients, {p.client for p in known}, plain=False)
-    theirs = _flows(backends, {p.backend for p in known}, plain=True)
+    theirs = _flows(backends, {p.backend for p in known}, plain=True) if mine else []
     if not mine or not theirs:
         return []
     found = _equal(mine, theirs, clocks | _from_times(mine, theirs, clocks))
@@ -74,11 +74,12 @@ def _requests(traces: Sequence[Trace], among: set[Ref]) -> list[_Flow]:
 def _flows(traces: Sequence[Trace], known: set[Ref], plain: bool) -> list[_Flow]:
     out = []
     for point, trace in enumerate(traces):
-        for c in trace.connections:
-            application = trace.applications[c.id]
-            spoken = c.from_client.first_payload_ns is not None or c.from_server.first_payload_ns is not None
+        for i, application in enumerate(trace.applications):
             http = application.protocol in (Protocol.HTTP1, Protocol.HTTP2)
-            if not spoken or Ref(point, c.id) in known or (http and not plain):
+            if (http and not plain) or Ref(point, i) in known:
+                continue
+            c = trace.connections[i]
+            if c.from_client.first_payload_ns is None and c.from_server.first_payload_ns is None:
                 continue
             out.append(_flow(Ref(point, c.id), c, application.protocol, sum(p.length for p in application.proxy), plain))
     return out

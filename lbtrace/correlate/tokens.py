@@ -25,7 +25,7 @@ import numpy as np
 from lbtrace.correlate.facts import Facts, body_key, body_keys
 from lbtrace.fields import lowered
 from lbtrace.model.http import Exchange, HeaderLine
-from lbtrace.side_table import Heads, Messages, Words
+from lbtrace.side_table import Heads, Messages, Words, numbers
 from lbtrace.tables import Column
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
@@ -107,11 +107,11 @@ class _Held:
     token: Column
 
     @classmethod
-    def of(cls, things: list[int], tokens: list[int], count: int) -> _Held:
-        """`things` ascend, one entry per token."""
+    def of(cls, things: Column, tokens: Column, count: int) -> _Held:
+        """One entry per token; those of one thing in their order."""
         first = np.zeros(count + 1, np.int64)
-        np.cumsum(np.bincount(np.array(things, np.int64), minlength=count), out=first[1:])
-        return cls(first, np.array(tokens, np.int64))
+        np.cumsum(np.bincount(things, minlength=count), out=first[1:])
+        return cls(first, tokens[np.argsort(things, kind="stable")])
 
     def entries(self, owner: Column, thing: Column) -> _Entries:
         """Exchanges and the thing each has → exchanges and their tokens."""
@@ -158,35 +158,33 @@ def _common(heads: Heads, lines: int) -> Column:
 
 
 def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str) -> _Held:
-    """The lines of one kind of message → their tokens."""
-    count = len(words.line_list)
+    """The lines of one kind of message → their tokens: whole values, and the longer parts of lists."""
+    lines, count = words.line_list, len(words.line_list)
     there = np.zeros(count, bool)
     for held in messages:
         there[held.heads.line] = True
-    telling = np.fromiter((name not in _NO_TOKEN for name in _names(words)), bool, len(words.fields))
-    things: list[int] = []
-    tokens: list[int] = []
-    lines, of, anywhere = words.line_list, book.of, book.of[way]
-    for n in np.flatnonzero(there & telling[words.field_of]).tolist() if count else ():
-        name, value, _ = lines[n]
-        if not value or (value[0] in _DAYS and _DATE.match(value)):
-            continue
-        things.append(n)
-        if len(value) < 12:
-            tokens.append(of[way + lowered(name)][value])
-            continue
-        tokens.append(anywhere[value])
-        if len(value) > 12 and _SEPARATOR.search(value):
-            for part in [p for p in _PARTS.findall(value) if p != value][:16]:
-                things.append(n)
-                tokens.append(anywhere[part])
-    return _Held.of(things, tokens, count)
+    at = np.flatnonzero(there & words.fields_named(lambda name: name not in _NO_TOKEN))
+    values = [lines[n][1] for n in at.tolist()]
+    size = np.fromiter(map(len, values), np.int64, len(values))
+    dated = np.fromiter((v[:1] in _DAYS and _DATE.match(v) is not None for v in values), bool, len(values))
+    anywhere = book.of[way]
+    things: list[Column] = []
+    tokens: list[Column] = []
 
+    def add(which: Column, known: defaultdict[str, int]) -> None:
+        things.append(at[which])
+        tokens.append(numbers(known, map(values.__getitem__, which.tolist()), len(which)))
 
-def _names(words: Words) -> list[str]:
-    """The field names in lower case, by their numbers."""
-    words.field_of  # noqa: B018 - numbers them
-    return list(words.fields)
+    add(np.flatnonzero((size >= 12) & ~dated), anywhere)
+    short = np.flatnonzero((size > 0) & (size < 12) & ~dated)
+    field, names = words.field_of[at[short]], list(words.fields)
+    for f in np.unique(field).tolist():
+        add(short[field == f], book.of[way + names[f]])
+    parted = [i for i in np.flatnonzero((size > 12) & ~dated).tolist() if _SEPARATOR.search(values[i])]
+    parts = [[p for p in _PARTS.findall(values[i]) if p != values[i]][:16] for i in parted]
+    things.append(np.repeat(at[np.array(parted, np.int64)], [len(p) for p in parts]))
+    tokens.append(numbers(anywhere, itertools.chain.from_iterable(parts)))
+    return _Held.of(np.concatenate(things), np.concatenate(tokens), count)
 
 
 def _of_bodies(book: _Book, words: Words, messages: Sequence[Messages], kind: str) -> Column:
@@ -213,7 +211,7 @@ def _of_targets(book: _Book, words: Words, messages: Sequence[Messages]) -> _Hel
         for kind, value in _target_tokens(words.text_list[n]):
             things.append(n)
             tokens.append(book.of[kind][value])
-    return _Held.of(things, tokens, len(there))
+    return _Held.of(np.array(things, np.int64), np.array(tokens, np.int64), len(there))
 
 
 def _numbered(book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequence[Sequence[Column]]) -> Tokens:
