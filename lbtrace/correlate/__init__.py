@@ -18,6 +18,7 @@ from lbtrace.correlate import (
     by_connection,
     by_value,
     certainty,
+    clock,
     connections,
     foreign,
     health,
@@ -96,7 +97,9 @@ class _Work:
             known = {points: late[points] if k.refused and not k.outliers else k for points, k in known.items()}
         for c in foreign.wrong(state):
             state.remove(c)
-        contradicted = {points for points, k in known.items() if k.refused and k.outliers}
+        contradicted = {
+            points: 2 * k.outliers >= k.pairs for points, k in known.items() if k.refused and k.outliers and not clock.stepped(k)
+        }
         held = {points: k for points, k in known.items() if k.stated or k.pairs >= 3 or sure(state, points)}
         certainty.weigh(state, held, contradicted)
         return self._correlation({points: without_doubt(state, points, k) for points, k in known.items()})

@@ -126,13 +126,14 @@ def outcomes(state: Pairing, client: int, line: Timeline) -> tuple[Attempt, ...]
 
 
 def _rewritten(got: Response, gave: Response | None) -> bool:
-    """The client got another answer than the backend gave, yet made from it: not an error page of the balancer in its place. Of a server
-    error it is so only when most of the backend's fields arrived, beside those that any answer has."""
-    if gave is None or got.status < 500:
-        return gave is not None
-    said = {(line.name.lower(), line.value) for line in gave.lines if line.name.lower() not in _ANY_ANSWER}
+    """The client got another answer than the backend gave, yet made from it: another status, or another body with most of the backend's
+    fields. Of a server error the fields that any answer has do not count: the balancer's own page in its place has them too."""
+    if gave is None or got.status != gave.status:
+        return gave is not None and got.status < 500
+    plain = _ANY_ANSWER if got.status >= 500 else _ANY_ANSWER - {"server", "content-type"}
+    said = {(line.name.lower(), line.value) for line in gave.lines if line.name.lower() not in plain}
     arrived = said & {(line.name.lower(), line.value) for line in got.lines}
-    return got.status == gave.status and 2 * len(arrived) > len(said)
+    return 2 * len(arrived) >= len(said) > 0
 
 
 def _outcome(backend: Facts, number: int, answered: bool, client_left: bool, in_time: bool) -> AttemptOutcome:

@@ -12,7 +12,8 @@ claim that a set of interchangeable pairs holds the right exchanges. What cannot
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from lbtrace.correlate.facts import Facts
 from lbtrace.correlate.pairing import Pairing
@@ -26,9 +27,9 @@ TELLING_OF_MANY = 40.0  # bits, where the backends were asked more than that
 FEW_OF = 3  # … when each side has more than three times as many exchanges
 
 
-def weigh(state: Pairing, clocks: Clocks, contradicted: Set[tuple[int, int]] = frozenset()) -> None:
+def weigh(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int], bool] = MappingProxyType({})) -> None:
     """Lower the confidence of what rests on completeness where neither side is complete. `contradicted`: points whose pairs no
-    offset fits."""
+    offset fits, and whether that is half of them: then a script that ran twice looks like this."""
     client_whole = every_client(state, clocks)
     backend_whole = lossless(state.backend) and not _left(state, clocks, of_client=True)
     # An answer that a capture's end cut off may belong anywhere: whoever stands in one set with it is not sure either.
@@ -45,14 +46,14 @@ def weigh(state: Pairing, clocks: Clocks, contradicted: Set[tuple[int, int]] = f
     _weigh_handful(state)
 
 
-def _weigh_values(state: Pairing, clocks: Clocks, contradicted: Set[tuple[int, int]], both: bool, one: bool) -> None:
+def _weigh_values(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int], bool], both: bool, one: bool) -> None:
     """Values that are rare here and common elsewhere decide when a clock that others hold agrees; else completeness must. Where
     some pairs contradict each other's times, a field of the response may belong to another exchange with the same resource."""
     for c in state.weak:
         points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
         kind = state.reasons[c][0][0] if state.reasons[c] else ""
         # An ETag, say, is the resource's: a cache sends it on.
-        if points in contradicted and kind.startswith("response ") and kind != "response body":
+        if contradicted.get(points) or (points in contradicted and kind.startswith("response ") and kind != "response body"):
             state.confidence[c] = Confidence.LOW
             continue
         held = clocks.get(points)

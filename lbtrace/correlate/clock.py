@@ -33,6 +33,7 @@ SAMPLE = 40  # backend exchanges per set that an offset is tried on
 SAMPLED_CLIENTS = 5000
 UNSEEN_PPB = 100_000  # 100 ppm, a bad crystal: allowed for where no drift can be fitted
 SLOPE_PPB = 1000
+SET = "the client's clock was set"  # how what is said of a step begins
 STEP_PAIRS = 4  # on either side of a step; fewer may be wrong pairs
 MAX_DRIFT_PPB = 500_000  # 500 ppm: worse than any crystal in use
 
@@ -74,6 +75,11 @@ def estimate(client_point: int, backend_point: int, bounds: Bounds, stated_ns: i
         reference += span // 2
         flat = _leaning(bounds, flat, reference)
     return _clock(client_point, backend_point, flat, n, reference, 0)
+
+
+def stepped(known: Clock) -> bool:
+    """Whether it was refused because a clock was set: then every pair is as good as ever."""
+    return known.refused.startswith(SET)
 
 
 def _step(bounds: Bounds, reference: int) -> str:

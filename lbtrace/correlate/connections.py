@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -328,6 +329,9 @@ def in_order(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequenc
     whole = all(_whole(client, c) for c in mine) and all(_whole(backend, b) for b in theirs)
     whole = whole and all(_ended(_connection(client, c)) for c in mine)
     pairs = list(zip(mine, theirs, strict=False))
+    whole = whole and all(not client.cached[c] or backend.cached[b] for c, b in pairs)
+    # A client that waits for each answer causes one after another: what runs at once are copies, and others were answered without any.
+    whole = whole and all(backend.start[b] >= backend.reply[a] for a, b in pairwise(theirs) if backend.point[a] == backend.point[b])
     return pairs if whole and len(mine) == len(theirs) and all(_fits(client, backend, c, b) for c, b in pairs) else []
 
 

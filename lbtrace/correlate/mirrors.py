@@ -2,7 +2,8 @@
 
 One exchange is never told from another client's. A backend endpoint is: when every one of its exchanges (three at least; the balancer's
 checks are left out) repeats a request that another endpoint got from the same asker, method, target and body, one for one, within the time
-the client exchange took that caused it, and no client got any of its answers.
+the client exchange took that caused it, and no client got any of its answers. Both must have answered: of two
+tries, one fails. Nor may a client exchange be left that could be the cause, or one be missing from the capture.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence, Set
 
+from lbtrace.correlate.certainty import lossless
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import FAR, body_key
 from lbtrace.correlate.pairing import Pairing
@@ -27,13 +29,15 @@ def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]
     for b in state.free_backends():
         if b not in checks and (server := _server(state, b)) not in owned:
             alone[server].append(b)
-    wanted = {server: numbers for server, numbers in alone.items() if len(numbers) >= FEW}
-    if not wanted or not line.known:
+    wanted = {server: numbers for server, numbers in alone.items() if len(numbers) >= FEW and all(_served(state, b) for b in numbers)}
+    if not wanted or not line.known or not lossless(state.client):
         return {}
+    unanswered = {(q.method, q.target) for c in state.free_clients() if (q := state.client.items[c].request) is not None}
+    wanted = {server: numbers for server, numbers in wanted.items() if not any(_asked(state, b) in unanswered for b in numbers)}
     originals: dict[_Key, list[int]] = defaultdict(list)
     for bs in state.caused.values():
         key = _key(state, bs[-1], askers)
-        if key is not None:
+        if key is not None and _served(state, bs[-1]):
             originals[key].append(bs[-1])
     out: dict[int, int] = {}
     for numbers in wanted.values():
@@ -65,6 +69,16 @@ def _twins(
             out[b] = held[at]
             at += 1
     return out
+
+
+def _served(state: Pairing, b: int) -> bool:
+    answer = state.backend.items[b].response
+    return answer is not None and answer.status < 500
+
+
+def _asked(state: Pairing, b: int) -> tuple[str, str] | None:
+    q = state.backend.items[b].request
+    return (q.method, q.target) if q is not None else None
 
 
 def _server(state: Pairing, b: int) -> tuple[int, Endpoint]:

@@ -49,7 +49,7 @@ def judge(state: Pairing, clocks: Iterable[Clock]) -> Order:
     nested = any(not k.refused and not k.stated and k.pairs >= NESTED for k in clocks)
     marks = (_fields(state), _host(state))
     votes = (durations, int(nested), *marks)
-    known = any(k is not Confidence.LOW for k in state.confidence.values())
+    known = bool(state.strong or state.weak) or any(k is not Confidence.LOW for k in state.confidence.values())
     enough = known and seen * 2 >= len(state.backend) and seen * 3 >= len(state.client)
     swapped = max(votes) <= 0 and (min(marks) < 0 or (durations < 0 and enough))
     return Order(swapped, shown=swapped or max(votes) > 0)

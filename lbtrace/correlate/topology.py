@@ -11,6 +11,7 @@ import numpy as np
 from lbtrace.correlate.connections import Stated
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.fields import is_public
+from lbtrace.model.http import Mark
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import AddressMapping, ConnectionBasis, ConnectionPair, Tier, Topology
 from lbtrace.side_table import SideTable, joint
@@ -26,7 +27,8 @@ def topology(state: Pairing, pairs: Sequence[ConnectionPair], said: Sequence[Sta
         c, b = (np.array(column, np.int64) for column in zip(*((c, b) for c, bs in state.caused.items() for b in bs), strict=True))
         once = np.concatenate([[True], c[1:] != c[:-1]])  # an exchange is counted once, its attempts each
         mine, theirs = state.client.connection[c], state.backend.connection[b]
-        fronts, stated = mine[once], [said[i] for i in b.tolist()]
+        told = {i for i in set(c.tolist()) if not _is_cut(state, i)}  # of the others it is not known what they said of themselves
+        fronts, stated = mine[once], [said[j] if i in told else None for i, j in zip(c.tolist(), b.tolist(), strict=True)]
         passed_on = np.fromiter((state.tier[i] is Tier.SAME_PACKETS for i in c.tolist()), bool, len(c))
     elif pairs:
         mine, theirs = (
@@ -47,6 +49,12 @@ def topology(state: Pairing, pairs: Sequence[ConnectionPair], said: Sequence[Sta
         _endpoints(back, theirs),
         _mappings(addresses, front.client_address[mine], back.client_address[theirs][: len(mine)], stated),
     )
+
+
+def _is_cut(state: Pairing, c: int) -> bool:
+    """Whether the head of a client request was cut by the snapshot length."""
+    request = state.client.items[c].request
+    return request is None or Mark.HEAD_TRUNCATED in request.marks
 
 
 def _clients_own(front: SideTable, back: SideTable) -> Column:

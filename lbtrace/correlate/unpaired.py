@@ -128,6 +128,8 @@ def _client_reason(
     away = min((max(w.first - end, start - w.last) for w in known), default=0)  # from the nearest moment a backend capture shows a packet
     if away > EDGE_NS:
         return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no backend capture was running then"
+    if away > 0 and hand.endswith(SAYS):
+        hand = ""  # so may a backend have said, after its capture ended
     if away > 0 and hand:
         return UnpairedReason.ANSWERED_BY_BALANCER, min(Confidence.MEDIUM, sure, key=RANK.__getitem__), hand
     if known and any(start < w.first or end > w.last for w in known) and not hand:

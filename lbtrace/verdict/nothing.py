@@ -106,7 +106,8 @@ def as_a_set(case: Case) -> Case:
     telling = [m for m in matches if is_telling(m)]
     agreeing = [m for m in matches if _agrees(m)]
     fronts = len({m.pair.client for m in matches} | (unpaired(case, "client") - _own_answers(case)))
-    enough = len(telling) >= ENOUGH_PAIRS and 2 * len(telling) >= len(agreeing) and 10 * len(agreeing) >= 9 * fronts
+    possible = any(not clock.refused or not clock.outliers or clock.pairs > 2 * clock.outliers for clock in case.correlation.clocks)
+    enough = possible and len(telling) >= ENOUGH_PAIRS and 2 * len(telling) >= len(agreeing) and 10 * len(agreeing) >= 9 * fronts
     pairs = tuple(m.pair._replace(confidence=Confidence.MEDIUM, group=m.pair.group or 0) for m in agreeing) if enough else ()
     return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs))
 

@@ -18,8 +18,8 @@ FORWARDING = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP")
 
 
 def proxy_header(case: Case) -> Iterator[Observation]:
-    """PROXY headers that only the backend side has."""
-    if any(a.proxy for trace in case.clients for a in trace.applications):
+    """PROXY headers that only the backend side has, where something shows that it is the same traffic."""
+    if not (case.matches or case.connection_matches) or any(a.proxy for trace in case.clients for a in trace.applications):
         return
     frames: list[FrameRef] = []
     versions: set[int] = set()
