@@ -19,7 +19,7 @@ from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter, quoted
 from lbtrace.tables import Column
 
 _ROWS = 512  # written at a time
-_REMEMBERED = 20000  # blocks and lines each
+_REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the processor
 _EOL = "\\r\\n"  # CRLF as the encoder writes it; no escaped line holds it, because no line holds a CR or LF
 
 
