@@ -20,7 +20,9 @@ CACHED: Final = 1 << 15  # entries a cache holds before it is emptied
 
 _new = tuple.__new__  # a named tuple's own constructor costs twice as much
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_STRICT_REQUEST = re.compile(rb"[A-Z][A-Z_\-]{1,23} (?:/|\*|[a-z][a-z0-9+.\-]*://|[^ \x00-\x20]+:\d+ )[^\x00-\x20]* ?HTTP/1\.[01]\r?\n")
+_STRICT_REQUEST = re.compile(
+    rb"[A-Z][A-Z_\-]{1,23} (?: |(?:/|\*|[a-z][a-z0-9+.\-]*://|[^ \x00-\x20]+:\d+ )[^\x00-\x20]* ?)HTTP/1\.[01]\r?\n"
+)
 _CUT_VERSION = rb"(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?"
 _CUT_REQUEST = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH) (?:/|https?://)[^\x00-\x20\x7f]*" + _CUT_VERSION + rb"\r?\Z")
 _ORDINARY_REQUEST = re.compile(rb"[A-Z]+ /[^ \r\n\0]* HTTP/1\.[01]").fullmatch
@@ -229,7 +231,9 @@ def parse_request_line(raw: bytes) -> RequestLine:
     parts = text.split(" ")
     if len(parts) != 3 or not all(parts):
         words = text.split()
-        if len(words) >= 3 and words[-1][:5].upper() == "HTTP/":
+        if len(parts) == 3 and not parts[1] and parts[2][:7] == "HTTP/1.":  # as Apache's mod_proxy_hcheck asks when it was given no URI
+            odd.append("spaces-in-request-line")
+        elif len(words) >= 3 and words[-1][:5].upper() == "HTTP/":
             target = text.strip()[len(words[0]) : -len(words[-1])].strip()
             parts = [words[0], target, words[-1]]
             odd.append("spaces-in-request-line")

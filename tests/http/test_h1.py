@@ -158,3 +158,13 @@ def test_an_answer_to_a_head_request_from_before_the_capture_swallows_nothing() 
     talk = Talk(syn=False).client(get("/second"))
     talk.server(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n").server(ok(b"second"), ack=talk.sent[0])
     assert story(hear(talk)) == [("/second", None), (None, 200), (None, 200)]
+
+
+def test_a_request_line_without_target_as_mod_proxy_hcheck_sends_it() -> None:
+    heard = hear(Talk().client(b"HEAD  HTTP/1.0\r\nHost: a:9000\r\n\r\n").server(b"HTTP/1.1 200 OK\r\nContent-Length: 32\r\n\r\n"))
+    (exchange,) = heard.exchanges
+    assert exchange.request is not None
+    assert exchange.response is not None
+    assert (exchange.request.method, exchange.request.target, exchange.request.version) == ("HEAD", "", "HTTP/1.0")
+    assert (exchange.response.status, exchange.response.body.length) == (200, 0)
+    assert {d.slug for d in heard.diagnostics} == {"spaces-in-request-line", "odd-target"}
