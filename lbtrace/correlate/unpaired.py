@@ -229,10 +229,12 @@ def backend_reasons(
         reason, confidence, detail = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and b in astray:
             reason, confidence, detail = ASTRAY
-        if b in copies:
-            reason, confidence = UnpairedReason.COPY, Confidence.MEDIUM
-            detail = f"repeats what {_server(state, copies[b])} was asked, and no client got its answer"
         out.append(Unpaired("backend", state.backend.refs[b], reason, confidence if shown else _capped(reason, confidence), detail))
+    repeated = [n for n, b in enumerate(free) if b in copies]
+    if all(out[n].reason is UnpairedReason.OTHER_CLIENT for n in repeated):  # none of them at the edge of a client capture, say
+        for n in repeated:
+            detail = f"repeats what {_server(state, copies[free[n]])} was asked, and no client got its answer"
+            out[n] = out[n]._replace(reason=UnpairedReason.COPY, confidence=Confidence.MEDIUM, detail=detail)
     return out
 
 

@@ -20,6 +20,9 @@ from tests.play.wire import Clockwork
 @example(807)  # copies of a request of a client that was not captured
 @example(1368)  # a client that is stated by an address nobody knows
 @example(1840)  # source NAT: the balancer's address is no client's
+@example(3337)  # a shadow that answers otherwise, and the answer is not in the capture
+@example(3693)  # an answer from the cache, and copies: as many in front as behind
+@example(3896)  # many alike at once, and the client capture ended early: no copies
 @example(2467)  # a client capture that ended early, a backend capture that began late
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_never_confidently_wrong(seed: int) -> None:
