@@ -32,10 +32,12 @@ def exchanges(
     """
     count = len(connections)
     table, sound = ExchangeTable.empty(), np.zeros(count, bool)
-    if not careful:
-        table, sound = straight.read(streams, options.decode_content, lambda fraction: progress("reading HTTP", fraction))
-    applications = [HTTP1] * count
     reading = Reading(streams, options)
+    if not careful:
+        table, reading.found, sound = straight.read(
+            streams, options.decode_content, lambda fraction: progress("reading HTTP", fraction), reading.unanswered
+        )
+    applications = [HTTP1] * count
     for done, i in enumerate(np.flatnonzero(~sound).tolist()):
         if done % _STEP == 0 and done:
             progress("reading HTTP", i / count)

@@ -49,6 +49,19 @@ class Reading:
             self._number(begun)
         return application._replace(proxy=proxy) if proxy else application
 
+    def unanswered(self, number: int, offset: int, ordinal: int) -> Exchange | None:
+        """The last exchange of a connection without damage whose other messages were ordinary and answer each other: a request, at
+        `offset`, that nothing followed. None when it is not ordinary too."""
+        client = Cursor(self.pieces, 2 * number)
+        client.move_to(offset)
+        odd = Oddities()
+        requests = Requests(client, self.caches, odd, self.decode)
+        requests.run()
+        if len(requests.messages) != 1 or odd.found or requests.paused or requests.preface or requests.messages[0].marks:
+            return None
+        server = Responses(Cursor(self.pieces, 2 * number + 1), self.caches, odd, self.decode)
+        return Exchange(0, number, ordinal, requests.messages[0], None, (), (server.cut_mark,))
+
     def _carried(self, number: int, client: Cursor, server: Cursor, depth: int = 0) -> Application:
         if client.ended() and server.ended():
             return _NONE

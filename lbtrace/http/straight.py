@@ -25,7 +25,7 @@ from lbtrace.http.body import Digest, whole_chunked
 from lbtrace.http.head import parse_status_line
 from lbtrace.http.lexicon import CHUNKED, CODED, ODD, SIZED, UPGRADE, Lexicon, Numbering
 from lbtrace.http.turns import Turns, turns
-from lbtrace.model.http import Body, Framing
+from lbtrace.model.http import Body, Exchange, Framing
 from lbtrace.tables import Column, StreamTable
 
 _BATCH_BYTES: Final = 1 << 23  # joined at a time
@@ -42,18 +42,24 @@ _PLAIN, _HEAD, _OLD, _NO_CONTENT = 1, 2, 4, 8  # what a start line is: of ordina
 _FRAMINGS: Final = (Framing.CONTENT_LENGTH, Framing.CHUNKED, Framing.UNTIL_CLOSE)
 
 
-def read(streams: StreamTable, decode: bool, progress: Callable[[float], None]) -> tuple[ExchangeTable, Column]:
-    """StreamTable → its sound exchanges, ordered by first frame (ids are theirs alone, from 0), and of each connection whether it is among
-    them.
+Waiting = Callable[[int, int, int], Exchange | None]  # (connection, offset of its last request, ordinal) → the exchange, when it is sound
 
-    `decode`: content digests are wanted. `progress` is told the fraction done.
+
+def read(
+    streams: StreamTable, decode: bool, progress: Callable[[float], None], waiting: Waiting
+) -> tuple[ExchangeTable, list[Exchange], Column]:
+    """StreamTable → its sound exchanges: rows ordered by first frame (ids are theirs alone, from 0), and those that were never answered;
+    and of each connection whether it is among them.
+
+    `decode`: content digests are wanted. `progress` is told the fraction done. `waiting` reads the last request of a connection.
     """
     road = _Road(streams, turns(streams), decode)
     count, at = len(road.turns), 0
     while at < count:
         progress(at / count)
         at = road.batch(at)
-    return road.table(), road.taken()
+    unanswered = road.unanswered(waiting)
+    return road.table(), unanswered, road.taken()
 
 
 class _Road:
@@ -127,6 +133,22 @@ class _Road:
         coded = (flags & CODED != 0) & sized & (rest > 0) & self.decode
         body[(chunked | coded | closed) & ~silent] = OTHER
         return fits, body, chunked + 2 * closed
+
+    def unanswered(self, waiting: Waiting) -> list[Exchange]:
+        """The last requests that had no answer; a connection is unsound when such a one is."""
+        rows = self.turns.waiting
+        number = np.searchsorted(self.streams.first, rows, "right") - 1 >> 1
+        low, high = (np.searchsorted(self.turns.connection, number, side) for side in ("left", "right"))
+        sound = self.taken()[number]
+        places = zip(number.tolist(), self.streams.start[rows].tolist(), low.tolist(), high.tolist(), sound.tolist(), strict=True)
+        found = []
+        for connection, offset, begin, end, fits in places:
+            exchange = waiting(connection, offset, end - begin + 1) if fits else None
+            if exchange is None:
+                self.bad[begin:end] = True
+            else:
+                found.append(exchange)
+        return found
 
     def table(self) -> ExchangeTable:
         """The exchanges of the connections that turned out sound."""

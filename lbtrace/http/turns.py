@@ -4,7 +4,7 @@ A *turn* is what one end sent until the other one spoke. On a connection without
 each turn is one message and the k-th answer belongs to the k-th request, provided that each turn is exactly one whole message; that
 is for the road to find out (`lbtrace.http.straight`). Here a connection is kept when
 
-    both its streams are clean and not empty, the client spoke first and the server last,
+    both its streams are clean and not empty, the client spoke first and the server last (or the client, waiting for one more answer),
     each turn of the client begins with a capital letter, each of the server with "HTTP/1.",
     and each answer was given in knowledge of its request, as far as acknowledgements tell (`lbtrace.http.pairing`).
 
@@ -31,6 +31,7 @@ class Turns:
     first: Column  # i64, turns + 1 entries: turn t is row[first[t]:first[t + 1]]
     connection: Column  # i64, per exchange
     size: Column  # i64, bytes per turn
+    waiting: Column  # i64, rows: where the last turns of the kept connections begin that were not answered (they are not among the turns)
 
     def __len__(self) -> int:
         """Exchanges."""
@@ -50,11 +51,16 @@ def turns(streams: StreamTable) -> Turns:
     begins = np.flatnonzero(np.diff(stream, prepend=-1) != 0)
     who = stream[begins]
     count = np.bincount(who >> 1, minlength=len(kept))
-    bad = (count & 1) != 0
+    bad = np.zeros(len(kept), bool)
+    bad[count == 1] = True
     opens = np.flatnonzero(np.diff(who >> 1, prepend=-1) != 0)
     bad[who[opens] >> 1] |= (who[opens] & 1) != 0
-    row, begins, who = _without(bad, row, stream, begins, who)
-    bad[:] = False
+    closes = np.append(opens[1:], len(who))[: len(opens)] - 1
+    last = closes[count[who[closes] >> 1] & 1 != 0]
+    waiting, asking = row[begins[last]], who[last] >> 1
+    stays = ~bad[who >> 1]
+    stays[last] = False
+    row, begins, who = _turns(stays, row, begins, who)
     start, length = streams.start, streams.length
     asks, answers = row[begins[0::2]], row[begins[1::2]]
     connection = who[0::2] >> 1
@@ -69,18 +75,18 @@ def turns(streams: StreamTable) -> Turns:
         speaks &= _byte(streams, answers, at) == byte
     bad[connection[fits][~speaks]] = True
     if bad.any():
-        row, begins, who = _without(bad, row, np.repeat(who, np.diff(begins, append=len(row))), begins, who)
+        row, begins, who = _turns(~bad[who >> 1], row, begins, who)
     size = np.add.reduceat(length[row].astype(np.int64), begins) if len(begins) else np.zeros(0, np.int64)
-    return Turns(row, np.append(begins, len(row)), who[0::2] >> 1, size)
+    return Turns(row, np.append(begins, len(row)), who[0::2] >> 1, size, waiting[~bad[asking]])
 
 
-def _without(bad: Column, row: Column, stream: Column, begins: Column, who: Column) -> tuple[Column, Column, Column]:
-    """Rows, where turns begin, and whose turns they are, without those of the `bad` connections."""
-    if not bad.any():
+def _turns(stays: Column, row: Column, begins: Column, who: Column) -> tuple[Column, Column, Column]:
+    """Rows, where turns begin, and whose turns they are: those that stay."""
+    if stays.all():
         return row, begins, who
-    stays = ~bad[who >> 1]
-    sizes = np.diff(begins, append=len(row))[stays]
-    return row[~bad[stream >> 1]], np.cumsum(sizes) - sizes, who[stays]
+    sizes = np.diff(begins, append=len(row))
+    row, sizes = row[np.repeat(stays, sizes)], sizes[stays]
+    return row, np.cumsum(sizes) - sizes, who[stays]
 
 
 def _byte(streams: StreamTable, rows: Column, at: int) -> Column:

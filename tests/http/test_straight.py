@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lbtrace.exchange_table import Exchanges
 from lbtrace.http import straight
-from lbtrace.options import Options
+from lbtrace.http.connection import Reading
+from lbtrace.options import DEFAULT, Options
 from tests.http.streams import Talk, get, hear, ok, table
 from tests.http.test_laws import CHUNKED, chunks, cut, mangled
 from tests.http.test_laws import _segments as damaged_segments
@@ -84,7 +85,8 @@ def both_roads(*talks: Talk, decode: bool = True) -> None:
 
 
 def straight_ones(*talks: Talk) -> list[bool]:
-    found: list[bool] = straight.read(table(talks), True, lambda _fraction: None)[1].tolist()
+    reading = Reading(table(talks), DEFAULT)
+    found: list[bool] = straight.read(table(talks), True, lambda _fraction: None, reading.unanswered)[2].tolist()
     return found
 
 
@@ -185,7 +187,18 @@ def test_a_body_that_ends_with_the_connection(coding: bytes) -> None:
 def test_heads_of_connections_that_turn_out_unsound_are_let_go() -> None:
     odd = [spoken([(get(f"/{i}", f"X: {i}"), ok(b"x", f"Y: {i}"), []), (get("/a"), ok(b"x")[:-1], [])]) for i in range(5)]
     good = spoken([(get("/good", "X:loose", "Z: 1"), ok(b"x", "Y: 1"), []), (get("/good"), ok(b"x"), [])])
-    table_, _ = straight.read(table([*odd, good]), True, lambda _fraction: None)
+    table_, _, _ = straight.read(table([*odd, good]), True, lambda _fraction: None, lambda *_: None)
     assert sorted(table_.heads.lines) == [b"Content-Length: 1", b"Host: a", b"X:loose", b"Y: 1", b"Z: 1"]
     assert table_.heads.requests == [b"GET /good HTTP/1.1"]
     both_roads(*odd, good)
+
+
+@pytest.mark.parametrize("last", REQUESTS)
+def test_the_last_request_may_be_unanswered(last: bytes) -> None:
+    before: list[tuple[bytes, bytes, list[int]]] = [(get("/a"), ok(b"a"), []), (get("/b"), ok(b"b"), [])]
+    whole = spoken(before).client(last[:20]).client(last[20:])
+    both_roads(whole)
+    both_roads(spoken(before).client(last).fin())
+    both_roads(spoken(before).client(last).rst())
+    both_roads(spoken(before).client(last[:-1]))
+    assert straight_ones(whole)[0] == (last in REQUESTS[: len(PLAIN) + 8])
