@@ -16,14 +16,16 @@ from tests.play.scenarios import SCENARIOS
 from tests.play.score import Score, score
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
-HEAD = "| scenario | exchanges | precision | alone | in a set | low | missed | wrong |\n|---|--:|--:|--:|--:|--:|--:|--:|"
+HEAD = "| scenario | exchanges | precision | alone | in a set | low | missed | connections | wrong |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
 
 
 def row(what: str, s: Score) -> str:
     """One line of the table."""
     share = [f"{100 * n / s.caused:.1f} %" if s.caused else "–" for n in (s.right, s.grouped, s.unsure, s.missed)]
     precision = f"{100 * s.precision:.1f} %" if s.right + s.wrong else "–"
-    return f"| {what} | {s.caused} | {precision} | {' | '.join(share)} | {s.wrong + s.wrong_groups} |"
+    mates = f"{s.mates_found} of {s.mates}" if s.mates_found else "–"
+    wrong = s.wrong + s.wrong_groups + s.mates_wrong + s.reasons_wrong + s.own_wrong + s.checks_wrong
+    return f"| {what} | {s.caused} | {precision} | {' | '.join(share)} | {mates} | {wrong} |"
 
 
 def judge(play: Play, name: str) -> Score:
