@@ -47,6 +47,7 @@ def inspect(
         first_ns = min((f.first_ns for f in recording.files if f.first_ns is not None), default=0)
         last_ns = max((f.last_ns for f in recording.files if f.last_ns is not None), default=0)
         segments = decode.segments(recording, progress)
+        travels = decode.travels(recording)
         del recording.records  # the largest tables go as soon as the next one is made: they and the exchanges never add up
         connections, streams = tcp.connections(segments)
         counts, said = segments.counts, recording.diagnostics + segments.diagnostics + streams.diagnostics
@@ -64,6 +65,7 @@ def inspect(
         applications=applications,
         exchanges=exchanges,
         diagnostics=said + http_diagnostics,
+        travels=travels,
     )
 
 
@@ -102,7 +104,7 @@ def compare_on_balancer(
             raise InputError(
                 "sides-not-told-apart",
                 f"{files[0]}: nothing in it tells the two sides of a balancer apart.",
-                "Name the balancer's own addresses with --lb-address, or give two captures.",
+                "Capture with `tcpdump -i any` on it, name all of its own addresses with --lb-address, or give two captures.",
             )
         if options.clock_offset_ns is None:
             options = replace(options, clock_offset_ns=0)

@@ -11,7 +11,7 @@ from itertools import accumulate
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.model.stream import Connection
-from lbtrace.model.trace import Trace
+from lbtrace.model.trace import Trace, Travel
 
 Span = tuple[int, int]  # begin and end of an exchange, ns
 
@@ -22,11 +22,16 @@ MOST_SERVERS = 8
 def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | None:
     """One capture taken on the balancer → what it shows of the client side and of the backend side, with one clock (their offset is 0).
 
-    `balancer` are its addresses. Without them it is the address that some connections go to and others come from; or, when it
-    passes packets on, each connection is there twice with the same sequence numbers, first as it came in; or the address whose exchanges
-    have others inside them, when it listens on one address and speaks from another. None when nothing of this is the case.
+    A capture of Linux's "any" interface says of each packet whether the balancer received or sent it: who was received from is in front,
+    whom it opened a connection to is behind. Otherwise `balancer` are its addresses; without them it is the address that some connections
+    go to and others come from; or, when it passes packets on, each connection is there twice with the same sequence numbers, first as it
+    came in; or the address whose exchanges have others inside them, when it listens on one address and speaks from another. None when
+    nothing of this is the case.
     """
     connections = trace.connections
+    front, back = _travelled(trace)
+    if front and back:
+        return _part(trace, front, Side.CLIENT), _part(trace, back, Side.BACKEND)
     addresses = set(balancer) or _hubs(connections)
     front, back = (set(), set()) if addresses else _twice(connections)
     if not front:
@@ -36,6 +41,32 @@ def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | N
     if not front or not back:
         return None
     return _part(trace, front, Side.CLIENT), _part(trace, back, Side.BACKEND)
+
+
+def _travelled(trace: Trace) -> tuple[set[int], set[int]]:
+    """Connections whose client's packets the machine received, and those whose client's packets it sent.
+
+    What went over its loopback interface was both sent and received: it is in front when it goes to a port where others were received too.
+    """
+    front: set[int] = set()
+    back: set[int] = set()
+    local: list[Connection] = []
+    if trace.travels:
+        for c in trace.connections:
+            asked = _travel(trace, c.syn_frame or c.from_client.first_payload_frame)
+            answered = _travel(trace, c.from_server.first_payload_frame)
+            if asked is answered or Travel.UNKNOWN is asked:
+                local.append(c)
+            else:
+                (back if asked is Travel.SENT else front).add(c.id)
+        ports = {trace.connections[i].server.port for i in front}
+        for c in local:
+            (front if c.server.port in ports else back).add(c.id)
+    return front, back
+
+
+def _travel(trace: Trace, frame: int | None) -> Travel:
+    return Travel.UNKNOWN if frame is None else Travel(trace.travels[frame - 1])
 
 
 def _hubs(connections: Sequence[Connection]) -> set[str]:

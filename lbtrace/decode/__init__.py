@@ -20,6 +20,7 @@ from lbtrace.decode.link import registry
 from lbtrace.decode.networks import NetworkBook, settle
 from lbtrace.decode.packet import Packet
 from lbtrace.decode.rows import Rows, from_tuples, joined
+from lbtrace.decode.travel import travels as travels
 from lbtrace.decode.views import Views
 from lbtrace.model.trace import Diagnostic, PacketCounts
 from lbtrace.tables import Column, Recording, SegmentTable

@@ -40,7 +40,7 @@ def count_side(side: Side, traces: Sequence[Trace], correlation: Correlation) ->
         requests.update({(point, connection): n for connection, n in Counter(asked).items()})
     return SideCounts(
         side=side,
-        packets=sum(t.packets.decoded for t in traces),
+        packets=sum(c.from_client.packets + c.from_server.packets for t in traces for c in t.connections),
         connections=len(ordinary),
         syns=sum(c.syns for c in ordinary),
         syn_retransmissions=sum(c.syn_retransmissions for c in ordinary),

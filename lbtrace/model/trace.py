@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.net import FrameRef, Side
@@ -61,13 +62,21 @@ class PacketCounts:
     peeled: tuple[tuple[str, int], ...] = ()
 
 
+class Travel(IntEnum):
+    """Which way a packet went at the machine that captured it."""
+
+    UNKNOWN = 0
+    RECEIVED = 1
+    SENT = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One capture point, read to its exchanges.
 
     `connections[i].id == i`, `applications[i]` belongs to `connections[i]`, `exchanges[i].id == i`; exchanges are
     ordered by the frame they begin in. `first_ns`/`last_ns` is the window the capture was running for: the times of its
-    first and last frame, 0 when empty.
+    first and last frame, 0 when empty. `travels[frame - 1]` is the `Travel` of a frame; it is empty when the link types tell of none.
     """
 
     side: Side
@@ -81,6 +90,7 @@ class Trace:
     exchanges: Sequence[Exchange]
     diagnostics: tuple[Diagnostic, ...] = ()
     by_connection: dict[int, list[int]] = field(default_factory=dict, compare=False, repr=False)
+    travels: bytes = b""
 
     @property
     def name(self) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
+import dpkt
 import pytest
 
 from lbtrace.correlate import split
@@ -63,3 +65,34 @@ def test_only_pairs_made_by_more_than_time_tell_that_captures_were_swapped() -> 
         asked = next(i for i, e in enumerate(state.client.items) if e.request is not None and e.request.target.startswith("/divide"))
         state.add(asked, [0], tier, Confidence.MEDIUM, ())
         assert reversed_share(state) == expected
+
+
+def on_any_interface(path: str) -> str:
+    """What `tcpdump -i any` on the balancer would have written: behind Linux cooked headers that tell who sent each packet.
+
+    The balancer takes connections at 3.35.166.21 and opens its own from 172.31.42.119.
+    """
+    out = Path(path).with_name("any.pcap")
+    with out.open("wb") as file, Path(path).open("rb") as source:
+        writer = dpkt.pcap.Writer(file, linktype=276, nano=True)
+        for time, frame in dpkt.pcapng.Reader(source):
+            ip = frame[14:]
+            mine = socket.inet_ntoa(ip[12:16]) in ("3.35.166.21", "172.31.42.119")
+            writer.writepkt(b"\x08\0" + bytes(8) + bytes([4 if mine else 0]) + bytes(9) + ip, ts=time)
+    return str(out)
+
+
+@pytest.mark.parametrize("stated", [(), ("3.35.166.21",)], ids=["no address stated", "one of two addresses stated"])
+def test_the_any_interface_says_what_the_balancer_sent(tmp_path: Path, stated: tuple[str, ...]) -> None:
+    parts = split(inspect([on_any_interface(both_sides(tmp_path, "alb-like"))]), stated)
+    assert parts is not None
+    front, back = parts
+    assert [len(front.connections), len(front.exchanges)] == [4, 4]
+    assert {c.server.address for c in front.connections} == {"3.35.166.21"}
+    assert {c.client.address for c in back.connections} == {"172.31.42.119"}
+    assert len(back.exchanges) == 7
+
+
+def test_packets_of_one_capture_are_counted_on_their_own_side(tmp_path: Path) -> None:
+    report = compare_on_balancer([both_sides(tmp_path, "alb-like")])
+    assert (report.client_counts.packets, report.backend_counts.packets) == (40, 60)
