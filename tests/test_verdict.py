@@ -19,6 +19,7 @@ from lbtrace.options import Options
 from lbtrace.verdict import judge
 from lbtrace.verdict.weigh import TABLE, Observation, Strength, weigh
 from tests.play import Balancer, Play, Shown
+from tests.play.scenarios import SCENARIOS
 
 TRUTH = {
     "l7": Kind.L7_PROXY,
@@ -164,6 +165,24 @@ def test_one_or_two_requests_are_too_few_to_be_unrelated() -> None:
         said = strangers(*asked[:n])
         assert (said.kind, said.confidence) == (Kind.INCONCLUSIVE, Confidence.LOW)
         assert "too few" in said.reason
+
+
+def test_a_script_that_ran_twice_is_not_one_run() -> None:
+    """The same requests with the same ids, at other distances: no offset of the clocks makes them one; a clock that was set does."""
+    runs = []
+    for seed, pauses in ((1, 400), (2, 230)):
+        one = Play(seed=seed, balancer=Balancer(add=XFF))
+        for n in range(8):
+            headers = [("X-Id", f"id-{n:06d}")]
+            one.client("192.168.0.5").asks("GET", f"/item/{n}", at_ms=pauses * n, headers=headers, answer=b"item %d" % n)
+        runs.append(one.perform())
+    clients, backends = runs[0].clients, runs[1].backends
+    said = judge(clients, backends, correlate(clients, backends, Options()))
+    assert (said.kind, said.confidence) == (Kind.INCONCLUSIVE, Confidence.LOW)
+    stepping = SCENARIOS["step"]().perform()
+    found = correlate(stepping.clients, stepping.backends, Options())
+    assert all(known.refused for known in found.clocks)
+    assert judge(stepping.clients, stepping.backends, found).kind is not Kind.INCONCLUSIVE
 
 
 def test_an_empty_side_is_inconclusive() -> None:

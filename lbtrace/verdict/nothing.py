@@ -8,7 +8,7 @@ from dataclasses import replace
 from lbtrace.case import RANK, Case, Match, plural
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence, ConnectionBasis, Ref, Tier, UnpairedReason
+from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, Ref, Tier, UnpairedReason
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
 
@@ -21,6 +21,7 @@ LOOKED_FOR = (
 ENOUGH_PAIRS = 3  # of MEDIUM confidence; fewer may be chance
 ENOUGH_TELLING = 2  # with the same target of some length and the same body
 TELLING_TARGET = 4  # bytes
+CONTRADICTING_PERCENT = 40  # of the pairs between two points; a client that left early, say, accounts for some
 ENOUGH_PERCENT = 10  # of the requests of the smaller side
 SHOWN_BY = (ConnectionBasis.SAME_PACKETS, ConnectionBasis.STATED_ADDRESS, ConnectionBasis.TLS_CLIENT_HELLO, ConnectionBasis.SAME_BYTES)
 
@@ -32,6 +33,8 @@ def belong_together(case: Case) -> bool:
     pairs that more than shape supports, as a share of what could have been paired."""
     if any(c.pair.basis in SHOWN_BY for c in case.connection_matches) or any(m.pair.tier <= Tier.STATED_ADDRESS for m in case.matches):
         return True
+    if any(_contradicted(clock) for clock in case.correlation.clocks):
+        return False
     paired = len(case.matches)
     possible = min(
         len({m.pair.client for m in case.matches} | unpaired(case, "client")),
@@ -51,6 +54,13 @@ def belong_together(case: Case) -> bool:
     if tokens >= ENOUGH_TELLING and 2 * tokens >= possible:
         return True
     return clocked or supported >= min(ENOUGH_PAIRS, possible) or (not case.matches and bool(case.connection_matches))
+
+
+def _contradicted(clock: Clock) -> bool:
+    """Whether so many pairs contradict each other's times that there is no clock: one script that ran twice looks like that. A clock that
+    was set explains all of them."""
+    many = clock.pairs >= ENOUGH_PAIRS and 100 * clock.outliers >= CONTRADICTING_PERCENT * clock.pairs
+    return bool(clock.refused) and many and "was set" not in clock.refused
 
 
 def taken_on_balancer(case: Case) -> str:
@@ -106,7 +116,7 @@ def as_a_set(case: Case) -> Case:
     telling = [m for m in matches if is_telling(m)]
     agreeing = [m for m in matches if _agrees(m)]
     fronts = len({m.pair.client for m in matches} | (unpaired(case, "client") - _own_answers(case)))
-    possible = any(not clock.refused or not clock.outliers or clock.pairs > 2 * clock.outliers for clock in case.correlation.clocks)
+    possible = not any(_contradicted(clock) for clock in case.correlation.clocks)
     enough = possible and len(telling) >= ENOUGH_PAIRS and 2 * len(telling) >= len(agreeing) and 10 * len(agreeing) >= 9 * fronts
     pairs = tuple(m.pair._replace(confidence=Confidence.MEDIUM, group=m.pair.group or 0) for m in agreeing) if enough else ()
     return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs))

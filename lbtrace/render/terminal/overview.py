@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from lbtrace.fields import has_whole_head
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AddressMapping, ChangeKind, Confidence, HeaderChange, Topology, UnpairedReason
 from lbtrace.model.report import Finding, Kind, Report, Severity, SideCounts
@@ -183,7 +184,8 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
         changes = [c for c in report.correlation.changes if c.request is request]
         real, legal = [c for c in changes if not c.hop_by_hop], [c for c in changes if c.hop_by_hop]
         page.heading(
-            title, "" if real or legal else "no header line differs" if _compared(report, request) else "not known: no pair is sure"
+            title,
+            "" if real or legal else "no header line differs" if _compared(report, request) else "not known: no sure pair with whole heads",
         )
         if real:
             page.table(
@@ -205,7 +207,8 @@ def _compared(report: Report, request: bool) -> bool:
             continue
         back = p.attempts[-1].backend
         ends = report.clients[p.client.point].exchanges[p.client.id], report.backends[back.point].exchanges[back.id]
-        if all((e.request if request else e.response) is not None for e in ends):
+        heads = [e.request if request else e.response for e in ends]
+        if all(head is not None and has_whole_head(head) for head in heads):
             return True
     return False
 
