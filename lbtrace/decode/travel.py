@@ -21,10 +21,11 @@ def travels(recording: Recording) -> bytes:
     found = np.zeros(len(records.offset), dtype=np.uint8)
     told = False
     for link, place in PLACES.items():
-        for number, data in enumerate(recording.buffers):
-            mine = np.flatnonzero((records.link == link) & (records.buffer == number) & (records.captured > place))
-            if len(mine):
-                told = True
-                kind = np.frombuffer(data, dtype=np.uint8)[records.offset[mine] + place]
-                found[mine] = np.where(kind == SENT, Travel.SENT, Travel.RECEIVED)
+        those = np.flatnonzero(records.link == link)
+        those = those[records.captured[those] > place]
+        for number in np.unique(records.buffer[those]).tolist():
+            mine = those[records.buffer[those] == number]
+            told = True
+            kind = np.frombuffer(recording.buffers[number], dtype=np.uint8)[records.offset[mine] + place]
+            found[mine] = np.where(kind == SENT, Travel.SENT, Travel.RECEIVED)
     return found.tobytes() if told else b""
