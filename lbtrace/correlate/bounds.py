@@ -185,7 +185,7 @@ def without_doubt(state: Pairing, points: tuple[int, int], known: Clock) -> Cloc
     if known.refused or known.stated:
         return known
     held = [state.confidence[c] for c in _of_points(state, points)]
-    doubtful = len(held) * 2 < known.pairs or (known.pairs < 3 and all(k is Confidence.LOW for k in held))
+    doubtful = len(held) * 2 < known.pairs or (known.pairs <= FEW and all(k is Confidence.LOW for k in held))
     return Clock(*points, refused="only doubtful pairs bound it") if doubtful else known
 
 

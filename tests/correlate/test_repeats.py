@@ -1,5 +1,7 @@
 """A request that two backends got and answered is two attempts of one client exchange; two clients' requests never are."""
 
+from dataclasses import replace
+
 import pytest
 
 from lbtrace.correlate import correlate
@@ -34,10 +36,13 @@ def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken(behind: 
     mine = [c.client.address == "192.168.0.5" for c in whole.connections]
     kept = [e for e in whole.exchanges if mine[e.connection]]
     number = {c.id: n for n, c in enumerate(c for c in whole.connections if mine[c.id])}
-    whole.exchanges[:] = [e._replace(id=n, connection=number[e.connection]) for n, e in enumerate(kept)]
-    whole.applications[:] = [a for a, own in zip(whole.applications, mine, strict=True) if own]
-    whole.connections[:] = [c._replace(id=number[c.id]) for c in whole.connections if mine[c.id]]
-    whole.by_connection.clear()
+    whole = replace(
+        whole,
+        exchanges=[e._replace(id=n, connection=number[e.connection]) for n, e in enumerate(kept)],
+        applications=[a for a, own in zip(whole.applications, mine, strict=True) if own],
+        connections=[c._replace(id=number[c.id]) for c in whole.connections if mine[c.id]],
+        by_connection={},
+    )
     found = correlate([whole], shown.backends, DEFAULT)
     assert all(len(p.attempts) == 1 for p in found.pairs)
 
