@@ -71,7 +71,7 @@ class _Work:
         state = self.state
         self.lines = connections.same_packets(state.client, state.backend)
         by_connection.same_packets(state, self.lines)
-        passed_on = any(p.basis is ConnectionBasis.SAME_PACKETS for p in self.lines)
+        passed_on = any(p.basis is ConnectionBasis.SAME_PACKETS for p in self.lines) and not self._some_go_straight()
         self.said = connections.stated(state.backend, connections.sent_statements(state.client))
         self.lines += by_connection.stated_lines(state, self.lines)
         by_connection.stated_address(state, self.said)
@@ -103,6 +103,19 @@ class _Work:
         held = {points: k for points, k in known.items() if k.stated or k.pairs >= 3 or sure(state, points)}
         certainty.weigh(state, held, contradicted)
         return self._correlation({points: without_doubt(state, points, k) for points, k in known.items()})
+
+    def _some_go_straight(self) -> bool:
+        """Whether the packets that both sides share never met a balancer (their ends are the same on both), while other requests went to
+        other servers: those may have gone through one."""
+        straight = set()
+        for p in self.lines:
+            front = self.clients[p.client.point].connections[p.client.id]
+            back = self.backends[p.backend.point].connections[p.backend.id]
+            if (front.client, front.server) != (back.client, back.server):
+                return False
+            straight.add(front.server)
+        asked = {(point, e.connection) for point, trace in enumerate(self.clients) for e in trace.exchanges}
+        return any(self.clients[point].connections[c].server not in straight for point, c in asked)
 
     def _classes(self, form: shape.TargetForm, kept: shape.Kept | None) -> list[Class]:
         """The classes of what is left, apart by who asked where that is known."""

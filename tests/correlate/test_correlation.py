@@ -206,3 +206,17 @@ def test_an_error_page_of_the_balancers_is_not_the_backends_answer() -> None:
         found = correlate([changed], shown.backends, DEFAULT)
         (pair,) = (p for p in found.pairs if p.client.id == 3)
         assert [a.outcome for a in pair.attempts] == [outcome]
+
+
+def test_some_go_straight_to_the_backend_and_others_through_the_balancer() -> None:
+    """Equal packets on some connections say nothing of those to another address."""
+    through = Play(seed=3, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]))
+    straight = Play(seed=4, balancer=Balancer(kind="direct"))
+    for i in range(12):
+        (through.clients or [through.client("192.168.0.5")])[0].asks("GET", f"/item/{i}", at_ms=100 * i, answer=b"item %d" % i)
+        (straight.clients or [straight.client("192.168.0.6")])[0].asks("GET", f"/status/{i}", at_ms=100 * i + 40, answer=b"up %d" % i)
+    one, other = through.perform(), straight.perform()
+    found = correlate([*one.clients, *other.clients], [*one.backends, *other.backends], DEFAULT)
+    assert len(found.pairs) == 24
+    assert {p.tier for p in found.pairs if p.client.point == 1} == {Tier.SAME_PACKETS}
+    assert all(p.client.point == p.attempts[-1].backend.point and p.client.id == p.attempts[-1].backend.id for p in found.pairs)
