@@ -8,12 +8,14 @@ pairs are: what is said of the whole set does not depend on who is whose, and wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from lbtrace.fields import addresses_in, has_whole_head, is_public
+import numpy as np
+
+from lbtrace.fields import addresses_in, is_public
 from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import (
@@ -30,6 +32,7 @@ from lbtrace.model.pairing import (
 from lbtrace.model.report import Evidence
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
+from lbtrace.side_table import Column, SideTable, Words, side_table
 
 FRAMES_PER_SIDE = 5  # examples are examples: the counts are in the statement
 Shown = TypeVar("Shown")
@@ -72,6 +75,42 @@ class Case:
     clients: Sequence[Trace]
     backends: Sequence[Trace]
     correlation: Correlation
+    tables: tuple[SideTable, SideTable] | None = field(default=None, compare=False, repr=False)  # when they are at hand
+
+    @cached_property
+    def sides(self) -> tuple[SideTable, SideTable]:
+        """The exchanges of the client side and of the backend side as columns, in one numbering."""
+        words = Words()
+        return self.tables or (side_table(self.clients, words), side_table(self.backends, words))
+
+    @cached_property
+    def rows(self) -> tuple[Column, Column]:
+        """Per match, the number of its client exchange and of its backend exchange in the columns."""
+        client, backend = self.sides
+        front = [client.first_of[m.pair.client.point] + m.front.id for m in self.matches]
+        back = [backend.first_of[m.backend.point] + m.back.id for m in self.matches]
+        return np.array(front, np.int64), np.array(back, np.int64)
+
+    @cached_property
+    def _whole_heads(self) -> tuple[Column, Column]:
+        """Which matches (their indexes) have both requests, and, answered, both responses, with whole heads."""
+        (client, backend), (front, back) = self.sides, self.rows
+        answered = np.fromiter((m.outcome is AttemptOutcome.ANSWERED for m in self.matches), bool, len(front))
+        pairs = ((client.requests, backend.requests), (client.responses, backend.responses))
+        requests, responses = (before.whole_heads[front] & behind.whole_heads[back] for before, behind in pairs)
+        return np.flatnonzero(requests), np.flatnonzero(responses & answered)
+
+    @cached_property
+    def request_rows(self) -> tuple[Column, Column]:
+        """As `rows`, of `request_heads`."""
+        at = self._whole_heads[0]
+        return self.rows[0][at], self.rows[1][at]
+
+    @cached_property
+    def response_rows(self) -> tuple[Column, Column]:
+        """As `rows`, of `response_heads`."""
+        at = self._whole_heads[1]
+        return self.rows[0][at], self.rows[1][at]
 
     def traces(self, side: Side) -> Sequence[Trace]:
         """The capture points of a side."""
@@ -135,14 +174,14 @@ class Case:
     @cached_property
     def request_heads(self) -> list[tuple[Match, Request, Request]]:
         """(match, its request in front, its request behind) where both heads are whole: what was cut is unknown, never different."""
-        both = [(m, m.front.request, m.back.request) for m in self.matches]
-        return [(m, a, b) for m, a, b in both if a is not None and b is not None and has_whole_head(a) and has_whole_head(b)]
+        both = ((m, m.front.request, m.back.request) for m in map(self.matches.__getitem__, self._whole_heads[0].tolist()))
+        return [(m, a, b) for m, a, b in both if a is not None and b is not None]
 
     @cached_property
     def response_heads(self) -> list[tuple[Match, Response, Response]]:
         """(match, the response the client got, the one the backend gave) of answered matches, both heads whole."""
-        both = [(m, m.front.response, m.back.response) for m in self.matches if m.answered]
-        return [(m, a, b) for m, a, b in both if a is not None and b is not None and has_whole_head(a) and has_whole_head(b)]
+        both = ((m, m.front.response, m.back.response) for m in map(self.matches.__getitem__, self._whole_heads[1].tolist()))
+        return [(m, a, b) for m, a, b in both if a is not None and b is not None]
 
     @cached_property
     def connection_matches(self) -> list[ConnectionMatch]:
@@ -390,6 +429,10 @@ def confidence_of(matches: Sequence[Match]) -> Confidence:
     MEDIUM at least."""
     if not matches:
         return Confidence.LOW
-    ranks = sorted((max(RANK[m.pair.confidence], 1 if m.pair.group is not None else 0) for m in matches), reverse=True)
-    half = ranks[(len(ranks) - 1) // 2]
-    return next(c for c, rank in RANK.items() if rank == half)
+    ranks = [RANK[m.pair.confidence] or (1 if m.pair.group is not None else 0) for m in matches]
+    half = (len(ranks) - 1) // 2
+    for confidence, rank in sorted(RANK.items(), key=lambda item: -item[1]):
+        half -= ranks.count(rank)
+        if half < 0:
+            return confidence
+    return Confidence.LOW

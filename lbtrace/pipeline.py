@@ -114,11 +114,16 @@ def compare_on_balancer(
 def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Options) -> Report:
     from lbtrace import correlate, findings, verdict  # a tenth of a second that reading one capture does not need
     from lbtrace.case import Case
+    from lbtrace.side_table import Words, side_table
 
-    correlation = correlate.correlate(fronts, backs, options)
+    words = Words()
+    tables = side_table(fronts, words), side_table(backs, words)
+    correlation = correlate.correlate(fronts, backs, options, tables)
     if correlation.swapped:
+        given = fronts
         fronts, backs, correlation = _turned(fronts, backs, correlation, options)
-    case = Case(fronts, backs, correlation)  # what is indexed for one of these is at hand for the others
+        tables = tables if fronts is given else tables[::-1]
+    case = Case(fronts, backs, correlation, tables)  # what is indexed for one of these is at hand for the others
     return Report(
         version=__version__,
         clients=fronts,

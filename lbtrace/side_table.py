@@ -32,6 +32,7 @@ _T = TypeVar("_T")
 _EMPTY = Body(Framing.NONE, 0, None, True, None)
 _NO_REQUEST = Request("", "", "", (), _EMPTY, 0, 0, 0, 0, 0, 0)
 _NO_RESPONSE = Response(0, "", "", (), _EMPTY, 0, 0, 0, 0, 0, 0)
+NOT_SAID, SAID_AGAIN = -1, -2
 MARKS = {mark: 1 << i for i, mark in enumerate(Mark)}  # a set of marks is a number
 FRAMINGS = {framing: i for i, framing in enumerate(Framing)}
 
@@ -167,6 +168,24 @@ class Messages:
     content_digest: Column
     content_length: Column  # −1 when not known
     heads: Heads
+
+    @property
+    def whole_heads(self) -> Column:
+        """Which are there and have a head that ends in the capture."""
+        whole: Column = self.there & ((self.marks & MARKS[Mark.HEAD_TRUNCATED]) == 0)
+        return whole
+
+    def said(self, words: Words, field_name: str) -> Column:
+        """What each says with a field (its name in lower case), as `Words.said_of`; NOT_SAID without, SAID_AGAIN in more than one line."""
+        owner, line = self.heads.which(words.fields_named(field_name.__eq__))
+        out = np.full(len(self.there), NOT_SAID, np.int64)
+        out[owner] = words.said_of[line]
+        out[owner[1:][owner[1:] == owner[:-1]]] = SAID_AGAIN
+        return out
+
+    def having(self, words: Words, field_name: str) -> Column:
+        """Which have a field, its name in lower case."""
+        return self.heads.having(words.fields_named(field_name.__eq__))
 
 
 @dataclass(slots=True, eq=False)

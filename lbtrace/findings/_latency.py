@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median_low
 
+import numpy as np
+
 from lbtrace.case import Case, Match
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.pairing import Clock, Correlation
 from lbtrace.model.report import Latency
 from lbtrace.model.trace import Trace
+from lbtrace.side_table import bits_of
 
 # a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing
-NO_TIME = frozenset(
+NO_TIME = bits_of(
     (
         Mark.RETRANSMITTED,
         Mark.RESYNCED,
@@ -101,7 +104,12 @@ def _of_sets(case: Case, timed: Sequence[Match]) -> Latency:
 def measurable(case: Case) -> list[Match]:
     """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent twice; those that stand alone,
     if there are any."""
-    whole = [m for m in case.matches if m.answered and len(m.pair.attempts) == 1 and _is_whole(m.front) and _is_whole(m.back)]
+    timed = np.ones(len(case.matches), bool)
+    for table, rows in zip(case.sides, case.rows, strict=True):
+        q, r = table.requests, table.responses
+        timed &= (q.there & r.there & r.complete & (((table.marks | q.marks | r.marks) & NO_TIME) == 0))[rows]
+    found = map(case.matches.__getitem__, np.flatnonzero(timed).tolist())
+    whole = [m for m in found if m.answered and len(m.pair.attempts) == 1]
     return [m for m in whole if m.pair.group is None] or whole
 
 
@@ -122,10 +130,3 @@ def total_ns(exchange: Exchange) -> int:
 def rank_index(count: int, percent: int) -> int:
     """The index of the nearest-rank percentile among `count` sorted values."""
     return max(0, -(-count * percent // 100) - 1)
-
-
-def _is_whole(exchange: Exchange) -> bool:
-    if exchange.request is None or exchange.response is None:
-        return False
-    marks = exchange.marks + exchange.request.marks + exchange.response.marks
-    return exchange.response.body.complete and (not marks or NO_TIME.isdisjoint(marks))

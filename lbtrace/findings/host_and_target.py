@@ -17,28 +17,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from lbtrace.case import Case, Match, confidence_of, evidence
 from lbtrace.fields import field_value
 from lbtrace.model.http import Request
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.side_table import NOT_SAID, SAID_AGAIN
 
 TITLE = "Host and request target"
 
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding for Host, one for the target, one for the method should it differ."""
-    yield from _host(case, [(m, field_value(a, "Host"), field_value(b, "Host")) for m, a, b in case.request_heads])
+    yield from _host(case)
     yield from _target(case, case.request_heads)
 
 
-def _host(case: Case, hosts: Sequence[tuple[Match, str | None, str | None]]) -> Iterator[Finding]:
-    given = [(m, a, b) for m, a, b in hosts if a is not None or b is not None]
-    if not given:
+def _host(case: Case) -> Iterator[Finding]:
+    heads, (front, back) = case.request_heads, case.request_rows
+    sent, arrived = (t.requests.said(t.words, "host")[rows] for t, rows in zip(case.sides, (front, back), strict=True))
+    given = (sent != NOT_SAID) | (arrived != NOT_SAID)
+    if not given.any():
         return
-    changed = [(m, a, b) for m, a, b in given if a != b]
-    shown = changed or given
-    matches = [m for m, _, _ in shown]
-    _, before, after = shown[0]
+    doubtful = np.flatnonzero((sent != arrived) | (sent == SAID_AGAIN)).tolist()
+    changed = [i for i in doubtful if field_value(heads[i][1], "Host") != field_value(heads[i][2], "Host")]
+    shown = changed or np.flatnonzero(given).tolist()
+    matches = [heads[i][0] for i in shown]
+    before, after = (field_value(head, "Host") for head in heads[shown[0]][1:])
     note = _host_change(case, matches[0], before, after) if changed else ""
     yield Finding(
         "host-and-target.host-changed" if changed else "host-and-target.host-kept",
@@ -50,7 +56,7 @@ def _host(case: Case, hosts: Sequence[tuple[Match, str | None, str | None]]) -> 
         else "Host reaches the backend as the client sent it, in {count} of {of} requests.",
         (
             Value("count", len(shown), "count"),
-            Value("of", len(given), "count"),
+            Value("of", int(given.sum()), "count"),
             Value("before", before if before is not None else "(absent)"),
             Value("after", after if after is not None else "(absent)"),
         ),
@@ -74,7 +80,9 @@ def _host_change(case: Case, match: Match, before: str | None, after: str | None
 def _target(case: Case, targets: Sequence[tuple[Match, Request, Request]]) -> Iterator[Finding]:
     if not targets:
         return
-    changed = [(m, a, b) for m, a, b in targets if a.target != b.target]
+    (client, backend), (front, back) = case.sides, case.request_rows
+    q, p = client.requests, backend.requests
+    changed = [targets[i] for i in np.flatnonzero(q.start[front] != p.start[back]).tolist()]
     form_only = [c for c in changed if origin_form(c[1].target) == origin_form(c[2].target)]
     shown = changed or list(targets)
     matches = [m for m, _, _ in shown]
@@ -97,7 +105,7 @@ def _target(case: Case, targets: Sequence[tuple[Match, Request, Request]]) -> It
         ),
         evidence(case.request_frames(matches)),
     )
-    methods = [(m, a, b) for m, a, b in targets if a.method != b.method]
+    methods = [targets[i] for i in np.flatnonzero(q.method[front] != p.method[back]).tolist()]
     if methods:
         yield Finding(
             "host-and-target.method-changed",

@@ -16,9 +16,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
+
 from lbtrace.case import Case, Match, confidence_of, evidence
 from lbtrace.fields import field_value
-from lbtrace.model.http import Framing
+from lbtrace.model.http import Framing, Request, Response
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Protocol changes"
@@ -30,13 +32,13 @@ def find(case: Case) -> Iterator[Finding]:
     versions: dict[tuple[str, str], list[Match]] = {}
     framings: dict[tuple[str, str, str], list[Match]] = {}
     codings: dict[tuple[str, str], list[Match]] = {}
-    for m, asked, passed in case.request_heads:
+    for m, asked, passed in _differing(case):
         if asked.version != passed.version:
             versions.setdefault((asked.version, passed.version), []).append(m)
         before, after = asked.body.framing, passed.body.framing
         if before is not after and before in BODY and after in BODY:
             framings.setdefault(("request", before.value, after.value), []).append(m)
-    for m, got, given in case.response_heads:
+    for m, got, given in _recoded(case):
         before, after = given.body.framing, got.body.framing
         if before is not after and before in BODY and after in BODY:
             framings.setdefault(("response", before.value, after.value), []).append(m)
@@ -61,12 +63,31 @@ def find(case: Case) -> Iterator[Finding]:
     yield from _upgrades(case)
 
 
+def _differing(case: Case) -> list[tuple[Match, Request, Request]]:
+    """The request heads whose version or framing is not the same on both sides."""
+    (client, backend), (front, back) = case.sides, case.request_rows
+    q, p = client.requests, backend.requests
+    differ = (q.version[front] != p.version[back]) | (q.framing[front] != p.framing[back])
+    return [case.request_heads[i] for i in np.flatnonzero(differ).tolist()]
+
+
+def _recoded(case: Case) -> list[tuple[Match, Response, Response]]:
+    """The response heads whose framing is not the same on both sides, or of which any names a content coding."""
+    (client, backend), (front, back) = case.sides, case.response_rows
+    r, s = client.responses, backend.responses
+    coded = [m.having(t.words, "content-encoding") for m, t in ((r, client), (s, backend))]
+    differ = (r.framing[front] != s.framing[back]) | coded[0][front] | coded[1][back]
+    return [case.response_heads[i] for i in np.flatnonzero(differ).tolist()]
+
+
 def _upgrades(case: Case) -> Iterator[Finding]:
     """Connections that left HTTP after a 101 or CONNECT, on both sides or on one only."""
     both: list[Match] = []
     one: list[Match] = []
     names: Counter[str] = Counter()
-    for m in case.matches:
+    (client, _), (asked, _) = case.sides, case.rows
+    left = (client.responses.start[asked] == 101) | (client.requests.method[asked] == client.words.texts.get("CONNECT", -1))
+    for m in map(case.matches.__getitem__, np.flatnonzero(left).tolist()):
         front = case.clients[m.pair.client.point].applications[m.front.connection].upgraded
         back = case.backends[m.backend.point].applications[m.back.connection].upgraded
         status = m.front.response.status if m.front.response is not None else 0
@@ -111,7 +132,8 @@ def _interim(case: Case) -> Iterator[Finding]:
     not captured."""
     own, kept = [], []
     statuses: Counter[int] = Counter()
-    for m in case.matches:
+    (client, backend), (here, there) = case.sides, case.rows
+    for m in map(case.matches.__getitem__, np.flatnonzero(client.interim[here] | backend.interim[there]).tolist()):
         front, back = {i.status for i in m.front.interim}, {i.status for i in m.back.interim}
         if front - back and not m.back_connection.from_server.missing:
             own.append(m)

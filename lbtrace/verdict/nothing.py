@@ -119,7 +119,7 @@ def as_a_set(case: Case) -> Case:
     possible = not any(_contradicted(clock) for clock in case.correlation.clocks)
     enough = possible and len(telling) >= ENOUGH_PAIRS and 2 * len(telling) >= len(agreeing) and 10 * len(agreeing) >= 9 * fronts
     pairs = tuple(m.pair._replace(confidence=Confidence.MEDIUM, group=m.pair.group or 0) for m in agreeing) if enough else ()
-    return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs))
+    return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs), case.tables)
 
 
 def _agrees(match: Match) -> bool:
