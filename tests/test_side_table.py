@@ -1,0 +1,67 @@
+"""A side as columns says what its exchanges say, and what is asked pair by pair is what is asked of one pair."""
+
+from __future__ import annotations
+
+from itertools import islice, product
+
+import numpy as np
+import pytest
+
+from lbtrace.correlate.facts import Facts, body_key, body_keys, may_be_answer, may_be_answer_each, may_be_caused, may_be_caused_each, read
+from lbtrace.model.net import Side
+from lbtrace.side_table import NOT_SAID, SAID_AGAIN, SideTable, Words, bits_of, joint, side_table
+from tests.play.chance import any_play
+
+
+@pytest.fixture(scope="module", params=range(8))
+def sides(request: pytest.FixtureRequest) -> tuple[SideTable, SideTable]:
+    shown = any_play(request.param).perform()
+    words = Words()
+    return side_table(shown.clients, words), side_table(shown.backends, words)
+
+
+def test_columns_say_what_the_exchanges_say(sides: tuple[SideTable, SideTable]) -> None:
+    for table in sides:
+        lines, texts = table.words.line_list, table.words.text_list
+        assert table.items == [e for trace in table.traces for e in trace.exchanges]
+        for i, e in enumerate(table.items):
+            assert table.connection_ref(int(table.connection[i])) == (int(table.point[i]), e.connection)
+            for messages, message in ((table.requests, e.request), (table.responses, e.response)):
+                assert messages.there[i] == (message is not None)
+                if message is None:
+                    continue
+                head = messages.heads.line[messages.heads.first[i] : messages.heads.first[i + 1]]
+                assert tuple(lines[n] for n in head.tolist()) == message.lines
+                assert (messages.first_ns[i], messages.last_ns[i]) == (message.first_ns, message.last_ns)
+                assert messages.marks[i] == bits_of(message.marks)
+                assert texts[body_keys(messages)[i]] == (body_key(message.body) or "")
+
+
+def test_equal_heads_are_equal_rows(sides: tuple[SideTable, SideTable]) -> None:
+    rows = [row for table in sides for row in table.requests.heads.rows()]
+    heads = [e.request.lines if e.request is not None else () for table in sides for e in table.items]
+    assert len(set(rows)) == len(set(heads)) == len(set(zip(rows, heads, strict=True)))
+
+
+def test_what_a_field_says(sides: tuple[SideTable, SideTable]) -> None:
+    for table in sides:
+        for e, said in zip(table.items, table.requests.said(table.words, "host").tolist(), strict=True):
+            held = [x for x in e.request.lines if x.name.lower() == "host"] if e.request is not None else []
+            assert said == NOT_SAID if not held else said == SAID_AGAIN if len(held) > 1 else said >= 0
+
+
+def test_pair_by_pair_is_as_one_pair(sides: tuple[SideTable, SideTable]) -> None:
+    client: Facts = read(Side.CLIENT, sides[0].traces, sides[0])
+    backend: Facts = read(Side.BACKEND, sides[1].traces, sides[1])
+    pairs = list(islice(product(range(len(client)), range(len(backend))), 5000))
+    cs, bs = np.array(pairs, np.int64).reshape(-1, 2).T
+    caused = [may_be_caused(client.items[c], backend.items[b]) for c, b in pairs]
+    answers = [may_be_answer(client.items[c], backend.items[b]) for c, b in pairs]
+    assert may_be_caused_each(client, backend, cs, bs).tolist() == caused
+    assert may_be_answer_each(client, backend, cs, bs).tolist() == answers
+
+
+def test_equal_rows_have_one_number() -> None:
+    one, other = np.array([3, 3, 4, 3]), np.array([7, 8, 7, 7])
+    assert joint(one, other)[[0]] == joint(one, other)[[3]]
+    assert len(set(joint(one, other).tolist())) == 3
