@@ -185,6 +185,18 @@ def test_a_script_that_ran_twice_is_not_one_run() -> None:
     assert judge(stepping.clients, stepping.backends, found).kind is not Kind.INCONCLUSIVE
 
 
+def test_a_proxy_header_alone_is_no_sign_of_a_proxy_of_bytes() -> None:
+    """Requests that cannot be paired for certain, over connections that a PROXY header names: a proxy that reads HTTP does the same."""
+    made = Play(seed=1, balancer=Balancer(proxy=2, keep_alive=False, recase=True))
+    for n in range(6):
+        made.client("192.168.0.5").asks("GET", "/same", at_ms=50 * n, connection="kept")
+    shown = made.perform()
+    found = correlate(shown.clients, shown.backends, Options())
+    unsure = replace(found, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs), clocks=())
+    said = judge(shown.clients, shown.backends, unsure)
+    assert said.kind is not Kind.L4_PROXY or said.confidence is Confidence.LOW
+
+
 def test_an_empty_side_is_inconclusive() -> None:
     shown = play(Balancer()).perform()
     empty = Play().perform().backends

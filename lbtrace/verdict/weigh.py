@@ -17,6 +17,7 @@ from lbtrace.model.report import Evidence, Kind, Value, Witness
 
 DIRECT, PASSTHROUGH, L4, L7 = Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY
 WITHOUT_PAIRS = Confidence.MEDIUM  # what witnesses that need no pair can reach at most
+CARRIED = ("head-differences", "byte-streams", "tls")  # witnesses of what connections carried
 KINDS = (DIRECT, PASSTHROUGH, L4, L7)
 
 
@@ -177,6 +178,8 @@ def _confidence(case: Case, margin: int, observations: Sequence[Observation], be
     )
     dissent = any(best in o.rule.speaks_against and o.rule.strength >= Strength.MODERATE for o in observations)
     ceiling = Confidence.MEDIUM if dissent else Confidence.CERTAIN
+    if best is L4 and not any(o.name in CARRIED for o in observations):
+        ceiling = Confidence.LOW  # a proxy that reads HTTP opens connections of its own, and may send a PROXY header, just the same
     return min((pairs, by_margin, ceiling), key=lambda c: RANK[c])
 
 
