@@ -38,7 +38,9 @@ def stated_address(state: Pairing, said: Sequence[connections.Stated | None]) ->
             of[ref].append(b)
     mine = connections.exchanges_of(state.client, of)
     for ref, numbers in of.items():
-        numbers.sort(key=lambda b: int(state.backend.start[b]))
+        if len({state.backend.point[b] for b in numbers}) > 1:
+            continue  # which came first is known within a capture only
+        numbers.sort()  # as they were captured, never by time: a clock may be set back
         address = state.client.traces[ref.point].connections[ref.id].client
         for c, b in connections.in_order(state.client, state.backend, mine[ref], numbers):
             told = said[b]

@@ -75,3 +75,13 @@ def step_identical() -> Play:
     play = Play(seed=38, backend_clock=Clockwork(0, 0, EPOCH_NS + 30_000 * MS, -2000 * MS))
     curls(play.client("192.168.0.5"), ["/"] * 100, 600)
     return play
+
+
+@scenario(0.8)
+def step_back_proxy() -> Play:
+    """The backend's clock is set back by 2 s half-way, behind PROXY headers: the order on a connection is that of its bytes"""
+    play = Play(seed=39, balancer=Balancer(kind="l4-proxy", proxy=1), backend_clock=Clockwork(0, 0, EPOCH_NS + 9_300 * MS, -2000 * MS))
+    client = play.client("192.168.0.5")
+    for i in range(40):
+        client.asks("GET", "/", at_ms=600 * i, connection=f"c{(i + 2) // 4}")
+    return play
