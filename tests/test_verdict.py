@@ -264,7 +264,7 @@ def test_every_witness_shows_its_frames() -> None:
             assert all(isinstance(e, Evidence) for e in witness.evidence)
 
 
-def ended_tls(lines: Sequence[tuple[str, str]]) -> Verdict:
+def ended_tls(lines: Sequence[tuple[str, str]], later_ns: int = 0) -> Verdict:
     """TLS in front for a name, plain requests for that name behind, and no pair."""
     front = play(Balancer(kind="tls"), seed=3).perform()
     behind = Play(seed=4, balancer=Balancer(add=lines))
@@ -275,7 +275,8 @@ def ended_tls(lines: Sequence[tuple[str, str]]) -> Verdict:
     hello = front.clients[0].applications[0].tls
     assert hello is not None
     named = [a._replace(tls=hello._replace(server_name="lb.example.com")) for a in front.clients[0].applications]
-    clients = [replace(front.clients[0], applications=named)]
+    begun = [c._replace(first_ns=c.first_ns - later_ns, last_ns=c.last_ns - later_ns) for c in front.clients[0].connections]
+    clients = [replace(front.clients[0], applications=named, connections=begun)]
     return judge(clients, back.backends, Correlation())
 
 
@@ -284,6 +285,12 @@ def test_tls_that_ends_at_the_balancer_is_known_by_the_server_name() -> None:
     assert (told.kind, told.confidence, told.modifiers) == (Kind.L7_PROXY, Confidence.MEDIUM, ("tls-terminating",))
     untold = ended_tls([])
     assert (untold.kind, untold.modifiers) == (Kind.AMBIGUOUS, ("tls-terminating",))
+
+
+def test_tls_of_another_hour_is_no_witness() -> None:
+    """The same name in front and behind, and nothing else in common: perhaps the wrong file."""
+    told = ended_tls([("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https")], later_ns=1_200_000_000_000)
+    assert told.kind is Kind.INCONCLUSIVE
 
 
 def test_a_capture_taken_on_the_balancer_is_no_direct_connection() -> None:

@@ -130,14 +130,25 @@ def _equal(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> list[Conne
             if f.whole:
                 sizes[f.up, f.down][side].append(f)
     found = []
+    chance = _by_chance(list(sizes.values()))
     for (up, down), (front, back) in sizes.items():
         telling = up + down >= TELLING
-        for c, b, by_time in _only(front, back, clocks):
+        only = _only(front, back, clocks)
+        few = 2 * len(only) < min(len(front), len(back))  # a clock that tells most of them not apart is none to trust
+        for c, b, by_time in only:
             basis = ConnectionBasis.SAME_BYTES if telling else ConnectionBasis.TIME
             alone = len(front) == len(back) == 1
-            sure = telling and (alone or by_time)
+            sure = telling and (alone or by_time) and not chance and not few
             found.append(ConnectionPair(c.ref, b.ref, basis, Confidence.MEDIUM if sure else Confidence.LOW))
     return found
+
+
+def _by_chance(sizes: list[tuple[list[_Flow], list[_Flow]]]) -> bool:
+    """Whether more connections of either side have lengths that the other lacks than have an equal: who copies bytes copies all."""
+    both = sum(min(len(front), len(back)) for front, back in sizes)
+    mine = sum(f.protocol is not Protocol.TLS for front, back in sizes if not back for f in front)
+    theirs = sum(len(back) for front, back in sizes if not front)
+    return both < min(mine, theirs)
 
 
 def _only(front: list[_Flow], back: list[_Flow], clocks: Clocks) -> list[tuple[_Flow, _Flow, bool]]:

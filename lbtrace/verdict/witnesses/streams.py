@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, evidence
 from lbtrace.fields import field_lines, field_value
-from lbtrace.model.http import Protocol
+from lbtrace.model.http import Protocol, Request
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ConnectionBasis, Ref
 from lbtrace.model.report import Value
@@ -14,6 +14,7 @@ from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.verdict.weigh import Observation
 
+APART_NS = 60_000_000_000  # more than this no two machines' clocks that anybody sets are apart
 FORWARDING = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP")
 
 
@@ -99,8 +100,8 @@ def server_name(case: Case) -> Iterator[Observation]:
     """Without any pair, because the client side is encrypted: the server name that clients ask for in TLS is the Host of plain
     requests behind.
 
-    Then TLS ends between the captures. Forwarding fields in those requests are written by who reads HTTP; a client in TLS
-    hardly sends them."""
+    Then TLS ends between the captures, unless these are of different times. Forwarding fields in those requests are written by
+    who reads HTTP; a client in TLS hardly sends them."""
     if case.matches or case.connection_matches:
         return
     asked: dict[str, FrameRef] = {}
@@ -116,7 +117,7 @@ def server_name(case: Case) -> Iterator[Observation]:
         if e.request is not None and Ref(point, e.id) not in case.check_exchanges
     ]
     same = [(ref, request) for ref, request in plain if (field_value(request, "Host") or "").lower().partition(":")[0] in asked]
-    if not asked or not same:
+    if not asked or not same or _apart(case, [request for _, request in same]):
         return
     host = (field_value(same[0][1], "Host") or "").lower().partition(":")[0]
     frames = [asked[host], *(case.request_frame(Side.BACKEND, ref) for ref, _ in same[:5])]
@@ -139,3 +140,11 @@ def server_name(case: Case) -> Iterator[Observation]:
             (Value("count", len(https or client), "count"),),
             evidence(case.request_frame(Side.BACKEND, ref) for ref in (https or client)[:5]),
         )
+
+
+def _apart(case: Case, requests: list[Request]) -> bool:
+    """Whether the requests were sent long before the first of the clients' connections, or long after the last."""
+    opened = [c for trace in case.clients for c in trace.connections]
+    first, last = min(c.first_ns for c in opened), max(c.last_ns for c in opened)
+    times = [request.first_ns for request in requests]
+    return max(times) < first - APART_NS or min(times) > last + APART_NS
