@@ -102,12 +102,13 @@ def _of_sets(case: Case, timed: Sequence[Match]) -> Latency:
 
 
 def measurable(case: Case) -> list[Match]:
-    """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent twice; those that stand alone,
-    if there are any."""
+    """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent twice, no clock set back meanwhile;
+    those that stand alone, if there are any."""
     timed = np.ones(len(case.matches), bool)
     for table, rows in zip(case.sides, case.rows, strict=True):
         q, r = table.requests, table.responses
-        timed &= (q.there & r.there & r.complete & (((table.marks | q.marks | r.marks) & NO_TIME) == 0))[rows]
+        forward = r.last_ns >= q.first_ns
+        timed &= (q.there & r.there & r.complete & forward & (((table.marks | q.marks | r.marks) & NO_TIME) == 0))[rows]
     found = map(case.matches.__getitem__, np.flatnonzero(timed).tolist())
     whole = [m for m in found if m.answered and len(m.pair.attempts) == 1]
     return [m for m in whole if m.pair.group is None] or whole

@@ -57,7 +57,7 @@ def first_frame(exchange: Exchange) -> int:
 
 
 def total_ns(exchange: Exchange) -> int | None:
-    """From the first byte of the request to the last byte of the response, None when either is missing."""
-    if exchange.request is None or exchange.response is None:
+    """From the first byte of the request to the last byte of the response, None when either is missing or the clock was set back."""
+    if exchange.request is None or exchange.response is None or exchange.response.last_ns < exchange.request.first_ns:
         return None
     return exchange.response.last_ns - exchange.request.first_ns
