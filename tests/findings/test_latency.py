@@ -68,10 +68,10 @@ def test_a_repeated_segment_is_no_latency() -> None:
 
 def test_an_answer_from_before_its_request_is_a_clock_that_was_set_back() -> None:
     shown, correlation, _ = perform(four(ALB))
-    e = shown.backends[0].exchanges[0]
+    e = shown.clients[0].exchanges[0]
     assert e.response is not None
     early = e._replace(response=e.response._replace(last_ns=e.response.last_ns - 2_000_000_000))
-    shown.backends[0] = with_exchanges(shown.backends[0], e0=early)
+    shown.clients[0] = with_exchanges(shown.clients[0], e0=early)
     measured = latency(shown.clients, shown.backends, correlation)
     assert measured is not None
     assert measured.count == 3
