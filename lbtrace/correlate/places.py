@@ -55,7 +55,7 @@ def _travelled(trace: Trace) -> tuple[set[int], set[int]]:
         for c in trace.connections:
             asked = _travel(trace, c.syn_frame or c.from_client.first_payload_frame)
             answered = _travel(trace, c.from_server.first_payload_frame)
-            if asked is answered or Travel.UNKNOWN is asked:
+            if asked is answered or asked is Travel.UNKNOWN or c.client.address == c.server.address:
                 local.append(c)
             else:
                 (back if asked is Travel.SENT else front).add(c.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import dpkt
@@ -14,7 +15,7 @@ from lbtrace.correlate import split
 from lbtrace.correlate.facts import read
 from lbtrace.correlate.order import reversed_share
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.net import Side
+from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.pipeline import compare, compare_on_balancer, inspect
 from tests.play.scenarios import SCENARIOS
@@ -91,6 +92,16 @@ def test_the_any_interface_says_what_the_balancer_sent(tmp_path: Path, stated: t
     assert {c.server.address for c in front.connections} == {"3.35.166.21"}
     assert {c.client.address for c in back.connections} == {"172.31.42.119"}
     assert len(back.exchanges) == 7
+
+
+def test_what_the_balancer_says_to_itself_is_in_front_only_where_clients_go(tmp_path: Path) -> None:
+    trace = inspect([on_any_interface(both_sides(tmp_path, "alb-like"))])
+    one, *others = trace.connections
+    for port, in_front in ((80, True), (9000, False)):
+        itself = one._replace(client=Endpoint("127.0.0.1", 4711), server=Endpoint("127.0.0.1", port))
+        parts = split(replace(trace, connections=[itself, *others]))
+        assert parts is not None
+        assert ("127.0.0.1" in {c.server.address for c in parts[0].connections}) is in_front
 
 
 def test_packets_of_one_capture_are_counted_on_their_own_side(tmp_path: Path) -> None:
