@@ -210,6 +210,29 @@ class Case:
         return frozenset(named - busy)
 
     @cached_property
+    def _paired_connections(self) -> frozenset[Ref]:
+        """Backend connections of pairs, of whatever confidence."""
+        tried = {a.backend for p in self.correlation.pairs for a in p.attempts}
+        carried = {Ref(b.point, self.backends[b.point].exchanges[b.id].connection) for b in tried}
+        return frozenset(carried | {p.backend for p in self.correlation.connection_pairs})
+
+    @cached_property
+    def sources(self) -> frozenset[str]:
+        """Addresses that paired backend connections come from: the balancer's, or those of clients where they are kept."""
+        return frozenset(self.connection(Side.BACKEND, ref).client.address for ref in self._paired_connections)
+
+    @cached_property
+    def strangers(self) -> frozenset[Ref]:
+        """Backend connections from addresses that no paired connection comes from: another client's, perhaps straight to the backend.
+        What was done there was not the balancer's doing, as far as is known."""
+        return frozenset(
+            Ref(point, c.id)
+            for point, trace in enumerate(self.backends)
+            for c in trace.connections
+            if self.sources and c.client.address not in self.sources
+        )
+
+    @cached_property
     def check_sources(self) -> frozenset[str]:
         """Addresses that health checks come from: the balancer's own."""
         return frozenset(check.source for check in self.correlation.health_checks)

@@ -6,7 +6,8 @@ Meaning:
 Decided by:
     Counting distinct SYNs (a retransmitted SYN is the same attempt) and requests, health checks left out. A ratio is never made from a side
     without SYN: connections that were open before the capture began are counted as such. Sharing is counted over pairs that stand alone,
-    and told when pairs of high confidence show it or when it is no rare thing: a single wrong pair would look like sharing.
+    and told when pairs of high confidence show it or when it is no rare thing: a single wrong pair would look like sharing. Who closes and
+    idle times leave out backend connections from addresses that no paired connection comes from: those may be straight from a client.
 Evidence:
     SYNs on both sides; for sharing, requests of different clients on one backend connection.
 Remedy:
@@ -124,11 +125,11 @@ def _users(matches: Iterable[Match]) -> dict[tuple[int, int], dict[tuple[int, in
 def _closing(case: Case) -> Iterator[Finding]:
     """Who ends connections, on each side."""
     for side in Side:
-        checks = case.check_connections if side is Side.BACKEND else frozenset()
+        skipped = case.check_connections | case.strangers if side is Side.BACKEND else frozenset()
         closed: dict[str, list[FrameRef]] = {"client": [], "server": []}
         for point, trace in enumerate(case.traces(side)):
             for c in trace.connections:
-                if Ref(point, c.id) in checks or not trace.exchanges_of(c.id):
+                if Ref(point, c.id) in skipped or not trace.exchanges_of(c.id):
                     continue
                 end = first_close(c)
                 if end is not None:
@@ -172,9 +173,10 @@ def _idle(case: Case) -> Iterator[Finding]:
     """How long backend connections had been silent when the next request came."""
     idle: list[tuple[int, Ref]] = []
     endpoints: set[Endpoint] = set()
+    skipped = case.check_connections | case.strangers
     for point, trace in enumerate(case.backends):
         for connection in trace.connections:
-            if Ref(point, connection.id) in case.check_connections:
+            if Ref(point, connection.id) in skipped:
                 continue
             idle += _gaps(case, point, trace.exchanges_of(connection.id))
             endpoints.add(connection.server)

@@ -25,6 +25,7 @@ TITLE = "Health checks"
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per source, target and kind of check; a second one when some fail."""
+    fronts = {address for t in case.clients for c in t.connections for address in (c.client.address, c.server.address)}
     for check in case.correlation.health_checks:
         frames = [case.request_frame(Side.BACKEND, Ref(check.point, i)) for i in check.exchanges[:FRAMES_PER_SIDE]]
         frames = frames or [case.connection_frame(Side.BACKEND, Ref(check.point, i)) for i in check.connections[:FRAMES_PER_SIDE]]
@@ -33,12 +34,15 @@ def find(case: Case) -> Iterator[Finding]:
         every = " every {period}" if check.period_ns is not None else ""
         by = ", User-Agent {user_agent}" if check.user_agent else ""
         probe = "{method} {path}" if check.method else "a TCP connection without a byte"
+        own = case.passes_packets or check.source in case.sources | fronts or case.sources & fronts
+        stranger = bool(case.sources) and not own
+        whose = " No request that was paired comes from there: this may be a monitor, not the balancer." if stranger else ""
         yield Finding(
             "health-checks",
             TITLE,
             Severity.INFO,
             check.confidence,
-            f"{{source}} checks {{target}} with {probe}{every}{by} ({{count}} checks, not counted as client traffic).",
+            f"{{source}} checks {{target}} with {probe}{every}{by} ({{count}} checks, not counted as client traffic).{whose}",
             _values(check),
             evidence(frames, "; ".join(check.reasons)),
         )

@@ -1,4 +1,4 @@
-"""SYN : request, and who shares what."""
+"""SYN : request, who shares what, and what is not the balancer's doing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from lbtrace.correlate import correlate
 from lbtrace.findings import count_side
 from lbtrace.model.net import Side
+from lbtrace.model.pairing import Ref
 from lbtrace.options import Options
 from tests.findings.stage import ALB, FOUR, four, tell, told, values
 from tests.play import Balancer, Play
@@ -73,3 +74,26 @@ def test_health_checks_are_no_use_after_a_silence() -> None:
     spoken.shown.backends[0] = replace(back, exchanges=moved, by_connection={})
     said = values(told(spoken.shown, spoken.correlation).one("connection-reuse.idle"))
     assert said["count"] == 4
+
+
+def test_what_another_client_does_straight_at_the_backend_is_not_the_balancers() -> None:
+    """The last two backend connections come from elsewhere and are paired with nothing."""
+    shown = four(Balancer(keep_alive=False)).perform()
+    correlation = correlate(shown.clients, shown.backends, Options())
+    back = shown.backends[0]
+    elsewhere = [c._replace(client=c.client._replace(address="10.9.9.9")) if n > 1 else c for n, c in enumerate(back.connections)]
+    theirs = {Ref(0, e.id) for e in back.exchanges if e.connection > 1}
+    kept = tuple(p for p in correlation.pairs if not {a.backend for a in p.attempts} & theirs)
+    lines = tuple(p for p in correlation.connection_pairs if p.backend.id <= 1)
+    fewer = replace(correlation, pairs=kept, connection_pairs=lines)
+    spoken = told(replace(shown, backends=[replace(back, connections=elsewhere)]), fewer)
+    closed = values(spoken.one("connection-reuse.closed-backend"))
+    assert int(closed["by_first"]) + int(closed["by_second"]) == 2
+
+
+def test_checks_from_where_no_paired_request_comes_from_may_be_a_monitor() -> None:
+    shown = four(ALB).perform()
+    correlation = correlate(shown.clients, shown.backends, Options())
+    assert "monitor" not in told(shown, correlation).one("health-checks").statement
+    monitored = replace(correlation, health_checks=tuple(replace(k, source="10.9.9.9") for k in correlation.health_checks))
+    assert "may be a monitor" in told(shown, monitored).one("health-checks").statement
