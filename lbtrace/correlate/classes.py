@@ -195,6 +195,11 @@ class _Resolver:
         """Few enough to weigh every possible partner: a largest matching, and which of its pairs could be exchanged."""
         possible = [[j for j, b in enumerate(bs) if self._possible(c, b)] for c in cs]
         mate = nesting.largest(possible, len(bs))
+        if not self.line.known:  # nobody answers before the backend did, unless the captures were swapped: then hardly anybody is left
+            longer = [[j for j in row if long_enough(self.state, c, bs[j])] for c, row in zip(cs, possible, strict=True)]
+            closer = nesting.largest(longer, len(bs))
+            if sum(j >= 0 for j in closer) == sum(j >= 0 for j in mate):
+                possible, mate = longer, closer
         taken = set(mate)
         spare_b = [j for j in range(len(bs)) if j not in taken]
         spare_c = [i for i, j in enumerate(mate) if j < 0]

@@ -6,14 +6,14 @@ each difference is one of
 not compared:
 truncated means unknown. Pairs of low confidence are no knowledge and are left out, unless nearly all exchanges have one: whoever is whose,
 together they show what is done to all of them. Pairs that are interchangeable are compared only when
-there are no others, because their partners may be each other's. An address that stands for another of a client's (a NAT) varies with
-the client, and is none of the balancer's own.
+there are no others, because their partners may be each other's, and then only what befell all of them is told. An address that
+stands for another of a client's (a NAT) varies with the client, and is none of the balancer's own.
 Hop-by-hop fields (RFC 9110 §7.6.1) and those that only re-frame the body are marked, legal to differ.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -82,13 +82,15 @@ class _Tally:
 def changes(client: Facts, backend: Facts, pairs: Sequence[ExchangePair]) -> tuple[HeaderChange, ...]:
     """Pairs → every kind of header change, the most frequent first, requests before responses."""
     known = [i for i, p in enumerate(pairs) if p.confidence is not Confidence.LOW]
-    chosen = [i for i in known if pairs[i].tier is not Tier.ORDER] or known or _as_a_set(client, pairs)
+    alone = [i for i in known if pairs[i].tier is not Tier.ORDER]
+    chosen = alone or known or _as_a_set(client, pairs)
     chosen = chosen[:: len(chosen) // MOST_COMPARED + 1]
     own = _own_addresses(client.table, backend.table)
     out: list[HeaderChange] = []
     for request in (True, False):
         tallies: dict[tuple[ChangeKind, str], _Tally] = defaultdict(_Tally)
         of = 0
+        sent: Counter[str] = Counter()
         cache: dict[tuple[int, int], tuple[Head, Head, list[Difference]]] = {}
         for i in chosen:
             pair = pairs[i]
@@ -96,6 +98,7 @@ def changes(client: Facts, backend: Facts, pairs: Sequence[ExchangePair]) -> tup
             if heads is None:
                 continue
             of += 1
+            sent.update(() if alone else set(_names(heads[0])))
             address = client.client_address(client.number(pair.client))
             key = (id(heads[0]), id(heads[1]))
             compared = cache.get(key)
@@ -105,9 +108,23 @@ def changes(client: Facts, backend: Facts, pairs: Sequence[ExchangePair]) -> tup
                     cache[key] = compared
             for kind, name, before, after in compared[2]:
                 _count(tallies[kind, name], i, before, after, address, own)
-        made = [_change(request, kind, name, tally, of) for (kind, name), tally in tallies.items()]
+        told = tallies if alone else _of_all(tallies, sent, of)
+        made = [_change(request, kind, name, tally, of) for (kind, name), tally in told.items()]
         out += sorted(made, key=lambda c: (-c.count, c.kind, c.name.lower()))
     return tuple(out)
+
+
+def _of_all(tallies: dict[tuple[ChangeKind, str], _Tally], sent: Counter[str], of: int) -> dict[tuple[ChangeKind, str], _Tally]:
+    """What befell all of a set to whom it could: the rest may come from who was taken for whose. `sent`: pairs by field sent."""
+    return {
+        (kind, name): tally
+        for (kind, name), tally in tallies.items()
+        if kind is ChangeKind.RECASED
+        or (
+            tally.count >= (of if kind is ChangeKind.REORDERED else of - sent[name] if kind is ChangeKind.ADDED else sent[name])
+            and not {(ChangeKind.ADDED, name), (ChangeKind.REMOVED, name)} <= tallies.keys()
+        )
+    }
 
 
 def _as_a_set(client: Facts, pairs: Sequence[ExchangePair]) -> list[int]:

@@ -1,10 +1,12 @@
 """What the balancer did to a head, line by line, and how it behaves over all pairs."""
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
-from lbtrace.correlate.diff import differences
+from lbtrace.correlate.diff import _of_all, _Tally, differences
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
 from lbtrace.options import DEFAULT
@@ -97,3 +99,18 @@ def test_pairs_of_low_confidence_say_nothing_of_what_is_changed() -> None:
     found = correlate(other.perform().clients, play.perform().backends, DEFAULT)
     assert {p.confidence for p in found.pairs} == {Confidence.LOW}
     assert found.changes == ()
+
+
+def test_of_a_set_only_what_befell_all_of_it_is_told() -> None:
+    """Three requests in an order that may be wrong: a line that one lacks and another has more was not moved by the balancer."""
+    pairs = [
+        (head("A: 1", "X-Id: 7"), head("A: 1", "Via: lb")),
+        (head("A: 2"), head("A: 2", "X-Id: 7", "Via: lb")),
+        (head("A: 3", "Odd: 1"), head("A: 3", "Via: lb")),
+    ]
+    tallies: dict[tuple[ChangeKind, str], _Tally] = {}
+    sent = Counter(line.name.lower() for before, _ in pairs for line in before)
+    for before, after in pairs:
+        for kind, name in kinds(before, after):
+            tallies.setdefault((kind, name), _Tally()).count += 1
+    assert set(_of_all(tallies, sent, len(pairs))) == {(ChangeKind.ADDED, "via"), (ChangeKind.REMOVED, "odd")}

@@ -1,0 +1,27 @@
+"""Exchanges of one shape: who can be whose when time tells little."""
+
+from __future__ import annotations
+
+from lbtrace.correlate import shape
+from lbtrace.correlate.classes import Class, Timeline, long_enough, resolve
+from lbtrace.correlate.facts import read
+from lbtrace.correlate.pairing import Pairing
+from lbtrace.model.net import Side
+from lbtrace.side_table import Words, side_table
+from tests.play import Play
+
+
+def test_without_a_clock_too_nobody_is_answered_before_the_backend_did() -> None:
+    """Six equal requests, given to the backend's in the order that time alone would have it, the other way round."""
+    play = Play(seed=3, serve_us=(1_000, 90_000))
+    client = play.client("10.0.0.1")
+    for n in range(6):
+        client.asks("GET", "/same", at_ms=200 * n)
+    shown, words = play.perform(), Words()
+    tables = side_table(shown.clients, words), side_table(shown.backends, words)
+    state = Pairing(read(Side.CLIENT, shown.clients, tables[0]), read(Side.BACKEND, shown.backends, tables[1]))
+    here, turned = list(range(6)), list(range(6, 0, -1))
+    line = Timeline(here, here, turned, turned, False, turned)
+    resolve(state, [Class(here[:], here[:])], line, shape.kept_fields(state, request=False))
+    assert len(state.caused) == 6
+    assert all(long_enough(state, c, b) for c, (b,) in state.caused.items())
