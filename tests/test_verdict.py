@@ -311,6 +311,17 @@ def test_a_capture_taken_on_the_balancer_is_no_direct_connection() -> None:
     assert "on the balancer" in said.reason
 
 
+def test_some_straight_connections_say_nothing_of_the_rest() -> None:
+    """Two of six requests go straight to the backend, the others to a server that the backend capture does not show."""
+    shown = play(Balancer(kind="direct")).perform()
+    front = shown.clients[0]
+    moved = [c if c.id < 2 else c._replace(server=Endpoint("10.0.0.99", 80)) for c in front.connections]
+    pairs = tuple(ConnectionPair(Ref(0, n), Ref(0, n), ConnectionBasis.SAME_PACKETS, Confidence.CERTAIN) for n in range(2))
+    said = judge([replace(front, connections=moved)], shown.backends, Correlation(connection_pairs=pairs))
+    assert said.kind is Kind.AMBIGUOUS
+    assert "4 of 6 requests" in said.reason
+
+
 def test_contradicting_witnesses_are_ambiguous() -> None:
     shown = play(Balancer()).perform()
     case = Case(shown.clients, shown.backends, Correlation())

@@ -14,7 +14,7 @@ from lbtrace.model.report import Kind, Verdict
 from lbtrace.model.trace import Trace
 from lbtrace.verdict.likeness import likeness
 from lbtrace.verdict.modifiers import modifiers
-from lbtrace.verdict.nothing import as_a_set, belong_together, taken_on_balancer, without_pairs
+from lbtrace.verdict.nothing import as_a_set, belong_together, mostly_elsewhere, taken_on_balancer, without_pairs
 from lbtrace.verdict.weigh import weigh
 from lbtrace.verdict.witnesses import observe
 
@@ -41,6 +41,8 @@ def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Corr
         both_sides = "" if kind not in (Kind.DIRECT, Kind.L4_PASSTHROUGH) else TWICE if case.same_captures else taken_on_balancer(case)
         if both_sides:
             kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, both_sides
+        elif kind is Kind.DIRECT and (elsewhere := mostly_elsewhere(case)):
+            kind, confidence, reason = Kind.AMBIGUOUS, Confidence.LOW, elsewhere
     witnesses = tuple(o.witness() for o in observations)
     if kind in (Kind.UNRELATED, Kind.INCONCLUSIVE):
         return Verdict(kind, confidence, (), witnesses, (), reason)

@@ -95,6 +95,17 @@ def taken_on_balancer(case: Case) -> str:
     )
 
 
+def mostly_elsewhere(case: Case) -> str:
+    """Why connections that reach the backend unchanged say little, "" when they do not: most requests went to other servers, and may
+    have gone through a balancer there."""
+    straight = {c.front.server for c in case.connection_matches}
+    to = [trace.connections[e.connection].server in straight for trace in case.clients for e in trace.exchanges if e.request is not None]
+    others = len(to) - sum(to)
+    if 2 * others <= len(to):
+        return ""
+    return f"Some connections reach the backend unchanged, but {others} of {len(to)} requests went to other servers: perhaps a balancer."
+
+
 def is_telling(match: Match) -> bool:
     """True when request and response say more than any request for "/" would: a target of some length, kept at its end, and the
     same body."""
