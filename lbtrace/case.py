@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from lbtrace.columns import Column
 from lbtrace.fields import addresses_in, is_public
 from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.net import FrameRef, Side
@@ -32,7 +33,7 @@ from lbtrace.model.pairing import (
 from lbtrace.model.report import Evidence
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import Column, SideTable, Words, side_table
+from lbtrace.side_table import SideTable, Words, side_table
 
 FRAMES_PER_SIDE = 5  # examples are examples: the counts are in the statement
 Shown = TypeVar("Shown")

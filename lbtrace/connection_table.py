@@ -10,19 +10,15 @@ time, 0 for a frame: frames are counted from 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lbtrace.columns import Column, rows_of
 from lbtrace.model.net import Endpoint, SynFingerprint
 from lbtrace.model.stream import Connection, Direction, RoleSource
-
-Column: TypeAlias = NDArray[Any]
-_Row = TypeVar("_Row", bound=tuple[object, ...])
 
 NONE = -1
 NEVER = -(1 << 63)  # a time that is not known; ns since the epoch never get there
@@ -222,15 +218,6 @@ def listed(column: Column, missing: int | None = None, instead: object = None) -
         for i in np.flatnonzero(column == missing).tolist():
             values[i] = instead
     return values
-
-
-def rows_of(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]:
-    """Columns (as lists, one per field of the NamedTuple `kind`, in order) → one value per row.
-
-    What `kind._make` does, without a Python call per row.
-    """
-    made: Callable[[Iterable[object]], _Row] = partial(tuple.__new__, kind)
-    return list(map(made, zip(*columns, strict=True)))
 
 
 def _lists(table: ConnectionTable | Ends | Offers, kinds: dict[str, tuple[str, int | None]]) -> list[list[Any]]:

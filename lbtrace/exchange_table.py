@@ -13,21 +13,19 @@ Invariant: a row and the object made of it tell the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from operator import itemgetter
-from typing import Final, TypeVar, overload
+from typing import Final, overload
 
 import numpy as np
 
+from lbtrace.columns import Column, rows_of, running, spans
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Request, Response
-from lbtrace.tables import Column
 
 NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `Messages.body`
 _NO_BODY: Final = Body(Framing.NONE, 0, None, True, None)
-_Row = TypeVar("_Row", bound=tuple[object, ...])
 
 
 @dataclass(slots=True)
@@ -46,8 +44,8 @@ class Heads:
         blocks, number = np.unique(np.concatenate((asked.block, answered.block)), return_inverse=True)
         asked.block, answered.block = number[: len(asked.block)].astype(np.int32), number[len(asked.block) :].astype(np.int32)
         sizes = self.first[1:][blocks] - self.first[blocks]
-        first = np.concatenate(([0], np.cumsum(sizes)))
-        every = self.line[np.repeat(self.first[blocks] - first[:-1], sizes) + np.arange(first[-1])]
+        first = running(sizes)
+        every = self.line[spans(self.first[blocks], sizes)]
         lines, line = np.unique(every, return_inverse=True)
         loose = frozenset(np.flatnonzero(np.isin(lines, list(self.loose))).tolist())
         starts, asked.start = np.unique(asked.start, return_inverse=True)
@@ -67,7 +65,7 @@ class Heads:
         names: dict[str, str] = {}
         parts = [text.partition(": ") for text in texts]
         named = [part[0] for part in parts]
-        found = _rows(HeaderLine, (map(names.setdefault, named, named), map(itemgetter(2), parts), texts))
+        found = rows_of(HeaderLine, (map(names.setdefault, named, named), map(itemgetter(2), parts), texts))
         for number in self.loose:
             name, _, value = texts[number].partition(":")
             found[number] = HeaderLine(name, value.strip(" \t"), texts[number])
@@ -185,7 +183,7 @@ class ExchangeTable:
         answering = {i: status_parts(self.heads.statuses[i]) for i in np.unique(answered.start).tolist()}
         start = list(map(asking.__getitem__, asked.start.tolist()))
         status = list(map(answering.__getitem__, answered.start.tolist()))
-        requests = _rows(
+        requests = rows_of(
             Request,
             (
                 map(itemgetter(0), start),
@@ -199,7 +197,7 @@ class ExchangeTable:
                 asked.offset.tolist(),
             ),
         )
-        responses = _rows(
+        responses = rows_of(
             Response,
             (
                 map(itemgetter(1), status),
@@ -213,7 +211,7 @@ class ExchangeTable:
                 answered.offset.tolist(),
             ),
         )
-        return _rows(
+        return rows_of(
             Exchange,
             (self.id.tolist(), self.connection.tolist(), self.ordinal.tolist(), requests, responses, nothing, nothing, [None] * len(self)),
         )
@@ -256,9 +254,3 @@ class Exchanges(Sequence[Exchange]):
             made += self.objects
             made.sort(key=itemgetter(0))
         self.objects, self.table = made, ExchangeTable.empty()
-
-
-def _rows(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]:
-    """Columns, one per field of the NamedTuple `kind` → one value per row."""
-    new: Callable[[Iterable[object]], _Row] = partial(tuple.__new__, kind)
-    return list(map(new, zip(*columns, strict=True)))

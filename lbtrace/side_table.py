@@ -15,18 +15,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, pairwise
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lbtrace.columns import Column, running, spans
 from lbtrace.connection_table import ConnectionTable
 from lbtrace.fields import lowered
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark, Request, Response
 from lbtrace.model.pairing import Ref
 from lbtrace.model.trace import Trace
 
-Column: TypeAlias = NDArray[Any]
 _T = TypeVar("_T")
 
 _EMPTY = Body(Framing.NONE, 0, None, True, None)
@@ -132,8 +131,7 @@ class Heads:
     def of(self, exchanges: Column) -> tuple[Column, Column]:
         """Exchanges, in any order → (how many lines each has, the lines of all of them)."""
         begin, size = self.first[exchanges], self.first[exchanges + 1] - self.first[exchanges]
-        at = np.arange(int(size.sum())) + np.repeat(begin - (np.cumsum(size) - size), size)
-        return size, self.line[at]
+        return size, self.line[spans(begin, size)]
 
     def having(self, wanted: Column) -> Column:
         """`wanted`: bool per line number → per exchange, whether it has such a line."""
@@ -299,7 +297,6 @@ def _messages(held: Sequence[Request | Response | None], nothing: Request | Resp
 
 
 def _heads(heads: Sequence[tuple[HeaderLine, ...]], words: Words) -> Heads:
-    first = np.zeros(len(heads) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, heads), np.int64, len(heads)), out=first[1:])
+    first = running(np.fromiter(map(len, heads), np.int64, len(heads)))
     line = np.fromiter(map(words.lines.__getitem__, chain.from_iterable(heads)), np.int32, int(first[-1]))
     return Heads(first, line)

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, overload
+from typing import TypeAlias, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lbtrace.columns import Column
 from lbtrace.model.net import Endpoint
 from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts
 
-Column: TypeAlias = NDArray[Any]
 Buffer: TypeAlias = bytes | memoryview  # anything that slices without a copy and compares to bytes
 
 

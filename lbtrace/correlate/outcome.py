@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lbtrace.connection_table import rows_of
+from lbtrace.columns import rows_of
 from lbtrace.correlate import attempts
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import may_be_answer_each

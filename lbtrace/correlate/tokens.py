@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lbtrace.columns import running, spans
 from lbtrace.correlate.facts import Facts, body_key, body_keys
 from lbtrace.fields import lowered
 from lbtrace.model.http import Exchange, HeaderLine
@@ -109,15 +110,12 @@ class _Held:
     @classmethod
     def of(cls, things: Column, tokens: Column, count: int) -> _Held:
         """One entry per token; those of one thing in their order."""
-        first = np.zeros(count + 1, np.int64)
-        np.cumsum(np.bincount(things, minlength=count), out=first[1:])
-        return cls(first, tokens[np.argsort(things, kind="stable")])
+        return cls(running(np.bincount(things, minlength=count)), tokens[np.argsort(things, kind="stable")])
 
     def entries(self, owner: Column, thing: Column) -> _Entries:
         """Exchanges and the thing each has → exchanges and their tokens."""
         begin, size = self.first[thing], self.first[thing + 1] - self.first[thing]
-        at = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size) + np.repeat(begin, size)
-        return np.repeat(owner, size), self.token[at]
+        return np.repeat(owner, size), self.token[spans(begin, size)]
 
 
 def collect(client: Facts, backend: Facts) -> Tokens:
@@ -334,8 +332,7 @@ def _candidates(n_client: int, n_backend: int, tokens: Tokens) -> tuple[Column, 
     size = np.searchsorted(right_token, left_token, "right") - begin
     who = np.repeat(left_owner, size)
     token = np.repeat(left_token, size)
-    at = np.arange(len(who)) - np.repeat(np.cumsum(size) - size, size) + np.repeat(begin, size)
-    code = who * n_backend + right_owner[at]
+    code = who * n_backend + right_owner[spans(begin, size)]
     order = np.lexsort((-weight[token], code))
     code, token = code[order], token[order]
     distinct, first = np.unique(code, return_index=True)

@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 from xxhash import xxh3_128_digest
 
+from lbtrace.columns import running
 from lbtrace.exchange_table import LENGTH, NOTHING, OTHER, SILENT, ExchangeTable, Messages
 from lbtrace.http.body import Digest, whole_chunked
 from lbtrace.http.head import parse_status_line
@@ -70,8 +71,8 @@ class _Road:
         self.streams, self.turns, self.decode = streams, found, decode
         self.bad = np.zeros(len(found), bool)  # per exchange
         self.closed = _closed(streams, found.connection)
-        self.before = _running(streams.length[found.row])  # bytes of the conversation before each piece, and all of them
-        self.joined = _running(np.where(found.size > _LARGE, _BEGINNING, found.size))  # the same per turn, as far as it is joined
+        self.before = running(streams.length[found.row])  # bytes of the conversation before each piece, and all of them
+        self.joined = running(np.where(found.size > _LARGE, _BEGINNING, found.size))  # the same per turn, as far as it is joined
         self.lexicon = Lexicon()
         self.requests, self.statuses = _Starts(_request_kinds), _Starts(_status_kinds)
         self.others: list[Body] = []
@@ -192,7 +193,7 @@ class _Road:
             inside = inside - np.repeat(inside[first[:-1]], np.diff(first))
             left_out = np.repeat(large, np.diff(first)) & (inside >= _BEGINNING)
             rows, length = rows[~left_out], length[~left_out]
-            first = first - _running(left_out)[first]
+            first = first - running(left_out)[first]
         begin = self.streams.payload[rows]
         begins, ends = begin.tolist(), (begin + length).tolist()
         if len(self.views) == 1:
@@ -201,7 +202,7 @@ class _Road:
         else:
             of = [self.views[i] for i in self.streams.buffer[rows].tolist()]
             text = b"".join([view[a:b] for view, a, b in zip(of, begins, ends, strict=True)])
-        return text, _running(length)[first].tolist()
+        return text, running(length)[first].tolist()
 
     def _digests(self, body: Column, bodies: list[bytes]) -> Column:
         """XXH3-128 of the bodies of stated length, zeros elsewhere."""
@@ -223,7 +224,7 @@ class _Road:
         else:
             rows = self.turns.row[self.turns.first[turn] : self.turns.first[turn + 1]]
             s, views = self.streams, self.views
-            skipped = np.clip(head - _running(s.length[rows])[:-1], 0, s.length[rows])  # of each piece: what belongs to the head
+            skipped = np.clip(head - running(s.length[rows])[:-1], 0, s.length[rows])  # of each piece: what belongs to the head
             for low in range(0, len(rows), _JOINED):
                 some = rows[low : low + _JOINED]
                 begin, end = s.payload[some] + skipped[low : low + _JOINED], s.payload[some] + s.length[some]
@@ -301,10 +302,3 @@ def _closed(streams: StreamTable, connection: Column) -> Column:
     fin = streams.fin[server]
     closed: Column = last & (fin >= 0) & (fin <= streams.end[server]) & ~streams.reset[server]
     return closed
-
-
-def _running(sizes: Column) -> Column:
-    """Running sums, from 0: one entry more than `sizes`."""
-    sums = np.zeros(len(sizes) + 1, np.int64)
-    np.cumsum(sizes, out=sums[1:])
-    return sums

@@ -15,7 +15,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from lbtrace.connection_table import CONNECTION, DIRECTION, NONE, OFFER, SOURCES, Column, ConnectionTable, Ends, Offers
+from lbtrace.columns import Column
+from lbtrace.connection_table import CONNECTION, DIRECTION, NONE, OFFER, SOURCES, ConnectionTable, Ends, Offers
 from lbtrace.model.http import Application
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import FrameWriter, quoted

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from lbtrace.columns import running, spans
 from lbtrace.exchange_table import LENGTH, NOTHING, SILENT, Exchanges, Messages, status_parts
 from lbtrace.model.http import Body, Framing, HeaderLine
 from lbtrace.model.trace import Trace
@@ -169,12 +170,11 @@ class RowWriter:
         self._has_block[new] = True
         first = heads.first[new]
         sizes = heads.first[1:][new] - first
-        ends = np.cumsum(sizes)
-        line = heads.line[np.repeat(first - (ends - sizes), sizes) + np.arange(ends[-1])]
+        line = heads.line[spans(first, sizes)]
         self._meet_lines(line)
         found = list(map(self._lines.__getitem__, line.tolist()))
-        bounds = [0, *ends.tolist()]
-        known.update(zip(new.tolist(), [f"[{','.join(found[a:b])}]" for a, b in pairwise(bounds)], strict=True))
+        bounds = pairwise(running(sizes).tolist())
+        known.update(zip(new.tolist(), [f"[{','.join(found[a:b])}]" for a, b in bounds], strict=True))
 
     def _meet_lines(self, lines: Column) -> None:
         """Make the texts of these header lines known: `["name","value"]`, or with the line as sent when it is not `name: value`."""

@@ -1,0 +1,33 @@
+"""The few questions that all tables ask of columns, against the loops they stand for."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.columns import rows_of, running, spans
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9))))
+def test_spans_are_the_ranges_one_after_the_other(parts: list[tuple[int, int]]) -> None:
+    begin, size = (np.array([part[k] for part in parts], np.int64) for k in (0, 1))
+    assert spans(begin, size).tolist() == [at for b, n in parts for at in range(b, b + n)]
+
+
+@given(st.lists(st.integers(0, 99)))
+def test_running_sums_begin_with_nothing(sizes: list[int]) -> None:
+    assert running(np.array(sizes, np.int64)).tolist() == list(accumulate(sizes, initial=0))
+
+
+def test_rows_are_values_of_the_named_tuple() -> None:
+    assert rows_of(Pair, ([1, 2], ["x", "y"])) == [Pair(1, "x"), Pair(2, "y")]
+    assert type(rows_of(Pair, ([1], ["x"]))[0]) is Pair
