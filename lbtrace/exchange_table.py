@@ -22,10 +22,9 @@ from typing import Final, overload
 import numpy as np
 
 from lbtrace.columns import Column, rows_of, running, spans
-from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Request, Response
+from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Request, Response
 
 NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `Messages.body`
-_NO_BODY: Final = Body(Framing.NONE, 0, None, True, None)
 
 
 @dataclass(slots=True)
@@ -127,7 +126,7 @@ class Messages:
 
     def bodies(self, others: Sequence[Body]) -> list[Body]:
         """The body of each."""
-        found = [_NO_BODY] * len(self.body)
+        found = [NO_BODY] * len(self.body)
         some = np.flatnonzero(self.body != NOTHING)
         hexes = self.digest[some].tobytes().hex()
         new, by_length = tuple.__new__, Framing.CONTENT_LENGTH

@@ -22,15 +22,14 @@ import numpy as np
 from lbtrace.columns import Column, running, spans
 from lbtrace.connection_table import ConnectionTable
 from lbtrace.fields import lowered
-from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark, Request, Response
+from lbtrace.model.http import NO_BODY, Exchange, Framing, HeaderLine, Mark, Request, Response
 from lbtrace.model.pairing import Ref
 from lbtrace.model.trace import Trace
 
 _T = TypeVar("_T")
 
-_EMPTY = Body(Framing.NONE, 0, None, True, None)
-_NO_REQUEST = Request("", "", "", (), _EMPTY, 0, 0, 0, 0, 0, 0)
-_NO_RESPONSE = Response(0, "", "", (), _EMPTY, 0, 0, 0, 0, 0, 0)
+_NO_REQUEST = Request("", "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
+_NO_RESPONSE = Response(0, "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
 NOT_SAID, SAID_AGAIN = -1, -2
 MARKS = {mark: 1 << i for i, mark in enumerate(Mark)}  # a set of marks is a number
 FRAMINGS = {framing: i for i, framing in enumerate(Framing)}
@@ -274,7 +273,7 @@ def _messages(held: Sequence[Request | Response | None], nothing: Request | Resp
         held = [nothing if m is None else m for m in held]
     columns: list[Sequence[Any]] = list(zip(*held, strict=True)) or [()] * len(nothing)
     one, two, version, heads, bodies, first_frame, _, _, first_ns, _, last_ns, marks, _, offset = columns
-    framing, length, _, complete, digest, content_digest, content_length = list(zip(*bodies, strict=True)) or [()] * len(_EMPTY)
+    framing, length, _, complete, digest, content_digest, content_length = list(zip(*bodies, strict=True)) or [()] * len(NO_BODY)
     request = isinstance(nothing, Request)
     return Messages(
         there=there,

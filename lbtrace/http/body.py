@@ -22,7 +22,6 @@ from lbtrace.tables import Buffer
 
 MAX_DECODED: Final = 1 << 24  # bytes after content decoding; beyond it the content digest is unknown
 MAX_CHUNK_LINE: Final = 1 << 14
-NO_BODY: Final = Body(Framing.NONE, 0, None, True, None)
 EMPTY_BODY: Final = Body(Framing.CONTENT_LENGTH, 0, 0, True, xxhash.xxh3_128_hexdigest(b""))
 TUNNEL_BODY: Final = Body(Framing.TUNNEL, 0, None, True, None)
 _FOREVER: Final = 1 << 62

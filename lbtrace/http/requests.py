@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from lbtrace.http.body import EMPTY_BODY, NO_BODY, Read, read_chunked, read_length
+from lbtrace.http.body import EMPTY_BODY, Read, read_chunked, read_length
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.framing import HUGE, Fields
 from lbtrace.http.head import H2_PREFACE, Caches, RequestLine, begins_request, may_begin_request
 from lbtrace.http.oddities import Oddities
 from lbtrace.http.reader import AHEAD, CRLF, HEAD_END, LEAST_MESSAGE, STRAIGHT, Looks, Reader, captured_end
-from lbtrace.model.http import Body, Framing, Request
+from lbtrace.model.http import NO_BODY, Body, Framing, Request
 
 _new = tuple.__new__
 

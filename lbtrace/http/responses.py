@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from xxhash import xxh3_128_hexdigest
 
-from lbtrace.http.body import EMPTY_BODY, NO_BODY, TUNNEL_BODY, Read, read_chunked, read_length, read_until_close
+from lbtrace.http.body import EMPTY_BODY, TUNNEL_BODY, Read, read_chunked, read_length, read_until_close
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.framing import HUGE, Fields
 from lbtrace.http.head import Caches, StatusLine, begins_response, may_begin_response
 from lbtrace.http.oddities import Oddities
 from lbtrace.http.reader import AHEAD, CRLF, HEAD_END, LEAST_MESSAGE, STRAIGHT, Looks, Reader, captured_end
-from lbtrace.model.http import Body, Framing, Interim, Mark, Response
+from lbtrace.model.http import NO_BODY, Body, Framing, Interim, Mark, Response
 
 _new = tuple.__new__
 

@@ -8,7 +8,7 @@ epoch. RFC 9110 (semantics), RFC 9112 (HTTP/1.1).
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class HeaderLine(NamedTuple):
@@ -49,6 +49,9 @@ class Body(NamedTuple):
     digest: str | None
     content_digest: str | None = None
     content_length: int | None = None
+
+
+NO_BODY: Final = Body(Framing.NONE, 0, None, True, None)  # there is none, and none was declared
 
 
 class Mark(StrEnum):

@@ -13,12 +13,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring_ascii
 
-from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Interim, Mark, Request, Response
+from lbtrace.model.http import NO_BODY, Body, Exchange, HeaderLine, Interim, Mark, Request, Response
 from lbtrace.model.trace import Trace
 
 quoted = encode_basestring_ascii  # str → a JSON string literal, ASCII only
 
-_NO_BODY = Body(Framing.NONE, 0, None, True, None)
 NO_BODY_TEXT = '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,"content_digest":null,"content_length":null}'
 _REMEMBERED = 20000  # entries per generation of a memory
 
@@ -76,7 +75,7 @@ class ExchangeWriter:
         start = self._starts.get((method, version)) or self._start(method, version)
         return (
             f'{{"target":{quoted(target)},{start},"headers":{self._blocks.get(id(lines)) or self._block(lines)},'
-            f'"body":{NO_BODY_TEXT if body == _NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
+            f'"body":{NO_BODY_TEXT if body == NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
             f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
             f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
         )
@@ -86,7 +85,7 @@ class ExchangeWriter:
         return (
             f'{{"status":{status},"reason":{quoted(reason)},"version":{quoted(version)},'
             f'"headers":{self._blocks.get(id(lines)) or self._block(lines)},'
-            f'"body":{NO_BODY_TEXT if body == _NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
+            f'"body":{NO_BODY_TEXT if body == NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
             f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
             f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
         )
