@@ -112,6 +112,7 @@ def test_both_roads_tell_the_same_of_anything(segments: list[tuple[int, bytes, i
 @settings(max_examples=100, deadline=None)
 @given(st.lists(plain_turns, min_size=1, max_size=6), st.integers(0, 40), st.sampled_from(["lost", "repeated", "cut"]))
 @example([(get("/a"), ok(b"body"), [])], 0, "lost")
+@example([(get("/a"), ok(b""), [])] * 3, 5, "lost")
 def test_whatever_is_damaged_takes_the_careful_road(said: list[tuple[bytes, bytes, list[int]]], which: int, how: str) -> None:
     whole = spoken(said, least=12)
     pieces = sorted((p.frame, who, p.data) for who in (0, 1) for p in whole.pieces[who])
