@@ -1,11 +1,9 @@
-"""Connections whose bytes are no HTTP on one side at least → pairs by size and time.
+"""Connections whose bytes are no HTTP on one side at least → pairs by bytes, size and time.
 
-A layer 4 proxy passes the bytes on: both directions have the same length on both sides, after a PROXY header is taken off. Where
-TLS ends at the balancer,
-plain bytes behind it are fewer than the encrypted ones in front by the records' overhead and the handshake (RFC 8446 §5.2: 22
-bytes a record and up),
-never more. The backend connection begins after the client's and answers before it. Equal lengths that occur once on each side are
-evidence by
+A layer 4 proxy passes the bytes on: both directions have the same bytes on both sides, after a PROXY header is taken off; where
+these are not known (`Application.digests`), the same length. Where TLS ends at the balancer, plain bytes behind it are fewer than
+the encrypted ones in front by the records' overhead and the handshake (RFC 8446 §5.2: 22 bytes a record and up), never more. The
+backend connection begins after the client's and answers before it. Bytes or lengths that occur once on each side are evidence by
 themselves; otherwise a pair needs the clock, and the time must leave one partner only. This is weaker than anything read from
 content, and said to be.
 """
@@ -20,14 +18,16 @@ import numpy as np
 
 from lbtrace.correlate import clock
 from lbtrace.correlate.nesting import EDGES
-from lbtrace.model.http import Protocol
+from lbtrace.model.http import Application, Protocol
 from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, ConnectionPair, Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
 TELLING = 64  # bytes in both directions together: shorter conversations have equal lengths by chance
+TELLING_KNOWN = 32  # … and equal bytes
 OVERHEAD = 16_384  # handshake, certificates and tickets: TLS may exceed the plain bytes by this and a tenth
 Clocks = dict[tuple[int, int], Clock]
+_Sent = tuple[int, int, tuple[str | None, str | None]]  # bytes up and down, and their digests
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class _Flow:
     up: int
     down: int
     whole: bool
+    digests: tuple[str | None, str | None] = (None, None)
 
 
 def pair(clients: Sequence[Trace], backends: Sequence[Trace], known: Sequence[ConnectionPair], clocks: Clocks) -> list[ConnectionPair]:
@@ -81,18 +82,20 @@ def _flows(traces: Sequence[Trace], known: set[Ref], plain: bool) -> list[_Flow]
             c = trace.connections[i]
             if c.from_client.first_payload_ns is None and c.from_server.first_payload_ns is None:
                 continue
-            out.append(_flow(Ref(point, c.id), c, application.protocol, sum(p.length for p in application.proxy), plain))
+            out.append(_flow(Ref(point, c.id), c, application, plain))
     return out
 
 
-def _flow(ref: Ref, c: Connection, protocol: Protocol, header: int, backend: bool) -> _Flow:
+def _flow(ref: Ref, c: Connection, application: Application, backend: bool) -> _Flow:
+    header = sum(p.length for p in application.proxy)
     begin = c.from_client.first_payload_ns or c.from_server.first_payload_ns or c.first_ns
     answer = c.from_server.last_payload_ns or c.last_ns
     whole = c.syns > 0 and not c.from_client.missing and not c.from_server.missing
     if not backend:
         begin = c.first_ns if c.syns else begin
         answer = max(answer, c.last_ns)
-    return _Flow(ref, protocol, begin, answer, c.from_client.bytes - header, c.from_server.bytes, whole)
+    sent, answered = c.from_client.bytes - header, c.from_server.bytes
+    return _Flow(ref, application.protocol, begin, answer, sent, answered, whole, application.digests)
 
 
 def _from_times(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> Clocks:
@@ -123,16 +126,16 @@ def _inside(mine: _Flow, theirs: _Flow, clocks: Clocks) -> bool | None:
 
 
 def _equal(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> list[ConnectionPair]:
-    """Equal lengths in both directions."""
-    sizes: dict[tuple[int, int], tuple[list[_Flow], list[_Flow]]] = defaultdict(lambda: ([], []))
+    """Equal lengths in both directions, and equal bytes where they are known."""
+    sizes: dict[_Sent, tuple[list[_Flow], list[_Flow]]] = defaultdict(lambda: ([], []))
     for side, flows in enumerate((mine, theirs)):
         for f in flows:
             if f.whole:
-                sizes[f.up, f.down][side].append(f)
+                sizes[f.up, f.down, f.digests][side].append(f)
     found = []
     chance = _by_chance(list(sizes.values()))
-    for (up, down), (front, back) in sizes.items():
-        telling = up + down >= TELLING
+    for (up, down, digests), (front, back) in sizes.items():
+        telling = up + down >= (TELLING if None in digests else TELLING_KNOWN)
         only = _only(front, back, clocks)
         few = 2 * len(only) < min(len(front), len(back))  # a clock that tells most of them not apart is none to trust
         for c, b, by_time in only:

@@ -7,13 +7,15 @@ HTTP inside a CONNECT tunnel too, anything else is named and left alone.
 
 from __future__ import annotations
 
+from xxhash import xxh3_128_hexdigest
+
 from lbtrace.http import detect, exchanges, h2, h2_frames, pairing, proxy_protocol, tls
 from lbtrace.http.cursor import Cursor, Pieces
 from lbtrace.http.head import Caches, begins_request
 from lbtrace.http.oddities import Oddities
 from lbtrace.http.requests import Requests
 from lbtrace.http.responses import Responses
-from lbtrace.model.http import Application, Exchange, Protocol, ProxyHeader
+from lbtrace.model.http import DIGESTED, Application, Exchange, Protocol, ProxyHeader
 from lbtrace.options import Options
 from lbtrace.tables import StreamTable
 
@@ -44,7 +46,10 @@ class Reading:
             proxy, malformed = proxy_protocol.read(client)
             if malformed:
                 self.oddities.add("proxy-protocol-malformed", self.pieces.frame[client.first_row])
+        begin = client.offset
         application = self._carried(number, client, server)
+        if application.protocol is Protocol.OTHER:
+            application = application._replace(digests=(self._digest(2 * number, begin), self._digest(2 * number + 1, 0)))
         if len(self.found) - begun > 1:
             self._number(begun)
         return application._replace(proxy=proxy) if proxy else application
@@ -52,6 +57,8 @@ class Reading:
     def unanswered(self, number: int, offset: int, ordinal: int) -> Exchange | None:
         """The last exchange of a connection without damage whose other messages were ordinary and answer each other: a request, at
         `offset`, that nothing followed. None when it is not ordinary too."""
+        if self._tail_missing(2 * number) or self._tail_missing(2 * number + 1):
+            return None  # it may have been answered
         client = Cursor(self.pieces, 2 * number)
         client.move_to(offset)
         odd = Oddities()
@@ -61,6 +68,22 @@ class Reading:
             return None
         server = Responses(Cursor(self.pieces, 2 * number + 1), self.caches, odd, self.decode)
         return Exchange(0, number, ordinal, requests.messages[0], None, (), (server.cut_mark,))
+
+    def _digest(self, stream: int, begin: int) -> str | None:
+        """The digest of what an end sent, as `Application.digests` has it. `begin`: of what is its own."""
+        cursor = Cursor(self.pieces, stream)
+        if not self.pieces.known_start[stream] or cursor.base:
+            return None
+        cursor.take(begin, None)
+        data = cursor.peek(DIGESTED)
+        return xxh3_128_hexdigest(data) if len(data) == DIGESTED or cursor.row == cursor.end_row else None
+
+    def _tail_missing(self, stream: int) -> bool:
+        """Whether more was sent than the last captured byte."""
+        p = self.pieces
+        last = p.first[stream + 1] - 1
+        known: bool = p.end[stream] > p.start[last] + p.length[last]
+        return known
 
     def _carried(self, number: int, client: Cursor, server: Cursor, depth: int = 0) -> Application:
         if client.ended() and server.ended():

@@ -177,11 +177,16 @@ class ProxyHeader(NamedTuple):
     facts: tuple[tuple[str, str], ...] = ()
 
 
+DIGESTED = 1 << 16  # bytes: what is equal so far and of equal length is equal
+
+
 class Application(NamedTuple):
     """What a connection carried. `name` names an OTHER protocol when its first bytes do ("ssh", "mysql", …), else "".
 
     `proxy` are the PROXY headers in front of the payload, in wire order (proxies stack them); `upgraded` the protocol
-    after a 101 or CONNECT. `reversed`: requests come from the end that accepted the connection.
+    after a 101 or CONNECT. `reversed`: requests come from the end that accepted the connection. `digests` are of an OTHER protocol: the
+    XXH3-128 of what client and server sent (32 hex digits each), PROXY headers off, or of the first DIGESTED bytes of it; None where the
+    beginning was not captured or bytes of it are missing.
     """
 
     protocol: Protocol
@@ -190,3 +195,4 @@ class Application(NamedTuple):
     tls: ClientHello | None = None
     upgraded: str = ""
     reversed: bool = False
+    digests: tuple[str | None, str | None] = (None, None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lbtrace.correlate import streams
 from lbtrace.model.http import Protocol
-from lbtrace.model.pairing import Clock, Confidence, Ref
+from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, Ref
 
 CLOCK = {(0, 0): Clock(0, 0, pairs=9)}
 
@@ -36,3 +37,26 @@ def test_a_clock_that_leaves_most_without_a_partner_tells_nothing() -> None:
     front, back = flows(100, 100, 100, 100, 100), flows(100, 100, 100, 100, 100, begins=[0, 1500, 2500, 3500, 4500])
     assert known(front, back) == []
     assert known(front, flows(100, 100, 100, 100, 100)) == [0, 1, 2, 3, 4]
+
+
+def speaking(*digests: str | None) -> list[streams._Flow]:
+    """Connections one after another that all sent and got as many bytes; and which ones."""
+    return [replace(flow, digests=(digest, digest)) for flow, digest in zip(flows(*[100] * len(digests)), digests, strict=True)]
+
+
+def test_of_equal_lengths_the_bytes_decide() -> None:
+    backwards = speaking("c", "b", "a")
+    assert [(p.client.id, p.backend.id) for p in streams._equal(speaking("a", "b", "c"), backwards, {})] == [(0, 2), (1, 1), (2, 0)]
+    assert known(speaking("a", "b", "c"), speaking("d", "e", "f")) == []
+
+
+def test_the_same_bytes_said_twice_need_a_clock() -> None:
+    assert streams._equal(speaking("a", "a"), speaking("a", "a"), {}) == []
+    assert known(speaking("a", "a"), speaking("a", "a")) == [0, 1]
+
+
+def test_a_short_conversation_is_told_by_its_bytes_not_by_its_length() -> None:
+    short = [streams._Flow(Ref(0, 0), Protocol.OTHER, 0, 10, 20, 20, True)]
+    told = [replace(flow, digests=("a", "b")) for flow in short]
+    assert streams._equal(short, short, {})[0].basis is ConnectionBasis.TIME
+    assert streams._equal(told, told, {})[0].basis is ConnectionBasis.SAME_BYTES

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ssl
 
 import pytest
+from xxhash import xxh3_128_hexdigest
 
-from lbtrace.model.http import Mark, Protocol
+from lbtrace.model.http import DIGESTED, Mark, Protocol
 from tests.http.streams import Talk, get, hear, ok, story
 
 
@@ -39,6 +40,35 @@ def test_other_protocols_are_named_and_left_alone(client: bytes, server: bytes, 
     heard = hear(talk)
     assert (heard.applications[0].protocol, heard.applications[0].name) == (Protocol.OTHER, name)
     assert heard.exchanges == []
+
+
+def digests(talk: Talk) -> tuple[str | None, str | None]:
+    return hear(talk).applications[0].digests
+
+
+def test_what_both_ends_of_another_protocol_said_has_a_digest() -> None:
+    whole = digests(Talk().client(b"GET-KEY 1\n").server(b"1 is one\n"))
+    assert whole == (xxh3_128_hexdigest(b"GET-KEY 1\n"), xxh3_128_hexdigest(b"1 is one\n"))
+    assert digests(Talk().client(b"GET-").client(b"KEY 1\n").server(b"1 is one\n")) == whole
+    assert digests(Talk().client(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET-KEY 1\n").server(b"1 is one\n")) == whole
+    assert digests(Talk().server(b"1 is one\n")) == (xxh3_128_hexdigest(b""), whole[1])
+
+
+def test_of_bytes_that_are_not_all_there_it_has_none() -> None:
+    assert digests(Talk().client(b"GET-", lost=True).client(b"KEY 1\n").server(b"1 is one\n"))[0] is None
+    assert digests(Talk().client(b"GET-KEY 1\n").client(b"GET-", lost=True).client(b"KEY 2\n"))[0] is None
+    assert digests(Talk(syn=False).client(b"GET-KEY 1\n").server(b"1 is one\n")) == (None, None)
+
+
+def test_of_long_streams_the_beginning_is_digested() -> None:
+    part = bytes(range(200)) * 100
+    told = [digests(talk)[0] for talk in (Talk(), Talk().client(b"!"))]
+    assert told[0] != told[1]
+    long = Talk()
+    for _ in range(4):
+        long.client(part)
+    assert digests(long)[0] == digests(long.client(b"more"))[0] == xxh3_128_hexdigest((part * 4)[:DIGESTED])
+    assert digests(long.client(b"", lost=True).client(b"lost", lost=True).client(b"more"))[0] is not None
 
 
 def test_no_payload() -> None:

@@ -50,7 +50,7 @@ def expected(c: Connection, files: int) -> dict[str, Any]:
     for name in ("syn", "first", "last"):
         said |= frame(name, said.pop(f"{name}_frame"), files)
     protocol = (PLAIN if c.opened else NOTHING).protocol.value
-    carried = {"protocol": protocol, "name": "", "upgraded": "", "reversed": False, "proxy": [], "tls": None}
+    carried = {"protocol": protocol, "name": "", "upgraded": "", "reversed": False, "proxy": [], "tls": None, "digests": [None, None]}
     said |= {"client": str(c.client), "server": str(c.server), "already_open": c.already_open, "application": carried}
     return said | {"from_client": end(c.from_client, files), "from_server": end(c.from_server, files)}
 

@@ -247,8 +247,8 @@ def _named(names: Sequence[str], column: Column) -> list[str]:
 
 def _application(a: Application, frames: FrameWriter) -> str:
     """What a connection carried; frames become (file, number)."""
-    if not (a.proxy or a.tls or a.name or a.upgraded or a.reversed):
-        return f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,"proxy":[],"tls":null}}'
+    if not (a.proxy or a.tls or a.name or a.upgraded or a.reversed or a.digests != (None, None)):
+        return f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,"proxy":[],"tls":null,"digests":[null,null]}}'
     proxy = []
     for header in a.proxy:
         file, number = frames.split(header.frame)
@@ -279,5 +279,13 @@ def _application(a: Application, frames: FrameWriter) -> str:
             "first_file": file,
         }
     return _encode(
-        {"protocol": a.protocol.value, "name": a.name, "upgraded": a.upgraded, "reversed": a.reversed, "proxy": proxy, "tls": tls}
+        {
+            "protocol": a.protocol.value,
+            "name": a.name,
+            "upgraded": a.upgraded,
+            "reversed": a.reversed,
+            "proxy": proxy,
+            "tls": tls,
+            "digests": list(a.digests),
+        }
     )

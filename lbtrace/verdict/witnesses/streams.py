@@ -53,7 +53,7 @@ def _first_payload(trace: Trace, connection: Connection) -> FrameRef:
 
 def byte_streams(case: Case) -> Iterator[Observation]:
     """Connections that carried the same bytes though their packets differ."""
-    same = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.SAME_BYTES]
+    same = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.SAME_BYTES or _copied(case, c)]
     if same:
         yield Observation(
             "byte-streams",
@@ -62,6 +62,16 @@ def byte_streams(case: Case) -> Iterator[Observation]:
             (Value("count", len(same), "count"),),
             evidence(case.connection_frames(same)),
         )
+
+
+def _copied(case: Case, c: ConnectionMatch) -> bool:
+    """Whether the bytes of a connection that the balancer named are known, and the same."""
+    sent = case.clients[c.pair.client.point].applications[c.front.id].digests
+    return (
+        c.pair.basis is ConnectionBasis.STATED_ADDRESS
+        and None not in sent
+        and sent == case.backends[c.pair.backend.point].applications[c.back.id].digests
+    )
 
 
 def tls(case: Case) -> Iterator[Observation]:
