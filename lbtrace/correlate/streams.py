@@ -42,6 +42,7 @@ class _Flow:
     down: int
     whole: bool
     digests: tuple[str | None, str | None] = (None, None)
+    spoke: tuple[int, int, int, int] | None = None  # when its client first and last spoke, and its server; None where bytes were sent again
 
 
 def pair(clients: Sequence[Trace], backends: Sequence[Trace], known: Sequence[ConnectionPair], clocks: Clocks) -> list[ConnectionPair]:
@@ -95,7 +96,15 @@ def _flow(ref: Ref, c: Connection, application: Application, backend: bool) -> _
         begin = c.first_ns if c.syns else begin
         answer = max(answer, c.last_ns)
     sent, answered = c.from_client.bytes - header, c.from_server.bytes
-    return _Flow(ref, application.protocol, begin, answer, sent, answered, whole, application.digests)
+    return _Flow(ref, application.protocol, begin, answer, sent, answered, whole, application.digests, _spoke(c))
+
+
+def _spoke(c: Connection) -> tuple[int, int, int, int] | None:
+    up, down = c.from_client, c.from_server
+    times = up.first_payload_ns, up.last_payload_ns, down.first_payload_ns, down.last_payload_ns
+    if None in times or any(end.retransmissions or end.out_of_order for end in (up, down)):
+        return None
+    return times  # type: ignore[return-value]
 
 
 def _from_times(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> Clocks:
@@ -133,6 +142,7 @@ def _equal(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> list[Conne
             if f.whole:
                 sizes[f.up, f.down, f.digests][side].append(f)
     found = []
+    said: list[tuple[_Flow, _Flow]] = []
     chance = _by_chance(list(sizes.values()))
     for (up, down, digests), (front, back) in sizes.items():
         telling = up + down >= (TELLING if None in digests else TELLING_KNOWN)
@@ -143,7 +153,26 @@ def _equal(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> list[Conne
             alone = len(front) == len(back) == 1
             sure = telling and (alone or by_time) and not chance and not few
             found.append(ConnectionPair(c.ref, b.ref, basis, Confidence.MEDIUM if sure else Confidence.LOW))
-    return found
+            said.append((c, b))
+    never = _contradicted(said)
+    return [p._replace(confidence=Confidence.LOW) if (p.client.point, p.backend.point) in never else p for p in found]
+
+
+def _contradicted(pairs: Sequence[tuple[_Flow, _Flow]]) -> set[tuple[int, int]]:
+    """The pairs of points whose connections with the same bytes no offset of the clocks makes one, as a client's bytes reach the front
+    first and a server's the back: then one script was run twice."""
+    bounds: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
+    for c, b in pairs:
+        if c.spoke is not None and b.spoke is not None:
+            apart = [mine - theirs for mine, theirs in zip(c.spoke, b.spoke, strict=True)]
+            bounds[c.ref.point, b.ref.point].append((b.spoke[0], max(apart[:2]), min(apart[2:])))
+    out = set()
+    for points, held in bounds.items():
+        at, low, high = (np.array(column, np.int64) for column in zip(*sorted(held), strict=True))
+        fits = low <= high
+        if 2 * fits.sum() <= len(fits) or clock.estimate(*points, clock.Bounds(at[fits], low[fits], high[fits])).refused:
+            out.add(points)
+    return out
 
 
 def _by_chance(sizes: list[tuple[list[_Flow], list[_Flow]]]) -> bool:

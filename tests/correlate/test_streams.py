@@ -60,3 +60,21 @@ def test_a_short_conversation_is_told_by_its_bytes_not_by_its_length() -> None:
     told = [replace(flow, digests=("a", "b")) for flow in short]
     assert streams._equal(short, short, {})[0].basis is ConnectionBasis.TIME
     assert streams._equal(told, told, {})[0].basis is ConnectionBasis.SAME_BYTES
+
+
+def test_one_script_run_twice_is_not_one_connection() -> None:
+    """No offset puts the backend's client behind the client's and its server before."""
+    front, back = speaking("a", "b"), speaking("a", "b")
+
+    def timed(flows: list[streams._Flow], *spoke: tuple[int, int, int, int]) -> list[streams._Flow]:
+        return [replace(flow, spoke=times) for flow, times in zip(flows, spoke, strict=True)]
+
+    mine = timed(front, (0, 10, 20, 30), (100, 110, 120, 130))
+    for theirs, sure in (
+        (timed(back, (5, 15, 18, 28), (105, 115, 118, 128)), [0, 1]),
+        (timed(back, (905, 915, 918, 928), (1005, 1015, 1018, 1028)), [0, 1]),
+        (timed(back, (5, 15, 18, 28), (155, 165, 168, 178)), []),
+        (timed(back, (5, 15, 30, 40), (105, 115, 130, 140)), []),
+    ):
+        found = streams._equal(mine, theirs, {})
+        assert [p.client.id for p in found if p.confidence is not Confidence.LOW] == sure
