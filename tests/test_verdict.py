@@ -264,10 +264,10 @@ def test_every_witness_shows_its_frames() -> None:
             assert all(isinstance(e, Evidence) for e in witness.evidence)
 
 
-def ended_tls(lines: Sequence[tuple[str, str]], later_ns: int = 0) -> Verdict:
-    """TLS in front for a name, plain requests for that name behind, and no pair."""
+def ended_tls(lines: Sequence[tuple[str, str]], later_ns: int = 0, host: str | None = None) -> Verdict:
+    """TLS in front for a name, plain requests for that name (or `host`) behind, and no pair."""
     front = play(Balancer(kind="tls"), seed=3).perform()
-    behind = Play(seed=4, balancer=Balancer(add=lines))
+    behind = Play(seed=4, balancer=Balancer(add=lines, host=host))
     client = behind.client("10.0.0.1")
     for n in range(4):
         client.asks("GET", f"/{n}", at_ms=60 * n)
@@ -285,6 +285,20 @@ def test_tls_that_ends_at_the_balancer_is_known_by_the_server_name() -> None:
     assert (told.kind, told.confidence, told.modifiers) == (Kind.L7_PROXY, Confidence.MEDIUM, ("tls-terminating",))
     untold = ended_tls([])
     assert (untold.kind, untold.modifiers) == (Kind.AMBIGUOUS, ("tls-terminating",))
+
+
+def test_where_the_host_is_replaced_the_one_that_was_asked_for_may_be_stated() -> None:
+    for line in (("X-Forwarded-Host", "lb.example.com"), ("Forwarded", 'for=1.2.3.4;host="LB.example.com:443"')):
+        told = ended_tls([line, ("X-Forwarded-For", "1.2.3.4")], host="backend:8080")
+        assert (told.kind, told.modifiers) == (Kind.L7_PROXY, ("tls-terminating",))
+    assert ended_tls([("X-Forwarded-For", "1.2.3.4")], host="backend:8080").kind is Kind.INCONCLUSIVE
+
+
+def test_plain_requests_that_all_state_clients_in_tls_are_theirs() -> None:
+    address = play(Balancer(kind="tls"), seed=3).perform().clients[0].connections[0].client.address
+    told = ended_tls([("X-Forwarded-For", address)], host="backend:8080")
+    assert (told.kind, told.modifiers) == (Kind.L7_PROXY, ("tls-terminating",))
+    assert Value("client", address) in told.witnesses[0].values
 
 
 def test_tls_of_another_hour_is_no_witness() -> None:

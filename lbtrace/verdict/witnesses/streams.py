@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, evidence
-from lbtrace.fields import field_lines, field_value
+from lbtrace.fields import addresses_in, field_lines, field_value
 from lbtrace.model.http import Protocol, Request
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ConnectionBasis, Ref
@@ -16,6 +17,7 @@ from lbtrace.verdict.weigh import Observation
 
 APART_NS = 60_000_000_000  # more than this no two machines' clocks that anybody sets are apart
 FORWARDING = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP")
+_FORWARDED_HOST = re.compile(r'(?i)\bhost="?([^";,\s]+)')  # RFC 7239 §5.3
 
 
 def proxy_header(case: Case) -> Iterator[Observation]:
@@ -107,39 +109,49 @@ def _tls(case: Case, variant: str, matches: list[ConnectionMatch], statement: st
 
 
 def server_name(case: Case) -> Iterator[Observation]:
-    """Without any pair, because the client side is encrypted: the server name that clients ask for in TLS is the Host of plain
-    requests behind.
+    """Without any pair, because the client side is encrypted: the server name that clients ask for in TLS is the host that plain
+    requests behind name, or these state addresses of clients that speak TLS.
 
     Then TLS ends between the captures, unless these are of different times. Forwarding fields in those requests are written by
     who reads HTTP; a client in TLS hardly sends them."""
     if case.matches or case.connection_matches:
         return
     asked: dict[str, FrameRef] = {}
+    clients: dict[str, FrameRef] = {}
     for trace in case.clients:
         for connection, application in zip(trace.connections, trace.applications, strict=True):
-            name = application.tls.server_name if application.tls is not None else None
-            if name and application.tls is not None:
-                asked.setdefault(name.lower(), _first_payload(trace, connection))
+            if application.tls is not None:
+                frame = _first_payload(trace, connection)
+                clients.setdefault(connection.client.address, frame)
+                if application.tls.server_name:
+                    asked.setdefault(application.tls.server_name.lower(), frame)
     plain = [
         (Ref(point, e.id), e.request)
         for point, trace in enumerate(case.backends)
         for e in trace.exchanges
         if e.request is not None and Ref(point, e.id) not in case.check_exchanges
     ]
-    same = [(ref, request) for ref, request in plain if (field_value(request, "Host") or "").lower().partition(":")[0] in asked]
-    if not asked or not same or _apart(case, [request for _, request in same]):
+    same = [(ref, request, told) for ref, request in plain if (told := _hosts(request) & asked.keys())]
+    if not same:
+        asked = clients
+        same = [(ref, request, told) for ref, request in plain if (told := _stated(request) & asked.keys())]
+        if len(same) < len(plain):
+            return
+    if not same or _apart(case, [request for _, request, _ in same]):
         return
-    host = (field_value(same[0][1], "Host") or "").lower().partition(":")[0]
-    frames = [asked[host], *(case.request_frame(Side.BACKEND, ref) for ref, _ in same[:5])]
+    shared = min(same[0][2])
+    frames = [asked[shared], *(case.request_frame(Side.BACKEND, ref) for ref, _, _ in same[:5])]
     yield Observation(
         "tls",
         "removed",
-        "Clients ask for {host} in TLS, and {count} plain requests on the backend side are for that host.",
-        (Value("host", host), Value("count", len(same), "count")),
+        "All {count} plain requests on the backend side state clients that connect with TLS on the client side, {client} among them."
+        if asked is clients
+        else "Clients ask for {host} in TLS, and {count} plain requests on the backend side are for that host.",
+        (Value("client" if asked is clients else "host", shared), Value("count", len(same), "count")),
         evidence(frames),
     )
-    https = [ref for ref, request in same if (field_value(request, "X-Forwarded-Proto") or "").lower() == "https"]
-    client = [ref for ref, request in same if any(field_lines(request, name) for name in FORWARDING)]
+    https = [ref for ref, request, _ in same if (field_value(request, "X-Forwarded-Proto") or "").lower() == "https"]
+    client = [ref for ref, request, _ in same if any(field_lines(request, name) for name in FORWARDING)]
     if https or len(client) == len(same):
         yield Observation(
             "forwarding-fields",
@@ -150,6 +162,18 @@ def server_name(case: Case) -> Iterator[Observation]:
             (Value("count", len(https or client), "count"),),
             evidence(case.request_frame(Side.BACKEND, ref) for ref in (https or client)[:5]),
         )
+
+
+def _hosts(request: Request) -> set[str]:
+    """The hosts a request is for, as it says itself and as a proxy says that it was."""
+    said = [field_value(request, "Host"), field_value(request, "X-Forwarded-Host")]
+    said += _FORWARDED_HOST.findall(field_value(request, "Forwarded") or "")
+    return {host.lower().partition(":")[0].strip() for host in said if host}
+
+
+def _stated(request: Request) -> set[str]:
+    """The addresses that its forwarding fields name."""
+    return {address for name in FORWARDING if name != "Via" for address in addresses_in(field_value(request, name) or "")}
 
 
 def _apart(case: Case, requests: list[Request]) -> bool:
