@@ -32,6 +32,7 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 
 ASTRAY = (UnpairedReason.UNKNOWN, Confidence.LOW, "both captures go on with requests like this: a clock may have been set in between")
 ELSEWHERE = "answered as a backend answers, but by none that was captured: another backend, or packets not captured"
+UNASKED = "the client had sent nothing: there was no request to pass on"
 SAYS = "is what a balancer says of its backends"
 MAYBE = "an error of the balancer's, or of a backend that was not captured: others were answered by such a one"
 RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
@@ -141,6 +142,8 @@ def _client_reason(
             return UnpairedReason.UNKNOWN, Confidence.LOW, "no answer, and nothing tells whether a backend was asked"
         sure = Confidence.LOW if state.left_over or state.group else Confidence.MEDIUM
         return UnpairedReason.NEVER_ANSWERED, sure, "no answer, and no backend exchange"
+    if e.request is None and not headless and _connection(state.client, c).client_is_silent:
+        return UnpairedReason.ANSWERED_BY_BALANCER, Confidence.MEDIUM if _shares(state) else Confidence.LOW, UNASKED
     if hand and (paired or e.response.status in OWN_STATUS | REDIRECT):
         most = Confidence.HIGH if known or paired else Confidence.MEDIUM
         return UnpairedReason.ANSWERED_BY_BALANCER, min(most, sure, key=RANK.__getitem__), hand
@@ -153,6 +156,17 @@ def _client_reason(
         Confidence.LOW,
         ELSEWHERE,
     )
+
+
+def _shares(state: Pairing) -> bool:
+    """Whether requests of several client connections share a backend connection, so that no connection of a backend's is a client's."""
+    fronts: dict[tuple[int, int], tuple[int, int]] = {}
+    front, back = state.client, state.backend
+    for c, bs in state.caused.items():
+        line = (int(front.point[c]), front.items[c].connection)
+        if any(fronts.setdefault((int(back.point[b]), back.items[b].connection), line) != line for b in bs):
+            return True
+    return False
 
 
 def _together(state: Pairing, clocks: Clocks) -> bool:
@@ -239,20 +253,19 @@ def backend_reasons(
 
 
 def _client(state: Pairing, c: int) -> str:
-    trace = state.client.traces[state.client.refs[c].point]
-    return trace.connections[state.client.items[c].connection].client.address
+    return _connection(state.client, c).client.address
 
 
 def _source(state: Pairing, b: int) -> str:
-    return _connection(state, b).client.address
+    return _connection(state.backend, b).client.address
 
 
 def _server(state: Pairing, b: int) -> str:
-    return str(_connection(state, b).server)
+    return str(_connection(state.backend, b).server)
 
 
-def _connection(state: Pairing, b: int) -> Connection:
-    return state.backend.traces[state.backend.refs[b].point].connections[state.backend.items[b].connection]
+def _connection(facts: Facts, n: int) -> Connection:
+    return facts.traces[facts.refs[n].point].connections[facts.items[n].connection]
 
 
 def _backend_reason(

@@ -65,7 +65,7 @@ def _connections(case: Case) -> Iterator[Finding]:
 
 def _finding(slug: str, statement: str, counts: Counter[str], frames: list[FrameRef]) -> Finding:
     total = sum(counts.values())
-    shares = ", ".join(f"{place} {count} ({100 * count // total} %)" for place, count in counts.most_common(NAMED))
+    shares = ", ".join(f"{place} {count} ({100 * count / total:.0f} %)" for place, count in counts.most_common(NAMED))
     more = f" and {len(counts) - NAMED} more" if len(counts) > NAMED else ""
     return Finding(
         f"load-distribution.{slug}",

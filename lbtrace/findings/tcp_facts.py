@@ -48,7 +48,7 @@ def _syns(case: Case, both: list[Joined]) -> Finding:
         TITLE,
         Severity.INFO,
         Confidence.HIGH,
-        "The initial sequence number is the same in {equal} of {of} pairs of connections. "
+        "The initial sequence number is the same in {equal} of {of} pairs of connections that belong together. "
         "SYN in front of the balancer: {front}; behind it: {back}.",
         (
             Value("equal", equal, "count"),

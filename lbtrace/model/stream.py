@@ -87,3 +87,9 @@ class Connection(NamedTuple):
     def already_open(self) -> bool:
         """True when the start of the connection was not captured."""
         return self.syns == 0
+
+    @property
+    def client_is_silent(self) -> bool:
+        """True when the client is known to have sent no byte of payload: what the server says is no answer to a request."""
+        sent = self.from_client
+        return self.syns > 0 and sent.bytes == sent.missing == 0

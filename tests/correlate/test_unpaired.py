@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from lbtrace.correlate import correlate
 from lbtrace.model.net import Endpoint
-from lbtrace.model.pairing import Confidence, UnpairedReason
+from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from tests.play import Balancer, Play
@@ -97,3 +97,29 @@ def test_where_a_backend_was_not_captured_a_503_may_be_its_own() -> None:
         found = correlate(shown.clients, shown.backends, DEFAULT)
         own = [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER]
         assert bool(own) is not bool(uncaptured)
+
+
+def test_an_answer_to_a_client_that_sent_nothing_is_the_balancers() -> None:
+    """A connection is opened and says nothing, as load generators do to see whether anyone is there; the balancer answers 400 or 408."""
+    for shared, expected in ((True, Confidence.MEDIUM), (False, Confidence.LOW)):
+        play = Play(seed=11, balancer=Balancer(add=XFF, keep_alive=shared))
+        client = play.client("192.168.0.5")
+        for i in range(6):
+            client.asks("GET", f"/{i}", at_ms=100 * i)
+        client.asks("GET", "/unsaid", at_ms=50, status="400 Bad Request")
+        shown = play.perform()
+        (front,), (back,) = shown.clients, shown.backends
+        unsaid = next(e for e in front.exchanges if e.request is not None and e.request.target == "/unsaid")
+        (caused,) = shown.truth[Ref(0, unsaid.id)]
+        connections = [
+            c._replace(from_client=c.from_client._replace(bytes=0)) if c.id == unsaid.connection else c for c in front.connections
+        ]
+        asked = [e._replace(request=None) if e is unsaid else e for e in front.exchanges]
+        answered = [e._replace(id=n) for n, e in enumerate(e for e in back.exchanges if e.id != caused.id)]
+        found = correlate(
+            [replace(front, connections=connections, exchanges=asked, by_connection={})],
+            [replace(back, exchanges=answered, by_connection={})],
+            DEFAULT,
+        )
+        (said,) = (u for u in found.unpaired if u.ref == Ref(0, unsaid.id) and u.side == "client")
+        assert (said.reason, said.confidence) == (UnpairedReason.ANSWERED_BY_BALANCER, expected)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Ref
+from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
 
@@ -48,6 +49,11 @@ class Labels:
     def exchange(self, side: Side, ref: Ref) -> Exchange:
         """The exchange a reference names."""
         return self._traces[side][ref.point].exchanges[ref.id]
+
+    def connection(self, side: Side, ref: Ref) -> Connection:
+        """The connection of the exchange a reference names."""
+        trace = self._traces[side][ref.point]
+        return trace.connections[trace.exchanges[ref.id].connection]
 
 
 def first_frame(exchange: Exchange) -> int:

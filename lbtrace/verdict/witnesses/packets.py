@@ -122,8 +122,8 @@ def addresses(case: Case) -> Iterator[Observation]:
     yield Observation(
         "addresses",
         "rewritten",
-        "{front_client} → {front_server} on the client side is {back_client} → {back_server} on the backend side "
-        "({count} of {of} connections).",
+        "What goes from {front_client} to {front_server} on the client side goes from {back_client} to {back_server} on the backend side "
+        "({count} of {of} pairs of connections that belong together).",
         (
             Value("front_client", str(front.client)),
             Value("front_server", str(front.server)),
