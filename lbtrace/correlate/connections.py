@@ -231,10 +231,10 @@ def _endpoint(text: str, where: str) -> Stated | None:
     )  # an IPv4-mapped address (RFC 4291 §2.5.5.2) is that address
     if text.startswith("["):
         address, _, port = text[1:].partition("]")
-        return Stated(address.lower(), int(port[1:]) if port[1:].isdigit() else 0, where)
+        return Stated(address.lower(), int(port[1:]) if port[1:].isdecimal() and len(port) <= 6 else 0, where)
     if text.count(":") == 1:
         address, _, port = text.partition(":")
-        return Stated(address, int(port), where) if port.isdigit() and len(port) <= 5 else None
+        return Stated(address, int(port), where) if port.isdecimal() and len(port) <= 5 else None
     if text.count(":") > 1:
         return Stated(text.lower(), 0, where)
     return Stated(text, 0, where) if text.count(".") == 3 else None

@@ -48,7 +48,7 @@ def _after(case: Case, side: Side, point: int, e: Exchange) -> list[Exchange]:
 def _within(case: Case, m: Match) -> tuple[Ref, str] | None:
     q = m.front.request
     declared = field_value(q, "Content-Length") if q is not None else None
-    if q is None or declared is None or not declared.isdigit() or len(declared) > 18:
+    if q is None or declared is None or not declared.isdecimal() or len(declared) > 18:
         return None
     end = q.offset + head_length(q) + int(declared)
     following = _after(case, Side.CLIENT, m.pair.client.point, m.front)

@@ -83,4 +83,4 @@ def is_cached(response: Response) -> bool:
     age = field_value(response, "Age")
     hit = any("cache" in line.name.lower() and _HIT.search(line.value) for line in response.lines)
     varnish = (field_value(response, "X-Varnish") or "").split()
-    return (age is not None and age.isdigit() and int(age) > 0) or hit or len(varnish) > 1
+    return (age is not None and age.isdecimal() and age.strip("0") != "") or hit or len(varnish) > 1

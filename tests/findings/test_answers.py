@@ -136,3 +136,24 @@ def test_without_a_second_request_it_is_ambiguous_only() -> None:
     spoken = smuggling(follower=False)
     assert spoken.of("framing-desync.smuggled") == []
     assert spoken.one("framing-desync").slug == "framing-desync.let-through"
+
+
+def test_a_superscript_is_a_digit_and_no_number() -> None:
+    """Latin-1 has three of them, and a number may be longer than any that Python reads: neither is an Age, a length or a port."""
+    strange = ("\u00b2", "9" * 5000)
+    for text in strange:
+        stating = [("X-Forwarded-For", f"192.0.2.1:{text}"), ("Forwarded", f'for="[2001:db8::1]:{text}"')]
+        play = Play(seed=4, balancer=Balancer(cache=0.6, add=stating))
+        client = play.client("192.168.0.5")
+        for n in range(12):
+            client.asks("GET", "/logo", at_ms=40 * n, answer=b"logo", answer_headers=[("Age", text)])
+        assert tell(play).findings
+    for length in strange:
+        spoken = smuggling(follower=False)
+        front = spoken.shown.clients[0]
+        request = front.exchanges[2].request
+        assert request is not None
+        lines = tuple(line for line in request.lines if line.name != "Content-Length")
+        said = request._replace(lines=(*lines, HeaderLine("Content-Length", length, f"Content-Length: {length}")))
+        spoken.shown.clients[0] = with_exchanges(front, e2=front.exchanges[2]._replace(request=said))
+        assert told(spoken.shown, spoken.correlation).one("framing-desync")
