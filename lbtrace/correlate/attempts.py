@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 
 from lbtrace.correlate.classes import Timeline
-from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
+from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys
 from lbtrace.model.http import Mark, Response
@@ -91,6 +92,19 @@ def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:
     return all(backend.point[o] != backend.point[b] or _one_after_another(backend, o, b) for o in state.caused[c])
 
 
+def _in_turn(state: Pairing, numbers: Sequence[int], line: Timeline) -> bool:
+    """Whether each of these, in order of time, can have begun when the one before had failed: they are tries, not copies beside each
+    other."""
+    backend = state.backend
+
+    def follows(one: int, other: int) -> bool:
+        if backend.point[one] == backend.point[other]:
+            return _one_after_another(backend, one, other)
+        return -FAR < line.y[one] <= line.x[other] < FAR
+
+    return all(failed(backend, one) and follows(one, other) for one, other in pairwise(numbers))
+
+
 def _one_after_another(backend: Facts, one: int, other: int) -> bool:
     """Whether the earlier of two exchanges failed and had ended when the later began."""
     first, second = sorted((one, other), key=lambda b: int(backend.start[b]))
@@ -106,11 +120,13 @@ def failed(backend: Facts, b: int) -> bool:
 def outcomes(state: Pairing, client: int, line: Timeline) -> tuple[Attempt, ...]:
     """The attempts of a client exchange in order of time, the answered one last."""
     backend = state.backend
-    numbers = sorted(state.caused[client], key=lambda b: int(backend.start[b]))
+    begun = line.x if line.known else backend.start.tolist()
+    numbers = sorted(state.caused[client], key=begun.__getitem__)
     mine = state.client.items[client]
     in_time = [b for b in numbers if not line.known or line.y[b] <= line.p[client] or state.tier[client] is Tier.SAME_PACKETS]
     fitting = [b for b in in_time if backend.items[b].response is not None and may_be_answer(mine, backend.items[b])]
-    fitting = [b for b in fitting if b not in state.copied] or fitting
+    tries = _in_turn(state, numbers, line)
+    fitting = [b for b in fitting if tries or b not in state.copied] or fitting
     if (
         not fitting
         and mine.response is not None

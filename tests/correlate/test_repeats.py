@@ -8,6 +8,7 @@ from lbtrace.correlate import correlate
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.options import DEFAULT
 from tests.play.cast import Balancer, Play
+from tests.play.habits import own
 from tests.play.scenarios import SCENARIOS
 from tests.play.scenarios.base import TWO
 
@@ -57,3 +58,21 @@ def test_copies_are_known_by_the_id_the_balancer_gave_the_request() -> None:
     found = correlate(shown.clients, shown.backends, DEFAULT)
     assert sum(len(p.attempts) for p in found.pairs) == sum(len(bs) for bs in shown.truth.values())
     assert all({a.backend for a in p.attempts} <= set(shown.truth[p.client]) for p in found.pairs if p.group is None)
+
+
+def test_of_tries_that_all_failed_alike_the_last_was_answered() -> None:
+    """Two tries with one id, both 500 with the same page: what looks like a copy of the first is what the client got."""
+    balancer = Balancer(retry=0.5, fail="500", add=[("X-Request-Id", "{fresh}{fresh}")])
+    play = Play(seed=5, balancer=balancer, backends=TWO, separate_points=True)
+    client = play.client("192.168.0.5", "198.51.100.5")
+    for i in range(20):
+        client.asks("GET", f"/{i}", at_ms=150 * i + (i * 31) % 17)
+        if i % 2:
+            client.asked[-1].answer = own("500", "Internal Server Error", "gunicorn")
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, DEFAULT)
+    twice = [p for p in found.pairs if len(p.attempts) == 2]
+    assert len(twice) > 3
+    for p in found.pairs:
+        assert [a.backend for a in p.attempts] == list(shown.truth[p.client])
+        assert p.attempts[-1].outcome is AttemptOutcome.ANSWERED
