@@ -1,6 +1,6 @@
 """The exchanges of a capture point: columns for those of ordinary shape, objects for the others, one Sequence for whoever reads them.
 
-    ExchangeTable   one row per exchange of the straight road, in id order        (http → render)
+    ExchangeTable   one row per exchange of two messages read in bulk, in id order (http → render)
     Exchanges       all of them: rows and objects, in id order                    (Trace.exchanges)
 
 A row says what an `Exchange` of two whole, undamaged HTTP/1 messages says: start lines and header blocks are numbers of texts that are kept
@@ -217,7 +217,7 @@ class ExchangeTable:
 
 
 class Exchanges(Sequence[Exchange]):
-    """The rows of a table and the objects of the careful road, merged: `exchanges[i].id == i`. Once one is asked for, all are objects, and
+    """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`. Once one is asked for, all are objects, and
     the table is empty: there are never both."""
 
     def __init__(self, table: ExchangeTable, objects: list[Exchange]) -> None:

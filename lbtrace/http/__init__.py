@@ -1,4 +1,4 @@
-"""Streams → applications and HTTP exchanges: by the straight road where a connection is sound, by the careful one elsewhere."""
+"""Streams → applications and HTTP exchanges: messages are read in bulk; connections where that does not tell all, one by one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from operator import itemgetter
 import numpy as np
 
 from lbtrace.exchange_table import Exchanges, ExchangeTable
-from lbtrace.http import straight
 from lbtrace.http.connection import HTTP1, Reading
+from lbtrace.http.straight import Ready, Straight
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
@@ -28,38 +28,37 @@ def exchanges(
 ) -> tuple[list[Application], Sequence[Exchange], tuple[Diagnostic, ...]]:
     """Streams → one Application per connection, and every exchange, ordered by first frame.
 
-    `careful` sends every connection down the careful road; the result is the same (a law in the tests).
+    `careful`: nothing is read in bulk; the result is the same (a law in the tests).
     """
     count = len(connections)
-    table, sound = ExchangeTable.empty(), np.zeros(count, bool)
-    reading = Reading(streams, options)
-    if not careful:
-        table, reading.found, sound = straight.read(
-            streams, options.decode_content, lambda fraction: progress("reading HTTP", fraction), reading.unanswered
-        )
+    straight = Straight(streams, options.decode_content, lambda fraction: progress("reading HTTP", fraction), careful)
+    reading = Reading(streams, options, Ready(straight))
     applications = [HTTP1] * count
-    for done, i in enumerate(np.flatnonzero(~sound).tolist()):
+    for done, i in enumerate(np.flatnonzero(~straight.sound).tolist()):
         if done % _STEP == 0 and done:
             progress("reading HTTP", i / count)
         applications[i] = reading.connection(i)
-    found = reading.found
-    found.sort(key=_first_frame)
-    ids = _ids(table, found)
-    table.id = ids[: len(table)]
+    table = straight.table(reading.rows)
+    found = reading.found + straight.unanswered(reading.pieces, reading.common.caches)
+    table.id, ids = _ids(table, found)
+    found = [found[k] for k in np.argsort(ids).tolist()]
     make = tuple.__new__
-    for i, (id_, exchange) in enumerate(zip(ids[len(table) :].tolist(), found, strict=True)):  # in place: there are never two of each
+    for i, (id_, exchange) in enumerate(zip(np.sort(ids).tolist(), found, strict=True)):  # in place: there are never two of each
         found[i] = make(Exchange, (id_, *exchange[1:]))
     return applications, Exchanges(table, found), reading.oddities.diagnostics()
 
 
-def _ids(table: ExchangeTable, found: list[Exchange]) -> Column:
-    """The ids of both, one after the other, each in the order of its first frames; in the same frame by connection."""
-    frames = np.fromiter(map(_first_frame, found), np.int64, len(found))
-    connections = np.fromiter(map(itemgetter(1), found), np.int64, len(found))
-    order = np.lexsort((np.append(table.connection, connections), np.append(table.request.first_frame, frames)))
-    ids = np.empty(len(order), np.int64)
-    ids[order] = np.arange(len(order))
-    return ids
+def _ids(table: ExchangeTable, found: list[Exchange]) -> tuple[Column, Column]:
+    """The ids of both, in the order of their first frames; in the same frame by connection, and by their order on it."""
+    count = len(table) + len(found)
+    if not found:
+        return np.arange(count), np.zeros(0, np.int64)
+    own = (np.fromiter(map(key, found), np.int64, len(found)) for key in (itemgetter(2), itemgetter(1), _first_frame))
+    theirs = table.ordinal, table.connection, table.request.first_frame
+    order = np.lexsort([np.append(one, other) for one, other in zip(theirs, own, strict=True)])
+    ids = np.empty(count, np.int64)
+    ids[order] = np.arange(count)
+    return ids[: len(table)], ids[len(table) :]
 
 
 def _first_frame(exchange: Exchange) -> int:

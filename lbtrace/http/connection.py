@@ -7,14 +7,18 @@ HTTP inside a CONNECT tunnel too, anything else is named and left alone.
 
 from __future__ import annotations
 
+from array import array
+
 from xxhash import xxh3_128_hexdigest
 
 from lbtrace.http import detect, exchanges, h2, h2_frames, pairing, proxy_protocol, tls
 from lbtrace.http.cursor import Cursor, Pieces
 from lbtrace.http.head import Caches, begins_request
 from lbtrace.http.oddities import Oddities
+from lbtrace.http.reader import Common
 from lbtrace.http.requests import Requests
 from lbtrace.http.responses import Responses
+from lbtrace.http.straight import Ready
 from lbtrace.model.http import DIGESTED, Application, Exchange, Protocol, ProxyHeader
 from lbtrace.options import Options
 from lbtrace.tables import StreamTable
@@ -27,12 +31,13 @@ _TUNNELS = 4  # CONNECT inside CONNECT inside …
 class Reading:
     """One run over the connections of a capture point: what they share (columns, caches) and what was found."""
 
-    def __init__(self, streams: StreamTable, options: Options) -> None:
+    def __init__(self, streams: StreamTable, options: Options, ready: Ready) -> None:
         self.pieces = Pieces(streams)
         self.decode = options.decode_content
-        self.caches = Caches()
         self.oddities = Oddities()
+        self.common = Common(ready, Caches(), self.oddities, self.decode)
         self.found: list[Exchange] = []
+        self.rows = array("q")  # exchanges of two messages read in bulk: connection, ordinal, number of the request, of the response
 
     def connection(self, number: int) -> Application:
         """Read one connection; its exchanges are appended to `found`."""
@@ -54,21 +59,6 @@ class Reading:
             self._number(begun)
         return application._replace(proxy=proxy) if proxy else application
 
-    def unanswered(self, number: int, offset: int, ordinal: int) -> Exchange | None:
-        """The last exchange of a connection without damage whose other messages were ordinary and answer each other: a request, at
-        `offset`, that nothing followed. None when it is not ordinary too."""
-        if self._tail_missing(2 * number) or self._tail_missing(2 * number + 1):
-            return None  # it may have been answered
-        client = Cursor(self.pieces, 2 * number)
-        client.move_to(offset)
-        odd = Oddities()
-        requests = Requests(client, self.caches, odd, self.decode)
-        requests.run()
-        if len(requests.messages) != 1 or odd.found or requests.paused or requests.preface or requests.messages[0].marks:
-            return None
-        server = Responses(Cursor(self.pieces, 2 * number + 1), self.caches, odd, self.decode)
-        return Exchange(0, number, ordinal, requests.messages[0], None, (), (server.cut_mark,))
-
     def _digest(self, stream: int, begin: int) -> str | None:
         """The digest of what an end sent, as `Application.digests` has it. `begin`: of what is its own."""
         cursor = Cursor(self.pieces, stream)
@@ -77,13 +67,6 @@ class Reading:
         cursor.take(begin, None)
         data = cursor.peek(DIGESTED)
         return xxh3_128_hexdigest(data) if len(data) == DIGESTED or cursor.row == cursor.end_row else None
-
-    def _tail_missing(self, stream: int) -> bool:
-        """Whether more was sent than the last captured byte."""
-        p = self.pieces
-        last = p.first[stream + 1] - 1
-        known: bool = p.end[stream] > p.start[last] + p.length[last]
-        return known
 
     def _carried(self, number: int, client: Cursor, server: Cursor, depth: int = 0) -> Application:
         if client.ended() and server.ended():
@@ -117,21 +100,21 @@ class Reading:
         if not server.peek(8).startswith(b"HTTP/1.1"):
             h2.read(number, client, server, self.oddities, self.decode, self.found, None)
             return Application(Protocol.HTTP2)
-        switch = Responses(server, self.caches, self.oddities, self.decode)
+        switch = Responses(server, self.common)
         switch.run(None, 1)
         if switch.tunnel:
-            self.found.append(Exchange(0, number, 1, None, switch.messages[0], switch.interims.get(0, ())))
+            self.found.append(Exchange(0, number, 1, None, switch.message(0), switch.interims.get(0, ())))
             h2.read(number, client, server, self.oddities, self.decode, self.found, self.found[-1])
             return Application(Protocol.HTTP1, "", (), None, "h2c")
-        nobody = Requests(client, self.caches, self.oddities, self.decode)
+        nobody = Requests(client, self.common)
         switch.run(None)
         exchanges.build(number, nobody, switch, self.oddities, self.found)
         h2.read(number, client, server, self.oddities, self.decode, self.found, None)
         return Application(Protocol.HTTP2)
 
     def _http1(self, number: int, client: Cursor, server: Cursor, depth: int) -> Application:
-        requests = Requests(client, self.caches, self.oddities, self.decode)
-        responses = Responses(server, self.caches, self.oddities, self.decode)
+        requests = Requests(client, self.common)
+        responses = Responses(server, self.common)
         ack = self.pieces.ack
 
         def method_of(begin: int, ordinal: int) -> str | None:
@@ -141,19 +124,20 @@ class Reading:
             requests.run()
             if requests.preface or not requests.paused:
                 break
-            responses.run(method_of, len(requests.messages))
+            responses.run(method_of, len(requests.ends))
             if responses.tunnel:
                 break
-            if len(responses.messages) < len(requests.messages) and not begins_request(client.peek(4096)):
+            if len(responses.ends) < len(requests.ends) and not begins_request(client.peek(4096)):
                 break
             requests.paused = False
         if not responses.tunnel:
-            responses.run(method_of if requests.special or not requests.messages else None)
-        if not requests.messages and not responses.messages:
+            responses.run(method_of if requests.special or not requests.ends else None)
+        if not requests.ends and not responses.ends:
             return Application(Protocol.OTHER)
-        if not responses.messages and server.first_row < server.end_row and begins_request(Cursor(self.pieces, server.stream).peek(4096)):
+        if not responses.ends and server.first_row < server.end_row and begins_request(Cursor(self.pieces, server.stream).peek(4096)):
             self.oddities.add("requests-both-ways", self.pieces.frame[server.first_row])
-        exchanges.build(number, requests, responses, self.oddities, self.found)
+        only = not (depth or requests.preface or responses.tunnel or responses.pending)  # all that there is on the connection
+        exchanges.build(number, requests, responses, self.oddities, self.found, self.rows if only else None)
         if requests.preface and not responses.tunnel:
             h2.read(number, client, server, self.oddities, self.decode, self.found, None)
         if not responses.tunnel:

@@ -10,11 +10,12 @@ Bulk bodies never enter the window: `take` feeds them to a sink piece by piece, 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import Final, Protocol
 
 import numpy as np
 
+from lbtrace.model.http import Mark
 from lbtrace.tables import Buffer, Column, StreamTable
 
 WINDOW: Final = 1 << 16  # bytes joined at a time
@@ -28,7 +29,7 @@ class Sink(Protocol):
 
 
 class Pieces:
-    """The columns of a StreamTable as memory views: indexing one gives a Python int, several times faster than a numpy scalar."""
+    """The columns of a StreamTable as memory views."""
 
     __slots__ = (
         "ack", "buffer", "buffers", "clean", "end", "fin", "first", "frame", "known_start", "length", "payload", "repeated", "reset",
@@ -37,24 +38,31 @@ class Pieces:
     )  # fmt: skip
 
     def __init__(self, table: StreamTable) -> None:
-        self.first = _view(table.first, np.int64)
-        self.start = _view(table.start, np.int64)
-        self.length = _view(table.length, np.uint32)
-        self.payload = _view(table.payload, np.int64)
-        self.buffer = _view(table.buffer, np.uint8)
-        self.frame = _view(table.frame, np.uint32)
-        self.time_ns = _view(table.time_ns, np.int64)
-        self.ack = _view(table.ack, np.int64)
-        self.repeated = _view(table.repeated, np.bool_)
-        self.clean = _view(table.clean, np.bool_)
-        self.known_start = _view(table.known_start, np.bool_)
-        self.end = _view(table.end, np.int64)
-        self.fin = _view(table.fin, np.int64)
-        self.reset = _view(table.reset, np.bool_)
+        self.first = view(table.first, np.int64)
+        self.start = view(table.start, np.int64)
+        self.length = view(table.length, np.uint32)
+        self.payload = view(table.payload, np.int64)
+        self.buffer = view(table.buffer, np.uint8)
+        self.frame = view(table.frame, np.uint32)
+        self.time_ns = view(table.time_ns, np.int64)
+        self.ack = view(table.ack, np.int64)
+        self.repeated = view(table.repeated, np.bool_)
+        self.clean = view(table.clean, np.bool_)
+        self.known_start = view(table.known_start, np.bool_)
+        self.end = view(table.end, np.int64)
+        self.fin = view(table.fin, np.int64)
+        self.reset = view(table.reset, np.bool_)
         self.buffers: list[Buffer] = [b if isinstance(b, memoryview) else memoryview(b) for b in table.buffers]
 
+    def cut_mark(self, stream: int) -> Mark:
+        """What cut short a message that does not end."""
+        if self.reset[stream]:
+            return Mark.RESET
+        return Mark.CLOSED if self.fin[stream] >= 0 else Mark.CAPTURE_ENDED
 
-def _view(column: Column, kind: type[np.generic]) -> memoryview:
+
+def view(column: Column, kind: type[np.generic]) -> memoryview:
+    """A column as a memory view: indexing one gives a Python int, several times faster than a numpy scalar."""
     return np.ascontiguousarray(column, dtype=kind).data
 
 
@@ -191,6 +199,13 @@ class Cursor:
         self.row = row + 1
         self.base, self.pos = offset, 0
         self.data = bytes(p.buffers[p.buffer[row]][o + inside : o + p.length[row]])
+
+    def skip(self, offset: int) -> None:
+        """Stand at a stream offset ahead, where a piece ends and up to which none is missing."""
+        self.pos = offset - self.base
+        if self.pos > len(self.data):
+            self.row = bisect_left(self.pieces.start, offset, self.row, self.end_row)
+            self.base, self.pos, self.data = offset, 0, b""
 
     def row_at(self, offset: int) -> int:
         """The piece that carried the byte at `offset`."""

@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 
 from lbtrace.http.oddities import Oddities
 from lbtrace.http.pairing import pair
 from lbtrace.http.requests import Requests
 from lbtrace.http.responses import Responses
-from lbtrace.model.http import Exchange, Mark, Request, Response
+from lbtrace.model.http import Exchange, Mark, Request
 
 
-def build(connection: int, requests: Requests, responses: Responses, oddities: Oddities, out: list[Exchange]) -> None:
-    """Pair and append the exchanges of a connection; their ids are given when all connections are merged."""
-    queries, answers, interims = requests.messages, responses.messages, responses.interims
-    ack, rows, ends = requests.pieces.ack, requests.rows, responses.ends
-    append, new = out.append, tuple.__new__
+def build(
+    connection: int, requests: Requests, responses: Responses, oddities: Oddities, out: list[Exchange], rows: array[int] | None = None
+) -> None:
+    """Pair and append the exchanges of a connection; their ids are given when all connections are merged.
+
+    Those that are just two messages read in bulk go to `rows`, if given: connection, ordinal, numbers of the request and of the response.
+    """
+    ack, asked_rows, ends, interims = requests.pieces.ack, requests.rows, responses.ends, responses.interims
+    frame, lasts = requests.pieces.frame, responses.lasts
+    asking, answering = requests.numbers, responses.numbers
     answered_frame = answered_end = -1
-    begun, n, m = len(out), len(queries), len(answers)
     alone = _Alone(requests, responses, oddities)
-    for ordinal, (i, j, counted) in enumerate(pair(requests, responses), 1):
-        request: Request | None = None
-        response: Response | None = None
-        marks: tuple[Mark, ...] = (Mark.PAIRED_BY_ORDER,) if counted else ()
-        if i >= 0:
-            request = queries[i]
-            if request[5] < answered_frame and ack[rows[i]] < answered_end:
-                request = request._replace(marks=(*request.marks, Mark.PIPELINED))
+    pairs = pair(requests, responses)
+    for ordinal, (i, j, counted) in enumerate(pairs, 1):
+        ahead = i >= 0 and frame[asked_rows[i]] < answered_frame and ack[asked_rows[i]] < answered_end
         if j >= 0:
-            response = answers[j]
-            answered_frame, answered_end = response[7], ends[j]
-            if i < 0:
-                marks = alone.unasked(j)
-        else:
+            answered_frame, answered_end = lasts[j], ends[j]
+        if rows is not None and i >= 0 <= j and asking[i] >= 0 <= answering[j] and not (ahead or counted):
+            rows.extend((connection, ordinal, asking[i], answering[j]))
+            continue
+        marks: tuple[Mark, ...] = (Mark.PAIRED_BY_ORDER,) if counted else ()
+        request: Request | None = None
+        if i >= 0:
+            request = requests.message(i)
+            if ahead:
+                request = request._replace(marks=(*request.marks, Mark.PIPELINED))
+        response = responses.message(j) if j >= 0 else None
+        if i < 0:
+            marks = alone.unasked(j)
+        elif j < 0:
             marks = alone.unanswered(i)
-        append(new(Exchange, (0, connection, ordinal, request, response, interims.get(j, ()) if interims else (), marks, None)))
-    if len(out) - begun > max(n, m) and (requests.damaged or responses.damaged) and requests.pipelined():
-        oddities.add("pairing-in-doubt", requests.pieces.frame[rows[0]])
+        out.append(Exchange(0, connection, ordinal, request, response, interims.get(j, ()), marks))
+    if len(pairs) > max(len(asking), len(answering)) and (requests.damaged or responses.damaged) and requests.pipelined():
+        oddities.add("pairing-in-doubt", frame[asked_rows[0]])
     if responses.pending:
-        _announce(connection, responses, out, len(out) - begun)
+        _announce(connection, responses, out, len(pairs))
 
 
 def _announce(connection: int, responses: Responses, out: list[Exchange], made: int) -> None:
@@ -89,7 +98,7 @@ class _Alone:
         asked = requests.pieces.ack[requests.rows[i]]
         if self.missing(responses, max(asked, 0), 1 << 62):
             return (Mark.LOST,)
-        if i + 1 < len(requests.messages) and responses.messages and responses.messages[-1].offset > asked >= 0:
+        if i + 1 < len(requests.ends) and responses.ends and responses.offsets[-1] > asked >= 0:
             return ()
         return (responses.cut_mark,)
 

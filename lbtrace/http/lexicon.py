@@ -81,9 +81,9 @@ class Lexicon:
         self._block_flags = bytearray()
         self._block_length = array("q")
 
-    def blocks(self, texts: list[bytes], answers: bool) -> Column:
-        """Field lines of heads, joined by CRLF → the number of each block."""
-        numbers, new = self._blocks[answers].of([text or _UNKNOWN for text in texts], len(self._block_flags))
+    def blocks(self, texts: list[bytes], side: int) -> Column:
+        """Field lines of heads of requests (side 0) or responses (1), joined by CRLF → the number of each block."""
+        numbers, new = self._blocks[side].of([text or _UNKNOWN for text in texts], len(self._block_flags))
         if new:
             self._add(new)
         return numbers
@@ -100,6 +100,10 @@ class Lexicon:
         """The Content-Encoding of a block in lower case, "" without."""
         codings = map(self._codings.get, self._line[self._first[block] : self._first[block + 1]])
         return ", ".join(coding for coding in codings if coding is not None)
+
+    def text(self, block: int) -> bytes:
+        """The field lines of a block as sent, each with CRLF in front."""
+        return b"".join([b"\r\n" + self.raw[line] for line in self._line[self._first[block] : self._first[block + 1]]])
 
     def heads(self, requests: list[bytes], statuses: list[bytes]) -> Heads:
         """All of it, with the start lines."""

@@ -33,7 +33,7 @@ Pair: TypeAlias = tuple[int, int, bool]  # request, response (-1: missing), and 
 
 def pair(requests: Requests, responses: Responses) -> list[Pair]:
     """Pairs and unpaired halves, in their order on the connection."""
-    n, m = len(requests.messages), len(responses.messages)
+    n, m = len(requests.ends), len(responses.ends)
     if not n or not m:
         return [(i, -1, False) for i in range(n)] + [(-1, j, False) for j in range(m)]
     p = requests.pieces
@@ -47,14 +47,14 @@ def pair(requests: Requests, responses: Responses) -> list[Pair]:
 
 def _in_order(requests: Requests, responses: Responses) -> list[Pair]:
     """By order alone, but for responses sent before their sender had any byte of a request (a 408 on an idle connection, a banner)."""
-    ack, frame, asked_rows, queries = requests.pieces.ack, requests.pieces.frame, requests.rows, requests.messages
+    ack, frame, asked_rows, begins = requests.pieces.ack, requests.pieces.frame, requests.rows, requests.offsets
     matched: list[Pair] = []
-    i, n = 0, len(queries)
+    i, n = 0, len(begins)
     for j, row in enumerate(responses.rows):
         if i == n:
             break
         had = ack[row]
-        if had > queries[i][13] or had < 0 or (had == 0 and frame[row] > frame[asked_rows[i]]):
+        if had > begins[i] or had < 0 or (had == 0 and frame[row] > frame[asked_rows[i]]):
             matched.append((i, j, False))
             i += 1
     return matched
@@ -67,8 +67,8 @@ class _Evidence:
         p = requests.pieces
         self.requests, self.responses = requests, responses
         self.asking, self.answering = requests.chains(), responses.chains()  # the chain of each message
-        self.query_begins, self.query_heads = requests.begins(requests.messages), requests.heads()
-        self.answer_begins = responses.begins(responses.messages)
+        self.query_begins, self.query_heads = requests.offsets, requests.heads
+        self.answer_begins = responses.begins()
         self.asked = [p.ack[row] for row in requests.rows]
         self.had = [p.ack[row] for row in responses.rows]
         self.pipelined = self._pipelined()
@@ -77,12 +77,12 @@ class _Evidence:
         """Two requests were sent on the same knowledge, or two responses sent on the same knowledge (but for a 408 on an idle
         connection)."""
         asked, asking, had, answering = self.asked, self.asking, self.had, self.answering
-        answers = self.responses.messages
+        answer = self.responses.message
         for i in self.requests.holes:  # a request was lost here; its answer had to come before this one was asked
             if i < len(asked) and asked[i] >= 0 and asked[i] - (asked[i - 1] if i else 0) < LEAST_MESSAGE * (1 + (i > 0)):
                 return True
         return any(asked[i] == asked[i + 1] >= 0 and asking[i] == asking[i + 1] for i in range(len(asked) - 1)) or any(
-            had[j] == had[j + 1] > 0 and answering[j] == answering[j + 1] and answers[j + 1].status != 408 for j in range(len(had) - 1)
+            had[j] == had[j + 1] > 0 and answering[j] == answering[j + 1] and answer(j + 1).status != 408 for j in range(len(had) - 1)
         )
 
     def _without_acknowledgements(self) -> bool:
@@ -147,7 +147,7 @@ class _Evidence:
         missing as there are answers too many. Empty when they may be missing in several places, or the sizes of the gaps speak against it.
         """
         requests, responses, holes = self.requests, self.responses, self.requests.holes
-        missing = len(responses.messages) - len(requests.messages)
+        missing = len(responses.ends) - len(requests.ends)
         if missing <= 0 or set(requests.breaks) != holes or missing != len(holes) > 1 or not self._all_seen_but_holes():
             return []
         each = missing // len(holes)
@@ -163,7 +163,7 @@ class _Evidence:
     def _all_seen_but_holes(self) -> bool:
         """From SYN to FIN all was captured but whole requests, and the server did not close on requests it had not answered."""
         requests, responses, p = self.requests, self.responses, self.requests.pieces
-        last = responses.messages[-1]
+        last = responses.message(-1)
         return (
             bool(p.known_start[requests.stream] and p.known_start[responses.stream] and p.fin[requests.stream] >= 0)
             and not (p.reset[requests.stream] or requests.cut or responses.cut or responses.breaks)
@@ -184,7 +184,7 @@ class _Evidence:
         asked_sorted = all(x <= y for x, y in zip(self.asked, self.asked[1:], strict=False))
         taken = {j for _, j, _ in pairs}
         last_request = {j: i for i, j, _ in pairs}
-        n, m = len(requests.messages), len(responses.messages)
+        n, m = len(requests.ends), len(responses.ends)
         found: list[Pair] = []
         j = 0
         low = 0  # the first request that may answer to the next chain
@@ -226,7 +226,7 @@ def _fill(requests: Requests, responses: Responses, matched: list[Pair]) -> list
     result: list[Pair] = []
     i = j = 0
     frame = requests.pieces.frame
-    n, m = len(requests.messages), len(responses.messages)
+    n, m = len(requests.ends), len(responses.ends)
     last: Pair = (n, m, False)
     for pair in [*matched, last]:
         a, b, _ = pair
@@ -245,12 +245,12 @@ def _fill(requests: Requests, responses: Responses, matched: list[Pair]) -> list
 
 def method_for(requests: Requests, responses: Responses, begin: int, ordinal: int, had: int) -> str | None:
     """The method that the response beginning at `begin` answers, None when it is not certain."""
-    seen = requests.breaks[0] if requests.breaks else len(requests.messages)
+    seen = requests.breaks[0] if requests.breaks else len(requests.ends)
     if not responses.breaks and ordinal < seen:
-        return requests.messages[ordinal].method
+        return requests.message(ordinal).method
     if requests.pipelined():
         return None
     k = bisect_left(requests.ends, had) if had > 0 else len(requests.ends)
-    if k == len(requests.ends) or had < requests.short.get(k, requests.ends[k]):
+    if k == len(requests.ends) or had < requests.heads[k]:
         return None
-    return requests.messages[k].method if requests.pieces.ack[requests.rows[k]] <= begin else None
+    return requests.message(k).method if requests.pieces.ack[requests.rows[k]] <= begin else None

@@ -90,7 +90,6 @@ class Ending(NamedTuple):
         """Of the stream of a cursor."""
         p, s = cursor.pieces, cursor.stream
         fin, end = p.fin[s], p.end[s]
-        mark = Mark.RESET if p.reset[s] else Mark.CLOSED if fin >= 0 else Mark.CAPTURE_ENDED
         first, last = cursor.first_row, cursor.end_row
         captured = sum(p.length[first:last])
-        return cls(mark, fin, end, captured < end)
+        return cls(p.cut_mark(s), fin, end, captured < end)

@@ -1,20 +1,18 @@
 """One direction of an HTTP/1.x connection → its messages, in order (RFC 9112): what `requests` and `responses` share.
 
-In: a Cursor over one stream. Out: messages, with for each where it ends in the stream and the piece it began in, and the places where
-others may
-have been lost between them: messages of one *chain* follow each other with nothing lost between them, a new chain begins after a gap
-that may
-have swallowed some.
+In: a Cursor over one stream. Out: messages, with for each where it begins and ends in the stream and the piece it began in, and the places
+where others may have been lost between them: messages of one *chain* follow each other with nothing lost between them, a new chain
+begins after a gap that may have swallowed some.
 
 Invariants: the result does not depend on how the stream is cut into pieces; the complete messages of a prefix of the stream are a prefix
-of the
-messages. Each direction has a short way for whole messages of ordinary shape; everything else goes through `Reader.head`.
+of the messages. Messages that were read in bulk are taken as they are where the reader stands at one and knows that a message begins
+there; everything else is read here.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from lbtrace.http.body import chunked_end
@@ -23,12 +21,13 @@ from lbtrace.http.framing import CHUNKED, HUGE, PLAIN, Fields
 from lbtrace.http.head import MAX_HEAD, Block, Caches, parse_lines
 from lbtrace.http.oddities import AMBIGUOUS, Oddities
 from lbtrace.http.place import Place, place
-from lbtrace.model.http import Body, Framing, Mark, Request, Response
+from lbtrace.http.straight import Ready
+from lbtrace.model.http import Body, Framing, Mark
 
 MAX_START_LINE: Final = 1 << 16
 AHEAD: Final = 1 << 16  # bytes looked at to tell where another reading would end
 LEAST_MESSAGE: Final = 16  # bytes of the shortest HTTP/1 message
-STRAIGHT: Final = 8192  # bytes of a head that the short way looks at
+_AT_HAND: Final = 8192  # bytes of a head that are looked at in one piece
 CRLF: Final = b"\r\n"
 HEAD_END: Final = b"\r\n\r\n"
 _NO_BLOCK: Final = Block((), PLAIN)
@@ -47,38 +46,52 @@ class Head(NamedTuple):
 
 
 class Looks(NamedTuple):
-    """How to tell that a message begins: a cheap test on the first bytes of a piece, and a strict one."""
+    """How to tell that a message begins: a cheap test on the first bytes of a piece, and a strict one.
 
+    `side`: streams of clients (0) carry it, or those of servers (1), unless roles are reversed.
+    """
+
+    side: int
     may_begin: Callable[[bytes], bool]
     begins: Callable[[bytes], bool]
+
+
+class Common(NamedTuple):
+    """What all readers of a capture share. `decode`: content digests are wanted."""
+
+    ready: Ready
+    caches: Caches
+    oddities: Oddities
+    decode: bool
 
 
 class Reader:
     """What both directions share."""
 
     __slots__ = (
-        "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "holes", "looks", "oddities", "pieces", "resynced", "row",
-        "rows", "short", "stopped", "stream",
+        "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "heads", "holes", "lasts", "looks", "numbers", "oddities",
+        "offsets", "pieces", "ready", "resynced", "rows", "stopped", "stream",
     )  # fmt: skip
 
-    def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool, looks: Looks) -> None:
+    def __init__(self, cursor: Cursor, common: Common, looks: Looks) -> None:
+        self.ready, self.caches, self.oddities, self.decode = common
         self.looks = looks
         p = self.pieces = cursor.pieces
         self.cursor = cursor
-        self.caches = caches
-        self.oddities = oddities
-        self.decode = decode
         self.stream = cursor.stream
         self.clean = bool(p.clean[cursor.stream])
-        self.ends: list[int] = []  # of each message: the offset behind it
-        self.rows: list[int] = []  # of each message: the piece it began in
+        # Of each message: its number in what was read in bulk, or ~k when it is message k of those read here,
+        self.numbers: list[int] = []
+        self.offsets: list[int] = []  # where it begins in the stream,
+        self.heads: list[int] = []  # where its head ends,
+        self.ends: list[int] = []  # where it ends,
+        self.rows: list[int] = []  # the piece it began in,
+        self.lasts: list[int] = []  # the frame it ended in.
         self.early: dict[int, int] = {}  # where a message with interim ones in front of it began
-        self.short: dict[int, int] = {}  # where a head ended that is not the end of its message
         self.cut: set[int] = set()  # messages that do not end where their framing says
         self.breaks: list[int] = []  # before these messages others may have been lost
         self.holes: set[int] = set()  # before these messages at least one was lost: a gap begins where one had to begin
         self.resynced = False
-        self.row = cursor.first_row
         self.stopped = False
         if self.late:
             self.breaks.append(0)
@@ -99,9 +112,7 @@ class Reader:
     @property
     def cut_mark(self) -> Mark:
         """What cut short a message that does not end."""
-        if self.pieces.reset[self.stream]:
-            return Mark.RESET
-        return Mark.CLOSED if self.pieces.fin[self.stream] >= 0 else Mark.CAPTURE_ENDED
+        return self.pieces.cut_mark(self.stream)
 
     @property
     def damaged(self) -> bool:
@@ -112,10 +123,50 @@ class Reader:
         """Of each message: its chain."""
         return [bisect_right(self.breaks, k) for k in range(len(self.ends))]
 
-    @property
-    def certain(self) -> bool:
-        """The stream is whole from its start, or a message of it was read and nothing has been lost since then."""
-        return self.clean or (bool(self.ends) and not self.resynced)
+    def take(self, most: int = 1 << 60) -> bool:
+        """Take up to `most` messages that were read in bulk and follow each other from here on; False when there is none, or when bytes are
+        missing since the last message: then one that is read here says so."""
+        missing = self.resynced or (self.late and not self.ends)
+        if (missing and not self.clean) or self.stream & 1 != self.looks.side:
+            return False
+        ready = self.ready
+        k = ready.at(self.stream, self.cursor.offset)
+        if k < 0:
+            return False
+        stop = min(ready.stop[k], k + most)
+        self.numbers += ready.number[k:stop]
+        self.offsets += ready.begin[k:stop]
+        self.heads += ready.head[k:stop]
+        self.ends += ready.end[k:stop]
+        self.rows += ready.row[k:stop]
+        self.lasts += ready.last[k:stop]
+        self.cursor.skip(self.ends[-1])
+        return True
+
+    def keep(self, number: int, head: Head, head_end: int, place: Place, whole: bool) -> None:
+        """Note a message that was read here, as the cursor stands behind it."""
+        if not whole:
+            self.cut.add(len(self.ends))
+        self.numbers.append(~number)
+        self.offsets.append(head.offset)
+        self.heads.append(head_end)
+        self.ends.append(self.cursor.offset)
+        self.rows.append(place.row)
+        self.lasts.append(place.last_frame)
+        self.resynced = False
+
+    def at_end(self) -> bool:
+        """Nothing follows, or nothing before a gap."""
+        return self.cursor.pos >= len(self.cursor.data) and not self.cursor.extend()
+
+    def over_gap(self) -> bool:
+        """Go on behind the gap the cursor stands at; False when no message follows."""
+        cursor = self.cursor
+        if cursor.row >= cursor.end_row:
+            return False
+        if self.pieces.start[cursor.row] - cursor.offset >= LEAST_MESSAGE:
+            self.holes.add(len(self.ends))
+        return self.find_again()
 
     def place(self, offset: int, head_end: int, end: int) -> Place:
         """Frames and times of a message."""
@@ -159,7 +210,7 @@ class Reader:
             marks.append(self.cut_mark)
         if place.repeated:
             marks.append(Mark.RETRANSMITTED)
-        if self.resynced:
+        if self.resynced and not self.clean:
             marks.append(Mark.RESYNCED)
         if odd:
             marks.append(Mark.MALFORMED)
@@ -176,7 +227,7 @@ class Reader:
         """
         cursor = self.cursor
         data, pos = cursor.data, cursor.pos
-        end = data.find(HEAD_END, pos, pos + STRAIGHT)
+        end = data.find(HEAD_END, pos, pos + _AT_HAND)
         if end > pos:  # all of it is at hand
             eol = data.find(CRLF, pos)
             first = data[pos:eol]
@@ -267,18 +318,11 @@ class Reader:
         self.stopped = True
         return False
 
-    def begins(self, messages: Sequence[Request] | Sequence[Response]) -> list[int]:
+    def begins(self) -> list[int]:
         """Of each message: where it began, its interim ones included."""
-        found = [m.offset for m in messages]
+        found = self.offsets[:]
         for k, begin in self.early.items():
             found[k] = begin
-        return found
-
-    def heads(self) -> list[int]:
-        """Of each message: where its head ended."""
-        found = self.ends[:]
-        for k, head in self.short.items():
-            found[k] = head
         return found
 
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Final
 
 from lbtrace.http.body import EMPTY_BODY, Read, read_chunked, read_length
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.framing import HUGE, Fields
-from lbtrace.http.head import H2_PREFACE, Caches, RequestLine, begins_request, may_begin_request
-from lbtrace.http.oddities import Oddities
-from lbtrace.http.reader import AHEAD, CRLF, HEAD_END, LEAST_MESSAGE, STRAIGHT, Looks, Reader, captured_end
+from lbtrace.http.head import H2_PREFACE, RequestLine, begins_request, may_begin_request
+from lbtrace.http.reader import AHEAD, Common, Looks, Reader, captured_end
 from lbtrace.model.http import NO_BODY, Body, Framing, Request
 
-_new = tuple.__new__
+_LOOKS: Final = Looks(0, may_begin_request, begins_request)
 
 
 class Requests(Reader):
     """What a client sent."""
 
-    __slots__ = ("messages", "paused", "preface", "seen_pipelined", "special")
+    __slots__ = ("own", "paused", "preface", "seen_pipelined", "special")
 
-    def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool) -> None:
-        super().__init__(cursor, caches, oddities, decode, Looks(may_begin_request, begins_request))
-        self.messages: list[Request] = []
+    def __init__(self, cursor: Cursor, common: Common) -> None:
+        super().__init__(cursor, common, _LOOKS)
+        self.own: list[Request] = []
         self.paused = False
         self.seen_pipelined: bool | None = None
         self.preface = False  # an HTTP/2 preface follows
@@ -30,69 +30,16 @@ class Requests(Reader):
 
     def run(self) -> None:
         """Read requests until the end, or until one whose answer decides what the bytes behind it are (CONNECT, Upgrade)."""
-        cursor, p = self.cursor, self.pieces
-        request_lines, blocks = self.caches.request, self.caches.block
-        frames, times, starts = p.frame, p.time_ns, p.start
-        messages, ends, rows = self.messages, self.ends, self.rows
-        clean, stop, repeated = self.clean, cursor.end_row, p.repeated
-        row = self.row
         while not self.stopped:
-            data, base, pos = cursor.data, cursor.base, cursor.pos
-            size = len(data)
-            find = data.find
-            certain = self.certain
-            while certain:
-                # The short way: a whole head of ordinary shape, without a body, in the window, and no segment of it sent again.
-                end = find(HEAD_END, pos, pos + STRAIGHT)
-                if end < 0:
-                    break
-                eol = find(CRLF, pos)
-                line = request_lines[data[pos:eol]]
-                block = blocks[data[eol:end]]
-                if block is None or line[3]:
-                    break
-                fields = block[1]
-                if fields[1] or fields[2] or fields[5] or fields[7] or line[0] == "CONNECT":
-                    break
-                offset = base + pos
-                over = base + end + 4
-                while row + 1 < stop and starts[row + 1] <= offset:
-                    row += 1
-                if not clean and repeated[row]:
-                    break
-                frame, time = frames[row], times[row]
-                if row + 1 < stop and starts[row + 1] < over:
-                    place = self.place(offset, over, over)
-                    if place.repeated:
-                        break
-                    last, last_ns = place.last_frame, place.last_ns
-                else:
-                    last, last_ns = frame, time
-                pos = end + 4
-                body = NO_BODY if fields[2] is None else EMPTY_BODY
-                messages.append(
-                    _new(
-                        Request,
-                        (line[0], line[1], line[2], block[0], body, frame, last, last, time, last_ns, last_ns, (), (), offset),
-                    )
-                )
-                ends.append(over)
-                rows.append(row)
-                if line[0] == "HEAD":
-                    self.special = True
-            cursor.pos = pos
-            self.row = row
-            if pos >= size and not cursor.extend():
-                if cursor.row >= cursor.end_row:
-                    return
-                if starts[cursor.row] - cursor.offset >= LEAST_MESSAGE:
-                    self.holes.add(len(ends))
-                if not self.find_again():
-                    return
+            if self.take():
                 continue
-            if not self._one():
+            if not (self.over_gap() if self.at_end() else self._one()):
                 return
-            row = self.row
+
+    def message(self, i: int) -> Request:
+        """Request i."""
+        number = self.numbers[i]
+        return self.own[~number] if number < 0 else self.ready.bulk.request(number, self.caches)
 
     def pipelined(self) -> bool:
         """Two requests were sent on the same knowledge of the answers."""
@@ -104,7 +51,7 @@ class Requests(Reader):
     def _one(self) -> bool:
         """Read one request whatever its shape; False to stop reading."""
         cursor = self.cursor
-        if not self.messages and not self.resynced and not self._plausible():
+        if not self.ends and not self.resynced and not self._plausible():
             return self.find_again()
         if cursor.peek(len(H2_PREFACE)) == H2_PREFACE:
             self.preface = True
@@ -127,7 +74,7 @@ class Requests(Reader):
         place = self.place(head.offset, head_end, max(cursor.offset if read.ended else captured_end(cursor), head_end))
         if odd:
             self.judge(odd, self.readings(fields, line.version, head_end, ahead), place.first_frame)
-        self.messages.append(
+        self.own.append(
             Request(
                 line.method,
                 line.target,
@@ -140,14 +87,7 @@ class Requests(Reader):
                 head.offset,
             )
         )
-        if cursor.offset != head_end:
-            self.short[len(self.ends)] = head_end
-        self.ends.append(cursor.offset)
-        if not read.ended or not head.whole:
-            self.cut.add(len(self.ends) - 1)
-        self.rows.append(place.row)
-        self.row = place.row
-        self.resynced = False
+        self.keep(len(self.own) - 1, head, head_end, place, read.ended and head.whole)
         if line.method in ("HEAD", "CONNECT") or fields.upgrade:
             self.special = True
         if not read.ended or not head.whole:
@@ -192,7 +132,7 @@ class Requests(Reader):
         if "odd-method" in line.oddities:
             return False
         if line.version == "HTTP/0.9":
-            return not self.messages and line.method == "GET"
+            return not self.ends and line.method == "GET"
         return line.version[:5].upper() == "HTTP/"
 
     def _body(self, fields: Fields, whole: bool, line: RequestLine) -> Read:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from xxhash import xxh3_128_hexdigest
+from typing import Final
 
 from lbtrace.http.body import EMPTY_BODY, TUNNEL_BODY, Read, read_chunked, read_length, read_until_close
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.framing import HUGE, Fields
-from lbtrace.http.head import Caches, StatusLine, begins_response, may_begin_response
-from lbtrace.http.oddities import Oddities
-from lbtrace.http.reader import AHEAD, CRLF, HEAD_END, LEAST_MESSAGE, STRAIGHT, Looks, Reader, captured_end
+from lbtrace.http.head import StatusLine, begins_response, may_begin_response
+from lbtrace.http.reader import AHEAD, Common, Looks, Reader, captured_end
 from lbtrace.model.http import NO_BODY, Body, Framing, Interim, Mark, Response
 
-_new = tuple.__new__
+_LOOKS: Final = Looks(1, may_begin_response, begins_response)
 
 
 class Responses(Reader):
-    """What a server sent. `interims[i]` came before `messages[i]`."""
+    """What a server sent. `interims[i]` came before response i."""
 
-    __slots__ = ("interims", "messages", "pending", "pending_begin", "tunnel", "upgraded")
+    __slots__ = ("interims", "own", "pending", "pending_begin", "tunnel", "upgraded")
 
-    def __init__(self, cursor: Cursor, caches: Caches, oddities: Oddities, decode: bool) -> None:
-        super().__init__(cursor, caches, oddities, decode, Looks(may_begin_response, begins_response))
-        self.messages: list[Response] = []
+    def __init__(self, cursor: Cursor, common: Common) -> None:
+        super().__init__(cursor, common, _LOOKS)
+        self.own: list[Response] = []
         self.interims: dict[int, tuple[Interim, ...]] = {}
         self.pending: list[Interim] = []
         self.pending_begin = -1
@@ -34,98 +32,20 @@ class Responses(Reader):
     def run(self, method_of: Callable[[int, int], str | None] | None, limit: int = 1 << 60) -> None:
         """Read responses until the end, or until there are `limit`. `method_of(begin, ordinal)` tells the method a response answers,
         where it matters."""
-        cursor, p = self.cursor, self.pieces
-        status_lines, blocks = self.caches.status, self.caches.block
-        frames, times, starts = p.frame, p.time_ns, p.start
-        messages, ends, rows = self.messages, self.ends, self.rows
-        clean, stop, repeated = self.clean, cursor.end_row, p.repeated
-        known = p.known_start[self.stream]
-        row = self.row
-        while not self.stopped and not self.tunnel and len(messages) < limit:
-            data, base, pos = cursor.data, cursor.base, cursor.pos
-            size = len(data)
-            find = data.find
-            certain = method_of is None and not self.pending and self.certain
-            while certain:
-                # The short way: a whole head of ordinary shape and a body of stated length, all in the window, no segment sent again.
-                end = find(HEAD_END, pos, pos + STRAIGHT)
-                if end < 0:
-                    break
-                eol = find(CRLF, pos)
-                line = status_lines[data[pos:eol]]
-                block = blocks[data[eol:end]]
-                if block is None or line[3]:
-                    break
-                fields = block[1]
-                length = fields[2]
-                status = line[1]
-                if (
-                    length is None
-                    or fields[1]
-                    or fields[7]
-                    or (fields[6] and self.decode)
-                    or status < 200
-                    or status == 204
-                    or status == 304
-                ):
-                    break
-                offset = base + pos
-                head_end = end + 4
-                over = head_end + length
-                if over > size or (length and not known and data.startswith(b"HTTP/", head_end)):
-                    break
-                while row + 1 < stop and starts[row + 1] <= offset:
-                    row += 1
-                first = row
-                frame, time = frames[row], times[row]
-                if row + 1 < stop and starts[row + 1] < base + over:
-                    while row + 1 < stop and starts[row + 1] < base + head_end:
-                        row += 1
-                    head_frame, head_ns = frames[row], times[row]
-                    while row + 1 < stop and starts[row + 1] < base + over:
-                        row += 1
-                    last, last_ns = frames[row], times[row]
-                else:
-                    head_frame = last = frame
-                    head_ns = last_ns = time
-                if not clean and any(repeated[first : row + 1]):
-                    row = first
-                    break
-                pos = over
-                rows.append(first)
-                body = (
-                    _new(Body, (Framing.CONTENT_LENGTH, length, length, True, xxh3_128_hexdigest(data[head_end:over]), None, None))
-                    if length
-                    else EMPTY_BODY
-                )
-                messages.append(
-                    _new(
-                        Response,
-                        (status, line[2], line[0], block[0], body, frame, head_frame, last, time, head_ns, last_ns, (), (), offset),
-                    )
-                )
-                ends.append(base + over)
-                if len(messages) >= limit:
-                    break
-            cursor.pos = pos
-            self.row = row
-            if len(messages) >= limit:
-                return
-            if pos >= size and not cursor.extend():
-                if cursor.row >= cursor.end_row:
-                    return
-                if starts[cursor.row] - cursor.offset >= LEAST_MESSAGE:
-                    self.holes.add(len(ends))
-                if not self.find_again():
-                    return
+        while not self.stopped and not self.tunnel and len(self.ends) < limit:
+            if method_of is None and not self.pending and self.take(limit - len(self.ends)):
                 continue
-            if not self._one(method_of):
+            if not (self.over_gap() if self.at_end() else self._one(method_of)):
                 return
-            row = self.row
+
+    def message(self, i: int) -> Response:
+        """Response i."""
+        number = self.numbers[i]
+        return self.own[~number] if number < 0 else self.ready.bulk.response(number, self.caches)
 
     def _one(self, method_of: Callable[[int, int], str | None] | None) -> bool:
         cursor = self.cursor
-        if not self.messages and not self.pending and not self.resynced and not self._plausible():
+        if not self.ends and not self.pending and not self.resynced and not self._plausible():
             return self.find_again()
         head = self.head(self._fits)
         if head is None:
@@ -137,7 +57,7 @@ class Responses(Reader):
         fields = head.block.fields
         head_end = cursor.offset
         begin = self.pending_begin if self.pending else head.offset
-        method = method_of(begin, len(self.messages)) if method_of is not None else "GET"
+        method = method_of(begin, len(self.ends)) if method_of is not None else "GET"
         odd = head.oddities + line.oddities + fields.oddities
         if 100 <= line.status < 200 and line.status != 101:
             place = self.place(head.offset, head_end, head_end)
@@ -154,7 +74,11 @@ class Responses(Reader):
         place = self.place(head.offset, head_end, max(cursor.offset if read.ended else captured_end(cursor), head_end))
         if odd:
             self.judge(odd, self.readings(fields, line.version, head_end, ahead), place.first_frame)
-        self.messages.append(
+        if self.pending:
+            self.interims[len(self.ends)] = tuple(self.pending)
+            self.early[len(self.ends)] = begin
+            self.pending = []
+        self.own.append(
             Response(
                 line.status,
                 line.reason,
@@ -167,16 +91,7 @@ class Responses(Reader):
                 head.offset,
             )
         )
-        if self.pending:
-            self.interims[len(self.ends)] = tuple(self.pending)
-            self.early[len(self.ends)] = begin
-            self.pending = []
-        self.ends.append(cursor.offset)
-        if not read.ended or not head.whole:
-            self.cut.add(len(self.ends) - 1)
-        self.rows.append(place.row)
-        self.row = place.row
-        self.resynced = False
+        self.keep(len(self.own) - 1, head, head_end, place, read.ended and head.whole)
         if read.body.framing is Framing.TUNNEL:
             self.tunnel = True
             self.upgraded = fields.upgrade.lower() if line.status == 101 else "connect"

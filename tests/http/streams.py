@@ -87,7 +87,7 @@ def table(talks: Sequence[Talk]) -> StreamTable:
                 rows.append((piece.start, len(piece.data), len(buffer), piece.frame, piece.ack, piece.repeated))
                 buffer += piece.data
             first.append(len(rows))
-            clean.append(tidy)
+            clean.append(tidy and at == talk.sent[who])
             known.append(talk.syn)
             end.append(talk.sent[who])
             fin.append(talk.fins[who])

@@ -34,7 +34,7 @@ def test_a_number_names_its_text(monkeypatch: pytest.MonkeyPatch, batches: list[
 @given(st.lists(st.lists(_LINES, min_size=1, max_size=4), min_size=1, max_size=6))
 def test_what_a_block_says_is_what_its_lines_say(blocks: list[list[bytes]]) -> None:
     words = Lexicon()
-    numbers = words.blocks([b"\r\n".join(lines) for lines in blocks], answers=False)
+    numbers = words.blocks([b"\r\n".join(lines) for lines in blocks], side=0)
     heads = words.heads([], [])
     values = heads.blocks()
     told = zip(numbers.tolist(), words.flags(numbers).tolist(), words.lengths(numbers).tolist(), blocks, strict=True)

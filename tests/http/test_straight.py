@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gzip
+from array import array
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lbtrace.exchange_table import Exchanges
-from lbtrace.http import straight
-from lbtrace.http.connection import Reading
-from lbtrace.options import DEFAULT, Options
+from lbtrace.http.straight import Straight
+from lbtrace.options import Options
 from tests.http.streams import Talk, get, hear, ok, table
 from tests.http.test_laws import CHUNKED, chunks, cut, mangled
 from tests.http.test_laws import _segments as damaged_segments
@@ -85,12 +85,12 @@ def both_roads(*talks: Talk, decode: bool = True) -> None:
 
 
 def straight_ones(*talks: Talk) -> list[bool]:
-    reading = Reading(table(talks), DEFAULT)
-    found: list[bool] = straight.read(table(talks), True, lambda _fraction: None, reading.unanswered)[2].tolist()
+    found: list[bool] = Straight(table(talks), True, lambda _fraction: None).sound.tolist()
     return found
 
 
 @settings(max_examples=300, deadline=None)
+@example([[(get("/a"), ok(b"x") + b"y", []), (get("/a"), ok(), [])]], True, True)  # bytes are passed over, but none is missing
 @given(st.lists(st.lists(turns | plain_turns, max_size=4), min_size=1, max_size=3), st.booleans(), st.booleans())
 def test_both_roads_tell_the_same(said: list[list[tuple[bytes, bytes, list[int]]]], end: bool, decode: bool) -> None:
     talks, frame = [], 0
@@ -141,6 +141,32 @@ def test_odd_answers_take_the_careful_road(answer: bytes) -> None:
     both_roads(talk)
 
 
+def rows(talk: Talk) -> int:
+    """How many exchanges of a conversation are told by rows."""
+    heard = hear(talk).exchanges
+    assert isinstance(heard, Exchanges)
+    return len(heard.table)
+
+
+def test_what_is_around_damage_is_read_in_bulk() -> None:
+    calm: list[tuple[bytes, bytes, list[int]]] = [(get("/a"), ok(b"a"), [])] * 3
+    assert rows(spoken(calm).client(get("/lost"), lost=True)) == 3
+    assert rows(spoken(calm, spoken(calm).client(get("/b")).server(ok(b"b"), repeated=True))) == 6
+    assert rows(spoken(calm, spoken(calm).client(get("/b"), lost=True).server(ok(b"b")))) == 5
+    assert rows(spoken(calm, spoken(calm).client(get("/b")).server(b"HTTP/1.1 100 Continue\r\n\r\n" + ok(b"b")))) == 6
+    assert rows(spoken(calm, spoken(calm).client(get("/b") * 2).server(ok(b"b") * 2))) == 6
+
+
+def test_a_connection_that_was_open_is_read_in_bulk() -> None:
+    assert rows(spoken([(get("/a"), ok(b"a"), [])] * 4, Talk(syn=False))) == 4
+
+
+def test_a_head_request_makes_answers_depend_on_each_other() -> None:
+    talk = spoken([(get("/a"), ok(b"a"), [])] * 2, Talk(syn=False))
+    assert rows(talk.client(get("/h", method="HEAD")).server(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n")) == 0
+    both_roads(talk)
+
+
 def test_a_large_body_is_not_joined() -> None:
     body = bytes(range(256)) * 4096
     talk = Talk().client(get("/large"))
@@ -152,7 +178,7 @@ def test_a_large_body_is_not_joined() -> None:
 
 
 def test_texts_that_are_forgotten_get_another_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lbtrace.http.straight._BATCH_TURNS", 4)
+    monkeypatch.setattr("lbtrace.http.bulk._BATCH_TURNS", 4)
     monkeypatch.setattr("lbtrace.http.lexicon._MANY", 2)
     talk = Talk()
     for i in range(20):
@@ -188,7 +214,7 @@ def test_a_body_that_ends_with_the_connection(coding: bytes) -> None:
 def test_heads_of_connections_that_turn_out_unsound_are_let_go() -> None:
     odd = [spoken([(get(f"/{i}", f"X: {i}"), ok(b"x", f"Y: {i}"), []), (get("/a"), ok(b"x")[:-1], [])]) for i in range(5)]
     good = spoken([(get("/good", "X:loose", "Z: 1"), ok(b"x", "Y: 1"), []), (get("/good"), ok(b"x"), [])])
-    table_, _, _ = straight.read(table([*odd, good]), True, lambda _fraction: None, lambda *_: None)
+    table_ = Straight(table([*odd, good]), True, lambda _fraction: None).table(array("q"))
     assert sorted(table_.heads.lines) == [b"Content-Length: 1", b"Host: a", b"X:loose", b"Y: 1", b"Z: 1"]
     assert table_.heads.requests == [b"GET /good HTTP/1.1"]
     both_roads(*odd, good)
@@ -202,4 +228,4 @@ def test_the_last_request_may_be_unanswered(last: bytes) -> None:
     both_roads(spoken(before).client(last).fin())
     both_roads(spoken(before).client(last).rst())
     both_roads(spoken(before).client(last[:-1]))
-    assert straight_ones(whole)[0] == (last in REQUESTS[: len(PLAIN) + 8])
+    assert straight_ones(whole)[0] == (last in REQUESTS[: len(PLAIN) + 7])
