@@ -217,8 +217,8 @@ class ExchangeTable:
 
 
 class Exchanges(Sequence[Exchange]):
-    """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`. Once one is asked for, all are objects, and
-    the table is empty: there are never both."""
+    """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`. Once one is asked for, all are objects,
+    and the table is empty: there are never both."""
 
     def __init__(self, table: ExchangeTable, objects: list[Exchange]) -> None:
         """`objects` have their ids; together with `table.id` these are 0, 1, 2, …"""
