@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Column: TypeAlias = NDArray[Any]
+_T = TypeVar("_T")
 _Row = TypeVar("_Row", bound=tuple[object, ...])
+_FEW = 16  # one of so many rows made alone costs as much as all at once
 
 
 def rows_of(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]:
@@ -34,3 +36,31 @@ def spans(begin: Column, size: Column) -> Column:
     end = np.cumsum(size)
     places: Column = np.arange(int(end[-1]) if len(end) else 0) + np.repeat(begin - (end - size), size)
     return places
+
+
+class OnDemand(Generic[_T]):
+    """Rows → objects, for who asks: one by one while few are asked for, all at once when it is many. What was made is kept."""
+
+    def __init__(self, count: int, make: Callable[[Column], list[_T]]) -> None:
+        """`make`: rows → their objects, in that order."""
+        self._count, self._make = count, make
+        self._one: dict[int, _T] = {}
+        self._all: list[_T] | None = None
+
+    def __getitem__(self, row: int) -> _T:
+        if self._all is not None:
+            return self._all[row]
+        row = range(self._count)[row]
+        found = self._one.get(row)
+        if found is None:
+            if len(self._one) * _FEW > self._count:
+                return self.all()[row]
+            found = self._one[row] = self._make(np.array([row]))[0]
+        return found
+
+    def all(self) -> list[_T]:
+        """All of them, in order."""
+        if self._all is None:
+            self._all = self._make(np.arange(self._count))
+            self._one.clear()
+        return self._all

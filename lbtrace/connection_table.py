@@ -2,7 +2,7 @@
 
 A capture may have as many connections as exchanges, and a Connection with its two Directions is forty values in four objects: two
 kilobytes and seven microseconds each. Who writes all of them (render/json) reads the columns; who thinks about one asks for
-`table[i]`, and then all are made at once, and kept.
+`table[i]`.
 
 Invariant: `list(ConnectionTable.of(connections)) == list(connections)`. What a Connection says with None is here NONE (−1), NEVER for a
 time, 0 for a frame: frames are counted from 1.
@@ -16,7 +16,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from lbtrace.columns import Column, rows_of
+from lbtrace.columns import Column, OnDemand, rows_of
 from lbtrace.model.net import Endpoint, SynFingerprint
 from lbtrace.model.stream import Connection, Direction, RoleSource
 
@@ -90,7 +90,10 @@ class ConnectionTable(Sequence[Connection]):
     offers: Offers
     addresses: Sequence[str]
     networks: Sequence[str]
-    _made: list[Connection] | None = field(default=None, init=False, repr=False)
+    _made: OnDemand[Connection] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._made = OnDemand(len(self.client), self._make)
 
     @classmethod
     def of(cls, connections: Sequence[Connection]) -> ConnectionTable:
@@ -129,41 +132,41 @@ class ConnectionTable(Sequence[Connection]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Connection]: ...
     def __getitem__(self, index: int | slice) -> Connection | Sequence[Connection]:
-        return self._all()[index]
+        return self._made.all()[index] if isinstance(index, slice) else self._made[index]
 
     def __iter__(self) -> Iterator[Connection]:
-        return iter(self._all())
+        return iter(self._made.all())
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Sequence) and self._all() == list(other))
+        return self is other or (isinstance(other, Sequence) and self._made.all() == list(other))
 
     __hash__ = None  # type: ignore[assignment]
 
-    def _all(self) -> list[Connection]:
-        if self._made is None:
-            self._made = self._make()
-        return self._made
-
-    def _make(self) -> list[Connection]:
-        ends = self._directions()
+    def _make(self, rows: Column) -> list[Connection]:
+        ends = self._directions(np.stack((2 * rows, 2 * rows + 1), axis=1).reshape(-1))
         named, networks = self.addresses.__getitem__, self.networks
         columns = (
-            range(len(self)),
-            rows_of(Endpoint, (map(named, self.client.tolist()), self.client_port.tolist())),
-            rows_of(Endpoint, (map(named, self.server.tolist()), self.server_port.tolist())),
-            [networks[i] for i in self.network.tolist()],
-            [SOURCES[i] for i in self.role_source.tolist()],
-            *_lists(self, CONNECTION),
+            rows.tolist(),
+            rows_of(Endpoint, (map(named, self.client[rows].tolist()), self.client_port[rows].tolist())),
+            rows_of(Endpoint, (map(named, self.server[rows].tolist()), self.server_port[rows].tolist())),
+            [networks[i] for i in self.network[rows].tolist()],
+            [SOURCES[i] for i in self.role_source[rows].tolist()],
+            *_lists(self, CONNECTION, rows),
             ends[0::2],
             ends[1::2],
         )
         return rows_of(Connection, columns)
 
-    def _directions(self) -> list[Direction]:
-        layouts = [self.offers.layouts[i] for i in self.offers.options.tolist()]
-        offers: list[SynFingerprint | None] = [*rows_of(SynFingerprint, (*_lists(self.offers, OFFER), layouts)), None]  # [NONE] is None
-        *most, start_seq = _lists(self.ends, DIRECTION)
-        return rows_of(Direction, (*most, [offers[i] for i in self.ends.offer.tolist()], start_seq))
+    def _directions(self, rows: Column) -> list[Direction]:
+        seen = self.ends.offer[rows]
+        offered, offer = np.unique(seen[seen != NONE], return_inverse=True)
+        layouts = [self.offers.layouts[i] for i in self.offers.options[offered].tolist()]
+        made = rows_of(SynFingerprint, (*_lists(self.offers, OFFER, offered), layouts))
+        offers: list[SynFingerprint | None] = [None] * len(rows)
+        for at, number in zip(np.flatnonzero(seen != NONE).tolist(), offer.tolist(), strict=True):
+            offers[at] = made[number]
+        *most, start_seq = _lists(self.ends, DIRECTION, rows)
+        return rows_of(Direction, (*most, offers, start_seq))
 
 
 # the fields that are one number each, in the order of the NamedTuple: (dtype, what stands for None)
@@ -220,8 +223,8 @@ def listed(column: Column, missing: int | None = None, instead: object = None) -
     return values
 
 
-def _lists(table: ConnectionTable | Ends | Offers, kinds: dict[str, tuple[str, int | None]]) -> list[list[Any]]:
-    return [listed(getattr(table, name), missing) for name, (_, missing) in kinds.items()]
+def _lists(table: ConnectionTable | Ends | Offers, kinds: dict[str, tuple[str, int | None]], rows: Column) -> list[list[Any]]:
+    return [listed(getattr(table, name)[rows], missing) for name, (_, missing) in kinds.items()]
 
 
 def _columns(rows: Sequence[object], kinds: dict[str, tuple[str, int | None]]) -> dict[str, Column]:

@@ -5,8 +5,7 @@
 
 A row says what an `Exchange` of two whole, undamaged HTTP/1 messages says: start lines and header blocks are numbers of texts that are kept
 once, frames, times and lengths are integers. A million of them cost as much as their distinct header lines, and a renderer that
-writes them in bulk never makes the objects. Asked for one, `Exchanges` makes all and lets go of the table: what recurs (lines, blocks,
-start lines) is one object however often it occurs.
+reads them in bulk never makes the objects. Asked for one, `Exchanges` makes that one.
 
 Invariant: a row and the object made of it tell the same.
 """
@@ -15,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
 from typing import Final, overload
 
 import numpy as np
 
-from lbtrace.columns import Column, rows_of, running, spans
+from lbtrace.columns import Column, OnDemand, rows_of, running, spans
 from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Request, Response
 
 NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `Messages.body`
@@ -58,24 +58,28 @@ class Heads:
             [self.statuses[i] for i in finals.tolist()],
         )
 
-    def header_lines(self) -> list[HeaderLine]:
-        """One value per line."""
-        texts = b"\r\n".join(self.lines).decode("latin-1").split("\r\n") if self.lines else []
+    def header_lines(self, which: Column) -> list[HeaderLine]:
+        """One value per line, of these lines."""
+        held = [self.lines[i] for i in which.tolist()]
+        texts = b"\r\n".join(held).decode("latin-1").split("\r\n") if held else []
         names: dict[str, str] = {}
         parts = [text.partition(": ") for text in texts]
         named = [part[0] for part in parts]
         found = rows_of(HeaderLine, (map(names.setdefault, named, named), map(itemgetter(2), parts), texts))
-        for number in self.loose:
-            name, _, value = texts[number].partition(":")
-            found[number] = HeaderLine(name, value.strip(" \t"), texts[number])
+        for at in np.flatnonzero(np.isin(which, list(self.loose))).tolist() if self.loose else ():
+            name, _, value = texts[at].partition(":")
+            found[at] = HeaderLine(name, value.strip(" \t"), texts[at])
         return found
 
-    def blocks(self) -> list[tuple[HeaderLine, ...]]:
-        """The lines of each block."""
-        values = self.header_lines()
-        every = list(map(values.__getitem__, self.line.tolist()))
-        bounds = self.first.tolist()
-        return [tuple(every[a:b]) for a, b in pairwise(bounds)]
+    def blocks(self, which: Column | None = None) -> list[tuple[HeaderLine, ...]]:
+        """The lines of these blocks (without: of all)."""
+        which = np.arange(len(self.first) - 1) if which is None else which
+        distinct, block = np.unique(which, return_inverse=True)
+        sizes = self.first[1:][distinct] - self.first[distinct]
+        lines, line = np.unique(self.line[spans(self.first[distinct], sizes)], return_inverse=True)
+        every = list(map(self.header_lines(lines).__getitem__, line.tolist()))
+        made = [tuple(every[a:b]) for a, b in pairwise(running(sizes).tolist())]
+        return list(map(made.__getitem__, block.tolist()))
 
 
 def status_parts(line: bytes) -> tuple[str, int, str]:
@@ -170,16 +174,16 @@ class ExchangeTable:
     def __len__(self) -> int:
         return len(self.id)
 
-    def exchanges(self) -> list[Exchange]:
-        """The same as objects."""
-        if not len(self):
+    def exchanges(self, rows: Column) -> list[Exchange]:
+        """These rows as objects."""
+        if not len(rows):
             return []
-        blocks = self.heads.blocks()
-        nothing: list[tuple[()]] = [()] * len(self)
-        asked, answered = self.request, self.response
+        nothing: list[tuple[()]] = [()] * len(rows)
+        asked, answered = self.request.taken(rows), self.response.taken(rows)
         shared: dict[str, str] = {}
-        asking = {i: request_parts(self.heads.requests[i], shared) for i in np.unique(asked.start).tolist()}
-        answering = {i: status_parts(self.heads.statuses[i]) for i in np.unique(answered.start).tolist()}
+        asking = {i: request_parts(self.heads.requests[i], shared) for i in set(asked.start.tolist())}
+        answering = {i: status_parts(self.heads.statuses[i]) for i in set(answered.start.tolist())}
+        blocks = self.heads.blocks(np.concatenate((asked.block, answered.block)))
         start = list(map(asking.__getitem__, asked.start.tolist()))
         status = list(map(answering.__getitem__, answered.start.tolist()))
         requests = rows_of(
@@ -188,7 +192,7 @@ class ExchangeTable:
                 map(itemgetter(0), start),
                 map(itemgetter(1), start),
                 map(itemgetter(2), start),
-                map(blocks.__getitem__, asked.block.tolist()),
+                blocks[: len(rows)],
                 asked.bodies(self.others),
                 *asked.places(),
                 nothing,
@@ -202,7 +206,7 @@ class ExchangeTable:
                 map(itemgetter(1), status),
                 map(itemgetter(2), status),
                 map(itemgetter(0), status),
-                map(blocks.__getitem__, answered.block.tolist()),
+                blocks[len(rows) :],
                 answered.bodies(self.others),
                 *answered.places(),
                 nothing,
@@ -210,20 +214,31 @@ class ExchangeTable:
                 answered.offset.tolist(),
             ),
         )
-        return rows_of(
-            Exchange,
-            (self.id.tolist(), self.connection.tolist(), self.ordinal.tolist(), requests, responses, nothing, nothing, [None] * len(self)),
-        )
+        places = (column[rows].tolist() for column in (self.id, self.connection, self.ordinal))
+        return rows_of(Exchange, (*places, requests, responses, nothing, nothing, [None] * len(rows)))
 
 
 class Exchanges(Sequence[Exchange]):
-    """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`. Once one is asked for, all are objects,
-    and the table is empty: there are never both."""
+    """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`. An object is made of a row when it is asked for;
+    who walks over all of them makes them all, and better asks the columns (`side_table`)."""
 
     def __init__(self, table: ExchangeTable, objects: list[Exchange]) -> None:
-        """`objects` have their ids; together with `table.id` these are 0, 1, 2, …"""
+        """`objects` have their ids, in order; together with `table.id` these are 0, 1, 2, …"""
         self.table = table
         self.objects = objects
+        self._made = OnDemand(len(self), self._make)
+
+    @cached_property
+    def order(self) -> Column:
+        """Per exchange its place when the rows come first and then the objects."""
+        objects = np.fromiter(map(itemgetter(0), self.objects), np.int64, len(self.objects))
+        return np.argsort(np.append(self.table.id, objects), kind="stable")
+
+    def connections(self) -> list[int]:
+        """The connection of each exchange."""
+        objects = np.fromiter(map(itemgetter(1), self.objects), np.int64, len(self.objects))
+        found: list[int] = np.append(self.table.connection, objects)[self.order].tolist()
+        return found
 
     def __len__(self) -> int:
         return len(self.table) + len(self.objects)
@@ -233,23 +248,20 @@ class Exchanges(Sequence[Exchange]):
     @overload
     def __getitem__(self, index: slice) -> list[Exchange]: ...
     def __getitem__(self, index: int | slice) -> Exchange | list[Exchange]:
-        if len(self.table):
-            self._make()
-        return self.objects[index]
+        return self._made.all()[index] if isinstance(index, slice) else self._made[index]
 
     def __iter__(self) -> Iterator[Exchange]:
-        if len(self.table):
-            self._make()
-        return iter(self.objects)
+        return iter(self._made.all())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
 
-    def _make(self) -> None:
-        made = self.table.exchanges()
-        if self.objects:
-            made += self.objects
-            made.sort(key=itemgetter(0))
-        self.objects, self.table = made, ExchangeTable.empty()
+    def _make(self, ids: Column) -> list[Exchange]:
+        at = self.order[ids]
+        made = self.table.exchanges(at[at < len(self.table)])
+        if not self.objects:
+            return made
+        rows = iter(made)
+        return [next(rows) if place < 0 else self.objects[place] for place in (at - len(self.table)).tolist()]

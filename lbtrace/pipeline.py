@@ -114,10 +114,9 @@ def compare_on_balancer(
 def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Options) -> Report:
     from lbtrace import correlate, findings, verdict  # a tenth of a second that reading one capture does not need
     from lbtrace.case import Case
-    from lbtrace.side_table import Words, side_table
+    from lbtrace.side_table import both_sides
 
-    words = Words()
-    tables = side_table(fronts, words), side_table(backs, words)
+    tables = both_sides(fronts, backs)
     correlation = correlate.correlate(fronts, backs, options, tables)
     if correlation.swapped:
         given = fronts

@@ -19,11 +19,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from lbtrace import exchange_table
 from lbtrace.columns import Column, running, spans
 from lbtrace.connection_table import ConnectionTable
+from lbtrace.exchange_table import LENGTH, OTHER, Exchanges, ExchangeTable, request_parts, status_parts
 from lbtrace.fields import lowered
-from lbtrace.model.http import NO_BODY, Exchange, Framing, HeaderLine, Mark, Request, Response
+from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Mark, Request, Response
 from lbtrace.model.pairing import Ref
+from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
 _T = TypeVar("_T")
@@ -94,20 +97,31 @@ class Words:
         said = numbering()
         return numbers(said, zip(self.field_of.tolist(), [line[1] for line in self.line_list], strict=True), len(self.line_list))
 
+    @cached_property
+    def value_of_said(self) -> list[str]:
+        """Per number of `said_of`, the value."""
+        first = np.unique(self.said_of, return_index=True)[1].tolist()
+        return [self.line_list[n].value for n in first]
+
     def fields_named(self, wanted: Callable[[str], bool]) -> Column:
         """Per line, whether the name of its field, in lower case, is wanted."""
         of = self.field_of
         return np.fromiter(map(wanted, self.fields), bool, len(self.fields))[of]
 
-    @cached_property
+    @property
     def fields(self) -> defaultdict[str, int]:
         """Field names in lower case → numbers."""
-        return numbering()
+        return self._fields[0]
 
-    @cached_property
+    @property
     def field_of(self) -> Column:
         """Per line, the number of its field name in lower case."""
-        return numbers(self.fields, [lowered(line[0]) for line in self.line_list], len(self.line_list))
+        return self._fields[1]
+
+    @cached_property
+    def _fields(self) -> tuple[defaultdict[str, int], Column]:
+        names = numbering()
+        return names, numbers(names, [lowered(line[0]) for line in self.line_list], len(self.line_list))
 
 
 @dataclass(slots=True, eq=False)
@@ -122,6 +136,10 @@ class Heads:
         """The exchange of each entry of `line`."""
         return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
 
+    def lines(self, words: Words, exchange: int) -> list[HeaderLine]:
+        """The lines of one exchange's message."""
+        return [words.line_list[n] for n in self.line[self.first[exchange] : self.first[exchange + 1]].tolist()]
+
     def which(self, wanted: Column) -> tuple[Column, Column]:
         """`wanted`: bool per line number → (exchange, line) of each such line, in order."""
         at = np.flatnonzero(wanted[self.line])
@@ -129,8 +147,23 @@ class Heads:
 
     def of(self, exchanges: Column) -> tuple[Column, Column]:
         """Exchanges, in any order → (how many lines each has, the lines of all of them)."""
-        begin, size = self.first[exchanges], self.first[exchanges + 1] - self.first[exchanges]
+        begin = self.first[exchanges]
+        size = self.first[1:][exchanges] - begin
         return size, self.line[spans(begin, size)]
+
+    def equal(self, mine: Column, other: Heads, theirs: Column) -> Column:
+        """Pair by pair, whether two heads are the same lines."""
+        (size, line), (size_there, line_there) = self.of(mine), other.of(theirs)
+        same = size == size_there
+        here, there = (lines[np.repeat(same, sizes)] for lines, sizes in ((line, size), (line_there, size_there)))
+        out: Column = same.copy()
+        out[np.repeat(np.flatnonzero(same), size[same])[here != there]] = False
+        return out
+
+    def taken(self, exchanges: Column) -> Heads:
+        """The heads of these, in this order."""
+        size, line = self.of(exchanges)
+        return Heads(running(size), line)
 
     def having(self, wanted: Column) -> Column:
         """`wanted`: bool per line number → per exchange, whether it has such a line."""
@@ -166,6 +199,14 @@ class Messages:
     content_length: Column  # −1 when not known
     heads: Heads
 
+    @classmethod
+    def joined(cls, parts: Sequence[Messages], order: Column) -> Messages:
+        """The messages of all parts, one after the other, in another order."""
+        *columns, _ = cls.__dataclass_fields__
+        first = running(np.concatenate([np.diff(part.heads.first) for part in parts]))
+        heads = Heads(first, np.concatenate([part.heads.line for part in parts]))
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts])[order] for name in columns}, heads=heads.taken(order))
+
     @property
     def whole_heads(self) -> Column:
         """Which are there and have a head that ends in the capture."""
@@ -180,18 +221,24 @@ class Messages:
         out[owner[1:][owner[1:] == owner[:-1]]] = SAID_AGAIN
         return out
 
+    def line_of(self, words: Words, field_name: str) -> Column:
+        """The first line of a field (its name in lower case) that each has, by number; NOT_SAID without."""
+        owner, line = self.heads.which(words.fields_named(field_name.__eq__))
+        out = np.full(len(self.there), NOT_SAID, np.int64)
+        out[owner[::-1]] = line[::-1]
+        return out
+
     def having(self, words: Words, field_name: str) -> Column:
         """Which have a field, its name in lower case."""
         return self.heads.having(words.fields_named(field_name.__eq__))
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class SideTable:
     """The exchanges of one side. `connection` counts through the points: `first_connection[point]` + its id."""
 
     traces: Sequence[Trace]
     words: Words
-    items: list[Exchange]
     first_of: list[int]  # per point: number of its first exchange
     first_connection: list[int]  # per point: number of its first connection
     connections: list[ConnectionTable]  # per point
@@ -205,7 +252,36 @@ class SideTable:
     responses: Messages
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.point)
+
+    @cached_property
+    def id(self) -> Column:
+        """The id of each exchange in the trace of its point."""
+        return np.arange(len(self)) - self.numbers(self.point, np.zeros(len(self), np.int64))
+
+    def numbers(self, points: Column, ids: Column) -> Column:
+        """Points and ids in their traces → the numbers of the exchanges."""
+        numbered: Column = np.array([*self.first_of, 0], np.int64)[points] + ids
+        return numbered
+
+    def ref(self, number: int) -> Ref:
+        """Where an exchange is."""
+        point = int(self.point[number])
+        return Ref(point, number - self.first_of[point])
+
+    def exchange(self, number: int) -> Exchange:
+        """An exchange, as an object."""
+        point, number = self.ref(number)
+        return self.traces[point].exchanges[number]
+
+    def trace_of(self, number: int) -> Trace:
+        """The trace that an exchange is in."""
+        return self.traces[int(self.point[number])]
+
+    def connection_of(self, number: int) -> Connection:
+        """The connection of an exchange."""
+        point, number = self.connection_ref(int(self.connection[number]))
+        return self.traces[point].connections[number]
 
     def of_connections(self, name: str) -> Column:
         """A column of the connections of all points."""
@@ -215,10 +291,30 @@ class SideTable:
         """A column of one end of the connections of all points."""
         return np.concatenate([getattr(held.ends, name)[int(server) :: 2] for held in self.connections] or [np.zeros(0, np.int64)])
 
+    @cached_property
+    def servers(self) -> Column:
+        """Per connection a number for the endpoint of its server: its address, shifted by 16 bits, and its port."""
+        return self.server_address << 16 | self.of_connections("server_port")
+
+    @cached_property
+    def sources(self) -> Column:
+        """The same of its client."""
+        return self.client_address << 16 | self.of_connections("client_port")
+
     @property
     def hosts(self) -> set[str]:
         """The addresses of the clients of all connections."""
         return {self.words.text_list[i] for i in set(self.client_address.tolist())}
+
+    @cached_property
+    def proxied(self) -> Column:
+        """Per connection the bytes of the PROXY headers it begins with."""
+        every = (application.proxy for trace in self.traces for application in trace.applications)
+        return np.fromiter((sum(header.length for header in proxy) if proxy else 0 for proxy in every), np.int64, len(self.client_address))
+
+    def numbers_of_connections(self, refs: Sequence[Ref]) -> Column:
+        """Where connections are → their numbers."""
+        return np.fromiter((self.first_connection[point] + i for point, i in refs), np.int64, len(refs))
 
     def connection_ref(self, connection: int) -> Ref:
         """Where a connection is."""
@@ -233,32 +329,114 @@ class SideTable:
         return order, np.concatenate([np.zeros(min(len(held), 1), bool), held[1:] == held[:-1]])
 
 
+def both_sides(clients: Sequence[Trace], backends: Sequence[Trace]) -> tuple[SideTable, SideTable]:
+    """The traces of both sides → their tables, in one numbering."""
+    words = Words()
+    return side_table(clients, words), side_table(backends, words)
+
+
 def side_table(traces: Sequence[Trace], words: Words) -> SideTable:
     """The traces of a side → its table."""
-    items: list[Exchange] = list(chain.from_iterable(trace.exchanges for trace in traces))
     sizes = [len(trace.exchanges) for trace in traces]
     lines = [len(trace.connections) for trace in traces]
     first_of, first_connection = ([sum(n[:i]) for i in range(len(n))] for n in (sizes, lines))
-    n = len(items)
     held = [ConnectionTable.of(trace.connections) for trace in traces]
     addresses = [numbers(words.texts, table.addresses) for table in held]
     client, server = (
         np.concatenate([of[getattr(table, end)] for of, table in zip(addresses, held, strict=True)] or [np.zeros(0, np.int64)])
         for end in ("client", "server")
     )
-    columns: list[Sequence[Any]] = list(zip(*items, strict=True)) or [()] * len(Exchange._fields)
-    _, connection, _, requests, responses, interim, marks, _ = columns
+    parts: list[_Part] = []
+    order = [np.zeros(0, np.int64)]
+    for trace, first in zip(traces, first_of, strict=True):
+        exchanges = trace.exchanges
+        if isinstance(exchanges, Exchanges):
+            parts += (_of_rows(exchanges.table, words), _of_objects(exchanges.objects, words))
+            order.append(exchanges.order + first)
+        else:
+            parts.append(_of_objects(exchanges, words))
+            order.append(np.arange(len(exchanges)) + first)
+    connection, marks, interim, requests, responses = list(zip(*(parts or [_of_objects((), words)]), strict=True))
+    at = np.concatenate(order)
     return SideTable(
         traces,
         words,
-        items,
         first_of,
         first_connection,
         held,
         client,
         server,
         np.repeat(np.arange(len(traces), dtype=np.int64), sizes),
-        np.fromiter(connection, np.int64, n) + np.repeat(np.array(first_connection, np.int64), sizes),
+        np.concatenate(connection)[at] + np.repeat(np.array(first_connection, np.int64), sizes),
+        np.concatenate(marks)[at],
+        np.concatenate(interim)[at],
+        Messages.joined(requests, at),
+        Messages.joined(responses, at),
+    )
+
+
+_Part = tuple[Column, Column, Column, Messages, Messages]  # connection, marks, whether an interim response came, requests, responses
+
+
+def _of_rows(table: ExchangeTable, words: Words) -> _Part:
+    """The rows of a trace: what recurs is numbered once, and no exchange is made."""
+    n, heads = len(table), table.heads
+    line = numbers(words.lines, heads.header_lines(np.arange(len(heads.lines)))).astype(np.int32)[heads.line]
+    shared: dict[str, str] = {}
+    asked = [request_parts(text, shared) for text in heads.requests]
+    answered = [status_parts(text) for text in heads.statuses]
+    method, target, version = (numbers(words.texts, [parts[i] for parts in asked], len(asked))[table.request.start] for i in range(3))
+    said, status = (numbers(words.texts, [parts[0] for parts in answered]), np.array([parts[1] for parts in answered], np.int64))
+    others = _bodies(table.others, words)
+    common = {"there": np.ones(n, bool), "marks": np.zeros(n, np.int64)}
+    messages = [
+        Messages(
+            **common,
+            **starts,
+            **{name: getattr(rows, name).astype(np.int64) for name in ("first_frame", "first_ns", "last_ns", "offset")},
+            **_bodies_of_rows(rows, others, words),
+            heads=Heads(heads.first, line).taken(rows.block),
+        )
+        for rows, starts in (
+            (table.request, {"start": target, "method": method, "version": version}),
+            (
+                table.response,
+                {
+                    "start": status[table.response.start],
+                    "method": np.zeros(n, np.int64),
+                    "version": said[table.response.start],
+                },
+            ),
+        )
+    ]
+    return table.connection.astype(np.int64), common["marks"], np.zeros(n, bool), messages[0], messages[1]
+
+
+def _bodies_of_rows(rows: exchange_table.Messages, others: dict[str, Column], words: Words) -> dict[str, Column]:
+    """The columns of `Messages` that tell of the body, of the messages of an ExchangeTable."""
+    n, by_length, other = len(rows.body), rows.body == LENGTH, rows.body == OTHER
+    hexes = rows.digest[by_length].tobytes().hex()
+    out = {
+        "framing": np.where(by_length, FRAMINGS[Framing.CONTENT_LENGTH], FRAMINGS[Framing.NONE]),
+        "length": np.where(by_length, rows.length, 0),
+        "complete": np.ones(n, bool),
+        "digest": np.zeros(n, np.int64),
+        "content_digest": np.zeros(n, np.int64),
+        "content_length": np.full(n, -1, np.int64),
+    }
+    out["digest"][by_length] = numbers(words.texts, [hexes[k : k + 32] for k in range(0, len(hexes), 32)])
+    for name, column in out.items():
+        column[other] = others[name][rows.length[other]]
+    return out
+
+
+def _of_objects(exchanges: Sequence[Exchange], words: Words) -> _Part:
+    """Exchanges that are objects."""
+    n = len(exchanges)
+    columns: list[Sequence[Any]] = list(zip(*exchanges, strict=True)) or [()] * len(Exchange._fields)
+    _, connection, _, requests, responses, interim, marks, _ = columns
+    return (
+        np.fromiter(connection, np.int64, n),
         np.fromiter(map(words.marks.__getitem__, marks), np.int64, n),
         np.fromiter(map(bool, interim), bool, n),
         _messages(requests, _NO_REQUEST, words),
@@ -273,7 +451,6 @@ def _messages(held: Sequence[Request | Response | None], nothing: Request | Resp
         held = [nothing if m is None else m for m in held]
     columns: list[Sequence[Any]] = list(zip(*held, strict=True)) or [()] * len(nothing)
     one, two, version, heads, bodies, first_frame, _, _, first_ns, _, last_ns, marks, _, offset = columns
-    framing, length, _, complete, digest, content_digest, content_length = list(zip(*bodies, strict=True)) or [()] * len(NO_BODY)
     request = isinstance(nothing, Request)
     return Messages(
         there=there,
@@ -285,14 +462,23 @@ def _messages(held: Sequence[Request | Response | None], nothing: Request | Resp
         last_ns=np.fromiter(last_ns, np.int64, n),
         marks=np.fromiter(map(words.marks.__getitem__, marks), np.int64, n),
         offset=np.fromiter(offset, np.int64, n),
-        framing=np.fromiter(map(FRAMINGS.__getitem__, framing), np.int64, n),
-        length=np.fromiter(length, np.int64, n),
-        complete=np.fromiter(complete, bool, n),
-        digest=numbers(words.texts, digest, n),
-        content_digest=numbers(words.texts, content_digest, n),
-        content_length=np.fromiter((-1 if v is None else v for v in content_length), np.int64, n),
+        **_bodies(bodies, words),
         heads=_heads(heads, words),
     )
+
+
+def _bodies(bodies: Sequence[Body], words: Words) -> dict[str, Column]:
+    """The columns of `Messages` that tell of the body."""
+    n = len(bodies)
+    framing, length, _, complete, digest, content_digest, content_length = list(zip(*bodies, strict=True)) or [()] * len(NO_BODY)
+    return {
+        "framing": np.fromiter(map(FRAMINGS.__getitem__, framing), np.int64, n),
+        "length": np.fromiter(length, np.int64, n),
+        "complete": np.fromiter(complete, bool, n),
+        "digest": numbers(words.texts, digest, n),
+        "content_digest": numbers(words.texts, content_digest, n),
+        "content_length": np.fromiter((-1 if v is None else v for v in content_length), np.int64, n),
+    }
 
 
 def _heads(heads: Sequence[tuple[HeaderLine, ...]], words: Words) -> Heads:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.columns import rows_of, running, spans
+from lbtrace.columns import Column, OnDemand, rows_of, running, spans
 
 
 class Pair(NamedTuple):
@@ -31,3 +31,25 @@ def test_running_sums_begin_with_nothing(sizes: list[int]) -> None:
 def test_rows_are_values_of_the_named_tuple() -> None:
     assert rows_of(Pair, ([1, 2], ["x", "y"])) == [Pair(1, "x"), Pair(2, "y")]
     assert type(rows_of(Pair, ([1], ["x"]))[0]) is Pair
+
+
+@given(st.integers(1, 100), st.lists(st.integers(0, 99)))
+def test_what_is_made_on_demand_is_what_is_made_at_once(count: int, asked: list[int]) -> None:
+    held = OnDemand(count, lambda rows: [f"row {i}" for i in rows.tolist()])
+    for row in asked:
+        assert held[row % count] == f"row {row % count}"
+        assert held[row % count - count] == f"row {row % count}"
+    assert held.all() == [f"row {i}" for i in range(count)]
+
+
+def test_many_that_are_asked_for_are_made_at_once() -> None:
+    asked: list[int] = []
+
+    def make(rows: Column) -> list[int]:
+        asked.append(len(rows))
+        return rows.tolist()
+
+    held = OnDemand(1000, make)
+    assert [held[i] for i in range(1000)] == list(range(1000))
+    assert asked[-1] == 1000
+    assert len(asked) < 100

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from lbtrace.correlate import (
     askers,
     attempts,
@@ -36,22 +38,21 @@ from lbtrace.correlate.diff import changes
 from lbtrace.correlate.facts import Facts, read
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.places import split
+from lbtrace.correlate.same_packets import same_packets
 from lbtrace.correlate.topology import topology
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis, ConnectionPair, Correlation
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
-from lbtrace.side_table import SideTable, Words, side_table
+from lbtrace.side_table import SideTable, both_sides
 
 Tables = tuple[SideTable, SideTable]  # of the client side and of the backend side, in one numbering
 
 
 def correlate(clients: Sequence[Trace], backends: Sequence[Trace], options: Options, tables: Tables | None = None) -> Correlation:
     """Client traces and backend traces → Correlation. `tables`: their exchanges, when they are at hand."""
-    if tables is None:
-        words = Words()
-        tables = side_table(clients, words), side_table(backends, words)
-    state = Pairing(read(Side.CLIENT, clients, tables[0]), read(Side.BACKEND, backends, tables[1]))
+    front, back = both_sides(clients, backends) if tables is None else tables
+    state = Pairing(read(Side.CLIENT, front), read(Side.BACKEND, back))
     return _Work(clients, backends, options, state).run()
 
 
@@ -69,7 +70,7 @@ class _Work:
     def run(self) -> Correlation:
         """The stages in order."""
         state = self.state
-        self.lines = connections.same_packets(state.client, state.backend)
+        self.lines = same_packets(state.client, state.backend)
         by_connection.same_packets(state, self.lines)
         passed_on = any(p.basis is ConnectionBasis.SAME_PACKETS for p in self.lines) and not self._some_go_straight()
         self.said = connections.stated(state.backend, connections.sent_statements(state.client))
@@ -107,15 +108,12 @@ class _Work:
     def _some_go_straight(self) -> bool:
         """Whether the packets that both sides share never met a balancer (their ends are the same on both), while other requests went to
         other servers: those may have gone through one."""
-        straight = set()
-        for p in self.lines:
-            front = self.clients[p.client.point].connections[p.client.id]
-            back = self.backends[p.backend.point].connections[p.backend.id]
-            if (front.client, front.server) != (back.client, back.server):
-                return False
-            straight.add(front.server)
-        asked = {(point, e.connection) for point, trace in enumerate(self.clients) for e in trace.exchanges}
-        return any(self.clients[point].connections[c].server not in straight for point, c in asked)
+        front, back = self.state.client.table, self.state.backend.table
+        c = front.numbers_of_connections([p.client for p in self.lines])
+        b = back.numbers_of_connections([p.backend for p in self.lines])
+        if (front.servers[c] != back.servers[b]).any() or (front.sources[c] != back.sources[b]).any():
+            return False
+        return not np.isin(front.servers[front.connection], front.servers[c]).all()
 
     def _classes(self, form: shape.TargetForm, kept: shape.Kept | None) -> list[Class]:
         """The classes of what is left, apart by who asked where that is known."""
@@ -148,7 +146,7 @@ class _Work:
             unpaired=tuple(rest),
             clocks=tuple(known.values()),
             topology=topo,
-            changes=changes(state.client, state.backend, pairs),
+            changes=changes(state.client.table, state.backend.table, pairs),
             health_checks=tuple(checks),
             swapped=taken.swapped,
             order_shown=taken.shown,

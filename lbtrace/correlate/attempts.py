@@ -16,7 +16,8 @@ from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys
 from lbtrace.model.http import Mark, Response
-from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Tier
+from lbtrace.model.pairing import AttemptOutcome, Confidence, Tier
+from lbtrace.tables import Column
 
 _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
 _ANY_ANSWER = {"server", "date", "connection", "content-type", "content-length", "transfer-encoding", "keep-alive", "via", "age"}
@@ -62,7 +63,7 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
             waiting.append(clients[at])
             at += 1
         waiting = [c for c in waiting if line.p[c] >= line.z[b]] if len(waiting) < 256 else waiting[-256:]
-        around = [c for c in waiting if line.began_inside(c, b) and may_be_caused(state.client.items[c], state.backend.items[b])]
+        around = [c for c in waiting if line.began_inside(c, b) and may_be_caused(state.client.exchange(c), state.backend.exchange(b))]
         if len(around) != 1 or around[0] in state.group or not _could_retry(state, around[0], b, line):
             continue  # several requests of this shape were under way: it may belong to any
         c = around[0]
@@ -80,10 +81,10 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
 def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:
     """Whether backend exchange b can be an attempt for c beside those it has: it failed, and ended before the next one began."""
     backend = state.backend
-    connection = Ref(state.client.refs[c].point, state.client.items[c].connection)
-    if state.pinned.get(b, connection) != connection or backend.unknown[b] or not may_be_caused(state.client.items[c], backend.items[b]):
+    connection, mine = state.client.connection_ref(c), state.client.exchange(c)
+    if state.pinned.get(b, connection) != connection or backend.unknown[b] or not may_be_caused(mine, backend.exchange(b)):
         return False
-    answer = state.client.items[c].response
+    answer = mine.response
     late = line.known and line.y[b] > line.p[c]  # it answered after the client had an answer: the balancer gave up on it
     if not failed(backend, b) and not (late and answer is not None and answer.status in OWN_ERRORS):
         return False
@@ -113,18 +114,18 @@ def _one_after_another(backend: Facts, one: int, other: int) -> bool:
 
 def failed(backend: Facts, b: int) -> bool:
     """Whether a balancer may have tried again after this: no answer came, or a server error."""
-    answer = backend.items[b].response
+    answer = backend.exchange(b).response
     return bool(backend.silent[b]) or (answer is not None and answer.status >= 500)
 
 
-def outcomes(state: Pairing, client: int, line: Timeline) -> tuple[Attempt, ...]:
-    """The attempts of a client exchange in order of time, the answered one last."""
+def outcomes(state: Pairing, client: int, line: Timeline) -> list[tuple[int, AttemptOutcome]]:
+    """The attempts of a client exchange in order of time, the answered one last, and how each ended."""
     backend = state.backend
-    begun = line.x if line.known else backend.start.tolist()
+    begun: Sequence[int] | Column = line.x if line.known else backend.start
     numbers = sorted(state.caused[client], key=begun.__getitem__)
-    mine = state.client.items[client]
+    mine = state.client.exchange(client)
     in_time = [b for b in numbers if not line.known or line.y[b] <= line.p[client] or state.tier[client] is Tier.SAME_PACKETS]
-    fitting = [b for b in in_time if backend.items[b].response is not None and may_be_answer(mine, backend.items[b])]
+    fitting = [b for b in in_time if backend.exchange(b).response is not None and may_be_answer(mine, backend.exchange(b))]
     tries = _in_turn(state, numbers, line)
     fitting = [b for b in fitting if tries or b not in state.copied] or fitting
     if (
@@ -132,13 +133,13 @@ def outcomes(state: Pairing, client: int, line: Timeline) -> tuple[Attempt, ...]
         and mine.response is not None
         and in_time == numbers
         and len(numbers) == 1
-        and _rewritten(mine.response, backend.items[numbers[0]].response)
+        and _rewritten(mine.response, backend.exchange(numbers[0]).response)
     ):
         fitting = numbers
     answered = fitting[-1] if fitting and mine.response is not None else None
     if answered is not None:
         numbers = [b for b in numbers if b != answered] + [answered]
-    return tuple(Attempt(backend.refs[b], _outcome(backend, b, b == answered, mine.response is None, b in in_time)) for b in numbers)
+    return [(b, _outcome(backend, b, b == answered, mine.response is None, b in in_time)) for b in numbers]
 
 
 def _rewritten(got: Response, gave: Response | None) -> bool:
@@ -153,14 +154,14 @@ def _rewritten(got: Response, gave: Response | None) -> bool:
 
 
 def _outcome(backend: Facts, number: int, answered: bool, client_left: bool, in_time: bool) -> AttemptOutcome:
-    e = backend.items[number]
+    e = backend.exchange(number)
     if answered:
         return AttemptOutcome.ANSWERED
     if not in_time and not client_left:
         return AttemptOutcome.TIMEOUT
     if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:
         return AttemptOutcome.SUPERSEDED
-    held = backend.traces[backend.refs[number].point].connections[e.connection]
+    held = backend.connection_of(number)
     ours = min((t for t in (held.from_client.fin_ns, held.from_client.rst_ns) if t is not None), default=None)
     theirs = min((t for t in (held.from_server.fin_ns, held.from_server.rst_ns) if t is not None), default=None)
     if (

@@ -69,8 +69,8 @@ def _latest(state: Pairing, c: int, here: list[int], every: Sequence[int]) -> in
     answer came no earlier than the first of their answers; where one of another point may have answered, or one whose answer is not in the
     capture, or none of them did, they were at least begun before the client was answered."""
     client, backend = state.client, state.backend
-    mine = client.items[c]
-    may = {b for b in every if not backend.silent[b] and may_be_answer(mine, backend.items[b])}
+    mine = client.exchange(c)
+    may = {b for b in every if not backend.silent[b] and may_be_answer(mine, backend.exchange(b))}
     if may and may <= set(here) and all(backend.solid_reply[b] for b in may):
         return int(client.reply[c]) - min(int(backend.reply[b]) for b in may)
     if mine.response is None or not all(backend.solid_start[b] and b not in state.copied for b in here):
@@ -168,7 +168,7 @@ def _fits(state: Pairing, line: Timeline, c: int, b: int) -> bool:
     slack = STAMPED_LATE_NS if c in state.strong else 0
     if line.a[c] > line.x[b] + slack:
         return False
-    answers = may_be_answer(state.client.items[c], state.backend.items[b])
+    answers = may_be_answer(state.client.exchange(c), state.backend.exchange(b))
     if answers and not line.timed(c, b):
         return long_enough(state, c, b, slack)
     end = line.y[b] if answers else line.z[b]

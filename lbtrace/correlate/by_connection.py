@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from lbtrace.correlate import connections
 from lbtrace.correlate.pairing import Pairing
+from lbtrace.correlate.same_packets import by_offset
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
+from lbtrace.side_table import SideTable
 
 SAID_OF = {
     ConnectionBasis.SAME_PACKETS: ("sequence numbers", "the same on both sides"),
@@ -19,14 +23,24 @@ def same_packets(state: Pairing, pairs: Sequence[ConnectionPair]) -> None:
     """Pair the exchanges of connections whose packets, or ClientHello, are the same: by their place in the stream, else by content."""
     mine = connections.exchanges_of(state.client, (p.client for p in pairs))
     theirs = connections.exchanges_of(state.backend, (p.backend for p in pairs))
-    for p in pairs:
+    alike = by_offset(state.client, state.backend, pairs)
+    begun = [_begun(state.client.table, [p.client for p in pairs]), _begun(state.backend.table, [p.backend for p in pairs])]
+    for place, p in enumerate(pairs):
         ends = (state.client, state.backend, mine[p.client], theirs[p.backend])
-        exact = connections.by_offset(*ends)
+        exact = alike.get(place, []) if all(side[place] for side in begun) else connections.by_number(*ends)
         for c, b in exact or connections.by_content(*ends):
             if c not in state.caused and state.owner[b] < 0:
                 confidence = p.confidence if exact else Confidence.MEDIUM
                 state.add(c, [b], Tier.SAME_PACKETS, confidence, (SAID_OF[p.basis],))
                 (state.strong if exact else state.weak).add(c)
+
+
+def _begun(table: SideTable, refs: Sequence[Ref]) -> list[bool]:
+    """Which of these connections began in the capture; those without any exchange do not count."""
+    at = table.numbers_of_connections(refs)
+    used = np.bincount(table.connection, minlength=len(table.client_address))
+    begun: list[bool] = ((table.of_connections("syns") > 0) | (used == 0))[at].tolist()
+    return begun
 
 
 def stated_address(state: Pairing, said: Sequence[connections.Stated | None]) -> None:

@@ -27,7 +27,7 @@ def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:
         backends = found.backends
         fitting = (backends if answer_fits else []) if len(backends) == 1 else _fitting(state, found)
         if not found.by_value and not fitting:
-            answer = client.items[found.client].response
+            answer = client.exchange(found.client).response
             if answer is None or answer.status not in attempts.OWN_ERRORS:
                 continue
         # Several share it: tries of one request, when all but one failed; else a session's values, and time must tell.
@@ -63,13 +63,13 @@ def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:
 
 def _fitting(state: Pairing, found: tokens.Found) -> list[int]:
     """The backend exchanges of a match whose answer may be the one the client got."""
-    return [b for b in found.backends if may_be_answer(state.client.items[found.client], state.backend.items[b])]
+    return [b for b in found.backends if may_be_answer(state.client.exchange(found.client), state.backend.exchange(b))]
 
 
 def _tries(state: Pairing, fitting: list[int], backends: list[int]) -> list[int]:
     """The backend exchanges that are tries of one request, one answered at most; none when they do not look like that."""
     backend = state.backend
-    answered = [b for b in fitting if backend.items[b].response is not None]
+    answered = [b for b in fitting if backend.exchange(b).response is not None]
     failed = [b for b in backends if b not in answered]
     if len(answered) > 1 or not all(attempts.failed(backend, b) for b in failed):
         return []

@@ -71,7 +71,7 @@ def _weigh_handful(state: Pairing) -> None:
     known = [c for c, sure in state.confidence.items() if sure is not Confidence.LOW]
     if len(known) > HANDFUL or any(state.tier[c] <= Tier.STATED_ADDRESS for c in known):
         return
-    said = sum(telling(state.client.items[c], state.backend.items[state.caused[c][-1]]) for c in known if c in state.weak)
+    said = sum(telling(state.client.exchange(c), state.backend.exchange(state.caused[c][-1])) for c in known if c in state.weak)
     if len(known) * FEW_OF >= min(len(state.client), len(state.backend)) and (
         said >= (TELLING_OF_MANY if state.free_backends() else TELLING) or not state.weak.issuperset(known)
     ):
@@ -98,10 +98,10 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
     free = state.free_clients() if of_client else [b for b in state.free_backends() if b in state.shared]
     seen = windows(state, clocks, of_client)
     for n in free:
-        known = seen[facts.refs[n].point]
+        known = seen[facts.point[n]]
         start, end = int(facts.start[n]), int(facts.end[n])
         outside = bool(known) and all(end < w.first or start > w.last for w in known)
-        answer = facts.items[n].response
+        answer = facts.exchange(n).response
         own = of_client and (bool(facts.cached[n]) or (answer is not None and answer.status in (301, 302, 303, 307, 308, 502, 503, 504)))
         if not outside and not own:
             return True

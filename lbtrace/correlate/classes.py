@@ -17,7 +17,8 @@ from lbtrace.correlate import nesting
 from lbtrace.correlate.facts import FAR
 from lbtrace.correlate.pairing import Pairing, Reasons
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys, response_keys
-from lbtrace.model.pairing import Confidence, Ref, Tier
+from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.side_table import SideTable
 
 
 @dataclass(slots=True)
@@ -65,9 +66,10 @@ def classes(state: Pairing, form: TargetForm, kept: Kept | None, askers: tuple[d
     mine, theirs = state.free_clients(), state.free_backends()
     named = set(state.pinned.values())
     mine = [c for c in mine if not state.client.cached[c]] if not state.backend.cached.any() else mine
+    unread = _unread(state.client.table)
     for c, key in zip(mine, request_keys(state.client, mine, form, kept), strict=True):
-        if key is not None and not _unread(state, c):
-            connection = Ref(state.client.refs[c].point, state.client.items[c].connection) if named else None
+        if key is not None and not unread[c]:
+            connection = state.client.connection_ref(c) if named else None
             out[key, connection if connection in named else None].clients.append(c)
     for b, key in zip(theirs, request_keys(state.backend, theirs, form, kept), strict=True):
         if key is not None:
@@ -77,13 +79,11 @@ def classes(state: Pairing, form: TargetForm, kept: Kept | None, askers: tuple[d
     return [k for k in made if k.clients and k.backends]
 
 
-def _unread(state: Pairing, c: int) -> bool:
-    """Whether a request was sent after the balancer's FIN and got no answer: it reached nobody."""
-    e = state.client.items[c]
-    if e.response is not None or e.request is None:
-        return False
-    fin = state.client.traces[state.client.refs[c].point].connections[e.connection].from_server.fin_frame
-    return fin is not None and fin < e.request.first_frame
+def _unread(table: SideTable) -> list[bool]:
+    """Per client exchange, whether its request was sent after the balancer's FIN and got no answer: it reached nobody."""
+    fin = table.of_ends("fin_frame", server=True)[table.connection]
+    unread: list[bool] = (table.requests.there & ~table.responses.there & (fin > 0) & (fin < table.requests.first_frame)).tolist()
+    return unread
 
 
 def _by_asker(state: Pairing, whole: Class, known: dict[str, str], told: Sequence[str]) -> list[Class]:
@@ -179,9 +179,9 @@ class _Resolver:
     def _had_left(self, c: int, b: int) -> bool:
         """Whether the client had gone unanswered when the backend exchange began: that may as well be a try for another's request."""
         facts = self.state.client
-        if facts.items[c].response is not None or not self.line.timed(c, b):
+        if facts.exchange(c).response is not None or not self.line.timed(c, b):
             return False
-        last = facts.traces[facts.refs[c].point].connections[facts.items[c].connection].last_ns
+        last = facts.connection_of(c).last_ns
         return self.line.x[b] > self.line.a[c] + last - int(facts.start[c])
 
     def _why(self, tier: Tier, size: int) -> Reasons:

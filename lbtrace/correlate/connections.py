@@ -1,147 +1,30 @@
-"""Connections of both sides → the ones that are one conversation, and the exchange pairs that follow from it.
+"""Connections of both sides that are one conversation, by what a balancer states of them → the exchange pairs that follow from it.
 
-Strongest first: equal initial sequence numbers of both ends under other addresses (the balancer passed the packets on), the same TLS
-ClientHello random, an address the balancer states in a PROXY header or in X-Forwarded-For / Forwarded with a port. Equality of
-a single initial
-sequence number is 2⁻³² by chance for one pair of connections, but with 10⁵ connections a side it happens: both ends' numbers
-are asked for,
-or, where one end's was rewritten or not captured, the source port or the TCP timestamp too.
-A stated address that the client itself sent (a spoofed X-Forwarded-For) is no statement of the balancer: the last element
-counts, and never a value
-that appears on the client side.
+An address is stated in a PROXY header or in X-Forwarded-For / Forwarded with a port. One that the client itself sent (a spoofed
+X-Forwarded-For) is no statement of the balancer: the last element counts, and never a value that appears on the client side.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from lbtrace.connection_table import NONE
 from lbtrace.correlate import midstream
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.http import HeaderLine, Mark
+from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import SideTable, numbers
+from lbtrace.side_table import SideTable
 from lbtrace.tables import Column
 
 STATES = 0.9  # share of the pairs in which a balancer that states addresses does so
 STATED_IN = ("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-envoy-external-address", "x-client-ip")
-
-
-Keys = dict[object, list[Ref]]  # what connections are alike in → those that have it
-
-
-def same_packets(client: Facts, backend: Facts) -> list[ConnectionPair]:
-    """Connection pairs with equal initial sequence numbers, or an equal ClientHello random."""
-    found: list[ConnectionPair] = []
-    taken: set[Ref] = set()
-    used: set[Ref] = set()
-
-    def take(basis: ConnectionBasis, left: Keys, right: Keys, one_open: bool = False) -> None:
-        for key, mine in left.items():
-            theirs = [r for r in right.get(key, ()) if r not in used]
-            mine = [r for r in mine if r not in taken]
-            if one_open:
-                mine = [r for r in mine if theirs and not (_syns(client, r) and _syns(backend, theirs[0]))]
-            if len(mine) == len(theirs):  # more on one side: a capture that shows packets twice, or chance
-                for c, b in zip(mine, theirs, strict=True):
-                    if _contradicted(client, c, backend, b):
-                        continue
-                    found.append(ConnectionPair(c, b, basis, Confidence.CERTAIN))
-                    taken.add(c)
-                    used.add(b)
-
-    sides = (client.table, backend.table)
-    take(ConnectionBasis.SAME_PACKETS, *_alike([_both_numbers(t) for t in sides], sides))
-    take(ConnectionBasis.SAME_PACKETS, *_alike([_one_number(t, refs) for t, refs in zip(sides, (taken, used), strict=True)], sides))
-    take(ConnectionBasis.TLS_CLIENT_HELLO, _hellos(sides[0]), _hellos(sides[1]))
-    if all(bool(t.of_connections("syns").all()) for t in sides):
-        return found  # every start was captured: the numbers have spoken
-    take(ConnectionBasis.SAME_PACKETS, *_alike([_ends(t) for t in sides], sides), one_open=True)
-    return found + midstream.pairs(client.traces, backend.traces, taken, used)
-
-
-def _syns(facts: Facts, ref: Ref) -> int:
-    return int(facts.table.connections[ref.point].syns[ref.id])
-
-
-def _contradicted(client: Facts, c: Ref, backend: Facts, b: Ref) -> bool:
-    """Whether connections that begin in both captures begin with different requests: made-up traffic repeats sequence numbers."""
-    if not (_syns(client, c) and _syns(backend, b)):
-        return False
-    first, other = client.traces[c.point].exchanges_of(c.id)[:1], backend.traces[b.point].exchanges_of(b.id)[:1]
-    if not (first and other):
-        return False
-    q, p = client.items[client.first_of[c.point] + first[0]].request, backend.items[backend.first_of[b.point] + other[0]].request
-    if q is None or p is None or q.offset or p.offset or Mark.HEAD_TRUNCATED in (*q.marks, *p.marks):
-        return False
-    return (q.method, q.target, q.lines) != (p.method, p.target, p.lines)
-
-
-_Numbered = tuple[Column, list[Column]]  # connections, and the columns of what they are asked for
-
-
-def _alike(sides: Sequence[_Numbered], tables: Sequence[SideTable]) -> tuple[Keys, Keys]:
-    """The connections of both sides by the values of the columns, in order; those whose first value the other side has not are left out."""
-    (mine, left), (theirs, right) = sides
-    out: list[Keys] = []
-    for at, columns, other, table in ((mine, left, right, tables[0]), (theirs, right, left, tables[1])):
-        shared = np.isin(columns[0], other[0])
-        held: Keys = defaultdict(list)
-        ref = table.connection_ref
-        for key in zip(*(column[shared].tolist() for column in (*columns, at)), strict=True):
-            held[key[:-1]].append(ref(key[-1]))
-        out.append(held)
-    return out[0], out[1]
-
-
-def _both_numbers(table: SideTable) -> _Numbered:
-    """The initial sequence numbers of both ends."""
-    one, other = table.of_ends("isn", server=False), table.of_ends("isn", server=True)
-    at = np.flatnonzero((one != NONE) & (other != NONE))
-    return at, [(one[at] << 32) | other[at]]
-
-
-def _one_number(table: SideTable, known: Set[Ref]) -> _Numbered:
-    """The client's initial sequence number with the timestamp of its SYN, else with its port; of connections that are not known yet."""
-    isn, offer = table.of_ends("isn", server=False), table.of_ends("offer", server=False)
-    stamps = [held.offers.timestamp for held in table.connections]
-    begins = np.cumsum([0, *map(len, stamps)])[:-1]
-    stamp = np.concatenate(stamps or [np.zeros(0, np.int64)])
-    shift = np.repeat(begins, [len(held) for held in table.connections])
-    free = np.ones(len(isn), bool)
-    free[[table.first_connection[ref.point] + ref.id for ref in known]] = False
-    at = np.flatnonzero((isn != NONE) & (offer != NONE) & free)
-    stamp = stamp[(offer + shift)[at]] if len(stamp) else np.zeros(len(at), np.int64)
-    port = table.of_connections("client_port")[at].astype(np.int64)
-    return at, [isn[at], stamp, np.where(stamp == NONE, port, NONE)]
-
-
-def _ends(table: SideTable) -> _Numbered:
-    """Both ends, for connections whose start was captured on one side at most; on one address, the network too."""
-    client, server = table.client_address, table.server_address
-    network = np.concatenate(
-        [numbers(table.words.texts, held.networks)[held.network] for held in table.connections] or [np.zeros(0, np.int64)]
-    )
-    ports = [table.of_connections(name).astype(np.int64) for name in ("client_port", "server_port")]
-    return np.arange(len(client)), [client << 32 | server, *ports, np.where(client == server, network, -1)]
-
-
-def _hellos(table: SideTable) -> Keys:
-    """The random of each ClientHello."""
-    out: Keys = defaultdict(list)
-    for point, trace in enumerate(table.traces):
-        for i, application in enumerate(trace.applications):
-            if application.tls is not None:
-                out[application.tls.random].append(Ref(point, i))
-    return out
 
 
 @dataclass(slots=True)
@@ -292,21 +175,12 @@ def by_stated_port(client: Facts, said: Sequence[Stated | None]) -> dict[int, Re
     return out
 
 
-def by_offset(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
-    """Exchanges of two connections with the same bytes: a message lies at the same offset of its stream."""
-    if any(not _connection(facts, n[0]).syns for facts, n in ((client, mine), (backend, theirs)) if n):
-        known = _by_number(client, backend, mine, theirs)
-    else:
-        there = {_offset(backend, b): b for b in theirs}
-        known = [(c, there[_offset(client, c)]) for c in mine if _offset(client, c) in there]
-    return [(c, b) for c, b in known if _fits(client, backend, c, b)]
-
-
-def _by_number(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
-    """The same by sequence numbers, of the requests or, where one was not captured, of the responses."""
+def by_number(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
+    """Exchanges of two connections with the same packets: by the sequence numbers of the requests or, where one was not captured, of the
+    responses."""
     there = {(way, n): b for b in theirs for way, n in enumerate(_numbers(backend, b)) if n is not None}
     found = [(c, [there[key] for key in enumerate(_numbers(client, c)) if key in there]) for c in mine]
-    return [(c, bs[0]) for c, bs in found if bs and all(b == bs[0] for b in bs)]
+    return [(c, bs[0]) for c, bs in found if bs and all(b == bs[0] for b in bs) and _fits(client, backend, c, bs[0])]
 
 
 def by_content(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]) -> list[tuple[int, int]]:
@@ -337,7 +211,7 @@ def in_order(client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequenc
 
 def _whole(facts: Facts, number: int) -> bool:
     """Whether the exchange was answered, and its connection captured from the start without a missing byte."""
-    e = facts.items[number]
+    e = facts.exchange(number)
     c = _connection(facts, number)
     return e.request is not None and e.response is not None and c.syns > 0 and not c.from_client.missing and not c.from_server.missing
 
@@ -348,7 +222,7 @@ def _ended(c: Connection) -> bool:
 
 
 def _fits(client: Facts, backend: Facts, c: int, b: int) -> bool:
-    return may_be_caused(client.items[c], backend.items[b]) and may_be_answer(client.items[c], backend.items[b])
+    return may_be_caused(client.exchange(c), backend.exchange(b)) and may_be_answer(client.exchange(c), backend.exchange(b))
 
 
 def _connection(facts: Facts, number: int) -> Connection:
@@ -356,20 +230,11 @@ def _connection(facts: Facts, number: int) -> Connection:
 
 
 def _numbers(facts: Facts, number: int) -> tuple[int | None, int | None]:
-    return midstream.numbers(facts.traces[facts.refs[number].point], facts.items[number])
-
-
-def _offset(facts: Facts, number: int) -> object:
-    """Where the message lies in its stream, after a PROXY header; unlike any other when the stream's start was not captured."""
-    e = facts.items[number]
-    trace = facts.traces[facts.refs[number].point]
-    if not trace.connections[e.connection].syns or e.request is None:
-        return (facts.side, number)
-    return e.request.offset - sum(p.length for p in trace.applications[e.connection].proxy)
+    return midstream.numbers(facts.trace_of(number), facts.exchange(number))
 
 
 def _content(facts: Facts, number: int) -> object:
-    e = facts.items[number]
+    e = facts.exchange(number)
     q = e.request
     return (q.method, q.target, q.lines, q.body.digest) if q is not None else number
 

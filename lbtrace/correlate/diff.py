@@ -14,16 +14,21 @@ Hop-by-hop fields (RFC 9110 §7.6.1) and those that only re-frame the body are m
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import pairwise
 
-from lbtrace.correlate.facts import Facts
+import numpy as np
+
+from lbtrace.columns import running
 from lbtrace.fields import lowered
-from lbtrace.model.http import HeaderLine, Mark, Request, Response
-from lbtrace.model.pairing import AttemptOutcome, Behaviour, ChangeKind, Confidence, ExchangePair, HeaderChange, Tier
-from lbtrace.side_table import SideTable
+from lbtrace.model.http import HeaderLine
+from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange, Tier
+from lbtrace.pair_table import ANSWERED, PairTable
+from lbtrace.side_table import Heads, SideTable, Words
+from lbtrace.tables import Column
 
 HOP_BY_HOP = {
     "connection",
@@ -54,7 +59,6 @@ KEPT_VALUES = 5
 COUNTED_VALUES = 1000
 MOST_COMPARED = 50_000  # of more pairs than this, so many are compared, evenly spread; `of` says how many
 
-Head = tuple[HeaderLine, ...]
 Difference = tuple[ChangeKind, str, HeaderLine | None, HeaderLine | None]  # kind, field in lower case, line before, line after
 
 
@@ -79,39 +83,105 @@ class _Tally:
         return self.client * 10 >= self.count * 9 and (self.itself or len(self.values) > 1 or len(self.clients) == 1)
 
 
-def changes(client: Facts, backend: Facts, pairs: Sequence[ExchangePair]) -> tuple[HeaderChange, ...]:
+def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[HeaderChange, ...]:
     """Pairs → every kind of header change, the most frequent first, requests before responses."""
-    known = [i for i, p in enumerate(pairs) if p.confidence is not Confidence.LOW]
-    alone = [i for i in known if pairs[i].tier is not Tier.ORDER]
-    chosen = alone or known or _as_a_set(client, pairs)
+    known = np.flatnonzero(pairs.known)
+    alone = known[pairs.tier[known] != Tier.ORDER]
+    chosen = alone if len(alone) else known if len(known) else _as_a_set(client, pairs)
     chosen = chosen[:: len(chosen) // MOST_COMPARED + 1]
-    own = _own_addresses(client.table, backend.table)
+    own = _own_addresses(client, backend)
     out: list[HeaderChange] = []
     for request in (True, False):
-        tallies: dict[tuple[ChangeKind, str], _Tally] = defaultdict(_Tally)
-        of = 0
-        sent: Counter[str] = Counter()
-        cache: dict[tuple[int, int], tuple[Head, Head, list[Difference]]] = {}
-        for i in chosen:
-            pair = pairs[i]
-            heads = _heads(client, backend, pair, request)
-            if heads is None:
-                continue
-            of += 1
-            sent.update(() if alone else set(_names(heads[0])))
-            address = client.client_address(client.number(pair.client))
-            key = (id(heads[0]), id(heads[1]))
-            compared = cache.get(key)
-            if compared is None:
-                compared = (heads[0], heads[1], list(differences(*heads)))
-                if len(cache) < 50_000:
-                    cache[key] = compared
-            for kind, name, before, after in compared[2]:
-                _count(tallies[kind, name], i, before, after, address, own)
-        told = tallies if alone else _of_all(tallies, sent, of)
-        made = [_change(request, kind, name, tally, of) for (kind, name), tally in told.items()]
+        heads = _Compared.of(client, backend, pairs, chosen, request)
+        tallies = _tallies(heads, client.words, own)
+        told = tallies if len(alone) else _of_all(tallies, heads.sent(client.words), len(heads.place))
+        made = [_change(request, kind, name, tally, len(heads.place)) for (kind, name), tally in told.items()]
         out += sorted(made, key=lambda c: (-c.count, c.kind, c.name.lower()))
     return tuple(out)
+
+
+@dataclass(slots=True)
+class _Compared:
+    """The heads of pairs in one direction, before and after the balancer: of pair `place[i]` the i-th of both."""
+
+    place: Column
+    before: Heads
+    after: Heads
+    address: list[str]  # of the client
+
+    @classmethod
+    def of(cls, client: SideTable, backend: SideTable, pairs: PairTable, chosen: Column, request: bool) -> _Compared:
+        """Those of the chosen pairs that can be compared: both there and whole, and the answer is the one the client got."""
+        last = pairs.last[chosen]
+        c = client.numbers(pairs.client_point[chosen], pairs.client[chosen])
+        b = backend.numbers(pairs.backend_point[last], pairs.backend[last])
+        mine, theirs = (client.requests, backend.requests) if request else (client.responses, backend.responses)
+        fine = mine.whole_heads[c] & theirs.whole_heads[b] & (request | (pairs.outcome[last] == ANSWERED))
+        c, b = c[fine], b[fine]
+        heads = mine.heads.taken(c), theirs.heads.taken(b)
+        addresses = client.client_address[client.connection[c]].tolist()
+        return cls(chosen[fine], *(heads if request else heads[::-1]), [client.words.text_list[i] for i in addresses])
+
+    def sent(self, words: Words) -> Counter[str]:
+        """Pairs by the fields that were sent."""
+        names = list(words.fields)
+        fields = np.unique(self.before.owner * len(names) + words.field_of[self.before.line]) % max(len(names), 1)
+        return Counter({names[f]: n for f, n in enumerate(np.bincount(fields).tolist()) if n})
+
+
+def _tallies(heads: _Compared, words: Words, own: Set[str]) -> dict[tuple[ChangeKind, str], _Tally]:
+    """What differs, counted by kind and field."""
+    tallies: dict[tuple[ChangeKind, str], _Tally] = defaultdict(_Tally)
+    names, lines = list(words.fields), words.line_list
+    for (number, old, new, address), (first, times) in _distinct(heads, words).items():
+        before, after = [lines[n] for n in old], [lines[n] for n in new]
+        for kind, name, line, other in _field(names[number], before, after):
+            _count(tallies[kind, name], int(heads.place[first]), line, other, address, own, times)
+    orders = zip(heads.before.rows(words.field_of), heads.after.rows(words.field_of), strict=True)
+    seen: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+    for i, order in enumerate(orders):
+        if order[0] != order[1]:
+            seen[order].append(i)
+    for order, places in seen.items():
+        shown = _moved(*(tuple([names[f] for f in np.frombuffer(row, "<i4").tolist()]) for row in order))
+        if shown is not None:
+            for i in places:
+                _count(tallies[ChangeKind.REORDERED, ""], int(heads.place[i]), shown[0], shown[1], heads.address[i], own)
+    return tallies
+
+
+_Difference = tuple[int, tuple[int, ...], tuple[int, ...], str]  # field, its lines before, its lines after, the client's address
+
+
+def _distinct(heads: _Compared, words: Words) -> dict[_Difference, tuple[int, int]]:
+    """The fields that differ, each different difference once, in the order they are first seen → (place of the first, how many).
+
+    A field is looked at where a line of it is not on both sides; where a head repeats a line, all its fields are."""
+    sides = [(held.owner, held.line.astype(np.int64)) for held in (heads.before, heads.after)]
+    width, fields = max(len(words.line_list), 1), max(len(words.fields), 1)
+    codes = [owner * width + line for owner, line in sides]
+    repeating = np.zeros(len(heads.place), bool)
+    for code in codes:
+        held = np.sort(code)
+        repeating[held[1:][held[1:] == held[:-1]] // width] = True
+    of_field = [owner * fields + words.field_of[line] for owner, line in sides]
+    single = [~np.isin(codes[i], codes[1 - i]) | repeating[sides[i][0]] for i in range(2)]
+    touched = np.unique(np.concatenate([code[alone] for code, alone in zip(of_field, single, strict=True)]))
+    count, lines = [], []
+    for (_, line), code in zip(sides, of_field, strict=True):
+        mine = np.isin(code, touched)
+        at = np.searchsorted(touched, code[mine])
+        count.append(np.bincount(at, minlength=len(touched)))
+        lines.append(line[mine][np.argsort(at, kind="stable")])
+    first = [running(n) for n in count]
+    out: dict[_Difference, tuple[int, int]] = {}
+    texts = [line.tolist() for line in lines]
+    spans = (pairwise(column.tolist()) for column in first)
+    for pair, name, (b, b_end), (a, a_end) in zip((touched // fields).tolist(), (touched % fields).tolist(), *spans, strict=True):
+        key = (name, tuple(texts[0][b:b_end]), tuple(texts[1][a:a_end]), heads.address[pair])
+        known = out.get(key)
+        out[key] = (pair, 1) if known is None else (known[0], known[1] + 1)
+    return out
 
 
 def _of_all(tallies: dict[tuple[ChangeKind, str], _Tally], sent: Counter[str], of: int) -> dict[tuple[ChangeKind, str], _Tally]:
@@ -127,63 +197,15 @@ def _of_all(tallies: dict[tuple[ChangeKind, str], _Tally], sent: Counter[str], o
     }
 
 
-def _as_a_set(client: Facts, pairs: Sequence[ExchangePair]) -> list[int]:
+def _as_a_set(client: SideTable, pairs: PairTable) -> Column:
     """All pairs, when nine of ten client exchanges are in one."""
-    return list(range(len(pairs))) if len(pairs) >= FEW and len(pairs) * 10 >= len(client) * 9 else []
+    return np.arange(len(pairs) if len(pairs) >= FEW and len(pairs) * 10 >= len(client) * 9 else 0)
 
 
 def _own_addresses(front: SideTable, back: SideTable) -> frozenset[str]:
     """Where the balancer listens, and where it speaks from; loopback too. A client's address is none of them."""
     numbers = {*front.server_address.tolist(), *back.client_address.tolist()}
     return frozenset({front.words.text_list[i] for i in numbers} | {"127.0.0.1", "::1"}) - front.hosts
-
-
-def _heads(client: Facts, backend: Facts, pair: ExchangePair, request: bool) -> tuple[Head, Head] | None:
-    mine = client.items[client.number(pair.client)]
-    attempt = pair.attempts[-1]
-    theirs = backend.items[backend.number(attempt.backend)]
-    before: Request | Response | None
-    after: Request | Response | None
-    if request:
-        before, after = mine.request, theirs.request
-    else:
-        if attempt.outcome is not AttemptOutcome.ANSWERED:
-            return None
-        before, after = theirs.response, mine.response
-    if before is None or after is None or Mark.HEAD_TRUNCATED in before.marks or Mark.HEAD_TRUNCATED in after.marks:
-        return None
-    return before.lines, after.lines
-
-
-def differences(before: Head, after: Head) -> Iterator[Difference]:
-    """Two heads → their differences, by field. Only the fields that have a line which is not on both sides are looked at."""
-    if before == after:
-        return
-    sent, arrived = set(before), set(after)
-    if len(before) != len(sent) or len(after) != len(arrived):  # repeated lines: a set does not count them
-        touched = {lowered(x[0]) for x in sent | arrived}
-    else:
-        touched = {lowered(x[0]) for x in sent ^ arrived}
-    old, new = _of_fields(before, touched), _of_fields(after, touched)
-    for name in sorted(touched):
-        yield from _field(name, old.get(name, []), new.get(name, []))
-    moved = _moved(_names(before), _names(after))
-    if moved:
-        yield ChangeKind.REORDERED, "", *moved
-
-
-def _of_fields(head: Head, wanted: Set[str]) -> dict[str, list[HeaderLine]]:
-    """The lines of the wanted fields, by field."""
-    out: dict[str, list[HeaderLine]] = {}
-    for line in head:
-        name = lowered(line[0])
-        if name in wanted:
-            out.setdefault(name, []).append(line)
-    return out
-
-
-def _names(head: Head) -> tuple[str, ...]:
-    return tuple([lowered(name) for name, _, _ in head])
 
 
 @lru_cache(maxsize=10_000)
@@ -231,24 +253,26 @@ def _field(name: str, before: list[HeaderLine], after: list[HeaderLine]) -> Iter
         yield ChangeKind.RECASED, name, before[0], after[0]
 
 
-def _count(tally: _Tally, example: int, before: HeaderLine | None, after: HeaderLine | None, address: str, own: Set[str]) -> None:
+def _count(
+    tally: _Tally, example: int, before: HeaderLine | None, after: HeaderLine | None, address: str, own: Set[str], times: int = 1
+) -> None:
     if not tally.count:
         shown = after or before
         tally.example, tally.name = example, shown.name if shown else ""
         tally.before, tally.after = before.raw if before else "", after.raw if after else ""
-    tally.count += 1
+    tally.count += times
     if after is None:
         return
     value = after.value
     if value in tally.values or len(tally.values) < COUNTED_VALUES:
-        tally.values[value] = tally.values.get(value, 0) + 1
+        tally.values[value] = tally.values.get(value, 0) + times
     if before is not None and before.value and value.startswith(before.value) and value[len(before.value) :].lstrip()[:1] in (",", ";"):
-        tally.appended += 1
+        tally.appended += times
     if address in value:
-        tally.client += 1
+        tally.client += times
         tally.itself = True
     elif lowered(tally.name) in ADDRESS_FIELDS and (stated := _address(value)) and stated not in own:
-        tally.client += 1
+        tally.client += times
     if len(tally.clients) < COUNTED_VALUES:
         tally.clients.add(address)
 

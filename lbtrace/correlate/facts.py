@@ -1,6 +1,6 @@
 """Traces of one side → columns: what the pairing asks of every exchange, read once.
 
-Exchanges of all points of a side are numbered through (`Facts.refs` leads back). Times stay on the clock of their own point. A
+Exchanges of all points of a side are numbered through (`Facts.ref` leads back). Times stay on the clock of their own point. A
 time that is not
 known is replaced by the bound that is: a client request is no earlier than the answer before it on its connection, a backend
 answer no earlier than its
@@ -10,8 +10,9 @@ A retransmitted message is never solid: its first transmission may be missing fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,14 +22,28 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import Messages, SideTable, Words, bits_of, side_table
+from lbtrace.side_table import Messages, SideTable, bits_of
 from lbtrace.tables import Column
 
+_T = TypeVar("_T")
 FAR = 1 << 61  # ns: later than any capture
 PATIENCE_NS = 120_000_000_000  # a client that went away: the balancer may go on with its request for this long
 CACHES = ("age", "x-cache", "cf-cache-status", "x-cache-status", "cache-status")
 _UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
 _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
+
+
+class _Asked(Sequence[_T]):
+    """What a question answers for 0, 1, 2, …"""
+
+    def __init__(self, count: int, ask: Callable[[int], _T]) -> None:
+        self._count, self._ask = count, ask
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._ask(int(index)) if 0 <= index < self._count else [][index]
 
 
 @dataclass(slots=True)
@@ -42,10 +57,9 @@ class Facts:
     side: Side
     table: SideTable
     traces: Sequence[Trace]
-    refs: list[Ref]
-    items: list[Exchange]
     first_of: list[int]  # per point: number of its first exchange
     point: Column
+    id: Column  # in the trace of its point
     connection: Column  # numbered through the points
     start: Column
     reply: Column
@@ -57,15 +71,41 @@ class Facts:
     cached: Column  # bool, the answer says it comes from a cache
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.point)
 
     def number(self, ref: Ref) -> int:
         """The number of an exchange through all points."""
         return self.first_of[ref.point] + ref.id
 
+    @property
+    def items(self) -> Sequence[Exchange]:
+        """All exchanges as objects: who walks over them makes them all."""
+        return _Asked(len(self), self.exchange)
+
+    @property
+    def refs(self) -> Sequence[Ref]:
+        """Where each is."""
+        return _Asked(len(self), self.ref)
+
+    def ref(self, number: int) -> Ref:
+        """Where an exchange is."""
+        return self.table.ref(number)
+
+    def exchange(self, number: int) -> Exchange:
+        """An exchange, as an object: for a few, never for all."""
+        return self.table.exchange(number)
+
+    def trace_of(self, number: int) -> Trace:
+        """The trace that an exchange is in."""
+        return self.table.trace_of(number)
+
+    def connection_ref(self, number: int) -> Ref:
+        """Where the connection of an exchange is."""
+        return self.table.connection_ref(int(self.connection[number]))
+
     def connection_of(self, number: int) -> Connection:
         """The connection of an exchange."""
-        return self.traces[self.refs[number].point].connections[self.items[number].connection]
+        return self.table.connection_of(number)
 
     def client_address(self, number: int) -> str:
         """The address of the client of an exchange's connection."""
@@ -73,11 +113,8 @@ class Facts:
         return address
 
 
-def read(side: Side, traces: Sequence[Trace], table: SideTable | None = None) -> Facts:
-    """The traces of a side → its Facts. `table`: their exchanges, when they are at hand."""
-    table = side_table(traces, Words()) if table is None else table
-    new = tuple.__new__  # a named tuple's own constructor costs twice as much
-    refs = [new(Ref, (point, i)) for point, trace in enumerate(traces) for i in range(len(trace.exchanges))]
+def read(side: Side, table: SideTable) -> Facts:
+    """A side → its Facts. Both sides must be in one numbering."""
     q, r = table.requests, table.responses
     doubt = (table.marks & _UNSURE) != 0
     solid_start, solid_reply = (m.there & ((m.marks & _UNSURE) == 0) & ~doubt for m in (q, r))
@@ -86,11 +123,10 @@ def read(side: Side, traces: Sequence[Trace], table: SideTable | None = None) ->
     return Facts(
         side,
         table,
-        traces,
-        refs,
-        table.items,
+        table.traces,
         table.first_of,
         table.point,
+        table.id,
         table.connection,
         start,
         reply,

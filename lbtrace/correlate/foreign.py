@@ -6,40 +6,57 @@ other one: whatever else fits, the pair is wrong. Values that state addresses ma
 
 from __future__ import annotations
 
+import numpy as np
+
 from lbtrace.correlate.connections import STATED_IN
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Tier
+from lbtrace.side_table import Heads, Words, numbering
+from lbtrace.tables import Column
 
 TELLING = 8  # characters, with a digit among them
 
 
 def wrong(state: Pairing) -> list[int]:
     """The client exchanges whose only backend exchange is another's."""
-    doubtful = [c for c, bs in state.caused.items() if len(bs) == 1 and state.tier[c] in (Tier.SHAPE, Tier.TIME)]
-    held: dict[int, list[HeaderLine]] = {c: _telling(state, c) for c in doubtful}
-    wanted = {line.value for lines in held.values() for line in lines}
-    if not wanted:
+    doubtful = [(c, bs[0]) for c, bs in state.caused.items() if len(bs) == 1 and state.tier[c] in (Tier.SHAPE, Tier.TIME)]
+    if not doubtful:
         return []
-    sender: dict[str, int] = {}  # value → the client exchange that sent it, -1 for several
-    for c, e in enumerate(state.client.items):
-        for line in e.request.lines if e.request is not None else ():
-            if line.value in wanted:
-                sender[line.value] = c if sender.get(line.value, c) == c else -1
-    return [c for c, lines in held.items() if any(sender.get(line.value, c) not in (c, -1) for line in lines)]
+    client, backend, words = state.client.table, state.backend.table, state.client.table.words
+    c, b = np.array(doubtful, np.int64).T
+    both = client.requests.there[c] & backend.requests.there[b]
+    c, b = c[both], b[both]
+    (pair, line), own = (_lines(table.requests.heads, at) for table, at in ((backend, b), (client, c)))
+    told = words.fields_named(lambda name: name not in STATED_IN)
+    value = _values(words, np.unique(line[told[line] & ~_in(pair, line, *own)]))
+    strange = told[line] & (value[line] >= 0) & ~_in(pair, value[line], own[0], value[own[1]])
+    pair, said = pair[strange], value[line[strange]]
+    heads = client.requests.heads
+    count = int(value.max(initial=-1)) + 1
+    senders, sent = np.unique(np.stack((heads.owner, value[heads.line]))[:, value[heads.line] >= 0], axis=1)
+    times, sender = np.bincount(sent, minlength=count), np.full(count, -1)
+    sender[sent] = senders
+    found: list[int] = c[np.unique(pair[(times[said] == 1) & (sender[said] != c[pair])])].tolist()
+    return found
 
 
-def _telling(state: Pairing, c: int) -> list[HeaderLine]:
-    """The lines of the backend request that the client request does not have, and that say something."""
-    mine, theirs = state.client.items[c].request, state.backend.items[state.caused[c][0]].request
-    if mine is None or theirs is None:
-        return []
-    own = {line.value for line in mine.lines}
-    return [
-        line
-        for line in theirs.lines
-        if len(line.value) >= TELLING
-        and line.value not in own
-        and line.name.lower() not in STATED_IN
-        and any(character.isdigit() for character in line.value)
-    ]
+def _lines(heads: Heads, exchanges: Column) -> tuple[Column, Column]:
+    """(place in `exchanges`, line) of each line of theirs."""
+    sizes, lines = heads.of(exchanges)
+    return np.repeat(np.arange(len(exchanges)), sizes), lines.astype(np.int64)
+
+
+def _in(one: Column, other: Column, ones: Column, others: Column) -> Column:
+    """Row by row, whether (one, other) is among (ones, others)."""
+    width = 2 + max(int(other.max(initial=0)), int(others.max(initial=0)))
+    return np.isin(one * width + other, ones * width + others)
+
+
+def _values(words: Words, lines: Column) -> Column:
+    """Per line of all a number for its value, if it is that of one of `lines` and tells something; −1 for the others."""
+    texts = numbering()
+    for value in {words.line_list[n].value for n in lines.tolist()}:
+        if len(value) >= TELLING and any(map(str.isdigit, value)):
+            texts[value]
+    every = np.fromiter((texts.get(line.value, -1) for line in words.line_list), np.int64, len(words.line_list))
+    return every

@@ -16,10 +16,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lbtrace.connection_table import ConnectionTable
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, HealthCheck, Tier
 from lbtrace.model.trace import Trace
+from lbtrace.side_table import NOT_SAID, SideTable, Words
+from lbtrace.tables import Column
 
 AGENTS = (
     "elb-healthchecker",
@@ -43,17 +46,22 @@ _Key = tuple[int, str, Endpoint, str, str, str]
 
 def find(state: Pairing) -> list[HealthCheck]:
     """The checks among the backend exchanges without an owner."""
-    found: dict[_Key, list[int]] = defaultdict(list)
-    for b in state.free_backends():
-        e = state.backend.items[b]
-        if e.request is None:
-            continue
-        point = state.backend.refs[b].point
-        c = state.backend.traces[point].connections[e.connection]
-        agent = next((x.value for x in e.request.lines if x.name.lower() == "user-agent"), "")
-        found[point, c.client.address, c.server, e.request.method, e.request.target, agent].append(b)
-    if not found:
+    table, words = state.backend.table, state.backend.table.words
+    free = np.array(state.free_backends(), np.int64)
+    free = free[table.requests.there[free]]
+    if not len(free):
         return []
+    ends = table.connection[free]
+    ports = table.of_connections("server_port")[ends]
+    rows = zip(*(c.tolist() for c in (table.point[free], table.client_address[ends], table.server_address[ends], ports)), strict=True)
+    asked_for = zip(*(column[free].tolist() for column in _asked_for(table)), strict=True)
+    alike: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = defaultdict(list)
+    for b, ends_of, what in zip(free.tolist(), rows, asked_for, strict=True):
+        alike[ends_of, what].append(b)
+    found: dict[_Key, list[int]] = {
+        (point, words.text_list[source], Endpoint(words.text_list[server], port), *_named(words, *what)): numbers
+        for ((point, source, server, port), what), numbers in alike.items()
+    }
     forwarded, asked = _identity_names(state), _asked(state)
     checks = []
     for key, numbers in found.items():
@@ -63,26 +71,38 @@ def find(state: Pairing) -> list[HealthCheck]:
     return checks
 
 
+def _asked_for(table: SideTable) -> tuple[Column, Column, Column]:
+    """Method, target and what is said by the first User-Agent, as numbers, of every request."""
+    agent = table.requests.line_of(table.words, "user-agent")
+    said = np.append(table.words.said_of, NOT_SAID)  # the same agent however the name of the field is written
+    return table.requests.method, table.requests.start, np.where(agent == NOT_SAID, NOT_SAID, said[agent])
+
+
+def _named(words: Words, method: int, target: int, agent: int) -> tuple[str, str, str]:
+    """The same as text."""
+    return words.text_list[method], words.text_list[target], words.value_of_said[agent] if agent != NOT_SAID else ""
+
+
 def _client_sources(state: Pairing) -> set[str]:
     """Addresses that client hosts themselves have on the backend side: those of the clients, and those that pass on one host's packets."""
-    out = {c.client.address for trace in state.client.traces for c in trace.connections}
-    hosts: dict[str, set[str]] = defaultdict(set)
-    for c, bs in state.caused.items():
-        if state.tier[c] is Tier.SAME_PACKETS:
-            mine = state.client.traces[state.client.refs[c].point].connections[state.client.items[c].connection]
-            theirs = state.backend.traces[state.backend.refs[bs[0]].point].connections[state.backend.items[bs[0]].connection]
-            if mine.client.port == theirs.client.port:
-                hosts[theirs.client.address].add(mine.client.address)
-    return out | {address for address, behind in hosts.items() if len(behind) == 1}
+    front, back = state.client.table, state.backend.table
+    same = [(c, bs[0]) for c, bs in state.caused.items() if state.tier[c] is Tier.SAME_PACKETS]
+    c, b = np.array(same, np.int64).reshape(-1, 2).T
+    mine, theirs = front.connection[c], back.connection[b]
+    kept = front.of_connections("client_port")[mine] == back.of_connections("client_port")[theirs]
+    seen = np.unique(np.stack((back.client_address[theirs][kept], front.client_address[mine][kept])), axis=1)
+    sources, hosts = np.unique(seen[0], return_counts=True)
+    return front.hosts | {front.words.text_list[i] for i in sources[hosts == 1].tolist()}
 
 
 def _asked(state: Pairing) -> set[tuple[str, str, str]]:
     """Method, target and User-Agent of client requests, and of the backend requests they became."""
+    front, back = state.client.table, state.backend.table
+    partners = np.fromiter((bs[0] for bs in state.caused.values()), np.int64, len(state.caused))
     out: set[tuple[str, str, str]] = set()
-    partners = (state.backend.items[bs[0]] for bs in state.caused.values())
-    for e in (*state.client.items, *partners):
-        if e.request is not None:
-            out.add((e.request.method, e.request.target, next((x.value for x in e.request.lines if x.name.lower() == "user-agent"), "")))
+    for table, at in ((front, np.flatnonzero(front.requests.there)), (back, partners[back.requests.there[partners]])):
+        rows = (column[at].tolist() for column in _asked_for(table))
+        out |= {_named(table.words, *row) for row in set(zip(*rows, strict=True))}
     return out
 
 
@@ -90,7 +110,7 @@ def _identity_names(state: Pairing) -> set[str]:
     """The fields that say who asked, as seen on forwarded requests."""
     names: set[str] = set()
     for bs in list(state.caused.values())[:50]:
-        q = state.backend.items[bs[0]].request
+        q = state.backend.exchange(bs[0]).request
         if q is not None:
             names |= {x.name.lower() for x in q.lines}
     return names & set(_GIVES_IDENTITY)
@@ -101,7 +121,7 @@ def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], a
     times = sorted(int(state.backend.start[b]) for b in numbers)
     period, even = pace(times)
     known_agent = any(a in agent.lower() for a in AGENTS)
-    first = state.backend.items[numbers[0]].request
+    first = state.backend.exchange(numbers[0]).request
     anonymous = bool(forwarded) and first is not None and not {x.name.lower() for x in first.lines} & forwarded
     reasons: list[tuple[str, str]] = []
     if period is not None and even and period >= QUICK_NS:
@@ -120,10 +140,24 @@ def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], a
     certain = known_agent or (paced and (len(numbers) >= 5 or (anonymous and len(numbers) >= 4)))
     likely = paced and len(numbers) >= 4
     confidence = Confidence.HIGH if certain else Confidence.MEDIUM if likely else Confidence.LOW
-    connections = sorted({state.backend.items[b].connection for b in numbers})
-    ids = tuple(state.backend.refs[b].id for b in numbers)
+    connections = sorted({state.backend.connection_ref(b).id for b in numbers})
+    ids = tuple(state.backend.id[numbers].tolist())
     said = tuple(f"{name}: {value}" for name, value in reasons)
     return HealthCheck(source, target, point, method, path, agent, period, ids, tuple(connections), confidence, said)
+
+
+def _silent(trace: Trace) -> list[int]:
+    """The connections that were accepted and carried nothing, but perhaps a PROXY header."""
+    table = ConnectionTable.of(trace.connections)
+    client, server = (slice(None, None, 2), slice(1, None, 2))
+    ends = table.ends
+    headers = np.zeros(len(table), np.int64)
+    for i, application in enumerate(trace.applications):
+        if application.proxy:
+            headers[i] = sum(p.length for p in application.proxy)
+    silent = (ends.bytes[client] <= headers) & (ends.bytes[server] == 0) & (ends.missing[client] == 0) & (ends.missing[server] == 0)
+    found: list[int] = np.flatnonzero(silent & (table.synacks > 0)).tolist()
+    return found
 
 
 def pace(times: Sequence[int]) -> tuple[int | None, bool]:
@@ -152,16 +186,10 @@ def connects(backends: Sequence[Trace], balancer: set[str]) -> list[HealthCheck]
     found: dict[tuple[int, str, Endpoint], list[int]] = defaultdict(list)
     local: set[tuple[int, str, Endpoint]] = set()
     for point, trace in enumerate(backends):
-        for c in trace.connections:
-            said = trace.applications[c.id].proxy
-            silent = (
-                c.from_client.bytes <= sum(p.length for p in said)
-                and not c.from_server.bytes
-                and not c.from_client.missing
-                and not c.from_server.missing
-            )
-            if silent and c.synacks and not trace.exchanges_of(c.id):
-                found[point, c.client.address, c.server].append(c.id)
+        for i in _silent(trace):
+            said, c = trace.applications[i].proxy, trace.connections[i]
+            if not trace.exchanges_of(i):
+                found[point, c.client.address, c.server].append(i)
                 if any(p.command == "LOCAL" or not p.source for p in said):
                     local.add((point, c.client.address, c.server))
     checks = []

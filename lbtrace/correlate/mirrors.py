@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence, Set
 
+import numpy as np
+
 from lbtrace.correlate.certainty import lossless
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import FAR, body_key
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.net import Endpoint
+from lbtrace.side_table import joint
+from lbtrace.tables import Column
 
 FEW = 3  # exchanges: fewer may repeat others by chance
 
@@ -24,15 +27,19 @@ _Key = tuple[str, str, str | None, str]
 
 def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]) -> dict[int, int]:
     """Backend exchange → the one it is a copy of. `askers`: who asked, per backend exchange; `checks`: health checks."""
-    owned = {_server(state, b) for bs in state.caused.values() for b in bs}
-    alone: dict[tuple[int, Endpoint], list[int]] = defaultdict(list)
-    for b in state.free_backends():
-        if b not in checks and (server := _server(state, b)) not in owned:
+    free = [b for b in state.free_backends() if b not in checks]
+    if not free:
+        return {}
+    servers = _servers(state)
+    owned = set(servers[np.array(state.owner, np.int64) >= 0].tolist())
+    alone: dict[int, list[int]] = defaultdict(list)
+    for b, server in zip(free, servers[free].tolist(), strict=True):
+        if server not in owned:
             alone[server].append(b)
     wanted = {server: numbers for server, numbers in alone.items() if len(numbers) >= FEW and all(_served(state, b) for b in numbers)}
     if not wanted or not line.known or not lossless(state.client):
         return {}
-    unanswered = {(q.method, q.target) for c in state.free_clients() if (q := state.client.items[c].request) is not None}
+    unanswered = {(q.method, q.target) for c in state.free_clients() if (q := state.client.exchange(c).request) is not None}
     wanted = {server: numbers for server, numbers in wanted.items() if not any(_asked(state, b) in unanswered for b in numbers)}
     originals: dict[_Key, list[int]] = defaultdict(list)
     for bs in state.caused.values():
@@ -72,20 +79,21 @@ def _twins(
 
 
 def _served(state: Pairing, b: int) -> bool:
-    answer = state.backend.items[b].response
+    answer = state.backend.exchange(b).response
     return answer is not None and answer.status < 500
 
 
 def _asked(state: Pairing, b: int) -> tuple[str, str] | None:
-    q = state.backend.items[b].request
+    q = state.backend.exchange(b).request
     return (q.method, q.target) if q is not None else None
 
 
-def _server(state: Pairing, b: int) -> tuple[int, Endpoint]:
-    point = state.backend.refs[b].point
-    return point, state.backend.traces[point].connections[state.backend.items[b].connection].server
+def _servers(state: Pairing) -> Column:
+    """A number for the endpoint of each backend exchange, and its point."""
+    table = state.backend.table
+    return joint(table.servers[table.connection], table.point)
 
 
 def _key(state: Pairing, b: int, askers: Sequence[str]) -> _Key | None:
-    q = state.backend.items[b].request
+    q = state.backend.exchange(b).request
     return (q.method, q.target, body_key(q.body), askers[b]) if q is not None else None

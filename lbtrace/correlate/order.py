@@ -83,10 +83,9 @@ def _fields(state: Pairing) -> int:
 
 
 def _added(facts: Facts, number: int) -> bool:
-    e = facts.items[number]
-    if facts.traces[facts.refs[number].point].applications[e.connection].proxy:
+    if facts.trace_of(number).applications[facts.connection_ref(number).id].proxy:
         return True
-    return e.request is not None and any(line.name.lower() in ADDED for line in e.request.lines)
+    return any(line.name.lower() in ADDED for line in facts.table.requests.heads.lines(facts.table.words, number))
 
 
 def _host(state: Pairing) -> int:

@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
-from lbtrace.columns import rows_of
+from lbtrace.columns import running
 from lbtrace.correlate import attempts
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import may_be_answer_each
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, ConnectionBasis, ConnectionPair, ExchangePair, Tier
+from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Tier
+from lbtrace.pair_table import ANSWERED, CONFIDENCES, LOW, NONE, OUTCOMES, PairTable, Reasons
 from lbtrace.tables import Column
 
 
-def pairs(state: Pairing, line: Timeline) -> tuple[ExchangePair, ...]:
+def pairs(state: Pairing, line: Timeline) -> PairTable:
     """Every client exchange that has backend exchanges, in order."""
     order = sorted(state.caused)
+    client, backend, caused, n = state.client, state.backend, state.caused, len(state.caused)
     plain = _answered_at_once(state, order, line)
-    refs, caused, new = state.backend.refs, state.caused, tuple.__new__
-    tried = [
-        (new(Attempt, (refs[caused[c][0]], AttemptOutcome.ANSWERED)),) if simple else attempts.outcomes(state, c, line)
-        for c, simple in zip(order, plain, strict=True)
-    ]
-    client, tier, confidence, reasons = state.client.refs, state.tier, state.confidence, state.reasons
-    columns = (
-        [client[c] for c in order],
-        tried,
-        [tier[c] for c in order],
-        [confidence[c] for c in order],
-        map(state.group.get, order),
-        [reasons[c] for c in order],
+    told = {c: attempts.outcomes(state, c, line) for c, simple in zip(order, plain, strict=True) if not simple}
+    tried = list(chain.from_iterable([b for b, _ in told[c]] if c in told else caused[c] for c in order))
+    sizes = np.fromiter((len(caused[c]) for c in order), np.int64, n)
+    first = running(sizes)
+    outcome = np.full(len(tried), ANSWERED, np.uint8)
+    for at in np.flatnonzero(~np.array(plain, bool)).tolist():
+        outcome[first[at] : first[at + 1]] = [OUTCOMES.index(ending) for _, ending in told[order[at]]]
+    known: dict[Reasons, int] = {}
+    mine, theirs = np.array(order, np.int64), np.array(tried, np.int64)
+    return PairTable(
+        client_point=client.point[mine],
+        client=client.id[mine],
+        tier=np.fromiter(map(state.tier.__getitem__, order), np.uint8, n),
+        confidence=np.fromiter((CONFIDENCES.index(state.confidence[c]) for c in order), np.uint8, n),
+        group=np.fromiter((state.group.get(c, NONE) for c in order), np.int64, n),
+        reason=np.fromiter((known.setdefault(state.reasons[c], len(known)) for c in order), np.int64, n),
+        first=first,
+        backend_point=backend.point[theirs],
+        backend=backend.id[theirs],
+        outcome=outcome,
+        reasons=list(known),
     )
-    return tuple(rows_of(ExchangePair, columns))
 
 
 def _answered_at_once(state: Pairing, order: Sequence[int], line: Timeline) -> list[bool]:
@@ -51,30 +61,24 @@ def _answered_at_once(state: Pairing, order: Sequence[int], line: Timeline) -> l
     return plain
 
 
-def carried(state: Pairing, found: Sequence[ExchangePair], known: Sequence[ConnectionPair]) -> list[ConnectionPair]:
+def carried(state: Pairing, found: PairTable, known: Sequence[ConnectionPair]) -> list[ConnectionPair]:
     """Connections whose exchanges pair one to one, all of them, and with no other connection; those known are left out."""
-    rows = [(p.client, t.backend) for p in found for t in p.attempts]
-    if not rows:
+    if not len(found):
         return []
-    client, backend = state.client, state.backend
-    mine = client.connection[np.fromiter((client.number(c) for c, _ in rows), np.int64, len(rows))]
-    theirs = backend.connection[np.fromiter((backend.number(b) for _, b in rows), np.int64, len(rows))]
-    doubtful = [client.number(p.client) for p in found if _is_doubtful(p)]
-    left_out = np.zeros(len(client.table.client_address), bool)
-    left_out[client.connection[np.array(doubtful, np.int64)]] = True
-    left_out[[client.table.first_connection[p.client.point] + p.client.id for p in known]] = True
-    width = len(backend.table.client_address)
-    both, first = np.unique(mine * width + theirs, return_index=True)
+    client, backend = state.client.table, state.backend.table
+    mine = client.connection[client.numbers(found.client_point, found.client)]
+    theirs = backend.connection[backend.numbers(found.backend_point, found.backend)]
+    doubtful = (found.group != NONE) | (found.confidence == LOW) | (found.outcome[found.last] != ANSWERED)
+    left_out = np.zeros(len(client.client_address), bool)
+    left_out[mine[doubtful]] = True
+    left_out[[client.first_connection[p.client.point] + p.client.id for p in known]] = True
+    width = len(backend.client_address)
+    both, first = np.unique(np.repeat(mine, found.attempts) * width + theirs, return_index=True)
     front, back = both // width, both % width
     alone = (np.bincount(front, minlength=1)[front] == 1) & (np.bincount(back, minlength=1)[back] == 1) & ~left_out[front]
     order = np.argsort(first[alone])
     ends: tuple[Column, Column] = front[alone][order], back[alone][order]
     return [
-        ConnectionPair(client.table.connection_ref(c), backend.table.connection_ref(b), ConnectionBasis.EXCHANGES, Confidence.MEDIUM)
+        ConnectionPair(client.connection_ref(c), backend.connection_ref(b), ConnectionBasis.EXCHANGES, Confidence.MEDIUM)
         for c, b in zip(*(end.tolist() for end in ends), strict=True)
     ]
-
-
-def _is_doubtful(pair: ExchangePair) -> bool:
-    answered = pair.attempts[-1].outcome is AttemptOutcome.ANSWERED
-    return pair.group is not None or pair.confidence is Confidence.LOW or not answered

@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from lbtrace.correlate.certainty import lossless
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.connections import Stated
-from lbtrace.correlate.facts import FAR, body_key, may_be_answer
+from lbtrace.correlate.facts import FAR, body_key, body_keys, may_be_answer
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.tokens import Found, drawn
 from lbtrace.model.pairing import Confidence, Tier
@@ -28,9 +30,10 @@ SESSION = {"cookie", "authorization", "proxy-authorization"}
 def telling_bodies(state: Pairing, matched: Sequence[Found]) -> bool:
     """Whether the body says which request it is: three at least, all different, and few of the matches are with several backend exchanges
     (two clients that follow one script send everything twice)."""
-    bodies = [body_key(e.request.body) for e in state.client.items if e.request is not None and e.request.body.length]
+    requests = state.client.table.requests
+    bodies = body_keys(requests)[requests.there & (requests.length > 0)]
     several = sum(len(found.backends) > 1 for found in matched)
-    return len(set(bodies)) == len(bodies) >= 3 and several * 3 <= len(matched)
+    return len(np.unique(bodies)) == len(bodies) >= 3 and several * 3 <= len(matched)
 
 
 def repeated(state: Pairing, found: Found, said: Sequence[Stated | None], bodies_tell: bool) -> list[int]:
@@ -39,10 +42,10 @@ def repeated(state: Pairing, found: Found, said: Sequence[Stated | None], bodies
         return []
     client, backend = state.client, state.backend
     c, numbers = found.client, found.backends
-    answered = [b for b in numbers if backend.items[b].response is not None and may_be_answer(client.items[c], backend.items[b])]
-    if not (found.by_request and found.by_value and answered) or client.items[c].response is None or not client.solid_reply[c]:
+    answered = [b for b in numbers if backend.exchange(b).response is not None and may_be_answer(client.exchange(c), backend.exchange(b))]
+    if not (found.by_request and found.by_value and answered) or client.exchange(c).response is None or not client.solid_reply[c]:
         return []
-    requests = [backend.items[b].request for b in numbers]
+    requests = [backend.exchange(b).request for b in numbers]
     shapes = {(q.method, q.target, body_key(q.body)) for q in requests if q is not None and body_key(q.body) is not None}
     askers = {told.address if (told := said[b]) is not None else "" for b in numbers}
     if None in requests or len(shapes) != 1 or len(askers) != 1 or not (found.strong or lossless(client)):
@@ -81,7 +84,7 @@ def copies(state: Pairing, line: Timeline) -> None:
         if len(owners) != 1:
             continue
         c = next(iter(owners))
-        q = state.client.items[c].request
+        q = state.client.exchange(c).request
         own = q is not None and {x.value for x in q.lines}.isdisjoint(value for _, value in ids[b])
         same = all(_shape(state, o) == _shape(state, b) for o in state.caused[c])
         if same and alone[state.group.get(c, -1)] <= 1 and line.began_inside(c, b) and (own or line.x[b] < FAR):
@@ -106,7 +109,7 @@ def _fresh(state: Pairing) -> set[str]:
     values: dict[str, set[str]] = defaultdict(set)
     seen: dict[str, int] = defaultdict(int)
     for bs in state.caused.values():
-        q = state.backend.items[bs[-1]].request
+        q = state.backend.exchange(bs[-1]).request
         for x in q.lines if q is not None else ():
             if drawn(x.value) and x.name.lower() not in SESSION:
                 values[x.name.lower()].add(x.value)
@@ -115,10 +118,10 @@ def _fresh(state: Pairing) -> set[str]:
 
 
 def _ids(state: Pairing, b: int, fresh: set[str]) -> list[tuple[str, str]]:
-    q = state.backend.items[b].request
+    q = state.backend.exchange(b).request
     return [(x.name.lower(), x.value) for x in q.lines if x.name.lower() in fresh and drawn(x.value)] if q is not None and fresh else []
 
 
 def _shape(state: Pairing, b: int) -> tuple[str, str, str | None] | None:
-    q = state.backend.items[b].request
+    q = state.backend.exchange(b).request
     return (q.method, q.target, body_key(q.body)) if q is not None else None

@@ -131,8 +131,8 @@ def _field_of_said(words: Words) -> Column:
 
 
 def _lines(facts: Facts, number: int, request: bool) -> Sequence[HeaderLine]:
-    message = facts.items[number].request if request else facts.items[number].response
-    return message.lines if message is not None else ()
+    messages = facts.table.requests if request else facts.table.responses
+    return messages.heads.lines(facts.table.words, number)
 
 
 def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str]]:
@@ -207,12 +207,13 @@ _HOP = _NEVER | {"host", "accept-encoding", "forwarded", "x-real-ip", "expect", 
 
 def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
     """Request fields (and "target") that both sides have, with different values: reasons against one request being the other."""
-    q, p = state.client.items[client].request, state.backend.items[backend].request
-    if q is None or p is None:
+    q, p, texts = state.client.table.requests, state.backend.table.requests, state.client.table.words.text_list
+    if not (q.there[client] and p.there[backend]):
         return set()
-    changed = set(q.lines).difference(p.lines)
+    there = _lines(state.backend, backend, request=True)
+    changed = set(_lines(state.client, client, request=True)).difference(there)
     arrived: dict[str, set[str]] = defaultdict(set)
-    for line in p.lines if changed else ():
+    for line in there if changed else ():
         arrived[lowered(line.name)].add(line.value)
     out = {
         name
@@ -223,7 +224,8 @@ def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
         and not name.startswith("x-forwarded-")
         and not any(line.value in value for value in arrived[name])
     }
-    if q.target != p.target and _tail(_normal(q.target)) != _tail(_normal(p.target)):
+    sent, got = q.start[client], p.start[backend]
+    if sent != got and _tail(_normal(texts[sent])) != _tail(_normal(texts[got])):
         out.add("target")
     return out
 

@@ -11,7 +11,6 @@ import numpy as np
 from lbtrace.correlate.connections import Stated
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.fields import is_public
-from lbtrace.model.http import Mark
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import AddressMapping, ConnectionBasis, ConnectionPair, Tier, Topology
 from lbtrace.side_table import SideTable, joint
@@ -27,8 +26,8 @@ def topology(state: Pairing, pairs: Sequence[ConnectionPair], said: Sequence[Sta
         c, b = (np.array(column, np.int64) for column in zip(*((c, b) for c, bs in state.caused.items() for b in bs), strict=True))
         once = np.concatenate([[True], c[1:] != c[:-1]])  # an exchange is counted once, its attempts each
         mine, theirs = state.client.connection[c], state.backend.connection[b]
-        told = {i for i in set(c.tolist()) if not _is_cut(state, i)}  # of the others it is not known what they said of themselves
-        fronts, stated = mine[once], [said[j] if i in told else None for i, j in zip(c.tolist(), b.tolist(), strict=True)]
+        told = front.requests.whole_heads[c].tolist()  # of the others it is not known what they said of themselves
+        fronts, stated = mine[once], [said[j] if whole else None for j, whole in zip(b.tolist(), told, strict=True)]
         passed_on = np.fromiter((state.tier[i] is Tier.SAME_PACKETS for i in c.tolist()), bool, len(c))
     elif pairs:
         mine, theirs = (
@@ -51,12 +50,6 @@ def topology(state: Pairing, pairs: Sequence[ConnectionPair], said: Sequence[Sta
     )
 
 
-def _is_cut(state: Pairing, c: int) -> bool:
-    """Whether the head of a client request was cut by the snapshot length."""
-    request = state.client.items[c].request
-    return request is None or Mark.HEAD_TRUNCATED in request.marks
-
-
 def _clients_own(front: SideTable, back: SideTable) -> Column:
     """Per backend connection, whether its source, of packets that were passed on, is the client's: its address, or how a NAT in front shows
     it (public, where client and backend are private)."""
@@ -75,8 +68,7 @@ def _public(table: SideTable, addresses: Column) -> Column:
 
 def _endpoints(table: SideTable, connections: Column) -> tuple[Endpoint, ...]:
     """The servers of connections, most frequent first."""
-    codes = table.server_address[connections] << 16 | table.of_connections("server_port")[connections]
-    return tuple(Endpoint(table.words.text_list[code >> 16], code & 0xFFFF) for code in _ranked(codes))
+    return tuple(Endpoint(table.words.text_list[code >> 16], code & 0xFFFF) for code in _ranked(table.servers[connections]))
 
 
 def _mappings(addresses: Sequence[str], mine: Column, source: Column, stated: Sequence[Stated | None]) -> tuple[AddressMapping, ...]:

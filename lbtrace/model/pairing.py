@@ -5,6 +5,7 @@ Backend things are named by (capture point, id in that point's trace); client th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
@@ -245,7 +246,7 @@ class Correlation:
     and so is every backend exchange.
     """
 
-    pairs: tuple[ExchangePair, ...] = ()
+    pairs: Sequence[ExchangePair] = ()
     connection_pairs: tuple[ConnectionPair, ...] = ()
     unpaired: tuple[Unpaired, ...] = ()
     clocks: tuple[Clock, ...] = ()

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Protocol, runtime_checkable
 
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.net import FrameRef, Side
@@ -70,6 +71,14 @@ class Travel(IntEnum):
     SENT = 2
 
 
+@runtime_checkable
+class Numbered(Protocol):
+    """Exchanges that know their connections without making objects."""
+
+    def connections(self) -> list[int]:
+        """The connection of each exchange."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One capture point, read to its exchanges.
@@ -107,7 +116,8 @@ class Trace:
 
     def exchanges_of(self, connection: int) -> list[int]:
         """The ids of the exchanges on a connection, in order."""
-        if not self.by_connection and self.exchanges:
-            for e in self.exchanges:
-                self.by_connection.setdefault(e.connection, []).append(e.id)
+        held = self.exchanges
+        if not self.by_connection and held:
+            for i, number in enumerate(held.connections() if isinstance(held, Numbered) else [e.connection for e in held]):
+                self.by_connection.setdefault(number, []).append(i)
         return self.by_connection.get(connection, [])

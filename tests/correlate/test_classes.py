@@ -7,7 +7,7 @@ from lbtrace.correlate.classes import Class, Timeline, long_enough, resolve
 from lbtrace.correlate.facts import read
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Side
-from lbtrace.side_table import Words, side_table
+from lbtrace.side_table import both_sides
 from tests.play import Play
 
 
@@ -17,9 +17,8 @@ def test_without_a_clock_too_nobody_is_answered_before_the_backend_did() -> None
     client = play.client("10.0.0.1")
     for n in range(6):
         client.asks("GET", "/same", at_ms=200 * n)
-    shown, words = play.perform(), Words()
-    tables = side_table(shown.clients, words), side_table(shown.backends, words)
-    state = Pairing(read(Side.CLIENT, shown.clients, tables[0]), read(Side.BACKEND, shown.backends, tables[1]))
+    shown = play.perform()
+    state = Pairing(*map(read, Side, both_sides(shown.clients, shown.backends)))
     here, turned = list(range(6)), list(range(6, 0, -1))
     line = Timeline(here, here, turned, turned, False, turned)
     resolve(state, [Class(here[:], here[:])], line, shape.kept_fields(state, request=False))

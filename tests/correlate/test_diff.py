@@ -2,14 +2,16 @@
 
 from collections import Counter
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
-from lbtrace.correlate.diff import _of_all, _Tally, differences
+from lbtrace.correlate.diff import _Compared, _of_all, _tallies, _Tally
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
 from lbtrace.options import DEFAULT
+from lbtrace.side_table import Heads, Words, numbers
 from tests.play import Balancer, Play
 
 
@@ -18,7 +20,9 @@ def head(*lines: str) -> tuple[HeaderLine, ...]:
 
 
 def kinds(before: tuple[HeaderLine, ...], after: tuple[HeaderLine, ...]) -> list[tuple[ChangeKind, str]]:
-    return [(kind, name) for kind, name, _, _ in differences(before, after)]
+    words = Words()
+    heads = (Heads(np.array([0, len(lines)]), numbers(words.lines, lines)) for lines in (before, after))
+    return list(_tallies(_Compared(np.zeros(1, np.int64), *heads, [""]), words, set()))
 
 
 def test_each_kind() -> None:

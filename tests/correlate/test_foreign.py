@@ -9,6 +9,7 @@ from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.options import DEFAULT
+from lbtrace.side_table import both_sides
 from tests.play import Balancer, Play, Shown
 
 
@@ -24,7 +25,7 @@ def two_alike() -> Shown:
 def test_a_value_of_another_request_contradicts_a_pair_by_time() -> None:
     shown = two_alike()
     for backend, expected in ((0, []), (1, [0])):
-        state = Pairing(read(Side.CLIENT, shown.clients), read(Side.BACKEND, shown.backends))
+        state = Pairing(*map(read, Side, both_sides(shown.clients, shown.backends)))
         state.add(0, [backend], Tier.TIME, Confidence.MEDIUM, ())
         assert wrong(state) == expected
 

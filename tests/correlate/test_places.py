@@ -18,12 +18,13 @@ from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.pipeline import compare, compare_on_balancer, inspect
+from lbtrace.side_table import both_sides
 from tests.play.scenarios import SCENARIOS
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
-def both_sides(folder: Path, sample: str) -> str:
+def merged(folder: Path, sample: str) -> str:
     """What a capture on the balancer would hold: the packets of both sides, in order of time."""
     if shutil.which("mergecap") is None:
         pytest.skip("mergecap (tshark) is not installed")
@@ -37,7 +38,7 @@ def both_sides(folder: Path, sample: str) -> str:
 def test_a_capture_on_the_balancer_tells_what_two_captures_tell(tmp_path: Path, sample: str) -> None:
     folder = SAMPLES / sample
     apart = compare([[str(folder / "client.pcap")]], [[str(p)] for p in sorted(folder.glob("backend*.pcap"))])
-    together = compare_on_balancer([both_sides(tmp_path, sample)])
+    together = compare_on_balancer([merged(tmp_path, sample)])
     assert together.verdict.kind == apart.verdict.kind
     assert together.client_counts.syns == apart.client_counts.syns
     assert together.client_counts.requests == apart.client_counts.requests
@@ -50,7 +51,7 @@ def test_one_side_alone_is_not_split(capture: str) -> None:
 
 
 def test_the_addresses_of_the_balancer_can_be_stated(tmp_path: Path) -> None:
-    parts = split(inspect([both_sides(tmp_path, "alb-like")]), ("3.35.166.21", "172.31.42.119"))
+    parts = split(inspect([merged(tmp_path, "alb-like")]), ("3.35.166.21", "172.31.42.119"))
     assert parts is not None
     front, back = parts
     assert (front.side, back.side) == (Side.CLIENT, Side.BACKEND)
@@ -62,8 +63,10 @@ def test_only_pairs_made_by_more_than_time_tell_that_captures_were_swapped() -> 
     """A cache hit is over before the fetch it leaves behind: a pair of the two by time says nothing about the order of the captures."""
     shown = SCENARIOS["founding-alb"]().perform()
     for tier, expected in ((Tier.TIME, (0, 0)), (Tier.RARE_TOKEN, (1, 1))):
-        state = Pairing(read(Side.CLIENT, shown.backends), read(Side.BACKEND, shown.clients))
-        asked = next(i for i, e in enumerate(state.client.items) if e.request is not None and e.request.target.startswith("/divide"))
+        state = Pairing(*map(read, Side, both_sides(shown.backends, shown.clients)))
+        asked = next(
+            i for i, e in enumerate(shown.backends[0].exchanges) if e.request is not None and e.request.target.startswith("/divide")
+        )
         state.add(asked, [0], tier, Confidence.MEDIUM, ())
         assert reversed_share(state) == expected
 
@@ -85,7 +88,7 @@ def on_any_interface(path: str) -> str:
 
 @pytest.mark.parametrize("stated", [(), ("3.35.166.21",)], ids=["no address stated", "one of two addresses stated"])
 def test_the_any_interface_says_what_the_balancer_sent(tmp_path: Path, stated: tuple[str, ...]) -> None:
-    parts = split(inspect([on_any_interface(both_sides(tmp_path, "alb-like"))]), stated)
+    parts = split(inspect([on_any_interface(merged(tmp_path, "alb-like"))]), stated)
     assert parts is not None
     front, back = parts
     assert [len(front.connections), len(front.exchanges)] == [4, 4]
@@ -95,7 +98,7 @@ def test_the_any_interface_says_what_the_balancer_sent(tmp_path: Path, stated: t
 
 
 def test_what_the_balancer_says_to_itself_is_in_front_only_where_clients_go(tmp_path: Path) -> None:
-    trace = inspect([on_any_interface(both_sides(tmp_path, "alb-like"))])
+    trace = inspect([on_any_interface(merged(tmp_path, "alb-like"))])
     one, *others = trace.connections
     for port, in_front in ((80, True), (9000, False)):
         itself = one._replace(client=Endpoint("127.0.0.1", 4711), server=Endpoint("127.0.0.1", port))
@@ -105,5 +108,5 @@ def test_what_the_balancer_says_to_itself_is_in_front_only_where_clients_go(tmp_
 
 
 def test_packets_of_one_capture_are_counted_on_their_own_side(tmp_path: Path) -> None:
-    report = compare_on_balancer([both_sides(tmp_path, "alb-like")])
+    report = compare_on_balancer([merged(tmp_path, "alb-like")])
     assert (report.client_counts.packets, report.backend_counts.packets) == (40, 60)

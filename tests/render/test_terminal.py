@@ -121,7 +121,7 @@ def test_a_retry_shows_each_attempt_and_how_it_ended() -> None:
 
 def test_a_long_table_is_cut_and_says_so() -> None:
     report = founding.report()
-    report = replace(report, correlation=replace(report.correlation, pairs=report.correlation.pairs * 50))
+    report = replace(report, correlation=replace(report.correlation, pairs=tuple(report.correlation.pairs) * 50))
     assert "… and 188 more pairs (--all shows them, --format json has everything)" in page(report)
     assert page(report, everything=True).count("GET /divide/25") >= 50
 
