@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lbtrace.correlate.facts import Facts
+from lbtrace.correlate.facts import Facts, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.tokens import telling
-from lbtrace.correlate.unpaired import Clocks, windows
+from lbtrace.correlate.unpaired import Clocks, hand, manner, windows
 from lbtrace.model.pairing import Confidence, Tier
 
 HANDFUL = 2  # pairs, which may be chance …
@@ -81,8 +81,8 @@ def _weigh_handful(state: Pairing) -> None:
 
 
 def lossless(facts: Facts) -> bool:
-    """Whether no bytes that were sent are missing from the captures of a side, and no exchange lacks its request."""
-    if not facts.table.requests.there.all():
+    """Whether no bytes that were sent are missing from the captures of a side, and no exchange lacks its request that had one."""
+    if not (facts.table.requests.there | unasked(facts)).all():
         return False
     return not any(bool((held.ends.missing > held.ends.truncated).any()) for held in facts.table.connections)
 
@@ -97,12 +97,14 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
     facts = state.client if of_client else state.backend
     free = state.free_clients() if of_client else [b for b in state.free_backends() if b in state.shared]
     seen = windows(state, clocks, of_client)
+    nothing = unasked(facts)
+    backends = manner(state) if of_client and free else None
     for n in free:
         known = seen[facts.point[n]]
         start, end = int(facts.start[n]), int(facts.end[n])
         outside = bool(known) and all(end < w.first or start > w.last for w in known)
         answer = facts.exchange(n).response
         own = of_client and (bool(facts.cached[n]) or (answer is not None and answer.status in (301, 302, 303, 307, 308, 502, 503, 504)))
-        if not outside and not own:
+        if not outside and not own and not nothing[n] and not (backends is not None and hand(answer, backends)[1] is Confidence.HIGH):
             return True
     return False

@@ -155,6 +155,18 @@ def from_cache(line: HeaderLine) -> bool:
     return name in CACHES and "hit" in value and "miss" not in value
 
 
+def unasked(facts: Facts) -> Column:
+    """Which exchanges are an answer that no request preceded, though the capture holds all that the client sent: it sent nothing, or what
+    the server calls an error and no HTTP reader takes for a request. Nothing is missing there, and no backend was asked."""
+    table = facts.table
+    syns, sent, missing = table.of_connections("syns"), table.of_ends("bytes", server=False), table.of_ends("missing", server=False)
+    captured = ((syns > 0) & (missing == 0))[table.connection]
+    refused = (table.responses.start >= 400) & (table.responses.start < 500)
+    silent = (sent == 0)[table.connection]
+    out: Column = ~table.requests.there & captured & (silent | refused)
+    return out
+
+
 def _client_times(table: SideTable, solid_start: Column, solid_reply: Column, cut: Column) -> tuple[Column, Column, Column]:
     """Client exchanges → start, reply, end. A request was sent no earlier than the answer before it ended, and one whose answer is not in
     the capture was answered before the next one on its connection."""

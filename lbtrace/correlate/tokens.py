@@ -58,7 +58,8 @@ _NO_TOKEN = {
     "host",
     "via",
 } | _DEFAULTS
-_RANDOM = re.compile(r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,})")  # an id: no words, no blanks
+# An id: no words, no blanks; a shorter one shows it by letters and digits that keep changing places.
+_RANDOM = re.compile(r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,}|(?=[0-9a-zA-Z]{14})(?:\d+[a-zA-Z]+){3})")
 LOOKED_AT = 256  # characters of a value: the search takes the square of them
 _PARTS = re.compile(r"[^,;\s]{12,}")
 _SEPARATOR = re.compile(r"[,;\s]")

@@ -13,14 +13,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from lbtrace.correlate.facts import Facts
+from lbtrace.correlate.facts import Facts, unasked
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.http import Response
+from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Clock, Confidence, Unpaired, UnpairedReason
 from lbtrace.model.stream import Connection
 
 OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
+SEVERAL = 4  # answers that show a manner
 EDGE_NS = 5_000_000_000  # a capture runs for longer than its packets show: it is not outside when this near
 REDIRECT = {301, 302, 303, 307, 308}
 BALANCERS = re.compile(  # in a Server field: software and services that stand in front of backends
@@ -32,7 +34,7 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 
 ASTRAY = (UnpairedReason.UNKNOWN, Confidence.LOW, "both captures go on with requests like this: a clock may have been set in between")
 ELSEWHERE = "answered as a backend answers, but by none that was captured: another backend, or packets not captured"
-UNASKED = "the client had sent nothing: there was no request to pass on"
+UNASKED = "what the client had sent is no request: there was none to pass on"
 SAYS = "is what a balancer says of its backends"
 MAYBE = "an error of the balancer's, or of a backend that was not captured: others were answered by such a one"
 RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
@@ -100,14 +102,19 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     if not free:
         return []
     seen = windows(state, clocks, of_client=True)
-    servers = _servers(state)
+    backends = manner(state)
     paired = len(state.caused)
     shown = _together(state, clocks)
     astray = _astray(state, of_client=True)
+    nothing = unasked(state.client)
+    shared = bool(nothing.any()) and _shares(state)
     headless = any(state.backend.items[b].request is None for b in state.free_backends())  # it may be what any of these caused
     out: list[Unpaired] = []
     for c in free:
-        reason, confidence, detail = _client_reason(state, c, seen, servers, paired, headless)
+        if nothing[c] and not headless:
+            reason, confidence, detail = UnpairedReason.ANSWERED_BY_BALANCER, Confidence.MEDIUM if shared else Confidence.LOW, UNASKED
+        else:
+            reason, confidence, detail = _client_reason(state, c, seen, backends, paired, headless)
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
             reason, confidence, detail = ASTRAY
         out.append(Unpaired("client", state.client.refs[c], reason, confidence if shown else _capped(reason, confidence), detail))
@@ -120,20 +127,20 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
 
 
 def _client_reason(
-    state: Pairing, c: int, seen: list[list[Window]], servers: tuple[set[str], set[str]], paired: int, headless: bool
+    state: Pairing, c: int, seen: list[list[Window]], backends: Manner, paired: int, headless: bool
 ) -> tuple[UnpairedReason, Confidence, str]:
     e = state.client.items[c]
     known = seen[state.client.refs[c].point]
     start, end = int(state.client.start[c]), int(state.client.reply[c])
-    hand, sure = _own(e.response, servers)
+    by, sure = hand(e.response, backends)
     away = min((max(w.first - end, start - w.last) for w in known), default=0)  # from the nearest moment a backend capture shows a packet
     if away > EDGE_NS:
         return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no backend capture was running then"
-    if away > 0 and hand.endswith(SAYS):
-        hand = ""  # so may a backend have said, after its capture ended
-    if away > 0 and hand:
-        return UnpairedReason.ANSWERED_BY_BALANCER, min(Confidence.MEDIUM, sure, key=RANK.__getitem__), hand
-    if known and any(start < w.first or end > w.last for w in known) and not hand:
+    if away > 0 and by.endswith(SAYS):
+        by = ""  # so may a backend have said, after its capture ended
+    if away > 0 and by:
+        return UnpairedReason.ANSWERED_BY_BALANCER, min(Confidence.MEDIUM, sure, key=RANK.__getitem__), by
+    if known and any(start < w.first or end > w.last for w in known) and not by:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "a backend capture began or ended around it"
     if e.response is None:
         if state.client.unknown[c]:
@@ -142,11 +149,9 @@ def _client_reason(
             return UnpairedReason.UNKNOWN, Confidence.LOW, "no answer, and nothing tells whether a backend was asked"
         sure = Confidence.LOW if state.left_over or state.group else Confidence.MEDIUM
         return UnpairedReason.NEVER_ANSWERED, sure, "no answer, and no backend exchange"
-    if e.request is None and not headless and _connection(state.client, c).client_is_silent:
-        return UnpairedReason.ANSWERED_BY_BALANCER, Confidence.MEDIUM if _shares(state) else Confidence.LOW, UNASKED
-    if hand and (paired or e.response.status in OWN_STATUS | REDIRECT):
+    if by and (paired or e.response.status in OWN_STATUS | REDIRECT):
         most = Confidence.HIGH if known or paired else Confidence.MEDIUM
-        return UnpairedReason.ANSWERED_BY_BALANCER, min(most, sure, key=RANK.__getitem__), hand
+        return UnpairedReason.ANSWERED_BY_BALANCER, min(most, sure, key=RANK.__getitem__), by
     if not paired:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "nothing on the backend side matches"
     if e.request is None:
@@ -179,21 +184,33 @@ def _capped(reason: UnpairedReason, confidence: Confidence) -> Confidence:
     return Confidence.LOW if reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT) else confidence
 
 
-def _servers(state: Pairing) -> tuple[set[str], set[str]]:
-    """The Server fields clients got from the backends, and those and the ones the backends sent, whoever got them."""
+class Manner(NamedTuple):
+    """How the backends answer."""
+
+    got: set[str]  # the Server fields of answers that clients got from backends
+    sent: set[str]  # … and those that backends sent, whoever got them
+    dated: bool  # every answer that clients got from them, not one or two, has a Date (RFC 9110 §6.6.1)
+
+
+def manner(state: Pairing) -> Manner:
+    """What is common to the answers of the backends."""
     got: set[str] = set()
+    answers = undated = 0
     for c, bs in state.caused.items():
         r, answer = state.client.items[c].response, state.backend.items[bs[-1]].response
         if r is not None and answer is not None and r.status == answer.status:
             got.add(_field(r, "server"))
-    return got, got | {_field(e.response, "server") for e in state.backend.items if e.response is not None}
+            answers += 1
+            undated += not _field(r, "date")
+    sent = {_field(e.response, "server") for e in state.backend.items if e.response is not None}
+    return Manner(got, got | sent, answers >= SEVERAL and not undated)
 
 
 def _field(r: Response, name: str) -> str:
     return next((x.value for x in r.lines if x.name.lower() == name), "")
 
 
-def _own(r: Response | None, servers: tuple[set[str], set[str]]) -> tuple[str, Confidence]:
+def hand(r: Response | None, backends: Manner) -> tuple[str, Confidence]:
     """What shows that the balancer made this answer ("" when nothing does), and how sure that is: another backend, one that was not
     captured, may bear any name and send any error; only the name of a balancer or the mark of a cache is beyond it."""
     nothing = ("", Confidence.LOW)
@@ -208,7 +225,11 @@ def _own(r: Response | None, servers: tuple[set[str], set[str]]) -> tuple[str, C
     if len(_field(r, "x-varnish").split()) == 2:
         return f"X-Varnish: {_field(r, 'x-varnish')}: a hit on what an earlier request fetched", Confidence.HIGH
     server = _field(r, "server")
-    got, sent = servers
+    got, sent, dated = backends
+    if Mark.HEAD_TRUNCATED in r.marks:
+        return nothing  # what it lacks may have been cut off
+    if dated and not _field(r, "date") and r.status in OWN_STATUS | REDIRECT | {401, 404, 407}:
+        return "without the Date that every answer of the backends has", Confidence.HIGH if server not in sent else Confidence.MEDIUM
     if got and server not in sent and r.status in OWN_STATUS | REDIRECT | {200}:
         if not server:
             return "without the Server field of the backends", Confidence.HIGH if r.status != 200 else Confidence.MEDIUM

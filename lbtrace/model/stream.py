@@ -89,7 +89,6 @@ class Connection(NamedTuple):
         return self.syns == 0
 
     @property
-    def client_is_silent(self) -> bool:
-        """True when the client is known to have sent no byte of payload: what the server says is no answer to a request."""
-        sent = self.from_client
-        return self.syns > 0 and sent.bytes == sent.missing == 0
+    def client_is_whole(self) -> bool:
+        """True when every byte that the client sent is in the capture: a request that is not there was not sent."""
+        return self.syns > 0 and self.from_client.missing == 0

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lbtrace.correlate import correlate
+from lbtrace.model.http import Mark
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
 from lbtrace.model.trace import Trace
@@ -100,8 +101,8 @@ def test_where_a_backend_was_not_captured_a_503_may_be_its_own() -> None:
 
 
 def test_an_answer_to_a_client_that_sent_nothing_is_the_balancers() -> None:
-    """A connection is opened and says nothing, as load generators do to see whether anyone is there; the balancer answers 400 or 408."""
-    for shared, expected in ((True, Confidence.MEDIUM), (False, Confidence.LOW)):
+    """A connection is opened and says nothing, as load generators do, or no HTTP; the balancer answers 400."""
+    for shared, said_bytes, expected in ((True, 0, Confidence.MEDIUM), (False, 0, Confidence.LOW), (True, 7, Confidence.MEDIUM)):
         play = Play(seed=11, balancer=Balancer(add=XFF, keep_alive=shared))
         client = play.client("192.168.0.5")
         for i in range(6):
@@ -112,7 +113,7 @@ def test_an_answer_to_a_client_that_sent_nothing_is_the_balancers() -> None:
         unsaid = next(e for e in front.exchanges if e.request is not None and e.request.target == "/unsaid")
         (caused,) = shown.truth[Ref(0, unsaid.id)]
         connections = [
-            c._replace(from_client=c.from_client._replace(bytes=0)) if c.id == unsaid.connection else c for c in front.connections
+            c._replace(from_client=c.from_client._replace(bytes=said_bytes)) if c.id == unsaid.connection else c for c in front.connections
         ]
         asked = [e._replace(request=None) if e is unsaid else e for e in front.exchanges]
         answered = [e._replace(id=n) for n, e in enumerate(e for e in back.exchanges if e.id != caused.id)]
@@ -123,3 +124,38 @@ def test_an_answer_to_a_client_that_sent_nothing_is_the_balancers() -> None:
         )
         (said,) = (u for u in found.unpaired if u.ref == Ref(0, unsaid.id) and u.side == "client")
         assert (said.reason, said.confidence) == (UnpairedReason.ANSWERED_BY_BALANCER, expected)
+        assert {p.confidence for p in found.pairs} <= {Confidence.HIGH, Confidence.CERTAIN, Confidence.MEDIUM}
+
+
+def test_an_answer_without_the_date_of_all_backends_is_the_balancers() -> None:
+    """HAProxy's own pages have neither Date nor Server, nor have its backends a Server; of a head that was cut nothing is known."""
+    for cut in (False, True):
+        play = Play(seed=12, balancer=Balancer(refuse=0.3, server="", add=XFF))
+        client = play.client("192.168.0.5")
+        for i in range(20):
+            client.asks("GET", f"/{i}", at_ms=100 * i, answer_headers=[("Date", "Sun, 22 Nov 2026 10:00:00 GMT")])
+        shown = play.perform()
+        (front,) = shown.clients
+        own = {c for c in range(len(front.exchanges)) if Ref(0, c) in shown.own}
+        marks = (Mark.HEAD_TRUNCATED,) if cut else ()
+        items = [
+            e._replace(response=e.response._replace(status=429, marks=marks)) if e.id in own and e.response is not None else e
+            for e in front.exchanges
+        ]
+        backs = [_unnamed(t) for t in shown.backends]
+        found = correlate([replace(_unnamed(replace(front, exchanges=items)), by_connection={})], backs, DEFAULT)
+        said = [u for u in found.unpaired if u.ref.id in own and u.side == "client"]
+        assert len(own) > 2
+        assert len(said) == len(own)
+        assert all((u.reason is UnpairedReason.ANSWERED_BY_BALANCER) is not cut for u in said)
+
+
+def _unnamed(trace: Trace) -> Trace:
+    """The trace without any Server field."""
+    items = [
+        e._replace(response=e.response._replace(lines=tuple(x for x in e.response.lines if x.name != "Server")))
+        if e.response is not None
+        else e
+        for e in trace.exchanges
+    ]
+    return replace(trace, exchanges=items, by_connection={})

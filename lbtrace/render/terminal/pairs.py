@@ -102,8 +102,8 @@ def unpaired(page: Page, report: Report, labels: Labels) -> None:
         u = first[(side, reason)]
         where = Side(side)
         exchange = labels.exchange(where, u.ref)
-        silent = exchange.request is None and labels.connection(where, u.ref).client_is_silent
-        example = f"{'(no request)' if silent else _request(exchange)} → {_status(exchange)}"
+        unasked = exchange.request is None and labels.connection(where, u.ref).client_is_whole
+        example = f"{'(no request)' if unasked else _request(exchange)} → {_status(exchange)}"
         frame = labels.frame_of(where, u.ref.point, first_frame(exchange))
         rows.append([units.count(number), where.value, names.UNPAIRED[reason], example, (frame, "frame")])
     page.table(
