@@ -383,9 +383,11 @@ def _of_rows(table: ExchangeTable, words: Words) -> _Part:
     n, heads = len(table), table.heads
     line = numbers(words.lines, heads.header_lines(np.arange(len(heads.lines)))).astype(np.int32)[heads.line]
     shared: dict[str, str] = {}
-    asked = [request_parts(text, shared) for text in heads.requests]
-    answered = [status_parts(text) for text in heads.statuses]
-    method, target, version = (numbers(words.texts, [parts[i] for parts in asked], len(asked))[table.request.start] for i in range(3))
+    starts_asked, request = np.unique(table.request.start, return_inverse=True)  # of those not in use nothing is known
+    starts_answered, response = np.unique(table.response.start, return_inverse=True)
+    asked = [request_parts(heads.requests[i], shared) for i in starts_asked.tolist()]
+    answered = [status_parts(heads.statuses[i]) for i in starts_answered.tolist()]
+    method, target, version = (numbers(words.texts, [parts[i] for parts in asked], len(asked))[request] for i in range(3))
     said, status = (numbers(words.texts, [parts[0] for parts in answered]), np.array([parts[1] for parts in answered], np.int64))
     others = _bodies(table.others, words)
     common = {"there": np.ones(n, bool), "marks": np.zeros(n, np.int64)}
@@ -402,9 +404,9 @@ def _of_rows(table: ExchangeTable, words: Words) -> _Part:
             (
                 table.response,
                 {
-                    "start": status[table.response.start],
+                    "start": status[response],
                     "method": np.zeros(n, np.int64),
-                    "version": said[table.response.start],
+                    "version": said[response],
                 },
             ),
         )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lbtrace.correlate.facts import Facts, body_key, body_keys, may_be_answer, may_be_answer_each, may_be_caused, may_be_caused_each, read
+from lbtrace.exchange_table import Exchanges
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.pipeline import inspect
@@ -102,3 +103,15 @@ def test_rows_are_read_as_their_exchanges_are(sample: str) -> None:
 def told(table: SideTable, name: str) -> list[int]:
     column: list[int] = getattr(table, name).tolist()
     return column
+
+
+def test_a_start_line_that_no_row_uses_is_not_read() -> None:
+    """A PROXY header begins a turn that is told by no row, but its text may be kept beside the others."""
+    trace = inspect([str(SAMPLES / "nginx" / "backend.pcap")], Side.BACKEND)
+    held = trace.exchanges
+    assert isinstance(held, Exchanges)
+    assert len(held.table)
+    expected = side_table([trace], Words()).requests.start.tolist()
+    held.table.heads.requests.append(b"PROXY TCP4 192.168.0.5 10.0.0.1 40000 80")
+    held.table.heads.statuses.append(b"220 mail")
+    assert side_table([trace], Words()).requests.start.tolist() == expected
