@@ -22,6 +22,7 @@ from lbtrace.correlate import (
     certainty,
     clock,
     connections,
+    doubled,
     foreign,
     health,
     mirrors,
@@ -129,6 +130,7 @@ class _Work:
     def _correlation(self, known: Clocks) -> Correlation:
         state = self.state
         line = timeline(state, known)
+        state.answered = doubled.answers(state, line)
         pairs = outcome.pairs(state, line)
         topo = topology(state, self.lines, self.said)
         checks = health.find(state) + health.connects(self.backends, set(topo.balancer_back))

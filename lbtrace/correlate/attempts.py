@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused
-from lbtrace.correlate.pairing import Pairing
+from lbtrace.correlate.pairing import UNTOLD, Pairing
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Tier
@@ -118,28 +118,45 @@ def failed(backend: Facts, b: int) -> bool:
     return bool(backend.silent[b]) or (answer is not None and answer.status >= 500)
 
 
+def fitting(state: Pairing, client: int, line: Timeline) -> list[int]:
+    """The backend exchanges whose answer may be the one the client got, in order of time."""
+    numbers, mine, backend = _in_order(state, client, line), state.client.exchange(client), state.backend
+    may = [b for b in numbers if _in_time(state, client, b, line)]
+    may = [b for b in may if backend.exchange(b).response is not None and may_be_answer(mine, backend.exchange(b))]
+    return [b for b in may if b not in state.copied] or may if state.copied and not _in_turn(state, numbers, line) else may
+
+
+def _in_order(state: Pairing, client: int, line: Timeline) -> list[int]:
+    begun: Sequence[int] | Column = line.x if line.known else state.backend.start
+    return sorted(state.caused[client], key=begun.__getitem__)
+
+
+def _in_time(state: Pairing, client: int, b: int, line: Timeline) -> bool:
+    return not line.known or bool(line.y[b] <= line.p[client]) or state.tier[client] is Tier.SAME_PACKETS
+
+
 def outcomes(state: Pairing, client: int, line: Timeline) -> list[tuple[int, AttemptOutcome]]:
-    """The attempts of a client exchange in order of time, the answered one last, and how each ended."""
+    """The attempts of a client exchange in order of time, the answered one last, or those of which one was; and how each ended."""
     backend = state.backend
-    begun: Sequence[int] | Column = line.x if line.known else backend.start
-    numbers = sorted(state.caused[client], key=begun.__getitem__)
+    numbers = _in_order(state, client, line)
     mine = state.client.exchange(client)
-    in_time = [b for b in numbers if not line.known or line.y[b] <= line.p[client] or state.tier[client] is Tier.SAME_PACKETS]
-    fitting = [b for b in in_time if backend.exchange(b).response is not None and may_be_answer(mine, backend.exchange(b))]
-    tries = _in_turn(state, numbers, line)
-    fitting = [b for b in fitting if tries or b not in state.copied] or fitting
+    in_time = [b for b in numbers if _in_time(state, client, b, line)]
+    may = fitting(state, client, line)
     if (
-        not fitting
+        not may
         and mine.response is not None
         and in_time == numbers
         and len(numbers) == 1
         and _rewritten(mine.response, backend.exchange(numbers[0]).response)
     ):
-        fitting = numbers
-    answered = fitting[-1] if fitting and mine.response is not None else None
-    if answered is not None:
-        numbers = [b for b in numbers if b != answered] + [answered]
-    return [(b, _outcome(backend, b, b == answered, mine.response is None, b in in_time)) for b in numbers]
+        may = numbers
+    either = may if state.answered.get(client) == UNTOLD else []
+    answered = state.answered.get(client, may[-1]) if may and not either and mine.response is not None else None
+    last = either if answered is None else [answered]
+    return [
+        (b, AttemptOutcome.EITHER if b in either else _outcome(backend, b, b == answered, mine.response is None, b in in_time, bool(last)))
+        for b in [b for b in numbers if b not in last] + last
+    ]
 
 
 def _rewritten(got: Response, gave: Response | None) -> bool:
@@ -153,16 +170,17 @@ def _rewritten(got: Response, gave: Response | None) -> bool:
     return 2 * len(arrived) >= len(said) > 0
 
 
-def _outcome(backend: Facts, number: int, answered: bool, client_left: bool, in_time: bool) -> AttemptOutcome:
+def _outcome(backend: Facts, number: int, answered: bool, client_left: bool, in_time: bool, others: bool) -> AttemptOutcome:
+    """How an attempt ended. `others`: the client got the answer of another one; then the balancer may have let this one go on."""
     e = backend.exchange(number)
     if answered:
         return AttemptOutcome.ANSWERED
-    if not in_time and not client_left:
+    held = backend.connection_of(number)
+    ours = min((t for t in (held.from_client.fin_ns, held.from_client.rst_ns) if t is not None), default=None)
+    if not in_time and not client_left and not (others and e.response is not None and (ours is None or ours > e.response.last_ns)):
         return AttemptOutcome.TIMEOUT
     if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:
         return AttemptOutcome.SUPERSEDED
-    held = backend.connection_of(number)
-    ours = min((t for t in (held.from_client.fin_ns, held.from_client.rst_ns) if t is not None), default=None)
     theirs = min((t for t in (held.from_server.fin_ns, held.from_server.rst_ns) if t is not None), default=None)
     if (
         e.response is None

@@ -154,9 +154,11 @@ def _fit_each(state: Pairing, line: Timeline, cs: Column, bs: Column, slack: Col
 
 
 def _all_fit(state: Pairing, line: Timeline, c: int, bs: list[int]) -> bool:
-    """Whether time allows several attempts; one must have been answered in time, the others need only have begun."""
+    """Whether time allows several attempts; one must have been answered in time, the others need only have begun, or, where every request
+    has a copy, soon after: nobody waits for a copy."""
     slack = STAMPED_LATE_NS if c in state.strong else 0
-    began = all(line.a[c] <= line.x[b] + slack and line.z[b] <= line.p[c] + slack for b in bs)
+    late = slack + (int(state.client.reply[c] - state.client.start[c]) if c in state.doubled else 0)
+    began = all(line.a[c] <= line.x[b] + slack and line.z[b] <= line.p[c] + late for b in bs)
     return began and any(_fits(state, line, c, b) for b in bs)
 
 

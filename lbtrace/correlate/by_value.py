@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lbtrace.correlate import attempts, repeats, shape, tokens
+from lbtrace.correlate import attempts, doubled, repeats, shape, tokens
 from lbtrace.correlate.connections import Stated
 from lbtrace.correlate.facts import may_be_answer, may_be_answer_each, may_be_caused_each
 from lbtrace.correlate.pairing import Pairing
@@ -19,6 +19,7 @@ def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:
     client, backend = state.client, state.backend
     matched = tokens.match(client, backend, tokens.collect(client, backend), lambda cs, bs: _allowed(state, cs, bs))
     bodies = repeats.telling_bodies(state, matched)
+    copies = doubled.find(state, matched, said)
     rewritten = shape.rewritten(state, [(m.client, m.backends[0]) for m in matched])
     first = (np.array([m.client for m in matched], np.int64), np.array([m.backends[0] for m in matched], np.int64))
     answers = may_be_answer_each(client, backend, *first).tolist()
@@ -32,18 +33,22 @@ def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:
                 continue
         # Several share it: tries of one request, when all but one failed; else a session's values, and time must tell.
         if len(backends) > 1:
-            backends = (_tries(state, fitting, backends) or repeats.repeated(state, found, said, bodies)) if found.by_request else fitting
+            sent = _tries(state, fitting, backends) or copies.get(found.client) or repeats.repeated(state, found, said, bodies)
+            backends = sent if found.by_request else fitting
         if not backends or (len(backends) > 1 and not found.by_request):
             continue
         doubt |= len(found.backends) > 1
         if doubt and not found.strong and shape.conflicts(state, found.client, backends[-1]) - rewritten:
             continue
         tier = Tier.RARE_TOKEN if found.by_value else Tier.SHAPE
-        confidence = Confidence.HIGH if fitting else Confidence.MEDIUM
+        alone = found.strong or found.client not in copies or doubled.of_one_id(state, found.client, backends)
+        confidence = Confidence.HIGH if fitting and alone else Confidence.MEDIUM
         if len(backends) > 1:
             backends = sorted(backends, key=lambda b: int(backend.start[b]))
         state.add(found.client, backends, tier, confidence, found.reasons)
         (state.strong if found.strong else state.weak).add(found.client)
+        if found.client in copies:
+            state.doubled.add(found.client)
 
 
 def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lbtrace.correlate.facts import Facts
 from lbtrace.model.pairing import Confidence, Ref, Tier
 
+UNTOLD = -1
 Reasons = tuple[tuple[str, str], ...]
 
 
@@ -33,6 +34,8 @@ class Pairing:
     weak: set[int] = field(default_factory=set)  # … by values that are rare here and common elsewhere
     shared: set[int] = field(default_factory=set)  # backend exchanges that look like some client's request
     copied: set[int] = field(default_factory=set)  # backend exchanges that repeat another of the same client exchange
+    doubled: set[int] = field(default_factory=set)  # client exchanges of a balancer that sends every request several times
+    answered: dict[int, int] = field(default_factory=dict)  # of several that may be, the one whose answer the client got; or UNTOLD
     groups: int = 0
 
     def __post_init__(self) -> None:
@@ -59,6 +62,7 @@ class Pairing:
         self.spare.pop(client, None)
         self.strong.discard(client)
         self.weak.discard(client)
+        self.doubled.discard(client)
 
     def attach(self, client: int, backend: int) -> None:
         """One more backend exchange that an already paired client exchange caused."""

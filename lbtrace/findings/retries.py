@@ -4,8 +4,8 @@ Meaning:
     Requests that reached a backend more than once: tried again after a failure, hedged, or copied. A request that is not idempotent (POST,
     PATCH; RFC 9110 §9.2.2) and is sent twice may have been carried out twice.
 Decided by:
-    Pairs with several attempts, by the outcome of each. Backend exchanges that repeat another one without a client are copies
-    (mirrored traffic).
+    Pairs with several attempts, by the outcome of each. Where nearly every request reaches backends several times, and every copy is
+    answered, the balancer mirrors traffic. Backend exchanges that repeat another one without a client are copies, too.
 Evidence:
     The client's request and each attempt.
 Remedy:
@@ -33,7 +33,10 @@ HOW = {
     AttemptOutcome.SUPERSEDED: "the first attempt was answered, but its answer was not used",
     AttemptOutcome.UNKNOWN: "the end of the first attempt is not in the capture",
     AttemptOutcome.ANSWERED: "the first attempt was answered",
+    AttemptOutcome.EITHER: "all were answered, and which of the answers the client got is not shown",
 }
+COPIED = {AttemptOutcome.ANSWERED, AttemptOutcome.SUPERSEDED, AttemptOutcome.EITHER}  # how copies of mirrored traffic end
+FEW = 3  # requests: fewer are no habit
 REMEDY = "Do not let the balancer repeat requests that are not idempotent, or give them idempotency keys."
 
 
@@ -42,6 +45,10 @@ def find(case: Case) -> Iterator[Finding]:
     several = [m for m in case.matches if len(m.pair.attempts) > 1]
     unsafe = [m for m in several if m.front.request is not None and m.front.request.method not in IDEMPOTENT and _reached(case, m) > 1]
     places = {m.place for m in unsafe}
+    mirrored = [m for m in several if all(a.outcome in COPIED for a in m.pair.attempts)]
+    if len(mirrored) >= FEW and 10 * len(mirrored) >= 9 * len(case.matches):
+        yield _mirrored(case, mirrored)
+        places |= {m.place for m in mirrored}
     safe = [m for m in several if m.place not in places]
     if unsafe:
         yield _finding(case, "retries.not-idempotent", Severity.HIGH, unsafe, REMEDY)
@@ -60,6 +67,33 @@ def find(case: Case) -> Iterator[Finding]:
         )
 
 
+def _mirrored(case: Case, matches: Sequence[Match]) -> Finding:
+    servers = Counter(case.connection_of(Side.BACKEND, m.backend).server for m in matches if m.answered)
+    untold = sum(not m.answered for m in matches)
+    which = [f"the clients got the answers of {server} ({count})" for server, count in servers.most_common()]
+    which += [f"which of the answers the clients got is not shown ({untold})"] if untold else []
+    return Finding(
+        "retries.mirrored",
+        TITLE,
+        Severity.INFO,
+        min((m.pair.confidence for m in matches), key=lambda c: RANK[c]),
+        "Sent to backends {most} times at once, and answered as often: {count} of {of} requests (mirrored traffic); {which}.",
+        (
+            Value("most", max(len(m.pair.attempts) for m in matches), "count"),
+            Value("count", len(matches), "count"),
+            Value("of", len(case.matches), "count"),
+            Value("which", "; ".join(which)),
+        ),
+        evidence(_frames(case, matches)),
+    )
+
+
+def _frames(case: Case, matches: Sequence[Match]) -> Iterator[FrameRef]:
+    for m in matches[:2]:
+        yield case.request_frame(Side.CLIENT, m.pair.client)
+        yield from (case.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:3])
+
+
 def _reached(case: Case, match: Match) -> int:
     """Attempts whose request was sent whole, so that a backend could have carried it out."""
     whole = 0
@@ -70,10 +104,6 @@ def _reached(case: Case, match: Match) -> int:
 
 
 def _finding(case: Case, slug: str, severity: Severity, matches: Sequence[Match], remedy: str) -> Finding:
-    frames: list[FrameRef] = []
-    for m in matches[:2]:
-        frames.append(case.request_frame(Side.CLIENT, m.pair.client))
-        frames += [case.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:3]]
     methods = Counter(m.front.request.method for m in matches if m.front.request is not None)
     outcomes = Counter(m.pair.attempts[0].outcome for m in matches)
     targets = {case.connection_of(Side.BACKEND, a.backend).server for m in matches for a in m.pair.attempts}
@@ -92,6 +122,6 @@ def _finding(case: Case, slug: str, severity: Severity, matches: Sequence[Match]
             Value("targets", len(targets), "count"),
             Value("how", "; ".join(f"{HOW[o]} ({n})" for o, n in outcomes.most_common())),
         ),
-        evidence(frames),
+        evidence(_frames(case, matches)),
         remedy,
     )

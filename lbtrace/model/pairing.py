@@ -51,6 +51,7 @@ class AttemptOutcome(StrEnum):
     CLOSED = "closed"
     TIMEOUT = "timeout"  # nothing came before the balancer gave up
     UNKNOWN = "unknown"  # its response is not in the capture
+    EITHER = "either"  # the client got this answer or that of another attempt, which may be it as well (mirror, hedge)
 
 
 class Attempt(NamedTuple):
@@ -62,7 +63,7 @@ class Attempt(NamedTuple):
 
 class ExchangePair(NamedTuple):
     """A client exchange with the backend exchanges it caused, in time order; the last one is the one answered, if any
-    was.
+    was (the last ones, if it is one of several: EITHER).
 
     `group` numbers the set of interchangeable pairs it belongs to (None: it stands alone): within a group any
     assignment fits the packets equally well. `reasons` are the pieces of evidence, strongest first, as (kind, value)

@@ -84,6 +84,7 @@ OUTCOME: dict[AttemptOutcome, str] = {
     AttemptOutcome.CLOSED: "closed",
     AttemptOutcome.TIMEOUT: "timed out",
     AttemptOutcome.UNKNOWN: "answer not captured",
+    AttemptOutcome.EITHER: "answered, perhaps for the client",
 }
 
 UNPAIRED: dict[UnpairedReason, str] = {
