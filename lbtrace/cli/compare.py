@@ -53,9 +53,9 @@ def command(
     or --backend, once per file: files that follow each other in time are one rotated capture. A capture taken on the balancer itself
     holds both sides: give it with --lb.
     """
-    from lbtrace.capture.points import points
     from lbtrace.options import Options
     from lbtrace.pipeline import compare, compare_on_balancer
+    from lbtrace.points import points
     from lbtrace.render import get_format
 
     if lb and (captures or clients or backends):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbtrace.capture.points import points
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+
+from lbtrace.points import points
 from tests.capture.files import pcap
 
 SECOND = 1_000_000_000
@@ -35,6 +38,25 @@ def test_two_machines_that_both_rotate_are_two_points(tmp_path: Path) -> None:
     files = written(tmp_path, a1=(100, 200), b1=(120, 220), a2=(201, 300), b2=(221, 310))
     a1, b1, a2, b2 = files
     assert points(files, quiet) == [[a1, a2], [b1, b2]]
+
+
+def test_a_file_goes_with_the_machine_whose_connections_or_address_it_shows(tmp_path: Path) -> None:
+    """Two backends rotate at the same moments: 10.0.0.1 keeps one connection, 10.0.0.2 gets a new one for each request."""
+    files = []
+    for part in range(3):
+        for host, port in (("10.0.0.1", 40000), ("10.0.0.2", 50000 + part)):
+            packet = bytes(Ether() / IP(src="10.0.0.9", dst=host) / TCP(sport=port, dport=80, flags="A"))
+            path = tmp_path / f"{part}-{host}"
+            path.write_bytes(pcap([(at * SECOND, packet) for at in (100 * part, 100 * part + 99)]))
+            files.append(str(path))
+    one, other = files[0::2], files[1::2]
+    assert points([*one, *other], quiet) == [one, other]
+    assert points([*reversed(files)], quiet) == [one, other]
+
+
+def test_without_any_other_sign_a_file_follows_the_one_given_before_it(tmp_path: Path) -> None:
+    a1, b1, b2, a2 = written(tmp_path, a1=(100, 199), b1=(101, 199), b2=(200, 299), a2=(201, 299))
+    assert points([a1, a2, b1, b2], quiet) == [[a1, a2], [b1, b2]]
 
 
 def test_a_single_file_is_not_opened() -> None:

@@ -1,0 +1,73 @@
+"""Files of one side → capture points: which files are one rotated capture, and which were taken at different places.
+
+One machine writes one file after the other; two machines capture at the same time. So files whose windows of time do not overlap
+are one capture point, in order of time, and a connection may span them; a file that overlaps another is a point of its own. The time
+stamps at the seam of a rotation may step back a little, so an overlap of a few milliseconds does not count.
+
+Where several machines rotate, a file may follow those of each of them: it belongs to the one whose connections go on in it, else to the one
+whose own address, which is in every packet, it has too, else to the one whose file was given before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from lbtrace.capture import read
+from lbtrace.decode import segments
+from lbtrace.model.net import Endpoint
+
+SEAM_NS = 10_000_000
+Progress = Callable[[str, float], None]
+
+
+class Ends(NamedTuple):
+    """Who talks in a file."""
+
+    flows: frozenset[tuple[Endpoint, Endpoint]]
+    hosts: frozenset[str]  # addresses that every segment is from or to
+
+
+def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
+    """Files of one side, in any order → the files of each capture point, each in order of time.
+
+    A file without a timed frame goes with the point before it. A single file is not opened. Raises InputError.
+    """
+    if len(files) < 2:
+        return [list(files)]
+    windows: list[tuple[int, int, str]] = []
+    empty: list[str] = []
+    for path in files:
+        file = read([path], progress).files[0]
+        if file.first_ns is None or file.last_ns is None:
+            empty.append(path)
+        else:
+            windows.append((file.first_ns, file.last_ns, path))
+    place = {path: i for i, path in enumerate(files)}
+    ends = cache(lambda path: _ends(path, progress))
+    found: list[tuple[int, list[str]]] = []  # (end of its last file, its files)
+    for first_ns, last_ns, path in sorted(windows):
+        before = [i for i, (end_ns, _) in enumerate(found) if first_ns >= end_ns - SEAM_NS and last_ns > end_ns]
+        if not before:
+            found.append((last_ns, [path]))
+            continue
+        i = before[0]
+        if len(before) > 1:
+            i = max(before, key=lambda i: (*_kinship(ends(found[i][1][-1]), ends(path)), place[found[i][1][-1]] == place[path] - 1, -i))
+        found[i] = (last_ns, [*found[i][1], path])
+    if not found:
+        return [list(files)]
+    found[0][1].extend(empty)
+    return [rotated for _, rotated in found]
+
+
+def _kinship(one: Ends, other: Ends) -> tuple[int, int]:
+    """What speaks for two files being from one machine, the strongest first."""
+    return len(one.flows & other.flows), len(one.hosts & other.hosts)
+
+
+def _ends(path: str, progress: Progress) -> Ends:
+    flows = frozenset(segments(read([path], progress), progress).flows)
+    hosts = [frozenset((a.address, b.address)) for a, b in flows]
+    return Ends(flows, frozenset.intersection(*hosts) if hosts else frozenset())
