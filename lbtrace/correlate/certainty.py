@@ -42,6 +42,10 @@ def weigh(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int],
         cut = c in open_ended or state.group.get(c) in doubtful
         if unsettled or alone or cut or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
             state.confidence[c] = Confidence.LOW
+    low = {state.group[c] for c in state.spare if c in state.group and state.confidence[c] is Confidence.LOW}
+    for c, group in state.group.items():
+        if group in low:  # a set is as sure as the least sure in it
+            state.confidence[c] = Confidence.LOW
     _weigh_values(state, clocks, contradicted, client_whole and backend_whole, client_whole or backend_whole)
     _weigh_handful(state)
 

@@ -1,10 +1,18 @@
 """How sure pairs are that rest on who else there was."""
 
-from lbtrace.correlate import correlate
+from collections import defaultdict
+
+from lbtrace.correlate import _Work, correlate
+from lbtrace.correlate.certainty import weigh
+from lbtrace.correlate.facts import read
+from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.tokens import drawn
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT
+from lbtrace.side_table import both_sides
 from tests.play import Play
+from tests.play.scenarios.base import TWO
 
 
 def test_one_likeness_between_strangers_is_no_knowledge_and_no_clock() -> None:
@@ -26,3 +34,22 @@ def test_one_likeness_between_strangers_is_no_knowledge_and_no_clock() -> None:
 def test_a_value_of_a_megabyte_is_judged_at_once() -> None:
     assert not drawn("h" * 1_000_000)
     assert drawn("7f3a9c0d51e24b86" + "h" * 1_000_000)
+
+
+def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
+    """Equal requests to two backends with a capture each; nothing tells the clock of the second one."""
+    play = Play(seed=3, backends=TWO, separate_points=True)
+    client = play.client("192.168.0.5")
+    for i in range(24):
+        client.asks("GET", "/same", at_ms=i // 4, connection=f"c{i % 8}")
+    shown = play.perform()
+    tables = both_sides(shown.clients, shown.backends)
+    state = Pairing(read(Side.CLIENT, tables[0]), read(Side.BACKEND, tables[1]))
+    found = _Work(shown.clients, shown.backends, DEFAULT, state).run()
+    state.confidence.update(dict.fromkeys(state.group, Confidence.MEDIUM))
+    weigh(state, {(0, 0): found.clocks[0]})
+    sure = defaultdict(set)
+    for c, group in state.group.items():
+        sure[group].add(state.confidence[c])
+    assert {int(state.backend.point[b]) for c in state.group for b in state.caused[c]} == {0, 1}
+    assert all(len(held) == 1 for held in sure.values())
