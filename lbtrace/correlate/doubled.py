@@ -35,7 +35,7 @@ Server = tuple[int, Endpoint]
 
 def find(state: Pairing, matched: Sequence[Found], said: Sequence[Stated | None]) -> dict[int, list[int]]:
     """Client exchange → the backend exchanges that are its request and copies of it; empty where that is no habit of the balancer."""
-    several = [m for m in matched if m.by_request and m.by_value and len(m.backends) > 1 and _one_request(state, m, said)]
+    several = [m for m in matched if m.by_request and len(m.backends) > 1 and _one_request(state, m, said)]
     habit = Counter(len(m.backends) for m in several).most_common(1)
     asked = sum(m.by_request for m in matched)
     if not habit or habit[0][1] < FEW or 2 * habit[0][1] < asked:

@@ -44,8 +44,10 @@ def findings(page: Page, report: Report, labels: Labels) -> None:
         page.heading("Facts" if trouble else "Findings", "all of severity INFO; to see a frame in Wireshark: frame.number == 4")
         for title in dict.fromkeys(f.title for f in listed):
             _facts(page, [f for f in listed if f.title == title], labels)
-    if len(facts) > len(listed):
-        page.line((f"{len(facts) - len(listed)} more are in the tables above (--all spells them out)", "note"))
+    drawn = len(facts) - len(listed)
+    if drawn:
+        what = "finding is" if drawn == 1 else "findings are"
+        page.line((f"{drawn} {'more ' if listed else ''}{what} in the tables above (--all spells them out)", "note"))
 
 
 def _drawn_above(slug: str) -> bool:

@@ -59,7 +59,8 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
     why = names.TIER[pair.tier] + ("" if pair.group is None else " *")
     rows: list[list[Cell]] = []
     for number, attempt in enumerate(pair.attempts or (None,)):
-        lead: list[Cell] = [_request(client), _status(client)] if number == 0 else ["  then again", ""]
+        again = "  or" if attempt is not None and attempt.outcome is AttemptOutcome.EITHER else "  then again"
+        lead: list[Cell] = [_request(client), _status(client)] if number == 0 else [again, ""]
         if attempt is None:
             rows.append([*lead, f"{front} ↔ none", why, _time(client), ""])
             continue

@@ -22,7 +22,7 @@ KIND_SENTENCE: dict[Kind, str] = {
     Kind.L4_PROXY: "It ends each client TCP connection, opens one of its own to a backend for it, and copies bytes without reading HTTP.",
     Kind.L7_PROXY: "It ends the client's TCP connections, reads each HTTP request, and sends it on over connections of its own.",
     Kind.UNRELATED: "Nothing in one capture was found again in the other.",
-    Kind.INCONCLUSIVE: "Too little was captured to tell what stands between the two captures.",
+    Kind.INCONCLUSIVE: "What was captured does not show what stands between the two captures.",
     Kind.AMBIGUOUS: "The evidence speaks for more than one kind of balancer.",
 }
 
@@ -84,7 +84,7 @@ OUTCOME: dict[AttemptOutcome, str] = {
     AttemptOutcome.CLOSED: "closed",
     AttemptOutcome.TIMEOUT: "timed out",
     AttemptOutcome.UNKNOWN: "answer not captured",
-    AttemptOutcome.EITHER: "answered, perhaps for the client",
+    AttemptOutcome.EITHER: "one of these",
 }
 
 UNPAIRED: dict[UnpairedReason, str] = {
