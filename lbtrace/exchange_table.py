@@ -219,8 +219,9 @@ class ExchangeTable:
 
 
 class Exchanges(Sequence[Exchange]):
-    """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`. An object is made of a row when it is asked for;
-    who walks over all of them makes them all, and better asks the columns (`side_table`)."""
+    """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`.
+
+    An object is made of a row when it is asked for; who walks over all makes them all, and better asks the columns (`side_table`)."""
 
     def __init__(self, table: ExchangeTable, objects: list[Exchange]) -> None:
         """`objects` have their ids, in order; together with `table.id` these are 0, 1, 2, …"""
