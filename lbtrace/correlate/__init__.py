@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from lbtrace.columns import among
 from lbtrace.correlate import (
     askers,
     attempts,
@@ -114,7 +113,7 @@ class _Work:
         b = back.numbers_of_connections([p.backend for p in self.lines])
         if (front.servers[c] != back.servers[b]).any() or (front.sources[c] != back.sources[b]).any():
             return False
-        return not np.isin(front.servers[front.connection], front.servers[c]).all()
+        return not among(front.servers[front.connection], front.servers[c]).all()
 
     def _classes(self, form: shape.TargetForm, kept: shape.Kept | None) -> list[Class]:
         """The classes of what is left, apart by who asked where that is known."""

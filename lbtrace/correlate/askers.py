@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lbtrace.columns import distinct
 from lbtrace.correlate import alike
 from lbtrace.correlate.classes import Class
 from lbtrace.correlate.pairing import Pairing
@@ -57,7 +58,7 @@ def _possible(state: Pairing, whole: Sequence[Class], told: Sequence[str], addre
         if len(theirs) != len(k.clients):
             return False
         mine = np.array(k.clients, np.int64)
-        for point in np.unique(b_facts.point[theirs]).tolist():
+        for point in distinct(b_facts.point[theirs]).tolist():
             here = theirs[b_facts.point[theirs] == point]
             sets[point].append((c_facts.start[mine], c_facts.reply[mine], b_facts.start[here], b_facts.reply[here]))
     return bool(sets) and all(alike.surrounded(held) is not None for held in sets.values())

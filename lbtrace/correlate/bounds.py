@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from lbtrace.columns import distinct
 from lbtrace.correlate import alike, certainty, clock
 from lbtrace.correlate.classes import Class, Timeline, long_enough
 from lbtrace.correlate.facts import FAR, may_be_answer, may_be_answer_each
@@ -48,7 +49,7 @@ def _bounds(state: Pairing) -> dict[tuple[int, int], clock.Bounds]:
     points = client.point[c] * len(backend.traces) + backend.point[b]
     return {
         divmod(p, len(backend.traces)): clock.Bounds(*(column[points == p] for column in (at, client.start[c] - at, high)))
-        for p in np.unique(points).tolist()
+        for p in distinct(points).tolist()
     }
 
 
@@ -195,5 +196,5 @@ def _of_points(state: Pairing, points: tuple[int, int]) -> list[int]:
     """The client exchanges of a point that were paired with exchanges of the other."""
     c, b = np.array([(c, b) for c, bs in state.caused.items() for b in bs], np.int64).reshape(-1, 2).T
     here = (state.client.point[c] == points[0]) & (state.backend.point[b] == points[1])
-    found: list[int] = np.unique(c[here]).tolist()
+    found: list[int] = distinct(c[here]).tolist()
     return found

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lbtrace.columns import distinct
 from lbtrace.model.pairing import Clock
 from lbtrace.tables import Column
 
@@ -153,7 +154,7 @@ def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
     ends: list[Column] = []
     sample, first = 0, 0
     for a, p, x, y in sets:
-        picked = np.unique(np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64))
+        picked = distinct(np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64))
         order = np.argsort(a)[:SAMPLED_CLIENTS]
         for b in picked.tolist():
             merged = _merged(a[order] - x[b], p[order] - y[b])

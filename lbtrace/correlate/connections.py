@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from lbtrace.columns import among
 from lbtrace.correlate import midstream
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
@@ -85,7 +86,7 @@ def askers(state: Pairing, said: Sequence[Stated | None]) -> list[str]:
     asked = [bs[-1] for bs in state.caused.values()]
     if sum(said[b] is not None for b in asked) < STATES * len(asked):
         said = [None] * len(said)
-    kept = bool(asked) and bool(np.isin(source_of[asked], client.table.client_address).all())
+    kept = bool(asked) and bool(among(source_of[asked], client.table.client_address).all())
     if not kept:
         return [told.address if told is not None else "" for told in said]
     sources = map(client.table.words.text_list.__getitem__, source_of.tolist())

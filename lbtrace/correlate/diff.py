@@ -22,7 +22,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lbtrace.columns import running
+from lbtrace.columns import among, distinct, running
 from lbtrace.fields import lowered
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange, Tier
@@ -125,7 +125,7 @@ class _Compared:
     def sent(self, words: Words) -> Counter[str]:
         """Pairs by the fields that were sent."""
         names = list(words.fields)
-        fields = np.unique(self.before.owner * len(names) + words.field_of[self.before.line]) % max(len(names), 1)
+        fields = distinct(self.before.owner * len(names) + words.field_of[self.before.line]) % max(len(names), 1)
         return Counter({names[f]: n for f, n in enumerate(np.bincount(fields).tolist()) if n})
 
 
@@ -165,11 +165,11 @@ def _distinct(heads: _Compared, words: Words) -> dict[_Difference, tuple[int, in
         held = np.sort(code)
         repeating[held[1:][held[1:] == held[:-1]] // width] = True
     of_field = [owner * fields + words.field_of[line] for owner, line in sides]
-    single = [~np.isin(codes[i], codes[1 - i]) | repeating[sides[i][0]] for i in range(2)]
-    touched = np.unique(np.concatenate([code[alone] for code, alone in zip(of_field, single, strict=True)]))
+    single = [~among(codes[i], codes[1 - i]) | repeating[sides[i][0]] for i in range(2)]
+    touched = distinct(np.concatenate([code[alone] for code, alone in zip(of_field, single, strict=True)]))
     count, lines = [], []
     for (_, line), code in zip(sides, of_field, strict=True):
-        mine = np.isin(code, touched)
+        mine = among(code, touched)
         at = np.searchsorted(touched, code[mine])
         count.append(np.bincount(at, minlength=len(touched)))
         lines.append(line[mine][np.argsort(at, kind="stable")])
@@ -308,14 +308,14 @@ def _change(request: bool, kind: ChangeKind, name: str, tally: _Tally, of: int) 
 
 
 def _by_values(tally: _Tally) -> Behaviour:
-    distinct = len(tally.values)
+    different = len(tally.values)
     if tally.appended * 10 >= tally.count * 9:
         return Behaviour.APPENDED
     if tally.of_client:
         return Behaviour.CLIENT_ADDRESS
-    if distinct == 1:
+    if different == 1:
         return Behaviour.CONSTANT
-    if distinct >= min(tally.count, COUNTED_VALUES):
+    if different >= min(tally.count, COUNTED_VALUES):
         return Behaviour.FRESH
     return Behaviour.VARYING
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lbtrace.columns import among, distinct
 from lbtrace.correlate.connections import STATED_IN
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Tier
@@ -28,15 +29,17 @@ def wrong(state: Pairing) -> list[int]:
     c, b = c[both], b[both]
     (pair, line), own = (_lines(table.requests.heads, at) for table, at in ((backend, b), (client, c)))
     told = words.fields_named(lambda name: name not in STATED_IN)
-    value = _values(words, np.unique(line[told[line] & ~_in(pair, line, *own)]))
+    value = _values(words, distinct(line[told[line] & ~_in(pair, line, *own)]))
     strange = told[line] & (value[line] >= 0) & ~_in(pair, value[line], own[0], value[own[1]])
     pair, said = pair[strange], value[line[strange]]
     heads = client.requests.heads
     count = int(value.max(initial=-1)) + 1
-    senders, sent = np.unique(np.stack((heads.owner, value[heads.line]))[:, value[heads.line] >= 0], axis=1)
+    said_in = np.flatnonzero(value[heads.line] >= 0)
+    once = distinct(heads.owner[said_in] * max(count, 1) + value[heads.line[said_in]])
+    senders, sent = once // max(count, 1), once % max(count, 1)
     times, sender = np.bincount(sent, minlength=count), np.full(count, -1)
     sender[sent] = senders
-    found: list[int] = c[np.unique(pair[(times[said] == 1) & (sender[said] != c[pair])])].tolist()
+    found: list[int] = c[distinct(pair[(times[said] == 1) & (sender[said] != c[pair])])].tolist()
     return found
 
 
@@ -49,7 +52,7 @@ def _lines(heads: Heads, exchanges: Column) -> tuple[Column, Column]:
 def _in(one: Column, other: Column, ones: Column, others: Column) -> Column:
     """Row by row, whether (one, other) is among (ones, others)."""
     width = 2 + max(int(other.max(initial=0)), int(others.max(initial=0)))
-    return np.isin(one * width + other, ones * width + others)
+    return among(one * width + other, ones * width + others)
 
 
 def _values(words: Words, lines: Column) -> Column:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lbtrace.columns import distinct
 from lbtrace.connection_table import ConnectionTable
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Endpoint
@@ -90,8 +91,9 @@ def _client_sources(state: Pairing) -> set[str]:
     c, b = np.array(same, np.int64).reshape(-1, 2).T
     mine, theirs = front.connection[c], back.connection[b]
     kept = front.of_connections("client_port")[mine] == back.of_connections("client_port")[theirs]
-    seen = np.unique(np.stack((back.client_address[theirs][kept], front.client_address[mine][kept])), axis=1)
-    sources, hosts = np.unique(seen[0], return_counts=True)
+    width = int(front.client_address.max(initial=0)) + 1
+    seen = distinct(back.client_address[theirs][kept] * width + front.client_address[mine][kept])
+    sources, hosts = np.unique(seen // width, return_counts=True)
     return front.hosts | {front.words.text_list[i] for i in sources[hosts == 1].tolist()}
 
 

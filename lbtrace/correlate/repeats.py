@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-import numpy as np
-
+from lbtrace.columns import distinct
 from lbtrace.correlate.certainty import lossless
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.connections import Stated
@@ -33,7 +32,7 @@ def telling_bodies(state: Pairing, matched: Sequence[Found]) -> bool:
     requests = state.client.table.requests
     bodies = body_keys(requests)[requests.there & (requests.length > 0)]
     several = sum(len(found.backends) > 1 for found in matched)
-    return len(np.unique(bodies)) == len(bodies) >= 3 and several * 3 <= len(matched)
+    return len(distinct(bodies)) == len(bodies) >= 3 and several * 3 <= len(matched)
 
 
 def repeated(state: Pairing, found: Found, said: Sequence[Stated | None], bodies_tell: bool) -> list[int]:

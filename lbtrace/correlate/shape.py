@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from lbtrace.columns import distinct
 from lbtrace.correlate.facts import Facts, body_keys
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.fields import lowered
@@ -73,7 +74,7 @@ def target_form(state: Pairing) -> TargetForm:
     b = np.fromiter((bs[0] for bs in state.caused.values()), np.int64, len(c))
     both = client.there[c] & backend.there[b]
     pairs = np.stack((client.start[c][both], backend.start[b][both]))
-    behind = np.unique(backend.start[backend.there])
+    behind = distinct(backend.start[backend.there])
     before, times = np.unique(client.start[client.there], return_counts=True)
     named = words.text_list
     for form in FORMS:

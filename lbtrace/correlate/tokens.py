@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.columns import running, spans
+from lbtrace.columns import distinct, running, spans
 from lbtrace.correlate.facts import Facts, body_key, body_keys
 from lbtrace.fields import lowered
 from lbtrace.model.http import Exchange, HeaderLine
@@ -151,8 +151,8 @@ def _common(heads: Heads, lines: int) -> Column:
     several = common & (times <= _OFTEN)
     if several.any():
         owner, line = heads.which(several)
-        distinct = np.unique(owner * lines + line)
-        common &= ~several | (np.bincount(distinct % lines, minlength=lines) > RARE)
+        once = distinct(owner * lines + line)
+        common &= ~several | (np.bincount(once % lines, minlength=lines) > RARE)
     return common
 
 
@@ -177,7 +177,7 @@ def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str)
     add(np.flatnonzero((size >= 12) & ~dated), anywhere)
     short = np.flatnonzero((size > 0) & (size < 12) & ~dated)
     field, names = words.field_of[at[short]], list(words.fields)
-    for f in np.unique(field).tolist():
+    for f in distinct(field).tolist():
         add(short[field == f], book.of[way + names[f]])
     parted = [i for i in np.flatnonzero((size > 12) & ~dated).tolist() if _SEPARATOR.search(values[i])]
     parts = [[p for p in _PARTS.findall(values[i]) if p != values[i]][:16] for i in parted]
@@ -235,8 +235,8 @@ def _numbered(book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequen
     for entries in parts:
         owner, token = (np.concatenate(columns) for columns in zip(*entries, strict=True))
         rare = ~common[token]
-        distinct = np.unique(owner[rare] * (count + 1) + place[token[rare]])
-        sides.append((distinct // (count + 1), distinct % (count + 1)))
+        once = distinct(owner[rare] * (count + 1) + place[token[rare]])
+        sides.append((once // (count + 1), once % (count + 1)))
     order = np.argsort(place)
     return Tokens(sides[0], sides[1], kinds, kind[order], [values[t] for t in order.tolist()], whole[kind][order], bits[order])
 

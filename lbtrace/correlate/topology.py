@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lbtrace.columns import among, distinct
 from lbtrace.correlate.connections import Stated
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.fields import is_public
@@ -53,8 +54,8 @@ def topology(state: Pairing, pairs: Sequence[ConnectionPair], said: Sequence[Sta
 def _clients_own(front: SideTable, back: SideTable) -> Column:
     """Per backend connection, whether its source, of packets that were passed on, is the client's: its address, or how a NAT in front shows
     it (public, where client and backend are private)."""
-    hosts = np.unique(front.client_address)
-    known = np.isin(back.client_address, hosts)
+    hosts = distinct(front.client_address)
+    known = among(back.client_address, hosts)
     if known.all() or _public(front, hosts).any():
         return known
     return known | (_public(back, back.client_address) & ~_public(back, back.server_address))
