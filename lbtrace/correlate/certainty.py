@@ -35,9 +35,11 @@ def weigh(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int],
     # An answer that a capture's end cut off may belong anywhere: whoever stands in one set with it is not sure either.
     open_ended = {c for c in state.spare if state.client.unknown[c] or any(state.backend.unknown[b] for b in state.caused[c])}
     doubtful = {state.group[c] for c in open_ended if c in state.group}
+    points_of = {c: (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]])) for c in state.spare}
+    timed = {state.group[c] for c, points in points_of.items() if c in state.group and points in clocks}
     for c, (spare_client, spare_backend) in state.spare.items():
-        points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
-        unsettled = c in state.group and (spare_client or spare_backend or points not in clocks)
+        points = points_of[c]
+        unsettled = c in state.group and (spare_client or spare_backend or state.group[c] not in timed)
         alone = state.tier[c] is Tier.SHAPE and points not in clocks  # alike, and nothing else says that they belong together
         cut = c in open_ended or state.group.get(c) in doubtful
         if unsettled or alone or cut or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):

@@ -86,6 +86,8 @@ class _Tally:
 def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[HeaderChange, ...]:
     """Pairs → every kind of header change, the most frequent first, requests before responses."""
     known = np.flatnonzero(pairs.known)
+    through = known[pairs.tier[known] != Tier.SAME_PACKETS]  # of several ways, the one on which something can change
+    known = through if len(through) else known
     alone = known[pairs.tier[known] != Tier.ORDER]
     chosen = alone if len(alone) else known if len(known) else _as_a_set(client, pairs)
     chosen = chosen[:: len(chosen) // MOST_COMPARED + 1]

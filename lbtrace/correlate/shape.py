@@ -23,6 +23,7 @@ from lbtrace.correlate.pairing import Pairing
 from lbtrace.fields import lowered
 from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.model.net import Side
+from lbtrace.model.pairing import Tier
 from lbtrace.side_table import MARKS, Heads, Messages, Words
 from lbtrace.tables import Column
 
@@ -66,12 +67,26 @@ def _nothing(_target: str) -> str:
 FORMS: tuple[TargetForm, ...] = (_whole, _normal, _tail)
 
 
+def _through(state: Pairing) -> dict[int, list[int]]:
+    """The pairs that show what a balancer does to messages: packets that are the same on both sides met none that touches them."""
+    return {c: bs for c, bs in state.caused.items() if state.tier[c] is not Tier.SAME_PACKETS}
+
+
+def _straight(state: Pairing) -> tuple[Column, Column]:
+    """Which exchanges of both sides are not among these."""
+    out = np.zeros(len(state.client), bool), np.zeros(len(state.backend), bool)
+    for c, bs in state.caused.items():
+        if state.tier[c] is Tier.SAME_PACKETS:
+            out[0][c] = out[1][bs] = True
+    return out
+
+
 def target_form(state: Pairing) -> TargetForm:
     """The strictest form of the target that survives the balancer."""
     client, backend = state.client.table.requests, state.backend.table.requests
     words = state.client.table.words
-    c = np.fromiter(state.caused, np.int64, len(state.caused))
-    b = np.fromiter((bs[0] for bs in state.caused.values()), np.int64, len(c))
+    through = _through(state)
+    c, b = (np.fromiter(column, np.int64, len(through)) for column in (through, (bs[0] for bs in through.values())))
     both = client.there[c] & backend.there[b]
     pairs = np.stack((client.start[c][both], backend.start[b][both]))
     behind = distinct(backend.start[backend.there])
@@ -101,15 +116,18 @@ def kept_fields(state: Pairing, request: bool) -> Kept:
     A field that arrives on a larger share of messages than it was sent on is added to some, and so does not tell exchanges apart.
     """
     client, backend, words = state.client.table, state.backend.table, state.client.table.words
-    messages = (client.requests, backend.requests) if request else (backend.responses, client.responses)  # in the direction of travel
+    heads = (client.requests.heads, backend.requests.heads) if request else (backend.responses.heads, client.responses.heads)
+    there = (client.requests.there, backend.requests.there) if request else (backend.responses.there, client.responses.there)
+    straight = _straight(state) if request else _straight(state)[::-1]  # all in the direction of travel
     field = _field_of_said(words)
-    sent, arrived = (np.bincount(words.said_of[m.heads.line], minlength=len(field)) for m in messages)
-    counts = [max(int(m.there.sum()), 1) for m in messages]
+    lines = [h.line[~np.repeat(s, np.diff(h.first))] for h, s in zip(heads, straight, strict=True)]
+    sent, arrived = (np.bincount(words.said_of[line], minlength=len(field)) for line in lines)
+    counts = [max(int((t & ~s).sum()), 1) for t, s in zip(there, straight, strict=True)]
     fields = len(words.fields)
     sent_in, arrived_in = (np.bincount(field, n, fields).astype(np.int64) for n in (sent, arrived))
     back_in = np.bincount(field, np.where(sent > 0, arrived, 0), fields).astype(np.int64)  # arrived with a value that was sent
     there_in = np.bincount(field, np.where(arrived > 0, sent, 0), fields).astype(np.int64)  # sent with a value that arrived
-    agree, of = _agreement(state, request) if state.caused else (Counter(), Counter())
+    agree, of = _agreement(state, request)
     kept = set()
     for f, name in enumerate(words.fields):
         if name in _NEVER or not sent_in[f] or not arrived_in[f]:
@@ -140,7 +158,7 @@ def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str
     """Over the pairs found: how often a field of the sender arrived with the same value, and how often it was sent."""
     agree: Counter[str] = Counter()
     of: Counter[str] = Counter()
-    held = list(state.caused.items())
+    held = list(_through(state).items())
     for c, bs in held[:: len(held) // SAMPLED + 1]:
         sent, arrived = _lines(state.client, c, request), _lines(state.backend, bs[-1], request)
         if not request:

@@ -35,6 +35,7 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 ASTRAY = (UnpairedReason.UNKNOWN, Confidence.LOW, "both captures go on with requests like this: a clock may have been set in between")
 ELSEWHERE = "answered as a backend answers, but by none that was captured: another backend, or packets not captured"
 UNASKED = "what the client had sent is no request: there was none to pass on"
+ASKED = "a backend was asked for the same, and nothing tells whose request that was"
 SAYS = "is what a balancer says of its backends"
 MAYBE = "an error of the balancer's, or of a backend that was not captured: others were answered by such a one"
 RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
@@ -108,6 +109,7 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     astray = _astray(state, of_client=True)
     nothing = unasked(state.client)
     shared = bool(nothing.any()) and _shares(state)
+    open_ = _asked_for(state)
     headless = any(state.backend.items[b].request is None for b in state.free_backends())  # it may be what any of these caused
     out: list[Unpaired] = []
     for c in free:
@@ -117,6 +119,8 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
             reason, confidence, detail = _client_reason(state, c, seen, backends, paired, headless)
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
             reason, confidence, detail = ASTRAY
+        if reason is UnpairedReason.ANSWERED_BY_BALANCER and not nothing[c] and _wants(state.client, c) in open_ and not _kept(state, c):
+            reason, confidence, detail = UnpairedReason.UNKNOWN, Confidence.LOW, ASKED
         out.append(Unpaired("client", state.client.refs[c], reason, confidence if shown else _capped(reason, confidence), detail))
     if any(u.detail == ELSEWHERE for u in out):
         out = [
@@ -161,6 +165,23 @@ def _client_reason(
         Confidence.LOW,
         ELSEWHERE,
     )
+
+
+def _asked_for(state: Pairing) -> set[tuple[int, int]]:
+    """What backends were asked for by exchanges that no client exchange is known to have caused, though some client's looks like them."""
+    return {_wants(state.backend, b) for b in state.free_backends() if b in state.shared and state.backend.table.requests.there[b]}
+
+
+def _wants(facts: Facts, n: int) -> tuple[int, int]:
+    """Method and target of a request."""
+    requests = facts.table.requests
+    return int(requests.method[n]), int(requests.start[n])
+
+
+def _kept(state: Pairing, c: int) -> bool:
+    """Whether the answer itself says that it comes from a cache."""
+    answer = state.client.exchange(c).response
+    return bool(state.client.cached[c]) or (answer is not None and len(_field(answer, "x-varnish").split()) == 2)
 
 
 def _shares(state: Pairing) -> bool:

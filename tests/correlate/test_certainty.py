@@ -1,7 +1,5 @@
 """How sure pairs are that rest on who else there was."""
 
-from collections import defaultdict
-
 from lbtrace.correlate import _Work, correlate
 from lbtrace.correlate.certainty import weigh
 from lbtrace.correlate.facts import read
@@ -37,7 +35,7 @@ def test_a_value_of_a_megabyte_is_judged_at_once() -> None:
 
 
 def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
-    """Equal requests to two backends with a capture each; nothing tells the clock of the second one."""
+    """Equal requests to two backends with a capture each; nothing tells the clock of the second one, or one exchange is in doubt."""
     play = Play(seed=3, backends=TWO, separate_points=True)
     client = play.client("192.168.0.5")
     for i in range(24):
@@ -47,9 +45,9 @@ def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
     state = Pairing(read(Side.CLIENT, tables[0]), read(Side.BACKEND, tables[1]))
     found = _Work(shown.clients, shown.backends, DEFAULT, state).run()
     state.confidence.update(dict.fromkeys(state.group, Confidence.MEDIUM))
-    weigh(state, {(0, 0): found.clocks[0]})
-    sure = defaultdict(set)
-    for c, group in state.group.items():
-        sure[group].add(state.confidence[c])
     assert {int(state.backend.point[b]) for c in state.group for b in state.caused[c]} == {0, 1}
-    assert all(len(held) == 1 for held in sure.values())
+    doubted = next(iter(state.group))
+    for spare, expected in ((False, Confidence.MEDIUM), (True, Confidence.LOW)):
+        state.spare[doubted] = (spare, spare)
+        weigh(state, {(0, 0): found.clocks[0]})
+        assert {state.confidence[c] for c, group in state.group.items() if group == state.group[doubted]} == {expected}

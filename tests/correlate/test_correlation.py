@@ -5,7 +5,7 @@ import dataclasses
 from lbtrace.correlate import correlate, split
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import Endpoint, Side
-from lbtrace.model.pairing import AttemptOutcome, Confidence, ConnectionBasis, Correlation, Tier, UnpairedReason
+from lbtrace.model.pairing import AttemptOutcome, ChangeKind, Confidence, ConnectionBasis, Correlation, Tier, UnpairedReason
 from lbtrace.options import DEFAULT
 from tests.play import Balancer, Clockwork, Play, Shown
 from tests.play.scenarios import SCENARIOS
@@ -220,3 +220,38 @@ def test_some_go_straight_to_the_backend_and_others_through_the_balancer() -> No
     assert len(found.pairs) == 24
     assert {p.tier for p in found.pairs if p.client.point == 1} == {Tier.SAME_PACKETS}
     assert all(p.client.point == p.attempts[-1].backend.point and p.client.id == p.attempts[-1].backend.id for p in found.pairs)
+
+
+def test_what_goes_straight_does_not_show_what_the_balancer_keeps() -> None:
+    """The same request, straight and through a balancer that names another Host: what arrives unchanged on one way tells nothing of the
+    other."""
+    through = Play(seed=3, balancer=Balancer(host="upstream", add=[("X-Forwarded-Proto", "http")]))
+    straight = Play(seed=4, balancer=Balancer(kind="direct"))
+    for i in range(12):
+        (through.clients or [through.client("192.168.0.5")])[0].asks("GET", "/same", at_ms=100 * i)
+        (straight.clients or [straight.client("192.168.0.6")])[0].asks("GET", "/same", at_ms=100 * i + 40)
+    one, other = through.perform(), straight.perform()
+    found = correlate([*one.clients, *other.clients], [*one.backends, *other.backends], DEFAULT)
+    assert len(found.pairs) == 24
+    assert not found.unpaired
+    assert {(c.kind, c.name, c.count, c.of) for c in found.changes} == {
+        (ChangeKind.ADDED, "X-Forwarded-Proto", 12, 12),
+        (ChangeKind.CHANGED, "Host", 12, 12),
+    }
+
+
+def test_nobody_answered_by_itself_what_a_backend_was_asked_for() -> None:
+    """Requests and backend exchanges that look alike are left on both sides: whatever the Server field says, a backend was asked."""
+    through = Play(seed=3, balancer=Balancer(respond=[("Server", "nginx/1.22.1")]))
+    straight = Play(seed=4, balancer=Balancer(kind="direct"))
+    for i in range(8):
+        (through.clients or [through.client("192.168.0.5")])[0].asks("GET", "/same", at_ms=100 * i)
+        (straight.clients or [straight.client("192.168.0.6")])[0].asks("GET", f"/status/{i}", at_ms=100 * i + 40)
+    one, other = through.perform(), straight.perform()
+    (back,) = one.backends  # answered otherwise than the clients were: nothing pairs them
+    items = [e._replace(response=e.response._replace(status=418)) if e.response else e for e in back.exchanges]
+    backs = [dataclasses.replace(back, exchanges=items, by_connection={}), *other.backends]
+    found = correlate([*one.clients, *other.clients], backs, DEFAULT)
+    left = [u for u in found.unpaired if u.side == "client"]
+    assert len(left) == 8
+    assert {u.reason for u in left} == {UnpairedReason.UNKNOWN}
