@@ -84,3 +84,12 @@ class OnDemand(Generic[_T]):
             self._all = self._make(np.arange(self._count))
             self._one.clear()
         return self._all
+
+
+def first_met(values: Column) -> tuple[Column, Column]:
+    """(where each value is met first, in that order; per row, which of these values it has)."""
+    _, first, which = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return first[order], place[which]

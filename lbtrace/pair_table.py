@@ -84,6 +84,14 @@ class PairTable(Sequence[ExchangePair]):
         """Per pair the row of its last attempt, which is the one that was answered if any was; NONE for a pair without attempts."""
         return np.where(self.attempts > 0, self.first[1:] - 1, NONE)
 
+    def taken(self, rows: Column) -> PairTable:
+        """These pairs, in this order."""
+        sizes = self.attempts[rows]
+        at = spans(self.first[rows], sizes)
+        pairs = {name: getattr(self, name)[rows] for name in ("client_point", "client", "tier", "confidence", "group", "reason")}
+        tries = {name: getattr(self, name)[at] for name in ("backend_point", "backend", "outcome")}
+        return PairTable(**pairs, first=running(sizes), **tries, reasons=self.reasons)
+
     def __len__(self) -> int:
         return len(self.client)
 

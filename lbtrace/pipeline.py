@@ -121,15 +121,16 @@ def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Option
     if correlation.swapped:
         given = fronts
         fronts, backs, correlation = _turned(fronts, backs, correlation, options)
-        tables = tables if fronts is given else tables[::-1]
+        if fronts is not given:
+            tables = replace(tables[1], traces=fronts), replace(tables[0], traces=backs)
     case = Case(fronts, backs, correlation, tables)  # what is indexed for one of these is at hand for the others
     return Report(
         version=__version__,
         clients=fronts,
         backends=backs,
         correlation=correlation,
-        client_counts=findings.count_side(Side.CLIENT, fronts, correlation),
-        backend_counts=findings.count_side(Side.BACKEND, backs, correlation),
+        client_counts=findings.count_side(Side.CLIENT, fronts, correlation, case),
+        backend_counts=findings.count_side(Side.BACKEND, backs, correlation, case),
         latency=findings.latency(fronts, backs, correlation, case),
         findings=findings.all_findings(fronts, backs, correlation, case),
         verdict=verdict.judge(fronts, backs, correlation, case),

@@ -180,11 +180,11 @@ class Heads:
 
 @dataclass(slots=True, eq=False)
 class Messages:
-    """The requests, or the responses, of a side. `start` is the target (the status), `method` only a request has."""
+    """The requests, or the responses, of a side. `start` is the target (the status), `method` the method (the reason)."""
 
     there: Column  # bool
     start: Column  # number of the target in `Words.texts`; the status
-    method: Column  # number of the method in `Words.texts`; all 0 for responses
+    method: Column  # number of the method (the reason) in `Words.texts`
     version: Column  # number in `Words.texts`
     first_frame: Column
     first_ns: Column
@@ -388,7 +388,9 @@ def _of_rows(table: ExchangeTable, words: Words) -> _Part:
     asked = [request_parts(heads.requests[i], shared) for i in starts_asked.tolist()]
     answered = [status_parts(heads.statuses[i]) for i in starts_answered.tolist()]
     method, target, version = (numbers(words.texts, [parts[i] for parts in asked], len(asked))[request] for i in range(3))
-    said, status = (numbers(words.texts, [parts[0] for parts in answered]), np.array([parts[1] for parts in answered], np.int64))
+    said = numbers(words.texts, [parts[0] for parts in answered], len(answered))
+    reason = numbers(words.texts, [parts[2] for parts in answered], len(answered))
+    status = np.array([parts[1] for parts in answered], np.int64)
     others = _bodies(table.others, words)
     common = {"there": np.ones(n, bool), "marks": np.zeros(n, np.int64)}
     messages = [
@@ -405,7 +407,7 @@ def _of_rows(table: ExchangeTable, words: Words) -> _Part:
                 table.response,
                 {
                     "start": status[response],
-                    "method": np.zeros(n, np.int64),
+                    "method": reason[response],
                     "version": said[response],
                 },
             ),
@@ -457,7 +459,7 @@ def _messages(held: Sequence[Request | Response | None], nothing: Request | Resp
     return Messages(
         there=there,
         start=numbers(words.texts, two, n) if request else np.fromiter(one, np.int64, n),
-        method=numbers(words.texts, one, n) if request else np.zeros(n, np.int64),
+        method=numbers(words.texts, one if request else two, n),
         version=numbers(words.texts, version, n),
         first_frame=np.fromiter(first_frame, np.int64, n),
         first_ns=np.fromiter(first_ns, np.int64, n),

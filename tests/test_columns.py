@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.columns import Column, OnDemand, rows_of, running, spans
+from lbtrace.columns import Column, OnDemand, first_met, rows_of, running, spans
 
 
 class Pair(NamedTuple):
@@ -53,3 +53,11 @@ def test_many_that_are_asked_for_are_made_at_once() -> None:
     assert [held[i] for i in range(1000)] == list(range(1000))
     assert asked[-1] == 1000
     assert len(asked) < 100
+
+
+@given(st.lists(st.integers(-3, 3)))
+def test_values_are_told_in_the_order_they_are_first_met(values: list[int]) -> None:
+    first, which = first_met(np.array(values, np.int64))
+    assert [values[at] for at in first.tolist()] == list(dict.fromkeys(values))
+    assert [values[first[k]] for k in which.tolist()] == values
+    assert all(values[at] not in values[:at] for at in first.tolist())

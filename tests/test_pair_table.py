@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,3 +48,9 @@ def test_columns_say_what_the_pairs_say(pairs: list[ExchangePair]) -> None:
 @given(st.lists(pair, max_size=4), st.lists(pair, max_size=4))
 def test_equal_pairs_are_equal_tables(one: list[ExchangePair], other: list[ExchangePair]) -> None:
     assert (PairTable.of(one) == PairTable.of(other)) == (one == other)
+
+
+@given(st.lists(pair, min_size=1, max_size=6), st.lists(st.integers(0, 5), max_size=8))
+def test_some_are_taken_with_all_they_say(pairs: list[ExchangePair], which: list[int]) -> None:
+    rows = [i % len(pairs) for i in which]
+    assert list(PairTable.of(pairs).taken(np.array(rows, np.int64))) == [pairs[i] for i in rows]

@@ -1,26 +1,25 @@
-"""What happened behind the balancer while a client waited: connections refused, unanswered, reset or closed under a request."""
+"""What happened behind the balancer while a client waited: connections refused, unanswered, reset or closed under a request.
+
+Which event it was is a column, an index of SLUGS or NO_EVENT; the frames of one are looked up for the few that are shown.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import NamedTuple
 
-from lbtrace.case import Case, Match
+import numpy as np
+
+from lbtrace.case import Case, Match, Matches
+from lbtrace.columns import Column
+from lbtrace.connection_table import NEVER, ConnectionTable
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import AttemptOutcome, Ref
-from lbtrace.model.stream import Connection
+from lbtrace.model.pairing import AttemptOutcome
+from lbtrace.model.stream import Direction
+from lbtrace.model.trace import Trace
+from lbtrace.side_table import MARKS, SideTable
 
 PATIENCE_NS = 1_000_000_000  # after which a SYN is sent again (RFC 6298 §2); a capture that ends sooner does not show that nobody answers
-
-
-class BackendEvent(NamedTuple):
-    """`slug` is stable, `text` says it to people."""
-
-    slug: str
-    text: str
-    frames: tuple[FrameRef, ...]
-
 
 TEXT = {
     "refused": "a connection was refused (SYN answered by RST)",
@@ -33,19 +32,20 @@ TEXT = {
     "malformed": "the backend's response was malformed",
     "replaced": "the backend answered, and the balancer put its own answer in place",
 }
+SLUGS = tuple(TEXT)
+REFUSED, NO_ANSWER, RESET, CLOSED, RACE, TIMEOUT, LEFT, MALFORMED, REPLACED = range(len(SLUGS))
+NO_EVENT = -1
 
 
-def handshake_failure(connection: Connection, capture_end_ns: int) -> str:
-    """ "refused", "no-answer", or "" for a connection that was opened, whose start was not captured, or of which too little was."""
-    front, back = connection.from_client, connection.from_server
-    if connection.syns == 0 or connection.synacks or connection.opened:
-        return ""
-    if front.packets > connection.syns + connection.syn_retransmissions + front.rsts or back.packets > back.rsts:
-        return ""  # it went on, so there was an answer that is not in the capture
-    if back.rsts:
-        return "refused"
-    waited = connection.syn_retransmissions or capture_end_ns - connection.first_ns >= PATIENCE_NS
-    return "no-answer" if waited else ""
+def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Column:
+    """Per connection REFUSED, NO_ANSWER, or NO_EVENT for one that was opened, whose start was not captured, or of which too little was."""
+    syns, again = connections.syns.astype(np.int64), connections.syn_retransmissions.astype(np.int64)
+    front, back = ({n: getattr(connections.ends, n)[end::2].astype(np.int64) for n in ("packets", "rsts")} for end in (0, 1))
+    attempted = (syns > 0) & (connections.synacks == 0) & ~connections.opened
+    # where it went on, there was an answer that is not in the capture
+    attempted &= (front["packets"] <= syns + again + front["rsts"]) & (back["packets"] <= back["rsts"])
+    waited = (again > 0) | (capture_end_ns - connections.first_ns >= PATIENCE_NS)
+    return np.select([attempted & (back["rsts"] > 0), attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT)
 
 
 class FailedHandshakes:
@@ -53,60 +53,92 @@ class FailedHandshakes:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.by_point: list[list[tuple[int, int, str]]] = []
-        for point, trace in enumerate(case.backends):
-            slugs = [
-                (c.first_ns, c.id, handshake_failure(c, trace.last_ns))
-                for c in trace.connections
-                if Ref(point, c.id) not in case.check_connections
-            ]
-            self.by_point.append(sorted(s for s in slugs if s[2]))
+        self.by_point: list[tuple[list[int], list[int], list[int]]] = []  # times, numbers of the connections, events
+        table = case.sides[1]
+        for trace, connections, first in zip(case.backends, table.connections, table.first_connection, strict=True):
+            events = handshake_failures(connections, trace.last_ns)
+            failed = np.flatnonzero((events != NO_EVENT) & ~case.check_connections[first : first + len(connections)])
+            failed = failed[np.argsort(connections.first_ns[failed], kind="stable")]
+            self.by_point.append((connections.first_ns[failed].tolist(), (failed + first).tolist(), events[failed].tolist()))
 
-    def during(self, client: Ref) -> BackendEvent | None:
-        """A failed backend handshake in the time of a client exchange. Without a clock between the captures nothing can be said."""
-        exchange = self.case.exchange(Side.CLIENT, client)
-        if exchange.request is None or exchange.response is None:
-            return None
-        for point, failed in enumerate(self.by_point):
-            clock = self.case.clock(client.point, point)
-            if clock is None or not failed:
+    def during(self, exchange: int) -> tuple[int, int]:
+        """(event, backend connection) of a failed handshake in the time of a client exchange. Without a clock between the captures nothing
+        can be said."""
+        client = self.case.sides[0]
+        if not (client.requests.there[exchange] and client.responses.there[exchange]):
+            return NO_EVENT, 0
+        asked, answered = int(client.requests.first_ns[exchange]), int(client.responses.first_ns[exchange])
+        for point, (times, connections, events) in enumerate(self.by_point):
+            clock = self.case.clock(int(client.point[exchange]), point)
+            if clock is None or not times:
                 continue
-            begin = exchange.request.first_ns - clock.half_width_ns
-            end = exchange.response.first_ns + clock.half_width_ns
-            at = bisect_left(failed, (begin - clock.delta_ns(failed[0][0]), 0, ""))
-            if at < len(failed) and failed[at][0] + clock.delta_ns(failed[at][0]) <= end:
-                _, connection, slug = failed[at]
-                return BackendEvent(slug, TEXT[slug], (self.case.connection_frame(Side.BACKEND, Ref(point, connection)),))
-        return None
+            at = bisect_left(times, asked - clock.half_width_ns - clock.delta_ns(times[0]))
+            if at < len(times) and times[at] + clock.delta_ns(times[at]) <= answered + clock.half_width_ns:
+                return events[at], connections[at]
+        return NO_EVENT, 0
+
+    def frames(self, connection: int) -> tuple[FrameRef, ...]:
+        """The SYN of a handshake that failed."""
+        return (self.case.connection_frame(Side.BACKEND, self.case.sides[1].connection_ref(connection)),)
 
 
-def event_of_attempt(case: Case, match: Match) -> BackendEvent | None:
-    """How the last backend attempt of a pair failed."""
-    request, trace = match.back.request, case.backends[match.backend.point]
-    server = match.back_connection.from_server
-    frames = [case.request_frame(Side.BACKEND, match.backend)]
-    if request is not None and server.fin_ns is not None and server.fin_frame is not None and server.fin_frame < request.first_frame:
-        return BackendEvent("keep-alive-race", TEXT["keep-alive-race"], (trace.ref(server.fin_frame, server.fin_ns), *frames))
-    if match.outcome is AttemptOutcome.RESET and server.rst_frame is not None and server.rst_ns is not None:
-        return BackendEvent("reset", TEXT["reset"], (*frames, trace.ref(server.rst_frame, server.rst_ns)))
-    if match.outcome is AttemptOutcome.CLOSED and server.fin_frame is not None and server.fin_ns is not None:
-        return BackendEvent("closed", TEXT["closed"], (*frames, trace.ref(server.fin_frame, server.fin_ns)))
-    if match.outcome is AttemptOutcome.SUPERSEDED and match.back.response is not None:
-        slug = "malformed" if Mark.MALFORMED in match.back.response.marks else "replaced"
-        return BackendEvent(slug, TEXT[slug], (case.response_frame(Side.BACKEND, match.backend),))
-    left = _client_left(case, match)
-    if left is not None:
-        return BackendEvent("client-left", TEXT["client-left"], (*frames, left))
-    if match.outcome in (AttemptOutcome.TIMEOUT, AttemptOutcome.UNKNOWN):
-        return BackendEvent("timeout", TEXT["timeout"], tuple(frames))
-    return None
+def attempt_events(case: Case, matches: Matches) -> Column:
+    """How the last backend attempt of each match failed."""
+    client, backend = case.sides
+    q, r = backend.requests, backend.responses
+    held = matches.back_connection
+    fin, rst = (_frame_of(backend, held, name, server=True) for name in ("fin", "rst"))
+    replaced = matches.ended(AttemptOutcome.SUPERSEDED) & r.there[matches.back]
+    left, answer = _first_end(client, matches.front_connection), client.responses
+    gone = (left > 0) & ~(answer.there[matches.front] & (left > answer.first_frame[matches.front]))
+    return np.select(
+        [
+            q.there[matches.back] & (fin > 0) & (fin < q.first_frame[matches.back]),
+            matches.ended(AttemptOutcome.RESET) & (rst > 0),
+            matches.ended(AttemptOutcome.CLOSED) & (fin > 0),
+            replaced & ((r.marks[matches.back] & MARKS[Mark.MALFORMED]) > 0),
+            replaced,
+            gone,
+            matches.ended(AttemptOutcome.TIMEOUT, AttemptOutcome.UNKNOWN),
+        ],
+        [RACE, RESET, CLOSED, MALFORMED, REPLACED, LEFT, TIMEOUT],
+        NO_EVENT,
+    )
 
 
-def _client_left(case: Case, match: Match) -> FrameRef | None:
-    """The client's FIN or RST when it came before any answer: then nobody's patience ended but the client's."""
-    client, answer = match.front_connection.from_client, match.front.response
-    ends = [(client.fin_frame, client.fin_ns), (client.rst_frame, client.rst_ns)]
-    known = [(frame, time_ns) for frame, time_ns in ends if frame is not None and time_ns is not None]
-    if not known or (answer is not None and min(known)[0] > answer.first_frame):
-        return None
-    return case.clients[match.pair.client.point].ref(*min(known))
+def _frame_of(table: SideTable, connections: Column, what: str, server: bool) -> Column:
+    """The frame of the FIN or RST of one end of each connection, 0 where there is none."""
+    frame, time_ns = (table.of_ends(f"{what}_{unit}", server)[connections] for unit in ("frame", "ns"))
+    return np.where(time_ns == NEVER, 0, frame.astype(np.int64))
+
+
+def _first_end(client: SideTable, connections: Column) -> Column:
+    """The frame of the client's first FIN or RST, 0 for none."""
+    none = np.iinfo(np.int64).max
+    frames = (_frame_of(client, connections, name, server=False) for name in ("fin", "rst"))
+    first = np.minimum(*(np.where(frame == 0, none, frame) for frame in frames))
+    return np.where(first == none, 0, first)
+
+
+def attempt_frames(case: Case, match: Match, event: int) -> tuple[FrameRef, ...]:
+    """The frames of how an attempt failed."""
+    back, server = case.backends[match.backend.point], match.back_connection.from_server
+    request = case.request_frame(Side.BACKEND, match.backend)
+    if event == RACE:
+        return (*_end_frames(back, server, "fin"), request)
+    if event in (RESET, CLOSED):
+        return (request, *_end_frames(back, server, "rst" if event == RESET else "fin"))
+    if event in (MALFORMED, REPLACED):
+        return (case.response_frame(Side.BACKEND, match.backend),)
+    if event == LEFT:
+        # then nobody's patience ended but the client's
+        front, client = case.clients[match.pair.client.point], match.front_connection.from_client
+        return (request, *sorted(_end_frames(front, client, "fin", "rst"))[:1])
+    return (request,)
+
+
+def _end_frames(trace: Trace, end: Direction, *what: str) -> list[FrameRef]:
+    """The FIN or RST of an end, where there is one."""
+    marks = {"fin": (end.fin_frame, end.fin_ns), "rst": (end.rst_frame, end.rst_ns)}
+    known = [marks[name] for name in what]
+    return [trace.ref(frame, time_ns) for frame, time_ns in known if frame is not None and time_ns is not None]

@@ -11,10 +11,14 @@ A connection after such a request is shifted by one: every client's answer is an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from lbtrace.case import Case, Match
+import numpy as np
+
+from lbtrace.case import Case, Match, Matches
+from lbtrace.case.sides import NOBODY, following
+from lbtrace.columns import Column
 from lbtrace.fields import field_value
 from lbtrace.model.http import Exchange, Request
 from lbtrace.model.net import Side
@@ -27,53 +31,54 @@ class Hidden(NamedTuple):
     match: Match
     backend: Ref  # the exchange it made behind the balancer
     request: str
-    crossed: tuple[tuple[Ref, Ref], ...]  # client exchanges that got another request's answer, and the backend exchange it is from
 
 
-def hidden(case: Case, doubtful: Sequence[Match]) -> Iterator[Hidden]:
-    """The proofs for pairs with an ambiguous request."""
-    for m in doubtful:
-        found = _within(case, m) or _answers(case, m)
-        if found is not None:
-            ref, request = found
-            yield Hidden(m, ref, request, _crossed(case, m))
+def hidden(case: Case, doubtful: Matches) -> Iterator[Hidden]:
+    """The proofs for matches with an ambiguous request."""
+    client, backend = case.sides
+    within, inner, behind = _within(case, doubtful)
+    answers, extra = _answers(case, doubtful)
+    for row in np.flatnonzero(within | answers).tolist():
+        m, request = doubtful[row], client.exchange(int(inner[row])).request if within[row] else None
+        if request is not None and m.front.request is not None and request.offset < _declared_end(m.front.request):
+            yield Hidden(m, backend.ref(int(behind[row])), f"{request.method} {request.target}")
+        elif answers[row]:
+            yield Hidden(m, backend.ref(int(extra[row])), "")
 
 
-def _after(case: Case, side: Side, point: int, e: Exchange) -> list[Exchange]:
-    """The exchanges after one on its connection."""
-    trace = case.traces(side)[point]
-    return [trace.exchanges[i] for i in trace.exchanges_of(e.connection) if i > e.id]
+def _within(case: Case, m: Matches) -> tuple[Column, Column, Column]:
+    """(whether the next request on the client's connection got no answer, but the same one on the backend's did; the two)."""
+    client, backend = case.sides
+    q, p = client.requests, backend.requests
+    inner, behind = following(client, q.there)[m.front], following(backend, p.there)[m.back]
+    same = (q.start[inner] == p.start[behind]) & (q.method[inner] == p.method[behind])
+    there = (inner != NOBODY) & (behind != NOBODY)
+    return there & same & ~client.responses.there[inner] & backend.responses.there[behind], inner, behind
 
 
-def _within(case: Case, m: Match) -> tuple[Ref, str] | None:
-    q = m.front.request
-    declared = field_value(q, "Content-Length") if q is not None else None
-    if q is None or declared is None or not declared.isdecimal() or len(declared) > 18:
-        return None
-    end = q.offset + head_length(q) + int(declared)
-    following = _after(case, Side.CLIENT, m.pair.client.point, m.front)
-    inner = next((e for e in following if e.request is not None), None)
-    if inner is None or inner.request is None or inner.request.offset >= end or inner.response is not None:
-        return None
-    behind = next((e for e in _after(case, Side.BACKEND, m.backend.point, m.back) if e.request is not None), None)
-    if behind is None or behind.request is None or behind.response is None:
-        return None
-    if (behind.request.method, behind.request.target) != (inner.request.method, inner.request.target):
-        return None
-    return Ref(m.backend.point, behind.id), f"{inner.request.method} {inner.request.target}"
+def _declared_end(q: Request) -> int:
+    """Where in its stream the body of a request ends as its Content-Length says, 0 where it says nothing."""
+    declared = field_value(q, "Content-Length")
+    if declared is None or not declared.isdecimal() or len(declared) > 18:
+        return 0
+    return q.offset + head_length(q) + int(declared)
 
 
-def _answers(case: Case, m: Match) -> tuple[Ref, str] | None:
-    connection = case.connection_of(Side.BACKEND, m.backend)
-    if connection.from_client.missing or connection.from_server.missing or not connection.syns or m.back.response is None:
-        return None
-    extra = next((e for e in _after(case, Side.BACKEND, m.backend.point, m.back) if e.request is None and e.response is not None), None)
-    return (Ref(m.backend.point, extra.id), "") if extra is not None else None
+def _answers(case: Case, m: Matches) -> tuple[Column, Column]:
+    """(whether the backend answered more often than it was asked, on a connection that was captured whole; the answer too many)."""
+    backend = case.sides[1]
+    whole = backend.of_connections("syns") > 0
+    for server in (False, True):
+        whole &= backend.of_ends("missing", server) == 0
+    extra = following(backend, ~backend.requests.there & backend.responses.there)[m.back]
+    return whole[m.back_connection] & backend.responses.there[m.back] & (extra != NOBODY), extra
 
 
-def _crossed(case: Case, m: Match) -> tuple[tuple[Ref, Ref], ...]:
-    """Client exchanges without a partner whose answer is, byte for byte and as the only one, that to another request on the connection."""
-    later = _after(case, Side.BACKEND, m.backend.point, m.back)
+def crossed(case: Case, m: Match) -> tuple[tuple[Ref, Ref], ...]:
+    """(client exchange without a partner that got another request's answer, byte for byte and as the only one; the backend exchange that
+    answer is from, on the connection of a match)."""
+    trace = case.backends[m.backend.point]
+    later = [trace.exchanges[i] for i in trace.exchanges_of(m.back.connection) if i > m.back.id]
     answers: dict[str, list[Exchange]] = {}
     for x in later:
         if x.response is not None and x.response.body.complete and x.response.body.length and x.response.body.digest:

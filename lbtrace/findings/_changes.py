@@ -91,9 +91,10 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
 def _unchanged(case: Case, request: bool, slug: str, title: str, what: str) -> Iterator[Finding]:
     """Every head is the same on both sides, line for line."""
     # as in the comparison of heads: interchangeable pairs only when there are no others, heads that were cut never
-    compared = [m for m, _, _ in (case.request_heads if request else case.response_heads)]
-    compared = [m for m in compared if m.pair.tier is not Tier.ORDER] or compared
-    if compared:
+    compared = case.request_heads if request else case.response_heads
+    if (compared.tier != Tier.ORDER).any():
+        compared = compared.where(compared.tier != Tier.ORDER)
+    if len(compared):
         yield Finding(
             f"{slug}.unchanged",
             title,

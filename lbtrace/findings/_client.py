@@ -13,16 +13,19 @@ def stated_in(case: Case) -> list[str]:
     """Names of the request fields and headers in which the balancer states the client's address."""
     names = {c.name: None for c in case.correlation.changes if c.request and c.behaviour is Behaviour.CLIENT_ADDRESS}
     names |= {m.stated_by: None for m in case.correlation.topology.mappings if m.stated_by.lower() != "source address"}
-    for match in case.matches[:LOOKED_AT]:
-        if match.back.request is None or match.front.request is None:
+    (client, backend), matches = case.sides, case.matches[:LOOKED_AT]
+    words = client.words
+    asked = client.client_address[matches.front_connection].tolist()
+    for front, back, address in zip(matches.front.tolist(), matches.back.tolist(), asked, strict=True):
+        if not (client.requests.there[front] and backend.requests.there[back]):
             continue
-        own = case.addresses_of(match.front_connection.client.address)
-        before = {line.raw for line in match.front.request.lines}
-        for line in match.back.request.lines:
+        own = case.addresses_of(words.text_list[address])
+        before = {line.raw for line in client.requests.heads.lines(words, front)}
+        for line in backend.requests.heads.lines(words, back):
             if line.name not in names and line.raw not in before and own.intersection(addresses_in(line.value)):
                 names[line.name] = None
-    for connection in case.connection_matches[:LOOKED_AT] if not case.matches else ():  # the client's own requests cannot be read
-        trace = case.backends[connection.pair.backend.point]
+    for connection in case.connection_matches[:LOOKED_AT] if not len(case.matches) else ():  # the client's own requests cannot be read
+        trace = case.backends[connection.backend.point]
         requests = (trace.exchanges[i].request for i in trace.exchanges_of(connection.back.id))
         own = case.addresses_of(connection.front.client.address)
         for line in (line for request in requests if request is not None for line in request.lines):
@@ -39,9 +42,10 @@ def stated_in(case: Case) -> list[str]:
 def _stated_by_proxy(case: Case) -> bool:
     """Whether PROXY headers name the client: in any pair of connections that tells, else whether they name anybody."""
     told = []
-    for connection in case.connection_matches[:LOOKED_AT]:
-        client = connection.front.client.address
-        headers = case.backends[connection.pair.backend.point].applications[connection.back.id].proxy
+    (front, backend), pairs = case.sides, case.connection_matches[:LOOKED_AT]
+    clients = map(front.words.text_list.__getitem__, front.client_address[pairs.front].tolist())
+    for client, (point, connection) in zip(clients, map(backend.connection_ref, pairs.back.tolist()), strict=True):
+        headers = case.backends[point].applications[connection].proxy
         stated = {address for header in headers if header.source for address in addresses_in(header.source)}
         if stated:
             told.append(bool(stated & case.addresses_of(client)) or (client not in case.seen_as and case.may_be_behind_nat(client, stated)))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median_low
 
 import numpy as np
 
-from lbtrace.case import Case, Match
-from lbtrace.model.http import Exchange, Mark
+from lbtrace.case import Case, Matches
+from lbtrace.columns import Column
+from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Clock, Correlation
 from lbtrace.model.report import Latency
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import bits_of
+from lbtrace.side_table import SideTable, bits_of
 
+FAR_NS = 1 << 62  # further than any two clocks are apart, and no sum of a few times overflows
 # a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing
 NO_TIME = bits_of(
     (
@@ -38,94 +39,100 @@ def latency(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Co
     return latency_of(case or Case(clients, backends, correlation))
 
 
-def latency_of(case: Case, timed: Sequence[Match] | None = None) -> Latency | None:
+def latency_of(case: Case, timed: Matches | None = None) -> Latency | None:
     """`latency` for a Case; `timed` are its measurable pairs, when they are at hand."""
     timed = measurable(case) if timed is None else timed
-    if not timed:
+    if not len(timed):
         return None
-    if timed[0].pair.group is not None:
-        return _of_sets(case, timed)
-    totals = [total_ns(m.front) for m in timed]
-    backend_totals = [total_ns(m.back) for m in timed]
-    added = sorted([(total - behind, m.place) for total, behind, m in zip(totals, backend_totals, timed, strict=True)])
-    differences = [a for a, _ in added]
-    forward: list[int] = []
-    back: list[int] = []
-    widths: set[int] = set()
-    clocks: dict[tuple[int, int], Clock | None] = {}
-    for m in timed:
-        points = (m.pair.client.point, m.backend.point)
-        if points not in clocks:
-            clocks[points] = case.clock(*points)
-        clock = clocks[points]
-        if clock is None:
-            continue
-        start, end = span_ns(m.front)
-        back_start, back_end = span_ns(m.back)
-        added_ns = max(end - start - (back_end - back_start), 0)
-        there = min(max(back_start + clock.delta_ns(back_start) - start, 0), added_ns)  # no way takes less than nothing, nor more than both
-        forward.append(there)
-        back.append(added_ns - there)
-        widths.add(clock.half_width_ns)
+    totals, behind = (_totals(table, rows) for table, rows in zip(case.sides, (timed.front, timed.back), strict=True))
+    if not timed.alone[0]:
+        return _of_sets(timed, totals, behind)
+    added = totals - behind
+    differences = np.sort(added)
+    forward, back, half_width_ns = _split(case, timed, np.maximum(added, 0))
     return Latency(
         count=len(timed),
-        added_median_ns=median_low(differences),
-        added_p95_ns=differences[rank_index(len(differences), 95)],
-        added_max_ns=differences[-1],
-        client_median_ns=median_low(totals),
-        backend_median_ns=median_low(backend_totals),
-        forward_median_ns=median_low(forward) if forward else None,
-        return_median_ns=median_low(back) if back else None,
-        half_width_ns=max(widths) if widths else None,
-        slowest_pair=added[-1][1],
+        added_median_ns=_median_low(differences),
+        added_p95_ns=int(differences[rank_index(len(differences), 95)]),
+        added_max_ns=int(differences[-1]),
+        client_median_ns=_median_low(totals),
+        backend_median_ns=_median_low(behind),
+        forward_median_ns=_median_low(forward) if len(forward) else None,
+        return_median_ns=_median_low(back) if len(back) else None,
+        half_width_ns=half_width_ns,
+        slowest_pair=int(timed.place[added == differences[-1]].max()),
     )
 
 
-def _of_sets(case: Case, timed: Sequence[Match]) -> Latency:
+def _totals(table: SideTable, rows: Column) -> Column:
+    """From the first byte of the request to the last byte of the response, per exchange."""
+    total: Column = table.responses.last_ns[rows] - table.requests.first_ns[rows]
+    return total
+
+
+def _split(case: Case, timed: Matches, added: Column) -> tuple[Column, Column, int | None]:
+    """(what passed before the backend was asked, what passed after it answered, the widest half-width) of the pairs whose points have a
+    clock."""
+    client, backend = case.sides
+    start, back_start = client.requests.first_ns[timed.front], backend.requests.first_ns[timed.back]
+    here, there = client.point[timed.front], backend.point[timed.back]
+    forward, back, widths = [added[:0]], [added[:0]], []
+    for points in sorted(set(zip(here.tolist(), there.tolist(), strict=True))):
+        clock = case.clock(*points)
+        if clock is None:
+            continue
+        rows = np.flatnonzero((here == points[0]) & (there == points[1]))
+        before = back_start[rows] + _delta_ns(clock, back_start[rows]) - start[rows]
+        before = np.minimum(np.maximum(before, 0), added[rows])  # no way takes less than nothing, nor more than both
+        forward.append(before)
+        back.append(added[rows] - before)
+        widths.append(clock.half_width_ns)
+    return np.concatenate(forward), np.concatenate(back), max(widths, default=None)
+
+
+def _delta_ns(clock: Clock, backend_ns: Column) -> Column:
+    """`Clock.delta_ns` at many times. A stated offset beyond FAR_NS is as good as FAR_NS: nothing lies between."""
+    seconds, rest = np.divmod(backend_ns - clock.reference_ns, 1_000_000_000)
+    middle = min(max((clock.low_ns + clock.high_ns) // 2, -FAR_NS), FAR_NS)
+    delta: Column = middle + clock.drift_ppb * seconds + clock.drift_ppb * rest // 1_000_000_000
+    return delta
+
+
+def _of_sets(timed: Matches, totals: Column, behind: Column) -> Latency:
     """Pairs that may be each other's: their differences mean nothing one by one, but their average does, whoever is whose."""
-    totals, behind = [total_ns(m.front) for m in timed], [total_ns(m.back) for m in timed]
-    average = (sum(totals) - sum(behind)) // len(timed)
-    slowest = max(timed, key=lambda m: total_ns(m.front))
+    average = (sum(totals.tolist()) - sum(behind.tolist())) // len(timed)
     return Latency(
         count=len(timed),
         added_median_ns=average,
         added_p95_ns=average,
         added_max_ns=average,
-        client_median_ns=median_low(totals),
-        backend_median_ns=median_low(behind),
+        client_median_ns=_median_low(totals),
+        backend_median_ns=_median_low(behind),
         forward_median_ns=None,
         return_median_ns=None,
         half_width_ns=None,
-        slowest_pair=slowest.place,
+        slowest_pair=int(timed.place[totals.argmax()]),
         average=True,
     )
 
 
-def measurable(case: Case) -> list[Match]:
+def measurable(case: Case) -> Matches:
     """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent twice, no clock set back meanwhile;
     those that stand alone, if there are any."""
-    timed = np.ones(len(case.matches), bool)
-    for table, rows in zip(case.sides, case.rows, strict=True):
+    matches = case.matches
+    timed = matches.answered & (matches.attempts == 1)
+    for table, rows in zip(case.sides, (matches.front, matches.back), strict=True):
         q, r = table.requests, table.responses
         forward = r.last_ns >= q.first_ns
         timed &= (q.there & r.there & r.complete & forward & (((table.marks | q.marks | r.marks) & NO_TIME) == 0))[rows]
-    found = map(case.matches.__getitem__, np.flatnonzero(timed).tolist())
-    whole = [m for m in found if m.answered and len(m.pair.attempts) == 1]
-    return [m for m in whole if m.pair.group is None] or whole
+    whole = matches.where(timed)
+    return whole.where(whole.alone) if whole.alone.any() else whole
 
 
-def span_ns(exchange: Exchange) -> tuple[int, int]:
-    """First byte of the request, last byte of the response. Both are there in a measurable pair."""
-    assert exchange.request is not None
-    assert exchange.response is not None
-    return exchange.request.first_ns, exchange.response.last_ns
-
-
-def total_ns(exchange: Exchange) -> int:
-    """From the first byte of the request to the last byte of the response."""
-    assert exchange.request is not None
-    assert exchange.response is not None
-    return exchange.response.last_ns - exchange.request.first_ns
+def _median_low(values: Column) -> int:
+    """A value that occurred."""
+    middle = (len(values) - 1) // 2
+    return int(np.partition(values, middle)[middle])
 
 
 def rank_index(count: int, percent: int) -> int:

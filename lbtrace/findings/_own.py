@@ -1,86 +1,121 @@
-"""Which responses the balancer made itself."""
+"""Which responses the balancer made itself, as columns: what each is, and what happened behind the balancer just before."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from lbtrace.case import Case, Match
-from lbtrace.fields import field_value
-from lbtrace.findings._backend_events import BackendEvent, FailedHandshakes, event_of_attempt
-from lbtrace.model.http import Response
-from lbtrace.model.net import Side
-from lbtrace.model.pairing import AttemptOutcome, Confidence, Ref, UnpairedReason
+import numpy as np
+
+from lbtrace.case import RANK, Case, Matches, said
+from lbtrace.columns import Column, among
+from lbtrace.connection_table import NEVER
+from lbtrace.findings._backend_events import NO_EVENT, FailedHandshakes, attempt_events, attempt_frames
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
 
 _HIT = re.compile(r"\bhit\b", re.IGNORECASE)
 NOT_PASSED_ON = (AttemptOutcome.RESET, AttemptOutcome.CLOSED, AttemptOutcome.TIMEOUT, AttemptOutcome.SUPERSEDED)
+KINDS = ("cache hit", "redirect", "error", "fixed response")
+CACHED, REDIRECT, ERROR, FIXED = range(len(KINDS))
 
 
-class OwnAnswer(NamedTuple):
-    """A response the balancer made itself: what it is, and what happened behind the balancer just before (None: nothing seen)."""
+@dataclass(slots=True, eq=False)
+class OwnAnswers:
+    """One row per response that the balancer made itself."""
 
-    ref: Ref
-    response: Response
-    what: str
-    event: BackendEvent | None
-    confidence: Confidence
+    case: Case
+    failed: FailedHandshakes
+    tried: Matches  # the rows that have a backend exchange: the last ones
+    exchange: Column  # number of the client exchange
+    status: Column
+    kind: Column  # index of KINDS
+    event: Column  # index of `_backend_events.SLUGS`, or NO_EVENT
+    connection: Column  # number of the backend connection that failed to open, where that is the event and there is no backend exchange
+    rank: Column  # of the confidence
+
+    def __len__(self) -> int:
+        return len(self.exchange)
+
+    def ref(self, row: int) -> Ref:
+        """The client exchange."""
+        return self.case.sides[0].ref(int(self.exchange[row]))
+
+    def event_frames(self, row: int) -> tuple[FrameRef, ...]:
+        """The frames of what happened behind the balancer."""
+        event, alone = int(self.event[row]), len(self) - len(self.tried)
+        if event == NO_EVENT:
+            return ()
+        if row < alone:
+            return self.failed.frames(int(self.connection[row]))
+        return attempt_frames(self.case, self.tried[row - alone], event)
 
 
-def own_answers(case: Case) -> Iterator[OwnAnswer]:
-    """Every response the balancer made itself, with what it is and what happened behind the balancer."""
+def own_answers(case: Case) -> OwnAnswers:
+    """Every response the balancer made itself: those without a backend exchange, then those of failed ones."""
+    client, m = case.sides[0], case.matches
+    own = UnpairedReason.ANSWERED_BY_BALANCER
+    unpaired = [u for u in case.correlation.unpaired if u.reason is own and u.side == Side.CLIENT]
+    alone = case.numbers(Side.CLIENT, [u.ref for u in unpaired])
+    ranks = np.array([RANK[u.confidence] for u in unpaired], np.int64)
+    answered = client.responses.there[alone]
+    alone, ranks = alone[answered], ranks[answered]
+    tried = m.where((m.ended(*NOT_PASSED_ON) | _gave_up(case, m)) & client.responses.there[m.front])
+    every = np.concatenate((alone, tried.front))
+    status, kind = client.responses.start[every], _kinds(case)[every]
+    kind[: len(alone)][_is_of_backend(case, alone) & (kind[: len(alone)] == FIXED)] = CACHED
     failed = FailedHandshakes(case)
-    bodies = backend_bodies(case)
-    for unpaired in case.correlation.unpaired:
-        if unpaired.side != Side.CLIENT or unpaired.reason is not UnpairedReason.ANSWERED_BY_BALANCER:
-            continue
-        exchange = case.exchange(Side.CLIENT, unpaired.ref)
-        if exchange.response is not None:
-            event = failed.during(unpaired.ref) if exchange.response.status >= 500 else None
-            kind = kind_of(exchange.response)
-            if kind == "fixed response" and exchange.request is not None:
-                body = exchange.response.body
-                if body.length and body.digest is not None and (exchange.request.target, body.digest) in bodies:
-                    kind = "cache hit"
-            yield OwnAnswer(unpaired.ref, exchange.response, kind, event, unpaired.confidence)
-    for m in case.matches:
-        if (m.outcome in NOT_PASSED_ON or gave_up(m)) and m.front.response is not None:
-            yield OwnAnswer(m.pair.client, m.front.response, kind_of(m.front.response), event_of_attempt(case, m), m.pair.confidence)
+    events = [failed.during(e) if s >= 500 else (NO_EVENT, 0) for e, s in zip(alone.tolist(), status[: len(alone)].tolist(), strict=True)]
+    event, connection = np.array(events, np.int64).reshape(-1, 2).T
+    event = np.concatenate((event, attempt_events(case, tried)))
+    return OwnAnswers(case, failed, tried, every, status, kind, event, connection, np.concatenate((ranks, tried.rank)))
 
 
-def gave_up(match: Match) -> bool:
-    """True when the balancer closed the backend connection before any answer came: it waited no longer, whatever the backend sent later."""
-    if match.outcome is not AttemptOutcome.UNKNOWN:
-        return False
-    request, ends = match.back.request, match.back_connection.from_client
-    closed = [at for at in (ends.fin_ns, ends.rst_ns) if at is not None and request is not None and at >= request.last_ns]
-    response = match.back.response
-    status = match.front.response.status if match.front.response is not None else 0
-    return status >= 500 and bool(closed) and (response is None or response.first_ns > min(closed))
+def _gave_up(case: Case, m: Matches) -> Column:
+    """Whether the balancer closed the backend connection before any answer came: it waited no longer, whatever the backend sent later."""
+    client, backend = case.sides
+    q, r, none = backend.requests, backend.responses, np.iinfo(np.int64).max
+    closed = np.full(len(m), none)
+    for name in ("fin_ns", "rst_ns"):
+        at = backend.of_ends(name, server=False)[m.back_connection]
+        closed = np.minimum(closed, np.where((at != NEVER) & (at >= q.last_ns[m.back]), at, none))
+    unanswered = ~r.there[m.back] | (r.first_ns[m.back] > closed)
+    unknown = m.ended(AttemptOutcome.UNKNOWN) & q.there[m.back] & (closed < none)
+    gave_up: Column = unknown & unanswered & (client.responses.start[m.front] >= 500)
+    return gave_up
 
 
-def backend_bodies(case: Case) -> set[tuple[str, str | None]]:
-    """(target, digest) of what backends gave: the same again without a backend exchange came out of a cache."""
-    return {
-        (m.front.request.target, m.front.response.body.digest)
-        for m in case.matches
-        if m.answered and m.front.request is not None and m.front.response is not None
-    }
+def _is_of_backend(case: Case, exchanges: Column) -> Column:
+    """Which client exchanges got the body that a backend gave for the same target: without a backend exchange it came out of a cache."""
+    client, m = case.sides[0], case.matches
+    q, r = client.requests, client.responses
+    given = m.front[m.answered & q.there[m.front] & r.there[m.front]]
+    key = q.start * (int(r.digest.max(initial=0)) + 1) + r.digest
+    bodies: Column = among(key[exchanges], key[given]) & q.there[exchanges] & (r.length[exchanges] > 0) & (r.digest[exchanges] > 0)
+    return bodies
 
 
-def kind_of(response: Response) -> str:
-    """What kind of answer a balancer's own response is."""
-    if is_cached(response):
-        return "cache hit"
-    if 300 <= response.status < 400 and field_value(response, "Location") is not None:
-        return "redirect"
-    return "error" if response.status >= 400 else "fixed response"
+def _kinds(case: Case) -> Column:
+    """What kind of answer a balancer's own response is, per client exchange."""
+    status = case.sides[0].responses.start
+    redirect = (status >= 300) & (status < 400) & _says(case, "Location", lambda value: True)
+    return np.select([_is_cached(case), redirect, status >= 400], [CACHED, REDIRECT, ERROR], FIXED)
 
 
-def is_cached(response: Response) -> bool:
-    """True when the response says it came out of a cache (RFC 9111 §5.1, RFC 9211, and what caches write: X-Cache and its like,
-    X-Varnish)."""
-    age = field_value(response, "Age")
-    hit = any("cache" in line.name.lower() and _HIT.search(line.value) for line in response.lines)
-    varnish = (field_value(response, "X-Varnish") or "").split()
-    return (age is not None and age.isdecimal() and age.strip("0") != "") or hit or len(varnish) > 1
+def _is_cached(case: Case) -> Column:
+    """Whether the response says it came out of a cache (RFC 9111 §5.1, RFC 9211, and what caches write: X-Cache and its like, X-Varnish),
+    per client exchange."""
+    words, heads = case.sides[0].words, case.sides[0].responses.heads
+    about = words.fields_named(lambda name: "cache" in name)
+    for line in np.flatnonzero(about).tolist():
+        about[line] = _HIT.search(words.line_list[line].value) is not None
+    aged = _says(case, "Age", lambda value: value.isdecimal() and value.strip("0") != "")
+    cached: Column = aged | heads.having(about) | _says(case, "X-Varnish", lambda value: len(value.split()) > 1)
+    return cached
+
+
+def _says(case: Case, field: str, wanted: Callable[[str], bool]) -> Column:
+    """Whether what a field of the response says is wanted, per client exchange."""
+    front, _, texts = said(case, field, response=True)
+    return np.array([text is not None and wanted(text) for text in texts], bool)[front]

@@ -16,10 +16,11 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from statistics import median_low
 
-from lbtrace.case import Case, Match, confidence_of, evidence
+from lbtrace.case import Case, Matches, confidence_of, evidence
+from lbtrace.connection_table import NEVER
 from lbtrace.findings._latency import latency_of, measurable
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
@@ -73,7 +74,7 @@ def find(case: Case) -> Iterator[Finding]:
     yield from _split(measured, case, timed)
 
 
-def _split(measured: Latency, case: Case, timed: Sequence[Match]) -> Iterator[Finding]:
+def _split(measured: Latency, case: Case, timed: Matches) -> Iterator[Finding]:
     if measured.forward_median_ns is None or measured.return_median_ns is None or measured.half_width_ns is None:
         return
     known = min(measured.forward_median_ns, measured.return_median_ns) > measured.half_width_ns
@@ -97,10 +98,7 @@ def _split(measured: Latency, case: Case, timed: Sequence[Match]) -> Iterator[Fi
 def front_round_trip_ns(case: Case) -> int | None:
     """The median time from SYN to SYN-ACK on the client side, None when no handshake was captured; a repeated SYN measures loss
     and is left out."""
-    trips = [
-        c.synack_ns - c.syn_ns
-        for trace in case.clients
-        for c in trace.connections
-        if c.syn_ns is not None and c.synack_ns is not None and not c.syn_retransmissions
-    ]
-    return median_low(trips) if trips else None
+    client = case.sides[0]
+    asked, answered, again = (client.of_connections(name) for name in ("syn_ns", "synack_ns", "syn_retransmissions"))
+    known = (asked != NEVER) & (answered != NEVER) & (again == 0)
+    return median_low((answered - asked)[known].tolist()) if known.any() else None

@@ -17,11 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import RANK, Case, evidence, plural
+import numpy as np
+
+from lbtrace.case import Case, evidence, plural
+from lbtrace.case.matches import CONFIDENCES
+from lbtrace.columns import first_met
 from lbtrace.fields import field_value
-from lbtrace.findings._own import OwnAnswer, own_answers
+from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
+from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.side_table import joint
 
 TITLE = "Answered by the balancer"
 REMEDY = "Look at the backend event named here and at the balancer's time limits towards the backend."
@@ -29,21 +35,22 @@ REMEDY = "Look at the backend event named here and at the balancer's time limits
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per status, kind of answer and backend event."""
-    groups: dict[tuple[int, str, str], list[OwnAnswer]] = {}
-    for own in own_answers(case):
-        groups.setdefault((own.response.status, own.what, own.event.slug if own.event else ""), []).append(own)
-    for (status, what, _), members in sorted(groups.items()):
-        event = members[0].event
-        server = field_value(members[0].response, "Server")
+    own = own_answers(case)
+    first, which = first_met(joint(own.status, own.kind, own.event))
+    groups = [(int(own.status[i]), KINDS[own.kind[i]], SLUGS[own.event[i]] if own.event[i] != NO_EVENT else "") for i in first.tolist()]
+    for (status, what, event), group in sorted(zip(groups, range(len(groups)), strict=True)):
+        members = np.flatnonzero(which == group)
+        response = case.exchange(Side.CLIENT, own.ref(int(members[0]))).response
+        server = field_value(response, "Server") if response is not None else None
         frames: list[FrameRef] = []
-        for own in members[:2]:
-            frames += [case.request_frame(Side.CLIENT, own.ref), case.response_frame(Side.CLIENT, own.ref)]
-            frames += list(own.event.frames) if own.event else []
+        for row in members[:2].tolist():
+            frames += [case.request_frame(Side.CLIENT, own.ref(row)), case.response_frame(Side.CLIENT, own.ref(row))]
+            frames += own.event_frames(row)
         yield Finding(
             f"answered-by-balancer.{what.replace(' ', '-')}",
             TITLE,
             _severity(status),
-            min((o.confidence for o in members), key=lambda c: RANK[c]),
+            CONFIDENCES[own.rank[members].min()],
             f"The balancer itself answered {{count}} {plural(len(members), 'request')} with {{status}} ({{what}}"
             + (", Server: {server})" if server else ")")
             + (". On the backend side just before: {event}." if event else "."),
@@ -52,7 +59,7 @@ def find(case: Case) -> Iterator[Finding]:
                 Value("status", str(status)),
                 Value("what", what),
                 *((Value("server", server),) if server else ()),
-                *((Value("event", event.text),) if event else ()),
+                *((Value("event", TEXT[event]),) if event else ()),
             ),
             evidence(frames),
             REMEDY if status >= 500 else "",

@@ -18,11 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
-from lbtrace.model.net import FrameRef
+import numpy as np
+
+from lbtrace.case import FRAMES_PER_SIDE, Case, evidence, first_frames
+from lbtrace.connection_table import ConnectionTable
+from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
 TITLE = "Capture quality"
@@ -32,16 +34,17 @@ BUFFER = "Record with a larger buffer (tcpdump -B 65536), or write to a faster d
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per capture and kind of lack, then the exchanges outside the other capture."""
-    for trace in (*case.clients, *case.backends):
-        if trace.connections:
-            yield from _of_trace(case, trace)
+    for side in Side:
+        for trace, held in zip(case.traces(side), case.table(side).connections, strict=True):
+            if len(held):
+                yield from _of_trace(trace, held)
     yield from _outside(case)
 
 
-def _of_trace(case: Case, trace: Trace) -> Iterator[Finding]:
+def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
     name = Value("capture", trace.name)
     dropped = sum(f.dropped or 0 for f in trace.files)
-    first = case.first_frames(trace, trace.connections)
+    ends = held.ends
     if dropped:
         yield Finding(
             "capture-quality.dropped",
@@ -50,11 +53,11 @@ def _of_trace(case: Case, trace: Trace) -> Iterator[Finding]:
             Confidence.CERTAIN,
             "{capture} reports {count} packets dropped while capturing: some of what is missing was on the wire.",
             (name, Value("count", dropped, "count")),
-            evidence(first[:1]),
+            evidence(first_frames(trace, np.arange(1))),
             BUFFER,
         )
     if trace.packets.truncated:
-        cut = [c for c in trace.connections if c.from_client.truncated or c.from_server.truncated]
+        cut = np.flatnonzero((ends.truncated[0::2] > 0) | (ends.truncated[1::2] > 0))
         yield Finding(
             "capture-quality.truncated",
             TITLE,
@@ -62,44 +65,37 @@ def _of_trace(case: Case, trace: Trace) -> Iterator[Finding]:
             Confidence.CERTAIN,
             "Cut by the snapshot length: {count} of {of} packets in {capture}; what was cut is unknown, never different.",
             (name, Value("count", trace.packets.truncated, "count"), Value("of", trace.packets.decoded, "count")),
-            evidence(case.first_frames(trace, cut or trace.connections)),
+            evidence(first_frames(trace, cut if len(cut) else np.arange(len(held)))),
             WHOLE,
         )
-    missing = [c for c in trace.connections if _missing(c)]
-    if missing:
+    lost = ends.missing - ends.truncated
+    lost = lost[0::2] + lost[1::2]
+    missing = np.flatnonzero(lost)
+    if len(missing):
         yield Finding(
             "capture-quality.missing",
             TITLE,
             Severity.LOW,
             Confidence.HIGH,
             "{bytes} of {count} connections in {capture} were sent and are not in the capture.",
-            (name, Value("bytes", sum(map(_missing, missing)), "bytes"), Value("count", len(missing), "count")),
-            evidence(case.first_frames(trace, missing)),
+            (name, Value("bytes", sum(lost.tolist()), "bytes"), Value("count", len(missing), "count")),
+            evidence(first_frames(trace, missing)),
             BUFFER,
         )
-    one_way = [c for c in trace.connections if _one_way(c)]
-    if one_way and 2 * len(one_way) > len(trace.connections):
+    # one end is silent though the other sent more than an unanswered attempt to connect
+    silent, spoke = ends.packets == 0, ends.bytes > 0
+    one_way = np.flatnonzero((silent[0::2] & ~silent[1::2]) | (silent[1::2] & spoke[0::2]))
+    if 2 * len(one_way) > len(held):
         yield Finding(
             "capture-quality.one-direction",
             TITLE,
             Severity.MEDIUM,
             Confidence.HIGH,
             "One direction only: {count} of {of} connections in {capture}; the answers take another way, or were filtered out.",
-            (name, Value("count", len(one_way), "count"), Value("of", len(trace.connections), "count")),
-            evidence(case.first_frames(trace, one_way)),
+            (name, Value("count", len(one_way), "count"), Value("of", len(held), "count")),
+            evidence(first_frames(trace, one_way)),
             "Capture where both directions cross, without a filter on source or destination.",
         )
-
-
-def _missing(connection: Connection) -> int:
-    front, back = connection.from_client, connection.from_server
-    return front.missing - front.truncated + back.missing - back.truncated
-
-
-def _one_way(connection: Connection) -> bool:
-    """One end is silent though the other sent more than an unanswered attempt to connect."""
-    front, back = connection.from_client, connection.from_server
-    return (not front.packets and bool(back.packets)) or (not back.packets and bool(front.bytes))
 
 
 def _outside(case: Case) -> Iterator[Finding]:

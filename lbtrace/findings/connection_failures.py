@@ -17,10 +17,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
-from lbtrace.findings._backend_events import handshake_failure
-from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import Confidence, Ref
+import numpy as np
+
+from lbtrace.case import Case, evidence
+from lbtrace.case.ends import endpoint, ends
+from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Failed connections"
@@ -37,16 +40,14 @@ REMEDY = {
 def find(case: Case) -> Iterator[Finding]:
     """One finding a side and kind."""
     for side in Side:
-        failed: dict[str, list[tuple[Ref, str]]] = {}
-        for point, trace in enumerate(case.traces(side)):
-            for c in trace.connections:
-                kind = handshake_failure(c, trace.last_ns)
-                if kind:
-                    failed.setdefault(kind, []).append((Ref(point, c.id), str(c.server)))
-        for kind, refs in failed.items():
-            targets = Counter(target for _, target in refs)
-            checks = sum(side is Side.BACKEND and ref in case.check_connections for ref, _ in refs)
-            frames: list[FrameRef] = [case.connection_frame(side, ref) for ref, _ in refs[:FRAMES_PER_SIDE]]
+        table = case.table(side)
+        tried = [handshake_failures(held, t.last_ns) for held, t in zip(table.connections, case.traces(side), strict=True)]
+        events = np.concatenate([*tried, np.zeros(0, np.int64)])
+        failed = np.flatnonzero(events != NO_EVENT)
+        for event in dict.fromkeys(events[failed].tolist()):
+            kind, connections = SLUGS[event], failed[events[failed] == event]
+            targets = Counter(ends(table, server=True)[connections].tolist())
+            checks = int(case.check_connections[connections].sum()) if side is Side.BACKEND else 0
             yield Finding(
                 f"connection-failures.{kind}-{side.value}",
                 TITLE,
@@ -54,11 +55,11 @@ def find(case: Case) -> Iterator[Finding]:
                 Confidence.HIGH,
                 STATEMENT[kind].replace("{checks}", ", {checks} of them health checks" if checks else ""),
                 (
-                    Value("count", len(refs), "count"),
-                    Value("targets", ", ".join(target for target, _ in targets.most_common(3))),
+                    Value("count", len(connections), "count"),
+                    Value("targets", ", ".join(str(endpoint(table.words, target)) for target, _ in targets.most_common(3))),
                     Value("side", side.value),
                     Value("checks", checks, "count"),
                 ),
-                evidence(frames),
+                evidence(case.opening_frames(side, connections)),
                 REMEDY[kind],
             )

@@ -17,25 +17,30 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator
 from statistics import median_low
 
-from lbtrace.case import RANK, Case, Match, confidence_of, evidence, plural
+import numpy as np
+
+from lbtrace.case import RANK, Case, Matches, confidence_of, evidence, plural
+from lbtrace.columns import Column, distinct, first_met
+from lbtrace.connection_table import NEVER
 from lbtrace.findings._counts import count_side
-from lbtrace.model.net import Endpoint, FrameRef, Side
-from lbtrace.model.pairing import Confidence, Ref
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, SideCounts, Value
-from lbtrace.model.stream import Connection
+from lbtrace.side_table import SideTable, joint
 
 TITLE = "Connection reuse"
+NOBODY, CLIENT, SERVER = -1, 0, 1
+_NO_FRAME = np.iinfo(np.int64).max
 CROSSING_PERCENT = 25  # of the backend connections, before pairs of MEDIUM confidence show that they are shared
 
 
 def find(case: Case) -> Iterator[Finding]:
     """The ratio of each side, sharing, who closes, idle time before reuse."""
     for side in Side:
-        counts = count_side(side, case.traces(side), case.correlation)
+        counts = count_side(side, case.traces(side), case.correlation, case)
         if counts.requests:
             yield _ratio(case, counts)
     yield from _sharing(case)
@@ -78,63 +83,62 @@ def _ratio(case: Case, counts: SideCounts) -> Finding:
 
 
 def _openings(case: Case, side: Side) -> list[FrameRef]:
-    frames = []
-    for point, trace in enumerate(case.traces(side)):
-        skipped = case.check_connections if side is Side.BACKEND else frozenset()
-        shown = [c for c in trace.connections if Ref(point, c.id) not in skipped and trace.exchanges_of(c.id)]
-        frames += [case.connection_frame(side, Ref(point, c.id)) for c in shown[:5]]
-    return frames
+    """The beginnings of the first few connections that were used, of each capture point."""
+    used = case.used(side) & ~(case.check_connections if side is Side.BACKEND else np.False_)
+    table = case.table(side)
+    return [
+        frame
+        for first, held in zip(table.first_connection, table.connections, strict=True)
+        for frame in case.opening_frames(side, first + np.flatnonzero(used[first : first + len(held)]))
+    ]
 
 
 def _sharing(case: Case) -> Iterator[Finding]:
     """One backend connection that carries requests of several client connections: what only a proxy that understands requests does."""
-    users = _users(case.distinct_matches)
-    shared = [list(by_client.values()) for by_client in users.values() if len(by_client) > 1]
-    crossing = sum(len(group) - 1 for group in shared)
-    sure = _users(m for m in case.distinct_matches if RANK[m.pair.confidence] >= RANK[Confidence.HIGH])
-    if not shared or (all(len(by_client) == 1 for by_client in sure.values()) and crossing * 100 < CROSSING_PERCENT * len(users)):
+    matches = case.distinct_matches
+    users = _users(matches)  # the first match of each two connections
+    server = users.back_connection
+    connections, of = first_met(server)
+    clients_of = np.bincount(of, minlength=len(connections))
+    shared = clients_of[of] > 1
+    crossing = int((clients_of[clients_of > 1] - 1).sum())
+    sure = _users(matches.where(matches.rank >= RANK[Confidence.HIGH])).back_connection
+    if not shared.any() or (len(distinct(sure)) == len(sure) and crossing * 100 < CROSSING_PERCENT * len(connections)):
         return
-    widest = max(shared, key=len)
-    clients = {m.front_connection.client.address for group in shared for m in group}
+    groups = users.where(shared)
+    widest = users.where(of == clients_of.argmax())
+    clients = distinct(case.sides[0].client_address[groups.front_connection])
     yield Finding(
         "connection-reuse.shared",
         TITLE,
         Severity.INFO,
-        confidence_of([m for group in shared for m in group]),
+        confidence_of(groups),
         "One backend connection carried requests of up to {most} client connections; "
         "{shared} of {connections} backend connections served more than one"
         + (", of {clients} client addresses." if len(clients) > 1 else "."),
         (
             Value("most", len(widest), "count"),
-            Value("shared", len(shared), "count"),
-            Value("connections", len(users), "count"),
+            Value("shared", int((clients_of > 1).sum()), "count"),
+            Value("connections", len(connections), "count"),
             Value("clients", len(clients), "count"),
         ),
         evidence(case.request_frames(widest)),
     )
 
 
-def _users(matches: Iterable[Match]) -> dict[tuple[int, int], dict[tuple[int, int], Match]]:
-    """Backend connection → the client connections it served, with a match of each."""
-    users: dict[tuple[int, int], dict[tuple[int, int], Match]] = {}
-    for m in matches:
-        users.setdefault((m.backend.point, m.back.connection), {}).setdefault((m.pair.client.point, m.front.connection), m)
-    return users
+def _users(matches: Matches) -> Matches:
+    """The first match of each backend connection with each client connection it served."""
+    return matches.where(first_met(joint(matches.back_connection, matches.front_connection))[0])
 
 
 def _closing(case: Case) -> Iterator[Finding]:
     """Who ends connections, on each side."""
     for side in Side:
-        skipped = case.check_connections | case.strangers if side is Side.BACKEND else frozenset()
-        closed: dict[str, list[FrameRef]] = {"client": [], "server": []}
-        for point, trace in enumerate(case.traces(side)):
-            for c in trace.connections:
-                if Ref(point, c.id) in skipped or not trace.exchanges_of(c.id):
-                    continue
-                end = first_close(c)
-                if end is not None:
-                    closed[end[0]].append(trace.ref(end[1], end[2]))
-        if not closed["client"] and not closed["server"]:
+        skipped = case.check_connections | case.strangers if side is Side.BACKEND else np.False_
+        closed, frame, time_ns = first_close(case.table(side))
+        closed = np.where(case.used(side) & ~skipped, closed, NOBODY)
+        by = [np.flatnonzero(closed == who) for who in (CLIENT, SERVER)]
+        if not any(map(len, by)):
             continue
         by_client, by_server = ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
         if case.passes_packets:
@@ -148,42 +152,34 @@ def _closing(case: Case) -> Iterator[Finding]:
             (
                 Value("side", side.value),
                 Value("first", by_client),
-                Value("by_first", len(closed["client"]), "count"),
+                Value("by_first", len(by[0]), "count"),
                 Value("second", by_server),
-                Value("by_second", len(closed["server"]), "count"),
+                Value("by_second", len(by[1]), "count"),
             ),
-            evidence([*closed["client"][:3], *closed["server"][:2]]),
+            evidence(
+                case.traces(side)[case.table(side).connection_ref(c).point].ref(int(frame[c]), int(time_ns[c]))
+                for c in (*by[0][:3].tolist(), *by[1][:2].tolist())
+            ),
         )
 
 
-def first_close(connection: Connection) -> tuple[str, int, int] | None:
-    """(who, frame, time) of the first FIN or RST, None when the connection did not end in the capture."""
-    ends = []
-    for who, half in (("client", connection.from_client), ("server", connection.from_server)):
-        for frame, time_ns in ((half.fin_frame, half.fin_ns), (half.rst_frame, half.rst_ns)):
-            if frame is not None and time_ns is not None:
-                ends.append((frame, who, time_ns))
-    if not ends:
-        return None
-    frame, who, time_ns = min(ends)
+def first_close(table: SideTable) -> tuple[Column, Column, Column]:
+    """(who, frame, time) of the first FIN or RST of each connection; NOBODY for one that did not end in the capture."""
+    who, frame, time_ns = (np.full(len(table.client_address), value, np.int64) for value in (NOBODY, _NO_FRAME, NEVER))
+    for end in (CLIENT, SERVER):
+        for name in ("fin", "rst"):
+            at, at_ns = (table.of_ends(f"{name}_{unit}", end == SERVER).astype(np.int64) for unit in ("frame", "ns"))
+            earlier = (at > 0) & (at_ns != NEVER) & (at < frame)
+            who[earlier], frame[earlier], time_ns[earlier] = end, at[earlier], at_ns[earlier]
     return who, frame, time_ns
 
 
 def _idle(case: Case) -> Iterator[Finding]:
     """How long backend connections had been silent when the next request came."""
-    idle: list[tuple[int, Ref]] = []
-    endpoints: set[Endpoint] = set()
-    skipped = case.check_connections | case.strangers
-    for point, trace in enumerate(case.backends):
-        for connection in trace.connections:
-            if Ref(point, connection.id) in skipped:
-                continue
-            idle += _gaps(case, point, trace.exchanges_of(connection.id))
-            endpoints.add(connection.server)
-    if not idle:
+    ages, following = _gaps(case)
+    if not len(ages):
         return
-    ages = sorted(age for age, _ in idle)
-    longest = max(idle)
+    longest = int(following[ages == ages.max()].max())
     yield Finding(
         "connection-reuse.idle",
         TITLE,
@@ -192,17 +188,22 @@ def _idle(case: Case) -> Iterator[Finding]:
         "Backend connections were used again ({count} times), after {median} of silence in the median and {longest} at most."
         if len(ages) > 1
         else "A backend connection was used again once, after {longest} of silence.",
-        (Value("count", len(ages), "count"), Value("median", median_low(ages), "ns"), Value("longest", ages[-1], "ns")),
-        evidence([case.request_frame(Side.BACKEND, longest[1])], "the request after the longest silence"),
+        (
+            Value("count", len(ages), "count"),
+            Value("median", median_low(ages.tolist()), "ns"),
+            Value("longest", int(ages.max()), "ns"),
+        ),
+        evidence([case.request_frame(Side.BACKEND, case.sides[1].ref(longest))], "the request after the longest silence"),
     )
 
 
-def _gaps(case: Case, point: int, ids: Sequence[int]) -> list[tuple[int, Ref]]:
-    gaps = []
-    exchanges = case.backends[point].exchanges
-    for before, after in pairwise(ids):
-        last, following = exchanges[before].response, exchanges[after].request
-        check = Ref(point, after) in case.check_exchanges
-        if not check and last is not None and following is not None and following.first_ns >= last.last_ns:
-            gaps.append((following.first_ns - last.last_ns, Ref(point, after)))
-    return gaps
+def _gaps(case: Case) -> tuple[Column, Column]:
+    """(how long the connection had been silent, the request that came then), for every backend connection that was used again."""
+    table = case.sides[1]
+    order, again = table.next_on_connection
+    after = order[again]
+    before = order[np.flatnonzero(again) - 1]
+    gone = table.responses.last_ns[before]
+    counts = table.responses.there[before] & table.requests.there[after] & (table.requests.first_ns[after] >= gone)
+    counts &= ~(case.check_exchanges[after] | (case.check_connections | case.strangers)[table.connection[after]])
+    return (table.requests.first_ns[after] - gone)[counts], after[counts]

@@ -35,7 +35,7 @@ def find(case: Case) -> Iterator[Finding]:
         for trace in case.traces(side):
             exchanges += len(trace.exchanges)
             total += len(trace.connections)
-            for c, application in zip(trace.connections, trace.applications, strict=True):
+            for number, application in enumerate(trace.applications):
                 if application.protocol is not Protocol.TLS:
                     continue
                 count += 1
@@ -44,6 +44,7 @@ def find(case: Case) -> Iterator[Finding]:
                     names[hello.server_name or "(no server name)"] += 1
                     protocols |= dict.fromkeys(hello.alpn)
                 if len(frames) < FRAMES_PER_SIDE:
+                    c = trace.connections[number]
                     frame = hello.frame if hello is not None else c.first_frame
                     frames.append(trace.ref(frame, c.from_client.first_payload_ns or c.first_ns))
         if count:

@@ -16,12 +16,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lbtrace.case import RANK, Case, confidence_of, evidence
+import numpy as np
+
+from lbtrace.case import FRAMES_PER_SIDE, Case, confidence_of, evidence
+from lbtrace.case.matches import CONFIDENCES
+from lbtrace.columns import first_met
 from lbtrace.findings._own import own_answers
-from lbtrace.model.http import Mark
+from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence, Ref
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.side_table import joint
 
 TITLE = "Errors, and who made them"
 ENDS = {
@@ -34,17 +39,12 @@ ENDS = {
 
 def find(case: Case) -> Iterator[Finding]:
     """Errors of the backend, errors of the balancer, requests without a response."""
-    backend = [
-        m
-        for m in case.matches
-        if m.answered
-        and m.back.response is not None
-        and m.back.response.status >= 400
-        and m.front.response is not None
-        and m.front.response.status == m.back.response.status
-    ]
-    if backend:
-        statuses = Counter(m.back.response.status for m in backend if m.back.response is not None)
+    (client, server), m = case.sides, case.matches
+    given, got = server.responses.start[m.back], client.responses.start[m.front]
+    failed = m.answered & server.responses.there[m.back] & client.responses.there[m.front] & (given >= 400) & (given == got)
+    backend = m.where(failed)
+    if len(backend):
+        statuses = Counter(given[failed].tolist())
         yield Finding(
             "errors.backend",
             TITLE,
@@ -54,17 +54,18 @@ def find(case: Case) -> Iterator[Finding]:
             (Value("count", len(backend), "count"), Value("of", len(case.matches), "count"), Value("statuses", listed(statuses))),
             evidence(case.response_frames(backend)),
         )
-    own = [o for o in own_answers(case) if o.response.status >= 400]
-    if own:
-        statuses = Counter(o.response.status for o in own)
+    own = own_answers(case)
+    errors = np.flatnonzero(own.status >= 400)
+    if len(errors):
+        statuses = Counter(own.status[errors].tolist())
         yield Finding(
             "errors.balancer",
             TITLE,
             Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
-            min((o.confidence for o in own), key=lambda c: RANK[c]),
+            CONFIDENCES[own.rank[errors].min()],
             "Errors of the balancer's own making: {statuses}.",
-            (Value("count", len(own), "count"), Value("statuses", listed(statuses))),
-            evidence(case.response_frame(Side.CLIENT, o.ref) for o in own[:5]),
+            (Value("count", len(errors), "count"), Value("statuses", listed(statuses))),
+            evidence(case.response_frame(Side.CLIENT, own.ref(row)) for row in errors[:FRAMES_PER_SIDE].tolist()),
             "See what happened on the backend side just before, under what the balancer answered itself.",
         )
     yield from _unanswered(case)
@@ -76,15 +77,14 @@ def listed(statuses: Counter[int]) -> str:
 
 
 def _unanswered(case: Case) -> Iterator[Finding]:
-    without: list[tuple[Ref, str]] = []
-    for point, trace in enumerate(case.clients):
-        for e in trace.exchanges:
-            if e.request is not None and e.response is None:
-                marked = [ENDS[mark] for mark in (*e.marks, *e.request.marks) if mark in ENDS]
-                without.append((Ref(point, e.id), marked[0] if marked else "of unknown end"))
-    if not without:
+    client = case.sides[0]
+    without = np.flatnonzero(client.requests.there & ~client.responses.there)
+    if not len(without):
         return
-    ends = Counter(end for _, end in without)
+    # the same marks were set in the same order: one exchange of each tells
+    first, which = first_met(joint(client.marks[without], client.requests.marks[without]))
+    told = [_end(case.exchange(Side.CLIENT, case.sides[0].ref(row))) for row in without[first].tolist()]
+    ends = Counter(told[i] for i in which.tolist())
     harmless = set(ends) <= {ENDS[Mark.CAPTURE_ENDED], ENDS[Mark.LOST]}
     yield Finding(
         "errors.unanswered",
@@ -93,5 +93,11 @@ def _unanswered(case: Case) -> Iterator[Finding]:
         Confidence.HIGH,
         "Client requests without a response in the capture: {count}; their connections were {ends}.",
         (Value("count", len(without), "count"), Value("ends", ", ".join(f"{end} ×{n}" for end, n in ends.most_common()))),
-        evidence(case.request_frame(Side.CLIENT, ref) for ref, _ in without[:5]),
+        evidence(case.request_frame(Side.CLIENT, case.sides[0].ref(row)) for row in without[:FRAMES_PER_SIDE].tolist()),
     )
+
+
+def _end(exchange: Exchange) -> str:
+    """How the connection of an unanswered request ended."""
+    assert exchange.request is not None
+    return next((ENDS[mark] for mark in (*exchange.marks, *exchange.request.marks) if mark in ENDS), "of unknown end")

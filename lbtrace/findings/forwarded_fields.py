@@ -14,70 +14,83 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from lbtrace.case import Case, Match, confidence_of, evidence
-from lbtrace.fields import addresses_in, field_value, lowered
-from lbtrace.model.http import Protocol, Request
-from lbtrace.model.net import Side
+import numpy as np
+
+from lbtrace.case import Case, Matches, confidence_of, evidence, said
+from lbtrace.case.said import NOTHING
+from lbtrace.columns import Column, first_met
+from lbtrace.fields import addresses_in, field_value
+from lbtrace.model.http import Protocol
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.side_table import joint
 
 TITLE = "Forwarding fields, checked"
+UNKNOWN = -1
 REMEDY = "Let the balancer set this field itself, and find the proxy in front of it that is not accounted for."
 
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per field that the balancer wrote: right in all cases, or wrong in some."""
-    right: dict[str, list[Match]] = {}
-    wrong: dict[str, list[Match]] = {}
-    mixed = _mixed_groups(case)
-    for m, front, back in case.request_heads:
-        before, after = _stated(front), _stated(back)
-        for name, value in after.items():
-            # as the client sent it: not the balancer's statement
-            verdict = CHECKS[name][1](case, m, before.get(name, ""), value) if before.get(name) != value else None
-            if verdict is False and m.pair.group in mixed:
-                continue  # it may be true of another client of the group
-            if verdict is not None:
-                (right if verdict else wrong).setdefault(name, []).append(m)
-    for name, (meaning, _) in CHECKS.items():
-        if name in right or name in wrong:
-            yield _finding(case, name, meaning, right.get(name, []), wrong.get(name, []))
+    heads = case.request_heads
+    if not len(heads):
+        return
+    stated = {name: said(case, name).of(heads) for name in CHECKS}
+    asked = _asked(case, heads)
+    mixed = _in_mixed_groups(heads, [*(column for column, _ in asked.values()), *(field.front for field in stated.values())])
+    for name, (meaning, about, check) in CHECKS.items():
+        before, after, texts = stated[name]
+        # as the client sent it: not the balancer's statement
+        rows = np.flatnonzero((after != NOTHING) & (before != after))
+        did, names = asked[about]
+        first, which = first_met(joint(before[rows] * len(texts) + after[rows], did[rows]))
+        told = [check(case, names[did[row]], texts[before[row]] or "", texts[after[row]] or "") for row in rows[first].tolist()]
+        verdict = np.array([UNKNOWN if true is None else int(true) for true in told], np.int64)[which]
+        right, wrong = rows[verdict == 1], rows[(verdict == 0) & ~mixed[rows]]  # it may be true of another client of the group
+        if len(right) or len(wrong):
+            yield _finding(case, name, meaning, heads.where(right), heads.where(wrong))
 
 
-def _mixed_groups(case: Case) -> set[int]:
-    """The groups of interchangeable pairs whose clients differ in what the fields state: who is whose is not known there."""
-    clients: dict[int, set[tuple[object, ...]]] = {}
-    for m, front, _ in case.request_heads:
-        if m.pair.group is not None:
-            ends = (m.front_connection.client.address, m.front_connection.server)
-            clients.setdefault(m.pair.group, set()).add((*ends, field_value(front, "Host"), *_stated(front).items()))
-    return {group for group, seen in clients.items() if len(seen) > 1}
+def _asked(case: Case, heads: Matches) -> dict[str, tuple[Column, Sequence[str | None]]]:
+    """What the clients of matches did, against which statements are held: per match a number, and what it stands for."""
+    client, connection = case.sides[0], heads.front_connection
+    encrypted = [a.tls is not None or a.protocol is Protocol.TLS for trace in case.clients for a in trace.applications]
+    ports, port = np.unique(client.of_connections("server_port")[connection], return_inverse=True)
+    host, _, hosts = said(case, "Host").of(heads)
+    return {
+        "address": (client.client_address[connection], client.words.text_list),
+        "server": (client.server_address[connection], client.words.text_list),
+        "port": (port, list(map(str, ports.tolist()))),
+        "protocol": (np.array(encrypted, np.int64)[connection], ("http", "https")),
+        "host": (host, hosts),
+    }
 
 
-def _stated(request: Request) -> dict[str, str]:
-    """The forwarding fields of a head, values joined."""
-    found: dict[str, str] = {}
-    for line in request.lines:
-        name = NAMES.get(lowered(line.name)) if line[0][:1] in INITIALS else None
-        if name is not None:
-            found[name] = f"{found[name]}, {line.value}" if name in found else line.value
-    return found
+def _in_mixed_groups(heads: Matches, told: Sequence[Column]) -> Column:
+    """Which matches are in groups whose clients differ in what the fields state: who is whose is not known there."""
+    mixed = np.zeros(len(heads), bool)
+    rows = np.flatnonzero(~heads.alone)
+    if len(rows):
+        client = joint(*(column[rows] for column in told))
+        first, group = first_met(heads.group[rows])
+        mixed[rows] = np.bincount(group[client != client[first][group]], minlength=len(first))[group] > 0
+    return mixed
 
 
-def _finding(case: Case, name: str, meaning: str, right: list[Match], wrong: list[Match]) -> Finding:
-    shown = wrong or right
-    request = shown[0].back.request
-    value = (field_value(request, name) if request is not None else None) or ""
-    known = case.addresses_of(shown[0].front_connection.client.address).intersection(addresses_in(value))
-    one_of_several = not wrong and known and len(addresses_in(value)) > 1  # the client's own claims stand before it, perhaps
+def _finding(case: Case, name: str, meaning: str, right: Matches, wrong: Matches) -> Finding:
+    shown = wrong if len(wrong) else right
+    example = shown[0]
+    value = field_value(example.requests[1], name) or ""
+    known = case.addresses_of(example.front_connection.client.address).intersection(addresses_in(value))
+    one_of_several = not len(wrong) and known and len(addresses_in(value)) > 1  # the client's own claims stand before it, perhaps
     return Finding(
-        "forwarded-fields.wrong" if wrong else "forwarded-fields.right",
+        "forwarded-fields.wrong" if len(wrong) else "forwarded-fields.right",
         TITLE,
-        Severity.MEDIUM if wrong else Severity.INFO,
+        Severity.MEDIUM if len(wrong) else Severity.INFO,
         confidence_of(shown),
         "{field} is not {meaning} in {count} of {of} requests, for example {value}."
-        if wrong
+        if len(wrong)
         else "{field} holds {meaning}, {address}, in {count} of {of} requests, for example {value}."
         if one_of_several
         else "{field} is {meaning} in {count} of {of} requests: {value}.",
@@ -90,15 +103,14 @@ def _finding(case: Case, name: str, meaning: str, right: list[Match], wrong: lis
             *((Value("address", min(known)),) if one_of_several else ()),
         ),
         evidence(case.request_frames(shown)),
-        REMEDY if wrong else "",
+        REMEDY if len(wrong) else "",
     )
 
 
-def _address(case: Case, match: Match, sent: str, written: str) -> bool | None:
+def _address(case: Case, client: str | None, sent: str, written: str) -> bool | None:
     before, after = addresses_in(sent), addresses_in(written)
     added = after[len(before) :] if after[: len(before)] == before else after
-    client = match.front_connection.client.address
-    if not added:
+    if client is None or not added:
         return None
     if case.addresses_of(client).intersection(added):
         return True
@@ -106,28 +118,24 @@ def _address(case: Case, match: Match, sent: str, written: str) -> bool | None:
     return None if client not in case.seen_as and case.may_be_behind_nat(client, added) else False
 
 
-def _port(case: Case, match: Match, sent: str, written: str) -> bool | None:
-    return written == str(match.front_connection.server.port)
+def _port(case: Case, asked: str | None, sent: str, written: str) -> bool | None:
+    return written == asked
 
 
-def _protocol(case: Case, match: Match, sent: str, written: str) -> bool | None:
-    application = case.traces(Side.CLIENT)[match.pair.client.point].applications[match.front.connection]
-    encrypted = application.tls is not None or application.protocol is Protocol.TLS
-    return written.lower() in (("https", "wss") if encrypted else ("http", "ws"))
+def _protocol(case: Case, spoken: str | None, sent: str, written: str) -> bool | None:
+    return written.lower() in (("https", "wss") if spoken == "https" else ("http", "ws"))
 
 
-def _host(case: Case, match: Match, sent: str, written: str) -> bool | None:
-    asked = field_value(match.front.request, "Host") if match.front.request is not None else None
+def _host(case: Case, asked: str | None, sent: str, written: str) -> bool | None:
     return None if asked is None else asked.lower() in [part.strip().lower() for part in written.split(",")]
 
 
-CHECKS: dict[str, tuple[str, Callable[[Case, Match, str, str], bool | None]]] = {
-    "X-Forwarded-For": ("the client's address", _address),
-    "X-Real-IP": ("the client's address", _address),
-    "Forwarded": ("the client's address", _address),
-    "X-Forwarded-Port": ("the port the client connected to", _port),
-    "X-Forwarded-Proto": ("the protocol the client used", _protocol),
-    "X-Forwarded-Host": ("the host the client asked for", _host),
+_Check = Callable[[Case, str | None, str, str], bool | None]  # what the client did, what it stated itself, what the balancer stated
+CHECKS: dict[str, tuple[str, str, _Check]] = {
+    "X-Forwarded-For": ("the client's address", "address", _address),
+    "X-Real-IP": ("the client's address", "address", _address),
+    "Forwarded": ("the client's address", "address", _address),
+    "X-Forwarded-Port": ("the port the client connected to", "port", _port),
+    "X-Forwarded-Proto": ("the protocol the client used", "protocol", _protocol),
+    "X-Forwarded-Host": ("the host the client asked for", "host", _host),
 }
-NAMES = {name.lower(): name for name in CHECKS}
-INITIALS = "xXfF"  # of their names: most lines begin otherwise, and there are many

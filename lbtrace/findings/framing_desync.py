@@ -16,18 +16,22 @@ Remedy:
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lbtrace.case import Case, Match, confidence_of, evidence
-from lbtrace.fields import field_value
-from lbtrace.findings._boundaries import Hidden, hidden
+import numpy as np
+
+from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Match, Matches, confidence_of, evidence, said
+from lbtrace.case.sides import NOBODY, following
+from lbtrace.columns import Column, among
+from lbtrace.findings._boundaries import Hidden, crossed, hidden
 from lbtrace.model.http import Exchange, Mark, Request
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.side_table import MARKS
 
+AMBIGUOUS = MARKS[Mark.AMBIGUOUS_FRAMING]
 TITLE = "Framing and desynchronisation"
 REMEDY = "Let the balancer refuse ambiguous messages, and close backend connections after any it lets through (RFC 9112 §6.3)."
 
@@ -44,15 +48,16 @@ def find(case: Case) -> Iterator[Finding]:
     for split in splits[:5]:
         yield _smuggled(case, split)
     told = {s.match.place for s in splits}
-    proven = list(
-        hidden(case, [m for m in case.distinct_matches if m.place not in told and (_is_ambiguous(m.front) or _is_ambiguous(m.back))])
-    )
+    alone = case.distinct_matches
+    sent, got = _ambiguous(case, alone)
+    proven = list(hidden(case, alone.where((sent | got) & _untold(alone, told))))
     for proof in proven[:5]:
         yield from _proven(case, proof)
     told |= {proof.match.place for proof in proven}
-    passed = [m for m in case.matches if _is_ambiguous(m.front) and m.place not in told]
-    still = [m for m in passed if _is_ambiguous(m.back)]
-    if passed:
+    sent, got = _ambiguous(case, case.matches)
+    sent &= _untold(case.matches, told)
+    passed, still = case.matches.where(sent), case.matches.where(sent & got)
+    if len(passed):
         yield Finding(
             "framing-desync.let-through",
             TITLE,
@@ -61,17 +66,19 @@ def find(case: Case) -> Iterator[Finding]:
             "Requests whose end can be read in two ways went through the balancer ({count})"
             + (
                 ", which wrote them anew: behind it they are not ambiguous."
-                if not still
+                if not len(still)
                 else " and are still ambiguous behind it."
                 if len(still) == len(passed)
                 else ", and {still} of them are still ambiguous behind it."
             ),
             (Value("count", len(passed), "count"), *((Value("still", len(still), "count"),) if 0 < len(still) < len(passed) else ())),
-            evidence(case.request_frames(still or passed)),
+            evidence(case.request_frames(still if len(still) else passed)),
             REMEDY,
         )
-    made = [m for m, _, _ in case.request_heads if _is_ambiguous(m.back) and not _is_ambiguous(m.front) and m.place not in told]
-    if made:
+    heads = case.request_heads
+    sent, got = _ambiguous(case, heads)
+    made = heads.where(got & ~sent & _untold(heads, told))
+    if len(made):
         yield Finding(
             "framing-desync.made",
             TITLE,
@@ -88,8 +95,9 @@ def find(case: Case) -> Iterator[Finding]:
 
 def _responses(case: Case) -> Iterator[Finding]:
     """Ambiguous responses of the backend that reached a client."""
-    passed = [m for m in case.matches if m.answered and m.back.response is not None and Mark.AMBIGUOUS_FRAMING in m.back.response.marks]
-    if passed:
+    m, answers = case.matches, case.sides[1].responses
+    passed = m.where(m.answered & answers.there[m.back] & ((answers.marks[m.back] & AMBIGUOUS) > 0))
+    if len(passed):
         yield Finding(
             "framing-desync.response",
             TITLE,
@@ -102,36 +110,40 @@ def _responses(case: Case) -> Iterator[Finding]:
         )
 
 
+def _ambiguous(case: Case, matches: Matches) -> tuple[Column, Column]:
+    """Which requests can be read in two ways, in front and behind; a response's ambiguity is told apart."""
+    client, backend = case.sides
+    return (client.requests.marks[matches.front] & AMBIGUOUS) > 0, (backend.requests.marks[matches.back] & AMBIGUOUS) > 0
+
+
+def _untold(matches: Matches, told: set[int]) -> Column:
+    return ~among(matches.place, np.array(sorted(told), np.int64))
+
+
 def _is_ambiguous(exchange: Exchange) -> bool:
-    """Of the request; a response's ambiguity is told apart."""
     return exchange.request is not None and Mark.AMBIGUOUS_FRAMING in exchange.request.marks
 
 
 def _splits(case: Case) -> Iterator[_Split]:
     """Pairs whose body is read differently and that are followed, on their backend connection, by a request no client sent."""
-    lonely = {
-        u.ref
-        for u in case.correlation.unpaired
-        if u.side == Side.BACKEND and u.reason not in (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
-    }
-    for m in case.distinct_matches:
-        if not _bodies_differ(m):
-            continue
-        following = _next(case, m)
-        if following is None or following not in lonely:
-            continue
-        request = case.exchange(Side.BACKEND, following).request
-        if request is not None and (_is_ambiguous(m.front) or _is_ambiguous(m.back) or _fits(m, request)):
-            yield _Split(m, following, request)
-
-
-def _bodies_differ(match: Match) -> bool:
-    front, back = match.front.request, match.back.request
-    if front is None or back is None or not front.body.complete or not back.body.complete:
-        return False
-    if front.body.length <= back.body.length:
-        return False
-    return field_value(front, "Content-Encoding") == field_value(back, "Content-Encoding")
+    (client, backend), alone = case.sides, case.distinct_matches
+    known = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
+    lonely = [u.ref for u in case.correlation.unpaired if u.side == Side.BACKEND and u.reason not in known]
+    without = np.zeros(len(backend), bool)
+    without[case.numbers(Side.BACKEND, lonely)] = True
+    without &= backend.requests.there
+    after = following(backend, np.ones(len(backend), bool))[alone.back]
+    q, p = client.requests, backend.requests
+    shrank = q.there[alone.front] & p.there[alone.back] & q.complete[alone.front] & p.complete[alone.back]
+    shrank &= (q.length[alone.front] > p.length[alone.back]) & (after != NOBODY)
+    rows = np.flatnonzero(shrank & without[after])
+    coding, recoded, _ = said(case, "Content-Encoding").of(alone.where(rows))
+    rows = rows[coding == recoded]
+    for m, extra in zip(alone.where(rows), after[rows].tolist(), strict=True):
+        request = backend.exchange(extra).request
+        assert request is not None
+        if _is_ambiguous(m.front) or _is_ambiguous(m.back) or _fits(m, request):
+            yield _Split(m, backend.ref(extra), request)
 
 
 def _fits(match: Match, extra: Request) -> bool:
@@ -141,12 +153,6 @@ def _fits(match: Match, extra: Request) -> bool:
     start = len(f"{extra.method} {extra.target} {extra.version}") + 2
     missing = match.front.request.body.length - match.back.request.body.length
     return start + sum(len(line.raw) + 2 for line in extra.lines) + 2 <= missing
-
-
-def _next(case: Case, match: Match) -> Ref | None:
-    ids = case.backends[match.backend.point].exchanges_of(match.back.connection)
-    at = bisect_right(ids, match.back.id)  # ids ascend: exchanges are numbered in the order they begin in
-    return Ref(match.backend.point, ids[at]) if at < len(ids) else None
 
 
 def _smuggled(case: Case, split: _Split) -> Finding:
@@ -181,11 +187,12 @@ def _proven(case: Case, proof: Hidden) -> Iterator[Finding]:
     note = "; ".join(line.raw for line in m.front.request.lines if line.name.lower() in ("content-length", "transfer-encoding"))
     shown = case.request_frame if proof.request else case.response_frame
     where = (Value("method", m.front.request.method), Value("target", m.front.request.target))
+    astray = crossed(case, m)
     yield Finding(
         "framing-desync.smuggled",
         TITLE,
         Severity.CRITICAL,
-        confidence_of([m]) if proof.crossed or not proof.request else Confidence.MEDIUM,  # a client that left gets no answer either
+        _sure(m) if astray or not proof.request else Confidence.MEDIUM,  # a client that left gets no answer either
         "One client request became two backend requests: what the balancer took for the body of {method} {target} and answered once, "
         "the backend read as another request"
         + (", {smuggled}, and answered too." if proof.request else ": it answered more often than it was asked."),
@@ -193,28 +200,31 @@ def _proven(case: Case, proof: Hidden) -> Iterator[Finding]:
         evidence([*case.request_frames([m]), shown(Side.BACKEND, proof.backend)], note),
         REMEDY,
     )
-    if proof.crossed:
-        frames = [f for c, b in proof.crossed[:3] for f in (case.response_frame(Side.CLIENT, c), case.response_frame(Side.BACKEND, b))]
+    if astray:
+        frames = [f for c, b in astray[:3] for f in (case.response_frame(Side.CLIENT, c), case.response_frame(Side.BACKEND, b))]
         yield Finding(
             "framing-desync.crossed-answers",
             TITLE,
             Severity.CRITICAL,
-            confidence_of([m]),
+            _sure(m),
             "After {method} {target}, clients got the answers to requests that were not theirs: {count}.",
-            (*where, Value("count", len(proof.crossed), "count")),
+            (*where, Value("count", len(astray), "count")),
             evidence(frames),
             REMEDY,
         )
 
 
+def _sure(match: Match) -> Confidence:
+    """That of a pair on its own."""
+    return max(match.pair.confidence, Confidence.LOW if match.pair.group is None else Confidence.MEDIUM, key=lambda c: RANK[c])
+
+
 def _alone(case: Case) -> Iterator[Finding]:
     """Ambiguous client requests that have no backend exchange: refused, or unpaired."""
-    refused = [
-        u.ref
-        for u in case.correlation.unpaired
-        if u.side == Side.CLIENT and u.reason is UnpairedReason.ANSWERED_BY_BALANCER and _is_ambiguous(case.exchange(Side.CLIENT, u.ref))
-    ]
-    if refused:
+    client, own = case.sides[0], UnpairedReason.ANSWERED_BY_BALANCER
+    answered = case.numbers(Side.CLIENT, [u.ref for u in case.correlation.unpaired if u.reason is own and u.side == Side.CLIENT])
+    refused = answered[(client.requests.marks[answered] & AMBIGUOUS) > 0]
+    if len(refused):
         yield Finding(
             "framing-desync.refused",
             TITLE,
@@ -222,5 +232,5 @@ def _alone(case: Case) -> Iterator[Finding]:
             Confidence.HIGH,
             "The balancer did not pass on requests whose end can be read in two ways ({count}).",
             (Value("count", len(refused), "count"),),
-            evidence(case.request_frame(Side.CLIENT, ref) for ref in refused[:5]),
+            evidence(case.request_frame(Side.CLIENT, client.ref(e)) for e in refused[:FRAMES_PER_SIDE].tolist()),
         )

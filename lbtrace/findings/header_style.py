@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from lbtrace.case import Case, confidence_of, evidence
+from lbtrace.case.said import Spelling
 from lbtrace.fields import is_canonical
-from lbtrace.model.http import HeaderLine
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Header style"
@@ -27,25 +27,22 @@ TITLE = "Header style"
 def find(case: Case) -> Iterator[Finding]:
     """One finding when the style differs between the sides."""
     both = case.request_heads
-    if not both:
+    if not len(both):
         return
-    before = _style({_names(front.lines) for _, front, _ in both})
-    after = _style({_names(back.lines) for _, _, back in both})
+    (client, backend), spelled = case.sides, Spelling(case.sides[0].words)
+    before = _style(spelled.heads(client.requests.heads, both.front))
+    after = _style(spelled.heads(backend.requests.heads, both.back))
     if before == after:
         return
     yield Finding(
         "header-style",
         TITLE,
         Severity.INFO,
-        confidence_of([m for m, _, _ in both]),
+        confidence_of(both),
         "Request field names are {before} on the client side and {after} on the backend side ({count} requests).",
         (Value("before", before), Value("after", after), Value("count", len(both), "count")),
-        evidence(case.request_frames(m for m, _, _ in both)),
+        evidence(case.request_frames(both)),
     )
-
-
-def _names(head: Sequence[HeaderLine]) -> tuple[str, ...]:
-    return tuple([name for name, _, _ in head])
 
 
 def _style(heads: Collection[tuple[str, ...]]) -> str:

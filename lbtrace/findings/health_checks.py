@@ -15,7 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
+from lbtrace.columns import distinct
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import HealthCheck, Ref
 from lbtrace.model.report import Finding, Severity, Value
@@ -25,7 +28,8 @@ TITLE = "Health checks"
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per source, target and kind of check; a second one when some fail."""
-    fronts = {address for t in case.clients for c in t.connections for address in (c.client.address, c.server.address)}
+    client = case.sides[0]
+    fronts = {client.words.text_list[i] for i in distinct(np.concatenate((client.client_address, client.server_address))).tolist()}
     for check in case.correlation.health_checks:
         frames = [case.request_frame(Side.BACKEND, Ref(check.point, i)) for i in check.exchanges[:FRAMES_PER_SIDE]]
         frames = frames or [case.connection_frame(Side.BACKEND, Ref(check.point, i)) for i in check.connections[:FRAMES_PER_SIDE]]
@@ -64,12 +68,10 @@ def _values(check: HealthCheck) -> tuple[Value, ...]:
 
 
 def _failing(case: Case, check: HealthCheck) -> Iterator[Finding]:
-    failed = []
-    for i in check.exchanges:
-        response = case.backends[check.point].exchanges[i].response
-        if response is not None and response.status >= 400:
-            failed.append((i, response.status))
-    if failed:
+    backend = case.sides[1]
+    checks = np.array(check.exchanges, np.int64) + backend.first_of[check.point]
+    failed = checks[backend.responses.there[checks] & (backend.responses.start[checks] >= 400)]
+    if len(failed):
         yield Finding(
             "health-checks.failing",
             TITLE,
@@ -80,8 +82,8 @@ def _failing(case: Case, check: HealthCheck) -> Iterator[Finding]:
                 Value("count", len(failed), "count"),
                 Value("of", len(check.exchanges), "count"),
                 Value("target", str(check.target)),
-                Value("status", str(failed[0][1])),
+                Value("status", str(backend.responses.start[failed[0]])),
             ),
-            evidence(case.response_frame(Side.BACKEND, Ref(check.point, i)) for i, _ in failed[:FRAMES_PER_SIDE]),
+            evidence(case.response_frame(Side.BACKEND, backend.ref(i)) for i in failed[:FRAMES_PER_SIDE].tolist()),
             "Make the checked path answer with the status the balancer expects, or check another path.",
         )

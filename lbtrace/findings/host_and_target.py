@@ -15,15 +15,13 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, Match, confidence_of, evidence
-from lbtrace.fields import field_value
-from lbtrace.model.http import Request
+from lbtrace.case import Case, Match, confidence_of, evidence, said
+from lbtrace.case.said import NOTHING
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.side_table import NOT_SAID, SAID_AGAIN
 
 TITLE = "Host and request target"
 
@@ -31,20 +29,19 @@ TITLE = "Host and request target"
 def find(case: Case) -> Iterator[Finding]:
     """One finding for Host, one for the target, one for the method should it differ."""
     yield from _host(case)
-    yield from _target(case, case.request_heads)
+    yield from _target(case)
 
 
 def _host(case: Case) -> Iterator[Finding]:
-    heads, (front, back) = case.request_heads, case.request_rows
-    sent, arrived = (t.requests.said(t.words, "host")[rows] for t, rows in zip(case.sides, (front, back), strict=True))
-    given = (sent != NOT_SAID) | (arrived != NOT_SAID)
+    heads = case.request_heads
+    sent, arrived, texts = said(case, "Host").of(heads)
+    given = (sent != NOTHING) | (arrived != NOTHING)
     if not given.any():
         return
-    doubtful = np.flatnonzero((sent != arrived) | (sent == SAID_AGAIN)).tolist()
-    changed = [i for i in doubtful if field_value(heads[i][1], "Host") != field_value(heads[i][2], "Host")]
-    shown = changed or np.flatnonzero(given).tolist()
-    matches = [heads[i][0] for i in shown]
-    before, after = (field_value(head, "Host") for head in heads[shown[0]][1:])
+    changed = bool((sent != arrived).any())
+    shown = np.flatnonzero(sent != arrived if changed else given)
+    matches = heads.where(shown)
+    before, after = texts[sent[shown[0]]], texts[arrived[shown[0]]]
     note = _host_change(case, matches[0], before, after) if changed else ""
     yield Finding(
         "host-and-target.host-changed" if changed else "host-and-target.host-kept",
@@ -77,49 +74,51 @@ def _host_change(case: Case, match: Match, before: str | None, after: str | None
     return ""
 
 
-def _target(case: Case, targets: Sequence[tuple[Match, Request, Request]]) -> Iterator[Finding]:
-    if not targets:
+def _target(case: Case) -> Iterator[Finding]:
+    (client, backend), targets = case.sides, case.request_heads
+    if not len(targets):
         return
-    (client, backend), (front, back) = case.sides, case.request_rows
-    q, p = client.requests, backend.requests
-    changed = [targets[i] for i in np.flatnonzero(q.start[front] != p.start[back]).tolist()]
-    form_only = [c for c in changed if origin_form(c[1].target) == origin_form(c[2].target)]
-    shown = changed or list(targets)
-    matches = [m for m, _, _ in shown]
+    q, p, texts = client.requests, backend.requests, client.words.text_list
+    changed = targets.where(q.start[targets.front] != p.start[targets.back])
+    pairs = set(zip(q.start[changed.front].tolist(), p.start[changed.back].tolist(), strict=True))
+    form_only = all(origin_form(texts[a]) == origin_form(texts[b]) for a, b in pairs)
+    matches = changed if len(changed) else targets
+    before, after = matches[0].requests
     yield Finding(
-        "host-and-target.target-changed" if changed else "host-and-target.target-kept",
+        "host-and-target.target-changed" if len(changed) else "host-and-target.target-kept",
         TITLE,
         Severity.INFO,
         confidence_of(matches),
         (
             "The request target is changed in {count} of {of} requests, for example {before} becomes {after}"
-            + (", the same resource in another form." if len(form_only) == len(changed) else ".")
+            + (", the same resource in another form." if form_only else ".")
         )
-        if changed
+        if len(changed)
         else "The request target reaches the backend as the client sent it, in {count} of {of} requests.",
         (
-            Value("count", len(shown), "count"),
+            Value("count", len(matches), "count"),
             Value("of", len(targets), "count"),
-            Value("before", shown[0][1].target),
-            Value("after", shown[0][2].target),
+            Value("before", before.target),
+            Value("after", after.target),
         ),
         evidence(case.request_frames(matches)),
     )
-    methods = [targets[i] for i in np.flatnonzero(q.method[front] != p.method[back]).tolist()]
-    if methods:
+    methods = targets.where(q.method[targets.front] != p.method[targets.back])
+    if len(methods):
+        before, after = methods[0].requests
         yield Finding(
             "host-and-target.method-changed",
             TITLE,
             Severity.LOW,
-            confidence_of([m for m, _, _ in methods]),
+            confidence_of(methods),
             "The method is changed in {count} of {of} requests, for example {before} becomes {after}.",
             (
                 Value("count", len(methods), "count"),
                 Value("of", len(targets), "count"),
-                Value("before", methods[0][1].method),
-                Value("after", methods[0][2].method),
+                Value("before", before.method),
+                Value("after", after.method),
             ),
-            evidence(case.request_frames(m for m, _, _ in methods)),
+            evidence(case.request_frames(methods)),
             "A cache that fetches with GET to answer HEAD does this; anything else deserves a look.",
         )
 

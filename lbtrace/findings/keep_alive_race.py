@@ -14,18 +14,22 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from lbtrace.case import Case, evidence, plural
-from lbtrace.model.http import Exchange, Mark
+from lbtrace.columns import Column
+from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import Confidence, Ref
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.model.trace import Trace
+from lbtrace.side_table import MARKS, SideTable
 
 TITLE = "Keep-alive race"
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
+FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
 REMEDY = "Make the server's idle time limit longer than that of the side that sends the requests."
 
@@ -40,7 +44,7 @@ class _Race(NamedTuple):
 def find(case: Case) -> Iterator[Finding]:
     """At most one finding a side, naming the idle times seen."""
     for side in Side:
-        races = [race for point, trace in enumerate(case.traces(side)) for race in _races(case, side, point, trace)]
+        races = list(_races(case, side))
         if not races:
             continue
         sender, server = ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
@@ -75,53 +79,40 @@ def find(case: Case) -> Iterator[Finding]:
         )
 
 
-def _races(case: Case, side: Side, point: int, trace: Trace) -> Iterator[_Race]:
-    for c in trace.connections:
-        server = c.from_server
-        if server.fin_frame is None and server.rst_frame is None:
+def _races(case: Case, side: Side) -> Iterator[_Race]:
+    table, silence = case.table(side), _silences(case.table(side))
+    q, r = table.requests, table.responses
+    ends = {name: table.of_ends(name, server=True)[table.connection] for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns")}
+    unanswered = q.there & ~r.there & (silence != FIRST) & ((ends["fin_frame"] > 0) | (ends["rst_frame"] > 0))
+    for e in np.flatnonzero(unanswered)[np.argsort(table.connection[unanswered], kind="stable")].tolist():
+        trace, idle = table.trace_of(e), max(int(silence[e]), 0)
+        request = case.request_frame(side, table.ref(e))
+        asked, asked_last = int(q.first_ns[e]), int(q.last_ns[e])
+        fin, fin_ns, rst, rst_ns = (int(ends[name][e]) for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns"))
+        if fin and fin < q.first_frame[e]:
+            # with a response before the FIN the connection was idle; without one it was refused service at once
+            if not q.marks[e] & MARKS[Mark.PIPELINED]:
+                after = fin_ns - (asked - idle)
+                yield _Race((trace.ref(fin, fin_ns), request), idle, True, after if after >= 0 else None)
             continue
-        ids = trace.exchanges_of(c.id)
-        for number, i in enumerate(ids):
-            e = trace.exchanges[i]
-            if e.request is None or e.response is not None:
-                continue
-            idle = _silence_ns(trace, ids, number)
-            request = case.request_frame(side, Ref(point, i))
-            if server.fin_frame is not None and server.fin_ns is not None and server.fin_frame < e.request.first_frame:
-                # with a response before the FIN the connection was idle; without one it was refused service at once
-                if number and Mark.PIPELINED not in e.request.marks:
-                    after = server.fin_ns - (e.request.first_ns - idle)
-                    yield _Race((trace.ref(server.fin_frame, server.fin_ns), request), idle, True, after if after >= 0 else None)
-                continue
-            frame, at = (server.fin_frame, server.fin_ns) if server.fin_frame is not None else (server.rst_frame, server.rst_ns)
-            if number and frame is not None and at is not None and idle >= IDLE_NS and 0 <= at - e.request.last_ns <= AT_ONCE_NS:
-                yield _Race((request, trace.ref(frame, at)), idle, False)
+        frame, at = (fin, fin_ns) if fin else (rst, rst_ns)
+        if idle >= IDLE_NS and 0 <= at - asked_last <= AT_ONCE_NS:
+            yield _Race((request, trace.ref(frame, at)), idle, False)
 
 
-def _silence_ns(trace: Trace, ids: Sequence[int], number: int) -> int:
-    """How long the connection had been silent before its n-th request."""
-    request = trace.exchanges[ids[number]].request
-    if not number or request is None:
-        return 0
-    before: Exchange = trace.exchanges[ids[number - 1]]
-    last = (
-        before.response.last_ns
-        if before.response is not None
-        else before.request.last_ns
-        if before.request is not None
-        else request.first_ns
-    )
-    return max(request.first_ns - last, 0)
+def _silences(table: SideTable) -> Column:
+    """How long the connection had been silent before each request; FIRST where nothing is known to have been before it."""
+    q, r = table.requests, table.responses
+    order, again = table.next_on_connection
+    after, before = order[again], order[np.flatnonzero(again) - 1]
+    last = np.where(r.there[before], r.last_ns[before], np.where(q.there[before], q.last_ns[before], q.first_ns[after]))
+    silence = np.full(len(table), FIRST)
+    silence[after] = np.maximum(q.first_ns[after] - last, 0)
+    return silence
 
 
 def longest_idle_ns(case: Case, side: Side) -> int | None:
     """The longest silence after which a request on the same connection was answered."""
-    longest = None
-    for trace in case.traces(side):
-        for c in trace.connections:
-            ids = trace.exchanges_of(c.id)
-            for number in range(1, len(ids)):
-                if trace.exchanges[ids[number]].response is not None and trace.exchanges[ids[number]].request is not None:
-                    silence = _silence_ns(trace, ids, number)
-                    longest = silence if longest is None else max(longest, silence)
-    return longest
+    table, silence = case.table(side), _silences(case.table(side))
+    answered = silence[table.requests.there & table.responses.there & (silence != FIRST)]
+    return int(answered.max()) if len(answered) else None

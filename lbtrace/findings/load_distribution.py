@@ -14,53 +14,59 @@ Remedy:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from lbtrace.case import Case, Match, evidence
+import numpy as np
+
+from lbtrace.case import Case, evidence
+from lbtrace.case.ends import endpoint, ends
+from lbtrace.columns import Column, distinct, first_met
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import Confidence, Ref
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Load distribution"
 NAMED = 8
+SHOWN = 5  # places whose first request is shown
 
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per kind of place that there is more than one of."""
-    views: tuple[tuple[str, str, Callable[[Match], str]], ...] = (
-        ("backends", "Requests went to {places} backends: {shares}.", lambda m: str(m.back_connection.server)),
-        (
-            "balancer-addresses",
-            "Requests came to the backends from {places} addresses: {shares}.",
-            lambda m: m.back_connection.client.address,
-        ),
-        ("fronts", "Clients connected to {places} addresses of the balancer: {shares}.", lambda m: str(m.front_connection.server)),
+    (client, backend), m = case.sides, case.matches
+    words, fronts, backs = client.words, m.front_connection, m.back_connection
+    views = (
+        ("backends", "Requests went to {places} backends: {shares}.", ends(backend, server=True)[backs]),
+        ("balancer-addresses", "Requests came to the backends from {places} addresses: {shares}.", backend.client_address[backs]),
+        ("fronts", "Clients connected to {places} addresses of the balancer: {shares}.", ends(client, server=True)[fronts]),
     )
     for slug, statement, place in views:
-        seen: dict[str, list[Match]] = {}
-        for m in case.matches:
-            seen.setdefault(place(m), []).append(m)
-        if len(seen) > 1 and not (slug == "balancer-addresses" and _are_clients(case, set(seen))):
-            frames = [f for matches in list(seen.values())[:5] for f in case.request_frames(matches[:1])]
-            yield _finding(slug, statement, Counter({k: len(v) for k, v in seen.items()}), frames)
-    if not case.matches:
+        first, which = first_met(place)
+        by_address = slug == "balancer-addresses"
+        if len(first) > 1 and not (by_address and _are_clients(case, place[first])):
+            frames = [f for match in m.where(first[:SHOWN]) for f in case.request_frames([match])]
+            names = [words.text_list[p] if by_address else str(endpoint(words, p)) for p in place[first].tolist()]
+            yield _finding(slug, statement, Counter(dict(zip(names, np.bincount(which).tolist(), strict=True))), frames)
+    if not len(m):
         yield from _connections(case)
 
 
-def _are_clients(case: Case, addresses: set[str]) -> bool:
+def _are_clients(case: Case, sources: Column) -> bool:
     """True when the sources the backend sees are the clients themselves."""
-    clients = {a for m in case.matches for a in case.addresses_of(m.front_connection.client.address)}
-    return bool(addresses & clients)
+    client, text = case.sides[0], case.sides[0].words.text_list
+    addresses = distinct(client.client_address[case.matches.front_connection]).tolist()
+    clients = {a for address in addresses for a in case.addresses_of(text[address])}
+    return not clients.isdisjoint(text[source] for source in sources.tolist())
 
 
 def _connections(case: Case) -> Iterator[Finding]:
-    counts: Counter[str] = Counter()
-    frames: dict[str, FrameRef] = {}
-    for m in case.connection_matches:
-        counts[str(m.back.server)] += 1
-        frames.setdefault(str(m.back.server), case.connection_frame(Side.BACKEND, Ref(m.pair.backend.point, m.pair.backend.id)))
-    if len(counts) > 1:
-        yield _finding("backends", "Connections went to {places} backends: {shares}.", counts, list(frames.values()))
+    backend, matches = case.sides[1], case.connection_matches
+    servers = ends(backend, server=True)[matches.back]
+    first, which = first_met(servers)
+    if len(first) > 1:
+        names = [str(endpoint(backend.words, server)) for server in servers[first].tolist()]
+        counts = Counter(dict(zip(names, np.bincount(which).tolist(), strict=True)))
+        frames = [case.connection_frame(Side.BACKEND, backend.connection_ref(c)) for c in matches.back[first].tolist()]
+        yield _finding("backends", "Connections went to {places} backends: {shares}.", counts, frames)
 
 
 def _finding(slug: str, statement: str, counts: Counter[str], frames: list[FrameRef]) -> Finding:

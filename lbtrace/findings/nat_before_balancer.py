@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace.case import Case, evidence
+from lbtrace.columns import Column, first_met
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 
@@ -30,15 +31,14 @@ def find(case: Case) -> Iterator[Finding]:
     mappings = case.nat_mappings
     if not mappings:
         return
-    requests = {m.front_connection.client.address: m for m in reversed(case.matches)}  # the first of each client
-    connections = {c.front.client.address: c for c in reversed(case.connection_matches)}
+    requests, connections = (_first_of_each(case, c) for c in (case.matches.front_connection, case.connection_matches.front))
     stated: dict[tuple[str, str], set[str]] = {}
     for mapping in mappings:
         stated.setdefault((mapping.stated_by, mapping.seen_as), set()).add(mapping.client)
     for mapping in mappings:
-        frames = case.request_frames([requests[mapping.client]]) if mapping.client in requests else []
+        frames = case.request_frames([case.matches[requests[mapping.client]]]) if mapping.client in requests else []
         if not frames and mapping.client in connections:
-            frames = case.connection_frames([connections[mapping.client]])
+            frames = case.connection_frames([case.connection_matches[connections[mapping.client]]])
         if not frames:
             continue
         written = mapping.stated_by.lower() in FIELDS and len(stated[mapping.stated_by, mapping.seen_as]) > 1
@@ -60,3 +60,11 @@ def find(case: Case) -> Iterator[Finding]:
             ),
             evidence(frames),
         )
+
+
+def _first_of_each(case: Case, connections: Column) -> dict[str, int]:
+    """Client address → the first row whose client connection is from there."""
+    client = case.sides[0]
+    addresses = client.client_address[connections]
+    first, _ = first_met(addresses)
+    return {client.words.text_list[addresses[row]]: row for row in first.tolist()}

@@ -18,113 +18,63 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, Match, confidence_of, evidence
-from lbtrace.fields import field_value
-from lbtrace.model.http import Framing, Request, Response
+from lbtrace.case import Case, Matches, confidence_of, evidence, said
+from lbtrace.columns import Column, first_met
+from lbtrace.model.http import Framing
+from lbtrace.model.net import FrameRef
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.side_table import FRAMINGS, joint, numbering
 
 TITLE = "Protocol changes"
-BODY = (Framing.CHUNKED, Framing.CONTENT_LENGTH, Framing.UNTIL_CLOSE)
+BODY = [FRAMINGS[framing] for framing in (Framing.CHUNKED, Framing.CONTENT_LENGTH, Framing.UNTIL_CLOSE)]
+OLD = "Speak HTTP/1.1 to the backend to keep connections open: proxy_http_version 1.1 (nginx before 1.29.7)."
 
 
 def find(case: Case) -> Iterator[Finding]:
-    """Version, framing of requests and of responses, coding of responses."""
-    versions: dict[tuple[str, str], list[Match]] = {}
-    framings: dict[tuple[str, str, str], list[Match]] = {}
-    codings: dict[tuple[str, str], list[Match]] = {}
-    for m, asked, passed in _differing(case):
-        if asked.version != passed.version:
-            versions.setdefault((asked.version, passed.version), []).append(m)
-        before, after = asked.body.framing, passed.body.framing
-        if before is not after and before in BODY and after in BODY:
-            framings.setdefault(("request", before.value, after.value), []).append(m)
-    for m, got, given in _recoded(case):
-        before, after = given.body.framing, got.body.framing
-        if before is not after and before in BODY and after in BODY:
-            framings.setdefault(("response", before.value, after.value), []).append(m)
-        was = field_value(given, "Content-Encoding") or "identity"
-        now = field_value(got, "Content-Encoding") or "identity"
-        if was.lower() != now.lower():
-            codings.setdefault((was, now), []).append(m)
-    for (front, back), matches in versions.items():
-        yield _finding(case, "version", "Requests in {before} are sent to the backend in {after} ({count}).", front, back, matches)
-    for (which, was, now), matches in framings.items():
-        yield _finding(
-            case,
-            "framing",
-            f"{which.capitalize()} bodies framed by {{before}} are framed by {{after}} after the balancer ({{count}}).",
-            was,
-            now,
-            matches,
-        )
-    for (was, now), matches in codings.items():
-        yield _finding(case, "coding", "The content coding of responses changes from {before} to {after} ({count}).", was, now, matches)
+    """Version, framing of requests and of responses, coding of responses, interim responses, and what left HTTP."""
+    (client, backend), asked, answered = case.sides, case.request_heads, case.response_heads
+    q, p, r, s = client.requests, backend.requests, client.responses, backend.responses
+    yield from _version(case, asked, q.version[asked.front], p.version[asked.back])
+    yield from _framing(case, "Request", asked, q.framing[asked.front], p.framing[asked.back])
+    yield from _framing(case, "Response", answered, s.framing[answered.back], r.framing[answered.front])
+    yield from _coding(case, answered)
     yield from _interim(case)
     yield from _upgrades(case)
 
 
-def _differing(case: Case) -> list[tuple[Match, Request, Request]]:
-    """The request heads whose version or framing is not the same on both sides."""
-    (client, backend), (front, back) = case.sides, case.request_rows
-    q, p = client.requests, backend.requests
-    differ = (q.version[front] != p.version[back]) | (q.framing[front] != p.framing[back])
-    return [case.request_heads[i] for i in np.flatnonzero(differ).tolist()]
+def _version(case: Case, asked: Matches, before: Column, after: Column) -> Iterator[Finding]:
+    texts = case.sides[0].words.text_list
+    for was, now, matches in _changes(asked, before, after):
+        statement, old = "Requests in {before} are sent to the backend in {after} ({count}).", texts[now] == "HTTP/1.0"
+        values = Value("before", texts[was]), Value("after", texts[now])
+        yield _finding("version", statement, matches, case.request_frames(matches), *values, remedy=OLD if old else "")
 
 
-def _recoded(case: Case) -> list[tuple[Match, Response, Response]]:
-    """The response heads whose framing is not the same on both sides, or of which any names a content coding."""
-    (client, backend), (front, back) = case.sides, case.response_rows
-    r, s = client.responses, backend.responses
-    coded = [m.having(t.words, "content-encoding") for m, t in ((r, client), (s, backend))]
-    differ = (r.framing[front] != s.framing[back]) | coded[0][front] | coded[1][back]
-    return [case.response_heads[i] for i in np.flatnonzero(differ).tolist()]
+def _framing(case: Case, message: str, matches: Matches, before: Column, after: Column) -> Iterator[Finding]:
+    """Bodies that are framed in another way after the balancer."""
+    known, names = np.isin(before, BODY) & np.isin(after, BODY), [framing.value for framing in FRAMINGS]
+    for was, now, those in _changes(matches.where(known), before[known], after[known]):
+        statement = f"{message} bodies framed by {{before}} are framed by {{after}} after the balancer ({{count}})."
+        yield _finding("framing", statement, those, case.response_frames(those), Value("before", names[was]), Value("after", names[now]))
 
 
-def _upgrades(case: Case) -> Iterator[Finding]:
-    """Connections that left HTTP after a 101 or CONNECT, on both sides or on one only."""
-    both: list[Match] = []
-    one: list[Match] = []
-    names: Counter[str] = Counter()
-    (client, _), (asked, _) = case.sides, case.rows
-    left = (client.responses.start[asked] == 101) | (client.requests.method[asked] == client.words.texts.get("CONNECT", -1))
-    for m in map(case.matches.__getitem__, np.flatnonzero(left).tolist()):
-        front = case.clients[m.pair.client.point].applications[m.front.connection].upgraded
-        back = case.backends[m.backend.point].applications[m.back.connection].upgraded
-        status = m.front.response.status if m.front.response is not None else 0
-        if (front or back) and (status == 101 or (m.front.request is not None and m.front.request.method == "CONNECT")):
-            if not (front and back) and (m.front.response is None or m.back.response is None):
-                continue  # where the answer is not in the capture, what became of the connection is unknown
-            names[front or back] += 1
-            (both if front and back else one).append(m)
-    for matches, slug, statement in (
-        (both, "upgrade", "Connections left HTTP for {names} on both sides ({count}); from there on the balancer passes bytes on."),
-        (one, "upgrade-one-side", "Connections left HTTP for {names} on one side only ({count})."),
-    ):
-        if matches:
-            yield Finding(
-                f"protocol-changes.{slug}",
-                TITLE,
-                Severity.INFO,
-                confidence_of(matches),
-                statement,
-                (Value("count", len(matches), "count"), Value("names", ", ".join(names))),
-                evidence(case.request_frames(matches)),
-            )
+def _coding(case: Case, answered: Matches) -> Iterator[Finding]:
+    """Responses whose content is coded in another way."""
+    got, given, texts = said(case, "Content-Encoding", response=True).of(answered)
+    written, meant = numbering(), numbering()
+    known = np.array([(written[name], meant[name.lower()]) for name in (text or "identity" for text in texts)], np.int64)
+    changed, names = known[given, 1] != known[got, 1], list(written)
+    for was, now, matches in _changes(answered.where(changed), known[given[changed], 0], known[got[changed], 0]):
+        statement, values = "The content coding of responses changes from {before} to {after} ({count}).", (names[was], names[now])
+        yield _finding("coding", statement, matches, case.response_frames(matches), *map(Value, ("before", "after"), values))
 
 
-def _finding(case: Case, what: str, statement: str, before: str, after: str, matches: list[Match]) -> Finding:
-    frames = case.response_frames(matches) if what != "version" else case.request_frames(matches)
-    old = what == "version" and after == "HTTP/1.0"
-    return Finding(
-        f"protocol-changes.{what}",
-        TITLE,
-        Severity.LOW if old else Severity.INFO,
-        confidence_of(matches),
-        statement,
-        (Value("count", len(matches), "count"), Value("before", before), Value("after", after)),
-        evidence(frames),
-        "Speak HTTP/1.1 to the backend to keep connections open: proxy_http_version 1.1 (nginx before 1.29.7)." if old else "",
-    )
+def _changes(matches: Matches, before: Column, after: Column) -> Iterator[tuple[int, int, Matches]]:
+    """(before, after, the matches that have it) of every change, in the order they are first met."""
+    rows = np.flatnonzero(before != after)
+    first, which = first_met(joint(before[rows], after[rows]))
+    for change, row in enumerate(rows[first].tolist()):
+        yield int(before[row]), int(after[row]), matches.where(rows[which == change])
 
 
 def _interim(case: Case) -> Iterator[Finding]:
@@ -132,26 +82,61 @@ def _interim(case: Case) -> Iterator[Finding]:
     not captured."""
     own, kept = [], []
     statuses: Counter[int] = Counter()
-    (client, backend), (here, there) = case.sides, case.rows
-    for m in map(case.matches.__getitem__, np.flatnonzero(client.interim[here] | backend.interim[there]).tolist()):
+    (client, backend), every = case.sides, case.matches
+    for row in np.flatnonzero(client.interim[every.front] | backend.interim[every.back]).tolist():
+        m = every[row]
         front, back = {i.status for i in m.front.interim}, {i.status for i in m.back.interim}
         if front - back and not m.back_connection.from_server.missing:
-            own.append(m)
+            own.append(row)
             statuses.update(front - back)
         elif back - front and not m.front_connection.from_server.missing:
-            kept.append(m)
+            kept.append(row)
             statuses.update(back - front)
-    for matches, slug, statement in (
+    for rows, slug, statement in (
         (own, "interim-own", "The balancer itself sent {statuses} before the final response ({count} times); the backend did not."),
         (kept, "interim-kept", "The backend sent {statuses} before the final response ({count} times); the balancer kept it to itself."),
     ):
-        if matches:
-            yield Finding(
-                f"protocol-changes.{slug}",
-                TITLE,
-                Severity.INFO,
-                confidence_of(matches),
-                statement,
-                (Value("count", len(matches), "count"), Value("statuses", ", ".join(map(str, sorted(statuses))))),
-                evidence(case.request_frames(matches)),
-            )
+        if rows:
+            matches = every.where(np.array(rows))
+            yield _finding(slug, statement, matches, case.request_frames(matches), Value("statuses", ", ".join(map(str, sorted(statuses)))))
+
+
+def _upgrades(case: Case) -> Iterator[Finding]:
+    """Connections that left HTTP after a 101 or CONNECT, on both sides or on one only."""
+    (client, backend), every = case.sides, case.matches
+    q, r = client.requests, client.responses
+    switched = (r.start[every.front] == 101) | (q.method[every.front] == client.words.texts.get("CONNECT", -1))
+    left = every.where(switched)
+    fronts, backs = (
+        [table.traces[ref.point].applications[ref.id].upgraded for ref in map(table.connection_ref, connections.tolist())]
+        for table, connections in ((client, left.front_connection), (backend, left.back_connection))
+    )
+    # where the answer is not in the capture, what became of the connection is unknown
+    answered = r.there[left.front] & backend.responses.there[left.back]
+    both: list[int] = []
+    one: list[int] = []
+    names: Counter[str] = Counter()
+    for row, (front, back, known) in enumerate(zip(fronts, backs, answered.tolist(), strict=True)):
+        if (front and back) or ((front or back) and known):
+            names[front or back] += 1
+            (both if front and back else one).append(row)
+    for rows, slug, statement in (
+        (both, "upgrade", "Connections left HTTP for {names} on both sides ({count}); from there on the balancer passes bytes on."),
+        (one, "upgrade-one-side", "Connections left HTTP for {names} on one side only ({count})."),
+    ):
+        if rows:
+            matches = left.where(np.array(rows))
+            yield _finding(slug, statement, matches, case.request_frames(matches), Value("names", ", ".join(names)))
+
+
+def _finding(slug: str, statement: str, matches: Matches, frames: list[FrameRef], *values: Value, remedy: str = "") -> Finding:
+    return Finding(
+        f"protocol-changes.{slug}",
+        TITLE,
+        Severity.LOW if remedy else Severity.INFO,
+        confidence_of(matches),
+        statement,
+        (Value("count", len(matches), "count"), *values),
+        evidence(frames),
+        remedy,
+    )

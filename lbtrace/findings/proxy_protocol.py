@@ -16,7 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
+from lbtrace.connection_table import NEVER
 from lbtrace.fields import addresses_in
 from lbtrace.model.http import ProxyHeader
 from lbtrace.model.net import FrameRef, Side
@@ -50,11 +53,13 @@ def find(case: Case) -> Iterator[Finding]:
 
 def _headers(case: Case, side: Side) -> list[tuple[Ref, ProxyHeader, FrameRef]]:
     found = []
-    for point, trace in enumerate(case.traces(side)):
-        for c, application in zip(trace.connections, trace.applications, strict=True):
+    for point, (trace, held) in enumerate(zip(case.traces(side), case.table(side).connections, strict=True)):
+        begun, spoke = held.first_ns, held.ends.first_payload_ns[0::2]
+        for number, application in enumerate(trace.applications):
             for header in application.proxy:
-                at = trace.ref(header.frame, c.from_client.first_payload_ns or c.first_ns)
-                found.append((Ref(point, c.id), header, at))
+                at_ns = int(spoke[number])
+                at = trace.ref(header.frame, at_ns if at_ns not in (NEVER, 0) else int(begun[number]))
+                found.append((Ref(point, number), header, at))
     return found
 
 
@@ -102,20 +107,21 @@ def _damaged(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> It
 
 def _truth(case: Case) -> Iterator[Finding]:
     """The stated source against the client's own end."""
-    wrong: list[FrameRef] = []
-    right: list[FrameRef] = []
-    for m in case.connection_matches:
-        application = case.backends[m.pair.backend.point].applications[m.back.id]
-        stated = next((h.source for h in application.proxy if h.source), None)
+    wrong: list[int] = []
+    right: list[int] = []
+    client_side, matches = case.sides[0], case.connection_matches
+    applications = [application for trace in case.backends for application in trace.applications]
+    clients = client_side.client_address[matches.front].tolist()
+    for row, connection in enumerate(matches.back.tolist()):
+        stated = next((h.source for h in applications[connection].proxy if h.source), None)
         if stated is None:
             continue
-        frames = [case.connection_frame(Side.CLIENT, m.pair.client), case.connection_frame(Side.BACKEND, m.pair.backend)]
         addresses = addresses_in(stated)
-        client = m.front.client.address
+        client = client_side.words.text_list[clients[row]]
         if case.addresses_of(client).intersection(addresses):
-            right += frames
+            right.append(row)
         elif client in case.seen_as or not case.may_be_behind_nat(client, addresses):
-            wrong += frames
+            wrong.append(row)
     if right or wrong:
         yield Finding(
             "proxy-protocol.wrong-source" if wrong else "proxy-protocol.true-source",
@@ -123,7 +129,7 @@ def _truth(case: Case) -> Iterator[Finding]:
             Severity.MEDIUM if wrong else Severity.INFO,
             Confidence.HIGH,
             "{count} of {of} PROXY headers " + ("name another source than the client." if wrong else "name the client truly."),
-            (Value("count", len(wrong or right) // 2, "count"), Value("of", (len(wrong) + len(right)) // 2, "count")),
-            evidence((wrong or right)[: 2 * FRAMES_PER_SIDE]),
+            (Value("count", len(wrong or right), "count"), Value("of", len(wrong) + len(right), "count")),
+            evidence(case.connection_frames(matches.where(np.array(wrong or right)))),
             "Something between the client and the balancer rewrites addresses: look for a NAT or another proxy." if wrong else "",
         )

@@ -13,27 +13,33 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterator
 
-from lbtrace.case import Case, Match, confidence_of, evidence
-from lbtrace.fields import field_value
-from lbtrace.model.http import Response
+import numpy as np
+
+from lbtrace.case import Case, Matches, confidence_of, evidence, said
+from lbtrace.columns import Column, among
 from lbtrace.model.pairing import ChangeKind
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.side_table import Messages
 
 TITLE = "Responses passed through"
-Told = TypeVar("Told")
+SAME, OTHER, UNKNOWN = range(3)
+NO_DIGEST = 0
 
 
 def find(case: Case) -> Iterator[Finding]:
     """Statuses, then bodies; each as passed through, or as changed with the number of cases."""
-    answered = [m for m in case.matches if m.answered and m.front.response is not None and m.back.response is not None]
-    if not answered:
+    (client, backend), every = case.sides, case.matches
+    got, gave = client.responses, backend.responses
+    answered = every.where(every.answered & got.there[every.front] & gave.there[every.back])
+    if not len(answered):
         return
-    statuses = _of_groups(answered, lambda response: {response.status})
-    changed_status = [m for m in answered if _response(m.front.response).status not in _statuses(m, statuses)]
-    if changed_status:
+    status, given = got.start[answered.front], gave.start[answered.back]
+    # among interchangeable pairs it may be another one's of the group
+    changed_status = answered.where((status != given) & ~_in_group(answered, status, answered.group, given))
+    if len(changed_status):
+        example, instead = changed_status[0].responses
         yield _finding(
             case,
             "responses.status",
@@ -42,20 +48,11 @@ def find(case: Case) -> Iterator[Finding]:
             len(answered),
             "The client got another status than the backend gave in {count} of {of} responses, "
             "for example {client_status} for {backend_status}.",
-            (
-                Value("client_status", str(_response(changed_status[0].front.response).status)),
-                Value("backend_status", str(_response(changed_status[0].back.response).status)),
-            ),
+            (Value("client_status", str(example.status)), Value("backend_status", str(instead.status))),
         )
-    told = [(m, same_body(_response(m.front.response), _response(m.back.response))) for m in answered]
-    contents = _of_groups(answered, _contents)
-    # among interchangeable pairs the body may be another one's of the group, or one that is not known
-    different = [
-        m
-        for m, same in told
-        if same is False and (m.pair.group is None or contents[m.pair.group].isdisjoint({None, *_contents(_response(m.front.response))}))
-    ]
-    if different:
+    bodies = _bodies(case, answered)
+    different = answered.where(bodies == OTHER)
+    if len(different):
         yield _finding(
             case,
             "responses.body",
@@ -66,10 +63,10 @@ def find(case: Case) -> Iterator[Finding]:
         )
     form = (ChangeKind.REORDERED, ChangeKind.RECASED)
     altered = any(not c.request and not c.hop_by_hop and c.kind not in form for c in case.correlation.changes)
-    same = [m for m, equal in told if equal is True]
-    if not changed_status and not different and same:
+    same = answered.where(bodies == SAME)
+    if not len(changed_status) and not len(different) and len(same):
         unknown = len(answered) - len(same)
-        recoded = sum(_response(m.front.response).body.digest != _response(m.back.response).body.digest for m in same)
+        recoded = int((got.digest[same.front] != gave.digest[same.back]).sum())
         fields = " Some header fields differ: see the response header fields." if altered else " No end-to-end header field was changed."
         yield _finding(
             case,
@@ -85,52 +82,39 @@ def find(case: Case) -> Iterator[Finding]:
         )
 
 
-def _of_groups(answered: Sequence[Match], told: Callable[[Response], set[Told]]) -> dict[int, set[Told]]:
-    """Group of interchangeable pairs → what is told of its backend responses."""
-    found: dict[int, set[Told]] = {}
-    for m in answered:
-        if m.pair.group is not None:
-            found.setdefault(m.pair.group, set()).update(told(_response(m.back.response)))
+def _in_group(matches: Matches, wanted: Column, groups: Column, told: Column) -> Column:
+    """Per match of a group of interchangeable ones, whether what is wanted is among what is told of any of its group."""
+    size = int(max(wanted.max(initial=0), told.max(initial=0))) + 1
+    found: Column = ~matches.alone & among(matches.group * size + wanted, groups * size + told)
     return found
 
 
-def _statuses(match: Match, of_groups: Mapping[int, set[int]]) -> set[int]:
-    """The statuses that the backend may have given for this match."""
-    group = match.pair.group
-    return {_response(match.back.response).status} if group is None else of_groups[group]
+def _bodies(case: Case, answered: Matches) -> Column:
+    """Whether two responses carry the same content: SAME, OTHER, or UNKNOWN when a capture does not hold one of them whole, a content
+    coding cannot be undone, or the body may be another one's of the group or one that is not known."""
+    coding = said(case, "Content-Encoding", response=True)
+    plain = np.array([(text or "identity").lower() == "identity" for text in coding.texts], bool)
+    got, gave = case.sides[0].responses, case.sides[1].responses
+    front, back = answered.front, answered.back
+    sent, arrived = (_content(m, plain[code])[rows] for m, code, rows in ((gave, coding.back, back), (got, coding.front, front)))
+    complete = got.complete[front] & gave.complete[back]
+    known = complete & (got.digest[front] != NO_DIGEST) & (gave.digest[back] != NO_DIGEST)
+    same = known & ((got.digest[front] == gave.digest[back]) | ((sent == arrived) & (sent != NO_DIGEST)))
+    other = known & ~same & (sent != NO_DIGEST) & (arrived != NO_DIGEST)
+    # what is told of the bodies of a group: each before and after decoding; of one that is not whole, that it is not known
+    groups = np.concatenate((answered.group, answered.group))
+    told = np.where(np.tile(gave.complete[back], 2), np.concatenate((gave.digest[back], sent)), NO_DIGEST)
+    for mine in (np.full(len(answered), NO_DIGEST), got.digest[front], arrived):
+        other &= ~_in_group(answered, mine, groups, told)
+    return np.select([same, other], [SAME, OTHER], UNKNOWN)
 
 
-def _contents(response: Response) -> set[str | None]:
-    """The digests of a body, before and after decoding; None among them when it is not known."""
-    body = response.body
-    return {None} if not body.complete else {body.digest, _content_digest(response)}
+def _content(messages: Messages, plain: Column) -> Column:
+    """Per message the digest of its body without content coding, or NO_DIGEST."""
+    return np.where(plain, messages.digest, messages.content_digest)
 
 
-def _response(response: Response | None) -> Response:
-    assert response is not None  # `answered` holds none without
-    return response
-
-
-def same_body(front: Response, back: Response) -> bool | None:
-    """Whether two responses carry the same content; None when a capture does not hold one of them whole, or a content coding
-    cannot be undone."""
-    if not front.body.complete or not back.body.complete or front.body.digest is None or back.body.digest is None:
-        return None
-    if front.body.digest == back.body.digest:
-        return True
-    contents = [_content_digest(front), _content_digest(back)]
-    return None if None in contents else contents[0] == contents[1]
-
-
-def _content_digest(response: Response) -> str | None:
-    if (field_value(response, "Content-Encoding") or "identity").lower() == "identity":
-        return response.body.digest
-    return response.body.content_digest
-
-
-def _finding(
-    case: Case, slug: str, severity: Severity, matches: Sequence[Match], of: int, statement: str, more: tuple[Value, ...] = ()
-) -> Finding:
+def _finding(case: Case, slug: str, severity: Severity, matches: Matches, of: int, statement: str, more: tuple[Value, ...] = ()) -> Finding:
     return Finding(
         slug,
         TITLE,

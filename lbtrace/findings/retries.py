@@ -16,13 +16,19 @@ Remedy:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Match, evidence, plural
-from lbtrace.model.http import Mark
+import numpy as np
+
+from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Matches, evidence, plural
+from lbtrace.case.ends import endpoint, ends
+from lbtrace.case.matches import CONFIDENCES
+from lbtrace.columns import Column, distinct, first_met, spans
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.pair_table import OUTCOMES, PairTable
 
 TITLE = "Retries and duplicates"
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
@@ -42,18 +48,23 @@ REMEDY = "Do not let the balancer repeat requests that are not idempotent, or gi
 
 def find(case: Case) -> Iterator[Finding]:
     """Repeated requests by idempotency, and copies."""
-    several = [m for m in case.matches if len(m.pair.attempts) > 1]
-    unsafe = [m for m in several if m.front.request is not None and m.front.request.method not in IDEMPOTENT and _reached(case, m) > 1]
-    places = {m.place for m in unsafe}
-    mirrored = [m for m in several if all(a.outcome in COPIED for a in m.pair.attempts)]
-    if len(mirrored) >= FEW and 10 * len(mirrored) >= 9 * len(case.matches):
-        yield _mirrored(case, mirrored)
-        places |= {m.place for m in mirrored}
-    safe = [m for m in several if m.place not in places]
-    if unsafe:
-        yield _finding(case, "retries.not-idempotent", Severity.HIGH, unsafe, REMEDY)
-    if safe:
-        yield _finding(case, "retries.repeated", Severity.LOW, safe, "")
+    client, m = case.sides[0], case.matches
+    several = m.where(m.attempts > 1)
+    tries = _tries(case, several)
+    idempotent = [client.words.texts.get(method, -1) for method in sorted(IDEMPOTENT)]
+    other = client.requests.there[several.front] & ~np.isin(client.requests.method[several.front], idempotent)
+    unsafe = other & (tries.number(_reached(case, tries)) > 1)
+    safe = ~unsafe
+    mirrored = tries.number(np.isin(tries.outcome, [OUTCOMES.index(o) for o in COPIED])) == several.attempts
+    if mirrored.sum() >= FEW and 10 * mirrored.sum() >= 9 * len(m):
+        yield _mirrored(case, several.where(mirrored))
+        safe &= ~mirrored
+    for wanted, slug, severity, remedy in (
+        (unsafe, "retries.not-idempotent", Severity.HIGH, REMEDY),
+        (safe, "retries.repeated", Severity.LOW, ""),
+    ):
+        if wanted.any():
+            yield _finding(case, slug, severity, several.where(wanted), tries.of(wanted), remedy)
     copies = [u for u in case.correlation.unpaired if u.side == Side.BACKEND and u.reason is UnpairedReason.COPY]
     if copies:
         yield Finding(
@@ -67,19 +78,53 @@ def find(case: Case) -> Iterator[Finding]:
         )
 
 
-def _mirrored(case: Case, matches: Sequence[Match]) -> Finding:
-    servers = Counter(case.connection_of(Side.BACKEND, m.backend).server for m in matches if m.answered)
-    untold = sum(not m.answered for m in matches)
-    which = [f"the clients got the answers of {server} ({count})" for server, count in servers.most_common()]
+class _Tries(NamedTuple):
+    """One row per attempt of some matches, in order."""
+
+    match: Column  # which of the matches it belongs to
+    backend: Column  # the backend exchange
+    outcome: Column  # as in a PairTable
+    matches: int
+
+    def number(self, wanted: Column) -> Column:
+        """How many of the attempts of each match are wanted."""
+        return np.bincount(self.match[wanted], minlength=self.matches)
+
+    def of(self, wanted: Column) -> _Tries:
+        """Those of wanted matches."""
+        rows = wanted[self.match]
+        return _Tries(np.cumsum(wanted)[self.match[rows]] - 1, self.backend[rows], self.outcome[rows], int(wanted.sum()))
+
+
+def _tries(case: Case, matches: Matches) -> _Tries:
+    """Every attempt of some matches."""
+    pairs = PairTable.of(case.correlation.pairs)
+    at = spans(pairs.first[matches.place], matches.attempts)
+    backend = case.sides[1].numbers(pairs.backend_point[at], pairs.backend[at])
+    return _Tries(np.repeat(np.arange(len(matches)), matches.attempts), backend, pairs.outcome[at], len(matches))
+
+
+def _reached(case: Case, tries: _Tries) -> Column:
+    """Attempts whose request was sent whole, so that a backend could have carried it out."""
+    requests = case.sides[1].requests
+    reached: Column = (requests.whole_heads & requests.complete)[tries.backend]
+    return reached
+
+
+def _mirrored(case: Case, matches: Matches) -> Finding:
+    backend, answered = case.sides[1], matches.where(matches.answered)
+    servers = Counter(ends(backend, server=True)[answered.back_connection].tolist())
+    untold = len(matches) - len(answered)
+    which = [f"the clients got the answers of {endpoint(backend.words, server)} ({count})" for server, count in servers.most_common()]
     which += [f"which of the answers the clients got is not shown ({untold})"] if untold else []
     return Finding(
         "retries.mirrored",
         TITLE,
         Severity.INFO,
-        min((m.pair.confidence for m in matches), key=lambda c: RANK[c]),
+        CONFIDENCES[matches.rank.min()],
         "Sent to backends {most} times at once, and answered as often: {count} of {of} requests (mirrored traffic); {which}.",
         (
-            Value("most", max(len(m.pair.attempts) for m in matches), "count"),
+            Value("most", int(matches.attempts.max()), "count"),
             Value("count", len(matches), "count"),
             Value("of", len(case.matches), "count"),
             Value("which", "; ".join(which)),
@@ -88,37 +133,31 @@ def _mirrored(case: Case, matches: Sequence[Match]) -> Finding:
     )
 
 
-def _frames(case: Case, matches: Sequence[Match]) -> Iterator[FrameRef]:
+def _frames(case: Case, matches: Matches) -> Iterator[FrameRef]:
     for m in matches[:2]:
         yield case.request_frame(Side.CLIENT, m.pair.client)
         yield from (case.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:3])
 
 
-def _reached(case: Case, match: Match) -> int:
-    """Attempts whose request was sent whole, so that a backend could have carried it out."""
-    whole = 0
-    for attempt in match.pair.attempts:
-        request = case.exchange(Side.BACKEND, attempt.backend).request
-        whole += request is not None and Mark.HEAD_TRUNCATED not in request.marks and request.body.complete
-    return whole
-
-
-def _finding(case: Case, slug: str, severity: Severity, matches: Sequence[Match], remedy: str) -> Finding:
-    methods = Counter(m.front.request.method for m in matches if m.front.request is not None)
-    outcomes = Counter(m.pair.attempts[0].outcome for m in matches)
-    targets = {case.connection_of(Side.BACKEND, a.backend).server for m in matches for a in m.pair.attempts}
+def _finding(case: Case, slug: str, severity: Severity, matches: Matches, tries: _Tries, remedy: str) -> Finding:
+    client, backend = case.sides
+    asked = client.requests.method[matches.front][client.requests.there[matches.front]]
+    methods = Counter(client.words.text_list[method] for method in asked.tolist())
+    first, _ = first_met(tries.match)
+    outcomes = Counter(OUTCOMES[outcome] for outcome in tries.outcome[first].tolist())
+    targets = distinct(ends(backend, server=True)[backend.connection[tries.backend]])
     return Finding(
         slug,
         TITLE,
         severity,
-        min((m.pair.confidence for m in matches), key=lambda c: RANK[c]),
+        CONFIDENCES[matches.rank.min()],
         "Sent to a backend more than once: {count} ({methods}), up to {most} times each, to {targets} different "
         + plural(len(targets), "backend")
         + "; {how}.",
         (
             Value("count", len(matches), "count"),
             Value("methods", ", ".join(method for method, _ in methods.most_common(5))),
-            Value("most", max(len(m.pair.attempts) for m in matches), "count"),
+            Value("most", int(matches.attempts.max()), "count"),
             Value("targets", len(targets), "count"),
             Value("how", "; ".join(f"{HOW[o]} ({n})" for o, n in outcomes.most_common())),
         ),

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, evidence
+import numpy as np
+
+from lbtrace.case import Case, evidence, first_frames
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
@@ -32,6 +34,6 @@ def find(case: Case) -> Iterator[Finding]:
             Confidence.CERTAIN,
             "Client and backend capture hold the same packets at the same times; they cannot show what a balancer did.",
             (),
-            evidence([*case.first_frames(front, front.connections[:1]), *case.first_frames(back, back.connections[:1])]),
+            evidence([*first_frames(front, np.arange(1)), *first_frames(back, np.arange(1))]),
             "Record one capture in front of the balancer and one behind it.",
         )

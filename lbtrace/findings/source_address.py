@@ -16,47 +16,55 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from lbtrace.case import RANK, Case, ConnectionMatch, Match, confidence_of, evidence
+import numpy as np
+
+from lbtrace.case import RANK, Case, ConnectionMatches, Matches, confidence_of, evidence
+from lbtrace.case.matches import CONFIDENCES
+from lbtrace.columns import Column, distinct
 from lbtrace.findings._client import stated_in
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence, ConnectionBasis
 from lbtrace.model.report import Evidence, Finding, Severity, Value
-from lbtrace.model.stream import Connection
 
 TITLE = "Source address"
 BYTES_PASS = (ConnectionBasis.SAME_PACKETS, ConnectionBasis.SAME_BYTES, ConnectionBasis.TLS_CLIENT_HELLO)  # nothing is added to them
+NO_CONNECTION = -1
 REMEDY = "Let the balancer state the client: X-Forwarded-For or Forwarded for HTTP, a PROXY header for TCP."
 
 
-class _Crossing(NamedTuple):
-    front: Connection
-    back: Connection
-    pair: Match | ConnectionMatch
+class _Crossings(NamedTuple):
+    """One row per two connections that a client's request (or bytes) went over."""
+
+    front: Column  # the client connection
+    back: Column  # the backend connection
+    pairs: Matches | ConnectionMatches  # the same rows
 
 
 def find(case: Case) -> Iterator[Finding]:
     """At most one finding: preserved, rewritten, or both in parts."""
     crossings = _crossings(case)
-    if not crossings:
+    of, (client, backend) = len(crossings.front), case.sides
+    if not of:
         return
-    moved = [c for c in crossings if c.back.client.address != c.front.client.address]
-    natted = [c for c in moved if case.behind_nat(c.front, c.back)]
-    rewritten = len(moved) - len(natted)
-    seen = sorted({c.back.client.address for c in crossings})
+    asked, sources = client.client_address[crossings.front], backend.client_address[crossings.back]
+    moved = asked != sources
+    natted = case.behind_nat(crossings.front[moved], crossings.back[moved])
+    rewritten = int(moved.sum()) - int(natted.sum())
+    seen = sorted(client.words.text_list[source] for source in distinct(sources).tolist())
     values = (
-        Value("count", rewritten or len(crossings), "count"),
-        Value("of", len(crossings), "count"),
-        Value("client", crossings[0].front.client.address),
+        Value("count", rewritten or of, "count"),
+        Value("of", of, "count"),
+        Value("client", client.words.text_list[asked[0]]),
         Value("backend_sees", ", ".join(seen[:5])),
         Value("addresses", len(seen), "count"),
     )
-    proof = evidence(f for c in crossings[:5] for f in _frames(case, c.pair))
+    proof = evidence(_frames(case, crossings.pairs))
     if not rewritten:
-        yield _preserved(case, crossings, bool(natted), values, proof)
-    elif rewritten < len(crossings):
+        yield _preserved(case, crossings, bool(natted.any()), values, proof)
+    elif rewritten < of:
         yield Finding(
             "source-address.mixed",
             TITLE,
@@ -70,8 +78,9 @@ def find(case: Case) -> Iterator[Finding]:
         yield _rewritten(case, crossings, values, proof)
 
 
-def _preserved(case: Case, crossings: Sequence[_Crossing], natted: bool, values: tuple[Value, ...], proof: tuple[Evidence, ...]) -> Finding:
-    port_kept = all(c.back.client.port == c.front.client.port for c in crossings)
+def _preserved(case: Case, crossings: _Crossings, natted: bool, values: tuple[Value, ...], proof: tuple[Evidence, ...]) -> Finding:
+    port, source_port = (table.of_connections("client_port") for table in case.sides)
+    port_kept = bool((port[crossings.front] == source_port[crossings.back]).all())
     return Finding(
         "source-address.preserved",
         TITLE,
@@ -89,9 +98,9 @@ def _preserved(case: Case, crossings: Sequence[_Crossing], natted: bool, values:
     )
 
 
-def _rewritten(case: Case, crossings: Sequence[_Crossing], values: tuple[Value, ...], proof: tuple[Evidence, ...]) -> Finding:
+def _rewritten(case: Case, crossings: _Crossings, values: tuple[Value, ...], proof: tuple[Evidence, ...]) -> Finding:
     stated = stated_in(case)
-    readable = bool(case.request_heads) or all(c.pair.basis in BYTES_PASS for c in case.connection_matches)
+    readable = len(case.request_heads) > 0 or bool(case.connection_matches.by(*BYTES_PASS).all())
     if stated:
         values = (*values, Value("stated_in", ", ".join(stated)))
     return Finding(
@@ -111,25 +120,26 @@ def _rewritten(case: Case, crossings: Sequence[_Crossing], values: tuple[Value, 
     )
 
 
-def _confidence(case: Case, crossings: Sequence[_Crossing]) -> Confidence:
+def _confidence(case: Case, crossings: _Crossings) -> Confidence:
     """That of the paired exchanges; without any, of the weakest pair of connections, HIGH at most."""
-    if case.matches:
+    if len(case.matches):
         return confidence_of(case.matches)
-    return min((Confidence.HIGH, *(c.pair.pair.confidence for c in crossings)), key=lambda c: RANK[c])
+    return CONFIDENCES[min(RANK[Confidence.HIGH], int(crossings.pairs.rank.min()))]
 
 
-def _crossings(case: Case) -> list[_Crossing]:
+def _crossings(case: Case) -> _Crossings:
     """Pairs of connections: those named as such, else those of the paired exchanges."""
-    if case.connection_matches:
-        return [_Crossing(m.front, m.back, m) for m in case.connection_matches]
+    named, m = case.connection_matches, case.matches
+    if len(named):
+        return _Crossings(named.front, named.back, named)
     # where who is whose is not known, a source that is the address of any client is taken for that client
-    clients = {m.front_connection.client.address: m.front_connection for m in case.matches}
-    crossings = []
-    for m in case.matches:
-        front = m.front_connection if m.pair.group is None else clients.get(m.back_connection.client.address, m.front_connection)
-        crossings.append(_Crossing(front, m.back_connection, m))
-    return crossings
+    client, backend = case.sides
+    fronts, backs = m.front_connection, m.back_connection
+    last = np.full(len(client.words.text_list), NO_CONNECTION)
+    last[client.client_address[fronts]] = fronts
+    of_source = last[backend.client_address[backs]]
+    return _Crossings(np.where(m.alone | (of_source == NO_CONNECTION), fronts, of_source), backs, m)
 
 
-def _frames(case: Case, match: Match | ConnectionMatch) -> list[FrameRef]:
-    return case.connection_frames([match]) if isinstance(match, ConnectionMatch) else case.request_frames([match])
+def _frames(case: Case, pairs: Matches | ConnectionMatches) -> list[FrameRef]:
+    return case.connection_frames(pairs) if isinstance(pairs, ConnectionMatches) else case.request_frames(pairs)

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from lbtrace.case import Case, evidence
-from lbtrace.fields import field_lines
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 TITLE = "Swapped captures"
-ADDED = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Proto")
+ADDED = ("x-forwarded-for", "forwarded", "via", "x-real-ip", "x-forwarded-proto")
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -60,6 +61,7 @@ def _perhaps(case: Case) -> bool:
     """Whether what can be read is in the first capture alone, and bears what balancers add: the other is in TLS, as clients speak it."""
     if case.correlation.pairs or case.correlation.connection_pairs or any(t.exchanges for t in case.backends):
         return False
-    requests = [e.request for t in case.clients for e in t.exchanges if e.request is not None]
     hidden = any(a.tls is not None for t in case.backends for a in t.applications)
-    return hidden and bool(requests) and all(any(field_lines(q, name) for name in ADDED) for q in requests)
+    client = case.sides[0]
+    added = [client.requests.having(client.words, name) for name in ADDED]
+    return hidden and bool(client.requests.there.any()) and bool(np.logical_or.reduce(added)[client.requests.there].all())

@@ -18,9 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, Joined, evidence
-from lbtrace.model.net import FrameRef, Side, SynFingerprint
-from lbtrace.model.pairing import Confidence, Ref
+import numpy as np
+
+from lbtrace.case import Case, ConnectionMatches, evidence
+from lbtrace.connection_table import NONE
+from lbtrace.model.net import Side, SynFingerprint
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "TCP facts"
@@ -30,17 +33,18 @@ LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
 
 def find(case: Case) -> Iterator[Finding]:
     """The two SYNs of an example, then loss on each side."""
-    both = [(a, b, f) for a, b, f in case.joined if a.from_client.syn is not None and b.from_client.syn is not None]
-    if both:
+    (client, backend), joined = case.sides, case.joined
+    syns = [t.of_ends("offer", server=False)[c] != NONE for t, c in ((client, joined.front), (backend, joined.back))]
+    both = joined.where(syns[0] & syns[1])
+    if len(both):
         yield _syns(case, both)
     for side in Side:
         yield from _loss(case, side)
 
 
-def _syns(case: Case, both: list[Joined]) -> Finding:
-    equal = sum(a.from_client.isn == b.from_client.isn for a, b, _ in both)
-    front, back, _ = both[0]
-    first, second = front.from_client.syn, back.from_client.syn
+def _syns(case: Case, both: ConnectionMatches) -> Finding:
+    isn, isn_behind = (t.of_ends("isn", server=False)[c] for t, c in zip(case.sides, (both.front, both.back), strict=True))
+    first, second = both[0].front.from_client.syn, both[0].back.from_client.syn
     assert first is not None
     assert second is not None
     return Finding(
@@ -51,12 +55,12 @@ def _syns(case: Case, both: list[Joined]) -> Finding:
         "The initial sequence number is the same in {equal} of {of} pairs of connections that belong together. "
         "SYN in front of the balancer: {front}; behind it: {back}.",
         (
-            Value("equal", equal, "count"),
+            Value("equal", int((isn == isn_behind).sum()), "count"),
             Value("of", len(both), "count"),
             Value("front", described(first)),
             Value("back", described(second)),
         ),
-        evidence(case.joined_frames(both)),
+        evidence(case.connection_frames(both)),
     )
 
 
@@ -70,15 +74,11 @@ def described(syn: SynFingerprint) -> str:
 
 
 def _loss(case: Case, side: Side) -> Iterator[Finding]:
-    again = packets = 0
-    frames: list[FrameRef] = []
-    for point, trace in enumerate(case.traces(side)):
-        for c in trace.connections:
-            repeated = c.from_client.retransmissions + c.from_server.retransmissions
-            again += repeated
-            packets += c.from_client.packets + c.from_server.packets
-            if repeated and len(frames) < 5:
-                frames.append(case.connection_frame(side, Ref(point, c.id)))
+    table = case.table(side)
+    repeated, sent = (
+        table.of_ends(name, server=False).astype(np.int64) + table.of_ends(name, server=True) for name in ("retransmissions", "packets")
+    )
+    again, packets = int(repeated.sum()), int(sent.sum())
     if again >= ENOUGH and again * 100 >= packets * LOSS_PERCENT:
         yield Finding(
             f"tcp-facts.loss-{side.value}",
@@ -87,6 +87,6 @@ def _loss(case: Case, side: Side) -> Iterator[Finding]:
             Confidence.HIGH,
             "On the {side} side {again} of {packets} segments were sent again: packets were lost or late.",
             (Value("side", side.value), Value("again", again, "count"), Value("packets", packets, "count")),
-            evidence(frames, "the first connections concerned"),
+            evidence(case.opening_frames(side, np.flatnonzero(repeated)), "the first connections concerned"),
             "Look for loss between this capture and the other end. A capture that shows each packet twice looks the same.",
         )

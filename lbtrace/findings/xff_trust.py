@@ -15,11 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, Match, confidence_of, evidence, plural
-from lbtrace.fields import field_lines, lowered
+import numpy as np
+
+from lbtrace.case import Case, Matches, confidence_of, evidence, plural, said
+from lbtrace.case.said import NOTHING
+from lbtrace.columns import distinct, first_met
+from lbtrace.fields import field_lines
 from lbtrace.model.http import Request
 from lbtrace.model.pairing import Behaviour
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.side_table import joint
 
 TITLE = "Client-sent forwarding fields"
 FIELDS = (
@@ -32,14 +37,13 @@ FIELDS = (
     "True-Client-IP",
     "X-Client-IP",
 )
-NAMES = {name.lower(): name for name in FIELDS}
-INITIALS = "xXfFtT"  # of their names: most lines begin otherwise, and there are many
 FATE = {
     "appended": "kept and something was appended: the leftmost entry is whatever the client claims",
     "passed-on": "passed on unchanged: the backend cannot tell it from a statement of the balancer",
     "replaced": "replaced: the client cannot choose it",
     "removed": "removed",
 }
+ORDER = sorted(FATE)
 REMEDY = {
     "appended": "At the backend, count entries from the right: only those appended by your own balancers are true.",
     "passed-on": "Let the balancer replace or remove this field, or ignore it at the backend.",
@@ -49,30 +53,28 @@ REMEDY = {
 def find(case: Case) -> Iterator[Finding]:
     """One finding per field and fate."""
     speaks = any(c.request and c.behaviour is Behaviour.CLIENT_ADDRESS for c in case.correlation.changes)
-    fates: dict[tuple[str, str], list[Match]] = {}
-    for m, front, back in case.request_heads:
-        sent = [line.name for line in front.lines if line[0][:1] in INITIALS]
-        for low in {lowered(name) for name in sent} & NAMES.keys() if sent else ():
-            fates.setdefault((NAMES[low], _fate(front, back, NAMES[low])), []).append(m)
-    for (name, fate), matches in sorted(fates.items(), key=lambda item: item[0]):
-        yield _finding(case, name, fate, matches, speaks)
+    heads = case.request_heads
+    for name in sorted(FIELDS):
+        sent, arrived, texts = said(case, name).of(heads)
+        rows = np.flatnonzero(sent != NOTHING)
+        first, which = first_met(joint(sent[rows], arrived[rows]))
+        told = np.array([ORDER.index(_fate(texts[sent[row]], texts[arrived[row]])) for row in rows[first].tolist()], np.int64)[which]
+        for fate in distinct(told).tolist():
+            yield _finding(case, name, ORDER[fate], heads.where(rows[told == fate]), speaks)
 
 
-def _fate(front: Request, back: Request, name: str) -> str:
-    before = [line.value for line in field_lines(front, name)]
-    after = [line.value for line in field_lines(back, name)]
-    if not after:
+def _fate(before: str | None, after: str | None) -> str:
+    """What became of the values of a field, joined."""
+    if before is None or after is None:
         return "removed"
-    if after == before:
-        return "passed-on"
-    said, now = ",".join(before).replace(" ", ""), ",".join(after).replace(" ", "")
-    if now == said:
-        return "passed-on"  # lines joined, nothing added
-    return "appended" if now.startswith(f"{said},") else "replaced"
+    sent, now = before.replace(" ", ""), after.replace(" ", "")
+    if now == sent:
+        return "passed-on"  # perhaps lines were joined, but nothing was added
+    return "appended" if now.startswith(f"{sent},") else "replaced"
 
 
-def _finding(case: Case, name: str, fate: str, matches: list[Match], speaks: bool) -> Finding:
-    front, back = matches[0].front.request, matches[0].back.request
+def _finding(case: Case, name: str, fate: str, matches: Matches, speaks: bool) -> Finding:
+    front, back = matches[0].requests
     if fate == "passed-on":
         severity = Severity.MEDIUM if speaks and name.startswith("X-Forwarded-") else Severity.LOW
     else:
@@ -95,5 +97,5 @@ def _finding(case: Case, name: str, fate: str, matches: list[Match], speaks: boo
     )
 
 
-def _joined(request: Request | None, name: str) -> str:
-    return " | ".join(line.raw for line in field_lines(request, name)) if request is not None else ""
+def _joined(request: Request, name: str) -> str:
+    return " | ".join(line.raw for line in field_lines(request, name))

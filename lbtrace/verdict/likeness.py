@@ -58,10 +58,11 @@ def _own_answers(case: Case) -> Iterator[Response]:
             if response is not None:
                 taken += 1
                 yield response
-    for m in case.matches:
-        failed = m.outcome in (AttemptOutcome.RESET, AttemptOutcome.CLOSED, AttemptOutcome.TIMEOUT)
-        if failed and m.front.response is not None and m.back.response is None and taken < EXAMPLES:
-            taken += 1
+    (client, backend), every = case.sides, case.matches
+    failed = every.ended(AttemptOutcome.RESET, AttemptOutcome.CLOSED, AttemptOutcome.TIMEOUT)
+    failed &= client.responses.there[every.front] & ~backend.responses.there[every.back]
+    for m in every.where(failed)[: EXAMPLES - taken]:
+        if m.front.response is not None:
             yield m.front.response
 
 

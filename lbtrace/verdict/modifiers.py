@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lbtrace.case import Case
+from lbtrace.case.ends import ends
 from lbtrace.model.report import Kind
 from lbtrace.verdict.weigh import Observation
 
@@ -26,12 +27,13 @@ def modifiers(case: Case, kind: Kind, observations: Sequence[Observation]) -> tu
 def _translation(case: Case) -> list[str]:
     """Which ends a packet NAT rewrote. A NAT in front of the balancer rewrites the client's address too, and is not the
     balancer's doing."""
-    sources = [c for c in case.connection_matches if c.front.client.address != c.back.client.address]
-    destinations = [c for c in case.connection_matches if c.front.server != c.back.server]
+    (client, backend), pairs = case.sides, case.connection_matches
+    moved = client.client_address[pairs.front] != backend.client_address[pairs.back]
     found = []
-    if any(not case.behind_nat(c.front, c.back) for c in sources):
+    if not case.behind_nat(pairs.front[moved], pairs.back[moved]).all():
         found.append("snat")
-    if destinations:
+    if (ends(client, server=True)[pairs.front] != ends(backend, server=True)[pairs.back]).any():
         found.append("dnat")
-    same = all(c.front.client == c.back.client for c in case.connection_matches)  # a port that changed was rewritten on the way
-    return found or (["dsr"] if case.connection_matches and same else [])
+    # a port that changed was rewritten on the way
+    same = bool((ends(client, server=False)[pairs.front] == ends(backend, server=False)[pairs.back]).all())
+    return found or (["dsr"] if pairs and same else [])

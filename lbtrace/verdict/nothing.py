@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lbtrace.case import RANK, Case, Match, plural
+import numpy as np
+
+from lbtrace.case import RANK, Case, Matches, plural
+from lbtrace.case.ends import endpoint, ends
+from lbtrace.columns import Column, among, distinct, first_met
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, Ref, Tier, UnpairedReason
+from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, Tier, UnpairedReason
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
+from lbtrace.pair_table import CONFIDENCES, PairTable
+from lbtrace.side_table import SideTable, joint
 
 LOOKED_FOR = (
     "equal sequence numbers, stated client addresses, shared rare values in heads and bodies, "
@@ -23,6 +29,7 @@ ENOUGH_TELLING = 2  # with the same target of some length and the same body
 TELLING_TARGET = 4  # bytes
 CONTRADICTING_PERCENT = 40  # of the pairs between two points; a client that left early, say, accounts for some
 ENOUGH_PERCENT = 10  # of the requests of the smaller side
+OWN = UnpairedReason.ANSWERED_BY_BALANCER
 SHOWN_BY = (ConnectionBasis.SAME_PACKETS, ConnectionBasis.STATED_ADDRESS, ConnectionBasis.TLS_CLIENT_HELLO, ConnectionBasis.SAME_BYTES)
 
 
@@ -31,29 +38,31 @@ def belong_together(case: Case) -> bool:
 
     Shown by connections that are paired by more than their exchanges, by a clock that several pairs agree on, or by enough
     pairs that more than shape supports, as a share of what could have been paired."""
-    if any(c.pair.basis in SHOWN_BY for c in case.connection_matches) or any(m.pair.tier <= Tier.STATED_ADDRESS for m in case.matches):
+    matches = case.matches
+    if case.connection_matches.by(*SHOWN_BY).any() or (matches.tier <= Tier.STATED_ADDRESS).any():
         return True
     if any(_contradicted(clock) for clock in case.correlation.clocks):
         return False
-    paired = len(case.matches)
-    possible = min(
-        len({m.pair.client for m in case.matches} | unpaired(case, "client")),
-        len({m.backend for m in case.matches} | unpaired(case, "backend")),
-    )
-    if paired * 100 < ENOUGH_PERCENT * possible:
+    possible = min(_together(case, Side.CLIENT, matches.front), _together(case, Side.BACKEND, matches.back))
+    if len(matches) * 100 < ENOUGH_PERCENT * possible:
         return False
-    telling = sum(map(is_telling, case.matches))
+    are_telling = is_telling(case, matches)
+    telling = int(are_telling.sum())
     if telling >= ENOUGH_TELLING and 2 * telling >= possible:
         return True
     clocked = any(not clock.refused and clock.pairs >= ENOUGH_PAIRS for clock in case.correlation.clocks)
     # time proves nothing here: with the clocks free, one exchange fits inside any other that is longer
-    supported = sum(
-        m.pair.tier <= Tier.RARE_TOKEN and (RANK[m.pair.confidence] >= RANK[Confidence.HIGH] or is_telling(m)) for m in case.matches
-    )
-    tokens = sum(m.pair.tier <= Tier.RARE_TOKEN for m in case.matches)
+    by_token = matches.tier <= Tier.RARE_TOKEN
+    supported = int((by_token & ((matches.rank >= RANK[Confidence.HIGH]) | are_telling)).sum())
+    tokens = int(by_token.sum())
     if tokens >= ENOUGH_TELLING and 2 * tokens >= possible:
         return True
-    return clocked or supported >= min(ENOUGH_PAIRS, possible) or (not case.matches and bool(case.connection_matches))
+    return clocked or supported >= min(ENOUGH_PAIRS, possible) or (not matches and bool(case.connection_matches))
+
+
+def _together(case: Case, side: Side, paired: Column) -> int:
+    """How many exchanges of a side are paired or could have had a partner."""
+    return len(distinct(np.concatenate((paired, unpaired(case, side)))))
 
 
 def _contradicted(clock: Clock) -> bool:
@@ -68,26 +77,19 @@ def taken_on_balancer(case: Case) -> str:
 
     Then it also holds connections to other servers with the same requests: what the balancer made of them.
     """
-    own = {
-        Ref(c.pair.backend.point, c.back.id)
-        for c in case.connection_matches
-        if (c.front.client, c.front.server) == (c.back.client, c.back.server)
-    }
-    servers = {case.connection(Side.BACKEND, ref).server for ref in own}
-    asked: set[str] = set()
-    onward: set[str] = set()
-    targets: set[str] = set()
-    for point, trace in enumerate(case.backends):
-        for e in trace.exchanges:
-            if e.request is None:
-                continue
-            ref, server = Ref(point, e.connection), trace.connections[e.connection].server
-            if ref in own:
-                asked.add(e.request.target.rpartition("/")[2])
-            elif server not in servers and ref not in case.check_connections:
-                onward.add(e.request.target.rpartition("/")[2])
-                targets.add(str(server))
-    if not own or not asked & onward:
+    (client, backend), pairs = case.sides, case.connection_matches
+    same = np.ones(len(pairs), bool)
+    for server in (False, True):
+        same &= ends(client, server)[pairs.front] == ends(backend, server)[pairs.back]
+    own = distinct(pairs.back[same])
+    server_of = ends(backend, server=True)
+    is_own = among(backend.connection, own) & backend.requests.there
+    is_onward = ~is_own & ~among(server_of, server_of[own])[backend.connection]
+    is_onward &= ~case.check_connections[backend.connection] & backend.requests.there
+    text = backend.words.text_list
+    asked, onward = ({text[i].rpartition("/")[2] for i in distinct(backend.requests.start[rows]).tolist()} for rows in (is_own, is_onward))
+    targets = [str(endpoint(backend.words, server)) for server in distinct(server_of[backend.connection[is_onward]]).tolist()]
+    if not asked & onward:
         return ""
     return (
         "The backend capture holds the client's own connections, and the same requests on connections to "
@@ -98,23 +100,43 @@ def taken_on_balancer(case: Case) -> str:
 def mostly_elsewhere(case: Case) -> str:
     """Why connections that reach the backend unchanged say little, "" when they do not: most requests went to other servers, and may
     have gone through a balancer there."""
-    straight = {c.front.server for c in case.connection_matches}
-    to = [trace.connections[e.connection].server in straight for trace in case.clients for e in trace.exchanges if e.request is not None]
-    others = len(to) - sum(to)
+    client = case.sides[0]
+    server_of = ends(client, server=True)
+    to = among(server_of, server_of[case.connection_matches.front])[client.connection[client.requests.there]]
+    others = int((~to).sum())
     if 2 * others <= len(to):
         return ""
     return f"Some connections reach the backend unchanged, but {others} of {len(to)} requests went to other servers: perhaps a balancer."
 
 
-def is_telling(match: Match) -> bool:
-    """True when request and response say more than any request for "/" would: a target of some length, kept at its end, and the
+def is_telling(case: Case, matches: Matches) -> Column:
+    """Which requests and responses say more than any request for "/" would: a target of some length, kept at its end, and the
     same body."""
-    request, other, response, answer = match.front.request, match.back.request, match.front.response, match.back.response
-    if request is None or other is None or response is None or answer is None or request.method != other.method:
-        return False
-    last, body = request.target.rpartition("/")[2] or request.target, response.body
-    same = body.digest is not None and body.length > 0 and body.digest == answer.body.digest
-    return same and len(request.target) >= TELLING_TARGET and other.target.endswith(last)
+    (client, backend), text = case.sides, case.sides[0].words.text_list
+    r, s = client.responses, backend.responses
+    same = _same_request(case, matches) & (r.digest[matches.front] == s.digest[matches.back])
+    same &= (r.digest[matches.front] > 0) & (r.length[matches.front] > 0)
+    target = client.requests.start[matches.front]
+    long = np.zeros(len(text), bool)
+    for i in distinct(target[same]).tolist():
+        long[i] = len(text[i]) >= TELLING_TARGET
+    telling: Column = same & long[target]
+    return telling
+
+
+def _same_request(case: Case, matches: Matches) -> Column:
+    """Which have all four messages, the same method, and a target that ends alike."""
+    (client, backend), text = case.sides, case.sides[0].words.text_list
+    fronts, backs = matches.front, matches.back
+    q, p, r, s = client.requests, backend.requests, client.responses, backend.responses
+    same = q.there[fronts] & p.there[backs] & r.there[fronts] & s.there[backs] & (q.method[fronts] == p.method[backs])
+    rows = np.flatnonzero(same)
+    first, which = first_met(joint(q.start[fronts[rows]], p.start[backs[rows]]))
+    targets = zip(q.start[fronts[rows[first]]].tolist(), p.start[backs[rows[first]]].tolist(), strict=True)
+    kept = [text[b].endswith(text[a].rpartition("/")[2] or text[a]) for a, b in targets]
+    same[rows] = np.array(kept, bool)[which]
+    alike: Column = same
+    return alike
 
 
 def as_a_set(case: Case) -> Case:
@@ -123,40 +145,35 @@ def as_a_set(case: Case) -> Case:
 
     Nothing is known of who is whose, but much of all of them: the result holds them as MEDIUM and interchangeable. Otherwise it
     holds no pair."""
-    matches = [*case.matches, *case.weak_matches]
-    telling = [m for m in matches if is_telling(m)]
-    agreeing = [m for m in matches if _agrees(m)]
-    fronts = len({m.pair.client for m in matches} | (unpaired(case, "client") - _own_answers(case)))
+    # those that count as knowledge stand first, as where pairs are shown
+    matches = case.tried.where(np.argsort(case.tried.rank == RANK[Confidence.LOW], kind="stable"))
+    agree = _agree(case, matches)
+    telling, agreeing = int(is_telling(case, matches).sum()), int(agree.sum())
+    own = [u.ref for u in case.correlation.unpaired if u.reason is OWN and u.side == Side.CLIENT and u.confidence is not Confidence.LOW]
+    alone = unpaired(case, Side.CLIENT)
+    without = alone[~among(alone, case.numbers(Side.CLIENT, own))]
+    fronts = len(distinct(np.concatenate((matches.front, without))))
     possible = not any(_contradicted(clock) for clock in case.correlation.clocks)
-    enough = possible and len(telling) >= ENOUGH_PAIRS and 2 * len(telling) >= len(agreeing) and 10 * len(agreeing) >= 9 * fronts
-    pairs = tuple(m.pair._replace(confidence=Confidence.MEDIUM, group=m.pair.group or 0) for m in agreeing) if enough else ()
+    enough = possible and telling >= ENOUGH_PAIRS and 2 * telling >= agreeing and 10 * agreeing >= 9 * fronts
+    pairs = PairTable.of(case.correlation.pairs).taken(matches.place[agree] if enough else np.zeros(0, np.int64))
+    as_one = np.full(len(pairs), CONFIDENCES.index(Confidence.MEDIUM), np.uint8)
+    pairs = replace(pairs, confidence=as_one, group=np.maximum(pairs.group, 0))
     return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs), case.tables)
 
 
-def _agrees(match: Match) -> bool:
-    """True when nothing in request and response speaks against the pair: the same method, end of the target, status and body, be it
+def _agree(case: Case, matches: Matches) -> Column:
+    """Where nothing in request and response speaks against the pair: the same method, end of the target, status and body, be it
     an empty one."""
-    request, other, response, answer = match.front.request, match.back.request, match.front.response, match.back.response
-    if request is None or other is None or response is None or answer is None:
-        return False
-    last = request.target.rpartition("/")[2] or request.target
-    same = (request.method, response.status, response.body.digest) == (other.method, answer.status, answer.body.digest)
-    return same and other.target.endswith(last)
+    r, s = case.sides[0].responses, case.sides[1].responses
+    alike = [getattr(r, name)[matches.front] == getattr(s, name)[matches.back] for name in ("start", "digest")]
+    agree: Column = _same_request(case, matches) & alike[0] & alike[1]
+    return agree
 
 
-def _own_answers(case: Case) -> set[Ref]:
-    """The client exchanges that the balancer is known to have answered: they have no partner to be found."""
-    return {
-        u.ref
-        for u in case.correlation.unpaired
-        if u.side == "client" and u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW
-    }
-
-
-def unpaired(case: Case, side: str) -> set[Ref]:
-    """The exchanges of a side that could have had a partner."""
+def unpaired(case: Case, side: Side) -> Column:
+    """The exchanges of a side (their numbers) that could have had a partner."""
     without = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
-    return {u.ref for u in case.correlation.unpaired if u.side == side and u.reason not in without}
+    return case.numbers(side, [u.ref for u in case.correlation.unpaired if u.side == side and u.reason not in without])
 
 
 def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
@@ -167,14 +184,15 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
         if not count:
             return Kind.INCONCLUSIVE, Confidence.LOW, f"The {name} capture holds no TCP connection."
     reasons = {u.reason for u in case.correlation.unpaired if u.reason is not UnpairedReason.HEALTH_CHECK}
-    front_requests = sum(e.request is not None for t in case.clients for e in t.exchanges)
-    back_requests = sum(e.request is not None for t in case.backends for e in t.exchanges) - len(case.check_exchanges)
+    client, backend = case.sides
+    front_requests = int(client.requests.there.sum())
+    back_requests = int(backend.requests.there.sum()) - int(case.check_exchanges.sum())
     if reasons and reasons <= {UnpairedReason.OUTSIDE_OTHER_CAPTURE}:
         return Kind.INCONCLUSIVE, Confidence.LOW, "The two captures do not overlap in time, so no exchange can be on both."
     if not front_requests:
         return Kind.INCONCLUSIVE, Confidence.LOW, _silent(case, front=True)
     if not back_requests:
-        checks = ", only health checks" if case.check_exchanges else ""
+        checks = ", only health checks" if case.check_exchanges.any() else ""
         return (
             Kind.INCONCLUSIVE,
             Confidence.LOW,
@@ -192,7 +210,7 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
     if min(front_requests, back_requests) < ENOUGH_PAIRS:
         few = "that is too few to tell: a balancer answers some requests itself, and sends some of its own"
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; {few}."
-    if any(e.request is None for trace in (*case.clients, *case.backends) for e in trace.exchanges):
+    if not (client.requests.there.all() and backend.requests.there.all()):
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; but a capture lacks requests that were answered in it."
     encrypted = _encrypted(case.clients) or _encrypted(case.backends)
     if encrypted:
@@ -213,15 +231,16 @@ def _alike(case: Case) -> str:
     target (a balancer may have written into the responses), or method and last part agree and the content of the responses does not speak
     against it.
     """
-    front, back = _contents(case.clients), _contents(case.backends)
+    client, backend = case.sides
+    front, back = _contents(client), _contents(backend)
     bodies = {d for digests in front.values() for d in digests} & {d for digests in back.values() for d in digests} - {""}
     for key in sorted(front):
         if front[key] & bodies:
             return f"{key[0]} …/{key[1]}"
-    ends = _long_ends(case.clients) & _long_ends(case.backends)
-    if ends:
-        return f"…/{min(ends)}"
-    whole = _targets(case.clients) & _targets(case.backends)
+    shared = _long_ends(client) & _long_ends(backend)
+    if shared:
+        return f"…/{min(shared)}"
+    whole = _targets(client) & _targets(backend)
     if whole:
         return " ".join(min(whole))
     for key in sorted(front.keys() & back.keys()):
@@ -230,29 +249,29 @@ def _alike(case: Case) -> str:
     return ""
 
 
-def _long_ends(traces: Sequence[Trace]) -> set[str]:
+def _long_ends(table: SideTable) -> set[str]:
     """The last two parts of the paths that have two: long enough not to be alike by chance, whatever the content."""
-    paths = (e.request.target.partition("?")[0] for t in traces for e in t.exchanges if e.request is not None)
-    ends = ("/".join(path.split("/")[-2:]) for path in paths if path.count("/") > 1)
-    return {end for end in ends if len(end) >= TELLING_TARGET}
+    text = table.words.text_list
+    paths = (text[i].partition("?")[0] for i in distinct(table.requests.start[table.requests.there]).tolist())
+    found = ("/".join(path.split("/")[-2:]) for path in paths if path.count("/") > 1)
+    return {end for end in found if len(end) >= TELLING_TARGET}
 
 
-def _targets(traces: Sequence[Trace]) -> set[tuple[str, str]]:
+def _targets(table: SideTable) -> set[tuple[str, str]]:
     """Methods with the targets they were sent with, bare "/" left out: anybody asks for that."""
-    return {(e.request.method, e.request.target) for t in traces for e in t.exchanges if e.request is not None and e.request.target != "/"}
+    q, text = table.requests, table.words.text_list
+    asked = set(zip(q.method[q.there].tolist(), q.start[q.there].tolist(), strict=True))
+    return {(text[method], text[target]) for method, target in asked if text[target] != "/"}
 
 
-def _contents(traces: Sequence[Trace]) -> dict[tuple[str, str], set[str]]:
+def _contents(table: SideTable) -> dict[tuple[str, str], set[str]]:
     """(method, last part of the path) → digests of the responses' content, "" for one that is not known."""
+    q, r, text = table.requests, table.responses, table.words.text_list
+    content = np.where(r.there & (r.length > 0), np.where(r.content_digest > 0, r.content_digest, r.digest), 0)
     found: dict[tuple[str, str], set[str]] = {}
-    for trace in traces:
-        for e in trace.exchanges:
-            if e.request is None:
-                continue
-            body = e.response.body if e.response is not None else None
-            digest = (body.content_digest or body.digest or "") if body is not None and body.length else ""
-            last = e.request.target.partition("?")[0].rpartition("/")[2]
-            found.setdefault((e.request.method, last), set()).add(digest)
+    for method, target, digest in set(zip(*(column[q.there].tolist() for column in (q.method, q.start, content)), strict=True)):
+        last = text[target].partition("?")[0].rpartition("/")[2]
+        found.setdefault((text[method], last), set()).add(text[digest])
     return found
 
 

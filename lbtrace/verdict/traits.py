@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lbtrace.case import Case, Match
+from lbtrace.case import Case, Matches, said
+from lbtrace.case.ends import ends
+from lbtrace.columns import distinct
 from lbtrace.fields import field_value, is_canonical
-from lbtrace.model.http import HeaderLine, Request, Response
+from lbtrace.model.http import HeaderLine, Response
 
 LOOKED_AT = 2000  # pairs; a trait that holds for so many holds
 
@@ -40,7 +42,8 @@ TRAITS = (
     "modifier: tls-terminating",
 )
 
-Both = tuple[Match, Request, Request]
+Head = Sequence[HeaderLine]
+Both = tuple[Head, Head]  # in front and behind
 
 
 def traits(case: Case, modifiers: Sequence[str], own: Sequence[Response]) -> Iterator[str]:
@@ -50,18 +53,20 @@ def traits(case: Case, modifiers: Sequence[str], own: Sequence[Response]) -> Ite
     yield from _tunnels(case)
     if own and all(_bare(response) for response in own):
         yield BARE_ANSWER
-    both = case.request_heads[:LOOKED_AT]
-    if both:
-        yield from _names(both)
-        yield from _hosts(both)
-        yield from _connections(both)
+    matches = case.request_heads[:LOOKED_AT]
+    if matches:
+        yield from _names(case, matches)
+        yield from _hosts(case, matches)
+        yield from _connections(matches)
 
 
 def _addresses(case: Case, modifiers: Sequence[str]) -> Iterator[str]:
-    if case.joined:
-        kept = all(a.client.address == b.client.address or case.behind_nat(a, b) for a, b, _ in case.joined)
+    (client, backend), joined = case.sides, case.joined
+    if joined:
+        moved = client.client_address[joined.front] != backend.client_address[joined.back]
+        kept = bool(case.behind_nat(joined.front[moved], joined.back[moved]).all())
         yield SOURCE["snat" in modifiers or not kept]
-        yield DESTINATION[any(a.server != b.server for a, b, _ in case.joined)]
+        yield DESTINATION[bool((ends(client, server=True)[joined.front] != ends(backend, server=True)[joined.back]).any())]
 
 
 def _tunnels(case: Case) -> Iterator[str]:
@@ -77,16 +82,28 @@ def _bare(response: Response) -> bool:
     return plain and (field_value(response, "cache-control") or "").lower() == "no-cache"
 
 
-def _names(both: Sequence[Both]) -> Iterator[str]:
-    if any(_has_upper(a.lines) for _, a, _ in both) and not any(_has_upper(b.lines) for _, _, b in both):
+def _heads(case: Case, matches: Matches, responses: bool = False) -> list[Both]:
+    """The heads of the requests (of the responses) of matches, on both sides."""
+    fronts, backs = (
+        [(t.responses if responses else t.requests).heads.lines(t.words, exchange) for exchange in exchanges.tolist()]
+        for t, exchanges in zip(case.sides, (matches.front, matches.back), strict=True)
+    )
+    return list(zip(fronts, backs, strict=True))
+
+
+def _names(case: Case, matches: Matches) -> Iterator[str]:
+    both = _heads(case, matches)
+    if any(_has_upper(a) for a, _ in both) and not any(_has_upper(b) for _, b in both):
         yield LOWER_CASE
-        if all(_only_xff_added(a, b) for _, a, b in both) and _answers_in_lower_case(both):
+        if all(_only_xff_added(a, b) for a, b in both) and _answers_in_lower_case(case, matches):
             yield HAPROXY_LINE
-    elif all(_go_order(b.lines) for _, _, b in both) and any(not _go_order(a.lines) for _, a, _ in both):
+    elif all(_go_order(b) for _, b in both) and any(not _go_order(a) for a, _ in both):
         yield GO_ORDER
-    elif all(_spelling_kept(a, b) for _, a, b in both):
+    elif all(_spelling_kept(a, b) for a, b in both):
         yield AS_SENT
-    if all(b.version == "HTTP/1.0" for _, _, b in both) and any(a.version == "HTTP/1.1" for _, a, _ in both):
+    sent, arrived = (t.requests.version[e] for t, e in zip(case.sides, (matches.front, matches.back), strict=True))
+    new, old = (case.sides[0].words.texts.get(version, -1) for version in ("HTTP/1.1", "HTTP/1.0"))
+    if (arrived == old).all() and (sent == new).any():
         yield OLD_VERSION
 
 
@@ -94,24 +111,25 @@ def _has_upper(lines: Iterable[HeaderLine]) -> bool:
     return any(line.name != line.name.lower() for line in lines)
 
 
-def _only_xff_added(front: Request, back: Request) -> bool:
+def _only_xff_added(front: Head, back: Head) -> bool:
     """The client's lines come first, in their order; an x-forwarded-for line follows, and no other field that states the client
     or the proxy."""
     hop = ("connection", "keep-alive", "proxy-connection", "te", "upgrade", "transfer-encoding", "content-length")
-    before = [line.name.lower() for line in front.lines if line.name.lower() not in hop]
-    after = [line.name for line in back.lines if line.name not in hop]
+    before = [line.name.lower() for line in front if line.name.lower() not in hop]
+    after = [line.name for line in back if line.name not in hop]
     added = after[len(before) :]
     others = [n for n in added if n != "x-forwarded-for" and n.startswith(("x-forwarded-", "x-envoy-", "x-real-ip", "via", "forwarded"))]
     return after[: len(before)] == before and added.count("x-forwarded-for") == 1 and not others
 
 
-def _answers_in_lower_case(both: Sequence[Both]) -> bool:
+def _answers_in_lower_case(case: Case, matches: Matches) -> bool:
     """The responses too: every name lower case in front of the balancer, though not all of them behind it."""
-    answered = [(m.front.response, m.back.response) for m, _, _ in both if m.front.response is not None and m.back.response is not None]
-    return any(_has_upper(b.lines) for _, b in answered) and not any(_has_upper(a.lines) for a, _ in answered)
+    there = case.sides[0].responses.there[matches.front] & case.sides[1].responses.there[matches.back]
+    answered = _heads(case, matches.where(there), responses=True)
+    return any(_has_upper(b) for _, b in answered) and not any(_has_upper(a) for a, _ in answered)
 
 
-def _go_order(lines: Sequence[HeaderLine]) -> bool:
+def _go_order(lines: Head) -> bool:
     """Host, User-Agent, framing, then the rest sorted, as Go's net/http writes them; every name in canonical case."""
     names = [line.name for line in lines]
     rest = [n for n in names if n not in ("Host", "User-Agent", "Content-Length", "Transfer-Encoding")]
@@ -120,16 +138,19 @@ def _go_order(lines: Sequence[HeaderLine]) -> bool:
     return all(map(is_canonical, names)) and names[:1] == ["Host"] and len(rest) > 1 and rest == sorted(rest)
 
 
-def _spelling_kept(front: Request, back: Request) -> bool:
+def _spelling_kept(front: Head, back: Head) -> bool:
     """Every name of the client's that is still there is spelled as the client spelled it."""
-    spelled = {line.name.lower(): line.name for line in back.lines}
-    return all(spelled.get(line.name.lower(), line.name) == line.name for line in front.lines)
+    spelled = {line.name.lower(): line.name for line in back}
+    return all(spelled.get(line.name.lower(), line.name) == line.name for line in front)
 
 
-def _hosts(both: Sequence[Both]) -> Iterator[str]:
-    if all(field_value(a, "Host") == field_value(b, "Host") for _, a, b in both):
+def _hosts(case: Case, matches: Matches) -> Iterator[str]:
+    sent, arrived, hosts = said(case, "Host").of(matches)
+    backend = case.sides[1]
+    asked = set(zip(arrived.tolist(), backend.server_address[matches.back_connection].tolist(), strict=True))
+    if (sent == arrived).all():
         yield HOST_KEPT
-    elif all(_names_backend(field_value(b, "Host"), m.back_connection.server.address) for m, _, b in both):
+    elif all(_names_backend(hosts[host], backend.words.text_list[address]) for host, address in asked):
         yield HOST_BACKEND
 
 
@@ -137,7 +158,6 @@ def _names_backend(host: str | None, address: str) -> bool:
     return host is not None and (host == address or host.startswith((f"{address}:", f"[{address}]")))
 
 
-def _connections(both: Sequence[Both]) -> Iterator[str]:
-    connections = {(m.backend.point, m.back.connection) for m, _, _ in both}
-    if len(both) > 1:
-        yield ONE_EACH if len(connections) == len(both) else REUSED
+def _connections(matches: Matches) -> Iterator[str]:
+    if len(matches) > 1:
+        yield ONE_EACH if len(distinct(matches.back_connection)) == len(matches) else REUSED

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from lbtrace.case import RANK, Case, confidence_of
+from lbtrace.case.matches import CONFIDENCES
+from lbtrace.columns import distinct
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Evidence, Kind, Value, Witness
 
@@ -184,7 +186,7 @@ def _confidence(case: Case, margin: int, observations: Sequence[Observation], be
 
 
 def _pair_confidence(case: Case) -> Confidence:
-    known = [m.pair.confidence for m in case.connection_matches]
+    known = [CONFIDENCES[rank] for rank in distinct(case.connection_matches.rank).tolist()]
     if case.matches:
         known.append(confidence_of(case.matches))
     return max(known, key=lambda c: RANK[c], default=WITHOUT_PAIRS)

@@ -10,14 +10,21 @@ from hypothesis import strategies as st
 from lbtrace.case import Case
 from lbtrace.correlate import correlate
 from lbtrace.findings import latency
-from lbtrace.findings._latency import latency_of, measurable, total_ns
-from lbtrace.model.http import Mark
+from lbtrace.findings._latency import latency_of, measurable
+from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Latency
 from lbtrace.options import Options
 from tests.findings.stage import ALB, four, tell, values, with_exchanges
 from tests.play import Clockwork, Play, Shown
 from tests.play.scenarios import SCENARIOS
+
+
+def total_ns(exchange: Exchange) -> int:
+    """From the first byte of the request to the last byte of the response."""
+    assert exchange.request is not None
+    assert exchange.response is not None
+    return exchange.response.last_ns - exchange.request.first_ns
 
 
 def perform(play: Play) -> tuple[Shown, Correlation, Latency | None]:
@@ -91,7 +98,8 @@ def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
     """Eight connections that ask the same at once: who waited how long for whom is open, the sum is not."""
     shown = SCENARIOS["crowd-8"]().perform()
     case = Case(shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options()))
-    grouped = [m for m in measurable(case) if m.pair.group is not None] or [m for m in case.matches if m.pair.group is not None]
+    measured_ones = measurable(case)
+    grouped = measured_ones.where(~measured_ones.alone) or case.matches.where(~case.matches.alone)
     measured = latency_of(case, grouped)
     assert measured is not None
     assert measured.average

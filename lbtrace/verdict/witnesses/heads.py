@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, Match, evidence
-from lbtrace.fields import field_lines
+import numpy as np
+
+from lbtrace.case import Case, Match, Matches, evidence
+from lbtrace.case.said import Spelling
+from lbtrace.columns import Column
 from lbtrace.model.http import Mark, Request, Response
 from lbtrace.model.report import Value
+from lbtrace.side_table import MARKS
 from lbtrace.verdict.weigh import Observation
 
+START = ("start", "method", "version")  # what a start line says
 HOP_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade")
 ENOUGH_HEADS = 2  # one pair of identical heads may be chance: a short request has nothing that a proxy must change
 
@@ -19,11 +24,14 @@ def head_differences(case: Case) -> Iterator[Observation]:
 
     What a proxy does to heads it does to most of them; a head that differs here and there may be a wrong pair. Interchangeable
     pairs testify only when no head behind the balancer has the field names of any head in front of it."""
-    alone = [m for m in case.distinct_matches if _whole(m)]
+    alone = _whole(case, case.distinct_matches)
     if not alone:
         yield from _names_of_sets(case)
         return
-    changed = [m for m in alone if _head(m.front.request) != _head(m.back.request) or (m.answered and _responses_differ(m))]
+    both = alone.answered & _answered(case, alone)
+    differ = _differ(case, alone, responses=False)
+    differ[both] |= _differ(case, alone.where(both), responses=True)
+    changed = alone.where(differ)
     if changed:
         yield Observation(
             "head-differences",
@@ -33,9 +41,9 @@ def head_differences(case: Case) -> Iterator[Observation]:
             evidence(case.request_frames(changed)),
         )
         return
-    identical = [m for m in alone if m.answered and m.front.response is not None and m.back.response is not None]
+    identical = alone.where(both)
     if identical:
-        telling = [m for m in identical if _telling(m)]
+        telling = identical.where(_telling(case, identical))
         variant = "identical-hop-fields" if len(telling) >= ENOUGH_HEADS else "identical"
         yield Observation(
             "head-differences",
@@ -47,18 +55,41 @@ def head_differences(case: Case) -> Iterator[Observation]:
         )
 
 
-def _whole(match: Match) -> bool:
-    """True when no head of the pair is cut: what was cut is unknown, never equal and never different."""
-    messages = (match.front.request, match.back.request, match.front.response, match.back.response)
-    there = match.front.request is not None and match.back.request is not None
-    return there and not any(m is not None and Mark.HEAD_TRUNCATED in m.marks for m in messages)
+def _whole(case: Case, matches: Matches) -> Matches:
+    """Those both of whose requests are there and none of whose heads is cut: what was cut is unknown, never equal and never different."""
+    whole = np.ones(len(matches), bool)
+    for table, exchanges in zip(case.sides, (matches.front, matches.back), strict=True):
+        cut = (table.requests.marks | table.responses.marks) & MARKS[Mark.HEAD_TRUNCATED]
+        whole &= table.requests.there[exchanges] & (cut[exchanges] == 0)
+    return matches.where(whole)
+
+
+def _answered(case: Case, matches: Matches) -> Column:
+    """Whether both responses are there."""
+    client, backend = case.sides
+    there: Column = client.responses.there[matches.front] & backend.responses.there[matches.back]
+    return there
+
+
+def _differ(case: Case, matches: Matches, responses: bool) -> Column:
+    """Whether the requests (the responses) of each match have other start lines or other lines on the two sides."""
+    fronts, backs = matches.front, matches.back
+    a, b = (t.responses if responses else t.requests for t in case.sides)
+    differ: Column = np.logical_or.reduce([getattr(a, name)[fronts] != getattr(b, name)[backs] for name in START])
+    (size, _), (size_behind, _) = a.heads.of(fronts), b.heads.of(backs)
+    differ |= size != size_behind
+    rows = np.flatnonzero(~differ)
+    other = a.heads.of(fronts[rows])[1] != b.heads.of(backs[rows])[1]
+    differ[np.repeat(rows, size[rows])[other]] = True
+    return differ
 
 
 def _names_of_sets(case: Case) -> Iterator[Observation]:
-    both = [m for m in case.matches if _whole(m)]
-    fronts = {_names(m.front.request) for m in both}
-    backs = {_names(m.back.request) for m in both}
-    if both and not fronts & backs:
+    both, spelled = _whole(case, case.matches), Spelling(case.sides[0].words)
+    if not both:
+        return
+    fronts, backs = (spelled.heads(t.requests.heads, e) for t, e in zip(case.sides, (both.front, both.back), strict=True))
+    if not fronts & backs:
         yield Observation(
             "head-differences",
             "changed",
@@ -67,44 +98,35 @@ def _names_of_sets(case: Case) -> Iterator[Observation]:
             (Value("count", len(both), "count"), Value("before", ", ".join(min(fronts))), Value("after", ", ".join(min(backs)))),
             evidence(case.request_frames(both)),
         )
-    elif {_head(m.front.request) for m in both} == {_head(m.back.request) for m in both}:
-        answered = [m for m in both if m.answered and m.front.response is not None and m.back.response is not None]
-        if answered and {_head(m.front.response) for m in answered} == {_head(m.back.response) for m in answered}:
+    elif _same_set(case, both, responses=False):
+        answered = both.where(both.answered & _answered(case, both))
+        if answered and _same_set(case, answered, responses=True):
             yield Observation(
                 "head-differences",
-                "identical-hop-fields" if sum(map(_telling, answered)) >= ENOUGH_HEADS else "identical",
+                "identical-hop-fields" if _telling(case, answered).sum() >= ENOUGH_HEADS else "identical",
                 "Both sides have the same request and response heads, byte for byte ({count} exchanges).",
                 (Value("count", len(answered), "count"),),
                 evidence(case.request_frames(answered)),
             )
 
 
-def _names(request: Request | None) -> tuple[str, ...]:
-    return tuple(line.name for line in request.lines) if request is not None else ()
+def _same_set(case: Case, matches: Matches, responses: bool) -> bool:
+    """Whether the same heads are on both sides, whoever is whose."""
+    heads = []
+    for table, exchanges in zip(case.sides, (matches.front, matches.back), strict=True):
+        messages = table.responses if responses else table.requests
+        start = [getattr(messages, name)[exchanges].tolist() for name in START]
+        heads.append(set(zip(*start, messages.heads.taken(exchanges).rows(), strict=True)))
+    return heads[0] == heads[1]
 
 
-def _head(message: Request | Response | None) -> tuple[object, ...]:
-    if message is None:
-        return ()
-    start: tuple[object, ...] = (
-        (message.method, message.target, message.version)
-        if isinstance(message, Request)
-        else (message.status, message.reason, message.version)
-    )
-    return (*start, tuple(line.raw for line in message.lines))
-
-
-def _responses_differ(match: Match) -> bool:
-    both = match.front.response is not None and match.back.response is not None
-    return both and _head(match.front.response) != _head(match.back.response)
-
-
-def _telling(match: Match) -> bool:
-    """True when the heads hold something an HTTP proxy would not have passed on: a field of the hop, or a response of HTTP/1.0."""
-    messages = (match.front.request, match.front.response)
-    hop = any(message is not None and any(field_lines(message, name) for name in HOP_FIELDS) for message in messages)
-    response = match.front.response
-    return hop or (response is not None and response.version == "HTTP/1.0")
+def _telling(case: Case, matches: Matches) -> Column:
+    """Which heads hold something an HTTP proxy would not have passed on: a field of the hop, or a response of HTTP/1.0."""
+    client = case.sides[0]
+    hop = client.words.fields_named(HOP_FIELDS.__contains__)
+    old = client.responses.version == client.words.texts.get("HTTP/1.0", -1)
+    telling: Column = (client.requests.heads.having(hop) | client.responses.heads.having(hop) | old)[matches.front]
+    return telling
 
 
 def _example(match: Match) -> tuple[Value, Value]:

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
-from lbtrace.case import Case, evidence
-from lbtrace.model.net import Side, SynFingerprint
-from lbtrace.model.pairing import ConnectionBasis, Ref
+import numpy as np
+
+from lbtrace.case import Case, ConnectionMatches, evidence
+from lbtrace.case.ends import endpoint, ends, offers
+from lbtrace.columns import Column, among, distinct, first_met
+from lbtrace.connection_table import NONE
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.report import Value
-from lbtrace.model.stream import Connection
+from lbtrace.side_table import SideTable, joint
 from lbtrace.verdict.weigh import Observation
 
 
 def isn(case: Case) -> Iterator[Observation]:
     """Initial sequence numbers; without a captured SYN, the sequence numbers by which the connections were paired."""
-    same = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.SAME_PACKETS]
+    pairs = case.connection_matches
+    same = pairs.where(pairs.by(ConnectionBasis.SAME_PACKETS))
     if same:
         yield Observation(
             "isn",
             "same",
             "The sequence numbers are the same on both sides in {count} of {of} pairs of connections.",
-            (Value("count", len(same), "count"), Value("of", len(case.connection_matches), "count")),
+            (Value("count", len(same), "count"), Value("of", len(pairs), "count")),
             evidence(case.connection_frames(same)),
         )
         return
     # a passed-on connection has its number on both sides, whoever is paired with whom: so interchangeable pairs testify as well
-    fronts = {c.from_client.isn: (point, c) for point, c in _connections(case, Side.CLIENT) if c.from_client.isn is not None}
-    backs = {c.from_client.isn: (point, c) for point, c in _connections(case, Side.BACKEND) if c.from_client.isn is not None}
-    if fronts and backs and not fronts.keys() & backs.keys():
-        (front_isn, front), (back_isn, back) = next(iter(fronts.items())), next(iter(backs.items()))
+    (client, backend), matches = case.sides, case.matches
+    fronts, front = _isns(client, np.concatenate((matches.front_connection, pairs.front)))
+    backs, back = _isns(backend, np.concatenate((matches.back_connection, pairs.back)))
+    if len(fronts) and len(backs) and not among(fronts, backs).any():
         yield Observation(
             "isn",
             "different",
@@ -38,77 +43,73 @@ def isn(case: Case) -> Iterator[Observation]:
             (
                 Value("fronts", len(fronts), "count"),
                 Value("backs", len(backs), "count"),
-                Value("front", str(front_isn)),
-                Value("back", str(back_isn)),
+                Value("front", str(fronts[0])),
+                Value("back", str(backs[0])),
             ),
             evidence(
                 [
-                    case.connection_frame(Side.CLIENT, Ref(front[0], front[1].id)),
-                    case.connection_frame(Side.BACKEND, Ref(back[0], back[1].id)),
+                    case.connection_frame(Side.CLIENT, client.connection_ref(front)),
+                    case.connection_frame(Side.BACKEND, backend.connection_ref(back)),
                 ]
             ),
         )
 
 
-def _connections(case: Case, side: Side) -> Iterator[tuple[int, Connection]]:
-    """The connections of a side that are part of any pair, with their capture point."""
-    seen: set[tuple[int, int]] = set()
-    for m in case.matches:
-        point, connection = (m.pair.client.point, m.front_connection) if side is Side.CLIENT else (m.backend.point, m.back_connection)
-        if (point, connection.id) not in seen:
-            seen.add((point, connection.id))
-            yield point, connection
-    for c in case.connection_matches:
-        point, connection = (c.pair.client.point, c.front) if side is Side.CLIENT else (c.pair.backend.point, c.back)
-        if (point, connection.id) not in seen:
-            seen.add((point, connection.id))
-            yield point, connection
+def _isns(table: SideTable, connections: Column) -> tuple[Column, int]:
+    """(the initial sequence numbers of connections, each once, in the order they are met; a connection that has the first)."""
+    connections = connections[first_met(connections)[0]]
+    numbers = table.of_ends("isn", server=False)[connections]
+    known = numbers != NONE
+    numbers, connections = numbers[known], connections[known]
+    first, which = first_met(numbers)
+    return numbers[first], int(connections[which == 0][-1]) if len(first) else 0
 
 
 def syn_options(case: Case) -> Iterator[Observation]:
     """What the SYNs offer: option kinds and order, window scale, timestamp. The MSS is left out, because routers clamp it."""
-    known = [(a, b, f) for a, b, f in case.joined if a.from_client.syn is not None and b.from_client.syn is not None]
+    joined, layouts = case.joined, dict[tuple[int, ...], int]()
+    front, back = (offers(table, server=False, layouts=layouts) for table in case.sides)
+    known = joined.where(front.there[joined.front] & back.there[joined.back])
     if not known:
         return
-    same = [k for k in known if _offer(k[0].from_client.syn) == _offer(k[1].from_client.syn)]
-    stamped = [k for k in same if k[0].from_client.syn is not None and k[0].from_client.syn.timestamp is not None]
-    if len(same) == len(known) and stamped:
+    alike = [
+        getattr(front, name)[known.front] == getattr(back, name)[known.back]
+        for name in ("options", "window_scale", "sack_permitted", "timestamp")
+    ]
+    same = np.logical_and.reduce(alike)
+    if same.all() and (front.timestamp[known.front] != NONE).any():
         yield Observation(
             "syn-options",
             "same",
             "In {count} of {count} pairs of connections the two SYNs carry the same options and the same timestamp.",
-            (Value("count", len(same), "count"),),
-            evidence(case.joined_frames(same)),
+            (Value("count", len(known), "count"),),
+            evidence(case.connection_frames(known)),
         )
-    elif not same:
+    elif not same.any():
         yield Observation(
             "syn-options",
             "different",
             "In {count} of {count} pairs of connections the two SYNs differ in options or timestamp.",
             (Value("count", len(known), "count"),),
-            evidence(case.joined_frames(known)),
+            evidence(case.connection_frames(known)),
         )
-
-
-def _offer(syn: SynFingerprint | None) -> tuple[object, ...]:
-    assert syn is not None  # the callers look first
-    return syn.options, syn.window_scale, syn.sack_permitted, syn.timestamp
 
 
 def addresses(case: Case) -> Iterator[Observation]:
     """Whether both ends of the connections have the same addresses on both sides."""
-    known = [(front, back) for front, back, _ in case.joined]
-    if not known:
-        # who is whose is not known: ends that any client connection has are taken for that one's
-        fronts = {(m.front_connection.client, m.front_connection.server): m.front_connection for m in case.matches}
-        known = [
-            (fronts.get((m.back_connection.client, m.back_connection.server), m.front_connection), m.back_connection) for m in case.matches
-        ]
-    if not known:
+    (client, backend), joined, matches = case.sides, case.joined, case.matches
+    fronts, backs = (joined.front, joined.back) if joined else (matches.front_connection, matches.back_connection)
+    if not len(fronts):
         return
-    same = [k for k in known if (k[0].client, k[0].server) == (k[1].client, k[1].server)]
-    proof = evidence(case.joined_frames(case.joined) or case.request_frames(case.matches))
-    if len(same) == len(known):
+    ends_of = [(ends(client, server)[fronts], ends(backend, server)[backs]) for server in (False, True)]
+    if joined:
+        same = np.logical_and.reduce([front == back for front, back in ends_of])
+    else:
+        # who is whose is not known: ends that any client connection has are taken for that one's
+        both = joint(*(np.concatenate(pair) for pair in ends_of))
+        same = among(both[len(fronts) :], both[: len(fronts)])
+    proof = evidence(case.connection_frames(joined) or case.request_frames(matches))
+    if same.all():
         yield Observation(
             "addresses",
             "same",
@@ -117,20 +118,22 @@ def addresses(case: Case) -> Iterator[Observation]:
             proof,
         )
         return
-    rewritten = next(k for k in known if (k[0].client, k[0].server) != (k[1].client, k[1].server))
-    front, back = rewritten[0], rewritten[1]
+    rewritten = int(np.flatnonzero(~same)[0])
+    (front_client, back_client), (front_server, back_server) = (
+        [str(endpoint(client.words, int(column[rewritten]))) for column in pair] for pair in ends_of
+    )
     yield Observation(
         "addresses",
         "rewritten",
         "What goes from {front_client} to {front_server} on the client side goes from {back_client} to {back_server} on the backend side "
         "({count} of {of} pairs of connections that belong together).",
         (
-            Value("front_client", str(front.client)),
-            Value("front_server", str(front.server)),
-            Value("back_client", str(back.client)),
-            Value("back_server", str(back.server)),
-            Value("count", len(known) - len(same), "count"),
-            Value("of", len(known), "count"),
+            Value("front_client", front_client),
+            Value("front_server", front_server),
+            Value("back_client", back_client),
+            Value("back_server", back_server),
+            Value("count", int((~same).sum()), "count"),
+            Value("of", len(same), "count"),
         ),
         proof,
     )
@@ -141,16 +144,16 @@ def direct_return(case: Case) -> Iterator[Observation]:
 
     Two backends that answer for one address; or a way to the backend that is longer than the way back, as the hop counts (TTL) tell.
     """
-    same = [(a, b, f) for a, b, f in case.joined if (a.client, a.server) == (b.client, b.server) and a.from_client.isn == b.from_client.isn]
+    same = _passed_on(case)
     if not same:
         return
-    per_server = Counter(b.server for _, b, _ in same)
-    points = {f[1].point for _, b, f in same if per_server[b.server] > 1}
-    shared = len(points) > 1 and len({b.server for _, b, _ in same}) < len(points)
-    hops = [h for a, b, _ in same for h in [_hops(a, b)] if h is not None]
-    detours = [(there, back) for there, back in hops if there != back]
-    proof = evidence(case.joined_frames(same))
-    if shared:
+    backend = case.sides[1]
+    server, point = ends(backend, server=True)[same.back], _points(backend)[same.back]
+    first, which = first_met(server)
+    points = distinct(point[np.bincount(which)[which] > 1])
+    there, back = _hops(case, same)
+    proof = evidence(case.connection_frames(same))
+    if len(points) > 1 and len(first) < len(points):
         yield Observation(
             "direct-return",
             "several-backends",
@@ -158,22 +161,36 @@ def direct_return(case: Case) -> Iterator[Observation]:
             (Value("count", len(points), "count"),),
             proof,
         )
-    elif detours and len(detours) == len(hops):
-        there, back = detours[0]
+    elif len(there) and (there != back).all():
         yield Observation(
             "direct-return",
-            "detour" if back == 0 and there > 0 else "asymmetric",
+            "detour" if back[0] == 0 and there[0] > 0 else "asymmetric",
             "Packets pass {there} hops on the way to the backend and {back} on the way back, as their TTLs tell.",
-            (Value("there", there, "count"), Value("back", back, "count")),
+            (Value("there", int(there[0]), "count"), Value("back", int(back[0]), "count")),
             proof,
         )
 
 
-def _hops(front: Connection, back: Connection) -> tuple[int, int] | None:
-    """(hops from client to backend, hops back) by the TTL of SYN and SYN-ACK on both sides; None when one is missing or makes no sense."""
-    syns = (front.from_client.syn, back.from_client.syn, back.from_server.syn, front.from_server.syn)
-    if any(syn is None for syn in syns):
-        return None
-    sent, arrived, answered, returned = (syn.ttl for syn in syns if syn is not None)
+def _passed_on(case: Case) -> ConnectionMatches:
+    """The connections that have the same ends and the same initial sequence number on both sides."""
+    (client, backend), joined = case.sides, case.joined
+    same = client.of_ends("isn", server=False)[joined.front] == backend.of_ends("isn", server=False)[joined.back]
+    for server in (False, True):
+        same &= ends(client, server)[joined.front] == ends(backend, server)[joined.back]
+    return joined.where(same)
+
+
+def _points(table: SideTable) -> Column:
+    """The capture point of each connection."""
+    sizes = [len(held) for held in table.connections]
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _hops(case: Case, pairs: ConnectionMatches) -> tuple[Column, Column]:
+    """(hops from client to backend, hops back) by the TTL of SYN and SYN-ACK on both sides, of those that have all four and make sense."""
+    (client, backend), layouts = case.sides, dict[tuple[int, ...], int]()
+    sent, returned = (offers(client, server, layouts).ttl[pairs.front] for server in (False, True))
+    arrived, answered = (offers(backend, server, layouts).ttl[pairs.back] for server in (False, True))
     there, home = sent - arrived, answered - returned
-    return (there, home) if there >= 0 and home >= 0 else None
+    known = np.logical_and.reduce([ttl != NONE for ttl in (sent, arrived, answered, returned)]) & (there >= 0) & (home >= 0)
+    return there[known], home[known]

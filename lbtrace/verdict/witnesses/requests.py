@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from lbtrace.case import RANK, Case, Match, evidence
+import numpy as np
+
+from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Matches, evidence
+from lbtrace.columns import Column, first_met
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Value
+from lbtrace.side_table import joint
 from lbtrace.verdict.weigh import Observation
 
 CROSSING_PERCENT = 25  # of the pairs of MEDIUM confidence, before they show that connections are shared
@@ -20,8 +23,9 @@ def connection_mapping(case: Case) -> Iterator[Observation]:
     A single wrong pair must not decide: pairs of MEDIUM confidence count only when many of them cross. For interchangeable pairs only the
     numbers of requests per connection count, and only when no exchange is left over on either side.
     """
-    single = [m for m in case.distinct_matches if len(m.pair.attempts) == 1]
-    sure = [m for m in single if RANK[m.pair.confidence] >= RANK[Confidence.HIGH]]
+    single = case.distinct_matches.where(case.distinct_matches.attempts == 1)
+    sure = single.where(single.rank >= RANK[Confidence.HIGH])
+    crossing = 0
     for matches, enough in ((sure, 0), (single, CROSSING_PERCENT)):
         merged, split, crossing = _crossings(matches)
         if crossing and crossing * 100 >= enough * len(matches):
@@ -36,69 +40,75 @@ def connection_mapping(case: Case) -> Iterator[Observation]:
                 evidence(case.request_frames(widest)),
             )
             return
-    if any(m.pair.group is not None for m in case.matches):
+    if not case.matches.alone.all():
         yield from _by_numbers(case)
-    elif not _crossings(single)[2]:
-        fronts = {(m.pair.client.point, m.front.connection): m for m in single}
-        if len(fronts) > 1:
+    elif not crossing:
+        first, which = first_met(single.front_connection)
+        if len(first) > 1:
+            last = np.zeros(len(first), np.int64)
+            last[which] = np.arange(len(which))  # of each connection its last request is shown
             yield Observation(
                 "connection-mapping",
                 "one-to-one",
                 "Each of {count} client connections has one backend connection of its own"
                 + ("." if len(single) == len(case.distinct_matches) else ", requests that were sent again left out."),
-                (Value("count", len(fronts), "count"),),
-                evidence(case.request_frames(fronts.values())),
+                (Value("count", len(first), "count"),),
+                evidence(case.request_frames(single.where(last))),
             )
 
 
-def _crossings(matches: Sequence[Match]) -> tuple[list[Match], list[Match], int]:
+def _crossings(matches: Matches) -> tuple[Matches, Matches, int]:
     """(a match for each client connection of the backend connection with most, a match for each backend connection of the client connection
     with most, how many matches are outside the pairing of connections that most matches agree on)."""
-    fronts: dict[tuple[int, int], dict[tuple[int, int], Match]] = {}
-    backs: dict[tuple[int, int], dict[tuple[int, int], Match]] = {}
-    weight: Counter[tuple[tuple[int, int], tuple[int, int]]] = Counter()
-    for m in matches:
-        front, back = (m.pair.client.point, m.front.connection), (m.backend.point, m.back.connection)
-        fronts.setdefault(front, {}).setdefault(back, m)
-        backs.setdefault(back, {}).setdefault(front, m)
-        weight[front, back] += 1
-    of_front: dict[tuple[int, int], tuple[int, int]] = {}
-    of_back: dict[tuple[int, int], tuple[int, int]] = {}
-    for (front, back), _ in weight.most_common():
+    first, which = first_met(joint(matches.front_connection, matches.back_connection))
+    carried = matches.where(first)  # the first match of every two connections
+    weight = np.bincount(which, minlength=len(first))
+    fronts, backs = carried.front_connection, carried.back_connection
+    agreed, of_front, of_back = 0, set[int](), set[int]()
+    heaviest = np.argsort(-weight, kind="stable")
+    for front, back, many in zip(fronts[heaviest].tolist(), backs[heaviest].tolist(), weight[heaviest].tolist(), strict=True):
         if front not in of_front and back not in of_back:
-            of_front[front], of_back[back] = back, front
-    agreed = sum(weight[front, back] for front, back in of_front.items())
-    merged = max(backs.values(), key=len, default={})
-    split = max(fronts.values(), key=len, default={})
-    return list(merged.values()), list(split.values()), len(matches) - agreed
+            of_front.add(front)
+            of_back.add(back)
+            agreed += many
+    return _widest(carried, backs), _widest(carried, fronts), len(matches) - agreed
+
+
+def _widest(carried: Matches, connections: Column) -> Matches:
+    """The rows of the connection that has most, of several the first."""
+    if not carried:
+        return carried
+    _, which = first_met(connections)
+    return carried.where(which == np.bincount(which).argmax())
 
 
 def _by_numbers(case: Case) -> Iterator[Observation]:
     """The numbers of requests per connection: a proxy of byte streams has the same on both sides, whoever is paired with whom."""
-    per_front = Counter((m.pair.client.point, m.front.connection) for m in case.matches)
-    per_back = Counter((m.backend.point, m.back.connection) for m in case.matches)
     if _left_over(case):
         return
-    if sorted(per_front.values()) != sorted(per_back.values()):
+    fronts, backs = (
+        np.sort(np.unique(held, return_counts=True)[1]) for held in (case.matches.front_connection, case.matches.back_connection)
+    )
+    if not np.array_equal(fronts, backs):
         yield Observation(
             "connection-mapping",
             "shared",
             "{fronts} client connections with at most {most_front} requests each, "
             "but {backs} backend connections with at most {most_back}.",
             (
-                Value("fronts", len(per_front), "count"),
-                Value("most_front", max(per_front.values()), "count"),
-                Value("backs", len(per_back), "count"),
-                Value("most_back", max(per_back.values()), "count"),
+                Value("fronts", len(fronts), "count"),
+                Value("most_front", int(fronts[-1]), "count"),
+                Value("backs", len(backs), "count"),
+                Value("most_back", int(backs[-1]), "count"),
             ),
             evidence(case.request_frames(case.matches)),
         )
-    elif len(per_front) > 1:
+    elif len(fronts) > 1:
         yield Observation(
             "connection-mapping",
             "one-to-one",
             "As many connections with as many requests each on both sides ({count}).",
-            (Value("count", len(per_front), "count"),),
+            (Value("count", len(fronts), "count"),),
             evidence(case.request_frames(case.matches)),
         )
 
@@ -109,8 +119,13 @@ def _left_over(case: Case) -> bool:
         return True
     if len(case.matches) < len(case.correlation.pairs):
         return True
-    connections = {id(c): c for m in case.matches for c in (m.front_connection, m.back_connection)}
-    return any(c.already_open or c.from_client.missing or c.from_server.missing for c in connections.values())
+    for table, connections in zip(case.sides, (case.matches.front_connection, case.matches.back_connection), strict=True):
+        partly = table.of_connections("syns") == 0
+        for server in (False, True):
+            partly |= table.of_ends("missing", server) > 0
+        if partly[connections].any():
+            return True
+    return False
 
 
 def own_answers(case: Case) -> Iterator[Observation]:
@@ -126,13 +141,13 @@ def own_answers(case: Case) -> Iterator[Observation]:
             "some",
             "{count} requests were answered without a backend exchange.",
             (Value("count", len(own), "count"),),
-            evidence(case.response_frame(Side.CLIENT, ref) for ref in own[:5]),
+            evidence(case.response_frame(Side.CLIENT, ref) for ref in own[:FRAMES_PER_SIDE]),
         )
 
 
 def attempts(case: Case) -> Iterator[Observation]:
     """Requests that were sent to a backend more than once."""
-    several = [m for m in case.distinct_matches if len(m.pair.attempts) > 1]
+    several = case.distinct_matches.where(case.distinct_matches.attempts > 1)
     if several:
         frames = []
         for m in several[:2]:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatch, evidence
-from lbtrace.fields import addresses_in, field_lines, field_value
-from lbtrace.model.http import Protocol, Request
+import numpy as np
+
+from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatches, evidence, said
+from lbtrace.columns import Column, first_met
+from lbtrace.fields import addresses_in
+from lbtrace.model.http import Application, Protocol
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import ConnectionBasis, Ref
+from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.report import Value
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
+from lbtrace.side_table import joint
 from lbtrace.verdict.weigh import Observation
 
 APART_NS = 60_000_000_000  # more than this no two machines' clocks that anybody sets are apart
-FORWARDING = ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP")
+HOSTS = ("Host", "X-Forwarded-Host", "Forwarded")
+ADDRESSES = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
+FORWARDING = ("x-forwarded-for", "forwarded", "via", "x-real-ip")
+REMOVED, RENEWED, KEPT = range(3)  # what became of TLS
 _FORWARDED_HOST = re.compile(r'(?i)\bhost="?([^";,\s]+)')  # RFC 7239 §5.3
 
 
@@ -28,13 +35,13 @@ def proxy_header(case: Case) -> Iterator[Observation]:
     versions: set[int] = set()
     count = 0
     for trace in case.backends:
-        for connection, application in zip(trace.connections, trace.applications, strict=True):
+        for number, application in enumerate(trace.applications):
             if not application.proxy:
                 continue
             count += 1
             versions.add(application.proxy[0].version)
             if len(frames) < FRAMES_PER_SIDE:
-                frames.append(_first_payload(trace, connection))
+                frames.append(_first_payload(trace, trace.connections[number]))
     if frames:
         yield Observation(
             "proxy-header",
@@ -55,57 +62,47 @@ def _first_payload(trace: Trace, connection: Connection) -> FrameRef:
 
 def byte_streams(case: Case) -> Iterator[Observation]:
     """Connections that carried the same bytes though their packets differ."""
-    same = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.SAME_BYTES or _copied(case, c)]
-    if same:
-        yield Observation(
-            "byte-streams",
-            "same",
-            "{count} pairs of connections carried the same bytes.",
-            (Value("count", len(same), "count"),),
-            evidence(case.connection_frames(same)),
-        )
-
-
-def _copied(case: Case, c: ConnectionMatch) -> bool:
-    """Whether the bytes of a connection that the balancer named are known, and the same."""
-    sent = case.clients[c.pair.client.point].applications[c.front.id].digests
-    return (
-        c.pair.basis is ConnectionBasis.STATED_ADDRESS
-        and None not in sent
-        and sent == case.backends[c.pair.backend.point].applications[c.back.id].digests
-    )
+    pairs = case.connection_matches
+    copied = pairs.by(ConnectionBasis.STATED_ADDRESS)
+    copied[copied] = [None not in front.digests and front.digests == back.digests for front, back in _carried(case, pairs.where(copied))]
+    same = pairs.where(pairs.by(ConnectionBasis.SAME_BYTES) | copied)
+    yield from _of_pairs(case, "byte-streams", "same", same, "{count} pairs of connections carried the same bytes.")
 
 
 def tls(case: Case) -> Iterator[Observation]:
     """What became of TLS."""
-    hello = [c for c in case.connection_matches if c.pair.basis is ConnectionBasis.TLS_CLIENT_HELLO]
+    pairs = case.connection_matches
+    hello = pairs.where(pairs.by(ConnectionBasis.TLS_CLIENT_HELLO))
     if hello:
-        yield Observation(
-            "tls",
-            "passed",
-            "{count} pairs of connections carry the same TLS ClientHello: the balancer passes TLS on.",
-            (Value("count", len(hello), "count"),),
-            evidence(case.connection_frames(hello)),
-        )
+        statement = "{count} pairs of connections carry the same TLS ClientHello: the balancer passes TLS on."
+        yield from _of_pairs(case, "tls", "passed", hello, statement)
         return
-    removed, renewed = [], []
-    for c in case.connection_matches:
-        front = case.clients[c.pair.client.point].applications[c.front.id]
-        back = case.backends[c.pair.backend.point].applications[c.back.id]
-        if front.protocol is Protocol.TLS and back.protocol in (Protocol.HTTP1, Protocol.HTTP2, Protocol.OTHER):
-            removed.append(c)
-        elif front.tls is not None and back.tls is not None and front.tls.random != back.tls.random:
-            renewed.append(c)
-    for variant, matches, statement in (
-        ("removed", removed, "{count} connections are encrypted in front of the balancer and plain behind it."),
-        ("renewed", renewed, "{count} pairs of connections are encrypted on both sides with different ClientHellos."),
+    plain = (Protocol.HTTP1, Protocol.HTTP2, Protocol.OTHER)
+    became = [
+        REMOVED
+        if front.protocol is Protocol.TLS and back.protocol in plain
+        else RENEWED
+        if front.tls is not None and back.tls is not None and front.tls.random != back.tls.random
+        else KEPT
+        for front, back in _carried(case, pairs)
+    ]
+    for variant, number, statement in (
+        ("removed", REMOVED, "{count} connections are encrypted in front of the balancer and plain behind it."),
+        ("renewed", RENEWED, "{count} pairs of connections are encrypted on both sides with different ClientHellos."),
     ):
-        if matches:
-            yield _tls(case, variant, matches, statement)
+        yield from _of_pairs(case, "tls", variant, pairs.where(np.array(became, np.int64) == number), statement)
 
 
-def _tls(case: Case, variant: str, matches: list[ConnectionMatch], statement: str) -> Observation:
-    return Observation("tls", variant, statement, (Value("count", len(matches), "count"),), evidence(case.connection_frames(matches)))
+def _carried(case: Case, pairs: ConnectionMatches) -> Iterator[tuple[Application, Application]]:
+    """What the two connections of each pair carried."""
+    fronts, backs = ([a for trace in traces for a in trace.applications] for traces in (case.clients, case.backends))
+    return zip(map(fronts.__getitem__, pairs.front.tolist()), map(backs.__getitem__, pairs.back.tolist()), strict=True)
+
+
+def _of_pairs(case: Case, name: str, variant: str, pairs: ConnectionMatches, statement: str) -> Iterator[Observation]:
+    """What is said of pairs of connections, if there are any."""
+    if pairs:
+        yield Observation(name, variant, statement, (Value("count", len(pairs), "count"),), evidence(case.connection_frames(pairs)))
 
 
 def server_name(case: Case) -> Iterator[Observation]:
@@ -116,31 +113,19 @@ def server_name(case: Case) -> Iterator[Observation]:
     who reads HTTP; a client in TLS hardly sends them."""
     if case.matches or case.connection_matches:
         return
-    asked: dict[str, FrameRef] = {}
-    clients: dict[str, FrameRef] = {}
-    for trace in case.clients:
-        for connection, application in zip(trace.connections, trace.applications, strict=True):
-            if application.tls is not None:
-                frame = _first_payload(trace, connection)
-                clients.setdefault(connection.client.address, frame)
-                if application.tls.server_name:
-                    asked.setdefault(application.tls.server_name.lower(), frame)
-    plain = [
-        (Ref(point, e.id), e.request)
-        for point, trace in enumerate(case.backends)
-        for e in trace.exchanges
-        if e.request is not None and Ref(point, e.id) not in case.check_exchanges
-    ]
-    same = [(ref, request, told) for ref, request in plain if (told := _hosts(request) & asked.keys())]
+    names, clients = _in_tls(case)
+    backend = case.sides[1]
+    plain = np.flatnonzero(backend.requests.there & ~case.check_exchanges)
+    asked, same = names, _naming(case, plain, HOSTS, _hosts, names)
     if not same:
-        asked = clients
-        same = [(ref, request, told) for ref, request in plain if (told := _stated(request) & asked.keys())]
+        asked, same = clients, _naming(case, plain, ADDRESSES, _stated, clients)
         if len(same) < len(plain):
             return
-    if not same or _apart(case, [request for _, request, _ in same]):
+    rows = np.array(list(same), np.int64)
+    if not same or _apart(case, backend.requests.first_ns[rows]):
         return
-    shared = min(same[0][2])
-    frames = [asked[shared], *(case.request_frame(Side.BACKEND, ref) for ref, _, _ in same[:5])]
+    shared = same[int(rows[0])]
+    frames = [asked[shared], *(case.request_frame(Side.BACKEND, backend.ref(e)) for e in rows[:FRAMES_PER_SIDE].tolist())]
     yield Observation(
         "tls",
         "removed",
@@ -150,35 +135,64 @@ def server_name(case: Case) -> Iterator[Observation]:
         (Value("client" if asked is clients else "host", shared), Value("count", len(same), "count")),
         evidence(frames),
     )
-    https = [ref for ref, request, _ in same if (field_value(request, "X-Forwarded-Proto") or "").lower() == "https"]
-    client = [ref for ref, request, _ in same if any(field_lines(request, name) for name in FORWARDING)]
-    if https or len(client) == len(same):
+    proto = said(case, "X-Forwarded-Proto")
+    secure = np.array([(text or "").lower() == "https" for text in proto.texts], bool)
+    https = rows[secure[proto.back[rows]]]
+    client = rows[backend.requests.heads.having(backend.words.fields_named(FORWARDING.__contains__))[rows]]
+    if len(https) or len(client) == len(same):
+        shown = https if len(https) else client
         yield Observation(
             "forwarding-fields",
-            "state-https" if https else "state-client",
+            "state-https" if len(https) else "state-client",
             "{count} of these requests state https in X-Forwarded-Proto."
-            if https
+            if len(https)
             else "All {count} of these requests state a client or a proxy.",
-            (Value("count", len(https or client), "count"),),
-            evidence(case.request_frame(Side.BACKEND, ref) for ref in (https or client)[:5]),
+            (Value("count", len(shown), "count"),),
+            evidence(case.request_frame(Side.BACKEND, backend.ref(e)) for e in shown[:FRAMES_PER_SIDE].tolist()),
         )
 
 
-def _hosts(request: Request) -> set[str]:
+def _in_tls(case: Case) -> tuple[dict[str, FrameRef], dict[str, FrameRef]]:
+    """(server names that clients ask for in TLS, addresses of clients that speak TLS), each with the first ClientHello."""
+    names: dict[str, FrameRef] = {}
+    clients: dict[str, FrameRef] = {}
+    for trace, held in zip(case.clients, case.sides[0].connections, strict=True):
+        for number, application in enumerate(trace.applications):
+            if application.tls is None:
+                continue
+            name, address = (application.tls.server_name or "").lower(), held.addresses[held.client[number]]
+            if address not in clients or (name and name not in names):
+                frame = _first_payload(trace, trace.connections[number])
+                clients.setdefault(address, frame)
+                if name:
+                    names.setdefault(name, frame)
+    return names, clients
+
+
+def _naming(
+    case: Case, requests: Column, fields: Sequence[str], read: Callable[[Sequence[str | None]], set[str]], known: Collection[str]
+) -> dict[int, str]:
+    """The backend requests (their numbers) whose fields, as `read`, name something that is known, and the first of that by its name."""
+    columns = [said(case, field) for field in fields]
+    first, which = first_met(joint(*(column.back[requests] for column in columns)))
+    told = [read([column.texts[column.back[e]] for column in columns]) & set(known) for e in requests[first].tolist()]
+    return {e: min(told[i]) for e, i in zip(requests.tolist(), which.tolist(), strict=True) if told[i]}
+
+
+def _hosts(told: Sequence[str | None]) -> set[str]:
     """The hosts a request is for, as it says itself and as a proxy says that it was."""
-    said = [field_value(request, "Host"), field_value(request, "X-Forwarded-Host")]
-    said += _FORWARDED_HOST.findall(field_value(request, "Forwarded") or "")
-    return {host.lower().partition(":")[0].strip() for host in said if host}
+    host, forwarded_host, forwarded = told
+    hosts = [host, forwarded_host, *_FORWARDED_HOST.findall(forwarded or "")]
+    return {host.lower().partition(":")[0].strip() for host in hosts if host}
 
 
-def _stated(request: Request) -> set[str]:
+def _stated(told: Sequence[str | None]) -> set[str]:
     """The addresses that its forwarding fields name."""
-    return {address for name in FORWARDING if name != "Via" for address in addresses_in(field_value(request, name) or "")}
+    return {address for value in told for address in addresses_in(value or "")}
 
 
-def _apart(case: Case, requests: list[Request]) -> bool:
-    """Whether the requests were sent long before the first of the clients' connections, or long after the last."""
-    opened = [c for trace in case.clients for c in trace.connections]
-    first, last = min(c.first_ns for c in opened), max(c.last_ns for c in opened)
-    times = [request.first_ns for request in requests]
-    return max(times) < first - APART_NS or min(times) > last + APART_NS
+def _apart(case: Case, times: Column) -> bool:
+    """Whether requests were sent long before the first of the clients' connections, or long after the last."""
+    client = case.sides[0]
+    first, last = int(client.of_connections("first_ns").min()), int(client.of_connections("last_ns").max())
+    return int(times.max()) < first - APART_NS or int(times.min()) > last + APART_NS
