@@ -13,7 +13,7 @@ from lbtrace._version import __version__
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View
-from lbtrace.render.json import parts, rows
+from lbtrace.render.json import pairs, parts, rows
 from lbtrace.render.json.connections import connections
 from lbtrace.render.json.exchanges import quoted
 
@@ -91,9 +91,9 @@ def _report(report: Report) -> Iterator[str]:
     yield from _array("header_changes", parts.header_changes(correlation.changes))
     yield from _array("health_checks", parts.health_checks(correlation.health_checks))
     yield from _array("findings", parts.findings(report.findings))
-    yield from _array("pairs", parts.pairs(report))
-    yield from _array("unpaired", parts.unpaired(report))
-    yield from _array("connection_pairs", parts.connection_pairs(report))
+    yield from _array("pairs", pairs.pairs(report))
+    yield from _array("unpaired", pairs.unpaired(report))
+    yield from _array("connection_pairs", pairs.connection_pairs(report))
     yield '"captures":['
     before = ""
     for trace in (*report.clients, *report.backends):

@@ -1,19 +1,15 @@
-"""The parts of the JSON documents of which there are few: small dictionaries, encoded one by one (docs/json-format.md).
-
-Pairs are the exception: there are as many as exchanges, so they are f-strings too.
-"""
+"""The parts of the JSON documents of which there are few: small dictionaries, encoded one by one (docs/json-format.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from json import JSONEncoder
 
-from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import Clock, Confidence, Correlation, ExchangePair, HeaderChange, HealthCheck, Ref, Topology
+from lbtrace.model.net import FrameRef
+from lbtrace.model.pairing import Clock, HeaderChange, HealthCheck, Topology
 from lbtrace.model.report import Evidence, Finding, Latency, Report, SideCounts, Value, Witness
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import FrameWriter, quoted
-from lbtrace.render.wording import names
 from lbtrace.render.wording.statements import filled
 
 _encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
@@ -238,65 +234,3 @@ def health_checks(checks: Iterable[HealthCheck]) -> Iterator[str]:
                 "connections": list(h.connections),
             }
         )
-
-
-class _ExchangeRefs:
-    """Exchange references of one side → JSON, with the frame each begins in so that a script need not join."""
-
-    def __init__(self, traces: tuple[Trace, ...]) -> None:
-        self._traces = traces
-        self._frames = [FrameWriter(t) for t in traces]
-
-    def write(self, ref: Ref) -> str:
-        exchange = self._traces[ref.point].exchanges[ref.id]
-        first = exchange.request or exchange.response
-        frame = self._frames[ref.point].keys("first", first.first_frame if first else None)
-        return f'{{"point":{ref.point},"exchange":{ref.id},{frame}}}'
-
-
-_CONFIDENCE = {c: f'"{c.value}"' for c in Confidence}
-
-
-def pairs(report: Report) -> Iterator[str]:
-    """Each client exchange with the backend exchanges it caused."""
-    front, back = _ExchangeRefs(report.clients), _ExchangeRefs(report.backends)
-    correlation: Correlation = report.correlation
-    for index, pair in enumerate(correlation.pairs):
-        yield _pair(index, pair, front, back)
-
-
-def _pair(index: int, pair: ExchangePair, front: _ExchangeRefs, back: _ExchangeRefs) -> str:
-    attempts = ",".join(f'{{"backend":{back.write(a.backend)},"outcome":"{a.outcome.value}"}}' for a in pair.attempts)
-    reasons = ",".join(f'{{"kind":{quoted(names.reason(kind))},"value":{quoted(text)}}}' for kind, text in pair.reasons)
-    return (
-        f'{{"id":{index},"client":{front.write(pair.client)},"attempts":[{attempts}],"tier":"{names.TIER_SLUG[pair.tier]}",'
-        f'"tier_rank":{int(pair.tier)},"confidence":{_CONFIDENCE[pair.confidence]},"group":{_int(pair.group)},"reasons":[{reasons}]}}'
-    )
-
-
-def unpaired(report: Report) -> Iterator[str]:
-    """Exchanges without a partner, and why."""
-    refs = {Side.CLIENT.value: _ExchangeRefs(report.clients), Side.BACKEND.value: _ExchangeRefs(report.backends)}
-    for u in report.correlation.unpaired:
-        yield (
-            f'{{"side":{quoted(str(u.side))},"exchange":{refs[str(u.side)].write(u.ref)},"reason":"{u.reason.value}",'
-            f'"confidence":"{u.confidence.value}","detail":{quoted(u.detail)}}}'
-        )
-
-
-def connection_pairs(report: Report) -> Iterator[str]:
-    """Connections that carried one conversation as a whole."""
-    for p in report.correlation.connection_pairs:
-        yield (
-            f'{{"client":{{"point":{p.client.point},"connection":{p.client.id}}},'
-            f'"backend":{{"point":{p.backend.point},"connection":{p.backend.id}}},'
-            f'"basis":"{p.basis.value}","confidence":"{p.confidence.value}"}}'
-        )
-
-
-def _bool(flag: bool) -> str:
-    return "true" if flag else "false"
-
-
-def _int(number: int | None) -> str:
-    return "null" if number is None else str(number)

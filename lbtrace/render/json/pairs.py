@@ -1,0 +1,129 @@
+"""What belongs together, and what stands alone → lines of JSON, one each (docs/json-format.md specifies the keys), written from columns.
+
+There are as many as exchanges, and all that recurs in them is few: `_ROWS` are written at a time, numbers become text column by column, and
+no pair or exchange is made. With each exchange stands the frame it begins in, so that a script need not join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from lbtrace.columns import Column, running, spans
+from lbtrace.exchange_table import Exchanges
+from lbtrace.model.http import Exchange
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence, ConnectionBasis, Tier, UnpairedReason
+from lbtrace.model.report import Report
+from lbtrace.model.trace import Trace
+from lbtrace.pair_table import CONFIDENCES, NONE, OUTCOMES, PairTable, Reasons
+from lbtrace.render.json.exchanges import quoted
+from lbtrace.render.wording import names
+
+_ROWS = 4096  # written at a time
+_CONFIDENCE = {confidence: f'"confidence":"{confidence.value}"' for confidence in Confidence}
+_TIER = {int(tier): f'"tier":"{names.TIER_SLUG[tier]}","tier_rank":{int(tier)}' for tier in Tier}
+_OUTCOME = [f'"outcome":"{outcome.value}"' for outcome in OUTCOMES]
+_REASON = {reason: f'"reason":"{reason.value}"' for reason in UnpairedReason}
+_BASIS = {basis: f'"basis":"{basis.value}"' for basis in ConnectionBasis}
+
+
+class _References:
+    """References to the exchanges of one side, as JSON."""
+
+    def __init__(self, traces: Sequence[Trace]) -> None:
+        self._first_of = running(np.array([len(trace.exchanges) for trace in traces], np.int64))
+        places = [_places(trace) for trace in traces]
+        self._frame, self._file = (np.concatenate([*(p[i] for p in places), np.zeros(0, np.int64)]) for i in (0, 1))
+
+    def texts(self, points: Column, ids: Column) -> list[str]:
+        """One for each."""
+        at = self._first_of[points] + ids
+        columns = (column.tolist() for column in (points, ids, self._frame[at], self._file[at]))
+        return [
+            f'{{"point":{point},"exchange":{number},"first_frame":{frame},"first_file":{file}}}'
+            if frame
+            else f'{{"point":{point},"exchange":{number},"first_frame":null,"first_file":null}}'
+            for point, number, frame, file in zip(*columns, strict=True)
+        ]
+
+
+def _places(trace: Trace) -> tuple[Column, Column]:
+    """(the frame each exchange begins in, as numbered in its file, 0 for none; that file)."""
+    exchanges = trace.exchanges
+    if isinstance(exchanges, Exchanges):
+        frames = np.append(exchanges.table.request.first_frame.astype(np.int64), _begins(exchanges.objects))[exchanges.order]
+    else:
+        frames = _begins(exchanges)
+    starts = np.array([f.first_frame for f in trace.files], np.int64)
+    if len(starts) <= 1:
+        return frames, np.zeros(len(frames), np.int64)
+    file = np.maximum(np.searchsorted(starts, frames, "right") - 1, 0)
+    return np.where(frames == 0, 0, frames - starts[file] + 1), file
+
+
+def _begins(exchanges: Sequence[Exchange]) -> Column:
+    """The frame each exchange begins in, numbered through the files of its point."""
+    halves = (e.request or e.response for e in exchanges)
+    return np.array([half.first_frame if half else 0 for half in halves], np.int64)
+
+
+def pairs(report: Report) -> Iterator[str]:
+    """Texts of some lines each, one object per client exchange with the backend exchanges it caused; a comma stands before each line but
+    the first."""
+    table = PairTable.of(report.correlation.pairs)
+    fronts, backs = _References(report.clients), _References(report.backends)
+    for low in range(0, len(table), _ROWS):
+        yield "\n,".join(_pairs(table, np.arange(low, min(low + _ROWS, len(table))), fronts, backs))
+
+
+def _pairs(table: PairTable, rows: Column, fronts: _References, backs: _References) -> list[str]:
+    sizes = table.attempts[rows]
+    at = spans(table.first[rows], sizes)
+    caused = backs.texts(table.backend_point[at], table.backend[at])
+    attempts = [f'{{"backend":{backend},{_OUTCOME[outcome]}}}' for backend, outcome in zip(caused, table.outcome[at].tolist(), strict=True)]
+    if not (sizes == 1).all():
+        attempts = [",".join(attempts[begin:end]) for begin, end in pairwise(running(sizes).tolist())]
+    known = {reason: _reasons(table.reasons[reason]) for reason in set(table.reason[rows].tolist())}
+    sure = [_CONFIDENCE[confidence] for confidence in CONFIDENCES]
+    columns = (column[rows].tolist() for column in (table.tier, table.confidence, table.group, table.reason))
+    return [
+        f'{{"id":{number},"client":{client},"attempts":[{tried}],{_TIER[tier]},{sure[confidence]},'
+        f'"group":{"null" if group == NONE else group},"reasons":[{known[reason]}]}}'
+        for number, client, tried, tier, confidence, group, reason in zip(
+            rows.tolist(), fronts.texts(table.client_point[rows], table.client[rows]), attempts, *columns, strict=True
+        )
+    ]
+
+
+def _reasons(reasons: Reasons) -> str:
+    return ",".join(f'{{"kind":{quoted(names.reason(kind))},"value":{quoted(text)}}}' for kind, text in reasons)
+
+
+def unpaired(report: Report) -> Iterator[str]:
+    """Exchanges without a partner, and why; texts as of `pairs`."""
+    every = report.correlation.unpaired
+    sides = {Side.CLIENT.value: _References(report.clients), Side.BACKEND.value: _References(report.backends)}
+    for low in range(0, len(every), _ROWS):
+        some = every[low : low + _ROWS]
+        written = {
+            side: iter(references.texts(*np.array([u.ref for u in some if u.side == side], np.int64).reshape(-1, 2).T))
+            for side, references in sides.items()
+        }
+        yield "\n,".join(
+            f'{{"side":"{u.side}","exchange":{next(written[u.side])},{_REASON[u.reason]},{_CONFIDENCE[u.confidence]},"detail":{quoted(u.detail)}}}'
+            for u in some
+        )
+
+
+def connection_pairs(report: Report) -> Iterator[str]:
+    """Connections that carried one conversation as a whole; texts as of `pairs`."""
+    every = report.correlation.connection_pairs
+    for low in range(0, len(every), _ROWS):
+        yield "\n,".join(
+            f'{{"client":{{"point":{client.point},"connection":{client.id}}},'
+            f'"backend":{{"point":{backend.point},"connection":{backend.id}}},{_BASIS[basis]},{_CONFIDENCE[confidence]}}}'
+            for client, backend, basis, confidence in every[low : low + _ROWS]
+        )
