@@ -94,8 +94,7 @@ class Words:
     @cached_property
     def said_of(self) -> Column:
         """Per line, the number of what it says: the field, whatever its letter case, and the value."""
-        said = numbering()
-        return numbers(said, zip(self.field_of.tolist(), [line[1] for line in self.line_list], strict=True), len(self.line_list))
+        return joint(self.field_of, numbers(numbering(), [line[1] for line in self.line_list], len(self.line_list)))
 
     @cached_property
     def value_of_said(self) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
 from lbtrace.columns import distinct
 from lbtrace.correlate import alike, certainty, clock
-from lbtrace.correlate.classes import Class, Timeline, long_enough
+from lbtrace.correlate.classes import Class, Timeline
 from lbtrace.correlate.facts import FAR, may_be_answer, may_be_answer_each
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Clock, Confidence, Tier
@@ -132,50 +133,37 @@ def take_back(state: Pairing, line: Timeline) -> bool:
     if not line.known:
         return False
     asked = [(c, bs) for c, bs in state.caused.items() if not (state.tier[c] is Tier.SAME_PACKETS and c in state.strong)]
-    single = [(c, bs[0]) for c, bs in asked if len(bs) == 1]
-    wrong = [c for c, bs in asked if len(bs) > 1 and not _all_fit(state, line, c, bs)]
-    if single:
-        cs, bs_ = (np.array(column, np.int64) for column in zip(*single, strict=True))
-        slack = np.fromiter((STAMPED_LATE_NS if c in state.strong else 0 for c, _ in single), np.int64, len(single))
-        wrong += cs[~_fit_each(state, line, cs, bs_, slack)].tolist()
-    for c in wrong:
-        state.remove(c)
+    if not asked:
+        return False
+    tries = np.fromiter((len(bs) for _, bs in asked), np.int64, len(asked))
+    whole, some = _fit(state, line, asked, tries)
+    wrong = np.flatnonzero(~np.where(tries == 1, some, whole & some)).tolist()
+    for i in wrong:
+        state.remove(asked[i][0])
     return bool(wrong)
 
 
-def _fit_each(state: Pairing, line: Timeline, cs: Column, bs: Column, slack: Column) -> Column:
-    """`_fits`, pair by pair."""
-    a, p, x, y, z = (np.array(times, np.int64) for times in (line.a, line.p, line.x, line.y, line.z))
-    client, backend = state.client, state.backend
-    answers = may_be_answer_each(client, backend, cs, bs)
-    inside = np.where(answers, y[bs], z[bs]) <= p[cs] + slack
-    timed = (x[bs] < FAR) & (a[cs] > -FAR)
-    long = client.reply[cs] - client.start[cs] + slack >= backend.reply[bs] - backend.start[bs]
-    return (a[cs] <= x[bs] + slack) & np.where(answers & ~timed, long, inside)
-
-
-def _all_fit(state: Pairing, line: Timeline, c: int, bs: list[int]) -> bool:
-    """Whether time allows several attempts; one must have been answered in time, the others need only have begun, or, where every request
-    has a copy, soon after: nobody waits for a copy."""
-    slack = STAMPED_LATE_NS if c in state.strong else 0
-    late = slack + (int(state.client.reply[c] - state.client.start[c]) if c in state.doubled else 0)
-    began = all(line.a[c] <= line.x[b] + slack and line.z[b] <= line.p[c] + late for b in bs)
-    return began and any(_fits(state, line, c, b) for b in bs)
-
-
-def _fits(state: Pairing, line: Timeline, c: int, b: int) -> bool:
-    """Whether time allows b to be an attempt for c; an answer the client did not get may come after the client's.
+def _fit(state: Pairing, line: Timeline, asked: Sequence[tuple[int, Sequence[int]]], tries: Column) -> tuple[Column, Column]:
+    """Client exchanges with their attempts, `tries` of them each → whether time allows that all of these began, and that one was answered
+    in time; an answer that the client did not get may come after the client's.
 
     What can hardly be shared by chance stands against a small contradiction: packets are stamped late, and out of order.
     """
-    slack = STAMPED_LATE_NS if c in state.strong else 0
-    if line.a[c] > line.x[b] + slack:
-        return False
-    answers = may_be_answer(state.client.exchange(c), state.backend.exchange(b))
-    if answers and not line.timed(c, b):
-        return long_enough(state, c, b, slack)
-    end = line.y[b] if answers else line.z[b]
-    return end <= line.p[c] + slack
+    a, p, x, y, z = (np.array(times, np.int64) for times in (line.a, line.p, line.x, line.y, line.z))
+    client, backend = state.client, state.backend
+    place = np.repeat(np.arange(len(asked)), tries)
+    cs = np.fromiter((c for c, _ in asked), np.int64, len(asked))[place]
+    bs = np.fromiter(chain.from_iterable(bs for _, bs in asked), np.int64, len(place))
+    slack = np.fromiter((STAMPED_LATE_NS if c in state.strong else 0 for c, _ in asked), np.int64, len(asked))[place]
+    answers = may_be_answer_each(client, backend, cs, bs)
+    early = a[cs] <= x[bs] + slack
+    inside = np.where(answers, y[bs], z[bs]) <= p[cs] + slack
+    timed = (x[bs] < FAR) & (a[cs] > -FAR)
+    long = client.reply[cs] - client.start[cs] + slack >= backend.reply[bs] - backend.start[bs]
+    fits = early & np.where(answers & ~timed, long, inside)
+    began = early & (z[bs] <= p[cs] + slack)
+    whole, some = (np.bincount(place[which], minlength=len(asked)) for which in (began, fits))
+    return whole == tries, some > 0
 
 
 def sure(state: Pairing, points: tuple[int, int]) -> bool:

@@ -33,9 +33,11 @@ def weigh(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int],
     client_whole = every_client(state, clocks)
     backend_whole = lossless(state.backend) and not _left(state, clocks, of_client=True)
     # An answer that a capture's end cut off may belong anywhere: whoever stands in one set with it is not sure either.
-    open_ended = {c for c in state.spare if state.client.unknown[c] or any(state.backend.unknown[b] for b in state.caused[c])}
+    unknown, unknown_there = state.client.unknown.tolist(), state.backend.unknown.tolist()
+    open_ended = {c for c in state.spare if unknown[c] or any(unknown_there[b] for b in state.caused[c])}
     doubtful = {state.group[c] for c in open_ended if c in state.group}
-    points_of = {c: (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]])) for c in state.spare}
+    mine, theirs = state.client.point.tolist(), state.backend.point.tolist()
+    points_of = {c: (mine[c], theirs[state.caused[c][-1]]) for c in state.spare}
     timed = {state.group[c] for c, points in points_of.items() if c in state.group and points in clocks}
     for c, (spare_client, spare_backend) in state.spare.items():
         points = points_of[c]
@@ -55,8 +57,9 @@ def weigh(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int],
 def _weigh_values(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int], bool], both: bool, one: bool) -> None:
     """Values that are rare here and common elsewhere decide when a clock that others hold agrees; else completeness must. Where
     some pairs contradict each other's times, a field of the response may belong to another exchange with the same resource."""
+    mine, theirs = state.client.point.tolist(), state.backend.point.tolist()
     for c in state.weak:
-        points = (int(state.client.point[c]), int(state.backend.point[state.caused[c][-1]]))
+        points = (mine[c], theirs[state.caused[c][-1]])
         kind = state.reasons[c][0][0] if state.reasons[c] else ""
         # An ETag, say, is the resource's: a cache sends it on.
         if contradicted.get(points) or (points in contradicted and kind.startswith("response ") and kind != "response body"):

@@ -281,14 +281,26 @@ def _hull(x: Column, y: Column, upper: bool) -> list[tuple[float, float]]:
     """The upper (lower) convex hull of points (Andrew's monotone chain); at most 400 corners of it are kept."""
     sign = 1.0 if upper else -1.0
     order = np.lexsort((-sign * y, x))
+    x, y = x[order], y[order]
+    alone = np.concatenate([np.ones(min(len(x), 1), bool), x[1:] != x[:-1]])
     corners: list[tuple[float, float]] = []
-    for px, py in zip(x[order].tolist(), y[order].tolist(), strict=True):
-        if corners and corners[-1][0] == px:
-            continue
+    for px, py in zip(*(column.tolist() for column in _outer(x[alone], y[alone], sign)), strict=True):
         while len(corners) >= 2 and sign * _turns(corners[-2], corners[-1], (px, py)) >= 0:
             corners.pop()
         corners.append((px, py))
     return corners if len(corners) <= 400 else corners[:: len(corners) // 400 + 1] + corners[-1:]
+
+
+def _outer(x: Column, y: Column, sign: float) -> tuple[Column, Column]:
+    """Points in order of x without most of those inside the hull: who lies under the line between two others is none of its corners, so all
+    that lie under the line between their neighbours go at once, as long as that is many."""
+    while len(x) > 2:
+        inside = sign * ((x[1:-1] - x[:-2]) * (y[2:] - y[:-2]) - (y[1:-1] - y[:-2]) * (x[2:] - x[:-2])) >= 0
+        kept = np.concatenate([[True], ~inside, [True]])
+        x, y = x[kept], y[kept]
+        if 8 * int(inside.sum()) < len(inside):
+            break
+    return x, y
 
 
 def _turns(o: tuple[float, float], a: tuple[float, float], b: tuple[float, float]) -> float:

@@ -13,7 +13,8 @@ from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import may_be_answer_each
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Tier
-from lbtrace.pair_table import ANSWERED, CONFIDENCES, LOW, NONE, OUTCOMES, PairTable, Reasons
+from lbtrace.pair_table import ANSWERED, CONFIDENCES, LOW, NONE, OUTCOMES, PairTable
+from lbtrace.side_table import numbering, numbers
 from lbtrace.tables import Column
 
 
@@ -29,15 +30,16 @@ def pairs(state: Pairing, line: Timeline) -> PairTable:
     outcome = np.full(len(tried), ANSWERED, np.uint8)
     for at in np.flatnonzero(~np.array(plain, bool)).tolist():
         outcome[first[at] : first[at + 1]] = [OUTCOMES.index(ending) for _, ending in told[order[at]]]
-    known: dict[Reasons, int] = {}
+    known = numbering()
+    known_as = {confidence: i for i, confidence in enumerate(CONFIDENCES)}
     mine, theirs = np.array(order, np.int64), np.array(tried, np.int64)
     return PairTable(
         client_point=client.point[mine],
         client=client.id[mine],
         tier=np.fromiter(map(state.tier.__getitem__, order), np.uint8, n),
-        confidence=np.fromiter((CONFIDENCES.index(state.confidence[c]) for c in order), np.uint8, n),
+        confidence=np.fromiter(map(known_as.__getitem__, map(state.confidence.__getitem__, order)), np.uint8, n),
         group=np.fromiter((state.group.get(c, NONE) for c in order), np.int64, n),
-        reason=np.fromiter((known.setdefault(state.reasons[c], len(known)) for c in order), np.int64, n),
+        reason=numbers(known, map(state.reasons.__getitem__, order), n),
         first=first,
         backend_point=backend.point[theirs],
         backend=backend.id[theirs],

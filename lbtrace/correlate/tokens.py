@@ -200,17 +200,22 @@ def _of_bodies(book: _Book, words: Words, messages: Sequence[Messages], kind: st
 
 
 def _of_targets(book: _Book, words: Words, messages: Sequence[Messages]) -> _Held:
-    """Per text its tokens as a target."""
+    """Per text its tokens as a target: itself, the end of its path, and its query."""
     there = np.zeros(len(words.text_list), bool)
     for held in messages:
         there[held.start[held.there]] = True
-    things: list[int] = []
-    tokens: list[int] = []
-    for n in np.flatnonzero(there).tolist():
-        for kind, value in _target_tokens(words.text_list[n]):
-            things.append(n)
-            tokens.append(book.of[kind][value])
-    return _Held.of(np.array(things, np.int64), np.array(tokens, np.int64), len(there))
+    at = np.flatnonzero(there)
+    targets = list(map(words.text_list.__getitem__, at.tolist()))
+    parts = [target.partition("?") for target in targets]
+    segments = [path.rstrip("/").split("/") for path, _, _ in parts]
+    asking = np.flatnonzero(np.fromiter((bool(query) for _, _, query in parts), bool, len(parts)))
+    tokens = [
+        numbers(book.of["target"], targets),
+        numbers(book.of["last-segments"], ["/".join(found[-2:]) for found in segments]),
+        numbers(book.of["last-segment"], [found[-1] for found in segments]),
+        numbers(book.of["query"], [parts[i][2] for i in asking.tolist()]),
+    ]
+    return _Held.of(np.concatenate([at, at, at, at[asking]]), np.concatenate(tokens), len(there))
 
 
 def _numbered(book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequence[Sequence[Column]]) -> Tokens:
@@ -264,13 +269,6 @@ def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
         return whole
     parts = [p for p in _PARTS.findall(value) if p != value]
     return whole + [(way, p) for p in parts[:16]]
-
-
-def _target_tokens(target: str) -> list[tuple[str, str]]:
-    path, _, query = target.partition("?")
-    segments = path.rstrip("/").split("/")
-    made = [("target", target), ("last-segments", "/".join(segments[-2:])), ("last-segment", segments[-1])]
-    return made + ([("query", query)] if query else [])
 
 
 @dataclass(slots=True)
