@@ -64,8 +64,10 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
             at += 1
         waiting = [c for c in waiting if line.p[c] >= line.z[b]] if len(waiting) < 256 else waiting[-256:]
         around = [c for c in waiting if line.began_inside(c, b) and may_be_caused(state.client.exchange(c), state.backend.exchange(b))]
+        if len(around) > 1:  # several requests of this shape were under way: it may belong to any that is not known to have another's
+            around = [c for c in around if c in state.group or c not in state.caused or _could_retry(state, c, b, line)]
         if len(around) != 1 or around[0] in state.group or not _could_retry(state, around[0], b, line):
-            continue  # several requests of this shape were under way: it may belong to any
+            continue
         c = around[0]
         if c in state.caused:
             state.attach(c, b)
@@ -90,26 +92,26 @@ def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:
         return False
     if c not in state.caused:
         return answer is not None and answer.status in OWN_ERRORS
-    return all(backend.point[o] != backend.point[b] or _one_after_another(backend, o, b) for o in state.caused[c])
+    return all(_one_after_another(backend, o, b, line) for o in state.caused[c])
 
 
 def _in_turn(state: Pairing, numbers: Sequence[int], line: Timeline) -> bool:
     """Whether each of these, in order of time, can have begun when the one before had failed: they are tries, not copies beside each
     other."""
-    backend = state.backend
-
-    def follows(one: int, other: int) -> bool:
-        if backend.point[one] == backend.point[other]:
-            return _one_after_another(backend, one, other)
-        return -FAR < line.y[one] <= line.x[other] < FAR
-
-    return all(failed(backend, one) and follows(one, other) for one, other in pairwise(numbers))
+    timed = len({int(state.backend.point[b]) for b in numbers}) == 1 or all(line.x[b] < FAR for b in numbers)
+    return timed and all(_one_after_another(state.backend, one, other, line) for one, other in pairwise(numbers))
 
 
-def _one_after_another(backend: Facts, one: int, other: int) -> bool:
-    """Whether the earlier of two exchanges failed and had ended when the later began."""
-    first, second = sorted((one, other), key=lambda b: int(backend.start[b]))
-    return failed(backend, first) and int(backend.end[first]) <= int(backend.start[second])
+def _one_after_another(backend: Facts, one: int, other: int, line: Timeline) -> bool:
+    """Whether the earlier of two exchanges failed and had ended (of two captures: can have ended) when the later began. Without a clock
+    any of them may be the earlier one."""
+    if backend.point[one] == backend.point[other]:
+        first, second = sorted((one, other), key=lambda b: int(backend.start[b]))
+        return failed(backend, first) and int(backend.end[first]) <= int(backend.start[second])
+    first, second = sorted((one, other), key=line.x.__getitem__)
+    if line.x[second] >= FAR:
+        return failed(backend, first) or failed(backend, second)
+    return failed(backend, first) and line.y[first] <= line.x[second]
 
 
 def failed(backend: Facts, b: int) -> bool:

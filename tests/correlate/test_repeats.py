@@ -77,3 +77,18 @@ def test_of_tries_that_all_failed_alike_the_last_was_answered() -> None:
     for p in found.pairs:
         assert [a.backend for a in p.attempts] == list(shown.truth[p.client])
         assert p.attempts[-1].outcome is AttemptOutcome.ANSWERED
+
+
+def test_a_try_that_failed_belongs_to_the_request_that_got_no_other() -> None:
+    """Equal requests under way at once: of some the only try is reset and the balancer answers 502."""
+    balancer = Balancer(give_up=0.2, wander=False)
+    play = Play(seed=3, balancer=balancer, backends=TWO, separate_points=True, serve_us=(20_000, 30_000))
+    client = play.client("192.168.0.5", "198.51.100.5")
+    for i in range(20):
+        client.asks("POST", "/same", body=b"a", at_ms=15 * i)
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, DEFAULT)
+    failed = [p for p in found.pairs if p.client in shown.own]
+    assert len(failed) == len(shown.own) > 3
+    assert all({a.backend for a in p.attempts} == set(shown.truth[p.client]) for p in failed)
+    assert {a.outcome for p in failed for a in p.attempts} == {AttemptOutcome.RESET}

@@ -132,7 +132,7 @@ def _checks(number: int) -> str:
 
 def _requests(report: Report) -> str:
     """Why the two sides have different numbers of requests, as far as lbtrace knows."""
-    own = sum(u.reason is UnpairedReason.ANSWERED_BY_BALANCER for u in report.correlation.unpaired)
+    own = sum(u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW for u in report.correlation.unpaired)
     again = sum(len(p.attempts) - 1 for p in report.correlation.pairs if len(p.attempts) > 1 and p.confidence is not Confidence.LOW)
     notes = [_checks(report.backend_counts.check_requests)]
     notes.append(f"{units.count(own)} answered by the balancer itself" if own else "")
