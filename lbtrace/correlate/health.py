@@ -40,7 +40,9 @@ AGENTS = (
     "load balancer agent",
 )
 _GIVES_IDENTITY = ("x-forwarded-for", "forwarded", "x-real-ip", "x-amzn-trace-id", "via", "x-forwarded-proto")
-QUICK_NS = 250_000_000  # repeated faster than this is traffic, not checking
+QUICK_NS = 250_000_000  # requests repeated faster than this are traffic, not checking …
+SILENT_QUICK_NS = 20_000_000  # … connections without a byte serve no client, so many of them may come faster
+MANY = 10
 
 _Key = tuple[int, str, Endpoint, str, str, str]
 
@@ -198,7 +200,7 @@ def connects(backends: Sequence[Trace], balancer: set[str]) -> list[HealthCheck]
     for key, ids in found.items():
         point, source, target = key
         period, even = pace(sorted(backends[point].connections[i].first_ns for i in ids))
-        if not even or period is None or period < QUICK_NS:
+        if not even or period is None or period < (QUICK_NS if len(ids) < MANY else SILENT_QUICK_NS):
             if key not in local:
                 continue
             period = None

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from lbtrace.correlate import correlate, split
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import Endpoint, Side
@@ -255,3 +257,18 @@ def test_nobody_answered_by_itself_what_a_backend_was_asked_for() -> None:
     left = [u for u in found.unpaired if u.side == "client"]
     assert len(left) == 8
     assert {u.reason for u in left} == {UnpairedReason.UNKNOWN}
+
+
+@pytest.mark.parametrize(("every_ms", "found"), [(100, True), (10, False)])
+def test_many_connections_without_a_byte_are_checks_however_fast(every_ms: int, found: bool) -> None:
+    play = Play(seed=2, balancer=Balancer(check_ms=every_ms, check=""))
+    client = play.client("192.168.0.5")
+    for i in range(20):
+        client.asks("GET", f"/item/{i}", at_ms=100 * i)
+    shown = play.perform()
+    checks = correlate(shown.clients, shown.backends, DEFAULT).health_checks
+    assert bool(checks) is found
+    if found:
+        (check,) = checks
+        assert check.period_ns == pytest.approx(every_ms * 1_000_000, rel=0.1)
+        assert len(check.connections) > 15
