@@ -10,11 +10,12 @@ Evidence:
     The FIN or RST and the request, with the silence before it.
 Remedy:
     Let the side that sends requests give up idle connections first: the idle time limit of the backend must be longer than the balancer's.
+    Where a longer silence did no harm, no idle limit closed the connection: look for a restart, or a limit of requests per connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then h
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
 REMEDY = "Make the server's idle time limit longer than that of the side that sends the requests."
+NOT_IDLE = "Look at what the {server} did at that moment: a restart, a limit of requests per connection, its own backend gone."
 
 
 class _Race(NamedTuple):
@@ -60,12 +62,7 @@ def find(case: Case) -> Iterator[Finding]:
             + ", after {shortest} of silence"
             + (" or more" if len(races) > 1 else "")
             + (" (the {server} had closed after {closed_after}). " if closed else ". ")
-            + (
-                "The longest silence after which a request still succeeded was {longest}, so the {sender} keeps idle connections longer "
-                "than the {server} does."
-                if longest is not None
-                else "The {sender} keeps idle connections longer than the {server} does."
-            ),
+            + _cause(longest, closed),
             (
                 Value("count", len(races), "count"),
                 Value("sender", sender),
@@ -75,8 +72,24 @@ def find(case: Case) -> Iterator[Finding]:
                 *((Value("closed_after", min(closed), "ns"),) if closed else ()),
             ),
             evidence(f for r in races[:2] for f in r.frames),
-            REMEDY,
+            REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE.format(server=server),
         )
+
+
+def _by_idle_limit(longest: int | None, closed: Sequence[int]) -> bool:
+    """Whether an idle time limit explains the closing: no request succeeded after a silence that was clearly longer."""
+    return longest is None or not closed or 10 * min(closed) >= 9 * longest
+
+
+def _cause(longest: int | None, closed: Sequence[int]) -> str:
+    if longest is None:
+        return "The {sender} keeps idle connections longer than the {server} does."
+    if not _by_idle_limit(longest, closed):
+        return "Elsewhere a request succeeded after {longest} of silence: it was no idle time limit that closed this one."
+    return (
+        "The longest silence after which a request still succeeded was {longest}, so the {sender} keeps idle connections longer "
+        "than the {server} does."
+    )
 
 
 def _races(case: Case, side: Side) -> Iterator[_Race]:

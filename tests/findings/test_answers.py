@@ -59,14 +59,16 @@ def test_errors_of_the_backend_are_the_backends() -> None:
     assert spoken.of("errors.balancer") == []
 
 
-def late_request(spoken: Told) -> Told:
-    """The same, but the backend's FIN came before the last request on its connection, which got no answer."""
+def late_request(spoken: Told, at_once: bool = False) -> Told:
+    """The same, but the backend's FIN came before the last request on its connection, which got no answer: just before, or `at_once` after
+    the answer before it."""
     back = spoken.shown.backends[0]
     last = back.exchanges[-1]
+    before = back.exchanges[-2].response
     assert last.request is not None
-    server = back.connections[last.connection].from_server._replace(
-        fins=1, fin_frame=last.request.first_frame - 1, fin_ns=last.request.first_ns - 1_000_000
-    )
+    assert before is not None
+    fin_ns = before.last_ns + 1_000 if at_once else last.request.first_ns - 1_000_000
+    server = back.connections[last.connection].from_server._replace(fins=1, fin_frame=last.request.first_frame - 1, fin_ns=fin_ns)
     connections = list(back.connections)
     connections[last.connection] = connections[last.connection]._replace(from_server=server)
     changed = replace(with_exchanges(back, **{f"e{last.id}": last._replace(response=None, marks=(Mark.RESET,))}), connections=connections)
@@ -81,6 +83,14 @@ def test_a_request_after_the_fin_is_a_keep_alive_race() -> None:
     assert said.severity is Severity.HIGH
     assert values(said)["count"] == 1
     assert int(values(said)["closed_after"]) < int(values(said)["shortest"])
+
+
+def test_a_close_after_less_silence_than_others_survived_is_no_idle_limit() -> None:
+    spoken = late_request(tell(four(Balancer())), at_once=True)
+    said = spoken.one("keep-alive-race")
+    assert int(values(said)["closed_after"]) < int(values(said)["longest"])
+    assert "no idle time limit" in said.statement
+    assert "restart" in said.remedy
 
 
 def test_an_ordinary_close_is_no_race() -> None:
