@@ -354,3 +354,12 @@ def test_doubtful_pairs_among_cache_hits_still_testify_as_a_set() -> None:
     found = correlate(shown.clients, shown.backends, Options())
     doubtful = replace(found, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs), connection_pairs=())
     assert judge(shown.clients, shown.backends, doubtful).kind is Kind.L7_PROXY
+
+
+def test_an_empty_backend_capture_may_mean_that_the_balancer_answered_everything() -> None:
+    shown = play(Balancer(refuse=1.0)).perform()
+    (back,) = shown.backends
+    assert not back.connections
+    said = verdict(shown)
+    assert said.kind is Kind.INCONCLUSIVE
+    assert "the balancer itself answered every request" in said.reason

@@ -182,7 +182,9 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
     backs = sum(len(t.connections) for t in case.backends)
     for count, name in ((fronts, "client"), (backs, "backend")):
         if not count:
-            return Kind.INCONCLUSIVE, Confidence.LOW, f"The {name} capture holds no TCP connection."
+            alone = name == "backend" and bool(case.sides[0].responses.there.any())
+            hint = ": if it ran all the time, the balancer itself answered every request" if alone else ""
+            return Kind.INCONCLUSIVE, Confidence.LOW, f"The {name} capture holds no TCP connection{hint}."
     reasons = {u.reason for u in case.correlation.unpaired if u.reason is not UnpairedReason.HEALTH_CHECK}
     client, backend = case.sides
     front_requests = int(client.requests.there.sum())
