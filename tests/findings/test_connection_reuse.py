@@ -7,7 +7,7 @@ from dataclasses import replace
 from lbtrace.correlate import correlate
 from lbtrace.findings import count_side
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Ref
+from lbtrace.model.pairing import Correlation, Ref
 from lbtrace.options import Options
 from tests.findings.stage import ALB, FOUR, four, tell, told, values
 from tests.play import Balancer, Play
@@ -97,3 +97,19 @@ def test_checks_from_where_no_paired_request_comes_from_may_be_a_monitor() -> No
     assert "monitor" not in told(shown, correlation).one("health-checks").statement
     monitored = replace(correlation, health_checks=tuple(replace(k, source="10.9.9.9") for k in correlation.health_checks))
     assert "may be a monitor" in told(shown, monitored).one("health-checks").statement
+
+
+def test_a_connection_that_two_captures_show_is_counted_once() -> None:
+    """A switch sent the first packets everywhere, or two captures were taken on one way."""
+    shown = four(ALB).perform()
+    correlation = correlate(shown.clients, shown.backends, Options())
+    (back,) = shown.backends
+    alone = count_side(Side.BACKEND, [back], correlation)
+    stray = back.connections[0]._replace(from_client=back.connections[0].from_client._replace(packets=1))
+    flooded = replace(back, point=1, connections=[stray], applications=back.applications[:1], exchanges=[], by_connection={})
+    for other in (replace(back, point=1, by_connection={}), flooded):
+        both = count_side(Side.BACKEND, [other, replace(back, point=1, by_connection={})], Correlation())
+        assert (both.syns + both.check_connections, both.requests + both.check_requests) == (
+            alone.syns + alone.check_connections,
+            alone.requests + alone.check_requests,
+        )
