@@ -12,8 +12,9 @@ Invariant, and a law in the tests: a reader that stands where such a turn begins
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -113,21 +114,22 @@ class Bulk:
 
     def _messages(self, side: int, turn: Column) -> Messages:
         """Some turns of one side, as rows; what they are is noted in `fits`, `alone`, `head` and `kind`."""
+        size = self.turns.size[turn]
         text, bounds = self._text(turn)
         parts = [text[a:b].partition(_HEAD_END) for a, b in pairwise(bounds)]
-        heads = [head if end and len(head) <= _LONG_HEAD else b"" for head, end, _ in parts]
-        cut = [head.partition(b"\r\n") for head in heads]
-        block = self.lexicon.blocks([block for _, _, block in cut], side)
-        start, kind = self.starts[side].of([start for start, _, _ in cut])
-        head = np.fromiter(map(len, heads), np.int64, len(heads)) + len(_HEAD_END)
+        cut = [head.partition(b"\r\n") for head, _, _ in parts]
+        starts, blocks, bodies = [start for start, _, _ in cut], [block for _, _, block in cut], [body for _, _, body in parts]
+        head = np.fromiter(map(len, map(itemgetter(0), parts)), np.int64, len(turn)) + len(_HEAD_END)
+        for k in np.flatnonzero((head > size) | (head > _LONG_HEAD)).tolist():  # it does not end, or is not worth remembering
+            starts[k] = blocks[k] = b""
+        block = self.lexicon.blocks(blocks, side)
+        start, kind = self.starts[side].of(starts)
         self.head[turn], self.kind[turn] = head, kind
-        size, length = self.turns.size[turn], self.lexicon.lengths(block)
-        rest = size - head
-
+        length, rest = self.lexicon.lengths(block), size - head
         fits, alone, body, how = self._framing(side, turn, kind, self.lexicon.flags(block), rest, length)
-        digest = self._digests(body, [body for _, _, body in parts])
+        digest = self._digests(body, bodies)
         for k in np.flatnonzero(fits & (((rest > 0) & (size > _LARGE)) | (body == OTHER))).tolist():
-            found = self._special(int(turn[k]), int(head[k]), int(block[k]), _FRAMINGS[how[k]], parts[k][2])
+            found = self._special(int(turn[k]), int(head[k]), int(block[k]), _FRAMINGS[how[k]], bodies[k])
             if found is None:
                 fits[k] = False
                 continue
@@ -135,9 +137,7 @@ class Bulk:
             self.others.append(found)
         self.fits[turn] = fits
         for k in np.flatnonzero(alone & (rest > 0) & ~self.streams.known_start[self.turns.stream[turn]]).tolist() if side else ():
-            alone[k] = not parts[k][2].startswith(
-                b"HTTP/"
-            )  # it may be the next answer: a request from before the capture may have been HEAD
+            alone[k] = not bodies[k].startswith(b"HTTP/")  # it may be the next answer: a request from before the capture may have been HEAD
         self.alone[turn] = fits & alone
         return self._rows(turn, start, block, body, length, digest, head)
 
@@ -179,15 +179,13 @@ class Bulk:
             left_out = np.repeat(large, count) & (inside >= _BEGINNING)
             rows, length = rows[~left_out], length[~left_out]
             first = first - running(left_out)[first]
+        return b"".join([view[a:b] for view, a, b in self._places(rows)]), running(length)[first].tolist()
+
+    def _places(self, rows: Column) -> Iterator[tuple[memoryview, int, int]]:
+        """Of each of these pieces: its buffer, where in it it begins, and where it ends."""
         begin = self.streams.payload[rows]
-        begins, ends = begin.tolist(), (begin + length).tolist()
-        if len(self.views) == 1:
-            view = self.views[0]
-            text = b"".join([view[a:b] for a, b in zip(begins, ends, strict=True)])
-        else:
-            of = [self.views[i] for i in self.streams.buffer[rows].tolist()]
-            text = b"".join([view[a:b] for view, a, b in zip(of, begins, ends, strict=True)])
-        return text, running(length)[first].tolist()
+        views = map(self.views.__getitem__, self.streams.buffer[rows].tolist())
+        return zip(views, begin.tolist(), (begin + self.streams.length[rows]).tolist(), strict=True)
 
     def _digests(self, body: Column, bodies: list[bytes]) -> Column:
         """XXH3-128 of the bodies, where one of them is of stated length; else zeros."""
@@ -206,13 +204,11 @@ class Bulk:
             sink.update(joined)
         else:
             rows = self.turns.row[self.turns.first[turn] : self.turns.first[turn + 1]]
-            s, views = self.streams, self.views
-            skipped = np.clip(head - running(s.length[rows])[:-1], 0, s.length[rows])  # of each piece: what belongs to the head
+            length = self.streams.length[rows]
+            skipped = np.clip(head - running(length)[:-1], 0, length)  # of each piece: what belongs to the head
             for low in range(0, len(rows), _JOINED):
-                some = rows[low : low + _JOINED]
-                begin, end = s.payload[some] + skipped[low : low + _JOINED], s.payload[some] + s.length[some]
-                places = zip(s.buffer[some].tolist(), begin.tolist(), end.tolist(), strict=True)
-                sink.update(b"".join([views[view][a:b] for view, a, b in places]))
+                places = zip(self._places(rows[low : low + _JOINED]), skipped[low : low + _JOINED].tolist(), strict=True)
+                sink.update(b"".join([view[a + skip : b] for (view, a, b), skip in places]))
         return sink.body(framing, sink.length, sink.length if framing is Framing.CONTENT_LENGTH else None, True)
 
     def _rows(self, turn: Column, start: Column, block: Column, body: Column, length: Column, digest: Column, head: Column) -> Messages:
