@@ -28,7 +28,7 @@ from lbtrace.tables import Column
 _T = TypeVar("_T")
 FAR = 1 << 61  # ns: later than any capture
 PATIENCE_NS = 120_000_000_000  # a client that went away: the balancer may go on with its request for this long
-CACHES = ("age", "x-cache", "cf-cache-status", "x-cache-status", "cache-status")
+CACHES = ("age", "x-cache", "cf-cache-status", "x-cache-status", "cache-status", "x-varnish")
 _UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
 _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
 
@@ -152,6 +152,8 @@ def from_cache(line: HeaderLine) -> bool:
     name, value = line.name.lower(), line.value.lower()
     if name == "age":
         return value.strip("0") != ""
+    if name == "x-varnish":  # the number of the request, and that of the one the answer was kept from
+        return len(value.split()) > 1
     return name in CACHES and "hit" in value and "miss" not in value
 
 

@@ -1,28 +1,70 @@
-"""Pairs made by shape or time → those whose backend request bears what another client request says of itself.
+"""Pairs made by shape or time → those whose backend request bears what another request says of itself.
 
 A value that exactly one client request sent, and that reaches a backend in a request paired with another client request, belongs to that
 other one: whatever else fits, the pair is wrong. Values that state addresses may be written by the balancer, and short ones by anybody.
+
+The other request may be missing from the capture. Then a field tells that has another value in each of the surer pairs, and in all of them
+the same on both sides: who passes on such an id each time does so here, and where the two requests differ in it they are two.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import numpy as np
 
 from lbtrace.columns import among, distinct
+from lbtrace.correlate import shape
 from lbtrace.correlate.connections import STATED_IN
 from lbtrace.correlate.pairing import Pairing
+from lbtrace.fields import lowered
+from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Tier
-from lbtrace.side_table import Heads, Words, numbering
+from lbtrace.side_table import MARKS, Heads, Words, numbering
 from lbtrace.tables import Column
 
 TELLING = 8  # characters, with a digit among them
+FEW = 3  # pairs: fewer show no habit
+SAMPLED = 1000  # surer pairs that are asked for it
 
 
 def wrong(state: Pairing) -> list[int]:
     """The client exchanges whose only backend exchange is another's."""
     doubtful = [(c, bs[0]) for c, bs in state.caused.items() if len(bs) == 1 and state.tier[c] in (Tier.SHAPE, Tier.TIME)]
-    if not doubtful:
+    return sorted({*_of_another(state, doubtful), *_of_another_id(state, doubtful)}) if doubtful else []
+
+
+def _of_another_id(state: Pairing, doubtful: Sequence[tuple[int, int]]) -> list[int]:
+    """Those whose requests differ in a field that passes the balancer in every surer pair, with another value in each."""
+    ids = _ids(state)
+    if not ids:
         return []
+    c, b = np.array(doubtful, np.int64).T
+    others = {*state.client.table.words.fields, "target"} - ids
+    asked = np.flatnonzero(shape.may_conflict(state, c, b, others))
+    return [doubtful[i][0] for i in asked.tolist() if shape.conflicts(state, *doubtful[i]) & ids]
+
+
+def _ids(state: Pairing) -> set[str]:
+    """The request fields that have the same value on both sides of every surer pair, and no value twice."""
+    client, backend, words = state.client.table.requests, state.backend.table.requests, state.client.table.words
+    whole = [m.there & ((m.marks & MARKS[Mark.HEAD_TRUNCATED]) == 0) for m in (client, backend)]
+    surer = [(c, bs[-1]) for c, bs in state.caused.items() if state.tier[c] <= Tier.RARE_TOKEN and whole[0][c] and whole[1][bs[-1]]]
+    values: dict[str, list[str]] = defaultdict(list)
+    changed: set[str] = set()
+    for c, b in surer[:: len(surer) // SAMPLED + 1] if len(surer) >= FEW else ():
+        there = {(lowered(line.name), line.value) for line in backend.heads.lines(words, b)}
+        for line in client.heads.lines(words, c):
+            name = lowered(line.name)
+            values[name].append(line.value)
+            if (name, line.value) not in there:
+                changed.add(name)
+    return {name for name, held in values.items() if FEW <= len(held) == len(set(held)) and name not in changed}
+
+
+def _of_another(state: Pairing, doubtful: Sequence[tuple[int, int]]) -> list[int]:
+    """Those that bear a value which one other client request sent."""
     client, backend, words = state.client.table, state.backend.table, state.client.table.words
     c, b = np.array(doubtful, np.int64).T
     both = client.requests.there[c] & backend.requests.there[b]
