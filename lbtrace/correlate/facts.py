@@ -10,9 +10,8 @@ A retransmitted message is never solid: its first transmission may be missing fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,25 +24,11 @@ from lbtrace.model.trace import Trace
 from lbtrace.side_table import Messages, SideTable, bits_of
 from lbtrace.tables import Column
 
-_T = TypeVar("_T")
 FAR = 1 << 61  # ns: later than any capture
 PATIENCE_NS = 120_000_000_000  # a client that went away: the balancer may go on with its request for this long
 CACHES = ("age", "x-cache", "cf-cache-status", "x-cache-status", "cache-status", "x-varnish")
 _UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
 _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
-
-
-class _Asked(Sequence[_T]):
-    """What a question answers for 0, 1, 2, …"""
-
-    def __init__(self, count: int, ask: Callable[[int], _T]) -> None:
-        self._count, self._ask = count, ask
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._ask(int(index)) if 0 <= index < self._count else [][index]
 
 
 @dataclass(slots=True)
@@ -76,16 +61,6 @@ class Facts:
     def number(self, ref: Ref) -> int:
         """The number of an exchange through all points."""
         return self.first_of[ref.point] + ref.id
-
-    @property
-    def items(self) -> Sequence[Exchange]:
-        """All exchanges as objects: who walks over them makes them all."""
-        return _Asked(len(self), self.exchange)
-
-    @property
-    def refs(self) -> Sequence[Ref]:
-        """Where each is."""
-        return _Asked(len(self), self.ref)
 
     def ref(self, number: int) -> Ref:
         """Where an exchange is."""

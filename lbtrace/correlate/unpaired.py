@@ -15,11 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from lbtrace.columns import distinct
 from lbtrace.correlate.facts import Facts, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Clock, Confidence, Unpaired, UnpairedReason
-from lbtrace.model.stream import Connection
+from lbtrace.side_table import NOT_SAID
 
 OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
 SEVERAL = 4  # answers that show a manner
@@ -110,7 +113,7 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     nothing = unasked(state.client)
     shared = bool(nothing.any()) and _shares(state)
     open_ = _asked_for(state)
-    headless = any(state.backend.items[b].request is None for b in state.free_backends())  # it may be what any of these caused
+    headless = not state.backend.table.requests.there[state.free_backends()].all()  # it may be what any of these caused
     out: list[Unpaired] = []
     for c in free:
         if nothing[c] and not headless:
@@ -121,7 +124,7 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
             reason, confidence, detail = ASTRAY
         if reason is UnpairedReason.ANSWERED_BY_BALANCER and not nothing[c] and _wants(state.client, c) in open_ and not _kept(state, c):
             reason, confidence, detail = UnpairedReason.UNKNOWN, Confidence.LOW, ASKED
-        out.append(Unpaired("client", state.client.refs[c], reason, confidence if shown else _capped(reason, confidence), detail))
+        out.append(Unpaired("client", state.client.ref(c), reason, confidence if shown else _capped(reason, confidence), detail))
     if any(u.detail == ELSEWHERE for u in out):
         out = [
             u._replace(reason=UnpairedReason.UNKNOWN, confidence=Confidence.LOW, detail=MAYBE) if u.detail.endswith(SAYS) else u
@@ -133,8 +136,8 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
 def _client_reason(
     state: Pairing, c: int, seen: list[list[Window]], backends: Manner, paired: int, headless: bool
 ) -> tuple[UnpairedReason, Confidence, str]:
-    e = state.client.items[c]
-    known = seen[state.client.refs[c].point]
+    e = state.client.exchange(c)
+    known = seen[state.client.point[c]]
     start, end = int(state.client.start[c]), int(state.client.reply[c])
     by, sure = hand(e.response, backends)
     away = min((max(w.first - end, start - w.last) for w in known), default=0)  # from the nearest moment a backend capture shows a packet
@@ -186,13 +189,10 @@ def _kept(state: Pairing, c: int) -> bool:
 
 def _shares(state: Pairing) -> bool:
     """Whether requests of several client connections share a backend connection, so that no connection of a backend's is a client's."""
-    fronts: dict[tuple[int, int], tuple[int, int]] = {}
-    front, back = state.client, state.backend
-    for c, bs in state.caused.items():
-        line = (int(front.point[c]), front.items[c].connection)
-        if any(fronts.setdefault((int(back.point[b]), back.items[b].connection), line) != line for b in bs):
-            return True
-    return False
+    c, b = np.array([(c, b) for c, bs in state.caused.items() for b in bs], np.int64).reshape(-1, 2).T
+    width = len(state.client.table.client_address)
+    ends = distinct(state.backend.connection[b] * width + state.client.connection[c])
+    return len(distinct(ends // max(width, 1))) < len(ends)
 
 
 def _together(state: Pairing, clocks: Clocks) -> bool:
@@ -215,16 +215,15 @@ class Manner(NamedTuple):
 
 def manner(state: Pairing) -> Manner:
     """What is common to the answers of the backends."""
-    got: set[str] = set()
-    answers = undated = 0
-    for c, bs in state.caused.items():
-        r, answer = state.client.items[c].response, state.backend.items[bs[-1]].response
-        if r is not None and answer is not None and r.status == answer.status:
-            got.add(_field(r, "server"))
-            answers += 1
-            undated += not _field(r, "date")
-    sent = {_field(e.response, "server") for e in state.backend.items if e.response is not None}
-    return Manner(got, got | sent, answers >= SEVERAL and not undated)
+    mine, theirs, words = state.client.table.responses, state.backend.table.responses, state.client.table.words
+    c, b = np.array([(c, bs[-1]) for c, bs in state.caused.items()], np.int64).reshape(-1, 2).T
+    c = c[mine.there[c] & theirs.there[b] & (mine.start[c] == theirs.start[b])]
+    got, sent = (
+        {words.line_list[n].value if n != NOT_SAID else "" for n in distinct(messages.line_of(words, "server")[at]).tolist()}
+        for messages, at in ((mine, c), (theirs, theirs.there))
+    )
+    dates = [words.line_list[n].value if n != NOT_SAID else "" for n in distinct(mine.line_of(words, "date")[c]).tolist()]
+    return Manner(got, got | sent, len(c) >= SEVERAL and all(dates))
 
 
 def _field(r: Response, name: str) -> str:
@@ -274,7 +273,7 @@ def backend_reasons(
     if not free:
         return []
     seen = windows(state, clocks, of_client=False)
-    named = {_client(state, c) for c, bs in state.caused.items() if askers[bs[-1]]} | (clients & set(askers))
+    named = {state.client.client_address(c) for c, bs in state.caused.items() if askers[bs[-1]]} | (clients & set(askers))
     if not clients <= named:
         askers = [""] * len(askers)  # a client that no address is known of may be known to the balancer by any
     captured = clients | {"", *(who for bs in state.caused.values() for b in bs for who in (askers[b], _source(state, b)))}
@@ -285,7 +284,7 @@ def backend_reasons(
         reason, confidence, detail = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and b in astray:
             reason, confidence, detail = ASTRAY
-        out.append(Unpaired("backend", state.backend.refs[b], reason, confidence if shown else _capped(reason, confidence), detail))
+        out.append(Unpaired("backend", state.backend.ref(b), reason, confidence if shown else _capped(reason, confidence), detail))
     repeated = [n for n, b in enumerate(free) if b in copies]
     if all(out[n].reason is UnpairedReason.OTHER_CLIENT for n in repeated):  # none of them at the edge of a client capture, say
         for n in repeated:
@@ -294,20 +293,12 @@ def backend_reasons(
     return out
 
 
-def _client(state: Pairing, c: int) -> str:
-    return _connection(state.client, c).client.address
-
-
 def _source(state: Pairing, b: int) -> str:
-    return _connection(state.backend, b).client.address
+    return state.backend.connection_of(b).client.address
 
 
 def _server(state: Pairing, b: int) -> str:
-    return str(_connection(state.backend, b).server)
-
-
-def _connection(facts: Facts, n: int) -> Connection:
-    return facts.traces[facts.refs[n].point].connections[facts.items[n].connection]
+    return str(state.backend.connection_of(b).server)
 
 
 def _backend_reason(
@@ -317,7 +308,7 @@ def _backend_reason(
         return UnpairedReason.HEALTH_CHECK, Confidence.HIGH, ""
     if b in state.left_over and not stranger:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "one of several that look the same, more than the client side has"
-    known = seen[state.backend.refs[b].point]
+    known = seen[state.backend.point[b]]
     start, end = int(state.backend.start[b]), int(state.backend.end[b])
     away = min((max(w.first - end, start - w.last) for w in known), default=0)
     if away > EDGE_NS:
