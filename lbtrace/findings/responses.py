@@ -4,7 +4,8 @@ Meaning:
     Whether the response a client got is the response the backend gave: the same status, the same end-to-end header fields, the same body.
 Decided by:
     Comparing both responses of every answered pair. Bodies are compared by digest after removing the transfer framing, and after
-    decoding when only the content coding differs. A body that is not whole in both captures is unknown, never different.
+    decoding when only the content coding differs. A body that is not whole in both captures is unknown, never different. A 304 or a part
+    for a whole (or a whole for them) is how a kept copy answers conditional and range requests.
 Evidence:
     The responses of example pairs on both sides.
 Remedy:
@@ -26,6 +27,16 @@ from lbtrace.side_table import Messages
 TITLE = "Responses passed through"
 SAME, OTHER, UNKNOWN = range(3)
 NO_DIGEST = 0
+PARTIAL_CONTENT = 206
+# (what the client got, what the backend gave): RFC 9110 §13 (conditional requests) and §14 (ranges), RFC 9111 §4.3
+BY_COPY = ((304, 200), (200, 304), (200, 206), (206, 200))
+REWRITTEN = (
+    "The client got another status than the backend gave in {count} of {of} responses, for example {client_status} for {backend_status}."
+)
+FROM_COPY = (
+    "In {count} of {of} responses the client got a part, or 304 for what it has, where the backend gave the whole, or the other way round, "
+    "for example {client_status} for {backend_status}: the balancer answers conditional and range requests from a copy."
+)
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -37,20 +48,13 @@ def find(case: Case) -> Iterator[Finding]:
         return
     status, given = got.start[answered.front], gave.start[answered.back]
     # among interchangeable pairs it may be another one's of the group
-    changed_status = answered.where((status != given) & ~_in_group(answered, status, answered.group, given))
-    if len(changed_status):
-        example, instead = changed_status[0].responses
-        yield _finding(
-            case,
-            "responses.status",
-            Severity.MEDIUM,
-            changed_status,
-            len(answered),
-            "The client got another status than the backend gave in {count} of {of} responses, "
-            "for example {client_status} for {backend_status}.",
-            (Value("client_status", str(example.status)), Value("backend_status", str(instead.status))),
-        )
+    changed = (status != given) & ~_in_group(answered, status, answered.group, given)
+    by_copy = changed & np.isin(status * 1000 + given, [client * 1000 + backend for client, backend in BY_COPY])
+    rewritten = changed & ~by_copy
+    yield from _other_status(case, answered, by_copy, "responses.from-copy", Severity.INFO, FROM_COPY)
+    yield from _other_status(case, answered, rewritten, "responses.status", Severity.MEDIUM, REWRITTEN)
     bodies = _bodies(case, answered)
+    bodies[(bodies == OTHER) & (by_copy | (given == PARTIAL_CONTENT))] = UNKNOWN  # a part, or nothing, is no other body
     different = answered.where(bodies == OTHER)
     if len(different):
         yield _finding(
@@ -64,7 +68,7 @@ def find(case: Case) -> Iterator[Finding]:
     form = (ChangeKind.REORDERED, ChangeKind.RECASED)
     altered = any(not c.request and not c.hop_by_hop and c.kind not in form for c in case.correlation.changes)
     same = answered.where(bodies == SAME)
-    if not len(changed_status) and not len(different) and len(same):
+    if not rewritten.any() and not len(different) and len(same):
         unknown = len(answered) - len(same)
         recoded = int((got.digest[same.front] != gave.digest[same.back]).sum())
         fields = " Some header fields differ: see the response header fields." if altered else " No end-to-end header field was changed."
@@ -80,6 +84,16 @@ def find(case: Case) -> Iterator[Finding]:
             + fields,
             (Value("unknown", unknown, "count"), Value("recoded", recoded, "count")),
         )
+
+
+def _other_status(case: Case, answered: Matches, which: Column, slug: str, severity: Severity, statement: str) -> Iterator[Finding]:
+    """Some of the answered, with the statuses of the first as an example."""
+    if not which.any():
+        return
+    matches = answered.where(which)
+    got, gave = matches[0].responses
+    statuses = Value("client_status", str(got.status)), Value("backend_status", str(gave.status))
+    yield _finding(case, slug, severity, matches, len(answered), statement, statuses)
 
 
 def _in_group(matches: Matches, wanted: Column, groups: Column, told: Column) -> Column:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lbtrace.model.report import Severity
-from tests.findings.stage import ALB, Told, four, tell, values
+from tests.findings.stage import ALB, Told, four, tell, told, values, with_exchanges
 from tests.play import Balancer, Play
 
 
@@ -83,3 +85,19 @@ def test_compressing_is_a_coding_not_another_body() -> None:
     spoken = tell(four(Balancer(gzip=True)))
     assert spoken.of("responses.body") == []
     assert values(spoken.one("protocol-changes.coding"))["after"] == "gzip"
+
+
+@pytest.mark.parametrize(("got", "gave"), [(304, 200), (200, 304), (206, 200), (200, 206)])
+def test_a_part_or_not_modified_is_no_rewritten_response(got: int, gave: int) -> None:
+    spoken = tell(four(Balancer()))
+    front, back = spoken.shown.clients[0], spoken.shown.backends[0]
+    before, behind = front.exchanges[1], back.exchanges[1]
+    assert before.response is not None
+    assert behind.response is not None
+    other = before.response.body._replace(digest="0" * 32)
+    spoken.shown.clients[0] = with_exchanges(front, e1=before._replace(response=before.response._replace(status=got, body=other)))
+    spoken.shown.backends[0] = with_exchanges(back, e1=behind._replace(response=behind.response._replace(status=gave)))
+    spoken = told(spoken.shown, spoken.correlation)
+    said = spoken.one("responses.from-copy")
+    assert (values(said)["client_status"], values(said)["backend_status"]) == (str(got), str(gave))
+    assert spoken.of("responses.status") == spoken.of("responses.body") == []
