@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lbtrace.case import RANK, Case, ConnectionMatches, Matches, confidence_of, evidence
+from lbtrace.case.ends import ends
 from lbtrace.case.matches import CONFIDENCES
 from lbtrace.columns import Column, distinct
 from lbtrace.findings._client import stated_in
@@ -128,9 +129,15 @@ def _confidence(case: Case, crossings: _Crossings) -> Confidence:
 
 
 def _crossings(case: Case) -> _Crossings:
-    """Pairs of connections: those named as such, else those of the paired exchanges."""
-    named, m = case.connection_matches, case.matches
-    if len(named):
+    """Pairs of connections: those named as such, else those of the paired exchanges. What goes straight to the backend, where others
+    do not, tells nothing of the balancer."""
+    every = case.connection_matches
+    named = every.where(~_straight(case, every.front, every.back))
+    m = case.matches
+    if len(named) < len(every):
+        m = m.where(~_straight(case, m.front_connection, m.back_connection))
+    if len(named) or not len(m):
+        named = named if len(named) else every
         return _Crossings(named.front, named.back, named)
     # where who is whose is not known, a source that is the address of any client is taken for that client
     client, backend = case.sides
@@ -139,6 +146,15 @@ def _crossings(case: Case) -> _Crossings:
     last[client.client_address[fronts]] = fronts
     of_source = last[backend.client_address[backs]]
     return _Crossings(np.where(m.alone | (of_source == NO_CONNECTION), fronts, of_source), backs, m)
+
+
+def _straight(case: Case, fronts: Column, backs: Column) -> Column:
+    """Pair by pair, whether two connections have the same ends: there is nothing between them."""
+    same = np.ones(len(fronts), bool)
+    for server in (False, True):
+        front, back = (ends(table, server) for table in case.sides)
+        same &= front[fronts] == back[backs]
+    return same
 
 
 def _frames(case: Case, pairs: Matches | ConnectionMatches) -> list[FrameRef]:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from lbtrace.model.pairing import Confidence
+from dataclasses import replace
+
+from lbtrace.correlate import correlate
+from lbtrace.findings import all_findings
+from lbtrace.model.net import Endpoint
+from lbtrace.model.pairing import Confidence, ConnectionBasis
 from lbtrace.model.report import Severity
+from lbtrace.model.trace import Trace
+from lbtrace.options import DEFAULT
 from tests.findings.stage import ALB, four, tell, values
 from tests.play import Balancer, Play
 
@@ -62,3 +69,33 @@ def test_what_packets_that_are_passed_on_come_from_is_not_the_balancers() -> Non
     spoken = tell(four(Balancer(kind="dnat"), seen_as="1.240.235.98"))
     assert spoken.correlation.topology.balancer_back == ()
     assert tell(four(Balancer(kind="snat"), seen_as="1.240.235.98")).correlation.topology.balancer_back == ("172.31.42.119",)
+
+
+def test_what_goes_straight_to_the_backend_tells_nothing_of_the_balancer() -> None:
+    """Beside requests through a proxy the backend gets one that never met it: both captures show the same connection."""
+    shown = four(ALB).perform()
+    (front,), (back,) = shown.clients, shown.backends
+    own = back.connections[0]._replace(client=Endpoint("192.168.0.9", 40000), first_ns=back.last_ns, last_ns=back.last_ns)
+    asked = back.exchanges[0]
+    assert asked.request is not None
+    plain = asked.request._replace(target="/straight", lines=asked.request.lines[:2], first_ns=back.last_ns, last_ns=back.last_ns)
+
+    def beside(trace: Trace) -> Trace:
+        line, number = len(trace.connections), len(trace.exchanges)
+        same = own._replace(
+            id=line, from_client=own.from_client._replace(isn=77), from_server=own.from_server._replace(isn=88), first_frame=900
+        )
+        return replace(
+            trace,
+            connections=[*trace.connections, same],
+            applications=[*trace.applications, trace.applications[0]],
+            exchanges=[*trace.exchanges, asked._replace(id=number, connection=line, request=plain)],
+            by_connection={},
+        )
+
+    fronts, backs = [beside(front)], [beside(back)]
+    correlation = correlate(fronts, backs, DEFAULT)
+    assert any(p.basis is ConnectionBasis.SAME_PACKETS for p in correlation.connection_pairs)
+    found = [f for f in all_findings(fronts, backs, correlation) if f.slug.startswith("source-address")]
+    assert [f.slug for f in found] == ["source-address.rewritten"]
+    assert values(found[0])["of"] == 4
