@@ -26,6 +26,7 @@ from lbtrace.connection_table import ConnectionTable
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.trace import Trace
+from lbtrace.pair_table import PairTable
 
 __all__ = [
     "FRAMES_PER_SIDE",
@@ -70,8 +71,8 @@ class Case(Frames, Addresses):
     @cached_property
     def _paired_sources(self) -> Column:
         """The addresses (their numbers) that backend connections of pairs come from, whatever the confidence of these."""
-        backend = self.sides[1]
-        tried = self.numbers(Side.BACKEND, [a.backend for p in self.correlation.pairs for a in p.attempts])
+        backend, pairs = self.sides[1], PairTable.of(self.correlation.pairs)
+        tried = backend.numbers(pairs.backend_point, pairs.backend)
         named = self.connection_numbers(Side.BACKEND, [p.backend for p in self.correlation.connection_pairs])
         return distinct(backend.client_address[np.concatenate((backend.connection[tried], named))])
 

@@ -111,6 +111,8 @@ def _truth(case: Case) -> Iterator[Finding]:
     right: list[int] = []
     client_side, matches = case.sides[0], case.connection_matches
     applications = [application for trace in case.backends for application in trace.applications]
+    if not any(application.proxy for application in applications):
+        return
     clients = client_side.client_address[matches.front].tolist()
     for row, connection in enumerate(matches.back.tolist()):
         stated = next((h.source for h in applications[connection].proxy if h.source), None)

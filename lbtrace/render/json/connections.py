@@ -150,7 +150,7 @@ class _Writer:
         """The connections low … high."""
         table, rows, lines = self.table, slice(low, high), _Lines(high - low)
         lines.common('{"id":')
-        lines.column(list(map(str, range(low, high))))
+        lines.column([f"{number}" for number in range(low, high)])
         for key in ("client", "server"):
             lines.common(f',"{key}":')
             lines.values(getattr(table, key)[rows], partial(_named, self.hosts))
@@ -234,7 +234,7 @@ class _Writer:
 
 def _numbers(column: Column, missing: int | None = None) -> list[str]:
     """Numbers as text, null for the one that is missing."""
-    texts = list(map(str, column.tolist()))
+    texts = [f"{number}" for number in column.tolist()]
     if missing is not None:
         for i in np.flatnonzero(column == missing).tolist():
             texts[i] = "null"

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lbtrace.columns import running, spans
+from lbtrace.columns import distinct, running, spans
 from lbtrace.exchange_table import LENGTH, NOTHING, SILENT, Exchanges, Messages, status_parts
 from lbtrace.model.http import Body, Framing, HeaderLine
 from lbtrace.model.trace import Trace
@@ -77,7 +77,7 @@ class RowWriter:
         rows = slice(low, high)
         self._meet(np.concatenate((t.request.block[rows], t.response.block[rows])))
         asked, answered = self._requests(t.request.start[rows].tolist()), self._answers(t.response.start[rows].tolist())
-        heads = map(str, t.id[rows].tolist()), map(str, t.connection[rows].tolist()), map(str, t.ordinal[rows].tolist())
+        heads = t.id[rows].tolist(), t.connection[rows].tolist(), t.ordinal[rows].tolist()
         return [
             f',{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":null,"marks":[],"request":{{{request},'
             f'"interim":[],"response":{{{response}}}'
@@ -90,7 +90,7 @@ class RowWriter:
         """The messages of some rows, without the brace in front."""
         blocks = map(self._blocks.__getitem__, m.block[rows].tolist())
         bodies = self._bodies(m, rows)
-        offsets = map(str, m.offset[rows].tolist())
+        offsets = m.offset[rows].tolist()
         if len(self._files) > 1:
             return [
                 f'{start},"headers":{block},"body":{body},"trailers":[],{places},"offset":{offset},"marks":[]}}'
@@ -133,7 +133,7 @@ class RowWriter:
         found = [
             f'{{"framing":"content-length","length":{size},"declared":{size},"complete":true,"digest":"{digest}",'
             f'"content_digest":null,"content_length":null}}'
-            for size, digest in zip(map(str, sizes), digests, strict=True)
+            for size, digest in zip(sizes, digests, strict=True)
         ]
         for k in np.flatnonzero(kinds != LENGTH).tolist():
             kind, size = kinds[k], sizes[k]
@@ -164,7 +164,7 @@ class RowWriter:
         if len(known) > _REMEMBERED:
             known.clear()
             self._has_block[:] = False
-        new = np.unique(blocks[~self._has_block[blocks]])
+        new = distinct(blocks[~self._has_block[blocks]])
         if not len(new):
             return
         self._has_block[new] = True
@@ -182,13 +182,13 @@ class RowWriter:
         if len(known) > _REMEMBERED:
             known.clear()
             self._has_line[:] = False
-        fresh = np.unique(lines[~self._has_line[lines]])
+        fresh = distinct(lines[~self._has_line[lines]])
         if not len(fresh):
             return
         self._has_line[fresh] = True
         new = fresh.tolist()
-        parts = [text.partition(": ") for text in _escaped([heads.lines[i] for i in new])]
-        known.update(zip(new, [f'["{name}","{value}"]' for name, _, value in parts], strict=True))
+        texts = _escaped([heads.lines[i] for i in new])
+        known.update(zip(new, ['["' + text.replace(": ", '","', 1) + '"]' for text in texts], strict=True))
         if heads.loose:
             for i in heads.loose.intersection(new):
                 text = heads.lines[i].decode("latin-1")
@@ -205,5 +205,5 @@ def _escaped(lines: list[bytes]) -> list[str]:
 
 def _numbers(first: Column, *others: Column) -> list[list[str]]:
     """Columns as text; those that equal the first one are not written again."""
-    text = list(map(str, first.tolist()))
-    return [text, *(text if np.array_equal(first, other) else list(map(str, other.tolist())) for other in others)]
+    text = [f"{number}" for number in first.tolist()]
+    return [text, *(text if np.array_equal(first, other) else [f"{number}" for number in other.tolist()] for other in others)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Matches, evidence
-from lbtrace.columns import Column, first_met
+from lbtrace.columns import Column, distinct, first_met
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Value
@@ -64,6 +64,8 @@ def _crossings(matches: Matches) -> tuple[Matches, Matches, int]:
     carried = matches.where(first)  # the first match of every two connections
     weight = np.bincount(which, minlength=len(first))
     fronts, backs = carried.front_connection, carried.back_connection
+    if len(first) == len(distinct(fronts)) == len(distinct(backs)):
+        return _widest(carried, backs), _widest(carried, fronts), 0
     agreed, of_front, of_back = 0, set[int](), set[int]()
     heaviest = np.argsort(-weight, kind="stable")
     for front, back, many in zip(fronts[heaviest].tolist(), backs[heaviest].tolist(), weight[heaviest].tolist(), strict=True):
