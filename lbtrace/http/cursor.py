@@ -18,7 +18,8 @@ import numpy as np
 from lbtrace.model.http import Mark
 from lbtrace.tables import Buffer, Column, StreamTable
 
-WINDOW: Final = 1 << 16  # bytes joined at a time
+_LEAST: Final = 1 << 12  # bytes joined first
+_MOST: Final = 1 << 16  # and at a time, where more and more are looked at
 
 
 class Sink(Protocol):
@@ -32,9 +33,8 @@ class Pieces:
     """The columns of a StreamTable as memory views."""
 
     __slots__ = (
-        "ack", "buffer", "buffers", "clean", "end", "fin", "first", "frame", "known_start", "length", "payload", "repeated", "reset",
-        "start",
-        "time_ns",
+        "_behind_gap", "ack", "buffer", "buffers", "clean", "end", "fin", "first", "frame", "known_start", "length", "payload", "repeated",
+        "reset", "start", "time_ns",
     )  # fmt: skip
 
     def __init__(self, table: StreamTable) -> None:
@@ -52,6 +52,7 @@ class Pieces:
         self.end = view(table.end, np.int64)
         self.fin = view(table.fin, np.int64)
         self.reset = view(table.reset, np.bool_)
+        self._behind_gap: list[int] | None = None  # pieces in front of which bytes are missing
         self.buffers: list[Buffer] = [b if isinstance(b, memoryview) else memoryview(b) for b in table.buffers]
 
     def cut_mark(self, stream: int) -> Mark:
@@ -59,6 +60,25 @@ class Pieces:
         if self.reset[stream]:
             return Mark.RESET
         return Mark.CLOSED if self.fin[stream] >= 0 else Mark.CAPTURE_ENDED
+
+    def gaps(self, stream: int) -> tuple[list[int], list[int]]:
+        """Begins and ends of what is missing from a stream, the part behind its last captured byte included."""
+        start, length = self.start, self.length
+        if self._behind_gap is None:
+            every = np.asarray(start)
+            before = np.append(0, every + np.asarray(length))[:-1]
+            opens = np.asarray(self.first)
+            before[opens[opens < len(before)]] = 0
+            self._behind_gap = np.flatnonzero(every > before).tolist()
+        first, last = self.first[stream], self.first[stream + 1]
+        rows = self._behind_gap[bisect_left(self._behind_gap, first) : bisect_left(self._behind_gap, last)]
+        begins = [start[row - 1] + length[row - 1] if row > first else 0 for row in rows]
+        ends = [start[row] for row in rows]
+        at = start[last - 1] + length[last - 1] if first < last else 0
+        if self.end[stream] > at:
+            begins.append(at)
+            ends.append(self.end[stream])
+        return begins, ends
 
 
 def view(column: Column, kind: type[np.generic]) -> memoryview:
@@ -69,7 +89,7 @@ def view(column: Column, kind: type[np.generic]) -> memoryview:
 class Cursor:
     """A place in a stream. `pos` is an index in `data`; the stream offset is `base + pos`."""
 
-    __slots__ = ("base", "data", "end_row", "first_row", "pieces", "pos", "row", "stream")
+    __slots__ = ("base", "data", "end_row", "first_row", "pieces", "pos", "row", "stream", "want")
 
     def __init__(self, pieces: Pieces, stream: int) -> None:
         self.pieces = pieces
@@ -80,6 +100,7 @@ class Cursor:
         self.base: int = pieces.start[self.row] if self.row < self.end_row else 0
         self.data = b""
         self.pos = 0
+        self.want = _LEAST
         self.extend()
 
     @property
@@ -96,7 +117,8 @@ class Cursor:
         if row >= stop or p.start[row] != at:
             return False
         kept = self.data[self.pos :] if self.pos < len(self.data) else b""
-        want = max(WINDOW, len(kept))
+        want = max(self.want, len(kept))
+        self.want = min(2 * want, _MOST)
         start, length, payload, buffer, buffers = p.start, p.length, p.payload, p.buffer, p.buffers
         parts: list[Buffer] = [kept] if kept else []
         got = 0
@@ -205,7 +227,7 @@ class Cursor:
         self.pos = offset - self.base
         if self.pos > len(self.data):
             self.row = bisect_left(self.pieces.start, offset, self.row, self.end_row)
-            self.base, self.pos, self.data = offset, 0, b""
+            self.base, self.pos, self.data, self.want = offset, 0, b"", _LEAST
 
     def row_at(self, offset: int) -> int:
         """The piece that carried the byte at `offset`."""

@@ -69,26 +69,11 @@ class _Alone:
         self.requests, self.responses, self.oddities = requests, responses, oddities
         self._gaps: dict[int, tuple[list[int], list[int]]] = {}
 
-    def gaps(self, side: Requests | Responses) -> tuple[list[int], list[int]]:
-        """Begins and ends of what is missing from a stream, the part after its last captured byte included."""
-        if side.stream not in self._gaps:
-            p = side.pieces
-            begins, ends = [], []
-            at = 0
-            for row in range(side.cursor.first_row, side.cursor.end_row):
-                if p.start[row] > at:
-                    begins.append(at)
-                    ends.append(p.start[row])
-                at = p.start[row] + p.length[row]
-            if side.end > at:
-                begins.append(at)
-                ends.append(side.end)
-            self._gaps[side.stream] = begins, ends
-        return self._gaps[side.stream]
-
     def missing(self, side: Requests | Responses, low: int, high: int) -> bool:
         """True when bytes of [low, high) are missing."""
-        begins, ends = self.gaps(side)
+        if side.stream not in self._gaps:
+            self._gaps[side.stream] = side.pieces.gaps(side.stream)
+        begins, ends = self._gaps[side.stream]
         k = bisect_right(ends, low)
         return k < len(begins) and begins[k] < high
 

@@ -11,8 +11,8 @@ there; everything else is read here.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from lbtrace.http.body import chunked_end
@@ -121,7 +121,10 @@ class Reader:
 
     def chains(self) -> list[int]:
         """Of each message: its chain."""
-        return [bisect_right(self.breaks, k) for k in range(len(self.ends))]
+        found: list[int] = []
+        for number, (low, high) in enumerate(pairwise((0, *self.breaks, len(self.ends)))):
+            found += [number] * (high - low)
+        return found
 
     def take(self, most: int = 1 << 60) -> bool:
         """Take up to `most` messages that were read in bulk and follow each other from here on; False when there is none, or when bytes are
