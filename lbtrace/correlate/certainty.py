@@ -109,11 +109,14 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
     nothing = unasked(facts)
     backends = manner(state) if of_client and free else None
     for n in free:
-        known = seen[facts.point[n]]
         start, end = int(facts.start[n]), int(facts.end[n])
-        outside = bool(known) and all(end < w.first or start > w.last for w in known)
+        known = seen[facts.point[n]]
+        if nothing[n] or (known and all(end < w.first or start > w.last for w in known)):
+            continue
+        if backends is None:
+            return True
         answer = facts.exchange(n).response
-        own = of_client and (bool(facts.cached[n]) or (answer is not None and answer.status in (301, 302, 303, 307, 308, 502, 503, 504)))
-        if not outside and not own and not nothing[n] and not (backends is not None and hand(answer, backends)[1] is Confidence.HIGH):
+        redirected = answer is not None and answer.status in (301, 302, 303, 307, 308, 502, 503, 504)
+        if not (facts.cached[n] or redirected or hand(answer, backends, int(facts.reply[n]) - start)[1] is Confidence.HIGH):
             return True
     return False

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,9 +25,11 @@ from lbtrace.model.trace import Trace
 from lbtrace.side_table import Messages, SideTable, bits_of
 from lbtrace.tables import Column
 
+Time = TypeVar("Time", int, Column)
 FAR = 1 << 61  # ns: later than any capture
 PATIENCE_NS = 120_000_000_000  # a client that went away: the balancer may go on with its request for this long
-CACHES = ("age", "x-cache", "cf-cache-status", "x-cache-status", "cache-status", "x-varnish")
+MOST_DIGITS = 12
+CACHES = ("x-cache", "cf-cache-status", "x-cache-status", "cache-status", "x-varnish")
 _UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
 _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
 
@@ -110,23 +113,39 @@ def read(side: Side, table: SideTable) -> Facts:
         solid_reply,
         ~r.there & ~cut,
         cut,
-        _cached(table),
+        _cached(table, reply - start),
     )
 
 
-def _cached(table: SideTable) -> Column:
+def _cached(table: SideTable, took_ns: Column) -> Column:
     """Which answers come from a cache."""
     lines, saying = table.words.line_list, table.words.fields_named(CACHES.__contains__)
     for n in np.flatnonzero(saying).tolist():
         saying[n] = from_cache(lines[n])
-    return table.responses.heads.having(saying)
+    aged = np.zeros(len(lines), np.int64)
+    for n in np.flatnonzero(table.words.fields_named("age".__eq__)).tolist():
+        aged[n] = age_s(lines[n].value)
+    heads = table.responses.heads
+    out = heads.having(saying)
+    owner, line = heads.which(aged > 0)
+    out[owner[aged[line] > age_of_fresh(took_ns[owner])]] = True
+    return out
+
+
+def age_s(value: str) -> int:
+    """What Age says, in seconds; 0 when it says nothing (RFC 9111 §5.1)."""
+    return int(value[:MOST_DIGITS]) if value.isascii() and value.isdecimal() else 0
+
+
+def age_of_fresh(took_ns: Time) -> Time:
+    """The Age, in seconds, that an answer may have which was not kept: the time that the origin took counts as Age too, and parts of a
+    second up or down (RFC 9111 §4.2.3)."""
+    return took_ns // 1_000_000_000 + 1
 
 
 def from_cache(line: HeaderLine) -> bool:
-    """Whether a response line says that the answer was kept from an earlier one (RFC 9111 §5.1, RFC 9211, and what caches write)."""
+    """Whether a response line says that the answer was kept from an earlier one (RFC 9211, and what caches write), Age apart."""
     name, value = line.name.lower(), line.value.lower()
-    if name == "age":
-        return value.strip("0") != ""
     if name == "x-varnish":  # the number of the request, and that of the one the answer was kept from
         return len(value.split()) > 1
     return name in CACHES and "hit" in value and "miss" not in value

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lbtrace.columns import distinct
-from lbtrace.correlate.facts import Facts, unasked
+from lbtrace.correlate.facts import Facts, age_of_fresh, age_s, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Clock, Confidence, Unpaired, UnpairedReason
@@ -139,7 +139,7 @@ def _client_reason(
     e = state.client.exchange(c)
     known = seen[state.client.point[c]]
     start, end = int(state.client.start[c]), int(state.client.reply[c])
-    by, sure = hand(e.response, backends)
+    by, sure = hand(e.response, backends, end - start)
     away = min((max(w.first - end, start - w.last) for w in known), default=0)  # from the nearest moment a backend capture shows a packet
     if away > EDGE_NS:
         return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no backend capture was running then"
@@ -230,15 +230,15 @@ def _field(r: Response, name: str) -> str:
     return next((x.value for x in r.lines if x.name.lower() == name), "")
 
 
-def hand(r: Response | None, backends: Manner) -> tuple[str, Confidence]:
+def hand(r: Response | None, backends: Manner, took_ns: int) -> tuple[str, Confidence]:
     """What shows that the balancer made this answer ("" when nothing does), and how sure that is: another backend, one that was not
     captured, may bear any name and send any error; only the name of a balancer or the mark of a cache is beyond it."""
     nothing = ("", Confidence.LOW)
     if r is None:
         return nothing
-    age = _field(r, "age")
-    if age and age != "0":
-        return f"Age: {age}: from a cache", Confidence.HIGH
+    age = age_s(_field(r, "age"))
+    if age:
+        return f"Age: {age}: from a cache", Confidence.HIGH if age > age_of_fresh(took_ns) else Confidence.MEDIUM
     cache = _field(r, "x-cache") or _field(r, "cf-cache-status") or _field(r, "x-cache-status") or _field(r, "cache-status")
     if cache and "hit" in cache.lower() and "miss" not in cache.lower():
         return f"answered from a cache ({cache})", Confidence.HIGH

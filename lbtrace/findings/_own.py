@@ -110,7 +110,7 @@ def _is_cached(case: Case) -> Column:
     about = words.fields_named(lambda name: "cache" in name)
     for line in np.flatnonzero(about).tolist():
         about[line] = _HIT.search(words.line_list[line].value) is not None
-    aged = _says(case, "Age", lambda value: value.isdecimal() and value.strip("0") != "")
+    aged = _says(case, "Age", lambda value: value.isascii() and value.isdecimal() and value.strip("0") != "")
     cached: Column = aged | heads.having(about) | _says(case, "X-Varnish", lambda value: len(value.split()) > 1)
     return cached
 
