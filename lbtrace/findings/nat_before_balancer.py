@@ -5,8 +5,8 @@ Meaning:
     router for example. This is no mismatch, and not the balancer's doing.
 Decided by:
     One other address that stands for the client in all its pairs, stated in a forwarding field or PROXY header, or seen as a
-    public source address where both the client and the backend have private ones. One address stated for several clients may as well be
-    a fixed value that the balancer writes, and that is said.
+    public source address where both the client and the backend have private ones. One address stated for several clients, or for one that
+    reaches the balancer without a NAT, may as well be a fixed value that the balancer writes, and that is said.
 Evidence:
     The client's request and the backend request that states the other address.
 Remedy:
@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace.case import Case, evidence
-from lbtrace.columns import Column, first_met
+from lbtrace.columns import Column, distinct, first_met
+from lbtrace.fields import is_public
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 
@@ -41,14 +42,17 @@ def find(case: Case) -> Iterator[Finding]:
             frames = case.connection_frames([case.connection_matches[connections[mapping.client]]])
         if not frames:
             continue
-        written = mapping.stated_by.lower() in FIELDS and len(stated[mapping.stated_by, mapping.seen_as]) > 1
+        field = mapping.stated_by.lower() in FIELDS
+        several = len(stated[mapping.stated_by, mapping.seen_as]) > 1
+        written = field and (several or not _needs_nat(case, mapping.client, mapping.seen_as))
         yield Finding(
             "nat-before-balancer",
             TITLE,
             Severity.INFO,
             Confidence.LOW if written else Confidence.HIGH if mapping.count == mapping.of else Confidence.MEDIUM,
-            "The balancer states {seen_as} for the client {client}, in {count} of {of} cases ({stated_by}), as for other clients: "
-            "a NAT lies between them, or the value is a fixed one."
+            "The balancer states {seen_as} for the client {client}, in {count} of {of} cases ({stated_by})"
+            + (", as for other clients: " if several else ": ")
+            + "a NAT lies between them, or the value is a fixed one."
             if written
             else "The balancer saw the client {client} as {seen_as}, in {count} of {of} cases ({stated_by}): a NAT lies between them.",
             (
@@ -60,6 +64,14 @@ def find(case: Case) -> Iterator[Finding]:
             ),
             evidence(frames),
         )
+
+
+def _needs_nat(case: Case, client: str, seen_as: str) -> bool:
+    """Whether a client with such an address cannot speak to the balancer without a NAT: its own is private, and the balancer's public."""
+    front = case.sides[0]
+    own = front.words.texts[client]
+    servers = {front.words.text_list[n] for n in distinct(front.server_address[front.client_address == own]).tolist()}
+    return is_public(seen_as) and not is_public(client) and all(map(is_public, servers))
 
 
 def _first_of_each(case: Case, connections: Column) -> dict[str, int]:

@@ -61,8 +61,12 @@ def test_one_address_stated_for_several_clients_may_be_a_fixed_value() -> None:
     assert len(found) == 3
     assert {f.confidence for f in found} == {Confidence.LOW}
     assert all("or the value is a fixed one" in f.statement for f in found)
-    alone = tell(four(Balancer(add=[("X-Forwarded-For", "203.0.113.77")]))).one("nat-before-balancer")
-    assert alone.confidence is Confidence.HIGH
+    public = tell(four(Balancer(add=[("X-Forwarded-For", "1.240.235.98")]))).one("nat-before-balancer")
+    assert public.confidence is Confidence.HIGH  # a private address does not reach a public one by itself
+    inside = Balancer(add=[("X-Forwarded-For", "1.240.235.98")], front=Endpoint("192.168.0.1", 80))
+    private = tell(four(inside)).one("nat-before-balancer")
+    assert private.confidence is Confidence.LOW
+    assert private.statement.endswith("({stated_by}): a NAT lies between them, or the value is a fixed one.")
 
 
 def test_what_packets_that_are_passed_on_come_from_is_not_the_balancers() -> None:
