@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from lbtrace.columns import distinct
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Clock, Confidence, UnpairedReason
+from lbtrace.model.pairing import Clock, UnpairedReason
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
+from lbtrace.pair_table import NONE, PairTable
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import units
@@ -80,14 +82,15 @@ def unknowns(page: Page, report: Report, labels: Labels) -> None:
 def _unknowns(report: Report, labels: Labels) -> list[str]:
     correlation = report.correlation
     told = []
-    grouped = sum(p.group is not None for p in correlation.pairs)
+    pairs = PairTable.of(correlation.pairs)
+    in_groups = pairs.group[pairs.group != NONE]
+    grouped, groups = len(in_groups), len(distinct(in_groups))
     if grouped:
-        groups = len({p.group for p in correlation.pairs if p.group is not None})
         told.append(
             f"{units.plural(grouped, 'pair')} (marked * above) in {units.plural(groups, 'group')} of alike exchanges: within a group the "
             "packets fit any assignment."
         )
-    unsure = sum(p.confidence is Confidence.LOW for p in correlation.pairs)
+    unsure = int((~pairs.known).sum())
     if unsure:
         told.append(f"{units.plural(unsure, 'pair')} of low confidence: not counted as knowledge.")
     unknown = Counter(u.side for u in correlation.unpaired if u.reason is UnpairedReason.UNKNOWN)

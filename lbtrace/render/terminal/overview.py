@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import zip_longest
 
+import numpy as np
+
 from lbtrace.fields import has_whole_head
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AddressMapping, ChangeKind, Confidence, HeaderChange, Topology, UnpairedReason
 from lbtrace.model.report import Finding, Kind, Report, Severity, SideCounts
+from lbtrace.pair_table import PairTable
 from lbtrace.render.terminal.labels import Labels, first_frame
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
@@ -133,7 +136,8 @@ def _checks(number: int) -> str:
 def _requests(report: Report) -> str:
     """Why the two sides have different numbers of requests, as far as lbtrace knows."""
     own = sum(u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW for u in report.correlation.unpaired)
-    again = sum(len(p.attempts) - 1 for p in report.correlation.pairs if len(p.attempts) > 1 and p.confidence is not Confidence.LOW)
+    pairs = PairTable.of(report.correlation.pairs)
+    again = int((pairs.attempts[pairs.known] - 1).clip(0).sum())
     notes = [_checks(report.backend_counts.check_requests)]
     notes.append(f"{units.count(own)} answered by the balancer itself" if own else "")
     notes.append(f"{units.count(again)} sent to a backend again" if again else "")
@@ -202,9 +206,9 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
 
 def _compared(report: Report, request: bool) -> bool:
     """Whether any pair that is knowledge has both heads: then that nothing differs is an observation."""
-    for p in report.correlation.pairs:
-        if p.confidence is Confidence.LOW:
-            continue
+    pairs = PairTable.of(report.correlation.pairs)
+    for place in np.flatnonzero(pairs.known & (pairs.attempts > 0)).tolist():
+        p = pairs[place]
         back = p.attempts[-1].backend
         ends = report.clients[p.client.point].exchanges[p.client.id], report.backends[back.point].exchanges[back.id]
         heads = [e.request if request else e.response for e in ends]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
+from lbtrace.columns import distinct
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, ExchangePair, Tier, Unpaired
 from lbtrace.model.report import Report
+from lbtrace.pair_table import PairTable, Reasons
 from lbtrace.render.terminal.labels import Labels, first_frame, total_ns
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
@@ -18,7 +21,7 @@ _ROWS = 12
 
 def pairs(page: Page, report: Report, labels: Labels) -> None:
     """Frame numbers are those of the first frame of each request."""
-    every = report.correlation.pairs
+    every = PairTable.of(report.correlation.pairs)
     if not every:
         return
     page.heading("Exchanges across the balancer", "frames: where each request begins")
@@ -38,18 +41,14 @@ def pairs(page: Page, report: Report, labels: Labels) -> None:
         rows,
     )
     page.more(len(every) - many, "pairs")
-    used = {p.tier for p in every}
-    for tier in sorted(used):
-        alike = [p for p in every if p.tier is tier]
-        page.prose(
-            f"{names.TIER[tier]} ({len(alike)} of {len(every)}): {names.TIER_SENTENCE[tier]}{_example(alike)}", indent=3, style="note"
-        )
+    for tier in map(Tier, distinct(every.tier).tolist()):
+        alike = every.reason[every.tier == tier]
+        example = _example(every.reasons[reason] for reason in alike.tolist()) if tier in (Tier.STATED_ADDRESS, Tier.RARE_TOKEN) else ""
+        page.prose(f"{names.TIER[tier]} ({len(alike)} of {len(every)}): {names.TIER_SENTENCE[tier]}{example}", indent=3, style="note")
 
 
-def _example(pairs: list[ExchangePair]) -> str:
-    if pairs[0].tier not in (Tier.STATED_ADDRESS, Tier.RARE_TOKEN):
-        return ""
-    kind, value = next((p.reasons[0] for p in pairs if p.reasons), ("", ""))
+def _example(reasons: Iterable[Reasons]) -> str:
+    kind, value = next((told[0] for told in reasons if told), ("", ""))
     return f", for example {shown(names.reason(kind))} {cut_end(shown(value), 40)}" if value else ""
 
 
