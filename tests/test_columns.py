@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.columns import Column, OnDemand, first_met, rows_of, running, spans
+from lbtrace.columns import Column, OnDemand, among, distinct, first_met, rows_of, running, spans
 
 
 class Pair(NamedTuple):
@@ -61,3 +61,16 @@ def test_values_are_told_in_the_order_they_are_first_met(values: list[int]) -> N
     assert [values[at] for at in first.tolist()] == list(dict.fromkeys(values))
     assert [values[first[k]] for k in which.tolist()] == values
     assert all(values[at] not in values[:at] for at in first.tolist())
+
+
+values = st.lists(st.integers(-9, 9) | st.integers(-(2**60), 2**60))
+
+
+@given(values)
+def test_distinct_values_in_order(held: list[int]) -> None:
+    assert distinct(np.array(held, np.int64)).tolist() == sorted(set(held))
+
+
+@given(values, values)
+def test_which_values_are_among_others(held: list[int], others: list[int]) -> None:
+    assert among(np.array(held, np.int64), np.array(others, np.int64)).tolist() == [v in set(others) for v in held]

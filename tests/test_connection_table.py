@@ -83,6 +83,15 @@ def test_there_and_back(given_ones: list[Connection]) -> None:
     assert table == ConnectionTable.of(list(table))
 
 
+@given(st.lists(connection, min_size=1, max_size=40))
+def test_one_is_made_as_all_are(given_ones: list[Connection]) -> None:
+    expected = [c._replace(id=i) for i, c in enumerate(given_ones)]
+    table = ConnectionTable.of(expected)
+    assert [table[i] for i in reversed(range(len(expected)))] == expected[::-1]
+    assert table[-1] == expected[-1]
+    assert list(table[1:3]) == expected[1:3]
+
+
 def test_what_the_tcp_stage_makes_is_a_table() -> None:
     wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("ACK", 100, ack=1000).c("PSH", 100, b"hello", ack=1000).s("RST", 1000)
     table, _ = connections(wire.table())

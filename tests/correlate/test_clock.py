@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.correlate.clock import Bounds, estimate, from_order, span_of
+from lbtrace.correlate.clock import Bounds, _hull, estimate, from_order, span_of
 
 SECOND = 1_000_000_000
 
@@ -88,3 +88,21 @@ def test_even_traffic_with_a_part_missing_has_no_clock() -> None:
     a = np.arange(40) * SECOND
     x = a[5:25] + 1000
     assert from_order([(a, a + 5000, x, x + 1000)], complete=False) is None
+
+
+points = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(-50, 50)) | st.tuples(st.integers(0, 10**6), st.integers(-(10**6), 10**6)), min_size=1
+)
+
+
+@given(points, st.booleans())
+def test_no_point_lies_outside_the_hull(points: list[tuple[int, int]], upper: bool) -> None:
+    """Its corners are points, in order, and every point lies on it or inside, whatever was dropped on the way."""
+    x, y = (np.array(column, np.float64) for column in zip(*points, strict=True))
+    corners = _hull(x, y, upper)
+    assert set(corners) <= set(zip(x.tolist(), y.tolist(), strict=True))
+    assert [cx for cx, _ in corners] == sorted({cx for cx, _ in corners})
+    assert (corners[0][0], corners[-1][0]) == (min(x), max(x))
+    line = np.interp(x, *(np.array(column) for column in zip(*corners, strict=True)))
+    beyond = y - line if upper else line - y
+    assert (beyond <= 1e-6 * (1 + np.abs(y))).all()
