@@ -57,7 +57,9 @@ def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:
     taken = np.zeros(len(client), bool)
     taken[list(state.caused)] = True
     owned = np.array(state.owner, np.int64) >= 0
-    fine = ~taken[cs] & ~owned[bs] & ~(client.cached[cs] & ~backend.cached[bs]) & may_be_caused_each(client, backend, cs, bs)
+    # A cache that says it kept the answer asked nobody, or nobody that answered (RFC 9111 §4.2.4: a stale answer when the backend fails).
+    kept = client.cached[cs] & ~backend.cached[bs] & ~backend.silent[bs]
+    fine = ~taken[cs] & ~owned[bs] & ~kept & may_be_caused_each(client, backend, cs, bs)
     if state.pinned:
         named = np.full(len(backend), -1, np.int64)
         for b, ref in state.pinned.items():

@@ -272,3 +272,21 @@ def test_many_connections_without_a_byte_are_checks_however_fast(every_ms: int, 
         (check,) = checks
         assert check.period_ns == pytest.approx(every_ms * 1_000_000, rel=0.1)
         assert len(check.connections) > 15
+
+
+def test_a_cache_answers_where_the_backend_failed() -> None:
+    """A stale answer is from the cache, and names the attempts that failed before it (RFC 9111 §4.2.4)."""
+    play = Play(seed=5, balancer=Balancer(give_up=1.0, add=[("Via", "1.1 sq")]))
+    client = play.client("192.168.0.5")
+    for i in range(6):
+        client.asks("GET", "/r", at_ms=100 * i, headers=[("X-Request-Id", f"7f3a9c{i}e5b1d2{i}84c6a0")])
+    shown = play.perform()
+    (front,) = shown.clients
+    stale = HeaderLine("Age", "61", "Age: 61")
+    kept = [
+        e._replace(response=e.response._replace(status=200, reason="OK", lines=(*e.response.lines, stale)))
+        for e in front.exchanges
+        if e.response is not None
+    ]
+    found = correlate([dataclasses.replace(front, exchanges=kept, by_connection={})], shown.backends, DEFAULT)
+    assert [[a.outcome for a in p.attempts] for p in found.pairs] == [[AttemptOutcome.RESET]] * 6
