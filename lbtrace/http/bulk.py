@@ -59,12 +59,12 @@ class Bulk:
         self.lexicon = Lexicon()
         self.starts = _Starts(_request_kinds), _Starts(_status_kinds)
         self.others: list[Body] = []
-        self.parts: tuple[list[Messages], list[Messages]] = ([], [])
         self.views = [memoryview(buffer) for buffer in streams.buffers]
         self.asked = self.answered = Messages.joined(())
 
     def read(self, progress: Callable[[float], None]) -> None:
         """Read all turns. `progress` is told the fraction done."""
+        parts: tuple[list[Messages], list[Messages]] = ([], [])
         count, low = len(self.turns), 0
         while low < count:
             progress(low / count)
@@ -74,9 +74,9 @@ class Bulk:
             for side in (0, 1):
                 turn = low + np.flatnonzero(who == side)
                 if len(turn):
-                    self.parts[side].append(self._messages(side, turn))
+                    parts[side].append(self._messages(side, turn))
             low = high
-        self.asked, self.answered = map(Messages.joined, self.parts)
+        self.asked, self.answered = map(Messages.joined, parts)
 
     def heads(self) -> Heads:
         """The texts of all heads."""
@@ -181,11 +181,11 @@ class Bulk:
             first = first - running(left_out)[first]
         return b"".join([view[a:b] for view, a, b in self._places(rows)]), running(length)[first].tolist()
 
-    def _places(self, rows: Column) -> Iterator[tuple[memoryview, int, int]]:
-        """Of each of these pieces: its buffer, where in it it begins, and where it ends."""
+    def _places(self, rows: Column, skipped: Column | int = 0) -> Iterator[tuple[memoryview, int, int]]:
+        """Of each of these pieces: its buffer, where in it it begins, but for the bytes `skipped`, and where it ends."""
         begin = self.streams.payload[rows]
         views = map(self.views.__getitem__, self.streams.buffer[rows].tolist())
-        return zip(views, begin.tolist(), (begin + self.streams.length[rows]).tolist(), strict=True)
+        return zip(views, (begin + skipped).tolist(), (begin + self.streams.length[rows]).tolist(), strict=True)
 
     def _digests(self, body: Column, bodies: list[bytes]) -> Column:
         """XXH3-128 of the bodies, where one of them is of stated length; else zeros."""
@@ -207,8 +207,8 @@ class Bulk:
             length = self.streams.length[rows]
             skipped = np.clip(head - running(length)[:-1], 0, length)  # of each piece: what belongs to the head
             for low in range(0, len(rows), _JOINED):
-                places = zip(self._places(rows[low : low + _JOINED]), skipped[low : low + _JOINED].tolist(), strict=True)
-                sink.update(b"".join([view[a + skip : b] for (view, a, b), skip in places]))
+                part = slice(low, low + _JOINED)
+                sink.update(b"".join([view[a:b] for view, a, b in self._places(rows[part], skipped[part])]))
         return sink.body(framing, sink.length, sink.length if framing is Framing.CONTENT_LENGTH else None, True)
 
     def _rows(self, turn: Column, start: Column, block: Column, body: Column, length: Column, digest: Column, head: Column) -> Messages:
