@@ -10,13 +10,13 @@ Invariant: `tuple(PairTable.of(pairs)) == tuple(pairs)`. What an ExchangePair sa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import overload
 
 import numpy as np
 
-from lbtrace.columns import Column, rows_of, running, spans
+from lbtrace.columns import Column, OnDemand, rows_of, running, spans
 from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, ExchangePair, Ref, Tier
 
 Reasons = tuple[tuple[str, str], ...]
@@ -45,6 +45,10 @@ class PairTable(Sequence[ExchangePair]):
     backend: Column  # i64, id in the trace of that point
     outcome: Column  # u1, index in OUTCOMES
     reasons: Sequence[Reasons]
+    objects: OnDemand[ExchangePair] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.objects = OnDemand(len(self), self._made)
 
     @classmethod
     def of(cls, pairs: Sequence[ExchangePair]) -> PairTable:
@@ -101,11 +105,11 @@ class PairTable(Sequence[ExchangePair]):
     def __getitem__(self, index: slice) -> tuple[ExchangePair, ...]: ...
     def __getitem__(self, index: int | slice) -> ExchangePair | tuple[ExchangePair, ...]:
         if isinstance(index, slice):
-            return tuple(self._made(np.arange(len(self))[index]))
-        return self._made(np.array([range(len(self))[index]]))[0]
+            return tuple(self.objects[i] for i in range(len(self))[index])
+        return self.objects[index]
 
     def __iter__(self) -> Iterator[ExchangePair]:
-        return iter(self._made(np.arange(len(self))))
+        return iter(self.objects.all())
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Sequence) and len(self) == len(other) and all(map(ExchangePair.__eq__, self, other)))
