@@ -13,6 +13,7 @@ Column: TypeAlias = NDArray[Any]
 _T = TypeVar("_T")
 _Row = TypeVar("_Row", bound=tuple[object, ...])
 _FEW = 16  # one of so many rows made alone costs as much as all at once
+_SHORT = 256  # a table of so few rows is quickly made
 
 
 def rows_of(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]:
@@ -73,7 +74,7 @@ class OnDemand(Generic[_T]):
         row = range(self._count)[row]
         found = self._one.get(row)
         if found is None:
-            if len(self._one) * _FEW > self._count:
+            if len(self._one) * _FEW + _SHORT > self._count:
                 return self.all()[row]
             found = self._one[row] = self._make(np.array([row]))[0]
         return found
