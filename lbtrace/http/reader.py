@@ -129,7 +129,7 @@ class Reader:
     def take(self, most: int = 1 << 60) -> bool:
         """Take up to `most` messages that were read in bulk and follow each other from here on; False when there is none, or when bytes are
         missing since the last message: then one that is read here says so."""
-        missing = self.resynced or (self.late and not self.ends)
+        missing = self.resynced or (not self.ends and self.late)
         if (missing and not self.clean) or self.stream & 1 != self.looks.side:
             return False
         ready = self.ready
