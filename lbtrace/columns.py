@@ -59,6 +59,12 @@ def among(values: Column, others: Column) -> Column:
     return found
 
 
+def parted(which: Column, count: int) -> list[Column]:
+    """Rows that are each of one of `count` kinds → the rows of every kind, in order."""
+    order = np.argsort(which, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(which, minlength=count))[:-1]) if count else []
+
+
 class OnDemand(Generic[_T]):
     """Rows → objects, for who asks: one by one while few are asked for, all at once when it is many. What was made is kept."""
 

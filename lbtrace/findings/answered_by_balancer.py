@@ -17,11 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from lbtrace.case import Case, evidence, plural
 from lbtrace.case.matches import CONFIDENCES
-from lbtrace.columns import first_met
+from lbtrace.columns import first_met, parted
 from lbtrace.fields import field_value
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._own import KINDS, own_answers
@@ -38,8 +36,9 @@ def find(case: Case) -> Iterator[Finding]:
     own = own_answers(case)
     first, which = first_met(joint(own.status, own.kind, own.event))
     groups = [(int(own.status[i]), KINDS[own.kind[i]], SLUGS[own.event[i]] if own.event[i] != NO_EVENT else "") for i in first.tolist()]
-    for (status, what, event), group in sorted(zip(groups, range(len(groups)), strict=True)):
-        members = np.flatnonzero(which == group)
+    rows = parted(which, len(first))
+    for group in sorted(range(len(groups)), key=groups.__getitem__):
+        (status, what, event), members = groups[group], rows[group]
         response = case.exchange(Side.CLIENT, own.ref(int(members[0]))).response
         server = field_value(response, "Server") if response is not None else None
         frames: list[FrameRef] = []

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.case import Case, Matches, confidence_of, evidence, said
-from lbtrace.columns import Column, first_met
+from lbtrace.columns import Column, first_met, parted
 from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef
 from lbtrace.model.report import Finding, Severity, Value
@@ -73,8 +73,8 @@ def _changes(matches: Matches, before: Column, after: Column) -> Iterator[tuple[
     """(before, after, the matches that have it) of every change, in the order they are first met."""
     rows = np.flatnonzero(before != after)
     first, which = first_met(joint(before[rows], after[rows]))
-    for change, row in enumerate(rows[first].tolist()):
-        yield int(before[row]), int(after[row]), matches.where(rows[which == change])
+    for row, those in zip(rows[first].tolist(), parted(which, len(first)), strict=True):
+        yield int(before[row]), int(after[row]), matches.where(rows[those])
 
 
 def _interim(case: Case) -> Iterator[Finding]:
@@ -83,13 +83,17 @@ def _interim(case: Case) -> Iterator[Finding]:
     own, kept = [], []
     statuses: Counter[int] = Counter()
     (client, backend), every = case.sides, case.matches
+    whole, whole_behind = (
+        (table.of_ends("missing", server=True) == 0)[connections]
+        for table, connections in ((client, every.front_connection), (backend, every.back_connection))
+    )
     for row in np.flatnonzero(client.interim[every.front] | backend.interim[every.back]).tolist():
-        m = every[row]
-        front, back = {i.status for i in m.front.interim}, {i.status for i in m.back.interim}
-        if front - back and not m.back_connection.from_server.missing:
+        front = {i.status for i in client.exchange(int(every.front[row])).interim}
+        back = {i.status for i in backend.exchange(int(every.back[row])).interim}
+        if front - back and whole_behind[row]:
             own.append(row)
             statuses.update(front - back)
-        elif back - front and not m.front_connection.from_server.missing:
+        elif back - front and whole[row]:
             kept.append(row)
             statuses.update(back - front)
     for rows, slug, statement in (
