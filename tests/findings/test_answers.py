@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark
 from lbtrace.model.pairing import Confidence, Correlation, Unpaired, UnpairedReason
@@ -167,3 +168,37 @@ def test_a_superscript_is_a_digit_and_no_number() -> None:
         said = request._replace(lines=(*lines, HeaderLine("Content-Length", length, f"Content-Length: {length}")))
         spoken.shown.clients[0] = with_exchanges(front, e2=front.exchanges[2]._replace(request=said))
         assert told(spoken.shown, spoken.correlation).one("framing-desync")
+
+
+class Counted(list[Exchange]):
+    """Exchanges that count how often one is asked for."""
+
+    asked = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        type(self).asked += 1
+        return super().__getitem__(index)
+
+
+def looked_at(count: int) -> int:
+    """How often an exchange is looked at when so many requests of one connection can be read in two ways, and every other one is another
+    answer behind the balancer."""
+    play = Play(seed=3, balancer=Balancer())
+    client = play.client("192.168.0.5")
+    for n in range(count):
+        client.asks("POST", f"/order/{n}", at_ms=5 * n, connection="kept", body=b"item=%d" % n, answer=b"done %d" % n)
+    spoken = tell(play)
+    for traces in (spoken.shown.clients, spoken.shown.backends):
+        (trace,) = traces
+        doubtful = [e._replace(request=e.request._replace(marks=(Mark.AMBIGUOUS_FRAMING,))) for e in trace.exchanges if e.request]
+        traces[0] = replace(trace, exchanges=Counted(doubtful), by_connection={})
+    back = spoken.shown.backends[0]
+    extra = Counted(e if e.id % 2 == 0 else e._replace(request=None) for e in back.exchanges)
+    spoken.shown.backends[0] = replace(back, exchanges=extra, by_connection={})
+    Counted.asked = 0
+    assert told(spoken.shown, spoken.correlation).of("framing-desync.smuggled")
+    return Counted.asked
+
+
+def test_many_ambiguous_requests_on_one_connection_are_looked_at_once_each() -> None:
+    assert looked_at(120) < 2.5 * looked_at(60)

@@ -17,6 +17,7 @@ from lbtrace.model.pairing import AttemptOutcome, Behaviour, ChangeKind, Confide
 from lbtrace.model.report import Kind, Report, Severity
 from lbtrace.model.trace import Trace
 from lbtrace.render import View, get_format
+from lbtrace.render.json import _BATCH, _write
 from tests.render import founding, json_tables
 
 
@@ -189,3 +190,11 @@ def test_what_a_connection_carried_is_told_in_full() -> None:
     for model, target in ((proxy, told["proxy"][0]), (hello, told["tls"])):
         assert {"first_frame" if name == "frame" else name for name in model._fields} <= set(target)
     assert set(_names(trace.files[0])) - {"first_frame"} <= set(document["capture"]["files"][0])
+
+
+@pytest.mark.parametrize("count", [1, _BATCH - 1, _BATCH, _BATCH + 1, 2 * _BATCH])
+def test_the_last_line_ends_once_however_many_there_are(count: int) -> None:
+    out = io.StringIO()
+    lines = [str(n) for n in range(count)]
+    _write(out, iter(lines))
+    assert out.getvalue() == "\n".join(lines) + "\n"

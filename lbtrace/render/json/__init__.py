@@ -45,7 +45,8 @@ def _write(out: TextIO, lines: Iterator[str]) -> None:
         elif len(batch) >= _BATCH:
             out.write("\n".join(batch) + "\n")
             batch.clear()
-    out.write("\n".join(batch) + "\n")
+    if batch:
+        out.write("\n".join(batch) + "\n")
 
 
 def _head(name: str, version: str) -> str:
