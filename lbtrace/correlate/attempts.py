@@ -64,7 +64,9 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
             at += 1
         waiting = [c for c in waiting if line.p[c] >= line.z[b]] if len(waiting) < 256 else waiting[-256:]
         around = [c for c in waiting if line.began_inside(c, b) and may_be_caused(state.client.exchange(c), state.backend.exchange(b))]
-        if len(around) > 1:  # several requests of this shape were under way: it may belong to any that is not known to have another's
+        # Several requests of this shape were under way: a failed try may belong to any that is not known to have another's; what was
+        # answered may be a copy that any of them has beside its own.
+        if len(around) > 1 and failed(state.backend, b):
             around = [c for c in around if c in state.group or c not in state.caused or _could_retry(state, c, b, line)]
         if len(around) != 1 or around[0] in state.group or not _could_retry(state, around[0], b, line):
             continue

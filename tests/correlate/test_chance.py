@@ -31,6 +31,13 @@ def test_never_confidently_wrong(seed: int) -> None:
     assert not said
 
 
+def test_a_copy_that_came_late_is_no_try_of_a_request_beside_it() -> None:
+    """A mirror beside refusals: the copies of requests that were answered lie inside others that the balancer refused."""
+    shown = any_play(123).perform()
+    _, said = score(shown, correlate(shown.clients, shown.backends, DEFAULT))
+    assert not said
+
+
 @given(st.integers(0, 5000))
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_clock_interval_holds_the_truth(seed: int) -> None:
