@@ -29,6 +29,7 @@ from lbtrace.correlate import (
     outcome,
     repeats,
     shape,
+    strangers,
     streams,
     unpaired,
 )
@@ -101,6 +102,7 @@ class _Work:
         contradicted = {
             points: 2 * k.outliers >= k.pairs for points, k in known.items() if k.refused and k.outliers and not clock.stepped(k)
         }
+        contradicted |= dict.fromkeys(strangers.contradicted(state), True)
         held = {points: k for points, k in known.items() if k.stated or k.pairs >= 3 or sure(state, points)}
         certainty.weigh(state, held, contradicted)
         return self._correlation({points: without_doubt(state, points, k) for points, k in known.items()})

@@ -28,8 +28,8 @@ FEW_OF = 3  # … when each side has more than three times as many exchanges
 
 
 def weigh(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int], bool] = MappingProxyType({})) -> None:
-    """Lower the confidence of what rests on completeness where neither side is complete. `contradicted`: points whose pairs no
-    offset fits, and whether that is half of them: then a script that ran twice looks like this."""
+    """Lower the confidence of what rests on completeness where neither side is complete. `contradicted`: points whose pairs no offset fits,
+    and whether that is half of them, or all answers contradict them: then a script that ran twice looks like this."""
     client_whole = every_client(state, clocks)
     backend_whole = lossless(state.backend) and not _left(state, clocks, of_client=True)
     # An answer that a capture's end cut off may belong anywhere: whoever stands in one set with it is not sure either.
@@ -51,6 +51,10 @@ def weigh(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int],
         if group in low:  # a set is as sure as the least sure in it
             state.confidence[c] = Confidence.LOW
     _weigh_values(state, clocks, contradicted, client_whole and backend_whole, client_whole or backend_whole)
+    if any(contradicted.values()):
+        for c, bs in state.caused.items():
+            if state.tier[c] > Tier.STATED_ADDRESS and contradicted.get((mine[c], theirs[bs[-1]])):
+                state.confidence[c] = Confidence.LOW
     _weigh_handful(state)
 
 
