@@ -139,7 +139,8 @@ class _Work:
         asked = connections.askers(state, self.said)
         copied = mirrors.find(state, line, asked, checked)
         hosts = state.client.table.hosts
-        rest = unpaired.client_reasons(state, known) + unpaired.backend_reasons(state, known, checked, asked, hosts, copied)
+        rest = unpaired.client_reasons(state, known, {p.client for p in self.lines})
+        rest += unpaired.backend_reasons(state, known, checked, asked, hosts, copied)
         lines = self.lines + outcome.carried(state, pairs, self.lines)
         lines += streams.pair(self.clients, self.backends, lines, known)
         taken = order.judge(state, known.values())

@@ -13,6 +13,8 @@ from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.tables import Column
 
+NOT_MODIFIED = 304
+
 
 def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:
     """Pair the exchanges that share values which are rare on both sides."""
@@ -57,9 +59,10 @@ def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:
     taken = np.zeros(len(client), bool)
     taken[list(state.caused)] = True
     owned = np.array(state.owner, np.int64) >= 0
-    # A cache that says it kept the answer asked nobody, or nobody that answered (RFC 9111 §4.2.4: a stale answer when the backend fails).
-    kept = client.cached[cs] & ~backend.cached[bs] & ~backend.silent[bs]
-    fine = ~taken[cs] & ~owned[bs] & ~kept & may_be_caused_each(client, backend, cs, bs)
+    # A cache that says it kept the answer asked nobody, or nobody that answered (RFC 9111 §4.2.4: a stale answer when the backend fails),
+    # or whether its copy still holds (§4.3).
+    kept = client.cached[cs] & ~backend.cached[bs] & ~backend.silent[bs] & (backend.table.responses.start[bs] != NOT_MODIFIED)
+    fine: Column = ~taken[cs] & ~owned[bs] & ~kept & may_be_caused_each(client, backend, cs, bs)
     if state.pinned:
         named = np.full(len(backend), -1, np.int64)
         for b, ref in state.pinned.items():

@@ -11,7 +11,7 @@ backends', or the mark of a cache.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from lbtrace.columns import distinct
 from lbtrace.correlate.facts import Facts, age_of_fresh, age_s, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Mark, Response
-from lbtrace.model.pairing import Clock, Confidence, Unpaired, UnpairedReason
+from lbtrace.model.pairing import Clock, Confidence, Ref, Unpaired, UnpairedReason
 from lbtrace.side_table import NOT_SAID
 
 OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
@@ -35,6 +35,7 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 )
 
 
+NOT_MODIFIED = 304
 ASTRAY = (UnpairedReason.UNKNOWN, Confidence.LOW, "both captures go on with requests like this: a clock may have been set in between")
 ELSEWHERE = "answered as a backend answers, but by none that was captured: another backend, or packets not captured"
 UNASKED = "what the client had sent is no request: there was none to pass on"
@@ -100,8 +101,9 @@ def _ends(facts: Facts, paired: set[int]) -> tuple[list[int], list[int]]:
     return first, last
 
 
-def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
-    """Every client exchange without a partner, with the reason."""
+def client_reasons(state: Pairing, clocks: Clocks, passed_on: Set[Ref] = frozenset()) -> list[Unpaired]:
+    """Every client exchange without a partner, with the reason. `passed_on`: client connections that go on behind the balancer, whatever
+    is sent on them."""
     free = state.free_clients()
     if not free:
         return []
@@ -112,17 +114,20 @@ def client_reasons(state: Pairing, clocks: Clocks) -> list[Unpaired]:
     astray = _astray(state, of_client=True)
     nothing = unasked(state.client)
     shared = bool(nothing.any()) and _shares(state)
-    open_ = _asked_for(state)
+    open_, revalidated = _asked_for(state)
     headless = not state.backend.table.requests.there[state.free_backends()].all()  # it may be what any of these caused
     out: list[Unpaired] = []
     for c in free:
-        if nothing[c] and not headless:
+        if nothing[c] and state.client.connection_ref(c) in passed_on:
+            reason, confidence, detail = UnpairedReason.UNKNOWN, Confidence.LOW, "its connection goes on behind the balancer"
+        elif nothing[c] and not headless:
             reason, confidence, detail = UnpairedReason.ANSWERED_BY_BALANCER, Confidence.MEDIUM if shared else Confidence.LOW, UNASKED
         else:
             reason, confidence, detail = _client_reason(state, c, seen, backends, paired, headless)
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
             reason, confidence, detail = ASTRAY
-        if reason is UnpairedReason.ANSWERED_BY_BALANCER and not nothing[c] and _wants(state.client, c) in open_ and not _kept(state, c):
+        asked = revalidated if _kept(state, c) else open_
+        if reason is UnpairedReason.ANSWERED_BY_BALANCER and not nothing[c] and _wants(state.client, c) in asked:
             reason, confidence, detail = UnpairedReason.UNKNOWN, Confidence.LOW, ASKED
         out.append(Unpaired("client", state.client.ref(c), reason, confidence if shown else _capped(reason, confidence), detail))
     if any(u.detail == ELSEWHERE for u in out):
@@ -170,9 +175,13 @@ def _client_reason(
     )
 
 
-def _asked_for(state: Pairing) -> set[tuple[int, int]]:
-    """What backends were asked for by exchanges that no client exchange is known to have caused, though some client's looks like them."""
-    return {_wants(state.backend, b) for b in state.free_backends() if b in state.shared and state.backend.table.requests.there[b]}
+def _asked_for(state: Pairing) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """What backends were asked for by exchanges that no client exchange is known to have caused: those that look like some client's, and
+    those of a cache that asked whether its copy still holds."""
+    table = state.backend.table
+    free = [b for b in state.free_backends() if table.requests.there[b]]
+    unchanged = [b for b in free if table.responses.start[b] == NOT_MODIFIED]
+    return {_wants(state.backend, b) for b in free if b in state.shared}, {_wants(state.backend, b) for b in unchanged}
 
 
 def _wants(facts: Facts, n: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import pytest
 from lbtrace.correlate import correlate, split
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import Endpoint, Side
-from lbtrace.model.pairing import AttemptOutcome, ChangeKind, Confidence, ConnectionBasis, Correlation, Tier, UnpairedReason
+from lbtrace.model.pairing import AttemptOutcome, ChangeKind, Confidence, ConnectionBasis, Correlation, Ref, Tier, UnpairedReason
 from lbtrace.options import DEFAULT
 from tests.play import Balancer, Clockwork, Play, Shown
 from tests.play.scenarios import SCENARIOS
@@ -290,3 +290,32 @@ def test_a_cache_answers_where_the_backend_failed() -> None:
     ]
     found = correlate([dataclasses.replace(front, exchanges=kept, by_connection={})], shown.backends, DEFAULT)
     assert [[a.outcome for a in p.attempts] for p in found.pairs] == [[AttemptOutcome.RESET]] * 6
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_cache_that_asked_whether_its_copy_holds_did_ask_a_backend(named: bool) -> None:
+    """The answer says HIT, and yet a backend was asked for this request and said 304: where an id tells so it is a pair, else unknown."""
+    play = Play(seed=5, balancer=Balancer())
+    client = play.client("192.168.0.5")
+    for i in range(8):
+        ids = [("X-Request-Id", f"7f3a9c0d51e24b{i:02x}")] if named else []
+        client.asks("GET", "/same" if i == 5 else f"/item/{i}", at_ms=100 * i, headers=ids, answer=b"item %d" % i)
+    shown = play.perform()
+    (front,), (back,) = shown.clients, shown.backends
+    got = front.exchanges[5]
+    (ref,) = shown.truth[Ref(0, 5)]
+    gave = back.exchanges[ref.id]
+    assert got.response is not None
+    assert gave.response is not None
+    hit = (*got.response.lines, HeaderLine("X-Cache", "HIT from lb", "X-Cache: HIT from lb"))
+    body = gave.response.body._replace(length=0, digest=None, content_length=None)
+    kept = [e._replace(response=got.response._replace(lines=hit)) if e is got else e for e in front.exchanges]
+    unchanged = [e._replace(response=gave.response._replace(status=304, body=body)) if e is gave else e for e in back.exchanges]
+    found = correlate(
+        [dataclasses.replace(front, exchanges=kept, by_connection={})],
+        [dataclasses.replace(back, exchanges=unchanged, by_connection={})],
+        DEFAULT,
+    )
+    pairs = [p for p in found.pairs if p.client.id == 5]
+    assert [(a.backend, a.outcome) for p in pairs for a in p.attempts] == ([(ref, AttemptOutcome.ANSWERED)] if named else [])
+    assert not [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER]

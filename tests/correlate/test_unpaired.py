@@ -159,3 +159,22 @@ def _unnamed(trace: Trace) -> Trace:
         for e in trace.exchanges
     ]
     return replace(trace, exchanges=items, by_connection={})
+
+
+def test_an_answer_on_a_connection_that_goes_on_behind_the_balancer_may_be_the_backends() -> None:
+    """Each connection is a backend's, by its PROXY header, which the backend does not understand: it answers 400 before it was asked."""
+    play = Play(seed=13, balancer=Balancer(kind="l4-proxy", proxy=2))
+    client = play.client("192.168.0.5")
+    for i in range(6):
+        client.asks("GET", f"/{i}", at_ms=100 * i, status="400 Bad Request")
+    shown = play.perform()
+    (front,), (back,) = shown.clients, shown.backends
+    silent = [c._replace(from_client=c.from_client._replace(bytes=0)) for c in front.connections]
+    asked = [e._replace(request=None) for e in front.exchanges]
+    found = correlate(
+        [replace(front, connections=silent, exchanges=asked, by_connection={})],
+        [replace(back, exchanges=[], by_connection={})],
+        DEFAULT,
+    )
+    assert len(found.connection_pairs) == 6
+    assert {u.reason for u in found.unpaired} == {UnpairedReason.UNKNOWN}
