@@ -75,8 +75,9 @@ class Addresses(Paired):
 
     @cached_property
     def nat_mappings(self) -> list[AddressMapping]:
-        """The mappings that mean a NAT before the balancer: another address, and not one of the balancer's own."""
+        """The mappings that mean a NAT before the balancer: another address, and not one of the balancer's own or another client's."""
         own = {*self.correlation.topology.balancer_back, *(f.address for f in self.correlation.topology.fronts), *self.check_sources}
+        own |= self.sides[0].hosts  # another client that was captured: its request was taken for this one's
         found = []
         for mapping in self._believed:
             by_source = mapping.stated_by.lower() == "source address"

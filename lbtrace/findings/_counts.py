@@ -23,7 +23,7 @@ def count_side(side: Side, traces: Sequence[Trace], correlation: Correlation, ca
     """
     case = case or (Case(traces, (), correlation) if side is Side.CLIENT else Case((), traces, correlation))
     table = case.table(side)
-    once = _once(table)
+    once = counted_once(table)
     asked, answered = (m.there & once[table.connection] for m in (table.requests, table.responses))
     checks, check_connections = np.zeros(len(table), bool), np.zeros(len(table.client_address), bool)
     if side is Side.BACKEND:
@@ -49,7 +49,7 @@ def count_side(side: Side, traces: Sequence[Trace], correlation: Correlation, ca
     )
 
 
-def _once(table: SideTable) -> Column:
+def counted_once(table: SideTable) -> Column:
     """Per connection, whether it is counted: of those with the same ends and the same initial sequence number, which captures at two places
     of one way show (or a switch that does not know yet where a machine is), the one with the most packets."""
     count = len(table.client_address)

@@ -22,6 +22,7 @@ import numpy as np
 from lbtrace.case import Case, evidence
 from lbtrace.case.ends import endpoint, ends
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
+from lbtrace.findings._counts import counted_once
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
@@ -43,7 +44,7 @@ def find(case: Case) -> Iterator[Finding]:
         table = case.table(side)
         tried = [handshake_failures(held, t.last_ns) for held, t in zip(table.connections, case.traces(side), strict=True)]
         events = np.concatenate([*tried, np.zeros(0, np.int64)])
-        failed = np.flatnonzero(events != NO_EVENT)
+        failed = np.flatnonzero((events != NO_EVENT) & counted_once(table))  # elsewhere the same SYN may have been answered
         for event in dict.fromkeys(events[failed].tolist()):
             kind, connections = SLUGS[event], failed[events[failed] == event]
             targets = Counter(ends(table, server=True)[connections].tolist())

@@ -58,3 +58,19 @@ def test_refused_connections_are_counted() -> None:
     assert said.slug == "connection-failures.refused-backend"
     assert (values(said)["count"], values(said)["checks"]) == (1, 0)
     assert len(back.connections) == len(FOUR)
+
+
+def test_a_syn_that_a_switch_sent_to_all_was_answered_where_it_belongs() -> None:
+    spoken = tell(four(Balancer(keep_alive=False)))
+    (back,) = spoken.shown.backends
+    first = back.connections[0]
+    stray = first._replace(
+        id=0,
+        synacks=0,
+        opened=False,
+        from_client=first.from_client._replace(packets=1, bytes=0, rsts=0, fins=0),
+        from_server=first.from_server._replace(packets=0, bytes=0, rsts=0, fins=0),
+    )
+    other = replace(back, point=1, connections=[stray], applications=back.applications[:1], exchanges=[], by_connection={})
+    spoken.shown.backends.append(other)
+    assert told(spoken.shown, spoken.correlation).of("connection-failures") == []

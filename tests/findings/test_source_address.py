@@ -103,3 +103,11 @@ def test_what_goes_straight_to_the_backend_tells_nothing_of_the_balancer() -> No
     found = [f for f in all_findings(fronts, backs, correlation) if f.slug.startswith("source-address")]
     assert [f.slug for f in found] == ["source-address.rewritten"]
     assert values(found[0])["of"] == 4
+
+
+def test_another_captured_client_is_no_nat() -> None:
+    play = Play(balancer=Balancer(add=[("X-Forwarded-For", "192.168.0.6")]))
+    for k in range(2):
+        for i in range(4):
+            play.client(f"192.168.0.{5 + k}").asks("GET", f"/{k}/{i}", at_ms=50 * (3 * i + k))
+    assert tell(play).of("nat-before-balancer") == []
