@@ -10,7 +10,8 @@ Decided by:
 Evidence:
     The request and response in the client capture, and the backend event when there is one.
 Remedy:
-    502, 503 and 504 of the balancer's own: look at the backend event named, and at the balancer's timeouts.
+    502, 503 and 504 of the balancer's own: look at the backend event named, and at the balancer's timeouts; without one, at its
+    configuration, and at which servers it takes for healthy.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from lbtrace.side_table import joint
 
 TITLE = "Answered by the balancer"
 REMEDY = "Look at the backend event named here and at the balancer's time limits towards the backend."
+NOTHING_BEHIND = "Nothing was seen to happen behind it: look at what the balancer has configured, and which servers it takes for healthy."
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -61,7 +63,7 @@ def find(case: Case) -> Iterator[Finding]:
                 *((Value("event", TEXT[event]),) if event else ()),
             ),
             evidence(frames),
-            REMEDY if status >= 500 else "",
+            "" if status < 500 else REMEDY if event else NOTHING_BEHIND,
         )
 
 

@@ -66,7 +66,7 @@ def find(case: Case) -> Iterator[Finding]:
             "Errors of the balancer's own making: {statuses}.",
             (Value("count", len(errors), "count"), Value("statuses", listed(statuses))),
             evidence(case.response_frame(Side.CLIENT, own.ref(row)) for row in errors[:FRAMES_PER_SIDE].tolist()),
-            "See what happened on the backend side just before, under what the balancer answered itself.",
+            "What happened behind it just before, if anything, is under what the balancer answered itself.",
         )
     yield from _unanswered(case)
 

@@ -43,11 +43,16 @@ class _Crossings(NamedTuple):
     back: Column  # the backend connection
     pairs: Matches | ConnectionMatches  # the same rows
 
+    def where(self, wanted: Column) -> _Crossings:
+        """Those of a mask."""
+        return _Crossings(self.front[wanted], self.back[wanted], self.pairs.where(wanted))
+
 
 def find(case: Case) -> Iterator[Finding]:
     """At most one finding: preserved, rewritten, or both in parts."""
-    crossings = _crossings(case)
-    of, (client, backend) = len(crossings.front), case.sides
+    (client, backend), crossings = case.sides, _crossings(case)
+    crossings = crossings.where(~_one_host(case, crossings))
+    of = len(crossings.front)
     if not of:
         return
     asked, sources = client.client_address[crossings.front], backend.client_address[crossings.back]
@@ -146,6 +151,14 @@ def _crossings(case: Case) -> _Crossings:
     last[client.client_address[fronts]] = fronts
     of_source = last[backend.client_address[backs]]
     return _Crossings(np.where(m.alone | (of_source == NO_CONNECTION), fronts, of_source), backs, m)
+
+
+def _one_host(case: Case, crossings: _Crossings) -> Column:
+    """Where client and balancer are one machine: an address that is the same behind it says nothing of whose it is."""
+    client, backend = case.sides
+    asked = client.client_address[crossings.front]
+    found: Column = (asked == client.server_address[crossings.front]) & (asked == backend.client_address[crossings.back])
+    return found
 
 
 def _straight(case: Case, fronts: Column, backs: Column) -> Column:

@@ -111,3 +111,12 @@ def test_another_captured_client_is_no_nat() -> None:
         for i in range(4):
             play.client(f"192.168.0.{5 + k}").asks("GET", f"/{k}/{i}", at_ms=50 * (3 * i + k))
     assert tell(play).of("nat-before-balancer") == []
+
+
+def test_on_one_machine_the_same_address_is_no_preserved_one() -> None:
+    """Client, balancer and backend are 127.0.0.1: the balancer's connections have the client's address because all have."""
+    here = Balancer(front=Endpoint("127.0.0.1", 80), backs=("127.0.0.1",))
+    play = Play(balancer=here, backends=(Endpoint("127.0.0.1", 8080),))
+    for i in range(4):
+        play.client("127.0.0.1").asks("GET", f"/{i}", at_ms=50 * i)
+    assert tell(play).of("source-address") == []
