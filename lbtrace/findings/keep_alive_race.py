@@ -120,6 +120,9 @@ def _silences(table: SideTable) -> Column:
     after, before = order[again], order[np.flatnonzero(again) - 1]
     last = np.where(r.there[before], r.last_ns[before], np.where(q.there[before], q.last_ns[before], q.first_ns[after]))
     silence = np.full(len(table), FIRST)
+    # what a server says before it was asked anything (of a PROXY header it does not know, say) is no answer to be idle after
+    unasked = ~q.there[before] & (table.of_connections("syns")[table.connection[before]] > 0)
+    after, last = after[~unasked], last[~unasked]
     silence[after] = np.maximum(q.first_ns[after] - last, 0)
     return silence
 

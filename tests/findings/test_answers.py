@@ -94,6 +94,16 @@ def test_a_close_after_less_silence_than_others_survived_is_no_idle_limit() -> N
     assert "restart" in said.remedy
 
 
+def test_a_server_that_answered_before_it_was_asked_was_not_idle() -> None:
+    """It says 400 to the PROXY header before the request, which it does not understand, and closes."""
+    spoken = late_request(tell(four(Balancer())))
+    (back,) = spoken.shown.backends
+    last, before = back.exchanges[-1], back.exchanges[-2]
+    assert last.connection == before.connection
+    spoken.shown.backends[0] = with_exchanges(back, **{f"e{before.id}": before._replace(request=None)})
+    assert told(spoken.shown, spoken.correlation).of("keep-alive-race") == []
+
+
 def test_an_ordinary_close_is_no_race() -> None:
     assert tell(four(Balancer(keep_alive=False))).of("keep-alive-race") == []
 
