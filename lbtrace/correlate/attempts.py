@@ -157,8 +157,9 @@ def outcomes(state: Pairing, client: int, line: Timeline) -> list[tuple[int, Att
     either = may if state.answered.get(client) == UNTOLD else []
     answered = state.answered.get(client, may[-1]) if may and not either and mine.response is not None else None
     last = either if answered is None else [answered]
+    left = len(last) < len(numbers) and _left(state, client)
     return [
-        (b, AttemptOutcome.EITHER if b in either else _outcome(backend, b, b == answered, mine.response is None, b in in_time, bool(last)))
+        (b, AttemptOutcome.EITHER if b in either else _outcome(backend, b, b == answered, left, b in in_time, bool(last)))
         for b in [b for b in numbers if b not in last] + last
     ]
 
@@ -172,6 +173,12 @@ def _rewritten(got: Response, gave: Response | None) -> bool:
     said = {(line.name.lower(), line.value) for line in gave.lines if line.name.lower() not in plain}
     arrived = said & {(line.name.lower(), line.value) for line in got.lines}
     return 2 * len(arrived) >= len(said) > 0
+
+
+def _left(state: Pairing, client: int) -> bool:
+    """Whether the client got no answer, or had closed its connection before it: whatever ended then was not ended by a time limit."""
+    got, held = state.client.exchange(client).response, state.client.connection_of(client).from_client
+    return got is None or any(at is not None and at < got.first_ns for at in (held.fin_ns, held.rst_ns))
 
 
 def _outcome(backend: Facts, number: int, answered: bool, client_left: bool, in_time: bool, others: bool) -> AttemptOutcome:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lbtrace.correlate import correlate
+from lbtrace.model.http import Mark
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.options import DEFAULT
 from tests.play.cast import Balancer, Play
@@ -92,3 +93,36 @@ def test_a_try_that_failed_belongs_to_the_request_that_got_no_other() -> None:
     assert len(failed) == len(shown.own) > 3
     assert all({a.backend for a in p.attempts} == set(shown.truth[p.client]) for p in failed)
     assert {a.outcome for p in failed for a in p.attempts} == {AttemptOutcome.RESET}
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_what_ends_because_the_client_left_has_not_timed_out(left: bool) -> None:
+    """The balancer closes the backend connection before an answer, and says 502: it gave up, or the client had gone."""
+    play = Play(seed=3, balancer=Balancer(give_up=1.0))
+    client = play.client("192.168.0.5")
+    for i in range(4):
+        client.asks("POST", f"/{i}", body=b"a%d" % i, at_ms=100 * i)
+    shown = play.perform()
+    (front,), (back,) = shown.clients, shown.backends
+    ended = [
+        c._replace(
+            from_client=c.from_client._replace(fins=1, fin_frame=c.last_frame, fin_ns=c.last_ns),
+            from_server=c.from_server._replace(rsts=0, rst_frame=None, rst_ns=None, fins=0, fin_frame=None, fin_ns=None),
+        )
+        for c in back.connections
+    ]
+    unmarked = [e._replace(marks=(Mark.CLOSED,)) for e in back.exchanges]
+    first = [front.exchanges[c.id] for c in front.connections]
+    gone = [
+        c._replace(from_client=c.from_client._replace(rsts=1, rst_frame=c.first_frame, rst_ns=e.response.first_ns - 1))
+        if left and e.response is not None
+        else c
+        for c, e in zip(front.connections, first, strict=True)
+    ]
+    found = correlate(
+        [replace(front, connections=gone, by_connection={})],
+        [replace(back, connections=ended, exchanges=unmarked, by_connection={})],
+        DEFAULT,
+    )
+    assert len(found.pairs) == 4
+    assert {a.outcome for p in found.pairs for a in p.attempts} == {AttemptOutcome.CLOSED if left else AttemptOutcome.TIMEOUT}
