@@ -134,7 +134,7 @@ class _Work:
         state.answered = doubled.answers(state, line)
         pairs = outcome.pairs(state, line)
         topo = topology(state, self.lines, self.said)
-        checks = health.find(state) + health.connects(self.backends, set(topo.balancer_back))
+        checks = health.find(state) + health.connects(self.clients, self.backends, set(topo.balancer_back), {p.backend for p in self.lines})
         checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
         asked = connections.askers(state, self.said)
         copied = mirrors.find(state, line, asked, checked)

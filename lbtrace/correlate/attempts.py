@@ -21,6 +21,7 @@ from lbtrace.tables import Column
 
 _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
 _ANY_ANSWER = {"server", "date", "connection", "content-type", "content-length", "transfer-encoding", "keep-alive", "via", "age"}
+MOST_UNDER_WAY = 256  # of one shape: one of more is not found by elimination, and looking would take the square
 OWN_ERRORS = {500, 502, 503, 504}
 
 
@@ -62,7 +63,9 @@ def _attach_class(state: Pairing, clients: list[int], backends: list[int], line:
         while at < len(clients) and line.a[clients[at]] <= line.x[b]:
             waiting.append(clients[at])
             at += 1
-        waiting = [c for c in waiting if line.p[c] >= line.z[b]] if len(waiting) < 256 else waiting[-256:]
+        waiting = [c for c in waiting if line.p[c] >= line.z[b]]
+        if len(waiting) > MOST_UNDER_WAY:
+            continue
         around = [c for c in waiting if line.began_inside(c, b) and may_be_caused(state.client.exchange(c), state.backend.exchange(b))]
         # Several requests of this shape were under way: a failed try may belong to any that is not known to have another's; what was
         # answered may be a copy that any of them has beside its own.

@@ -8,12 +8,10 @@ import numpy as np
 
 from lbtrace.correlate import attempts, doubled, repeats, shape, tokens
 from lbtrace.correlate.connections import Stated
-from lbtrace.correlate.facts import may_be_answer, may_be_answer_each, may_be_caused_each
+from lbtrace.correlate.facts import NOT_MODIFIED, may_be_answer, may_be_answer_each, may_be_caused_each
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.tables import Column
-
-NOT_MODIFIED = 304
 
 
 def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:

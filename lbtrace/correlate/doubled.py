@@ -95,6 +95,7 @@ def answers(state: Pairing, line: Timeline) -> dict[int, int]:
     untold: dict[int, list[int]] = {}
     retried: dict[int, list[int]] = {}
     known: defaultdict[frozenset[Server], Counter[Server]] = defaultdict(Counter)
+    lost: defaultdict[frozenset[Server], set[str]] = defaultdict(set)  # fields of answers known to be passed on that did not arrive as sent
     habit: Counter[frozenset[Server]] = Counter()
     out: dict[int, int] = {}
     for c in [c for c, bs in state.caused.items() if len(bs) > 1 and state.client.exchange(c).response is not None]:
@@ -110,17 +111,24 @@ def answers(state: Pairing, line: Timeline) -> dict[int, int]:
             untold[c] = may
         else:
             known[_servers(state, c)][_server(state, chosen)] += 1
+            lost[_servers(state, c)] |= _lost(state, c, chosen)
         if len(may) > 1:
             out[c] = chosen
     for c, may in (untold | retried).items():
         seen = known[_servers(state, c)]
         if len(seen) == 1 and seen.total() >= FEW:
             of_server = [b for b in may if _server(state, b) in seen]
-            if len(of_server) == 1:
+            if len(of_server) == 1 and _lost(state, c, of_server[0]) <= lost[_servers(state, c)]:
                 out[c] = of_server[0]
         elif c in retried and habit[_servers(state, c)] >= FEW and len(may) > 1:
             out[c] = UNTOLD
     return out
+
+
+def _lost(state: Pairing, c: int, b: int) -> set[str]:
+    """The fields of a backend's answer that the client did not get as they were sent."""
+    got, gave = state.client.exchange(c).response, state.backend.exchange(b).response
+    return {name for name, _ in _lines(gave) - _lines(got)} if got is not None and gave is not None else set()
 
 
 def _may_be_retries(state: Pairing, numbers: Sequence[int], line: Timeline) -> bool:

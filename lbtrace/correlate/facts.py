@@ -29,6 +29,7 @@ Time = TypeVar("Time", int, Column)
 FAR = 1 << 61  # ns: later than any capture
 PATIENCE_NS = 120_000_000_000  # a client that went away: the balancer may go on with its request for this long
 MOST_DIGITS = 12
+NOT_MODIFIED = 304  # a cache that asked whether its copy still holds was answered by the backend all the same (RFC 9111 §4.3)
 CACHES = ("x-cache", "cf-cache-status", "x-cache-status", "cache-status", "x-varnish")
 _UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
 _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
@@ -60,10 +61,6 @@ class Facts:
 
     def __len__(self) -> int:
         return len(self.point)
-
-    def number(self, ref: Ref) -> int:
-        """The number of an exchange through all points."""
-        return self.first_of[ref.point] + ref.id
 
     def ref(self, number: int) -> Ref:
         """Where an exchange is."""

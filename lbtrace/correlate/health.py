@@ -12,7 +12,7 @@ within a tenth of a multiple of it (a check that was not captured doubles one).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from lbtrace.columns import distinct
 from lbtrace.connection_table import ConnectionTable
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Endpoint
-from lbtrace.model.pairing import Confidence, HealthCheck, Tier
+from lbtrace.model.pairing import Confidence, HealthCheck, Ref, Tier
 from lbtrace.model.trace import Trace
 from lbtrace.side_table import NOT_SAID, SideTable, Words
 from lbtrace.tables import Column
@@ -41,7 +41,7 @@ AGENTS = (
 )
 _GIVES_IDENTITY = ("x-forwarded-for", "forwarded", "x-real-ip", "x-amzn-trace-id", "via", "x-forwarded-proto")
 QUICK_NS = 250_000_000  # requests repeated faster than this are traffic, not checking …
-SILENT_QUICK_NS = 20_000_000  # … connections without a byte serve no client, so many of them may come faster
+SILENT_QUICK_NS = 20_000_000  # … many connections without a byte may come faster: no client asks anything on them
 MANY = 10
 
 _Key = tuple[int, str, Endpoint, str, str, str]
@@ -65,10 +65,10 @@ def find(state: Pairing) -> list[HealthCheck]:
         (point, words.text_list[source], Endpoint(words.text_list[server], port), *_named(words, *what)): numbers
         for ((point, source, server, port), what), numbers in alike.items()
     }
-    forwarded, asked = _identity_names(state), _asked(state)
+    forwarded, asked, hosts = _identity_names(state), _asked(state), _client_sources(state)
     checks = []
     for key, numbers in found.items():
-        check = _judge(state, key, numbers, forwarded, asked)
+        check = _judge(state, key, numbers, forwarded, asked, hosts)
         if check is not None:
             checks.append(check)
     return checks
@@ -120,7 +120,9 @@ def _identity_names(state: Pairing) -> set[str]:
     return names & set(_GIVES_IDENTITY)
 
 
-def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], asked: set[tuple[str, str, str]]) -> HealthCheck | None:
+def _judge(
+    state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], asked: set[tuple[str, str, str]], hosts: set[str]
+) -> HealthCheck | None:
     point, source, target, method, path, agent = key
     times = sorted(int(state.backend.start[b]) for b in numbers)
     period, even = pace(times)
@@ -136,7 +138,7 @@ def _judge(state: Pairing, key: _Key, numbers: list[int], forwarded: set[str], a
         reasons.append(("identity", "without the fields that forwarded requests carry"))
     if not known_agent and not anonymous and (method, path, agent) in asked:
         return None  # clients ask just that: it may be one that was not captured
-    if not known_agent and not anonymous and source in _client_sources(state):
+    if not known_agent and not anonymous and source in hosts:
         return None
     paced = even and period is not None and period >= QUICK_NS
     if not paced and not known_agent:
@@ -179,20 +181,22 @@ def pace(times: Sequence[int]) -> tuple[int | None, bool]:
     return period, bool(even.mean() >= 0.75)
 
 
-def connects(backends: Sequence[Trace], balancer: set[str]) -> list[HealthCheck]:
+def connects(clients: Sequence[Trace], backends: Sequence[Trace], balancer: set[str], known: Set[Ref]) -> list[HealthCheck]:
     """Connections that are opened and closed without a byte (or with a PROXY header alone), at an even pace, from one source to
     one endpoint.
 
     A PROXY header with the command LOCAL says outright that the connection is the balancer's own (proxy-protocol.txt §2.2). A
     connection that was
-    refused is no check of its own: a balancer that cannot connect for a client tries again at an even pace too.
+    refused is no check of its own: a balancer that cannot connect for a client tries again at an even pace too. One that a client's goes on
+    in (`known`) is the client's, and where clients open and close connections without a byte, a balancer that passes these on does so too.
     """
+    theirs = sum(len(_silent(trace)) for trace in clients)
     found: dict[tuple[int, str, Endpoint], list[int]] = defaultdict(list)
     local: set[tuple[int, str, Endpoint]] = set()
     for point, trace in enumerate(backends):
         for i in _silent(trace):
             said, c = trace.applications[i].proxy, trace.connections[i]
-            if not trace.exchanges_of(i):
+            if not trace.exchanges_of(i) and Ref(point, i) not in known:
                 found[point, c.client.address, c.server].append(i)
                 if any(p.command == "LOCAL" or not p.source for p in said):
                     local.add((point, c.client.address, c.server))
@@ -200,7 +204,7 @@ def connects(backends: Sequence[Trace], balancer: set[str]) -> list[HealthCheck]
     for key, ids in found.items():
         point, source, target = key
         period, even = pace(sorted(backends[point].connections[i].first_ns for i in ids))
-        if not even or period is None or period < (QUICK_NS if len(ids) < MANY else SILENT_QUICK_NS):
+        if not even or period is None or period < (QUICK_NS if len(ids) < MANY else SILENT_QUICK_NS) or len(ids) <= theirs:
             if key not in local:
                 continue
             period = None

@@ -107,9 +107,9 @@ def _fresh(state: Pairing) -> set[str]:
     """The request fields whose values, drawn at random, differ between all client exchanges, three of them at least."""
     values: dict[str, set[str]] = defaultdict(set)
     seen: dict[str, int] = defaultdict(int)
+    requests, words = state.backend.table.requests, state.backend.table.words
     for bs in state.caused.values():
-        q = state.backend.exchange(bs[-1]).request
-        for x in q.lines if q is not None else ():
+        for x in requests.heads.lines(words, bs[-1]):
             if drawn(x.value) and x.name.lower() not in SESSION:
                 values[x.name.lower()].add(x.value)
                 seen[x.name.lower()] += 1
@@ -117,8 +117,8 @@ def _fresh(state: Pairing) -> set[str]:
 
 
 def _ids(state: Pairing, b: int, fresh: set[str]) -> list[tuple[str, str]]:
-    q = state.backend.exchange(b).request
-    return [(x.name.lower(), x.value) for x in q.lines if x.name.lower() in fresh and drawn(x.value)] if q is not None and fresh else []
+    lines = state.backend.table.requests.heads.lines(state.backend.table.words, b) if fresh else ()
+    return [(x.name.lower(), x.value) for x in lines if x.name.lower() in fresh and drawn(x.value)]
 
 
 def _shape(state: Pairing, b: int) -> tuple[str, str, str | None] | None:

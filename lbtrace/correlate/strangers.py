@@ -16,6 +16,8 @@ from lbtrace.correlate.tokens import drawn
 from lbtrace.model.pairing import Tier
 
 ENOUGH = 2  # answers
+MOST_POINTS = 16  # a field that fewer answers have is no field of a whole capture point
+MOST_FIELDS = 64
 LOOKED_AT = 64  # values, to see whether they were drawn at random
 # Parts of the names of fields that something on the way writes anew.
 _REWRITTEN = (
@@ -33,25 +35,27 @@ def contradicted(state: Pairing) -> set[tuple[int, int]]:
     c, b = c[whole], b[whole]
     if len(c) < ENOUGH:
         return set()
-    points = list(zip(client.point[c].tolist(), backend.point[b].tolist(), strict=True))
-    found: set[tuple[int, int]] = set()
-    for name in _candidates(state):
+    place = client.point[c] * len(backend.traces) + backend.point[b]
+    masks = [(n, place == n) for n in distinct(place).tolist()]
+    found: set[int] = set()
+    for name in _candidates(state, c, b):
         got, gave = client.responses.said(client.words, name)[c], backend.responses.said(client.words, name)[b]
         if _strange(state, got, gave):
-            return set(points)
-        for place in set(points) - found:
-            at = np.array([p == place for p in points], bool)
-            if _strange(state, got[at], gave[at]):
-                found.add(place)
-    return found
+            found = {n for n, _ in masks}
+            break
+        found |= {n for n, mask in masks if n not in found and _strange(state, got[mask], gave[mask])}
+    return {divmod(n, len(backend.traces)) for n in found}
 
 
-def _candidates(state: Pairing) -> list[str]:
-    """Fields of responses on both sides that nothing on the way is known to write."""
+def _candidates(state: Pairing, c: Column, b: Column) -> list[str]:
+    """Fields that many answers on both sides have, and nothing on the way is known to write."""
     words = state.client.table.words
-    names = list(words.fields)
-    there = [set(distinct(words.field_of[t.responses.heads.line]).tolist()) for t in (state.client.table, state.backend.table)]
-    return [names[f] for f in sorted(there[0] & there[1]) if not any(part in names[f] for part in _REWRITTEN)]
+    names, enough = list(words.fields), max(ENOUGH, len(c) // (2 * MOST_POINTS))
+    often = np.ones(len(names), bool)
+    for table, at in ((state.client.table, c), (state.backend.table, b)):
+        often &= np.bincount(words.field_of[table.responses.heads.of(at)[1]], minlength=len(names)) >= enough
+    chosen = [names[f] for f in np.flatnonzero(often).tolist()]
+    return [name for name in chosen if not any(part in name for part in _REWRITTEN)][:MOST_FIELDS]
 
 
 def _strange(state: Pairing, got: Column, gave: Column) -> bool:

@@ -64,12 +64,11 @@ def pair(clients: Sequence[Trace], backends: Sequence[Trace], known: Sequence[Co
 def _requests(traces: Sequence[Trace], among: set[Ref]) -> list[_Flow]:
     """The exchanges on the given connections, each as a flow of its own."""
     out = []
-    for point, trace in enumerate(traces):
-        for e in trace.exchanges:
-            q, r, ref = e.request, e.response, Ref(point, e.connection)
-            if ref in among and q is not None and r is not None:
-                up, down = (sum(len(x.raw) + 2 for x in m.lines) + m.body.length for m in (q, r))
-                out.append(_Flow(ref, Protocol.HTTP1, q.first_ns, r.first_ns, up, down, whole=True))
+    for point, i in sorted((ref.point, i) for ref in among for i in traces[ref.point].exchanges_of(ref.id)):
+        e = traces[point].exchanges[i]
+        if e.request is not None and e.response is not None:
+            up, down = (sum(len(x.raw) + 2 for x in m.lines) + m.body.length for m in (e.request, e.response))
+            out.append(_Flow(Ref(point, e.connection), Protocol.HTTP1, e.request.first_ns, e.response.first_ns, up, down, whole=True))
     return out
 
 

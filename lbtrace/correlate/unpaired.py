@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lbtrace.columns import distinct
-from lbtrace.correlate.facts import Facts, age_of_fresh, age_s, unasked
+from lbtrace.correlate.facts import NOT_MODIFIED, Facts, age_of_fresh, age_s, from_cache, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Clock, Confidence, Ref, Unpaired, UnpairedReason
@@ -35,11 +35,11 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 )
 
 
-NOT_MODIFIED = 304
 ASTRAY = (UnpairedReason.UNKNOWN, Confidence.LOW, "both captures go on with requests like this: a clock may have been set in between")
 ELSEWHERE = "answered as a backend answers, but by none that was captured: another backend, or packets not captured"
 UNASKED = "what the client had sent is no request: there was none to pass on"
 ASKED = "a backend was asked for the same, and nothing tells whose request that was"
+NO_DATE = "without the Date that every answer of the backends has"
 SAYS = "is what a balancer says of its backends"
 MAYBE = "an error of the balancer's, or of a backend that was not captured: others were answered by such a one"
 RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
@@ -126,13 +126,13 @@ def client_reasons(state: Pairing, clocks: Clocks, passed_on: Set[Ref] = frozens
             reason, confidence, detail = _client_reason(state, c, seen, backends, paired, headless)
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
             reason, confidence, detail = ASTRAY
-        asked = revalidated if _kept(state, c) else open_
+        asked = revalidated if state.client.cached[c] else open_
         if reason is UnpairedReason.ANSWERED_BY_BALANCER and not nothing[c] and _wants(state.client, c) in asked:
             reason, confidence, detail = UnpairedReason.UNKNOWN, Confidence.LOW, ASKED
         out.append(Unpaired("client", state.client.ref(c), reason, confidence if shown else _capped(reason, confidence), detail))
     if any(u.detail == ELSEWHERE for u in out):
         out = [
-            u._replace(reason=UnpairedReason.UNKNOWN, confidence=Confidence.LOW, detail=MAYBE) if u.detail.endswith(SAYS) else u
+            u._replace(reason=UnpairedReason.UNKNOWN, confidence=Confidence.LOW, detail=MAYBE) if u.detail.endswith((SAYS, NO_DATE)) else u
             for u in out
         ]
     return out
@@ -190,12 +190,6 @@ def _wants(facts: Facts, n: int) -> tuple[int, int]:
     return int(requests.method[n]), int(requests.start[n])
 
 
-def _kept(state: Pairing, c: int) -> bool:
-    """Whether the answer itself says that it comes from a cache."""
-    answer = state.client.exchange(c).response
-    return bool(state.client.cached[c]) or (answer is not None and len(_field(answer, "x-varnish").split()) == 2)
-
-
 def _shares(state: Pairing) -> bool:
     """Whether requests of several client connections share a backend connection, so that no connection of a backend's is a client's."""
     c, b = np.array([(c, b) for c, bs in state.caused.items() for b in bs], np.int64).reshape(-1, 2).T
@@ -220,6 +214,7 @@ class Manner(NamedTuple):
     got: set[str]  # the Server fields of answers that clients got from backends
     sent: set[str]  # … and those that backends sent, whoever got them
     dated: bool  # every answer that clients got from them, not one or two, has a Date (RFC 9110 §6.6.1)
+    keep: bool  # they are caches, or have one before them: the mark of a cache may be theirs
 
 
 def manner(state: Pairing) -> Manner:
@@ -232,7 +227,7 @@ def manner(state: Pairing) -> Manner:
         for messages, at in ((mine, c), (theirs, theirs.there))
     )
     dates = [words.line_list[n].value if n != NOT_SAID else "" for n in distinct(mine.line_of(words, "date")[c]).tolist()]
-    return Manner(got, got | sent, len(c) >= SEVERAL and all(dates))
+    return Manner(got, got | sent, len(c) >= SEVERAL and all(dates), bool(state.backend.cached.any()))
 
 
 def _field(r: Response, name: str) -> str:
@@ -241,24 +236,22 @@ def _field(r: Response, name: str) -> str:
 
 def hand(r: Response | None, backends: Manner, took_ns: int) -> tuple[str, Confidence]:
     """What shows that the balancer made this answer ("" when nothing does), and how sure that is: another backend, one that was not
-    captured, may bear any name and send any error; only the name of a balancer or the mark of a cache is beyond it."""
+    captured, may bear any name and send any error; only the name of a balancer is beyond it, and the mark of a cache where no backend's
+    answers bear one."""
     nothing = ("", Confidence.LOW)
     if r is None:
         return nothing
-    age = age_s(_field(r, "age"))
-    if age:
-        return f"Age: {age}: from a cache", Confidence.HIGH if age > age_of_fresh(took_ns) else Confidence.MEDIUM
-    cache = _field(r, "x-cache") or _field(r, "cf-cache-status") or _field(r, "x-cache-status") or _field(r, "cache-status")
-    if cache and "hit" in cache.lower() and "miss" not in cache.lower():
-        return f"answered from a cache ({cache})", Confidence.HIGH
-    if len(_field(r, "x-varnish").split()) == 2:
-        return f"X-Varnish: {_field(r, 'x-varnish')}: a hit on what an earlier request fetched", Confidence.HIGH
+    mark, sure = _mark_of_cache(r, took_ns)
+    if mark:
+        return mark, Confidence.LOW if backends.keep else sure
     server = _field(r, "server")
-    got, sent, dated = backends
+    got, sent, dated, _ = backends
     if Mark.HEAD_TRUNCATED in r.marks:
         return nothing  # what it lacks may have been cut off
     if dated and not _field(r, "date") and r.status in OWN_STATUS | REDIRECT | {401, 404, 407}:
-        return "without the Date that every answer of the backends has", Confidence.HIGH if server not in sent else Confidence.MEDIUM
+        named = BALANCERS.search(server)
+        if named or not server:  # else a backend of another kind, one that was not captured
+            return NO_DATE, Confidence.HIGH if named and server not in sent else Confidence.MEDIUM
     if got and server not in sent and r.status in OWN_STATUS | REDIRECT | {200}:
         if not server:
             return "without the Server field of the backends", Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
@@ -266,11 +259,19 @@ def hand(r: Response | None, backends: Manner, took_ns: int) -> tuple[str, Confi
             return f"Server: {server}, which no backend sends", Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
         return nothing
     if r.status in {502, 503, 504} and (server not in sent or server in got):
-        sure = not server or BALANCERS.search(server)
-        return f"{r.status} {SAYS}", Confidence.HIGH if sure else Confidence.LOW
+        return f"{r.status} {SAYS}", Confidence.HIGH if not server or BALANCERS.search(server) else Confidence.LOW
     if got:
         return nothing
     return (f"{r.status} with nothing behind it", Confidence.MEDIUM) if r.status in REDIRECT | OWN_STATUS else nothing
+
+
+def _mark_of_cache(r: Response, took_ns: int) -> tuple[str, Confidence]:
+    """What says that an answer comes from a cache, "" when nothing does, and how sure that is."""
+    age = age_s(_field(r, "age"))
+    if age:
+        return f"Age: {age}: from a cache", Confidence.HIGH if age > age_of_fresh(took_ns) else Confidence.MEDIUM
+    line = next((x for x in r.lines if from_cache(x)), None)
+    return (f"answered from a cache ({line.name}: {line.value})" if line else ""), Confidence.HIGH
 
 
 def backend_reasons(
@@ -285,7 +286,9 @@ def backend_reasons(
     named = {state.client.client_address(c) for c, bs in state.caused.items() if askers[bs[-1]]} | (clients & set(askers))
     if not clients <= named:
         askers = [""] * len(askers)  # a client that no address is known of may be known to the balancer by any
-    captured = clients | {"", *(who for bs in state.caused.values() for b in bs for who in (askers[b], _source(state, b)))}
+    owned = [b for bs in state.caused.values() for b in bs]
+    sources = distinct(state.backend.table.client_address[state.backend.connection[owned]]).tolist() if owned else []
+    captured = clients | {"", *(askers[b] for b in owned), *(state.backend.table.words.text_list[n] for n in sources)}
     shown = _together(state, clocks)
     astray = _astray(state, of_client=False)
     out: list[Unpaired] = []
@@ -300,10 +303,6 @@ def backend_reasons(
             detail = f"repeats what {_server(state, copies[free[n]])} was asked, and no client got its answer"
             out[n] = out[n]._replace(reason=UnpairedReason.COPY, confidence=Confidence.MEDIUM, detail=detail)
     return out
-
-
-def _source(state: Pairing, b: int) -> str:
-    return state.backend.connection_of(b).client.address
 
 
 def _server(state: Pairing, b: int) -> str:

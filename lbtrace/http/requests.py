@@ -69,7 +69,7 @@ class Requests(Reader):
         if line.version == "HTTP/1.0" and fields.encoded:
             odd += ("transfer-encoding-in-http-1.0",)
         ahead = cursor.peek(AHEAD) if fields.readings and head.whole else b""
-        read = self._body(fields, head.whole, line)
+        read = self._body(fields, head.whole)
         odd += read.oddities
         place = self.place(head.offset, head_end, max(cursor.offset if read.ended else captured_end(cursor), head_end))
         if odd:
@@ -135,7 +135,7 @@ class Requests(Reader):
             return not self.ends and line.method == "GET"
         return line.version[:5].upper() == "HTTP/"
 
-    def _body(self, fields: Fields, whole: bool, line: RequestLine) -> Read:
+    def _body(self, fields: Fields, whole: bool) -> Read:
         if not whole:
             return Read(Body(Framing.NONE, 0, fields.declared, False, None), False, [], ())
         if fields.chunked:

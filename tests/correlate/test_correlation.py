@@ -319,3 +319,21 @@ def test_a_cache_that_asked_whether_its_copy_holds_did_ask_a_backend(named: bool
     pairs = [p for p in found.pairs if p.client.id == 5]
     assert [(a.backend, a.outcome) for p in pairs for a in p.attempts] == ([(ref, AttemptOutcome.ANSWERED)] if named else [])
     assert not [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER]
+
+
+def test_connections_without_a_byte_that_clients_open_are_no_checks() -> None:
+    """A port check goes through the balancer: there are as many empty connections in front as behind."""
+    play = Play(seed=2, balancer=Balancer(check_ms=100, check=""))
+    client = play.client("192.168.0.5")
+    for i in range(20):
+        client.asks("GET", f"/item/{i}", at_ms=100 * i)
+    shown = play.perform()
+    (front,), (back,) = shown.clients, shown.backends
+    empty = [c for c in back.connections if not c.from_client.bytes and not c.from_server.bytes]
+    assert len(empty) > 15
+    asked = [c._replace(id=len(front.connections) + n, client=front.connections[0].client) for n, c in enumerate(empty)]
+    applications = [back.applications[c.id] for c in empty]
+    seen_in_front = dataclasses.replace(
+        front, connections=[*front.connections, *asked], applications=[*front.applications, *applications], by_connection={}
+    )
+    assert not correlate([seen_in_front], shown.backends, DEFAULT).health_checks

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Mark
 from lbtrace.model.net import Endpoint
-from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
+from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedReason
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from tests.play import Balancer, Play
@@ -178,3 +180,44 @@ def test_an_answer_on_a_connection_that_goes_on_behind_the_balancer_may_be_the_b
     )
     assert len(found.connection_pairs) == 6
     assert {u.reason for u in found.unpaired} == {UnpairedReason.UNKNOWN}
+
+
+def elsewhere(server: str, status: str, behind: Sequence[tuple[str, str]] = (), there: Sequence[tuple[str, str]] = ()) -> list[Unpaired]:
+    """Two backends, of which the second one is not captured and answers in its own manner; what is said of its answers."""
+    backends = (Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080))
+    play = Play(seed=5, balancer=Balancer(wander=False), backends=backends, uncaptured=1, separate_points=True)
+    client = play.client("192.168.0.5")
+    date = ("Date", "Sun, 22 Nov 2026 10:00:00 GMT")
+    for i in range(24):
+        client.asks("GET", f"/{i}", at_ms=100 * i, answer=b"answer %d" % i, answer_headers=[date, *behind])
+        if i % 2:  # what the second one gets, in turn
+            message = client.asked[-1].answer
+            code, _, reason = status.partition(" ")
+            lines = [(n, v) for n, v in message.lines if n not in ("Server", "Date") and (n, v) not in behind]
+            client.asked[-1].answer = replace(
+                message, start=(code, reason), lines=[*([("Server", server)] if server else []), *there, *lines]
+            )
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, DEFAULT)
+    assert len([p for p in found.pairs if p.confidence is not Confidence.LOW]) >= 10
+    return [u for u in found.unpaired if u.side == "client"]
+
+
+@pytest.mark.parametrize("server", ["Kestrel", ""])
+@pytest.mark.parametrize("status", ["404 Not Found", "401 Unauthorized", "302 Found"])
+def test_a_backend_of_another_kind_that_was_not_captured_is_no_balancer(server: str, status: str) -> None:
+    """It sends no Date, as some application servers do."""
+    said = elsewhere(server, status)
+    assert said
+    assert not [
+        u for u in said if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence in (Confidence.HIGH, Confidence.CERTAIN)
+    ]
+    if server:
+        assert not [u for u in said if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW]
+
+
+def test_the_mark_of_a_cache_tells_nothing_where_backends_are_caches() -> None:
+    hit = [("Age", "300"), ("X-Cache", "HIT")]
+    said = elsewhere("gunicorn", "200 OK", behind=hit, there=hit)
+    assert said
+    assert not [u for u in said if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW]
