@@ -10,6 +10,7 @@ import numpy as np
 
 from lbtrace.columns import distinct
 from lbtrace.correlate import alike, certainty, clock
+from lbtrace.correlate.attempts import failed
 from lbtrace.correlate.classes import Class, Timeline
 from lbtrace.correlate.facts import FAR, may_be_answer, may_be_answer_each
 from lbtrace.correlate.pairing import Pairing
@@ -69,13 +70,13 @@ def _of_attempts(state: Pairing, c: int, bs: Sequence[int]) -> Iterator[tuple[in
 def _latest(state: Pairing, c: int, here: list[int], every: Sequence[int]) -> int | None:
     """The upper bound on δ from the attempts for c that one point shows, of `every` attempt: whichever of them answered, the client's
     answer came no earlier than the first of their answers; where one of another point may have answered, or one whose answer is not in the
-    capture, or none of them did, they were at least begun before the client was answered."""
+    capture, or none of them did, those that failed were at least begun before the client was answered. A copy may be sent after that."""
     client, backend = state.client, state.backend
     mine = client.exchange(c)
     may = {b for b in every if not backend.silent[b] and may_be_answer(mine, backend.exchange(b))}
     if may and may <= set(here) and all(backend.solid_reply[b] for b in may):
         return int(client.reply[c]) - min(int(backend.reply[b]) for b in may)
-    if mine.response is None or not all(backend.solid_start[b] and b not in state.copied for b in here):
+    if mine.response is None or not all(backend.solid_start[b] and failed(backend, b) for b in here):
         return None
     return int(client.reply[c]) - max(int(backend.start[b]) for b in here)
 

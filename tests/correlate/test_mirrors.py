@@ -1,6 +1,9 @@
 """A copy is told from another client's request by all that its backend is asked, never by one exchange."""
 
+from dataclasses import replace
+
 from lbtrace.correlate import correlate
+from lbtrace.model.http import Exchange
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, UnpairedReason
 from lbtrace.options import DEFAULT
 from tests.findings.stage import tell, values
@@ -74,3 +77,28 @@ def test_without_a_clock_nothing_is_a_copy() -> None:
     play = SCENARIOS["mirrored"]()
     play.client_clock = STEPPING
     assert not copies(seen(play)[1])
+
+
+def test_a_copy_that_is_sent_after_the_answer_bounds_no_clock() -> None:
+    """The balancer answers the client first and then sends the copy on: it began later than any try could."""
+    play = Play(seed=5, balancer=Balancer(mirror="same"), backends=TWO, separate_points=True)
+    client = play.client("192.168.0.5")
+    for i in range(12):
+        client.asks("POST", f"/{i}", body=b'{"order": "%08d"}' % (i * 7919), at_ms=150 * i, answer=b"stored")
+    shown = play.perform()
+    main, mirror = shown.backends
+    later = 60_000_000
+
+    def moved(e: Exchange) -> Exchange:
+        assert e.request is not None
+        assert e.response is not None
+        q, r = (
+            m._replace(first_ns=m.first_ns + later, head_ns=m.head_ns + later, last_ns=m.last_ns + later) for m in (e.request, e.response)
+        )
+        return e._replace(request=q, response=r)
+
+    copies = {b.id for b in shown.copies if b.point == 1}
+    assert copies
+    late = replace(mirror, exchanges=[moved(e) if e.id in copies else e for e in mirror.exchanges], by_connection={})
+    for known in correlate(shown.clients, [main, late], DEFAULT).clocks:
+        assert known.refused or known.low_ns <= shown.clocks[known.client_point, known.backend_point][0] <= known.high_ns
