@@ -118,7 +118,9 @@ class _Compared:
         c = client.numbers(pairs.client_point[chosen], pairs.client[chosen])
         b = backend.numbers(pairs.backend_point[last], pairs.backend[last])
         mine, theirs = (client.requests, backend.requests) if request else (client.responses, backend.responses)
-        fine = mine.whole_heads[c] & theirs.whole_heads[b] & (request | (pairs.outcome[last] == ANSWERED))
+        fine = mine.whole_heads[c] & theirs.whole_heads[b]
+        if not request:  # of another status, the balancer made it: from a copy, or an error page of its own
+            fine &= (pairs.outcome[last] == ANSWERED) & (mine.start[c] == theirs.start[b])
         c, b = c[fine], b[fine]
         heads = mine.heads.taken(c), theirs.heads.taken(b)
         addresses = client.client_address[client.connection[c]].tolist()

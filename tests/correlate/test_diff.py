@@ -1,5 +1,6 @@
 """What the balancer did to a head, line by line, and how it behaves over all pairs."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -7,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
-from lbtrace.correlate.diff import _Compared, _of_all, _tallies, _Tally
+from lbtrace.correlate.diff import _Compared, _of_all, _tallies, _Tally, changes
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
 from lbtrace.options import DEFAULT
-from lbtrace.side_table import Heads, Words, numbers
+from lbtrace.side_table import Heads, Words, both_sides, numbers
 from tests.play import Balancer, Play
 
 
@@ -118,3 +119,20 @@ def test_of_a_set_only_what_befell_all_of_it_is_told() -> None:
         for kind, name in kinds(before, after):
             tallies.setdefault((kind, name), _Tally()).count += 1
     assert set(_of_all(tallies, sent, len(pairs))) == {(ChangeKind.ADDED, "via"), (ChangeKind.REMOVED, "odd")}
+
+
+def test_a_response_of_another_status_is_not_compared() -> None:
+    """304 from a copy for the backend's 200 lacks most of its fields, and nothing was removed on the way."""
+    play = Play(seed=5, balancer=Balancer())
+    client = play.client("192.168.0.5")
+    for i in range(6):
+        client.asks("GET", f"/item/{i}", at_ms=100 * i, answer=b"item %d" % i, answer_headers=[("X-Origin", "one")])
+    shown = play.perform()
+    (front,) = shown.clients
+    first = front.exchanges[0]
+    assert first.response is not None
+    kept = tuple(x for x in first.response.lines if x.name != "X-Origin")
+    other = first._replace(response=first.response._replace(status=304, lines=kept))
+    pairs = correlate(shown.clients, shown.backends, DEFAULT).pairs
+    changed = dataclasses.replace(front, exchanges=[other, *front.exchanges[1:]], by_connection={})
+    assert not [c for c in changes(*both_sides([changed], shown.backends), pairs) if not c.request]
