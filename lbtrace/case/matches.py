@@ -10,9 +10,9 @@ whose, and whoever asks about single pairs leaves them out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 
@@ -29,7 +29,7 @@ RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.
 CONFIDENCES = tuple(RANK)  # by rank
 BASES = {basis: i for i, basis in enumerate(ConnectionBasis)}
 ALONE = NONE  # the group of a pair that is not interchangeable
-_Rows = TypeVar("_Rows", bound="Matches | ConnectionMatches")
+_Row = TypeVar("_Row", bound=tuple[object, ...])
 
 
 class Match(NamedTuple):
@@ -60,13 +60,40 @@ class Match(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Matches(Sequence[Match]):
-    """One row per pair, in the order of Correlation.pairs. What is numbered is numbered as in the table of its side."""
+class _Pairs(Sequence[_Row]):
+    """Two columns that belong together, numbered as in the tables of their sides, and what else a kind of pairs says of them."""
 
     sides: Sides
+    front: Column
+    back: Column
+
+    def where(self, wanted: Column | slice) -> Self:
+        """Those of a mask, or of a list of rows."""
+        return type(self)(self.sides, *(getattr(self, column.name)[wanted] for column in fields(self)[1:]))
+
+    def row(self, index: int) -> _Row:
+        """One of them as an object."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.front)
+
+    @overload
+    def __getitem__(self, index: int) -> _Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> _Row | Self:
+        return self.where(index) if isinstance(index, slice) else self.row(index)
+
+    def __iter__(self) -> Iterator[_Row]:
+        return map(self.row, range(len(self)))
+
+
+@dataclass(slots=True, eq=False)
+class Matches(_Pairs[Match]):
+    """One row per pair, in the order of Correlation.pairs: a client exchange, the backend exchange answered or else the last one."""
+
     place: Column  # in Correlation.pairs
-    front: Column  # the client exchange
-    back: Column  # the backend exchange that was answered, else the last one
     outcome: Column  # of `back`, as in a PairTable
     attempts: Column  # how many
     tier: Column
@@ -101,20 +128,8 @@ class Matches(Sequence[Match]):
         alone: Column = self.group == ALONE
         return alone
 
-    def where(self, wanted: Column) -> Matches:
-        """Those of a mask, or of a list of rows."""
-        return _where(self, MATCH_COLUMNS, wanted)
-
-    def __len__(self) -> int:
-        return len(self.place)
-
-    @overload
-    def __getitem__(self, index: int) -> Match: ...
-    @overload
-    def __getitem__(self, index: slice) -> Matches: ...
-    def __getitem__(self, index: int | slice) -> Match | Matches:
-        if isinstance(index, slice):
-            return _where(self, MATCH_COLUMNS, index)
+    def row(self, index: int) -> Match:
+        """One of them as an object."""
         sides, place, backend = self.sides, int(self.place[index]), self.sides.sides[1].ref(int(self.back[index]))
         pair = sides.correlation.pairs[place]
         front, back = sides.exchange(Side.CLIENT, pair.client), sides.exchange(Side.BACKEND, backend)
@@ -129,12 +144,6 @@ class Matches(Sequence[Match]):
             OUTCOMES[self.outcome[index]],
         )
 
-    def __iter__(self) -> Iterator[Match]:
-        return map(self.__getitem__, range(len(self)))
-
-
-MATCH_COLUMNS = tuple(Matches.__dataclass_fields__)[1:]
-
 
 class ConnectionMatch(NamedTuple):
     """A pair of connections with both connections at hand."""
@@ -146,12 +155,9 @@ class ConnectionMatch(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class ConnectionMatches(Sequence[ConnectionMatch]):
+class ConnectionMatches(_Pairs[ConnectionMatch]):
     """One row per pair of connections."""
 
-    sides: Sides
-    front: Column  # the client connection
-    back: Column  # the backend connection
     basis: Column  # as BASES
     rank: Column  # of the confidence, as RANK
 
@@ -159,29 +165,11 @@ class ConnectionMatches(Sequence[ConnectionMatch]):
         """Which were paired on one of these grounds."""
         return np.isin(self.basis, [BASES[basis] for basis in bases])
 
-    def where(self, wanted: Column) -> ConnectionMatches:
-        """Those of a mask, or of a list of rows."""
-        return _where(self, CONNECTION_MATCH_COLUMNS, wanted)
-
-    def __len__(self) -> int:
-        return len(self.front)
-
-    @overload
-    def __getitem__(self, index: int) -> ConnectionMatch: ...
-    @overload
-    def __getitem__(self, index: slice) -> ConnectionMatches: ...
-    def __getitem__(self, index: int | slice) -> ConnectionMatch | ConnectionMatches:
-        if isinstance(index, slice):
-            return _where(self, CONNECTION_MATCH_COLUMNS, index)
+    def row(self, index: int) -> ConnectionMatch:
+        """One of them as an object."""
         sides = self.sides
         client, backend = (t.connection_ref(int(c[index])) for t, c in zip(sides.sides, (self.front, self.back), strict=True))
         return ConnectionMatch(client, backend, sides.connection(Side.CLIENT, client), sides.connection(Side.BACKEND, backend))
-
-    def __iter__(self) -> Iterator[ConnectionMatch]:
-        return map(self.__getitem__, range(len(self)))
-
-
-CONNECTION_MATCH_COLUMNS = tuple(ConnectionMatches.__dataclass_fields__)[1:]
 
 
 class Paired(Sides):
@@ -244,9 +232,9 @@ def matches_of(sides: Sides) -> Matches:
     last = pairs.last[tried]
     return Matches(
         sides,
-        tried,
         client.numbers(pairs.client_point[tried], pairs.client[tried]),
         backend.numbers(pairs.backend_point[last], pairs.backend[last]),
+        tried,
         pairs.outcome[last],
         pairs.attempts[tried],
         pairs.tier[tried],
@@ -264,10 +252,6 @@ def connection_matches_of(sides: Sides, pairs: Sequence[ConnectionPair]) -> Conn
         np.array([BASES[pair.basis] for pair in pairs], np.int64),
         np.array([RANK[pair.confidence] for pair in pairs], np.int64),
     )
-
-
-def _where(rows: _Rows, names: Sequence[str], wanted: Any) -> _Rows:
-    return type(rows)(rows.sides, *(getattr(rows, name)[wanted] for name in names))
 
 
 def confidence_of(matches: Matches) -> Confidence:
