@@ -21,11 +21,10 @@ from lbtrace.case.sides import Sides
 from lbtrace.columns import Column, first_met
 from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import AttemptOutcome, Confidence, ConnectionBasis, ConnectionPair, ExchangePair, Ref
+from lbtrace.model.pairing import RANK, AttemptOutcome, Confidence, ConnectionBasis, ConnectionPair, ExchangePair, Ref
 from lbtrace.model.stream import Connection
 from lbtrace.pair_table import ANSWERED, NONE, OUTCOMES, PairTable
 
-RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
 CONFIDENCES = tuple(RANK)  # by rank
 BASES = {basis: i for i, basis in enumerate(ConnectionBasis)}
 ALONE = NONE  # the group of a pair that is not interchangeable

@@ -183,7 +183,7 @@ def without_doubt(state: Pairing, points: tuple[int, int], known: Clock) -> Cloc
 
 def _of_points(state: Pairing, points: tuple[int, int]) -> list[int]:
     """The client exchanges of a point that were paired with exchanges of the other."""
-    c, b = np.array([(c, b) for c, bs in state.caused.items() for b in bs], np.int64).reshape(-1, 2).T
+    c, b = state.every_attempt()
     here = (state.client.point[c] == points[0]) & (state.backend.point[b] == points[1])
     found: list[int] = distinct(c[here]).tolist()
     return found

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from lbtrace.columns import Column
 from lbtrace.correlate.facts import Facts
 from lbtrace.model.pairing import Confidence, Ref, Tier
 
@@ -68,6 +71,11 @@ class Pairing:
         """One more backend exchange that an already paired client exchange caused."""
         self.caused[client] = sorted([*self.caused[client], backend], key=lambda b: int(self.backend.start[b]))
         self.owner[backend] = client
+
+    def every_attempt(self) -> tuple[Column, Column]:
+        """(client exchange, backend exchange that it caused), one row per attempt."""
+        c, b = np.array([(c, b) for c, bs in self.caused.items() for b in bs], np.int64).reshape(-1, 2).T
+        return c, b
 
     def new_group(self) -> int:
         """A number for a set of interchangeable pairs."""

@@ -24,7 +24,7 @@ def topology(state: Pairing, pairs: Sequence[ConnectionPair], said: Sequence[Sta
     stated: Sequence[Stated | None] = ()
     passed_on = np.zeros(0, bool)
     if state.caused:
-        c, b = (np.array(column, np.int64) for column in zip(*((c, b) for c, bs in state.caused.items() for b in bs), strict=True))
+        c, b = state.every_attempt()
         once = np.concatenate([[True], c[1:] != c[:-1]])  # an exchange is counted once, its attempts each
         mine, theirs = state.client.connection[c], state.backend.connection[b]
         told = front.requests.whole_heads[c].tolist()  # of the others it is not known what they said of themselves
@@ -32,8 +32,7 @@ def topology(state: Pairing, pairs: Sequence[ConnectionPair], said: Sequence[Sta
         passed_on = np.fromiter((state.tier[i] is Tier.SAME_PACKETS for i in c.tolist()), bool, len(c))
     elif pairs:
         mine, theirs = (
-            np.array([table.first_connection[ref.point] + ref.id for ref in refs], np.int64)
-            for table, refs in ((front, [p.client for p in pairs]), (back, [p.backend for p in pairs]))
+            t.numbers_of_connections(refs) for t, refs in ((front, [p.client for p in pairs]), (back, [p.backend for p in pairs]))
         )
         fronts, stated = mine, [None] * len(pairs)
         passed_on = np.fromiter((p.basis is ConnectionBasis.SAME_PACKETS for p in pairs), bool, len(pairs))

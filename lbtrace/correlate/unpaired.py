@@ -21,7 +21,7 @@ from lbtrace.columns import distinct
 from lbtrace.correlate.facts import NOT_MODIFIED, Facts, age_of_fresh, age_s, from_cache, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Mark, Response
-from lbtrace.model.pairing import Clock, Confidence, Ref, Unpaired, UnpairedReason
+from lbtrace.model.pairing import RANK, Clock, Confidence, Ref, Unpaired, UnpairedReason
 from lbtrace.side_table import NOT_SAID
 
 OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
@@ -42,7 +42,6 @@ ASKED = "a backend was asked for the same, and nothing tells whose request that 
 NO_DATE = "without the Date that every answer of the backends has"
 SAYS = "is what a balancer says of its backends"
 MAYBE = "an error of the balancer's, or of a backend that was not captured: others were answered by such a one"
-RANK = {Confidence.LOW: 0, Confidence.MEDIUM: 1, Confidence.HIGH: 2, Confidence.CERTAIN: 3}
 Clocks = dict[tuple[int, int], Clock]
 
 
@@ -192,7 +191,7 @@ def _wants(facts: Facts, n: int) -> tuple[int, int]:
 
 def _shares(state: Pairing) -> bool:
     """Whether requests of several client connections share a backend connection, so that no connection of a backend's is a client's."""
-    c, b = np.array([(c, b) for c, bs in state.caused.items() for b in bs], np.int64).reshape(-1, 2).T
+    c, b = state.every_attempt()
     width = len(state.client.table.client_address)
     ends = distinct(state.backend.connection[b] * width + state.client.connection[c])
     return len(distinct(ends // max(width, 1))) < len(ends)
@@ -286,9 +285,9 @@ def backend_reasons(
     named = {state.client.client_address(c) for c, bs in state.caused.items() if askers[bs[-1]]} | (clients & set(askers))
     if not clients <= named:
         askers = [""] * len(askers)  # a client that no address is known of may be known to the balancer by any
-    owned = [b for bs in state.caused.values() for b in bs]
-    sources = distinct(state.backend.table.client_address[state.backend.connection[owned]]).tolist() if owned else []
-    captured = clients | {"", *(askers[b] for b in owned), *(state.backend.table.words.text_list[n] for n in sources)}
+    _, owned = state.every_attempt()
+    sources = distinct(state.backend.table.client_address[state.backend.connection[owned]]).tolist()
+    captured = clients | {"", *(askers[b] for b in owned.tolist()), *(state.backend.table.words.text_list[n] for n in sources)}
     shown = _together(state, clocks)
     astray = _astray(state, of_client=False)
     out: list[Unpaired] = []

@@ -42,6 +42,9 @@ class Confidence(StrEnum):
     LOW = "low"
 
 
+RANK = {confidence: rank for rank, confidence in enumerate(reversed(Confidence))}  # the surer, the higher
+
+
 class AttemptOutcome(StrEnum):
     """How one backend exchange that a client exchange caused ended."""
 
