@@ -28,8 +28,9 @@ Path = str | PathLike[str]
 def compare(client: Path, *backends: Path, options: Options | None = None) -> Report:
     """Compare a capture taken in front of a load balancer with one or more taken behind it.
 
-    `client` and each of `backends` is the path of a capture (pcap or pcapng, compressed or not, "-" for standard input). Returns a
-    `Report`. Raises `LbtraceError` when a file cannot be read or is no capture; what a capture contains never raises.
+    `client` and each of `backends` is the path of a capture (pcap or pcapng, compressed or not, "-"
+    for standard input). Returns a `Report`. Raises `LbtraceError` when a file cannot be read or is
+    no capture; what a capture contains never raises.
     """
     from lbtrace.options import DEFAULT
     from lbtrace.pipeline import compare as run
@@ -38,7 +39,8 @@ def compare(client: Path, *backends: Path, options: Options | None = None) -> Re
 
 
 def inspect(*files: Path, options: Options | None = None) -> Trace:
-    """Read one capture (or, in order, the files of a rotated one) to its connections and HTTP exchanges.
+    """Read one capture (or, in order, the files of a rotated one) to its connections and HTTP
+    exchanges.
 
     Raises `LbtraceError` when a file cannot be read or is no capture.
     """

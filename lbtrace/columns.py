@@ -1,4 +1,6 @@
-"""What every table is made of: columns, and what is asked of them again and again. Nothing here knows a packet."""
+"""What every table is made of: columns, and what is asked of them again and again. Nothing here
+knows a packet.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +28,29 @@ def rows_of(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]
 
 
 def running(sizes: Column) -> Column:
-    """Running sums, from 0: one entry more than `sizes`, so that part i is `sums[i]` to `sums[i + 1]`."""
+    """Running sums, from 0: one entry more than `sizes`, so that part i is `sums[i]` to `sums[i +
+    1]`.
+    """
     sums = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=sums[1:])
     return sums
 
 
 def spans(begin: Column, size: Column) -> Column:
-    """`begin[0] … begin[0] + size[0] − 1, begin[1] …`: the places of all spans, one span after the other."""
+    """`begin[0] … begin[0] + size[0] − 1, begin[1] …`: the places of all spans, one span after the
+    other.
+    """
     end = np.cumsum(size)
-    places: Column = np.arange(int(end[-1]) if len(end) else 0) + np.repeat(begin - (end - size), size)
+    places: Column = np.arange(int(end[-1]) if len(end) else 0) + np.repeat(
+        begin - (end - size), size
+    )
     return places
 
 
 def distinct(values: Column) -> Column:
-    """The values that occur, in order: `np.unique` by sorting, where numpy since 2.3 hashes, at up to twenty times the cost."""
+    """The values that occur, in order: `np.unique` by sorting, where numpy since 2.3 hashes, at up
+    to twenty times the cost.
+    """
     found = np.sort(values, axis=None)
     fresh = np.ones(len(found), bool)
     fresh[1:] = found[1:] != found[:-1]
@@ -66,7 +76,9 @@ def parted(which: Column, count: int) -> list[Column]:
 
 
 class OnDemand(Generic[_T]):
-    """Rows → objects, for who asks: one by one while few are asked for, all at once when it is many. What was made is kept."""
+    """Rows → objects, for who asks: one by one while few are asked for, all at once when it is
+    many. What was made is kept.
+    """
 
     def __init__(self, count: int, make: Callable[[Column], list[_T]]) -> None:
         """`make`: rows → their objects, in that order."""

@@ -1,11 +1,12 @@
-"""Connections as columns, two rows of `Ends` for each: what the TCP stage makes, and a Sequence that makes a Connection when asked for one.
+"""Connections as columns, two rows of `Ends` for each: what the TCP stage makes, and a Sequence
+that makes a Connection when asked for one.
 
-A capture may have as many connections as exchanges, and a Connection with its two Directions is forty values in four objects: two
-kilobytes and seven microseconds each. Who writes all of them (render/json) reads the columns; who thinks about one asks for
-`table[i]`.
+A capture may have as many connections as exchanges, and a Connection with its two Directions is
+forty values in four objects: two kilobytes and seven microseconds each. Who writes all of them
+(render/json) reads the columns; who thinks about one asks for `table[i]`.
 
-Invariant: `list(ConnectionTable.of(connections)) == list(connections)`. What a Connection says with None is here NONE (−1), NEVER for a
-time, 0 for a frame: frames are counted from 1.
+Invariant: `list(ConnectionTable.of(connections)) == list(connections)`. What a Connection says with
+None is here NONE (−1), NEVER for a time, 0 for a frame: frames are counted from 1.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ SOURCES = tuple(RoleSource)
 
 @dataclass(slots=True, eq=False)
 class Ends:
-    """What each end sent, as in `Direction`: row 2i is the client of connection i, row 2i + 1 its server."""
+    """What each end sent, as in `Direction`: row 2i is the client of connection i, row 2i + 1 its
+    server.
+    """
 
     packets: Column  # u32
     bytes: Column  # i64
@@ -52,7 +55,9 @@ class Ends:
 
 @dataclass(slots=True, eq=False)
 class Offers:
-    """One row per end whose SYN or SYN-ACK was captured, in the order of the ends, as in `SynFingerprint`."""
+    """One row per end whose SYN or SYN-ACK was captured, in the order of the ends, as in
+    `SynFingerprint`.
+    """
 
     ttl: Column  # u8
     window: Column  # u16
@@ -106,19 +111,29 @@ class ConnectionTable(Sequence[Connection]):
         directions = [end for c in connections for end in (c.from_client, c.from_server)]
         offers = [end.syn for end in directions if end.syn is not None]
         columns = {
-            "client": _column([addresses.setdefault(c.client.address, len(addresses)) for c in connections], "u4"),
+            "client": _column(
+                [addresses.setdefault(c.client.address, len(addresses)) for c in connections], "u4"
+            ),
             "client_port": _column([c.client.port for c in connections], "u2"),
-            "server": _column([addresses.setdefault(c.server.address, len(addresses)) for c in connections], "u4"),
+            "server": _column(
+                [addresses.setdefault(c.server.address, len(addresses)) for c in connections], "u4"
+            ),
             "server_port": _column([c.server.port for c in connections], "u2"),
-            "network": _column([networks.setdefault(c.network, len(networks)) for c in connections], "u4"),
+            "network": _column(
+                [networks.setdefault(c.network, len(networks)) for c in connections], "u4"
+            ),
             "role_source": _column([SOURCES.index(c.role_source) for c in connections], "u1"),
         }
-        options = _column([layouts.setdefault(offer.options, len(layouts)) for offer in offers], "u4")
+        options = _column(
+            [layouts.setdefault(offer.options, len(layouts)) for offer in offers], "u4"
+        )
         seen = np.array([end.syn is not None for end in directions], bool)
         return cls(
             **columns,
             **_columns(connections, CONNECTION),
-            ends=Ends(**_columns(directions, DIRECTION), offer=np.where(seen, np.cumsum(seen) - 1, NONE)),
+            ends=Ends(
+                **_columns(directions, DIRECTION), offer=np.where(seen, np.cumsum(seen) - 1, NONE)
+            ),
             offers=Offers(**_columns(offers, OFFER), options=options, layouts=list(layouts)),
             addresses=list(addresses),
             networks=list(networks),
@@ -147,8 +162,12 @@ class ConnectionTable(Sequence[Connection]):
         named, networks = self.addresses.__getitem__, self.networks
         columns = (
             rows.tolist(),
-            rows_of(Endpoint, (map(named, self.client[rows].tolist()), self.client_port[rows].tolist())),
-            rows_of(Endpoint, (map(named, self.server[rows].tolist()), self.server_port[rows].tolist())),
+            rows_of(
+                Endpoint, (map(named, self.client[rows].tolist()), self.client_port[rows].tolist())
+            ),
+            rows_of(
+                Endpoint, (map(named, self.server[rows].tolist()), self.server_port[rows].tolist())
+            ),
             [networks[i] for i in self.network[rows].tolist()],
             [SOURCES[i] for i in self.role_source[rows].tolist()],
             *_lists(self, CONNECTION, rows),
@@ -223,12 +242,17 @@ def listed(column: Column, missing: int | None = None, instead: object = None) -
     return values
 
 
-def _lists(table: ConnectionTable | Ends | Offers, kinds: dict[str, tuple[str, int | None]], rows: Column) -> list[list[Any]]:
+def _lists(
+    table: ConnectionTable | Ends | Offers, kinds: dict[str, tuple[str, int | None]], rows: Column
+) -> list[list[Any]]:
     return [listed(getattr(table, name)[rows], missing) for name, (_, missing) in kinds.items()]
 
 
 def _columns(rows: Sequence[object], kinds: dict[str, tuple[str, int | None]]) -> dict[str, Column]:
-    return {name: _column([getattr(row, name, None) for row in rows], kind, missing) for name, (kind, missing) in kinds.items()}
+    return {
+        name: _column([getattr(row, name, None) for row in rows], kind, missing)
+        for name, (kind, missing) in kinds.items()
+    }
 
 
 def _column(values: list[Any], kind: str, missing: int | None = None) -> Column:

@@ -9,8 +9,8 @@ line that says what is wrong and what to do, and the command line turns it into 
 class LbtraceError(Exception):
     """An input or an option lbtrace cannot work with.
 
-    `slug` names the kind for machines (stable, kebab-case); `message` says what is wrong in one line;
-    `hint` says what to do about it, in one line.
+    `slug` names the kind for machines (stable, kebab-case); `message` says what is wrong in one
+    line; `hint` says what to do about it, in one line.
     """
 
     def __init__(self, slug: str, message: str, hint: str = "") -> None:

@@ -1,11 +1,13 @@
-"""The exchanges of a capture point: columns for those of ordinary shape, objects for the others, one Sequence for whoever reads them.
+"""The exchanges of a capture point: columns for those of ordinary shape, objects for the others,
+one Sequence for whoever reads them.
 
     ExchangeTable   one row per exchange of two messages read in bulk, in id order (http → render)
     Exchanges       all of them: rows and objects, in id order                    (Trace.exchanges)
 
-A row says what an `Exchange` of two whole, undamaged HTTP/1 messages says: start lines and header blocks are numbers of texts that are kept
-once, frames, times and lengths are integers. A million of them cost as much as their distinct header lines, and a renderer that
-reads them in bulk never makes the objects. Asked for one, `Exchanges` makes that one.
+A row says what an `Exchange` of two whole, undamaged HTTP/1 messages says: start lines and header
+blocks are numbers of texts that are kept once, frames, times and lengths are integers. A million of
+them cost as much as their distinct header lines, and a renderer that reads them in bulk never makes
+the objects. Asked for one, `Exchanges` makes that one.
 
 Invariant: a row and the object made of it tell the same.
 """
@@ -29,19 +31,28 @@ NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `Messages.body`
 
 @dataclass(slots=True)
 class Heads:
-    """The texts of heads, each kept once. Block b has the lines `line[first[b]:first[b + 1]]`, in order."""
+    """The texts of heads, each kept once. Block b has the lines `line[first[b]:first[b + 1]]`, in
+    order.
+    """
 
     lines: list[bytes]  # field lines as sent, without line end
     loose: frozenset[int]  # lines that are not exactly `name: value`
     first: Column  # i64, blocks + 1 entries
     line: Column  # i32, index in `lines`
-    requests: list[bytes]  # request lines; those in use are method, target and version with one space between
+    requests: list[
+        bytes
+    ]  # request lines; those in use are method, target and version with one space between
     statuses: list[bytes]  # status lines, as `http.head` finds nothing odd about those in use
 
     def only(self, asked: Messages, answered: Messages) -> Heads:
         """What these messages use, which are numbered anew."""
-        blocks, number = np.unique(np.concatenate((asked.block, answered.block)), return_inverse=True)
-        asked.block, answered.block = number[: len(asked.block)].astype(np.int32), number[len(asked.block) :].astype(np.int32)
+        blocks, number = np.unique(
+            np.concatenate((asked.block, answered.block)), return_inverse=True
+        )
+        asked.block, answered.block = (
+            number[: len(asked.block)].astype(np.int32),
+            number[len(asked.block) :].astype(np.int32),
+        )
         sizes = self.first[1:][blocks] - self.first[blocks]
         first = running(sizes)
         every = self.line[spans(self.first[blocks], sizes)]
@@ -65,7 +76,9 @@ class Heads:
         names: dict[str, str] = {}
         parts = [text.partition(": ") for text in texts]
         named = [part[0] for part in parts]
-        found = rows_of(HeaderLine, (map(names.setdefault, named, named), map(itemgetter(2), parts), texts))
+        found = rows_of(
+            HeaderLine, (map(names.setdefault, named, named), map(itemgetter(2), parts), texts)
+        )
         for at in np.flatnonzero(np.isin(which, list(self.loose))).tolist() if self.loose else ():
             name, _, value = texts[at].partition(":")
             found[at] = HeaderLine(name, value.strip(" \t"), texts[at])
@@ -90,7 +103,9 @@ def status_parts(line: bytes) -> tuple[str, int, str]:
 
 
 def request_parts(line: bytes, shared: dict[str, str]) -> tuple[str, str, str]:
-    """A request line of ordinary shape → method, target, version; methods and versions are `shared`."""
+    """A request line of ordinary shape → method, target, version; methods and versions are
+    `shared`.
+    """
     method, target, version = line.decode("latin-1").split(" ")
     return shared.setdefault(method, method), target, shared.setdefault(version, version)
 
@@ -99,8 +114,9 @@ def request_parts(line: bytes, shared: dict[str, str]) -> tuple[str, str, str]:
 class Messages:
     """One half of the exchanges: a row per message.
 
-    `body` is NOTHING (no body, none declared), LENGTH (`length` bytes as declared, `digest` theirs), SILENT (no body, `length` declared: an
-    answer to HEAD, a 304), or OTHER (`others[length]`). `digest` means nothing but for LENGTH.
+    `body` is NOTHING (no body, none declared), LENGTH (`length` bytes as declared, `digest`
+    theirs), SILENT (no body, `length` declared: an answer to HEAD, a 304), or OTHER
+    (`others[length]`). `digest` means nothing but for LENGTH.
     """
 
     start: Column  # i32, index in `Heads.requests` or `Heads.statuses`
@@ -122,7 +138,9 @@ class Messages:
         if not parts:
             nothing = np.zeros(0, np.int64)
             return cls(nothing, nothing, nothing, nothing, np.zeros(0, "V16"), *[nothing] * 7)
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in MESSAGE_COLUMNS))
+        return cls(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in MESSAGE_COLUMNS)
+        )
 
     def taken(self, rows: Column) -> Messages:
         """These rows, in this order."""
@@ -137,7 +155,9 @@ class Messages:
         kinds, sizes = self.body[some].tolist(), self.length[some].tolist()
         for k, (row, kind, size) in enumerate(zip(some.tolist(), kinds, sizes, strict=True)):
             if kind == LENGTH:
-                found[row] = new(Body, (by_length, size, size, True, hexes[32 * k : 32 * k + 32], None, None))
+                found[row] = new(
+                    Body, (by_length, size, size, True, hexes[32 * k : 32 * k + 32], None, None)
+                )
             elif kind == SILENT:
                 found[row] = Body(Framing.NONE, 0, size, True, None)
             else:
@@ -146,7 +166,17 @@ class Messages:
 
     def places(self) -> list[list[int]]:
         """Frames and times, as Request and Response have them."""
-        return [getattr(self, name).tolist() for name in ("first_frame", "head_frame", "last_frame", "first_ns", "head_ns", "last_ns")]
+        return [
+            getattr(self, name).tolist()
+            for name in (
+                "first_frame",
+                "head_frame",
+                "last_frame",
+                "first_ns",
+                "head_ns",
+                "last_ns",
+            )
+        ]
 
 
 MESSAGE_COLUMNS: Final = tuple(Messages.__dataclass_fields__)
@@ -154,7 +184,9 @@ MESSAGE_COLUMNS: Final = tuple(Messages.__dataclass_fields__)
 
 @dataclass(slots=True)
 class ExchangeTable:
-    """One row per exchange: request and response, both whole, answering each other, nothing unusual about either."""
+    """One row per exchange: request and response, both whole, answering each other, nothing unusual
+    about either.
+    """
 
     id: Column  # i64, ascending
     connection: Column  # i32
@@ -181,7 +213,9 @@ class ExchangeTable:
         nothing: list[tuple[()]] = [()] * len(rows)
         asked, answered = self.request.taken(rows), self.response.taken(rows)
         shared: dict[str, str] = {}
-        asking = {i: request_parts(self.heads.requests[i], shared) for i in set(asked.start.tolist())}
+        asking = {
+            i: request_parts(self.heads.requests[i], shared) for i in set(asked.start.tolist())
+        }
         answering = {i: status_parts(self.heads.statuses[i]) for i in set(answered.start.tolist())}
         blocks = self.heads.blocks(np.concatenate((asked.block, answered.block)))
         start = list(map(asking.__getitem__, asked.start.tolist()))
@@ -215,13 +249,17 @@ class ExchangeTable:
             ),
         )
         places = (column[rows].tolist() for column in (self.id, self.connection, self.ordinal))
-        return rows_of(Exchange, (*places, requests, responses, nothing, nothing, [None] * len(rows)))
+        return rows_of(
+            Exchange, (*places, requests, responses, nothing, nothing, [None] * len(rows))
+        )
 
 
 class Exchanges(Sequence[Exchange]):
     """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`.
 
-    An object is made of a row when it is asked for; who walks over all makes them all, and better asks the columns (`side_table`)."""
+    An object is made of a row when it is asked for; who walks over all makes them all, and better
+    asks the columns (`side_table`).
+    """
 
     def __init__(self, table: ExchangeTable, objects: list[Exchange]) -> None:
         """`objects` have their ids, in order; together with `table.id` these are 0, 1, 2, …"""
@@ -265,4 +303,7 @@ class Exchanges(Sequence[Exchange]):
         if not self.objects:
             return made
         rows = iter(made)
-        return [next(rows) if place < 0 else self.objects[place] for place in (at - len(self.table)).tolist()]
+        return [
+            next(rows) if place < 0 else self.objects[place]
+            for place in (at - len(self.table)).tolist()
+        ]

@@ -1,4 +1,5 @@
-"""Message heads → what their field lines say: the lines and values of a name, the addresses written in a value (RFC 9110 §5).
+"""Message heads → what their field lines say: the lines and values of a name, the addresses written
+in a value (RFC 9110 §5).
 
 Names are compared without regard to letter case; the lines themselves are never changed.
 """
@@ -11,8 +12,11 @@ from functools import lru_cache
 
 from lbtrace.model.http import HeaderLine, Mark, Request, Response
 
-# a part that could be a colon form is looked at once, from its beginning: linear in the length of a value
-_ADDRESS = re.compile(r"\[[0-9A-Fa-f:.]+\]|(?<![0-9A-Fa-f])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\d{1,3}(?:\.\d{1,3}){3}")
+# a part that could be a colon form is looked at once, from its beginning: linear in the length of a
+# value
+_ADDRESS = re.compile(
+    r"\[[0-9A-Fa-f:.]+\]|(?<![0-9A-Fa-f])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\d{1,3}(?:\.\d{1,3}){3}"
+)
 
 
 def has_whole_head(message: Request | Response) -> bool:
@@ -21,7 +25,9 @@ def has_whole_head(message: Request | Response) -> bool:
 
 
 def is_canonical(name: str) -> bool:
-    """True for a field name spelled as Go's net/http and many others spell it: Each-Part-Capitalised."""
+    """True for a field name spelled as Go's net/http and many others spell it:
+    Each-Part-Capitalised.
+    """
     return name == "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
 
 
@@ -47,7 +53,9 @@ def field_value(message: Request | Response, name: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def addresses_in(value: str) -> tuple[str, ...]:
-    """The IP addresses written in a field value, in order, normalised (RFC 5952), without ports and brackets."""
+    """The IP addresses written in a field value, in order, normalised (RFC 5952), without ports and
+    brackets.
+    """
     found = []
     for text in _ADDRESS.findall(value):
         address = parse(text.strip("[]"))

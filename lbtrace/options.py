@@ -1,4 +1,6 @@
-"""What was meant: one frozen Options, made once from flags (or keyword arguments), read everywhere."""
+"""What was meant: one frozen Options, made once from flags (or keyword arguments), read
+everywhere.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`clock_offset_ns`: client clock − backend clock as the user states it (None: estimate). `decode_content`: also
-    digest bodies after gzip etc.
+    """`clock_offset_ns`: client clock − backend clock as the user states it (None: estimate).
+    `decode_content`: also digest bodies after gzip etc.
     """
 
     clock_offset_ns: int | None = None

@@ -1,10 +1,13 @@
-"""The pairs of a Correlation: one row per pair, one per attempt, and a Sequence that makes an ExchangePair for who asks for one.
+"""The pairs of a Correlation: one row per pair, one per attempt, and a Sequence that makes an
+ExchangePair for who asks for one.
 
-Hundreds of thousands of pairs are a few columns; as objects each is a handful of tuples. Who counts over all of them reads the columns,
-who shows one asks for `table[i]`. Client and backend are told as in `Ref`: capture point, and id in that point's trace;
-`SideTable.numbers` makes of them the numbers of the exchanges through all points of a side.
+Hundreds of thousands of pairs are a few columns; as objects each is a handful of tuples. Who counts
+over all of them reads the columns, who shows one asks for `table[i]`. Client and backend are told
+as in `Ref`: capture point, and id in that point's trace; `SideTable.numbers` makes of them the
+numbers of the exchanges through all points of a side.
 
-Invariant: `tuple(PairTable.of(pairs)) == tuple(pairs)`. What an ExchangePair says with None is here NONE.
+Invariant: `tuple(PairTable.of(pairs)) == tuple(pairs)`. What an ExchangePair says with None is here
+NONE.
 """
 
 from __future__ import annotations
@@ -32,7 +35,9 @@ _TIER = tuple(Tier(i) if i else Tier.ORDER for i in range(len(Tier) + 1))  # by 
 
 @dataclass(slots=True, eq=False)
 class PairTable(Sequence[ExchangePair]):
-    """One row per pair, as in `ExchangePair`. Pair i has the attempts `first[i]` to `first[i + 1]` of the columns of attempts."""
+    """One row per pair, as in `ExchangePair`. Pair i has the attempts `first[i]` to `first[i + 1]`
+    of the columns of attempts.
+    """
 
     client_point: Column  # i64
     client: Column  # i64, id in the trace of that point
@@ -64,7 +69,9 @@ class PairTable(Sequence[ExchangePair]):
             tier=np.fromiter((p.tier for p in pairs), np.uint8, n),
             confidence=np.fromiter((_CONFIDENCE[p.confidence] for p in pairs), np.uint8, n),
             group=np.fromiter((NONE if p.group is None else p.group for p in pairs), np.int64, n),
-            reason=np.fromiter((known.setdefault(p.reasons, len(known)) for p in pairs), np.int64, n),
+            reason=np.fromiter(
+                (known.setdefault(p.reasons, len(known)) for p in pairs), np.int64, n
+            ),
             first=running(np.fromiter((len(p.attempts) for p in pairs), np.int64, n)),
             backend_point=np.fromiter((t.backend.point for t in tried), np.int64, m),
             backend=np.fromiter((t.backend.id for t in tried), np.int64, m),
@@ -85,14 +92,19 @@ class PairTable(Sequence[ExchangePair]):
 
     @property
     def last(self) -> Column:
-        """Per pair the row of its last attempt, which is the one that was answered if any was; NONE for a pair without attempts."""
+        """Per pair the row of its last attempt, which is the one that was answered if any was; NONE
+        for a pair without attempts.
+        """
         return np.where(self.attempts > 0, self.first[1:] - 1, NONE)
 
     def taken(self, rows: Column) -> PairTable:
         """These pairs, in this order."""
         sizes = self.attempts[rows]
         at = spans(self.first[rows], sizes)
-        pairs = {name: getattr(self, name)[rows] for name in ("client_point", "client", "tier", "confidence", "group", "reason")}
+        pairs = {
+            name: getattr(self, name)[rows]
+            for name in ("client_point", "client", "tier", "confidence", "group", "reason")
+        }
         tries = {name: getattr(self, name)[at] for name in ("backend_point", "backend", "outcome")}
         return PairTable(**pairs, first=running(sizes), **tries, reasons=self.reasons)
 
@@ -112,7 +124,11 @@ class PairTable(Sequence[ExchangePair]):
         return iter(self.objects.all())
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Sequence) and len(self) == len(other) and all(map(ExchangePair.__eq__, self, other)))
+        return self is other or (
+            isinstance(other, Sequence)
+            and len(self) == len(other)
+            and all(map(ExchangePair.__eq__, self, other))
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

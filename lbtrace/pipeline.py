@@ -1,10 +1,13 @@
 """The one page to read first: the stages, in order, and nothing else.
 
     capture file ─▶ records ─▶ segments ─▶ connections + streams ─▶ exchanges ─┐
-                                                                                ├─▶ pairs ─▶ findings ─▶ verdict ─▶ Report
+                                                                                ├─▶ pairs ─▶
+                                                                                findings ─▶ verdict
+                                                                                ─▶ Report
     capture file ─▶ …                                                          ─┘
 
-Each stage is a pure function of what the one before it returned. Stages never import each other; only this page knows their order.
+Each stage is a pure function of what the one before it returned. Stages never import each other;
+only this page knows their order.
 """
 
 from __future__ import annotations
@@ -48,12 +51,18 @@ def inspect(
         last_ns = max((f.last_ns for f in recording.files if f.last_ns is not None), default=0)
         segments = decode.segments(recording, progress)
         travels = decode.travels(recording)
-        del recording.records  # the largest tables go as soon as the next one is made: they and the exchanges never add up
+        # the largest tables go as soon as the next one is made: they and the exchanges never add up
+        del recording.records
         connections, streams = tcp.connections(segments)
-        counts, said = segments.counts, recording.diagnostics + segments.diagnostics + streams.diagnostics
+        counts, said = (
+            segments.counts,
+            recording.diagnostics + segments.diagnostics + streams.diagnostics,
+        )
         del segments
         _trim()
-        applications, exchanges, http_diagnostics = http.exchanges(connections, streams, options, progress)
+        applications, exchanges, http_diagnostics = http.exchanges(
+            connections, streams, options, progress
+        )
     return Trace(
         side=side,
         point=point,
@@ -80,8 +89,12 @@ def compare(
     Raises InputError when a file cannot be read or is no capture.
     """
     with _no_collection():
-        fronts = tuple(inspect(files, Side.CLIENT, i, options, progress) for i, files in enumerate(clients))
-        backs = tuple(inspect(files, Side.BACKEND, i, options, progress) for i, files in enumerate(backends))
+        fronts = tuple(
+            inspect(files, Side.CLIENT, i, options, progress) for i, files in enumerate(clients)
+        )
+        backs = tuple(
+            inspect(files, Side.BACKEND, i, options, progress) for i, files in enumerate(backends)
+        )
         return _report(fronts, backs, options)
 
 
@@ -93,8 +106,8 @@ def compare_on_balancer(
 ) -> Report:
     """One capture taken on the balancer itself, which holds both sides on one clock → the Report.
 
-    `addresses` are the balancer's own; without them they are looked for. Raises InputError when a file cannot be read, is no capture, or
-    shows no two sides.
+    `addresses` are the balancer's own; without them they are looked for. Raises InputError when a
+    file cannot be read, is no capture, or shows no two sides.
     """
     from lbtrace import correlate
 
@@ -104,7 +117,8 @@ def compare_on_balancer(
             raise InputError(
                 "sides-not-told-apart",
                 f"{files[0]}: nothing in it tells the two sides of a balancer apart.",
-                "Capture with `tcpdump -i any` on it, name all of its own addresses with --lb-address, or give two captures.",
+                "Capture with `tcpdump -i any` on it, name all of its own addresses with "
+                "--lb-address, or give two captures.",
             )
         if options.clock_offset_ns is None:
             options = replace(options, clock_offset_ns=0)
@@ -112,7 +126,11 @@ def compare_on_balancer(
 
 
 def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Options) -> Report:
-    from lbtrace import correlate, findings, verdict  # a tenth of a second that reading one capture does not need
+    from lbtrace import (
+        correlate,
+        findings,
+        verdict,
+    )  # a tenth of a second that reading one capture does not need
     from lbtrace.case import Case
     from lbtrace.side_table import both_sides
 
@@ -123,7 +141,9 @@ def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Option
         fronts, backs, correlation = _turned(fronts, backs, correlation, options)
         if fronts is not given:
             tables = replace(tables[1], traces=fronts), replace(tables[0], traces=backs)
-    case = Case(fronts, backs, correlation, tables)  # what is indexed for one of these is at hand for the others
+    case = Case(
+        fronts, backs, correlation, tables
+    )  # what is indexed for one of these is at hand for the others
     return Report(
         version=__version__,
         clients=fronts,
@@ -140,9 +160,11 @@ def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Option
 def _turned(
     fronts: tuple[Trace, ...], backs: tuple[Trace, ...], given: Correlation, options: Options
 ) -> tuple[tuple[Trace, ...], tuple[Trace, ...], Correlation]:
-    """Captures that look as if given in the wrong order → the same the other way round, if that way explains no less.
+    """Captures that look as if given in the wrong order → the same the other way round, if that way
+    explains no less.
 
-    Everything told of swapped captures would be told backwards. `swapped` stays set, so that it can be said.
+    Everything told of swapped captures would be told backwards. `swapped` stays set, so that it can
+    be said.
     """
     from lbtrace import correlate
 
@@ -158,11 +180,14 @@ def _turned(
 
 def _known(found: Correlation) -> tuple[int, int]:
     """How many clocks and how many pairs are knowledge."""
-    return sum(not k.refused for k in found.clocks), sum(p.confidence is not Confidence.LOW for p in found.pairs)
+    return sum(not k.refused for k in found.clocks), sum(
+        p.confidence is not Confidence.LOW for p in found.pairs
+    )
 
 
 def _trim() -> None:
-    """Give freed columns back to the system: glibc keeps them in its heap, where the small objects that follow never go.
+    """Give freed columns back to the system: glibc keeps them in its heap, where the small objects
+    that follow never go.
 
     That is 120 bytes per packet. Elsewhere than on glibc nothing is done.
     """
@@ -176,7 +201,9 @@ def _trim() -> None:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Nothing made here is cyclic, and a full collection walks every exchange made so far: it would make the cost quadratic."""
+    """Nothing made here is cyclic, and a full collection walks every exchange made so far: it would
+    make the cost quadratic.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:

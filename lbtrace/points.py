@@ -1,11 +1,14 @@
-"""Files of one side → capture points: which files are one rotated capture, and which were taken at different places.
+"""Files of one side → capture points: which files are one rotated capture, and which were taken at
+different places.
 
-One machine writes one file after the other; two machines capture at the same time. So files whose windows of time do not overlap
-are one capture point, in order of time, and a connection may span them; a file that overlaps another is a point of its own. The time
-stamps at the seam of a rotation may step back a little, so an overlap of a few milliseconds does not count.
+One machine writes one file after the other; two machines capture at the same time. So files whose
+windows of time do not overlap are one capture point, in order of time, and a connection may span
+them; a file that overlaps another is a point of its own. The time stamps at the seam of a rotation
+may step back a little, so an overlap of a few milliseconds does not count.
 
-Where several machines rotate, a file may follow those of each of them: it belongs to the one whose connections go on in it, else to the one
-whose own address, which is in every packet, it has too, else to the one whose file was given before it.
+Where several machines rotate, a file may follow those of each of them: it belongs to the one whose
+connections go on in it, else to the one whose own address, which is in every packet, it has too,
+else to the one whose file was given before it.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ class Ends(NamedTuple):
 def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
     """Files of one side, in any order → the files of each capture point, each in order of time.
 
-    A file without a timed frame goes with the point before it. A single file is not opened. Raises InputError.
+    A file without a timed frame goes with the point before it. A single file is not opened. Raises
+    InputError.
     """
     if len(files) < 2:
         return [list(files)]
@@ -48,13 +52,24 @@ def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
     ends = cache(lambda path: _ends(path, progress))
     found: list[tuple[int, list[str]]] = []  # (end of its last file, its files)
     for first_ns, last_ns, path in sorted(windows):
-        before = [i for i, (end_ns, _) in enumerate(found) if first_ns >= end_ns - SEAM_NS and last_ns > end_ns]
+        before = [
+            i
+            for i, (end_ns, _) in enumerate(found)
+            if first_ns >= end_ns - SEAM_NS and last_ns > end_ns
+        ]
         if not before:
             found.append((last_ns, [path]))
             continue
         i = before[0]
         if len(before) > 1:
-            i = max(before, key=lambda i: (*_kinship(ends(found[i][1][-1]), ends(path)), place[found[i][1][-1]] == place[path] - 1, -i))
+            i = max(
+                before,
+                key=lambda i: (
+                    *_kinship(ends(found[i][1][-1]), ends(path)),
+                    place[found[i][1][-1]] == place[path] - 1,
+                    -i,
+                ),
+            )
         found[i] = (last_ns, [*found[i][1], path])
     if not found:
         return [list(files)]

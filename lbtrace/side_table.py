@@ -1,10 +1,13 @@
-"""The exchanges of a side → columns: one row per exchange, numbered through the capture points of the side.
+"""The exchanges of a side → columns: one row per exchange, numbered through the capture points of
+the side.
 
-Pairing and judging ask the same few things of every exchange again and again: when, how large, whose, with which lines. A walk over
-hundreds of thousands of tuples for each question costs more than the question, so all of it is read once, and both sides number what they
-share alike (`Words`): the same line, target or body has the same number in front of the balancer and behind it.
+Pairing and judging ask the same few things of every exchange again and again: when, how large,
+whose, with which lines. A walk over hundreds of thousands of tuples for each question costs more
+than the question, so all of it is read once, and both sides number what they share alike (`Words`):
+the same line, target or body has the same number in front of the balancer and behind it.
 
-A message that was not captured has the values of `_NO_REQUEST` or `_NO_RESPONSE`, and `there` is False.
+A message that was not captured has the values of `_NO_REQUEST` or `_NO_RESPONSE`, and `there` is
+False.
 """
 
 from __future__ import annotations
@@ -22,7 +25,14 @@ import numpy as np
 from lbtrace import exchange_table
 from lbtrace.columns import Column, running, spans
 from lbtrace.connection_table import ConnectionTable
-from lbtrace.exchange_table import LENGTH, OTHER, Exchanges, ExchangeTable, request_parts, status_parts
+from lbtrace.exchange_table import (
+    LENGTH,
+    OTHER,
+    Exchanges,
+    ExchangeTable,
+    request_parts,
+    status_parts,
+)
 from lbtrace.fields import lowered
 from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Mark, Request, Response
 from lbtrace.model.pairing import Ref
@@ -75,7 +85,9 @@ class Words:
     """What is numbered alike on both sides."""
 
     lines: defaultdict[HeaderLine, int] = field(default_factory=numbering)
-    texts: defaultdict[str | None, int] = field(default_factory=numbering)  # targets, methods, versions, digests; 0 is None
+    texts: defaultdict[str | None, int] = field(
+        default_factory=numbering
+    )  # targets, methods, versions, digests; 0 is None
     marks: _Bits = field(default_factory=_Bits)
 
     def __post_init__(self) -> None:
@@ -93,8 +105,13 @@ class Words:
 
     @cached_property
     def said_of(self) -> Column:
-        """Per line, the number of what it says: the field, whatever its letter case, and the value."""
-        return joint(self.field_of, numbers(numbering(), [line[1] for line in self.line_list], len(self.line_list)))
+        """Per line, the number of what it says: the field, whatever its letter case, and the
+        value.
+        """
+        return joint(
+            self.field_of,
+            numbers(numbering(), [line[1] for line in self.line_list], len(self.line_list)),
+        )
 
     @cached_property
     def value_of_said(self) -> list[str]:
@@ -120,12 +137,16 @@ class Words:
     @cached_property
     def _fields(self) -> tuple[defaultdict[str, int], Column]:
         names = numbering()
-        return names, numbers(names, [lowered(line[0]) for line in self.line_list], len(self.line_list))
+        return names, numbers(
+            names, [lowered(line[0]) for line in self.line_list], len(self.line_list)
+        )
 
 
 @dataclass(slots=True, eq=False)
 class Heads:
-    """The lines of one kind of message: exchange i has the lines `line[first[i]:first[i + 1]]`, in order."""
+    """The lines of one kind of message: exchange i has the lines `line[first[i]:first[i + 1]]`, in
+    order.
+    """
 
     first: Column  # i64, exchanges + 1
     line: Column  # i32, numbers of `Words.lines`
@@ -137,7 +158,10 @@ class Heads:
 
     def lines(self, words: Words, exchange: int) -> list[HeaderLine]:
         """The lines of one exchange's message."""
-        return [words.line_list[n] for n in self.line[self.first[exchange] : self.first[exchange + 1]].tolist()]
+        return [
+            words.line_list[n]
+            for n in self.line[self.first[exchange] : self.first[exchange + 1]].tolist()
+        ]
 
     def which(self, wanted: Column) -> tuple[Column, Column]:
         """`wanted`: bool per line number → (exchange, line) of each such line, in order."""
@@ -154,7 +178,10 @@ class Heads:
         """Pair by pair, whether two heads are the same lines."""
         (size, line), (size_there, line_there) = self.of(mine), other.of(theirs)
         same = size == size_there
-        here, there = (lines[np.repeat(same, sizes)] for lines, sizes in ((line, size), (line_there, size_there)))
+        here, there = (
+            lines[np.repeat(same, sizes)]
+            for lines, sizes in ((line, size), (line_there, size_there))
+        )
         out: Column = same.copy()
         out[np.repeat(np.flatnonzero(same), size[same])[here != there]] = False
         return out
@@ -171,7 +198,9 @@ class Heads:
         return out
 
     def rows(self, names: Column | None = None) -> list[bytes]:
-        """Per exchange its whole head (with `names`, a number per line: those of its lines) as bytes: equal heads, equal bytes."""
+        """Per exchange its whole head (with `names`, a number per line: those of its lines) as
+        bytes: equal heads, equal bytes.
+        """
         flat = (self.line if names is None else names[self.line]).astype("<i4").tobytes()
         cuts = (self.first * 4).tolist()
         return [flat[begin:end] for begin, end in pairwise(cuts)]
@@ -179,7 +208,9 @@ class Heads:
 
 @dataclass(slots=True, eq=False)
 class Messages:
-    """The requests, or the responses, of a side. `start` is the target (the status), `method` the method (the reason)."""
+    """The requests, or the responses, of a side. `start` is the target (the status), `method` the
+    method (the reason).
+    """
 
     there: Column  # bool
     start: Column  # number of the target in `Words.texts`; the status
@@ -204,7 +235,13 @@ class Messages:
         *columns, _ = cls.__dataclass_fields__
         first = running(np.concatenate([np.diff(part.heads.first) for part in parts]))
         heads = Heads(first, np.concatenate([part.heads.line for part in parts]))
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts])[order] for name in columns}, heads=heads.taken(order))
+        return cls(
+            **{
+                name: np.concatenate([getattr(part, name) for part in parts])[order]
+                for name in columns
+            },
+            heads=heads.taken(order),
+        )
 
     @property
     def whole_heads(self) -> Column:
@@ -213,7 +250,9 @@ class Messages:
         return whole
 
     def said(self, words: Words, field_name: str) -> Column:
-        """What each says with a field (its name in lower case), as `Words.said_of`; NOT_SAID without, SAID_AGAIN in more than one line."""
+        """What each says with a field (its name in lower case), as `Words.said_of`; NOT_SAID
+        without, SAID_AGAIN in more than one line.
+        """
         owner, line = self.heads.which(words.fields_named(field_name.__eq__))
         out = np.full(len(self.there), NOT_SAID, np.int64)
         out[owner] = words.said_of[line]
@@ -221,7 +260,9 @@ class Messages:
         return out
 
     def line_of(self, words: Words, field_name: str) -> Column:
-        """The first line of a field (its name in lower case) that each has, by number; NOT_SAID without."""
+        """The first line of a field (its name in lower case) that each has, by number; NOT_SAID
+        without.
+        """
         owner, line = self.heads.which(words.fields_named(field_name.__eq__))
         out = np.full(len(self.there), NOT_SAID, np.int64)
         out[owner[::-1]] = line[::-1]
@@ -234,7 +275,9 @@ class Messages:
 
 @dataclass(eq=False)
 class SideTable:
-    """The exchanges of one side. `connection` counts through the points: `first_connection[point]` + its id."""
+    """The exchanges of one side. `connection` counts through the points: `first_connection[point]`
+    + its id.
+    """
 
     traces: Sequence[Trace]
     words: Words
@@ -284,15 +327,22 @@ class SideTable:
 
     def of_connections(self, name: str) -> Column:
         """A column of the connections of all points."""
-        return np.concatenate([getattr(held, name) for held in self.connections] or [np.zeros(0, np.int64)])
+        return np.concatenate(
+            [getattr(held, name) for held in self.connections] or [np.zeros(0, np.int64)]
+        )
 
     def of_ends(self, name: str, server: bool) -> Column:
         """A column of one end of the connections of all points."""
-        return np.concatenate([getattr(held.ends, name)[int(server) :: 2] for held in self.connections] or [np.zeros(0, np.int64)])
+        return np.concatenate(
+            [getattr(held.ends, name)[int(server) :: 2] for held in self.connections]
+            or [np.zeros(0, np.int64)]
+        )
 
     @cached_property
     def servers(self) -> Column:
-        """Per connection a number for the endpoint of its server: its address, shifted by 16 bits, and its port."""
+        """Per connection a number for the endpoint of its server: its address, shifted by 16 bits,
+        and its port.
+        """
         return self.server_address << 16 | self.of_connections("server_port")
 
     @cached_property
@@ -309,11 +359,17 @@ class SideTable:
     def proxied(self) -> Column:
         """Per connection the bytes of the PROXY headers it begins with."""
         every = (application.proxy for trace in self.traces for application in trace.applications)
-        return np.fromiter((sum(header.length for header in proxy) if proxy else 0 for proxy in every), np.int64, len(self.client_address))
+        return np.fromiter(
+            (sum(header.length for header in proxy) if proxy else 0 for proxy in every),
+            np.int64,
+            len(self.client_address),
+        )
 
     def numbers_of_connections(self, refs: Sequence[Ref]) -> Column:
         """Where connections are → their numbers."""
-        return np.fromiter((self.first_connection[point] + i for point, i in refs), np.int64, len(refs))
+        return np.fromiter(
+            (self.first_connection[point] + i for point, i in refs), np.int64, len(refs)
+        )
 
     def connection_ref(self, connection: int) -> Ref:
         """Where a connection is."""
@@ -322,7 +378,9 @@ class SideTable:
 
     @property
     def next_on_connection(self) -> tuple[Column, Column]:
-        """(the exchanges ordered by connection, in order on each; bool: the one before it in this order is on the same connection)."""
+        """(the exchanges ordered by connection, in order on each; bool: the one before it in this
+        order is on the same connection).
+        """
         order = np.argsort(self.connection, kind="stable")
         held = self.connection[order]
         return order, np.concatenate([np.zeros(min(len(held), 1), bool), held[1:] == held[:-1]])
@@ -342,7 +400,10 @@ def side_table(traces: Sequence[Trace], words: Words) -> SideTable:
     held = [ConnectionTable.of(trace.connections) for trace in traces]
     addresses = [numbers(words.texts, table.addresses) for table in held]
     client, server = (
-        np.concatenate([of[getattr(table, end)] for of, table in zip(addresses, held, strict=True)] or [np.zeros(0, np.int64)])
+        np.concatenate(
+            [of[getattr(table, end)] for of, table in zip(addresses, held, strict=True)]
+            or [np.zeros(0, np.int64)]
+        )
         for end in ("client", "server")
     )
     parts: list[_Part] = []
@@ -355,7 +416,9 @@ def side_table(traces: Sequence[Trace], words: Words) -> SideTable:
         else:
             parts.append(_of_objects(exchanges, words))
             order.append(np.arange(len(exchanges)) + first)
-    connection, marks, interim, requests, responses = list(zip(*(parts or [_of_objects((), words)]), strict=True))
+    connection, marks, interim, requests, responses = list(
+        zip(*(parts or [_of_objects((), words)]), strict=True)
+    )
     at = np.concatenate(order)
     return SideTable(
         traces,
@@ -374,19 +437,27 @@ def side_table(traces: Sequence[Trace], words: Words) -> SideTable:
     )
 
 
-_Part = tuple[Column, Column, Column, Messages, Messages]  # connection, marks, whether an interim response came, requests, responses
+_Part = tuple[
+    Column, Column, Column, Messages, Messages
+]  # connection, marks, whether an interim response came, requests, responses
 
 
 def _of_rows(table: ExchangeTable, words: Words) -> _Part:
     """The rows of a trace: what recurs is numbered once, and no exchange is made."""
     n, heads = len(table), table.heads
-    line = numbers(words.lines, heads.header_lines(np.arange(len(heads.lines)))).astype(np.int32)[heads.line]
+    line = numbers(words.lines, heads.header_lines(np.arange(len(heads.lines)))).astype(np.int32)[
+        heads.line
+    ]
     shared: dict[str, str] = {}
-    starts_asked, request = np.unique(table.request.start, return_inverse=True)  # of those not in use nothing is known
+    starts_asked, request = np.unique(
+        table.request.start, return_inverse=True
+    )  # of those not in use nothing is known
     starts_answered, response = np.unique(table.response.start, return_inverse=True)
     asked = [request_parts(heads.requests[i], shared) for i in starts_asked.tolist()]
     answered = [status_parts(heads.statuses[i]) for i in starts_answered.tolist()]
-    method, target, version = (numbers(words.texts, [parts[i] for parts in asked], len(asked))[request] for i in range(3))
+    method, target, version = (
+        numbers(words.texts, [parts[i] for parts in asked], len(asked))[request] for i in range(3)
+    )
     said = numbers(words.texts, [parts[0] for parts in answered], len(answered))
     reason = numbers(words.texts, [parts[2] for parts in answered], len(answered))
     status = np.array([parts[1] for parts in answered], np.int64)
@@ -396,7 +467,10 @@ def _of_rows(table: ExchangeTable, words: Words) -> _Part:
         Messages(
             **common,
             **starts,
-            **{name: getattr(rows, name).astype(np.int64) for name in ("first_frame", "first_ns", "last_ns", "offset")},
+            **{
+                name: getattr(rows, name).astype(np.int64)
+                for name in ("first_frame", "first_ns", "last_ns", "offset")
+            },
             **_bodies_of_rows(rows, others, words),
             heads=Heads(heads.first, line).taken(rows.block),
         )
@@ -412,10 +486,18 @@ def _of_rows(table: ExchangeTable, words: Words) -> _Part:
             ),
         )
     ]
-    return table.connection.astype(np.int64), common["marks"], np.zeros(n, bool), messages[0], messages[1]
+    return (
+        table.connection.astype(np.int64),
+        common["marks"],
+        np.zeros(n, bool),
+        messages[0],
+        messages[1],
+    )
 
 
-def _bodies_of_rows(rows: exchange_table.Messages, others: dict[str, Column], words: Words) -> dict[str, Column]:
+def _bodies_of_rows(
+    rows: exchange_table.Messages, others: dict[str, Column], words: Words
+) -> dict[str, Column]:
     """The columns of `Messages` that tell of the body, of the messages of an ExchangeTable."""
     n, by_length, other = len(rows.body), rows.body == LENGTH, rows.body == OTHER
     hexes = rows.digest[by_length].tobytes().hex()
@@ -427,7 +509,9 @@ def _bodies_of_rows(rows: exchange_table.Messages, others: dict[str, Column], wo
         "content_digest": np.zeros(n, np.int64),
         "content_length": np.full(n, -1, np.int64),
     }
-    out["digest"][by_length] = numbers(words.texts, [hexes[k : k + 32] for k in range(0, len(hexes), 32)])
+    out["digest"][by_length] = numbers(
+        words.texts, [hexes[k : k + 32] for k in range(0, len(hexes), 32)]
+    )
     for name, column in out.items():
         column[other] = others[name][rows.length[other]]
     return out
@@ -436,7 +520,9 @@ def _bodies_of_rows(rows: exchange_table.Messages, others: dict[str, Column], wo
 def _of_objects(exchanges: Sequence[Exchange], words: Words) -> _Part:
     """Exchanges that are objects."""
     n = len(exchanges)
-    columns: list[Sequence[Any]] = list(zip(*exchanges, strict=True)) or [()] * len(Exchange._fields)
+    columns: list[Sequence[Any]] = list(zip(*exchanges, strict=True)) or [()] * len(
+        Exchange._fields
+    )
     _, connection, _, requests, responses, interim, marks, _ = columns
     return (
         np.fromiter(connection, np.int64, n),
@@ -447,13 +533,17 @@ def _of_objects(exchanges: Sequence[Exchange], words: Words) -> _Part:
     )
 
 
-def _messages(held: Sequence[Request | Response | None], nothing: Request | Response, words: Words) -> Messages:
+def _messages(
+    held: Sequence[Request | Response | None], nothing: Request | Response, words: Words
+) -> Messages:
     n = len(held)
     there = np.fromiter((m is not None for m in held), bool, n)
     if not there.all():
         held = [nothing if m is None else m for m in held]
     columns: list[Sequence[Any]] = list(zip(*held, strict=True)) or [()] * len(nothing)
-    one, two, version, heads, bodies, first_frame, _, _, first_ns, _, last_ns, marks, _, offset = columns
+    one, two, version, heads, bodies, first_frame, _, _, first_ns, _, last_ns, marks, _, offset = (
+        columns
+    )
     request = isinstance(nothing, Request)
     return Messages(
         there=there,
@@ -473,18 +563,24 @@ def _messages(held: Sequence[Request | Response | None], nothing: Request | Resp
 def _bodies(bodies: Sequence[Body], words: Words) -> dict[str, Column]:
     """The columns of `Messages` that tell of the body."""
     n = len(bodies)
-    framing, length, _, complete, digest, content_digest, content_length = list(zip(*bodies, strict=True)) or [()] * len(NO_BODY)
+    framing, length, _, complete, digest, content_digest, content_length = list(
+        zip(*bodies, strict=True)
+    ) or [()] * len(NO_BODY)
     return {
         "framing": np.fromiter(map(FRAMINGS.__getitem__, framing), np.int64, n),
         "length": np.fromiter(length, np.int64, n),
         "complete": np.fromiter(complete, bool, n),
         "digest": numbers(words.texts, digest, n),
         "content_digest": numbers(words.texts, content_digest, n),
-        "content_length": np.fromiter((-1 if v is None else v for v in content_length), np.int64, n),
+        "content_length": np.fromiter(
+            (-1 if v is None else v for v in content_length), np.int64, n
+        ),
     }
 
 
 def _heads(heads: Sequence[tuple[HeaderLine, ...]], words: Words) -> Heads:
     first = running(np.fromiter(map(len, heads), np.int64, len(heads)))
-    line = np.fromiter(map(words.lines.__getitem__, chain.from_iterable(heads)), np.int32, int(first[-1]))
+    line = np.fromiter(
+        map(words.lines.__getitem__, chain.from_iterable(heads)), np.int32, int(first[-1])
+    )
     return Heads(first, line)

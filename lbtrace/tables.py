@@ -1,12 +1,15 @@
 """The columns that flow between the stages: one row per packet, no object per packet.
 
-    RecordTable   one row per record in the files of a capture point, in file order      (capture → decode)
-    SegmentTable  one row per TCP segment, in capture order                               (decode → tcp)
-    StreamTable   one row per piece of reassembled payload, in stream order               (tcp → http)
+    RecordTable   one row per record in the files of a capture point, in file order      (capture →
+                  decode)
+    SegmentTable  one row per TCP segment, in capture order                               (decode →
+                  tcp)
+    StreamTable   one row per piece of reassembled payload, in stream order               (tcp →
+                  http)
 
-Bytes stay where they are (a memory map, or one buffer for a decompressed file or for datagrams put together from
-fragments): a row names them by (buffer, offset, length). `frame` numbers count through the files of the point from 1,
-so frame = record row + 1.
+Bytes stay where they are (a memory map, or one buffer for a decompressed file or for datagrams put
+together from fragments): a row names them by (buffer, offset, length). `frame` numbers count
+through the files of the point from 1, so frame = record row + 1.
 """
 
 from __future__ import annotations
@@ -45,14 +48,20 @@ class Recording:
     files: tuple[CaptureFile, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
     secrets: tuple[tuple[int, bytes], ...] = ()  # pcapng decryption secrets: (type, data)
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)  # pcapng name resolution: address → names
+    names: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # pcapng name resolution: address → names
     comments: tuple[tuple[int, str], ...] = ()  # (frame, or 0 for a section; comment)
-    link_names: dict[int, str] = field(default_factory=dict)  # the link type numbers that occur → their names
+    link_names: dict[int, str] = field(
+        default_factory=dict
+    )  # the link type numbers that occur → their names
 
 
 @dataclass(slots=True)
 class FlowTable(Sequence[tuple[Endpoint, Endpoint]]):
-    """(lower endpoint, higher endpoint) of each flow, made when asked for: by (packed address, port)."""
+    """(lower endpoint, higher endpoint) of each flow, made when asked for: by (packed address,
+    port).
+    """
 
     addresses: Sequence[str]  # text
     low: Column  # u32, index in `addresses`
@@ -64,9 +73,23 @@ class FlowTable(Sequence[tuple[Endpoint, Endpoint]]):
     def of(cls, flows: Iterable[tuple[Endpoint, Endpoint]]) -> FlowTable:
         """The columns of flows given one by one."""
         known: dict[str, int] = {}
-        rows = [(known.setdefault(a.address, len(known)), a.port, known.setdefault(b.address, len(known)), b.port) for a, b in flows]
+        rows = [
+            (
+                known.setdefault(a.address, len(known)),
+                a.port,
+                known.setdefault(b.address, len(known)),
+                b.port,
+            )
+            for a, b in flows
+        ]
         columns = np.array(rows, np.uint32).reshape(-1, 4)
-        return cls(list(known), columns[:, 0], columns[:, 1].astype(np.uint16), columns[:, 2], columns[:, 3].astype(np.uint16))
+        return cls(
+            list(known),
+            columns[:, 0],
+            columns[:, 1].astype(np.uint16),
+            columns[:, 2],
+            columns[:, 3].astype(np.uint16),
+        )
 
     def __len__(self) -> int:
         return len(self.low)
@@ -77,7 +100,13 @@ class FlowTable(Sequence[tuple[Endpoint, Endpoint]]):
     def __getitem__(self, index: slice) -> FlowTable: ...
     def __getitem__(self, index: int | slice) -> tuple[Endpoint, Endpoint] | FlowTable:
         if isinstance(index, slice):
-            return FlowTable(self.addresses, self.low[index], self.low_port[index], self.high[index], self.high_port[index])
+            return FlowTable(
+                self.addresses,
+                self.low[index],
+                self.low_port[index],
+                self.high[index],
+                self.high_port[index],
+            )
         low, high = self.addresses[self.low[index]], self.addresses[self.high[index]]
         return Endpoint(low, int(self.low_port[index])), Endpoint(high, int(self.high_port[index]))
 
@@ -86,9 +115,10 @@ class FlowTable(Sequence[tuple[Endpoint, Endpoint]]):
 class SegmentTable:
     """One row per TCP segment (IPv4/IPv6, tunnels peeled), in capture order.
 
-    A *flow* is an unordered pair of endpoints within one network (VLAN, tunnel); `flows[i]` is (lower endpoint, higher
-    endpoint) by (packed address, port), `networks[flow_network[i]]` its network. Payload lengths: `length` bytes are in
-    the buffer at `payload`; the segment carried `wire_length` on the wire (greater when the snapshot length cut it).
+    A *flow* is an unordered pair of endpoints within one network (VLAN, tunnel); `flows[i]` is
+    (lower endpoint, higher endpoint) by (packed address, port), `networks[flow_network[i]]` its
+    network. Payload lengths: `length` bytes are in the buffer at `payload`; the segment carried
+    `wire_length` on the wire (greater when the snapshot length cut it).
     """
 
     frame: Column  # u32
@@ -121,13 +151,15 @@ FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 
 @dataclass(slots=True)
 class StreamTable:
-    """Reassembled payload. Stream 2c is what the client of connection c sent, stream 2c + 1 what its server sent.
+    """Reassembled payload. Stream 2c is what the client of connection c sent, stream 2c + 1 what
+    its server sent.
 
-    The pieces of stream s are rows `first[s]` to `first[s + 1]` (exclusive), ordered by `start`, never overlapping,
-    never empty. `start` is the offset in the stream: the byte after the SYN is 0 (when the SYN was not captured, the
-    first byte captured is 0). A jump between one piece's end and the next's `start` is a Gap: bytes that were sent and
-    are not in the capture. `frame`, `time_ns` and `ack` are those of the segment the piece came in. `clean[s]`: the
-    pieces are contiguous from 0, arrived in order, nothing was sent twice, and the stream begins with its SYN.
+    The pieces of stream s are rows `first[s]` to `first[s + 1]` (exclusive), ordered by `start`,
+    never overlapping, never empty. `start` is the offset in the stream: the byte after the SYN is 0
+    (when the SYN was not captured, the first byte captured is 0). A jump between one piece's end
+    and the next's `start` is a Gap: bytes that were sent and are not in the capture. `frame`,
+    `time_ns` and `ack` are those of the segment the piece came in. `clean[s]`: the pieces are
+    contiguous from 0, arrived in order, nothing was sent twice, and the stream begins with its SYN.
     """
 
     first: Column  # i64, streams + 1 entries
@@ -137,11 +169,18 @@ class StreamTable:
     buffer: Column  # u8
     frame: Column  # u32
     time_ns: Column  # i64
-    ack: Column  # i64, the acknowledgement the segment carried, as an offset in the opposite stream (-1 when it carried none)
-    repeated: Column  # bool, bytes of this piece were also sent in another segment, or it arrived after later bytes
+    # i64, the acknowledgement the segment carried, as an offset in the opposite stream (-1 when it
+    # carried none)
+    ack: Column
+    # bool, bytes of this piece were also sent in another segment, or it arrived after later bytes
+    repeated: Column
     clean: Column  # bool, per stream
-    known_start: Column  # bool, per stream: the SYN was captured, so offset 0 is the first byte ever sent
-    end: Column  # i64, per stream: offset after the last byte known to have been sent (seen, or acknowledged by the other side)
+    known_start: (
+        Column  # bool, per stream: the SYN was captured, so offset 0 is the first byte ever sent
+    )
+    # i64, per stream: offset after the last byte known to have been sent (seen, or acknowledged by
+    # the other side)
+    end: Column
     fin: Column  # i64, per stream: offset of the FIN, -1 when none was seen
     reset: Column  # bool, per stream: either side sent RST
     buffers: list[Buffer]

@@ -9,7 +9,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.columns import Column, OnDemand, among, distinct, first_met, parted, rows_of, running, spans
+from lbtrace.columns import (
+    Column,
+    OnDemand,
+    among,
+    distinct,
+    first_met,
+    parted,
+    rows_of,
+    running,
+    spans,
+)
 
 
 class Pair(NamedTuple):
@@ -73,10 +83,14 @@ def test_distinct_values_in_order(held: list[int]) -> None:
 
 @given(values, values)
 def test_which_values_are_among_others(held: list[int], others: list[int]) -> None:
-    assert among(np.array(held, np.int64), np.array(others, np.int64)).tolist() == [v in set(others) for v in held]
+    assert among(np.array(held, np.int64), np.array(others, np.int64)).tolist() == [
+        v in set(others) for v in held
+    ]
 
 
 @given(st.lists(st.integers(0, 4)), st.integers(5, 7))
 def test_parts_have_the_rows_of_their_kind(which: list[int], count: int) -> None:
     parts = parted(np.array(which, np.int64), count)
-    assert [part.tolist() for part in parts] == [[row for row, kind in enumerate(which) if kind == k] for k in range(count)]
+    assert [part.tolist() for part in parts] == [
+        [row for row, kind in enumerate(which) if kind == k] for k in range(count)
+    ]

@@ -16,7 +16,9 @@ size = st.integers(0, 2**62)
 time = st.integers(-(2**62), 2**62)
 sequence = st.none() | count
 frame = st.none() | st.integers(1, 2**32 - 1)
-endpoint = st.builds(Endpoint, st.sampled_from(["10.0.0.1", "10.0.0.2", "2001:db8::1"]), st.integers(0, 65535))
+endpoint = st.builds(
+    Endpoint, st.sampled_from(["10.0.0.1", "10.0.0.2", "2001:db8::1"]), st.integers(0, 65535)
+)
 fingerprint = st.builds(
     SynFingerprint,
     ttl=st.integers(0, 255),
@@ -79,7 +81,11 @@ def test_there_and_back(given_ones: list[Connection]) -> None:
     table = ConnectionTable.of(expected)
     assert table == expected
     assert len(table) == len(expected)
-    assert all(type(end.syn) in (SynFingerprint, type(None)) for c in table for end in (c.from_client, c.from_server))
+    assert all(
+        type(end.syn) in (SynFingerprint, type(None))
+        for c in table
+        for end in (c.from_client, c.from_server)
+    )
     assert table == ConnectionTable.of(list(table))
 
 
@@ -93,9 +99,21 @@ def test_one_is_made_as_all_are(given_ones: list[Connection]) -> None:
 
 
 def test_what_the_tcp_stage_makes_is_a_table() -> None:
-    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("ACK", 100, ack=1000).c("PSH", 100, b"hello", ack=1000).s("RST", 1000)
+    wire = (
+        Wire()
+        .c("SYN", 99)
+        .s("SYN", 999, ack=100)
+        .c("ACK", 100, ack=1000)
+        .c("PSH", 100, b"hello", ack=1000)
+        .s("RST", 1000)
+    )
     table, _ = connections(wire.table())
     [c] = table
     assert table[0] is c
     assert table[:1] == [c]
-    assert (c.opened, c.from_client.bytes, c.from_server.rsts, c.from_client.rst_frame) == (True, 5, 1, None)
+    assert (c.opened, c.from_client.bytes, c.from_server.rsts, c.from_client.rst_frame) == (
+        True,
+        5,
+        1,
+        None,
+    )

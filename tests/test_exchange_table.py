@@ -12,7 +12,9 @@ from lbtrace.pipeline import inspect
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
-@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*/client.pcap")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", sorted(SAMPLES.glob("*/client.pcap")), ids=lambda path: path.parent.name
+)
 def test_one_is_made_as_all_are(path: Path) -> None:
     one_by_one, walked = (inspect([str(path)]).exchanges for _ in range(2))
     assert isinstance(one_by_one, Exchanges)

@@ -6,11 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.fields import addresses_in, field_lines, field_value, has_whole_head, is_canonical, is_public
+from lbtrace.fields import (
+    addresses_in,
+    field_lines,
+    field_value,
+    has_whole_head,
+    is_canonical,
+    is_public,
+)
 from lbtrace.model.http import Body, Framing, HeaderLine, Mark, Request
 
-LINES = (HeaderLine("Via", "a", "Via: a"), HeaderLine("Host", "x", "Host: x"), HeaderLine("via", "b", "via: b"))
-ASKED = Request("GET", "/", "HTTP/1.1", LINES, Body(Framing.NONE, 0, None, True, None), 1, 1, 1, 0, 0, 0)
+LINES = (
+    HeaderLine("Via", "a", "Via: a"),
+    HeaderLine("Host", "x", "Host: x"),
+    HeaderLine("via", "b", "via: b"),
+)
+ASKED = Request(
+    "GET", "/", "HTTP/1.1", LINES, Body(Framing.NONE, 0, None, True, None), 1, 1, 1, 0, 0, 0
+)
 
 
 def test_lines_of_a_name_keep_their_order_and_their_spelling() -> None:
@@ -54,11 +67,17 @@ def test_a_long_value_is_read_in_one_pass(part: str) -> None:
     assert set(addresses_in(part * (200_000 // len(part)))) <= {"1.1.1.1"}
 
 
-@pytest.mark.parametrize(("name", "canonical"), [("Content-Type", True), ("Dnt", True), ("DNT", False), ("content-type", False)])
+@pytest.mark.parametrize(
+    ("name", "canonical"),
+    [("Content-Type", True), ("Dnt", True), ("DNT", False), ("content-type", False)],
+)
 def test_canonical_names(name: str, canonical: bool) -> None:
     assert is_canonical(name) is canonical
 
 
-@pytest.mark.parametrize(("address", "public"), [("8.8.8.8", True), ("10.0.0.1", False), ("fe80::1", False), ("nobody", False)])
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [("8.8.8.8", True), ("10.0.0.1", False), ("fe80::1", False), ("nobody", False)],
+)
 def test_public_addresses(address: str, public: bool) -> None:
     assert is_public(address) is public

@@ -14,11 +14,15 @@ ref = st.builds(Ref, st.integers(0, 3), place)
 pair = st.builds(
     ExchangePair,
     client=ref,
-    attempts=st.lists(st.builds(Attempt, ref, st.sampled_from(AttemptOutcome)), max_size=4).map(tuple),
+    attempts=st.lists(st.builds(Attempt, ref, st.sampled_from(AttemptOutcome)), max_size=4).map(
+        tuple
+    ),
     tier=st.sampled_from(Tier),
     confidence=st.sampled_from(Confidence),
     group=st.none() | place,
-    reasons=st.lists(st.tuples(st.sampled_from(["order", "query"]), st.text(max_size=2)), max_size=2).map(tuple),
+    reasons=st.lists(
+        st.tuples(st.sampled_from(["order", "query"]), st.text(max_size=2)), max_size=2
+    ).map(tuple),
 )
 
 

@@ -12,7 +12,9 @@ from lbtrace.pipeline import compare
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
-ONE_BACKEND = [folder.name for folder in sorted(SAMPLES.iterdir()) if (folder / "backend.pcap").exists()]
+ONE_BACKEND = [
+    folder.name for folder in sorted(SAMPLES.iterdir()) if (folder / "backend.pcap").exists()
+]
 
 
 @pytest.mark.parametrize("sample", [name for name in ONE_BACKEND if name != "haproxy-tls"])
@@ -26,14 +28,22 @@ def test_swapped_captures_tell_the_same_as_in_order(sample: str) -> None:
     assert turned.verdict == given.verdict
     assert turned.correlation.pairs == given.correlation.pairs
     assert turned.client_counts == given.client_counts
-    assert [f for f in turned.findings if not f.slug.startswith("swapped-captures")] == list(given.findings)
+    assert [f for f in turned.findings if not f.slug.startswith("swapped-captures")] == list(
+        given.findings
+    )
 
 
 def test_when_nothing_shows_the_order_it_is_said() -> None:
-    """TLS in front, plain HTTP behind, given the other way round: a balancer may also put plain requests into TLS."""
-    client, backend = ([str(SAMPLES / "haproxy-tls" / f"{side}.pcap")] for side in ("client", "backend"))
+    """TLS in front, plain HTTP behind, given the other way round: a balancer may also put plain
+    requests into TLS.
+    """
+    client, backend = (
+        [str(SAMPLES / "haproxy-tls" / f"{side}.pcap")] for side in ("client", "backend")
+    )
     turned = compare([backend], [client])
     assert not turned.correlation.swapped
     (said,) = (f for f in turned.findings if f.slug == "swapped-captures.unknown")
     assert "may be the other way round" in said.statement
-    assert not [f for f in compare([client], [backend]).findings if f.slug.startswith("swapped-captures")]
+    assert not [
+        f for f in compare([client], [backend]).findings if f.slug.startswith("swapped-captures")
+    ]

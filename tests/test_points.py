@@ -41,11 +41,15 @@ def test_two_machines_that_both_rotate_are_two_points(tmp_path: Path) -> None:
 
 
 def test_a_file_goes_with_the_machine_whose_connections_or_address_it_shows(tmp_path: Path) -> None:
-    """Two backends rotate at the same moments: 10.0.0.1 keeps one connection, 10.0.0.2 gets a new one for each request."""
+    """Two backends rotate at the same moments: 10.0.0.1 keeps one connection, 10.0.0.2 gets a new
+    one for each request.
+    """
     files = []
     for part in range(3):
         for host, port in (("10.0.0.1", 40000), ("10.0.0.2", 50000 + part)):
-            packet = bytes(Ether() / IP(src="10.0.0.9", dst=host) / TCP(sport=port, dport=80, flags="A"))
+            packet = bytes(
+                Ether() / IP(src="10.0.0.9", dst=host) / TCP(sport=port, dport=80, flags="A")
+            )
             path = tmp_path / f"{part}-{host}"
             path.write_bytes(pcap([(at * SECOND, packet) for at in (100 * part, 100 * part + 99)]))
             files.append(str(path))

@@ -1,4 +1,6 @@
-"""A side as columns says what its exchanges say, and what is asked pair by pair is what is asked of one pair."""
+"""A side as columns says what its exchanges say, and what is asked pair by pair is what is asked of
+one pair.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lbtrace.correlate.facts import Facts, body_key, body_keys, may_be_answer, may_be_answer_each, may_be_caused, may_be_caused_each, read
+from lbtrace.correlate.facts import (
+    Facts,
+    body_key,
+    body_keys,
+    may_be_answer,
+    may_be_answer_each,
+    may_be_caused,
+    may_be_caused_each,
+    read,
+)
 from lbtrace.exchange_table import Exchanges
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.pipeline import inspect
-from lbtrace.side_table import NOT_SAID, SAID_AGAIN, Messages, SideTable, Words, bits_of, both_sides, joint, side_table
+from lbtrace.side_table import (
+    NOT_SAID,
+    SAID_AGAIN,
+    Messages,
+    SideTable,
+    Words,
+    bits_of,
+    both_sides,
+    joint,
+    side_table,
+)
 from tests.play.chance import any_play
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -35,29 +56,47 @@ def test_columns_say_what_the_exchanges_say(sides: tuple[SideTable, SideTable]) 
         lines, texts = table.words.line_list, table.words.text_list
         for i, e in enumerate(_exchanges(table)):
             assert table.exchange(i) == e
-            assert table.connection_ref(int(table.connection[i])) == (int(table.point[i]), e.connection)
+            assert table.connection_ref(int(table.connection[i])) == (
+                int(table.point[i]),
+                e.connection,
+            )
             for messages, message in ((table.requests, e.request), (table.responses, e.response)):
                 assert messages.there[i] == (message is not None)
                 if message is None:
                     continue
                 head = messages.heads.line[messages.heads.first[i] : messages.heads.first[i + 1]]
                 assert tuple(lines[n] for n in head.tolist()) == message.lines
-                assert (messages.first_ns[i], messages.last_ns[i]) == (message.first_ns, message.last_ns)
+                assert (messages.first_ns[i], messages.last_ns[i]) == (
+                    message.first_ns,
+                    message.last_ns,
+                )
                 assert messages.marks[i] == bits_of(message.marks)
                 assert texts[body_keys(messages)[i]] == (body_key(message.body) or "")
 
 
 def test_equal_heads_are_equal_rows(sides: tuple[SideTable, SideTable]) -> None:
     rows = [row for table in sides for row in table.requests.heads.rows()]
-    heads = [e.request.lines if e.request is not None else () for table in sides for e in _exchanges(table)]
+    heads = [
+        e.request.lines if e.request is not None else ()
+        for table in sides
+        for e in _exchanges(table)
+    ]
     assert len(set(rows)) == len(set(heads)) == len(set(zip(rows, heads, strict=True)))
 
 
 def test_what_a_field_says(sides: tuple[SideTable, SideTable]) -> None:
     for table in sides:
-        for e, said in zip(_exchanges(table), table.requests.said(table.words, "host").tolist(), strict=True):
-            held = [x for x in e.request.lines if x.name.lower() == "host"] if e.request is not None else []
-            assert said == NOT_SAID if not held else said == SAID_AGAIN if len(held) > 1 else said >= 0
+        for e, said in zip(
+            _exchanges(table), table.requests.said(table.words, "host").tolist(), strict=True
+        ):
+            held = (
+                [x for x in e.request.lines if x.name.lower() == "host"]
+                if e.request is not None
+                else []
+            )
+            assert (
+                said == NOT_SAID if not held else said == SAID_AGAIN if len(held) > 1 else said >= 0
+            )
 
 
 def test_pair_by_pair_is_as_one_pair(sides: tuple[SideTable, SideTable]) -> None:
@@ -77,7 +116,9 @@ def test_equal_rows_have_one_number() -> None:
     assert len(set(joint(one, other).tolist())) == 3
 
 
-@pytest.mark.parametrize("sample", sorted(path.parent.name for path in SAMPLES.glob("*/client.pcap")))
+@pytest.mark.parametrize(
+    "sample", sorted(path.parent.name for path in SAMPLES.glob("*/client.pcap"))
+)
 def test_rows_are_read_as_their_exchanges_are(sample: str) -> None:
     """A side of which no exchange is made has the columns that its exchanges have."""
     shown = [inspect([str(path)]) for path in sorted((SAMPLES / sample).glob("*.pcap"))]
@@ -90,10 +131,15 @@ def test_rows_are_read_as_their_exchanges_are(sample: str) -> None:
     for mine, theirs in ((rows.requests, objects.requests), (rows.responses, objects.responses)):
         for name in Messages.__dataclass_fields__:
             if name != "heads":
-                text = name in ("version", "digest", "content_digest", "method") or (name == "start" and mine is rows.requests)
+                text = name in ("version", "digest", "content_digest", "method") or (
+                    name == "start" and mine is rows.requests
+                )
                 values = [getattr(m, name).tolist() for m in (mine, theirs)]
                 if text:
-                    values = [[t.words.text_list[n] for n in column] for t, column in zip((rows, objects), values, strict=True)]
+                    values = [
+                        [t.words.text_list[n] for n in column]
+                        for t, column in zip((rows, objects), values, strict=True)
+                    ]
                 assert values[0] == values[1], name
         for i in range(len(rows)):
             assert mine.heads.lines(rows.words, i) == theirs.heads.lines(objects.words, i)
@@ -106,7 +152,9 @@ def told(table: SideTable, name: str) -> list[int]:
 
 
 def test_a_start_line_that_no_row_uses_is_not_read() -> None:
-    """A PROXY header begins a turn that is told by no row, but its text may be kept beside the others."""
+    """A PROXY header begins a turn that is told by no row, but its text may be kept beside the
+    others.
+    """
     trace = inspect([str(SAMPLES / "nginx" / "backend.pcap")], Side.BACKEND)
     held = trace.exchanges
     assert isinstance(held, Exchanges)

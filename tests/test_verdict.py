@@ -63,7 +63,9 @@ def test_each_kind_is_recognised(kind: str) -> None:
         ("direct", "", ()),
     ],
 )
-def test_what_was_rewritten_refines_the_kind(kind: str, seen_as: str, modifiers: tuple[str, ...]) -> None:
+def test_what_was_rewritten_refines_the_kind(
+    kind: str, seen_as: str, modifiers: tuple[str, ...]
+) -> None:
     """A NAT before the balancer rewrites the source too, and is not the balancer's doing."""
     assert verdict(play(Balancer(kind=kind), seen_as=seen_as).perform()).modifiers == modifiers
 
@@ -99,8 +101,12 @@ def hops(traces: Sequence[Trace], client_ttl: int, server_ttl: int) -> list[Trac
     for trace in traces:
         connections = [
             c._replace(
-                from_client=c.from_client._replace(syn=c.from_client.syn and c.from_client.syn._replace(ttl=client_ttl)),
-                from_server=c.from_server._replace(syn=c.from_server.syn and c.from_server.syn._replace(ttl=server_ttl)),
+                from_client=c.from_client._replace(
+                    syn=c.from_client.syn and c.from_client.syn._replace(ttl=client_ttl)
+                ),
+                from_server=c.from_server._replace(
+                    syn=c.from_server.syn and c.from_server.syn._replace(ttl=server_ttl)
+                ),
             )
             for c in trace.connections
         ]
@@ -112,7 +118,9 @@ def hops(traces: Sequence[Trace], client_ttl: int, server_ttl: int) -> list[Trac
     ("there", "back", "kinds"),
     [(2, 2, {Kind.DIRECT}), (1, 0, {Kind.L4_PASSTHROUGH}), (4, 3, set(UNDECIDED))],
 )
-def test_a_longer_way_there_than_back_speaks_for_direct_server_return(there: int, back: int, kinds: set[Kind]) -> None:
+def test_a_longer_way_there_than_back_speaks_for_direct_server_return(
+    there: int, back: int, kinds: set[Kind]
+) -> None:
     shown = play(Balancer(kind="dsr")).perform()
     shown.clients[:] = hops(shown.clients, 64, 64 - back)
     shown.backends[:] = hops(shown.backends, 64 - there, 64)
@@ -143,7 +151,9 @@ def test_unrelated_captures_say_what_was_looked_for() -> None:
 
 
 def strangers(*front: tuple[str, str, bytes]) -> Verdict:
-    """Client requests (method, target, answer), held against a backend capture that has none of their answers."""
+    """Client requests (method, target, answer), held against a backend capture that has none of
+    their answers.
+    """
     one, other = Play(seed=1), Play(seed=2)
     for n, (method, target, answer) in enumerate(front):
         one.client("192.168.0.5").asks(method, target, at_ms=70 * n, answer=answer)
@@ -155,11 +165,18 @@ def strangers(*front: tuple[str, str, bytes]) -> Verdict:
 
 def test_the_same_requests_with_other_answers_are_not_unrelated() -> None:
     """A balancer may write into every response."""
-    assert strangers(*(("GET", "/same", b"<p>%d<!-- added -->" % n) for n in range(6))).kind is Kind.INCONCLUSIVE
+    assert (
+        strangers(*(("GET", "/same", b"<p>%d<!-- added -->" % n) for n in range(6))).kind
+        is Kind.INCONCLUSIVE
+    )
 
 
 def test_one_or_two_requests_are_too_few_to_be_unrelated() -> None:
-    asked = [("GET", "/old/other", b"moved"), ("GET", "/fixed", b"answer"), ("GET", "/third", b"more")]
+    asked = [
+        ("GET", "/old/other", b"moved"),
+        ("GET", "/fixed", b"answer"),
+        ("GET", "/third", b"more"),
+    ]
     assert strangers(*asked).kind is Kind.UNRELATED
     for n in (1, 2):
         said = strangers(*asked[:n])
@@ -168,13 +185,17 @@ def test_one_or_two_requests_are_too_few_to_be_unrelated() -> None:
 
 
 def test_a_script_that_ran_twice_is_not_one_run() -> None:
-    """The same requests with the same ids, at other distances: no offset of the clocks makes them one; a clock that was set does."""
+    """The same requests with the same ids, at other distances: no offset of the clocks makes them
+    one; a clock that was set does.
+    """
     runs = []
     for seed, pauses in ((1, 400), (2, 230)):
         one = Play(seed=seed, balancer=Balancer(add=XFF))
         for n in range(8):
             headers = [("X-Id", f"id-{n:06d}")]
-            one.client("192.168.0.5").asks("GET", f"/item/{n}", at_ms=pauses * n, headers=headers, answer=b"item %d" % n)
+            one.client("192.168.0.5").asks(
+                "GET", f"/item/{n}", at_ms=pauses * n, headers=headers, answer=b"item %d" % n
+            )
         runs.append(one.perform())
     clients, backends = runs[0].clients, runs[1].backends
     said = judge(clients, backends, correlate(clients, backends, Options()))
@@ -186,13 +207,17 @@ def test_a_script_that_ran_twice_is_not_one_run() -> None:
 
 
 def test_a_proxy_header_alone_is_no_sign_of_a_proxy_of_bytes() -> None:
-    """Requests that cannot be paired for certain, over connections that a PROXY header names: a proxy that reads HTTP does the same."""
+    """Requests that cannot be paired for certain, over connections that a PROXY header names: a
+    proxy that reads HTTP does the same.
+    """
     made = Play(seed=1, balancer=Balancer(proxy=2, keep_alive=False, recase=True))
     for n in range(6):
         made.client("192.168.0.5").asks("GET", "/same", at_ms=50 * n, connection="kept")
     shown = made.perform()
     found = correlate(shown.clients, shown.backends, Options())
-    unsure = replace(found, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs), clocks=())
+    unsure = replace(
+        found, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs), clocks=()
+    )
     said = judge(shown.clients, shown.backends, unsure)
     assert said.kind is not Kind.L4_PROXY or said.confidence is Confidence.LOW
 
@@ -225,16 +250,25 @@ def test_nothing_was_paired_but_much_is_alike_is_not_unrelated() -> None:
     uncaptured=st.booleans(),
 )
 @settings(max_examples=60, deadline=None)
-def test_never_sure_and_wrong(kind: str, seed: int, clients: int, same: bool, kept: bool, loss: float, uncaptured: bool) -> None:
+def test_never_sure_and_wrong(
+    kind: str, seed: int, clients: int, same: bool, kept: bool, loss: float, uncaptured: bool
+) -> None:
     """Whatever the traffic and whatever was lost: right, or undecided, or said to be LOW."""
-    made = Play(seed=seed, balancer=Balancer(kind=kind, add=XFF), client_loss=loss, backend_loss=loss)
+    made = Play(
+        seed=seed, balancer=Balancer(kind=kind, add=XFF), client_loss=loss, backend_loss=loss
+    )
     if uncaptured:
         made.backends = (Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080))
         made.separate_points, made.uncaptured = True, 1
     for c in range(clients):
         client = made.client(f"192.168.0.{c + 5}")
         for n in range(4):
-            client.asks("GET", "/same" if same else f"/{c}/{n}", at_ms=7 * n, connection="kept" if kept else "")
+            client.asks(
+                "GET",
+                "/same" if same else f"/{c}/{n}",
+                at_ms=7 * n,
+                connection="kept" if kept else "",
+            )
     said = verdict(made.perform())
     assert said.kind in (TRUTH[kind], *UNDECIDED) or said.confidence is Confidence.LOW
 
@@ -264,7 +298,9 @@ def test_every_witness_shows_its_frames() -> None:
             assert all(isinstance(e, Evidence) for e in witness.evidence)
 
 
-def ended_tls(lines: Sequence[tuple[str, str]], later_ns: int = 0, host: str | None = None) -> Verdict:
+def ended_tls(
+    lines: Sequence[tuple[str, str]], later_ns: int = 0, host: str | None = None
+) -> Verdict:
     """TLS in front for a name, plain requests for that name (or `host`) behind, and no pair."""
     front = play(Balancer(kind="tls"), seed=3).perform()
     behind = Play(seed=4, balancer=Balancer(add=lines, host=host))
@@ -274,24 +310,39 @@ def ended_tls(lines: Sequence[tuple[str, str]], later_ns: int = 0, host: str | N
     back = behind.perform()
     hello = front.clients[0].applications[0].tls
     assert hello is not None
-    named = [a._replace(tls=hello._replace(server_name="lb.example.com")) for a in front.clients[0].applications]
-    begun = [c._replace(first_ns=c.first_ns - later_ns, last_ns=c.last_ns - later_ns) for c in front.clients[0].connections]
+    named = [
+        a._replace(tls=hello._replace(server_name="lb.example.com"))
+        for a in front.clients[0].applications
+    ]
+    begun = [
+        c._replace(first_ns=c.first_ns - later_ns, last_ns=c.last_ns - later_ns)
+        for c in front.clients[0].connections
+    ]
     clients = [replace(front.clients[0], applications=named, connections=begun)]
     return judge(clients, back.backends, Correlation())
 
 
 def test_tls_that_ends_at_the_balancer_is_known_by_the_server_name() -> None:
     told = ended_tls([("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https")])
-    assert (told.kind, told.confidence, told.modifiers) == (Kind.L7_PROXY, Confidence.MEDIUM, ("tls-terminating",))
+    assert (told.kind, told.confidence, told.modifiers) == (
+        Kind.L7_PROXY,
+        Confidence.MEDIUM,
+        ("tls-terminating",),
+    )
     untold = ended_tls([])
     assert (untold.kind, untold.modifiers) == (Kind.AMBIGUOUS, ("tls-terminating",))
 
 
 def test_where_the_host_is_replaced_the_one_that_was_asked_for_may_be_stated() -> None:
-    for line in (("X-Forwarded-Host", "lb.example.com"), ("Forwarded", 'for=1.2.3.4;host="LB.example.com:443"')):
+    for line in (
+        ("X-Forwarded-Host", "lb.example.com"),
+        ("Forwarded", 'for=1.2.3.4;host="LB.example.com:443"'),
+    ):
         told = ended_tls([line, ("X-Forwarded-For", "1.2.3.4")], host="backend:8080")
         assert (told.kind, told.modifiers) == (Kind.L7_PROXY, ("tls-terminating",))
-    assert ended_tls([("X-Forwarded-For", "1.2.3.4")], host="backend:8080").kind is Kind.INCONCLUSIVE
+    assert (
+        ended_tls([("X-Forwarded-For", "1.2.3.4")], host="backend:8080").kind is Kind.INCONCLUSIVE
+    )
 
 
 def test_plain_requests_that_all_state_clients_in_tls_are_theirs() -> None:
@@ -303,7 +354,9 @@ def test_plain_requests_that_all_state_clients_in_tls_are_theirs() -> None:
 
 def test_tls_of_another_hour_is_no_witness() -> None:
     """The same name in front and behind, and nothing else in common: perhaps the wrong file."""
-    told = ended_tls([("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https")], later_ns=1_200_000_000_000)
+    told = ended_tls(
+        [("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-Proto", "https")], later_ns=1_200_000_000_000
+    )
     assert told.kind is Kind.INCONCLUSIVE
 
 
@@ -316,22 +369,37 @@ def test_a_capture_taken_on_the_balancer_is_no_direct_connection() -> None:
         back,
         connections=[*front.connections, *(c._replace(id=c.id + shift) for c in back.connections)],
         applications=[*front.applications, *back.applications],
-        exchanges=[*front.exchanges, *(e._replace(id=e.id + past, connection=e.connection + shift) for e in back.exchanges)],
+        exchanges=[
+            *front.exchanges,
+            *(e._replace(id=e.id + past, connection=e.connection + shift) for e in back.exchanges),
+        ],
         by_connection={},
     )
-    pairs = tuple(ConnectionPair(Ref(0, n), Ref(0, n), ConnectionBasis.SAME_PACKETS, Confidence.CERTAIN) for n in range(shift))
+    pairs = tuple(
+        ConnectionPair(Ref(0, n), Ref(0, n), ConnectionBasis.SAME_PACKETS, Confidence.CERTAIN)
+        for n in range(shift)
+    )
     said = judge([front], [both], Correlation(connection_pairs=pairs))
     assert said.kind is Kind.INCONCLUSIVE
     assert "on the balancer" in said.reason
 
 
 def test_some_straight_connections_say_nothing_of_the_rest() -> None:
-    """Two of six requests go straight to the backend, the others to a server that the backend capture does not show."""
+    """Two of six requests go straight to the backend, the others to a server that the backend
+    capture does not show.
+    """
     shown = play(Balancer(kind="direct")).perform()
     front = shown.clients[0]
-    moved = [c if c.id < 2 else c._replace(server=Endpoint("10.0.0.99", 80)) for c in front.connections]
-    pairs = tuple(ConnectionPair(Ref(0, n), Ref(0, n), ConnectionBasis.SAME_PACKETS, Confidence.CERTAIN) for n in range(2))
-    said = judge([replace(front, connections=moved)], shown.backends, Correlation(connection_pairs=pairs))
+    moved = [
+        c if c.id < 2 else c._replace(server=Endpoint("10.0.0.99", 80)) for c in front.connections
+    ]
+    pairs = tuple(
+        ConnectionPair(Ref(0, n), Ref(0, n), ConnectionBasis.SAME_PACKETS, Confidence.CERTAIN)
+        for n in range(2)
+    )
+    said = judge(
+        [replace(front, connections=moved)], shown.backends, Correlation(connection_pairs=pairs)
+    )
     assert said.kind is Kind.AMBIGUOUS
     assert "4 of 6 requests" in said.reason
 
@@ -339,20 +407,28 @@ def test_some_straight_connections_say_nothing_of_the_rest() -> None:
 def test_contradicting_witnesses_are_ambiguous() -> None:
     shown = play(Balancer()).perform()
     case = Case(shown.clients, shown.backends, Correlation())
-    kind, confidence, reason = weigh(case, [observation("isn", "same"), observation("head-differences", "changed")])
+    kind, confidence, reason = weigh(
+        case, [observation("isn", "same"), observation("head-differences", "changed")]
+    )
     assert (kind, confidence) == (Kind.AMBIGUOUS, Confidence.LOW)
     assert "contradict" in reason
 
 
 def test_doubtful_pairs_among_cache_hits_still_testify_as_a_set() -> None:
-    """Who is whose may be open while it is plain what the balancer does to all of them: hits have no partner to be found."""
+    """Who is whose may be open while it is plain what the balancer does to all of them: hits have
+    no partner to be found.
+    """
     play = Play(seed=11, balancer=Balancer(add=[("X-Forwarded-For", "{client}")], cache=0.5))
     client = play.client("192.168.0.5")
     for i in range(24):
         client.asks("GET", f"/page/{i % 12}", at_ms=60 * i, answer=b"page", connection=f"c{i % 3}")
     shown = play.perform()
     found = correlate(shown.clients, shown.backends, Options())
-    doubtful = replace(found, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs), connection_pairs=())
+    doubtful = replace(
+        found,
+        pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs),
+        connection_pairs=(),
+    )
     assert judge(shown.clients, shown.backends, doubtful).kind is Kind.L7_PROXY
 
 

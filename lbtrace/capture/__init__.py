@@ -1,7 +1,9 @@
-"""Files on disk → RecordTable (see lbtrace.tables): one row per packet record, in file order, for all files of a capture point.
+"""Files on disk → RecordTable (see lbtrace.tables): one row per packet record, in file order, for
+all files of a capture point.
 
-`source` makes a path a buffer, `pcap` and `pcapng` find the records in it, `foreign` names what is neither. Captures
-glued together with `cat` are read one after the other. Frames are numbered through all files of the point.
+`source` makes a path a buffer, `pcap` and `pcapng` find the records in it, `foreign` names what is
+neither. Captures glued together with `cat` are read one after the other. Frames are numbered
+through all files of the point.
 """
 
 from __future__ import annotations
@@ -29,10 +31,14 @@ MOST_FILES = 255  # `buffer` is one byte and decode adds a buffer of its own
 def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Recording:
     """The files of one capture point, in order → one Recording. Raises InputError."""
     if not files:
-        raise InputError("input-missing", "no capture was named.", "Name at least one capture file.")
+        raise InputError(
+            "input-missing", "no capture was named.", "Name at least one capture file."
+        )
     if len(files) > MOST_FILES:
         raise InputError(
-            "input-too-many", f"{len(files)} files for one capture point; at most {MOST_FILES}.", "Join them with mergecap first."
+            "input-too-many",
+            f"{len(files)} files for one capture point; at most {MOST_FILES}.",
+            "Join them with mergecap first.",
         )
     recording = Recording(_table([], []), [], ())
     all_blocks: list[Block] = []
@@ -55,7 +61,9 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
         for block in blocks:
             for found in _diagnostics(path, block, first_frame):
                 first = told.setdefault((number, found.slug), found)
-                if first is not found:  # a file of many sections says each thing once, with the sum of its counts
+                if (
+                    first is not found
+                ):  # a file of many sections says each thing once, with the sum of its counts
                     told[number, found.slug] = replace(first, count=first.count + found.count)
             secrets += block.secrets
             comments += ((row and first_frame + row - 1, text) for row, text in block.comments)
@@ -67,7 +75,11 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
     recording.records = _table(all_blocks, buffers)
     recording.names = {address: tuple(known) for address, known in names.items()}
     recording.link_names = {n: LINKS[n] for n in _distinct(recording.records.link) if n in LINKS}
-    recording.secrets, recording.comments, recording.diagnostics = tuple(secrets), tuple(comments), (*said, *told.values())
+    recording.secrets, recording.comments, recording.diagnostics = (
+        tuple(secrets),
+        tuple(comments),
+        (*said, *told.values()),
+    )
     return recording
 
 
@@ -77,7 +89,8 @@ def _blocks(source: Source, progress: Callable[[float], None]) -> list[Block]:
     def section_at(position: int) -> bool:
         room = len(data) - position
         return bool(
-            (pcap.magic_order(data, position) and room >= pcap.FILE_HEADER) or (pcapng.section_order(data, position) and room >= 28)
+            (pcap.magic_order(data, position) and room >= pcap.FILE_HEADER)
+            or (pcapng.section_order(data, position) and room >= 28)
         )
 
     if not section_at(0):
@@ -104,11 +117,19 @@ def _table(blocks: list[Block], buffers: list[int]) -> RecordTable:
         captured=_joined([b.captured for b in blocks], "u4"),
         wire=_joined([b.wire for b in blocks], "u4"),
         link=_joined([b.link for b in blocks], "u2"),
-        buffer=_joined([np.full(len(b.offset), n, dtype=np.uint8) for b, n in zip(blocks, buffers, strict=True)], "u1"),
+        buffer=_joined(
+            [
+                np.full(len(b.offset), n, dtype=np.uint8)
+                for b, n in zip(blocks, buffers, strict=True)
+            ],
+            "u1",
+        ),
     )
 
 
-def _file(source: Source, blocks: list[Block], first_frame: int, covered: Window | None) -> CaptureFile:
+def _file(
+    source: Source, blocks: list[Block], first_frame: int, covered: Window | None
+) -> CaptureFile:
     drops = [b.dropped for b in blocks if b.dropped is not None]
     links = sorted({n for b in blocks for n in _distinct(b.link)})
     return CaptureFile(
@@ -130,8 +151,15 @@ def _file(source: Source, blocks: list[Block], first_frame: int, covered: Window
 def _time_jump(path: str, blocks: list[Block], first_frame: int, covered: Window) -> Diagnostic:
     row = covered.impossible[0]
     seconds = int(_joined([b.time_ns for b in blocks], "i8")[row]) // SECOND_NS
-    date = (datetime(1970, 1, 1) + timedelta(seconds=seconds)).date().isoformat() if -LONGEST_S < seconds < LONGEST_S else f"{seconds} s"
-    text = f"{path}: the time of a packet ({date}) is impossible beside the others; the time the capture covers leaves it out."
+    date = (
+        (datetime(1970, 1, 1) + timedelta(seconds=seconds)).date().isoformat()
+        if -LONGEST_S < seconds < LONGEST_S
+        else f"{seconds} s"
+    )
+    text = (
+        f"{path}: the time of a packet ({date}) is impossible beside the others; the time the "
+        "capture covers leaves it out."
+    )
     return Diagnostic("time-jump", text, len(covered.impossible), first_frame + row)
 
 
@@ -145,18 +173,49 @@ def _diagnostics(path: str, block: Block, first_frame: int) -> list[Diagnostic]:
     said = []
     if block.cut_bytes:
         text = f"{path}: the file ends inside a record; its {block.cut_bytes} bytes are no frame."
-        said.append(Diagnostic("record-cut", text, 1, first_frame + len(block.offset) - 1 if len(block.offset) else None))
+        said.append(
+            Diagnostic(
+                "record-cut",
+                text,
+                1,
+                first_frame + len(block.offset) - 1 if len(block.offset) else None,
+            )
+        )
     if block.garbage_bytes:
         text = f"{path}: {block.garbage_bytes} bytes make no sense as records and were passed over."
-        said.append(Diagnostic("garbage-skipped", text, block.resyncs, first_frame + block.first_garbage))
+        said.append(
+            Diagnostic("garbage-skipped", text, block.resyncs, first_frame + block.first_garbage)
+        )
     if block.clipped:
-        text = f"{path}: a record's length is damaged; its packet was cut where the next record begins."
-        said.append(Diagnostic("odd-record-length", text, len(block.clipped), first_frame + min(block.clipped)))
+        text = (
+            f"{path}: a record's length is damaged; its packet was cut where the next record "
+            "begins."
+        )
+        said.append(
+            Diagnostic(
+                "odd-record-length", text, len(block.clipped), first_frame + min(block.clipped)
+            )
+        )
     if block.odd_lengths:
-        said.append(Diagnostic("odd-record-length", f"{path}: records contradict themselves about their length.", block.odd_lengths))
+        said.append(
+            Diagnostic(
+                "odd-record-length",
+                f"{path}: records contradict themselves about their length.",
+                block.odd_lengths,
+            )
+        )
     if block.untimed:
-        text = f"{path}: packets without a time (pcapng simple packets) were given that of the packet before them."
+        text = (
+            f"{path}: packets without a time (pcapng simple packets) were given that of the "
+            "packet before them."
+        )
         said.append(Diagnostic("no-timestamps", text, block.untimed))
     if block.dropped:
-        said.append(Diagnostic("capture-dropped", f"{path}: the capture itself reports {block.dropped} dropped packets.", block.dropped))
+        said.append(
+            Diagnostic(
+                "capture-dropped",
+                f"{path}: the capture itself reports {block.dropped} dropped packets.",
+                block.dropped,
+            )
+        )
     return said

@@ -10,7 +10,9 @@ import numpy as np
 
 from lbtrace.tables import Column
 
-NextSection: TypeAlias = Callable[[int], bool]  # whether another file or section header stands at a position
+NextSection: TypeAlias = Callable[
+    [int], bool
+]  # whether another file or section header stands at a position
 
 
 def _none(kind: str) -> Column:
@@ -21,9 +23,10 @@ def _none(kind: str) -> Column:
 class Block:
     """Records as columns (see RecordTable), what the headers say, and what went wrong.
 
-    `end` is where reading stopped. `cut_bytes` of a last record are in the file, but not all of it. `garbage_bytes`
-    were skipped in `resyncs` places, the first of them before record `first_garbage` (from 0). `clipped` are records
-    whose length was damaged: row → bytes left to them.
+    `end` is where reading stopped. `cut_bytes` of a last record are in the file, but not all of it.
+    `garbage_bytes` were skipped in `resyncs` places, the first of them before record
+    `first_garbage` (from 0). `clipped` are records whose length was damaged: row → bytes left to
+    them.
     """
 
     format: str
@@ -45,4 +48,6 @@ class Block:
     dropped: int | None = None
     secrets: list[tuple[int, bytes]] = field(default_factory=list)
     names: dict[str, dict[str, None]] = field(default_factory=dict)  # address → its names, in order
-    comments: list[tuple[int, str]] = field(default_factory=list)  # (record of the block from 1, or 0; text)
+    comments: list[tuple[int, str]] = field(
+        default_factory=list
+    )  # (record of the block from 1, or 0; text)

@@ -40,18 +40,42 @@ def what_is_it(path: str, data: Buffer) -> InputError:
     head = bytes(data[:4096])
     for magic, what, todo in KNOWN:
         if head.startswith(magic):
-            return InputError("input-not-a-capture", f"{path}: is {what}, not pcap or pcapng.", todo)
+            return InputError(
+                "input-not-a-capture", f"{path}: is {what}, not pcap or pcapng.", todo
+            )
     if head[257:262] == b"ustar":
-        return InputError("input-not-a-capture", f"{path}: is a tar archive, not a capture.", UNPACK)
-    if head[:4] in (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x0a\x0d\x0d\x0a", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d"):
-        return InputError("input-not-a-capture", f"{path}: begins like a capture but ends inside its header.", RECORD)
+        return InputError(
+            "input-not-a-capture", f"{path}: is a tar archive, not a capture.", UNPACK
+        )
+    if head[:4] in (
+        b"\xd4\xc3\xb2\xa1",
+        b"\xa1\xb2\xc3\xd4",
+        b"\x0a\x0d\x0d\x0a",
+        b"\x4d\x3c\xb2\xa1",
+        b"\xa1\xb2\x3c\x4d",
+    ):
+        return InputError(
+            "input-not-a-capture",
+            f"{path}: begins like a capture but ends inside its header.",
+            RECORD,
+        )
     if is_text(head):
         if head.lstrip()[:1] in (b"{", b"["):
-            return InputError("input-not-a-capture", f"{path}: is JSON text, not a capture.", RECORD)
+            return InputError(
+                "input-not-a-capture", f"{path}: is JSON text, not a capture.", RECORD
+            )
         if b" IP " in head or b" IP6 " in head:
-            return InputError("input-not-a-capture", f"{path}: is the text tcpdump prints, not the packets.", RECORD)
+            return InputError(
+                "input-not-a-capture",
+                f"{path}: is the text tcpdump prints, not the packets.",
+                RECORD,
+            )
         return InputError("input-not-a-capture", f"{path}: is a text file, not a capture.", RECORD)
-    return InputError("input-not-a-capture", f"{path}: is no pcap or pcapng file.", "If Wireshark opens it: editcap -F pcap IN OUT.")
+    return InputError(
+        "input-not-a-capture",
+        f"{path}: is no pcap or pcapng file.",
+        "If Wireshark opens it: editcap -F pcap IN OUT.",
+    )
 
 
 def is_text(head: bytes) -> bool:

@@ -1,4 +1,6 @@
-"""Names of link types (tcpdump.org/linktypes.html), to say in words what a file holds; decode/link has those that are read."""
+"""Names of link types (tcpdump.org/linktypes.html), to say in words what a file holds; decode/link
+has those that are read.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A pcap file → its records (draft-ietf-opsawg-pcap, and the variants libpcap and Wireshark know).
 
-In: a buffer and the position of a file header (captures may be concatenated, so it need not be 0). Out: one `Block` of
-records and where it ended. Invariant: every record reported lies wholly in the file. A record the end of the file cuts
-is no frame, as in Wireshark, and a diagnostic.
+In: a buffer and the position of a file header (captures may be concatenated, so it need not be 0).
+Out: one `Block` of records and where it ended. Invariant: every record reported lies wholly in the
+file. A record the end of the file cuts is no frame, as in Wireshark, and a diagnostic.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ MOST_DOUBTS = 8  # times that records already walked are given up in a file
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A magic number: ns per unit of the fraction of a second, the record header lengths it is known with, bytes after the file header."""
+    """A magic number: ns per unit of the fraction of a second, the record header lengths it is
+    known with, bytes after the file header.
+    """
 
     name: str
     unit_ns: int
@@ -46,10 +48,17 @@ MAGIC: dict[int, Dialect] = {
     0x1C0001AC: Dialect("pcap (IXIA)", 1, (16,), 4),
     0x1C0001AB: Dialect("pcap (IXIA)", 1000, (16,), 4),
 }
-_MAGICS = frozenset(m for magic in MAGIC for m in (magic, int.from_bytes(magic.to_bytes(4, "little"), "big")))
+_MAGICS = frozenset(
+    m for magic in MAGIC for m in (magic, int.from_bytes(magic.to_bytes(4, "little"), "big"))
+)
 _ZEROS = bytes(16)
 
-AIX_LINKS = {6: 1, 9: 6, 15: 10, 24: 0}  # AIX writes version 2.2, interface types for link types, and nanoseconds
+AIX_LINKS = {
+    6: 1,
+    9: 6,
+    15: 10,
+    24: 0,
+}  # AIX writes version 2.2, interface types for link types, and nanoseconds
 
 
 def magic_order(data: Buffer, at: int) -> str | None:
@@ -63,12 +72,16 @@ def magic_order(data: Buffer, at: int) -> str | None:
 
 
 class PcapChain:
-    """Record headers that follow each other (see `walk.Chain`): seconds, fraction, captured length, wire length, and perhaps more.
+    """Record headers that follow each other (see `walk.Chain`): seconds, fraction, captured length,
+    wire length, and perhaps more.
 
-    `length_at` is where the captured length stands: 8, or 12 in files older than version 2.3, which have the lengths swapped.
+    `length_at` is where the captured length stands: 8, or 12 in files older than version 2.3, which
+    have the lengths swapped.
     """
 
-    def __init__(self, data: Buffer, order: str, header: int, largest: int, length_at: int = 8) -> None:
+    def __init__(
+        self, data: Buffer, order: str, header: int, largest: int, length_at: int = 8
+    ) -> None:
         self.data = data
         self.size = len(data)
         self.header = header
@@ -79,9 +92,17 @@ class PcapChain:
         self.length = Struct(order + "I")
         self.fields = Struct(order + "IIII")
 
-    def sequence(self, start: int, most: int, until: Callable[[int], bool] | None) -> tuple[list[int], int, bool]:
+    def sequence(
+        self, start: int, most: int, until: Callable[[int], bool] | None
+    ) -> tuple[list[int], int, bool]:
         """See `walk.Chain.sequence`."""
-        data, header, largest, size, length_at = self.data, self.header, self.largest, self.size, self.length_at
+        data, header, largest, size, length_at = (
+            self.data,
+            self.header,
+            self.largest,
+            self.size,
+            self.length_at,
+        )
         unpack = self.length.unpack_from
         found: list[int] = []
         at = start
@@ -99,13 +120,20 @@ class PcapChain:
         return found, at, False
 
     def _no_record(self, at: int) -> bool:
-        """What looks like an empty packet may be another file header, or zeros: disks and broken writers leave them by the megabyte."""
-        return self.length.unpack_from(self.data, at)[0] in _MAGICS or bytes(self.data[at : at + 16]) == _ZEROS
+        """What looks like an empty packet may be another file header, or zeros: disks and broken
+        writers leave them by the megabyte.
+        """
+        return (
+            self.length.unpack_from(self.data, at)[0] in _MAGICS
+            or bytes(self.data[at : at + 16]) == _ZEROS
+        )
 
     def many(self, positions: Column) -> Column:
         """See `walk.Chain.many`."""
         length = self.u32[np.minimum(positions, self.size - self.header) + self.length_at]
-        after: Column = length + (positions + self.header)  # beyond the end, too, where the header itself is
+        after: Column = length + (
+            positions + self.header
+        )  # beyond the end, too, where the header itself is
         bad = (length > self.largest) | (after > self.size)
         if not length.all():
             for i in np.flatnonzero((length == 0) & ~bad).tolist():
@@ -115,7 +143,9 @@ class PcapChain:
         return after
 
     def guess(self, position: int, known: int) -> int:
-        """See `walk.Chain.guess`: a place whose time is near that of a known record, and from which a few records follow sensibly."""
+        """See `walk.Chain.guess`: a place whose time is near that of a known record, and from which
+        a few records follow sensibly.
+        """
         window = self.u32[position : position + GUESS_WINDOW]
         second = int(self.u32[known])
         for candidate in self._near(window, second)[:16].tolist():
@@ -125,24 +155,35 @@ class PcapChain:
 
     @staticmethod
     def _near(window: Column, second: int) -> Column:
-        return np.flatnonzero((window - np.uint32((second - DAY_S) & 0xFFFFFFFF)) < np.uint32(2 * DAY_S))
+        return np.flatnonzero(
+            (window - np.uint32((second - DAY_S) & 0xFFFFFFFF)) < np.uint32(2 * DAY_S)
+        )
 
     def reference(self, positions: Column) -> Reference | None:
-        """The time around the last records: their median, so that one wrong time does not matter."""
+        """The time around the last records: their median, so that one wrong time does not
+        matter.
+        """
         if not len(positions):
             return None
         seconds = np.sort(self.u32[positions[-65:]])
         return Reference(int(seconds[len(seconds) // 2]), DAY_S)
 
     def in_step(self, positions: Column) -> int:
-        """How many of the records are believable: with one whose length was damaged the chain may go on, four bytes beside all others.
+        """How many of the records are believable: with one whose length was damaged the chain may
+        go on, four bytes beside all others.
 
-        It then takes fractions for seconds and lengths on the wire for captured ones. That it does is told by a record that claims more
-        bytes than were on the wire and after which the times are others, up to the end.
+        It then takes fractions for seconds and lengths on the wire for captured ones. That it does
+        is told by a record that claims more bytes than were on the wire and after which the times
+        are others, up to the end.
         """
-        if len(positions) < 2 or abs(int(self.u32[positions[-1]]) - int(self.u32[positions[0]])) <= DAY_S:
+        if (
+            len(positions) < 2
+            or abs(int(self.u32[positions[-1]]) - int(self.u32[positions[0]])) <= DAY_S
+        ):
             return len(positions)
-        long = np.flatnonzero(self.u32[positions + self.length_at] > self.u32[positions + 20 - self.length_at])
+        long = np.flatnonzero(
+            self.u32[positions + self.length_at] > self.u32[positions + 20 - self.length_at]
+        )
         long = long[long < len(positions) - 1]
         before, after = (self.u32[positions[rows]].astype(np.int64) for rows in (long, long + 1))
         jumps = long[np.abs(after - before) > DAY_S]
@@ -151,17 +192,28 @@ class PcapChain:
     def candidates(self, low: int, high: int, reference: Reference | None) -> Column:
         """Where in [low, high) a record header may stand, by its own fields alone."""
         if reference is None:  # no time to go by: the length on the wire rules out most places
-            at = np.flatnonzero(self.u32[low + 20 - self.length_at : high + 20 - self.length_at] - np.uint32(1) < LARGEST_EVER)
+            at = np.flatnonzero(
+                self.u32[low + 20 - self.length_at : high + 20 - self.length_at] - np.uint32(1)
+                < LARGEST_EVER
+            )
         else:
             at = self._near(self.u32[low:high], reference.second)
         at = low + at[at + low + 16 <= self.size]
         captured, wire = self.u32[at + self.length_at], self.u32[at + 20 - self.length_at]
-        good = (captured <= wire) & (captured <= self.largest) & (wire <= LARGEST_EVER) & (self.u32[at + 4] < 1_000_000_000) & (wire > 0)
+        good = (
+            (captured <= wire)
+            & (captured <= self.largest)
+            & (wire <= LARGEST_EVER)
+            & (self.u32[at + 4] < 1_000_000_000)
+            & (wire > 0)
+        )
         likely: Column = at[good]
         return likely
 
     def sensible(self, at: int, reference: Reference | None, records: int) -> bool:
-        """Whether `records` records from `at` on look like records: near in time, captured ≤ wire, sizes in range."""
+        """Whether `records` records from `at` on look like records: near in time, captured ≤ wire,
+        sizes in range.
+        """
         for i in range(records):
             if at == self.size:
                 return i > 0
@@ -189,14 +241,21 @@ class PcapChain:
         return at + self.header + int(self.length.unpack_from(self.data, at + self.length_at)[0])
 
 
-def read_pcap(data: Buffer, start: int, next_section: NextSection, progress: Callable[[float], None]) -> Block:
-    """The records after the file header at `start`, which is whole. `next_section` knows other headers when it sees one."""
+def read_pcap(
+    data: Buffer, start: int, next_section: NextSection, progress: Callable[[float], None]
+) -> Block:
+    """The records after the file header at `start`, which is whole. `next_section` knows other
+    headers when it sees one.
+    """
     order = magic_order(data, start) or "<"
     magic = int.from_bytes(bytes(data[start : start + 4]), "little" if order == "<" else "big")
     dialect = MAGIC[magic]
     major, minor = Struct(order + "HH").unpack_from(data, start + 4)
     snaplen, network = Struct(order + "II").unpack_from(data, start + 16)
-    link, unit_ns = network & 0xFFFF, dialect.unit_ns  # the upper half holds the length of the frame check sequence
+    link, unit_ns = (
+        network & 0xFFFF,
+        dialect.unit_ns,
+    )  # the upper half holds the length of the frame check sequence
     if (major, minor) == (2, 2) and link in AIX_LINKS:
         link, unit_ns = AIX_LINKS[link], 1
     first = start + FILE_HEADER + dialect.extra
@@ -207,15 +266,35 @@ def read_pcap(data: Buffer, start: int, next_section: NextSection, progress: Cal
     return block
 
 
-def _chain(data: Buffer, first: int, order: str, dialect: Dialect, snaplen: int, version: tuple[int, int]) -> PcapChain:
-    """Patched libpcaps wrote longer record headers under the same magic, old ones swapped lengths: take what three records agree with."""
+def _chain(
+    data: Buffer, first: int, order: str, dialect: Dialect, snaplen: int, version: tuple[int, int]
+) -> PcapChain:
+    """Patched libpcaps wrote longer record headers under the same magic, old ones swapped lengths:
+    take what three records agree with.
+    """
     largest = snaplen if LARGEST_PACKET < snaplen <= LARGEST_EVER else LARGEST_PACKET
-    places = (12,) if (version < (2, 3) and version != (2, 2)) or version[0] == 543 else (8, 12) if version == (2, 3) else (8,)
-    chains = [PcapChain(data, order, header, largest, place) for header in dialect.headers for place in places]
+    places = (
+        (12,)
+        if (version < (2, 3) and version != (2, 2)) or version[0] == 543
+        else (8, 12)
+        if version == (2, 3)
+        else (8,)
+    )
+    chains = [
+        PcapChain(data, order, header, largest, place)
+        for header in dialect.headers
+        for place in places
+    ]
     return next((chain for chain in chains if chain.sensible(first, None, 3)), chains[0])
 
 
-def _records(chain: PcapChain, first: int, block: Block, next_section: NextSection, progress: Callable[[float], None]) -> Column:
+def _records(
+    chain: PcapChain,
+    first: int,
+    block: Block,
+    next_section: NextSection,
+    progress: Callable[[float], None],
+) -> Column:
     """Walk, and walk on after damage; fills in what the block says about damage."""
     parts: list[Column] = []
     budget = Budget()
@@ -228,7 +307,14 @@ def _records(chain: PcapChain, first: int, block: Block, next_section: NextSecti
         if stands < len(positions):
             doubts -= 1
             believed = positions[:stands]
-            resumed = resume(chain, believed, int(positions[stands]), chain.reference(believed), next_section, budget)
+            resumed = resume(
+                chain,
+                believed,
+                int(positions[stands]),
+                chain.reference(believed),
+                next_section,
+                budget,
+            )
             positions = believed if resumed else positions
         parts.append(positions)
         left = chain.size - block.end
@@ -237,7 +323,9 @@ def _records(chain: PcapChain, first: int, block: Block, next_section: NextSecti
                 break
             tail = positions if len(positions) or not parts[:-1] else parts[-2]
             reference = chain.reference(tail)
-            if left < chain.header or (chain.after(block.end) > chain.size and _looks_cut(chain, block.end, reference)):
+            if left < chain.header or (
+                chain.after(block.end) > chain.size and _looks_cut(chain, block.end, reference)
+            ):
                 block.cut_bytes, block.end = left, chain.size
                 break
             resumed = resume(chain, positions, block.end, reference, next_section, budget)
@@ -262,11 +350,17 @@ def _records(chain: PcapChain, first: int, block: Block, next_section: NextSecti
 
 
 def _looks_cut(chain: PcapChain, at: int, reference: Reference | None) -> bool:
-    """Whether a sensible record header stands at `at` (its packet runs past the end of the file)."""
+    """Whether a sensible record header stands at `at` (its packet runs past the end of the
+    file).
+    """
     seconds, fraction, captured, wire = chain.fields.unpack_from(chain.data, at)
     if chain.length_at == 12:
         captured, wire = wire, captured
-    return captured <= min(wire, chain.largest) and fraction < 1_000_000_000 and (reference is None or reference.near(seconds))
+    return (
+        captured <= min(wire, chain.largest)
+        and fraction < 1_000_000_000
+        and (reference is None or reference.near(seconds))
+    )
 
 
 def _columns(chain: PcapChain, positions: Column, unit_ns: int, link: int, block: Block) -> None:
@@ -278,7 +372,9 @@ def _columns(chain: PcapChain, positions: Column, unit_ns: int, link: int, block
         part = positions[low : low + CHUNK]
         high = low + len(part)
         fields = chain.headers[part].view(chain.u32.dtype).reshape(-1, 4)
-        block.time_ns[low:high] = fields[:, 0].astype(np.int64) * 1_000_000_000 + fields[:, 1].astype(np.int64) * unit_ns
+        block.time_ns[low:high] = (
+            fields[:, 0].astype(np.int64) * 1_000_000_000 + fields[:, 1].astype(np.int64) * unit_ns
+        )
         block.captured[low:high] = fields[:, chain.length_at // 4]
         block.wire[low:high] = fields[:, 5 - chain.length_at // 4]
     for row, captured in block.clipped.items():

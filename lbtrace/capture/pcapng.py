@@ -1,8 +1,9 @@
 """A pcapng file → its records (draft-ietf-opsawg-pcapng; section numbers below are the draft's).
 
-In: a buffer and the position of a Section Header Block. Out: one `Block` of records for that section and where the
-section ended. Each section has its own byte order and its own interfaces, each interface its link type, time resolution
-and time offset. Blocks of unknown type are skipped, as §3.1 demands.
+In: a buffer and the position of a Section Header Block. Out: one `Block` of records for that
+section and where the section ended. Each section has its own byte order and its own interfaces,
+each interface its link type, time resolution and time offset. Blocks of unknown type are skipped,
+as §3.1 demands.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, view, walk
 from lbtrace.tables import Buffer, Column
 
-SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = 0x0A0D0D0A, 1, 2, 3, 4, 5, 6, 10
+SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = (
+    0x0A0D0D0A,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    10,
+)
 MAGIC = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 KNOWN = (INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS, SECTION)
 SMALLEST_BLOCK = 12
@@ -33,7 +43,9 @@ CHUNK = 1 << 17
 
 @dataclass(slots=True)
 class Interface:
-    """An Interface Description Block (§4.2): ticks are `per_second` to the second; `offset_s` is added to every time."""
+    """An Interface Description Block (§4.2): ticks are `per_second` to the second; `offset_s` is
+    added to every time.
+    """
 
     link: int
     snaplen: int
@@ -54,7 +66,9 @@ class Section:
     def columns(self) -> tuple[Column, list[int], Column]:
         """Of all interfaces: link types, units to the second, offsets in seconds (clamped)."""
         links = np.array([i.link for i in self.interfaces], dtype=np.uint16)
-        offsets = np.array([min(max(i.offset_s, -(1 << 40)), 1 << 40) for i in self.interfaces], dtype=np.int64)
+        offsets = np.array(
+            [min(max(i.offset_s, -(1 << 40)), 1 << 40) for i in self.interfaces], dtype=np.int64
+        )
         return links, [i.per_second for i in self.interfaces], offsets
 
 
@@ -76,7 +90,9 @@ class BlockChain:
         self.head = Struct(order + "II")
         self.length = Struct(order + "I")
 
-    def sequence(self, start: int, most: int, until: Callable[[int], bool] | None) -> tuple[list[int], int, bool]:
+    def sequence(
+        self, start: int, most: int, until: Callable[[int], bool] | None
+    ) -> tuple[list[int], int, bool]:
         """See `walk.Chain.sequence`."""
         data, size = self.data, self.size
         head, tail = self.head.unpack_from, self.length.unpack_from
@@ -87,7 +103,13 @@ class BlockChain:
                 return found, at, True
             kind, length = head(data, at)
             after = at + length
-            if length < SMALLEST_BLOCK or length & 3 or after > size or kind == SECTION or tail(data, after - 4)[0] != length:
+            if (
+                length < SMALLEST_BLOCK
+                or length & 3
+                or after > size
+                or kind == SECTION
+                or tail(data, after - 4)[0] != length
+            ):
                 return found, at, True
             found.append(at)
             at = after
@@ -99,8 +121,15 @@ class BlockChain:
         """See `walk.Chain.many`."""
         safe = np.minimum(positions, self.size - SMALLEST_BLOCK)
         length = self.u32[safe + 4].astype(np.int64)
-        after: Column = positions + length  # beyond the end, too, where the block itself begins too late
-        good = (length >= SMALLEST_BLOCK) & (length & 3 == 0) & (after <= self.size) & (self.u32[safe] != SECTION)
+        after: Column = (
+            positions + length
+        )  # beyond the end, too, where the block itself begins too late
+        good = (
+            (length >= SMALLEST_BLOCK)
+            & (length & 3 == 0)
+            & (after <= self.size)
+            & (self.u32[safe] != SECTION)
+        )
         if good.all():
             good = self.u32[after - 4] == length
         else:
@@ -122,7 +151,9 @@ class BlockChain:
     header = 8
 
     def candidates(self, low: int, high: int, reference: Reference | None) -> Column:
-        """Where in [low, high) a block may begin: a known type and two lengths that agree, or a section."""
+        """Where in [low, high) a block may begin: a known type and two lengths that agree, or a
+        section.
+        """
         window = self.u32[low:high]
         at = low + np.flatnonzero(np.isin(window, KNOWN))
         at = at[at + SMALLEST_BLOCK <= self.size]
@@ -132,7 +163,9 @@ class BlockChain:
     def sensible(self, at: int, reference: Reference | None, records: int) -> bool:
         """Whether a block stands at `at` and the file ends or goes on sensibly behind it."""
         found, after, _ = self.sequence(at, 2, None)
-        return len(found) == 2 or (len(found) == 1 and (after == self.size or section_order(self.data, after) is not None))
+        return len(found) == 2 or (
+            len(found) == 1 and (after == self.size or section_order(self.data, after) is not None)
+        )
 
     def after(self, at: int) -> int:
         """Where the block at `at` says that it ends."""
@@ -150,18 +183,28 @@ def options(data: Buffer, at: int, end: int, order: str) -> Iterator[tuple[int, 
         at += 4 + (length + 3 & ~3)
 
 
-def read_section(data: Buffer, start: int, next_section: NextSection, progress: Callable[[float], None]) -> Block:
-    """The packets of the section that begins at `start` with a known byte order. `next_section` knows other headers when it sees one."""
+def read_section(
+    data: Buffer, start: int, next_section: NextSection, progress: Callable[[float], None]
+) -> Block:
+    """The packets of the section that begins at `start` with a known byte order. `next_section`
+    knows other headers when it sees one.
+    """
     order = section_order(data, start) or "<"
     header_length = Struct(order + "I").unpack_from(data, start + 4)[0]
     chain = BlockChain(data, order)
     sane = header_length >= 28 and header_length % 4 == 0 and start + header_length <= len(data)
     block = Block(format="pcapng", resolution_ns=1000)
-    positions = _blocks(chain, start + (header_length if sane else 28), block, next_section, progress)
+    positions = _blocks(
+        chain, start + (header_length if sane else 28), block, next_section, progress
+    )
     kinds = chain.u32[positions]
     section = Section()
     if sane:
-        section.comments += [(0, text(value)) for code, value in options(data, start + 24, start + header_length - 4, order) if code == 1]
+        section.comments += [
+            (0, text(value))
+            for code, value in options(data, start + 24, start + header_length - 4, order)
+            if code == 1
+        ]
     is_packet = np.isin(kinds, (ENHANCED, SIMPLE, OLD_PACKET))
     too_short = is_packet & (chain.u32[positions + 4] < np.where(kinds == SIMPLE, 16, 32))
     is_packet &= ~too_short
@@ -173,7 +216,13 @@ def read_section(data: Buffer, start: int, next_section: NextSection, progress: 
     return block
 
 
-def _blocks(chain: BlockChain, first: int, block: Block, next_section: NextSection, progress: Callable[[float], None]) -> Column:
+def _blocks(
+    chain: BlockChain,
+    first: int,
+    block: Block,
+    next_section: NextSection,
+    progress: Callable[[float], None],
+) -> Column:
     """Walk, and walk on after damage; fills in what the block says about damage."""
     parts: list[Column] = []
     budget = Budget()
@@ -186,9 +235,15 @@ def _blocks(chain: BlockChain, first: int, block: Block, next_section: NextSecti
         if left <= 0 or next_section(end):
             break
         length = chain.head.unpack_from(chain.data, end)[1] if left >= SMALLEST_BLOCK else 0
-        resumed = resume(chain, positions[:0], end, None, next_section, budget) if left >= SMALLEST_BLOCK else None
+        resumed = (
+            resume(chain, positions[:0], end, None, next_section, budget)
+            if left >= SMALLEST_BLOCK
+            else None
+        )
         if resumed is None or (length > left and resumed[1] < _data_end(chain, end)):
-            if left < SMALLEST_BLOCK or (left < length <= LARGEST_BLOCK and chain.u32[end] in KNOWN):
+            if left < SMALLEST_BLOCK or (
+                left < length <= LARGEST_BLOCK and chain.u32[end] in KNOWN
+            ):
                 block.cut_bytes = left
             else:
                 block.garbage_bytes += left
@@ -210,10 +265,16 @@ def _blocks(chain: BlockChain, first: int, block: Block, next_section: NextSecti
 
 
 def _data_end(chain: BlockChain, at: int) -> int:
-    """Where the packet of a block ends, when it agrees with the block's length; what stands before is packet, whatever it looks like."""
+    """Where the packet of a block ends, when it agrees with the block's length; what stands before
+    is packet, whatever it looks like.
+    """
     if chain.u32[at] != ENHANCED or at + 32 > chain.size:
         return at
-    length, captured, wire = int(chain.u32[at + 4]), int(chain.u32[at + 20]), int(chain.u32[at + 24])
+    length, captured, wire = (
+        int(chain.u32[at + 4]),
+        int(chain.u32[at + 20]),
+        int(chain.u32[at + 24]),
+    )
     agrees = captured <= wire and 0 <= length - 32 - (captured + 3 & ~3) <= MOST_OPTIONS
     return at + 28 + captured if agrees else at
 
@@ -234,7 +295,9 @@ def _describe(chain: BlockChain, order: str, at: int, section: Section) -> None:
             if code == 9 and len(value) == 1:
                 interface.per_second = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
             elif code == 14 and len(value) == 8:
-                interface.offset_s = int.from_bytes(value, "little" if order == "<" else "big", signed=True)
+                interface.offset_s = int.from_bytes(
+                    value, "little" if order == "<" else "big", signed=True
+                )
         section.interfaces.append(interface)
     elif kind == STATISTICS and body + 12 <= end:
         number = chain.length.unpack_from(data, body)[0]
@@ -260,28 +323,42 @@ def _names(data: Buffer, order: str, at: int, end: int, names: dict[str, dict[st
         if size is None or len(value) <= size:
             continue
         address = socket.inet_ntop(socket.AF_INET if size == 4 else socket.AF_INET6, value[:size])
-        names.setdefault(address, {}).update(dict.fromkeys(text(name) for name in value[size:].split(b"\0") if name))
+        names.setdefault(address, {}).update(
+            dict.fromkeys(text(name) for name in value[size:].split(b"\0") if name)
+        )
 
 
 def _times(ticks: Column, unit: int, offset_s: Column) -> Column:
-    """Ticks since the epoch, u64, `unit` to the second, and the interfaces' offsets → ns, i64; what does not fit is clamped."""
+    """Ticks since the epoch, u64, `unit` to the second, and the interfaces' offsets → ns, i64; what
+    does not fit is clamped.
+    """
     billion = 1_000_000_000
-    seconds, rest = (ticks // np.uint64(unit), ticks % np.uint64(unit)) if unit < 1 << 64 else (np.zeros_like(ticks), ticks)
+    seconds, rest = (
+        (ticks // np.uint64(unit), ticks % np.uint64(unit))
+        if unit < 1 << 64
+        else (np.zeros_like(ticks), ticks)
+    )
     if unit <= billion and billion % unit == 0:
         rest = rest * np.uint64(billion // unit)
     elif unit % billion == 0 and unit // billion < 1 << 64:
         rest = rest // np.uint64(unit // billion)
-    elif unit & (unit - 1) == 0 and unit < 1 << 94:  # a power of two: keep 34 bits of the fraction, so that the product fits
+    elif (
+        unit & (unit - 1) == 0 and unit < 1 << 94
+    ):  # a power of two: keep 34 bits of the fraction, so that the product fits
         bits = unit.bit_length() - 1
         shift = max(bits - 34, 0)
-        rest = (rest >> np.uint64(min(shift, 30))) * np.uint64(billion) >> np.uint64(bits - min(shift, 30))
+        rest = (rest >> np.uint64(min(shift, 30))) * np.uint64(billion) >> np.uint64(
+            bits - min(shift, 30)
+        )
     else:
         rest = np.zeros_like(rest)
     whole = np.minimum(seconds, np.uint64(1 << 40)).astype(np.int64) + offset_s
     return np.clip(whole, -LARGEST_S, LARGEST_S) * billion + rest.astype(np.int64)
 
 
-def _columns(chain: BlockChain, order: str, positions: Column, kinds: Column, section: Section, block: Block) -> None:
+def _columns(
+    chain: BlockChain, order: str, positions: Column, kinds: Column, section: Section, block: Block
+) -> None:
     n = len(positions)
     block.time_ns, block.offset = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     block.captured, block.wire = np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=np.uint32)
@@ -290,23 +367,40 @@ def _columns(chain: BlockChain, order: str, positions: Column, kinds: Column, se
     block.secrets, block.names, block.comments = section.secrets, section.names, section.comments
     drops = [i.dropped for i in section.interfaces if i.dropped is not None]
     block.dropped = sum(drops) if drops else None
-    block.resolution_ns = max((1_000_000_000 // min(i.per_second, 1_000_000_000) for i in section.interfaces), default=1000)
+    block.resolution_ns = max(
+        (1_000_000_000 // min(i.per_second, 1_000_000_000) for i in section.interfaces),
+        default=1000,
+    )
     for low in range(0, n, CHUNK):
         part = slice(low, min(low + CHUNK, n))
         _chunk(chain, order, positions[part], kinds[part], section, block, part)
     _packet_options(chain, order, positions, kinds, block)
 
 
-def _chunk(chain: BlockChain, order: str, at: Column, kinds: Column, section: Section, block: Block, part: slice) -> None:
+def _chunk(
+    chain: BlockChain,
+    order: str,
+    at: Column,
+    kinds: Column,
+    section: Section,
+    block: Block,
+    part: slice,
+) -> None:
     """Fill the columns of some packet blocks (§4.3, §4.4, appendix A for the old Packet Block)."""
     simple = kinds == SIMPLE
-    start = np.where(simple, at - 16, at)  # so that the wire length of both kinds stands at 24; a simple packet has no other field
+    start = np.where(
+        simple, at - 16, at
+    )  # so that the wire length of both kinds stands at 24; a simple packet has no other field
     fields = chain.headers[start].view(chain.u32.dtype).reshape(-1, 7)
-    room = np.where(simple, fields[:, 5], fields[:, 1]).astype(np.int64) - np.where(simple, 16, 32)  # for packet data (and options)
+    room = np.where(simple, fields[:, 5], fields[:, 1]).astype(np.int64) - np.where(
+        simple, 16, 32
+    )  # for packet data (and options)
     interface = np.where(simple, 0, fields[:, 2]).astype(np.int64)
     old = kinds == OLD_PACKET
     if old.any():
-        interface = np.where(old, interface >> 16 if order == ">" else interface & 0xFFFF, interface)
+        interface = np.where(
+            old, interface >> 16 if order == ">" else interface & 0xFFFF, interface
+        )
     ticks = fields[:, 3].astype(np.uint64) << np.uint64(32) | fields[:, 4].astype(np.uint64)
     captured, wire = fields[:, 5].astype(np.int64), fields[:, 6]
     if simple.any():
@@ -330,7 +424,9 @@ def _chunk(chain: BlockChain, order: str, at: Column, kinds: Column, section: Se
 
 
 def _carry_times(block: Block, part: slice, simple: Column) -> None:
-    """Simple packets carry no time: they get that of the packet before them (0 when there is none)."""
+    """Simple packets carry no time: they get that of the packet before them (0 when there is
+    none).
+    """
     index = np.where(simple, -1, np.arange(len(simple)))
     last = np.maximum.accumulate(index)
     before = int(block.time_ns[part.start - 1]) if part.start else 0
@@ -339,7 +435,9 @@ def _carry_times(block: Block, part: slice, simple: Column) -> None:
     block.untimed += int(simple.sum())
 
 
-def _packet_options(chain: BlockChain, order: str, positions: Column, kinds: Column, block: Block) -> None:
+def _packet_options(
+    chain: BlockChain, order: str, positions: Column, kinds: Column, block: Block
+) -> None:
     """Comments and drop counts of Enhanced Packet Blocks that have options (§4.3)."""
     enhanced = np.flatnonzero(kinds != SIMPLE)
     padded = block.captured[enhanced].astype(np.int64) + 3 & ~3
@@ -347,8 +445,12 @@ def _packet_options(chain: BlockChain, order: str, positions: Column, kinds: Col
     for row in enhanced[spare >= 8][:MOST_COMMENTS].tolist():
         at = int(positions[row])
         end = at + chain.head.unpack_from(chain.data, at)[1] - 4
-        for code, value in options(chain.data, int(block.offset[row]) + (int(block.captured[row]) + 3 & ~3), end, order):
+        for code, value in options(
+            chain.data, int(block.offset[row]) + (int(block.captured[row]) + 3 & ~3), end, order
+        ):
             if code == 1:
                 block.comments.append((row + 1, text(value)))
             elif code == 4 and len(value) == 8:
-                block.dropped = (block.dropped or 0) + int.from_bytes(value, "little" if order == "<" else "big")
+                block.dropped = (block.dropped or 0) + int.from_bytes(
+                    value, "little" if order == "<" else "big"
+                )

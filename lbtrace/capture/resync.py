@@ -1,9 +1,10 @@
 """Where to go on reading after damage, if anywhere.
 
-Damage is a record header that makes no sense where one must stand: bytes were inserted or lost, or a length was
-changed. Reading resumes only at a position from which several records in a row make sense (sizes in range, times near
-those before), so packet bytes are not mistaken for records: a place inside the last record's packet must in addition
-lead past that packet's end. The search costs time in proportion to the bytes it skips.
+Damage is a record header that makes no sense where one must stand: bytes were inserted or lost, or
+a length was changed. Reading resumes only at a position from which several records in a row make
+sense (sizes in range, times near those before), so packet bytes are not mistaken for records: a
+place inside the last record's packet must in addition lead past that packet's end. The search costs
+time in proportion to the bytes it skips.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ MOST_CHECKS = 200_000  # records looked at closely in all searches of a file
 
 @dataclass(slots=True)
 class Budget:
-    """How many records may still be looked at closely: hostile files must not cost more time than their size is worth."""
+    """How many records may still be looked at closely: hostile files must not cost more time than
+    their size is worth.
+    """
 
     left: int = MOST_CHECKS
 
@@ -57,9 +60,16 @@ class Damaged(Protocol):
 
 
 def resume(
-    chain: Damaged, positions: Column, end: int, reference: Reference | None, next_section: NextSection, budget: Budget
+    chain: Damaged,
+    positions: Column,
+    end: int,
+    reference: Reference | None,
+    next_section: NextSection,
+    budget: Budget,
 ) -> tuple[int, int] | None:
-    """Records read so far and where they stopped → (how many of them stand, where to go on), None when nothing further makes sense."""
+    """Records read so far and where they stopped → (how many of them stand, where to go on), None
+    when nothing further makes sense.
+    """
     kept = len(positions)
     for _ in range(MOST_BACK):
         if kept and not chain.sensible(int(positions[kept - 1]), reference, 1):
@@ -76,14 +86,20 @@ def resume(
                 return None
             if next_section(at):
                 return kept, at
-            if at != end and chain.sensible(at, reference, RECORDS) and _leads_past(chain, at, inside_to, reference, budget):
+            if (
+                at != end
+                and chain.sensible(at, reference, RECORDS)
+                and _leads_past(chain, at, inside_to, reference, budget)
+            ):
                 return kept, at
         low = high
         window = min(window * 4, LARGEST_WINDOW)
     return None
 
 
-def _leads_past(chain: Damaged, at: int, limit: int, reference: Reference | None, budget: Budget) -> bool:
+def _leads_past(
+    chain: Damaged, at: int, limit: int, reference: Reference | None, budget: Budget
+) -> bool:
     while at < limit:
         if not budget.spend() or not chain.sensible(at, reference, 1):
             return False

@@ -1,11 +1,13 @@
 """A path → all of its bytes, decompressed, as one buffer that memory maps a file.
 
-A plain file is mapped as it is. What arrives through a pipe, and what is compressed, is first written to an unlinked
-temporary file that is then mapped: memory stays bounded whatever the size. Compression is told by the first bytes,
-never by the name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame format, .xz).
+A plain file is mapped as it is. What arrives through a pipe, and what is compressed, is first
+written to an unlinked temporary file that is then mapped: memory stays bounded whatever the size.
+Compression is told by the first bytes, never by the name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame
+format, .xz).
 
-Invariants: a damaged or cut compressed stream yields what came before the damage and a diagnostic; decompressed data never exceed
-`SLACK_BYTES + MOST_EXPANSION * compressed size` (a decompression bomb ends there, with a diagnostic).
+Invariants: a damaged or cut compressed stream yields what came before the damage and a diagnostic;
+decompressed data never exceed `SLACK_BYTES + MOST_EXPANSION * compressed size` (a decompression
+bomb ends there, with a diagnostic).
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ COPY_BYTES = 1 << 20
 
 @dataclass(slots=True)
 class Source:
-    """The bytes behind a path: `data` after decompression, `size_bytes` as stored, `compression` "" when there was none."""
+    """The bytes behind a path: `data` after decompression, `size_bytes` as stored, `compression` ""
+    when there was none.
+    """
 
     path: str
     data: Buffer
@@ -68,7 +72,11 @@ def _gzip() -> Codec:
 def _zstd() -> Codec:
     import zstandard
 
-    return Codec("zstd", (zstandard.ZstdError,), lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj())
+    return Codec(
+        "zstd",
+        (zstandard.ZstdError,),
+        lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj(),
+    )
 
 
 def _lz4() -> Codec:
@@ -92,7 +100,9 @@ CODECS: tuple[tuple[bytes, Callable[[], Codec]], ...] = (
 
 
 def open_source(path: str) -> Source:
-    """The bytes of a file, a FIFO, or standard input ("-"). Raises InputError when they cannot be had."""
+    """The bytes of a file, a FIFO, or standard input ("-"). Raises InputError when they cannot be
+    had.
+    """
     try:
         if path == "-":
             return _from_stream(path, sys.stdin.buffer)
@@ -102,14 +112,22 @@ def open_source(path: str) -> Source:
                 return _decompressed(path, _mapped(path, file))
             return _from_stream(path, file)
     except FileNotFoundError:
-        raise InputError("input-missing", f"{path}: there is no such file.", "Check the name.") from None
+        raise InputError(
+            "input-missing", f"{path}: there is no such file.", "Check the name."
+        ) from None
     except IsADirectoryError:
-        raise InputError("input-directory", f"{path}: is a directory.", "Name the capture files in it.") from None
+        raise InputError(
+            "input-directory", f"{path}: is a directory.", "Name the capture files in it."
+        ) from None
     except PermissionError:
-        raise InputError("input-unreadable", f"{path}: may not be read.", "Check its permissions.") from None
+        raise InputError(
+            "input-unreadable", f"{path}: may not be read.", "Check its permissions."
+        ) from None
     except (OSError, ValueError) as error:
         raise InputError(
-            "input-unreadable", f"{path}: cannot be read ({error}).", "Check the file and the space for temporary files."
+            "input-unreadable",
+            f"{path}: cannot be read ({error}).",
+            "Check the file and the space for temporary files.",
         ) from None
 
 
@@ -125,7 +143,11 @@ def _mapped(path: str, file: BinaryIO) -> memoryview:
     size = os.fstat(file.fileno()).st_size
     if not size:
         what = "standard input" if path == "-" else path
-        raise InputError("input-empty", f"{what}: is empty (0 bytes).", "Record it again; tcpdump writes its header when it starts.")
+        raise InputError(
+            "input-empty",
+            f"{what}: is empty (0 bytes).",
+            "Record it again; tcpdump writes its header when it starts.",
+        )
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
@@ -152,26 +174,54 @@ def _expand(path: str, stored: memoryview, codec: Codec) -> Source:
                 spool.write(out)
                 written += len(out)
                 if written > limit:
-                    said.append(Diagnostic("decompression-limit", f"{path}: expands to over {limit} bytes; the rest was not read."))
+                    said.append(
+                        Diagnostic(
+                            "decompression-limit",
+                            f"{path}: expands to over {limit} bytes; the rest was not read.",
+                        )
+                    )
                     break
-                if machine.eof:  # members and frames may follow one another; zero padding and foreign bytes end the stream
+                # members and frames may follow one another; zero padding and foreign bytes end the
+                # stream
+                if machine.eof:
                     rest = machine.unused_data or b""
                     tail = rest + bytes(stored[at : at + 8])
-                    if not any(tail.startswith(magic) for magic, make in CODECS if make().name == codec.name):
+                    if not any(
+                        tail.startswith(magic)
+                        for magic, make in CODECS
+                        if make().name == codec.name
+                    ):
                         if tail.strip(b"\0"):
                             said.append(
-                                Diagnostic("compressed-trailer", f"{path}: bytes after the end of the {codec.name} data were not read.")
+                                Diagnostic(
+                                    "compressed-trailer",
+                                    f"{path}: bytes after the end of the {codec.name} data were "
+                                    "not read.",
+                                )
                             )
                         break
                     machine, pending = codec.start(), rest
             else:
                 if not machine.eof:
-                    said.append(Diagnostic("compressed-cut", f"{path}: the {codec.name} data end early; what was there was read."))
+                    said.append(
+                        Diagnostic(
+                            "compressed-cut",
+                            f"{path}: the {codec.name} data end early; what was there was read.",
+                        )
+                    )
         except codec.errors as error:
             said.append(
-                Diagnostic("compressed-damaged", f"{path}: the {codec.name} data are damaged ({error}); what came before was read.")
+                Diagnostic(
+                    "compressed-damaged",
+                    f"{path}: the {codec.name} data are damaged ({error}); what came before was "
+                    "read.",
+                )
             )
         spool.flush()
         if not written:
-            raise InputError("input-empty", f"{path}: holds no data after {codec.name} decompression.", "Record or copy it again.")
+            raise InputError(
+                "input-empty",
+                f"{path}: holds no data after {codec.name} decompression.",
+                "Record or copy it again.",
+            )
         return Source(path, _mapped(path, spool), codec.name, len(stored), said)

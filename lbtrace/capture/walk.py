@@ -1,10 +1,10 @@
 """Where every record of a file begins, found faster than one at a time.
 
-A capture file is a chain: each record tells where the next begins, p₁ = next(p₀), p₂ = next(p₁), … until `next`
-refuses. Walking it is sequential, so plain Python pays for every record. `walk` guesses K later starts, walks K chains
-in lock-step with numpy, and then keeps a guessed chain only when the certain chain before it lands exactly on its
-start. A chain is a function of its start alone, therefore the result is exactly the sequential walk's; a wrong guess
-costs time, never truth.
+A capture file is a chain: each record tells where the next begins, p₁ = next(p₀), p₂ = next(p₁), …
+until `next` refuses. Walking it is sequential, so plain Python pays for every record. `walk`
+guesses K later starts, walks K chains in lock-step with numpy, and then keeps a guessed chain only
+when the certain chain before it lands exactly on its start. A chain is a function of its start
+alone, therefore the result is exactly the sequential walk's; a wrong guess costs time, never truth.
 """
 
 from __future__ import annotations
@@ -23,30 +23,42 @@ FEW = 12  # chains left in lock-step that are cheaper to finish one by one
 
 
 class Chain(Protocol):
-    """How records of a format follow each other. STOP (-1) is the answer where no whole record begins."""
+    """How records of a format follow each other. STOP (-1) is the answer where no whole record
+    begins.
+    """
 
-    def sequence(self, start: int, most: int, until: Callable[[int], bool] | None) -> tuple[list[int], int, bool]:
-        """Up to `most` record starts from `start`, the position after the last, and whether that is where `next` refuses."""
+    def sequence(
+        self, start: int, most: int, until: Callable[[int], bool] | None
+    ) -> tuple[list[int], int, bool]:
+        """Up to `most` record starts from `start`, the position after the last, and whether that is
+        where `next` refuses.
+        """
 
     def many(self, positions: Column) -> Column:
         """next() of each position, STOP where it refuses."""
 
     def guess(self, position: int, known: int) -> int:
-        """A likely record start at or soon after `position`, STOP when none is seen; may be wrong. A record starts at `known`."""
+        """A likely record start at or soon after `position`, STOP when none is seen; may be wrong.
+        A record starts at `known`.
+        """
 
 
 STOP = -1
 
 
 def view(data: Buffer, kind: str) -> Column:
-    """Every position of a buffer read as an integer of that dtype, without a copy: `view(data, ">u2")[offsets]` gathers."""
+    """Every position of a buffer read as an integer of that dtype, without a copy: `view(data,
+    ">u2")[offsets]` gathers.
+    """
     size = np.dtype(kind).itemsize
     if len(data) < size:
         return np.empty(0, dtype=kind)
     return np.ndarray((len(data) - size + 1,), dtype=kind, buffer=data, strides=(1,))
 
 
-def walk(chain: Chain, start: int, size: int, progress: Callable[[float], None]) -> tuple[Column, int]:
+def walk(
+    chain: Chain, start: int, size: int, progress: Callable[[float], None]
+) -> tuple[Column, int]:
     """The record starts from `start` on, i64, and the position where the chain refuses."""
     found: list[Column] = []
     at = start
@@ -74,7 +86,9 @@ def walk(chain: Chain, start: int, size: int, progress: Callable[[float], None])
     return np.concatenate(found), at
 
 
-def _lockstep(chain: Chain, start: int, known: int, count: int, stride: int) -> tuple[Column, int, bool]:
+def _lockstep(
+    chain: Chain, start: int, known: int, count: int, stride: int
+) -> tuple[Column, int, bool]:
     starts = [start]
     for i in range(1, count + 1):
         if (guess := chain.guess(start + i * stride, known)) > starts[-1]:
@@ -93,8 +107,12 @@ def _lockstep(chain: Chain, start: int, known: int, count: int, stride: int) -> 
     return _stitch(chain, starts, ends, refused, all_steps, bounds)
 
 
-def _advance(chain: Chain, heads: Column, limits: Column) -> tuple[Column, Column, list[Column], list[Column]]:
-    """Walk every chain until its limit: (where each stands, whether it was refused there, the steps, whose step each is)."""
+def _advance(
+    chain: Chain, heads: Column, limits: Column
+) -> tuple[Column, Column, list[Column], list[Column]]:
+    """Walk every chain until its limit: (where each stands, whether it was refused there, the
+    steps, whose step each is).
+    """
     ends = heads.copy()
     refused = np.zeros(len(heads), dtype=bool)
     active = np.arange(len(heads), dtype=np.uint16)
@@ -120,7 +138,9 @@ def _advance(chain: Chain, heads: Column, limits: Column) -> tuple[Column, Colum
     return ends, refused, steps, owners
 
 
-def _stitch(chain: Chain, starts: list[int], ends: Column, refused: Column, steps: Column, bounds: Column) -> tuple[Column, int, bool]:
+def _stitch(
+    chain: Chain, starts: list[int], ends: Column, refused: Column, steps: Column, bounds: Column
+) -> tuple[Column, int, bool]:
     """Follow the certain chain through the guessed ones."""
     index = {position: i for i, position in enumerate(starts)}
     last = starts[-1]

@@ -1,13 +1,15 @@
 """Record times of a file → the window it covers, first and last.
 
-One damaged time stamp (a flipped bit, a clock not yet set) must not make the window of a two-second capture span twenty years. A time
-is *impossible* beside the others when it lies over a day away from where most of the capture lies and
+One damaged time stamp (a flipped bit, a clock not yet set) must not make the window of a two-second
+capture span twenty years. A time is *impossible* beside the others when it lies over a day away
+from where most of the capture lies and
 
     it is out of order: the capture lies on both sides of it in the file, or
     it is over a year away, in order or not (the clock was set while capturing).
 
-Invariant: what is left out is at most one record in twenty; captures that pause for days, or were put together from older ones, keep
-their window. The records themselves keep their times: only the window leaves them out.
+Invariant: what is left out is at most one record in twenty; captures that pause for days, or were
+put together from older ones, keep their window. The records themselves keep their times: only the
+window leaves them out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The two ends of connections as columns: one number per endpoint, alike on both sides; and what their SYNs offer.
+"""The two ends of connections as columns: one number per endpoint, alike on both sides; and what
+their SYNs offer.
 
-An endpoint is the number of its address in `Words.texts` and its port in one integer, so that comparing two is comparing integers.
+An endpoint is the number of its address in `Words.texts` and its port in one integer, so that
+comparing two is comparing integers.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ _PORT_BITS = 16
 def ends(table: SideTable, server: bool) -> Column:
     """The client's end, or the server's, of each connection of a side."""
     address = table.server_address if server else table.client_address
-    end: Column = address << _PORT_BITS | table.of_connections("server_port" if server else "client_port")
+    end: Column = address << _PORT_BITS | table.of_connections(
+        "server_port" if server else "client_port"
+    )
     return end
 
 
@@ -30,8 +34,9 @@ def endpoint(words: Words, end: int) -> Endpoint:
 
 
 class Offers(NamedTuple):
-    """What the SYN (the SYN-ACK) of each connection of a side offers; `there` is False where it was not captured. Layouts of options are
-    numbered alike on both sides by `layouts`."""
+    """What the SYN (the SYN-ACK) of each connection of a side offers; `there` is False where it was
+    not captured. Layouts of options are numbered alike on both sides by `layouts`.
+    """
 
     there: Column
     options: Column
@@ -47,11 +52,20 @@ def offers(table: SideTable, server: bool, layouts: dict[tuple[int, ...], int]) 
     for held in table.connections:
         row = held.ends.offer[int(server) :: 2]
         there = row != NONE
-        number = np.array([layouts.setdefault(layout, len(layouts)) for layout in held.offers.layouts], np.int64)
+        number = np.array(
+            [layouts.setdefault(layout, len(layouts)) for layout in held.offers.layouts], np.int64
+        )
         columns[0].append(there)
         for column, name in zip(columns[1:], Offers._fields[1:], strict=True):
-            of_offers = number[held.offers.options] if name == "options" else getattr(held.offers, name)
+            of_offers = (
+                number[held.offers.options] if name == "options" else getattr(held.offers, name)
+            )
             filled = np.full(len(row), NONE, np.int64)
             filled[there] = of_offers[row[there]]
             column.append(filled)
-    return Offers(*(np.concatenate([*parts, np.zeros(0, bool if n == 0 else np.int64)]) for n, parts in enumerate(columns)))
+    return Offers(
+        *(
+            np.concatenate([*parts, np.zeros(0, bool if n == 0 else np.int64)])
+            for n, parts in enumerate(columns)
+        )
+    )

@@ -23,7 +23,9 @@ class Frames(Sides):
     """Two sides, and where in them a claim can be looked up."""
 
     def request_frame(self, side: Side, ref: Ref) -> FrameRef:
-        """The frame that completes the request head (of the response, when the request is not in the capture)."""
+        """The frame that completes the request head (of the response, when the request is not in
+        the capture).
+        """
         trace = self.traces(side)[ref.point]
         exchange = trace.exchanges[ref.id]
         message = exchange.request or exchange.response
@@ -33,11 +35,15 @@ class Frames(Sides):
         return trace.ref(message.head_frame, message.head_ns)
 
     def response_frame(self, side: Side, ref: Ref) -> FrameRef:
-        """The frame that completes the response head (of the request, when there is no response)."""
+        """The frame that completes the response head (of the request, when there is no
+        response).
+        """
         exchange = self.exchange(side, ref)
         if exchange.response is None:
             return self.request_frame(side, ref)
-        return self.traces(side)[ref.point].ref(exchange.response.head_frame, exchange.response.head_ns)
+        return self.traces(side)[ref.point].ref(
+            exchange.response.head_frame, exchange.response.head_ns
+        )
 
     def connection_frame(self, side: Side, ref: Ref) -> FrameRef:
         """The SYN of a connection, or its first frame."""
@@ -74,16 +80,25 @@ class Frames(Sides):
     def opening_frames(self, side: Side, connections: Column) -> list[FrameRef]:
         """The SYNs, or the first frames, of the first few of these connections (their numbers)."""
         table = self.table(side)
-        return [self.connection_frame(side, table.connection_ref(c)) for c in connections[:FRAMES_PER_SIDE].tolist()]
+        return [
+            self.connection_frame(side, table.connection_ref(c))
+            for c in connections[:FRAMES_PER_SIDE].tolist()
+        ]
 
     def any_frame(self, side: Side | None = None) -> list[FrameRef]:
-        """The first frame of each capture point that has connections: evidence for a statement about a capture as a whole."""
+        """The first frame of each capture point that has connections: evidence for a statement
+        about a capture as a whole.
+        """
         frames = []
         for of_side in Side:
-            for trace, table in zip(self.traces(of_side), self.table(of_side).connections, strict=True):
+            for trace, table in zip(
+                self.traces(of_side), self.table(of_side).connections, strict=True
+            ):
                 if len(table) and side in (None, trace.side):
                     first = int(table.first_frame.argmin())
-                    frames.append(trace.ref(int(table.first_frame[first]), int(table.first_ns[first])))
+                    frames.append(
+                        trace.ref(int(table.first_frame[first]), int(table.first_ns[first]))
+                    )
         return frames
 
 
@@ -94,7 +109,9 @@ def first_frames(trace: Trace, connections: Column) -> list[FrameRef]:
 
 
 def evidence(frames: Iterable[FrameRef], note: str = "") -> tuple[Evidence, ...]:
-    """Frames → Evidence with display filters. A frame number means something in one file only, so each Evidence names one file a side."""
+    """Frames → Evidence with display filters. A frame number means something in one file only, so
+    each Evidence names one file a side.
+    """
     by_file: dict[tuple[Side, int, int], list[FrameRef]] = {}
     for frame in frames:
         group = by_file.setdefault((frame.side, frame.point, frame.file), [])
@@ -115,4 +132,8 @@ def frame_filter(frames: Sequence[FrameRef]) -> str:
     numbers = sorted({f.number for f in frames})
     if not numbers:
         return ""
-    return f"frame.number == {numbers[0]}" if len(numbers) == 1 else f"frame.number in {{{', '.join(map(str, numbers))}}}"
+    return (
+        f"frame.number == {numbers[0]}"
+        if len(numbers) == 1
+        else f"frame.number in {{{', '.join(map(str, numbers))}}}"
+    )

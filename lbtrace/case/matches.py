@@ -1,10 +1,12 @@
-"""What belongs together, as columns: pairs of exchanges (`Matches`) and of connections (`ConnectionMatches`).
+"""What belongs together, as columns: pairs of exchanges (`Matches`) and of connections
+(`ConnectionMatches`).
 
-A capture has as many pairs as exchanges, and most of what is asked of them is a count. So a finding masks and counts columns, and only the
-few pairs it shows become objects: `matches[0]` makes one `Match`, `matches.where(mask)` is a selection, in the same order.
+A capture has as many pairs as exchanges, and most of what is asked of them is a count. So a finding
+masks and counts columns, and only the few pairs it shows become objects: `matches[0]` makes one
+`Match`, `matches.where(mask)` is a selection, in the same order.
 
-Pairs of LOW confidence are never counted as knowledge. Interchangeable pairs are: what is said of the whole set does not depend on who is
-whose, and whoever asks about single pairs leaves them out.
+Pairs of LOW confidence are never counted as knowledge. Interchangeable pairs are: what is said of
+the whole set does not depend on who is whose, and whoever asks about single pairs leaves them out.
 """
 
 from __future__ import annotations
@@ -21,7 +23,15 @@ from lbtrace.case.sides import Sides
 from lbtrace.columns import Column, first_met
 from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import RANK, AttemptOutcome, Confidence, ConnectionBasis, ConnectionPair, ExchangePair, Ref
+from lbtrace.model.pairing import (
+    RANK,
+    AttemptOutcome,
+    Confidence,
+    ConnectionBasis,
+    ConnectionPair,
+    ExchangePair,
+    Ref,
+)
 from lbtrace.model.stream import Connection
 from lbtrace.pair_table import ANSWERED, NONE, OUTCOMES, PairTable
 
@@ -32,7 +42,9 @@ _Row = TypeVar("_Row", bound=tuple[object, ...])
 
 
 class Match(NamedTuple):
-    """A pair with both exchanges and their connections at hand. `back` is the attempt that was answered, else the last one."""
+    """A pair with both exchanges and their connections at hand. `back` is the attempt that was
+    answered, else the last one.
+    """
 
     place: int  # in Correlation.pairs
     pair: ExchangePair
@@ -60,7 +72,9 @@ class Match(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Pairs(Sequence[_Row]):
-    """Two columns that belong together, numbered as in the tables of their sides, and what else a kind of pairs says of them."""
+    """Two columns that belong together, numbered as in the tables of their sides, and what else a
+    kind of pairs says of them.
+    """
 
     sides: Sides
     front: Column
@@ -68,7 +82,9 @@ class _Pairs(Sequence[_Row]):
 
     def where(self, wanted: Column | slice) -> Self:
         """Those of a mask, or of a list of rows."""
-        return type(self)(self.sides, *(getattr(self, column.name)[wanted] for column in fields(self)[1:]))
+        return type(self)(
+            self.sides, *(getattr(self, column.name)[wanted] for column in fields(self)[1:])
+        )
 
     def row(self, index: int) -> _Row:
         """One of them as an object."""
@@ -90,7 +106,9 @@ class _Pairs(Sequence[_Row]):
 
 @dataclass(slots=True, eq=False)
 class Matches(_Pairs[Match]):
-    """One row per pair, in the order of Correlation.pairs: a client exchange, the backend exchange answered or else the last one."""
+    """One row per pair, in the order of Correlation.pairs: a client exchange, the backend exchange
+    answered or else the last one.
+    """
 
     place: Column  # in Correlation.pairs
     outcome: Column  # of `back`, as in a PairTable
@@ -129,9 +147,16 @@ class Matches(_Pairs[Match]):
 
     def row(self, index: int) -> Match:
         """One of them as an object."""
-        sides, place, backend = self.sides, int(self.place[index]), self.sides.sides[1].ref(int(self.back[index]))
+        sides, place, backend = (
+            self.sides,
+            int(self.place[index]),
+            self.sides.sides[1].ref(int(self.back[index])),
+        )
         pair = sides.correlation.pairs[place]
-        front, back = sides.exchange(Side.CLIENT, pair.client), sides.exchange(Side.BACKEND, backend)
+        front, back = (
+            sides.exchange(Side.CLIENT, pair.client),
+            sides.exchange(Side.BACKEND, backend),
+        )
         return Match(
             place,
             pair,
@@ -167,8 +192,16 @@ class ConnectionMatches(_Pairs[ConnectionMatch]):
     def row(self, index: int) -> ConnectionMatch:
         """One of them as an object."""
         sides = self.sides
-        client, backend = (t.connection_ref(int(c[index])) for t, c in zip(sides.sides, (self.front, self.back), strict=True))
-        return ConnectionMatch(client, backend, sides.connection(Side.CLIENT, client), sides.connection(Side.BACKEND, backend))
+        client, backend = (
+            t.connection_ref(int(c[index]))
+            for t, c in zip(sides.sides, (self.front, self.back), strict=True)
+        )
+        return ConnectionMatch(
+            client,
+            backend,
+            sides.connection(Side.CLIENT, client),
+            sides.connection(Side.BACKEND, backend),
+        )
 
 
 class Paired(Sides):
@@ -181,7 +214,9 @@ class Paired(Sides):
 
     @cached_property
     def matches(self) -> Matches:
-        """Every pair that counts as knowledge and has a backend exchange, in the order of Correlation.pairs."""
+        """Every pair that counts as knowledge and has a backend exchange, in the order of
+        Correlation.pairs.
+        """
         return self.tried.where(self.tried.rank > RANK[Confidence.LOW])
 
     @cached_property
@@ -191,7 +226,9 @@ class Paired(Sides):
 
     @cached_property
     def request_heads(self) -> Matches:
-        """The matches both of whose requests have whole heads: what was cut is unknown, never different."""
+        """The matches both of whose requests have whole heads: what was cut is unknown, never
+        different.
+        """
         (client, backend), m = self.sides, self.matches
         return m.where(client.requests.whole_heads[m.front] & backend.requests.whole_heads[m.back])
 
@@ -199,7 +236,11 @@ class Paired(Sides):
     def response_heads(self) -> Matches:
         """The answered matches both of whose responses have whole heads."""
         (client, backend), m = self.sides, self.matches
-        return m.where(client.responses.whole_heads[m.front] & backend.responses.whole_heads[m.back] & m.answered)
+        return m.where(
+            client.responses.whole_heads[m.front]
+            & backend.responses.whole_heads[m.back]
+            & m.answered
+        )
 
     @cached_property
     def connection_matches(self) -> ConnectionMatches:
@@ -209,7 +250,9 @@ class Paired(Sides):
 
     @cached_property
     def joined(self) -> ConnectionMatches:
-        """Every two connections known to belong together, as such or by their exchanges; each two once."""
+        """Every two connections known to belong together, as such or by their exchanges; each two
+        once.
+        """
         known, exchanged = self.connection_matches, self.distinct_matches
         by_exchanges = np.full(len(exchanged), BASES[ConnectionBasis.EXCHANGES])
         both = ConnectionMatches(
@@ -237,7 +280,9 @@ def matches_of(sides: Sides) -> Matches:
         pairs.outcome[last],
         pairs.attempts[tried],
         pairs.tier[tried],
-        np.array([RANK[confidence] for confidence in pair_table.CONFIDENCES])[pairs.confidence[tried]],
+        np.array([RANK[confidence] for confidence in pair_table.CONFIDENCES])[
+            pairs.confidence[tried]
+        ],
         pairs.group[tried],
     )
 
@@ -254,8 +299,9 @@ def connection_matches_of(sides: Sides, pairs: Sequence[ConnectionPair]) -> Conn
 
 
 def confidence_of(matches: Matches) -> Confidence:
-    """What at least half of the pairs reach: the confidence of a statement about all of them. Interchangeable pairs count as
-    MEDIUM at least."""
+    """What at least half of the pairs reach: the confidence of a statement about all of them.
+    Interchangeable pairs count as MEDIUM at least.
+    """
     if not len(matches):
         return Confidence.LOW
     ranks = np.maximum(matches.rank, ~matches.alone)

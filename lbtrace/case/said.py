@@ -1,7 +1,9 @@
-"""What a header field says, per exchange and in one numbering for both sides: equal values, equal numbers.
+"""What a header field says, per exchange and in one numbering for both sides: equal values, equal
+numbers.
 
-Requests ask for the same few hosts again and again, so what a value means is decided once per distinct value, and what each exchange
-says is a column. Values in several lines are joined, as in RFC 9110 §5.3. Names are compared without regard to letter case.
+Requests ask for the same few hosts again and again, so what a value means is decided once per
+distinct value, and what each exchange says is a column. Values in several lines are joined, as in
+RFC 9110 §5.3. Names are compared without regard to letter case.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ NOTHING = 0  # the number of what is said without the field
 
 
 class Said(NamedTuple):
-    """Numbers of `texts`, per exchange of the client side and of the backend side; NOTHING, None, where the field is not."""
+    """Numbers of `texts`, per exchange of the client side and of the backend side; NOTHING, None,
+    where the field is not.
+    """
 
     front: Column
     back: Column
@@ -33,7 +37,10 @@ class Said(NamedTuple):
 def said(sides: Sides, field: str, response: bool = False) -> Said:
     """What a field of the requests (of the responses) says."""
     numbers: dict[str | None, int] = {None: NOTHING}
-    front, back = (_column(t.responses if response else t.requests, t.words, field.lower(), numbers) for t in sides.sides)
+    front, back = (
+        _column(t.responses if response else t.requests, t.words, field.lower(), numbers)
+        for t in sides.sides
+    )
     return Said(front, back, list(numbers))
 
 
@@ -58,7 +65,9 @@ def _column(messages: Messages, words: Words, field: str, numbers: dict[str | No
 
 
 class Spelling:
-    """Heads by the names of their fields, as spelled and in order: as many as a few programs write, however many requests there are."""
+    """Heads by the names of their fields, as spelled and in order: as many as a few programs write,
+    however many requests there are.
+    """
 
     def __init__(self, words: Words) -> None:
         numbers = numbering()

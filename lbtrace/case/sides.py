@@ -1,7 +1,8 @@
 """Two sides and their Correlation → what a Ref, or a number in the columns of a side, stands for.
 
-Exchanges and connections have two addresses: a Ref (capture point and id), which is what a Correlation says, and a number that counts
-through the points of the side, which is what columns are indexed by (`SideTable`).
+Exchanges and connections have two addresses: a Ref (capture point and id), which is what a
+Correlation says, and a number that counts through the points of the side, which is what columns are
+indexed by (`SideTable`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Sides:
     clients: Sequence[Trace]
     backends: Sequence[Trace]
     correlation: Correlation
-    tables: tuple[SideTable, SideTable] | None = field(default=None, compare=False, repr=False)  # when they are at hand
+    tables: tuple[SideTable, SideTable] | None = field(
+        default=None, compare=False, repr=False
+    )  # when they are at hand
 
     @cached_property
     def sides(self) -> tuple[SideTable, SideTable]:
@@ -72,7 +75,9 @@ class Sides:
 
 
 def following(table: SideTable, wanted: Column) -> Column:
-    """Per exchange of a side the next one on its connection that is wanted (bool per exchange), or NOBODY."""
+    """Per exchange of a side the next one on its connection that is wanted (bool per exchange), or
+    NOBODY.
+    """
     order, _ = table.next_on_connection
     none = len(order)
     place = np.where(wanted[order], np.arange(none), none)

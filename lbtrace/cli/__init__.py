@@ -34,7 +34,9 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Commands by name; a command's module is imported only when that command is run or asked for its help."""
+    """Commands by name; a command's module is imported only when that command is run or asked for
+    its help.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order people need them."""
@@ -57,20 +59,23 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with: lbtrace demo. Exit codes: 0 done, 2 could not run (1 and 3 are reserved for a later `check`).",
+    epilog="Start with: lbtrace demo. Exit codes: 0 done, 2 could not run (1 and 3 are reserved "
+    "for a later `check`).",
 )
 @click.version_option(__version__, prog_name="lbtrace", message="%(prog)s %(version)s")
 def cli() -> None:
     """What did the load balancer do?
 
-    Give lbtrace a packet capture taken in front of a load balancer and one taken behind it. It pairs the HTTP exchanges across the
-    balancer and says what the balancer is and did, with the packets behind each claim.
+    Give lbtrace a packet capture taken in front of a load balancer and one taken behind it. It
+    pairs the HTTP exchanges across the balancer and says what the balancer is and did, with the
+    packets behind each claim.
     """
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    gc.disable()  # nothing made here is cyclic; collections would walk every exchange, again and again
+    # nothing made here is cyclic; collections would walk every exchange, again and again
+    gc.disable()
     _lenient_output()
     sys.exit(run(sys.argv[1:]))
 
@@ -92,13 +97,17 @@ def run(arguments: list[str]) -> int:
 
 
 def _misused(error: click.ClickException) -> None:
-    """A wrong command line is one line as well, with the way to its help; a command given without any argument shows its help."""
+    """A wrong command line is one line as well, with the way to its help; a command given without
+    any argument shows its help.
+    """
     message = error.format_message()
     if "\n" in message:
         error.show()
         return
     context = error.ctx if isinstance(error, click.UsageError) else None
-    _complain(f"{message.rstrip('.')}. See {context.command_path if context else 'lbtrace'} --help.")
+    _complain(
+        f"{message.rstrip('.')}. See {context.command_path if context else 'lbtrace'} --help."
+    )
 
 
 def _complain(message: str) -> None:
@@ -109,7 +118,9 @@ def _complain(message: str) -> None:
 
 
 def _lenient_output() -> None:
-    """A terminal that cannot show a character gets an escape instead of a traceback; a closed stream becomes the null device."""
+    """A terminal that cannot show a character gets an escape instead of a traceback; a closed
+    stream becomes the null device.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -11,16 +11,30 @@ from lbtrace.cli.output import Target, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 
-_UNIT_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "min": 60_000_000_000}
+_UNIT_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "min": 60_000_000_000,
+}
 _UNIT_NS["h"] = 3_600_000_000_000
 _OFFSET = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-zµ]*)\Z")
 
 
 def parse_offset(text: str) -> int:
-    """ "37.5s", "-250ms", "1h" → ns, exactly; a bare number is seconds. OptionError when it cannot be meant."""
+    """ "37.5s", "-250ms", "1h" → ns, exactly; a bare number is seconds. OptionError when it cannot
+    be meant.
+    """
     match = _OFFSET.match(text.strip().lower())
     if match is None or (match[4] or "s") not in _UNIT_NS:
-        raise OptionError("bad-clock-offset", f"--clock-offset {text}: not a time.", 'Write it like "37.5s" or "-250ms": client − backend.')
+        raise OptionError(
+            "bad-clock-offset",
+            f"--clock-offset {text}: not a time.",
+            'Write it like "37.5s" or "-250ms": client − backend.',
+        )
     sign, whole, part, unit = match[1], match[2], match[3] or "", match[4] or "s"
     ns = int(whole + part) * _UNIT_NS[unit] // int("1" + "0" * len(part))
     return -ns if sign == "-" else ns
@@ -28,11 +42,37 @@ def parse_offset(text: str) -> int:
 
 @click.command("compare")
 @click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...")
-@click.option("--client", "clients", multiple=True, metavar="FILE", help="A file of the client side; give all its files this way.")
-@click.option("--backend", "backends", multiple=True, metavar="FILE", help="A file of the backend side, likewise.")
-@click.option("--lb", multiple=True, metavar="BOTH", help="One capture, taken on the balancer, that holds both sides.")
-@click.option("--lb-address", multiple=True, metavar="IP", help="With --lb: an address of the balancer, if it cannot be told.")
-@click.option("--clock-offset", metavar="TIME", help='Client clock − backend clock, if you know it: "37.5s", "-250ms".')
+@click.option(
+    "--client",
+    "clients",
+    multiple=True,
+    metavar="FILE",
+    help="A file of the client side; give all its files this way.",
+)
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="FILE",
+    help="A file of the backend side, likewise.",
+)
+@click.option(
+    "--lb",
+    multiple=True,
+    metavar="BOTH",
+    help="One capture, taken on the balancer, that holds both sides.",
+)
+@click.option(
+    "--lb-address",
+    multiple=True,
+    metavar="IP",
+    help="With --lb: an address of the balancer, if it cannot be told.",
+)
+@click.option(
+    "--clock-offset",
+    metavar="TIME",
+    help='Client clock − backend clock, if you know it: "37.5s", "-250ms".',
+)
 @result_options
 def command(
     captures: tuple[str, ...],
@@ -48,10 +88,11 @@ def command(
 ) -> None:
     """What did the balancer do?
 
-    CLIENT is a capture taken in front of the load balancer, each BACKEND one taken behind it (one per machine). pcap or pcapng,
-    compressed or not; "-" is standard input. A side with several files, rotated or from several machines, is given with --client
-    or --backend, once per file: files that follow each other in time are one rotated capture. A capture taken on the balancer itself
-    holds both sides: give it with --lb.
+    CLIENT is a capture taken in front of the load balancer, each BACKEND one taken behind it (one
+    per machine). pcap or pcapng, compressed or not; "-" is standard input. A side with several
+    files, rotated or from several machines, is given with --client or --backend, once per file:
+    files that follow each other in time are one rotated capture. A capture taken on the balancer
+    itself holds both sides: give it with --lb.
     """
     from lbtrace.options import Options
     from lbtrace.pipeline import compare, compare_on_balancer
@@ -59,12 +100,22 @@ def command(
     from lbtrace.render import get_format
 
     if lb and (captures or clients or backends):
-        raise OptionError("lb-and-sides", "--lb is one capture that holds both sides: give no other captures with it.")
+        raise OptionError(
+            "lb-and-sides",
+            "--lb is one capture that holds both sides: give no other captures with it.",
+        )
     if lb_address and not lb:
-        raise OptionError("lb-address-alone", "--lb-address goes with --lb: without it the captures tell the sides apart.")
+        raise OptionError(
+            "lb-address-alone",
+            "--lb-address goes with --lb: without it the captures tell the sides apart.",
+        )
     for address in lb_address:
         if not _is_address(address):
-            raise OptionError("bad-lb-address", f"--lb-address {address}: not an IP address.", "Write it like 192.0.2.1, without a port.")
+            raise OptionError(
+                "bad-lb-address",
+                f"--lb-address {address}: not an IP address.",
+                "Write it like 192.0.2.1, without a port.",
+            )
     front, back = ([list(lb)], []) if lb else sides(captures, clients, backends)
     target = Target(format_, output, everything, width)
     target.check([f for files in (*front, *back) for f in files])
@@ -73,8 +124,16 @@ def command(
         if lb:
             report = compare_on_balancer(lb, lb_address, options, progress)
         else:
-            front = [point for files in front for point in (points(files, progress) if "-" not in files else [files])]
-            back = [point for files in back for point in (points(files, progress) if "-" not in files else [files])]
+            front = [
+                point
+                for files in front
+                for point in (points(files, progress) if "-" not in files else [files])
+            ]
+            back = [
+                point
+                for files in back
+                for point in (points(files, progress) if "-" not in files else [files])
+            ]
             report = compare(front, back, options, progress)
     with target.open() as (out, view):
         get_format(format_).write_report(report, out, view)
@@ -88,11 +147,14 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def sides(captures: tuple[str, ...], clients: tuple[str, ...], backends: tuple[str, ...]) -> tuple[list[list[str]], list[list[str]]]:
+def sides(
+    captures: tuple[str, ...], clients: tuple[str, ...], backends: tuple[str, ...]
+) -> tuple[list[list[str]], list[list[str]]]:
     """Arguments and options → the files of each capture point of each side.
 
-    Without --client the first argument is the client capture; the other arguments are backend captures, one point each; the files
-    of --backend together are one more (until `points` tells rotation from several machines). OptionError when a side is missing.
+    Without --client the first argument is the client capture; the other arguments are backend
+    captures, one point each; the files of --backend together are one more (until `points` tells
+    rotation from several machines). OptionError when a side is missing.
     """
     rest = list(captures)
     front = [list(clients)] if clients else [[rest.pop(0)]] if rest else []
@@ -102,8 +164,11 @@ def sides(captures: tuple[str, ...], clients: tuple[str, ...], backends: tuple[s
     if not front or not back:
         raise OptionError(
             "side-missing",
-            "compare needs a capture from each side of the balancer." if not front else "compare needs a backend capture too.",
-            "Usage: lbtrace compare client.pcap backend.pcap; for one capture alone: lbtrace show capture.pcap.",
+            "compare needs a capture from each side of the balancer."
+            if not front
+            else "compare needs a backend capture too.",
+            "Usage: lbtrace compare client.pcap backend.pcap; for one capture alone: lbtrace show "
+            "capture.pcap.",
         )
     every = [f for files in (*front, *back) for f in files]
     if every.count("-") > 1:

@@ -1,6 +1,7 @@
 """`lbtrace demo [SAMPLE]`: compare the captures that come with lbtrace.
 
-The samples are in lbtrace/samples in an installed wheel and in samples/ beside the package in a source checkout.
+The samples are in lbtrace/samples in an installed wheel and in samples/ beside the package in a
+source checkout.
 """
 
 from __future__ import annotations
@@ -22,12 +23,19 @@ def samples_folder() -> Path:
         if any(folder.glob("*/client.pcap*")):
             here = Path.cwd()
             return folder.relative_to(here) if folder.is_relative_to(here) else folder
-    raise InputError("no-samples", "This installation of lbtrace has no samples.", "Install it from a wheel or a source checkout.")
+    raise InputError(
+        "no-samples",
+        "This installation of lbtrace has no samples.",
+        "Install it from a wheel or a source checkout.",
+    )
 
 
 def sample_names(folder: Path) -> list[str]:
     """The samples there are, the founding experiment first."""
-    return sorted((p.parent.name for p in folder.glob("*/client.pcap*")), key=lambda name: (name != FIRST, name))
+    return sorted(
+        (p.parent.name for p in folder.glob("*/client.pcap*")),
+        key=lambda name: (name != FIRST, name),
+    )
 
 
 def sample_files(folder: Path, name: str) -> tuple[list[str], list[list[str]]]:
@@ -48,7 +56,14 @@ def title(folder: Path, name: str) -> str:
 @click.argument("sample", required=False)
 @click.option("--list", "list_", is_flag=True, help="The samples and what each shows.")
 @result_options
-def command(sample: str | None, list_: bool, format_: str, output: str | None, everything: bool, width: int | None) -> None:
+def command(
+    sample: str | None,
+    list_: bool,
+    format_: str,
+    output: str | None,
+    everything: bool,
+    width: int | None,
+) -> None:
     """Compare the bundled captures of a real experiment."""
     folder = samples_folder()
     names = sample_names(folder)
@@ -59,7 +74,9 @@ def command(sample: str | None, list_: bool, format_: str, output: str | None, e
         return
     name = sample or names[0]
     if name not in names:
-        raise OptionError("unknown-sample", f"There is no sample {name!r}.", f"Samples: {', '.join(names)}.")
+        raise OptionError(
+            "unknown-sample", f"There is no sample {name!r}.", f"Samples: {', '.join(names)}."
+        )
     from lbtrace.pipeline import compare
     from lbtrace.render import get_format
 

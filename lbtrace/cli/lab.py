@@ -17,16 +17,26 @@ from lbtrace.errors import LabError, OptionError
 def command() -> None:
     """The experiment on this machine, with real balancers.
 
-    Client, home router, load balancer and backends are built in network namespaces (Linux, root); tcpdump captures both sides;
-    lbtrace compares them. Nothing leaves the namespaces, and nothing is left behind.
+    Client, home router, load balancer and backends are built in network namespaces (Linux, root);
+    tcpdump captures both sides; lbtrace compares them. Nothing leaves the namespaces, and nothing
+    is left behind.
     """
 
 
 @command.command("run")
 @click.argument("balancer")
-@click.option("--traffic", default="four", show_default=True, help="What the clients do; see `lbtrace lab list`.")
+@click.option(
+    "--traffic",
+    default="four",
+    show_default=True,
+    help="What the clients do; see `lbtrace lab list`.",
+)
 @click.option("--keep", metavar="DIR", help="Keep captures, truth and logs in DIR (new or empty).")
-@click.option("--explain", is_flag=True, help="Show every command, on which host it runs, and the balancer's configuration.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Show every command, on which host it runs, and the balancer's configuration.",
+)
 @result_options
 def run_command(
     balancer: str,
@@ -51,13 +61,19 @@ def run_command(
         run(balancer, traffic, directory, ["--explain"] if explain else [])
         compare_and_print(directory, target)
     if keep is None:
-        click.echo("The captures are gone; to look at their packets, run it with --keep DIR.", err=True)
+        click.echo(
+            "The captures are gone; to look at their packets, run it with --keep DIR.", err=True
+        )
     else:
-        click.echo(f"Kept in {keep}: {', '.join(sorted(p.name for p in directory.iterdir()))}", err=True)
+        click.echo(
+            f"Kept in {keep}: {', '.join(sorted(p.name for p in directory.iterdir()))}", err=True
+        )
 
 
 def compare_and_print(directory: Path, target: Target) -> None:
-    """Compare a recorded pair, print the report, and say on stderr whether the logs of those who took part agree with it."""
+    """Compare a recorded pair, print the report, and say on stderr whether the logs of those who
+    took part agree with it.
+    """
     from lbtrace.lab.agree import agree
     from lbtrace.lab.truth import Truth
     from lbtrace.pipeline import compare
@@ -79,14 +95,22 @@ def scratch_directory() -> Iterator[Path]:
 
 
 def empty_directory(name: str) -> Path:
-    """The directory to keep things in, not made yet; OptionError when there is something in it already."""
+    """The directory to keep things in, not made yet; OptionError when there is something in it
+    already.
+    """
     directory = Path(name)
     try:
         taken = directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
     except OSError as error:
-        raise OptionError("keep-unreadable", f"--keep {name}: {error.strerror or error}.") from error
+        raise OptionError(
+            "keep-unreadable", f"--keep {name}: {error.strerror or error}."
+        ) from error
     if taken:
-        raise OptionError("keep-not-empty", f"--keep {name}: there is something there already.", "Name a new or an empty directory.")
+        raise OptionError(
+            "keep-not-empty",
+            f"--keep {name}: there is something there already.",
+            "Name a new or an empty directory.",
+        )
     return directory
 
 
@@ -95,7 +119,9 @@ def made(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OptionError("keep-unwritable", f"--keep {directory}: {error.strerror or error}.") from error
+        raise OptionError(
+            "keep-unwritable", f"--keep {directory}: {error.strerror or error}."
+        ) from error
     return directory
 
 
@@ -111,7 +137,11 @@ def list_command() -> None:
             require_runnable(balancer)
             note = ""
         except LabError as error:
-            note = "" if error.slug in ("lab-not-root", "lab-not-linux", "lab-no-namespaces") else f"  [{error.message}]"
+            note = (
+                ""
+                if error.slug in ("lab-not-root", "lab-not-linux", "lab-no-namespaces")
+                else f"  [{error.message}]"
+            )
         click.echo(f"  {balancer.name:20} {balancer.summary}{note}")
     click.echo("\nTraffic")
     for traffic in traffics().values():
@@ -122,14 +152,18 @@ def list_command() -> None:
 
 @command.command("record")
 @click.argument("names", nargs=-1)
-@click.option("--into", metavar="DIR", default="samples", show_default=True, help="The folder of samples.")
+@click.option(
+    "--into", metavar="DIR", default="samples", show_default=True, help="The folder of samples."
+)
 def record_command(names: tuple[str, ...], into: str) -> None:
     """Record the bundled samples again (all, or those named)."""
     from lbtrace.lab.run import SAMPLES, record_sample
 
     for name in names:
         if name not in SAMPLES:
-            raise OptionError("unknown-sample", f"There is no sample {name!r}.", f"Samples: {', '.join(SAMPLES)}.")
+            raise OptionError(
+                "unknown-sample", f"There is no sample {name!r}.", f"Samples: {', '.join(SAMPLES)}."
+            )
     for name in names or SAMPLES:
         click.echo(f"{record_sample(name, Path(into))}")
 

@@ -1,7 +1,7 @@
 """Where results go, and how: the options every command that prints a result shares.
 
--o FILE is opened only when there is something to write, after checks that it can be written and is not one of the inputs, so a
-failed run leaves an existing file as it was.
+-o FILE is opened only when there is something to write, after checks that it can be written and is
+not one of the inputs, so a failed run leaves an existing file as it was.
 """
 
 from __future__ import annotations
@@ -33,18 +33,27 @@ class Target:
     width: int | None
 
     def check(self, inputs: Sequence[str]) -> None:
-        """OptionError when the file cannot be written or is one of the inputs: said before the work, not after."""
+        """OptionError when the file cannot be written or is one of the inputs: said before the
+        work, not after.
+        """
         if self.path is None:
             return
         folder = os.path.dirname(self.path) or "."
         if os.path.isdir(self.path):
-            raise OptionError("output-is-directory", f"-o {self.path}: this is a directory.", "Name a file in it.")
+            raise OptionError(
+                "output-is-directory", f"-o {self.path}: this is a directory.", "Name a file in it."
+            )
         if not os.path.isdir(folder):
-            raise OptionError("output-folder-missing", f"-o {self.path}: there is no directory {folder}.")
+            raise OptionError(
+                "output-folder-missing", f"-o {self.path}: there is no directory {folder}."
+            )
         if not os.access(self.path if os.path.exists(self.path) else folder, os.W_OK):
             raise OptionError("output-unwritable", f"-o {self.path}: no permission to write there.")
         if any(_same_file(self.path, i) for i in inputs):
-            raise OptionError("output-is-input", f"-o {self.path}: this is one of the captures; it would be overwritten.")
+            raise OptionError(
+                "output-is-input",
+                f"-o {self.path}: this is one of the captures; it would be overwritten.",
+            )
 
     @contextmanager
     def open(self) -> Iterator[tuple[TextIO, View]]:
@@ -54,7 +63,9 @@ class Target:
                 yield sys.stdout, self._view(sys.stdout)
                 sys.stdout.flush()
             else:
-                with open(self.path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
+                with open(
+                    self.path, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
+                ) as out:
                     yield out, self._view(out)
         except BrokenPipeError:  # the reader has seen enough
             forget_stdout()
@@ -62,13 +73,17 @@ class Target:
             where = "Cannot write to standard output" if self.path is None else f"-o {self.path}"
             if self.path is None:
                 forget_stdout()
-            raise OptionError("output-unwritable", f"{where}: {error.strerror or error}.") from error
+            raise OptionError(
+                "output-unwritable", f"{where}: {error.strerror or error}."
+            ) from error
 
     def _view(self, out: TextIO) -> View:
         return View(
             width=self.width or _columns(out),
             everything=self.everything,
-            colour=out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb",
+            colour=out.isatty()
+            and "NO_COLOR" not in os.environ
+            and os.environ.get("TERM") != "dumb",
             ascii_only=not _can_write(out, _NEEDED),
         )
 
@@ -78,11 +93,20 @@ def result_options(command: Command) -> Command:
     from lbtrace.render import format_names
 
     for option in (
-        click.option("--width", type=click.IntRange(40, 400), help="Columns to use; otherwise the terminal's, 80 in a file or pipe."),
+        click.option(
+            "--width",
+            type=click.IntRange(40, 400),
+            help="Columns to use; otherwise the terminal's, 80 in a file or pipe.",
+        ),
         click.option("--all", "everything", is_flag=True, help="Do not cut long tables."),
         click.option("-o", "--output", metavar="FILE", help="Write the result to FILE."),
         click.option(
-            "--format", "format_", type=click.Choice(format_names()), default="terminal", show_default=True, help="How to say it."
+            "--format",
+            "format_",
+            type=click.Choice(format_names()),
+            default="terminal",
+            show_default=True,
+            help="How to say it.",
         ),
     ):
         command = option(command)
@@ -90,7 +114,9 @@ def result_options(command: Command) -> Command:
 
 
 def forget_stdout() -> None:
-    """Standard output is gone (`| head`, a full disk): nothing more may be written, not even while Python shuts down."""
+    """Standard output is gone (`| head`, a full disk): nothing more may be written, not even while
+    Python shuts down.
+    """
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -23,5 +23,9 @@ def command(name: str | None) -> None:
             click.echo(f"{slug:<{width}}  {profile['name']}")
         return
     if name not in known:
-        raise OptionError("unknown-profile", f"There is no profile {name!r}.", f"Profiles: {', '.join(sorted(known))}.")
+        raise OptionError(
+            "unknown-profile",
+            f"There is no profile {name!r}.",
+            f"Profiles: {', '.join(sorted(known))}.",
+        )
     click.echo(known[name].read_text(encoding="utf-8"), nl=False)

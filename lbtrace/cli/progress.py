@@ -13,7 +13,9 @@ _WIDTH = 24
 
 
 class ProgressBar:
-    """Call it with (what is being done, fraction done); leave it as a context manager so that it cleans its line."""
+    """Call it with (what is being done, fraction done); leave it as a context manager so that it
+    cleans its line.
+    """
 
     def __init__(self) -> None:
         self._started = self._drawn = time.monotonic()

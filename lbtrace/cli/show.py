@@ -11,7 +11,9 @@ from lbtrace.cli.progress import ProgressBar
 @click.command("show")
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 @result_options
-def command(captures: tuple[str, ...], format_: str, output: str | None, everything: bool, width: int | None) -> None:
+def command(
+    captures: tuple[str, ...], format_: str, output: str | None, everything: bool, width: int | None
+) -> None:
     """One capture alone: its connections and HTTP exchanges.
 
     Several files are read as one rotated capture, in the order given. "-" is standard input.

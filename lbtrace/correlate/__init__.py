@@ -1,10 +1,11 @@
 """Two sides → what belongs together: the order in which the evidence is asked, strongest first.
 
-    same packets · ClientHello ─▶ stated address ─▶ rare tokens ─▶ clock ─▶ shape classes in time ─▶ attempts ─▶ why the rest
-    has no partner
+    same packets · ClientHello ─▶ stated address ─▶ rare tokens ─▶ clock ─▶ shape classes in time ─▶
+    attempts ─▶ why the rest has no partner
 
-Every kind of evidence only pairs what the ones before it left. A pair found by tokens that the clock contradicts is taken back.
-Every client exchange ends in exactly one pair or in `unpaired`, and so does every backend exchange.
+Every kind of evidence only pairs what the ones before it left. A pair found by tokens that the
+clock contradicts is taken back. Every client exchange ends in exactly one pair or in `unpaired`,
+and so does every backend exchange.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ from lbtrace.correlate import (
     streams,
     unpaired,
 )
-from lbtrace.correlate.bounds import Clocks, bootstrap, clocks, sure, take_back, timeline, without_doubt
+from lbtrace.correlate.bounds import (
+    Clocks,
+    bootstrap,
+    clocks,
+    sure,
+    take_back,
+    timeline,
+    without_doubt,
+)
 from lbtrace.correlate.classes import Class, classes, resolve
 from lbtrace.correlate.diff import changes
 from lbtrace.correlate.facts import Facts, read
@@ -50,8 +59,15 @@ from lbtrace.side_table import SideTable, both_sides
 Tables = tuple[SideTable, SideTable]  # of the client side and of the backend side, in one numbering
 
 
-def correlate(clients: Sequence[Trace], backends: Sequence[Trace], options: Options, tables: Tables | None = None) -> Correlation:
-    """Client traces and backend traces → Correlation. `tables`: their exchanges, when they are at hand."""
+def correlate(
+    clients: Sequence[Trace],
+    backends: Sequence[Trace],
+    options: Options,
+    tables: Tables | None = None,
+) -> Correlation:
+    """Client traces and backend traces → Correlation. `tables`: their exchanges, when they are at
+    hand.
+    """
     front, back = both_sides(clients, backends) if tables is None else tables
     state = Pairing(read(Side.CLIENT, front), read(Side.BACKEND, back))
     return _Work(clients, backends, options, state).run()
@@ -73,7 +89,10 @@ class _Work:
         state = self.state
         self.lines = same_packets(state.client, state.backend)
         by_connection.same_packets(state, self.lines)
-        passed_on = any(p.basis is ConnectionBasis.SAME_PACKETS for p in self.lines) and not self._some_go_straight()
+        passed_on = (
+            any(p.basis is ConnectionBasis.SAME_PACKETS for p in self.lines)
+            and not self._some_go_straight()
+        )
         self.said = connections.stated(state.backend, connections.sent_statements(state.client))
         self.lines += by_connection.stated_lines(state, self.lines)
         by_connection.stated_address(state, self.said)
@@ -82,13 +101,23 @@ class _Work:
         known = clocks(state, self.options.clock_offset_ns)
         if take_back(state, timeline(state, known)):
             known = clocks(state, self.options.clock_offset_ns)
-        form, kept = shape.target_form(state), None if shape.cut(state) else shape.kept_fields(state, request=True)
+        form, kept = (
+            shape.target_form(state),
+            None if shape.cut(state) else shape.kept_fields(state, request=True),
+        )
         # A balancer that passes packets on: what no sequence number pairs is another's.
         made = [] if passed_on else self._classes(form, kept)
         known = bootstrap(state, known, made)
         line = timeline(state, known)
         resolve(state, made, line, shape.kept_fields(state, request=False))
-        known = {**known, **{points: k for points, k in clocks(state, self.options.clock_offset_ns).items() if not k.refused}}
+        known = {
+            **known,
+            **{
+                points: k
+                for points, k in clocks(state, self.options.clock_offset_ns).items()
+                if not k.refused
+            },
+        }
         line = timeline(state, known)
         if not passed_on:
             more = attempts.attach(state, form, kept, line)
@@ -96,24 +125,38 @@ class _Work:
                 attempts.detach(state, more)
             repeats.copies(state, line)
             late = clocks(state, self.options.clock_offset_ns)
-            known = {points: late[points] if k.refused and not k.outliers else k for points, k in known.items()}
+            known = {
+                points: late[points] if k.refused and not k.outliers else k
+                for points, k in known.items()
+            }
         for c in foreign.wrong(state):
             state.remove(c)
         contradicted = {
-            points: 2 * k.outliers >= k.pairs for points, k in known.items() if k.refused and k.outliers and not clock.stepped(k)
+            points: 2 * k.outliers >= k.pairs
+            for points, k in known.items()
+            if k.refused and k.outliers and not clock.stepped(k)
         }
         contradicted |= dict.fromkeys(strangers.contradicted(state), True)
-        held = {points: k for points, k in known.items() if k.stated or k.pairs >= 3 or sure(state, points)}
+        held = {
+            points: k
+            for points, k in known.items()
+            if k.stated or k.pairs >= 3 or sure(state, points)
+        }
         certainty.weigh(state, held, contradicted)
-        return self._correlation({points: without_doubt(state, points, k) for points, k in known.items()})
+        return self._correlation(
+            {points: without_doubt(state, points, k) for points, k in known.items()}
+        )
 
     def _some_go_straight(self) -> bool:
-        """Whether the packets that both sides share never met a balancer (their ends are the same on both), while other requests went to
-        other servers: those may have gone through one."""
+        """Whether the packets that both sides share never met a balancer (their ends are the same
+        on both), while other requests went to other servers: those may have gone through one.
+        """
         front, back = self.state.client.table, self.state.backend.table
         c = front.numbers_of_connections([p.client for p in self.lines])
         b = back.numbers_of_connections([p.backend for p in self.lines])
-        if (front.servers[c] != back.servers[b]).any() or (front.sources[c] != back.sources[b]).any():
+        if (front.servers[c] != back.servers[b]).any() or (
+            front.sources[c] != back.sources[b]
+        ).any():
             return False
         return not among(front.servers[front.connection], front.servers[c]).all()
 
@@ -134,7 +177,9 @@ class _Work:
         state.answered = doubled.answers(state, line)
         pairs = outcome.pairs(state, line)
         topo = topology(state, self.lines, self.said)
-        checks = health.find(state) + health.connects(self.clients, self.backends, set(topo.balancer_back), {p.backend for p in self.lines})
+        checks = health.find(state) + health.connects(
+            self.clients, self.backends, set(topo.balancer_back), {p.backend for p in self.lines}
+        )
         checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
         asked = connections.askers(state, self.said)
         copied = mirrors.find(state, line, asked, checked)

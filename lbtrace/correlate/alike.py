@@ -1,15 +1,19 @@
-"""Exchanges that nothing tells apart → the clock offsets under which every backend exchange has a client exchange around it.
+"""Exchanges that nothing tells apart → the clock offsets under which every backend exchange has a
+client exchange around it.
 
-Who is whose is not known, but when both sides are completely captured and have as many exchanges of a kind, every backend exchange was
-caused by one of the clients'. Two things follow for each backend point, whatever the offsets of the other points are:
+Who is whose is not known, but when both sides are completely captured and have as many exchanges of
+a kind, every backend exchange was caused by one of the clients'. Two things follow for each backend
+point, whatever the offsets of the other points are:
 
-    ends       the k-th request of a point's is caused by one that is at least the k-th of the client's, so it comes no earlier than
-               that; and likewise its answers from the end backwards (order statistics keep dominance)
-    inside     each backend exchange lies inside some client exchange; the offsets that allow it are a union of intervals, and the true
-               offset lies in all of these unions
+    ends       the k-th request of a point's is caused by one that is at least the k-th of the
+               client's, so it comes no earlier than that; and likewise its answers from the end
+               backwards (order statistics keep dominance)
+    inside     each backend exchange lies inside some client exchange; the offsets that allow it are
+               a union of intervals, and the true offset lies in all of these unions
 
-What is left is taken as one interval, from the least to the greatest offset that is allowed: where two fit, it spans both. A clock may
-run fast or slow by DRIFT_PPM over the capture; every bound is that much wider.
+What is left is taken as one interval, from the least to the greatest offset that is allowed: where
+two fit, it spans both. A clock may run fast or slow by DRIFT_PPM over the capture; every bound is
+that much wider.
 """
 
 from __future__ import annotations
@@ -23,15 +27,21 @@ from lbtrace.tables import Column
 
 DRIFT_PPM = 100
 SAMPLE = 60  # backend exchanges per set that must lie inside
-AROUND = 20_000  # client exchanges that may lie around one of them; with more of them it is passed over
+AROUND = (
+    20_000  # client exchanges that may lie around one of them; with more of them it is passed over
+)
 
-Times = tuple[Column, Column, Column, Column]  # client starts, client replies, backend starts, backend replies
+Times = tuple[
+    Column, Column, Column, Column
+]  # client starts, client replies, backend starts, backend replies
 
 
 def surrounded(sets: Sequence[Times]) -> Bounds | None:
-    """The sets of one backend point, each with all client exchanges that may be around → Bounds on δ; None when none is left.
+    """The sets of one backend point, each with all client exchanges that may be around → Bounds on
+    δ; None when none is left.
 
-    Each set must be complete: its backend exchanges, and those of other points that look the same, are as many as its client exchanges.
+    Each set must be complete: its backend exchanges, and those of other points that look the same,
+    are as many as its client exchanges.
     """
     first = min(int(x.min()) for _, _, x, _ in sets)
     span = max(int(y.max()) for _, _, _, y in sets) - first
@@ -57,7 +67,9 @@ def _most(p: Column, y: Column) -> int:
 
 
 def _inside(times: Times, low: int, high: int, slack: int) -> list[list[tuple[int, int]]]:
-    """Per backend exchange of a sample: the offsets between low and high under which it lies inside some client exchange."""
+    """Per backend exchange of a sample: the offsets between low and high under which it lies inside
+    some client exchange.
+    """
     a, p, x, y = times
     order = np.argsort(a)
     a, p = a[order], p[order]
@@ -72,14 +84,22 @@ def _inside(times: Times, low: int, high: int, slack: int) -> list[list[tuple[in
 
 
 def _merged(begin: Column, end: Column) -> list[tuple[int, int]]:
-    """Intervals by their begin (empty ones dropped) → their union, as disjoint intervals in order."""
+    """Intervals by their begin (empty ones dropped) → their union, as disjoint intervals in
+    order.
+    """
     good = begin <= end
     begin, end = begin[good], end[good]
     if not len(begin):
         return []
     reach = np.maximum.accumulate(end)
     starts = np.flatnonzero(np.concatenate([[True], begin[1:] > reach[:-1]]))
-    return list(zip(begin[starts].tolist(), reach[np.append(starts[1:] - 1, len(begin) - 1)].tolist(), strict=True))
+    return list(
+        zip(
+            begin[starts].tolist(),
+            reach[np.append(starts[1:] - 1, len(begin) - 1)].tolist(),
+            strict=True,
+        )
+    )
 
 
 def _both(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,4 +1,6 @@
-"""Connections that are one conversation → the exchanges on them, paired: the same packets, the same ClientHello, a stated address."""
+"""Connections that are one conversation → the exchanges on them, paired: the same packets, the same
+ClientHello, a stated address.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,23 @@ SAID_OF = {
 
 
 def same_packets(state: Pairing, pairs: Sequence[ConnectionPair]) -> None:
-    """Pair the exchanges of connections whose packets, or ClientHello, are the same: by their place in the stream, else by content."""
+    """Pair the exchanges of connections whose packets, or ClientHello, are the same: by their place
+    in the stream, else by content.
+    """
     mine = connections.exchanges_of(state.client, (p.client for p in pairs))
     theirs = connections.exchanges_of(state.backend, (p.backend for p in pairs))
     alike = by_offset(state.client, state.backend, pairs)
-    begun = [_begun(state.client.table, [p.client for p in pairs]), _begun(state.backend.table, [p.backend for p in pairs])]
+    begun = [
+        _begun(state.client.table, [p.client for p in pairs]),
+        _begun(state.backend.table, [p.backend for p in pairs]),
+    ]
     for place, p in enumerate(pairs):
         ends = (state.client, state.backend, mine[p.client], theirs[p.backend])
-        exact = alike.get(place, []) if all(side[place] for side in begun) else connections.by_number(*ends)
+        exact = (
+            alike.get(place, [])
+            if all(side[place] for side in begun)
+            else connections.by_number(*ends)
+        )
         for c, b in exact or connections.by_content(*ends):
             if c not in state.caused and state.owner[b] < 0:
                 confidence = p.confidence if exact else Confidence.MEDIUM
@@ -44,7 +55,9 @@ def _begun(table: SideTable, refs: Sequence[Ref]) -> list[bool]:
 
 
 def stated_address(state: Pairing, said: Sequence[connections.Stated | None]) -> None:
-    """Pair backend exchanges that name their client's connection with the exchanges of it, in order."""
+    """Pair backend exchanges that name their client's connection with the exchanges of it, in
+    order.
+    """
     named = state.pinned = connections.by_stated_port(state.client, said)
     of: dict[Ref, list[int]] = defaultdict(list)
     for b, ref in named.items():
@@ -61,11 +74,23 @@ def stated_address(state: Pairing, said: Sequence[connections.Stated | None]) ->
             if c not in state.caused and state.owner[b] < 0 and told is not None:
                 exact = told.address == address.address
                 confidence = Confidence.CERTAIN if exact else Confidence.HIGH
-                state.add(c, [b], Tier.STATED_ADDRESS, confidence, ((told.where, f"{told.address}:{told.port}"),))
+                state.add(
+                    c,
+                    [b],
+                    Tier.STATED_ADDRESS,
+                    confidence,
+                    ((told.where, f"{told.address}:{told.port}"),),
+                )
                 state.strong.add(c)
 
 
 def stated_lines(state: Pairing, known: Sequence[ConnectionPair]) -> list[ConnectionPair]:
-    """Connection pairs that a PROXY header names, one client connection each, beside those known."""
+    """Connection pairs that a PROXY header names, one client connection each, beside those
+    known.
+    """
     refs = {p.backend for p in known} | {p.client for p in known}
-    return [p for p in connections.by_proxy_header(state.client, state.backend) if p.client not in refs and p.backend not in refs]
+    return [
+        p
+        for p in connections.by_proxy_header(state.client, state.backend)
+        if p.client not in refs and p.backend not in refs
+    ]

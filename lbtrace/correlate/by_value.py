@@ -1,4 +1,6 @@
-"""Shared rare values → pairs: what `tokens` matches, as far as the answers, the clients the balancer named and other fields allow it."""
+"""Shared rare values → pairs: what `tokens` matches, as far as the answers, the clients the
+balancer named and other fields allow it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,12 @@ import numpy as np
 
 from lbtrace.correlate import attempts, doubled, repeats, shape, tokens
 from lbtrace.correlate.connections import Stated
-from lbtrace.correlate.facts import NOT_MODIFIED, may_be_answer, may_be_answer_each, may_be_caused_each
+from lbtrace.correlate.facts import (
+    NOT_MODIFIED,
+    may_be_answer,
+    may_be_answer_each,
+    may_be_caused_each,
+)
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.tables import Column
@@ -17,31 +24,51 @@ from lbtrace.tables import Column
 def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:
     """Pair the exchanges that share values which are rare on both sides."""
     client, backend = state.client, state.backend
-    matched = tokens.match(client, backend, tokens.collect(client, backend), lambda cs, bs: _allowed(state, cs, bs))
+    matched = tokens.match(
+        client, backend, tokens.collect(client, backend), lambda cs, bs: _allowed(state, cs, bs)
+    )
     bodies = repeats.telling_bodies(state, matched)
     copies = doubled.find(state, matched, said)
     rewritten = shape.rewritten(state, [(m.client, m.backends[0]) for m in matched])
-    first = (np.array([m.client for m in matched], np.int64), np.array([m.backends[0] for m in matched], np.int64))
+    first = (
+        np.array([m.client for m in matched], np.int64),
+        np.array([m.backends[0] for m in matched], np.int64),
+    )
     answers = may_be_answer_each(client, backend, *first).tolist()
     doubts = shape.may_conflict(state, *first, rewritten).tolist()
     for found, answer_fits, doubt in zip(matched, answers, doubts, strict=True):
         backends = found.backends
-        fitting = (backends if answer_fits else []) if len(backends) == 1 else _fitting(state, found)
+        fitting = (
+            (backends if answer_fits else []) if len(backends) == 1 else _fitting(state, found)
+        )
         if not found.by_value and not fitting:
             answer = client.exchange(found.client).response
             if answer is None or answer.status not in attempts.OWN_ERRORS:
                 continue
-        # Several share it: tries of one request, when all but one failed; else a session's values, and time must tell.
+        # Several share it: tries of one request, when all but one failed; else a session's values,
+        # and time must tell.
         if len(backends) > 1:
-            sent = _tries(state, fitting, backends) or copies.get(found.client) or repeats.repeated(state, found, said, bodies)
+            sent = (
+                _tries(state, fitting, backends)
+                or copies.get(found.client)
+                or repeats.repeated(state, found, said, bodies)
+            )
             backends = sent if found.by_request else fitting
         if not backends or (len(backends) > 1 and not found.by_request):
             continue
         doubt |= len(found.backends) > 1
-        if doubt and not found.strong and shape.conflicts(state, found.client, backends[-1]) - rewritten:
+        if (
+            doubt
+            and not found.strong
+            and shape.conflicts(state, found.client, backends[-1]) - rewritten
+        ):
             continue
         tier = Tier.RARE_TOKEN if found.by_value else Tier.SHAPE
-        alone = found.strong or found.client not in copies or doubled.of_one_id(state, found.client, backends)
+        alone = (
+            found.strong
+            or found.client not in copies
+            or doubled.of_one_id(state, found.client, backends)
+        )
         confidence = Confidence.HIGH if fitting and alone else Confidence.MEDIUM
         if len(backends) > 1:
             backends = sorted(backends, key=lambda b: int(backend.start[b]))
@@ -52,14 +79,21 @@ def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:
 
 
 def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:
-    """Pair by pair, whether nothing found before, and nothing a balancer cannot change, is against it."""
+    """Pair by pair, whether nothing found before, and nothing a balancer cannot change, is against
+    it.
+    """
     client, backend = state.client, state.backend
     taken = np.zeros(len(client), bool)
     taken[list(state.caused)] = True
     owned = np.array(state.owner, np.int64) >= 0
-    # A cache that says it kept the answer asked nobody, or nobody that answered (RFC 9111 §4.2.4: a stale answer when the backend fails),
-    # or whether its copy still holds (§4.3).
-    kept = client.cached[cs] & ~backend.cached[bs] & ~backend.silent[bs] & (backend.table.responses.start[bs] != NOT_MODIFIED)
+    # A cache that says it kept the answer asked nobody, or nobody that answered (RFC 9111 §4.2.4: a
+    # stale answer when the backend fails), or whether its copy still holds (§4.3).
+    kept = (
+        client.cached[cs]
+        & ~backend.cached[bs]
+        & ~backend.silent[bs]
+        & (backend.table.responses.start[bs] != NOT_MODIFIED)
+    )
     fine: Column = ~taken[cs] & ~owned[bs] & ~kept & may_be_caused_each(client, backend, cs, bs)
     if state.pinned:
         named = np.full(len(backend), -1, np.int64)
@@ -71,11 +105,17 @@ def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:
 
 def _fitting(state: Pairing, found: tokens.Found) -> list[int]:
     """The backend exchanges of a match whose answer may be the one the client got."""
-    return [b for b in found.backends if may_be_answer(state.client.exchange(found.client), state.backend.exchange(b))]
+    return [
+        b
+        for b in found.backends
+        if may_be_answer(state.client.exchange(found.client), state.backend.exchange(b))
+    ]
 
 
 def _tries(state: Pairing, fitting: list[int], backends: list[int]) -> list[int]:
-    """The backend exchanges that are tries of one request, one answered at most; none when they do not look like that."""
+    """The backend exchanges that are tries of one request, one answered at most; none when they do
+    not look like that.
+    """
     backend = state.backend
     answered = [b for b in fitting if backend.exchange(b).response is not None]
     failed = [b for b in backends if b not in answered]

@@ -1,13 +1,13 @@
 """Pairs that were decided by who else there was → how sure they are.
 
-"The only one inside it" is knowledge only when whoever else could have been there was captured. A lone pair (c, b) is wrong only
-when c's true partner and
-b's true partner are both missing; so it is sure when one side is complete: every backend exchange has its client exchange in
-the captures (the client
-side lacks no packet, and nothing but the balancer's own checks is left without a client), or every client exchange has its
-backend exchange in them. A pair that follows by elimination in a set needs the complete side to be the one that has none to
-spare; so does the
-claim that a set of interchangeable pairs holds the right exchanges. What cannot be known complete is LOW, and never counted as knowledge.
+"The only one inside it" is knowledge only when whoever else could have been there was captured. A
+lone pair (c, b) is wrong only when c's true partner and b's true partner are both missing; so it is
+sure when one side is complete: every backend exchange has its client exchange in the captures (the
+client side lacks no packet, and nothing but the balancer's own checks is left without a client), or
+every client exchange has its backend exchange in them. A pair that follows by elimination in a set
+needs the complete side to be the one that has none to spare; so does the claim that a set of
+interchangeable pairs holds the right exchanges. What cannot be known complete is LOW, and never
+counted as knowledge.
 """
 
 from __future__ import annotations
@@ -27,30 +27,56 @@ TELLING_OF_MANY = 40.0  # bits, where the backends were asked more than that
 FEW_OF = 3  # … when each side has more than three times as many exchanges
 
 
-def weigh(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int], bool] = MappingProxyType({})) -> None:
-    """Lower the confidence of what rests on completeness where neither side is complete. `contradicted`: points whose pairs no offset fits,
-    and whether that is half of them, or all answers contradict them: then a script that ran twice looks like this."""
+def weigh(
+    state: Pairing,
+    clocks: Clocks,
+    contradicted: Mapping[tuple[int, int], bool] = MappingProxyType({}),
+) -> None:
+    """Lower the confidence of what rests on completeness where neither side is complete.
+    `contradicted`: points whose pairs no offset fits, and whether that is half of them, or all
+    answers contradict them: then a script that ran twice looks like this.
+    """
     client_whole = every_client(state, clocks)
     backend_whole = lossless(state.backend) and not _left(state, clocks, of_client=True)
-    # An answer that a capture's end cut off may belong anywhere: whoever stands in one set with it is not sure either.
+    # An answer that a capture's end cut off may belong anywhere: whoever stands in one set with it
+    # is not sure either.
     unknown, unknown_there = state.client.unknown.tolist(), state.backend.unknown.tolist()
-    open_ended = {c for c in state.spare if unknown[c] or any(unknown_there[b] for b in state.caused[c])}
+    open_ended = {
+        c for c in state.spare if unknown[c] or any(unknown_there[b] for b in state.caused[c])
+    }
     doubtful = {state.group[c] for c in open_ended if c in state.group}
     mine, theirs = state.client.point.tolist(), state.backend.point.tolist()
     points_of = {c: (mine[c], theirs[state.caused[c][-1]]) for c in state.spare}
-    timed = {state.group[c] for c, points in points_of.items() if c in state.group and points in clocks}
+    timed = {
+        state.group[c] for c, points in points_of.items() if c in state.group and points in clocks
+    }
     for c, (spare_client, spare_backend) in state.spare.items():
         points = points_of[c]
-        unsettled = c in state.group and (spare_client or spare_backend or state.group[c] not in timed)
-        alone = state.tier[c] is Tier.SHAPE and points not in clocks  # alike, and nothing else says that they belong together
+        unsettled = c in state.group and (
+            spare_client or spare_backend or state.group[c] not in timed
+        )
+        alone = (
+            state.tier[c] is Tier.SHAPE and points not in clocks
+        )  # alike, and nothing else says that they belong together
         cut = c in open_ended or state.group.get(c) in doubtful
-        if unsettled or alone or cut or not ((client_whole and not spare_backend) or (backend_whole and not spare_client)):
+        if (
+            unsettled
+            or alone
+            or cut
+            or not ((client_whole and not spare_backend) or (backend_whole and not spare_client))
+        ):
             state.confidence[c] = Confidence.LOW
-    low = {state.group[c] for c in state.spare if c in state.group and state.confidence[c] is Confidence.LOW}
+    low = {
+        state.group[c]
+        for c in state.spare
+        if c in state.group and state.confidence[c] is Confidence.LOW
+    }
     for c, group in state.group.items():
         if group in low:  # a set is as sure as the least sure in it
             state.confidence[c] = Confidence.LOW
-    _weigh_values(state, clocks, contradicted, client_whole and backend_whole, client_whole or backend_whole)
+    _weigh_values(
+        state, clocks, contradicted, client_whole and backend_whole, client_whole or backend_whole
+    )
     if any(contradicted.values()):
         for c, bs in state.caused.items():
             if state.tier[c] > Tier.STATED_ADDRESS and contradicted.get((mine[c], theirs[bs[-1]])):
@@ -58,15 +84,25 @@ def weigh(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int],
     _weigh_handful(state)
 
 
-def _weigh_values(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[int, int], bool], both: bool, one: bool) -> None:
-    """Values that are rare here and common elsewhere decide when a clock that others hold agrees; else completeness must. Where
-    some pairs contradict each other's times, a field of the response may belong to another exchange with the same resource."""
+def _weigh_values(
+    state: Pairing,
+    clocks: Clocks,
+    contradicted: Mapping[tuple[int, int], bool],
+    both: bool,
+    one: bool,
+) -> None:
+    """Values that are rare here and common elsewhere decide when a clock that others hold agrees;
+    else completeness must. Where some pairs contradict each other's times, a field of the response
+    may belong to another exchange with the same resource.
+    """
     mine, theirs = state.client.point.tolist(), state.backend.point.tolist()
     for c in state.weak:
         points = (mine[c], theirs[state.caused[c][-1]])
         kind = state.reasons[c][0][0] if state.reasons[c] else ""
         # An ETag, say, is the resource's: a cache sends it on.
-        if contradicted.get(points) or (points in contradicted and kind.startswith("response ") and kind != "response body"):
+        if contradicted.get(points) or (
+            points in contradicted and kind.startswith("response ") and kind != "response body"
+        ):
             state.confidence[c] = Confidence.LOW
             continue
         held = clocks.get(points)
@@ -74,19 +110,27 @@ def _weigh_values(state: Pairing, clocks: Clocks, contradicted: Mapping[tuple[in
             continue
         # A field of the request may be a session's, and stand in many requests.
         of_session = kind.startswith("request ") and kind != "request body"
-        state.confidence[c] = Confidence.MEDIUM if both or (one and not of_session) else Confidence.LOW
+        state.confidence[c] = (
+            Confidence.MEDIUM if both or (one and not of_session) else Confidence.LOW
+        )
 
 
 def _weigh_handful(state: Pairing) -> None:
-    """One or two pairs, where either side has many exchanges more that found no partner, are likenesses between strangers: a form
-    that is sent again and again has the same body each time. So are one or two that share nothing but a few letters, or not many where
-    others may have asked."""
+    """One or two pairs, where either side has many exchanges more that found no partner, are
+    likenesses between strangers: a form that is sent again and again has the same body each time.
+    So are one or two that share nothing but a few letters, or not many where others may have asked.
+    """
     known = [c for c, sure in state.confidence.items() if sure is not Confidence.LOW]
     if len(known) > HANDFUL or any(state.tier[c] <= Tier.STATED_ADDRESS for c in known):
         return
-    said = sum(telling(state.client.exchange(c), state.backend.exchange(state.caused[c][-1])) for c in known if c in state.weak)
+    said = sum(
+        telling(state.client.exchange(c), state.backend.exchange(state.caused[c][-1]))
+        for c in known
+        if c in state.weak
+    )
     if len(known) * FEW_OF >= min(len(state.client), len(state.backend)) and (
-        said >= (TELLING_OF_MANY if state.free_backends() else TELLING) or not state.weak.issuperset(known)
+        said >= (TELLING_OF_MANY if state.free_backends() else TELLING)
+        or not state.weak.issuperset(known)
     ):
         return
     for c in known:
@@ -94,21 +138,31 @@ def _weigh_handful(state: Pairing) -> None:
 
 
 def lossless(facts: Facts) -> bool:
-    """Whether no bytes that were sent are missing from the captures of a side, and no exchange lacks its request that had one."""
+    """Whether no bytes that were sent are missing from the captures of a side, and no exchange
+    lacks its request that had one.
+    """
     if not (facts.table.requests.there | unasked(facts)).all():
         return False
-    return not any(bool((held.ends.missing > held.ends.truncated).any()) for held in facts.table.connections)
+    return not any(
+        bool((held.ends.missing > held.ends.truncated).any()) for held in facts.table.connections
+    )
 
 
 def every_client(state: Pairing, clocks: Clocks) -> bool:
-    """Whether the client captures show every client: no packet is missing, and no backend exchange of their kind is left without one."""
+    """Whether the client captures show every client: no packet is missing, and no backend exchange
+    of their kind is left without one.
+    """
     return lossless(state.client) and not _left(state, clocks, of_client=False)
 
 
 def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
     """Whether an exchange is left that should have a partner in the other side's captures."""
     facts = state.client if of_client else state.backend
-    free = state.free_clients() if of_client else [b for b in state.free_backends() if b in state.shared]
+    free = (
+        state.free_clients()
+        if of_client
+        else [b for b in state.free_backends() if b in state.shared]
+    )
     seen = windows(state, clocks, of_client)
     nothing = unasked(facts)
     backends = manner(state) if of_client and free else None
@@ -120,7 +174,20 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
         if backends is None:
             return True
         answer = facts.exchange(n).response
-        redirected = answer is not None and answer.status in (301, 302, 303, 307, 308, 502, 503, 504)
-        if not (facts.cached[n] or redirected or hand(answer, backends, int(facts.reply[n]) - start)[1] is Confidence.HIGH):
+        redirected = answer is not None and answer.status in (
+            301,
+            302,
+            303,
+            307,
+            308,
+            502,
+            503,
+            504,
+        )
+        if not (
+            facts.cached[n]
+            or redirected
+            or hand(answer, backends, int(facts.reply[n]) - start)[1] is Confidence.HIGH
+        ):
             return True
     return False

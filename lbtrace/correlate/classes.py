@@ -1,10 +1,11 @@
-"""What is left after rare evidence: classes of equal shape, told apart by time, and where time does not tell, by order, said
-to be interchangeable.
+"""What is left after rare evidence: classes of equal shape, told apart by time, and where time does
+not tell, by order, said to be interchangeable.
 
-Within a class a client exchange can have caused the backend exchanges that lie inside it under the clock interval (`nesting`).
-One that fits only one, which fits only it, is paired by TIME. A set in which several fit is paired in order and marked as a
-group: any assignment
-in it explains the packets equally well. Without a clock nothing is excluded by time, and a class of several is one group.
+Within a class a client exchange can have caused the backend exchanges that lie inside it under the
+clock interval (`nesting`). One that fits only one, which fits only it, is paired by TIME. A set in
+which several fit is paired in order and marked as a group: any assignment in it explains the
+packets equally well. Without a clock nothing is excluded by time, and a class of several is one
+group.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from lbtrace.side_table import SideTable
 
 @dataclass(slots=True)
 class Timeline:
-    """Everything on one clock: client `a` (earliest request) and `p` (latest answer), backend `x` (latest request) and `y`
-    (earliest answer)."""
+    """Everything on one clock: client `a` (earliest request) and `p` (latest answer), backend `x`
+    (latest request) and `y` (earliest answer).
+    """
 
     a: list[int]
     p: list[int]
@@ -38,7 +40,9 @@ class Timeline:
         return self.a[c] <= self.x[b] and self.y[b] <= self.p[c]
 
     def timed(self, c: int, b: int) -> bool:
-        """Whether the clocks of their points are known: else nothing is excluded by time, and nothing shown by it."""
+        """Whether the clocks of their points are known: else nothing is excluded by time, and
+        nothing shown by it.
+        """
         return self.known and self.x[b] < FAR and self.a[c] > -FAR
 
     def began_inside(self, c: int, b: int) -> bool:
@@ -47,7 +51,9 @@ class Timeline:
 
 
 def long_enough(state: Pairing, c: int, b: int, slack: int = 0) -> bool:
-    """Whether the client waited at least as long as the backend took: that needs no clock between the two."""
+    """Whether the client waited at least as long as the backend took: that needs no clock between
+    the two.
+    """
     mine, theirs = state.client, state.backend
     return bool(mine.reply[c] - mine.start[c] + slack >= theirs.reply[b] - theirs.start[b])
 
@@ -60,12 +66,18 @@ class Class:
     backends: list[int]
 
 
-def classes(state: Pairing, form: TargetForm, kept: Kept | None, askers: tuple[dict[str, str], list[str]]) -> list[Class]:
-    """The unpaired exchanges of both sides by request shape; those whose request is not known are in none."""
+def classes(
+    state: Pairing, form: TargetForm, kept: Kept | None, askers: tuple[dict[str, str], list[str]]
+) -> list[Class]:
+    """The unpaired exchanges of both sides by request shape; those whose request is not known are
+    in none.
+    """
     out: dict[Hashable, Class] = defaultdict(lambda: Class([], []))
     mine, theirs = state.free_clients(), state.free_backends()
     named = set(state.pinned.values())
-    mine = [c for c in mine if not state.client.cached[c]] if not state.backend.cached.any() else mine
+    mine = (
+        [c for c in mine if not state.client.cached[c]] if not state.backend.cached.any() else mine
+    )
     unread = _unread(state.client.table)
     for c, key in zip(mine, request_keys(state.client, mine, form, kept), strict=True):
         if key is not None and not unread[c]:
@@ -74,20 +86,36 @@ def classes(state: Pairing, form: TargetForm, kept: Kept | None, askers: tuple[d
     for b, key in zip(theirs, request_keys(state.backend, theirs, form, kept), strict=True):
         if key is not None:
             out[key, state.pinned.get(b)].backends.append(b)
-    made = [part for k in out.values() if k.clients and k.backends for part in _by_asker(state, k, *askers)]
+    made = [
+        part
+        for k in out.values()
+        if k.clients and k.backends
+        for part in _by_asker(state, k, *askers)
+    ]
     state.shared.update(b for k in made for b in k.backends)
     return [k for k in made if k.clients and k.backends]
 
 
 def _unread(table: SideTable) -> list[bool]:
-    """Per client exchange, whether its request was sent after the balancer's FIN and got no answer: it reached nobody."""
+    """Per client exchange, whether its request was sent after the balancer's FIN and got no answer:
+    it reached nobody.
+    """
     fin = table.of_ends("fin_frame", server=True)[table.connection]
-    unread: list[bool] = (table.requests.there & ~table.responses.there & (fin > 0) & (fin < table.requests.first_frame)).tolist()
+    unread: list[bool] = (
+        table.requests.there
+        & ~table.responses.there
+        & (fin > 0)
+        & (fin < table.requests.first_frame)
+    ).tolist()
     return unread
 
 
-def _by_asker(state: Pairing, whole: Class, known: dict[str, str], told: Sequence[str]) -> list[Class]:
-    """A class split by who asked, where the balancer states it for every exchange and it is known for every client."""
+def _by_asker(
+    state: Pairing, whole: Class, known: dict[str, str], told: Sequence[str]
+) -> list[Class]:
+    """A class split by who asked, where the balancer states it for every exchange and it is known
+    for every client.
+    """
     if not known or not all(told[b] for b in whole.backends):
         return [whole]
     hosts = {c: state.client.client_address(c) for c in whole.clients}
@@ -121,7 +149,9 @@ class _Resolver:
     def run(self, clients: list[int], backends: list[int]) -> None:
         """Split by possible partners in time, then by what was answered, and settle each set."""
         for cs, bs in self._sets(clients, backends):
-            unknown = any(self.answers_c[c] is None for c in cs) or any(self.answers_b[b] is None for b in bs)
+            unknown = any(self.answers_c[c] is None for c in cs) or any(
+                self.answers_b[b] is None for b in bs
+            )
             answers = {self.answers_c[c] for c in cs} | {self.answers_b[b] for b in bs}
             if unknown or len(answers) == 1:
                 self._settle(cs, bs)
@@ -139,18 +169,29 @@ class _Resolver:
         if not self.line.known:
             return [(cs, bs)]
         a, p, x, y = self._times(cs, bs)
-        return [([cs[i] for i in ci], [bs[i] for i in bi]) for ci, bi in nesting.components(a, p, x, y)]
+        return [
+            ([cs[i] for i in ci], [bs[i] for i in bi]) for ci, bi in nesting.components(a, p, x, y)
+        ]
 
-    def _times(self, cs: list[int], bs: list[int]) -> tuple[list[int], list[int], list[int], list[int]]:
+    def _times(
+        self, cs: list[int], bs: list[int]
+    ) -> tuple[list[int], list[int], list[int], list[int]]:
         line = self.line
-        return [line.a[c] for c in cs], [line.p[c] for c in cs], [line.x[b] for b in bs], [line.y[b] for b in bs]
+        return (
+            [line.a[c] for c in cs],
+            [line.p[c] for c in cs],
+            [line.x[b] for b in bs],
+            [line.y[b] for b in bs],
+        )
 
     def _possible(self, c: int, b: int) -> bool:
         mine, theirs = self.answers_c[c], self.answers_b[b]
         if mine is not None and theirs is not None and mine != theirs:
             return False
         line = self.line
-        return not line.known or (line.inside(c, b) and (line.timed(c, b) or long_enough(self.state, c, b)))
+        return not line.known or (
+            line.inside(c, b) and (line.timed(c, b) or long_enough(self.state, c, b))
+        )
 
     def _settle(self, cs: list[int], bs: list[int]) -> None:
         if len(cs) == len(bs) == 1:
@@ -172,12 +213,20 @@ class _Resolver:
     def _alone(self, c: int, b: int) -> None:
         tier = Tier.TIME if self.line.timed(c, b) else Tier.SHAPE
         known = self.answers_c[c] is not None and self.answers_b[b] is not None
-        sure = Confidence.LOW if self._had_left(c, b) else Confidence.HIGH if known else Confidence.MEDIUM
+        sure = (
+            Confidence.LOW
+            if self._had_left(c, b)
+            else Confidence.HIGH
+            if known
+            else Confidence.MEDIUM
+        )
         self.state.add(c, [b], tier, sure, self._why(tier, 1))
         self.state.spare[c] = (False, False)
 
     def _had_left(self, c: int, b: int) -> bool:
-        """Whether the client had gone unanswered when the backend exchange began: that may as well be a try for another's request."""
+        """Whether the client had gone unanswered when the backend exchange began: that may as well
+        be a try for another's request.
+        """
         facts = self.state.client
         if facts.exchange(c).response is not None or not self.line.timed(c, b):
             return False
@@ -192,11 +241,18 @@ class _Resolver:
         return (("shape", "the only one with this request and answer"),)
 
     def _small(self, cs: list[int], bs: list[int]) -> None:
-        """Few enough to weigh every possible partner: a largest matching, and which of its pairs could be exchanged."""
+        """Few enough to weigh every possible partner: a largest matching, and which of its pairs
+        could be exchanged.
+        """
         possible = [[j for j, b in enumerate(bs) if self._possible(c, b)] for c in cs]
         mate = nesting.largest(possible, len(bs))
-        if not self.line.known:  # nobody answers before the backend did, unless the captures were swapped: then hardly anybody is left
-            longer = [[j for j in row if long_enough(self.state, c, bs[j])] for c, row in zip(cs, possible, strict=True)]
+        # nobody answers before the backend did, unless the captures were swapped: then hardly
+        # anybody is left
+        if not self.line.known:
+            longer = [
+                [j for j in row if long_enough(self.state, c, bs[j])]
+                for c, row in zip(cs, possible, strict=True)
+            ]
             closer = nesting.largest(longer, len(bs))
             if sum(j >= 0 for j in closer) == sum(j >= 0 for j in mate):
                 possible, mate = longer, closer
@@ -219,7 +275,9 @@ class _Resolver:
                 group = groups.setdefault(part[i], self.state.groups)
                 if group == self.state.groups:
                     self.state.new_group()
-                self._grouped(c, bs[mate[i]], group, max(size[part[i]], 2), (bool(spare_c), bool(spare_b)))
+                self._grouped(
+                    c, bs[mate[i]], group, max(size[part[i]], 2), (bool(spare_c), bool(spare_b))
+                )
         for place, j in enumerate(spare_b, len(cs)):
             self.state.left_over[bs[j]] = groups.get(part[place], -1)
 
@@ -230,8 +288,16 @@ class _Resolver:
     def _large(self, cs: list[int], bs: list[int]) -> None:
         """Too many possible partners to weigh: one group, paired so that all nest."""
         a, p, x, y = self._times(cs, bs)
-        got = [i if i < len(cs) else -1 for i in range(len(bs))] if not self.line.known else nesting.pair(a, p, x, y)
-        pairs = [(cs[i], bs[j]) for j, i in enumerate(got) if i >= 0 and self._answers_agree(cs[i], bs[j])]
+        got = (
+            [i if i < len(cs) else -1 for i in range(len(bs))]
+            if not self.line.known
+            else nesting.pair(a, p, x, y)
+        )
+        pairs = [
+            (cs[i], bs[j])
+            for j, i in enumerate(got)
+            if i >= 0 and self._answers_agree(cs[i], bs[j])
+        ]
         group = self.state.new_group()
         spare = (len(pairs) < len(cs), len(pairs) < len(bs))
         for c, b in pairs:

@@ -1,14 +1,14 @@
 """Paired heads → what the balancer changes in them, over all pairs.
 
-Each pair's heads are compared line by line in the direction of travel (requests client → backend, responses backend → client);
-each difference is one of
-`ChangeKind`, counted per field; its behaviour is read from the values of all pairs. A head that does not end in the capture is
-not compared:
-truncated means unknown. Pairs of low confidence are no knowledge and are left out, unless nearly all exchanges have one: whoever is whose,
-together they show what is done to all of them. Pairs that are interchangeable are compared only when
-there are no others, because their partners may be each other's, and then only what befell all of them is told. An address that
-stands for another of a client's (a NAT) varies with the client, and is none of the balancer's own.
-Hop-by-hop fields (RFC 9110 §7.6.1) and those that only re-frame the body are marked, legal to differ.
+Each pair's heads are compared line by line in the direction of travel (requests client → backend,
+responses backend → client); each difference is one of `ChangeKind`, counted per field; its
+behaviour is read from the values of all pairs. A head that does not end in the capture is not
+compared: truncated means unknown. Pairs of low confidence are no knowledge and are left out, unless
+nearly all exchanges have one: whoever is whose, together they show what is done to all of them.
+Pairs that are interchangeable are compared only when there are no others, because their partners
+may be each other's, and then only what befell all of them is told. An address that stands for
+another of a client's (a NAT) varies with the client, and is none of the balancer's own. Hop-by-hop
+fields (RFC 9110 §7.6.1) and those that only re-frame the body are marked, legal to differ.
 """
 
 from __future__ import annotations
@@ -57,9 +57,13 @@ ADDRESS_FIELDS = {
 FEW = 3  # pairs of low confidence may be chance
 KEPT_VALUES = 5
 COUNTED_VALUES = 1000
-MOST_COMPARED = 50_000  # of more pairs than this, so many are compared, evenly spread; `of` says how many
+MOST_COMPARED = (
+    50_000  # of more pairs than this, so many are compared, evenly spread; `of` says how many
+)
 
-Difference = tuple[ChangeKind, str, HeaderLine | None, HeaderLine | None]  # kind, field in lower case, line before, line after
+Difference = tuple[
+    ChangeKind, str, HeaderLine | None, HeaderLine | None
+]  # kind, field in lower case, line before, line after
 
 
 @dataclass(slots=True)
@@ -79,14 +83,20 @@ class _Tally:
 
     @property
     def of_client(self) -> bool:
-        """Whether it states the client's address; one value for several clients is no client's, unless it is its very own."""
-        return self.client * 10 >= self.count * 9 and (self.itself or len(self.values) > 1 or len(self.clients) == 1)
+        """Whether it states the client's address; one value for several clients is no client's,
+        unless it is its very own.
+        """
+        return self.client * 10 >= self.count * 9 and (
+            self.itself or len(self.values) > 1 or len(self.clients) == 1
+        )
 
 
 def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[HeaderChange, ...]:
     """Pairs → every kind of header change, the most frequent first, requests before responses."""
     known = np.flatnonzero(pairs.known)
-    through = known[pairs.tier[known] != Tier.SAME_PACKETS]  # of several ways, the one on which something can change
+    through = known[
+        pairs.tier[known] != Tier.SAME_PACKETS
+    ]  # of several ways, the one on which something can change
     known = through if len(through) else known
     alone = known[pairs.tier[known] != Tier.ORDER]
     chosen = alone if len(alone) else known if len(known) else _as_a_set(client, pairs)
@@ -96,15 +106,22 @@ def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[He
     for request in (True, False):
         heads = _Compared.of(client, backend, pairs, chosen, request)
         tallies = _tallies(heads, client.words, own)
-        told = tallies if len(alone) else _of_all(tallies, heads.sent(client.words), len(heads.place))
-        made = [_change(request, kind, name, tally, len(heads.place)) for (kind, name), tally in told.items()]
+        told = (
+            tallies if len(alone) else _of_all(tallies, heads.sent(client.words), len(heads.place))
+        )
+        made = [
+            _change(request, kind, name, tally, len(heads.place))
+            for (kind, name), tally in told.items()
+        ]
         out += sorted(made, key=lambda c: (-c.count, c.kind, c.name.lower()))
     return tuple(out)
 
 
 @dataclass(slots=True)
 class _Compared:
-    """The heads of pairs in one direction, before and after the balancer: of pair `place[i]` the i-th of both."""
+    """The heads of pairs in one direction, before and after the balancer: of pair `place[i]` the
+    i-th of both.
+    """
 
     place: Column
     before: Heads
@@ -112,24 +129,40 @@ class _Compared:
     address: list[str]  # of the client
 
     @classmethod
-    def of(cls, client: SideTable, backend: SideTable, pairs: PairTable, chosen: Column, request: bool) -> _Compared:
-        """Those of the chosen pairs that can be compared: both there and whole, and the answer is the one the client got."""
+    def of(
+        cls, client: SideTable, backend: SideTable, pairs: PairTable, chosen: Column, request: bool
+    ) -> _Compared:
+        """Those of the chosen pairs that can be compared: both there and whole, and the answer is
+        the one the client got.
+        """
         last = pairs.last[chosen]
         c = client.numbers(pairs.client_point[chosen], pairs.client[chosen])
         b = backend.numbers(pairs.backend_point[last], pairs.backend[last])
-        mine, theirs = (client.requests, backend.requests) if request else (client.responses, backend.responses)
+        mine, theirs = (
+            (client.requests, backend.requests)
+            if request
+            else (client.responses, backend.responses)
+        )
         fine = mine.whole_heads[c] & theirs.whole_heads[b]
-        if not request:  # of another status, the balancer made it: from a copy, or an error page of its own
+        if (
+            not request
+        ):  # of another status, the balancer made it: from a copy, or an error page of its own
             fine &= (pairs.outcome[last] == ANSWERED) & (mine.start[c] == theirs.start[b])
         c, b = c[fine], b[fine]
         heads = mine.heads.taken(c), theirs.heads.taken(b)
         addresses = client.client_address[client.connection[c]].tolist()
-        return cls(chosen[fine], *(heads if request else heads[::-1]), [client.words.text_list[i] for i in addresses])
+        return cls(
+            chosen[fine],
+            *(heads if request else heads[::-1]),
+            [client.words.text_list[i] for i in addresses],
+        )
 
     def sent(self, words: Words) -> Counter[str]:
         """Pairs by the fields that were sent."""
         names = list(words.fields)
-        fields = distinct(self.before.owner * len(names) + words.field_of[self.before.line]) % max(len(names), 1)
+        fields = distinct(self.before.owner * len(names) + words.field_of[self.before.line]) % max(
+            len(names), 1
+        )
         return Counter({names[f]: n for f, n in enumerate(np.bincount(fields).tolist()) if n})
 
 
@@ -147,20 +180,34 @@ def _tallies(heads: _Compared, words: Words, own: Set[str]) -> dict[tuple[Change
         if order[0] != order[1]:
             seen[order].append(i)
     for order, places in seen.items():
-        shown = _moved(*(tuple([names[f] for f in np.frombuffer(row, "<i4").tolist()]) for row in order))
+        shown = _moved(
+            *(tuple([names[f] for f in np.frombuffer(row, "<i4").tolist()]) for row in order)
+        )
         if shown is not None:
             for i in places:
-                _count(tallies[ChangeKind.REORDERED, ""], int(heads.place[i]), shown[0], shown[1], heads.address[i], own)
+                _count(
+                    tallies[ChangeKind.REORDERED, ""],
+                    int(heads.place[i]),
+                    shown[0],
+                    shown[1],
+                    heads.address[i],
+                    own,
+                )
     return tallies
 
 
-_Difference = tuple[int, tuple[int, ...], tuple[int, ...], str]  # field, its lines before, its lines after, the client's address
+_Difference = tuple[
+    int, tuple[int, ...], tuple[int, ...], str
+]  # field, its lines before, its lines after, the client's address
 
 
 def _distinct(heads: _Compared, words: Words) -> dict[_Difference, tuple[int, int]]:
-    """The fields that differ, each different difference once, in the order they are first seen → (place of the first, how many).
+    """The fields that differ, each different difference once, in the order they are first seen →
+    (place of the first, how many).
 
-    A field is looked at where a line of it is not on both sides; where a head repeats a line, all its fields are."""
+    A field is looked at where a line of it is not on both sides; where a head repeats a line, all
+    its fields are.
+    """
     sides = [(held.owner, held.line.astype(np.int64)) for held in (heads.before, heads.after)]
     width, fields = max(len(words.line_list), 1), max(len(words.fields), 1)
     codes = [owner * width + line for owner, line in sides]
@@ -170,7 +217,9 @@ def _distinct(heads: _Compared, words: Words) -> dict[_Difference, tuple[int, in
         repeating[held[1:][held[1:] == held[:-1]] // width] = True
     of_field = [owner * fields + words.field_of[line] for owner, line in sides]
     single = [~among(codes[i], codes[1 - i]) | repeating[sides[i][0]] for i in range(2)]
-    touched = distinct(np.concatenate([code[alone] for code, alone in zip(of_field, single, strict=True)]))
+    touched = distinct(
+        np.concatenate([code[alone] for code, alone in zip(of_field, single, strict=True)])
+    )
     count, lines = [], []
     for (_, line), code in zip(sides, of_field, strict=True):
         mine = among(code, touched)
@@ -181,21 +230,34 @@ def _distinct(heads: _Compared, words: Words) -> dict[_Difference, tuple[int, in
     out: dict[_Difference, tuple[int, int]] = {}
     texts = [line.tolist() for line in lines]
     spans = (pairwise(column.tolist()) for column in first)
-    for pair, name, (b, b_end), (a, a_end) in zip((touched // fields).tolist(), (touched % fields).tolist(), *spans, strict=True):
+    for pair, name, (b, b_end), (a, a_end) in zip(
+        (touched // fields).tolist(), (touched % fields).tolist(), *spans, strict=True
+    ):
         key = (name, tuple(texts[0][b:b_end]), tuple(texts[1][a:a_end]), heads.address[pair])
         known = out.get(key)
         out[key] = (pair, 1) if known is None else (known[0], known[1] + 1)
     return out
 
 
-def _of_all(tallies: dict[tuple[ChangeKind, str], _Tally], sent: Counter[str], of: int) -> dict[tuple[ChangeKind, str], _Tally]:
-    """What befell all of a set to whom it could: the rest may come from who was taken for whose. `sent`: pairs by field sent."""
+def _of_all(
+    tallies: dict[tuple[ChangeKind, str], _Tally], sent: Counter[str], of: int
+) -> dict[tuple[ChangeKind, str], _Tally]:
+    """What befell all of a set to whom it could: the rest may come from who was taken for whose.
+    `sent`: pairs by field sent.
+    """
     return {
         (kind, name): tally
         for (kind, name), tally in tallies.items()
         if kind is ChangeKind.RECASED
         or (
-            tally.count >= (of if kind is ChangeKind.REORDERED else of - sent[name] if kind is ChangeKind.ADDED else sent[name])
+            tally.count
+            >= (
+                of
+                if kind is ChangeKind.REORDERED
+                else of - sent[name]
+                if kind is ChangeKind.ADDED
+                else sent[name]
+            )
             and not {(ChangeKind.ADDED, name), (ChangeKind.REMOVED, name)} <= tallies.keys()
         )
     }
@@ -207,16 +269,24 @@ def _as_a_set(client: SideTable, pairs: PairTable) -> Column:
 
 
 def _own_addresses(front: SideTable, back: SideTable) -> frozenset[str]:
-    """Where the balancer listens, and where it speaks from; loopback too. A client's address is none of them."""
+    """Where the balancer listens, and where it speaks from; loopback too. A client's address is
+    none of them.
+    """
     numbers = {*front.server_address.tolist(), *back.client_address.tolist()}
-    return frozenset({front.words.text_list[i] for i in numbers} | {"127.0.0.1", "::1"}) - front.hosts
+    return (
+        frozenset({front.words.text_list[i] for i in numbers} | {"127.0.0.1", "::1"}) - front.hosts
+    )
 
 
 @lru_cache(maxsize=10_000)
 def _moved(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[HeaderLine, HeaderLine] | None:
-    """The order of the fields both have, before and after, as lines to show; None when it is the same."""
+    """The order of the fields both have, before and after, as lines to show; None when it is the
+    same.
+    """
     both = set(before) & set(after)
-    one, other = (", ".join(n for n in dict.fromkeys(names) if n in both) for names in (before, after))
+    one, other = (
+        ", ".join(n for n in dict.fromkeys(names) if n in both) for names in (before, after)
+    )
     return None if one == other else (HeaderLine("", one, one), HeaderLine("", other, other))
 
 
@@ -258,7 +328,13 @@ def _field(name: str, before: list[HeaderLine], after: list[HeaderLine]) -> Iter
 
 
 def _count(
-    tally: _Tally, example: int, before: HeaderLine | None, after: HeaderLine | None, address: str, own: Set[str], times: int = 1
+    tally: _Tally,
+    example: int,
+    before: HeaderLine | None,
+    after: HeaderLine | None,
+    address: str,
+    own: Set[str],
+    times: int = 1,
 ) -> None:
     if not tally.count:
         shown = after or before
@@ -270,12 +346,19 @@ def _count(
     value = after.value
     if value in tally.values or len(tally.values) < COUNTED_VALUES:
         tally.values[value] = tally.values.get(value, 0) + times
-    if before is not None and before.value and value.startswith(before.value) and value[len(before.value) :].lstrip()[:1] in (",", ";"):
+    if (
+        before is not None
+        and before.value
+        and value.startswith(before.value)
+        and value[len(before.value) :].lstrip()[:1] in (",", ";")
+    ):
         tally.appended += times
     if address in value:
         tally.client += times
         tally.itself = True
-    elif lowered(tally.name) in ADDRESS_FIELDS and (stated := _address(value)) and stated not in own:
+    elif (
+        lowered(tally.name) in ADDRESS_FIELDS and (stated := _address(value)) and stated not in own
+    ):
         tally.client += times
     if len(tally.clients) < COUNTED_VALUES:
         tally.clients.add(address)

@@ -1,11 +1,11 @@
 """Traces of one side → columns: what the pairing asks of every exchange, read once.
 
-Exchanges of all points of a side are numbered through (`Facts.ref` leads back). Times stay on the clock of their own point. A
-time that is not
-known is replaced by the bound that is: a client request is no earlier than the answer before it on its connection, a backend
-answer no earlier than its
-request. So nesting never excludes what the packets allow; `solid_*` says where the time itself was seen, and only those bound a clock.
-A retransmitted message is never solid: its first transmission may be missing from the capture.
+Exchanges of all points of a side are numbered through (`Facts.ref` leads back). Times stay on the
+clock of their own point. A time that is not known is replaced by the bound that is: a client
+request is no earlier than the answer before it on its connection, a backend answer no earlier than
+its request. So nesting never excludes what the packets allow; `solid_*` says where the time itself
+was seen, and only those bound a clock. A retransmitted message is never solid: its first
+transmission may be missing from the capture.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ from lbtrace.tables import Column
 
 Time = TypeVar("Time", int, Column)
 FAR = 1 << 61  # ns: later than any capture
-PATIENCE_NS = 120_000_000_000  # a client that went away: the balancer may go on with its request for this long
+# a client that went away: the balancer may go on with its request for this long
+PATIENCE_NS = 120_000_000_000
 MOST_DIGITS = 12
-NOT_MODIFIED = 304  # a cache that asked whether its copy still holds was answered by the backend all the same (RFC 9111 §4.3)
+# a cache that asked whether its copy still holds was answered by the backend all the same (RFC 9111
+# §4.3)
+NOT_MODIFIED = 304
 CACHES = ("x-cache", "cf-cache-status", "x-cache-status", "cache-status", "x-varnish")
 _UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
 _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
@@ -37,10 +40,12 @@ _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TR
 
 @dataclass(slots=True)
 class Facts:
-    """One side's exchanges as columns. `start` is the request's first byte, `reply` the response's first byte, `end` its last.
+    """One side's exchanges as columns. `start` is the request's first byte, `reply` the response's
+    first byte, `end` its last.
 
-    On the client side `start` is a lower and `reply` an upper bound where unknown, on the backend side the other way round.
-    `silent`: it is known that no response was sent. `unknown`: a response may have been sent that the capture does not show.
+    On the client side `start` is a lower and `reply` an upper bound where unknown, on the backend
+    side the other way round. `silent`: it is known that no response was sent. `unknown`: a response
+    may have been sent that the capture does not show.
     """
 
     side: Side
@@ -84,7 +89,9 @@ class Facts:
 
     def client_address(self, number: int) -> str:
         """The address of the client of an exchange's connection."""
-        address: str = self.table.words.text_list[self.table.client_address[self.connection[number]]]
+        address: str = self.table.words.text_list[
+            self.table.client_address[self.connection[number]]
+        ]
         return address
 
 
@@ -94,7 +101,9 @@ def read(side: Side, table: SideTable) -> Facts:
     doubt = (table.marks & _UNSURE) != 0
     solid_start, solid_reply = (m.there & ((m.marks & _UNSURE) == 0) & ~doubt for m in (q, r))
     cut = ~r.there & ((table.marks & _CUT) != 0)
-    start, reply, end = (_client_times if side is Side.CLIENT else _backend_times)(table, solid_start, solid_reply, cut)
+    start, reply, end = (_client_times if side is Side.CLIENT else _backend_times)(
+        table, solid_start, solid_reply, cut
+    )
     return Facts(
         side,
         table,
@@ -135,24 +144,35 @@ def age_s(value: str) -> int:
 
 
 def age_of_fresh(took_ns: Time) -> Time:
-    """The Age, in seconds, that an answer may have which was not kept: the time that the origin took counts as Age too, and parts of a
-    second up or down (RFC 9111 §4.2.3)."""
+    """The Age, in seconds, that an answer may have which was not kept: the time that the origin
+    took counts as Age too, and parts of a second up or down (RFC 9111 §4.2.3).
+    """
     return took_ns // 1_000_000_000 + 1
 
 
 def from_cache(line: HeaderLine) -> bool:
-    """Whether a response line says that the answer was kept from an earlier one (RFC 9211, and what caches write), Age apart."""
+    """Whether a response line says that the answer was kept from an earlier one (RFC 9211, and what
+    caches write), Age apart.
+    """
     name, value = line.name.lower(), line.value.lower()
-    if name == "x-varnish":  # the number of the request, and that of the one the answer was kept from
+    if (
+        name == "x-varnish"
+    ):  # the number of the request, and that of the one the answer was kept from
         return len(value.split()) > 1
     return name in CACHES and "hit" in value and "miss" not in value
 
 
 def unasked(facts: Facts) -> Column:
-    """Which exchanges are an answer that no request preceded, though the capture holds all that the client sent: it sent nothing, or what
-    the server calls an error and no HTTP reader takes for a request. Nothing is missing there, and no backend was asked."""
+    """Which exchanges are an answer that no request preceded, though the capture holds all that the
+    client sent: it sent nothing, or what the server calls an error and no HTTP reader takes for a
+    request. Nothing is missing there, and no backend was asked.
+    """
     table = facts.table
-    syns, sent, missing = table.of_connections("syns"), table.of_ends("bytes", server=False), table.of_ends("missing", server=False)
+    syns, sent, missing = (
+        table.of_connections("syns"),
+        table.of_ends("bytes", server=False),
+        table.of_ends("missing", server=False),
+    )
     captured = ((syns > 0) & (missing == 0))[table.connection]
     refused = (table.responses.start >= 400) & (table.responses.start < 500)
     silent = (sent == 0)[table.connection]
@@ -160,14 +180,22 @@ def unasked(facts: Facts) -> Column:
     return out
 
 
-def _client_times(table: SideTable, solid_start: Column, solid_reply: Column, cut: Column) -> tuple[Column, Column, Column]:
-    """Client exchanges → start, reply, end. A request was sent no earlier than the answer before it ended, and one whose answer is not in
-    the capture was answered before the next one on its connection."""
+def _client_times(
+    table: SideTable, solid_start: Column, solid_reply: Column, cut: Column
+) -> tuple[Column, Column, Column]:
+    """Client exchanges → start, reply, end. A request was sent no earlier than the answer before it
+    ended, and one whose answer is not in the capture was answered before the next one on its
+    connection.
+    """
     q, r = table.requests, table.responses
     first_ns, syns = table.of_connections("first_ns"), table.of_connections("syns")
     captured_ns = np.array([trace.first_ns for trace in table.traces], np.int64)
     order, follows = table.next_on_connection
-    floor = np.where(syns[table.connection] > 0, first_ns[table.connection], captured_ns[table.point] - PATIENCE_NS)
+    floor = np.where(
+        syns[table.connection] > 0,
+        first_ns[table.connection],
+        captured_ns[table.point] - PATIENCE_NS,
+    )
     before = _last_before(follows, r.there[order])
     floor[order] = np.where(before >= 0, r.last_ns[order[before]], floor[order])
     start = np.where(solid_start, q.first_ns, floor)
@@ -181,8 +209,12 @@ def _client_times(table: SideTable, solid_start: Column, solid_reply: Column, cu
     return start, reply, end
 
 
-def _backend_times(table: SideTable, solid_start: Column, solid_reply: Column, cut: Column) -> tuple[Column, Column, Column]:
-    """Backend exchanges → start, reply, end. An answer came no earlier than its request; without one it ended with the connection."""
+def _backend_times(
+    table: SideTable, solid_start: Column, solid_reply: Column, cut: Column
+) -> tuple[Column, Column, Column]:
+    """Backend exchanges → start, reply, end. An answer came no earlier than its request; without
+    one it ended with the connection.
+    """
     q, r = table.requests, table.responses
     rst, fin = table.of_ends("rst_ns", server=True), table.of_ends("fin_ns", server=True)
     rst, fin = (np.where(at == NEVER, FAR * 2, at) for at in (rst, fin))
@@ -197,9 +229,13 @@ def _backend_times(table: SideTable, solid_start: Column, solid_reply: Column, c
 
 
 def _last_before(follows: Column, holds: Column) -> Column:
-    """In the order of the connections: the place of the last one before each on its connection for which `holds`; −1 without."""
+    """In the order of the connections: the place of the last one before each on its connection for
+    which `holds`; −1 without.
+    """
     n = len(follows)
-    begun = np.maximum.accumulate(np.where(follows, 0, np.arange(n)))  # where the connection of each begins
+    begun = np.maximum.accumulate(
+        np.where(follows, 0, np.arange(n))
+    )  # where the connection of each begins
     last = np.maximum.accumulate(np.where(holds, np.arange(n), -1))
     before = np.concatenate([np.full(min(n, 1), -1), last[:-1]])
     return np.where(before >= begun, before, -1)
@@ -210,7 +246,9 @@ def _ahead(table: SideTable, order: Column, follows: Column) -> Column:
     q, r = table.requests, table.responses
     begins = np.where(q.there, q.first_ns, r.first_ns)[order]
     n = len(order)
-    breaks = np.concatenate([~follows[1:], np.ones(min(n, 1), bool)])[::-1]  # backwards, a connection begins where it ends
+    breaks = np.concatenate([~follows[1:], np.ones(min(n, 1), bool)])[
+        ::-1
+    ]  # backwards, a connection begins where it ends
     following = _last_before(~breaks, (q.there | r.there)[order][::-1])
     out = np.full(n, FAR, np.int64)
     backwards = order[::-1]
@@ -219,40 +257,53 @@ def _ahead(table: SideTable, order: Column, follows: Column) -> Column:
 
 
 def body_key(body: Body) -> str | None:
-    """What a complete body is, whatever its content coding: "" without bytes, None when it is not known."""
+    """What a complete body is, whatever its content coding: "" without bytes, None when it is not
+    known.
+    """
     if not body.complete:
         return None
     return (body.content_digest or body.digest) if body.length else ""
 
 
 def body_keys(messages: Messages) -> Column:
-    """The number of what each body is, as `body_key` has it; 0 for none, and where it is not known."""
+    """The number of what each body is, as `body_key` has it; 0 for none, and where it is not
+    known.
+    """
     key = np.where(messages.content_digest > 0, messages.content_digest, messages.digest)
     return np.where(messages.complete & (messages.length > 0), key, 0)
 
 
 def same_body(one: Body, other: Body) -> bool | None:
-    """Whether two bodies are the same content; None when a capture does not show one of them whole."""
+    """Whether two bodies are the same content; None when a capture does not show one of them
+    whole.
+    """
     if not one.complete or not other.complete:
         return None
     if not one.length and not other.length:
         return True
-    return not {one.digest, one.content_digest}.isdisjoint({other.digest, other.content_digest} - {None})
+    return not {one.digest, one.content_digest}.isdisjoint(
+        {other.digest, other.content_digest} - {None}
+    )
 
 
 def may_be_caused(client: Exchange, backend: Exchange) -> bool:
-    """False when the two requests cannot be one: another method, or another body (RFC 9110 §7.6: an intermediary changes neither).
+    """False when the two requests cannot be one: another method, or another body (RFC 9110 §7.6: an
+    intermediary changes neither).
 
     A cache may ask with GET for what it was asked with HEAD.
     """
     q, p = client.request, backend.request
     if q is None or p is None:
         return True
-    return (q.method == p.method or (q.method, p.method) == ("HEAD", "GET")) and same_body(q.body, p.body) is not False
+    return (q.method == p.method or (q.method, p.method) == ("HEAD", "GET")) and same_body(
+        q.body, p.body
+    ) is not False
 
 
 def may_be_answer(client: Exchange, backend: Exchange) -> bool:
-    """False when what the client got is not what the backend sent: another status, or another content."""
+    """False when what the client got is not what the backend sent: another status, or another
+    content.
+    """
     r, s = client.response, backend.response
     if r is None or s is None:
         return True
@@ -265,19 +316,29 @@ def may_be_answer(client: Exchange, backend: Exchange) -> bool:
 
 def different_bodies(one: Messages, i: Column, other: Messages, j: Column) -> Column:
     """Pair by pair, whether two bodies are known to be different content: `same_body` is False."""
-    mine, theirs = (one.digest[i], one.content_digest[i]), (other.digest[j], other.content_digest[j])
+    mine, theirs = (
+        (one.digest[i], one.content_digest[i]),
+        (other.digest[j], other.content_digest[j]),
+    )
     shared = np.zeros(len(i), bool)
     for a in mine:
         for b in theirs:
             shared |= (a == b) & (b > 0)
-    return one.complete[i] & other.complete[j] & ~shared & ((one.length[i] > 0) | (other.length[j] > 0))
+    return (
+        one.complete[i]
+        & other.complete[j]
+        & ~shared
+        & ((one.length[i] > 0) | (other.length[j] > 0))
+    )
 
 
 def may_be_caused_each(client: Facts, backend: Facts, cs: Column, bs: Column) -> Column:
     """`may_be_caused`, pair by pair."""
     q, p = client.table.requests, backend.table.requests
     texts = client.table.words.texts
-    same = (q.method[cs] == p.method[bs]) | ((q.method[cs] == texts.get("HEAD", -1)) & (p.method[bs] == texts.get("GET", -1)))
+    same = (q.method[cs] == p.method[bs]) | (
+        (q.method[cs] == texts.get("HEAD", -1)) & (p.method[bs] == texts.get("GET", -1))
+    )
     fine: Column = ~(q.there[cs] & p.there[bs]) | (same & ~different_bodies(q, cs, p, bs))
     return fine
 

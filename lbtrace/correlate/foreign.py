@@ -1,10 +1,13 @@
-"""Pairs made by shape or time → those whose backend request bears what another request says of itself.
+"""Pairs made by shape or time → those whose backend request bears what another request says of
+itself.
 
-A value that exactly one client request sent, and that reaches a backend in a request paired with another client request, belongs to that
-other one: whatever else fits, the pair is wrong. Values that state addresses may be written by the balancer, and short ones by anybody.
+A value that exactly one client request sent, and that reaches a backend in a request paired with
+another client request, belongs to that other one: whatever else fits, the pair is wrong. Values
+that state addresses may be written by the balancer, and short ones by anybody.
 
-The other request may be missing from the capture. Then a field tells that has another value in each of the surer pairs, and in all of them
-the same on both sides: who passes on such an id each time does so here, and where the two requests differ in it they are two.
+The other request may be missing from the capture. Then a field tells that has another value in each
+of the surer pairs, and in all of them the same on both sides: who passes on such an id each time
+does so here, and where the two requests differ in it they are two.
 """
 
 from __future__ import annotations
@@ -31,12 +34,22 @@ SAMPLED = 1000  # surer pairs that are asked for it
 
 def wrong(state: Pairing) -> list[int]:
     """The client exchanges whose only backend exchange is another's."""
-    doubtful = [(c, bs[0]) for c, bs in state.caused.items() if len(bs) == 1 and state.tier[c] in (Tier.SHAPE, Tier.TIME)]
-    return sorted({*_of_another(state, doubtful), *_of_another_id(state, doubtful)}) if doubtful else []
+    doubtful = [
+        (c, bs[0])
+        for c, bs in state.caused.items()
+        if len(bs) == 1 and state.tier[c] in (Tier.SHAPE, Tier.TIME)
+    ]
+    return (
+        sorted({*_of_another(state, doubtful), *_of_another_id(state, doubtful)})
+        if doubtful
+        else []
+    )
 
 
 def _of_another_id(state: Pairing, doubtful: Sequence[tuple[int, int]]) -> list[int]:
-    """Those whose requests differ in a field that passes the balancer in every surer pair, with another value in each."""
+    """Those whose requests differ in a field that passes the balancer in every surer pair, with
+    another value in each.
+    """
     ids = _ids(state)
     if not ids:
         return []
@@ -47,10 +60,20 @@ def _of_another_id(state: Pairing, doubtful: Sequence[tuple[int, int]]) -> list[
 
 
 def _ids(state: Pairing) -> set[str]:
-    """The request fields that have the same value on both sides of every surer pair, and no value twice."""
-    client, backend, words = state.client.table.requests, state.backend.table.requests, state.client.table.words
+    """The request fields that have the same value on both sides of every surer pair, and no value
+    twice.
+    """
+    client, backend, words = (
+        state.client.table.requests,
+        state.backend.table.requests,
+        state.client.table.words,
+    )
     whole = [m.there & ((m.marks & MARKS[Mark.HEAD_TRUNCATED]) == 0) for m in (client, backend)]
-    surer = [(c, bs[-1]) for c, bs in state.caused.items() if state.tier[c] <= Tier.RARE_TOKEN and whole[0][c] and whole[1][bs[-1]]]
+    surer = [
+        (c, bs[-1])
+        for c, bs in state.caused.items()
+        if state.tier[c] <= Tier.RARE_TOKEN and whole[0][c] and whole[1][bs[-1]]
+    ]
     values: dict[str, list[str]] = defaultdict(list)
     changed: set[str] = set()
     for c, b in surer[:: len(surer) // SAMPLED + 1] if len(surer) >= FEW else ():
@@ -60,7 +83,11 @@ def _ids(state: Pairing) -> set[str]:
             values[name].append(line.value)
             if (name, line.value) not in there:
                 changed.add(name)
-    return {name for name, held in values.items() if FEW <= len(held) == len(set(held)) and name not in changed}
+    return {
+        name
+        for name, held in values.items()
+        if FEW <= len(held) == len(set(held)) and name not in changed
+    }
 
 
 def _of_another(state: Pairing, doubtful: Sequence[tuple[int, int]]) -> list[int]:
@@ -69,7 +96,9 @@ def _of_another(state: Pairing, doubtful: Sequence[tuple[int, int]]) -> list[int
     c, b = np.array(doubtful, np.int64).T
     both = client.requests.there[c] & backend.requests.there[b]
     c, b = c[both], b[both]
-    (pair, line), own = (_lines(table.requests.heads, at) for table, at in ((backend, b), (client, c)))
+    (pair, line), own = (
+        _lines(table.requests.heads, at) for table, at in ((backend, b), (client, c))
+    )
     told = words.fields_named(lambda name: name not in STATED_IN)
     value = _values(words, distinct(line[told[line] & ~_in(pair, line, *own)]))
     strange = told[line] & (value[line] >= 0) & ~_in(pair, value[line], own[0], value[own[1]])
@@ -98,10 +127,14 @@ def _in(one: Column, other: Column, ones: Column, others: Column) -> Column:
 
 
 def _values(words: Words, lines: Column) -> Column:
-    """Per line of all a number for its value, if it is that of one of `lines` and tells something; −1 for the others."""
+    """Per line of all a number for its value, if it is that of one of `lines` and tells something;
+    −1 for the others.
+    """
     texts = numbering()
     for value in {words.line_list[n].value for n in lines.tolist()}:
         if len(value) >= TELLING and any(map(str.isdigit, value)):
             texts[value]
-    every = np.fromiter((texts.get(line.value, -1) for line in words.line_list), np.int64, len(words.line_list))
+    every = np.fromiter(
+        (texts.get(line.value, -1) for line in words.line_list), np.int64, len(words.line_list)
+    )
     return every

@@ -1,9 +1,12 @@
-"""Backend exchanges without an owner → those that are copies: traffic a balancer mirrors to another backend, whose answers nobody gets.
+"""Backend exchanges without an owner → those that are copies: traffic a balancer mirrors to another
+backend, whose answers nobody gets.
 
-One exchange is never told from another client's. A backend endpoint is: when every one of its exchanges (three at least; the balancer's
-checks are left out) repeats a request that another endpoint got from the same asker, method, target and body, one for one, within the time
-the client exchange took that caused it, and no client got any of its answers. Both must have answered: of two
-tries, one fails. Nor may a client exchange be left that could be the cause, or one be missing from the capture.
+One exchange is never told from another client's. A backend endpoint is: when every one of its
+exchanges (three at least; the balancer's checks are left out) repeats a request that another
+endpoint got from the same asker, method, target and body, one for one, within the time the client
+exchange took that caused it, and no client got any of its answers. Both must have answered: of two
+tries, one fails. Nor may a client exchange be left that could be the cause, or one be missing from
+the capture.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ _Key = tuple[str, str, str | None, str]
 
 
 def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]) -> dict[int, int]:
-    """Backend exchange → the one it is a copy of. `askers`: who asked, per backend exchange; `checks`: health checks."""
+    """Backend exchange → the one it is a copy of. `askers`: who asked, per backend exchange;
+    `checks`: health checks.
+    """
     free = [b for b in state.free_backends() if b not in checks]
     if not free:
         return {}
@@ -36,11 +41,23 @@ def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]
     for b, server in zip(free, servers[free].tolist(), strict=True):
         if server not in owned:
             alone[server].append(b)
-    wanted = {server: numbers for server, numbers in alone.items() if len(numbers) >= FEW and all(_served(state, b) for b in numbers)}
+    wanted = {
+        server: numbers
+        for server, numbers in alone.items()
+        if len(numbers) >= FEW and all(_served(state, b) for b in numbers)
+    }
     if not wanted or not line.known or not lossless(state.client):
         return {}
-    unanswered = {(q.method, q.target) for c in state.free_clients() if (q := state.client.exchange(c).request) is not None}
-    wanted = {server: numbers for server, numbers in wanted.items() if not any(_asked(state, b) in unanswered for b in numbers)}
+    unanswered = {
+        (q.method, q.target)
+        for c in state.free_clients()
+        if (q := state.client.exchange(c).request) is not None
+    }
+    wanted = {
+        server: numbers
+        for server, numbers in wanted.items()
+        if not any(_asked(state, b) in unanswered for b in numbers)
+    }
     originals: dict[_Key, list[int]] = defaultdict(list)
     for bs in state.caused.values():
         key = _key(state, bs[-1], askers)
@@ -55,9 +72,15 @@ def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]
 
 
 def _twins(
-    state: Pairing, line: Timeline, askers: Sequence[str], originals: dict[_Key, list[int]], numbers: Sequence[int]
+    state: Pairing,
+    line: Timeline,
+    askers: Sequence[str],
+    originals: dict[_Key, list[int]],
+    numbers: Sequence[int],
 ) -> dict[int, int]:
-    """The copies of one endpoint with their originals, each of which has one copy; as far as there are any."""
+    """The copies of one endpoint with their originals, each of which has one copy; as far as there
+    are any.
+    """
     of: dict[_Key, list[int]] = defaultdict(list)
     for b in numbers:
         key = _key(state, b, askers)

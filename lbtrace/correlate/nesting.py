@@ -1,17 +1,19 @@
-"""Client intervals and backend intervals on one time line → which backend interval lies inside which client interval.
+"""Client intervals and backend intervals on one time line → which backend interval lies inside
+which client interval.
 
-A backend exchange (x = its request's latest start, y = its answer's earliest start, both by the client's clock) can be caused
-by a client exchange
-(a = its request's start, p = its answer's start) when a ≤ x and y ≤ p: dominance in the plane. Two sweeps, each O(n log n):
+A backend exchange (x = its request's latest start, y = its answer's earliest start, both by the
+client's clock) can be caused by a client exchange (a = its request's start, p = its answer's start)
+when a ≤ x and y ≤ p: dominance in the plane. Two sweeps, each O(n log n):
 
-    pair()        a largest matching: backend exchanges by x; each takes the client exchange that fits with the smallest p.
-                  Taking the tightest keeps the wider ones for those that need them (the exchange argument for matching points
-                  in the plane).
+    pair()        a largest matching: backend exchanges by x; each takes the client exchange that
+    fits with the smallest p.
+                  Taking the tightest keeps the wider ones for those that need them (the exchange
+                  argument for matching points in the plane).
     components()  sets connected by "could be": only within such a set can anything be exchanged.
 
-`exchangeable()` cuts small sets further: when a set is balanced, an edge that lies in every perfect matching is certain, and
-what is left of
-the set are the strongly connected parts of the alternating graph (Dulmage & Mendelsohn 1958).
+`exchangeable()` cuts small sets further: when a set is balanced, an edge that lies in every perfect
+matching is certain, and what is left of the set are the strongly connected parts of the alternating
+graph (Dulmage & Mendelsohn 1958).
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ _SHORT = 512  # a list of this length is quickly moved
 
 
 class _Shelf:
-    """Pairs of numbers in ascending order, kept as short lists one after another: putting one in moves few others."""
+    """Pairs of numbers in ascending order, kept as short lists one after another: putting one in
+    moves few others.
+    """
 
     def __init__(self) -> None:
         self.lists: list[list[tuple[int, int]]] = []
@@ -83,7 +87,9 @@ class _Shelf:
 
 
 def pair(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]) -> list[int]:
-    """For every backend exchange the client exchange it is matched with, -1 for none. A largest matching."""
+    """For every backend exchange the client exchange it is matched with, -1 for none. A largest
+    matching.
+    """
     order_c = sorted(range(len(a)), key=a.__getitem__)
     order_b = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
     waiting = _Shelf()  # (p, client)
@@ -101,8 +107,12 @@ def pair(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int])
     return got
 
 
-def components(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Sets of (clients, backends) connected by possible pairs. Members without any possible partner are left out."""
+def components(
+    a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]
+) -> list[tuple[list[int], list[int]]]:
+    """Sets of (clients, backends) connected by possible pairs. Members without any possible partner
+    are left out.
+    """
     order_c = sorted(range(len(a)), key=a.__getitem__)
     order_b = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
     open_sets = _Shelf()  # (largest p in the set, set number)
@@ -117,7 +127,9 @@ def components(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence
             at += 1
         joined = open_sets.take_all((y[b], -1))
         if joined:
-            target = max((number for _, number in joined), key=lambda k: len(clients[k]) + len(backends[k]))
+            target = max(
+                (number for _, number in joined), key=lambda k: len(clients[k]) + len(backends[k])
+            )
             for _, number in joined:
                 if number != target:
                     clients[target] += clients[number]
@@ -129,20 +141,31 @@ def components(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence
 
 
 def edges(
-    clients: Sequence[int], backends: Sequence[int], a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]
+    clients: Sequence[int],
+    backends: Sequence[int],
+    a: Sequence[int],
+    p: Sequence[int],
+    x: Sequence[int],
+    y: Sequence[int],
 ) -> list[list[int]] | None:
-    """Per client of a set the backends it could have caused; None when there are more than EDGES."""
+    """Per client of a set the backends it could have caused; None when there are more than
+    EDGES.
+    """
     if len(clients) * len(backends) > EDGES:
         return None
     return [[b for b in backends if a[c] <= x[b] and y[b] <= p[c]] for c in clients]
 
 
-def exchangeable(possible: Sequence[Sequence[int]], mate: Sequence[int], count: int = 0) -> list[int]:
-    """A set with a largest matching (client i ↔ mate[i], -1 for none; `count` backends) → the part each client is in, and after the
-    clients each backend that is left over. Alone in its part, a mate is certain.
+def exchangeable(
+    possible: Sequence[Sequence[int]], mate: Sequence[int], count: int = 0
+) -> list[int]:
+    """A set with a largest matching (client i ↔ mate[i], -1 for none; `count` backends) → the part
+    each client is in, and after the clients each backend that is left over. Alone in its part, a
+    mate is certain.
 
-    Client i can do with mate[j] when that is possible for it: an arc i → j. Who stays without a partner is exchangeable too: "none" is
-    a partner that is possible for everyone on the other side. Those arcs would be a product, so they run through one node for each side.
+    Client i can do with mate[j] when that is possible for it: an arc i → j. Who stays without a
+    partner is exchangeable too: "none" is a partner that is possible for everyone on the other
+    side. Those arcs would be a product, so they run through one node for each side.
     """
     of = {b: i for i, b in enumerate(mate) if b >= 0}
     spare_c = [i for i, b in enumerate(mate) if b < 0]
@@ -159,7 +182,9 @@ def exchangeable(possible: Sequence[Sequence[int]], mate: Sequence[int], count: 
 
 
 def _connected(arcs: Sequence[Sequence[int]]) -> list[int]:
-    """Arcs of a graph → the strongly connected part each node is in (Tarjan 1972, without recursion)."""
+    """Arcs of a graph → the strongly connected part each node is in (Tarjan 1972, without
+    recursion).
+    """
     n = len(arcs)
     index, low, part = [-1] * n, [0] * n, [-1] * n
     stack: list[int] = []
@@ -199,8 +224,9 @@ def _connected(arcs: Sequence[Sequence[int]]) -> list[int]:
 
 
 def largest(possible: Sequence[Sequence[int]], count: int) -> list[int]:
-    """Options per client → a largest matching, -1 for none (augmenting paths, Kuhn 1955; options are tried in order, so order
-    is kept where it can be)."""
+    """Options per client → a largest matching, -1 for none (augmenting paths, Kuhn 1955; options
+    are tried in order, so order is kept where it can be).
+    """
     mate = [-1] * len(possible)
     of = [-1] * count
     for i in range(len(possible)):

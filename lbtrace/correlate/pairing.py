@@ -1,5 +1,6 @@
-"""The pairs found so far: who is whose, by which evidence. Filled by one kind of evidence after another, strongest first;
-nothing is paired twice."""
+"""The pairs found so far: who is whose, by which evidence. Filled by one kind of evidence after
+another, strongest first; nothing is paired twice.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ Reasons = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class Pairing:
-    """Client exchange numbers → the backend exchange numbers each caused, in order of time; the answered one is found later.
+    """Client exchange numbers → the backend exchange numbers each caused, in order of time; the
+    answered one is found later.
 
     `owner[b]` is the client exchange of backend exchange b, -1 while it has none.
     """
@@ -30,21 +32,47 @@ class Pairing:
     confidence: dict[int, Confidence] = field(default_factory=dict)
     group: dict[int, int] = field(default_factory=dict)
     reasons: dict[int, Reasons] = field(default_factory=dict)
-    left_over: dict[int, int] = field(default_factory=dict)  # backend exchange → the group that may hold its partner
-    pinned: dict[int, Ref] = field(default_factory=dict)  # backend exchange → the client connection the balancer named for it
-    spare: dict[int, tuple[bool, bool]] = field(default_factory=dict)  # by elimination: a client (backend) was left
-    strong: set[int] = field(default_factory=set)  # client exchanges paired by what can hardly be shared by chance
-    weak: set[int] = field(default_factory=set)  # … by values that are rare here and common elsewhere
-    shared: set[int] = field(default_factory=set)  # backend exchanges that look like some client's request
-    copied: set[int] = field(default_factory=set)  # backend exchanges that repeat another of the same client exchange
-    doubled: set[int] = field(default_factory=set)  # client exchanges of a balancer that sends every request several times
-    answered: dict[int, int] = field(default_factory=dict)  # of several that may be, the one whose answer the client got; or UNTOLD
+    left_over: dict[int, int] = field(
+        default_factory=dict
+    )  # backend exchange → the group that may hold its partner
+    pinned: dict[int, Ref] = field(
+        default_factory=dict
+    )  # backend exchange → the client connection the balancer named for it
+    spare: dict[int, tuple[bool, bool]] = field(
+        default_factory=dict
+    )  # by elimination: a client (backend) was left
+    strong: set[int] = field(
+        default_factory=set
+    )  # client exchanges paired by what can hardly be shared by chance
+    weak: set[int] = field(
+        default_factory=set
+    )  # … by values that are rare here and common elsewhere
+    shared: set[int] = field(
+        default_factory=set
+    )  # backend exchanges that look like some client's request
+    copied: set[int] = field(
+        default_factory=set
+    )  # backend exchanges that repeat another of the same client exchange
+    doubled: set[int] = field(
+        default_factory=set
+    )  # client exchanges of a balancer that sends every request several times
+    answered: dict[int, int] = field(
+        default_factory=dict
+    )  # of several that may be, the one whose answer the client got; or UNTOLD
     groups: int = 0
 
     def __post_init__(self) -> None:
         self.owner = [-1] * len(self.backend)
 
-    def add(self, client: int, backends: list[int], tier: Tier, confidence: Confidence, reasons: Reasons, group: int | None = None) -> None:
+    def add(
+        self,
+        client: int,
+        backends: list[int],
+        tier: Tier,
+        confidence: Confidence,
+        reasons: Reasons,
+        group: int | None = None,
+    ) -> None:
         """Pair a client exchange with backend exchanges that have no owner yet."""
         self.caused[client] = backends
         for b in backends:
@@ -69,12 +97,18 @@ class Pairing:
 
     def attach(self, client: int, backend: int) -> None:
         """One more backend exchange that an already paired client exchange caused."""
-        self.caused[client] = sorted([*self.caused[client], backend], key=lambda b: int(self.backend.start[b]))
+        self.caused[client] = sorted(
+            [*self.caused[client], backend], key=lambda b: int(self.backend.start[b])
+        )
         self.owner[backend] = client
 
     def every_attempt(self) -> tuple[Column, Column]:
         """(client exchange, backend exchange that it caused), one row per attempt."""
-        c, b = np.array([(c, b) for c, bs in self.caused.items() for b in bs], np.int64).reshape(-1, 2).T
+        c, b = (
+            np.array([(c, b) for c, bs in self.caused.items() for b in bs], np.int64)
+            .reshape(-1, 2)
+            .T
+        )
         return c, b
 
     def new_group(self) -> int:

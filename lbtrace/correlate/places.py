@@ -20,13 +20,15 @@ MOST_SERVERS = 8
 
 
 def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | None:
-    """One capture taken on the balancer → what it shows of the client side and of the backend side, with one clock (their offset is 0).
+    """One capture taken on the balancer → what it shows of the client side and of the backend side,
+    with one clock (their offset is 0).
 
-    A capture of Linux's "any" interface says of each packet whether the balancer received or sent it: who was received from is in front,
-    whom it opened a connection to is behind. Otherwise `balancer` are its addresses; without them it is the address that some connections
-    go to and others come from; or, when it passes packets on, each connection is there twice with the same sequence numbers, first as it
-    came in; or the address whose exchanges have others inside them, when it listens on one address and speaks from another. None when
-    nothing of this is the case.
+    A capture of Linux's "any" interface says of each packet whether the balancer received or sent
+    it: who was received from is in front, whom it opened a connection to is behind. Otherwise
+    `balancer` are its addresses; without them it is the address that some connections go to and
+    others come from; or, when it passes packets on, each connection is there twice with the same
+    sequence numbers, first as it came in; or the address whose exchanges have others inside them,
+    when it listens on one address and speaks from another. None when nothing of this is the case.
     """
     connections = trace.connections
     front, back = _travelled(trace)
@@ -36,7 +38,11 @@ def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | N
     front, back = (set(), set()) if addresses else _twice(connections)
     if not front:
         addresses = addresses or _outer(trace)
-        front = {c.id for c in connections if c.server.address in addresses and c.client.address not in addresses}
+        front = {
+            c.id
+            for c in connections
+            if c.server.address in addresses and c.client.address not in addresses
+        }
         back = {c.id for c in connections if c.id not in front}
     if not front or not back:
         return None
@@ -44,9 +50,11 @@ def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | N
 
 
 def _travelled(trace: Trace) -> tuple[set[int], set[int]]:
-    """Connections whose client's packets the machine received, and those whose client's packets it sent.
+    """Connections whose client's packets the machine received, and those whose client's packets it
+    sent.
 
-    What went over its loopback interface was both sent and received: it is in front when it goes to a port where others were received too.
+    What went over its loopback interface was both sent and received: it is in front when it goes to
+    a port where others were received too.
     """
     front: set[int] = set()
     back: set[int] = set()
@@ -73,7 +81,11 @@ def _hubs(connections: Sequence[Connection]) -> set[str]:
     spoken = [c for c in connections if c.from_client.bytes or c.from_server.bytes]
     servers = Counter(c.server.address for c in spoken)
     clients = Counter(c.client.address for c in spoken)
-    both = {a: min(servers[a], clients[a]) for a in servers.keys() & clients.keys() if a not in ("127.0.0.1", "::1")}
+    both = {
+        a: min(servers[a], clients[a])
+        for a in servers.keys() & clients.keys()
+        if a not in ("127.0.0.1", "::1")
+    }
     most = max(both.values(), default=0)
     return {a for a, n in both.items() if n * 4 >= most}
 
@@ -95,14 +107,18 @@ def _twice(connections: Sequence[Connection]) -> tuple[set[int], set[int]]:
 
 
 def _outer(trace: Trace) -> set[str]:
-    """The server address whose exchanges have those of other servers inside them: who waits for others is in front.
+    """The server address whose exchanges have those of other servers inside them: who waits for
+    others is in front.
 
-    Nearly all of its own hold another, or (a cache answers many by itself) nearly all others are held by one of its own.
+    Nearly all of its own hold another, or (a cache answers many by itself) nearly all others are
+    held by one of its own.
     """
     of: dict[str, list[Span]] = defaultdict(list)
     for e in trace.exchanges:
         if e.request is not None and e.response is not None:
-            of[trace.connections[e.connection].server.address].append((e.request.first_ns, e.response.last_ns))
+            of[trace.connections[e.connection].server.address].append(
+                (e.request.first_ns, e.response.last_ns)
+            )
     shares: dict[str, float] = {}
     for address in sorted(of, key=lambda a: -len(of[a]))[:MOST_SERVERS]:
         others = [span for other, spans in of.items() if other != address for span in spans]
@@ -117,18 +133,26 @@ def _holding(spans: list[Span], others: list[Span]) -> float:
     """The share of `spans` that have one of `others` inside them."""
     others = sorted(others)
     begins = [begin for begin, _ in others]
-    earliest_end = list(accumulate((end for _, end in reversed(others)), min))[::-1]  # of each one and all that begin later
+    earliest_end = list(accumulate((end for _, end in reversed(others)), min))[
+        ::-1
+    ]  # of each one and all that begin later
     at = [bisect_left(begins, begin) for begin, _ in spans]
-    return sum(i < len(others) and earliest_end[i] <= end for i, (_, end) in zip(at, spans, strict=True)) / len(spans)
+    return sum(
+        i < len(others) and earliest_end[i] <= end for i, (_, end) in zip(at, spans, strict=True)
+    ) / len(spans)
 
 
 def _held(spans: list[Span], others: list[Span]) -> float:
     """The share of `spans` that are inside one of `others`."""
     others = sorted(others)
     begins = [begin for begin, _ in others]
-    latest_end = list(accumulate((end for _, end in others), max))  # of each one and all that begin earlier
+    latest_end = list(
+        accumulate((end for _, end in others), max)
+    )  # of each one and all that begin earlier
     at = [bisect_right(begins, begin) - 1 for begin, _ in spans]
-    return sum(i >= 0 and latest_end[i] >= end for i, (_, end) in zip(at, spans, strict=True)) / len(spans)
+    return sum(
+        i >= 0 and latest_end[i] >= end for i, (_, end) in zip(at, spans, strict=True)
+    ) / len(spans)
 
 
 def _part(trace: Trace, ids: set[int], side: Side) -> Trace:

@@ -1,11 +1,12 @@
 """Connections whose bytes are no HTTP on one side at least → pairs by bytes, size and time.
 
-A layer 4 proxy passes the bytes on: both directions have the same bytes on both sides, after a PROXY header is taken off; where
-these are not known (`Application.digests`), the same length. Where TLS ends at the balancer, plain bytes behind it are fewer than
-the encrypted ones in front by the records' overhead and the handshake (RFC 8446 §5.2: 22 bytes a record and up), never more. The
-backend connection begins after the client's and answers before it. Bytes or lengths that occur once on each side are evidence by
-themselves; otherwise a pair needs the clock, and the time must leave one partner only. This is weaker than anything read from
-content, and said to be.
+A layer 4 proxy passes the bytes on: both directions have the same bytes on both sides, after a
+PROXY header is taken off; where these are not known (`Application.digests`), the same length. Where
+TLS ends at the balancer, plain bytes behind it are fewer than the encrypted ones in front by the
+records' overhead and the handshake (RFC 8446 §5.2: 22 bytes a record and up), never more. The
+backend connection begins after the client's and answers before it. Bytes or lengths that occur once
+on each side are evidence by themselves; otherwise a pair needs the clock, and the time must leave
+one partner only. This is weaker than anything read from content, and said to be.
 """
 
 from __future__ import annotations
@@ -23,16 +24,21 @@ from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, Connection
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 
-TELLING = 64  # bytes in both directions together: shorter conversations have equal lengths by chance
+TELLING = (
+    64  # bytes in both directions together: shorter conversations have equal lengths by chance
+)
 TELLING_KNOWN = 32  # … and equal bytes
-OVERHEAD = 16_384  # handshake, certificates and tickets: TLS may exceed the plain bytes by this and a tenth
+# handshake, certificates and tickets: TLS may exceed the plain bytes by this and a tenth
+OVERHEAD = 16_384
 Clocks = dict[tuple[int, int], Clock]
 _Sent = tuple[int, int, tuple[str | None, str | None]]  # bytes up and down, and their digests
 
 
 @dataclass(slots=True)
 class _Flow:
-    """A connection with payload: when its client and its server first and last spoke, and how much, without PROXY headers."""
+    """A connection with payload: when its client and its server first and last spoke, and how much,
+    without PROXY headers.
+    """
 
     ref: Ref
     protocol: Protocol
@@ -42,10 +48,18 @@ class _Flow:
     down: int
     whole: bool
     digests: tuple[str | None, str | None] = (None, None)
-    spoke: tuple[int, int, int, int] | None = None  # when its client first and last spoke, and its server; None where bytes were sent again
+    spoke: tuple[int, int, int, int] | None = (
+        # when its client first and last spoke, and its server; None where bytes were sent again
+        None
+    )
 
 
-def pair(clients: Sequence[Trace], backends: Sequence[Trace], known: Sequence[ConnectionPair], clocks: Clocks) -> list[ConnectionPair]:
+def pair(
+    clients: Sequence[Trace],
+    backends: Sequence[Trace],
+    known: Sequence[ConnectionPair],
+    clocks: Clocks,
+) -> list[ConnectionPair]:
     """Connections of both sides that no exchange pairs → pairs."""
     mine = _flows(clients, {p.client for p in known}, plain=False)
     theirs = _flows(backends, {p.backend for p in known}, plain=True) if mine else []
@@ -64,11 +78,26 @@ def pair(clients: Sequence[Trace], backends: Sequence[Trace], known: Sequence[Co
 def _requests(traces: Sequence[Trace], among: set[Ref]) -> list[_Flow]:
     """The exchanges on the given connections, each as a flow of its own."""
     out = []
-    for point, i in sorted((ref.point, i) for ref in among for i in traces[ref.point].exchanges_of(ref.id)):
+    for point, i in sorted(
+        (ref.point, i) for ref in among for i in traces[ref.point].exchanges_of(ref.id)
+    ):
         e = traces[point].exchanges[i]
         if e.request is not None and e.response is not None:
-            up, down = (sum(len(x.raw) + 2 for x in m.lines) + m.body.length for m in (e.request, e.response))
-            out.append(_Flow(Ref(point, e.connection), Protocol.HTTP1, e.request.first_ns, e.response.first_ns, up, down, whole=True))
+            up, down = (
+                sum(len(x.raw) + 2 for x in m.lines) + m.body.length
+                for m in (e.request, e.response)
+            )
+            out.append(
+                _Flow(
+                    Ref(point, e.connection),
+                    Protocol.HTTP1,
+                    e.request.first_ns,
+                    e.response.first_ns,
+                    up,
+                    down,
+                    whole=True,
+                )
+            )
     return out
 
 
@@ -95,7 +124,17 @@ def _flow(ref: Ref, c: Connection, application: Application, backend: bool) -> _
         begin = c.first_ns if c.syns else begin
         answer = max(answer, c.last_ns)
     sent, answered = c.from_client.bytes - header, c.from_server.bytes
-    return _Flow(ref, application.protocol, begin, answer, sent, answered, whole, application.digests, _spoke(c))
+    return _Flow(
+        ref,
+        application.protocol,
+        begin,
+        answer,
+        sent,
+        answered,
+        whole,
+        application.digests,
+        _spoke(c),
+    )
 
 
 def _spoke(c: Connection) -> tuple[int, int, int, int] | None:
@@ -112,7 +151,10 @@ def _from_times(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> Clock
     for points, held in clocks.items():
         if not held.refused:
             continue
-        front, back = [f for f in mine if f.ref.point == points[0]], [f for f in theirs if f.ref.point == points[1]]
+        front, back = (
+            [f for f in mine if f.ref.point == points[0]],
+            [f for f in theirs if f.ref.point == points[1]],
+        )
         if len(front) < 3 or len(front) != len(back):
             continue
         a, p = (np.array([getattr(f, k) for f in front], np.int64) for k in ("begin", "answer"))
@@ -146,20 +188,29 @@ def _equal(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> list[Conne
     for (up, down, digests), (front, back) in sizes.items():
         telling = up + down >= (TELLING if None in digests else TELLING_KNOWN)
         only = _only(front, back, clocks)
-        few = 2 * len(only) < min(len(front), len(back))  # a clock that tells most of them not apart is none to trust
+        few = 2 * len(only) < min(
+            len(front), len(back)
+        )  # a clock that tells most of them not apart is none to trust
         for c, b, by_time in only:
             basis = ConnectionBasis.SAME_BYTES if telling else ConnectionBasis.TIME
             alone = len(front) == len(back) == 1
             sure = telling and (alone or by_time) and not chance and not few
-            found.append(ConnectionPair(c.ref, b.ref, basis, Confidence.MEDIUM if sure else Confidence.LOW))
+            found.append(
+                ConnectionPair(c.ref, b.ref, basis, Confidence.MEDIUM if sure else Confidence.LOW)
+            )
             said.append((c, b))
     never = _contradicted(said)
-    return [p._replace(confidence=Confidence.LOW) if (p.client.point, p.backend.point) in never else p for p in found]
+    return [
+        p._replace(confidence=Confidence.LOW) if (p.client.point, p.backend.point) in never else p
+        for p in found
+    ]
 
 
 def _contradicted(pairs: Sequence[tuple[_Flow, _Flow]]) -> set[tuple[int, int]]:
-    """The pairs of points whose connections with the same bytes no offset of the clocks makes one, as a client's bytes reach the front
-    first and a server's the back: then one script was run twice."""
+    """The pairs of points whose connections with the same bytes no offset of the clocks makes one,
+    as a client's bytes reach the front first and a server's the back: then one script was run
+    twice.
+    """
     bounds: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
     for c, b in pairs:
         if c.spoke is not None and b.spoke is not None:
@@ -169,13 +220,18 @@ def _contradicted(pairs: Sequence[tuple[_Flow, _Flow]]) -> set[tuple[int, int]]:
     for points, held in bounds.items():
         at, low, high = (np.array(column, np.int64) for column in zip(*sorted(held), strict=True))
         fits = low <= high
-        if 2 * fits.sum() <= len(fits) or clock.estimate(*points, clock.Bounds(at[fits], low[fits], high[fits])).refused:
+        if (
+            2 * fits.sum() <= len(fits)
+            or clock.estimate(*points, clock.Bounds(at[fits], low[fits], high[fits])).refused
+        ):
             out.add(points)
     return out
 
 
 def _by_chance(sizes: list[tuple[list[_Flow], list[_Flow]]]) -> bool:
-    """Whether more connections of either side have lengths that the other lacks than have an equal: who copies bytes copies all."""
+    """Whether more connections of either side have lengths that the other lacks than have an equal:
+    who copies bytes copies all.
+    """
     both = sum(min(len(front), len(back)) for front, back in sizes)
     mine = sum(f.protocol is not Protocol.TLS for front, back in sizes if not back for f in front)
     theirs = sum(len(back) for front, back in sizes if not front)
@@ -183,7 +239,9 @@ def _by_chance(sizes: list[tuple[list[_Flow], list[_Flow]]]) -> bool:
 
 
 def _only(front: list[_Flow], back: list[_Flow], clocks: Clocks) -> list[tuple[_Flow, _Flow, bool]]:
-    """Pairs in which each is the other's only possible partner; the flag says that a clock decided."""
+    """Pairs in which each is the other's only possible partner; the flag says that a clock
+    decided.
+    """
     if len(front) * len(back) > EDGES:
         return []
     possible = [[_inside(c, b, clocks) for b in back] for c in front]
@@ -203,12 +261,19 @@ def _decrypted(front: list[_Flow], back: list[_Flow], clocks: Clocks) -> list[Co
     fitting: dict[int, list[int]] = {}
     for i, c in enumerate(front):
         fitting[i] = [
-            j for j, b in enumerate(back) if (c.ref.point, b.ref.point) in timed and _fits_records(c, b) and _inside(c, b, clocks)
+            j
+            for j, b in enumerate(back)
+            if (c.ref.point, b.ref.point) in timed and _fits_records(c, b) and _inside(c, b, clocks)
         ]
     partners = [sum(j in options for options in fitting.values()) for j in range(len(back))]
     balanced = len(front) == len(back)
     return [
-        ConnectionPair(front[i].ref, back[options[0]].ref, ConnectionBasis.TIME, Confidence.MEDIUM if balanced else Confidence.LOW)
+        ConnectionPair(
+            front[i].ref,
+            back[options[0]].ref,
+            ConnectionBasis.TIME,
+            Confidence.MEDIUM if balanced else Confidence.LOW,
+        )
         for i, options in fitting.items()
         if len(options) == 1 and partners[options[0]] == 1
     ]

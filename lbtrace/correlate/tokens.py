@@ -1,15 +1,16 @@
 """Exchanges of both sides → pairs that share values which are rare in each capture.
 
-No list of magic header names: every header value, the target, its last segments and its query, and every body digest is a token. What
-is rare on both sides and shared is evidence, weighed by how rare it is (Spärck Jones 1972: inverse document frequency). Dates,
-ages and lengths are no
-tokens: a balancer and a backend make them independently, and two clocks that tick past each other agree wrongly by the second.
-Requests and responses have separate tokens: a Location or a Set-Cookie in an answer comes back in a later request, which is
-not the same exchange.
+No list of magic header names: every header value, the target, its last segments and its query, and
+every body digest is a token. What is rare on both sides and shared is evidence, weighed by how rare
+it is (Spärck Jones 1972: inverse document frequency). Dates, ages and lengths are no tokens: a
+balancer and a backend make them independently, and two clocks that tick past each other agree
+wrongly by the second. Requests and responses have separate tokens: a Location or a Set-Cookie in an
+answer comes back in a later request, which is not the same exchange.
 
-Candidates come from the rarest shared tokens only, never from a cross product of common ones, so the cost is linear.
-A pair is accepted when each is the other's best by a clear margin. A client exchange may own several backend exchanges (retries):
-those that share its rare tokens and no other client exchange's.
+Candidates come from the rarest shared tokens only, never from a cross product of common ones, so
+the cost is linear. A pair is accepted when each is the other's best by a clear margin. A client
+exchange may own several backend exchanges (retries): those that share its rare tokens and no other
+client exchange's.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from lbtrace.side_table import Heads, Messages, Words, numbers
 from lbtrace.tables import Column
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
-BITS = 2.5  # per character or byte: in a short capture every value is rare, and a short one is common elsewhere
+# per character or byte: in a short capture every value is rare, and a short one is common elsewhere
+BITS = 2.5
 MARGIN = 6.0  # bits by which the best must beat the second best
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*, \d\d[ -]\w{3}[ -]\d{2,4} \d\d:\d\d:\d\d")
 # What software sends by default says nothing of one exchange.
@@ -58,8 +60,11 @@ _NO_TOKEN = {
     "host",
     "via",
 } | _DEFAULTS
-# An id: no words, no blanks; a shorter one shows it by letters and digits that keep changing places.
-_RANDOM = re.compile(r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,}|(?=[0-9a-zA-Z]{14})(?:\d+[a-zA-Z]+){3})")
+# An id: no words, no blanks; a shorter one shows it by letters and digits that keep changing
+# places.
+_RANDOM = re.compile(
+    r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,}|(?=[0-9a-zA-Z]{14})(?:\d+[a-zA-Z]+){3})"
+)
 LOOKED_AT = 256  # characters of a value: the search takes the square of them
 _PARTS = re.compile(r"[^,;\s]{12,}")
 _SEPARATOR = re.compile(r"[,;\s]")
@@ -72,9 +77,12 @@ _Entries = tuple[Column, Column]  # exchanges, and a token that each holds
 
 @dataclass(slots=True)
 class Tokens:
-    """Which token each exchange holds: `owner[i]` holds `token[i]`, sorted. Token t is `values[t]`, of the kind `kinds[kind[t]]`.
+    """Which token each exchange holds: `owner[i]` holds `token[i]`, sorted. Token t is `values[t]`,
+    of the kind `kinds[kind[t]]`.
 
-    Left out are those of a line that more than RARE exchanges of a side have: they make no candidates."""
+    Left out are those of a line that more than RARE exchanges of a side have: they make no
+    candidates.
+    """
 
     client: _Entries
     backend: _Entries
@@ -94,7 +102,9 @@ class _Book:
 
     def __init__(self) -> None:
         count = itertools.count()
-        self.of: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(count.__next__))
+        self.of: defaultdict[str, defaultdict[str, int]] = defaultdict(
+            lambda: defaultdict(count.__next__)
+        )
         self.sizes: dict[int, int] = {}  # of bodies: theirs tells, not that of the digest
 
     def __len__(self) -> int:
@@ -103,7 +113,9 @@ class _Book:
 
 @dataclass(slots=True)
 class _Held:
-    """The tokens of things that have numbers themselves: thing n has those at `first[n]` to `first[n + 1]`."""
+    """The tokens of things that have numbers themselves: thing n has those at `first[n]` to
+    `first[n + 1]`.
+    """
 
     first: Column
     token: Column
@@ -111,7 +123,9 @@ class _Held:
     @classmethod
     def of(cls, things: Column, tokens: Column, count: int) -> _Held:
         """One entry per token; those of one thing in their order."""
-        return cls(running(np.bincount(things, minlength=count)), tokens[np.argsort(things, kind="stable")])
+        return cls(
+            running(np.bincount(things, minlength=count)), tokens[np.argsort(things, kind="stable")]
+        )
 
     def entries(self, owner: Column, thing: Column) -> _Entries:
         """Exchanges and the thing each has → exchanges and their tokens."""
@@ -124,7 +138,10 @@ def collect(client: Facts, backend: Facts) -> Tokens:
     book = _Book()
     words = client.table.words
     sides = (client.table, backend.table)
-    parts: list[list[_Entries]] = [[], []]  # per side, in the order in which an exchange shows them: request, response, target
+    parts: list[list[_Entries]] = [
+        [],
+        [],
+    ]  # per side, in the order in which an exchange shows them: request, response, target
     frequent: list[list[Column]] = [[], []]
     for way, of in (("<", "requests"), (">", "responses")):
         messages: list[Messages] = [getattr(table, of) for table in sides]
@@ -147,7 +164,8 @@ def _common(heads: Heads, lines: int) -> Column:
     """Per line, whether more than RARE exchanges have it in this kind of message."""
     times = np.bincount(heads.line, minlength=lines)
     common = times > RARE
-    # One message may have a line more than once. What stands in a thousand places is in more than a few exchanges, or says nothing.
+    # One message may have a line more than once. What stands in a thousand places is in more than a
+    # few exchanges, or says nothing.
     several = common & (times <= _OFTEN)
     if several.any():
         owner, line = heads.which(several)
@@ -157,7 +175,9 @@ def _common(heads: Heads, lines: int) -> Column:
 
 
 def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str) -> _Held:
-    """The lines of one kind of message → their tokens: whole values, and the longer parts of lists."""
+    """The lines of one kind of message → their tokens: whole values, and the longer parts of
+    lists.
+    """
     lines, count = words.line_list, len(words.line_list)
     there = np.zeros(count, bool)
     for held in messages:
@@ -165,7 +185,9 @@ def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str)
     at = np.flatnonzero(there & words.fields_named(lambda name: name not in _NO_TOKEN))
     values = [lines[n][1] for n in at.tolist()]
     size = np.fromiter(map(len, values), np.int64, len(values))
-    dated = np.fromiter((v[:1] in _DAYS and _DATE.match(v) is not None for v in values), bool, len(values))
+    dated = np.fromiter(
+        (v[:1] in _DAYS and _DATE.match(v) is not None for v in values), bool, len(values)
+    )
     anywhere = book.of[way]
     things: list[Column] = []
     tokens: list[Column] = []
@@ -179,7 +201,9 @@ def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str)
     field, names = words.field_of[at[short]], list(words.fields)
     for f in distinct(field).tolist():
         add(short[field == f], book.of[way + names[f]])
-    parted = [i for i in np.flatnonzero((size > 12) & ~dated).tolist() if _SEPARATOR.search(values[i])]
+    parted = [
+        i for i in np.flatnonzero((size > 12) & ~dated).tolist() if _SEPARATOR.search(values[i])
+    ]
     parts = [[p for p in _PARTS.findall(values[i]) if p != values[i]][:16] for i in parted]
     things.append(np.repeat(at[np.array(parted, np.int64)], [len(p) for p in parts]))
     tokens.append(numbers(anywhere, itertools.chain.from_iterable(parts)))
@@ -218,8 +242,12 @@ def _of_targets(book: _Book, words: Words, messages: Sequence[Messages]) -> _Hel
     return _Held.of(np.concatenate([at, at, at, at[asking]]), np.concatenate(tokens), len(there))
 
 
-def _numbered(book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequence[Sequence[Column]]) -> Tokens:
-    """Everything numbered as the client side shows it first: among tokens that tell as much, the first one is named."""
+def _numbered(
+    book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequence[Sequence[Column]]
+) -> Tokens:
+    """Everything numbered as the client side shows it first: among tokens that tell as much, the
+    first one is named.
+    """
     count = len(book)
     kind, bits = np.zeros(count, np.int64), np.zeros(count)
     values: list[str] = [""] * count
@@ -231,7 +259,9 @@ def _numbered(book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequen
     if book.sizes:
         bits[list(book.sizes)] = BITS * np.fromiter(book.sizes.values(), np.int64, len(book.sizes))
     kinds = list(book.of)
-    whole = np.array([name not in ("target", "last-segments", "last-segment") for name in kinds], bool)
+    whole = np.array(
+        [name not in ("target", "last-segments", "last-segment") for name in kinds], bool
+    )
     common = np.zeros(count, bool)
     for tokens in itertools.chain.from_iterable(frequent):
         common[tokens] = True
@@ -243,11 +273,21 @@ def _numbered(book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequen
         once = distinct(owner[rare] * (count + 1) + place[token[rare]])
         sides.append((once // (count + 1), once % (count + 1)))
     order = np.argsort(place)
-    return Tokens(sides[0], sides[1], kinds, kind[order], [values[t] for t in order.tolist()], whole[kind][order], bits[order])
+    return Tokens(
+        sides[0],
+        sides[1],
+        kinds,
+        kind[order],
+        [values[t] for t in order.tolist()],
+        whole[kind][order],
+        bits[order],
+    )
 
 
 def _first_places(entries: Sequence[_Entries], count: int) -> Column:
-    """Per token its place among all, by where the exchanges show it first; what they do not show comes after."""
+    """Per token its place among all, by where the exchanges show it first; what they do not show
+    comes after.
+    """
     owner, token = (np.concatenate(columns) for columns in zip(*entries, strict=True))
     kind_of_place = np.repeat(np.arange(len(entries)), [len(part[0]) for part in entries])
     order = np.argsort(owner * len(entries) + kind_of_place, kind="stable")
@@ -259,7 +299,9 @@ def _first_places(entries: Sequence[_Entries], count: int) -> Column:
 
 
 def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
-    """A header line → (kind, value) tokens. Long values are known whatever the field is called, short ones by field."""
+    """A header line → (kind, value) tokens. Long values are known whatever the field is called,
+    short ones by field.
+    """
     name, value, _ = line
     name = lowered(name)
     if name in _NO_TOKEN or not value or _DATE.match(value):
@@ -273,7 +315,9 @@ def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
 
 @dataclass(slots=True)
 class Found:
-    """A client exchange and the backend exchanges that share its rare tokens, and the rarest of what they share."""
+    """A client exchange and the backend exchanges that share its rare tokens, and the rarest of
+    what they share.
+    """
 
     client: int
     backends: list[int]
@@ -283,7 +327,9 @@ class Found:
     strong: bool  # it looks drawn at random: no other exchange anywhere has it
 
 
-def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[Column, Column], Column]) -> list[Found]:
+def match(
+    client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[Column, Column], Column]
+) -> list[Found]:
     """Tokens → unambiguous matches. `allowed(cs, bs)` is the veto, pair by pair."""
     pairs = _candidates(len(client), len(backend), tokens)
     if pairs is None:
@@ -307,21 +353,31 @@ def match(client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[Colu
             continue  # the best backend exchange for it belongs to another
         kind, value = tokens.named(token)
         by_value, by_request = bool(tokens.header[token]), kind[0] != ">"
-        strong = by_value and by_request and kind != "<body" and drawn(value)  # any digest looks drawn
+        strong = (
+            by_value and by_request and kind != "<body" and drawn(value)
+        )  # any digest looks drawn
         chosen = [b for s, b, _ in mine if s >= best - MARGIN]
         found.append(Found(c, chosen, ((_worded(kind), value),), by_value, by_request, strong))
     return found
 
 
-def _candidates(n_client: int, n_backend: int, tokens: Tokens) -> tuple[Column, Column, Column, Column] | None:
-    """Pairs (client, backend) that share a token rare on both sides; the weight of all rare tokens they share, and the rarest one."""
+def _candidates(
+    n_client: int, n_backend: int, tokens: Tokens
+) -> tuple[Column, Column, Column, Column] | None:
+    """Pairs (client, backend) that share a token rare on both sides; the weight of all rare tokens
+    they share, and the rarest one.
+    """
     count = len(tokens.values)
     of_client = np.bincount(tokens.client[1], minlength=count)
     of_backend = np.bincount(tokens.backend[1], minlength=count)
     rare = (of_client > 0) & (of_client <= RARE) & (of_backend > 0) & (of_backend <= RARE)
     if not rare.any():
         return None
-    weight = np.log2(max(n_client, 2) / np.maximum(of_client, 1)) + np.log2(max(n_backend, 2) / np.maximum(of_backend, 1)) + 1.0
+    weight = (
+        np.log2(max(n_client, 2) / np.maximum(of_client, 1))
+        + np.log2(max(n_backend, 2) / np.maximum(of_backend, 1))
+        + 1.0
+    )
     weight = np.minimum(np.where(tokens.header, weight + 4.0, weight), tokens.bits)
     left_owner, left_token = (a[rare[tokens.client[1]]] for a in tokens.client)
     right_owner, right_token = (a[rare[tokens.backend[1]]] for a in tokens.backend)
@@ -352,28 +408,51 @@ def _two_best(whom: Column, score: Column, count: int) -> tuple[Column, Column]:
 
 
 def telling(client: Exchange, backend: Exchange) -> float:
-    """Bits that what two exchanges share could carry at most, by its length alone: what a short value says, chance says too."""
+    """Bits that what two exchanges share could carry at most, by its length alone: what a short
+    value says, chance says too.
+    """
     bits = 0.0
-    for way, one, other in (("<", client.request, backend.request), (">", client.response, backend.response)):
+    for way, one, other in (
+        ("<", client.request, backend.request),
+        (">", client.response, backend.response),
+    ):
         if one is None or other is None:
             continue
         there = {token for line in other.lines for token in _line_tokens(way, line)}
-        bits += sum(BITS * len(value) for value in {v for line in one.lines for k, v in _line_tokens(way, line) if (k, v) in there})
+        bits += sum(
+            BITS * len(value)
+            for value in {
+                v for line in one.lines for k, v in _line_tokens(way, line) if (k, v) in there
+            }
+        )
         if one.body.length and body_key(one.body) == body_key(other.body) is not None:
             bits += BITS * one.body.length
-    if client.request is not None and backend.request is not None and client.request.target == backend.request.target:
+    if (
+        client.request is not None
+        and backend.request is not None
+        and client.request.target == backend.request.target
+    ):
         bits += BITS * len(client.request.target)
     return bits
 
 
-_WORDS = {"<": "request value", ">": "response value", "last-segments": "end of the target", "last-segment": "last segment of the target"}
+_WORDS = {
+    "<": "request value",
+    ">": "response value",
+    "last-segments": "end of the target",
+    "last-segment": "last segment of the target",
+}
 
 
 def _worded(kind: str) -> str:
     """The kind of a token as a reason names it: "request etag", "response body", "query"."""
-    return _WORDS.get(kind) or {"<": "request ", ">": "response "}.get(kind[0], "") + kind.lstrip("<>")
+    return _WORDS.get(kind) or {"<": "request ", ">": "response "}.get(kind[0], "") + kind.lstrip(
+        "<>"
+    )
 
 
 def drawn(value: str) -> bool:
-    """Whether a value looks drawn at random, so that two messages hardly share it by chance; its beginning tells, and bounds the cost."""
+    """Whether a value looks drawn at random, so that two messages hardly share it by chance; its
+    beginning tells, and bounds the cost.
+    """
     return bool(_RANDOM.search(value[:LOOKED_AT]))

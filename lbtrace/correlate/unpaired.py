@@ -1,11 +1,10 @@
 """Exchanges without a partner → why, the capture's window first.
 
-An exchange is "answered by the balancer" or "not from this client" only when the other capture was running at that time under the clock
-interval. And a client exchange was answered by the balancer only when the backend captures would have shown it: with another
-backend that was not
-captured, a missing partner says nothing, unless the answer itself bears the balancer's hand: an error or a redirect of its
-own, a Server field unlike the
-backends', or the mark of a cache.
+An exchange is "answered by the balancer" or "not from this client" only when the other capture was
+running at that time under the clock interval. And a client exchange was answered by the balancer
+only when the backend captures would have shown it: with another backend that was not captured, a
+missing partner says nothing, unless the answer itself bears the balancer's hand: an error or a
+redirect of its own, a Server field unlike the backends', or the mark of a cache.
 """
 
 from __future__ import annotations
@@ -24,9 +23,31 @@ from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import RANK, Clock, Confidence, Ref, Unpaired, UnpairedReason
 from lbtrace.side_table import NOT_SAID
 
-OWN_STATUS = {400, 403, 408, 411, 413, 414, 417, 429, 431, 460, 463, 464, 497, 500, 501, 502, 503, 504, 505, 561}
+OWN_STATUS = {
+    400,
+    403,
+    408,
+    411,
+    413,
+    414,
+    417,
+    429,
+    431,
+    460,
+    463,
+    464,
+    497,
+    500,
+    501,
+    502,
+    503,
+    504,
+    505,
+    561,
+}
 SEVERAL = 4  # answers that show a manner
-EDGE_NS = 5_000_000_000  # a capture runs for longer than its packets show: it is not outside when this near
+# a capture runs for longer than its packets show: it is not outside when this near
+EDGE_NS = 5_000_000_000
 REDIRECT = {301, 302, 303, 307, 308}
 BALANCERS = re.compile(  # in a Server field: software and services that stand in front of backends
     r"\b(nginx|openresty|tengine|awselb|apache|httpd|varnish|envoy|caddy|squid|traefik|haproxy|ats/|trafficserver|lighttpd|h2o|litespeed"
@@ -35,19 +56,31 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 )
 
 
-ASTRAY = (UnpairedReason.UNKNOWN, Confidence.LOW, "both captures go on with requests like this: a clock may have been set in between")
-ELSEWHERE = "answered as a backend answers, but by none that was captured: another backend, or packets not captured"
+ASTRAY = (
+    UnpairedReason.UNKNOWN,
+    Confidence.LOW,
+    "both captures go on with requests like this: a clock may have been set in between",
+)
+ELSEWHERE = (
+    "answered as a backend answers, but by none that was captured: another backend, or "
+    "packets not captured"
+)
 UNASKED = "what the client had sent is no request: there was none to pass on"
 ASKED = "a backend was asked for the same, and nothing tells whose request that was"
 NO_DATE = "without the Date that every answer of the backends has"
 SAYS = "is what a balancer says of its backends"
-MAYBE = "an error of the balancer's, or of a backend that was not captured: others were answered by such a one"
+MAYBE = (
+    "an error of the balancer's, or of a backend that was not captured: others were answered "
+    "by such a one"
+)
 Clocks = dict[tuple[int, int], Clock]
 
 
 @dataclass(slots=True)
 class Window:
-    """When the other side's captures ran, by the clock of a point of this side: surely from `first` to `last`; None without a clock."""
+    """When the other side's captures ran, by the clock of a point of this side: surely from `first`
+    to `last`; None without a clock.
+    """
 
     first: int
     last: int
@@ -71,8 +104,10 @@ def windows(state: Pairing, clocks: Clocks, of_client: bool) -> list[list[Window
 
 
 def _astray(state: Pairing, of_client: bool) -> set[int]:
-    """The exchanges of a side without a partner that follow (or precede) every pair, in the order of the capture, while the other side has
-    such ones too, and they look like requests of this side: a clock that was set leaves both behind, and says nothing of when they were."""
+    """The exchanges of a side without a partner that follow (or precede) every pair, in the order
+    of the capture, while the other side has such ones too, and they look like requests of this
+    side: a clock that was set leaves both behind, and says nothing of when they were.
+    """
     this, other = (state.client, state.backend) if of_client else (state.backend, state.client)
     mine = state.free_clients() if of_client else state.free_backends()
     theirs = state.free_backends() if of_client else state.free_clients()
@@ -100,9 +135,12 @@ def _ends(facts: Facts, paired: set[int]) -> tuple[list[int], list[int]]:
     return first, last
 
 
-def client_reasons(state: Pairing, clocks: Clocks, passed_on: Set[Ref] = frozenset()) -> list[Unpaired]:
-    """Every client exchange without a partner, with the reason. `passed_on`: client connections that go on behind the balancer, whatever
-    is sent on them."""
+def client_reasons(
+    state: Pairing, clocks: Clocks, passed_on: Set[Ref] = frozenset()
+) -> list[Unpaired]:
+    """Every client exchange without a partner, with the reason. `passed_on`: client connections
+    that go on behind the balancer, whatever is sent on them.
+    """
     free = state.free_clients()
     if not free:
         return []
@@ -114,24 +152,48 @@ def client_reasons(state: Pairing, clocks: Clocks, passed_on: Set[Ref] = frozens
     nothing = unasked(state.client)
     shared = bool(nothing.any()) and _shares(state)
     open_, revalidated = _asked_for(state)
-    headless = not state.backend.table.requests.there[state.free_backends()].all()  # it may be what any of these caused
+    headless = not state.backend.table.requests.there[
+        state.free_backends()
+    ].all()  # it may be what any of these caused
     out: list[Unpaired] = []
     for c in free:
         if nothing[c] and state.client.connection_ref(c) in passed_on:
-            reason, confidence, detail = UnpairedReason.UNKNOWN, Confidence.LOW, "its connection goes on behind the balancer"
+            reason, confidence, detail = (
+                UnpairedReason.UNKNOWN,
+                Confidence.LOW,
+                "its connection goes on behind the balancer",
+            )
         elif nothing[c] and not headless:
-            reason, confidence, detail = UnpairedReason.ANSWERED_BY_BALANCER, Confidence.MEDIUM if shared else Confidence.LOW, UNASKED
+            reason, confidence, detail = (
+                UnpairedReason.ANSWERED_BY_BALANCER,
+                Confidence.MEDIUM if shared else Confidence.LOW,
+                UNASKED,
+            )
         else:
             reason, confidence, detail = _client_reason(state, c, seen, backends, paired, headless)
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
             reason, confidence, detail = ASTRAY
         asked = revalidated if state.client.cached[c] else open_
-        if reason is UnpairedReason.ANSWERED_BY_BALANCER and not nothing[c] and _wants(state.client, c) in asked:
+        if (
+            reason is UnpairedReason.ANSWERED_BY_BALANCER
+            and not nothing[c]
+            and _wants(state.client, c) in asked
+        ):
             reason, confidence, detail = UnpairedReason.UNKNOWN, Confidence.LOW, ASKED
-        out.append(Unpaired("client", state.client.ref(c), reason, confidence if shown else _capped(reason, confidence), detail))
+        out.append(
+            Unpaired(
+                "client",
+                state.client.ref(c),
+                reason,
+                confidence if shown else _capped(reason, confidence),
+                detail,
+            )
+        )
     if any(u.detail == ELSEWHERE for u in out):
         out = [
-            u._replace(reason=UnpairedReason.UNKNOWN, confidence=Confidence.LOW, detail=MAYBE) if u.detail.endswith((SAYS, NO_DATE)) else u
+            u._replace(reason=UnpairedReason.UNKNOWN, confidence=Confidence.LOW, detail=MAYBE)
+            if u.detail.endswith((SAYS, NO_DATE))
+            else u
             for u in out
         ]
     return out
@@ -144,20 +206,34 @@ def _client_reason(
     known = seen[state.client.point[c]]
     start, end = int(state.client.start[c]), int(state.client.reply[c])
     by, sure = hand(e.response, backends, end - start)
-    away = min((max(w.first - end, start - w.last) for w in known), default=0)  # from the nearest moment a backend capture shows a packet
+    away = min(
+        (max(w.first - end, start - w.last) for w in known), default=0
+    )  # from the nearest moment a backend capture shows a packet
     if away > EDGE_NS:
-        return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no backend capture was running then"
+        return (
+            UnpairedReason.OUTSIDE_OTHER_CAPTURE,
+            Confidence.HIGH,
+            "no backend capture was running then",
+        )
     if away > 0 and by.endswith(SAYS):
         by = ""  # so may a backend have said, after its capture ended
     if away > 0 and by:
-        return UnpairedReason.ANSWERED_BY_BALANCER, min(Confidence.MEDIUM, sure, key=RANK.__getitem__), by
+        return (
+            UnpairedReason.ANSWERED_BY_BALANCER,
+            min(Confidence.MEDIUM, sure, key=RANK.__getitem__),
+            by,
+        )
     if known and any(start < w.first or end > w.last for w in known) and not by:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "a backend capture began or ended around it"
     if e.response is None:
         if state.client.unknown[c]:
             return UnpairedReason.UNKNOWN, Confidence.LOW, "its answer is not in the capture"
         if not known or headless:
-            return UnpairedReason.UNKNOWN, Confidence.LOW, "no answer, and nothing tells whether a backend was asked"
+            return (
+                UnpairedReason.UNKNOWN,
+                Confidence.LOW,
+                "no answer, and nothing tells whether a backend was asked",
+            )
         sure = Confidence.LOW if state.left_over or state.group else Confidence.MEDIUM
         return UnpairedReason.NEVER_ANSWERED, sure, "no answer, and no backend exchange"
     if by and (paired or e.response.status in OWN_STATUS | REDIRECT):
@@ -175,12 +251,16 @@ def _client_reason(
 
 
 def _asked_for(state: Pairing) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
-    """What backends were asked for by exchanges that no client exchange is known to have caused: those that look like some client's, and
-    those of a cache that asked whether its copy still holds."""
+    """What backends were asked for by exchanges that no client exchange is known to have caused:
+    those that look like some client's, and those of a cache that asked whether its copy still
+    holds.
+    """
     table = state.backend.table
     free = [b for b in state.free_backends() if table.requests.there[b]]
     unchanged = [b for b in free if table.responses.start[b] == NOT_MODIFIED]
-    return {_wants(state.backend, b) for b in free if b in state.shared}, {_wants(state.backend, b) for b in unchanged}
+    return {_wants(state.backend, b) for b in free if b in state.shared}, {
+        _wants(state.backend, b) for b in unchanged
+    }
 
 
 def _wants(facts: Facts, n: int) -> tuple[int, int]:
@@ -190,7 +270,9 @@ def _wants(facts: Facts, n: int) -> tuple[int, int]:
 
 
 def _shares(state: Pairing) -> bool:
-    """Whether requests of several client connections share a backend connection, so that no connection of a backend's is a client's."""
+    """Whether requests of several client connections share a backend connection, so that no
+    connection of a backend's is a client's.
+    """
     c, b = state.every_attempt()
     width = len(state.client.table.client_address)
     ends = distinct(state.backend.connection[b] * width + state.client.connection[c])
@@ -198,13 +280,21 @@ def _shares(state: Pairing) -> bool:
 
 
 def _together(state: Pairing, clocks: Clocks) -> bool:
-    """Whether anything shows that the captures belong together: a pair that is no mere likeness, or a clock."""
-    return any(k.stated or not k.refused for k in clocks.values()) or any(c is not Confidence.LOW for c in state.confidence.values())
+    """Whether anything shows that the captures belong together: a pair that is no mere likeness, or
+    a clock.
+    """
+    return any(k.stated or not k.refused for k in clocks.values()) or any(
+        c is not Confidence.LOW for c in state.confidence.values()
+    )
 
 
 def _capped(reason: UnpairedReason, confidence: Confidence) -> Confidence:
     """What one capture has to do with a balancer that only the other may show is a guess."""
-    return Confidence.LOW if reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT) else confidence
+    return (
+        Confidence.LOW
+        if reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT)
+        else confidence
+    )
 
 
 class Manner(NamedTuple):
@@ -212,21 +302,34 @@ class Manner(NamedTuple):
 
     got: set[str]  # the Server fields of answers that clients got from backends
     sent: set[str]  # … and those that backends sent, whoever got them
-    dated: bool  # every answer that clients got from them, not one or two, has a Date (RFC 9110 §6.6.1)
+    # every answer that clients got from them, not one or two, has a Date (RFC 9110 §6.6.1)
+    dated: bool
     keep: bool  # they are caches, or have one before them: the mark of a cache may be theirs
 
 
 def manner(state: Pairing) -> Manner:
     """What is common to the answers of the backends."""
-    mine, theirs, words = state.client.table.responses, state.backend.table.responses, state.client.table.words
+    mine, theirs, words = (
+        state.client.table.responses,
+        state.backend.table.responses,
+        state.client.table.words,
+    )
     c, b = np.array([(c, bs[-1]) for c, bs in state.caused.items()], np.int64).reshape(-1, 2).T
     c = c[mine.there[c] & theirs.there[b] & (mine.start[c] == theirs.start[b])]
     got, sent = (
-        {words.line_list[n].value if n != NOT_SAID else "" for n in distinct(messages.line_of(words, "server")[at]).tolist()}
+        {
+            words.line_list[n].value if n != NOT_SAID else ""
+            for n in distinct(messages.line_of(words, "server")[at]).tolist()
+        }
         for messages, at in ((mine, c), (theirs, theirs.there))
     )
-    dates = [words.line_list[n].value if n != NOT_SAID else "" for n in distinct(mine.line_of(words, "date")[c]).tolist()]
-    return Manner(got, got | sent, len(c) >= SEVERAL and all(dates), bool(state.backend.cached.any()))
+    dates = [
+        words.line_list[n].value if n != NOT_SAID else ""
+        for n in distinct(mine.line_of(words, "date")[c]).tolist()
+    ]
+    return Manner(
+        got, got | sent, len(c) >= SEVERAL and all(dates), bool(state.backend.cached.any())
+    )
 
 
 def _field(r: Response, name: str) -> str:
@@ -234,9 +337,10 @@ def _field(r: Response, name: str) -> str:
 
 
 def hand(r: Response | None, backends: Manner, took_ns: int) -> tuple[str, Confidence]:
-    """What shows that the balancer made this answer ("" when nothing does), and how sure that is: another backend, one that was not
-    captured, may bear any name and send any error; only the name of a balancer is beyond it, and the mark of a cache where no backend's
-    answers bear one."""
+    """What shows that the balancer made this answer ("" when nothing does), and how sure that is:
+    another backend, one that was not captured, may bear any name and send any error; only the name
+    of a balancer is beyond it, and the mark of a cache where no backend's answers bear one.
+    """
     nothing = ("", Confidence.LOW)
     if r is None:
         return nothing
@@ -253,54 +357,100 @@ def hand(r: Response | None, backends: Manner, took_ns: int) -> tuple[str, Confi
             return NO_DATE, Confidence.HIGH if named and server not in sent else Confidence.MEDIUM
     if got and server not in sent and r.status in OWN_STATUS | REDIRECT | {200}:
         if not server:
-            return "without the Server field of the backends", Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
+            return (
+                "without the Server field of the backends",
+                Confidence.HIGH if r.status != 200 else Confidence.MEDIUM,
+            )
         if BALANCERS.search(server):
-            return f"Server: {server}, which no backend sends", Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
+            return (
+                f"Server: {server}, which no backend sends",
+                Confidence.HIGH if r.status != 200 else Confidence.MEDIUM,
+            )
         return nothing
     if r.status in {502, 503, 504} and (server not in sent or server in got):
-        return f"{r.status} {SAYS}", Confidence.HIGH if not server or BALANCERS.search(server) else Confidence.LOW
+        return f"{r.status} {SAYS}", Confidence.HIGH if not server or BALANCERS.search(
+            server
+        ) else Confidence.LOW
     if got:
         return nothing
-    return (f"{r.status} with nothing behind it", Confidence.MEDIUM) if r.status in REDIRECT | OWN_STATUS else nothing
+    return (
+        (f"{r.status} with nothing behind it", Confidence.MEDIUM)
+        if r.status in REDIRECT | OWN_STATUS
+        else nothing
+    )
 
 
 def _mark_of_cache(r: Response, took_ns: int) -> tuple[str, Confidence]:
     """What says that an answer comes from a cache, "" when nothing does, and how sure that is."""
     age = age_s(_field(r, "age"))
     if age:
-        return f"Age: {age}: from a cache", Confidence.HIGH if age > age_of_fresh(took_ns) else Confidence.MEDIUM
+        return f"Age: {age}: from a cache", Confidence.HIGH if age > age_of_fresh(
+            took_ns
+        ) else Confidence.MEDIUM
     line = next((x for x in r.lines if from_cache(x)), None)
     return (f"answered from a cache ({line.name}: {line.value})" if line else ""), Confidence.HIGH
 
 
 def backend_reasons(
-    state: Pairing, clocks: Clocks, checks: set[int], askers: Sequence[str], clients: set[str], copies: Mapping[int, int]
+    state: Pairing,
+    clocks: Clocks,
+    checks: set[int],
+    askers: Sequence[str],
+    clients: set[str],
+    copies: Mapping[int, int],
 ) -> list[Unpaired]:
-    """Every backend exchange without an owner, with the reason. `askers`: who asked, per backend exchange, "" where nothing says it;
-    `clients`: the client addresses in the captures; `copies`: those that repeat another."""
+    """Every backend exchange without an owner, with the reason. `askers`: who asked, per backend
+    exchange, "" where nothing says it; `clients`: the client addresses in the captures; `copies`:
+    those that repeat another.
+    """
     free = state.free_backends()
     if not free:
         return []
     seen = windows(state, clocks, of_client=False)
-    named = {state.client.client_address(c) for c, bs in state.caused.items() if askers[bs[-1]]} | (clients & set(askers))
+    named = {state.client.client_address(c) for c, bs in state.caused.items() if askers[bs[-1]]} | (
+        clients & set(askers)
+    )
     if not clients <= named:
-        askers = [""] * len(askers)  # a client that no address is known of may be known to the balancer by any
+        askers = [""] * len(
+            askers
+        )  # a client that no address is known of may be known to the balancer by any
     _, owned = state.every_attempt()
     sources = distinct(state.backend.table.client_address[state.backend.connection[owned]]).tolist()
-    captured = clients | {"", *(askers[b] for b in owned.tolist()), *(state.backend.table.words.text_list[n] for n in sources)}
+    captured = clients | {
+        "",
+        *(askers[b] for b in owned.tolist()),
+        *(state.backend.table.words.text_list[n] for n in sources),
+    }
     shown = _together(state, clocks)
     astray = _astray(state, of_client=False)
     out: list[Unpaired] = []
     for b in free:
-        reason, confidence, detail = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
+        reason, confidence, detail = _backend_reason(
+            state, b, seen, checks, "" if askers[b] in captured else askers[b]
+        )
         if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and b in astray:
             reason, confidence, detail = ASTRAY
-        out.append(Unpaired("backend", state.backend.ref(b), reason, confidence if shown else _capped(reason, confidence), detail))
+        out.append(
+            Unpaired(
+                "backend",
+                state.backend.ref(b),
+                reason,
+                confidence if shown else _capped(reason, confidence),
+                detail,
+            )
+        )
     repeated = [n for n, b in enumerate(free) if b in copies]
-    if all(out[n].reason is UnpairedReason.OTHER_CLIENT for n in repeated):  # none of them at the edge of a client capture, say
+    if all(
+        out[n].reason is UnpairedReason.OTHER_CLIENT for n in repeated
+    ):  # none of them at the edge of a client capture, say
         for n in repeated:
-            detail = f"repeats what {_server(state, copies[free[n]])} was asked, and no client got its answer"
-            out[n] = out[n]._replace(reason=UnpairedReason.COPY, confidence=Confidence.MEDIUM, detail=detail)
+            detail = (
+                f"repeats what {_server(state, copies[free[n]])} was asked, and no client "
+                "got its answer"
+            )
+            out[n] = out[n]._replace(
+                reason=UnpairedReason.COPY, confidence=Confidence.MEDIUM, detail=detail
+            )
     return out
 
 
@@ -314,17 +464,34 @@ def _backend_reason(
     if b in checks:
         return UnpairedReason.HEALTH_CHECK, Confidence.HIGH, ""
     if b in state.left_over and not stranger:
-        return UnpairedReason.UNKNOWN, Confidence.LOW, "one of several that look the same, more than the client side has"
+        return (
+            UnpairedReason.UNKNOWN,
+            Confidence.LOW,
+            "one of several that look the same, more than the client side has",
+        )
     known = seen[state.backend.point[b]]
     start, end = int(state.backend.start[b]), int(state.backend.end[b])
     away = min((max(w.first - end, start - w.last) for w in known), default=0)
     if away > EDGE_NS:
-        return UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, "no client capture was running then"
+        return (
+            UnpairedReason.OUTSIDE_OTHER_CAPTURE,
+            Confidence.HIGH,
+            "no client capture was running then",
+        )
     if known and any(start < w.first or end > w.last for w in known):
-        return UnpairedReason.UNKNOWN, Confidence.LOW, "a client capture began or ended while it was going on"
+        return (
+            UnpairedReason.UNKNOWN,
+            Confidence.LOW,
+            "a client capture began or ended while it was going on",
+        )
     if not state.caused:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "nothing on the client side matches"
     if stranger:
-        return UnpairedReason.OTHER_CLIENT, Confidence.MEDIUM, f"asked by {stranger}, which no client capture shows"
-    # That no partner was found is no proof that none was there: packets get lost, heads are cut, clocks jump.
+        return (
+            UnpairedReason.OTHER_CLIENT,
+            Confidence.MEDIUM,
+            f"asked by {stranger}, which no client capture shows",
+        )
+    # That no partner was found is no proof that none was there: packets get lost, heads are cut,
+    # clocks jump.
     return UnpairedReason.OTHER_CLIENT, Confidence.LOW, "no client exchange around it matches"

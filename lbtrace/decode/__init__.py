@@ -1,8 +1,9 @@
-"""RecordTable → SegmentTable: link, tags, tunnels and IP are taken off, TCP segments become rows, flows are numbered.
+"""RecordTable → SegmentTable: link, tags, tunnels and IP are taken off, TCP segments become rows,
+flows are numbered.
 
-Common packets go through `fast` (numpy, a batch at a time), everything unusual through `odd` (one packet at a time);
-both give the same answer where both can. Invariant: every record read is either a row or counted in `counts.skipped` by
-reason.
+Common packets go through `fast` (numpy, a batch at a time), everything unusual through `odd` (one
+packet at a time); both give the same answer where both can. Invariant: every record read is either
+a row or counted in `counts.skipped` by reason.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class _Decoding:
         self.peeled: Counter[str] = Counter()
         n = len(self.records.offset)
         self.count = 0
-        empty = {name: np.empty(n, dtype=kind) for name, kind in COLUMNS.items()}  # untouched pages cost nothing
+        empty = {
+            name: np.empty(n, dtype=kind) for name, kind in COLUMNS.items()
+        }  # untouched pages cost nothing
         self.columns = empty
 
     def run(self, progress: Callable[[str, float], None]) -> SegmentTable:
@@ -68,15 +71,28 @@ class _Decoding:
         parts: list[Rows] = []
         left: list[Column] = []
         for kind in distinct.tolist():
-            mine = low + np.flatnonzero(kinds == kind) if len(distinct) > 1 else np.arange(low, high)
+            mine = (
+                low + np.flatnonzero(kinds == kind) if len(distinct) > 1 else np.arange(low, high)
+            )
             link = registry().get(kind >> 8)
             if link is None or not hasattr(link, "locate") or not len(self.views[kind & 0xFF].u64):
                 left.append(mine)
                 continue
-            captured, wire = records.captured[mine].astype(np.int64), records.wire[mine].astype(np.int64)
+            captured, wire = (
+                records.captured[mine].astype(np.int64),
+                records.wire[mine].astype(np.int64),
+            )
             number = kind & 0xFF
             views = self.views[number]
-            batch = fast.Batch(mine, records.offset[mine], captured, np.maximum(wire, captured), views, number, self.networks)
+            batch = fast.Batch(
+                mine,
+                records.offset[mine],
+                captured,
+                np.maximum(wire, captured),
+                views,
+                number,
+                self.networks,
+            )
             done = fast.decode(batch, link)  # type: ignore[arg-type]
             parts += done.parts
             self.skipped.update(done.skipped)
@@ -90,12 +106,29 @@ class _Decoding:
     def _odd(self, records: Column) -> list[tuple[int, ...]]:
         table = self.records
         rows: list[tuple[int, ...]] = []
-        columns = (table.offset, table.captured, table.wire, table.link, table.buffer, table.time_ns)
+        columns = (
+            table.offset,
+            table.captured,
+            table.wire,
+            table.link,
+            table.buffer,
+            table.time_ns,
+        )
         for record, at, captured, wire, link, buffer, time_ns in zip(
             records.tolist(), *(c[records].tolist() for c in columns), strict=True
         ):
             end, wire_end = at + captured, at + max(wire, captured)
-            packet = Packet(self.buffers[buffer], at, end, wire_end, link, record, buffer, time_ns, self.fragments)
+            packet = Packet(
+                self.buffers[buffer],
+                at,
+                end,
+                wire_end,
+                link,
+                record,
+                buffer,
+                time_ns,
+                self.fragments,
+            )
             outcome = odd.unpeel(packet, len(self.views))
             for name in packet.peeled:
                 self.peeled[name] += 1
@@ -111,14 +144,30 @@ class _Decoding:
 
     def _add(self, rows: Rows) -> None:
         """Number the flows of some rows and store them."""
-        source, target = rows.ports >> np.uint64(16) & np.uint64(0xFFFF), rows.ports & np.uint64(0xFFFF)
-        backward = (rows.source_b > rows.target_b) | ((rows.source_b == rows.target_b) & (source > target))
-        high: tuple[Column | None, Column | None] = (None, None)  # the upper halves of IPv6 addresses
+        source, target = (
+            rows.ports >> np.uint64(16) & np.uint64(0xFFFF),
+            rows.ports & np.uint64(0xFFFF),
+        )
+        backward = (rows.source_b > rows.target_b) | (
+            (rows.source_b == rows.target_b) & (source > target)
+        )
+        high: tuple[Column | None, Column | None] = (
+            None,
+            None,
+        )  # the upper halves of IPv6 addresses
         if rows.ports.max() >> np.uint64(32):
-            backward = (rows.source_a > rows.target_a) | ((rows.source_a == rows.target_a) & backward)
-            high = np.where(backward, rows.target_a, rows.source_a), np.where(backward, rows.source_a, rows.target_a)
+            backward = (rows.source_a > rows.target_a) | (
+                (rows.source_a == rows.target_a) & backward
+            )
+            high = (
+                np.where(backward, rows.target_a, rows.source_a),
+                np.where(backward, rows.source_a, rows.target_a),
+            )
         swapped = rows.ports & ~np.uint64(0xFFFFFFFF) | target << np.uint64(16) | source
-        lower, upper = np.where(backward, rows.target_b, rows.source_b), np.where(backward, rows.source_b, rows.target_b)
+        lower, upper = (
+            np.where(backward, rows.target_b, rows.source_b),
+            np.where(backward, rows.source_b, rows.target_b),
+        )
         words = (high[0], lower, high[1], upper, np.where(backward, swapped, rows.ports))
         part = slice(self.count, self.count + len(rows))
         columns = self.columns
@@ -127,7 +176,19 @@ class _Decoding:
         columns["frame"][part] = rows.record + 1
         columns["time_ns"][part] = self.records.time_ns[rows.record]
         columns["header"][part] = rows.payload - rows.tcp
-        for name in ("seq", "ack", "flags", "window", "ttl", "buffer", "payload", "length", "wire_length", "network", "ip_id"):
+        for name in (
+            "seq",
+            "ack",
+            "flags",
+            "window",
+            "ttl",
+            "buffer",
+            "payload",
+            "length",
+            "wire_length",
+            "network",
+            "ip_id",
+        ):
             columns[name][part] = getattr(rows, name)
         self.count += len(rows)
 
@@ -141,7 +202,9 @@ class _Decoding:
             self.skipped["duplicate"] += len(doubled)
         del columns["ip_id"]
         network = columns.pop("network")
-        flow, same, flow_network = settle(columns["flow"], columns["forward"], network, self.flows.count, self.networks)
+        flow, same, flow_network = settle(
+            columns["flow"], columns["forward"], network, self.flows.count, self.networks
+        )
         columns["flow"] = flow
         words = self.flows.words
         counts = PacketCounts(
@@ -165,13 +228,21 @@ class _Decoding:
     def _diagnostics(self, counts: PacketCounts) -> tuple[Diagnostic, ...]:
         said = []
         if self.fragments.unfinished:
-            text = f"Fragmented IP packets that could not be put together, because fragments are missing: {self.fragments.unfinished}."
+            text = (
+                "Fragmented IP packets that could not be put together, because fragments are "
+                f"missing: {self.fragments.unfinished}."
+            )
             said.append(Diagnostic("ip-fragments-missing", text, self.fragments.unfinished))
         if counts.truncated:
-            text = f"Packets of which only a part was captured (snapshot length): {counts.truncated}."
+            text = (
+                f"Packets of which only a part was captured (snapshot length): {counts.truncated}."
+            )
             said.append(Diagnostic("snaplen-cut", text, counts.truncated))
         if counts.duplicates:
-            text = f"{counts.duplicates} packets are copies of others in the capture (a mirror that shows packets twice) and were left out."
+            text = (
+                f"{counts.duplicates} packets are copies of others in the capture (a mirror "
+                "that shows packets twice) and were left out."
+            )
             said.append(Diagnostic("mirrored-twice", text, counts.duplicates))
         return tuple(said)
 

@@ -1,4 +1,6 @@
-"""EtherType → the step behind it (IEEE 802 numbers), and LLC (IEEE 802.2) for frames that have a length instead."""
+"""EtherType → the step behind it (IEEE 802 numbers), and LLC (IEEE 802.2) for frames that have a
+length instead.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,11 @@ def llc(packet: Packet) -> Outcome:
     if service == 0xAA and packet.u8(1) == 0xAA:
         organisation, kind = packet.uint(3, 3), packet.u16(6)
         packet.at += 8
-        return step(kind, packet) if organisation in (0, 0x0000F8) and kind >= 0x0600 else Skip("llc-snap")
+        return (
+            step(kind, packet)
+            if organisation in (0, 0x0000F8) and kind >= 0x0600
+            else Skip("llc-snap")
+        )
     if service == 0x06:
         packet.at += 3
         return ip.v4

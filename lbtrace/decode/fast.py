@@ -1,10 +1,13 @@
-"""Many packets at once: Ethernet, VLAN tags, Linux cooked, raw and loopback; common tunnels; whole IP headers without extensions; TCP.
+"""Many packets at once: Ethernet, VLAN tags, Linux cooked, raw and loopback; common tunnels; whole
+IP headers without extensions; TCP.
 
-What comes out equals, row for row, what the slow path (`odd`) makes of the same packets; whatever is unusual in any way is left to it.
+What comes out equals, row for row, what the slow path (`odd`) makes of the same packets; whatever
+is unusual in any way is left to it.
 
     link.locate ─▶ tags, MPLS labels, PPPoE ─▶ IPv4 / IPv6 ─▶ TCP        rows
                      ▲                             ├───────▶ UDP, ICMP   counted
-                     └─────────────────────────────┴───────▶ tunnel      once more from the inner header
+                     └─────────────────────────────┴───────▶ tunnel      once more from the inner
+                     header
 """
 
 from __future__ import annotations
@@ -51,7 +54,9 @@ class Batch:
 
 @dataclass(slots=True)
 class Decoded:
-    """What came of a batch: rows, the places in the batch left to the slow path, the plain skips by reason, what was peeled."""
+    """What came of a batch: rows, the places in the batch left to the slow path, the plain skips by
+    reason, what was peeled.
+    """
 
     parts: list[Rows] = field(default_factory=list)
     left: list[Column] = field(default_factory=list)
@@ -65,7 +70,9 @@ class Decoded:
 
 @dataclass(slots=True)
 class State:
-    """Packets in flight. `at` is where a header of EtherType `kind` begins; `peeled` counts four bits per name in PEELED."""
+    """Packets in flight. `at` is where a header of EtherType `kind` begins; `peeled` counts four
+    bits per name in PEELED.
+    """
 
     index: Column  # i64, place in the batch
     at: Column  # i64
@@ -112,7 +119,9 @@ def decode(batch: Batch, link: FastLink) -> Decoded:
         inner = [*_v4(batch, state.only(is4), done), *_v6(batch, state.only(is6), done)]
         if not inner:
             return done
-        state = State(*(np.concatenate([getattr(s, name) for s in inner]) for name in State.__slots__))
+        state = State(
+            *(np.concatenate([getattr(s, name) for s in inner]) for name in State.__slots__)
+        )
     _leave(done, state, np.ones(len(state.index), dtype=bool))
     return done
 
@@ -134,7 +143,9 @@ def _behind_tags(batch: Batch, state: State, done: Decoded) -> State:
         tagged = tagged[~cramped]
         where = state.at[tagged]
         state = State(*(getattr(state, name).copy() for name in State.__slots__))
-        state.network[tagged] = batch.networks.below(state.network[tagged], "vlan", (u16[where] & 0xFFF).astype(np.int64))
+        state.network[tagged] = batch.networks.below(
+            state.network[tagged], "vlan", (u16[where] & 0xFFF).astype(np.int64)
+        )
         state.kind[tagged] = u16[where + 2]
         state.at[tagged] += 4
         state.peeled[tagged] += 1
@@ -142,7 +153,9 @@ def _behind_tags(batch: Batch, state: State, done: Decoded) -> State:
 
 
 def _behind_labels(batch: Batch, state: State, done: Decoded) -> State:
-    """MPLS labels and PPPoE sessions with IP right inside; what is anything else keeps a `kind` that is left to the slow path."""
+    """MPLS labels and PPPoE sessions with IP right inside; what is anything else keeps a `kind`
+    that is left to the slow path.
+    """
     mpls, pppoe = np.isin(state.kind, MPLS), state.kind == PPPOE
     if not (mpls.any() or pppoe.any()):
         return state
@@ -164,10 +177,14 @@ def _behind_labels(batch: Batch, state: State, done: Decoded) -> State:
     where = state.at[pppoe]
     session = (u8[where + 1] == 0) & (u16[where + 4] >= 2)
     protocol = u16[where + 6]
-    state.kind[pppoe] = np.select([session & (protocol == number) for number in IN_PPP], list(IN_PPP.values()), -1)
+    state.kind[pppoe] = np.select(
+        [session & (protocol == number) for number in IN_PPP], list(IN_PPP.values()), -1
+    )
     state.wire_end[pppoe] = where + 6 + u16[where + 4]
     state.end[pppoe] = np.minimum(state.end[pppoe], state.wire_end[pppoe])
-    state.network[pppoe] = batch.networks.below(state.network[pppoe], "pppoe", u16[where + 2].astype(np.int64))
+    state.network[pppoe] = batch.networks.below(
+        state.network[pppoe], "pppoe", u16[where + 2].astype(np.int64)
+    )
     state.at[pppoe] = where + 8
     state.peeled[pppoe] += np.uint32(1 << 4 * PEELED.index("pppoe"))
     return state
@@ -182,9 +199,16 @@ def _v4(batch: Batch, state: State, done: Decoded) -> list[State]:
     first = header[:, 0]
     size = (first & 15).astype(np.int64) * 4
     total = fields[:, 1].astype(np.int64)
-    state.wire_end = np.where(total == 0, state.wire_end, at + total)  # 0 is what segmentation offload leaves
+    state.wire_end = np.where(
+        total == 0, state.wire_end, at + total
+    )  # 0 is what segmentation offload leaves
     state.end = np.minimum(state.end, state.wire_end)
-    whole = (first >> 4 == 4) & (size >= 20) & ((total == 0) | (total >= size)) & (fields[:, 3] & 0x3FFF == 0)
+    whole = (
+        (first >> 4 == 4)
+        & (size >= 20)
+        & ((total == 0) | (total >= size))
+        & (fields[:, 3] & 0x3FFF == 0)
+    )
     return _inside(batch, state, whole, header[:, 9], at + size, done)
 
 
@@ -199,8 +223,12 @@ def _v6(batch: Batch, state: State, done: Decoded) -> list[State]:
     return _inside(batch, state, whole, views.u8[at + 6], at + 40, done)
 
 
-def _inside(batch: Batch, state: State, whole: Column, protocol: Column, inside: Column, done: Decoded) -> list[State]:
-    """Behind whole IP headers: TCP becomes rows, plain packets are counted, tunnels are handed back."""
+def _inside(
+    batch: Batch, state: State, whole: Column, protocol: Column, inside: Column, done: Decoded
+) -> list[State]:
+    """Behind whole IP headers: TCP becomes rows, plain packets are counted, tunnels are handed
+    back.
+    """
     room = state.end - inside
     tcp = whole & (protocol == TCP) & (room >= 20)
     if tcp.all():
@@ -214,15 +242,21 @@ def _inside(batch: Batch, state: State, whole: Column, protocol: Column, inside:
     return inner
 
 
-def _plain(batch: Batch, state: State, good: Column, protocol: Column, inside: Column, done: Decoded) -> Column:
-    """Packets that are certainly no TCP are counted here, so that a busy DNS server does not go the slow way."""
+def _plain(
+    batch: Batch, state: State, good: Column, protocol: Column, inside: Column, done: Decoded
+) -> Column:
+    """Packets that are certainly no TCP are counted here, so that a busy DNS server does not go the
+    slow way.
+    """
     counted = np.zeros(len(good), dtype=bool)
     for number, name in PLAIN_SKIPS.items():
         these = good & (protocol == number)
         if number == UDP and these.any():
             where = np.where(these, inside, 0)
             tunnels = (*tunnel.registry().udp_ports, IPSEC_PORT)
-            these &= ~np.isin(batch.views.u16[where], tunnels) & ~np.isin(batch.views.u16[where + 2], tunnels)
+            these &= ~np.isin(batch.views.u16[where], tunnels) & ~np.isin(
+                batch.views.u16[where + 2], tunnels
+            )
         if count := int(these.sum()):
             done.skipped[name] += count
             counted |= these
@@ -231,7 +265,9 @@ def _plain(batch: Batch, state: State, good: Column, protocol: Column, inside: C
     return counted
 
 
-def _tunnels(batch: Batch, state: State, good: Column, protocol: Column, inside: Column) -> tuple[list[State], Column]:
+def _tunnels(
+    batch: Batch, state: State, good: Column, protocol: Column, inside: Column
+) -> tuple[list[State], Column]:
     """Tunnels with a vectorised `locate`: what is inside, and which of the packets they are."""
     views, fast = batch.views, tunnel.registry().fast
     through = np.zeros(len(good), dtype=bool)
@@ -239,24 +275,44 @@ def _tunnels(batch: Batch, state: State, good: Column, protocol: Column, inside:
     for number, found in fast.ip_protocols.items():
         these = good & (protocol == number)
         if these.any():
-            inner += _step(batch, state.only(these), inside[these], found, through, np.flatnonzero(these))
+            inner += _step(
+                batch, state.only(these), inside[these], found, through, np.flatnonzero(these)
+            )
     datagrams = good & (protocol == UDP)
     if datagrams.any():
         where = np.where(datagrams, inside, 0)
-        source, target, length = views.u16[where], views.u16[where + 2], views.u16[where + 4].astype(np.int64)
+        source, target, length = (
+            views.u16[where],
+            views.u16[where + 2],
+            views.u16[where + 4].astype(np.int64),
+        )
         datagrams &= (source != IPSEC_PORT) & (target != IPSEC_PORT) & (length >= 8)
         for number, found in fast.udp_ports.items():
             these = datagrams & (target == number)
             if these.any():
                 outer = state.only(these)
                 limited = np.minimum(outer.wire_end, inside[these] + length[these])
-                outer = State(outer.index, outer.at, outer.kind, np.minimum(outer.end, limited), limited, outer.network, outer.peeled)
-                inner += _step(batch, outer, inside[these] + 8, found, through, np.flatnonzero(these))
+                outer = State(
+                    outer.index,
+                    outer.at,
+                    outer.kind,
+                    np.minimum(outer.end, limited),
+                    limited,
+                    outer.network,
+                    outer.peeled,
+                )
+                inner += _step(
+                    batch, outer, inside[these] + 8, found, through, np.flatnonzero(these)
+                )
     return inner, through
 
 
-def _step(batch: Batch, state: State, at: Column, found: FastTunnel, through: Column, places: Column) -> list[State]:
-    """Into a tunnel whose header is at `at`; marks in `through` the packets that could be followed."""
+def _step(
+    batch: Batch, state: State, at: Column, found: FastTunnel, through: Column, places: Column
+) -> list[State]:
+    """Into a tunnel whose header is at `at`; marks in `through` the packets that could be
+    followed.
+    """
     inside, kind, identifier, good = found.locate(batch.views, at)
     frame = kind == ETHERNET
     good &= inside + np.where(frame, 14 + ROOM, ROOM) <= state.end
@@ -268,7 +324,17 @@ def _step(batch: Batch, state: State, at: Column, found: FastTunnel, through: Co
     network = batch.networks.below(state.network, found.NAME, identifier[good])
     kind = np.where(frame, batch.views.u16[inside + np.where(frame, 12, 0)], kind)
     peeled = state.peeled + np.uint32(1 << 4 * PEELED.index(found.NAME))
-    return [State(state.index, inside + np.where(frame, 14, 0), kind.astype(np.int64), state.end, state.wire_end, network, peeled)]
+    return [
+        State(
+            state.index,
+            inside + np.where(frame, 14, 0),
+            kind.astype(np.int64),
+            state.end,
+            state.wire_end,
+            network,
+            peeled,
+        )
+    ]
 
 
 def _count_peeled(done: Decoded, peeled: Column) -> None:
@@ -286,7 +352,13 @@ def _segments(batch: Batch, state: State, tcp: Column, done: Decoded) -> None:
     good = (bits >= 0x5000) & (payload <= state.end)
     if not good.all():
         _leave(done, state, ~good)
-        state, tcp, header, bits, payload = state.only(good), tcp[good], header[good], bits[good], payload[good]
+        state, tcp, header, bits, payload = (
+            state.only(good),
+            tcp[good],
+            header[good],
+            bits[good],
+            payload[good],
+        )
     n = len(state.index)
     if not n:
         return
@@ -310,7 +382,9 @@ def _segments(batch: Batch, state: State, tcp: Column, done: Decoded) -> None:
             flags=bits.astype(np.uint8),
             window=halves[:, 7].astype(np.uint16),
             ttl=outer[:, 7 if six else 8].copy(),
-            ip_id=np.zeros(n, dtype=np.uint16) if six else outer.view(">u2")[:, 2].astype(np.uint16),
+            ip_id=np.zeros(n, dtype=np.uint16)
+            if six
+            else outer.view(">u2")[:, 2].astype(np.uint16),
             buffer=np.full(n, batch.buffer, dtype=np.uint8),
             tcp=tcp,
             payload=payload,

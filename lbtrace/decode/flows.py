@@ -1,9 +1,10 @@
 """Endpoints of segments → flow numbers, without an object per packet.
 
-A flow is an unordered pair of endpoints. Five 64-bit words name it: two per packed address (an IPv4 address leaves the
-first of them 0) and one for both ports and the family. They are kept in an open hash table that is searched for all
-rows of a batch at once, by a seeded mix of the words; every row is compared word by word with the flow it finds, so a
-collision costs time and never merges two flows. Flows are numbered by first appearance.
+A flow is an unordered pair of endpoints. Five 64-bit words name it: two per packed address (an IPv4
+address leaves the first of them 0) and one for both ports and the family. They are kept in an open
+hash table that is searched for all rows of a batch at once, by a seeded mix of the words; every row
+is compared word by word with the flow it finds, so a collision costs time and never merges two
+flows. Flows are numbered by first appearance.
 """
 
 from __future__ import annotations
@@ -26,14 +27,21 @@ def table(words: Column) -> FlowTable:
     """The words of flows, one row each → their endpoints; each address is written out once."""
     low_a, low_b, high_a, high_b, ports = words.T
     six = ports >= V6
-    a, b, both = np.concatenate((low_a, high_a)), np.concatenate((low_b, high_b)), np.concatenate((six, six))
+    a, b, both = (
+        np.concatenate((low_a, high_a)),
+        np.concatenate((low_b, high_b)),
+        np.concatenate((six, six)),
+    )
     order = np.lexsort((b, a, both)) if six.any() else np.argsort(b)
     a, b, both = a[order], b[order], both[order]
     fresh = np.ones(len(order), bool)
     fresh[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1]) | (both[1:] != both[:-1])
     number = np.empty(len(order), np.uint32)
     number[order] = np.cumsum(fresh) - 1
-    addresses = [_text(*key) for key in zip(a[fresh].tolist(), b[fresh].tolist(), both[fresh].tolist(), strict=True)]
+    addresses = [
+        _text(*key)
+        for key in zip(a[fresh].tolist(), b[fresh].tolist(), both[fresh].tolist(), strict=True)
+    ]
     low_port, high_port = (ports >> np.uint64(16)).astype(np.uint16), ports.astype(np.uint16)
     return FlowTable(addresses, number[: len(words)], low_port, number[len(words) :], high_port)
 
@@ -50,7 +58,9 @@ class FlowBook:
     def __init__(self) -> None:
         self.count = 0
         self._words = np.zeros((WORDS, 1024), dtype=np.uint64)
-        self._slots = np.zeros(1024, dtype=np.uint32)  # the number of a flow + 1, 0: free; a flow is in the first place free from `_place`
+        self._slots = np.zeros(
+            1024, dtype=np.uint32
+        )  # the number of a flow + 1, 0: free; a flow is in the first place free from `_place`
 
     @property
     def words(self) -> Column:
@@ -81,12 +91,18 @@ class FlowBook:
                     same &= stored[found] == (word if len(rows) == n else word[rows])
             flow[rows[same]] = found[same]
             rows, at = rows[~same], at[~same] + 1 & len(self._slots) - 1
-        return self._in_order(flow, known, np.concatenate(begun), np.concatenate(places)) if begun else flow
+        return (
+            self._in_order(flow, known, np.concatenate(begun), np.concatenate(places))
+            if begun
+            else flow
+        )
 
     def _place(self, words: Words) -> Column:
         """Where the flow of each row is looked for first."""
         mixed = words[4] * _SEED[4]
-        for word, seed in zip(words[:4], _SEED, strict=False):  # a word of 0 adds nothing, so a missing column is a column of 0
+        for word, seed in zip(
+            words[:4], _SEED, strict=False
+        ):  # a word of 0 adds nothing, so a missing column is a column of 0
             if word is not None:
                 mixed += (word ^ word >> np.uint64(31)) * seed
         mixed = (mixed ^ mixed >> np.uint64(29)) * _SEED[4]
@@ -104,7 +120,10 @@ class FlowBook:
             return
         self._slots = np.zeros(1 << (4 * most - 1).bit_length(), dtype=np.uint32)
         low_a, low_b, high_a, high_b, ports = self._words[:, : self.count]
-        at, flows = self._place((low_a, low_b, high_a, high_b, ports)), np.arange(1, self.count + 1, dtype=np.uint32)
+        at, flows = (
+            self._place((low_a, low_b, high_a, high_b, ports)),
+            np.arange(1, self.count + 1, dtype=np.uint32),
+        )
         while len(flows):
             free = np.flatnonzero(self._slots[at] == 0)
             self._slots[at[free]] = flows[free]
@@ -112,8 +131,12 @@ class FlowBook:
             flows, at = flows[homeless], at[homeless] + 1 & len(self._slots) - 1
 
     def _claim(self, words: Words, rows: Column, at: Column) -> tuple[Column, Column]:
-        """Rows whose places are free: the first row of each place begins a flow; these rows, and their places."""
-        self._slots[at[::-1]] = np.arange(len(rows), 0, -1)  # with repeated places numpy keeps the last value assigned
+        """Rows whose places are free: the first row of each place begins a flow; these rows, and
+        their places.
+        """
+        self._slots[at[::-1]] = np.arange(
+            len(rows), 0, -1
+        )  # with repeated places numpy keeps the last value assigned
         wins = self._slots[at] == np.arange(1, len(rows) + 1)
         rows, at = rows[wins], at[wins]
         low, self.count = self.count, self.count + len(rows)

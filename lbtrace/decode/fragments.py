@@ -1,9 +1,9 @@
 """IP fragments → datagrams (RFC 791 §3.2, RFC 8200 §4.5).
 
-The frame of a datagram is the one that completes it, as in Wireshark. Where fragments overlap, the bytes that came
-first stay. Bytes a snapshot length cut off are unknown: the datagram is taken to be captured up to the first of them.
-Memory is bounded: the oldest unfinished datagrams make room, and one older than `LIFETIME_NS` is given up, since its
-identification may be in use again.
+The frame of a datagram is the one that completes it, as in Wireshark. Where fragments overlap, the
+bytes that came first stay. Bytes a snapshot length cut off are unknown: the datagram is taken to be
+captured up to the first of them. Memory is bounded: the oldest unfinished datagrams make room, and
+one older than `LIFETIME_NS` is given up, since its identification may be in use again.
 """
 
 from __future__ import annotations
@@ -12,17 +12,23 @@ from dataclasses import dataclass, field
 
 MOST_PENDING = 4096
 MOST_BYTES = 32 << 20
-MOST_UNPACKED = 128 << 20  # bytes that compressed packets may become: a small file may hold a thousand times its size
+MOST_UNPACKED = (
+    128 << 20
+)  # bytes that compressed packets may become: a small file may hold a thousand times its size
 LARGEST = 65_535
 LIFETIME_NS = 60_000_000_000
 UNIT = 8  # fragments begin at multiples of 8 bytes
 
-Key = tuple[bytes, bytes, int, int, str]  # source, target, protocol (0 for IPv6), identification, network
+Key = tuple[
+    bytes, bytes, int, int, str
+]  # source, target, protocol (0 for IPv6), identification, network
 
 
 @dataclass(slots=True)
 class Datagram:
-    """What is known of a datagram: `have` has a bit for each unit, `known` is where the first byte cut by the snapshot length is."""
+    """What is known of a datagram: `have` has a bit for each unit, `known` is where the first byte
+    cut by the snapshot length is.
+    """
 
     since_ns: int
     protocol: int
@@ -34,7 +40,9 @@ class Datagram:
 
 @dataclass(slots=True)
 class Whole:
-    """A datagram put together: its payload (zeros from `captured` on), and the protocol the first fragment states."""
+    """A datagram put together: its payload (zeros from `captured` on), and the protocol the first
+    fragment states.
+    """
 
     data: bytes
     captured: int
@@ -42,8 +50,9 @@ class Whole:
 
 
 class Fragments:
-    """The datagrams under way, and a buffer of the bytes that are not in the capture as they are: those of datagrams put together or
-    decompressed that held TCP."""
+    """The datagrams under way, and a buffer of the bytes that are not in the capture as they are:
+    those of datagrams put together or decompressed that held TCP.
+    """
 
     def __init__(self) -> None:
         self._pending: dict[Key, Datagram] = {}
@@ -53,8 +62,19 @@ class Fragments:
         self.given_up = 0
         self.unpacked_bytes = 0
 
-    def add(self, key: Key, protocol: int, offset: int, more: bool, data: bytes, carried: int, time_ns: int) -> Whole | None:
-        """One fragment (`data` captured of `carried` bytes) → its datagram if that is now complete."""
+    def add(
+        self,
+        key: Key,
+        protocol: int,
+        offset: int,
+        more: bool,
+        data: bytes,
+        carried: int,
+        time_ns: int,
+    ) -> Whole | None:
+        """One fragment (`data` captured of `carried` bytes) → its datagram if that is now
+        complete.
+        """
         size = offset + carried
         if size > LARGEST or (more and carried % UNIT) or not carried:
             return None

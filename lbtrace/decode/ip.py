@@ -25,7 +25,14 @@ NAMES = {
     132: "sctp",
     136: "udplite",
 }
-EXTENSIONS = {0, 43, 60, 135, 139, 140}  # hop-by-hop, routing, destination, mobility, HIP, shim6: all say their length alike
+EXTENSIONS = {
+    0,
+    43,
+    60,
+    135,
+    139,
+    140,
+}  # hop-by-hop, routing, destination, mobility, HIP, shim6: all say their length alike
 
 
 def either(packet: Packet) -> Outcome:
@@ -35,7 +42,9 @@ def either(packet: Packet) -> Outcome:
 
 
 def v4(packet: Packet) -> Outcome:
-    """An IPv4 header. A total length of 0 is what segmentation offload leaves: the frame's own length counts then."""
+    """An IPv4 header. A total length of 0 is what segmentation offload leaves: the frame's own
+    length counts then.
+    """
     first, total, fragment, protocol = packet.u8(0), packet.u16(2), packet.u16(6), packet.u8(9)
     size = (first & 15) * 4
     if first >> 4 != 4 or size < 20 or (total and total < size):
@@ -51,7 +60,9 @@ def v4(packet: Packet) -> Outcome:
 
 
 def v6(packet: Packet) -> Outcome:
-    """An IPv6 header and its extension headers. A payload length of 0 is a jumbogram or offload: the frame's own length counts then."""
+    """An IPv6 header and its extension headers. A payload length of 0 is a jumbogram or offload:
+    the frame's own length counts then.
+    """
     if packet.u8(0) >> 4 != 6:
         return Skip("malformed-ip")
     length, following = packet.u16(4), packet.u8(6)
@@ -88,16 +99,25 @@ def protocol_step(protocol: int, packet: Packet) -> Outcome:
     return Skip(NAMES.get(protocol, f"ip protocol {protocol}"))
 
 
-def _fragment(packet: Packet, protocol: int, key_protocol: int, identification: int, offset: int, more: bool) -> Outcome:
+def _fragment(
+    packet: Packet, protocol: int, key_protocol: int, identification: int, offset: int, more: bool
+) -> Outcome:
     ip = packet.ip
     if ip is None or packet.fragments is None:
         return Skip("ip-fragment")
     key = (ip.source, ip.target, key_protocol, identification, " / ".join(packet.networks))
     data = bytes(packet.data[packet.at : packet.end])
-    whole = packet.fragments.add(key, protocol, offset, more, data, packet.wire_end - packet.at, packet.time_ns)
+    whole = packet.fragments.add(
+        key, protocol, offset, more, data, packet.wire_end - packet.at, packet.time_ns
+    )
     if whole is None:
         return Skip("ip-fragment")
     packet.peeled.append("ip-fragments")
-    packet.data, packet.at, packet.end, packet.wire_end = whole.data, 0, whole.captured, len(whole.data)
+    packet.data, packet.at, packet.end, packet.wire_end = (
+        whole.data,
+        0,
+        whole.captured,
+        len(whole.data),
+    )
     packet.made = True
     return protocol_step(whole.protocol, packet)

@@ -1,10 +1,12 @@
-"""Which network (VLAN, tunnel) a flow belongs to, and when one pair of endpoints is two flows because of it.
+"""Which network (VLAN, tunnel) a flow belongs to, and when one pair of endpoints is two flows
+because of it.
 
-A network's name lists what was peeled, outermost first: "vlan 10", "vxlan 7 / vlan 3", "" for none. Decision: the name
-is NOT part of a flow's key by itself. Requests may travel tagged with one VLAN and responses with another, a tunnel may
-use one identifier per direction (GTP-U), a mirror may deliver each direction in a session of its own: those are one
-connection. Only when the same pair of endpoints shows both directions within each of several networks (overlapping
-address plans, a packet captured before and after a tunnel) are these separate flows.
+A network's name lists what was peeled, outermost first: "vlan 10", "vxlan 7 / vlan 3", "" for none.
+Decision: the name is NOT part of a flow's key by itself. Requests may travel tagged with one VLAN
+and responses with another, a tunnel may use one identifier per direction (GTP-U), a mirror may
+deliver each direction in a session of its own: those are one connection. Only when the same pair of
+endpoints shows both directions within each of several networks (overlapping address plans, a packet
+captured before and after a tunnel) are these separate flows.
 """
 
 from __future__ import annotations
@@ -37,8 +39,12 @@ class NetworkBook:
         return number
 
     def below(self, networks: Column, kind: str, identifiers: Column) -> Column:
-        """Networks and, in each, the tag or tunnel `kind` with an identifier (-1: it has none) → the networks inside."""
-        distinct, where = np.unique((networks.astype(np.int64) << 33) + identifiers + 1, return_inverse=True)
+        """Networks and, in each, the tag or tunnel `kind` with an identifier (-1: it has none) →
+        the networks inside.
+        """
+        distinct, where = np.unique(
+            (networks.astype(np.int64) << 33) + identifiers + 1, return_inverse=True
+        )
         numbers = np.empty(len(distinct), dtype=np.uint16)
         for i, code in enumerate(distinct.tolist()):
             outer, identifier = self.names[code >> 33], (code & ((1 << 33) - 1)) - 1
@@ -48,12 +54,20 @@ class NetworkBook:
         return inside
 
 
-def settle(flow: Column, forward: Column, network: Column, flows: int, book: NetworkBook) -> tuple[Column, Column, Column]:
-    """Rows' flow, direction and network → (flow per row, the flow each new flow is a copy of, network per flow)."""
+def settle(
+    flow: Column, forward: Column, network: Column, flows: int, book: NetworkBook
+) -> tuple[Column, Column, Column]:
+    """Rows' flow, direction and network → (flow per row, the flow each new flow is a copy of,
+    network per flow).
+    """
     same = np.arange(flows, dtype=np.uint32)
     if not network.any():
         return flow, same, np.zeros(flows, dtype=np.uint16)
-    key = (flow.astype(np.uint64) << np.uint64(17)) | (network.astype(np.uint64) << np.uint64(1)) | forward.astype(np.uint64)
+    key = (
+        (flow.astype(np.uint64) << np.uint64(17))
+        | (network.astype(np.uint64) << np.uint64(1))
+        | forward.astype(np.uint64)
+    )
     seen, first = np.unique(key, return_index=True)
     seen = seen[np.argsort(first, kind="stable")]
     where: dict[int, dict[int, int]] = {}
@@ -80,5 +94,7 @@ def settle(flow: Column, forward: Column, network: Column, flows: int, book: Net
         hit = wanted[order][at] == rows
         flow = np.where(hit, flows + order[at], flow).astype(np.uint32)
         same = np.concatenate([same, np.array([number for number, _ in extra], dtype=np.uint32)])
-        flow_network = np.concatenate([flow_network, np.array([n for _, n in extra], dtype=np.uint16)])
+        flow_network = np.concatenate(
+            [flow_network, np.array([n for _, n in extra], dtype=np.uint16)]
+        )
     return flow, same, flow_network

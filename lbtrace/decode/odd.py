@@ -1,4 +1,6 @@
-"""One packet at a time: everything the fast path does not take. Any bytes go in, a row or a reason to skip comes out; nothing raises."""
+"""One packet at a time: everything the fast path does not take. Any bytes go in, a row or a reason
+to skip comes out; nothing raises.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ WORD = (1 << 64) - 1
 
 
 def unpeel(packet: Packet, made_buffer: int = 0) -> tuple[int, ...] | str:
-    """A packet of a link type → the row it makes (in the order of rows.Rows, without the network), or why it makes none."""
+    """A packet of a link type → the row it makes (in the order of rows.Rows, without the network),
+    or why it makes none.
+    """
     known = registry().get(packet.link)
     if known is None:
         return f"link type {packet.link}"
@@ -29,7 +33,9 @@ def unpeel(packet: Packet, made_buffer: int = 0) -> tuple[int, ...] | str:
 
 
 def _segment(packet: Packet, ip: Found, made_buffer: int) -> tuple[int, ...] | str:
-    """The first 20 bytes of a TCP header (RFC 9293 §3.1) must be captured; options and payload may be cut."""
+    """The first 20 bytes of a TCP header (RFC 9293 §3.1) must be captured; options and payload may
+    be cut.
+    """
     size = (packet.u8(12) >> 4) * 4
     carried = packet.wire_end - packet.at
     if size < 20 or carried < size:

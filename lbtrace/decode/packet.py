@@ -1,8 +1,9 @@
-"""One packet on the slow path: a position that moves inwards through its headers, and what was peeled on the way.
+"""One packet on the slow path: a position that moves inwards through its headers, and what was
+peeled on the way.
 
-A *step* looks at the header at `packet.at`, moves `at` behind it and answers with the next step, or with a `Skip` or a
-`Found`. Reading beyond the captured bytes raises `Cut`, which `odd` turns into the skip "truncated-headers"; it never
-leaves this room.
+A *step* looks at the header at `packet.at`, moves `at` behind it and answers with the next step, or
+with a `Skip` or a `Found`. Reading beyond the captured bytes raises `Cut`, which `odd` turns into
+the skip "truncated-headers"; it never leaves this room.
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ class Found:
 
 @dataclass(slots=True)
 class Packet:
-    """`data[at:end]` is what is left of the packet in the capture; on the wire it went on to `wire_end`.
+    """`data[at:end]` is what is left of the packet in the capture; on the wire it went on to
+    `wire_end`.
 
-    `ip` is the innermost IP header seen. `made`: `data` was put together from fragments or decompressed, it is not
-    the capture.
+    `ip` is the innermost IP header seen. `made`: `data` was put together from fragments or
+    decompressed, it is not the capture.
     """
 
     data: Buffer
@@ -91,7 +93,9 @@ class Packet:
         self.at += size
 
     def limit(self, size: int) -> None:
-        """The packet ends `size` bytes after the position, as a length field says; what follows is padding or trailer."""
+        """The packet ends `size` bytes after the position, as a length field says; what follows is
+        padding or trailer.
+        """
         self.wire_end = self.at + size
         self.end = min(self.end, self.wire_end)
 

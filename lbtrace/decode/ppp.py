@@ -18,7 +18,9 @@ CISCO_ADDRESSES = (0x0F, 0x8F)
 
 
 def peel(packet: Packet) -> Outcome:
-    """Optional address and control (0xff03), then the protocol. An address of Cisco HDLC is Cisco HDLC."""
+    """Optional address and control (0xff03), then the protocol. An address of Cisco HDLC is Cisco
+    HDLC.
+    """
     from lbtrace.decode.tunnel import mpls
 
     first = packet.u8(0)
@@ -43,11 +45,17 @@ def peel(packet: Packet) -> Outcome:
     if protocol == BRIDGING:
         packet.at += 2
         return ethernet.peel
-    return Skip(NAMES.get(protocol, "ppp-control" if protocol >= 0x8000 else f"ppp protocol 0x{protocol:04x}"))
+    return Skip(
+        NAMES.get(
+            protocol, "ppp-control" if protocol >= 0x8000 else f"ppp protocol 0x{protocol:04x}"
+        )
+    )
 
 
 def guess(packet: Packet) -> Outcome:
-    """Behind an L2TPv3 header: Ethernet or PPP after a cookie and sublayer of 0 to 12 bytes, wherever a plausible IP header follows."""
+    """Behind an L2TPv3 header: Ethernet or PPP after a cookie and sublayer of 0 to 12 bytes,
+    wherever a plausible IP header follows.
+    """
     for cookie in (0, 4, 8, 12):
         at = packet.at + cookie
         if at + 34 > packet.end:

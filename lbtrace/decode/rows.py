@@ -1,4 +1,6 @@
-"""The columns a batch of decoded segments has before flows are numbered: what the fast path and the slow path both produce."""
+"""The columns a batch of decoded segments has before flows are numbered: what the fast path and the
+slow path both produce.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from lbtrace.tables import Column
 
 @dataclass(slots=True)
 class Rows:
-    """One row per TCP segment. `source_*`/`target_*` are the two words of a packed address; see SegmentTable for the rest."""
+    """One row per TCP segment. `source_*`/`target_*` are the two words of a packed address; see
+    SegmentTable for the rest.
+    """
 
     record: Column  # i64
     source_a: Column  # u64
@@ -63,7 +67,9 @@ def joined(parts: list[Rows]) -> Rows:
     if len(parts) == 1 and (parts[0].record[1:] > parts[0].record[:-1]).all():
         return parts[0]
     columns = {
-        f.name: np.concatenate([np.empty(0, KINDS[f.name]), *(getattr(p, f.name) for p in parts)]).astype(KINDS[f.name])
+        f.name: np.concatenate(
+            [np.empty(0, KINDS[f.name]), *(getattr(p, f.name) for p in parts)]
+        ).astype(KINDS[f.name])
         for f in fields(Rows)
     }
     order = np.argsort(columns["record"], kind="stable")
@@ -73,4 +79,9 @@ def joined(parts: list[Rows]) -> Rows:
 def from_tuples(rows: list[tuple[int, ...]]) -> Rows:
     """Rows given one by one (in field order) → columns."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(KINDS)
-    return Rows(**{name: np.array(column, dtype=kind) for (name, kind), column in zip(KINDS.items(), columns, strict=True)})
+    return Rows(
+        **{
+            name: np.array(column, dtype=kind)
+            for (name, kind), column in zip(KINDS.items(), columns, strict=True)
+        }
+    )

@@ -1,13 +1,15 @@
 """Packets a mirror shows more than once → which rows are copies.
 
-A mirror session that copies both directions of a port or two VLANs, or "any" on a host with bridges, shows every packet
-twice: the same packet (addresses, ports, identification, TCP header, length), at most milliseconds apart, perhaps with another
-tag or a TTL less by one. A retransmission is another packet: it has another identification and comes a round trip later;
-a keep-alive comes seconds later.
+A mirror session that copies both directions of a port or two VLANs, or "any" on a host with
+bridges, shows every packet twice: the same packet (addresses, ports, identification, TCP header,
+length), at most milliseconds apart, perhaps with another tag or a TTL less by one. A retransmission
+is another packet: it has another identification and comes a round trip later; a keep-alive comes
+seconds later.
 
-Decision, over the whole capture: copies are taken out only when at least `SHARE_PERCENT` of the packets that carry data, SYN or
-FIN are copies; else they all stay, and TCP sees them as retransmissions. Where the identification says nothing (IPv6, 0, or
-the same throughout a flow) a copy must follow within `CLOSE_NS` and its first TCP options (the timestamps) must be equal too.
+Decision, over the whole capture: copies are taken out only when at least `SHARE_PERCENT` of the
+packets that carry data, SYN or FIN are copies; else they all stay, and TCP sees them as
+retransmissions. Where the identification says nothing (IPv6, 0, or the same throughout a flow) a
+copy must follow within `CLOSE_NS` and its first TCP options (the timestamps) must be equal too.
 """
 
 from __future__ import annotations
@@ -43,8 +45,12 @@ def copies(columns: Columns, views: Sequence[Views]) -> Column:
     return np.sort(np.concatenate([rows for rows, _, _ in found])) if _doubled(found) else nothing
 
 
-def _candidates_in(columns: Columns, views: Sequence[Views], low: int, high: int) -> tuple[Column, int, int]:
-    """Rows low … high that equal an earlier row (perhaps a little before low), how many of them tell, how many rows tell at all."""
+def _candidates_in(
+    columns: Columns, views: Sequence[Views], low: int, high: int
+) -> tuple[Column, int, int]:
+    """Rows low … high that equal an earlier row (perhaps a little before low), how many of them
+    tell, how many rows tell at all.
+    """
     before = max(low - OVERLAP, 0)
     part = {name: column[before:high] for name, column in columns.items()}
     telling = (part["wire_length"] > 0) | (part["flags"] & (SYN | FIN) != 0)
@@ -91,7 +97,9 @@ def _mixed(columns: Columns) -> Column:
 
 
 def _telling_ids(columns: Columns) -> Column:
-    """Whether the identification of a row tells packets apart: not 0, and others occur in its direction of the flow."""
+    """Whether the identification of a row tells packets apart: not 0, and others occur in its
+    direction of the flow.
+    """
     way = columns["flow"].astype(np.int64) * 2 + columns["forward"]
     ids = columns["ip_id"].astype(np.int64)
     distinct = np.unique(way << 16 | ids)
@@ -100,7 +108,9 @@ def _telling_ids(columns: Columns) -> Column:
     return telling
 
 
-def _same_options(columns: Columns, views: Sequence[Views], before: Column, after: Column) -> Column:
+def _same_options(
+    columns: Columns, views: Sequence[Views], before: Column, after: Column
+) -> Column:
     """Whether the first 12 bytes of TCP options agree, as far as both have them."""
     same = np.ones(len(after), dtype=bool)
     both = np.ones(len(after), dtype=bool)

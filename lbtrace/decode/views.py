@@ -1,4 +1,6 @@
-"""A buffer seen as integers at every position, without a copy, so that header fields of many packets are gathered in one step."""
+"""A buffer seen as integers at every position, without a copy, so that header fields of many
+packets are gathered in one step.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from lbtrace.tables import Buffer, Column
 
 
 class Views:
-    """`u16[offsets]` gathers big-endian values at any byte offsets; the caller keeps offsets inside the buffer."""
+    """`u16[offsets]` gathers big-endian values at any byte offsets; the caller keeps offsets inside
+    the buffer.
+    """
 
     __slots__ = ("_data", "u8", "u16", "u32", "u64")
 
@@ -20,7 +24,9 @@ class Views:
         self.u64 = _view(data, ">u8")
 
     def headers(self, at: Column, size: int) -> Column:
-        """`size` bytes at each position as a contiguous (n, size) array: one pass over the buffer for all fields of a header."""
+        """`size` bytes at each position as a contiguous (n, size) array: one pass over the buffer
+        for all fields of a header.
+        """
         whole: Column = _view(self._data, f"V{size}")[at].view(np.uint8).reshape(-1, size)
         return whole
 

@@ -1,4 +1,6 @@
-"""IEEE 802.11 data frames → LLC. Encrypted ones, and aggregates of several frames, are counted, not read."""
+"""IEEE 802.11 data frames → LLC. Encrypted ones, and aggregates of several frames, are counted, not
+read.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,16 @@ SUBFRAME = 14  # bytes of the header of a frame in an aggregate: two addresses, 
 
 
 def peel(packet: Packet) -> Outcome:
-    """Frame control (type in bits 2 and 3 of the first byte, flags in the second) decides the header's length."""
+    """Frame control (type in bits 2 and 3 of the first byte, flags in the second) decides the
+    header's length.
+    """
     return _frame(packet, packet.u8(0), packet.u8(1))
 
 
 def swapped(packet: Packet) -> Outcome:
-    """As `peel`, but some access points swap the two bytes of frame control: the order that makes a data frame counts."""
+    """As `peel`, but some access points swap the two bytes of frame control: the order that makes a
+    data frame counts.
+    """
     first, second = packet.u8(0), packet.u8(1)
     if first & 0x0F != DATA << 2 and second & 0x0F == DATA << 2:
         first, second = second, first
@@ -44,7 +50,9 @@ def _frame(packet: Packet, kind: int, flags: int, swapped: bool = False) -> Outc
 
 
 def _aggregate(packet: Packet, at: int) -> Outcome:
-    """An A-MSDU (IEEE 802.11-2020 §9.3.2.2) of one frame is that frame; of one with more a row can hold only one: it is counted."""
+    """An A-MSDU (IEEE 802.11-2020 §9.3.2.2) of one frame is that frame; of one with more a row can
+    hold only one: it is counted.
+    """
     length = packet.u16(at + SUBFRAME - 2)
     packet.at += at + SUBFRAME
     if packet.wire_end - packet.at >= length + SUBFRAME:

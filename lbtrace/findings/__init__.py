@@ -1,9 +1,10 @@
 """Correlation → findings: one file per thing lbtrace can tell.
 
-Each module here whose name has no leading underscore is a finding: its docstring says what it means (`Meaning:`), how it is
-decided (`Decided by:`), what its evidence shows (`Evidence:`) and what to do (`Remedy:`); `TITLE` names it; `find(case)` yields
-what it has to say. A new finding is a new file. docs/findings.md is made from the docstrings: `python -m lbtrace.findings >
-docs/findings.md`."""
+Each module here whose name has no leading underscore is a finding: its docstring says what it means
+(`Meaning:`), how it is decided (`Decided by:`), what its evidence shows (`Evidence:`) and what to
+do (`Remedy:`); `TITLE` names it; `find(case)` yields what it has to say. A new finding is a new
+file. docs/findings.md is made from the docstrings: `python -m lbtrace.findings > docs/findings.md`.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +40,21 @@ def registry() -> tuple[FindingModule, ...]:
     """Every finding there is, by slug."""
     names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
     modules = [(name, importlib.import_module(f"{__name__}.{name}")) for name in names]
-    return tuple(FindingModule(name.replace("_", "-"), m.TITLE, m.__doc__ or "", m.find) for name, m in modules)
+    return tuple(
+        FindingModule(name.replace("_", "-"), m.TITLE, m.__doc__ or "", m.find)
+        for name, m in modules
+    )
 
 
 def all_findings(
-    clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation, case: Case | None = None
+    clients: Sequence[Trace],
+    backends: Sequence[Trace],
+    correlation: Correlation,
+    case: Case | None = None,
 ) -> tuple[Finding, ...]:
     """Everything there is to tell, most severe first, then surest first, then by slug."""
     case = case or Case(clients, backends, correlation)
     found = [finding for module in registry() for finding in module.find(case)]
-    return tuple(sorted(found, key=lambda f: (ORDER.index(f.severity), -RANK[f.confidence], f.slug)))
+    return tuple(
+        sorted(found, key=lambda f: (ORDER.index(f.severity), -RANK[f.confidence], f.slug))
+    )

@@ -1,4 +1,6 @@
-"""Docstrings of the findings → docs/findings.md: `python -m lbtrace.findings > docs/findings.md`."""
+"""Docstrings of the findings → docs/findings.md: `python -m lbtrace.findings >
+docs/findings.md`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ prove it, at most five a side, and a Wireshark display filter that finds them. A
 
 | slug | finding |
 |---|---|
-"""
+"""  # noqa: E501
 
 
 def document() -> str:
@@ -34,7 +36,9 @@ def section(finding: FindingModule) -> str:
 
 
 def sections(doc: str) -> dict[str, str]:
-    """A docstring → its parts: {"": the summary, "Meaning": …, "Decided by": …, "Evidence": …, "Remedy": …}."""
+    """A docstring → its parts: {"": the summary, "Meaning": …, "Decided by": …, "Evidence": …,
+    "Remedy": …}.
+    """
     parts: dict[str, list[str]] = {"": []}
     name = ""
     for line in inspect.cleandoc(doc).splitlines():

@@ -1,6 +1,8 @@
-"""What happened behind the balancer while a client waited: connections refused, unanswered, reset or closed under a request.
+"""What happened behind the balancer while a client waited: connections refused, unanswered, reset
+or closed under a request.
 
-Which event it was is a column, an index of SLUGS or NO_EVENT; the frames of one are looked up for the few that are shown.
+Which event it was is a column, an index of SLUGS or NO_EVENT; the frames of one are looked up for
+the few that are shown.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from lbtrace.model.stream import Direction
 from lbtrace.model.trace import Trace
 from lbtrace.side_table import MARKS, SideTable
 
-PATIENCE_NS = 1_000_000_000  # after which a SYN is sent again (RFC 6298 §2); a capture that ends sooner does not show that nobody answers
+# after which a SYN is sent again (RFC 6298 §2); a capture that ends sooner does not show that
+# nobody answers
+PATIENCE_NS = 1_000_000_000
 
 TEXT = {
     "refused": "a connection was refused (SYN answered by RST)",
@@ -38,48 +42,83 @@ NO_EVENT = -1
 
 
 def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Column:
-    """Per connection REFUSED, NO_ANSWER, or NO_EVENT for one that was opened, whose start was not captured, or of which too little was."""
-    syns, again = connections.syns.astype(np.int64), connections.syn_retransmissions.astype(np.int64)
-    front, back = ({n: getattr(connections.ends, n)[end::2].astype(np.int64) for n in ("packets", "rsts")} for end in (0, 1))
+    """Per connection REFUSED, NO_ANSWER, or NO_EVENT for one that was opened, whose start was not
+    captured, or of which too little was.
+    """
+    syns, again = (
+        connections.syns.astype(np.int64),
+        connections.syn_retransmissions.astype(np.int64),
+    )
+    front, back = (
+        {n: getattr(connections.ends, n)[end::2].astype(np.int64) for n in ("packets", "rsts")}
+        for end in (0, 1)
+    )
     attempted = (syns > 0) & (connections.synacks == 0) & ~connections.opened
     # where it went on, there was an answer that is not in the capture
-    attempted &= (front["packets"] <= syns + again + front["rsts"]) & (back["packets"] <= back["rsts"])
+    attempted &= (front["packets"] <= syns + again + front["rsts"]) & (
+        back["packets"] <= back["rsts"]
+    )
     waited = (again > 0) | (capture_end_ns - connections.first_ns >= PATIENCE_NS)
-    return np.select([attempted & (back["rsts"] > 0), attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT)
+    return np.select(
+        [attempted & (back["rsts"] > 0), attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT
+    )
 
 
 class FailedHandshakes:
-    """The backend connections that were never opened, by time, so that a client exchange finds those of its own time."""
+    """The backend connections that were never opened, by time, so that a client exchange finds
+    those of its own time.
+    """
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.by_point: list[tuple[list[int], list[int], list[int]]] = []  # times, numbers of the connections, events
+        self.by_point: list[
+            tuple[list[int], list[int], list[int]]
+        ] = []  # times, numbers of the connections, events
         table = case.sides[1]
-        for trace, connections, first in zip(case.backends, table.connections, table.first_connection, strict=True):
+        for trace, connections, first in zip(
+            case.backends, table.connections, table.first_connection, strict=True
+        ):
             events = handshake_failures(connections, trace.last_ns)
-            failed = np.flatnonzero((events != NO_EVENT) & ~case.check_connections[first : first + len(connections)])
+            failed = np.flatnonzero(
+                (events != NO_EVENT) & ~case.check_connections[first : first + len(connections)]
+            )
             failed = failed[np.argsort(connections.first_ns[failed], kind="stable")]
-            self.by_point.append((connections.first_ns[failed].tolist(), (failed + first).tolist(), events[failed].tolist()))
+            self.by_point.append(
+                (
+                    connections.first_ns[failed].tolist(),
+                    (failed + first).tolist(),
+                    events[failed].tolist(),
+                )
+            )
 
     def during(self, exchange: int) -> tuple[int, int]:
-        """(event, backend connection) of a failed handshake in the time of a client exchange. Without a clock between the captures nothing
-        can be said."""
+        """(event, backend connection) of a failed handshake in the time of a client exchange.
+        Without a clock between the captures nothing can be said.
+        """
         client = self.case.sides[0]
         if not (client.requests.there[exchange] and client.responses.there[exchange]):
             return NO_EVENT, 0
-        asked, answered = int(client.requests.first_ns[exchange]), int(client.responses.first_ns[exchange])
+        asked, answered = (
+            int(client.requests.first_ns[exchange]),
+            int(client.responses.first_ns[exchange]),
+        )
         for point, (times, connections, events) in enumerate(self.by_point):
             clock = self.case.clock(int(client.point[exchange]), point)
             if clock is None or not times:
                 continue
             at = bisect_left(times, asked - clock.half_width_ns - clock.delta_ns(times[0]))
-            if at < len(times) and times[at] + clock.delta_ns(times[at]) <= answered + clock.half_width_ns:
+            if (
+                at < len(times)
+                and times[at] + clock.delta_ns(times[at]) <= answered + clock.half_width_ns
+            ):
                 return events[at], connections[at]
         return NO_EVENT, 0
 
     def frames(self, connection: int) -> tuple[FrameRef, ...]:
         """The SYN of a handshake that failed."""
-        return (self.case.connection_frame(Side.BACKEND, self.case.sides[1].connection_ref(connection)),)
+        return (
+            self.case.connection_frame(Side.BACKEND, self.case.sides[1].connection_ref(connection)),
+        )
 
 
 def attempt_events(case: Case, matches: Matches) -> Column:
@@ -108,7 +147,9 @@ def attempt_events(case: Case, matches: Matches) -> Column:
 
 def _frame_of(table: SideTable, connections: Column, what: str, server: bool) -> Column:
     """The frame of the FIN or RST of one end of each connection, 0 where there is none."""
-    frame, time_ns = (table.of_ends(f"{what}_{unit}", server)[connections] for unit in ("frame", "ns"))
+    frame, time_ns = (
+        table.of_ends(f"{what}_{unit}", server)[connections] for unit in ("frame", "ns")
+    )
     return np.where(time_ns == NEVER, 0, frame.astype(np.int64))
 
 
@@ -141,4 +182,8 @@ def _end_frames(trace: Trace, end: Direction, *what: str) -> list[FrameRef]:
     """The FIN or RST of an end, where there is one."""
     marks = {"fin": (end.fin_frame, end.fin_ns), "rst": (end.rst_frame, end.rst_ns)}
     known = [marks[name] for name in what]
-    return [trace.ref(frame, time_ns) for frame, time_ns in known if frame is not None and time_ns is not None]
+    return [
+        trace.ref(frame, time_ns)
+        for frame, time_ns in known
+        if frame is not None and time_ns is not None
+    ]

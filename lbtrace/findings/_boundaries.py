@@ -1,10 +1,13 @@
-"""Pairs whose request can be read in two ways → what the packets prove about how each side read it (RFC 9112 §11.2).
+"""Pairs whose request can be read in two ways → what the packets prove about how each side read it
+(RFC 9112 §11.2).
 
-    within     the next request on the client's connection begins inside the declared Content-Length, so for the balancer it was body; it
-               gave no answer to it, and the backend did
-    answers    the backend answered more often than it was asked, on a connection whose bytes were all captured: it found a request in
-               what the balancer passed on as one body
-    crossed    a client got the answer to what stood on that backend connection before its own request
+    within     the next request on the client's connection begins inside the declared
+               Content-Length, so for the balancer it was body; it gave no answer to it, and the
+               backend did
+    answers    the backend answered more often than it was asked, on a connection whose bytes were
+               all captured: it found a request in what the balancer passed on as one body
+    crossed    a client got the answer to what stood on that backend connection before its own
+               request
 
 A connection after such a request is shifted by one: every client's answer is another's.
 """
@@ -26,7 +29,9 @@ from lbtrace.model.pairing import Ref
 
 
 class Hidden(NamedTuple):
-    """A request that one side took for a part of another's body. `request` is "" where only its answer shows it."""
+    """A request that one side took for a part of another's body. `request` is "" where only its
+    answer shows it.
+    """
 
     match: Match
     backend: Ref  # the exchange it made behind the balancer
@@ -39,25 +44,40 @@ def hidden(case: Case, doubtful: Matches) -> Iterator[Hidden]:
     within, inner, behind = _within(case, doubtful)
     answers, extra = _answers(case, doubtful)
     for row in np.flatnonzero(within | answers).tolist():
-        m, request = doubtful[row], client.exchange(int(inner[row])).request if within[row] else None
-        if request is not None and m.front.request is not None and request.offset < _declared_end(m.front.request):
+        m, request = (
+            doubtful[row],
+            client.exchange(int(inner[row])).request if within[row] else None,
+        )
+        if (
+            request is not None
+            and m.front.request is not None
+            and request.offset < _declared_end(m.front.request)
+        ):
             yield Hidden(m, backend.ref(int(behind[row])), f"{request.method} {request.target}")
         elif answers[row]:
             yield Hidden(m, backend.ref(int(extra[row])), "")
 
 
 def _within(case: Case, m: Matches) -> tuple[Column, Column, Column]:
-    """(whether the next request on the client's connection got no answer, but the same one on the backend's did; the two)."""
+    """(whether the next request on the client's connection got no answer, but the same one on the
+    backend's did; the two).
+    """
     client, backend = case.sides
     q, p = client.requests, backend.requests
     inner, behind = following(client, q.there)[m.front], following(backend, p.there)[m.back]
     same = (q.start[inner] == p.start[behind]) & (q.method[inner] == p.method[behind])
     there = (inner != NOBODY) & (behind != NOBODY)
-    return there & same & ~client.responses.there[inner] & backend.responses.there[behind], inner, behind
+    return (
+        there & same & ~client.responses.there[inner] & backend.responses.there[behind],
+        inner,
+        behind,
+    )
 
 
 def _declared_end(q: Request) -> int:
-    """Where in its stream the body of a request ends as its Content-Length says, 0 where it says nothing."""
+    """Where in its stream the body of a request ends as its Content-Length says, 0 where it says
+    nothing.
+    """
     declared = field_value(q, "Content-Length")
     if declared is None or not declared.isdecimal() or len(declared) > 18:
         return 0
@@ -65,7 +85,9 @@ def _declared_end(q: Request) -> int:
 
 
 def _answers(case: Case, m: Matches) -> tuple[Column, Column]:
-    """(whether the backend answered more often than it was asked, on a connection that was captured whole; the answer too many)."""
+    """(whether the backend answered more often than it was asked, on a connection that was captured
+    whole; the answer too many).
+    """
     backend = case.sides[1]
     whole = backend.of_connections("syns") > 0
     for server in (False, True):
@@ -75,13 +97,19 @@ def _answers(case: Case, m: Matches) -> tuple[Column, Column]:
 
 
 def crossed(case: Case, m: Match) -> tuple[tuple[Ref, Ref], ...]:
-    """(client exchange without a partner that got another request's answer, byte for byte and as the only one; the backend exchange that
-    answer is from, on the connection of a match)."""
+    """(client exchange without a partner that got another request's answer, byte for byte and as
+    the only one; the backend exchange that answer is from, on the connection of a match).
+    """
     trace = case.backends[m.backend.point]
     later = [trace.exchanges[i] for i in trace.exchanges_of(m.back.connection) if i > m.back.id]
     answers: dict[str, list[Exchange]] = {}
     for x in later:
-        if x.response is not None and x.response.body.complete and x.response.body.length and x.response.body.digest:
+        if (
+            x.response is not None
+            and x.response.body.complete
+            and x.response.body.length
+            and x.response.body.digest
+        ):
             answers.setdefault(x.response.body.digest, []).append(x)
     asked = {(x.request.method, x.request.target) for x in later if x.request is not None}
     out = []
@@ -90,7 +118,11 @@ def crossed(case: Case, m: Match) -> tuple[tuple[Ref, Ref], ...]:
         if e is None or e.request is None or e.response is None or not e.response.body.digest:
             continue
         same = answers.get(e.response.body.digest, [])
-        if len(same) == 1 and (e.request.method, e.request.target) in asked and not _asks(same[0], e.request):
+        if (
+            len(same) == 1
+            and (e.request.method, e.request.target) in asked
+            and not _asks(same[0], e.request)
+        ):
             out.append((u.ref, Ref(m.backend.point, same[0].id)))
     return tuple(out)
 

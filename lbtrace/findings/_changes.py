@@ -1,4 +1,6 @@
-"""HeaderChanges → findings: shared by request_headers and response_headers, which differ in direction only."""
+"""HeaderChanges → findings: shared by request_headers and response_headers, which differ in
+direction only.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,25 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange, Tier
 from lbtrace.model.report import Evidence, Finding, Severity, Value
 
-# what a change of one field is called in a sentence: {before} and {after} are the example lines, the name included
+# what a change of one field is called in a sentence: {before} and {after} are the example lines,
+# the name included
 SENTENCE = {
     (ChangeKind.ADDED, Behaviour.CONSTANT): "adds the same line each time: {after}",
     (ChangeKind.ADDED, Behaviour.CLIENT_ADDRESS): "adds the client's address: {after}",
-    (ChangeKind.ADDED, Behaviour.FRESH): "adds a line with another value each time, for example {after}",
+    (
+        ChangeKind.ADDED,
+        Behaviour.FRESH,
+    ): "adds a line with another value each time, for example {after}",
     (ChangeKind.ADDED, Behaviour.VARYING): "adds a line whose value varies, for example {after}",
     (ChangeKind.CHANGED, Behaviour.APPENDED): "appends to a field: {before} becomes {after}",
-    (ChangeKind.CHANGED, Behaviour.CLIENT_ADDRESS): "writes the client's address: {before} becomes {after}",
-    (ChangeKind.DUPLICATED, Behaviour.CLIENT_ADDRESS): "adds the client's address in a second line of the name: {after}",
+    (
+        ChangeKind.CHANGED,
+        Behaviour.CLIENT_ADDRESS,
+    ): "writes the client's address: {before} becomes {after}",
+    (
+        ChangeKind.DUPLICATED,
+        Behaviour.CLIENT_ADDRESS,
+    ): "adds the client's address in a second line of the name: {after}",
 }
 BY_KIND = {
     ChangeKind.ADDED: "adds a line: {after}",
@@ -27,24 +39,33 @@ BY_KIND = {
 }
 SINGLE = (ChangeKind.ADDED, ChangeKind.CHANGED, ChangeKind.DUPLICATED, ChangeKind.REMOVED)
 GROUPED = {
-    ChangeKind.RECASED: "writes field names in other letter case: {fields}. Field names are case-insensitive (RFC 9110 §5.1).",
-    ChangeKind.REORDERED: "sends the fields in another order, as it may: only lines of the same name must keep theirs (RFC 9110 §5.3).",
+    ChangeKind.RECASED: "writes field names in other letter case: {fields}. Field names are "
+    "case-insensitive (RFC 9110 §5.1).",
+    ChangeKind.REORDERED: "sends the fields in another order, as it may: only lines of the same "
+    "name must keep theirs (RFC 9110 §5.3).",
 }
 SHOWN = 40  # a balancer changes a handful of fields; a capture that shows thousands is hostile
 NAMED = 12  # names written out in a sentence
 
 
 def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterator[Finding]:
-    """One finding per field added, changed, duplicated or removed, one for all re-cased, one for all re-ordered, one for the
-    hop's own fields."""
-    changes = sorted((c for c in case.correlation.changes if c.request is request), key=lambda c: -c.count)
+    """One finding per field added, changed, duplicated or removed, one for all re-cased, one for
+    all re-ordered, one for the hop's own fields.
+    """
+    changes = sorted(
+        (c for c in case.correlation.changes if c.request is request), key=lambda c: -c.count
+    )
     what = "requests" if request else "responses"
     # Host has a finding of its own
     ours = [c for c in changes if not c.hop_by_hop and c.name.lower() != "host"]
     for change in [c for c in ours if c.kind in SINGLE][:SHOWN]:
         # one example says nothing of how a value behaves, unless it is the client's address
         alone = change.of == 1 and change.behaviour is not Behaviour.CLIENT_ADDRESS
-        sentence = BY_KIND[change.kind] if alone else SENTENCE.get((change.kind, change.behaviour), BY_KIND[change.kind])
+        sentence = (
+            BY_KIND[change.kind]
+            if alone
+            else SENTENCE.get((change.kind, change.behaviour), BY_KIND[change.kind])
+        )
         yield Finding(
             f"{slug}.{change.kind.value}",
             title,
@@ -70,7 +91,10 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
                 Severity.INFO,
                 _confidence(case, group),
                 f"The balancer {sentence}",
-                (Value("count", max(c.count for c in group), "count"), Value("fields", _names(group))),
+                (
+                    Value("count", max(c.count for c in group), "count"),
+                    Value("fields", _names(group)),
+                ),
                 _proof(case, group[0]),
             )
     hop = [c for c in changes if c.hop_by_hop]
@@ -80,7 +104,8 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
             title,
             Severity.INFO,
             _confidence(case, hop),
-            "Fields that belong to one hop, or to the framing of the message, differ as they may: {fields} (RFC 9110 §7.6.1).",
+            "Fields that belong to one hop, or to the framing of the message, differ as they may: "
+            "{fields} (RFC 9110 §7.6.1).",
             (Value("fields", _names(hop)),),
             _proof(case, hop[0]),
         )
@@ -90,7 +115,8 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
 
 def _unchanged(case: Case, request: bool, slug: str, title: str, what: str) -> Iterator[Finding]:
     """Every head is the same on both sides, line for line."""
-    # as in the comparison of heads: interchangeable pairs only when there are no others, heads that were cut never
+    # as in the comparison of heads: interchangeable pairs only when there are no others, heads that
+    # were cut never
     compared = case.request_heads if request else case.response_heads
     if (compared.tier != Tier.ORDER).any():
         compared = compared.where(compared.tier != Tier.ORDER)
@@ -100,7 +126,8 @@ def _unchanged(case: Case, request: bool, slug: str, title: str, what: str) -> I
             title,
             Severity.INFO,
             confidence_of(compared),
-            f"No header line of any of {{count}} {what} was touched: the heads are the same on both sides, line for line.",
+            f"No header line of any of {{count}} {what} was touched: the heads are the same on "
+            "both sides, line for line.",
             (Value("count", len(compared), "count"),),
             evidence(case.request_frames(compared) if request else case.response_frames(compared)),
         )
@@ -108,7 +135,9 @@ def _unchanged(case: Case, request: bool, slug: str, title: str, what: str) -> I
 
 def _names(changes: Sequence[HeaderChange]) -> str:
     names = list(dict.fromkeys(c.name for c in changes if c.name))
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return ", ".join(names[:NAMED]) + (
+        f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    )
 
 
 def _proof(case: Case, change: HeaderChange) -> tuple[Evidence, ...]:
@@ -121,7 +150,9 @@ def _proof(case: Case, change: HeaderChange) -> tuple[Evidence, ...]:
 
 
 def _confidence(case: Case, changes: Sequence[HeaderChange]) -> Confidence:
-    """That of the example pairs; a change seen in every comparable pair does not depend on who is whose."""
+    """That of the example pairs; a change seen in every comparable pair does not depend on who is
+    whose.
+    """
     ranks = []
     for change in changes:
         pair = case.correlation.pairs[change.example]

@@ -11,20 +11,36 @@ LOOKED_AT = 1000  # pairs; who states the client does so in each
 
 def stated_in(case: Case) -> list[str]:
     """Names of the request fields and headers in which the balancer states the client's address."""
-    names = {c.name: None for c in case.correlation.changes if c.request and c.behaviour is Behaviour.CLIENT_ADDRESS}
-    names |= {m.stated_by: None for m in case.correlation.topology.mappings if m.stated_by.lower() != "source address"}
+    names = {
+        c.name: None
+        for c in case.correlation.changes
+        if c.request and c.behaviour is Behaviour.CLIENT_ADDRESS
+    }
+    names |= {
+        m.stated_by: None
+        for m in case.correlation.topology.mappings
+        if m.stated_by.lower() != "source address"
+    }
     (client, backend), matches = case.sides, case.matches[:LOOKED_AT]
     words = client.words
     asked = client.client_address[matches.front_connection].tolist()
-    for front, back, address in zip(matches.front.tolist(), matches.back.tolist(), asked, strict=True):
+    for front, back, address in zip(
+        matches.front.tolist(), matches.back.tolist(), asked, strict=True
+    ):
         if not (client.requests.there[front] and backend.requests.there[back]):
             continue
         own = case.addresses_of(words.text_list[address])
         before = {line.raw for line in client.requests.heads.lines(words, front)}
         for line in backend.requests.heads.lines(words, back):
-            if line.name not in names and line.raw not in before and own.intersection(addresses_in(line.value)):
+            if (
+                line.name not in names
+                and line.raw not in before
+                and own.intersection(addresses_in(line.value))
+            ):
                 names[line.name] = None
-    for connection in case.connection_matches[:LOOKED_AT] if not len(case.matches) else ():  # the client's own requests cannot be read
+    for connection in (
+        case.connection_matches[:LOOKED_AT] if not len(case.matches) else ()
+    ):  # the client's own requests cannot be read
         trace = case.backends[connection.backend.point]
         requests = (trace.exchanges[i].request for i in trace.exchanges_of(connection.back.id))
         own = case.addresses_of(connection.front.client.address)
@@ -40,13 +56,29 @@ def stated_in(case: Case) -> list[str]:
 
 
 def _stated_by_proxy(case: Case) -> bool:
-    """Whether PROXY headers name the client: in any pair of connections that tells, else whether they name anybody."""
+    """Whether PROXY headers name the client: in any pair of connections that tells, else whether
+    they name anybody.
+    """
     told = []
     (front, backend), pairs = case.sides, case.connection_matches[:LOOKED_AT]
     clients = map(front.words.text_list.__getitem__, front.client_address[pairs.front].tolist())
-    for client, (point, connection) in zip(clients, map(backend.connection_ref, pairs.back.tolist()), strict=True):
+    for client, (point, connection) in zip(
+        clients, map(backend.connection_ref, pairs.back.tolist()), strict=True
+    ):
         headers = case.backends[point].applications[connection].proxy
-        stated = {address for header in headers if header.source for address in addresses_in(header.source)}
+        stated = {
+            address
+            for header in headers
+            if header.source
+            for address in addresses_in(header.source)
+        }
         if stated:
-            told.append(bool(stated & case.addresses_of(client)) or (client not in case.seen_as and case.may_be_behind_nat(client, stated)))
-    return any(told) if told else any(h.source for trace in case.backends for a in trace.applications for h in a.proxy)
+            told.append(
+                bool(stated & case.addresses_of(client))
+                or (client not in case.seen_as and case.may_be_behind_nat(client, stated))
+            )
+    return (
+        any(told)
+        if told
+        else any(h.source for trace in case.backends for a in trace.applications for h in a.proxy)
+    )

@@ -1,4 +1,6 @@
-"""Pairs → Latency. A time on one capture minus a time on the other never appears without the clock's half-width."""
+"""Pairs → Latency. A time on one capture minus a time on the other never appears without the
+clock's half-width.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,17 @@ NO_TIME = bits_of(
 )
 
 
-def latency(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation, case: Case | None = None) -> Latency | None:
+def latency(
+    clients: Sequence[Trace],
+    backends: Sequence[Trace],
+    correlation: Correlation,
+    case: Case | None = None,
+) -> Latency | None:
     """What the balancer added, or None when no pair tells.
 
-    Total times run from the first byte of the request to the last byte of the response at the same capture point, so their difference needs
-    no common clock. Medians and percentiles are values that occurred (low median, nearest rank).
+    Total times run from the first byte of the request to the last byte of the response at the same
+    capture point, so their difference needs no common clock. Medians and percentiles are values
+    that occurred (low median, nearest rank).
     """
     return latency_of(case or Case(clients, backends, correlation))
 
@@ -44,7 +52,10 @@ def latency_of(case: Case, timed: Matches | None = None) -> Latency | None:
     timed = measurable(case) if timed is None else timed
     if not len(timed):
         return None
-    totals, behind = (_totals(table, rows) for table, rows in zip(case.sides, (timed.front, timed.back), strict=True))
+    totals, behind = (
+        _totals(table, rows)
+        for table, rows in zip(case.sides, (timed.front, timed.back), strict=True)
+    )
     if not timed.alone[0]:
         return _of_sets(timed, totals, behind)
     added = totals - behind
@@ -71,8 +82,9 @@ def _totals(table: SideTable, rows: Column) -> Column:
 
 
 def _split(case: Case, timed: Matches, added: Column) -> tuple[Column, Column, int | None]:
-    """(what passed before the backend was asked, what passed after it answered, the widest half-width) of the pairs whose points have a
-    clock."""
+    """(what passed before the backend was asked, what passed after it answered, the widest
+    half-width) of the pairs whose points have a clock.
+    """
     client, backend = case.sides
     start, back_start = client.requests.first_ns[timed.front], backend.requests.first_ns[timed.back]
     here, there = client.point[timed.front], backend.point[timed.back]
@@ -83,7 +95,9 @@ def _split(case: Case, timed: Matches, added: Column) -> tuple[Column, Column, i
             continue
         rows = np.flatnonzero((here == points[0]) & (there == points[1]))
         before = back_start[rows] + _delta_ns(clock, back_start[rows]) - start[rows]
-        before = np.minimum(np.maximum(before, 0), added[rows])  # no way takes less than nothing, nor more than both
+        before = np.minimum(
+            np.maximum(before, 0), added[rows]
+        )  # no way takes less than nothing, nor more than both
         forward.append(before)
         back.append(added[rows] - before)
         widths.append(clock.half_width_ns)
@@ -91,7 +105,9 @@ def _split(case: Case, timed: Matches, added: Column) -> tuple[Column, Column, i
 
 
 def _delta_ns(clock: Clock, backend_ns: Column) -> Column:
-    """`Clock.delta_ns` at many times. A stated offset beyond FAR_NS is as good as FAR_NS: nothing lies between."""
+    """`Clock.delta_ns` at many times. A stated offset beyond FAR_NS is as good as FAR_NS: nothing
+    lies between.
+    """
     seconds, rest = np.divmod(backend_ns - clock.reference_ns, 1_000_000_000)
     middle = min(max((clock.low_ns + clock.high_ns) // 2, -FAR_NS), FAR_NS)
     delta: Column = middle + clock.drift_ppb * seconds + clock.drift_ppb * rest // 1_000_000_000
@@ -99,7 +115,9 @@ def _delta_ns(clock: Clock, backend_ns: Column) -> Column:
 
 
 def _of_sets(timed: Matches, totals: Column, behind: Column) -> Latency:
-    """Pairs that may be each other's: their differences mean nothing one by one, but their average does, whoever is whose."""
+    """Pairs that may be each other's: their differences mean nothing one by one, but their average
+    does, whoever is whose.
+    """
     average = (sum(totals.tolist()) - sum(behind.tolist())) // len(timed)
     return Latency(
         count=len(timed),
@@ -117,14 +135,21 @@ def _of_sets(timed: Matches, totals: Column, behind: Column) -> Latency:
 
 
 def measurable(case: Case) -> Matches:
-    """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent twice, no clock set back meanwhile;
-    those that stand alone, if there are any."""
+    """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent
+    twice, no clock set back meanwhile; those that stand alone, if there are any.
+    """
     matches = case.matches
     timed = matches.answered & (matches.attempts == 1)
     for table, rows in zip(case.sides, (matches.front, matches.back), strict=True):
         q, r = table.requests, table.responses
         forward = r.last_ns >= q.first_ns
-        timed &= (q.there & r.there & r.complete & forward & (((table.marks | q.marks | r.marks) & NO_TIME) == 0))[rows]
+        timed &= (
+            q.there
+            & r.there
+            & r.complete
+            & forward
+            & (((table.marks | q.marks | r.marks) & NO_TIME) == 0)
+        )[rows]
     whole = matches.where(timed)
     return whole.where(whole.alone) if whole.alone.any() else whole
 

@@ -1,4 +1,6 @@
-"""Which responses the balancer made itself, as columns: what each is, and what happened behind the balancer just before."""
+"""Which responses the balancer made itself, as columns: what each is, and what happened behind the
+balancer just before.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,22 @@ import numpy as np
 from lbtrace.case import RANK, Case, Matches, said
 from lbtrace.columns import Column, among
 from lbtrace.connection_table import NEVER
-from lbtrace.findings._backend_events import NO_EVENT, FailedHandshakes, attempt_events, attempt_frames
+from lbtrace.findings._backend_events import (
+    NO_EVENT,
+    FailedHandshakes,
+    attempt_events,
+    attempt_frames,
+)
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
 
 _HIT = re.compile(r"\bhit\b", re.IGNORECASE)
-NOT_PASSED_ON = (AttemptOutcome.RESET, AttemptOutcome.CLOSED, AttemptOutcome.TIMEOUT, AttemptOutcome.SUPERSEDED)
+NOT_PASSED_ON = (
+    AttemptOutcome.RESET,
+    AttemptOutcome.CLOSED,
+    AttemptOutcome.TIMEOUT,
+    AttemptOutcome.SUPERSEDED,
+)
 KINDS = ("cache hit", "redirect", "error", "fixed response")
 CACHED, REDIRECT, ERROR, FIXED = range(len(KINDS))
 
@@ -32,7 +44,9 @@ class OwnAnswers:
     status: Column
     kind: Column  # index of KINDS
     event: Column  # index of `_backend_events.SLUGS`, or NO_EVENT
-    connection: Column  # number of the backend connection that failed to open, where that is the event and there is no backend exchange
+    # number of the backend connection that failed to open, where that is the event and there is no
+    # backend exchange
+    connection: Column
     rank: Column  # of the confidence
 
     def __len__(self) -> int:
@@ -53,7 +67,9 @@ class OwnAnswers:
 
 
 def own_answers(case: Case) -> OwnAnswers:
-    """Every response the balancer made itself: those without a backend exchange, then those of failed ones."""
+    """Every response the balancer made itself: those without a backend exchange, then those of
+    failed ones.
+    """
     client, m = case.sides[0], case.matches
     own = UnpairedReason.ANSWERED_BY_BALANCER
     unpaired = [u for u in case.correlation.unpaired if u.reason is own and u.side == Side.CLIENT]
@@ -66,14 +82,29 @@ def own_answers(case: Case) -> OwnAnswers:
     status, kind = client.responses.start[every], _kinds(case)[every]
     kind[: len(alone)][_is_of_backend(case, alone) & (kind[: len(alone)] == FIXED)] = CACHED
     failed = FailedHandshakes(case)
-    events = [failed.during(e) if s >= 500 else (NO_EVENT, 0) for e, s in zip(alone.tolist(), status[: len(alone)].tolist(), strict=True)]
+    events = [
+        failed.during(e) if s >= 500 else (NO_EVENT, 0)
+        for e, s in zip(alone.tolist(), status[: len(alone)].tolist(), strict=True)
+    ]
     event, connection = np.array(events, np.int64).reshape(-1, 2).T
     event = np.concatenate((event, attempt_events(case, tried)))
-    return OwnAnswers(case, failed, tried, every, status, kind, event, connection, np.concatenate((ranks, tried.rank)))
+    return OwnAnswers(
+        case,
+        failed,
+        tried,
+        every,
+        status,
+        kind,
+        event,
+        connection,
+        np.concatenate((ranks, tried.rank)),
+    )
 
 
 def _gave_up(case: Case, m: Matches) -> Column:
-    """Whether the balancer closed the backend connection before any answer came: it waited no longer, whatever the backend sent later."""
+    """Whether the balancer closed the backend connection before any answer came: it waited no
+    longer, whatever the backend sent later.
+    """
     client, backend = case.sides
     q, r, none = backend.requests, backend.responses, np.iinfo(np.int64).max
     closed = np.full(len(m), none)
@@ -87,12 +118,19 @@ def _gave_up(case: Case, m: Matches) -> Column:
 
 
 def _is_of_backend(case: Case, exchanges: Column) -> Column:
-    """Which client exchanges got the body that a backend gave for the same target: without a backend exchange it came out of a cache."""
+    """Which client exchanges got the body that a backend gave for the same target: without a
+    backend exchange it came out of a cache.
+    """
     client, m = case.sides[0], case.matches
     q, r = client.requests, client.responses
     given = m.front[m.answered & q.there[m.front] & r.there[m.front]]
     key = q.start * (int(r.digest.max(initial=0)) + 1) + r.digest
-    bodies: Column = among(key[exchanges], key[given]) & q.there[exchanges] & (r.length[exchanges] > 0) & (r.digest[exchanges] > 0)
+    bodies: Column = (
+        among(key[exchanges], key[given])
+        & q.there[exchanges]
+        & (r.length[exchanges] > 0)
+        & (r.digest[exchanges] > 0)
+    )
     return bodies
 
 
@@ -104,14 +142,19 @@ def _kinds(case: Case) -> Column:
 
 
 def _is_cached(case: Case) -> Column:
-    """Whether the response says it came out of a cache (RFC 9111 §5.1, RFC 9211, and what caches write: X-Cache and its like, X-Varnish),
-    per client exchange."""
+    """Whether the response says it came out of a cache (RFC 9111 §5.1, RFC 9211, and what caches
+    write: X-Cache and its like, X-Varnish), per client exchange.
+    """
     words, heads = case.sides[0].words, case.sides[0].responses.heads
     about = words.fields_named(lambda name: "cache" in name)
     for line in np.flatnonzero(about).tolist():
         about[line] = _HIT.search(words.line_list[line].value) is not None
-    aged = _says(case, "Age", lambda value: value.isascii() and value.isdecimal() and value.strip("0") != "")
-    cached: Column = aged | heads.having(about) | _says(case, "X-Varnish", lambda value: len(value.split()) > 1)
+    aged = _says(
+        case, "Age", lambda value: value.isascii() and value.isdecimal() and value.strip("0") != ""
+    )
+    cached: Column = (
+        aged | heads.having(about) | _says(case, "X-Varnish", lambda value: len(value.split()) > 1)
+    )
     return cached
 
 

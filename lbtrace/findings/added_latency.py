@@ -1,17 +1,18 @@
 """Latency the balancer adds.
 
 Meaning:
-    How much longer an exchange takes for the client than for the backend: the balancer's own work, plus the network in front of
-    it and between it and the backend. A SYN answered in the client capture says how
-    long a round trip between that capture and who answers there is.
+    How much longer an exchange takes for the client than for the backend: the balancer's own work,
+    plus the network in front of it and between it and the backend. A SYN answered in the client
+    capture says how long a round trip between that capture and who answers there is.
 Decided by:
-    Client total minus backend total per pair, which needs no common clock. What is spent before and after the backend needs
-    both clocks and is given only with its half-width. Pairs with a retransmission, a retry or a damaged message are left out:
-    loss is not latency.
+    Client total minus backend total per pair, which needs no common clock. What is spent before and
+    after the backend needs both clocks and is given only with its half-width. Pairs with a
+    retransmission, a retry or a damaged message are left out: loss is not latency.
 Evidence:
     The slowest pair on both sides.
 Remedy:
-    A large share of time in front of the backend points at queueing or connection set-up at the balancer; after it, at buffering.
+    A large share of time in front of the backend points at queueing or connection set-up at the
+    balancer; after it, at buffering.
 """
 
 from __future__ import annotations
@@ -47,7 +48,14 @@ def find(case: Case) -> Iterator[Finding]:
     round_trip = front_round_trip_ns(case)
     values = [
         Value("median", measured.added_median_ns, "ns"),
-        *(() if measured.average else (Value("p95", measured.added_p95_ns, "ns"), Value("max", measured.added_max_ns, "ns"))),
+        *(
+            ()
+            if measured.average
+            else (
+                Value("p95", measured.added_p95_ns, "ns"),
+                Value("max", measured.added_max_ns, "ns"),
+            )
+        ),
         Value("client", measured.client_median_ns, "ns"),
         Value("backend", measured.backend_median_ns, "ns"),
         Value("count", measured.count, "count"),
@@ -62,9 +70,17 @@ def find(case: Case) -> Iterator[Finding]:
         Severity.INFO,
         confidence_of(timed),
         "Balancer and network added {median} "
-        + ("on average over {count} exchanges, of which it is not known who is whose; " if measured.average else "")
+        + (
+            "on average over {count} exchanges, of which it is not known who is whose; "
+            if measured.average
+            else ""
+        )
         + ("" if measured.average else "in the median of {count} exchanges, ")
-        + ("{p95} at the 95th percentile, " if measured.count >= ENOUGH and not measured.average else "")
+        + (
+            "{p95} at the 95th percentile, "
+            if measured.count >= ENOUGH and not measured.average
+            else ""
+        )
         + ("" if measured.average else "{max} at most; ")
         + "an exchange took {client} for the client and {backend} at the backend."
         + network,
@@ -75,7 +91,11 @@ def find(case: Case) -> Iterator[Finding]:
 
 
 def _split(measured: Latency, case: Case, timed: Matches) -> Iterator[Finding]:
-    if measured.forward_median_ns is None or measured.return_median_ns is None or measured.half_width_ns is None:
+    if (
+        measured.forward_median_ns is None
+        or measured.return_median_ns is None
+        or measured.half_width_ns is None
+    ):
         return
     known = min(measured.forward_median_ns, measured.return_median_ns) > measured.half_width_ns
     yield Finding(
@@ -83,9 +103,11 @@ def _split(measured: Latency, case: Case, timed: Matches) -> Iterator[Finding]:
         TITLE,
         Severity.INFO,
         confidence_of(timed),
-        "On the way to the backend {forward} passed and on the way back {back}, each ± {half_width}."
+        "On the way to the backend {forward} passed and on the way back {back}, each ± "
+        "{half_width}."
         if known
-        else "The clocks are known to ± {half_width}, too wide to tell the way to the backend ({forward}) from the way back ({back}).",
+        else "The clocks are known to ± {half_width}, too wide to tell the way to the backend "
+        "({forward}) from the way back ({back}).",
         (
             Value("forward", measured.forward_median_ns, "ns"),
             Value("back", measured.return_median_ns, "ns"),
@@ -96,9 +118,12 @@ def _split(measured: Latency, case: Case, timed: Matches) -> Iterator[Finding]:
 
 
 def front_round_trip_ns(case: Case) -> int | None:
-    """The median time from SYN to SYN-ACK on the client side, None when no handshake was captured; a repeated SYN measures loss
-    and is left out."""
+    """The median time from SYN to SYN-ACK on the client side, None when no handshake was captured;
+    a repeated SYN measures loss and is left out.
+    """
     client = case.sides[0]
-    asked, answered, again = (client.of_connections(name) for name in ("syn_ns", "synack_ns", "syn_retransmissions"))
+    asked, answered, again = (
+        client.of_connections(name) for name in ("syn_ns", "synack_ns", "syn_retransmissions")
+    )
     known = (asked != NEVER) & (answered != NEVER) & (again == 0)
     return median_low((answered - asked)[known].tolist()) if known.any() else None

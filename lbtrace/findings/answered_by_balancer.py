@@ -1,17 +1,19 @@
 """Answered by the balancer.
 
 Meaning:
-    Responses that no backend gave: redirects, fixed responses, cache hits, and errors of the balancer's own. For an error, what happened
-    on the backend side just before: nothing, a refused or unanswered connection, a reset, a closed connection, silence.
+    Responses that no backend gave: redirects, fixed responses, cache hits, and errors of the
+    balancer's own. For an error, what happened on the backend side just before: nothing, a refused
+    or unanswered connection, a reset, a closed connection, silence.
 Decided by:
-    A client exchange with a response but no backend exchange while the backend capture was running, or whose backend attempts
-    all failed. A cache hit says so itself: Age, X-Cache, Cache-Status or X-Varnish with two numbers. The event on the backend
-    side is looked for in the time of the client exchange, the clocks' interval included.
+    A client exchange with a response but no backend exchange while the backend capture was running,
+    or whose backend attempts all failed. A cache hit says so itself: Age, X-Cache, Cache-Status or
+    X-Varnish with two numbers. The event on the backend side is looked for in the time of the
+    client exchange, the clocks' interval included.
 Evidence:
     The request and response in the client capture, and the backend event when there is one.
 Remedy:
-    502, 503 and 504 of the balancer's own: look at the backend event named, and at the balancer's timeouts; without one, at its
-    configuration, and at which servers it takes for healthy.
+    502, 503 and 504 of the balancer's own: look at the backend event named, and at the balancer's
+    timeouts; without one, at its configuration, and at which servers it takes for healthy.
 """
 
 from __future__ import annotations
@@ -29,15 +31,27 @@ from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.side_table import joint
 
 TITLE = "Answered by the balancer"
-REMEDY = "Look at the backend event named here and at the balancer's time limits towards the backend."
-NOTHING_BEHIND = "Nothing was seen to happen behind it: look at what the balancer has configured, and which servers it takes for healthy."
+REMEDY = (
+    "Look at the backend event named here and at the balancer's time limits towards the backend."
+)
+NOTHING_BEHIND = (
+    "Nothing was seen to happen behind it: look at what the balancer has configured, "
+    "and which servers it takes for healthy."
+)
 
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per status, kind of answer and backend event."""
     own = own_answers(case)
     first, which = first_met(joint(own.status, own.kind, own.event))
-    groups = [(int(own.status[i]), KINDS[own.kind[i]], SLUGS[own.event[i]] if own.event[i] != NO_EVENT else "") for i in first.tolist()]
+    groups = [
+        (
+            int(own.status[i]),
+            KINDS[own.kind[i]],
+            SLUGS[own.event[i]] if own.event[i] != NO_EVENT else "",
+        )
+        for i in first.tolist()
+    ]
     rows = parted(which, len(first))
     for group in sorted(range(len(groups)), key=groups.__getitem__):
         (status, what, event), members = groups[group], rows[group]
@@ -45,14 +59,18 @@ def find(case: Case) -> Iterator[Finding]:
         server = field_value(response, "Server") if response is not None else None
         frames: list[FrameRef] = []
         for row in members[:2].tolist():
-            frames += [case.request_frame(Side.CLIENT, own.ref(row)), case.response_frame(Side.CLIENT, own.ref(row))]
+            frames += [
+                case.request_frame(Side.CLIENT, own.ref(row)),
+                case.response_frame(Side.CLIENT, own.ref(row)),
+            ]
             frames += own.event_frames(row)
         yield Finding(
             f"answered-by-balancer.{what.replace(' ', '-')}",
             TITLE,
             _severity(status),
             CONFIDENCES[own.rank[members].min()],
-            f"The balancer itself answered {{count}} {plural(len(members), 'request')} with {{status}} ({{what}}"
+            f"The balancer itself answered {{count}} {plural(len(members), 'request')} with "
+            f"{{status}} ({{what}}"
             + (", Server: {server})" if server else ")")
             + (". On the backend side just before: {event}." if event else "."),
             (

@@ -1,17 +1,17 @@
 """Capture quality.
 
 Meaning:
-    What the captures cannot show: packets the capture dropped, packets cut by the snapshot length, bytes that are missing,
-    connections seen in one direction only, a time the two captures do not share. Everything else lbtrace says is about what is
-    in the captures.
+    What the captures cannot show: packets the capture dropped, packets cut by the snapshot length,
+    bytes that are missing, connections seen in one direction only, a time the two captures do not
+    share. Everything else lbtrace says is about what is in the captures.
 Decided by:
-    The capture files' own statistics, sequence space that was acknowledged but not captured, packet counts per direction, and the times of
-    the first and last packet under the clock interval.
+    The capture files' own statistics, sequence space that was acknowledged but not captured, packet
+    counts per direction, and the times of the first and last packet under the clock interval.
 Evidence:
     The first frames concerned.
 Remedy:
-    Record with a larger buffer (`tcpdump -B 65536`) and whole packets (`-s 0`), on the interface both directions cross; start
-    both captures before the traffic.
+    Record with a larger buffer (`tcpdump -B 65536`) and whole packets (`-s 0`), on the interface
+    both directions cross; start both captures before the traffic.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
             TITLE,
             Severity.MEDIUM,
             Confidence.CERTAIN,
-            "{capture} reports {count} packets dropped while capturing: some of what is missing was on the wire.",
+            "{capture} reports {count} packets dropped while capturing: some of what is missing "
+            "was on the wire.",
             (name, Value("count", dropped, "count")),
             evidence(first_frames(trace, np.arange(1))),
             BUFFER,
@@ -63,8 +64,13 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
             TITLE,
             Severity.LOW,
             Confidence.CERTAIN,
-            "Cut by the snapshot length: {count} of {of} packets in {capture}; what was cut is unknown, never different.",
-            (name, Value("count", trace.packets.truncated, "count"), Value("of", trace.packets.decoded, "count")),
+            "Cut by the snapshot length: {count} of {of} packets in {capture}; what was cut is "
+            "unknown, never different.",
+            (
+                name,
+                Value("count", trace.packets.truncated, "count"),
+                Value("of", trace.packets.decoded, "count"),
+            ),
             evidence(first_frames(trace, cut if len(cut) else np.arange(len(held)))),
             WHOLE,
         )
@@ -78,7 +84,11 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
             Severity.LOW,
             Confidence.HIGH,
             "{bytes} of {count} connections in {capture} were sent and are not in the capture.",
-            (name, Value("bytes", sum(lost.tolist()), "bytes"), Value("count", len(missing), "count")),
+            (
+                name,
+                Value("bytes", sum(lost.tolist()), "bytes"),
+                Value("count", len(missing), "count"),
+            ),
             evidence(first_frames(trace, missing)),
             BUFFER,
         )
@@ -91,7 +101,8 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
             TITLE,
             Severity.MEDIUM,
             Confidence.HIGH,
-            "One direction only: {count} of {of} connections in {capture}; the answers take another way, or were filtered out.",
+            "One direction only: {count} of {of} connections in {capture}; the answers take "
+            "another way, or were filtered out.",
             (name, Value("count", len(one_way), "count"), Value("of", len(held), "count")),
             evidence(first_frames(trace, one_way)),
             "Capture where both directions cross, without a filter on source or destination.",
@@ -101,17 +112,22 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
 def _outside(case: Case) -> Iterator[Finding]:
     for side, traces in (("client", case.clients), ("backend", case.backends)):
         refs: Sequence[Ref] = [
-            u.ref for u in case.correlation.unpaired if u.side == side and u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE
+            u.ref
+            for u in case.correlation.unpaired
+            if u.side == side and u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE
         ]
         if not refs:
             continue
-        frames: list[FrameRef] = [case.request_frame(traces[0].side, ref) for ref in refs[:FRAMES_PER_SIDE]]
+        frames: list[FrameRef] = [
+            case.request_frame(traces[0].side, ref) for ref in refs[:FRAMES_PER_SIDE]
+        ]
         yield Finding(
             "capture-quality.window",
             TITLE,
             Severity.INFO,
             Confidence.HIGH,
-            "Exchanges of the {side} capture before the first or after the last packet of the other capture: {count}. "
+            "Exchanges of the {side} capture before the first or after the last packet of the "
+            "other capture: {count}. "
             "Whether that capture was running then is not known.",
             (Value("count", len(refs), "count"), Value("side", side)),
             evidence(frames),

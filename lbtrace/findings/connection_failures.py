@@ -1,15 +1,17 @@
 """Failed connections.
 
 Meaning:
-    Attempts to open a connection that came to nothing: refused (SYN answered by RST) or unanswered (SYN without SYN-ACK), on either side.
+    Attempts to open a connection that came to nothing: refused (SYN answered by RST) or unanswered
+    (SYN without SYN-ACK), on either side.
 Decided by:
-    Connections with a captured SYN, no SYN-ACK, and a RST or nothing from the other end; where more than SYNs was sent, an answer was
-    given and not captured. A capture that ends within a second of a SYN does not show that nobody answers. Health checks are counted
-    apart.
+    Connections with a captured SYN, no SYN-ACK, and a RST or nothing from the other end; where more
+    than SYNs was sent, an answer was given and not captured. A capture that ends within a second of
+    a SYN does not show that nobody answers. Health checks are counted apart.
 Evidence:
     The SYNs.
 Remedy:
-    Refused: nothing listens on that port. Unanswered: a firewall, a wrong address, or a full accept queue.
+    Refused: nothing listens on that port. Unanswered: a firewall, a wrong address, or a full accept
+    queue.
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ from lbtrace.model.report import Finding, Severity, Value
 TITLE = "Failed connections"
 STATEMENT = {
     "refused": "Connections to {targets} were refused on the {side} side: {count}{checks}.",
-    "no-answer": "Attempts to connect to {targets} were not answered on the {side} side: {count}{checks}.",
+    "no-answer": "Attempts to connect to {targets} were not answered on the {side} side: "
+    "{count}{checks}.",
 }
 REMEDY = {
     "refused": "Nothing listens there: start the server, or take the target out.",
-    "no-answer": "Look for a firewall, a wrong address or a full accept queue; or the answers take a way that was not captured.",
+    "no-answer": "Look for a firewall, a wrong address or a full accept queue; or the answers "
+    "take a way that was not captured.",
 }
 
 
@@ -42,9 +46,14 @@ def find(case: Case) -> Iterator[Finding]:
     """One finding a side and kind."""
     for side in Side:
         table = case.table(side)
-        tried = [handshake_failures(held, t.last_ns) for held, t in zip(table.connections, case.traces(side), strict=True)]
+        tried = [
+            handshake_failures(held, t.last_ns)
+            for held, t in zip(table.connections, case.traces(side), strict=True)
+        ]
         events = np.concatenate([*tried, np.zeros(0, np.int64)])
-        failed = np.flatnonzero((events != NO_EVENT) & counted_once(table))  # elsewhere the same SYN may have been answered
+        failed = np.flatnonzero(
+            (events != NO_EVENT) & counted_once(table)
+        )  # elsewhere the same SYN may have been answered
         for event in dict.fromkeys(events[failed].tolist()):
             kind, connections = SLUGS[event], failed[events[failed] == event]
             targets = Counter(ends(table, server=True)[connections].tolist())
@@ -54,10 +63,18 @@ def find(case: Case) -> Iterator[Finding]:
                 TITLE,
                 Severity.MEDIUM,
                 Confidence.HIGH,
-                STATEMENT[kind].replace("{checks}", ", {checks} of them health checks" if checks else ""),
+                STATEMENT[kind].replace(
+                    "{checks}", ", {checks} of them health checks" if checks else ""
+                ),
                 (
                     Value("count", len(connections), "count"),
-                    Value("targets", ", ".join(str(endpoint(table.words, target)) for target, _ in targets.most_common(3))),
+                    Value(
+                        "targets",
+                        ", ".join(
+                            str(endpoint(table.words, target))
+                            for target, _ in targets.most_common(3)
+                        ),
+                    ),
                     Value("side", side.value),
                     Value("checks", checks, "count"),
                 ),

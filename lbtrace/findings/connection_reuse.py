@@ -1,18 +1,22 @@
 """Connection reuse.
 
 Meaning:
-    How many connections carry how many requests on each side: whether the balancer keeps backend connections open, whether one backend
-    connection serves several clients, who closes connections, and how long a backend connection had been idle when it was used again.
+    How many connections carry how many requests on each side: whether the balancer keeps backend
+    connections open, whether one backend connection serves several clients, who closes connections,
+    and how long a backend connection had been idle when it was used again.
 Decided by:
-    Counting distinct SYNs (a retransmitted SYN is the same attempt) and requests, health checks left out. A ratio is never made from a side
-    without SYN: connections that were open before the capture began are counted as such. Sharing is counted over pairs that stand alone,
-    and told when pairs of high confidence show it or when it is no rare thing: a single wrong pair would look like sharing. Who closes and
-    idle times leave out backend connections from addresses that no paired connection comes from: those may be straight from a client.
+    Counting distinct SYNs (a retransmitted SYN is the same attempt) and requests, health checks
+    left out. A ratio is never made from a side without SYN: connections that were open before the
+    capture began are counted as such. Sharing is counted over pairs that stand alone, and told when
+    pairs of high confidence show it or when it is no rare thing: a single wrong pair would look
+    like sharing. Who closes and idle times leave out backend connections from addresses that no
+    paired connection comes from: those may be straight from a client.
 Evidence:
     SYNs on both sides; for sharing, requests of different clients on one backend connection.
 Remedy:
-    One backend connection per request costs a handshake each time: turn on keep-alive towards the backend (nginx before 1.29.7 needs
-    `keepalive`, `proxy_http_version 1.1` and an empty Connection field).
+    One backend connection per request costs a handshake each time: turn on keep-alive towards the
+    backend (nginx before 1.29.7 needs `keepalive`, `proxy_http_version 1.1` and an empty Connection
+    field).
 """
 
 from __future__ import annotations
@@ -34,7 +38,9 @@ from lbtrace.side_table import SideTable, joint
 TITLE = "Connection reuse"
 NOBODY, CLIENT, SERVER = -1, 0, 1
 _NO_FRAME = np.iinfo(np.int64).max
-CROSSING_PERCENT = 25  # of the backend connections, before pairs of MEDIUM confidence show that they are shared
+CROSSING_PERCENT = (
+    25  # of the backend connections, before pairs of MEDIUM confidence show that they are shared
+)
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -52,8 +58,10 @@ def _ratio(case: Case, counts: SideCounts) -> Finding:
     most = max(n for n, _ in counts.requests_per_connection)
     if counts.syns == 0:
         statement = (
-            "On the {side} side no SYN was captured: the connections ({already_open}) were open before the capture began, "
-            "and {requests} requests used {connections} of them, so there is no ratio of SYNs to requests."
+            "On the {side} side no SYN was captured: the connections ({already_open}) were open "
+            "before the capture began, "
+            "and {requests} requests used {connections} of them, so there is no ratio of SYNs to "
+            "requests."
         )
     else:
         statement = (
@@ -89,12 +97,16 @@ def _openings(case: Case, side: Side) -> list[FrameRef]:
     return [
         frame
         for first, held in zip(table.first_connection, table.connections, strict=True)
-        for frame in case.opening_frames(side, first + np.flatnonzero(used[first : first + len(held)]))
+        for frame in case.opening_frames(
+            side, first + np.flatnonzero(used[first : first + len(held)])
+        )
     ]
 
 
 def _sharing(case: Case) -> Iterator[Finding]:
-    """One backend connection that carries requests of several client connections: what only a proxy that understands requests does."""
+    """One backend connection that carries requests of several client connections: what only a proxy
+    that understands requests does.
+    """
     matches = case.distinct_matches
     users = _users(matches)  # the first match of each two connections
     server = users.back_connection
@@ -103,7 +115,9 @@ def _sharing(case: Case) -> Iterator[Finding]:
     shared = clients_of[of] > 1
     crossing = int((clients_of[clients_of > 1] - 1).sum())
     sure = _users(matches.where(matches.rank >= RANK[Confidence.HIGH])).back_connection
-    if not shared.any() or (len(distinct(sure)) == len(sure) and crossing * 100 < CROSSING_PERCENT * len(connections)):
+    if not shared.any() or (
+        len(distinct(sure)) == len(sure) and crossing * 100 < CROSSING_PERCENT * len(connections)
+    ):
         return
     groups = users.where(shared)
     widest = users.where(of == clients_of.argmax())
@@ -140,7 +154,9 @@ def _closing(case: Case) -> Iterator[Finding]:
         by = [np.flatnonzero(closed == who) for who in (CLIENT, SERVER)]
         if not any(map(len, by)):
             continue
-        by_client, by_server = ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
+        by_client, by_server = (
+            ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
+        )
         if case.passes_packets:
             by_client, by_server = "client", "backend"
         yield Finding(
@@ -148,7 +164,8 @@ def _closing(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.INFO,
             Confidence.CERTAIN,
-            "On the {side} side the {first} was the first to close in {by_first} cases, the {second} in {by_second}.",
+            "On the {side} side the {first} was the first to close in {by_first} cases, the "
+            "{second} in {by_second}.",
             (
                 Value("side", side.value),
                 Value("first", by_client),
@@ -157,18 +174,27 @@ def _closing(case: Case) -> Iterator[Finding]:
                 Value("by_second", len(by[1]), "count"),
             ),
             evidence(
-                case.traces(side)[case.table(side).connection_ref(c).point].ref(int(frame[c]), int(time_ns[c]))
+                case.traces(side)[case.table(side).connection_ref(c).point].ref(
+                    int(frame[c]), int(time_ns[c])
+                )
                 for c in (*by[0][:3].tolist(), *by[1][:2].tolist())
             ),
         )
 
 
 def first_close(table: SideTable) -> tuple[Column, Column, Column]:
-    """(who, frame, time) of the first FIN or RST of each connection; NOBODY for one that did not end in the capture."""
-    who, frame, time_ns = (np.full(len(table.client_address), value, np.int64) for value in (NOBODY, _NO_FRAME, NEVER))
+    """(who, frame, time) of the first FIN or RST of each connection; NOBODY for one that did not
+    end in the capture.
+    """
+    who, frame, time_ns = (
+        np.full(len(table.client_address), value, np.int64) for value in (NOBODY, _NO_FRAME, NEVER)
+    )
     for end in (CLIENT, SERVER):
         for name in ("fin", "rst"):
-            at, at_ns = (table.of_ends(f"{name}_{unit}", end == SERVER).astype(np.int64) for unit in ("frame", "ns"))
+            at, at_ns = (
+                table.of_ends(f"{name}_{unit}", end == SERVER).astype(np.int64)
+                for unit in ("frame", "ns")
+            )
             earlier = (at > 0) & (at_ns != NEVER) & (at < frame)
             who[earlier], frame[earlier], time_ns[earlier] = end, at[earlier], at_ns[earlier]
     return who, frame, time_ns
@@ -185,7 +211,8 @@ def _idle(case: Case) -> Iterator[Finding]:
         TITLE,
         Severity.INFO,
         Confidence.CERTAIN,
-        "Backend connections were used again ({count} times), after {median} of silence in the median and {longest} at most."
+        "Backend connections were used again ({count} times), after {median} of silence in the "
+        "median and {longest} at most."
         if len(ages) > 1
         else "A backend connection was used again once, after {longest} of silence.",
         (
@@ -193,17 +220,29 @@ def _idle(case: Case) -> Iterator[Finding]:
             Value("median", median_low(ages.tolist()), "ns"),
             Value("longest", int(ages.max()), "ns"),
         ),
-        evidence([case.request_frame(Side.BACKEND, case.sides[1].ref(longest))], "the request after the longest silence"),
+        evidence(
+            [case.request_frame(Side.BACKEND, case.sides[1].ref(longest))],
+            "the request after the longest silence",
+        ),
     )
 
 
 def _gaps(case: Case) -> tuple[Column, Column]:
-    """(how long the connection had been silent, the request that came then), for every backend connection that was used again."""
+    """(how long the connection had been silent, the request that came then), for every backend
+    connection that was used again.
+    """
     table = case.sides[1]
     order, again = table.next_on_connection
     after = order[again]
     before = order[np.flatnonzero(again) - 1]
     gone = table.responses.last_ns[before]
-    counts = table.responses.there[before] & table.requests.there[after] & (table.requests.first_ns[after] >= gone)
-    counts &= ~(case.check_exchanges[after] | (case.check_connections | case.strangers)[table.connection[after]])
+    counts = (
+        table.responses.there[before]
+        & table.requests.there[after]
+        & (table.requests.first_ns[after] >= gone)
+    )
+    counts &= ~(
+        case.check_exchanges[after]
+        | (case.check_connections | case.strangers)[table.connection[after]]
+    )
     return (table.requests.first_ns[after] - gone)[counts], after[counts]

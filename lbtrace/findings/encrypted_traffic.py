@@ -1,8 +1,9 @@
 """Encrypted traffic.
 
 Meaning:
-    Connections that are TLS: for which server name, with which application protocols offered. What they carry cannot be read
-    from the packets, so exchanges on them are neither counted nor compared.
+    Connections that are TLS: for which server name, with which application protocols offered. What
+    they carry cannot be read from the packets, so exchanges on them are neither counted nor
+    compared.
 Decided by:
     The ClientHello (RFC 8446 §4.1.2) at the start of a connection.
 Evidence:
@@ -60,7 +61,11 @@ def find(case: Case) -> Iterator[Finding]:
                     Value("count", count, "count"),
                     Value("of", total, "count"),
                     Value("side", side.value),
-                    Value("names", ", ".join(f"{name} ({n})" for name, n in names.most_common(5)) or "an unknown server"),
+                    Value(
+                        "names",
+                        ", ".join(f"{name} ({n})" for name, n in names.most_common(5))
+                        or "an unknown server",
+                    ),
                     Value("protocols", ", ".join(list(protocols)[:5])),
                 ),
                 evidence(frames),

@@ -1,14 +1,17 @@
 """Errors, and who made them.
 
 Meaning:
-    How many error responses clients got, and whether the backend or the balancer made them; requests that got no response at all.
+    How many error responses clients got, and whether the backend or the balancer made them;
+    requests that got no response at all.
 Decided by:
-    A 4xx or 5xx of a pair whose backend response has the same status is the backend's; one without an answered backend exchange is the
-    balancer's. A client request without a response is counted with the way its connection ended.
+    A 4xx or 5xx of a pair whose backend response has the same status is the backend's; one without
+    an answered backend exchange is the balancer's. A client request without a response is counted
+    with the way its connection ended.
 Evidence:
     The responses (or the unanswered requests) on both sides.
 Remedy:
-    Errors of the backend are for its own logs; for errors of the balancer see what happened on the backend side just before.
+    Errors of the backend are for its own logs; for errors of the balancer see what happened on the
+    backend side just before.
 """
 
 from __future__ import annotations
@@ -41,7 +44,13 @@ def find(case: Case) -> Iterator[Finding]:
     """Errors of the backend, errors of the balancer, requests without a response."""
     (client, server), m = case.sides, case.matches
     given, got = server.responses.start[m.back], client.responses.start[m.front]
-    failed = m.answered & server.responses.there[m.back] & client.responses.there[m.front] & (given >= 400) & (given == got)
+    failed = (
+        m.answered
+        & server.responses.there[m.back]
+        & client.responses.there[m.front]
+        & (given >= 400)
+        & (given == got)
+    )
     backend = m.where(failed)
     if len(backend):
         statuses = Counter(given[failed].tolist())
@@ -50,8 +59,13 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.MEDIUM if max(statuses) >= 500 else Severity.INFO,
             confidence_of(backend),
-            "The backend answered {count} of {of} requests with an error, and the balancer passed it on: {statuses}.",
-            (Value("count", len(backend), "count"), Value("of", len(case.matches), "count"), Value("statuses", listed(statuses))),
+            "The backend answered {count} of {of} requests with an error, and the balancer passed "
+            "it on: {statuses}.",
+            (
+                Value("count", len(backend), "count"),
+                Value("of", len(case.matches), "count"),
+                Value("statuses", listed(statuses)),
+            ),
             evidence(case.response_frames(backend)),
         )
     own = own_answers(case)
@@ -65,8 +79,12 @@ def find(case: Case) -> Iterator[Finding]:
             CONFIDENCES[own.rank[errors].min()],
             "Errors of the balancer's own making: {statuses}.",
             (Value("count", len(errors), "count"), Value("statuses", listed(statuses))),
-            evidence(case.response_frame(Side.CLIENT, own.ref(row)) for row in errors[:FRAMES_PER_SIDE].tolist()),
-            "What happened behind it just before, if anything, is under what the balancer answered itself.",
+            evidence(
+                case.response_frame(Side.CLIENT, own.ref(row))
+                for row in errors[:FRAMES_PER_SIDE].tolist()
+            ),
+            "What happened behind it just before, if anything, is under what the balancer "
+            "answered itself.",
         )
     yield from _unanswered(case)
 
@@ -83,7 +101,9 @@ def _unanswered(case: Case) -> Iterator[Finding]:
         return
     # the same marks were set in the same order: one exchange of each tells
     first, which = first_met(joint(client.marks[without], client.requests.marks[without]))
-    told = [_end(case.exchange(Side.CLIENT, case.sides[0].ref(row))) for row in without[first].tolist()]
+    told = [
+        _end(case.exchange(Side.CLIENT, case.sides[0].ref(row))) for row in without[first].tolist()
+    ]
     ends = Counter(told[i] for i in which.tolist())
     harmless = set(ends) <= {ENDS[Mark.CAPTURE_ENDED], ENDS[Mark.LOST]}
     yield Finding(
@@ -91,13 +111,23 @@ def _unanswered(case: Case) -> Iterator[Finding]:
         TITLE,
         Severity.INFO if harmless else Severity.LOW,
         Confidence.HIGH,
-        "Client requests without a response in the capture: {count}; their connections were {ends}.",
-        (Value("count", len(without), "count"), Value("ends", ", ".join(f"{end} ×{n}" for end, n in ends.most_common()))),
-        evidence(case.request_frame(Side.CLIENT, case.sides[0].ref(row)) for row in without[:FRAMES_PER_SIDE].tolist()),
+        "Client requests without a response in the capture: {count}; their connections were "
+        "{ends}.",
+        (
+            Value("count", len(without), "count"),
+            Value("ends", ", ".join(f"{end} ×{n}" for end, n in ends.most_common())),
+        ),
+        evidence(
+            case.request_frame(Side.CLIENT, case.sides[0].ref(row))
+            for row in without[:FRAMES_PER_SIDE].tolist()
+        ),
     )
 
 
 def _end(exchange: Exchange) -> str:
     """How the connection of an unanswered request ended."""
     assert exchange.request is not None
-    return next((ENDS[mark] for mark in (*exchange.marks, *exchange.request.marks) if mark in ENDS), "of unknown end")
+    return next(
+        (ENDS[mark] for mark in (*exchange.marks, *exchange.request.marks) if mark in ENDS),
+        "of unknown end",
+    )

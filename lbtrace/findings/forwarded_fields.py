@@ -1,15 +1,17 @@
 """Forwarding fields, checked.
 
 Meaning:
-    Whether what the balancer states in X-Forwarded-For, X-Real-IP, Forwarded, X-Forwarded-Port, X-Forwarded-Proto and X-Forwarded-Host is
-    true: the client's address, the port and the protocol it used, the host it asked for. A backend builds redirects and logs from them.
+    Whether what the balancer states in X-Forwarded-For, X-Real-IP, Forwarded, X-Forwarded-Port,
+    X-Forwarded-Proto and X-Forwarded-Host is true: the client's address, the port and the protocol
+    it used, the host it asked for. A backend builds redirects and logs from them.
 Decided by:
-    Comparing each value the balancer wrote with the client's connection and request. A client behind a NAT is known by the address its NAT
-    gives it, when all its pairs agree on one.
+    Comparing each value the balancer wrote with the client's connection and request. A client
+    behind a NAT is known by the address its NAT gives it, when all its pairs agree on one.
 Evidence:
     The requests of a right (or, when there is one, a wrong) pair on both sides.
 Remedy:
-    A wrong protocol or port is usually another proxy in front that is not told of: let the balancer set these fields itself.
+    A wrong protocol or port is usually another proxy in front that is not told of: let the balancer
+    set these fields itself.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ from lbtrace.side_table import joint
 
 TITLE = "Forwarding fields, checked"
 UNKNOWN = -1
-REMEDY = "Let the balancer set this field itself, and find the proxy in front of it that is not accounted for."
+REMEDY = (
+    "Let the balancer set this field itself, and find the proxy in front of it that is not "
+    "accounted for."
+)
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -38,24 +43,41 @@ def find(case: Case) -> Iterator[Finding]:
         return
     stated = {name: said(case, name).of(heads) for name in CHECKS}
     asked = _asked(case, heads)
-    mixed = _in_mixed_groups(heads, [*(column for column, _ in asked.values()), *(field.front for field in stated.values())])
+    mixed = _in_mixed_groups(
+        heads,
+        [*(column for column, _ in asked.values()), *(field.front for field in stated.values())],
+    )
     for name, (meaning, about, check) in CHECKS.items():
         before, after, texts = stated[name]
         # as the client sent it: not the balancer's statement
         rows = np.flatnonzero((after != NOTHING) & (before != after))
         did, names = asked[about]
         first, which = first_met(joint(before[rows] * len(texts) + after[rows], did[rows]))
-        told = [check(case, names[did[row]], texts[before[row]] or "", texts[after[row]] or "") for row in rows[first].tolist()]
-        verdict = np.array([UNKNOWN if true is None else int(true) for true in told], np.int64)[which]
-        right, wrong = rows[verdict == 1], rows[(verdict == 0) & ~mixed[rows]]  # it may be true of another client of the group
+        told = [
+            check(case, names[did[row]], texts[before[row]] or "", texts[after[row]] or "")
+            for row in rows[first].tolist()
+        ]
+        verdict = np.array([UNKNOWN if true is None else int(true) for true in told], np.int64)[
+            which
+        ]
+        right, wrong = (
+            rows[verdict == 1],
+            rows[(verdict == 0) & ~mixed[rows]],
+        )  # it may be true of another client of the group
         if len(right) or len(wrong):
             yield _finding(case, name, meaning, heads.where(right), heads.where(wrong))
 
 
 def _asked(case: Case, heads: Matches) -> dict[str, tuple[Column, Sequence[str | None]]]:
-    """What the clients of matches did, against which statements are held: per match a number, and what it stands for."""
+    """What the clients of matches did, against which statements are held: per match a number, and
+    what it stands for.
+    """
     client, connection = case.sides[0], heads.front_connection
-    encrypted = [a.tls is not None or a.protocol is Protocol.TLS for trace in case.clients for a in trace.applications]
+    encrypted = [
+        a.tls is not None or a.protocol is Protocol.TLS
+        for trace in case.clients
+        for a in trace.applications
+    ]
     ports, port = np.unique(client.of_connections("server_port")[connection], return_inverse=True)
     host, _, hosts = said(case, "Host").of(heads)
     return {
@@ -68,13 +90,17 @@ def _asked(case: Case, heads: Matches) -> dict[str, tuple[Column, Sequence[str |
 
 
 def _in_mixed_groups(heads: Matches, told: Sequence[Column]) -> Column:
-    """Which matches are in groups whose clients differ in what the fields state: who is whose is not known there."""
+    """Which matches are in groups whose clients differ in what the fields state: who is whose is
+    not known there.
+    """
     mixed = np.zeros(len(heads), bool)
     rows = np.flatnonzero(~heads.alone)
     if len(rows):
         client = joint(*(column[rows] for column in told))
         first, group = first_met(heads.group[rows])
-        mixed[rows] = np.bincount(group[client != client[first][group]], minlength=len(first))[group] > 0
+        mixed[rows] = (
+            np.bincount(group[client != client[first][group]], minlength=len(first))[group] > 0
+        )
     return mixed
 
 
@@ -82,8 +108,12 @@ def _finding(case: Case, name: str, meaning: str, right: Matches, wrong: Matches
     shown = wrong if len(wrong) else right
     example = shown[0]
     value = field_value(example.requests[1], name) or ""
-    known = case.addresses_of(example.front_connection.client.address).intersection(addresses_in(value))
-    one_of_several = not len(wrong) and known and len(addresses_in(value)) > 1  # the client's own claims stand before it, perhaps
+    known = case.addresses_of(example.front_connection.client.address).intersection(
+        addresses_in(value)
+    )
+    one_of_several = (
+        not len(wrong) and known and len(addresses_in(value)) > 1
+    )  # the client's own claims stand before it, perhaps
     return Finding(
         "forwarded-fields.wrong" if len(wrong) else "forwarded-fields.right",
         TITLE,
@@ -127,10 +157,16 @@ def _protocol(case: Case, spoken: str | None, sent: str, written: str) -> bool |
 
 
 def _host(case: Case, asked: str | None, sent: str, written: str) -> bool | None:
-    return None if asked is None else asked.lower() in [part.strip().lower() for part in written.split(",")]
+    return (
+        None
+        if asked is None
+        else asked.lower() in [part.strip().lower() for part in written.split(",")]
+    )
 
 
-_Check = Callable[[Case, str | None, str, str], bool | None]  # what the client did, what it stated itself, what the balancer stated
+_Check = Callable[
+    [Case, str | None, str, str], bool | None
+]  # what the client did, what it stated itself, what the balancer stated
 CHECKS: dict[str, tuple[str, str, _Check]] = {
     "X-Forwarded-For": ("the client's address", "address", _address),
     "X-Real-IP": ("the client's address", "address", _address),

@@ -1,17 +1,20 @@
 """Framing and desynchronisation.
 
 Meaning:
-    A message whose end can be read in two ways (Content-Length with Transfer-Encoding, two lengths, a bare line feed, …), and
-    whether the two sides did read it differently. If one client request becomes two backend requests, that is request
-    smuggling, seen on the wire: the second request never passed the balancer's rules, and the next client may get its answer.
+    A message whose end can be read in two ways (Content-Length with Transfer-Encoding, two lengths,
+    a bare line feed, …), and whether the two sides did read it differently. If one client request
+    becomes two backend requests, that is request smuggling, seen on the wire: the second request
+    never passed the balancer's rules, and the next client may get its answer.
 Decided by:
-    Requests marked as ambiguous on either side. The two sides disagree when the body the client sent and the body the backend got differ in
-    length though no coding was changed, and a request without a client follows on the same backend connection; where nothing was marked
-    as ambiguous, one that fits into the bytes that are missing.
+    Requests marked as ambiguous on either side. The two sides disagree when the body the client
+    sent and the body the backend got differ in length though no coding was changed, and a request
+    without a client follows on the same backend connection; where nothing was marked as ambiguous,
+    one that fits into the bytes that are missing.
 Evidence:
     The request on both sides, and the request that appeared behind it.
 Remedy:
-    Let the balancer refuse ambiguous messages (RFC 9112 §6.1, §6.3), and close backend connections after any it lets through.
+    Let the balancer refuse ambiguous messages (RFC 9112 §6.1, §6.3), and close backend connections
+    after any it lets through.
 """
 
 from __future__ import annotations
@@ -33,7 +36,10 @@ from lbtrace.side_table import MARKS
 
 AMBIGUOUS = MARKS[Mark.AMBIGUOUS_FRAMING]
 TITLE = "Framing and desynchronisation"
-REMEDY = "Let the balancer refuse ambiguous messages, and close backend connections after any it lets through (RFC 9112 §6.3)."
+REMEDY = (
+    "Let the balancer refuse ambiguous messages, and close backend connections after any it "
+    "lets through (RFC 9112 §6.3)."
+)
 
 
 class _Split(NamedTuple):
@@ -71,7 +77,10 @@ def find(case: Case) -> Iterator[Finding]:
                 if len(still) == len(passed)
                 else ", and {still} of them are still ambiguous behind it."
             ),
-            (Value("count", len(passed), "count"), *((Value("still", len(still), "count"),) if 0 < len(still) < len(passed) else ())),
+            (
+                Value("count", len(passed), "count"),
+                *((Value("still", len(still), "count"),) if 0 < len(still) < len(passed) else ()),
+            ),
             evidence(case.request_frames(still if len(still) else passed)),
             REMEDY,
         )
@@ -84,7 +93,8 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.HIGH,
             confidence_of(made),
-            "Requests whose end can be read in two ways behind the balancer, and in one only in front of it: {count}.",
+            "Requests whose end can be read in two ways behind the balancer, and in one only in "
+            "front of it: {count}.",
             (Value("count", len(made), "count"),),
             evidence(case.request_frames(made)),
             REMEDY,
@@ -106,14 +116,19 @@ def _responses(case: Case) -> Iterator[Finding]:
             "Responses of the backend whose end can be read in two ways reached clients: {count}.",
             (Value("count", len(passed), "count"),),
             evidence(case.response_frames(passed)),
-            "Mend the backend: one Content-Length or Transfer-Encoding, and no bytes after the end.",
+            "Mend the backend: one Content-Length or Transfer-Encoding, and no bytes after the "
+            "end.",
         )
 
 
 def _ambiguous(case: Case, matches: Matches) -> tuple[Column, Column]:
-    """Which requests can be read in two ways, in front and behind; a response's ambiguity is told apart."""
+    """Which requests can be read in two ways, in front and behind; a response's ambiguity is told
+    apart.
+    """
     client, backend = case.sides
-    return (client.requests.marks[matches.front] & AMBIGUOUS) > 0, (backend.requests.marks[matches.back] & AMBIGUOUS) > 0
+    return (client.requests.marks[matches.front] & AMBIGUOUS) > 0, (
+        backend.requests.marks[matches.back] & AMBIGUOUS
+    ) > 0
 
 
 def _untold(matches: Matches, told: set[int]) -> Column:
@@ -125,16 +140,25 @@ def _is_ambiguous(exchange: Exchange) -> bool:
 
 
 def _splits(case: Case) -> Iterator[_Split]:
-    """Pairs whose body is read differently and that are followed, on their backend connection, by a request no client sent."""
+    """Pairs whose body is read differently and that are followed, on their backend connection, by a
+    request no client sent.
+    """
     (client, backend), alone = case.sides, case.distinct_matches
     known = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
-    lonely = [u.ref for u in case.correlation.unpaired if u.side == Side.BACKEND and u.reason not in known]
+    lonely = [
+        u.ref for u in case.correlation.unpaired if u.side == Side.BACKEND and u.reason not in known
+    ]
     without = np.zeros(len(backend), bool)
     without[case.numbers(Side.BACKEND, lonely)] = True
     without &= backend.requests.there
     after = following(backend, np.ones(len(backend), bool))[alone.back]
     q, p = client.requests, backend.requests
-    shrank = q.there[alone.front] & p.there[alone.back] & q.complete[alone.front] & p.complete[alone.back]
+    shrank = (
+        q.there[alone.front]
+        & p.there[alone.back]
+        & q.complete[alone.front]
+        & p.complete[alone.back]
+    )
     shrank &= (q.length[alone.front] > p.length[alone.back]) & (after != NOBODY)
     rows = np.flatnonzero(shrank & without[after])
     coding, recoded, _ = said(case, "Content-Encoding").of(alone.where(rows))
@@ -147,7 +171,9 @@ def _splits(case: Case) -> Iterator[_Split]:
 
 
 def _fits(match: Match, extra: Request) -> bool:
-    """Whether the head of another request can have been among the bytes of the body that are missing behind the balancer."""
+    """Whether the head of another request can have been among the bytes of the body that are
+    missing behind the balancer.
+    """
     assert match.front.request is not None
     assert match.back.request is not None
     start = len(f"{extra.method} {extra.target} {extra.version}") + 2
@@ -159,14 +185,19 @@ def _smuggled(case: Case, split: _Split) -> Finding:
     m = split.match
     assert m.front.request is not None
     assert m.back.request is not None
-    frames: list[FrameRef] = [*case.request_frames([m]), case.request_frame(Side.BACKEND, split.extra)]
+    frames: list[FrameRef] = [
+        *case.request_frames([m]),
+        case.request_frame(Side.BACKEND, split.extra),
+    ]
     return Finding(
         "framing-desync.smuggled",
         TITLE,
         Severity.CRITICAL,
         Confidence.HIGH if _is_ambiguous(m.front) or _is_ambiguous(m.back) else Confidence.MEDIUM,
-        "One client request became two backend requests: {method} {target} has a body of {front} in front of the balancer "
-        "and of {back} behind it, and {smuggled} follows on the same backend connection without a client.",
+        "One client request became two backend requests: {method} {target} has a body of {front} "
+        "in front of the balancer "
+        "and of {back} behind it, and {smuggled} follows on the same backend connection without a "
+        "client.",
         (
             Value("method", m.front.request.method),
             Value("target", m.front.request.target),
@@ -175,7 +206,12 @@ def _smuggled(case: Case, split: _Split) -> Finding:
             Value("smuggled", f"{split.request.method} {split.request.target}"),
         ),
         evidence(
-            frames, "; ".join(line.raw for line in m.front.request.lines if line.name.lower() in ("content-length", "transfer-encoding"))
+            frames,
+            "; ".join(
+                line.raw
+                for line in m.front.request.lines
+                if line.name.lower() in ("content-length", "transfer-encoding")
+            ),
         ),
         REMEDY,
     )
@@ -184,7 +220,11 @@ def _smuggled(case: Case, split: _Split) -> Finding:
 def _proven(case: Case, proof: Hidden) -> Iterator[Finding]:
     m = proof.match
     assert m.front.request is not None
-    note = "; ".join(line.raw for line in m.front.request.lines if line.name.lower() in ("content-length", "transfer-encoding"))
+    note = "; ".join(
+        line.raw
+        for line in m.front.request.lines
+        if line.name.lower() in ("content-length", "transfer-encoding")
+    )
     shown = case.request_frame if proof.request else case.response_frame
     where = (Value("method", m.front.request.method), Value("target", m.front.request.target))
     astray = crossed(case, m)
@@ -192,22 +232,34 @@ def _proven(case: Case, proof: Hidden) -> Iterator[Finding]:
         "framing-desync.smuggled",
         TITLE,
         Severity.CRITICAL,
-        _sure(m) if astray or not proof.request else Confidence.MEDIUM,  # a client that left gets no answer either
-        "One client request became two backend requests: what the balancer took for the body of {method} {target} and answered once, "
+        _sure(m)
+        if astray or not proof.request
+        else Confidence.MEDIUM,  # a client that left gets no answer either
+        "One client request became two backend requests: what the balancer took for the body of "
+        "{method} {target} and answered once, "
         "the backend read as another request"
-        + (", {smuggled}, and answered too." if proof.request else ": it answered more often than it was asked."),
+        + (
+            ", {smuggled}, and answered too."
+            if proof.request
+            else ": it answered more often than it was asked."
+        ),
         (*where, *((Value("smuggled", proof.request),) if proof.request else ())),
         evidence([*case.request_frames([m]), shown(Side.BACKEND, proof.backend)], note),
         REMEDY,
     )
     if astray:
-        frames = [f for c, b in astray[:3] for f in (case.response_frame(Side.CLIENT, c), case.response_frame(Side.BACKEND, b))]
+        frames = [
+            f
+            for c, b in astray[:3]
+            for f in (case.response_frame(Side.CLIENT, c), case.response_frame(Side.BACKEND, b))
+        ]
         yield Finding(
             "framing-desync.crossed-answers",
             TITLE,
             Severity.CRITICAL,
             _sure(m),
-            "After {method} {target}, clients got the answers to requests that were not theirs: {count}.",
+            "After {method} {target}, clients got the answers to requests that were not theirs: "
+            "{count}.",
             (*where, Value("count", len(astray), "count")),
             evidence(frames),
             REMEDY,
@@ -216,13 +268,20 @@ def _proven(case: Case, proof: Hidden) -> Iterator[Finding]:
 
 def _sure(match: Match) -> Confidence:
     """That of a pair on its own."""
-    return max(match.pair.confidence, Confidence.LOW if match.pair.group is None else Confidence.MEDIUM, key=lambda c: RANK[c])
+    return max(
+        match.pair.confidence,
+        Confidence.LOW if match.pair.group is None else Confidence.MEDIUM,
+        key=lambda c: RANK[c],
+    )
 
 
 def _alone(case: Case) -> Iterator[Finding]:
     """Ambiguous client requests that have no backend exchange: refused, or unpaired."""
     client, own = case.sides[0], UnpairedReason.ANSWERED_BY_BALANCER
-    answered = case.numbers(Side.CLIENT, [u.ref for u in case.correlation.unpaired if u.reason is own and u.side == Side.CLIENT])
+    answered = case.numbers(
+        Side.CLIENT,
+        [u.ref for u in case.correlation.unpaired if u.reason is own and u.side == Side.CLIENT],
+    )
     refused = answered[(client.requests.marks[answered] & AMBIGUOUS) > 0]
     if len(refused):
         yield Finding(
@@ -232,5 +291,8 @@ def _alone(case: Case) -> Iterator[Finding]:
             Confidence.HIGH,
             "The balancer did not pass on requests whose end can be read in two ways ({count}).",
             (Value("count", len(refused), "count"),),
-            evidence(case.request_frame(Side.CLIENT, client.ref(e)) for e in refused[:FRAMES_PER_SIDE].tolist()),
+            evidence(
+                case.request_frame(Side.CLIENT, client.ref(e))
+                for e in refused[:FRAMES_PER_SIDE].tolist()
+            ),
         )

@@ -1,15 +1,17 @@
 """Header style.
 
 Meaning:
-    How field names are written and ordered on each side. A proxy that parses and writes heads anew leaves its own hand: all lower case
-    (HAProxy, Envoy), Go's canonical case in sorted order (Traefik, Caddy), or the client's own.
+    How field names are written and ordered on each side. A proxy that parses and writes heads anew
+    leaves its own hand: all lower case (HAProxy, Envoy), Go's canonical case in sorted order
+    (Traefik, Caddy), or the client's own.
 Decided by:
-    The field names of every paired request: none with an upper-case letter; each in canonical case and sorted after Host and User-Agent; or
-    as the client wrote them.
+    The field names of every paired request: none with an upper-case letter; each in canonical case
+    and sorted after Host and User-Agent; or as the client wrote them.
 Evidence:
     The request heads of example pairs on both sides.
 Remedy:
-    Field names are case-insensitive. A backend that depends on letter case or order is at fault, not the balancer.
+    Field names are case-insensitive. A backend that depends on letter case or order is at fault,
+    not the balancer.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def find(case: Case) -> Iterator[Finding]:
         TITLE,
         Severity.INFO,
         confidence_of(both),
-        "Request field names are {before} on the client side and {after} on the backend side ({count} requests).",
+        "Request field names are {before} on the client side and {after} on the backend side "
+        "({count} requests).",
         (Value("before", before), Value("after", after), Value("count", len(both), "count")),
         evidence(case.request_frames(both)),
     )
@@ -49,12 +52,24 @@ def _style(heads: Collection[tuple[str, ...]]) -> str:
     """Heads, each as its field names in order → what they have in common."""
     names = {name for head in heads for name in head if name}
     case = (
-        "in lower case" if all(n == n.lower() for n in names) else "in canonical case" if all(map(is_canonical, names)) else "in mixed case"
+        "in lower case"
+        if all(n == n.lower() for n in names)
+        else "in canonical case"
+        if all(map(is_canonical, names))
+        else "in mixed case"
     )
-    ordered = case == "in canonical case" and all(_sorted(head) for head in heads) and any(len(head) > 4 for head in heads)
+    ordered = (
+        case == "in canonical case"
+        and all(_sorted(head) for head in heads)
+        and any(len(head) > 4 for head in heads)
+    )
     return f"{case}, sorted" if ordered else case
 
 
 def _sorted(head: Sequence[str]) -> bool:
-    rest = [name for name in head if name.lower() not in ("host", "user-agent", "content-length", "transfer-encoding")]
+    rest = [
+        name
+        for name in head
+        if name.lower() not in ("host", "user-agent", "content-length", "transfer-encoding")
+    ]
     return rest == sorted(rest) or rest[:-1] == sorted(rest[:-1])

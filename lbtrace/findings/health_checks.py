@@ -1,14 +1,16 @@
 """Health checks.
 
 Meaning:
-    How the balancer probes the backend: from which address, with which request (or a bare TCP connection), how often. They are left out of
-    every count and ratio of client traffic.
+    How the balancer probes the backend: from which address, with which request (or a bare TCP
+    connection), how often. They are left out of every count and ratio of client traffic.
 Decided by:
-    Period, source and sameness of backend exchanges without a client, then their User-Agent; bare connections that close without a byte.
+    Period, source and sameness of backend exchanges without a client, then their User-Agent; bare
+    connections that close without a byte.
 Evidence:
     The first checks of each kind in the backend capture.
 Remedy:
-    Failing checks take a backend out of service: make the checked path answer with the expected status.
+    Failing checks take a backend out of service: make the checked path answer with the expected
+    status.
 """
 
 from __future__ import annotations
@@ -29,10 +31,19 @@ TITLE = "Health checks"
 def find(case: Case) -> Iterator[Finding]:
     """One finding per source, target and kind of check; a second one when some fail."""
     client = case.sides[0]
-    fronts = {client.words.text_list[i] for i in distinct(np.concatenate((client.client_address, client.server_address))).tolist()}
+    fronts = {
+        client.words.text_list[i]
+        for i in distinct(np.concatenate((client.client_address, client.server_address))).tolist()
+    }
     for check in case.correlation.health_checks:
-        frames = [case.request_frame(Side.BACKEND, Ref(check.point, i)) for i in check.exchanges[:FRAMES_PER_SIDE]]
-        frames = frames or [case.connection_frame(Side.BACKEND, Ref(check.point, i)) for i in check.connections[:FRAMES_PER_SIDE]]
+        frames = [
+            case.request_frame(Side.BACKEND, Ref(check.point, i))
+            for i in check.exchanges[:FRAMES_PER_SIDE]
+        ]
+        frames = frames or [
+            case.connection_frame(Side.BACKEND, Ref(check.point, i))
+            for i in check.connections[:FRAMES_PER_SIDE]
+        ]
         if not frames:
             continue
         every = " every {period}" if check.period_ns is not None else ""
@@ -40,13 +51,18 @@ def find(case: Case) -> Iterator[Finding]:
         probe = "{method} {path}" if check.method else "a TCP connection without a byte"
         own = case.passes_packets or check.source in case.sources | fronts or case.sources & fronts
         stranger = bool(case.sources) and not own
-        whose = " No request that was paired comes from there: this may be a monitor, not the balancer." if stranger else ""
+        whose = (
+            " No request that was paired comes from there: this may be a monitor, not the balancer."
+            if stranger
+            else ""
+        )
         yield Finding(
             "health-checks",
             TITLE,
             Severity.INFO,
             check.confidence,
-            f"{{source}} checks {{target}} with {probe}{every}{by} ({{count}} checks, not counted as client traffic).{whose}",
+            f"{{source}} checks {{target}} with {probe}{every}{by} ({{count}} checks, not counted "
+            f"as client traffic).{whose}",
             _values(check),
             evidence(frames, "; ".join(check.reasons)),
         )
@@ -77,13 +93,18 @@ def _failing(case: Case, check: HealthCheck) -> Iterator[Finding]:
             TITLE,
             Severity.MEDIUM,
             check.confidence,
-            "{count} of {of} health checks of {target} were answered with an error, {status} at first.",
+            "{count} of {of} health checks of {target} were answered with an error, {status} at "
+            "first.",
             (
                 Value("count", len(failed), "count"),
                 Value("of", len(check.exchanges), "count"),
                 Value("target", str(check.target)),
                 Value("status", str(backend.responses.start[failed[0]])),
             ),
-            evidence(case.response_frame(Side.BACKEND, backend.ref(i)) for i in failed[:FRAMES_PER_SIDE].tolist()),
-            "Make the checked path answer with the status the balancer expects, or check another path.",
+            evidence(
+                case.response_frame(Side.BACKEND, backend.ref(i))
+                for i in failed[:FRAMES_PER_SIDE].tolist()
+            ),
+            "Make the checked path answer with the status the balancer expects, or check another "
+            "path.",
         )

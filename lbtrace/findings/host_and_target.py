@@ -1,16 +1,16 @@
 """Host and request target.
 
 Meaning:
-    Whether the backend is asked for the same host and the same target as the client asked for: virtual hosts, redirects and links
-    at the backend depend on both.
+    Whether the backend is asked for the same host and the same target as the client asked for:
+    virtual hosts, redirects and links at the backend depend on both.
 Decided by:
-    Comparing Host and the request target of every pair. A target in absolute form that becomes origin form with the same path
-    is a change of form only (RFC 9112 §3.2).
+    Comparing Host and the request target of every pair. A target in absolute form that becomes
+    origin form with the same path is a change of form only (RFC 9112 §3.2).
 Evidence:
     The request heads of a changed (or an unchanged) pair on both sides.
 Remedy:
-    If the backend needs the client's Host: `proxy_set_header Host $host` (nginx), `ProxyPreserveHost On` (Apache httpd), or the
-    preserve-host attribute of the balancer.
+    If the backend needs the client's Host: `proxy_set_header Host $host` (nginx),
+    `ProxyPreserveHost On` (Apache httpd), or the preserve-host attribute of the balancer.
 """
 
 from __future__ import annotations
@@ -90,11 +90,12 @@ def _target(case: Case) -> Iterator[Finding]:
         Severity.INFO,
         confidence_of(matches),
         (
-            "The request target is changed in {count} of {of} requests, for example {before} becomes {after}"
-            + (", the same resource in another form." if form_only else ".")
+            "The request target is changed in {count} of {of} requests, for example {before} "
+            "becomes {after}" + (", the same resource in another form." if form_only else ".")
         )
         if len(changed)
-        else "The request target reaches the backend as the client sent it, in {count} of {of} requests.",
+        else "The request target reaches the backend as the client sent it, in {count} of {of} "
+        "requests.",
         (
             Value("count", len(matches), "count"),
             Value("of", len(targets), "count"),
@@ -111,7 +112,8 @@ def _target(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.LOW,
             confidence_of(methods),
-            "The method is changed in {count} of {of} requests, for example {before} becomes {after}.",
+            "The method is changed in {count} of {of} requests, for example {before} becomes "
+            "{after}.",
             (
                 Value("count", len(methods), "count"),
                 Value("of", len(targets), "count"),
@@ -119,12 +121,15 @@ def _target(case: Case) -> Iterator[Finding]:
                 Value("after", after.method),
             ),
             evidence(case.request_frames(methods)),
-            "A cache that fetches with GET to answer HEAD does this; anything else deserves a look.",
+            "A cache that fetches with GET to answer HEAD does this; anything else deserves a "
+            "look.",
         )
 
 
 def origin_form(target: str) -> str:
-    """A target without scheme and authority, so that absolute and origin form of one resource are equal."""
+    """A target without scheme and authority, so that absolute and origin form of one resource are
+    equal.
+    """
     scheme, separator, rest = target.partition("://")
     if not separator or "/" in scheme:
         return target

@@ -1,16 +1,19 @@
 """Keep-alive race.
 
 Meaning:
-    A request was sent on a connection that its server had already begun to close: neither side is wrong, but the request fails, and the
-    client may get a 502. It happens when the server's idle time limit is not longer than the sender's.
+    A request was sent on a connection that its server had already begun to close: neither side is
+    wrong, but the request fails, and the client may get a 502. It happens when the server's idle
+    time limit is not longer than the sender's.
 Decided by:
-    On either side, a request whose first byte follows the server's FIN (certain), or a request after a silence of a second or more that is
-    answered by nothing but FIN or RST at once (likely). A pipelined request had no silence before it.
+    On either side, a request whose first byte follows the server's FIN (certain), or a request
+    after a silence of a second or more that is answered by nothing but FIN or RST at once (likely).
+    A pipelined request had no silence before it.
 Evidence:
     The FIN or RST and the request, with the silence before it.
 Remedy:
-    Let the side that sends requests give up idle connections first: the idle time limit of the backend must be longer than the balancer's.
-    Where a longer silence did no harm, no idle limit closed the connection: look for a restart, or a limit of requests per connection.
+    Let the side that sends requests give up idle connections first: the idle time limit of the
+    backend must be longer than the balancer's. Where a longer silence did no harm, no idle limit
+    closed the connection: look for a restart, or a limit of requests per connection.
 """
 
 from __future__ import annotations
@@ -33,7 +36,10 @@ IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then h
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
 REMEDY = "Make the server's idle time limit longer than that of the side that sends the requests."
-NOT_IDLE = "Look at what the {server} did at that moment: a restart, a limit of requests per connection, its own backend gone."
+NOT_IDLE = (
+    "Look at what the {server} did at that moment: a restart, a limit of requests per "
+    "connection, its own backend gone."
+)
 
 
 class _Race(NamedTuple):
@@ -77,7 +83,9 @@ def find(case: Case) -> Iterator[Finding]:
 
 
 def _by_idle_limit(longest: int | None, closed: Sequence[int]) -> bool:
-    """Whether an idle time limit explains the closing: no request succeeded after a silence that was clearly longer."""
+    """Whether an idle time limit explains the closing: no request succeeded after a silence that
+    was clearly longer.
+    """
     return longest is None or not closed or 10 * min(closed) >= 9 * longest
 
 
@@ -85,9 +93,13 @@ def _cause(longest: int | None, closed: Sequence[int]) -> str:
     if longest is None:
         return "The {sender} keeps idle connections longer than the {server} does."
     if not _by_idle_limit(longest, closed):
-        return "Elsewhere a request succeeded after {longest} of silence: it was no idle time limit that closed this one."
+        return (
+            "Elsewhere a request succeeded after {longest} of silence: it was no idle time "
+            "limit that closed this one."
+        )
     return (
-        "The longest silence after which a request still succeeded was {longest}, so the {sender} keeps idle connections longer "
+        "The longest silence after which a request still succeeded was {longest}, so the {sender} "
+        "keeps idle connections longer "
         "than the {server} does."
     )
 
@@ -95,18 +107,33 @@ def _cause(longest: int | None, closed: Sequence[int]) -> str:
 def _races(case: Case, side: Side) -> Iterator[_Race]:
     table, silence = case.table(side), _silences(case.table(side))
     q, r = table.requests, table.responses
-    ends = {name: table.of_ends(name, server=True)[table.connection] for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns")}
-    unanswered = q.there & ~r.there & (silence != FIRST) & ((ends["fin_frame"] > 0) | (ends["rst_frame"] > 0))
-    for e in np.flatnonzero(unanswered)[np.argsort(table.connection[unanswered], kind="stable")].tolist():
+    ends = {
+        name: table.of_ends(name, server=True)[table.connection]
+        for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns")
+    }
+    unanswered = (
+        q.there
+        & ~r.there
+        & (silence != FIRST)
+        & ((ends["fin_frame"] > 0) | (ends["rst_frame"] > 0))
+    )
+    for e in np.flatnonzero(unanswered)[
+        np.argsort(table.connection[unanswered], kind="stable")
+    ].tolist():
         trace, idle = table.trace_of(e), max(int(silence[e]), 0)
         request = case.request_frame(side, table.ref(e))
         asked, asked_last = int(q.first_ns[e]), int(q.last_ns[e])
-        fin, fin_ns, rst, rst_ns = (int(ends[name][e]) for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns"))
+        fin, fin_ns, rst, rst_ns = (
+            int(ends[name][e]) for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns")
+        )
         if fin and fin < q.first_frame[e]:
-            # with a response before the FIN the connection was idle; without one it was refused service at once
+            # with a response before the FIN the connection was idle; without one it was refused
+            # service at once
             if not q.marks[e] & MARKS[Mark.PIPELINED]:
                 after = fin_ns - (asked - idle)
-                yield _Race((trace.ref(fin, fin_ns), request), idle, True, after if after >= 0 else None)
+                yield _Race(
+                    (trace.ref(fin, fin_ns), request), idle, True, after if after >= 0 else None
+                )
             continue
         frame, at = (fin, fin_ns) if fin else (rst, rst_ns)
         if idle >= IDLE_NS and 0 <= at - asked_last <= AT_ONCE_NS:
@@ -114,13 +141,20 @@ def _races(case: Case, side: Side) -> Iterator[_Race]:
 
 
 def _silences(table: SideTable) -> Column:
-    """How long the connection had been silent before each request; FIRST where nothing is known to have been before it."""
+    """How long the connection had been silent before each request; FIRST where nothing is known to
+    have been before it.
+    """
     q, r = table.requests, table.responses
     order, again = table.next_on_connection
     after, before = order[again], order[np.flatnonzero(again) - 1]
-    last = np.where(r.there[before], r.last_ns[before], np.where(q.there[before], q.last_ns[before], q.first_ns[after]))
+    last = np.where(
+        r.there[before],
+        r.last_ns[before],
+        np.where(q.there[before], q.last_ns[before], q.first_ns[after]),
+    )
     silence = np.full(len(table), FIRST)
-    # what a server says before it was asked anything (of a PROXY header it does not know, say) is no answer to be idle after
+    # what a server says before it was asked anything (of a PROXY header it does not know, say) is
+    # no answer to be idle after
     unasked = ~q.there[before] & (table.of_connections("syns")[table.connection[before]] > 0)
     after, last = after[~unasked], last[~unasked]
     silence[after] = np.maximum(q.first_ns[after] - last, 0)

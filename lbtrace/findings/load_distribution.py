@@ -1,14 +1,16 @@
 """Load distribution.
 
 Meaning:
-    How requests (or connections, when there are no requests) are spread over the backends, over the balancer's own addresses, and over the
-    addresses clients connect to.
+    How requests (or connections, when there are no requests) are spread over the backends, over the
+    balancer's own addresses, and over the addresses clients connect to.
 Decided by:
-    Counting what was paired, health checks left out. Targets whose capture was not given are not seen.
+    Counting what was paired, health checks left out. Targets whose capture was not given are not
+    seen.
 Evidence:
     A request to each backend, or from each address of the balancer.
 Remedy:
-    A backend that gets much more than its share: look at weights, stickiness, and at long-lived connections that pin clients to it.
+    A backend that gets much more than its share: look at weights, stickiness, and at long-lived
+    connections that pin clients to it.
 """
 
 from __future__ import annotations
@@ -35,17 +37,37 @@ def find(case: Case) -> Iterator[Finding]:
     (client, backend), m = case.sides, case.matches
     words, fronts, backs = client.words, m.front_connection, m.back_connection
     views = (
-        ("backends", "Requests went to {places} backends: {shares}.", ends(backend, server=True)[backs]),
-        ("balancer-addresses", "Requests came to the backends from {places} addresses: {shares}.", backend.client_address[backs]),
-        ("fronts", "Clients connected to {places} addresses of the balancer: {shares}.", ends(client, server=True)[fronts]),
+        (
+            "backends",
+            "Requests went to {places} backends: {shares}.",
+            ends(backend, server=True)[backs],
+        ),
+        (
+            "balancer-addresses",
+            "Requests came to the backends from {places} addresses: {shares}.",
+            backend.client_address[backs],
+        ),
+        (
+            "fronts",
+            "Clients connected to {places} addresses of the balancer: {shares}.",
+            ends(client, server=True)[fronts],
+        ),
     )
     for slug, statement, place in views:
         first, which = first_met(place)
         by_address = slug == "balancer-addresses"
         if len(first) > 1 and not (by_address and _are_clients(case, place[first])):
             frames = [f for match in m.where(first[:SHOWN]) for f in case.request_frames([match])]
-            names = [words.text_list[p] if by_address else str(endpoint(words, p)) for p in place[first].tolist()]
-            yield _finding(slug, statement, Counter(dict(zip(names, np.bincount(which).tolist(), strict=True))), frames)
+            names = [
+                words.text_list[p] if by_address else str(endpoint(words, p))
+                for p in place[first].tolist()
+            ]
+            yield _finding(
+                slug,
+                statement,
+                Counter(dict(zip(names, np.bincount(which).tolist(), strict=True))),
+                frames,
+            )
     if not len(m):
         yield from _connections(case)
 
@@ -65,13 +87,21 @@ def _connections(case: Case) -> Iterator[Finding]:
     if len(first) > 1:
         names = [str(endpoint(backend.words, server)) for server in servers[first].tolist()]
         counts = Counter(dict(zip(names, np.bincount(which).tolist(), strict=True)))
-        frames = [case.connection_frame(Side.BACKEND, backend.connection_ref(c)) for c in matches.back[first].tolist()]
-        yield _finding("backends", "Connections went to {places} backends: {shares}.", counts, frames)
+        frames = [
+            case.connection_frame(Side.BACKEND, backend.connection_ref(c))
+            for c in matches.back[first].tolist()
+        ]
+        yield _finding(
+            "backends", "Connections went to {places} backends: {shares}.", counts, frames
+        )
 
 
 def _finding(slug: str, statement: str, counts: Counter[str], frames: list[FrameRef]) -> Finding:
     total = sum(counts.values())
-    shares = ", ".join(f"{place} {count} ({100 * count / total:.0f} %)" for place, count in counts.most_common(NAMED))
+    shares = ", ".join(
+        f"{place} {count} ({100 * count / total:.0f} %)"
+        for place, count in counts.most_common(NAMED)
+    )
     more = f" and {len(counts) - NAMED} more" if len(counts) > NAMED else ""
     return Finding(
         f"load-distribution.{slug}",
@@ -79,6 +109,10 @@ def _finding(slug: str, statement: str, counts: Counter[str], frames: list[Frame
         Severity.INFO,
         Confidence.HIGH,
         statement,
-        (Value("places", len(counts), "count"), Value("shares", shares + more), Value("total", total, "count")),
+        (
+            Value("places", len(counts), "count"),
+            Value("shares", shares + more),
+            Value("total", total, "count"),
+        ),
         evidence(frames),
     )

@@ -1,12 +1,13 @@
 """A NAT before the balancer.
 
 Meaning:
-    The balancer sees a client under another address than the client has in its own capture: a NAT lies between them, a home
-    router for example. This is no mismatch, and not the balancer's doing.
+    The balancer sees a client under another address than the client has in its own capture: a NAT
+    lies between them, a home router for example. This is no mismatch, and not the balancer's doing.
 Decided by:
-    One other address that stands for the client in all its pairs, stated in a forwarding field or PROXY header, or seen as a
-    public source address where both the client and the backend have private ones. One address stated for several clients, or for one that
-    reaches the balancer without a NAT, may as well be a fixed value that the balancer writes, and that is said.
+    One other address that stands for the client in all its pairs, stated in a forwarding field or
+    PROXY header, or seen as a public source address where both the client and the backend have
+    private ones. One address stated for several clients, or for one that reaches the balancer
+    without a NAT, may as well be a fixed value that the balancer writes, and that is said.
 Evidence:
     The client's request and the backend request that states the other address.
 Remedy:
@@ -24,7 +25,15 @@ from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "A NAT before the balancer"
-FIELDS = ("x-forwarded-for", "forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "x-envoy-external-address")
+FIELDS = (
+    "x-forwarded-for",
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-envoy-external-address",
+)
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -32,12 +41,19 @@ def find(case: Case) -> Iterator[Finding]:
     mappings = case.nat_mappings
     if not mappings:
         return
-    requests, connections = (_first_of_each(case, c) for c in (case.matches.front_connection, case.connection_matches.front))
+    requests, connections = (
+        _first_of_each(case, c)
+        for c in (case.matches.front_connection, case.connection_matches.front)
+    )
     stated: dict[tuple[str, str], set[str]] = {}
     for mapping in mappings:
         stated.setdefault((mapping.stated_by, mapping.seen_as), set()).add(mapping.client)
     for mapping in mappings:
-        frames = case.request_frames([case.matches[requests[mapping.client]]]) if mapping.client in requests else []
+        frames = (
+            case.request_frames([case.matches[requests[mapping.client]]])
+            if mapping.client in requests
+            else []
+        )
         if not frames and mapping.client in connections:
             frames = case.connection_frames([case.connection_matches[connections[mapping.client]]])
         if not frames:
@@ -49,12 +65,18 @@ def find(case: Case) -> Iterator[Finding]:
             "nat-before-balancer",
             TITLE,
             Severity.INFO,
-            Confidence.LOW if written else Confidence.HIGH if mapping.count == mapping.of else Confidence.MEDIUM,
-            "The balancer states {seen_as} for the client {client}, in {count} of {of} cases ({stated_by})"
+            Confidence.LOW
+            if written
+            else Confidence.HIGH
+            if mapping.count == mapping.of
+            else Confidence.MEDIUM,
+            "The balancer states {seen_as} for the client {client}, in {count} of {of} cases "
+            "({stated_by})"
             + (", as for other clients: " if several else ": ")
             + "a NAT lies between them, or the value is a fixed one."
             if written
-            else "The balancer saw the client {client} as {seen_as}, in {count} of {of} cases ({stated_by}): a NAT lies between them.",
+            else "The balancer saw the client {client} as {seen_as}, in {count} of {of} cases "
+            "({stated_by}): a NAT lies between them.",
             (
                 Value("client", mapping.client),
                 Value("seen_as", mapping.seen_as),
@@ -67,10 +89,15 @@ def find(case: Case) -> Iterator[Finding]:
 
 
 def _needs_nat(case: Case, client: str, seen_as: str) -> bool:
-    """Whether a client with such an address cannot speak to the balancer without a NAT: its own is private, and the balancer's public."""
+    """Whether a client with such an address cannot speak to the balancer without a NAT: its own is
+    private, and the balancer's public.
+    """
     front = case.sides[0]
     own = front.words.texts[client]
-    servers = {front.words.text_list[n] for n in distinct(front.server_address[front.client_address == own]).tolist()}
+    servers = {
+        front.words.text_list[n]
+        for n in distinct(front.server_address[front.client_address == own]).tolist()
+    }
     return is_public(seen_as) and not is_public(client) and all(map(is_public, servers))
 
 

@@ -1,10 +1,12 @@
 """Protocol changes.
 
 Meaning:
-    What the balancer translates between the two hops: the HTTP version, the framing of bodies (chunked or Content-Length), the content
-    coding of responses. All are legal; HTTP/1.0 towards the backend costs keep-alive and chunked bodies.
+    What the balancer translates between the two hops: the HTTP version, the framing of bodies
+    (chunked or Content-Length), the content coding of responses. All are legal; HTTP/1.0 towards
+    the backend costs keep-alive and chunked bodies.
 Decided by:
-    Comparing both messages of every pair after framing and coding are taken off, so that only the form differs.
+    Comparing both messages of every pair after framing and coding are taken off, so that only the
+    form differs.
 Evidence:
     Example messages on both sides.
 Remedy:
@@ -26,17 +28,26 @@ from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.side_table import FRAMINGS, joint, numbering
 
 TITLE = "Protocol changes"
-BODY = [FRAMINGS[framing] for framing in (Framing.CHUNKED, Framing.CONTENT_LENGTH, Framing.UNTIL_CLOSE)]
-OLD = "Speak HTTP/1.1 to the backend to keep connections open: proxy_http_version 1.1 (nginx before 1.29.7)."
+BODY = [
+    FRAMINGS[framing] for framing in (Framing.CHUNKED, Framing.CONTENT_LENGTH, Framing.UNTIL_CLOSE)
+]
+OLD = (
+    "Speak HTTP/1.1 to the backend to keep connections open: proxy_http_version 1.1 (nginx "
+    "before 1.29.7)."
+)
 
 
 def find(case: Case) -> Iterator[Finding]:
-    """Version, framing of requests and of responses, coding of responses, interim responses, and what left HTTP."""
+    """Version, framing of requests and of responses, coding of responses, interim responses, and
+    what left HTTP.
+    """
     (client, backend), asked, answered = case.sides, case.request_heads, case.response_heads
     q, p, r, s = client.requests, backend.requests, client.responses, backend.responses
     yield from _version(case, asked, q.version[asked.front], p.version[asked.back])
     yield from _framing(case, "Request", asked, q.framing[asked.front], p.framing[asked.back])
-    yield from _framing(case, "Response", answered, s.framing[answered.back], r.framing[answered.front])
+    yield from _framing(
+        case, "Response", answered, s.framing[answered.back], r.framing[answered.front]
+    )
     yield from _coding(case, answered)
     yield from _interim(case)
     yield from _upgrades(case)
@@ -45,32 +56,73 @@ def find(case: Case) -> Iterator[Finding]:
 def _version(case: Case, asked: Matches, before: Column, after: Column) -> Iterator[Finding]:
     texts = case.sides[0].words.text_list
     for was, now, matches in _changes(asked, before, after):
-        statement, old = "Requests in {before} are sent to the backend in {after} ({count}).", texts[now] == "HTTP/1.0"
+        statement, old = (
+            "Requests in {before} are sent to the backend in {after} ({count}).",
+            texts[now] == "HTTP/1.0",
+        )
         values = Value("before", texts[was]), Value("after", texts[now])
-        yield _finding("version", statement, matches, case.request_frames(matches), *values, remedy=OLD if old else "")
+        yield _finding(
+            "version",
+            statement,
+            matches,
+            case.request_frames(matches),
+            *values,
+            remedy=OLD if old else "",
+        )
 
 
-def _framing(case: Case, message: str, matches: Matches, before: Column, after: Column) -> Iterator[Finding]:
+def _framing(
+    case: Case, message: str, matches: Matches, before: Column, after: Column
+) -> Iterator[Finding]:
     """Bodies that are framed in another way after the balancer."""
-    known, names = np.isin(before, BODY) & np.isin(after, BODY), [framing.value for framing in FRAMINGS]
+    known, names = (
+        np.isin(before, BODY) & np.isin(after, BODY),
+        [framing.value for framing in FRAMINGS],
+    )
     for was, now, those in _changes(matches.where(known), before[known], after[known]):
-        statement = f"{message} bodies framed by {{before}} are framed by {{after}} after the balancer ({{count}})."
-        yield _finding("framing", statement, those, case.response_frames(those), Value("before", names[was]), Value("after", names[now]))
+        statement = (
+            f"{message} bodies framed by {{before}} are framed by {{after}} after the "
+            f"balancer ({{count}})."
+        )
+        yield _finding(
+            "framing",
+            statement,
+            those,
+            case.response_frames(those),
+            Value("before", names[was]),
+            Value("after", names[now]),
+        )
 
 
 def _coding(case: Case, answered: Matches) -> Iterator[Finding]:
     """Responses whose content is coded in another way."""
     got, given, texts = said(case, "Content-Encoding", response=True).of(answered)
     written, meant = numbering(), numbering()
-    known = np.array([(written[name], meant[name.lower()]) for name in (text or "identity" for text in texts)], np.int64)
+    known = np.array(
+        [(written[name], meant[name.lower()]) for name in (text or "identity" for text in texts)],
+        np.int64,
+    )
     changed, names = known[given, 1] != known[got, 1], list(written)
-    for was, now, matches in _changes(answered.where(changed), known[given[changed], 0], known[got[changed], 0]):
-        statement, values = "The content coding of responses changes from {before} to {after} ({count}).", (names[was], names[now])
-        yield _finding("coding", statement, matches, case.response_frames(matches), *map(Value, ("before", "after"), values))
+    for was, now, matches in _changes(
+        answered.where(changed), known[given[changed], 0], known[got[changed], 0]
+    ):
+        statement, values = (
+            "The content coding of responses changes from {before} to {after} ({count}).",
+            (names[was], names[now]),
+        )
+        yield _finding(
+            "coding",
+            statement,
+            matches,
+            case.response_frames(matches),
+            *map(Value, ("before", "after"), values),
+        )
 
 
 def _changes(matches: Matches, before: Column, after: Column) -> Iterator[tuple[int, int, Matches]]:
-    """(before, after, the matches that have it) of every change, in the order they are first met."""
+    """(before, after, the matches that have it) of every change, in the order they are first
+    met.
+    """
     rows = np.flatnonzero(before != after)
     first, which = first_met(joint(before[rows], after[rows]))
     for row, those in zip(rows[first].tolist(), parted(which, len(first)), strict=True):
@@ -78,14 +130,18 @@ def _changes(matches: Matches, before: Column, after: Column) -> Iterator[tuple[
 
 
 def _interim(case: Case) -> Iterator[Finding]:
-    """Interim responses that are on one side only: a balancer may answer Expect: 100-continue itself. One may be among bytes that were
-    not captured."""
+    """Interim responses that are on one side only: a balancer may answer Expect: 100-continue
+    itself. One may be among bytes that were not captured.
+    """
     own, kept = [], []
     statuses: Counter[int] = Counter()
     (client, backend), every = case.sides, case.matches
     whole, whole_behind = (
         (table.of_ends("missing", server=True) == 0)[connections]
-        for table, connections in ((client, every.front_connection), (backend, every.back_connection))
+        for table, connections in (
+            (client, every.front_connection),
+            (backend, every.back_connection),
+        )
     )
     for row in np.flatnonzero(client.interim[every.front] | backend.interim[every.back]).tolist():
         front = {i.status for i in client.exchange(int(every.front[row])).interim}
@@ -97,22 +153,43 @@ def _interim(case: Case) -> Iterator[Finding]:
             kept.append(row)
             statuses.update(back - front)
     for rows, slug, statement in (
-        (own, "interim-own", "The balancer itself sent {statuses} before the final response ({count} times); the backend did not."),
-        (kept, "interim-kept", "The backend sent {statuses} before the final response ({count} times); the balancer kept it to itself."),
+        (
+            own,
+            "interim-own",
+            "The balancer itself sent {statuses} before the final response ({count} times); the "
+            "backend did not.",
+        ),
+        (
+            kept,
+            "interim-kept",
+            "The backend sent {statuses} before the final response ({count} times); the balancer "
+            "kept it to itself.",
+        ),
     ):
         if rows:
             matches = every.where(np.array(rows))
-            yield _finding(slug, statement, matches, case.request_frames(matches), Value("statuses", ", ".join(map(str, sorted(statuses)))))
+            yield _finding(
+                slug,
+                statement,
+                matches,
+                case.request_frames(matches),
+                Value("statuses", ", ".join(map(str, sorted(statuses)))),
+            )
 
 
 def _upgrades(case: Case) -> Iterator[Finding]:
     """Connections that left HTTP after a 101 or CONNECT, on both sides or on one only."""
     (client, backend), every = case.sides, case.matches
     q, r = client.requests, client.responses
-    switched = (r.start[every.front] == 101) | (q.method[every.front] == client.words.texts.get("CONNECT", -1))
+    switched = (r.start[every.front] == 101) | (
+        q.method[every.front] == client.words.texts.get("CONNECT", -1)
+    )
     left = every.where(switched)
     fronts, backs = (
-        [table.traces[ref.point].applications[ref.id].upgraded for ref in map(table.connection_ref, connections.tolist())]
+        [
+            table.traces[ref.point].applications[ref.id].upgraded
+            for ref in map(table.connection_ref, connections.tolist())
+        ]
         for table, connections in ((client, left.front_connection), (backend, left.back_connection))
     )
     # where the answer is not in the capture, what became of the connection is unknown
@@ -125,15 +202,33 @@ def _upgrades(case: Case) -> Iterator[Finding]:
             names[front or back] += 1
             (both if front and back else one).append(row)
     for rows, slug, statement in (
-        (both, "upgrade", "Connections left HTTP for {names} on both sides ({count}); from there on the balancer passes bytes on."),
+        (
+            both,
+            "upgrade",
+            "Connections left HTTP for {names} on both sides ({count}); from there on the "
+            "balancer passes bytes on.",
+        ),
         (one, "upgrade-one-side", "Connections left HTTP for {names} on one side only ({count})."),
     ):
         if rows:
             matches = left.where(np.array(rows))
-            yield _finding(slug, statement, matches, case.request_frames(matches), Value("names", ", ".join(names)))
+            yield _finding(
+                slug,
+                statement,
+                matches,
+                case.request_frames(matches),
+                Value("names", ", ".join(names)),
+            )
 
 
-def _finding(slug: str, statement: str, matches: Matches, frames: list[FrameRef], *values: Value, remedy: str = "") -> Finding:
+def _finding(
+    slug: str,
+    statement: str,
+    matches: Matches,
+    frames: list[FrameRef],
+    *values: Value,
+    remedy: str = "",
+) -> Finding:
     return Finding(
         f"protocol-changes.{slug}",
         TITLE,

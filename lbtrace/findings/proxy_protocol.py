@@ -1,11 +1,12 @@
 """PROXY protocol.
 
 Meaning:
-    Whether backend connections begin with a PROXY header, of which version, and whether it states the client truly. The backend
-    must expect it: a server that does not takes it for a malformed request.
+    Whether backend connections begin with a PROXY header, of which version, and whether it states
+    the client truly. The backend must expect it: a server that does not takes it for a malformed
+    request.
 Decided by:
-    The header in front of the payload (HAProxy's specification, §2); its source against the client's end of the paired connection; the
-    checksum, when a version 2 header carries one.
+    The header in front of the payload (HAProxy's specification, §2); its source against the
+    client's end of the paired connection; the checksum, when a version 2 header carries one.
 Evidence:
     The frames that hold the header, and the client's connection.
 Remedy:
@@ -42,7 +43,9 @@ TLV = {
 
 
 def find(case: Case) -> Iterator[Finding]:
-    """What the headers are, whether they are true, and whether their checksums hold; each side apart."""
+    """What the headers are, whether they are true, and whether their checksums hold; each side
+    apart.
+    """
     for side in Side:
         headers = _headers(case, side)
         if headers:
@@ -53,12 +56,16 @@ def find(case: Case) -> Iterator[Finding]:
 
 def _headers(case: Case, side: Side) -> list[tuple[Ref, ProxyHeader, FrameRef]]:
     found = []
-    for point, (trace, held) in enumerate(zip(case.traces(side), case.table(side).connections, strict=True)):
+    for point, (trace, held) in enumerate(
+        zip(case.traces(side), case.table(side).connections, strict=True)
+    ):
         begun, spoke = held.first_ns, held.ends.first_payload_ns[0::2]
         for number, application in enumerate(trace.applications):
             for header in application.proxy:
                 at_ns = int(spoke[number])
-                at = trace.ref(header.frame, at_ns if at_ns not in (NEVER, 0) else int(begun[number]))
+                at = trace.ref(
+                    header.frame, at_ns if at_ns not in (NEVER, 0) else int(begun[number])
+                )
                 found.append((Ref(point, number), header, at))
     return found
 
@@ -73,7 +80,8 @@ def _seen(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Findi
         TITLE,
         Severity.INFO,
         Confidence.CERTAIN,
-        "Connections on the {side} side that begin with a PROXY header of version {versions}: {connections}"
+        "Connections on the {side} side that begin with a PROXY header of version {versions}: "
+        "{connections}"
         + (", stating {example} as source, for example" if example else "")
         + ("; {local} of the headers name nobody (the balancer's own connections)" if local else "")
         + ("; with {tlvs}." if tlvs else "."),
@@ -86,7 +94,10 @@ def _seen(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Findi
             Value("tlvs", ", ".join(TLV.get(kind, f"type 0x{kind:02X}") for kind in tlvs)),
         ),
         evidence(frame for _, _, frame in headers[:FRAMES_PER_SIDE]),
-        "Accept PROXY headers at the backend on this port only, and from the balancer's addresses only." if side is Side.BACKEND else "",
+        "Accept PROXY headers at the backend on this port only, and from the balancer's addresses "
+        "only."
+        if side is Side.BACKEND
+        else "",
     )
 
 
@@ -101,7 +112,8 @@ def _damaged(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> It
             "PROXY headers on the {side} side whose CRC32c is wrong: {count}.",
             (Value("count", len(bad), "count"), Value("side", side.value)),
             evidence(bad[:FRAMES_PER_SIDE]),
-            "A receiver must drop such a connection: look for what rewrites the header after it is made.",
+            "A receiver must drop such a connection: look for what rewrites the header after it "
+            "is made.",
         )
 
 
@@ -130,8 +142,15 @@ def _truth(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.MEDIUM if wrong else Severity.INFO,
             Confidence.HIGH,
-            "{count} of {of} PROXY headers " + ("name another source than the client." if wrong else "name the client truly."),
-            (Value("count", len(wrong or right), "count"), Value("of", len(wrong) + len(right), "count")),
+            "{count} of {of} PROXY headers "
+            + ("name another source than the client." if wrong else "name the client truly."),
+            (
+                Value("count", len(wrong or right), "count"),
+                Value("of", len(wrong) + len(right), "count"),
+            ),
             evidence(case.connection_frames(matches.where(np.array(wrong or right)))),
-            "Something between the client and the balancer rewrites addresses: look for a NAT or another proxy." if wrong else "",
+            "Something between the client and the balancer rewrites addresses: look for a NAT or "
+            "another proxy."
+            if wrong
+            else "",
         )

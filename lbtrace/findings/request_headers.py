@@ -1,11 +1,12 @@
 """Request header fields.
 
 Meaning:
-    Which fields the balancer adds to requests, removes, changes, re-cases or re-orders, and how each behaves: a constant, the client's
-    address, another value each time, something appended.
+    Which fields the balancer adds to requests, removes, changes, re-cases or re-orders, and how
+    each behaves: a constant, the client's address, another value each time, something appended.
 Decided by:
-    Comparing both heads of every pair line by line; raw lines, so order, letter case and repeated lines count. Fields that
-    belong to one hop (RFC 9110 §7.6.1) are listed apart, because they may differ.
+    Comparing both heads of every pair line by line; raw lines, so order, letter case and repeated
+    lines count. Fields that belong to one hop (RFC 9110 §7.6.1) are listed apart, because they may
+    differ.
 Evidence:
     The request heads of an example pair on both sides, with the line before and after.
 Remedy:

@@ -1,10 +1,11 @@
 """Response header fields.
 
 Meaning:
-    Which fields the balancer adds to responses, removes, changes, re-cases or re-orders on the way back to the client.
+    Which fields the balancer adds to responses, removes, changes, re-cases or re-orders on the way
+    back to the client.
 Decided by:
-    Comparing both response heads of every pair line by line. Fields that belong to one hop, or to the framing of the message, are
-    listed apart, because they may differ.
+    Comparing both response heads of every pair line by line. Fields that belong to one hop, or to
+    the framing of the message, are listed apart, because they may differ.
 Evidence:
     The response heads of an example pair on both sides, with the line before and after.
 Remedy:

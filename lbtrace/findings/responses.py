@@ -1,15 +1,18 @@
 """Responses passed through.
 
 Meaning:
-    Whether the response a client got is the response the backend gave: the same status, the same end-to-end header fields, the same body.
+    Whether the response a client got is the response the backend gave: the same status, the same
+    end-to-end header fields, the same body.
 Decided by:
-    Comparing both responses of every answered pair. Bodies are compared by digest after removing the transfer framing, and after
-    decoding when only the content coding differs. A body that is not whole in both captures is unknown, never different. A 304 or a part
-    for a whole (or a whole for them) is how a kept copy answers conditional and range requests.
+    Comparing both responses of every answered pair. Bodies are compared by digest after removing
+    the transfer framing, and after decoding when only the content coding differs. A body that is
+    not whole in both captures is unknown, never different. A 304 or a part for a whole (or a whole
+    for them) is how a kept copy answers conditional and range requests.
 Evidence:
     The responses of example pairs on both sides.
 Remedy:
-    When bodies or statuses differ: look for a rewriting, compressing or error-page rule at the balancer.
+    When bodies or statuses differ: look for a rewriting, compressing or error-page rule at the
+    balancer.
 """
 
 from __future__ import annotations
@@ -28,14 +31,18 @@ TITLE = "Responses passed through"
 SAME, OTHER, UNKNOWN = range(3)
 NO_DIGEST = 0
 PARTIAL_CONTENT = 206
-# (what the client got, what the backend gave): RFC 9110 §13 (conditional requests) and §14 (ranges), RFC 9111 §4.3
+# (what the client got, what the backend gave): RFC 9110 §13 (conditional requests) and §14
+# (ranges), RFC 9111 §4.3
 BY_COPY = ((304, 200), (200, 304), (200, 206), (206, 200))
 REWRITTEN = (
-    "The client got another status than the backend gave in {count} of {of} responses, for example {client_status} for {backend_status}."
+    "The client got another status than the backend gave in {count} of {of} responses, "
+    "for example {client_status} for {backend_status}."
 )
 FROM_COPY = (
-    "In {count} of {of} responses the client got a part, or 304 for what it has, where the backend gave the whole, or the other way round, "
-    "for example {client_status} for {backend_status}: the balancer answers conditional and range requests from a copy."
+    "In {count} of {of} responses the client got a part, or 304 for what it has, where the "
+    "backend gave the whole, or the other way round, "
+    "for example {client_status} for {backend_status}: the balancer answers conditional and "
+    "range requests from a copy."
 )
 
 
@@ -49,12 +56,20 @@ def find(case: Case) -> Iterator[Finding]:
     status, given = got.start[answered.front], gave.start[answered.back]
     # among interchangeable pairs it may be another one's of the group
     changed = (status != given) & ~_in_group(answered, status, answered.group, given)
-    by_copy = changed & np.isin(status * 1000 + given, [client * 1000 + backend for client, backend in BY_COPY])
+    by_copy = changed & np.isin(
+        status * 1000 + given, [client * 1000 + backend for client, backend in BY_COPY]
+    )
     rewritten = changed & ~by_copy
-    yield from _other_status(case, answered, by_copy, "responses.from-copy", Severity.INFO, FROM_COPY)
-    yield from _other_status(case, answered, rewritten, "responses.status", Severity.MEDIUM, REWRITTEN)
+    yield from _other_status(
+        case, answered, by_copy, "responses.from-copy", Severity.INFO, FROM_COPY
+    )
+    yield from _other_status(
+        case, answered, rewritten, "responses.status", Severity.MEDIUM, REWRITTEN
+    )
     bodies = _bodies(case, answered)
-    bodies[(bodies == OTHER) & (by_copy | (given == PARTIAL_CONTENT))] = UNKNOWN  # a part, or nothing, is no other body
+    bodies[(bodies == OTHER) & (by_copy | (given == PARTIAL_CONTENT))] = (
+        UNKNOWN  # a part, or nothing, is no other body
+    )
     different = answered.where(bodies == OTHER)
     if len(different):
         yield _finding(
@@ -66,12 +81,18 @@ def find(case: Case) -> Iterator[Finding]:
             "The client got another body than the backend sent in {count} of {of} responses.",
         )
     form = (ChangeKind.REORDERED, ChangeKind.RECASED)
-    altered = any(not c.request and not c.hop_by_hop and c.kind not in form for c in case.correlation.changes)
+    altered = any(
+        not c.request and not c.hop_by_hop and c.kind not in form for c in case.correlation.changes
+    )
     same = answered.where(bodies == SAME)
     if not rewritten.any() and not len(different) and len(same):
         unknown = len(answered) - len(same)
         recoded = int((got.digest[same.front] != gave.digest[same.back]).sum())
-        fields = " Some header fields differ: see the response header fields." if altered else " No end-to-end header field was changed."
+        fields = (
+            " Some header fields differ: see the response header fields."
+            if altered
+            else " No end-to-end header field was changed."
+        )
         yield _finding(
             case,
             "responses.unchanged",
@@ -86,7 +107,9 @@ def find(case: Case) -> Iterator[Finding]:
         )
 
 
-def _other_status(case: Case, answered: Matches, which: Column, slug: str, severity: Severity, statement: str) -> Iterator[Finding]:
+def _other_status(
+    case: Case, answered: Matches, which: Column, slug: str, severity: Severity, statement: str
+) -> Iterator[Finding]:
     """Some of the answered, with the statuses of the first as an example."""
     if not which.any():
         return
@@ -97,27 +120,39 @@ def _other_status(case: Case, answered: Matches, which: Column, slug: str, sever
 
 
 def _in_group(matches: Matches, wanted: Column, groups: Column, told: Column) -> Column:
-    """Per match of a group of interchangeable ones, whether what is wanted is among what is told of any of its group."""
+    """Per match of a group of interchangeable ones, whether what is wanted is among what is told of
+    any of its group.
+    """
     size = int(max(wanted.max(initial=0), told.max(initial=0))) + 1
     found: Column = ~matches.alone & among(matches.group * size + wanted, groups * size + told)
     return found
 
 
 def _bodies(case: Case, answered: Matches) -> Column:
-    """Whether two responses carry the same content: SAME, OTHER, or UNKNOWN when a capture does not hold one of them whole, a content
-    coding cannot be undone, or the body may be another one's of the group or one that is not known."""
+    """Whether two responses carry the same content: SAME, OTHER, or UNKNOWN when a capture does not
+    hold one of them whole, a content coding cannot be undone, or the body may be another one's of
+    the group or one that is not known.
+    """
     coding = said(case, "Content-Encoding", response=True)
     plain = np.array([(text or "identity").lower() == "identity" for text in coding.texts], bool)
     got, gave = case.sides[0].responses, case.sides[1].responses
     front, back = answered.front, answered.back
-    sent, arrived = (_content(m, plain[code])[rows] for m, code, rows in ((gave, coding.back, back), (got, coding.front, front)))
+    sent, arrived = (
+        _content(m, plain[code])[rows]
+        for m, code, rows in ((gave, coding.back, back), (got, coding.front, front))
+    )
     complete = got.complete[front] & gave.complete[back]
     known = complete & (got.digest[front] != NO_DIGEST) & (gave.digest[back] != NO_DIGEST)
-    same = known & ((got.digest[front] == gave.digest[back]) | ((sent == arrived) & (sent != NO_DIGEST)))
+    same = known & (
+        (got.digest[front] == gave.digest[back]) | ((sent == arrived) & (sent != NO_DIGEST))
+    )
     other = known & ~same & (sent != NO_DIGEST) & (arrived != NO_DIGEST)
-    # what is told of the bodies of a group: each before and after decoding; of one that is not whole, that it is not known
+    # what is told of the bodies of a group: each before and after decoding; of one that is not
+    # whole, that it is not known
     groups = np.concatenate((answered.group, answered.group))
-    told = np.where(np.tile(gave.complete[back], 2), np.concatenate((gave.digest[back], sent)), NO_DIGEST)
+    told = np.where(
+        np.tile(gave.complete[back], 2), np.concatenate((gave.digest[back], sent)), NO_DIGEST
+    )
     for mine in (np.full(len(answered), NO_DIGEST), got.digest[front], arrived):
         other &= ~_in_group(answered, mine, groups, told)
     return np.select([same, other], [SAME, OTHER], UNKNOWN)
@@ -128,7 +163,15 @@ def _content(messages: Messages, plain: Column) -> Column:
     return np.where(plain, messages.digest, messages.content_digest)
 
 
-def _finding(case: Case, slug: str, severity: Severity, matches: Matches, of: int, statement: str, more: tuple[Value, ...] = ()) -> Finding:
+def _finding(
+    case: Case,
+    slug: str,
+    severity: Severity,
+    matches: Matches,
+    of: int,
+    statement: str,
+    more: tuple[Value, ...] = (),
+) -> Finding:
     return Finding(
         slug,
         TITLE,
@@ -137,7 +180,8 @@ def _finding(case: Case, slug: str, severity: Severity, matches: Matches, of: in
         statement,
         (Value("count", len(matches), "count"), Value("of", of, "count"), *more),
         evidence(case.response_frames(matches)),
-        "Look for a rule at the balancer that rewrites or compresses bodies, or replaces error pages."
+        "Look for a rule at the balancer that rewrites or compresses bodies, or replaces error "
+        "pages."
         if severity is Severity.MEDIUM
         else "",
     )

@@ -1,16 +1,19 @@
 """Retries and duplicates.
 
 Meaning:
-    Requests that reached a backend more than once: tried again after a failure, hedged, or copied. A request that is not idempotent (POST,
-    PATCH; RFC 9110 §9.2.2) and is sent twice may have been carried out twice.
+    Requests that reached a backend more than once: tried again after a failure, hedged, or copied.
+    A request that is not idempotent (POST, PATCH; RFC 9110 §9.2.2) and is sent twice may have been
+    carried out twice.
 Decided by:
-    Pairs with several attempts, by the outcome of each. Where nearly every request reaches backends several times, and every copy is
-    answered, the balancer mirrors traffic. Backend exchanges that repeat another one without a client are copies, too.
+    Pairs with several attempts, by the outcome of each. Where nearly every request reaches backends
+    several times, and every copy is answered, the balancer mirrors traffic. Backend exchanges that
+    repeat another one without a client are copies, too.
 Evidence:
     The client's request and each attempt.
 Remedy:
-    Do not let the balancer repeat requests that are not idempotent: nginx does not unless told `non_idempotent`; HAProxy
-    repeats after a failed connection only, unless `retry-on` says more. Idempotency keys make repeating harmless.
+    Do not let the balancer repeat requests that are not idempotent: nginx does not unless told
+    `non_idempotent`; HAProxy repeats after a failed connection only, unless `retry-on` says more.
+    Idempotency keys make repeating harmless.
 """
 
 from __future__ import annotations
@@ -39,11 +42,19 @@ HOW = {
     AttemptOutcome.SUPERSEDED: "the first attempt was answered, but its answer was not used",
     AttemptOutcome.UNKNOWN: "the end of the first attempt is not in the capture",
     AttemptOutcome.ANSWERED: "the first attempt was answered",
-    AttemptOutcome.EITHER: "all were answered, and which of the answers the client got is not shown",
+    AttemptOutcome.EITHER: "all were answered, and which of the answers the client got is not "
+    "shown",
 }
-COPIED = {AttemptOutcome.ANSWERED, AttemptOutcome.SUPERSEDED, AttemptOutcome.EITHER}  # how copies of mirrored traffic end
+COPIED = {
+    AttemptOutcome.ANSWERED,
+    AttemptOutcome.SUPERSEDED,
+    AttemptOutcome.EITHER,
+}  # how copies of mirrored traffic end
 FEW = 3  # requests: fewer are no habit
-REMEDY = "Do not let the balancer repeat requests that are not idempotent, or give them idempotency keys."
+REMEDY = (
+    "Do not let the balancer repeat requests that are not idempotent, or give them "
+    "idempotency keys."
+)
 
 
 def find(case: Case) -> Iterator[Finding]:
@@ -52,10 +63,15 @@ def find(case: Case) -> Iterator[Finding]:
     several = m.where(m.attempts > 1)
     tries = _tries(case, several)
     idempotent = [client.words.texts.get(method, -1) for method in sorted(IDEMPOTENT)]
-    other = client.requests.there[several.front] & ~np.isin(client.requests.method[several.front], idempotent)
+    other = client.requests.there[several.front] & ~np.isin(
+        client.requests.method[several.front], idempotent
+    )
     unsafe = other & (tries.number(_reached(case, tries)) > 1)
     safe = ~unsafe
-    mirrored = tries.number(np.isin(tries.outcome, [OUTCOMES.index(o) for o in COPIED])) == several.attempts
+    mirrored = (
+        tries.number(np.isin(tries.outcome, [OUTCOMES.index(o) for o in COPIED]))
+        == several.attempts
+    )
     if mirrored.sum() >= FEW and 10 * mirrored.sum() >= 9 * len(m):
         yield _mirrored(case, several.where(mirrored))
         safe &= ~mirrored
@@ -65,14 +81,19 @@ def find(case: Case) -> Iterator[Finding]:
     ):
         if wanted.any():
             yield _finding(case, slug, severity, several.where(wanted), tries.of(wanted), remedy)
-    copies = [u for u in case.correlation.unpaired if u.side == Side.BACKEND and u.reason is UnpairedReason.COPY]
+    copies = [
+        u
+        for u in case.correlation.unpaired
+        if u.side == Side.BACKEND and u.reason is UnpairedReason.COPY
+    ]
     if copies:
         yield Finding(
             "retries.copies",
             TITLE,
             Severity.INFO,
             min((u.confidence for u in copies), key=lambda c: RANK[c]),
-            "Backend exchanges that are copies of others, with no client waiting for them: {count} (mirrored or warm-up traffic).",
+            "Backend exchanges that are copies of others, with no client waiting for them: "
+            "{count} (mirrored or warm-up traffic).",
             (Value("count", len(copies), "count"),),
             evidence(case.request_frame(Side.BACKEND, u.ref) for u in copies[:FRAMES_PER_SIDE]),
         )
@@ -93,7 +114,12 @@ class _Tries(NamedTuple):
     def of(self, wanted: Column) -> _Tries:
         """Those of wanted matches."""
         rows = wanted[self.match]
-        return _Tries(np.cumsum(wanted)[self.match[rows]] - 1, self.backend[rows], self.outcome[rows], int(wanted.sum()))
+        return _Tries(
+            np.cumsum(wanted)[self.match[rows]] - 1,
+            self.backend[rows],
+            self.outcome[rows],
+            int(wanted.sum()),
+        )
 
 
 def _tries(case: Case, matches: Matches) -> _Tries:
@@ -101,7 +127,12 @@ def _tries(case: Case, matches: Matches) -> _Tries:
     pairs = PairTable.of(case.correlation.pairs)
     at = spans(pairs.first[matches.place], matches.attempts)
     backend = case.sides[1].numbers(pairs.backend_point[at], pairs.backend[at])
-    return _Tries(np.repeat(np.arange(len(matches)), matches.attempts), backend, pairs.outcome[at], len(matches))
+    return _Tries(
+        np.repeat(np.arange(len(matches)), matches.attempts),
+        backend,
+        pairs.outcome[at],
+        len(matches),
+    )
 
 
 def _reached(case: Case, tries: _Tries) -> Column:
@@ -115,14 +146,18 @@ def _mirrored(case: Case, matches: Matches) -> Finding:
     backend, answered = case.sides[1], matches.where(matches.answered)
     servers = Counter(ends(backend, server=True)[answered.back_connection].tolist())
     untold = len(matches) - len(answered)
-    which = [f"the clients got the answers of {endpoint(backend.words, server)} ({count})" for server, count in servers.most_common()]
+    which = [
+        f"the clients got the answers of {endpoint(backend.words, server)} ({count})"
+        for server, count in servers.most_common()
+    ]
     which += [f"which of the answers the clients got is not shown ({untold})"] if untold else []
     return Finding(
         "retries.mirrored",
         TITLE,
         Severity.INFO,
         CONFIDENCES[matches.rank.min()],
-        "Sent to backends {most} times at once, and answered as often: {count} of {of} requests (mirrored traffic); {which}.",
+        "Sent to backends {most} times at once, and answered as often: {count} of {of} requests "
+        "(mirrored traffic); {which}.",
         (
             Value("most", int(matches.attempts.max()), "count"),
             Value("count", len(matches), "count"),
@@ -139,7 +174,9 @@ def _frames(case: Case, matches: Matches) -> Iterator[FrameRef]:
         yield from (case.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:3])
 
 
-def _finding(case: Case, slug: str, severity: Severity, matches: Matches, tries: _Tries, remedy: str) -> Finding:
+def _finding(
+    case: Case, slug: str, severity: Severity, matches: Matches, tries: _Tries, remedy: str
+) -> Finding:
     client, backend = case.sides
     asked = client.requests.method[matches.front][client.requests.there[matches.front]]
     methods = Counter(client.words.text_list[method] for method in asked.tolist())
@@ -151,9 +188,8 @@ def _finding(case: Case, slug: str, severity: Severity, matches: Matches, tries:
         TITLE,
         severity,
         CONFIDENCES[matches.rank.min()],
-        "Sent to a backend more than once: {count} ({methods}), up to {most} times each, to {targets} different "
-        + plural(len(targets), "backend")
-        + "; {how}.",
+        "Sent to a backend more than once: {count} ({methods}), up to {most} times each, to "
+        "{targets} different " + plural(len(targets), "backend") + "; {how}.",
         (
             Value("count", len(matches), "count"),
             Value("methods", ", ".join(method for method, _ in methods.most_common(5))),

@@ -1,10 +1,11 @@
 """The same capture twice.
 
 Meaning:
-    Both captures hold the same packets at the same times: the same file was given twice, or two recordings were made at one place. They
-    cannot show what a balancer did.
+    Both captures hold the same packets at the same times: the same file was given twice, or two
+    recordings were made at one place. They cannot show what a balancer did.
 Decided by:
-    Equal first and last times and equal connections: endpoints, first frame time to the nanosecond, initial sequence number.
+    Equal first and last times and equal connections: endpoints, first frame time to the nanosecond,
+    initial sequence number.
 Evidence:
     The first frames of both.
 Remedy:
@@ -32,7 +33,8 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.HIGH,
             Confidence.CERTAIN,
-            "Client and backend capture hold the same packets at the same times; they cannot show what a balancer did.",
+            "Client and backend capture hold the same packets at the same times; they cannot show "
+            "what a balancer did.",
             (),
             evidence([*first_frames(front, np.arange(1)), *first_frames(back, np.arange(1))]),
             "Record one capture in front of the balancer and one behind it.",

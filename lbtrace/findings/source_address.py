@@ -1,17 +1,18 @@
 """Source address.
 
 Meaning:
-    Whether the backend sees the client's own address as the source of its connections, and if not, where else the client's
-    address is stated (a PROXY header, X-Forwarded-For, Forwarded, X-Real-IP or a like field). Logs, rate limits and access
-    rules at the backend depend on it.
+    Whether the backend sees the client's own address as the source of its connections, and if not,
+    where else the client's address is stated (a PROXY header, X-Forwarded-For, Forwarded, X-Real-IP
+    or a like field). Logs, rate limits and access rules at the backend depend on it.
 Decided by:
-    Comparing the client end of both connections of every pair. An address is preserved when it is equal, or when it is the
-    address that a NAT in front of the balancer gives this client. A field states the client when its value holds one of the
-    client's addresses.
+    Comparing the client end of both connections of every pair. An address is preserved when it is
+    equal, or when it is the address that a NAT in front of the balancer gives this client. A field
+    states the client when its value holds one of the client's addresses.
 Evidence:
     The requests (or SYNs) of the same pair on both sides.
 Remedy:
-    When the address is rewritten and stated nowhere: let the balancer add X-Forwarded-For or Forwarded (HTTP), or a PROXY header (TCP).
+    When the address is rewritten and stated nowhere: let the balancer add X-Forwarded-For or
+    Forwarded (HTTP), or a PROXY header (TCP).
 """
 
 from __future__ import annotations
@@ -21,19 +22,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.case import RANK, Case, ConnectionMatches, Matches, confidence_of, evidence
+from lbtrace.case import Case, ConnectionMatches, Matches, confidence_of, evidence
 from lbtrace.case.ends import ends
 from lbtrace.case.matches import CONFIDENCES
 from lbtrace.columns import Column, distinct
 from lbtrace.findings._client import stated_in
 from lbtrace.model.net import FrameRef
-from lbtrace.model.pairing import Confidence, ConnectionBasis
+from lbtrace.model.pairing import RANK, Confidence, ConnectionBasis
 from lbtrace.model.report import Evidence, Finding, Severity, Value
 
 TITLE = "Source address"
-BYTES_PASS = (ConnectionBasis.SAME_PACKETS, ConnectionBasis.SAME_BYTES, ConnectionBasis.TLS_CLIENT_HELLO)  # nothing is added to them
+BYTES_PASS = (
+    ConnectionBasis.SAME_PACKETS,
+    ConnectionBasis.SAME_BYTES,
+    ConnectionBasis.TLS_CLIENT_HELLO,
+)  # nothing is added to them
 NO_CONNECTION = -1
-REMEDY = "Let the balancer state the client: X-Forwarded-For or Forwarded for HTTP, a PROXY header for TCP."
+REMEDY = (
+    "Let the balancer state the client: X-Forwarded-For or Forwarded for HTTP, a PROXY "
+    "header for TCP."
+)
 
 
 class _Crossings(NamedTuple):
@@ -76,7 +84,8 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.LOW,
             _confidence(case, crossings),
-            "The source address is rewritten in {count} of {of} cases; the backend sees {backend_sees}.",
+            "The source address is rewritten in {count} of {of} cases; the backend sees "
+            "{backend_sees}.",
             values,
             proof,
         )
@@ -84,7 +93,13 @@ def find(case: Case) -> Iterator[Finding]:
         yield _rewritten(case, crossings, values, proof)
 
 
-def _preserved(case: Case, crossings: _Crossings, natted: bool, values: tuple[Value, ...], proof: tuple[Evidence, ...]) -> Finding:
+def _preserved(
+    case: Case,
+    crossings: _Crossings,
+    natted: bool,
+    values: tuple[Value, ...],
+    proof: tuple[Evidence, ...],
+) -> Finding:
     port, source_port = (table.of_connections("client_port") for table in case.sides)
     port_kept = bool((port[crossings.front] == source_port[crossings.back]).all())
     return Finding(
@@ -104,7 +119,9 @@ def _preserved(case: Case, crossings: _Crossings, natted: bool, values: tuple[Va
     )
 
 
-def _rewritten(case: Case, crossings: _Crossings, values: tuple[Value, ...], proof: tuple[Evidence, ...]) -> Finding:
+def _rewritten(
+    case: Case, crossings: _Crossings, values: tuple[Value, ...], proof: tuple[Evidence, ...]
+) -> Finding:
     stated = stated_in(case)
     readable = len(case.request_heads) > 0 or bool(case.connection_matches.by(*BYTES_PASS).all())
     if stated:
@@ -118,7 +135,8 @@ def _rewritten(case: Case, crossings: _Crossings, values: tuple[Value, ...], pro
         + (
             "the client's address is stated in {stated_in}."
             if stated
-            else "the client's address is stated nowhere" + ("." if readable else " that can be read.")
+            else "the client's address is stated nowhere"
+            + ("." if readable else " that can be read.")
         ),
         values,
         proof,
@@ -127,15 +145,18 @@ def _rewritten(case: Case, crossings: _Crossings, values: tuple[Value, ...], pro
 
 
 def _confidence(case: Case, crossings: _Crossings) -> Confidence:
-    """That of the paired exchanges; without any, of the weakest pair of connections, HIGH at most."""
+    """That of the paired exchanges; without any, of the weakest pair of connections, HIGH at
+    most.
+    """
     if len(case.matches):
         return confidence_of(case.matches)
     return CONFIDENCES[min(RANK[Confidence.HIGH], int(crossings.pairs.rank.min()))]
 
 
 def _crossings(case: Case) -> _Crossings:
-    """Pairs of connections: those named as such, else those of the paired exchanges. What goes straight to the backend, where others
-    do not, tells nothing of the balancer."""
+    """Pairs of connections: those named as such, else those of the paired exchanges. What goes
+    straight to the backend, where others do not, tells nothing of the balancer.
+    """
     every = case.connection_matches
     named = every.where(~_straight(case, every.front, every.back))
     m = case.matches
@@ -144,7 +165,8 @@ def _crossings(case: Case) -> _Crossings:
     if len(named) or not len(m):
         named = named if len(named) else every
         return _Crossings(named.front, named.back, named)
-    # where who is whose is not known, a source that is the address of any client is taken for that client
+    # where who is whose is not known, a source that is the address of any client is taken for that
+    # client
     client, backend = case.sides
     fronts, backs = m.front_connection, m.back_connection
     last = np.full(len(client.words.text_list), NO_CONNECTION)
@@ -154,10 +176,14 @@ def _crossings(case: Case) -> _Crossings:
 
 
 def _one_host(case: Case, crossings: _Crossings) -> Column:
-    """Where client and balancer are one machine: an address that is the same behind it says nothing of whose it is."""
+    """Where client and balancer are one machine: an address that is the same behind it says nothing
+    of whose it is.
+    """
     client, backend = case.sides
     asked = client.client_address[crossings.front]
-    found: Column = (asked == client.server_address[crossings.front]) & (asked == backend.client_address[crossings.back])
+    found: Column = (asked == client.server_address[crossings.front]) & (
+        asked == backend.client_address[crossings.back]
+    )
     return found
 
 
@@ -171,4 +197,8 @@ def _straight(case: Case, fronts: Column, backs: Column) -> Column:
 
 
 def _frames(case: Case, pairs: Matches | ConnectionMatches) -> list[FrameRef]:
-    return case.connection_frames(pairs) if isinstance(pairs, ConnectionMatches) else case.request_frames(pairs)
+    return (
+        case.connection_frames(pairs)
+        if isinstance(pairs, ConnectionMatches)
+        else case.request_frames(pairs)
+    )

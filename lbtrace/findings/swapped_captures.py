@@ -1,12 +1,14 @@
 """Swapped captures.
 
 Meaning:
-    The captures were given in the wrong order: the one given first was taken behind the balancer. The report has them the right way round.
-    Where nothing shows the order, the captures are taken as given, and that is said.
+    The captures were given in the wrong order: the one given first was taken behind the balancer.
+    The report has them the right way round. Where nothing shows the order, the captures are taken
+    as given, and that is said.
 Decided by:
-    In nearly all pairs the exchange in the first capture is the shorter one (a client waits longer than the backend takes), or what
-    balancers add to requests is in the first capture alone, or a host that stands between them says so; nothing speaks for the order as
-    given, and the other way round the pairs are no fewer.
+    In nearly all pairs the exchange in the first capture is the shorter one (a client waits longer
+    than the backend takes), or what balancers add to requests is in the first capture alone, or a
+    host that stands between them says so; nothing speaks for the order as given, and the other way
+    round the pairs are no fewer.
 Evidence:
     The first frames of both captures.
 Remedy:
@@ -31,14 +33,24 @@ def find(case: Case) -> Iterator[Finding]:
     """One finding: the sides are not as they were given, or nothing shows how they are."""
     frames = case.any_frame()
     perhaps = _perhaps(case)
-    if frames and not case.correlation.swapped and (perhaps or (case.correlation.pairs and not case.correlation.order_shown)):
+    if (
+        frames
+        and not case.correlation.swapped
+        and (perhaps or (case.correlation.pairs and not case.correlation.order_shown))
+    ):
         yield Finding(
             "swapped-captures.unknown",
             TITLE,
             Severity.LOW if perhaps else Severity.INFO,
             Confidence.LOW,
-            "Nothing shows which capture was taken in front of the balancer; they are taken in the order given."
-            + (" The requests in the first one bear fields that balancers add, so it may be the other way round." if perhaps else ""),
+            "Nothing shows which capture was taken in front of the balancer; they are taken in "
+            "the order given."
+            + (
+                " The requests in the first one bear fields that balancers add, so it may be the "
+                "other way round."
+                if perhaps
+                else ""
+            ),
             (),
             evidence(frames),
             "Look whether the first capture is the client side's.",
@@ -49,7 +61,8 @@ def find(case: Case) -> Iterator[Finding]:
             TITLE,
             Severity.LOW,
             Confidence.HIGH,
-            "The captures were given in the wrong order: the first one was taken behind the balancer. "
+            "The captures were given in the wrong order: the first one was taken behind the "
+            "balancer. "
             "This report has them the right way round.",
             (),
             evidence(frames),
@@ -58,10 +71,20 @@ def find(case: Case) -> Iterator[Finding]:
 
 
 def _perhaps(case: Case) -> bool:
-    """Whether what can be read is in the first capture alone, and bears what balancers add: the other is in TLS, as clients speak it."""
-    if case.correlation.pairs or case.correlation.connection_pairs or any(t.exchanges for t in case.backends):
+    """Whether what can be read is in the first capture alone, and bears what balancers add: the
+    other is in TLS, as clients speak it.
+    """
+    if (
+        case.correlation.pairs
+        or case.correlation.connection_pairs
+        or any(t.exchanges for t in case.backends)
+    ):
         return False
     hidden = any(a.tls is not None for t in case.backends for a in t.applications)
     client = case.sides[0]
     added = [client.requests.having(client.words, name) for name in ADDED]
-    return hidden and bool(client.requests.there.any()) and bool(np.logical_or.reduce(added)[client.requests.there].all())
+    return (
+        hidden
+        and bool(client.requests.there.any())
+        and bool(np.logical_or.reduce(added)[client.requests.there].all())
+    )

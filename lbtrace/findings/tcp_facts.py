@@ -1,17 +1,17 @@
 """TCP facts.
 
 Meaning:
-    What the SYNs of paired connections say on both sides: initial sequence number, MSS, window scale, options, TTL. Equal
-    values mean that packets were passed on; different ones, that the balancer opened a connection of its own. Segments sent
-    again mean loss on the path.
+    What the SYNs of paired connections say on both sides: initial sequence number, MSS, window
+    scale, options, TTL. Equal values mean that packets were passed on; different ones, that the
+    balancer opened a connection of its own. Segments sent again mean loss on the path.
 Decided by:
-    The SYNs of paired connections side by side; for requests dealt out to shared connections, those of an example pair. Repeated segments
-    as each capture shows them.
+    The SYNs of paired connections side by side; for requests dealt out to shared connections, those
+    of an example pair. Repeated segments as each capture shows them.
 Evidence:
     The SYNs on both sides.
 Remedy:
-    An MSS that shrinks between the sides is a tunnel or a clamping router. Many repeated segments: look for loss between this
-    capture and the other end.
+    An MSS that shrinks between the sides is a tunnel or a clamping router. Many repeated segments:
+    look for loss between this capture and the other end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
 def find(case: Case) -> Iterator[Finding]:
     """The two SYNs of an example, then loss on each side."""
     (client, backend), joined = case.sides, case.joined
-    syns = [t.of_ends("offer", server=False)[c] != NONE for t, c in ((client, joined.front), (backend, joined.back))]
+    syns = [
+        t.of_ends("offer", server=False)[c] != NONE
+        for t, c in ((client, joined.front), (backend, joined.back))
+    ]
     both = joined.where(syns[0] & syns[1])
     if len(both):
         yield _syns(case, both)
@@ -43,7 +46,10 @@ def find(case: Case) -> Iterator[Finding]:
 
 
 def _syns(case: Case, both: ConnectionMatches) -> Finding:
-    isn, isn_behind = (t.of_ends("isn", server=False)[c] for t, c in zip(case.sides, (both.front, both.back), strict=True))
+    isn, isn_behind = (
+        t.of_ends("isn", server=False)[c]
+        for t, c in zip(case.sides, (both.front, both.back), strict=True)
+    )
     first, second = both[0].front.from_client.syn, both[0].back.from_client.syn
     assert first is not None
     assert second is not None
@@ -52,7 +58,8 @@ def _syns(case: Case, both: ConnectionMatches) -> Finding:
         TITLE,
         Severity.INFO,
         Confidence.HIGH,
-        "The initial sequence number is the same in {equal} of {of} pairs of connections that belong together. "
+        "The initial sequence number is the same in {equal} of {of} pairs of connections that "
+        "belong together. "
         "SYN in front of the balancer: {front}; behind it: {back}.",
         (
             Value("equal", int((isn == isn_behind).sum()), "count"),
@@ -66,8 +73,14 @@ def _syns(case: Case, both: ConnectionMatches) -> Finding:
 
 def described(syn: SynFingerprint) -> str:
     """A SYN's offer in words."""
-    parts = [f"TTL {syn.ttl}", f"window {syn.window}", f"MSS {syn.mss}" if syn.mss is not None else "no MSS"]
-    parts.append(f"window scale {syn.window_scale}" if syn.window_scale is not None else "no window scale")
+    parts = [
+        f"TTL {syn.ttl}",
+        f"window {syn.window}",
+        f"MSS {syn.mss}" if syn.mss is not None else "no MSS",
+    ]
+    parts.append(
+        f"window scale {syn.window_scale}" if syn.window_scale is not None else "no window scale"
+    )
     parts.append("SACK" if syn.sack_permitted else "no SACK")
     parts.append("timestamps" if syn.timestamp is not None else "no timestamps")
     return ", ".join(parts)
@@ -76,7 +89,8 @@ def described(syn: SynFingerprint) -> str:
 def _loss(case: Case, side: Side) -> Iterator[Finding]:
     table = case.table(side)
     repeated, sent = (
-        table.of_ends(name, server=False).astype(np.int64) + table.of_ends(name, server=True) for name in ("retransmissions", "packets")
+        table.of_ends(name, server=False).astype(np.int64) + table.of_ends(name, server=True)
+        for name in ("retransmissions", "packets")
     )
     again, packets = int(repeated.sum()), int(sent.sum())
     if again >= ENOUGH and again * 100 >= packets * LOSS_PERCENT:
@@ -85,8 +99,17 @@ def _loss(case: Case, side: Side) -> Iterator[Finding]:
             TITLE,
             Severity.LOW,
             Confidence.HIGH,
-            "On the {side} side {again} of {packets} segments were sent again: packets were lost or late.",
-            (Value("side", side.value), Value("again", again, "count"), Value("packets", packets, "count")),
-            evidence(case.opening_frames(side, np.flatnonzero(repeated)), "the first connections concerned"),
-            "Look for loss between this capture and the other end. A capture that shows each packet twice looks the same.",
+            "On the {side} side {again} of {packets} segments were sent again: packets were lost "
+            "or late.",
+            (
+                Value("side", side.value),
+                Value("again", again, "count"),
+                Value("packets", packets, "count"),
+            ),
+            evidence(
+                case.opening_frames(side, np.flatnonzero(repeated)),
+                "the first connections concerned",
+            ),
+            "Look for loss between this capture and the other end. A capture that shows each "
+            "packet twice looks the same.",
         )

@@ -1,14 +1,16 @@
 """Client-sent forwarding fields.
 
 Meaning:
-    What becomes of an X-Forwarded-For (or Forwarded, X-Real-IP, X-Forwarded-Proto, …) that the client sent itself: appended to, replaced,
-    removed, or passed on as if the balancer had said it. Whoever passes it on lets the client choose its own address.
+    What becomes of an X-Forwarded-For (or Forwarded, X-Real-IP, X-Forwarded-Proto, …) that the
+    client sent itself: appended to, replaced, removed, or passed on as if the balancer had said it.
+    Whoever passes it on lets the client choose its own address.
 Decided by:
     Comparing the values of the field on both sides in every pair where the client sent one.
 Evidence:
     The requests of an example pair on both sides.
 Remedy:
-    Let the balancer replace the field, or let the backend believe only the entries its own balancers appended, counted from the right.
+    Let the balancer replace the field, or let the backend believe only the entries its own
+    balancers appended, counted from the right.
 """
 
 from __future__ import annotations
@@ -45,20 +47,29 @@ FATE = {
 }
 ORDER = sorted(FATE)
 REMEDY = {
-    "appended": "At the backend, count entries from the right: only those appended by your own balancers are true.",
+    "appended": "At the backend, count entries from the right: only those appended by your own "
+    "balancers are true.",
     "passed-on": "Let the balancer replace or remove this field, or ignore it at the backend.",
 }
 
 
 def find(case: Case) -> Iterator[Finding]:
     """One finding per field and fate."""
-    speaks = any(c.request and c.behaviour is Behaviour.CLIENT_ADDRESS for c in case.correlation.changes)
+    speaks = any(
+        c.request and c.behaviour is Behaviour.CLIENT_ADDRESS for c in case.correlation.changes
+    )
     heads = case.request_heads
     for name in sorted(FIELDS):
         sent, arrived, texts = said(case, name).of(heads)
         rows = np.flatnonzero(sent != NOTHING)
         first, which = first_met(joint(sent[rows], arrived[rows]))
-        told = np.array([ORDER.index(_fate(texts[sent[row]], texts[arrived[row]])) for row in rows[first].tolist()], np.int64)[which]
+        told = np.array(
+            [
+                ORDER.index(_fate(texts[sent[row]], texts[arrived[row]]))
+                for row in rows[first].tolist()
+            ],
+            np.int64,
+        )[which]
         for fate in distinct(told).tolist():
             yield _finding(case, name, ORDER[fate], heads.where(rows[told == fate]), speaks)
 
@@ -78,13 +89,18 @@ def _finding(case: Case, name: str, fate: str, matches: Matches, speaks: bool) -
     if fate == "passed-on":
         severity = Severity.MEDIUM if speaks and name.startswith("X-Forwarded-") else Severity.LOW
     else:
-        severity = Severity.LOW if fate == "appended" and name in ("X-Forwarded-For", "Forwarded") else Severity.INFO
+        severity = (
+            Severity.LOW
+            if fate == "appended" and name in ("X-Forwarded-For", "Forwarded")
+            else Severity.INFO
+        )
     return Finding(
         f"xff-trust.{fate}",
         TITLE,
         severity,
         confidence_of(matches),
-        f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} {plural(len(matches), 'request')}"
+        f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} "
+        f"{plural(len(matches), 'request')}"
         + (", {after} behind the balancer)." if fate in ("appended", "replaced") else ")."),
         (
             Value("field", name),

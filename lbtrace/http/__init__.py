@@ -1,4 +1,6 @@
-"""Streams → applications and HTTP exchanges: messages are read in bulk; connections where that does not tell all, one by one."""
+"""Streams → applications and HTTP exchanges: messages are read in bulk; connections where that does
+not tell all, one by one.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,12 @@ def exchanges(
     `careful`: nothing is read in bulk; the result is the same (a law in the tests).
     """
     count = len(connections)
-    straight = Straight(streams, options.decode_content, lambda fraction: progress("reading HTTP", fraction), careful)
+    straight = Straight(
+        streams,
+        options.decode_content,
+        lambda fraction: progress("reading HTTP", fraction),
+        careful,
+    )
     reading = Reading(streams, options, Ready(straight))
     applications = [HTTP1] * count
     for done, i in enumerate(np.flatnonzero(~straight.sound).tolist()):
@@ -43,17 +50,24 @@ def exchanges(
     table.id, ids = _ids(table, found)
     found = [found[k] for k in np.argsort(ids).tolist()]
     make = tuple.__new__
-    for i, (id_, exchange) in enumerate(zip(np.sort(ids).tolist(), found, strict=True)):  # in place: there are never two of each
+    for i, (id_, exchange) in enumerate(
+        zip(np.sort(ids).tolist(), found, strict=True)
+    ):  # in place: there are never two of each
         found[i] = make(Exchange, (id_, *exchange[1:]))
     return applications, Exchanges(table, found), reading.oddities.diagnostics()
 
 
 def _ids(table: ExchangeTable, found: list[Exchange]) -> tuple[Column, Column]:
-    """The ids of both, in the order of their first frames; in the same frame by connection, and by their order on it."""
+    """The ids of both, in the order of their first frames; in the same frame by connection, and by
+    their order on it.
+    """
     count = len(table) + len(found)
     if not found:
         return np.arange(count), np.zeros(0, np.int64)
-    own = (np.fromiter(map(key, found), np.int64, len(found)) for key in (itemgetter(2), itemgetter(1), _first_frame))
+    own = (
+        np.fromiter(map(key, found), np.int64, len(found))
+        for key in (itemgetter(2), itemgetter(1), _first_frame)
+    )
     theirs = table.ordinal, table.connection, table.request.first_frame
     order = np.lexsort([np.append(one, other) for one, other in zip(theirs, own, strict=True)])
     ids = np.empty(count, np.int64)

@@ -1,10 +1,10 @@
-"""The bytes behind a head → a Body: its length, its digest, and what the framing said (RFC 9112 §6, §7.1).
+"""The bytes behind a head → a Body: its length, its digest, and what the framing said (RFC 9112 §6,
+§7.1).
 
-A body is never held in memory: its bytes go past a `Digest` (XXH3-128, and the same after content decoding, bounded). Chunked framing is
-taken off:
-the law is that any chunking of the same bytes gives the same length and digest. A gap inside a chunk is skipped exactly, because its
-size is known;
-a gap over a chunk's own line ends the reading.
+A body is never held in memory: its bytes go past a `Digest` (XXH3-128, and the same after content
+decoding, bounded). Chunked framing is taken off: the law is that any chunking of the same bytes
+gives the same length and digest. A gap inside a chunk is skipped exactly, because its size is
+known; a gap over a chunk's own line ends the reading.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from lbtrace.http.framing import Fields
 from lbtrace.model.http import Body, Framing
 from lbtrace.tables import Buffer
 
-MAX_DECODED: Final = 1 << 24  # bytes after content decoding; beyond it the content digest is unknown
+MAX_DECODED: Final = (
+    1 << 24
+)  # bytes after content decoding; beyond it the content digest is unknown
 MAX_CHUNK_LINE: Final = 1 << 14
 EMPTY_BODY: Final = Body(Framing.CONTENT_LENGTH, 0, 0, True, xxhash.xxh3_128_hexdigest(b""))
 TUNNEL_BODY: Final = Body(Framing.TUNNEL, 0, None, True, None)
@@ -29,7 +31,9 @@ _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
 
 
 class Read(NamedTuple):
-    """A body as it was read. `ended`: the framing came to its end, so the next message begins where the cursor stands."""
+    """A body as it was read. `ended`: the framing came to its end, so the next message begins where
+    the cursor stands.
+    """
 
     body: Body
     ended: bool
@@ -45,7 +49,9 @@ class _Decoder(Protocol):
 
 
 class _Zlib:
-    """gzip (RFC 1952), or deflate as zlib (RFC 1950) or, as many servers send it, raw (RFC 1951)."""
+    """gzip (RFC 1952), or deflate as zlib (RFC 1950) or, as many servers send it, raw (RFC
+    1951).
+    """
 
     def __init__(self, coding: str) -> None:
         self._z = zlib.decompressobj(31 if coding.endswith("gzip") else 15)
@@ -131,7 +137,15 @@ class Digest:
         if not complete:
             return Body(framing, length, declared, False, None)
         if self._decoder is not None and self._content is not None and self._decoder.finished:
-            return Body(framing, length, declared, True, self._hash.hexdigest(), self._content.hexdigest(), self.decoded)
+            return Body(
+                framing,
+                length,
+                declared,
+                True,
+                self._hash.hexdigest(),
+                self._content.hexdigest(),
+                self.decoded,
+            )
         return Body(framing, length, declared, True, self._hash.hexdigest())
 
 
@@ -145,7 +159,9 @@ def read_length(cursor: Cursor, size: int, coding: str) -> Read:
 
 
 def read_until_close(cursor: Cursor, fields: Fields, closed: bool, end: int) -> Read:
-    """All that is left of the stream; complete when it was seen to end with a FIN, with nothing missing."""
+    """All that is left of the stream; complete when it was seen to end with a FIN, with nothing
+    missing.
+    """
     sink = Digest(fields.coding)
     before = cursor.offset
     taken = cursor.take(_FOREVER, sink)
@@ -154,7 +170,9 @@ def read_until_close(cursor: Cursor, fields: Fields, closed: bool, end: int) -> 
 
 
 def read_chunked(cursor: Cursor, fields: Fields) -> Read:
-    """RFC 9112 §7.1: size in hexadecimal, extensions, data, …, a chunk of size 0, trailer lines, an empty line."""
+    """RFC 9112 §7.1: size in hexadecimal, extensions, data, …, a chunk of size 0, trailer lines, an
+    empty line.
+    """
     sink = Digest(fields.coding)
     odd: dict[str, None] = {}
     length = 0
@@ -162,7 +180,12 @@ def read_chunked(cursor: Cursor, fields: Fields) -> Read:
     declared = fields.declared
 
     def stop(ended: bool, trailers: list[bytes]) -> Read:
-        return Read(sink.body(Framing.CHUNKED, length, declared, whole and ended), ended, trailers, tuple(odd))
+        return Read(
+            sink.body(Framing.CHUNKED, length, declared, whole and ended),
+            ended,
+            trailers,
+            tuple(odd),
+        )
 
     while True:
         line = cursor.line(MAX_CHUNK_LINE)
@@ -213,8 +236,9 @@ def read_chunked(cursor: Cursor, fields: Fields) -> Read:
 
 
 def whole_chunked(data: bytes, coding: str) -> Body | None:
-    """`data` as a chunked body, when it is exactly that and of ordinary shape (no extensions, no trailers): what `read_chunked` makes of
-    it."""
+    """`data` as a chunked body, when it is exactly that and of ordinary shape (no extensions, no
+    trailers): what `read_chunked` makes of it.
+    """
     sink = Digest(coding)
     view = memoryview(data)
     at = 0
@@ -222,7 +246,11 @@ def whole_chunked(data: bytes, coding: str) -> Body | None:
         begin = line.end()
         end = begin + int(line[1], 16)
         if begin == end:
-            return sink.body(Framing.CHUNKED, sink.length, None, True) if data[begin:] == b"\r\n" else None
+            return (
+                sink.body(Framing.CHUNKED, sink.length, None, True)
+                if data[begin:] == b"\r\n"
+                else None
+            )
         if data[end : end + 2] != b"\r\n":
             return None
         sink.update(view[begin:end])

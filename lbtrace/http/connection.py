@@ -1,8 +1,8 @@
 """The two streams of one connection → what it carried, and its exchanges: layer by layer.
 
-PROXY headers are taken off first; then the first bytes tell the protocol. After `101` or a `2xx` to CONNECT the rest is another
-protocol: HTTP/2 is read on,
-HTTP inside a CONNECT tunnel too, anything else is named and left alone.
+PROXY headers are taken off first; then the first bytes tell the protocol. After `101` or a `2xx` to
+CONNECT the rest is another protocol: HTTP/2 is read on, HTTP inside a CONNECT tunnel too, anything
+else is named and left alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _TUNNELS = 4  # CONNECT inside CONNECT inside …
 
 
 class Reading:
-    """One run over the connections of a capture point: what they share (columns, caches) and what was found."""
+    """One run over the connections of a capture point: what they share (columns, caches) and what
+    was found.
+    """
 
     def __init__(self, streams: StreamTable, options: Options, ready: Ready) -> None:
         self.pieces = Pieces(streams)
@@ -37,7 +39,11 @@ class Reading:
         self.oddities = Oddities()
         self.common = Common(ready, Caches(), self.oddities, self.decode)
         self.found: list[Exchange] = []
-        self.rows = array("q")  # exchanges of two messages read in bulk: connection, ordinal, number of the request, of the response
+        self.rows = array(
+            "q"
+            # exchanges of two messages read in bulk: connection, ordinal, number of the request, of
+            # the response
+        )
 
     def connection(self, number: int) -> Application:
         """Read one connection; its exchanges are appended to `found`."""
@@ -54,19 +60,27 @@ class Reading:
         begin = client.offset
         application = self._carried(number, client, server)
         if application.protocol is Protocol.OTHER:
-            application = application._replace(digests=(self._digest(2 * number, begin), self._digest(2 * number + 1, 0)))
+            application = application._replace(
+                digests=(self._digest(2 * number, begin), self._digest(2 * number + 1, 0))
+            )
         if len(self.found) - begun > 1:
             self._number(begun)
         return application._replace(proxy=proxy) if proxy else application
 
     def _digest(self, stream: int, begin: int) -> str | None:
-        """The digest of what an end sent, as `Application.digests` has it. `begin`: of what is its own."""
+        """The digest of what an end sent, as `Application.digests` has it. `begin`: of what is its
+        own.
+        """
         cursor = Cursor(self.pieces, stream)
         if not self.pieces.known_start[stream] or cursor.base:
             return None
         cursor.take(begin, None)
         data = cursor.peek(DIGESTED)
-        return xxh3_128_hexdigest(data) if len(data) == DIGESTED or cursor.row == cursor.end_row else None
+        return (
+            xxh3_128_hexdigest(data)
+            if len(data) == DIGESTED or cursor.row == cursor.end_row
+            else None
+        )
 
     def _carried(self, number: int, client: Cursor, server: Cursor, depth: int = 0) -> Application:
         if client.ended() and server.ended():
@@ -74,7 +88,9 @@ class Reading:
         protocol, name, swapped, before = detect.detect(client, server)
         if not (swapped or before or name) and protocol is Protocol.HTTP1:
             return self._http1(number, client, server, depth)
-        frame = self.pieces.frame[client.first_row if client.first_row < client.end_row else server.first_row]
+        frame = self.pieces.frame[
+            client.first_row if client.first_row < client.end_row else server.first_row
+        ]
         if before:
             self.oddities.add("bytes-before-http", frame)
         if protocol is Protocol.HTTP1:
@@ -91,19 +107,27 @@ class Reading:
             return self._http2(number, client, server)
         if protocol is Protocol.TLS:
             return Application(Protocol.TLS, "", (), tls.client_hello(client))
-        if not name and h2_frames.speaks(client, server) and h2.read(number, client, server, self.oddities, self.decode, self.found, None):
+        if (
+            not name
+            and h2_frames.speaks(client, server)
+            and h2.read(number, client, server, self.oddities, self.decode, self.found, None)
+        ):
             return Application(Protocol.HTTP2)
         return Application(Protocol.OTHER, name)
 
     def _http2(self, number: int, client: Cursor, server: Cursor) -> Application:
-        """HTTP/2 from its preface; the 101 of an upgrade whose request is not in the capture may stand before it."""
+        """HTTP/2 from its preface; the 101 of an upgrade whose request is not in the capture may
+        stand before it.
+        """
         if not server.peek(8).startswith(b"HTTP/1.1"):
             h2.read(number, client, server, self.oddities, self.decode, self.found, None)
             return Application(Protocol.HTTP2)
         switch = Responses(server, self.common)
         switch.run(None, 1)
         if switch.tunnel:
-            self.found.append(Exchange(0, number, 1, None, switch.message(0), switch.interims.get(0, ())))
+            self.found.append(
+                Exchange(0, number, 1, None, switch.message(0), switch.interims.get(0, ()))
+            )
             h2.read(number, client, server, self.oddities, self.decode, self.found, self.found[-1])
             return Application(Protocol.HTTP1, "", (), None, "h2c")
         nobody = Requests(client, self.common)
@@ -118,7 +142,9 @@ class Reading:
         ack = self.pieces.ack
 
         def method_of(begin: int, ordinal: int) -> str | None:
-            return pairing.method_for(requests, responses, begin, ordinal, ack[server.row_at(begin)])
+            return pairing.method_for(
+                requests, responses, begin, ordinal, ack[server.row_at(begin)]
+            )
 
         while True:
             requests.run()
@@ -134,27 +160,47 @@ class Reading:
             responses.run(method_of if requests.special or not requests.ends else None)
         if not requests.ends and not responses.ends:
             return Application(Protocol.OTHER)
-        if not responses.ends and server.first_row < server.end_row and begins_request(Cursor(self.pieces, server.stream).peek(4096)):
+        if (
+            not responses.ends
+            and server.first_row < server.end_row
+            and begins_request(Cursor(self.pieces, server.stream).peek(4096))
+        ):
             self.oddities.add("requests-both-ways", self.pieces.frame[server.first_row])
-        only = not (depth or requests.preface or responses.tunnel or responses.pending)  # all that there is on the connection
-        exchanges.build(number, requests, responses, self.oddities, self.found, self.rows if only else None)
+        only = not (
+            depth or requests.preface or responses.tunnel or responses.pending
+        )  # all that there is on the connection
+        exchanges.build(
+            number, requests, responses, self.oddities, self.found, self.rows if only else None
+        )
         if requests.preface and not responses.tunnel:
             h2.read(number, client, server, self.oddities, self.decode, self.found, None)
         if not responses.tunnel:
             return HTTP1
         return self._tunnel(number, client, server, responses.upgraded, depth)
 
-    def _tunnel(self, number: int, client: Cursor, server: Cursor, upgraded: str, depth: int) -> Application:
+    def _tunnel(
+        self, number: int, client: Cursor, server: Cursor, upgraded: str, depth: int
+    ) -> Application:
         if upgraded == "h2c":
             h2.read(number, client, server, self.oddities, self.decode, self.found, self.found[-1])
         elif upgraded == "connect" and depth < _TUNNELS:
             inside = self._carried(number, client, server, depth + 1)
-            name = inside.name or (inside.protocol.value if inside.protocol is not Protocol.OTHER else "")
-            return Application(Protocol.HTTP1, "", (), inside.tls, inside.upgraded or (name if name and name != "none" else "connect"))
+            name = inside.name or (
+                inside.protocol.value if inside.protocol is not Protocol.OTHER else ""
+            )
+            return Application(
+                Protocol.HTTP1,
+                "",
+                (),
+                inside.tls,
+                inside.upgraded or (name if name and name != "none" else "connect"),
+            )
         return Application(Protocol.HTTP1, "", (), None, upgraded)
 
     def _number(self, begun: int) -> None:
         """Ordinals count through the layers of a connection."""
         for place in range(begun + 1, len(self.found)):
             if self.found[place].ordinal <= self.found[place - 1].ordinal:
-                self.found[place] = self.found[place]._replace(ordinal=self.found[place - 1].ordinal + 1)
+                self.found[place] = self.found[place]._replace(
+                    ordinal=self.found[place - 1].ordinal + 1
+                )

@@ -1,11 +1,13 @@
-"""One direction of a connection as a run of contiguous bytes that is joined from its pieces only as far as somebody looks.
+"""One direction of a connection as a run of contiguous bytes that is joined from its pieces only as
+far as somebody looks.
 
-In: the pieces of a stream (rows of a StreamTable). Out: `data`, a window of bytes that begins at stream offset `base`; everything is
-addressed by stream offset, so a position can be turned back into the piece (frame, time, acknowledgement) that carried it.
+In: the pieces of a stream (rows of a StreamTable). Out: `data`, a window of bytes that begins at
+stream offset `base`; everything is addressed by stream offset, so a position can be turned back
+into the piece (frame, time, acknowledgement) that carried it.
 
-Invariant: `data` holds the bytes [base, base + len(data)) of the stream without a gap, and `row` is the first piece that is not wholly
-in it.
-Bulk bodies never enter the window: `take` feeds them to a sink piece by piece, without copying.
+Invariant: `data` holds the bytes [base, base + len(data)) of the stream without a gap, and `row` is
+the first piece that is not wholly in it. Bulk bodies never enter the window: `take` feeds them to a
+sink piece by piece, without copying.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ class Pieces:
     """The columns of a StreamTable as memory views."""
 
     __slots__ = (
-        "_behind_gap", "ack", "buffer", "buffers", "clean", "end", "fin", "first", "frame", "known_start", "length", "payload", "repeated",
+        "_behind_gap", "ack", "buffer", "buffers", "clean", "end", "fin", "first", "frame", "known_start", "length", "payload", "repeated",  # noqa: E501
         "reset", "start", "time_ns",
     )  # fmt: skip
 
@@ -53,7 +55,9 @@ class Pieces:
         self.fin = view(table.fin, np.int64)
         self.reset = view(table.reset, np.bool_)
         self._behind_gap: list[int] | None = None  # pieces in front of which bytes are missing
-        self.buffers: list[Buffer] = [b if isinstance(b, memoryview) else memoryview(b) for b in table.buffers]
+        self.buffers: list[Buffer] = [
+            b if isinstance(b, memoryview) else memoryview(b) for b in table.buffers
+        ]
 
     def cut_mark(self, stream: int) -> Mark:
         """What cut short a message that does not end."""
@@ -62,7 +66,9 @@ class Pieces:
         return Mark.CLOSED if self.fin[stream] >= 0 else Mark.CAPTURE_ENDED
 
     def gaps(self, stream: int) -> tuple[list[int], list[int]]:
-        """Begins and ends of what is missing from a stream, the part behind its last captured byte included."""
+        """Begins and ends of what is missing from a stream, the part behind its last captured byte
+        included.
+        """
         start, length = self.start, self.length
         if self._behind_gap is None:
             every = np.asarray(start)
@@ -71,7 +77,9 @@ class Pieces:
             before[opens[opens < len(before)]] = 0
             self._behind_gap = np.flatnonzero(every > before).tolist()
         first, last = self.first[stream], self.first[stream + 1]
-        rows = self._behind_gap[bisect_left(self._behind_gap, first) : bisect_left(self._behind_gap, last)]
+        rows = self._behind_gap[
+            bisect_left(self._behind_gap, first) : bisect_left(self._behind_gap, last)
+        ]
         begins = [start[row - 1] + length[row - 1] if row > first else 0 for row in rows]
         ends = [start[row] for row in rows]
         at = start[last - 1] + length[last - 1] if first < last else 0
@@ -82,7 +90,9 @@ class Pieces:
 
 
 def view(column: Column, kind: type[np.generic]) -> memoryview:
-    """A column as a memory view: indexing one gives a Python int, several times faster than a numpy scalar."""
+    """A column as a memory view: indexing one gives a Python int, several times faster than a numpy
+    scalar.
+    """
     return np.ascontiguousarray(column, dtype=kind).data
 
 
@@ -109,8 +119,9 @@ class Cursor:
         return self.base + self.pos
 
     def extend(self) -> bool:
-        """Join more pieces, dropping what lies before `pos`; False when a gap or the end follows. Amortised linear: the window at least
-        doubles."""
+        """Join more pieces, dropping what lies before `pos`; False when a gap or the end follows.
+        Amortised linear: the window at least doubles.
+        """
         p = self.pieces
         row, stop = self.row, self.end_row
         at = self.base + len(self.data)
@@ -141,11 +152,16 @@ class Cursor:
 
     def at_gap(self) -> bool:
         """True when the next byte of the stream is not in the capture but a later one is."""
-        return self.pos >= len(self.data) and self.row < self.end_row and self.pieces.start[self.row] > self.offset
+        return (
+            self.pos >= len(self.data)
+            and self.row < self.end_row
+            and self.pieces.start[self.row] > self.offset
+        )
 
     def line(self, limit: int) -> bytes | None:
-        """The next line with its line end, at most `limit` bytes; None (and no move) when it does not end before a gap, the end, or the
-        limit."""
+        """The next line with its line end, at most `limit` bytes; None (and no move) when it does
+        not end before a gap, the end, or the limit.
+        """
         searched = 0
         while True:
             at = self.data.find(b"\n", self.pos + searched, self.pos + limit)
@@ -164,8 +180,8 @@ class Cursor:
         return self.data[self.pos : self.pos + size]
 
     def take(self, size: int, sink: Sink | None) -> int:
-        """Move `size` bytes on, across gaps if need be, feeding those before the first gap to `sink`; how many of them are in the
-        capture.
+        """Move `size` bytes on, across gaps if need be, feeding those before the first gap to
+        `sink`; how many of them are in the capture.
 
         Stops at the last byte of the stream. Afterwards the cursor may stand in a gap.
         """

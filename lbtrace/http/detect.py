@@ -1,8 +1,9 @@
-"""The first bytes of both directions → what protocol the connection speaks. Protocols that are not HTTP are named and left alone.
+"""The first bytes of both directions → what protocol the connection speaks. Protocols that are not
+HTTP are named and left alone.
 
-HTTP is recognised by what cannot be anything else; a protocol that merely resembles it (RTSP, SIP, ICY) is not HTTP. Where the beginning
-was not captured, the
-first pieces are searched for one that begins a message.
+HTTP is recognised by what cannot be anything else; a protocol that merely resembles it (RTSP, SIP,
+ICY) is not HTTP. Where the beginning was not captured, the first pieces are searched for one that
+begins a message.
 """
 
 from __future__ import annotations
@@ -13,19 +14,30 @@ from typing import Final, NamedTuple
 
 from lbtrace.http import tls
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.head import H2_PREFACE, begins_request, begins_response, may_begin_request, may_begin_response
+from lbtrace.http.head import (
+    H2_PREFACE,
+    begins_request,
+    begins_response,
+    may_begin_request,
+    may_begin_response,
+)
 from lbtrace.model.http import Protocol
 
-_SEARCHED: Final = 4096  # pieces looked at for a first message where the beginning is not in the capture
+_SEARCHED: Final = (
+    4096  # pieces looked at for a first message where the beginning is not in the capture
+)
 _PREFIXED: Final = 16  # pieces looked at where it is: other bytes may stand in front of HTTP
-_REQUEST_LINE: Final = re.compile(rb"(?:\r?\n)*[!-9;-~]{1,64}[ \t][^\n]{0,65536}?[ \t](?i:HTTP)/[0-9.]{1,8}[ \t]*\r?(?:\n|\Z)")
+_REQUEST_LINE: Final = re.compile(
+    rb"(?:\r?\n)*[!-9;-~]{1,64}[ \t][^\n]{0,65536}?[ \t](?i:HTTP)/[0-9.]{1,8}[ \t]*\r?(?:\n|\Z)"
+)
 _SIMPLE_REQUEST: Final = re.compile(rb"GET /[^ \x00-\x1f]*\r?\n\Z")
 _STATUS_LINE: Final = re.compile(rb"(?:\r?\n)*(?i:HTTP)/[0-9]\.[0-9] +[0-9]{3}")
 
 
 class Detected(NamedTuple):
-    """`reversed`: the end that opened the connection answers, the other asks. `before`: other bytes stand in front of the first
-    message."""
+    """`reversed`: the end that opened the connection answers, the other asks. `before`: other bytes
+    stand in front of the first message.
+    """
 
     protocol: Protocol
     name: str = ""
@@ -37,8 +49,9 @@ _HTTP1: Final = Detected(Protocol.HTTP1)
 
 
 def detect(client: Cursor, server: Cursor) -> Detected:
-    """What the connection speaks; where other bytes stand in front of HTTP (SOCKS, a greeting of some tunnel) the cursors move behind
-    them."""
+    """What the connection speaks; where other bytes stand in front of HTTP (SOCKS, a greeting of
+    some tunnel) the cursors move behind them.
+    """
     asked = client.peek(4096)
     if begins_request(asked):
         return _HTTP1
@@ -75,7 +88,9 @@ def _answers(data: bytes) -> bool:
 
 
 def _behind(asking: Cursor, answering: Cursor, within: int = 1 << 62) -> bool:
-    """Move to the first pieces that begin a request and a response, if such there are; the request `within` so many bytes."""
+    """Move to the first pieces that begin a request and a response, if such there are; the request
+    `within` so many bytes.
+    """
     request = _search(asking, may_begin_request, begins_request)
     if request >= 0 and asking.pieces.start[request] - asking.offset > within:
         return False
@@ -95,7 +110,9 @@ def _late(cursor: Cursor) -> bool:
     return not cursor.pieces.known_start[cursor.stream] or cursor.pieces.start[cursor.first_row] > 0
 
 
-def _search(cursor: Cursor, may_begin: Callable[[bytes], bool], begins: Callable[[bytes], bool]) -> int:
+def _search(
+    cursor: Cursor, may_begin: Callable[[bytes], bool], begins: Callable[[bytes], bool]
+) -> int:
     """The first piece that begins a message, -1 when none of the first ones does."""
     p = cursor.pieces
     for row in cursor.rows_ahead()[: _SEARCHED if _late(cursor) else _PREFIXED]:

@@ -1,4 +1,6 @@
-"""The messages of a connection, paired → exchanges, each half that stands alone with the reason why."""
+"""The messages of a connection, paired → exchanges, each half that stands alone with the reason
+why.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +15,42 @@ from lbtrace.model.http import Exchange, Mark, Request
 
 
 def build(
-    connection: int, requests: Requests, responses: Responses, oddities: Oddities, out: list[Exchange], rows: array[int] | None = None
+    connection: int,
+    requests: Requests,
+    responses: Responses,
+    oddities: Oddities,
+    out: list[Exchange],
+    rows: array[int] | None = None,
 ) -> None:
-    """Pair and append the exchanges of a connection; their ids are given when all connections are merged.
+    """Pair and append the exchanges of a connection; their ids are given when all connections are
+    merged.
 
-    Those that are just two messages read in bulk go to `rows`, if given: connection, ordinal, numbers of the request and of the response.
+    Those that are just two messages read in bulk go to `rows`, if given: connection, ordinal,
+    numbers of the request and of the response.
     """
-    ack, asked_rows, ends, interims = requests.pieces.ack, requests.rows, responses.ends, responses.interims
+    ack, asked_rows, ends, interims = (
+        requests.pieces.ack,
+        requests.rows,
+        responses.ends,
+        responses.interims,
+    )
     frame, lasts = requests.pieces.frame, responses.lasts
     asking, answering = requests.numbers, responses.numbers
     answered_frame = answered_end = -1
     alone = _Alone(requests, responses, oddities)
     pairs = pair(requests, responses)
     for ordinal, (i, j, counted) in enumerate(pairs, 1):
-        ahead = i >= 0 and frame[asked_rows[i]] < answered_frame and ack[asked_rows[i]] < answered_end
+        ahead = (
+            i >= 0 and frame[asked_rows[i]] < answered_frame and ack[asked_rows[i]] < answered_end
+        )
         if j >= 0:
             answered_frame, answered_end = lasts[j], ends[j]
-        if rows is not None and i >= 0 <= j and asking[i] >= 0 <= answering[j] and not (ahead or counted):
+        if (
+            rows is not None
+            and i >= 0 <= j
+            and asking[i] >= 0 <= answering[j]
+            and not (ahead or counted)
+        ):
             rows.extend((connection, ordinal, asking[i], answering[j]))
             continue
         marks: tuple[Mark, ...] = (Mark.PAIRED_BY_ORDER,) if counted else ()
@@ -44,14 +65,20 @@ def build(
         elif j < 0:
             marks = alone.unanswered(i)
         out.append(Exchange(0, connection, ordinal, request, response, interims.get(j, ()), marks))
-    if len(pairs) > max(len(asking), len(answering)) and (requests.damaged or responses.damaged) and requests.pipelined():
+    if (
+        len(pairs) > max(len(asking), len(answering))
+        and (requests.damaged or responses.damaged)
+        and requests.pipelined()
+    ):
         oddities.add("pairing-in-doubt", frame[asked_rows[0]])
     if responses.pending:
         _announce(connection, responses, out, len(pairs))
 
 
 def _announce(connection: int, responses: Responses, out: list[Exchange], made: int) -> None:
-    """Interim responses that no final one followed go to the first request that is still waiting, or stand alone."""
+    """Interim responses that no final one followed go to the first request that is still waiting,
+    or stand alone.
+    """
     interim = tuple(responses.pending)
     waiting = len(out)
     while waiting > len(out) - made and out[waiting - 1].response is None:
@@ -78,7 +105,9 @@ class _Alone:
         return k < len(begins) and begins[k] < high
 
     def unanswered(self, i: int) -> tuple[Mark, ...]:
-        """Request i has no response: it is lost, or the connection or the capture ended before it."""
+        """Request i has no response: it is lost, or the connection or the capture ended before
+        it.
+        """
         requests, responses = self.requests, self.responses
         asked = requests.pieces.ack[requests.rows[i]]
         if self.missing(responses, max(asked, 0), 1 << 62):
@@ -88,7 +117,9 @@ class _Alone:
         return (responses.cut_mark,)
 
     def unasked(self, j: int) -> tuple[Mark, ...]:
-        """Response j has no request: it is lost, it was before the capture, or there never was one."""
+        """Response j has no request: it is lost, it was before the capture, or there never was
+        one.
+        """
         requests, responses = self.requests, self.responses
         p = requests.pieces
         had = p.ack[responses.rows[j]]

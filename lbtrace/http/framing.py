@@ -1,8 +1,11 @@
-"""Field lines → where the body ends, as a table (RFC 9112 §6.3), and every way in which readers are known to disagree about it.
+"""Field lines → where the body ends, as a table (RFC 9112 §6.3), and every way in which readers are
+known to disagree about it.
 
-request:   Transfer-Encoding ends in chunked → CHUNKED · Content-Length → that many bytes · else none
-response:  to HEAD, 1xx, 204, 304 → none · 2xx to CONNECT, 101 → TUNNEL · Transfer-Encoding ends in chunked → CHUNKED ·
-           Transfer-Encoding otherwise → UNTIL_CLOSE · Content-Length → that many bytes · else UNTIL_CLOSE
+request:   Transfer-Encoding ends in chunked → CHUNKED · Content-Length → that many bytes · else
+none response:  to HEAD, 1xx, 204, 304 → none · 2xx to CONNECT, 101 → TUNNEL · Transfer-Encoding
+ends in chunked → CHUNKED ·
+           Transfer-Encoding otherwise → UNTIL_CLOSE · Content-Length → that many bytes · else
+           UNTIL_CLOSE
 """
 
 from __future__ import annotations
@@ -13,7 +16,16 @@ from typing import Final, NamedTuple
 from lbtrace.model.http import HeaderLine
 
 HUGE: Final = 1 << 63
-WATCHED: Final = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "content-encoding", "proxy-connection"})
+WATCHED: Final = frozenset(
+    {
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "upgrade",
+        "content-encoding",
+        "proxy-connection",
+    }
+)
 _CODINGS: Final = frozenset({"chunked", "compress", "deflate", "gzip", "x-compress", "x-gzip"})
 
 
@@ -29,9 +41,10 @@ class Reading(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """What the field lines of one head say about framing. `chunked`: chunked is the last transfer coding; `encoded`: there is a
-    Transfer-Encoding. `declared` is the Content-Length read leniently, None when there is none or it says nothing. `coding` is the
-    Content-Encoding in lower case. `readings` are how others may read it, where they may.
+    """What the field lines of one head say about framing. `chunked`: chunked is the last transfer
+    coding; `encoded`: there is a Transfer-Encoding. `declared` is the Content-Length read
+    leniently, None when there is none or it says nothing. `coding` is the Content-Encoding in lower
+    case. `readings` are how others may read it, where they may.
     """
 
     chunked: bool
@@ -53,7 +66,9 @@ def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
     odd = list(oddities)
     lengths: list[str] = []
     encodings: list[str] = []
-    doubted: set[str] = set()  # framing fields on a line that some readers do not take for that field
+    doubted: set[str] = (
+        set()
+    )  # framing fields on a line that some readers do not take for that field
     close = keep = False
     upgrade = coding = ""
     for name, value, raw in lines:
@@ -72,7 +87,9 @@ def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
             upgrade = value
         else:
             coding = f"{coding}, {value.lower()}" if coding else value.lower()
-        if key in ("content-length", "transfer-encoding") and (len(key) != len(name) or "\n" in raw):
+        if key in ("content-length", "transfer-encoding") and (
+            len(key) != len(name) or "\n" in raw
+        ):
             doubted.add(key)
             odd.append("framing-field-malformed")
     declared = _content_length(lengths, odd) if lengths else None
@@ -80,22 +97,41 @@ def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
     if lengths and encodings:
         odd.append("content-length-and-transfer-encoding")
     readings = _readings(lengths, declared, chunked, bool(encodings), doubted, odd) if odd else ()
-    return Fields(chunked, bool(encodings), declared, close, keep, upgrade, coding, tuple(dict.fromkeys(odd)), readings)
+    return Fields(
+        chunked,
+        bool(encodings),
+        declared,
+        close,
+        keep,
+        upgrade,
+        coding,
+        tuple(dict.fromkeys(odd)),
+        readings,
+    )
 
 
 def _readings(
-    lengths: list[str], declared: int | None, chunked: bool, encoded: bool, doubted: set[str], odd: list[str]
+    lengths: list[str],
+    declared: int | None,
+    chunked: bool,
+    encoded: bool,
+    doubted: set[str],
+    odd: list[str],
 ) -> tuple[Reading, ...]:
     """The readings that differ from the one taken."""
     found: list[Reading] = []
     if chunked and declared is not None:
         found.append(Reading("by Content-Length", declared))
-    elif chunked and (doubted or "transfer-encoding-odd" in odd or "transfer-encoding-repeated" in odd):
+    elif chunked and (
+        doubted or "transfer-encoding-odd" in odd or "transfer-encoding-repeated" in odd
+    ):
         found.append(Reading("without Transfer-Encoding", 0))
     elif encoded and not chunked:
         found.append(Reading("as chunked", CHUNKED))
     if not chunked and lengths:
-        if declared and ("content-length-invalid" in odd or "content-length" in doubted or declared >= HUGE):
+        if declared and (
+            "content-length-invalid" in odd or "content-length" in doubted or declared >= HUGE
+        ):
             found.append(Reading("without Content-Length", 0))
         for value in (m.strip(" \t") for v in lengths for m in v.split(",")):
             number = lenient_number(value)
@@ -105,12 +141,16 @@ def _readings(
 
 
 def _content_length(values: list[str], odd: list[str]) -> int | None:
-    """RFC 9112 §6.3 rule 5. Of several different values the first is read (and the conflict is said)."""
+    """RFC 9112 §6.3 rule 5. Of several different values the first is read (and the conflict is
+    said).
+    """
     if len(values) == 1 and len(values[0]) < 19 and values[0].isascii() and values[0].isdigit():
         return int(values[0])
     members = [m.strip(" \t") for v in values for m in v.split(",")]
     if len(members) > 1:
-        odd.append("content-length-repeated" if len(set(members)) == 1 else "content-length-conflict")
+        odd.append(
+            "content-length-repeated" if len(set(members)) == 1 else "content-length-conflict"
+        )
     for member in members:
         if not (member.isascii() and member.isdigit()):
             odd.append("content-length-invalid")
@@ -138,7 +178,9 @@ def lenient_number(text: str) -> int | None:
 
 
 def _chunked(values: list[str], odd: list[str]) -> bool:
-    """RFC 9112 §6.1: chunked must be the last coding, once. Anything else is odd, and some readers take it for chunked all the same."""
+    """RFC 9112 §6.1: chunked must be the last coding, once. Anything else is odd, and some readers
+    take it for chunked all the same.
+    """
     if len(values) > 1:
         odd.append("transfer-encoding-repeated")
     joined = ",".join(values)

@@ -1,13 +1,14 @@
-"""HTTP/2 without TLS (RFC 9113; prior knowledge §3.3, or after an h2c upgrade as RFC 7540 §3.2 had it) → exchanges, one per stream.
+"""HTTP/2 without TLS (RFC 9113; prior knowledge §3.3, or after an h2c upgrade as RFC 7540 §3.2 had
+it) → exchanges, one per stream.
 
-In: the cursors of both directions, each at its preface or first frame. Each direction is read on its own into halves by stream id; a
-request and a response
-belong together because their stream id is the same, so loss can remove a half and never mix two.
+In: the cursors of both directions, each at its preface or first frame. Each direction is read on
+its own into halves by stream id; a request and a response belong together because their stream id
+is the same, so loss can remove a half and never mix two.
 
-Lost bytes: a DATA frame over a gap is skipped by its length; otherwise reading goes on at the next piece that begins with a chain of
-plausible frames, and the
-header compression state is forgotten (see `hpack_tolerant`).
-`lines` hold the fields in order, `:authority` among them; the other pseudo fields are in method, target and status.
+Lost bytes: a DATA frame over a gap is skipped by its length; otherwise reading goes on at the next
+piece that begins with a chain of plausible frames, and the header compression state is forgotten
+(see `hpack_tolerant`). `lines` hold the fields in order, `:authority` among them; the other pseudo
+fields are in method, target and status.
 """
 
 from __future__ import annotations
@@ -126,7 +127,9 @@ class Direction:
             size -= 1
             padding = min(first[0] if first else 0, size)
         if half is None:
-            half = self.halves[stream] = Half(stream, cursor.offset - 9, cursor.offset, unreadable=True)
+            half = self.halves[stream] = Half(
+                stream, cursor.offset - 9, cursor.offset, unreadable=True
+            )
         if half.digest is None:
             half.digest = Digest(self._coding(half))
         before = cursor.offset
@@ -146,7 +149,14 @@ class Direction:
     def _coding(self, half: Half) -> str:
         if not self.decode:
             return ""
-        return next((f.value.decode("latin-1").lower() for f in half.fields if f.name == b"content-encoding" and f.value), "")
+        return next(
+            (
+                f.value.decode("latin-1").lower()
+                for f in half.fields
+                if f.name == b"content-encoding" and f.value
+            ),
+            "",
+        )
 
     def _headers(self, kind: int, stream: int, flags: int, payload: bytes, begin: int) -> bool:
         cursor = self.cursor
@@ -184,7 +194,9 @@ class Direction:
         if unreadable:
             self.oddities.add("http2-state-lost", self.frame_at(begin))
         if kind == PUSH_PROMISE:
-            self.promised[target] = Half(target, begin, cursor.offset, cursor.offset, fields, ended=True, headed=True)
+            self.promised[target] = Half(
+                target, begin, cursor.offset, cursor.offset, fields, ended=True, headed=True
+            )
         else:
             self._add(target, fields, unreadable, bool(flags & END_STREAM), begin)
         return whole
@@ -193,7 +205,9 @@ class Direction:
         """The frame of the byte at an offset."""
         return int(self.cursor.pieces.frame[self.cursor.row_at(offset)])
 
-    def _add(self, stream: int, fields: list[Field], unreadable: bool, ended: bool, begin: int) -> None:
+    def _add(
+        self, stream: int, fields: list[Field], unreadable: bool, ended: bool, begin: int
+    ) -> None:
         cursor = self.cursor
         half = self.halves.get(stream)
         status = next((f.value for f in fields if f.name == b":status"), None)
@@ -204,9 +218,19 @@ class Direction:
             half.end = cursor.offset
             half.ended |= ended
             return
-        if status is not None and len(status) == 3 and status[:1] == b"1" and status.isdigit() and not ended:
+        if (
+            status is not None
+            and len(status) == 3
+            and status[:1] == b"1"
+            and status.isdigit()
+            and not ended
+        ):
             row = cursor.row_at(begin)
-            half.interims.append(Interim(int(status), lines(fields), cursor.pieces.frame[row], cursor.pieces.time_ns[row]))
+            half.interims.append(
+                Interim(
+                    int(status), lines(fields), cursor.pieces.frame[row], cursor.pieces.time_ns[row]
+                )
+            )
             return
         if not half.interims and not half.digest:
             half.begin = begin
@@ -216,8 +240,9 @@ class Direction:
         half.ended |= ended
 
     def _find_again(self) -> bool:
-        """Go on at the next piece that begins with plausible frames; what was inserted into the compression state meanwhile is
-        unknown."""
+        """Go on at the next piece that begins with plausible frames; what was inserted into the
+        compression state meanwhile is unknown.
+        """
         cursor = self.cursor
         p = cursor.pieces
         rows = cursor.rows_ahead(cursor.offset)
@@ -239,12 +264,19 @@ def lines(fields: list[Field]) -> tuple[HeaderLine, ...]:
 
 
 def _pseudo(half: Half, name: bytes) -> str:
-    return next((f.value.decode("latin-1") for f in half.fields if f.name == name and f.value is not None), "")
+    return next(
+        (f.value.decode("latin-1") for f in half.fields if f.name == name and f.value is not None),
+        "",
+    )
 
 
 def _body(half: Half, reset: bool) -> Body:
     declared = next((f.value for f in half.fields if f.name == b"content-length" and f.value), None)
-    number = int(declared) if declared is not None and declared.isdigit() and len(declared) <= 19 else None
+    number = (
+        int(declared)
+        if declared is not None and declared.isdigit() and len(declared) <= 19
+        else None
+    )
     complete = half.ended and not half.holes and not reset
     if half.digest is None:
         return Body(Framing.NONE, 0, number, complete, None)
@@ -271,7 +303,8 @@ def request(half: Half, side: Direction, reset: bool) -> Request:
     where = side.delivery.place(half.begin, half.head_end, half.end)
     return Request(
         _pseudo(half, b":method"),
-        _pseudo(half, b":path") or (_pseudo(half, b":authority") if _pseudo(half, b":method") == "CONNECT" else ""),
+        _pseudo(half, b":path")
+        or (_pseudo(half, b":authority") if _pseudo(half, b":method") == "CONNECT" else ""),
         _VERSION,
         lines(half.fields),
         _body(half, reset),
@@ -300,17 +333,26 @@ def response(half: Half, side: Direction, reset: bool) -> Response:
 
 
 def read(
-    connection: int, client: Cursor, server: Cursor, oddities: Oddities, decode: bool, out: list[Exchange], upgraded: Exchange | None
+    connection: int,
+    client: Cursor,
+    server: Cursor,
+    oddities: Oddities,
+    decode: bool,
+    out: list[Exchange],
+    upgraded: Exchange | None,
 ) -> int:
     """The exchanges of an HTTP/2 connection, appended to `out`; how many there are.
 
-    `upgraded` is the HTTP/1.1 exchange that asked for h2c: its request is stream 1 (RFC 7540 §3.2), whose response answers it; 101 was an
-    interim one.
+    `upgraded` is the HTTP/1.1 exchange that asked for h2c: its request is stream 1 (RFC 7540 §3.2),
+    whose response answers it; 101 was an interim one.
     """
     asking, answering = Direction(client, oddities, decode), Direction(server, oddities, decode)
     asking.run()
     answering.run()
-    streams = sorted((set(asking.halves) | set(answering.halves)) - {0}, key=lambda s: (_first_frame(asking, answering, s), s))
+    streams = sorted(
+        (set(asking.halves) | set(answering.halves)) - {0},
+        key=lambda s: (_first_frame(asking, answering, s), s),
+    )
     made = 0
     for stream in streams:
         q, a = asking.halves.get(stream), answering.halves.get(stream)
@@ -320,23 +362,35 @@ def read(
             asked = request(promised, answering, False)
         elif q is not None and (q.headed or q.length):
             asked = request(q, asking, stream in asking.resets)
-        answer = response(a, answering, stream in answering.resets) if a is not None and a.headed else None
+        answer = (
+            response(a, answering, stream in answering.resets)
+            if a is not None and a.headed
+            else None
+        )
         interims = tuple(a.interims) if a is not None else ()
         if stream == 1 and upgraded is not None and asked is None:
             switch = upgraded.response
             if answer is not None and switch is not None:
                 before = Interim(switch.status, switch.lines, switch.first_frame, switch.first_ns)
-                out[-1 - made] = upgraded._replace(response=answer, interim=(*upgraded.interim, before, *interims), stream_id=1)
+                out[-1 - made] = upgraded._replace(
+                    response=answer, interim=(*upgraded.interim, before, *interims), stream_id=1
+                )
             continue
         if asked is None and answer is None and not interims:
             continue
         made += 1
-        marks = () if asked is not None and answer is not None else _why(asking, answering, stream, answer is None)
+        marks = (
+            ()
+            if asked is not None and answer is not None
+            else _why(asking, answering, stream, answer is None)
+        )
         out.append(Exchange(0, connection, made, asked, answer, interims, marks, stream))
     return made
 
 
-def _why(asking: Direction, answering: Direction, stream: int, unanswered: bool) -> tuple[Mark, ...]:
+def _why(
+    asking: Direction, answering: Direction, stream: int, unanswered: bool
+) -> tuple[Mark, ...]:
     """Why a half stands alone."""
     if not unanswered:
         return (Mark.LOST,) if asking.ending.holed else ()
@@ -346,5 +400,9 @@ def _why(asking: Direction, answering: Direction, stream: int, unanswered: bool)
 
 
 def _first_frame(asking: Direction, answering: Direction, stream: int) -> int:
-    frames = [side.frame_at(side.halves[stream].begin) for side in (asking, answering) if stream in side.halves]
+    frames = [
+        side.frame_at(side.halves[stream].begin)
+        for side in (asking, answering)
+        if stream in side.halves
+    ]
     return min(frames)

@@ -1,6 +1,8 @@
-"""Bytes → whether HTTP/2 frames begin there (RFC 9113 §4.1, §6): how a reader finds its place without a preface, or after a gap.
+"""Bytes → whether HTTP/2 frames begin there (RFC 9113 §4.1, §6): how a reader finds its place
+without a preface, or after a gap.
 
-One frame head is nine bytes that many things could be; a chain of them, each beginning where the one before ends, is hardly an accident.
+One frame head is nine bytes that many things could be; a chain of them, each beginning where the
+one before ends, is hardly an accident.
 """
 
 from __future__ import annotations
@@ -9,7 +11,18 @@ from typing import Final
 
 from lbtrace.http.cursor import Cursor
 
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+(
+    DATA,
+    HEADERS,
+    PRIORITY,
+    RST_STREAM,
+    SETTINGS,
+    PUSH_PROMISE,
+    PING,
+    GOAWAY,
+    WINDOW_UPDATE,
+    CONTINUATION,
+) = range(10)
 _SEARCHED: Final = 64  # pieces in which a frame must begin where the capture begins inside one
 _FIXED: Final = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 
@@ -27,8 +40,15 @@ def move_to_plausible(cursor: Cursor, rows: range) -> bool:
 
 
 def is_extension(head: bytes) -> bool:
-    """True for the head of a frame of a type that RFC 9113 does not know: to be ignored (§5.5). Only where a frame must begin is it one."""
-    return len(head) == 9 and head[3] > CONTINUATION and int.from_bytes(head[:3], "big") <= 1 << 14 and not head[5] & 0x80
+    """True for the head of a frame of a type that RFC 9113 does not know: to be ignored (§5.5).
+    Only where a frame must begin is it one.
+    """
+    return (
+        len(head) == 9
+        and head[3] > CONTINUATION
+        and int.from_bytes(head[:3], "big") <= 1 << 14
+        and not head[5] & 0x80
+    )
 
 
 def plausible_frame(head: bytes) -> bool:
@@ -47,7 +67,9 @@ def plausible_frame(head: bytes) -> bool:
 
 
 def plausible(data: bytes) -> bool:
-    """True when `data` begins with whole plausible frames: two at least, or one that fills it, and not all of them empty DATA."""
+    """True when `data` begins with whole plausible frames: two at least, or one that fills it, and
+    not all of them empty DATA.
+    """
     at = frames = weight = 0
     while at + 9 <= len(data):
         size = int.from_bytes(data[at : at + 3], "big")
@@ -68,8 +90,12 @@ def speaks(client: Cursor, server: Cursor) -> bool:
     """True when a connection whose preface was not captured carries HTTP/2 frames."""
     asked, answered = client.peek(4096), server.peek(4096)
     speak = [plausible(said) for said in (asked, answered) if said]
-    if len(speak) == 2 and any(speak) and not all(speak):  # the capture may begin inside a frame of one of them
+    if (
+        len(speak) == 2 and any(speak) and not all(speak)
+    ):  # the capture may begin inside a frame of one of them
         other = server if speak[0] else client
         ahead = Cursor(other.pieces, other.stream)
-        return not other.pieces.known_start[other.stream] and move_to_plausible(ahead, ahead.rows_ahead(ahead.offset)[:_SEARCHED])
+        return not other.pieces.known_start[other.stream] and move_to_plausible(
+            ahead, ahead.rows_ahead(ahead.offset)[:_SEARCHED]
+        )
     return any(speak) and all(speak)

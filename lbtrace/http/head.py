@@ -1,8 +1,8 @@
 """Bytes of a head → start line and field lines, kept as sent (RFC 9112 §2–§5).
 
-Identical heads and lines recur by the thousand in a capture, so each distinct header block, field line and start line is parsed once and
-its immutable result
-shared: that is most of the speed and most of the memory. The caches are bounded; text is latin-1, so every byte survives.
+Identical heads and lines recur by the thousand in a capture, so each distinct header block, field
+line and start line is parsed once and its immutable result shared: that is most of the speed and
+most of the memory. The caches are bounded; text is latin-1, so every byte survives.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ CACHED: Final = 1 << 15  # entries a cache holds before it is emptied
 _new = tuple.__new__  # a named tuple's own constructor costs twice as much
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _STRICT_REQUEST = re.compile(
-    rb"[A-Z][A-Z_\-]{1,23} (?: |(?:/|\*|[a-z][a-z0-9+.\-]*://|[^ \x00-\x20]+:\d+ )[^\x00-\x20]* ?)HTTP/1\.[01]\r?\n"
+    rb"[A-Z][A-Z_\-]{1,23} (?: |(?:/|\*|[a-z][a-z0-9+.\-]*://|[^ \x00-\x20]+:\d+ )[^\x00-\x20]* "
+    rb"?)HTTP/1\.[01]\r?\n"
 )
 _CUT_VERSION = rb"(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?"
-_CUT_REQUEST = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH) (?:/|https?://)[^\x00-\x20\x7f]*" + _CUT_VERSION + rb"\r?\Z")
+_CUT_REQUEST = re.compile(
+    rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH) (?:/|https?://)[^\x00-\x20\x7f]*"
+    + _CUT_VERSION
+    + rb"\r?\Z"
+)
 _ORDINARY_REQUEST = re.compile(rb"[A-Z]+ /[^ \r\n\0]* HTTP/1\.[01]").fullmatch
 _METHOD = re.compile(rb"[A-Z][A-Z_\-]*(?: |\Z)")
 _STRICT_RESPONSE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r?\n")
@@ -70,10 +75,11 @@ class _Lines(dict[bytes, HeaderLine]):
 
 
 class _Plain(dict[bytes, HeaderLine]):
-    """Field lines that are well-formed and say nothing about framing: nearly all, so that a head is one `map` over this dictionary.
+    """Field lines that are well-formed and say nothing about framing: nearly all, so that a head is
+    one `map` over this dictionary.
 
-    A line that is neither is never kept here: each time it is met it comes through `__missing__`, which notes it in `watched`
-    or, when only `parse_lines` knows what to make of it, sets `odd`.
+    A line that is neither is never kept here: each time it is met it comes through `__missing__`,
+    which notes it in `watched` or, when only `parse_lines` knows what to make of it, sets `odd`.
     """
 
     def __init__(self) -> None:
@@ -81,8 +87,12 @@ class _Plain(dict[bytes, HeaderLine]):
         self.watched: list[str] = []
         self.odd = False
         self._known: dict[bytes, HeaderLine] = {}
-        self._once: dict[bytes, HeaderLine] = {}  # met once: what never recurs does not crowd out what does
-        self._names: dict[bytes, tuple[str, bool]] = {}  # field names → (text, whether it is watched); only well-formed ones
+        self._once: dict[
+            bytes, HeaderLine
+        ] = {}  # met once: what never recurs does not crowd out what does
+        self._names: dict[
+            bytes, tuple[str, bool]
+        ] = {}  # field names → (text, whether it is watched); only well-formed ones
 
     def __missing__(self, raw: bytes) -> HeaderLine:
         line = self._known.get(raw)
@@ -100,7 +110,9 @@ class _Plain(dict[bytes, HeaderLine]):
         if name is None or not colon or b"\r" in after or b"\0" in after:
             self.odd = True
             return HeaderLine("", "", "")
-        line = _new(HeaderLine, (name[0], after.decode("latin-1").strip(" \t"), raw.decode("latin-1")))
+        line = _new(
+            HeaderLine, (name[0], after.decode("latin-1").strip(" \t"), raw.decode("latin-1"))
+        )
         kept = self._known if name[1] else self._once
         if len(kept) >= CACHED:
             kept.clear()
@@ -120,7 +132,9 @@ class _Plain(dict[bytes, HeaderLine]):
 
 
 class _Blocks(dict[bytes, Block | None]):
-    """Header blocks (each line with CRLF in front) → parsed; None when it holds a bare LF, so that its end is not where it seems."""
+    """Header blocks (each line with CRLF in front) → parsed; None when it holds a bare LF, so that
+    its end is not where it seems.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,7 +203,9 @@ class Caches:
 
 
 def parse_lines(raw_lines: list[bytes], cache: dict[bytes, HeaderLine]) -> Block:
-    """Raw lines without their ends → field lines. A line that begins with a blank continues the one before (obs-fold, RFC 9112 §5.2)."""
+    """Raw lines without their ends → field lines. A line that begins with a blank continues the one
+    before (obs-fold, RFC 9112 §5.2).
+    """
     lines: list[HeaderLine] = []
     odd: dict[str, None] = {}
     values: list[str] = []  # of the line that is being continued
@@ -231,7 +247,9 @@ def parse_request_line(raw: bytes) -> RequestLine:
     parts = text.split(" ")
     if len(parts) != 3 or not all(parts):
         words = text.split()
-        if len(parts) == 3 and not parts[1] and parts[2][:7] == "HTTP/1.":  # as Apache's mod_proxy_hcheck asks when it was given no URI
+        if (
+            len(parts) == 3 and not parts[1] and parts[2][:7] == "HTTP/1."
+        ):  # as Apache's mod_proxy_hcheck asks when it was given no URI
             odd.append("spaces-in-request-line")
         elif len(words) >= 3 and words[-1][:5].upper() == "HTTP/":
             target = text.strip()[len(words[0]) : -len(words[-1])].strip()
@@ -260,7 +278,9 @@ def parse_request_line(raw: bytes) -> RequestLine:
 
 
 def _target_fits(method: str, target: str) -> bool:
-    """RFC 9112 §3.2: origin-form, absolute-form, authority-form (CONNECT only), asterisk-form (OPTIONS only)."""
+    """RFC 9112 §3.2: origin-form, absolute-form, authority-form (CONNECT only), asterisk-form
+    (OPTIONS only).
+    """
     if target[:1] == "/":
         return True
     if method == "CONNECT":
@@ -289,7 +309,9 @@ def parse_status_line(raw: bytes) -> StatusLine:
 
 
 def begins_request(data: bytes) -> bool:
-    """True when `data` begins with a request line that cannot be anything else: the test used to find one's place again after a gap."""
+    """True when `data` begins with a request line that cannot be anything else: the test used to
+    find one's place again after a gap.
+    """
     return _STRICT_REQUEST.match(data) is not None or _CUT_REQUEST.match(data) is not None
 
 

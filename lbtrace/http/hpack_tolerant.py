@@ -1,12 +1,11 @@
 """HPACK (RFC 7541) for a reader that may have missed the beginning.
 
-A capture can begin, or lose bytes, in the middle of a connection; the dynamic table of the sender is then partly unknown. The table is
-indexed newest first
-(§2.3.3), so what was inserted since is still at its right place; an index beyond it names a field that is unknown, and is reported as
-such. A
-well-behaved sender never refers to what it has evicted, so an entry kept too long does no harm. Huffman decoding and the static table
-are those of the
-`hpack` library, which is also the oracle in tests: on a connection seen from its start both give the same.
+A capture can begin, or lose bytes, in the middle of a connection; the dynamic table of the sender
+is then partly unknown. The table is indexed newest first (§2.3.3), so what was inserted since is
+still at its right place; an index beyond it names a field that is unknown, and is reported as such.
+A well-behaved sender never refers to what it has evicted, so an entry kept too long does no harm.
+Huffman decoding and the static table are those of the `hpack` library, which is also the oracle in
+tests: on a connection seen from its start both give the same.
 """
 
 from __future__ import annotations
@@ -18,7 +17,9 @@ from hpack.exceptions import HPACKDecodingError
 from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
-_STATIC: Final[tuple[tuple[bytes, bytes], ...]] = tuple((bytes(n), bytes(v)) for n, v in HeaderTable.STATIC_TABLE)
+_STATIC: Final[tuple[tuple[bytes, bytes], ...]] = tuple(
+    (bytes(n), bytes(v)) for n, v in HeaderTable.STATIC_TABLE
+)
 _OVERHEAD: Final = 32  # RFC 7541 §4.1
 _MAX_TABLE: Final = 1 << 20
 _MAX_BLOCK: Final = 1 << 20  # bytes of fields one block may unfold to

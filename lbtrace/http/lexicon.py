@@ -1,11 +1,15 @@
-"""Texts of heads → numbers, many at a time: each distinct header block and field line is looked at once.
+"""Texts of heads → numbers, many at a time: each distinct header block and field line is looked at
+once.
 
-A capture has hundreds of thousands of heads and few distinct lines. The heads of a batch go through one `map` over a dictionary
-(`Numbering`), the new blocks among them are cut into lines by one `split`, the new lines among these are examined, and what a head says
-about framing is summed up over its lines by numpy. So the cost of a head is that of a look-up, and that of a line, of hashing it.
+A capture has hundreds of thousands of heads and few distinct lines. The heads of a batch go through
+one `map` over a dictionary (`Numbering`), the new blocks among them are cut into lines by one
+`split`, the new lines among these are examined, and what a head says about framing is summed up
+over its lines by numpy. So the cost of a head is that of a look-up, and that of a line, of hashing
+it.
 
-Invariant: a block whose flags do not have ODD consists of well-formed field lines (RFC 9112 §5), of which those that bear on framing are
-told by the other flags; `lbtrace.http.head` and `lbtrace.http.framing` say the same of it, and find nothing odd.
+Invariant: a block whose flags do not have ODD consists of well-formed field lines (RFC 9112 §5), of
+which those that bear on framing are told by the other flags; `lbtrace.http.head` and
+`lbtrace.http.framing` say the same of it, and find nothing odd.
 """
 
 from __future__ import annotations
@@ -21,27 +25,43 @@ from lbtrace.exchange_table import Heads
 from lbtrace.tables import Column
 
 ODD, CHUNKED, UPGRADE, CODED, SIZED = 1, 2, 4, 8, 16  # what the lines of a block say
-REMEMBERED: Final = 1 << 15  # texts a Numbering knows before it forgets them all: what recurs is met again
+REMEMBERED: Final = (
+    1 << 15
+)  # texts a Numbering knows before it forgets them all: what recurs is met again
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-_WATCHED: Final = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"content-encoding"})
+_WATCHED: Final = frozenset(
+    {b"content-length", b"transfer-encoding", b"upgrade", b"content-encoding"}
+)
 _NEW: Final = 1 << 29  # provisional numbers: this and the place in the batch
-_WORTH: Final = 16  # where fewer texts than one of so many had been met before, so many batches are taken for new without a look
+# where fewer texts than one of so many had been met before, so many batches are taken for new
+# without a look
+_WORTH: Final = 16
 _MANY: Final = 1000  # texts that say so
 _UNKNOWN: Final = b"?"  # stands for a block without lines; no field line
 _DIGITS: Final = re.compile(rb"[0-9]{1,18}").fullmatch
-_LOOSE: Final = (b":  ", b": \t", b" \r\n", b"\t\r\n")  # a field line that is not `name: value` shows one of these, or no ": "
+_LOOSE: Final = (
+    b":  ",
+    b": \t",
+    b" \r\n",
+    b"\t\r\n",
+)  # a field line that is not `name: value` shows one of these, or no ": "
 
 
 class Numbering:
-    """Texts → numbers, in order of first appearance; a text that was forgotten gets another number."""
+    """Texts → numbers, in order of first appearance; a text that was forgotten gets another
+    number.
+    """
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self.remembered = remembered
         self._known: dict[bytes, int] = {}
-        self._unseen = 0  # batches that are not looked up, because hardly a text of the last one had been met before
+        # batches that are not looked up, because hardly a text of the last one had been met before
+        self._unseen = 0
 
     def of(self, texts: list[bytes], given: int) -> tuple[Column, list[bytes]]:
-        """The number of each text (i64), and the texts that are new: these have the numbers from `given` on."""
+        """The number of each text (i64), and the texts that are new: these have the numbers from
+        `given` on.
+        """
         size = len(texts)
         if self._unseen:
             self._unseen -= 1
@@ -82,8 +102,12 @@ class Lexicon:
         self._block_length = array("q")
 
     def blocks(self, texts: list[bytes], side: int) -> Column:
-        """Field lines of heads of requests (side 0) or responses (1), joined by CRLF → the number of each block."""
-        numbers, new = self._blocks[side].of([text or _UNKNOWN for text in texts], len(self._block_flags))
+        """Field lines of heads of requests (side 0) or responses (1), joined by CRLF → the number
+        of each block.
+        """
+        numbers, new = self._blocks[side].of(
+            [text or _UNKNOWN for text in texts], len(self._block_flags)
+        )
         if new:
             self._add(new)
         return numbers
@@ -103,7 +127,12 @@ class Lexicon:
 
     def text(self, block: int) -> bytes:
         """The field lines of a block as sent, each with CRLF in front."""
-        return b"".join([b"\r\n" + self.raw[line] for line in self._line[self._first[block] : self._first[block + 1]]])
+        return b"".join(
+            [
+                b"\r\n" + self.raw[line]
+                for line in self._line[self._first[block] : self._first[block + 1]]
+            ]
+        )
 
     def heads(self, requests: list[bytes], statuses: list[bytes]) -> Heads:
         """All of it, with the start lines."""
@@ -114,7 +143,9 @@ class Lexicon:
         """Number the lines of new blocks."""
         lines, new = self._lines.of(b"\r\n".join(blocks).split(b"\r\n"), len(self.raw))
         self._examine(new)
-        end = np.cumsum([block.count(b"\r\n") + 1 for block in blocks])  # of each block, the line behind it
+        end = np.cumsum(
+            [block.count(b"\r\n") + 1 for block in blocks]
+        )  # of each block, the line behind it
         flags = np.frombuffer(self._flags, np.uint8)[lines]
         said = np.flatnonzero(flags)  # few lines say anything
         told = np.zeros(len(end), np.uint8)
@@ -133,13 +164,18 @@ class Lexicon:
         self._line.frombytes(lines.astype(np.int32).tobytes())
 
     def _examine(self, lines: list[bytes]) -> None:
-        """Flags of new lines. Those that are `name: value` with a known name, nearly all, cost no call each."""
+        """Flags of new lines. Those that are `name: value` with a known name, nearly all, cost no
+        call each.
+        """
         known = len(self.raw)
         self.raw += lines
         self._flags += bytes(len(lines))
         text = b"\r\n".join((*lines, b""))
         size = len(lines)
-        strange = b"\0" in text or not text.count(b"\r\n") == text.count(b"\r") == text.count(b"\n") == size
+        strange = (
+            b"\0" in text
+            or not text.count(b"\r\n") == text.count(b"\r") == text.count(b"\n") == size
+        )
         if strange or any(mark in text for mark in _LOOSE):
             told = list(range(size))
         else:

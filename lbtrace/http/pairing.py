@@ -1,21 +1,21 @@
 """Which response answers which request on one HTTP/1.x connection.
 
-On a connection nothing was lost from, the k-th final response answers the k-th request (RFC 9112 §9.3). After loss that is not so, and
-TCP
-tells more:
+On a connection nothing was lost from, the k-th final response answers the k-th request (RFC 9112
+§9.3). After loss that is not so, and TCP tells more:
 
-    asked   the acknowledgement on a request's first segment: how much of the server's stream the client had when it asked.
-            Its answer begins there or later.
-    had     the acknowledgement on a response's first segment: how much of the client's stream the server had when it answered.
-            The request it answers ends there or earlier (its head does, when the server answers early).
+    asked   the acknowledgement on a request's first segment: how much of the server's stream the
+            client had when it asked. Its answer begins there or later.
+    had     the acknowledgement on a response's first segment: how much of the client's stream the
+            server had when it answered. The request it answers ends there or earlier (its head
+            does, when the server answers early).
 
-A client that does not pipeline asks when it has the whole previous response, so two *anchors* name the request of a response: the one
-that
-asked exactly where the response begins, and the one whose end is exactly what the server had. Messages of one chain (nothing was lost
-between
-them) share one shift between request and response, so an anchor pairs the whole chain. On a connection that was seen to pipeline
-anchors prove nothing; there, only counting can: when `asked`, `had` and the number of requests leave one shift possible.
-What none of this decides stays unpaired: a wrong pair is worse than none.
+A client that does not pipeline asks when it has the whole previous response, so two *anchors* name
+the request of a response: the one that asked exactly where the response begins, and the one whose
+end is exactly what the server had. Messages of one chain (nothing was lost between them) share one
+shift between request and response, so an anchor pairs the whole chain. On a connection that was
+seen to pipeline anchors prove nothing; there, only counting can: when `asked`, `had` and the number
+of requests leave one shift possible. What none of this decides stays unpaired: a wrong pair is
+worse than none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from lbtrace.http.requests import Requests
 from lbtrace.http.responses import Responses
 from lbtrace.model.http import Framing
 
-Pair: TypeAlias = tuple[int, int, bool]  # request, response (-1: missing), and whether only counting says that they belong together
+Pair: TypeAlias = tuple[
+    int, int, bool
+]  # request, response (-1: missing), and whether only counting says that they belong together
 
 
 def pair(requests: Requests, responses: Responses) -> list[Pair]:
@@ -46,8 +48,15 @@ def pair(requests: Requests, responses: Responses) -> list[Pair]:
 
 
 def _in_order(requests: Requests, responses: Responses) -> list[Pair]:
-    """By order alone, but for responses sent before their sender had any byte of a request (a 408 on an idle connection, a banner)."""
-    ack, frame, asked_rows, begins = requests.pieces.ack, requests.pieces.frame, requests.rows, requests.offsets
+    """By order alone, but for responses sent before their sender had any byte of a request (a 408
+    on an idle connection, a banner).
+    """
+    ack, frame, asked_rows, begins = (
+        requests.pieces.ack,
+        requests.pieces.frame,
+        requests.rows,
+        requests.offsets,
+    )
     matched: list[Pair] = []
     i, n = 0, len(begins)
     for j, row in enumerate(responses.rows):
@@ -66,7 +75,10 @@ class _Evidence:
     def __init__(self, requests: Requests, responses: Responses) -> None:
         p = requests.pieces
         self.requests, self.responses = requests, responses
-        self.asking, self.answering = requests.chains(), responses.chains()  # the chain of each message
+        self.asking, self.answering = (
+            requests.chains(),
+            responses.chains(),
+        )  # the chain of each message
         self.query_begins, self.query_heads = requests.offsets, requests.heads
         self.answer_begins = responses.begins()
         self.asked = [p.ack[row] for row in requests.rows]
@@ -74,20 +86,34 @@ class _Evidence:
         self.pipelined = self._pipelined()
 
     def _pipelined(self) -> bool:
-        """Two requests were sent on the same knowledge, or two responses sent on the same knowledge (but for a 408 on an idle
-        connection)."""
+        """Two requests were sent on the same knowledge, or two responses sent on the same knowledge
+        (but for a 408 on an idle connection).
+        """
         asked, asking, had, answering = self.asked, self.asking, self.had, self.answering
         answer = self.responses.message
-        for i in self.requests.holes:  # a request was lost here; its answer had to come before this one was asked
-            if i < len(asked) and asked[i] >= 0 and asked[i] - (asked[i - 1] if i else 0) < LEAST_MESSAGE * (1 + (i > 0)):
+        for i in (
+            self.requests.holes
+        ):  # a request was lost here; its answer had to come before this one was asked
+            if (
+                i < len(asked)
+                and asked[i] >= 0
+                and asked[i] - (asked[i - 1] if i else 0) < LEAST_MESSAGE * (1 + (i > 0))
+            ):
                 return True
-        return any(asked[i] == asked[i + 1] >= 0 and asking[i] == asking[i + 1] for i in range(len(asked) - 1)) or any(
-            had[j] == had[j + 1] > 0 and answering[j] == answering[j + 1] and answer(j + 1).status != 408 for j in range(len(had) - 1)
+        return any(
+            asked[i] == asked[i + 1] >= 0 and asking[i] == asking[i + 1]
+            for i in range(len(asked) - 1)
+        ) or any(
+            had[j] == had[j + 1] > 0
+            and answering[j] == answering[j + 1]
+            and answer(j + 1).status != 408
+            for j in range(len(had) - 1)
         )
 
     def _without_acknowledgements(self) -> bool:
-        """Nothing but time tells; then the first messages belong together when the first request was seen first and nothing is
-        missing."""
+        """Nothing but time tells; then the first messages belong together when the first request
+        was seen first and nothing is missing.
+        """
         p, requests, responses = self.requests.pieces, self.requests, self.responses
         if requests.damaged or responses.damaged or max(self.asked) > 0 or max(self.had) > 0:
             return False
@@ -116,7 +142,11 @@ class _Evidence:
         """(request, response) where an anchor names the request and none names another."""
         requests = self.requests
         begun = {begin: j for j, begin in enumerate(self.answer_begins)}
-        by_asked = {begun[offset]: i for i, offset in reversed(list(enumerate(self.asked))) if offset in begun}
+        by_asked = {
+            begun[offset]: i
+            for i, offset in reversed(list(enumerate(self.asked)))
+            if offset in begun
+        }
         anchors = []
         for j, had in enumerate(self.had):
             i = by_asked.get(j, -1)
@@ -136,19 +166,29 @@ class _Evidence:
         found = {}
         for i in range(max(low, begin - shift), min(high, stop - shift)):
             j = i + shift
-            if direct.get(i, j) != j or self.asked[i] > self.answer_begins[j] or 0 < self.had[j] < self.query_heads[i]:
+            if (
+                direct.get(i, j) != j
+                or self.asked[i] > self.answer_begins[j]
+                or 0 < self.had[j] < self.query_heads[i]
+            ):
                 continue
             if self.had[j] != 0 or frame[responses.rows[j]] > frame[requests.rows[i]]:
                 found[i] = j
         return found
 
     def _all_answered(self) -> list[tuple[int, int]]:
-        """Every pair of a connection that lost requests, but no answer, and that ended with nothing left to wait for: as many requests are
-        missing as there are answers too many. Empty when they may be missing in several places, or the sizes of the gaps speak against it.
+        """Every pair of a connection that lost requests, but no answer, and that ended with nothing
+        left to wait for: as many requests are missing as there are answers too many. Empty when
+        they may be missing in several places, or the sizes of the gaps speak against it.
         """
         requests, responses, holes = self.requests, self.responses, self.requests.holes
         missing = len(responses.ends) - len(requests.ends)
-        if missing <= 0 or set(requests.breaks) != holes or missing != len(holes) > 1 or not self._all_seen_but_holes():
+        if (
+            missing <= 0
+            or set(requests.breaks) != holes
+            or missing != len(holes) > 1
+            or not self._all_seen_but_holes()
+        ):
             return []
         each = missing // len(holes)
         begins, ends = self.query_begins, requests.ends
@@ -157,29 +197,47 @@ class _Evidence:
         if any(2 * gap < each * min(sizes) or gap > 2 * each * max(sizes) for gap in lost):
             return []
         pairs = [(i, i + each * sum(k <= i for k in holes)) for i in range(len(begins))]
-        fits = all(self.asked[i] <= self.answer_begins[j] and not 0 < self.had[j] < self.query_heads[i] for i, j in pairs)
+        fits = all(
+            self.asked[i] <= self.answer_begins[j] and not 0 < self.had[j] < self.query_heads[i]
+            for i, j in pairs
+        )
         return pairs if fits else []
 
     def _all_seen_but_holes(self) -> bool:
-        """From SYN to FIN all was captured but whole requests, and the server did not close on requests it had not answered."""
+        """From SYN to FIN all was captured but whole requests, and the server did not close on
+        requests it had not answered.
+        """
         requests, responses, p = self.requests, self.responses, self.requests.pieces
         last = responses.message(-1)
         return (
-            bool(p.known_start[requests.stream] and p.known_start[responses.stream] and p.fin[requests.stream] >= 0)
+            bool(
+                p.known_start[requests.stream]
+                and p.known_start[responses.stream]
+                and p.fin[requests.stream] >= 0
+            )
             and not (p.reset[requests.stream] or requests.cut or responses.cut or responses.breaks)
             and requests.end <= requests.ends[-1]
             and responses.end <= responses.ends[-1]
             and last.version == "HTTP/1.1"
             and last.status != 408
             and last.body.framing is not Framing.UNTIL_CLOSE
-            and not any(line.name.lower() == "connection" and "close" in line.value.lower() for line in last.lines)
+            and not any(
+                line.name.lower() == "connection" and "close" in line.value.lower()
+                for line in last.lines
+            )
         )
 
     def _counted(self, pairs: list[Pair]) -> list[Pair]:
-        """Chains of responses that only one shift allows: every request was seen; what they asked and had bounds the shift from above."""
+        """Chains of responses that only one shift allows: every request was seen; what they asked
+        and had bounds the shift from above.
+        """
         requests, responses = self.requests, self.responses
         p = requests.pieces
-        if requests.breaks or requests.end > requests.ends[-1] or not (p.known_start[requests.stream] and p.known_start[responses.stream]):
+        if (
+            requests.breaks
+            or requests.end > requests.ends[-1]
+            or not (p.known_start[requests.stream] and p.known_start[responses.stream])
+        ):
             return []
         asked_sorted = all(x <= y for x, y in zip(self.asked, self.asked[1:], strict=False))
         taken = {j for _, j, _ in pairs}
@@ -191,7 +249,10 @@ class _Evidence:
         while j < m:
             stop = bisect_right(self.answering, self.answering[j])
             if j in taken:
-                low = max((last_request[k] for k in range(j, stop) if k in last_request), default=low) + 1
+                low = (
+                    max((last_request[k] for k in range(j, stop) if k in last_request), default=low)
+                    + 1
+                )
                 j = stop
                 continue
             if j in responses.holes:
@@ -222,7 +283,9 @@ def _monotone(pairs: list[Pair]) -> list[Pair]:
 
 
 def _fill(requests: Requests, responses: Responses, matched: list[Pair]) -> list[Pair]:
-    """Put the unpaired halves in their places: in stream order, by frame where the two directions have to be merged."""
+    """Put the unpaired halves in their places: in stream order, by frame where the two directions
+    have to be merged.
+    """
     result: list[Pair] = []
     i = j = 0
     frame = requests.pieces.frame
@@ -243,7 +306,9 @@ def _fill(requests: Requests, responses: Responses, matched: list[Pair]) -> list
     return result
 
 
-def method_for(requests: Requests, responses: Responses, begin: int, ordinal: int, had: int) -> str | None:
+def method_for(
+    requests: Requests, responses: Responses, begin: int, ordinal: int, had: int
+) -> str | None:
     """The method that the response beginning at `begin` answers, None when it is not certain."""
     seen = requests.breaks[0] if requests.breaks else len(requests.ends)
     if not responses.breaks and ordinal < seen:

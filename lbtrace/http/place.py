@@ -10,7 +10,9 @@ from lbtrace.model.http import Mark
 
 
 class Place(NamedTuple):
-    """Where and when a message was seen. `repeated`: a segment of it was sent again or arrived late."""
+    """Where and when a message was seen. `repeated`: a segment of it was sent again or arrived
+    late.
+    """
 
     row: int
     first_frame: int
@@ -23,8 +25,9 @@ class Place(NamedTuple):
 
 
 def place(cursor: Cursor, offset: int, head_end: int, end: int) -> Place:
-    """Frames and times of the bytes [offset, end) whose head ends at `head_end`; when pieces came out of order, a part ends with its
-    last arrival."""
+    """Frames and times of the bytes [offset, end) whose head ends at `head_end`; when pieces came
+    out of order, a part ends with its last arrival.
+    """
     p = cursor.pieces
     row_at = cursor.row_at
     first = row_at(offset)
@@ -33,7 +36,16 @@ def place(cursor: Cursor, offset: int, head_end: int, end: int) -> Place:
     frame, time = p.frame, p.time_ns
     if first == last or p.clean[cursor.stream]:
         repeated = bool(p.repeated[first]) and not p.clean[cursor.stream]
-        return Place(first, frame[first], frame[head], frame[last], time[first], time[head], time[last], repeated)
+        return Place(
+            first,
+            frame[first],
+            frame[head],
+            frame[last],
+            time[first],
+            time[head],
+            time[last],
+            repeated,
+        )
     return Place(
         first,
         frame[first],
@@ -47,10 +59,11 @@ def place(cursor: Cursor, offset: int, head_end: int, end: int) -> Place:
 
 
 class Delivery:
-    """Places on a stream whose messages overlap (HTTP/2): a byte counts as there when it and all before it have arrived, as TCP delivers
-    it.
+    """Places on a stream whose messages overlap (HTTP/2): a byte counts as there when it and all
+    before it have arrived, as TCP delivers it.
 
-    That makes a place cost the same however many messages overlap, where `place` looks at every piece of a message.
+    That makes a place cost the same however many messages overlap, where `place` looks at every
+    piece of a message.
     """
 
     def __init__(self, cursor: Cursor) -> None:
@@ -73,12 +86,21 @@ class Delivery:
         last = row_at(max(end - 1, offset)) - low
         repeated = self.repeated[last + 1] > self.repeated[first - low]
         return Place(
-            first, p.frame[first], self.frame[head], self.frame[last], p.time_ns[first], self.time[head], self.time[last], repeated
+            first,
+            p.frame[first],
+            self.frame[head],
+            self.frame[last],
+            p.time_ns[first],
+            self.time[head],
+            self.time[last],
+            repeated,
         )
 
 
 class Ending(NamedTuple):
-    """How a stream ended: `cut_mark` says what cut short a message that does not end; `holed`: bytes of it are missing."""
+    """How a stream ended: `cut_mark` says what cut short a message that does not end; `holed`:
+    bytes of it are missing.
+    """
 
     cut_mark: Mark
     fin: int

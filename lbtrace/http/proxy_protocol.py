@@ -1,8 +1,9 @@
-"""PROXY protocol headers in front of a connection's payload → ProxyHeader (haproxy.org/download/3.0/doc/proxy-protocol.txt §2).
+"""PROXY protocol headers in front of a connection's payload → ProxyHeader
+(haproxy.org/download/3.0/doc/proxy-protocol.txt §2).
 
-Version 1 is one line of text, at most 107 bytes; version 2 a 16-byte binary head, addresses and TLVs. Proxies stack them, so there may
-be several; each is
-read whole or not at all: a cut one is left where it is. Facts that TLVs state in known encodings are read out beside the raw TLVs.
+Version 1 is one line of text, at most 107 bytes; version 2 a 16-byte binary head, addresses and
+TLVs. Proxies stack them, so there may be several; each is read whole or not at all: a cut one is
+left where it is. Facts that TLVs state in known encodings are read out beside the raw TLVs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ from lbtrace.model.http import ProxyHeader
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _STACKED: Final = 8  # headers in front of one connection; more are payload
 _COMMANDS: Final = {0: "LOCAL", 1: "PROXY"}
-_ADDRESSES: Final = {0x1: (12, 4), 0x2: (36, 16), 0x3: (216, 0)}  # family → (bytes, bytes of one address)
+_ADDRESSES: Final = {
+    0x1: (12, 4),
+    0x2: (36, 16),
+    0x3: (216, 0),
+}  # family → (bytes, bytes of one address)
 _CRC32C: Final = 0x03
 _SSL: Final = 0x20
 
@@ -27,13 +32,19 @@ def _text(value: bytes) -> str:
 
 
 def _aws(value: bytes) -> str:
-    """Network Load Balancer: sub-type 1 is the id of the VPC endpoint the connection came through."""
+    """Network Load Balancer: sub-type 1 is the id of the VPC endpoint the connection came
+    through.
+    """
     return _text(value[1:]) if value[:1] == b"\x01" else value.hex()
 
 
 def _azure(value: bytes) -> str:
     """Private Link: sub-type 1 is the LINKID, 32 bits little-endian."""
-    return str(int.from_bytes(value[1:5], "little")) if value[:1] == b"\x01" and len(value) >= 5 else value.hex()
+    return (
+        str(int.from_bytes(value[1:5], "little"))
+        if value[:1] == b"\x01" and len(value) >= 5
+        else value.hex()
+    )
 
 
 _FACTS: Final[dict[int, tuple[str, Callable[[bytes], str]]]] = {
@@ -52,19 +63,25 @@ _FACTS: Final[dict[int, tuple[str, Callable[[bytes], str]]]] = {
 
 
 def read(cursor: Cursor) -> tuple[tuple[ProxyHeader, ...], bool]:
-    """The PROXY headers at the cursor, which moves behind them; and whether one of them was malformed."""
+    """The PROXY headers at the cursor, which moves behind them; and whether one of them was
+    malformed.
+    """
     headers: list[ProxyHeader] = []
     malformed = False
     while len(headers) < _STACKED:
         head = cursor.peek(16)
         if head.startswith(SIGNATURE):
             whole = _whole_v2(cursor, head)
-            header = _v2(whole, cursor.pieces.frame[cursor.row_at(cursor.offset)]) if whole else None
+            header = (
+                _v2(whole, cursor.pieces.frame[cursor.row_at(cursor.offset)]) if whole else None
+            )
         elif head.startswith(b"PROXY "):
             line = cursor.peek(107)
             end = line.find(b"\r\n")
             whole = line[: end + 2] if end >= 0 else b""
-            header = _v1(whole, cursor.pieces.frame[cursor.row_at(cursor.offset)]) if whole else None
+            header = (
+                _v1(whole, cursor.pieces.frame[cursor.row_at(cursor.offset)]) if whole else None
+            )
         else:
             break
         if header is None:
@@ -122,10 +139,18 @@ def _v2(whole: bytes, frame: int) -> ProxyHeader | None:
     source = destination = None
     if command == "PROXY" and address:
         at = 16 + 2 * address
-        source = _end(str(ipaddress.ip_address(whole[16 : 16 + address])), str(int.from_bytes(whole[at : at + 2], "big")))
-        destination = _end(str(ipaddress.ip_address(whole[16 + address : at])), str(int.from_bytes(whole[at + 2 : at + 4], "big")))
+        source = _end(
+            str(ipaddress.ip_address(whole[16 : 16 + address])),
+            str(int.from_bytes(whole[at : at + 2], "big")),
+        )
+        destination = _end(
+            str(ipaddress.ip_address(whole[16 + address : at])),
+            str(int.from_bytes(whole[at + 2 : at + 4], "big")),
+        )
     elif command == "PROXY" and size:
-        source, destination = (_text(part.rstrip(b"\0")) for part in (whole[16:124], whole[124:232]))
+        source, destination = (
+            _text(part.rstrip(b"\0")) for part in (whole[16:124], whole[124:232])
+        )
     places, whole_tlvs = _tlvs(whole, 16 + size, len(whole))
     if not whole_tlvs:
         return None
@@ -141,11 +166,15 @@ def _v2(whole: bytes, frame: int) -> ProxyHeader | None:
         elif kind in _FACTS:
             name, decode = _FACTS[kind]
             facts.append((name, decode(value)))
-    return ProxyHeader(2, command, source, destination, tuple(tlvs), len(whole), frame, crc_ok, tuple(facts))
+    return ProxyHeader(
+        2, command, source, destination, tuple(tlvs), len(whole), frame, crc_ok, tuple(facts)
+    )
 
 
 def _tlvs(whole: bytes, at: int, stop: int) -> tuple[list[tuple[int, int, int]], bool]:
-    """(type, begin, end) of each TLV, those inside an SSL TLV (§2.2.5: client flags, verify, sub-TLVs) after it; and whether they fit."""
+    """(type, begin, end) of each TLV, those inside an SSL TLV (§2.2.5: client flags, verify,
+    sub-TLVs) after it; and whether they fit.
+    """
     places: list[tuple[int, int, int]] = []
     while at < stop:
         begin = at + 3

@@ -1,12 +1,15 @@
-"""One direction of an HTTP/1.x connection → its messages, in order (RFC 9112): what `requests` and `responses` share.
+"""One direction of an HTTP/1.x connection → its messages, in order (RFC 9112): what `requests` and
+`responses` share.
 
-In: a Cursor over one stream. Out: messages, with for each where it begins and ends in the stream and the piece it began in, and the places
-where others may have been lost between them: messages of one *chain* follow each other with nothing lost between them, a new chain
-begins after a gap that may have swallowed some.
+In: a Cursor over one stream. Out: messages, with for each where it begins and ends in the stream
+and the piece it began in, and the places where others may have been lost between them: messages of
+one *chain* follow each other with nothing lost between them, a new chain begins after a gap that
+may have swallowed some.
 
-Invariants: the result does not depend on how the stream is cut into pieces; the complete messages of a prefix of the stream are a prefix
-of the messages. Messages that were read in bulk are taken as they are where the reader stands at one and knows that a message begins
-there; everything else is read here.
+Invariants: the result does not depend on how the stream is cut into pieces; the complete messages
+of a prefix of the stream are a prefix of the messages. Messages that were read in bulk are taken as
+they are where the reader stands at one and knows that a message begins there; everything else is
+read here.
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ _NO_BLOCK: Final = Block((), PLAIN)
 
 
 class Head(NamedTuple):
-    """A head that took the slow road. `fits`: its start line is one; otherwise nothing behind it was read."""
+    """A head that took the slow road. `fits`: its start line is one; otherwise nothing behind it
+    was read.
+    """
 
     offset: int
     start: bytes
@@ -46,7 +51,8 @@ class Head(NamedTuple):
 
 
 class Looks(NamedTuple):
-    """How to tell that a message begins: a cheap test on the first bytes of a piece, and a strict one.
+    """How to tell that a message begins: a cheap test on the first bytes of a piece, and a strict
+    one.
 
     `side`: streams of clients (0) carry it, or those of servers (1), unless roles are reversed.
     """
@@ -69,7 +75,7 @@ class Reader:
     """What both directions share."""
 
     __slots__ = (
-        "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "heads", "holes", "lasts", "looks", "numbers", "oddities",
+        "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "heads", "holes", "lasts", "looks", "numbers", "oddities",  # noqa: E501
         "offsets", "pieces", "ready", "resynced", "rows", "stopped", "stream",
     )  # fmt: skip
 
@@ -80,7 +86,8 @@ class Reader:
         self.cursor = cursor
         self.stream = cursor.stream
         self.clean = bool(p.clean[cursor.stream])
-        # Of each message: its number in what was read in bulk, or ~k when it is message k of those read here,
+        # Of each message: its number in what was read in bulk, or ~k when it is message k of those
+        # read here,
         self.numbers: list[int] = []
         self.offsets: list[int] = []  # where it begins in the stream,
         self.heads: list[int] = []  # where its head ends,
@@ -90,7 +97,9 @@ class Reader:
         self.early: dict[int, int] = {}  # where a message with interim ones in front of it began
         self.cut: set[int] = set()  # messages that do not end where their framing says
         self.breaks: list[int] = []  # before these messages others may have been lost
-        self.holes: set[int] = set()  # before these messages at least one was lost: a gap begins where one had to begin
+        self.holes: set[int] = (
+            set()
+        )  # before these messages at least one was lost: a gap begins where one had to begin
         self.resynced = False
         self.stopped = False
         if self.late:
@@ -102,7 +111,9 @@ class Reader:
     def late(self) -> bool:
         """The first bytes of the stream are missing."""
         p, first = self.pieces, self.cursor.first_row
-        return bool(p.known_start[self.stream]) and first < self.cursor.end_row and p.start[first] > 0
+        return (
+            bool(p.known_start[self.stream]) and first < self.cursor.end_row and p.start[first] > 0
+        )
 
     @property
     def end(self) -> int:
@@ -127,8 +138,10 @@ class Reader:
         return found
 
     def take(self, most: int = 1 << 60) -> bool:
-        """Take up to `most` messages that were read in bulk and follow each other from here on; False when there is none, or when bytes are
-        missing since the last message: then one that is read here says so."""
+        """Take up to `most` messages that were read in bulk and follow each other from here on;
+        False when there is none, or when bytes are missing since the last message: then one that is
+        read here says so.
+        """
         missing = self.resynced or (not self.ends and self.late)
         if (missing and not self.clean) or self.stream & 1 != self.looks.side:
             return False
@@ -181,7 +194,9 @@ class Reader:
             self.oddities.add(slug, frame)
 
     def readings(self, fields: Fields, version: str, head_end: int, ahead: bytes) -> str:
-        """Where the next message begins as read here, and as others may read it: offsets in the stream."""
+        """Where the next message begins as read here, and as others may read it: offsets in the
+        stream.
+        """
         told = []
         for how, size in fields.readings:
             if size == CHUNKED:
@@ -192,24 +207,37 @@ class Reader:
             told.append(f"{how} {where}")
         if version == "HTTP/1.0" and fields.chunked and fields.declared is None:
             told.append(f"without Transfer-Encoding at offset {head_end}")
-        return f"Stream offsets: the next message begins at {self.cursor.offset} as read here, {', '.join(told)}." if told else ""
+        return (
+            f"Stream offsets: the next message begins at {self.cursor.offset} as read here, "
+            f"{', '.join(told)}."
+            if told
+            else ""
+        )
 
     def judge(self, odd: tuple[str, ...], detail: str, frame: int) -> None:
-        """Count the oddities of a message; the first that makes its end ambiguous carries the readings."""
+        """Count the oddities of a message; the first that makes its end ambiguous carries the
+        readings.
+        """
         for slug in odd:
             ambiguous = slug in AMBIGUOUS
             self.oddities.add(slug, frame, detail if ambiguous else "")
             if ambiguous:
                 detail = ""
 
-    def marks(self, place: Place, whole_head: bool, body: Body, ended: bool, odd: tuple[str, ...]) -> tuple[Mark, ...]:
+    def marks(
+        self, place: Place, whole_head: bool, body: Body, ended: bool, odd: tuple[str, ...]
+    ) -> tuple[Mark, ...]:
         """The marks of a message."""
         marks: list[Mark] = []
         if not whole_head:
             marks.append(Mark.HEAD_TRUNCATED)
         if not body.complete and whole_head:
             marks.append(Mark.BODY_TRUNCATED)
-        if (not whole_head or not ended or (body.framing is Framing.UNTIL_CLOSE and not body.complete)) and self.cursor.ended():
+        if (
+            not whole_head
+            or not ended
+            or (body.framing is Framing.UNTIL_CLOSE and not body.complete)
+        ) and self.cursor.ended():
             marks.append(self.cut_mark)
         if place.repeated:
             marks.append(Mark.RETRANSMITTED)
@@ -221,10 +249,12 @@ class Reader:
                 marks.append(Mark.AMBIGUOUS_FRAMING)
         return tuple(marks)
 
-    # heads ----------------------------------------------------------------------------------------------------------------------
+    # heads
+    # ----------------------------------------------------------------------------------------------------------------------  # noqa: E501
 
     def head(self, fits: Callable[[bytes, bool], bool]) -> Head | None:
-        """The head at the cursor, which moves behind it. None when the cursor is at the end or at a gap.
+        """The head at the cursor, which moves behind it. None when the cursor is at the end or at a
+        gap.
 
         When its start line does not pass `fits`, nothing behind that line is read.
         """
@@ -234,7 +264,11 @@ class Reader:
         if end > pos:  # all of it is at hand
             eol = data.find(CRLF, pos)
             first = data[pos:eol]
-            block = self.caches.block[data[eol:end]] if first and b"\n" not in first and fits(first, True) else None
+            block = (
+                self.caches.block[data[eol:end]]
+                if first and b"\n" not in first and fits(first, True)
+                else None
+            )
             if block is not None:
                 cursor.pos = end + len(HEAD_END)
                 return Head(cursor.base + pos, first, block, (), True, True, True)
@@ -298,14 +332,19 @@ class Reader:
                 odd["head-too-long"] = None
         if crlf and "bare-lf" in odd:
             odd["mixed-line-ends"] = None
-        known = self.caches.block[b"\r\n" + b"\r\n".join(lines)] if whole and lines and "bare-lf" not in odd else None
+        known = (
+            self.caches.block[b"\r\n" + b"\r\n".join(lines)]
+            if whole and lines and "bare-lf" not in odd
+            else None
+        )
         block = known or parse_lines(lines, self.caches.block.line)
         return Head(offset, start, block, tuple(odd), whole, start_whole, True)
 
     def find_again(self, after: int = -1) -> bool:
         """Move to the next piece that plausibly begins with a start line; False when there is none.
 
-        Only pieces from the cursor on are looked at, and only those that begin after the offset `after`.
+        Only pieces from the cursor on are looked at, and only those that begin after the offset
+        `after`.
         """
         cursor = self.cursor
         p = self.pieces

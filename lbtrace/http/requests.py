@@ -29,7 +29,9 @@ class Requests(Reader):
         self.special = False  # there is a request whose method changes how its response is read
 
     def run(self) -> None:
-        """Read requests until the end, or until one whose answer decides what the bytes behind it are (CONNECT, Upgrade)."""
+        """Read requests until the end, or until one whose answer decides what the bytes behind it
+        are (CONNECT, Upgrade).
+        """
         while not self.stopped:
             if self.take():
                 continue
@@ -71,7 +73,11 @@ class Requests(Reader):
         ahead = cursor.peek(AHEAD) if fields.readings and head.whole else b""
         read = self._body(fields, head.whole)
         odd += read.oddities
-        place = self.place(head.offset, head_end, max(cursor.offset if read.ended else captured_end(cursor), head_end))
+        place = self.place(
+            head.offset,
+            head_end,
+            max(cursor.offset if read.ended else captured_end(cursor), head_end),
+        )
         if odd:
             self.judge(odd, self.readings(fields, line.version, head_end, ahead), place.first_frame)
         self.own.append(
@@ -141,7 +147,9 @@ class Requests(Reader):
         if fields.chunked:
             return read_chunked(self.cursor, fields if self.decode else fields._replace(coding=""))
         if fields.declared:
-            if fields.declared >= HUGE:  # it cannot be true; what follows is read as if it were not there
+            if (
+                fields.declared >= HUGE
+            ):  # it cannot be true; what follows is read as if it were not there
                 return Read(NO_BODY, True, [], ())
             return read_length(self.cursor, fields.declared, fields.coding if self.decode else "")
         if fields.declared == 0:

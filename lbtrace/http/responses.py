@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from lbtrace.http.body import EMPTY_BODY, TUNNEL_BODY, Read, read_chunked, read_length, read_until_close
+from lbtrace.http.body import (
+    EMPTY_BODY,
+    TUNNEL_BODY,
+    Read,
+    read_chunked,
+    read_length,
+    read_until_close,
+)
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.framing import HUGE, Fields
 from lbtrace.http.head import StatusLine, begins_response, may_begin_response
@@ -30,8 +37,9 @@ class Responses(Reader):
         self.upgraded = ""
 
     def run(self, method_of: Callable[[int, int], str | None] | None, limit: int = 1 << 60) -> None:
-        """Read responses until the end, or until there are `limit`. `method_of(begin, ordinal)` tells the method a response answers,
-        where it matters."""
+        """Read responses until the end, or until there are `limit`. `method_of(begin, ordinal)`
+        tells the method a response answers, where it matters.
+        """
         while not self.stopped and not self.tunnel and len(self.ends) < limit:
             if method_of is None and not self.pending and self.take(limit - len(self.ends)):
                 continue
@@ -64,14 +72,20 @@ class Responses(Reader):
             self.note(odd, place.first_frame)
             if not self.pending:
                 self.pending_begin = head.offset
-            self.pending.append(Interim(line.status, head.block.lines, place.first_frame, place.first_ns))
+            self.pending.append(
+                Interim(line.status, head.block.lines, place.first_frame, place.first_ns)
+            )
             return head.whole or self.find_again()
         if line.version == "HTTP/1.0" and fields.encoded:
             odd += ("transfer-encoding-in-http-1.0",)
         ahead = cursor.peek(AHEAD) if fields.readings and head.whole else b""
         read = self._body(fields, head.whole, line, method)
         odd += read.oddities
-        place = self.place(head.offset, head_end, max(cursor.offset if read.ended else captured_end(cursor), head_end))
+        place = self.place(
+            head.offset,
+            head_end,
+            max(cursor.offset if read.ended else captured_end(cursor), head_end),
+        )
         if odd:
             self.judge(odd, self.readings(fields, line.version, head_end, ahead), place.first_frame)
         if self.pending:
@@ -124,8 +138,15 @@ class Responses(Reader):
         if status == 101 or (method == "CONNECT" and 200 <= status < 300):
             return Read(TUNNEL_BODY, True, [], ())
         silent = method == "HEAD" or status in (204, 304)
-        if not silent and fields.declared and not self.pieces.known_start[self.stream] and cursor.peek(5) == b"HTTP/":
-            return Read(_none(fields.declared), True, [], ())  # who asked may be from before the capture, and have asked with HEAD
+        if (
+            not silent
+            and fields.declared
+            and not self.pieces.known_start[self.stream]
+            and cursor.peek(5) == b"HTTP/"
+        ):
+            return Read(
+                _none(fields.declared), True, [], ()
+            )  # who asked may be from before the capture, and have asked with HEAD
         if silent or (method is None and (fields.chunked or fields.declared)):
             following = cursor.peek(5)
             if not following and method is None and (cursor.at_gap() or self.end > cursor.offset):
@@ -135,7 +156,11 @@ class Responses(Reader):
             if silent and not (fields.chunked or fields.declared):
                 return Read(_none(fields.declared), True, [], ())
             read = self._framed(fields)
-            return read if not silent else read._replace(oddities=(*read.oddities, "body-where-none-belongs"))
+            return (
+                read
+                if not silent
+                else read._replace(oddities=(*read.oddities, "body-where-none-belongs"))
+            )
         return self._framed(fields)
 
     def _framed(self, fields: Fields) -> Read:
@@ -144,9 +169,16 @@ class Responses(Reader):
         if fields.chunked:
             return read_chunked(cursor, fields if self.decode else fields._replace(coding=""))
         if fields.declared is not None and not fields.encoded and fields.declared < HUGE:
-            return read_length(cursor, fields.declared, coding) if fields.declared else Read(EMPTY_BODY, True, [], ())
+            return (
+                read_length(cursor, fields.declared, coding)
+                if fields.declared
+                else Read(EMPTY_BODY, True, [], ())
+            )
         return read_until_close(
-            cursor, fields._replace(coding=coding), self.cut_mark is Mark.CLOSED, max(self.end, self.pieces.fin[self.stream])
+            cursor,
+            fields._replace(coding=coding),
+            self.cut_mark is Mark.CLOSED,
+            max(self.end, self.pieces.fin[self.stream]),
         )
 
 

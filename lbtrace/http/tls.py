@@ -1,7 +1,8 @@
-"""The first bytes of a TLS client → ClientHello (RFC 8446 §4.1.2 and §5.1, RFC 6066 §3, RFC 7301, GREASE of RFC 8701 left as it is).
+"""The first bytes of a TLS client → ClientHello (RFC 8446 §4.1.2 and §5.1, RFC 6066 §3, RFC 7301,
+GREASE of RFC 8701 left as it is).
 
-The hello may be spread over several records and segments. A cut one gives what is there; a field that is cut off is left out, never
-guessed.
+The hello may be spread over several records and segments. A cut one gives what is there; a field
+that is cut off is left out, never guessed.
 """
 
 from __future__ import annotations

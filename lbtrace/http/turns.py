@@ -1,13 +1,18 @@
-"""What both ends of a connection sent, in the order of the capture → turns, each perhaps one HTTP/1 message: columns only, no byte copied.
+"""What both ends of a connection sent, in the order of the capture → turns, each perhaps one HTTP/1
+message: columns only, no byte copied.
 
-A *turn* is what one end sent until the other one spoke, or until a byte was lost, repeated or late: pieces that follow each other in
-the capture as in their stream. Where what the other one said is lost, an acknowledgement tells: a piece that acknowledges more than
-the one before it, and begins as a message does, begins a turn. Turns that begin as a message does are kept, each of a client with a
-capital letter, each of a server with "HTTP/1."; whether one is exactly one whole message is for `lbtrace.http.bulk` to find out.
+A *turn* is what one end sent until the other one spoke, or until a byte was lost, repeated or late:
+pieces that follow each other in the capture as in their stream. Where what the other one said is
+lost, an acknowledgement tells: a piece that acknowledges more than the one before it, and begins as
+a message does, begins a turn. Turns that begin as a message does are kept, each of a client with a
+capital letter, each of a server with "HTTP/1."; whether one is exactly one whole message is for
+`lbtrace.http.bulk` to find out.
 
-A connection is *in order* when its turns are client, server, client, server, … and nothing else: both streams are clean and not empty,
-every turn was kept, and each answer was given in knowledge of its request, as far as acknowledgements tell (`lbtrace.http.pairing`). Then
-the k-th turn of the server answers the k-th of the client, if all are messages; the last one may be a client's that nobody answered.
+A connection is *in order* when its turns are client, server, client, server, … and nothing else:
+both streams are clean and not empty, every turn was kept, and each answer was given in knowledge of
+its request, as far as acknowledgements tell (`lbtrace.http.pairing`). Then the k-th turn of the
+server answers the k-th of the client, if all are messages; the last one may be a client's that
+nobody answered.
 
 RFC 9112 §9.3.
 """
@@ -45,7 +50,11 @@ def turns(streams: StreamTable) -> Turns:
     stream = np.repeat(np.arange(len(per_stream)), per_stream)
     row = np.argsort((stream >> 1 << 32) | streams.frame, kind="stable")
     of, start, again = stream[row], streams.start[row], streams.repeated[row]
-    follows = (of[1:] == of[:-1]) & (start[1:] == (start + streams.length[row])[:-1]) & (again[1:] == again[:-1])
+    follows = (
+        (of[1:] == of[:-1])
+        & (start[1:] == (start + streams.length[row])[:-1])
+        & (again[1:] == again[:-1])
+    )
     learned = np.flatnonzero(follows & (np.diff(streams.ack[row]) != 0)) + 1
     follows[learned[_begin_messages(streams, row[learned], of[learned])] - 1] = False
     begins = np.flatnonzero(np.append(True, ~follows)[: len(row)])
@@ -65,14 +74,20 @@ def turns(streams: StreamTable) -> Turns:
     sizes = np.diff(begins, append=len(row))
     row, sizes, who = row[np.repeat(kept, sizes)], sizes[kept], who[kept]
     first = np.append(0, np.cumsum(sizes))
-    size = np.add.reduceat(streams.length[row].astype(np.int64), first[:-1]) if len(who) else np.zeros(0, np.int64)
+    size = (
+        np.add.reduceat(streams.length[row].astype(np.int64), first[:-1])
+        if len(who)
+        else np.zeros(0, np.int64)
+    )
     return Turns(row, first, who, size, in_order)
 
 
 def no_turns(streams: StreamTable) -> Turns:
     """As if no turn were a message."""
     nothing = np.zeros(0, np.int64)
-    return Turns(nothing, np.zeros(1, np.int64), nothing, nothing, np.zeros(len(streams.clean) >> 1, bool))
+    return Turns(
+        nothing, np.zeros(1, np.int64), nothing, nothing, np.zeros(len(streams.clean) >> 1, bool)
+    )
 
 
 def _begin_messages(streams: StreamTable, rows: Column, who: Column) -> Column:

@@ -1,4 +1,6 @@
-"""`python -m lbtrace.lab`: process 1 of an experiment (see `confine`). Not meant to be called by hand."""
+"""`python -m lbtrace.lab`: process 1 of an experiment (see `confine`). Not meant to be called by
+hand.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from lbtrace.errors import LbtraceError
 
 
 def main() -> int:
-    """Play one experiment; 0 when it was recorded, 2 when it could not be (the reason on stderr: slug, message, hint, one a line)."""
+    """Play one experiment; 0 when it was recorded, 2 when it could not be (the reason on stderr:
+    slug, message, hint, one a line).
+    """
     from lbtrace.lab.confine import COMPLAINT, search_path
     from lbtrace.lab.experiment import Request, record
     from lbtrace.lab.registry import find_balancer, find_traffic
@@ -26,7 +30,16 @@ def main() -> int:
     o = parser.parse_args()
     os.environ["PATH"] = search_path()
     try:
-        record(Request(find_balancer(o.balancer), find_traffic(o.traffic), o.directory, o.snaplen, o.offload, o.explain))
+        record(
+            Request(
+                find_balancer(o.balancer),
+                find_traffic(o.traffic),
+                o.directory,
+                o.snaplen,
+                o.offload,
+                o.explain,
+            )
+        )
     except LbtraceError as error:
         print(f"{COMPLAINT}{error.slug}\n{error.message}\n{error.hint}", file=sys.stderr)
         return 2

@@ -1,9 +1,10 @@
 """A Report against the truth: every place where they disagree, in words.
 
-In: `lbtrace.compare`'s Report and `truth.json`. Out: a list of Disagreements, empty when lbtrace was right.
-Exchanges are named by connection and place on it. A truth request whose exchange is not in the capture (cut short,
-encrypted) cannot be judged and is left out. What lbtrace declares unknown, interchangeable or of low confidence is no claim, so it
-cannot be wrong; it is counted as unsure.
+In: `lbtrace.compare`'s Report and `truth.json`. Out: a list of Disagreements, empty when lbtrace
+was right. Exchanges are named by connection and place on it. A truth request whose exchange is not
+in the capture (cut short, encrypted) cannot be judged and is left out. What lbtrace declares
+unknown, interchangeable or of low confidence is no claim, so it cannot be wrong; it is counted as
+unsure.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from lbtrace.model.pairing import AttemptOutcome, Confidence, ExchangePair, Ref,
 from lbtrace.model.report import Kind, Report
 from lbtrace.model.trace import Trace
 
-NEAR_NS = 60_000_000  # how far a log's time may be from the packet's when places on a connection cannot be compared
+# how far a log's time may be from the packet's when places on a connection cannot be compared
+NEAR_NS = 60_000_000
 
 
 class Disagreement(NamedTuple):
-    """`what` names the kind: "wrong-pair", "missed-pair", "invented-pair", "wrong-reason", … (see below)."""
+    """`what` names the kind: "wrong-pair", "missed-pair", "invented-pair", "wrong-reason", … (see
+    below).
+    """
 
     what: str
     detail: str
@@ -30,7 +34,9 @@ class Disagreement(NamedTuple):
 
 @dataclass
 class Agreement:
-    """The judgement of one recorded pair. `right` and `unsure` count requests; `disagreements` say what is wrong."""
+    """The judgement of one recorded pair. `right` and `unsure` count requests; `disagreements` say
+    what is wrong.
+    """
 
     right: int = 0
     unsure: int = 0
@@ -42,9 +48,15 @@ class Agreement:
         total = self.right + self.unsure
         if self.disagreements:
             first = self.disagreements[0]
-            return f"{len(self.disagreements)} disagreements with this report; the first: {first.what}: {first.detail}"
+            return (
+                f"{len(self.disagreements)} disagreements with this report; the first: "
+                f"{first.what}: {first.detail}"
+            )
         unsure = f", {self.unsure} declared undecidable" if self.unsure else ""
-        return f"agree with this report ({self.right} of {total} requests traced to what they caused{unsure})."
+        return (
+            f"agree with this report ({self.right} of {total} requests traced to what they "
+            f"caused{unsure})."
+        )
 
     def wrong(self, what: str, detail: str) -> None:
         """Note one."""
@@ -57,7 +69,13 @@ def agree(report: Report, truth: Truth) -> Agreement:
     front = [Place(trace) for trace in report.clients]
     back = [Place(trace) for trace in report.backends]
     requests = _located_requests(front[0], truth.requests)
-    attempts = _located_attempts(back, [*((a, r.target) for r in truth.requests for a in r.attempts), *((a, "") for a in truth.others)])
+    attempts = _located_attempts(
+        back,
+        [
+            *((a, r.target) for r in truth.requests for a in r.attempts),
+            *((a, "") for a in truth.others),
+        ],
+    )
     _verdict(report, truth, result)
     if not truth.tls:
         _pairs(report, truth, requests, attempts, result)
@@ -68,7 +86,8 @@ def agree(report: Report, truth: Truth) -> Agreement:
 
 
 class Place:
-    """The exchanges of one trace, by connection: "client server" → their ids in the order of the requests.
+    """The exchanges of one trace, by connection: "client server" → their ids in the order of the
+    requests.
 
     A request that was lost is seen first by its answer, so that is not the order of the frames.
     """
@@ -81,12 +100,16 @@ class Place:
             self.by_ends[(str(connection.client), str(connection.server))].append(exchange.id)
 
     def locate(self, ends: tuple[str, str], logged: list[tuple[int, str]]) -> list[int | None]:
-        """The exchange of each of the connection's logged requests (time, target), in order: by place, or by time when numbers differ."""
+        """The exchange of each of the connection's logged requests (time, target), in order: by
+        place, or by time when numbers differ.
+        """
         ids = self.by_ends.get(ends, [])
         if len(ids) == len(logged):
             return list(ids)
         found: list[int | None] = [None] * len(logged)
-        ids = [i for i in ids if self.trace.exchanges[i].request is not None]  # a response alone does not say what was asked
+        ids = [
+            i for i in ids if self.trace.exchanges[i].request is not None
+        ]  # a response alone does not say what was asked
         seen = [(self.began(i), self.target(i)) for i in ids]
         for here, there in align(seen, logged):
             if distance(seen[here], logged[there]) < NEAR_NS:
@@ -106,13 +129,17 @@ class Place:
 
 
 def distance(a: tuple[int, str], b: tuple[int, str]) -> int:
-    """How unlike two (time, target) are, in ns. A balancer may have taken a prefix off the target."""
+    """How unlike two (time, target) are, in ns. A balancer may have taken a prefix off the
+    target.
+    """
     alike = not a[1] or not b[1] or a[1].endswith(b[1]) or b[1].endswith(a[1])
     return abs(a[0] - b[0]) + (0 if alike else NEAR_NS)
 
 
 def align(first: list[tuple[int, str]], second: list[tuple[int, str]]) -> list[tuple[int, int]]:
-    """Pairs of places in two lists in time order: order is kept, every place of the shorter is used, the sum of distances is least."""
+    """Pairs of places in two lists in time order: order is kept, every place of the shorter is
+    used, the sum of distances is least.
+    """
     if len(first) > len(second):
         return [(b, a) for a, b in align(second, first)]
     far = 1 << 100
@@ -143,7 +170,9 @@ def _located_requests(front: Place, requests: Iterable[TrueRequest]) -> dict[int
     return found
 
 
-def _located_attempts(back: list[Place], attempts: Iterable[tuple[TrueAttempt, str]]) -> dict[TrueAttempt, Ref | None]:
+def _located_attempts(
+    back: list[Place], attempts: Iterable[tuple[TrueAttempt, str]]
+) -> dict[TrueAttempt, Ref | None]:
     groups: dict[tuple[int, str, str], list[tuple[TrueAttempt, str]]] = defaultdict(list)
     for attempt, target in attempts:
         groups[(attempt.point, attempt.client, attempt.server)].append((attempt, target))
@@ -151,21 +180,37 @@ def _located_attempts(back: list[Place], attempts: Iterable[tuple[TrueAttempt, s
     for (point, client, server), group in groups.items():
         group.sort(key=lambda item: item[0].ordinal)
         logged = [(a.time_ns, target) for a, target in group]
-        ids = back[point].locate((client, server), logged) if point < len(back) else [None] * len(group)
-        found.update({a: None if id_ is None else Ref(point, id_) for (a, _), id_ in zip(group, ids, strict=True)})
+        ids = (
+            back[point].locate((client, server), logged)
+            if point < len(back)
+            else [None] * len(group)
+        )
+        found.update(
+            {
+                a: None if id_ is None else Ref(point, id_)
+                for (a, _), id_ in zip(group, ids, strict=True)
+            }
+        )
     return found
 
 
 def _verdict(report: Report, truth: Truth, result: Agreement) -> None:
     kind = report.verdict.kind
     if kind.value != truth.kind and kind not in (Kind.AMBIGUOUS, Kind.INCONCLUSIVE):
-        result.wrong("verdict", f"lbtrace says {kind.value} ({report.verdict.confidence.value}), it is {truth.kind}")
+        result.wrong(
+            "verdict",
+            f"lbtrace says {kind.value} ({report.verdict.confidence.value}), it is {truth.kind}",
+        )
     elif kind.value != truth.kind:
         result.wrong("verdict-unsure", f"lbtrace says {kind.value}, it is {truth.kind}")
 
 
 def _pairs(
-    report: Report, truth: Truth, requests: dict[int, int | None], attempts: dict[TrueAttempt, Ref | None], result: Agreement
+    report: Report,
+    truth: Truth,
+    requests: dict[int, int | None],
+    attempts: dict[TrueAttempt, Ref | None],
+    result: Agreement,
 ) -> None:
     by_client = {p.client.id: p for p in report.correlation.pairs}
     groups = interchangeable(report.correlation.pairs)
@@ -177,22 +222,39 @@ def _pairs(
             result.outside += 1
             continue
         wanted = {ref for ref in located if ref is not None}
-        name = f"{request.method} {request.target} ({request.client} #{request.ordinal}, client exchange {id_})"
+        name = (
+            f"{request.method} {request.target} ({request.client} #{request.ordinal}, client "
+            f"exchange {id_})"
+        )
         pair = by_client.get(id_)
         if pair is None:
             unpaired = reasons.get(id_)
             _judge_unpaired(name, request, wanted, unpaired.reason if unpaired else None, result)
             continue
         got = {a.backend for a in pair.attempts}
-        extra_failed = {a.backend for a in pair.attempts if a.outcome in (AttemptOutcome.RESET, AttemptOutcome.CLOSED)} - wanted
+        extra_failed = {
+            a.backend
+            for a in pair.attempts
+            if a.outcome in (AttemptOutcome.RESET, AttemptOutcome.CLOSED)
+        } - wanted
         if got == wanted or got - extra_failed == wanted:
             result.right += 1
-        elif pair.confidence is Confidence.LOW or (pair.group is not None and wanted <= groups[pair.group]):
+        elif pair.confidence is Confidence.LOW or (
+            pair.group is not None and wanted <= groups[pair.group]
+        ):
             result.unsure += 1
         else:
-            what = "wrong-pair" if wanted and got - wanted else "invented-pair" if not wanted else "incomplete-pair"
+            what = (
+                "wrong-pair"
+                if wanted and got - wanted
+                else "invented-pair"
+                if not wanted
+                else "incomplete-pair"
+            )
             tier = f"tier {pair.tier.name}, {pair.confidence.value}, group {pair.group}"
-            result.wrong(what, f"{name}: lbtrace says {_refs(got)} ({tier}), it was {_refs(wanted)}")
+            result.wrong(
+                what, f"{name}: lbtrace says {_refs(got)} ({tier}), it was {_refs(wanted)}"
+            )
 
 
 def interchangeable(pairs: Iterable[ExchangePair]) -> dict[int, set[Ref]]:
@@ -204,23 +266,36 @@ def interchangeable(pairs: Iterable[ExchangePair]) -> dict[int, set[Ref]]:
     return groups
 
 
-def _judge_unpaired(name: str, request: TrueRequest, wanted: set[Ref], reason: UnpairedReason | None, result: Agreement) -> None:
+def _judge_unpaired(
+    name: str,
+    request: TrueRequest,
+    wanted: set[Ref],
+    reason: UnpairedReason | None,
+    result: Agreement,
+) -> None:
     if wanted:
         if reason in (UnpairedReason.UNKNOWN, UnpairedReason.OUTSIDE_OTHER_CAPTURE):
             result.unsure += 1
         else:
             result.wrong("missed-pair", f"{name}: lbtrace says {reason}, it caused {_refs(wanted)}")
         return
-    expected = {"balancer": UnpairedReason.ANSWERED_BY_BALANCER, "nobody": UnpairedReason.NEVER_ANSWERED}.get(request.answered_by)
+    expected = {
+        "balancer": UnpairedReason.ANSWERED_BY_BALANCER,
+        "nobody": UnpairedReason.NEVER_ANSWERED,
+    }.get(request.answered_by)
     if reason is expected:
         result.right += 1
     elif reason is UnpairedReason.UNKNOWN or expected is None:
         result.unsure += 1
     else:
-        result.wrong("wrong-reason", f"{name}: lbtrace says {reason}, answered by {request.answered_by}")
+        result.wrong(
+            "wrong-reason", f"{name}: lbtrace says {reason}, answered by {request.answered_by}"
+        )
 
 
-def _others(report: Report, truth: Truth, attempts: dict[TrueAttempt, Ref | None], result: Agreement) -> None:
+def _others(
+    report: Report, truth: Truth, attempts: dict[TrueAttempt, Ref | None], result: Agreement
+) -> None:
     claimed = {a.backend: p for p in report.correlation.pairs for a in p.attempts}
     for other in truth.others:
         ref = attempts[other]
@@ -228,13 +303,16 @@ def _others(report: Report, truth: Truth, attempts: dict[TrueAttempt, Ref | None
         if pair and pair.group is None and pair.confidence is not Confidence.LOW:
             result.wrong(
                 "invented-pair",
-                f"backend exchange {ref} ({other.client} #{other.ordinal}) belongs to no captured client, paired with {pair.client}",
+                f"backend exchange {ref} ({other.client} #{other.ordinal}) belongs to no captured "
+                f"client, paired with {pair.client}",
             )
 
 
 def _checks(report: Report, truth: Truth, back: list[Place], result: Agreement) -> None:
     told = {(c.point, e) for c in report.correlation.health_checks for e in c.exchanges}
-    told_connections = {(c.point, n) for c in report.correlation.health_checks for n in c.connections}
+    told_connections = {
+        (c.point, n) for c in report.correlation.health_checks for n in c.connections
+    }
     true: set[tuple[int, int]] = set()
     missed = 0
     for check in truth.checks:
@@ -245,13 +323,20 @@ def _checks(report: Report, truth: Truth, back: list[Place], result: Agreement) 
                 ids = {(check.point, e) for e in trace.exchanges_of(connection.id)}
                 missed += not (ids & told or (check.point, connection.id) in told_connections)
     if missed:
-        result.wrong("missed-checks", f"{missed} of {len(truth.checks)} health checks not recognised")
+        result.wrong(
+            "missed-checks", f"{missed} of {len(truth.checks)} health checks not recognised"
+        )
     for point, exchange in told:
         connection_id = back[point].trace.exchanges[exchange].connection
         if (point, connection_id) not in true:
-            result.wrong("invented-check", f"backend exchange {exchange} (point {point}) is no health check")
+            result.wrong(
+                "invented-check", f"backend exchange {exchange} (point {point}) is no health check"
+            )
     for point, connection_id in told_connections - true if truth.checks_complete else ():
-        result.wrong("invented-check", f"backend connection {connection_id} (point {point}) is no health check")
+        result.wrong(
+            "invented-check",
+            f"backend connection {connection_id} (point {point}) is no health check",
+        )
 
 
 def _syns(report: Report, truth: Truth, result: Agreement) -> None:
@@ -260,7 +345,11 @@ def _syns(report: Report, truth: Truth, result: Agreement) -> None:
     connections = {(r.client, r.server) for r in truth.requests}
     counts = report.client_counts
     if counts.syns + counts.already_open < len(connections):
-        result.wrong("syns", f"client side: lbtrace counts {counts.syns} SYNs, the client opened {len(connections)} connections")
+        result.wrong(
+            "syns",
+            f"client side: lbtrace counts {counts.syns} SYNs, the client opened "
+            f"{len(connections)} connections",
+        )
 
 
 def _refs(refs: Iterable[Ref]) -> str:

@@ -2,9 +2,10 @@
 
     python -m lbtrace.lab.app ADDRESS PORT LOG [--idle SECONDS] [--fails] [--tls CERTIFICATE]
 
-The log has one JSON object a line (see `truth.BackendLine`): who asked over which connection, what, when, and what was answered.
-It is the backend's half of the truth, written by the program that answered and not by anything that reads packets.
-A connection that carried no request is logged as well (method ""): that is what a TCP health check looks like from here.
+The log has one JSON object a line (see `truth.BackendLine`): who asked over which connection, what,
+when, and what was answered. It is the backend's half of the truth, written by the program that
+answered and not by anything that reads packets. A connection that carried no request is logged as
+well (method ""): that is what a TCP health check looks like from here.
 """
 
 from __future__ import annotations
@@ -25,19 +26,30 @@ from socketserver import TCPServer
 from typing import IO
 from urllib.parse import parse_qsl
 
-# Headers a balancer may put its own name for the request in: all values are logged, and one of them is in the balancer's log too.
+# Headers a balancer may put its own name for the request in: all values are logged, and one of them
+# is in the balancer's log too.
 REQUEST_IDS = ("X-Request-Id", "X-Amzn-Trace-Id")
 WEBSOCKET_KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 class Application(ThreadingHTTPServer):
-    """Accepts connections; each is served by a thread. `fails`: every /flaky is answered with 503."""
+    """Accepts connections; each is served by a thread. `fails`: every /flaky is answered with
+    503.
+    """
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address: str, port: int, log: IO[str], idle: float, fails: bool, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        log: IO[str],
+        idle: float,
+        fails: bool,
+        tls: ssl.SSLContext | None,
+    ) -> None:
         super().__init__((address, port), Conversation)
         self.log = log
         self.idle = idle
@@ -66,7 +78,9 @@ class Conversation(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version = "divide/1.0"
-    disable_nagle_algorithm = True  # head and body are two segments; none shall wait for an acknowledgement
+    disable_nagle_algorithm = (
+        True  # head and body are two segments; none shall wait for an acknowledgement
+    )
     server: Application
 
     def setup(self) -> None:
@@ -149,7 +163,9 @@ class Conversation(BaseHTTPRequestHandler):
                 "target": self.path,
                 "status": status,
                 "user_agent": headers.get("User-Agent", "") if headers else "",
-                "request_ids": [v for name in REQUEST_IDS for v in headers.get_all(name, ())] if headers else [],
+                "request_ids": [v for name in REQUEST_IDS for v in headers.get_all(name, ())]
+                if headers
+                else [],
                 "proxied": self.proxied,
             }
         )
@@ -159,7 +175,9 @@ class Conversation(BaseHTTPRequestHandler):
 
 
 def read_proxy_header(connection: socket.socket) -> str | None:
-    """Take a PROXY protocol header off, v1 or v2 (proxy-protocol.txt §2); the source it states as "address:port", None without one."""
+    """Take a PROXY protocol header off, v1 or v2 (proxy-protocol.txt §2); the source it states as
+    "address:port", None without one.
+    """
     start = b""
     try:
         start = connection.recv(16, socket.MSG_PEEK)
@@ -174,7 +192,11 @@ def read_proxy_header(connection: socket.socket) -> str | None:
     if start.startswith(PROXY_V2):
         head = connection.recv(16, socket.MSG_WAITALL)
         rest = connection.recv(int.from_bytes(head[14:16], "big"), socket.MSG_WAITALL)
-        return f"{socket.inet_ntoa(rest[:4])}:{int.from_bytes(rest[8:10], 'big')}" if head[13] == 0x11 else None
+        return (
+            f"{socket.inet_ntoa(rest[:4])}:{int.from_bytes(rest[8:10], 'big')}"
+            if head[13] == 0x11
+            else None
+        )
     return None
 
 
@@ -189,7 +211,11 @@ def not_found(talk: Conversation, path: str, query: dict[str, str], body: bytes)
 def divide(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
     """100 / N."""
     number = path.rpartition("/")[2]
-    return talk.reply(200, f"{100 / int(number):g}\n") if number.isdigit() and int(number) else talk.reply(400, "which number?\n")
+    return (
+        talk.reply(200, f"{100 / int(number):g}\n")
+        if number.isdigit() and int(number)
+        else talk.reply(400, "which number?\n")
+    )
 
 
 def health(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
@@ -216,7 +242,10 @@ def large(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> 
 
 def text(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
     """Text that compresses well."""
-    return talk.reply(200, "All happy balancers are alike; each unhappy balancer is unhappy in its own way.\n" * 40)
+    return talk.reply(
+        200,
+        "All happy balancers are alike; each unhappy balancer is unhappy in its own way.\n" * 40,
+    )
 
 
 def chunked(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
@@ -265,7 +294,9 @@ def reset(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> 
 
 
 def garbage(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """A status line, then something that is no header (nginx would pass an answer without a status line on as HTTP/0.9)."""
+    """A status line, then something that is no header (nginx would pass an answer without a status
+    line on as HTTP/0.9).
+    """
     talk.wfile.write(b"HTTP/1.1 200 OK\r\n\x00\x01 this is no header\r\n\r\n")
     talk.close_connection = True
     return None
@@ -279,17 +310,26 @@ def closing(talk: Conversation, path: str, query: dict[str, str], body: bytes) -
 
 def cacheable(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
     """An answer that may be kept for a minute."""
-    return talk.reply(200, "keep me\n", ("Cache-Control", "public, max-age=60"), ("ETag", '"keep-1"'))
+    return talk.reply(
+        200, "keep me\n", ("Cache-Control", "public, max-age=60"), ("ETag", '"keep-1"')
+    )
 
 
 def cookie(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
     """An answer that sets two cookies."""
-    return talk.reply(200, "sweet\n", ("Set-Cookie", f"session={talk.ordinal:04d}; Path=/"), ("Set-Cookie", "theme=dark"))
+    return talk.reply(
+        200,
+        "sweet\n",
+        ("Set-Cookie", f"session={talk.ordinal:04d}; Path=/"),
+        ("Set-Cookie", "theme=dark"),
+    )
 
 
 def websocket(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
     """Switch to WebSocket and echo until the client closes (RFC 6455)."""
-    accept = base64.b64encode(hashlib.sha1((talk.headers.get("Sec-WebSocket-Key", "") + WEBSOCKET_KEY).encode()).digest())
+    accept = base64.b64encode(
+        hashlib.sha1((talk.headers.get("Sec-WebSocket-Key", "") + WEBSOCKET_KEY).encode()).digest()
+    )
     talk.send_response(101, "Switching Protocols")
     talk.send_header("Upgrade", "websocket")
     talk.send_header("Connection", "Upgrade")
@@ -340,7 +380,9 @@ def main() -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(options.tls)
     with open(options.log, "a", encoding="utf-8") as log:
-        Application(options.address, options.port, log, options.idle, options.fails, tls).serve_forever()
+        Application(
+            options.address, options.port, log, options.idle, options.fails, tls
+        ).serve_forever()
 
 
 if __name__ == "__main__":

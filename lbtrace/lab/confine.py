@@ -1,13 +1,18 @@
 """Run an experiment so that nothing of it can outlive it.
 
-In: the arguments of `python -m lbtrace.lab`. Out: its files in a directory the caller chose, or a LabError.
-The experiment runs as process 1 of a PID namespace, with a mount and a network namespace of its own:
+In: the arguments of `python -m lbtrace.lab`. Out: its files in a directory the caller chose, or a
+LabError. The experiment runs as process 1 of a PID namespace, with a mount and a network namespace
+of its own:
 
-- when process 1 ends, by whatever cause (success, failure, Ctrl-C, SIGKILL), the kernel ends every process in that namespace;
-- with the last process the network namespaces, their links and their rules go (network_namespaces(7), pid_namespaces(7));
-- `ip netns` keeps its names in /run/netns, and /run is a private tmpfs in here: names can neither collide nor be seen outside.
+- when process 1 ends, by whatever cause (success, failure, Ctrl-C, SIGKILL), the kernel ends every
+  process in that namespace;
+- with the last process the network namespaces, their links and their rules go
+  (network_namespaces(7), pid_namespaces(7));
+- `ip netns` keeps its names in /run/netns, and /run is a private tmpfs in here: names can neither
+  collide nor be seen outside.
 
-Cleaning up is no list of steps that could be interrupted half way. `setpriv --pdeathsig` and `unshare --kill-child` tie it to the caller.
+Cleaning up is no list of steps that could be interrupted half way. `setpriv --pdeathsig` and
+`unshare --kill-child` tie it to the caller.
 """
 
 from __future__ import annotations
@@ -34,14 +39,33 @@ DEMO = "Or see the recorded captures instead: lbtrace demo"
 def require_linux_root() -> None:
     """Raise LabError unless namespaces can be made here."""
     if not sys.platform.startswith("linux"):
-        raise LabError("lab-not-linux", f"The lab needs Linux network namespaces; this is {sys.platform}.", DEMO)
+        raise LabError(
+            "lab-not-linux",
+            f"The lab needs Linux network namespaces; this is {sys.platform}.",
+            DEMO,
+        )
     if os.geteuid() != 0:
-        raise LabError("lab-not-root", "The lab needs root to make network namespaces.", f"Run it with sudo. {DEMO}")
-    require_programs({"unshare": "util-linux", "setpriv": "util-linux", "ip": "iproute2", "tcpdump": "tcpdump"})
-    probe = subprocess.run(["unshare", "--net", "--pid", "--mount", "--fork", "true"], capture_output=True, text=True, check=False)
+        raise LabError(
+            "lab-not-root",
+            "The lab needs root to make network namespaces.",
+            f"Run it with sudo. {DEMO}",
+        )
+    require_programs(
+        {"unshare": "util-linux", "setpriv": "util-linux", "ip": "iproute2", "tcpdump": "tcpdump"}
+    )
+    probe = subprocess.run(
+        ["unshare", "--net", "--pid", "--mount", "--fork", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if probe.returncode != 0:
         reason = probe.stderr.strip().splitlines()[-1:] or ["unshare failed"]
-        raise LabError("lab-no-namespaces", f"Namespaces cannot be made here ({reason[0]}).", f"A container needs --privileged. {DEMO}")
+        raise LabError(
+            "lab-no-namespaces",
+            f"Namespaces cannot be made here ({reason[0]}).",
+            f"A container needs --privileged. {DEMO}",
+        )
 
 
 def find_program(name: str) -> str | None:
@@ -55,18 +79,25 @@ def search_path() -> str:
 
 
 def require_programs(programs: dict[str, str]) -> None:
-    """`programs` maps a program to its Debian package. Raise LabError naming those missing and the command that installs them."""
+    """`programs` maps a program to its Debian package. Raise LabError naming those missing and the
+    command that installs them.
+    """
     missing = {name: package for name, package in programs.items() if find_program(name) is None}
     if missing:
         install = "sudo apt-get install " + " ".join(sorted(set(missing.values())))
         plural = "s" if len(missing) > 1 else ""
-        raise LabError("lab-program-missing", f"Missing program{plural}: {', '.join(missing)}.", f"Install: {install}. {DEMO}")
+        raise LabError(
+            "lab-program-missing",
+            f"Missing program{plural}: {', '.join(missing)}.",
+            f"Install: {install}. {DEMO}",
+        )
 
 
 def run_confined(arguments: Sequence[str]) -> None:
     """Run `python -m lbtrace.lab ARGUMENTS` as process 1 of its own namespaces and wait for it.
 
-    Raises LabError when it could not be done. SIGINT and SIGTERM end the experiment, are waited for, and are raised as KeyboardInterrupt.
+    Raises LabError when it could not be done. SIGINT and SIGTERM end the experiment, are waited
+    for, and are raised as KeyboardInterrupt.
     """
     namespaces = ["--net", "--pid", "--mount", "--ipc"]
     command = [
@@ -101,8 +132,14 @@ def run_confined(arguments: Sequence[str]) -> None:
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """End unshare; --kill-child then ends process 1 and the kernel all the rest. Returns when process 1 is gone."""
-    first = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[:1] if child.poll() is None else []
+    """End unshare; --kill-child then ends process 1 and the kernel all the rest. Returns when
+    process 1 is gone.
+    """
+    first = (
+        Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[:1]
+        if child.poll() is None
+        else []
+    )
     watched = [os.pidfd_open(int(pid)) for pid in first]
     child.kill()
     child.wait()
@@ -112,14 +149,18 @@ def _end(child: subprocess.Popen[str]) -> None:
 
 
 def _understood(complaint: str) -> LabError:
-    """What process 1 said on stderr before it ended: slug, message and hint in its last lines, or a traceback."""
+    """What process 1 said on stderr before it ended: slug, message and hint in its last lines, or a
+    traceback.
+    """
     before, mark, said = complaint.rpartition(COMPLAINT)
     if mark:
         slug, message, hint = [*said.strip("\n").split("\n", 2), "", ""][:3]
         return LabError(slug, message, " ".join(hint.split()))
     last = before or complaint
     return LabError(
-        "lab-failed", f"The experiment failed: {(last.strip().splitlines() or ['no reason given'])[-1]}", "This is a bug in the lab."
+        "lab-failed",
+        f"The experiment failed: {(last.strip().splitlines() or ['no reason given'])[-1]}",
+        "This is a bug in the lab.",
     )
 
 

@@ -1,7 +1,8 @@
-"""A NAT's own log: the kernel's connection tracking table, /proc/net/nf_conntrack → who became whom.
+"""A NAT's own log: the kernel's connection tracking table, /proc/net/nf_conntrack → who became
+whom.
 
-Each line holds the original and the reply tuple: `src= dst= sport= dport=` twice. The reply's destination is what the source became,
-the reply's source what the destination became.
+Each line holds the original and the reply tuple: `src= dst= sport= dport=` twice. The reply's
+destination is what the source became, the reply's source what the destination became.
 """
 
 from __future__ import annotations
@@ -37,5 +38,12 @@ def parse(table: str) -> list[Translation]:
                 values.setdefault(name, []).append(value)
         if " tcp " in line and len(values.get("sport", [])) == 2:
             src, dst, sport, dport = values["src"], values["dst"], values["sport"], values["dport"]
-            found.append(Translation(f"{src[0]}:{sport[0]}", f"{dst[0]}:{dport[0]}", f"{dst[1]}:{dport[1]}", f"{src[1]}:{sport[1]}"))
+            found.append(
+                Translation(
+                    f"{src[0]}:{sport[0]}",
+                    f"{dst[0]}:{dport[0]}",
+                    f"{dst[1]}:{dport[1]}",
+                    f"{src[1]}:{sport[1]}",
+                )
+            )
     return found

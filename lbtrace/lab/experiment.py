@@ -1,7 +1,9 @@
-"""One experiment, from nothing to a recorded pair: build the world, start everything, capture, play, stop, write the truth.
+"""One experiment, from nothing to a recorded pair: build the world, start everything, capture,
+play, stop, write the truth.
 
-In: a balancer, a traffic, a directory. Out: `client.pcap`, `backend.pcap` (`backend2.pcap` with two backends), `truth.json` and `logs/`
-there; for TLS also `keys.log`. Runs as process 1 of its own namespaces (`confine`), so nothing of it can outlive it.
+In: a balancer, a traffic, a directory. Out: `client.pcap`, `backend.pcap` (`backend2.pcap` with two
+backends), `truth.json` and `logs/` there; for TLS also `keys.log`. Runs as process 1 of its own
+namespaces (`confine`), so nothing of it can outlive it.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ CAPTURE_FLUSH_SECONDS = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of the lab. `snaplen` as tcpdump's -s; `offload` leaves segmentation and checksum offload on."""
+    """What is asked of the lab. `snaplen` as tcpdump's -s; `offload` leaves segmentation and
+    checksum offload on.
+    """
 
     balancer: Balancer
     traffic: Traffic
@@ -55,7 +59,12 @@ def record(request: Request) -> None:
     """Play it and leave captures and truth in the directory."""
     logs = request.directory / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    world = World(logs, request.balancer.home_nat, request.offload, _say if request.explain else lambda _line: None)
+    world = World(
+        logs,
+        request.balancer.home_nat,
+        request.offload,
+        _say if request.explain else lambda _line: None,
+    )
     world.build()
     world.say("\n# The backend.")
     setup = prepare(world, request)
@@ -93,7 +102,13 @@ def prepare(world: World, request: Request) -> Setup:
         started = world.python(host, "lbtrace.lab.app", address, str(APP_PORT), log, *options)
         world.wait_for_port(host, address, APP_PORT, started)
     port = 443 if encrypted else 80
-    return Setup(tuple((address, APP_PORT) for _, address in hosts), traffic.needs, world.directory, port, certificate)
+    return Setup(
+        tuple((address, APP_PORT) for _, address in hosts),
+        traffic.needs,
+        world.directory,
+        port,
+        certificate,
+    )
 
 
 def start_captures(world: World, request: Request) -> list[Started]:
@@ -106,10 +121,19 @@ def start_captures(world: World, request: Request) -> list[Started]:
 
 
 def start_checker(world: World, traffic: Traffic, logs: Path) -> Started | None:
-    """The lab's own health checker, sent from the balancer's namespace, when the traffic has one."""
+    """The lab's own health checker, sent from the balancer's namespace, when the traffic has
+    one.
+    """
     if not traffic.check:
         return None
-    arguments = (traffic.check, INSTANCE_ADDRESS, str(APP_PORT), str(traffic.check_seconds), NODE, str(logs / "check.log"))
+    arguments = (
+        traffic.check,
+        INSTANCE_ADDRESS,
+        str(APP_PORT),
+        str(traffic.check_seconds),
+        NODE,
+        str(logs / "check.log"),
+    )
     return world.python(BALANCER, "lbtrace.lab.checker", *arguments)
 
 
@@ -133,19 +157,38 @@ def write_truth(world: World, request: Request, setup: Setup, play: Play) -> Non
     rows = [row for host, _ in BACKENDS for row in t.read_backend_log(logs / f"app-{host}.log")]
     rows.sort(key=lambda row: row["time_ns"])
     checker = t.read_check_log(logs / "check.log")
-    traffic, checks = split_checks(rows, checker, points, "tcp-checks" in request.traffic.needs or request.traffic.check == "tcp")
-    seen_as = {x.client: x.client_after for x in translations(HOME)} if request.balancer.home_nat else {}
+    traffic, checks = split_checks(
+        rows,
+        checker,
+        points,
+        "tcp-checks" in request.traffic.needs or request.traffic.check == "tcp",
+    )
+    seen_as = (
+        {x.client: x.client_after for x in translations(HOME)} if request.balancer.home_nat else {}
+    )
     clients = sorted(play.log, key=lambda line: line["time_ns"])
     requests, others = join(clients, seen_as, request.balancer.lines(world, setup), traffic, points)
-    tls = "" if setup.certificate is None else "terminated" if "http" in request.balancer.features else "passed"
+    tls = (
+        ""
+        if setup.certificate is None
+        else "terminated"
+        if "http" in request.balancer.features
+        else "passed"
+    )
     complete = "tcp-checks" not in request.traffic.needs
     names = request.balancer.name, request.traffic.name, request.balancer.kind
-    t.Truth(*names, tls, software(request.balancer), requests, others, checks, complete).write(request.directory / "truth.json")
+    t.Truth(*names, tls, software(request.balancer), requests, others, checks, complete).write(
+        request.directory / "truth.json"
+    )
 
 
 def software(balancer: Balancer) -> dict[str, str]:
     """The versions of what took part, as the programs state them."""
-    commands: dict[str, tuple[str, ...]] = {"curl": ("curl", "--version"), "tcpdump": ("tcpdump", "--version"), "Linux": ("uname", "-r")}
+    commands: dict[str, tuple[str, ...]] = {
+        "curl": ("curl", "--version"),
+        "tcpdump": ("tcpdump", "--version"),
+        "Linux": ("uname", "-r"),
+    }
     if balancer.version:
         commands[balancer.version[0]] = balancer.version
     told = {}
@@ -153,7 +196,9 @@ def software(balancer: Balancer) -> dict[str, str]:
         program = Path(program).name
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         words = done.stdout + done.stderr
-        number = re.search(r"\d+\.\d+\.\d+", words) or re.search(r"\d+\.\d+", words)  # a path in it may hold "python3.11"
+        number = re.search(r"\d+\.\d+\.\d+", words) or re.search(
+            r"\d+\.\d+", words
+        )  # a path in it may hold "python3.11"
         told[program] = number[0] if number else "unknown"
     return told
 

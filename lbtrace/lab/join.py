@@ -1,9 +1,11 @@
 """Three logs → truth: who caused what.
 
-    client's log ──(home router's connection tracking)──▶ balancer's log ──(request id, or the balancer's own port)──▶ backend's log
+    client's log ──(home router's connection tracking)──▶ balancer's log ──(request id, or the
+    balancer's own port)──▶ backend's log
 
-The client's log names its own port; the home router's table says which port the balancer saw; the balancer's log names the request (an
-id it also sent to the backend) or the address it used; the backend's log has the same id or address. No packet is read.
+The client's log names its own port; the home router's table says which port the balancer saw; the
+balancer's log names the request (an id it also sent to the backend) or the address it used; the
+backend's log has the same id or address. No packet is read.
 """
 
 from __future__ import annotations
@@ -12,7 +14,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from lbtrace.lab.plan import BalancerLine
-from lbtrace.lab.truth import BackendLine, CheckLine, ClientLine, TrueAttempt, TrueCheck, TrueRequest
+from lbtrace.lab.truth import (
+    BackendLine,
+    CheckLine,
+    ClientLine,
+    TrueAttempt,
+    TrueCheck,
+    TrueRequest,
+)
 
 HEALTH = "/health"
 
@@ -26,30 +35,63 @@ def join(
 ) -> tuple[tuple[TrueRequest, ...], tuple[TrueAttempt, ...]]:
     """The logs → requests with their attempts, and the backend exchanges nobody captured caused.
 
-    `seen_as` maps a client's own "address:port" to what the balancer saw; `points` a backend's address to its capture.
+    `seen_as` maps a client's own "address:port" to what the balancer saw; `points` a backend's
+    address to its capture.
     """
     reads_http = any(line.method for line in balancer)
-    caused = _by_request(clients, seen_as, balancer, backend) if reads_http else _by_connection(clients, seen_as, balancer, backend)
+    caused = (
+        _by_request(clients, seen_as, balancer, backend)
+        if reads_http
+        else _by_connection(clients, seen_as, balancer, backend)
+    )
     claimed = {id(line) for lines in caused for line in lines}
-    requests = tuple(_request(client, [attempt(line, points) for line in lines]) for client, lines in zip(clients, caused, strict=True))
-    return requests, tuple(attempt(line, points) for line in backend if id(line) not in claimed and line["method"])
+    requests = tuple(
+        _request(client, [attempt(line, points) for line in lines])
+        for client, lines in zip(clients, caused, strict=True)
+    )
+    return requests, tuple(
+        attempt(line, points) for line in backend if id(line) not in claimed and line["method"]
+    )
 
 
 def attempt(line: BackendLine, points: dict[str, int]) -> TrueAttempt:
     """A line of the backend's log as an attempt."""
     point = points[line["local"].rpartition(":")[0]]
-    return TrueAttempt(line["peer"], line["local"], point, line["ordinal"], line["time_ns"], line["status"])
+    return TrueAttempt(
+        line["peer"], line["local"], point, line["ordinal"], line["time_ns"], line["status"]
+    )
 
 
 def split_checks(
-    backend: Iterable[BackendLine], checker: Sequence[CheckLine], points: dict[str, int], tcp_checks: bool
+    backend: Iterable[BackendLine],
+    checker: Sequence[CheckLine],
+    points: dict[str, int],
+    tcp_checks: bool,
 ) -> tuple[list[BackendLine], tuple[TrueCheck, ...]]:
-    """Backend lines that are traffic, and the health checks: the lab's own by its log, a balancer's own by what they ask."""
-    checks = [TrueCheck(c["local"], c["peer"], points[c["peer"].rpartition(":")[0]], c["kind"], c["time_ns"], c["status"]) for c in checker]
+    """Backend lines that are traffic, and the health checks: the lab's own by its log, a balancer's
+    own by what they ask.
+    """
+    checks = [
+        TrueCheck(
+            c["local"],
+            c["peer"],
+            points[c["peer"].rpartition(":")[0]],
+            c["kind"],
+            c["time_ns"],
+            c["status"],
+        )
+        for c in checker
+    ]
     ours = {c["local"] for c in checker}
     traffic = []
     for line in backend:
-        kind = "http" if line["target"] == HEALTH else "tcp" if not line["method"] and tcp_checks else ""
+        kind = (
+            "http"
+            if line["target"] == HEALTH
+            else "tcp"
+            if not line["method"] and tcp_checks
+            else ""
+        )
         if line["peer"] in ours:
             continue
         if kind:
@@ -65,13 +107,26 @@ def _request(client: ClientLine, attempts: list[TrueAttempt]) -> TrueRequest:
     last = attempts[-1].status if attempts else None
     answered_by = "nobody" if status is None else "backend" if last == status else "balancer"
     what = client["method"], client["target"], client["time_ns"]
-    return TrueRequest(client["local"], client["remote"], client["ordinal"], *what, status, answered_by, tuple(attempts))
+    return TrueRequest(
+        client["local"],
+        client["remote"],
+        client["ordinal"],
+        *what,
+        status,
+        answered_by,
+        tuple(attempts),
+    )
 
 
 def _by_request(
-    clients: Sequence[ClientLine], seen_as: dict[str, str], balancer: Sequence[BalancerLine], backend: Sequence[BackendLine]
+    clients: Sequence[ClientLine],
+    seen_as: dict[str, str],
+    balancer: Sequence[BalancerLine],
+    backend: Sequence[BackendLine],
 ) -> list[list[BackendLine]]:
-    """A balancer that reads HTTP has a line for each request: the next one with this target on this client's connection is meant."""
+    """A balancer that reads HTTP has a line for each request: the next one with this target on this
+    client's connection is meant.
+    """
     waiting: dict[str, list[BalancerLine]] = defaultdict(list)
     for line in balancer:
         waiting[line.client].append(line)
@@ -84,12 +139,21 @@ def _by_request(
     given: dict[int, BalancerLine] = {}
     for index, client in sorted(enumerate(clients), key=lambda item: item[1]["ordinal"]):
         lines = waiting[seen_as.get(client["local"], client["local"])]
-        place = next((n for n, line in enumerate(lines) if (line.method, line.target) == (client["method"], client["target"])), None)
+        place = next(
+            (
+                n
+                for n, line in enumerate(lines)
+                if (line.method, line.target) == (client["method"], client["target"])
+            ),
+            None,
+        )
         if place is not None:
             given[index] = lines[place]
             del lines[: place + 1]
     sent: dict[int, list[BackendLine]] = {}
-    for line in sorted(balancer, key=lambda line: line.time_ns):  # all of them: clients that were not captured use the same ports
+    for line in sorted(
+        balancer, key=lambda line: line.time_ns
+    ):  # all of them: clients that were not captured use the same ports
         if line.request_id:
             sent[id(line)] = by_id[line.request_id]
         elif line.from_:
@@ -97,13 +161,20 @@ def _by_request(
             place = next((n for n, row in enumerate(rows) if row["target"] == line.target), None)
             if place is not None:
                 sent[id(line)] = [rows.pop(place)]
-    return [sent.get(id(given[index]), []) if index in given else [] for index in range(len(clients))]
+    return [
+        sent.get(id(given[index]), []) if index in given else [] for index in range(len(clients))
+    ]
 
 
 def _by_connection(
-    clients: Sequence[ClientLine], seen_as: dict[str, str], balancer: Sequence[BalancerLine], backend: Sequence[BackendLine]
+    clients: Sequence[ClientLine],
+    seen_as: dict[str, str],
+    balancer: Sequence[BalancerLine],
+    backend: Sequence[BackendLine],
 ) -> list[list[BackendLine]]:
-    """A balancer that does not read HTTP gives each client connection one to the backend: the n-th request stays the n-th."""
+    """A balancer that does not read HTTP gives each client connection one to the backend: the n-th
+    request stays the n-th.
+    """
     became = {line.client: line.from_ for line in balancer}
     by_place = {(row["peer"], row["ordinal"]): row for row in backend if row["method"]}
     caused = []

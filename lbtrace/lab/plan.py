@@ -1,7 +1,9 @@
-"""What an experiment is made of: a Balancer and a Traffic, one file each, and the Setup one asks of the other.
+"""What an experiment is made of: a Balancer and a Traffic, one file each, and the Setup one asks of
+the other.
 
-A new balancer is a file in `balancers/` that lists its `Balancer`s in `BALANCERS`; a new traffic is one in `traffic/` with
-`TRAFFICS`. `registry` finds them. A traffic `needs` features (a table below); a balancer that does not list one cannot play it.
+A new balancer is a file in `balancers/` that lists its `Balancer`s in `BALANCERS`; a new traffic is
+one in `traffic/` with `TRAFFICS`. `registry` finds them. A traffic `needs` features (a table
+below); a balancer that does not list one cannot play it.
 """
 
 from __future__ import annotations
@@ -33,10 +35,12 @@ FEATURES = {
 
 
 class BalancerLine(NamedTuple):
-    """A line of a balancer's own log: one request (or, when it does not read HTTP, one connection, with method "").
+    """A line of a balancer's own log: one request (or, when it does not read HTTP, one connection,
+    with method "").
 
-    `client` is the client's "address:port" as the balancer sees it, `request_id` the name it gave the request ("" when it gives none),
-    `from_` its own "address:port" towards the backend ("" when it does not say), `server` the backend ("" when it asked none).
+    `client` is the client's "address:port" as the balancer sees it, `request_id` the name it gave
+    the request ("" when it gives none), `from_` its own "address:port" towards the backend ("" when
+    it does not say), `server` the backend ("" when it asked none).
     """
 
     client: str
@@ -51,7 +55,9 @@ class BalancerLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the experiment asks of the balancer. `directory` is for configuration and logs; `certificate` has key and certificate."""
+    """What the experiment asks of the balancer. `directory` is for configuration and logs;
+    `certificate` has key and certificate.
+    """
 
     backends: tuple[tuple[str, int], ...]
     features: frozenset[str]
@@ -72,9 +78,10 @@ class Setup:
 class Balancer:
     """One way to run one product.
 
-    `kind` is the verdict that is right by construction; `programs` maps programs to Debian packages; `start` starts it in the balancer's
-    namespace and returns once it listens; `lines` reads its own log after the traffic. `home_nat` False: the home router
-    does not translate. `missing` says why it cannot run here.
+    `kind` is the verdict that is right by construction; `programs` maps programs to Debian
+    packages; `start` starts it in the balancer's namespace and returns once it listens; `lines`
+    reads its own log after the traffic. `home_nat` False: the home router does not translate.
+    `missing` says why it cannot run here.
     """
 
     name: str
@@ -92,7 +99,9 @@ class Balancer:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """One way to use it. `idle_seconds` is the backends' keep-alive timeout, `flaky` how the first backend misbehaves."""
+    """One way to use it. `idle_seconds` is the backends' keep-alive timeout, `flaky` how the first
+    backend misbehaves.
+    """
 
     name: str
     summary: str

@@ -1,7 +1,8 @@
 """The client's part of an experiment: what a traffic may do, and the client's own log of it.
 
-A `Play` gives callers on the laptop (captured) and in the office (not captured: "other clients"). A `Call` is one TCP connection made in
-that host's namespace; every request sent on it becomes a `truth.ClientLine` with the connection's own ports, and its status once read.
+A `Play` gives callers on the laptop (captured) and in the office (not captured: "other clients"). A
+`Call` is one TCP connection made in that host's namespace; every request sent on it becomes a
+`truth.ClientLine` with the connection's own ports, and its status once read.
 """
 
 from __future__ import annotations
@@ -69,14 +70,34 @@ class Play:
             thread.join()
 
     def curl(self, target: str, *options: str) -> None:
-        """One real curl on the laptop, a connection of its own; its own account of what it did goes to the log."""
+        """One real curl on the laptop, a connection of its own; its own account of what it did goes
+        to the log.
+        """
         began = time.time_ns()
         tell = "%{stderr}%{local_ip}:%{local_port} %{remote_ip}:%{remote_port} %{http_code}"
-        command = ["curl", "--silent", "--max-time", "9", "--connect-to", f"::{self.address}:{self.port}", "--write-out", tell, *options]
+        command = [
+            "curl",
+            "--silent",
+            "--max-time",
+            "9",
+            "--connect-to",
+            f"::{self.address}:{self.port}",
+            "--write-out",
+            tell,
+            *options,
+        ]
         scheme = "https" if self.tls else "http"
         done = self.world.run(LAPTOP, [*command, f"{scheme}://{self.host}{target}"])
         local, remote, status = done.stderr.split()[-3:]
-        line = ClientLine(time_ns=began, local=local, remote=remote, ordinal=1, method="GET", target=target, status=int(status) or None)
+        line = ClientLine(
+            time_ns=began,
+            local=local,
+            remote=remote,
+            ordinal=1,
+            method="GET",
+            target=target,
+            status=int(status) or None,
+        )
         with self.lock:
             self.log.append(line)
 
@@ -90,8 +111,12 @@ class Call:
         self.waiting: list[ClientLine] = []
         self.sent = 0
         with inside(host):
-            self.socket: socket.socket = socket.create_connection((play.address, play.port), timeout=9)
-        self.local, self.remote = (f"{a}:{p}" for a, p in (self.socket.getsockname()[:2], self.socket.getpeername()[:2]))
+            self.socket: socket.socket = socket.create_connection(
+                (play.address, play.port), timeout=9
+            )
+        self.local, self.remote = (
+            f"{a}:{p}" for a, p in (self.socket.getsockname()[:2], self.socket.getpeername()[:2])
+        )
         if play.tls is not None:
             self.socket = play.tls.wrap_socket(self.socket, server_hostname=play.host)
         self.stream = self.socket.makefile("rb")
@@ -112,12 +137,23 @@ class Call:
         self.send(method, target, *headers, body=body)
         return self.read()
 
-    def send(self, method: str, target: str, *headers: tuple[str, str], body: bytes = b"", raw_body: bytes | None = None) -> None:
-        """Send a request; `raw_body` is sent as it is (the caller has stated its framing), `body` gets a Content-Length."""
+    def send(
+        self,
+        method: str,
+        target: str,
+        *headers: tuple[str, str],
+        body: bytes = b"",
+        raw_body: bytes | None = None,
+    ) -> None:
+        """Send a request; `raw_body` is sent as it is (the caller has stated its framing), `body`
+        gets a Content-Length.
+        """
         lines = [("Host", self.play.host), ("User-Agent", USER_AGENT), ("Accept", "*/*"), *headers]
         if body:
             lines.append(("Content-Length", str(len(body))))
-        head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in lines) + "\r\n"
+        head = (
+            f"{method} {target} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in lines) + "\r\n"
+        )
         self.note(method, target)
         self.socket.sendall(head.encode() + (body if raw_body is None else raw_body))
 
@@ -125,7 +161,15 @@ class Call:
         """Log a request as sent now."""
         self.sent += 1
         now = time.time_ns()
-        line = ClientLine(time_ns=now, local=self.local, remote=self.remote, ordinal=self.sent, method=method, target=target, status=None)
+        line = ClientLine(
+            time_ns=now,
+            local=self.local,
+            remote=self.remote,
+            ordinal=self.sent,
+            method=method,
+            target=target,
+            status=None,
+        )
         self.waiting.append(line)
         if self.logged:
             with self.play.lock:
@@ -144,7 +188,11 @@ class Call:
             if status == 0:
                 return Answer(0, {}, b"", tuple(interim))
             line["status"] = status
-            body = b"" if line["method"] == "HEAD" or status in (101, 204, 304) else self.read_body(headers)
+            body = (
+                b""
+                if line["method"] == "HEAD" or status in (101, 204, 304)
+                else self.read_body(headers)
+            )
         except OSError:
             return Answer(line["status"] or 0, {}, b"", tuple(interim))
         return Answer(status, headers, body, tuple(interim))
@@ -175,10 +223,34 @@ class Call:
 
 
 def make_certificate(world: World) -> tuple[str, str]:
-    """A self-signed certificate for HOST: (PEM with key and certificate, PEM with the certificate)."""
-    key, certificate, both = (world.directory / name for name in ("key.pem", "certificate.pem", "both.pem"))
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    command += ["-subj", f"/CN={HOST[:60]}", "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", str(key), "-out", str(certificate)]
+    """A self-signed certificate for HOST: (PEM with key and certificate, PEM with the
+    certificate).
+    """
+    key, certificate, both = (
+        world.directory / name for name in ("key.pem", "certificate.pem", "both.pem")
+    )
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    command += [
+        "-subj",
+        f"/CN={HOST[:60]}",
+        "-addext",
+        f"subjectAltName=DNS:{HOST}",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     subprocess.run(command, check=True, capture_output=True, env=os.environ)
     both.write_bytes(certificate.read_bytes() + key.read_bytes())
     return str(both), str(certificate)

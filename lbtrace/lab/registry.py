@@ -1,4 +1,6 @@
-"""Names → balancers and traffics: every module in `balancers/` and `traffic/` is asked for what it offers."""
+"""Names → balancers and traffics: every module in `balancers/` and `traffic/` is asked for what it
+offers.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from lbtrace.lab.plan import Balancer, Traffic
 @cache
 def balancers() -> dict[str, Balancer]:
     """Every balancer by name."""
-    return {b.name: b for module in _modules(balancer_room) for b in getattr(module, "BALANCERS", ())}
+    return {
+        b.name: b for module in _modules(balancer_room) for b in getattr(module, "BALANCERS", ())
+    }
 
 
 @cache
@@ -29,14 +33,22 @@ def traffics() -> dict[str, Traffic]:
 def find_balancer(name: str) -> Balancer:
     """The balancer of that name; raises OptionError listing those there are."""
     if name not in balancers():
-        raise OptionError("lab-unknown-balancer", f"There is no balancer {name!r} in the lab.", f"There are: {', '.join(balancers())}.")
+        raise OptionError(
+            "lab-unknown-balancer",
+            f"There is no balancer {name!r} in the lab.",
+            f"There are: {', '.join(balancers())}.",
+        )
     return balancers()[name]
 
 
 def find_traffic(name: str) -> Traffic:
     """The traffic of that name; raises OptionError listing those there are."""
     if name not in traffics():
-        raise OptionError("lab-unknown-traffic", f"There is no traffic {name!r} in the lab.", f"There are: {', '.join(traffics())}.")
+        raise OptionError(
+            "lab-unknown-traffic",
+            f"There is no traffic {name!r} in the lab.",
+            f"There are: {', '.join(traffics())}.",
+        )
     return traffics()[name]
 
 
@@ -45,7 +57,9 @@ def require_match(balancer: Balancer, traffic: Traffic) -> None:
     for feature in sorted(traffic.needs - balancer.features):
         able = [b.name for b in balancers().values() if traffic.needs <= b.features]
         raise OptionError(
-            "lab-no-match", f"{balancer.name} cannot play {traffic.name!r}, which needs {feature!r}.", f"These can: {', '.join(able)}."
+            "lab-no-match",
+            f"{balancer.name} cannot play {traffic.name!r}, which needs {feature!r}.",
+            f"These can: {', '.join(able)}.",
         )
 
 

@@ -1,7 +1,9 @@
-"""One experiment from outside: check that it can be run here, run it confined, hand back where its captures are.
+"""One experiment from outside: check that it can be run here, run it confined, hand back where its
+captures are.
 
-In: names. Out: a directory with `client.pcap`, `backend*.pcap`, `truth.json` (and `logs/`, `keys.log`). Every reason not to run is a
-LabError or OptionError in one line, said before anything is started.
+In: names. Out: a directory with `client.pcap`, `backend*.pcap`, `truth.json` (and `logs/`,
+`keys.log`). Every reason not to run is a LabError or OptionError in one line, said before anything
+is started.
 """
 
 from __future__ import annotations
@@ -47,7 +49,11 @@ def require_runnable(balancer: Balancer, encrypted: bool = False) -> None:
     require_linux_root()
     require_programs(ALWAYS | balancer.programs | ({"openssl": "openssl"} if encrypted else {}))
     if reason := balancer.missing():
-        raise LabError("lab-balancer-missing", reason if reason.endswith(".") else f"{reason}.", "See: lbtrace lab list")
+        raise LabError(
+            "lab-balancer-missing",
+            reason if reason.endswith(".") else f"{reason}.",
+            "See: lbtrace lab list",
+        )
 
 
 def require_experiment(balancer_name: str, traffic_name: str) -> None:
@@ -57,14 +63,20 @@ def require_experiment(balancer_name: str, traffic_name: str) -> None:
     require_runnable(balancer, "tls" in traffic.needs)
 
 
-def run(balancer_name: str, traffic_name: str, directory: Path, options: Sequence[str] = ()) -> None:
-    """Record one experiment in `directory`, which must exist. `options` as for `python -m lbtrace.lab`."""
+def run(
+    balancer_name: str, traffic_name: str, directory: Path, options: Sequence[str] = ()
+) -> None:
+    """Record one experiment in `directory`, which must exist. `options` as for `python -m
+    lbtrace.lab`.
+    """
     require_experiment(balancer_name, traffic_name)
     run_confined([balancer_name, traffic_name, str(directory), *options])
 
 
 def record_sample(name: str, folder: Path) -> Path:
-    """Record one of SAMPLES into `folder`/name, replacing captures and truth there and nothing else. Returns that directory."""
+    """Record one of SAMPLES into `folder`/name, replacing captures and truth there and nothing
+    else. Returns that directory.
+    """
     balancer, traffic = SAMPLES[name]
     target = folder / name
     with tempfile.TemporaryDirectory(prefix="lbtrace-lab-") as scratch:

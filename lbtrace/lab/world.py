@@ -1,14 +1,18 @@
 """The little internet the experiment runs in: hosts are network namespaces, links are veth pairs.
 
-    laptop 192.168.0.5 ─ home (NAT, 1.240.235.98) ─ internet ─ 3.35.166.21 balancer 172.31.42.119 ─ vpc ─ 172.31.11.95 instance
-                                                       │                                             └─ 172.31.22.80 second
+    laptop 192.168.0.5 ─ home (NAT, 1.240.235.98) ─ internet ─ 3.35.166.21 balancer 172.31.42.119 ─
+    vpc ─ 172.31.11.95 instance
+                                                       │
+                                                       └─ 172.31.22.80 second
                                             office 203.0.113.7
 
-The addresses are those of the founding experiment. Captures are taken on the laptop's and on the instance's own interface, so
-client and backend sides are what `tcpdump` shows on those two machines. Must run inside `confine`: names of namespaces are private there.
+The addresses are those of the founding experiment. Captures are taken on the laptop's and on the
+instance's own interface, so client and backend sides are what `tcpdump` shows on those two
+machines. Must run inside `confine`: names of namespaces are private there.
 
-Segmentation offload is switched off on every interface so packets are what a wire would carry, and checksums are computed
-(`offload=True` leaves both on, as on most real machines: packets larger than the MTU and unfinished checksums in the capture).
+Segmentation offload is switched off on every interface so packets are what a wire would carry, and
+checksums are computed (`offload=True` leaves both on, as on most real machines: packets larger than
+the MTU and unfinished checksums in the capture).
 """
 
 from __future__ import annotations
@@ -107,10 +111,16 @@ class Started:
 
 
 class World:
-    """The hosts and links above. `directory` is where logs and configurations go; `say` is told every step (for --explain)."""
+    """The hosts and links above. `directory` is where logs and configurations go; `say` is told
+    every step (for --explain).
+    """
 
     def __init__(
-        self, directory: Path, home_nat: bool = True, offload: bool = False, say: Callable[[str], None] = lambda _line: None
+        self,
+        directory: Path,
+        home_nat: bool = True,
+        offload: bool = False,
+        say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.directory = directory
         self.home_nat = home_nat
@@ -122,21 +132,37 @@ class World:
     def build(self) -> None:
         """Make the namespaces, links, addresses, routes and the home router's NAT."""
         mount = ctypes.CDLL(None, use_errno=True).mount
-        for place in (b"/run", b"/dev/shm"):  # `ip netns` keeps its names in the one, programs their shared memory in the other
+        for place in (
+            b"/run",
+            b"/dev/shm",
+        ):  # `ip netns` keeps its names in the one, programs their shared memory in the other
             if mount(b"tmpfs", place, b"tmpfs", 0, b"mode=1777") != 0:
-                raise LabError("lab-no-mount", f"A private {place.decode()} cannot be mounted: {os.strerror(ctypes.get_errno())}.")
+                raise LabError(
+                    "lab-no-mount",
+                    f"A private {place.decode()} cannot be mounted: "
+                    f"{os.strerror(ctypes.get_errno())}.",
+                )
         SCRATCH.mkdir(mode=0o777)
         SCRATCH.chmod(0o777)
         hosts = sorted({link[0] for link in LINKS} | {link[3] for link in LINKS})
         self.say("# The stage: hosts are network namespaces, links are veth pairs.")
         self.ip("", [f"netns add {host}" for host in hosts])
-        self.ip("", [f"link add {ia} netns {a} type veth peer name {ib} netns {b}" for a, ia, _, b, ib, _ in LINKS])
+        self.ip(
+            "",
+            [
+                f"link add {ia} netns {a} type veth peer name {ib} netns {b}"
+                for a, ia, _, b, ib, _ in LINKS
+            ],
+        )
         for host in hosts:
             commands = ["link set lo up"]
             for a, ia, xa, b, ib, xb in LINKS:
                 for name, interface, address in ((a, ia, xa), (b, ib, xb)):
                     if name == host:
-                        commands += [f"addr add {address} dev {interface}", f"link set {interface} up"]
+                        commands += [
+                            f"addr add {address} dev {interface}",
+                            f"link set {interface} up",
+                        ]
             self.ip(host, commands)
         for host in hosts:
             self.ip(host, [f"route add {to} via {via}" for name, to, via in ROUTES if name == host])
@@ -146,7 +172,13 @@ class World:
         if self.home_nat:
             self.nft(HOME, HOME_NAT)
         else:
-            self.ip(INTERNET, ["route add 192.168.0.0/24 via 1.240.235.98", "route add 172.31.0.0/16 via 3.35.166.21"])
+            self.ip(
+                INTERNET,
+                [
+                    "route add 192.168.0.0/24 via 1.240.235.98",
+                    "route add 172.31.0.0/16 via 3.35.166.21",
+                ],
+            )
         if not self.offload:
             for host in hosts:
                 with inside(host):
@@ -162,17 +194,31 @@ class World:
         where = ["-n", host] if host else []
         for command in commands:
             self.say(shlex.join(["ip", *where, *command.split()]))
-        done = subprocess.run(["ip", *where, "-batch", "-"], input="\n".join(commands), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["ip", *where, "-batch", "-"],
+            input="\n".join(commands),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode != 0:
             raise LabError(
-                "lab-no-namespaces", f"ip failed: {done.stderr.strip()}", "Namespaces, veth and routing are needed in this kernel."
+                "lab-no-namespaces",
+                f"ip failed: {done.stderr.strip()}",
+                "Namespaces, veth and routing are needed in this kernel.",
             )
 
     def configure(self, name: str, text: str) -> Path:
         """Write a configuration into the directory; returns its path."""
         rows = [row for row in text.splitlines() if row.strip()]
         shown = (
-            rows if len(rows) <= SHOWN_ROWS else [*rows[: SHOWN_ROWS // 2], f"… {len(rows) - SHOWN_ROWS} more …", *rows[-SHOWN_ROWS // 2 :]]
+            rows
+            if len(rows) <= SHOWN_ROWS
+            else [
+                *rows[: SHOWN_ROWS // 2],
+                f"… {len(rows) - SHOWN_ROWS} more …",
+                *rows[-SHOWN_ROWS // 2 :],
+            ]
         )
         self.say("\n".join((f"{BALANCER}# cat >{name} <<'END'", *shown, "END")))
         path = self.directory / name
@@ -182,9 +228,13 @@ class World:
     def nft(self, host: str, rules: str) -> None:
         """Load nftables rules on a host."""
         self.say(f"{host}# nft -f - <<'END'\n{rules.strip()}\nEND")
-        subprocess.run(["ip", "netns", "exec", host, "nft", "-f", "-"], input=rules.encode(), check=True)
+        subprocess.run(
+            ["ip", "netns", "exec", host, "nft", "-f", "-"], input=rules.encode(), check=True
+        )
 
-    def start(self, host: str, command: Sequence[str], environment: dict[str, str] | None = None) -> Started:
+    def start(
+        self, host: str, command: Sequence[str], environment: dict[str, str] | None = None
+    ) -> Started:
         """Start a program on a host; its output goes to a log in the directory."""
         self.say(f"{host}# {shlex.join(command)}")
         self._counter += 1
@@ -205,27 +255,66 @@ class World:
         """Start a module of the lab on a host."""
         return self.start(host, [sys.executable, "-m", module, *arguments])
 
-    def run(self, host: str, command: Sequence[str], seconds: float = 30.0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, host: str, command: Sequence[str], seconds: float = 30.0
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program on a host to its end."""
         self.say(f"{host}# {shlex.join(command)}")
-        return subprocess.run(["ip", "netns", "exec", host, *command], capture_output=True, text=True, timeout=seconds, check=False)
+        return subprocess.run(
+            ["ip", "netns", "exec", host, *command],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
 
-    def capture(self, host: str, path: Path, snaplen: int = 262144, filter_: str = "tcp", interface: str = "eth0") -> Started:
+    def capture(
+        self,
+        host: str,
+        path: Path,
+        snaplen: int = 262144,
+        filter_: str = "tcp",
+        interface: str = "eth0",
+    ) -> Started:
         """Start tcpdump on a host's interface and wait until it listens."""
-        command = ["tcpdump", "--immediate-mode", "-i", interface, "-n", "-U", "-Z", "root", "-s", str(snaplen), "-w", str(path), filter_]
+        command = [
+            "tcpdump",
+            "--immediate-mode",
+            "-i",
+            interface,
+            "-n",
+            "-U",
+            "-Z",
+            "root",
+            "-s",
+            str(snaplen),
+            "-w",
+            str(path),
+            filter_,
+        ]
         started = self.start(host, command)
-        self.wait_for(lambda: b"listening on" in started.log.read_bytes(), "tcpdump to listen", started)
+        self.wait_for(
+            lambda: b"listening on" in started.log.read_bytes(), "tcpdump to listen", started
+        )
         return started
 
-    def wait_for_port(self, host: str, address: str, port: int, started: Started | None = None) -> None:
-        """Wait until something listens on a port, without connecting to it (that would be traffic)."""
+    def wait_for_port(
+        self, host: str, address: str, port: int, started: Started | None = None
+    ) -> None:
+        """Wait until something listens on a port, without connecting to it (that would be
+        traffic).
+        """
         wanted = f"{port:04X}"
-        local = {f"{int.from_bytes(socket.inet_aton(a), sys.byteorder):08X}" for a in (address, "0.0.0.0")} | {"0" * 32}
+        local = {
+            f"{int.from_bytes(socket.inet_aton(a), sys.byteorder):08X}"
+            for a in (address, "0.0.0.0")
+        } | {"0" * 32}
 
         def listening() -> bool:
             with inside(host):
                 rows = (
-                    Path("/proc/thread-self/net/tcp").read_text().splitlines() + Path("/proc/thread-self/net/tcp6").read_text().splitlines()
+                    Path("/proc/thread-self/net/tcp").read_text().splitlines()
+                    + Path("/proc/thread-self/net/tcp6").read_text().splitlines()
                 )
             for row in rows:
                 columns = row.split()
@@ -237,8 +326,16 @@ class World:
 
         self.wait_for(listening, f"port {port} on {host}", started)
 
-    def wait_for(self, condition: Callable[[], bool], what: str, started: Started | None = None, seconds: float = 8.0) -> None:
-        """Poll until `condition()` holds. Raises LabError with the program's output when it ends first or takes too long."""
+    def wait_for(
+        self,
+        condition: Callable[[], bool],
+        what: str,
+        started: Started | None = None,
+        seconds: float = 8.0,
+    ) -> None:
+        """Poll until `condition()` holds. Raises LabError with the program's output when it ends
+        first or takes too long.
+        """
         end = time.monotonic() + seconds
         while not condition():
             ended = started is not None and started.process.poll() is not None
@@ -250,11 +347,16 @@ class World:
 
 @contextmanager
 def inside(host: str) -> Iterator[None]:
-    """This thread is on a host of the experiment for a while: its sockets and /proc/net are that host's."""
+    """This thread is on a host of the experiment for a while: its sockets and /proc/net are that
+    host's.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     with open("/proc/thread-self/ns/net", "rb") as back, open(f"/run/netns/{host}", "rb") as there:
         if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
-            raise LabError("lab-no-namespaces", f"Cannot enter the namespace {host}: {os.strerror(ctypes.get_errno())}.")
+            raise LabError(
+                "lab-no-namespaces",
+                f"Cannot enter the namespace {host}: {os.strerror(ctypes.get_errno())}.",
+            )
         try:
             yield
         finally:

@@ -1,8 +1,8 @@
 """HTTP messages and exchanges, with the frames and times they were seen at.
 
-The vocabulary is version-blind: HTTP/1.x and HTTP/2 end in the same `Exchange`. Text is latin-1, so every byte of the
-wire survives. Frames are numbered through the files of the capture point (see `model.stream`), times are ns since the
-epoch. RFC 9110 (semantics), RFC 9112 (HTTP/1.1).
+The vocabulary is version-blind: HTTP/1.x and HTTP/2 end in the same `Exchange`. Text is latin-1, so
+every byte of the wire survives. Frames are numbered through the files of the capture point (see
+`model.stream`), times are ns since the epoch. RFC 9110 (semantics), RFC 9112 (HTTP/1.1).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 
 class HeaderLine(NamedTuple):
-    """One field line as it was sent: `raw` without the line end, `name` as sent, `value` without surrounding blanks.
+    """One field line as it was sent: `raw` without the line end, `name` as sent, `value` without
+    surrounding blanks.
 
     A line that is no field line at all (no colon) has an empty name and the whole line as value.
     """
@@ -36,10 +37,10 @@ class Framing(StrEnum):
 class Body(NamedTuple):
     """A message body after its transfer framing is taken off.
 
-    `length` counts the body bytes captured; `declared` is the Content-Length, None when not given. `complete`: every
-    byte of it is in the capture. `digest` is the XXH3-128 of the body (32 hex digits), None unless complete.
-    `content_digest` and `content_length` are the same after content decoding (gzip, deflate, …), None when there is no
-    coding, it is unknown, or decoding failed.
+    `length` counts the body bytes captured; `declared` is the Content-Length, None when not given.
+    `complete`: every byte of it is in the capture. `digest` is the XXH3-128 of the body (32 hex
+    digits), None unless complete. `content_digest` and `content_length` are the same after content
+    decoding (gzip, deflate, …), None when there is no coding, it is unknown, or decoding failed.
     """
 
     framing: Framing
@@ -55,25 +56,35 @@ NO_BODY: Final = Body(Framing.NONE, 0, None, True, None)  # there is none, and n
 
 
 class Mark(StrEnum):
-    """What is unusual about a message: each is a fact about the capture or the wire, none is an error of lbtrace."""
+    """What is unusual about a message: each is a fact about the capture or the wire, none is an
+    error of lbtrace.
+    """
 
     HEAD_TRUNCATED = "head-truncated"  # the head does not end in the capture
     BODY_TRUNCATED = "body-truncated"  # bytes of the body are not in the capture
-    RETRANSMITTED = "retransmitted"  # a segment of it was sent again or arrived late: no clock reference
-    RESYNCED = "resynced"  # found again after a gap: what came before it on the connection is unknown
+    RETRANSMITTED = (
+        "retransmitted"  # a segment of it was sent again or arrived late: no clock reference
+    )
+    RESYNCED = (
+        "resynced"  # found again after a gap: what came before it on the connection is unknown
+    )
     PIPELINED = "pipelined"  # sent before the previous response was complete
     LOST = "lost"  # the other half was sent, but its bytes are missing from the capture
     RESET = "reset"  # cut short by a RST
     CLOSED = "closed"  # cut short by a FIN
     CAPTURE_ENDED = "capture-ended"  # cut short by the end of the capture
     MALFORMED = "malformed"  # see the diagnostics of the trace
-    AMBIGUOUS_FRAMING = "ambiguous-framing"  # two readings of where the body ends (request smuggling family)
-    PAIRED_BY_ORDER = "paired-by-order"  # after damage: request and response belong together by order only
+    AMBIGUOUS_FRAMING = (
+        "ambiguous-framing"  # two readings of where the body ends (request smuggling family)
+    )
+    PAIRED_BY_ORDER = (
+        "paired-by-order"  # after damage: request and response belong together by order only
+    )
 
 
 class Request(NamedTuple):
-    """A request message. `target` exactly as sent; `first_*` is its first byte, `head_ns` the end of the head, `last_*`
-    its last byte.
+    """A request message. `target` exactly as sent; `first_*` is its first byte, `head_ns` the end
+    of the head, `last_*` its last byte.
     """
 
     method: str
@@ -121,10 +132,11 @@ class Interim(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """A request with the response it got on one connection; either half may be missing, and `marks` says why.
+    """A request with the response it got on one connection; either half may be missing, and `marks`
+    says why.
 
-    `id` is its index in the trace, `ordinal` its place on the connection from 1 (counting every request seen or known
-    to be lost), `stream_id` the HTTP/2 stream, None for HTTP/1.
+    `id` is its index in the trace, `ordinal` its place on the connection from 1 (counting every
+    request seen or known to be lost), `stream_id` the HTTP/2 stream, None for HTTP/1.
     """
 
     id: int
@@ -148,7 +160,9 @@ class Protocol(StrEnum):
 
 
 class ClientHello(NamedTuple):
-    """What a TLS client says before anything is encrypted (RFC 8446 §4.1.2, RFC 6066 §3, RFC 7301)."""
+    """What a TLS client says before anything is encrypted (RFC 8446 §4.1.2, RFC 6066 §3, RFC
+    7301).
+    """
 
     random: str  # 64 hex digits
     session_id: str
@@ -161,9 +175,10 @@ class ClientHello(NamedTuple):
 class ProxyHeader(NamedTuple):
     """A PROXY protocol header in front of the payload (HAProxy, proxy-protocol.txt §2).
 
-    `source`/`destination` are "address:port" text, None for LOCAL or UNKNOWN. `tlvs` are (type, value hex), the sub-TLVs of
-    an SSL TLV following it. `crc_ok` is None without a CRC. `facts` are what known TLVs state, as (name, text): "authority", "alpn",
-    "aws-vpc-endpoint", "azure-link-id", "ssl-version", …
+    `source`/`destination` are "address:port" text, None for LOCAL or UNKNOWN. `tlvs` are (type,
+    value hex), the sub-TLVs of an SSL TLV following it. `crc_ok` is None without a CRC. `facts` are
+    what known TLVs state, as (name, text): "authority", "alpn", "aws-vpc-endpoint",
+    "azure-link-id", "ssl-version", …
     """
 
     version: int
@@ -181,12 +196,14 @@ DIGESTED = 1 << 16  # bytes: what is equal so far and of equal length is equal
 
 
 class Application(NamedTuple):
-    """What a connection carried. `name` names an OTHER protocol when its first bytes do ("ssh", "mysql", …), else "".
+    """What a connection carried. `name` names an OTHER protocol when its first bytes do ("ssh",
+    "mysql", …), else "".
 
-    `proxy` are the PROXY headers in front of the payload, in wire order (proxies stack them); `upgraded` the protocol
-    after a 101 or CONNECT. `reversed`: requests come from the end that accepted the connection. `digests` are of an OTHER protocol: the
-    XXH3-128 of what client and server sent (32 hex digits each), PROXY headers off, or of the first DIGESTED bytes of it; None where the
-    beginning was not captured or bytes of it are missing.
+    `proxy` are the PROXY headers in front of the payload, in wire order (proxies stack them);
+    `upgraded` the protocol after a 101 or CONNECT. `reversed`: requests come from the end that
+    accepted the connection. `digests` are of an OTHER protocol: the XXH3-128 of what client and
+    server sent (32 hex digits each), PROXY headers off, or of the first DIGESTED bytes of it; None
+    where the beginning was not captured or bytes of it are missing.
     """
 
     protocol: Protocol

@@ -1,8 +1,8 @@
 """Where things are: sides, endpoints, frames.
 
-A *side* is where a capture was taken: in front of the load balancer (client) or behind it (backend). A *capture point*
-is one place with one clock; a side may have several, and a point may be written to several files (a rotated capture). A
-*frame* is numbered as Wireshark numbers it.
+A *side* is where a capture was taken: in front of the load balancer (client) or behind it
+(backend). A *capture point* is one place with one clock; a side may have several, and a point may
+be written to several files (a rotated capture). A *frame* is numbered as Wireshark numbers it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,19 @@ class Endpoint(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return (
+            f"[{self.address}]:{self.port}"
+            if ":" in self.address
+            else f"{self.address}:{self.port}"
+        )
 
 
 class FrameRef(NamedTuple):
     """The address of a fact: one frame of one file of one capture point.
 
-    `point` counts the capture points of the side from 0, `file` the files of the point from 0; `number` is the frame
-    number Wireshark shows when that file is opened; `time_ns` is ns since the epoch by the clock of that point.
+    `point` counts the capture points of the side from 0, `file` the files of the point from 0;
+    `number` is the frame number Wireshark shows when that file is opened; `time_ns` is ns since the
+    epoch by the clock of that point.
     """
 
     side: Side
@@ -43,9 +48,11 @@ class FrameRef(NamedTuple):
 
 
 class SynFingerprint(NamedTuple):
-    """What a SYN or SYN-ACK tells about the TCP stack (or the middlebox) that sent it (RFC 9293 §3.2, RFC 7323).
+    """What a SYN or SYN-ACK tells about the TCP stack (or the middlebox) that sent it (RFC 9293
+    §3.2, RFC 7323).
 
-    `options` are the option kinds in wire order; `mss`, `window_scale`, `timestamp` are None when absent.
+    `options` are the option kinds in wire order; `mss`, `window_scale`, `timestamp` are None when
+    absent.
     """
 
     ttl: int

@@ -1,4 +1,5 @@
-"""What belongs together across the balancer, and on what evidence (docs/how-it-works.md, design/pairing).
+"""What belongs together across the balancer, and on what evidence (docs/how-it-works.md,
+design/pairing).
 
 Backend things are named by (capture point, id in that point's trace); client things likewise.
 """
@@ -14,8 +15,8 @@ from lbtrace.model.net import Endpoint
 
 
 class Ref(NamedTuple):
-    """An exchange or a connection of one side: `point` counts the side's capture points, `id` is its index in that
-    trace.
+    """An exchange or a connection of one side: `point` counts the side's capture points, `id` is
+    its index in that trace.
     """
 
     point: int
@@ -26,7 +27,8 @@ class Tier(IntEnum):
     """The evidence that decided a pair, strongest first."""
 
     SAME_PACKETS = 1  # same sequence numbers: the balancer passed the packets on
-    STATED_ADDRESS = 2  # the balancer named the client's address and port (PROXY protocol, X-Forwarded-For, Forwarded)
+    # the balancer named the client's address and port (PROXY protocol, X-Forwarded-For, Forwarded)
+    STATED_ADDRESS = 2
     RARE_TOKEN = 3  # a value seen on both sides that is rare in each
     SHAPE = 4  # method, target, body, status, response digest agree and nothing else does
     TIME = 5  # the backend exchange lies inside the client exchange and no other does
@@ -42,19 +44,24 @@ class Confidence(StrEnum):
     LOW = "low"
 
 
-RANK = {confidence: rank for rank, confidence in enumerate(reversed(Confidence))}  # the surer, the higher
+RANK = {
+    confidence: rank for rank, confidence in enumerate(reversed(Confidence))
+}  # the surer, the higher
 
 
 class AttemptOutcome(StrEnum):
     """How one backend exchange that a client exchange caused ended."""
 
     ANSWERED = "answered"  # its response is the one the client got
-    SUPERSEDED = "superseded"  # a complete response the client did not get (retried 5xx, lost hedge, mirror)
+    SUPERSEDED = (
+        "superseded"  # a complete response the client did not get (retried 5xx, lost hedge, mirror)
+    )
     RESET = "reset"
     CLOSED = "closed"
     TIMEOUT = "timeout"  # nothing came before the balancer gave up
     UNKNOWN = "unknown"  # its response is not in the capture
-    EITHER = "either"  # the client got this answer or that of another attempt, which may be it as well (mirror, hedge)
+    # the client got this answer or that of another attempt, which may be it as well (mirror, hedge)
+    EITHER = "either"
 
 
 class Attempt(NamedTuple):
@@ -65,12 +72,12 @@ class Attempt(NamedTuple):
 
 
 class ExchangePair(NamedTuple):
-    """A client exchange with the backend exchanges it caused, in time order; the last one is the one answered, if any
-    was (the last ones, if it is one of several: EITHER).
+    """A client exchange with the backend exchanges it caused, in time order; the last one is the
+    one answered, if any was (the last ones, if it is one of several: EITHER).
 
-    `group` numbers the set of interchangeable pairs it belongs to (None: it stands alone): within a group any
-    assignment fits the packets equally well. `reasons` are the pieces of evidence, strongest first, as (kind, value)
-    text, e.g. ("x-request-id", "7f3a…").
+    `group` numbers the set of interchangeable pairs it belongs to (None: it stands alone): within a
+    group any assignment fits the packets equally well. `reasons` are the pieces of evidence,
+    strongest first, as (kind, value) text, e.g. ("x-request-id", "7f3a…").
     """
 
     client: Ref
@@ -85,7 +92,9 @@ class UnpairedReason(StrEnum):
     """Why an exchange has no partner."""
 
     ANSWERED_BY_BALANCER = "answered-by-balancer"
-    NEVER_ANSWERED = "never-answered"  # client request without response and without backend exchange
+    NEVER_ANSWERED = (
+        "never-answered"  # client request without response and without backend exchange
+    )
     OUTSIDE_OTHER_CAPTURE = "outside-other-capture"  # the other capture was not running then
     HEALTH_CHECK = "health-check"
     OTHER_CLIENT = "other-client"  # a client that is not in the client capture
@@ -94,8 +103,8 @@ class UnpairedReason(StrEnum):
 
 
 class Unpaired(NamedTuple):
-    """A client (`side` "client") or backend exchange without a partner. `detail` is a short reason for people, "" when
-    none.
+    """A client (`side` "client") or backend exchange without a partner. `detail` is a short reason
+    for people, "" when none.
     """
 
     side: str
@@ -108,7 +117,9 @@ class Unpaired(NamedTuple):
 class ConnectionBasis(StrEnum):
     """Why two connections are one client's conversation."""
 
-    SAME_PACKETS = "same-packets"  # equal initial sequence numbers (or sequence numbers and payload)
+    SAME_PACKETS = (
+        "same-packets"  # equal initial sequence numbers (or sequence numbers and payload)
+    )
     STATED_ADDRESS = "stated-address"
     TLS_CLIENT_HELLO = "tls-client-hello"  # same ClientHello random
     SAME_BYTES = "same-bytes"  # byte streams agree
@@ -129,9 +140,10 @@ class ConnectionPair(NamedTuple):
 class Clock:
     """δ = client clock − backend clock, for one client point and one backend point, as an interval.
 
-    At backend time `reference_ns`, δ lies in [`low_ns`, `high_ns`]; it changes by `drift_ppb` (parts per billion; 0
-    when none was fitted) of elapsed time. `pairs` pairs bound it, `outliers` contradict it and were left out. When
-    `refused` is not "" there is no estimate and it says why. `stated` marks an offset given by the user.
+    At backend time `reference_ns`, δ lies in [`low_ns`, `high_ns`]; it changes by `drift_ppb`
+    (parts per billion; 0 when none was fitted) of elapsed time. `pairs` pairs bound it, `outliers`
+    contradict it and were left out. When `refused` is not "" there is no estimate and it says why.
+    `stated` marks an offset given by the user.
     """
 
     client_point: int
@@ -152,13 +164,15 @@ class Clock:
 
     def delta_ns(self, backend_ns: int) -> int:
         """The middle of the interval for δ at a backend time."""
-        return (self.low_ns + self.high_ns) // 2 + self.drift_ppb * (backend_ns - self.reference_ns) // 1_000_000_000
+        return (self.low_ns + self.high_ns) // 2 + self.drift_ppb * (
+            backend_ns - self.reference_ns
+        ) // 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class AddressMapping:
-    """A client address in the client capture and the address the balancer saw for it (XFF, PROXY, source), in `count`
-    of `of` pairs.
+    """A client address in the client capture and the address the balancer saw for it (XFF, PROXY,
+    source), in `count` of `of` pairs.
     """
 
     client: str
@@ -170,8 +184,9 @@ class AddressMapping:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Who is who: client hosts, the endpoints the balancer listens on, the addresses it speaks from itself (none when it leaves the
-    clients' on the packets), the backends."""
+    """Who is who: client hosts, the endpoints the balancer listens on, the addresses it speaks from
+    itself (none when it leaves the clients' on the packets), the backends.
+    """
 
     clients: tuple[str, ...] = ()
     fronts: tuple[Endpoint, ...] = ()
@@ -181,7 +196,9 @@ class Topology:
 
 
 class ChangeKind(StrEnum):
-    """What happened to a header field between client and backend side (direction says which way)."""
+    """What happened to a header field between client and backend side (direction says which
+    way).
+    """
 
     ADDED = "added"
     REMOVED = "removed"
@@ -205,11 +222,13 @@ class Behaviour(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HeaderChange:
-    """One kind of change to one field, over all pairs. `request`: on the way to the backend, else on the way back.
+    """One kind of change to one field, over all pairs. `request`: on the way to the backend, else
+    on the way back.
 
-    `count` of `of` comparable pairs show it. `before`/`after` are example raw lines in the direction of travel ("" when
-    absent), `example` indexes the pair in `Correlation.pairs`. `hop_by_hop`: the field is this hop's own business (RFC
-    9110 §7.6.1) or re-framing, legal to differ.
+    `count` of `of` comparable pairs show it. `before`/`after` are example raw lines in the
+    direction of travel ("" when absent), `example` indexes the pair in `Correlation.pairs`.
+    `hop_by_hop`: the field is this hop's own business (RFC 9110 §7.6.1) or re-framing, legal to
+    differ.
     """
 
     request: bool
@@ -227,8 +246,8 @@ class HeaderChange:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """A balancer's probing of one backend endpoint. `period_ns` is the median distance of two checks, None with fewer
-    than three.
+    """A balancer's probing of one backend endpoint. `period_ns` is the median distance of two
+    checks, None with fewer than three.
     """
 
     source: str
@@ -246,8 +265,8 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Everything the two sides have to do with each other. Every client exchange is in exactly one pair or `unpaired`,
-    and so is every backend exchange.
+    """Everything the two sides have to do with each other. Every client exchange is in exactly one
+    pair or `unpaired`, and so is every backend exchange.
     """
 
     pairs: Sequence[ExchangePair] = ()
@@ -257,5 +276,6 @@ class Correlation:
     topology: Topology = Topology()
     changes: tuple[HeaderChange, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
-    swapped: bool = False  # the captures were given in the wrong order; in a Report they are the right way round
+    # the captures were given in the wrong order; in a Report they are the right way round
+    swapped: bool = False
     order_shown: bool = True  # something shows which side is which, in the order given or the other

@@ -1,4 +1,6 @@
-"""The finished Report: what a renderer reads. Renderers only read; nothing here is computed late."""
+"""The finished Report: what a renderer reads. Renderers only read; nothing here is computed
+late.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Unit = Literal["text", "count", "ns", "bytes", "percent"]
 
 
 class Value(NamedTuple):
-    """A measured value with its unit; numbers stay integers (ns, bytes, count, percent) until a renderer writes them."""
+    """A measured value with its unit; numbers stay integers (ns, bytes, count, percent) until a
+    renderer writes them.
+    """
 
     name: str
     value: int | str
@@ -33,8 +37,8 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The packets behind a claim: at least one frame, what each shows, and a Wireshark display filter per side that
-    finds them.
+    """The packets behind a claim: at least one frame, what each shows, and a Wireshark display
+    filter per side that finds them.
 
     `client_filter`/`backend_filter` are "" when the evidence has no frame on that side.
     """
@@ -51,8 +55,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing lbtrace tells the user. `statement` is a sentence with {name} places for `values`, filled by the
-    renderer.
+    """One thing lbtrace tells the user. `statement` is a sentence with {name} places for `values`,
+    filled by the renderer.
 
     `slug` is the name of its file in lbtrace/findings with dashes, plus an optional ".variant".
     """
@@ -85,8 +89,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """One independent observation and the kinds it speaks for and against. `name` is stable ("isn", "head-differences",
-    …).
+    """One independent observation and the kinds it speaks for and against. `name` is stable ("isn",
+    "head-differences", …).
     """
 
     name: str
@@ -99,8 +103,8 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class ProfileMatch:
-    """How well a known balancer fits. `matched`/`contradicted` are (rule, example) lines; `named` is True when it is
-    distinctive enough to be named.
+    """How well a known balancer fits. `matched`/`contradicted` are (rule, example) lines; `named`
+    is True when it is distinctive enough to be named.
     """
 
     id: str
@@ -114,8 +118,8 @@ class ProfileMatch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What kind of balancer this is, with its witnesses; `modifiers` refine it ("snat", "dnat", "dsr",
-    "tls-terminating", "proxy-protocol").
+    """What kind of balancer this is, with its witnesses; `modifiers` refine it ("snat", "dnat",
+    "dsr", "tls-terminating", "proxy-protocol").
     """
 
     kind: Kind
@@ -128,12 +132,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class SideCounts:
-    """Counting one side, health checks left out (and counted apart). Ratios are never taken from 0 SYNs: see
-    `already_open`.
+    """Counting one side, health checks left out (and counted apart). Ratios are never taken from 0
+    SYNs: see `already_open`.
 
-    `syns` distinct SYNs, `opened` completed handshakes, `already_open` connections whose start was not captured,
-    `requests`/`responses` HTTP messages, `http_connections` connections with at least one request,
-    `requests_per_connection` (requests, connections) sorted, `check_*` what health checks account for.
+    `syns` distinct SYNs, `opened` completed handshakes, `already_open` connections whose start was
+    not captured, `requests`/`responses` HTTP messages, `http_connections` connections with at least
+    one request, `requests_per_connection` (requests, connections) sorted, `check_*` what health
+    checks account for.
     """
 
     side: Side
@@ -153,9 +158,10 @@ class SideCounts:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Nanoseconds, over `count` pairs. `added` is client total − backend total per pair (needs no common clock); the
-    split before/after the backend needs the clock and carries its half-width, None when the clock was refused. `average`: the pairs are
-    interchangeable, so median, percentile and maximum of what was added are all their average, the one number that does not depend on who
+    """Nanoseconds, over `count` pairs. `added` is client total − backend total per pair (needs no
+    common clock); the split before/after the backend needs the clock and carries its half-width,
+    None when the clock was refused. `average`: the pairs are interchangeable, so median, percentile
+    and maximum of what was added are all their average, the one number that does not depend on who
     is whose.
     """
 

@@ -1,8 +1,9 @@
 """TCP connections as the capture shows them.
 
-A connection is one incarnation of a 4-tuple: a new SYN with a new initial sequence number starts another (RFC 9293
-§3.6.1: ports are reused). Frames are numbered through the files of the capture point, so with one file they are
-Wireshark's numbers; `Trace.ref()` turns one into a `FrameRef`. Times are ns since the epoch.
+A connection is one incarnation of a 4-tuple: a new SYN with a new initial sequence number starts
+another (RFC 9293 §3.6.1: ports are reused). Frames are numbered through the files of the capture
+point, so with one file they are Wireshark's numbers; `Trace.ref()` turns one into a `FrameRef`.
+Times are ns since the epoch.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ class RoleSource(StrEnum):
     SYN = "syn"
     SYNACK = "syn-ack"
     PAYLOAD = "payload"  # who speaks HTTP (or TLS, or a PROXY header) as a client does
-    PORT = "port"  # the lower or well-known port is taken for the server's: a guess, and said to be one
+    # the lower or well-known port is taken for the server's: a guess, and said to be one
+    PORT = "port"
 
 
 class Direction(NamedTuple):
     """What one end of a connection sent. `*_frame` is None when the capture shows none.
 
-    `packets` counts segments, `bytes` distinct payload bytes in sequence space that were captured, `missing` bytes of
-    sequence space that were sent (something after them was seen or acknowledged) but are not in the capture,
-    `truncated` the part of `missing` that was cut by the snapshot length. `isn` is the initial sequence number, known
-    from the SYN only; `start_seq` is the sequence number of offset 0 of its stream, known from any segment that occupies
-    sequence space. `retransmissions` counts segments that repeat bytes already seen, `out_of_order` segments that
+    `packets` counts segments, `bytes` distinct payload bytes in sequence space that were captured,
+    `missing` bytes of sequence space that were sent (something after them was seen or acknowledged)
+    but are not in the capture, `truncated` the part of `missing` that was cut by the snapshot
+    length. `isn` is the initial sequence number, known from the SYN only; `start_seq` is the
+    sequence number of offset 0 of its stream, known from any segment that occupies sequence space.
+    `retransmissions` counts segments that repeat bytes already seen, `out_of_order` segments that
     arrived after later bytes and were new, `zero_windows` segments that advertised a window of 0.
     """
 
@@ -57,10 +60,10 @@ class Direction(NamedTuple):
 class Connection(NamedTuple):
     """One TCP connection as one capture point saw it.
 
-    `syns` counts distinct SYNs without ACK (0 when the start was not captured, else 1), `syn_retransmissions` their
-    repetitions, `synacks` the SYN-ACKs seen. `opened`: the three-way handshake was completed in the capture. `network`
-    names the VLAN or tunnel the packets were in, "" for none. `established_ns` is the time of the ACK that completed
-    the handshake.
+    `syns` counts distinct SYNs without ACK (0 when the start was not captured, else 1),
+    `syn_retransmissions` their repetitions, `synacks` the SYN-ACKs seen. `opened`: the three-way
+    handshake was completed in the capture. `network` names the VLAN or tunnel the packets were in,
+    "" for none. `established_ns` is the time of the ACK that completed the handshake.
     """
 
     id: int
@@ -90,5 +93,7 @@ class Connection(NamedTuple):
 
     @property
     def client_is_whole(self) -> bool:
-        """True when every byte that the client sent is in the capture: a request that is not there was not sent."""
+        """True when every byte that the client sent is in the capture: a request that is not there
+        was not sent.
+        """
         return self.syns > 0 and self.from_client.missing == 0

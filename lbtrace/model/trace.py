@@ -17,8 +17,8 @@ from lbtrace.model.stream import Connection
 class Diagnostic:
     """Something worth saying about the input, counted; never an error.
 
-    `slug` is stable and kebab-case, `text` one sentence, `frame` the first frame it concerns (numbered through the
-    point's files), None when it concerns no frame.
+    `slug` is stable and kebab-case, `text` one sentence, `frame` the first frame it concerns
+    (numbered through the point's files), None when it concerns no frame.
     """
 
     slug: str
@@ -29,8 +29,8 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFile:
-    """One file of a capture point. `first_frame` is the number its first frame has through all files of the point (1
-    for the first file).
+    """One file of a capture point. `first_frame` is the number its first frame has through all
+    files of the point (1 for the first file).
     """
 
     path: str
@@ -49,10 +49,11 @@ class CaptureFile:
 
 @dataclass(frozen=True, slots=True)
 class PacketCounts:
-    """read = decoded + the sum of skipped: nothing is dropped silently. `truncated` of the decoded ones were cut by the
-    snapshot length.
+    """read = decoded + the sum of skipped: nothing is dropped silently. `truncated` of the decoded
+    ones were cut by the snapshot length.
 
-    `skipped` and `peeled` are (reason or name, count), most frequent first; `peeled` names tunnels and tags taken off.
+    `skipped` and `peeled` are (reason or name, count), most frequent first; `peeled` names tunnels
+    and tags taken off.
     """
 
     read: int
@@ -83,9 +84,10 @@ class Numbered(Protocol):
 class Trace:
     """One capture point, read to its exchanges.
 
-    `connections[i].id == i`, `applications[i]` belongs to `connections[i]`, `exchanges[i].id == i`; exchanges are
-    ordered by the frame they begin in. `first_ns`/`last_ns` is the window the capture was running for: the times of its
-    first and last frame, 0 when empty. `travels[frame - 1]` is the `Travel` of a frame; it is empty when the link types tell of none.
+    `connections[i].id == i`, `applications[i]` belongs to `connections[i]`, `exchanges[i].id == i`;
+    exchanges are ordered by the frame they begin in. `first_ns`/`last_ns` is the window the capture
+    was running for: the times of its first and last frame, 0 when empty. `travels[frame - 1]` is
+    the `Travel` of a frame; it is empty when the link types tell of none.
     """
 
     side: Side
@@ -109,15 +111,21 @@ class Trace:
     def ref(self, frame: int, time_ns: int) -> FrameRef:
         """The address of a frame that is numbered through the point's files."""
         if len(self.files) == 1:
-            return FrameRef(self.side, self.point, 0, frame - self.files[0].first_frame + 1, time_ns)
+            return FrameRef(
+                self.side, self.point, 0, frame - self.files[0].first_frame + 1, time_ns
+            )
         starts = [f.first_frame for f in self.files]
         file = max(bisect_right(starts, frame) - 1, 0)
-        return FrameRef(self.side, self.point, file, frame - (starts[file] if starts else 1) + 1, time_ns)
+        return FrameRef(
+            self.side, self.point, file, frame - (starts[file] if starts else 1) + 1, time_ns
+        )
 
     def exchanges_of(self, connection: int) -> list[int]:
         """The ids of the exchanges on a connection, in order."""
         held = self.exchanges
         if not self.by_connection and held:
-            for i, number in enumerate(held.connections() if isinstance(held, Numbered) else [e.connection for e in held]):
+            for i, number in enumerate(
+                held.connections() if isinstance(held, Numbered) else [e.connection for e in held]
+            ):
                 self.by_connection.setdefault(number, []).append(i)
         return self.by_connection.get(connection, [])

@@ -1,16 +1,18 @@
 """What known load balancers do: one TOML each, and how well one fits what was seen.
 
-A profile is a list of rules. A rule looks in one `place` (see `PLACES`) for a line that its `pattern` matches whole, case
-included, and is one of
+A profile is a list of rules. A rule looks in one `place` (see `PLACES`) for a line that its
+`pattern` matches whole, case included, and is one of
 
     sign    its presence speaks for the profile
     must    the default behaviour: its presence speaks for it, its absence against
     never   its presence speaks against it
 
-A `distinctive` rule is one that no other balancer satisfies by accident; without one a profile is "consistent with" what was
-seen and is never named. `certainty` is "documented" (by the maker), "source" (read in the program), "observed" (in captures) or
-"unsure"; unsure rules are shown and never scored. Every rule carries an `example` line it matches and may carry an `unlike`
-line it must not match; a test holds both."""
+A `distinctive` rule is one that no other balancer satisfies by accident; without one a profile is
+"consistent with" what was seen and is never named. `certainty` is "documented" (by the maker),
+"source" (read in the program), "observed" (in captures) or "unsure"; unsure rules are shown and
+never scored. Every rule carries an `example` line it matches and may carry an `unlike` line it must
+not match; a test holds both.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from importlib import resources
 from lbtrace.model.report import ProfileMatch
 
 PLACES: Mapping[str, str] = {
-    "request-written": "a request line behind the balancer that is not as the client sent it: added, changed, or a second line of its name",
+    "request-written": "a request line behind the balancer that is not as the client sent it: "
+    "added, changed, or a second line of its name",
     "request-added": "a request line behind the balancer of a name the client did not send",
     "request-removed": "a request line the client sent that is missing behind the balancer",
     "response-written": "a response line the client got that is not as the backend sent it",
@@ -36,7 +39,14 @@ PLACES: Mapping[str, str] = {
 }
 ROLES = ("sign", "must", "never")
 CERTAINTIES = ("documented", "source", "observed", "unsure")
-SEEN_IN_PAIRS = ("request-written", "request-added", "request-removed", "response-written", "response-removed", "trait")
+SEEN_IN_PAIRS = (
+    "request-written",
+    "request-added",
+    "request-removed",
+    "response-written",
+    "response-removed",
+    "trait",
+)
 DISTINCTIVE_WEIGHT, WEIGHT = 4, 1
 MOST_LISTED = 8
 
@@ -57,12 +67,16 @@ class Rule:
     @property
     def weight(self) -> int:
         """What it counts in the score."""
-        return 0 if self.certainty == "unsure" else DISTINCTIVE_WEIGHT if self.distinctive else WEIGHT
+        return (
+            0 if self.certainty == "unsure" else DISTINCTIVE_WEIGHT if self.distinctive else WEIGHT
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of one balancer. `kinds` are the verdicts it can stand behind (values of model.report.Kind)."""
+    """What is known of one balancer. `kinds` are the verdicts it can stand behind (values of
+    model.report.Kind).
+    """
 
     id: str
     name: str
@@ -75,8 +89,9 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was seen, as lines by place. `pairs` is the number of exchanges (or connections) compared: with none, a missing line means
-    nothing."""
+    """What was seen, as lines by place. `pairs` is the number of exchanges (or connections)
+    compared: with none, a missing line means nothing.
+    """
 
     kind: str
     pairs: int
@@ -124,13 +139,18 @@ def _rule(table: Mapping[str, object]) -> Rule:
 
 
 def rank(observed: Observed) -> tuple[ProfileMatch, ...]:
-    """How well each profile fits, best first; those with nothing in their favour are left out. At most one is named.
+    """How well each profile fits, best first; those with nothing in their favour are left out. At
+    most one is named.
 
-    The score is the share of the weight in favour in all that was decided, in percent. One is named only when something distinctive was
-    seen, nothing speaks against it, and the next that could be named is behind in both what is distinctive and what is not.
+    The score is the share of the weight in favour in all that was decided, in percent. One is named
+    only when something distinctive was seen, nothing speaks against it, and the next that could be
+    named is behind in both what is distinctive and what is not.
     """
     fits = [_fit(profile, observed) for profile in profiles() if observed.kind in profile.kinds]
-    fits = sorted((f for f in fits if f.matched), key=lambda f: (not f.can_be_named, -f.gained, -f.score, f.profile.id))
+    fits = sorted(
+        (f for f in fits if f.matched),
+        key=lambda f: (not f.can_be_named, -f.gained, -f.score, f.profile.id),
+    )
     named = ""
     if fits and fits[0].can_be_named:
         rivals = [f for f in fits[1:] if f.can_be_named and f.gained >= fits[0].gained]
@@ -138,19 +158,26 @@ def rank(observed: Observed) -> tuple[ProfileMatch, ...]:
     if named:
         close = [f for f in fits if f.profile.id == named or f.distinctive]
     else:
-        close = [f for f in fits if f.distinctive or (not f.contradicted and f.gained >= _enough(observed.kind))]
+        close = [
+            f
+            for f in fits
+            if f.distinctive or (not f.contradicted and f.gained >= _enough(observed.kind))
+        ]
     return tuple(f.match(f.profile.id == named) for f in close[:MOST_LISTED])
 
 
 def _enough(kind: str) -> int:
-    """What it takes to be listed as consistent with what was seen: every packet NAT looks alike, an HTTP proxy shows at least
-    two habits."""
+    """What it takes to be listed as consistent with what was seen: every packet NAT looks alike, an
+    HTTP proxy shows at least two habits.
+    """
     return 2 if kind == "l7-proxy" else 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """One profile held against what was seen: (rule, line) in favour and against, and the weights of both."""
+    """One profile held against what was seen: (rule, line) in favour and against, and the weights
+    of both.
+    """
 
     profile: Profile
     matched: tuple[tuple[Rule, str], ...]
@@ -174,10 +201,26 @@ class _Fit:
         return any(rule.distinctive and rule.weight for rule, _ in self.matched)
 
     def match(self, named: bool) -> ProfileMatch:
-        """As the report shows it; `forgiven` counts the changes that are normal for this balancer."""
+        """As the report shows it; `forgiven` counts the changes that are normal for this
+        balancer.
+        """
         lines = tuple((rule.text, line) for rule, line in self.matched)
-        forgiven = len({line for rule, line in self.matched if rule.place.startswith(("request-", "response-"))})
-        return ProfileMatch(self.profile.id, self.profile.name, self.score, named, lines, self.contradicted, forgiven)
+        forgiven = len(
+            {
+                line
+                for rule, line in self.matched
+                if rule.place.startswith(("request-", "response-"))
+            }
+        )
+        return ProfileMatch(
+            self.profile.id,
+            self.profile.name,
+            self.score,
+            named,
+            lines,
+            self.contradicted,
+            forgiven,
+        )
 
 
 def _fit(profile: Profile, observed: Observed) -> _Fit:
@@ -185,7 +228,10 @@ def _fit(profile: Profile, observed: Observed) -> _Fit:
     contradicted: list[tuple[str, str]] = []
     gained = lost = 0
     for rule in profile.rules:
-        line = next((text for text in observed.lines.get(rule.place, ()) if rule.pattern.fullmatch(text)), None)
+        line = next(
+            (text for text in observed.lines.get(rule.place, ()) if rule.pattern.fullmatch(text)),
+            None,
+        )
         if rule.role == "never":
             if line is not None and rule.weight:
                 contradicted.append((rule.text, line))
@@ -193,7 +239,11 @@ def _fit(profile: Profile, observed: Observed) -> _Fit:
         elif line is not None:
             matched.append((rule, line))
             gained += rule.weight
-        elif rule.role == "must" and rule.weight and (rule.place not in SEEN_IN_PAIRS or observed.pairs):
+        elif (
+            rule.role == "must"
+            and rule.weight
+            and (rule.place not in SEEN_IN_PAIRS or observed.pairs)
+        ):
             contradicted.append((f"{rule.text}: not seen", ""))
             lost += rule.weight
     return _Fit(profile, tuple(matched), tuple(contradicted), gained, lost)

@@ -25,8 +25,8 @@ _SHARED = {"wording", "schema"}  # rooms of this package that are no format
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How to write: `width` in columns, `everything` instead of cut tables, `colour` allowed, `ascii_only` when the output cannot
-    take other characters.
+    """How to write: `width` in columns, `everything` instead of cut tables, `colour` allowed,
+    `ascii_only` when the output cannot take other characters.
     """
 
     width: int = 80
@@ -49,11 +49,19 @@ class Format(Protocol):
 
 def format_names() -> list[str]:
     """The formats there are."""
-    return sorted(m.name for m in iter_modules(__path__) if m.name not in _SHARED and not m.name.startswith("_"))
+    return sorted(
+        m.name
+        for m in iter_modules(__path__)
+        if m.name not in _SHARED and not m.name.startswith("_")
+    )
 
 
 def get_format(name: str) -> Format:
     """The format of that name; OptionError when there is none."""
     if name not in format_names():
-        raise OptionError("unknown-format", f"There is no format {name!r}.", f"Formats: {', '.join(format_names())}.")
+        raise OptionError(
+            "unknown-format",
+            f"There is no format {name!r}.",
+            f"Formats: {', '.join(format_names())}.",
+        )
     return cast(Format, import_module(f"{__name__}.{name}"))

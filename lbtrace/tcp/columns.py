@@ -1,6 +1,9 @@
-"""The column idioms the TCP stage is built from, each linear or one sort, none with a Python object per row.
+"""The column idioms the TCP stage is built from, each linear or one sort, none with a Python object
+per row.
 
-Rows and connections are numbered in 32 bits: a column of them is half of what numpy makes by itself, and there are as many as packets."""
+Rows and connections are numbered in 32 bits: a column of them is half of what numpy makes by
+itself, and there are as many as packets.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ NONE = -1  # "no such row"
 def stable_order(keys: Column, size: int) -> Column:
     """The rows sorted by key (0 … size − 1), equal keys in their old order: i64.
 
-    numpy sorts 16-bit keys by radix; for wider ones one sort of (key, row) packed in 64 bits beats a stable argsort.
+    numpy sorts 16-bit keys by radix; for wider ones one sort of (key, row) packed in 64 bits beats
+    a stable argsort.
     """
     if len(keys) < 2 or bool((keys[1:] >= keys[:-1]).all()):
         return np.arange(len(keys))
@@ -43,7 +47,9 @@ def last_of(keys: Column, rows: Column, size: int) -> Column:
 
 
 def taken(values: Column, rows: Column, missing: int) -> Column:
-    """`values[rows]`, `missing` where there is no row. Columns that cannot hold `missing` become i64."""
+    """`values[rows]`, `missing` where there is no row. Columns that cannot hold `missing` become
+    i64.
+    """
     kind = np.int64 if missing < 0 and values.dtype.kind == "u" else values.dtype
     out = np.full(len(rows), missing, kind)
     there = np.flatnonzero(rows >= 0)

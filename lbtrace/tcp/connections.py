@@ -6,8 +6,8 @@
     4. what the other side acknowledged                  here
     5. what each direction did                           summary
 
-A connection has two streams: 2c is what its client sent, 2c + 1 what its server sent. Everything is counted in columns, one
-entry per stream or connection. RFC 9293.
+A connection has two streams: 2c is what its client sent, 2c + 1 what its server sent. Everything is
+counted in columns, one entry per stream or connection. RFC 9293.
 """
 
 from __future__ import annotations
@@ -27,10 +27,16 @@ from lbtrace.tcp.roles import roles
 from lbtrace.tcp.sequence import PLAUSIBLE, distances, group_starts, unwrap
 from lbtrace.tcp.summary import summary
 
-_ACK_REORDERED = 1 << 20  # bytes by which the last ACK captured may lie below the highest, when they changed places on the way
+_ACK_REORDERED = (
+    1 << 20
+    # bytes by which the last ACK captured may lie below the highest, when they changed places on
+    # the way
+)
 
 
-def connections(segments: SegmentTable, careful: bool = False) -> tuple[ConnectionTable, StreamTable]:
+def connections(
+    segments: SegmentTable, careful: bool = False
+) -> tuple[ConnectionTable, StreamTable]:
     """Segments → connection incarnations, in order of their first frame, and their streams.
 
     `careful` takes the slow road for every stream; the result is the same (a law in the tests).
@@ -51,11 +57,14 @@ class Acknowledged:
     """What the ACK fields say, as offsets in the opposite stream."""
 
     of_piece: Column  # i64 per piece, −1 when its segment says nothing usable
-    end: Column  # i64 per stream: the offset up to which the peer acknowledged it (a FIN counts one), −1 without
+    # i64 per stream: the offset up to which the peer acknowledged it (a FIN counts one), −1 without
+    end: Column
 
 
 def _acknowledged(t: SegmentTable, stream: Column, assembly: Assembly) -> Acknowledged:
-    """ACK numbers → offsets in the opposite stream. One before offset 0 says only that nothing captured was acknowledged: −1."""
+    """ACK numbers → offsets in the opposite stream. One before offset 0 says only that nothing
+    captured was acknowledged: −1.
+    """
     streams = len(assembly.base)
     follow = _Long(t, stream, assembly)
     end = np.full(streams, -1, np.int64)
@@ -66,7 +75,9 @@ def _acknowledged(t: SegmentTable, stream: Column, assembly: Assembly) -> Acknow
         peer, offset = (stream[rows] ^ 1)[usable], np.maximum(offset[usable], 0)
         np.maximum.at(end, peer, offset)
         final[peer] = offset  # the last one assigned stays
-    taken_back = end - final > _ACK_REORDERED  # ACKs never retreat: one far above the last was damaged
+    taken_back = (
+        end - final > _ACK_REORDERED
+    )  # ACKs never retreat: one far above the last was damaged
     end[taken_back] = final[taken_back]
     of_piece = np.empty(len(assembly.pieces.row), np.int64)
     for low in range(0, len(of_piece), CHUNK):
@@ -77,7 +88,9 @@ def _acknowledged(t: SegmentTable, stream: Column, assembly: Assembly) -> Acknow
 
 
 class _Long:
-    """ACK numbers of some rows → offsets in the opposite stream, also where that is longer than such a number can tell."""
+    """ACK numbers of some rows → offsets in the opposite stream, also where that is longer than
+    such a number can tell.
+    """
 
     def __init__(self, t: SegmentTable, stream: Column, assembly: Assembly) -> None:
         self.table, self.stream = t, stream
@@ -88,13 +101,19 @@ class _Long:
         self.followed = np.zeros(0, np.int64)
         long = assembly.end > PLAUSIBLE
         if long.any():
-            rows = np.flatnonzero(long[stream ^ 1] & ((t.flags & (ACK | RST)) == ACK) & (assembly.base >= 0)[stream ^ 1])
+            rows = np.flatnonzero(
+                long[stream ^ 1]
+                & ((t.flags & (ACK | RST)) == ACK)
+                & (assembly.base >= 0)[stream ^ 1]
+            )
             other = stream[rows] ^ 1
             order = stable_order(other, len(long))
             rows, other = rows[order], other[order]
             first = group_starts(other)
             begin = distances(t.ack[rows[first]], self.origin[other[first]]).astype(np.int64)
-            offset = unwrap(t.ack[rows], other) + np.repeat(begin, np.diff(np.append(first, len(rows))))
+            offset = unwrap(t.ack[rows], other) + np.repeat(
+                begin, np.diff(np.append(first, len(rows)))
+            )
             order = np.argsort(rows)
             self.rows, self.followed = rows[order], offset[order]
 
@@ -112,14 +131,19 @@ class _Long:
 
 
 def _stream_table(
-    t: SegmentTable, lives: Incarnations, stream: Column, shake: Handshake, assembly: Assembly, acked: Acknowledged
+    t: SegmentTable,
+    lives: Incarnations,
+    stream: Column,
+    shake: Handshake,
+    assembly: Assembly,
+    acked: Acknowledged,
 ) -> StreamTable:
     streams = lives.count * 2
     pieces = assembly.pieces
     row = pieces.row
     end = assembly.end.copy()
-    # One byte acknowledged beyond the last one seen is a FIN, seen or not; more are bytes the capture lost. A direction of which
-    # nothing was captured has no end to speak of.
+    # One byte acknowledged beyond the last one seen is a FIN, seen or not; more are bytes the
+    # capture lost. A direction of which nothing was captured has no end to speak of.
     beyond = (acked.end > end + 1) & (counted(stream, streams) > 0)
     end[beyond] = acked.end[beyond] - (assembly.fin[beyond] >= 0)
     known = assembly.known
@@ -148,10 +172,17 @@ def _diagnostics(t: SegmentTable, assembly: Assembly) -> tuple[Diagnostic, ...]:
     found: list[Diagnostic] = []
     if assembly.conflicts:
         rows = [c.row for c in assembly.conflicts]
-        text = "TCP segments carry other bytes than were captured before for the same sequence numbers; the first ones are kept"
+        text = (
+            "TCP segments carry other bytes than were captured before for the same sequence "
+            "numbers; the first ones are kept"
+        )
         found.append(Diagnostic("tcp-overlap-differs", text, len(rows), int(t.frame[min(rows)])))
     if assembly.implausible:
         rows = assembly.implausible
-        text = "TCP segments have sequence numbers nowhere near their stream; their bytes are left out"
-        found.append(Diagnostic("tcp-sequence-implausible", text, len(rows), int(t.frame[min(rows)])))
+        text = (
+            "TCP segments have sequence numbers nowhere near their stream; their bytes are left out"
+        )
+        found.append(
+            Diagnostic("tcp-sequence-implausible", text, len(rows), int(t.frame[min(rows)]))
+        )
     return tuple(found)

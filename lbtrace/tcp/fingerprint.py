@@ -1,8 +1,10 @@
-"""SYN and SYN-ACK segments → Offers: what the options say about the stack that sent them (RFC 9293 §3.2, RFC 7323).
+"""SYN and SYN-ACK segments → Offers: what the options say about the stack that sent them (RFC 9293
+§3.2, RFC 7323).
 
-All SYNs of a capture walk through their options in step: one numpy pass per option position, at most 40. An option that is cut
-off, has an impossible length, or runs past the header ends the walk of its row; what was read before it stands. End of Option
-List (0) is not listed among the kinds. Invariant: never raises, whatever the bytes are.
+All SYNs of a capture walk through their options in step: one numpy pass per option position, at
+most 40. An option that is cut off, has an impossible length, or runs past the header ends the walk
+of its row; what was read before it stands. End of Option List (0) is not listed among the kinds.
+Invariant: never raises, whatever the bytes are.
 """
 
 from __future__ import annotations
@@ -36,16 +38,24 @@ def offers(table: SegmentTable, rows: Column) -> Offers:
 
 
 def _layouts(kinds: Column) -> tuple[list[tuple[int, ...]], Column]:
-    """Rows of kinds → the distinct ones, without the zeros at their ends, and of each row which of them it is."""
+    """Rows of kinds → the distinct ones, without the zeros at their ends, and of each row which of
+    them it is.
+    """
     few = not kinds[:, 8:].any()  # then a row is one number
-    rows = np.ascontiguousarray(kinds[:, :8]).view(np.uint64).ravel() if few else kinds.view(f"S{_MAX_OPTIONS}").ravel()
+    rows = (
+        np.ascontiguousarray(kinds[:, :8]).view(np.uint64).ravel()
+        if few
+        else kinds.view(f"S{_MAX_OPTIONS}").ravel()
+    )
     distinct = np.unique(rows)
     layouts = [tuple(bytes(row.tobytes()).rstrip(b"\0")) for row in distinct]
     return layouts, np.searchsorted(distinct, rows).astype(np.uint32)
 
 
 def _chunk(table: SegmentTable, rows: Column) -> tuple[Column, Column, Column, Column, Column]:
-    """The kinds of options (rows of 40), MSS, window scale, SACK permitted, and time stamp of some rows."""
+    """The kinds of options (rows of 40), MSS, window scale, SACK permitted, and time stamp of some
+    rows.
+    """
     octets, size = _headers(table, rows)
     count = len(rows)
     kinds = np.zeros((count, _MAX_OPTIONS), np.uint8)
@@ -60,7 +70,9 @@ def _chunk(table: SegmentTable, rows: Column) -> tuple[Column, Column, Column, C
             break
         here, limit = at[live], size[live]
         kind = octets[live, here]
-        length = np.where(kind == 1, 1, octets[live, np.minimum(here + 1, _MAX_OPTIONS)]).astype(np.int64)
+        length = np.where(kind == 1, 1, octets[live, np.minimum(here + 1, _MAX_OPTIONS)]).astype(
+            np.int64
+        )
         whole = (kind == 1) | ((kind > 1) & (length >= 2) & (here + length <= limit))
         live, here, kind, length = live[whole], here[whole], kind[whole], length[whole]
         kinds[live, step] = kind
@@ -74,7 +86,9 @@ def _chunk(table: SegmentTable, rows: Column) -> tuple[Column, Column, Column, C
 
 
 def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
-    """The option bytes of each row in a (rows, 41) matrix (the last column is always 0), and how many there are."""
+    """The option bytes of each row in a (rows, 41) matrix (the last column is always 0), and how
+    many there are.
+    """
     octets = np.zeros((len(rows), _MAX_OPTIONS + 1), np.uint8)
     size = np.zeros(len(rows), np.int64)
     which = table.buffer[rows]
@@ -85,13 +99,19 @@ def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
         good = (start >= 0) & (start + 20 <= len(data))
         mine, start = mine[good], start[good]
         length = (data[start + 12] >> 4).astype(np.int64) * 4 - 20
-        captured = table.payload[rows[mine]].astype(np.int64) - start - 20  # a snapshot length may have cut the options
-        length = np.clip(length, 0, np.clip(np.minimum(captured, len(data) - start - 20), 0, _MAX_OPTIONS))
+        captured = (
+            table.payload[rows[mine]].astype(np.int64) - start - 20
+        )  # a snapshot length may have cut the options
+        length = np.clip(
+            length, 0, np.clip(np.minimum(captured, len(data) - start - 20), 0, _MAX_OPTIONS)
+        )
         width = int(length.max()) if len(length) else 0
         if width:
             windows = sliding_window_view(data, width)
             found = windows[np.minimum(start + 20, len(windows) - 1)]
-            for i in np.flatnonzero(start + 20 >= len(windows)).tolist():  # at the very end of the buffer
+            for i in np.flatnonzero(
+                start + 20 >= len(windows)
+            ).tolist():  # at the very end of the buffer
                 at = int(start[i]) + 20
                 found[i, : len(data) - at] = data[at : at + width]
             octets[mine, :width] = np.where(np.arange(width) < length[:, None], found, 0)
@@ -99,8 +119,12 @@ def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
     return octets, size
 
 
-def _take(octets: Column, rows: Column, here: Column, mask: Column, width: int, into: Column) -> None:
-    """Write the big-endian number of `width` bytes behind the kind and length bytes of the masked options into their rows."""
+def _take(
+    octets: Column, rows: Column, here: Column, mask: Column, width: int, into: Column
+) -> None:
+    """Write the big-endian number of `width` bytes behind the kind and length bytes of the masked
+    options into their rows.
+    """
     chosen, place = rows[mask], here[mask] + 2
     value = np.zeros(len(chosen), np.int64)
     for i in range(width):

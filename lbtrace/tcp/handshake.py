@@ -1,6 +1,8 @@
-"""SYN segments → the three-way handshake of each connection (RFC 9293 §3.5), as far as it was captured, and where its streams begin.
+"""SYN segments → the three-way handshake of each connection (RFC 9293 §3.5), as far as it was
+captured, and where its streams begin.
 
-Invariant: `base` of a stream is the sequence number of its first byte, known from its own SYN or from the SYN-ACK that answers it.
+Invariant: `base` of a stream is the sequence number of its first byte, known from its own SYN or
+from the SYN-ACK that answers it.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handshak
     conn = lives.of
     own, repeated = _own_syns(t, stream, rows, count * 2)
     base = np.full(count * 2, -1, np.int64)
-    answering = synack_rows[own[stream[synack_rows] ^ 1] < 0]  # a SYN-ACK tells the ISN of a SYN that was not captured
+    answering = synack_rows[
+        own[stream[synack_rows] ^ 1] < 0
+    ]  # a SYN-ACK tells the ISN of a SYN that was not captured
     base[stream[answering] ^ 1] = t.ack[answering]
     seen = own >= 0
     base[seen] = (t.seq[own[seen]].astype(np.int64) + 1) % (1 << 32)
@@ -46,7 +50,9 @@ def handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handshak
 
     answers = own >= 0
     answers[answers] = (t.flags[own[answers]] & ACK) != 0
-    wanted = np.where(answers, t.seq[own], 0).astype(np.uint32)  # per stream: the ISN that the peer's ACK must be beyond
+    wanted = np.where(answers, t.seq[own], 0).astype(
+        np.uint32
+    )  # per stream: the ISN that the peer's ACK must be beyond
     acks = _completing(t, stream, answers, wanted)
     syn = first_of(conn[syn_rows], syn_rows, count)
     return Handshake(
@@ -62,20 +68,28 @@ def handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handshak
 
 
 def _completing(t: SegmentTable, stream: Column, answers: Column, wanted: Column) -> Column:
-    """The segments that acknowledge a SYN-ACK, a CHUNK of rows at a time. `answers`: the stream begins with a SYN-ACK, of ISN `wanted`."""
+    """The segments that acknowledge a SYN-ACK, a CHUNK of rows at a time. `answers`: the stream
+    begins with a SYN-ACK, of ISN `wanted`.
+    """
     found = [np.zeros(0, np.int32)]
     for low in range(0, len(t), CHUNK):
         part = slice(low, low + CHUNK)
         peer = stream[part] ^ 1
-        beyond = answers[peer] & (distances(t.ack[part], wanted[peer]) > 0) & ((t.flags[part] & (SYN | ACK | RST)) == ACK)
+        beyond = (
+            answers[peer]
+            & (distances(t.ack[part], wanted[peer]) > 0)
+            & ((t.flags[part] & (SYN | ACK | RST)) == ACK)
+        )
         found.append((np.flatnonzero(beyond) + low).astype(np.int32))
     return np.concatenate(found)
 
 
 def _own_syns(t: SegmentTable, stream: Column, rows: Column, streams: int) -> tuple[Column, Column]:
-    """Per stream the row of its SYN or SYN-ACK, and how many segments repeat one. `rows` are all of them.
+    """Per stream the row of its SYN or SYN-ACK, and how many segments repeat one. `rows` are all of
+    them.
 
-    A server that answers twice with different ISNs (it forgot, or there are two) is held to the one its data follow.
+    A server that answers twice with different ISNs (it forgot, or there are two) is held to the one
+    its data follow.
     """
     own = first_of(stream[rows], rows, streams)
     counts = np.bincount(stream[rows], minlength=streams)
@@ -94,5 +108,7 @@ def _own_syns(t: SegmentTable, stream: Column, rows: Column, streams: int) -> tu
         ahead = distances(t.seq[load], t.seq[rivals]).astype(np.int64)
         ahead[(load < 0) | (ahead <= 0)] = 1 << 32
         order = np.lexsort((rivals, ahead, stream[rivals]))[::-1]
-        own[stream[rivals[order]]] = rivals[order]  # the last one assigned, the nearest before the data, stays
+        own[stream[rivals[order]]] = rivals[
+            order
+        ]  # the last one assigned, the nearest before the data, stays
     return own, repeated

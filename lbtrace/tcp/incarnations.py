@@ -1,20 +1,25 @@
 """Segments of a flow → connection incarnations (RFC 9293 §3.4.1, §3.6.1: ports are reused).
 
-A flow is a pair of endpoints; a connection is one incarnation of it, begun by a SYN with an initial sequence number (ISN) of
-its own, or by whatever came first when the start was not captured. Nearly every flow has one SYN and one SYN-ACK in the right
-place, or several such pairs, one after the other (the ports of a busy client come round): those are settled by columns alone.
-Only the SYN segments of the others are looked at one by one:
+A flow is a pair of endpoints; a connection is one incarnation of it, begun by a SYN with an initial
+sequence number (ISN) of its own, or by whatever came first when the start was not captured. Nearly
+every flow has one SYN and one SYN-ACK in the right place, or several such pairs, one after the
+other (the ports of a busy client come round): those are settled by columns alone. Only the SYN
+segments of the others are looked at one by one:
 
     SYN, same ISN as before                     a retransmission: the same attempt
     SYN, ISN of an older incarnation            a late packet: it goes back to that one
-    SYN, a new ISN                              a new incarnation, unless it answers a bare SYN of the peer (simultaneous
-                                                open), or packets it explains were written just before it (capture order)
+    SYN, a new ISN                              a new incarnation, unless it answers a bare SYN of
+    the peer (simultaneous
+                                                open), or packets it explains were written just
+                                                before it (capture order)
     SYN-ACK that answers the SYN of this one    the same connection, whatever its own ISN
     SYN-ACK that answers an older SYN           a late packet
-    SYN-ACK that answers no SYN seen            a new incarnation, when this one has an ISN of its own from that side
+    SYN-ACK that answers no SYN seen            a new incarnation, when this one has an ISN of its
+    own from that side
 
-Afterwards a segment that lies before the initial sequence numbers of its incarnation is given back to the one before.
-Invariant: every row belongs to exactly one connection; connections are numbered in the order of their first row.
+Afterwards a segment that lies before the initial sequence numbers of its incarnation is given back
+to the one before. Invariant: every row belongs to exactly one connection; connections are numbered
+in the order of their first row.
 """
 
 from __future__ import annotations
@@ -41,7 +46,9 @@ class Incarnations:
 
 
 class _Life:
-    """One incarnation while its flow is walked: its first row and the ISN of either direction (0: backward, 1: forward)."""
+    """One incarnation while its flow is walked: its first row and the ISN of either direction (0:
+    backward, 1: forward).
+    """
 
     __slots__ = ("first", "isn")
 
@@ -63,7 +70,8 @@ class _Lives:
 def incarnations(table: SegmentTable, careful: bool = False) -> Incarnations:
     """Every segment → its connection.
 
-    `careful` looks at the SYNs of reused flows one by one, too; the result is the same (a law in the tests).
+    `careful` looks at the SYNs of reused flows one by one, too; the result is the same (a law in
+    the tests).
     """
     flows = len(table.flows)
     first_row = first_of(table.flow, np.arange(len(table), dtype=np.int32), flows)
@@ -78,12 +86,16 @@ def incarnations(table: SegmentTable, careful: bool = False) -> Incarnations:
     rows = np.flatnonzero(unusual[table.flow])
     rows = rows[stable_order(table.flow[rows], flows)]
     simple = in_turn[table.flow[syn_rows]]
-    lives = _joined(_by_columns(table, syn_rows[simple]), _one_by_one(table, rows, syn_rows[~simple]))
+    lives = _joined(
+        _by_columns(table, syn_rows[simple]), _one_by_one(table, rows, syn_rows[~simple])
+    )
     return _split(table, rows, lives, flows)
 
 
 def _unusual(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column:
-    """Of each flow whether its SYNs are not simply: none; or one SYN as the first row and at most one SYN-ACK, from the peer, after it."""
+    """Of each flow whether its SYNs are not simply: none; or one SYN as the first row and at most
+    one SYN-ACK, from the peer, after it.
+    """
     flows = len(first_row)
     flow = table.flow[syn_rows]
     bare = (table.flags[syn_rows] & ACK) == 0
@@ -95,16 +107,23 @@ def _unusual(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column
     opened_forward[flow[opening]] = table.forward[syn_rows[opening]]
     bares = np.bincount(flow[bare], minlength=flows)
     lone = ~bare & (bares[flow] == 0) & (answers[flow] == 1) & (first_row[flow] == syn_rows)
-    in_turn = ~bare & opens[flow] & (answers[flow] == 1) & (table.forward[syn_rows] != opened_forward[flow])
+    in_turn = (
+        ~bare
+        & opens[flow]
+        & (answers[flow] == 1)
+        & (table.forward[syn_rows] != opened_forward[flow])
+    )
     unusual = np.zeros(flows, bool)
     unusual[flow[~(opening | lone | in_turn)]] = True
     return unusual
 
 
 def _in_turn(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column:
-    """Of each flow whether its SYNs (`syn_rows`, by flow) are SYN, perhaps SYN-ACK, SYN with another ISN, perhaps SYN-ACK, …
+    """Of each flow whether its SYNs (`syn_rows`, by flow) are SYN, perhaps SYN-ACK, SYN with
+    another ISN, perhaps SYN-ACK, …
 
-    from the first row on, each SYN from the same end, each SYN-ACK from its peer, in answer to the SYN right before it.
+    from the first row on, each SYN from the same end, each SYN-ACK from its peer, in answer to the
+    SYN right before it.
     """
     flow, forward, isn = table.flow[syn_rows], table.forward[syn_rows], table.seq[syn_rows]
     bare = (table.flags[syn_rows] & ACK) == 0
@@ -115,7 +134,9 @@ def _in_turn(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column
     answers = np.flatnonzero(~bare)
     before = np.maximum(answers - 1, 0)
     beyond = distances(table.ack[syn_rows[answers]] - np.uint32(1), isn[before])
-    good[answers] &= bare[before] & (flow[before] == flow[answers]) & (beyond >= 0) & (beyond < _REORDERED)
+    good[answers] &= (
+        bare[before] & (flow[before] == flow[answers]) & (beyond >= 0) & (beyond < _REORDERED)
+    )
     key = np.sort(flow[bare].astype(np.int64) << 32 | isn[bare])
     again = key[1:][key[1:] == key[:-1]] >> 32
     in_turn = np.zeros(len(first_row), bool)
@@ -126,7 +147,9 @@ def _in_turn(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column
 
 
 def _by_columns(table: SegmentTable, syn_rows: Column) -> _Lives:
-    """The lives of flows whose SYNs come in turn: each SYN begins one, the SYN-ACK after it tells the other ISN."""
+    """The lives of flows whose SYNs come in turn: each SYN begins one, the SYN-ACK after it tells
+    the other ISN.
+    """
     begins = (table.flags[syn_rows] & ACK) == 0
     life = np.cumsum(begins) - 1
     isn = np.full((int(begins.sum()), 2), NONE, np.int64)
@@ -136,22 +159,33 @@ def _by_columns(table: SegmentTable, syn_rows: Column) -> _Lives:
 
 
 def _one_by_one(table: SegmentTable, rows: Column, syn_rows: Column) -> _Lives:
-    """The lives of the flows of these SYNs (by flow), in the order of their flows; `rows` are those of all unusual flows, by flow."""
+    """The lives of the flows of these SYNs (by flow), in the order of their flows; `rows` are those
+    of all unusual flows, by flow.
+    """
     flows: list[int] = []
     lives: list[_Life] = []
     late: list[tuple[int, int, int]] = []
     of = table.flow[rows]
     starts = group_starts(table.flow[syn_rows])
     wanted = table.flow[syn_rows[starts]]
-    lows, highs = np.searchsorted(of, wanted).tolist(), np.searchsorted(of, wanted, "right").tolist()
+    lows, highs = (
+        np.searchsorted(of, wanted).tolist(),
+        np.searchsorted(of, wanted, "right").tolist(),
+    )
     ends = np.append(starts, len(syn_rows))[1:].tolist()
-    for flow, low, high, start, end in zip(wanted.tolist(), lows, highs, starts.tolist(), ends, strict=True):
+    for flow, low, high, start, end in zip(
+        wanted.tolist(), lows, highs, starts.tolist(), ends, strict=True
+    ):
         found, strays = _lives(table, rows[low:high], syn_rows[start:end])
         flows += [flow] * len(found)
         lives += found
         late += [(row, flow, number) for row, number in strays]
-    isn = np.array([[NONE if n is None else n for n in life.isn] for life in lives], np.int64).reshape(-1, 2)
-    return _Lives(np.array(flows, np.int32), np.array([life.first for life in lives], np.int64), isn, late)
+    isn = np.array(
+        [[NONE if n is None else n for n in life.isn] for life in lives], np.int64
+    ).reshape(-1, 2)
+    return _Lives(
+        np.array(flows, np.int32), np.array([life.first for life in lives], np.int64), isn, late
+    )
 
 
 def _joined(some: _Lives, others: _Lives) -> _Lives:
@@ -162,7 +196,9 @@ def _joined(some: _Lives, others: _Lives) -> _Lives:
 
 
 def _split(table: SegmentTable, rows: Column, lives: _Lives, flows: int) -> Incarnations:
-    """Rows of the unusual flows (by flow) → their lives, each counted from its first row on, less what is given back."""
+    """Rows of the unusual flows (by flow) → their lives, each counted from its first row on, less
+    what is given back.
+    """
     of = table.flow[rows].astype(np.int64)
     begins = np.zeros(len(rows), np.int64)
     begins[np.searchsorted(of << 32 | rows, lives.flow.astype(np.int64) << 32 | lives.first)] = 1
@@ -173,11 +209,15 @@ def _split(table: SegmentTable, rows: Column, lives: _Lives, flows: int) -> Inca
     for row, flow, number in lives.late:
         life[row] = flows + int(np.searchsorted(lives.flow, flow)) + number
     flow_of = np.concatenate((np.arange(flows, dtype=np.int32), lives.flow))
-    return _numbered(life, flow_of, first_of(life, np.arange(len(life), dtype=np.int32), len(flow_of)))
+    return _numbered(
+        life, flow_of, first_of(life, np.arange(len(life), dtype=np.int32), len(flow_of))
+    )
 
 
 def _numbered(life: Column, flow_of_life: Column, first_row: Column) -> Incarnations:
-    """Provisional numbers → numbers in the order of the first row; provisional ones without a row fall away."""
+    """Provisional numbers → numbers in the order of the first row; provisional ones without a row
+    fall away.
+    """
     used = np.flatnonzero(first_row >= 0)
     if len(used) == len(first_row) and bool((first_row[1:] > first_row[:-1]).all()):
         return Incarnations(life, flow_of_life, len(used))
@@ -187,8 +227,12 @@ def _numbered(life: Column, flow_of_life: Column, first_row: Column) -> Incarnat
     return Incarnations(rank[life], flow_of_life[used], len(used))
 
 
-def _lives(table: SegmentTable, rows: Column, syns: Column) -> tuple[list[_Life], list[tuple[int, int]]]:
-    """The incarnations of one flow, and the late SYN segments that belong to an older one as (row, which)."""
+def _lives(
+    table: SegmentTable, rows: Column, syns: Column
+) -> tuple[list[_Life], list[tuple[int, int]]]:
+    """The incarnations of one flow, and the late SYN segments that belong to an older one as (row,
+    which).
+    """
     lives = [_Life(int(rows[0]))]
     late: list[tuple[int, int]] = []
     columns = (syns, table.forward[syns], table.seq[syns], table.ack[syns], table.flags[syns])
@@ -219,8 +263,18 @@ def _is_of(life: _Life, way: int, isn: int, answered: int | None) -> bool:
     return life.isn[way] == isn or (answered is not None and life.isn[1 - way] == answered)
 
 
-def _belongs(table: SegmentTable, rows: Column, now: _Life, row: int, way: int, isn: int, answered: int | None) -> bool:
-    """Whether a SYN (or a SYN-ACK, when `answered` is the ISN it answers) at `row` belongs to the incarnation `now`."""
+def _belongs(
+    table: SegmentTable,
+    rows: Column,
+    now: _Life,
+    row: int,
+    way: int,
+    isn: int,
+    answered: int | None,
+) -> bool:
+    """Whether a SYN (or a SYN-ACK, when `answered` is the ISN it answers) at `row` belongs to the
+    incarnation `now`.
+    """
     peer = now.isn[1 - way]
     if row == now.first or now.isn[way] == isn:
         return True
@@ -231,7 +285,11 @@ def _belongs(table: SegmentTable, rows: Column, now: _Life, row: int, way: int, 
     before = rows[np.searchsorted(rows, now.first) : np.searchsorted(rows, row)]
     said = table.seq[before[table.forward[before] == bool(way)]]
     heard = before[table.forward[before] != bool(way)]
-    if len(said):  # this end spoke before its SYN was written: believable only when those packets come right after the SYN
+    if len(
+        said
+        # this end spoke before its SYN was written: believable only when those packets come right
+        # after the SYN
+    ):
         return 0 < distance(int(said[0]), isn) <= _REORDERED
     if answered is not None or not len(heard):
         return True
@@ -242,7 +300,9 @@ def _belongs(table: SegmentTable, rows: Column, now: _Life, row: int, way: int, 
 
 
 def _give_back(table: SegmentTable, rows: Column, lives: _Lives, which: Column) -> None:
-    """Move rows that come before the ISNs of their incarnation to the one before it (late packets), in place."""
+    """Move rows that come before the ISNs of their incarnation to the one before it (late packets),
+    in place.
+    """
     way = table.forward[rows].astype(np.int64)
     own, peer = lives.isn[which, way], lives.isn[which, 1 - way]
     seq_off = distances(table.seq[rows], own.astype(np.uint32))

@@ -1,10 +1,13 @@
-"""Segments of a stream that were sent twice, in part or whole → who wins each byte: the first captured.
+"""Segments of a stream that were sent twice, in part or whole → who wins each byte: the first
+captured.
 
-Segments are sorted by start; a run of segments in which each begins before the highest end so far is a *cluster*. A cluster of one
-(nearly all) is a piece. Larger ones are swept once from left to right with a heap of the segments that cover the place, earliest
-captured on top: O(n log n) in the segments, and the bytes of a cluster are laid down once to compare what disagrees.
+Segments are sorted by start; a run of segments in which each begins before the highest end so far
+is a *cluster*. A cluster of one (nearly all) is a piece. Larger ones are swept once from left to
+right with a heap of the segments that cover the place, earliest captured on top: O(n log n) in the
+segments, and the bytes of a cluster are laid down once to compare what disagrees.
 
-Invariant: the pieces of a cluster cover exactly the union of its captured bytes, in order, without overlap.
+Invariant: the pieces of a cluster cover exactly the union of its captured bytes, in order, without
+overlap.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from lbtrace.tables import Column, SegmentTable
 
 
 class Conflict(NamedTuple):
-    """A segment whose bytes differ from what was captured before for the same place in the stream."""
+    """A segment whose bytes differ from what was captured before for the same place in the
+    stream.
+    """
 
     row: int
     stream: int
@@ -28,7 +33,9 @@ class Conflict(NamedTuple):
 
 @dataclass(slots=True)
 class Settled:
-    """Pieces by stream and start, each from segment `index` (of those given), and per segment given what became of it."""
+    """Pieces by stream and start, each from segment `index` (of those given), and per segment given
+    what became of it.
+    """
 
     index: Column
     start: Column
@@ -40,11 +47,19 @@ class Settled:
     conflicts: list[Conflict]
 
 
-def settle(table: SegmentTable, rows: Column, of: Column, start: Column, end: Column, cut: Column, captured: Column) -> Settled:
+def settle(
+    table: SegmentTable,
+    rows: Column,
+    of: Column,
+    start: Column,
+    end: Column,
+    cut: Column,
+    captured: Column,
+) -> Settled:
     """Segments (grouped by stream, in capture order) → Settled.
 
-    Each covers start … end of its stream on the wire, of which the first `captured` bytes are in the capture, in the buffer
-    from the row's payload + `cut`.
+    Each covers start … end of its stream on the wire, of which the first `captured` bytes are in
+    the capture, in the buffer from the row's payload + `cut`.
     """
     count = len(rows)
     order = _by_start(of, start)
@@ -80,12 +95,16 @@ def settle(table: SegmentTable, rows: Column, of: Column, start: Column, end: Co
 
 
 def _by_start(of: Column, start: Column) -> Column:
-    if len(of) < 2 or bool(((of[1:] > of[:-1]) | ((of[1:] == of[:-1]) & (start[1:] >= start[:-1]))).all()):
+    if len(of) < 2 or bool(
+        ((of[1:] > of[:-1]) | ((of[1:] == of[:-1]) & (start[1:] >= start[:-1]))).all()
+    ):
         return np.arange(len(of))
     span = int(start.max()) - int(start.min()) + 1
     if span * (int(of.max()) + 1) >= 1 << 63:
         return np.lexsort((start, of))
-    return np.argsort(of.astype(np.int64) * span + start, kind="stable")  # mostly in order already: it is a merge
+    return np.argsort(
+        of.astype(np.int64) * span + start, kind="stable"
+    )  # mostly in order already: it is a merge
 
 
 def _sweep_all(
@@ -105,7 +124,11 @@ def _sweep_all(
     many = sizes > 1
     pieces: list[tuple[int, int, int, bool]] = []  # (segment, start, end, shared)
     clustered = order[np.repeat(many, sizes)]
-    segments = list(zip(clustered.tolist(), start[clustered].tolist(), captured[clustered].tolist(), strict=True))
+    segments = list(
+        zip(
+            clustered.tolist(), start[clustered].tolist(), captured[clustered].tolist(), strict=True
+        )
+    )
     at = 0
     for size in sizes[many].tolist():
         _sweep(segments[at : at + size], pieces)
@@ -124,14 +147,23 @@ def _sweep_all(
     begin = np.concatenate((result.start, begin))
     shared = np.concatenate((result.shared, shared))
     weave = _by_start(of[index], begin)
-    result.index, result.start, result.length, result.shared = index[weave], begin[weave], length[weave], shared[weave]
+    result.index, result.start, result.length, result.shared = (
+        index[weave],
+        begin[weave],
+        length[weave],
+        shared[weave],
+    )
     result.skip = result.start - start[result.index]
 
 
 def _sweep(segments: list[tuple[int, int, int]], pieces: list[tuple[int, int, int, bool]]) -> None:
-    """One cluster, sorted by start: (number in capture order, start, captured bytes) → appended to `pieces`."""
+    """One cluster, sorted by start: (number in capture order, start, captured bytes) → appended to
+    `pieces`.
+    """
     edges = sorted({edge for _, s, c in segments for edge in (s, s + c) if c})
-    covering: list[tuple[int, int]] = []  # (number, end of its captured bytes), earliest captured on top
+    covering: list[
+        tuple[int, int]
+    ] = []  # (number, end of its captured bytes), earliest captured on top
     ends: list[int] = []  # of all segments that cover the place
     coming = [(s, number, s + c) for number, s, c in segments if c]
     next_in = 0
@@ -168,7 +200,9 @@ def _compare(
     won: tuple[Column, Column, Column],
     result: Settled,
 ) -> None:
-    """Find the segments whose bytes differ from the winners': each cluster's bytes are laid down once, in one buffer per cluster."""
+    """Find the segments whose bytes differ from the winners': each cluster's bytes are laid down
+    once, in one buffer per cluster.
+    """
     at = table.payload[rows].astype(np.int64) + cut
     which = table.buffer[rows]
 
@@ -179,7 +213,9 @@ def _compare(
     laid = bytearray()
     pieces = list(zip(*(c.tolist() for c in won), strict=True))
     keys = [(int(of[i]), begin, stop) for i, begin, stop in pieces]
-    runs: list[tuple[tuple[int, int], int, int]] = []  # ((stream, start of a contiguous run), its end, where it lies)
+    runs: list[
+        tuple[tuple[int, int], int, int]
+    ] = []  # ((stream, start of a contiguous run), its end, where it lies)
     for (stream, begin, stop), (i, _, _) in zip(keys, pieces, strict=True):
         if runs and runs[-1][0][0] == stream and runs[-1][1] == begin:
             runs[-1] = (runs[-1][0], stop, runs[-1][2])

@@ -1,11 +1,13 @@
 """Segments of a stream, as they were captured → its pieces in stream order (RFC 9293 §3.4, §3.10).
 
-Only segments that occupy sequence space count: SYN, FIN and payload (a RST's payload is a text for people, RFC 9293 §3.5.3).
-A stream whose segments follow each other exactly is settled by one comparison of columns; that is nearly every stream. The
-others (*dirty*) are placed by their offsets, sorted, and where segments overlap, swept: see `lbtrace.tcp.overlap`.
+Only segments that occupy sequence space count: SYN, FIN and payload (a RST's payload is a text for
+people, RFC 9293 §3.5.3). A stream whose segments follow each other exactly is settled by one
+comparison of columns; that is nearly every stream. The others (*dirty*) are placed by their
+offsets, sorted, and where segments overlap, swept: see `lbtrace.tcp.overlap`.
 
-Invariants: the pieces of a stream are ordered by `start`, never overlap, are never empty; every captured byte in sequence space
-is in exactly one piece; where segments disagree the first one captured wins. Both roads give the same pieces.
+Invariants: the pieces of a stream are ordered by `start`, never overlap, are never empty; every
+captured byte in sequence space is in exactly one piece; where segments disagree the first one
+captured wins. Both roads give the same pieces.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class Assembly:
     """The pieces, and per stream what was counted on the way."""
 
     pieces: Pieces
-    base: Column  # i64, sequence number of offset 0, −1 when the stream sent nothing that occupies sequence space
+    # i64, sequence number of offset 0, −1 when the stream sent nothing that occupies sequence space
+    base: Column
     known: Column  # bool: offset 0 is the byte after the SYN
     dirty: Column  # bool
     end: Column  # i64, offset after the last byte seen on the wire
@@ -53,12 +56,17 @@ class Assembly:
     implausible: list[int]  # rows whose sequence number is nowhere near their stream
 
 
-def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, careful: bool = False) -> Assembly:
-    """Segments → Assembly. `stream` is per row, `base` per stream: the sequence number after the SYN, −1 when not known.
+def reassemble(
+    table: SegmentTable, stream: Column, streams: int, base: Column, careful: bool = False
+) -> Assembly:
+    """Segments → Assembly. `stream` is per row, `base` per stream: the sequence number after the
+    SYN, −1 when not known.
 
     `careful` sends every stream down the slow road (for the law that both roads agree).
     """
-    occupies = ((table.wire_length > 0) | ((table.flags & (SYN | FIN)) != 0)) & ((table.flags & RST) == 0)
+    occupies = ((table.wire_length > 0) | ((table.flags & (SYN | FIN)) != 0)) & (
+        (table.flags & RST) == 0
+    )
     rows = np.flatnonzero(occupies).astype(np.int32)
     del occupies
     rows = rows[stable_order(stream[rows], streams)]
@@ -71,7 +79,11 @@ def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, 
     known = base >= 0
     base = base.copy()
     headless = first[base[of[first]] < 0]
-    dirty = _dirty(of, seq, wire, flags, first, base, streams) if not careful else np.ones(streams, bool)
+    dirty = (
+        _dirty(of, seq, wire, flags, first, base, streams)
+        if not careful
+        else np.ones(streams, bool)
+    )
     base[of[headless]] = seq[headless]
     result = Assembly(
         pieces=_nothing(),
@@ -92,18 +104,28 @@ def reassemble(table: SegmentTable, stream: Column, streams: int, base: Column, 
         result.pieces = easy
     else:
         pick = dirty[of]
-        hard = _placed(table, rows[pick], of[pick], seq[pick], wire[pick].astype(np.int64), flags[pick], result)
+        hard = _placed(
+            table, rows[pick], of[pick], seq[pick], wire[pick].astype(np.int64), flags[pick], result
+        )
         result.pieces = _merged(easy, hard, streams)
-    result.captured = np.bincount(result.pieces.stream, result.pieces.length, minlength=streams).astype(np.int64)
+    result.captured = np.bincount(
+        result.pieces.stream, result.pieces.length, minlength=streams
+    ).astype(np.int64)
     return result
 
 
 def _nothing() -> Pieces:
-    return Pieces(*(np.zeros(0, kind) for kind in (np.int32, np.int32, np.int64, np.uint32, np.uint32, bool)))
+    return Pieces(
+        *(np.zeros(0, kind) for kind in (np.int32, np.int32, np.int64, np.uint32, np.uint32, bool))
+    )
 
 
-def _dirty(of: Column, seq: Column, wire: Column, flags: Column, first: Column, base: Column, streams: int) -> Column:
-    """Streams with a segment that does not begin exactly where the one before it ended, or anything after a FIN."""
+def _dirty(
+    of: Column, seq: Column, wire: Column, flags: Column, first: Column, base: Column, streams: int
+) -> Column:
+    """Streams with a segment that does not begin exactly where the one before it ended, or anything
+    after a FIN.
+    """
     dirty = np.zeros(streams, bool)
     if not len(of):
         return dirty
@@ -116,7 +138,15 @@ def _dirty(of: Column, seq: Column, wire: Column, flags: Column, first: Column, 
     return dirty
 
 
-def _in_order(table: SegmentTable, rows: Column, of: Column, wire: Column, flags: Column, dirty: Column, result: Assembly) -> Pieces:
+def _in_order(
+    table: SegmentTable,
+    rows: Column,
+    of: Column,
+    wire: Column,
+    flags: Column,
+    dirty: Column,
+    result: Assembly,
+) -> Pieces:
     """The streams that need no thought: offsets are running sums."""
     if dirty.any():
         keep = ~dirty[of]
@@ -136,34 +166,65 @@ def _in_order(table: SegmentTable, rows: Column, of: Column, wire: Column, flags
     some = length > 0
     end -= wire
     count = int(some.sum())
-    return Pieces(of[some], rows[some], end[some], np.zeros(count, np.uint32), length[some], np.zeros(count, bool))
+    return Pieces(
+        of[some],
+        rows[some],
+        end[some],
+        np.zeros(count, np.uint32),
+        length[some],
+        np.zeros(count, bool),
+    )
 
 
-def _placed(table: SegmentTable, rows: Column, of: Column, seq: Column, wire: Column, flags: Column, result: Assembly) -> Pieces:
+def _placed(
+    table: SegmentTable,
+    rows: Column,
+    of: Column,
+    seq: Column,
+    wire: Column,
+    flags: Column,
+    result: Assembly,
+) -> Pieces:
     """Dirty streams: place each segment by its offset, then settle overlaps."""
     start = _offsets(of, seq, flags, result, rows)
     is_syn = (flags & SYN) != 0
     is_fin = (flags & FIN) != 0
-    keep = (start > -PLAUSIBLE) & ~(is_syn & (wire == 0) & ~is_fin)  # a bare SYN has told the base; nothing else
+    keep = (start > -PLAUSIBLE) & ~(
+        is_syn & (wire == 0) & ~is_fin
+    )  # a bare SYN has told the base; nothing else
     rows, of, start, wire, is_fin = rows[keep], of[keep], start[keep], wire[keep], is_fin[keep]
     stray = _stray(of, start, wire)
     if stray.any():
         result.implausible += rows[stray].tolist()
-        rows, of, start, wire, is_fin = rows[~stray], of[~stray], start[~stray], wire[~stray], is_fin[~stray]
+        rows, of, start, wire, is_fin = (
+            rows[~stray],
+            of[~stray],
+            start[~stray],
+            wire[~stray],
+            is_fin[~stray],
+        )
     _shift_headless(of, start, result)
     end = start + wire
     reached = _reached(of, end)
 
     probe = (wire <= 1) & ~is_fin & (start == reached - 1)  # keep-alive (RFC 9293 §3.8.4)
     old = (start < 0) & ~probe
-    again = np.flatnonzero(is_fin & (wire == 0))  # a FIN alone, after one at the same place or farther
-    np.add.at(result.retransmissions, of[again[_reached_fin(of, end, is_fin)[again] >= end[again]]], 1)
+    again = np.flatnonzero(
+        is_fin & (wire == 0)
+    )  # a FIN alone, after one at the same place or farther
+    np.add.at(
+        result.retransmissions, of[again[_reached_fin(of, end, is_fin)[again] >= end[again]]], 1
+    )
     np.maximum.at(result.fin, of[is_fin], end[is_fin])
     data = ~probe & (wire > 0)
-    cut = np.where(old & data, np.minimum(-start, wire), 0)  # bytes before offset 0 cannot be: they are dropped
+    cut = np.where(
+        old & data, np.minimum(-start, wire), 0
+    )  # bytes before offset 0 cannot be: they are dropped
     captured = np.minimum(table.length[rows].astype(np.int64), wire)
     data &= end > 0
-    rows, of, start, end, reached, cut, captured = (c[data] for c in (rows, of, start, end, reached, cut, captured))
+    rows, of, start, end, reached, cut, captured = (
+        c[data] for c in (rows, of, start, end, reached, cut, captured)
+    )
     start += cut
     captured = np.maximum(captured - cut, 0)
     settled = settle(table, rows, of, start, end, cut, captured)
@@ -175,11 +236,20 @@ def _placed(table: SegmentTable, rows: Column, of: Column, seq: Column, wire: Co
     result.conflicts += settled.conflicts
     who = settled.index
     skip = (cut[who] + settled.skip).astype(np.uint32)
-    return Pieces(of[who], rows[who], settled.start, skip, settled.length.astype(np.uint32), settled.shared | late[who])
+    return Pieces(
+        of[who],
+        rows[who],
+        settled.start,
+        skip,
+        settled.length.astype(np.uint32),
+        settled.shared | late[who],
+    )
 
 
 def _offsets(of: Column, seq: Column, flags: Column, result: Assembly, rows: Column) -> Column:
-    """Each row's offset in its stream; −2³¹ or less for rows whose sequence number cannot be of this stream."""
+    """Each row's offset in its stream; −2³¹ or less for rows whose sequence number cannot be of
+    this stream.
+    """
     steps = unwrap(seq, of)
     first = group_starts(of)
     sizes = np.diff(np.append(first, len(of)))
@@ -188,13 +258,17 @@ def _offsets(of: Column, seq: Column, flags: Column, result: Assembly, rows: Col
     jump[first] = False
     lead = np.zeros(len(first), np.int64)
     has_base = result.known[of[first]]
-    lead[has_base] = distances(seq[first[has_base]], result.base[of[first[has_base]]].astype(np.uint32))
+    lead[has_base] = distances(
+        seq[first[has_base]], result.base[of[first[has_base]]].astype(np.uint32)
+    )
     jump[first[np.abs(lead) > PLAUSIBLE]] = True
     start = steps + np.repeat(lead, sizes)
     for stream in np.unique(of[jump]).tolist():
         lo, hi = np.searchsorted(of, [stream, stream + 1]).tolist()
         origin = int(result.base[stream]) if result.known[stream] else None
-        found, strange, home = _followed(seq[lo:hi].tolist(), ((flags[lo:hi] & SYN) != 0).tolist(), origin)
+        found, strange, home = _followed(
+            seq[lo:hi].tolist(), ((flags[lo:hi] & SYN) != 0).tolist(), origin
+        )
         start[lo:hi] = found
         if not home:
             result.known[stream] = False
@@ -203,12 +277,18 @@ def _offsets(of: Column, seq: Column, flags: Column, result: Assembly, rows: Col
     return start
 
 
-def _followed(numbers: list[int], is_syn: list[bool], origin: int | None) -> tuple[list[int], list[int], bool]:
-    """A stream with sequence numbers far apart: follow each neighbourhood by itself, keep the one with the SYN, else the fullest.
+def _followed(
+    numbers: list[int], is_syn: list[bool], origin: int | None
+) -> tuple[list[int], list[int], bool]:
+    """A stream with sequence numbers far apart: follow each neighbourhood by itself, keep the one
+    with the SYN, else the fullest.
 
-    Returns the offsets (−2³² for rows left out), the indices left out, and whether the offsets count from `origin`.
+    Returns the offsets (−2³² for rows left out), the indices left out, and whether the offsets
+    count from `origin`.
     """
-    tracks: list[tuple[list[int], list[int]]] = [([], [])] if origin is not None else []  # (rows, offsets)
+    tracks: list[tuple[list[int], list[int]]] = (
+        [([], [])] if origin is not None else []
+    )  # (rows, offsets)
     at: list[int] = [0] if origin is not None else []
     zero: list[int] = [origin] if origin is not None else []
     for i, number in enumerate(numbers):
@@ -231,11 +311,17 @@ def _followed(numbers: list[int], is_syn: list[bool], origin: int | None) -> tup
     found = [-(1 << 32)] * len(numbers)
     for i, offset in zip(*tracks[best], strict=True):
         found[i] = offset
-    return found, [i for i, offset in enumerate(found) if offset == -(1 << 32)], home or (origin is not None and best == 0)
+    return (
+        found,
+        [i for i, offset in enumerate(found) if offset == -(1 << 32)],
+        home or (origin is not None and best == 0),
+    )
 
 
 def _stray(of: Column, start: Column, wire: Column) -> Column:
-    """Rows that lie far from both neighbours in capture order while these lie close together: a damaged sequence number."""
+    """Rows that lie far from both neighbours in capture order while these lie close together: a
+    damaged sequence number.
+    """
     stray = np.zeros(len(of), bool)
     if len(of) > 2:
         before = start[:-2] + wire[:-2]
@@ -262,12 +348,16 @@ def _shift_headless(of: Column, start: Column, result: Assembly) -> None:
 
 
 def _reached(of: Column, end: Column) -> Column:
-    """For each row the highest end of the rows before it in its stream (0 for the first): the next byte expected."""
+    """For each row the highest end of the rows before it in its stream (0 for the first): the next
+    byte expected.
+    """
     if not len(of):
         return np.zeros(0, np.int64)
     first = group_starts(of)
     span = np.int64(max(int(end.max()), 0) - min(int(end.min()), 0) + 1)
-    lift = np.repeat(np.arange(len(first), dtype=np.int64) * span, np.diff(np.append(first, len(of))))
+    lift = np.repeat(
+        np.arange(len(first), dtype=np.int64) * span, np.diff(np.append(first, len(of)))
+    )
     before = np.zeros(len(of), np.int64)
     before[1:] = (np.maximum.accumulate(end + lift) - lift)[:-1]
     before[first] = 0

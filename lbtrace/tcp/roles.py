@@ -2,11 +2,14 @@
 
     SYN       the end that sent a SYN without ACK
     SYN-ACK   the end that did not send it
-    payload   the end that speaks as a client does (an HTTP request, a ClientHello, a PROXY header) or that is not the one
-              who speaks as a server does; the first payloads of either direction are looked at
-    port      an end seen as server elsewhere in the capture; an end in more flows; a port below 1024; the lower port
+    payload   the end that speaks as a client does (an HTTP request, a ClientHello, a PROXY header)
+              or that is not the one who speaks as a server does; the first payloads of either
+              direction are looked at
+    port      an end seen as server elsewhere in the capture; an end in more flows; a port below
+              1024; the lower port
 
-Invariant: every connection gets a role and says which witness decided; only the last one is a guess.
+Invariant: every connection gets a role and says which witness decided; only the last one is a
+guess.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ from lbtrace.tcp.sequence import group_starts
 _PEEK = 4  # payloads looked at per direction
 _PEEK_BYTES = 24
 _CLIENT = re.compile(
-    rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT|M-SEARCH|NOTIFY|SUBSCRIBE|MKCOL|COPY|MOVE)[ \t]"
+    rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT|M-SEARCH|NOTIFY|SUBSCRIBE|MKCOL|COPY|MOVE)[ "  # noqa: E501
+    rb"\t]"
     rb"|PRI \* HTTP/2|PROXY (?:TCP|UNKNOWN)|\r\n\r\n\x00\r\nQUIT\n|\x16\x03[\x00-\x04]..\x01",
     re.DOTALL,
 )
@@ -33,7 +37,9 @@ _SERVER = re.compile(rb"HTTP/\d|\x16\x03[\x00-\x04]..\x02|220[ -]|\+OK |\* OK ",
 
 
 def roles(table: SegmentTable, lives: Incarnations) -> tuple[Column, Column]:
-    """Per connection: whether the client is the lower endpoint of the flow (bool), and what decided it (u8, place in RoleSource)."""
+    """Per connection: whether the client is the lower endpoint of the flow (bool), and what decided
+    it (u8, place in RoleSource).
+    """
     rows = np.flatnonzero((table.flags & (SYN | RST)) == SYN)
     bare = (table.flags[rows] & ACK) == 0
     syn = first_of(lives.of[rows[bare]], rows[bare], lives.count)
@@ -51,7 +57,9 @@ def roles(table: SegmentTable, lives: Incarnations) -> tuple[Column, Column]:
     return forward, source
 
 
-def _by_payload(table: SegmentTable, lives: Incarnations, rest: Column, forward: Column, source: Column) -> None:
+def _by_payload(
+    table: SegmentTable, lives: Incarnations, rest: Column, forward: Column, source: Column
+) -> None:
     wanted = np.zeros(lives.count, bool)
     wanted[rest] = True
     source[rest] = 3
@@ -62,9 +70,17 @@ def _by_payload(table: SegmentTable, lives: Incarnations, rest: Column, forward:
     starts = group_starts(way)
     rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
     rows = np.sort(rows[rank < _PEEK])
-    columns = (lives.of[rows], table.forward[rows], table.buffer[rows], table.payload[rows], table.length[rows])
+    columns = (
+        lives.of[rows],
+        table.forward[rows],
+        table.buffer[rows],
+        table.payload[rows],
+        table.length[rows],
+    )
     settled: set[int] = set()
-    for connection, is_forward, buffer, at, length in zip(*(c.tolist() for c in columns), strict=True):
+    for connection, is_forward, buffer, at, length in zip(
+        *(c.tolist() for c in columns), strict=True
+    ):
         if connection in settled:
             continue
         said = bytes(table.buffers[buffer][at : at + min(length, _PEEK_BYTES)])

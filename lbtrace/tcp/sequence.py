@@ -1,8 +1,8 @@
 """TCP sequence numbers (RFC 9293 §3.4): all mod 2³² arithmetic of lbtrace is on this page.
 
-Sequence numbers live on a ring of 2³². Two of them have a signed distance in −2³¹ … 2³¹−1, which is right as long as the two
-segments really are less than 2 GiB apart. Offsets in a stream are plain 64-bit integers: byte 0 is the one after the SYN, and
-a stream may be longer than the ring.
+Sequence numbers live on a ring of 2³². Two of them have a signed distance in −2³¹ … 2³¹−1, which is
+right as long as the two segments really are less than 2 GiB apart. Offsets in a stream are plain
+64-bit integers: byte 0 is the one after the SYN, and a stream may be longer than the ring.
 
 Invariant: for u32 a and b, `(b + distance(a, b)) mod 2³² == a`.
 """
@@ -14,7 +14,11 @@ import numpy as np
 from lbtrace.tables import Column
 
 RING = 1 << 32
-PLAUSIBLE = 1 << 30  # the largest window RFC 7323 §2.3 allows: a segment farther away than this is no part of the stream
+PLAUSIBLE = (
+    1 << 30
+    # the largest window RFC 7323 §2.3 allows: a segment farther away than this is no part of the
+    # stream
+)
 
 
 def distance(to: int, start: int) -> int:
@@ -29,7 +33,8 @@ def distances(to: Column, start: Column | int) -> Column:
 
 
 def unwrap(numbers: Column, group: Column) -> Column:
-    """u32 numbers, each less than 2³¹ from the one before it in its group → i64 offsets from the first of the group.
+    """u32 numbers, each less than 2³¹ from the one before it in its group → i64 offsets from the
+    first of the group.
 
     `group` names each row's group; the rows of a group are adjacent.
     """

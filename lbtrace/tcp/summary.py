@@ -1,7 +1,8 @@
-"""What each connection did and what each of its ends sent, counted: handshakes, streams and segments → ConnectionTable.
+"""What each connection did and what each of its ends sent, counted: handshakes, streams and
+segments → ConnectionTable.
 
-Each column is one count, or one row looked up; nothing here is done for a single connection. Invariant: row c is connection c, rows
-2c and 2c + 1 of the ends are its client and its server.
+Each column is one count, or one row looked up; nothing here is done for a single connection.
+Invariant: row c is connection c, rows 2c and 2c + 1 of the ends are its client and its server.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def summary(
     assembly: Assembly,
     streams: StreamTable,
 ) -> ConnectionTable:
-    """All connections. `stream` is per row, `client_forward` and `sources` (index in SOURCES) per connection."""
+    """All connections. `stream` is per row, `client_forward` and `sources` (index in SOURCES) per
+    connection.
+    """
     count = lives.count
     flows, flow = t.flows, lives.flow
     rows = np.arange(len(t), dtype=np.int32)
@@ -52,14 +55,28 @@ def summary(
         first_ns=t.time_ns[first],
         last_frame=t.frame[last],
         last_ns=t.time_ns[last],
-        ends=_ends(t, stream, shake, assembly, streams, np.where(seen, np.cumsum(seen, dtype=np.int32) - 1, np.int32(NONE))),
+        ends=_ends(
+            t,
+            stream,
+            shake,
+            assembly,
+            streams,
+            np.where(seen, np.cumsum(seen, dtype=np.int32) - 1, np.int32(NONE)),
+        ),
         offers=offers(t, shake.own[seen]),
         addresses=flows.addresses,
         networks=t.networks,
     )
 
 
-def _ends(t: SegmentTable, stream: Column, shake: Handshake, assembly: Assembly, streams: StreamTable, offer: Column) -> Ends:
+def _ends(
+    t: SegmentTable,
+    stream: Column,
+    shake: Handshake,
+    assembly: Assembly,
+    streams: StreamTable,
+    offer: Column,
+) -> Ends:
     count = len(offer)
     fins = np.flatnonzero(t.flags & FIN)
     rsts = np.flatnonzero(t.flags & RST)

@@ -1,8 +1,9 @@
 """Correlation → what kind of load balancer this is, with the reasons.
 
-Witnesses observe, each on its own (`witnesses`); a table says what every observation speaks for and against and how strongly
-(`weigh`); which known balancer it looks like is a second, separate judgement (`likeness`). INCONCLUSIVE and AMBIGUOUS are
-answers: a guess is not."""
+Witnesses observe, each on its own (`witnesses`); a table says what every observation speaks for and
+against and how strongly (`weigh`); which known balancer it looks like is a second, separate
+judgement (`likeness`). INCONCLUSIVE and AMBIGUOUS are answers: a guess is not.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +15,34 @@ from lbtrace.model.report import Kind, Verdict
 from lbtrace.model.trace import Trace
 from lbtrace.verdict.likeness import likeness
 from lbtrace.verdict.modifiers import modifiers
-from lbtrace.verdict.nothing import as_a_set, belong_together, mostly_elsewhere, taken_on_balancer, without_pairs
+from lbtrace.verdict.nothing import (
+    as_a_set,
+    belong_together,
+    mostly_elsewhere,
+    taken_on_balancer,
+    without_pairs,
+)
 from lbtrace.verdict.weigh import weigh
 from lbtrace.verdict.witnesses import observe
 
 __all__ = ["judge"]
 
-TWICE = "Both captures hold the same packets at the same times: the same capture was given twice, and cannot show what a balancer did."
-FEW = "Some exchanges look alike on both sides, but too few, and too little like each other, to show that the captures belong together."
+TWICE = (
+    "Both captures hold the same packets at the same times: the same capture was given twice, "
+    "and cannot show what a balancer did."
+)
+FEW = (
+    "Some exchanges look alike on both sides, but too few, and too little like each other, to "
+    "show that the captures belong together."
+)
 
 
-def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Correlation, case: Case | None = None) -> Verdict:
+def judge(
+    clients: Sequence[Trace],
+    backends: Sequence[Trace],
+    correlation: Correlation,
+    case: Case | None = None,
+) -> Verdict:
     """Weigh the witnesses."""
     case = case or Case(clients, backends, correlation)
     paired = bool(case.matches or case.connection_matches)
@@ -38,7 +56,13 @@ def judge(clients: Sequence[Trace], backends: Sequence[Trace], correlation: Corr
         kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
     else:
         kind, confidence, reason = weigh(case, observations)
-        both_sides = "" if kind not in (Kind.DIRECT, Kind.L4_PASSTHROUGH) else TWICE if case.same_captures else taken_on_balancer(case)
+        both_sides = (
+            ""
+            if kind not in (Kind.DIRECT, Kind.L4_PASSTHROUGH)
+            else TWICE
+            if case.same_captures
+            else taken_on_balancer(case)
+        )
         if both_sides:
             kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, both_sides
         elif kind is Kind.DIRECT and (elsewhere := mostly_elsewhere(case)):

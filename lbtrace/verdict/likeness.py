@@ -30,8 +30,13 @@ def likeness(case: Case, kind: Kind, modifiers: tuple[str, ...]) -> tuple[Profil
     found["proxy-header"] = dict.fromkeys(_proxy_headers(case))
     found["trait"] = dict.fromkeys(traits(case, modifiers, own))
     lines = {place: tuple(texts) for place, texts in found.items()}
-    # a proxy that reads HTTP is known by the heads it writes, any other by what it does to connections
-    compared = len(case.request_heads) if kind is Kind.L7_PROXY else len(case.matches) or len(case.connection_matches)
+    # a proxy that reads HTTP is known by the heads it writes, any other by what it does to
+    # connections
+    compared = (
+        len(case.request_heads)
+        if kind is Kind.L7_PROXY
+        else len(case.matches) or len(case.connection_matches)
+    )
     return profiles.rank(profiles.Observed(kind.value, compared, lines))
 
 
@@ -53,7 +58,11 @@ def _own_answers(case: Case) -> Iterator[Response]:
     """Responses that no backend gave."""
     taken = 0
     for unpaired in case.correlation.unpaired:
-        if unpaired.side == Side.CLIENT and unpaired.reason is UnpairedReason.ANSWERED_BY_BALANCER and taken < EXAMPLES:
+        if (
+            unpaired.side == Side.CLIENT
+            and unpaired.reason is UnpairedReason.ANSWERED_BY_BALANCER
+            and taken < EXAMPLES
+        ):
             response = case.exchange(Side.CLIENT, unpaired.ref).response
             if response is not None:
                 taken += 1

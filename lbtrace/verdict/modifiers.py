@@ -13,20 +13,27 @@ TLS = {"passed": "tls-passthrough", "removed": "tls-terminating", "renewed": "tl
 
 
 def modifiers(case: Case, kind: Kind, observations: Sequence[Observation]) -> tuple[str, ...]:
-    """Stable words, in the order of the table in docs/findings: addresses first, then PROXY, then TLS."""
+    """Stable words, in the order of the table in docs/findings: addresses first, then PROXY, then
+    TLS.
+    """
     seen = {(o.name, o.variant) for o in observations}
     found = []
     if kind is Kind.L4_PASSTHROUGH:
         found += _translation(case)
     if ("proxy-header", "added") in seen:
         found.append("proxy-protocol")
-    found += [word for variant, word in TLS.items() if ("tls", variant) in seen and kind is not Kind.DIRECT]
+    found += [
+        word
+        for variant, word in TLS.items()
+        if ("tls", variant) in seen and kind is not Kind.DIRECT
+    ]
     return tuple(found)
 
 
 def _translation(case: Case) -> list[str]:
-    """Which ends a packet NAT rewrote. A NAT in front of the balancer rewrites the client's address too, and is not the
-    balancer's doing."""
+    """Which ends a packet NAT rewrote. A NAT in front of the balancer rewrites the client's address
+    too, and is not the balancer's doing.
+    """
     (client, backend), pairs = case.sides, case.connection_matches
     moved = client.client_address[pairs.front] != backend.client_address[pairs.back]
     found = []
@@ -35,5 +42,7 @@ def _translation(case: Case) -> list[str]:
     if (ends(client, server=True)[pairs.front] != ends(backend, server=True)[pairs.back]).any():
         found.append("dnat")
     # a port that changed was rewritten on the way
-    same = bool((ends(client, server=False)[pairs.front] == ends(backend, server=False)[pairs.back]).all())
+    same = bool(
+        (ends(client, server=False)[pairs.front] == ends(backend, server=False)[pairs.back]).all()
+    )
     return found or (["dsr"] if pairs and same else [])

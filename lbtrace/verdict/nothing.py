@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from lbtrace.case import RANK, Case, Matches, plural
+from lbtrace.case import Case, Matches, plural
 from lbtrace.case.ends import endpoint, ends
 from lbtrace.columns import Column, among, distinct, first_met
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, Tier, UnpairedReason
+from lbtrace.model.pairing import RANK, Clock, Confidence, ConnectionBasis, Tier, UnpairedReason
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
 from lbtrace.pair_table import CONFIDENCES, PairTable
@@ -27,37 +27,56 @@ LOOKED_FOR = (
 ENOUGH_PAIRS = 3  # of MEDIUM confidence; fewer may be chance
 ENOUGH_TELLING = 2  # with the same target of some length and the same body
 TELLING_TARGET = 4  # bytes
-CONTRADICTING_PERCENT = 40  # of the pairs between two points; a client that left early, say, accounts for some
+CONTRADICTING_PERCENT = (
+    40  # of the pairs between two points; a client that left early, say, accounts for some
+)
 ENOUGH_PERCENT = 10  # of the requests of the smaller side
 OWN = UnpairedReason.ANSWERED_BY_BALANCER
-SHOWN_BY = (ConnectionBasis.SAME_PACKETS, ConnectionBasis.STATED_ADDRESS, ConnectionBasis.TLS_CLIENT_HELLO, ConnectionBasis.SAME_BYTES)
+SHOWN_BY = (
+    ConnectionBasis.SAME_PACKETS,
+    ConnectionBasis.STATED_ADDRESS,
+    ConnectionBasis.TLS_CLIENT_HELLO,
+    ConnectionBasis.SAME_BYTES,
+)
 
 
 def belong_together(case: Case) -> bool:
-    """Whether the pairs show that both captures are of the same traffic, or may be a few likenesses between unrelated ones.
+    """Whether the pairs show that both captures are of the same traffic, or may be a few likenesses
+    between unrelated ones.
 
-    Shown by connections that are paired by more than their exchanges, by a clock that several pairs agree on, or by enough
-    pairs that more than shape supports, as a share of what could have been paired."""
+    Shown by connections that are paired by more than their exchanges, by a clock that several pairs
+    agree on, or by enough pairs that more than shape supports, as a share of what could have been
+    paired.
+    """
     matches = case.matches
     if case.connection_matches.by(*SHOWN_BY).any() or (matches.tier <= Tier.STATED_ADDRESS).any():
         return True
     if any(_contradicted(clock) for clock in case.correlation.clocks):
         return False
-    possible = min(_together(case, Side.CLIENT, matches.front), _together(case, Side.BACKEND, matches.back))
+    possible = min(
+        _together(case, Side.CLIENT, matches.front), _together(case, Side.BACKEND, matches.back)
+    )
     if len(matches) * 100 < ENOUGH_PERCENT * possible:
         return False
     are_telling = is_telling(case, matches)
     telling = int(are_telling.sum())
     if telling >= ENOUGH_TELLING and 2 * telling >= possible:
         return True
-    clocked = any(not clock.refused and clock.pairs >= ENOUGH_PAIRS for clock in case.correlation.clocks)
-    # time proves nothing here: with the clocks free, one exchange fits inside any other that is longer
+    clocked = any(
+        not clock.refused and clock.pairs >= ENOUGH_PAIRS for clock in case.correlation.clocks
+    )
+    # time proves nothing here: with the clocks free, one exchange fits inside any other that is
+    # longer
     by_token = matches.tier <= Tier.RARE_TOKEN
     supported = int((by_token & ((matches.rank >= RANK[Confidence.HIGH]) | are_telling)).sum())
     tokens = int(by_token.sum())
     if tokens >= ENOUGH_TELLING and 2 * tokens >= possible:
         return True
-    return clocked or supported >= min(ENOUGH_PAIRS, possible) or (not matches and bool(case.connection_matches))
+    return (
+        clocked
+        or supported >= min(ENOUGH_PAIRS, possible)
+        or (not matches and bool(case.connection_matches))
+    )
 
 
 def _together(case: Case, side: Side, paired: Column) -> int:
@@ -66,16 +85,21 @@ def _together(case: Case, side: Side, paired: Column) -> int:
 
 
 def _contradicted(clock: Clock) -> bool:
-    """Whether so many pairs contradict each other's times that there is no clock: one script that ran twice looks like that. A clock that
-    was set explains all of them."""
-    many = clock.pairs >= ENOUGH_PAIRS and 100 * clock.outliers >= CONTRADICTING_PERCENT * clock.pairs
+    """Whether so many pairs contradict each other's times that there is no clock: one script that
+    ran twice looks like that. A clock that was set explains all of them.
+    """
+    many = (
+        clock.pairs >= ENOUGH_PAIRS and 100 * clock.outliers >= CONTRADICTING_PERCENT * clock.pairs
+    )
     return bool(clock.refused) and many and "was set" not in clock.refused
 
 
 def taken_on_balancer(case: Case) -> str:
-    """Why a backend capture that holds the client's own connections was taken on the balancer, "" when nothing says so.
+    """Why a backend capture that holds the client's own connections was taken on the balancer, ""
+    when nothing says so.
 
-    Then it also holds connections to other servers with the same requests: what the balancer made of them.
+    Then it also holds connections to other servers with the same requests: what the balancer made
+    of them.
     """
     (client, backend), pairs = case.sides, case.connection_matches
     same = np.ones(len(pairs), bool)
@@ -87,31 +111,46 @@ def taken_on_balancer(case: Case) -> str:
     is_onward = ~is_own & ~among(server_of, server_of[own])[backend.connection]
     is_onward &= ~case.check_connections[backend.connection] & backend.requests.there
     text = backend.words.text_list
-    asked, onward = ({text[i].rpartition("/")[2] for i in distinct(backend.requests.start[rows]).tolist()} for rows in (is_own, is_onward))
-    targets = [str(endpoint(backend.words, server)) for server in distinct(server_of[backend.connection[is_onward]]).tolist()]
+    asked, onward = (
+        {text[i].rpartition("/")[2] for i in distinct(backend.requests.start[rows]).tolist()}
+        for rows in (is_own, is_onward)
+    )
+    targets = [
+        str(endpoint(backend.words, server))
+        for server in distinct(server_of[backend.connection[is_onward]]).tolist()
+    ]
     if not asked & onward:
         return ""
     return (
-        "The backend capture holds the client's own connections, and the same requests on connections to "
-        f"{', '.join(sorted(targets)[:3])}: it seems to have been taken on the balancer, not behind it."
+        "The backend capture holds the client's own connections, and the same requests on "
+        "connections to "
+        f"{', '.join(sorted(targets)[:3])}: it seems to have been taken on the balancer, not "
+        "behind it."
     )
 
 
 def mostly_elsewhere(case: Case) -> str:
-    """Why connections that reach the backend unchanged say little, "" when they do not: most requests went to other servers, and may
-    have gone through a balancer there."""
+    """Why connections that reach the backend unchanged say little, "" when they do not: most
+    requests went to other servers, and may have gone through a balancer there.
+    """
     client = case.sides[0]
     server_of = ends(client, server=True)
-    to = among(server_of, server_of[case.connection_matches.front])[client.connection[client.requests.there]]
+    to = among(server_of, server_of[case.connection_matches.front])[
+        client.connection[client.requests.there]
+    ]
     others = int((~to).sum())
     if 2 * others <= len(to):
         return ""
-    return f"Some connections reach the backend unchanged, but {others} of {len(to)} requests went to other servers: perhaps a balancer."
+    return (
+        f"Some connections reach the backend unchanged, but {others} of {len(to)} requests "
+        "went to other servers: perhaps a balancer."
+    )
 
 
 def is_telling(case: Case, matches: Matches) -> Column:
-    """Which requests and responses say more than any request for "/" would: a target of some length, kept at its end, and the
-    same body."""
+    """Which requests and responses say more than any request for "/" would: a target of some
+    length, kept at its end, and the same body.
+    """
     (client, backend), text = case.sides, case.sides[0].words.text_list
     r, s = client.responses, backend.responses
     same = _same_request(case, matches) & (r.digest[matches.front] == s.digest[matches.back])
@@ -129,10 +168,18 @@ def _same_request(case: Case, matches: Matches) -> Column:
     (client, backend), text = case.sides, case.sides[0].words.text_list
     fronts, backs = matches.front, matches.back
     q, p, r, s = client.requests, backend.requests, client.responses, backend.responses
-    same = q.there[fronts] & p.there[backs] & r.there[fronts] & s.there[backs] & (q.method[fronts] == p.method[backs])
+    same = (
+        q.there[fronts]
+        & p.there[backs]
+        & r.there[fronts]
+        & s.there[backs]
+        & (q.method[fronts] == p.method[backs])
+    )
     rows = np.flatnonzero(same)
     first, which = first_met(joint(q.start[fronts[rows]], p.start[backs[rows]]))
-    targets = zip(q.start[fronts[rows[first]]].tolist(), p.start[backs[rows[first]]].tolist(), strict=True)
+    targets = zip(
+        q.start[fronts[rows[first]]].tolist(), p.start[backs[rows[first]]].tolist(), strict=True
+    )
     kept = [text[b].endswith(text[a].rpartition("/")[2] or text[a]) for a, b in targets]
     same[rows] = np.array(kept, bool)[which]
     alike: Column = same
@@ -140,32 +187,48 @@ def _same_request(case: Case, matches: Matches) -> Column:
 
 
 def as_a_set(case: Case) -> Case:
-    """Pairs of LOW confidence, when nine of ten client exchanges have one and request and response are the same on both sides,
-    testify as one set.
+    """Pairs of LOW confidence, when nine of ten client exchanges have one and request and response
+    are the same on both sides, testify as one set.
 
-    Nothing is known of who is whose, but much of all of them: the result holds them as MEDIUM and interchangeable. Otherwise it
-    holds no pair."""
+    Nothing is known of who is whose, but much of all of them: the result holds them as MEDIUM and
+    interchangeable. Otherwise it holds no pair.
+    """
     # those that count as knowledge stand first, as where pairs are shown
     matches = case.tried.where(np.argsort(case.tried.rank == RANK[Confidence.LOW], kind="stable"))
     agree = _agree(case, matches)
     telling, agreeing = int(is_telling(case, matches).sum()), int(agree.sum())
-    own = [u.ref for u in case.correlation.unpaired if u.reason is OWN and u.side == Side.CLIENT and u.confidence is not Confidence.LOW]
+    own = [
+        u.ref
+        for u in case.correlation.unpaired
+        if u.reason is OWN and u.side == Side.CLIENT and u.confidence is not Confidence.LOW
+    ]
     alone = unpaired(case, Side.CLIENT)
     without = alone[~among(alone, case.numbers(Side.CLIENT, own))]
     fronts = len(distinct(np.concatenate((matches.front, without))))
     possible = not any(_contradicted(clock) for clock in case.correlation.clocks)
-    enough = possible and telling >= ENOUGH_PAIRS and 2 * telling >= agreeing and 10 * agreeing >= 9 * fronts
-    pairs = PairTable.of(case.correlation.pairs).taken(matches.place[agree] if enough else np.zeros(0, np.int64))
+    enough = (
+        possible
+        and telling >= ENOUGH_PAIRS
+        and 2 * telling >= agreeing
+        and 10 * agreeing >= 9 * fronts
+    )
+    pairs = PairTable.of(case.correlation.pairs).taken(
+        matches.place[agree] if enough else np.zeros(0, np.int64)
+    )
     as_one = np.full(len(pairs), CONFIDENCES.index(Confidence.MEDIUM), np.uint8)
     pairs = replace(pairs, confidence=as_one, group=np.maximum(pairs.group, 0))
     return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs), case.tables)
 
 
 def _agree(case: Case, matches: Matches) -> Column:
-    """Where nothing in request and response speaks against the pair: the same method, end of the target, status and body, be it
-    an empty one."""
+    """Where nothing in request and response speaks against the pair: the same method, end of the
+    target, status and body, be it an empty one.
+    """
     r, s = case.sides[0].responses, case.sides[1].responses
-    alike = [getattr(r, name)[matches.front] == getattr(s, name)[matches.back] for name in ("start", "digest")]
+    alike = [
+        getattr(r, name)[matches.front] == getattr(s, name)[matches.back]
+        for name in ("start", "digest")
+    ]
     agree: Column = _same_request(case, matches) & alike[0] & alike[1]
     return agree
 
@@ -173,7 +236,10 @@ def _agree(case: Case, matches: Matches) -> Column:
 def unpaired(case: Case, side: Side) -> Column:
     """The exchanges of a side (their numbers) that could have had a partner."""
     without = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
-    return case.numbers(side, [u.ref for u in case.correlation.unpaired if u.side == side and u.reason not in without])
+    return case.numbers(
+        side,
+        [u.ref for u in case.correlation.unpaired if u.side == side and u.reason not in without],
+    )
 
 
 def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
@@ -183,14 +249,28 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
     for count, name in ((fronts, "client"), (backs, "backend")):
         if not count:
             alone = name == "backend" and bool(case.sides[0].responses.there.any())
-            hint = ": if it ran all the time, the balancer itself answered every request" if alone else ""
-            return Kind.INCONCLUSIVE, Confidence.LOW, f"The {name} capture holds no TCP connection{hint}."
-    reasons = {u.reason for u in case.correlation.unpaired if u.reason is not UnpairedReason.HEALTH_CHECK}
+            hint = (
+                ": if it ran all the time, the balancer itself answered every request"
+                if alone
+                else ""
+            )
+            return (
+                Kind.INCONCLUSIVE,
+                Confidence.LOW,
+                f"The {name} capture holds no TCP connection{hint}.",
+            )
+    reasons = {
+        u.reason for u in case.correlation.unpaired if u.reason is not UnpairedReason.HEALTH_CHECK
+    }
     client, backend = case.sides
     front_requests = int(client.requests.there.sum())
     back_requests = int(backend.requests.there.sum()) - int(case.check_exchanges.sum())
     if reasons and reasons <= {UnpairedReason.OUTSIDE_OTHER_CAPTURE}:
-        return Kind.INCONCLUSIVE, Confidence.LOW, "The two captures do not overlap in time, so no exchange can be on both."
+        return (
+            Kind.INCONCLUSIVE,
+            Confidence.LOW,
+            "The two captures do not overlap in time, so no exchange can be on both.",
+        )
     if not front_requests:
         return Kind.INCONCLUSIVE, Confidence.LOW, _silent(case, front=True)
     if not back_requests:
@@ -198,44 +278,74 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
         return (
             Kind.INCONCLUSIVE,
             Confidence.LOW,
-            f"The backend capture holds no request of a client{checks}. {_silent(case, front=False)}".rstrip(),
+            (
+                f"The backend capture holds no request of a client{checks}. "
+                f"{_silent(case, front=False)}"
+            ).rstrip(),
         )
-    numbers = f"No client request (of {front_requests}) could be paired with a backend request (of {back_requests})"
+    numbers = (
+        f"No client request (of {front_requests}) could be paired with a backend request "
+        f"(of {back_requests})"
+    )
     alike = _alike(case)
     cut = any(trace.packets.truncated for trace in (*case.clients, *case.backends))
     if cut:
-        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; packets were cut by the snapshot length, so too little of them is known."
+        return (
+            Kind.INCONCLUSIVE,
+            Confidence.LOW,
+            f"{numbers}; packets were cut by the snapshot length, so too little of them is known.",
+        )
     if case.correlation.pairs:
-        numbers = f"Nothing tells which of {back_requests} backend requests belong to which of {front_requests} client requests"
+        numbers = (
+            f"Nothing tells which of {back_requests} backend requests belong to which of "
+            f"{front_requests} client requests"
+        )
     if alike or case.correlation.pairs:
-        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}, though both sides have requests like {alike or 'some of them'}."
+        return (
+            Kind.INCONCLUSIVE,
+            Confidence.LOW,
+            f"{numbers}, though both sides have requests like {alike or 'some of them'}.",
+        )
     if min(front_requests, back_requests) < ENOUGH_PAIRS:
-        few = "that is too few to tell: a balancer answers some requests itself, and sends some of its own"
+        few = (
+            "that is too few to tell: a balancer answers some requests itself, and sends some "
+            "of its own"
+        )
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; {few}."
     if not (client.requests.there.all() and backend.requests.there.all()):
-        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; but a capture lacks requests that were answered in it."
+        return (
+            Kind.INCONCLUSIVE,
+            Confidence.LOW,
+            f"{numbers}; but a capture lacks requests that were answered in it.",
+        )
     encrypted = _encrypted(case.clients) or _encrypted(case.backends)
     if encrypted:
         number = f"{encrypted} {plural(encrypted, 'connection')}"
-        hidden = f"TLS hides what {number} of a side carried, and that may be what the other side shows"
+        hidden = (
+            f"TLS hides what {number} of a side carried, and that may be what the other side shows"
+        )
         return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; but {hidden}."
     return (
         Kind.UNRELATED,
         Confidence.MEDIUM,
-        f"{numbers}, and no target (but perhaps /) or body is on both sides. Looked for: {LOOKED_FOR}.",
+        f"{numbers}, and no target (but perhaps /) or body is on both sides. Looked for: "
+        f"{LOOKED_FOR}.",
     )
 
 
 def _alike(case: Case) -> str:
     """A request that may be on both sides, "" when there is none.
 
-    Either a body is on both sides, or the last two parts of a path (a prefix may have been rewritten, a query reordered), or the whole of a
-    target (a balancer may have written into the responses), or method and last part agree and the content of the responses does not speak
+    Either a body is on both sides, or the last two parts of a path (a prefix may have been
+    rewritten, a query reordered), or the whole of a target (a balancer may have written into the
+    responses), or method and last part agree and the content of the responses does not speak
     against it.
     """
     client, backend = case.sides
     front, back = _contents(client), _contents(backend)
-    bodies = {d for digests in front.values() for d in digests} & {d for digests in back.values() for d in digests} - {""}
+    bodies = {d for digests in front.values() for d in digests} & {
+        d for digests in back.values() for d in digests
+    } - {""}
     for key in sorted(front):
         if front[key] & bodies:
             return f"{key[0]} …/{key[1]}"
@@ -252,9 +362,14 @@ def _alike(case: Case) -> str:
 
 
 def _long_ends(table: SideTable) -> set[str]:
-    """The last two parts of the paths that have two: long enough not to be alike by chance, whatever the content."""
+    """The last two parts of the paths that have two: long enough not to be alike by chance,
+    whatever the content.
+    """
     text = table.words.text_list
-    paths = (text[i].partition("?")[0] for i in distinct(table.requests.start[table.requests.there]).tolist())
+    paths = (
+        text[i].partition("?")[0]
+        for i in distinct(table.requests.start[table.requests.there]).tolist()
+    )
     found = ("/".join(path.split("/")[-2:]) for path in paths if path.count("/") > 1)
     return {end for end in found if len(end) >= TELLING_TARGET}
 
@@ -267,11 +382,17 @@ def _targets(table: SideTable) -> set[tuple[str, str]]:
 
 
 def _contents(table: SideTable) -> dict[tuple[str, str], set[str]]:
-    """(method, last part of the path) → digests of the responses' content, "" for one that is not known."""
+    """(method, last part of the path) → digests of the responses' content, "" for one that is not
+    known.
+    """
     q, r, text = table.requests, table.responses, table.words.text_list
-    content = np.where(r.there & (r.length > 0), np.where(r.content_digest > 0, r.content_digest, r.digest), 0)
+    content = np.where(
+        r.there & (r.length > 0), np.where(r.content_digest > 0, r.content_digest, r.digest), 0
+    )
     found: dict[tuple[str, str], set[str]] = {}
-    for method, target, digest in set(zip(*(column[q.there].tolist() for column in (q.method, q.start, content)), strict=True)):
+    for method, target, digest in set(
+        zip(*(column[q.there].tolist() for column in (q.method, q.start, content)), strict=True)
+    ):
         last = text[target].partition("?")[0].rpartition("/")[2]
         found.setdefault((text[method], last), set()).add(text[digest])
     return found
@@ -287,5 +408,12 @@ def _silent(case: Case, front: bool) -> str:
     if encrypted:
         side = "client" if front else "backend"
         number = f"{encrypted} {plural(encrypted, 'connection')}"
-        return f"TLS hides the exchanges of {number} on the {side} side; no connection corresponds either."
-    return f"No HTTP request was found in the client capture. Looked for: {LOOKED_FOR}." if front else ""
+        return (
+            f"TLS hides the exchanges of {number} on the {side} side; no connection "
+            "corresponds either."
+        )
+    return (
+        f"No HTTP request was found in the client capture. Looked for: {LOOKED_FOR}."
+        if front
+        else ""
+    )

@@ -1,4 +1,6 @@
-"""Case → traits: sentences about the traffic as a whole, in a fixed wording, so that a profile's rule can match them like any line."""
+"""Case → traits: sentences about the traffic as a whole, in a fixed wording, so that a profile's
+rule can match them like any line.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ LOOKED_AT = 2000  # pairs; a trait that holds for so many holds
 LOWER_CASE = "request field names: lower case"
 GO_ORDER = "request field names: Go canonical, sorted"
 AS_SENT = "request field names: as the client wrote them"
-HAPROXY_LINE = "heads: lower case both ways, x-forwarded-for in a line of its own after the client's, no other forwarding field"
+HAPROXY_LINE = (
+    "heads: lower case both ways, x-forwarded-for in a line of its own after the "
+    "client's, no other forwarding field"
+)
 OLD_VERSION = "request version: HTTP/1.0 behind HTTP/1.1"
 HOST_KEPT = "Host: as the client sent it"
 HOST_BACKEND = "Host: the backend's"
@@ -66,7 +71,14 @@ def _addresses(case: Case, modifiers: Sequence[str]) -> Iterator[str]:
         moved = client.client_address[joined.front] != backend.client_address[joined.back]
         kept = bool(case.behind_nat(joined.front[moved], joined.back[moved]).all())
         yield SOURCE["snat" in modifiers or not kept]
-        yield DESTINATION[bool((ends(client, server=True)[joined.front] != ends(backend, server=True)[joined.back]).any())]
+        yield DESTINATION[
+            bool(
+                (
+                    ends(client, server=True)[joined.front]
+                    != ends(backend, server=True)[joined.back]
+                ).any()
+            )
+        ]
 
 
 def _tunnels(case: Case) -> Iterator[str]:
@@ -85,7 +97,10 @@ def _bare(response: Response) -> bool:
 def _heads(case: Case, matches: Matches, responses: bool = False) -> list[Both]:
     """The heads of the requests (of the responses) of matches, on both sides."""
     fronts, backs = (
-        [(t.responses if responses else t.requests).heads.lines(t.words, exchange) for exchange in exchanges.tolist()]
+        [
+            (t.responses if responses else t.requests).heads.lines(t.words, exchange)
+            for exchange in exchanges.tolist()
+        ]
         for t, exchanges in zip(case.sides, (matches.front, matches.back), strict=True)
     )
     return list(zip(fronts, backs, strict=True))
@@ -101,7 +116,10 @@ def _names(case: Case, matches: Matches) -> Iterator[str]:
         yield GO_ORDER
     elif all(_spelling_kept(a, b) for a, b in both):
         yield AS_SENT
-    sent, arrived = (t.requests.version[e] for t, e in zip(case.sides, (matches.front, matches.back), strict=True))
+    sent, arrived = (
+        t.requests.version[e]
+        for t, e in zip(case.sides, (matches.front, matches.back), strict=True)
+    )
     new, old = (case.sides[0].words.texts.get(version, -1) for version in ("HTTP/1.1", "HTTP/1.0"))
     if (arrived == old).all() and (sent == new).any():
         yield OLD_VERSION
@@ -112,30 +130,57 @@ def _has_upper(lines: Iterable[HeaderLine]) -> bool:
 
 
 def _only_xff_added(front: Head, back: Head) -> bool:
-    """The client's lines come first, in their order; an x-forwarded-for line follows, and no other field that states the client
-    or the proxy."""
-    hop = ("connection", "keep-alive", "proxy-connection", "te", "upgrade", "transfer-encoding", "content-length")
+    """The client's lines come first, in their order; an x-forwarded-for line follows, and no other
+    field that states the client or the proxy.
+    """
+    hop = (
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "upgrade",
+        "transfer-encoding",
+        "content-length",
+    )
     before = [line.name.lower() for line in front if line.name.lower() not in hop]
     after = [line.name for line in back if line.name not in hop]
     added = after[len(before) :]
-    others = [n for n in added if n != "x-forwarded-for" and n.startswith(("x-forwarded-", "x-envoy-", "x-real-ip", "via", "forwarded"))]
+    others = [
+        n
+        for n in added
+        if n != "x-forwarded-for"
+        and n.startswith(("x-forwarded-", "x-envoy-", "x-real-ip", "via", "forwarded"))
+    ]
     return after[: len(before)] == before and added.count("x-forwarded-for") == 1 and not others
 
 
 def _answers_in_lower_case(case: Case, matches: Matches) -> bool:
-    """The responses too: every name lower case in front of the balancer, though not all of them behind it."""
-    there = case.sides[0].responses.there[matches.front] & case.sides[1].responses.there[matches.back]
+    """The responses too: every name lower case in front of the balancer, though not all of them
+    behind it.
+    """
+    there = (
+        case.sides[0].responses.there[matches.front] & case.sides[1].responses.there[matches.back]
+    )
     answered = _heads(case, matches.where(there), responses=True)
     return any(_has_upper(b) for _, b in answered) and not any(_has_upper(a) for a, _ in answered)
 
 
 def _go_order(lines: Head) -> bool:
-    """Host, User-Agent, framing, then the rest sorted, as Go's net/http writes them; every name in canonical case."""
+    """Host, User-Agent, framing, then the rest sorted, as Go's net/http writes them; every name in
+    canonical case.
+    """
     names = [line.name for line in lines]
-    rest = [n for n in names if n not in ("Host", "User-Agent", "Content-Length", "Transfer-Encoding")]
+    rest = [
+        n for n in names if n not in ("Host", "User-Agent", "Content-Length", "Transfer-Encoding")
+    ]
     if rest and rest[-1] == "Accept-Encoding":
         rest = rest[:-1]
-    return all(map(is_canonical, names)) and names[:1] == ["Host"] and len(rest) > 1 and rest == sorted(rest)
+    return (
+        all(map(is_canonical, names))
+        and names[:1] == ["Host"]
+        and len(rest) > 1
+        and rest == sorted(rest)
+    )
 
 
 def _spelling_kept(front: Head, back: Head) -> bool:
@@ -147,15 +192,21 @@ def _spelling_kept(front: Head, back: Head) -> bool:
 def _hosts(case: Case, matches: Matches) -> Iterator[str]:
     sent, arrived, hosts = said(case, "Host").of(matches)
     backend = case.sides[1]
-    asked = set(zip(arrived.tolist(), backend.server_address[matches.back_connection].tolist(), strict=True))
+    asked = set(
+        zip(arrived.tolist(), backend.server_address[matches.back_connection].tolist(), strict=True)
+    )
     if (sent == arrived).all():
         yield HOST_KEPT
-    elif all(_names_backend(hosts[host], backend.words.text_list[address]) for host, address in asked):
+    elif all(
+        _names_backend(hosts[host], backend.words.text_list[address]) for host, address in asked
+    ):
         yield HOST_BACKEND
 
 
 def _names_backend(host: str | None, address: str) -> bool:
-    return host is not None and (host == address or host.startswith((f"{address}:", f"[{address}]")))
+    return host is not None and (
+        host == address or host.startswith((f"{address}:", f"[{address}]"))
+    )
 
 
 def _connections(matches: Matches) -> Iterator[str]:

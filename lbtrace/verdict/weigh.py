@@ -1,9 +1,11 @@
 """Observations → one kind, by a table.
 
-Every observation has a name and a variant; `TABLE` says which kinds the variant speaks for, which it speaks against, and how
-strongly. DECISIVE rules out what it speaks against: a packet NAT cannot change an initial sequence number, and a proxy of byte
-streams cannot change a header field. When everything is ruled out the witnesses contradict each other and the answer is
-AMBIGUOUS; likewise when two kinds come out level."""
+Every observation has a name and a variant; `TABLE` says which kinds the variant speaks for, which
+it speaks against, and how strongly. DECISIVE rules out what it speaks against: a packet NAT cannot
+change an initial sequence number, and a proxy of byte streams cannot change a header field. When
+everything is ruled out the witnesses contradict each other and the answer is AMBIGUOUS; likewise
+when two kinds come out level.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from lbtrace.case import RANK, Case, confidence_of
+from lbtrace.case import Case, confidence_of
 from lbtrace.case.matches import CONFIDENCES
 from lbtrace.columns import distinct
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import RANK, Confidence
 from lbtrace.model.report import Evidence, Kind, Value, Witness
 
 DIRECT, PASSTHROUGH, L4, L7 = Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY
@@ -59,13 +61,21 @@ TABLE: dict[tuple[str, str], Rule] = {
         "the initial sequence numbers differ, so the balancer opens connections of its own",
     ),
     ("syn-options", "same"): Rule(
-        Strength.MODERATE, (DIRECT, PASSTHROUGH), (L4, L7), "the SYNs carry the same options and timestamps on both sides"
+        Strength.MODERATE,
+        (DIRECT, PASSTHROUGH),
+        (L4, L7),
+        "the SYNs carry the same options and timestamps on both sides",
     ),
     ("syn-options", "different"): Rule(
-        Strength.MODERATE, (L4, L7), (DIRECT, PASSTHROUGH), "the SYNs behind the balancer are made by another TCP stack or clock"
+        Strength.MODERATE,
+        (L4, L7),
+        (DIRECT, PASSTHROUGH),
+        "the SYNs behind the balancer are made by another TCP stack or clock",
     ),
     ("addresses", "same"): Rule(Strength.STRONG, (DIRECT,), (), "no address was rewritten"),
-    ("addresses", "rewritten"): Rule(Strength.DECISIVE, (PASSTHROUGH, L4, L7), (DIRECT,), "addresses were rewritten"),
+    ("addresses", "rewritten"): Rule(
+        Strength.DECISIVE, (PASSTHROUGH, L4, L7), (DIRECT,), "addresses were rewritten"
+    ),
     ("direct-return", "several-backends"): Rule(
         Strength.DECISIVE,
         (PASSTHROUGH,),
@@ -73,10 +83,16 @@ TABLE: dict[tuple[str, str], Rule] = {
         "several backends answer for one address, so something deals packets out to them",
     ),
     ("direct-return", "detour"): Rule(
-        Strength.TELLING, (PASSTHROUGH,), (), "packets take a detour to the backend but come straight back, as with direct server return"
+        Strength.TELLING,
+        (PASSTHROUGH,),
+        (),
+        "packets take a detour to the backend but come straight back, as with direct server return",
     ),
     ("direct-return", "asymmetric"): Rule(
-        Strength.STRONG, (PASSTHROUGH,), (), "packets take another way to the backend than back, as with direct server return"
+        Strength.STRONG,
+        (PASSTHROUGH,),
+        (),
+        "packets take another way to the backend than back, as with direct server return",
     ),
     ("connection-mapping", "shared"): Rule(
         Strength.DECISIVE,
@@ -85,34 +101,78 @@ TABLE: dict[tuple[str, str], Rule] = {
         "requests that share a connection on one side come over several on the other" + _READS_HTTP,
     ),
     ("connection-mapping", "one-to-one"): Rule(
-        Strength.WEAK, (L4,), (), "each client connection has a backend connection of its own, as with a proxy of byte streams"
+        Strength.WEAK,
+        (L4,),
+        (),
+        "each client connection has a backend connection of its own, as with a proxy of byte "
+        "streams",
     ),
     ("head-differences", "changed"): Rule(
-        Strength.DECISIVE, (L7,), (DIRECT, PASSTHROUGH, L4), "start lines or header fields are changed" + _READS_HTTP
+        Strength.DECISIVE,
+        (L7,),
+        (DIRECT, PASSTHROUGH, L4),
+        "start lines or header fields are changed" + _READS_HTTP,
     ),
     ("head-differences", "changed-in-some"): Rule(
-        Strength.MODERATE, (L7,), (DIRECT, PASSTHROUGH, L4), "some start lines or header fields are changed" + _READS_HTTP
+        Strength.MODERATE,
+        (L7,),
+        (DIRECT, PASSTHROUGH, L4),
+        "some start lines or header fields are changed" + _READS_HTTP,
     ),
     ("head-differences", "identical-hop-fields"): Rule(
-        Strength.STRONG, (DIRECT, PASSTHROUGH, L4), (L7,), "heads pass unchanged, with fields that an HTTP proxy would have made its own"
+        Strength.STRONG,
+        (DIRECT, PASSTHROUGH, L4),
+        (L7,),
+        "heads pass unchanged, with fields that an HTTP proxy would have made its own",
     ),
     ("head-differences", "identical"): Rule(
-        Strength.MODERATE, (DIRECT, PASSTHROUGH, L4), (L7,), "heads pass unchanged, where HTTP proxies usually leave a trace"
+        Strength.MODERATE,
+        (DIRECT, PASSTHROUGH, L4),
+        (L7,),
+        "heads pass unchanged, where HTTP proxies usually leave a trace",
     ),
-    ("proxy-header", "added"): Rule(Strength.MODERATE, (L4,), (DIRECT,), "a PROXY header was put before the client's bytes"),
-    ("byte-streams", "same"): Rule(Strength.STRONG, (DIRECT, PASSTHROUGH, L4), (L7,), "connections carry the same bytes on both sides"),
+    ("proxy-header", "added"): Rule(
+        Strength.MODERATE, (L4,), (DIRECT,), "a PROXY header was put before the client's bytes"
+    ),
+    ("byte-streams", "same"): Rule(
+        Strength.STRONG,
+        (DIRECT, PASSTHROUGH, L4),
+        (L7,),
+        "connections carry the same bytes on both sides",
+    ),
     ("tls", "passed"): Rule(
-        Strength.DECISIVE, (DIRECT, PASSTHROUGH, L4), (L7,), "TLS is passed on, and who cannot decrypt cannot read HTTP"
+        Strength.DECISIVE,
+        (DIRECT, PASSTHROUGH, L4),
+        (L7,),
+        "TLS is passed on, and who cannot decrypt cannot read HTTP",
     ),
-    ("tls", "removed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "TLS ends at the balancer"),
-    ("tls", "renewed"): Rule(Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "the balancer ends TLS and begins it anew"),
+    ("tls", "removed"): Rule(
+        Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "TLS ends at the balancer"
+    ),
+    ("tls", "renewed"): Rule(
+        Strength.DECISIVE,
+        (L4, L7),
+        (DIRECT, PASSTHROUGH),
+        "the balancer ends TLS and begins it anew",
+    ),
     ("forwarding-fields", "state-https"): Rule(
-        Strength.STRONG, (L7,), (L4,), "requests say that the client spoke https, which needs a proxy that writes HTTP"
+        Strength.STRONG,
+        (L7,),
+        (L4,),
+        "requests say that the client spoke https, which needs a proxy that writes HTTP",
     ),
     ("forwarding-fields", "state-client"): Rule(
-        Strength.MODERATE, (L7,), (L4,), "all requests state a client or a proxy, which clients seldom do themselves"
+        Strength.MODERATE,
+        (L7,),
+        (L4,),
+        "all requests state a client or a proxy, which clients seldom do themselves",
     ),
-    ("own-answers", "some"): Rule(Strength.WEAK, (L7,), (), "some requests were answered by the balancer itself, which needs HTTP"),
+    ("own-answers", "some"): Rule(
+        Strength.WEAK,
+        (L7,),
+        (),
+        "some requests were answered by the balancer itself, which needs HTTP",
+    ),
     ("attempts", "several"): Rule(
         Strength.MODERATE,
         (L7,),
@@ -124,7 +184,9 @@ TABLE: dict[tuple[str, str], Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a witness saw. `statement` has {name} places for `values`; `evidence` holds the frames."""
+    """What a witness saw. `statement` has {name} places for `values`; `evidence` holds the
+    frames.
+    """
 
     name: str
     variant: str
@@ -139,13 +201,24 @@ class Observation:
 
     def witness(self) -> Witness:
         """As the report shows it."""
-        return Witness(self.name, self.statement, self.values, self.rule.speaks_for, self.rule.speaks_against, self.evidence)
+        return Witness(
+            self.name,
+            self.statement,
+            self.values,
+            self.rule.speaks_for,
+            self.rule.speaks_against,
+            self.evidence,
+        )
 
 
 def weigh(case: Case, observations: Sequence[Observation]) -> tuple[Kind, Confidence, str]:
     """(kind, confidence, why in a sentence)."""
     if not observations:
-        return Kind.INCONCLUSIVE, Confidence.LOW, "Exchanges correspond, but nothing captured tells how the balancer treats connections."
+        return (
+            Kind.INCONCLUSIVE,
+            Confidence.LOW,
+            "Exchanges correspond, but nothing captured tells how the balancer treats connections.",
+        )
     score = dict.fromkeys(KINDS, 0)
     excluded: dict[Kind, Observation] = {}
     for o in observations:
@@ -158,16 +231,28 @@ def weigh(case: Case, observations: Sequence[Observation]) -> tuple[Kind, Confid
     left = sorted((k for k in KINDS if k not in excluded and score[k] > 0), key=lambda k: -score[k])
     if not left:
         names = sorted({o.name for o in excluded.values()} or {o.name for o in observations})
-        return Kind.AMBIGUOUS, Confidence.LOW, f"The witnesses contradict each other: {', '.join(names)}."
+        return (
+            Kind.AMBIGUOUS,
+            Confidence.LOW,
+            f"The witnesses contradict each other: {', '.join(names)}.",
+        )
     best = left[0]
     margin = score[best] - score[left[1]] if len(left) > 1 else score[best]
     if margin < Strength.MODERATE and len(left) > 1:
-        return Kind.AMBIGUOUS, Confidence.LOW, f"What was seen fits {left[0].value} as well as {left[1].value}."
+        return (
+            Kind.AMBIGUOUS,
+            Confidence.LOW,
+            f"What was seen fits {left[0].value} as well as {left[1].value}.",
+        )
     return best, _confidence(case, margin, observations, best), _reason(best, observations)
 
 
-def _confidence(case: Case, margin: int, observations: Sequence[Observation], best: Kind) -> Confidence:
-    """The pairs' own confidence bounds it; so does the distance to the next kind, and every witness that speaks against."""
+def _confidence(
+    case: Case, margin: int, observations: Sequence[Observation], best: Kind
+) -> Confidence:
+    """The pairs' own confidence bounds it; so does the distance to the next kind, and every witness
+    that speaks against.
+    """
     pairs = _pair_confidence(case)
     by_margin = (
         Confidence.CERTAIN
@@ -178,10 +263,14 @@ def _confidence(case: Case, margin: int, observations: Sequence[Observation], be
         if margin >= Strength.MODERATE
         else Confidence.LOW
     )
-    dissent = any(best in o.rule.speaks_against and o.rule.strength >= Strength.MODERATE for o in observations)
+    dissent = any(
+        best in o.rule.speaks_against and o.rule.strength >= Strength.MODERATE for o in observations
+    )
     ceiling = Confidence.MEDIUM if dissent else Confidence.CERTAIN
     if best is L4 and not any(o.name in CARRIED for o in observations):
-        ceiling = Confidence.LOW  # a proxy that reads HTTP opens connections of its own, and may send a PROXY header, just the same
+        # a proxy that reads HTTP opens connections of its own, and may send a PROXY header, just
+        # the same
+        ceiling = Confidence.LOW
     return min((pairs, by_margin, ceiling), key=lambda c: RANK[c])
 
 
@@ -194,11 +283,19 @@ def _pair_confidence(case: Case) -> Confidence:
 
 def _reason(best: Kind, observations: Sequence[Observation]) -> str:
     """The two strongest observations in favour, the most telling (for the fewest kinds) first."""
-    telling = sorted((o for o in observations if best in o.rule.speaks_for), key=lambda o: (-o.rule.strength, len(o.rule.speaks_for)))
+    telling = sorted(
+        (o for o in observations if best in o.rule.speaks_for),
+        key=lambda o: (-o.rule.strength, len(o.rule.speaks_for)),
+    )
     because = [o.rule.because for o in telling[:2]]
     if len(because) == 2 and all(b.endswith(_READS_HTTP) for b in because):
-        text = "; ".join(b.removesuffix(_READS_HTTP) for b in because) + ": both need a proxy that reads HTTP"
+        text = (
+            "; ".join(b.removesuffix(_READS_HTTP) for b in because)
+            + ": both need a proxy that reads HTTP"
+        )
     else:
         text = "; ".join(because)
-    more = " A balancer that hands packets on unchanged would look the same." if best is DIRECT else ""
+    more = (
+        " A balancer that hands packets on unchanged would look the same." if best is DIRECT else ""
+    )
     return f"{text[:1].upper()}{text[1:]}.{more}"

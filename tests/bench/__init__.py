@@ -1,1 +1,3 @@
-"""Captures of any size, and what reading them costs next to other programs: `python -m tests.bench --help`."""
+"""Captures of any size, and what reading them costs next to other programs: `python -m tests.bench
+--help`.
+"""

@@ -1,8 +1,10 @@
-"""`python -m tests.bench`: lbtrace next to tshark, tcpdump and dpkt on generated captures, as a table of ratios; then `lbtrace compare`.
+"""`python -m tests.bench`: lbtrace next to tshark, tcpdump and dpkt on generated captures, as a
+table of ratios; then `lbtrace compare`.
 
-Each program runs as a process of its own, its output thrown away; CPU time is user + system of that process and its children
-(wait4), memory the peak resident set. The interpreter's own cost is measured too and taken off the memory. Programs that are not
-installed are named and left out; "own" is what lbtrace needs beyond that and the mapped file. Nothing here passes or fails: it is a
+Each program runs as a process of its own, its output thrown away; CPU time is user + system of that
+process and its children (wait4), memory the peak resident set. The interpreter's own cost is
+measured too and taken off the memory. Programs that are not installed are named and left out; "own"
+is what lbtrace needs beyond that and the mapped file. Nothing here passes or fails: it is a
 measurement, for docs/performance.md.
 """
 
@@ -19,7 +21,14 @@ from pathlib import Path
 
 from tests.bench.generate import KINDS, PAIRS, write, write_pair
 
-_TSHARK_FIELDS = ("frame.number", "tcp.stream", "http.request.method", "http.request.uri", "http.response.code", "http.content_length")
+_TSHARK_FIELDS = (
+    "frame.number",
+    "tcp.stream",
+    "http.request.method",
+    "http.request.uri",
+    "http.response.code",
+    "http.content_length",
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,15 @@ def commands(capture: Path) -> dict[str, list[str]]:
     """The programs and how each is asked to read the capture."""
     fields = [word for name in _TSHARK_FIELDS for word in ("-e", name)]
     return {
-        "lbtrace": [sys.executable, "-m", "tests.bench.show", "show", str(capture), "--format", "json"],
+        "lbtrace": [
+            sys.executable,
+            "-m",
+            "tests.bench.show",
+            "show",
+            str(capture),
+            "--format",
+            "json",
+        ],
         "tshark": ["tshark", "-2", "-n", "-r", str(capture), "-Y", "http", "-T", "fields", *fields],
         "tcpdump": ["tcpdump", "-r", str(capture), "-w", "/dev/null"],
         "dpkt": [sys.executable, "-m", "tests.bench.dpkt_loop", str(capture)],
@@ -54,24 +71,51 @@ def run(command: Sequence[str]) -> Cost:
         except OSError:
             os._exit(127)
     _, status, usage = os.wait4(pid, 0)
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status))
+    return Cost(
+        usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status)
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--packets", type=int, default=1_000_000, help="packets per capture (default: one million)")
-    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS), help="which captures (none: compare only)")
-    parser.add_argument("--exchanges", type=int, default=200_000, help="exchanges a side for compare")
-    parser.add_argument("--pairs", nargs="*", choices=PAIRS, default=list(PAIRS), help="which pairs to compare (none: show only)")
-    parser.add_argument("--only", nargs="+", choices=("lbtrace", "tshark", "tcpdump", "dpkt"), help="which programs")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description=__doc__.splitlines()[0] if __doc__ else None
+    )
+    parser.add_argument(
+        "--packets", type=int, default=1_000_000, help="packets per capture (default: one million)"
+    )
+    parser.add_argument(
+        "--kinds",
+        nargs="*",
+        choices=KINDS,
+        default=list(KINDS),
+        help="which captures (none: compare only)",
+    )
+    parser.add_argument(
+        "--exchanges", type=int, default=200_000, help="exchanges a side for compare"
+    )
+    parser.add_argument(
+        "--pairs",
+        nargs="*",
+        choices=PAIRS,
+        default=list(PAIRS),
+        help="which pairs to compare (none: show only)",
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=("lbtrace", "tshark", "tcpdump", "dpkt"), help="which programs"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="only write the capture of the first kind there")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="only write the capture of the first kind there"
+    )
     options = parser.parse_args()
     if options.write:
         print(f"{write(options.write, options.kinds[0], options.packets, options.seed)} packets")
         return
     idle = run([sys.executable, "-c", "import lbtrace.cli, numpy"])
-    print(f"Interpreter with numpy, doing nothing: {idle.cpu_s:.2f} s, {idle.peak_bytes / 1e6:.0f} MB\n")
+    print(
+        f"Interpreter with numpy, doing nothing: {idle.cpu_s:.2f} s, {idle.peak_bytes / 1e6:.0f} "
+        "MB\n"
+    )
     missing: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="lbtrace-bench-") as folder:
         if options.kinds:
@@ -101,27 +145,52 @@ def show_table(folder: Path, options: argparse.Namespace, idle: Cost) -> set[str
             cost = run(command)
             own = own or (cost if name == "lbtrace" else None)
             ratio = f"{cost.cpu_s / own.cpu_s:.2f}" if own else ""
-            mapped = capture.stat().st_size  # lbtrace maps the file: its pages are resident, and the system's to take back
-            each = f"{(cost.peak_bytes - idle.peak_bytes - mapped) / packets:.0f}" if name == "lbtrace" else ""
+            mapped = (
+                capture.stat().st_size
+            )  # lbtrace maps the file: its pages are resident, and the system's to take back
+            each = (
+                f"{(cost.peak_bytes - idle.peak_bytes - mapped) / packets:.0f}"
+                if name == "lbtrace"
+                else ""
+            )
             note = "" if cost.status == 0 else f" (exit {cost.status})"
-            print(f"| {title} | {name}{note} | {cost.cpu_s:.2f} | {ratio} | {cost.peak_bytes / 1e6:.0f} | {each} |", flush=True)
+            print(
+                f"| {title} | {name}{note} | {cost.cpu_s:.2f} | {ratio} | "
+                f"{cost.peak_bytes / 1e6:.0f} | {each} |",
+                flush=True,
+            )
         capture.unlink()
     return missing
 
 
 def compare_table(folder: Path, options: argparse.Namespace) -> None:
-    """`lbtrace compare` on every kind of pair, at a quarter of the exchanges and at all of them: the cost of one must not grow."""
+    """`lbtrace compare` on every kind of pair, at a quarter of the exchanges and at all of them:
+    the cost of one must not grow.
+    """
     print("\n| pair | exchanges a side | packets | CPU s | µs per exchange | peak MB |")
     print("|---|---:|---:|---:|---:|---:|")
     front, back = folder / "client.pcap", folder / "backend.pcap"
     for name in options.pairs:
         for wanted in (options.exchanges // 4, options.exchanges):
             exchanges, packets = write_pair(front, back, name, wanted, options.seed)
-            cost = run([sys.executable, "-m", "tests.bench.show", "compare", str(front), str(back), "--format", "json"])
+            cost = run(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.bench.show",
+                    "compare",
+                    str(front),
+                    str(back),
+                    "--format",
+                    "json",
+                ]
+            )
             note = "" if cost.status == 0 else f" (exit {cost.status})"
             each = cost.cpu_s / exchanges * 1e6
             print(
-                f"| {name}{note} | {exchanges:,} | {packets:,} | {cost.cpu_s:.1f} | {each:.0f} | {cost.peak_bytes / 1e6:.0f} |", flush=True
+                f"| {name}{note} | {exchanges:,} | {packets:,} | {cost.cpu_s:.1f} | {each:.0f} | "
+                f"{cost.peak_bytes / 1e6:.0f} |",
+                flush=True,
             )
 
 

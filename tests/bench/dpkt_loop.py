@@ -1,4 +1,6 @@
-"""The loop a script with dpkt would begin with: every packet parsed, heads that begin in a segment parsed, nothing reassembled."""
+"""The loop a script with dpkt would begin with: every packet parsed, heads that begin in a segment
+parsed, nothing reassembled.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ def main(path: str) -> None:
         for _, octets in dpkt.pcap.Reader(file):
             packets += 1
             ip = dpkt.ethernet.Ethernet(octets).data
-            if not isinstance(ip, dpkt.ip.IP) or not isinstance(ip.data, dpkt.tcp.TCP) or not ip.data.data:
+            if (
+                not isinstance(ip, dpkt.ip.IP)
+                or not isinstance(ip.data, dpkt.tcp.TCP)
+                or not ip.data.data
+            ):
                 continue
             payload = ip.data.data
             try:

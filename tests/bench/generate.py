@@ -1,22 +1,28 @@
 """Seeded HTTP captures of any size: same kind, packets and seed → the same bytes.
 
     short       a connection per exchange: handshake, one exchange, both FINs      10 packets each
-    keepalive   100 exchanges per connection                                        5 packets per exchange
-    bulk        responses of about 1 MB                                         1 100 packets per exchange
+    keepalive   100 exchanges per connection                                        5 packets per
+                exchange
+    bulk        responses of about 1 MB                                         1 100 packets per
+                exchange
     lossy       keepalive, of which 1 % of the packets is lost, 1 % sent twice and 1 % late
     constant    keepalive, of which every head is the same
-    fresh       keepalive with four values of its own in every exchange: target, two request ids, ETag
+    fresh       keepalive with four values of its own in every exchange: target, two request ids,
+                ETag
 
-The two sides of a balancer, for `compare` (PAIRS): the same exchanges before and behind it, on another clock.
+The two sides of a balancer, for `compare` (PAIRS): the same exchanges before and behind it, on
+another clock.
 
-    reuse       a connection per exchange in front, 64 reused connections behind; X-Forwarded-For and a request id added
+    reuse       a connection per exchange in front, 64 reused connections behind; X-Forwarded-For
+                and a request id added
     kept        keepalive in front, keepalive behind, X-Forwarded-For added
     identical   reuse, of which every request and every answer is the same
     nat         short, passed on packet by packet under other addresses
 
-A capture is laid out in batches of connections that talk at the same time. A batch is one byte matrix: every packet of it is a
-template, and sequence numbers, ports, times and counters are written into its columns by numpy, so ten million packets take
-seconds. Checksums are left 0, as on a machine that offloads them.
+A capture is laid out in batches of connections that talk at the same time. A batch is one byte
+matrix: every packet of it is a template, and sequence numbers, ports, times and counters are
+written into its columns by numpy, so ten million packets take seconds. Checksums are left 0, as on
+a machine that offloads them.
 """
 
 from __future__ import annotations
@@ -46,7 +52,8 @@ _CLOCK_US = 7_300_000  # what the clock behind it is ahead
 _AGENTS = (
     b"curl/7.88.1",
     b"Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0",
-    b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
+    b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    b"Chrome/120.0.0.0 Safari/537.36",
     b"python-requests/2.31.0",
     b"okhttp/4.12.0",
 )
@@ -56,22 +63,30 @@ _ID, _WHO = b"########", b"@@@@@@@@"  # replaced by the number of the exchange, 
 def _request(agent: bytes, target: bytes, more: bytes) -> bytes:
     return (
         b"GET " + target + b" HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: " + agent + b"\r\n"
-        b"Accept: application/json, text/plain, */*\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.9\r\n"
-        b"Cookie: session=@@@@@@@@c0ffee; theme=dark\r\nReferer: https://shop.example.com/list\r\n" + more + b"\r\n"
+        b"Accept: application/json, text/plain, */*\r\nAccept-Encoding: gzip, deflate, "
+        b"br\r\nAccept-Language: en-US,en;q=0.9\r\n"
+        b"Cookie: session=@@@@@@@@c0ffee; theme=dark\r\nReferer: https://shop.example.com/list\r\n"
+        + more
+        + b"\r\n"
     )
 
 
 def _response(length: int, more: bytes) -> bytes:
     return (
-        b"HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\nContent-Type: application/json\r\n"
-        b"Content-Length: " + str(length).encode() + b"\r\nConnection: keep-alive\r\nCache-Control: no-store\r\n"
+        b"HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\nDate: Tue, 14 Nov 2023 22:13:20 "
+        b"GMT\r\nContent-Type: application/json\r\n"
+        b"Content-Length: "
+        + str(length).encode()
+        + b"\r\nConnection: keep-alive\r\nCache-Control: no-store\r\n"
         b"Vary: Accept-Encoding\r\n" + more + b"\r\n"
     )
 
 
 @dataclass(frozen=True)
 class _Packet:
-    """One packet of a conversation. `sent`/`heard`: bytes this end, and the other one, sent before it in the exchange."""
+    """One packet of a conversation. `sent`/`heard`: bytes this end, and the other one, sent before
+    it in the exchange.
+    """
 
     from_client: bool
     flags: int
@@ -98,19 +113,27 @@ _SYN, _FIN, _PSH, _ACK = 2, 1, 8, 16
 
 _ONE, _SAME = b"/api/items/########?page=2&sort=name", b"/api/items?page=2&sort=name"
 _TAG = b'ETag: "########-5f"\r\n'
-_BY = b"X-Forwarded-For: 198.18.7.9\r\nX-Forwarded-Proto: http\r\nX-Trace: Root=1-65534a40-########00000000########\r\n"
+_BY = (
+    b"X-Forwarded-For: 198.18.7.9\r\nX-Forwarded-Proto: http\r\nX-Trace: "
+    b"Root=1-65534a40-########00000000########\r\n"
+)
 _BIG = (bytes(range(32, 127)) * 11_038)[: 724 * _SEGMENT]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a capture shows. `turns`: exchanges per connection; `asks`, `answers`: lines more than every head has."""
+    """What a capture shows. `turns`: exchanges per connection; `asks`, `answers`: lines more than
+    every head has.
+    """
 
     turns: int = _TURNS
     target: bytes = _ONE
     asks: bytes = b""
     answers: bytes = _TAG
-    body: bytes = b'{"id": ########, "name": "An item of the shop", "price": 1299, "currency": "EUR", "stock": 17, "tags": ["a", "b"]}'
+    body: bytes = (
+        b'{"id": ########, "name": "An item of the shop", "price": 1299, "currency": '
+        b'"EUR", "stock": 17, "tags": ["a", "b"]}'
+    )
     place: _Place = _FRONT
     damaged: bool = False
     numbers: int = 0  # which series the initial sequence numbers are drawn from
@@ -118,7 +141,10 @@ class Kind:
 
 _EACH = Kind(turns=1)
 _ALIKE = Kind(target=_SAME, answers=b"", body=b'{"items": [], "page": 2, "sort": "name"}')
-_FRESH = Kind(asks=b"X-Request-Id: 4f1c22e0-########-@@@@@@@@\r\n", answers=_TAG + b"X-Request-Id: 4f1c22e0-########-@@@@@@@@\r\n")
+_FRESH = Kind(
+    asks=b"X-Request-Id: 4f1c22e0-########-@@@@@@@@\r\n",
+    answers=_TAG + b"X-Request-Id: 4f1c22e0-########-@@@@@@@@\r\n",
+)
 KINDS: dict[str, Kind] = {
     "keepalive": Kind(),
     "constant": _ALIKE,
@@ -136,17 +162,25 @@ PAIRS: dict[str, tuple[Kind, Kind]] = {
 
 
 def write(path: Path, kind: str, packets: int, seed: int = 1) -> int:
-    """Write a capture of one of the KINDS with about `packets` packets; returns how many there are."""
+    """Write a capture of one of the KINDS with about `packets` packets; returns how many there
+    are.
+    """
     return _write(path, _chunks(KINDS[kind], packets, seed))
 
 
-def write_pair(front: Path, back: Path, name: str, exchanges: int, seed: int = 1) -> tuple[int, int]:
-    """Write both sides of one of the PAIRS, with `exchanges` of them rounded to whole batches; returns (exchanges, packets) written.
+def write_pair(
+    front: Path, back: Path, name: str, exchanges: int, seed: int = 1
+) -> tuple[int, int]:
+    """Write both sides of one of the PAIRS, with `exchanges` of them rounded to whole batches;
+    returns (exchanges, packets) written.
 
     Exchanges are counted on one side, packets on both.
     """
     whole = max(round(exchanges / (_BATCH * _TURNS)), 1) * _BATCH * _TURNS
-    counts = [_write(p, _chunks(k, round(whole * _per_exchange(k)), seed)) for p, k in zip((front, back), PAIRS[name], strict=True)]
+    counts = [
+        _write(p, _chunks(k, round(whole * _per_exchange(k)), seed))
+        for p, k in zip((front, back), PAIRS[name], strict=True)
+    ]
     return whole, sum(counts)
 
 
@@ -165,7 +199,9 @@ def _chunks(kind: Kind, packets: int, seed: int) -> Iterator[tuple[bytes, int]]:
     chance = np.random.default_rng((seed, kind.numbers))
     done, connection, exchange = 0, 0, 0
     while done < packets:
-        agent = _AGENTS[exchange // (_BATCH * _TURNS) % len(_AGENTS)]  # both sides of a balancer see the same one
+        agent = _AGENTS[
+            exchange // (_BATCH * _TURNS) % len(_AGENTS)
+        ]  # both sides of a balancer see the same one
         opening, talk, closing = _script(kind, agent)
         turns = kind.turns
         per_connection = len(opening) + turns * len(talk) + len(closing)
@@ -196,8 +232,15 @@ def _script(kind: Kind, agent: bytes) -> tuple[list[_Packet], list[_Packet], lis
     """Opening, one exchange, closing."""
     request, body = _request(agent, kind.target, kind.asks), kind.body
     head = _response(len(body), kind.answers)
-    opening = [_Packet(True, _SYN, b"", 0, 0, 0), _Packet(False, _SYN | _ACK, b"", 0, 1, 200), _Packet(True, _ACK, b"", 1, 1, 400)]
-    talk = [_Packet(True, _PSH | _ACK, request, 0, 0, 0), _Packet(False, _ACK, b"", 0, len(request), 40)]
+    opening = [
+        _Packet(True, _SYN, b"", 0, 0, 0),
+        _Packet(False, _SYN | _ACK, b"", 0, 1, 200),
+        _Packet(True, _ACK, b"", 1, 1, 400),
+    ]
+    talk = [
+        _Packet(True, _PSH | _ACK, request, 0, 0, 0),
+        _Packet(False, _ACK, b"", 0, len(request), 40),
+    ]
     if kind.turns == 1 and len(body) < _SEGMENT:
         talk.append(_Packet(False, _PSH | _ACK, head + body, 0, len(request), 900))
         talk.append(_Packet(True, _ACK, b"", len(request), len(head + body), 1_000))
@@ -210,7 +253,11 @@ def _script(kind: Kind, agent: bytes) -> tuple[list[_Packet], list[_Packet], lis
             sent += len(piece)
             if i % 2 == 1 or at + _SEGMENT >= len(body):
                 talk.append(_Packet(True, _ACK, b"", len(request), sent, 911 + i * 2))
-    closing = [_Packet(True, _FIN | _ACK, b"", 0, 0, 0), _Packet(False, _FIN | _ACK, b"", 0, 1, 100), _Packet(True, _ACK, b"", 1, 1, 200)]
+    closing = [
+        _Packet(True, _FIN | _ACK, b"", 0, 0, 0),
+        _Packet(False, _FIN | _ACK, b"", 0, 1, 100),
+        _Packet(True, _ACK, b"", 1, 1, 200),
+    ]
     return opening, talk, closing
 
 
@@ -223,11 +270,20 @@ class _Batch:
         self.next = isn.astype(np.int64)  # (client, server) × connection
 
     def rows(self, packets: list[_Packet], turns: int, exchange: int, now: int) -> bytes:
-        """The packets, `turns` times over; `exchange` numbers the first exchange, `now` is its time in µs."""
+        """The packets, `turns` times over; `exchange` numbers the first exchange, `now` is its time
+        in µs.
+        """
         width = len(self.number)
         sizes = [_HEAD + len(p.payload) for p in packets]
         out = np.empty((turns, sum(sizes) * width), np.uint8)
-        sent = [max(p.sent + len(p.payload) + bool(p.flags & (_SYN | _FIN)) for p in packets if p.from_client is c) for c in (True, False)]
+        sent = [
+            max(
+                p.sent + len(p.payload) + bool(p.flags & (_SYN | _FIN))
+                for p in packets
+                if p.from_client is c
+            )
+            for c in (True, False)
+        ]
         turn = np.arange(turns)[:, None]
         name = exchange + turn * width + np.arange(width)
         at = 0
@@ -240,9 +296,20 @@ class _Batch:
             if packet.flags & _ACK:
                 _number32(rows, _TCP_AT + 8, self.next[other] + turn * sent[other] + packet.heard)
             late = self.place.late_us if packet.from_client else -self.place.late_us
-            time = now + self.place.clock_us + late + turn * _PERIOD_US + packet.at_us + np.arange(width)
-            rows[..., 0:8] = np.stack((time // 1_000_000, time % 1_000_000), -1).astype("<u4").view(np.uint8)
-            client, port = (_IP_AT + 12, _TCP_AT) if packet.from_client else (_IP_AT + 16, _TCP_AT + 2)
+            time = (
+                now
+                + self.place.clock_us
+                + late
+                + turn * _PERIOD_US
+                + packet.at_us
+                + np.arange(width)
+            )
+            rows[..., 0:8] = (
+                np.stack((time // 1_000_000, time % 1_000_000), -1).astype("<u4").view(np.uint8)
+            )
+            client, port = (
+                (_IP_AT + 12, _TCP_AT) if packet.from_client else (_IP_AT + 16, _TCP_AT + 2)
+            )
             rows[..., client + 2] = self.number // 40_000 // 250 % 250
             rows[..., client + 3] = self.number // 40_000 % 250 + 1
             rows[..., port] = (20_000 + self.number % 40_000) >> 8
@@ -261,8 +328,16 @@ class _Batch:
         size = _HEAD - _RECORD + length
         client, server = bytes((*self.place.client, 0, 0)), bytes(self.place.server)
         ends = client + server if packet.from_client else server + client
-        ports = struct.pack(">HH", 0, self.place.port) if packet.from_client else struct.pack(">HH", self.place.port, 0)
-        options = b"\x02\x04\x05\xb4\x04\x02\x01\x01\x01\x03\x03\x07" if packet.flags & _SYN else b"\x01\x01\x08\x0a" + bytes(8)
+        ports = (
+            struct.pack(">HH", 0, self.place.port)
+            if packet.from_client
+            else struct.pack(">HH", self.place.port, 0)
+        )
+        options = (
+            b"\x02\x04\x05\xb4\x04\x02\x01\x01\x01\x03\x03\x07"
+            if packet.flags & _SYN
+            else b"\x01\x01\x08\x0a" + bytes(8)
+        )
         return (
             struct.pack("<IIII", 0, 0, size, size)
             + bytes.fromhex("0200000000010200000000020800")

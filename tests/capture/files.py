@@ -21,11 +21,19 @@ def pcap(
     version: tuple[int, int] = (2, 4),
     wire: list[int] | None = None,
 ) -> bytes:
-    """A pcap file of (time_ns, packet); `extra` follows each record header, as patched libpcaps wrote; `wire` are lengths on the wire."""
+    """A pcap file of (time_ns, packet); `extra` follows each record header, as patched libpcaps
+    wrote; `wire` are lengths on the wire.
+    """
     out = struct.pack(order + "IHHiIII", magic, *version, 0, 0, snaplen, network)
-    for (time_ns, packet), length in zip(packets, wire or [len(packet) for _, packet in packets], strict=True):
+    for (time_ns, packet), length in zip(
+        packets, wire or [len(packet) for _, packet in packets], strict=True
+    ):
         seconds, rest = divmod(time_ns, 1_000_000_000)
-        out += struct.pack(order + "IIII", seconds, rest // unit_ns, len(packet), length) + extra + packet
+        out += (
+            struct.pack(order + "IIII", seconds, rest // unit_ns, len(packet), length)
+            + extra
+            + packet
+        )
     return out
 
 
@@ -51,9 +59,23 @@ def interface(link: int = 1, snaplen: int = 0, order: str = "<", options: bytes 
     return block(1, struct.pack(order + "HHI", link, 0, snaplen) + options, order)
 
 
-def enhanced(packet: bytes, ticks: int = 0, number: int = 0, order: str = "<", wire: int | None = None, options: bytes = b"") -> bytes:
+def enhanced(
+    packet: bytes,
+    ticks: int = 0,
+    number: int = 0,
+    order: str = "<",
+    wire: int | None = None,
+    options: bytes = b"",
+) -> bytes:
     """An Enhanced Packet Block."""
-    head = struct.pack(order + "IIIII", number, ticks >> 32, ticks & 0xFFFFFFFF, len(packet), len(packet) if wire is None else wire)
+    head = struct.pack(
+        order + "IIIII",
+        number,
+        ticks >> 32,
+        ticks & 0xFFFFFFFF,
+        len(packet),
+        len(packet) if wire is None else wire,
+    )
     return block(6, head + packet + bytes(-len(packet) % 4) + options, order)
 
 
@@ -69,5 +91,7 @@ def packets(recording: Recording) -> list[tuple[int, bytes]]:
     table = recording.records
     return [
         (int(t), bytes(recording.buffers[b][o : o + n]))
-        for t, o, n, b in zip(table.time_ns, table.offset, table.captured, table.buffer, strict=True)
+        for t, o, n, b in zip(
+            table.time_ns, table.offset, table.captured, table.buffer, strict=True
+        )
     ]

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from tests.capture.files import enhanced, interface, packets, pcap, read, section
 
-SOME = [(1_700_000_000_123_456_000, b"first"), (1_700_000_001_000_001_000, b"second packet"), (1_700_000_001_000_002_000, b"")]
+SOME = [
+    (1_700_000_000_123_456_000, b"first"),
+    (1_700_000_001_000_001_000, b"second packet"),
+    (1_700_000_001_000_002_000, b""),
+]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -32,13 +36,20 @@ def test_last_record_cut_by_the_end_of_the_file(tmp_path: Path) -> None:
 
 @settings(max_examples=50)
 @given(st.lists(st.binary(max_size=90), min_size=0, max_size=40), st.sampled_from("<>"))
-def test_any_packets_come_back(tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], order: str) -> None:
+def test_any_packets_come_back(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], order: str
+) -> None:
     made = [(1_700_000_000_000_000_000 + i * 1000, body) for i, body in enumerate(bodies)]
     assert packets(read(tmp_path_factory.mktemp("any"), pcap(made, order=order))) == made
 
 
-@pytest.mark.parametrize(("magic", "extra"), [(0xA1B2CD34, 8), (0xA1B2CD34, 12), (0xA1B2C3D4, 8), (0xA1B2C3D4, 4), (0xA1B234CD, 8)])
-def test_patched_libpcaps_wrote_longer_record_headers(tmp_path: Path, magic: int, extra: int) -> None:
+@pytest.mark.parametrize(
+    ("magic", "extra"),
+    [(0xA1B2CD34, 8), (0xA1B2CD34, 12), (0xA1B2C3D4, 8), (0xA1B2C3D4, 4), (0xA1B234CD, 8)],
+)
+def test_patched_libpcaps_wrote_longer_record_headers(
+    tmp_path: Path, magic: int, extra: int
+) -> None:
     made = [(1_700_000_000_000_000_000 + i * 1000, bytes([i]) * 60) for i in range(5)]
     assert packets(read(tmp_path, pcap(made, magic=magic, extra=bytes(extra)))) == made
 
@@ -51,7 +62,10 @@ def test_lengths_were_swapped_before_version_2_3(tmp_path: Path) -> None:
 
 
 def test_aix_writes_nanoseconds_and_interface_types(tmp_path: Path) -> None:
-    recording = read(tmp_path, pcap([(1_700_000_000_123_456_789, b"x" * 20)], version=(2, 2), network=6, unit_ns=1))
+    recording = read(
+        tmp_path,
+        pcap([(1_700_000_000_123_456_789, b"x" * 20)], version=(2, 2), network=6, unit_ns=1),
+    )
     assert recording.records.time_ns.tolist() == [1_700_000_000_123_456_789]
     assert recording.records.link.tolist() == [1]
 
@@ -62,13 +76,27 @@ def test_the_upper_half_of_the_link_type_is_not_part_of_it(tmp_path: Path) -> No
 
 def test_more_captured_than_was_on_the_wire(tmp_path: Path) -> None:
     lies = struct.pack("<IIII", 1_700_000_000, 0, 6, 2) + b"abcdef"
-    assert packets(read(tmp_path, pcap([]) + lies * 3)) == [(1_700_000_000_000_000_000, b"abcdef")] * 3
+    assert (
+        packets(read(tmp_path, pcap([]) + lies * 3)) == [(1_700_000_000_000_000_000, b"abcdef")] * 3
+    )
 
 
 def test_captures_glued_together(tmp_path: Path) -> None:
     other = pcap([(1_800_000_000_000_000_000, b"later")], order=">", network=101)
-    recording = read(tmp_path, pcap(SOME) + other + section() + interface(113) + enhanced(b"ng", 5_000_000) + pcap(SOME))
-    assert [p for _, p in packets(recording)] == [b"first", b"second packet", b"", b"later", b"ng", b"first", b"second packet", b""]
+    recording = read(
+        tmp_path,
+        pcap(SOME) + other + section() + interface(113) + enhanced(b"ng", 5_000_000) + pcap(SOME),
+    )
+    assert [p for _, p in packets(recording)] == [
+        b"first",
+        b"second packet",
+        b"",
+        b"later",
+        b"ng",
+        b"first",
+        b"second packet",
+        b"",
+    ]
     assert recording.records.link.tolist() == [1, 1, 1, 101, 113, 1, 1, 1]
     assert recording.diagnostics == ()
 
@@ -80,7 +108,9 @@ def test_garbage_between_records_is_passed_over_and_counted(tmp_path: Path) -> N
     data = pcap(MANY[:10]) + b"\xff" * 333 + pcap(MANY[10:])[24:]
     recording = read(tmp_path, data)
     assert packets(recording) == MANY
-    assert [(d.slug, d.count, d.frame) for d in recording.diagnostics] == [("garbage-skipped", 1, 11)]
+    assert [(d.slug, d.count, d.frame) for d in recording.diagnostics] == [
+        ("garbage-skipped", 1, 11)
+    ]
     assert "333 bytes" in recording.diagnostics[0].text
 
 
@@ -117,8 +147,12 @@ def test_a_capture_inside_a_packet_is_not_taken_for_records(tmp_path: Path) -> N
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(24, 10_000), st.integers(1, 255))
-@example(145, 67)  # the chain lands four bytes beside the next record, and goes on beside all others
-def test_any_byte_changed_costs_at_most_three_packets(tmp_path_factory: pytest.TempPathFactory, at: int, flip: int) -> None:
+@example(
+    145, 67
+)  # the chain lands four bytes beside the next record, and goes on beside all others
+def test_any_byte_changed_costs_at_most_three_packets(
+    tmp_path_factory: pytest.TempPathFactory, at: int, flip: int
+) -> None:
     data = bytearray(pcap(MANY))
     data[24 + (at - 24) % (len(data) - 24)] ^= flip
     found = {p for _, p in packets(read(tmp_path_factory.mktemp("flip"), bytes(data)))}
@@ -127,14 +161,22 @@ def test_any_byte_changed_costs_at_most_three_packets(tmp_path_factory: pytest.T
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 19))
-def test_any_record_dropped_leaves_the_others(tmp_path_factory: pytest.TempPathFactory, gone: int) -> None:
+def test_any_record_dropped_leaves_the_others(
+    tmp_path_factory: pytest.TempPathFactory, gone: int
+) -> None:
     left = MANY[:gone] + MANY[gone + 1 :]
     assert packets(read(tmp_path_factory.mktemp("drop"), pcap(left))) == left
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from([0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34]), st.sampled_from("<>"), st.binary(max_size=600))
-def test_any_bytes_behind_a_header_are_read(tmp_path_factory: pytest.TempPathFactory, magic: int, order: str, rest: bytes) -> None:
+@given(
+    st.sampled_from([0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34]),
+    st.sampled_from("<>"),
+    st.binary(max_size=600),
+)
+def test_any_bytes_behind_a_header_are_read(
+    tmp_path_factory: pytest.TempPathFactory, magic: int, order: str, rest: bytes
+) -> None:
     recording = read(tmp_path_factory.mktemp("any"), pcap([], magic=magic, order=order) + rest)
     table = recording.records
     assert ((table.offset + table.captured) <= 24 + len(rest)).all()
@@ -145,4 +187,6 @@ def test_ixia_and_navtel(tmp_path: Path) -> None:
     assert packets(read(tmp_path, pcap(SOME, magic=0xA12B3C4D, unit_ns=1))) == SOME
     for magic, unit in ((0x1C0001AC, 1), (0x1C0001AB, 1000)):
         data = pcap(SOME, magic=magic, unit_ns=unit)
-        assert packets(read(tmp_path, data[:24] + bytes(4) + data[24:])) == SOME  # the size of all records stands before them
+        assert (
+            packets(read(tmp_path, data[:24] + bytes(4) + data[24:])) == SOME
+        )  # the size of all records stands before them

@@ -23,7 +23,14 @@ def test_two_sections_of_different_byte_order(tmp_path: Path) -> None:
 def test_each_interface_has_its_own_clock(tmp_path: Path) -> None:
     nanoseconds = interface(113, options=option(9, b"\x09"))
     binary = interface(1, options=option(9, b"\x8a") + option(14, (100).to_bytes(8, "little")))
-    recording = read(tmp_path, section() + nanoseconds + binary + enhanced(b"a", 1_500_000_001, 0) + enhanced(b"b", 1024 + 512, 1))
+    recording = read(
+        tmp_path,
+        section()
+        + nanoseconds
+        + binary
+        + enhanced(b"a", 1_500_000_001, 0)
+        + enhanced(b"b", 1024 + 512, 1),
+    )
     assert packets(recording) == [(1_500_000_001, b"a"), (101_500_000_000, b"b")]
     assert recording.records.link.tolist() == [113, 1]
 
@@ -49,7 +56,9 @@ def test_resolutions(tmp_path: Path, resolution: int, ticks: int, ns: int) -> No
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 255), st.integers(0, (1 << 64) - 1), st.integers(-(1 << 63), (1 << 63) - 1))
-def test_no_time_overflows(tmp_path_factory: pytest.TempPathFactory, resolution: int, ticks: int, offset: int) -> None:
+def test_no_time_overflows(
+    tmp_path_factory: pytest.TempPathFactory, resolution: int, ticks: int, offset: int
+) -> None:
     clock = option(9, bytes([resolution])) + option(14, offset.to_bytes(8, "little", signed=True))
     data = section() + interface(options=clock) + enhanced(b"a", ticks)
     unit = 2 ** (resolution & 127) if resolution & 128 else 10**resolution
@@ -57,14 +66,24 @@ def test_no_time_overflows(tmp_path_factory: pytest.TempPathFactory, resolution:
     if abs(exact) < 8 * 10**18:
         assert abs(int(read(tmp_path_factory.mktemp("t"), data).records.time_ns[0]) - exact) <= 1
     else:
-        assert abs(int(read(tmp_path_factory.mktemp("t"), data).records.time_ns[0])) <= (1 << 63) - 1
+        assert (
+            abs(int(read(tmp_path_factory.mktemp("t"), data).records.time_ns[0])) <= (1 << 63) - 1
+        )
 
 
 def test_simple_and_old_packets(tmp_path: Path) -> None:
-    simple = block(3, struct.pack("<I", 9) + b"simple")  # 9 on the wire, the interface's snapshot length is 6
+    simple = block(
+        3, struct.pack("<I", 9) + b"simple"
+    )  # 9 on the wire, the interface's snapshot length is 6
     old = block(2, struct.pack("<HHIIII", 0, 0xFFFF, 0, 7_000_000, 3, 50) + b"old")
-    recording = read(tmp_path, section() + interface(snaplen=6) + enhanced(b"a", 2_000_000) + simple + old)
-    assert packets(recording) == [(2_000_000_000, b"a"), (2_000_000_000, b"simple"), (7_000_000_000, b"old")]
+    recording = read(
+        tmp_path, section() + interface(snaplen=6) + enhanced(b"a", 2_000_000) + simple + old
+    )
+    assert packets(recording) == [
+        (2_000_000_000, b"a"),
+        (2_000_000_000, b"simple"),
+        (7_000_000_000, b"old"),
+    ]
     assert recording.records.wire.tolist() == [1, 9, 50]
     assert [d.slug for d in recording.diagnostics] == ["no-timestamps"]
 
@@ -77,7 +96,18 @@ def test_what_is_not_a_packet(tmp_path: Path) -> None:
     unknown = block(0x7777, b"1234")
     commented = enhanced(b"b", 2, options=option(1, "grüße".encode()) + option(0, b""))
     head = section(options=option(1, b"a section") + option(0, b""))
-    recording = read(tmp_path, head + interface() + names + secrets + custom + enhanced(b"a", 1) + unknown + commented + drops)
+    recording = read(
+        tmp_path,
+        head
+        + interface()
+        + names
+        + secrets
+        + custom
+        + enhanced(b"a", 1)
+        + unknown
+        + commented
+        + drops,
+    )
     assert [p for _, p in packets(recording)] == [b"a", b"b"]
     assert recording.names == {"10.0.0.1": ("web",)}
     assert recording.secrets == ((0x544C534B, b"KEYS!"),)
@@ -93,7 +123,9 @@ def test_a_packet_of_an_interface_nobody_described(tmp_path: Path) -> None:
 
 
 def test_the_last_block_cut_by_the_end_of_the_file(tmp_path: Path) -> None:
-    recording = read(tmp_path, (section() + interface() + enhanced(b"one", 1) + enhanced(b"two two two", 2))[:-6])
+    recording = read(
+        tmp_path, (section() + interface() + enhanced(b"one", 1) + enhanced(b"two two two", 2))[:-6]
+    )
     assert packets(recording) == [(1000, b"one")]
     assert [(d.slug, d.frame) for d in recording.diagnostics] == [("record-cut", 1)]
 
@@ -111,19 +143,28 @@ def test_garbage_between_blocks(tmp_path: Path) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 255))
-def test_any_byte_changed_costs_at_most_two_packets(tmp_path_factory: pytest.TempPathFactory, at: int, flip: int) -> None:
+def test_any_byte_changed_costs_at_most_two_packets(
+    tmp_path_factory: pytest.TempPathFactory, at: int, flip: int
+) -> None:
     data = bytearray(HEAD + b"".join(enhanced(p, 1_000_000 + i) for i, p in enumerate(MANY)))
     data[len(HEAD) + at % (len(data) - len(HEAD))] ^= flip
     found = [p for _, p in packets(read(tmp_path_factory.mktemp("flip"), bytes(data)))]
     assert len(set(MANY) - set(found)) <= 2
 
 
-BLOCKS = st.lists(st.tuples(st.sampled_from([1, 2, 3, 4, 5, 6, 10, 99]), st.binary(max_size=70)), max_size=8)
+BLOCKS = st.lists(
+    st.tuples(st.sampled_from([1, 2, 3, 4, 5, 6, 10, 99]), st.binary(max_size=70)), max_size=8
+)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from("<>"), BLOCKS, st.binary(max_size=40))
-def test_any_blocks_are_read(tmp_path_factory: pytest.TempPathFactory, order: str, blocks: list[tuple[int, bytes]], rest: bytes) -> None:
+def test_any_blocks_are_read(
+    tmp_path_factory: pytest.TempPathFactory,
+    order: str,
+    blocks: list[tuple[int, bytes]],
+    rest: bytes,
+) -> None:
     data = section(order) + b"".join(block(kind, body, order) for kind, body in blocks) + rest
     table = read(tmp_path_factory.mktemp("any"), data).records
     assert ((table.offset + table.captured) <= len(data)).all()

@@ -59,7 +59,11 @@ def test_a_stream_cut_short_gives_what_was_there(tmp_path: Path, name: str) -> N
     found = packets(recording)
     assert len(found) > 50
     assert found == MADE[: len(found)]
-    assert {"compressed-cut"} <= {d.slug for d in recording.diagnostics} <= {"compressed-cut", "record-cut"}
+    assert (
+        {"compressed-cut"}
+        <= {d.slug for d in recording.diagnostics}
+        <= {"compressed-cut", "record-cut"}
+    )
 
 
 @pytest.mark.parametrize("name", ["gzip", "xz"])  # the others carry no check sum by default
@@ -128,7 +132,12 @@ def raises(tmp_path: Path, data: bytes) -> InputError:
         (b"hello\n", "input-not-a-capture", "text file", "tcpdump -w"),
         ("Grüße\n".encode() * 9, "input-not-a-capture", "text file", "tcpdump -w"),
         (b'{"a": 1}', "input-not-a-capture", "JSON", "tcpdump -w"),
-        (b"12:00:01.000000 IP 10.0.0.1.80 > 10.0.0.2.5000: Flags [S]\n", "input-not-a-capture", "text tcpdump prints", "-w"),
+        (
+            b"12:00:01.000000 IP 10.0.0.1.80 > 10.0.0.2.5000: Flags [S]\n",
+            "input-not-a-capture",
+            "text tcpdump prints",
+            "-w",
+        ),
         (b"snoop\0\0\0\0\0\0\2\0\0\0\4", "input-not-a-capture", "snoop", "editcap"),
         (b"iptrace 2.0", "input-not-a-capture", "iptrace", "editcap"),
         (b"GMBU\0\2", "input-not-a-capture", "Network Monitor", "editcap"),
@@ -141,7 +150,9 @@ def raises(tmp_path: Path, data: bytes) -> InputError:
         (b"\x1f\x8b\x08rubbish", "input-empty", "no data", ""),
     ],
 )
-def test_what_is_no_capture_is_named(tmp_path: Path, data: bytes, slug: str, says: str, hint: str) -> None:
+def test_what_is_no_capture_is_named(
+    tmp_path: Path, data: bytes, slug: str, says: str, hint: str
+) -> None:
     error = raises(tmp_path, data)
     assert error.slug == slug
     assert says in error.message
@@ -168,18 +179,26 @@ def outcome(directory: Path, data: bytes) -> Recording | InputError:
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(MAGICS), st.binary(max_size=200))
-def test_any_bytes_are_a_capture_or_an_error(tmp_path_factory: pytest.TempPathFactory, magic: bytes, rest: bytes) -> None:
+def test_any_bytes_are_a_capture_or_an_error(
+    tmp_path_factory: pytest.TempPathFactory, magic: bytes, rest: bytes
+) -> None:
     found = outcome(tmp_path_factory.mktemp("any"), magic + rest)
     assert found.files if isinstance(found, Recording) else found.slug.startswith("input-")
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(sorted(COMPRESSORS)), st.integers(10, 3000), st.integers(1, 255))
-def test_any_byte_of_a_compressed_file_changed(tmp_path_factory: pytest.TempPathFactory, name: str, at: int, flip: int) -> None:
+def test_any_byte_of_a_compressed_file_changed(
+    tmp_path_factory: pytest.TempPathFactory, name: str, at: int, flip: int
+) -> None:
     stored = bytearray(COMPRESSORS[name](DATA[:4000]))
     stored[at % len(stored)] ^= flip
     found = outcome(tmp_path_factory.mktemp("flip"), bytes(stored))
-    assert found.files if isinstance(found, Recording) else found.slug in ("input-empty", "input-not-a-capture")
+    assert (
+        found.files
+        if isinstance(found, Recording)
+        else found.slug in ("input-empty", "input-not-a-capture")
+    )
 
 
 def test_zlib_is_not_gzip(tmp_path: Path) -> None:

@@ -35,14 +35,20 @@ def records(seed: int, count: int, order: str) -> bytes:
         if random.random() < 0.01:
             second += random.choice([-400_000, 400_000])
         size = random.choice([0, 1, 40, 54, 54, 60, 60, 1500, 4000]) if i % 300 < 280 else 9000
-        body = random.randbytes(size) if random.random() < 0.7 else struct.pack(order + "IIII", second, 5, 40, 40).ljust(size, b"\1")[:size]
+        body = (
+            random.randbytes(size)
+            if random.random() < 0.7
+            else struct.pack(order + "IIII", second, 5, 40, 40).ljust(size, b"\1")[:size]
+        )
         out.append(struct.pack(order + "IIII", second, i, len(body), len(body)) + body)
     return b"".join(out)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("seed", range(4))
-def test_pcap_chains_meet_the_sequential_walk(seed: int, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pcap_chains_meet_the_sequential_walk(
+    seed: int, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(walking, "HEAD", 64)
     monkeypatch.setattr(walking, "CHAIN", 16)
     data = records(seed, 4000, order)
@@ -58,7 +64,9 @@ def test_pcapng_chains_meet_the_sequential_walk(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(walking, "CHAIN", 16)
     random.seed(5)
     inner = enhanced(b"a packet inside a packet", 1)
-    bodies = [random.choice([b"", b"x" * 61, inner * 3, random.randbytes(1400)]) for _ in range(4000)]
+    bodies = [
+        random.choice([b"", b"x" * 61, inner * 3, random.randbytes(1400)]) for _ in range(4000)
+    ]
     data = b"".join(enhanced(body, i) for i, body in enumerate(bodies))
     chain = BlockChain(data, "<")
     positions, end = walk(chain, 0, len(data), lambda _part: None)
@@ -66,11 +74,18 @@ def test_pcapng_chains_meet_the_sequential_walk(monkeypatch: pytest.MonkeyPatch)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 1 << 30), st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 255)), max_size=5))
+@given(
+    st.integers(0, 1 << 30),
+    st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 255)), max_size=5),
+)
 def test_damaged_files_too(seed: int, changes: list[tuple[int, int]]) -> None:
     random.seed(seed)
     sizes = random.choices([0, 9, 30], k=1500)
-    data = bytearray(b"".join(struct.pack("<IIII", 1_700_000_000, i, n, n) + bytes(n) for i, n in enumerate(sizes)))
+    data = bytearray(
+        b"".join(
+            struct.pack("<IIII", 1_700_000_000, i, n, n) + bytes(n) for i, n in enumerate(sizes)
+        )
+    )
     for at, value in changes:
         data[at % len(data)] = value
     with pytest.MonkeyPatch.context() as patch:

@@ -42,7 +42,9 @@ def test_one_of_few_records() -> None:
 def test_pauses_are_no_jumps() -> None:
     quiet = tuple(NOW + 3 * DAY * i for i in range(20))
     assert seen(*quiet) == Window(quiet[0] * S, quiet[-1] * S)
-    assert seen(NOW - 3 * DAY, *BUSY, NOW + 9 * DAY) == Window((NOW - 3 * DAY) * S, (NOW + 9 * DAY) * S)
+    assert seen(NOW - 3 * DAY, *BUSY, NOW + 9 * DAY) == Window(
+        (NOW - 3 * DAY) * S, (NOW + 9 * DAY) * S
+    )
 
 
 def test_captures_put_together_from_older_ones() -> None:
@@ -67,7 +69,9 @@ def test_any_times_give_a_window_of_what_is_there(times: list[int]) -> None:
 
 def test_it_is_said(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
-    path.write_bytes(pcap([((761_195_582 if i == 7 else NOW + i) * S, bytes(60)) for i in range(40)]))
+    path.write_bytes(
+        pcap([((761_195_582 if i == 7 else NOW + i) * S, bytes(60)) for i in range(40)])
+    )
     trace = pipeline.inspect([str(path)])
     assert (trace.first_ns, trace.last_ns) == (NOW * S, (NOW + 39) * S)
     assert (trace.files[0].first_ns, trace.files[0].last_ns) == (NOW * S, (NOW + 39) * S)

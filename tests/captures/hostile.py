@@ -1,4 +1,5 @@
-"""Small captures made to cost much: each costs a reader that is careless in one place minutes or gigabytes.
+"""Small captures made to cost much: each costs a reader that is careless in one place minutes or
+gigabytes.
 
 `CAPTURES` names functions that give the bytes of a file, one to four megabytes at most.
 """
@@ -17,19 +18,41 @@ MACS = bytes.fromhex("020000000001020000000002")
 START_S = 1_700_000_000
 SYN, ACK, RST, PSH = 2, 16, 4, 24
 
-Sent = tuple[bool, int, int, int, bytes]  # by the client?, flags, sequence and acknowledgement number, payload
+Sent = tuple[
+    bool, int, int, int, bytes
+]  # by the client?, flags, sequence and acknowledgement number, payload
 
 
-def ip(source: bytes, target: bytes, protocol: int, inside: bytes, number: int = 0, fragment: int = 0) -> bytes:
+def ip(
+    source: bytes, target: bytes, protocol: int, inside: bytes, number: int = 0, fragment: int = 0
+) -> bytes:
     """An IPv4 packet; `fragment` are the flags and the offset."""
-    return struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(inside), number & 0xFFFF, fragment, 64, protocol, 0, source, target) + inside
+    return (
+        struct.pack(
+            ">BBHHHBBH4s4s",
+            0x45,
+            0,
+            20 + len(inside),
+            number & 0xFFFF,
+            fragment,
+            64,
+            protocol,
+            0,
+            source,
+            target,
+        )
+        + inside
+    )
 
 
 def tcp(sent: Sent, port: int = 40000) -> bytes:
     """A TCP segment between that port and port 80."""
     by_client, flags, seq, ack, payload = sent
     ports = (port, 80) if by_client else (80, port)
-    return struct.pack(">HHIIBBHHH", *ports, seq % 2**32, ack % 2**32, 0x50, flags, 0xFFFF, 0, 0) + payload
+    return (
+        struct.pack(">HHIIBBHHH", *ports, seq % 2**32, ack % 2**32, 0x50, flags, 0xFFFF, 0, 0)
+        + payload
+    )
 
 
 def frame(sent: Sent, port: int = 40000, number: int = 0) -> bytes:
@@ -42,7 +65,10 @@ def pcap(frames: Iterator[bytes] | list[bytes], network: int = 1) -> bytes:
     """A pcap file, a frame each microsecond."""
     parts = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, network)]
     for i, packet in enumerate(frames):
-        parts += (struct.pack("<IIII", START_S + i // 1_000_000, i % 1_000_000, len(packet), len(packet)), packet)
+        parts += (
+            struct.pack("<IIII", START_S + i // 1_000_000, i % 1_000_000, len(packet), len(packet)),
+            packet,
+        )
     return b"".join(parts)
 
 
@@ -67,7 +93,12 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0
 
 def h2(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     """An HTTP/2 frame."""
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+    return (
+        struct.pack(">I", len(payload))[1:]
+        + bytes([kind, flags])
+        + struct.pack(">I", stream)
+        + payload
+    )
 
 
 def stream(data: bytes, size: int) -> list[bytes]:
@@ -102,7 +133,9 @@ def _compressed_capture_of_packets() -> bytes:
 
 def _fragments_that_overlap() -> bytes:
     inside = bytes(24)
-    return pcap([MACS + b"\x08\0" + ip(A, B, 6, inside, 7, 0x2000 | i % 8000) for i in range(40_000)])
+    return pcap(
+        [MACS + b"\x08\0" + ip(A, B, 6, inside, 7, 0x2000 | i % 8000) for i in range(40_000)]
+    )
 
 
 def _fragments_that_never_end() -> bytes:
@@ -120,15 +153,26 @@ def _interim_responses() -> bytes:
 
 
 def _tiny_chunks() -> bytes:
-    return conversation(GET, OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 300_000 + b"0\r\n\r\n")
+    return conversation(
+        GET, OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 300_000 + b"0\r\n\r\n"
+    )
 
 
 def _chunk_extensions() -> bytes:
-    return conversation(GET, OK + b"Transfer-Encoding: chunked\r\n\r\n" + (b"1;" + b"a=b;" * 5000 + b"\r\nx\r\n") * 90 + b"0\r\n\r\n")
+    return conversation(
+        GET,
+        OK
+        + b"Transfer-Encoding: chunked\r\n\r\n"
+        + (b"1;" + b"a=b;" * 5000 + b"\r\nx\r\n") * 90
+        + b"0\r\n\r\n",
+    )
 
 
 def _header_lines() -> bytes:
-    return conversation(b"GET / HTTP/1.1\r\n" + b"".join(b"a%d:\r\n" % i for i in range(200_000)) + b"\r\n", OK + b"\r\n")
+    return conversation(
+        b"GET / HTTP/1.1\r\n" + b"".join(b"a%d:\r\n" % i for i in range(200_000)) + b"\r\n",
+        OK + b"\r\n",
+    )
 
 
 def _short_header_lines() -> bytes:
@@ -140,7 +184,9 @@ def _folded_lines() -> bytes:
 
 
 def _heads_that_never_end() -> bytes:
-    return conversation((b"GET / HTTP/1.1\r\n" + b"a: " + b"x" * 1_300_000), OK + b"a: " + b"y" * 1_300_000)
+    return conversation(
+        (b"GET / HTTP/1.1\r\n" + b"a: " + b"x" * 1_300_000), OK + b"a: " + b"y" * 1_300_000
+    )
 
 
 def _empty_lines() -> bytes:
@@ -157,9 +203,19 @@ def _pipelined_requests() -> bytes:
 
 def _lost_between_requests() -> bytes:
     """Each second segment of a pipelined connection is lost."""
-    asked, answered = stream(GET * 20_000, 97), stream((OK + b"Content-Length: 2\r\n\r\nhi") * 20_000, 89)
+    asked, answered = (
+        stream(GET * 20_000, 97),
+        stream((OK + b"Content-Length: 2\r\n\r\nhi") * 20_000, 89),
+    )
     frames = [frame((True, PSH, 100 + 97 * i, 1000, part)) for i, part in enumerate(asked) if i % 2]
-    return pcap(frames + [frame((False, PSH, 1000 + 89 * i, 100 + 97 * i, part)) for i, part in enumerate(answered) if i % 3])
+    return pcap(
+        frames
+        + [
+            frame((False, PSH, 1000 + 89 * i, 100 + 97 * i, part))
+            for i, part in enumerate(answered)
+            if i % 3
+        ]
+    )
 
 
 def _pieces_that_seem_to_begin_a_request() -> bytes:
@@ -185,7 +241,9 @@ def _gap_and(asked: list[bytes], answered: list[bytes]) -> Iterator[bytes]:
 
 def _h2_streams() -> bytes:
     head = bytes([0x82, 0x84, 0x86])
-    return conversation(PREFACE + b"".join(h2(1, 5, 2 * i + 1, head) for i in range(50_000)), h2(4, 0, 0))
+    return conversation(
+        PREFACE + b"".join(h2(1, 5, 2 * i + 1, head) for i in range(50_000)), h2(4, 0, 0)
+    )
 
 
 def _h2_resets() -> bytes:
@@ -197,7 +255,9 @@ def _h2_resets() -> bytes:
 def _h2_header_bomb() -> bytes:
     """One field of 4000 bytes in the dynamic table, then named a million times by one byte."""
     first = bytes([0x82, 0x84, 0x86, 0x40, 1]) + b"a" + b"\x7f\xa1\x1e" + b"v" * 4000
-    frames = [h2(1, 5, 1, first)] + [h2(1, 5, 2 * i + 3, bytes([0x82, 0x84, 0x86]) + b"\xbe" * 16_000) for i in range(60)]
+    frames = [h2(1, 5, 1, first)] + [
+        h2(1, 5, 2 * i + 3, bytes([0x82, 0x84, 0x86]) + b"\xbe" * 16_000) for i in range(60)
+    ]
     return conversation(PREFACE + b"".join(frames), h2(4, 0, 0))
 
 
@@ -217,20 +277,28 @@ def _proxy_headers() -> bytes:
 
 def _interfaces() -> bytes:
     blocks = [section()] + [interface(1, options=option(9, bytes([i % 10]))) for i in range(60_000)]
-    return b"".join(blocks) + b"".join(enhanced(frame((True, PSH, 100 + i, 1, b"x")), i, i) for i in range(20_000))
+    return b"".join(blocks) + b"".join(
+        enhanced(frame((True, PSH, 100 + i, 1, b"x")), i, i) for i in range(20_000)
+    )
 
 
 def _sections() -> bytes:
-    return b"".join(section() + interface() + enhanced(frame((True, PSH, i, 1, b"x"))) for i in range(12_000))
+    return b"".join(
+        section() + interface() + enhanced(frame((True, PSH, i, 1, b"x"))) for i in range(12_000)
+    )
 
 
 def _resolutions() -> bytes:
     blocks = [section()] + [interface(1, options=option(9, bytes([i % 256]))) for i in range(256)]
-    return b"".join(blocks) + b"".join(enhanced(frame((True, PSH, 100 + i, 1, b"x")), i, i % 256) for i in range(20_000))
+    return b"".join(blocks) + b"".join(
+        enhanced(frame((True, PSH, 100 + i, 1, b"x")), i, i % 256) for i in range(20_000)
+    )
 
 
 def _names() -> bytes:
-    records = b"".join(struct.pack("<HH", 1, 8) + struct.pack(">I", i) + b"abc\0" for i in range(4000))
+    records = b"".join(
+        struct.pack("<HH", 1, 8) + struct.pack(">I", i) + b"abc\0" for i in range(4000)
+    )
     return section() + interface() + block(4, records + bytes(4)) * 40
 
 
@@ -259,23 +327,42 @@ def _deep_tunnels() -> bytes:
 def _many_networks() -> bytes:
     vlans = range(4000)
     return pcap(
-        [MACS + struct.pack(">HHHHH", 0x88A8, v, 0x8100, v ^ 5, 0x0800) + ip(A, B, 6, tcp((True, PSH, v, 1, b"x"))) for v in vlans] * 4
+        [
+            MACS
+            + struct.pack(">HHHHH", 0x88A8, v, 0x8100, v ^ 5, 0x0800)
+            + ip(A, B, 6, tcp((True, PSH, v, 1, b"x")))
+            for v in vlans
+        ]
+        * 4
     )
 
 
 def _extension_headers() -> bytes:
     chain = b"\x3c\0" + bytes(6)
-    return pcap([struct.pack(">IHBB", 6 << 28, 8000, 60, 64) + bytes(32) + chain * 1000 for _ in range(200)], 101)
+    return pcap(
+        [
+            struct.pack(">IHBB", 6 << 28, 8000, 60, 64) + bytes(32) + chain * 1000
+            for _ in range(200)
+        ],
+        101,
+    )
 
 
 def _one_byte_segments_backwards() -> bytes:
     data = (GET * 800)[:20_000]
-    return pcap([frame((True, PSH, 100 + i, 1, data[i : i + 1])) for i in reversed(range(len(data)))])
+    return pcap(
+        [frame((True, PSH, 100 + i, 1, data[i : i + 1])) for i in reversed(range(len(data)))]
+    )
 
 
 def _segments_that_overlap() -> bytes:
     data = bytes(range(256)) * 8
-    return pcap([frame((True, PSH, 100 + (i * 7919) % 60_000, 1, data[: 1 + i % 200])) for i in range(12_000)])
+    return pcap(
+        [
+            frame((True, PSH, 100 + (i * 7919) % 60_000, 1, data[: 1 + i % 200]))
+            for i in range(12_000)
+        ]
+    )
 
 
 def _giant_gaps() -> bytes:
@@ -283,7 +370,12 @@ def _giant_gaps() -> bytes:
 
 
 def _syns() -> bytes:
-    return pcap([frame((bool(i % 3), SYN if i % 3 else SYN | ACK, i * 77_777, i, b"")) for i in range(30_000)])
+    return pcap(
+        [
+            frame((bool(i % 3), SYN if i % 3 else SYN | ACK, i * 77_777, i, b""))
+            for i in range(30_000)
+        ]
+    )
 
 
 def _flows() -> bytes:
@@ -291,11 +383,19 @@ def _flows() -> bytes:
 
 
 def _resets() -> bytes:
-    return pcap([frame((bool(i % 2), RST if i % 5 else PSH, i * 3, i, b"x" * (i % 3)), 40000, i) for i in range(30_000)])
+    return pcap(
+        [
+            frame((bool(i % 2), RST if i % 5 else PSH, i * 3, i, b"x" * (i % 3)), 40000, i)
+            for i in range(30_000)
+        ]
+    )
 
 
 CAPTURES: dict[str, Callable[[], bytes]] = {
     name.strip("_").replace("_", " "): made
     for name, made in list(globals().items())
-    if name.startswith("_") and callable(made) and name not in ("_conversation", "_gap_and") and getattr(made, "__module__", "") == __name__
+    if name.startswith("_")
+    and callable(made)
+    and name not in ("_conversation", "_gap_and")
+    and getattr(made, "__module__", "") == __name__
 }

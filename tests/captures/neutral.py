@@ -1,4 +1,5 @@
-"""A capture → the neutral form that scorers of HTTP readers compare (connections and exchanges, headers as pairs).
+"""A capture → the neutral form that scorers of HTTP readers compare (connections and exchanges,
+headers as pairs).
 
 python -m tests.captures.neutral CAPTURE… --to FOLDER       one FOLDER/<stem>.json per capture
 """
@@ -21,7 +22,11 @@ _FOLD = re.compile(r"\r?\n[ \t]+")
 
 
 def _headers(lines: tuple[HeaderLine, ...]) -> list[list[str]]:
-    return [[line.name.rstrip(" \t"), line.value] for line in lines if line.name and not line.name.startswith(":")]
+    return [
+        [line.name.rstrip(" \t"), line.value]
+        for line in lines
+        if line.name and not line.name.startswith(":")
+    ]
 
 
 def neutral(trace: Trace) -> dict[str, object]:
@@ -45,7 +50,13 @@ def neutral(trace: Trace) -> dict[str, object]:
 
 
 def _exchange(e: Exchange) -> dict[str, object]:
-    found: dict[str, object] = {"connection": e.connection, "method": None, "target": None, "status": None, "h2_stream": e.stream_id}
+    found: dict[str, object] = {
+        "connection": e.connection,
+        "method": None,
+        "target": None,
+        "status": None,
+        "h2_stream": e.stream_id,
+    }
     if e.request is not None:
         q = e.request
         version = q.version or "HTTP/1.1"

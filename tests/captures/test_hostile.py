@@ -1,7 +1,8 @@
 """No small capture costs a reader minutes or gigabytes, whatever is in it.
 
-All are read one after the other by one child process, which is killed where a careless reader would take the machine with it. The limits
-are those of the promise (5 s, 1 GB); what is spent is a tenth of them.
+All are read one after the other by one child process, which is killed where a careless reader would
+take the machine with it. The limits are those of the promise (5 s, 1 GB); what is spent is a tenth
+of them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ for path in sys.stdin.read().split():
         "seconds": time.process_time() - begun, "peak": peak, "read": counts.read, "decoded": counts.decoded,
         "skipped": sum(n for _, n in counts.skipped),
     }), flush=True)
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
@@ -40,10 +41,17 @@ def test_no_capture_hangs_or_swells(tmp_path: Path) -> None:
     for path, made in zip(paths, CAPTURES.values(), strict=True):
         path.write_bytes(made())
     child = subprocess.run(
-        [sys.executable, "-c", CHILD], input="\n".join(map(str, paths)), capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, "-c", CHILD],
+        input="\n".join(map(str, paths)),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     lines = child.stdout.splitlines()
-    assert len(lines) == len(CAPTURES), f"died of {list(CAPTURES)[len(lines)]}: {child.stderr[-2000:]}"
+    assert len(lines) == len(CAPTURES), (
+        f"died of {list(CAPTURES)[len(lines)]}: {child.stderr[-2000:]}"
+    )
     for name, told in zip(CAPTURES, map(json.loads, lines), strict=True):
         assert told["seconds"] < SECONDS, name
         assert told["peak"] < MEGABYTES, name

@@ -1,4 +1,6 @@
-"""Captures that others made, scored against an oracle that others made; skipped where they are not beside the checkout."""
+"""Captures that others made, scored against an oracle that others made; skipped where they are not
+beside the checkout.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from tests.captures.neutral import neutral
 
 CAPTURES = Path(__file__).resolve().parents[2] / "../shared/captures"
 
-pytestmark = pytest.mark.skipif(not CAPTURES.is_dir(), reason="the captures are not beside the checkout")
+pytestmark = pytest.mark.skipif(
+    not CAPTURES.is_dir(), reason="the captures are not beside the checkout"
+)
 
 
 def test_at_least_99_5_percent_of_what_the_oracles_agree_on(tmp_path: Path) -> None:
@@ -26,7 +30,15 @@ def test_at_least_99_5_percent_of_what_the_oracles_agree_on(tmp_path: Path) -> N
         (found / f"{entry['id']}.json").write_text(json.dumps(neutral(trace)))
     scorer = [sys.executable, str(CAPTURES / "compare.py"), str(CAPTURES / "oracle"), str(found)]
     done = subprocess.run(
-        [*scorer, "--manifest", str(CAPTURES / "manifest.jsonl"), "--json", str(tmp_path / "score.json")], capture_output=True, check=True
+        [
+            *scorer,
+            "--manifest",
+            str(CAPTURES / "manifest.jsonl"),
+            "--json",
+            str(tmp_path / "score.json"),
+        ],
+        capture_output=True,
+        check=True,
     )
     score = json.loads((tmp_path / "score.json").read_text())
     assert score["missing"] == [], done.stdout.decode()

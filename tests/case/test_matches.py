@@ -25,13 +25,23 @@ def test_a_row_is_the_pair_with_its_exchanges_at_hand(scenario: str) -> None:
     case = case_of(scenario)
     known = [p for p in case.correlation.pairs if p.attempts and p.confidence is not Confidence.LOW]
     assert [m.pair for m in case.matches] == known
-    rows = zip(case.matches, case.matches.rank.tolist(), case.matches.alone.tolist(), case.matches.answered.tolist(), strict=True)
+    rows = zip(
+        case.matches,
+        case.matches.rank.tolist(),
+        case.matches.alone.tolist(),
+        case.matches.answered.tolist(),
+        strict=True,
+    )
     for m, rank, alone, answered in rows:
         assert case.correlation.pairs[m.place] == m.pair
         assert m.front == case.exchange(Side.CLIENT, m.pair.client)
         assert m.back == case.exchange(Side.BACKEND, m.backend)
-        assert m.front_connection == case.connection(Side.CLIENT, Ref(m.pair.client.point, m.front.connection))
-        assert m.back_connection == case.connection(Side.BACKEND, Ref(m.backend.point, m.back.connection))
+        assert m.front_connection == case.connection(
+            Side.CLIENT, Ref(m.pair.client.point, m.front.connection)
+        )
+        assert m.back_connection == case.connection(
+            Side.BACKEND, Ref(m.backend.point, m.back.connection)
+        )
         assert m.backend == m.pair.attempts[-1].backend
         assert rank == RANK[m.pair.confidence]
         assert alone == (m.pair.group is None)
@@ -77,4 +87,7 @@ def test_few_frames_stand_for_many() -> None:
     case = case_of("identical-curls")
     frames = [f for shown in evidence(case.request_frames(case.matches)) for f in shown.frames]
     assert len(case.matches) > FRAMES_PER_SIDE
-    assert [sum(f.side is side for f in frames) for side in Side] == [FRAMES_PER_SIDE, FRAMES_PER_SIDE]
+    assert [sum(f.side is side for f in frames) for side in Side] == [
+        FRAMES_PER_SIDE,
+        FRAMES_PER_SIDE,
+    ]

@@ -1,4 +1,6 @@
-"""What a field says, as a column: what `field_value` says of each request and response, and equal values have equal numbers."""
+"""What a field says, as a column: what `field_value` says of each request and response, and equal
+values have equal numbers.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,12 @@ def test_a_number_stands_for_what_each_message_says(scenario: str, field: str) -
         front, back, texts = said(case, field, response)
         assert len(set(texts)) == len(texts)
         for traces, column in ((case.clients, front), (case.backends, back)):
-            messages = [e.response if response else e.request for trace in traces for e in trace.exchanges]
-            assert [texts[i] for i in column.tolist()] == [field_value(m, field) if m is not None else None for m in messages]
+            messages = [
+                e.response if response else e.request for trace in traces for e in trace.exchanges
+            ]
+            assert [texts[i] for i in column.tolist()] == [
+                field_value(m, field) if m is not None else None for m in messages
+            ]
 
 
 def test_of_matches_it_is_what_their_two_requests_say() -> None:

@@ -24,7 +24,11 @@ def case_of(scenario: str) -> Case:
 def test_a_ref_and_its_number_are_one_exchange(scenario: str) -> None:
     case = case_of(scenario)
     for side in Side:
-        refs = [Ref(point, e.id) for point, trace in enumerate(case.traces(side)) for e in trace.exchanges]
+        refs = [
+            Ref(point, e.id)
+            for point, trace in enumerate(case.traces(side))
+            for e in trace.exchanges
+        ]
         assert case.numbers(side, refs).tolist() == list(range(len(refs)))
         assert [case.table(side).ref(n) for n in range(len(refs))] == refs
 
@@ -36,13 +40,24 @@ def test_what_follows_on_a_connection(scenario: str) -> None:
     for table in case.sides:
         wanted = np.arange(len(table)) % 3 == 0
         for exchange, found in enumerate(following(table, wanted).tolist()):
-            later = [e for e in range(exchange + 1, len(table)) if table.connection[e] == table.connection[exchange] and wanted[e]]
+            later = [
+                e
+                for e in range(exchange + 1, len(table))
+                if table.connection[e] == table.connection[exchange] and wanted[e]
+            ]
             assert found == (later[0] if later else NOBODY)
 
 
 def test_an_end_is_an_address_and_a_port() -> None:
     case = case_of("two-nodes")
     for side in Side:
-        table, connections = case.table(side), [c for trace in case.traces(side) for c in trace.connections]
-        assert [endpoint(table.words, end) for end in ends(table, server=False).tolist()] == [c.client for c in connections]
-        assert [endpoint(table.words, end) for end in ends(table, server=True).tolist()] == [c.server for c in connections]
+        table, connections = (
+            case.table(side),
+            [c for trace in case.traces(side) for c in trace.connections],
+        )
+        assert [endpoint(table.words, end) for end in ends(table, server=False).tolist()] == [
+            c.client for c in connections
+        ]
+        assert [endpoint(table.words, end) for end in ends(table, server=True).tolist()] == [
+            c.server for c in connections
+        ]

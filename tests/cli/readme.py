@@ -1,4 +1,6 @@
-"""The README's example output, as `lbtrace demo` prints it now. `python -m tests.cli.readme` writes it; a test checks it is not stale."""
+"""The README's example output, as `lbtrace demo` prints it now. `python -m tests.cli.readme` writes
+it; a test checks it is not stale.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,18 @@ from click.testing import CliRunner
 from lbtrace.cli import cli
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-BEGIN, END = "<!-- demo-output: written by python -m tests.cli.readme -->\n", "<!-- /demo-output -->\n"
+BEGIN, END = (
+    "<!-- demo-output: written by python -m tests.cli.readme -->\n",
+    "<!-- /demo-output -->\n",
+)
 UNTIL = "Exchanges on one side only"  # the README shows the page up to here
 
 
 def output() -> str:
     """The first part of what `lbtrace demo` prints in 80 columns."""
-    done = CliRunner().invoke(cli, ["demo", "--width", "80"], env={"NO_COLOR": "1"}, catch_exceptions=False)
+    done = CliRunner().invoke(
+        cli, ["demo", "--width", "80"], env={"NO_COLOR": "1"}, catch_exceptions=False
+    )
     return done.stdout.split(UNTIL)[0].rstrip()
 
 

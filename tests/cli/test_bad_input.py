@@ -1,4 +1,6 @@
-"""Inputs that are wrong: one clear line and exit 2, or a page that says what is wrong. Never a traceback."""
+"""Inputs that are wrong: one clear line and exit 2, or a page that says what is wrong. Never a
+traceback.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ import pytest
 from lbtrace.cli import run
 from tests.cli.captures import HTTP_TURN, SAMPLES, arp, client_hello, conversation, pcap
 
-CLIENT, BACKEND = str(SAMPLES / "alb-like" / "client.pcap"), str(SAMPLES / "alb-like" / "backend.pcap")
+CLIENT, BACKEND = (
+    str(SAMPLES / "alb-like" / "client.pcap"),
+    str(SAMPLES / "alb-like" / "backend.pcap"),
+)
 
 
 def squeezed(text: str) -> str:
@@ -38,7 +43,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_what_is_no_capture_is_one_line_and_exit_2(name: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_capture_is_one_line_and_exit_2(
+    name: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     for arguments in (["show", name], ["compare", name, BACKEND], ["compare", CLIENT, name]):
         assert run(arguments) == 2
         out, err = capsys.readouterr()
@@ -55,7 +62,9 @@ def test_a_capture_without_packets(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "There is no packet in this capture." in capsys.readouterr().out
 
 
-def test_a_capture_without_tcp_says_what_was_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_capture_without_tcp_says_what_was_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "arp.pcap").write_bytes(pcap(arp(), arp(), arp()))
     assert run(["show", str(tmp_path / "arp.pcap")]) == 0
     out = squeezed(capsys.readouterr().out)
@@ -63,8 +72,14 @@ def test_a_capture_without_tcp_says_what_was_skipped(tmp_path: Path, capsys: pyt
     assert "3 packets = 0 TCP + 3 skipped" in out
 
 
-def test_tls_says_that_it_is_encrypted_and_for_whom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    turns = conversation(("10.0.0.1", 4000), ("10.0.0.2", 443), (client_hello(), b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"))
+def test_tls_says_that_it_is_encrypted_and_for_whom(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = conversation(
+        ("10.0.0.1", 4000),
+        ("10.0.0.2", 443),
+        (client_hello(), b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"),
+    )
     (tmp_path / "tls.pcap").write_bytes(pcap(*turns))
     assert run(["show", str(tmp_path / "tls.pcap")]) == 0
     out = squeezed(capsys.readouterr().out)
@@ -72,19 +87,32 @@ def test_tls_says_that_it_is_encrypted_and_for_whom(tmp_path: Path, capsys: pyte
     assert "no HTTP can be read there" in out
 
 
-def test_tls_on_both_sides_is_compared_and_said_to_be_encrypted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tls_on_both_sides_is_compared_and_said_to_be_encrypted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     turn = (client_hello(), b"\x16\x03\x03\x00\x04\x02\x00\x00\x00")
-    (tmp_path / "front.pcap").write_bytes(pcap(*conversation(("10.0.0.1", 4000), ("10.0.0.2", 443), turn)))
-    (tmp_path / "back.pcap").write_bytes(pcap(*conversation(("10.0.1.1", 5000), ("10.0.1.2", 443), turn, isn=77)))
+    (tmp_path / "front.pcap").write_bytes(
+        pcap(*conversation(("10.0.0.1", 4000), ("10.0.0.2", 443), turn))
+    )
+    (tmp_path / "back.pcap").write_bytes(
+        pcap(*conversation(("10.0.1.1", 5000), ("10.0.1.2", 443), turn, isn=77))
+    )
     assert run(["compare", str(tmp_path / "front.pcap"), str(tmp_path / "back.pcap")]) == 0
     out = squeezed(capsys.readouterr().out)
     assert "encrypted with TLS for secret.example" in out
 
 
 def test_two_unrelated_captures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = (b"POST /other HTTP/1.1\r\nHost: b.example\r\nContent-Length: 2\r\n\r\nhi", b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
-    (tmp_path / "front.pcap").write_bytes(pcap(*conversation(("10.0.0.1", 4000), ("10.0.0.2", 80), HTTP_TURN)))
-    (tmp_path / "back.pcap").write_bytes(pcap(*conversation(("10.9.1.1", 5000), ("10.9.1.2", 80), other, isn=77)))
+    other = (
+        b"POST /other HTTP/1.1\r\nHost: b.example\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+    )
+    (tmp_path / "front.pcap").write_bytes(
+        pcap(*conversation(("10.0.0.1", 4000), ("10.0.0.2", 80), HTTP_TURN))
+    )
+    (tmp_path / "back.pcap").write_bytes(
+        pcap(*conversation(("10.9.1.1", 5000), ("10.9.1.2", 80), other, isn=77))
+    )
     assert run(["compare", str(tmp_path / "front.pcap"), str(tmp_path / "back.pcap")]) == 0
     out = capsys.readouterr().out
     assert out.startswith((" Unrelated captures", " Inconclusive"))

@@ -13,7 +13,10 @@ from lbtrace.errors import OptionError
 from tests.cli.captures import SAMPLES
 from tests.render.test_json import check
 
-CLIENT, BACKEND = str(SAMPLES / "alb-like" / "client.pcap"), str(SAMPLES / "alb-like" / "backend.pcap")
+CLIENT, BACKEND = (
+    str(SAMPLES / "alb-like" / "client.pcap"),
+    str(SAMPLES / "alb-like" / "backend.pcap"),
+)
 
 
 def test_compare_tells_the_founding_experiment(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +75,9 @@ def test_profiles_lists_and_shows(capsys: pytest.CaptureFixture[str]) -> None:
         ["compare", "--lb", CLIENT, CLIENT],
     ],
 )
-def test_what_cannot_be_meant_is_one_line_and_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_meant_is_one_line_and_exit_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""

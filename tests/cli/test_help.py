@@ -10,7 +10,8 @@ from lbtrace import __version__
 
 def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from lbtrace.cli import run; code = run(['--help']); print(sorted({'numpy','rich','dpkt'} & set(sys.modules)), code)"
+        "import sys; from lbtrace.cli import run; code = run(['--help']); "
+        "print(sorted({'numpy','rich','dpkt'} & set(sys.modules)), code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[] 0\n")
@@ -19,5 +20,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
 
 
 def test_version() -> None:
-    done = subprocess.run([sys.executable, "-m", "lbtrace", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "lbtrace", "--version"], capture_output=True, text=True, check=True
+    )
     assert done.stdout == f"lbtrace {__version__}\n"

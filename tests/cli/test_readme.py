@@ -1,4 +1,6 @@
-"""The front door: its example is real, its commands are those that are tested, its links lead somewhere."""
+"""The front door: its example is real, its commands are those that are tested, its links lead
+somewhere.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ def test_the_example_tells_the_story() -> None:
 
 @pytest.mark.parametrize("name", ["main-command", "test-command"])
 def test_the_two_commands_stand_between_their_markers(name: str) -> None:
-    found = re.findall(rf"<!-- {name} -->\n```sh\n(.+?)\n```\n<!-- /{name} -->", readme.README.read_text("utf-8"), re.DOTALL)
+    found = re.findall(
+        rf"<!-- {name} -->\n```sh\n(.+?)\n```\n<!-- /{name} -->",
+        readme.README.read_text("utf-8"),
+        re.DOTALL,
+    )
     assert len(found) == 1
     assert found[0].startswith("python3 -m venv .venv && ")
     assert "\n" not in found[0]

@@ -1,4 +1,6 @@
-"""Exchanges that nothing tells apart, dealt to several backends: the offset of each is among those that are allowed."""
+"""Exchanges that nothing tells apart, dealt to several backends: the offset of each is among those
+that are allowed.
+"""
 
 import numpy as np
 from hypothesis import given
@@ -6,11 +8,17 @@ from hypothesis import strategies as st
 
 from lbtrace.correlate.alike import surrounded
 
-spans = st.lists(st.tuples(st.integers(0, 10**8), st.integers(1, 10**6), st.integers(1, 10**6), st.booleans()), min_size=4, max_size=60)
+spans = st.lists(
+    st.tuples(st.integers(0, 10**8), st.integers(1, 10**6), st.integers(1, 10**6), st.booleans()),
+    min_size=4,
+    max_size=60,
+)
 
 
 @given(st.integers(-(10**12), 10**12), spans)
-def test_the_offset_is_among_the_allowed(offset: int, spans: list[tuple[int, int, int, bool]]) -> None:
+def test_the_offset_is_among_the_allowed(
+    offset: int, spans: list[tuple[int, int, int, bool]]
+) -> None:
     x = np.array([s[0] for s in spans])
     y = x + 500
     a, p = x - [s[1] for s in spans], y + [s[2] for s in spans]
@@ -22,7 +30,9 @@ def test_the_offset_is_among_the_allowed(offset: int, spans: list[tuple[int, int
 
 
 def test_two_offsets_that_fit_are_spanned() -> None:
-    """Every 10 ms a request in front; the point that got every other one could be shifted by 10 ms, but not by more."""
+    """Every 10 ms a request in front; the point that got every other one could be shifted by 10 ms,
+    but not by more.
+    """
     a = np.arange(20) * 10_000_000
     x = a[2:18:2] + 1000
     found = surrounded([(a, a + 5000, x, x + 1000)])

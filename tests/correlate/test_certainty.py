@@ -35,7 +35,9 @@ def test_a_value_of_a_megabyte_is_judged_at_once() -> None:
 
 
 def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
-    """Equal requests to two backends with a capture each; nothing tells the clock of the second one, or one exchange is in doubt."""
+    """Equal requests to two backends with a capture each; nothing tells the clock of the second
+    one, or one exchange is in doubt.
+    """
     play = Play(seed=3, backends=TWO, separate_points=True)
     client = play.client("192.168.0.5")
     for i in range(24):
@@ -50,4 +52,6 @@ def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
     for spare, expected in ((False, Confidence.MEDIUM), (True, Confidence.LOW)):
         state.spare[doubted] = (spare, spare)
         weigh(state, {(0, 0): found.clocks[0]})
-        assert {state.confidence[c] for c, group in state.group.items() if group == state.group[doubted]} == {expected}
+        assert {
+            state.confidence[c] for c, group in state.group.items() if group == state.group[doubted]
+        } == {expected}

@@ -1,4 +1,6 @@
-"""Any traffic × any balancer × offset and drift × loss: a pair is the truth or is declared interchangeable, never confidently wrong."""
+"""Any traffic × any balancer × offset and drift × loss: a pair is the truth or is declared
+interchangeable, never confidently wrong.
+"""
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -24,7 +26,9 @@ from tests.play.wire import Clockwork
 @example(3693)  # an answer from the cache, and copies: as many in front as behind
 @example(3896)  # many alike at once, and the client capture ended early: no copies
 @example(2467)  # a client capture that ended early, a backend capture that began late
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 def test_never_confidently_wrong(seed: int) -> None:
     shown = any_play(seed, most=60).perform()
     _, said = score(shown, correlate(shown.clients, shown.backends, DEFAULT))
@@ -32,31 +36,41 @@ def test_never_confidently_wrong(seed: int) -> None:
 
 
 def test_a_copy_that_came_late_is_no_try_of_a_request_beside_it() -> None:
-    """A mirror beside refusals: the copies of requests that were answered lie inside others that the balancer refused."""
+    """A mirror beside refusals: the copies of requests that were answered lie inside others that
+    the balancer refused.
+    """
     shown = any_play(123).perform()
     _, said = score(shown, correlate(shown.clients, shown.backends, DEFAULT))
     assert not said
 
 
 @given(st.integers(0, 5000))
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 def test_clock_interval_holds_the_truth(seed: int) -> None:
     play = any_play(seed, most=60)
     play.backend_clock.step_ns = 0
-    if play.client_loss or play.uncaptured:  # the copy that answered may not be in the capture, and the other bounds too tightly
+    if (
+        play.client_loss or play.uncaptured
+    ):  # the copy that answered may not be in the capture, and the other bounds too tightly
         play.balancer.hedge, play.balancer.mirror = 0, ""
     shown = play.perform()
     for known in correlate(shown.clients, shown.backends, DEFAULT).clocks:
         if known.refused or known.pairs < 3:
             continue
         truth = shown.clocks[known.client_point, known.backend_point]
-        slack = abs(truth[1] - truth[0])  # a drift too small to be needed is inside the interval only somewhere
+        slack = abs(
+            truth[1] - truth[0]
+        )  # a drift too small to be needed is inside the interval only somewhere
         assert known.low_ns - slack <= max(truth)
         assert min(truth) <= known.high_ns + slack
 
 
 @given(st.integers(0, 5000))
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 def test_a_stated_offset_is_believed(seed: int) -> None:
     play = any_play(seed, most=60)
     play.client_clock.drift_ppb = 0

@@ -12,7 +12,9 @@ from tests.play import Play
 
 
 def test_without_a_clock_too_nobody_is_answered_before_the_backend_did() -> None:
-    """Six equal requests, given to the backend's in the order that time alone would have it, the other way round."""
+    """Six equal requests, given to the backend's in the order that time alone would have it, the
+    other way round.
+    """
     play = Play(seed=3, serve_us=(1_000, 90_000))
     client = play.client("10.0.0.1")
     for n in range(6):

@@ -1,4 +1,6 @@
-"""The interval holds the truth, a wrong pair does not empty it, drift is found when there is one, and no evidence is no clock."""
+"""The interval holds the truth, a wrong pair does not empty it, drift is found when there is one,
+and no evidence is no clock.
+"""
 
 import numpy as np
 from hypothesis import given
@@ -21,16 +23,26 @@ ways = st.lists(st.tuples(st.integers(1, 10**7), st.integers(1, 10**7)), min_siz
 @given(st.integers(-(10**13), 10**13), ways)
 def test_interval_holds_the_offset(offset: int, ways: list[tuple[int, int]]) -> None:
     n = len(ways)
-    known = estimate(0, 0, bounds([offset] * n, [w[0] for w in ways], [w[1] for w in ways], list(range(n))))
+    known = estimate(
+        0, 0, bounds([offset] * n, [w[0] for w in ways], [w[1] for w in ways], list(range(n)))
+    )
     assert not known.refused
     assert known.low_ns <= offset <= known.high_ns
-    assert offset - min(w[0] for w in ways) - n - 2 <= known.low_ns <= offset - min(w[0] for w in ways)
-    assert offset + min(w[1] for w in ways) <= known.high_ns <= offset + min(w[1] for w in ways) + n + 2
+    assert (
+        offset - min(w[0] for w in ways) - n - 2 <= known.low_ns <= offset - min(w[0] for w in ways)
+    )
+    assert (
+        offset + min(w[1] for w in ways)
+        <= known.high_ns
+        <= offset + min(w[1] for w in ways) + n + 2
+    )
 
 
 @given(st.integers(-100_000, 100_000), st.integers(1, 9))
 def test_a_short_capture_allows_for_the_drift_it_cannot_show(ppb: int, seconds: int) -> None:
-    """Bounds a microsecond wide, over seconds: the offset at the reference is inside all the same."""
+    """Bounds a microsecond wide, over seconds: the offset at the reference is inside all the
+    same.
+    """
     at = [k * seconds * SECOND // 100 for k in range(101)]
     offsets = [7 * SECOND + t * ppb // SECOND for t in at]
     known = estimate(0, 0, bounds(offsets, [1000] * 101, [1000 + 2 * 100_000 * seconds] * 101, at))
@@ -41,7 +53,12 @@ def test_a_short_capture_allows_for_the_drift_it_cannot_show(ppb: int, seconds: 
 @given(st.integers(-(10**12), 10**12), st.integers(1, 3), st.integers(10**9, 10**10))
 def test_wrong_pairs_are_outliers(offset: int, wrong: int, away: int) -> None:
     n = 20
-    held = bounds([offset] * n + [offset + away] * wrong, [1000] * (n + wrong), [1000] * (n + wrong), list(range(n + wrong)))
+    held = bounds(
+        [offset] * n + [offset + away] * wrong,
+        [1000] * (n + wrong),
+        [1000] * (n + wrong),
+        list(range(n + wrong)),
+    )
     known = estimate(0, 0, held)
     assert known.low_ns <= offset <= known.high_ns
     assert known.outliers == wrong
@@ -70,7 +87,11 @@ def test_drift(ppb: int) -> None:
 
 @given(
     st.integers(-(10**12), 10**12),
-    st.lists(st.tuples(st.integers(0, 10**9), st.integers(1, 10**6), st.integers(1, 10**6)), min_size=3, max_size=40),
+    st.lists(
+        st.tuples(st.integers(0, 10**9), st.integers(1, 10**6), st.integers(1, 10**6)),
+        min_size=3,
+        max_size=40,
+    ),
 )
 def test_times_alone_bound_the_offset(offset: int, spans: list[tuple[int, int, int]]) -> None:
     """Whoever is whose: the k-th start in front is no later than the k-th behind."""
@@ -91,13 +112,17 @@ def test_even_traffic_with_a_part_missing_has_no_clock() -> None:
 
 
 points = st.lists(
-    st.tuples(st.integers(0, 30), st.integers(-50, 50)) | st.tuples(st.integers(0, 10**6), st.integers(-(10**6), 10**6)), min_size=1
+    st.tuples(st.integers(0, 30), st.integers(-50, 50))
+    | st.tuples(st.integers(0, 10**6), st.integers(-(10**6), 10**6)),
+    min_size=1,
 )
 
 
 @given(points, st.booleans())
 def test_no_point_lies_outside_the_hull(points: list[tuple[int, int]], upper: bool) -> None:
-    """Its corners are points, in order, and every point lies on it or inside, whatever was dropped on the way."""
+    """Its corners are points, in order, and every point lies on it or inside, whatever was dropped
+    on the way.
+    """
     x, y = (np.array(column, np.float64) for column in zip(*points, strict=True))
     corners = _hull(x, y, upper)
     assert set(corners) <= set(zip(x.tolist(), y.tolist(), strict=True))

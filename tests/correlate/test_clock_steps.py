@@ -19,7 +19,11 @@ def test_what_follows_a_step_is_not_outside_the_other_capture() -> None:
 def test_a_step_is_named_with_its_size_and_time() -> None:
     shown = SCENARIOS["step"]().perform()
     (known,) = correlate(shown.clients, shown.backends, DEFAULT).clocks
-    assert known.refused == "the client's clock was set back, or the backend's forward, by 2.000 s, 29.4 s or more after the first pair"
+    assert (
+        known.refused
+        == "the client's clock was set back, or the backend's forward, by 2.000 s, 29.4 s or more "
+        "after the first pair"
+    )
 
 
 def test_a_step_that_few_pairs_follow_is_a_step_all_the_same() -> None:
@@ -30,13 +34,18 @@ def test_a_step_that_few_pairs_follow_is_a_step_all_the_same() -> None:
 
 
 def test_outliers_that_do_not_agree_are_no_step() -> None:
-    for wrong in ([(89_400_000, 90_700_000)], [(9_400_000, 9_700_000), (50_000_000, 51_000_000), (20_000_000, 21_000_000)]):
+    for wrong in (
+        [(89_400_000, 90_700_000)],
+        [(9_400_000, 9_700_000), (50_000_000, 51_000_000), (20_000_000, 21_000_000)],
+    ):
         known = clock.estimate(0, 0, bounds_of([(-500_000, 600_000)] * 97 + wrong))
         assert (known.refused, known.outliers) == ("", len(wrong))
 
 
 def test_a_slow_slew_is_no_step() -> None:
-    bounds = bounds_of([(-500_000 + 20_000 * min(i, 50), 600_000 + 20_000 * min(i, 50)) for i in range(100)])
+    bounds = bounds_of(
+        [(-500_000 + 20_000 * min(i, 50), 600_000 + 20_000 * min(i, 50)) for i in range(100)]
+    )
     assert "set" not in clock.estimate(0, 0, bounds).refused
 
 

@@ -7,7 +7,16 @@ import pytest
 from lbtrace.correlate import correlate, split
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import Endpoint, Side
-from lbtrace.model.pairing import AttemptOutcome, ChangeKind, Confidence, ConnectionBasis, Correlation, Ref, Tier, UnpairedReason
+from lbtrace.model.pairing import (
+    AttemptOutcome,
+    ChangeKind,
+    Confidence,
+    ConnectionBasis,
+    Correlation,
+    Ref,
+    Tier,
+    UnpairedReason,
+)
 from lbtrace.options import DEFAULT
 from tests.play import Balancer, Clockwork, Play, Shown
 from tests.play.scenarios import SCENARIOS
@@ -20,13 +29,24 @@ def seen(name: str) -> tuple[Shown, Correlation]:
 
 def test_the_founding_alb() -> None:
     _, found = seen("founding-alb")
-    assert {(p.tier, p.confidence) for p in found.pairs} == {(Tier.SHAPE, Confidence.HIGH)}  # the target tells them apart
+    assert {(p.tier, p.confidence) for p in found.pairs} == {
+        (Tier.SHAPE, Confidence.HIGH)
+    }  # the target tells them apart
     assert found.topology.clients == ("192.168.0.5",)
     assert found.topology.balancer_back == ("172.31.42.119",)
     (mapping,) = found.topology.mappings
-    assert (mapping.client, mapping.seen_as, mapping.stated_by, mapping.count) == ("192.168.0.5", "1.240.235.98", "X-Forwarded-For", 4)
+    assert (mapping.client, mapping.seen_as, mapping.stated_by, mapping.count) == (
+        "192.168.0.5",
+        "1.240.235.98",
+        "X-Forwarded-For",
+        4,
+    )
     (check,) = found.health_checks
-    assert (check.path, check.source, check.confidence) == ("/health", "172.31.42.119", Confidence.HIGH)
+    assert (check.path, check.source, check.confidence) == (
+        "/health",
+        "172.31.42.119",
+        Confidence.HIGH,
+    )
     assert {u.reason for u in found.unpaired} == {UnpairedReason.HEALTH_CHECK}
     assert not found.swapped
 
@@ -44,7 +64,10 @@ def test_the_founding_nlb_passes_packets_on() -> None:
 
 
 def test_a_failed_attempt_is_an_attempt_of_the_request_that_was_tried_again() -> None:
-    for name, outcome in (("retry-reset", AttemptOutcome.RESET), ("retry-500", AttemptOutcome.SUPERSEDED)):
+    for name, outcome in (
+        ("retry-reset", AttemptOutcome.RESET),
+        ("retry-500", AttemptOutcome.SUPERSEDED),
+    ):
         shown, found = seen(name)
         tried = [p for p in found.pairs if len(p.attempts) == 2]
         assert len(tried) == sum(len(bs) == 2 for bs in shown.truth.values())
@@ -63,7 +86,11 @@ def test_a_502_names_the_attempt_that_failed() -> None:
 def test_what_the_balancer_answered_itself() -> None:
     for name in ("cache", "refusals"):
         shown, found = seen(name)
-        said = {u.ref for u in found.unpaired if u.side == "client" and u.reason is UnpairedReason.ANSWERED_BY_BALANCER}
+        said = {
+            u.ref
+            for u in found.unpaired
+            if u.side == "client" and u.reason is UnpairedReason.ANSWERED_BY_BALANCER
+        }
         assert said == shown.own
 
 
@@ -106,7 +133,9 @@ def test_swapped_captures() -> None:
 
 def test_the_same_capture_twice_is_direct() -> None:
     shown = SCENARIOS["direct"]().perform()
-    found = correlate(shown.clients, [dataclasses.replace(shown.clients[0], side=Side.BACKEND)], DEFAULT)
+    found = correlate(
+        shown.clients, [dataclasses.replace(shown.clients[0], side=Side.BACKEND)], DEFAULT
+    )
     assert {p.tier for p in found.pairs} == {Tier.SAME_PACKETS}
     assert all(p.client == p.attempts[0].backend for p in found.pairs)
 
@@ -120,13 +149,21 @@ def test_unrelated_captures_pair_nothing_with_confidence() -> None:
 
 def test_empty_sides() -> None:
     shown = SCENARIOS["founding-alb"]().perform()
-    nothing = dataclasses.replace(shown.clients[0], connections=[], applications=[], exchanges=[], first_ns=0, last_ns=0)
-    for front, back in (([nothing], shown.backends), (shown.clients, [dataclasses.replace(nothing, side=Side.BACKEND)]), ([], [])):
+    nothing = dataclasses.replace(
+        shown.clients[0], connections=[], applications=[], exchanges=[], first_ns=0, last_ns=0
+    )
+    for front, back in (
+        ([nothing], shown.backends),
+        (shown.clients, [dataclasses.replace(nothing, side=Side.BACKEND)]),
+        ([], []),
+    ):
         assert correlate(front, back, DEFAULT).pairs == ()
 
 
 def test_a_capture_taken_on_the_balancer_is_split() -> None:
-    """Both sides in one capture: the balancer is whom some connect to and who connects to others."""
+    """Both sides in one capture: the balancer is whom some connect to and who connects to
+    others.
+    """
     play = Play(balancer=Balancer(front=Endpoint("172.31.42.119", 80), backs=("172.31.42.119",)))
     client = play.client("192.168.0.5")
     for i in range(5):
@@ -138,7 +175,10 @@ def test_a_capture_taken_on_the_balancer_is_split() -> None:
         front,
         connections=[*front.connections, *(c._replace(id=c.id + n) for c in back.connections)],
         applications=[*front.applications, *back.applications],
-        exchanges=[*front.exchanges, *(e._replace(id=e.id + m, connection=e.connection + n) for e in back.exchanges)],
+        exchanges=[
+            *front.exchanges,
+            *(e._replace(id=e.id + m, connection=e.connection + n) for e in back.exchanges),
+        ],
     )
     for balancer in ((), ("172.31.42.119",)):
         parts = split(both, balancer)
@@ -152,7 +192,9 @@ def test_a_capture_taken_on_the_balancer_is_split() -> None:
 def test_points_with_clocks_of_their_own() -> None:
     """Two backends captured apart: each has its clock, and one that shares nothing has none."""
     play = Play(
-        backends=(Endpoint("10.0.0.1", 80), Endpoint("10.0.0.2", 80)), separate_points=True, backend_clock=Clockwork(77_000_000_000)
+        backends=(Endpoint("10.0.0.1", 80), Endpoint("10.0.0.2", 80)),
+        separate_points=True,
+        backend_clock=Clockwork(77_000_000_000),
     )
     client = play.client("192.168.0.5")
     for i in range(30):
@@ -176,7 +218,9 @@ def test_equal_sequence_numbers_do_not_pair_connections_that_say_different_thing
 
 
 def test_tries_at_two_points_bound_both_clocks() -> None:
-    """No client exchange has all its attempts in one capture: each capture's own attempts bound its clock."""
+    """No client exchange has all its attempts in one capture: each capture's own attempts bound its
+    clock.
+    """
     shown, found = seen("retry-across-captures")
     assert {len(p.attempts) for p in found.pairs} == {2}
     assert [k.refused for k in found.clocks] == ["", ""]
@@ -185,7 +229,9 @@ def test_tries_at_two_points_bound_both_clocks() -> None:
 
 
 def test_an_error_page_of_the_balancers_is_not_the_backends_answer() -> None:
-    """Both say 503, in other words; a page that was only written into keeps the backend's fields."""
+    """Both say 503, in other words; a page that was only written into keeps the backend's
+    fields.
+    """
     backends = [("X-Zr", "zr-31"), ("X-App", "own")]
     for respond, outcome in (([], AttemptOutcome.SUPERSEDED), (backends, AttemptOutcome.ANSWERED)):
         play = Play(seed=3)
@@ -202,9 +248,16 @@ def test_an_error_page_of_the_balancers_is_not_the_backends_answer() -> None:
         (front,) = shown.clients
         answer = front.exchanges[3].response
         assert answer is not None
-        lines = tuple(HeaderLine(n, v, f"{n}: {v}") for n, v in (("Server", "Varnish"), ("Content-Type", "text/html"), *respond))
-        other = front.exchanges[3]._replace(response=answer._replace(lines=lines, body=answer.body._replace(digest="another")))
-        changed = dataclasses.replace(front, exchanges=[*front.exchanges[:3], other, *front.exchanges[4:]], by_connection={})
+        lines = tuple(
+            HeaderLine(n, v, f"{n}: {v}")
+            for n, v in (("Server", "Varnish"), ("Content-Type", "text/html"), *respond)
+        )
+        other = front.exchanges[3]._replace(
+            response=answer._replace(lines=lines, body=answer.body._replace(digest="another"))
+        )
+        changed = dataclasses.replace(
+            front, exchanges=[*front.exchanges[:3], other, *front.exchanges[4:]], by_connection={}
+        )
         found = correlate([changed], shown.backends, DEFAULT)
         (pair,) = (p for p in found.pairs if p.client.id == 3)
         assert [a.outcome for a in pair.attempts] == [outcome]
@@ -215,23 +268,33 @@ def test_some_go_straight_to_the_backend_and_others_through_the_balancer() -> No
     through = Play(seed=3, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]))
     straight = Play(seed=4, balancer=Balancer(kind="direct"))
     for i in range(12):
-        (through.clients or [through.client("192.168.0.5")])[0].asks("GET", f"/item/{i}", at_ms=100 * i, answer=b"item %d" % i)
-        (straight.clients or [straight.client("192.168.0.6")])[0].asks("GET", f"/status/{i}", at_ms=100 * i + 40, answer=b"up %d" % i)
+        (through.clients or [through.client("192.168.0.5")])[0].asks(
+            "GET", f"/item/{i}", at_ms=100 * i, answer=b"item %d" % i
+        )
+        (straight.clients or [straight.client("192.168.0.6")])[0].asks(
+            "GET", f"/status/{i}", at_ms=100 * i + 40, answer=b"up %d" % i
+        )
     one, other = through.perform(), straight.perform()
     found = correlate([*one.clients, *other.clients], [*one.backends, *other.backends], DEFAULT)
     assert len(found.pairs) == 24
     assert {p.tier for p in found.pairs if p.client.point == 1} == {Tier.SAME_PACKETS}
-    assert all(p.client.point == p.attempts[-1].backend.point and p.client.id == p.attempts[-1].backend.id for p in found.pairs)
+    assert all(
+        p.client.point == p.attempts[-1].backend.point and p.client.id == p.attempts[-1].backend.id
+        for p in found.pairs
+    )
 
 
 def test_what_goes_straight_does_not_show_what_the_balancer_keeps() -> None:
-    """The same request, straight and through a balancer that names another Host: what arrives unchanged on one way tells nothing of the
-    other."""
+    """The same request, straight and through a balancer that names another Host: what arrives
+    unchanged on one way tells nothing of the other.
+    """
     through = Play(seed=3, balancer=Balancer(host="upstream", add=[("X-Forwarded-Proto", "http")]))
     straight = Play(seed=4, balancer=Balancer(kind="direct"))
     for i in range(12):
         (through.clients or [through.client("192.168.0.5")])[0].asks("GET", "/same", at_ms=100 * i)
-        (straight.clients or [straight.client("192.168.0.6")])[0].asks("GET", "/same", at_ms=100 * i + 40)
+        (straight.clients or [straight.client("192.168.0.6")])[0].asks(
+            "GET", "/same", at_ms=100 * i + 40
+        )
     one, other = through.perform(), straight.perform()
     found = correlate([*one.clients, *other.clients], [*one.backends, *other.backends], DEFAULT)
     assert len(found.pairs) == 24
@@ -243,15 +306,22 @@ def test_what_goes_straight_does_not_show_what_the_balancer_keeps() -> None:
 
 
 def test_nobody_answered_by_itself_what_a_backend_was_asked_for() -> None:
-    """Requests and backend exchanges that look alike are left on both sides: whatever the Server field says, a backend was asked."""
+    """Requests and backend exchanges that look alike are left on both sides: whatever the Server
+    field says, a backend was asked.
+    """
     through = Play(seed=3, balancer=Balancer(respond=[("Server", "nginx/1.22.1")]))
     straight = Play(seed=4, balancer=Balancer(kind="direct"))
     for i in range(8):
         (through.clients or [through.client("192.168.0.5")])[0].asks("GET", "/same", at_ms=100 * i)
-        (straight.clients or [straight.client("192.168.0.6")])[0].asks("GET", f"/status/{i}", at_ms=100 * i + 40)
+        (straight.clients or [straight.client("192.168.0.6")])[0].asks(
+            "GET", f"/status/{i}", at_ms=100 * i + 40
+        )
     one, other = through.perform(), straight.perform()
     (back,) = one.backends  # answered otherwise than the clients were: nothing pairs them
-    items = [e._replace(response=e.response._replace(status=418)) if e.response else e for e in back.exchanges]
+    items = [
+        e._replace(response=e.response._replace(status=418)) if e.response else e
+        for e in back.exchanges
+    ]
     backs = [dataclasses.replace(back, exchanges=items, by_connection={}), *other.backends]
     found = correlate([*one.clients, *other.clients], backs, DEFAULT)
     left = [u for u in found.unpaired if u.side == "client"]
@@ -260,7 +330,9 @@ def test_nobody_answered_by_itself_what_a_backend_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("every_ms", "found"), [(100, True), (10, False)])
-def test_many_connections_without_a_byte_are_checks_however_fast(every_ms: int, found: bool) -> None:
+def test_many_connections_without_a_byte_are_checks_however_fast(
+    every_ms: int, found: bool
+) -> None:
     play = Play(seed=2, balancer=Balancer(check_ms=every_ms, check=""))
     client = play.client("192.168.0.5")
     for i in range(20):
@@ -275,31 +347,47 @@ def test_many_connections_without_a_byte_are_checks_however_fast(every_ms: int, 
 
 
 def test_a_cache_answers_where_the_backend_failed() -> None:
-    """A stale answer is from the cache, and names the attempts that failed before it (RFC 9111 §4.2.4)."""
+    """A stale answer is from the cache, and names the attempts that failed before it (RFC 9111
+    §4.2.4).
+    """
     play = Play(seed=5, balancer=Balancer(give_up=1.0, add=[("Via", "1.1 sq")]))
     client = play.client("192.168.0.5")
     for i in range(6):
-        client.asks("GET", "/r", at_ms=100 * i, headers=[("X-Request-Id", f"7f3a9c{i}e5b1d2{i}84c6a0")])
+        client.asks(
+            "GET", "/r", at_ms=100 * i, headers=[("X-Request-Id", f"7f3a9c{i}e5b1d2{i}84c6a0")]
+        )
     shown = play.perform()
     (front,) = shown.clients
     stale = HeaderLine("Age", "61", "Age: 61")
     kept = [
-        e._replace(response=e.response._replace(status=200, reason="OK", lines=(*e.response.lines, stale)))
+        e._replace(
+            response=e.response._replace(status=200, reason="OK", lines=(*e.response.lines, stale))
+        )
         for e in front.exchanges
         if e.response is not None
     ]
-    found = correlate([dataclasses.replace(front, exchanges=kept, by_connection={})], shown.backends, DEFAULT)
+    found = correlate(
+        [dataclasses.replace(front, exchanges=kept, by_connection={})], shown.backends, DEFAULT
+    )
     assert [[a.outcome for a in p.attempts] for p in found.pairs] == [[AttemptOutcome.RESET]] * 6
 
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_cache_that_asked_whether_its_copy_holds_did_ask_a_backend(named: bool) -> None:
-    """The answer says HIT, and yet a backend was asked for this request and said 304: where an id tells so it is a pair, else unknown."""
+    """The answer says HIT, and yet a backend was asked for this request and said 304: where an id
+    tells so it is a pair, else unknown.
+    """
     play = Play(seed=5, balancer=Balancer())
     client = play.client("192.168.0.5")
     for i in range(8):
         ids = [("X-Request-Id", f"7f3a9c0d51e24b{i:02x}")] if named else []
-        client.asks("GET", "/same" if i == 5 else f"/item/{i}", at_ms=100 * i, headers=ids, answer=b"item %d" % i)
+        client.asks(
+            "GET",
+            "/same" if i == 5 else f"/item/{i}",
+            at_ms=100 * i,
+            headers=ids,
+            answer=b"item %d" % i,
+        )
     shown = play.perform()
     (front,), (back,) = shown.clients, shown.backends
     got = front.exchanges[5]
@@ -309,20 +397,30 @@ def test_a_cache_that_asked_whether_its_copy_holds_did_ask_a_backend(named: bool
     assert gave.response is not None
     hit = (*got.response.lines, HeaderLine("X-Cache", "HIT from lb", "X-Cache: HIT from lb"))
     body = gave.response.body._replace(length=0, digest=None, content_length=None)
-    kept = [e._replace(response=got.response._replace(lines=hit)) if e is got else e for e in front.exchanges]
-    unchanged = [e._replace(response=gave.response._replace(status=304, body=body)) if e is gave else e for e in back.exchanges]
+    kept = [
+        e._replace(response=got.response._replace(lines=hit)) if e is got else e
+        for e in front.exchanges
+    ]
+    unchanged = [
+        e._replace(response=gave.response._replace(status=304, body=body)) if e is gave else e
+        for e in back.exchanges
+    ]
     found = correlate(
         [dataclasses.replace(front, exchanges=kept, by_connection={})],
         [dataclasses.replace(back, exchanges=unchanged, by_connection={})],
         DEFAULT,
     )
     pairs = [p for p in found.pairs if p.client.id == 5]
-    assert [(a.backend, a.outcome) for p in pairs for a in p.attempts] == ([(ref, AttemptOutcome.ANSWERED)] if named else [])
+    assert [(a.backend, a.outcome) for p in pairs for a in p.attempts] == (
+        [(ref, AttemptOutcome.ANSWERED)] if named else []
+    )
     assert not [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER]
 
 
 def test_connections_without_a_byte_that_clients_open_are_no_checks() -> None:
-    """A port check goes through the balancer: there are as many empty connections in front as behind."""
+    """A port check goes through the balancer: there are as many empty connections in front as
+    behind.
+    """
     play = Play(seed=2, balancer=Balancer(check_ms=100, check=""))
     client = play.client("192.168.0.5")
     for i in range(20):
@@ -331,9 +429,15 @@ def test_connections_without_a_byte_that_clients_open_are_no_checks() -> None:
     (front,), (back,) = shown.clients, shown.backends
     empty = [c for c in back.connections if not c.from_client.bytes and not c.from_server.bytes]
     assert len(empty) > 15
-    asked = [c._replace(id=len(front.connections) + n, client=front.connections[0].client) for n, c in enumerate(empty)]
+    asked = [
+        c._replace(id=len(front.connections) + n, client=front.connections[0].client)
+        for n, c in enumerate(empty)
+    ]
     applications = [back.applications[c.id] for c in empty]
     seen_in_front = dataclasses.replace(
-        front, connections=[*front.connections, *asked], applications=[*front.applications, *applications], by_connection={}
+        front,
+        connections=[*front.connections, *asked],
+        applications=[*front.applications, *applications],
+        by_connection={},
     )
     assert not correlate([seen_in_front], shown.backends, DEFAULT).health_checks

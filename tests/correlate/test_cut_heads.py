@@ -1,4 +1,6 @@
-"""Heads cut by the snapshot length: what is missing is unknown, and neither vetoes nor tells apart."""
+"""Heads cut by the snapshot length: what is missing is unknown, and neither vetoes nor tells
+apart.
+"""
 
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Mark
@@ -13,7 +15,9 @@ def cut(trace: Trace, lines: int) -> None:
     for i, e in enumerate(trace.exchanges):
         assert e.request is not None
         body = e.request.body._replace(complete=False, digest=None, content_digest=None)
-        short = e.request._replace(lines=e.request.lines[:lines], body=body, marks=(*e.request.marks, Mark.HEAD_TRUNCATED))
+        short = e.request._replace(
+            lines=e.request.lines[:lines], body=body, marks=(*e.request.marks, Mark.HEAD_TRUNCATED)
+        )
         trace.exchanges[i] = e._replace(request=short)  # type: ignore[index]
 
 

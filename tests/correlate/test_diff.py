@@ -20,9 +20,13 @@ def head(*lines: str) -> tuple[HeaderLine, ...]:
     return tuple(HeaderLine(*(part.strip() for part in line.split(":", 1)), line) for line in lines)  # type: ignore[call-arg]
 
 
-def kinds(before: tuple[HeaderLine, ...], after: tuple[HeaderLine, ...]) -> list[tuple[ChangeKind, str]]:
+def kinds(
+    before: tuple[HeaderLine, ...], after: tuple[HeaderLine, ...]
+) -> list[tuple[ChangeKind, str]]:
     words = Words()
-    heads = (Heads(np.array([0, len(lines)]), numbers(words.lines, lines)) for lines in (before, after))
+    heads = (
+        Heads(np.array([0, len(lines)]), numbers(words.lines, lines)) for lines in (before, after)
+    )
     return list(_tallies(_Compared(np.zeros(1, np.int64), *heads, [""]), words, set()))
 
 
@@ -51,7 +55,9 @@ def test_what_does_not_differ_has_the_same_lines(before: list[str], after: list[
         assert sorted(before) == sorted(after)
 
 
-def of_play(balancer: Balancer, sent: list[tuple[str, str]]) -> dict[tuple[bool, ChangeKind, str], HeaderChange]:
+def of_play(
+    balancer: Balancer, sent: list[tuple[str, str]]
+) -> dict[tuple[bool, ChangeKind, str], HeaderChange]:
     play = Play(balancer=balancer)
     for k in range(2):
         client = play.client(f"192.168.0.{5 + k}", f"198.51.100.{k}")
@@ -63,8 +69,14 @@ def of_play(balancer: Balancer, sent: list[tuple[str, str]]) -> dict[tuple[bool,
 
 
 def test_behaviours() -> None:
-    added = [("X-Forwarded-For", "{client}"), ("X-Forwarded-Proto", "http"), ("X-Amzn-Trace-Id", "Root=1-{fresh}")]
-    found = of_play(Balancer(add=added, host="backend:8080", drop=["Accept"], respond=[("Via", "1.1 lb")]), [])
+    added = [
+        ("X-Forwarded-For", "{client}"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Amzn-Trace-Id", "Root=1-{fresh}"),
+    ]
+    found = of_play(
+        Balancer(add=added, host="backend:8080", drop=["Accept"], respond=[("Via", "1.1 lb")]), []
+    )
     assert found[True, ChangeKind.ADDED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
     assert found[True, ChangeKind.ADDED, "x-forwarded-proto"].behaviour is Behaviour.CONSTANT
     assert found[True, ChangeKind.ADDED, "x-amzn-trace-id"].behaviour is Behaviour.FRESH
@@ -79,9 +91,13 @@ def test_a_client_that_sends_x_forwarded_for_itself() -> None:
     joined = of_play(Balancer(add=[("X-Forwarded-For", "{old}, {client}")]), sent)
     assert joined[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.APPENDED
     second = of_play(Balancer(add=[("X-Forwarded-For", "{client}")], second_line=True), sent)
-    assert second[True, ChangeKind.DUPLICATED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+    assert (
+        second[True, ChangeKind.DUPLICATED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+    )
     replaced = of_play(Balancer(add=[("X-Forwarded-For", "{client}")]), sent)
-    assert replaced[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+    assert (
+        replaced[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+    )
 
 
 def test_one_address_for_every_client_is_no_clients() -> None:
@@ -89,7 +105,9 @@ def test_one_address_for_every_client_is_no_clients() -> None:
     fixed = of_play(Balancer(add=[("X-Real-IP", "203.0.113.77"), ("X-Client-IP", "{front}")]), [])
     assert fixed[True, ChangeKind.ADDED, "x-real-ip"].behaviour is Behaviour.CONSTANT
     assert fixed[True, ChangeKind.ADDED, "x-client-ip"].behaviour is Behaviour.CONSTANT
-    play = Play(balancer=Balancer(add=[("X-Real-IP", "172.31.42.119"), ("X-Forwarded-For", "{client}")]))
+    play = Play(
+        balancer=Balancer(add=[("X-Real-IP", "172.31.42.119"), ("X-Forwarded-For", "{client}")])
+    )
     for i in range(6):
         play.client("192.168.0.5", "198.51.100.1").asks("GET", f"/{i}", at_ms=100 * i)
     shown = play.perform()
@@ -98,7 +116,10 @@ def test_one_address_for_every_client_is_no_clients() -> None:
 
 
 def test_pairs_of_low_confidence_say_nothing_of_what_is_changed() -> None:
-    play, other = Play(seed=6, balancer=Balancer(add=[("X-Forwarded-For", "{client}")])), Play(seed=7)
+    play, other = (
+        Play(seed=6, balancer=Balancer(add=[("X-Forwarded-For", "{client}")])),
+        Play(seed=7),
+    )
     play.client("192.168.0.5").asks("GET", "/")
     other.client("192.168.0.6").asks("GET", "/")
     found = correlate(other.perform().clients, play.perform().backends, DEFAULT)
@@ -107,7 +128,9 @@ def test_pairs_of_low_confidence_say_nothing_of_what_is_changed() -> None:
 
 
 def test_of_a_set_only_what_befell_all_of_it_is_told() -> None:
-    """Three requests in an order that may be wrong: a line that one lacks and another has more was not moved by the balancer."""
+    """Three requests in an order that may be wrong: a line that one lacks and another has more was
+    not moved by the balancer.
+    """
     pairs = [
         (head("A: 1", "X-Id: 7"), head("A: 1", "Via: lb")),
         (head("A: 2"), head("A: 2", "X-Id: 7", "Via: lb")),
@@ -118,15 +141,26 @@ def test_of_a_set_only_what_befell_all_of_it_is_told() -> None:
     for before, after in pairs:
         for kind, name in kinds(before, after):
             tallies.setdefault((kind, name), _Tally()).count += 1
-    assert set(_of_all(tallies, sent, len(pairs))) == {(ChangeKind.ADDED, "via"), (ChangeKind.REMOVED, "odd")}
+    assert set(_of_all(tallies, sent, len(pairs))) == {
+        (ChangeKind.ADDED, "via"),
+        (ChangeKind.REMOVED, "odd"),
+    }
 
 
 def test_a_response_of_another_status_is_not_compared() -> None:
-    """304 from a copy for the backend's 200 lacks most of its fields, and nothing was removed on the way."""
+    """304 from a copy for the backend's 200 lacks most of its fields, and nothing was removed on
+    the way.
+    """
     play = Play(seed=5, balancer=Balancer())
     client = play.client("192.168.0.5")
     for i in range(6):
-        client.asks("GET", f"/item/{i}", at_ms=100 * i, answer=b"item %d" % i, answer_headers=[("X-Origin", "one")])
+        client.asks(
+            "GET",
+            f"/item/{i}",
+            at_ms=100 * i,
+            answer=b"item %d" % i,
+            answer_headers=[("X-Origin", "one")],
+        )
     shown = play.perform()
     (front,) = shown.clients
     first = front.exchanges[0]

@@ -1,4 +1,6 @@
-"""Every request reaches two backends and both answer: the copies are one request's, and what the client got is said only where it shows."""
+"""Every request reaches two backends and both answer: the copies are one request's, and what the
+client got is said only where it shows.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,22 @@ from tests.play.wire import Clockwork
 
 
 def mirrored(answers: str = "same", clients: int = 1, **how: object) -> Play:
-    """Requests with a number of their own, too short to look drawn at random. The last backend gets the copies."""
-    play = Play(seed=12, balancer=Balancer(mirror=answers, host="u"), backends=(*TWO, MIRROR), **how)  # type: ignore[arg-type]
+    """Requests with a number of their own, too short to look drawn at random. The last backend gets
+    the copies.
+    """
+    play = Play(
+        seed=12, balancer=Balancer(mirror=answers, host="u"), backends=(*TWO, MIRROR), **how
+    )  # type: ignore[arg-type]
     for n in range(clients):
         client = play.client(f"192.168.0.{5 + n}", "198.51.100.5")
         for i in range(12):
-            client.asks("GET", "/x", headers=[("X-Zq", f"zqaa{n}{i:05d}")], at_ms=90 * i + 7 * n, answer=b"ok")
+            client.asks(
+                "GET",
+                "/x",
+                headers=[("X-Zq", f"zqaa{n}{i:05d}")],
+                at_ms=90 * i + 7 * n,
+                answer=b"ok",
+            )
     return play
 
 
@@ -34,17 +46,29 @@ def seen(play: Play) -> tuple[Shown, Correlation]:
 def zq(shown: Shown, side: Side, ref: Ref) -> str:
     traces = shown.clients if side is Side.CLIENT else shown.backends
     request = traces[ref.point].exchanges[ref.id].request
-    return next((line.value for line in request.lines if line.name == "X-Zq"), "") if request is not None else ""
+    return (
+        next((line.value for line in request.lines if line.name == "X-Zq"), "")
+        if request is not None
+        else ""
+    )
 
 
-@pytest.mark.parametrize("how", [{}, {"separate_points": True, "client_clock": Clockwork(40_000_000)}])
-def test_both_copies_are_the_clients_and_which_was_answered_is_left_open(how: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "how", [{}, {"separate_points": True, "client_clock": Clockwork(40_000_000)}]
+)
+def test_both_copies_are_the_clients_and_which_was_answered_is_left_open(
+    how: dict[str, object],
+) -> None:
     shown, found = seen(mirrored(**how))  # type: ignore[arg-type]
     assert len(found.pairs) == 12
     for p in found.pairs:
-        assert {zq(shown, Side.BACKEND, a.backend) for a in p.attempts} == {zq(shown, Side.CLIENT, p.client)}
+        assert {zq(shown, Side.BACKEND, a.backend) for a in p.attempts} == {
+            zq(shown, Side.CLIENT, p.client)
+        }
         assert p.confidence is Confidence.MEDIUM
-        assert all(a.backend in shown.copies for a in p.attempts if a.outcome is AttemptOutcome.SUPERSEDED)  # it came too late
+        assert all(
+            a.backend in shown.copies for a in p.attempts if a.outcome is AttemptOutcome.SUPERSEDED
+        )  # it came too late
     assert sum(a.outcome is AttemptOutcome.EITHER for p in found.pairs for a in p.attempts) >= 12
     assert not found.unpaired
 
@@ -52,7 +76,10 @@ def test_both_copies_are_the_clients_and_which_was_answered_is_left_open(how: di
 def test_the_answer_that_the_client_got_is_told_by_what_it_says() -> None:
     shown, found = seen(mirrored("other"))
     for p in found.pairs:
-        assert [a.outcome for a in p.attempts] == [AttemptOutcome.SUPERSEDED, AttemptOutcome.ANSWERED]
+        assert [a.outcome for a in p.attempts] == [
+            AttemptOutcome.SUPERSEDED,
+            AttemptOutcome.ANSWERED,
+        ]
         assert p.attempts[0].backend in shown.copies
 
 
@@ -68,12 +95,17 @@ def test_a_client_in_step_that_was_not_captured_is_no_copy() -> None:
     one, other = (play.client(f"192.168.0.{n}", "198.51.100.5") for n in (5, 6))
     for i in range(12):
         for client in (one, other):
-            client.asks("GET", "/x", headers=[("X-Zq", f"zqaa0{i:05d}")], at_ms=90 * i, answer=b"ok")
+            client.asks(
+                "GET", "/x", headers=[("X-Zq", f"zqaa0{i:05d}")], at_ms=90 * i, answer=b"ok"
+            )
     shown = play.perform()
     front = shown.clients[0]
     mine = [c for c in front.connections if c.client.address == "192.168.0.5"]
     number = {c.id: n for n, c in enumerate(mine)}
-    kept = [e._replace(id=n, connection=number[e.connection]) for n, e in enumerate(e for e in front.exchanges if e.connection in number)]
+    kept = [
+        e._replace(id=n, connection=number[e.connection])
+        for n, e in enumerate(e for e in front.exchanges if e.connection in number)
+    ]
     alone = replace(
         front,
         connections=[c._replace(id=number[c.id]) for c in mine],

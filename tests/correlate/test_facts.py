@@ -21,10 +21,15 @@ def test_a_cache_says_that_it_kept_the_answer(name: str, value: str, kept: bool)
 
 
 @pytest.mark.parametrize(
-    ("age", "took_ms", "kept"), [("0", 2, False), ("1", 2, False), ("2", 2, True), ("1", 900, False), ("3", 1900, True)]
+    ("age", "took_ms", "kept"),
+    [("0", 2, False), ("1", 2, False), ("2", 2, True), ("1", 900, False), ("3", 1900, True)],
 )
-def test_an_answer_that_is_older_than_its_exchange_was_kept(age: str, took_ms: int, kept: bool) -> None:
-    """A cache that asks the origin counts the time it took, so a slow answer that was never kept has an Age (RFC 9111 §4.2.3)."""
+def test_an_answer_that_is_older_than_its_exchange_was_kept(
+    age: str, took_ms: int, kept: bool
+) -> None:
+    """A cache that asks the origin counts the time it took, so a slow answer that was never kept
+    has an Age (RFC 9111 §4.2.3).
+    """
     assert (age_s(age) > age_of_fresh(took_ms * 1_000_000)) is kept
 
 

@@ -22,7 +22,9 @@ def columns(spans: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
 
 
 @given(intervals, intervals)
-def test_pair_is_a_largest_matching(front: list[tuple[int, int]], back: list[tuple[int, int]]) -> None:
+def test_pair_is_a_largest_matching(
+    front: list[tuple[int, int]], back: list[tuple[int, int]]
+) -> None:
     got = pair(*columns(front), *columns(back))
     options = possible(front, back)
     assert all(c < 0 or b in options[c] for b, c in enumerate(got))
@@ -32,7 +34,9 @@ def test_pair_is_a_largest_matching(front: list[tuple[int, int]], back: list[tup
 
 
 @given(intervals, intervals)
-def test_components_are_the_connected_ones(front: list[tuple[int, int]], back: list[tuple[int, int]]) -> None:
+def test_components_are_the_connected_ones(
+    front: list[tuple[int, int]], back: list[tuple[int, int]]
+) -> None:
     options = possible(front, back)
     found = components(*columns(front), *columns(back))
     of_c = {c: n for n, (cs, _) in enumerate(found) for c in cs}
@@ -51,9 +55,15 @@ def test_components_are_the_connected_ones(front: list[tuple[int, int]], back: l
         assert {b for c in cs for b in options[c]} == set(bs)
 
 
-@given(st.integers(1, 5).flatmap(lambda n: st.lists(st.sets(st.integers(0, n - 1)), min_size=n, max_size=n)))
+@given(
+    st.integers(1, 5).flatmap(
+        lambda n: st.lists(st.sets(st.integers(0, n - 1)), min_size=n, max_size=n)
+    )
+)
 def test_alone_in_its_part_is_certain(options: list[set[int]]) -> None:
-    """A client whose part is itself has the same partner in every perfect matching; the others have not."""
+    """A client whose part is itself has the same partner in every perfect matching; the others have
+    not.
+    """
     n = len(options)
     perfect = [m for m in permutations(range(n)) if all(m[i] in options[i] for i in range(n))]
     if not perfect:
@@ -66,19 +76,27 @@ def test_alone_in_its_part_is_certain(options: list[set[int]]) -> None:
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.data())
-def test_without_a_partner_is_a_partner_for_everyone(clients: int, backends: int, data: st.DataObject) -> None:
-    """The nodes that stand for "none" say the same as one partner more for each who is left over, possible for all on the other side."""
+def test_without_a_partner_is_a_partner_for_everyone(
+    clients: int, backends: int, data: st.DataObject
+) -> None:
+    """The nodes that stand for "none" say the same as one partner more for each who is left over,
+    possible for all on the other side.
+    """
     options = [sorted(data.draw(st.sets(st.integers(0, backends - 1)))) for _ in range(clients)]
     mate = largest(options, backends)
     spare_c = [i for i, j in enumerate(mate) if j < 0]
     spare_b = [j for j in range(backends) if j not in mate]
-    padded = [[*own, *range(backends, backends + len(spare_c))] for own in options] + [list(range(backends)) for _ in spare_b]
+    padded = [[*own, *range(backends, backends + len(spare_c))] for own in options] + [
+        list(range(backends)) for _ in spare_b
+    ]
     full = [*(j if j >= 0 else backends + spare_c.index(i) for i, j in enumerate(mate)), *spare_b]
     short, long = exchangeable(options, mate, backends), exchangeable(padded, full)
     assert [short.index(part) for part in short] == [long.index(part) for part in long]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["add", "take", "take_all", "drop"]), st.integers(0, 20))))
+@given(
+    st.lists(st.tuples(st.sampled_from(["add", "take", "take_all", "drop"]), st.integers(0, 20)))
+)
 def test_a_shelf_is_a_sorted_list(steps: list[tuple[str, int]]) -> None:
     with patch.object(nesting, "_SHORT", 2):
         shelf, plain = nesting._Shelf(), list[tuple[int, int]]()

@@ -1,4 +1,6 @@
-"""One capture taken on the balancer itself is split into its two sides; one that holds one side only is not."""
+"""One capture taken on the balancer itself is split into its two sides; one that holds one side
+only is not.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,17 @@ def merged(folder: Path, sample: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("sample", ["alb-like", "nginx", "haproxy", "varnish", "nlb-like", "nlb-like-snat", "haproxy-tcp"])
-def test_a_capture_on_the_balancer_tells_what_two_captures_tell(tmp_path: Path, sample: str) -> None:
+@pytest.mark.parametrize(
+    "sample",
+    ["alb-like", "nginx", "haproxy", "varnish", "nlb-like", "nlb-like-snat", "haproxy-tcp"],
+)
+def test_a_capture_on_the_balancer_tells_what_two_captures_tell(
+    tmp_path: Path, sample: str
+) -> None:
     folder = SAMPLES / sample
-    apart = compare([[str(folder / "client.pcap")]], [[str(p)] for p in sorted(folder.glob("backend*.pcap"))])
+    apart = compare(
+        [[str(folder / "client.pcap")]], [[str(p)] for p in sorted(folder.glob("backend*.pcap"))]
+    )
     together = compare_on_balancer([merged(tmp_path, sample)])
     assert together.verdict.kind == apart.verdict.kind
     assert together.client_counts.syns == apart.client_counts.syns
@@ -60,19 +69,24 @@ def test_the_addresses_of_the_balancer_can_be_stated(tmp_path: Path) -> None:
 
 
 def test_only_pairs_made_by_more_than_time_tell_that_captures_were_swapped() -> None:
-    """A cache hit is over before the fetch it leaves behind: a pair of the two by time says nothing about the order of the captures."""
+    """A cache hit is over before the fetch it leaves behind: a pair of the two by time says nothing
+    about the order of the captures.
+    """
     shown = SCENARIOS["founding-alb"]().perform()
     for tier, expected in ((Tier.TIME, (0, 0)), (Tier.RARE_TOKEN, (1, 1))):
         state = Pairing(*map(read, Side, both_sides(shown.backends, shown.clients)))
         asked = next(
-            i for i, e in enumerate(shown.backends[0].exchanges) if e.request is not None and e.request.target.startswith("/divide")
+            i
+            for i, e in enumerate(shown.backends[0].exchanges)
+            if e.request is not None and e.request.target.startswith("/divide")
         )
         state.add(asked, [0], tier, Confidence.MEDIUM, ())
         assert reversed_share(state) == expected
 
 
 def on_any_interface(path: str) -> str:
-    """What `tcpdump -i any` on the balancer would have written: behind Linux cooked headers that tell who sent each packet.
+    """What `tcpdump -i any` on the balancer would have written: behind Linux cooked headers that
+    tell who sent each packet.
 
     The balancer takes connections at 3.35.166.21 and opens its own from 172.31.42.119.
     """
@@ -82,12 +96,18 @@ def on_any_interface(path: str) -> str:
         for time, frame in dpkt.pcapng.Reader(source):
             ip = frame[14:]
             mine = socket.inet_ntoa(ip[12:16]) in ("3.35.166.21", "172.31.42.119")
-            writer.writepkt(b"\x08\0" + bytes(8) + bytes([4 if mine else 0]) + bytes(9) + ip, ts=time)
+            writer.writepkt(
+                b"\x08\0" + bytes(8) + bytes([4 if mine else 0]) + bytes(9) + ip, ts=time
+            )
     return str(out)
 
 
-@pytest.mark.parametrize("stated", [(), ("3.35.166.21",)], ids=["no address stated", "one of two addresses stated"])
-def test_the_any_interface_says_what_the_balancer_sent(tmp_path: Path, stated: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "stated", [(), ("3.35.166.21",)], ids=["no address stated", "one of two addresses stated"]
+)
+def test_the_any_interface_says_what_the_balancer_sent(
+    tmp_path: Path, stated: tuple[str, ...]
+) -> None:
     parts = split(inspect([on_any_interface(merged(tmp_path, "alb-like"))]), stated)
     assert parts is not None
     front, back = parts
@@ -101,7 +121,9 @@ def test_what_the_balancer_says_to_itself_is_in_front_only_where_clients_go(tmp_
     trace = inspect([on_any_interface(merged(tmp_path, "alb-like"))])
     one, *others = trace.connections
     for port, in_front in ((80, True), (9000, False)):
-        itself = one._replace(client=Endpoint("127.0.0.1", 4711), server=Endpoint("127.0.0.1", port))
+        itself = one._replace(
+            client=Endpoint("127.0.0.1", 4711), server=Endpoint("127.0.0.1", port)
+        )
         parts = split(replace(trace, connections=[itself, *others]))
         assert parts is not None
         assert ("127.0.0.1" in {c.server.address for c in parts[0].connections}) is in_front

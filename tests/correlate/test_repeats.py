@@ -1,4 +1,6 @@
-"""A request that two backends got and answered is two attempts of one client exchange; two clients' requests never are."""
+"""A request that two backends got and answered is two attempts of one client exchange; two clients'
+requests never are.
+"""
 
 from dataclasses import replace
 
@@ -22,18 +24,28 @@ def test_a_post_sent_twice_is_two_attempts_of_one_exchange() -> None:
     assert {p.client for p in found.pairs if len(p.attempts) > 1} == twice
     for p in found.pairs:
         assert {a.backend for a in p.attempts} == set(shown.truth[p.client])
-        alike = AttemptOutcome.ANSWERED if len(p.attempts) == 1 else AttemptOutcome.EITHER  # both answered the same
+        alike = (
+            AttemptOutcome.ANSWERED if len(p.attempts) == 1 else AttemptOutcome.EITHER
+        )  # both answered the same
         assert {a.outcome for a in p.attempts} == {alike}
 
 
 @pytest.mark.parametrize("behind", ["198.51.100.5", "198.51.100.6"])
 @pytest.mark.parametrize("added", [[], [("X-Forwarded-For", "{client}")]])
-def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken(behind: str, added: list[tuple[str, str]]) -> None:
+def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken(
+    behind: str, added: list[tuple[str, str]]
+) -> None:
     play = Play(seed=4, balancer=Balancer(add=added), backends=TWO)
     one, other = play.client("192.168.0.5", "198.51.100.5"), play.client("192.168.0.6", behind)
     for i in range(20):
         for who in (one, other):
-            who.asks("POST", "/orders", body=b'{"order": "%08d"}' % (i * 7919), at_ms=150 * i, answer=b"stored")
+            who.asks(
+                "POST",
+                "/orders",
+                body=b'{"order": "%08d"}' % (i * 7919),
+                at_ms=150 * i,
+                answer=b"stored",
+            )
     shown = play.perform()
     [whole] = shown.clients
     mine = [c.client.address == "192.168.0.5" for c in whole.connections]
@@ -52,18 +64,26 @@ def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken(behind: 
 
 def test_copies_are_known_by_the_id_the_balancer_gave_the_request() -> None:
     """GETs, some sent to two backends with an id of the balancer's that both copies carry."""
-    play = Play(seed=5, balancer=Balancer(hedge=0.3, add=[("X-Request-Id", "{fresh}{fresh}")]), backends=TWO)
+    play = Play(
+        seed=5, balancer=Balancer(hedge=0.3, add=[("X-Request-Id", "{fresh}{fresh}")]), backends=TWO
+    )
     client = play.client("192.168.0.5", "198.51.100.5")
     for i in range(20):
         client.asks("GET", f"/{i}", at_ms=150 * i + (i * 31) % 17)
     shown = play.perform()
     found = correlate(shown.clients, shown.backends, DEFAULT)
     assert sum(len(p.attempts) for p in found.pairs) == sum(len(bs) for bs in shown.truth.values())
-    assert all({a.backend for a in p.attempts} <= set(shown.truth[p.client]) for p in found.pairs if p.group is None)
+    assert all(
+        {a.backend for a in p.attempts} <= set(shown.truth[p.client])
+        for p in found.pairs
+        if p.group is None
+    )
 
 
 def test_of_tries_that_all_failed_alike_the_last_was_answered() -> None:
-    """Two tries with one id, both 500 with the same page: what looks like a copy of the first is what the client got."""
+    """Two tries with one id, both 500 with the same page: what looks like a copy of the first is
+    what the client got.
+    """
     balancer = Balancer(retry=0.5, fail="500", add=[("X-Request-Id", "{fresh}{fresh}")])
     play = Play(seed=5, balancer=balancer, backends=TWO, separate_points=True)
     client = play.client("192.168.0.5", "198.51.100.5")
@@ -81,9 +101,13 @@ def test_of_tries_that_all_failed_alike_the_last_was_answered() -> None:
 
 
 def test_a_try_that_failed_belongs_to_the_request_that_got_no_other() -> None:
-    """Equal requests under way at once: of some the only try is reset and the balancer answers 502."""
+    """Equal requests under way at once: of some the only try is reset and the balancer answers
+    502.
+    """
     balancer = Balancer(give_up=0.2, wander=False)
-    play = Play(seed=3, balancer=balancer, backends=TWO, separate_points=True, serve_us=(20_000, 30_000))
+    play = Play(
+        seed=3, balancer=balancer, backends=TWO, separate_points=True, serve_us=(20_000, 30_000)
+    )
     client = play.client("192.168.0.5", "198.51.100.5")
     for i in range(20):
         client.asks("POST", "/same", body=b"a", at_ms=15 * i)
@@ -97,7 +121,9 @@ def test_a_try_that_failed_belongs_to_the_request_that_got_no_other() -> None:
 
 @pytest.mark.parametrize("left", [False, True])
 def test_what_ends_because_the_client_left_has_not_timed_out(left: bool) -> None:
-    """The balancer closes the backend connection before an answer, and says 502: it gave up, or the client had gone."""
+    """The balancer closes the backend connection before an answer, and says 502: it gave up, or the
+    client had gone.
+    """
     play = Play(seed=3, balancer=Balancer(give_up=1.0))
     client = play.client("192.168.0.5")
     for i in range(4):
@@ -107,14 +133,20 @@ def test_what_ends_because_the_client_left_has_not_timed_out(left: bool) -> None
     ended = [
         c._replace(
             from_client=c.from_client._replace(fins=1, fin_frame=c.last_frame, fin_ns=c.last_ns),
-            from_server=c.from_server._replace(rsts=0, rst_frame=None, rst_ns=None, fins=0, fin_frame=None, fin_ns=None),
+            from_server=c.from_server._replace(
+                rsts=0, rst_frame=None, rst_ns=None, fins=0, fin_frame=None, fin_ns=None
+            ),
         )
         for c in back.connections
     ]
     unmarked = [e._replace(marks=(Mark.CLOSED,)) for e in back.exchanges]
     first = [front.exchanges[c.id] for c in front.connections]
     gone = [
-        c._replace(from_client=c.from_client._replace(rsts=1, rst_frame=c.first_frame, rst_ns=e.response.first_ns - 1))
+        c._replace(
+            from_client=c.from_client._replace(
+                rsts=1, rst_frame=c.first_frame, rst_ns=e.response.first_ns - 1
+            )
+        )
         if left and e.response is not None
         else c
         for c, e in zip(front.connections, first, strict=True)
@@ -125,4 +157,6 @@ def test_what_ends_because_the_client_left_has_not_timed_out(left: bool) -> None
         DEFAULT,
     )
     assert len(found.pairs) == 4
-    assert {a.outcome for p in found.pairs for a in p.attempts} == {AttemptOutcome.CLOSED if left else AttemptOutcome.TIMEOUT}
+    assert {a.outcome for p in found.pairs for a in p.attempts} == {
+        AttemptOutcome.CLOSED if left else AttemptOutcome.TIMEOUT
+    }

@@ -1,4 +1,6 @@
-"""Every case of the accuracy table: nothing confidently wrong, and as much found as the packets allow."""
+"""Every case of the accuracy table: nothing confidently wrong, and as much found as the packets
+allow.
+"""
 
 import pytest
 
@@ -17,5 +19,7 @@ def test_scenario(name: str) -> None:
     assert counted.covered >= LEAST[name]
     named = [p.client for p in found.pairs] + [u.ref for u in found.unpaired if u.side == "client"]
     assert sorted(named) == [(i, e.id) for i, t in enumerate(shown.clients) for e in t.exchanges]
-    behind = [a.backend for p in found.pairs for a in p.attempts] + [u.ref for u in found.unpaired if u.side == "backend"]
+    behind = [a.backend for p in found.pairs for a in p.attempts] + [
+        u.ref for u in found.unpaired if u.side == "backend"
+    ]
     assert sorted(behind) == [(i, e.id) for i, t in enumerate(shown.backends) for e in t.exchanges]

@@ -1,4 +1,6 @@
-"""Captures of two experiments in which the same script ran: its ids are equal, the answers are not."""
+"""Captures of two experiments in which the same script ran: its ids are equal, the answers are
+not.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from tests.play import Balancer, Play, Shown
 
 
 def ran(seed: int, field: str, balancer: Balancer | None = None) -> Shown:
-    """The script: every request has its id, every answer a value drawn by the server that ran then."""
+    """The script: every request has its id, every answer a value drawn by the server that ran
+    then.
+    """
     play = Play(seed=seed, balancer=balancer or Balancer())
     client = play.client("192.168.0.5")
     for i in range(8):

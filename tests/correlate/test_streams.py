@@ -1,4 +1,6 @@
-"""Connections of no HTTP: equal lengths by chance, and equal lengths because the bytes were copied."""
+"""Connections of no HTTP: equal lengths by chance, and equal lengths because the bytes were
+copied.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,18 @@ CLOCK = {(0, 0): Clock(0, 0, pairs=9)}
 def flows(*lengths: int, begins: Sequence[int] = ()) -> list[streams._Flow]:
     """Whole connections that sent so much; they begin one after another, or as told."""
     starts = begins or [1000 * i for i in range(len(lengths))]
-    return [streams._Flow(Ref(0, i), Protocol.OTHER, starts[i], starts[i] + 10, up, 50, True) for i, up in enumerate(lengths)]
+    return [
+        streams._Flow(Ref(0, i), Protocol.OTHER, starts[i], starts[i] + 10, up, 50, True)
+        for i, up in enumerate(lengths)
+    ]
 
 
 def known(front: list[streams._Flow], back: list[streams._Flow]) -> list[int]:
-    return [p.client.id for p in streams._equal(front, back, CLOCK) if p.confidence is not Confidence.LOW]
+    return [
+        p.client.id
+        for p in streams._equal(front, back, CLOCK)
+        if p.confidence is not Confidence.LOW
+    ]
 
 
 def test_who_copies_bytes_copies_all_of_them() -> None:
@@ -34,19 +43,27 @@ def test_connections_of_one_backend_of_several_are_known() -> None:
 
 
 def test_a_clock_that_leaves_most_without_a_partner_tells_nothing() -> None:
-    front, back = flows(100, 100, 100, 100, 100), flows(100, 100, 100, 100, 100, begins=[0, 1500, 2500, 3500, 4500])
+    front, back = (
+        flows(100, 100, 100, 100, 100),
+        flows(100, 100, 100, 100, 100, begins=[0, 1500, 2500, 3500, 4500]),
+    )
     assert known(front, back) == []
     assert known(front, flows(100, 100, 100, 100, 100)) == [0, 1, 2, 3, 4]
 
 
 def speaking(*digests: str | None) -> list[streams._Flow]:
     """Connections one after another that all sent and got as many bytes; and which ones."""
-    return [replace(flow, digests=(digest, digest)) for flow, digest in zip(flows(*[100] * len(digests)), digests, strict=True)]
+    return [
+        replace(flow, digests=(digest, digest))
+        for flow, digest in zip(flows(*[100] * len(digests)), digests, strict=True)
+    ]
 
 
 def test_of_equal_lengths_the_bytes_decide() -> None:
     backwards = speaking("c", "b", "a")
-    assert [(p.client.id, p.backend.id) for p in streams._equal(speaking("a", "b", "c"), backwards, {})] == [(0, 2), (1, 1), (2, 0)]
+    assert [
+        (p.client.id, p.backend.id) for p in streams._equal(speaking("a", "b", "c"), backwards, {})
+    ] == [(0, 2), (1, 1), (2, 0)]
     assert known(speaking("a", "b", "c"), speaking("d", "e", "f")) == []
 
 

@@ -1,4 +1,6 @@
-"""Two backend captures, one without a clock: nothing on it is nested in time, and nothing longer than its client waited is its cause."""
+"""Two backend captures, one without a clock: nothing on it is nested in time, and nothing longer
+than its client waited is its cause.
+"""
 
 from lbtrace.correlate import correlate
 from lbtrace.model.net import Endpoint
@@ -11,8 +13,16 @@ ONE, OTHER = Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080)
 
 
 def test_a_point_without_a_clock_has_no_nesting() -> None:
-    """Many targets on one backend; a single request on the other, like one that a client sends which was answered by a cache."""
-    play = Play(seed=5, balancer=Balancer(wander=False), backends=(ONE, OTHER), separate_points=True, uncaptured_clients=1)
+    """Many targets on one backend; a single request on the other, like one that a client sends
+    which was answered by a cache.
+    """
+    play = Play(
+        seed=5,
+        balancer=Balancer(wander=False),
+        backends=(ONE, OTHER),
+        separate_points=True,
+        uncaptured_clients=1,
+    )
     play.backend_clock = Clockwork(5_000_000_000)
     mine, stranger = play.client("192.168.0.5"), play.client("192.168.0.6")
     for i in range(1, 21):
@@ -23,5 +33,9 @@ def test_a_point_without_a_clock_has_no_nesting() -> None:
     alone.client("192.168.0.7").asks("GET", "/item/9", answer=b"item 9")
     other = alone.perform().backends[0]
     found = correlate(shown.clients, [shown.backends[0], other], DEFAULT)
-    assert not [p for p in found.pairs if p.attempts[-1].backend.point == 1 and p.confidence is not Confidence.LOW]
+    assert not [
+        p
+        for p in found.pairs
+        if p.attempts[-1].backend.point == 1 and p.confidence is not Confidence.LOW
+    ]
     assert not [p for p in found.pairs if p.attempts[-1].backend.point == 1 and p.tier is Tier.TIME]

@@ -19,23 +19,33 @@ XFF = [("X-Forwarded-For", "{client}")]
 def test_another_client_is_said_to_have_asked_only_where_the_balancer_names_it() -> None:
     for added, expected in ((XFF, Confidence.MEDIUM), ([], Confidence.LOW)):
         found = correlate(*asked_by_two(added, uncaptured=1), DEFAULT)
-        said = [u for u in found.unpaired if u.side == "backend" and u.reason is UnpairedReason.OTHER_CLIENT]
+        said = [
+            u
+            for u in found.unpaired
+            if u.side == "backend" and u.reason is UnpairedReason.OTHER_CLIENT
+        ]
         assert {u.confidence for u in said} == {expected}
 
 
 def test_a_client_that_was_captured_is_no_other_client() -> None:
-    """Its connections are in the capture, its exchanges were not read: whatever it asked, it is no stranger."""
+    """Its connections are in the capture, its exchanges were not read: whatever it asked, it is no
+    stranger.
+    """
     fronts, backs = asked_by_two(XFF, uncaptured=0)
     (trace,) = fronts
     mine = {c.id for c in trace.connections if c.client.address == "192.168.0.5"}
-    kept = [e._replace(id=n) for n, e in enumerate(e for e in trace.exchanges if e.connection in mine)]
+    kept = [
+        e._replace(id=n) for n, e in enumerate(e for e in trace.exchanges if e.connection in mine)
+    ]
     found = correlate([replace(trace, exchanges=kept, by_connection={})], backs, DEFAULT)
     said = [u for u in found.unpaired if u.side == "backend"]
     assert len(said) == 6
     assert {u.confidence for u in said} == {Confidence.LOW}
 
 
-def asked_by_two(added: Sequence[tuple[str, str]], uncaptured: int) -> tuple[list[Trace], list[Trace]]:
+def asked_by_two(
+    added: Sequence[tuple[str, str]], uncaptured: int
+) -> tuple[list[Trace], list[Trace]]:
     play = Play(seed=3, balancer=Balancer(add=added), uncaptured_clients=uncaptured)
     one, other = play.client("192.168.0.5"), play.client("192.168.0.6")
     for i in range(6):
@@ -46,55 +56,110 @@ def asked_by_two(added: Sequence[tuple[str, str]], uncaptured: int) -> tuple[lis
 
 
 def test_a_server_nobody_knows_is_no_balancer() -> None:
-    """Two backends with names of their own, one captured: the other's answers are not the balancer's."""
-    play = Play(seed=5, backends=(Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080)), uncaptured=1, separate_points=True)
+    """Two backends with names of their own, one captured: the other's answers are not the
+    balancer's.
+    """
+    play = Play(
+        seed=5,
+        backends=(Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080)),
+        uncaptured=1,
+        separate_points=True,
+    )
     client = play.client("192.168.0.5")
     for i in range(12):
         client.asks("GET", f"/{i}", at_ms=100 * i, answer_headers=[("Server", "app/1")])
     shown = play.perform()
     found = correlate(shown.clients, shown.backends, DEFAULT)
-    assert not [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW]
+    assert not [
+        u
+        for u in found.unpaired
+        if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW
+    ]
 
 
 def test_between_captures_that_nothing_holds_together_nobody_is_named() -> None:
-    one, other = Play(seed=6, balancer=Balancer(give_up=1.0)), Play(seed=7, balancer=Balancer(add=XFF))
+    one, other = (
+        Play(seed=6, balancer=Balancer(give_up=1.0)),
+        Play(seed=7, balancer=Balancer(add=XFF)),
+    )
     for i in range(5):
-        (one.clients[0] if one.clients else one.client("192.168.0.5")).asks("GET", f"/mine/{i}", at_ms=100 * i)
-        (other.clients[0] if other.clients else other.client("192.168.0.6")).asks("POST", f"/theirs/{i}", body=b"x" * i, at_ms=100 * i)
+        (one.clients[0] if one.clients else one.client("192.168.0.5")).asks(
+            "GET", f"/mine/{i}", at_ms=100 * i
+        )
+        (other.clients[0] if other.clients else other.client("192.168.0.6")).asks(
+            "POST", f"/theirs/{i}", body=b"x" * i, at_ms=100 * i
+        )
     found = correlate(one.perform().clients, other.perform().backends, DEFAULT)
     assert not found.pairs
-    named = [u for u in found.unpaired if u.reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT)]
+    named = [
+        u
+        for u in found.unpaired
+        if u.reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT)
+    ]
     assert named
     assert {u.confidence for u in named} == {Confidence.LOW}
 
 
 def test_a_request_is_never_answered_only_where_every_backend_exchange_is_known() -> None:
-    """The client leaves; its backend exchange is in the capture, without its request: it began before the capture did."""
+    """The client leaves; its backend exchange is in the capture, without its request: it began
+    before the capture did.
+    """
     play = Play(seed=9, balancer=Balancer(add=XFF, refuse=0.0))
     client = play.client("192.168.0.5")
     for i in range(8):
         client.asks("GET", f"/{i}", at_ms=100 * i if i < 7 else 200_000, abandon=i == 4)
     shown = play.perform()
     (back,) = shown.backends
-    (left,) = (b for c, bs in shown.truth.items() if shown.clients[0].exchanges[c.id].response is None for b in bs)
+    (left,) = (
+        b
+        for c, bs in shown.truth.items()
+        if shown.clients[0].exchanges[c.id].response is None
+        for b in bs
+    )
     asked = next(c for c, bs in shown.truth.items() if bs == (left,))
-    for hidden, expected in ((False, UnpairedReason.NEVER_ANSWERED), (True, UnpairedReason.UNKNOWN)):
+    for hidden, expected in (
+        (False, UnpairedReason.NEVER_ANSWERED),
+        (True, UnpairedReason.UNKNOWN),
+    ):
         kept = [e for e in back.exchanges if e.id != left.id or hidden]
-        items = [e._replace(id=n, request=None if e.id == left.id else e.request) for n, e in enumerate(kept)]
-        found = correlate(shown.clients, [replace(back, exchanges=items, by_connection={})], DEFAULT)
-        assert [u.reason for u in found.unpaired if (u.side, u.ref) == ("client", asked)] == [expected]
+        items = [
+            e._replace(id=n, request=None if e.id == left.id else e.request)
+            for n, e in enumerate(kept)
+        ]
+        found = correlate(
+            shown.clients, [replace(back, exchanges=items, by_connection={})], DEFAULT
+        )
+        assert [u.reason for u in found.unpaired if (u.side, u.ref) == ("client", asked)] == [
+            expected
+        ]
 
 
 def test_where_a_backend_was_not_captured_a_503_may_be_its_own() -> None:
-    """nginx names itself in every answer that it passes on; one backend of two was captured, and either may answer 503."""
+    """nginx names itself in every answer that it passes on; one backend of two was captured, and
+    either may answer 503.
+    """
     backends = (Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080))
     for uncaptured in (0, 1):
-        balancer = Balancer(respond=[("Server", "nginx/1.22.1")], refuse=0.0 if uncaptured else 0.2, server="nginx/1.22.1")
-        play = Play(seed=5, balancer=balancer, backends=backends, uncaptured=uncaptured, separate_points=True)
+        balancer = Balancer(
+            respond=[("Server", "nginx/1.22.1")],
+            refuse=0.0 if uncaptured else 0.2,
+            server="nginx/1.22.1",
+        )
+        play = Play(
+            seed=5,
+            balancer=balancer,
+            backends=backends,
+            uncaptured=uncaptured,
+            separate_points=True,
+        )
         client = play.client("192.168.0.5")
         for i in range(40):
             client.asks(
-                "GET", f"/{i}", at_ms=100 * i, status="503 Busy" if uncaptured and i % 5 == 0 else "200 OK", answer=b"answer %d" % i
+                "GET",
+                f"/{i}",
+                at_ms=100 * i,
+                status="503 Busy" if uncaptured and i % 5 == 0 else "200 OK",
+                answer=b"answer %d" % i,
             )
         shown = play.perform()
         found = correlate(shown.clients, shown.backends, DEFAULT)
@@ -103,8 +168,14 @@ def test_where_a_backend_was_not_captured_a_503_may_be_its_own() -> None:
 
 
 def test_an_answer_to_a_client_that_sent_nothing_is_the_balancers() -> None:
-    """A connection is opened and says nothing, as load generators do, or no HTTP; the balancer answers 400."""
-    for shared, said_bytes, expected in ((True, 0, Confidence.MEDIUM), (False, 0, Confidence.LOW), (True, 7, Confidence.MEDIUM)):
+    """A connection is opened and says nothing, as load generators do, or no HTTP; the balancer
+    answers 400.
+    """
+    for shared, said_bytes, expected in (
+        (True, 0, Confidence.MEDIUM),
+        (False, 0, Confidence.LOW),
+        (True, 7, Confidence.MEDIUM),
+    ):
         play = Play(seed=11, balancer=Balancer(add=XFF, keep_alive=shared))
         client = play.client("192.168.0.5")
         for i in range(6):
@@ -112,13 +183,20 @@ def test_an_answer_to_a_client_that_sent_nothing_is_the_balancers() -> None:
         client.asks("GET", "/unsaid", at_ms=50, status="400 Bad Request")
         shown = play.perform()
         (front,), (back,) = shown.clients, shown.backends
-        unsaid = next(e for e in front.exchanges if e.request is not None and e.request.target == "/unsaid")
+        unsaid = next(
+            e for e in front.exchanges if e.request is not None and e.request.target == "/unsaid"
+        )
         (caused,) = shown.truth[Ref(0, unsaid.id)]
         connections = [
-            c._replace(from_client=c.from_client._replace(bytes=said_bytes)) if c.id == unsaid.connection else c for c in front.connections
+            c._replace(from_client=c.from_client._replace(bytes=said_bytes))
+            if c.id == unsaid.connection
+            else c
+            for c in front.connections
         ]
         asked = [e._replace(request=None) if e is unsaid else e for e in front.exchanges]
-        answered = [e._replace(id=n) for n, e in enumerate(e for e in back.exchanges if e.id != caused.id)]
+        answered = [
+            e._replace(id=n) for n, e in enumerate(e for e in back.exchanges if e.id != caused.id)
+        ]
         found = correlate(
             [replace(front, connections=connections, exchanges=asked, by_connection={})],
             [replace(back, exchanges=answered, by_connection={})],
@@ -126,26 +204,41 @@ def test_an_answer_to_a_client_that_sent_nothing_is_the_balancers() -> None:
         )
         (said,) = (u for u in found.unpaired if u.ref == Ref(0, unsaid.id) and u.side == "client")
         assert (said.reason, said.confidence) == (UnpairedReason.ANSWERED_BY_BALANCER, expected)
-        assert {p.confidence for p in found.pairs} <= {Confidence.HIGH, Confidence.CERTAIN, Confidence.MEDIUM}
+        assert {p.confidence for p in found.pairs} <= {
+            Confidence.HIGH,
+            Confidence.CERTAIN,
+            Confidence.MEDIUM,
+        }
 
 
 def test_an_answer_without_the_date_of_all_backends_is_the_balancers() -> None:
-    """HAProxy's own pages have neither Date nor Server, nor have its backends a Server; of a head that was cut nothing is known."""
+    """HAProxy's own pages have neither Date nor Server, nor have its backends a Server; of a head
+    that was cut nothing is known.
+    """
     for cut in (False, True):
         play = Play(seed=12, balancer=Balancer(refuse=0.3, server="", add=XFF))
         client = play.client("192.168.0.5")
         for i in range(20):
-            client.asks("GET", f"/{i}", at_ms=100 * i, answer_headers=[("Date", "Sun, 22 Nov 2026 10:00:00 GMT")])
+            client.asks(
+                "GET",
+                f"/{i}",
+                at_ms=100 * i,
+                answer_headers=[("Date", "Sun, 22 Nov 2026 10:00:00 GMT")],
+            )
         shown = play.perform()
         (front,) = shown.clients
         own = {c for c in range(len(front.exchanges)) if Ref(0, c) in shown.own}
         marks = (Mark.HEAD_TRUNCATED,) if cut else ()
         items = [
-            e._replace(response=e.response._replace(status=429, marks=marks)) if e.id in own and e.response is not None else e
+            e._replace(response=e.response._replace(status=429, marks=marks))
+            if e.id in own and e.response is not None
+            else e
             for e in front.exchanges
         ]
         backs = [_unnamed(t) for t in shown.backends]
-        found = correlate([replace(_unnamed(replace(front, exchanges=items)), by_connection={})], backs, DEFAULT)
+        found = correlate(
+            [replace(_unnamed(replace(front, exchanges=items)), by_connection={})], backs, DEFAULT
+        )
         said = [u for u in found.unpaired if u.ref.id in own and u.side == "client"]
         assert len(own) > 2
         assert len(said) == len(own)
@@ -155,7 +248,11 @@ def test_an_answer_without_the_date_of_all_backends_is_the_balancers() -> None:
 def _unnamed(trace: Trace) -> Trace:
     """The trace without any Server field."""
     items = [
-        e._replace(response=e.response._replace(lines=tuple(x for x in e.response.lines if x.name != "Server")))
+        e._replace(
+            response=e.response._replace(
+                lines=tuple(x for x in e.response.lines if x.name != "Server")
+            )
+        )
         if e.response is not None
         else e
         for e in trace.exchanges
@@ -164,7 +261,9 @@ def _unnamed(trace: Trace) -> Trace:
 
 
 def test_an_answer_on_a_connection_that_goes_on_behind_the_balancer_may_be_the_backends() -> None:
-    """Each connection is a backend's, by its PROXY header, which the backend does not understand: it answers 400 before it was asked."""
+    """Each connection is a backend's, by its PROXY header, which the backend does not understand:
+    it answers 400 before it was asked.
+    """
     play = Play(seed=13, balancer=Balancer(kind="l4-proxy", proxy=2))
     client = play.client("192.168.0.5")
     for i in range(6):
@@ -182,20 +281,41 @@ def test_an_answer_on_a_connection_that_goes_on_behind_the_balancer_may_be_the_b
     assert {u.reason for u in found.unpaired} == {UnpairedReason.UNKNOWN}
 
 
-def elsewhere(server: str, status: str, behind: Sequence[tuple[str, str]] = (), there: Sequence[tuple[str, str]] = ()) -> list[Unpaired]:
-    """Two backends, of which the second one is not captured and answers in its own manner; what is said of its answers."""
+def elsewhere(
+    server: str,
+    status: str,
+    behind: Sequence[tuple[str, str]] = (),
+    there: Sequence[tuple[str, str]] = (),
+) -> list[Unpaired]:
+    """Two backends, of which the second one is not captured and answers in its own manner; what is
+    said of its answers.
+    """
     backends = (Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080))
-    play = Play(seed=5, balancer=Balancer(wander=False), backends=backends, uncaptured=1, separate_points=True)
+    play = Play(
+        seed=5,
+        balancer=Balancer(wander=False),
+        backends=backends,
+        uncaptured=1,
+        separate_points=True,
+    )
     client = play.client("192.168.0.5")
     date = ("Date", "Sun, 22 Nov 2026 10:00:00 GMT")
     for i in range(24):
-        client.asks("GET", f"/{i}", at_ms=100 * i, answer=b"answer %d" % i, answer_headers=[date, *behind])
+        client.asks(
+            "GET", f"/{i}", at_ms=100 * i, answer=b"answer %d" % i, answer_headers=[date, *behind]
+        )
         if i % 2:  # what the second one gets, in turn
             message = client.asked[-1].answer
             code, _, reason = status.partition(" ")
-            lines = [(n, v) for n, v in message.lines if n not in ("Server", "Date") and (n, v) not in behind]
+            lines = [
+                (n, v)
+                for n, v in message.lines
+                if n not in ("Server", "Date") and (n, v) not in behind
+            ]
             client.asked[-1].answer = replace(
-                message, start=(code, reason), lines=[*([("Server", server)] if server else []), *there, *lines]
+                message,
+                start=(code, reason),
+                lines=[*([("Server", server)] if server else []), *there, *lines],
             )
     shown = play.perform()
     found = correlate(shown.clients, shown.backends, DEFAULT)
@@ -205,19 +325,33 @@ def elsewhere(server: str, status: str, behind: Sequence[tuple[str, str]] = (), 
 
 @pytest.mark.parametrize("server", ["Kestrel", ""])
 @pytest.mark.parametrize("status", ["404 Not Found", "401 Unauthorized", "302 Found"])
-def test_a_backend_of_another_kind_that_was_not_captured_is_no_balancer(server: str, status: str) -> None:
+def test_a_backend_of_another_kind_that_was_not_captured_is_no_balancer(
+    server: str, status: str
+) -> None:
     """It sends no Date, as some application servers do."""
     said = elsewhere(server, status)
     assert said
     assert not [
-        u for u in said if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence in (Confidence.HIGH, Confidence.CERTAIN)
+        u
+        for u in said
+        if u.reason is UnpairedReason.ANSWERED_BY_BALANCER
+        and u.confidence in (Confidence.HIGH, Confidence.CERTAIN)
     ]
     if server:
-        assert not [u for u in said if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW]
+        assert not [
+            u
+            for u in said
+            if u.reason is UnpairedReason.ANSWERED_BY_BALANCER
+            and u.confidence is not Confidence.LOW
+        ]
 
 
 def test_the_mark_of_a_cache_tells_nothing_where_backends_are_caches() -> None:
     hit = [("Age", "300"), ("X-Cache", "HIT")]
     said = elsewhere("gunicorn", "200 OK", behind=hit, there=hit)
     assert said
-    assert not [u for u in said if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW]
+    assert not [
+        u
+        for u in said
+        if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW
+    ]

@@ -1,4 +1,6 @@
-"""Records → segments: who speaks to whom, what they carry, and a reason for every packet that is no segment."""
+"""Records → segments: who speaks to whom, what they carry, and a reason for every packet that is no
+segment.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,21 @@ REQUEST = (
     / TCP(sport=50000, dport=80, seq=7, ack=9, flags="PA", window=512)
     / b"GET / HTTP/1.1\r\n\r\n"
 )
-REPLY = IP(src="3.35.166.21", dst="192.168.0.5") / TCP(sport=80, dport=50000, seq=9, ack=25, flags="A")
+REPLY = IP(src="3.35.166.21", dst="192.168.0.5") / TCP(
+    sport=80, dport=50000, seq=9, ack=25, flags="A"
+)
 
 
 def segments(tmp_path: Path, packets: list[Packet], network: int = 1) -> SegmentTable:
-    made = [(1_700_000_000_000_000_000 + i * 1000, bytes(packet)) for i, packet in enumerate(packets)]
+    made = [
+        (1_700_000_000_000_000_000 + i * 1000, bytes(packet)) for i, packet in enumerate(packets)
+    ]
     table = decode.segments(read(tmp_path, pcap(made, network=network)), lambda _what, _part: None)
-    assert table.counts.read == len(packets) == table.counts.decoded + sum(n for _, n in table.counts.skipped)
+    assert (
+        table.counts.read
+        == len(packets)
+        == table.counts.decoded + sum(n for _, n in table.counts.skipped)
+    )
     return table
 
 
@@ -39,7 +49,12 @@ def payload(table: SegmentTable, row: int) -> bytes:
 LINKS = {
     "ethernet": (1, Ether(src="00:00:00:00:00:01", dst="00:00:00:00:00:02")),
     "vlan": (1, Ether(src="00:00:00:00:00:01", dst="00:00:00:00:00:02") / Dot1Q(vlan=10)),
-    "qinq": (1, Ether(src="00:00:00:00:00:01", dst="00:00:00:00:00:02", type=0x88A8) / Dot1Q(vlan=10) / Dot1Q(vlan=20)),
+    "qinq": (
+        1,
+        Ether(src="00:00:00:00:00:01", dst="00:00:00:00:00:02", type=0x88A8)
+        / Dot1Q(vlan=10)
+        / Dot1Q(vlan=20),
+    ),
     "linux-sll": (113, CookedLinux(proto=0x0800)),
     "raw": (101, None),
 }
@@ -49,21 +64,46 @@ LINKS = {
 def test_a_request_and_its_reply(tmp_path: Path, name: str) -> None:
     number, header = LINKS[name]
     table = segments(tmp_path, [header / p if header else p for p in (REQUEST, REPLY)], number)
-    assert [tuple(map(str, flow)) for flow in table.flows] == [("3.35.166.21:80", "192.168.0.5:50000")]
+    assert [tuple(map(str, flow)) for flow in table.flows] == [
+        ("3.35.166.21:80", "192.168.0.5:50000")
+    ]
     assert table.forward.tolist() == [False, True]
     assert payload(table, 0) == b"GET / HTTP/1.1\r\n\r\n"
     assert payload(table, 1) == b""
-    assert (int(table.seq[0]), int(table.ack[0]), int(table.flags[0]), int(table.window[0]), int(table.ttl[0])) == (7, 9, 0x18, 512, 63)
-    assert table.networks[int(table.flow_network[0])] == {"vlan": "vlan 10", "qinq": "vlan 10 / vlan 20"}.get(name, "")
+    assert (
+        int(table.seq[0]),
+        int(table.ack[0]),
+        int(table.flags[0]),
+        int(table.window[0]),
+        int(table.ttl[0]),
+    ) == (7, 9, 0x18, 512, 63)
+    assert table.networks[int(table.flow_network[0])] == {
+        "vlan": "vlan 10",
+        "qinq": "vlan 10 / vlan 20",
+    }.get(name, "")
 
 
 def test_ethernet_padding_is_no_payload(tmp_path: Path) -> None:
-    table = segments(tmp_path, [Ether(src=MAC, dst=MAC) / REPLY / b"", Ether(bytes(Ether(src=MAC, dst=MAC) / REPLY) + bytes(6))])
+    table = segments(
+        tmp_path,
+        [
+            Ether(src=MAC, dst=MAC) / REPLY / b"",
+            Ether(bytes(Ether(src=MAC, dst=MAC) / REPLY) + bytes(6)),
+        ],
+    )
     assert table.length.tolist() == [0, 0]
 
 
 def test_ipv6(tmp_path: Path) -> None:
-    table = segments(tmp_path, [Ether(src=MAC, dst=MAC) / IPv6(src="2001:db8::1", dst="::1") / TCP(sport=1, dport=2) / b"x"])
+    table = segments(
+        tmp_path,
+        [
+            Ether(src=MAC, dst=MAC)
+            / IPv6(src="2001:db8::1", dst="::1")
+            / TCP(sport=1, dport=2)
+            / b"x"
+        ],
+    )
     assert [tuple(map(str, flow)) for flow in table.flows] == [("[::1]:2", "[2001:db8::1]:1")]
     assert payload(table, 0) == b"x"
 
@@ -90,12 +130,18 @@ def test_offload_leaves_the_total_length_0(tmp_path: Path) -> None:
 
 
 def test_checksums_never_reject(tmp_path: Path) -> None:
-    wrong = IP(src="10.0.0.1", dst="10.0.0.2", chksum=0xDEAD) / TCP(sport=1, dport=2, chksum=0xBEEF) / b"x"
+    wrong = (
+        IP(src="10.0.0.1", dst="10.0.0.2", chksum=0xDEAD)
+        / TCP(sport=1, dport=2, chksum=0xBEEF)
+        / b"x"
+    )
     assert payload(segments(tmp_path, [Ether(src=MAC, dst=MAC) / wrong]), 0) == b"x"
 
 
 @pytest.mark.parametrize(("captured", "length"), [(60, 6), (54, 0), (72, 18)])
-def test_a_snapshot_length_is_told_apart_from_the_packet(tmp_path: Path, captured: int, length: int) -> None:
+def test_a_snapshot_length_is_told_apart_from_the_packet(
+    tmp_path: Path, captured: int, length: int
+) -> None:
     packet = bytes(Ether(src=MAC, dst=MAC) / REQUEST)
     record = struct.pack("<IIII", 1_700_000_000, 0, captured, len(packet)) + packet[:captured]
     table = decode.segments(read(tmp_path, pcap([]) + record), lambda _what, _part: None)
@@ -104,7 +150,11 @@ def test_a_snapshot_length_is_told_apart_from_the_packet(tmp_path: Path, capture
 
 
 def test_options_cut_off_end_where_the_capture_ends(tmp_path: Path) -> None:
-    packet = bytes(Ether(src=MAC, dst=MAC) / IP() / TCP(flags="S", options=[("MSS", 1460), ("Timestamp", (1, 2))]))
+    packet = bytes(
+        Ether(src=MAC, dst=MAC)
+        / IP()
+        / TCP(flags="S", options=[("MSS", 1460), ("Timestamp", (1, 2))])
+    )
     record = struct.pack("<IIII", 1_700_000_000, 0, 60, len(packet)) + packet[:60]
     table = decode.segments(read(tmp_path, pcap([]) + record + record), lambda _what, _part: None)
     assert table.header.tolist() == [26, 26]

@@ -1,4 +1,6 @@
-"""The numbers of flows: as a dictionary would give them, batch by batch, however many there are and wherever they fall in the table."""
+"""The numbers of flows: as a dictionary would give them, batch by batch, however many there are and
+wherever they fall in the table.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from hypothesis import strategies as st
 
 from lbtrace.decode.flows import V6, FlowBook, table
 
-flow = st.tuples(*[st.integers(0, 3) for _ in range(4)], st.sampled_from([80, 80 << 16, int(V6) | 80]))
+flow = st.tuples(
+    *[st.integers(0, 3) for _ in range(4)], st.sampled_from([80, 80 << 16, int(V6) | 80])
+)
 
 
 @settings(max_examples=60)
@@ -31,12 +35,16 @@ def test_the_table_grows() -> None:
         numbers = book.number((None, words, None, words, np.zeros(size, np.uint64)))
         assert (book.words[numbers, 1] == words).all()
         fresh = numbers[numbers >= before]
-        assert fresh[np.sort(np.unique(fresh, return_index=True)[1])].tolist() == list(range(before, book.count))
+        assert fresh[np.sort(np.unique(fresh, return_index=True)[1])].tolist() == list(
+            range(before, book.count)
+        )
     assert book.count == len(np.unique(book.words[:, 1]))
 
 
 def test_each_address_is_written_out_once() -> None:
-    words = np.array([[0, 1, 0, 2, 7 << 16 | 80], [0, 1, 0, 3, 80], [0, 1, 0, 2, int(V6) | 9]], np.uint64)
+    words = np.array(
+        [[0, 1, 0, 2, 7 << 16 | 80], [0, 1, 0, 3, 80], [0, 1, 0, 2, int(V6) | 9]], np.uint64
+    )
     flows = table(words)
     assert sorted(flows.addresses) == ["0.0.0.1", "0.0.0.2", "0.0.0.3", "::1", "::2"]
     assert [tuple(map(str, pair)) for pair in flows] == [

@@ -45,8 +45,15 @@ def test_the_frame_is_the_one_that_completes_the_datagram(tmp_path: Path) -> Non
 
 
 def test_ipv6(tmp_path: Path) -> None:
-    whole = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment() / TCP(sport=5000, dport=80) / BODY
-    segments = table(tmp_path, [bytes(Ether(src=MAC, dst=MAC) / part) for part in fragment6(whole, 900)])
+    whole = (
+        IPv6(src="2001:db8::1", dst="2001:db8::2")
+        / IPv6ExtHdrFragment()
+        / TCP(sport=5000, dport=80)
+        / BODY
+    )
+    segments = table(
+        tmp_path, [bytes(Ether(src=MAC, dst=MAC) / part) for part in fragment6(whole, 900)]
+    )
     assert payload(segments, 0) == BODY
 
 
@@ -56,7 +63,9 @@ def test_a_missing_fragment_is_said(tmp_path: Path) -> None:
     assert [d.slug for d in segments.diagnostics] == ["ip-fragments-missing"]
 
 
-def test_a_snapshot_length_cuts_the_datagram_where_it_cut_the_first_fragment(tmp_path: Path) -> None:
+def test_a_snapshot_length_cuts_the_datagram_where_it_cut_the_first_fragment(
+    tmp_path: Path,
+) -> None:
     parts = four()
     cut = [struct_cut(part, 200) for part in parts]
     segments = table_of_records(tmp_path, cut)
@@ -71,7 +80,10 @@ def struct_cut(packet: bytes, size: int) -> tuple[bytes, int]:
 def table_of_records(tmp_path: Path, packets: list[tuple[bytes, int]]) -> SegmentTable:
     import struct
 
-    data = pcap([]) + b"".join(struct.pack("<IIII", 1_700_000_000, i, len(p), wire) + p for i, (p, wire) in enumerate(packets))
+    data = pcap([]) + b"".join(
+        struct.pack("<IIII", 1_700_000_000, i, len(p), wire) + p
+        for i, (p, wire) in enumerate(packets)
+    )
     return decode.segments(read(tmp_path, data), lambda _what, _part: None)
 
 
@@ -85,7 +97,10 @@ def test_any_order_with_repetitions_gives_the_datagram(data: st.DataObject) -> N
     order = data.draw(st.permutations(parts))
     again = data.draw(st.lists(st.sampled_from(parts), max_size=3))
     fragments = Fragments()
-    whole = [fragments.add(KEY, 6, a, a + len(p) < len(body), p, len(p), 0) for a, p in [*order[:-1], *again, *order[-1:]]]
+    whole = [
+        fragments.add(KEY, 6, a, a + len(p) < len(body), p, len(p), 0)
+        for a, p in [*order[:-1], *again, *order[-1:]]
+    ]
     done = [w for w in whole if w is not None]
     assert done
     assert done[-1].data == body or done[0].data == body
@@ -115,13 +130,20 @@ def test_an_old_identification_starts_anew() -> None:
     assert fragments.add(KEY, 6, 8, False, b"new", 3, 10**12) is None
 
 
-def test_a_datagram_of_which_nearly_nothing_was_captured_costs_what_was_captured(tmp_path: Path) -> None:
+def test_a_datagram_of_which_nearly_nothing_was_captured_costs_what_was_captured(
+    tmp_path: Path,
+) -> None:
     """Forty captured bytes may claim 64 KB on the wire."""
     packets = []
     for i in range(50):
-        first = IP(src="10.0.0.1", dst="10.0.0.2", id=i, flags="MF", len=65_020, proto=6) / TCP(sport=5000, dport=80, seq=i * 64_983)
+        first = IP(src="10.0.0.1", dst="10.0.0.2", id=i, flags="MF", len=65_020, proto=6) / TCP(
+            sport=5000, dport=80, seq=i * 64_983
+        )
         last = IP(src="10.0.0.1", dst="10.0.0.2", id=i, frag=65_000 // 8, proto=6) / b"end"
-        packets += [(1_700_000_000_000_000_000 + i, bytes(Ether(src=MAC, dst=MAC) / part)) for part in (first, last)]
+        packets += [
+            (1_700_000_000_000_000_000 + i, bytes(Ether(src=MAC, dst=MAC) / part))
+            for part in (first, last)
+        ]
     made = pcap(packets, wire=[65_034, 37] * 50)
     segments = decode.segments(read(tmp_path, made), lambda _what, _part: None)
     assert segments.counts.decoded == 50

@@ -1,4 +1,6 @@
-"""Laws of decoding: the fast path equals the slow path, any bytes are decoded or skipped, and counts add up."""
+"""Laws of decoding: the fast path equals the slow path, any bytes are decoded or skipped, and
+counts add up.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,15 @@ SEEDS: dict[int, list[bytes]] = {
         bytes(Ether(src=MAC, dst=MAC) / Dot1Q(vlan=7) / FOUR / SEGMENT),
         bytes(Ether(src=MAC, dst=MAC, type=0x88A8) / Dot1Q(vlan=7) / Dot1Q(vlan=8) / SIX / SEGMENT),
         bytes(Ether(src=MAC, dst=MAC) / IP(options=[IPOption(b"\x94\x04\0\0")]) / SEGMENT),
-        bytes(Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=1, dport=4789) / VXLAN(vni=3) / Ether(src=MAC, dst=MAC) / FOUR / SEGMENT),
+        bytes(
+            Ether(src=MAC, dst=MAC)
+            / FOUR
+            / UDP(sport=1, dport=4789)
+            / VXLAN(vni=3)
+            / Ether(src=MAC, dst=MAC)
+            / FOUR
+            / SEGMENT
+        ),
         bytes(
             Ether(src=MAC, dst=MAC)
             / SIX
@@ -47,7 +57,14 @@ SEEDS: dict[int, list[bytes]] = {
             / SIX
             / SEGMENT
         ),
-        bytes(Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=1, dport=6081) / GENEVE(vni=5, proto=0x0800) / FOUR / SEGMENT),
+        bytes(
+            Ether(src=MAC, dst=MAC)
+            / FOUR
+            / UDP(sport=1, dport=6081)
+            / GENEVE(vni=5, proto=0x0800)
+            / FOUR
+            / SEGMENT
+        ),
         bytes(
             Ether(src=MAC, dst=MAC)
             / FOUR
@@ -58,8 +75,22 @@ SEEDS: dict[int, list[bytes]] = {
             / SEGMENT
         ),
         bytes(Ether(src=MAC, dst=MAC) / FOUR / GRE() / FOUR / SEGMENT),
-        bytes(Ether(src=MAC, dst=MAC) / FOUR / GRE(key_present=1, key=12, seqnum_present=1) / SIX / SEGMENT),
-        bytes(Ether(src=MAC, dst=MAC) / FOUR / GRE(proto=0x6558) / Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=1, dport=2) / PAYLOAD),
+        bytes(
+            Ether(src=MAC, dst=MAC)
+            / FOUR
+            / GRE(key_present=1, key=12, seqnum_present=1)
+            / SIX
+            / SEGMENT
+        ),
+        bytes(
+            Ether(src=MAC, dst=MAC)
+            / FOUR
+            / GRE(proto=0x6558)
+            / Ether(src=MAC, dst=MAC)
+            / FOUR
+            / UDP(sport=1, dport=2)
+            / PAYLOAD
+        ),
         bytes(Ether(src=MAC, dst=MAC) / FOUR / FOUR / FOUR / SEGMENT),
         bytes(Ether(src=MAC, dst=MAC) / FOUR / SIX / SEGMENT),
         bytes(Ether(src=MAC, dst=MAC) / FOUR / UDP(sport=53, dport=53) / (PAYLOAD * 3)),
@@ -72,12 +103,20 @@ SEEDS: dict[int, list[bytes]] = {
                 (0x8847, b"\0\0\x10\x40\0\0\x20\x40\0\0\x31\x40"),
                 (0x8847, b"\0\0\x10\x40" * 3 + b"\0\0\x31\x40"),
                 (0x8100, b"\0\5\x88\x48\0\0\x11\x40"),
-                (0x8864, b"\x11\0\0\7" + struct.pack(">H", len(inside) + 2) + (b"\0\x57" if inside[0] >> 4 == 6 else b"\0\x21")),
+                (
+                    0x8864,
+                    b"\x11\0\0\7"
+                    + struct.pack(">H", len(inside) + 2)
+                    + (b"\0\x57" if inside[0] >> 4 == 6 else b"\0\x21"),
+                ),
             )
         ),
     ],
     113: [bytes(CookedLinux(proto=0x0800) / FOUR / SEGMENT)],
-    276: [b"\x08\x00" + bytes(18) + bytes(FOUR / SEGMENT), b"\x86\xdd" + bytes(18) + bytes(SIX / SEGMENT)],
+    276: [
+        b"\x08\x00" + bytes(18) + bytes(FOUR / SEGMENT),
+        b"\x86\xdd" + bytes(18) + bytes(SIX / SEGMENT),
+    ],
     101: [bytes(FOUR / SEGMENT), bytes(SIX / SEGMENT)],
     0: [bytes(Loopback(type=2) / FOUR / SEGMENT), b"\x1e\0\0\0" + bytes(SIX / SEGMENT)],
 }
@@ -108,14 +147,18 @@ def damaged(draw: st.DrawFn) -> tuple[int, list[bytes], list[int]]:
         full = len(packet)
         for _ in range(draw(st.integers(0, 3))):
             packet[draw(st.integers(0, min(full, 120) - 1))] = draw(st.integers(0, 255))
-        packets.append(bytes(packet[: draw(st.integers(0, full))]) if draw(st.booleans()) else bytes(packet))
+        packets.append(
+            bytes(packet[: draw(st.integers(0, full))]) if draw(st.booleans()) else bytes(packet)
+        )
         wires.append(full)
     return link, packets, wires
 
 
 @settings(max_examples=400, deadline=None)
 @given(damaged())
-def test_the_fast_path_says_what_the_slow_path_says(case: tuple[int, list[bytes], list[int]]) -> None:
+def test_the_fast_path_says_what_the_slow_path_says(
+    case: tuple[int, list[bytes], list[int]],
+) -> None:
     link, packets, wires = case
     made = recording(link, packets, wires)
     table = made.records
@@ -124,7 +167,15 @@ def test_the_fast_path_says_what_the_slow_path_says(case: tuple[int, list[bytes]
     if not len(views.u64):
         return
     networks = NetworkBook()
-    batch = fast.Batch(np.arange(len(packets)), table.offset, captured, np.maximum(table.wire, captured), views, 0, networks)
+    batch = fast.Batch(
+        np.arange(len(packets)),
+        table.offset,
+        captured,
+        np.maximum(table.wire, captured),
+        views,
+        0,
+        networks,
+    )
     done = fast.decode(batch, registry()[link])  # type: ignore[arg-type]
     slow: list[tuple[int, ...]] = []
     skipped: Counter[str] = Counter()
@@ -164,7 +215,9 @@ def test_every_payload_lies_in_its_packet(case: tuple[int, list[bytes], list[int
         if table.buffer[row] == 0:
             record = int(table.frame[row]) - 1
             low = int(made.records.offset[record])
-            assert low <= int(table.payload[row]) - int(table.header[row]) <= int(table.payload[row])
+            assert (
+                low <= int(table.payload[row]) - int(table.header[row]) <= int(table.payload[row])
+            )
             assert int(table.payload[row]) + int(table.length[row]) <= low + len(packets[record])
             assert table.length[row] <= table.wire_length[row]
 
@@ -174,7 +227,10 @@ def test_every_payload_lies_in_its_packet(case: tuple[int, list[bytes], list[int
 def test_flows_do_not_depend_on_who_speaks_first(order: list[int]) -> None:
     ends = [("10.0.0.1", 80), ("10.0.0.1", 81), ("10.0.0.2", 80)]
     pairs = [(a, b) for a in ends for b in ends if a != b]
-    packets = [bytes(IP(src=a[0], dst=b[0]) / TCP(sport=a[1], dport=b[1])) for a, b in (pairs[i] for i in order)]
+    packets = [
+        bytes(IP(src=a[0], dst=b[0]) / TCP(sport=a[1], dport=b[1]))
+        for a, b in (pairs[i] for i in order)
+    ]
     table = decode.segments(recording(101, packets), lambda _what, _part: None)
     for row, i in enumerate(order):
         source, target = pairs[i]
@@ -183,9 +239,16 @@ def test_flows_do_not_depend_on_who_speaks_first(order: list[int]) -> None:
     assert len(table.flows) == 3
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).resolve().parents[2] / "../shared/captures").resolve().glob("*.pcap"))[::12])
+@pytest.mark.parametrize(
+    "path",
+    sorted((Path(__file__).resolve().parents[2] / "../shared/captures").resolve().glob("*.pcap"))[
+        ::12
+    ],
+)
 def test_real_captures_decode_alike_when_split(path: Path) -> None:
-    """Decoding packet by packet through the slow path alone gives the segments that the mixture gives."""
+    """Decoding packet by packet through the slow path alone gives the segments that the mixture
+    gives.
+    """
     from lbtrace import capture
 
     made = capture.read([str(path)], lambda _what, _part: None)
@@ -198,13 +261,25 @@ def test_real_captures_decode_alike_when_split(path: Path) -> None:
         at, captured = int(records.offset[record]), int(records.captured[record])
         wire_end = at + max(captured, int(records.wire[record]))
         link, time_ns = int(records.link[record]), int(records.time_ns[record])
-        packet = Packet(made.buffers[0], at, at + captured, wire_end, link, record, 0, time_ns, fragments)
+        packet = Packet(
+            made.buffers[0], at, at + captured, wire_end, link, record, 0, time_ns, fragments
+        )
         outcome = odd.unpeel(packet, 1)
         if not isinstance(outcome, str):
             slow.append(outcome)
     few = from_tuples([(*row, 0) for row in slow])
     n = len(few)
     assert table.header[:n].tolist() == (few.payload - few.tcp).tolist()
-    for name in ("seq", "ack", "flags", "window", "ttl", "buffer", "payload", "length", "wire_length"):
+    for name in (
+        "seq",
+        "ack",
+        "flags",
+        "window",
+        "ttl",
+        "buffer",
+        "payload",
+        "length",
+        "wire_length",
+    ):
         assert getattr(table, name)[:n].tolist() == getattr(few, name).tolist(), name
     assert (table.frame[:n] - 1).tolist() == few.record.tolist()

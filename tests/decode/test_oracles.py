@@ -41,8 +41,21 @@ def test_dpkt_sees_the_same_segments(path: Path) -> None:
         inner = getattr(packet.data, "data", None)
         if isinstance(inner, dpkt.tcp.TCP):
             family = socket.AF_INET if len(packet.data.src) == 4 else socket.AF_INET6
-            ends = ((socket.inet_ntop(family, packet.data.src), inner.sport), (socket.inet_ntop(family, packet.data.dst), inner.dport))
-            expected.append((count, ends, inner.seq, inner.ack, inner.flags & 0xFF, inner.win, bytes(inner.data)))
+            ends = (
+                (socket.inet_ntop(family, packet.data.src), inner.sport),
+                (socket.inet_ntop(family, packet.data.dst), inner.dport),
+            )
+            expected.append(
+                (
+                    count,
+                    ends,
+                    inner.seq,
+                    inner.ack,
+                    inner.flags & 0xFF,
+                    inner.win,
+                    bytes(inner.data),
+                )
+            )
     assert count == len(recording.records.offset)
     found = []
     for row in range(len(table)):
@@ -50,7 +63,12 @@ def test_dpkt_sees_the_same_segments(path: Path) -> None:
         at = int(table.payload[row])
         body = bytes(table.buffers[int(table.buffer[row])][at : at + int(table.length[row])])
         ends = (low, high) if table.forward[row] else (high, low)
-        numbers = (int(table.seq[row]), int(table.ack[row]), int(table.flags[row]), int(table.window[row]))
+        numbers = (
+            int(table.seq[row]),
+            int(table.ack[row]),
+            int(table.flags[row]),
+            int(table.window[row]),
+        )
         found.append((int(table.frame[row]), ends, *numbers, body))
     assert found == expected
 
@@ -61,8 +79,27 @@ def test_dpkt_sees_the_same_segments(path: Path) -> None:
 def test_tshark_sees_the_same_segments(path: Path) -> None:
     """Only frames with one TCP layer that is no quotation are compared."""
     recording, table = both(path)
-    fields = ("frame.number", "frame.time_epoch", "frame.protocols", "tcp.srcport", "tcp.seq_raw", "tcp.ack_raw", "tcp.len")
-    command = ["tshark", "-n", "-r", str(path), "-T", "fields", "-o", "ip.defragment:TRUE", "-E", "occurrence=l"]
+    fields = (
+        "frame.number",
+        "frame.time_epoch",
+        "frame.protocols",
+        "tcp.srcport",
+        "tcp.seq_raw",
+        "tcp.ack_raw",
+        "tcp.len",
+    )
+    command = [
+        "tshark",
+        "-n",
+        "-r",
+        str(path),
+        "-T",
+        "fields",
+        "-o",
+        "ip.defragment:TRUE",
+        "-E",
+        "occurrence=l",
+    ]
     for field in fields:
         command += ["-e", field]
     out = subprocess.run(command, capture_output=True, text=True, check=False).stdout
@@ -77,7 +114,11 @@ def test_tshark_sees_the_same_segments(path: Path) -> None:
     for i in range(len(table)):
         row = told.get(int(table.frame[i]))
         if row and row[6]:
-            assert (int(table.seq[i]), int(table.ack[i]), int(table.wire_length[i])) == (int(row[4]), int(row[5]), int(row[6])), row
+            assert (int(table.seq[i]), int(table.ack[i]), int(table.wire_length[i])) == (
+                int(row[4]),
+                int(row[5]),
+                int(row[6]),
+            ), row
             compared += 1
     assert compared or not told or recording.diagnostics or len(table) == 0
 

@@ -1,4 +1,6 @@
-"""Linux cooked captures say of each packet whether the machine that captured it sent it; other link types say nothing."""
+"""Linux cooked captures say of each packet whether the machine that captured it sent it; other link
+types say nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def travels(path: Path, link: int, packets: list[bytes]) -> list[int]:
     return list(decode.travels(capture.read([str(path)], lambda _what, _done: None)))
 
 
-@pytest.mark.parametrize(("link", "place", "header"), [(113, 1, 16), (276, 10, 20)], ids=["SLL", "SLL2"])
+@pytest.mark.parametrize(
+    ("link", "place", "header"), [(113, 1, 16), (276, 10, 20)], ids=["SLL", "SLL2"]
+)
 def test_packet_type_four_was_sent(tmp_path: Path, link: int, place: int, header: int) -> None:
     def packet(kind: int) -> bytes:
         return bytes(place) + bytes([kind]) + bytes(header - place - 1) + b"E"

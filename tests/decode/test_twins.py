@@ -21,8 +21,13 @@ Timed = tuple[int, Packet]
 
 
 def table(tmp_path: Path, packets: list[Timed]) -> SegmentTable:
-    made = [(1_700_000_000_000_000_000 + at, bytes(Ether(src=MAC, dst=MAC) / packet)) for at, packet in packets]
-    return decode.segments(read(tmp_path, pcap(made, magic=0xA1B23C4D, unit_ns=1)), lambda _what, _part: None)
+    made = [
+        (1_700_000_000_000_000_000 + at, bytes(Ether(src=MAC, dst=MAC) / packet))
+        for at, packet in packets
+    ]
+    return decode.segments(
+        read(tmp_path, pcap(made, magic=0xA1B23C4D, unit_ns=1)), lambda _what, _part: None
+    )
 
 
 def conversation(ip_ids: bool = True, count: int = 20) -> list[Packet]:
@@ -30,8 +35,15 @@ def conversation(ip_ids: bool = True, count: int = 20) -> list[Packet]:
     out: list[Packet] = []
     for i in range(count):
         number = 100 + i if ip_ids else 0
-        out.append(IP(src="10.0.0.1", dst="10.0.0.2", id=number) / TCP(sport=5000, dport=80, seq=i * 10, flags="PA") / (b"%010d" % i))
-        out.append(IP(src="10.0.0.2", dst="10.0.0.1", id=number) / TCP(sport=80, dport=5000, ack=i * 10 + 10, flags="A"))
+        out.append(
+            IP(src="10.0.0.1", dst="10.0.0.2", id=number)
+            / TCP(sport=5000, dport=80, seq=i * 10, flags="PA")
+            / (b"%010d" % i)
+        )
+        out.append(
+            IP(src="10.0.0.2", dst="10.0.0.1", id=number)
+            / TCP(sport=80, dport=5000, ack=i * 10 + 10, flags="A")
+        )
     return out
 
 
@@ -69,13 +81,19 @@ def test_retransmissions_stay(tmp_path: Path) -> None:
 
 
 def test_retransmissions_without_identification_come_later(tmp_path: Path) -> None:
-    packets = [(i * 500 * MS + late, packet) for i, packet in enumerate(conversation(ip_ids=False)) for late in (0, 210 * MS)]
+    packets = [
+        (i * 500 * MS + late, packet)
+        for i, packet in enumerate(conversation(ip_ids=False))
+        for late in (0, 210 * MS)
+    ]
     assert table(tmp_path, packets).counts.duplicates == 0
 
 
 def test_a_few_copies_stay(tmp_path: Path) -> None:
     plain = conversation()
-    packets = [(i * MS, packet) for i, packet in enumerate(plain)] + [(i * MS + 50_000, plain[i]) for i in range(0, 12, 2)]
+    packets = [(i * MS, packet) for i, packet in enumerate(plain)] + [
+        (i * MS + 50_000, plain[i]) for i in range(0, 12, 2)
+    ]
     segments = table(tmp_path, sorted(packets, key=lambda p: p[0]))
     assert (len(segments), segments.counts.duplicates) == (46, 0)
 
@@ -83,14 +101,24 @@ def test_a_few_copies_stay(tmp_path: Path) -> None:
 def test_duplicate_acks_and_keep_alives_stay(tmp_path: Path) -> None:
     packets: list[Timed] = [(i * MS, packet) for i, packet in enumerate(conversation())]
     ack = IP(src="10.0.0.2", dst="10.0.0.1", id=0) / TCP(sport=80, dport=5000, ack=200, flags="A")
-    alive = IP(src="10.0.0.1", dst="10.0.0.2", id=0) / TCP(sport=5000, dport=80, seq=199, flags="A") / b"\0"
-    packets += [(50 * MS + i * 100_000, ack) for i in range(60)] + [((1 + i) * 1000 * MS, alive) for i in range(60)]
+    alive = (
+        IP(src="10.0.0.1", dst="10.0.0.2", id=0)
+        / TCP(sport=5000, dport=80, seq=199, flags="A")
+        / b"\0"
+    )
+    packets += [(50 * MS + i * 100_000, ack) for i in range(60)] + [
+        ((1 + i) * 1000 * MS, alive) for i in range(60)
+    ]
     assert table(tmp_path, packets).counts.duplicates == 0
 
 
 def six(seq: int, stamp: int) -> Packet:
     options = [("NOP", None), ("NOP", None), ("Timestamp", (stamp, 7))]
-    return IPv6(src="2001:db8::1", dst="2001:db8::2") / TCP(sport=5000, dport=80, seq=seq, options=options) / b"data"
+    return (
+        IPv6(src="2001:db8::1", dst="2001:db8::2")
+        / TCP(sport=5000, dport=80, seq=seq, options=options)
+        / b"data"
+    )
 
 
 def test_ipv6_copies_have_equal_timestamps(tmp_path: Path) -> None:
@@ -99,15 +127,21 @@ def test_ipv6_copies_have_equal_timestamps(tmp_path: Path) -> None:
 
 
 def test_ipv6_retransmissions_have_later_ones(tmp_path: Path) -> None:
-    packets = [(i * MS + late, six(i * 4, i + late // 500_000)) for i in range(20) for late in (0, 500_000)]
+    packets = [
+        (i * MS + late, six(i * 4, i + late // 500_000)) for i in range(20) for late in (0, 500_000)
+    ]
     assert table(tmp_path, packets).counts.duplicates == 0
 
 
-def test_long_captures_are_looked_at_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_captures_are_looked_at_in_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(twins, "WINDOW", 15)
     monkeypatch.setattr(twins, "OVERLAP", 4)
     monkeypatch.setattr(twins, "SAMPLE", 6)
-    packets = [(i * MS + late, packet) for i, packet in enumerate(conversation()) for late in (0, 40_000)]
+    packets = [
+        (i * MS + late, packet) for i, packet in enumerate(conversation()) for late in (0, 40_000)
+    ]
     assert table(tmp_path, packets).frame.tolist() == list(range(1, 81, 2))
     single = [(i * MS, packet) for i, packet in enumerate(conversation())]
     assert table(tmp_path, single).counts.duplicates == 0

@@ -14,7 +14,12 @@ from lbtrace.options import Options
 from tests.play import Balancer, Play, Shown
 
 ALB = Balancer(
-    add=[("X-Forwarded-For", "{client}"), ("X-Forwarded-Proto", "http"), ("X-Forwarded-Port", "80"), ("X-Amzn-Trace-Id", "{fresh}")],
+    add=[
+        ("X-Forwarded-For", "{client}"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Port", "80"),
+        ("X-Amzn-Trace-Id", "{fresh}"),
+    ],
     check_ms=500,
 )
 FOUR = ("/divide/25", "/divide/50", "/divide/10", "/divide/4")
@@ -38,7 +43,9 @@ class Told:
         return finding
 
 
-def four(balancer: Balancer, seen_as: str = "", targets: Sequence[str] = FOUR, **settings: object) -> Play:
+def four(
+    balancer: Balancer, seen_as: str = "", targets: Sequence[str] = FOUR, **settings: object
+) -> Play:
     """The founding experiment: a laptop that asks four times, each on a connection of its own."""
     play = Play(seed=7, balancer=balancer)
     for name, value in settings.items():

@@ -16,7 +16,9 @@ def posting(balancer: Balancer, method: str = "POST", count: int = 6) -> Told:
     play = Play(seed=11, balancer=balancer)
     client = play.client("192.168.0.5")
     for n in range(count):
-        client.asks(method, f"/order/{n}", at_ms=100 * n, body=b"item=%d" % n, answer=b"done %d" % n)
+        client.asks(
+            method, f"/order/{n}", at_ms=100 * n, body=b"item=%d" % n, answer=b"done %d" % n
+        )
     return tell(play)
 
 
@@ -47,7 +49,9 @@ def test_a_cache_hit_says_so() -> None:
     client = play.client("192.168.0.5")
     for n in range(12):
         client.asks("GET", "/logo", at_ms=40 * n, answer=b"logo")
-    assert {f.slug for f in tell(play).of("answered-by-balancer")} == {"answered-by-balancer.cache-hit"}
+    assert {f.slug for f in tell(play).of("answered-by-balancer")} == {
+        "answered-by-balancer.cache-hit"
+    }
 
 
 def test_errors_of_the_backend_are_the_backends() -> None:
@@ -61,18 +65,24 @@ def test_errors_of_the_backend_are_the_backends() -> None:
 
 
 def late_request(spoken: Told, at_once: bool = False) -> Told:
-    """The same, but the backend's FIN came before the last request on its connection, which got no answer: just before, or `at_once` after
-    the answer before it."""
+    """The same, but the backend's FIN came before the last request on its connection, which got no
+    answer: just before, or `at_once` after the answer before it.
+    """
     back = spoken.shown.backends[0]
     last = back.exchanges[-1]
     before = back.exchanges[-2].response
     assert last.request is not None
     assert before is not None
     fin_ns = before.last_ns + 1_000 if at_once else last.request.first_ns - 1_000_000
-    server = back.connections[last.connection].from_server._replace(fins=1, fin_frame=last.request.first_frame - 1, fin_ns=fin_ns)
+    server = back.connections[last.connection].from_server._replace(
+        fins=1, fin_frame=last.request.first_frame - 1, fin_ns=fin_ns
+    )
     connections = list(back.connections)
     connections[last.connection] = connections[last.connection]._replace(from_server=server)
-    changed = replace(with_exchanges(back, **{f"e{last.id}": last._replace(response=None, marks=(Mark.RESET,))}), connections=connections)
+    changed = replace(
+        with_exchanges(back, **{f"e{last.id}": last._replace(response=None, marks=(Mark.RESET,))}),
+        connections=connections,
+    )
     spoken.shown.backends[0] = changed
     return told(spoken.shown, spoken.correlation)
 
@@ -95,12 +105,16 @@ def test_a_close_after_less_silence_than_others_survived_is_no_idle_limit() -> N
 
 
 def test_a_server_that_answered_before_it_was_asked_was_not_idle() -> None:
-    """It says 400 to the PROXY header before the request, which it does not understand, and closes."""
+    """It says 400 to the PROXY header before the request, which it does not understand, and
+    closes.
+    """
     spoken = late_request(tell(four(Balancer())))
     (back,) = spoken.shown.backends
     last, before = back.exchanges[-1], back.exchanges[-2]
     assert last.connection == before.connection
-    spoken.shown.backends[0] = with_exchanges(back, **{f"e{before.id}": before._replace(request=None)})
+    spoken.shown.backends[0] = with_exchanges(
+        back, **{f"e{before.id}": before._replace(request=None)}
+    )
     assert told(spoken.shown, spoken.correlation).of("keep-alive-race") == []
 
 
@@ -108,8 +122,14 @@ def test_an_ordinary_close_is_no_race() -> None:
     assert tell(four(Balancer(keep_alive=False))).of("keep-alive-race") == []
 
 
-def smuggling(follower: bool, mark: tuple[Mark, ...] = (Mark.AMBIGUOUS_FRAMING,), behind: tuple[Mark, ...] | None = None) -> Told:
-    """A request with two lengths: the client sent 30 bytes of body, the backend took 4 of them for it, and the rest for a request."""
+def smuggling(
+    follower: bool,
+    mark: tuple[Mark, ...] = (Mark.AMBIGUOUS_FRAMING,),
+    behind: tuple[Mark, ...] | None = None,
+) -> Told:
+    """A request with two lengths: the client sent 30 bytes of body, the backend took 4 of them for
+    it, and the rest for a request.
+    """
     spoken = tell(four(Balancer()))
     front, back = spoken.shown.clients[0], spoken.shown.backends[0]
     sent, got = front.exchanges[2], back.exchanges[2]
@@ -121,11 +141,19 @@ def smuggling(follower: bool, mark: tuple[Mark, ...] = (Mark.AMBIGUOUS_FRAMING,)
     def doubtful(e: Exchange, length: int, marks: tuple[Mark, ...]) -> Exchange:
         assert e.request is not None
         body = Body(Framing.CONTENT_LENGTH, length, length, True, f"{length:032x}")
-        return e._replace(request=e.request._replace(lines=(*e.request.lines, *lines), body=body, marks=marks))
+        return e._replace(
+            request=e.request._replace(lines=(*e.request.lines, *lines), body=body, marks=marks)
+        )
 
     spoken.shown.clients[0] = with_exchanges(front, e2=doubtful(sent, 30, mark))
-    spoken.shown.backends[0] = with_exchanges(back, e2=doubtful(got, 4, mark if behind is None else behind))
-    kept = [p for p in spoken.correlation.pairs if p.attempts[-1].backend.id != 3] if follower else list(spoken.correlation.pairs)
+    spoken.shown.backends[0] = with_exchanges(
+        back, e2=doubtful(got, 4, mark if behind is None else behind)
+    )
+    kept = (
+        [p for p in spoken.correlation.pairs if p.attempts[-1].backend.id != 3]
+        if follower
+        else list(spoken.correlation.pairs)
+    )
     lonely = (
         Unpaired("backend", p.attempts[-1].backend, UnpairedReason.OTHER_CLIENT, Confidence.HIGH)
         for p in spoken.correlation.pairs
@@ -150,7 +178,12 @@ def test_a_body_that_shrank_before_a_strangers_request_is_no_smuggling() -> None
 
 
 def test_what_the_balancer_made_ambiguous_is_not_said_to_have_been_so() -> None:
-    assert smuggling(follower=False, mark=(), behind=(Mark.AMBIGUOUS_FRAMING,)).one("framing-desync").slug == "framing-desync.made"
+    assert (
+        smuggling(follower=False, mark=(), behind=(Mark.AMBIGUOUS_FRAMING,))
+        .one("framing-desync")
+        .slug
+        == "framing-desync.made"
+    )
 
 
 def test_without_a_second_request_it_is_ambiguous_only() -> None:
@@ -160,14 +193,21 @@ def test_without_a_second_request_it_is_ambiguous_only() -> None:
 
 
 def test_a_superscript_is_a_digit_and_no_number() -> None:
-    """Latin-1 has three of them, and a number may be longer than any that Python reads: neither is an Age, a length or a port."""
+    """Latin-1 has three of them, and a number may be longer than any that Python reads: neither is
+    an Age, a length or a port.
+    """
     strange = ("\u00b2", "9" * 5000)
     for text in strange:
-        stating = [("X-Forwarded-For", f"192.0.2.1:{text}"), ("Forwarded", f'for="[2001:db8::1]:{text}"')]
+        stating = [
+            ("X-Forwarded-For", f"192.0.2.1:{text}"),
+            ("Forwarded", f'for="[2001:db8::1]:{text}"'),
+        ]
         play = Play(seed=4, balancer=Balancer(cache=0.6, add=stating))
         client = play.client("192.168.0.5")
         for n in range(12):
-            client.asks("GET", "/logo", at_ms=40 * n, answer=b"logo", answer_headers=[("Age", text)])
+            client.asks(
+                "GET", "/logo", at_ms=40 * n, answer=b"logo", answer_headers=[("Age", text)]
+            )
         assert tell(play).findings
     for length in strange:
         spoken = smuggling(follower=False)
@@ -175,8 +215,12 @@ def test_a_superscript_is_a_digit_and_no_number() -> None:
         request = front.exchanges[2].request
         assert request is not None
         lines = tuple(line for line in request.lines if line.name != "Content-Length")
-        said = request._replace(lines=(*lines, HeaderLine("Content-Length", length, f"Content-Length: {length}")))
-        spoken.shown.clients[0] = with_exchanges(front, e2=front.exchanges[2]._replace(request=said))
+        said = request._replace(
+            lines=(*lines, HeaderLine("Content-Length", length, f"Content-Length: {length}"))
+        )
+        spoken.shown.clients[0] = with_exchanges(
+            front, e2=front.exchanges[2]._replace(request=said)
+        )
         assert told(spoken.shown, spoken.correlation).one("framing-desync")
 
 
@@ -191,16 +235,28 @@ class Counted(list[Exchange]):
 
 
 def looked_at(count: int) -> int:
-    """How often an exchange is looked at when so many requests of one connection can be read in two ways, and every other one is another
-    answer behind the balancer."""
+    """How often an exchange is looked at when so many requests of one connection can be read in two
+    ways, and every other one is another answer behind the balancer.
+    """
     play = Play(seed=3, balancer=Balancer())
     client = play.client("192.168.0.5")
     for n in range(count):
-        client.asks("POST", f"/order/{n}", at_ms=5 * n, connection="kept", body=b"item=%d" % n, answer=b"done %d" % n)
+        client.asks(
+            "POST",
+            f"/order/{n}",
+            at_ms=5 * n,
+            connection="kept",
+            body=b"item=%d" % n,
+            answer=b"done %d" % n,
+        )
     spoken = tell(play)
     for traces in (spoken.shown.clients, spoken.shown.backends):
         (trace,) = traces
-        doubtful = [e._replace(request=e.request._replace(marks=(Mark.AMBIGUOUS_FRAMING,))) for e in trace.exchanges if e.request]
+        doubtful = [
+            e._replace(request=e.request._replace(marks=(Mark.AMBIGUOUS_FRAMING,)))
+            for e in trace.exchanges
+            if e.request
+        ]
         traces[0] = replace(trace, exchanges=Counted(doubtful), by_connection={})
     back = spoken.shown.backends[0]
     extra = Counted(e if e.id % 2 == 0 else e._replace(request=None) for e in back.exchanges)

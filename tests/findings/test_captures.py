@@ -25,7 +25,10 @@ def test_cut_packets_are_said() -> None:
     spoken = tell(four(ALB))
     front = spoken.shown.clients[0]
     spoken.shown.clients[0] = replace(front, packets=replace(front.packets, truncated=9))
-    assert values(told(spoken.shown, spoken.correlation).one("capture-quality.truncated"))["count"] == 9
+    assert (
+        values(told(spoken.shown, spoken.correlation).one("capture-quality.truncated"))["count"]
+        == 9
+    )
 
 
 def test_one_direction_only_is_said() -> None:
@@ -53,7 +56,12 @@ def test_two_captures_of_one_network_are_not_the_same_file() -> None:
 def test_swapped_captures_are_said() -> None:
     spoken = tell(four(ALB))
     assert spoken.of("swapped-captures") == []
-    assert told(spoken.shown, replace(spoken.correlation, swapped=True)).one("swapped-captures").severity is Severity.LOW
+    assert (
+        told(spoken.shown, replace(spoken.correlation, swapped=True))
+        .one("swapped-captures")
+        .severity
+        is Severity.LOW
+    )
 
 
 def test_encrypted_connections_are_named() -> None:

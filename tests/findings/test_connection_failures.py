@@ -1,4 +1,6 @@
-"""Attempts to connect that came to nothing, and those of which too little was captured to say so."""
+"""Attempts to connect that came to nothing, and those of which too little was captured to say
+so.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,24 @@ SECOND = 1_000_000_000
 
 
 def attempt(sent: int = 1, again: int = 0, given_back: int = 0, resets: int = 0) -> Connection:
-    """A connection without SYN-ACK: how many segments each end sent, how many of the client's are its SYN again, and RSTs of the server."""
+    """A connection without SYN-ACK: how many segments each end sent, how many of the client's are
+    its SYN again, and RSTs of the server.
+    """
     whole = tell(four(Balancer())).shown.backends[0].connections[0]
     front = whole.from_client._replace(packets=sent, bytes=0, rsts=0, fins=0)
     back = whole.from_server._replace(packets=given_back, bytes=0, rsts=resets, fins=0)
-    return whole._replace(syn_retransmissions=again, synacks=0, opened=False, from_client=front, from_server=back)
+    return whole._replace(
+        syn_retransmissions=again, synacks=0, opened=False, from_client=front, from_server=back
+    )
 
 
 def failure(connection: Connection, later_ns: int) -> str:
-    """What became of an attempt, by a capture that ends so much later; "" when nothing can be said."""
-    (event,) = handshake_failures(ConnectionTable.of([connection]), connection.first_ns + later_ns).tolist()
+    """What became of an attempt, by a capture that ends so much later; "" when nothing can be
+    said.
+    """
+    (event,) = handshake_failures(
+        ConnectionTable.of([connection]), connection.first_ns + later_ns
+    ).tolist()
     return "" if event == NO_EVENT else SLUGS[event]
 
 
@@ -71,6 +81,13 @@ def test_a_syn_that_a_switch_sent_to_all_was_answered_where_it_belongs() -> None
         from_client=first.from_client._replace(packets=1, bytes=0, rsts=0, fins=0),
         from_server=first.from_server._replace(packets=0, bytes=0, rsts=0, fins=0),
     )
-    other = replace(back, point=1, connections=[stray], applications=back.applications[:1], exchanges=[], by_connection={})
+    other = replace(
+        back,
+        point=1,
+        connections=[stray],
+        applications=back.applications[:1],
+        exchanges=[],
+        by_connection={},
+    )
     spoken.shown.backends.append(other)
     assert told(spoken.shown, spoken.correlation).of("connection-failures") == []

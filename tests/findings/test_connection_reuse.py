@@ -29,7 +29,9 @@ def test_health_checks_are_left_out_of_the_ratio() -> None:
     assert counts.requests == len(FOUR)
     assert counts.check_requests == len(shown.checks)
     assert counts.check_requests > 0
-    assert counts.syns + counts.check_connections + counts.already_open == len(shown.backends[0].connections)
+    assert counts.syns + counts.check_connections + counts.already_open == len(
+        shown.backends[0].connections
+    )
 
 
 def test_a_side_without_a_syn_has_no_ratio() -> None:
@@ -81,7 +83,10 @@ def test_what_another_client_does_straight_at_the_backend_is_not_the_balancers()
     shown = four(Balancer(keep_alive=False)).perform()
     correlation = correlate(shown.clients, shown.backends, Options())
     back = shown.backends[0]
-    elsewhere = [c._replace(client=c.client._replace(address="10.9.9.9")) if n > 1 else c for n, c in enumerate(back.connections)]
+    elsewhere = [
+        c._replace(client=c.client._replace(address="10.9.9.9")) if n > 1 else c
+        for n, c in enumerate(back.connections)
+    ]
     theirs = {Ref(0, e.id) for e in back.exchanges if e.connection > 1}
     kept = tuple(p for p in correlation.pairs if not {a.backend for a in p.attempts} & theirs)
     lines = tuple(p for p in correlation.connection_pairs if p.backend.id <= 1)
@@ -95,7 +100,10 @@ def test_checks_from_where_no_paired_request_comes_from_may_be_a_monitor() -> No
     shown = four(ALB).perform()
     correlation = correlate(shown.clients, shown.backends, Options())
     assert "monitor" not in told(shown, correlation).one("health-checks").statement
-    monitored = replace(correlation, health_checks=tuple(replace(k, source="10.9.9.9") for k in correlation.health_checks))
+    monitored = replace(
+        correlation,
+        health_checks=tuple(replace(k, source="10.9.9.9") for k in correlation.health_checks),
+    )
     assert "may be a monitor" in told(shown, monitored).one("health-checks").statement
 
 
@@ -105,10 +113,21 @@ def test_a_connection_that_two_captures_show_is_counted_once() -> None:
     correlation = correlate(shown.clients, shown.backends, Options())
     (back,) = shown.backends
     alone = count_side(Side.BACKEND, [back], correlation)
-    stray = back.connections[0]._replace(from_client=back.connections[0].from_client._replace(packets=1))
-    flooded = replace(back, point=1, connections=[stray], applications=back.applications[:1], exchanges=[], by_connection={})
+    stray = back.connections[0]._replace(
+        from_client=back.connections[0].from_client._replace(packets=1)
+    )
+    flooded = replace(
+        back,
+        point=1,
+        connections=[stray],
+        applications=back.applications[:1],
+        exchanges=[],
+        by_connection={},
+    )
     for other in (replace(back, point=1, by_connection={}), flooded):
-        both = count_side(Side.BACKEND, [other, replace(back, point=1, by_connection={})], Correlation())
+        both = count_side(
+            Side.BACKEND, [other, replace(back, point=1, by_connection={})], Correlation()
+        )
         assert (both.syns + both.check_connections, both.requests + both.check_requests) == (
             alone.syns + alone.check_connections,
             alone.requests + alone.check_requests,

@@ -1,8 +1,10 @@
-"""Request smuggling recorded on the wire: a proxy that passes a request with Content-Length and Transfer-Encoding on as it is.
+"""Request smuggling recorded on the wire: a proxy that passes a request with Content-Length and
+Transfer-Encoding on as it is.
 
-desync/clte-*: the proxy reads Content-Length, the backend Transfer-Encoding; desync/tecl-*: the other way round. Three GETs, then a POST
-/search that hides GET /admin/delete?user=7 in what the proxy takes for its body, then three GETs of other clients, each of which gets the
-answer to the request before its own. Recorded on a loopback of their own, proxy and backend in Python.
+desync/clte-*: the proxy reads Content-Length, the backend Transfer-Encoding; desync/tecl-*: the
+other way round. Three GETs, then a POST /search that hides GET /admin/delete?user=7 in what the
+proxy takes for its body, then three GETs of other clients, each of which gets the answer to the
+request before its own. Recorded on a loopback of their own, proxy and backend in Python.
 """
 
 from pathlib import Path

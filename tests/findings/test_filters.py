@@ -1,4 +1,6 @@
-"""The display filters can be pasted: Wireshark's own dissector accepts them and finds just these frames."""
+"""The display filters can be pasted: Wireshark's own dissector accepts them and finds just these
+frames.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What becomes of heads: fields, Host, target, style, and the forwarding fields held against the truth."""
+"""What becomes of heads: fields, Host, target, style, and the forwarding fields held against the
+truth.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ def names(spoken: Told, slug: str) -> set[str]:
 
 def test_every_added_field_is_named() -> None:
     spoken = tell(four(ALB, seen_as="1.240.235.98"))
-    assert names(spoken, "request-headers.added") == {"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Amzn-Trace-Id"}
+    assert names(spoken, "request-headers.added") == {
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Port",
+        "X-Amzn-Trace-Id",
+    }
     assert spoken.of("request-headers.removed") == []
 
 
@@ -27,18 +34,26 @@ def test_nothing_touched_is_said_too() -> None:
 
 def test_forwarding_fields_are_right() -> None:
     spoken = tell(four(ALB, seen_as="1.240.235.98"))
-    assert names(spoken, "forwarded-fields.right") == {"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port"}
+    assert names(spoken, "forwarded-fields.right") == {
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Port",
+    }
     assert spoken.of("forwarded-fields.wrong") == []
 
 
 def test_https_stated_for_a_plain_client_is_wrong() -> None:
-    said = tell(four(Balancer(add=[("X-Forwarded-Proto", "https"), ("X-Forwarded-Port", "443")]))).of("forwarded-fields.wrong")
+    said = tell(
+        four(Balancer(add=[("X-Forwarded-Proto", "https"), ("X-Forwarded-Port", "443")]))
+    ).of("forwarded-fields.wrong")
     assert {values(f)["field"] for f in said} == {"X-Forwarded-Proto", "X-Forwarded-Port"}
     assert all(f.severity is Severity.MEDIUM for f in said)
 
 
 def test_another_clients_address_is_wrong() -> None:
-    said = tell(four(Balancer(add=[("X-Real-IP", "10.9.9.9")], preserve_source=True))).of("forwarded-fields.wrong")
+    said = tell(four(Balancer(add=[("X-Real-IP", "10.9.9.9")], preserve_source=True))).of(
+        "forwarded-fields.wrong"
+    )
     assert {values(f)["field"] for f in said} == {"X-Real-IP"}
 
 
@@ -61,7 +76,9 @@ def forged(balancer: Balancer) -> Told:
     play = Play(seed=2, balancer=balancer)
     client = play.client("192.168.0.5")
     for n in range(3):
-        client.asks("GET", f"/{n}", at_ms=50 * n, headers=[("X-Forwarded-For", "8.8.8.8")], answer=b"%d" % n)
+        client.asks(
+            "GET", f"/{n}", at_ms=50 * n, headers=[("X-Forwarded-For", "8.8.8.8")], answer=b"%d" % n
+        )
     return tell(play)
 
 
@@ -95,8 +112,12 @@ def test_a_part_or_not_modified_is_no_rewritten_response(got: int, gave: int) ->
     assert before.response is not None
     assert behind.response is not None
     other = before.response.body._replace(digest="0" * 32)
-    spoken.shown.clients[0] = with_exchanges(front, e1=before._replace(response=before.response._replace(status=got, body=other)))
-    spoken.shown.backends[0] = with_exchanges(back, e1=behind._replace(response=behind.response._replace(status=gave)))
+    spoken.shown.clients[0] = with_exchanges(
+        front, e1=before._replace(response=before.response._replace(status=got, body=other))
+    )
+    spoken.shown.backends[0] = with_exchanges(
+        back, e1=behind._replace(response=behind.response._replace(status=gave))
+    )
     spoken = told(spoken.shown, spoken.correlation)
     said = spoken.one("responses.from-copy")
     assert (values(said)["client_status"], values(said)["backend_status"]) == (str(got), str(gave))

@@ -36,7 +36,9 @@ def perform(play: Play) -> tuple[Shown, Correlation, Latency | None]:
 @given(offset=st.integers(-3_600_000, 3_600_000), seed=st.integers(0, 1000))
 @settings(max_examples=15, deadline=None)
 def test_the_difference_of_totals_needs_no_clock(offset: int, seed: int) -> None:
-    """Whatever the clocks show, what was added is the same; and both halves add up to it within the clock's error."""
+    """Whatever the clocks show, what was added is the same; and both halves add up to it within the
+    clock's error.
+    """
     play, away = four(ALB), four(ALB)
     play.seed = away.seed = seed
     away.backend_clock = Clockwork(offset_ns=offset * 1_000_000)
@@ -54,7 +56,10 @@ def test_the_difference_of_totals_needs_no_clock(offset: int, seed: int) -> None
 def test_the_median_is_a_value_that_occurred() -> None:
     shown, correlation, measured = perform(four(ALB))
     front, back = shown.clients[0].exchanges, shown.backends[0].exchanges
-    differences = [total_ns(front[p.client.id]) - total_ns(back[p.attempts[-1].backend.id]) for p in correlation.pairs]
+    differences = [
+        total_ns(front[p.client.id]) - total_ns(back[p.attempts[-1].backend.id])
+        for p in correlation.pairs
+    ]
     assert measured is not None
     assert measured.added_median_ns == median_low(differences)
     assert measured.added_max_ns == max(differences)
@@ -95,7 +100,9 @@ def test_it_is_said_with_the_round_trip() -> None:
 
 
 def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
-    """Eight connections that ask the same at once: who waited how long for whom is open, the sum is not."""
+    """Eight connections that ask the same at once: who waited how long for whom is open, the sum is
+    not.
+    """
     shown = SCENARIOS["crowd-8"]().perform()
     case = Case(shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options()))
     measured_ones = measurable(case)
@@ -104,7 +111,11 @@ def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
     assert measured is not None
     assert measured.average
     assert measured.forward_median_ns is None
-    true = [total_ns(m.front) - total_ns(shown.backends[b.point].exchanges[b.id]) for m in grouped for b in shown.truth[m.pair.client]]
+    true = [
+        total_ns(m.front) - total_ns(shown.backends[b.point].exchanges[b.id])
+        for m in grouped
+        for b in shown.truth[m.pair.client]
+    ]
     assert measured.added_median_ns == measured.added_max_ns == sum(true) // len(true)
 
 

@@ -20,7 +20,13 @@ def concurrent(balancer: Balancer) -> Play:
     for n in range(4):
         client = play.client(f"192.168.0.{n + 5}", seen_as="1.240.235.98")
         for k in range(6):
-            client.asks("POST" if k % 3 == 0 else "GET", f"/same/{k % 2}", at_ms=k * 3, connection="kept", body=b"x" * (k % 3 == 0))
+            client.asks(
+                "POST" if k % 3 == 0 else "GET",
+                f"/same/{k % 2}",
+                at_ms=k * 3,
+                connection="kept",
+                body=b"x" * (k % 3 == 0),
+            )
     return play
 
 
@@ -36,8 +42,14 @@ PLAYS = {
     "give up": lambda: concurrent(Balancer(give_up=0.5)),
     "refuse": lambda: four(Balancer(refuse=0.5)),
     "cache": lambda: concurrent(Balancer(cache=0.5)),
-    "old": lambda: four(Balancer(version="HTTP/1.0", host="backend:8080", drop=["Accept"], gzip=True, keep_alive=False)),
-    "lower": lambda: four(Balancer(recase=True, add=[("x-forwarded-for", "{client}")], reorder=True)),
+    "old": lambda: four(
+        Balancer(
+            version="HTTP/1.0", host="backend:8080", drop=["Accept"], gzip=True, keep_alive=False
+        )
+    ),
+    "lower": lambda: four(
+        Balancer(recase=True, add=[("x-forwarded-for", "{client}")], reorder=True)
+    ),
     "loss": lambda: four(Balancer(), client_loss=0.3, backend_loss=0.3),
 }
 
@@ -48,7 +60,9 @@ def spoken(request: pytest.FixtureRequest) -> Told:
 
 
 @pytest.mark.parametrize("finding", registry(), ids=lambda f: f.slug)
-def test_a_finding_says_what_it_means_how_it_is_decided_what_proves_it_and_what_to_do(finding: FindingModule) -> None:
+def test_a_finding_says_what_it_means_how_it_is_decided_what_proves_it_and_what_to_do(
+    finding: FindingModule,
+) -> None:
     parts = sections(finding.doc)
     assert set(parts) == {"", "Meaning", "Decided by", "Evidence", "Remedy"}
     assert all(parts.values())
@@ -61,7 +75,9 @@ def test_the_page_is_what_the_command_prints() -> None:
 
 
 def test_what_is_said_is_well_formed(spoken: Told) -> None:
-    """Known slugs; every place in a sentence has a value; filters belong to the frames; at most five frames a side."""
+    """Known slugs; every place in a sentence has a value; filters belong to the frames; at most
+    five frames a side.
+    """
     slugs = {f.slug for f in registry()}
     assert spoken.findings
     for finding in spoken.findings:

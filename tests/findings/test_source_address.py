@@ -48,7 +48,9 @@ def test_a_private_source_beside_the_backend_is_the_balancers() -> None:
 
 
 def test_a_proxy_header_states_the_client() -> None:
-    said = tell(four(Balancer(kind="l4-proxy", proxy=1), seen_as="1.240.235.98")).one("source-address")
+    said = tell(four(Balancer(kind="l4-proxy", proxy=1), seen_as="1.240.235.98")).one(
+        "source-address"
+    )
     assert "PROXY" in str(values(said)["stated_in"])
 
 
@@ -61,33 +63,53 @@ def test_one_address_stated_for_several_clients_may_be_a_fixed_value() -> None:
     assert len(found) == 3
     assert {f.confidence for f in found} == {Confidence.LOW}
     assert all("or the value is a fixed one" in f.statement for f in found)
-    public = tell(four(Balancer(add=[("X-Forwarded-For", "1.240.235.98")]))).one("nat-before-balancer")
-    assert public.confidence is Confidence.HIGH  # a private address does not reach a public one by itself
+    public = tell(four(Balancer(add=[("X-Forwarded-For", "1.240.235.98")]))).one(
+        "nat-before-balancer"
+    )
+    assert (
+        public.confidence is Confidence.HIGH
+    )  # a private address does not reach a public one by itself
     inside = Balancer(add=[("X-Forwarded-For", "1.240.235.98")], front=Endpoint("192.168.0.1", 80))
     private = tell(four(inside)).one("nat-before-balancer")
     assert private.confidence is Confidence.LOW
-    assert private.statement.endswith("({stated_by}): a NAT lies between them, or the value is a fixed one.")
+    assert private.statement.endswith(
+        "({stated_by}): a NAT lies between them, or the value is a fixed one."
+    )
 
 
 def test_what_packets_that_are_passed_on_come_from_is_not_the_balancers() -> None:
     spoken = tell(four(Balancer(kind="dnat"), seen_as="1.240.235.98"))
     assert spoken.correlation.topology.balancer_back == ()
-    assert tell(four(Balancer(kind="snat"), seen_as="1.240.235.98")).correlation.topology.balancer_back == ("172.31.42.119",)
+    assert tell(
+        four(Balancer(kind="snat"), seen_as="1.240.235.98")
+    ).correlation.topology.balancer_back == ("172.31.42.119",)
 
 
 def test_what_goes_straight_to_the_backend_tells_nothing_of_the_balancer() -> None:
-    """Beside requests through a proxy the backend gets one that never met it: both captures show the same connection."""
+    """Beside requests through a proxy the backend gets one that never met it: both captures show
+    the same connection.
+    """
     shown = four(ALB).perform()
     (front,), (back,) = shown.clients, shown.backends
-    own = back.connections[0]._replace(client=Endpoint("192.168.0.9", 40000), first_ns=back.last_ns, last_ns=back.last_ns)
+    own = back.connections[0]._replace(
+        client=Endpoint("192.168.0.9", 40000), first_ns=back.last_ns, last_ns=back.last_ns
+    )
     asked = back.exchanges[0]
     assert asked.request is not None
-    plain = asked.request._replace(target="/straight", lines=asked.request.lines[:2], first_ns=back.last_ns, last_ns=back.last_ns)
+    plain = asked.request._replace(
+        target="/straight",
+        lines=asked.request.lines[:2],
+        first_ns=back.last_ns,
+        last_ns=back.last_ns,
+    )
 
     def beside(trace: Trace) -> Trace:
         line, number = len(trace.connections), len(trace.exchanges)
         same = own._replace(
-            id=line, from_client=own.from_client._replace(isn=77), from_server=own.from_server._replace(isn=88), first_frame=900
+            id=line,
+            from_client=own.from_client._replace(isn=77),
+            from_server=own.from_server._replace(isn=88),
+            first_frame=900,
         )
         return replace(
             trace,
@@ -100,7 +122,9 @@ def test_what_goes_straight_to_the_backend_tells_nothing_of_the_balancer() -> No
     fronts, backs = [beside(front)], [beside(back)]
     correlation = correlate(fronts, backs, DEFAULT)
     assert any(p.basis is ConnectionBasis.SAME_PACKETS for p in correlation.connection_pairs)
-    found = [f for f in all_findings(fronts, backs, correlation) if f.slug.startswith("source-address")]
+    found = [
+        f for f in all_findings(fronts, backs, correlation) if f.slug.startswith("source-address")
+    ]
     assert [f.slug for f in found] == ["source-address.rewritten"]
     assert values(found[0])["of"] == 4
 
@@ -114,7 +138,9 @@ def test_another_captured_client_is_no_nat() -> None:
 
 
 def test_on_one_machine_the_same_address_is_no_preserved_one() -> None:
-    """Client, balancer and backend are 127.0.0.1: the balancer's connections have the client's address because all have."""
+    """Client, balancer and backend are 127.0.0.1: the balancer's connections have the client's
+    address because all have.
+    """
     here = Balancer(front=Endpoint("127.0.0.1", 80), backs=("127.0.0.1",))
     play = Play(balancer=here, backends=(Endpoint("127.0.0.1", 8080),))
     for i in range(4):

@@ -1,4 +1,6 @@
-"""What is not in the captures, and who is whose among interchangeable pairs, is unknown: no finding may take it for a difference."""
+"""What is not in the captures, and who is whose among interchangeable pairs, is unknown: no finding
+may take it for a difference.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,15 @@ import pytest
 from lbtrace.case import Case
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Application, ClientHello, Exchange, Interim, Mark, Protocol
-from lbtrace.model.pairing import AddressMapping, Confidence, ConnectionBasis, ConnectionPair, Correlation, Ref, Tier
+from lbtrace.model.pairing import (
+    AddressMapping,
+    Confidence,
+    ConnectionBasis,
+    ConnectionPair,
+    Correlation,
+    Ref,
+    Tier,
+)
 from lbtrace.model.report import Kind
 from lbtrace.options import Options
 from lbtrace.verdict import judge
@@ -25,8 +35,12 @@ def cut(exchange: Exchange) -> Exchange:
     assert exchange.request is not None
     assert exchange.response is not None
     return exchange._replace(
-        request=exchange.request._replace(lines=exchange.request.lines[:1], marks=(Mark.HEAD_TRUNCATED,)),
-        response=exchange.response._replace(lines=exchange.response.lines[:1], marks=(Mark.HEAD_TRUNCATED,)),
+        request=exchange.request._replace(
+            lines=exchange.request.lines[:1], marks=(Mark.HEAD_TRUNCATED,)
+        ),
+        response=exchange.response._replace(
+            lines=exchange.response.lines[:1], marks=(Mark.HEAD_TRUNCATED,)
+        ),
     )
 
 
@@ -38,10 +52,23 @@ def behind_a_short_snaplen(spoken: Told) -> Told:
 
 
 @pytest.mark.parametrize(
-    "slug", ["host-and-target", "header-style", "xff-trust", "forwarded-fields", "protocol-changes.coding", "protocol-changes.version"]
+    "slug",
+    [
+        "host-and-target",
+        "header-style",
+        "xff-trust",
+        "forwarded-fields",
+        "protocol-changes.coding",
+        "protocol-changes.version",
+    ],
 )
 def test_a_cut_head_is_compared_with_nothing(slug: str) -> None:
-    play = Play(seed=7, balancer=Balancer(gzip=True, recase=True, version="HTTP/1.0", add=[("X-Forwarded-Proto", "http")]))
+    play = Play(
+        seed=7,
+        balancer=Balancer(
+            gzip=True, recase=True, version="HTTP/1.0", add=[("X-Forwarded-Proto", "http")]
+        ),
+    )
     play.client("192.168.0.5").asks("GET", "/divide/25", at_ms=0, headers=SENT, answer=b"25" * 400)
     spoken = tell(play)
     assert spoken.of(slug)
@@ -53,11 +80,16 @@ def test_heads_that_were_cut_are_not_called_untouched() -> None:
     assert values(spoken.one("request-headers.unchanged"))["count"] == 4
     back = spoken.shown.backends[0]
     spoken.shown.backends[0] = with_exchanges(back, e1=cut(back.exchanges[1]))
-    assert values(told(spoken.shown, spoken.correlation).one("request-headers.unchanged"))["count"] == 3
+    assert (
+        values(told(spoken.shown, spoken.correlation).one("request-headers.unchanged"))["count"]
+        == 3
+    )
 
 
 def crossed(balancer: Balancer, *clients: str) -> Told:
-    """One request of each client, answered differently, all at once; then every backend exchange is paired with another's client."""
+    """One request of each client, answered differently, all at once; then every backend exchange is
+    paired with another's client.
+    """
     play = Play(seed=7, balancer=balancer)
     for n, address in enumerate(clients):
         play.client(address).asks("GET", "/", at_ms=0.1 * n, answer=b"answer %d" % n)
@@ -80,7 +112,9 @@ def test_a_body_of_another_in_the_group_is_not_another_body() -> None:
 
 def test_an_address_of_another_in_the_group_is_not_a_wrong_one() -> None:
     spoken = crossed(ALB, "203.0.113.5", "203.0.113.6")
-    assert "X-Forwarded-For" not in {values(f)["field"] for f in spoken.of("forwarded-fields.wrong")}
+    assert "X-Forwarded-For" not in {
+        values(f)["field"] for f in spoken.of("forwarded-fields.wrong")
+    }
 
 
 def test_a_source_of_another_in_the_group_is_not_rewritten() -> None:
@@ -96,12 +130,16 @@ def test_ends_of_another_in_the_group_are_not_rewritten() -> None:
 
 
 def test_an_address_stated_behind_tls_is_found() -> None:
-    play = Play(seed=7, balancer=Balancer(kind="tls", keep_alive=False, add=[("X-Forwarded-For", "{client}")]))
+    play = Play(
+        seed=7,
+        balancer=Balancer(kind="tls", keep_alive=False, add=[("X-Forwarded-For", "{client}")]),
+    )
     for n in range(4):
         play.client("203.0.113.5").asks("GET", f"/{n}", at_ms=300 * n, answer=b"answer %d" % n)
     shown = play.perform()
     pairs = tuple(
-        ConnectionPair(Ref(0, c.id), Ref(0, c.id), ConnectionBasis.EXCHANGES, Confidence.MEDIUM) for c in shown.clients[0].connections
+        ConnectionPair(Ref(0, c.id), Ref(0, c.id), ConnectionBasis.EXCHANGES, Confidence.MEDIUM)
+        for c in shown.clients[0].connections
     )
     (said,) = told(shown, Correlation(connection_pairs=pairs)).of("source-address")
     assert values(said)["stated_in"] == "X-Forwarded-For"
@@ -113,12 +151,22 @@ def test_what_tls_may_hide_is_not_unrelated() -> None:
         one.client("203.0.113.5").asks("GET", f"/{name}", answer=name.encode())
     other = Play(seed=2, balancer=Balancer())
     for n in range(6):
-        other.client("10.1.1.1").asks("POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n)
+        other.client("10.1.1.1").asks(
+            "POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n
+        )
     front, back = one.perform().clients, other.perform().backends
     assert judge(front, back, correlate(front, back, Options())).kind is Kind.UNRELATED
-    hello = Application(Protocol.TLS, tls=ClientHello("00" * 32, "", "other.example.net", (), (0x0304,), 4))
+    hello = Application(
+        Protocol.TLS, tls=ClientHello("00" * 32, "", "other.example.net", (), (0x0304,), 4)
+    )
     encrypted = front[0].connections[0]._replace(id=1)
-    front = [replace(front[0], connections=[*front[0].connections, encrypted], applications=[*front[0].applications, hello])]
+    front = [
+        replace(
+            front[0],
+            connections=[*front[0].connections, encrypted],
+            applications=[*front[0].applications, hello],
+        )
+    ]
     said = judge(front, back, correlate(front, back, Options()))
     assert said.kind is Kind.INCONCLUSIVE
     assert "TLS" in said.reason
@@ -128,10 +176,16 @@ def test_a_proxy_header_that_names_a_stranger_does_not_state_the_client() -> Non
     spoken = tell(four(Balancer(kind="l4-proxy", proxy=1, keep_alive=False)))
     assert values(spoken.one("source-address"))["stated_in"] == "PROXY"
     back = spoken.shown.backends[0]
-    wrong = [a._replace(proxy=tuple(h._replace(source="198.18.0.9:1") for h in a.proxy)) for a in back.applications]
+    wrong = [
+        a._replace(proxy=tuple(h._replace(source="198.18.0.9:1") for h in a.proxy))
+        for a in back.applications
+    ]
     spoken.shown.backends[0] = replace(back, applications=wrong)
     assert spoken.correlation.connection_pairs
-    known = replace(spoken.correlation.topology, mappings=(AddressMapping("192.168.0.5", "192.168.0.5", "source address", 4, 4),))
+    known = replace(
+        spoken.correlation.topology,
+        mappings=(AddressMapping("192.168.0.5", "192.168.0.5", "source address", 4, 4),),
+    )
     said = told(spoken.shown, replace(spoken.correlation, topology=known)).one("source-address")
     assert "stated_in" not in values(said)
 

@@ -1,7 +1,9 @@
-"""`python -m tests.fuzz TARGET --seconds N`: coverage-guided with atheris where it is installed, plain mutation where it is not.
+"""`python -m tests.fuzz TARGET --seconds N`: coverage-guided with atheris where it is installed,
+plain mutation where it is not.
 
-Prints how often the target ran and what broke it; an input that did is kept in the corpus folder as crash-…, timeout-… or oom-… and can
-be tried again with `--input FILE`. `all` runs every target, one after the other. Exit code 0: nothing was found. See README.md.
+Prints how often the target ran and what broke it; an input that did is kept in the corpus folder as
+crash-…, timeout-… or oom-… and can be tried again with `--input FILE`. `all` runs every target, one
+after the other. Exit code 0: nothing was found. See README.md.
 """
 
 from __future__ import annotations
@@ -20,7 +22,13 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-NAMES = ("reader", "decoder", "reassembler", "http", "inspect")  # as in targets.py, which is imported once it is instrumented
+NAMES = (
+    "reader",
+    "decoder",
+    "reassembler",
+    "http",
+    "inspect",
+)  # as in targets.py, which is imported once it is instrumented
 _SLOW_S = 5  # an input that takes longer is a finding
 _MEMORY_MB = 1000  # that one allocation may ask for
 _PROCESS_MB = 6000  # the instrumented process itself grows with the corpus and the traces
@@ -28,10 +36,16 @@ _LONGEST = 8192  # bytes of an input
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=__doc__.splitlines()[0] if __doc__ else None
+    )
     parser.add_argument("target", choices=(*NAMES, "all"))
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
-    parser.add_argument("--corpus", type=Path, help="folder to begin with and to keep inputs in (default: a temporary one)")
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        help="folder to begin with and to keep inputs in (default: a temporary one)",
+    )
     parser.add_argument("--input", type=Path, help="only run this input")
     parser.add_argument("--guided", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -53,19 +67,38 @@ def main() -> int:
 
 
 def _command(name: str, folder: Path, seconds: int, *more: str) -> list[str]:
-    return [sys.executable, "-m", "tests.fuzz", name, "--corpus", str(folder), "--seconds", str(seconds), *more]
+    return [
+        sys.executable,
+        "-m",
+        "tests.fuzz",
+        name,
+        "--corpus",
+        str(folder),
+        "--seconds",
+        str(seconds),
+        *more,
+    ]
 
 
 def _all(folder: Path, seconds: int) -> int:
-    """Every target in a process of its own, what it prints in a file of its own; a line for each is printed when it is done."""
+    """Every target in a process of its own, what it prints in a file of its own; a line for each is
+    printed when it is done.
+    """
     if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go; the processes started here inherit it
+        signal.signal(
+            signal.SIGHUP, signal.SIG_IGN
+        )  # the terminal may go; the processes started here inherit it
     worst = 0
     for name in NAMES:
         log = folder / f"{name}.log"
         begun = time.monotonic()
         with log.open("wb") as file:
-            status = subprocess.run(_command(name, folder / name, seconds), stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+            status = subprocess.run(
+                _command(name, folder / name, seconds),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=False,
+            ).returncode
         last = log.read_text(errors="replace").strip().rpartition("\n")[2]
         print(f"{last}, exit {status}, {time.monotonic() - begun:.0f} s ({log})", flush=True)
         worst = max(worst, abs(status))
@@ -73,8 +106,14 @@ def _all(folder: Path, seconds: int) -> int:
 
 
 def _watched(name: str, folder: Path, seconds: int) -> int:
-    """The guided run in a process of its own, which ends at its first finding; its output is passed on, and summed up in a last line."""
-    process = subprocess.Popen(_command(name, folder, seconds, "--guided"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    """The guided run in a process of its own, which ends at its first finding; its output is passed
+    on, and summed up in a last line.
+    """
+    process = subprocess.Popen(
+        _command(name, folder, seconds, "--guided"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     runs = 0
     assert process.stdout is not None
     for raw in process.stdout:
@@ -83,7 +122,9 @@ def _watched(name: str, folder: Path, seconds: int) -> int:
         if counted := re.match(r"(?:stat::number_of_executed_units: |#)(\d+)", line):
             runs = max(runs, int(counted[1]))
     status = process.wait()
-    findings = sorted(p for kind in ("crash", "timeout", "oom", "leak") for p in folder.glob(f"{kind}-*"))
+    findings = sorted(
+        p for kind in ("crash", "timeout", "oom", "leak") for p in folder.glob(f"{kind}-*")
+    )
     for path in findings:
         print(path)
     print(f"{name}: {runs} executions, {len(findings)} findings", flush=True)

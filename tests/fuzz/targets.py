@@ -1,12 +1,16 @@
-"""What is fuzzed: each target takes any bytes, runs one room on them, and checks what that room promises.
+"""What is fuzzed: each target takes any bytes, runs one room on them, and checks what that room
+promises.
 
     reader       bytes of a file → records that lie inside their buffer
     decoder      link type and packets → read = decoded + skipped; payloads inside their buffer
-    reassembler  segments of a few flows near the end of the ring → every byte once, the first captured wins
-    http         two byte streams cut into segments → exchanges whose messages lie inside their stream
+    reassembler  segments of a few flows near the end of the ring → every byte once, the first
+                 captured wins
+    http         two byte streams cut into segments → exchanges whose messages lie inside their
+                 stream
     inspect      bytes of a file → a Trace, and JSON that parses
 
-A target raises AssertionError when a promise is broken; any other exception is a finding too. `seeds` are inputs to begin with.
+A target raises AssertionError when a promise is broken; any other exception is a finding too.
+`seeds` are inputs to begin with.
 """
 
 from __future__ import annotations
@@ -72,7 +76,9 @@ def reader(data: bytes) -> None:
 
 
 def decoder(data: bytes) -> None:
-    """First byte: the link type; then packets, each with two bytes of captured and one of missing length."""
+    """First byte: the link type; then packets, each with two bytes of captured and one of missing
+    length.
+    """
     link = _LINKS[data[0] % len(_LINKS)] if data else 1
     offsets, lengths, wires, at = [], [], [], 1
     while at + 3 <= len(data):
@@ -104,15 +110,29 @@ def decoder(data: bytes) -> None:
 
 
 def reassembler(data: bytes) -> None:
-    """Eight bytes a segment: flow and direction, flags, sequence number (near the end of the ring), ack, length, cut, content."""
+    """Eight bytes a segment: flow and direction, flags, sequence number (near the end of the ring),
+    ack, length, cut, content.
+    """
     segments: list[Segment] = []
     for at in range(0, len(data) - 7, 8):
         which, flags, far, near, ack, length, cut, fill = data[at : at + 8]
         ends = (CLIENT, SERVER._replace(port=80 + (which >> 1) % 3))
         seq = (2**32 - 100 + near + (far << 24 if far & 15 == 15 else (far & 3) << 8)) % 2**32
-        octets = bytes((fill * (k + seq) + k) & 255 if fill & 1 else (k + seq) & 255 for k in range(length))
+        octets = bytes(
+            (fill * (k + seq) + k) & 255 if fill & 1 else (k + seq) & 255 for k in range(length)
+        )
         segments.append(
-            Segment(ends if which & 1 else ends[::-1], flags, seq, octets, (2**32 - 60 + ack) % 2**32, 500, at, min(cut & 7, length), b"")
+            Segment(
+                ends if which & 1 else ends[::-1],
+                flags,
+                seq,
+                octets,
+                (2**32 - 60 + ack) % 2**32,
+                500,
+                at,
+                min(cut & 7, length),
+                b"",
+            )
         )
     table = segment_table(segments)
     connections, streams = tcp.connections(table)
@@ -148,7 +168,9 @@ def _promises(table: SegmentTable, streams: StreamTable) -> None:
 
 
 def http1(data: bytes) -> None:
-    """First byte: how the streams are cut and whether their start is known; what follows: requests, b"\\xff\\xff", responses."""
+    """First byte: how the streams are cut and whether their start is known; what follows: requests,
+    b"\\xff\\xff", responses.
+    """
     mode = data[0] if data else 0
     client, _, server = data[1:].partition(b"\xff\xff")
     size = (1, 7, 100, 1460)[mode & 3]
@@ -163,7 +185,12 @@ def http1(data: bytes) -> None:
         if who == "c":
             wire.c("PSH", 100 + at, octets, ack=1000)
         else:
-            wire.s("PSH", 1000 + at, octets, ack=100 + (len(client) if mode & 16 else min(at, len(client))))
+            wire.s(
+                "PSH",
+                1000 + at,
+                octets,
+                ack=100 + (len(client) if mode & 16 else min(at, len(client))),
+            )
     if mode & 32:
         wire.s("FIN", 1000 + len(server), ack=100 + len(client))
     connections, streams = tcp.connections(wire.table())
@@ -195,7 +222,8 @@ def inspect(data: bytes) -> None:
     json.loads(out.getvalue())
 
 
-# seeds -----------------------------------------------------------------------------------------------------------------------------
+# seeds
+# -----------------------------------------------------------------------------------------------------------------------------  # noqa: E501
 
 
 def _captures() -> Iterator[bytes]:
@@ -210,16 +238,39 @@ def _captures() -> Iterator[bytes]:
     for _, packet in _packets():
         padded = packet + bytes(-len(packet) % 4)
         size = 32 + len(padded)
-        yield section + interface + struct.pack("<IIIIIII", 6, size, 0, 1, 2, len(packet), len(packet)) + padded + struct.pack("<I", size)
+        yield (
+            section
+            + interface
+            + struct.pack("<IIIIIII", 6, size, 0, 1, 2, len(packet), len(packet))
+            + padded
+            + struct.pack("<I", size)
+        )
 
 
 def _packets() -> Iterator[tuple[int, bytes]]:
     """(index in _LINKS, packet) of a few encapsulations."""
-    tcp_header = struct.pack(">HHIIBBHHH", 40000, 80, 1, 1, 0x50, 24, 100, 0, 0) + b"GET / HTTP/1.1\r\n\r\n"
-    ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp_header), 1, 0, 64, 6, 0) + bytes((10, 0, 0, 1, 10, 0, 0, 2)) + tcp_header
-    ip6 = struct.pack(">IHBB", 6 << 28, len(tcp_header), 6, 64) + bytes(15) + b"\1" + bytes(15) + b"\2" + tcp_header
+    tcp_header = (
+        struct.pack(">HHIIBBHHH", 40000, 80, 1, 1, 0x50, 24, 100, 0, 0) + b"GET / HTTP/1.1\r\n\r\n"
+    )
+    ip = (
+        struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp_header), 1, 0, 64, 6, 0)
+        + bytes((10, 0, 0, 1, 10, 0, 0, 2))
+        + tcp_header
+    )
+    ip6 = (
+        struct.pack(">IHBB", 6 << 28, len(tcp_header), 6, 64)
+        + bytes(15)
+        + b"\1"
+        + bytes(15)
+        + b"\2"
+        + tcp_header
+    )
     ethernet = bytes(12) + b"\x08\x00" + ip
-    vxlan = struct.pack(">HHHH", 5000, 4789, 16 + len(ethernet), 0) + struct.pack(">BxxxI", 8, 77 << 8) + ethernet
+    vxlan = (
+        struct.pack(">HHHH", 5000, 4789, 16 + len(ethernet), 0)
+        + struct.pack(">BxxxI", 8, 77 << 8)
+        + ethernet
+    )
     gre = b"\0\0\x08\0" + ip
     outer = bytes((10, 9, 0, 1, 10, 9, 0, 2))
     yield 1, ethernet
@@ -227,8 +278,22 @@ def _packets() -> Iterator[tuple[int, bytes]]:
     yield 1, bytes(12) + b"\x81\x00\0\5\x81\x00\0\6\x08\x00" + ip
     yield 1, bytes(12) + b"\x88\x47\0\0\x11\x40" + ip
     yield 1, bytes(12) + b"\x88\x64\x11\0\0\1\0\0\0\x21" + ip
-    yield 1, bytes(12) + b"\x08\x00" + struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(vxlan), 1, 0, 64, 17, 0) + outer + vxlan
-    yield 1, bytes(12) + b"\x08\x00" + struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(gre), 1, 0, 64, 47, 0) + outer + gre
+    yield (
+        1,
+        bytes(12)
+        + b"\x08\x00"
+        + struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(vxlan), 1, 0, 64, 17, 0)
+        + outer
+        + vxlan,
+    )
+    yield (
+        1,
+        bytes(12)
+        + b"\x08\x00"
+        + struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(gre), 1, 0, 64, 47, 0)
+        + outer
+        + gre,
+    )
     yield 0, b"\2\0\0\0" + ip
     yield 4, ip
     yield 9, b"\0\0\0\1\0\6" + bytes(8) + b"\x08\x00" + ip
@@ -255,20 +320,46 @@ def _reassembler_seeds() -> Iterator[bytes]:
 
 def _http_seeds() -> Iterator[bytes]:
     request = b"GET /a HTTP/1.1\r\nHost: b\r\n\r\n"
-    post = b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nT: u\r\n\r\n"
+    post = (
+        b"POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nT: u\r\n\r\n"
+    )
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nxyz"
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+    chunked = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: "
+        b"gzip\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+    )
     for mode in (0, 2, 15, 55):
-        yield bytes([mode]) + request + post + request + b"\xff\xff" + answer + chunked + b"HTTP/1.1 100 Continue\r\n\r\n" + answer
+        yield (
+            bytes([mode])
+            + request
+            + post
+            + request
+            + b"\xff\xff"
+            + answer
+            + chunked
+            + b"HTTP/1.1 100 Continue\r\n\r\n"
+            + answer
+        )
         yield bytes([mode]) + b"CONNECT a:1 HTTP/1.1\r\n\r\nxx\xff\xffHTTP/1.1 200 OK\r\n\r\nyy"
         yield (
             bytes([mode])
-            + b"HEAD / HTTP/1.0\nContent-Length: 5, 6\n\n\xff\xffHTTP/1.0 304 \r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\n\r\nrest"
+            + b"HEAD / HTTP/1.0\nContent-Length: 5, 6\n\n\xff\xffHTTP/1.0 304 \r\nContent-Length: "
+            b"9\r\n\r\nHTTP/1.1 200 OK\r\n\r\nrest"
         )
         yield bytes([mode]) + b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n" + request + b"\xff\xff" + answer
-        yield bytes([mode]) + b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03" + bytes(36) + b"\xff\xff\x16\x03\x03\x00\x04\x02\x00\x00\x00"
         yield (
-            bytes([mode]) + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9) + b"\0\0\4\1\5\0\0\0\1\x82\x84\x86\x41" + b"\xff\xff" + bytes(9)
+            bytes([mode])
+            + b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03"
+            + bytes(36)
+            + b"\xff\xff\x16\x03\x03\x00\x04\x02\x00\x00\x00"
+        )
+        yield (
+            bytes([mode])
+            + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+            + bytes(9)
+            + b"\0\0\4\1\5\0\0\0\1\x82\x84\x86\x41"
+            + b"\xff\xff"
+            + bytes(9)
         )
 
 

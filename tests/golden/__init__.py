@@ -1,8 +1,11 @@
-"""What lbtrace says of each bundled sample, word for word: one file per sample and format beside this one.
+"""What lbtrace says of each bundled sample, word for word: one file per sample and format beside
+this one.
 
-The page is kept for every sample, the JSON for those of the founding experiment (the schema and the tests of the lab hold the others).
+The page is kept for every sample, the JSON for those of the founding experiment (the schema and the
+tests of the lab hold the others).
 
-A golden file changes only when somebody means it to: `python -m tests.golden` rewrites them, and the diff is read.
+A golden file changes only when somebody means it to: `python -m tests.golden` rewrites them, and
+the diff is read.
 """
 
 from __future__ import annotations
@@ -29,9 +32,13 @@ CASES = [
 
 
 def say(sample: str, kind: str) -> str:
-    """What `lbtrace compare` prints for a sample, 80 columns wide, at the root of the checkout, with the version left out."""
+    """What `lbtrace compare` prints for a sample, 80 columns wide, at the root of the checkout,
+    with the version left out.
+    """
     folder = SAMPLES.relative_to(SAMPLES.parent) / sample
-    with chdir(SAMPLES.parent):  # so that no line breaks elsewhere because the checkout has a longer name
+    with chdir(
+        SAMPLES.parent
+    ):  # so that no line breaks elsewhere because the checkout has a longer name
         backends = [str(p) for p in sorted(folder.glob("backend*.pcap"))]
         done = CliRunner().invoke(
             cli,

@@ -1,4 +1,6 @@
-"""Rewrite the golden files from what lbtrace says now: `python -m tests.golden`. Read the diff before you commit it."""
+"""Rewrite the golden files from what lbtrace says now: `python -m tests.golden`. Read the diff
+before you commit it.
+"""
 
 from tests.golden import CASES, GOLDEN, say
 

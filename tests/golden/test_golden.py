@@ -11,7 +11,9 @@ from tests.golden import CASES, FOUNDING, GOLDEN, say
 def test_a_sample_tells_its_story(sample: str, kind: str) -> None:
     golden = GOLDEN / f"{sample}.{kind}"
     assert golden.exists(), "a new sample: run python -m tests.golden and read what it says"
-    assert say(sample, kind) == golden.read_text(encoding="utf-8"), "run python -m tests.golden and read the diff"
+    assert say(sample, kind) == golden.read_text(encoding="utf-8"), (
+        "run python -m tests.golden and read the diff"
+    )
 
 
 def test_there_are_samples() -> None:

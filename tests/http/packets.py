@@ -1,7 +1,7 @@
 """One TCP connection as packets, damaged at will → the bytes of a pcap file.
 
-The segments carry true sequence and acknowledgement numbers; `drop`, `swap` and `snaplen` act on the finished list of packets,
-as a lossy tap would.
+The segments carry true sequence and acknowledgement numbers; `drop`, `swap` and `snaplen` act on
+the finished list of packets, as a lossy tap would.
 """
 
 from __future__ import annotations
@@ -66,8 +66,14 @@ class Wire:
         return next(i for i, p in enumerate(self.packets) if p.label == label)
 
     def drop(self, *labels: str) -> Wire:
-        """Packets whose label is one of these, or begins with one of these and a dot, are not captured."""
-        self.packets = [p for p in self.packets if not any(p.label == x or p.label.startswith(x + ".") for x in labels)]
+        """Packets whose label is one of these, or begins with one of these and a dot, are not
+        captured.
+        """
+        self.packets = [
+            p
+            for p in self.packets
+            if not any(p.label == x or p.label.startswith(x + ".") for x in labels)
+        ]
         return self
 
     def swap(self, first: str, second: str) -> Wire:
@@ -79,7 +85,15 @@ class Wire:
         out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, snaplen, 1)]
         for i, p in enumerate(self.packets):
             frame = _frame(p)
-            out.append(struct.pack("<IIII", 1_700_000_000 + i // 1000, i % 1000 * 1000, min(len(frame), snaplen), len(frame)))
+            out.append(
+                struct.pack(
+                    "<IIII",
+                    1_700_000_000 + i // 1000,
+                    i % 1000 * 1000,
+                    min(len(frame), snaplen),
+                    len(frame),
+                )
+            )
             out.append(frame[:snaplen])
         return b"".join(out)
 
@@ -88,6 +102,15 @@ def _frame(p: Packet) -> bytes:
     ends = (bytes([10, 0, 0, 1]), 40000), (bytes([10, 0, 0, 2]), 80)
     (source, sport), (target, tport) = ends[p.who], ends[1 - p.who]
     options = b"\x02\x04\x05\xb4" if p.flags & SYN else b""
-    tcp = struct.pack(">HHIIBBHHH", sport, tport, p.seq, p.ack, (20 + len(options)) << 2, p.flags, 65535, 0, 0) + options
-    ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp) + len(p.data), 1, 0, 64, 6, 0) + source + target
+    tcp = (
+        struct.pack(
+            ">HHIIBBHHH", sport, tport, p.seq, p.ack, (20 + len(options)) << 2, p.flags, 65535, 0, 0
+        )
+        + options
+    )
+    ip = (
+        struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp) + len(p.data), 1, 0, 64, 6, 0)
+        + source
+        + target
+    )
     return b"\x02\0\0\0\0\x02\x02\0\0\0\0\x01\x08\0" + ip + tcp + p.data

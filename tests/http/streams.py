@@ -2,9 +2,9 @@
 
     Talk().client(b"GET / HTTP/1.1\r\n\r\n").server(b"HTTP/1.1 200 OK\r\n…").fin()
 
-Each call is one segment: frames count from 1, one millisecond apart, and each acknowledges all the other side sent before. `lost=True`
-sends a
-segment that the capture does not have; `cut=n` keeps only its first n bytes.
+Each call is one segment: frames count from 1, one millisecond apart, and each acknowledges all the
+other side sent before. `lost=True` sends a segment that the capture does not have; `cut=n` keeps
+only its first n bytes.
 """
 
 from __future__ import annotations
@@ -46,14 +46,22 @@ class Talk:
     reset: bool = False
 
     def say(
-        self, who: int, data: bytes, lost: bool = False, cut: int | None = None, repeated: bool = False, ack: int | None = None
+        self,
+        who: int,
+        data: bytes,
+        lost: bool = False,
+        cut: int | None = None,
+        repeated: bool = False,
+        ack: int | None = None,
     ) -> Talk:
         self.frame += 1
         start = self.sent[who]
         self.sent[who] += len(data)
         kept = b"" if lost else data[:cut]
         if kept:
-            self.pieces[who].append(Piece(start, kept, self.frame, self.sent[1 - who] if ack is None else ack, repeated))
+            self.pieces[who].append(
+                Piece(start, kept, self.frame, self.sent[1 - who] if ack is None else ack, repeated)
+            )
         return self
 
     def client(self, data: bytes, **how: object) -> Talk:
@@ -84,7 +92,16 @@ def table(talks: Sequence[Talk]) -> StreamTable:
             for piece in pieces:
                 tidy = tidy and piece.start == at and piece.frame > frame and not piece.repeated
                 at, frame = piece.start + len(piece.data), piece.frame
-                rows.append((piece.start, len(piece.data), len(buffer), piece.frame, piece.ack, piece.repeated))
+                rows.append(
+                    (
+                        piece.start,
+                        len(piece.data),
+                        len(buffer),
+                        piece.frame,
+                        piece.ack,
+                        piece.repeated,
+                    )
+                )
                 buffer += piece.data
             first.append(len(rows))
             clean.append(tidy and at == talk.sent[who])
@@ -113,7 +130,9 @@ def table(talks: Sequence[Talk]) -> StreamTable:
     )
 
 
-_NOTHING = Direction(0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None, None, None, None, None, None, None)
+_NOTHING = Direction(
+    0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None, None, None, None, None, None, None
+)
 
 
 def connection(number: int) -> Connection:
@@ -137,12 +156,17 @@ class Heard:
 def hear(*talks: Talk, options: Options = DEFAULT, careful: bool = False) -> Heard:
     """What the HTTP stage makes of them."""
     connections = [connection(i) for i in range(len(talks))]
-    return Heard(*http.exchanges(connections, table(talks), options, lambda _what, _fraction: None, careful))
+    return Heard(
+        *http.exchanges(connections, table(talks), options, lambda _what, _fraction: None, careful)
+    )
 
 
 def story(heard: Heard) -> list[tuple[str | None, int | None]]:
     """(target, status) of each exchange, in order."""
-    return [(e.request.target if e.request else None, e.response.status if e.response else None) for e in heard.exchanges]
+    return [
+        (e.request.target if e.request else None, e.response.status if e.response else None)
+        for e in heard.exchanges
+    ]
 
 
 def get(target: str, *lines: str, method: str = "GET") -> bytes:
@@ -152,4 +176,9 @@ def get(target: str, *lines: str, method: str = "GET") -> bytes:
 
 def ok(body: bytes = b"", *lines: str, status: str = "200 OK") -> bytes:
     """A response with a Content-Length."""
-    return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *lines, "", ""]).encode("latin-1") + body
+    return (
+        "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *lines, "", ""]).encode(
+            "latin-1"
+        )
+        + body
+    )

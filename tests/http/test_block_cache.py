@@ -7,10 +7,26 @@ from hypothesis import strategies as st
 
 from lbtrace.http.head import Caches, parse_lines
 
-_NAMES = (b"Host", b"content-length", b"Content-Length ", b"Transfer-Encoding", b"Connection", b"X", b"", b"a b", b"Upgrade", b"\xe4")
+_NAMES = (
+    b"Host",
+    b"content-length",
+    b"Content-Length ",
+    b"Transfer-Encoding",
+    b"Connection",
+    b"X",
+    b"",
+    b"a b",
+    b"Upgrade",
+    b"\xe4",
+)
 _VALUES = (b" 5", b"6", b"close", b" chunked", b"", b"a\rb", b"\0", b" gzip", b"\t x \t")
-_fields = st.builds(lambda name, value: name + b":" + value, st.sampled_from(_NAMES), st.sampled_from(_VALUES))
-_others = st.one_of(st.sampled_from((b" fold", b"\tfold")), st.binary(max_size=6).filter(lambda raw: b"\n" not in raw))
+_fields = st.builds(
+    lambda name, value: name + b":" + value, st.sampled_from(_NAMES), st.sampled_from(_VALUES)
+)
+_others = st.one_of(
+    st.sampled_from((b" fold", b"\tfold")),
+    st.binary(max_size=6).filter(lambda raw: b"\n" not in raw),
+)
 _shared = Caches()
 
 
@@ -19,4 +35,6 @@ _shared = Caches()
 def test_a_header_block_is_read_as_its_lines_are(lines: list[bytes]) -> None:
     raw = b"".join(b"\r\n" + line for line in lines)
     assert raw.count(b"\n") == raw.count(b"\r\n")
-    assert _shared.block[raw] == parse_lines(raw.split(b"\r\n")[1:], {line: Caches().block.line[line] for line in raw.split(b"\r\n")})
+    assert _shared.block[raw] == parse_lines(
+        raw.split(b"\r\n")[1:], {line: Caches().block.line[line] for line in raw.split(b"\r\n")}
+    )

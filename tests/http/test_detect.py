@@ -50,13 +50,24 @@ def test_what_both_ends_of_another_protocol_said_has_a_digest() -> None:
     whole = digests(Talk().client(b"GET-KEY 1\n").server(b"1 is one\n"))
     assert whole == (xxh3_128_hexdigest(b"GET-KEY 1\n"), xxh3_128_hexdigest(b"1 is one\n"))
     assert digests(Talk().client(b"GET-").client(b"KEY 1\n").server(b"1 is one\n")) == whole
-    assert digests(Talk().client(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET-KEY 1\n").server(b"1 is one\n")) == whole
+    assert (
+        digests(
+            Talk().client(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET-KEY 1\n").server(b"1 is one\n")
+        )
+        == whole
+    )
     assert digests(Talk().server(b"1 is one\n")) == (xxh3_128_hexdigest(b""), whole[1])
 
 
 def test_of_bytes_that_are_not_all_there_it_has_none() -> None:
-    assert digests(Talk().client(b"GET-", lost=True).client(b"KEY 1\n").server(b"1 is one\n"))[0] is None
-    assert digests(Talk().client(b"GET-KEY 1\n").client(b"GET-", lost=True).client(b"KEY 2\n"))[0] is None
+    assert (
+        digests(Talk().client(b"GET-", lost=True).client(b"KEY 1\n").server(b"1 is one\n"))[0]
+        is None
+    )
+    assert (
+        digests(Talk().client(b"GET-KEY 1\n").client(b"GET-", lost=True).client(b"KEY 2\n"))[0]
+        is None
+    )
     assert digests(Talk(syn=False).client(b"GET-KEY 1\n").server(b"1 is one\n")) == (None, None)
 
 
@@ -67,8 +78,15 @@ def test_of_long_streams_the_beginning_is_digested() -> None:
     long = Talk()
     for _ in range(4):
         long.client(part)
-    assert digests(long)[0] == digests(long.client(b"more"))[0] == xxh3_128_hexdigest((part * 4)[:DIGESTED])
-    assert digests(long.client(b"", lost=True).client(b"lost", lost=True).client(b"more"))[0] is not None
+    assert (
+        digests(long)[0]
+        == digests(long.client(b"more"))[0]
+        == xxh3_128_hexdigest((part * 4)[:DIGESTED])
+    )
+    assert (
+        digests(long.client(b"", lost=True).client(b"lost", lost=True).client(b"more"))[0]
+        is not None
+    )
 
 
 def test_no_payload() -> None:
@@ -109,14 +127,22 @@ def test_a_cut_client_hello_never_invents(kept: int) -> None:
 
 
 def test_http_in_answer_to_tls() -> None:
-    heard = hear(Talk().client(hello("a.example", ["h2"])).server(ok(b"plain", status="400 Bad Request")))
+    heard = hear(
+        Talk().client(hello("a.example", ["h2"])).server(ok(b"plain", status="400 Bad Request"))
+    )
     assert story(heard) == [(None, 400)]
     assert heard.applications[0].tls is not None
     assert "tls-answered-in-clear" in heard.slugs
 
 
 def test_socks_in_front_of_http() -> None:
-    talk = Talk().client(b"\x05\x01\0").server(b"\x05\0").client(b"\x05\x01\0\x03\x01a\0P").server(b"\x05\0\0\x01\x7f\0\0\x01\0P")
+    talk = (
+        Talk()
+        .client(b"\x05\x01\0")
+        .server(b"\x05\0")
+        .client(b"\x05\x01\0\x03\x01a\0P")
+        .server(b"\x05\0\0\x01\x7f\0\0\x01\0P")
+    )
     heard = hear(talk.client(get("/a")).server(ok(b"x")))
     assert story(heard) == [("/a", 200)]
     assert "bytes-before-http" in heard.slugs
@@ -136,7 +162,11 @@ def test_both_ends_ask() -> None:
 
 
 def test_start_lines_in_small_letters() -> None:
-    heard = hear(Talk().client(b"get /a http/1.1\r\n\r\n").server(b"http/1.1 200 ok\r\ncontent-length: 0\r\n\r\n"))
+    heard = hear(
+        Talk()
+        .client(b"get /a http/1.1\r\n\r\n")
+        .server(b"http/1.1 200 ok\r\ncontent-length: 0\r\n\r\n")
+    )
     assert story(heard) == [("/a", 200)]
     assert "odd-version" in heard.slugs
 
@@ -149,7 +179,9 @@ def test_one_direction_only() -> None:
 
 
 def test_captured_from_the_middle_of_a_download() -> None:
-    talk = Talk(syn=False).server(b"x" * 500).server(b"y" * 500).client(get("/next")).server(ok(b"z"))
+    talk = (
+        Talk(syn=False).server(b"x" * 500).server(b"y" * 500).client(get("/next")).server(ok(b"z"))
+    )
     heard = hear(talk)
     assert story(heard) == [("/next", 200)]
     assert heard.exchanges[0].response is not None

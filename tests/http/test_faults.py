@@ -1,8 +1,9 @@
-"""The table of faults: one connection of 100 exchanges, each fault alone, through the whole road from the bytes of a pcap file.
+"""The table of faults: one connection of 100 exchanges, each fault alone, through the whole road
+from the bytes of a pcap file.
 
-For each: every exchange whose request or response is in the capture is reported, no request is paired with another's response, and what
-is damaged is marked.
-Measured on tshark 4.0.17, none of its settings survives both loss and reordering.
+For each: every exchange whose request or response is in the capture is reported, no request is
+paired with another's response, and what is damaged is marked. Measured on tshark 4.0.17, none of
+its settings survives both loss and reordering.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ def request(i: int) -> bytes:
 
 def response(i: int) -> bytes:
     body = (f"{i:03} " * BODY).encode()[:BODY]
-    return f"HTTP/1.1 200 OK\r\nX-Item: {i:03}\r\nContent-Type: text/plain\r\nContent-Length: {BODY}\r\n\r\n".encode() + body
+    return (
+        f"HTTP/1.1 200 OK\r\nX-Item: {i:03}\r\nContent-Type: text/plain\r\nContent-Length: "
+        f"{BODY}\r\n\r\n"
+    ).encode() + body
 
 
 def conversation() -> Wire:
@@ -58,7 +62,9 @@ def item(exchange: Exchange) -> tuple[str | None, str | None]:
     asked = exchange.request.target[-3:] if exchange.request else None
     answered = None
     if exchange.response:
-        answered = next((line.value for line in exchange.response.lines if line.name == "X-Item"), "?")
+        answered = next(
+            (line.value for line in exchange.response.lines if line.name == "X-Item"), "?"
+        )
     return asked, answered
 
 
@@ -73,7 +79,11 @@ def whole(skip: range | tuple[int, ...] = ()) -> list[tuple[str | None, str | No
 def test_nothing_lost(tmp_path: Path) -> None:
     trace = read(conversation(), tmp_path)
     assert items(trace) == whole()
-    assert all(not e.marks and not e.request.marks and not e.response.marks for e in trace.exchanges if e.request and e.response)
+    assert all(
+        not e.marks and not e.request.marks and not e.response.marks
+        for e in trace.exchanges
+        if e.request and e.response
+    )
     assert len({e.response.body.digest for e in trace.exchanges if e.response}) == N
 
 
@@ -164,21 +174,37 @@ def test_the_capture_begins_inside_a_response(tmp_path: Path) -> None:
 def test_pipelining(depth: int, tmp_path: Path) -> None:
     trace = read(pipelined(depth), tmp_path)
     assert items(trace) == whole()
-    marked = [i for i, e in enumerate(trace.exchanges) if e.request and Mark.PIPELINED in e.request.marks]
+    marked = [
+        i for i, e in enumerate(trace.exchanges) if e.request and Mark.PIPELINED in e.request.marks
+    ]
     assert marked == [i for i in range(N) if i % depth]
 
 
 @pytest.mark.parametrize("hit", [0, 50, 51, 98])
 def test_pipelining_and_a_lost_response(hit: int, tmp_path: Path) -> None:
-    """All 100 requests and 99 responses were seen: only one count is possible, and it is said that counting decided."""
+    """All 100 requests and 99 responses were seen: only one count is possible, and it is said that
+    counting decided.
+    """
     trace = read(pipelined(4).drop(f"a{hit}"), tmp_path)
     assert items(trace) == [(f"{i:03}", f"{i:03}" if i != hit else None) for i in range(N)]
     counted = [i for i, e in enumerate(trace.exchanges) if Mark.PAIRED_BY_ORDER in e.marks]
     assert counted == list(range(hit + 1, N))
 
 
-@pytest.mark.parametrize("lost", [("a50", "a70"), ("a50.0", "a51"), ("q50",), ("q50", "a50"), ("q51", "a49"), ("a49", "q50", "q51")])
-def test_pipelining_and_more_loss_never_pairs_wrongly(lost: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "lost",
+    [
+        ("a50", "a70"),
+        ("a50.0", "a51"),
+        ("q50",),
+        ("q50", "a50"),
+        ("q51", "a49"),
+        ("a49", "q50", "q51"),
+    ],
+)
+def test_pipelining_and_more_loss_never_pairs_wrongly(
+    lost: tuple[str, ...], tmp_path: Path
+) -> None:
     """What counting cannot decide stays unpaired, and is reported all the same."""
     trace = read(pipelined(4).drop(*lost), tmp_path)
     found = items(trace)
@@ -186,7 +212,9 @@ def test_pipelining_and_more_loss_never_pairs_wrongly(lost: tuple[str, ...], tmp
     whole_requests = [i for i in range(N) if f"q{i}" not in lost]
     whole_responses = [i for i in range(N) if f"a{i}" not in lost and f"a{i}.0" not in lost]
     assert sorted(asked for asked, _ in found if asked) == [f"{i:03}" for i in whole_requests]
-    assert sorted(answered for _, answered in found if answered) == [f"{i:03}" for i in whole_responses]
+    assert sorted(answered for _, answered in found if answered) == [
+        f"{i:03}" for i in whole_responses
+    ]
     assert found[:49] == whole()[:49]
 
 
@@ -216,7 +244,9 @@ def test_snaplen(snaplen: int, tmp_path: Path) -> None:
 
 
 def test_any_two_packets_are_lost(tmp_path: Path) -> None:
-    """A short connection, every pair of data packets dropped: never a wrong pair, and whatever head is in the capture is reported."""
+    """A short connection, every pair of data packets dropped: never a wrong pair, and whatever head
+    is in the capture is reported.
+    """
 
     def short() -> Wire:
         wire = Wire().open()
@@ -227,10 +257,18 @@ def test_any_two_packets_are_lost(tmp_path: Path) -> None:
     labels = [p.label for p in short().packets if p.label]
     for a, b in _pairs(labels):
         found = items(read(short().drop(a, b), tmp_path))
-        assert all(asked == answered for asked, answered in found if asked and answered), (a, b, found)
+        assert all(asked == answered for asked, answered in found if asked and answered), (
+            a,
+            b,
+            found,
+        )
         heads = {x for x in labels if x.endswith(".0")} - {a, b}
-        assert {f"q{int(asked)}.0" for asked, _ in found if asked} == {x for x in heads if x[0] == "q"}, (a, b, found)
-        assert {f"a{int(answered)}.0" for _, answered in found if answered} == {x for x in heads if x[0] == "a"}, (a, b, found)
+        assert {f"q{int(asked)}.0" for asked, _ in found if asked} == {
+            x for x in heads if x[0] == "q"
+        }, (a, b, found)
+        assert {f"a{int(answered)}.0" for _, answered in found if answered} == {
+            x for x in heads if x[0] == "a"
+        }, (a, b, found)
 
 
 def _pairs(labels: list[str]) -> list[tuple[str, str]]:

@@ -42,24 +42,51 @@ def test_keep_alive_counts_ordinals() -> None:
 
 def test_message_over_several_segments_has_first_head_and_last_frame() -> None:
     request, response = get("/"), ok(b"0123456789")
-    talk = Talk().client(request[:5]).client(request[5:]).server(response[:10]).server(response[10:-5]).server(response[-5:])
+    talk = (
+        Talk()
+        .client(request[:5])
+        .client(request[5:])
+        .server(response[:10])
+        .server(response[10:-5])
+        .server(response[-5:])
+    )
     (exchange,) = hear(talk).exchanges
     assert exchange.request is not None
     assert exchange.response is not None
-    assert (exchange.request.first_frame, exchange.request.head_frame, exchange.request.last_frame) == (1, 2, 2)
-    assert (exchange.response.first_frame, exchange.response.head_frame, exchange.response.last_frame) == (3, 4, 5)
+    assert (
+        exchange.request.first_frame,
+        exchange.request.head_frame,
+        exchange.request.last_frame,
+    ) == (1, 2, 2)
+    assert (
+        exchange.response.first_frame,
+        exchange.response.head_frame,
+        exchange.response.last_frame,
+    ) == (3, 4, 5)
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
 def test_statuses_without_body(status: str) -> None:
-    talk = Talk().client(get("/a")).server(f"HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n".encode()).client(get("/b")).server(ok(b"b"))
+    talk = (
+        Talk()
+        .client(get("/a"))
+        .server(f"HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n".encode())
+        .client(get("/b"))
+        .server(ok(b"b"))
+    )
     heard = hear(talk)
     assert story(heard) == [("/a", int(status[:3])), ("/b", 200)]
     assert heard.diagnostics == ()
 
 
 def test_head_has_no_body_whatever_content_length_says() -> None:
-    talk = Talk().client(get("/a", method="HEAD")).server(ok(b"12345")[:-5]).client(get("/b")).server(ok(b"b"))
+    talk = (
+        Talk()
+        .client(get("/a", method="HEAD"))
+        .server(ok(b"12345")[:-5])
+        .client(get("/b"))
+        .server(ok(b"b"))
+    )
     heard = hear(talk)
     assert story(heard) == [("/a", 200), ("/b", 200)]
     assert heard.exchanges[0].response is not None
@@ -83,7 +110,13 @@ def test_interim_responses_belong_to_the_final_one() -> None:
 
 def test_chunked_with_trailers() -> None:
     body = b"4;x=y\r\nWiki\r\n5\r\npedia\r\n0\r\nDigest: z\r\n\r\n"
-    talk = Talk().client(get("/")).server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body).client(get("/n")).server(ok())
+    talk = (
+        Talk()
+        .client(get("/"))
+        .server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+        .client(get("/n"))
+        .server(ok())
+    )
     heard = hear(talk)
     assert story(heard) == [("/", 200), ("/n", 200)]
     response = heard.exchanges[0].response
@@ -120,7 +153,9 @@ def test_upgrade_leaves_the_rest_opaque() -> None:
     talk = (
         Talk()
         .client(get("/chat", "Connection: Upgrade", "Upgrade: websocket"))
-        .server(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        .server(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        )
         .client(b"\x81\x85GET / HTTP/1.1\r\n\r\n")
         .server(b"\x81\x05hello")
     )
@@ -137,10 +172,20 @@ def test_request_without_response_says_why() -> None:
 
 @pytest.mark.parametrize("repeated", [False, True])
 def test_a_stated_length_of_zero_is_a_body_of_no_bytes(repeated: bool) -> None:
-    heard = hear(Talk().client(get("/", "Content-Length: 0", method="POST"), repeated=repeated).server(ok()))
+    heard = hear(
+        Talk().client(get("/", "Content-Length: 0", method="POST"), repeated=repeated).server(ok())
+    )
     (exchange,) = heard.exchanges
     assert exchange.request is not None
-    assert exchange.request.body == (Framing.CONTENT_LENGTH, 0, 0, True, xxhash.xxh3_128_hexdigest(b""), None, None)
+    assert exchange.request.body == (
+        Framing.CONTENT_LENGTH,
+        0,
+        0,
+        True,
+        xxhash.xxh3_128_hexdigest(b""),
+        None,
+        None,
+    )
 
 
 def test_what_follows_a_zstd_frame_is_ignored_wherever_it_is_cut() -> None:
@@ -156,15 +201,25 @@ def test_what_follows_a_zstd_frame_is_ignored_wherever_it_is_cut() -> None:
 def test_an_answer_to_a_head_request_from_before_the_capture_swallows_nothing() -> None:
     """HEAD and GET were sent ahead, the capture begins between them."""
     talk = Talk(syn=False).client(get("/second"))
-    talk.server(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n").server(ok(b"second"), ack=talk.sent[0])
+    talk.server(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n").server(
+        ok(b"second"), ack=talk.sent[0]
+    )
     assert story(hear(talk)) == [("/second", None), (None, 200), (None, 200)]
 
 
 def test_a_request_line_without_target_as_mod_proxy_hcheck_sends_it() -> None:
-    heard = hear(Talk().client(b"HEAD  HTTP/1.0\r\nHost: a:9000\r\n\r\n").server(b"HTTP/1.1 200 OK\r\nContent-Length: 32\r\n\r\n"))
+    heard = hear(
+        Talk()
+        .client(b"HEAD  HTTP/1.0\r\nHost: a:9000\r\n\r\n")
+        .server(b"HTTP/1.1 200 OK\r\nContent-Length: 32\r\n\r\n")
+    )
     (exchange,) = heard.exchanges
     assert exchange.request is not None
     assert exchange.response is not None
-    assert (exchange.request.method, exchange.request.target, exchange.request.version) == ("HEAD", "", "HTTP/1.0")
+    assert (exchange.request.method, exchange.request.target, exchange.request.version) == (
+        "HEAD",
+        "",
+        "HTTP/1.0",
+    )
     assert (exchange.response.status, exchange.response.body.length) == (200, 0)
     assert {d.slug for d in heard.diagnostics} == {"spaces-in-request-line", "odd-target"}

@@ -1,5 +1,6 @@
-"""Laws of the HTTP stage: how a stream is cut into pieces does not matter; a prefix tells a prefix; nothing that can be in a capture
-raises."""
+"""Laws of the HTTP stage: how a stream is cut into pieces does not matter; a prefix tells a prefix;
+nothing that can be in a capture raises.
+"""
 
 from __future__ import annotations
 
@@ -69,32 +70,48 @@ def half(message: Request | Response | None) -> object:
     """A message without its frames and times."""
     if message is None:
         return None
-    return message._replace(first_frame=0, head_frame=0, last_frame=0, first_ns=0, head_ns=0, last_ns=0)
+    return message._replace(
+        first_frame=0, head_frame=0, last_frame=0, first_ns=0, head_ns=0, last_ns=0
+    )
 
 
 def content(heard: Heard) -> list[object]:
-    return [(half(e.request), half(e.response), [i.status for i in e.interim], e.marks, e.ordinal) for e in heard.exchanges]
+    return [
+        (half(e.request), half(e.response), [i.status for i in e.interim], e.marks, e.ordinal)
+        for e in heard.exchanges
+    ]
 
 
 @settings(max_examples=80, deadline=None)
 @given(_conversations, st.lists(st.integers(0, 400), max_size=12))
-def test_cutting_a_stream_into_pieces_changes_nothing(said: list[tuple[bytes, bytes]], cuts: list[int]) -> None:
+def test_cutting_a_stream_into_pieces_changes_nothing(
+    said: list[tuple[bytes, bytes]], cuts: list[int]
+) -> None:
     whole = hear(talk([([q], [a]) for q, a in said]))
     pieces = hear(talk([(cut(q, cuts), cut(a, cuts)) for q, a in said]))
     assert content(pieces) == content(whole)
-    assert {(d.slug, d.count) for d in pieces.diagnostics} == {(d.slug, d.count) for d in whole.diagnostics}
+    assert {(d.slug, d.count) for d in pieces.diagnostics} == {
+        (d.slug, d.count) for d in whole.diagnostics
+    }
 
 
 def test_byte_by_byte() -> None:
-    said = [(get("/a"), ok(b"first")), (b"POST /p HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", CHUNKED + chunks(b"Wikipedia", [4]))]
+    said = [
+        (get("/a"), ok(b"first")),
+        (b"POST /p HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", CHUNKED + chunks(b"Wikipedia", [4])),
+    ]
     single = [([bytes([b]) for b in q], [bytes([b]) for b in a]) for q, a in said]
     assert content(hear(talk(single))) == content(hear(talk([([q], [a]) for q, a in said])))
 
 
 @settings(max_examples=60, deadline=None)
 @given(_conversations, st.integers(0, 3000))
-def test_a_prefix_of_a_conversation_tells_a_prefix(said: list[tuple[bytes, bytes]], keep: int) -> None:
-    """Complete messages of a prefix are the same in the whole; the last may be cut, and then says so."""
+def test_a_prefix_of_a_conversation_tells_a_prefix(
+    said: list[tuple[bytes, bytes]], keep: int
+) -> None:
+    """Complete messages of a prefix are the same in the whole; the last may be cut, and then says
+    so.
+    """
     whole, part = Talk(), Talk()
     for asked, answered in said:
         whole.client(asked).server(answered)
@@ -113,15 +130,25 @@ def test_a_prefix_of_a_conversation_tells_a_prefix(said: list[tuple[bytes, bytes
 def complete(x: object) -> bool:
     assert isinstance(x, tuple)
     request, response = x[0], x[1]
-    whole = request is not None and response is not None and request.body.complete and response.body.complete
-    return whole and not {Mark.HEAD_TRUNCATED, Mark.CAPTURE_ENDED} & {*request.marks, *response.marks}
+    whole = (
+        request is not None
+        and response is not None
+        and request.body.complete
+        and response.body.complete
+    )
+    return whole and not {Mark.HEAD_TRUNCATED, Mark.CAPTURE_ENDED} & {
+        *request.marks,
+        *response.marks,
+    }
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=2000), st.lists(st.integers(0, 500), max_size=8))
 def test_any_chunking_of_a_body_has_its_digest(body: bytes, sizes: list[int]) -> None:
     plain = hear(Talk().client(get("/")).server(ok(body))).exchanges[0].response
-    chunked = hear(Talk().client(get("/")).server(CHUNKED + chunks(body, sizes))).exchanges[0].response
+    chunked = (
+        hear(Talk().client(get("/")).server(CHUNKED + chunks(body, sizes))).exchanges[0].response
+    )
     assert plain is not None
     assert chunked is not None
     assert chunked.body.digest == plain.body.digest
@@ -155,7 +182,8 @@ _NASTY = st.one_of(
     ),
 )
 _segments = st.lists(
-    st.tuples(st.integers(0, 1), _NASTY, st.sampled_from([0, 0, 0, 1, 2, 3]), st.integers(-1, 300)), max_size=14
+    st.tuples(st.integers(0, 1), _NASTY, st.sampled_from([0, 0, 0, 1, 2, 3]), st.integers(-1, 300)),
+    max_size=14,
 )  # who, data, damage (1 lost, 2 cut, 3 repeated), acknowledgement
 
 
@@ -164,7 +192,12 @@ def mangled(segments: list[tuple[int, bytes, int, int]], syn: bool) -> Talk:
     for who, data, damage, ack in segments:
         if data:
             spoken.say(
-                who, data, lost=damage == 1, cut=len(data) // 2 if damage == 2 else None, repeated=damage == 3, ack=ack if damage else None
+                who,
+                data,
+                lost=damage == 1,
+                cut=len(data) // 2 if damage == 2 else None,
+                repeated=damage == 3,
+                ack=ack if damage else None,
             )
     return spoken
 
@@ -172,7 +205,9 @@ def mangled(segments: list[tuple[int, bytes, int, int]], syn: bool) -> Talk:
 @settings(max_examples=250, deadline=None)
 @given(_segments, st.booleans(), st.booleans())
 @example([(0, b"GET /\r\n", 0, 0), (1, b"x", 0, 0)], True, True)
-def test_nothing_raises_and_what_is_said_hangs_together(segments: list[tuple[int, bytes, int, int]], syn: bool, reset: bool) -> None:
+def test_nothing_raises_and_what_is_said_hangs_together(
+    segments: list[tuple[int, bytes, int, int]], syn: bool, reset: bool
+) -> None:
     spoken = mangled(segments, syn)
     if reset:
         spoken.rst()

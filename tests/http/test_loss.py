@@ -1,4 +1,6 @@
-"""Any conversation, any loss: no request is ever paired with another's response, and whatever start line is in the capture is reported."""
+"""Any conversation, any loss: no request is ever paired with another's response, and whatever start
+line is in the capture is reported.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ def response(i: int, asked: int, kind: int) -> bytes:
     if kind % 5 == 1:
         return f"{head.replace('200 OK', '304 Not Modified')}\r\n".encode()
     if kind % 5 == 2:
-        parts = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (body[k : k + 50] for k in range(0, len(body), 50)))
+        parts = b"".join(
+            b"%x\r\n%s\r\n" % (len(p), p)
+            for p in (body[k : k + 50] for k in range(0, len(body), 50))
+        )
         return f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + parts + b"0\r\n\r\n"
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" if kind % 5 == 3 else b""
     return interim + f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
@@ -53,17 +58,36 @@ def conversation(kinds: list[tuple[int, int]], depth: int) -> Wire:
 
 def item(exchange: Exchange) -> tuple[str | None, str | None]:
     asked = exchange.request.target[-3:] if exchange.request else None
-    answered = next((line.value for line in exchange.response.lines if line.name == "X-Item"), "") if exchange.response else None
+    answered = (
+        next((line.value for line in exchange.response.lines if line.name == "X-Item"), "")
+        if exchange.response
+        else None
+    )
     return asked, answered
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(_kinds, st.sampled_from([1, 1, 1, 2, 3, 9]), st.sets(st.integers(0, 80), max_size=12), st.integers(0, 20), st.booleans())
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    _kinds,
+    st.sampled_from([1, 1, 1, 2, 3, 9]),
+    st.sets(st.integers(0, 80), max_size=12),
+    st.integers(0, 20),
+    st.booleans(),
+)
 def test_never_a_wrong_pair(
-    tmp_path: Path, kinds: list[tuple[int, int]], depth: int, lost: set[int], cut: int, from_the_middle: bool
+    tmp_path: Path,
+    kinds: list[tuple[int, int]],
+    depth: int,
+    lost: set[int],
+    cut: int,
+    from_the_middle: bool,
 ) -> None:
     wire = conversation(kinds, depth)
-    wire.packets = [p for i, p in enumerate(wire.packets) if i not in lost or (i < 3 and not from_the_middle)]
+    wire.packets = [
+        p for i, p in enumerate(wire.packets) if i not in lost or (i < 3 and not from_the_middle)
+    ]
     if from_the_middle:
         wire.packets = wire.packets[cut:]
     path = tmp_path / "lossy.pcap"
@@ -72,7 +96,9 @@ def test_never_a_wrong_pair(
     assert all(asked == answered for asked, answered in found if asked and answered), found
     heads = {p.label for p in wire.packets if p.label.endswith(".0")}
     if not from_the_middle and {"q0.0", "a0.0"} <= heads:
-        assert {f"q{int(asked)}.0" for asked, _ in found if asked} == {x for x in heads if x[0] == "q"}, found
+        assert {f"q{int(asked)}.0" for asked, _ in found if asked} == {
+            x for x in heads if x[0] == "q"
+        }, found
 
 
 def pipelined_by(depth: int, answers: range) -> Wire:
@@ -94,12 +120,23 @@ def read(wire: Wire, folder: Path) -> list[Exchange]:
 def test_a_request_lost_of_eight_pipelined_costs_its_own_exchange_only(tmp_path: Path) -> None:
     for lost in range(8):
         found = read(pipelined_by(8, range(8)).drop(f"q{lost}"), tmp_path)
-        assert sorted(map(item, found), key=itemgetter(1)) == [(None if i == lost else f"{i:03}", f"{i:03}") for i in range(8)]
+        assert sorted(map(item, found), key=itemgetter(1)) == [
+            (None if i == lost else f"{i:03}", f"{i:03}") for i in range(8)
+        ]
 
 
-def test_two_lost_together_too_but_not_in_two_places_of_which_one_is_at_the_end(tmp_path: Path) -> None:
+def test_two_lost_together_too_but_not_in_two_places_of_which_one_is_at_the_end(
+    tmp_path: Path,
+) -> None:
     found = read(pipelined_by(8, range(8)).drop("q2", "q3"), tmp_path)
-    assert [item(e)[0] for e in found if e.request and e.response] == ["000", "001", "004", "005", "006", "007"]
+    assert [item(e)[0] for e in found if e.request and e.response] == [
+        "000",
+        "001",
+        "004",
+        "005",
+        "006",
+        "007",
+    ]
     found = read(pipelined_by(8, range(8)).drop("q2", "q7"), tmp_path)
     assert [item(e) for e in found if e.request and e.response] == [("000", "000"), ("001", "001")]
 

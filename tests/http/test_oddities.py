@@ -15,7 +15,9 @@ def test_texts_and_slugs_agree() -> None:
     source = "".join(p.read_text() for p in ROOM.glob("*.py") if p.name != "oddities.py")
     assert [slug for slug in TEXTS if f'"{slug}"' not in source] == []
     assert set(TEXTS) >= AMBIGUOUS
-    assert set(re.findall(r'(?:oddities\.add\(|odd\[|odd\.append\()"([a-z0-9.\-]+)"', source)) <= set(TEXTS)
+    assert set(
+        re.findall(r'(?:oddities\.add\(|odd\[|odd\.append\()"([a-z0-9.\-]+)"', source)
+    ) <= set(TEXTS)
 
 
 def test_counts_are_kept_with_the_first_frame_and_details_are_bounded() -> None:

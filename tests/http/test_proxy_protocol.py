@@ -13,8 +13,16 @@ from tests.http.streams import Heard, Talk, get, hear, ok, story
 IPV4 = bytes([1, 240, 235, 98, 172, 31, 11, 95]) + struct.pack(">HH", 51234, 80)
 
 
-def v2(addresses: bytes = IPV4, family: int = 0x11, command: int = 0x21, tlvs: bytes = b"") -> bytes:
-    return SIGNATURE + bytes([command, family]) + struct.pack(">H", len(addresses) + len(tlvs)) + addresses + tlvs
+def v2(
+    addresses: bytes = IPV4, family: int = 0x11, command: int = 0x21, tlvs: bytes = b""
+) -> bytes:
+    return (
+        SIGNATURE
+        + bytes([command, family])
+        + struct.pack(">H", len(addresses) + len(tlvs))
+        + addresses
+        + tlvs
+    )
 
 
 def tlv(kind: int, value: bytes) -> bytes:
@@ -41,8 +49,16 @@ def header(raw: bytes) -> ProxyHeader:
 @pytest.mark.parametrize(
     ("line", "source", "destination"),
     [
-        (b"PROXY TCP4 1.240.235.98 172.31.11.95 51234 80\r\n", "1.240.235.98:51234", "172.31.11.95:80"),
-        (b"PROXY TCP6 2001:db8::1 2001:db8::2 51234 80\r\n", "[2001:db8::1]:51234", "[2001:db8::2]:80"),
+        (
+            b"PROXY TCP4 1.240.235.98 172.31.11.95 51234 80\r\n",
+            "1.240.235.98:51234",
+            "172.31.11.95:80",
+        ),
+        (
+            b"PROXY TCP6 2001:db8::1 2001:db8::2 51234 80\r\n",
+            "[2001:db8::1]:51234",
+            "[2001:db8::2]:80",
+        ),
         (b"PROXY UNKNOWN\r\n", None, None),
         (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", None, None),
     ],
@@ -85,7 +101,13 @@ def test_local_states_no_address() -> None:
 
 
 def test_tlvs_are_kept_and_known_ones_read() -> None:
-    ssl = b"\x01" + bytes(4) + tlv(0x21, b"TLSv1.3") + tlv(0x22, b"client.example") + tlv(0x23, b"TLS_AES_128_GCM_SHA256")
+    ssl = (
+        b"\x01"
+        + bytes(4)
+        + tlv(0x21, b"TLSv1.3")
+        + tlv(0x22, b"client.example")
+        + tlv(0x23, b"TLS_AES_128_GCM_SHA256")
+    )
     tlvs = (
         tlv(0x01, b"h2")
         + tlv(0x02, b"shop.example")
@@ -96,7 +118,18 @@ def test_tlvs_are_kept_and_known_ones_read() -> None:
         + tlv(0x04, b"\0\0")
     )
     found = header(v2(tlvs=tlvs))
-    assert [kind for kind, _ in found.tlvs] == [0x01, 0x02, 0x05, 0x20, 0x21, 0x22, 0x23, 0xEA, 0xEE, 0x04]
+    assert [kind for kind, _ in found.tlvs] == [
+        0x01,
+        0x02,
+        0x05,
+        0x20,
+        0x21,
+        0x22,
+        0x23,
+        0xEA,
+        0xEE,
+        0x04,
+    ]
     assert dict(found.facts) == {
         "alpn": "h2",
         "authority": "shop.example",
@@ -141,7 +174,11 @@ def test_a_header_alone_and_a_cut_one() -> None:
 
 
 def test_in_front_of_tls_and_http_2() -> None:
-    tls = hear(Talk().client(v2() + b"\x16\x03\x01\0\x05\x01\0\0\x01\0").server(b"\x15\x03\x01\0\x02\x02\x32"))
+    tls = hear(
+        Talk()
+        .client(v2() + b"\x16\x03\x01\0\x05\x01\0\0\x01\0")
+        .server(b"\x15\x03\x01\0\x02\x02\x32")
+    )
     assert tls.applications[0].protocol is Protocol.TLS
     assert len(tls.applications[0].proxy) == 1
     two = hear(Talk().client(v2() + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"))

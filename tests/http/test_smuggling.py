@@ -1,5 +1,6 @@
-"""The request smuggling family (RFC 9112 §11.2): each oddity has a name, and where two readings of the end of a message exist, both are
-stated."""
+"""The request smuggling family (RFC 9112 §11.2): each oddity has a name, and where two readings of
+the end of a message exist, both are stated.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +29,18 @@ def detail(heard: Heard) -> str:
 @pytest.mark.parametrize(
     ("head", "body", "slug", "doubt"),
     [
-        (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n", "content-length-and-transfer-encoding", True),
-        (b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", b"0\r\n\r\n", "content-length-and-transfer-encoding", True),
+        (
+            b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            b"0\r\n\r\n",
+            "content-length-and-transfer-encoding",
+            True,
+        ),
+        (
+            b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+            b"0\r\n\r\n",
+            "content-length-and-transfer-encoding",
+            True,
+        ),
         (b"Content-Length: 3\r\nContent-Length: 3\r\n", b"abc", "content-length-repeated", False),
         (b"Content-Length: 3\r\nContent-Length: 5\r\n", b"abc", "content-length-conflict", True),
         (b"Content-Length: 3, 3\r\n", b"abc", "content-length-repeated", False),
@@ -47,8 +58,18 @@ def detail(heard: Heard) -> str:
         (b"Transfer-Encoding: xchunked\r\n", b"", "transfer-encoding-odd", True),
         (b"Transfer-Encoding: chunked, identity\r\n", b"", "transfer-encoding-odd", True),
         (b"Transfer-Encoding: identity, chunked\r\n", b"0\r\n\r\n", "transfer-encoding-odd", True),
-        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n", "transfer-encoding-repeated", True),
-        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: cow\r\n", b"", "transfer-encoding-repeated", True),
+        (
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            b"0\r\n\r\n",
+            "transfer-encoding-repeated",
+            True,
+        ),
+        (
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: cow\r\n",
+            b"",
+            "transfer-encoding-repeated",
+            True,
+        ),
         (b"Transfer-Encoding: gzip\r\n", b"", "transfer-encoding-not-chunked", True),
         (b"Transfer-Encoding: gzip,\tchunked\r\n", b"0\r\n\r\n", "transfer-encoding-odd", True),
         (b"Transfer-Encoding:\x0bchunked\r\n", b"", "transfer-encoding-odd", True),
@@ -81,7 +102,10 @@ def test_both_readings_are_stated() -> None:
 def test_the_chunked_reading_of_an_obfuscated_coding_is_stated() -> None:
     head = POST + b"Content-Length: 4\r\nTransfer-Encoding: xchunked\r\n\r\n"
     heard = ask(head + b"1\r\nZ\r\n0\r\n\r\n")
-    assert f"the next message begins at {len(head) + 4} as read here, as chunked at offset {len(head) + 11}" in detail(heard)
+    assert (
+        f"the next message begins at {len(head) + 4} as read here, as chunked at offset "
+        f"{len(head) + 11}" in detail(heard)
+    )
 
 
 def test_leading_zeros_are_plain() -> None:
@@ -106,7 +130,13 @@ def test_leading_zeros_are_plain() -> None:
     ],
 )
 def test_oddities_of_chunked_framing(body: bytes, slug: str) -> None:
-    talk = Talk().client(POST + b"Transfer-Encoding: chunked\r\n\r\n" + body).server(ok()).client(NEXT).server(ok(b"n"))
+    talk = (
+        Talk()
+        .client(POST + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+        .server(ok())
+        .client(NEXT)
+        .server(ok(b"n"))
+    )
     heard = hear(talk)
     assert slug in heard.slugs
     assert [e.request.target for e in heard.exchanges if e.request] == ["/", "/next"]
@@ -177,14 +207,26 @@ def test_connect_has_an_authority_and_a_tunnel_behind_it() -> None:
 
 
 def test_http_inside_a_tunnel_is_read() -> None:
-    talk = Talk().client(b"CONNECT a:80 HTTP/1.1\r\n\r\n").server(b"HTTP/1.1 200 OK\r\n\r\n").client(get("/in")).server(ok(b"x"))
+    talk = (
+        Talk()
+        .client(b"CONNECT a:80 HTTP/1.1\r\n\r\n")
+        .server(b"HTTP/1.1 200 OK\r\n\r\n")
+        .client(get("/in"))
+        .server(ok(b"x"))
+    )
     heard = hear(talk)
     assert story(heard) == [("a:80", 200), ("/in", 200)]
     assert [e.ordinal for e in heard.exchanges] == [1, 2]
 
 
 def test_a_refused_connect_is_followed_by_http() -> None:
-    talk = Talk().client(b"CONNECT a:80 HTTP/1.1\r\n\r\n").server(ok(b"no", status="403 Forbidden")).client(NEXT).server(ok())
+    talk = (
+        Talk()
+        .client(b"CONNECT a:80 HTTP/1.1\r\n\r\n")
+        .server(ok(b"no", status="403 Forbidden"))
+        .client(NEXT)
+        .server(ok())
+    )
     assert story(hear(talk)) == [("a:80", 403), ("/next", 200)]
 
 
@@ -213,7 +255,13 @@ def test_a_head_without_end_is_given_up() -> None:
 
 
 def test_thousands_of_interim_responses() -> None:
-    heard = hear(Talk().client(get("/")).server(b"HTTP/1.1 102 Processing\r\n\r\n" * 5000 + ok(b"x")).client(NEXT).server(ok()))
+    heard = hear(
+        Talk()
+        .client(get("/"))
+        .server(b"HTTP/1.1 102 Processing\r\n\r\n" * 5000 + ok(b"x"))
+        .client(NEXT)
+        .server(ok())
+    )
     assert story(heard) == [("/", 200), ("/next", 200)]
     assert len(heard.exchanges[0].interim) == 5000
 
@@ -222,7 +270,9 @@ def test_a_response_before_any_request() -> None:
     late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     heard = hear(Talk().server(late))
     assert story(heard) == [(None, 408)]
-    heard = hear(Talk().client(get("/a")).server(ok()).server(late).client(NEXT, ack=len(ok())).rst())
+    heard = hear(
+        Talk().client(get("/a")).server(ok()).server(late).client(NEXT, ack=len(ok())).rst()
+    )
     assert story(heard) == [("/a", 200), (None, 408), ("/next", None)]
     assert heard.exchanges[2].marks == (Mark.RESET,)
 

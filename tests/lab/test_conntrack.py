@@ -14,8 +14,12 @@ ipv4     2 icmp     1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=1 src=10.0.0
 
 def test_the_reply_tuple_says_who_became_whom() -> None:
     assert parse(TABLE) == [
-        Translation("192.168.0.5:50266", "3.35.166.21:80", "1.240.235.98:50266", "3.35.166.21:80"),  # masquerade: the source
-        Translation("1.240.235.98:5", "3.35.166.21:80", "172.31.42.119:6", "172.31.11.95:8080"),  # DNAT and SNAT: both
+        Translation(
+            "192.168.0.5:50266", "3.35.166.21:80", "1.240.235.98:50266", "3.35.166.21:80"
+        ),  # masquerade: the source
+        Translation(
+            "1.240.235.98:5", "3.35.166.21:80", "172.31.42.119:6", "172.31.11.95:8080"
+        ),  # DNAT and SNAT: both
     ]
 
 

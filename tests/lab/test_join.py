@@ -10,7 +10,9 @@ LAPTOP, ROUTER, NODE, APP = "192.168.0.5", "1.240.235.98", "172.31.42.119", "172
 POINTS = {"172.31.11.95": 0, "172.31.22.80": 1}
 
 
-def asked(port: int, target: str, time_ns: int, ordinal: int = 1, status: int | None = 200) -> ClientLine:
+def asked(
+    port: int, target: str, time_ns: int, ordinal: int = 1, status: int | None = 200
+) -> ClientLine:
     return {
         "time_ns": time_ns,
         "local": f"{LAPTOP}:{port}",
@@ -22,12 +24,22 @@ def asked(port: int, target: str, time_ns: int, ordinal: int = 1, status: int | 
     }
 
 
-def passed(port: int, target: str, time_ns: int, request_id: str = "", from_: str = "") -> BalancerLine:
-    return BalancerLine(f"{ROUTER}:{port}", time_ns, "GET" if target else "", target, 200, request_id, from_, APP)
+def passed(
+    port: int, target: str, time_ns: int, request_id: str = "", from_: str = ""
+) -> BalancerLine:
+    return BalancerLine(
+        f"{ROUTER}:{port}", time_ns, "GET" if target else "", target, 200, request_id, from_, APP
+    )
 
 
 def answered(
-    peer: str, target: str, time_ns: int, ordinal: int = 1, status: int | None = 200, request_id: str = "", local: str = APP
+    peer: str,
+    target: str,
+    time_ns: int,
+    ordinal: int = 1,
+    status: int | None = 200,
+    request_id: str = "",
+    local: str = APP,
 ) -> BackendLine:
     return {
         "time_ns": time_ns,
@@ -46,9 +58,14 @@ def answered(
 def test_the_home_router_and_the_request_id_lead_from_client_to_backend() -> None:
     seen_as = {f"{LAPTOP}:1000": f"{ROUTER}:61000", f"{LAPTOP}:1001": f"{ROUTER}:61001"}
     balancer = [passed(61001, "/same", 5, "b"), passed(61000, "/same", 6, "a")]
-    backend = [answered(f"{NODE}:7", "/same", 5, 1, request_id="a"), answered(f"{NODE}:7", "/same", 6, 2, request_id="b")]
+    backend = [
+        answered(f"{NODE}:7", "/same", 5, 1, request_id="a"),
+        answered(f"{NODE}:7", "/same", 6, 2, request_id="b"),
+    ]
 
-    requests, others = join([asked(1000, "/same", 1), asked(1001, "/same", 2)], seen_as, balancer, backend, POINTS)
+    requests, others = join(
+        [asked(1000, "/same", 1), asked(1001, "/same", 2)], seen_as, balancer, backend, POINTS
+    )
 
     assert [[a.ordinal for a in r.attempts] for r in requests] == [[1], [2]]
     assert [r.answered_by for r in requests] == ["backend", "backend"]
@@ -63,7 +80,11 @@ def test_a_retry_has_every_attempt_with_its_id_and_an_uncaptured_client_is_an_ot
     ]
 
     requests, others = join(
-        [asked(1000, "/flaky", 1)], {f"{LAPTOP}:1000": f"{ROUTER}:1000"}, [passed(1000, "/flaky", 5, "a")], backend, POINTS
+        [asked(1000, "/flaky", 1)],
+        {f"{LAPTOP}:1000": f"{ROUTER}:1000"},
+        [passed(1000, "/flaky", 5, "a")],
+        backend,
+        POINTS,
     )
 
     assert [(a.point, a.status) for a in requests[0].attempts] == [(0, 503), (1, 200)]
@@ -71,21 +92,39 @@ def test_a_retry_has_every_attempt_with_its_id_and_an_uncaptured_client_is_an_ot
 
 
 def test_an_answer_no_backend_gave_is_the_balancers_and_no_answer_is_nobodys() -> None:
-    clients = [asked(1000, "/slow", 1, 1, 504), asked(1000, "/fixed", 2, 2), asked(1000, "/gone", 3, 3, None)]
-    balancer = [passed(1000, "/slow", 1, "a"), passed(1000, "/fixed", 2, "b"), passed(1000, "/gone", 3, "c")]
+    clients = [
+        asked(1000, "/slow", 1, 1, 504),
+        asked(1000, "/fixed", 2, 2),
+        asked(1000, "/gone", 3, 3, None),
+    ]
+    balancer = [
+        passed(1000, "/slow", 1, "a"),
+        passed(1000, "/fixed", 2, "b"),
+        passed(1000, "/gone", 3, "c"),
+    ]
     backend = [answered(f"{NODE}:7", "/slow", 1, status=None, request_id="a")]
 
     requests, _ = join(clients, {f"{LAPTOP}:1000": f"{ROUTER}:1000"}, balancer, backend, POINTS)
 
-    assert [(r.answered_by, len(r.attempts)) for r in requests] == [("balancer", 1), ("balancer", 0), ("nobody", 0)]
+    assert [(r.answered_by, len(r.attempts)) for r in requests] == [
+        ("balancer", 1),
+        ("balancer", 0),
+        ("nobody", 0),
+    ]
 
 
 def test_a_balancer_that_reads_no_http_keeps_the_place_on_the_connection() -> None:
     clients = [asked(1000, "/a", 1, 1), asked(1000, "/b", 2, 2), asked(1001, "/c", 3, 1)]
     balancer = [passed(1000, "", 0, from_=f"{NODE}:70"), passed(1001, "", 0, from_=f"{NODE}:71")]
-    backend = [answered(f"{NODE}:70", "/a", 1, 1), answered(f"{NODE}:70", "/b", 2, 2), answered(f"{NODE}:71", "/c", 3, 1)]
+    backend = [
+        answered(f"{NODE}:70", "/a", 1, 1),
+        answered(f"{NODE}:70", "/b", 2, 2),
+        answered(f"{NODE}:71", "/c", 3, 1),
+    ]
 
-    requests, others = join(clients, {f"{LAPTOP}:{p}": f"{ROUTER}:{p}" for p in (1000, 1001)}, balancer, backend, POINTS)
+    requests, others = join(
+        clients, {f"{LAPTOP}:{p}": f"{ROUTER}:{p}" for p in (1000, 1001)}, balancer, backend, POINTS
+    )
 
     assert [r.attempts[0].client for r in requests] == [f"{NODE}:70", f"{NODE}:70", f"{NODE}:71"]
     assert [r.attempts[0].ordinal for r in requests] == [1, 2, 1]
@@ -93,17 +132,30 @@ def test_a_balancer_that_reads_no_http_keeps_the_place_on_the_connection() -> No
 
 
 def test_checks_are_taken_out_of_the_traffic() -> None:
-    check: CheckLine = {"time_ns": 1, "end_ns": 2, "kind": "http", "local": f"{NODE}:9", "peer": APP, "status": 200}
+    check: CheckLine = {
+        "time_ns": 1,
+        "end_ns": 2,
+        "kind": "http",
+        "local": f"{NODE}:9",
+        "peer": APP,
+        "status": 200,
+    }
     backend = [
         answered(f"{NODE}:9", "/health", 1),  # the lab's own, known from its own log
         answered(f"{NODE}:10", "/health", 3),  # the balancer's own
-        answered(f"{NODE}:11", "", 4, 0, None),  # connected and left: a check, when TCP checks were asked for
+        answered(
+            f"{NODE}:11", "", 4, 0, None
+        ),  # connected and left: a check, when TCP checks were asked for
         answered(f"{NODE}:12", "/divide/4", 5),
     ]
 
     traffic, checks = split_checks(backend, [check], POINTS, tcp_checks=True)
     assert [line["target"] for line in traffic] == ["/divide/4"]
-    assert [(c.client, c.kind) for c in checks] == [(f"{NODE}:9", "http"), (f"{NODE}:10", "http"), (f"{NODE}:11", "tcp")]
+    assert [(c.client, c.kind) for c in checks] == [
+        (f"{NODE}:9", "http"),
+        (f"{NODE}:10", "http"),
+        (f"{NODE}:11", "tcp"),
+    ]
 
     _, without = split_checks(backend, [check], POINTS, tcp_checks=False)
     assert [c.kind for c in without] == ["http", "http"]
@@ -116,7 +168,9 @@ def test_a_client_that_was_not_captured_uses_the_same_port_of_the_balancer() -> 
     ]
     backend = [answered(f"{NODE}:7", "/same", 5, 1), answered(f"{NODE}:7", "/same", 6, 2)]
 
-    requests, others = join([asked(1000, "/same", 1)], {f"{LAPTOP}:1000": f"{ROUTER}:1000"}, balancer, backend, POINTS)
+    requests, others = join(
+        [asked(1000, "/same", 1)], {f"{LAPTOP}:1000": f"{ROUTER}:1000"}, balancer, backend, POINTS
+    )
 
     assert [[a.ordinal for a in r.attempts] for r in requests] == [[2]]
     assert [o.ordinal for o in others] == [1]

@@ -12,7 +12,8 @@ from lbtrace.lab.run import SAMPLES
 from lbtrace.model.report import Kind
 
 BALANCERS = (
-    "nginx nginx-close nginx-stream nginx-stream-proxy haproxy haproxy-never haproxy-aggressive haproxy-always haproxy-tcp haproxy-proxy "
+    "nginx nginx-close nginx-stream nginx-stream-proxy haproxy haproxy-never haproxy-aggressive "
+    "haproxy-always haproxy-tcp haproxy-proxy "
     "haproxy-proxy-v2 envoy apache caddy varnish squid nat snat ipvs direct alb-like"
 )
 
@@ -64,9 +65,24 @@ class TestReasonsNotToRun:
         with pytest.raises(LabError, match=r"needs Linux.*lbtrace demo"):
             confine.require_linux_root()
 
-    def test_programs_missing_are_named_with_their_packages(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(confine, "find_program", lambda name: None if name in ("varnishd", "varnishncsa", "nft") else f"/bin/{name}")
+    def test_programs_missing_are_named_with_their_packages(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            confine,
+            "find_program",
+            lambda name: None if name in ("varnishd", "varnishncsa", "nft") else f"/bin/{name}",
+        )
         with pytest.raises(
-            LabError, match=r"Missing programs: varnishd, varnishncsa, nft\. Install: sudo apt-get install nftables varnish\."
+            LabError,
+            match=r"Missing programs: varnishd, varnishncsa, nft\. Install: sudo apt-get install "
+            r"nftables varnish\.",
         ):
-            confine.require_programs({"varnishd": "varnish", "varnishncsa": "varnish", "nft": "nftables", "ip": "iproute2"})
+            confine.require_programs(
+                {
+                    "varnishd": "varnish",
+                    "varnishncsa": "varnish",
+                    "nft": "nftables",
+                    "ip": "iproute2",
+                }
+            )

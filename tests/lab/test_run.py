@@ -1,4 +1,6 @@
-"""The lab for real: every balancer is run, its logs agree with lbtrace's report, and nothing is left behind."""
+"""The lab for real: every balancer is run, its logs agree with lbtrace's report, and nothing is
+left behind.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +30,35 @@ ANSWERS = {"/divide/25": 200, "/divide/50": 200, "/divide/10": 200, "/divide/4":
 
 
 def footprint() -> dict[str, object]:
-    """What an experiment could leave outside of itself; others may be at work on this machine, so nothing but that is looked at."""
+    """What an experiment could leave outside of itself; others may be at work on this machine, so
+    nothing but that is looked at.
+    """
     hosts = {end for link in LINKS for end in (link[0], link[3])}
     links = {end for link in LINKS for end in (link[1], link[4])} - {"eth0"}
     can_ask = os.geteuid() == 0 and shutil.which("nft")
-    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout if can_ask else ""
+    tables = (
+        subprocess.run(
+            ["nft", "list", "tables"], capture_output=True, text=True, check=False
+        ).stdout
+        if can_ask
+        else ""
+    )
     return {
-        "namespaces": hosts & set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set(),
+        "namespaces": hosts & set(os.listdir("/run/netns"))
+        if os.path.isdir("/run/netns")
+        else set(),
         "links": links & set(os.listdir("/sys/class/net")),
-        "rules": {"table ip balancer", "table ip source", "table ip lose"} & set(tables.splitlines()),
-        "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if "lbtrace-lab" in line],
+        "rules": {"table ip balancer", "table ip source", "table ip lose"}
+        & set(tables.splitlines()),
+        "mounts": [
+            line
+            for line in Path("/proc/self/mounts").read_text().splitlines()
+            if "lbtrace-lab" in line
+        ],
         "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
-        "shared memory": sorted(name for name in os.listdir("/dev/shm") if name.startswith("squid-")),
+        "shared memory": sorted(
+            name for name in os.listdir("/dev/shm") if name.startswith("squid-")
+        ),
     }
 
 
@@ -84,7 +103,9 @@ EXPERIMENTS = [
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path | LabError]:
-    """All experiments that can be run here, four at a time: where each left its captures, or why it could not."""
+    """All experiments that can be run here, four at a time: where each left its captures, or why it
+    could not.
+    """
 
     def record(experiment: tuple[str, str]) -> Path | LabError:
         directory = tmp_path_factory.mktemp("-".join(experiment))
@@ -99,7 +120,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids="-".join)
-def test_every_balancer_agrees_with_the_logs(experiment: tuple[str, str], recorded: dict[tuple[str, str], Path | LabError]) -> None:
+def test_every_balancer_agrees_with_the_logs(
+    experiment: tuple[str, str], recorded: dict[tuple[str, str], Path | LabError]
+) -> None:
     name, traffic = experiment
     must_run(name)
     directory = recorded[experiment]
@@ -111,7 +134,9 @@ def test_every_balancer_agrees_with_the_logs(experiment: tuple[str, str], record
         assert [len(r.attempts) for r in truth.requests] == [1, 1, 1, 1]
     assert truth.requests
     assert traffic != "checks" or len(truth.checks) >= 3
-    told = agree(lbtrace.compare(directory / "client.pcap", *sorted(directory.glob("backend*.pcap"))), truth)
+    told = agree(
+        lbtrace.compare(directory / "client.pcap", *sorted(directory.glob("backend*.pcap"))), truth
+    )
     assert told.disagreements == []
     assert running(directory) == []
 
@@ -121,7 +146,10 @@ def test_two_runs_at_once_do_not_collide(tmp_path: Path) -> None:
     runs = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        code = f"from pathlib import Path; from lbtrace.lab.run import run; run('nginx', 'four', Path({str(tmp_path / name)!r}))"
+        code = (
+            "from pathlib import Path; from lbtrace.lab.run import run; run('nginx', 'four', "
+            f"Path({str(tmp_path / name)!r}))"
+        )
         runs.append(subprocess.Popen([sys.executable, "-c", code]))
     assert [process.wait(60) for process in runs] == [0, 0]
     for name in ("one", "two"):
@@ -131,11 +159,17 @@ def test_two_runs_at_once_do_not_collide(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_whatever_ends_it_nothing_stays(number: signal.Signals, tmp_path: Path) -> None:
     must_run("nginx")
-    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a suite in the background has it ignored
-    code = f"{hears}; from pathlib import Path; from lbtrace.lab.run import run; run('nginx', 'four-checked', Path({str(tmp_path)!r}))"
+    # a suite in the background has it ignored
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = (
+        f"{hears}; from pathlib import Path; from lbtrace.lab.run import run; run('nginx', "
+        f"'four-checked', Path({str(tmp_path)!r}))"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
         try:
-            wait_for(lambda: (tmp_path / "client.pcap").exists())  # everything has been started by then
+            wait_for(
+                lambda: (tmp_path / "client.pcap").exists()
+            )  # everything has been started by then
             assert running(tmp_path)
             process.send_signal(number)
             assert process.wait(10) != 0
@@ -146,14 +180,18 @@ def test_whatever_ends_it_nothing_stays(number: signal.Signals, tmp_path: Path) 
     assert running(tmp_path) == []
 
 
-def test_a_balancer_that_does_not_start_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_balancer_that_does_not_start_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     must_run("nginx")
     broken = tmp_path / "bin"
     broken.mkdir()
     (broken / "nginx").write_text("#!/bin/sh\necho 'nginx: [emerg] no such luck' >&2\nexit 1\n")
     (broken / "nginx").chmod(0o755)
     monkeypatch.setenv("PATH", f"{broken}:{os.environ['PATH']}")
-    with pytest.raises(LabError, match=r"Waited in vain for port 80 on balancer.*no such luck") as caught:
+    with pytest.raises(
+        LabError, match=r"Waited in vain for port 80 on balancer.*no such luck"
+    ) as caught:
         run("nginx", "four", tmp_path / "bin")
     assert caught.value.slug == "lab-did-not-start"
     assert running(broken) == []

@@ -25,7 +25,9 @@ WEAKER = {"haproxy-tls": {"verdict-unsure"}}
 
 @cache
 def report_of(name: str) -> Report:
-    return lbtrace.compare(FOLDER / name / "client.pcap", *sorted((FOLDER / name).glob("backend*.pcap")))
+    return lbtrace.compare(
+        FOLDER / name / "client.pcap", *sorted((FOLDER / name).glob("backend*.pcap"))
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,7 +43,9 @@ def test_every_sample_can_be_recorded_again_is_explained_and_is_small() -> None:
         files = list((FOLDER / name).iterdir())
         assert {"client.pcap", "backend.pcap", "truth.json", "README.md"} <= {f.name for f in files}
         assert sum(f.stat().st_size for f in files if f.suffix == ".pcap") <= LARGEST_BYTES, name
-        assert f"]({name}/)" in (FOLDER / "README.md").read_text(encoding="utf-8"), f"samples/README.md does not mention {name}"
+        assert f"]({name}/)" in (FOLDER / "README.md").read_text(encoding="utf-8"), (
+            f"samples/README.md does not mention {name}"
+        )
     assert sum(f.stat().st_size for f in FOLDER.rglob("*") if f.is_file()) < ALL_BYTES
 
 
@@ -49,12 +53,16 @@ def test_every_sample_can_be_recorded_again_is_explained_and_is_small() -> None:
 def test_the_founding_experiment(name: str) -> None:
     truth = Truth.read(FOLDER / name / "truth.json")
 
-    assert [(r.target, r.status) for r in truth.requests] == [(f"/divide/{n}", 200) for n in (25, 50, 10, 4)]
+    assert [(r.target, r.status) for r in truth.requests] == [
+        (f"/divide/{n}", 200) for n in (25, 50, 10, 4)
+    ]
     assert len({r.client for r in truth.requests}) == 4  # a connection each
     assert {r.client.rpartition(":")[0] for r in truth.requests} == {"192.168.0.5"}
     seen = {a.client.rpartition(":")[0] for r in truth.requests for a in r.attempts}
     assert seen == {"1.240.235.98" if name == "nlb-like" else "172.31.42.119"}
-    assert len({a.client for r in truth.requests for a in r.attempts}) == (1 if name == "alb-like" else 4)
+    assert len({a.client for r in truth.requests for a in r.attempts}) == (
+        1 if name == "alb-like" else 4
+    )
     periods = [b.time_ns - a.time_ns for a, b in zip(truth.checks, truth.checks[1:], strict=False)]
     assert len(truth.checks) >= 2
     assert all(abs(period - 10_000_000_000) < 500_000_000 for period in periods)
@@ -74,17 +82,28 @@ class TestTheJudgeCanSayNo:
     def test_as_it_is_they_agree(self, report: Report, truth: Truth) -> None:
         told = agree(report, truth)
         assert (told.right, told.unsure, told.disagreements) == (4, 0, [])
-        assert told.summary() == "agree with this report (4 of 4 requests traced to what they caused)."
+        assert (
+            told.summary() == "agree with this report (4 of 4 requests traced to what they caused)."
+        )
 
     def test_two_requests_swapped(self, report: Report, truth: Truth) -> None:
         first, second, *rest = truth.requests
-        swapped = (replace(first, attempts=second.attempts), replace(second, attempts=first.attempts), *rest)
-        assert [d.what for d in agree(report, replace(truth, requests=swapped)).disagreements] == ["wrong-pair", "wrong-pair"]
+        swapped = (
+            replace(first, attempts=second.attempts),
+            replace(second, attempts=first.attempts),
+            *rest,
+        )
+        assert [d.what for d in agree(report, replace(truth, requests=swapped)).disagreements] == [
+            "wrong-pair",
+            "wrong-pair",
+        ]
 
     def test_an_answer_that_was_the_balancers_own(self, report: Report, truth: Truth) -> None:
         first, *rest = truth.requests
         own = replace(first, attempts=(), answered_by="balancer")
-        assert [d.what for d in agree(report, replace(truth, requests=(own, *rest))).disagreements] == ["invented-pair"]
+        assert [
+            d.what for d in agree(report, replace(truth, requests=(own, *rest))).disagreements
+        ] == ["invented-pair"]
 
     def test_another_kind_of_balancer(self, report: Report, truth: Truth) -> None:
         other = replace(truth, kind=Kind.L4_PASSTHROUGH.value)
@@ -96,7 +115,9 @@ class TestTheJudgeCanSayNo:
 
     def test_an_exchange_of_somebody_else(self, report: Report, truth: Truth) -> None:
         first, *rest = truth.requests
-        told = agree(report, replace(truth, requests=tuple(rest), others=first.attempts)).disagreements
+        told = agree(
+            report, replace(truth, requests=tuple(rest), others=first.attempts)
+        ).disagreements
         assert [d.what for d in told] == ["invented-pair"]
 
 
@@ -116,4 +137,6 @@ def test_a_connection_cut_short_is_aligned_by_time_and_target() -> None:
     assert align(at(10, 31), at(10, 20, 30)) == [(0, 0), (1, 2)]  # the middle was lost
     assert align(at(10, 20, 30), at(21)) == [(1, 0)]  # more in the capture than in the log
     assert align([], at(1, 2)) == []
-    assert align([(10, "/b")], [(10, "/api/a"), (10, "/api/b")]) == [(0, 1)]  # pipelined: sent at once
+    assert align([(10, "/b")], [(10, "/api/a"), (10, "/api/b")]) == [
+        (0, 1)
+    ]  # pipelined: sent at once

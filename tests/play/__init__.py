@@ -1,4 +1,6 @@
-"""Conversations in the manner of a play, with the truth of who caused whom: see `tests.play.cast`."""
+"""Conversations in the manner of a play, with the truth of who caused whom: see
+`tests.play.cast`.
+"""
 
 from tests.play.cast import CURL, FRONT, MS, SERVED, Ask, Balancer, Client, Play, Shown
 from tests.play.packets import pcap

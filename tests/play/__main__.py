@@ -1,6 +1,8 @@
-"""`python -m tests.play [--plays N] [--write]`: the accuracy of the pairing, scenario by scenario, against the truth of the plays.
+"""`python -m tests.play [--plays N] [--write]`: the accuracy of the pairing, scenario by scenario,
+against the truth of the plays.
 
-With --write the table goes into docs/accuracy.md between its markers. Confident mistakes are printed as they are found.
+With --write the table goes into docs/accuracy.md between its markers. Confident mistakes are
+printed as they are found.
 """
 
 from __future__ import annotations
@@ -16,15 +18,23 @@ from tests.play.scenarios import SCENARIOS
 from tests.play.score import Score, score
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
-HEAD = "| scenario | exchanges | precision | alone | in a set | low | missed | connections | wrong |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+HEAD = (
+    "| scenario | exchanges | precision | alone | in a set | low | missed | connections | "
+    "wrong |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+)
 
 
 def row(what: str, s: Score) -> str:
     """One line of the table."""
-    share = [f"{100 * n / s.caused:.1f} %" if s.caused else "–" for n in (s.right, s.grouped, s.unsure, s.missed)]
+    share = [
+        f"{100 * n / s.caused:.1f} %" if s.caused else "–"
+        for n in (s.right, s.grouped, s.unsure, s.missed)
+    ]
     precision = f"{100 * s.precision:.1f} %" if s.right + s.wrong else "–"
     mates = f"{s.mates_found} of {s.mates}" if s.mates_found else "–"
-    wrong = s.wrong + s.wrong_groups + s.mates_wrong + s.reasons_wrong + s.own_wrong + s.checks_wrong
+    wrong = (
+        s.wrong + s.wrong_groups + s.mates_wrong + s.reasons_wrong + s.own_wrong + s.checks_wrong
+    )
     return f"| {what} | {s.caused} | {precision} | {' | '.join(share)} | {mates} | {wrong} |"
 
 
@@ -51,12 +61,23 @@ def main() -> None:
         counted = judge(any_play(seed), f"chance {seed}")
         for field in Score.__slots__:
             setattr(total, field, getattr(total, field) + getattr(counted, field))
-    lines.append(row(f"**{asked.plays} plays drawn at random** (loss up to 10 %, cut windows, any balancer)", total))
+    lines.append(
+        row(
+            f"**{asked.plays} plays drawn at random** (loss up to 10 %, cut windows, any balancer)",
+            total,
+        )
+    )
     table = "\n".join(lines)
     print(table)
     if asked.write:
         before, _, rest = PAGE.read_text().partition("<!-- table -->")
-        PAGE.write_text(before + "<!-- table -->\n" + table + "\n<!-- end -->" + rest.partition("<!-- end -->")[2])
+        PAGE.write_text(
+            before
+            + "<!-- table -->\n"
+            + table
+            + "\n<!-- end -->"
+            + rest.partition("<!-- end -->")[2]
+        )
 
 
 if __name__ == "__main__":

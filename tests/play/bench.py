@@ -1,4 +1,5 @@
-"""`python -m tests.play.bench [EXCHANGES]`: what the pairing costs, in CPU seconds, with unique ids and with identical requests.
+"""`python -m tests.play.bench [EXCHANGES]`: what the pairing costs, in CPU seconds, with unique ids
+and with identical requests.
 
 Never a timed test.
 """
@@ -24,7 +25,13 @@ def busy(exchanges: int, unique: bool) -> Play:
     client = play.client("192.168.0.5", "198.51.100.1")
     for i in range(exchanges):
         ids = [("X-Request-Id", f"{dice.getrandbits(64):016x}")] if unique else []
-        client.asks("GET", f"/x/{i}" if unique else "/x", connection=f"k{i % 64}", think_ms=dice.random() * 5, headers=ids)
+        client.asks(
+            "GET",
+            f"/x/{i}" if unique else "/x",
+            connection=f"k{i % 64}",
+            think_ms=dice.random() * 5,
+            headers=ids,
+        )
     return play
 
 
@@ -40,7 +47,10 @@ def main() -> None:
         gc.enable()
         counted, _ = score(shown, found)
         kind = "unique" if unique else "identical"
-        print(f"{kind}: {exchanges} exchanges, {spent:.2f} s CPU, {counted.right} alone, {counted.grouped} in sets")
+        print(
+            f"{kind}: {exchanges} exchanges, {spent:.2f} s CPU, {counted.right} alone, "
+            f"{counted.grouped} in sets"
+        )
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
-"""The players: clients that ask, a balancer with habits, backends that answer; performed in true time, with both sides written down.
+"""The players: clients that ask, a balancer with habits, backends that answer; performed in true
+time, with both sides written down.
 
     play = Play(seed=1, balancer=Balancer(kind="l7", add=[("X-Forwarded-For", "{client}")]))
     alice = play.client("192.168.0.5", seen_as="1.240.235.98")
     alice.asks("GET", "/divide/25", at_ms=0)
-    alice.asks("GET", "/divide/50", at_ms=20, connection="kept")   # same name: same connection, one after another
-    shown = play.perform()
-    shown.clients, shown.backends      # Trace objects
-    shown.truth                        # {client Ref: (backend Ref, …)}, attempts in order, the answered one last
+    alice.asks("GET", "/divide/50", at_ms=20, connection="kept")   # same name: same connection, one
+    after another shown = play.perform() shown.clients, shown.backends      # Trace objects
+    shown.truth                        # {client Ref: (backend Ref, …)}, attempts in order, the
+                                       answered one last
     shown.client_pcaps, shown.backend_pcaps
 
-This file is the script; `stage` performs it, `habits` is what a balancer does to a message, `wire` and `packets` write it down.
-Placeholders in header values: {client} the address the balancer sees, {clientport} its port, {fresh} a new random id,
-{old} what the client sent, {front} the balancer's front address.
+This file is the script; `stage` performs it, `habits` is what a balancer does to a message, `wire`
+and `packets` write it down. Placeholders in header values: {client} the address the balancer sees,
+{clientport} its port, {fresh} a new random id, {old} what the client sent, {front} the balancer's
+front address.
 """
 
 from __future__ import annotations
@@ -34,19 +36,27 @@ BYTES_PASS = ("l4-proxy", "tls-pass")  # kinds that hand bytes on
 
 @dataclass(slots=True)
 class Balancer:
-    """A balancer's habits. `kind`: "l7", "l4-proxy", "dnat" (source kept), "snat", "dsr", "direct", "tls" (TLS in front, plain HTTP
-    behind it), "tls-pass" (TLS in front and, the same, behind it)."""
+    """A balancer's habits. `kind`: "l7", "l4-proxy", "dnat" (source kept), "snat", "dsr", "direct",
+    "tls" (TLS in front, plain HTTP behind it), "tls-pass" (TLS in front and, the same, behind it).
+    """
 
     kind: str = "l7"
     front: Endpoint = FRONT
-    nodes: Sequence[Endpoint] = ()  # its front addresses, when it has several: each connection goes to one of them in turn
+    nodes: Sequence[
+        Endpoint
+    ] = ()  # its front addresses, when it has several: each connection goes to one of them in turn
     backs: Sequence[str] = ("172.31.42.119",)
-    legs: Mapping[int, str] = field(default_factory=dict)  # backend → the address it is spoken to from, where that is another one
+    legs: Mapping[int, str] = field(
+        default_factory=dict
+    )  # backend → the address it is spoken to from, where that is another one
     add: Sequence[tuple[str, str]] = ()
-    second_line: bool = False  # an added header the client also sent becomes a second line, else it replaces
+    second_line: bool = (
+        False  # an added header the client also sent becomes a second line, else it replaces
+    )
     host: str | None = None
     strip: str = ""
-    normalise: bool = False  # percent-decodes unreserved characters, resolves dot segments, merges slashes (RFC 3986 §6.2.2)
+    # percent-decodes unreserved characters, resolves dot segments, merges slashes (RFC 3986 §6.2.2)
+    normalise: bool = False
     merge: bool = False  # lines of one name become one line
     recase: bool = False
     drop: Sequence[str] = ()
@@ -65,12 +75,18 @@ class Balancer:
     retry: float = 0.0  # share of requests whose first attempt fails and is sent again
     fail: str = "reset"  # how a first attempt fails: "reset", "closed", "500"
     give_up: float = 0.0  # share of requests whose only attempt fails: the balancer answers 502
-    race: float = 0.0  # share of requests on a kept backend connection that meet the backend's FIN there
+    race: float = (
+        0.0  # share of requests on a kept backend connection that meet the backend's FIN there
+    )
     hedge: float = 0.0
-    mirror: str = ""  # a copy of every request goes to the last backend, whose answers nobody gets: "same", "other" (what it answers)
+    # a copy of every request goes to the last backend, whose answers nobody gets: "same", "other"
+    # (what it answers)
+    mirror: str = ""
     preserve_source: bool = False
     proxy: int = 0  # version of the PROXY header it sends
-    tlvs: Sequence[tuple[int, bytes]] = ()  # … with these TLVs in version 2; one with a CRC32c gets the right one
+    tlvs: Sequence[
+        tuple[int, bytes]
+    ] = ()  # … with these TLVs in version 2; one with a CRC32c gets the right one
     check_ms: int = 0  # health check period
     check: str = "GET /health"  # "" for connect and close
     check_agent: str = "ELB-HealthChecker/2.0"
@@ -88,7 +104,8 @@ class Ask:
     answer: Message
     think_ns: int
     abandon: bool = False  # the client closes before the answer
-    waits: bool = False  # for 100 Continue, which the balancer gives, before it sends the body (RFC 9110 §10.1.1)
+    # for 100 Continue, which the balancer gives, before it sends the body (RFC 9110 §10.1.1)
+    waits: bool = False
 
 
 @dataclass(slots=True)
@@ -139,9 +156,10 @@ class Client:
 class Shown:
     """What the play left: both sides' captures, and the truth.
 
-    `checks`: the balancer's own backend exchanges, `own`: what it answered, `copies`: backend exchanges whose answer nobody got,
-    `carried`: client connection → the backend connections that carried its bytes or its requests, `clocks`: per pair of points,
-    δ = client clock − backend clock at the start and at the end.
+    `checks`: the balancer's own backend exchanges, `own`: what it answered, `copies`: backend
+    exchanges whose answer nobody got, `carried`: client connection → the backend connections that
+    carried its bytes or its requests, `clocks`: per pair of points, δ = client clock − backend
+    clock at the start and at the end.
     """
 
     clients: list[Trace]
@@ -158,7 +176,9 @@ class Shown:
 
 @dataclass(slots=True)
 class Play:
-    """The stage's settings. `loss` is the share of messages a capture misses; windows are in ms of the play, None: everything."""
+    """The stage's settings. `loss` is the share of messages a capture misses; windows are in ms of
+    the play, None: everything.
+    """
 
     seed: int = 0
     balancer: Balancer = field(default_factory=Balancer)
@@ -167,7 +187,9 @@ class Play:
     uncaptured: int = 0  # so many of the last backends have no capture
     uncaptured_clients: int = 0  # so many of the last clients are not in the client capture
     client_clock: Clockwork = field(default_factory=Clockwork)
-    other_clocks: Sequence[Clockwork] = ()  # of client captures beside the first; without one a capture has the first one's
+    other_clocks: Sequence[
+        Clockwork
+    ] = ()  # of client captures beside the first; without one a capture has the first one's
     backend_clock: Clockwork = field(default_factory=Clockwork)
     client_loss: float = 0.0
     backend_loss: float = 0.0
@@ -179,7 +201,9 @@ class Play:
     clients: list[Client] = field(default_factory=list)
 
     def client(self, address: str, seen_as: str = "", point: int = 0) -> Client:
-        """A client host on the stage; `seen_as` is the address behind its NAT, `point` the client capture that shows it."""
+        """A client host on the stage; `seen_as` is the address behind its NAT, `point` the client
+        capture that shows it.
+        """
         self.clients.append(Client(address, seen_as or address, self, point))
         return self.clients[-1]
 

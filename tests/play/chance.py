@@ -1,4 +1,5 @@
-"""Any traffic × any balancer × clocks × loss, from one number: the plays of the randomised property.
+"""Any traffic × any balancer × clocks × loss, from one number: the plays of the randomised
+property.
 
 Everything is drawn from `random.Random(seed)`, so a failing seed is a whole reproducer.
 """
@@ -92,17 +93,26 @@ def any_play(seed: int, most: int = 200) -> Play:
     )
     if len(play.backends) > 1 and dice.random() < 0.2:
         play.uncaptured = 1
-    clients = [play.client(f"192.168.0.{5 + i}", dice.choice(["1.240.235.98", ""])) for i in range(dice.choice([1, 1, 2, 5]))]
+    clients = [
+        play.client(f"192.168.0.{5 + i}", dice.choice(["1.240.235.98", ""]))
+        for i in range(dice.choice([1, 1, 2, 5]))
+    ]
     if len(clients) > 1 and dice.random() < 0.3:
         play.uncaptured_clients = len(clients) // 2
     seldom = random.Random(seed + 1_000_000)
     _more_habits(balancer, seldom, len(play.backends) - play.uncaptured)
-    if len(clients) > 1 and seldom.random() < 0.3:  # every host captured on itself, by its own clock
+    if (
+        len(clients) > 1 and seldom.random() < 0.3
+    ):  # every host captured on itself, by its own clock
         for point, client in enumerate(clients):
             client.point = point
-        play.other_clocks = [Clockwork(offset + seldom.randint(-MS, MS) * 1000) for _ in clients[1:]]
+        play.other_clocks = [
+            Clockwork(offset + seldom.randint(-MS, MS) * 1000) for _ in clients[1:]
+        ]
     if seldom.random() < 0.05:
-        play.backend_clock = Clockwork(0, 0, EPOCH_NS + span * MS // 2, seldom.choice([-90, 2000, 3_600_000]) * MS)
+        play.backend_clock = Clockwork(
+            0, 0, EPOCH_NS + span * MS // 2, seldom.choice([-90, 2000, 3_600_000]) * MS
+        )
     style = dice.choice(["same", "distinct", "few", "ids", "sessions"])
     connections = dice.choice([0, 1, 8, 32])
     for i in range(requests):

@@ -1,4 +1,5 @@
-"""What a balancer does to a message: a request on its way in, an answer on its way out, and what it says by itself.
+"""What a balancer does to a message: a request on its way in, an answer on its way out, and what it
+says by itself.
 
 Pure functions of a `Balancer`, the message and the dice.
 """
@@ -24,13 +25,21 @@ SSL = 0x20
 def rewritten(lb: Balancer, asked: Message, client: Endpoint, dice: random.Random) -> Message:
     """A request as the balancer sends it on. `client`: who asks, as the balancer sees it."""
     lines = [(n, v) for n, v in asked.lines if n.lower() not in {d.lower() for d in lb.drop}]
-    lines = [(n, v) for n, v in lines if n.lower() != "expect"]  # it has answered 100 Continue itself
+    lines = [
+        (n, v) for n, v in lines if n.lower() != "expect"
+    ]  # it has answered 100 Continue itself
     if lb.host is not None:
         lines = [(n, lb.host if n.lower() == "host" else v) for n, v in lines]
     for name, form in lb.add:
         old = next((v for n, v in lines if n.lower() == name.lower()), "")
         fresh = f"{dice.getrandbits(64):016x}"
-        value = form.format(client=client.address, clientport=client.port, fresh=fresh, old=old, front=lb.front.address)
+        value = form.format(
+            client=client.address,
+            clientport=client.port,
+            fresh=fresh,
+            old=old,
+            front=lb.front.address,
+        )
         value = value.removeprefix(", ")
         if old and not lb.second_line:
             lines = [(n, value if n.lower() == name.lower() else v) for n, v in lines]
@@ -45,7 +54,12 @@ def rewritten(lb: Balancer, asked: Message, client: Endpoint, dice: random.Rando
     if lb.reorder:
         lines = lines[1:] + lines[:1]
     target = asked.start[1].removeprefix(lb.strip) if lb.strip else asked.start[1]
-    return replace(asked, start=(asked.start[0], normalised(target) if lb.normalise else target), lines=lines, version=lb.version)
+    return replace(
+        asked,
+        start=(asked.start[0], normalised(target) if lb.normalise else target),
+        lines=lines,
+        version=lb.version,
+    )
 
 
 def _merged(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -57,7 +71,9 @@ def _merged(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def normalised(target: str) -> str:
-    """A target as nginx sends it on with a rewritten URI: decoded, dot segments resolved, slashes merged; the query is left alone."""
+    """A target as nginx sends it on with a rewritten URI: decoded, dot segments resolved, slashes
+    merged; the query is left alone.
+    """
     path, mark, query = target.partition("?")
     kept: list[str] = []
     for segment in unquote(path).split("/"):
@@ -65,7 +81,14 @@ def normalised(target: str) -> str:
             kept = kept[:-1]
         elif segment not in ("", "."):
             kept.append(segment)
-    return quote("/" + "/".join(kept) + ("/" if kept and path.endswith("/") else ""), safe="/~!$&'()*+,;=:@-._") + mark + query
+    return (
+        quote(
+            "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else ""),
+            safe="/~!$&'()*+,;=:@-._",
+        )
+        + mark
+        + query
+    )
 
 
 def returned(lb: Balancer, answer: Message, dice: random.Random) -> Message:
@@ -81,25 +104,38 @@ def returned(lb: Balancer, answer: Message, dice: random.Random) -> Message:
         zipped(said)
     if lb.chunk:
         said.chunked = True
-        said.lines = [*((n, v) for n, v in said.lines if n != "Content-Length"), ("Transfer-Encoding", "chunked")]
+        said.lines = [
+            *((n, v) for n, v in said.lines if n != "Content-Length"),
+            ("Transfer-Encoding", "chunked"),
+        ]
     return said
 
 
 def zipped(answer: Message) -> None:
     """Give an answer the content coding gzip."""
     answer.coding = "gzip"
-    answer.lines = _with_length([*((n, v) for n, v in answer.lines if n != "Content-Length"), ("Content-Encoding", "gzip")], answer)
+    answer.lines = _with_length(
+        [*((n, v) for n, v in answer.lines if n != "Content-Length"), ("Content-Encoding", "gzip")],
+        answer,
+    )
 
 
 def _with_length(lines: list[tuple[str, str]], message: Message) -> list[tuple[str, str]]:
-    return [*((n, v) for n, v in lines if n != "Content-Length"), ("Content-Length", str(len(message.coded())))]
+    return [
+        *((n, v) for n, v in lines if n != "Content-Length"),
+        ("Content-Length", str(len(message.coded()))),
+    ]
 
 
 def own(status: str, reason: str, server: str) -> Message:
     """An answer that no backend gave to this client: the balancer's page."""
     body = f"<h1>{status} {reason}</h1>".encode()
     named = [("Server", server)] if server else []
-    return Message((status, reason), [*named, ("Content-Type", "text/html"), ("Content-Length", str(len(body)))], body)
+    return Message(
+        (status, reason),
+        [*named, ("Content-Type", "text/html"), ("Content-Length", str(len(body)))],
+        body,
+    )
 
 
 def moved(target: str, server: str) -> Message:
@@ -110,16 +146,28 @@ def moved(target: str, server: str) -> Message:
 
 
 def proxy_header(lb: Balancer, client: Endpoint) -> tuple[bytes, ProxyHeader]:
-    """The PROXY header for a client (proxy-protocol.txt §2): its bytes, and what a reader should make of them."""
+    """The PROXY header for a client (proxy-protocol.txt §2): its bytes, and what a reader should
+    make of them.
+    """
     six = ":" in client.address
     if lb.proxy == 1:
         family = "TCP6" if six else "TCP4"
-        line = f"PROXY {family} {client.address} {lb.front.address} {client.port} {lb.front.port}\r\n".encode()
+        line = (
+            f"PROXY {family} {client.address} {lb.front.address} {client.port} {lb.front.port}\r\n"
+        ).encode()
         return line, ProxyHeader(1, "PROXY", str(client), str(lb.front), (), len(line), 1)
-    ends = b"".join(ip_address(e.address).packed for e in (client, lb.front)) + struct.pack(">HH", client.port, lb.front.port)
+    ends = b"".join(ip_address(e.address).packed for e in (client, lb.front)) + struct.pack(
+        ">HH", client.port, lb.front.port
+    )
     tlvs = b"".join(struct.pack(">BH", kind, len(value)) + value for kind, value in lb.tlvs)
-    head = SIGNATURE + struct.pack(">BBH", 0x21, 0x21 if six else 0x11, len(ends) + len(tlvs)) + ends
-    flat = [part for kind, value in lb.tlvs for part in ((kind, value), *(_inner(value[5:]) if kind == SSL else ()))]
+    head = (
+        SIGNATURE + struct.pack(">BBH", 0x21, 0x21 if six else 0x11, len(ends) + len(tlvs)) + ends
+    )
+    flat = [
+        part
+        for kind, value in lb.tlvs
+        for part in ((kind, value), *(_inner(value[5:]) if kind == SSL else ()))
+    ]
     crc = crc32c(head + tlvs)
     if any(kind == CRC32C for kind, _ in lb.tlvs):
         mark = struct.pack(">BH", CRC32C, 4)
@@ -143,4 +191,6 @@ def _inner(data: bytes) -> list[tuple[int, bytes]]:
 
 def hello(dice: random.Random) -> ClientHello:
     """What a TLS client says first."""
-    return ClientHello(f"{dice.getrandbits(256):064x}", "", "lb.example.com", ("http/1.1",), (772,), 1)
+    return ClientHello(
+        f"{dice.getrandbits(256):064x}", "", "lb.example.com", ("http/1.1",), (772,), 1
+    )

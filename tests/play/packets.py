@@ -32,7 +32,9 @@ def _packets(line: Line) -> list[tuple[int, bytes]]:
     out: list[tuple[int, bytes]] = []
     seq = {True: line.isn, False: line.server_isn}
 
-    def send(time_ns: int, from_client: bool, flags: int, data: bytes = b"", lost: bool = False) -> None:
+    def send(
+        time_ns: int, from_client: bool, flags: int, data: bytes = b"", lost: bool = False
+    ) -> None:
         ack = seq[not from_client] if flags & 16 else 0
         if not lost:
             out.append((time_ns, _packet(line, from_client, seq[from_client], ack, flags, data)))
@@ -58,14 +60,30 @@ def _packets(line: Line) -> list[tuple[int, bytes]]:
         for n, piece in enumerate(pieces):
             time_ns = turn.first_ns + (turn.last_ns - turn.first_ns) * n // max(len(pieces) - 1, 1)
             if turn.repeated and n == 0:
-                out.append((time_ns, _packet(line, turn.from_client, seq[turn.from_client], seq[not turn.from_client], 24, piece)))
+                out.append(
+                    (
+                        time_ns,
+                        _packet(
+                            line,
+                            turn.from_client,
+                            seq[turn.from_client],
+                            seq[not turn.from_client],
+                            24,
+                            piece,
+                        ),
+                    )
+                )
             send(time_ns, turn.from_client, 24, piece, turn.lost)
         send(turn.last_ns + 1, not turn.from_client, 16, lost=turn.lost)
     if any(line.opaque):
         for from_client, size in ((True, line.opaque[0]), (False, line.opaque[1])):
             data = _hidden(line, from_client, size)
             for i in range(0, size, MSS):
-                time_ns = line.opaque_first_ns + i if i + MSS < size else line.opaque_last_ns - from_client
+                time_ns = (
+                    line.opaque_first_ns + i
+                    if i + MSS < size
+                    else line.opaque_last_ns - from_client
+                )
                 send(time_ns, from_client, 24, data[i : i + MSS])
     if line.closed_ns is not None:
         if line.reset:
@@ -79,19 +97,45 @@ def _packets(line: Line) -> list[tuple[int, bytes]]:
 
 def _packet(line: Line, from_client: bool, seq: int, ack: int, flags: int, data: bytes) -> bytes:
     source, target = (line.client, line.server) if from_client else (line.server, line.client)
-    options = b"\x02\x04\x05\xb4\x04\x02\x08\x0a" + struct.pack(">II", line.timestamp, 0) + b"\x01\x03\x03\x07" if flags & 2 else b""
-    header = struct.pack(">HHIIBBHHH", source.port, target.port, seq, ack, (5 + len(options) // 4) << 4, flags, 64240, 0, 0) + options
+    options = (
+        b"\x02\x04\x05\xb4\x04\x02\x08\x0a"
+        + struct.pack(">II", line.timestamp, 0)
+        + b"\x01\x03\x03\x07"
+        if flags & 2
+        else b""
+    )
+    header = (
+        struct.pack(
+            ">HHIIBBHHH",
+            source.port,
+            target.port,
+            seq,
+            ack,
+            (5 + len(options) // 4) << 4,
+            flags,
+            64240,
+            0,
+            0,
+        )
+        + options
+    )
     a, b = ip_address(source.address), ip_address(target.address)
     if a.version == 4:
         total = 20 + len(header) + len(data)
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, total, 0, 0x4000, line.ttl, 6, 0, a.packed, b.packed)
+        ip = struct.pack(
+            ">BBHHHBBH4s4s", 0x45, 0, total, 0, 0x4000, line.ttl, 6, 0, a.packed, b.packed
+        )
     else:
-        ip = struct.pack(">IHBB16s16s", 6 << 28, len(header) + len(data), 6, line.ttl, a.packed, b.packed)
+        ip = struct.pack(
+            ">IHBB16s16s", 6 << 28, len(header) + len(data), 6, line.ttl, a.packed, b.packed
+        )
     return ip + header + data
 
 
 def _hidden(line: Line, from_client: bool, size: int) -> bytes:
-    """What TLS looks like from outside: the hello, then records of noise; the same on both sides of who passes it on."""
+    """What TLS looks like from outside: the hello, then records of noise; the same on both sides of
+    who passes it on.
+    """
     key = int(line.tls.random[:8], 16) if line.tls is not None else line.isn
     first = _hello(line.tls) if from_client and line.tls is not None else b""
     rest = size - len(first) - 5
@@ -112,6 +156,12 @@ def _hello(said: ClientHello) -> bytes:
             (43, bytes([len(versions)]) + versions),
         )
     )
-    hello = b"\x03\x03" + bytes.fromhex(said.random) + b"\x00\x00\x02\x13\x01\x01\x00" + struct.pack(">H", len(extensions)) + extensions
+    hello = (
+        b"\x03\x03"
+        + bytes.fromhex(said.random)
+        + b"\x00\x00\x02\x13\x01\x01\x00"
+        + struct.pack(">H", len(extensions))
+        + extensions
+    )
     handshake = b"\x01" + len(hello).to_bytes(3, "big") + hello
     return struct.pack(">BHH", 0x16, 0x301, len(handshake)) + handshake

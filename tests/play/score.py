@@ -1,9 +1,10 @@
-"""A correlation and the truth of the play → what was right, what was declared interchangeable, and what was confidently wrong:
-pairs of exchanges, pairs of connections, and reasons why something has no partner.
+"""A correlation and the truth of the play → what was right, what was declared interchangeable, and
+what was confidently wrong: pairs of exchanges, pairs of connections, and reasons why something has
+no partner.
 
-A pair counts as *confident* when it stands alone (no group) with confidence medium or better. Within a group only the set has
-to be right: the backend
-exchanges its pairs hold must be those that its client exchanges caused, unless one of its pairs is LOW (then even that is not claimed).
+A pair counts as *confident* when it stands alone (no group) with confidence medium or better.
+Within a group only the set has to be right: the backend exchanges its pairs hold must be those that
+its client exchanges caused, unless one of its pairs is LOW (then even that is not claimed).
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from lbtrace.correlate.facts import same_body
-from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, ExchangePair, Ref, UnpairedReason
+from lbtrace.model.pairing import (
+    AttemptOutcome,
+    Confidence,
+    Correlation,
+    ExchangePair,
+    Ref,
+    UnpairedReason,
+)
 from tests.play.cast import Shown
 
 CONFIDENT = (Confidence.CERTAIN, Confidence.HIGH, Confidence.MEDIUM)
@@ -95,7 +103,10 @@ def score(shown: Shown, found: Correlation) -> tuple[Score, list[str]]:
         caused = {b for p in pairs for b in shown.truth.get(p.client, ())}
         if not set(claimed) <= caused:
             out.wrong_groups += 1
-            said.append(f"group {number} of {len(pairs)}: {sorted(set(claimed) - caused)[:5]} are caused by none of it")
+            said.append(
+                f"group {number} of {len(pairs)}: {sorted(set(claimed) - caused)[:5]} are caused "
+                "by none of it"
+            )
     out.attempts = sum(max(len(bs) - 1, 0) for bs in shown.truth.values())
     out.missed = sum(1 for c, bs in shown.truth.items() if bs and c not in paired)
     _reasons(shown, found, out, said)
@@ -104,7 +115,9 @@ def score(shown: Shown, found: Correlation) -> tuple[Score, list[str]]:
 
 
 def _answer_right(shown: Shown, p: ExchangePair) -> bool:
-    """The attempt said to be answered gave what the client got: it is no copy that was answered otherwise."""
+    """The attempt said to be answered gave what the client got: it is no copy that was answered
+    otherwise.
+    """
     got = shown.clients[p.client.point].exchanges[p.client.id].response
     for a in p.attempts:
         gave = shown.backends[a.backend.point].exchanges[a.backend.id].response
@@ -146,7 +159,9 @@ def _reasons(shown: Shown, found: Correlation, out: Score, said: list[str]) -> N
 
 
 def _connections(shown: Shown, found: Correlation, out: Score, said: list[str]) -> None:
-    """A pair of connections is right when the one behind carried the bytes or the requests of the one in front."""
+    """A pair of connections is right when the one behind carried the bytes or the requests of the
+    one in front.
+    """
     own = {mine for mine, theirs in shown.carried.items() if len(theirs) == 1}
     out.mates = len(own)
     for p in found.connection_pairs:

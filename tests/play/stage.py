@@ -1,4 +1,6 @@
-"""One performance of a play: requests in order of the time they reach the balancer, in true time; then what each capture saw of it."""
+"""One performance of a play: requests in order of the time they reach the balancer, in true time;
+then what each capture saw of it.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ class Stage:
             done = self._exchange(play.clients[who], lines[who, name], asks[n], now)
             line = self.front[lines[who, name]]
             if n + 1 < len(asks) and line.closed_ns is None:
-                heapq.heappush(heap, (max(asks[n + 1].at_ns, done + asks[n].think_ns), who, n + 1, name))
+                heapq.heappush(
+                    heap, (max(asks[n + 1].at_ns, done + asks[n].think_ns), who, n + 1, name)
+                )
             elif line.closed_ns is None:
                 line.closed_ns = done + 50_000
         self._finish()
@@ -91,8 +95,19 @@ class Stage:
     def _connect(self, client: Client, now: int) -> int:
         self.port += 1
         nodes = self.lb.nodes or (self.lb.front,)
-        server = self.play.backends[0] if self.lb.kind == "direct" else nodes[len(self.front) % len(nodes)]
-        line = Line(Endpoint(client.address, self.port), server, now, self._isn(), self._isn(), timestamp=self._isn())
+        server = (
+            self.play.backends[0]
+            if self.lb.kind == "direct"
+            else nodes[len(self.front) % len(nodes)]
+        )
+        line = Line(
+            Endpoint(client.address, self.port),
+            server,
+            now,
+            self._isn(),
+            self._isn(),
+            timestamp=self._isn(),
+        )
         if self.lb.kind in ("tls", "tls-pass"):
             line.tls = habits.hello(self.random)
         self.front.append(line)
@@ -118,24 +133,39 @@ class Stage:
         source = Endpoint(client.seen_as, line.client.port)
         server = self.play.backends[backend]
         if self.lb.kind == "snat":
-            source = Endpoint(self.random.choice(list(self.lb.backs)), self.random.randint(30000, 60000))
+            source = Endpoint(
+                self.random.choice(list(self.lb.backs)), self.random.randint(30000, 60000)
+            )
         if self.lb.kind == "dsr":
             server = self.lb.front
         if self.lb.kind == "direct":
             source, server = line.client, line.server
-        mate = replace(line, client=source, server=server, opened_ns=arrival, turns=[], ttl=line.ttl - 3)
+        mate = replace(
+            line, client=source, server=server, opened_ns=arrival, turns=[], ttl=line.ttl - 3
+        )
         self.back.append(mate)
         self.back_of.append(backend)
         return len(self.back) - 1
 
     def _open(self, backend: int, now: int, client: Client | None, line: Line | None) -> int:
         self.port += 1
-        source = Endpoint(self.lb.legs.get(backend) or self.random.choice(list(self.lb.backs)), self.port)
+        source = Endpoint(
+            self.lb.legs.get(backend) or self.random.choice(list(self.lb.backs)), self.port
+        )
         if client and line and self.lb.preserve_source:
             source = Endpoint(client.seen_as, line.client.port)
-        made = Line(source, self.play.backends[backend], now, self._isn(), self._isn(), timestamp=self._isn())
+        made = Line(
+            source,
+            self.play.backends[backend],
+            now,
+            self._isn(),
+            self._isn(),
+            timestamp=self._isn(),
+        )
         if client and line and self.lb.proxy:
-            made.proxy_bytes, made.proxy = habits.proxy_header(self.lb, Endpoint(client.seen_as, line.client.port))
+            made.proxy_bytes, made.proxy = habits.proxy_header(
+                self.lb, Endpoint(client.seen_as, line.client.port)
+            )
         self.back.append(made)
         self.back_of.append(backend)
         return len(self.back) - 1
@@ -153,7 +183,9 @@ class Stage:
         answer = replace(ask.answer, lines=list(ask.answer.lines))
         if self.play.fresh_answers:
             answer.body = answer.body + b" %016x" % self.random.getrandbits(64)
-            answer.lines = [(n, str(len(answer.body)) if n == "Content-Length" else v) for n, v in answer.lines]
+            answer.lines = [
+                (n, str(len(answer.body)) if n == "Content-Length" else v) for n, v in answer.lines
+            ]
         if lb.gunzip:
             habits.zipped(answer)
         by_itself = self._by_itself(ask) if at not in self.mates else None
@@ -177,7 +209,11 @@ class Stage:
         lb, target = self.lb, ask.message.start[1]
         if self.random.random() < lb.cache and target in self.cached:
             reply = replace(self.cached[target])
-            reply.lines = [*reply.lines, ("Age", str(self.random.randint(1, 60))), ("X-Cache", "HIT")]
+            reply.lines = [
+                *reply.lines,
+                ("Age", str(self.random.randint(1, 60))),
+                ("X-Cache", "HIT"),
+            ]
             return reply
         if self.random.random() < lb.refuse:
             return habits.own("503", "Service Temporarily Unavailable", lb.server)
@@ -187,7 +223,9 @@ class Stage:
             return habits.own("200", "OK", lb.server)
         return None
 
-    def _pass(self, at: int, key: Spoken, ask: Ask, arrive: int, answer: Message) -> tuple[int, Message]:
+    def _pass(
+        self, at: int, key: Spoken, ask: Ask, arrive: int, answer: Message
+    ) -> tuple[int, Message]:
         """L4: the same messages on the mate connection."""
         mate = self.back[self.mates[at]]
         asked = Turn(True, ask.message, arrive, arrive + 1000 * (len(ask.message.body) // 1000))
@@ -201,11 +239,15 @@ class Stage:
         mate.turns.append(Turn(False, answer, first, last))
         return first, answer
 
-    def _forward(self, client: Client, at: int, key: Spoken, ask: Ask, arrive: int, answer: Message) -> tuple[int, Message]:
+    def _forward(
+        self, client: Client, at: int, key: Spoken, ask: Ask, arrive: int, answer: Message
+    ) -> tuple[int, Message]:
         """L7: choose a backend, send, maybe fail and send again."""
         lb = self.lb
         now = arrive + self._us(lb.forward_us)
-        request = habits.rewritten(lb, ask.message, Endpoint(client.seen_as, self.front[at].client.port), self.random)
+        request = habits.rewritten(
+            lb, ask.message, Endpoint(client.seen_as, self.front[at].client.port), self.random
+        )
         self.caused[key] = []
         if lb.race and self.random.random() < lb.race and self._raced(key, request, now):
             if request.start[0] == "POST":
@@ -222,7 +264,15 @@ class Stage:
             self._serve(client, at, key, request, now, answer)
         if lb.mirror:
             copy = habits.own("200", "OK", "shadow") if lb.mirror == "other" else answer
-            self._serve(client, at, key, request, now + self._us(lb.forward_us), copy, len(self.play.backends) - 1)
+            self._serve(
+                client,
+                at,
+                key,
+                request,
+                now + self._us(lb.forward_us),
+                copy,
+                len(self.play.backends) - 1,
+            )
             self.copies.append(self.caused[key][-1])
         start, reply = self._serve(client, at, key, request, now, answer)
         said = habits.returned(lb, reply, self.random)
@@ -230,8 +280,12 @@ class Stage:
         return start + self._us(lb.forward_us), said
 
     def _raced(self, key: Spoken, request: Message, now: int) -> bool:
-        """Send it on a kept connection that its backend has begun to close; False when none is kept."""
-        kept = next((k for k in self.pool if k.free_ns < now and self.back[k.line].closed_ns is None), None)
+        """Send it on a kept connection that its backend has begun to close; False when none is
+        kept.
+        """
+        kept = next(
+            (k for k in self.pool if k.free_ns < now and self.back[k.line].closed_ns is None), None
+        )
         if kept is None:
             return False
         line = self.back[kept.line]
@@ -257,7 +311,14 @@ class Stage:
                 kept.free_ns = until
 
     def _serve(
-        self, client: Client, at: int, key: Spoken, request: Message, now: int, answer: Message, to: int = -1
+        self,
+        client: Client,
+        at: int,
+        key: Spoken,
+        request: Message,
+        now: int,
+        answer: Message,
+        to: int = -1,
     ) -> tuple[int, Message]:
         number = self._line(client, at, now, to if to >= 0 else self._choose())
         line = self.back[number]
@@ -271,21 +332,27 @@ class Stage:
             line.closed_ns = last + 50_000
         return last, answer
 
-    def _fails(self, client: Client, at: int, key: Spoken, request: Message, now: int, how: str) -> int:
+    def _fails(
+        self, client: Client, at: int, key: Spoken, request: Message, now: int, how: str
+    ) -> int:
         number = self._line(client, at, now, self._choose())
         line = self.back[number]
         line.turns.append(Turn(True, request, now, now))
         self.caused[key].append((number, len(line.turns) - 1))
         end = now + self._us(self.play.serve_us)
         if how == "500":
-            line.turns.append(Turn(False, habits.own("500", "Internal Server Error", "gunicorn"), end, end))
+            line.turns.append(
+                Turn(False, habits.own("500", "Internal Server Error", "gunicorn"), end, end)
+            )
         else:
             line.closed_ns, line.closed_by_client, line.reset = end, False, how == "reset"
         self.pool = [k for k in self.pool if k.line != number]
         return end
 
     def _finish(self) -> None:
-        """Mates close with their client connection; the balancer's checks run all along; captures lose what they lose."""
+        """Mates close with their client connection; the balancer's checks run all along; captures
+        lose what they lose.
+        """
         for at, mate in self.mates.items():
             line = self.back[mate]
             line.closed_ns = (self.front[at].closed_ns or self.front[at].last_ns) + 300_000
@@ -293,9 +360,16 @@ class Stage:
             begin = min((x.opened_ns for x in self.front), default=EPOCH_NS) - 1
             end = max((x.last_ns for x in self.front), default=EPOCH_NS) + 3 * self.lb.check_ms * MS
             for backend in range(len(self.play.backends)):
-                for now in range(begin - 3 * self.lb.check_ms * MS + backend * 1_234_567, end, self.lb.check_ms * MS):
+                for now in range(
+                    begin - 3 * self.lb.check_ms * MS + backend * 1_234_567,
+                    end,
+                    self.lb.check_ms * MS,
+                ):
                     self._check(backend, now)
-        for lines, loss in ((self.front, self.play.client_loss), (self.back, self.play.backend_loss)):
+        for lines, loss in (
+            (self.front, self.play.client_loss),
+            (self.back, self.play.backend_loss),
+        ):
             for line in lines:
                 for turn in line.turns:
                     turn.lost = self.random.random() < loss
@@ -306,17 +380,28 @@ class Stage:
         if self.lb.check:
             method, target = self.lb.check.split(" ")
             agent = [("User-Agent", self.lb.check_agent)] if self.lb.check_agent else []
-            ask = Message((method, target), [("Host", self.play.backends[backend].address), *agent, ("Connection", "close")])
+            ask = Message(
+                (method, target),
+                [("Host", self.play.backends[backend].address), *agent, ("Connection", "close")],
+            )
             line.turns = [
                 Turn(True, ask, now + 200_000, now + 200_000),
-                Turn(False, Message(("200", "OK"), [*SERVED, ("Content-Length", "2")], b"ok"), now + 900_000, now + 900_000),
+                Turn(
+                    False,
+                    Message(("200", "OK"), [*SERVED, ("Content-Length", "2")], b"ok"),
+                    now + 900_000,
+                    now + 900_000,
+                ),
             ]
             self.checks.append((number, 0))
         line.closed_ns = now + 1_500_000
 
     def _write(self, pcaps: bool) -> Shown:
         play = self.play
-        carried = {at: {line for (f, _), bs in self.caused.items() if f == at for line, _ in bs} for at in range(len(self.front))}
+        carried = {
+            at: {line for (f, _), bs in self.caused.items() if f == at for line, _ in bs}
+            for at in range(len(self.front))
+        }
         for line in self.front if self.lb.kind in ("tls", "tls-pass") else ():
             line.encrypt()
         for line in self.back if self.lb.kind == "tls-pass" else ():
@@ -327,22 +412,38 @@ class Stage:
         clocks += [play.client_clock] * (shown_clients - len(clocks))
         visible = len(play.backends) - play.uncaptured
         points = [[b] for b in range(visible)] if play.separate_points else [list(range(visible))]
-        fronts = self._shoot(Side.CLIENT, self.front, self.point_of, [[i] for i in range(shown_clients)], clocks, pcaps)
-        backs = self._shoot(Side.BACKEND, self.back, self.back_of, points, [play.backend_clock] * len(points), pcaps)
+        fronts = self._shoot(
+            Side.CLIENT,
+            self.front,
+            self.point_of,
+            [[i] for i in range(shown_clients)],
+            clocks,
+            pcaps,
+        )
+        backs = self._shoot(
+            Side.BACKEND, self.back, self.back_of, points, [play.backend_clock] * len(points), pcaps
+        )
         times = [m for line in self.front for m in (line.opened_ns, line.last_ns)] or [EPOCH_NS]
         return Shown(
             fronts.traces,
             backs.traces,
             truth={
-                ref: tuple(backs.exchange[b] for b in self.caused.get(key, []) if b in backs.exchange)
+                ref: tuple(
+                    backs.exchange[b] for b in self.caused.get(key, []) if b in backs.exchange
+                )
                 for key, ref in fronts.exchange.items()
             },
             checks=_refs(self.checks, backs.exchange),
             own=_refs(self.own, fronts.exchange),
             copies=_refs(self.copies, backs.exchange),
-            carried={ref: {backs.connection[b] for b in carried[at] if b in backs.connection} for at, ref in fronts.connection.items()},
+            carried={
+                ref: {backs.connection[b] for b in carried[at] if b in backs.connection}
+                for at, ref in fronts.connection.items()
+            },
             clocks={
-                (i, j): tuple(clocks[i].show(t) - play.backend_clock.show(t) for t in (min(times), max(times)))  # type: ignore[misc]
+                (i, j): tuple(
+                    clocks[i].show(t) - play.backend_clock.show(t) for t in (min(times), max(times))
+                )  # type: ignore[misc]
                 for i in range(shown_clients)
                 for j in range(len(points))
             },
@@ -351,18 +452,30 @@ class Stage:
         )
 
     def _shoot(
-        self, side: Side, lines: list[Line], place: list[int], points: list[list[int]], clocks: list[Clockwork], pcaps: bool
+        self,
+        side: Side,
+        lines: list[Line],
+        place: list[int],
+        points: list[list[int]],
+        clocks: list[Clockwork],
+        pcaps: bool,
     ) -> _Shots:
         """The captures of one side; `place[i]` in `points[k]`: capture k shows line i."""
-        window = _window(self.play.client_window if side is Side.CLIENT else self.play.backend_window)
+        window = _window(
+            self.play.client_window if side is Side.CLIENT else self.play.backend_window
+        )
         shots = _Shots([], [], {}, {})
         for point, members in enumerate(points):
             at = [i for i in range(len(lines)) if place[i] in members]
             here = [lines[i] for i in at]
             made = trace(side, point, here, clocks[point], window)
             shots.traces.append(made.trace)
-            shots.connection |= {at[i]: Ref(point, number) for i, number in made.connections.items()}
-            shots.exchange |= {(at[i], k): Ref(point, number) for (i, k), number in made.exchanges.items()}
+            shots.connection |= {
+                at[i]: Ref(point, number) for i, number in made.connections.items()
+            }
+            shots.exchange |= {
+                (at[i], k): Ref(point, number) for (i, k), number in made.exchanges.items()
+            }
             if pcaps:
                 shots.pcaps.append(pcap(here, clocks[point], window))
         return shots

@@ -1,4 +1,6 @@
-"""The play's two ways of writing a side agree: what the reading stages make of the packets is the Trace it builds."""
+"""The play's two ways of writing a side agree: what the reading stages make of the packets is the
+Trace it builds.
+"""
 
 from pathlib import Path
 
@@ -38,12 +40,17 @@ PLAYED = [
 def test_packets_and_traces_agree(name: str, tmp_path: Path) -> None:
     shown = SCENARIOS[name]().perform(pcaps=True)
     read = []
-    for side, traces, shots in ((Side.CLIENT, shown.clients, shown.client_pcaps), (Side.BACKEND, shown.backends, shown.backend_pcaps)):
+    for side, traces, shots in (
+        (Side.CLIENT, shown.clients, shown.client_pcaps),
+        (Side.BACKEND, shown.backends, shown.backend_pcaps),
+    ):
         for point, (trace, shot) in enumerate(zip(traces, shots, strict=True)):
             path = tmp_path / f"{side}-{point}.pcap"
             path.write_bytes(shot)
             got = pipeline.inspect([str(path)], side, point)
-            assert [(c.client, c.server) for c in got.connections] == [(c.client, c.server) for c in trace.connections]
+            assert [(c.client, c.server) for c in got.connections] == [
+                (c.client, c.server) for c in trace.connections
+            ]
             assert len(got.exchanges) == len(trace.exchanges)
             for mine, theirs in zip(got.applications, trace.applications, strict=True):
                 assert mine.protocol == theirs.protocol
@@ -60,7 +67,11 @@ def test_packets_and_traces_agree(name: str, tmp_path: Path) -> None:
                 if real.response is not None and played.response is not None:
                     assert real.response[:5] == played.response[:5]
             read.append((side, got))
-    found = correlate([t for side, t in read if side is Side.CLIENT], [t for side, t in read if side is Side.BACKEND], DEFAULT)
+    found = correlate(
+        [t for side, t in read if side is Side.CLIENT],
+        [t for side, t in read if side is Side.BACKEND],
+        DEFAULT,
+    )
     counted, said = score(shown, found)
     assert not said
     assert counted.covered == 1.0

@@ -1,9 +1,9 @@
-"""What two capture points write down of a conversation: scripts of TCP connections → Trace objects, and → pcap bytes.
+"""What two capture points write down of a conversation: scripts of TCP connections → Trace objects,
+and → pcap bytes.
 
-A `Line` is one connection as it was spoken on the wire of one side, in true time. `trace()` turns the lines of one point into
-the Trace the
-reading stages would make of them (no bytes are parsed), `packets.pcap()` into a capture file.
-Both apply the point's clock and lose the same messages.
+A `Line` is one connection as it was spoken on the wire of one side, in true time. `trace()` turns
+the lines of one point into the Trace the reading stages would make of them (no bytes are parsed),
+`packets.pcap()` into a capture file. Both apply the point's clock and lose the same messages.
 Frames are numbered in order of true time, as a capture would number them.
 """
 
@@ -38,7 +38,9 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 @dataclass(slots=True)
 class Message:
-    """A request or a response as it is sent: start line parts, header lines, body. `start` is (method, target) or (status, reason)."""
+    """A request or a response as it is sent: start line parts, header lines, body. `start` is
+    (method, target) or (status, reason).
+    """
 
     start: tuple[str, str]
     lines: list[tuple[str, str]]
@@ -51,8 +53,14 @@ class Message:
         """The bytes of its start line and header lines on the wire."""
         method_or_status, rest = self.start
         status = method_or_status.isdigit()
-        first = f"{self.version} {method_or_status} {rest}" if status else f"{method_or_status} {rest} {self.version}"
-        return ("\r\n".join([first, *(f"{n}: {v}" for n, v in self.lines)]) + "\r\n\r\n").encode("latin-1")
+        first = (
+            f"{self.version} {method_or_status} {rest}"
+            if status
+            else f"{method_or_status} {rest} {self.version}"
+        )
+        return ("\r\n".join([first, *(f"{n}: {v}" for n, v in self.lines)]) + "\r\n\r\n").encode(
+            "latin-1"
+        )
 
     def payload(self) -> bytes:
         """The bytes on the wire."""
@@ -73,16 +81,31 @@ class Message:
         """What the http stage says of the body."""
         coded = self.coded()
         declared = next((int(v) for n, v in self.lines if n.lower() == "content-length"), None)
-        framing = Framing.CHUNKED if self.chunked else Framing.CONTENT_LENGTH if declared is not None else Framing.NONE
+        framing = (
+            Framing.CHUNKED
+            if self.chunked
+            else Framing.CONTENT_LENGTH
+            if declared is not None
+            else Framing.NONE
+        )
         plain = xxhash.xxh3_128_hexdigest(self.body) if self.coding else None
         digest = None if framing is Framing.NONE else xxhash.xxh3_128_hexdigest(coded)
-        return Body(framing, len(coded), declared, True, digest, plain, len(self.body) if self.coding else None)
+        return Body(
+            framing,
+            len(coded),
+            declared,
+            True,
+            digest,
+            plain,
+            len(self.body) if self.coding else None,
+        )
 
 
 @dataclass(slots=True)
 class Turn:
-    """One message on a line: when its first and its last byte pass the capture point (true time, ns), and whether the capture
-    missed it."""
+    """One message on a line: when its first and its last byte pass the capture point (true time,
+    ns), and whether the capture missed it.
+    """
 
     from_client: bool
     message: Message
@@ -95,8 +118,9 @@ class Turn:
 
 @dataclass(slots=True)
 class Line:
-    """One TCP connection at one capture point. `turns` are in order; request k is answered by response k. `key` is for the
-    play's truth."""
+    """One TCP connection at one capture point. `turns` are in order; request k is answered by
+    response k. `key` is for the play's truth.
+    """
 
     client: Endpoint
     server: Endpoint
@@ -112,7 +136,10 @@ class Line:
     proxy: ProxyHeader | None = None
     proxy_bytes: bytes = b""
     tls: ClientHello | None = None
-    opaque: tuple[int, int] = (0, 0)  # bytes of a connection that is not HTTP, from client and from server
+    opaque: tuple[int, int] = (
+        0,
+        0,
+    )  # bytes of a connection that is not HTTP, from client and from server
     opaque_first_ns: int = 0
     opaque_last_ns: int = 0
     timestamp: int = 0
@@ -125,7 +152,9 @@ class Line:
         return max([*last, self.closed_ns or 0])
 
     def encrypt(self) -> None:
-        """What it says is in TLS: only its sizes and times are left (29 bytes a record and the handshakes)."""
+        """What it says is in TLS: only its sizes and times are left (29 bytes a record and the
+        handshakes).
+        """
         up = sum(len(t.message.payload()) + 29 for t in self.turns if t.from_client)
         down = sum(len(t.message.payload()) + 29 for t in self.turns if not t.from_client)
         self.opaque = (up + 517, down + 1400)
@@ -153,7 +182,9 @@ class Clockwork:
 
     def show(self, true_ns: int) -> int:
         """True time → the time the capture writes."""
-        shown = true_ns + self.offset_ns + (true_ns - self.since_ns) * self.drift_ppb // 1_000_000_000
+        shown = (
+            true_ns + self.offset_ns + (true_ns - self.since_ns) * self.drift_ppb // 1_000_000_000
+        )
         if self.step_at_ns is not None and true_ns >= self.step_at_ns:
             shown += self.step_ns
         return shown
@@ -161,27 +192,41 @@ class Clockwork:
 
 @dataclass(slots=True)
 class Written:
-    """A Trace, and where things are in it: line → connection id, (line, index of the request's turn) → exchange id."""
+    """A Trace, and where things are in it: line → connection id, (line, index of the request's
+    turn) → exchange id.
+    """
 
     trace: Trace
     connections: dict[int, int]
     exchanges: dict[tuple[int, int], int]
 
 
-def trace(side: Side, point: int, lines: Sequence[Line], clock: Clockwork, window: tuple[int, int] | None = None) -> Written:
+def trace(
+    side: Side,
+    point: int,
+    lines: Sequence[Line],
+    clock: Clockwork,
+    window: tuple[int, int] | None = None,
+) -> Written:
     """Lines of one point → its Trace.
 
-    `window` (true time) limits what was captured: a line outside it is not seen, turns outside it neither.
+    `window` (true time) limits what was captured: a line outside it is not seen, turns outside it
+    neither.
     """
     begin, end = window or (-(1 << 62), 1 << 62)
     moments: list[
         tuple[int, int, int, int]
-    ] = []  # time, line, kind (0 syn, 1 synack, 2 ack, 3 turn, 4 TLS, 5 interim, 8 FIN, 9 close), index
+        # time, line, kind (0 syn, 1 synack, 2 ack, 3 turn, 4 TLS, 5 interim, 8 FIN, 9 close), index
+    ] = []
     for at, line in enumerate(lines):
         if line.syn_seen:
             moments += [(line.opened_ns + k * 1000, at, k, 0) for k in range(3)]
         moments += [(t.first_ns, at, 3, k) for k, t in enumerate(line.turns) if not t.lost]
-        moments += [(t.continued_ns, at, 5, k) for k, t in enumerate(line.turns) if t.continued_ns is not None and not t.lost]
+        moments += [
+            (t.continued_ns, at, 5, k)
+            for k, t in enumerate(line.turns)
+            if t.continued_ns is not None and not t.lost
+        ]
         if line.fin_ns is not None:
             moments.append((line.fin_ns, at, 8, 0))
         if line.opaque_last_ns:
@@ -199,42 +244,101 @@ def trace(side: Side, point: int, lines: Sequence[Line], clock: Clockwork, windo
     found: list[tuple[int, int, int, Exchange]] = []
     for number, at in enumerate(seen):
         line = lines[at]
-        connections.append(_connection(number, at, line, frame_of, frames_of[at], clock, begin, end))
-        name = Protocol.TLS if line.tls else Protocol.HTTP1 if line.turns else Protocol.OTHER if any(line.opaque) else Protocol.NONE
-        applications.append(Application(name, proxy=(line.proxy,) if line.proxy else (), tls=line.tls))
+        connections.append(
+            _connection(number, at, line, frame_of, frames_of[at], clock, begin, end)
+        )
+        name = (
+            Protocol.TLS
+            if line.tls
+            else Protocol.HTTP1
+            if line.turns
+            else Protocol.OTHER
+            if any(line.opaque)
+            else Protocol.NONE
+        )
+        applications.append(
+            Application(name, proxy=(line.proxy,) if line.proxy else (), tls=line.tls)
+        )
         for k, exchange in _exchanges(number, at, line, frame_of, clock, begin, end):
-            first = exchange.request.first_frame if exchange.request else exchange.response.first_frame if exchange.response else 0
+            first = (
+                exchange.request.first_frame
+                if exchange.request
+                else exchange.response.first_frame
+                if exchange.response
+                else 0
+            )
             found.append((first, at, k, exchange))
     found.sort(key=lambda f: f[0])
     ids = {(at, k): number for number, (_, at, k, _) in enumerate(found)}
     exchanges = [e._replace(id=number) for number, (_, _, _, e) in enumerate(found)]
     first = clock.show(moments[0][0]) if moments else 0
     last = clock.show(moments[-1][0]) if moments else 0
-    files = (CaptureFile(f"{side}-{point}.pcap", "pcap", "", 1, len(moments), 1, first, last, 1000, ("EN10MB",), None, None),)
+    files = (
+        CaptureFile(
+            f"{side}-{point}.pcap",
+            "pcap",
+            "",
+            1,
+            len(moments),
+            1,
+            first,
+            last,
+            1000,
+            ("EN10MB",),
+            None,
+            None,
+        ),
+    )
     counts = PacketCounts(len(moments), len(moments))
     made = Trace(side, point, files, counts, first, last, connections, applications, exchanges)
     return Written(made, {at: number for number, at in enumerate(seen)}, ids)
 
 
-def _direction(line: Line, at: int, from_client: bool, frame_of: dict[tuple[int, int, int], int], clock: Clockwork) -> Direction:
-    turns = [(k, t) for k, t in enumerate(line.turns) if t.from_client is from_client and (at, 3, k) in frame_of]
-    lost = sum(len(t.message.payload()) for k, t in enumerate(line.turns) if t.from_client is from_client and t.lost)
+def _direction(
+    line: Line,
+    at: int,
+    from_client: bool,
+    frame_of: dict[tuple[int, int, int], int],
+    clock: Clockwork,
+) -> Direction:
+    turns = [
+        (k, t)
+        for k, t in enumerate(line.turns)
+        if t.from_client is from_client and (at, 3, k) in frame_of
+    ]
+    lost = sum(
+        len(t.message.payload())
+        for k, t in enumerate(line.turns)
+        if t.from_client is from_client and t.lost
+    )
     size = (
         sum(len(t.message.payload()) for _, t in turns)
         + line.opaque[0 if from_client else 1]
         + (len(line.proxy_bytes) if from_client else 0)
     )
-    closes = line.closed_ns is not None and (at, 9, 0) in frame_of and line.closed_by_client is from_client
+    closes = (
+        line.closed_ns is not None
+        and (at, 9, 0) in frame_of
+        and line.closed_by_client is from_client
+    )
     half_closed = not from_client and line.fin_ns is not None and (at, 8, 0) in frame_of
     fin = (closes and not line.reset) or half_closed
     rst = closes and line.reset
     syn = line.syn_seen and (at, 0 if from_client else 1, 0) in frame_of
-    fingerprint = SynFingerprint(line.ttl, 64240, 1460, 7, True, line.timestamp, (2, 4, 8, 1, 3)) if syn else None
+    fingerprint = (
+        SynFingerprint(line.ttl, 64240, 1460, 7, True, line.timestamp, (2, 4, 8, 1, 3))
+        if syn
+        else None
+    )
     close_frame = frame_of.get((at, 9, 0))
     close_ns = clock.show(line.closed_ns) if line.closed_ns is not None else None
     fin_frame = frame_of[at, 8, 0] if half_closed else close_frame
     fin_ns = clock.show(line.fin_ns) if half_closed and line.fin_ns is not None else close_ns
-    hidden_ns = [clock.show(t) for t in (line.opaque_first_ns, line.opaque_last_ns)] if line.opaque_last_ns else [None, None]
+    hidden_ns = (
+        [clock.show(t) for t in (line.opaque_first_ns, line.opaque_last_ns)]
+        if line.opaque_last_ns
+        else [None, None]
+    )
     return Direction(
         packets=len(turns) + 2,
         bytes=size,
@@ -254,7 +358,9 @@ def _direction(line: Line, at: int, from_client: bool, frame_of: dict[tuple[int,
         first_payload_ns=clock.show(turns[0][1].first_ns) if turns else hidden_ns[0],
         last_payload_ns=clock.show(turns[-1][1].last_ns) if turns else hidden_ns[1],
         syn=fingerprint,
-        start_seq=((line.isn if from_client else line.server_isn) + 1) % (1 << 32) if turns or syn else None,
+        start_seq=((line.isn if from_client else line.server_isn) + 1) % (1 << 32)
+        if turns or syn
+        else None,
     )
 
 
@@ -293,7 +399,13 @@ def _connection(
 
 
 def _exchanges(
-    number: int, at: int, line: Line, frame_of: dict[tuple[int, int, int], int], clock: Clockwork, begin: int, end: int
+    number: int,
+    at: int,
+    line: Line,
+    frame_of: dict[tuple[int, int, int], int],
+    clock: Clockwork,
+    begin: int,
+    end: int,
 ) -> list[tuple[int, Exchange]]:
     out: list[tuple[int, Exchange]] = []
     asked = [k for k, t in enumerate(line.turns) if t.from_client]

@@ -81,7 +81,10 @@ def test_unsure_facts_never_decide() -> None:
 
 
 def test_a_packet_nat_is_never_named() -> None:
-    lines = {"trait": ("destination: rewritten", "source: preserved"), "health-check": ("User-Agent: ELB-HealthChecker/2.0",)}
+    lines = {
+        "trait": ("destination: rewritten", "source: preserved"),
+        "health-check": ("User-Agent: ELB-HealthChecker/2.0",),
+    }
     matches: tuple[ProfileMatch, ...] = rank(Observed("l4-passthrough", 10, lines))
     assert {"aws-nlb-tcp", "ipvs-nat", "kube-proxy-local"} <= {m.id for m in matches}
     assert not any(m.named for m in matches)

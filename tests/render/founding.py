@@ -1,12 +1,22 @@
-"""The founding experiment as a finished Report, made by hand: four curls through an L7 balancer that reuses one backend connection.
+"""The founding experiment as a finished Report, made by hand: four curls through an L7 balancer
+that reuses one backend connection.
 
-Laptop 192.168.0.5, seen as 1.240.235.98; balancer 3.35.166.21:80, speaking from 172.31.42.119; backend 172.31.11.95:8080. The
-laptop's clock is 37.5 s ahead.
+Laptop 192.168.0.5, seen as 1.240.235.98; balancer 3.35.166.21:80, speaking from 172.31.42.119;
+backend 172.31.11.95:8080. The laptop's clock is 37.5 s ahead.
 """
 
 from __future__ import annotations
 
-from lbtrace.model.http import Application, Body, Exchange, Framing, HeaderLine, Protocol, Request, Response
+from lbtrace.model.http import (
+    Application,
+    Body,
+    Exchange,
+    Framing,
+    HeaderLine,
+    Protocol,
+    Request,
+    Response,
+)
 from lbtrace.model.net import Endpoint, FrameRef, Side, SynFingerprint
 from lbtrace.model.pairing import (
     AddressMapping,
@@ -26,7 +36,19 @@ from lbtrace.model.pairing import (
     Unpaired,
     UnpairedReason,
 )
-from lbtrace.model.report import Evidence, Finding, Kind, Latency, ProfileMatch, Report, Severity, SideCounts, Value, Verdict, Witness
+from lbtrace.model.report import (
+    Evidence,
+    Finding,
+    Kind,
+    Latency,
+    ProfileMatch,
+    Report,
+    Severity,
+    SideCounts,
+    Value,
+    Verdict,
+    Witness,
+)
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import CaptureFile, PacketCounts, Trace
 
@@ -43,34 +65,74 @@ def lines(*pairs: str) -> tuple[HeaderLine, ...]:
     return tuple(HeaderLine(raw.split(": ", 1)[0], raw.split(": ", 1)[1], raw) for raw in pairs)
 
 
-def request(target: str, frame: int, at_ns: int, headers: tuple[HeaderLine, ...], method: str = "GET") -> Request:
-    return Request(method, target, "HTTP/1.1", headers, NO_BODY, frame, frame, frame, at_ns, at_ns, at_ns)
+def request(
+    target: str, frame: int, at_ns: int, headers: tuple[HeaderLine, ...], method: str = "GET"
+) -> Request:
+    return Request(
+        method, target, "HTTP/1.1", headers, NO_BODY, frame, frame, frame, at_ns, at_ns, at_ns
+    )
 
 
 def response(body: str, frame: int, at_ns: int, status: int = 200) -> Response:
     content = Body(Framing.CONTENT_LENGTH, len(body), len(body), True, f"{int(body or '0'):032x}")
     headers = lines("Content-Type: text/plain", f"Content-Length: {len(body)}")
-    return Response(status, "OK", "HTTP/1.1", headers, content, frame, frame, frame, at_ns, at_ns, at_ns)
+    return Response(
+        status, "OK", "HTTP/1.1", headers, content, frame, frame, frame, at_ns, at_ns, at_ns
+    )
 
 
 def direction(first_payload: int | None, at_ns: int, isn: int | None = 1000) -> Direction:
     syn = SynFingerprint(64, 64240, 1460, 7, True, 1, (2, 4, 8, 1, 3)) if isn is not None else None
-    return Direction(4, 120, 0, 0, 0, 0, 0, 1, 0, isn, first_payload, at_ns, None, None, first_payload, at_ns, at_ns, syn)
+    return Direction(
+        4,
+        120,
+        0,
+        0,
+        0,
+        0,
+        0,
+        1,
+        0,
+        isn,
+        first_payload,
+        at_ns,
+        None,
+        None,
+        first_payload,
+        at_ns,
+        at_ns,
+        syn,
+    )
 
 
-def connection(id_: int, client: Endpoint, server: Endpoint, frame: int, at_ns: int, known_start: bool = True) -> Connection:
+def connection(
+    id_: int, client: Endpoint, server: Endpoint, frame: int, at_ns: int, known_start: bool = True
+) -> Connection:
     sent = direction(frame + 3, at_ns + 3 * MS, 1000 + id_ if known_start else None)
     answered = direction(frame + 4, at_ns + 9 * MS, 2000 + id_ if known_start else None)
     start = frame if known_start else None
     return Connection(
-        id_, client, server, "", RoleSource.SYN if known_start else RoleSource.PAYLOAD, int(known_start), 0, int(known_start), known_start,
-        start, at_ns if known_start else None, at_ns + MS if known_start else None, at_ns + 2 * MS if known_start else None,
+        id_, client, server, "", RoleSource.SYN if known_start else RoleSource.PAYLOAD, int(known_start), 0, int(known_start), known_start,  # noqa: E501
+        start, at_ns if known_start else None, at_ns + MS if known_start else None, at_ns + 2 * MS if known_start else None,  # noqa: E501
         frame, at_ns, frame + 7, at_ns + 10 * MS, sent, answered,
     )  # fmt: skip
 
 
 def file(path: str, frames: int, first_frame: int = 1) -> CaptureFile:
-    return CaptureFile(path, "pcap", "", 4321, frames, first_frame, NOON, NOON + 4_000 * MS, 1000, ("EN10MB",), 262144, None)
+    return CaptureFile(
+        path,
+        "pcap",
+        "",
+        4321,
+        frames,
+        first_frame,
+        NOON,
+        NOON + 4_000 * MS,
+        1000,
+        ("EN10MB",),
+        262144,
+        None,
+    )
 
 
 HTTP = Application(Protocol.HTTP1)
@@ -80,17 +142,29 @@ ASKED = (("/divide/25", "4"), ("/divide/50", "2"), ("/divide/10", "10"), ("/divi
 def client_trace() -> Trace:
     """Four connections with one exchange each, ten frames apart."""
     start = [NOON + AHEAD + i * 1_000 * MS for i in range(4)]
-    connections = [connection(i, Endpoint(LAPTOP, 50000 + i), FRONT, 1 + 10 * i, start[i]) for i in range(4)]
+    connections = [
+        connection(i, Endpoint(LAPTOP, 50000 + i), FRONT, 1 + 10 * i, start[i]) for i in range(4)
+    ]
     heads = lines("Host: alb.example", "User-Agent: curl/7.64.1", "Accept: */*")
     exchanges = [
         Exchange(
-            i, i, 1, request(target, 4 + 10 * i, start[i] + 3 * MS, heads), response(body, 6 + 10 * i, start[i] + 11 * MS)
+            i, i, 1, request(target, 4 + 10 * i, start[i] + 3 * MS, heads), response(body, 6 + 10 * i, start[i] + 11 * MS)  # noqa: E501
         )
         for i, (target, body) in enumerate(ASKED)
     ]  # fmt: skip
     packets = PacketCounts(41, 40, (("not TCP: ARP", 1),))
     files = (file("client.pcap", 41),)
-    return Trace(Side.CLIENT, 0, files, packets, start[0], start[3] + 12 * MS, connections, [HTTP] * 4, exchanges)
+    return Trace(
+        Side.CLIENT,
+        0,
+        files,
+        packets,
+        start[0],
+        start[3] + 12 * MS,
+        connections,
+        [HTTP] * 4,
+        exchanges,
+    )
 
 
 def backend_trace() -> Trace:
@@ -100,19 +174,41 @@ def backend_trace() -> Trace:
         connection(0, Endpoint(BALANCER, 40000), BACKEND, 1, NOON - 500 * MS),
         connection(1, Endpoint(BALANCER, 40001), BACKEND, 11, NOON + 2 * MS),
     ]
-    check = request("/health", 4, NOON - 400 * MS, lines("Host: 172.31.11.95:8080", "User-Agent: ELB-HealthChecker/2.0"))
+    check = request(
+        "/health",
+        4,
+        NOON - 400 * MS,
+        lines("Host: 172.31.11.95:8080", "User-Agent: ELB-HealthChecker/2.0"),
+    )
     exchanges = [Exchange(0, 0, 1, check, response("0", 5, NOON - 399 * MS))]
     for i, (target, body) in enumerate(ASKED):
         heads = lines(
-            "X-Forwarded-For: 1.240.235.98", "X-Forwarded-Proto: http", "X-Forwarded-Port: 80", "Host: alb.example",
-            f"X-Amzn-Trace-Id: Root=1-610b8{i}00-0123456789abcdef01234567", "User-Agent: curl/7.64.1", "Accept: */*",
+            "X-Forwarded-For: 1.240.235.98", "X-Forwarded-Proto: http", "X-Forwarded-Port: 80", "Host: alb.example",  # noqa: E501
+            f"X-Amzn-Trace-Id: Root=1-610b8{i}00-0123456789abcdef01234567", "User-Agent: "
+"curl/7.64.1", "Accept: */*",
         )  # fmt: skip
         exchanges.append(
-            Exchange(i + 1, 1, i + 1, request(target, 14 + 2 * i, start[i], heads), response(body, 15 + 2 * i, start[i] + 5 * MS))
+            Exchange(
+                i + 1,
+                1,
+                i + 1,
+                request(target, 14 + 2 * i, start[i], heads),
+                response(body, 15 + 2 * i, start[i] + 5 * MS),
+            )
         )
     files = (file("backend.pcap", 24),)
     packets = PacketCounts(24, 24)
-    return Trace(Side.BACKEND, 0, files, packets, NOON - 500 * MS, start[3] + 6 * MS, connections, [HTTP, HTTP], exchanges)
+    return Trace(
+        Side.BACKEND,
+        0,
+        files,
+        packets,
+        NOON - 500 * MS,
+        start[3] + 6 * MS,
+        connections,
+        [HTTP, HTTP],
+        exchanges,
+    )
 
 
 def report() -> Report:
@@ -120,13 +216,24 @@ def report() -> Report:
     client, backend = client_trace(), backend_trace()
     pairs = tuple(
         ExchangePair(
-            Ref(0, i), (Attempt(Ref(0, i + 1), AttemptOutcome.ANSWERED),), Tier.RARE_TOKEN, Confidence.HIGH, None,
+            Ref(0, i), (Attempt(Ref(0, i + 1), AttemptOutcome.ANSWERED),), Tier.RARE_TOKEN, Confidence.HIGH, None,  # noqa: E501
             (("target", target), ("response body", body)),
         )
         for i, (target, body) in enumerate(ASKED)
     )  # fmt: skip
     added = [
-        HeaderChange(True, ChangeKind.ADDED, name, behaviour, 4, 4, "", f"{name}: {value}", 0, values=(value,))
+        HeaderChange(
+            True,
+            ChangeKind.ADDED,
+            name,
+            behaviour,
+            4,
+            4,
+            "",
+            f"{name}: {value}",
+            0,
+            values=(value,),
+        )
         for name, value, behaviour in (
             ("X-Forwarded-For", "1.240.235.98", Behaviour.CLIENT_ADDRESS),
             ("X-Forwarded-Proto", "http", Behaviour.CONSTANT),
@@ -134,29 +241,63 @@ def report() -> Report:
             ("X-Amzn-Trace-Id", "Root=1-610b8000-0123456789abcdef01234567", Behaviour.FRESH),
         )
     ]
-    changes = (*added, HeaderChange(False, ChangeKind.ADDED, "Connection", Behaviour.CONSTANT, 4, 4, "", "Connection: keep-alive", 0, True))
-    frames = (FrameRef(Side.CLIENT, 0, 0, 4, client.exchanges[0].request.first_ns), FrameRef(Side.BACKEND, 0, 0, 14, NOON + 4 * MS))  # type: ignore[union-attr]
+    changes = (
+        *added,
+        HeaderChange(
+            False,
+            ChangeKind.ADDED,
+            "Connection",
+            Behaviour.CONSTANT,
+            4,
+            4,
+            "",
+            "Connection: keep-alive",
+            0,
+            True,
+        ),
+    )
+    frames = (
+        FrameRef(Side.CLIENT, 0, 0, 4, client.exchanges[0].request.first_ns),
+        FrameRef(Side.BACKEND, 0, 0, 14, NOON + 4 * MS),
+    )  # type: ignore[union-attr]
     evidence = Evidence(frames, "the first request", "frame.number == 4", "frame.number == 14")
     finding = Finding(
         "source-address.rewritten", "Source address rewritten", Severity.INFO, Confidence.CERTAIN,
-        "The backend sees {seen}, never {client}; {header} names the client in {count} of 4 requests.",
-        (Value("seen", BALANCER), Value("client", LAPTOP), Value("header", "X-Forwarded-For"), Value("count", 4, "count")),
+        "The backend sees {seen}, never {client}; {header} names the client in {count} of 4 "
+"requests.",
+        (Value("seen", BALANCER), Value("client", LAPTOP), Value("header", "X-Forwarded-For"), Value("count", 4, "count")),  # noqa: E501
         (evidence,),
         "Log X-Forwarded-For instead of the peer address.",
     )  # fmt: skip
     checks = HealthCheck(
-        BALANCER, BACKEND, 0, "GET", "/health", "ELB-HealthChecker/2.0", 10_000 * MS, (0,), (0,), Confidence.HIGH, ("same source",)
+        BALANCER,
+        BACKEND,
+        0,
+        "GET",
+        "/health",
+        "ELB-HealthChecker/2.0",
+        10_000 * MS,
+        (0,),
+        (0,),
+        Confidence.HIGH,
+        ("same source",),
     )
     correlation = Correlation(
         pairs=pairs,
         unpaired=(Unpaired("backend", Ref(0, 0), UnpairedReason.HEALTH_CHECK, Confidence.HIGH),),
         clocks=(Clock(0, 0, AHEAD - 1 * MS, AHEAD + 2 * MS, 0, NOON, 4),),
-        topology=Topology((LAPTOP,), (FRONT,), (BALANCER,), (BACKEND,), (AddressMapping(LAPTOP, "1.240.235.98", "X-Forwarded-For", 4, 4),)),
+        topology=Topology(
+            (LAPTOP,),
+            (FRONT,),
+            (BALANCER,),
+            (BACKEND,),
+            (AddressMapping(LAPTOP, "1.240.235.98", "X-Forwarded-For", 4, 4),),
+        ),
         changes=changes,
         health_checks=(checks,),
     )
     witness = Witness(
-        "isn", "The initial sequence numbers differ in {count} of 4 connections.", (Value("count", 4, "count"),),
+        "isn", "The initial sequence numbers differ in {count} of 4 connections.", (Value("count", 4, "count"),),  # noqa: E501
         (Kind.L7_PROXY, Kind.L4_PROXY), (Kind.L4_PASSTHROUGH,), (evidence,),
     )  # fmt: skip
     return Report(
@@ -170,6 +311,7 @@ def report() -> Report:
         findings=(finding,),
         verdict=Verdict(
             Kind.L7_PROXY, Confidence.HIGH, (), (witness,),
-            (ProfileMatch("aws-alb", "AWS ALB", 92, True, (("adds X-Amzn-Trace-Id", "X-Amzn-Trace-Id: Root=1-610b8000"),)),),
+            (ProfileMatch("aws-alb", "AWS ALB", 92, True, (("adds X-Amzn-Trace-Id", "X-Amzn-Trace-Id: "  # noqa: E501
+"Root=1-610b8000"),)),),
         ),
     )  # fmt: skip

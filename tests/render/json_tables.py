@@ -1,4 +1,6 @@
-"""The JSON Schema → the tables in docs/json-format.md, written by `python -m tests.render.json_tables`; a test keeps them true."""
+"""The JSON Schema → the tables in docs/json-format.md, written by `python -m
+tests.render.json_tables`; a test keeps them true.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "json-format.md"
-BEGIN, END = "<!-- tables: written by python -m tests.render.json_tables -->\n", "<!-- /tables -->\n"
+BEGIN, END = (
+    "<!-- tables: written by python -m tests.render.json_tables -->\n",
+    "<!-- /tables -->\n",
+)
 SCHEMA = "lbtrace-1.schema.json"
 
 
 def schema() -> dict[str, Any]:
     """The schema that is shipped."""
-    parsed: dict[str, Any] = json.loads(resources.files("lbtrace.render").joinpath("schema", SCHEMA).read_text("utf-8"))
+    parsed: dict[str, Any] = json.loads(
+        resources.files("lbtrace.render").joinpath("schema", SCHEMA).read_text("utf-8")
+    )
     return parsed
 
 

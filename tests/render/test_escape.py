@@ -17,7 +17,12 @@ from lbtrace.render.wording.escape import cut, cut_end, shown
 from lbtrace.render.wording.statements import filled
 from tests.render import founding
 
-CLEAR_SCREEN, MARKUP, TURNED, LINK = "\x1b[2J", "[bold red]x[/]", "\u202e", "\x1b]8;;http://evil\x07"
+CLEAR_SCREEN, MARKUP, TURNED, LINK = (
+    "\x1b[2J",
+    "[bold red]x[/]",
+    "\u202e",
+    "\x1b]8;;http://evil\x07",
+)
 
 
 @pytest.mark.parametrize(
@@ -64,16 +69,36 @@ def hostile(nasty: str) -> Report:
             lines = (HeaderLine("X", nasty, f"X: {nasty}"),)
             exchanges.append(
                 e._replace(
-                    request=e.request._replace(target=f"/{nasty}", method=nasty or "GET", lines=lines),
+                    request=e.request._replace(
+                        target=f"/{nasty}", method=nasty or "GET", lines=lines
+                    ),
                     response=e.response._replace(reason=nasty),
                 )
             )
         files = tuple(dataclasses.replace(f, path=f"{nasty}.pcap") for f in trace.files)
         traces.append(dataclasses.replace(trace, exchanges=exchanges, files=files))
-    change = HeaderChange(True, ChangeKind.CHANGED, nasty or "X", Behaviour.VARYING, 1, 4, f"X: {nasty}", f"X: {nasty}{nasty}", 0)
-    finding = dataclasses.replace(report.findings[0], values=tuple(Value(v.name, nasty) for v in report.findings[0].values))
+    change = HeaderChange(
+        True,
+        ChangeKind.CHANGED,
+        nasty or "X",
+        Behaviour.VARYING,
+        1,
+        4,
+        f"X: {nasty}",
+        f"X: {nasty}{nasty}",
+        0,
+    )
+    finding = dataclasses.replace(
+        report.findings[0], values=tuple(Value(v.name, nasty) for v in report.findings[0].values)
+    )
     correlation = dataclasses.replace(report.correlation, changes=(change,))
-    return dataclasses.replace(report, clients=(traces[0],), backends=(traces[1],), findings=(finding,), correlation=correlation)
+    return dataclasses.replace(
+        report,
+        clients=(traces[0],),
+        backends=(traces[1],),
+        findings=(finding,),
+        correlation=correlation,
+    )
 
 
 def page(report: Report, colour: bool = False) -> str:
@@ -83,7 +108,9 @@ def page(report: Report, colour: bool = False) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("nasty", [CLEAR_SCREEN, MARKUP, TURNED, LINK, "\x00", "\x9b2J", "\r", "\u2028", "{0}", "{seen}"])
+@pytest.mark.parametrize(
+    "nasty", [CLEAR_SCREEN, MARKUP, TURNED, LINK, "\x00", "\x9b2J", "\r", "\u2028", "{0}", "{seen}"]
+)
 def test_a_page_holds_no_raw_control_character(nasty: str) -> None:
     text = page(hostile(nasty))
     assert all(c == "\n" or c.isprintable() for c in text)
@@ -103,10 +130,19 @@ def test_whatever_the_wire_carried_the_page_is_printable(nasty: str) -> None:
 
 def test_one_of_them_is_spoken_of_in_the_singular() -> None:
     statement = "{count} pairs of connections carry the same bytes."
-    assert filled(statement, (Value("count", 1, "count"),)) == "1 pair of connections carries the same bytes."
-    assert filled(statement, (Value("count", 2, "count"),)) == "2 pairs of connections carry the same bytes."
+    assert (
+        filled(statement, (Value("count", 1, "count"),))
+        == "1 pair of connections carries the same bytes."
+    )
+    assert (
+        filled(statement, (Value("count", 2, "count"),))
+        == "2 pairs of connections carry the same bytes."
+    )
     assert filled("{of} requests were sent.", (Value("of", 1, "count"),)) == "1 request was sent."
 
 
 def test_statements_are_filled_once() -> None:
-    assert filled("{a} and {b}, {c}", (Value("a", "{b}"), Value("b", 1_500_000, "ns"))) == "{b} and 1.5 ms, {c}"
+    assert (
+        filled("{a} and {b}, {c}", (Value("a", "{b}"), Value("b", 1_500_000, "ns")))
+        == "{b} and 1.5 ms, {c}"
+    )

@@ -12,8 +12,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbtrace.model.http import Application, Body, ClientHello, Exchange, Framing, HeaderLine, Interim, Mark, Protocol, ProxyHeader
-from lbtrace.model.pairing import AttemptOutcome, Behaviour, ChangeKind, Confidence, ConnectionBasis, UnpairedReason
+from lbtrace.model.http import (
+    Application,
+    Body,
+    ClientHello,
+    Exchange,
+    Framing,
+    HeaderLine,
+    Interim,
+    Mark,
+    Protocol,
+    ProxyHeader,
+)
+from lbtrace.model.pairing import (
+    AttemptOutcome,
+    Behaviour,
+    ChangeKind,
+    Confidence,
+    ConnectionBasis,
+    UnpairedReason,
+)
 from lbtrace.model.report import Kind, Report, Severity
 from lbtrace.model.trace import Trace
 from lbtrace.render import View, get_format
@@ -31,10 +49,14 @@ def text_of(result: Report | Trace) -> str:
 
 
 def strict_schema(document: str) -> dict[str, Any]:
-    """The shipped schema, for one kind of document, with every key that it does not name forbidden."""
+    """The shipped schema, for one kind of document, with every key that it does not name
+    forbidden.
+    """
 
     def close(node: object) -> None:
-        for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        for value in (
+            node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        ):
             close(value)
         if isinstance(node, dict) and node.get("type") == "object":
             node["additionalProperties"] = False
@@ -47,7 +69,9 @@ def strict_schema(document: str) -> dict[str, Any]:
 
 def check(document: dict[str, Any]) -> None:
     """The document has every key of the schema and no other."""
-    jsonschema.Draft202012Validator(strict_schema(document["format"].removeprefix("lbtrace-"))).validate(document)
+    jsonschema.Draft202012Validator(
+        strict_schema(document["format"].removeprefix("lbtrace-"))
+    ).validate(document)
 
 
 def test_a_report_is_as_the_schema_says() -> None:
@@ -71,7 +95,10 @@ def test_the_schema_names_every_value_of_every_enumeration() -> None:
         (Confidence, definitions["confidence"]),
         (Severity, definitions["finding"]["properties"]["severity"]),
         (UnpairedReason, definitions["unpaired"]["properties"]["reason"]),
-        (AttemptOutcome, definitions["pair"]["properties"]["attempts"]["items"]["properties"]["outcome"]),
+        (
+            AttemptOutcome,
+            definitions["pair"]["properties"]["attempts"]["items"]["properties"]["outcome"],
+        ),
         (ConnectionBasis, definitions["connection_pair"]["properties"]["basis"]),
         (ChangeKind, definitions["header_change"]["properties"]["kind"]),
         (Behaviour, definitions["header_change"]["properties"]["behaviour"]),
@@ -87,7 +114,9 @@ def test_the_document_describes_every_key() -> None:
 
 
 def test_no_field_of_the_model_is_left_out() -> None:
-    """A field added to the model has to be added to the format (and the schema), under its own name."""
+    """A field added to the model has to be added to the format (and the schema), under its own
+    name.
+    """
     document = json.loads(text_of(founding.report()))
     capture = document["captures"][0]
     trace = founding.client_trace()
@@ -128,9 +157,16 @@ def test_each_exchange_is_one_line() -> None:
 
 def test_frames_of_a_rotated_capture_are_those_of_each_file() -> None:
     trace = founding.client_trace()
-    trace = dataclasses.replace(trace, files=(founding.file("a.pcap", 20), founding.file("b.pcap", 21, first_frame=21)))
+    trace = dataclasses.replace(
+        trace, files=(founding.file("a.pcap", 20), founding.file("b.pcap", 21, first_frame=21))
+    )
     exchanges = json.loads(text_of(trace))["capture"]["exchanges"]
-    assert [(e["request"]["first_file"], e["request"]["first_frame"]) for e in exchanges] == [(0, 4), (0, 14), (1, 4), (1, 14)]
+    assert [(e["request"]["first_file"], e["request"]["first_frame"]) for e in exchanges] == [
+        (0, 4),
+        (0, 14),
+        (1, 4),
+        (1, 14),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -147,46 +183,98 @@ def test_header_lines_keep_what_was_sent(line: HeaderLine, written: list[str]) -
     trace = founding.client_trace()
     request = trace.exchanges[0].request
     assert request is not None
-    trace = dataclasses.replace(trace, exchanges=[trace.exchanges[0]._replace(request=request._replace(lines=(line,)))])
+    trace = dataclasses.replace(
+        trace, exchanges=[trace.exchanges[0]._replace(request=request._replace(lines=(line,)))]
+    )
     text = text_of(trace)
     assert text.isascii()
     assert json.loads(text)["capture"]["exchanges"][0]["request"]["headers"] == [written]
 
 
 wire_text = st.text(st.characters(max_codepoint=0xFF), max_size=12)
-header_lines = st.lists(st.builds(HeaderLine, wire_text, wire_text, wire_text), max_size=3).map(tuple)
-bodies = st.builds(Body, st.sampled_from(Framing), st.integers(0, 9), st.none() | st.integers(0, 9), st.booleans(), st.none() | wire_text)
+header_lines = st.lists(st.builds(HeaderLine, wire_text, wire_text, wire_text), max_size=3).map(
+    tuple
+)
+bodies = st.builds(
+    Body,
+    st.sampled_from(Framing),
+    st.integers(0, 9),
+    st.none() | st.integers(0, 9),
+    st.booleans(),
+    st.none() | wire_text,
+)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(wire_text, wire_text, header_lines, bodies, st.lists(st.sampled_from(Mark), max_size=2).map(tuple)), max_size=4))
-def test_whatever_the_wire_carried_comes_back_from_the_json(messages: list[tuple[Any, ...]]) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            wire_text,
+            wire_text,
+            header_lines,
+            bodies,
+            st.lists(st.sampled_from(Mark), max_size=2).map(tuple),
+        ),
+        max_size=4,
+    )
+)
+def test_whatever_the_wire_carried_comes_back_from_the_json(
+    messages: list[tuple[Any, ...]],
+) -> None:
     exchanges = []
     for number, (method, target, head, body, marks) in enumerate(messages):
-        asked = founding.request(target, number + 1, number, head, method)._replace(body=body, trailers=head, marks=marks)
-        exchanges.append(Exchange(number, 0, number + 1, asked, None, (Interim(100, head, 1, 2),), marks))
+        asked = founding.request(target, number + 1, number, head, method)._replace(
+            body=body, trailers=head, marks=marks
+        )
+        exchanges.append(
+            Exchange(number, 0, number + 1, asked, None, (Interim(100, head, 1, 2),), marks)
+        )
     trace = dataclasses.replace(founding.client_trace(), exchanges=exchanges)
     document = json.loads(text_of(trace))
     check(document)
-    for told, (method, target, head, body, marks) in zip(document["capture"]["exchanges"], messages, strict=True):
+    for told, (method, target, head, body, marks) in zip(
+        document["capture"]["exchanges"], messages, strict=True
+    ):
         assert (told["request"]["method"], told["request"]["target"]) == (method, target)
         assert told["request"]["body"] == body._asdict()
         assert told["marks"] == told["request"]["marks"] == list(marks)
-        for lines in (told["request"]["headers"], told["request"]["trailers"], told["interim"][0]["headers"]):
-            assert [(n, v, rest[0] if rest else f"{n}: {v}") for n, v, *rest in lines] == [tuple(line) for line in head]
+        for lines in (
+            told["request"]["headers"],
+            told["request"]["trailers"],
+            told["interim"][0]["headers"],
+        ):
+            assert [(n, v, rest[0] if rest else f"{n}: {v}") for n, v, *rest in lines] == [
+                tuple(line) for line in head
+            ]
 
 
 def test_what_a_connection_carried_is_told_in_full() -> None:
-    proxy = ProxyHeader(2, "PROXY", "192.0.2.1:4000", "192.0.2.2:80", ((0xEA, "01"),), 40, 4, True, (("aws-vpc-endpoint", "vpce-1"),))
+    proxy = ProxyHeader(
+        2,
+        "PROXY",
+        "192.0.2.1:4000",
+        "192.0.2.2:80",
+        ((0xEA, "01"),),
+        40,
+        4,
+        True,
+        (("aws-vpc-endpoint", "vpce-1"),),
+    )
     hello = ClientHello("00" * 32, "", "a.example", ("h2", "http/1.1"), (0x0304,), 5)
     carried = Application(Protocol.TLS, proxy=(proxy,), tls=hello, reversed=True)
     trace = founding.client_trace()
-    document = json.loads(text_of(dataclasses.replace(trace, applications=[carried, *trace.applications[1:]])))
+    document = json.loads(
+        text_of(dataclasses.replace(trace, applications=[carried, *trace.applications[1:]]))
+    )
     check(document)
     told = document["capture"]["connections"][0]["application"]
     assert told["proxy"][0]["source"] == "192.0.2.1:4000"
     assert told["proxy"][0]["facts"] == [{"name": "aws-vpc-endpoint", "value": "vpce-1"}]
-    assert (told["tls"]["server_name"], told["tls"]["first_frame"], told["reversed"]) == ("a.example", 5, True)
+    assert (told["tls"]["server_name"], told["tls"]["first_frame"], told["reversed"]) == (
+        "a.example",
+        5,
+        True,
+    )
     for model, target in ((proxy, told["proxy"][0]), (hello, told["tls"])):
         assert {"first_frame" if name == "frame" else name for name in model._fields} <= set(target)
     assert set(_names(trace.files[0])) - {"first_frame"} <= set(document["capture"]["files"][0])

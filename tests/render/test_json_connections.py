@@ -1,4 +1,6 @@
-"""The JSON of connections is written from columns, many lines at a time: each line says what its Connection says."""
+"""The JSON of connections is written from columns, many lines at a time: each line says what its
+Connection says.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,25 @@ MICROSECONDS = ("syn_ns", "synack_ns", "established_ns", "first_ns", "last_ns")
 
 def trace(found: list[Connection], files: int) -> Trace:
     def file(number: int) -> CaptureFile:
-        return CaptureFile(f"{number}.pcap", "pcap", "", 0, 1000, 1 + 1000 * number, None, None, 1000, (), None, None)
+        return CaptureFile(
+            f"{number}.pcap",
+            "pcap",
+            "",
+            0,
+            1000,
+            1 + 1000 * number,
+            None,
+            None,
+            1000,
+            (),
+            None,
+            None,
+        )
 
     carried = [PLAIN if c.opened else NOTHING for c in found]
-    return Trace(Side.CLIENT, 0, tuple(map(file, range(files))), PacketCounts(0, 0), 0, 0, found, carried, ())
+    return Trace(
+        Side.CLIENT, 0, tuple(map(file, range(files))), PacketCounts(0, 0), 0, 0, found, carried, ()
+    )
 
 
 def frame(name: str, number: int | None, files: int) -> dict[str, int | None]:
@@ -50,9 +67,25 @@ def expected(c: Connection, files: int) -> dict[str, Any]:
     for name in ("syn", "first", "last"):
         said |= frame(name, said.pop(f"{name}_frame"), files)
     protocol = (PLAIN if c.opened else NOTHING).protocol.value
-    carried = {"protocol": protocol, "name": "", "upgraded": "", "reversed": False, "proxy": [], "tls": None, "digests": [None, None]}
-    said |= {"client": str(c.client), "server": str(c.server), "already_open": c.already_open, "application": carried}
-    return said | {"from_client": end(c.from_client, files), "from_server": end(c.from_server, files)}
+    carried = {
+        "protocol": protocol,
+        "name": "",
+        "upgraded": "",
+        "reversed": False,
+        "proxy": [],
+        "tls": None,
+        "digests": [None, None],
+    }
+    said |= {
+        "client": str(c.client),
+        "server": str(c.server),
+        "already_open": c.already_open,
+        "application": carried,
+    }
+    return said | {
+        "from_client": end(c.from_client, files),
+        "from_server": end(c.from_server, files),
+    }
 
 
 def written(found: list[Connection], files: int) -> list[dict[str, Any]]:
@@ -61,12 +94,22 @@ def written(found: list[Connection], files: int) -> list[dict[str, Any]]:
 
 
 @settings(max_examples=60)
-@given(st.lists(connection, max_size=5), st.sampled_from([1, 3]), st.sampled_from([1, 1000]), st.integers(1, 3))
-def test_a_line_says_what_the_connection_says(given_ones: list[Connection], files: int, unit: int, times: int) -> None:
+@given(
+    st.lists(connection, max_size=5),
+    st.sampled_from([1, 3]),
+    st.sampled_from([1, 1000]),
+    st.integers(1, 3),
+)
+def test_a_line_says_what_the_connection_says(
+    given_ones: list[Connection], files: int, unit: int, times: int
+) -> None:
     """`times` alike, one after the other, so that what lines share is shared."""
     found = []
     for c in [c for c in given_ones for _ in range(times)]:
-        coarse = {name: None if getattr(c, name) is None else getattr(c, name) // unit * unit for name in MICROSECONDS}
+        coarse = {
+            name: None if getattr(c, name) is None else getattr(c, name) // unit * unit
+            for name in MICROSECONDS
+        }
         found.append(c._replace(id=len(found), **coarse))
     assert written(found, files) == [expected(c, files) for c in found]
 
@@ -74,7 +117,29 @@ def test_a_line_says_what_the_connection_says(given_ones: list[Connection], file
 def test_a_time_of_zero_is_written_as_one_digit() -> None:
     end = Direction(0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None, None, None, None, None, None, None)
     ends = Endpoint("::1", 1), Endpoint("::2", 2)
-    c = Connection(0, *ends, "a%d", RoleSource.PORT, 0, 0, 0, False, None, None, None, None, 1, 0, 1, 0, end, end)
+    c = Connection(
+        0,
+        *ends,
+        "a%d",
+        RoleSource.PORT,
+        0,
+        0,
+        0,
+        False,
+        None,
+        None,
+        None,
+        None,
+        1,
+        0,
+        1,
+        0,
+        end,
+        end,
+    )
     [line] = written([c], 1)
     assert (line["first_ns"], line["network"], line["client"]) == (0, "a%d", "[::1]:1")
-    assert [said["first_ns"] for said in written([c, c._replace(id=1, first_ns=5000)], 1)] == [0, 5000]
+    assert [said["first_ns"] for said in written([c, c._replace(id=1, first_ns=5000)], 1)] == [
+        0,
+        5000,
+    ]

@@ -8,7 +8,11 @@ import pytest
 
 from lbtrace.render.wording import names
 
-TABLES = [value for value in vars(names).values() if isinstance(value, dict) and value and all(isinstance(k, Enum) for k in value)]
+TABLES = [
+    value
+    for value in vars(names).values()
+    if isinstance(value, dict) and value and all(isinstance(k, Enum) for k in value)
+]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: type(next(iter(table))).__name__)

@@ -20,23 +20,36 @@ FILE = CaptureFile("a.pcap", "pcap", "", 0, 3, 1, 0, 0, 1, ("ETHERNET",), None, 
 
 def trace(*talks: Talk, files: tuple[CaptureFile, ...] = (FILE,)) -> Trace:
     heard = hear(*talks)
-    return Trace(Side.CLIENT, 0, files, PacketCounts(0, 0), 0, 0, [], heard.applications, heard.exchanges)
+    return Trace(
+        Side.CLIENT, 0, files, PacketCounts(0, 0), 0, 0, [], heard.applications, heard.exchanges
+    )
 
 
 def both(seen: Trace) -> tuple[str, str]:
     """What is written of the rows, and of the objects."""
     assert isinstance(seen.exchanges, Exchanges)
-    return "\n".join(rows.texts(seen)), "\n".join(rows.texts(replace(seen, exchanges=list(seen.exchanges))))
+    return "\n".join(rows.texts(seen)), "\n".join(
+        rows.texts(replace(seen, exchanges=list(seen.exchanges)))
+    )
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.lists(plain_turns, max_size=4) | st.lists(turns, max_size=2), min_size=1, max_size=4), st.booleans())
-def test_rows_and_objects_are_written_alike(said: list[list[tuple[bytes, bytes, list[int]]]], rotated: bool) -> None:
+@given(
+    st.lists(
+        st.lists(plain_turns, max_size=4) | st.lists(turns, max_size=2), min_size=1, max_size=4
+    ),
+    st.booleans(),
+)
+def test_rows_and_objects_are_written_alike(
+    said: list[list[tuple[bytes, bytes, list[int]]]], rotated: bool
+) -> None:
     talks, frame = [], 0
     for each in said:
         talks.append(spoken(each, Talk(frame=frame)))
         frame = talks[-1].frame
-    files = (FILE, replace(FILE, first_frame=4), replace(FILE, first_frame=9)) if rotated else (FILE,)
+    files = (
+        (FILE, replace(FILE, first_frame=4), replace(FILE, first_frame=9)) if rotated else (FILE,)
+    )
     of_rows, of_objects = both(trace(*talks, files=files))
     assert of_rows == of_objects
     json.loads(f"[{of_rows}]")

@@ -11,7 +11,15 @@ import pytest
 from lbtrace.findings import registry
 from lbtrace.model.http import Application, ClientHello, Exchange, Mark, Protocol
 from lbtrace.model.net import Endpoint
-from lbtrace.model.pairing import AddressMapping, Attempt, AttemptOutcome, Clock, Confidence, Ref, Tier
+from lbtrace.model.pairing import (
+    AddressMapping,
+    Attempt,
+    AttemptOutcome,
+    Clock,
+    Confidence,
+    Ref,
+    Tier,
+)
 from lbtrace.model.report import Kind, Report, Severity, Verdict
 from lbtrace.model.trace import PacketCounts, Trace
 from lbtrace.render import View, format_names, get_format
@@ -92,7 +100,9 @@ def test_a_finding_names_frames_remedy_and_filters() -> None:
 
 def test_a_grave_finding_is_named_beside_the_verdict() -> None:
     report = founding.report()
-    text = page(replace(report, findings=(replace(report.findings[0], severity=Severity.CRITICAL),)))
+    text = page(
+        replace(report, findings=(replace(report.findings[0], severity=Severity.CRITICAL),))
+    )
     assert "CRITICAL Source address rewritten" in "\n".join(text.splitlines()[:6])
 
 
@@ -108,7 +118,10 @@ def test_no_ratio_is_made_of_no_syn() -> None:
 def test_a_retry_shows_each_attempt_and_how_it_ended() -> None:
     report = founding.report()
     pair = report.correlation.pairs[0]._replace(
-        attempts=(Attempt(Ref(0, 1), AttemptOutcome.RESET), Attempt(Ref(0, 2), AttemptOutcome.ANSWERED)),
+        attempts=(
+            Attempt(Ref(0, 1), AttemptOutcome.RESET),
+            Attempt(Ref(0, 2), AttemptOutcome.ANSWERED),
+        ),
         tier=Tier.ORDER,
         group=0,
         confidence=Confidence.LOW,
@@ -121,7 +134,9 @@ def test_a_retry_shows_each_attempt_and_how_it_ended() -> None:
 
 def test_a_long_table_is_cut_and_says_so() -> None:
     report = founding.report()
-    report = replace(report, correlation=replace(report.correlation, pairs=tuple(report.correlation.pairs) * 50))
+    report = replace(
+        report, correlation=replace(report.correlation, pairs=tuple(report.correlation.pairs) * 50)
+    )
     assert "… and 188 more pairs (--all shows them, --format json has everything)" in page(report)
     assert page(report, everything=True).count("GET /divide/25") >= 50
 
@@ -129,7 +144,11 @@ def test_a_long_table_is_cut_and_says_so() -> None:
 def test_a_clock_that_is_not_known_is_said_twice() -> None:
     report = founding.report()
     clock = Clock(0, 0, refused="no pair bounds it")
-    text = squeezed(page(replace(report, correlation=replace(report.correlation, clocks=(clock,)), latency=None)))
+    text = squeezed(
+        page(
+            replace(report, correlation=replace(report.correlation, clocks=(clock,)), latency=None)
+        )
+    )
     assert "clocks unknown: no pair bounds it" in text
     assert "What lbtrace could not know" in text
 
@@ -153,7 +172,12 @@ def test_swapped_captures_are_said_at_the_top() -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_verdict_has_its_sentence(kind: Kind) -> None:
     report = founding.report()
-    text = page(replace(report, verdict=Verdict(kind, Confidence.LOW, ("snat", "of-the-future"), (), (), "because")))
+    text = page(
+        replace(
+            report,
+            verdict=Verdict(kind, Confidence.LOW, ("snat", "of-the-future"), (), (), "because"),
+        )
+    )
     assert "confidence: low" in text.splitlines()[0]
     assert "because" in text
 
@@ -161,14 +185,23 @@ def test_every_verdict_has_its_sentence(kind: Kind) -> None:
 def test_long_addresses_are_listed_not_cut() -> None:
     report = founding.report()
     long = "2001:db8:1234:5678:9abc:def0:1234:5678"
-    topology = replace(report.correlation.topology, clients=(long,), fronts=(Endpoint(long, 80),), backends=(Endpoint(long, 8080),))
+    topology = replace(
+        report.correlation.topology,
+        clients=(long,),
+        fronts=(Endpoint(long, 80),),
+        backends=(Endpoint(long, 8080),),
+    )
     text = page(replace(report, correlation=replace(report.correlation, topology=topology)))
     assert f"[{long}]:8080" in text
 
 
 def test_several_points_and_files_are_told_apart() -> None:
     report = founding.report()
-    second = replace(founding.backend_trace(), point=1, files=(founding.file("b.pcap", 15), founding.file("c.pcap", 9, first_frame=16)))
+    second = replace(
+        founding.backend_trace(),
+        point=1,
+        files=(founding.file("b.pcap", 15), founding.file("c.pcap", 9, first_frame=16)),
+    )
     text = page(replace(report, backends=(report.backends[0], second)))
     assert "#14 ↔ B1 #16" in text
     assert re.search(r"B2\.2 +c\.pcap", text)
@@ -217,6 +250,10 @@ def test_a_nat_is_drawn_only_where_one_was_found() -> None:
     report = founding.report()
     mapping = AddressMapping("192.168.0.5", "10.9.9.9", "X-Real-IP", 4, 4)
     topology = replace(report.correlation.topology, mappings=(mapping,))
-    told = squeezed(page(replace(report, correlation=replace(report.correlation, topology=topology), findings=())))
+    told = squeezed(
+        page(
+            replace(report, correlation=replace(report.correlation, topology=topology), findings=())
+        )
+    )
     assert "X-Real-IP states 10.9.9.9 for 192.168.0.5 (4 of 4)." in told
     assert "NAT" not in told

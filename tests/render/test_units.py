@@ -36,13 +36,22 @@ def test_duration(ns: int, text: str) -> None:
 @given(st.integers(1, 10**15))
 def test_an_error_bar_is_never_too_short(ns: int) -> None:
     number, unit = units.half_width(ns).removeprefix("± ").split()
-    factor = {"ns": 1, "µs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}[unit]
+    factor = {"ns": 1, "µs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}[
+        unit
+    ]
     assert float(number) * factor * 1.000001 >= ns
 
 
 @pytest.mark.parametrize(
     ("left", "right", "text"),
-    [(4, 4, "1 : 1"), (1, 4, "1 : 4"), (2, 8, "1 : 4"), (4, 7, "1 : 1.8"), (4, 1, "4 : 1"), (100, 101, "100 : 101")],
+    [
+        (4, 4, "1 : 1"),
+        (1, 4, "1 : 4"),
+        (2, 8, "1 : 4"),
+        (4, 7, "1 : 1.8"),
+        (4, 1, "4 : 1"),
+        (100, 101, "100 : 101"),
+    ],
 )
 def test_ratio(left: int, right: int, text: str) -> None:
     assert units.ratio(left, right) == text

@@ -24,10 +24,25 @@ def conversation(isn: int = 99, peer: int = 999, wire: Wire | None = None) -> Wi
 def test_a_plain_conversation() -> None:
     [c], streams = connections(conversation().table())
     assert (c.client, c.server, c.role_source) == (CLIENT, SERVER, RoleSource.SYN)
-    assert (c.syns, c.syn_retransmissions, c.synacks, c.opened, c.already_open) == (1, 0, 1, True, False)
+    assert (c.syns, c.syn_retransmissions, c.synacks, c.opened, c.already_open) == (
+        1,
+        0,
+        1,
+        True,
+        False,
+    )
     assert (c.first_frame, c.last_frame, c.syn_frame, c.established_ns) == (1, 9, 1, 3_000_000)
-    assert (c.from_client.packets, c.from_client.bytes, c.from_client.missing, c.from_client.isn) == (6, 4, 0, 99)
-    assert (c.from_server.fins, c.from_server.fin_frame, c.from_server.first_payload_frame) == (1, 8, 5)
+    assert (
+        c.from_client.packets,
+        c.from_client.bytes,
+        c.from_client.missing,
+        c.from_client.isn,
+    ) == (6, 4, 0, 99)
+    assert (c.from_server.fins, c.from_server.fin_frame, c.from_server.first_payload_frame) == (
+        1,
+        8,
+        5,
+    )
     assert contents(streams, 0) == [(0, b"ping")]
     assert contents(streams, 1) == [(0, b"pong!")]
     assert streams.clean.tolist() == [True, True]
@@ -40,7 +55,11 @@ def test_offset_0_has_a_sequence_number_with_and_without_the_handshake() -> None
     assert (whole.from_client.start_seq, whole.from_server.start_seq) == (0, 1000)
     wire = Wire().c("PSH", 4000, b"ping", ack=70).s("PSH", 70, b"pong!", ack=4004)
     [later], _ = connections(wire.table())
-    assert (later.from_client.start_seq, later.from_server.start_seq, later.from_client.isn) == (4000, 70, None)
+    assert (later.from_client.start_seq, later.from_server.start_seq, later.from_client.isn) == (
+        4000,
+        70,
+        None,
+    )
     [silent], _ = connections(Wire().c("SYN", 7).table())
     assert (silent.from_client.start_seq, silent.from_server.start_seq) == (8, None)
 
@@ -48,7 +67,12 @@ def test_offset_0_has_a_sequence_number_with_and_without_the_handshake() -> None
 def test_ports_are_reused_after_fin() -> None:
     wire = conversation(isn=5000, peer=70, wire=conversation())
     first, second = connections(wire.table())[0]
-    assert (first.first_frame, first.last_frame, second.first_frame, second.last_frame) == (1, 9, 10, 18)
+    assert (first.first_frame, first.last_frame, second.first_frame, second.last_frame) == (
+        1,
+        9,
+        10,
+        18,
+    )
     assert (first.syns, second.syns, second.from_client.bytes) == (1, 1, 4)
 
 
@@ -68,19 +92,34 @@ def test_a_late_packet_does_not_open_a_new_connection() -> None:
 def test_syn_ack_without_syn() -> None:
     wire = Wire().s("SYN", 999, ack=100).c("ACK", 100, ack=1000).c("PSH", 100, b"ping", ack=1000)
     [c], streams = connections(wire.table())
-    assert (c.client, c.role_source, c.syns, c.synacks, c.opened) == (CLIENT, RoleSource.SYNACK, 0, 1, False)
+    assert (c.client, c.role_source, c.syns, c.synacks, c.opened) == (
+        CLIENT,
+        RoleSource.SYNACK,
+        0,
+        1,
+        False,
+    )
     assert streams.known_start.tolist() == [True, True]
 
 
 def test_simultaneous_open_is_one_connection() -> None:
-    wire = Wire().c("SYN", 10).s("SYN", 20).c("SYN", 10, ack=21).s("SYN", 20, ack=11).c("PSH", 11, b"x", ack=21)
+    wire = (
+        Wire()
+        .c("SYN", 10)
+        .s("SYN", 20)
+        .c("SYN", 10, ack=21)
+        .s("SYN", 20, ack=11)
+        .c("PSH", 11, b"x", ack=21)
+    )
     [c], streams = connections(wire.table())
     assert (c.client, c.syns, c.synacks) == (CLIENT, 1, 2)
     assert contents(streams, 0) == [(0, b"x")]
 
 
 def test_mid_stream_roles_come_from_the_payload_then_the_port() -> None:
-    [c], streams = connections(Wire().s("PSH", 5, b"HTTP/1.1 200 OK\r\n", ack=50).c("ACK", 50, ack=22).table())
+    [c], streams = connections(
+        Wire().s("PSH", 5, b"HTTP/1.1 200 OK\r\n", ack=50).c("ACK", 50, ack=22).table()
+    )
     assert (c.client, c.role_source, c.already_open) == (CLIENT, RoleSource.PAYLOAD, True)
     assert not streams.known_start.any()
     [c], _ = connections(Wire().c("ACK", 50, ack=22).table())
@@ -88,7 +127,13 @@ def test_mid_stream_roles_come_from_the_payload_then_the_port() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"GET  /  HTTP/1.1\r\n", b"POST \xe4\xb8\xad HTTP/1.1\r\n", b"OPTIONS * HTTP/1.1\r\n", b"GET\t/ HTTP/1.0\r\n"]
+    "line",
+    [
+        b"GET  /  HTTP/1.1\r\n",
+        b"POST \xe4\xb8\xad HTTP/1.1\r\n",
+        b"OPTIONS * HTTP/1.1\r\n",
+        b"GET\t/ HTTP/1.0\r\n",
+    ],
 )
 def test_requests_of_odd_looks_come_from_a_client(line: bytes) -> None:
     """Here the end with the lower port asks."""
@@ -118,23 +163,43 @@ def test_no_segments() -> None:
 
 
 def test_of_two_answers_the_one_the_data_follow_counts() -> None:
-    wire = Wire().c("SYN", 99).s("SYN", 999_000_000, ack=100).s("SYN", 5000, ack=100).s("SYN", 5000, ack=100).c("ACK", 100, ack=5001)
+    wire = (
+        Wire()
+        .c("SYN", 99)
+        .s("SYN", 999_000_000, ack=100)
+        .s("SYN", 5000, ack=100)
+        .s("SYN", 5000, ack=100)
+        .c("ACK", 100, ack=5001)
+    )
     wire.c("PSH", 100, b"ping", ack=5001).s("PSH", 5001, b"pong", ack=104)
     [c], streams = connections(wire.table())
-    assert (c.synacks, c.opened, c.from_server.isn, c.from_server.retransmissions) == (3, True, 5000, 1)
+    assert (c.synacks, c.opened, c.from_server.isn, c.from_server.retransmissions) == (
+        3,
+        True,
+        5000,
+        1,
+    )
     assert contents(streams, 1) == [(0, b"pong")]
     assert streams.known_start.all()
 
 
 def test_data_before_their_syn_are_not_thrown_away() -> None:
-    wire = Wire().c("SYN", 500_000_000).s("SYN", 999, ack=500_000_001).c("PSH", 100, b"ping", ack=1000)
+    wire = (
+        Wire().c("SYN", 500_000_000).s("SYN", 999, ack=500_000_001).c("PSH", 100, b"ping", ack=1000)
+    )
     [_], streams = connections(wire.table())
     assert contents(streams, 0) == [(0, b"ping")]
     assert streams.known_start.tolist() == [False, True]
 
 
 def test_ports_are_reused_after_silence() -> None:
-    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("ACK", 100, ack=1000).c("PSH", 100, b"ping", ack=1000)
+    wire = (
+        Wire()
+        .c("SYN", 99)
+        .s("SYN", 999, ack=100)
+        .c("ACK", 100, ack=1000)
+        .c("PSH", 100, b"ping", ack=1000)
+    )
     found, streams = connections(conversation(isn=2**31 + 7, peer=3, wire=wire).table())
     assert [(c.first_frame, c.from_client.packets) for c in found] == [(1, 3), (5, 6)]
     assert contents(streams, 2) == [(0, b"ping")]
@@ -148,13 +213,26 @@ def test_a_syn_written_after_the_packets_it_opened_is_theirs() -> None:
 
 @settings(max_examples=60)
 @given(
-    st.lists(st.tuples(st.booleans(), st.sampled_from(("SYN", "ACK", "FIN", "RST", "PSH")), st.integers(0, 9), st.booleans()), max_size=40)
+    st.lists(
+        st.tuples(
+            st.booleans(),
+            st.sampled_from(("SYN", "ACK", "FIN", "RST", "PSH")),
+            st.integers(0, 9),
+            st.booleans(),
+        ),
+        max_size=40,
+    )
 )
 def test_counts_add_up(segments: list[tuple[bool, str, int, bool]]) -> None:
     wire = Wire()
     for from_client, flags, number, acknowledges in segments:
         say = wire.c if from_client else wire.s
-        say(flags, number * 400_000_000, b"abc" * (flags == "PSH"), ack=number if acknowledges else None)
+        say(
+            flags,
+            number * 400_000_000,
+            b"abc" * (flags == "PSH"),
+            ack=number if acknowledges else None,
+        )
     table = wire.table()
     found, streams = connections(table)
     ways = [way for c in found for way in (c.from_client, c.from_server)]
@@ -169,11 +247,18 @@ def test_counts_add_up(segments: list[tuple[bool, str, int, bool]]) -> None:
 @settings(max_examples=150)
 @given(
     st.lists(
-        st.tuples(st.integers(0, 2), st.sampled_from(["SYN", "SYN-ACK", "peer SYN", "client", "server"]), st.integers(0, 3)), max_size=40
+        st.tuples(
+            st.integers(0, 2),
+            st.sampled_from(["SYN", "SYN-ACK", "peer SYN", "client", "server"]),
+            st.integers(0, 3),
+        ),
+        max_size=40,
     )
 )
 def test_reused_ports_are_told_by_columns_as_one_by_one(steps: list[tuple[int, str, int]]) -> None:
-    """Flows whose ISNs recur, are answered late, twice or never, with data of this incarnation or of the one before."""
+    """Flows whose ISNs recur, are answered late, twice or never, with data of this incarnation or
+    of the one before.
+    """
     wire, isn = Wire(), dict.fromkeys(range(3), 100)
     for number, what, change in steps:
         wire.client = CLIENT._replace(port=40000 + number)

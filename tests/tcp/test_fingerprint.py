@@ -14,18 +14,33 @@ LINUX = bytes.fromhex("020405b4 0402 080a 0000002a 00000000 01 030307")
 
 
 def test_what_linux_sends() -> None:
-    [c], _ = connections(Wire().c("SYN", 99, options=LINUX).s("SYN", 999, ack=100, options=b"\x02\x04\x05\xa0").table())
+    [c], _ = connections(
+        Wire()
+        .c("SYN", 99, options=LINUX)
+        .s("SYN", 999, ack=100, options=b"\x02\x04\x05\xa0")
+        .table()
+    )
     ours, theirs = c.from_client.syn, c.from_server.syn
     assert ours is not None
     assert theirs is not None
     assert ours == (64, 1000, 1460, 7, True, 42, (2, 4, 8, 1, 3))
-    assert (theirs.mss, theirs.window_scale, theirs.sack_permitted, theirs.timestamp, theirs.options) == (1440, None, False, None, (2,))
+    assert (
+        theirs.mss,
+        theirs.window_scale,
+        theirs.sack_permitted,
+        theirs.timestamp,
+        theirs.options,
+    ) == (1440, None, False, None, (2,))
 
 
 def test_an_option_that_runs_past_the_header_ends_the_list() -> None:
     [c], _ = connections(Wire().c("SYN", 99, options=b"\x02\x04\x05\xb4\x03\x09\x07\x00").table())
     assert c.from_client.syn is not None
-    assert (c.from_client.syn.mss, c.from_client.syn.window_scale, c.from_client.syn.options) == (1460, None, (2,))
+    assert (c.from_client.syn.mss, c.from_client.syn.window_scale, c.from_client.syn.options) == (
+        1460,
+        None,
+        (2,),
+    )
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=5))

@@ -56,7 +56,13 @@ def test_every_captured_byte_is_in_its_place(isn: int, segments: list[tuple[int,
 
 
 @settings(max_examples=100)
-@given(st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 200), st.integers(1, 60)), min_size=1, max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 200), st.integers(1, 60)),
+        min_size=1,
+        max_size=40,
+    )
+)
 def test_streams_do_not_disturb_each_other(segments: list[tuple[int, bool, int, int]]) -> None:
     wire = Wire()
     for number in range(3):
@@ -65,17 +71,25 @@ def test_streams_do_not_disturb_each_other(segments: list[tuple[int, bool, int, 
     for number, asks, start, length in segments:
         wire.client = Endpoint("10.0.0.9", 40000 + number)
         octets = PATTERN[start : start + length]
-        wire.c("PSH", 100 + start, octets, ack=1000) if asks else wire.s("PSH", 1000 + start, octets, ack=100)
+        wire.c("PSH", 100 + start, octets, ack=1000) if asks else wire.s(
+            "PSH", 1000 + start, octets, ack=100
+        )
     _, streams = connections(wire.table())
     for stream in range(6):
-        mine = [(start, length) for number, asks, start, length in segments if number * 2 + (not asks) == stream]
+        mine = [
+            (start, length)
+            for number, asks, start, length in segments
+            if number * 2 + (not asks) == stream
+        ]
         alone = connections(one_way(99, mine).table())[1] if mine else None
         assert contents(streams, stream) == (contents(alone, 0) if alone else [])
 
 
 @settings(max_examples=100)
 @given(isns, cuts, st.randoms(use_true_random=False), st.booleans())
-def test_order_duplication_and_isn_do_not_matter(isn: int, segments: list[tuple[int, int]], chance: random.Random, head: bool) -> None:
+def test_order_duplication_and_isn_do_not_matter(
+    isn: int, segments: list[tuple[int, int]], chance: random.Random, head: bool
+) -> None:
     shuffled = segments + chance.choices(segments, k=len(segments))
     chance.shuffle(shuffled)
     _, a = connections(one_way(0, segments, head).table())
@@ -104,15 +118,21 @@ def test_the_first_captured_of_differing_bytes_wins_and_is_told() -> None:
     [c], streams = connections(wire.table())
     assert contents(streams, 0) == [(0, b"abcdef")]
     assert c.from_client.retransmissions == 1
-    assert [(d.slug, d.count, d.frame) for d in streams.diagnostics] == [("tcp-overlap-differs", 1, 3)]
+    assert [(d.slug, d.count, d.frame) for d in streams.diagnostics] == [
+        ("tcp-overlap-differs", 1, 3)
+    ]
     assert streams.start.tolist() == [0, 4]
     assert streams.repeated.tolist() == [True, False]
 
 
 def test_overlaps_between_lone_segments_stay_in_their_stream() -> None:
-    """The lone segments are there first, also those behind an overlap, and those of the other stream."""
+    """The lone segments are there first, also those behind an overlap, and those of the other
+    stream.
+    """
     wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"0123", ack=1000)
-    wire.c("PSH", 104, b"4567", ack=1000).c("PSH", 106, b"6789", ack=1000).c("PSH", 110, b"ab", ack=1000).c("PSH", 112, b"c", ack=1000)
+    wire.c("PSH", 104, b"4567", ack=1000).c("PSH", 106, b"6789", ack=1000).c(
+        "PSH", 110, b"ab", ack=1000
+    ).c("PSH", 112, b"c", ack=1000)
     wire.s("PSH", 1002, b"cd", ack=113).s("PSH", 1000, b"ab", ack=113)
     _, streams = connections(wire.table())
     assert contents(streams, 0) == [(0, b"0123456789abc")]
@@ -135,14 +155,27 @@ def test_the_snapshot_length_leaves_a_counted_gap() -> None:
 
 
 def test_bytes_acknowledged_but_never_captured() -> None:
-    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"ab", ack=1000).s("ACK", 1000, ack=112)
+    wire = (
+        Wire()
+        .c("SYN", 99)
+        .s("SYN", 999, ack=100)
+        .c("PSH", 100, b"ab", ack=1000)
+        .s("ACK", 1000, ack=112)
+    )
     [c], streams = connections(wire.table())
     assert streams.end.tolist() == [12, 0]
     assert c.from_client.missing == 10
 
 
 def test_a_keep_alive_is_neither_data_nor_a_retransmission() -> None:
-    wire = Wire().c("SYN", 99).c("PSH", 100, b"ab").c("ACK", 101, b"\0").c("ACK", 101).c("PSH", 102, b"cd")
+    wire = (
+        Wire()
+        .c("SYN", 99)
+        .c("PSH", 100, b"ab")
+        .c("ACK", 101, b"\0")
+        .c("ACK", 101)
+        .c("PSH", 102, b"cd")
+    )
     [c], streams = connections(wire.table())
     assert contents(streams, 0) == [(0, b"abcd")]
     assert (c.from_client.retransmissions, c.from_client.out_of_order) == (0, 0)
@@ -150,7 +183,9 @@ def test_a_keep_alive_is_neither_data_nor_a_retransmission() -> None:
 
 
 def test_a_corrupted_sequence_number_misplaces_nothing() -> None:
-    wire = Wire().c("SYN", 99).c("PSH", 100, b"ab").c("PSH", 100 + 2**31, b"??").c("PSH", 102, b"cd")
+    wire = (
+        Wire().c("SYN", 99).c("PSH", 100, b"ab").c("PSH", 100 + 2**31, b"??").c("PSH", 102, b"cd")
+    )
     [c], streams = connections(wire.table())
     assert contents(streams, 0) == [(0, b"abcd")]
     assert c.from_client.missing == 0
@@ -166,7 +201,9 @@ def test_late_bytes_are_marked() -> None:
 
 
 def test_a_slightly_corrupted_sequence_number_is_a_stray() -> None:
-    wire = Wire().c("SYN", 99).c("PSH", 100, b"ab").c("PSH", 100 + 2**26, b"??").c("PSH", 102, b"cd")
+    wire = (
+        Wire().c("SYN", 99).c("PSH", 100, b"ab").c("PSH", 100 + 2**26, b"??").c("PSH", 102, b"cd")
+    )
     [c], streams = connections(wire.table())
     assert contents(streams, 0) == [(0, b"abcd")]
     assert [d.slug for d in streams.diagnostics] == ["tcp-sequence-implausible"]
@@ -181,14 +218,22 @@ def test_a_damaged_acknowledgement_invents_no_loss() -> None:
 
 
 def test_a_direction_that_was_not_captured_has_no_losses() -> None:
-    wire = Wire().s("SYN", 999, ack=100).s("PSH", 1000, b"ab", ack=500).s("PSH", 1002, b"cd", ack=900)
+    wire = (
+        Wire().s("SYN", 999, ack=100).s("PSH", 1000, b"ab", ack=500).s("PSH", 1002, b"cd", ack=900)
+    )
     [c], streams = connections(wire.table())
     assert (c.from_client.packets, c.from_client.missing) == (0, 0)
     assert contents(streams, 1) == [(0, b"abcd")]
 
 
 def test_a_fin_that_was_not_captured_is_no_lost_byte() -> None:
-    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"ab", ack=1000).s("ACK", 1000, ack=103)
+    wire = (
+        Wire()
+        .c("SYN", 99)
+        .s("SYN", 999, ack=100)
+        .c("PSH", 100, b"ab", ack=1000)
+        .s("ACK", 1000, ack=103)
+    )
     [c], _ = connections(wire.table())
     assert c.from_client.missing == 0
 
@@ -210,7 +255,12 @@ def test_a_stream_longer_than_the_ring() -> None:
 
 
 def test_acknowledgements_are_offsets_in_the_other_stream() -> None:
-    wire = Wire().c("SYN", 2**32 - 3).s("SYN", 999, ack=2**32 - 2).c("PSH", 2**32 - 2, b"abcd", ack=1000)
+    wire = (
+        Wire()
+        .c("SYN", 2**32 - 3)
+        .s("SYN", 999, ack=2**32 - 2)
+        .c("PSH", 2**32 - 2, b"abcd", ack=1000)
+    )
     wire.s("PSH", 1000, b"x", ack=2).c("PSH", 2, b"e")
     _, streams = connections(wire.table())
     assert contents(streams, 0) == [(0, b"abcde")]

@@ -1,6 +1,8 @@
-"""A TCP conversation written as it is on the wire → SegmentTable, without a capture file in between.
+"""A TCP conversation written as it is on the wire → SegmentTable, without a capture file in
+between.
 
-table = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("ACK", 100, ack=1000).c("PSH", 100, b"GET / …", ack=1000).table()
+table = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("ACK", 100, ack=1000).c("PSH", 100, b"GET / …",
+ack=1000).table()
 """
 
 from __future__ import annotations
@@ -40,10 +42,14 @@ class Wire:
     client: Endpoint = CLIENT
     server: Endpoint = SERVER
 
-    def c(self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: int | bytes) -> Wire:
+    def c(
+        self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: int | bytes
+    ) -> Wire:
         return self._add((self.client, self.server), flags, seq, data, ack, **more)
 
-    def s(self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: int | bytes) -> Wire:
+    def s(
+        self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: int | bytes
+    ) -> Wire:
         return self._add((self.server, self.client), flags, seq, data, ack, **more)
 
     def _add(
@@ -60,7 +66,11 @@ class Wire:
     ) -> Wire:
         flags = sum(_FLAGS[n] for n in names.split("+")) | (ACK if ack is not None else 0)
         time_ns = (len(self.segments) + 1) * 1_000_000 if at is None else at
-        self.segments.append(Segment(flow, flags, seq % 2**32, data, (ack or 0) % 2**32, window, time_ns, cut, options))
+        self.segments.append(
+            Segment(
+                flow, flags, seq % 2**32, data, (ack or 0) % 2**32, window, time_ns, cut, options
+            )
+        )
         return self
 
     def table(self) -> SegmentTable:
@@ -70,7 +80,9 @@ class Wire:
 def segment_table(segments: list[Segment]) -> SegmentTable:
     """Segments in capture order → the table the decoder would make of them."""
     flows: dict[tuple[Endpoint, Endpoint], int] = {}
-    columns: dict[str, list[int]] = {name: [] for name in ("flow", "forward", "header", "payload", "length", "wire")}
+    columns: dict[str, list[int]] = {
+        name: [] for name in ("flow", "forward", "header", "payload", "length", "wire")
+    }
     buffer = bytearray()
     for segment in segments:
         low, high = sorted(segment.flow)

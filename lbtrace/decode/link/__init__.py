@@ -1,8 +1,8 @@
 """Link types: one file each, found by number.
 
-A file states `NUMBERS` (LINKTYPE_*, tcpdump.org/linktypes.html), `NAME`, and `peel`, the step that takes its header
-off. A common one also has `HEADER` (bytes of its shortest header) and `locate`, which does the same for many packets at
-once.
+A file states `NUMBERS` (LINKTYPE_*, tcpdump.org/linktypes.html), `NAME`, and `peel`, the step that
+takes its header off. A common one also has `HEADER` (bytes of its shortest header) and `locate`,
+which does the same for many packets at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class FastLink(Link, Protocol):
 
     @staticmethod
     def locate(views: Views, offset: Column) -> tuple[Column, Column]:
-        """Packet offsets (all with HEADER bytes) → (offset behind the header, EtherType there; -1 sends the packet the slow way)."""
+        """Packet offsets (all with HEADER bytes) → (offset behind the header, EtherType there; -1
+        sends the packet the slow way).
+        """
 
 
 @cache

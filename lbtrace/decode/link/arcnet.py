@@ -18,4 +18,8 @@ def peel(packet: Packet) -> Outcome:
         flag = packet.u8(0)
         packet.at += 7 if flag == 0xFF else 3
         return Skip("arcnet-fragment") if flag not in (0, 0xFF) else ip.either
-    return ip.either if protocol == 240 else Skip({213: "arp", 241: "arp", 214: "rarp"}.get(protocol, "arcnet"))
+    return (
+        ip.either
+        if protocol == 240
+        else Skip({213: "arp", 241: "arp", 214: "rarp"}.get(protocol, "arcnet"))
+    )

@@ -1,4 +1,6 @@
-"""Ethernet with the tag that Linux's Distributed Switch Architecture puts in it: Broadcom's and Marvell's."""
+"""Ethernet with the tag that Linux's Distributed Switch Architecture puts in it: Broadcom's and
+Marvell's.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ NAME = "Ethernet (DSA tag)"
 
 
 def peel(packet: Packet) -> Outcome:
-    """Four bytes in front of the frame or behind its addresses; or an EtherType, two bytes and four."""
+    """Four bytes in front of the frame or behind its addresses; or an EtherType, two bytes and
+    four.
+    """
     if packet.link == IN_FRONT:
         packet.at += 4
         return ethernet.peel

@@ -1,4 +1,6 @@
-"""Endace ERF records inside pcap: a 16-byte header, extension headers, then Ethernet, PPP or HDLC, or IP."""
+"""Endace ERF records inside pcap: a 16-byte header, extension headers, then Ethernet, PPP or HDLC,
+or IP.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ ETHERNET, HDLC, IP = (2, 11, 16, 20), (1, 9, 10, 14, 17), (22, 23)
 
 
 def peel(packet: Packet) -> Outcome:
-    """The record type is byte 8; its top bit, and the top bit of each extension header, announce another extension of eight bytes."""
+    """The record type is byte 8; its top bit, and the top bit of each extension header, announce
+    another extension of eight bytes.
+    """
     kind = packet.u8(8)
     packet.at += 16
     more = kind & 0x80

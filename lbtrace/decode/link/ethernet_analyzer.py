@@ -1,4 +1,6 @@
-"""Ethernet behind what an analyzer adds: netANALYZER (240: 4 bytes; 241: 4 and the preamble), or the preamble alone (274)."""
+"""Ethernet behind what an analyzer adds: netANALYZER (240: 4 bytes; 241: 4 and the preamble), or
+the preamble alone (274).
+"""
 
 from __future__ import annotations
 

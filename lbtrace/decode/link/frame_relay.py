@@ -1,4 +1,6 @@
-"""Frame Relay (RFC 2427), and Cisco's way with an EtherType instead of a protocol identifier; 206 has a byte for the direction in front."""
+"""Frame Relay (RFC 2427), and Cisco's way with an EtherType instead of a protocol identifier; 206
+has a byte for the direction in front.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ NAME = "Frame Relay"
 
 
 def peel(packet: Packet) -> Outcome:
-    """Two to four address bytes (the last has bit 0 set), then 0x03 and the identifier, or an EtherType."""
+    """Two to four address bytes (the last has bit 0 set), then 0x03 and the identifier, or an
+    EtherType.
+    """
     packet.at += packet.link == 206
     while not packet.u8(0) & 1:
         packet.at += 1

@@ -1,4 +1,6 @@
-"""BSD loopback: four bytes of address family, in the byte order of the machine that captured (null, 0) or network order (loop, 108)."""
+"""BSD loopback: four bytes of address family, in the byte order of the machine that captured (null,
+0) or network order (loop, 108).
+"""
 
 from __future__ import annotations
 
@@ -32,4 +34,6 @@ def locate(views: Views, offset: Column) -> tuple[Column, Column]:
     family = np.where(family > 0xFFFF, family.byteswap(), family)
     version = views.u8[offset + 4] >> 4
     known = np.isin(family, IPV4 + IPV6)
-    return offset + 4, np.where(known & (version == 4), 0x0800, np.where(known & (version == 6), 0x86DD, -1))
+    return offset + 4, np.where(
+        known & (version == 4), 0x0800, np.where(known & (version == 6), 0x86DD, -1)
+    )

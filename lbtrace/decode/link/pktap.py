@@ -1,4 +1,6 @@
-"""Darwin pktap: a little-endian header that says its length and the link type of what follows (149 is its older number)."""
+"""Darwin pktap: a little-endian header that says its length and the link type of what follows (149
+is its older number).
+"""
 
 from __future__ import annotations
 

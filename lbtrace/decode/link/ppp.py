@@ -10,7 +10,9 @@ NAME = "PPP"
 
 
 def peel(packet: Packet) -> Outcome:
-    """51 begins with a PPPoE header; the others with PPP (or Cisco HDLC, which shares the number)."""
+    """51 begins with a PPPoE header; the others with PPP (or Cisco HDLC, which shares the
+    number).
+    """
     if packet.link == 51:
         packet.at += 6
     return ppp.peel

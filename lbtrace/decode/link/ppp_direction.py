@@ -1,4 +1,6 @@
-"""PPP with a byte that says which way the packet went (204), or that stands for the address byte (166, pppd)."""
+"""PPP with a byte that says which way the packet went (204), or that stands for the address byte
+(166, pppd).
+"""
 
 from __future__ import annotations
 

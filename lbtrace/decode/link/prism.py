@@ -1,4 +1,6 @@
-"""802.11 frames behind a Prism header (144 bytes) or an AVS header that says its length (cookie 0x8021100x)."""
+"""802.11 frames behind a Prism header (144 bytes) or an AVS header that says its length (cookie
+0x8021100x).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Raw IP: no link header at all. LINKTYPE_RAW is 101; 12 and 14 are DLT_RAW as some systems write it; 228 and 229 say which IP."""
+"""Raw IP: no link header at all. LINKTYPE_RAW is 101; 12 and 14 are DLT_RAW as some systems write
+it; 228 and 229 say which IP.
+"""
 
 from __future__ import annotations
 

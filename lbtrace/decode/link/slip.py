@@ -1,4 +1,6 @@
-"""SLIP with the 16-byte header libpcap puts before it (direction, compressed header), or IP at once."""
+"""SLIP with the 16-byte header libpcap puts before it (direction, compressed header), or IP at
+once.
+"""
 
 from __future__ import annotations
 

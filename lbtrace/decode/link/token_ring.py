@@ -10,7 +10,9 @@ NAME = "Token Ring"
 
 
 def peel(packet: Packet) -> Outcome:
-    """Access and frame control, two addresses, a route when the source address has its first bit set; then LLC."""
+    """Access and frame control, two addresses, a route when the source address has its first bit
+    set; then LLC.
+    """
     routed = packet.u8(8) & 0x80
     packet.at += 14
     if routed:

@@ -1,8 +1,9 @@
 """Tunnels and tags: one file each, found by what announces them.
 
-A file states `NAME` (how `PacketCounts.peeled` counts it), any of `ETHERTYPES`, `IP_PROTOCOLS`, `UDP_PORTS`, and `peel`, the step
-that takes the header off and appends to `packet.networks` what tells one tunnel from another. What does not look like the tunnel after
-all is answered with a Skip. A common one also has `locate`, which does the same for many packets at once.
+A file states `NAME` (how `PacketCounts.peeled` counts it), any of `ETHERTYPES`, `IP_PROTOCOLS`,
+`UDP_PORTS`, and `peel`, the step that takes the header off and appends to `packet.networks` what
+tells one tunnel from another. What does not look like the tunnel after all is answered with a Skip.
+A common one also has `locate`, which does the same for many packets at once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class FastTunnel(Protocol):
 
     @staticmethod
     def locate(views: Views, at: Column) -> tuple[Column, Column, Column, Column]:
-        """Header positions (12 bytes are captured) → (position inside, EtherType there, identifier or -1, whether the rest holds)."""
+        """Header positions (12 bytes are captured) → (position inside, EtherType there, identifier
+        or -1, whether the rest holds).
+        """
 
 
 @dataclass(slots=True)
@@ -51,7 +54,10 @@ class Tunnels:
 
 def modules() -> list[ModuleType]:
     """The files of this folder."""
-    return [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    return [
+        importlib.import_module(f"{__name__}.{module.name}")
+        for module in pkgutil.iter_modules(__path__)
+    ]
 
 
 @cache

@@ -12,8 +12,15 @@ NEXT = (4, 41)
 
 
 def peel(packet: Packet) -> Outcome:
-    """Identity length (a power of two) and signature length (in words) in the upper halves of two bytes, then operation and protocol."""
-    identity, signature, operation, following = 1 << (packet.u8(0) >> 4), packet.u8(1) >> 4, packet.u8(2) & 15, packet.u8(3)
+    """Identity length (a power of two) and signature length (in words) in the upper halves of two
+    bytes, then operation and protocol.
+    """
+    identity, signature, operation, following = (
+        1 << (packet.u8(0) >> 4),
+        packet.u8(1) >> 4,
+        packet.u8(2) & 15,
+        packet.u8(3),
+    )
     if operation != FORWARD or following not in NEXT:
         return Skip("udp")
     packet.at += 8 + identity + signature * 4

@@ -1,4 +1,6 @@
-"""CAPWAP data (RFC 5415) on UDP 5247: frames between wireless access points and their controller."""
+"""CAPWAP data (RFC 5415) on UDP 5247: frames between wireless access points and their
+controller.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ UDP_PORTS = (5247,)
 
 
 def peel(packet: Packet) -> Outcome:
-    """Preamble 1 means DTLS; the header length is in words, five bits of it; flag T: an 802.11 frame, else Ethernet."""
+    """Preamble 1 means DTLS; the header length is in words, five bits of it; flag T: an 802.11
+    frame, else Ethernet.
+    """
     if packet.u8(0) & 15:
         return Skip("capwap (encrypted)")
     length, native, fragment = packet.u8(1) >> 3, packet.u8(2) & 1, packet.u8(3) & 0x80

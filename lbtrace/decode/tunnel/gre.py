@@ -1,4 +1,6 @@
-"""GRE (RFC 2784, RFC 2890), its enhanced form in PPTP (RFC 2637), GRE in UDP (RFC 8086), and ERSPAN I, II and III in it."""
+"""GRE (RFC 2784, RFC 2890), its enhanced form in PPTP (RFC 2637), GRE in UDP (RFC 8086), and ERSPAN
+I, II and III in it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ def peel(packet: Packet) -> Outcome:
         return Skip("gre-source-route")
     at = 4 + (4 if flags & CHECKSUM else 0)
     key = packet.u32(at) if flags & KEY else None
-    at += (4 if flags & KEY else 0) + (4 if flags & SEQUENCE else 0) + (4 if flags & ACKNOWLEDGE and flags & 7 == 1 else 0)
+    at += (
+        (4 if flags & KEY else 0)
+        + (4 if flags & SEQUENCE else 0)
+        + (4 if flags & ACKNOWLEDGE and flags & 7 == 1 else 0)
+    )
     packet.at += at
     if flags & 7 == 1:
         packet.networks.append("gre")  # the call identifier differs by direction
@@ -73,7 +79,9 @@ def erspan_3(packet: Packet) -> Outcome:
 
 
 def locate(views: Views, at: Column) -> tuple[Column, Column, Column, Column]:
-    """See FastTunnel.locate. Only what is no kind of its own (ERSPAN, PPTP) and has neither checksum nor source route."""
+    """See FastTunnel.locate. Only what is no kind of its own (ERSPAN, PPTP) and has neither
+    checksum nor source route.
+    """
     flags, kind = views.u16[at], views.u16[at + 2].astype(np.int64)
     keyed = flags & KEY != 0
     inside = at + 4 + np.where(keyed, 4, 0) + np.where(flags & SEQUENCE, 4, 0)

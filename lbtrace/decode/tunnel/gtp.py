@@ -1,4 +1,6 @@
-"""GTP-U (3GPP TS 29.281) on UDP 2152: user traffic of a mobile network. Each direction has a tunnel identifier of its own."""
+"""GTP-U (3GPP TS 29.281) on UDP 2152: user traffic of a mobile network. Each direction has a tunnel
+identifier of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ USER_DATA = 0xFF
 
 
 def peel(packet: Packet) -> Outcome:
-    """Flags, message type, length, tunnel; with any of the flags E, S, PN four bytes more, and a chain of extension headers."""
+    """Flags, message type, length, tunnel; with any of the flags E, S, PN four bytes more, and a
+    chain of extension headers.
+    """
     flags, kind = packet.u8(0), packet.u8(1)
     if flags >> 5 != 1 or not flags & 0x10:
         return Skip("udp")

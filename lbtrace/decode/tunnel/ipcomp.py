@@ -1,4 +1,6 @@
-"""IP payload compression (RFC 3173) with DEFLATE (RFC 2394), which needs no state: what is inside can be read."""
+"""IP payload compression (RFC 3173) with DEFLATE (RFC 2394), which needs no state: what is inside
+can be read.
+"""
 
 from __future__ import annotations
 

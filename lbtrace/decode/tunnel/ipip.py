@@ -22,4 +22,9 @@ def peel(packet: Packet) -> Outcome:
 def locate(views: Views, at: Column) -> tuple[Column, Column, Column, Column]:
     """See FastTunnel.locate."""
     version = views.u8[at] >> 4
-    return at, np.where(version == 4, 0x0800, 0x86DD), np.full(len(at), -1), (version == 4) | (version == 6)
+    return (
+        at,
+        np.where(version == 4, 0x0800, 0x86DD),
+        np.full(len(at), -1),
+        (version == 4) | (version == 6),
+    )

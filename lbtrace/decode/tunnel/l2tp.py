@@ -11,7 +11,9 @@ CONTROL, LENGTH, SEQUENCE, OFFSET = 0x8000, 0x4000, 0x0800, 0x0200
 
 
 def peel(packet: Packet) -> Outcome:
-    """Flags and version, then the fields the flags announce. The identifiers differ by direction and name no network."""
+    """Flags and version, then the fields the flags announce. The identifiers differ by direction
+    and name no network.
+    """
     flags = packet.u16(0)
     if flags & CONTROL:
         return Skip("l2tp-control")

@@ -1,4 +1,6 @@
-"""L2TP version 3 directly over IP (RFC 3931 §4.1.1): a session, a cookie whose length the packet does not tell, then usually Ethernet."""
+"""L2TP version 3 directly over IP (RFC 3931 §4.1.1): a session, a cookie whose length the packet
+does not tell, then usually Ethernet.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,9 @@ ENCRYPTED, CHANGED, EXPLICIT = 0x08, 0x04, 0x20
 
 
 def peel(packet: Packet) -> Outcome:
-    """The tag is six bytes, fourteen with an explicit channel; sixteen bytes of check value end the frame."""
+    """The tag is six bytes, fourteen with an explicit channel; sixteen bytes of check value end the
+    frame.
+    """
     flags = packet.u8(0)
     if flags & (ENCRYPTED | CHANGED):
         return Skip("macsec (encrypted)")

@@ -1,4 +1,6 @@
-"""MPLS labels (RFC 3032), also in IP and UDP (RFC 4023, RFC 7510). What is below the last label is guessed, as every reader must."""
+"""MPLS labels (RFC 3032), also in IP and UDP (RFC 4023, RFC 7510). What is below the last label is
+guessed, as every reader must.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ UDP_PORTS = (6635,)
 
 
 def peel(packet: Packet) -> Outcome:
-    """Labels to the bottom-of-stack bit (they differ by direction, so name no network), then IP or a pseudowire."""
+    """Labels to the bottom-of-stack bit (they differ by direction, so name no network), then IP or
+    a pseudowire.
+    """
     while not packet.u8(2) & 1:
         packet.at += 4
     packet.at += 4

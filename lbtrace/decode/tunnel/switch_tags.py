@@ -1,4 +1,6 @@
-"""Tags of fixed size that switches insert and sometimes leave in: VN-Tag (802.1BR's ancestor), HSR, Cisco metadata."""
+"""Tags of fixed size that switches insert and sometimes leave in: VN-Tag (802.1BR's ancestor), HSR,
+Cisco metadata.
+"""
 
 from __future__ import annotations
 

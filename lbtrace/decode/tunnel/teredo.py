@@ -10,7 +10,9 @@ UDP_PORTS = (3544,)
 
 
 def peel(packet: Packet) -> Outcome:
-    """Authentication (0x0001) and origin (0x0000) come before the IPv6 header, each at most once."""
+    """Authentication (0x0001) and origin (0x0000) come before the IPv6 header, each at most
+    once.
+    """
     if packet.u16(0) == 1:
         packet.at += 13 + packet.u8(2) + packet.u8(3)
     if packet.u16(0) == 0:

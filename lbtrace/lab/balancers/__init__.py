@@ -1,1 +1,3 @@
-"""Real load balancers: one file each, with its `BALANCERS`: configuration, start, version, and how to read its own log."""
+"""Real load balancers: one file each, with its `BALANCERS`: configuration, start, version, and how
+to read its own log.
+"""

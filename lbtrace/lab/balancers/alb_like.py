@@ -1,11 +1,13 @@
 """nginx set up to behave as AWS documents its Application Load Balancer.
 
-What is imitated (Elastic Load Balancing user guides): HTTP/1.1 with keep-alive to the target, many clients over one connection;
-`X-Forwarded-For` appended, `X-Forwarded-Proto` and `-Port` set, `X-Amzn-Trace-Id` made or continued (`Root=1-<epoch>-<24 digits>`);
-Host lower-cased and without the listener's port 80; the target's `Server` and `Date` passed on; no header added to responses.
-What is not: everything else. It is nginx, and its access log is the truth.
+What is imitated (Elastic Load Balancing user guides): HTTP/1.1 with keep-alive to the target, many
+clients over one connection; `X-Forwarded-For` appended, `X-Forwarded-Proto` and `-Port` set,
+`X-Amzn-Trace-Id` made or continued (`Root=1-<epoch>-<24 digits>`); Host lower-cased and without the
+listener's port 80; the target's `Server` and `Date` passed on; no header added to responses. What
+is not: everything else. It is nginx, and its access log is the truth.
 
-nginx cannot write hexadecimal, so the map from the second to its hex form is written out for the next ten minutes.
+nginx cannot write hexadecimal, so the map from the second to its hex form is written out for the
+next ten minutes.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def start(world: World, setup: Setup) -> None:
     """Start it; the access log names each request by its trace id."""
     now = int(time.time()) - 2
     epochs = "\n".join(f'    "~^{second}" {second:08x};' for second in range(now, now + 600))
-    nginx.launch(world, setup, maps=MAPS.format(epochs=epochs), location=LOCATION, request_id="$trace")
+    nginx.launch(
+        world, setup, maps=MAPS.format(epochs=epochs), location=LOCATION, request_id="$trace"
+    )
 
 
 BALANCERS = (

@@ -15,7 +15,7 @@ MODULES = Path("/usr/lib/apache2/modules")
 NEEDED = """
 mpm_event authz_core unique_id headers setenvif log_config proxy proxy_http proxy_wstunnel proxy_balancer lbmethod_byrequests
 slotmem_shm alias rewrite filter deflate mime ssl socache_shmcb watchdog proxy_hcheck
-"""
+"""  # noqa: E501
 LOG_FORMAT = (
     '{\\"client\\":\\"%a:%{remote}p\\",\\"time\\":%{usec}t,\\"method\\":\\"%m\\",\\"target\\":\\"%U%q\\",'
     '\\"status\\":%>s,\\"request_id\\":\\"%{UNIQUE_ID}e\\",\\"server\\":\\"%{BALANCER_WORKER_NAME}e\\"}'
@@ -73,13 +73,18 @@ def launch(world: World, setup: Setup) -> None:
         front=FRONT,
         port=setup.port,
         timeout=1 if setup.wants("timeout") else 30,
-        tls=setup.given("tls", f"SSLEngine on\nSSLCertificateFile {setup.certificate}\nSSLSessionCache none"),
+        tls=setup.given(
+            "tls", f"SSLEngine on\nSSLCertificateFile {setup.certificate}\nSSLSessionCache none"
+        ),
         gzip=setup.given("gzip", "SetOutputFilter DEFLATE"),
-        members="\n".join(f"  BalancerMember http://{a}:{p} retry=0{checks}" for a, p in setup.backends),
+        members="\n".join(
+            f"  BalancerMember http://{a}:{p} retry=0{checks}" for a, p in setup.backends
+        ),
         retry=setup.given("retry", "  ProxySet failonstatus=503"),
         websocket=setup.given("websocket", upgrade),
         prefix=setup.given("prefix", "ProxyPass /api/ balancer://targets/"),
-        fixed=f"Alias /fixed {SCRATCH}/fixed\n<Location /fixed>\n  Require all granted\n</Location>",
+        fixed=f"Alias /fixed {SCRATCH}/fixed\n<Location /fixed>\n  Require all "
+        "granted\n</Location>",
     )
     configuration = world.configure("apache.conf", text)
     started = world.start(BALANCER, ["apache2", "-D", "FOREGROUND", "-f", str(configuration)])
@@ -92,7 +97,18 @@ def lines(_world: World, setup: Setup) -> list[BalancerLine]:
     for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
         server = row["server"].removeprefix("http://") if row["server"] != "-" else ""
         status = row["status"] or None
-        found.append(BalancerLine(row["client"], row["time"] * 1000, row["method"], row["target"], status, row["request_id"], "", server))
+        found.append(
+            BalancerLine(
+                row["client"],
+                row["time"] * 1000,
+                row["method"],
+                row["target"],
+                status,
+                row["request_id"],
+                "",
+                server,
+            )
+        )
     return found
 
 
@@ -102,7 +118,9 @@ BALANCERS = (
         "Apache httpd, mod_proxy",
         "l7-proxy",
         {"apache2": "apache2"},
-        frozenset({"http", "tls", "websocket", "timeout", "gzip", "prefix", "redirect", "fixed", "checks"}),
+        frozenset(
+            {"http", "tls", "websocket", "timeout", "gzip", "prefix", "redirect", "fixed", "checks"}
+        ),
         launch,
         lines,
         ("apache2", "-v"),

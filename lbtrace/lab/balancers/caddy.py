@@ -1,6 +1,7 @@
 """Caddy as an HTTP reverse proxy.
 
-At level debug it logs each round trip with the request it sent, X-Request-Id (its own uuid) included.
+At level debug it logs each round trip with the request it sent, X-Request-Id (its own uuid)
+included.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def launch(world: World, setup: Setup) -> None:
         gzip=setup.given("gzip", "encode {\n    gzip\n    minimum_length 100\n  }"),
         prefix=setup.given("prefix", "uri strip_prefix /api"),
         targets=" ".join(f"{a}:{p}" for a, p in setup.backends),
-        retry="lb_policy round_robin\n    lb_try_duration 2s\n    lb_try_interval 50ms" if len(setup.backends) > 1 else "",
+        retry="lb_policy round_robin\n    lb_try_duration 2s\n    lb_try_interval 50ms"
+        if len(setup.backends) > 1
+        else "",
         timeout=setup.given("timeout", timeout),
         checks=setup.given("checks", checks),
     )
@@ -68,7 +71,9 @@ def launch(world: World, setup: Setup) -> None:
         "XDG_DATA_HOME": str(setup.directory / "data"),
         "XDG_CONFIG_HOME": str(setup.directory / "config"),
     }
-    started = world.start(BALANCER, ["caddy", "run", "--adapter", "caddyfile", "--config", str(configuration)], homes)
+    started = world.start(
+        BALANCER, ["caddy", "run", "--adapter", "caddyfile", "--config", str(configuration)], homes
+    )
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
@@ -79,9 +84,9 @@ def lines(_world: World, setup: Setup) -> list[BalancerLine]:
         if row.get("logger") == "http.handlers.reverse_proxy" and "request" in row:
             request = row["request"]
             name = (request["headers"].get("X-Request-Id") or [""])[0]
-            trips.setdefault((f"{request['remote_ip']}:{request['remote_port']}", request["uri"]), []).append(
-                (name, row.get("upstream", ""))
-            )
+            trips.setdefault(
+                (f"{request['remote_ip']}:{request['remote_port']}", request["uri"]), []
+            ).append((name, row.get("upstream", "")))
     found = []
     for row in _rows(setup, "access.log"):
         request = row["request"]
@@ -92,7 +97,18 @@ def lines(_world: World, setup: Setup) -> list[BalancerLine]:
         while waiting and waiting[0][0] == name:
             server = waiting.pop(0)[1]
         began = int((row["ts"] - row.get("duration", 0)) * 1e9)
-        found.append(BalancerLine(client, began, request["method"], request["uri"], row["status"] or None, name, "", server))
+        found.append(
+            BalancerLine(
+                client,
+                began,
+                request["method"],
+                request["uri"],
+                row["status"] or None,
+                name,
+                "",
+                server,
+            )
+        )
     return found
 
 
@@ -109,7 +125,9 @@ BALANCERS = (
         "Caddy",
         "l7-proxy",
         {"caddy": "caddy"},
-        frozenset({"http", "tls", "websocket", "timeout", "gzip", "prefix", "redirect", "fixed", "checks"}),
+        frozenset(
+            {"http", "tls", "websocket", "timeout", "gzip", "prefix", "redirect", "fixed", "checks"}
+        ),
         launch,
         lines,
         ("caddy", "version"),

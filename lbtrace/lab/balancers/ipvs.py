@@ -15,7 +15,10 @@ from lbtrace.lab.world import BALANCER, FRONT, World
 def launch(world: World, setup: Setup) -> None:
     """One virtual service, round robin, masquerading."""
     service = f"{FRONT}:{setup.port}"
-    commands = [["-A", "-t", service, "-s", "rr"], *(["-a", "-t", service, "-r", f"{a}:{p}", "-m"] for a, p in setup.backends)]
+    commands = [
+        ["-A", "-t", service, "-s", "rr"],
+        *(["-a", "-t", service, "-r", f"{a}:{p}", "-m"] for a, p in setup.backends),
+    ]
     for command in commands:
         done = world.run(BALANCER, ["ipvsadm", *command])
         if done.returncode != 0:
@@ -23,7 +26,9 @@ def launch(world: World, setup: Setup) -> None:
 
 
 def lines(world: World, setup: Setup) -> list[BalancerLine]:
-    """Rows are: protocol, time left, state, client, virtual service, real server. NAT mode keeps the client's address."""
+    """Rows are: protocol, time left, state, client, virtual service, real server. NAT mode keeps
+    the client's address.
+    """
     found = []
     for row in world.run(BALANCER, ["ipvsadm", "-Lnc"]).stdout.splitlines():
         columns = row.split()
@@ -36,7 +41,10 @@ def missing() -> str:
     """Many kernels leave it out."""
     if Path("/proc/net/ip_vs").exists():
         return ""
-    return "This kernel has no IPVS, or it is not loaded (sudo modprobe ip_vs). Try: lbtrace lab run nat"
+    return (
+        "This kernel has no IPVS, or it is not loaded (sudo modprobe ip_vs). Try: lbtrace lab "
+        "run nat"
+    )
 
 
 BALANCERS = (

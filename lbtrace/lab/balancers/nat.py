@@ -16,7 +16,9 @@ def destination(world: World, setup: Setup) -> None:
         (address, port) = setup.backends[0]
         to = f"dnat to {address}:{port}"
     else:
-        targets = ", ".join(f"{n} : {address} . {port}" for n, (address, port) in enumerate(setup.backends))
+        targets = ", ".join(
+            f"{n} : {address} . {port}" for n, (address, port) in enumerate(setup.backends)
+        )
         to = f"dnat ip addr . port to numgen inc mod {len(setup.backends)} map {{ {targets} }}"
     world.nft(
         BALANCER,
@@ -41,7 +43,10 @@ def nothing(_world: World, _setup: Setup) -> None:
 
 def lines(_world: World, _setup: Setup) -> list[BalancerLine]:
     """Who became whom."""
-    return [BalancerLine(t.client, 0, "", "", None, "", t.client_after, t.server_after) for t in translations(BALANCER)]
+    return [
+        BalancerLine(t.client, 0, "", "", None, "", t.client_after, t.server_after)
+        for t in translations(BALANCER)
+    ]
 
 
 def same(_world: World, _setup: Setup) -> list[BalancerLine]:
@@ -74,6 +79,14 @@ BALANCERS = (
         VERSION,
     ),
     Balancer(
-        "direct", "no balancer: the client speaks to the backend", "direct", {}, FEATURES, nothing, same, home_nat=False, front="instance"
+        "direct",
+        "no balancer: the client speaks to the backend",
+        "direct",
+        {},
+        FEATURES,
+        nothing,
+        same,
+        home_nat=False,
+        front="instance",
     ),
 )

@@ -1,6 +1,7 @@
 """nginx as an HTTP reverse proxy, with and without keep-alive to the backend.
 
-The access log gives each request the `$request_id` that went to the backend as X-Request-Id, so both logs name the request alike.
+The access log gives each request the `$request_id` that went to the backend as X-Request-Id, so
+both logs name the request alike.
 """
 
 from __future__ import annotations
@@ -45,18 +46,25 @@ http {{
     }}
   }}
 }}
-"""
+"""  # noqa: E501
 LOCATION = """
       proxy_set_header X-Request-Id $request_id;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
       proxy_set_header Host $host;
 """
-FEATURES = frozenset({"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "cache"})
+FEATURES = frozenset(
+    {"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "cache"}
+)
 
 
 def launch(
-    world: World, setup: Setup, maps: str = "", location: str = LOCATION, request_id: str = "$request_id", keep: bool = True
+    world: World,
+    setup: Setup,
+    maps: str = "",
+    location: str = LOCATION,
+    request_id: str = "$request_id",
+    keep: bool = True,
 ) -> None:
     """Write the configuration and start nginx with it."""
     prefix = "rewrite ^/api/(.*)$ /$1 break;"
@@ -65,7 +73,10 @@ def launch(
         setup.given("timeout", "proxy_read_timeout 1s;"),
         setup.given("cache", "proxy_cache kept; add_header X-Cache-Status $upstream_cache_status;"),
         setup.given("prefix", prefix),
-        setup.given("websocket", "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrading;"),
+        setup.given(
+            "websocket",
+            "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrading;",
+        ),
     ]
     if keep and not setup.wants("websocket") and "Connection" not in location:
         options.append('proxy_set_header Connection "";')
@@ -74,12 +85,16 @@ def launch(
         request_id=request_id,
         maps=maps,
         cache=setup.given("cache", f"proxy_cache_path {setup.directory}/cache keys_zone=kept:1m;"),
-        servers="\n".join(f"    server {address}:{port} max_fails=0;" for address, port in setup.backends),
+        servers="\n".join(
+            f"    server {address}:{port} max_fails=0;" for address, port in setup.backends
+        ),
         keepalive="keepalive 32;" if keep else "",
         front=FRONT,
         port=setup.port,
         tls="ssl" if setup.wants("tls") else "",
-        certificate=setup.given("tls", f"ssl_certificate {setup.certificate}; ssl_certificate_key {setup.certificate};"),
+        certificate=setup.given(
+            "tls", f"ssl_certificate {setup.certificate}; ssl_certificate_key {setup.certificate};"
+        ),
         gzip=setup.given("gzip", "gzip on; gzip_types text/plain; gzip_min_length 100;"),
         path="",
         location=location,
@@ -87,24 +102,47 @@ def launch(
         options="\n      ".join(o for o in options if o),
     )
     configuration = world.configure("nginx.conf", text)
-    started = world.start(BALANCER, ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)])
+    started = world.start(
+        BALANCER,
+        ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)],
+    )
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
 def lines(_world: World, setup: Setup) -> list[BalancerLine]:
-    """The access log. `$upstream_addr` lists every attempt; the application's log has them by request id, so the last is enough."""
+    """The access log. `$upstream_addr` lists every attempt; the application's log has them by
+    request id, so the last is enough.
+    """
     found = []
     for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
         server = row["server"].split(",")[-1].strip()
         time_ns = int(row["time"] * 1000) * 1_000_000
         found.append(
-            BalancerLine(row["client"], time_ns, row["method"], row["target"], int(row["status"]) or None, row["request_id"], "", server)
+            BalancerLine(
+                row["client"],
+                time_ns,
+                row["method"],
+                row["target"],
+                int(row["status"]) or None,
+                row["request_id"],
+                "",
+                server,
+            )
         )
     return found
 
 
 BALANCERS = (
-    Balancer("nginx", "nginx, keep-alive to the backend", "l7-proxy", {"nginx": "nginx"}, FEATURES, launch, lines, ("nginx", "-v")),
+    Balancer(
+        "nginx",
+        "nginx, keep-alive to the backend",
+        "l7-proxy",
+        {"nginx": "nginx"},
+        FEATURES,
+        launch,
+        lines,
+        ("nginx", "-v"),
+    ),
     Balancer(
         "nginx-close",
         "nginx as it comes: HTTP/1.0 and a new backend connection for each request",

@@ -1,6 +1,8 @@
-"""nginx's stream module: a TCP proxy that does not read what it carries, with and without PROXY protocol v1.
+"""nginx's stream module: a TCP proxy that does not read what it carries, with and without PROXY
+protocol v1.
 
-At level `info` its error log names both of its connections: "client A connected to B" and "proxy C connected to D".
+At level `info` its error log names both of its connections: "client A connected to B" and "proxy C
+connected to D".
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ def launch(world: World, setup: Setup, proxy: str = "") -> None:
             proxy=proxy,
         ),
     )
-    started = world.start(BALANCER, ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)])
+    started = world.start(
+        BALANCER,
+        ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)],
+    )
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
@@ -66,7 +71,11 @@ def lines(_world: World, setup: Setup) -> list[BalancerLine]:
 
 def missing() -> str:
     """Debian ships the module apart."""
-    return "" if MODULE.exists() else "nginx has no stream module: sudo apt-get install libnginx-mod-stream"
+    return (
+        ""
+        if MODULE.exists()
+        else "nginx has no stream module: sudo apt-get install libnginx-mod-stream"
+    )
 
 
 FEATURES = frozenset({"tls", "websocket"})

@@ -28,14 +28,15 @@ shutdown_lifetime 0 seconds
 logformat truth {format}
 access_log stdio:{directory}/access.log logformat=truth
 """
-FORMAT = (
-    '{"client":"%>a:%>p","time":"%ts.%03tu","method":"%rm","target":"%>rp","status":%>Hs,"from":"%<la:%<lp","server":"%<a:%<p","how":"%Ss"}'
-)
+FORMAT = '{"client":"%>a:%>p","time":"%ts.%03tu","method":"%rm","target":"%>rp","status":%>Hs,"from":"%<la:%<lp","server":"%<a:%<p","how":"%Ss"}'  # noqa: E501
 
 
 def launch(world: World, setup: Setup) -> None:
     """Start it."""
-    peers = [f"cache_peer {a} parent {p} 0 no-query originserver round-robin name=b{n}" for n, (a, p) in enumerate(setup.backends)]
+    peers = [
+        f"cache_peer {a} parent {p} 0 no-query originserver round-robin name=b{n}"
+        for n, (a, p) in enumerate(setup.backends)
+    ]
     text = CONFIGURATION.format(
         directory=SCRATCH,
         format=FORMAT,
@@ -59,12 +60,30 @@ def lines(world: World, setup: Setup) -> list[BalancerLine]:
         from_ = "" if row["from"].startswith("-") or row["from"].endswith(":0") else row["from"]
         server = "" if row["server"].startswith("-") else row["server"]
         time_ns = int(float(row["time"]) * 1000) * 1_000_000
-        found.append(BalancerLine(row["client"], time_ns, row["method"], row["target"], row["status"] or None, "", from_, server))
+        found.append(
+            BalancerLine(
+                row["client"],
+                time_ns,
+                row["method"],
+                row["target"],
+                row["status"] or None,
+                "",
+                from_,
+                server,
+            )
+        )
     return found
 
 
 BALANCERS = (
     Balancer(
-        "squid", "Squid as an accelerator", "l7-proxy", {"squid": "squid"}, frozenset({"http", "cache"}), launch, lines, ("squid", "-v")
+        "squid",
+        "Squid as an accelerator",
+        "l7-proxy",
+        {"squid": "squid"},
+        frozenset({"http", "cache"}),
+        launch,
+        lines,
+        ("squid", "-v"),
     ),
 )

@@ -1,6 +1,7 @@
 """Varnish: a cache in front of the backend.
 
-Its log (varnishncsa) names each request by the X-Request-Id it was given in VCL, which goes along to the backend on a miss.
+Its log (varnishncsa) names each request by the X-Request-Id it was given in VCL, which goes along
+to the backend on a miss.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ sub vcl_backend_response {{
   {gzip}
   {kept}
 }}
-"""
+"""  # noqa: E501
 FORMAT = (
     '{"client":"%{VSL:ReqStart[1]}x:%{VSL:ReqStart[2]}x","time":"%{%s}t","method":"%m","target":"%U%q","status":%s,'
     '"request_id":"varnish-%{Varnish:vxid}x","handling":"%{Varnish:handling}x"}'
@@ -47,37 +48,76 @@ FORMAT = (
 
 def launch(world: World, setup: Setup) -> None:
     """Start it."""
-    probe = '  .probe = { .url = "/health"; .interval = 1s; .timeout = 1s; .initial = 8; }' if setup.wants("checks") else ""
+    probe = (
+        '  .probe = { .url = "/health"; .interval = 1s; .timeout = 1s; .initial = 8; }'
+        if setup.wants("checks")
+        else ""
+    )
     wait = "1s" if setup.wants("timeout") else "30s"
     backends = "\n".join(
-        f'backend b{n} {{ .host = "{a}"; .port = "{p}"; .connect_timeout = 1s; .first_byte_timeout = {wait};\n{probe}\n}}'
+        f'backend b{n} {{ .host = "{a}"; .port = "{p}"; .connect_timeout = 1s; '
+        f".first_byte_timeout = {wait};\n{probe}\n}}"
         for n, (a, p) in enumerate(setup.backends)
     )
     text = VCL.format(
         backends=backends,
         members="\n".join(f"  targets.add_backend(b{n});" for n in range(len(setup.backends))),
         prefix=setup.given("prefix", 'set req.url = regsub(req.url, "^/api", "");'),
-        websocket=setup.given("websocket", 'if (req.http.upgrade ~ "(?i)websocket") { return (pipe); }'),
-        cache="" if setup.wants("cache") else "return (pass);" if not setup.wants("websocket") else "",
-        gzip=setup.given("gzip", 'if (beresp.http.content-type ~ "text") { set beresp.do_gzip = true; }'),
+        websocket=setup.given(
+            "websocket", 'if (req.http.upgrade ~ "(?i)websocket") { return (pipe); }'
+        ),
+        cache=""
+        if setup.wants("cache")
+        else "return (pass);"
+        if not setup.wants("websocket")
+        else "",
+        gzip=setup.given(
+            "gzip", 'if (beresp.http.content-type ~ "text") { set beresp.do_gzip = true; }'
+        ),
         kept="" if setup.wants("cache") else "set beresp.uncacheable = true;",
     )
     path = world.configure("lab.vcl", text)
     work = setup.directory / "varnish"
-    command = ["varnishd", "-F", "-j", "none", "-n", str(work), "-f", str(path), "-a", f"{FRONT}:{setup.port}", "-s", "malloc,16m"]
+    command = [
+        "varnishd",
+        "-F",
+        "-j",
+        "none",
+        "-n",
+        str(work),
+        "-f",
+        str(path),
+        "-a",
+        f"{FRONT}:{setup.port}",
+        "-s",
+        "malloc,16m",
+    ]
     started = world.start(BALANCER, [*command, "-T", "none"])
     world.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
 def lines(world: World, setup: Setup) -> list[BalancerLine]:
     """What varnishncsa makes of the log in Varnish's shared memory."""
-    told = world.run(BALANCER, ["varnishncsa", "-d", "-n", str(setup.directory / "varnish"), "-F", FORMAT]).stdout
+    told = world.run(
+        BALANCER, ["varnishncsa", "-d", "-n", str(setup.directory / "varnish"), "-F", FORMAT]
+    ).stdout
     found = []
     for row in map(json.loads, told.splitlines()):
         asked = row["handling"] != "hit"
         time_ns = int(row["time"]) * 1_000_000_000
         name = row["request_id"] if asked else ""
-        found.append(BalancerLine(row["client"], time_ns, row["method"], row["target"], row["status"] or None, name, "", ""))
+        found.append(
+            BalancerLine(
+                row["client"],
+                time_ns,
+                row["method"],
+                row["target"],
+                row["status"] or None,
+                name,
+                "",
+                "",
+            )
+        )
     return found
 
 
@@ -87,7 +127,19 @@ BALANCERS = (
         "Varnish",
         "l7-proxy",
         {"varnishd": "varnish", "varnishncsa": "varnish", "gcc": "gcc"},
-        frozenset({"http", "websocket", "timeout", "gzip", "prefix", "redirect", "fixed", "cache", "checks"}),
+        frozenset(
+            {
+                "http",
+                "websocket",
+                "timeout",
+                "gzip",
+                "prefix",
+                "redirect",
+                "fixed",
+                "cache",
+                "checks",
+            }
+        ),
         launch,
         lines,
         ("varnishd", "-V"),

@@ -73,6 +73,11 @@ TRAFFICS = (
     Traffic("post-continue", "POSTs with Expect: 100-continue", expecting),
     Traffic("chunked", "chunked uploads and chunked responses", chunked),
     Traffic("large", "a large response and a large upload", large),
-    Traffic("gzip", "responses compressed by the balancer", compressed, needs=frozenset({"http", "gzip"})),
+    Traffic(
+        "gzip",
+        "responses compressed by the balancer",
+        compressed,
+        needs=frozenset({"http", "gzip"}),
+    ),
     Traffic("methods", "HEAD, OPTIONS, PUT, DELETE", methods),
 )

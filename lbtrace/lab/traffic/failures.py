@@ -92,7 +92,9 @@ def errors(stage: Play) -> None:
 
 
 def race(stage: Play) -> None:
-    """The keep-alive race: the backend closes an idle connection, its FIN is lost on the way, and the next request goes out on it."""
+    """The keep-alive race: the backend closes an idle connection, its FIN is lost on the way, and
+    the next request goes out on it.
+    """
     stage.get("/divide/25")
     stage.pause(0.3)
     stage.world.nft(VPC, LOSE_FINS)
@@ -106,16 +108,47 @@ def race(stage: Play) -> None:
 TRAFFICS = (
     Traffic("slow", "slow and quick answers at the same time", slow),
     Traffic(
-        "refused", "the first of two backends refuses connections", refused, needs=frozenset({"http"}), backends=2, first_backend="refuses"
+        "refused",
+        "the first of two backends refuses connections",
+        refused,
+        needs=frozenset({"http"}),
+        backends=2,
+        first_backend="refuses",
     ),
-    Traffic("all-refused", "the only backend refuses connections", all_refused, needs=frozenset({"http"}), first_backend="refuses"),
     Traffic(
-        "retry", "the first of two backends answers 503", failing, needs=frozenset({"http", "retry"}), backends=2, first_backend="fails"
+        "all-refused",
+        "the only backend refuses connections",
+        all_refused,
+        needs=frozenset({"http"}),
+        first_backend="refuses",
+    ),
+    Traffic(
+        "retry",
+        "the first of two backends answers 503",
+        failing,
+        needs=frozenset({"http", "retry"}),
+        backends=2,
+        first_backend="fails",
     ),
     Traffic("reset", "RST instead of a response, and within one", reset),
-    Traffic("bad-gateway", "a backend answers something that is not HTTP", garbage, needs=frozenset({"http"})),
-    Traffic("timeout", "a backend answers after the balancer gave up", timeout, needs=frozenset({"http", "timeout"})),
+    Traffic(
+        "bad-gateway",
+        "a backend answers something that is not HTTP",
+        garbage,
+        needs=frozenset({"http"}),
+    ),
+    Traffic(
+        "timeout",
+        "a backend answers after the balancer gave up",
+        timeout,
+        needs=frozenset({"http", "timeout"}),
+    ),
     Traffic("impatient", "a client leaves before it is answered", impatient),
     Traffic("errors", "errors of the backend itself", errors),
-    Traffic("keep-alive-race", "a request on a connection the backend has closed", race, idle_seconds=1.0),
+    Traffic(
+        "keep-alive-race",
+        "a request on a connection the backend has closed",
+        race,
+        idle_seconds=1.0,
+    ),
 )

@@ -26,6 +26,18 @@ def patiently(stage: Play) -> None:
 
 TRAFFICS = (
     Traffic("four", "the founding experiment: four curls, a connection each", play),
-    Traffic("four-checked", "the same in half a minute, with an HTTP health check every 10 s", patiently, check="http", check_seconds=10.0),
-    Traffic("four-tcp-checked", "the same, with a TCP health check every 10 s", patiently, check="tcp", check_seconds=10.0),
+    Traffic(
+        "four-checked",
+        "the same in half a minute, with an HTTP health check every 10 s",
+        patiently,
+        check="http",
+        check_seconds=10.0,
+    ),
+    Traffic(
+        "four-tcp-checked",
+        "the same, with a TCP health check every 10 s",
+        patiently,
+        check="tcp",
+        check_seconds=10.0,
+    ),
 )

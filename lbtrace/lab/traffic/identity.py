@@ -13,7 +13,15 @@ from lbtrace.lab.world import OFFICE
 def forged(stage: Play) -> None:
     """A client that claims to be somebody else."""
     stage.curl("/divide/25", "-H", "X-Forwarded-For: 8.8.8.8")
-    stage.curl("/divide/50", "-H", "X-Forwarded-For: 8.8.8.8, 10.0.0.1", "-H", "X-Forwarded-Proto: https", "-H", "X-Real-IP: 8.8.8.8")
+    stage.curl(
+        "/divide/50",
+        "-H",
+        "X-Forwarded-For: 8.8.8.8, 10.0.0.1",
+        "-H",
+        "X-Forwarded-Proto: https",
+        "-H",
+        "X-Real-IP: 8.8.8.8",
+    )
     stage.curl("/divide/10", "-H", "Forwarded: for=8.8.8.8;proto=https")
     stage.curl(
         "/divide/4",
@@ -42,7 +50,13 @@ def two_clients_at_once(stage: Play) -> None:
             for _ in range(8):
                 call.ask("GET", "/same?ms=3")
 
-    stage.together([lambda host=host: visitor(host) for host in (None, OFFICE, None, OFFICE) for host in [host or "laptop"]])  # type: ignore[misc]
+    stage.together(
+        [
+            lambda host=host: visitor(host)  # type: ignore[misc]
+            for host in (None, OFFICE, None, OFFICE)
+            for host in [host or "laptop"]
+        ]
+    )
 
 
 def cookies(stage: Play) -> None:
@@ -50,7 +64,9 @@ def cookies(stage: Play) -> None:
     with stage.call() as call:
         first = call.ask("GET", "/cookie?n=1")
         call.ask("GET", "/cookie?n=2", ("Cookie", first.headers.get("set-cookie", "")))
-        call.ask("GET", "/cookie?n=3", ("X-Request-ID", "mine-17"), ("Authorization", "Bearer none"))
+        call.ask(
+            "GET", "/cookie?n=3", ("X-Request-ID", "mine-17"), ("Authorization", "Bearer none")
+        )
 
 
 def talk(call: Call, text: bytes, opcode: int = 1) -> bytes:
@@ -67,7 +83,12 @@ def websocket(stage: Play) -> None:
     stage.get("/divide/25")
     with stage.call() as call:
         key = base64.b64encode(os.urandom(16)).decode()
-        headers = (("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", key))
+        headers = (
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", key),
+        )
         call.send("GET", "/websocket", *headers)
         if call.read().status == 101:
             for word in (b"hello", b"load", b"balancer"):
@@ -88,8 +109,15 @@ def encrypted(stage: Play) -> None:
 TRAFFICS = (
     Traffic("forged", "a client that forges X-Forwarded-For and others", forged),
     Traffic("two-clients", "a captured client and one that is not, in turn", two_clients),
-    Traffic("two-clients-at-once", "a captured client and one that is not, at once", two_clients_at_once),
+    Traffic(
+        "two-clients-at-once", "a captured client and one that is not, at once", two_clients_at_once
+    ),
     Traffic("cookies", "cookies, authorization, a request id of the client's own", cookies),
-    Traffic("websocket", "a WebSocket between two ordinary requests", websocket, needs=frozenset({"websocket"})),
+    Traffic(
+        "websocket",
+        "a WebSocket between two ordinary requests",
+        websocket,
+        needs=frozenset({"websocket"}),
+    ),
     Traffic("tls", "HTTPS in front", encrypted, needs=frozenset({"tls"})),
 )

@@ -20,7 +20,9 @@ def keep_alive(stage: Play) -> None:
 
 
 def concurrent(stage: Play) -> None:
-    """Eight connections at once, ten identical requests on each: nothing but time and order tells them apart."""
+    """Eight connections at once, ten identical requests on each: nothing but time and order tells
+    them apart.
+    """
     identical(stage, connections=8, requests=10, target="/same?ms=3")
 
 
@@ -90,7 +92,12 @@ TRAFFICS = (
     Traffic("crowd", "32 connections at once, 6 identical requests each", crowd),
     Traffic("distinct", "16 connections at once, 5 different requests each", distinct),
     Traffic("two-backends", "16 connections at once over two backends", distinct, backends=2),
-    Traffic("concurrent-two", "8 connections at once, identical requests, two backends", concurrent, backends=2),
+    Traffic(
+        "concurrent-two",
+        "8 connections at once, identical requests, two backends",
+        concurrent,
+        backends=2,
+    ),
     Traffic("pipeline", "four requests at a time without waiting for the responses", pipelined),
     Traffic("closing", "a backend that closes after each response", closing),
     Traffic("http-1.0", "clients that speak HTTP/1.0", one_zero),

@@ -1,4 +1,6 @@
-"""What a balancer does by itself: redirects, fixed answers, its cache, path rewriting, health checks."""
+"""What a balancer does by itself: redirects, fixed answers, its cache, path rewriting, health
+checks.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +50,27 @@ def checks(stage: Play) -> None:
 
 
 TRAFFICS = (
-    Traffic("redirect", "redirects by the balancer", redirect, needs=frozenset({"http", "redirect"})),
+    Traffic(
+        "redirect", "redirects by the balancer", redirect, needs=frozenset({"http", "redirect"})
+    ),
     Traffic("fixed", "fixed responses by the balancer", fixed, needs=frozenset({"http", "fixed"})),
     Traffic("cache", "cache hits", cache, needs=frozenset({"http", "cache"})),
-    Traffic("prefix", "a path prefix stripped by the balancer", prefix, needs=frozenset({"http", "prefix"})),
-    Traffic("checks", "HTTP health checks of the balancer's own", checks, needs=frozenset({"http", "checks"})),
-    Traffic("tcp-checks", "TCP-only health checks of the balancer's own", checks, needs=frozenset({"tcp-checks"})),
+    Traffic(
+        "prefix",
+        "a path prefix stripped by the balancer",
+        prefix,
+        needs=frozenset({"http", "prefix"}),
+    ),
+    Traffic(
+        "checks",
+        "HTTP health checks of the balancer's own",
+        checks,
+        needs=frozenset({"http", "checks"}),
+    ),
+    Traffic(
+        "tcp-checks",
+        "TCP-only health checks of the balancer's own",
+        checks,
+        needs=frozenset({"tcp-checks"}),
+    ),
 )

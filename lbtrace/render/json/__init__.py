@@ -1,7 +1,9 @@
-"""Report or Trace → JSON, format version 1, specified in docs/json-format.md and by the schemas in render/schema/.
+"""Report or Trace → JSON, format version 1, specified in docs/json-format.md and by the schemas in
+render/schema/.
 
-Written piece by piece, never as one tree: one connection, exchange or pair per line, so that a capture of any size streams and lines can be
-grepped. Invariant: the output is one valid JSON value, ASCII, ending in a line end.
+Written piece by piece, never as one tree: one connection, exchange or pair per line, so that a
+capture of any size streams and lines can be grepped. Invariant: the output is one valid JSON value,
+ASCII, ending in a line end.
 """
 
 from __future__ import annotations
@@ -50,11 +52,13 @@ def _write(out: TextIO, lines: Iterator[str]) -> None:
 
 
 def _head(name: str, version: str) -> str:
-    return f'{{"format":{quoted(name)},"format_version":{FORMAT_VERSION},"lbtrace_version":{quoted(version)},'
+    return f'{{"format":{quoted(name)},"format_version":{FORMAT_VERSION},"lbtrace_version":{quoted(version)},'  # noqa: E501
 
 
 def _array(name: str, items: Iterable[str], end: str = ",") -> Iterator[str]:
-    """`"name":[`, one item per line, `],`; the comma stands before each following item so that nothing is looked ahead."""
+    """`"name":[`, one item per line, `],`; the comma stands before each following item so that
+    nothing is looked ahead.
+    """
     before = ""
     yield f'"{name}":['
     for item in items:

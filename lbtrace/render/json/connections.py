@@ -1,8 +1,11 @@
-"""Connections → lines of JSON, one each (docs/json-format.md specifies the keys), written from their columns.
+"""Connections → lines of JSON, one each (docs/json-format.md specifies the keys), written from
+their columns.
 
-A line has sixty values, most of them the same for many connections: nothing lost, nothing sent twice, no RST, the options that every SYN
-of a host has. ROWS connections are written at a time: a value they all share becomes, with the keys around it, one piece of text that
-all lines have in common; every other one becomes a column of texts. A line is the join of one text from each. No Connection is made.
+A line has sixty values, most of them the same for many connections: nothing lost, nothing sent
+twice, no RST, the options that every SYN of a host has. ROWS connections are written at a time: a
+value they all share becomes, with the keys around it, one piece of text that all lines have in
+common; every other one becomes a column of texts. A line is the join of one text from each. No
+Connection is made.
 """
 
 from __future__ import annotations
@@ -16,7 +19,16 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from lbtrace.columns import Column
-from lbtrace.connection_table import CONNECTION, DIRECTION, NONE, OFFER, SOURCES, ConnectionTable, Ends, Offers
+from lbtrace.connection_table import (
+    CONNECTION,
+    DIRECTION,
+    NONE,
+    OFFER,
+    SOURCES,
+    ConnectionTable,
+    Ends,
+    Offers,
+)
 from lbtrace.model.http import Application
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import FrameWriter, quoted
@@ -33,8 +45,8 @@ _REMEMBERED = 4096  # applications
 class _Field(NamedTuple):
     """A key of an object and how its value is written.
 
-    `kind`: "number", "frame" (two keys: the number, and the file it is in), "flag", "no" (true for 0), or "name" (one of a list).
-    `like` names a key that often has the same value.
+    `kind`: "number", "frame" (two keys: the number, and the file it is in), "flag", "no" (true for
+    0), or "name" (one of a list). `like` names a key that often has the same value.
     """
 
     key: str
@@ -88,11 +100,17 @@ _SYN = (
     _Field("timestamp"),
     _Field("options", "name"),
 )
-_MISSING = {name: missing for kinds in (CONNECTION, DIRECTION, OFFER) for name, (_, missing) in kinds.items()}
+_MISSING = {
+    name: missing
+    for kinds in (CONNECTION, DIRECTION, OFFER)
+    for name, (_, missing) in kinds.items()
+}
 
 
 def connections(trace: Trace) -> Iterator[str]:
-    """Texts of some lines each, one object per connection with what it carried; a comma stands before each line but the first."""
+    """Texts of some lines each, one object per connection with what it carried; a comma stands
+    before each line but the first.
+    """
     writer = _Writer(trace)
     count = len(trace.connections)
     for low in range(0, count, _ROWS):
@@ -100,7 +118,9 @@ def connections(trace: Trace) -> Iterator[str]:
 
 
 class _Lines:
-    """Lines that grow by a value at a time: what all have in common is collected until a column comes."""
+    """Lines that grow by a value at a time: what all have in common is collected until a column
+    comes.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -117,7 +137,9 @@ class _Lines:
         self._text = ""
 
     def values(self, column: Column, write: Callable[[Column], list[str]]) -> list[str] | None:
-        """What `write` makes of the values, once if all are the same; the texts, if they are not."""
+        """What `write` makes of the values, once if all are the same; the texts, if they are
+        not.
+        """
         if (column == column[0]).all():
             self.common(write(column[:1])[0])
             return None
@@ -138,7 +160,9 @@ class _Writer:
         self.applications = trace.applications
         self.frames = FrameWriter(trace)
         self.starts = np.array([f.first_frame for f in trace.files], np.int64)
-        self.hosts = [quoted(f"[{a}]:" if ":" in a else f"{a}:")[:-1] for a in table.addresses]  # the string stays open for the port
+        self.hosts = [
+            quoted(f"[{a}]:" if ":" in a else f"{a}:")[:-1] for a in table.addresses
+        ]  # the string stays open for the port
         self.names = {
             "network": [quoted(name) for name in table.networks],
             "role_source": [quoted(source.value) for source in SOURCES],
@@ -169,7 +193,14 @@ class _Writer:
         lines.common("}")
         return lines.joined()
 
-    def _object(self, lines: _Lines, table: _Table, rows: slice | Column, fields: tuple[_Field, ...], before: str = "") -> None:
+    def _object(
+        self,
+        lines: _Lines,
+        table: _Table,
+        rows: slice | Column,
+        fields: tuple[_Field, ...],
+        before: str = "",
+    ) -> None:
         """The members of an object."""
         written: dict[str, tuple[Column, list[str] | None]] = {}
         for key, kind, like in fields:
@@ -183,17 +214,26 @@ class _Writer:
             elif kind == "name":
                 lines.values(column, partial(_named, self.names[key]))
             elif kind in ("flag", "no"):
-                lines.values(column, partial(_named, ("false", "true") if kind == "flag" else ("true", "false")))
+                lines.values(
+                    column,
+                    partial(_named, ("false", "true") if kind == "flag" else ("true", "false")),
+                )
             else:
                 number = column if kind == "number" else self._number_in_file(column)
                 written[key] = column, lines.values(number, partial(_numbers, missing=missing))
             if kind == "frame":
                 lines.common(f',"{key}_file":')
-                lines.values(np.where(column == 0, NONE, self._file(column)), partial(_numbers, missing=NONE))
+                lines.values(
+                    np.where(column == 0, NONE, self._file(column)), partial(_numbers, missing=NONE)
+                )
 
     def _file(self, frames: Column) -> Column | int:
         """The file, of those of the point, that each frame is in."""
-        return np.maximum(np.searchsorted(self.starts, frames, "right") - 1, 0) if len(self.starts) > 1 else 0
+        return (
+            np.maximum(np.searchsorted(self.starts, frames, "right") - 1, 0)
+            if len(self.starts) > 1
+            else 0
+        )
 
     def _number_in_file(self, frames: Column) -> Column:
         """Frames numbered through the files of the point → numbered in their file; 0 stays."""
@@ -248,7 +288,7 @@ def _named(names: Sequence[str], column: Column) -> list[str]:
 def _application(a: Application, frames: FrameWriter) -> str:
     """What a connection carried; frames become (file, number)."""
     if not (a.proxy or a.tls or a.name or a.upgraded or a.reversed or a.digests != (None, None)):
-        return f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,"proxy":[],"tls":null,"digests":[null,null]}}'
+        return f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,"proxy":[],"tls":null,"digests":[null,null]}}'  # noqa: E501
     proxy = []
     for header in a.proxy:
         file, number = frames.split(header.frame)

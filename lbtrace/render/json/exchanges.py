@@ -1,10 +1,12 @@
 """Exchanges → one line of JSON each, fast (docs/json-format.md specifies the keys).
 
-A capture has hundreds of thousands of exchanges and few distinct header lines, so no dictionary is built: each message is one f-string over
-the unpacked tuple, and what recurs (a header block, a body that is none, a tuple of marks) is encoded once and remembered. Memories are
-keyed by object identity, which is sound because the Trace keeps every object alive while it is written; a full one is kept for one
-generation longer and then dropped, so memory is bounded, and what recurs is found however much does not. Everything that came from
-the wire goes through the JSON string encoder, so the output is ASCII and valid whatever the bytes were.
+A capture has hundreds of thousands of exchanges and few distinct header lines, so no dictionary is
+built: each message is one f-string over the unpacked tuple, and what recurs (a header block, a body
+that is none, a tuple of marks) is encoded once and remembered. Memories are keyed by object
+identity, which is sound because the Trace keeps every object alive while it is written; a full one
+is kept for one generation longer and then dropped, so memory is bounded, and what recurs is found
+however much does not. Everything that came from the wire goes through the JSON string encoder, so
+the output is ASCII and valid whatever the bytes were.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from lbtrace.model.trace import Trace
 
 quoted = encode_basestring_ascii  # str → a JSON string literal, ASCII only
 
-NO_BODY_TEXT = '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,"content_digest":null,"content_length":null}'
+NO_BODY_TEXT = '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,"content_digest":null,"content_length":null}'  # noqa: E501
 _REMEMBERED = 20000  # entries per generation of a memory
 
 
@@ -64,43 +66,77 @@ class ExchangeWriter:
         request_of, response_of = self._request, self._response
         for id_, connection, ordinal, request, response, interim, marks, stream_id in exchanges:
             yield (
-                f'{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":{"null" if stream_id is None else stream_id},'
-                f'"marks":{self._marks_of(marks) if marks else "[]"},"request":{"null" if request is None else request_of(request)},'
+                f'{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":{"null" if stream_id is None else stream_id},'  # noqa: E501
+                f'"marks":{self._marks_of(marks) if marks else "[]"},"request":{"null" if request is None else request_of(request)},'  # noqa: E501
                 f'"interim":{self._interim(interim) if interim else "[]"},'
                 f'"response":{"null" if response is None else response_of(response)}}}'
             )
 
     def _request(self, request: Request) -> str:
-        method, target, version, lines, body, first, head, last, first_ns, head_ns, last_ns, marks, trailers, offset = request
+        (
+            method,
+            target,
+            version,
+            lines,
+            body,
+            first,
+            head,
+            last,
+            first_ns,
+            head_ns,
+            last_ns,
+            marks,
+            trailers,
+            offset,
+        ) = request
         start = self._starts.get((method, version)) or self._start(method, version)
         return (
-            f'{{"target":{quoted(target)},{start},"headers":{self._blocks.get(id(lines)) or self._block(lines)},'
-            f'"body":{NO_BODY_TEXT if body == NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
+            f'{{"target":{quoted(target)},{start},"headers":{self._blocks.get(id(lines)) or self._block(lines)},'  # noqa: E501
+            f'"body":{NO_BODY_TEXT if body == NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'  # noqa: E501
             f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
             f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
         )
 
     def _response(self, response: Response) -> str:
-        status, reason, version, lines, body, first, head, last, first_ns, head_ns, last_ns, marks, trailers, offset = response
+        (
+            status,
+            reason,
+            version,
+            lines,
+            body,
+            first,
+            head,
+            last,
+            first_ns,
+            head_ns,
+            last_ns,
+            marks,
+            trailers,
+            offset,
+        ) = response
         return (
             f'{{"status":{status},"reason":{quoted(reason)},"version":{quoted(version)},'
             f'"headers":{self._blocks.get(id(lines)) or self._block(lines)},'
-            f'"body":{NO_BODY_TEXT if body == NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'
+            f'"body":{NO_BODY_TEXT if body == NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'  # noqa: E501
             f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
             f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
         )
 
-    def _places(self, first: int, head: int, last: int, first_ns: int, head_ns: int, last_ns: int) -> str:
-        """Frames and times of a message. Writing a number costs as much as all its keys, and most heads are in one frame."""
+    def _places(
+        self, first: int, head: int, last: int, first_ns: int, head_ns: int, last_ns: int
+    ) -> str:
+        """Frames and times of a message. Writing a number costs as much as all its keys, and most
+        heads are in one frame.
+        """
         if not self._frames.single:
             keys = self._frames.keys
             frames = f"{keys('first', first)},{keys('head', head)},{keys('last', last)}"
             return f'{frames},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
         number, time = str(first), str(first_ns)
         return (
-            f'"first_frame":{number},"first_file":0,"head_frame":{number if head == first else head},"head_file":0,'
+            f'"first_frame":{number},"first_file":0,"head_frame":{number if head == first else head},"head_file":0,'  # noqa: E501
             f'"last_frame":{number if last == first else last},"last_file":0,"first_ns":{time},'
-            f'"head_ns":{time if head_ns == first_ns else head_ns},"last_ns":{time if last_ns == first_ns else last_ns}'
+            f'"head_ns":{time if head_ns == first_ns else head_ns},"last_ns":{time if last_ns == first_ns else last_ns}'  # noqa: E501
         )
 
     def _start(self, method: str, version: str) -> str:
@@ -110,7 +146,9 @@ class ExchangeWriter:
         return text
 
     def _block(self, lines: tuple[HeaderLine, ...]) -> str:
-        """A header block that is not among the recent ones: it is made now, or was used a generation ago."""
+        """A header block that is not among the recent ones: it is made now, or was used a
+        generation ago.
+        """
         block = self._old_blocks.get(id(lines))
         if block is None:
             known = self._lines.get
@@ -124,7 +162,11 @@ class ExchangeWriter:
         """A header line: name and value, and the line as sent when it is not `name: value`."""
         name, value, raw = line
         first = self._names.get(name) or self._name(name)
-        return f"{first},{quoted(value)}]" if raw == f"{name}: {value}" else f"{first},{quoted(value)},{quoted(raw)}]"
+        return (
+            f"{first},{quoted(value)}]"
+            if raw == f"{name}: {value}"
+            else f"{first},{quoted(value)},{quoted(raw)}]"
+        )
 
     def _line(self, line: HeaderLine) -> str:
         text = self._old_lines.get(id(line)) or self.line(line)
@@ -143,8 +185,8 @@ class ExchangeWriter:
         """A body."""
         framing, length, declared, complete, digest, content_digest, content_length = body
         return (
-            f'{{"framing":"{framing._value_}","length":{length},"declared":{"null" if declared is None else declared},'
-            f'"complete":{"true" if complete else "false"},"digest":{"null" if digest is None else quoted(digest)},'
+            f'{{"framing":"{framing._value_}","length":{length},"declared":{"null" if declared is None else declared},'  # noqa: E501
+            f'"complete":{"true" if complete else "false"},"digest":{"null" if digest is None else quoted(digest)},'  # noqa: E501
             f'"content_digest":{"null" if content_digest is None else quoted(content_digest)},'
             f'"content_length":{"null" if content_length is None else content_length}}}'
         )
@@ -159,7 +201,7 @@ class ExchangeWriter:
         return (
             "["
             + ",".join(
-                f'{{"status":{i.status},"headers":{self._block(i.lines)},{self._frames.keys("first", i.frame)},"first_ns":{i.time_ns}}}'
+                f'{{"status":{i.status},"headers":{self._block(i.lines)},{self._frames.keys("first", i.frame)},"first_ns":{i.time_ns}}}'  # noqa: E501
                 for i in interim
             )
             + "]"

@@ -1,7 +1,9 @@
-"""What belongs together, and what stands alone → lines of JSON, one each (docs/json-format.md specifies the keys), written from columns.
+"""What belongs together, and what stands alone → lines of JSON, one each (docs/json-format.md
+specifies the keys), written from columns.
 
-There are as many as exchanges, and all that recurs in them is few: `_ROWS` are written at a time, numbers become text column by column, and
-no pair or exchange is made. With each exchange stands the frame it begins in, so that a script need not join.
+There are as many as exchanges, and all that recurs in them is few: `_ROWS` are written at a time,
+numbers become text column by column, and no pair or exchange is made. With each exchange stands the
+frame it begins in, so that a script need not join.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class _References:
     def __init__(self, traces: Sequence[Trace]) -> None:
         self._first_of = running(np.array([len(trace.exchanges) for trace in traces], np.int64))
         places = [_places(trace) for trace in traces]
-        self._frame, self._file = (np.concatenate([*(p[i] for p in places), np.zeros(0, np.int64)]) for i in (0, 1))
+        self._frame, self._file = (
+            np.concatenate([*(p[i] for p in places), np.zeros(0, np.int64)]) for i in (0, 1)
+        )
 
     def texts(self, points: Column, ids: Column) -> list[str]:
         """One for each."""
@@ -54,7 +58,9 @@ def _places(trace: Trace) -> tuple[Column, Column]:
     """(the frame each exchange begins in, as numbered in its file, 0 for none; that file)."""
     exchanges = trace.exchanges
     if isinstance(exchanges, Exchanges):
-        frames = np.append(exchanges.table.request.first_frame.astype(np.int64), _begins(exchanges.objects))[exchanges.order]
+        frames = np.append(
+            exchanges.table.request.first_frame.astype(np.int64), _begins(exchanges.objects)
+        )[exchanges.order]
     else:
         frames = _begins(exchanges)
     starts = np.array([f.first_frame for f in trace.files], np.int64)
@@ -71,8 +77,9 @@ def _begins(exchanges: Sequence[Exchange]) -> Column:
 
 
 def pairs(report: Report) -> Iterator[str]:
-    """Texts of some lines each, one object per client exchange with the backend exchanges it caused; a comma stands before each line but
-    the first."""
+    """Texts of some lines each, one object per client exchange with the backend exchanges it
+    caused; a comma stands before each line but the first.
+    """
     table = PairTable.of(report.correlation.pairs)
     fronts, backs = _References(report.clients), _References(report.backends)
     for low in range(0, len(table), _ROWS):
@@ -83,33 +90,54 @@ def _pairs(table: PairTable, rows: Column, fronts: _References, backs: _Referenc
     sizes = table.attempts[rows]
     at = spans(table.first[rows], sizes)
     caused = backs.texts(table.backend_point[at], table.backend[at])
-    attempts = [f'{{"backend":{backend},{_OUTCOME[outcome]}}}' for backend, outcome in zip(caused, table.outcome[at].tolist(), strict=True)]
+    attempts = [
+        f'{{"backend":{backend},{_OUTCOME[outcome]}}}'
+        for backend, outcome in zip(caused, table.outcome[at].tolist(), strict=True)
+    ]
     if not (sizes == 1).all():
-        attempts = [",".join(attempts[begin:end]) for begin, end in pairwise(running(sizes).tolist())]
+        attempts = [
+            ",".join(attempts[begin:end]) for begin, end in pairwise(running(sizes).tolist())
+        ]
     known = {reason: _reasons(table.reasons[reason]) for reason in set(table.reason[rows].tolist())}
     sure = [_CONFIDENCE[confidence] for confidence in CONFIDENCES]
-    columns = (column[rows].tolist() for column in (table.tier, table.confidence, table.group, table.reason))
+    columns = (
+        column[rows].tolist()
+        for column in (table.tier, table.confidence, table.group, table.reason)
+    )
     return [
         f'{{"id":{number},"client":{client},"attempts":[{tried}],{_TIER[tier]},{sure[confidence]},'
         f'"group":{"null" if group == NONE else group},"reasons":[{known[reason]}]}}'
         for number, client, tried, tier, confidence, group, reason in zip(
-            rows.tolist(), fronts.texts(table.client_point[rows], table.client[rows]), attempts, *columns, strict=True
+            rows.tolist(),
+            fronts.texts(table.client_point[rows], table.client[rows]),
+            attempts,
+            *columns,
+            strict=True,
         )
     ]
 
 
 def _reasons(reasons: Reasons) -> str:
-    return ",".join(f'{{"kind":{quoted(names.reason(kind))},"value":{quoted(text)}}}' for kind, text in reasons)
+    return ",".join(
+        f'{{"kind":{quoted(names.reason(kind))},"value":{quoted(text)}}}' for kind, text in reasons
+    )
 
 
 def unpaired(report: Report) -> Iterator[str]:
     """Exchanges without a partner, and why; texts as of `pairs`."""
     every = report.correlation.unpaired
-    sides = {Side.CLIENT.value: _References(report.clients), Side.BACKEND.value: _References(report.backends)}
+    sides = {
+        Side.CLIENT.value: _References(report.clients),
+        Side.BACKEND.value: _References(report.backends),
+    }
     for low in range(0, len(every), _ROWS):
         some = every[low : low + _ROWS]
         written = {
-            side: iter(references.texts(*np.array([u.ref for u in some if u.side == side], np.int64).reshape(-1, 2).T))
+            side: iter(
+                references.texts(
+                    *np.array([u.ref for u in some if u.side == side], np.int64).reshape(-1, 2).T
+                )
+            )
             for side, references in sides.items()
         }
         yield "\n,".join(

@@ -1,4 +1,6 @@
-"""The parts of the JSON documents of which there are few: small dictionaries, encoded one by one (docs/json-format.md)."""
+"""The parts of the JSON documents of which there are few: small dictionaries, encoded one by one
+(docs/json-format.md).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def trace_head(trace: Trace) -> str:
             "decoded": trace.packets.decoded,
             "truncated": trace.packets.truncated,
             "duplicates": trace.packets.duplicates,
-            "skipped": [{"reason": reason, "count": count} for reason, count in trace.packets.skipped],
+            "skipped": [
+                {"reason": reason, "count": count} for reason, count in trace.packets.skipped
+            ],
             "peeled": [{"name": name, "count": count} for name, count in trace.packets.peeled],
         },
         "files": [
@@ -56,7 +60,7 @@ def diagnostics(trace: Trace) -> Iterator[str]:
     """What is worth saying about one capture point."""
     frames = FrameWriter(trace)
     for d in trace.diagnostics:
-        yield f'{{"slug":{quoted(d.slug)},"text":{quoted(d.text)},"count":{d.count},{frames.keys("first", d.frame)}}}'
+        yield f'{{"slug":{quoted(d.slug)},"text":{quoted(d.text)},"count":{d.count},{frames.keys("first", d.frame)}}}'  # noqa: E501
 
 
 def verdict(report: Report) -> str:
@@ -76,7 +80,9 @@ def verdict(report: Report) -> str:
                     "score": p.score,
                     "named": p.named,
                     "matched": [{"rule": rule, "example": example} for rule, example in p.matched],
-                    "contradicted": [{"rule": rule, "example": example} for rule, example in p.contradicted],
+                    "contradicted": [
+                        {"rule": rule, "example": example} for rule, example in p.contradicted
+                    ],
                     "forgiven": p.forgiven,
                 }
                 for p in v.profiles
@@ -111,7 +117,13 @@ def _evidence(e: Evidence) -> Json:
 
 
 def _frame(f: FrameRef) -> Json:
-    return {"side": f.side.value, "point": f.point, "file": f.file, "frame": f.number, "time_ns": f.time_ns}
+    return {
+        "side": f.side.value,
+        "point": f.point,
+        "file": f.file,
+        "frame": f.number,
+        "time_ns": f.time_ns,
+    }
 
 
 def findings(items: Iterable[Finding]) -> Iterator[str]:
@@ -134,7 +146,12 @@ def findings(items: Iterable[Finding]) -> Iterator[str]:
 
 def counts(report: Report) -> str:
     """Both sides, counted."""
-    return _encode({"client": _side_counts(report.client_counts), "backend": _side_counts(report.backend_counts)})
+    return _encode(
+        {
+            "client": _side_counts(report.client_counts),
+            "backend": _side_counts(report.backend_counts),
+        }
+    )
 
 
 def _side_counts(c: SideCounts) -> Json:
@@ -148,7 +165,9 @@ def _side_counts(c: SideCounts) -> Json:
         "requests": c.requests,
         "responses": c.responses,
         "http_connections": c.http_connections,
-        "requests_per_connection": [{"requests": r, "connections": n} for r, n in c.requests_per_connection],
+        "requests_per_connection": [
+            {"requests": r, "connections": n} for r, n in c.requests_per_connection
+        ],
         "check_connections": c.check_connections,
         "check_requests": c.check_requests,
     }
@@ -163,7 +182,14 @@ def topology(t: Topology) -> str:
             "balancer_back": list(t.balancer_back),
             "backends": [str(e) for e in t.backends],
             "mappings": [
-                {"client": m.client, "seen_as": m.seen_as, "stated_by": m.stated_by, "count": m.count, "of": m.of} for m in t.mappings
+                {
+                    "client": m.client,
+                    "seen_as": m.seen_as,
+                    "stated_by": m.stated_by,
+                    "count": m.count,
+                    "of": m.of,
+                }
+                for m in t.mappings
             ],
         }
     )

@@ -1,8 +1,10 @@
-"""Rows of an ExchangeTable → one line of JSON each, the same text that `exchanges` writes of the objects.
+"""Rows of an ExchangeTable → one line of JSON each, the same text that `exchanges` writes of the
+objects.
 
-What a thousand rows have in common is made in one go: numbers become text column by column, header lines that were not met lately are
-escaped by one call of the JSON string encoder over all of them. A header block is made once and looked up by its number; memories are
-emptied when they are full, and what recurs is soon there again. So a row costs a few joins, and no object is made of it.
+What a thousand rows have in common is made in one go: numbers become text column by column, header
+lines that were not met lately are escaped by one call of the JSON string encoder over all of them.
+A header block is made once and looked up by its number; memories are emptied when they are full,
+and what recurs is soon there again. So a row costs a few joins, and no object is made of it.
 """
 
 from __future__ import annotations
@@ -21,11 +23,14 @@ from lbtrace.tables import Column
 
 _ROWS = 512  # written at a time
 _REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the processor
-_EOL = "\\r\\n"  # CRLF as the encoder writes it; no escaped line holds it, because no line holds a CR or LF
+# CRLF as the encoder writes it; no escaped line holds it, because no line holds a CR or LF
+_EOL = "\\r\\n"
 
 
 def texts(trace: Trace) -> Iterator[str]:
-    """The exchanges of a trace: texts of one or more lines, each line but the first of all beginning with a comma."""
+    """The exchanges of a trace: texts of one or more lines, each line but the first of all
+    beginning with a comma.
+    """
     writer = ExchangeWriter(trace)
     exchanges = trace.exchanges
     if not (isinstance(exchanges, Exchanges) and len(exchanges.table)):
@@ -49,7 +54,9 @@ class RowWriter:
 
     def __init__(self, exchanges: Exchanges, trace: Trace, writer: ExchangeWriter) -> None:
         self._table, self._objects, self._writer = exchanges.table, exchanges.objects, writer
-        self._object_ids = np.fromiter((e.id for e in exchanges.objects), np.int64, len(exchanges.objects))
+        self._object_ids = np.fromiter(
+            (e.id for e in exchanges.objects), np.int64, len(exchanges.objects)
+        )
         self._files = np.array([f.first_frame for f in trace.files], np.int64)
         self._blocks: dict[int, str] = {}
         self._lines: dict[int, str] = {}
@@ -58,7 +65,9 @@ class RowWriter:
         self._has_line = np.zeros(len(self._table.heads.lines), bool)
 
     def lines(self, low: int, high: int) -> list[str]:
-        """The exchanges with the ids from `low` up to `high`; each line but that of exchange 0 begins with a comma."""
+        """The exchanges with the ids from `low` up to `high`; each line but that of exchange 0
+        begins with a comma.
+        """
         ids = self._table.id
         first, last = np.searchsorted(ids, (low, high)).tolist()
         lines = self._rows(first, last) if first < last else []
@@ -76,13 +85,19 @@ class RowWriter:
         t = self._table
         rows = slice(low, high)
         self._meet(np.concatenate((t.request.block[rows], t.response.block[rows])))
-        asked, answered = self._requests(t.request.start[rows].tolist()), self._answers(t.response.start[rows].tolist())
+        asked, answered = (
+            self._requests(t.request.start[rows].tolist()),
+            self._answers(t.response.start[rows].tolist()),
+        )
         heads = t.id[rows].tolist(), t.connection[rows].tolist(), t.ordinal[rows].tolist()
         return [
             f',{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":null,"marks":[],"request":{{{request},'
             f'"interim":[],"response":{{{response}}}'
             for id_, connection, ordinal, request, response in zip(
-                *heads, self._messages(asked, t.request, rows), self._messages(answered, t.response, rows), strict=True
+                *heads,
+                self._messages(asked, t.request, rows),
+                self._messages(answered, t.response, rows),
+                strict=True,
             )
         ]
 
@@ -94,7 +109,9 @@ class RowWriter:
         if len(self._files) > 1:
             return [
                 f'{start},"headers":{block},"body":{body},"trailers":[],{places},"offset":{offset},"marks":[]}}'
-                for start, block, body, places, offset in zip(starts, blocks, bodies, self._places(m, rows), offsets, strict=True)
+                for start, block, body, places, offset in zip(
+                    starts, blocks, bodies, self._places(m, rows), offsets, strict=True
+                )
             ]
         frames = _numbers(m.first_frame[rows], m.head_frame[rows], m.last_frame[rows])
         times = _numbers(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
@@ -111,7 +128,10 @@ class RowWriter:
         """Target, method and version of request lines."""
         lines = self._table.heads.requests
         parts = [line.split(" ") for line in _escaped([lines[i] for i in starts])]
-        return [f'"target":"{target}","method":"{method}","version":"{version}"' for method, target, version in parts]
+        return [
+            f'"target":"{target}","method":"{method}","version":"{version}"'
+            for method, target, version in parts
+        ]
 
     def _answers(self, starts: list[int]) -> list[str]:
         """Status, reason and version of status lines."""
@@ -120,7 +140,9 @@ class RowWriter:
             known.clear()
         for number in set(starts) - known.keys():
             version, status, reason = status_parts(self._table.heads.statuses[number])
-            known[number] = f'"status":{status},"reason":{quoted(reason)},"version":{quoted(version)}'
+            known[number] = (
+                f'"status":{status},"reason":{quoted(reason)},"version":{quoted(version)}'
+            )
         return [known[i] for i in starts]
 
     def _bodies(self, m: Messages, rows: slice) -> list[str]:
@@ -140,20 +162,28 @@ class RowWriter:
             if kind == NOTHING:
                 found[k] = NO_BODY_TEXT
             else:
-                body = Body(Framing.NONE, 0, size, True, None) if kind == SILENT else self._table.others[size]
+                body = (
+                    Body(Framing.NONE, 0, size, True, None)
+                    if kind == SILENT
+                    else self._table.others[size]
+                )
                 found[k] = self._writer.body(body)
         return found
 
     def _places(self, m: Messages, rows: slice) -> list[str]:
         """Frames and times where there are several files."""
         columns = m.first_frame[rows], m.head_frame[rows], m.last_frame[rows]
-        files = [np.maximum(np.searchsorted(self._files, column, "right") - 1, 0) for column in columns]
-        numbers = _numbers(*(column - self._files[file] + 1 for column, file in zip(columns, files, strict=True)))
+        files = [
+            np.maximum(np.searchsorted(self._files, column, "right") - 1, 0) for column in columns
+        ]
+        numbers = _numbers(
+            *(column - self._files[file] + 1 for column, file in zip(columns, files, strict=True))
+        )
         times = _numbers(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
         return [
             f'"first_frame":{first},"first_file":{first_file},"head_frame":{head},"head_file":{head_file},"last_frame":{last},'
             f'"last_file":{last_file},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
-            for first, head, last, first_file, head_file, last_file, first_ns, head_ns, last_ns in zip(
+            for first, head, last, first_file, head_file, last_file, first_ns, head_ns, last_ns in zip(  # noqa: E501
                 *numbers, *_numbers(*files), *times, strict=True
             )
         ]
@@ -174,10 +204,14 @@ class RowWriter:
         self._meet_lines(line)
         found = list(map(self._lines.__getitem__, line.tolist()))
         bounds = pairwise(running(sizes).tolist())
-        known.update(zip(new.tolist(), [f"[{','.join(found[a:b])}]" for a, b in bounds], strict=True))
+        known.update(
+            zip(new.tolist(), [f"[{','.join(found[a:b])}]" for a, b in bounds], strict=True)
+        )
 
     def _meet_lines(self, lines: Column) -> None:
-        """Make the texts of these header lines known: `["name","value"]`, or with the line as sent when it is not `name: value`."""
+        """Make the texts of these header lines known: `["name","value"]`, or with the line as sent
+        when it is not `name: value`.
+        """
         known, heads = self._lines, self._table.heads
         if len(known) > _REMEMBERED:
             known.clear()
@@ -188,7 +222,9 @@ class RowWriter:
         self._has_line[fresh] = True
         new = fresh.tolist()
         texts = _escaped([heads.lines[i] for i in new])
-        known.update(zip(new, ['["' + text.replace(": ", '","', 1) + '"]' for text in texts], strict=True))
+        known.update(
+            zip(new, ['["' + text.replace(": ", '","', 1) + '"]' for text in texts], strict=True)
+        )
         if heads.loose:
             for i in heads.loose.intersection(new):
                 text = heads.lines[i].decode("latin-1")
@@ -197,7 +233,9 @@ class RowWriter:
 
 
 def _escaped(lines: list[bytes]) -> list[str]:
-    """Lines without CR and LF → as in a JSON string, without the quotes; one call for all of them."""
+    """Lines without CR and LF → as in a JSON string, without the quotes; one call for all of
+    them.
+    """
     if not lines:
         return []
     return quoted(b"\r\n".join(lines).decode("latin-1"))[1:-1].split(_EOL)
@@ -206,4 +244,10 @@ def _escaped(lines: list[bytes]) -> list[str]:
 def _numbers(first: Column, *others: Column) -> list[list[str]]:
     """Columns as text; those that equal the first one are not written again."""
     text = [f"{number}" for number in first.tolist()]
-    return [text, *(text if np.array_equal(first, other) else [f"{number}" for number in other.tolist()] for other in others)]
+    return [
+        text,
+        *(
+            text if np.array_equal(first, other) else [f"{number}" for number in other.tolist()]
+            for other in others
+        ),
+    ]

@@ -1,4 +1,6 @@
-"""Report or Trace → a page for people: first the verdict, then what the balancer did, why lbtrace believes it, what it could not know."""
+"""Report or Trace → a page for people: first the verdict, then what the balancer did, why lbtrace
+believes it, what it could not know.
+"""
 
 from __future__ import annotations
 

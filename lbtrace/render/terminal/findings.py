@@ -1,7 +1,9 @@
-"""Findings and witnesses: what lbtrace says, with the frames it says it from and a filter that shows them in Wireshark.
+"""Findings and witnesses: what lbtrace says, with the frames it says it from and a filter that
+shows them in Wireshark.
 
-Findings that matter come one by one, with remedy and filters. Those of severity INFO are facts, not trouble: they are listed briefly, what
-the tables above already draw is left to --all, and a filter is only written out when it says more than the frame numbers do.
+Findings that matter come one by one, with remedy and filters. Those of severity INFO are facts, not
+trouble: they are listed briefly, what the tables above already draw is left to --all, and a filter
+is only written out when it says more than the frame numbers do.
 """
 
 from __future__ import annotations
@@ -41,13 +43,22 @@ def findings(page: Page, report: Report, labels: Labels) -> None:
         page.more(len(trouble) - many, "findings")
     listed = facts if page.view.everything else [f for f in facts if not _drawn_above(f.slug)]
     if listed:
-        page.heading("Facts" if trouble else "Findings", "all of severity INFO; to see a frame in Wireshark: frame.number == 4")
+        page.heading(
+            "Facts" if trouble else "Findings",
+            "all of severity INFO; to see a frame in Wireshark: frame.number == 4",
+        )
         for title in dict.fromkeys(f.title for f in listed):
             _facts(page, [f for f in listed if f.title == title], labels)
     drawn = len(facts) - len(listed)
     if drawn:
         what = "finding is" if drawn == 1 else "findings are"
-        page.line((f"{drawn} {'more ' if listed else ''}{what} in the tables above (--all spells them out)", "note"))
+        page.line(
+            (
+                f"{drawn} {'more ' if listed else ''}{what} in the tables above (--all spells "
+                "them out)",
+                "note",
+            )
+        )
 
 
 def _drawn_above(slug: str) -> bool:
@@ -57,7 +68,11 @@ def _drawn_above(slug: str) -> bool:
 def _trouble(page: Page, finding: Finding, labels: Labels) -> None:
     severity = finding.severity
     sure = f"   confidence: {names.CONFIDENCE[finding.confidence]}"
-    page.line((f"{names.SEVERITY[severity]:<9}", f"severity.{severity.value}"), (shown(finding.title), "bold"), (sure, "note"))
+    page.line(
+        (f"{names.SEVERITY[severity]:<9}", f"severity.{severity.value}"),
+        (shown(finding.title), "bold"),
+        (sure, "note"),
+    )
     page.prose(filled(finding.statement, finding.values), indent=_INDENT)
     if finding.remedy:
         page.prose(f"What to do: {shown(finding.remedy)}", indent=_INDENT)
@@ -65,9 +80,14 @@ def _trouble(page: Page, finding: Finding, labels: Labels) -> None:
 
 
 def _facts(page: Page, group: Sequence[Finding], labels: Labels) -> None:
-    """Facts of one title; those that rest on the same frames name them once, and so do those that are all as unsure."""
+    """Facts of one title; those that rest on the same frames name them once, and so do those that
+    are all as unsure.
+    """
     alike = len({f.confidence for f in group}) == 1
-    title, sure = (shown(group[0].title), "bold"), (f"   {_unsure(group[0])}" if alike else "", "note")
+    title, sure = (
+        (shown(group[0].title), "bold"),
+        (f"   {_unsure(group[0])}" if alike else "", "note"),
+    )
     page.line((f"{names.SEVERITY[Severity.INFO]:<6}", "severity.info"), title, sure)
     for evidence, same in groupby(group, key=lambda f: f.evidence):
         for finding in same:
@@ -77,7 +97,11 @@ def _facts(page: Page, group: Sequence[Finding], labels: Labels) -> None:
 
 
 def _unsure(finding: Finding) -> str:
-    return f"confidence: {names.CONFIDENCE[finding.confidence]}" if finding.confidence in (Confidence.MEDIUM, Confidence.LOW) else ""
+    return (
+        f"confidence: {names.CONFIDENCE[finding.confidence]}"
+        if finding.confidence in (Confidence.MEDIUM, Confidence.LOW)
+        else ""
+    )
 
 
 def _evidence(page: Page, evidence: Sequence[Evidence], labels: Labels, filters: bool) -> None:
@@ -103,7 +127,11 @@ def why(page: Page, report: Report, labels: Labels) -> None:
 
 def _witness(page: Page, w: Witness, labels: Labels) -> None:
     page.prose(filled(w.statement, w.values))
-    weighed = "; ".join(f"{word} {_kinds(kinds)}" for word, kinds in (("for", w.speaks_for), ("against", w.speaks_against)) if kinds)
+    weighed = "; ".join(
+        f"{word} {_kinds(kinds)}"
+        for word, kinds in (("for", w.speaks_for), ("against", w.speaks_against))
+        if kinds
+    )
     if weighed:
         page.line((weighed, "note"), indent=_INDENT)
     frames = labels.frames([f for e in w.evidence for f in e.frames], most=4)
@@ -118,9 +146,16 @@ def _kinds(kinds: Iterable[Kind]) -> str:
 def _profile(page: Page, p: ProfileMatch) -> None:
     page.heading(
         f"Why {shown(p.name)}",
-        f"fits {p.score} of 100" + (f"; {units.plural(p.forgiven, 'more change is', 'more changes are')} usual" if p.forgiven else ""),
+        f"fits {p.score} of 100"
+        + (
+            f"; {units.plural(p.forgiven, 'more change is', 'more changes are')} usual"
+            if p.forgiven
+            else ""
+        ),
     )
     rows: list[list[Cell]] = []
     for word, style, rules in (("fits", "added", p.matched), ("not", "removed", p.contradicted)):
-        rows.extend([(word, style), shown(rule), (shown(example), "note")] for rule, example in rules)
+        rows.extend(
+            [(word, style), shown(rule), (shown(example), "note")] for rule, example in rules
+        )
     page.table([Column(), Column(flexible=True), Column(flexible=True, cut=True)], rows)

@@ -1,4 +1,5 @@
-"""Frames and exchanges → the short labels the page uses: "#9", or "B2 #9" when a side has several capture points or files.
+"""Frames and exchanges → the short labels the page uses: "#9", or "B2 #9" when a side has several
+capture points or files.
 
 The list of captures at the end of the page says which file B2 is.
 """
@@ -19,7 +20,10 @@ class Labels:
 
     def __init__(self, clients: Sequence[Trace], backends: Sequence[Trace]) -> None:
         self._traces = {Side.CLIENT: clients, Side.BACKEND: backends}
-        self._several = {side: len(traces) > 1 or any(len(t.files) > 1 for t in traces) for side, traces in self._traces.items()}
+        self._several = {
+            side: len(traces) > 1 or any(len(t.files) > 1 for t in traces)
+            for side, traces in self._traces.items()
+        }
 
     def point(self, side: Side, point: int, file: int = 0) -> str:
         """ "B1", or "B1.2" for the second file of a point with several files."""
@@ -63,7 +67,13 @@ def first_frame(exchange: Exchange) -> int:
 
 
 def total_ns(exchange: Exchange) -> int | None:
-    """From the first byte of the request to the last byte of the response, None when either is missing or the clock was set back."""
-    if exchange.request is None or exchange.response is None or exchange.response.last_ns < exchange.request.first_ns:
+    """From the first byte of the request to the last byte of the response, None when either is
+    missing or the clock was set back.
+    """
+    if (
+        exchange.request is None
+        or exchange.response is None
+        or exchange.response.last_ns < exchange.request.first_ns
+    ):
         return None
     return exchange.response.last_ns - exchange.request.first_ns

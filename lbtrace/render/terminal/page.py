@@ -1,8 +1,9 @@
 """Lines, prose and tables → a stream of text that fits its width.
 
-Everything that is written goes through `Page.text`, so what is true there is true of the page: no control character, no markup
-interpreted, and in ASCII mode no other character. Text from a capture is escaped by whoever has it (`shown`); `Page.text` escapes control
-characters once more as the last gate.
+Everything that is written goes through `Page.text`, so what is true there is true of the page: no
+control character, no markup interpreted, and in ASCII mode no other character. Text from a capture
+is escaped by whoever has it (`shown`); `Page.text` escapes control characters once more as the last
+gate.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lbtrace.render.wording.escape import cut
 
 _ASCII = str.maketrans(
     {
-        "─": "-", "▶": ">", "◀": "<", "┆": "|", "│": "|", "└": "`", "…": "...", "±": "+/-", "µ": "u", "→": "->", "↔": "<->", "·": "*",
+        "─": "-", "▶": ">", "◀": "<", "┆": "|", "│": "|", "└": "`", "…": "...", "±": "+/-", "µ": "u", "→": "->", "↔": "<->", "·": "*",  # noqa: E501
         "−": "-", "–": "-",        "—": "--", "×": "x", "≥": ">=", "≤": "<=",
         "“": '"', "”": '"', "’": "'", "§": "section ", "\xa0": " ", "δ": "delta", "≈": "~",
     }
@@ -39,7 +40,9 @@ Cell = str | tuple[str, str]  # text, or (text, style)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table. `flexible` columns share what the others leave; `cut` shortens their text instead of wrapping it."""
+    """One column of a table. `flexible` columns share what the others leave; `cut` shortens their
+    text instead of wrapping it.
+    """
 
     title: str = ""
     right: bool = False
@@ -126,7 +129,9 @@ class Page:
 
     def line(self, *parts: Cell, indent: int = 1) -> None:
         """One line; wrapped with a hanging indent when it is too long."""
-        self._console.print(Padding(self.text(*parts), (0, 0, 0, indent), expand=False), overflow="fold")
+        self._console.print(
+            Padding(self.text(*parts), (0, 0, 0, indent), expand=False), overflow="fold"
+        )
 
     def prose(self, text: str, indent: int = 1, style: str = "") -> None:
         """A paragraph."""
@@ -143,24 +148,33 @@ class Page:
             return
         a.append(" " * room)
         a.append_text(b)
-        self._console.print(Padding(a, (0, 0, 0, indent), expand=False), no_wrap=True, overflow="ignore", crop=False)
+        self._console.print(
+            Padding(a, (0, 0, 0, indent), expand=False), no_wrap=True, overflow="ignore", crop=False
+        )
 
     def heading(self, title: str, note: str = "") -> None:
         """An empty line and the title of a section."""
         self.blank()
         self.line((title, "heading"), (f"   {note}" if note else "", "note"), indent=0)
 
-    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell] | Remark], indent: int = 1) -> None:
-        """Aligned columns that fit the width: `flexible` ones give way first, by cutting or wrapping. Long tables are laid out batch by
-        batch, so that any number of rows streams.
+    def table(
+        self, columns: Sequence[Column], rows: Iterable[Sequence[Cell] | Remark], indent: int = 1
+    ) -> None:
+        """Aligned columns that fit the width: `flexible` ones give way first, by cutting or
+        wrapping. Long tables are laid out batch by batch, so that any number of rows streams.
         """
         titles = [self.plain(c.title) for c in columns]
         remaining = iter(rows)
         first = True
         while batch := list(islice(remaining, _BATCH)):
-            laid = [row if isinstance(row, Remark) else [self._cell(c) for c in row] for row in batch]
+            laid = [
+                row if isinstance(row, Remark) else [self._cell(c) for c in row] for row in batch
+            ]
             cells = [row for row in laid if not isinstance(row, Remark)]
-            widths = [max(cell_len(titles[i]), *(cell_len(row[i][0]) for row in cells)) for i in range(len(columns))]
+            widths = [
+                max(cell_len(titles[i]), *(cell_len(row[i][0]) for row in cells))
+                for i in range(len(columns))
+            ]
             self._shrink(columns, widths, self.width - indent)
             if first and any(titles):
                 self._row(columns, widths, [(title, "label") for title in titles], indent)
@@ -174,11 +188,24 @@ class Page:
     def _cell(self, cell: Cell) -> tuple[str, str]:
         return (self.plain(cell), "") if isinstance(cell, str) else (self.plain(cell[0]), cell[1])
 
-    def _row(self, columns: Sequence[Column], widths: Sequence[int], row: Sequence[tuple[str, str]], indent: int) -> None:
-        fitted = [self._fitted(text, width, column) for (text, _), width, column in zip(row, widths, columns, strict=True)]
-        if not self.view.colour and all(len(texts) == 1 for texts in fitted):  # most rows of most pages: no need of rich
+    def _row(
+        self,
+        columns: Sequence[Column],
+        widths: Sequence[int],
+        row: Sequence[tuple[str, str]],
+        indent: int,
+    ) -> None:
+        fitted = [
+            self._fitted(text, width, column)
+            for (text, _), width, column in zip(row, widths, columns, strict=True)
+        ]
+        if not self.view.colour and all(
+            len(texts) == 1 for texts in fitted
+        ):  # most rows of most pages: no need of rich
             padded = [
-                " " * (width - cell_len(texts[0])) + texts[0] if column.right else texts[0] + " " * (width - cell_len(texts[0]))
+                " " * (width - cell_len(texts[0])) + texts[0]
+                if column.right
+                else texts[0] + " " * (width - cell_len(texts[0]))
                 for texts, width, column in zip(fitted, widths, columns, strict=True)
             ]
             self._out.write(" " * indent + "  ".join(padded).rstrip() + "\n")
@@ -188,7 +215,10 @@ class Page:
             for texts, (_, style), width, column in zip(fitted, row, widths, columns, strict=True):
                 text = texts[level] if level < len(texts) else ""
                 room = " " * (width - cell_len(text))
-                line.append(room + text if column.right else text + room, style=style or column.style or None)
+                line.append(
+                    room + text if column.right else text + room,
+                    style=style or column.style or None,
+                )
                 line.append("  ")
             line.rstrip()
             self._console.print(line, no_wrap=True, overflow="ignore", crop=False)
@@ -199,13 +229,20 @@ class Page:
             return [text]
         if column.cut:
             return [self.cut(text, width)]
-        return [part.plain.rstrip() for part in Text(text).wrap(self._console, width, overflow="fold")]
+        return [
+            part.plain.rstrip() for part in Text(text).wrap(self._console, width, overflow="fold")
+        ]
 
     @staticmethod
     def _shrink(columns: Sequence[Column], widths: list[int], room: int) -> None:
-        """Take what is too much from the widest flexible column, again and again; then from any column."""
+        """Take what is too much from the widest flexible column, again and again; then from any
+        column.
+        """
         over = sum(widths) + 2 * (len(widths) - 1) - room
-        for candidates, least in (([i for i, c in enumerate(columns) if c.flexible], 12), (list(range(len(columns))), 3)):
+        for candidates, least in (
+            ([i for i, c in enumerate(columns) if c.flexible], 12),
+            (list(range(len(columns))), 3),
+        ):
             while over > 0 and candidates:
                 widest = max(candidates, key=lambda i: widths[i])
                 if widths[widest] <= least:
@@ -216,4 +253,10 @@ class Page:
     def more(self, hidden: int, what: str) -> None:
         """The line that says a table was cut."""
         if hidden > 0:
-            self.line((f"… and {hidden} more {what} (--all shows them, --format json has everything)", "note"), indent=3)
+            self.line(
+                (
+                    f"… and {hidden} more {what} (--all shows them, --format json has everything)",
+                    "note",
+                ),
+                indent=3,
+            )

@@ -1,4 +1,6 @@
-"""The pair table: each client exchange, the backend exchanges it caused, why lbtrace believes it; then those without a partner."""
+"""The pair table: each client exchange, the backend exchanges it caused, why lbtrace believes it;
+then those without a partner.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,17 @@ def pairs(page: Page, report: Report, labels: Labels) -> None:
     page.more(len(every) - many, "pairs")
     for tier in map(Tier, distinct(every.tier).tolist()):
         alike = every.reason[every.tier == tier]
-        example = _example(every.reasons[reason] for reason in alike.tolist()) if tier in (Tier.STATED_ADDRESS, Tier.RARE_TOKEN) else ""
-        page.prose(f"{names.TIER[tier]} ({len(alike)} of {len(every)}): {names.TIER_SENTENCE[tier]}{example}", indent=3, style="note")
+        example = (
+            _example(every.reasons[reason] for reason in alike.tolist())
+            if tier in (Tier.STATED_ADDRESS, Tier.RARE_TOKEN)
+            else ""
+        )
+        page.prose(
+            f"{names.TIER[tier]} ({len(alike)} of {len(every)}): "
+            f"{names.TIER_SENTENCE[tier]}{example}",
+            indent=3,
+            style="note",
+        )
 
 
 def _example(reasons: Iterable[Reasons]) -> str:
@@ -58,7 +69,11 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
     why = names.TIER[pair.tier] + ("" if pair.group is None else " *")
     rows: list[list[Cell]] = []
     for number, attempt in enumerate(pair.attempts or (None,)):
-        again = "  or" if attempt is not None and attempt.outcome is AttemptOutcome.EITHER else "  then again"
+        again = (
+            "  or"
+            if attempt is not None and attempt.outcome is AttemptOutcome.EITHER
+            else "  then again"
+        )
         lead: list[Cell] = [_request(client), _status(client)] if number == 0 else [again, ""]
         if attempt is None:
             rows.append([*lead, f"{front} ↔ none", why, _time(client), ""])
@@ -67,8 +82,14 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
         back = labels.frame_of(Side.BACKEND, attempt.backend.point, first_frame(backend))
         told = why if number == 0 else ""
         if attempt.outcome is not AttemptOutcome.ANSWERED:
-            told = f"{told}; {names.OUTCOME[attempt.outcome]}" if told else names.OUTCOME[attempt.outcome]
-        rows.append([*lead, f"{front} ↔ {back}", told, _time(client) if number == 0 else "", _time(backend)])
+            told = (
+                f"{told}; {names.OUTCOME[attempt.outcome]}"
+                if told
+                else names.OUTCOME[attempt.outcome]
+            )
+        rows.append(
+            [*lead, f"{front} ↔ {back}", told, _time(client) if number == 0 else "", _time(backend)]
+        )
     return rows
 
 
@@ -105,8 +126,16 @@ def unpaired(page: Page, report: Report, labels: Labels) -> None:
         unasked = exchange.request is None and labels.connection(where, u.ref).client_is_whole
         example = f"{'(no request)' if unasked else _request(exchange)} → {_status(exchange)}"
         frame = labels.frame_of(where, u.ref.point, first_frame(exchange))
-        rows.append([units.count(number), where.value, names.UNPAIRED[reason], example, (frame, "frame")])
+        rows.append(
+            [units.count(number), where.value, names.UNPAIRED[reason], example, (frame, "frame")]
+        )
     page.table(
-        [Column(right=True), Column("side"), Column("why", flexible=True), Column("for example", flexible=True, cut=True), Column("frame")],
+        [
+            Column(right=True),
+            Column("side"),
+            Column("why", flexible=True),
+            Column("for example", flexible=True, cut=True),
+            Column("frame"),
+        ],
         rows,
     )

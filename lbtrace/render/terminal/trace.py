@@ -19,19 +19,29 @@ def summary(page: Page, trace: Trace) -> None:
     syns = sum(c.syns for c in trace.connections)
     already_open = sum(c.already_open for c in trace.connections)
     requests = sum(e.request is not None for e in trace.exchanges)
-    title = f"{units.plural(len(trace.connections), 'TCP connection')}, {units.plural(requests, 'HTTP request')}"
+    title = (
+        f"{units.plural(len(trace.connections), 'TCP connection')}, "
+        f"{units.plural(requests, 'HTTP request')}"
+    )
     page.line((title, "verdict"))
     if not trace.packets.read:
         page.prose("There is no packet in this capture.")
     elif not trace.connections:
         page.prose(
-            "No packet in this capture belongs to a TCP connection. Capture the interface that carries it (tcpdump -i any: all of them)."
+            "No packet in this capture belongs to a TCP connection. Capture the interface that "
+            "carries it (tcpdump -i any: all of them)."
         )
     elif syns and requests:
-        page.prose(f"{units.plural(syns, 'SYN')} : {units.plural(requests, 'request')} = {units.ratio(syns, requests)}")
+        page.prose(
+            f"{units.plural(syns, 'SYN')} : {units.plural(requests, 'request')} = "
+            f"{units.ratio(syns, requests)}"
+        )
     if already_open:
         verb, whose = ("was", "its") if already_open == 1 else ("were", "their")
-        page.prose(f"{units.plural(already_open, 'connection')} {verb} already open when the capture began: {whose} SYN was not captured.")
+        page.prose(
+            f"{units.plural(already_open, 'connection')} {verb} already open when the capture "
+            f"began: {whose} SYN was not captured."
+        )
 
 
 def connections(page: Page, trace: Trace) -> None:
@@ -71,9 +81,13 @@ def connections(page: Page, trace: Trace) -> None:
 def _carried(a: Application, exchanges: int) -> str:
     match a.protocol:
         case Protocol.HTTP1 | Protocol.HTTP2:
-            name = f"{units.count(exchanges)} {'HTTP/2' if a.protocol is Protocol.HTTP2 else 'HTTP'}"
+            name = (
+                f"{units.count(exchanges)} {'HTTP/2' if a.protocol is Protocol.HTTP2 else 'HTTP'}"
+            )
         case Protocol.TLS:
-            name = "TLS" + (f" for {shown(a.tls.server_name)}" if a.tls and a.tls.server_name else "")
+            name = "TLS" + (
+                f" for {shown(a.tls.server_name)}" if a.tls and a.tls.server_name else ""
+            )
         case Protocol.NONE:
             name = "no bytes"
         case _:
@@ -129,7 +143,9 @@ def exchanges(page: Page, trace: Trace) -> None:
 
 
 def _row(trace: Trace, e: Exchange) -> list[Cell]:
-    request = f"{shown(e.request.method)} {shown(e.request.target)}" if e.request else "(not captured)"
+    request = (
+        f"{shown(e.request.method)} {shown(e.request.target)}" if e.request else "(not captured)"
+    )
     response = e.response
     ns = total_ns(e)
     return [
@@ -146,5 +162,13 @@ def _row(trace: Trace, e: Exchange) -> list[Cell]:
 
 def _marks(e: Exchange) -> str:
     """What is unusual about an exchange: "request: pipelined; response: body cut"."""
-    whose = (("", e.marks), ("request ", e.request.marks if e.request else ()), ("response ", e.response.marks if e.response else ()))
-    return "; ".join(who + ", ".join(names.MARK[m] for m in dict.fromkeys(marks)) for who, marks in whose if marks)
+    whose = (
+        ("", e.marks),
+        ("request ", e.request.marks if e.request else ()),
+        ("response ", e.response.marks if e.response else ()),
+    )
+    return "; ".join(
+        who + ", ".join(names.MARK[m] for m in dict.fromkeys(marks))
+        for who, marks in whose
+        if marks
+    )

@@ -1,9 +1,10 @@
 """Text from a capture (or a file name) → text that is safe to show.
 
-Header values, targets and paths come from strangers. A raw escape sequence would move the reader's cursor, hide a line, or set the
-window's title; a bidirectional mark would turn a line around. Invariant: what `shown` returns holds printable characters and
-spaces only, and everything else as \\xNN or \\u{NNNN}. Text of the wire is latin-1, so bytes that form UTF-8 are shown as the
-letters they mean.
+Header values, targets and paths come from strangers. A raw escape sequence would move the reader's
+cursor, hide a line, or set the window's title; a bidirectional mark would turn a line around.
+Invariant: what `shown` returns holds printable characters and spaces only, and everything else as
+\\xNN or \\u{NNNN}. Text of the wire is latin-1, so bytes that form UTF-8 are shown as the letters
+they mean.
 """
 
 from __future__ import annotations
@@ -28,14 +29,20 @@ def shown(text: str) -> str:
 def _visible(character: str) -> str:
     if " " <= character <= "~":
         return character
-    if character != "\xa0" and unicodedata.category(character) not in _HIDDEN and not character.isspace():
+    if (
+        character != "\xa0"
+        and unicodedata.category(character) not in _HIDDEN
+        and not character.isspace()
+    ):
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
 
 
 def cut(text: str, width: int, mark: str = "…") -> str:
-    """The text, or as much of its beginning and end as fits `width`, with a mark where the middle was."""
+    """The text, or as much of its beginning and end as fits `width`, with a mark where the middle
+    was.
+    """
     if len(text) <= width:
         return text
     if width <= len(mark):

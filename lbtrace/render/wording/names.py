@@ -17,10 +17,14 @@ KIND: dict[Kind, str] = {
 }
 
 KIND_SENTENCE: dict[Kind, str] = {
-    Kind.DIRECT: "The same connections appear in both captures, addresses and ports unchanged: nothing in between touches TCP.",
-    Kind.L4_PASSTHROUGH: "It hands the client's packets on: one TCP connection runs from client to backend, and HTTP is never read.",
-    Kind.L4_PROXY: "It ends each client TCP connection, opens one of its own to a backend for it, and copies bytes without reading HTTP.",
-    Kind.L7_PROXY: "It ends the client's TCP connections, reads each HTTP request, and sends it on over connections of its own.",
+    Kind.DIRECT: "The same connections appear in both captures, addresses and ports unchanged: "
+    "nothing in between touches TCP.",
+    Kind.L4_PASSTHROUGH: "It hands the client's packets on: one TCP connection runs from client "
+    "to backend, and HTTP is never read.",
+    Kind.L4_PROXY: "It ends each client TCP connection, opens one of its own to a backend for it, "
+    "and copies bytes without reading HTTP.",
+    Kind.L7_PROXY: "It ends the client's TCP connections, reads each HTTP request, and sends it "
+    "on over connections of its own.",
     Kind.UNRELATED: "Nothing in one capture was found again in the other.",
     Kind.INCONCLUSIVE: "What was captured does not show what stands between the two captures.",
     Kind.AMBIGUOUS: "The evidence speaks for more than one kind of balancer.",
@@ -124,6 +128,8 @@ MARK: dict[Mark, str] = {
 
 
 def reason(kind: str) -> str:
-    """The kind of a piece of evidence → words: "<etag" is of the request, ">etag" of the response."""
+    """The kind of a piece of evidence → words: "<etag" is of the request, ">etag" of the
+    response.
+    """
     direction = {"<": "request ", ">": "response "}.get(kind[:1], "")
     return direction + kind[1:] if direction else kind

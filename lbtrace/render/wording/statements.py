@@ -1,7 +1,8 @@
 """A sentence with {name} places and typed values → the sentence filled in.
 
-The judgement of what to say is made in findings/ and verdict/; here it is only written. Values that are text come from captures and are
-escaped; a place without a value stays as it is, so that a slip shows instead of hiding.
+The judgement of what to say is made in findings/ and verdict/; here it is only written. Values that
+are text come from captures and are escaped; a place without a value stays as it is, so that a slip
+shows instead of hiding.
 """
 
 from __future__ import annotations
@@ -13,14 +14,25 @@ from lbtrace.model.report import Value
 from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
-_PLACE = re.compile(r"\{(\w+)\}((?: (?:other|backend|client|TCP|HTTP))? \w+\b)?( of connections)?( (?:were|are|carry|begin|state)\b)?")
-_VERBS = {" were": " was", " are": " is", " carry": " carries", " begin": " begins", " state": " states"}
+_PLACE = re.compile(
+    r"\{(\w+)\}((?: (?:other|backend|client|TCP|HTTP))? \w+\b)?( of connections)?( "
+    r"(?:were|are|carry|begin|state)\b)?"
+)
+_VERBS = {
+    " were": " was",
+    " are": " is",
+    " carry": " carries",
+    " begin": " begins",
+    " state": " states",
+}
 _NOUNS = {
-    "SYNs", "connections", "requests", "responses", "exchanges", "pairs", "checks", "packets", "times", "targets", "nodes", "attempts",
-    "segments", "bytes", "frames", "clients", "backends", "cases", "answers", "errors", "retransmissions", "lines", "fields",
+    "SYNs", "connections", "requests", "responses", "exchanges", "pairs", "checks", "packets", "times", "targets", "nodes", "attempts",  # noqa: E501
+    "segments", "bytes", "frames", "clients", "backends", "cases", "answers", "errors", "retransmissions", "lines", "fields",  # noqa: E501
 }  # fmt: skip
 _SINGULAR = {
-    f" {before}{noun}": f" {before}{noun[:-1]}" for noun in _NOUNS for before in ("", "other ", "backend ", "client ", "TCP ", "HTTP ")
+    f" {before}{noun}": f" {before}{noun[:-1]}"
+    for noun in _NOUNS
+    for before in ("", "other ", "backend ", "client ", "TCP ", "HTTP ")
 }
 
 

@@ -1,7 +1,7 @@
 """Integers with units → text for people. Only here are numbers rounded.
 
-Invariant: three significant digits at most, except counts, which are exact; a half-width (±) is rounded up, never down, because an
-error bar that is too short is a lie.
+Invariant: three significant digits at most, except counts, which are exact; a half-width (±) is
+rounded up, never down, because an error bar that is too short is a lie.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from math import gcd
 from lbtrace.model.report import Value
 
 _DAY = 86_400_000_000_000
-_TIME = ((3_600_000_000_000, "h"), (60_000_000_000, "min"), (1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"), (1, "ns"))
+_TIME = (
+    (3_600_000_000_000, "h"),
+    (60_000_000_000, "min"),
+    (1_000_000_000, "s"),
+    (1_000_000, "ms"),
+    (1_000, "µs"),
+    (1, "ns"),
+)
 _BYTES = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"), (1, "B"))
 
 
@@ -20,7 +27,9 @@ def _scaled(number: int, steps: tuple[tuple[int, str], ...]) -> str:
     size = abs(number)
     for unit, name in steps:
         if size >= unit * 0.9995:  # what would be rounded up to 1 of this unit is said in it
-            return f"{'-' if number < 0 else ''}{_three_digits(size / unit, exact=unit == 1)} {name}"
+            return (
+                f"{'-' if number < 0 else ''}{_three_digits(size / unit, exact=unit == 1)} {name}"
+            )
     return f"0 {steps[-1][1]}"
 
 
@@ -68,7 +77,9 @@ def plural(number: int, noun: str, many: str = "") -> str:
 
 
 def ratio(left: int, right: int) -> str:
-    """(2, 8) → "1 : 4"; reduced when it divides, else one side is made 1 with a decimal. Neither may be 0."""
+    """(2, 8) → "1 : 4"; reduced when it divides, else one side is made 1 with a decimal. Neither
+    may be 0.
+    """
     divisor = gcd(left, right)
     a, b = left // divisor, right // divisor
     if min(a, b) == 1:
@@ -79,7 +90,9 @@ def ratio(left: int, right: int) -> str:
 
 
 def moment(ns: int) -> str:
-    """ns since the epoch → "2021-08-05 07:21:09.123456 UTC"; out of the calendar's range → seconds."""
+    """ns since the epoch → "2021-08-05 07:21:09.123456 UTC"; out of the calendar's range →
+    seconds.
+    """
     seconds, rest = divmod(ns, 1_000_000_000)
     try:
         day = datetime.fromtimestamp(seconds, UTC)

@@ -1,6 +1,7 @@
 """Case → observations: independent witnesses, each of which looks at one thing only.
 
-A witness that has nothing to look at says nothing. Interchangeable pairs never testify about who is whose.
+A witness that has nothing to look at says nothing. Interchangeable pairs never testify about who is
+whose.
 """
 
 from __future__ import annotations

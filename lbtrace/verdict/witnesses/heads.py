@@ -1,4 +1,6 @@
-"""Case → whether message heads are the same bytes on both sides. A head that is cut is unknown, never equal and never different."""
+"""Case → whether message heads are the same bytes on both sides. A head that is cut is unknown,
+never equal and never different.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,17 @@ from lbtrace.verdict.weigh import Observation
 
 START = ("start", "method", "version")  # what a start line says
 HOP_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade")
-ENOUGH_HEADS = 2  # one pair of identical heads may be chance: a short request has nothing that a proxy must change
+# one pair of identical heads may be chance: a short request has nothing that a proxy must change
+ENOUGH_HEADS = 2
 
 
 def head_differences(case: Case) -> Iterator[Observation]:
     """Whether request and response heads are the same bytes on both sides.
 
-    What a proxy does to heads it does to most of them; a head that differs here and there may be a wrong pair. Interchangeable
-    pairs testify only when no head behind the balancer has the field names of any head in front of it."""
+    What a proxy does to heads it does to most of them; a head that differs here and there may be a
+    wrong pair. Interchangeable pairs testify only when no head behind the balancer has the field
+    names of any head in front of it.
+    """
     alone = _whole(case, case.distinct_matches)
     if not alone:
         yield from _names_of_sets(case)
@@ -36,8 +41,13 @@ def head_differences(case: Case) -> Iterator[Observation]:
         yield Observation(
             "head-differences",
             "changed" if 2 * len(changed) >= len(alone) else "changed-in-some",
-            "{count} of {of} exchanges have other heads behind the balancer than in front of it, for example {before} → {after}.",
-            (Value("count", len(changed), "count"), Value("of", len(alone), "count"), *_example(changed[0])),
+            "{count} of {of} exchanges have other heads behind the balancer than in front of it, "
+            "for example {before} → {after}.",
+            (
+                Value("count", len(changed), "count"),
+                Value("of", len(alone), "count"),
+                *_example(changed[0]),
+            ),
             evidence(case.request_frames(changed)),
         )
         return
@@ -48,15 +58,22 @@ def head_differences(case: Case) -> Iterator[Observation]:
         yield Observation(
             "head-differences",
             variant,
-            "Request and response heads are the same bytes on both sides in {count} of {count} exchanges"
-            + (", fields of the hop and the HTTP version included." if variant == "identical-hop-fields" else "."),
+            "Request and response heads are the same bytes on both sides in {count} of {count} "
+            "exchanges"
+            + (
+                ", fields of the hop and the HTTP version included."
+                if variant == "identical-hop-fields"
+                else "."
+            ),
             (Value("count", len(identical), "count"),),
             evidence(case.request_frames(telling or identical)),
         )
 
 
 def _whole(case: Case, matches: Matches) -> Matches:
-    """Those both of whose requests are there and none of whose heads is cut: what was cut is unknown, never equal and never different."""
+    """Those both of whose requests are there and none of whose heads is cut: what was cut is
+    unknown, never equal and never different.
+    """
     whole = np.ones(len(matches), bool)
     for table, exchanges in zip(case.sides, (matches.front, matches.back), strict=True):
         cut = (table.requests.marks | table.responses.marks) & MARKS[Mark.HEAD_TRUNCATED]
@@ -72,10 +89,14 @@ def _answered(case: Case, matches: Matches) -> Column:
 
 
 def _differ(case: Case, matches: Matches, responses: bool) -> Column:
-    """Whether the requests (the responses) of each match have other start lines or other lines on the two sides."""
+    """Whether the requests (the responses) of each match have other start lines or other lines on
+    the two sides.
+    """
     fronts, backs = matches.front, matches.back
     a, b = (t.responses if responses else t.requests for t in case.sides)
-    differ: Column = np.logical_or.reduce([getattr(a, name)[fronts] != getattr(b, name)[backs] for name in START])
+    differ: Column = np.logical_or.reduce(
+        [getattr(a, name)[fronts] != getattr(b, name)[backs] for name in START]
+    )
     (size, _), (size_behind, _) = a.heads.of(fronts), b.heads.of(backs)
     differ |= size != size_behind
     rows = np.flatnonzero(~differ)
@@ -88,14 +109,22 @@ def _names_of_sets(case: Case) -> Iterator[Observation]:
     both, spelled = _whole(case, case.matches), Spelling(case.sides[0].words)
     if not both:
         return
-    fronts, backs = (spelled.heads(t.requests.heads, e) for t, e in zip(case.sides, (both.front, both.back), strict=True))
+    fronts, backs = (
+        spelled.heads(t.requests.heads, e)
+        for t, e in zip(case.sides, (both.front, both.back), strict=True)
+    )
     if not fronts & backs:
         yield Observation(
             "head-differences",
             "changed",
-            "No request head behind the balancer ({after}, for example) has the field names of any in front of it ({before}), "
+            "No request head behind the balancer ({after}, for example) has the field names of "
+            "any in front of it ({before}), "
             "in {count} exchanges.",
-            (Value("count", len(both), "count"), Value("before", ", ".join(min(fronts))), Value("after", ", ".join(min(backs)))),
+            (
+                Value("count", len(both), "count"),
+                Value("before", ", ".join(min(fronts))),
+                Value("after", ", ".join(min(backs))),
+            ),
             evidence(case.request_frames(both)),
         )
     elif _same_set(case, both, responses=False):
@@ -103,8 +132,11 @@ def _names_of_sets(case: Case) -> Iterator[Observation]:
         if answered and _same_set(case, answered, responses=True):
             yield Observation(
                 "head-differences",
-                "identical-hop-fields" if _telling(case, answered).sum() >= ENOUGH_HEADS else "identical",
-                "Both sides have the same request and response heads, byte for byte ({count} exchanges).",
+                "identical-hop-fields"
+                if _telling(case, answered).sum() >= ENOUGH_HEADS
+                else "identical",
+                "Both sides have the same request and response heads, byte for byte ({count} "
+                "exchanges).",
                 (Value("count", len(answered), "count"),),
                 evidence(case.request_frames(answered)),
             )
@@ -121,17 +153,24 @@ def _same_set(case: Case, matches: Matches, responses: bool) -> bool:
 
 
 def _telling(case: Case, matches: Matches) -> Column:
-    """Which heads hold something an HTTP proxy would not have passed on: a field of the hop, or a response of HTTP/1.0."""
+    """Which heads hold something an HTTP proxy would not have passed on: a field of the hop, or a
+    response of HTTP/1.0.
+    """
     client = case.sides[0]
     hop = client.words.fields_named(HOP_FIELDS.__contains__)
     old = client.responses.version == client.words.texts.get("HTTP/1.0", -1)
-    telling: Column = (client.requests.heads.having(hop) | client.responses.heads.having(hop) | old)[matches.front]
+    telling: Column = (
+        client.requests.heads.having(hop) | client.responses.heads.having(hop) | old
+    )[matches.front]
     return telling
 
 
 def _example(match: Match) -> tuple[Value, Value]:
     """The first line that differs, on both sides."""
-    for front, back in ((match.front.request, match.back.request), (match.back.response, match.front.response)):
+    for front, back in (
+        (match.front.request, match.back.request),
+        (match.back.response, match.front.response),
+    ):
         if front is None or back is None:
             continue
         before = [_start(front), *(line.raw for line in front.lines)]
@@ -141,7 +180,9 @@ def _example(match: Match) -> tuple[Value, Value]:
         if gone or new:
             line = gone[0] if gone else new[0]
             mates = [n for n in new if _field(n) == _field(line)] if gone else [line]
-            return Value("before", line if gone else "(no such line)"), Value("after", mates[0] if mates else "(no such line)")
+            return Value("before", line if gone else "(no such line)"), Value(
+                "after", mates[0] if mates else "(no such line)"
+            )
     return Value("before", "one order of lines"), Value("after", "another")
 
 

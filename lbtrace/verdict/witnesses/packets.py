@@ -1,4 +1,6 @@
-"""Case → what the packets of the connections say: sequence numbers, SYNs, addresses, hops (RFC 9293 §3.1, RFC 791 §3.2)."""
+"""Case → what the packets of the connections say: sequence numbers, SYNs, addresses, hops (RFC 9293
+§3.1, RFC 791 §3.2).
+"""
 
 from __future__ import annotations
 
@@ -18,19 +20,23 @@ from lbtrace.verdict.weigh import Observation
 
 
 def isn(case: Case) -> Iterator[Observation]:
-    """Initial sequence numbers; without a captured SYN, the sequence numbers by which the connections were paired."""
+    """Initial sequence numbers; without a captured SYN, the sequence numbers by which the
+    connections were paired.
+    """
     pairs = case.connection_matches
     same = pairs.where(pairs.by(ConnectionBasis.SAME_PACKETS))
     if same:
         yield Observation(
             "isn",
             "same",
-            "The sequence numbers are the same on both sides in {count} of {of} pairs of connections.",
+            "The sequence numbers are the same on both sides in {count} of {of} pairs of "
+            "connections.",
             (Value("count", len(same), "count"), Value("of", len(pairs), "count")),
             evidence(case.connection_frames(same)),
         )
         return
-    # a passed-on connection has its number on both sides, whoever is paired with whom: so interchangeable pairs testify as well
+    # a passed-on connection has its number on both sides, whoever is paired with whom: so
+    # interchangeable pairs testify as well
     (client, backend), matches = case.sides, case.matches
     fronts, front = _isns(client, np.concatenate((matches.front_connection, pairs.front)))
     backs, back = _isns(backend, np.concatenate((matches.back_connection, pairs.back)))
@@ -38,7 +44,8 @@ def isn(case: Case) -> Iterator[Observation]:
         yield Observation(
             "isn",
             "different",
-            "No initial sequence number of {fronts} client connections ({front}, for example) occurs on their {backs} backend connections "
+            "No initial sequence number of {fronts} client connections ({front}, for example) "
+            "occurs on their {backs} backend connections "
             "({back}).",
             (
                 Value("fronts", len(fronts), "count"),
@@ -56,7 +63,9 @@ def isn(case: Case) -> Iterator[Observation]:
 
 
 def _isns(table: SideTable, connections: Column) -> tuple[Column, int]:
-    """(the initial sequence numbers of connections, each once, in the order they are met; a connection that has the first)."""
+    """(the initial sequence numbers of connections, each once, in the order they are met; a
+    connection that has the first).
+    """
     connections = connections[first_met(connections)[0]]
     numbers = table.of_ends("isn", server=False)[connections]
     known = numbers != NONE
@@ -66,7 +75,9 @@ def _isns(table: SideTable, connections: Column) -> tuple[Column, int]:
 
 
 def syn_options(case: Case) -> Iterator[Observation]:
-    """What the SYNs offer: option kinds and order, window scale, timestamp. The MSS is left out, because routers clamp it."""
+    """What the SYNs offer: option kinds and order, window scale, timestamp. The MSS is left out,
+    because routers clamp it.
+    """
     joined, layouts = case.joined, dict[tuple[int, ...], int]()
     front, back = (offers(table, server=False, layouts=layouts) for table in case.sides)
     known = joined.where(front.there[joined.front] & back.there[joined.back])
@@ -81,7 +92,8 @@ def syn_options(case: Case) -> Iterator[Observation]:
         yield Observation(
             "syn-options",
             "same",
-            "In {count} of {count} pairs of connections the two SYNs carry the same options and the same timestamp.",
+            "In {count} of {count} pairs of connections the two SYNs carry the same options and "
+            "the same timestamp.",
             (Value("count", len(known), "count"),),
             evidence(case.connection_frames(known)),
         )
@@ -89,7 +101,8 @@ def syn_options(case: Case) -> Iterator[Observation]:
         yield Observation(
             "syn-options",
             "different",
-            "In {count} of {count} pairs of connections the two SYNs differ in options or timestamp.",
+            "In {count} of {count} pairs of connections the two SYNs differ in options or "
+            "timestamp.",
             (Value("count", len(known), "count"),),
             evidence(case.connection_frames(known)),
         )
@@ -98,10 +111,16 @@ def syn_options(case: Case) -> Iterator[Observation]:
 def addresses(case: Case) -> Iterator[Observation]:
     """Whether both ends of the connections have the same addresses on both sides."""
     (client, backend), joined, matches = case.sides, case.joined, case.matches
-    fronts, backs = (joined.front, joined.back) if joined else (matches.front_connection, matches.back_connection)
+    fronts, backs = (
+        (joined.front, joined.back)
+        if joined
+        else (matches.front_connection, matches.back_connection)
+    )
     if not len(fronts):
         return
-    ends_of = [(ends(client, server)[fronts], ends(backend, server)[backs]) for server in (False, True)]
+    ends_of = [
+        (ends(client, server)[fronts], ends(backend, server)[backs]) for server in (False, True)
+    ]
     if joined:
         same = np.logical_and.reduce([front == back for front, back in ends_of])
     else:
@@ -113,7 +132,8 @@ def addresses(case: Case) -> Iterator[Observation]:
         yield Observation(
             "addresses",
             "same",
-            "Client and server address and port are the same on both sides, for {count} connections.",
+            "Client and server address and port are the same on both sides, for {count} "
+            "connections.",
             (Value("count", len(same), "count"),),
             proof,
         )
@@ -125,7 +145,8 @@ def addresses(case: Case) -> Iterator[Observation]:
     yield Observation(
         "addresses",
         "rewritten",
-        "What goes from {front_client} to {front_server} on the client side goes from {back_client} to {back_server} on the backend side "
+        "What goes from {front_client} to {front_server} on the client side goes from "
+        "{back_client} to {back_server} on the backend side "
         "({count} of {of} pairs of connections that belong together).",
         (
             Value("front_client", front_client),
@@ -140,9 +161,11 @@ def addresses(case: Case) -> Iterator[Observation]:
 
 
 def direct_return(case: Case) -> Iterator[Observation]:
-    """Signs of a balancer that hands packets on with their addresses (direct server return), among connections that look direct.
+    """Signs of a balancer that hands packets on with their addresses (direct server return), among
+    connections that look direct.
 
-    Two backends that answer for one address; or a way to the backend that is longer than the way back, as the hop counts (TTL) tell.
+    Two backends that answer for one address; or a way to the backend that is longer than the way
+    back, as the hop counts (TTL) tell.
     """
     same = _passed_on(case)
     if not same:
@@ -157,7 +180,8 @@ def direct_return(case: Case) -> Iterator[Observation]:
         yield Observation(
             "direct-return",
             "several-backends",
-            "{count} backends answer for the same address, which no packet between the captures had rewritten.",
+            "{count} backends answer for the same address, which no packet between the captures "
+            "had rewritten.",
             (Value("count", len(points), "count"),),
             proof,
         )
@@ -165,16 +189,22 @@ def direct_return(case: Case) -> Iterator[Observation]:
         yield Observation(
             "direct-return",
             "detour" if back[0] == 0 and there[0] > 0 else "asymmetric",
-            "Packets pass {there} hops on the way to the backend and {back} on the way back, as their TTLs tell.",
+            "Packets pass {there} hops on the way to the backend and {back} on the way back, as "
+            "their TTLs tell.",
             (Value("there", int(there[0]), "count"), Value("back", int(back[0]), "count")),
             proof,
         )
 
 
 def _passed_on(case: Case) -> ConnectionMatches:
-    """The connections that have the same ends and the same initial sequence number on both sides."""
+    """The connections that have the same ends and the same initial sequence number on both
+    sides.
+    """
     (client, backend), joined = case.sides, case.joined
-    same = client.of_ends("isn", server=False)[joined.front] == backend.of_ends("isn", server=False)[joined.back]
+    same = (
+        client.of_ends("isn", server=False)[joined.front]
+        == backend.of_ends("isn", server=False)[joined.back]
+    )
     for server in (False, True):
         same &= ends(client, server)[joined.front] == ends(backend, server)[joined.back]
     return joined.where(same)
@@ -187,10 +217,18 @@ def _points(table: SideTable) -> Column:
 
 
 def _hops(case: Case, pairs: ConnectionMatches) -> tuple[Column, Column]:
-    """(hops from client to backend, hops back) by the TTL of SYN and SYN-ACK on both sides, of those that have all four and make sense."""
+    """(hops from client to backend, hops back) by the TTL of SYN and SYN-ACK on both sides, of
+    those that have all four and make sense.
+    """
     (client, backend), layouts = case.sides, dict[tuple[int, ...], int]()
     sent, returned = (offers(client, server, layouts).ttl[pairs.front] for server in (False, True))
-    arrived, answered = (offers(backend, server, layouts).ttl[pairs.back] for server in (False, True))
+    arrived, answered = (
+        offers(backend, server, layouts).ttl[pairs.back] for server in (False, True)
+    )
     there, home = sent - arrived, answered - returned
-    known = np.logical_and.reduce([ttl != NONE for ttl in (sent, arrived, answered, returned)]) & (there >= 0) & (home >= 0)
+    known = (
+        np.logical_and.reduce([ttl != NONE for ttl in (sent, arrived, answered, returned)])
+        & (there >= 0)
+        & (home >= 0)
+    )
     return there[known], home[known]

@@ -1,4 +1,6 @@
-"""Case → what became of whole requests: on which connections they went on, which the balancer answered, which it sent again."""
+"""Case → what became of whole requests: on which connections they went on, which the balancer
+answered, which it sent again.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +8,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Matches, evidence
+from lbtrace.case import FRAMES_PER_SIDE, Case, Matches, evidence
 from lbtrace.columns import Column, distinct, first_met
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence, UnpairedReason
+from lbtrace.model.pairing import RANK, Confidence, UnpairedReason
 from lbtrace.model.report import Value
 from lbtrace.side_table import joint
 from lbtrace.verdict.weigh import Observation
 
-CROSSING_PERCENT = 25  # of the pairs of MEDIUM confidence, before they show that connections are shared
+CROSSING_PERCENT = (
+    25  # of the pairs of MEDIUM confidence, before they show that connections are shared
+)
 
 
 def connection_mapping(case: Case) -> Iterator[Observation]:
     """Whether requests of one client connection stay together, and apart from those of others.
 
-    A single wrong pair must not decide: pairs of MEDIUM confidence count only when many of them cross. For interchangeable pairs only the
-    numbers of requests per connection count, and only when no exchange is left over on either side.
+    A single wrong pair must not decide: pairs of MEDIUM confidence count only when many of them
+    cross. For interchangeable pairs only the numbers of requests per connection count, and only
+    when no exchange is left over on either side.
     """
     single = case.distinct_matches.where(case.distinct_matches.attempts == 1)
     sure = single.where(single.rank >= RANK[Confidence.HIGH])
@@ -51,15 +56,21 @@ def connection_mapping(case: Case) -> Iterator[Observation]:
                 "connection-mapping",
                 "one-to-one",
                 "Each of {count} client connections has one backend connection of its own"
-                + ("." if len(single) == len(case.distinct_matches) else ", requests that were sent again left out."),
+                + (
+                    "."
+                    if len(single) == len(case.distinct_matches)
+                    else ", requests that were sent again left out."
+                ),
                 (Value("count", len(first), "count"),),
                 evidence(case.request_frames(single.where(last))),
             )
 
 
 def _crossings(matches: Matches) -> tuple[Matches, Matches, int]:
-    """(a match for each client connection of the backend connection with most, a match for each backend connection of the client connection
-    with most, how many matches are outside the pairing of connections that most matches agree on)."""
+    """(a match for each client connection of the backend connection with most, a match for each
+    backend connection of the client connection with most, how many matches are outside the pairing
+    of connections that most matches agree on).
+    """
     first, which = first_met(joint(matches.front_connection, matches.back_connection))
     carried = matches.where(first)  # the first match of every two connections
     weight = np.bincount(which, minlength=len(first))
@@ -68,7 +79,9 @@ def _crossings(matches: Matches) -> tuple[Matches, Matches, int]:
         return _widest(carried, backs), _widest(carried, fronts), 0
     agreed, of_front, of_back = 0, set[int](), set[int]()
     heaviest = np.argsort(-weight, kind="stable")
-    for front, back, many in zip(fronts[heaviest].tolist(), backs[heaviest].tolist(), weight[heaviest].tolist(), strict=True):
+    for front, back, many in zip(
+        fronts[heaviest].tolist(), backs[heaviest].tolist(), weight[heaviest].tolist(), strict=True
+    ):
         if front not in of_front and back not in of_back:
             of_front.add(front)
             of_back.add(back)
@@ -85,11 +98,14 @@ def _widest(carried: Matches, connections: Column) -> Matches:
 
 
 def _by_numbers(case: Case) -> Iterator[Observation]:
-    """The numbers of requests per connection: a proxy of byte streams has the same on both sides, whoever is paired with whom."""
+    """The numbers of requests per connection: a proxy of byte streams has the same on both sides,
+    whoever is paired with whom.
+    """
     if _left_over(case):
         return
     fronts, backs = (
-        np.sort(np.unique(held, return_counts=True)[1]) for held in (case.matches.front_connection, case.matches.back_connection)
+        np.sort(np.unique(held, return_counts=True)[1])
+        for held in (case.matches.front_connection, case.matches.back_connection)
     )
     if not np.array_equal(fronts, backs):
         yield Observation(
@@ -116,12 +132,19 @@ def _by_numbers(case: Case) -> Iterator[Observation]:
 
 
 def _left_over(case: Case) -> bool:
-    """True when something that could have a partner has none, or was captured in part only: then numbers per connection prove nothing."""
-    if any(u.reason not in (UnpairedReason.HEALTH_CHECK, UnpairedReason.ANSWERED_BY_BALANCER) for u in case.correlation.unpaired):
+    """True when something that could have a partner has none, or was captured in part only: then
+    numbers per connection prove nothing.
+    """
+    if any(
+        u.reason not in (UnpairedReason.HEALTH_CHECK, UnpairedReason.ANSWERED_BY_BALANCER)
+        for u in case.correlation.unpaired
+    ):
         return True
     if len(case.matches) < len(case.correlation.pairs):
         return True
-    for table, connections in zip(case.sides, (case.matches.front_connection, case.matches.back_connection), strict=True):
+    for table, connections in zip(
+        case.sides, (case.matches.front_connection, case.matches.back_connection), strict=True
+    ):
         partly = table.of_connections("syns") == 0
         for server in (False, True):
             partly |= table.of_ends("missing", server) > 0
@@ -131,11 +154,15 @@ def _left_over(case: Case) -> bool:
 
 
 def own_answers(case: Case) -> Iterator[Observation]:
-    """Requests the balancer answered itself. An uncaptured backend would look the same, so this never decides alone."""
+    """Requests the balancer answered itself. An uncaptured backend would look the same, so this
+    never decides alone.
+    """
     own = [
         u.ref
         for u in case.correlation.unpaired
-        if u.side == Side.CLIENT and u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence.value in ("certain", "high")
+        if u.side == Side.CLIENT
+        and u.reason is UnpairedReason.ANSWERED_BY_BALANCER
+        and u.confidence.value in ("certain", "high")
     ]
     if own and case.matches:
         yield Observation(

@@ -1,4 +1,6 @@
-"""Case → what became of the connections' bytes: passed on, with a PROXY header before them, in TLS or out of it."""
+"""Case → what became of the connections' bytes: passed on, with a PROXY header before them, in TLS
+or out of it.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,12 @@ _FORWARDED_HOST = re.compile(r'(?i)\bhost="?([^";,\s]+)')  # RFC 7239 §5.3
 
 
 def proxy_header(case: Case) -> Iterator[Observation]:
-    """PROXY headers that only the backend side has, where something shows that it is the same traffic."""
-    if not (case.matches or case.connection_matches) or any(a.proxy for trace in case.clients for a in trace.applications):
+    """PROXY headers that only the backend side has, where something shows that it is the same
+    traffic.
+    """
+    if not (case.matches or case.connection_matches) or any(
+        a.proxy for trace in case.clients for a in trace.applications
+    ):
         return
     frames: list[FrameRef] = []
     versions: set[int] = set()
@@ -46,8 +52,12 @@ def proxy_header(case: Case) -> Iterator[Observation]:
         yield Observation(
             "proxy-header",
             "added",
-            "{count} backend connections begin with a PROXY header of version {version}, no client connection does.",
-            (Value("count", count, "count"), Value("version", " and ".join(str(v) for v in sorted(versions)))),
+            "{count} backend connections begin with a PROXY header of version {version}, no "
+            "client connection does.",
+            (
+                Value("count", count, "count"),
+                Value("version", " and ".join(str(v) for v in sorted(versions))),
+            ),
             evidence(frames),
         )
 
@@ -64,9 +74,14 @@ def byte_streams(case: Case) -> Iterator[Observation]:
     """Connections that carried the same bytes though their packets differ."""
     pairs = case.connection_matches
     copied = pairs.by(ConnectionBasis.STATED_ADDRESS)
-    copied[copied] = [None not in front.digests and front.digests == back.digests for front, back in _carried(case, pairs.where(copied))]
+    copied[copied] = [
+        None not in front.digests and front.digests == back.digests
+        for front, back in _carried(case, pairs.where(copied))
+    ]
     same = pairs.where(pairs.by(ConnectionBasis.SAME_BYTES) | copied)
-    yield from _of_pairs(case, "byte-streams", "same", same, "{count} pairs of connections carried the same bytes.")
+    yield from _of_pairs(
+        case, "byte-streams", "same", same, "{count} pairs of connections carried the same bytes."
+    )
 
 
 def tls(case: Case) -> Iterator[Observation]:
@@ -74,7 +89,10 @@ def tls(case: Case) -> Iterator[Observation]:
     pairs = case.connection_matches
     hello = pairs.where(pairs.by(ConnectionBasis.TLS_CLIENT_HELLO))
     if hello:
-        statement = "{count} pairs of connections carry the same TLS ClientHello: the balancer passes TLS on."
+        statement = (
+            "{count} pairs of connections carry the same TLS ClientHello: the balancer "
+            "passes TLS on."
+        )
         yield from _of_pairs(case, "tls", "passed", hello, statement)
         return
     plain = (Protocol.HTTP1, Protocol.HTTP2, Protocol.OTHER)
@@ -87,30 +105,57 @@ def tls(case: Case) -> Iterator[Observation]:
         for front, back in _carried(case, pairs)
     ]
     for variant, number, statement in (
-        ("removed", REMOVED, "{count} connections are encrypted in front of the balancer and plain behind it."),
-        ("renewed", RENEWED, "{count} pairs of connections are encrypted on both sides with different ClientHellos."),
+        (
+            "removed",
+            REMOVED,
+            "{count} connections are encrypted in front of the balancer and plain behind it.",
+        ),
+        (
+            "renewed",
+            RENEWED,
+            "{count} pairs of connections are encrypted on both sides with different ClientHellos.",
+        ),
     ):
-        yield from _of_pairs(case, "tls", variant, pairs.where(np.array(became, np.int64) == number), statement)
+        yield from _of_pairs(
+            case, "tls", variant, pairs.where(np.array(became, np.int64) == number), statement
+        )
 
 
 def _carried(case: Case, pairs: ConnectionMatches) -> Iterator[tuple[Application, Application]]:
     """What the two connections of each pair carried."""
-    fronts, backs = ([a for trace in traces for a in trace.applications] for traces in (case.clients, case.backends))
-    return zip(map(fronts.__getitem__, pairs.front.tolist()), map(backs.__getitem__, pairs.back.tolist()), strict=True)
+    fronts, backs = (
+        [a for trace in traces for a in trace.applications]
+        for traces in (case.clients, case.backends)
+    )
+    return zip(
+        map(fronts.__getitem__, pairs.front.tolist()),
+        map(backs.__getitem__, pairs.back.tolist()),
+        strict=True,
+    )
 
 
-def _of_pairs(case: Case, name: str, variant: str, pairs: ConnectionMatches, statement: str) -> Iterator[Observation]:
+def _of_pairs(
+    case: Case, name: str, variant: str, pairs: ConnectionMatches, statement: str
+) -> Iterator[Observation]:
     """What is said of pairs of connections, if there are any."""
     if pairs:
-        yield Observation(name, variant, statement, (Value("count", len(pairs), "count"),), evidence(case.connection_frames(pairs)))
+        yield Observation(
+            name,
+            variant,
+            statement,
+            (Value("count", len(pairs), "count"),),
+            evidence(case.connection_frames(pairs)),
+        )
 
 
 def server_name(case: Case) -> Iterator[Observation]:
-    """Without any pair, because the client side is encrypted: the server name that clients ask for in TLS is the host that plain
-    requests behind name, or these state addresses of clients that speak TLS.
+    """Without any pair, because the client side is encrypted: the server name that clients ask for
+    in TLS is the host that plain requests behind name, or these state addresses of clients that
+    speak TLS.
 
-    Then TLS ends between the captures, unless these are of different times. Forwarding fields in those requests are written by
-    who reads HTTP; a client in TLS hardly sends them."""
+    Then TLS ends between the captures, unless these are of different times. Forwarding fields in
+    those requests are written by who reads HTTP; a client in TLS hardly sends them.
+    """
     if case.matches or case.connection_matches:
         return
     names, clients = _in_tls(case)
@@ -125,20 +170,33 @@ def server_name(case: Case) -> Iterator[Observation]:
     if not same or _apart(case, backend.requests.first_ns[rows]):
         return
     shared = same[int(rows[0])]
-    frames = [asked[shared], *(case.request_frame(Side.BACKEND, backend.ref(e)) for e in rows[:FRAMES_PER_SIDE].tolist())]
+    frames = [
+        asked[shared],
+        *(
+            case.request_frame(Side.BACKEND, backend.ref(e))
+            for e in rows[:FRAMES_PER_SIDE].tolist()
+        ),
+    ]
     yield Observation(
         "tls",
         "removed",
-        "All {count} plain requests on the backend side state clients that connect with TLS on the client side, {client} among them."
+        "All {count} plain requests on the backend side state clients that connect with TLS on "
+        "the client side, {client} among them."
         if asked is clients
-        else "Clients ask for {host} in TLS, and {count} plain requests on the backend side are for that host.",
-        (Value("client" if asked is clients else "host", shared), Value("count", len(same), "count")),
+        else "Clients ask for {host} in TLS, and {count} plain requests on the backend side are "
+        "for that host.",
+        (
+            Value("client" if asked is clients else "host", shared),
+            Value("count", len(same), "count"),
+        ),
         evidence(frames),
     )
     proto = said(case, "X-Forwarded-Proto")
     secure = np.array([(text or "").lower() == "https" for text in proto.texts], bool)
     https = rows[secure[proto.back[rows]]]
-    client = rows[backend.requests.heads.having(backend.words.fields_named(FORWARDING.__contains__))[rows]]
+    client = rows[
+        backend.requests.heads.having(backend.words.fields_named(FORWARDING.__contains__))[rows]
+    ]
     if len(https) or len(client) == len(same):
         shown = https if len(https) else client
         yield Observation(
@@ -148,19 +206,27 @@ def server_name(case: Case) -> Iterator[Observation]:
             if len(https)
             else "All {count} of these requests state a client or a proxy.",
             (Value("count", len(shown), "count"),),
-            evidence(case.request_frame(Side.BACKEND, backend.ref(e)) for e in shown[:FRAMES_PER_SIDE].tolist()),
+            evidence(
+                case.request_frame(Side.BACKEND, backend.ref(e))
+                for e in shown[:FRAMES_PER_SIDE].tolist()
+            ),
         )
 
 
 def _in_tls(case: Case) -> tuple[dict[str, FrameRef], dict[str, FrameRef]]:
-    """(server names that clients ask for in TLS, addresses of clients that speak TLS), each with the first ClientHello."""
+    """(server names that clients ask for in TLS, addresses of clients that speak TLS), each with
+    the first ClientHello.
+    """
     names: dict[str, FrameRef] = {}
     clients: dict[str, FrameRef] = {}
     for trace, held in zip(case.clients, case.sides[0].connections, strict=True):
         for number, application in enumerate(trace.applications):
             if application.tls is None:
                 continue
-            name, address = (application.tls.server_name or "").lower(), held.addresses[held.client[number]]
+            name, address = (
+                (application.tls.server_name or "").lower(),
+                held.addresses[held.client[number]],
+            )
             if address not in clients or (name and name not in names):
                 frame = _first_payload(trace, trace.connections[number])
                 clients.setdefault(address, frame)
@@ -170,13 +236,24 @@ def _in_tls(case: Case) -> tuple[dict[str, FrameRef], dict[str, FrameRef]]:
 
 
 def _naming(
-    case: Case, requests: Column, fields: Sequence[str], read: Callable[[Sequence[str | None]], set[str]], known: Collection[str]
+    case: Case,
+    requests: Column,
+    fields: Sequence[str],
+    read: Callable[[Sequence[str | None]], set[str]],
+    known: Collection[str],
 ) -> dict[int, str]:
-    """The backend requests (their numbers) whose fields, as `read`, name something that is known, and the first of that by its name."""
+    """The backend requests (their numbers) whose fields, as `read`, name something that is known,
+    and the first of that by its name.
+    """
     columns = [said(case, field) for field in fields]
     first, which = first_met(joint(*(column.back[requests] for column in columns)))
-    told = [read([column.texts[column.back[e]] for column in columns]) & set(known) for e in requests[first].tolist()]
-    return {e: min(told[i]) for e, i in zip(requests.tolist(), which.tolist(), strict=True) if told[i]}
+    told = [
+        read([column.texts[column.back[e]] for column in columns]) & set(known)
+        for e in requests[first].tolist()
+    ]
+    return {
+        e: min(told[i]) for e, i in zip(requests.tolist(), which.tolist(), strict=True) if told[i]
+    }
 
 
 def _hosts(told: Sequence[str | None]) -> set[str]:
@@ -192,7 +269,12 @@ def _stated(told: Sequence[str | None]) -> set[str]:
 
 
 def _apart(case: Case, times: Column) -> bool:
-    """Whether requests were sent long before the first of the clients' connections, or long after the last."""
+    """Whether requests were sent long before the first of the clients' connections, or long after
+    the last.
+    """
     client = case.sides[0]
-    first, last = int(client.of_connections("first_ns").min()), int(client.of_connections("last_ns").max())
+    first, last = (
+        int(client.of_connections("first_ns").min()),
+        int(client.of_connections("last_ns").max()),
+    )
     return int(times.max()) < first - APART_NS or int(times.min()) > last + APART_NS

@@ -1,6 +1,18 @@
-"""Every case the pairing must handle, as a play: the scenarios of docs/accuracy.md and of tests/correlate, one file per idea."""
+"""Every case the pairing must handle, as a play: the scenarios of docs/accuracy.md and of
+tests/correlate, one file per idea.
+"""
 
 from tests.play.scenarios import changes, clocks, crowds, identity, kinds, tries, windows
 from tests.play.scenarios.base import LEAST, SCENARIOS
 
-__all__ = ["LEAST", "SCENARIOS", "changes", "clocks", "crowds", "identity", "kinds", "tries", "windows"]
+__all__ = [
+    "LEAST",
+    "SCENARIOS",
+    "changes",
+    "clocks",
+    "crowds",
+    "identity",
+    "kinds",
+    "tries",
+    "windows",
+]

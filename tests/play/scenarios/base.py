@@ -1,8 +1,8 @@
 """What scenarios are made from: their registry, and the traffic that many of them share.
 
-Each is a function without arguments that makes a Play; the first line of its docstring is what stands in the table.
-`LEAST[name]` is the share of client exchanges with a partner that must be paired rightly and alone, or be in a declared
-interchangeable set.
+Each is a function without arguments that makes a Play; the first line of its docstring is what
+stands in the table. `LEAST[name]` is the share of client exchanges with a partner that must be
+paired rightly and alone, or be in a declared interchangeable set.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from lbtrace.model.net import Endpoint
 from tests.play.cast import Balancer, Client, Play
 
 XFF = ("X-Forwarded-For", "{client}")
-ALB = [("X-Forwarded-For", "{client}"), ("X-Forwarded-Proto", "http"), ("X-Amzn-Trace-Id", "Root=1-{fresh}")]
+ALB = [
+    ("X-Forwarded-For", "{client}"),
+    ("X-Forwarded-Proto", "http"),
+    ("X-Amzn-Trace-Id", "Root=1-{fresh}"),
+]
 TWO = (Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080))
 MIRROR = Endpoint("172.31.11.99", 8080)
-SSL = b"\x01\x00\x00\x00\x00" + b"\x21\x00\x07TLSv1.3" + b"\x23\x00\x16TLS_AES_128_GCM_SHA256"  # client flags, verify, version, cipher
+SSL = (
+    b"\x01\x00\x00\x00\x00" + b"\x21\x00\x07TLSv1.3" + b"\x23\x00\x16TLS_AES_128_GCM_SHA256"
+)  # client flags, verify, version, cipher
 TLVS = (  # ALPN, authority, CRC32c (filled in when it is sent), TLS, an AWS endpoint, an Azure link
     (0x01, b"http/1.1"),
     (0x02, b"lb.example.com"),
@@ -44,20 +50,40 @@ def scenario(least: float = 1.0) -> Callable[[Callable[[], Play]], Callable[[], 
     return register
 
 
-def curls(client: Client, targets: Sequence[str], every_ms: float = 500, answers: Sequence[bytes] = (b"ok",)) -> None:
+def curls(
+    client: Client,
+    targets: Sequence[str],
+    every_ms: float = 500,
+    answers: Sequence[bytes] = (b"ok",),
+) -> None:
     """One curl after another, each on its own connection, at the uneven pace of a person."""
     for i, target in enumerate(targets):
-        client.asks("GET", target, at_ms=every_ms * i + (i * 37) % 23, answer=answers[i % len(answers)])
+        client.asks(
+            "GET", target, at_ms=every_ms * i + (i * 37) % 23, answer=answers[i % len(answers)]
+        )
 
 
-def crowd(play: Play, clients: int, requests: int, target: str = "/", think_ms: float = 5.0, connections: int = 1) -> None:
+def crowd(
+    play: Play,
+    clients: int,
+    requests: int,
+    target: str = "/",
+    think_ms: float = 5.0,
+    connections: int = 1,
+) -> None:
     """Connections that each ask the same again and again."""
     dice = random.Random(play.seed + 1)
     for k in range(clients):
         client = play.client(f"192.168.0.{5 + k % 200}", f"198.51.100.{1 + k % 200}")
         for c in range(connections):
             for _ in range(requests):
-                client.asks("GET", target, connection=f"c{c}", think_ms=dice.random() * think_ms, at_ms=dice.random())
+                client.asks(
+                    "GET",
+                    target,
+                    connection=f"c{c}",
+                    think_ms=dice.random() * think_ms,
+                    at_ms=dice.random(),
+                )
 
 
 def four(balancer: Balancer, **stage: object) -> Play:
@@ -77,7 +103,11 @@ def mixed(balancer: Balancer, n: int = 200, connections: int = 8, **stage: objec
     play = Play(seed=3, balancer=balancer, **stage)  # type: ignore[arg-type]
     dice = random.Random(7)
     for i in range(n):
-        client = play.clients[i % 3] if len(play.clients) == 3 else play.client(f"192.168.0.{5 + i % 3}", f"198.51.100.{1 + i % 3}")
+        client = (
+            play.clients[i % 3]
+            if len(play.clients) == 3
+            else play.client(f"192.168.0.{5 + i % 3}", f"198.51.100.{1 + i % 3}")
+        )
         post = i % 10 == 0
         client.asks(
             "POST" if post else "GET",

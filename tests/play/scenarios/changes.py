@@ -9,7 +9,16 @@ from tests.play.scenarios.base import TWO, XFF, mixed, scenario
 @scenario()
 def rewriting() -> Play:
     """Prefix stripped, Host replaced, fields re-cased, dropped and re-ordered"""
-    return mixed(Balancer(strip="/api", host="backend:8080", recase=True, drop=["Cookie", "User-Agent"], reorder=True, add=[XFF]))
+    return mixed(
+        Balancer(
+            strip="/api",
+            host="backend:8080",
+            recase=True,
+            drop=["Cookie", "User-Agent"],
+            reorder=True,
+            add=[XFF],
+        )
+    )
 
 
 @scenario()
@@ -42,8 +51,19 @@ def fields_merged() -> Play:
     play = Play(seed=24, balancer=Balancer(merge=True, second_line=True, recase=True, add=[XFF]))
     client = play.client("192.168.0.5", "198.51.100.7")
     for i in range(40):
-        chain = [("Accept", "text/html"), ("Cookie", f"a={i % 3}"), ("Cookie", "b=2"), ("X-Forwarded-For", "203.0.113.9, 10.0.0.7")]
-        client.asks("GET", f"/page/{i % 9}", at_ms=120 * i + (i * 31) % 17, headers=chain, answer=b"page %d" % (i % 9))
+        chain = [
+            ("Accept", "text/html"),
+            ("Cookie", f"a={i % 3}"),
+            ("Cookie", "b=2"),
+            ("X-Forwarded-For", "203.0.113.9, 10.0.0.7"),
+        ]
+        client.asks(
+            "GET",
+            f"/page/{i % 9}",
+            at_ms=120 * i + (i * 31) % 17,
+            headers=chain,
+            answer=b"page %d" % (i % 9),
+        )
     return play
 
 
@@ -53,7 +73,12 @@ def xff_second_line() -> Play:
     play = Play(seed=25, balancer=Balancer(second_line=True, add=[XFF]))
     client = play.client("192.168.0.5", "198.51.100.7")
     for i in range(30):
-        client.asks("GET", f"/{i % 4}", at_ms=200 * i + (i * 31) % 17, headers=[("X-Forwarded-For", "10.9.8.7")])
+        client.asks(
+            "GET",
+            f"/{i % 4}",
+            at_ms=200 * i + (i * 31) % 17,
+            headers=[("X-Forwarded-For", "10.9.8.7")],
+        )
     return play
 
 
@@ -63,11 +88,24 @@ def xff_replaced() -> Play:
     play = Play(seed=26, balancer=Balancer(add=[XFF]))
     client = play.client("192.168.0.5", "198.51.100.7")
     for i in range(30):
-        client.asks("GET", f"/{i % 4}", at_ms=200 * i + (i * 31) % 17, headers=[("X-Forwarded-For", "10.9.8.7")])
+        client.asks(
+            "GET",
+            f"/{i % 4}",
+            at_ms=200 * i + (i * 31) % 17,
+            headers=[("X-Forwarded-For", "10.9.8.7")],
+        )
     return play
 
 
-ODD = ("/a%7Eb/{}", "/x/../y/./{}", "//double//slash/{}", "/sp%20ace/{}?q=%41", "/plain/{}", "/%e2%82%ac/{}/", "/up/../../{}")
+ODD = (
+    "/a%7Eb/{}",
+    "/x/../y/./{}",
+    "//double//slash/{}",
+    "/sp%20ace/{}?q=%41",
+    "/plain/{}",
+    "/%e2%82%ac/{}/",
+    "/up/../../{}",
+)
 
 
 @scenario()
@@ -76,7 +114,13 @@ def target_normalised() -> Play:
     play = Play(seed=27, balancer=Balancer(normalise=True, add=[XFF]))
     client = play.client("192.168.0.5", "198.51.100.7")
     for i in range(70):
-        client.asks("GET", ODD[i % 7].format(i // 7), at_ms=150 * i + (i * 31) % 17, connection=f"c{i % 4}", answer=b"page %d" % i)
+        client.asks(
+            "GET",
+            ODD[i % 7].format(i // 7),
+            at_ms=150 * i + (i * 31) % 17,
+            connection=f"c{i % 4}",
+            answer=b"page %d" % i,
+        )
     return play
 
 
@@ -85,7 +129,9 @@ def target_normalised_identical() -> Play:
     """The same odd target again and again, normalised; nothing else tells the requests apart"""
     play = Play(seed=28, balancer=Balancer(normalise=True))
     for i in range(40):
-        (play.clients or [play.client("192.168.0.5")])[0].asks("GET", "/x/../y//%7Eme", at_ms=90 * i + (i * 31) % 17)
+        (play.clients or [play.client("192.168.0.5")])[0].asks(
+            "GET", "/x/../y//%7Eme", at_ms=90 * i + (i * 31) % 17
+        )
     return play
 
 
@@ -96,5 +142,13 @@ def continued() -> Play:
     client = play.client("192.168.0.5", "198.51.100.7")
     for i in range(40):
         body = b"name=%d&" % (i % 3) * 400
-        client.asks("POST", "/upload", body=body, waits=i % 2 == 0, at_ms=100 * i + (i * 31) % 17, connection=f"c{i % 3}", answer=b"stored")
+        client.asks(
+            "POST",
+            "/upload",
+            body=body,
+            waits=i % 2 == 0,
+            at_ms=100 * i + (i * 31) % 17,
+            connection=f"c{i % 3}",
+            answer=b"stored",
+        )
     return play

@@ -52,7 +52,11 @@ def loss_identical() -> Play:
 
 
 def _stepping(step_ms: int, at_ms: int, seed: int) -> Play:
-    play = Play(seed=seed, client_clock=Clockwork(37 * MS, 0, EPOCH_NS + at_ms * MS, step_ms * MS), balancer=Balancer(add=[XFF]))
+    play = Play(
+        seed=seed,
+        client_clock=Clockwork(37 * MS, 0, EPOCH_NS + at_ms * MS, step_ms * MS),
+        balancer=Balancer(add=[XFF]),
+    )
     curls(play.client("192.168.0.5", "198.51.100.5"), [f"/item/{i % 25}" for i in range(100)], 600)
     return play
 
@@ -79,8 +83,14 @@ def step_identical() -> Play:
 
 @scenario(0.8)
 def step_back_proxy() -> Play:
-    """The backend's clock is set back by 2 s half-way, behind PROXY headers: the order on a connection is that of its bytes"""
-    play = Play(seed=39, balancer=Balancer(kind="l4-proxy", proxy=1), backend_clock=Clockwork(0, 0, EPOCH_NS + 9_300 * MS, -2000 * MS))
+    """The backend's clock is set back by 2 s half-way, behind PROXY headers: the order on a
+    connection is that of its bytes
+    """
+    play = Play(
+        seed=39,
+        balancer=Balancer(kind="l4-proxy", proxy=1),
+        backend_clock=Clockwork(0, 0, EPOCH_NS + 9_300 * MS, -2000 * MS),
+    )
     client = play.client("192.168.0.5")
     for i in range(40):
         client.asks("GET", "/", at_ms=600 * i, connection=f"c{(i + 2) // 4}")

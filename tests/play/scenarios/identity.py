@@ -13,7 +13,10 @@ from tests.play.wire import Clockwork
 @scenario()
 def checks_like_clients() -> Play:
     """Health checks ask the same path with the same User-Agent as clients"""
-    play = Play(seed=9, balancer=Balancer(check="GET /", check_agent="curl/7.64.1", check_ms=2000, add=[XFF]))
+    play = Play(
+        seed=9,
+        balancer=Balancer(check="GET /", check_agent="curl/7.64.1", check_ms=2000, add=[XFF]),
+    )
     curls(play.client("192.168.0.5"), ["/"] * 20, 700)
     return play
 
@@ -36,13 +39,19 @@ def client_behind_nat() -> Play:
 
 @scenario(0.8)
 def two_behind_nat() -> Play:
-    """Two offices ask the same at the same time, one is captured; the balancer names both by addresses nobody else knows"""
-    play = Play(seed=22, balancer=Balancer(add=[XFF]), client_clock=Clockwork(-7 * MS), uncaptured_clients=1)
+    """Two offices ask the same at the same time, one is captured; the balancer names both by
+    addresses nobody else knows
+    """
+    play = Play(
+        seed=22, balancer=Balancer(add=[XFF]), client_clock=Clockwork(-7 * MS), uncaptured_clients=1
+    )
     dice = random.Random(23)
     for address in ("198.51.100.1", "198.51.100.2"):
         client = play.client("192.168.0.5", address)
         for k in range(16):
-            client.asks("GET", "/", connection=f"c{k % 4}", think_ms=dice.random() * 20, at_ms=dice.random())
+            client.asks(
+                "GET", "/", connection=f"c{k % 4}", think_ms=dice.random() * 20, at_ms=dice.random()
+            )
     return play
 
 
@@ -52,7 +61,12 @@ def spoofed_xff() -> Play:
     play = Play(seed=11, balancer=Balancer(add=[("X-Forwarded-For", "{old}, {client}")]))
     client = play.client("192.168.0.5", "198.51.100.7")
     for i in range(30):
-        client.asks("GET", f"/{i % 4}", at_ms=200 * i + (i * 31) % 17, headers=[("X-Forwarded-For", "10.9.8.7:20003")])
+        client.asks(
+            "GET",
+            f"/{i % 4}",
+            at_ms=200 * i + (i * 31) % 17,
+            headers=[("X-Forwarded-For", "10.9.8.7:20003")],
+        )
     return play
 
 
@@ -65,7 +79,12 @@ def proxy_protocol() -> Play:
 @scenario()
 def ipv6_front() -> Play:
     """IPv6 in front, IPv4 behind"""
-    play = Play(seed=12, balancer=Balancer(front=Endpoint("2001:db8::1", 80), add=[("X-Forwarded-For", "[{client}]:{clientport}")]))
+    play = Play(
+        seed=12,
+        balancer=Balancer(
+            front=Endpoint("2001:db8::1", 80), add=[("X-Forwarded-For", "[{client}]:{clientport}")]
+        ),
+    )
     curls(play.client("2001:db8::5"), [f"/{i}" for i in range(20)], 300)
     return play
 
@@ -85,7 +104,9 @@ def proxy_protocol_2_before_http() -> Play:
 @scenario()
 def proxy_protocol_ipv6() -> Play:
     """PROXY headers of version 2 that name IPv6 clients, to IPv4 backends"""
-    play = Play(seed=34, balancer=Balancer(kind="l4-proxy", proxy=2, front=Endpoint("2001:db8::1", 80)))
+    play = Play(
+        seed=34, balancer=Balancer(kind="l4-proxy", proxy=2, front=Endpoint("2001:db8::1", 80))
+    )
     curls(play.client("2001:db8::5"), ["/"] * 20, 300)
     return play
 

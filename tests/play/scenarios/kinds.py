@@ -1,4 +1,6 @@
-"""What kind of balancer it is: the founding experiments, proxies of bytes, packets passed on, nothing at all."""
+"""What kind of balancer it is: the founding experiments, proxies of bytes, packets passed on,
+nothing at all.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,14 @@ def _encrypted(balancer: Balancer, requests: int = 1, **stage: object) -> Play:
     for i in range(24):
         for k in range(requests):
             at_ms = 180 * i + (i * 37) % 29
-            client.asks("GET", f"/item/{i * 7 + k}", connection=f"t{i}", at_ms=at_ms, think_ms=30, answer=b"item " * (3 + i * 5 + k))
+            client.asks(
+                "GET",
+                f"/item/{i * 7 + k}",
+                connection=f"t{i}",
+                at_ms=at_ms,
+                think_ms=30,
+                answer=b"item " * (3 + i * 5 + k),
+            )
     return play
 
 
@@ -73,7 +82,9 @@ def tls_passed_on_with_proxy_header() -> Play:
 
 @scenario()
 def tls_ends() -> Play:
-    """TLS ends at the balancer, a backend connection for each request: connections are paired by time and size"""
+    """TLS ends at the balancer, a backend connection for each request: connections are paired by
+    time and size
+    """
     return _encrypted(Balancer(kind="tls", keep_alive=False, add=[XFF]))
 
 

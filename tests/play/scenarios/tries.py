@@ -1,4 +1,6 @@
-"""More than one backend exchange for one request, or none: retries, hedges, copies, what the balancer answers by itself."""
+"""More than one backend exchange for one request, or none: retries, hedges, copies, what the
+balancer answers by itself.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,15 @@ def retry_500() -> Play:
 
 @scenario(0.95)
 def retry_across_captures() -> Play:
-    """Every request is answered 500 by one backend and tried again, mostly on the other; both are captured apart, clocks 40 ms apart"""
-    return mixed(Balancer(retry=1.0, fail="500", wander=False), backends=TWO, separate_points=True, client_clock=Clockwork(40_000_000))
+    """Every request is answered 500 by one backend and tried again, mostly on the other; both are
+    captured apart, clocks 40 ms apart
+    """
+    return mixed(
+        Balancer(retry=1.0, fail="500", wander=False),
+        backends=TWO,
+        separate_points=True,
+        client_clock=Clockwork(40_000_000),
+    )
 
 
 @scenario(0.9)
@@ -52,7 +61,11 @@ def posted_twice() -> Play:
     client = play.client("192.168.0.5", "198.51.100.5")
     for i in range(60):
         client.asks(
-            "POST", "/orders", body=b'{"order": "%08d", "sum": %d}' % (i * 7919, i), at_ms=150 * i + (i * 31) % 17, answer=b"stored"
+            "POST",
+            "/orders",
+            body=b'{"order": "%08d", "sum": %d}' % (i * 7919, i),
+            at_ms=150 * i + (i * 31) % 17,
+            answer=b"stored",
         )
     return play
 
@@ -61,7 +74,12 @@ def posted_twice() -> Play:
 def cache() -> Play:
     """A third of the repeated requests are answered from the cache"""
     play = Play(seed=8, balancer=Balancer(cache=0.4, add=[XFF]))
-    curls(play.client("192.168.0.5"), [f"/page/{i % 6}" for i in range(60)], 80, [b"one", b"two", b"three"])
+    curls(
+        play.client("192.168.0.5"),
+        [f"/page/{i % 6}" for i in range(60)],
+        80,
+        [b"one", b"two", b"three"],
+    )
     return play
 
 
@@ -79,7 +97,9 @@ def redirects() -> Play:
 
 @scenario()
 def redirects_unnamed() -> Play:
-    """The same, and the balancer's own answers bear the backends' Server name: nothing shows whose they are"""
+    """The same, and the balancer's own answers bear the backends' Server name: nothing shows whose
+    they are
+    """
     return mixed(Balancer(redirect=0.2, server="gunicorn", add=[XFF]))
 
 
@@ -97,12 +117,19 @@ def fixed_answers_unnamed() -> Play:
 
 @scenario()
 def keep_alive_race() -> Play:
-    """Requests meet the FIN of an idle backend connection: GETs are tried again, POSTs answered 502"""
+    """Requests meet the FIN of an idle backend connection: GETs are tried again, POSTs answered
+    502
+    """
     play = Play(seed=30, balancer=Balancer(race=0.2, add=[XFF]), backends=TWO)
     client = play.client("192.168.0.5", "198.51.100.7")
     for i in range(80):
         post = i % 4 == 0
-        client.asks("POST" if post else "GET", f"/item/{i}", body=b"n=%d" % i if post else b"", at_ms=1500 * i + (i * 31) % 17)
+        client.asks(
+            "POST" if post else "GET",
+            f"/item/{i}",
+            body=b"n=%d" % i if post else b"",
+            at_ms=1500 * i + (i * 31) % 17,
+        )
     return play
 
 
@@ -140,5 +167,7 @@ def mirrored_identical() -> Play:
 
 @scenario()
 def mirrored_all_alike() -> Play:
-    """Every request is copied to a shadow backend which answers the same, and all requests are identical"""
+    """Every request is copied to a shadow backend which answers the same, and all requests are
+    identical
+    """
     return _mirrored("same", same=True)

@@ -57,7 +57,13 @@ def one_backend_uncaptured() -> Play:
 @scenario()
 def two_points_identical() -> Play:
     """Two backends captured apart, identical requests, clocks 40 ms apart"""
-    play = Play(seed=18, balancer=Balancer(), backends=TWO, separate_points=True, client_clock=Clockwork(40 * MS + 321))
+    play = Play(
+        seed=18,
+        balancer=Balancer(),
+        backends=TWO,
+        separate_points=True,
+        client_clock=Clockwork(40 * MS + 321),
+    )
     crowd(play, 1, 10, connections=8)
     return play
 
@@ -65,26 +71,45 @@ def two_points_identical() -> Play:
 @scenario()
 def two_nodes() -> Play:
     """A balancer with two node addresses, backends captured apart"""
-    return mixed(Balancer(backs=("172.31.42.119", "172.31.7.20"), add=ALB, check_ms=5000), backends=TWO, separate_points=True)
+    return mixed(
+        Balancer(backs=("172.31.42.119", "172.31.7.20"), add=ALB, check_ms=5000),
+        backends=TWO,
+        separate_points=True,
+    )
 
 
 @scenario()
 def two_front_nodes() -> Play:
     """A balancer of two nodes, each with a front address and a back address of its own"""
     nodes = (Endpoint("3.35.166.21", 80), Endpoint("13.124.50.9", 80))
-    return mixed(Balancer(nodes=nodes, backs=("172.31.42.119", "172.31.7.20"), add=ALB, check_ms=5000), backends=TWO)
+    return mixed(
+        Balancer(nodes=nodes, backs=("172.31.42.119", "172.31.7.20"), add=ALB, check_ms=5000),
+        backends=TWO,
+    )
 
 
 def _several(identical: bool, balancer: Balancer) -> Play:
     """Three client hosts, each captured on itself, each with a clock of its own."""
     clocks = [Clockwork(-3_600_000 * MS), Clockwork(250 * MS, 20_000)]
-    play = Play(seed=39, balancer=balancer, backends=TWO, client_clock=Clockwork(5 * MS), other_clocks=clocks)
+    play = Play(
+        seed=39,
+        balancer=balancer,
+        backends=TWO,
+        client_clock=Clockwork(5 * MS),
+        other_clocks=clocks,
+    )
     dice = random.Random(40)
     for k in range(3):
         client = play.client(f"192.168.{k}.5", f"198.51.100.{k + 1}", point=k)
         for i in range(40):
             target = "/" if identical else f"/{k}/{i}"
-            client.asks("GET", target, connection=f"c{i % 3}", at_ms=dice.random() * 900, think_ms=dice.random() * 30)
+            client.asks(
+                "GET",
+                target,
+                connection=f"c{i % 3}",
+                at_ms=dice.random() * 900,
+                think_ms=dice.random() * 30,
+            )
     return play
 
 
