@@ -131,8 +131,8 @@ def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Option
         findings,
         verdict,
     )  # a tenth of a second that reading one capture does not need
-    from lbtrace.case import Case
-    from lbtrace.side_table import both_sides
+    from lbtrace.comparison import Comparison
+    from lbtrace.tables.sides import both_sides
 
     tables = both_sides(fronts, backs)
     correlation = correlate.correlate(fronts, backs, options, tables)
@@ -141,7 +141,7 @@ def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Option
         fronts, backs, correlation = _turned(fronts, backs, correlation, options)
         if fronts is not given:
             tables = replace(tables[1], traces=fronts), replace(tables[0], traces=backs)
-    case = Case(
+    comparison = Comparison(
         fronts, backs, correlation, tables
     )  # what is indexed for one of these is at hand for the others
     return Report(
@@ -149,11 +149,11 @@ def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Option
         clients=fronts,
         backends=backs,
         correlation=correlation,
-        client_counts=findings.count_side(Side.CLIENT, fronts, correlation, case),
-        backend_counts=findings.count_side(Side.BACKEND, backs, correlation, case),
-        latency=findings.latency(fronts, backs, correlation, case),
-        findings=findings.all_findings(fronts, backs, correlation, case),
-        verdict=verdict.judge(fronts, backs, correlation, case),
+        client_counts=findings.count_side(Side.CLIENT, fronts, correlation, comparison),
+        backend_counts=findings.count_side(Side.BACKEND, backs, correlation, comparison),
+        latency=findings.latency(fronts, backs, correlation, comparison),
+        findings=findings.all_findings(fronts, backs, correlation, comparison),
+        verdict=verdict.judge(fronts, backs, correlation, comparison),
     )
 
 

@@ -1,5 +1,5 @@
-"""Files on disk → RecordTable (see lbtrace.tables): one row per packet record, in file order, for
-all files of a capture point.
+"""Files on disk → RecordTable (see lbtrace.tables.packets): one row per packet record, in file
+order, for all files of a capture point.
 
 `source` makes a path a buffer, `pcap` and `pcapng` find the records in it, `foreign` names what is
 neither. Captures glued together with `cat` are read one after the other. Frames are numbered
@@ -14,14 +14,15 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from lbtrace.capture import foreign, pcap, pcapng
+from lbtrace.capture import pcap, pcapng
+from lbtrace.capture import unsupported_format as foreign
 from lbtrace.capture.block import Block
 from lbtrace.capture.link_names import LINKS, link_name
 from lbtrace.capture.source import Source, open_source
 from lbtrace.capture.window import SECOND_NS, Window, window
 from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
-from lbtrace.tables import Column, Recording, RecordTable
+from lbtrace.tables.packets import Column, Recording, RecordTable
 
 MOST_SECTIONS = 10_000  # glued together in one file
 LONGEST_S = 60_000_000_000  # before and after 1970, stays within the years a date can have

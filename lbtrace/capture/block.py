@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 NextSection: TypeAlias = Callable[
     [int], bool

@@ -16,7 +16,7 @@ import numpy as np
 from lbtrace.capture.block import Block, NextSection
 from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, view, walk
-from lbtrace.tables import Buffer, Column
+from lbtrace.tables.packets import Buffer, Column
 
 LARGEST_PACKET = 262_144  # bytes; libpcap's and Wireshark's limit unless the header states more
 LARGEST_EVER = 16 << 20

@@ -19,7 +19,7 @@ from lbtrace.capture.block import Block, NextSection
 from lbtrace.capture.link_names import NO_INTERFACE
 from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, view, walk
-from lbtrace.tables import Buffer, Column
+from lbtrace.tables.packets import Buffer, Column
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = (
     0x0A0D0D0A,

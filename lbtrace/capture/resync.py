@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lbtrace.capture.block import NextSection
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 FIRST_WINDOW = 1 << 12
 LARGEST_WINDOW = 1 << 20

@@ -23,7 +23,7 @@ from typing import BinaryIO, Protocol
 
 from lbtrace.errors import InputError
 from lbtrace.model.trace import Diagnostic
-from lbtrace.tables import Buffer
+from lbtrace.tables.packets import Buffer
 
 SLACK_BYTES = 256 << 20
 MOST_EXPANSION = 300

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lbtrace.tables import Buffer, Column
+from lbtrace.tables.packets import Buffer, Column
 
 HEAD = 4096  # records walked one by one before guessing pays
 CHAIN = 256  # records a guessed chain should have

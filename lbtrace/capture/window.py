@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 SECOND_NS = 1_000_000_000
 DAY_S = 86_400

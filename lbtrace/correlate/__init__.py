@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lbtrace.columns import among
 from lbtrace.correlate import (
     askers,
     attempts,
@@ -54,7 +53,8 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis, ConnectionPair, Correlation
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
-from lbtrace.side_table import SideTable, both_sides
+from lbtrace.tables.columns import among
+from lbtrace.tables.sides import SideTable, both_sides
 
 Tables = tuple[SideTable, SideTable]  # of the client side and of the backend side, in one numbering
 

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lbtrace.correlate.clock import Bounds
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 DRIFT_PPM = 100
 SAMPLE = 60  # backend exchanges per set that must lie inside

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lbtrace.columns import distinct
 from lbtrace.correlate import alike
 from lbtrace.correlate.classes import Class
 from lbtrace.correlate.pairing import Pairing
+from lbtrace.tables.columns import distinct
 
 FEW = 3  # exchanges: fewer fit under almost any offset
 

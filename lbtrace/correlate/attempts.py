@@ -18,7 +18,7 @@ from lbtrace.correlate.pairing import UNTOLD, Pairing
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Tier
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
 _ANY_ANSWER = {

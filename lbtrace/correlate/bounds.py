@@ -10,14 +10,14 @@ from itertools import chain
 
 import numpy as np
 
-from lbtrace.columns import distinct
 from lbtrace.correlate import alike, certainty, clock
 from lbtrace.correlate.attempts import failed
 from lbtrace.correlate.classes import Class, Timeline
 from lbtrace.correlate.facts import FAR, may_be_answer, may_be_answer_each
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Clock, Confidence, Tier
-from lbtrace.tables import Column
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.packets import Column
 
 STAMPED_LATE_NS = 5_000_000
 FEW = 3  # client exchanges: fewer say nothing of the clocks by their times alone

@@ -13,7 +13,7 @@ from lbtrace.correlate import connections
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.same_packets import by_offset
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
-from lbtrace.side_table import SideTable
+from lbtrace.tables.sides import SideTable
 
 SAID_OF = {
     ConnectionBasis.SAME_PACKETS: ("sequence numbers", "the same on both sides"),

@@ -18,7 +18,7 @@ from lbtrace.correlate.facts import (
 )
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Confidence, Tier
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 
 def rare_values(state: Pairing, said: Sequence[Stated | None]) -> None:

@@ -19,7 +19,7 @@ from lbtrace.correlate.facts import FAR
 from lbtrace.correlate.pairing import Pairing, Reasons
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys, response_keys
 from lbtrace.model.pairing import Confidence, Tier
-from lbtrace.side_table import SideTable
+from lbtrace.tables.sides import SideTable
 
 
 @dataclass(slots=True)

@@ -28,9 +28,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.columns import distinct
 from lbtrace.model.pairing import Clock
-from lbtrace.tables import Column
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.packets import Column
 
 OUTLIERS = 0.25  # more contradicting pairs than this: refused
 DRIFT_SPAN_NS = 10_000_000_000  # shorter captures show no drift

@@ -15,7 +15,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from lbtrace.columns import among
 from lbtrace.correlate import midstream
 from lbtrace.correlate.facts import Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import Pairing
@@ -23,8 +22,9 @@ from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import SideTable
-from lbtrace.tables import Column
+from lbtrace.tables.columns import among
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import SideTable
 
 STATES = 0.9  # share of the pairs in which a balancer that states addresses does so
 STATED_IN = (

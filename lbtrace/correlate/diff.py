@@ -22,13 +22,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from lbtrace.columns import among, distinct, running
 from lbtrace.fields import lowered
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange, Tier
-from lbtrace.pair_table import ANSWERED, PairTable
-from lbtrace.side_table import Heads, SideTable, Words
-from lbtrace.tables import Column
+from lbtrace.tables.columns import among, distinct, running
+from lbtrace.tables.packets import Column
+from lbtrace.tables.pairs import ANSWERED, PairTable
+from lbtrace.tables.sides import Heads, SideTable, Words
 
 HOP_BY_HOP = {
     "connection",

@@ -16,14 +16,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from lbtrace.connection_table import NEVER
 from lbtrace.model.http import Body, Exchange, HeaderLine, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import Messages, SideTable, bits_of
-from lbtrace.tables import Column
+from lbtrace.tables.connections import NEVER
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import Messages, SideTable, bits_of
 
 Time = TypeVar("Time", int, Column)
 FAR = 1 << 61  # ns: later than any capture

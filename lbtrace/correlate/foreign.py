@@ -17,15 +17,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lbtrace.columns import among, distinct
 from lbtrace.correlate import shape
 from lbtrace.correlate.connections import STATED_IN
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.fields import lowered
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Tier
-from lbtrace.side_table import MARKS, Heads, Words, numbering
-from lbtrace.tables import Column
+from lbtrace.tables.columns import among, distinct
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import MARKS, Heads, Words, numbering
 
 TELLING = 8  # characters, with a digit among them
 FEW = 3  # pairs: fewer show no habit

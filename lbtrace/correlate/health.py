@@ -16,14 +16,14 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 
-from lbtrace.columns import distinct
-from lbtrace.connection_table import ConnectionTable
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, HealthCheck, Ref, Tier
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import NOT_SAID, SideTable, Words
-from lbtrace.tables import Column
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import NOT_SAID, SideTable, Words
 
 AGENTS = (
     "elb-healthchecker",

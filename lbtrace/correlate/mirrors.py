@@ -20,8 +20,8 @@ from lbtrace.correlate.certainty import lossless
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import FAR, body_key
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.side_table import joint
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import joint
 
 FEW = 3  # exchanges: fewer may repeat others by chance
 

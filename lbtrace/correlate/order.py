@@ -27,7 +27,7 @@ import numpy as np
 from lbtrace.correlate.facts import Facts
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Clock, Confidence, Tier
-from lbtrace.side_table import SideTable
+from lbtrace.tables.sides import SideTable
 
 REVERSED = 0.8  # share of what was compared that decides
 LOOKED_AT = 200  # pairs whose fields are read

@@ -9,15 +9,15 @@ from itertools import chain
 
 import numpy as np
 
-from lbtrace.columns import running
 from lbtrace.correlate import attempts
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.facts import may_be_answer_each
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Tier
-from lbtrace.pair_table import ANSWERED, CONFIDENCES, LOW, NONE, OUTCOMES, PairTable
-from lbtrace.side_table import numbering, numbers
-from lbtrace.tables import Column
+from lbtrace.tables.columns import running
+from lbtrace.tables.packets import Column
+from lbtrace.tables.pairs import ANSWERED, CONFIDENCES, LOW, NONE, OUTCOMES, PairTable
+from lbtrace.tables.sides import numbering, numbers
 
 
 def pairs(state: Pairing, line: Timeline) -> PairTable:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lbtrace.columns import Column
 from lbtrace.correlate.facts import Facts
 from lbtrace.model.pairing import Confidence, Ref, Tier
+from lbtrace.tables.columns import Column
 
 UNTOLD = -1
 Reasons = tuple[tuple[str, str], ...]

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from lbtrace.columns import distinct
 from lbtrace.correlate.certainty import lossless
 from lbtrace.correlate.classes import Timeline
 from lbtrace.correlate.connections import Stated
@@ -26,6 +25,7 @@ from lbtrace.correlate.facts import FAR, body_key, body_keys, may_be_answer
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.tokens import Found, drawn
 from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.tables.columns import distinct
 
 SESSION = {"cookie", "authorization", "proxy-authorization"}
 

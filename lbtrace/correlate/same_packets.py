@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lbtrace.columns import rows_of
-from lbtrace.connection_table import NONE
 from lbtrace.correlate import midstream
 from lbtrace.correlate.facts import Facts, may_be_answer_each, may_be_caused_each
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair
-from lbtrace.side_table import Messages, SideTable, joint, numbering, numbers
-from lbtrace.tables import Column
+from lbtrace.tables.columns import rows_of
+from lbtrace.tables.connections import NONE
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import Messages, SideTable, joint, numbering, numbers
 
 _Alike = tuple[Column, list[Column]]  # connections, and the columns of what they are asked for
 

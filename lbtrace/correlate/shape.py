@@ -18,15 +18,15 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from lbtrace.columns import distinct
 from lbtrace.correlate.facts import Facts, body_keys
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.fields import lowered
 from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Tier
-from lbtrace.side_table import MARKS, Heads, Messages, Words
-from lbtrace.tables import Column
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import MARKS, Heads, Messages, Words
 
 KEPT = 0.98  # share of agreeing exchanges that makes a field a kept one
 SAMPLED = 3000  # pairs that are looked at to learn what the balancer does to a field

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.columns import Column, distinct
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.tokens import drawn
 from lbtrace.model.pairing import Tier
+from lbtrace.tables.columns import Column, distinct
 
 ENOUGH = 2  # answers
 MOST_POINTS = 16  # a field that fewer answers have is no field of a whole capture point

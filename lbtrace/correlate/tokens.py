@@ -23,12 +23,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.columns import distinct, running, spans
 from lbtrace.correlate.facts import Facts, body_key, body_keys
 from lbtrace.fields import lowered
 from lbtrace.model.http import Exchange, HeaderLine
-from lbtrace.side_table import Heads, Messages, Words, numbers
-from lbtrace.tables import Column
+from lbtrace.tables.columns import distinct, running, spans
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import Heads, Messages, Words, numbers
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
 # per character or byte: in a short capture every value is rare, and a short one is common elsewhere

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lbtrace.columns import among, distinct
 from lbtrace.correlate.connections import Stated
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.fields import is_public
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import AddressMapping, ConnectionBasis, ConnectionPair, Tier, Topology
-from lbtrace.side_table import SideTable, joint
-from lbtrace.tables import Column
+from lbtrace.tables.columns import among, distinct
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import SideTable, joint
 
 
 def topology(

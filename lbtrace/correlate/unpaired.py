@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.columns import distinct
 from lbtrace.correlate.facts import NOT_MODIFIED, Facts, age_of_fresh, age_s, from_cache, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import RANK, Clock, Confidence, Ref, Unpaired, UnpairedReason
-from lbtrace.side_table import NOT_SAID
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.sides import NOT_SAID
 
 OWN_STATUS = {
     400,

@@ -13,7 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lbtrace.decode import fast, odd, twins
+from lbtrace.decode import duplicates as twins
+from lbtrace.decode import fast_path as fast
+from lbtrace.decode import slow_path as odd
+from lbtrace.decode.direction import travels as travels
 from lbtrace.decode.flows import FlowBook
 from lbtrace.decode.flows import table as flow_table
 from lbtrace.decode.fragments import Fragments
@@ -21,10 +24,9 @@ from lbtrace.decode.link import registry
 from lbtrace.decode.networks import NetworkBook, settle
 from lbtrace.decode.packet import Packet
 from lbtrace.decode.rows import Rows, from_tuples, joined
-from lbtrace.decode.travel import travels as travels
 from lbtrace.decode.views import Views
 from lbtrace.model.trace import Diagnostic, PacketCounts
-from lbtrace.tables import Column, Recording, SegmentTable
+from lbtrace.tables.packets import Column, Recording, SegmentTable
 
 BATCH = 1 << 15
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from lbtrace.tables import Column, FlowTable
+from lbtrace.tables.packets import Column, FlowTable
 
 V6 = np.uint64(1 << 32)
 WORDS = 5

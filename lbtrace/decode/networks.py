@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 MOST_NETWORKS = 65_535
 MOST_NAMED = 4

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lbtrace.decode.fragments import Fragments
-from lbtrace.tables import Buffer
+from lbtrace.tables.packets import Buffer
 
 
 class Cut(Exception):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 
 @dataclass(slots=True)

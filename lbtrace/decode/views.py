@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.tables import Buffer, Column
+from lbtrace.tables.packets import Buffer, Column
 
 
 class Views:

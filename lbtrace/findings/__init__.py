@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from lbtrace.case import RANK, Case
+from lbtrace.comparison import RANK, Comparison
 from lbtrace.findings._counts import count_side
 from lbtrace.findings._latency import latency
 from lbtrace.model.pairing import Correlation
@@ -32,7 +32,7 @@ class FindingModule(NamedTuple):
     slug: str
     title: str
     doc: str
-    find: Callable[[Case], Iterable[Finding]]
+    find: Callable[[Comparison], Iterable[Finding]]
 
 
 @cache
@@ -50,11 +50,11 @@ def all_findings(
     clients: Sequence[Trace],
     backends: Sequence[Trace],
     correlation: Correlation,
-    case: Case | None = None,
+    comparison: Comparison | None = None,
 ) -> tuple[Finding, ...]:
     """Everything there is to tell, most severe first, then surest first, then by slug."""
-    case = case or Case(clients, backends, correlation)
-    found = [finding for module in registry() for finding in module.find(case)]
+    comparison = comparison or Comparison(clients, backends, correlation)
+    found = [finding for module in registry() for finding in module.find(comparison)]
     return tuple(
         sorted(found, key=lambda f: (ORDER.index(f.severity), -RANK[f.confidence], f.slug))
     )

@@ -11,15 +11,15 @@ from bisect import bisect_left
 
 import numpy as np
 
-from lbtrace.case import Case, Match, Matches
-from lbtrace.columns import Column
-from lbtrace.connection_table import NEVER, ConnectionTable
+from lbtrace.comparison import Comparison, Match, Matches
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.model.stream import Direction
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import MARKS, SideTable
+from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER, ConnectionTable
+from lbtrace.tables.sides import MARKS, SideTable
 
 # after which a SYN is sent again (RFC 6298 §2); a capture that ends sooner does not show that
 # nobody answers
@@ -69,18 +69,19 @@ class FailedHandshakes:
     those of its own time.
     """
 
-    def __init__(self, case: Case) -> None:
-        self.case = case
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
         self.by_point: list[
             tuple[list[int], list[int], list[int]]
         ] = []  # times, numbers of the connections, events
-        table = case.sides[1]
+        table = comparison.sides[1]
         for trace, connections, first in zip(
-            case.backends, table.connections, table.first_connection, strict=True
+            comparison.backends, table.connections, table.first_connection, strict=True
         ):
             events = handshake_failures(connections, trace.last_ns)
             failed = np.flatnonzero(
-                (events != NO_EVENT) & ~case.check_connections[first : first + len(connections)]
+                (events != NO_EVENT)
+                & ~comparison.check_connections[first : first + len(connections)]
             )
             failed = failed[np.argsort(connections.first_ns[failed], kind="stable")]
             self.by_point.append(
@@ -95,7 +96,7 @@ class FailedHandshakes:
         """(event, backend connection) of a failed handshake in the time of a client exchange.
         Without a clock between the captures nothing can be said.
         """
-        client = self.case.sides[0]
+        client = self.comparison.sides[0]
         if not (client.requests.there[exchange] and client.responses.there[exchange]):
             return NO_EVENT, 0
         asked, answered = (
@@ -103,7 +104,7 @@ class FailedHandshakes:
             int(client.responses.first_ns[exchange]),
         )
         for point, (times, connections, events) in enumerate(self.by_point):
-            clock = self.case.clock(int(client.point[exchange]), point)
+            clock = self.comparison.clock(int(client.point[exchange]), point)
             if clock is None or not times:
                 continue
             at = bisect_left(times, asked - clock.half_width_ns - clock.delta_ns(times[0]))
@@ -117,13 +118,15 @@ class FailedHandshakes:
     def frames(self, connection: int) -> tuple[FrameRef, ...]:
         """The SYN of a handshake that failed."""
         return (
-            self.case.connection_frame(Side.BACKEND, self.case.sides[1].connection_ref(connection)),
+            self.comparison.connection_frame(
+                Side.BACKEND, self.comparison.sides[1].connection_ref(connection)
+            ),
         )
 
 
-def attempt_events(case: Case, matches: Matches) -> Column:
+def attempt_events(comparison: Comparison, matches: Matches) -> Column:
     """How the last backend attempt of each match failed."""
-    client, backend = case.sides
+    client, backend = comparison.sides
     q, r = backend.requests, backend.responses
     held = matches.back_connection
     fin, rst = (_frame_of(backend, held, name, server=True) for name in ("fin", "rst"))
@@ -161,19 +164,22 @@ def _first_end(client: SideTable, connections: Column) -> Column:
     return np.where(first == none, 0, first)
 
 
-def attempt_frames(case: Case, match: Match, event: int) -> tuple[FrameRef, ...]:
+def attempt_frames(comparison: Comparison, match: Match, event: int) -> tuple[FrameRef, ...]:
     """The frames of how an attempt failed."""
-    back, server = case.backends[match.backend.point], match.back_connection.from_server
-    request = case.request_frame(Side.BACKEND, match.backend)
+    back, server = comparison.backends[match.backend.point], match.back_connection.from_server
+    request = comparison.request_frame(Side.BACKEND, match.backend)
     if event == RACE:
         return (*_end_frames(back, server, "fin"), request)
     if event in (RESET, CLOSED):
         return (request, *_end_frames(back, server, "rst" if event == RESET else "fin"))
     if event in (MALFORMED, REPLACED):
-        return (case.response_frame(Side.BACKEND, match.backend),)
+        return (comparison.response_frame(Side.BACKEND, match.backend),)
     if event == LEFT:
         # then nobody's patience ended but the client's
-        front, client = case.clients[match.pair.client.point], match.front_connection.from_client
+        front, client = (
+            comparison.clients[match.pair.client.point],
+            match.front_connection.from_client,
+        )
         return (request, *sorted(_end_frames(front, client, "fin", "rst"))[:1])
     return (request,)
 

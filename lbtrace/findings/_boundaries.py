@@ -19,13 +19,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.case import Case, Match, Matches
-from lbtrace.case.sides import NOBODY, following
-from lbtrace.columns import Column
+from lbtrace.comparison import Comparison, Match, Matches
+from lbtrace.comparison.sides import NOBODY, following
 from lbtrace.fields import field_value
 from lbtrace.model.http import Exchange, Request
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
+from lbtrace.tables.columns import Column
 
 
 class Hidden(NamedTuple):
@@ -38,11 +38,11 @@ class Hidden(NamedTuple):
     request: str
 
 
-def hidden(case: Case, doubtful: Matches) -> Iterator[Hidden]:
+def hidden(comparison: Comparison, doubtful: Matches) -> Iterator[Hidden]:
     """The proofs for matches with an ambiguous request."""
-    client, backend = case.sides
-    within, inner, behind = _within(case, doubtful)
-    answers, extra = _answers(case, doubtful)
+    client, backend = comparison.sides
+    within, inner, behind = _within(comparison, doubtful)
+    answers, extra = _answers(comparison, doubtful)
     for row in np.flatnonzero(within | answers).tolist():
         m, request = (
             doubtful[row],
@@ -58,11 +58,11 @@ def hidden(case: Case, doubtful: Matches) -> Iterator[Hidden]:
             yield Hidden(m, backend.ref(int(extra[row])), "")
 
 
-def _within(case: Case, m: Matches) -> tuple[Column, Column, Column]:
+def _within(comparison: Comparison, m: Matches) -> tuple[Column, Column, Column]:
     """(whether the next request on the client's connection got no answer, but the same one on the
     backend's did; the two).
     """
-    client, backend = case.sides
+    client, backend = comparison.sides
     q, p = client.requests, backend.requests
     inner, behind = following(client, q.there)[m.front], following(backend, p.there)[m.back]
     same = (q.start[inner] == p.start[behind]) & (q.method[inner] == p.method[behind])
@@ -84,11 +84,11 @@ def _declared_end(q: Request) -> int:
     return q.offset + head_length(q) + int(declared)
 
 
-def _answers(case: Case, m: Matches) -> tuple[Column, Column]:
+def _answers(comparison: Comparison, m: Matches) -> tuple[Column, Column]:
     """(whether the backend answered more often than it was asked, on a connection that was captured
     whole; the answer too many).
     """
-    backend = case.sides[1]
+    backend = comparison.sides[1]
     whole = backend.of_connections("syns") > 0
     for server in (False, True):
         whole &= backend.of_ends("missing", server) == 0
@@ -96,11 +96,11 @@ def _answers(case: Case, m: Matches) -> tuple[Column, Column]:
     return whole[m.back_connection] & backend.responses.there[m.back] & (extra != NOBODY), extra
 
 
-def crossed(case: Case, m: Match) -> tuple[tuple[Ref, Ref], ...]:
+def crossed(comparison: Comparison, m: Match) -> tuple[tuple[Ref, Ref], ...]:
     """(client exchange without a partner that got another request's answer, byte for byte and as
     the only one; the backend exchange that answer is from, on the connection of a match).
     """
-    trace = case.backends[m.backend.point]
+    trace = comparison.backends[m.backend.point]
     later = [trace.exchanges[i] for i in trace.exchanges_of(m.back.connection) if i > m.back.id]
     answers: dict[str, list[Exchange]] = {}
     for x in later:
@@ -113,8 +113,8 @@ def crossed(case: Case, m: Match) -> tuple[tuple[Ref, Ref], ...]:
             answers.setdefault(x.response.body.digest, []).append(x)
     asked = {(x.request.method, x.request.target) for x in later if x.request is not None}
     out = []
-    for u in case.correlation.unpaired:
-        e = case.exchange(Side.CLIENT, u.ref) if u.side == Side.CLIENT else None
+    for u in comparison.correlation.unpaired:
+        e = comparison.exchange(Side.CLIENT, u.ref) if u.side == Side.CLIENT else None
         if e is None or e.request is None or e.response is None or not e.response.body.digest:
             continue
         same = answers.get(e.response.body.digest, [])

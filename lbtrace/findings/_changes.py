@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.case import RANK, Case, confidence_of, evidence
+from lbtrace.comparison import RANK, Comparison, confidence_of, evidence
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange, Tier
 from lbtrace.model.report import Evidence, Finding, Severity, Value
@@ -48,12 +48,14 @@ SHOWN = 40  # a balancer changes a handful of fields; a capture that shows thous
 NAMED = 12  # names written out in a sentence
 
 
-def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterator[Finding]:
+def header_findings(
+    comparison: Comparison, request: bool, slug: str, title: str
+) -> Iterator[Finding]:
     """One finding per field added, changed, duplicated or removed, one for all re-cased, one for
     all re-ordered, one for the hop's own fields.
     """
     changes = sorted(
-        (c for c in case.correlation.changes if c.request is request), key=lambda c: -c.count
+        (c for c in comparison.correlation.changes if c.request is request), key=lambda c: -c.count
     )
     what = "requests" if request else "responses"
     # Host has a finding of its own
@@ -70,7 +72,7 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
             f"{slug}.{change.kind.value}",
             title,
             Severity.INFO,
-            _confidence(case, [change]),
+            _confidence(comparison, [change]),
             f"The balancer {sentence} ({{count}} of {{of}} {what}).",
             (
                 Value("field", change.name),
@@ -80,7 +82,7 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
                 Value("count", change.count, "count"),
                 Value("of", change.of, "count"),
             ),
-            _proof(case, change),
+            _proof(comparison, change),
         )
     for kind, sentence in GROUPED.items():
         group = [c for c in ours if c.kind is kind]
@@ -89,13 +91,13 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
                 f"{slug}.{kind.value}",
                 title,
                 Severity.INFO,
-                _confidence(case, group),
+                _confidence(comparison, group),
                 f"The balancer {sentence}",
                 (
                     Value("count", max(c.count for c in group), "count"),
                     Value("fields", _names(group)),
                 ),
-                _proof(case, group[0]),
+                _proof(comparison, group[0]),
             )
     hop = [c for c in changes if c.hop_by_hop]
     if hop:
@@ -103,21 +105,23 @@ def header_findings(case: Case, request: bool, slug: str, title: str) -> Iterato
             f"{slug}.hop-by-hop",
             title,
             Severity.INFO,
-            _confidence(case, hop),
+            _confidence(comparison, hop),
             "Fields that belong to one hop, or to the framing of the message, differ as they may: "
             "{fields} (RFC 9110 §7.6.1).",
             (Value("fields", _names(hop)),),
-            _proof(case, hop[0]),
+            _proof(comparison, hop[0]),
         )
     if not changes:
-        yield from _unchanged(case, request, slug, title, what)
+        yield from _unchanged(comparison, request, slug, title, what)
 
 
-def _unchanged(case: Case, request: bool, slug: str, title: str, what: str) -> Iterator[Finding]:
+def _unchanged(
+    comparison: Comparison, request: bool, slug: str, title: str, what: str
+) -> Iterator[Finding]:
     """Every head is the same on both sides, line for line."""
     # as in the comparison of heads: interchangeable pairs only when there are no others, heads that
     # were cut never
-    compared = case.request_heads if request else case.response_heads
+    compared = comparison.request_heads if request else comparison.response_heads
     if (compared.tier != Tier.ORDER).any():
         compared = compared.where(compared.tier != Tier.ORDER)
     if len(compared):
@@ -129,7 +133,11 @@ def _unchanged(case: Case, request: bool, slug: str, title: str, what: str) -> I
             f"No header line of any of {{count}} {what} was touched: the heads are the same on "
             "both sides, line for line.",
             (Value("count", len(compared), "count"),),
-            evidence(case.request_frames(compared) if request else case.response_frames(compared)),
+            evidence(
+                comparison.request_frames(compared)
+                if request
+                else comparison.response_frames(compared)
+            ),
         )
 
 
@@ -140,21 +148,21 @@ def _names(changes: Sequence[HeaderChange]) -> str:
     )
 
 
-def _proof(case: Case, change: HeaderChange) -> tuple[Evidence, ...]:
+def _proof(comparison: Comparison, change: HeaderChange) -> tuple[Evidence, ...]:
     """The frames of the example pair."""
-    pair = case.correlation.pairs[change.example]
+    pair = comparison.correlation.pairs[change.example]
     backend = pair.attempts[-1].backend
-    look = case.request_frame if change.request else case.response_frame
+    look = comparison.request_frame if change.request else comparison.response_frame
     frames: list[FrameRef] = [look(Side.CLIENT, pair.client), look(Side.BACKEND, backend)]
     return evidence(frames, f"{change.before or '(absent)'} → {change.after or '(absent)'}")
 
 
-def _confidence(case: Case, changes: Sequence[HeaderChange]) -> Confidence:
+def _confidence(comparison: Comparison, changes: Sequence[HeaderChange]) -> Confidence:
     """That of the example pairs; a change seen in every comparable pair does not depend on who is
     whose.
     """
     ranks = []
     for change in changes:
-        pair = case.correlation.pairs[change.example]
+        pair = comparison.correlation.pairs[change.example]
         ranks.append(max(RANK[pair.confidence], 1 if change.count == change.of else 0))
     return next(c for c, rank in RANK.items() if rank == min(ranks))

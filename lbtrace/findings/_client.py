@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from lbtrace.case import Case
+from lbtrace.comparison import Comparison
 from lbtrace.fields import addresses_in
 from lbtrace.model.pairing import Behaviour
 
 LOOKED_AT = 1000  # pairs; who states the client does so in each
 
 
-def stated_in(case: Case) -> list[str]:
+def stated_in(comparison: Comparison) -> list[str]:
     """Names of the request fields and headers in which the balancer states the client's address."""
     names = {
         c.name: None
-        for c in case.correlation.changes
+        for c in comparison.correlation.changes
         if c.request and c.behaviour is Behaviour.CLIENT_ADDRESS
     }
     names |= {
         m.stated_by: None
-        for m in case.correlation.topology.mappings
+        for m in comparison.correlation.topology.mappings
         if m.stated_by.lower() != "source address"
     }
-    (client, backend), matches = case.sides, case.matches[:LOOKED_AT]
+    (client, backend), matches = comparison.sides, comparison.matches[:LOOKED_AT]
     words = client.words
     asked = client.client_address[matches.front_connection].tolist()
     for front, back, address in zip(
@@ -29,7 +29,7 @@ def stated_in(case: Case) -> list[str]:
     ):
         if not (client.requests.there[front] and backend.requests.there[back]):
             continue
-        own = case.addresses_of(words.text_list[address])
+        own = comparison.addresses_of(words.text_list[address])
         before = {line.raw for line in client.requests.heads.lines(words, front)}
         for line in backend.requests.heads.lines(words, back):
             if (
@@ -39,15 +39,15 @@ def stated_in(case: Case) -> list[str]:
             ):
                 names[line.name] = None
     for connection in (
-        case.connection_matches[:LOOKED_AT] if not len(case.matches) else ()
+        comparison.connection_matches[:LOOKED_AT] if not len(comparison.matches) else ()
     ):  # the client's own requests cannot be read
-        trace = case.backends[connection.backend.point]
+        trace = comparison.backends[connection.backend.point]
         requests = (trace.exchanges[i].request for i in trace.exchanges_of(connection.back.id))
-        own = case.addresses_of(connection.front.client.address)
+        own = comparison.addresses_of(connection.front.client.address)
         for line in (line for request in requests if request is not None for line in request.lines):
             if line.name not in names and own.intersection(addresses_in(line.value)):
                 names[line.name] = None
-    if _stated_by_proxy(case):
+    if _stated_by_proxy(comparison):
         names.setdefault("PROXY", None)
     unique: dict[str, str] = {}
     for name in names:
@@ -55,17 +55,17 @@ def stated_in(case: Case) -> list[str]:
     return sorted(unique.values(), key=str.lower)
 
 
-def _stated_by_proxy(case: Case) -> bool:
+def _stated_by_proxy(comparison: Comparison) -> bool:
     """Whether PROXY headers name the client: in any pair of connections that tells, else whether
     they name anybody.
     """
     told = []
-    (front, backend), pairs = case.sides, case.connection_matches[:LOOKED_AT]
+    (front, backend), pairs = comparison.sides, comparison.connection_matches[:LOOKED_AT]
     clients = map(front.words.text_list.__getitem__, front.client_address[pairs.front].tolist())
     for client, (point, connection) in zip(
         clients, map(backend.connection_ref, pairs.back.tolist()), strict=True
     ):
-        headers = case.backends[point].applications[connection].proxy
+        headers = comparison.backends[point].applications[connection].proxy
         stated = {
             address
             for header in headers
@@ -74,11 +74,16 @@ def _stated_by_proxy(case: Case) -> bool:
         }
         if stated:
             told.append(
-                bool(stated & case.addresses_of(client))
-                or (client not in case.seen_as and case.may_be_behind_nat(client, stated))
+                bool(stated & comparison.addresses_of(client))
+                or (
+                    client not in comparison.seen_as
+                    and comparison.may_be_behind_nat(client, stated)
+                )
             )
     return (
         any(told)
         if told
-        else any(h.source for trace in case.backends for a in trace.applications for h in a.proxy)
+        else any(
+            h.source for trace in comparison.backends for a in trace.applications for h in a.proxy
+        )
     )

@@ -8,27 +8,32 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lbtrace.case import Case
-from lbtrace.columns import Column
+from lbtrace.comparison import Comparison
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import SideCounts
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import SideTable
+from lbtrace.tables.columns import Column
+from lbtrace.tables.sides import SideTable
 
 
 def count_side(
-    side: Side, traces: Sequence[Trace], correlation: Correlation, case: Case | None = None
+    side: Side,
+    traces: Sequence[Trace],
+    correlation: Correlation,
+    comparison: Comparison | None = None,
 ) -> SideCounts:
     """SYNs, requests and connections of one side, health checks apart.
 
     A connection that carried checks and other requests counts as an ordinary one; its checks are
     still left out of `requests`. One that several captures of the side show is counted once.
     """
-    case = case or (
-        Case(traces, (), correlation) if side is Side.CLIENT else Case((), traces, correlation)
+    comparison = comparison or (
+        Comparison(traces, (), correlation)
+        if side is Side.CLIENT
+        else Comparison((), traces, correlation)
     )
-    table = case.table(side)
+    table = comparison.table(side)
     once = counted_once(table)
     asked, answered = (m.there & once[table.connection] for m in (table.requests, table.responses))
     checks, check_connections = (
@@ -36,7 +41,7 @@ def count_side(
         np.zeros(len(table.client_address), bool),
     )
     if side is Side.BACKEND:
-        checks, check_connections = case.check_exchanges, case.check_connections
+        checks, check_connections = comparison.check_exchanges, comparison.check_connections
     ordinary = once & ~check_connections
     per_connection = np.bincount(table.connection[asked & ~checks])
     numbers, connections = np.unique(per_connection[per_connection > 0], return_counts=True)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lbtrace.case import Case, Matches
-from lbtrace.columns import Column
+from lbtrace.comparison import Comparison, Matches
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Clock, Correlation
 from lbtrace.model.report import Latency
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import SideTable, bits_of
+from lbtrace.tables.columns import Column
+from lbtrace.tables.sides import SideTable, bits_of
 
 FAR_NS = 1 << 62  # further than any two clocks are apart, and no sum of a few times overflows
 # a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing
@@ -36,7 +36,7 @@ def latency(
     clients: Sequence[Trace],
     backends: Sequence[Trace],
     correlation: Correlation,
-    case: Case | None = None,
+    comparison: Comparison | None = None,
 ) -> Latency | None:
     """What the balancer added, or None when no pair tells.
 
@@ -44,23 +44,23 @@ def latency(
     capture point, so their difference needs no common clock. Medians and percentiles are values
     that occurred (low median, nearest rank).
     """
-    return latency_of(case or Case(clients, backends, correlation))
+    return latency_of(comparison or Comparison(clients, backends, correlation))
 
 
-def latency_of(case: Case, timed: Matches | None = None) -> Latency | None:
-    """`latency` for a Case; `timed` are its measurable pairs, when they are at hand."""
-    timed = measurable(case) if timed is None else timed
+def latency_of(comparison: Comparison, timed: Matches | None = None) -> Latency | None:
+    """`latency` for a Comparison; `timed` are its measurable pairs, when they are at hand."""
+    timed = measurable(comparison) if timed is None else timed
     if not len(timed):
         return None
     totals, behind = (
         _totals(table, rows)
-        for table, rows in zip(case.sides, (timed.front, timed.back), strict=True)
+        for table, rows in zip(comparison.sides, (timed.front, timed.back), strict=True)
     )
     if not timed.alone[0]:
         return _of_sets(timed, totals, behind)
     added = totals - behind
     differences = np.sort(added)
-    forward, back, half_width_ns = _split(case, timed, np.maximum(added, 0))
+    forward, back, half_width_ns = _split(comparison, timed, np.maximum(added, 0))
     return Latency(
         count=len(timed),
         added_median_ns=_median_low(differences),
@@ -81,16 +81,18 @@ def _totals(table: SideTable, rows: Column) -> Column:
     return total
 
 
-def _split(case: Case, timed: Matches, added: Column) -> tuple[Column, Column, int | None]:
+def _split(
+    comparison: Comparison, timed: Matches, added: Column
+) -> tuple[Column, Column, int | None]:
     """(what passed before the backend was asked, what passed after it answered, the widest
     half-width) of the pairs whose points have a clock.
     """
-    client, backend = case.sides
+    client, backend = comparison.sides
     start, back_start = client.requests.first_ns[timed.front], backend.requests.first_ns[timed.back]
     here, there = client.point[timed.front], backend.point[timed.back]
     forward, back, widths = [added[:0]], [added[:0]], []
     for points in sorted(set(zip(here.tolist(), there.tolist(), strict=True))):
-        clock = case.clock(*points)
+        clock = comparison.clock(*points)
         if clock is None:
             continue
         rows = np.flatnonzero((here == points[0]) & (there == points[1]))
@@ -134,13 +136,13 @@ def _of_sets(timed: Matches, totals: Column, behind: Column) -> Latency:
     )
 
 
-def measurable(case: Case) -> Matches:
+def measurable(comparison: Comparison) -> Matches:
     """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent
     twice, no clock set back meanwhile; those that stand alone, if there are any.
     """
-    matches = case.matches
+    matches = comparison.matches
     timed = matches.answered & (matches.attempts == 1)
-    for table, rows in zip(case.sides, (matches.front, matches.back), strict=True):
+    for table, rows in zip(comparison.sides, (matches.front, matches.back), strict=True):
         q, r = table.requests, table.responses
         forward = r.last_ns >= q.first_ns
         timed &= (

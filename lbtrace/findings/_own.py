@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.case import RANK, Case, Matches, said
-from lbtrace.columns import Column, among
-from lbtrace.connection_table import NEVER
+from lbtrace.comparison import RANK, Comparison, Matches, said
 from lbtrace.findings._backend_events import (
     NO_EVENT,
     FailedHandshakes,
@@ -21,6 +19,8 @@ from lbtrace.findings._backend_events import (
 )
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
+from lbtrace.tables.columns import Column, among
+from lbtrace.tables.connections import NEVER
 
 _HIT = re.compile(r"\bhit\b", re.IGNORECASE)
 NOT_PASSED_ON = (
@@ -37,7 +37,7 @@ CACHED, REDIRECT, ERROR, FIXED = range(len(KINDS))
 class OwnAnswers:
     """One row per response that the balancer made itself."""
 
-    case: Case
+    comparison: Comparison
     failed: FailedHandshakes
     tried: Matches  # the rows that have a backend exchange: the last ones
     exchange: Column  # number of the client exchange
@@ -54,7 +54,7 @@ class OwnAnswers:
 
     def ref(self, row: int) -> Ref:
         """The client exchange."""
-        return self.case.sides[0].ref(int(self.exchange[row]))
+        return self.comparison.sides[0].ref(int(self.exchange[row]))
 
     def event_frames(self, row: int) -> tuple[FrameRef, ...]:
         """The frames of what happened behind the balancer."""
@@ -63,33 +63,37 @@ class OwnAnswers:
             return ()
         if row < alone:
             return self.failed.frames(int(self.connection[row]))
-        return attempt_frames(self.case, self.tried[row - alone], event)
+        return attempt_frames(self.comparison, self.tried[row - alone], event)
 
 
-def own_answers(case: Case) -> OwnAnswers:
+def own_answers(comparison: Comparison) -> OwnAnswers:
     """Every response the balancer made itself: those without a backend exchange, then those of
     failed ones.
     """
-    client, m = case.sides[0], case.matches
+    client, m = comparison.sides[0], comparison.matches
     own = UnpairedReason.ANSWERED_BY_BALANCER
-    unpaired = [u for u in case.correlation.unpaired if u.reason is own and u.side == Side.CLIENT]
-    alone = case.numbers(Side.CLIENT, [u.ref for u in unpaired])
+    unpaired = [
+        u for u in comparison.correlation.unpaired if u.reason is own and u.side == Side.CLIENT
+    ]
+    alone = comparison.numbers(Side.CLIENT, [u.ref for u in unpaired])
     ranks = np.array([RANK[u.confidence] for u in unpaired], np.int64)
     answered = client.responses.there[alone]
     alone, ranks = alone[answered], ranks[answered]
-    tried = m.where((m.ended(*NOT_PASSED_ON) | _gave_up(case, m)) & client.responses.there[m.front])
+    tried = m.where(
+        (m.ended(*NOT_PASSED_ON) | _gave_up(comparison, m)) & client.responses.there[m.front]
+    )
     every = np.concatenate((alone, tried.front))
-    status, kind = client.responses.start[every], _kinds(case)[every]
-    kind[: len(alone)][_is_of_backend(case, alone) & (kind[: len(alone)] == FIXED)] = CACHED
-    failed = FailedHandshakes(case)
+    status, kind = client.responses.start[every], _kinds(comparison)[every]
+    kind[: len(alone)][_is_of_backend(comparison, alone) & (kind[: len(alone)] == FIXED)] = CACHED
+    failed = FailedHandshakes(comparison)
     events = [
         failed.during(e) if s >= 500 else (NO_EVENT, 0)
         for e, s in zip(alone.tolist(), status[: len(alone)].tolist(), strict=True)
     ]
     event, connection = np.array(events, np.int64).reshape(-1, 2).T
-    event = np.concatenate((event, attempt_events(case, tried)))
+    event = np.concatenate((event, attempt_events(comparison, tried)))
     return OwnAnswers(
-        case,
+        comparison,
         failed,
         tried,
         every,
@@ -101,11 +105,11 @@ def own_answers(case: Case) -> OwnAnswers:
     )
 
 
-def _gave_up(case: Case, m: Matches) -> Column:
+def _gave_up(comparison: Comparison, m: Matches) -> Column:
     """Whether the balancer closed the backend connection before any answer came: it waited no
     longer, whatever the backend sent later.
     """
-    client, backend = case.sides
+    client, backend = comparison.sides
     q, r, none = backend.requests, backend.responses, np.iinfo(np.int64).max
     closed = np.full(len(m), none)
     for name in ("fin_ns", "rst_ns"):
@@ -117,11 +121,11 @@ def _gave_up(case: Case, m: Matches) -> Column:
     return gave_up
 
 
-def _is_of_backend(case: Case, exchanges: Column) -> Column:
+def _is_of_backend(comparison: Comparison, exchanges: Column) -> Column:
     """Which client exchanges got the body that a backend gave for the same target: without a
     backend exchange it came out of a cache.
     """
-    client, m = case.sides[0], case.matches
+    client, m = comparison.sides[0], comparison.matches
     q, r = client.requests, client.responses
     given = m.front[m.answered & q.there[m.front] & r.there[m.front]]
     key = q.start * (int(r.digest.max(initial=0)) + 1) + r.digest
@@ -134,31 +138,37 @@ def _is_of_backend(case: Case, exchanges: Column) -> Column:
     return bodies
 
 
-def _kinds(case: Case) -> Column:
+def _kinds(comparison: Comparison) -> Column:
     """What kind of answer a balancer's own response is, per client exchange."""
-    status = case.sides[0].responses.start
-    redirect = (status >= 300) & (status < 400) & _says(case, "Location", lambda value: True)
-    return np.select([_is_cached(case), redirect, status >= 400], [CACHED, REDIRECT, ERROR], FIXED)
+    status = comparison.sides[0].responses.start
+    redirect = (status >= 300) & (status < 400) & _says(comparison, "Location", lambda value: True)
+    return np.select(
+        [_is_cached(comparison), redirect, status >= 400], [CACHED, REDIRECT, ERROR], FIXED
+    )
 
 
-def _is_cached(case: Case) -> Column:
+def _is_cached(comparison: Comparison) -> Column:
     """Whether the response says it came out of a cache (RFC 9111 §5.1, RFC 9211, and what caches
     write: X-Cache and its like, X-Varnish), per client exchange.
     """
-    words, heads = case.sides[0].words, case.sides[0].responses.heads
+    words, heads = comparison.sides[0].words, comparison.sides[0].responses.heads
     about = words.fields_named(lambda name: "cache" in name)
     for line in np.flatnonzero(about).tolist():
         about[line] = _HIT.search(words.line_list[line].value) is not None
     aged = _says(
-        case, "Age", lambda value: value.isascii() and value.isdecimal() and value.strip("0") != ""
+        comparison,
+        "Age",
+        lambda value: value.isascii() and value.isdecimal() and value.strip("0") != "",
     )
     cached: Column = (
-        aged | heads.having(about) | _says(case, "X-Varnish", lambda value: len(value.split()) > 1)
+        aged
+        | heads.having(about)
+        | _says(comparison, "X-Varnish", lambda value: len(value.split()) > 1)
     )
     return cached
 
 
-def _says(case: Case, field: str, wanted: Callable[[str], bool]) -> Column:
+def _says(comparison: Comparison, field: str, wanted: Callable[[str], bool]) -> Column:
     """Whether what a field of the response says is wanted, per client exchange."""
-    front, _, texts = said(case, field, response=True)
+    front, _, texts = said(comparison, field, response=True)
     return np.array([text is not None and wanted(text) for text in texts], bool)[front]

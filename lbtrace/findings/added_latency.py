@@ -20,32 +20,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median_low
 
-from lbtrace.case import Case, Matches, confidence_of, evidence
-from lbtrace.connection_table import NEVER
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence
 from lbtrace.findings._latency import latency_of, measurable
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.report import Finding, Latency, Severity, Value
+from lbtrace.tables.connections import NEVER
 
 TITLE = "Latency the balancer adds"
 ENOUGH = 20  # exchanges; with fewer the 95th percentile is the maximum
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """The difference of the totals, and its split when the clocks allow one."""
-    timed = measurable(case)
-    measured = latency_of(case, timed)
+    timed = measurable(comparison)
+    measured = latency_of(comparison, timed)
     if measured is None:
         return
-    pair = case.correlation.pairs[measured.slowest_pair]
+    pair = comparison.correlation.pairs[measured.slowest_pair]
     slowest = Ref(*pair.attempts[-1].backend)
     frames = [
-        case.request_frame(Side.CLIENT, pair.client),
-        case.response_frame(Side.CLIENT, pair.client),
-        case.request_frame(Side.BACKEND, slowest),
-        case.response_frame(Side.BACKEND, slowest),
+        comparison.request_frame(Side.CLIENT, pair.client),
+        comparison.response_frame(Side.CLIENT, pair.client),
+        comparison.request_frame(Side.BACKEND, slowest),
+        comparison.response_frame(Side.BACKEND, slowest),
     ]
-    round_trip = front_round_trip_ns(case)
+    round_trip = front_round_trip_ns(comparison)
     values = [
         Value("median", measured.added_median_ns, "ns"),
         *(
@@ -87,10 +87,10 @@ def find(case: Case) -> Iterator[Finding]:
         tuple(values),
         evidence(frames, "the slowest pair"),
     )
-    yield from _split(measured, case, timed)
+    yield from _split(measured, comparison, timed)
 
 
-def _split(measured: Latency, case: Case, timed: Matches) -> Iterator[Finding]:
+def _split(measured: Latency, comparison: Comparison, timed: Matches) -> Iterator[Finding]:
     if (
         measured.forward_median_ns is None
         or measured.return_median_ns is None
@@ -113,15 +113,15 @@ def _split(measured: Latency, case: Case, timed: Matches) -> Iterator[Finding]:
             Value("back", measured.return_median_ns, "ns"),
             Value("half_width", measured.half_width_ns, "ns"),
         ),
-        evidence(case.request_frames(timed)),
+        evidence(comparison.request_frames(timed)),
     )
 
 
-def front_round_trip_ns(case: Case) -> int | None:
+def front_round_trip_ns(comparison: Comparison) -> int | None:
     """The median time from SYN to SYN-ACK on the client side, None when no handshake was captured;
     a repeated SYN measures loss and is left out.
     """
-    client = case.sides[0]
+    client = comparison.sides[0]
     asked, answered, again = (
         client.of_connections(name) for name in ("syn_ns", "synack_ns", "syn_retransmissions")
     )

@@ -20,15 +20,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, evidence, plural
-from lbtrace.case.matches import CONFIDENCES
-from lbtrace.columns import first_met, parted
+from lbtrace.comparison import Comparison, evidence, plural
+from lbtrace.comparison.matches import CONFIDENCES
 from lbtrace.fields import field_value
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.side_table import joint
+from lbtrace.tables.columns import first_met, parted
+from lbtrace.tables.sides import joint
 
 TITLE = "Answered by the balancer"
 REMEDY = (
@@ -40,9 +40,9 @@ NOTHING_BEHIND = (
 )
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per status, kind of answer and backend event."""
-    own = own_answers(case)
+    own = own_answers(comparison)
     first, which = first_met(joint(own.status, own.kind, own.event))
     groups = [
         (
@@ -55,13 +55,13 @@ def find(case: Case) -> Iterator[Finding]:
     rows = parted(which, len(first))
     for group in sorted(range(len(groups)), key=groups.__getitem__):
         (status, what, event), members = groups[group], rows[group]
-        response = case.exchange(Side.CLIENT, own.ref(int(members[0]))).response
+        response = comparison.exchange(Side.CLIENT, own.ref(int(members[0]))).response
         server = field_value(response, "Server") if response is not None else None
         frames: list[FrameRef] = []
         for row in members[:2].tolist():
             frames += [
-                case.request_frame(Side.CLIENT, own.ref(row)),
-                case.response_frame(Side.CLIENT, own.ref(row)),
+                comparison.request_frame(Side.CLIENT, own.ref(row)),
+                comparison.response_frame(Side.CLIENT, own.ref(row)),
             ]
             frames += own.event_frames(row)
         yield Finding(

@@ -20,25 +20,27 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, evidence, first_frames
-from lbtrace.connection_table import ConnectionTable
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence, first_frames
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.model.trace import Trace
+from lbtrace.tables.connections import ConnectionTable
 
 TITLE = "Capture quality"
 WHOLE = "Record whole packets: tcpdump -s 0."
 BUFFER = "Record with a larger buffer (tcpdump -B 65536), or write to a faster disk."
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per capture and kind of lack, then the exchanges outside the other capture."""
     for side in Side:
-        for trace, held in zip(case.traces(side), case.table(side).connections, strict=True):
+        for trace, held in zip(
+            comparison.traces(side), comparison.table(side).connections, strict=True
+        ):
             if len(held):
                 yield from _of_trace(trace, held)
-    yield from _outside(case)
+    yield from _outside(comparison)
 
 
 def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
@@ -109,17 +111,17 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
         )
 
 
-def _outside(case: Case) -> Iterator[Finding]:
-    for side, traces in (("client", case.clients), ("backend", case.backends)):
+def _outside(comparison: Comparison) -> Iterator[Finding]:
+    for side, traces in (("client", comparison.clients), ("backend", comparison.backends)):
         refs: Sequence[Ref] = [
             u.ref
-            for u in case.correlation.unpaired
+            for u in comparison.correlation.unpaired
             if u.side == side and u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE
         ]
         if not refs:
             continue
         frames: list[FrameRef] = [
-            case.request_frame(traces[0].side, ref) for ref in refs[:FRAMES_PER_SIDE]
+            comparison.request_frame(traces[0].side, ref) for ref in refs[:FRAMES_PER_SIDE]
         ]
         yield Finding(
             "capture-quality.window",

@@ -21,8 +21,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, evidence
-from lbtrace.case.ends import endpoint, ends
+from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
 from lbtrace.findings._counts import counted_once
 from lbtrace.model.net import Side
@@ -42,13 +42,13 @@ REMEDY = {
 }
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding a side and kind."""
     for side in Side:
-        table = case.table(side)
+        table = comparison.table(side)
         tried = [
             handshake_failures(held, t.last_ns)
-            for held, t in zip(table.connections, case.traces(side), strict=True)
+            for held, t in zip(table.connections, comparison.traces(side), strict=True)
         ]
         events = np.concatenate([*tried, np.zeros(0, np.int64)])
         failed = np.flatnonzero(
@@ -57,7 +57,9 @@ def find(case: Case) -> Iterator[Finding]:
         for event in dict.fromkeys(events[failed].tolist()):
             kind, connections = SLUGS[event], failed[events[failed] == event]
             targets = Counter(ends(table, server=True)[connections].tolist())
-            checks = int(case.check_connections[connections].sum()) if side is Side.BACKEND else 0
+            checks = (
+                int(comparison.check_connections[connections].sum()) if side is Side.BACKEND else 0
+            )
             yield Finding(
                 f"connection-failures.{kind}-{side.value}",
                 TITLE,
@@ -78,6 +80,6 @@ def find(case: Case) -> Iterator[Finding]:
                     Value("side", side.value),
                     Value("checks", checks, "count"),
                 ),
-                evidence(case.opening_frames(side, connections)),
+                evidence(comparison.opening_frames(side, connections)),
                 REMEDY[kind],
             )

@@ -26,14 +26,14 @@ from statistics import median_low
 
 import numpy as np
 
-from lbtrace.case import RANK, Case, Matches, confidence_of, evidence, plural
-from lbtrace.columns import Column, distinct, first_met
-from lbtrace.connection_table import NEVER
+from lbtrace.comparison import RANK, Comparison, Matches, confidence_of, evidence, plural
 from lbtrace.findings._counts import count_side
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, SideCounts, Value
-from lbtrace.side_table import SideTable, joint
+from lbtrace.tables.columns import Column, distinct, first_met
+from lbtrace.tables.connections import NEVER
+from lbtrace.tables.sides import SideTable, joint
 
 TITLE = "Connection reuse"
 NOBODY, CLIENT, SERVER = -1, 0, 1
@@ -43,18 +43,18 @@ CROSSING_PERCENT = (
 )
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """The ratio of each side, sharing, who closes, idle time before reuse."""
     for side in Side:
-        counts = count_side(side, case.traces(side), case.correlation, case)
+        counts = count_side(side, comparison.traces(side), comparison.correlation, comparison)
         if counts.requests:
-            yield _ratio(case, counts)
-    yield from _sharing(case)
-    yield from _closing(case)
-    yield from _idle(case)
+            yield _ratio(comparison, counts)
+    yield from _sharing(comparison)
+    yield from _closing(comparison)
+    yield from _idle(comparison)
 
 
-def _ratio(case: Case, counts: SideCounts) -> Finding:
+def _ratio(comparison: Comparison, counts: SideCounts) -> Finding:
     most = max(n for n, _ in counts.requests_per_connection)
     if counts.syns == 0:
         statement = (
@@ -86,28 +86,30 @@ def _ratio(case: Case, counts: SideCounts) -> Finding:
             Value("most", most, "count"),
             Value("already_open", counts.already_open, "count"),
         ),
-        evidence(_openings(case, counts.side)),
+        evidence(_openings(comparison, counts.side)),
     )
 
 
-def _openings(case: Case, side: Side) -> list[FrameRef]:
+def _openings(comparison: Comparison, side: Side) -> list[FrameRef]:
     """The beginnings of the first few connections that were used, of each capture point."""
-    used = case.used(side) & ~(case.check_connections if side is Side.BACKEND else np.False_)
-    table = case.table(side)
+    used = comparison.used(side) & ~(
+        comparison.check_connections if side is Side.BACKEND else np.False_
+    )
+    table = comparison.table(side)
     return [
         frame
         for first, held in zip(table.first_connection, table.connections, strict=True)
-        for frame in case.opening_frames(
+        for frame in comparison.opening_frames(
             side, first + np.flatnonzero(used[first : first + len(held)])
         )
     ]
 
 
-def _sharing(case: Case) -> Iterator[Finding]:
+def _sharing(comparison: Comparison) -> Iterator[Finding]:
     """One backend connection that carries requests of several client connections: what only a proxy
     that understands requests does.
     """
-    matches = case.distinct_matches
+    matches = comparison.distinct_matches
     users = _users(matches)  # the first match of each two connections
     server = users.back_connection
     connections, of = first_met(server)
@@ -121,7 +123,7 @@ def _sharing(case: Case) -> Iterator[Finding]:
         return
     groups = users.where(shared)
     widest = users.where(of == clients_of.argmax())
-    clients = distinct(case.sides[0].client_address[groups.front_connection])
+    clients = distinct(comparison.sides[0].client_address[groups.front_connection])
     yield Finding(
         "connection-reuse.shared",
         TITLE,
@@ -136,7 +138,7 @@ def _sharing(case: Case) -> Iterator[Finding]:
             Value("connections", len(connections), "count"),
             Value("clients", len(clients), "count"),
         ),
-        evidence(case.request_frames(widest)),
+        evidence(comparison.request_frames(widest)),
     )
 
 
@@ -145,19 +147,23 @@ def _users(matches: Matches) -> Matches:
     return matches.where(first_met(joint(matches.back_connection, matches.front_connection))[0])
 
 
-def _closing(case: Case) -> Iterator[Finding]:
+def _closing(comparison: Comparison) -> Iterator[Finding]:
     """Who ends connections, on each side."""
     for side in Side:
-        skipped = case.check_connections | case.strangers if side is Side.BACKEND else np.False_
-        closed, frame, time_ns = first_close(case.table(side))
-        closed = np.where(case.used(side) & ~skipped, closed, NOBODY)
+        skipped = (
+            comparison.check_connections | comparison.strangers
+            if side is Side.BACKEND
+            else np.False_
+        )
+        closed, frame, time_ns = first_close(comparison.table(side))
+        closed = np.where(comparison.used(side) & ~skipped, closed, NOBODY)
         by = [np.flatnonzero(closed == who) for who in (CLIENT, SERVER)]
         if not any(map(len, by)):
             continue
         by_client, by_server = (
             ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
         )
-        if case.passes_packets:
+        if comparison.passes_packets:
             by_client, by_server = "client", "backend"
         yield Finding(
             f"connection-reuse.closed-{side.value}",
@@ -174,7 +180,7 @@ def _closing(case: Case) -> Iterator[Finding]:
                 Value("by_second", len(by[1]), "count"),
             ),
             evidence(
-                case.traces(side)[case.table(side).connection_ref(c).point].ref(
+                comparison.traces(side)[comparison.table(side).connection_ref(c).point].ref(
                     int(frame[c]), int(time_ns[c])
                 )
                 for c in (*by[0][:3].tolist(), *by[1][:2].tolist())
@@ -200,9 +206,9 @@ def first_close(table: SideTable) -> tuple[Column, Column, Column]:
     return who, frame, time_ns
 
 
-def _idle(case: Case) -> Iterator[Finding]:
+def _idle(comparison: Comparison) -> Iterator[Finding]:
     """How long backend connections had been silent when the next request came."""
-    ages, following = _gaps(case)
+    ages, following = _gaps(comparison)
     if not len(ages):
         return
     longest = int(following[ages == ages.max()].max())
@@ -221,17 +227,17 @@ def _idle(case: Case) -> Iterator[Finding]:
             Value("longest", int(ages.max()), "ns"),
         ),
         evidence(
-            [case.request_frame(Side.BACKEND, case.sides[1].ref(longest))],
+            [comparison.request_frame(Side.BACKEND, comparison.sides[1].ref(longest))],
             "the request after the longest silence",
         ),
     )
 
 
-def _gaps(case: Case) -> tuple[Column, Column]:
+def _gaps(comparison: Comparison) -> tuple[Column, Column]:
     """(how long the connection had been silent, the request that came then), for every backend
     connection that was used again.
     """
-    table = case.sides[1]
+    table = comparison.sides[1]
     order, again = table.next_on_connection
     after = order[again]
     before = order[np.flatnonzero(again) - 1]
@@ -242,7 +248,7 @@ def _gaps(case: Case) -> tuple[Column, Column]:
         & (table.requests.first_ns[after] >= gone)
     )
     counts &= ~(
-        case.check_exchanges[after]
-        | (case.check_connections | case.strangers)[table.connection[after]]
+        comparison.check_exchanges[after]
+        | (comparison.check_connections | comparison.strangers)[table.connection[after]]
     )
     return (table.requests.first_ns[after] - gone)[counts], after[counts]

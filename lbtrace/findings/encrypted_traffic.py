@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -26,14 +26,14 @@ from lbtrace.model.report import Finding, Severity, Value
 TITLE = "Encrypted traffic"
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding a side."""
     for side in Side:
         names: Counter[str] = Counter()
         protocols: dict[str, None] = {}
         frames: list[FrameRef] = []
         count = exchanges = total = 0
-        for trace in case.traces(side):
+        for trace in comparison.traces(side):
             exchanges += len(trace.exchanges)
             total += len(trace.connections)
             for number, application in enumerate(trace.applications):

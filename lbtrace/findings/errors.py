@@ -21,15 +21,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, confidence_of, evidence
-from lbtrace.case.matches import CONFIDENCES
-from lbtrace.columns import first_met
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of, evidence
+from lbtrace.comparison.matches import CONFIDENCES
 from lbtrace.findings._own import own_answers
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.side_table import joint
+from lbtrace.tables.columns import first_met
+from lbtrace.tables.sides import joint
 
 TITLE = "Errors, and who made them"
 ENDS = {
@@ -40,9 +40,9 @@ ENDS = {
 }
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """Errors of the backend, errors of the balancer, requests without a response."""
-    (client, server), m = case.sides, case.matches
+    (client, server), m = comparison.sides, comparison.matches
     given, got = server.responses.start[m.back], client.responses.start[m.front]
     failed = (
         m.answered
@@ -63,12 +63,12 @@ def find(case: Case) -> Iterator[Finding]:
             "it on: {statuses}.",
             (
                 Value("count", len(backend), "count"),
-                Value("of", len(case.matches), "count"),
+                Value("of", len(comparison.matches), "count"),
                 Value("statuses", listed(statuses)),
             ),
-            evidence(case.response_frames(backend)),
+            evidence(comparison.response_frames(backend)),
         )
-    own = own_answers(case)
+    own = own_answers(comparison)
     errors = np.flatnonzero(own.status >= 400)
     if len(errors):
         statuses = Counter(own.status[errors].tolist())
@@ -80,13 +80,13 @@ def find(case: Case) -> Iterator[Finding]:
             "Errors of the balancer's own making: {statuses}.",
             (Value("count", len(errors), "count"), Value("statuses", listed(statuses))),
             evidence(
-                case.response_frame(Side.CLIENT, own.ref(row))
+                comparison.response_frame(Side.CLIENT, own.ref(row))
                 for row in errors[:FRAMES_PER_SIDE].tolist()
             ),
             "What happened behind it just before, if anything, is under what the balancer "
             "answered itself.",
         )
-    yield from _unanswered(case)
+    yield from _unanswered(comparison)
 
 
 def listed(statuses: Counter[int]) -> str:
@@ -94,15 +94,16 @@ def listed(statuses: Counter[int]) -> str:
     return ", ".join(f"{status} ×{count}" for status, count in sorted(statuses.items()))
 
 
-def _unanswered(case: Case) -> Iterator[Finding]:
-    client = case.sides[0]
+def _unanswered(comparison: Comparison) -> Iterator[Finding]:
+    client = comparison.sides[0]
     without = np.flatnonzero(client.requests.there & ~client.responses.there)
     if not len(without):
         return
     # the same marks were set in the same order: one exchange of each tells
     first, which = first_met(joint(client.marks[without], client.requests.marks[without]))
     told = [
-        _end(case.exchange(Side.CLIENT, case.sides[0].ref(row))) for row in without[first].tolist()
+        _end(comparison.exchange(Side.CLIENT, comparison.sides[0].ref(row)))
+        for row in without[first].tolist()
     ]
     ends = Counter(told[i] for i in which.tolist())
     harmless = set(ends) <= {ENDS[Mark.CAPTURE_ENDED], ENDS[Mark.LOST]}
@@ -118,7 +119,7 @@ def _unanswered(case: Case) -> Iterator[Finding]:
             Value("ends", ", ".join(f"{end} ×{n}" for end, n in ends.most_common())),
         ),
         evidence(
-            case.request_frame(Side.CLIENT, case.sides[0].ref(row))
+            comparison.request_frame(Side.CLIENT, comparison.sides[0].ref(row))
             for row in without[:FRAMES_PER_SIDE].tolist()
         ),
     )

@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from lbtrace.case import Case, Matches, confidence_of, evidence, said
-from lbtrace.case.said import NOTHING
-from lbtrace.columns import Column, first_met
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, said
+from lbtrace.comparison.said import NOTHING
 from lbtrace.fields import addresses_in, field_value
 from lbtrace.model.http import Protocol
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.side_table import joint
+from lbtrace.tables.columns import Column, first_met
+from lbtrace.tables.sides import joint
 
 TITLE = "Forwarding fields, checked"
 UNKNOWN = -1
@@ -36,13 +36,13 @@ REMEDY = (
 )
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per field that the balancer wrote: right in all cases, or wrong in some."""
-    heads = case.request_heads
+    heads = comparison.request_heads
     if not len(heads):
         return
-    stated = {name: said(case, name).of(heads) for name in CHECKS}
-    asked = _asked(case, heads)
+    stated = {name: said(comparison, name).of(heads) for name in CHECKS}
+    asked = _asked(comparison, heads)
     mixed = _in_mixed_groups(
         heads,
         [*(column for column, _ in asked.values()), *(field.front for field in stated.values())],
@@ -54,7 +54,7 @@ def find(case: Case) -> Iterator[Finding]:
         did, names = asked[about]
         first, which = first_met(joint(before[rows] * len(texts) + after[rows], did[rows]))
         told = [
-            check(case, names[did[row]], texts[before[row]] or "", texts[after[row]] or "")
+            check(comparison, names[did[row]], texts[before[row]] or "", texts[after[row]] or "")
             for row in rows[first].tolist()
         ]
         verdict = np.array([UNKNOWN if true is None else int(true) for true in told], np.int64)[
@@ -65,21 +65,23 @@ def find(case: Case) -> Iterator[Finding]:
             rows[(verdict == 0) & ~mixed[rows]],
         )  # it may be true of another client of the group
         if len(right) or len(wrong):
-            yield _finding(case, name, meaning, heads.where(right), heads.where(wrong))
+            yield _finding(comparison, name, meaning, heads.where(right), heads.where(wrong))
 
 
-def _asked(case: Case, heads: Matches) -> dict[str, tuple[Column, Sequence[str | None]]]:
+def _asked(
+    comparison: Comparison, heads: Matches
+) -> dict[str, tuple[Column, Sequence[str | None]]]:
     """What the clients of matches did, against which statements are held: per match a number, and
     what it stands for.
     """
-    client, connection = case.sides[0], heads.front_connection
+    client, connection = comparison.sides[0], heads.front_connection
     encrypted = [
         a.tls is not None or a.protocol is Protocol.TLS
-        for trace in case.clients
+        for trace in comparison.clients
         for a in trace.applications
     ]
     ports, port = np.unique(client.of_connections("server_port")[connection], return_inverse=True)
-    host, _, hosts = said(case, "Host").of(heads)
+    host, _, hosts = said(comparison, "Host").of(heads)
     return {
         "address": (client.client_address[connection], client.words.text_list),
         "server": (client.server_address[connection], client.words.text_list),
@@ -104,11 +106,13 @@ def _in_mixed_groups(heads: Matches, told: Sequence[Column]) -> Column:
     return mixed
 
 
-def _finding(case: Case, name: str, meaning: str, right: Matches, wrong: Matches) -> Finding:
+def _finding(
+    comparison: Comparison, name: str, meaning: str, right: Matches, wrong: Matches
+) -> Finding:
     shown = wrong if len(wrong) else right
     example = shown[0]
     value = field_value(example.requests[1], name) or ""
-    known = case.addresses_of(example.front_connection.client.address).intersection(
+    known = comparison.addresses_of(example.front_connection.client.address).intersection(
         addresses_in(value)
     )
     one_of_several = (
@@ -132,31 +136,35 @@ def _finding(case: Case, name: str, meaning: str, right: Matches, wrong: Matches
             Value("value", value),
             *((Value("address", min(known)),) if one_of_several else ()),
         ),
-        evidence(case.request_frames(shown)),
+        evidence(comparison.request_frames(shown)),
         REMEDY if len(wrong) else "",
     )
 
 
-def _address(case: Case, client: str | None, sent: str, written: str) -> bool | None:
+def _address(comparison: Comparison, client: str | None, sent: str, written: str) -> bool | None:
     before, after = addresses_in(sent), addresses_in(written)
     added = after[len(before) :] if after[: len(before)] == before else after
     if client is None or not added:
         return None
-    if case.addresses_of(client).intersection(added):
+    if comparison.addresses_of(client).intersection(added):
         return True
     # an address that cannot be reached from outside says nothing about how a NAT shows it
-    return None if client not in case.seen_as and case.may_be_behind_nat(client, added) else False
+    return (
+        None
+        if client not in comparison.seen_as and comparison.may_be_behind_nat(client, added)
+        else False
+    )
 
 
-def _port(case: Case, asked: str | None, sent: str, written: str) -> bool | None:
+def _port(comparison: Comparison, asked: str | None, sent: str, written: str) -> bool | None:
     return written == asked
 
 
-def _protocol(case: Case, spoken: str | None, sent: str, written: str) -> bool | None:
+def _protocol(comparison: Comparison, spoken: str | None, sent: str, written: str) -> bool | None:
     return written.lower() in (("https", "wss") if spoken == "https" else ("http", "ws"))
 
 
-def _host(case: Case, asked: str | None, sent: str, written: str) -> bool | None:
+def _host(comparison: Comparison, asked: str | None, sent: str, written: str) -> bool | None:
     return (
         None
         if asked is None
@@ -165,7 +173,7 @@ def _host(case: Case, asked: str | None, sent: str, written: str) -> bool | None
 
 
 _Check = Callable[
-    [Case, str | None, str, str], bool | None
+    [Comparison, str | None, str, str], bool | None
 ]  # what the client did, what it stated itself, what the balancer stated
 CHECKS: dict[str, tuple[str, str, _Check]] = {
     "X-Forwarded-For": ("the client's address", "address", _address),

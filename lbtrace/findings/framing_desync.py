@@ -24,15 +24,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Match, Matches, confidence_of, evidence, said
-from lbtrace.case.sides import NOBODY, following
-from lbtrace.columns import Column, among
+from lbtrace.comparison import (
+    FRAMES_PER_SIDE,
+    RANK,
+    Comparison,
+    Match,
+    Matches,
+    confidence_of,
+    evidence,
+    said,
+)
+from lbtrace.comparison.sides import NOBODY, following
 from lbtrace.findings._boundaries import Hidden, crossed, hidden
 from lbtrace.model.http import Exchange, Mark, Request
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.side_table import MARKS
+from lbtrace.tables.columns import Column, among
+from lbtrace.tables.sides import MARKS
 
 AMBIGUOUS = MARKS[Mark.AMBIGUOUS_FRAMING]
 TITLE = "Framing and desynchronisation"
@@ -48,21 +57,21 @@ class _Split(NamedTuple):
     request: Request
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """Smuggling seen, then ambiguous messages that were let through, refused, or merely sent."""
-    splits = list(_splits(case))
+    splits = list(_splits(comparison))
     for split in splits[:5]:
-        yield _smuggled(case, split)
+        yield _smuggled(comparison, split)
     told = {s.match.place for s in splits}
-    alone = case.distinct_matches
-    sent, got = _ambiguous(case, alone)
-    proven = list(hidden(case, alone.where((sent | got) & _untold(alone, told))))
+    alone = comparison.distinct_matches
+    sent, got = _ambiguous(comparison, alone)
+    proven = list(hidden(comparison, alone.where((sent | got) & _untold(alone, told))))
     for proof in proven[:5]:
-        yield from _proven(case, proof)
+        yield from _proven(comparison, proof)
     told |= {proof.match.place for proof in proven}
-    sent, got = _ambiguous(case, case.matches)
-    sent &= _untold(case.matches, told)
-    passed, still = case.matches.where(sent), case.matches.where(sent & got)
+    sent, got = _ambiguous(comparison, comparison.matches)
+    sent &= _untold(comparison.matches, told)
+    passed, still = comparison.matches.where(sent), comparison.matches.where(sent & got)
     if len(passed):
         yield Finding(
             "framing-desync.let-through",
@@ -81,11 +90,11 @@ def find(case: Case) -> Iterator[Finding]:
                 Value("count", len(passed), "count"),
                 *((Value("still", len(still), "count"),) if 0 < len(still) < len(passed) else ()),
             ),
-            evidence(case.request_frames(still if len(still) else passed)),
+            evidence(comparison.request_frames(still if len(still) else passed)),
             REMEDY,
         )
-    heads = case.request_heads
-    sent, got = _ambiguous(case, heads)
+    heads = comparison.request_heads
+    sent, got = _ambiguous(comparison, heads)
     made = heads.where(got & ~sent & _untold(heads, told))
     if len(made):
         yield Finding(
@@ -96,16 +105,16 @@ def find(case: Case) -> Iterator[Finding]:
             "Requests whose end can be read in two ways behind the balancer, and in one only in "
             "front of it: {count}.",
             (Value("count", len(made), "count"),),
-            evidence(case.request_frames(made)),
+            evidence(comparison.request_frames(made)),
             REMEDY,
         )
-    yield from _responses(case)
-    yield from _alone(case)
+    yield from _responses(comparison)
+    yield from _alone(comparison)
 
 
-def _responses(case: Case) -> Iterator[Finding]:
+def _responses(comparison: Comparison) -> Iterator[Finding]:
     """Ambiguous responses of the backend that reached a client."""
-    m, answers = case.matches, case.sides[1].responses
+    m, answers = comparison.matches, comparison.sides[1].responses
     passed = m.where(m.answered & answers.there[m.back] & ((answers.marks[m.back] & AMBIGUOUS) > 0))
     if len(passed):
         yield Finding(
@@ -115,17 +124,17 @@ def _responses(case: Case) -> Iterator[Finding]:
             confidence_of(passed),
             "Responses of the backend whose end can be read in two ways reached clients: {count}.",
             (Value("count", len(passed), "count"),),
-            evidence(case.response_frames(passed)),
+            evidence(comparison.response_frames(passed)),
             "Mend the backend: one Content-Length or Transfer-Encoding, and no bytes after the "
             "end.",
         )
 
 
-def _ambiguous(case: Case, matches: Matches) -> tuple[Column, Column]:
+def _ambiguous(comparison: Comparison, matches: Matches) -> tuple[Column, Column]:
     """Which requests can be read in two ways, in front and behind; a response's ambiguity is told
     apart.
     """
-    client, backend = case.sides
+    client, backend = comparison.sides
     return (client.requests.marks[matches.front] & AMBIGUOUS) > 0, (
         backend.requests.marks[matches.back] & AMBIGUOUS
     ) > 0
@@ -139,17 +148,19 @@ def _is_ambiguous(exchange: Exchange) -> bool:
     return exchange.request is not None and Mark.AMBIGUOUS_FRAMING in exchange.request.marks
 
 
-def _splits(case: Case) -> Iterator[_Split]:
+def _splits(comparison: Comparison) -> Iterator[_Split]:
     """Pairs whose body is read differently and that are followed, on their backend connection, by a
     request no client sent.
     """
-    (client, backend), alone = case.sides, case.distinct_matches
+    (client, backend), alone = comparison.sides, comparison.distinct_matches
     known = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
     lonely = [
-        u.ref for u in case.correlation.unpaired if u.side == Side.BACKEND and u.reason not in known
+        u.ref
+        for u in comparison.correlation.unpaired
+        if u.side == Side.BACKEND and u.reason not in known
     ]
     without = np.zeros(len(backend), bool)
-    without[case.numbers(Side.BACKEND, lonely)] = True
+    without[comparison.numbers(Side.BACKEND, lonely)] = True
     without &= backend.requests.there
     after = following(backend, np.ones(len(backend), bool))[alone.back]
     q, p = client.requests, backend.requests
@@ -161,7 +172,7 @@ def _splits(case: Case) -> Iterator[_Split]:
     )
     shrank &= (q.length[alone.front] > p.length[alone.back]) & (after != NOBODY)
     rows = np.flatnonzero(shrank & without[after])
-    coding, recoded, _ = said(case, "Content-Encoding").of(alone.where(rows))
+    coding, recoded, _ = said(comparison, "Content-Encoding").of(alone.where(rows))
     rows = rows[coding == recoded]
     for m, extra in zip(alone.where(rows), after[rows].tolist(), strict=True):
         request = backend.exchange(extra).request
@@ -181,13 +192,13 @@ def _fits(match: Match, extra: Request) -> bool:
     return start + sum(len(line.raw) + 2 for line in extra.lines) + 2 <= missing
 
 
-def _smuggled(case: Case, split: _Split) -> Finding:
+def _smuggled(comparison: Comparison, split: _Split) -> Finding:
     m = split.match
     assert m.front.request is not None
     assert m.back.request is not None
     frames: list[FrameRef] = [
-        *case.request_frames([m]),
-        case.request_frame(Side.BACKEND, split.extra),
+        *comparison.request_frames([m]),
+        comparison.request_frame(Side.BACKEND, split.extra),
     ]
     return Finding(
         "framing-desync.smuggled",
@@ -217,7 +228,7 @@ def _smuggled(case: Case, split: _Split) -> Finding:
     )
 
 
-def _proven(case: Case, proof: Hidden) -> Iterator[Finding]:
+def _proven(comparison: Comparison, proof: Hidden) -> Iterator[Finding]:
     m = proof.match
     assert m.front.request is not None
     note = "; ".join(
@@ -225,9 +236,9 @@ def _proven(case: Case, proof: Hidden) -> Iterator[Finding]:
         for line in m.front.request.lines
         if line.name.lower() in ("content-length", "transfer-encoding")
     )
-    shown = case.request_frame if proof.request else case.response_frame
+    shown = comparison.request_frame if proof.request else comparison.response_frame
     where = (Value("method", m.front.request.method), Value("target", m.front.request.target))
-    astray = crossed(case, m)
+    astray = crossed(comparison, m)
     yield Finding(
         "framing-desync.smuggled",
         TITLE,
@@ -244,14 +255,17 @@ def _proven(case: Case, proof: Hidden) -> Iterator[Finding]:
             else ": it answered more often than it was asked."
         ),
         (*where, *((Value("smuggled", proof.request),) if proof.request else ())),
-        evidence([*case.request_frames([m]), shown(Side.BACKEND, proof.backend)], note),
+        evidence([*comparison.request_frames([m]), shown(Side.BACKEND, proof.backend)], note),
         REMEDY,
     )
     if astray:
         frames = [
             f
             for c, b in astray[:3]
-            for f in (case.response_frame(Side.CLIENT, c), case.response_frame(Side.BACKEND, b))
+            for f in (
+                comparison.response_frame(Side.CLIENT, c),
+                comparison.response_frame(Side.BACKEND, b),
+            )
         ]
         yield Finding(
             "framing-desync.crossed-answers",
@@ -275,12 +289,16 @@ def _sure(match: Match) -> Confidence:
     )
 
 
-def _alone(case: Case) -> Iterator[Finding]:
+def _alone(comparison: Comparison) -> Iterator[Finding]:
     """Ambiguous client requests that have no backend exchange: refused, or unpaired."""
-    client, own = case.sides[0], UnpairedReason.ANSWERED_BY_BALANCER
-    answered = case.numbers(
+    client, own = comparison.sides[0], UnpairedReason.ANSWERED_BY_BALANCER
+    answered = comparison.numbers(
         Side.CLIENT,
-        [u.ref for u in case.correlation.unpaired if u.reason is own and u.side == Side.CLIENT],
+        [
+            u.ref
+            for u in comparison.correlation.unpaired
+            if u.reason is own and u.side == Side.CLIENT
+        ],
     )
     refused = answered[(client.requests.marks[answered] & AMBIGUOUS) > 0]
     if len(refused):
@@ -292,7 +310,7 @@ def _alone(case: Case) -> Iterator[Finding]:
             "The balancer did not pass on requests whose end can be read in two ways ({count}).",
             (Value("count", len(refused), "count"),),
             evidence(
-                case.request_frame(Side.CLIENT, client.ref(e))
+                comparison.request_frame(Side.CLIENT, client.ref(e))
                 for e in refused[:FRAMES_PER_SIDE].tolist()
             ),
         )

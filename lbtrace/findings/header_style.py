@@ -18,20 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from lbtrace.case import Case, confidence_of, evidence
-from lbtrace.case.said import Spelling
+from lbtrace.comparison import Comparison, confidence_of, evidence
+from lbtrace.comparison.said import Spelling
 from lbtrace.fields import is_canonical
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Header style"
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding when the style differs between the sides."""
-    both = case.request_heads
+    both = comparison.request_heads
     if not len(both):
         return
-    (client, backend), spelled = case.sides, Spelling(case.sides[0].words)
+    (client, backend), spelled = comparison.sides, Spelling(comparison.sides[0].words)
     before = _style(spelled.heads(client.requests.heads, both.front))
     after = _style(spelled.heads(backend.requests.heads, both.back))
     if before == after:
@@ -44,14 +44,14 @@ def find(case: Case) -> Iterator[Finding]:
         "Request field names are {before} on the client side and {after} on the backend side "
         "({count} requests).",
         (Value("before", before), Value("after", after), Value("count", len(both), "count")),
-        evidence(case.request_frames(both)),
+        evidence(comparison.request_frames(both)),
     )
 
 
 def _style(heads: Collection[tuple[str, ...]]) -> str:
     """Heads, each as its field names in order → what they have in common."""
     names = {name for head in heads for name in head if name}
-    case = (
+    style = (
         "in lower case"
         if all(n == n.lower() for n in names)
         else "in canonical case"
@@ -59,11 +59,11 @@ def _style(heads: Collection[tuple[str, ...]]) -> str:
         else "in mixed case"
     )
     ordered = (
-        case == "in canonical case"
+        style == "in canonical case"
         and all(_sorted(head) for head in heads)
         and any(len(head) > 4 for head in heads)
     )
-    return f"{case}, sorted" if ordered else case
+    return f"{style}, sorted" if ordered else style
 
 
 def _sorted(head: Sequence[str]) -> bool:

@@ -19,29 +19,29 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
-from lbtrace.columns import distinct
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import HealthCheck, Ref
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.tables.columns import distinct
 
 TITLE = "Health checks"
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per source, target and kind of check; a second one when some fail."""
-    client = case.sides[0]
+    client = comparison.sides[0]
     fronts = {
         client.words.text_list[i]
         for i in distinct(np.concatenate((client.client_address, client.server_address))).tolist()
     }
-    for check in case.correlation.health_checks:
+    for check in comparison.correlation.health_checks:
         frames = [
-            case.request_frame(Side.BACKEND, Ref(check.point, i))
+            comparison.request_frame(Side.BACKEND, Ref(check.point, i))
             for i in check.exchanges[:FRAMES_PER_SIDE]
         ]
         frames = frames or [
-            case.connection_frame(Side.BACKEND, Ref(check.point, i))
+            comparison.connection_frame(Side.BACKEND, Ref(check.point, i))
             for i in check.connections[:FRAMES_PER_SIDE]
         ]
         if not frames:
@@ -49,8 +49,12 @@ def find(case: Case) -> Iterator[Finding]:
         every = " every {period}" if check.period_ns is not None else ""
         by = ", User-Agent {user_agent}" if check.user_agent else ""
         probe = "{method} {path}" if check.method else "a TCP connection without a byte"
-        own = case.passes_packets or check.source in case.sources | fronts or case.sources & fronts
-        stranger = bool(case.sources) and not own
+        own = (
+            comparison.passes_packets
+            or check.source in comparison.sources | fronts
+            or comparison.sources & fronts
+        )
+        stranger = bool(comparison.sources) and not own
         whose = (
             " No request that was paired comes from there: this may be a monitor, not the balancer."
             if stranger
@@ -66,7 +70,7 @@ def find(case: Case) -> Iterator[Finding]:
             _values(check),
             evidence(frames, "; ".join(check.reasons)),
         )
-        yield from _failing(case, check)
+        yield from _failing(comparison, check)
 
 
 def _values(check: HealthCheck) -> tuple[Value, ...]:
@@ -83,8 +87,8 @@ def _values(check: HealthCheck) -> tuple[Value, ...]:
     return tuple(values)
 
 
-def _failing(case: Case, check: HealthCheck) -> Iterator[Finding]:
-    backend = case.sides[1]
+def _failing(comparison: Comparison, check: HealthCheck) -> Iterator[Finding]:
+    backend = comparison.sides[1]
     checks = np.array(check.exchanges, np.int64) + backend.first_of[check.point]
     failed = checks[backend.responses.there[checks] & (backend.responses.start[checks] >= 400)]
     if len(failed):
@@ -102,7 +106,7 @@ def _failing(case: Case, check: HealthCheck) -> Iterator[Finding]:
                 Value("status", str(backend.responses.start[failed[0]])),
             ),
             evidence(
-                case.response_frame(Side.BACKEND, backend.ref(i))
+                comparison.response_frame(Side.BACKEND, backend.ref(i))
                 for i in failed[:FRAMES_PER_SIDE].tolist()
             ),
             "Make the checked path answer with the status the balancer expects, or check another "

@@ -19,22 +19,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, Match, confidence_of, evidence, said
-from lbtrace.case.said import NOTHING
+from lbtrace.comparison import Comparison, Match, confidence_of, evidence, said
+from lbtrace.comparison.said import NOTHING
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Host and request target"
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding for Host, one for the target, one for the method should it differ."""
-    yield from _host(case)
-    yield from _target(case)
+    yield from _host(comparison)
+    yield from _target(comparison)
 
 
-def _host(case: Case) -> Iterator[Finding]:
-    heads = case.request_heads
-    sent, arrived, texts = said(case, "Host").of(heads)
+def _host(comparison: Comparison) -> Iterator[Finding]:
+    heads = comparison.request_heads
+    sent, arrived, texts = said(comparison, "Host").of(heads)
     given = (sent != NOTHING) | (arrived != NOTHING)
     if not given.any():
         return
@@ -42,7 +42,7 @@ def _host(case: Case) -> Iterator[Finding]:
     shown = np.flatnonzero(sent != arrived if changed else given)
     matches = heads.where(shown)
     before, after = texts[sent[shown[0]]], texts[arrived[shown[0]]]
-    note = _host_change(case, matches[0], before, after) if changed else ""
+    note = _host_change(comparison, matches[0], before, after) if changed else ""
     yield Finding(
         "host-and-target.host-changed" if changed else "host-and-target.host-kept",
         TITLE,
@@ -57,11 +57,13 @@ def _host(case: Case) -> Iterator[Finding]:
             Value("before", before if before is not None else "(absent)"),
             Value("after", after if after is not None else "(absent)"),
         ),
-        evidence(case.request_frames(matches)),
+        evidence(comparison.request_frames(matches)),
     )
 
 
-def _host_change(case: Case, match: Match, before: str | None, after: str | None) -> str:
+def _host_change(
+    comparison: Comparison, match: Match, before: str | None, after: str | None
+) -> str:
     if after is None or before is None:
         return ""
     server = match.back_connection.server
@@ -74,8 +76,8 @@ def _host_change(case: Case, match: Match, before: str | None, after: str | None
     return ""
 
 
-def _target(case: Case) -> Iterator[Finding]:
-    (client, backend), targets = case.sides, case.request_heads
+def _target(comparison: Comparison) -> Iterator[Finding]:
+    (client, backend), targets = comparison.sides, comparison.request_heads
     if not len(targets):
         return
     q, p, texts = client.requests, backend.requests, client.words.text_list
@@ -102,7 +104,7 @@ def _target(case: Case) -> Iterator[Finding]:
             Value("before", before.target),
             Value("after", after.target),
         ),
-        evidence(case.request_frames(matches)),
+        evidence(comparison.request_frames(matches)),
     )
     methods = targets.where(q.method[targets.front] != p.method[targets.back])
     if len(methods):
@@ -120,7 +122,7 @@ def _target(case: Case) -> Iterator[Finding]:
                 Value("before", before.method),
                 Value("after", after.method),
             ),
-            evidence(case.request_frames(methods)),
+            evidence(comparison.request_frames(methods)),
             "A cache that fetches with GET to answer HEAD does this; anything else deserves a "
             "look.",
         )

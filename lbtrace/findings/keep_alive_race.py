@@ -23,13 +23,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.case import Case, evidence, plural
-from lbtrace.columns import Column
+from lbtrace.comparison import Comparison, evidence, plural
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.side_table import MARKS, SideTable
+from lbtrace.tables.columns import Column
+from lbtrace.tables.sides import MARKS, SideTable
 
 TITLE = "Keep-alive race"
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
@@ -49,14 +49,14 @@ class _Race(NamedTuple):
     closed_after_ns: int | None = None  # silence after which the server sent its FIN
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding a side, naming the idle times seen."""
     for side in Side:
-        races = list(_races(case, side))
+        races = list(_races(comparison, side))
         if not races:
             continue
         sender, server = ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
-        longest = longest_idle_ns(case, side)
+        longest = longest_idle_ns(comparison, side)
         closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
         yield Finding(
             f"keep-alive-race.{side.value}",
@@ -104,8 +104,8 @@ def _cause(longest: int | None, closed: Sequence[int]) -> str:
     )
 
 
-def _races(case: Case, side: Side) -> Iterator[_Race]:
-    table, silence = case.table(side), _silences(case.table(side))
+def _races(comparison: Comparison, side: Side) -> Iterator[_Race]:
+    table, silence = comparison.table(side), _silences(comparison.table(side))
     q, r = table.requests, table.responses
     ends = {
         name: table.of_ends(name, server=True)[table.connection]
@@ -121,7 +121,7 @@ def _races(case: Case, side: Side) -> Iterator[_Race]:
         np.argsort(table.connection[unanswered], kind="stable")
     ].tolist():
         trace, idle = table.trace_of(e), max(int(silence[e]), 0)
-        request = case.request_frame(side, table.ref(e))
+        request = comparison.request_frame(side, table.ref(e))
         asked, asked_last = int(q.first_ns[e]), int(q.last_ns[e])
         fin, fin_ns, rst, rst_ns = (
             int(ends[name][e]) for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns")
@@ -161,8 +161,8 @@ def _silences(table: SideTable) -> Column:
     return silence
 
 
-def longest_idle_ns(case: Case, side: Side) -> int | None:
+def longest_idle_ns(comparison: Comparison, side: Side) -> int | None:
     """The longest silence after which a request on the same connection was answered."""
-    table, silence = case.table(side), _silences(case.table(side))
+    table, silence = comparison.table(side), _silences(comparison.table(side))
     answered = silence[table.requests.there & table.responses.there & (silence != FIRST)]
     return int(answered.max()) if len(answered) else None

@@ -20,21 +20,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, evidence
-from lbtrace.case.ends import endpoint, ends
-from lbtrace.columns import Column, distinct, first_met
+from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.tables.columns import Column, distinct, first_met
 
 TITLE = "Load distribution"
 NAMED = 8
 SHOWN = 5  # places whose first request is shown
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per kind of place that there is more than one of."""
-    (client, backend), m = case.sides, case.matches
+    (client, backend), m = comparison.sides, comparison.matches
     words, fronts, backs = client.words, m.front_connection, m.back_connection
     views = (
         (
@@ -56,8 +56,10 @@ def find(case: Case) -> Iterator[Finding]:
     for slug, statement, place in views:
         first, which = first_met(place)
         by_address = slug == "balancer-addresses"
-        if len(first) > 1 and not (by_address and _are_clients(case, place[first])):
-            frames = [f for match in m.where(first[:SHOWN]) for f in case.request_frames([match])]
+        if len(first) > 1 and not (by_address and _are_clients(comparison, place[first])):
+            frames = [
+                f for match in m.where(first[:SHOWN]) for f in comparison.request_frames([match])
+            ]
             names = [
                 words.text_list[p] if by_address else str(endpoint(words, p))
                 for p in place[first].tolist()
@@ -69,26 +71,26 @@ def find(case: Case) -> Iterator[Finding]:
                 frames,
             )
     if not len(m):
-        yield from _connections(case)
+        yield from _connections(comparison)
 
 
-def _are_clients(case: Case, sources: Column) -> bool:
+def _are_clients(comparison: Comparison, sources: Column) -> bool:
     """True when the sources the backend sees are the clients themselves."""
-    client, text = case.sides[0], case.sides[0].words.text_list
-    addresses = distinct(client.client_address[case.matches.front_connection]).tolist()
-    clients = {a for address in addresses for a in case.addresses_of(text[address])}
+    client, text = comparison.sides[0], comparison.sides[0].words.text_list
+    addresses = distinct(client.client_address[comparison.matches.front_connection]).tolist()
+    clients = {a for address in addresses for a in comparison.addresses_of(text[address])}
     return not clients.isdisjoint(text[source] for source in sources.tolist())
 
 
-def _connections(case: Case) -> Iterator[Finding]:
-    backend, matches = case.sides[1], case.connection_matches
+def _connections(comparison: Comparison) -> Iterator[Finding]:
+    backend, matches = comparison.sides[1], comparison.connection_matches
     servers = ends(backend, server=True)[matches.back]
     first, which = first_met(servers)
     if len(first) > 1:
         names = [str(endpoint(backend.words, server)) for server in servers[first].tolist()]
         counts = Counter(dict(zip(names, np.bincount(which).tolist(), strict=True)))
         frames = [
-            case.connection_frame(Side.BACKEND, backend.connection_ref(c))
+            comparison.connection_frame(Side.BACKEND, backend.connection_ref(c))
             for c in matches.back[first].tolist()
         ]
         yield _finding(

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case, evidence
-from lbtrace.columns import Column, distinct, first_met
+from lbtrace.comparison import Comparison, evidence
 from lbtrace.fields import is_public
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.tables.columns import Column, distinct, first_met
 
 TITLE = "A NAT before the balancer"
 FIELDS = (
@@ -36,31 +36,33 @@ FIELDS = (
 )
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per client and the address it is seen as."""
-    mappings = case.nat_mappings
+    mappings = comparison.nat_mappings
     if not mappings:
         return
     requests, connections = (
-        _first_of_each(case, c)
-        for c in (case.matches.front_connection, case.connection_matches.front)
+        _first_of_each(comparison, c)
+        for c in (comparison.matches.front_connection, comparison.connection_matches.front)
     )
     stated: dict[tuple[str, str], set[str]] = {}
     for mapping in mappings:
         stated.setdefault((mapping.stated_by, mapping.seen_as), set()).add(mapping.client)
     for mapping in mappings:
         frames = (
-            case.request_frames([case.matches[requests[mapping.client]]])
+            comparison.request_frames([comparison.matches[requests[mapping.client]]])
             if mapping.client in requests
             else []
         )
         if not frames and mapping.client in connections:
-            frames = case.connection_frames([case.connection_matches[connections[mapping.client]]])
+            frames = comparison.connection_frames(
+                [comparison.connection_matches[connections[mapping.client]]]
+            )
         if not frames:
             continue
         field = mapping.stated_by.lower() in FIELDS
         several = len(stated[mapping.stated_by, mapping.seen_as]) > 1
-        written = field and (several or not _needs_nat(case, mapping.client, mapping.seen_as))
+        written = field and (several or not _needs_nat(comparison, mapping.client, mapping.seen_as))
         yield Finding(
             "nat-before-balancer",
             TITLE,
@@ -88,11 +90,11 @@ def find(case: Case) -> Iterator[Finding]:
         )
 
 
-def _needs_nat(case: Case, client: str, seen_as: str) -> bool:
+def _needs_nat(comparison: Comparison, client: str, seen_as: str) -> bool:
     """Whether a client with such an address cannot speak to the balancer without a NAT: its own is
     private, and the balancer's public.
     """
-    front = case.sides[0]
+    front = comparison.sides[0]
     own = front.words.texts[client]
     servers = {
         front.words.text_list[n]
@@ -101,9 +103,9 @@ def _needs_nat(case: Case, client: str, seen_as: str) -> bool:
     return is_public(seen_as) and not is_public(client) and all(map(is_public, servers))
 
 
-def _first_of_each(case: Case, connections: Column) -> dict[str, int]:
+def _first_of_each(comparison: Comparison, connections: Column) -> dict[str, int]:
     """Client address → the first row whose client connection is from there."""
-    client = case.sides[0]
+    client = comparison.sides[0]
     addresses = client.client_address[connections]
     first, _ = first_met(addresses)
     return {client.words.text_list[addresses[row]]: row for row in first.tolist()}

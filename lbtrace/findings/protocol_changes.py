@@ -20,12 +20,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, Matches, confidence_of, evidence, said
-from lbtrace.columns import Column, first_met, parted
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, said
 from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.side_table import FRAMINGS, joint, numbering
+from lbtrace.tables.columns import Column, first_met, parted
+from lbtrace.tables.sides import FRAMINGS, joint, numbering
 
 TITLE = "Protocol changes"
 BODY = [
@@ -37,24 +37,30 @@ OLD = (
 )
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """Version, framing of requests and of responses, coding of responses, interim responses, and
     what left HTTP.
     """
-    (client, backend), asked, answered = case.sides, case.request_heads, case.response_heads
-    q, p, r, s = client.requests, backend.requests, client.responses, backend.responses
-    yield from _version(case, asked, q.version[asked.front], p.version[asked.back])
-    yield from _framing(case, "Request", asked, q.framing[asked.front], p.framing[asked.back])
-    yield from _framing(
-        case, "Response", answered, s.framing[answered.back], r.framing[answered.front]
+    (client, backend), asked, answered = (
+        comparison.sides,
+        comparison.request_heads,
+        comparison.response_heads,
     )
-    yield from _coding(case, answered)
-    yield from _interim(case)
-    yield from _upgrades(case)
+    q, p, r, s = client.requests, backend.requests, client.responses, backend.responses
+    yield from _version(comparison, asked, q.version[asked.front], p.version[asked.back])
+    yield from _framing(comparison, "Request", asked, q.framing[asked.front], p.framing[asked.back])
+    yield from _framing(
+        comparison, "Response", answered, s.framing[answered.back], r.framing[answered.front]
+    )
+    yield from _coding(comparison, answered)
+    yield from _interim(comparison)
+    yield from _upgrades(comparison)
 
 
-def _version(case: Case, asked: Matches, before: Column, after: Column) -> Iterator[Finding]:
-    texts = case.sides[0].words.text_list
+def _version(
+    comparison: Comparison, asked: Matches, before: Column, after: Column
+) -> Iterator[Finding]:
+    texts = comparison.sides[0].words.text_list
     for was, now, matches in _changes(asked, before, after):
         statement, old = (
             "Requests in {before} are sent to the backend in {after} ({count}).",
@@ -65,14 +71,14 @@ def _version(case: Case, asked: Matches, before: Column, after: Column) -> Itera
             "version",
             statement,
             matches,
-            case.request_frames(matches),
+            comparison.request_frames(matches),
             *values,
             remedy=OLD if old else "",
         )
 
 
 def _framing(
-    case: Case, message: str, matches: Matches, before: Column, after: Column
+    comparison: Comparison, message: str, matches: Matches, before: Column, after: Column
 ) -> Iterator[Finding]:
     """Bodies that are framed in another way after the balancer."""
     known, names = (
@@ -88,15 +94,15 @@ def _framing(
             "framing",
             statement,
             those,
-            case.response_frames(those),
+            comparison.response_frames(those),
             Value("before", names[was]),
             Value("after", names[now]),
         )
 
 
-def _coding(case: Case, answered: Matches) -> Iterator[Finding]:
+def _coding(comparison: Comparison, answered: Matches) -> Iterator[Finding]:
     """Responses whose content is coded in another way."""
-    got, given, texts = said(case, "Content-Encoding", response=True).of(answered)
+    got, given, texts = said(comparison, "Content-Encoding", response=True).of(answered)
     written, meant = numbering(), numbering()
     known = np.array(
         [(written[name], meant[name.lower()]) for name in (text or "identity" for text in texts)],
@@ -114,7 +120,7 @@ def _coding(case: Case, answered: Matches) -> Iterator[Finding]:
             "coding",
             statement,
             matches,
-            case.response_frames(matches),
+            comparison.response_frames(matches),
             *map(Value, ("before", "after"), values),
         )
 
@@ -129,13 +135,13 @@ def _changes(matches: Matches, before: Column, after: Column) -> Iterator[tuple[
         yield int(before[row]), int(after[row]), matches.where(rows[those])
 
 
-def _interim(case: Case) -> Iterator[Finding]:
+def _interim(comparison: Comparison) -> Iterator[Finding]:
     """Interim responses that are on one side only: a balancer may answer Expect: 100-continue
     itself. One may be among bytes that were not captured.
     """
     own, kept = [], []
     statuses: Counter[int] = Counter()
-    (client, backend), every = case.sides, case.matches
+    (client, backend), every = comparison.sides, comparison.matches
     whole, whole_behind = (
         (table.of_ends("missing", server=True) == 0)[connections]
         for table, connections in (
@@ -172,14 +178,14 @@ def _interim(case: Case) -> Iterator[Finding]:
                 slug,
                 statement,
                 matches,
-                case.request_frames(matches),
+                comparison.request_frames(matches),
                 Value("statuses", ", ".join(map(str, sorted(statuses)))),
             )
 
 
-def _upgrades(case: Case) -> Iterator[Finding]:
+def _upgrades(comparison: Comparison) -> Iterator[Finding]:
     """Connections that left HTTP after a 101 or CONNECT, on both sides or on one only."""
-    (client, backend), every = case.sides, case.matches
+    (client, backend), every = comparison.sides, comparison.matches
     q, r = client.requests, client.responses
     switched = (r.start[every.front] == 101) | (
         q.method[every.front] == client.words.texts.get("CONNECT", -1)
@@ -216,7 +222,7 @@ def _upgrades(case: Case) -> Iterator[Finding]:
                 slug,
                 statement,
                 matches,
-                case.request_frames(matches),
+                comparison.request_frames(matches),
                 Value("names", ", ".join(names)),
             )
 

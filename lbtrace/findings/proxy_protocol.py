@@ -19,13 +19,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, evidence
-from lbtrace.connection_table import NEVER
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence
 from lbtrace.fields import addresses_in
 from lbtrace.model.http import ProxyHeader
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.tables.connections import NEVER
 
 TITLE = "PROXY protocol"
 TLV = {
@@ -42,22 +42,22 @@ TLV = {
 }
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """What the headers are, whether they are true, and whether their checksums hold; each side
     apart.
     """
     for side in Side:
-        headers = _headers(case, side)
+        headers = _headers(comparison, side)
         if headers:
             yield _seen(side, headers)
             yield from _damaged(side, headers)
-    yield from _truth(case)
+    yield from _truth(comparison)
 
 
-def _headers(case: Case, side: Side) -> list[tuple[Ref, ProxyHeader, FrameRef]]:
+def _headers(comparison: Comparison, side: Side) -> list[tuple[Ref, ProxyHeader, FrameRef]]:
     found = []
     for point, (trace, held) in enumerate(
-        zip(case.traces(side), case.table(side).connections, strict=True)
+        zip(comparison.traces(side), comparison.table(side).connections, strict=True)
     ):
         begun, spoke = held.first_ns, held.ends.first_payload_ns[0::2]
         for number, application in enumerate(trace.applications):
@@ -117,12 +117,14 @@ def _damaged(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> It
         )
 
 
-def _truth(case: Case) -> Iterator[Finding]:
+def _truth(comparison: Comparison) -> Iterator[Finding]:
     """The stated source against the client's own end."""
     wrong: list[int] = []
     right: list[int] = []
-    client_side, matches = case.sides[0], case.connection_matches
-    applications = [application for trace in case.backends for application in trace.applications]
+    client_side, matches = comparison.sides[0], comparison.connection_matches
+    applications = [
+        application for trace in comparison.backends for application in trace.applications
+    ]
     if not any(application.proxy for application in applications):
         return
     clients = client_side.client_address[matches.front].tolist()
@@ -132,9 +134,9 @@ def _truth(case: Case) -> Iterator[Finding]:
             continue
         addresses = addresses_in(stated)
         client = client_side.words.text_list[clients[row]]
-        if case.addresses_of(client).intersection(addresses):
+        if comparison.addresses_of(client).intersection(addresses):
             right.append(row)
-        elif client in case.seen_as or not case.may_be_behind_nat(client, addresses):
+        elif client in comparison.seen_as or not comparison.may_be_behind_nat(client, addresses):
             wrong.append(row)
     if right or wrong:
         yield Finding(
@@ -148,7 +150,7 @@ def _truth(case: Case) -> Iterator[Finding]:
                 Value("count", len(wrong or right), "count"),
                 Value("of", len(wrong) + len(right), "count"),
             ),
-            evidence(case.connection_frames(matches.where(np.array(wrong or right)))),
+            evidence(comparison.connection_frames(matches.where(np.array(wrong or right)))),
             "Something between the client and the balancer rewrites addresses: look for a NAT or "
             "another proxy."
             if wrong

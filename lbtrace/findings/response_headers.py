@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.case import Case
+from lbtrace.comparison import Comparison
 from lbtrace.findings._changes import header_findings
 from lbtrace.model.report import Finding
 
 TITLE = "Response header fields"
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per changed field, grouped where a list says more."""
-    yield from header_findings(case, False, "response-headers", TITLE)
+    yield from header_findings(comparison, False, "response-headers", TITLE)

@@ -21,11 +21,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, Matches, confidence_of, evidence, said
-from lbtrace.columns import Column, among
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, said
 from lbtrace.model.pairing import ChangeKind
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.side_table import Messages
+from lbtrace.tables.columns import Column, among
+from lbtrace.tables.sides import Messages
 
 TITLE = "Responses passed through"
 SAME, OTHER, UNKNOWN = range(3)
@@ -46,9 +46,9 @@ FROM_COPY = (
 )
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """Statuses, then bodies; each as passed through, or as changed with the number of cases."""
-    (client, backend), every = case.sides, case.matches
+    (client, backend), every = comparison.sides, comparison.matches
     got, gave = client.responses, backend.responses
     answered = every.where(every.answered & got.there[every.front] & gave.there[every.back])
     if not len(answered):
@@ -61,19 +61,19 @@ def find(case: Case) -> Iterator[Finding]:
     )
     rewritten = changed & ~by_copy
     yield from _other_status(
-        case, answered, by_copy, "responses.from-copy", Severity.INFO, FROM_COPY
+        comparison, answered, by_copy, "responses.from-copy", Severity.INFO, FROM_COPY
     )
     yield from _other_status(
-        case, answered, rewritten, "responses.status", Severity.MEDIUM, REWRITTEN
+        comparison, answered, rewritten, "responses.status", Severity.MEDIUM, REWRITTEN
     )
-    bodies = _bodies(case, answered)
+    bodies = _bodies(comparison, answered)
     bodies[(bodies == OTHER) & (by_copy | (given == PARTIAL_CONTENT))] = (
         UNKNOWN  # a part, or nothing, is no other body
     )
     different = answered.where(bodies == OTHER)
     if len(different):
         yield _finding(
-            case,
+            comparison,
             "responses.body",
             Severity.MEDIUM,
             different,
@@ -82,7 +82,8 @@ def find(case: Case) -> Iterator[Finding]:
         )
     form = (ChangeKind.REORDERED, ChangeKind.RECASED)
     altered = any(
-        not c.request and not c.hop_by_hop and c.kind not in form for c in case.correlation.changes
+        not c.request and not c.hop_by_hop and c.kind not in form
+        for c in comparison.correlation.changes
     )
     same = answered.where(bodies == SAME)
     if not rewritten.any() and not len(different) and len(same):
@@ -94,7 +95,7 @@ def find(case: Case) -> Iterator[Finding]:
             else " No end-to-end header field was changed."
         )
         yield _finding(
-            case,
+            comparison,
             "responses.unchanged",
             Severity.INFO,
             same,
@@ -108,7 +109,12 @@ def find(case: Case) -> Iterator[Finding]:
 
 
 def _other_status(
-    case: Case, answered: Matches, which: Column, slug: str, severity: Severity, statement: str
+    comparison: Comparison,
+    answered: Matches,
+    which: Column,
+    slug: str,
+    severity: Severity,
+    statement: str,
 ) -> Iterator[Finding]:
     """Some of the answered, with the statuses of the first as an example."""
     if not which.any():
@@ -116,7 +122,7 @@ def _other_status(
     matches = answered.where(which)
     got, gave = matches[0].responses
     statuses = Value("client_status", str(got.status)), Value("backend_status", str(gave.status))
-    yield _finding(case, slug, severity, matches, len(answered), statement, statuses)
+    yield _finding(comparison, slug, severity, matches, len(answered), statement, statuses)
 
 
 def _in_group(matches: Matches, wanted: Column, groups: Column, told: Column) -> Column:
@@ -128,14 +134,14 @@ def _in_group(matches: Matches, wanted: Column, groups: Column, told: Column) ->
     return found
 
 
-def _bodies(case: Case, answered: Matches) -> Column:
+def _bodies(comparison: Comparison, answered: Matches) -> Column:
     """Whether two responses carry the same content: SAME, OTHER, or UNKNOWN when a capture does not
     hold one of them whole, a content coding cannot be undone, or the body may be another one's of
     the group or one that is not known.
     """
-    coding = said(case, "Content-Encoding", response=True)
+    coding = said(comparison, "Content-Encoding", response=True)
     plain = np.array([(text or "identity").lower() == "identity" for text in coding.texts], bool)
-    got, gave = case.sides[0].responses, case.sides[1].responses
+    got, gave = comparison.sides[0].responses, comparison.sides[1].responses
     front, back = answered.front, answered.back
     sent, arrived = (
         _content(m, plain[code])[rows]
@@ -164,7 +170,7 @@ def _content(messages: Messages, plain: Column) -> Column:
 
 
 def _finding(
-    case: Case,
+    comparison: Comparison,
     slug: str,
     severity: Severity,
     matches: Matches,
@@ -179,7 +185,7 @@ def _finding(
         confidence_of(matches),
         statement,
         (Value("count", len(matches), "count"), Value("of", of, "count"), *more),
-        evidence(case.response_frames(matches)),
+        evidence(comparison.response_frames(matches)),
         "Look for a rule at the balancer that rewrites or compresses bodies, or replaces error "
         "pages."
         if severity is Severity.MEDIUM

@@ -24,14 +24,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.case import FRAMES_PER_SIDE, RANK, Case, Matches, evidence, plural
-from lbtrace.case.ends import endpoint, ends
-from lbtrace.case.matches import CONFIDENCES
-from lbtrace.columns import Column, distinct, first_met, spans
+from lbtrace.comparison import FRAMES_PER_SIDE, RANK, Comparison, Matches, evidence, plural
+from lbtrace.comparison.ends import endpoint, ends
+from lbtrace.comparison.matches import CONFIDENCES
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.pair_table import OUTCOMES, PairTable
+from lbtrace.tables.columns import Column, distinct, first_met, spans
+from lbtrace.tables.pairs import OUTCOMES, PairTable
 
 TITLE = "Retries and duplicates"
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
@@ -57,33 +57,35 @@ REMEDY = (
 )
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """Repeated requests by idempotency, and copies."""
-    client, m = case.sides[0], case.matches
+    client, m = comparison.sides[0], comparison.matches
     several = m.where(m.attempts > 1)
-    tries = _tries(case, several)
+    tries = _tries(comparison, several)
     idempotent = [client.words.texts.get(method, -1) for method in sorted(IDEMPOTENT)]
     other = client.requests.there[several.front] & ~np.isin(
         client.requests.method[several.front], idempotent
     )
-    unsafe = other & (tries.number(_reached(case, tries)) > 1)
+    unsafe = other & (tries.number(_reached(comparison, tries)) > 1)
     safe = ~unsafe
     mirrored = (
         tries.number(np.isin(tries.outcome, [OUTCOMES.index(o) for o in COPIED]))
         == several.attempts
     )
     if mirrored.sum() >= FEW and 10 * mirrored.sum() >= 9 * len(m):
-        yield _mirrored(case, several.where(mirrored))
+        yield _mirrored(comparison, several.where(mirrored))
         safe &= ~mirrored
     for wanted, slug, severity, remedy in (
         (unsafe, "retries.not-idempotent", Severity.HIGH, REMEDY),
         (safe, "retries.repeated", Severity.LOW, ""),
     ):
         if wanted.any():
-            yield _finding(case, slug, severity, several.where(wanted), tries.of(wanted), remedy)
+            yield _finding(
+                comparison, slug, severity, several.where(wanted), tries.of(wanted), remedy
+            )
     copies = [
         u
-        for u in case.correlation.unpaired
+        for u in comparison.correlation.unpaired
         if u.side == Side.BACKEND and u.reason is UnpairedReason.COPY
     ]
     if copies:
@@ -95,7 +97,9 @@ def find(case: Case) -> Iterator[Finding]:
             "Backend exchanges that are copies of others, with no client waiting for them: "
             "{count} (mirrored or warm-up traffic).",
             (Value("count", len(copies), "count"),),
-            evidence(case.request_frame(Side.BACKEND, u.ref) for u in copies[:FRAMES_PER_SIDE]),
+            evidence(
+                comparison.request_frame(Side.BACKEND, u.ref) for u in copies[:FRAMES_PER_SIDE]
+            ),
         )
 
 
@@ -122,11 +126,11 @@ class _Tries(NamedTuple):
         )
 
 
-def _tries(case: Case, matches: Matches) -> _Tries:
+def _tries(comparison: Comparison, matches: Matches) -> _Tries:
     """Every attempt of some matches."""
-    pairs = PairTable.of(case.correlation.pairs)
+    pairs = PairTable.of(comparison.correlation.pairs)
     at = spans(pairs.first[matches.place], matches.attempts)
-    backend = case.sides[1].numbers(pairs.backend_point[at], pairs.backend[at])
+    backend = comparison.sides[1].numbers(pairs.backend_point[at], pairs.backend[at])
     return _Tries(
         np.repeat(np.arange(len(matches)), matches.attempts),
         backend,
@@ -135,15 +139,15 @@ def _tries(case: Case, matches: Matches) -> _Tries:
     )
 
 
-def _reached(case: Case, tries: _Tries) -> Column:
+def _reached(comparison: Comparison, tries: _Tries) -> Column:
     """Attempts whose request was sent whole, so that a backend could have carried it out."""
-    requests = case.sides[1].requests
+    requests = comparison.sides[1].requests
     reached: Column = (requests.whole_heads & requests.complete)[tries.backend]
     return reached
 
 
-def _mirrored(case: Case, matches: Matches) -> Finding:
-    backend, answered = case.sides[1], matches.where(matches.answered)
+def _mirrored(comparison: Comparison, matches: Matches) -> Finding:
+    backend, answered = comparison.sides[1], matches.where(matches.answered)
     servers = Counter(ends(backend, server=True)[answered.back_connection].tolist())
     untold = len(matches) - len(answered)
     which = [
@@ -161,23 +165,28 @@ def _mirrored(case: Case, matches: Matches) -> Finding:
         (
             Value("most", int(matches.attempts.max()), "count"),
             Value("count", len(matches), "count"),
-            Value("of", len(case.matches), "count"),
+            Value("of", len(comparison.matches), "count"),
             Value("which", "; ".join(which)),
         ),
-        evidence(_frames(case, matches)),
+        evidence(_frames(comparison, matches)),
     )
 
 
-def _frames(case: Case, matches: Matches) -> Iterator[FrameRef]:
+def _frames(comparison: Comparison, matches: Matches) -> Iterator[FrameRef]:
     for m in matches[:2]:
-        yield case.request_frame(Side.CLIENT, m.pair.client)
-        yield from (case.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:3])
+        yield comparison.request_frame(Side.CLIENT, m.pair.client)
+        yield from (comparison.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:3])
 
 
 def _finding(
-    case: Case, slug: str, severity: Severity, matches: Matches, tries: _Tries, remedy: str
+    comparison: Comparison,
+    slug: str,
+    severity: Severity,
+    matches: Matches,
+    tries: _Tries,
+    remedy: str,
 ) -> Finding:
-    client, backend = case.sides
+    client, backend = comparison.sides
     asked = client.requests.method[matches.front][client.requests.there[matches.front]]
     methods = Counter(client.words.text_list[method] for method in asked.tolist())
     first, _ = first_met(tries.match)
@@ -197,6 +206,6 @@ def _finding(
             Value("targets", len(targets), "count"),
             Value("how", "; ".join(f"{HOW[o]} ({n})" for o, n in outcomes.most_common())),
         ),
-        evidence(_frames(case, matches)),
+        evidence(_frames(comparison, matches)),
         remedy,
     )

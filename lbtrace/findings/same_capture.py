@@ -18,16 +18,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, evidence, first_frames
+from lbtrace.comparison import Comparison, evidence, first_frames
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 TITLE = "The same capture twice"
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per client capture that is also given as a backend capture."""
-    for front, back in case.same_captures:
+    for front, back in comparison.same_captures:
         yield Finding(
             "same-capture",
             TITLE,

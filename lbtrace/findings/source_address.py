@@ -22,14 +22,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.case import Case, ConnectionMatches, Matches, confidence_of, evidence
-from lbtrace.case.ends import ends
-from lbtrace.case.matches import CONFIDENCES
-from lbtrace.columns import Column, distinct
+from lbtrace.comparison import Comparison, ConnectionMatches, Matches, confidence_of, evidence
+from lbtrace.comparison.ends import ends
+from lbtrace.comparison.matches import CONFIDENCES
 from lbtrace.findings._client import stated_in
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import RANK, Confidence, ConnectionBasis
 from lbtrace.model.report import Evidence, Finding, Severity, Value
+from lbtrace.tables.columns import Column, distinct
 
 TITLE = "Source address"
 BYTES_PASS = (
@@ -56,16 +56,16 @@ class _Crossings(NamedTuple):
         return _Crossings(self.front[wanted], self.back[wanted], self.pairs.where(wanted))
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding: preserved, rewritten, or both in parts."""
-    (client, backend), crossings = case.sides, _crossings(case)
-    crossings = crossings.where(~_one_host(case, crossings))
+    (client, backend), crossings = comparison.sides, _crossings(comparison)
+    crossings = crossings.where(~_one_host(comparison, crossings))
     of = len(crossings.front)
     if not of:
         return
     asked, sources = client.client_address[crossings.front], backend.client_address[crossings.back]
     moved = asked != sources
-    natted = case.behind_nat(crossings.front[moved], crossings.back[moved])
+    natted = comparison.behind_nat(crossings.front[moved], crossings.back[moved])
     rewritten = int(moved.sum()) - int(natted.sum())
     seen = sorted(client.words.text_list[source] for source in distinct(sources).tolist())
     values = (
@@ -75,38 +75,38 @@ def find(case: Case) -> Iterator[Finding]:
         Value("backend_sees", ", ".join(seen[:5])),
         Value("addresses", len(seen), "count"),
     )
-    proof = evidence(_frames(case, crossings.pairs))
+    proof = evidence(_frames(comparison, crossings.pairs))
     if not rewritten:
-        yield _preserved(case, crossings, bool(natted.any()), values, proof)
+        yield _preserved(comparison, crossings, bool(natted.any()), values, proof)
     elif rewritten < of:
         yield Finding(
             "source-address.mixed",
             TITLE,
             Severity.LOW,
-            _confidence(case, crossings),
+            _confidence(comparison, crossings),
             "The source address is rewritten in {count} of {of} cases; the backend sees "
             "{backend_sees}.",
             values,
             proof,
         )
     else:
-        yield _rewritten(case, crossings, values, proof)
+        yield _rewritten(comparison, crossings, values, proof)
 
 
 def _preserved(
-    case: Case,
+    comparison: Comparison,
     crossings: _Crossings,
     natted: bool,
     values: tuple[Value, ...],
     proof: tuple[Evidence, ...],
 ) -> Finding:
-    port, source_port = (table.of_connections("client_port") for table in case.sides)
+    port, source_port = (table.of_connections("client_port") for table in comparison.sides)
     port_kept = bool((port[crossings.front] == source_port[crossings.back]).all())
     return Finding(
         "source-address.preserved",
         TITLE,
         Severity.INFO,
-        Confidence.MEDIUM if natted else _confidence(case, crossings),
+        Confidence.MEDIUM if natted else _confidence(comparison, crossings),
         (
             "The backend sees the client's address as source"
             if not natted
@@ -120,17 +120,22 @@ def _preserved(
 
 
 def _rewritten(
-    case: Case, crossings: _Crossings, values: tuple[Value, ...], proof: tuple[Evidence, ...]
+    comparison: Comparison,
+    crossings: _Crossings,
+    values: tuple[Value, ...],
+    proof: tuple[Evidence, ...],
 ) -> Finding:
-    stated = stated_in(case)
-    readable = len(case.request_heads) > 0 or bool(case.connection_matches.by(*BYTES_PASS).all())
+    stated = stated_in(comparison)
+    readable = len(comparison.request_heads) > 0 or bool(
+        comparison.connection_matches.by(*BYTES_PASS).all()
+    )
     if stated:
         values = (*values, Value("stated_in", ", ".join(stated)))
     return Finding(
         "source-address.rewritten",
         TITLE,
         Severity.INFO if stated else Severity.MEDIUM if readable else Severity.LOW,
-        _confidence(case, crossings),
+        _confidence(comparison, crossings),
         "The backend sees {backend_sees} as source, never the client {client}; "
         + (
             "the client's address is stated in {stated_in}."
@@ -144,30 +149,30 @@ def _rewritten(
     )
 
 
-def _confidence(case: Case, crossings: _Crossings) -> Confidence:
+def _confidence(comparison: Comparison, crossings: _Crossings) -> Confidence:
     """That of the paired exchanges; without any, of the weakest pair of connections, HIGH at
     most.
     """
-    if len(case.matches):
-        return confidence_of(case.matches)
+    if len(comparison.matches):
+        return confidence_of(comparison.matches)
     return CONFIDENCES[min(RANK[Confidence.HIGH], int(crossings.pairs.rank.min()))]
 
 
-def _crossings(case: Case) -> _Crossings:
+def _crossings(comparison: Comparison) -> _Crossings:
     """Pairs of connections: those named as such, else those of the paired exchanges. What goes
     straight to the backend, where others do not, tells nothing of the balancer.
     """
-    every = case.connection_matches
-    named = every.where(~_straight(case, every.front, every.back))
-    m = case.matches
+    every = comparison.connection_matches
+    named = every.where(~_straight(comparison, every.front, every.back))
+    m = comparison.matches
     if len(named) < len(every):
-        m = m.where(~_straight(case, m.front_connection, m.back_connection))
+        m = m.where(~_straight(comparison, m.front_connection, m.back_connection))
     if len(named) or not len(m):
         named = named if len(named) else every
         return _Crossings(named.front, named.back, named)
     # where who is whose is not known, a source that is the address of any client is taken for that
     # client
-    client, backend = case.sides
+    client, backend = comparison.sides
     fronts, backs = m.front_connection, m.back_connection
     last = np.full(len(client.words.text_list), NO_CONNECTION)
     last[client.client_address[fronts]] = fronts
@@ -175,11 +180,11 @@ def _crossings(case: Case) -> _Crossings:
     return _Crossings(np.where(m.alone | (of_source == NO_CONNECTION), fronts, of_source), backs, m)
 
 
-def _one_host(case: Case, crossings: _Crossings) -> Column:
+def _one_host(comparison: Comparison, crossings: _Crossings) -> Column:
     """Where client and balancer are one machine: an address that is the same behind it says nothing
     of whose it is.
     """
-    client, backend = case.sides
+    client, backend = comparison.sides
     asked = client.client_address[crossings.front]
     found: Column = (asked == client.server_address[crossings.front]) & (
         asked == backend.client_address[crossings.back]
@@ -187,18 +192,18 @@ def _one_host(case: Case, crossings: _Crossings) -> Column:
     return found
 
 
-def _straight(case: Case, fronts: Column, backs: Column) -> Column:
+def _straight(comparison: Comparison, fronts: Column, backs: Column) -> Column:
     """Pair by pair, whether two connections have the same ends: there is nothing between them."""
     same = np.ones(len(fronts), bool)
     for server in (False, True):
-        front, back = (ends(table, server) for table in case.sides)
+        front, back = (ends(table, server) for table in comparison.sides)
         same &= front[fronts] == back[backs]
     return same
 
 
-def _frames(case: Case, pairs: Matches | ConnectionMatches) -> list[FrameRef]:
+def _frames(comparison: Comparison, pairs: Matches | ConnectionMatches) -> list[FrameRef]:
     return (
-        case.connection_frames(pairs)
+        comparison.connection_frames(pairs)
         if isinstance(pairs, ConnectionMatches)
-        else case.request_frames(pairs)
+        else comparison.request_frames(pairs)
     )

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, evidence
+from lbtrace.comparison import Comparison, evidence
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
@@ -29,14 +29,14 @@ TITLE = "Swapped captures"
 ADDED = ("x-forwarded-for", "forwarded", "via", "x-real-ip", "x-forwarded-proto")
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding: the sides are not as they were given, or nothing shows how they are."""
-    frames = case.any_frame()
-    perhaps = _perhaps(case)
+    frames = comparison.any_frame()
+    perhaps = _perhaps(comparison)
     if (
         frames
-        and not case.correlation.swapped
-        and (perhaps or (case.correlation.pairs and not case.correlation.order_shown))
+        and not comparison.correlation.swapped
+        and (perhaps or (comparison.correlation.pairs and not comparison.correlation.order_shown))
     ):
         yield Finding(
             "swapped-captures.unknown",
@@ -55,7 +55,7 @@ def find(case: Case) -> Iterator[Finding]:
             evidence(frames),
             "Look whether the first capture is the client side's.",
         )
-    if case.correlation.swapped and frames:
+    if comparison.correlation.swapped and frames:
         yield Finding(
             "swapped-captures",
             TITLE,
@@ -70,18 +70,18 @@ def find(case: Case) -> Iterator[Finding]:
         )
 
 
-def _perhaps(case: Case) -> bool:
+def _perhaps(comparison: Comparison) -> bool:
     """Whether what can be read is in the first capture alone, and bears what balancers add: the
     other is in TLS, as clients speak it.
     """
     if (
-        case.correlation.pairs
-        or case.correlation.connection_pairs
-        or any(t.exchanges for t in case.backends)
+        comparison.correlation.pairs
+        or comparison.correlation.connection_pairs
+        or any(t.exchanges for t in comparison.backends)
     ):
         return False
-    hidden = any(a.tls is not None for t in case.backends for a in t.applications)
-    client = case.sides[0]
+    hidden = any(a.tls is not None for t in comparison.backends for a in t.applications)
+    client = comparison.sides[0]
     added = [client.requests.having(client.words, name) for name in ADDED]
     return (
         hidden

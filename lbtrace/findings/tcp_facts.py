@@ -20,35 +20,35 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, ConnectionMatches, evidence
-from lbtrace.connection_table import NONE
+from lbtrace.comparison import Comparison, ConnectionMatches, evidence
 from lbtrace.model.net import Side, SynFingerprint
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.tables.connections import NONE
 
 TITLE = "TCP facts"
 ENOUGH = 3  # segments; one or two tell nothing
 LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """The two SYNs of an example, then loss on each side."""
-    (client, backend), joined = case.sides, case.joined
+    (client, backend), joined = comparison.sides, comparison.joined
     syns = [
         t.of_ends("offer", server=False)[c] != NONE
         for t, c in ((client, joined.front), (backend, joined.back))
     ]
     both = joined.where(syns[0] & syns[1])
     if len(both):
-        yield _syns(case, both)
+        yield _syns(comparison, both)
     for side in Side:
-        yield from _loss(case, side)
+        yield from _loss(comparison, side)
 
 
-def _syns(case: Case, both: ConnectionMatches) -> Finding:
+def _syns(comparison: Comparison, both: ConnectionMatches) -> Finding:
     isn, isn_behind = (
         t.of_ends("isn", server=False)[c]
-        for t, c in zip(case.sides, (both.front, both.back), strict=True)
+        for t, c in zip(comparison.sides, (both.front, both.back), strict=True)
     )
     first, second = both[0].front.from_client.syn, both[0].back.from_client.syn
     assert first is not None
@@ -67,7 +67,7 @@ def _syns(case: Case, both: ConnectionMatches) -> Finding:
             Value("front", described(first)),
             Value("back", described(second)),
         ),
-        evidence(case.connection_frames(both)),
+        evidence(comparison.connection_frames(both)),
     )
 
 
@@ -86,8 +86,8 @@ def described(syn: SynFingerprint) -> str:
     return ", ".join(parts)
 
 
-def _loss(case: Case, side: Side) -> Iterator[Finding]:
-    table = case.table(side)
+def _loss(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    table = comparison.table(side)
     repeated, sent = (
         table.of_ends(name, server=False).astype(np.int64) + table.of_ends(name, server=True)
         for name in ("retransmissions", "packets")
@@ -107,7 +107,7 @@ def _loss(case: Case, side: Side) -> Iterator[Finding]:
                 Value("packets", packets, "count"),
             ),
             evidence(
-                case.opening_frames(side, np.flatnonzero(repeated)),
+                comparison.opening_frames(side, np.flatnonzero(repeated)),
                 "the first connections concerned",
             ),
             "Look for loss between this capture and the other end. A capture that shows each "

@@ -19,14 +19,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, Matches, confidence_of, evidence, plural, said
-from lbtrace.case.said import NOTHING
-from lbtrace.columns import distinct, first_met
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, plural, said
+from lbtrace.comparison.said import NOTHING
 from lbtrace.fields import field_lines
 from lbtrace.model.http import Request
 from lbtrace.model.pairing import Behaviour
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.side_table import joint
+from lbtrace.tables.columns import distinct, first_met
+from lbtrace.tables.sides import joint
 
 TITLE = "Client-sent forwarding fields"
 FIELDS = (
@@ -53,14 +53,15 @@ REMEDY = {
 }
 
 
-def find(case: Case) -> Iterator[Finding]:
+def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per field and fate."""
     speaks = any(
-        c.request and c.behaviour is Behaviour.CLIENT_ADDRESS for c in case.correlation.changes
+        c.request and c.behaviour is Behaviour.CLIENT_ADDRESS
+        for c in comparison.correlation.changes
     )
-    heads = case.request_heads
+    heads = comparison.request_heads
     for name in sorted(FIELDS):
-        sent, arrived, texts = said(case, name).of(heads)
+        sent, arrived, texts = said(comparison, name).of(heads)
         rows = np.flatnonzero(sent != NOTHING)
         first, which = first_met(joint(sent[rows], arrived[rows]))
         told = np.array(
@@ -71,7 +72,7 @@ def find(case: Case) -> Iterator[Finding]:
             np.int64,
         )[which]
         for fate in distinct(told).tolist():
-            yield _finding(case, name, ORDER[fate], heads.where(rows[told == fate]), speaks)
+            yield _finding(comparison, name, ORDER[fate], heads.where(rows[told == fate]), speaks)
 
 
 def _fate(before: str | None, after: str | None) -> str:
@@ -84,7 +85,9 @@ def _fate(before: str | None, after: str | None) -> str:
     return "appended" if now.startswith(f"{sent},") else "replaced"
 
 
-def _finding(case: Case, name: str, fate: str, matches: Matches, speaks: bool) -> Finding:
+def _finding(
+    comparison: Comparison, name: str, fate: str, matches: Matches, speaks: bool
+) -> Finding:
     front, back = matches[0].requests
     if fate == "passed-on":
         severity = Severity.MEDIUM if speaks and name.startswith("X-Forwarded-") else Severity.LOW
@@ -108,7 +111,7 @@ def _finding(case: Case, name: str, fate: str, matches: Matches, speaks: bool) -
             Value("after", _joined(back, name)),
             Value("count", len(matches), "count"),
         ),
-        evidence(case.request_frames(matches)),
+        evidence(comparison.request_frames(matches)),
         REMEDY.get(fate, ""),
     )
 

@@ -9,14 +9,14 @@ from operator import itemgetter
 
 import numpy as np
 
-from lbtrace.exchange_table import Exchanges, ExchangeTable
+from lbtrace.http.bulk.bulk_connections import Ready, Straight
 from lbtrace.http.connection import HTTP1, Reading
-from lbtrace.http.straight import Ready, Straight
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
 from lbtrace.options import Options
-from lbtrace.tables import Column, StreamTable
+from lbtrace.tables.exchanges import Exchanges, ExchangeTable
+from lbtrace.tables.packets import Column, StreamTable
 
 _STEP = 2048  # connections between two reports of progress
 

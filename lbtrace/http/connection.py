@@ -11,17 +11,19 @@ from array import array
 
 from xxhash import xxh3_128_hexdigest
 
-from lbtrace.http import detect, exchanges, h2, h2_frames, pairing, proxy_protocol, tls
+from lbtrace.http import detect, exchanges, pairing, proxy_protocol, tls
+from lbtrace.http.bulk.bulk_connections import Ready
 from lbtrace.http.cursor import Cursor, Pieces
-from lbtrace.http.head import Caches, begins_request
-from lbtrace.http.oddities import Oddities
-from lbtrace.http.reader import Common
-from lbtrace.http.requests import Requests
-from lbtrace.http.responses import Responses
-from lbtrace.http.straight import Ready
+from lbtrace.http.h1.head import Caches, begins_request
+from lbtrace.http.h1.reader import Common
+from lbtrace.http.h1.requests import Requests
+from lbtrace.http.h1.responses import Responses
+from lbtrace.http.h2 import frames as h2_frames
+from lbtrace.http.h2 import reader as h2
+from lbtrace.http.weirds import Oddities
 from lbtrace.model.http import DIGESTED, Application, Exchange, Protocol, ProxyHeader
 from lbtrace.options import Options
-from lbtrace.tables import StreamTable
+from lbtrace.tables.packets import StreamTable
 
 HTTP1 = Application(Protocol.HTTP1)
 _NONE = Application(Protocol.NONE)

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from lbtrace.model.http import Mark
-from lbtrace.tables import Buffer, Column, StreamTable
+from lbtrace.tables.packets import Buffer, Column, StreamTable
 
 _LEAST: Final = 1 << 12  # bytes joined first
 _MOST: Final = 1 << 16  # and at a time, where more and more are looked at

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from lbtrace.http import tls
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.head import (
+from lbtrace.http.h1.head import (
     H2_PREFACE,
     begins_request,
     begins_response,

@@ -7,10 +7,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 
-from lbtrace.http.oddities import Oddities
+from lbtrace.http.h1.requests import Requests
+from lbtrace.http.h1.responses import Responses
 from lbtrace.http.pairing import pair
-from lbtrace.http.requests import Requests
-from lbtrace.http.responses import Responses
+from lbtrace.http.weirds import Oddities
 from lbtrace.model.http import Exchange, Mark, Request
 
 

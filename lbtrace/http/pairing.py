@@ -23,9 +23,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TypeAlias
 
-from lbtrace.http.reader import LEAST_MESSAGE
-from lbtrace.http.requests import Requests
-from lbtrace.http.responses import Responses
+from lbtrace.http.h1.reader import LEAST_MESSAGE
+from lbtrace.http.h1.requests import Requests
+from lbtrace.http.h1.responses import Responses
 from lbtrace.model.http import Framing
 
 Pair: TypeAlias = tuple[

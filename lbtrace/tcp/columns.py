@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 CHUNK = 1 << 18  # rows at a time, where what is in between would be larger than what comes out
 NONE = -1  # "no such row"

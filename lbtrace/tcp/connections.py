@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.connection_table import ConnectionTable
 from lbtrace.model.trace import Diagnostic
-from lbtrace.tables import ACK, RST, Column, SegmentTable, StreamTable
+from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.packets import ACK, RST, Column, SegmentTable, StreamTable
 from lbtrace.tcp.columns import CHUNK, counted, stable_order
 from lbtrace.tcp.handshake import Handshake, handshakes
 from lbtrace.tcp.incarnations import Incarnations, incarnations

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lbtrace.connection_table import NONE, Offers
-from lbtrace.tables import Column, SegmentTable
+from lbtrace.tables.connections import NONE, Offers
+from lbtrace.tables.packets import Column, SegmentTable
 
 _MAX_OPTIONS = 40  # data offset is 4 bits: a header of at most 60 bytes
 _MSS, _SCALE, _SACK, _TIMESTAMP = 2, 3, 4, 8

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.tables import ACK, RST, SYN, Column, SegmentTable
+from lbtrace.tables.packets import ACK, RST, SYN, Column, SegmentTable
 from lbtrace.tcp.columns import CHUNK, counted, first_of
 from lbtrace.tcp.incarnations import Incarnations
 from lbtrace.tcp.sequence import distances

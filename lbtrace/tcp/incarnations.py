@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.tables import ACK, RST, SYN, Column, SegmentTable
+from lbtrace.tables.packets import ACK, RST, SYN, Column, SegmentTable
 from lbtrace.tcp.columns import NONE, first_of, stable_order
 from lbtrace.tcp.sequence import PLAUSIBLE, distance, distances, group_starts
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.tables import Column, SegmentTable
+from lbtrace.tables.packets import Column, SegmentTable
 
 
 class Conflict(NamedTuple):

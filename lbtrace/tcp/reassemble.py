@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.tables import FIN, RST, SYN, Column, SegmentTable
+from lbtrace.tables.packets import FIN, RST, SYN, Column, SegmentTable
 from lbtrace.tcp.columns import stable_order
 from lbtrace.tcp.overlap import Conflict, settle
 from lbtrace.tcp.sequence import PLAUSIBLE, distance, distances, group_starts, unwrap

@@ -20,7 +20,7 @@ from collections import Counter
 import numpy as np
 
 from lbtrace.model.net import Endpoint
-from lbtrace.tables import ACK, RST, SYN, Column, SegmentTable
+from lbtrace.tables.packets import ACK, RST, SYN, Column, SegmentTable
 from lbtrace.tcp.columns import first_of, stable_order
 from lbtrace.tcp.incarnations import Incarnations
 from lbtrace.tcp.sequence import group_starts

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 RING = 1 << 32
 PLAUSIBLE = (

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.connection_table import NEVER, NONE, ConnectionTable, Ends
-from lbtrace.tables import FIN, RST, SYN, Column, SegmentTable, StreamTable
+from lbtrace.tables.connections import NEVER, NONE, ConnectionTable, Ends
+from lbtrace.tables.packets import FIN, RST, SYN, Column, SegmentTable, StreamTable
 from lbtrace.tcp.columns import counted, first_of, last_of, taken
 from lbtrace.tcp.fingerprint import offers
 from lbtrace.tcp.handshake import Handshake

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lbtrace.case import Case
+from lbtrace.comparison import Comparison
 from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import Kind, Verdict
 from lbtrace.model.trace import Trace
@@ -41,35 +41,35 @@ def judge(
     clients: Sequence[Trace],
     backends: Sequence[Trace],
     correlation: Correlation,
-    case: Case | None = None,
+    comparison: Comparison | None = None,
 ) -> Verdict:
     """Weigh the witnesses."""
-    case = case or Case(clients, backends, correlation)
-    paired = bool(case.matches or case.connection_matches)
-    if not paired or not belong_together(case):
-        as_set = as_a_set(case)
-        case = as_set if as_set.matches or not paired else case
-    observations = observe(case)
-    if not case.matches and not case.connection_matches and not observations:
-        kind, confidence, reason = without_pairs(Case(clients, backends, correlation))
-    elif (case.matches or case.connection_matches) and not belong_together(case):
+    comparison = comparison or Comparison(clients, backends, correlation)
+    paired = bool(comparison.matches or comparison.connection_matches)
+    if not paired or not belong_together(comparison):
+        as_set = as_a_set(comparison)
+        comparison = as_set if as_set.matches or not paired else comparison
+    observations = observe(comparison)
+    if not comparison.matches and not comparison.connection_matches and not observations:
+        kind, confidence, reason = without_pairs(Comparison(clients, backends, correlation))
+    elif (comparison.matches or comparison.connection_matches) and not belong_together(comparison):
         kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
     else:
-        kind, confidence, reason = weigh(case, observations)
+        kind, confidence, reason = weigh(comparison, observations)
         both_sides = (
             ""
             if kind not in (Kind.DIRECT, Kind.L4_PASSTHROUGH)
             else TWICE
-            if case.same_captures
-            else taken_on_balancer(case)
+            if comparison.same_captures
+            else taken_on_balancer(comparison)
         )
         if both_sides:
             kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, both_sides
-        elif kind is Kind.DIRECT and (elsewhere := mostly_elsewhere(case)):
+        elif kind is Kind.DIRECT and (elsewhere := mostly_elsewhere(comparison)):
             kind, confidence, reason = Kind.AMBIGUOUS, Confidence.LOW, elsewhere
     witnesses = tuple(o.witness() for o in observations)
     if kind in (Kind.UNRELATED, Kind.INCONCLUSIVE):
         return Verdict(kind, confidence, (), witnesses, (), reason)
-    refined = modifiers(case, kind, observations)
-    profiles = likeness(case, kind, refined) if confidence is not Confidence.LOW else ()
+    refined = modifiers(comparison, kind, observations)
+    profiles = likeness(comparison, kind, refined) if confidence is not Confidence.LOW else ()
     return Verdict(kind, confidence, refined, witnesses, profiles, reason)

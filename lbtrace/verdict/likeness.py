@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace import profiles
-from lbtrace.case import Case
+from lbtrace.comparison import Comparison
 from lbtrace.model.http import Request, Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, ChangeKind, Ref, UnpairedReason
@@ -19,30 +19,32 @@ WRITTEN = (ChangeKind.ADDED, ChangeKind.CHANGED, ChangeKind.DUPLICATED)
 EXAMPLES = 50  # of the balancer's own answers, and of health checks of one kind: they repeat
 
 
-def likeness(case: Case, kind: Kind, modifiers: tuple[str, ...]) -> tuple[ProfileMatch, ...]:
+def likeness(
+    comparison: Comparison, kind: Kind, modifiers: tuple[str, ...]
+) -> tuple[ProfileMatch, ...]:
     """The profiles that fit, best first."""
     found: dict[str, dict[str, None]] = {}
-    for place, line in _changes(case):
+    for place, line in _changes(comparison):
         found.setdefault(place, {})[line] = None
-    own = list(_own_answers(case))
+    own = list(_own_answers(comparison))
     found["own-answer"] = {line: None for response in own for line in _head(response)}
-    found["health-check"] = dict.fromkeys(_checks(case))
-    found["proxy-header"] = dict.fromkeys(_proxy_headers(case))
-    found["trait"] = dict.fromkeys(traits(case, modifiers, own))
+    found["health-check"] = dict.fromkeys(_checks(comparison))
+    found["proxy-header"] = dict.fromkeys(_proxy_headers(comparison))
+    found["trait"] = dict.fromkeys(traits(comparison, modifiers, own))
     lines = {place: tuple(texts) for place, texts in found.items()}
     # a proxy that reads HTTP is known by the heads it writes, any other by what it does to
     # connections
     compared = (
-        len(case.request_heads)
+        len(comparison.request_heads)
         if kind is Kind.L7_PROXY
-        else len(case.matches) or len(case.connection_matches)
+        else len(comparison.matches) or len(comparison.connection_matches)
     )
     return profiles.rank(profiles.Observed(kind.value, compared, lines))
 
 
-def _changes(case: Case) -> Iterator[tuple[str, str]]:
+def _changes(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """(place, line) of every change; a change with several values gives a line for each."""
-    for change in case.correlation.changes:
+    for change in comparison.correlation.changes:
         way = "request" if change.request else "response"
         if change.kind in WRITTEN:
             lines = [change.after, *(f"{change.name}: {value}" for value in change.values)]
@@ -54,20 +56,20 @@ def _changes(case: Case) -> Iterator[tuple[str, str]]:
             yield f"{way}-removed", change.before
 
 
-def _own_answers(case: Case) -> Iterator[Response]:
+def _own_answers(comparison: Comparison) -> Iterator[Response]:
     """Responses that no backend gave."""
     taken = 0
-    for unpaired in case.correlation.unpaired:
+    for unpaired in comparison.correlation.unpaired:
         if (
             unpaired.side == Side.CLIENT
             and unpaired.reason is UnpairedReason.ANSWERED_BY_BALANCER
             and taken < EXAMPLES
         ):
-            response = case.exchange(Side.CLIENT, unpaired.ref).response
+            response = comparison.exchange(Side.CLIENT, unpaired.ref).response
             if response is not None:
                 taken += 1
                 yield response
-    (client, backend), every = case.sides, case.matches
+    (client, backend), every = comparison.sides, comparison.matches
     failed = every.ended(AttemptOutcome.RESET, AttemptOutcome.CLOSED, AttemptOutcome.TIMEOUT)
     failed &= client.responses.there[every.front] & ~backend.responses.there[every.back]
     for m in every.where(failed)[: EXAMPLES - taken]:
@@ -75,16 +77,16 @@ def _own_answers(case: Case) -> Iterator[Response]:
             yield m.front.response
 
 
-def _checks(case: Case) -> Iterator[str]:
-    for check in case.correlation.health_checks:
+def _checks(comparison: Comparison) -> Iterator[str]:
+    for check in comparison.correlation.health_checks:
         for i in check.exchanges[:3]:
-            request = case.exchange(Side.BACKEND, Ref(check.point, i)).request
+            request = comparison.exchange(Side.BACKEND, Ref(check.point, i)).request
             if request is not None:
                 yield from _head(request)
 
 
-def _proxy_headers(case: Case) -> Iterator[str]:
-    for trace in case.backends:
+def _proxy_headers(comparison: Comparison) -> Iterator[str]:
+    for trace in comparison.backends:
         for application in trace.applications:
             for header in application.proxy:
                 yield f"PROXY v{header.version}"

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from lbtrace.case import Case, Matches, plural
-from lbtrace.case.ends import endpoint, ends
-from lbtrace.columns import Column, among, distinct, first_met
+from lbtrace.comparison import Comparison, Matches, plural
+from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import RANK, Clock, Confidence, ConnectionBasis, Tier, UnpairedReason
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
-from lbtrace.pair_table import CONFIDENCES, PairTable
-from lbtrace.side_table import SideTable, joint
+from lbtrace.tables.columns import Column, among, distinct, first_met
+from lbtrace.tables.pairs import CONFIDENCES, PairTable
+from lbtrace.tables.sides import SideTable, joint
 
 LOOKED_FOR = (
     "equal sequence numbers, stated client addresses, shared rare values in heads and bodies, "
@@ -40,7 +40,7 @@ SHOWN_BY = (
 )
 
 
-def belong_together(case: Case) -> bool:
+def belong_together(comparison: Comparison) -> bool:
     """Whether the pairs show that both captures are of the same traffic, or may be a few likenesses
     between unrelated ones.
 
@@ -48,22 +48,26 @@ def belong_together(case: Case) -> bool:
     agree on, or by enough pairs that more than shape supports, as a share of what could have been
     paired.
     """
-    matches = case.matches
-    if case.connection_matches.by(*SHOWN_BY).any() or (matches.tier <= Tier.STATED_ADDRESS).any():
+    matches = comparison.matches
+    if (
+        comparison.connection_matches.by(*SHOWN_BY).any()
+        or (matches.tier <= Tier.STATED_ADDRESS).any()
+    ):
         return True
-    if any(_contradicted(clock) for clock in case.correlation.clocks):
+    if any(_contradicted(clock) for clock in comparison.correlation.clocks):
         return False
     possible = min(
-        _together(case, Side.CLIENT, matches.front), _together(case, Side.BACKEND, matches.back)
+        _together(comparison, Side.CLIENT, matches.front),
+        _together(comparison, Side.BACKEND, matches.back),
     )
     if len(matches) * 100 < ENOUGH_PERCENT * possible:
         return False
-    are_telling = is_telling(case, matches)
+    are_telling = is_telling(comparison, matches)
     telling = int(are_telling.sum())
     if telling >= ENOUGH_TELLING and 2 * telling >= possible:
         return True
     clocked = any(
-        not clock.refused and clock.pairs >= ENOUGH_PAIRS for clock in case.correlation.clocks
+        not clock.refused and clock.pairs >= ENOUGH_PAIRS for clock in comparison.correlation.clocks
     )
     # time proves nothing here: with the clocks free, one exchange fits inside any other that is
     # longer
@@ -75,13 +79,13 @@ def belong_together(case: Case) -> bool:
     return (
         clocked
         or supported >= min(ENOUGH_PAIRS, possible)
-        or (not matches and bool(case.connection_matches))
+        or (not matches and bool(comparison.connection_matches))
     )
 
 
-def _together(case: Case, side: Side, paired: Column) -> int:
+def _together(comparison: Comparison, side: Side, paired: Column) -> int:
     """How many exchanges of a side are paired or could have had a partner."""
-    return len(distinct(np.concatenate((paired, unpaired(case, side)))))
+    return len(distinct(np.concatenate((paired, unpaired(comparison, side)))))
 
 
 def _contradicted(clock: Clock) -> bool:
@@ -94,14 +98,14 @@ def _contradicted(clock: Clock) -> bool:
     return bool(clock.refused) and many and "was set" not in clock.refused
 
 
-def taken_on_balancer(case: Case) -> str:
+def taken_on_balancer(comparison: Comparison) -> str:
     """Why a backend capture that holds the client's own connections was taken on the balancer, ""
     when nothing says so.
 
     Then it also holds connections to other servers with the same requests: what the balancer made
     of them.
     """
-    (client, backend), pairs = case.sides, case.connection_matches
+    (client, backend), pairs = comparison.sides, comparison.connection_matches
     same = np.ones(len(pairs), bool)
     for server in (False, True):
         same &= ends(client, server)[pairs.front] == ends(backend, server)[pairs.back]
@@ -109,7 +113,7 @@ def taken_on_balancer(case: Case) -> str:
     server_of = ends(backend, server=True)
     is_own = among(backend.connection, own) & backend.requests.there
     is_onward = ~is_own & ~among(server_of, server_of[own])[backend.connection]
-    is_onward &= ~case.check_connections[backend.connection] & backend.requests.there
+    is_onward &= ~comparison.check_connections[backend.connection] & backend.requests.there
     text = backend.words.text_list
     asked, onward = (
         {text[i].rpartition("/")[2] for i in distinct(backend.requests.start[rows]).tolist()}
@@ -129,13 +133,13 @@ def taken_on_balancer(case: Case) -> str:
     )
 
 
-def mostly_elsewhere(case: Case) -> str:
+def mostly_elsewhere(comparison: Comparison) -> str:
     """Why connections that reach the backend unchanged say little, "" when they do not: most
     requests went to other servers, and may have gone through a balancer there.
     """
-    client = case.sides[0]
+    client = comparison.sides[0]
     server_of = ends(client, server=True)
-    to = among(server_of, server_of[case.connection_matches.front])[
+    to = among(server_of, server_of[comparison.connection_matches.front])[
         client.connection[client.requests.there]
     ]
     others = int((~to).sum())
@@ -147,13 +151,13 @@ def mostly_elsewhere(case: Case) -> str:
     )
 
 
-def is_telling(case: Case, matches: Matches) -> Column:
+def is_telling(comparison: Comparison, matches: Matches) -> Column:
     """Which requests and responses say more than any request for "/" would: a target of some
     length, kept at its end, and the same body.
     """
-    (client, backend), text = case.sides, case.sides[0].words.text_list
+    (client, backend), text = comparison.sides, comparison.sides[0].words.text_list
     r, s = client.responses, backend.responses
-    same = _same_request(case, matches) & (r.digest[matches.front] == s.digest[matches.back])
+    same = _same_request(comparison, matches) & (r.digest[matches.front] == s.digest[matches.back])
     same &= (r.digest[matches.front] > 0) & (r.length[matches.front] > 0)
     target = client.requests.start[matches.front]
     long = np.zeros(len(text), bool)
@@ -163,9 +167,9 @@ def is_telling(case: Case, matches: Matches) -> Column:
     return telling
 
 
-def _same_request(case: Case, matches: Matches) -> Column:
+def _same_request(comparison: Comparison, matches: Matches) -> Column:
     """Which have all four messages, the same method, and a target that ends alike."""
-    (client, backend), text = case.sides, case.sides[0].words.text_list
+    (client, backend), text = comparison.sides, comparison.sides[0].words.text_list
     fronts, backs = matches.front, matches.back
     q, p, r, s = client.requests, backend.requests, client.responses, backend.responses
     same = (
@@ -186,7 +190,7 @@ def _same_request(case: Case, matches: Matches) -> Column:
     return alike
 
 
-def as_a_set(case: Case) -> Case:
+def as_a_set(comparison: Comparison) -> Comparison:
     """Pairs of LOW confidence, when nine of ten client exchanges have one and request and response
     are the same on both sides, testify as one set.
 
@@ -194,61 +198,72 @@ def as_a_set(case: Case) -> Case:
     interchangeable. Otherwise it holds no pair.
     """
     # those that count as knowledge stand first, as where pairs are shown
-    matches = case.tried.where(np.argsort(case.tried.rank == RANK[Confidence.LOW], kind="stable"))
-    agree = _agree(case, matches)
-    telling, agreeing = int(is_telling(case, matches).sum()), int(agree.sum())
+    matches = comparison.tried.where(
+        np.argsort(comparison.tried.rank == RANK[Confidence.LOW], kind="stable")
+    )
+    agree = _agree(comparison, matches)
+    telling, agreeing = int(is_telling(comparison, matches).sum()), int(agree.sum())
     own = [
         u.ref
-        for u in case.correlation.unpaired
+        for u in comparison.correlation.unpaired
         if u.reason is OWN and u.side == Side.CLIENT and u.confidence is not Confidence.LOW
     ]
-    alone = unpaired(case, Side.CLIENT)
-    without = alone[~among(alone, case.numbers(Side.CLIENT, own))]
+    alone = unpaired(comparison, Side.CLIENT)
+    without = alone[~among(alone, comparison.numbers(Side.CLIENT, own))]
     fronts = len(distinct(np.concatenate((matches.front, without))))
-    possible = not any(_contradicted(clock) for clock in case.correlation.clocks)
+    possible = not any(_contradicted(clock) for clock in comparison.correlation.clocks)
     enough = (
         possible
         and telling >= ENOUGH_PAIRS
         and 2 * telling >= agreeing
         and 10 * agreeing >= 9 * fronts
     )
-    pairs = PairTable.of(case.correlation.pairs).taken(
+    pairs = PairTable.of(comparison.correlation.pairs).taken(
         matches.place[agree] if enough else np.zeros(0, np.int64)
     )
     as_one = np.full(len(pairs), CONFIDENCES.index(Confidence.MEDIUM), np.uint8)
     pairs = replace(pairs, confidence=as_one, group=np.maximum(pairs.group, 0))
-    return Case(case.clients, case.backends, replace(case.correlation, pairs=pairs), case.tables)
+    return Comparison(
+        comparison.clients,
+        comparison.backends,
+        replace(comparison.correlation, pairs=pairs),
+        comparison.tables,
+    )
 
 
-def _agree(case: Case, matches: Matches) -> Column:
+def _agree(comparison: Comparison, matches: Matches) -> Column:
     """Where nothing in request and response speaks against the pair: the same method, end of the
     target, status and body, be it an empty one.
     """
-    r, s = case.sides[0].responses, case.sides[1].responses
+    r, s = comparison.sides[0].responses, comparison.sides[1].responses
     alike = [
         getattr(r, name)[matches.front] == getattr(s, name)[matches.back]
         for name in ("start", "digest")
     ]
-    agree: Column = _same_request(case, matches) & alike[0] & alike[1]
+    agree: Column = _same_request(comparison, matches) & alike[0] & alike[1]
     return agree
 
 
-def unpaired(case: Case, side: Side) -> Column:
+def unpaired(comparison: Comparison, side: Side) -> Column:
     """The exchanges of a side (their numbers) that could have had a partner."""
     without = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
-    return case.numbers(
+    return comparison.numbers(
         side,
-        [u.ref for u in case.correlation.unpaired if u.side == side and u.reason not in without],
+        [
+            u.ref
+            for u in comparison.correlation.unpaired
+            if u.side == side and u.reason not in without
+        ],
     )
 
 
-def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
+def without_pairs(comparison: Comparison) -> tuple[Kind, Confidence, str]:
     """(UNRELATED or INCONCLUSIVE, confidence, the reason)."""
-    fronts = sum(len(t.connections) for t in case.clients)
-    backs = sum(len(t.connections) for t in case.backends)
+    fronts = sum(len(t.connections) for t in comparison.clients)
+    backs = sum(len(t.connections) for t in comparison.backends)
     for count, name in ((fronts, "client"), (backs, "backend")):
         if not count:
-            alone = name == "backend" and bool(case.sides[0].responses.there.any())
+            alone = name == "backend" and bool(comparison.sides[0].responses.there.any())
             hint = (
                 ": if it ran all the time, the balancer itself answered every request"
                 if alone
@@ -260,11 +275,13 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
                 f"The {name} capture holds no TCP connection{hint}.",
             )
     reasons = {
-        u.reason for u in case.correlation.unpaired if u.reason is not UnpairedReason.HEALTH_CHECK
+        u.reason
+        for u in comparison.correlation.unpaired
+        if u.reason is not UnpairedReason.HEALTH_CHECK
     }
-    client, backend = case.sides
+    client, backend = comparison.sides
     front_requests = int(client.requests.there.sum())
-    back_requests = int(backend.requests.there.sum()) - int(case.check_exchanges.sum())
+    back_requests = int(backend.requests.there.sum()) - int(comparison.check_exchanges.sum())
     if reasons and reasons <= {UnpairedReason.OUTSIDE_OTHER_CAPTURE}:
         return (
             Kind.INCONCLUSIVE,
@@ -272,35 +289,35 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
             "The two captures do not overlap in time, so no exchange can be on both.",
         )
     if not front_requests:
-        return Kind.INCONCLUSIVE, Confidence.LOW, _silent(case, front=True)
+        return Kind.INCONCLUSIVE, Confidence.LOW, _silent(comparison, front=True)
     if not back_requests:
-        checks = ", only health checks" if case.check_exchanges.any() else ""
+        checks = ", only health checks" if comparison.check_exchanges.any() else ""
         return (
             Kind.INCONCLUSIVE,
             Confidence.LOW,
             (
                 f"The backend capture holds no request of a client{checks}. "
-                f"{_silent(case, front=False)}"
+                f"{_silent(comparison, front=False)}"
             ).rstrip(),
         )
     numbers = (
         f"No client request (of {front_requests}) could be paired with a backend request "
         f"(of {back_requests})"
     )
-    alike = _alike(case)
-    cut = any(trace.packets.truncated for trace in (*case.clients, *case.backends))
+    alike = _alike(comparison)
+    cut = any(trace.packets.truncated for trace in (*comparison.clients, *comparison.backends))
     if cut:
         return (
             Kind.INCONCLUSIVE,
             Confidence.LOW,
             f"{numbers}; packets were cut by the snapshot length, so too little of them is known.",
         )
-    if case.correlation.pairs:
+    if comparison.correlation.pairs:
         numbers = (
             f"Nothing tells which of {back_requests} backend requests belong to which of "
             f"{front_requests} client requests"
         )
-    if alike or case.correlation.pairs:
+    if alike or comparison.correlation.pairs:
         return (
             Kind.INCONCLUSIVE,
             Confidence.LOW,
@@ -318,7 +335,7 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
             Confidence.LOW,
             f"{numbers}; but a capture lacks requests that were answered in it.",
         )
-    encrypted = _encrypted(case.clients) or _encrypted(case.backends)
+    encrypted = _encrypted(comparison.clients) or _encrypted(comparison.backends)
     if encrypted:
         number = f"{encrypted} {plural(encrypted, 'connection')}"
         hidden = (
@@ -333,7 +350,7 @@ def without_pairs(case: Case) -> tuple[Kind, Confidence, str]:
     )
 
 
-def _alike(case: Case) -> str:
+def _alike(comparison: Comparison) -> str:
     """A request that may be on both sides, "" when there is none.
 
     Either a body is on both sides, or the last two parts of a path (a prefix may have been
@@ -341,7 +358,7 @@ def _alike(case: Case) -> str:
     responses), or method and last part agree and the content of the responses does not speak
     against it.
     """
-    client, backend = case.sides
+    client, backend = comparison.sides
     front, back = _contents(client), _contents(backend)
     bodies = {d for digests in front.values() for d in digests} & {
         d for digests in back.values() for d in digests
@@ -402,8 +419,8 @@ def _encrypted(traces: Sequence[Trace]) -> int:
     return sum(a.protocol is Protocol.TLS for t in traces for a in t.applications)
 
 
-def _silent(case: Case, front: bool) -> str:
-    traces = case.clients if front else case.backends
+def _silent(comparison: Comparison, front: bool) -> str:
+    traces = comparison.clients if front else comparison.backends
     encrypted = _encrypted(traces)
     if encrypted:
         side = "client" if front else "backend"

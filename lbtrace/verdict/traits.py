@@ -1,16 +1,16 @@
-"""Case → traits: sentences about the traffic as a whole, in a fixed wording, so that a profile's
-rule can match them like any line.
+"""Comparison → traits: sentences about the traffic as a whole, in a fixed wording, so that a
+profile's rule can match them like any line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lbtrace.case import Case, Matches, said
-from lbtrace.case.ends import ends
-from lbtrace.columns import distinct
+from lbtrace.comparison import Comparison, Matches, said
+from lbtrace.comparison.ends import ends
 from lbtrace.fields import field_value, is_canonical
 from lbtrace.model.http import HeaderLine, Response
+from lbtrace.tables.columns import distinct
 
 LOOKED_AT = 2000  # pairs; a trait that holds for so many holds
 
@@ -51,25 +51,27 @@ Head = Sequence[HeaderLine]
 Both = tuple[Head, Head]  # in front and behind
 
 
-def traits(case: Case, modifiers: Sequence[str], own: Sequence[Response]) -> Iterator[str]:
+def traits(
+    comparison: Comparison, modifiers: Sequence[str], own: Sequence[Response]
+) -> Iterator[str]:
     """Every trait that the traffic has."""
     yield from (f"modifier: {modifier}" for modifier in modifiers)
-    yield from _addresses(case, modifiers)
-    yield from _tunnels(case)
+    yield from _addresses(comparison, modifiers)
+    yield from _tunnels(comparison)
     if own and all(_bare(response) for response in own):
         yield BARE_ANSWER
-    matches = case.request_heads[:LOOKED_AT]
+    matches = comparison.request_heads[:LOOKED_AT]
     if matches:
-        yield from _names(case, matches)
-        yield from _hosts(case, matches)
+        yield from _names(comparison, matches)
+        yield from _hosts(comparison, matches)
         yield from _connections(matches)
 
 
-def _addresses(case: Case, modifiers: Sequence[str]) -> Iterator[str]:
-    (client, backend), joined = case.sides, case.joined
+def _addresses(comparison: Comparison, modifiers: Sequence[str]) -> Iterator[str]:
+    (client, backend), joined = comparison.sides, comparison.joined
     if joined:
         moved = client.client_address[joined.front] != backend.client_address[joined.back]
-        kept = bool(case.behind_nat(joined.front[moved], joined.back[moved]).all())
+        kept = bool(comparison.behind_nat(joined.front[moved], joined.back[moved]).all())
         yield SOURCE["snat" in modifiers or not kept]
         yield DESTINATION[
             bool(
@@ -81,9 +83,9 @@ def _addresses(case: Case, modifiers: Sequence[str]) -> Iterator[str]:
         ]
 
 
-def _tunnels(case: Case) -> Iterator[str]:
-    front = {name.lower() for trace in case.clients for name, _ in trace.packets.peeled}
-    back = {name.lower() for trace in case.backends for name, _ in trace.packets.peeled}
+def _tunnels(comparison: Comparison) -> Iterator[str]:
+    front = {name.lower() for trace in comparison.clients for name, _ in trace.packets.peeled}
+    back = {name.lower() for trace in comparison.backends for name, _ in trace.packets.peeled}
     if any("ipip" in name or "ip-in-ip" in name for name in back - front):
         yield "tunnel: ipip behind the balancer"
 
@@ -94,23 +96,25 @@ def _bare(response: Response) -> bool:
     return plain and (field_value(response, "cache-control") or "").lower() == "no-cache"
 
 
-def _heads(case: Case, matches: Matches, responses: bool = False) -> list[Both]:
+def _heads(comparison: Comparison, matches: Matches, responses: bool = False) -> list[Both]:
     """The heads of the requests (of the responses) of matches, on both sides."""
     fronts, backs = (
         [
             (t.responses if responses else t.requests).heads.lines(t.words, exchange)
             for exchange in exchanges.tolist()
         ]
-        for t, exchanges in zip(case.sides, (matches.front, matches.back), strict=True)
+        for t, exchanges in zip(comparison.sides, (matches.front, matches.back), strict=True)
     )
     return list(zip(fronts, backs, strict=True))
 
 
-def _names(case: Case, matches: Matches) -> Iterator[str]:
-    both = _heads(case, matches)
+def _names(comparison: Comparison, matches: Matches) -> Iterator[str]:
+    both = _heads(comparison, matches)
     if any(_has_upper(a) for a, _ in both) and not any(_has_upper(b) for _, b in both):
         yield LOWER_CASE
-        if all(_only_xff_added(a, b) for a, b in both) and _answers_in_lower_case(case, matches):
+        if all(_only_xff_added(a, b) for a, b in both) and _answers_in_lower_case(
+            comparison, matches
+        ):
             yield HAPROXY_LINE
     elif all(_go_order(b) for _, b in both) and any(not _go_order(a) for a, _ in both):
         yield GO_ORDER
@@ -118,9 +122,11 @@ def _names(case: Case, matches: Matches) -> Iterator[str]:
         yield AS_SENT
     sent, arrived = (
         t.requests.version[e]
-        for t, e in zip(case.sides, (matches.front, matches.back), strict=True)
+        for t, e in zip(comparison.sides, (matches.front, matches.back), strict=True)
     )
-    new, old = (case.sides[0].words.texts.get(version, -1) for version in ("HTTP/1.1", "HTTP/1.0"))
+    new, old = (
+        comparison.sides[0].words.texts.get(version, -1) for version in ("HTTP/1.1", "HTTP/1.0")
+    )
     if (arrived == old).all() and (sent == new).any():
         yield OLD_VERSION
 
@@ -154,14 +160,15 @@ def _only_xff_added(front: Head, back: Head) -> bool:
     return after[: len(before)] == before and added.count("x-forwarded-for") == 1 and not others
 
 
-def _answers_in_lower_case(case: Case, matches: Matches) -> bool:
+def _answers_in_lower_case(comparison: Comparison, matches: Matches) -> bool:
     """The responses too: every name lower case in front of the balancer, though not all of them
     behind it.
     """
     there = (
-        case.sides[0].responses.there[matches.front] & case.sides[1].responses.there[matches.back]
+        comparison.sides[0].responses.there[matches.front]
+        & comparison.sides[1].responses.there[matches.back]
     )
-    answered = _heads(case, matches.where(there), responses=True)
+    answered = _heads(comparison, matches.where(there), responses=True)
     return any(_has_upper(b) for _, b in answered) and not any(_has_upper(a) for a, _ in answered)
 
 
@@ -189,9 +196,9 @@ def _spelling_kept(front: Head, back: Head) -> bool:
     return all(spelled.get(line.name.lower(), line.name) == line.name for line in front)
 
 
-def _hosts(case: Case, matches: Matches) -> Iterator[str]:
-    sent, arrived, hosts = said(case, "Host").of(matches)
-    backend = case.sides[1]
+def _hosts(comparison: Comparison, matches: Matches) -> Iterator[str]:
+    sent, arrived, hosts = said(comparison, "Host").of(matches)
+    backend = comparison.sides[1]
     asked = set(
         zip(arrived.tolist(), backend.server_address[matches.back_connection].tolist(), strict=True)
     )

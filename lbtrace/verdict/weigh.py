@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from lbtrace.case import Case, confidence_of
-from lbtrace.case.matches import CONFIDENCES
-from lbtrace.columns import distinct
+from lbtrace.comparison import Comparison, confidence_of
+from lbtrace.comparison.matches import CONFIDENCES
 from lbtrace.model.pairing import RANK, Confidence
 from lbtrace.model.report import Evidence, Kind, Value, Witness
+from lbtrace.tables.columns import distinct
 
 DIRECT, PASSTHROUGH, L4, L7 = Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY
 WITHOUT_PAIRS = Confidence.MEDIUM  # what witnesses that need no pair can reach at most
@@ -211,7 +211,9 @@ class Observation:
         )
 
 
-def weigh(case: Case, observations: Sequence[Observation]) -> tuple[Kind, Confidence, str]:
+def weigh(
+    comparison: Comparison, observations: Sequence[Observation]
+) -> tuple[Kind, Confidence, str]:
     """(kind, confidence, why in a sentence)."""
     if not observations:
         return (
@@ -244,16 +246,16 @@ def weigh(case: Case, observations: Sequence[Observation]) -> tuple[Kind, Confid
             Confidence.LOW,
             f"What was seen fits {left[0].value} as well as {left[1].value}.",
         )
-    return best, _confidence(case, margin, observations, best), _reason(best, observations)
+    return best, _confidence(comparison, margin, observations, best), _reason(best, observations)
 
 
 def _confidence(
-    case: Case, margin: int, observations: Sequence[Observation], best: Kind
+    comparison: Comparison, margin: int, observations: Sequence[Observation], best: Kind
 ) -> Confidence:
     """The pairs' own confidence bounds it; so does the distance to the next kind, and every witness
     that speaks against.
     """
-    pairs = _pair_confidence(case)
+    pairs = _pair_confidence(comparison)
     by_margin = (
         Confidence.CERTAIN
         if margin >= Strength.DECISIVE
@@ -274,10 +276,10 @@ def _confidence(
     return min((pairs, by_margin, ceiling), key=lambda c: RANK[c])
 
 
-def _pair_confidence(case: Case) -> Confidence:
-    known = [CONFIDENCES[rank] for rank in distinct(case.connection_matches.rank).tolist()]
-    if case.matches:
-        known.append(confidence_of(case.matches))
+def _pair_confidence(comparison: Comparison) -> Confidence:
+    known = [CONFIDENCES[rank] for rank in distinct(comparison.connection_matches.rank).tolist()]
+    if comparison.matches:
+        known.append(confidence_of(comparison.matches))
     return max(known, key=lambda c: RANK[c], default=WITHOUT_PAIRS)
 
 

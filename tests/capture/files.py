@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from lbtrace import capture
-from lbtrace.tables import Recording
+from lbtrace.tables.packets import Recording
 
 
 def pcap(

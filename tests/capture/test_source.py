@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from lbtrace import capture
 from lbtrace.capture import source
 from lbtrace.errors import InputError
-from lbtrace.tables import Recording
+from lbtrace.tables.packets import Recording
 from tests.capture.files import packets, pcap, read
 
 MADE = [(1_700_000_000_000_000_000 + i * 1000, os.urandom(40) + bytes(400)) for i in range(200)]

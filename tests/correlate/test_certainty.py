@@ -8,7 +8,7 @@ from lbtrace.correlate.tokens import drawn
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT
-from lbtrace.side_table import both_sides
+from lbtrace.tables.sides import both_sides
 from tests.play import Play
 from tests.play.scenarios.base import TWO
 

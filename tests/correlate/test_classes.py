@@ -7,7 +7,7 @@ from lbtrace.correlate.classes import Class, Timeline, long_enough, resolve
 from lbtrace.correlate.facts import read
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Side
-from lbtrace.side_table import both_sides
+from lbtrace.tables.sides import both_sides
 from tests.play import Play
 
 

@@ -12,7 +12,7 @@ from lbtrace.correlate.diff import _Compared, _of_all, _tallies, _Tally, changes
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
 from lbtrace.options import DEFAULT
-from lbtrace.side_table import Heads, Words, both_sides, numbers
+from lbtrace.tables.sides import Heads, Words, both_sides, numbers
 from tests.play import Balancer, Play
 
 

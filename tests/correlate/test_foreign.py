@@ -9,7 +9,7 @@ from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.options import DEFAULT
-from lbtrace.side_table import both_sides
+from lbtrace.tables.sides import both_sides
 from tests.play import Balancer, Play, Shown
 
 

@@ -20,7 +20,7 @@ from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.pipeline import compare, compare_on_balancer, inspect
-from lbtrace.side_table import both_sides
+from lbtrace.tables.sides import both_sides
 from tests.play.scenarios import SCENARIOS
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"

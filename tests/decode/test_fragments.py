@@ -12,7 +12,7 @@ from scapy.layers.l2 import Ether
 
 from lbtrace import decode
 from lbtrace.decode.fragments import MOST_BYTES, MOST_PENDING, Fragments
-from lbtrace.tables import SegmentTable
+from lbtrace.tables.packets import SegmentTable
 from tests.capture.files import pcap, read
 
 BODY = bytes(range(256)) * 12

@@ -19,14 +19,15 @@ from scapy.layers.l2 import GRE, CookedLinux, Dot1Q, Ether, Loopback
 from scapy.layers.vxlan import VXLAN
 
 from lbtrace import decode
-from lbtrace.decode import fast, odd
+from lbtrace.decode import fast_path as fast
+from lbtrace.decode import slow_path as odd
 from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.link import registry
 from lbtrace.decode.networks import NetworkBook
 from lbtrace.decode.packet import Packet
 from lbtrace.decode.rows import Rows, from_tuples, joined
 from lbtrace.decode.views import Views
-from lbtrace.tables import Recording, RecordTable
+from lbtrace.tables.packets import Recording, RecordTable
 
 MAC = "02:00:00:00:00:01"
 PAYLOAD = b"GET / HTTP/1.1\r\n\r\n"

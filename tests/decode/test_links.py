@@ -14,7 +14,7 @@ from scapy.layers.inet6 import IPv6
 from lbtrace import decode
 from lbtrace.decode import link as links
 from lbtrace.decode import tunnel as tunnels
-from lbtrace.tables import SegmentTable
+from lbtrace.tables.packets import SegmentTable
 from tests.capture.files import pcap, read
 
 BODY = b"GET / HTTP/1.1\r\n\r\n"

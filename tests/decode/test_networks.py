@@ -9,7 +9,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet
 
 from lbtrace import decode
-from lbtrace.tables import SegmentTable
+from lbtrace.tables.packets import SegmentTable
 from tests.capture.files import pcap, read
 
 MAC = "02:00:00:00:00:01"

@@ -12,7 +12,7 @@ import dpkt
 import pytest
 
 from lbtrace import capture, decode
-from lbtrace.tables import Recording, SegmentTable
+from lbtrace.tables.packets import Recording, SegmentTable
 from tests.decode.test_links import FOUR as FOUR_PACKET
 from tests.decode.test_links import MACS, SIX, v4
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from lbtrace.connection_table import ConnectionTable
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
 from lbtrace.model.stream import Connection
+from lbtrace.tables.connections import ConnectionTable
 from tests.findings.stage import FOUR, four, tell, told, values
 from tests.play import Balancer
 

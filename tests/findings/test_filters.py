@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lbtrace.case import frame_filter
+from lbtrace.comparison import frame_filter
 from lbtrace.model.net import FrameRef, Side
 from tests.findings.stage import ALB, four
 

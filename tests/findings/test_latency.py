@@ -7,7 +7,7 @@ from statistics import median_low
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbtrace.case import Case
+from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.findings import latency
 from lbtrace.findings._latency import latency_of, measurable
@@ -104,10 +104,14 @@ def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
     not.
     """
     shown = SCENARIOS["crowd-8"]().perform()
-    case = Case(shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options()))
-    measured_ones = measurable(case)
-    grouped = measured_ones.where(~measured_ones.alone) or case.matches.where(~case.matches.alone)
-    measured = latency_of(case, grouped)
+    comparison = Comparison(
+        shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+    )
+    measured_ones = measurable(comparison)
+    grouped = measured_ones.where(~measured_ones.alone) or comparison.matches.where(
+        ~comparison.matches.alone
+    )
+    measured = latency_of(comparison, grouped)
     assert measured is not None
     assert measured.average
     assert measured.forward_median_ns is None
@@ -121,8 +125,10 @@ def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
 
 def test_a_way_takes_neither_less_than_nothing_nor_more_than_both() -> None:
     shown = SCENARIOS["hour-offset"]().perform()
-    case = Case(shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options()))
-    measured = latency_of(case)
+    comparison = Comparison(
+        shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+    )
+    measured = latency_of(comparison)
     assert measured is not None
     assert measured.forward_median_ns is not None
     assert measured.return_median_ns is not None

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from lbtrace.case import Case
+from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Application, ClientHello, Exchange, Interim, Mark, Protocol
 from lbtrace.model.pairing import (
@@ -125,7 +125,7 @@ def test_a_source_of_another_in_the_group_is_not_rewritten() -> None:
 
 def test_ends_of_another_in_the_group_are_not_rewritten() -> None:
     spoken = crossed(Balancer(kind="direct"), "203.0.113.5", "203.0.113.6")
-    (seen,) = addresses(Case(spoken.shown.clients, spoken.shown.backends, spoken.correlation))
+    (seen,) = addresses(Comparison(spoken.shown.clients, spoken.shown.backends, spoken.correlation))
     assert seen.variant == "same"
 
 

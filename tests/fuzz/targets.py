@@ -31,7 +31,7 @@ from lbtrace.errors import InputError
 from lbtrace.options import DEFAULT
 from lbtrace.render import View
 from lbtrace.render import json as json_format
-from lbtrace.tables import Recording, RecordTable, SegmentTable, StreamTable
+from lbtrace.tables.packets import Recording, RecordTable, SegmentTable, StreamTable
 from tests.bench.generate import write
 from tests.tcp.wire import CLIENT, SERVER, Segment, Wire, segment_table
 

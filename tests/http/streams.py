@@ -20,7 +20,7 @@ from lbtrace.model.net import Endpoint
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import Diagnostic
 from lbtrace.options import DEFAULT, Options
-from lbtrace.tables import StreamTable
+from lbtrace.tables.packets import StreamTable
 
 MS = 1_000_000
 

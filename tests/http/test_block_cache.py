@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbtrace.http.head import Caches, parse_lines
+from lbtrace.http.h1.head import Caches, parse_lines
 
 _NAMES = (
     b"Host",

@@ -15,7 +15,7 @@ from lbtrace.model.net import Endpoint, Side, SynFingerprint
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import CaptureFile, PacketCounts, Trace
 from lbtrace.render.json.connections import connections
-from tests.test_connection_table import connection
+from tests.tables.test_connections import connection
 
 PLAIN, NOTHING = Application(Protocol.HTTP1), Application(Protocol.NONE)
 MICROSECONDS = ("syn_ns", "synack_ns", "established_ns", "first_ns", "last_ns")

@@ -8,12 +8,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbtrace.exchange_table import Exchanges
 from lbtrace.model.net import Side
 from lbtrace.model.trace import CaptureFile, PacketCounts, Trace
 from lbtrace.render.json import rows
+from lbtrace.tables.exchanges import Exchanges
+from tests.http.bulk.test_bulk_connections import plain_turns, spoken, turns
 from tests.http.streams import Talk, get, hear, ok
-from tests.http.test_straight import plain_turns, spoken, turns
 
 FILE = CaptureFile("a.pcap", "pcap", "", 0, 3, 1, 0, 0, 1, ("ETHERNET",), None, None)
 

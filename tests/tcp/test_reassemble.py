@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbtrace.model.net import Endpoint
-from lbtrace.tables import StreamTable
+from lbtrace.tables.packets import StreamTable
 from lbtrace.tcp import connections
 from lbtrace.tcp.connections import connections as with_care
 from tests.tcp.wire import Wire, contents

@@ -13,7 +13,7 @@ import numpy as np
 
 from lbtrace.model.net import Endpoint
 from lbtrace.model.trace import PacketCounts
-from lbtrace.tables import ACK, FIN, PSH, RST, SYN, FlowTable, SegmentTable, StreamTable
+from lbtrace.tables.packets import ACK, FIN, PSH, RST, SYN, FlowTable, SegmentTable, StreamTable
 
 CLIENT, SERVER = Endpoint("10.0.0.9", 40000), Endpoint("10.0.0.1", 80)
 _FLAGS = {"": 0, "SYN": SYN, "FIN": FIN, "RST": RST, "ACK": ACK, "PSH": PSH}

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 from lbtrace.decode.packet import Outcome, Packet
 from lbtrace.decode.views import Views
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 
 class Link(Protocol):

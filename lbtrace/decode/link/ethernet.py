@@ -5,7 +5,7 @@ from __future__ import annotations
 from lbtrace.decode import ethertypes
 from lbtrace.decode.packet import Outcome, Packet
 from lbtrace.decode.views import Views
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 NUMBERS = (1,)
 NAME = "Ethernet"

@@ -9,7 +9,7 @@ import numpy as np
 from lbtrace.decode import ip
 from lbtrace.decode.packet import Outcome, Packet, Skip
 from lbtrace.decode.views import Views
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 NUMBERS = (0, 108)
 NAME = "null/loopback"

@@ -9,7 +9,7 @@ import numpy as np
 from lbtrace.decode import ip
 from lbtrace.decode.packet import Outcome, Packet
 from lbtrace.decode.views import Views
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 NUMBERS = (12, 14, 101, 228, 229)
 NAME = "raw IP"

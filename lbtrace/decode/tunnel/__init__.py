@@ -17,7 +17,7 @@ from typing import Protocol, cast
 
 from lbtrace.decode.packet import Outcome, Packet, Step
 from lbtrace.decode.views import Views
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 ETHERNET = 0x6558  # the EtherType of a whole Ethernet frame
 

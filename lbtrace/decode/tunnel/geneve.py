@@ -7,7 +7,7 @@ import numpy as np
 from lbtrace.decode import ethertypes
 from lbtrace.decode.packet import Outcome, Packet, Skip
 from lbtrace.decode.views import Views
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 NAME = "geneve"
 UDP_PORTS = (6081,)

@@ -11,7 +11,7 @@ from lbtrace.decode.link import ethernet
 from lbtrace.decode.packet import Outcome, Packet, Skip
 from lbtrace.decode.tunnel import ETHERNET
 from lbtrace.decode.views import Views
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 NAME = "gre"
 IP_PROTOCOLS = (47,)

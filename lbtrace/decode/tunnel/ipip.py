@@ -7,7 +7,7 @@ import numpy as np
 from lbtrace.decode import ip
 from lbtrace.decode.packet import Outcome, Packet
 from lbtrace.decode.views import Views
-from lbtrace.tables import Column
+from lbtrace.tables.packets import Column
 
 NAME = "ip-in-ip"
 IP_PROTOCOLS = (4, 41, 94)

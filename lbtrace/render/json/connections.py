@@ -18,8 +18,11 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from lbtrace.columns import Column
-from lbtrace.connection_table import (
+from lbtrace.model.http import Application
+from lbtrace.model.trace import Trace
+from lbtrace.render.json.exchanges import FrameWriter, quoted
+from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import (
     CONNECTION,
     DIRECTION,
     NONE,
@@ -29,9 +32,6 @@ from lbtrace.connection_table import (
     Ends,
     Offers,
 )
-from lbtrace.model.http import Application
-from lbtrace.model.trace import Trace
-from lbtrace.render.json.exchanges import FrameWriter, quoted
 
 _encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
 

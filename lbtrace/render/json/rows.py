@@ -14,12 +14,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from lbtrace.columns import distinct, running, spans
-from lbtrace.exchange_table import LENGTH, NOTHING, SILENT, Exchanges, Messages, status_parts
 from lbtrace.model.http import Body, Framing, HeaderLine
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter, quoted
-from lbtrace.tables import Column
+from lbtrace.tables.columns import distinct, running, spans
+from lbtrace.tables.exchanges import LENGTH, NOTHING, SILENT, Exchanges, Messages, status_parts
+from lbtrace.tables.packets import Column
 
 _ROWS = 512  # written at a time
 _REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the processor

@@ -7,17 +7,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from lbtrace.columns import distinct
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Clock, UnpairedReason
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
-from lbtrace.pair_table import NONE, PairTable
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.pairs import NONE, PairTable
 
 _ENOUGH = 20  # pairs, for a 95th percentile to say more than the largest
 

@@ -20,12 +20,12 @@ from lbtrace.model.pairing import (
     UnpairedReason,
 )
 from lbtrace.model.report import Finding, Kind, Report, Severity, SideCounts
-from lbtrace.pair_table import PairTable
 from lbtrace.render.terminal.labels import Labels, first_frame
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import cut_end, shown
 from lbtrace.render.wording.statements import filled
+from lbtrace.tables.pairs import PairTable
 
 _SHOWN_ADDRESSES = 4
 _ATTENTION = 3

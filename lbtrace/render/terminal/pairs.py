@@ -7,16 +7,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from lbtrace.columns import distinct
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, ExchangePair, Tier, Unpaired
 from lbtrace.model.report import Report
-from lbtrace.pair_table import PairTable, Reasons
 from lbtrace.render.terminal.labels import Labels, first_frame, total_ns
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import cut_end, shown
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.pairs import PairTable, Reasons
 
 _ROWS = 12
 

@@ -1,4 +1,4 @@
-"""Case → observations: independent witnesses, each of which looks at one thing only.
+"""Comparison → observations: independent witnesses, each of which looks at one thing only.
 
 A witness that has nothing to look at says nothing. Interchangeable pairs never testify about who is
 whose.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lbtrace.case import Case
+from lbtrace.comparison import Comparison
 from lbtrace.verdict.weigh import Observation
 from lbtrace.verdict.witnesses.heads import head_differences
 from lbtrace.verdict.witnesses.packets import addresses, direct_return, isn, syn_options
 from lbtrace.verdict.witnesses.requests import attempts, connection_mapping, own_answers
 from lbtrace.verdict.witnesses.streams import byte_streams, proxy_header, server_name, tls
 
-WITNESSES: tuple[Callable[[Case], Iterator[Observation]], ...] = (
+WITNESSES: tuple[Callable[[Comparison], Iterator[Observation]], ...] = (
     isn,
     syn_options,
     addresses,
@@ -31,6 +31,6 @@ WITNESSES: tuple[Callable[[Case], Iterator[Observation]], ...] = (
 )
 
 
-def observe(case: Case) -> tuple[Observation, ...]:
+def observe(comparison: Comparison) -> tuple[Observation, ...]:
     """What every witness has to say, in the order of `WITNESSES`."""
-    return tuple(o for witness in WITNESSES for o in witness(case))
+    return tuple(o for witness in WITNESSES for o in witness(comparison))

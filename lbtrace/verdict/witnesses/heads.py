@@ -1,5 +1,5 @@
-"""Case → whether message heads are the same bytes on both sides. A head that is cut is unknown,
-never equal and never different.
+"""Comparison → whether message heads are the same bytes on both sides. A head that is cut is
+unknown, never equal and never different.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, Match, Matches, evidence
-from lbtrace.case.said import Spelling
-from lbtrace.columns import Column
+from lbtrace.comparison import Comparison, Match, Matches, evidence
+from lbtrace.comparison.said import Spelling
 from lbtrace.model.http import Mark, Request, Response
 from lbtrace.model.report import Value
-from lbtrace.side_table import MARKS
+from lbtrace.tables.columns import Column
+from lbtrace.tables.sides import MARKS
 from lbtrace.verdict.weigh import Observation
 
 START = ("start", "method", "version")  # what a start line says
@@ -22,20 +22,20 @@ HOP_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade")
 ENOUGH_HEADS = 2
 
 
-def head_differences(case: Case) -> Iterator[Observation]:
+def head_differences(comparison: Comparison) -> Iterator[Observation]:
     """Whether request and response heads are the same bytes on both sides.
 
     What a proxy does to heads it does to most of them; a head that differs here and there may be a
     wrong pair. Interchangeable pairs testify only when no head behind the balancer has the field
     names of any head in front of it.
     """
-    alone = _whole(case, case.distinct_matches)
+    alone = _whole(comparison, comparison.distinct_matches)
     if not alone:
-        yield from _names_of_sets(case)
+        yield from _names_of_sets(comparison)
         return
-    both = alone.answered & _answered(case, alone)
-    differ = _differ(case, alone, responses=False)
-    differ[both] |= _differ(case, alone.where(both), responses=True)
+    both = alone.answered & _answered(comparison, alone)
+    differ = _differ(comparison, alone, responses=False)
+    differ[both] |= _differ(comparison, alone.where(both), responses=True)
     changed = alone.where(differ)
     if changed:
         yield Observation(
@@ -48,12 +48,12 @@ def head_differences(case: Case) -> Iterator[Observation]:
                 Value("of", len(alone), "count"),
                 *_example(changed[0]),
             ),
-            evidence(case.request_frames(changed)),
+            evidence(comparison.request_frames(changed)),
         )
         return
     identical = alone.where(both)
     if identical:
-        telling = identical.where(_telling(case, identical))
+        telling = identical.where(_telling(comparison, identical))
         variant = "identical-hop-fields" if len(telling) >= ENOUGH_HEADS else "identical"
         yield Observation(
             "head-differences",
@@ -66,34 +66,34 @@ def head_differences(case: Case) -> Iterator[Observation]:
                 else "."
             ),
             (Value("count", len(identical), "count"),),
-            evidence(case.request_frames(telling or identical)),
+            evidence(comparison.request_frames(telling or identical)),
         )
 
 
-def _whole(case: Case, matches: Matches) -> Matches:
+def _whole(comparison: Comparison, matches: Matches) -> Matches:
     """Those both of whose requests are there and none of whose heads is cut: what was cut is
     unknown, never equal and never different.
     """
     whole = np.ones(len(matches), bool)
-    for table, exchanges in zip(case.sides, (matches.front, matches.back), strict=True):
+    for table, exchanges in zip(comparison.sides, (matches.front, matches.back), strict=True):
         cut = (table.requests.marks | table.responses.marks) & MARKS[Mark.HEAD_TRUNCATED]
         whole &= table.requests.there[exchanges] & (cut[exchanges] == 0)
     return matches.where(whole)
 
 
-def _answered(case: Case, matches: Matches) -> Column:
+def _answered(comparison: Comparison, matches: Matches) -> Column:
     """Whether both responses are there."""
-    client, backend = case.sides
+    client, backend = comparison.sides
     there: Column = client.responses.there[matches.front] & backend.responses.there[matches.back]
     return there
 
 
-def _differ(case: Case, matches: Matches, responses: bool) -> Column:
+def _differ(comparison: Comparison, matches: Matches, responses: bool) -> Column:
     """Whether the requests (the responses) of each match have other start lines or other lines on
     the two sides.
     """
     fronts, backs = matches.front, matches.back
-    a, b = (t.responses if responses else t.requests for t in case.sides)
+    a, b = (t.responses if responses else t.requests for t in comparison.sides)
     differ: Column = np.logical_or.reduce(
         [getattr(a, name)[fronts] != getattr(b, name)[backs] for name in START]
     )
@@ -105,13 +105,13 @@ def _differ(case: Case, matches: Matches, responses: bool) -> Column:
     return differ
 
 
-def _names_of_sets(case: Case) -> Iterator[Observation]:
-    both, spelled = _whole(case, case.matches), Spelling(case.sides[0].words)
+def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
+    both, spelled = _whole(comparison, comparison.matches), Spelling(comparison.sides[0].words)
     if not both:
         return
     fronts, backs = (
         spelled.heads(t.requests.heads, e)
-        for t, e in zip(case.sides, (both.front, both.back), strict=True)
+        for t, e in zip(comparison.sides, (both.front, both.back), strict=True)
     )
     if not fronts & backs:
         yield Observation(
@@ -125,38 +125,38 @@ def _names_of_sets(case: Case) -> Iterator[Observation]:
                 Value("before", ", ".join(min(fronts))),
                 Value("after", ", ".join(min(backs))),
             ),
-            evidence(case.request_frames(both)),
+            evidence(comparison.request_frames(both)),
         )
-    elif _same_set(case, both, responses=False):
-        answered = both.where(both.answered & _answered(case, both))
-        if answered and _same_set(case, answered, responses=True):
+    elif _same_set(comparison, both, responses=False):
+        answered = both.where(both.answered & _answered(comparison, both))
+        if answered and _same_set(comparison, answered, responses=True):
             yield Observation(
                 "head-differences",
                 "identical-hop-fields"
-                if _telling(case, answered).sum() >= ENOUGH_HEADS
+                if _telling(comparison, answered).sum() >= ENOUGH_HEADS
                 else "identical",
                 "Both sides have the same request and response heads, byte for byte ({count} "
                 "exchanges).",
                 (Value("count", len(answered), "count"),),
-                evidence(case.request_frames(answered)),
+                evidence(comparison.request_frames(answered)),
             )
 
 
-def _same_set(case: Case, matches: Matches, responses: bool) -> bool:
+def _same_set(comparison: Comparison, matches: Matches, responses: bool) -> bool:
     """Whether the same heads are on both sides, whoever is whose."""
     heads = []
-    for table, exchanges in zip(case.sides, (matches.front, matches.back), strict=True):
+    for table, exchanges in zip(comparison.sides, (matches.front, matches.back), strict=True):
         messages = table.responses if responses else table.requests
         start = [getattr(messages, name)[exchanges].tolist() for name in START]
         heads.append(set(zip(*start, messages.heads.taken(exchanges).rows(), strict=True)))
     return heads[0] == heads[1]
 
 
-def _telling(case: Case, matches: Matches) -> Column:
+def _telling(comparison: Comparison, matches: Matches) -> Column:
     """Which heads hold something an HTTP proxy would not have passed on: a field of the hop, or a
     response of HTTP/1.0.
     """
-    client = case.sides[0]
+    client = comparison.sides[0]
     hop = client.words.fields_named(HOP_FIELDS.__contains__)
     old = client.responses.version == client.words.texts.get("HTTP/1.0", -1)
     telling: Column = (

@@ -1,5 +1,5 @@
-"""Case → what the packets of the connections say: sequence numbers, SYNs, addresses, hops (RFC 9293
-§3.1, RFC 791 §3.2).
+"""Comparison → what the packets of the connections say: sequence numbers, SYNs, addresses, hops
+(RFC 9293 §3.1, RFC 791 §3.2).
 """
 
 from __future__ import annotations
@@ -8,22 +8,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import Case, ConnectionMatches, evidence
-from lbtrace.case.ends import endpoint, ends, offers
-from lbtrace.columns import Column, among, distinct, first_met
-from lbtrace.connection_table import NONE
+from lbtrace.comparison import Comparison, ConnectionMatches, evidence
+from lbtrace.comparison.ends import endpoint, ends, offers
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.report import Value
-from lbtrace.side_table import SideTable, joint
+from lbtrace.tables.columns import Column, among, distinct, first_met
+from lbtrace.tables.connections import NONE
+from lbtrace.tables.sides import SideTable, joint
 from lbtrace.verdict.weigh import Observation
 
 
-def isn(case: Case) -> Iterator[Observation]:
+def isn(comparison: Comparison) -> Iterator[Observation]:
     """Initial sequence numbers; without a captured SYN, the sequence numbers by which the
     connections were paired.
     """
-    pairs = case.connection_matches
+    pairs = comparison.connection_matches
     same = pairs.where(pairs.by(ConnectionBasis.SAME_PACKETS))
     if same:
         yield Observation(
@@ -32,12 +32,12 @@ def isn(case: Case) -> Iterator[Observation]:
             "The sequence numbers are the same on both sides in {count} of {of} pairs of "
             "connections.",
             (Value("count", len(same), "count"), Value("of", len(pairs), "count")),
-            evidence(case.connection_frames(same)),
+            evidence(comparison.connection_frames(same)),
         )
         return
     # a passed-on connection has its number on both sides, whoever is paired with whom: so
     # interchangeable pairs testify as well
-    (client, backend), matches = case.sides, case.matches
+    (client, backend), matches = comparison.sides, comparison.matches
     fronts, front = _isns(client, np.concatenate((matches.front_connection, pairs.front)))
     backs, back = _isns(backend, np.concatenate((matches.back_connection, pairs.back)))
     if len(fronts) and len(backs) and not among(fronts, backs).any():
@@ -55,8 +55,8 @@ def isn(case: Case) -> Iterator[Observation]:
             ),
             evidence(
                 [
-                    case.connection_frame(Side.CLIENT, client.connection_ref(front)),
-                    case.connection_frame(Side.BACKEND, backend.connection_ref(back)),
+                    comparison.connection_frame(Side.CLIENT, client.connection_ref(front)),
+                    comparison.connection_frame(Side.BACKEND, backend.connection_ref(back)),
                 ]
             ),
         )
@@ -74,12 +74,12 @@ def _isns(table: SideTable, connections: Column) -> tuple[Column, int]:
     return numbers[first], int(connections[which == 0][-1]) if len(first) else 0
 
 
-def syn_options(case: Case) -> Iterator[Observation]:
+def syn_options(comparison: Comparison) -> Iterator[Observation]:
     """What the SYNs offer: option kinds and order, window scale, timestamp. The MSS is left out,
     because routers clamp it.
     """
-    joined, layouts = case.joined, dict[tuple[int, ...], int]()
-    front, back = (offers(table, server=False, layouts=layouts) for table in case.sides)
+    joined, layouts = comparison.joined, dict[tuple[int, ...], int]()
+    front, back = (offers(table, server=False, layouts=layouts) for table in comparison.sides)
     known = joined.where(front.there[joined.front] & back.there[joined.back])
     if not known:
         return
@@ -95,7 +95,7 @@ def syn_options(case: Case) -> Iterator[Observation]:
             "In {count} of {count} pairs of connections the two SYNs carry the same options and "
             "the same timestamp.",
             (Value("count", len(known), "count"),),
-            evidence(case.connection_frames(known)),
+            evidence(comparison.connection_frames(known)),
         )
     elif not same.any():
         yield Observation(
@@ -104,13 +104,13 @@ def syn_options(case: Case) -> Iterator[Observation]:
             "In {count} of {count} pairs of connections the two SYNs differ in options or "
             "timestamp.",
             (Value("count", len(known), "count"),),
-            evidence(case.connection_frames(known)),
+            evidence(comparison.connection_frames(known)),
         )
 
 
-def addresses(case: Case) -> Iterator[Observation]:
+def addresses(comparison: Comparison) -> Iterator[Observation]:
     """Whether both ends of the connections have the same addresses on both sides."""
-    (client, backend), joined, matches = case.sides, case.joined, case.matches
+    (client, backend), joined, matches = comparison.sides, comparison.joined, comparison.matches
     fronts, backs = (
         (joined.front, joined.back)
         if joined
@@ -127,7 +127,7 @@ def addresses(case: Case) -> Iterator[Observation]:
         # who is whose is not known: ends that any client connection has are taken for that one's
         both = joint(*(np.concatenate(pair) for pair in ends_of))
         same = among(both[len(fronts) :], both[: len(fronts)])
-    proof = evidence(case.connection_frames(joined) or case.request_frames(matches))
+    proof = evidence(comparison.connection_frames(joined) or comparison.request_frames(matches))
     if same.all():
         yield Observation(
             "addresses",
@@ -160,22 +160,22 @@ def addresses(case: Case) -> Iterator[Observation]:
     )
 
 
-def direct_return(case: Case) -> Iterator[Observation]:
+def direct_return(comparison: Comparison) -> Iterator[Observation]:
     """Signs of a balancer that hands packets on with their addresses (direct server return), among
     connections that look direct.
 
     Two backends that answer for one address; or a way to the backend that is longer than the way
     back, as the hop counts (TTL) tell.
     """
-    same = _passed_on(case)
+    same = _passed_on(comparison)
     if not same:
         return
-    backend = case.sides[1]
+    backend = comparison.sides[1]
     server, point = ends(backend, server=True)[same.back], _points(backend)[same.back]
     first, which = first_met(server)
     points = distinct(point[np.bincount(which)[which] > 1])
-    there, back = _hops(case, same)
-    proof = evidence(case.connection_frames(same))
+    there, back = _hops(comparison, same)
+    proof = evidence(comparison.connection_frames(same))
     if len(points) > 1 and len(first) < len(points):
         yield Observation(
             "direct-return",
@@ -196,11 +196,11 @@ def direct_return(case: Case) -> Iterator[Observation]:
         )
 
 
-def _passed_on(case: Case) -> ConnectionMatches:
+def _passed_on(comparison: Comparison) -> ConnectionMatches:
     """The connections that have the same ends and the same initial sequence number on both
     sides.
     """
-    (client, backend), joined = case.sides, case.joined
+    (client, backend), joined = comparison.sides, comparison.joined
     same = (
         client.of_ends("isn", server=False)[joined.front]
         == backend.of_ends("isn", server=False)[joined.back]
@@ -216,11 +216,11 @@ def _points(table: SideTable) -> Column:
     return np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _hops(case: Case, pairs: ConnectionMatches) -> tuple[Column, Column]:
+def _hops(comparison: Comparison, pairs: ConnectionMatches) -> tuple[Column, Column]:
     """(hops from client to backend, hops back) by the TTL of SYN and SYN-ACK on both sides, of
     those that have all four and make sense.
     """
-    (client, backend), layouts = case.sides, dict[tuple[int, ...], int]()
+    (client, backend), layouts = comparison.sides, dict[tuple[int, ...], int]()
     sent, returned = (offers(client, server, layouts).ttl[pairs.front] for server in (False, True))
     arrived, answered = (
         offers(backend, server, layouts).ttl[pairs.back] for server in (False, True)

@@ -1,4 +1,4 @@
-"""Case → what became of whole requests: on which connections they went on, which the balancer
+"""Comparison → what became of whole requests: on which connections they went on, which the balancer
 answered, which it sent again.
 """
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, Matches, evidence
-from lbtrace.columns import Column, distinct, first_met
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Matches, evidence
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import RANK, Confidence, UnpairedReason
 from lbtrace.model.report import Value
-from lbtrace.side_table import joint
+from lbtrace.tables.columns import Column, distinct, first_met
+from lbtrace.tables.sides import joint
 from lbtrace.verdict.weigh import Observation
 
 CROSSING_PERCENT = (
@@ -21,14 +21,14 @@ CROSSING_PERCENT = (
 )
 
 
-def connection_mapping(case: Case) -> Iterator[Observation]:
+def connection_mapping(comparison: Comparison) -> Iterator[Observation]:
     """Whether requests of one client connection stay together, and apart from those of others.
 
     A single wrong pair must not decide: pairs of MEDIUM confidence count only when many of them
     cross. For interchangeable pairs only the numbers of requests per connection count, and only
     when no exchange is left over on either side.
     """
-    single = case.distinct_matches.where(case.distinct_matches.attempts == 1)
+    single = comparison.distinct_matches.where(comparison.distinct_matches.attempts == 1)
     sure = single.where(single.rank >= RANK[Confidence.HIGH])
     crossing = 0
     for matches, enough in ((sure, 0), (single, CROSSING_PERCENT)):
@@ -42,11 +42,11 @@ def connection_mapping(case: Case) -> Iterator[Observation]:
                 if widest is merged
                 else "The requests of one client connection went over {count} backend connections.",
                 (Value("count", len(widest), "count"),),
-                evidence(case.request_frames(widest)),
+                evidence(comparison.request_frames(widest)),
             )
             return
-    if not case.matches.alone.all():
-        yield from _by_numbers(case)
+    if not comparison.matches.alone.all():
+        yield from _by_numbers(comparison)
     elif not crossing:
         first, which = first_met(single.front_connection)
         if len(first) > 1:
@@ -58,11 +58,11 @@ def connection_mapping(case: Case) -> Iterator[Observation]:
                 "Each of {count} client connections has one backend connection of its own"
                 + (
                     "."
-                    if len(single) == len(case.distinct_matches)
+                    if len(single) == len(comparison.distinct_matches)
                     else ", requests that were sent again left out."
                 ),
                 (Value("count", len(first), "count"),),
-                evidence(case.request_frames(single.where(last))),
+                evidence(comparison.request_frames(single.where(last))),
             )
 
 
@@ -97,15 +97,15 @@ def _widest(carried: Matches, connections: Column) -> Matches:
     return carried.where(which == np.bincount(which).argmax())
 
 
-def _by_numbers(case: Case) -> Iterator[Observation]:
+def _by_numbers(comparison: Comparison) -> Iterator[Observation]:
     """The numbers of requests per connection: a proxy of byte streams has the same on both sides,
     whoever is paired with whom.
     """
-    if _left_over(case):
+    if _left_over(comparison):
         return
     fronts, backs = (
         np.sort(np.unique(held, return_counts=True)[1])
-        for held in (case.matches.front_connection, case.matches.back_connection)
+        for held in (comparison.matches.front_connection, comparison.matches.back_connection)
     )
     if not np.array_equal(fronts, backs):
         yield Observation(
@@ -119,7 +119,7 @@ def _by_numbers(case: Case) -> Iterator[Observation]:
                 Value("backs", len(backs), "count"),
                 Value("most_back", int(backs[-1]), "count"),
             ),
-            evidence(case.request_frames(case.matches)),
+            evidence(comparison.request_frames(comparison.matches)),
         )
     elif len(fronts) > 1:
         yield Observation(
@@ -127,23 +127,25 @@ def _by_numbers(case: Case) -> Iterator[Observation]:
             "one-to-one",
             "As many connections with as many requests each on both sides ({count}).",
             (Value("count", len(fronts), "count"),),
-            evidence(case.request_frames(case.matches)),
+            evidence(comparison.request_frames(comparison.matches)),
         )
 
 
-def _left_over(case: Case) -> bool:
+def _left_over(comparison: Comparison) -> bool:
     """True when something that could have a partner has none, or was captured in part only: then
     numbers per connection prove nothing.
     """
     if any(
         u.reason not in (UnpairedReason.HEALTH_CHECK, UnpairedReason.ANSWERED_BY_BALANCER)
-        for u in case.correlation.unpaired
+        for u in comparison.correlation.unpaired
     ):
         return True
-    if len(case.matches) < len(case.correlation.pairs):
+    if len(comparison.matches) < len(comparison.correlation.pairs):
         return True
     for table, connections in zip(
-        case.sides, (case.matches.front_connection, case.matches.back_connection), strict=True
+        comparison.sides,
+        (comparison.matches.front_connection, comparison.matches.back_connection),
+        strict=True,
     ):
         partly = table.of_connections("syns") == 0
         for server in (False, True):
@@ -153,35 +155,37 @@ def _left_over(case: Case) -> bool:
     return False
 
 
-def own_answers(case: Case) -> Iterator[Observation]:
+def own_answers(comparison: Comparison) -> Iterator[Observation]:
     """Requests the balancer answered itself. An uncaptured backend would look the same, so this
     never decides alone.
     """
     own = [
         u.ref
-        for u in case.correlation.unpaired
+        for u in comparison.correlation.unpaired
         if u.side == Side.CLIENT
         and u.reason is UnpairedReason.ANSWERED_BY_BALANCER
         and u.confidence.value in ("certain", "high")
     ]
-    if own and case.matches:
+    if own and comparison.matches:
         yield Observation(
             "own-answers",
             "some",
             "{count} requests were answered without a backend exchange.",
             (Value("count", len(own), "count"),),
-            evidence(case.response_frame(Side.CLIENT, ref) for ref in own[:FRAMES_PER_SIDE]),
+            evidence(comparison.response_frame(Side.CLIENT, ref) for ref in own[:FRAMES_PER_SIDE]),
         )
 
 
-def attempts(case: Case) -> Iterator[Observation]:
+def attempts(comparison: Comparison) -> Iterator[Observation]:
     """Requests that were sent to a backend more than once."""
-    several = case.distinct_matches.where(case.distinct_matches.attempts > 1)
+    several = comparison.distinct_matches.where(comparison.distinct_matches.attempts > 1)
     if several:
         frames = []
         for m in several[:2]:
-            frames.append(case.request_frame(Side.CLIENT, m.pair.client))
-            frames += [case.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:2]]
+            frames.append(comparison.request_frame(Side.CLIENT, m.pair.client))
+            frames += [
+                comparison.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:2]
+            ]
         yield Observation(
             "attempts",
             "several",

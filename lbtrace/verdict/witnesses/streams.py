@@ -1,5 +1,5 @@
-"""Case → what became of the connections' bytes: passed on, with a PROXY header before them, in TLS
-or out of it.
+"""Comparison → what became of the connections' bytes: passed on, with a PROXY header before them,
+in TLS or out of it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
-from lbtrace.case import FRAMES_PER_SIDE, Case, ConnectionMatches, evidence, said
-from lbtrace.columns import Column, first_met
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, ConnectionMatches, evidence, said
 from lbtrace.fields import addresses_in
 from lbtrace.model.http import Application, Protocol
 from lbtrace.model.net import FrameRef, Side
@@ -18,7 +17,8 @@ from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.report import Value
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.side_table import joint
+from lbtrace.tables.columns import Column, first_met
+from lbtrace.tables.sides import joint
 from lbtrace.verdict.weigh import Observation
 
 APART_NS = 60_000_000_000  # more than this no two machines' clocks that anybody sets are apart
@@ -29,18 +29,18 @@ REMOVED, RENEWED, KEPT = range(3)  # what became of TLS
 _FORWARDED_HOST = re.compile(r'(?i)\bhost="?([^";,\s]+)')  # RFC 7239 §5.3
 
 
-def proxy_header(case: Case) -> Iterator[Observation]:
+def proxy_header(comparison: Comparison) -> Iterator[Observation]:
     """PROXY headers that only the backend side has, where something shows that it is the same
     traffic.
     """
-    if not (case.matches or case.connection_matches) or any(
-        a.proxy for trace in case.clients for a in trace.applications
+    if not (comparison.matches or comparison.connection_matches) or any(
+        a.proxy for trace in comparison.clients for a in trace.applications
     ):
         return
     frames: list[FrameRef] = []
     versions: set[int] = set()
     count = 0
-    for trace in case.backends:
+    for trace in comparison.backends:
         for number, application in enumerate(trace.applications):
             if not application.proxy:
                 continue
@@ -70,30 +70,34 @@ def _first_payload(trace: Trace, connection: Connection) -> FrameRef:
     return trace.ref(client.first_payload_frame, client.first_payload_ns)
 
 
-def byte_streams(case: Case) -> Iterator[Observation]:
+def byte_streams(comparison: Comparison) -> Iterator[Observation]:
     """Connections that carried the same bytes though their packets differ."""
-    pairs = case.connection_matches
+    pairs = comparison.connection_matches
     copied = pairs.by(ConnectionBasis.STATED_ADDRESS)
     copied[copied] = [
         None not in front.digests and front.digests == back.digests
-        for front, back in _carried(case, pairs.where(copied))
+        for front, back in _carried(comparison, pairs.where(copied))
     ]
     same = pairs.where(pairs.by(ConnectionBasis.SAME_BYTES) | copied)
     yield from _of_pairs(
-        case, "byte-streams", "same", same, "{count} pairs of connections carried the same bytes."
+        comparison,
+        "byte-streams",
+        "same",
+        same,
+        "{count} pairs of connections carried the same bytes.",
     )
 
 
-def tls(case: Case) -> Iterator[Observation]:
+def tls(comparison: Comparison) -> Iterator[Observation]:
     """What became of TLS."""
-    pairs = case.connection_matches
+    pairs = comparison.connection_matches
     hello = pairs.where(pairs.by(ConnectionBasis.TLS_CLIENT_HELLO))
     if hello:
         statement = (
             "{count} pairs of connections carry the same TLS ClientHello: the balancer "
             "passes TLS on."
         )
-        yield from _of_pairs(case, "tls", "passed", hello, statement)
+        yield from _of_pairs(comparison, "tls", "passed", hello, statement)
         return
     plain = (Protocol.HTTP1, Protocol.HTTP2, Protocol.OTHER)
     became = [
@@ -102,7 +106,7 @@ def tls(case: Case) -> Iterator[Observation]:
         else RENEWED
         if front.tls is not None and back.tls is not None and front.tls.random != back.tls.random
         else KEPT
-        for front, back in _carried(case, pairs)
+        for front, back in _carried(comparison, pairs)
     ]
     for variant, number, statement in (
         (
@@ -117,15 +121,17 @@ def tls(case: Case) -> Iterator[Observation]:
         ),
     ):
         yield from _of_pairs(
-            case, "tls", variant, pairs.where(np.array(became, np.int64) == number), statement
+            comparison, "tls", variant, pairs.where(np.array(became, np.int64) == number), statement
         )
 
 
-def _carried(case: Case, pairs: ConnectionMatches) -> Iterator[tuple[Application, Application]]:
+def _carried(
+    comparison: Comparison, pairs: ConnectionMatches
+) -> Iterator[tuple[Application, Application]]:
     """What the two connections of each pair carried."""
     fronts, backs = (
         [a for trace in traces for a in trace.applications]
-        for traces in (case.clients, case.backends)
+        for traces in (comparison.clients, comparison.backends)
     )
     return zip(
         map(fronts.__getitem__, pairs.front.tolist()),
@@ -135,7 +141,7 @@ def _carried(case: Case, pairs: ConnectionMatches) -> Iterator[tuple[Application
 
 
 def _of_pairs(
-    case: Case, name: str, variant: str, pairs: ConnectionMatches, statement: str
+    comparison: Comparison, name: str, variant: str, pairs: ConnectionMatches, statement: str
 ) -> Iterator[Observation]:
     """What is said of pairs of connections, if there are any."""
     if pairs:
@@ -144,11 +150,11 @@ def _of_pairs(
             variant,
             statement,
             (Value("count", len(pairs), "count"),),
-            evidence(case.connection_frames(pairs)),
+            evidence(comparison.connection_frames(pairs)),
         )
 
 
-def server_name(case: Case) -> Iterator[Observation]:
+def server_name(comparison: Comparison) -> Iterator[Observation]:
     """Without any pair, because the client side is encrypted: the server name that clients ask for
     in TLS is the host that plain requests behind name, or these state addresses of clients that
     speak TLS.
@@ -156,24 +162,24 @@ def server_name(case: Case) -> Iterator[Observation]:
     Then TLS ends between the captures, unless these are of different times. Forwarding fields in
     those requests are written by who reads HTTP; a client in TLS hardly sends them.
     """
-    if case.matches or case.connection_matches:
+    if comparison.matches or comparison.connection_matches:
         return
-    names, clients = _in_tls(case)
-    backend = case.sides[1]
-    plain = np.flatnonzero(backend.requests.there & ~case.check_exchanges)
-    asked, same = names, _naming(case, plain, HOSTS, _hosts, names)
+    names, clients = _in_tls(comparison)
+    backend = comparison.sides[1]
+    plain = np.flatnonzero(backend.requests.there & ~comparison.check_exchanges)
+    asked, same = names, _naming(comparison, plain, HOSTS, _hosts, names)
     if not same:
-        asked, same = clients, _naming(case, plain, ADDRESSES, _stated, clients)
+        asked, same = clients, _naming(comparison, plain, ADDRESSES, _stated, clients)
         if len(same) < len(plain):
             return
     rows = np.array(list(same), np.int64)
-    if not same or _apart(case, backend.requests.first_ns[rows]):
+    if not same or _apart(comparison, backend.requests.first_ns[rows]):
         return
     shared = same[int(rows[0])]
     frames = [
         asked[shared],
         *(
-            case.request_frame(Side.BACKEND, backend.ref(e))
+            comparison.request_frame(Side.BACKEND, backend.ref(e))
             for e in rows[:FRAMES_PER_SIDE].tolist()
         ),
     ]
@@ -191,7 +197,7 @@ def server_name(case: Case) -> Iterator[Observation]:
         ),
         evidence(frames),
     )
-    proto = said(case, "X-Forwarded-Proto")
+    proto = said(comparison, "X-Forwarded-Proto")
     secure = np.array([(text or "").lower() == "https" for text in proto.texts], bool)
     https = rows[secure[proto.back[rows]]]
     client = rows[
@@ -207,19 +213,19 @@ def server_name(case: Case) -> Iterator[Observation]:
             else "All {count} of these requests state a client or a proxy.",
             (Value("count", len(shown), "count"),),
             evidence(
-                case.request_frame(Side.BACKEND, backend.ref(e))
+                comparison.request_frame(Side.BACKEND, backend.ref(e))
                 for e in shown[:FRAMES_PER_SIDE].tolist()
             ),
         )
 
 
-def _in_tls(case: Case) -> tuple[dict[str, FrameRef], dict[str, FrameRef]]:
+def _in_tls(comparison: Comparison) -> tuple[dict[str, FrameRef], dict[str, FrameRef]]:
     """(server names that clients ask for in TLS, addresses of clients that speak TLS), each with
     the first ClientHello.
     """
     names: dict[str, FrameRef] = {}
     clients: dict[str, FrameRef] = {}
-    for trace, held in zip(case.clients, case.sides[0].connections, strict=True):
+    for trace, held in zip(comparison.clients, comparison.sides[0].connections, strict=True):
         for number, application in enumerate(trace.applications):
             if application.tls is None:
                 continue
@@ -236,7 +242,7 @@ def _in_tls(case: Case) -> tuple[dict[str, FrameRef], dict[str, FrameRef]]:
 
 
 def _naming(
-    case: Case,
+    comparison: Comparison,
     requests: Column,
     fields: Sequence[str],
     read: Callable[[Sequence[str | None]], set[str]],
@@ -245,7 +251,7 @@ def _naming(
     """The backend requests (their numbers) whose fields, as `read`, name something that is known,
     and the first of that by its name.
     """
-    columns = [said(case, field) for field in fields]
+    columns = [said(comparison, field) for field in fields]
     first, which = first_met(joint(*(column.back[requests] for column in columns)))
     told = [
         read([column.texts[column.back[e]] for column in columns]) & set(known)
@@ -268,11 +274,11 @@ def _stated(told: Sequence[str | None]) -> set[str]:
     return {address for value in told for address in addresses_in(value or "")}
 
 
-def _apart(case: Case, times: Column) -> bool:
+def _apart(comparison: Comparison, times: Column) -> bool:
     """Whether requests were sent long before the first of the clients' connections, or long after
     the last.
     """
-    client = case.sides[0]
+    client = comparison.sides[0]
     first, last = (
         int(client.of_connections("first_ns").min()),
         int(client.of_connections("last_ns").max()),

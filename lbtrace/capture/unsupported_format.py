@@ -1,0 +1,84 @@
+"""What a file that is no pcap or pcapng is: one InputError that names it and says what to do."""
+
+from __future__ import annotations
+
+from lbtrace.errors import InputError
+from lbtrace.tables.packets import Buffer
+
+CONVERT = "Convert it: editcap -F pcap IN OUT (editcap comes with Wireshark)."
+UNPACK = "Unpack it first."
+
+# (first bytes, what it is, what to do)
+KNOWN: tuple[tuple[bytes, str, str], ...] = (
+    (b"snoop\0\0\0", "a Solaris snoop capture", CONVERT),
+    (b"iptrace 1.0", "an AIX iptrace capture", CONVERT),
+    (b"iptrace 2.0", "an AIX iptrace capture", CONVERT),
+    (b"RTSS", "a Microsoft Network Monitor 1 capture", CONVERT),
+    (b"GMBU", "a Microsoft Network Monitor 2 capture", CONVERT),
+    (b"TRSNIFF data    \x1a", "a Sniffer (DOS) capture", CONVERT),
+    (b"XCP\0", "a NetXRay / Sniffer (Windows) capture", CONVERT),
+    (b"\x05VNF", "a Visual Networks capture", CONVERT),
+    (b"btsnoop\0", "a Bluetooth snoop capture", CONVERT),
+    (b"\x7fver", "a Savvius *Peek capture", CONVERT),
+    (b"EyeSDN", "an EyeSDN capture", CONVERT),
+    (b"\x54\x00\x12\xaa", "a 5Views capture", CONVERT),
+    (b"PK\x03\x04", "a zip archive", UNPACK),
+    (b"BZh", "bzip2-compressed", "Unpack it first: bunzip2 FILE."),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
+    (b"Rar!", "a RAR archive", UNPACK),
+    (b"\x1f\x9d", "compressed with compress(1)", "Unpack it first: uncompress FILE."),
+    (b"\x1f\x8b", "compressed twice", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "compressed twice", UNPACK),
+    (b"\x7fELF", "a program", "Name a capture file."),
+    (b"%PDF", "a PDF", "Name a capture file."),
+)
+RECORD = "Record with tcpdump -w FILE."
+
+
+def what_is_it(path: str, data: Buffer) -> InputError:
+    """The error that says what the bytes are, when they are no capture."""
+    head = bytes(data[:4096])
+    for magic, what, todo in KNOWN:
+        if head.startswith(magic):
+            return InputError(
+                "input-not-a-capture", f"{path}: is {what}, not pcap or pcapng.", todo
+            )
+    if head[257:262] == b"ustar":
+        return InputError(
+            "input-not-a-capture", f"{path}: is a tar archive, not a capture.", UNPACK
+        )
+    if head[:4] in (
+        b"\xd4\xc3\xb2\xa1",
+        b"\xa1\xb2\xc3\xd4",
+        b"\x0a\x0d\x0d\x0a",
+        b"\x4d\x3c\xb2\xa1",
+        b"\xa1\xb2\x3c\x4d",
+    ):
+        return InputError(
+            "input-not-a-capture",
+            f"{path}: begins like a capture but ends inside its header.",
+            RECORD,
+        )
+    if is_text(head):
+        if head.lstrip()[:1] in (b"{", b"["):
+            return InputError(
+                "input-not-a-capture", f"{path}: is JSON text, not a capture.", RECORD
+            )
+        if b" IP " in head or b" IP6 " in head:
+            return InputError(
+                "input-not-a-capture",
+                f"{path}: is the text tcpdump prints, not the packets.",
+                RECORD,
+            )
+        return InputError("input-not-a-capture", f"{path}: is a text file, not a capture.", RECORD)
+    return InputError(
+        "input-not-a-capture",
+        f"{path}: is no pcap or pcapng file.",
+        "If Wireshark opens it: editcap -F pcap IN OUT.",
+    )
+
+
+def is_text(head: bytes) -> bool:
+    """Whether bytes look like text: no NUL, hardly any control characters."""
+    odd = sum(1 for b in head if b < 9 or 13 < b < 32)
+    return bool(head) and odd * 100 <= len(head) and b"\0" not in head

@@ -1,0 +1,147 @@
+"""Is the address behind the balancer the client's own, as a NAT in front of the balancer shows it?
+
+    client (its own capture) ──▶ NAT ──▶ balancer ──▶ backend        the balancer sees the NAT's
+    address and calls that the client
+
+Who reads addresses only would take such a client for rewritten, or what the balancer states for a
+lie. What a NAT can have done, and what not, is decided here: by the AddressMappings of the
+Topology, and by which addresses are routed on the internet (RFC 1918, RFC 6598).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+import numpy as np
+
+from lbtrace.comparison.matches import Paired
+from lbtrace.fields import addresses_in, is_public
+from lbtrace.model.pairing import AddressMapping
+from lbtrace.tables.columns import Column, distinct, first_met
+from lbtrace.tables.sides import joint
+
+
+class Addresses(Paired):
+    """Two sides, and by which addresses clients are known."""
+
+    @cached_property
+    def check_sources(self) -> frozenset[str]:
+        """Addresses that health checks come from: the balancer's own."""
+        return frozenset(check.source for check in self.correlation.health_checks)
+
+    @cached_property
+    def _believed(self) -> list[AddressMapping]:
+        """The mappings that can be true: whoever reaches the backend under its own address has no
+        other one behind a NAT.
+        """
+        (client, backend), matches, connections = self.sides, self.matches, self.connection_matches
+        front = client.client_address[np.concatenate((matches.front_connection, connections.front))]
+        back = backend.client_address[np.concatenate((matches.back_connection, connections.back))]
+        own = {client.words.text_list[i] for i in distinct(front[front == back]).tolist()}
+        return [
+            m
+            for m in self.correlation.topology.mappings
+            if m.client not in own or m.seen_as == m.client
+        ]
+
+    @cached_property
+    def seen_as(self) -> dict[str, frozenset[str]]:
+        """Client address in its own capture → the addresses it is known by behind the balancer, its
+        own included.
+        """
+        known: dict[str, set[str]] = {}
+        for mapping in self._believed:
+            known.setdefault(mapping.client, {mapping.client}).add(mapping.seen_as)
+        return {client: frozenset(addresses) for client, addresses in known.items()}
+
+    def addresses_of(self, client: str) -> frozenset[str]:
+        """Every address a client is known by."""
+        return self.seen_as.get(client, frozenset((client,)))
+
+    def behind_nat(self, fronts: Column, backs: Column) -> Column:
+        """Per client connection and backend connection (their numbers), whether the source the
+        backend sees can only be the client as a NAT in front of the balancer shows it.
+
+        The client's own address is private, the source is public, and nothing says the source is
+        the balancer: it is not the address the client connected to, no health check comes from it,
+        and the backend itself is on a private address, so a balancer beside it would be too. A
+        PROXY header or a forwarding field that names the same address says so directly.
+        """
+        client, backend = self.sides
+        ends = (
+            client.client_address[fronts],
+            client.server_address[fronts],
+            backend.client_address[backs],
+            backend.server_address[backs],
+        )
+        first, which = first_met(joint(*ends))
+        named = client.words.text_list.__getitem__
+        told = [
+            self._is_behind_nat(*map(named, row))
+            for row in zip(*(end[first].tolist() for end in ends), strict=True)
+        ]
+        return np.array(told, bool)[which]
+
+    def _is_behind_nat(self, client: str, front: str, source: str, backend: str) -> bool:
+        if source in (client, front) or source in self.check_sources:
+            return False
+        return (client, source) in self._stated or (
+            is_public(source) and not is_public(client) and not is_public(backend)
+        )
+
+    @cached_property
+    def _stated(self) -> frozenset[tuple[str, str]]:
+        """(client address, address the balancer states for it)."""
+        return frozenset(
+            (m.client, m.seen_as)
+            for m in self.correlation.topology.mappings
+            if m.stated_by.lower() != "source address"
+        )
+
+    @cached_property
+    def nat_mappings(self) -> list[AddressMapping]:
+        """The mappings that mean a NAT before the balancer: another address, and not one of the
+        balancer's own or another client's.
+        """
+        own = {
+            *self.correlation.topology.balancer_back,
+            *(f.address for f in self.correlation.topology.fronts),
+            *self.check_sources,
+        }
+        own |= self.sides[
+            0
+        ].hosts  # another client that was captured: its request was taken for this one's
+        found = []
+        for mapping in self._believed:
+            by_source = mapping.stated_by.lower() == "source address"
+            if addresses_in(mapping.client) == addresses_in(mapping.seen_as):
+                continue
+            if (
+                (mapping.client, mapping.seen_as) in self._sources_behind_nat
+                if by_source
+                else mapping.seen_as not in own
+            ):
+                found.append(mapping)
+        return found
+
+    @cached_property
+    def _sources_behind_nat(self) -> frozenset[tuple[str, str]]:
+        """(client address, source behind the balancer) whose first two connections show the client
+        behind a NAT.
+        """
+        (client, backend), joined = self.sides, self.joined
+        front, back = client.client_address[joined.front], backend.client_address[joined.back]
+        first, _ = first_met(joint(front, back))
+        shown = first[self.behind_nat(joined.front[first], joined.back[first])]
+        text = client.words.text_list
+        return frozenset(
+            (text[a], text[b])
+            for a, b in zip(front[shown].tolist(), back[shown].tolist(), strict=True)
+        )
+
+    def may_be_behind_nat(self, client: str, stated: Iterable[str]) -> bool:
+        """True when a stated address could be how a NAT shows this client: the client's own address
+        is private and the stated one public.
+        """
+        return not is_public(client) and any(is_public(address) for address in stated)

@@ -1,0 +1,80 @@
+"""What a header field says, per exchange and in one numbering for both sides: equal values, equal
+numbers.
+
+Requests ask for the same few hosts again and again, so what a value means is decided once per
+distinct value, and what each exchange says is a column. Values in several lines are joined, as in
+RFC 9110 §5.3. Names are compared without regard to letter case.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lbtrace.comparison.matches import Matches
+from lbtrace.comparison.sides import Sides
+from lbtrace.tables.columns import Column
+from lbtrace.tables.sides import Heads, Messages, Words, numbering
+
+NOTHING = 0  # the number of what is said without the field
+
+
+class Said(NamedTuple):
+    """Numbers of `texts`, per exchange of the client side and of the backend side; NOTHING, None,
+    where the field is not.
+    """
+
+    front: Column
+    back: Column
+    texts: list[str | None]
+
+    def of(self, matches: Matches) -> Said:
+        """The same per match."""
+        return self._replace(front=self.front[matches.front], back=self.back[matches.back])
+
+
+def said(sides: Sides, field: str, response: bool = False) -> Said:
+    """What a field of the requests (of the responses) says."""
+    numbers: dict[str | None, int] = {None: NOTHING}
+    front, back = (
+        _column(t.responses if response else t.requests, t.words, field.lower(), numbers)
+        for t in sides.sides
+    )
+    return Said(front, back, list(numbers))
+
+
+def _column(messages: Messages, words: Words, field: str, numbers: dict[str | None, int]) -> Column:
+    out = np.full(len(messages.there), NOTHING, np.int64)
+    wanted = words.fields_named(field.__eq__)
+    if not wanted.any():
+        return out
+    owner, line = messages.heads.which(wanted)
+    lines, place = np.unique(line, return_inverse=True)
+    values = [words.line_list[i][1] for i in lines.tolist()]
+    number = np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
+    out[owner] = number[place]
+    again = np.flatnonzero(owner[1:] == owner[:-1]) + 1
+    joined: dict[int, list[str]] = {}
+    for at in again.tolist():
+        joined.setdefault(int(owner[at]), [values[place[at - 1]]]).append(values[place[at]])
+    for exchange, parts in joined.items():
+        text = ", ".join(parts)
+        out[exchange] = numbers.setdefault(text, len(numbers))
+    return out
+
+
+class Spelling:
+    """Heads by the names of their fields, as spelled and in order: as many as a few programs write,
+    however many requests there are.
+    """
+
+    def __init__(self, words: Words) -> None:
+        numbers = numbering()
+        self._name = np.array([numbers[line[0]] for line in words.line_list], np.int64)
+        self._names = list(numbers)
+
+    def heads(self, heads: Heads, exchanges: Column) -> set[tuple[str, ...]]:
+        """The distinct heads of these exchanges' messages."""
+        rows = set(heads.taken(exchanges).rows(self._name))
+        return {tuple([self._names[i] for i in np.frombuffer(row, "<i4").tolist()]) for row in rows}

@@ -1,0 +1,408 @@
+"""Turns → the messages among them, many at a time: rows of columns (RFC 9112 §2, §6.3).
+
+    a batch of turns: bytes joined, heads cut off ─▶ numbers of start lines and blocks ─▶ does the
+    body fill the turn?
+
+A turn is taken for a message when it is exactly one of ordinary shape: a well-formed head that ends
+where its body begins, and a body that ends where the turn does, by Content-Length, by chunks, with
+the connection, or because there is none. Whatever else there is (interim answers, upgrades,
+requests sent ahead, anything malformed or cut) is left to the readers.
+
+Invariant, and a law in the tests: a reader that stands where such a turn begins, and knows that a
+message begins there, reads the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from operator import itemgetter
+from typing import Final
+
+import numpy as np
+from xxhash import xxh3_128_digest
+
+from lbtrace.http.bulk.bursts import Turns
+from lbtrace.http.bulk.head_dictionary import (
+    CHUNKED,
+    CODED,
+    ODD,
+    SIZED,
+    UPGRADE,
+    Lexicon,
+    Numbering,
+)
+from lbtrace.http.h1.body import Digest, whole_chunked
+from lbtrace.http.h1.head import Caches, parse_status_line
+from lbtrace.model.http import NO_BODY, Body, Framing, HeaderLine, Request, Response
+from lbtrace.tables.columns import running, spans
+from lbtrace.tables.exchanges import LENGTH, NOTHING, OTHER, SILENT, Heads, Messages
+from lbtrace.tables.packets import Column, StreamTable
+
+_BATCH_BYTES: Final = 1 << 23  # joined at a time
+_BATCH_TURNS: Final = 1 << 14
+_LARGE: Final = 1 << 18  # bytes of a turn: of a longer one only the beginning is joined
+_BEGINNING: Final = 1 << 16
+# pieces of a large body that are digested at once: joined in the cache, they cost a third of one by
+# one
+_JOINED: Final = 128
+_LONG_HEAD: Final = 1 << 13  # bytes; a longer head is not remembered, and is left to the readers
+_HEAD_END: Final = b"\r\n\r\n"
+_REQUEST: Final = re.compile(
+    rb"[A-Z][A-Z_\-]{1,23} (?:/|https?://)[^\x00-\x20]{0,2000} HTTP/1\.[01]"
+).fullmatch
+_ELSEWHERE: Final = (b"CONNECT ", b"PROXY ")  # methods that are another matter
+_PLAIN, _HEAD, _OLD, _NO_CONTENT = (
+    1,
+    2,
+    4,
+    8,
+)  # what a start line is: of ordinary shape; HEAD; HTTP/1.0; 204 or 304
+_FRAMINGS: Final = (Framing.CONTENT_LENGTH, Framing.CHUNKED, Framing.UNTIL_CLOSE)
+
+
+class Bulk:
+    """The turns of a capture on their way to rows. `asked[number[t]]` or `answered[number[t]]` is
+    turn t, by who sent it.
+    """
+
+    def __init__(self, streams: StreamTable, found: Turns, decode: bool) -> None:
+        self.streams, self.turns, self.decode = streams, found, decode
+        who = found.stream & 1 != 0
+        self.number = np.where(who, np.cumsum(who), np.cumsum(~who)) - 1
+        self.fits = np.zeros(len(found), bool)  # the turn is a message
+        self.alone = np.zeros(len(found), bool)  # and would be, whatever went before it and follows
+        self.head = np.zeros(len(found), np.int64)  # bytes of the head
+        self.kind = np.zeros(len(found), np.uint8)  # of the start line
+        self.closed = _closed(streams, found.stream)
+        self.before = running(streams.length[found.row])  # bytes before each piece, and all of them
+        self.joined = running(
+            np.where(found.size > _LARGE, _BEGINNING, found.size)
+        )  # the same per turn, as far as it is joined
+        self.lexicon = Lexicon()
+        self.starts = _Starts(_request_kinds), _Starts(_status_kinds)
+        self.others: list[Body] = []
+        self.views = [memoryview(buffer) for buffer in streams.buffers]
+        self.asked = self.answered = Messages.joined(())
+
+    def read(self, progress: Callable[[float], None]) -> None:
+        """Read all turns. `progress` is told the fraction done."""
+        parts: tuple[list[Messages], list[Messages]] = ([], [])
+        count, low = len(self.turns), 0
+        while low < count:
+            progress(low / count)
+            high = int(np.searchsorted(self.joined, self.joined[low] + _BATCH_BYTES, "right")) - 1
+            high = min(max(high, low + 1), low + _BATCH_TURNS, count)
+            who = self.turns.stream[low:high] & 1
+            for side in (0, 1):
+                turn = low + np.flatnonzero(who == side)
+                if len(turn):
+                    parts[side].append(self._messages(side, turn))
+            low = high
+        self.asked, self.answered = map(Messages.joined, parts)
+
+    def heads(self) -> Heads:
+        """The texts of all heads."""
+        return self.lexicon.heads(self.starts[0].texts, self.starts[1].texts)
+
+    def request(self, number: int, caches: Caches) -> Request:
+        """A row of `asked` as an object."""
+        m = self.asked
+        line = caches.request[self.starts[0].texts[m.start[number]]]
+        return Request(
+            line.method,
+            line.target,
+            line.version,
+            self._lines(m, number, caches),
+            *self._seen(m, number),
+        )
+
+    def response(self, number: int, caches: Caches) -> Response:
+        """A row of `answered` as an object."""
+        m = self.answered
+        line = caches.status[self.starts[1].texts[m.start[number]]]
+        return Response(
+            line.status,
+            line.reason,
+            line.version,
+            self._lines(m, number, caches),
+            *self._seen(m, number),
+        )
+
+    def _lines(self, m: Messages, number: int, caches: Caches) -> tuple[HeaderLine, ...]:
+        block = caches.block[self.lexicon.text(int(m.block[number]))]
+        return block.lines if block is not None else ()
+
+    def _seen(
+        self, m: Messages, number: int
+    ) -> tuple[Body, int, int, int, int, int, int, tuple[()], tuple[()], int]:
+        """Body and places of a row."""
+        kind, length = m.body[number], int(m.length[number])
+        body = NO_BODY
+        if kind == LENGTH:
+            body = Body(
+                Framing.CONTENT_LENGTH, length, length, True, m.digest[number].tobytes().hex()
+            )
+        elif kind != NOTHING:
+            body = (
+                Body(Framing.NONE, 0, length, True, None) if kind == SILENT else self.others[length]
+            )
+        frames = int(m.first_frame[number]), int(m.head_frame[number]), int(m.last_frame[number])
+        times = int(m.first_ns[number]), int(m.head_ns[number]), int(m.last_ns[number])
+        return body, *frames, *times, (), (), int(m.offset[number])
+
+    # a batch
+    # --------------------------------------------------------------------------------------------------------------------  # noqa: E501
+
+    def _messages(self, side: int, turn: Column) -> Messages:
+        """Some turns of one side, as rows; what they are is noted in `fits`, `alone`, `head` and
+        `kind`.
+        """
+        size = self.turns.size[turn]
+        text, bounds = self._text(turn)
+        parts = [text[a:b].partition(_HEAD_END) for a, b in pairwise(bounds)]
+        cut = [head.partition(b"\r\n") for head, _, _ in parts]
+        starts, blocks, bodies = (
+            [start for start, _, _ in cut],
+            [block for _, _, block in cut],
+            [body for _, _, body in parts],
+        )
+        head = np.fromiter(map(len, map(itemgetter(0), parts)), np.int64, len(turn)) + len(
+            _HEAD_END
+        )
+        for k in np.flatnonzero(
+            (head > size) | (head > _LONG_HEAD)
+        ).tolist():  # it does not end, or is not worth remembering
+            starts[k] = blocks[k] = b""
+        block = self.lexicon.blocks(blocks, side)
+        start, kind = self.starts[side].of(starts)
+        self.head[turn], self.kind[turn] = head, kind
+        length, rest = self.lexicon.lengths(block), size - head
+        fits, alone, body, how = self._framing(
+            side, turn, kind, self.lexicon.flags(block), rest, length
+        )
+        digest = self._digests(body, bodies)
+        for k in np.flatnonzero(fits & (((rest > 0) & (size > _LARGE)) | (body == OTHER))).tolist():
+            found = self._special(
+                int(turn[k]), int(head[k]), int(block[k]), _FRAMINGS[how[k]], bodies[k]
+            )
+            if found is None:
+                fits[k] = False
+                continue
+            body[k], length[k] = OTHER, len(self.others)
+            self.others.append(found)
+        self.fits[turn] = fits
+        for k in (
+            np.flatnonzero(
+                alone & (rest > 0) & ~self.streams.known_start[self.turns.stream[turn]]
+            ).tolist()
+            if side
+            else ()
+        ):
+            alone[k] = not bodies[k].startswith(
+                b"HTTP/"
+            )  # it may be the next answer: a request from before the capture may have been HEAD
+        self.alone[turn] = fits & alone
+        return self._rows(turn, start, block, body, length, digest, head)
+
+    def _framing(
+        self, side: int, turn: Column, kind: Column, flags: Column, rest: Column, length: Column
+    ) -> tuple[Column, Column, Column, Column]:
+        """RFC 9112 §6.3: whether head and body fill the turn, whether that depends on nothing but
+        the turn, what the body is (as in `Messages`), and what ends it, an index in _FRAMINGS.
+
+        `rest` are the bytes behind each head, `length` what is declared, `flags` what its lines
+        say.
+        """
+        sized, chunked, no_content = (
+            flags & SIZED != 0,
+            flags & CHUNKED != 0,
+            kind & _NO_CONTENT != 0,
+        )
+        silent = no_content | self._to_head(turn) if side else np.zeros(len(turn), bool)
+        closed = ~(sized | chunked | silent) if side else np.zeros(len(turn), bool)
+        fits = np.where(
+            sized & ~silent,
+            length == rest,
+            np.where(chunked & ~silent, rest > 0, closed | (rest == 0)),
+        )
+        fits &= (
+            (kind & _PLAIN != 0)
+            & (flags & ODD == 0)
+            & ~(sized & chunked)
+            & ~(chunked & (kind & _OLD != 0))
+        )
+        fits &= ~closed | self.closed[turn] if side else flags & UPGRADE == 0
+        alone = (
+            ~closed
+            & (kind & _HEAD == 0)
+            & (~silent | (no_content & ~self._to_head(turn) & ~sized & ~chunked))
+        )
+        body = np.where(sized, np.where(silent, SILENT, LENGTH), NOTHING).astype(np.uint8)
+        coded = (flags & CODED != 0) & sized & (rest > 0) & self.decode
+        body[(chunked | coded | closed) & ~silent] = OTHER
+        return fits, alone, body, chunked + 2 * closed
+
+    def _to_head(self, turn: Column) -> Column:
+        """Which of these turns of servers follow a HEAD."""
+        found: Column = (
+            (self.kind[turn - 1] & _HEAD != 0)
+            & (self.turns.stream[turn - 1] == self.turns.stream[turn] - 1)
+            & (turn > 0)
+        )
+        return found
+
+    def _text(self, turn: Column) -> tuple[bytes, list[int]]:
+        """The bytes of these turns, of a large one its beginning, and where each begins in them
+        (and all of them end).
+        """
+        count = self.turns.first[turn + 1] - self.turns.first[turn]
+        places = spans(self.turns.first[turn], count)
+        rows = self.turns.row[places]
+        length = self.streams.length[rows].astype(np.int64)
+        first = running(count)
+        large = self.turns.size[turn] > _LARGE
+        if large.any():
+            inside = self.before[places] - np.repeat(self.before[self.turns.first[turn]], count)
+            left_out = np.repeat(large, count) & (inside >= _BEGINNING)
+            rows, length = rows[~left_out], length[~left_out]
+            first = first - running(left_out)[first]
+        return b"".join([view[a:b] for view, a, b in self._places(rows)]), running(length)[
+            first
+        ].tolist()
+
+    def _places(
+        self, rows: Column, skipped: Column | int = 0
+    ) -> Iterator[tuple[memoryview, int, int]]:
+        """Of each of these pieces: its buffer, where in it it begins, but for the bytes `skipped`,
+        and where it ends.
+        """
+        begin = self.streams.payload[rows]
+        views = map(self.views.__getitem__, self.streams.buffer[rows].tolist())
+        return zip(
+            views,
+            (begin + skipped).tolist(),
+            (begin + self.streams.length[rows]).tolist(),
+            strict=True,
+        )
+
+    def _digests(self, body: Column, bodies: list[bytes]) -> Column:
+        """XXH3-128 of the bodies, where one of them is of stated length; else zeros."""
+        if not (body == LENGTH).any():
+            return np.zeros(len(body), "V16")
+        return np.frombuffer(b"".join(map(xxh3_128_digest, bodies)), "V16")
+
+    def _special(
+        self, turn: int, head: int, block: int, framing: Framing, joined: bytes
+    ) -> Body | None:
+        """A body without stated length, or encoded, or large; None when a reader has to look at
+        it.
+        """
+        coding = self.lexicon.coding(block) if self.decode else ""
+        size = int(self.turns.size[turn])
+        if framing is Framing.CHUNKED:
+            return whole_chunked(joined, coding) if size <= _LARGE else None
+        sink = Digest(coding)
+        if size <= _LARGE:
+            sink.update(joined)
+        else:
+            rows = self.turns.row[self.turns.first[turn] : self.turns.first[turn + 1]]
+            length = self.streams.length[rows]
+            skipped = np.clip(
+                head - running(length)[:-1], 0, length
+            )  # of each piece: what belongs to the head
+            for low in range(0, len(rows), _JOINED):
+                part = slice(low, low + _JOINED)
+                sink.update(
+                    b"".join([view[a:b] for view, a, b in self._places(rows[part], skipped[part])])
+                )
+        return sink.body(
+            framing, sink.length, sink.length if framing is Framing.CONTENT_LENGTH else None, True
+        )
+
+    def _rows(
+        self,
+        turn: Column,
+        start: Column,
+        block: Column,
+        body: Column,
+        length: Column,
+        digest: Column,
+        head: Column,
+    ) -> Messages:
+        """Rows for turns of one side."""
+        s, found = self.streams, self.turns
+        first, last = found.first[turn], found.first[turn + 1] - 1
+        at = first.copy()
+        over = np.flatnonzero(head > s.length[found.row[first]])  # heads of more than one piece
+        at[over] = (
+            np.searchsorted(self.before, self.before[first[over]] + head[over] - 1, "right") - 1
+        )
+        at = np.minimum(at, last)
+        begin, middle, end = (found.row[place] for place in (first, at, last))
+        frame, time = s.frame, s.time_ns
+        return Messages(
+            start.astype(np.int32),
+            block.astype(np.int32),
+            body,
+            length,
+            digest,
+            frame[begin],
+            frame[middle],
+            frame[end],
+            time[begin],
+            time[middle],
+            time[end],
+            s.start[begin],
+        )
+
+
+class _Starts:
+    """Start lines → numbers and what they are."""
+
+    def __init__(self, kinds: Callable[[list[bytes]], bytearray]) -> None:
+        self._kinds_of = kinds
+        self._kinds = bytearray()
+        self._numbers = Numbering()
+        self.texts: list[bytes] = []
+
+    def of(self, lines: list[bytes]) -> tuple[Column, Column]:
+        """The number and the kind of each."""
+        numbers, new = self._numbers.of(lines, len(self.texts))
+        self.texts += new
+        self._kinds += self._kinds_of(new)
+        return numbers, np.frombuffer(self._kinds, np.uint8)[numbers]
+
+
+def _request_kinds(lines: list[bytes]) -> bytearray:
+    kinds = bytearray(map(bool, map(_REQUEST, lines)))
+    text = b"\n".join((b"", *lines, b""))
+    if any(mark in text for mark in (b" HTTP/1.0\n", b"\nHEAD ", *_ELSEWHERE)):
+        for k, line in enumerate(lines):
+            if line.startswith(_ELSEWHERE):
+                kinds[k] = 0
+            if kinds[k]:
+                kinds[k] |= _HEAD * line.startswith(b"HEAD ") | _OLD * line.endswith(b"0")
+    return kinds
+
+
+def _status_kinds(lines: list[bytes]) -> bytearray:
+    kinds = bytearray()
+    for line in map(parse_status_line, lines):
+        ordinary = not line.oddities and line.status >= 200
+        kinds.append(
+            ordinary
+            and _PLAIN
+            | _NO_CONTENT * (line.status in (204, 304))
+            | _OLD * (line.version == "HTTP/1.0")
+        )
+    return kinds
+
+
+def _closed(streams: StreamTable, stream: Column) -> Column:
+    """Of each turn: it is the last one on its connection, and who sent it closed behind it."""
+    last = np.append(stream[1:] >> 1 != stream[:-1] >> 1, True)[: len(stream)]
+    fin = streams.fin[stream]
+    closed: Column = last & (fin >= 0) & (fin <= streams.end[stream]) & ~streams.reset[stream]
+    return closed

@@ -1,0 +1,1 @@
+"""Tables of columns: packets, connections, exchanges, sides and pairs. No row is an object."""

@@ -1,0 +1,51 @@
+"""What a field says, as a column: what `field_value` says of each request and response, and equal
+values have equal numbers.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lbtrace.comparison import Comparison, said
+from lbtrace.comparison.said import Spelling
+from lbtrace.correlate import correlate
+from lbtrace.fields import field_value
+from lbtrace.options import Options
+from tests.play.scenarios import SCENARIOS
+
+
+def case_of(scenario: str) -> Comparison:
+    shown = SCENARIOS[scenario]().perform()
+    return Comparison(
+        shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+    )
+
+
+@pytest.mark.parametrize("scenario", ["xff-second-line", "spoofed-xff", "gzip-added", "loss-2"])
+@pytest.mark.parametrize("field", ["X-Forwarded-For", "host", "Content-Encoding", "no-such-field"])
+def test_a_number_stands_for_what_each_message_says(scenario: str, field: str) -> None:
+    comparison = case_of(scenario)
+    for response in (False, True):
+        front, back, texts = said(comparison, field, response)
+        assert len(set(texts)) == len(texts)
+        for traces, column in ((comparison.clients, front), (comparison.backends, back)):
+            messages = [
+                e.response if response else e.request for trace in traces for e in trace.exchanges
+            ]
+            assert [texts[i] for i in column.tolist()] == [
+                field_value(m, field) if m is not None else None for m in messages
+            ]
+
+
+def test_of_matches_it_is_what_their_two_requests_say() -> None:
+    comparison = case_of("xff-second-line")
+    before, after, texts = said(comparison, "X-Forwarded-For").of(comparison.request_heads)
+    for m, a, b in zip(comparison.request_heads, before.tolist(), after.tolist(), strict=True):
+        assert tuple(field_value(q, "X-Forwarded-For") for q in m.requests) == (texts[a], texts[b])
+
+
+def test_heads_by_the_names_of_their_fields() -> None:
+    comparison = case_of("rewriting")
+    spelled, matches = Spelling(comparison.sides[0].words), comparison.request_heads
+    heads = spelled.heads(comparison.sides[1].requests.heads, matches.back)
+    assert heads == {tuple(line.name for line in m.requests[1].lines) for m in matches}

@@ -1,0 +1,65 @@
+"""Numbers in the columns of a side, and what follows on a connection."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.ends import endpoint, ends
+from lbtrace.comparison.sides import NOBODY, following
+from lbtrace.correlate import correlate
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Ref
+from lbtrace.options import Options
+from tests.play.scenarios import SCENARIOS
+
+
+def case_of(scenario: str) -> Comparison:
+    shown = SCENARIOS[scenario]().perform()
+    return Comparison(
+        shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+    )
+
+
+@pytest.mark.parametrize("scenario", ["founding-alb", "several-client-captures", "two-nodes"])
+def test_a_ref_and_its_number_are_one_exchange(scenario: str) -> None:
+    comparison = case_of(scenario)
+    for side in Side:
+        refs = [
+            Ref(point, e.id)
+            for point, trace in enumerate(comparison.traces(side))
+            for e in trace.exchanges
+        ]
+        assert comparison.numbers(side, refs).tolist() == list(range(len(refs)))
+        assert [comparison.table(side).ref(n) for n in range(len(refs))] == refs
+
+
+@pytest.mark.parametrize("scenario", ["shared-backend-connection", "loss-2", "two-nodes"])
+def test_what_follows_on_a_connection(scenario: str) -> None:
+    """The next one that is wanted, as a walk along the connection finds it."""
+    comparison = case_of(scenario)
+    for table in comparison.sides:
+        wanted = np.arange(len(table)) % 3 == 0
+        for exchange, found in enumerate(following(table, wanted).tolist()):
+            later = [
+                e
+                for e in range(exchange + 1, len(table))
+                if table.connection[e] == table.connection[exchange] and wanted[e]
+            ]
+            assert found == (later[0] if later else NOBODY)
+
+
+def test_an_end_is_an_address_and_a_port() -> None:
+    comparison = case_of("two-nodes")
+    for side in Side:
+        table, connections = (
+            comparison.table(side),
+            [c for trace in comparison.traces(side) for c in trace.connections],
+        )
+        assert [endpoint(table.words, end) for end in ends(table, server=False).tolist()] == [
+            c.client for c in connections
+        ]
+        assert [endpoint(table.words, end) for end in ends(table, server=True).tolist()] == [
+            c.server for c in connections
+        ]

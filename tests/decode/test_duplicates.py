@@ -1,0 +1,147 @@
+"""Mirrors that show each packet twice, and traffic that only looks like it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Packet
+
+from lbtrace import decode
+from lbtrace.decode import duplicates as twins
+from lbtrace.tables.packets import SegmentTable
+from tests.capture.files import pcap, read
+
+MS = 1_000_000
+MAC = "02:00:00:00:00:01"
+Timed = tuple[int, Packet]
+
+
+def table(tmp_path: Path, packets: list[Timed]) -> SegmentTable:
+    made = [
+        (1_700_000_000_000_000_000 + at, bytes(Ether(src=MAC, dst=MAC) / packet))
+        for at, packet in packets
+    ]
+    return decode.segments(
+        read(tmp_path, pcap(made, magic=0xA1B23C4D, unit_ns=1)), lambda _what, _part: None
+    )
+
+
+def conversation(ip_ids: bool = True, count: int = 20) -> list[Packet]:
+    """A client that sends and a server that acknowledges."""
+    out: list[Packet] = []
+    for i in range(count):
+        number = 100 + i if ip_ids else 0
+        out.append(
+            IP(src="10.0.0.1", dst="10.0.0.2", id=number)
+            / TCP(sport=5000, dport=80, seq=i * 10, flags="PA")
+            / (b"%010d" % i)
+        )
+        out.append(
+            IP(src="10.0.0.2", dst="10.0.0.1", id=number)
+            / TCP(sport=80, dport=5000, ack=i * 10 + 10, flags="A")
+        )
+    return out
+
+
+def test_each_packet_twice_in_two_vlans_is_one_connection(tmp_path: Path) -> None:
+    packets: list[Timed] = []
+    for i, packet in enumerate(conversation()):
+        packets += [(i * MS, Dot1Q(vlan=10) / packet), (i * MS + 40_000, Dot1Q(vlan=20) / packet)]
+    segments = table(tmp_path, packets)
+    assert len(segments) == 40
+    assert segments.counts.duplicates == 40
+    assert dict(segments.counts.skipped) == {"duplicate": 40}
+    assert [d.slug for d in segments.diagnostics] == ["mirrored-twice"]
+    assert len(segments.flows) == 1
+    assert segments.networks[int(segments.flow_network[0])] == "vlan 10"
+    assert segments.frame.tolist() == list(range(1, 81, 2))
+
+
+def test_a_copy_after_routing_has_a_smaller_ttl(tmp_path: Path) -> None:
+    packets: list[Timed] = []
+    for i, packet in enumerate(conversation()):
+        routed = packet.copy()
+        routed.ttl = 63
+        packets += [(i * MS, packet), (i * MS + 90_000, routed)]
+    assert table(tmp_path, packets).counts.duplicates == 40
+
+
+def test_retransmissions_stay(tmp_path: Path) -> None:
+    """Every packet sent again, but as TCP does it: with an identification of its own."""
+    packets: list[Timed] = []
+    for i, packet in enumerate(conversation()):
+        again = packet.copy()
+        again.id += 1000
+        packets += [(i * MS, packet), (i * MS + 40_000, again)]
+    assert table(tmp_path, packets).counts.duplicates == 0
+
+
+def test_retransmissions_without_identification_come_later(tmp_path: Path) -> None:
+    packets = [
+        (i * 500 * MS + late, packet)
+        for i, packet in enumerate(conversation(ip_ids=False))
+        for late in (0, 210 * MS)
+    ]
+    assert table(tmp_path, packets).counts.duplicates == 0
+
+
+def test_a_few_copies_stay(tmp_path: Path) -> None:
+    plain = conversation()
+    packets = [(i * MS, packet) for i, packet in enumerate(plain)] + [
+        (i * MS + 50_000, plain[i]) for i in range(0, 12, 2)
+    ]
+    segments = table(tmp_path, sorted(packets, key=lambda p: p[0]))
+    assert (len(segments), segments.counts.duplicates) == (46, 0)
+
+
+def test_duplicate_acks_and_keep_alives_stay(tmp_path: Path) -> None:
+    packets: list[Timed] = [(i * MS, packet) for i, packet in enumerate(conversation())]
+    ack = IP(src="10.0.0.2", dst="10.0.0.1", id=0) / TCP(sport=80, dport=5000, ack=200, flags="A")
+    alive = (
+        IP(src="10.0.0.1", dst="10.0.0.2", id=0)
+        / TCP(sport=5000, dport=80, seq=199, flags="A")
+        / b"\0"
+    )
+    packets += [(50 * MS + i * 100_000, ack) for i in range(60)] + [
+        ((1 + i) * 1000 * MS, alive) for i in range(60)
+    ]
+    assert table(tmp_path, packets).counts.duplicates == 0
+
+
+def six(seq: int, stamp: int) -> Packet:
+    options = [("NOP", None), ("NOP", None), ("Timestamp", (stamp, 7))]
+    return (
+        IPv6(src="2001:db8::1", dst="2001:db8::2")
+        / TCP(sport=5000, dport=80, seq=seq, options=options)
+        / b"data"
+    )
+
+
+def test_ipv6_copies_have_equal_timestamps(tmp_path: Path) -> None:
+    packets = [(i * MS + late, six(i * 4, i)) for i in range(20) for late in (0, 30_000)]
+    assert table(tmp_path, packets).counts.duplicates == 20
+
+
+def test_ipv6_retransmissions_have_later_ones(tmp_path: Path) -> None:
+    packets = [
+        (i * MS + late, six(i * 4, i + late // 500_000)) for i in range(20) for late in (0, 500_000)
+    ]
+    assert table(tmp_path, packets).counts.duplicates == 0
+
+
+def test_long_captures_are_looked_at_in_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twins, "WINDOW", 15)
+    monkeypatch.setattr(twins, "OVERLAP", 4)
+    monkeypatch.setattr(twins, "SAMPLE", 6)
+    packets = [
+        (i * MS + late, packet) for i, packet in enumerate(conversation()) for late in (0, 40_000)
+    ]
+    assert table(tmp_path, packets).frame.tolist() == list(range(1, 81, 2))
+    single = [(i * MS, packet) for i, packet in enumerate(conversation())]
+    assert table(tmp_path, single).counts.duplicates == 0

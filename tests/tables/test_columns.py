@@ -1,0 +1,96 @@
+"""The few questions that all tables ask of columns, against the loops they stand for."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.tables.columns import (
+    Column,
+    OnDemand,
+    among,
+    distinct,
+    first_met,
+    parted,
+    rows_of,
+    running,
+    spans,
+)
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9))))
+def test_spans_are_the_ranges_one_after_the_other(parts: list[tuple[int, int]]) -> None:
+    begin, size = (np.array([part[k] for part in parts], np.int64) for k in (0, 1))
+    assert spans(begin, size).tolist() == [at for b, n in parts for at in range(b, b + n)]
+
+
+@given(st.lists(st.integers(0, 99)))
+def test_running_sums_begin_with_nothing(sizes: list[int]) -> None:
+    assert running(np.array(sizes, np.int64)).tolist() == list(accumulate(sizes, initial=0))
+
+
+def test_rows_are_values_of_the_named_tuple() -> None:
+    assert rows_of(Pair, ([1, 2], ["x", "y"])) == [Pair(1, "x"), Pair(2, "y")]
+    assert type(rows_of(Pair, ([1], ["x"]))[0]) is Pair
+
+
+@given(st.integers(1, 100), st.lists(st.integers(0, 99)))
+def test_what_is_made_on_demand_is_what_is_made_at_once(count: int, asked: list[int]) -> None:
+    held = OnDemand(count, lambda rows: [f"row {i}" for i in rows.tolist()])
+    for row in asked:
+        assert held[row % count] == f"row {row % count}"
+        assert held[row % count - count] == f"row {row % count}"
+    assert held.all() == [f"row {i}" for i in range(count)]
+
+
+def test_many_that_are_asked_for_are_made_at_once() -> None:
+    asked: list[int] = []
+
+    def make(rows: Column) -> list[int]:
+        asked.append(len(rows))
+        return rows.tolist()
+
+    held = OnDemand(1000, make)
+    assert [held[i] for i in range(1000)] == list(range(1000))
+    assert asked[-1] == 1000
+    assert len(asked) < 100
+
+
+@given(st.lists(st.integers(-3, 3)))
+def test_values_are_told_in_the_order_they_are_first_met(values: list[int]) -> None:
+    first, which = first_met(np.array(values, np.int64))
+    assert [values[at] for at in first.tolist()] == list(dict.fromkeys(values))
+    assert [values[first[k]] for k in which.tolist()] == values
+    assert all(values[at] not in values[:at] for at in first.tolist())
+
+
+values = st.lists(st.integers(-9, 9) | st.integers(-(2**60), 2**60))
+
+
+@given(values)
+def test_distinct_values_in_order(held: list[int]) -> None:
+    assert distinct(np.array(held, np.int64)).tolist() == sorted(set(held))
+
+
+@given(values, values)
+def test_which_values_are_among_others(held: list[int], others: list[int]) -> None:
+    assert among(np.array(held, np.int64), np.array(others, np.int64)).tolist() == [
+        v in set(others) for v in held
+    ]
+
+
+@given(st.lists(st.integers(0, 4)), st.integers(5, 7))
+def test_parts_have_the_rows_of_their_kind(which: list[int], count: int) -> None:
+    parts = parted(np.array(which, np.int64), count)
+    assert [part.tolist() for part in parts] == [
+        [row for row, kind in enumerate(which) if kind == k] for k in range(count)
+    ]

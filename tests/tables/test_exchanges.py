@@ -1,0 +1,36 @@
+"""The exchanges of a trace: what is asked for one by one is what a walk over all of them shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.pipeline import inspect
+from lbtrace.tables.exchanges import Exchanges
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SAMPLES.glob("*/client.pcap")), ids=lambda path: path.parent.name
+)
+def test_one_is_made_as_all_are(path: Path) -> None:
+    one_by_one, walked = (inspect([str(path)]).exchanges for _ in range(2))
+    assert isinstance(one_by_one, Exchanges)
+    assert isinstance(walked, Exchanges)
+    count = len(walked)
+    asked = [one_by_one[i] for i in reversed(range(count))][::-1]
+    assert asked == list(walked)
+    assert [e.id for e in asked] == list(range(count))
+    assert one_by_one.connections() == [e.connection for e in walked]
+    assert one_by_one[1:3] == list(walked)[1:3]
+
+
+def test_the_table_stays_when_one_is_asked_for() -> None:
+    exchanges = inspect([str(SAMPLES / "alb-like" / "client.pcap")]).exchanges
+    assert isinstance(exchanges, Exchanges)
+    rows = len(exchanges.table)
+    assert rows
+    assert exchanges[0].id == 0
+    assert len(exchanges.table) == rows

@@ -1,0 +1,165 @@
+"""A side as columns says what its exchanges say, and what is asked pair by pair is what is asked of
+one pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lbtrace.correlate.facts import (
+    Facts,
+    body_key,
+    body_keys,
+    may_be_answer,
+    may_be_answer_each,
+    may_be_caused,
+    may_be_caused_each,
+    read,
+)
+from lbtrace.model.http import Exchange
+from lbtrace.model.net import Side
+from lbtrace.pipeline import inspect
+from lbtrace.tables.exchanges import Exchanges
+from lbtrace.tables.sides import (
+    NOT_SAID,
+    SAID_AGAIN,
+    Messages,
+    SideTable,
+    Words,
+    bits_of,
+    both_sides,
+    joint,
+    side_table,
+)
+from tests.play.chance import any_play
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture(scope="module", params=range(8))
+def sides(request: pytest.FixtureRequest) -> tuple[SideTable, SideTable]:
+    shown = any_play(request.param).perform()
+    return both_sides(shown.clients, shown.backends)
+
+
+def _exchanges(table: SideTable) -> list[Exchange]:
+    return [e for trace in table.traces for e in trace.exchanges]
+
+
+def test_columns_say_what_the_exchanges_say(sides: tuple[SideTable, SideTable]) -> None:
+    for table in sides:
+        lines, texts = table.words.line_list, table.words.text_list
+        for i, e in enumerate(_exchanges(table)):
+            assert table.exchange(i) == e
+            assert table.connection_ref(int(table.connection[i])) == (
+                int(table.point[i]),
+                e.connection,
+            )
+            for messages, message in ((table.requests, e.request), (table.responses, e.response)):
+                assert messages.there[i] == (message is not None)
+                if message is None:
+                    continue
+                head = messages.heads.line[messages.heads.first[i] : messages.heads.first[i + 1]]
+                assert tuple(lines[n] for n in head.tolist()) == message.lines
+                assert (messages.first_ns[i], messages.last_ns[i]) == (
+                    message.first_ns,
+                    message.last_ns,
+                )
+                assert messages.marks[i] == bits_of(message.marks)
+                assert texts[body_keys(messages)[i]] == (body_key(message.body) or "")
+
+
+def test_equal_heads_are_equal_rows(sides: tuple[SideTable, SideTable]) -> None:
+    rows = [row for table in sides for row in table.requests.heads.rows()]
+    heads = [
+        e.request.lines if e.request is not None else ()
+        for table in sides
+        for e in _exchanges(table)
+    ]
+    assert len(set(rows)) == len(set(heads)) == len(set(zip(rows, heads, strict=True)))
+
+
+def test_what_a_field_says(sides: tuple[SideTable, SideTable]) -> None:
+    for table in sides:
+        for e, said in zip(
+            _exchanges(table), table.requests.said(table.words, "host").tolist(), strict=True
+        ):
+            held = (
+                [x for x in e.request.lines if x.name.lower() == "host"]
+                if e.request is not None
+                else []
+            )
+            assert (
+                said == NOT_SAID if not held else said == SAID_AGAIN if len(held) > 1 else said >= 0
+            )
+
+
+def test_pair_by_pair_is_as_one_pair(sides: tuple[SideTable, SideTable]) -> None:
+    client: Facts = read(Side.CLIENT, sides[0])
+    backend: Facts = read(Side.BACKEND, sides[1])
+    pairs = list(islice(product(range(len(client)), range(len(backend))), 5000))
+    cs, bs = np.array(pairs, np.int64).reshape(-1, 2).T
+    caused = [may_be_caused(client.exchange(c), backend.exchange(b)) for c, b in pairs]
+    answers = [may_be_answer(client.exchange(c), backend.exchange(b)) for c, b in pairs]
+    assert may_be_caused_each(client, backend, cs, bs).tolist() == caused
+    assert may_be_answer_each(client, backend, cs, bs).tolist() == answers
+
+
+def test_equal_rows_have_one_number() -> None:
+    one, other = np.array([3, 3, 4, 3]), np.array([7, 8, 7, 7])
+    assert joint(one, other)[[0]] == joint(one, other)[[3]]
+    assert len(set(joint(one, other).tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    "sample", sorted(path.parent.name for path in SAMPLES.glob("*/client.pcap"))
+)
+def test_rows_are_read_as_their_exchanges_are(sample: str) -> None:
+    """A side of which no exchange is made has the columns that its exchanges have."""
+    shown = [inspect([str(path)]) for path in sorted((SAMPLES / sample).glob("*.pcap"))]
+    made = [replace(trace, exchanges=list(trace.exchanges)) for trace in shown]
+    rows, objects = side_table(shown, Words()), side_table(made, Words())
+    assert len(rows) == len(objects) == sum(len(trace.exchanges) for trace in shown)
+    assert [told(rows, name) for name in ("point", "connection", "marks", "interim")] == [
+        told(objects, name) for name in ("point", "connection", "marks", "interim")
+    ]
+    for mine, theirs in ((rows.requests, objects.requests), (rows.responses, objects.responses)):
+        for name in Messages.__dataclass_fields__:
+            if name != "heads":
+                text = name in ("version", "digest", "content_digest", "method") or (
+                    name == "start" and mine is rows.requests
+                )
+                values = [getattr(m, name).tolist() for m in (mine, theirs)]
+                if text:
+                    values = [
+                        [t.words.text_list[n] for n in column]
+                        for t, column in zip((rows, objects), values, strict=True)
+                    ]
+                assert values[0] == values[1], name
+        for i in range(len(rows)):
+            assert mine.heads.lines(rows.words, i) == theirs.heads.lines(objects.words, i)
+        assert mine.heads.first.tolist() == theirs.heads.first.tolist()
+
+
+def told(table: SideTable, name: str) -> list[int]:
+    column: list[int] = getattr(table, name).tolist()
+    return column
+
+
+def test_a_start_line_that_no_row_uses_is_not_read() -> None:
+    """A PROXY header begins a turn that is told by no row, but its text may be kept beside the
+    others.
+    """
+    trace = inspect([str(SAMPLES / "nginx" / "backend.pcap")], Side.BACKEND)
+    held = trace.exchanges
+    assert isinstance(held, Exchanges)
+    assert len(held.table)
+    expected = side_table([trace], Words()).requests.start.tolist()
+    held.table.heads.requests.append(b"PROXY TCP4 192.168.0.5 10.0.0.1 40000 80")
+    held.table.heads.statuses.append(b"220 mail")
+    assert side_table([trace], Words()).requests.start.tolist() == expected
