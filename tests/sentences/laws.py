@@ -1,0 +1,215 @@
+"""A finished report and the captures it is about → the sentences that the packets contradict.
+
+Each law is a function from a `Case` to complaints. The packets are read by `packets`, not by
+lbtrace; of the report only its published JSON is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tests.sentences.packets import Packet, Talk, packets, talks
+
+Json = dict[str, Any]
+MINUTE_S = 60.0
+NOTHING = "Nothing was seen to happen behind it"
+
+
+@dataclass
+class Recording:
+    """The files of one capture point."""
+
+    paths: list[Path]
+
+    @cached_property
+    def packets(self) -> list[Packet]:
+        """Of its only file: a point of several files is not judged."""
+        return list(packets(self.paths[0])) if len(self.paths) == 1 else []
+
+    @cached_property
+    def talks(self) -> list[Talk]:
+        """Its connections."""
+        return talks(self.packets)
+
+    @cached_property
+    def by_number(self) -> dict[int, Packet]:
+        """Packets by frame number."""
+        return {p.number: p for p in self.packets}
+
+
+class Told:
+    """A report and its captures."""
+
+    def __init__(self, report: Json) -> None:
+        self.report = report
+        self.sides: dict[str, list[Recording]] = {"client": [], "backend": []}
+        for capture in report["captures"]:
+            paths = [Path(f["path"]) for f in capture["files"]]
+            self.sides[capture["side"]].append(Recording(paths))
+
+    def findings(self, slug: str) -> Iterator[Json]:
+        """The findings of a slug and its variants."""
+        for finding in self.report["findings"]:
+            if finding["slug"] == slug or finding["slug"].startswith(slug + "."):
+                yield finding
+
+    def shown(self, finding: Json, side: str) -> list[Packet]:
+        """The packets of a side that a finding rests on."""
+        found = []
+        for evidence in finding["evidence"]:
+            for frame in evidence["frames"]:
+                if frame["side"] == side:
+                    packet = self.sides[side][frame["point"]].by_number.get(frame["frame"])
+                    if packet is not None:
+                        found.append(packet)
+        return found
+
+
+def value(finding: Json, name: str) -> Any:
+    """A value of a finding."""
+    return next(v["value"] for v in finding["values"] if v["name"] == name)
+
+
+def missing_bytes_were_acknowledged(told: Told) -> Iterator[str]:
+    """Missing are bytes that the other end acknowledged and the capture does not hold."""
+    for finding in told.findings("capture-quality.missing"):
+        name = value(finding, "capture")
+        for recordings in told.sides.values():
+            for r in recordings:
+                if str(r.paths[0]) == name:
+                    lack = sum(d.lacking() for t in r.talks for d in t.directions.values())
+                    if value(finding, "bytes") > lack:
+                        yield f"{finding['text']} Acknowledged and not captured: {lack}"
+
+
+def what_is_called_lost_was_repeated_before_it_was_acknowledged(told: Told) -> Iterator[str]:
+    """Lost or late is only what was sent again while nothing in the capture acknowledged it."""
+    for finding in told.findings("tcp-facts"):
+        if "lost or late" not in finding["text"]:
+            continue
+        side = value(finding, "side")
+        again = [
+            (packet, known)
+            for r in told.sides[side]
+            for t in r.talks
+            for d in t.directions.values()
+            for packet, known in d.repeated()
+        ]
+        lost = {p.number for p, known in again if not known}
+        if value(finding, "again") > len(lost):
+            yield f"{finding['text']} Sent again before an acknowledgement: {len(lost)}"
+        if any(p.number not in lost for p in told.shown(finding, side)):
+            yield f"{finding['slug']}: its evidence is not what was sent again"
+
+
+def what_stands_behind_was_not_made_in_between(told: Told) -> Iterator[str]:
+    """The balancer did not make an answer whose bytes a backend capture holds."""
+    kind = told.report["verdict"]["kind"]
+    held = {
+        p.payload
+        for r in told.sides["backend"]
+        for p in r.packets
+        if p.payload.startswith(b"HTTP/1.")
+    }
+    for finding in told.findings("answered-by-balancer"):
+        if kind.startswith("l4"):
+            yield f"under {kind}: {finding['text']}"
+        for packet in told.shown(finding, "client"):
+            if packet.payload in held and packet.payload[9:10] in (b"4", b"5"):
+                yield f"{finding['text']} A backend capture holds #{packet.number}"
+
+
+def nothing_happened_means_no_connection(told: Told) -> Iterator[str]:
+    """Nothing happened behind the balancer only where no connection there is unexplained."""
+    explained = {
+        (a["backend"]["point"], a["backend"]["exchange"])
+        for pair in told.report["pairs"]
+        for a in pair["attempts"]
+    } | {
+        (check["point"], exchange)
+        for check in told.report["health_checks"]
+        for exchange in check.get("exchanges", [])
+    }
+    checked = {
+        (check["point"], c) for check in told.report["health_checks"] for c in check["connections"]
+    }
+    open_times = []
+    for point, capture in enumerate(c for c in told.report["captures"] if c["side"] == "backend"):
+        used = {e["connection"] for e in capture["exchanges"] if (point, e["id"]) in explained}
+        open_times += [
+            c["first_ns"] / 1e9
+            for c in capture["connections"]
+            if c["id"] not in used and (point, c["id"]) not in checked
+        ]
+    for finding in told.report["findings"]:
+        if NOTHING not in finding["text"] + finding["remedy"]:
+            continue
+        for packet in told.shown(finding, "client"):
+            if any(abs(packet.time - t) < MINUTE_S for t in open_times):
+                yield f"{finding['text']} {finding['remedy']} A connection begins in that minute"
+                break
+
+
+def no_stranger_where_a_client_asked_the_same(told: Told) -> Iterator[str]:
+    """A backend request is another client's only if no unexplained client request is the same."""
+    asked: dict[str, set[tuple[str, str]]] = {"client": set(), "backend": set()}
+    captures = {(c["side"], c["point"]): c for c in told.report["captures"]}
+    strange = []
+    for item in told.report["unpaired"]:
+        capture = captures[item["side"], item["exchange"]["point"]]
+        exchange = next(
+            (e for e in capture["exchanges"] if e["id"] == item["exchange"]["exchange"]), None
+        )
+        request = exchange and exchange["request"]
+        if not request:
+            continue
+        key = (request["method"], request["target"])
+        if item["side"] == "client" and item["reason"] == "unknown":
+            asked["client"].add(key)
+        if item["side"] == "backend" and item["reason"] == "other-client":
+            strange.append(key)
+    for key in strange:
+        if key in asked["client"]:
+            yield f"{' '.join(key)} is called another client's, and a client asked the same"
+
+
+def a_known_connection_is_not_open_already(told: Told) -> Iterator[str]:
+    """A segment that continues a connection from another address begins no other connection."""
+    for capture in told.report["captures"]:
+        recording = told.sides[capture["side"]][capture["point"]]
+        known = {t.client: t for t in recording.talks if t.opened}
+        for connection in capture["connections"]:
+            if not connection["already_open"]:
+                continue
+            for end in (connection["client"], connection["server"]):
+                address, _, port = end.rpartition(":")
+                talk = known.get((address.strip("[]"), int(port)))
+                if talk is None or _name(talk.server) in (
+                    connection["client"],
+                    connection["server"],
+                ):
+                    continue
+                other = [p for p in recording.packets if p.target == talk.client and p.acks]
+                sent = talk.directions[talk.client]
+                top = max((e for _, e, _ in sent.sent), default=0)
+                strays = [p for p in other if p.source != talk.server]
+                if any(0 < sent.place(p.ack) <= top for p in strays):
+                    yield f"{capture['side']} connection {connection['id']} is one of {talk.client}"
+
+
+def _name(end: tuple[str, int]) -> str:
+    return f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
+
+
+LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
+    missing_bytes_were_acknowledged,
+    what_is_called_lost_was_repeated_before_it_was_acknowledged,
+    what_stands_behind_was_not_made_in_between,
+    nothing_happened_means_no_connection,
+    no_stranger_where_a_client_asked_the_same,
+    a_known_connection_is_not_open_already,
+)

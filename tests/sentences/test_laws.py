@@ -1,0 +1,137 @@
+"""No sentence of a report is contradicted by the packets it is about; each law has its fault."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lbtrace.pipeline import compare
+from lbtrace.render import View, get_format
+from tests.sentences.laws import (
+    LAWS,
+    NOTHING,
+    Told,
+    a_known_connection_is_not_open_already,
+    missing_bytes_were_acknowledged,
+    no_stranger_where_a_client_asked_the_same,
+    nothing_happened_means_no_connection,
+    what_is_called_lost_was_repeated_before_it_was_acknowledged,
+    what_stands_behind_was_not_made_in_between,
+)
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted(p.parent for p in (ROOT / "samples").glob("*/client.pcap*"))
+REPORTS = sorted(p.parent for p in (ROOT / "../shared/reports").resolve().glob("*/client.pcap"))
+FALSE_TODAY = {
+    "01-big-header-502-same-url",
+    "03-proxy-v2-not-expected",
+    "05-untranslated-packet",
+    "07-answer-past-the-balancer",
+    "10-upstream-without-sni",
+    "13-large-segments-vanish",
+    "17-idle-silence",
+    "27-deferred-accept",
+}
+
+
+def told(folder: Path) -> Told:
+    """The report on the captures of a folder."""
+    clients, backends = (
+        ([str(p)] for p in sorted(folder.glob("client*.pcap*"))),
+        ([str(p)] for p in sorted(folder.glob("backend*.pcap*"))),
+    )
+    out = io.StringIO()
+    get_format("json").write_report(compare(list(clients), list(backends)), out, View())
+    return Told(json.loads(out.getvalue()))
+
+
+@pytest.mark.parametrize("folder", SAMPLES, ids=lambda p: p.name)
+def test_no_sentence_about_a_sample_is_contradicted(folder: Path) -> None:
+    about = told(folder)
+    assert any(r.packets for rs in about.sides.values() for r in rs)
+    assert [complaint for law in LAWS for complaint in law(about)] == []
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        pytest.param(p, marks=pytest.mark.xfail(reason="known") if p.name in FALSE_TODAY else ())
+        for p in REPORTS
+    ],
+    ids=lambda p: p.name,
+)
+def test_no_sentence_about_a_public_report_is_contradicted(folder: Path) -> None:
+    assert [complaint for law in LAWS for complaint in law(told(folder))] == []
+
+
+def finding(told: Told, slug: str, text: str, frames: dict[str, int], **values: object) -> None:
+    """Put a finding of our own into a report."""
+    shown = [{"side": s, "point": 0, "file": 0, "frame": n} for s, n in frames.items()]
+    told.report["findings"] = [
+        {
+            "slug": slug,
+            "text": text,
+            "remedy": "",
+            "values": [{"name": name, "value": value} for name, value in values.items()],
+            "evidence": [{"frames": shown}],
+        }
+    ]
+
+
+@pytest.fixture
+def about() -> Told:
+    """The report on a sample in which all is well, to be made false."""
+    return told(ROOT / "samples" / "nlb-like")
+
+
+def test_bytes_nobody_acknowledged_are_not_missing(about: Told) -> None:
+    path = str(about.sides["backend"][0].paths[0])
+    finding(about, "capture-quality.missing", "5 bytes", {"backend": 1}, capture=path, bytes=5)
+    assert list(missing_bytes_were_acknowledged(about))
+
+
+def test_a_segment_that_was_sent_once_is_not_lost(about: Told) -> None:
+    text = "1 of 9 was sent again: lost or late"
+    finding(about, "tcp-facts.loss-client", text, {"client": 1}, side="client", again=1)
+    assert len(list(what_is_called_lost_was_repeated_before_it_was_acknowledged(about))) == 2
+
+
+def test_an_answer_that_a_backend_sent_is_not_the_balancers(about: Told) -> None:
+    assert about.report["verdict"]["kind"] == "l4-passthrough"
+    finding(about, "answered-by-balancer", "It answered itself", {"client": 4})
+    assert list(what_stands_behind_was_not_made_in_between(about))
+
+
+def test_a_connection_behind_is_something_that_happened(about: Told) -> None:
+    about.report["pairs"] = []
+    finding(about, "answered-by-balancer", NOTHING, {"client": 4})
+    assert list(nothing_happened_means_no_connection(about))
+
+
+def test_the_same_request_of_a_captured_client_is_no_strangers(about: Told) -> None:
+    first = {"point": 0, "exchange": 0}
+    about.report["unpaired"] = [
+        {"side": "client", "exchange": first, "reason": "unknown"},
+        {"side": "backend", "exchange": first, "reason": "other-client"},
+    ]
+    assert list(no_stranger_where_a_client_asked_the_same(about))
+
+
+def test_a_segment_from_another_address_opens_nothing(about: Told) -> None:
+    (recording,) = about.sides["client"]
+    (talk, *_) = recording.talks
+    stray = replace(recording.packets[1], source=("10.9.9.9", 8080))
+    recording.packets.append(stray)
+    host, port = talk.client
+    connection = {
+        "id": 9,
+        "already_open": True,
+        "client": f"{host}:{port}",
+        "server": "10.9.9.9:8080",
+    }
+    about.report["captures"][0]["connections"].append(connection)
+    assert list(a_known_connection_is_not_open_already(about))
