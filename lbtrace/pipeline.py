@@ -168,8 +168,8 @@ def _turned(
     """
     from lbtrace import correlate
 
-    new_fronts = tuple(replace(t, side=Side.CLIENT, by_connection={}) for t in backs)
-    new_backs = tuple(replace(t, side=Side.BACKEND, by_connection={}) for t in fronts)
+    new_fronts = tuple(replace(t, side=Side.CLIENT) for t in backs)
+    new_backs = tuple(replace(t, side=Side.BACKEND) for t in fronts)
     if options.clock_offset_ns is not None:
         options = replace(options, clock_offset_ns=-options.clock_offset_ns)
     turned = correlate.correlate(new_fronts, new_backs, options)

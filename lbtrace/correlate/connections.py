@@ -65,10 +65,12 @@ def stated(backends: Facts, sent_by_clients: set[str]) -> list[Stated | None]:
         found, said = out[b], read[n]
         if found is None or (said is not None and said.port and not found.port):
             out[b] = said
-    for point, i, source in _proxied(backends.traces):
+    proxied = list(_proxied(backends.traces))
+    at = table.numbers_of_connections([Ref(point, i) for point, i, _ in proxied])
+    for (_, _, source), numbers in zip(proxied, table.by_connection.lists(at), strict=True):
         named = _endpoint(source, "PROXY")
-        for e in backends.traces[point].exchanges_of(i) if named is not None else ():
-            out[backends.first_of[point] + e] = named
+        for b in numbers if named is not None else ():
+            out[b] = named
     return out
 
 
@@ -325,7 +327,6 @@ def _content(facts: Facts, number: int) -> object:
 
 def exchanges_of(facts: Facts, refs: Iterable[Ref]) -> dict[Ref, list[int]]:
     """Connection → its exchange numbers, in order."""
-    return {
-        ref: [facts.first_of[ref.point] + i for i in facts.traces[ref.point].exchanges_of(ref.id)]
-        for ref in refs
-    }
+    table, every = facts.table, list(refs)
+    found = table.by_connection.lists(table.numbers_of_connections(every))
+    return dict(zip(every, found, strict=True))

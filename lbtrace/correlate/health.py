@@ -22,6 +22,7 @@ from lbtrace.model.pairing import Confidence, HealthCheck, Ref, Tier
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.exchanges import by_connection
 from lbtrace.tables.packets import Column
 from lbtrace.tables.sides import NOT_SAID, SideTable, Words
 
@@ -265,9 +266,10 @@ def connects(
     found: dict[tuple[int, str, Endpoint], list[int]] = defaultdict(list)
     local: set[tuple[int, str, Endpoint]] = set()
     for point, trace in enumerate(backends):
+        carried = by_connection(trace).sizes.tolist()
         for i in _silent(trace):
             said, c = trace.applications[i].proxy, trace.connections[i]
-            if not trace.exchanges_of(i) and Ref(point, i) not in known:
+            if not carried[i] and Ref(point, i) not in known:
                 found[point, c.client.address, c.server].append(i)
                 if any(p.command == "LOCAL" or not p.source for p in said):
                     local.add((point, c.client.address, c.server))

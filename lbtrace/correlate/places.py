@@ -169,5 +169,4 @@ def _part(trace: Trace, ids: set[int], side: Side) -> Trace:
         connections=[c._replace(id=number[c.id]) for c in kept],
         applications=[trace.applications[c.id] for c in kept],
         exchanges=exchanges,
-        by_connection={},
     )

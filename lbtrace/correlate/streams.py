@@ -23,6 +23,7 @@ from lbtrace.model.http import Application, Protocol
 from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, ConnectionPair, Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
+from lbtrace.tables.exchanges import by_connection
 
 TELLING = (
     64  # bytes in both directions together: shorter conversations have equal lengths by chance
@@ -78,9 +79,16 @@ def pair(
 def _requests(traces: Sequence[Trace], among: set[Ref]) -> list[_Flow]:
     """The exchanges on the given connections, each as a flow of its own."""
     out = []
-    for point, i in sorted(
-        (ref.point, i) for ref in among for i in traces[ref.point].exchanges_of(ref.id)
-    ):
+    wanted: dict[int, list[int]] = defaultdict(list)
+    for ref in among:
+        wanted[ref.point].append(ref.id)
+    carried = sorted(
+        Ref(point, i)
+        for point, ids in wanted.items()
+        for rows in by_connection(traces[point]).lists(np.array(ids))
+        for i in rows
+    )
+    for point, i in carried:
         e = traces[point].exchanges[i]
         if e.request is not None and e.response is not None:
             up, down = (

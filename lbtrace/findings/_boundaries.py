@@ -100,8 +100,10 @@ def crossed(comparison: Comparison, m: Match) -> tuple[tuple[Ref, Ref], ...]:
     """(client exchange without a partner that got another request's answer, byte for byte and as
     the only one; the backend exchange that answer is from, on the connection of a match).
     """
-    trace = comparison.backends[m.backend.point]
-    later = [trace.exchanges[i] for i in trace.exchanges_of(m.back.connection) if i > m.back.id]
+    backend = comparison.sides[1]
+    match = backend.first_of[m.backend.point] + m.backend.id
+    on_it = backend.by_connection[int(backend.connection[match])]
+    later = [backend.exchange(b) for b in on_it if b > match]
     answers: dict[str, list[Exchange]] = {}
     for x in later:
         if (

@@ -38,11 +38,10 @@ def stated_in(comparison: Comparison) -> list[str]:
                 and own.intersection(addresses_in(line.value))
             ):
                 names[line.name] = None
-    for connection in (
-        comparison.connection_matches[:LOOKED_AT] if not len(comparison.matches) else ()
-    ):  # the client's own requests cannot be read
-        trace = comparison.backends[connection.backend.point]
-        requests = (trace.exchanges[i].request for i in trace.exchanges_of(connection.back.id))
+    # without matches the client's own requests cannot be read
+    pairs = comparison.connection_matches[: 0 if len(comparison.matches) else LOOKED_AT]
+    for connection, on_it in zip(pairs, backend.by_connection.lists(pairs.back), strict=True):
+        requests = (backend.exchange(b).request for b in on_it)
         own = comparison.addresses_of(connection.front.client.address)
         for line in (line for request in requests if request is not None for line in request.lines):
             if line.name not in names and own.intersection(addresses_in(line.value)):

@@ -18,6 +18,7 @@ from lbtrace.lab.truth import TrueAttempt, TrueRequest, Truth
 from lbtrace.model.pairing import AttemptOutcome, Confidence, ExchangePair, Ref, UnpairedReason
 from lbtrace.model.report import Kind, Report
 from lbtrace.model.trace import Trace
+from lbtrace.tables.exchanges import by_connection
 
 # how far a log's time may be from the packet's when places on a connection cannot be compared
 NEAR_NS = 60_000_000
@@ -317,10 +318,11 @@ def _checks(report: Report, truth: Truth, back: list[Place], result: Agreement) 
     missed = 0
     for check in truth.checks:
         trace = back[check.point].trace
+        on = by_connection(trace)
         for connection in trace.connections:
             if (str(connection.client), str(connection.server)) == (check.client, check.server):
                 true.add((check.point, connection.id))
-                ids = {(check.point, e) for e in trace.exchanges_of(connection.id)}
+                ids = {(check.point, e) for e in on[connection.id]}
                 missed += not (ids & told or (check.point, connection.id) in told_connections)
     if missed:
         result.wrong(

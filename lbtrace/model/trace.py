@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol, runtime_checkable
 
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.net import FrameRef, Side
@@ -72,14 +71,6 @@ class Travel(IntEnum):
     SENT = 2
 
 
-@runtime_checkable
-class Numbered(Protocol):
-    """Exchanges that know their connections without making objects."""
-
-    def connections(self) -> list[int]:
-        """The connection of each exchange."""
-
-
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One capture point, read to its exchanges.
@@ -100,7 +91,6 @@ class Trace:
     applications: Sequence[Application]
     exchanges: Sequence[Exchange]
     diagnostics: tuple[Diagnostic, ...] = ()
-    by_connection: dict[int, list[int]] = field(default_factory=dict, compare=False, repr=False)
     travels: bytes = b""
 
     @property
@@ -119,13 +109,3 @@ class Trace:
         return FrameRef(
             self.side, self.point, file, frame - (starts[file] if starts else 1) + 1, time_ns
         )
-
-    def exchanges_of(self, connection: int) -> list[int]:
-        """The ids of the exchanges on a connection, in order."""
-        held = self.exchanges
-        if not self.by_connection and held:
-            for i, number in enumerate(
-                held.connections() if isinstance(held, Numbered) else [e.connection for e in held]
-            ):
-                self.by_connection.setdefault(number, []).append(i)
-        return self.by_connection.get(connection, [])

@@ -5,7 +5,9 @@ knows a packet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -73,6 +75,40 @@ def parted(which: Column, count: int) -> list[Column]:
     """Rows that are each of one of `count` kinds → the rows of every kind, in order."""
     order = np.argsort(which, kind="stable")
     return np.split(order, np.cumsum(np.bincount(which, minlength=count))[:-1]) if count else []
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsByKey:
+    """Rows by a number that each of them has: the rows with key k are `order[first[k]:first[k +
+    1]]`, in order.
+    """
+
+    order: Column
+    first: Column  # keys + 1
+
+    @classmethod
+    def of(cls, keys: Column, count: int) -> RowsByKey:
+        """The rows of a column of keys from 0 up to `count`."""
+        return cls(
+            np.argsort(keys, kind="stable"), running(np.bincount(keys, minlength=count)[:count])
+        )
+
+    def __getitem__(self, key: int) -> list[int]:
+        """The rows of one key; `lists` for many."""
+        rows: list[int] = self.order[self.first[key] : self.first[key + 1]].tolist()
+        return rows
+
+    @property
+    def sizes(self) -> Column:
+        """Per key, how many rows have it."""
+        return np.diff(self.first)
+
+    def lists(self, keys: Column) -> list[list[int]]:
+        """The rows of each of these keys."""
+        begin = self.first[keys]
+        size = self.first[1:][keys] - begin
+        rows = self.order[spans(begin, size)].tolist()
+        return [rows[a:b] for a, b in pairwise(running(size).tolist())]
 
 
 class OnDemand(Generic[_T]):

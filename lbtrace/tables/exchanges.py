@@ -24,7 +24,8 @@ from typing import Final, overload
 import numpy as np
 
 from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Request, Response
-from lbtrace.tables.columns import Column, OnDemand, rows_of, running, spans
+from lbtrace.model.trace import Trace
+from lbtrace.tables.columns import Column, OnDemand, RowsByKey, rows_of, running, spans
 
 NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `Messages.body`
 
@@ -273,11 +274,11 @@ class Exchanges(Sequence[Exchange]):
         objects = np.fromiter(map(itemgetter(0), self.objects), np.int64, len(self.objects))
         return np.argsort(np.append(self.table.id, objects), kind="stable")
 
-    def connections(self) -> list[int]:
+    @property
+    def connections(self) -> Column:
         """The connection of each exchange."""
-        objects = np.fromiter(map(itemgetter(1), self.objects), np.int64, len(self.objects))
-        found: list[int] = np.append(self.table.connection, objects)[self.order].tolist()
-        return found
+        every: Column = np.append(self.table.connection, _connections(self.objects))
+        return every[self.order]
 
     def __len__(self) -> int:
         return len(self.table) + len(self.objects)
@@ -307,3 +308,14 @@ class Exchanges(Sequence[Exchange]):
             next(rows) if place < 0 else self.objects[place]
             for place in (at - len(self.table)).tolist()
         ]
+
+
+def _connections(exchanges: Sequence[Exchange]) -> Column:
+    return np.fromiter(map(itemgetter(1), exchanges), np.int64, len(exchanges))
+
+
+def by_connection(trace: Trace) -> RowsByKey:
+    """The exchanges of a trace (their ids) by the connection they are on."""
+    exchanges = trace.exchanges
+    of = exchanges.connections if isinstance(exchanges, Exchanges) else _connections(exchanges)
+    return RowsByKey.of(of, len(trace.connections))

@@ -28,7 +28,7 @@ from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.tables import exchanges as exchange_table
-from lbtrace.tables.columns import Column, running, spans
+from lbtrace.tables.columns import Column, RowsByKey, running, spans
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import (
     LENGTH,
@@ -376,12 +376,17 @@ class SideTable:
         point = bisect_right(self.first_connection, connection) - 1
         return Ref(point, connection - self.first_connection[point])
 
+    @cached_property
+    def by_connection(self) -> RowsByKey:
+        """The exchanges by the connection they are on."""
+        return RowsByKey.of(self.connection, len(self.client_address))
+
     @property
     def next_on_connection(self) -> tuple[Column, Column]:
         """(the exchanges ordered by connection, in order on each; bool: the one before it in this
         order is on the same connection).
         """
-        order = np.argsort(self.connection, kind="stable")
+        order = self.by_connection.order
         held = self.connection[order]
         return order, np.concatenate([np.zeros(min(len(held), 1), bool), held[1:] == held[:-1]])
 

@@ -211,7 +211,7 @@ def test_equal_sequence_numbers_do_not_pair_connections_that_say_different_thing
     first = back.exchanges[0]
     assert first.request is not None
     other = first._replace(request=first.request._replace(target="/something/else"))
-    changed = dataclasses.replace(back, exchanges=[other, *back.exchanges[1:]], by_connection={})
+    changed = dataclasses.replace(back, exchanges=[other, *back.exchanges[1:]])
     found = correlate(shown.clients, [changed], DEFAULT)
     assert first.connection not in {p.backend.id for p in found.connection_pairs}
     assert len(found.connection_pairs) == 3
@@ -256,7 +256,7 @@ def test_an_error_page_of_the_balancers_is_not_the_backends_answer() -> None:
             response=answer._replace(lines=lines, body=answer.body._replace(digest="another"))
         )
         changed = dataclasses.replace(
-            front, exchanges=[*front.exchanges[:3], other, *front.exchanges[4:]], by_connection={}
+            front, exchanges=[*front.exchanges[:3], other, *front.exchanges[4:]]
         )
         found = correlate([changed], shown.backends, DEFAULT)
         (pair,) = (p for p in found.pairs if p.client.id == 3)
@@ -322,7 +322,7 @@ def test_nobody_answered_by_itself_what_a_backend_was_asked_for() -> None:
         e._replace(response=e.response._replace(status=418)) if e.response else e
         for e in back.exchanges
     ]
-    backs = [dataclasses.replace(back, exchanges=items, by_connection={}), *other.backends]
+    backs = [dataclasses.replace(back, exchanges=items), *other.backends]
     found = correlate([*one.clients, *other.clients], backs, DEFAULT)
     left = [u for u in found.unpaired if u.side == "client"]
     assert len(left) == 8
@@ -366,9 +366,7 @@ def test_a_cache_answers_where_the_backend_failed() -> None:
         for e in front.exchanges
         if e.response is not None
     ]
-    found = correlate(
-        [dataclasses.replace(front, exchanges=kept, by_connection={})], shown.backends, DEFAULT
-    )
+    found = correlate([dataclasses.replace(front, exchanges=kept)], shown.backends, DEFAULT)
     assert [[a.outcome for a in p.attempts] for p in found.pairs] == [[AttemptOutcome.RESET]] * 6
 
 
@@ -406,8 +404,8 @@ def test_a_cache_that_asked_whether_its_copy_holds_did_ask_a_backend(named: bool
         for e in back.exchanges
     ]
     found = correlate(
-        [dataclasses.replace(front, exchanges=kept, by_connection={})],
-        [dataclasses.replace(back, exchanges=unchanged, by_connection={})],
+        [dataclasses.replace(front, exchanges=kept)],
+        [dataclasses.replace(back, exchanges=unchanged)],
         DEFAULT,
     )
     pairs = [p for p in found.pairs if p.client.id == 5]
@@ -438,6 +436,5 @@ def test_connections_without_a_byte_that_clients_open_are_no_checks() -> None:
         front,
         connections=[*front.connections, *asked],
         applications=[*front.applications, *applications],
-        by_connection={},
     )
     assert not correlate([seen_in_front], shown.backends, DEFAULT).health_checks

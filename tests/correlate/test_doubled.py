@@ -111,7 +111,6 @@ def test_a_client_in_step_that_was_not_captured_is_no_copy() -> None:
         connections=[c._replace(id=number[c.id]) for c in mine],
         applications=[front.applications[c.id] for c in mine],
         exchanges=kept,
-        by_connection={},
     )
     found = correlate([alone], shown.backends, DEFAULT)
     assert all(len(p.attempts) == 1 for p in found.pairs)

@@ -60,8 +60,8 @@ def test_a_request_behind_the_balancers_fin_reached_nobody() -> None:
         (replace(front, exchanges=unread, connections=connections), 1),
     ):
         found = correlate(
-            [replace(trace, by_connection={})],
-            [replace(back, exchanges=plain, by_connection={})],
+            [replace(trace)],
+            [replace(back, exchanges=plain)],
             DEFAULT,
         )
         assert len(found.pairs) == paired
@@ -92,7 +92,7 @@ def test_an_id_that_passes_the_balancer_every_time_contradicts_a_pair_by_time() 
             *map(
                 read,
                 Side,
-                both_sides([replace(front, exchanges=kept, by_connection={})], shown.backends),
+                both_sides([replace(front, exchanges=kept)], shown.backends),
             )
         )
         for n in range(sure):

@@ -120,7 +120,6 @@ def test_a_copy_that_is_sent_after_the_answer_bounds_no_clock() -> None:
     late = replace(
         mirror,
         exchanges=[moved(e) if e.id in copies else e for e in mirror.exchanges],
-        by_connection={},
     )
     for known in correlate(shown.clients, [main, late], DEFAULT).clocks:
         assert (

@@ -18,10 +18,10 @@ from tests.play.scenarios import SCENARIOS
 
 
 def backwards(shown: Shown) -> Correlation:
-    front = [dataclasses.replace(t, side=Side.CLIENT, by_connection={}) for t in shown.backends]
+    front = [dataclasses.replace(t, side=Side.CLIENT) for t in shown.backends]
     return correlate(
         front,
-        [dataclasses.replace(t, side=Side.BACKEND, by_connection={}) for t in shown.clients],
+        [dataclasses.replace(t, side=Side.BACKEND) for t in shown.clients],
         DEFAULT,
     )
 

@@ -56,7 +56,6 @@ def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken(
         exchanges=[e._replace(id=n, connection=number[e.connection]) for n, e in enumerate(kept)],
         applications=[a for a, own in zip(whole.applications, mine, strict=True) if own],
         connections=[c._replace(id=number[c.id]) for c in whole.connections if mine[c.id]],
-        by_connection={},
     )
     found = correlate([whole], shown.backends, DEFAULT)
     assert all(len(p.attempts) == 1 for p in found.pairs)
@@ -152,8 +151,8 @@ def test_what_ends_because_the_client_left_has_not_timed_out(left: bool) -> None
         for c, e in zip(front.connections, first, strict=True)
     ]
     found = correlate(
-        [replace(front, connections=gone, by_connection={})],
-        [replace(back, connections=ended, exchanges=unmarked, by_connection={})],
+        [replace(front, connections=gone)],
+        [replace(back, connections=ended, exchanges=unmarked)],
         DEFAULT,
     )
     assert len(found.pairs) == 4

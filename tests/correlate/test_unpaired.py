@@ -37,7 +37,7 @@ def test_a_client_that_was_captured_is_no_other_client() -> None:
     kept = [
         e._replace(id=n) for n, e in enumerate(e for e in trace.exchanges if e.connection in mine)
     ]
-    found = correlate([replace(trace, exchanges=kept, by_connection={})], backs, DEFAULT)
+    found = correlate([replace(trace, exchanges=kept)], backs, DEFAULT)
     said = [u for u in found.unpaired if u.side == "backend"]
     assert len(said) == 6
     assert {u.confidence for u in said} == {Confidence.LOW}
@@ -126,9 +126,7 @@ def test_a_request_is_never_answered_only_where_every_backend_exchange_is_known(
             e._replace(id=n, request=None if e.id == left.id else e.request)
             for n, e in enumerate(kept)
         ]
-        found = correlate(
-            shown.clients, [replace(back, exchanges=items, by_connection={})], DEFAULT
-        )
+        found = correlate(shown.clients, [replace(back, exchanges=items)], DEFAULT)
         assert [u.reason for u in found.unpaired if (u.side, u.ref) == ("client", asked)] == [
             expected
         ]
@@ -198,8 +196,8 @@ def test_an_answer_to_a_client_that_sent_nothing_is_the_balancers() -> None:
             e._replace(id=n) for n, e in enumerate(e for e in back.exchanges if e.id != caused.id)
         ]
         found = correlate(
-            [replace(front, connections=connections, exchanges=asked, by_connection={})],
-            [replace(back, exchanges=answered, by_connection={})],
+            [replace(front, connections=connections, exchanges=asked)],
+            [replace(back, exchanges=answered)],
             DEFAULT,
         )
         (said,) = (u for u in found.unpaired if u.ref == Ref(0, unsaid.id) and u.side == "client")
@@ -236,9 +234,7 @@ def test_an_answer_without_the_date_of_all_backends_is_the_balancers() -> None:
             for e in front.exchanges
         ]
         backs = [_unnamed(t) for t in shown.backends]
-        found = correlate(
-            [replace(_unnamed(replace(front, exchanges=items)), by_connection={})], backs, DEFAULT
-        )
+        found = correlate([replace(_unnamed(replace(front, exchanges=items)))], backs, DEFAULT)
         said = [u for u in found.unpaired if u.ref.id in own and u.side == "client"]
         assert len(own) > 2
         assert len(said) == len(own)
@@ -257,7 +253,7 @@ def _unnamed(trace: Trace) -> Trace:
         else e
         for e in trace.exchanges
     ]
-    return replace(trace, exchanges=items, by_connection={})
+    return replace(trace, exchanges=items)
 
 
 def test_an_answer_on_a_connection_that_goes_on_behind_the_balancer_may_be_the_backends() -> None:
@@ -273,8 +269,8 @@ def test_an_answer_on_a_connection_that_goes_on_behind_the_balancer_may_be_the_b
     silent = [c._replace(from_client=c.from_client._replace(bytes=0)) for c in front.connections]
     asked = [e._replace(request=None) for e in front.exchanges]
     found = correlate(
-        [replace(front, connections=silent, exchanges=asked, by_connection={})],
-        [replace(back, exchanges=[], by_connection={})],
+        [replace(front, connections=silent, exchanges=asked)],
+        [replace(back, exchanges=[])],
         DEFAULT,
     )
     assert len(found.connection_pairs) == 6

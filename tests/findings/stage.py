@@ -77,4 +77,4 @@ def with_exchanges(trace: Trace, **changed: object) -> Trace:
     exchanges = list(trace.exchanges)
     for name, exchange in changed.items():
         exchanges[int(name[1:])] = exchange  # type: ignore[call-overload]
-    return replace(trace, exchanges=exchanges, by_connection={})
+    return replace(trace, exchanges=exchanges)

@@ -257,10 +257,10 @@ def looked_at(count: int) -> int:
             for e in trace.exchanges
             if e.request
         ]
-        traces[0] = replace(trace, exchanges=Counted(doubtful), by_connection={})
+        traces[0] = replace(trace, exchanges=Counted(doubtful))
     back = spoken.shown.backends[0]
     extra = Counted(e if e.id % 2 == 0 else e._replace(request=None) for e in back.exchanges)
-    spoken.shown.backends[0] = replace(back, exchanges=extra, by_connection={})
+    spoken.shown.backends[0] = replace(back, exchanges=extra)
     Counted.asked = 0
     assert told(spoken.shown, spoken.correlation).of("framing-desync.smuggled")
     return Counted.asked

@@ -87,7 +87,6 @@ def test_a_syn_that_a_switch_sent_to_all_was_answered_where_it_belongs() -> None
         connections=[stray],
         applications=back.applications[:1],
         exchanges=[],
-        by_connection={},
     )
     spoken.shown.backends.append(other)
     assert told(spoken.shown, spoken.correlation).of("connection-failures") == []

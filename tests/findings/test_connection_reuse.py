@@ -9,6 +9,7 @@ from lbtrace.findings import count_side
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation, Ref
 from lbtrace.options import Options
+from lbtrace.tables.exchanges import by_connection
 from tests.findings.stage import ALB, FOUR, four, tell, told, values
 from tests.play import Balancer, Play
 
@@ -71,9 +72,9 @@ def test_health_checks_are_no_use_after_a_silence() -> None:
     spoken = tell(four(ALB))
     once = [u.ref.id for u in spoken.correlation.unpaired if u.side == "backend"]
     (back,) = spoken.shown.backends
-    busy = max((e.connection for e in back.exchanges), key=lambda c: len(back.exchanges_of(c)))
+    busy = int(by_connection(back).sizes.argmax())
     moved = [e._replace(connection=busy) if e.id in once else e for e in back.exchanges]
-    spoken.shown.backends[0] = replace(back, exchanges=moved, by_connection={})
+    spoken.shown.backends[0] = replace(back, exchanges=moved)
     said = values(told(spoken.shown, spoken.correlation).one("connection-reuse.idle"))
     assert said["count"] == 4
 
@@ -122,12 +123,9 @@ def test_a_connection_that_two_captures_show_is_counted_once() -> None:
         connections=[stray],
         applications=back.applications[:1],
         exchanges=[],
-        by_connection={},
     )
-    for other in (replace(back, point=1, by_connection={}), flooded):
-        both = count_side(
-            Side.BACKEND, [other, replace(back, point=1, by_connection={})], Correlation()
-        )
+    for other in (replace(back, point=1), flooded):
+        both = count_side(Side.BACKEND, [other, replace(back, point=1)], Correlation())
         assert (both.syns + both.check_connections, both.requests + both.check_requests) == (
             alone.syns + alone.check_connections,
             alone.requests + alone.check_requests,

@@ -116,7 +116,6 @@ def test_what_goes_straight_to_the_backend_tells_nothing_of_the_balancer() -> No
             connections=[*trace.connections, same],
             applications=[*trace.applications, trace.applications[0]],
             exchanges=[*trace.exchanges, asked._replace(id=number, connection=line, request=plain)],
-            by_connection={},
         )
 
     fronts, backs = [beside(front)], [beside(back)]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lbtrace.tables.columns import (
     Column,
     OnDemand,
+    RowsByKey,
     among,
     distinct,
     first_met,
@@ -94,3 +95,13 @@ def test_parts_have_the_rows_of_their_kind(which: list[int], count: int) -> None
     assert [part.tolist() for part in parts] == [
         [row for row, kind in enumerate(which) if kind == k] for k in range(count)
     ]
+
+
+@given(st.lists(st.integers(0, 4)), st.integers(5, 7))
+def test_rows_by_key_are_the_rows_that_have_it(keys: list[int], count: int) -> None:
+    rows = RowsByKey.of(np.array(keys, np.int64), count)
+    expected = [[row for row, key in enumerate(keys) if key == k] for k in range(count)]
+    assert [rows[k] for k in range(count)] == expected
+    assert rows.sizes.tolist() == list(map(len, expected))
+    asked = np.array([*reversed(range(count)), 0])
+    assert rows.lists(asked) == [*reversed(expected), expected[0]]

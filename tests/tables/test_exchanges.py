@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lbtrace.pipeline import inspect
-from lbtrace.tables.exchanges import Exchanges
+from lbtrace.tables.exchanges import Exchanges, by_connection
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -23,8 +24,17 @@ def test_one_is_made_as_all_are(path: Path) -> None:
     asked = [one_by_one[i] for i in reversed(range(count))][::-1]
     assert asked == list(walked)
     assert [e.id for e in asked] == list(range(count))
-    assert one_by_one.connections() == [e.connection for e in walked]
+    assert one_by_one.connections.tolist() == [e.connection for e in walked]
     assert one_by_one[1:3] == list(walked)[1:3]
+
+
+def test_the_exchanges_of_a_connection_are_those_that_name_it() -> None:
+    trace = inspect([str(SAMPLES / "alb-like" / "backend.pcap")])
+    for made in (trace, replace(trace, exchanges=list(trace.exchanges))):
+        rows = by_connection(made)
+        assert [rows[c.id] for c in trace.connections] == [
+            [e.id for e in trace.exchanges if e.connection == c.id] for c in trace.connections
+        ]
 
 
 def test_the_table_stays_when_one_is_asked_for() -> None:

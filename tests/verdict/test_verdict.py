@@ -373,7 +373,6 @@ def test_a_capture_taken_on_the_balancer_is_no_direct_connection() -> None:
             *front.exchanges,
             *(e._replace(id=e.id + past, connection=e.connection + shift) for e in back.exchanges),
         ],
-        by_connection={},
     )
     pairs = tuple(
         ConnectionPair(Ref(0, n), Ref(0, n), ConnectionBasis.SAME_PACKETS, Confidence.CERTAIN)

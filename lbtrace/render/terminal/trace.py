@@ -9,6 +9,7 @@ from lbtrace.render.terminal.labels import first_frame, total_ns
 from lbtrace.render.terminal.page import Cell, Column, Page, Remark
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
+from lbtrace.tables.exchanges import by_connection
 
 _CONNECTIONS = 12
 _EXCHANGES = 25
@@ -52,8 +53,8 @@ def connections(page: Page, trace: Trace) -> None:
     page.heading("Connections")
     many = len(every) if page.view.everything else _CONNECTIONS
     rows: list[list[Cell]] = []
-    for c, a in zip(every[:many], trace.applications[:many], strict=True):
-        number = len(trace.exchanges_of(c.id))
+    carried = by_connection(trace).sizes[:many].tolist()
+    for c, a, number in zip(every[:many], trace.applications[:many], carried, strict=True):
         rows.append(
             [
                 str(c.id),
