@@ -12,7 +12,7 @@ import pytest
 from tests.cli import readme
 
 ROOT = readme.README.parent
-DOCUMENTS = [readme.README, *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("samples/**/*.md")])
 
 
 def test_the_example_is_what_demo_prints() -> None:
@@ -37,7 +37,7 @@ def test_the_two_commands_stand_between_their_markers(name: str) -> None:
     assert "\n" not in found[0]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text("utf-8")):
         assert (document.parent / target).exists(), target

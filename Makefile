@@ -1,0 +1,45 @@
+# The five verbs of the house. `make` alone lists them.
+#
+# Make, not nox: every recipe is a shell line that can be pasted, it uses the same .venv as the
+# README's commands, and it needs nothing from PyPI. The test command has its one place in README.md;
+# every other command has its one place here. CI (.ci/run) calls these verbs.
+
+PYTHON ?= python3
+export NO_MKDOCS_2_WARNING := 1 # a notice of the theme, about a later major version of mkdocs
+bin := .venv/bin
+
+# README's test command ends in the line that runs the tests
+run_tests := $(shell sed -n '/<!-- test-command -->/,/<!-- \/test-command -->/s/.* && //p' README.md)
+
+.PHONY: help test lint bench fuzz docs
+help: ## list the verbs
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+test: .venv/ready ## run all tests (one room: make test ARGS=tests/tcp)
+	$(run_tests) $(ARGS)
+
+lint: .venv/ready ## check style, format, types, imports and the CI workflow
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+	$(bin)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+bench: .venv/ready ## measure speed and memory (see docs/performance.md)
+	$(bin)/python -m tests.bench $(ARGS)
+
+fuzz: .venv/ready ## feed arbitrary bytes to every room (one room: make fuzz ARGS="http --seconds 60")
+	$(bin)/python -m tests.fuzz $(or $(ARGS),all --seconds 60)
+
+docs: .venv/ready ## rewrite the pages that are made from code, then build the site into site/
+	$(bin)/python -m tests.cli.readme
+	$(bin)/python -m lbtrace.findings > docs/findings.md
+	$(bin)/python -m tests.render.json_tables
+	$(bin)/mkdocs build --strict --quiet
+	$(bin)/towncrier build --draft --version next >/dev/null
+
+# an editable install with everything the verbs need
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(bin)/pip install -q -e '.[dev]'
+	touch $@
