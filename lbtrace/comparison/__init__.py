@@ -30,7 +30,7 @@ from lbtrace.comparison.matches import (
 from lbtrace.comparison.nat import Addresses
 from lbtrace.comparison.said import Said, said
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import RANK, ConnectionBasis
+from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.connections import ConnectionTable
@@ -38,7 +38,6 @@ from lbtrace.tables.pairs import PairTable
 
 __all__ = [
     "FRAMES_PER_SIDE",
-    "RANK",
     "Comparison",
     "ConnectionMatch",
     "ConnectionMatches",

@@ -22,7 +22,7 @@ from lbtrace.comparison.sides import Sides
 from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
-    RANK,
+    CONFIDENCES,
     AttemptOutcome,
     Confidence,
     ConnectionBasis,
@@ -31,11 +31,9 @@ from lbtrace.model.pairing import (
     Ref,
 )
 from lbtrace.model.stream import Connection
-from lbtrace.tables import pairs as pair_table
 from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
 
-CONFIDENCES = tuple(RANK)  # by rank
 BASES = {basis: i for i, basis in enumerate(ConnectionBasis)}
 ALONE = NONE  # the group of a pair that is not interchangeable
 _Row = TypeVar("_Row", bound=tuple[object, ...])
@@ -114,7 +112,7 @@ class Matches(_Pairs[Match]):
     outcome: Column  # of `back`, as in a PairTable
     attempts: Column  # how many
     tier: Column
-    rank: Column  # of the confidence, as RANK
+    rank: Column  # of the confidence
     group: Column  # of interchangeable pairs, or ALONE
 
     @property
@@ -183,7 +181,7 @@ class ConnectionMatches(_Pairs[ConnectionMatch]):
     """One row per pair of connections."""
 
     basis: Column  # as BASES
-    rank: Column  # of the confidence, as RANK
+    rank: Column  # of the confidence
 
     def by(self, *bases: ConnectionBasis) -> Column:
         """Which were paired on one of these grounds."""
@@ -217,7 +215,7 @@ class Paired(Sides):
         """Every pair that counts as knowledge and has a backend exchange, in the order of
         Correlation.pairs.
         """
-        return self.tried.where(self.tried.rank > RANK[Confidence.LOW])
+        return self.tried.where(self.tried.rank > Confidence.LOW.rank)
 
     @cached_property
     def distinct_matches(self) -> Matches:
@@ -246,7 +244,7 @@ class Paired(Sides):
     def connection_matches(self) -> ConnectionMatches:
         """Every pair of connections that counts as knowledge."""
         every = connection_matches_of(self, self.correlation.connection_pairs)
-        return every.where(every.rank > RANK[Confidence.LOW])
+        return every.where(every.rank > Confidence.LOW.rank)
 
     @cached_property
     def joined(self) -> ConnectionMatches:
@@ -280,9 +278,7 @@ def matches_of(sides: Sides) -> Matches:
         pairs.outcome[last],
         pairs.attempts[tried],
         pairs.tier[tried],
-        np.array([RANK[confidence] for confidence in pair_table.CONFIDENCES])[
-            pairs.confidence[tried]
-        ],
+        pairs.confidence[tried].astype(np.int64),
         pairs.group[tried],
     )
 
@@ -294,7 +290,7 @@ def connection_matches_of(sides: Sides, pairs: Sequence[ConnectionPair]) -> Conn
         sides.connection_numbers(Side.CLIENT, [pair.client for pair in pairs]),
         sides.connection_numbers(Side.BACKEND, [pair.backend for pair in pairs]),
         np.array([BASES[pair.basis] for pair in pairs], np.int64),
-        np.array([RANK[pair.confidence] for pair in pairs], np.int64),
+        np.array([pair.confidence.rank for pair in pairs], np.int64),
     )
 
 

@@ -16,7 +16,7 @@ from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Tier
 from lbtrace.tables.columns import running
 from lbtrace.tables.packets import Column
-from lbtrace.tables.pairs import ANSWERED, CONFIDENCES, LOW, NONE, OUTCOMES, PairTable
+from lbtrace.tables.pairs import ANSWERED, LOW, NONE, OUTCOMES, PairTable
 from lbtrace.tables.sides import numbering, numbers
 
 
@@ -41,15 +41,12 @@ def pairs(state: Pairing, line: Timeline) -> PairTable:
             OUTCOMES.index(ending) for _, ending in told[order[at]]
         ]
     known = numbering()
-    known_as = {confidence: i for i, confidence in enumerate(CONFIDENCES)}
     mine, theirs = np.array(order, np.int64), np.array(tried, np.int64)
     return PairTable(
         client_point=client.point[mine],
         client=client.id[mine],
         tier=np.fromiter(map(state.tier.__getitem__, order), np.uint8, n),
-        confidence=np.fromiter(
-            map(known_as.__getitem__, map(state.confidence.__getitem__, order)), np.uint8, n
-        ),
+        confidence=np.fromiter((state.confidence[c].rank for c in order), np.uint8, n),
         group=np.fromiter((state.group.get(c, NONE) for c in order), np.int64, n),
         reason=numbers(known, map(state.reasons.__getitem__, order), n),
         first=first,

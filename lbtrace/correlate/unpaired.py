@@ -19,7 +19,7 @@ import numpy as np
 from lbtrace.correlate.facts import NOT_MODIFIED, Facts, age_of_fresh, age_s, from_cache, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Mark, Response
-from lbtrace.model.pairing import RANK, Clock, Confidence, Ref, Unpaired, UnpairedReason
+from lbtrace.model.pairing import Clock, Confidence, Ref, Unpaired, UnpairedReason
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.sides import NOT_SAID
 
@@ -220,7 +220,7 @@ def _client_reason(
     if away > 0 and by:
         return (
             UnpairedReason.ANSWERED_BY_BALANCER,
-            min(Confidence.MEDIUM, sure, key=RANK.__getitem__),
+            min(Confidence.MEDIUM, sure),
             by,
         )
     if known and any(start < w.first or end > w.last for w in known) and not by:
@@ -238,7 +238,7 @@ def _client_reason(
         return UnpairedReason.NEVER_ANSWERED, sure, "no answer, and no backend exchange"
     if by and (paired or e.response.status in OWN_STATUS | REDIRECT):
         most = Confidence.HIGH if known or paired else Confidence.MEDIUM
-        return UnpairedReason.ANSWERED_BY_BALANCER, min(most, sure, key=RANK.__getitem__), by
+        return UnpairedReason.ANSWERED_BY_BALANCER, min(most, sure), by
     if not paired:
         return UnpairedReason.UNKNOWN, Confidence.LOW, "nothing on the backend side matches"
     if e.request is None:

@@ -14,16 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from lbtrace.comparison import RANK, Comparison
+from lbtrace.comparison import Comparison
 from lbtrace.findings._counts import count_side
 from lbtrace.findings._latency import latency
 from lbtrace.model.pairing import Correlation
-from lbtrace.model.report import Finding, Severity
+from lbtrace.model.report import Finding
 from lbtrace.model.trace import Trace
 
 __all__ = ["FindingModule", "all_findings", "count_side", "latency", "registry"]
-
-ORDER = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW, Severity.INFO)
 
 
 class FindingModule(NamedTuple):
@@ -55,6 +53,4 @@ def all_findings(
     """Everything there is to tell, most severe first, then surest first, then by slug."""
     comparison = comparison or Comparison(clients, backends, correlation)
     found = [finding for module in registry() for finding in module.find(comparison)]
-    return tuple(
-        sorted(found, key=lambda f: (ORDER.index(f.severity), -RANK[f.confidence], f.slug))
-    )
+    return tuple(sorted(found, key=lambda f: (-f.severity.rank, -f.confidence.rank, f.slug)))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.comparison import RANK, Comparison, confidence_of, evidence
+from lbtrace.comparison import Comparison, confidence_of, evidence
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange, Tier
 from lbtrace.model.report import Evidence, Finding, Severity, Value
@@ -161,8 +161,10 @@ def _confidence(comparison: Comparison, changes: Sequence[HeaderChange]) -> Conf
     """That of the example pairs; a change seen in every comparable pair does not depend on who is
     whose.
     """
-    ranks = []
-    for change in changes:
-        pair = comparison.correlation.pairs[change.example]
-        ranks.append(max(RANK[pair.confidence], 1 if change.count == change.of else 0))
-    return next(c for c, rank in RANK.items() if rank == min(ranks))
+    return min(
+        max(
+            comparison.correlation.pairs[change.example].confidence,
+            Confidence.MEDIUM if change.count == change.of else Confidence.LOW,
+        )
+        for change in changes
+    )

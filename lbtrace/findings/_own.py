@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.comparison import RANK, Comparison, Matches, said
+from lbtrace.comparison import Comparison, Matches, said
 from lbtrace.findings._backend_events import (
     NO_EVENT,
     FailedHandshakes,
@@ -76,7 +76,7 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
         u for u in comparison.correlation.unpaired if u.reason is own and u.side == Side.CLIENT
     ]
     alone = comparison.numbers(Side.CLIENT, [u.ref for u in unpaired])
-    ranks = np.array([RANK[u.confidence] for u in unpaired], np.int64)
+    ranks = np.array([u.confidence.rank for u in unpaired], np.int64)
     answered = client.responses.there[alone]
     alone, ranks = alone[answered], ranks[answered]
     tried = m.where(

@@ -26,7 +26,7 @@ from statistics import median_low
 
 import numpy as np
 
-from lbtrace.comparison import RANK, Comparison, Matches, confidence_of, evidence, plural
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, plural
 from lbtrace.findings._counts import count_side
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -116,7 +116,7 @@ def _sharing(comparison: Comparison) -> Iterator[Finding]:
     clients_of = np.bincount(of, minlength=len(connections))
     shared = clients_of[of] > 1
     crossing = int((clients_of[clients_of > 1] - 1).sum())
-    sure = _users(matches.where(matches.rank >= RANK[Confidence.HIGH])).back_connection
+    sure = _users(matches.where(matches.rank >= Confidence.HIGH.rank)).back_connection
     if not shared.any() or (
         len(distinct(sure)) == len(sure) and crossing * 100 < CROSSING_PERCENT * len(connections)
     ):

@@ -22,11 +22,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of, evidence
-from lbtrace.comparison.matches import CONFIDENCES
 from lbtrace.findings._own import own_answers
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import first_met
 from lbtrace.tables.sides import joint

@@ -26,7 +26,6 @@ import numpy as np
 
 from lbtrace.comparison import (
     FRAMES_PER_SIDE,
-    RANK,
     Comparison,
     Match,
     Matches,
@@ -285,7 +284,6 @@ def _sure(match: Match) -> Confidence:
     return max(
         match.pair.confidence,
         Confidence.LOW if match.pair.group is None else Confidence.MEDIUM,
-        key=lambda c: RANK[c],
     )
 
 

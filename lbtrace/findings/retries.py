@@ -24,11 +24,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, RANK, Comparison, Matches, evidence, plural
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Matches, evidence, plural
 from lbtrace.comparison.ends import endpoint, ends
-from lbtrace.comparison.matches import CONFIDENCES
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
+from lbtrace.model.pairing import CONFIDENCES, AttemptOutcome, UnpairedReason
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column, distinct, first_met, spans
 from lbtrace.tables.pairs import OUTCOMES, PairTable
@@ -93,7 +92,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             "retries.copies",
             TITLE,
             Severity.INFO,
-            min((u.confidence for u in copies), key=lambda c: RANK[c]),
+            min(u.confidence for u in copies),
             "Backend exchanges that are copies of others, with no client waiting for them: "
             "{count} (mirrored or warm-up traffic).",
             (Value("count", len(copies), "count"),),

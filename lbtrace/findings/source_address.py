@@ -24,10 +24,9 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, ConnectionMatches, Matches, confidence_of, evidence
 from lbtrace.comparison.ends import ends
-from lbtrace.comparison.matches import CONFIDENCES
 from lbtrace.findings._client import stated_in
 from lbtrace.model.net import FrameRef
-from lbtrace.model.pairing import RANK, Confidence, ConnectionBasis
+from lbtrace.model.pairing import CONFIDENCES, Confidence, ConnectionBasis
 from lbtrace.model.report import Evidence, Finding, Severity, Value
 from lbtrace.tables.columns import Column, distinct
 
@@ -155,7 +154,7 @@ def _confidence(comparison: Comparison, crossings: _Crossings) -> Confidence:
     """
     if len(comparison.matches):
         return confidence_of(comparison.matches)
-    return CONFIDENCES[min(RANK[Confidence.HIGH], int(crossings.pairs.rank.min()))]
+    return min(Confidence.HIGH, CONFIDENCES[int(crossings.pairs.rank.min())])
 
 
 def _crossings(comparison: Comparison) -> _Crossings:

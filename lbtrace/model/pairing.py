@@ -12,6 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from lbtrace.model.net import Endpoint
+from lbtrace.model.ordered import OrderedStrEnum
 
 
 class Ref(NamedTuple):
@@ -35,18 +36,16 @@ class Tier(IntEnum):
     ORDER = 6  # nothing separates the candidates: paired in order, interchangeable
 
 
-class Confidence(StrEnum):
+class Confidence(OrderedStrEnum):
     """How sure a statement is. CERTAIN needs tier 1 or 2; LOW is never counted as knowledge."""
 
-    CERTAIN = "certain"
-    HIGH = "high"
-    MEDIUM = "medium"
     LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CERTAIN = "certain"
 
 
-RANK = {
-    confidence: rank for rank, confidence in enumerate(reversed(Confidence))
-}  # the surer, the higher
+CONFIDENCES = tuple(Confidence)  # by rank
 
 
 class AttemptOutcome(StrEnum):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.ordered import OrderedStrEnum
 from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.trace import Trace
 
@@ -25,7 +26,7 @@ class Value(NamedTuple):
     unit: Unit = "text"
 
 
-class Severity(StrEnum):
+class Severity(OrderedStrEnum):
     """How much a finding matters to whoever runs the balancer, apart from how sure it is."""
 
     INFO = "info"

@@ -19,17 +19,23 @@ from typing import overload
 
 import numpy as np
 
-from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, ExchangePair, Ref, Tier
+from lbtrace.model.pairing import (
+    CONFIDENCES,
+    Attempt,
+    AttemptOutcome,
+    Confidence,
+    ExchangePair,
+    Ref,
+    Tier,
+)
 from lbtrace.tables.columns import Column, OnDemand, rows_of, running, spans
 
 Reasons = tuple[tuple[str, str], ...]
 NONE = -1
 OUTCOMES = tuple(AttemptOutcome)
-CONFIDENCES = tuple(Confidence)
 ANSWERED = OUTCOMES.index(AttemptOutcome.ANSWERED)
-LOW = CONFIDENCES.index(Confidence.LOW)
+LOW = Confidence.LOW.rank
 _OUTCOME = {outcome: i for i, outcome in enumerate(OUTCOMES)}
-_CONFIDENCE = {confidence: i for i, confidence in enumerate(CONFIDENCES)}
 _TIER = tuple(Tier(i) if i else Tier.ORDER for i in range(len(Tier) + 1))  # by its number
 
 
@@ -42,7 +48,7 @@ class PairTable(Sequence[ExchangePair]):
     client_point: Column  # i64
     client: Column  # i64, id in the trace of that point
     tier: Column  # u1, as `Tier`
-    confidence: Column  # u1, index in CONFIDENCES
+    confidence: Column  # u1, its rank
     group: Column  # i64 or NONE
     reason: Column  # i64, index in `reasons`
     first: Column  # i64, pairs + 1
@@ -67,7 +73,7 @@ class PairTable(Sequence[ExchangePair]):
             client_point=np.fromiter((p.client.point for p in pairs), np.int64, n),
             client=np.fromiter((p.client.id for p in pairs), np.int64, n),
             tier=np.fromiter((p.tier for p in pairs), np.uint8, n),
-            confidence=np.fromiter((_CONFIDENCE[p.confidence] for p in pairs), np.uint8, n),
+            confidence=np.fromiter((p.confidence.rank for p in pairs), np.uint8, n),
             group=np.fromiter((NONE if p.group is None else p.group for p in pairs), np.int64, n),
             reason=np.fromiter(
                 (known.setdefault(p.reasons, len(known)) for p in pairs), np.int64, n

@@ -11,11 +11,11 @@ from lbtrace.comparison import Comparison, Matches, plural
 from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import RANK, Clock, Confidence, ConnectionBasis, Tier, UnpairedReason
+from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, Tier, UnpairedReason
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, among, distinct, first_met
-from lbtrace.tables.pairs import CONFIDENCES, PairTable
+from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.sides import SideTable, joint
 
 LOOKED_FOR = (
@@ -72,7 +72,7 @@ def belong_together(comparison: Comparison) -> bool:
     # time proves nothing here: with the clocks free, one exchange fits inside any other that is
     # longer
     by_token = matches.tier <= Tier.RARE_TOKEN
-    supported = int((by_token & ((matches.rank >= RANK[Confidence.HIGH]) | are_telling)).sum())
+    supported = int((by_token & ((matches.rank >= Confidence.HIGH.rank) | are_telling)).sum())
     tokens = int(by_token.sum())
     if tokens >= ENOUGH_TELLING and 2 * tokens >= possible:
         return True
@@ -199,7 +199,7 @@ def as_a_set(comparison: Comparison) -> Comparison:
     """
     # those that count as knowledge stand first, as where pairs are shown
     matches = comparison.tried.where(
-        np.argsort(comparison.tried.rank == RANK[Confidence.LOW], kind="stable")
+        np.argsort(comparison.tried.rank == Confidence.LOW.rank, kind="stable")
     )
     agree = _agree(comparison, matches)
     telling, agreeing = int(is_telling(comparison, matches).sum()), int(agree.sum())
@@ -221,7 +221,7 @@ def as_a_set(comparison: Comparison) -> Comparison:
     pairs = PairTable.of(comparison.correlation.pairs).taken(
         matches.place[agree] if enough else np.zeros(0, np.int64)
     )
-    as_one = np.full(len(pairs), CONFIDENCES.index(Confidence.MEDIUM), np.uint8)
+    as_one = np.full(len(pairs), Confidence.MEDIUM.rank, np.uint8)
     pairs = replace(pairs, confidence=as_one, group=np.maximum(pairs.group, 0))
     return Comparison(
         comparison.clients,

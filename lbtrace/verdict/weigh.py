@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from lbtrace.comparison import Comparison, confidence_of
-from lbtrace.comparison.matches import CONFIDENCES
-from lbtrace.model.pairing import RANK, Confidence
+from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Evidence, Kind, Value, Witness
 from lbtrace.tables.columns import distinct
 
@@ -273,14 +272,14 @@ def _confidence(
         # a proxy that reads HTTP opens connections of its own, and may send a PROXY header, just
         # the same
         ceiling = Confidence.LOW
-    return min((pairs, by_margin, ceiling), key=lambda c: RANK[c])
+    return min(pairs, by_margin, ceiling)
 
 
 def _pair_confidence(comparison: Comparison) -> Confidence:
     known = [CONFIDENCES[rank] for rank in distinct(comparison.connection_matches.rank).tolist()]
     if comparison.matches:
         known.append(confidence_of(comparison.matches))
-    return max(known, key=lambda c: RANK[c], default=WITHOUT_PAIRS)
+    return max(known, default=WITHOUT_PAIRS)
 
 
 def _reason(best: Kind, observations: Sequence[Observation]) -> str:

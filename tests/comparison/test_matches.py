@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lbtrace.comparison import FRAMES_PER_SIDE, RANK, Comparison, confidence_of, evidence
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of, evidence
 from lbtrace.correlate import correlate
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Ref
@@ -47,7 +47,7 @@ def test_a_row_is_the_pair_with_its_exchanges_at_hand(scenario: str) -> None:
             Side.BACKEND, Ref(m.backend.point, m.back.connection)
         )
         assert m.backend == m.pair.attempts[-1].backend
-        assert rank == RANK[m.pair.confidence]
+        assert rank == m.pair.confidence.rank
         assert alone == (m.pair.group is None)
         assert answered == (m.outcome is AttemptOutcome.ANSWERED)
 

@@ -15,14 +15,14 @@ import numpy as np
 
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence, ConnectionBasis, Tier, UnpairedReason
+from lbtrace.model.pairing import CONFIDENCES, Confidence, ConnectionBasis, Tier, UnpairedReason
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import quoted
 from lbtrace.render.wording import names
 from lbtrace.tables.columns import Column, running, spans
 from lbtrace.tables.exchanges import Exchanges
-from lbtrace.tables.pairs import CONFIDENCES, NONE, OUTCOMES, PairTable, Reasons
+from lbtrace.tables.pairs import NONE, OUTCOMES, PairTable, Reasons
 
 _ROWS = 4096  # written at a time
 _CONFIDENCE = {confidence: f'"confidence":"{confidence.value}"' for confidence in Confidence}

@@ -10,7 +10,7 @@ import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Matches, evidence
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import RANK, Confidence, UnpairedReason
+from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Value
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.sides import joint
@@ -29,7 +29,7 @@ def connection_mapping(comparison: Comparison) -> Iterator[Observation]:
     when no exchange is left over on either side.
     """
     single = comparison.distinct_matches.where(comparison.distinct_matches.attempts == 1)
-    sure = single.where(single.rank >= RANK[Confidence.HIGH])
+    sure = single.where(single.rank >= Confidence.HIGH.rank)
     crossing = 0
     for matches, enough in ((sure, 0), (single, CROSSING_PERCENT)):
         merged, split, crossing = _crossings(matches)
@@ -164,7 +164,7 @@ def own_answers(comparison: Comparison) -> Iterator[Observation]:
         for u in comparison.correlation.unpaired
         if u.side == Side.CLIENT
         and u.reason is UnpairedReason.ANSWERED_BY_BALANCER
-        and u.confidence.value in ("certain", "high")
+        and u.confidence >= Confidence.HIGH
     ]
     if own and comparison.matches:
         yield Observation(
