@@ -1,5 +1,7 @@
-"""Streams → applications and HTTP exchanges: messages are read in bulk; connections where that does
-not tell all, one by one.
+"""Streams → applications and HTTP exchanges (RFC 9110, RFC 9112, RFC 9113).
+
+Messages are read in bulk first (`bulk/`); every connection that does not consist of such messages
+alone is read byte by byte (`connection`, `h1/`, `h2/`). Invariant: bulk reading changes no result.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from operator import itemgetter
 
 import numpy as np
 
-from lbtrace.http.bulk.bulk_connections import Ready, Straight
-from lbtrace.http.connection import HTTP1, Reading
+from lbtrace.http.bulk.bulk_connections import BulkConnections, ReadyMessages
+from lbtrace.http.connection import HTTP1, ConnectionReader
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
@@ -33,20 +35,20 @@ def exchanges(
     `careful`: nothing is read in bulk; the result is the same (a law in the tests).
     """
     count = len(connections)
-    straight = Straight(
+    bulk = BulkConnections(
         streams,
         options.decode_content,
         lambda fraction: progress("reading HTTP", fraction),
         careful,
     )
-    reading = Reading(streams, options, Ready(straight))
+    reading = ConnectionReader(streams, options, ReadyMessages(bulk))
     applications = [HTTP1] * count
-    for done, i in enumerate(np.flatnonzero(~straight.sound).tolist()):
+    for done, i in enumerate(np.flatnonzero(~bulk.complete).tolist()):
         if done % _STEP == 0 and done:
             progress("reading HTTP", i / count)
         applications[i] = reading.connection(i)
-    table = straight.table(reading.rows)
-    found = reading.found + straight.unanswered(reading.pieces, reading.common.caches)
+    table = bulk.table(reading.rows)
+    found = reading.found + bulk.unanswered(reading.pieces, reading.context.caches)
     table.id, ids = _ids(table, found)
     found = [found[k] for k in np.argsort(ids).tolist()]
     make = tuple.__new__
@@ -54,7 +56,7 @@ def exchanges(
         zip(np.sort(ids).tolist(), found, strict=True)
     ):  # in place: there are never two of each
         found[i] = make(Exchange, (id_, *exchange[1:]))
-    return applications, Exchanges(table, found), reading.oddities.diagnostics()
+    return applications, Exchanges(table, found), reading.weirds.diagnostics()
 
 
 def _ids(table: ExchangeTable, found: list[Exchange]) -> tuple[Column, Column]:

@@ -12,15 +12,15 @@ from array import array
 from xxhash import xxh3_128_hexdigest
 
 from lbtrace.http import detect, exchanges, pairing, proxy_protocol, tls
-from lbtrace.http.bulk.bulk_connections import Ready
-from lbtrace.http.cursor import Cursor, Pieces
-from lbtrace.http.h1.head import Caches, begins_request
-from lbtrace.http.h1.reader import Common
-from lbtrace.http.h1.requests import Requests
-from lbtrace.http.h1.responses import Responses
+from lbtrace.http.bulk.bulk_connections import ReadyMessages
+from lbtrace.http.cursor import Cursor, StreamPieces
+from lbtrace.http.h1.head import HeadCaches, begins_request
+from lbtrace.http.h1.reader import ReaderContext
+from lbtrace.http.h1.requests import RequestReader
+from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.h2 import frames as h2_frames
 from lbtrace.http.h2 import reader as h2
-from lbtrace.http.weirds import Oddities
+from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import DIGESTED, Application, Exchange, Protocol, ProxyHeader
 from lbtrace.options import Options
 from lbtrace.tables.packets import StreamTable
@@ -30,16 +30,16 @@ _NONE = Application(Protocol.NONE)
 _TUNNELS = 4  # CONNECT inside CONNECT inside …
 
 
-class Reading:
+class ConnectionReader:
     """One run over the connections of a capture point: what they share (columns, caches) and what
     was found.
     """
 
-    def __init__(self, streams: StreamTable, options: Options, ready: Ready) -> None:
-        self.pieces = Pieces(streams)
+    def __init__(self, streams: StreamTable, options: Options, ready: ReadyMessages) -> None:
+        self.pieces = StreamPieces(streams)
         self.decode = options.decode_content
-        self.oddities = Oddities()
-        self.common = Common(ready, Caches(), self.oddities, self.decode)
+        self.weirds = Weirds()
+        self.context = ReaderContext(ready, HeadCaches(), self.weirds, self.decode)
         self.found: list[Exchange] = []
         self.rows = array(
             "q"
@@ -58,7 +58,7 @@ class Reading:
         if client.data[:1] in (b"P", b"\r"):
             proxy, malformed = proxy_protocol.read(client)
             if malformed:
-                self.oddities.add("proxy-protocol-malformed", self.pieces.frame[client.first_row])
+                self.weirds.add("proxy-protocol-malformed", self.pieces.frame[client.first_row])
         begin = client.offset
         application = self._carried(number, client, server)
         if application.protocol is Protocol.OTHER:
@@ -94,15 +94,15 @@ class Reading:
             client.first_row if client.first_row < client.end_row else server.first_row
         ]
         if before:
-            self.oddities.add("bytes-before-http", frame)
+            self.weirds.add("bytes-before-http", frame)
         if protocol is Protocol.HTTP1:
             if swapped:
-                self.oddities.add("roles-reversed", frame)
+                self.weirds.add("roles-reversed", frame)
                 return self._http1(number, server, client, depth)._replace(reversed=True)
             if name == "tls":
                 hello = tls.client_hello(client)
                 client.take(1 << 62, None)
-                self.oddities.add("tls-answered-in-clear", frame)
+                self.weirds.add("tls-answered-in-clear", frame)
                 return self._http1(number, client, server, depth)._replace(tls=hello)
             return self._http1(number, client, server, depth)
         if protocol is Protocol.HTTP2:
@@ -112,7 +112,7 @@ class Reading:
         if (
             not name
             and h2_frames.speaks(client, server)
-            and h2.read(number, client, server, self.oddities, self.decode, self.found, None)
+            and h2.read(number, client, server, self.weirds, self.decode, self.found, None)
         ):
             return Application(Protocol.HTTP2)
         return Application(Protocol.OTHER, name)
@@ -122,25 +122,25 @@ class Reading:
         stand before it.
         """
         if not server.peek(8).startswith(b"HTTP/1.1"):
-            h2.read(number, client, server, self.oddities, self.decode, self.found, None)
+            h2.read(number, client, server, self.weirds, self.decode, self.found, None)
             return Application(Protocol.HTTP2)
-        switch = Responses(server, self.common)
+        switch = ResponseReader(server, self.context)
         switch.run(None, 1)
         if switch.tunnel:
             self.found.append(
                 Exchange(0, number, 1, None, switch.message(0), switch.interims.get(0, ()))
             )
-            h2.read(number, client, server, self.oddities, self.decode, self.found, self.found[-1])
+            h2.read(number, client, server, self.weirds, self.decode, self.found, self.found[-1])
             return Application(Protocol.HTTP1, "", (), None, "h2c")
-        nobody = Requests(client, self.common)
+        nobody = RequestReader(client, self.context)
         switch.run(None)
-        exchanges.build(number, nobody, switch, self.oddities, self.found)
-        h2.read(number, client, server, self.oddities, self.decode, self.found, None)
+        exchanges.build(number, nobody, switch, self.weirds, self.found)
+        h2.read(number, client, server, self.weirds, self.decode, self.found, None)
         return Application(Protocol.HTTP2)
 
     def _http1(self, number: int, client: Cursor, server: Cursor, depth: int) -> Application:
-        requests = Requests(client, self.common)
-        responses = Responses(server, self.common)
+        requests = RequestReader(client, self.context)
+        responses = ResponseReader(server, self.context)
         ack = self.pieces.ack
 
         def method_of(begin: int, ordinal: int) -> str | None:
@@ -167,15 +167,15 @@ class Reading:
             and server.first_row < server.end_row
             and begins_request(Cursor(self.pieces, server.stream).peek(4096))
         ):
-            self.oddities.add("requests-both-ways", self.pieces.frame[server.first_row])
+            self.weirds.add("requests-both-ways", self.pieces.frame[server.first_row])
         only = not (
             depth or requests.preface or responses.tunnel or responses.pending
         )  # all that there is on the connection
         exchanges.build(
-            number, requests, responses, self.oddities, self.found, self.rows if only else None
+            number, requests, responses, self.weirds, self.found, self.rows if only else None
         )
         if requests.preface and not responses.tunnel:
-            h2.read(number, client, server, self.oddities, self.decode, self.found, None)
+            h2.read(number, client, server, self.weirds, self.decode, self.found, None)
         if not responses.tunnel:
             return HTTP1
         return self._tunnel(number, client, server, responses.upgraded, depth)
@@ -184,7 +184,7 @@ class Reading:
         self, number: int, client: Cursor, server: Cursor, upgraded: str, depth: int
     ) -> Application:
         if upgraded == "h2c":
-            h2.read(number, client, server, self.oddities, self.decode, self.found, self.found[-1])
+            h2.read(number, client, server, self.weirds, self.decode, self.found, self.found[-1])
         elif upgraded == "connect" and depth < _TUNNELS:
             inside = self._carried(number, client, server, depth + 1)
             name = inside.name or (

@@ -1,13 +1,12 @@
-"""One direction of a connection as a run of contiguous bytes that is joined from its pieces only as
-far as somebody looks.
+"""The pieces of one stream → a position in its bytes, with a window of joined bytes from there on.
 
-In: the pieces of a stream (rows of a StreamTable). Out: `data`, a window of bytes that begins at
-stream offset `base`; everything is addressed by stream offset, so a position can be turned back
-into the piece (frame, time, acknowledgement) that carried it.
+In: the pieces of a stream (rows of a StreamTable). Out: `data`, the window, which begins at stream
+offset `base` and grows only when a parser looks further. All positions are stream offsets, so that
+the piece that carried a byte (its frame, time and acknowledgement) can be found again.
 
 Invariant: `data` holds the bytes [base, base + len(data)) of the stream without a gap, and `row` is
-the first piece that is not wholly in it. Bulk bodies never enter the window: `take` feeds them to a
-sink piece by piece, without copying.
+the first piece that is not wholly in it. Large bodies never enter the window: `take` feeds them to
+a sink piece by piece, without copying.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ class Sink(Protocol):
         """The next bytes."""
 
 
-class Pieces:
+class StreamPieces:
     """The columns of a StreamTable as memory views."""
 
     __slots__ = (
-        "_behind_gap", "ack", "buffer", "buffers", "clean", "end", "fin", "first", "frame", "known_start", "length", "payload", "repeated",  # noqa: E501
-        "reset", "start", "time_ns",
+        "_behind_gap", "ack", "buffer", "buffers", "clean", "end", "fin", "first", "frame",
+        "known_start", "length", "payload", "repeated", "reset", "start", "time_ns",
     )  # fmt: skip
 
     def __init__(self, table: StreamTable) -> None:
@@ -101,7 +100,7 @@ class Cursor:
 
     __slots__ = ("base", "data", "end_row", "first_row", "pieces", "pos", "row", "stream", "want")
 
-    def __init__(self, pieces: Pieces, stream: int) -> None:
+    def __init__(self, pieces: StreamPieces, stream: int) -> None:
         self.pieces = pieces
         self.stream = stream
         self.first_row: int = pieces.first[stream]

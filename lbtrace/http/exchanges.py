@@ -7,18 +7,18 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 
-from lbtrace.http.h1.requests import Requests
-from lbtrace.http.h1.responses import Responses
+from lbtrace.http.h1.requests import RequestReader
+from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.pairing import pair
-from lbtrace.http.weirds import Oddities
+from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import Exchange, Mark, Request
 
 
 def build(
     connection: int,
-    requests: Requests,
-    responses: Responses,
-    oddities: Oddities,
+    requests: RequestReader,
+    responses: ResponseReader,
+    weirds: Weirds,
     out: list[Exchange],
     rows: array[int] | None = None,
 ) -> None:
@@ -37,7 +37,7 @@ def build(
     frame, lasts = requests.pieces.frame, responses.lasts
     asking, answering = requests.numbers, responses.numbers
     answered_frame = answered_end = -1
-    alone = _Alone(requests, responses, oddities)
+    alone = _Alone(requests, responses, weirds)
     pairs = pair(requests, responses)
     for ordinal, (i, j, counted) in enumerate(pairs, 1):
         ahead = (
@@ -70,12 +70,12 @@ def build(
         and (requests.damaged or responses.damaged)
         and requests.pipelined()
     ):
-        oddities.add("pairing-in-doubt", frame[asked_rows[0]])
+        weirds.add("pairing-in-doubt", frame[asked_rows[0]])
     if responses.pending:
         _announce(connection, responses, out, len(pairs))
 
 
-def _announce(connection: int, responses: Responses, out: list[Exchange], made: int) -> None:
+def _announce(connection: int, responses: ResponseReader, out: list[Exchange], made: int) -> None:
     """Interim responses that no final one followed go to the first request that is still waiting,
     or stand alone.
     """
@@ -92,11 +92,11 @@ def _announce(connection: int, responses: Responses, out: list[Exchange], made: 
 class _Alone:
     """Why a half of an exchange stands alone."""
 
-    def __init__(self, requests: Requests, responses: Responses, oddities: Oddities) -> None:
-        self.requests, self.responses, self.oddities = requests, responses, oddities
+    def __init__(self, requests: RequestReader, responses: ResponseReader, weirds: Weirds) -> None:
+        self.requests, self.responses, self.weirds = requests, responses, weirds
         self._gaps: dict[int, tuple[list[int], list[int]]] = {}
 
-    def missing(self, side: Requests | Responses, low: int, high: int) -> bool:
+    def missing(self, side: RequestReader | ResponseReader, low: int, high: int) -> bool:
         """True when bytes of [low, high) are missing."""
         if side.stream not in self._gaps:
             self._gaps[side.stream] = side.pieces.gaps(side.stream)
@@ -126,5 +126,5 @@ class _Alone:
         if self.missing(requests, 0, had if had > 0 else 1 << 62):
             return (Mark.LOST,)
         if p.known_start[requests.stream] and p.known_start[responses.stream]:
-            self.oddities.add("response-before-request", p.frame[responses.rows[j]])
+            self.weirds.add("response-before-request", p.frame[responses.rows[j]])
         return ()

@@ -24,8 +24,8 @@ from bisect import bisect_left, bisect_right
 from typing import TypeAlias
 
 from lbtrace.http.h1.reader import LEAST_MESSAGE
-from lbtrace.http.h1.requests import Requests
-from lbtrace.http.h1.responses import Responses
+from lbtrace.http.h1.requests import RequestReader
+from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.model.http import Framing
 
 Pair: TypeAlias = tuple[
@@ -33,7 +33,7 @@ Pair: TypeAlias = tuple[
 ]  # request, response (-1: missing), and whether only counting says that they belong together
 
 
-def pair(requests: Requests, responses: Responses) -> list[Pair]:
+def pair(requests: RequestReader, responses: ResponseReader) -> list[Pair]:
     """Pairs and unpaired halves, in their order on the connection."""
     n, m = len(requests.ends), len(responses.ends)
     if not n or not m:
@@ -47,7 +47,7 @@ def pair(requests: Requests, responses: Responses) -> list[Pair]:
     return matched if len(matched) == n == m else _fill(requests, responses, matched)
 
 
-def _in_order(requests: Requests, responses: Responses) -> list[Pair]:
+def _in_order(requests: RequestReader, responses: ResponseReader) -> list[Pair]:
     """By order alone, but for responses sent before their sender had any byte of a request (a 408
     on an idle connection, a banner).
     """
@@ -72,7 +72,7 @@ def _in_order(requests: Requests, responses: Responses) -> list[Pair]:
 class _Evidence:
     """What the acknowledgements say about the messages of a damaged connection."""
 
-    def __init__(self, requests: Requests, responses: Responses) -> None:
+    def __init__(self, requests: RequestReader, responses: ResponseReader) -> None:
         p = requests.pieces
         self.requests, self.responses = requests, responses
         self.asking, self.answering = (
@@ -282,7 +282,7 @@ def _monotone(pairs: list[Pair]) -> list[Pair]:
     return kept
 
 
-def _fill(requests: Requests, responses: Responses, matched: list[Pair]) -> list[Pair]:
+def _fill(requests: RequestReader, responses: ResponseReader, matched: list[Pair]) -> list[Pair]:
     """Put the unpaired halves in their places: in stream order, by frame where the two directions
     have to be merged.
     """
@@ -307,7 +307,7 @@ def _fill(requests: Requests, responses: Responses, matched: list[Pair]) -> list
 
 
 def method_for(
-    requests: Requests, responses: Responses, begin: int, ordinal: int, had: int
+    requests: RequestReader, responses: ResponseReader, begin: int, ordinal: int, had: int
 ) -> str | None:
     """The method that the response beginning at `begin` answers, None when it is not certain."""
     seen = requests.breaks[0] if requests.breaks else len(requests.ends)

@@ -9,7 +9,7 @@ from lbtrace.http.cursor import Cursor
 from lbtrace.model.http import Mark
 
 
-class Place(NamedTuple):
+class MessagePlace(NamedTuple):
     """Where and when a message was seen. `repeated`: a segment of it was sent again or arrived
     late.
     """
@@ -24,7 +24,7 @@ class Place(NamedTuple):
     repeated: bool
 
 
-def place(cursor: Cursor, offset: int, head_end: int, end: int) -> Place:
+def place(cursor: Cursor, offset: int, head_end: int, end: int) -> MessagePlace:
     """Frames and times of the bytes [offset, end) whose head ends at `head_end`; when pieces came
     out of order, a part ends with its last arrival.
     """
@@ -36,7 +36,7 @@ def place(cursor: Cursor, offset: int, head_end: int, end: int) -> Place:
     frame, time = p.frame, p.time_ns
     if first == last or p.clean[cursor.stream]:
         repeated = bool(p.repeated[first]) and not p.clean[cursor.stream]
-        return Place(
+        return MessagePlace(
             first,
             frame[first],
             frame[head],
@@ -46,7 +46,7 @@ def place(cursor: Cursor, offset: int, head_end: int, end: int) -> Place:
             time[last],
             repeated,
         )
-    return Place(
+    return MessagePlace(
         first,
         frame[first],
         max(frame[first : head + 1]),
@@ -76,7 +76,7 @@ class Delivery:
             self.time = list(accumulate(p.time_ns[low:high], max))
             self.repeated = list(accumulate(p.repeated[low:high], initial=0))
 
-    def place(self, offset: int, head_end: int, end: int) -> Place:
+    def place(self, offset: int, head_end: int, end: int) -> MessagePlace:
         """As the function `place`."""
         if self.clean:
             return place(self.cursor, offset, head_end, end)
@@ -85,7 +85,7 @@ class Delivery:
         head = row_at(max(head_end - 1, offset)) - low
         last = row_at(max(end - 1, offset)) - low
         repeated = self.repeated[last + 1] > self.repeated[first - low]
-        return Place(
+        return MessagePlace(
             first,
             p.frame[first],
             self.frame[head],

@@ -104,7 +104,7 @@ AMBIGUOUS: Final = frozenset(
 _MAX_DETAILS: Final = 50  # different details kept of one slug
 
 
-class Oddities:
+class Weirds:
     """Counts of what was odd, with the first frame each was seen in."""
 
     __slots__ = ("details", "found")

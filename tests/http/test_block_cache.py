@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbtrace.http.h1.head import Caches, parse_lines
+from lbtrace.http.h1.head import HeadCaches, parse_lines
 
 _NAMES = (
     b"Host",
@@ -27,7 +27,7 @@ _others = st.one_of(
     st.sampled_from((b" fold", b"\tfold")),
     st.binary(max_size=6).filter(lambda raw: b"\n" not in raw),
 )
-_shared = Caches()
+_shared = HeadCaches()
 
 
 @settings(max_examples=300)
@@ -36,5 +36,5 @@ def test_a_header_block_is_read_as_its_lines_are(lines: list[bytes]) -> None:
     raw = b"".join(b"\r\n" + line for line in lines)
     assert raw.count(b"\n") == raw.count(b"\r\n")
     assert _shared.block[raw] == parse_lines(
-        raw.split(b"\r\n")[1:], {line: Caches().block.line[line] for line in raw.split(b"\r\n")}
+        raw.split(b"\r\n")[1:], {line: HeadCaches().block.line[line] for line in raw.split(b"\r\n")}
     )

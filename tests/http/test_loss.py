@@ -47,10 +47,10 @@ _kinds = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), min_size=1, m
 def conversation(kinds: list[tuple[int, int]], depth: int) -> Wire:
     wire = Wire().open()
     for low in range(0, len(kinds), depth):
-        turn = range(low, min(low + depth, len(kinds)))
-        for i in turn:
+        burst = range(low, min(low + depth, len(kinds)))
+        for i in burst:
             wire.say(0, request(i, kinds[i][0]), f"q{i}", SIZE)
-        for i in turn:
+        for i in burst:
             wire.say(1, response(i, *kinds[i]), f"a{i}", SIZE)
         wire.acknowledge(0)
     return wire.close()

@@ -12,7 +12,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.trace import CaptureFile, PacketCounts, Trace
 from lbtrace.render.json import rows
 from lbtrace.tables.exchanges import Exchanges
-from tests.http.bulk.test_bulk_connections import plain_turns, spoken, turns
+from tests.http.bulk.test_bulk_connections import bursts, plain_bursts, spoken
 from tests.http.streams import Talk, get, hear, ok
 
 FILE = CaptureFile("a.pcap", "pcap", "", 0, 3, 1, 0, 0, 1, ("ETHERNET",), None, None)
@@ -36,7 +36,7 @@ def both(seen: Trace) -> tuple[str, str]:
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
-        st.lists(plain_turns, max_size=4) | st.lists(turns, max_size=2), min_size=1, max_size=4
+        st.lists(plain_bursts, max_size=4) | st.lists(bursts, max_size=2), min_size=1, max_size=4
     ),
     st.booleans(),
 )

@@ -1,15 +1,15 @@
-"""Messages read in bulk → whole connections as rows of an ExchangeTable, and what a reader need not
-read again.
+"""Messages read in bulk → connections that are complete as they are, and messages ready for the
+readers of all others.
 
-Where every turn of a connection in order is one message, heads and bodies tile both streams from 0
-to their ends: there is no byte whose meaning is open, and the k-th answer belongs to the k-th
-request. Such a connection is *sound*, and told without a reader. Of every other one the messages
-that would be the same whatever stands around them are kept for the reader (`Ready`): it takes them
-where it stands at one and is certain that a message begins there. So what is not ordinary about a
-connection costs what is around it, not all of it.
+If every burst is one message, the connection is complete and needs no parser: heads and bodies fill
+both streams from the first byte to the last, so no byte is left whose meaning is open, and the k-th
+response answers the k-th request (RFC 9112 §9.3). Such a connection becomes rows of an
+ExchangeTable. A connection with anything else on it is read by `lbtrace.http.h1`, which takes the
+messages in `ReadyMessages` as they are. So damage costs time where it happened, not everywhere on
+the connection.
 
-Invariant, and a law in the tests: a connection is told the same with and without what was read in
-bulk.
+Invariant, and a law in the tests: a connection gives the same exchanges with and without bulk
+reading.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lbtrace.http.bulk.bursts import no_turns, turns
-from lbtrace.http.bulk.messages import Bulk
-from lbtrace.http.cursor import Pieces, view
-from lbtrace.http.h1.head import Caches
+from lbtrace.http.bulk.bursts import bursts, no_bursts
+from lbtrace.http.bulk.messages import BulkMessages
+from lbtrace.http.cursor import StreamPieces, view
+from lbtrace.http.h1.head import HeadCaches
 from lbtrace.model.http import Exchange
 from lbtrace.tables.exchanges import ExchangeTable
 from lbtrace.tables.packets import StreamTable
 
 
-class Straight:
-    """The messages of a capture that were read in bulk, and the connections that are told by them
+class BulkConnections:
+    """The messages of a capture that were read in bulk, and the connections that consist of them
     alone.
+
+    `complete`: bool per connection; its exchanges come from `table` and `unanswered`, and no reader
+    looks at it.
     """
 
     def __init__(
@@ -41,36 +44,35 @@ class Straight:
         progress: Callable[[float], None],
         careful: bool = False,
     ) -> None:
-        """`decode`: content digests are wanted. `progress` is told the fraction done. `careful`:
-        nothing is read in bulk.
+        """`decode`: content digests are wanted. `progress` is called with the fraction done.
+        `careful`: nothing is read in bulk.
         """
-        found = no_turns(streams) if careful else turns(streams)
-        self.bulk = Bulk(streams, found, decode)
+        found = no_bursts(streams) if careful else bursts(streams)
+        self.bulk = BulkMessages(streams, found, decode)
         self.bulk.read(progress)
-        self.sound = found.in_order.copy()  # bool per connection
-        self.sound[found.stream[~self.bulk.fits] >> 1] = False
+        self.complete = found.in_order.copy()
+        self.complete[found.stream[~self.bulk.fits] >> 1] = False
         self._connection = found.stream >> 1
         begins = np.flatnonzero(np.diff(self._connection, prepend=-1) != 0)
         place = np.arange(len(found)) - np.repeat(begins, np.diff(begins, append=len(found)))
-        self._ordinal = (
-            place >> 1
-        ) + 1  # of the exchange a turn is of, where the connection is in order
+        # the ordinal of the exchange that a burst belongs to, where the connection is in order
+        self._ordinal = (place >> 1) + 1
 
-    def unanswered(self, pieces: Pieces, caches: Caches) -> list[Exchange]:
-        """The last requests of sound connections that nobody answered any more."""
+    def unanswered(self, pieces: StreamPieces, caches: HeadCaches) -> list[Exchange]:
+        """The last requests of complete connections where no response followed."""
         bulk, connection = self.bulk, self._connection
         last = np.append(connection[1:] != connection[:-1], True)[: len(connection)] & (
-            bulk.turns.stream & 1 == 0
+            bulk.bursts.stream & 1 == 0
         )
         found = []
-        for turn in np.flatnonzero(last & self.sound[connection]).tolist():
-            number = int(connection[turn])
-            request = bulk.request(int(bulk.number[turn]), caches)
+        for burst in np.flatnonzero(last & self.complete[connection]).tolist():
+            number = int(connection[burst])
+            request = bulk.request(int(bulk.number[burst]), caches)
             found.append(
                 Exchange(
                     0,
                     number,
-                    int(self._ordinal[turn]),
+                    int(self._ordinal[burst]),
                     request,
                     None,
                     (),
@@ -80,13 +82,15 @@ class Straight:
         return found
 
     def table(self, more: array[int]) -> ExchangeTable:
-        """The exchanges of sound connections as rows by first frame (ids are theirs alone, from 0),
-        together with `more`: connection, ordinal, numbers of the request and of the response, and
-        again.
+        """The exchanges of complete connections, and those of `more`, as rows ordered by first
+        frame; ids count from 0.
+
+        `more` holds four integers for each exchange: connection, ordinal, row of the request in
+        `bulk.asked`, row of the response in `bulk.answered`.
         """
         bulk, heads = self.bulk, self.bulk.heads()
-        answers = np.flatnonzero((bulk.turns.stream & 1 != 0) & self.sound[self._connection])
-        told = (
+        answers = np.flatnonzero((bulk.bursts.stream & 1 != 0) & self.complete[self._connection])
+        own = (
             self._connection[answers],
             self._ordinal[answers],
             bulk.number[answers - 1],
@@ -96,13 +100,13 @@ class Straight:
             np.frombuffer(more, np.int64).reshape(-1, 4) if more else np.zeros((0, 4), np.int64)
         )
         connection, ordinal, asked, answered = (
-            np.append(column, others[:, k]) for k, column in enumerate(told)
+            np.append(column, others[:, k]) for k, column in enumerate(own)
         )
         order = np.argsort(
             bulk.asked.first_frame[asked].astype(np.int64) << 32 | connection, kind="stable"
         )
         requests, responses = bulk.asked.taken(asked[order]), bulk.answered.taken(answered[order])
-        if 4 * len(order) < len(bulk.turns):  # most of what was read is not told by rows
+        if 4 * len(order) < len(bulk.bursts):  # few of the messages became rows
             heads = heads.only(requests, responses)
         return ExchangeTable(
             np.arange(len(order)),
@@ -115,39 +119,39 @@ class Straight:
         )
 
 
-class Ready:
+class ReadyMessages:
     """The messages read in bulk that a reader may take, by stream and offset.
 
-    Message k lies from `begin[k]` to `end[k]`, its head up to `head[k]`; it begins with piece
-    `row[k]` and ends in frame `last[k]`, and is row `number[k]` of its half of the `Bulk`. Those
-    from k up to `stop[k]` follow each other.
+    Message k lies from offset `begin[k]` to `end[k]`, its head up to `head[k]`. It begins with
+    piece `row[k]`, ends in frame `last[k]`, and is row `number[k]` of `bulk.asked` or
+    `bulk.answered`. The messages k to `stop[k]` - 1 follow each other without a byte between them.
     """
 
-    def __init__(self, straight: Straight) -> None:
-        bulk = self.bulk = straight.bulk
-        found = bulk.turns
-        turn = np.flatnonzero(bulk.alone & ~straight.sound[found.stream >> 1])
-        row = found.row[found.first[turn]]
+    def __init__(self, connections: BulkConnections) -> None:
+        bulk = self.bulk = connections.bulk
+        found = bulk.bursts
+        burst = np.flatnonzero(bulk.alone & ~connections.complete[found.stream >> 1])
+        row = found.row[found.first[burst]]
         begin = bulk.streams.start[row]
-        order = np.lexsort((begin, found.stream[turn]))
-        turn, row, begin = turn[order], row[order], begin[order]
-        stream, end = found.stream[turn], begin + found.size[turn]
+        order = np.lexsort((begin, found.stream[burst]))
+        burst, row, begin = burst[order], row[order], begin[order]
+        stream, end = found.stream[burst], begin + found.size[burst]
         breaks = np.flatnonzero((stream[1:] != stream[:-1]) | (begin[1:] != end[:-1]))
         self._first = view(
             np.searchsorted(stream, np.arange(len(bulk.streams.clean) + 1)), np.int64
         )
         self.begin, self.head, self.end = (
-            view(column, np.int64) for column in (begin, begin + bulk.head[turn], end)
+            view(column, np.int64) for column in (begin, begin + bulk.head[burst], end)
         )
-        self.row, self.number = view(row, np.int64), view(bulk.number[turn], np.int64)
-        self.last = view(bulk.streams.frame[found.row[found.first[turn + 1] - 1]], np.int64)
+        self.row, self.number = view(row, np.int64), view(bulk.number[burst], np.int64)
+        self.last = view(bulk.streams.frame[found.row[found.first[burst + 1] - 1]], np.int64)
         self.stop = view(
-            np.append(breaks + 1, len(turn))[np.searchsorted(breaks, np.arange(len(turn)))],
+            np.append(breaks + 1, len(burst))[np.searchsorted(breaks, np.arange(len(burst)))],
             np.int64,
         )
 
     def at(self, stream: int, offset: int) -> int:
-        """The message that begins at `offset`, -1 when none does."""
+        """The message of a stream that begins at `offset`; -1 when none does."""
         first, last = self._first[stream], self._first[stream + 1]
         k = bisect_left(self.begin, offset, first, last)
         return k if k < last and self.begin[k] == offset else -1

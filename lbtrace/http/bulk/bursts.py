@@ -1,20 +1,18 @@
-"""What both ends of a connection sent, in the order of the capture → turns, each perhaps one HTTP/1
-message: columns only, no byte copied.
+"""The pieces of all streams, in the order of the capture → bursts, each perhaps one HTTP/1 message:
+columns only, no byte copied.
 
-A *turn* is what one end sent until the other one spoke, or until a byte was lost, repeated or late:
-pieces that follow each other in the capture as in their stream. Where what the other one said is
-lost, an acknowledgement tells: a piece that acknowledges more than the one before it, and begins as
-a message does, begins a turn. Turns that begin as a message does are kept, each of a client with a
-capital letter, each of a server with "HTTP/1."; whether one is exactly one whole message is for
-`lbtrace.http.bulk.messages` to find out.
+A burst: contiguous bytes from one end until the peer sends or data is lost. A byte that was sent
+again or came late ends a burst, too. Bytes of the peer may be missing from the capture; then an
+acknowledgement shows that the peer sent: a piece that acknowledges more than the one before it, and
+begins like a message, begins a burst. Only bursts that begin like a message are kept: a client's
+with a capital letter, a server's with "HTTP/1.". `lbtrace.http.bulk.messages` finds out whether a
+burst is exactly one whole message.
 
-A connection is *in order* when its turns are client, server, client, server, … and nothing else:
-both streams are clean and not empty, every turn was kept, and each answer was given in knowledge of
-its request, as far as acknowledgements tell (`lbtrace.http.pairing`). Then the k-th turn of the
-server answers the k-th of the client, if all are messages; the last one may be a client's that
-nobody answered.
-
-RFC 9112 §9.3.
+A connection is *in order* when its bursts are client, server, client, server, … and nothing else:
+both streams are clean and not empty, every burst was kept, and each burst of the server
+acknowledges bytes of the client's burst before it (`lbtrace.http.pairing`). If all of them are
+messages, the k-th burst of the server answers the k-th of the client (RFC 9112 §9.3). The last
+burst may be a request without response.
 """
 
 from __future__ import annotations
@@ -26,26 +24,26 @@ import numpy as np
 from lbtrace.tables.packets import Column, StreamTable
 
 _ANSWER = b"HTTP/1."
-_LEAST = 12  # bytes of the first piece of a turn that are looked at: "HTTP/1.1 200"
+_LEAST = 12  # bytes; a burst whose first piece is shorter is left out: "HTTP/1.1 200"
 
 
 @dataclass(slots=True)
-class Turns:
-    """The turns of all connections, by connection and frame."""
+class Bursts:
+    """The bursts of all connections, by connection and frame."""
 
     row: Column  # i64, rows of the StreamTable
-    first: Column  # i64, turns + 1 entries: turn t is row[first[t]:first[t + 1]]
-    stream: Column  # i64, per turn
-    size: Column  # i64, bytes per turn
-    in_order: Column  # bool, per connection: see above
+    first: Column  # i64, bursts + 1 entries: burst t is row[first[t]:first[t + 1]]
+    stream: Column  # i64, per burst
+    size: Column  # i64, bytes per burst
+    in_order: Column  # bool, per connection (see the top of this module)
 
     def __len__(self) -> int:
-        """Turns."""
+        """How many bursts there are."""
         return len(self.stream)
 
 
-def turns(streams: StreamTable) -> Turns:
-    """StreamTable → its turns."""
+def bursts(streams: StreamTable) -> Bursts:
+    """The bursts of all streams that begin like a message."""
     per_stream = np.diff(streams.first)
     stream = np.repeat(np.arange(len(per_stream)), per_stream)
     row = np.argsort((stream >> 1 << 32) | streams.frame, kind="stable")
@@ -79,19 +77,19 @@ def turns(streams: StreamTable) -> Turns:
         if len(who)
         else np.zeros(0, np.int64)
     )
-    return Turns(row, first, who, size, in_order)
+    return Bursts(row, first, who, size, in_order)
 
 
-def no_turns(streams: StreamTable) -> Turns:
-    """As if no turn were a message."""
+def no_bursts(streams: StreamTable) -> Bursts:
+    """No burst: nothing is read in bulk, and every connection needs a reader."""
     nothing = np.zeros(0, np.int64)
-    return Turns(
+    return Bursts(
         nothing, np.zeros(1, np.int64), nothing, nothing, np.zeros(len(streams.clean) >> 1, bool)
     )
 
 
 def _begin_messages(streams: StreamTable, rows: Column, who: Column) -> Column:
-    """Which of these pieces of streams `who` look like the beginning of a message."""
+    """Which of these pieces begin like a message (bool each). `who`: the stream of each."""
     found = streams.length[rows] >= _LEAST
     asks, answers = (np.flatnonzero(found & (who & 1 == side)) for side in (0, 1))
     letter = _byte(streams, rows[asks], 0)
@@ -104,7 +102,7 @@ def _begin_messages(streams: StreamTable, rows: Column, who: Column) -> Column:
 
 
 def _byte(streams: StreamTable, rows: Column, at: int) -> Column:
-    """One byte of each piece."""
+    """The byte `at` of each of these pieces (u8)."""
     where = streams.payload[rows] + at
     found = np.zeros(len(rows), np.uint8)
     buffer = streams.buffer[rows]

@@ -2,7 +2,7 @@
 once.
 
 A capture has hundreds of thousands of heads and few distinct lines. The heads of a batch go through
-one `map` over a dictionary (`Numbering`), the new blocks among them are cut into lines by one
+one `map` over a dictionary (`TextNumbers`), the new blocks among them are cut into lines by one
 `split`, the new lines among these are examined, and what a head says about framing is summed up
 over its lines by numpy. So the cost of a head is that of a look-up, and that of a line, of hashing
 it.
@@ -27,7 +27,7 @@ from lbtrace.tables.packets import Column
 ODD, CHUNKED, UPGRADE, CODED, SIZED = 1, 2, 4, 8, 16  # what the lines of a block say
 REMEMBERED: Final = (
     1 << 15
-)  # texts a Numbering knows before it forgets them all: what recurs is met again
+)  # texts a TextNumbers knows before it forgets them all: what recurs is met again
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _WATCHED: Final = frozenset(
     {b"content-length", b"transfer-encoding", b"upgrade", b"content-encoding"}
@@ -47,7 +47,7 @@ _LOOSE: Final = (
 )  # a field line that is not `name: value` shows one of these, or no ": "
 
 
-class Numbering:
+class TextNumbers:
     """Texts → numbers, in order of first appearance; a text that was forgotten gets another
     number.
     """
@@ -84,12 +84,12 @@ class Numbering:
         return numbers, new
 
 
-class Lexicon:
+class HeadDictionary:
     """All blocks and lines met so far."""
 
     def __init__(self) -> None:
-        self._blocks = Numbering(), Numbering()  # of requests, of responses
-        self._lines = Numbering(2 * REMEMBERED)
+        self._blocks = TextNumbers(), TextNumbers()  # of requests, of responses
+        self._lines = TextNumbers(2 * REMEMBERED)
         self._names = _Names()
         self.raw: list[bytes] = []  # line → as sent
         self._flags = bytearray()  # line → ODD, CHUNKED, …

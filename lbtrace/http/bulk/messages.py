@@ -1,15 +1,15 @@
-"""Turns → the messages among them, many at a time: rows of columns (RFC 9112 §2, §6.3).
+"""Bursts → the messages among them, thousands at a time, as rows of columns (RFC 9112 §2, §6.3).
 
-    a batch of turns: bytes joined, heads cut off ─▶ numbers of start lines and blocks ─▶ does the
-    body fill the turn?
+    a batch of bursts: join bytes, cut off heads ─▶ number start lines and header blocks ─▶ does the
+    body fill the burst?
 
-A turn is taken for a message when it is exactly one of ordinary shape: a well-formed head that ends
-where its body begins, and a body that ends where the turn does, by Content-Length, by chunks, with
-the connection, or because there is none. Whatever else there is (interim answers, upgrades,
-requests sent ahead, anything malformed or cut) is left to the readers.
+A burst becomes a message when it is exactly one message of ordinary shape: a well-formed head, and
+a body that ends where the burst ends, by Content-Length, by chunks, with the connection, or because
+there is none. Everything else (interim responses, upgrades, pipelined requests, anything malformed
+or cut) is left to the readers in `lbtrace.http.h1`.
 
-Invariant, and a law in the tests: a reader that stands where such a turn begins, and knows that a
-message begins there, reads the same.
+Invariant, and a law in the tests: a reader that stands where such a burst begins, and knows that a
+message begins there, reads the same message.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from typing import Final
 import numpy as np
 from xxhash import xxh3_128_digest
 
-from lbtrace.http.bulk.bursts import Turns
+from lbtrace.http.bulk.bursts import Bursts
 from lbtrace.http.bulk.head_dictionary import (
     CHUNKED,
     CODED,
     ODD,
     SIZED,
     UPGRADE,
-    Lexicon,
-    Numbering,
+    HeadDictionary,
+    TextNumbers,
 )
-from lbtrace.http.h1.body import Digest, whole_chunked
-from lbtrace.http.h1.head import Caches, parse_status_line
+from lbtrace.http.h1.body import BodyDigest, whole_chunked
+from lbtrace.http.h1.head import HeadCaches, parse_status_line
 from lbtrace.model.http import NO_BODY, Body, Framing, HeaderLine, Request, Response
 from lbtrace.tables.columns import running, spans
 from lbtrace.tables.exchanges import LENGTH, NOTHING, OTHER, SILENT, Heads, Messages
 from lbtrace.tables.packets import Column, StreamTable
 
 _BATCH_BYTES: Final = 1 << 23  # joined at a time
-_BATCH_TURNS: Final = 1 << 14
-_LARGE: Final = 1 << 18  # bytes of a turn: of a longer one only the beginning is joined
+_BATCH_BURSTS: Final = 1 << 14
+_LARGE: Final = 1 << 18  # bytes of a burst: of a longer one only the beginning is joined
 _BEGINNING: Final = 1 << 16
 # pieces of a large body that are digested at once: joined in the cache, they cost a third of one by
 # one
@@ -62,16 +62,16 @@ _PLAIN, _HEAD, _OLD, _NO_CONTENT = (
 _FRAMINGS: Final = (Framing.CONTENT_LENGTH, Framing.CHUNKED, Framing.UNTIL_CLOSE)
 
 
-class Bulk:
-    """The turns of a capture on their way to rows. `asked[number[t]]` or `answered[number[t]]` is
-    turn t, by who sent it.
+class BulkMessages:
+    """The bursts of a capture on their way to rows. `asked[number[t]]` or `answered[number[t]]` is
+    burst t, by who sent it.
     """
 
-    def __init__(self, streams: StreamTable, found: Turns, decode: bool) -> None:
-        self.streams, self.turns, self.decode = streams, found, decode
+    def __init__(self, streams: StreamTable, found: Bursts, decode: bool) -> None:
+        self.streams, self.bursts, self.decode = streams, found, decode
         who = found.stream & 1 != 0
         self.number = np.where(who, np.cumsum(who), np.cumsum(~who)) - 1
-        self.fits = np.zeros(len(found), bool)  # the turn is a message
+        self.fits = np.zeros(len(found), bool)  # the burst is a message
         self.alone = np.zeros(len(found), bool)  # and would be, whatever went before it and follows
         self.head = np.zeros(len(found), np.int64)  # bytes of the head
         self.kind = np.zeros(len(found), np.uint8)  # of the start line
@@ -79,34 +79,34 @@ class Bulk:
         self.before = running(streams.length[found.row])  # bytes before each piece, and all of them
         self.joined = running(
             np.where(found.size > _LARGE, _BEGINNING, found.size)
-        )  # the same per turn, as far as it is joined
-        self.lexicon = Lexicon()
+        )  # the same per burst, as far as it is joined
+        self.dictionary = HeadDictionary()
         self.starts = _Starts(_request_kinds), _Starts(_status_kinds)
         self.others: list[Body] = []
         self.views = [memoryview(buffer) for buffer in streams.buffers]
         self.asked = self.answered = Messages.joined(())
 
     def read(self, progress: Callable[[float], None]) -> None:
-        """Read all turns. `progress` is told the fraction done."""
+        """Read all bursts. `progress` is told the fraction done."""
         parts: tuple[list[Messages], list[Messages]] = ([], [])
-        count, low = len(self.turns), 0
+        count, low = len(self.bursts), 0
         while low < count:
             progress(low / count)
             high = int(np.searchsorted(self.joined, self.joined[low] + _BATCH_BYTES, "right")) - 1
-            high = min(max(high, low + 1), low + _BATCH_TURNS, count)
-            who = self.turns.stream[low:high] & 1
+            high = min(max(high, low + 1), low + _BATCH_BURSTS, count)
+            who = self.bursts.stream[low:high] & 1
             for side in (0, 1):
-                turn = low + np.flatnonzero(who == side)
-                if len(turn):
-                    parts[side].append(self._messages(side, turn))
+                burst = low + np.flatnonzero(who == side)
+                if len(burst):
+                    parts[side].append(self._messages(side, burst))
             low = high
         self.asked, self.answered = map(Messages.joined, parts)
 
     def heads(self) -> Heads:
         """The texts of all heads."""
-        return self.lexicon.heads(self.starts[0].texts, self.starts[1].texts)
+        return self.dictionary.heads(self.starts[0].texts, self.starts[1].texts)
 
-    def request(self, number: int, caches: Caches) -> Request:
+    def request(self, number: int, caches: HeadCaches) -> Request:
         """A row of `asked` as an object."""
         m = self.asked
         line = caches.request[self.starts[0].texts[m.start[number]]]
@@ -118,7 +118,7 @@ class Bulk:
             *self._seen(m, number),
         )
 
-    def response(self, number: int, caches: Caches) -> Response:
+    def response(self, number: int, caches: HeadCaches) -> Response:
         """A row of `answered` as an object."""
         m = self.answered
         line = caches.status[self.starts[1].texts[m.start[number]]]
@@ -130,8 +130,8 @@ class Bulk:
             *self._seen(m, number),
         )
 
-    def _lines(self, m: Messages, number: int, caches: Caches) -> tuple[HeaderLine, ...]:
-        block = caches.block[self.lexicon.text(int(m.block[number]))]
+    def _lines(self, m: Messages, number: int, caches: HeadCaches) -> tuple[HeaderLine, ...]:
+        block = caches.block[self.dictionary.text(int(m.block[number]))]
         return block.lines if block is not None else ()
 
     def _seen(
@@ -153,14 +153,13 @@ class Bulk:
         return body, *frames, *times, (), (), int(m.offset[number])
 
     # a batch
-    # --------------------------------------------------------------------------------------------------------------------  # noqa: E501
 
-    def _messages(self, side: int, turn: Column) -> Messages:
-        """Some turns of one side, as rows; what they are is noted in `fits`, `alone`, `head` and
+    def _messages(self, side: int, burst: Column) -> Messages:
+        """Some bursts of one side, as rows; what they are is noted in `fits`, `alone`, `head` and
         `kind`.
         """
-        size = self.turns.size[turn]
-        text, bounds = self._text(turn)
+        size = self.bursts.size[burst]
+        text, bounds = self._text(burst)
         parts = [text[a:b].partition(_HEAD_END) for a, b in pairwise(bounds)]
         cut = [head.partition(b"\r\n") for head, _, _ in parts]
         starts, blocks, bodies = (
@@ -168,34 +167,34 @@ class Bulk:
             [block for _, _, block in cut],
             [body for _, _, body in parts],
         )
-        head = np.fromiter(map(len, map(itemgetter(0), parts)), np.int64, len(turn)) + len(
+        head = np.fromiter(map(len, map(itemgetter(0), parts)), np.int64, len(burst)) + len(
             _HEAD_END
         )
         for k in np.flatnonzero(
             (head > size) | (head > _LONG_HEAD)
         ).tolist():  # it does not end, or is not worth remembering
             starts[k] = blocks[k] = b""
-        block = self.lexicon.blocks(blocks, side)
+        block = self.dictionary.blocks(blocks, side)
         start, kind = self.starts[side].of(starts)
-        self.head[turn], self.kind[turn] = head, kind
-        length, rest = self.lexicon.lengths(block), size - head
+        self.head[burst], self.kind[burst] = head, kind
+        length, rest = self.dictionary.lengths(block), size - head
         fits, alone, body, how = self._framing(
-            side, turn, kind, self.lexicon.flags(block), rest, length
+            side, burst, kind, self.dictionary.flags(block), rest, length
         )
         digest = self._digests(body, bodies)
         for k in np.flatnonzero(fits & (((rest > 0) & (size > _LARGE)) | (body == OTHER))).tolist():
             found = self._special(
-                int(turn[k]), int(head[k]), int(block[k]), _FRAMINGS[how[k]], bodies[k]
+                int(burst[k]), int(head[k]), int(block[k]), _FRAMINGS[how[k]], bodies[k]
             )
             if found is None:
                 fits[k] = False
                 continue
             body[k], length[k] = OTHER, len(self.others)
             self.others.append(found)
-        self.fits[turn] = fits
+        self.fits[burst] = fits
         for k in (
             np.flatnonzero(
-                alone & (rest > 0) & ~self.streams.known_start[self.turns.stream[turn]]
+                alone & (rest > 0) & ~self.streams.known_start[self.bursts.stream[burst]]
             ).tolist()
             if side
             else ()
@@ -203,14 +202,14 @@ class Bulk:
             alone[k] = not bodies[k].startswith(
                 b"HTTP/"
             )  # it may be the next answer: a request from before the capture may have been HEAD
-        self.alone[turn] = fits & alone
-        return self._rows(turn, start, block, body, length, digest, head)
+        self.alone[burst] = fits & alone
+        return self._rows(burst, start, block, body, length, digest, head)
 
     def _framing(
-        self, side: int, turn: Column, kind: Column, flags: Column, rest: Column, length: Column
+        self, side: int, burst: Column, kind: Column, flags: Column, rest: Column, length: Column
     ) -> tuple[Column, Column, Column, Column]:
-        """RFC 9112 §6.3: whether head and body fill the turn, whether that depends on nothing but
-        the turn, what the body is (as in `Messages`), and what ends it, an index in _FRAMINGS.
+        """RFC 9112 §6.3: whether head and body fill the burst, whether that depends on nothing but
+        the burst, what the body is (as in `Messages`), and what ends it, an index in _FRAMINGS.
 
         `rest` are the bytes behind each head, `length` what is declared, `flags` what its lines
         say.
@@ -220,8 +219,8 @@ class Bulk:
             flags & CHUNKED != 0,
             kind & _NO_CONTENT != 0,
         )
-        silent = no_content | self._to_head(turn) if side else np.zeros(len(turn), bool)
-        closed = ~(sized | chunked | silent) if side else np.zeros(len(turn), bool)
+        silent = no_content | self._to_head(burst) if side else np.zeros(len(burst), bool)
+        closed = ~(sized | chunked | silent) if side else np.zeros(len(burst), bool)
         fits = np.where(
             sized & ~silent,
             length == rest,
@@ -233,38 +232,38 @@ class Bulk:
             & ~(sized & chunked)
             & ~(chunked & (kind & _OLD != 0))
         )
-        fits &= ~closed | self.closed[turn] if side else flags & UPGRADE == 0
+        fits &= ~closed | self.closed[burst] if side else flags & UPGRADE == 0
         alone = (
             ~closed
             & (kind & _HEAD == 0)
-            & (~silent | (no_content & ~self._to_head(turn) & ~sized & ~chunked))
+            & (~silent | (no_content & ~self._to_head(burst) & ~sized & ~chunked))
         )
         body = np.where(sized, np.where(silent, SILENT, LENGTH), NOTHING).astype(np.uint8)
         coded = (flags & CODED != 0) & sized & (rest > 0) & self.decode
         body[(chunked | coded | closed) & ~silent] = OTHER
         return fits, alone, body, chunked + 2 * closed
 
-    def _to_head(self, turn: Column) -> Column:
-        """Which of these turns of servers follow a HEAD."""
+    def _to_head(self, burst: Column) -> Column:
+        """Which of these bursts of servers follow a HEAD."""
         found: Column = (
-            (self.kind[turn - 1] & _HEAD != 0)
-            & (self.turns.stream[turn - 1] == self.turns.stream[turn] - 1)
-            & (turn > 0)
+            (self.kind[burst - 1] & _HEAD != 0)
+            & (self.bursts.stream[burst - 1] == self.bursts.stream[burst] - 1)
+            & (burst > 0)
         )
         return found
 
-    def _text(self, turn: Column) -> tuple[bytes, list[int]]:
-        """The bytes of these turns, of a large one its beginning, and where each begins in them
+    def _text(self, burst: Column) -> tuple[bytes, list[int]]:
+        """The bytes of these bursts, of a large one its beginning, and where each begins in them
         (and all of them end).
         """
-        count = self.turns.first[turn + 1] - self.turns.first[turn]
-        places = spans(self.turns.first[turn], count)
-        rows = self.turns.row[places]
+        count = self.bursts.first[burst + 1] - self.bursts.first[burst]
+        places = spans(self.bursts.first[burst], count)
+        rows = self.bursts.row[places]
         length = self.streams.length[rows].astype(np.int64)
         first = running(count)
-        large = self.turns.size[turn] > _LARGE
+        large = self.bursts.size[burst] > _LARGE
         if large.any():
-            inside = self.before[places] - np.repeat(self.before[self.turns.first[turn]], count)
+            inside = self.before[places] - np.repeat(self.before[self.bursts.first[burst]], count)
             left_out = np.repeat(large, count) & (inside >= _BEGINNING)
             rows, length = rows[~left_out], length[~left_out]
             first = first - running(left_out)[first]
@@ -294,20 +293,20 @@ class Bulk:
         return np.frombuffer(b"".join(map(xxh3_128_digest, bodies)), "V16")
 
     def _special(
-        self, turn: int, head: int, block: int, framing: Framing, joined: bytes
+        self, burst: int, head: int, block: int, framing: Framing, joined: bytes
     ) -> Body | None:
         """A body without stated length, or encoded, or large; None when a reader has to look at
         it.
         """
-        coding = self.lexicon.coding(block) if self.decode else ""
-        size = int(self.turns.size[turn])
+        coding = self.dictionary.coding(block) if self.decode else ""
+        size = int(self.bursts.size[burst])
         if framing is Framing.CHUNKED:
             return whole_chunked(joined, coding) if size <= _LARGE else None
-        sink = Digest(coding)
+        sink = BodyDigest(coding)
         if size <= _LARGE:
             sink.update(joined)
         else:
-            rows = self.turns.row[self.turns.first[turn] : self.turns.first[turn + 1]]
+            rows = self.bursts.row[self.bursts.first[burst] : self.bursts.first[burst + 1]]
             length = self.streams.length[rows]
             skipped = np.clip(
                 head - running(length)[:-1], 0, length
@@ -323,7 +322,7 @@ class Bulk:
 
     def _rows(
         self,
-        turn: Column,
+        burst: Column,
         start: Column,
         block: Column,
         body: Column,
@@ -331,9 +330,9 @@ class Bulk:
         digest: Column,
         head: Column,
     ) -> Messages:
-        """Rows for turns of one side."""
-        s, found = self.streams, self.turns
-        first, last = found.first[turn], found.first[turn + 1] - 1
+        """Rows for bursts of one side."""
+        s, found = self.streams, self.bursts
+        first, last = found.first[burst], found.first[burst + 1] - 1
         at = first.copy()
         over = np.flatnonzero(head > s.length[found.row[first]])  # heads of more than one piece
         at[over] = (
@@ -364,7 +363,7 @@ class _Starts:
     def __init__(self, kinds: Callable[[list[bytes]], bytearray]) -> None:
         self._kinds_of = kinds
         self._kinds = bytearray()
-        self._numbers = Numbering()
+        self._numbers = TextNumbers()
         self.texts: list[bytes] = []
 
     def of(self, lines: list[bytes]) -> tuple[Column, Column]:
@@ -390,7 +389,7 @@ def _request_kinds(lines: list[bytes]) -> bytearray:
 def _status_kinds(lines: list[bytes]) -> bytearray:
     kinds = bytearray()
     for line in map(parse_status_line, lines):
-        ordinary = not line.oddities and line.status >= 200
+        ordinary = not line.weirds and line.status >= 200
         kinds.append(
             ordinary
             and _PLAIN
@@ -401,7 +400,7 @@ def _status_kinds(lines: list[bytes]) -> bytearray:
 
 
 def _closed(streams: StreamTable, stream: Column) -> Column:
-    """Of each turn: it is the last one on its connection, and who sent it closed behind it."""
+    """Of each burst: it is the last one on its connection, and who sent it closed behind it."""
     last = np.append(stream[1:] >> 1 != stream[:-1] >> 1, True)[: len(stream)]
     fin = streams.fin[stream]
     closed: Column = last & (fin >= 0) & (fin <= streams.end[stream]) & ~streams.reset[stream]

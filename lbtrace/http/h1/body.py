@@ -1,10 +1,9 @@
-"""The bytes behind a head → a Body: its length, its digest, and what the framing said (RFC 9112 §6,
-§7.1).
+"""The bytes behind a head → a Body: its length, its digest and its framing (RFC 9112 §6, §7.1).
 
-A body is never held in memory: its bytes go past a `Digest` (XXH3-128, and the same after content
-decoding, bounded). Chunked framing is taken off: the law is that any chunking of the same bytes
-gives the same length and digest. A gap inside a chunk is skipped exactly, because its size is
-known; a gap over a chunk's own line ends the reading.
+A body is never held in memory: its bytes go through a `BodyDigest` (XXH3-128, and the same after
+content decoding, up to a limit). Chunked framing is taken off, so that any chunking of the same
+bytes gives the same length and digest (a law in the tests). The size of a chunk is known, so a gap
+inside its data is skipped exactly; a gap in the line that states the size ends the reading.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import xxhash
 
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.h1.framing import Fields
+from lbtrace.http.h1.framing import FramingFields
 from lbtrace.model.http import Body, Framing
 from lbtrace.tables.packets import Buffer
 
@@ -30,7 +29,7 @@ _FOREVER: Final = 1 << 62
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
 
 
-class Read(NamedTuple):
+class BodyRead(NamedTuple):
     """A body as it was read. `ended`: the framing came to its end, so the next message begins where
     the cursor stands.
     """
@@ -38,7 +37,7 @@ class Read(NamedTuple):
     body: Body
     ended: bool
     trailers: list[bytes]
-    oddities: tuple[str, ...]
+    weirds: tuple[str, ...]
 
 
 class _Decoder(Protocol):
@@ -101,7 +100,7 @@ class _Zstd:
         return bool(self._z.eof)
 
 
-class Digest:
+class BodyDigest:
     """A sink that counts and digests what passes, as sent and after content decoding."""
 
     __slots__ = ("_content", "_decoder", "_hash", "decoded", "length")
@@ -149,38 +148,38 @@ class Digest:
         return Body(framing, length, declared, True, self._hash.hexdigest())
 
 
-def read_length(cursor: Cursor, size: int, coding: str) -> Read:
+def read_length(cursor: Cursor, size: int, coding: str) -> BodyRead:
     """A body of `size` bytes."""
-    sink = Digest(coding)
+    sink = BodyDigest(coding)
     before = cursor.offset
     taken = cursor.take(size, sink)
     ended = cursor.offset - before == size
-    return Read(sink.body(Framing.CONTENT_LENGTH, taken, size, taken == size), ended, [], ())
+    return BodyRead(sink.body(Framing.CONTENT_LENGTH, taken, size, taken == size), ended, [], ())
 
 
-def read_until_close(cursor: Cursor, fields: Fields, closed: bool, end: int) -> Read:
+def read_until_close(cursor: Cursor, fields: FramingFields, closed: bool, end: int) -> BodyRead:
     """All that is left of the stream; complete when it was seen to end with a FIN, with nothing
     missing.
     """
-    sink = Digest(fields.coding)
+    sink = BodyDigest(fields.coding)
     before = cursor.offset
     taken = cursor.take(_FOREVER, sink)
     complete = closed and taken == cursor.offset - before and cursor.offset >= end
-    return Read(sink.body(Framing.UNTIL_CLOSE, taken, None, complete), True, [], ())
+    return BodyRead(sink.body(Framing.UNTIL_CLOSE, taken, None, complete), True, [], ())
 
 
-def read_chunked(cursor: Cursor, fields: Fields) -> Read:
+def read_chunked(cursor: Cursor, fields: FramingFields) -> BodyRead:
     """RFC 9112 §7.1: size in hexadecimal, extensions, data, …, a chunk of size 0, trailer lines, an
     empty line.
     """
-    sink = Digest(fields.coding)
+    sink = BodyDigest(fields.coding)
     odd: dict[str, None] = {}
     length = 0
     whole = True
     declared = fields.declared
 
-    def stop(ended: bool, trailers: list[bytes]) -> Read:
-        return Read(
+    def stop(ended: bool, trailers: list[bytes]) -> BodyRead:
+        return BodyRead(
             sink.body(Framing.CHUNKED, length, declared, whole and ended),
             ended,
             trailers,
@@ -239,7 +238,7 @@ def whole_chunked(data: bytes, coding: str) -> Body | None:
     """`data` as a chunked body, when it is exactly that and of ordinary shape (no extensions, no
     trailers): what `read_chunked` makes of it.
     """
-    sink = Digest(coding)
+    sink = BodyDigest(coding)
     view = memoryview(data)
     at = 0
     while line := _CHUNK(data, at):

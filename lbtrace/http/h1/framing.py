@@ -33,14 +33,14 @@ CHUNKED: Final = -1
 _MAX_READINGS: Final = 4
 
 
-class Reading(NamedTuple):
+class OtherFraming(NamedTuple):
     """Another way to read where the body ends: `size` bytes, or CHUNKED."""
 
     how: str
     size: int
 
 
-class Fields(NamedTuple):
+class FramingFields(NamedTuple):
     """What the field lines of one head say about framing. `chunked`: chunked is the last transfer
     coding; `encoded`: there is a Transfer-Encoding. `declared` is the Content-Length read
     leniently, None when there is none or it says nothing. `coding` is the Content-Encoding in lower
@@ -54,16 +54,16 @@ class Fields(NamedTuple):
     keep: bool
     upgrade: str
     coding: str
-    oddities: tuple[str, ...]
-    readings: tuple[Reading, ...] = ()
+    weirds: tuple[str, ...]
+    readings: tuple[OtherFraming, ...] = ()
 
 
-PLAIN: Final = Fields(False, False, None, False, False, "", "", ())
+PLAIN: Final = FramingFields(False, False, None, False, False, "", "", ())
 
 
-def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
-    """The framing fields of a head; `oddities` are those already found in its lines."""
-    odd = list(oddities)
+def examine(lines: Sequence[HeaderLine], weirds: tuple[str, ...]) -> FramingFields:
+    """The framing fields of a head; `weirds` are those already found in its lines."""
+    odd = list(weirds)
     lengths: list[str] = []
     encodings: list[str] = []
     doubted: set[str] = (
@@ -97,7 +97,7 @@ def examine(lines: Sequence[HeaderLine], oddities: tuple[str, ...]) -> Fields:
     if lengths and encodings:
         odd.append("content-length-and-transfer-encoding")
     readings = _readings(lengths, declared, chunked, bool(encodings), doubted, odd) if odd else ()
-    return Fields(
+    return FramingFields(
         chunked,
         bool(encodings),
         declared,
@@ -117,26 +117,26 @@ def _readings(
     encoded: bool,
     doubted: set[str],
     odd: list[str],
-) -> tuple[Reading, ...]:
+) -> tuple[OtherFraming, ...]:
     """The readings that differ from the one taken."""
-    found: list[Reading] = []
+    found: list[OtherFraming] = []
     if chunked and declared is not None:
-        found.append(Reading("by Content-Length", declared))
+        found.append(OtherFraming("by Content-Length", declared))
     elif chunked and (
         doubted or "transfer-encoding-odd" in odd or "transfer-encoding-repeated" in odd
     ):
-        found.append(Reading("without Transfer-Encoding", 0))
+        found.append(OtherFraming("without Transfer-Encoding", 0))
     elif encoded and not chunked:
-        found.append(Reading("as chunked", CHUNKED))
+        found.append(OtherFraming("as chunked", CHUNKED))
     if not chunked and lengths:
         if declared and (
             "content-length-invalid" in odd or "content-length" in doubted or declared >= HUGE
         ):
-            found.append(Reading("without Content-Length", 0))
+            found.append(OtherFraming("without Content-Length", 0))
         for value in (m.strip(" \t") for v in lengths for m in v.split(",")):
             number = lenient_number(value)
             if number is not None and number != declared and len(found) < _MAX_READINGS:
-                found.append(Reading(f"by Content-Length {number}", number))
+                found.append(OtherFraming(f"by Content-Length {number}", number))
     return tuple(dict.fromkeys(found))
 
 

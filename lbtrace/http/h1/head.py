@@ -11,7 +11,7 @@ import re
 from sys import intern
 from typing import Final, NamedTuple
 
-from lbtrace.http.h1.framing import PLAIN, WATCHED, Fields, examine
+from lbtrace.http.h1.framing import PLAIN, WATCHED, FramingFields, examine
 from lbtrace.model.http import HeaderLine
 
 MAX_HEAD: Final = 1 << 20  # bytes of a head; a longer one is reported and passed over
@@ -36,11 +36,11 @@ _STRICT_RESPONSE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [^\x00-\x08\x0a
 _CUT_RESPONSE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r?\Z")
 
 
-class Block(NamedTuple):
+class HeaderBlock(NamedTuple):
     """The field lines of a head, and what they say about framing."""
 
     lines: tuple[HeaderLine, ...]
-    fields: Fields
+    fields: FramingFields
 
 
 class RequestLine(NamedTuple):
@@ -49,7 +49,7 @@ class RequestLine(NamedTuple):
     method: str
     target: str
     version: str
-    oddities: tuple[str, ...]
+    weirds: tuple[str, ...]
 
 
 class StatusLine(NamedTuple):
@@ -58,10 +58,10 @@ class StatusLine(NamedTuple):
     version: str
     status: int
     reason: str
-    oddities: tuple[str, ...]
+    weirds: tuple[str, ...]
 
 
-class _Lines(dict[bytes, HeaderLine]):
+class _FieldLines(dict[bytes, HeaderLine]):
     """Field lines without line end → parsed."""
 
     def __missing__(self, raw: bytes) -> HeaderLine:
@@ -131,18 +131,18 @@ class _Plain(dict[bytes, HeaderLine]):
         return known
 
 
-class _Blocks(dict[bytes, Block | None]):
+class _HeaderBlocks(dict[bytes, HeaderBlock | None]):
     """Header blocks (each line with CRLF in front) → parsed; None when it holds a bare LF, so that
     its end is not where it seems.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = _Lines()
+        self.line = _FieldLines()
         self._plain = _Plain()
-        self._fields: dict[tuple[str, ...], Fields] = {}  # by the watched lines
+        self._fields: dict[tuple[str, ...], FramingFields] = {}  # by the watched lines
 
-    def __missing__(self, raw: bytes) -> Block | None:
+    def __missing__(self, raw: bytes) -> HeaderBlock | None:
         raw_lines = raw.split(b"\r\n")
         del raw_lines[0]
         if raw.count(b"\n") != len(raw_lines):
@@ -156,14 +156,14 @@ class _Blocks(dict[bytes, Block | None]):
         if plain.odd:
             block = parse_lines(raw_lines, self.line)
         elif not watched:
-            block = _new(Block, (lines, PLAIN))
+            block = _new(HeaderBlock, (lines, PLAIN))
         else:
             key = tuple(watched)
-            block = _new(Block, (lines, self._fields.get(key) or self._examined(key, lines)))
+            block = _new(HeaderBlock, (lines, self._fields.get(key) or self._examined(key, lines)))
         self[raw] = block
         return block
 
-    def _examined(self, watched: tuple[str, ...], lines: tuple[HeaderLine, ...]) -> Fields:
+    def _examined(self, watched: tuple[str, ...], lines: tuple[HeaderLine, ...]) -> FramingFields:
         if len(self._fields) >= CACHED:
             self._fields.clear()
         fields = self._fields[watched] = examine(lines, ())
@@ -191,18 +191,18 @@ class _StatusLines(dict[bytes, StatusLine]):
         return line
 
 
-class Caches:
+class HeadCaches:
     """What was parsed before."""
 
     __slots__ = ("block", "request", "status")
 
     def __init__(self) -> None:
-        self.block = _Blocks()
+        self.block = _HeaderBlocks()
         self.request = _RequestLines()
         self.status = _StatusLines()
 
 
-def parse_lines(raw_lines: list[bytes], cache: dict[bytes, HeaderLine]) -> Block:
+def parse_lines(raw_lines: list[bytes], cache: dict[bytes, HeaderLine]) -> HeaderBlock:
     """Raw lines without their ends → field lines. A line that begins with a blank continues the one
     before (obs-fold, RFC 9112 §5.2).
     """
@@ -237,7 +237,7 @@ def parse_lines(raw_lines: list[bytes], cache: dict[bytes, HeaderLine]) -> Block
             odd["blank-before-colon"] = None
         elif not _TOKEN.fullmatch(name):
             odd["odd-field-name"] = None
-    return Block(tuple(lines), examine(lines, tuple(odd)))
+    return HeaderBlock(tuple(lines), examine(lines, tuple(odd)))
 
 
 def parse_request_line(raw: bytes) -> RequestLine:

@@ -18,13 +18,13 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from lbtrace.http.bulk.bulk_connections import Ready
+from lbtrace.http.bulk.bulk_connections import ReadyMessages
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.body import chunked_end
-from lbtrace.http.h1.framing import CHUNKED, HUGE, PLAIN, Fields
-from lbtrace.http.h1.head import MAX_HEAD, Block, Caches, parse_lines
-from lbtrace.http.place import Place, place
-from lbtrace.http.weirds import AMBIGUOUS, Oddities
+from lbtrace.http.h1.framing import CHUNKED, HUGE, PLAIN, FramingFields
+from lbtrace.http.h1.head import MAX_HEAD, HeadCaches, HeaderBlock, parse_lines
+from lbtrace.http.place import MessagePlace, place
+from lbtrace.http.weirds import AMBIGUOUS, Weirds
 from lbtrace.model.http import Body, Framing, Mark
 
 MAX_START_LINE: Final = 1 << 16
@@ -33,7 +33,7 @@ LEAST_MESSAGE: Final = 16  # bytes of the shortest HTTP/1 message
 _AT_HAND: Final = 8192  # bytes of a head that are looked at in one piece
 CRLF: Final = b"\r\n"
 HEAD_END: Final = b"\r\n\r\n"
-_NO_BLOCK: Final = Block((), PLAIN)
+_NO_BLOCK: Final = HeaderBlock((), PLAIN)
 
 
 class Head(NamedTuple):
@@ -43,8 +43,8 @@ class Head(NamedTuple):
 
     offset: int
     start: bytes
-    block: Block
-    oddities: tuple[str, ...]
+    block: HeaderBlock
+    weirds: tuple[str, ...]
     whole: bool
     start_whole: bool
     fits: bool
@@ -62,25 +62,26 @@ class Looks(NamedTuple):
     begins: Callable[[bytes], bool]
 
 
-class Common(NamedTuple):
+class ReaderContext(NamedTuple):
     """What all readers of a capture share. `decode`: content digests are wanted."""
 
-    ready: Ready
-    caches: Caches
-    oddities: Oddities
+    ready: ReadyMessages
+    caches: HeadCaches
+    weirds: Weirds
     decode: bool
 
 
-class Reader:
+class MessageReader:
     """What both directions share."""
 
     __slots__ = (
-        "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "heads", "holes", "lasts", "looks", "numbers", "oddities",  # noqa: E501
-        "offsets", "pieces", "ready", "resynced", "rows", "stopped", "stream",
+        "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "heads", "holes",
+        "lasts", "looks", "numbers", "offsets", "pieces", "ready", "resynced", "rows", "stopped",
+        "stream", "weirds",
     )  # fmt: skip
 
-    def __init__(self, cursor: Cursor, common: Common, looks: Looks) -> None:
-        self.ready, self.caches, self.oddities, self.decode = common
+    def __init__(self, cursor: Cursor, context: ReaderContext, looks: Looks) -> None:
+        self.ready, self.caches, self.weirds, self.decode = context
         self.looks = looks
         p = self.pieces = cursor.pieces
         self.cursor = cursor
@@ -159,7 +160,9 @@ class Reader:
         self.cursor.skip(self.ends[-1])
         return True
 
-    def keep(self, number: int, head: Head, head_end: int, place: Place, whole: bool) -> None:
+    def keep(
+        self, number: int, head: Head, head_end: int, place: MessagePlace, whole: bool
+    ) -> None:
         """Note a message that was read here, as the cursor stands behind it."""
         if not whole:
             self.cut.add(len(self.ends))
@@ -184,16 +187,16 @@ class Reader:
             self.holes.add(len(self.ends))
         return self.find_again()
 
-    def place(self, offset: int, head_end: int, end: int) -> Place:
+    def place(self, offset: int, head_end: int, end: int) -> MessagePlace:
         """Frames and times of a message."""
         return place(self.cursor, offset, head_end, end)
 
     def note(self, slugs: tuple[str, ...], frame: int) -> None:
-        """Count oddities."""
+        """Count weirds."""
         for slug in slugs:
-            self.oddities.add(slug, frame)
+            self.weirds.add(slug, frame)
 
-    def readings(self, fields: Fields, version: str, head_end: int, ahead: bytes) -> str:
+    def readings(self, fields: FramingFields, version: str, head_end: int, ahead: bytes) -> str:
         """Where the next message begins as read here, and as others may read it: offsets in the
         stream.
         """
@@ -215,17 +218,17 @@ class Reader:
         )
 
     def judge(self, odd: tuple[str, ...], detail: str, frame: int) -> None:
-        """Count the oddities of a message; the first that makes its end ambiguous carries the
+        """Count the weirds of a message; the first that makes its end ambiguous carries the
         readings.
         """
         for slug in odd:
             ambiguous = slug in AMBIGUOUS
-            self.oddities.add(slug, frame, detail if ambiguous else "")
+            self.weirds.add(slug, frame, detail if ambiguous else "")
             if ambiguous:
                 detail = ""
 
     def marks(
-        self, place: Place, whole_head: bool, body: Body, ended: bool, odd: tuple[str, ...]
+        self, place: MessagePlace, whole_head: bool, body: Body, ended: bool, odd: tuple[str, ...]
     ) -> tuple[Mark, ...]:
         """The marks of a message."""
         marks: list[Mark] = []
@@ -250,7 +253,6 @@ class Reader:
         return tuple(marks)
 
     # heads
-    # ----------------------------------------------------------------------------------------------------------------------  # noqa: E501
 
     def head(self, fits: Callable[[bytes, bool], bool]) -> Head | None:
         """The head at the cursor, which moves behind it. None when the cursor is at the end or at a

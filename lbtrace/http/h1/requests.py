@@ -6,22 +6,22 @@ from itertools import pairwise
 from typing import Final
 
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.h1.body import EMPTY_BODY, Read, read_chunked, read_length
-from lbtrace.http.h1.framing import HUGE, Fields
+from lbtrace.http.h1.body import EMPTY_BODY, BodyRead, read_chunked, read_length
+from lbtrace.http.h1.framing import HUGE, FramingFields
 from lbtrace.http.h1.head import H2_PREFACE, RequestLine, begins_request, may_begin_request
-from lbtrace.http.h1.reader import AHEAD, Common, Looks, Reader, captured_end
+from lbtrace.http.h1.reader import AHEAD, Looks, MessageReader, ReaderContext, captured_end
 from lbtrace.model.http import NO_BODY, Body, Framing, Request
 
 _LOOKS: Final = Looks(0, may_begin_request, begins_request)
 
 
-class Requests(Reader):
+class RequestReader(MessageReader):
     """What a client sent."""
 
     __slots__ = ("own", "paused", "preface", "seen_pipelined", "special")
 
-    def __init__(self, cursor: Cursor, common: Common) -> None:
-        super().__init__(cursor, common, _LOOKS)
+    def __init__(self, cursor: Cursor, context: ReaderContext) -> None:
+        super().__init__(cursor, context, _LOOKS)
         self.own: list[Request] = []
         self.paused = False
         self.seen_pipelined: bool | None = None
@@ -67,12 +67,12 @@ class Requests(Reader):
         line = self._start_line(head.start, head.start_whole)
         fields = head.block.fields
         head_end = cursor.offset
-        odd = head.oddities + line.oddities + fields.oddities
+        odd = head.weirds + line.weirds + fields.weirds
         if line.version == "HTTP/1.0" and fields.encoded:
             odd += ("transfer-encoding-in-http-1.0",)
         ahead = cursor.peek(AHEAD) if fields.readings and head.whole else b""
         read = self._body(fields, head.whole)
-        odd += read.oddities
+        odd += read.weirds
         place = self.place(
             head.offset,
             head_end,
@@ -133,25 +133,25 @@ class Requests(Reader):
 
     def _fits(self, raw: bytes, whole: bool) -> bool:
         if not whole:
-            return b" " in raw and "odd-method" not in self.caches.request[raw[:4096]].oddities
+            return b" " in raw and "odd-method" not in self.caches.request[raw[:4096]].weirds
         line = self.caches.request[raw]
-        if "odd-method" in line.oddities:
+        if "odd-method" in line.weirds:
             return False
         if line.version == "HTTP/0.9":
             return not self.ends and line.method == "GET"
         return line.version[:5].upper() == "HTTP/"
 
-    def _body(self, fields: Fields, whole: bool) -> Read:
+    def _body(self, fields: FramingFields, whole: bool) -> BodyRead:
         if not whole:
-            return Read(Body(Framing.NONE, 0, fields.declared, False, None), False, [], ())
+            return BodyRead(Body(Framing.NONE, 0, fields.declared, False, None), False, [], ())
         if fields.chunked:
             return read_chunked(self.cursor, fields if self.decode else fields._replace(coding=""))
         if fields.declared:
             if (
                 fields.declared >= HUGE
             ):  # it cannot be true; what follows is read as if it were not there
-                return Read(NO_BODY, True, [], ())
+                return BodyRead(NO_BODY, True, [], ())
             return read_length(self.cursor, fields.declared, fields.coding if self.decode else "")
         if fields.declared == 0:
-            return Read(EMPTY_BODY, True, [], ())
-        return Read(NO_BODY, True, [], ())
+            return BodyRead(EMPTY_BODY, True, [], ())
+        return BodyRead(NO_BODY, True, [], ())

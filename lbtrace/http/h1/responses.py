@@ -9,26 +9,26 @@ from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.body import (
     EMPTY_BODY,
     TUNNEL_BODY,
-    Read,
+    BodyRead,
     read_chunked,
     read_length,
     read_until_close,
 )
-from lbtrace.http.h1.framing import HUGE, Fields
+from lbtrace.http.h1.framing import HUGE, FramingFields
 from lbtrace.http.h1.head import StatusLine, begins_response, may_begin_response
-from lbtrace.http.h1.reader import AHEAD, Common, Looks, Reader, captured_end
+from lbtrace.http.h1.reader import AHEAD, Looks, MessageReader, ReaderContext, captured_end
 from lbtrace.model.http import NO_BODY, Body, Framing, Interim, Mark, Response
 
 _LOOKS: Final = Looks(1, may_begin_response, begins_response)
 
 
-class Responses(Reader):
+class ResponseReader(MessageReader):
     """What a server sent. `interims[i]` came before response i."""
 
     __slots__ = ("interims", "own", "pending", "pending_begin", "tunnel", "upgraded")
 
-    def __init__(self, cursor: Cursor, common: Common) -> None:
-        super().__init__(cursor, common, _LOOKS)
+    def __init__(self, cursor: Cursor, context: ReaderContext) -> None:
+        super().__init__(cursor, context, _LOOKS)
         self.own: list[Response] = []
         self.interims: dict[int, tuple[Interim, ...]] = {}
         self.pending: list[Interim] = []
@@ -66,7 +66,7 @@ class Responses(Reader):
         head_end = cursor.offset
         begin = self.pending_begin if self.pending else head.offset
         method = method_of(begin, len(self.ends)) if method_of is not None else "GET"
-        odd = head.oddities + line.oddities + fields.oddities
+        odd = head.weirds + line.weirds + fields.weirds
         if 100 <= line.status < 200 and line.status != 101:
             place = self.place(head.offset, head_end, head_end)
             self.note(odd, place.first_frame)
@@ -80,7 +80,7 @@ class Responses(Reader):
             odd += ("transfer-encoding-in-http-1.0",)
         ahead = cursor.peek(AHEAD) if fields.readings and head.whole else b""
         read = self._body(fields, head.whole, line, method)
-        odd += read.oddities
+        odd += read.weirds
         place = self.place(
             head.offset,
             head_end,
@@ -130,13 +130,15 @@ class Responses(Reader):
         line = self.caches.status[raw]
         return line.version[:5].upper() == "HTTP/" and line.status > 0
 
-    def _body(self, fields: Fields, whole: bool, line: StatusLine, method: str | None) -> Read:
+    def _body(
+        self, fields: FramingFields, whole: bool, line: StatusLine, method: str | None
+    ) -> BodyRead:
         cursor = self.cursor
         if not whole:
-            return Read(Body(Framing.NONE, 0, fields.declared, False, None), False, [], ())
+            return BodyRead(Body(Framing.NONE, 0, fields.declared, False, None), False, [], ())
         status = line.status
         if status == 101 or (method == "CONNECT" and 200 <= status < 300):
-            return Read(TUNNEL_BODY, True, [], ())
+            return BodyRead(TUNNEL_BODY, True, [], ())
         silent = method == "HEAD" or status in (204, 304)
         if (
             not silent
@@ -144,7 +146,7 @@ class Responses(Reader):
             and not self.pieces.known_start[self.stream]
             and cursor.peek(5) == b"HTTP/"
         ):
-            return Read(
+            return BodyRead(
                 _none(fields.declared), True, [], ()
             )  # who asked may be from before the capture, and have asked with HEAD
         if silent or (method is None and (fields.chunked or fields.declared)):
@@ -152,18 +154,18 @@ class Responses(Reader):
             if not following and method is None and (cursor.at_gap() or self.end > cursor.offset):
                 return self._framed(fields)
             if not following or b"HTTP/".startswith(following) or following == b"HTTP/":
-                return Read(_none(fields.declared), True, [], ())
+                return BodyRead(_none(fields.declared), True, [], ())
             if silent and not (fields.chunked or fields.declared):
-                return Read(_none(fields.declared), True, [], ())
+                return BodyRead(_none(fields.declared), True, [], ())
             read = self._framed(fields)
             return (
                 read
                 if not silent
-                else read._replace(oddities=(*read.oddities, "body-where-none-belongs"))
+                else read._replace(weirds=(*read.weirds, "body-where-none-belongs"))
             )
         return self._framed(fields)
 
-    def _framed(self, fields: Fields) -> Read:
+    def _framed(self, fields: FramingFields) -> BodyRead:
         cursor = self.cursor
         coding = fields.coding if self.decode else ""
         if fields.chunked:
@@ -172,7 +174,7 @@ class Responses(Reader):
             return (
                 read_length(cursor, fields.declared, coding)
                 if fields.declared
-                else Read(EMPTY_BODY, True, [], ())
+                else BodyRead(EMPTY_BODY, True, [], ())
             )
         return read_until_close(
             cursor,

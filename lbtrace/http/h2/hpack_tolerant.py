@@ -25,7 +25,7 @@ _MAX_TABLE: Final = 1 << 20
 _MAX_BLOCK: Final = 1 << 20  # bytes of fields one block may unfold to
 
 
-class Field(NamedTuple):
+class HpackField(NamedTuple):
     """A header field; None where it refers to what was not seen."""
 
     name: bytes | None
@@ -35,7 +35,7 @@ class Field(NamedTuple):
 class MalformedBlockError(Exception):
     """A header block that is not HPACK; what was read of it is in `fields`."""
 
-    def __init__(self, fields: list[Field]) -> None:
+    def __init__(self, fields: list[HpackField]) -> None:
         super().__init__("malformed header block")
         self.fields = fields
 
@@ -44,7 +44,7 @@ class Decoder:
     """The reading side of one direction's compression state."""
 
     def __init__(self) -> None:
-        self._entries: deque[Field] = deque()
+        self._entries: deque[HpackField] = deque()
         self._size = 0
         self._limit = 4096
 
@@ -53,9 +53,9 @@ class Decoder:
         self._entries.clear()
         self._size = 0
 
-    def decode(self, block: bytes) -> list[Field]:
+    def decode(self, block: bytes) -> list[HpackField]:
         """The fields of a whole header block. Raises MalformedBlockError."""
-        fields: list[Field] = []
+        fields: list[HpackField] = []
         at = unfolded = 0
         try:
             while at < len(block):
@@ -77,7 +77,7 @@ class Decoder:
                     else:
                         name, at = _string(block, at)
                     value, at = _string(block, at)
-                    field = Field(name, value)
+                    field = HpackField(name, value)
                     if insert:
                         self._insert(field)
                 fields.append(field)
@@ -88,15 +88,15 @@ class Decoder:
             raise MalformedBlockError(fields) from None
         return fields
 
-    def _entry(self, index: int) -> Field:
+    def _entry(self, index: int) -> HpackField:
         if index == 0:
             raise IndexError
         if index <= len(_STATIC):
-            return Field(*_STATIC[index - 1])
+            return HpackField(*_STATIC[index - 1])
         index -= len(_STATIC) + 1
-        return self._entries[index] if index < len(self._entries) else Field(None, None)
+        return self._entries[index] if index < len(self._entries) else HpackField(None, None)
 
-    def _insert(self, field: Field) -> None:
+    def _insert(self, field: HpackField) -> None:
         self._entries.appendleft(field)
         self._size += _cost(field)
         self._evict()
@@ -106,7 +106,7 @@ class Decoder:
             self._size -= _cost(self._entries.pop())
 
 
-def _cost(field: Field) -> int:
+def _cost(field: HpackField) -> int:
     return _OVERHEAD + len(field.name or b"") + len(field.value or b"")
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.h1.body import Digest
+from lbtrace.http.h1.body import BodyDigest
 from lbtrace.http.h1.head import H2_PREFACE
 from lbtrace.http.h2.frames import (
     CONTINUATION,
@@ -30,9 +30,9 @@ from lbtrace.http.h2.frames import (
     plausible,
     plausible_frame,
 )
-from lbtrace.http.h2.hpack_tolerant import Decoder, Field, MalformedBlockError
+from lbtrace.http.h2.hpack_tolerant import Decoder, HpackField, MalformedBlockError
 from lbtrace.http.place import Delivery, Ending
-from lbtrace.http.weirds import Oddities
+from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Interim, Mark, Request, Response
 
 END_STREAM, END_HEADERS, PADDED, PRIORITY_FLAG = 0x1, 0x4, 0x8, 0x20
@@ -42,17 +42,17 @@ _VERSION: Final = "HTTP/2"
 
 
 @dataclass(slots=True)
-class Half:
+class StreamHalf:
     """What one direction sent on one stream. Offsets are of the direction's byte stream."""
 
     stream: int
     begin: int
     head_end: int = 0
     end: int = 0
-    fields: list[Field] = field(default_factory=list)
-    trailers: list[Field] = field(default_factory=list)
+    fields: list[HpackField] = field(default_factory=list)
+    trailers: list[HpackField] = field(default_factory=list)
     interims: list[Interim] = field(default_factory=list)
-    digest: Digest | None = None
+    digest: BodyDigest | None = None
     length: int = 0
     ended: bool = False
     holes: bool = False
@@ -60,18 +60,18 @@ class Half:
     headed: bool = False
 
 
-class Direction:
+class Http2Direction:
     """One direction of an HTTP/2 connection, read to halves."""
 
-    def __init__(self, cursor: Cursor, oddities: Oddities, decode: bool) -> None:
+    def __init__(self, cursor: Cursor, weirds: Weirds, decode: bool) -> None:
         self.cursor = cursor
         self.ending = Ending.of(cursor)
         self.delivery = Delivery(cursor)
-        self.oddities = oddities
+        self.weirds = weirds
         self.decode = decode
         self.decoder = Decoder()
-        self.halves: dict[int, Half] = {}
-        self.promised: dict[int, Half] = {}
+        self.halves: dict[int, StreamHalf] = {}
+        self.promised: dict[int, StreamHalf] = {}
         self.resets: set[int] = set()
 
     def run(self) -> None:
@@ -107,7 +107,7 @@ class Direction:
         cursor.pos += len(payload)
         if not whole:
             if kind == HEADERS:
-                half = self.halves.setdefault(stream, Half(stream, begin))
+                half = self.halves.setdefault(stream, StreamHalf(stream, begin))
                 half.holes = half.unreadable = True
                 half.head_end = half.end = cursor.offset
             return False
@@ -127,11 +127,11 @@ class Direction:
             size -= 1
             padding = min(first[0] if first else 0, size)
         if half is None:
-            half = self.halves[stream] = Half(
+            half = self.halves[stream] = StreamHalf(
                 stream, cursor.offset - 9, cursor.offset, unreadable=True
             )
         if half.digest is None:
-            half.digest = Digest(self._coding(half))
+            half.digest = BodyDigest(self._coding(half))
         before = cursor.offset
         taken = cursor.take(size - padding, half.digest)
         half.length += taken
@@ -146,7 +146,7 @@ class Direction:
         half.ended |= bool(flags & END_STREAM)
         return True
 
-    def _coding(self, half: Half) -> str:
+    def _coding(self, half: StreamHalf) -> str:
         if not self.decode:
             return ""
         return next(
@@ -190,11 +190,11 @@ class Direction:
         except MalformedBlockError as error:
             fields, unreadable = error.fields, True
             self.decoder.forget()
-            self.oddities.add("http2-malformed", self.frame_at(begin))
+            self.weirds.add("http2-malformed", self.frame_at(begin))
         if unreadable:
-            self.oddities.add("http2-state-lost", self.frame_at(begin))
+            self.weirds.add("http2-state-lost", self.frame_at(begin))
         if kind == PUSH_PROMISE:
-            self.promised[target] = Half(
+            self.promised[target] = StreamHalf(
                 target, begin, cursor.offset, cursor.offset, fields, ended=True, headed=True
             )
         else:
@@ -206,13 +206,13 @@ class Direction:
         return int(self.cursor.pieces.frame[self.cursor.row_at(offset)])
 
     def _add(
-        self, stream: int, fields: list[Field], unreadable: bool, ended: bool, begin: int
+        self, stream: int, fields: list[HpackField], unreadable: bool, ended: bool, begin: int
     ) -> None:
         cursor = self.cursor
         half = self.halves.get(stream)
         status = next((f.value for f in fields if f.name == b":status"), None)
         if half is None:
-            half = self.halves[stream] = Half(stream, begin)
+            half = self.halves[stream] = StreamHalf(stream, begin)
         elif half.headed:
             half.trailers = fields
             half.end = cursor.offset
@@ -248,11 +248,11 @@ class Direction:
         rows = cursor.rows_ahead(cursor.offset)
         self.decoder.forget()
         if rows:
-            self.oddities.add("http2-state-lost", p.frame[rows[0]])
+            self.weirds.add("http2-state-lost", p.frame[rows[0]])
         return move_to_plausible(cursor, rows)
 
 
-def lines(fields: list[Field]) -> tuple[HeaderLine, ...]:
+def lines(fields: list[HpackField]) -> tuple[HeaderLine, ...]:
     """The readable fields as lines, `:authority` among them, without the other pseudo fields."""
     found = []
     for name, value in fields:
@@ -263,14 +263,14 @@ def lines(fields: list[Field]) -> tuple[HeaderLine, ...]:
     return tuple(found)
 
 
-def _pseudo(half: Half, name: bytes) -> str:
+def _pseudo(half: StreamHalf, name: bytes) -> str:
     return next(
         (f.value.decode("latin-1") for f in half.fields if f.name == name and f.value is not None),
         "",
     )
 
 
-def _body(half: Half, reset: bool) -> Body:
+def _body(half: StreamHalf, reset: bool) -> Body:
     declared = next((f.value for f in half.fields if f.name == b"content-length" and f.value), None)
     number = (
         int(declared)
@@ -283,7 +283,7 @@ def _body(half: Half, reset: bool) -> Body:
     return half.digest.body(Framing.DATA_FRAMES, half.length, number, complete)
 
 
-def _marks(half: Half, side: Direction, repeated: bool, reset: bool) -> tuple[Mark, ...]:
+def _marks(half: StreamHalf, side: Http2Direction, repeated: bool, reset: bool) -> tuple[Mark, ...]:
     marks = []
     if half.unreadable or not half.headed:
         marks.append(Mark.HEAD_TRUNCATED)
@@ -298,7 +298,7 @@ def _marks(half: Half, side: Direction, repeated: bool, reset: bool) -> tuple[Ma
     return tuple(marks)
 
 
-def request(half: Half, side: Direction, reset: bool) -> Request:
+def request(half: StreamHalf, side: Http2Direction, reset: bool) -> Request:
     """A half as a request."""
     where = side.delivery.place(half.begin, half.head_end, half.end)
     return Request(
@@ -315,7 +315,7 @@ def request(half: Half, side: Direction, reset: bool) -> Request:
     )
 
 
-def response(half: Half, side: Direction, reset: bool) -> Response:
+def response(half: StreamHalf, side: Http2Direction, reset: bool) -> Response:
     """A half as a response."""
     status = _pseudo(half, b":status")
     where = side.delivery.place(half.begin, half.head_end, half.end)
@@ -336,7 +336,7 @@ def read(
     connection: int,
     client: Cursor,
     server: Cursor,
-    oddities: Oddities,
+    weirds: Weirds,
     decode: bool,
     out: list[Exchange],
     upgraded: Exchange | None,
@@ -346,7 +346,10 @@ def read(
     `upgraded` is the HTTP/1.1 exchange that asked for h2c: its request is stream 1 (RFC 7540 §3.2),
     whose response answers it; 101 was an interim one.
     """
-    asking, answering = Direction(client, oddities, decode), Direction(server, oddities, decode)
+    asking, answering = (
+        Http2Direction(client, weirds, decode),
+        Http2Direction(server, weirds, decode),
+    )
     asking.run()
     answering.run()
     streams = sorted(
@@ -389,7 +392,7 @@ def read(
 
 
 def _why(
-    asking: Direction, answering: Direction, stream: int, unanswered: bool
+    asking: Http2Direction, answering: Http2Direction, stream: int, unanswered: bool
 ) -> tuple[Mark, ...]:
     """Why a half stands alone."""
     if not unanswered:
@@ -399,7 +402,7 @@ def _why(
     return (Mark.LOST if answering.ending.holed else answering.ending.cut_mark,)
 
 
-def _first_frame(asking: Direction, answering: Direction, stream: int) -> int:
+def _first_frame(asking: Http2Direction, answering: Http2Direction, stream: int) -> int:
     frames = [
         side.frame_at(side.halves[stream].begin)
         for side in (asking, answering)

@@ -1,4 +1,4 @@
-"""The straight road tells what the careful one tells, and takes nothing that it cannot tell."""
+"""Bulk reading gives what the readers give, and leaves to them what is not one message a burst."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lbtrace.http.bulk.bulk_connections import Straight
+from lbtrace.http.bulk.bulk_connections import BulkConnections
 from lbtrace.options import Options
 from lbtrace.tables.exchanges import Exchanges
 from tests.http.streams import Talk, get, hear, ok, table
@@ -72,10 +72,10 @@ RESPONSES = [
     ok(b"x") + b"y",
     ok(b"x") * 2,
 ]
-turns = st.tuples(
+bursts = st.tuples(
     st.sampled_from(REQUESTS), st.sampled_from(RESPONSES), st.lists(st.integers(0, 300), max_size=3)
 )
-plain_turns = st.tuples(
+plain_bursts = st.tuples(
     st.sampled_from(PLAIN),
     st.sampled_from(RESPONSES[:6]),
     st.lists(st.integers(0, 300), max_size=2),
@@ -99,8 +99,10 @@ def both_roads(*talks: Talk, decode: bool = True) -> None:
     assert hear(*talks, options=options) == hear(*talks, options=options, careful=True)
 
 
-def straight_ones(*talks: Talk) -> list[bool]:
-    found: list[bool] = Straight(table(talks), True, lambda _fraction: None).sound.tolist()
+def complete_in_bulk(*talks: Talk) -> list[bool]:
+    found: list[bool] = BulkConnections(
+        table(talks), True, lambda _fraction: None
+    ).complete.tolist()
     return found
 
 
@@ -109,7 +111,7 @@ def straight_ones(*talks: Talk) -> list[bool]:
     [[(get("/a"), ok(b"x") + b"y", []), (get("/a"), ok(), [])]], True, True
 )  # bytes are passed over, but none is missing
 @given(
-    st.lists(st.lists(turns | plain_turns, max_size=4), min_size=1, max_size=3),
+    st.lists(st.lists(bursts | plain_bursts, max_size=4), min_size=1, max_size=3),
     st.booleans(),
     st.booleans(),
 )
@@ -139,7 +141,7 @@ def test_both_roads_tell_the_same_of_anything(
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.lists(plain_turns, min_size=1, max_size=6),
+    st.lists(plain_bursts, min_size=1, max_size=6),
     st.integers(0, 40),
     st.sampled_from(["lost", "repeated", "cut"]),
 )
@@ -160,22 +162,22 @@ def test_whatever_is_damaged_takes_the_careful_road(
             repeated=hit and how == "repeated",
             cut=len(data) - 1 if hit and how == "cut" else None,
         )
-    assert straight_ones(whole) == [True]
-    assert straight_ones(talk) == [False]
+    assert complete_in_bulk(whole) == [True]
+    assert complete_in_bulk(talk) == [False]
     both_roads(talk)
 
 
 @pytest.mark.parametrize("asked", REQUESTS[len(PLAIN) + 7 :])
 def test_odd_requests_take_the_careful_road(asked: bytes) -> None:
     talk = Talk().client(get("/a")).server(ok(b"a")).client(asked).server(ok(b"b"))
-    assert straight_ones(talk, Talk().client(get("/a")).server(ok())) == [False, True]
+    assert complete_in_bulk(talk, Talk().client(get("/a")).server(ok())) == [False, True]
     both_roads(talk)
 
 
 @pytest.mark.parametrize("answer", RESPONSES[13:14] + RESPONSES[16:])
 def test_odd_answers_take_the_careful_road(answer: bytes) -> None:
     talk = Talk().client(get("/a")).server(answer)
-    assert straight_ones(talk) == [False]
+    assert complete_in_bulk(talk) == [False]
     both_roads(talk)
 
 
@@ -226,12 +228,12 @@ def test_a_large_body_is_not_joined() -> None:
     for piece in cut(ok(body), list(range(0, len(body), 1448))):
         talk.server(piece)
     talk.client(get("/next")).server(ok(b"x"))
-    assert straight_ones(talk) == [True]
+    assert complete_in_bulk(talk) == [True]
     both_roads(talk)
 
 
 def test_texts_that_are_forgotten_get_another_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lbtrace.http.bulk.messages._BATCH_TURNS", 4)
+    monkeypatch.setattr("lbtrace.http.bulk.messages._BATCH_BURSTS", 4)
     monkeypatch.setattr("lbtrace.http.bulk.head_dictionary._MANY", 2)
     talk = Talk()
     for i in range(20):
@@ -259,7 +261,7 @@ def test_a_body_that_ends_with_the_connection(coding: bytes) -> None:
     alive = Talk().client(get("/a")).server(answer)
     reset = Talk().client(get("/a")).server(answer).fin().rst()
     more = Talk().client(get("/a")).server(answer).client(get("/b")).server(answer).fin()
-    assert straight_ones(closed, alive, reset, more) == [True, False, False, False]
+    assert complete_in_bulk(closed, alive, reset, more) == [True, False, False, False]
     both_roads(closed)
     both_roads(alive)
     both_roads(reset)
@@ -274,7 +276,7 @@ def test_heads_of_connections_that_turn_out_unsound_are_let_go() -> None:
     good = spoken(
         [(get("/good", "X:loose", "Z: 1"), ok(b"x", "Y: 1"), []), (get("/good"), ok(b"x"), [])]
     )
-    table_ = Straight(table([*odd, good]), True, lambda _fraction: None).table(array("q"))
+    table_ = BulkConnections(table([*odd, good]), True, lambda _fraction: None).table(array("q"))
     assert sorted(table_.heads.lines) == [
         b"Content-Length: 1",
         b"Host: a",
@@ -297,4 +299,4 @@ def test_the_last_request_may_be_unanswered(last: bytes) -> None:
     both_roads(spoken(before).client(last).fin())
     both_roads(spoken(before).client(last).rst())
     both_roads(spoken(before).client(last[:-1]))
-    assert straight_ones(whole)[0] == (last in REQUESTS[: len(PLAIN) + 7])
+    assert complete_in_bulk(whole)[0] == (last in REQUESTS[: len(PLAIN) + 7])

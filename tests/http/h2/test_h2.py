@@ -12,7 +12,7 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbtrace.http.h2.hpack_tolerant import Decoder, Field, MalformedBlockError
+from lbtrace.http.h2.hpack_tolerant import Decoder, HpackField, MalformedBlockError
 from lbtrace.model.http import Framing, Mark, Protocol
 from tests.http.streams import Talk, hear, story
 
@@ -277,7 +277,7 @@ def test_the_decoder_reads_what_the_library_writes(blocks: list[list[tuple[str, 
     encoder, decoder = hpack.Encoder(), Decoder()
     for k, fields in enumerate(blocks):
         block = encoder.encode(fields, huffman=k % 2 == 0)
-        assert decoder.decode(block) == [Field(n.encode(), v.encode()) for n, v in fields]
+        assert decoder.decode(block) == [HpackField(n.encode(), v.encode()) for n, v in fields]
 
 
 @settings(max_examples=200, deadline=None)
