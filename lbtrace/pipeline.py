@@ -50,7 +50,7 @@ def inspect(
         first_ns = min((f.first_ns for f in recording.files if f.first_ns is not None), default=0)
         last_ns = max((f.last_ns for f in recording.files if f.last_ns is not None), default=0)
         segments = decode.segments(recording, progress)
-        travels = decode.travels(recording)
+        packet_directions = decode.packet_directions(recording)
         # the largest tables go as soon as the next one is made: they and the exchanges never add up
         del recording.records
         connections, streams = tcp.connections(segments)
@@ -74,7 +74,7 @@ def inspect(
         applications=applications,
         exchanges=exchanges,
         diagnostics=said + http_diagnostics,
-        travels=travels,
+        packet_directions=packet_directions,
     )
 
 

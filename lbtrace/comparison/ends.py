@@ -33,7 +33,7 @@ def endpoint(words: Words, end: int) -> Endpoint:
     return Endpoint(words.text_list[end >> _PORT_BITS], end & ((1 << _PORT_BITS) - 1))
 
 
-class Offers(NamedTuple):
+class SynOptionColumns(NamedTuple):
     """What the SYN (the SYN-ACK) of each connection of a side offers; `there` is False where it was
     not captured. Layouts of options are numbered alike on both sides by `layouts`.
     """
@@ -46,24 +46,29 @@ class Offers(NamedTuple):
     ttl: Column
 
 
-def offers(table: SideTable, server: bool, layouts: dict[tuple[int, ...], int]) -> Offers:
-    """The offers of one end of the connections of a side."""
-    columns: list[list[Column]] = [[] for _ in Offers._fields]
+def syn_option_columns(
+    table: SideTable, server: bool, layouts: dict[tuple[int, ...], int]
+) -> SynOptionColumns:
+    """The SYN options of one end of the connections of a side."""
+    columns: list[list[Column]] = [[] for _ in SynOptionColumns._fields]
     for held in table.connections:
-        row = held.ends.offer[int(server) :: 2]
+        row = held.ends.syn_row[int(server) :: 2]
         there = row != NONE
         number = np.array(
-            [layouts.setdefault(layout, len(layouts)) for layout in held.offers.layouts], np.int64
+            [layouts.setdefault(layout, len(layouts)) for layout in held.syn_options.layouts],
+            np.int64,
         )
         columns[0].append(there)
-        for column, name in zip(columns[1:], Offers._fields[1:], strict=True):
-            of_offers = (
-                number[held.offers.options] if name == "options" else getattr(held.offers, name)
+        for column, name in zip(columns[1:], SynOptionColumns._fields[1:], strict=True):
+            values = (
+                number[held.syn_options.options]
+                if name == "options"
+                else getattr(held.syn_options, name)
             )
             filled = np.full(len(row), NONE, np.int64)
-            filled[there] = of_offers[row[there]]
+            filled[there] = values[row[there]]
             column.append(filled)
-    return Offers(
+    return SynOptionColumns(
         *(
             np.concatenate([*parts, np.zeros(0, bool if n == 0 else np.int64)])
             for n, parts in enumerate(columns)

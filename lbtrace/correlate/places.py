@@ -11,7 +11,7 @@ from itertools import accumulate
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.model.stream import Connection
-from lbtrace.model.trace import Trace, Travel
+from lbtrace.model.trace import PacketDirection, Trace
 
 Span = tuple[int, int]  # begin and end of an exchange, ns
 
@@ -59,22 +59,30 @@ def _travelled(trace: Trace) -> tuple[set[int], set[int]]:
     front: set[int] = set()
     back: set[int] = set()
     local: list[Connection] = []
-    if trace.travels:
+    if trace.packet_directions:
         for c in trace.connections:
-            asked = _travel(trace, c.syn_frame or c.from_client.first_payload_frame)
-            answered = _travel(trace, c.from_server.first_payload_frame)
-            if asked is answered or asked is Travel.UNKNOWN or c.client.address == c.server.address:
+            asked = _direction_of(trace, c.syn_frame or c.from_client.first_payload_frame)
+            answered = _direction_of(trace, c.from_server.first_payload_frame)
+            if (
+                asked is answered
+                or asked is PacketDirection.UNKNOWN
+                or c.client.address == c.server.address
+            ):
                 local.append(c)
             else:
-                (back if asked is Travel.SENT else front).add(c.id)
+                (back if asked is PacketDirection.SENT else front).add(c.id)
         ports = {trace.connections[i].server.port for i in front}
         for c in local:
             (front if c.server.port in ports else back).add(c.id)
     return front, back
 
 
-def _travel(trace: Trace, frame: int | None) -> Travel:
-    return Travel.UNKNOWN if frame is None else Travel(trace.travels[frame - 1])
+def _direction_of(trace: Trace, frame: int | None) -> PacketDirection:
+    return (
+        PacketDirection.UNKNOWN
+        if frame is None
+        else PacketDirection(trace.packet_directions[frame - 1])
+    )
 
 
 def _hubs(connections: Sequence[Connection]) -> set[str]:

@@ -127,13 +127,13 @@ def _both_numbers(table: SideTable) -> _Alike:
 
 def _one_number(table: SideTable) -> _Alike:
     """The client's initial sequence number with the timestamp of its SYN, else with its port."""
-    isn, offer = table.of_ends("isn", server=False), table.of_ends("offer", server=False)
-    stamps = [held.offers.timestamp for held in table.connections]
+    isn, syn_row = table.of_ends("isn", server=False), table.of_ends("syn_row", server=False)
+    stamps = [held.syn_options.timestamp for held in table.connections]
     begins = np.cumsum([0, *map(len, stamps)])[:-1]
     stamp = np.concatenate(stamps or [np.zeros(0, np.int64)])
     shift = np.repeat(begins, [len(held) for held in table.connections])
-    at = np.flatnonzero((isn != NONE) & (offer != NONE))
-    stamp = stamp[(offer + shift)[at]] if len(stamp) else np.zeros(len(at), np.int64)
+    at = np.flatnonzero((isn != NONE) & (syn_row != NONE))
+    stamp = stamp[(syn_row + shift)[at]] if len(stamp) else np.zeros(len(at), np.int64)
     port = table.of_connections("client_port")[at].astype(np.int64)
     return at, [isn[at], stamp, np.where(stamp == NONE, port, NONE)]
 

@@ -16,7 +16,7 @@ import numpy as np
 from lbtrace.decode import duplicates as twins
 from lbtrace.decode import fast_path as fast
 from lbtrace.decode import slow_path as odd
-from lbtrace.decode.direction import travels as travels
+from lbtrace.decode.direction import packet_directions as packet_directions
 from lbtrace.decode.flows import FlowBook
 from lbtrace.decode.flows import table as flow_table
 from lbtrace.decode.fragments import Fragments

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.model.trace import Travel
+from lbtrace.model.trace import PacketDirection
 from lbtrace.tables.packets import Recording
 
 PLACES = {
@@ -20,8 +20,8 @@ PLACES = {
 SENT = 4  # "sent by us"
 
 
-def travels(recording: Recording) -> bytes:
-    """One `Travel` per record as a byte, in their order; nothing at all when no record tells."""
+def packet_directions(recording: Recording) -> bytes:
+    """One `PacketDirection` per record as a byte, in their order; empty when no record tells."""
     records = recording.records
     found = np.zeros(len(records.offset), dtype=np.uint8)
     told = False
@@ -34,5 +34,5 @@ def travels(recording: Recording) -> bytes:
             kind = np.frombuffer(recording.buffers[number], dtype=np.uint8)[
                 records.offset[mine] + place
             ]
-            found[mine] = np.where(kind == SENT, Travel.SENT, Travel.RECEIVED)
+            found[mine] = np.where(kind == SENT, PacketDirection.SENT, PacketDirection.RECEIVED)
     return found.tobytes() if told else b""

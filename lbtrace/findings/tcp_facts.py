@@ -35,7 +35,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """The two SYNs of an example, then loss on each side."""
     (client, backend), joined = comparison.sides, comparison.joined
     syns = [
-        t.of_ends("offer", server=False)[c] != NONE
+        t.of_ends("syn_row", server=False)[c] != NONE
         for t, c in ((client, joined.front), (backend, joined.back))
     ]
     both = joined.where(syns[0] & syns[1])

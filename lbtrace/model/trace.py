@@ -63,7 +63,7 @@ class PacketCounts:
     peeled: tuple[tuple[str, int], ...] = ()
 
 
-class Travel(IntEnum):
+class PacketDirection(IntEnum):
     """Which way a packet went at the machine that captured it."""
 
     UNKNOWN = 0
@@ -77,8 +77,9 @@ class Trace:
 
     `connections[i].id == i`, `applications[i]` belongs to `connections[i]`, `exchanges[i].id == i`;
     exchanges are ordered by the frame they begin in. `first_ns`/`last_ns` is the window the capture
-    was running for: the times of its first and last frame, 0 when empty. `travels[frame - 1]` is
-    the `Travel` of a frame; it is empty when the link types tell of none.
+    was running for: the times of its first and last frame, 0 when empty.
+    `packet_directions[frame - 1]` is the `PacketDirection` of a frame; it is empty when the link
+    types tell of none.
     """
 
     side: Side
@@ -91,7 +92,7 @@ class Trace:
     applications: Sequence[Application]
     exchanges: Sequence[Exchange]
     diagnostics: tuple[Diagnostic, ...] = ()
-    travels: bytes = b""
+    packet_directions: bytes = b""
 
     @property
     def name(self) -> str:

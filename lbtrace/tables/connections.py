@@ -50,11 +50,11 @@ class Ends:
     first_payload_ns: Column
     last_payload_ns: Column
     start_seq: Column  # i64 or NONE
-    offer: Column  # i32, row of `Offers`; NONE: its SYN was not captured
+    syn_row: Column  # i32, row of `SynOptions`; NONE: its SYN was not captured
 
 
 @dataclass(slots=True, eq=False)
-class Offers:
+class SynOptions:
     """One row per end whose SYN or SYN-ACK was captured, in the order of the ends, as in
     `SynFingerprint`.
     """
@@ -92,7 +92,7 @@ class ConnectionTable(Sequence[Connection]):
     last_frame: Column
     last_ns: Column
     ends: Ends
-    offers: Offers
+    syn_options: SynOptions
     addresses: Sequence[str]
     networks: Sequence[str]
     _made: OnDemand[Connection] = field(init=False, repr=False)
@@ -109,7 +109,7 @@ class ConnectionTable(Sequence[Connection]):
         networks: dict[str, int] = {}
         layouts: dict[tuple[int, ...], int] = {}
         directions = [end for c in connections for end in (c.from_client, c.from_server)]
-        offers = [end.syn for end in directions if end.syn is not None]
+        fingerprints = [end.syn for end in directions if end.syn is not None]
         columns = {
             "client": _column(
                 [addresses.setdefault(c.client.address, len(addresses)) for c in connections], "u4"
@@ -125,16 +125,18 @@ class ConnectionTable(Sequence[Connection]):
             "role_source": _column([SOURCES.index(c.role_source) for c in connections], "u1"),
         }
         options = _column(
-            [layouts.setdefault(offer.options, len(layouts)) for offer in offers], "u4"
+            [layouts.setdefault(syn.options, len(layouts)) for syn in fingerprints], "u4"
         )
         seen = np.array([end.syn is not None for end in directions], bool)
         return cls(
             **columns,
             **_columns(connections, CONNECTION),
             ends=Ends(
-                **_columns(directions, DIRECTION), offer=np.where(seen, np.cumsum(seen) - 1, NONE)
+                **_columns(directions, DIRECTION), syn_row=np.where(seen, np.cumsum(seen) - 1, NONE)
             ),
-            offers=Offers(**_columns(offers, OFFER), options=options, layouts=list(layouts)),
+            syn_options=SynOptions(
+                **_columns(fingerprints, SYN_OPTIONS), options=options, layouts=list(layouts)
+            ),
             addresses=list(addresses),
             networks=list(networks),
         )
@@ -177,15 +179,15 @@ class ConnectionTable(Sequence[Connection]):
         return rows_of(Connection, columns)
 
     def _directions(self, rows: Column) -> list[Direction]:
-        seen = self.ends.offer[rows]
-        offered, offer = np.unique(seen[seen != NONE], return_inverse=True)
-        layouts = [self.offers.layouts[i] for i in self.offers.options[offered].tolist()]
-        made = rows_of(SynFingerprint, (*_lists(self.offers, OFFER, offered), layouts))
-        offers: list[SynFingerprint | None] = [None] * len(rows)
-        for at, number in zip(np.flatnonzero(seen != NONE).tolist(), offer.tolist(), strict=True):
-            offers[at] = made[number]
+        seen = self.ends.syn_row[rows]
+        offered, which = np.unique(seen[seen != NONE], return_inverse=True)
+        layouts = [self.syn_options.layouts[i] for i in self.syn_options.options[offered].tolist()]
+        made = rows_of(SynFingerprint, (*_lists(self.syn_options, SYN_OPTIONS, offered), layouts))
+        fingerprints: list[SynFingerprint | None] = [None] * len(rows)
+        for at, number in zip(np.flatnonzero(seen != NONE).tolist(), which.tolist(), strict=True):
+            fingerprints[at] = made[number]
         *most, start_seq = _lists(self.ends, DIRECTION, rows)
-        return rows_of(Direction, (*most, offers, start_seq))
+        return rows_of(Direction, (*most, fingerprints, start_seq))
 
 
 # the fields that are one number each, in the order of the NamedTuple: (dtype, what stands for None)
@@ -223,7 +225,7 @@ DIRECTION: dict[str, tuple[str, int | None]] = {
     "last_payload_ns": ("i8", NEVER),
     "start_seq": ("i8", NONE),
 }
-OFFER: dict[str, tuple[str, int | None]] = {
+SYN_OPTIONS: dict[str, tuple[str, int | None]] = {
     "ttl": ("u1", None),
     "window": ("u2", None),
     "mss": ("i4", NONE),
@@ -243,7 +245,9 @@ def listed(column: Column, missing: int | None = None, instead: object = None) -
 
 
 def _lists(
-    table: ConnectionTable | Ends | Offers, kinds: dict[str, tuple[str, int | None]], rows: Column
+    table: ConnectionTable | Ends | SynOptions,
+    kinds: dict[str, tuple[str, int | None]],
+    rows: Column,
 ) -> list[list[Any]]:
     return [listed(getattr(table, name)[rows], missing) for name, (_, missing) in kinds.items()]
 

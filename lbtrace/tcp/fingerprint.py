@@ -1,5 +1,5 @@
-"""SYN and SYN-ACK segments → Offers: what the options say about the stack that sent them (RFC 9293
-§3.2, RFC 7323).
+"""SYN and SYN-ACK segments → SynOptions: their TCP options, which tell stacks apart (RFC 9293 §3.2,
+RFC 7323).
 
 All SYNs of a capture walk through their options in step: one numpy pass per option position, at
 most 40. An option that is cut off, has an impossible length, or runs past the header ends the walk
@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lbtrace.tables.connections import NONE, Offers
+from lbtrace.tables.connections import NONE, SynOptions
 from lbtrace.tables.packets import Column, SegmentTable
 
 _MAX_OPTIONS = 40  # data offset is 4 bits: a header of at most 60 bytes
@@ -20,12 +20,12 @@ _MSS, _SCALE, _SACK, _TIMESTAMP = 2, 3, 4, 8
 _CHUNK = 1 << 16  # rows at a time: 4 MB of header bytes
 
 
-def offers(table: SegmentTable, rows: Column) -> Offers:
-    """One offer per row (rows of SYN or SYN-ACK segments)."""
+def syn_options(table: SegmentTable, rows: Column) -> SynOptions:
+    """The options of each row (rows of SYN or SYN-ACK segments)."""
     found = [_chunk(table, rows[at : at + _CHUNK]) for at in range(0, max(len(rows), 1), _CHUNK)]
     kinds, mss, scale, sack, stamp = (np.concatenate(parts) for parts in zip(*found, strict=True))
     layouts, options = _layouts(kinds)
-    return Offers(
+    return SynOptions(
         ttl=table.ttl[rows],
         window=table.window[rows],
         mss=mss,

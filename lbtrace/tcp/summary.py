@@ -12,7 +12,7 @@ import numpy as np
 from lbtrace.tables.connections import NEVER, NONE, ConnectionTable, Ends
 from lbtrace.tables.packets import FIN, RST, SYN, Column, SegmentTable, StreamTable
 from lbtrace.tcp.columns import counted, first_of, last_of, taken
-from lbtrace.tcp.fingerprint import offers
+from lbtrace.tcp.fingerprint import syn_options
 from lbtrace.tcp.handshake import Handshake
 from lbtrace.tcp.incarnations import Incarnations
 from lbtrace.tcp.reassemble import Assembly
@@ -63,7 +63,7 @@ def summary(
             streams,
             np.where(seen, np.cumsum(seen, dtype=np.int32) - 1, np.int32(NONE)),
         ),
-        offers=offers(t, shake.own[seen]),
+        syn_options=syn_options(t, shake.own[seen]),
         addresses=flows.addresses,
         networks=t.networks,
     )
@@ -75,9 +75,9 @@ def _ends(
     shake: Handshake,
     assembly: Assembly,
     streams: StreamTable,
-    offer: Column,
+    syn_row: Column,
 ) -> Ends:
-    count = len(offer)
+    count = len(syn_row)
     fins = np.flatnonzero(t.flags & FIN)
     rsts = np.flatnonzero(t.flags & RST)
     closed = np.flatnonzero((t.window == 0) & ((t.flags & (SYN | FIN | RST)) == 0))
@@ -104,5 +104,5 @@ def _ends(
         first_payload_ns=taken(t.time_ns, load, NEVER),
         last_payload_ns=taken(t.time_ns, last_load, NEVER),
         start_seq=assembly.base,
-        offer=offer,
+        syn_row=syn_row,
     )

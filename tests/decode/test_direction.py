@@ -10,15 +10,15 @@ import dpkt
 import pytest
 
 from lbtrace import capture, decode
-from lbtrace.model.trace import Travel
+from lbtrace.model.trace import PacketDirection
 
 
-def travels(path: Path, link: int, packets: list[bytes]) -> list[int]:
+def packet_directions(path: Path, link: int, packets: list[bytes]) -> list[int]:
     with path.open("wb") as file:
         writer = dpkt.pcap.Writer(file, linktype=link)
         for i, packet in enumerate(packets):
             writer.writepkt(packet, ts=i)
-    return list(decode.travels(capture.read([str(path)], lambda _what, _done: None)))
+    return list(decode.packet_directions(capture.read([str(path)], lambda _what, _done: None)))
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,17 @@ def test_packet_type_four_was_sent(tmp_path: Path, link: int, place: int, header
     def packet(kind: int) -> bytes:
         return bytes(place) + bytes([kind]) + bytes(header - place - 1) + b"E"
 
-    told = travels(tmp_path / "any.pcap", link, [packet(0), packet(4), packet(1), packet(4), b"\0"])
-    assert told == [Travel.RECEIVED, Travel.SENT, Travel.RECEIVED, Travel.SENT, Travel.UNKNOWN]
+    told = packet_directions(
+        tmp_path / "any.pcap", link, [packet(0), packet(4), packet(1), packet(4), b"\0"]
+    )
+    assert told == [
+        PacketDirection.RECEIVED,
+        PacketDirection.SENT,
+        PacketDirection.RECEIVED,
+        PacketDirection.SENT,
+        PacketDirection.UNKNOWN,
+    ]
 
 
 def test_ethernet_does_not_tell(tmp_path: Path) -> None:
-    assert travels(tmp_path / "eth.pcap", 1, [bytes(60)]) == []
+    assert packet_directions(tmp_path / "eth.pcap", 1, [bytes(60)]) == []

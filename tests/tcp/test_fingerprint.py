@@ -1,4 +1,4 @@
-"""SYN options → Offers and SynFingerprint, however they are broken."""
+"""SYN options → SynOptions and SynFingerprint, however they are broken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.tcp import connections
-from lbtrace.tcp.fingerprint import offers
+from lbtrace.tcp.fingerprint import syn_options
 from tests.tcp.wire import Wire
 
 LINUX = bytes.fromhex("020405b4 0402 080a 0000002a 00000000 01 030307")
@@ -49,7 +49,7 @@ def test_any_bytes_are_read_as_one_by_one(options: list[bytes]) -> None:
     for octets in options:
         wire.c("SYN", 99, options=octets)
     table = wire.table()
-    found = offers(table, np.arange(len(table)))
+    found = syn_options(table, np.arange(len(table)))
     for octets, layout in zip(options, found.options.tolist(), strict=True):
         padded = octets + b"\0" * (-len(octets) % 4)
         kinds, at = [], 0

@@ -26,16 +26,16 @@ from lbtrace.tables.connections import (
     CONNECTION,
     DIRECTION,
     NONE,
-    OFFER,
     SOURCES,
+    SYN_OPTIONS,
     ConnectionTable,
     Ends,
-    Offers,
+    SynOptions,
 )
 
 _encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
 
-_Table: TypeAlias = ConnectionTable | Ends | Offers
+_Table: TypeAlias = ConnectionTable | Ends | SynOptions
 Json = dict[str, object]  # one JSON object on its way into the encoder; never leaves this module
 
 _ROWS = 512  # connections written at a time
@@ -102,7 +102,7 @@ _SYN = (
 )
 _MISSING = {
     name: missing
-    for kinds in (CONNECTION, DIRECTION, OFFER)
+    for kinds in (CONNECTION, DIRECTION, SYN_OPTIONS)
     for name, (_, missing) in kinds.items()
 }
 
@@ -166,7 +166,7 @@ class _Writer:
         self.names = {
             "network": [quoted(name) for name in table.networks],
             "role_source": [quoted(source.value) for source in SOURCES],
-            "options": [_encode(layout) for layout in table.offers.layouts],
+            "options": [_encode(layout) for layout in table.syn_options.layouts],
         }
         self.carried: dict[int, str] = {}  # by identity: the trace keeps its applications alive
 
@@ -188,7 +188,7 @@ class _Writer:
             lines.common(f',"{key}":{{')
             self._object(lines, table.ends, ends, _END)
             lines.common(',"syn":')
-            self._syns(lines, table.ends.offer[ends])
+            self._syns(lines, table.ends.syn_row[ends])
             lines.common("}")
         lines.common("}")
         return lines.joined()
@@ -241,18 +241,18 @@ class _Writer:
             return frames
         return np.where(frames == 0, 0, frames - self.starts[self._file(frames)] + 1)
 
-    def _syns(self, lines: _Lines, offer: Column) -> None:
+    def _syns(self, lines: _Lines, syn_row: Column) -> None:
         """What the SYN of an end offered, null where it was not captured."""
-        seen = np.flatnonzero(offer != NONE)
+        seen = np.flatnonzero(syn_row != NONE)
         if not len(seen):
             lines.common("null")
             return
-        some = lines if len(seen) == len(offer) else _Lines(len(seen))
+        some = lines if len(seen) == len(syn_row) else _Lines(len(seen))
         some.common("{")
-        self._object(some, self.table.offers, offer[seen], _SYN)
+        self._object(some, self.table.syn_options, syn_row[seen], _SYN)
         some.common("}")
         if some is not lines:
-            texts = ["null"] * len(offer)
+            texts = ["null"] * len(syn_row)
             for i, text in zip(seen.tolist(), some.joined(), strict=True):
                 texts[i] = text
             lines.column(texts)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison, ConnectionMatches, evidence
-from lbtrace.comparison.ends import endpoint, ends, offers
+from lbtrace.comparison.ends import endpoint, ends, syn_option_columns
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.report import Value
@@ -79,7 +79,9 @@ def syn_options(comparison: Comparison) -> Iterator[Observation]:
     because routers clamp it.
     """
     joined, layouts = comparison.joined, dict[tuple[int, ...], int]()
-    front, back = (offers(table, server=False, layouts=layouts) for table in comparison.sides)
+    front, back = (
+        syn_option_columns(table, server=False, layouts=layouts) for table in comparison.sides
+    )
     known = joined.where(front.there[joined.front] & back.there[joined.back])
     if not known:
         return
@@ -221,9 +223,11 @@ def _hops(comparison: Comparison, pairs: ConnectionMatches) -> tuple[Column, Col
     those that have all four and make sense.
     """
     (client, backend), layouts = comparison.sides, dict[tuple[int, ...], int]()
-    sent, returned = (offers(client, server, layouts).ttl[pairs.front] for server in (False, True))
+    sent, returned = (
+        syn_option_columns(client, server, layouts).ttl[pairs.front] for server in (False, True)
+    )
     arrived, answered = (
-        offers(backend, server, layouts).ttl[pairs.back] for server in (False, True)
+        syn_option_columns(backend, server, layouts).ttl[pairs.back] for server in (False, True)
     )
     there, home = sent - arrived, answered - returned
     known = (
