@@ -6,10 +6,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.capture.files import enhanced, interface, packets, pcap, read, section
+from tests.laws import examples
 
 SOME = [
     (1_700_000_000_123_456_000, b"first"),
@@ -34,7 +35,7 @@ def test_last_record_cut_by_the_end_of_the_file(tmp_path: Path) -> None:
     assert [(d.slug, d.frame) for d in recording.diagnostics] == [("record-cut", 1)]
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.binary(max_size=90), min_size=0, max_size=40), st.sampled_from("<>"))
 def test_any_packets_come_back(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], order: str
@@ -145,7 +146,7 @@ def test_a_capture_inside_a_packet_is_not_taken_for_records(tmp_path: Path) -> N
     assert [d.slug for d in recording.diagnostics] == ["record-cut"]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.integers(24, 10_000), st.integers(1, 255))
 @example(
     145, 67
@@ -159,7 +160,7 @@ def test_any_byte_changed_costs_at_most_three_packets(
     assert len({p for _, p in MANY} - found) <= 3
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 19))
 def test_any_record_dropped_leaves_the_others(
     tmp_path_factory: pytest.TempPathFactory, gone: int
@@ -168,7 +169,7 @@ def test_any_record_dropped_leaves_the_others(
     assert packets(read(tmp_path_factory.mktemp("drop"), pcap(left))) == left
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.sampled_from([0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34]),
     st.sampled_from("<>"),

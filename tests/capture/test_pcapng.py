@@ -6,10 +6,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.capture.files import block, enhanced, interface, option, packets, read, section
+from tests.laws import examples
 
 
 def test_two_sections_of_different_byte_order(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_resolutions(tmp_path: Path, resolution: int, ticks: int, ns: int) -> No
     assert read(tmp_path, data).records.time_ns.tolist() == [ns]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.integers(0, 255), st.integers(0, (1 << 64) - 1), st.integers(-(1 << 63), (1 << 63) - 1))
 def test_no_time_overflows(
     tmp_path_factory: pytest.TempPathFactory, resolution: int, ticks: int, offset: int
@@ -141,7 +142,7 @@ def test_garbage_between_blocks(tmp_path: Path) -> None:
     assert [(d.slug, d.frame) for d in recording.diagnostics] == [("garbage-skipped", 10)]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_any_byte_changed_costs_at_most_two_packets(
     tmp_path_factory: pytest.TempPathFactory, at: int, flip: int
@@ -157,7 +158,7 @@ BLOCKS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.sampled_from("<>"), BLOCKS, st.binary(max_size=40))
 def test_any_blocks_are_read(
     tmp_path_factory: pytest.TempPathFactory,

@@ -15,7 +15,7 @@ from pathlib import Path
 import lz4.frame
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace import capture
@@ -23,6 +23,7 @@ from lbtrace.capture import source
 from lbtrace.errors import InputError
 from lbtrace.tables.packets import Recording
 from tests.capture.files import packets, pcap, read
+from tests.laws import examples
 
 MADE = [(1_700_000_000_000_000_000 + i * 1000, os.urandom(40) + bytes(400)) for i in range(200)]
 DATA = pcap(MADE)
@@ -177,7 +178,7 @@ def outcome(directory: Path, data: bytes) -> Recording | InputError:
         return error
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.sampled_from(MAGICS), st.binary(max_size=200))
 def test_any_bytes_are_a_capture_or_an_error(
     tmp_path_factory: pytest.TempPathFactory, magic: bytes, rest: bytes
@@ -186,7 +187,7 @@ def test_any_bytes_are_a_capture_or_an_error(
     assert found.files if isinstance(found, Recording) else found.slug.startswith("input-")
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(sorted(COMPRESSORS)), st.integers(10, 3000), st.integers(1, 255))
 def test_any_byte_of_a_compressed_file_changed(
     tmp_path_factory: pytest.TempPathFactory, name: str, at: int, flip: int

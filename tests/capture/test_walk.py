@@ -6,7 +6,7 @@ import random
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.capture import walk as walking
@@ -14,6 +14,7 @@ from lbtrace.capture.pcap import LARGEST_PACKET, PcapChain
 from lbtrace.capture.pcapng import BlockChain
 from lbtrace.capture.walk import walk
 from tests.capture.files import enhanced
+from tests.laws import examples
 
 
 def sequential(chain: walking.Chain, size: int) -> tuple[list[int], int]:
@@ -73,7 +74,7 @@ def test_pcapng_chains_meet_the_sequential_walk(monkeypatch: pytest.MonkeyPatch)
     assert (positions.tolist(), end) == sequential(chain, len(data))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 1 << 30),
     st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 255)), max_size=5),

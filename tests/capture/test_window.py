@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace import pipeline
 from lbtrace.capture.window import Window, window
 from tests.capture.files import pcap
+from tests.laws import examples
 
 S, DAY, YEAR = 1_000_000_000, 86_400, 366 * 86_400
 NOW = 1_700_000_000
@@ -57,7 +58,7 @@ def test_no_records() -> None:
     assert seen() is None
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=50))
 def test_any_times_give_a_window_of_what_is_there(times: list[int]) -> None:
     found = window(np.array(times, dtype=np.int64))

@@ -2,12 +2,13 @@
 interchangeable, never confidently wrong.
 """
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT, Options
+from tests.laws import examples
 from tests.play import Play
 from tests.play.chance import any_play
 from tests.play.score import score
@@ -26,9 +27,7 @@ from tests.play.wire import Clockwork
 @example(3693)  # an answer from the cache, and copies: as many in front as behind
 @example(3896)  # many alike at once, and the client capture ended early: no copies
 @example(2467)  # a client capture that ended early, a backend capture that began late
-@settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@examples(60)
 def test_never_confidently_wrong(seed: int) -> None:
     shown = any_play(seed, most=60).perform()
     _, said = score(shown, correlate(shown.clients, shown.backends, DEFAULT))
@@ -45,9 +44,7 @@ def test_a_copy_that_came_late_is_no_try_of_a_request_beside_it() -> None:
 
 
 @given(st.integers(0, 5000))
-@settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@examples(25)
 def test_clock_interval_holds_the_truth(seed: int) -> None:
     play = any_play(seed, most=60)
     play.backend_clock.step_ns = 0
@@ -68,9 +65,7 @@ def test_clock_interval_holds_the_truth(seed: int) -> None:
 
 
 @given(st.integers(0, 5000))
-@settings(
-    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@examples(15)
 def test_a_stated_offset_is_believed(seed: int) -> None:
     play = any_play(seed, most=60)
     play.client_clock.drift_ppb = 0

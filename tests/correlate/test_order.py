@@ -5,13 +5,14 @@ nothing speaks against it.
 import dataclasses
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Correlation
 from lbtrace.options import DEFAULT
+from tests.laws import examples
 from tests.play import Balancer, Play, Shown
 from tests.play.chance import any_play
 from tests.play.scenarios import SCENARIOS
@@ -27,18 +28,14 @@ def backwards(shown: Shown) -> Correlation:
 
 
 @given(st.integers(0, 5000))
-@settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@examples(40)
 def test_captures_in_order_are_never_turned(seed: int) -> None:
     shown = any_play(seed, most=60).perform()
     assert not correlate(shown.clients, shown.backends, DEFAULT).swapped
 
 
 @given(st.integers(0, 5000))
-@settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@examples(40)
 def test_swapped_captures_are_seen_or_the_order_is_unknown(seed: int) -> None:
     play = any_play(seed, most=60)
     play.balancer.cache = play.balancer.give_up = (

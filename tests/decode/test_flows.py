@@ -5,17 +5,18 @@ wherever they fall in the table.
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.decode.flows import V6, FlowBook, table
+from tests.laws import examples
 
 flow = st.tuples(
     *[st.integers(0, 3) for _ in range(4)], st.sampled_from([80, 80 << 16, int(V6) | 80])
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.lists(flow, min_size=1, max_size=40), max_size=5))
 def test_numbers_are_those_of_a_dictionary(batches: list[list[tuple[int, ...]]]) -> None:
     book, expected = FlowBook(), dict[tuple[int, ...], int]()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
@@ -14,6 +14,7 @@ from lbtrace import decode
 from lbtrace.decode.fragments import MOST_BYTES, MOST_PENDING, Fragments
 from lbtrace.tables.packets import SegmentTable
 from tests.capture.files import pcap, read
+from tests.laws import examples
 
 BODY = bytes(range(256)) * 12
 KEY = (b"\x0a\0\0\1", b"\x0a\0\0\2", 6, 7, "")
@@ -87,7 +88,7 @@ def table_of_records(tmp_path: Path, packets: list[tuple[bytes, int]]) -> Segmen
     return decode.segments(read(tmp_path, data), lambda _what, _part: None)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.data())
 def test_any_order_with_repetitions_gives_the_datagram(data: st.DataObject) -> None:
     body = data.draw(st.binary(min_size=1, max_size=400))

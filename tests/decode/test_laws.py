@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scapy.contrib.geneve import GENEVE
 from scapy.layers.inet import IP, TCP, UDP, IPOption
@@ -28,6 +28,7 @@ from lbtrace.decode.packet import Packet
 from lbtrace.decode.rows import Rows, from_tuples, joined
 from lbtrace.decode.views import Views
 from lbtrace.tables.packets import Recording, RecordTable
+from tests.laws import examples
 
 MAC = "02:00:00:00:00:01"
 PAYLOAD = b"GET / HTTP/1.1\r\n\r\n"
@@ -155,7 +156,7 @@ def damaged(draw: st.DrawFn) -> tuple[int, list[bytes], list[int]]:
     return link, packets, wires
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(damaged())
 def test_the_fast_path_says_what_the_slow_path_says(
     case: tuple[int, list[bytes], list[int]],
@@ -199,14 +200,14 @@ def test_the_fast_path_says_what_the_slow_path_says(
         assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.sampled_from(sorted(registry())), st.lists(st.binary(max_size=200), max_size=8))
 def test_any_bytes_are_decoded_or_skipped(link: int, packets: list[bytes]) -> None:
     table = decode.segments(recording(link, packets), lambda _what, _part: None)
     assert table.counts.read == len(packets) == len(table) + sum(n for _, n in table.counts.skipped)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(damaged())
 def test_every_payload_lies_in_its_packet(case: tuple[int, list[bytes], list[int]]) -> None:
     link, packets, wires = case
@@ -223,7 +224,7 @@ def test_every_payload_lies_in_its_packet(case: tuple[int, list[bytes], list[int
             assert table.length[row] <= table.wire_length[row]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.permutations(range(6)))
 def test_flows_do_not_depend_on_who_speaks_first(order: list[int]) -> None:
     ends = [("10.0.0.1", 80), ("10.0.0.1", 81), ("10.0.0.2", 80)]

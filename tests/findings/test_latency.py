@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median_low
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
@@ -16,6 +16,7 @@ from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Latency
 from lbtrace.options import Options
 from tests.findings.stage import ALB, four, tell, values, with_exchanges
+from tests.laws import examples
 from tests.play import Clockwork, Play, Shown
 from tests.play.scenarios import SCENARIOS
 
@@ -34,7 +35,7 @@ def perform(play: Play) -> tuple[Shown, Correlation, Latency | None]:
 
 
 @given(offset=st.integers(-3_600_000, 3_600_000), seed=st.integers(0, 1000))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_the_difference_of_totals_needs_no_clock(offset: int, seed: int) -> None:
     """Whatever the clocks show, what was added is the same; and both halves add up to it within the
     clock's error.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.__main__ import NAMES, mutated
 from tests.fuzz.targets import TARGETS
+from tests.laws import examples
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -24,7 +25,7 @@ def test_seeds_and_their_mutations(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=30)
+@examples(30)
 @given(data=st.binary(max_size=300))
 def test_any_bytes(name: str, data: bytes) -> None:
     TARGETS[name].run(data)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.http.h1.head import HeadCaches, parse_lines
+from tests.laws import examples
 
 _NAMES = (
     b"Host",
@@ -30,7 +31,7 @@ _others = st.one_of(
 _shared = HeadCaches()
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(st.one_of(_fields, _others), max_size=6))
 def test_a_header_block_is_read_as_its_lines_are(lines: list[bytes]) -> None:
     raw = b"".join(b"\r\n" + line for line in lines)

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lbtrace.model.http import Exchange, Mark, Request, Response
 from tests.http.streams import Heard, Talk, get, hear, ok
+from tests.laws import examples
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -82,7 +83,7 @@ def content(heard: Heard) -> list[object]:
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(_conversations, st.lists(st.integers(0, 400), max_size=12))
 def test_cutting_a_stream_into_pieces_changes_nothing(
     said: list[tuple[bytes, bytes]], cuts: list[int]
@@ -104,7 +105,7 @@ def test_byte_by_byte() -> None:
     assert content(hear(talk(single))) == content(hear(talk([([q], [a]) for q, a in said])))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(_conversations, st.integers(0, 3000))
 def test_a_prefix_of_a_conversation_tells_a_prefix(
     said: list[tuple[bytes, bytes]], keep: int
@@ -142,7 +143,7 @@ def complete(x: object) -> bool:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.binary(max_size=2000), st.lists(st.integers(0, 500), max_size=8))
 def test_any_chunking_of_a_body_has_its_digest(body: bytes, sizes: list[int]) -> None:
     plain = hear(Talk().client(get("/")).server(ok(body))).exchanges[0].response
@@ -202,7 +203,7 @@ def mangled(segments: list[tuple[int, bytes, int, int]], syn: bool) -> Talk:
     return spoken
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(_segments, st.booleans(), st.booleans())
 @example([(0, b"GET /\r\n", 0, 0), (1, b"x", 0, 0)], True, True)
 def test_nothing_raises_and_what_is_said_hangs_together(

@@ -7,12 +7,13 @@ from __future__ import annotations
 from operator import itemgetter
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from lbtrace import pipeline
 from lbtrace.model.http import Exchange
 from tests.http.packets import Wire
+from tests.laws import examples
 
 SIZE = 120  # bytes of a segment: messages take one to several
 
@@ -66,9 +67,7 @@ def item(exchange: Exchange) -> tuple[str | None, str | None]:
     return asked, answered
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     _kinds,
     st.sampled_from([1, 1, 1, 2, 3, 9]),

@@ -6,7 +6,7 @@ import dataclasses
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.http import HeaderLine
@@ -15,6 +15,7 @@ from lbtrace.model.report import Report, Value
 from lbtrace.render import View, get_format
 from lbtrace.render.wording.escape import cut, cut_end, shown
 from lbtrace.render.wording.statements import filled
+from tests.laws import examples
 from tests.render import founding
 
 CLEAR_SCREEN, MARKUP, TURNED, LINK = (
@@ -122,7 +123,7 @@ def test_markup_is_not_interpreted_in_colour_either() -> None:
     assert "[bold red]x[/]" in page(hostile(MARKUP), colour=True)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.text(st.characters(max_codepoint=0xFF), max_size=12))
 def test_whatever_the_wire_carried_the_page_is_printable(nasty: str) -> None:
     assert all(c == "\n" or c.isprintable() for c in page(hostile(nasty)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.http import (
@@ -36,6 +36,7 @@ from lbtrace.model.report import Kind, Report, Severity
 from lbtrace.model.trace import Trace
 from lbtrace.render import View, get_format
 from lbtrace.render.json import _BATCH, _write
+from tests.laws import examples
 from tests.render import founding, json_tables
 
 
@@ -205,7 +206,7 @@ bodies = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(
         st.tuples(

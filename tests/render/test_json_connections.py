@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.http import Application, Protocol
@@ -15,6 +15,7 @@ from lbtrace.model.net import Endpoint, Side, SynFingerprint
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import CaptureFile, PacketCounts, Trace
 from lbtrace.render.json.connections import connections
+from tests.laws import examples
 from tests.tables.test_connections import connection
 
 PLAIN, NOTHING = Application(Protocol.HTTP1), Application(Protocol.NONE)
@@ -93,7 +94,7 @@ def written(found: list[Connection], files: int) -> list[dict[str, Any]]:
     return lines
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.lists(connection, max_size=5),
     st.sampled_from([1, 3]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.net import Side
@@ -14,6 +14,7 @@ from lbtrace.render.json import rows
 from lbtrace.tables.exchanges import Exchanges
 from tests.http.bulk.test_bulk_connections import bursts, plain_bursts, spoken
 from tests.http.streams import Talk, get, hear, ok
+from tests.laws import examples
 
 FILE = CaptureFile("a.pcap", "pcap", "", 0, 3, 1, 0, 0, 1, ("ETHERNET",), None, None)
 
@@ -33,7 +34,7 @@ def both(seen: Trace) -> tuple[str, str]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.lists(
         st.lists(plain_bursts, max_size=4) | st.lists(bursts, max_size=2), min_size=1, max_size=4

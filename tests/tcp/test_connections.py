@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.stream import RoleSource
 from lbtrace.tcp import connections
 from lbtrace.tcp.incarnations import incarnations
+from tests.laws import examples
 from tests.tcp.wire import CLIENT, SERVER, Wire, contents
 
 
@@ -211,7 +212,7 @@ def test_a_syn_written_after_the_packets_it_opened_is_theirs() -> None:
     assert (c.client, c.syns, c.synacks, c.opened) == (CLIENT, 1, 1, True)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.lists(
         st.tuples(
@@ -244,7 +245,7 @@ def test_counts_add_up(segments: list[tuple[bool, str, int, bool]]) -> None:
     assert len(streams.clean) == 2 * len(found)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     st.lists(
         st.tuples(

@@ -6,13 +6,14 @@ import random
 from dataclasses import fields
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.net import Endpoint
 from lbtrace.tables.packets import StreamTable
 from lbtrace.tcp import connections
 from lbtrace.tcp.connections import connections as with_care
+from tests.laws import examples
 from tests.tcp.wire import Wire, contents
 
 PATTERN = random.Random(1).randbytes(4096)
@@ -37,7 +38,7 @@ def same(a: StreamTable, b: StreamTable) -> bool:
     )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(isns, cuts)
 def test_every_captured_byte_is_in_its_place(isn: int, segments: list[tuple[int, int]]) -> None:
     bitmap: list[int | None] = [None] * 300
@@ -55,7 +56,7 @@ def test_every_captured_byte_is_in_its_place(isn: int, segments: list[tuple[int,
     assert c.from_client.bytes + c.from_client.missing == end
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 200), st.integers(1, 60)),
@@ -85,7 +86,7 @@ def test_streams_do_not_disturb_each_other(segments: list[tuple[int, bool, int, 
         assert contents(streams, stream) == (contents(alone, 0) if alone else [])
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(isns, cuts, st.randoms(use_true_random=False), st.booleans())
 def test_order_duplication_and_isn_do_not_matter(
     isn: int, segments: list[tuple[int, int]], chance: random.Random, head: bool
@@ -97,7 +98,7 @@ def test_order_duplication_and_isn_do_not_matter(
     assert contents(a, 0) == contents(b, 0)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(isns, st.lists(st.integers(1, 50), min_size=1, max_size=20), st.booleans(), st.booleans())
 def test_both_roads_agree(isn: int, lengths: list[int], head: bool, finished: bool) -> None:
     at, segments = 0, []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
@@ -18,6 +18,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.options import Options
 from lbtrace.verdict import judge
 from lbtrace.verdict.weigh import TABLE, Observation, Strength, weigh
+from tests.laws import examples
 from tests.play import Balancer, Play, Shown
 from tests.play.scenarios import SCENARIOS
 
@@ -249,7 +250,7 @@ def test_nothing_was_paired_but_much_is_alike_is_not_unrelated() -> None:
     loss=st.sampled_from([0.0, 0.1, 0.4]),
     uncaptured=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_never_sure_and_wrong(
     kind: str, seed: int, clients: int, same: bool, kept: bool, loss: float, uncaptured: bool
 ) -> None:
@@ -278,7 +279,7 @@ def observation(name: str, variant: str) -> Observation:
 
 
 @given(st.sets(st.sampled_from(sorted(TABLE)), min_size=1))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_what_a_decisive_witness_speaks_against_is_never_said(keys: set[tuple[str, str]]) -> None:
     shown = play(Balancer()).perform()
     comparison = Comparison(shown.clients, shown.backends, Correlation())

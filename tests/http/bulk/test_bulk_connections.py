@@ -6,7 +6,7 @@ import gzip
 from array import array
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lbtrace.http.bulk.bulk_connections import BulkConnections
@@ -15,6 +15,7 @@ from lbtrace.tables.exchanges import Exchanges
 from tests.http.streams import Talk, get, hear, ok, table
 from tests.http.test_laws import CHUNKED, chunks, cut, mangled
 from tests.http.test_laws import _segments as damaged_segments
+from tests.laws import examples
 
 PLAIN = [
     get("/a"),
@@ -106,7 +107,7 @@ def complete_in_bulk(*talks: Talk) -> list[bool]:
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @example(
     [[(get("/a"), ok(b"x") + b"y", []), (get("/a"), ok(), [])]], True, True
 )  # bytes are passed over, but none is missing
@@ -127,7 +128,7 @@ def test_both_roads_tell_the_same(
     both_roads(*talks, decode=decode)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(damaged_segments, st.booleans(), st.booleans())
 def test_both_roads_tell_the_same_of_anything(
     segments: list[tuple[int, bytes, int, int]], syn: bool, reset: bool
@@ -139,7 +140,7 @@ def test_both_roads_tell_the_same_of_anything(
     )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.lists(plain_bursts, min_size=1, max_size=6),
     st.integers(0, 40),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from lbtrace.http.bulk import head_dictionary as dictionary
@@ -19,6 +19,7 @@ from lbtrace.http.bulk.head_dictionary import (
 from lbtrace.http.h1.framing import examine
 from lbtrace.http.h1.head import parse_lines
 from lbtrace.model.http import HeaderLine
+from tests.laws import examples
 
 _LINES = st.sampled_from(
     (
@@ -31,9 +32,7 @@ _LINES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(st.integers(0, 30).map(str).map(str.encode), max_size=8), max_size=40),
     st.integers(0, 9),
@@ -50,7 +49,7 @@ def test_a_number_names_its_text(
         assert [texts[number] for number in numbers.tolist()] == batch
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(st.lists(_LINES, min_size=1, max_size=4), min_size=1, max_size=6))
 def test_what_a_block_says_is_what_its_lines_say(blocks: list[list[bytes]]) -> None:
     words = HeadDictionary()

@@ -9,12 +9,13 @@ import struct
 import hpack
 import pytest
 import xxhash
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.http.h2.hpack_tolerant import Decoder, HpackField, MalformedBlockError
 from lbtrace.model.http import Framing, Mark, Protocol
 from tests.http.streams import Talk, hear, story
+from tests.laws import examples
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
@@ -260,7 +261,7 @@ def test_loss_never_mixes_streams(lost: int) -> None:
             assert e.response.body.length == lengths[e.stream_id]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(
         st.lists(
@@ -280,7 +281,7 @@ def test_the_decoder_reads_what_the_library_writes(blocks: list[list[tuple[str, 
         assert decoder.decode(block) == [HpackField(n.encode(), v.encode()) for n, v in fields]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.binary(max_size=80))
 def test_the_decoder_takes_any_bytes(block: bytes) -> None:
     try:
@@ -290,7 +291,7 @@ def test_the_decoder_takes_any_bytes(block: bytes) -> None:
     assert len(fields) <= len(block)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.lists(
         st.tuples(
