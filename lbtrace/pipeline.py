@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lbtrace import capture, decode, http, tcp
 from lbtrace._version import __version__
@@ -26,6 +27,9 @@ from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT, Options
+
+if TYPE_CHECKING:
+    from lbtrace.comparison import Comparison
 
 Progress = Callable[[str, float], None]  # (what is being done, fraction done 0 … 1)
 
@@ -125,63 +129,60 @@ def compare_on_balancer(
         return _report((parts[0],), (parts[1],), options)
 
 
-def _report(fronts: tuple[Trace, ...], backs: tuple[Trace, ...], options: Options) -> Report:
-    from lbtrace import (
-        correlate,
-        findings,
-        verdict,
-    )  # a tenth of a second that reading one capture does not need
-    from lbtrace.comparison import Comparison
-    from lbtrace.tables.sides import both_sides
+def _report(clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options) -> Report:
+    from lbtrace import findings, verdict  # a tenth of a second that `inspect` does not need
 
-    tables = both_sides(fronts, backs)
-    correlation = correlate.correlate(fronts, backs, options, tables)
-    if correlation.swapped:
-        given = fronts
-        fronts, backs, correlation = _turned(fronts, backs, correlation, options)
-        if fronts is not given:
-            tables = replace(tables[1], traces=fronts), replace(tables[0], traces=backs)
-    comparison = Comparison(
-        fronts, backs, correlation, tables
-    )  # what is indexed for one of these is at hand for the others
+    comparison = _right_way_round(_compared(clients, backends, options), options)
     return Report(
         version=__version__,
-        clients=fronts,
-        backends=backs,
-        correlation=correlation,
-        client_counts=findings.count_side(Side.CLIENT, fronts, correlation, comparison),
-        backend_counts=findings.count_side(Side.BACKEND, backs, correlation, comparison),
-        latency=findings.latency(fronts, backs, correlation, comparison),
-        findings=findings.all_findings(fronts, backs, correlation, comparison),
-        verdict=verdict.judge(fronts, backs, correlation, comparison),
+        clients=tuple(comparison.clients),
+        backends=tuple(comparison.backends),
+        correlation=comparison.correlation,
+        client_counts=comparison.client_counts,
+        backend_counts=comparison.backend_counts,
+        latency=comparison.latency,
+        findings=findings.all_findings(comparison),
+        verdict=verdict.judge(comparison),
     )
 
 
-def _turned(
-    fronts: tuple[Trace, ...], backs: tuple[Trace, ...], given: Correlation, options: Options
-) -> tuple[tuple[Trace, ...], tuple[Trace, ...], Correlation]:
-    """Captures that look as if given in the wrong order → the same the other way round, if that way
-    explains no less.
-
-    Everything told of swapped captures would be told backwards. `swapped` stays set, so that it can
-    be said.
-    """
+def _compared(
+    clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options
+) -> Comparison:
+    """Two sides → what belongs together."""
     from lbtrace import correlate
+    from lbtrace.comparison import Comparison
+    from lbtrace.tables.sides import both_sides
 
-    new_fronts = tuple(replace(t, side=Side.CLIENT) for t in backs)
-    new_backs = tuple(replace(t, side=Side.BACKEND) for t in fronts)
+    tables = both_sides(clients, backends)
+    correlation = correlate.correlate(clients, backends, options, tables)
+    return Comparison(clients, backends, correlation, tables)
+
+
+def _right_way_round(given: Comparison, options: Options) -> Comparison:
+    """Captures that look as if given in the wrong order → the same with the sides exchanged, if
+    that explains at least as much.
+
+    Every statement about swapped captures would be backwards. `Correlation.swapped` stays set, so
+    that the page can say what was done.
+    """
+    if not given.correlation.swapped:
+        return given
+    clients = tuple(replace(trace, side=Side.CLIENT) for trace in given.backends)
+    backends = tuple(replace(trace, side=Side.BACKEND) for trace in given.clients)
     if options.clock_offset_ns is not None:
         options = replace(options, clock_offset_ns=-options.clock_offset_ns)
-    turned = correlate.correlate(new_fronts, new_backs, options)
-    if turned.swapped or len(turned.pairs) < len(given.pairs) or _known(turned) < _known(given):
-        return fronts, backs, replace(given, swapped=False, order_shown=False)
-    return new_fronts, new_backs, replace(turned, swapped=True)
+    turned = _compared(clients, backends, options)
+    before, after = given.correlation, turned.correlation
+    if after.swapped or len(after.pairs) < len(before.pairs) or _known(after) < _known(before):
+        return replace(given, correlation=replace(before, swapped=False, order_shown=False))
+    return replace(turned, correlation=replace(after, swapped=True))
 
 
-def _known(found: Correlation) -> tuple[int, int]:
-    """How many clocks and how many pairs are knowledge."""
-    return sum(not k.refused for k in found.clocks), sum(
-        p.confidence is not Confidence.LOW for p in found.pairs
+def _known(correlation: Correlation) -> tuple[int, int]:
+    """How many clocks are known, and how many pairs are not of LOW confidence."""
+    return sum(not clock.refused for clock in correlation.clocks), sum(
+        pair.confidence is not Confidence.LOW for pair in correlation.pairs
     )
 
 

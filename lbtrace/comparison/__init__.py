@@ -9,8 +9,11 @@ only those before them:
     said       what a header field says on both sides of each match, as columns
     frames     the frames behind a claim, as Evidence
     nat        by which addresses a client is known behind a NAT
+    checks     which exchanges and connections are health checks
+    counts     SYNs, connections and requests of each side
+    latency    what the balancer added
 
-This page adds whose doing things were: which connections are health checks or another client's.
+This page adds what needs several of them: which connections are another client's.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from functools import cached_property
 
 import numpy as np
 
+from lbtrace.comparison.counts import Counts
 from lbtrace.comparison.frames import FRAMES_PER_SIDE, Frames, evidence, first_frames, frame_filter
+from lbtrace.comparison.latency import Latencies
 from lbtrace.comparison.matches import (
     ConnectionMatch,
     ConnectionMatches,
@@ -53,29 +58,8 @@ __all__ = [
 ]
 
 
-class Comparison(Frames, Addresses):
+class Comparison(Frames, Addresses, Counts, Latencies):
     """Everything the two sides show, with the indexes that several judges need."""
-
-    @cached_property
-    def check_exchanges(self) -> Column:
-        """Per backend exchange, whether it is a health check."""
-        backend = self.sides[1]
-        checks = np.zeros(len(backend), bool)
-        for check in self.correlation.health_checks:
-            checks[np.array(check.exchanges, np.int64) + backend.first_of[check.point]] = True
-        return checks
-
-    @cached_property
-    def check_connections(self) -> Column:
-        """Per backend connection, whether it carried health checks and nothing else."""
-        backend = self.sides[1]
-        checks = np.zeros(len(backend.client_address), bool)
-        for check in self.correlation.health_checks:
-            checks[
-                np.array(check.connections, np.int64) + backend.first_connection[check.point]
-            ] = True
-        checks[backend.connection[backend.requests.there & ~self.check_exchanges]] = False
-        return checks
 
     @cached_property
     def _paired_sources(self) -> Column:

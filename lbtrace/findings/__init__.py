@@ -10,18 +10,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import NamedTuple
 
 from lbtrace.comparison import Comparison
-from lbtrace.findings._counts import count_side
-from lbtrace.findings._latency import latency
-from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Finding
-from lbtrace.model.trace import Trace
 
-__all__ = ["FindingModule", "all_findings", "count_side", "latency", "registry"]
+__all__ = ["FindingModule", "all_findings", "registry"]
 
 
 class FindingModule(NamedTuple):
@@ -44,13 +40,7 @@ def registry() -> tuple[FindingModule, ...]:
     )
 
 
-def all_findings(
-    clients: Sequence[Trace],
-    backends: Sequence[Trace],
-    correlation: Correlation,
-    comparison: Comparison | None = None,
-) -> tuple[Finding, ...]:
+def all_findings(comparison: Comparison) -> tuple[Finding, ...]:
     """Everything there is to tell, most severe first, then surest first, then by slug."""
-    comparison = comparison or Comparison(clients, backends, correlation)
     found = [finding for module in registry() for finding in module.find(comparison)]
     return tuple(sorted(found, key=lambda f: (-f.severity.rank, -f.confidence.rank, f.slug)))

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from statistics import median_low
 
 from lbtrace.comparison import Comparison, Matches, confidence_of, evidence
-from lbtrace.findings._latency import latency_of, measurable
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.report import Finding, Latency, Severity, Value
@@ -33,8 +32,7 @@ ENOUGH = 20  # exchanges; with fewer the 95th percentile is the maximum
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """The difference of the totals, and its split when the clocks allow one."""
-    timed = measurable(comparison)
-    measured = latency_of(comparison, timed)
+    timed, measured = comparison.timed, comparison.latency
     if measured is None:
         return
     pair = comparison.correlation.pairs[measured.slowest_pair]

@@ -22,9 +22,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison.counts import counted_once
 from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
-from lbtrace.findings._counts import counted_once
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value

@@ -27,7 +27,6 @@ from statistics import median_low
 import numpy as np
 
 from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, plural
-from lbtrace.findings._counts import count_side
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, SideCounts, Value
@@ -46,7 +45,7 @@ CROSSING_PERCENT = (
 def find(comparison: Comparison) -> Iterator[Finding]:
     """The ratio of each side, sharing, who closes, idle time before reuse."""
     for side in Side:
-        counts = count_side(side, comparison.traces(side), comparison.correlation, comparison)
+        counts = comparison.counts(side)
         if counts.requests:
             yield _ratio(comparison, counts)
     yield from _sharing(comparison)

@@ -7,12 +7,9 @@ judgement (`likeness`). INCONCLUSIVE and AMBIGUOUS are answers: a guess is not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from lbtrace.comparison import Comparison
-from lbtrace.model.pairing import Confidence, Correlation
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Kind, Verdict
-from lbtrace.model.trace import Trace
 from lbtrace.verdict.likeness import likeness
 from lbtrace.verdict.modifiers import modifiers
 from lbtrace.verdict.nothing import (
@@ -37,21 +34,16 @@ FEW = (
 )
 
 
-def judge(
-    clients: Sequence[Trace],
-    backends: Sequence[Trace],
-    correlation: Correlation,
-    comparison: Comparison | None = None,
-) -> Verdict:
+def judge(given: Comparison) -> Verdict:
     """Weigh the witnesses."""
-    comparison = comparison or Comparison(clients, backends, correlation)
+    comparison = given
     paired = bool(comparison.matches or comparison.connection_matches)
     if not paired or not belong_together(comparison):
         as_set = as_a_set(comparison)
         comparison = as_set if as_set.matches or not paired else comparison
     observations = observe(comparison)
     if not comparison.matches and not comparison.connection_matches and not observations:
-        kind, confidence, reason = without_pairs(Comparison(clients, backends, correlation))
+        kind, confidence, reason = without_pairs(given)
     elif (comparison.matches or comparison.connection_matches) and not belong_together(comparison):
         kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
     else:

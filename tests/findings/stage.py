@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.findings import all_findings
 from lbtrace.model.pairing import Correlation
@@ -64,7 +65,9 @@ def tell(play: Play) -> Told:
 
 def told(shown: Shown, correlation: Correlation) -> Told:
     """What is said of a correlation."""
-    return Told(shown, correlation, all_findings(shown.clients, shown.backends, correlation))
+    return Told(
+        shown, correlation, all_findings(Comparison(shown.clients, shown.backends, correlation))
+    )
 
 
 def values(finding: Finding) -> dict[str, int | str]:

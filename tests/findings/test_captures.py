@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.model.report import Kind, Severity
 from lbtrace.options import Options
@@ -44,7 +45,7 @@ def test_the_same_file_twice_is_said() -> None:
     shown.backends[0] = replace(shown.clients[0], side=shown.backends[0].side)
     spoken = told(shown, correlate(shown.clients, shown.backends, Options()))
     assert spoken.one("same-capture").severity is Severity.HIGH
-    said = judge(shown.clients, shown.backends, spoken.correlation)
+    said = judge(Comparison(shown.clients, shown.backends, spoken.correlation))
     assert said.kind is Kind.INCONCLUSIVE
     assert "given twice" in said.reason
 

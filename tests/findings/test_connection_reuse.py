@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
-from lbtrace.findings import count_side
-from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation, Ref
 from lbtrace.options import Options
 from lbtrace.tables.exchanges import by_connection
@@ -26,7 +25,7 @@ def test_health_checks_are_left_out_of_the_ratio() -> None:
     play = four(ALB)
     shown = play.perform()
     correlation = correlate(shown.clients, shown.backends, Options())
-    counts = count_side(Side.BACKEND, shown.backends, correlation)
+    counts = Comparison((), shown.backends, correlation).backend_counts
     assert counts.requests == len(FOUR)
     assert counts.check_requests == len(shown.checks)
     assert counts.check_requests > 0
@@ -113,7 +112,7 @@ def test_a_connection_that_two_captures_show_is_counted_once() -> None:
     shown = four(ALB).perform()
     correlation = correlate(shown.clients, shown.backends, Options())
     (back,) = shown.backends
-    alone = count_side(Side.BACKEND, [back], correlation)
+    alone = Comparison((), [back], correlation).backend_counts
     stray = back.connections[0]._replace(
         from_client=back.connections[0].from_client._replace(packets=1)
     )
@@ -125,7 +124,7 @@ def test_a_connection_that_two_captures_show_is_counted_once() -> None:
         exchanges=[],
     )
     for other in (replace(back, point=1), flooded):
-        both = count_side(Side.BACKEND, [other, replace(back, point=1)], Correlation())
+        both = Comparison((), [other, replace(back, point=1)], Correlation()).backend_counts
         assert (both.syns + both.check_connections, both.requests + both.check_requests) == (
             alone.syns + alone.check_connections,
             alone.requests + alone.check_requests,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.findings import all_findings
 from lbtrace.model.net import Endpoint
@@ -122,7 +123,9 @@ def test_what_goes_straight_to_the_backend_tells_nothing_of_the_balancer() -> No
     correlation = correlate(fronts, backs, DEFAULT)
     assert any(p.basis is ConnectionBasis.SAME_PACKETS for p in correlation.connection_pairs)
     found = [
-        f for f in all_findings(fronts, backs, correlation) if f.slug.startswith("source-address")
+        f
+        for f in all_findings(Comparison(fronts, backs, correlation))
+        if f.slug.startswith("source-address")
     ]
     assert [f.slug for f in found] == ["source-address.rewritten"]
     assert values(found[0])["of"] == 4

@@ -155,7 +155,7 @@ def test_what_tls_may_hide_is_not_unrelated() -> None:
             "POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n
         )
     front, back = one.perform().clients, other.perform().backends
-    assert judge(front, back, correlate(front, back, Options())).kind is Kind.UNRELATED
+    assert judge(Comparison(front, back, correlate(front, back, Options()))).kind is Kind.UNRELATED
     hello = Application(
         Protocol.TLS, tls=ClientHello("00" * 32, "", "other.example.net", (), (0x0304,), 4)
     )
@@ -167,7 +167,7 @@ def test_what_tls_may_hide_is_not_unrelated() -> None:
             applications=[*front[0].applications, hello],
         )
     ]
-    said = judge(front, back, correlate(front, back, Options()))
+    said = judge(Comparison(front, back, correlate(front, back, Options())))
     assert said.kind is Kind.INCONCLUSIVE
     assert "TLS" in said.reason
 

@@ -42,7 +42,11 @@ def play(balancer: Balancer, seed: int = 7, count: int = 6, seen_as: str = "") -
 
 
 def verdict(shown: Shown) -> Verdict:
-    return judge(shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options()))
+    return judge(
+        Comparison(
+            shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+        )
+    )
 
 
 @pytest.mark.parametrize("kind", TRUTH)
@@ -145,7 +149,9 @@ def test_unrelated_captures_say_what_was_looked_for() -> None:
     for n in range(6):
         stranger.asks("POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n)
     two = other.perform()
-    said = judge(one.clients, two.backends, correlate(one.clients, two.backends, Options()))
+    said = judge(
+        Comparison(one.clients, two.backends, correlate(one.clients, two.backends, Options()))
+    )
     assert said.kind is Kind.UNRELATED
     assert "Looked for" in said.reason
     assert said.profiles == ()
@@ -161,7 +167,7 @@ def strangers(*front: tuple[str, str, bytes]) -> Verdict:
     for n in range(6):
         other.client("10.1.1.1").asks("GET", "/same", at_ms=60 * n, answer=b"<p>%d" % n)
     clients, backends = one.perform().clients, other.perform().backends
-    return judge(clients, backends, correlate(clients, backends, Options()))
+    return judge(Comparison(clients, backends, correlate(clients, backends, Options())))
 
 
 def test_the_same_requests_with_other_answers_are_not_unrelated() -> None:
@@ -199,12 +205,14 @@ def test_a_script_that_ran_twice_is_not_one_run() -> None:
             )
         runs.append(one.perform())
     clients, backends = runs[0].clients, runs[1].backends
-    said = judge(clients, backends, correlate(clients, backends, Options()))
+    said = judge(Comparison(clients, backends, correlate(clients, backends, Options())))
     assert (said.kind, said.confidence) == (Kind.INCONCLUSIVE, Confidence.LOW)
     stepping = SCENARIOS["step"]().perform()
     found = correlate(stepping.clients, stepping.backends, Options())
     assert all(known.refused for known in found.clocks)
-    assert judge(stepping.clients, stepping.backends, found).kind is not Kind.INCONCLUSIVE
+    assert (
+        judge(Comparison(stepping.clients, stepping.backends, found)).kind is not Kind.INCONCLUSIVE
+    )
 
 
 def test_a_proxy_header_alone_is_no_sign_of_a_proxy_of_bytes() -> None:
@@ -219,14 +227,14 @@ def test_a_proxy_header_alone_is_no_sign_of_a_proxy_of_bytes() -> None:
     unsure = replace(
         found, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs), clocks=()
     )
-    said = judge(shown.clients, shown.backends, unsure)
+    said = judge(Comparison(shown.clients, shown.backends, unsure))
     assert said.kind is not Kind.L4_PROXY or said.confidence is Confidence.LOW
 
 
 def test_an_empty_side_is_inconclusive() -> None:
     shown = play(Balancer()).perform()
     empty = Play().perform().backends
-    said = judge(shown.clients, empty, correlate(shown.clients, empty, Options()))
+    said = judge(Comparison(shown.clients, empty, correlate(shown.clients, empty, Options())))
     assert said.kind is Kind.INCONCLUSIVE
     assert "backend" in said.reason
 
@@ -238,7 +246,7 @@ def test_only_health_checks_behind_is_inconclusive() -> None:
 
 def test_nothing_was_paired_but_much_is_alike_is_not_unrelated() -> None:
     shown = play(Balancer()).perform()
-    assert judge(shown.clients, shown.backends, Correlation()).kind is Kind.INCONCLUSIVE
+    assert judge(Comparison(shown.clients, shown.backends, Correlation())).kind is Kind.INCONCLUSIVE
 
 
 @given(
@@ -320,7 +328,7 @@ def ended_tls(
         for c in front.clients[0].connections
     ]
     clients = [replace(front.clients[0], applications=named, connections=begun)]
-    return judge(clients, back.backends, Correlation())
+    return judge(Comparison(clients, back.backends, Correlation()))
 
 
 def test_tls_that_ends_at_the_balancer_is_known_by_the_server_name() -> None:
@@ -379,7 +387,7 @@ def test_a_capture_taken_on_the_balancer_is_no_direct_connection() -> None:
         ConnectionPair(Ref(0, n), Ref(0, n), ConnectionBasis.SAME_PACKETS, Confidence.CERTAIN)
         for n in range(shift)
     )
-    said = judge([front], [both], Correlation(connection_pairs=pairs))
+    said = judge(Comparison([front], [both], Correlation(connection_pairs=pairs)))
     assert said.kind is Kind.INCONCLUSIVE
     assert "on the balancer" in said.reason
 
@@ -398,7 +406,9 @@ def test_some_straight_connections_say_nothing_of_the_rest() -> None:
         for n in range(2)
     )
     said = judge(
-        [replace(front, connections=moved)], shown.backends, Correlation(connection_pairs=pairs)
+        Comparison(
+            [replace(front, connections=moved)], shown.backends, Correlation(connection_pairs=pairs)
+        )
     )
     assert said.kind is Kind.AMBIGUOUS
     assert "4 of 6 requests" in said.reason
@@ -429,7 +439,7 @@ def test_doubtful_pairs_among_cache_hits_still_testify_as_a_set() -> None:
         pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs),
         connection_pairs=(),
     )
-    assert judge(shown.clients, shown.backends, doubtful).kind is Kind.L7_PROXY
+    assert judge(Comparison(shown.clients, shown.backends, doubtful)).kind is Kind.L7_PROXY
 
 
 def test_an_empty_backend_capture_may_mean_that_the_balancer_answered_everything() -> None:

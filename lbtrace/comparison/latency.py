@@ -4,15 +4,15 @@ clock's half-width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches
+from lbtrace.comparison.matches import Matches, Paired
+from lbtrace.comparison.sides import Sides
 from lbtrace.model.http import Mark
-from lbtrace.model.pairing import Clock, Correlation
+from lbtrace.model.pairing import Clock
 from lbtrace.model.report import Latency
-from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column
 from lbtrace.tables.sides import SideTable, bits_of
 
@@ -32,35 +32,53 @@ NO_TIME = bits_of(
 )
 
 
-def latency(
-    clients: Sequence[Trace],
-    backends: Sequence[Trace],
-    correlation: Correlation,
-    comparison: Comparison | None = None,
-) -> Latency | None:
-    """What the balancer added, or None when no pair tells.
+class Latencies(Paired):
+    """Two sides, and what the balancer added."""
 
-    Total times run from the first byte of the request to the last byte of the response at the same
-    capture point, so their difference needs no common clock. Medians and percentiles are values
-    that occurred (low median, nearest rank).
-    """
-    return latency_of(comparison or Comparison(clients, backends, correlation))
+    @cached_property
+    def timed(self) -> Matches:
+        """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent
+        twice, no clock set back meanwhile; those that stand alone, if there are any.
+        """
+        matches = self.matches
+        timed = matches.answered & (matches.attempts == 1)
+        for table, rows in zip(self.sides, (matches.front, matches.back), strict=True):
+            q, r = table.requests, table.responses
+            forward = r.last_ns >= q.first_ns
+            timed &= (
+                q.there
+                & r.there
+                & r.complete
+                & forward
+                & (((table.marks | q.marks | r.marks) & NO_TIME) == 0)
+            )[rows]
+        whole = matches.where(timed)
+        return whole.where(whole.alone) if whole.alone.any() else whole
+
+    @cached_property
+    def latency(self) -> Latency | None:
+        """What the balancer added, or None when no pair tells.
+
+        Total times run from the first byte of the request to the last byte of the response at the
+        same capture point, so their difference needs no common clock. Medians and percentiles are
+        values that occurred (low median, nearest rank).
+        """
+        return latency_of(self, self.timed)
 
 
-def latency_of(comparison: Comparison, timed: Matches | None = None) -> Latency | None:
-    """`latency` for a Comparison; `timed` are its measurable pairs, when they are at hand."""
-    timed = measurable(comparison) if timed is None else timed
+def latency_of(sides: Sides, timed: Matches) -> Latency | None:
+    """What the balancer added to these pairs."""
     if not len(timed):
         return None
     totals, behind = (
         _totals(table, rows)
-        for table, rows in zip(comparison.sides, (timed.front, timed.back), strict=True)
+        for table, rows in zip(sides.sides, (timed.front, timed.back), strict=True)
     )
     if not timed.alone[0]:
         return _of_sets(timed, totals, behind)
     added = totals - behind
     differences = np.sort(added)
-    forward, back, half_width_ns = _split(comparison, timed, np.maximum(added, 0))
+    forward, back, half_width_ns = _split(sides, timed, np.maximum(added, 0))
     return Latency(
         count=len(timed),
         added_median_ns=_median_low(differences),
@@ -81,18 +99,16 @@ def _totals(table: SideTable, rows: Column) -> Column:
     return total
 
 
-def _split(
-    comparison: Comparison, timed: Matches, added: Column
-) -> tuple[Column, Column, int | None]:
+def _split(sides: Sides, timed: Matches, added: Column) -> tuple[Column, Column, int | None]:
     """(what passed before the backend was asked, what passed after it answered, the widest
     half-width) of the pairs whose points have a clock.
     """
-    client, backend = comparison.sides
+    client, backend = sides.sides
     start, back_start = client.requests.first_ns[timed.front], backend.requests.first_ns[timed.back]
     here, there = client.point[timed.front], backend.point[timed.back]
     forward, back, widths = [added[:0]], [added[:0]], []
     for points in sorted(set(zip(here.tolist(), there.tolist(), strict=True))):
-        clock = comparison.clock(*points)
+        clock = sides.clock(*points)
         if clock is None:
             continue
         rows = np.flatnonzero((here == points[0]) & (there == points[1]))
@@ -134,26 +150,6 @@ def _of_sets(timed: Matches, totals: Column, behind: Column) -> Latency:
         slowest_pair=int(timed.place[totals.argmax()]),
         average=True,
     )
-
-
-def measurable(comparison: Comparison) -> Matches:
-    """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent
-    twice, no clock set back meanwhile; those that stand alone, if there are any.
-    """
-    matches = comparison.matches
-    timed = matches.answered & (matches.attempts == 1)
-    for table, rows in zip(comparison.sides, (matches.front, matches.back), strict=True):
-        q, r = table.requests, table.responses
-        forward = r.last_ns >= q.first_ns
-        timed &= (
-            q.there
-            & r.there
-            & r.complete
-            & forward
-            & (((table.marks | q.marks | r.marks) & NO_TIME) == 0)
-        )[rows]
-    whole = matches.where(timed)
-    return whole.where(whole.alone) if whole.alone.any() else whole
 
 
 def _median_low(values: Column) -> int:

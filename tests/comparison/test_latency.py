@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
+from lbtrace.comparison.latency import latency_of
 from lbtrace.correlate import correlate
-from lbtrace.findings import latency
-from lbtrace.findings._latency import latency_of, measurable
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Latency
@@ -31,7 +30,7 @@ def total_ns(exchange: Exchange) -> int:
 def perform(play: Play) -> tuple[Shown, Correlation, Latency | None]:
     shown = play.perform()
     correlation = correlate(shown.clients, shown.backends, Options())
-    return shown, correlation, latency(shown.clients, shown.backends, correlation)
+    return shown, correlation, Comparison(shown.clients, shown.backends, correlation).latency
 
 
 @given(offset=st.integers(-3_600_000, 3_600_000), seed=st.integers(0, 1000))
@@ -74,7 +73,7 @@ def test_a_repeated_segment_is_no_latency() -> None:
     late = e._replace(request=e.request._replace(marks=(Mark.RETRANSMITTED,)))
     shown.clients[0] = with_exchanges(shown.clients[0], e0=late)
     correlation = correlate(shown.clients, shown.backends, Options())
-    measured = latency(shown.clients, shown.backends, correlation)
+    measured = Comparison(shown.clients, shown.backends, correlation).latency
     assert measured is not None
     assert measured.count == 3
 
@@ -85,7 +84,7 @@ def test_an_answer_from_before_its_request_is_a_clock_that_was_set_back() -> Non
     assert e.response is not None
     early = e._replace(response=e.response._replace(last_ns=e.response.last_ns - 2_000_000_000))
     shown.clients[0] = with_exchanges(shown.clients[0], e0=early)
-    measured = latency(shown.clients, shown.backends, correlation)
+    measured = Comparison(shown.clients, shown.backends, correlation).latency
     assert measured is not None
     assert measured.count == 3
 
@@ -108,7 +107,7 @@ def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
     comparison = Comparison(
         shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
     )
-    measured_ones = measurable(comparison)
+    measured_ones = comparison.timed
     grouped = measured_ones.where(~measured_ones.alone) or comparison.matches.where(
         ~comparison.matches.alone
     )
@@ -129,7 +128,7 @@ def test_a_way_takes_neither_less_than_nothing_nor_more_than_both() -> None:
     comparison = Comparison(
         shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
     )
-    measured = latency_of(comparison)
+    measured = comparison.latency
     assert measured is not None
     assert measured.forward_median_ns is not None
     assert measured.return_median_ns is not None
