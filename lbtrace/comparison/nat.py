@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from lbtrace.comparison.matches import Paired
-from lbtrace.fields import addresses_in, is_public
+from lbtrace.http_fields.addresses import addresses_in, is_public
 from lbtrace.model.pairing import AddressMapping
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.sides import joint

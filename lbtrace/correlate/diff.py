@@ -22,7 +22,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lbtrace.fields import lowered
+from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange, Tier
 from lbtrace.tables.columns import among, distinct, running

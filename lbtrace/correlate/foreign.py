@@ -20,7 +20,7 @@ import numpy as np
 from lbtrace.correlate import shape
 from lbtrace.correlate.connections import STATED_IN
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.fields import lowered
+from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Tier
 from lbtrace.tables.columns import among, distinct

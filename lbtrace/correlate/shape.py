@@ -20,7 +20,7 @@ import numpy as np
 
 from lbtrace.correlate.facts import Facts, body_keys
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.fields import lowered
+from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Tier

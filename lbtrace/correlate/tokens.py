@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lbtrace.correlate.facts import Facts, body_key, body_keys
-from lbtrace.fields import lowered
+from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import Exchange, HeaderLine
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.packets import Column

@@ -11,7 +11,7 @@ import numpy as np
 
 from lbtrace.correlate.connections import Stated
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.fields import is_public
+from lbtrace.http_fields.addresses import is_public
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import AddressMapping, ConnectionBasis, ConnectionPair, Tier, Topology
 from lbtrace.tables.columns import among, distinct

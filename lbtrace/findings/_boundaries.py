@@ -21,7 +21,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Match, Matches
 from lbtrace.comparison.sides import NOBODY, following
-from lbtrace.fields import field_value
+from lbtrace.http_fields.lines import field_value
 from lbtrace.model.http import Exchange, Request
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref

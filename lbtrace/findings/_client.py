@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbtrace.comparison import Comparison
-from lbtrace.fields import addresses_in
+from lbtrace.http_fields.addresses import addresses_in
 from lbtrace.model.pairing import Behaviour
 
 LOOKED_AT = 1000  # pairs; who states the client does so in each

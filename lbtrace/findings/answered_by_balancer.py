@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace.comparison import Comparison, evidence, plural
-from lbtrace.fields import field_value
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._own import KINDS, own_answers
+from lbtrace.http_fields.lines import field_value
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES
 from lbtrace.model.report import Finding, Severity, Value

@@ -22,7 +22,8 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, said
 from lbtrace.comparison.said import NOTHING
-from lbtrace.fields import addresses_in, field_value
+from lbtrace.http_fields.addresses import addresses_in
+from lbtrace.http_fields.lines import field_value
 from lbtrace.model.http import Protocol
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column, first_met

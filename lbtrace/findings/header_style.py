@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from lbtrace.comparison import Comparison, confidence_of, evidence
 from lbtrace.comparison.said import Spelling
-from lbtrace.fields import is_canonical
+from lbtrace.http_fields.lines import is_canonical
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Header style"

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace.comparison import Comparison, evidence
-from lbtrace.fields import is_public
+from lbtrace.http_fields.addresses import is_public
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column, distinct, first_met

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence
-from lbtrace.fields import addresses_in
+from lbtrace.http_fields.addresses import addresses_in
 from lbtrace.model.http import ProxyHeader
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref

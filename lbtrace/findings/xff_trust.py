@@ -21,7 +21,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, plural, said
 from lbtrace.comparison.said import NOTHING
-from lbtrace.fields import field_lines
+from lbtrace.http_fields.lines import field_lines
 from lbtrace.model.http import Request
 from lbtrace.model.pairing import Behaviour
 from lbtrace.model.report import Finding, Severity, Value

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lbtrace.fields import lowered
+from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Mark, Request, Response
 from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lbtrace.comparison import Comparison, Matches, said
 from lbtrace.comparison.ends import ends
-from lbtrace.fields import field_value, is_canonical
+from lbtrace.http_fields.lines import field_value, is_canonical
 from lbtrace.model.http import HeaderLine, Response
 from lbtrace.tables.columns import distinct
 

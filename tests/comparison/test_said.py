@@ -9,7 +9,7 @@ import pytest
 from lbtrace.comparison import Comparison, said
 from lbtrace.comparison.said import Spelling
 from lbtrace.correlate import correlate
-from lbtrace.fields import field_value
+from lbtrace.http_fields.lines import field_value
 from lbtrace.options import Options
 from tests.play.scenarios import SCENARIOS
 

@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from lbtrace.fields import has_whole_head
+from lbtrace.http_fields.lines import has_whole_head
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
     AddressMapping,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, ConnectionMatches, evidence, said
-from lbtrace.fields import addresses_in
+from lbtrace.http_fields.addresses import addresses_in
 from lbtrace.model.http import Application, Protocol
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ConnectionBasis

@@ -1,0 +1,33 @@
+"""A field name → whether its value is a credential or a session, which must not be shown or taken
+for the id of a request.
+
+The registry decides for the names it knows. An unknown name is secret when one of its words is: the
+words of `X-Acme-Auth-Token` are x, acme, auth and token. So a value that may be a secret is hidden
+rather than shown.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from lbtrace.http_fields import Meaning, field
+
+_WORDS: Final = frozenset(
+    {
+        *("token", "secret", "key", "apikey", "auth"),
+        *("password", "session", "credential", "signature"),
+    }
+)
+_BETWEEN_WORDS: Final = re.compile(r"[-_]")
+
+
+@lru_cache(maxsize=4096)
+def is_secret(name: str) -> bool:
+    """Whether the value of a field is secret, by its name in any letter case."""
+    name = name.lower()
+    row = field(name)
+    if row is not None:
+        return Meaning.SECRET in row.meaning
+    return not _WORDS.isdisjoint(_BETWEEN_WORDS.split(name))

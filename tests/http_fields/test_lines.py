@@ -1,0 +1,36 @@
+"""Field lines of a message: names without regard to case."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbtrace.http_fields.lines import field_lines, field_value, has_whole_head, is_canonical
+from lbtrace.model.http import Body, Framing, HeaderLine, Mark, Request
+
+LINES = (
+    HeaderLine("Via", "a", "Via: a"),
+    HeaderLine("Host", "x", "Host: x"),
+    HeaderLine("via", "b", "via: b"),
+)
+ASKED = Request(
+    "GET", "/", "HTTP/1.1", LINES, Body(Framing.NONE, 0, None, True, None), 1, 1, 1, 0, 0, 0
+)
+
+
+def test_lines_of_a_name_keep_their_order_and_their_spelling() -> None:
+    assert [line.raw for line in field_lines(ASKED, "VIA")] == ["Via: a", "via: b"]
+    assert field_value(ASKED, "VIA") == "a, b"
+    assert field_value(ASKED, "Cookie") is None
+
+
+def test_a_head_that_was_cut_is_not_whole() -> None:
+    assert has_whole_head(ASKED)
+    assert not has_whole_head(ASKED._replace(marks=(Mark.HEAD_TRUNCATED,)))
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical"),
+    [("Content-Type", True), ("Dnt", True), ("DNT", False), ("content-type", False)],
+)
+def test_canonical_names(name: str, canonical: bool) -> None:
+    assert is_canonical(name) is canonical

@@ -1,0 +1,39 @@
+"""Which fields hold credentials, by the registry and by the words of an unknown name."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbtrace.http_fields import Meaning, fields_of
+from lbtrace.http_fields.secrets import is_secret
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "COOKIE"),
+        *("X-Api-Key", "X-Amz-Security-Token", "x-amzn-oidc-data", "X-Goog-IAP-JWT-Assertion"),
+        # unknown ones, by their words
+        *("X-Auth-Token", "X-Acme-Secret", "apikey", "X_Session_Id", "PHP-Auth-User"),
+        *("X-Hub-Signature", "X-Password", "X-User-Credential", "Private-Token"),
+    ],
+)
+def test_credentials_and_sessions_are_secret(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("traceparent", "X-Amzn-Trace-Id", "X-Request-ID", "ETag", ":authority"),
+        *("Sec-WebSocket-Key", "Idempotency-Key", "Surrogate-Key", "Host", "WWW-Authenticate"),
+        # a part of a word is no word
+        *("X-Author", "X-Keyboard", "X-Tokenizer", "X-Monkey", ""),
+    ],
+)
+def test_ids_and_the_rest_are_not(name: str) -> None:
+    assert not is_secret(name)
+
+
+def test_no_id_is_secret() -> None:
+    assert not fields_of(Meaning.IDENTITY) & fields_of(Meaning.SECRET)
