@@ -15,7 +15,7 @@ from lbtrace.correlate.attempts import failed
 from lbtrace.correlate.classes import Class, Timeline
 from lbtrace.correlate.facts import FAR, may_be_answer, may_be_answer_each
 from lbtrace.correlate.pairing import Pairing
-from lbtrace.model.pairing import Clock, Confidence, Tier
+from lbtrace.model.pairing import Clock, ClockRefusal, Confidence, Tier
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import Column
 
@@ -245,7 +245,7 @@ def without_doubt(state: Pairing, points: tuple[int, int], known: Clock) -> Cloc
     doubtful = len(held) * 2 < known.pairs or (
         known.pairs <= FEW and all(k is Confidence.LOW for k in held)
     )
-    return Clock(*points, refused="only doubtful pairs bound it") if doubtful else known
+    return Clock(*points, refused=ClockRefusal.DOUBTFUL) if doubtful else known
 
 
 def _of_points(state: Pairing, points: tuple[int, int]) -> list[int]:

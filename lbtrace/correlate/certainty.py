@@ -184,10 +184,8 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
             503,
             504,
         )
-        if not (
-            facts.cached[n]
-            or redirected
-            or hand(answer, backends, int(facts.reply[n]) - start)[1] is Confidence.HIGH
-        ):
+        own = hand(answer, backends, int(facts.reply[n]) - start)
+        sure = own is not None and own.confidence is Confidence.HIGH
+        if not (facts.cached[n] or redirected or sure):
             return True
     return False

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.model.pairing import Clock
+from lbtrace.model.pairing import Clock, ClockRefusal, ClockStep
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import Column
 
@@ -38,7 +38,6 @@ SAMPLE = 40  # backend exchanges per set that an offset is tried on
 SAMPLED_CLIENTS = 5000
 UNSEEN_PPB = 100_000  # 100 ppm, a bad crystal: allowed for where no drift can be fitted
 SLOPE_PPB = 1000
-SET = "the client's clock was set"  # how what is said of a step begins
 STEP_PAIRS = 4  # on either side of a step; fewer may be wrong pairs
 MAX_DRIFT_PPB = 500_000  # 500 ppm: worse than any crystal in use
 
@@ -67,7 +66,7 @@ def estimate(
             client_point, backend_point, stated_ns, stated_ns, reference_ns=at, pairs=n, stated=True
         )
     if not n:
-        return Clock(client_point, backend_point, refused="no pair of exchanges bounds it")
+        return Clock(client_point, backend_point, refused=ClockRefusal.NO_PAIR)
     reference = int(bounds.at.min())
     flat = _interval(bounds)
     span = int(bounds.at.max()) - reference
@@ -84,9 +83,16 @@ def estimate(
                 flat.low - flat.high,
             ) and _drift_needed(flat, sloped):
                 return _clock(client_point, backend_point, sloped, n, reference, drift)
-    stepped = _step(bounds, reference) if flat.outliers else ""
-    if stepped:
-        return Clock(client_point, backend_point, refused=stepped, pairs=n, outliers=flat.outliers)
+    step = _step(bounds, reference) if flat.outliers else None
+    if step is not None:
+        return Clock(
+            client_point,
+            backend_point,
+            refused=ClockRefusal.CLOCK_SET,
+            pairs=n,
+            outliers=flat.outliers,
+            step=step,
+        )
     if flat.outliers:  # perhaps a drift that so short a capture cannot show
         allowance = min(span, DRIFT_SPAN_NS) // 10_000
         flat = _Interval(flat.low - allowance, flat.high + allowance, flat.outliers)
@@ -98,17 +104,16 @@ def estimate(
 
 def stepped(known: Clock) -> bool:
     """Whether it was refused because a clock was set: then every pair is as good as ever."""
-    return known.refused.startswith(SET)
+    return known.refused is ClockRefusal.CLOCK_SET
 
 
-def _step(bounds: Bounds, reference: int) -> str:
-    """What is to be said of a clock that was set: all pairs before some moment agree on one
-    interval, all from there on another, and the two lie farther apart than they are wide. "" when
-    it is not so.
+def _step(bounds: Bounds, reference: int) -> ClockStep | None:
+    """The step of a clock that was set: all pairs before some moment agree on one interval, all
+    from there on another, and the two lie farther apart than they are wide. None when it is not so.
     """
     n = len(bounds.at)
     if n < 2 * STEP_PAIRS:
-        return ""
+        return None
     before = np.maximum.accumulate(bounds.low), np.minimum.accumulate(bounds.high)
     after = (
         np.maximum.accumulate(bounds.low[::-1])[::-1],
@@ -119,19 +124,14 @@ def _step(bounds: Bounds, reference: int) -> str:
     )  # in agreement with all before it
     first = int(np.flatnonzero(after[0] <= after[1])[0]) if after[0][-1] <= after[1][-1] else n
     if not STEP_PAIRS <= first <= last + 1 <= n - STEP_PAIRS:
-        return ""
+        return None
     low, high = int(before[0][first - 1]), int(before[1][first - 1])
     new_low, new_high = int(after[0][last + 1]), int(after[1][last + 1])
     apart = max(new_low - high, low - new_high)
     if apart <= (high - low) + (new_high - new_low):
-        return ""
-    step = (new_low + new_high - low - high) / 2e9
-    ways = ("forward", "back") if step > 0 else ("back", "forward")
-    when = (int(bounds.at[:first].max()) - reference) / 1e9
-    return (
-        f"the client's clock was set {ways[0]}, or the backend's {ways[1]}, by {abs(step):.3f} "
-        f"s, {when:.1f} s or more after the first pair"
-    )
+        return None
+    by_ns = (new_low + new_high - low - high) // 2
+    return ClockStep(by_ns, int(bounds.at[:first].max()) - reference)
 
 
 def _leaning(bounds: Bounds, flat: _Interval, reference: int) -> _Interval:
@@ -381,7 +381,7 @@ def _clock(
         return Clock(
             client_point,
             backend_point,
-            refused=f"{interval.outliers} of {n} pairs contradict every offset",
+            refused=ClockRefusal.CONTRADICTED,
             pairs=n,
             outliers=interval.outliers,
         )

@@ -19,7 +19,14 @@ import numpy as np
 from lbtrace.correlate.facts import NOT_MODIFIED, Facts, age_of_fresh, age_s, from_cache, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.model.http import Mark, Response
-from lbtrace.model.pairing import Clock, Confidence, Ref, Unpaired, UnpairedReason
+from lbtrace.model.pairing import (
+    Clock,
+    Confidence,
+    Ref,
+    Unpaired,
+    UnpairedDetail,
+    UnpairedReason,
+)
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.sides import NOT_SAID
 
@@ -56,23 +63,29 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 )
 
 
-ASTRAY = (
-    UnpairedReason.UNKNOWN,
-    Confidence.LOW,
-    "both captures go on with requests like this: a clock may have been set in between",
-)
-ELSEWHERE = (
-    "answered as a backend answers, but by none that was captured: another backend, or "
-    "packets not captured"
-)
-UNASKED = "what the client had sent is no request: there was none to pass on"
-ASKED = "a backend was asked for the same, and nothing tells whose request that was"
-NO_DATE = "without the Date that every answer of the backends has"
-SAYS = "is what a balancer says of its backends"
-MAYBE = (
-    "an error of the balancer's, or of a backend that was not captured: others were answered "
-    "by such a one"
-)
+class Why(NamedTuple):
+    """The fields of an Unpaired that say why."""
+
+    reason: UnpairedReason
+    confidence: Confidence
+    detail: UnpairedDetail | None = None
+    value: str = ""
+
+
+class Sign(NamedTuple):
+    """What shows that the balancer made an answer, and how sure that is."""
+
+    detail: UnpairedDetail
+    confidence: Confidence
+    value: str = ""
+
+
+def _unknown(detail: UnpairedDetail) -> Why:
+    return Why(UnpairedReason.UNKNOWN, Confidence.LOW, detail)
+
+
+# signs that a backend which was not captured may show as well
+OF_ANY_BACKEND = (UnpairedDetail.GATEWAY_ERROR, UnpairedDetail.NO_DATE)
 Clocks = dict[tuple[int, int], Clock]
 
 
@@ -158,96 +171,71 @@ def client_reasons(
     out: list[Unpaired] = []
     for c in free:
         if nothing[c] and state.client.connection_ref(c) in passed_on:
-            reason, confidence, detail = (
-                UnpairedReason.UNKNOWN,
-                Confidence.LOW,
-                "its connection goes on behind the balancer",
-            )
+            why = _unknown(UnpairedDetail.CONNECTION_GOES_ON)
         elif nothing[c] and not headless:
-            reason, confidence, detail = (
+            why = Why(
                 UnpairedReason.ANSWERED_BY_BALANCER,
                 Confidence.MEDIUM if shared else Confidence.LOW,
-                UNASKED,
+                UnpairedDetail.NO_REQUEST,
             )
         else:
-            reason, confidence, detail = _client_reason(state, c, seen, backends, paired, headless)
-        if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
-            reason, confidence, detail = ASTRAY
+            why = _client_reason(state, c, seen, backends, paired, headless)
+        if why.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
+            why = _unknown(UnpairedDetail.CLOCK_SET)
         asked = revalidated if state.client.cached[c] else open_
         if (
-            reason is UnpairedReason.ANSWERED_BY_BALANCER
+            why.reason is UnpairedReason.ANSWERED_BY_BALANCER
             and not nothing[c]
             and _wants(state.client, c) in asked
         ):
-            reason, confidence, detail = UnpairedReason.UNKNOWN, Confidence.LOW, ASKED
-        out.append(
-            Unpaired(
-                "client",
-                state.client.ref(c),
-                reason,
-                confidence if shown else _capped(reason, confidence),
-                detail,
-            )
-        )
-    if any(u.detail == ELSEWHERE for u in out):
-        out = [
-            u._replace(reason=UnpairedReason.UNKNOWN, confidence=Confidence.LOW, detail=MAYBE)
-            if u.detail.endswith((SAYS, NO_DATE))
-            else u
-            for u in out
-        ]
+            why = _unknown(UnpairedDetail.ALSO_ASKED)
+        out.append(Unpaired("client", state.client.ref(c), *(why if shown else _capped(why))))
+    if any(u.detail is UnpairedDetail.OTHER_BACKEND for u in out):
+        either = _unknown(UnpairedDetail.ERROR_OF_EITHER)
+        out = [Unpaired(u.side, u.ref, *either) if u.detail in OF_ANY_BACKEND else u for u in out]
     return out
 
 
 def _client_reason(
     state: Pairing, c: int, seen: list[list[Window]], backends: Manner, paired: int, headless: bool
-) -> tuple[UnpairedReason, Confidence, str]:
+) -> Why:
     e = state.client.exchange(c)
     known = seen[state.client.point[c]]
     start, end = int(state.client.start[c]), int(state.client.reply[c])
-    by, sure = hand(e.response, backends, end - start)
+    by = hand(e.response, backends, end - start)
     away = min(
         (max(w.first - end, start - w.last) for w in known), default=0
     )  # from the nearest moment a backend capture shows a packet
     if away > EDGE_NS:
-        return (
-            UnpairedReason.OUTSIDE_OTHER_CAPTURE,
-            Confidence.HIGH,
-            "no backend capture was running then",
+        return Why(
+            UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, UnpairedDetail.NOT_RUNNING
         )
-    if away > 0 and by.endswith(SAYS):
-        by = ""  # so may a backend have said, after its capture ended
-    if away > 0 and by:
-        return (
-            UnpairedReason.ANSWERED_BY_BALANCER,
-            min(Confidence.MEDIUM, sure),
-            by,
-        )
-    if known and any(start < w.first or end > w.last for w in known) and not by:
-        return UnpairedReason.UNKNOWN, Confidence.LOW, "a backend capture began or ended around it"
+    if away > 0 and by is not None and by.detail is UnpairedDetail.GATEWAY_ERROR:
+        by = None  # so may a backend have said, after its capture ended
+    if away > 0 and by is not None:
+        return _made_by_balancer(by, Confidence.MEDIUM)
+    if known and any(start < w.first or end > w.last for w in known) and by is None:
+        return _unknown(UnpairedDetail.CAPTURE_EDGE)
     if e.response is None:
         if state.client.unknown[c]:
-            return UnpairedReason.UNKNOWN, Confidence.LOW, "its answer is not in the capture"
+            return _unknown(UnpairedDetail.ANSWER_NOT_CAPTURED)
         if not known or headless:
-            return (
-                UnpairedReason.UNKNOWN,
-                Confidence.LOW,
-                "no answer, and nothing tells whether a backend was asked",
-            )
+            return _unknown(UnpairedDetail.NO_ANSWER_UNDECIDED)
         sure = Confidence.LOW if state.left_over or state.group else Confidence.MEDIUM
-        return UnpairedReason.NEVER_ANSWERED, sure, "no answer, and no backend exchange"
-    if by and (paired or e.response.status in OWN_STATUS | REDIRECT):
-        most = Confidence.HIGH if known or paired else Confidence.MEDIUM
-        return UnpairedReason.ANSWERED_BY_BALANCER, min(most, sure), by
+        return Why(UnpairedReason.NEVER_ANSWERED, sure, UnpairedDetail.NO_ANSWER)
+    if by is not None and (paired or e.response.status in OWN_STATUS | REDIRECT):
+        return _made_by_balancer(by, Confidence.HIGH if known or paired else Confidence.MEDIUM)
     if not paired:
-        return UnpairedReason.UNKNOWN, Confidence.LOW, "nothing on the backend side matches"
+        return _unknown(UnpairedDetail.NOTHING_MATCHES)
     if e.request is None:
-        return UnpairedReason.UNKNOWN, Confidence.LOW, "its request is not in the capture"
-    return (
-        UnpairedReason.UNKNOWN,
-        Confidence.LOW,
-        ELSEWHERE,
-    )
+        return _unknown(UnpairedDetail.REQUEST_NOT_CAPTURED)
+    return _unknown(UnpairedDetail.OTHER_BACKEND)
+
+
+def _made_by_balancer(by: Sign, most: Confidence) -> Why:
+    """A balancer's own answer, as sure as its sign is, but no surer than `most`."""
+    sure = min(most, by.confidence)
+    return Why(UnpairedReason.ANSWERED_BY_BALANCER, sure, by.detail, by.value)
 
 
 def _asked_for(state: Pairing) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
@@ -288,13 +276,10 @@ def _together(state: Pairing, clocks: Clocks) -> bool:
     )
 
 
-def _capped(reason: UnpairedReason, confidence: Confidence) -> Confidence:
+def _capped(why: Why) -> Why:
     """What one capture has to do with a balancer that only the other may show is a guess."""
-    return (
-        Confidence.LOW
-        if reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT)
-        else confidence
-    )
+    guess = why.reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT)
+    return why._replace(confidence=Confidence.LOW) if guess else why
 
 
 class Manner(NamedTuple):
@@ -336,59 +321,50 @@ def _field(r: Response, name: str) -> str:
     return next((x.value for x in r.lines if x.name.lower() == name), "")
 
 
-def hand(r: Response | None, backends: Manner, took_ns: int) -> tuple[str, Confidence]:
-    """What shows that the balancer made this answer ("" when nothing does), and how sure that is:
+def hand(r: Response | None, backends: Manner, took_ns: int) -> Sign | None:
+    """What shows that the balancer made this answer, None when nothing does, and how sure that is:
     another backend, one that was not captured, may bear any name and send any error; only the name
     of a balancer is beyond it, and the mark of a cache where no backend's answers bear one.
     """
-    nothing = ("", Confidence.LOW)
     if r is None:
-        return nothing
-    mark, sure = _mark_of_cache(r, took_ns)
-    if mark:
-        return mark, Confidence.LOW if backends.keep else sure
+        return None
+    mark = _mark_of_cache(r, took_ns)
+    if mark is not None:
+        return mark._replace(confidence=Confidence.LOW) if backends.keep else mark
     server = _field(r, "server")
     got, sent, dated, _ = backends
     if Mark.HEAD_TRUNCATED in r.marks:
-        return nothing  # what it lacks may have been cut off
+        return None  # what it lacks may have been cut off
     if dated and not _field(r, "date") and r.status in OWN_STATUS | REDIRECT | {401, 404, 407}:
         named = BALANCERS.search(server)
         if named or not server:  # else a backend of another kind, one that was not captured
-            return NO_DATE, Confidence.HIGH if named and server not in sent else Confidence.MEDIUM
+            return Sign(
+                UnpairedDetail.NO_DATE,
+                Confidence.HIGH if named and server not in sent else Confidence.MEDIUM,
+            )
     if got and server not in sent and r.status in OWN_STATUS | REDIRECT | {200}:
+        sure = Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
         if not server:
-            return (
-                "without the Server field of the backends",
-                Confidence.HIGH if r.status != 200 else Confidence.MEDIUM,
-            )
-        if BALANCERS.search(server):
-            return (
-                f"Server: {server}, which no backend sends",
-                Confidence.HIGH if r.status != 200 else Confidence.MEDIUM,
-            )
-        return nothing
+            return Sign(UnpairedDetail.NO_SERVER, sure)
+        return Sign(UnpairedDetail.OTHER_SERVER, sure, server) if BALANCERS.search(server) else None
     if r.status in {502, 503, 504} and (server not in sent or server in got):
-        return f"{r.status} {SAYS}", Confidence.HIGH if not server or BALANCERS.search(
-            server
-        ) else Confidence.LOW
-    if got:
-        return nothing
-    return (
-        (f"{r.status} with nothing behind it", Confidence.MEDIUM)
-        if r.status in REDIRECT | OWN_STATUS
-        else nothing
-    )
+        sure = Confidence.HIGH if not server or BALANCERS.search(server) else Confidence.LOW
+        return Sign(UnpairedDetail.GATEWAY_ERROR, sure, str(r.status))
+    if got or r.status not in REDIRECT | OWN_STATUS:
+        return None
+    return Sign(UnpairedDetail.UNPASSED_STATUS, Confidence.MEDIUM, str(r.status))
 
 
-def _mark_of_cache(r: Response, took_ns: int) -> tuple[str, Confidence]:
-    """What says that an answer comes from a cache, "" when nothing does, and how sure that is."""
+def _mark_of_cache(r: Response, took_ns: int) -> Sign | None:
+    """What says that an answer comes from a cache, None when nothing does, and how sure that is."""
     age = age_s(_field(r, "age"))
     if age:
-        return f"Age: {age}: from a cache", Confidence.HIGH if age > age_of_fresh(
-            took_ns
-        ) else Confidence.MEDIUM
+        sure = Confidence.HIGH if age > age_of_fresh(took_ns) else Confidence.MEDIUM
+        return Sign(UnpairedDetail.CACHE_AGE, sure, str(age))
     line = next((x for x in r.lines if from_cache(x)), None)
-    return (f"answered from a cache ({line.name}: {line.value})" if line else ""), Confidence.HIGH
+    if line is None:
+        return None
+    return Sign(UnpairedDetail.CACHE_HIT, Confidence.HIGH, f"{line.name}: {line.value}")
 
 
 def backend_reasons(
@@ -425,32 +401,18 @@ def backend_reasons(
     astray = _astray(state, of_client=False)
     out: list[Unpaired] = []
     for b in free:
-        reason, confidence, detail = _backend_reason(
-            state, b, seen, checks, "" if askers[b] in captured else askers[b]
-        )
-        if reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and b in astray:
-            reason, confidence, detail = ASTRAY
-        out.append(
-            Unpaired(
-                "backend",
-                state.backend.ref(b),
-                reason,
-                confidence if shown else _capped(reason, confidence),
-                detail,
-            )
-        )
+        why = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
+        if why.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and b in astray:
+            why = _unknown(UnpairedDetail.CLOCK_SET)
+        out.append(Unpaired("backend", state.backend.ref(b), *(why if shown else _capped(why))))
     repeated = [n for n, b in enumerate(free) if b in copies]
     if all(
         out[n].reason is UnpairedReason.OTHER_CLIENT for n in repeated
     ):  # none of them at the edge of a client capture, say
         for n in repeated:
-            detail = (
-                f"repeats what {_server(state, copies[free[n]])} was asked, and no client "
-                "got its answer"
-            )
-            out[n] = out[n]._replace(
-                reason=UnpairedReason.COPY, confidence=Confidence.MEDIUM, detail=detail
-            )
+            asked = _server(state, copies[free[n]])
+            why = Why(UnpairedReason.COPY, Confidence.MEDIUM, UnpairedDetail.REPEATED, asked)
+            out[n] = Unpaired(out[n].side, out[n].ref, *why)
     return out
 
 
@@ -460,38 +422,29 @@ def _server(state: Pairing, b: int) -> str:
 
 def _backend_reason(
     state: Pairing, b: int, seen: list[list[Window]], checks: set[int], stranger: str
-) -> tuple[UnpairedReason, Confidence, str]:
+) -> Why:
     if b in checks:
-        return UnpairedReason.HEALTH_CHECK, Confidence.HIGH, ""
+        return Why(UnpairedReason.HEALTH_CHECK, Confidence.HIGH)
     if b in state.left_over and not stranger:
-        return (
-            UnpairedReason.UNKNOWN,
-            Confidence.LOW,
-            "one of several that look the same, more than the client side has",
-        )
+        return _unknown(UnpairedDetail.ONE_OF_SEVERAL)
     known = seen[state.backend.point[b]]
     start, end = int(state.backend.start[b]), int(state.backend.end[b])
     away = min((max(w.first - end, start - w.last) for w in known), default=0)
     if away > EDGE_NS:
-        return (
-            UnpairedReason.OUTSIDE_OTHER_CAPTURE,
-            Confidence.HIGH,
-            "no client capture was running then",
+        return Why(
+            UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, UnpairedDetail.NOT_RUNNING
         )
     if known and any(start < w.first or end > w.last for w in known):
-        return (
-            UnpairedReason.UNKNOWN,
-            Confidence.LOW,
-            "a client capture began or ended while it was going on",
-        )
+        return _unknown(UnpairedDetail.CAPTURE_EDGE)
     if not state.caused:
-        return UnpairedReason.UNKNOWN, Confidence.LOW, "nothing on the client side matches"
+        return _unknown(UnpairedDetail.NOTHING_MATCHES)
     if stranger:
-        return (
+        return Why(
             UnpairedReason.OTHER_CLIENT,
             Confidence.MEDIUM,
-            f"asked by {stranger}, which no client capture shows",
+            UnpairedDetail.OTHER_ADDRESS,
+            stranger,
         )
     # That no partner was found is no proof that none was there: packets get lost, heads are cut,
     # clocks jump.
-    return UnpairedReason.OTHER_CLIENT, Confidence.LOW, "no client exchange around it matches"
+    return Why(UnpairedReason.OTHER_CLIENT, Confidence.LOW, UnpairedDetail.NO_CLIENT_EXCHANGE)

@@ -101,16 +101,50 @@ class UnpairedReason(StrEnum):
     UNKNOWN = "unknown"  # the packets cannot tell
 
 
+class UnpairedDetail(StrEnum):
+    """What the reason for a missing partner rests on. Those with a value name it in the comment."""
+
+    # client exchanges: the answer shows that the balancer made it
+    NO_REQUEST = "no-request"  # what the client sent is no request
+    CACHE_AGE = "cache-age"  # value: Age, in seconds (RFC 9111 §5.1)
+    CACHE_HIT = "cache-hit"  # value: the header line that says so
+    NO_DATE = "no-date"  # every answer of the backends has a Date (RFC 9110 §6.6.1)
+    NO_SERVER = "no-server"  # the answers of the backends have a Server field
+    OTHER_SERVER = "other-server"  # value: the Server field, which no backend sends
+    GATEWAY_ERROR = "gateway-error"  # value: status 502, 503 or 504 (RFC 9110 §15.6)
+    UNPASSED_STATUS = "unpassed-status"  # value: the status, of an answer nothing lies behind
+    # client exchanges: why that is not known
+    CONNECTION_GOES_ON = "connection-goes-on"  # behind the balancer, with whatever it carries
+    ALSO_ASKED = "also-asked"  # a backend was asked for the same, by an unknown client exchange
+    OTHER_BACKEND = "other-backend"  # the answer looks like one of a backend
+    ERROR_OF_EITHER = "error-of-either"  # of the balancer, or of a backend that was not captured
+    ANSWER_NOT_CAPTURED = "answer-not-captured"
+    REQUEST_NOT_CAPTURED = "request-not-captured"
+    NO_ANSWER = "no-answer"  # and no backend exchange
+    NO_ANSWER_UNDECIDED = "no-answer-undecided"  # and a backend may have been asked
+    # backend exchanges
+    REPEATED = "repeated"  # value: the server that was asked the same
+    OTHER_ADDRESS = "other-address"  # value: the client address that the balancer states
+    NO_CLIENT_EXCHANGE = "no-client-exchange"  # none of its time and kind is left
+    ONE_OF_SEVERAL = "one-of-several"  # that look the same, more than the client side has
+    # exchanges of either side
+    NOT_RUNNING = "not-running"  # no capture of the other side ran at that time
+    CAPTURE_EDGE = "capture-edge"  # a capture of the other side began or ended meanwhile
+    CLOCK_SET = "clock-set"  # both captures go on with such requests: a clock may have been set
+    NOTHING_MATCHES = "nothing-matches"  # no exchange was paired at all
+
+
 class Unpaired(NamedTuple):
-    """A client (`side` "client") or backend exchange without a partner. `detail` is a short reason
-    for people, "" when none.
+    """A client (`side` "client") or backend exchange without a partner, and why. `value` is what a
+    `detail` names, text of the capture.
     """
 
     side: str
     ref: Ref
     reason: UnpairedReason
     confidence: Confidence
-    detail: str = ""
+    detail: UnpairedDetail | None = None
+    value: str = ""
 
 
 class ConnectionBasis(StrEnum):
@@ -135,14 +169,31 @@ class ConnectionPair(NamedTuple):
     confidence: Confidence
 
 
+class ClockRefusal(StrEnum):
+    """Why there is no estimate of a clock."""
+
+    NO_PAIR = "no-pair"  # no pair of exchanges bounds it
+    # pairs agree on one offset up to some moment and on another from there: see `Clock.step`
+    CLOCK_SET = "clock-set"
+    CONTRADICTED = "contradicted"  # too many pairs contradict every offset
+    DOUBTFUL = "doubtful"  # only pairs of low confidence bound it
+
+
+class ClockStep(NamedTuple):
+    """A clock was set: δ changed by `by_ns`, at `after_ns` after the first pair or later."""
+
+    by_ns: int
+    after_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """δ = client clock − backend clock, for one client point and one backend point, as an interval.
 
     At backend time `reference_ns`, δ lies in [`low_ns`, `high_ns`]; it changes by `drift_ppb`
     (parts per billion; 0 when none was fitted) of elapsed time. `pairs` pairs bound it, `outliers`
-    contradict it and were left out. When `refused` is not "" there is no estimate and it says why.
-    `stated` marks an offset given by the user.
+    contradict it and were left out. `refused` is why there is no estimate, None when there is one.
+    `step` goes with CLOCK_SET. `stated` marks an offset given by the user.
     """
 
     client_point: int
@@ -153,8 +204,9 @@ class Clock:
     reference_ns: int = 0
     pairs: int = 0
     outliers: int = 0
-    refused: str = ""
+    refused: ClockRefusal | None = None
     stated: bool = False
+    step: ClockStep | None = None
 
     @property
     def half_width_ns(self) -> int:

@@ -11,7 +11,14 @@ from lbtrace.comparison import Comparison, Matches, plural
 from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, Tier, UnpairedReason
+from lbtrace.model.pairing import (
+    Clock,
+    ClockRefusal,
+    Confidence,
+    ConnectionBasis,
+    Tier,
+    UnpairedReason,
+)
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, among, distinct, first_met
@@ -95,7 +102,7 @@ def _contradicted(clock: Clock) -> bool:
     many = (
         clock.pairs >= ENOUGH_PAIRS and 100 * clock.outliers >= CONTRADICTING_PERCENT * clock.pairs
     )
-    return bool(clock.refused) and many and "was set" not in clock.refused
+    return many and clock.refused not in (None, ClockRefusal.CLOCK_SET)
 
 
 def taken_on_balancer(comparison: Comparison) -> str:

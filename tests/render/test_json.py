@@ -123,7 +123,11 @@ def test_no_field_of_the_model_is_left_out() -> None:
     trace = founding.client_trace()
     request = trace.exchanges[0].request
     assert request is not None
-    renamed = {"lines": "headers", "first_frame": "first_frame"}
+    renamed = {
+        "lines": "headers",
+        "step": "refused",  # the sentence names it
+        "value": "detail",  # likewise
+    }
     for source, target in (
         (trace.connections[0]._fields, capture["connections"][0]),
         (trace.connections[0].from_client._fields, capture["connections"][0]["from_client"]),

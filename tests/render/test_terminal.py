@@ -16,6 +16,7 @@ from lbtrace.model.pairing import (
     Attempt,
     AttemptOutcome,
     Clock,
+    ClockRefusal,
     Confidence,
     Ref,
     Tier,
@@ -143,13 +144,13 @@ def test_a_long_table_is_cut_and_says_so() -> None:
 
 def test_a_clock_that_is_not_known_is_said_twice() -> None:
     report = founding.report()
-    clock = Clock(0, 0, refused="no pair bounds it")
+    clock = Clock(0, 0, refused=ClockRefusal.NO_PAIR)
     text = squeezed(
         page(
             replace(report, correlation=replace(report.correlation, clocks=(clock,)), latency=None)
         )
     )
-    assert "clocks unknown: no pair bounds it" in text
+    assert "clocks unknown: no pair of exchanges bounds it" in text
     assert "What lbtrace could not know" in text
 
 

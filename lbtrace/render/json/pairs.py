@@ -141,7 +141,7 @@ def unpaired(report: Report) -> Iterator[str]:
             for side, references in sides.items()
         }
         yield "\n,".join(
-            f'{{"side":"{u.side}","exchange":{next(written[u.side])},{_REASON[u.reason]},{_CONFIDENCE[u.confidence]},"detail":{quoted(u.detail)}}}'
+            f'{{"side":"{u.side}","exchange":{next(written[u.side])},{_REASON[u.reason]},{_CONFIDENCE[u.confidence]},"detail":{quoted(names.unpaired_detail(u))}}}'
             for u in some
         )
 

@@ -12,6 +12,7 @@ from lbtrace.model.pairing import Clock, HeaderChange, HealthCheck, Topology
 from lbtrace.model.report import Evidence, Finding, Latency, Report, SideCounts, Value, Witness
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import FrameWriter, quoted
+from lbtrace.render.wording import names
 from lbtrace.render.wording.statements import filled
 
 _encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
@@ -216,7 +217,7 @@ def clocks(items: Iterable[Clock]) -> Iterator[str]:
                 "reference_ns": c.reference_ns,
                 "pairs": c.pairs,
                 "outliers": c.outliers,
-                "refused": c.refused,
+                "refused": names.clock_refusal(c),
                 "stated": c.stated,
             }
         )

@@ -14,7 +14,7 @@ from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
-from lbtrace.render.wording import units
+from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.pairs import NONE, PairTable
@@ -87,7 +87,7 @@ def _clock(clock: Clock, one_clock: bool) -> str:
     if clock.stated and one_clock:
         return "one for both sides, which are in the same capture"
     if clock.refused:
-        return f"unknown: {shown(clock.refused)}"
+        return f"unknown: {names.clock_refusal(clock)}"
     middle = (clock.low_ns + clock.high_ns) // 2
     lead = "ahead of" if middle >= 0 else "behind"
     apart = (

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from lbtrace.model.http import Mark
-from lbtrace.model.pairing import AttemptOutcome, Behaviour, Confidence, Tier, UnpairedReason
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import (
+    AttemptOutcome,
+    Behaviour,
+    Clock,
+    ClockRefusal,
+    Confidence,
+    Tier,
+    Unpaired,
+    UnpairedDetail,
+    UnpairedReason,
+)
 from lbtrace.model.report import Kind, Severity
 
 KIND: dict[Kind, str] = {
@@ -101,6 +112,47 @@ UNPAIRED: dict[UnpairedReason, str] = {
     UnpairedReason.UNKNOWN: "the packets cannot tell",
 }
 
+# {} is the value, {other} the other side
+UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
+    UnpairedDetail.NO_REQUEST: "what the client had sent is no request: there was none to pass on",
+    UnpairedDetail.CACHE_AGE: "Age: {}: from a cache",
+    UnpairedDetail.CACHE_HIT: "answered from a cache ({})",
+    UnpairedDetail.NO_DATE: "without the Date that every answer of the backends has",
+    UnpairedDetail.NO_SERVER: "without the Server field of the backends",
+    UnpairedDetail.OTHER_SERVER: "Server: {}, which no backend sends",
+    UnpairedDetail.GATEWAY_ERROR: "{} is what a balancer says of its backends",
+    UnpairedDetail.UNPASSED_STATUS: "{} with nothing behind it",
+    UnpairedDetail.CONNECTION_GOES_ON: "its connection goes on behind the balancer",
+    UnpairedDetail.ALSO_ASKED: "a backend was asked for the same, and nothing tells whose request "
+    "that was",
+    UnpairedDetail.OTHER_BACKEND: "answered as a backend answers, but by none that was captured: "
+    "another backend, or packets not captured",
+    UnpairedDetail.ERROR_OF_EITHER: "an error of the balancer's, or of a backend that was not "
+    "captured: others were answered by such a one",
+    UnpairedDetail.ANSWER_NOT_CAPTURED: "its answer is not in the capture",
+    UnpairedDetail.REQUEST_NOT_CAPTURED: "its request is not in the capture",
+    UnpairedDetail.NO_ANSWER: "no answer, and no backend exchange",
+    UnpairedDetail.NO_ANSWER_UNDECIDED: "no answer, and nothing tells whether a backend was asked",
+    UnpairedDetail.REPEATED: "repeats what {} was asked, and no client got its answer",
+    UnpairedDetail.OTHER_ADDRESS: "asked by {}, which no client capture shows",
+    UnpairedDetail.NO_CLIENT_EXCHANGE: "no client exchange around it matches",
+    UnpairedDetail.ONE_OF_SEVERAL: "one of several that look the same, more than the client side "
+    "has",
+    UnpairedDetail.NOT_RUNNING: "no {other} capture was running then",
+    UnpairedDetail.CAPTURE_EDGE: "a {other} capture began or ended while it was going on",
+    UnpairedDetail.CLOCK_SET: "both captures go on with requests like this: a clock may have been "
+    "set in between",
+    UnpairedDetail.NOTHING_MATCHES: "nothing on the {other} side matches",
+}
+
+CLOCK_REFUSAL: dict[ClockRefusal, str] = {
+    ClockRefusal.NO_PAIR: "no pair of exchanges bounds it",
+    ClockRefusal.CLOCK_SET: "the client's clock was set {client}, or the backend's {backend}, by "
+    "{by_s:.3f} s, {after_s:.1f} s or more after the first pair",
+    ClockRefusal.CONTRADICTED: "{outliers} of {pairs} pairs contradict every offset",
+    ClockRefusal.DOUBTFUL: "only doubtful pairs bound it",
+}
+
 BEHAVIOUR: dict[Behaviour, str] = {
     Behaviour.CONSTANT: "same each time",
     Behaviour.CLIENT_ADDRESS: "client's address",
@@ -125,6 +177,33 @@ MARK: dict[Mark, str] = {
     Mark.AMBIGUOUS_FRAMING: "ambiguous framing",
     Mark.PAIRED_BY_ORDER: "paired by order",
 }
+
+
+def unpaired_detail(u: Unpaired) -> str:
+    """What the reason for a missing partner rests on, "" when nothing more is known. The value in
+    it is text of the capture.
+    """
+    if u.detail is None:
+        return ""
+    other = Side.BACKEND if u.side == Side.CLIENT else Side.CLIENT
+    return UNPAIRED_DETAIL[u.detail].format(u.value, other=other)
+
+
+def clock_refusal(clock: Clock) -> str:
+    """Why a clock has no estimate, "" when it has one."""
+    if clock.refused is None:
+        return ""
+    by_ns, after_ns = clock.step or (0, 0)
+    ways = ("forward", "back")
+    client, backend = ways if by_ns > 0 else ways[::-1]
+    return CLOCK_REFUSAL[clock.refused].format(
+        client=client,
+        backend=backend,
+        by_s=abs(by_ns) / 1e9,
+        after_s=after_ns / 1e9,
+        outliers=clock.outliers,
+        pairs=clock.pairs,
+    )
 
 
 def reason(kind: str) -> str:
