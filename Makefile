@@ -11,7 +11,7 @@ bin := .venv/bin
 # README's test command ends in the line that runs the tests
 run_tests := $(shell sed -n '/<!-- test-command -->/,/<!-- \/test-command -->/s/.* && //p' README.md)
 
-.PHONY: help test lint bench fuzz docs
+.PHONY: help test lint bench fuzz docs lowest
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
@@ -37,6 +37,15 @@ docs: .venv/ready ## rewrite the pages that are made from code, then build the s
 	$(bin)/python -m tests.render.json_tables
 	$(bin)/mkdocs build --strict --quiet
 	$(bin)/towncrier build --draft --version next >/dev/null
+
+lowest: ## run the tests with the lowest versions that pyproject.toml allows (for .ci/nightly)
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install -q --no-deps .
+	.venv-lowest/bin/pip install -q $$($(PYTHON) -c "import tomllib; \
+	p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+	print(*(d.split(',')[0].replace('>=', '==') \
+	for d in p['dependencies'] + p['optional-dependencies']['test']))")
+	$(subst .venv/,.venv-lowest/,$(run_tests)) $(ARGS)
 
 # an editable install with everything the verbs need
 .venv/ready: pyproject.toml

@@ -75,7 +75,7 @@ def compare_and_print(directory: Path, target: Target) -> None:
     took part agree with it.
     """
     from lbtrace.lab.agree import agree
-    from lbtrace.lab.truth import Truth
+    from lbtrace.lab.ground_truth import GroundTruth
     from lbtrace.pipeline import compare
     from lbtrace.render import get_format
 
@@ -83,7 +83,7 @@ def compare_and_print(directory: Path, target: Target) -> None:
     report = compare([[str(directory / "client.pcap")]], backends)
     with target.open() as (out, view):
         get_format(target.format).write_report(report, out, view)
-    told = agree(report, Truth.read(directory / "truth.json"))
+    told = agree(report, GroundTruth.read(directory / "truth.json"))
     click.echo(f"The logs of client, balancer and backend: {told.summary()}", err=True)
 
 

@@ -13,11 +13,11 @@ from lbtrace.errors import LbtraceError
 
 
 def main() -> int:
-    """Play one experiment; 0 when it was recorded, 2 when it could not be (the reason on stderr:
-    slug, message, hint, one a line).
+    """Record one experiment. Returns 0 when it was recorded and 2 when it could not be; then stderr
+    has slug, message and hint, one a line.
     """
     from lbtrace.lab.confine import COMPLAINT, search_path
-    from lbtrace.lab.experiment import Request, record
+    from lbtrace.lab.experiment import Experiment, record
     from lbtrace.lab.registry import find_balancer, find_traffic
 
     parser = argparse.ArgumentParser()
@@ -31,7 +31,7 @@ def main() -> int:
     os.environ["PATH"] = search_path()
     try:
         record(
-            Request(
+            Experiment(
                 find_balancer(o.balancer),
                 find_traffic(o.traffic),
                 o.directory,

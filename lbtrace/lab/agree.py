@@ -1,10 +1,10 @@
-"""A Report against the truth: every place where they disagree, in words.
+"""A Report against the ground truth: every place where they disagree, in words.
 
 In: `lbtrace.compare`'s Report and `truth.json`. Out: a list of Disagreements, empty when lbtrace
-was right. Exchanges are named by connection and place on it. A truth request whose exchange is not
-in the capture (cut short, encrypted) cannot be judged and is left out. What lbtrace declares
-unknown, interchangeable or of low confidence is no claim, so it cannot be wrong; it is counted as
-unsure.
+was right. An exchange is named by its connection and its place on it. A request of the ground truth
+whose exchange is not in the capture (cut short, encrypted) cannot be judged and is left out. What
+lbtrace calls unknown, interchangeable or of low confidence is no claim, so it cannot be wrong; it
+is counted as unsure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lbtrace.lab.truth import TrueAttempt, TrueRequest, Truth
+from lbtrace.lab.ground_truth import GroundTruth, TrueAttempt, TrueRequest
 from lbtrace.model.pairing import AttemptOutcome, Confidence, ExchangePair, Ref, UnpairedReason
 from lbtrace.model.report import Kind, Report
 from lbtrace.model.trace import Trace
@@ -64,14 +64,14 @@ class Agreement:
         self.disagreements.append(Disagreement(what, detail))
 
 
-def agree(report: Report, truth: Truth) -> Agreement:
+def agree(report: Report, truth: GroundTruth) -> Agreement:
     """Compare everything the truth states."""
     result = Agreement()
-    front = [Place(trace) for trace in report.clients]
-    back = [Place(trace) for trace in report.backends]
-    requests = _located_requests(front[0], truth.requests)
+    clients = [ExchangeIndex(trace) for trace in report.clients]
+    backends = [ExchangeIndex(trace) for trace in report.backends]
+    requests = _located_requests(clients[0], truth.requests)
     attempts = _located_attempts(
-        back,
+        backends,
         [
             *((a, r.target) for r in truth.requests for a in r.attempts),
             *((a, "") for a in truth.others),
@@ -81,12 +81,12 @@ def agree(report: Report, truth: Truth) -> Agreement:
     if not truth.tls:
         _pairs(report, truth, requests, attempts, result)
         _others(report, truth, attempts, result)
-    _checks(report, truth, back, result)
+    _checks(report, truth, backends, result)
     _syns(report, truth, result)
     return result
 
 
-class Place:
+class ExchangeIndex:
     """The exchanges of one trace, by connection: "client server" → their ids in the order of the
     requests.
 
@@ -159,20 +159,22 @@ def align(first: list[tuple[int, str]], second: list[tuple[int, str]]) -> list[t
     return pairs[::-1]
 
 
-def _located_requests(front: Place, requests: Iterable[TrueRequest]) -> dict[int, int | None]:
+def _located_requests(
+    index: ExchangeIndex, requests: Iterable[TrueRequest]
+) -> dict[int, int | None]:
     groups: dict[tuple[str, str], list[tuple[int, TrueRequest]]] = defaultdict(list)
-    for index, request in enumerate(requests):
-        groups[(request.client, request.server)].append((index, request))
+    for number, request in enumerate(requests):
+        groups[(request.client, request.server)].append((number, request))
     found: dict[int, int | None] = {}
     for ends, group in groups.items():
         group.sort(key=lambda item: item[1].ordinal)
-        ids = front.locate(ends, [(request.time_ns, request.target) for _, request in group])
-        found.update({index: id_ for (index, _), id_ in zip(group, ids, strict=True)})
+        ids = index.locate(ends, [(request.time_ns, request.target) for _, request in group])
+        found.update({number: id_ for (number, _), id_ in zip(group, ids, strict=True)})
     return found
 
 
 def _located_attempts(
-    back: list[Place], attempts: Iterable[tuple[TrueAttempt, str]]
+    backends: list[ExchangeIndex], attempts: Iterable[tuple[TrueAttempt, str]]
 ) -> dict[TrueAttempt, Ref | None]:
     groups: dict[tuple[int, str, str], list[tuple[TrueAttempt, str]]] = defaultdict(list)
     for attempt, target in attempts:
@@ -182,8 +184,8 @@ def _located_attempts(
         group.sort(key=lambda item: item[0].ordinal)
         logged = [(a.time_ns, target) for a, target in group]
         ids = (
-            back[point].locate((client, server), logged)
-            if point < len(back)
+            backends[point].locate((client, server), logged)
+            if point < len(backends)
             else [None] * len(group)
         )
         found.update(
@@ -195,7 +197,7 @@ def _located_attempts(
     return found
 
 
-def _verdict(report: Report, truth: Truth, result: Agreement) -> None:
+def _verdict(report: Report, truth: GroundTruth, result: Agreement) -> None:
     kind = report.verdict.kind
     if kind.value != truth.kind and kind not in (Kind.AMBIGUOUS, Kind.INCONCLUSIVE):
         result.wrong(
@@ -208,7 +210,7 @@ def _verdict(report: Report, truth: Truth, result: Agreement) -> None:
 
 def _pairs(
     report: Report,
-    truth: Truth,
+    truth: GroundTruth,
     requests: dict[int, int | None],
     attempts: dict[TrueAttempt, Ref | None],
     result: Agreement,
@@ -295,7 +297,7 @@ def _judge_unpaired(
 
 
 def _others(
-    report: Report, truth: Truth, attempts: dict[TrueAttempt, Ref | None], result: Agreement
+    report: Report, truth: GroundTruth, attempts: dict[TrueAttempt, Ref | None], result: Agreement
 ) -> None:
     claimed = {a.backend: p for p in report.correlation.pairs for a in p.attempts}
     for other in truth.others:
@@ -309,39 +311,43 @@ def _others(
             )
 
 
-def _checks(report: Report, truth: Truth, back: list[Place], result: Agreement) -> None:
-    told = {(c.point, e) for c in report.correlation.health_checks for e in c.exchanges}
-    told_connections = {
+def _checks(
+    report: Report, truth: GroundTruth, backends: list[ExchangeIndex], result: Agreement
+) -> None:
+    reported = {(c.point, e) for c in report.correlation.health_checks for e in c.exchanges}
+    reported_connections = {
         (c.point, n) for c in report.correlation.health_checks for n in c.connections
     }
     true: set[tuple[int, int]] = set()
     missed = 0
     for check in truth.checks:
-        trace = back[check.point].trace
+        trace = backends[check.point].trace
         on = by_connection(trace)
         for connection in trace.connections:
             if (str(connection.client), str(connection.server)) == (check.client, check.server):
                 true.add((check.point, connection.id))
                 ids = {(check.point, e) for e in on[connection.id]}
-                missed += not (ids & told or (check.point, connection.id) in told_connections)
+                missed += not (
+                    ids & reported or (check.point, connection.id) in reported_connections
+                )
     if missed:
         result.wrong(
             "missed-checks", f"{missed} of {len(truth.checks)} health checks not recognised"
         )
-    for point, exchange in told:
-        connection_id = back[point].trace.exchanges[exchange].connection
+    for point, exchange in reported:
+        connection_id = backends[point].trace.exchanges[exchange].connection
         if (point, connection_id) not in true:
             result.wrong(
                 "invented-check", f"backend exchange {exchange} (point {point}) is no health check"
             )
-    for point, connection_id in told_connections - true if truth.checks_complete else ():
+    for point, connection_id in reported_connections - true if truth.checks_complete else ():
         result.wrong(
             "invented-check",
             f"backend connection {connection_id} (point {point}) is no health check",
         )
 
 
-def _syns(report: Report, truth: Truth, result: Agreement) -> None:
+def _syns(report: Report, truth: GroundTruth, result: Agreement) -> None:
     if result.outside:
         return  # the capture was cut short: how many of the connections are in it is not known
     connections = {(r.client, r.server) for r in truth.requests}

@@ -2,10 +2,10 @@
 
     python -m lbtrace.lab.app ADDRESS PORT LOG [--idle SECONDS] [--fails] [--tls CERTIFICATE]
 
-The log has one JSON object a line (see `truth.BackendLine`): who asked over which connection, what,
-when, and what was answered. It is the backend's half of the truth, written by the program that
-answered and not by anything that reads packets. A connection that carried no request is logged as
-well (method ""): that is what a TCP health check looks like from here.
+The log has one JSON object a line (`ground_truth.BackendLine`): who asked over which connection,
+what, when, and how it was answered. It is the backend's part of the ground truth, written by the
+program that answered and not by anything that reads packets. A connection that carried no request
+is logged too (method ""): a TCP health check looks like that from here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WEBSOCKET_KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 
-class Application(ThreadingHTTPServer):
+class BackendServer(ThreadingHTTPServer):
     """Accepts connections; each is served by a thread. `fails`: every /flaky is answered with
     503.
     """
@@ -81,7 +81,7 @@ class Conversation(BaseHTTPRequestHandler):
     disable_nagle_algorithm = (
         True  # head and body are two segments; none shall wait for an acknowledgement
     )
-    server: Application
+    server: BackendServer
 
     def setup(self) -> None:
         self.ordinal = 0
@@ -380,7 +380,7 @@ def main() -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(options.tls)
     with open(options.log, "a", encoding="utf-8") as log:
-        Application(
+        BackendServer(
             options.address, options.port, log, options.idle, options.fails, tls
         ).serve_forever()
 

@@ -1,18 +1,18 @@
 """Run an experiment so that nothing of it can outlive it.
 
-In: the arguments of `python -m lbtrace.lab`. Out: its files in a directory the caller chose, or a
-LabError. The experiment runs as process 1 of a PID namespace, with a mount and a network namespace
-of its own:
+In: the arguments of `python -m lbtrace.lab`. Out: its files in a directory that the caller chose,
+or a LabError. The experiment runs as process 1 of a PID namespace, with mount and network
+namespaces of its own:
 
-- when process 1 ends, by whatever cause (success, failure, Ctrl-C, SIGKILL), the kernel ends every
-  process in that namespace;
-- with the last process the network namespaces, their links and their rules go
-  (network_namespaces(7), pid_namespaces(7));
-- `ip netns` keeps its names in /run/netns, and /run is a private tmpfs in here: names can neither
-  collide nor be seen outside.
+- When process 1 ends, for whatever reason (success, failure, Ctrl-C, SIGKILL), the kernel ends
+  every process in that namespace.
+- With the last process the network namespaces, their links and their rules go
+  (network_namespaces(7), pid_namespaces(7)).
+- `ip netns` keeps its names in /run/netns, and /run is a private tmpfs in here: names cannot
+  collide and cannot be seen outside.
 
-Cleaning up is no list of steps that could be interrupted half way. `setpriv --pdeathsig` and
-`unshare --kill-child` tie it to the caller.
+There is no list of things to undo that could be interrupted half way. `setpriv --pdeathsig` and
+`unshare --kill-child` tie the experiment to the caller.
 """
 
 from __future__ import annotations

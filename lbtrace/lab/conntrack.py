@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from lbtrace.lab.world import inside
+from lbtrace.lab.network import inside
 
 
 class Translation(NamedTuple):

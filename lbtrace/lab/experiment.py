@@ -1,8 +1,8 @@
-"""One experiment, from nothing to a recorded pair: build the world, start everything, capture,
-play, stop, write the truth.
+"""One experiment, from nothing to a recorded pair of captures: build the network, start everything,
+capture, run the traffic, stop, write the ground truth.
 
 In: a balancer, a traffic, a directory. Out: `client.pcap`, `backend.pcap` (`backend2.pcap` with two
-backends), `truth.json` and `logs/` there; for TLS also `keys.log`. Runs as process 1 of its own
+backends), `truth.json` and `logs/` there; for TLS also `keys.log`. It runs as process 1 of its own
 namespaces (`confine`), so nothing of it can outlive it.
 """
 
@@ -16,12 +16,11 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lbtrace.lab import truth as t
+from lbtrace.lab import ground_truth as t
+from lbtrace.lab.clients import Clients, make_certificate
 from lbtrace.lab.conntrack import translations
 from lbtrace.lab.join import join, split_checks
-from lbtrace.lab.plan import Balancer, Setup, Traffic
-from lbtrace.lab.play import Play, make_certificate
-from lbtrace.lab.world import (
+from lbtrace.lab.network import (
     APP_PORT,
     BALANCER,
     FRONT,
@@ -32,9 +31,10 @@ from lbtrace.lab.world import (
     NODE,
     SECOND,
     SECOND_ADDRESS,
+    Network,
     Started,
-    World,
 )
+from lbtrace.lab.plan import Balancer, Setup, Traffic
 
 BACKENDS = ((INSTANCE, INSTANCE_ADDRESS), (SECOND, SECOND_ADDRESS))
 SETTLE_SECONDS = 0.3
@@ -42,9 +42,9 @@ CAPTURE_FLUSH_SECONDS = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked of the lab. `snaplen` as tcpdump's -s; `offload` leaves segmentation and
-    checksum offload on.
+class Experiment:
+    """What to record. `snaplen` as tcpdump's -s; `offload` leaves segmentation and checksum offload
+    on; `explain` prints every step.
     """
 
     balancer: Balancer
@@ -55,42 +55,42 @@ class Request:
     explain: bool = False
 
 
-def record(request: Request) -> None:
-    """Play it and leave captures and truth in the directory."""
-    logs = request.directory / "logs"
+def record(experiment: Experiment) -> None:
+    """Run the experiment and leave captures and ground truth in the directory."""
+    logs = experiment.directory / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    world = World(
+    network = Network(
         logs,
-        request.balancer.home_nat,
-        request.offload,
-        _say if request.explain else lambda _line: None,
+        experiment.balancer.home_nat,
+        experiment.offload,
+        _say if experiment.explain else lambda _line: None,
     )
-    world.build()
-    world.say("\n# The backend.")
-    setup = prepare(world, request)
-    world.say(f"\n# The balancer: {request.balancer.summary}.")
-    request.balancer.start(world, setup)
-    world.say("\n# The captures.")
-    captures = start_captures(world, request)
-    world.say(f"\n# The traffic: {request.traffic.summary}.")
-    checker = start_checker(world, request.traffic, logs)
-    play = make_play(world, request, setup)
-    request.traffic.play(play)
+    network.build()
+    network.say("\n# The backend.")
+    setup = prepare(network, experiment)
+    network.say(f"\n# The balancer: {experiment.balancer.summary}.")
+    experiment.balancer.start(network, setup)
+    network.say("\n# The captures.")
+    captures = start_captures(network, experiment)
+    network.say(f"\n# The traffic: {experiment.traffic.summary}.")
+    checker = start_checker(network, experiment.traffic, logs)
+    clients = make_clients(network, experiment, setup)
+    experiment.traffic.run(clients)
     time.sleep(SETTLE_SECONDS)
     if checker:
         checker.stop()
     time.sleep(CAPTURE_FLUSH_SECONDS)
     for capture in captures:
         capture.stop(signal.SIGINT)
-    write_truth(world, request, setup, play)
+    write_truth(network, experiment, setup, clients)
 
 
-def prepare(world: World, request: Request) -> Setup:
-    """Start the backends; returns what the balancer is asked for."""
-    traffic, balancer = request.traffic, request.balancer
+def prepare(network: Network, experiment: Experiment) -> Setup:
+    """Start the backends; return what the traffic asks of the balancer."""
+    traffic, balancer = experiment.traffic, experiment.balancer
     encrypted = "tls" in traffic.needs
     passed = encrypted and "http" not in balancer.features
-    certificate = Path(make_certificate(world)[0]) if encrypted else None
+    certificate = Path(make_certificate(network)[0]) if encrypted else None
     hosts = BACKENDS[: traffic.backends]
     for number, (host, address) in enumerate(hosts):
         if number == 0 and traffic.first_backend == "refuses":
@@ -98,32 +98,30 @@ def prepare(world: World, request: Request) -> Setup:
         options = ["--idle", str(traffic.idle_seconds)]
         options += ["--fails"] if number == 0 and traffic.first_backend == "fails" else []
         options += ["--tls", str(certificate)] if passed else []
-        log = str(world.directory / f"app-{host}.log")
-        started = world.python(host, "lbtrace.lab.app", address, str(APP_PORT), log, *options)
-        world.wait_for_port(host, address, APP_PORT, started)
+        log = str(network.directory / f"app-{host}.log")
+        started = network.python(host, "lbtrace.lab.app", address, str(APP_PORT), log, *options)
+        network.wait_for_port(host, address, APP_PORT, started)
     port = 443 if encrypted else 80
     return Setup(
         tuple((address, APP_PORT) for _, address in hosts),
         traffic.needs,
-        world.directory,
+        network.directory,
         port,
         certificate,
     )
 
 
-def start_captures(world: World, request: Request) -> list[Started]:
+def start_captures(network: Network, experiment: Experiment) -> list[Started]:
     """tcpdump on the laptop and on every backend."""
     files = ("backend.pcap", "backend2.pcap")
-    captures = [world.capture(LAPTOP, request.directory / "client.pcap", request.snaplen)]
-    for (host, _), name in zip(BACKENDS[: request.traffic.backends], files, strict=False):
-        captures.append(world.capture(host, request.directory / name, request.snaplen))
+    captures = [network.capture(LAPTOP, experiment.directory / "client.pcap", experiment.snaplen)]
+    for (host, _), name in zip(BACKENDS[: experiment.traffic.backends], files, strict=False):
+        captures.append(network.capture(host, experiment.directory / name, experiment.snaplen))
     return captures
 
 
-def start_checker(world: World, traffic: Traffic, logs: Path) -> Started | None:
-    """The lab's own health checker, sent from the balancer's namespace, when the traffic has
-    one.
-    """
+def start_checker(network: Network, traffic: Traffic, logs: Path) -> Started | None:
+    """Start the lab's own health checker in the balancer's namespace, when the traffic wants it."""
     if not traffic.check:
         return None
     arguments = (
@@ -134,25 +132,27 @@ def start_checker(world: World, traffic: Traffic, logs: Path) -> Started | None:
         NODE,
         str(logs / "check.log"),
     )
-    return world.python(BALANCER, "lbtrace.lab.checker", *arguments)
+    return network.python(BALANCER, "lbtrace.lab.health_checker", *arguments)
 
 
-def make_play(world: World, request: Request, setup: Setup) -> Play:
-    """Where the client connects to, and how."""
-    direct = request.balancer.front == "instance"
-    play = Play(world, INSTANCE_ADDRESS if direct else FRONT, APP_PORT if direct else setup.port)
+def make_clients(network: Network, experiment: Experiment, setup: Setup) -> Clients:
+    """The clients, who know where to connect to and how."""
+    direct = experiment.balancer.front == "instance"
+    clients = Clients(
+        network, INSTANCE_ADDRESS if direct else FRONT, APP_PORT if direct else setup.port
+    )
     if setup.certificate is not None:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        context.keylog_filename = str(request.directory / "keys.log")
-        play = replace(play, tls=context)
-    return play
+        context.keylog_filename = str(experiment.directory / "keys.log")
+        clients = replace(clients, tls=context)
+    return clients
 
 
-def write_truth(world: World, request: Request, setup: Setup, play: Play) -> None:
-    """Join the logs."""
-    logs = world.directory
+def write_truth(network: Network, experiment: Experiment, setup: Setup, clients: Clients) -> None:
+    """Join the logs and write truth.json."""
+    logs = network.directory
     points = {address: number for number, (_, address) in enumerate(BACKENDS)}
     rows = [row for host, _ in BACKENDS for row in t.read_backend_log(logs / f"app-{host}.log")]
     rows.sort(key=lambda row: row["time_ns"])
@@ -161,29 +161,33 @@ def write_truth(world: World, request: Request, setup: Setup, play: Play) -> Non
         rows,
         checker,
         points,
-        "tcp-checks" in request.traffic.needs or request.traffic.check == "tcp",
+        "tcp-checks" in experiment.traffic.needs or experiment.traffic.check == "tcp",
     )
     seen_as = (
-        {x.client: x.client_after for x in translations(HOME)} if request.balancer.home_nat else {}
+        {x.client: x.client_after for x in translations(HOME)}
+        if experiment.balancer.home_nat
+        else {}
     )
-    clients = sorted(play.log, key=lambda line: line["time_ns"])
-    requests, others = join(clients, seen_as, request.balancer.lines(world, setup), traffic, points)
+    log = sorted(clients.log, key=lambda line: line["time_ns"])
+    requests, others = join(
+        log, seen_as, experiment.balancer.lines(network, setup), traffic, points
+    )
     tls = (
         ""
         if setup.certificate is None
         else "terminated"
-        if "http" in request.balancer.features
+        if "http" in experiment.balancer.features
         else "passed"
     )
-    complete = "tcp-checks" not in request.traffic.needs
-    names = request.balancer.name, request.traffic.name, request.balancer.kind
-    t.Truth(*names, tls, software(request.balancer), requests, others, checks, complete).write(
-        request.directory / "truth.json"
-    )
+    complete = "tcp-checks" not in experiment.traffic.needs
+    names = experiment.balancer.name, experiment.traffic.name, experiment.balancer.kind
+    t.GroundTruth(
+        *names, tls, software(experiment.balancer), requests, others, checks, complete
+    ).write(experiment.directory / "truth.json")
 
 
 def software(balancer: Balancer) -> dict[str, str]:
-    """The versions of what took part, as the programs state them."""
+    """The versions of the programs that took part, as they state them."""
     commands: dict[str, tuple[str, ...]] = {
         "curl": ("curl", "--version"),
         "tcpdump": ("tcpdump", "--version"),
@@ -191,7 +195,7 @@ def software(balancer: Balancer) -> dict[str, str]:
     }
     if balancer.version:
         commands[balancer.version[0]] = balancer.version
-    told = {}
+    versions = {}
     for program, command in commands.items():
         program = Path(program).name
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -199,8 +203,8 @@ def software(balancer: Balancer) -> dict[str, str]:
         number = re.search(r"\d+\.\d+\.\d+", words) or re.search(
             r"\d+\.\d+", words
         )  # a path in it may hold "python3.11"
-        told[program] = number[0] if number else "unknown"
-    return told
+        versions[program] = number[0] if number else "unknown"
+    return versions
 
 
 def _say(line: str) -> None:

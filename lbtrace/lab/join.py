@@ -1,9 +1,9 @@
-"""Three logs → truth: who caused what.
+"""Three logs → the ground truth: which request caused which backend exchanges.
 
-    client's log ──(home router's connection tracking)──▶ balancer's log ──(request id, or the
-    balancer's own port)──▶ backend's log
+    client's log ── the home router's connection tracking table ──▶ balancer's log
+    balancer's log ── a request id, or the balancer's own port ──▶ backend's log
 
-The client's log names its own port; the home router's table says which port the balancer saw; the
+The client's log names its own port; the home router's table says which port the balancer saw. The
 balancer's log names the request (an id it also sent to the backend) or the address it used; the
 backend's log has the same id or address. No packet is read.
 """
@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from lbtrace.lab.plan import BalancerLine
-from lbtrace.lab.truth import (
+from lbtrace.lab.ground_truth import (
     BackendLine,
     CheckLine,
     ClientLine,
@@ -22,6 +21,7 @@ from lbtrace.lab.truth import (
     TrueCheck,
     TrueRequest,
 )
+from lbtrace.lab.plan import BalancerLine
 
 HEALTH = "/health"
 

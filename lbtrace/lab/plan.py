@@ -1,9 +1,9 @@
-"""What an experiment is made of: a Balancer and a Traffic, one file each, and the Setup one asks of
-the other.
+"""What an experiment is made of: a Balancer and a Traffic, one file each, and the Setup that the
+traffic asks of the balancer.
 
 A new balancer is a file in `balancers/` that lists its `Balancer`s in `BALANCERS`; a new traffic is
-one in `traffic/` with `TRAFFICS`. `registry` finds them. A traffic `needs` features (a table
-below); a balancer that does not list one cannot play it.
+a file in `traffic/` with `TRAFFICS`. `registry` finds them. A traffic `needs` features (the table
+below); a balancer that does not list one of them cannot run that traffic.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from lbtrace.lab.play import Play
-    from lbtrace.lab.world import World
+    from lbtrace.lab.clients import Clients
+    from lbtrace.lab.network import Network
 
 FEATURES = {
-    "http": "reads HTTP: sends single requests on, to whom it likes",
-    "tls": "TLS on port 443 in front (taken off, or passed through to the backend)",
+    "http": "reads HTTP: sends each request to a backend it chooses",
+    "tls": "TLS on port 443 towards the client (ended there, or passed through to the backend)",
     "websocket": "passes Upgrade: websocket on",
     "retry": "tries another backend after a failure",
     "timeout": "gives up on a backend after one second",
@@ -35,12 +35,12 @@ FEATURES = {
 
 
 class BalancerLine(NamedTuple):
-    """A line of a balancer's own log: one request (or, when it does not read HTTP, one connection,
-    with method "").
+    """A line of a balancer's own log: one request, or one connection (with method "") when it does
+    not read HTTP.
 
-    `client` is the client's "address:port" as the balancer sees it, `request_id` the name it gave
-    the request ("" when it gives none), `from_` its own "address:port" towards the backend ("" when
-    it does not say), `server` the backend ("" when it asked none).
+    `client` is the client's "address:port" as the balancer sees it. `request_id` is the id it gave
+    the request ("": none). `from_` is its own "address:port" towards the backend ("": not logged).
+    `server` is the backend ("": it asked none).
     """
 
     client: str
@@ -55,8 +55,8 @@ class BalancerLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the experiment asks of the balancer. `directory` is for configuration and logs;
-    `certificate` has key and certificate.
+    """What the experiment asks of the balancer. Configuration and logs go to `directory`; the file
+    `certificate` holds key and certificate.
     """
 
     backends: tuple[tuple[str, int], ...]
@@ -78,10 +78,9 @@ class Setup:
 class Balancer:
     """One way to run one product.
 
-    `kind` is the verdict that is right by construction; `programs` maps programs to Debian
-    packages; `start` starts it in the balancer's namespace and returns once it listens; `lines`
-    reads its own log after the traffic. `home_nat` False: the home router does not translate.
-    `missing` says why it cannot run here.
+    `kind` is the right verdict, by construction. `programs` maps programs to Debian packages.
+    `start` starts it in the balancer's namespace and returns once it listens. `lines` reads its own
+    log after the traffic. `home_nat` False: the home router does not translate addresses.
     """
 
     name: str
@@ -89,8 +88,8 @@ class Balancer:
     kind: str
     programs: dict[str, str]
     features: frozenset[str]
-    start: Callable[[World, Setup], None]
-    lines: Callable[[World, Setup], list[BalancerLine]]
+    start: Callable[[Network, Setup], None]
+    lines: Callable[[Network, Setup], list[BalancerLine]]
     version: tuple[str, ...] = ()
     home_nat: bool = True
     front: str = "balancer"  # "instance": the client connects to the backend itself
@@ -99,16 +98,16 @@ class Balancer:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """One way to use it. `idle_seconds` is the backends' keep-alive timeout, `flaky` how the first
-    backend misbehaves.
+    """One way to use a balancer. `run` sends the requests; `idle_seconds` is the keep-alive timeout
+    of the backends.
     """
 
     name: str
     summary: str
-    play: Callable[[Play], None]
+    run: Callable[[Clients], None]
     needs: frozenset[str] = frozenset()
     backends: int = 1
     idle_seconds: float = 75.0
-    first_backend: str = "well"  # or "refuses", "fails": see app.py
-    check: str = ""  # the lab's own checker while it plays: "", "http", "tcp"
+    first_backend: str = "well"  # or "refuses" (does not listen), "fails" (answers /flaky with 503)
+    check: str = ""  # the lab's own health checker meanwhile: "", "http", "tcp"
     check_seconds: float = 1.0

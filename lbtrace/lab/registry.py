@@ -1,5 +1,5 @@
-"""Names → balancers and traffics: every module in `balancers/` and `traffic/` is asked for what it
-offers.
+"""Names → balancers and traffics: every module in `balancers/` lists its balancers, every module in
+`traffic/` its traffics.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def require_match(balancer: Balancer, traffic: Traffic) -> None:
         able = [b.name for b in balancers().values() if traffic.needs <= b.features]
         raise OptionError(
             "lab-no-match",
-            f"{balancer.name} cannot play {traffic.name!r}, which needs {feature!r}.",
+            f"{balancer.name} cannot run {traffic.name!r}, which needs {feature!r}.",
             f"These can: {', '.join(able)}.",
         )
 

@@ -1,9 +1,8 @@
-"""One experiment from outside: check that it can be run here, run it confined, hand back where its
-captures are.
+"""One experiment from outside: check that it can run here, then run it confined.
 
 In: names. Out: a directory with `client.pcap`, `backend*.pcap`, `truth.json` (and `logs/`,
-`keys.log`). Every reason not to run is a LabError or OptionError in one line, said before anything
-is started.
+`keys.log`). Every reason not to run is a LabError or OptionError in one line, raised before
+anything is started.
 """
 
 from __future__ import annotations

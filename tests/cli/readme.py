@@ -4,11 +4,10 @@ it; a test checks it is not stale.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
-
-from click.testing import CliRunner
-
-from lbtrace.cli import cli
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN, END = (
@@ -20,8 +19,13 @@ UNTIL = "Exchanges on one side only"  # the README shows the page up to here
 
 def output() -> str:
     """The first part of what `lbtrace demo` prints in 80 columns."""
-    done = CliRunner().invoke(
-        cli, ["demo", "--width", "80"], env={"NO_COLOR": "1"}, catch_exceptions=False
+    done = subprocess.run(
+        [sys.executable, "-m", "lbtrace", "demo", "--width", "80"],
+        cwd=README.parent,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     return done.stdout.split(UNTIL)[0].rstrip()
 

@@ -30,7 +30,7 @@ def test_list_names_every_balancer_and_traffic_without_being_root(
     [
         (["run", "f5"], "There is no balancer 'f5' in the lab."),
         (["run", "nginx", "--traffic", "ftp"], "There is no traffic 'ftp' in the lab."),
-        (["run", "nat", "--traffic", "gzip"], "nat cannot play 'gzip', which needs 'gzip'."),
+        (["run", "nat", "--traffic", "gzip"], "nat cannot run 'gzip', which needs 'gzip'."),
         (["record", "nosuch"], "There is no sample 'nosuch'."),
     ],
 )

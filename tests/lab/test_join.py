@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lbtrace.lab.ground_truth import BackendLine, CheckLine, ClientLine
 from lbtrace.lab.join import join, split_checks
 from lbtrace.lab.plan import BalancerLine
-from lbtrace.lab.truth import BackendLine, CheckLine, ClientLine
 
 LAPTOP, ROUTER, NODE, APP = "192.168.0.5", "1.240.235.98", "172.31.42.119", "172.31.11.95:8080"
 POINTS = {"172.31.11.95": 0, "172.31.22.80": 1}

@@ -46,7 +46,7 @@ def test_a_name_nobody_has_lists_those_there_are() -> None:
 
 
 def test_a_balancer_that_cannot_play_a_traffic_says_who_can() -> None:
-    with pytest.raises(OptionError, match=r"nat cannot play 'cache', which needs 'cache'.*varnish"):
+    with pytest.raises(OptionError, match=r"nat cannot run 'cache', which needs 'cache'.*varnish"):
         require_match(find_balancer("nat"), find_traffic("cache"))
 
 

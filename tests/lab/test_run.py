@@ -19,10 +19,10 @@ import pytest
 import lbtrace
 from lbtrace.errors import LabError
 from lbtrace.lab.agree import agree
+from lbtrace.lab.ground_truth import GroundTruth
+from lbtrace.lab.network import LINKS
 from lbtrace.lab.registry import balancers, find_balancer
 from lbtrace.lab.run import require_runnable, run
-from lbtrace.lab.truth import Truth
-from lbtrace.lab.world import LINKS
 
 pytestmark = pytest.mark.lab
 
@@ -128,7 +128,7 @@ def test_every_balancer_agrees_with_the_logs(
     directory = recorded[experiment]
     assert isinstance(directory, Path), directory
 
-    truth = Truth.read(directory / "truth.json")
+    truth = GroundTruth.read(directory / "truth.json")
     if traffic == "four":
         assert {r.target: r.status for r in truth.requests} == ANSWERS
         assert [len(r.attempts) for r in truth.requests] == [1, 1, 1, 1]
@@ -153,7 +153,9 @@ def test_two_runs_at_once_do_not_collide(tmp_path: Path) -> None:
         runs.append(subprocess.Popen([sys.executable, "-c", code]))
     assert [process.wait(60) for process in runs] == [0, 0]
     for name in ("one", "two"):
-        assert {r.status for r in Truth.read(tmp_path / name / "truth.json").requests} == {200}
+        assert {r.status for r in GroundTruth.read(tmp_path / name / "truth.json").requests} == {
+            200
+        }
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -10,8 +10,8 @@ import pytest
 
 import lbtrace
 from lbtrace.lab.agree import agree, align
+from lbtrace.lab.ground_truth import GroundTruth
 from lbtrace.lab.run import SAMPLES
-from lbtrace.lab.truth import Truth
 from lbtrace.model.report import Kind, Report
 
 FOLDER = Path(__file__).resolve().parents[2] / "samples"
@@ -32,7 +32,7 @@ def report_of(name: str) -> Report:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_report_agrees_with_the_logs(name: str) -> None:
-    told = agree(report_of(name), Truth.read(FOLDER / name / "truth.json"))
+    told = agree(report_of(name), GroundTruth.read(FOLDER / name / "truth.json"))
 
     assert [d for d in told.disagreements if d.what not in WEAKER.get(name, set())] == []
 
@@ -51,7 +51,7 @@ def test_every_sample_can_be_recorded_again_is_explained_and_is_small() -> None:
 
 @pytest.mark.parametrize("name", ["alb-like", "nlb-like", "nlb-like-snat"])
 def test_the_founding_experiment(name: str) -> None:
-    truth = Truth.read(FOLDER / name / "truth.json")
+    truth = GroundTruth.read(FOLDER / name / "truth.json")
 
     assert [(r.target, r.status) for r in truth.requests] == [
         (f"/divide/{n}", 200) for n in (25, 50, 10, 4)
@@ -76,17 +76,17 @@ class TestTheJudgeCanSayNo:
         return report_of("alb-like")
 
     @pytest.fixture
-    def truth(self) -> Truth:
-        return Truth.read(FOLDER / "alb-like" / "truth.json")
+    def truth(self) -> GroundTruth:
+        return GroundTruth.read(FOLDER / "alb-like" / "truth.json")
 
-    def test_as_it_is_they_agree(self, report: Report, truth: Truth) -> None:
+    def test_as_it_is_they_agree(self, report: Report, truth: GroundTruth) -> None:
         told = agree(report, truth)
         assert (told.right, told.unsure, told.disagreements) == (4, 0, [])
         assert (
             told.summary() == "agree with this report (4 of 4 requests traced to what they caused)."
         )
 
-    def test_two_requests_swapped(self, report: Report, truth: Truth) -> None:
+    def test_two_requests_swapped(self, report: Report, truth: GroundTruth) -> None:
         first, second, *rest = truth.requests
         swapped = (
             replace(first, attempts=second.attempts),
@@ -98,22 +98,22 @@ class TestTheJudgeCanSayNo:
             "wrong-pair",
         ]
 
-    def test_an_answer_that_was_the_balancers_own(self, report: Report, truth: Truth) -> None:
+    def test_an_answer_that_was_the_balancers_own(self, report: Report, truth: GroundTruth) -> None:
         first, *rest = truth.requests
         own = replace(first, attempts=(), answered_by="balancer")
         assert [
             d.what for d in agree(report, replace(truth, requests=(own, *rest))).disagreements
         ] == ["invented-pair"]
 
-    def test_another_kind_of_balancer(self, report: Report, truth: Truth) -> None:
+    def test_another_kind_of_balancer(self, report: Report, truth: GroundTruth) -> None:
         other = replace(truth, kind=Kind.L4_PASSTHROUGH.value)
         assert [d.what for d in agree(report, other).disagreements] == ["verdict"]
 
-    def test_checks_that_were_none(self, report: Report, truth: Truth) -> None:
+    def test_checks_that_were_none(self, report: Report, truth: GroundTruth) -> None:
         told = agree(report, replace(truth, checks=truth.checks[:1])).disagreements
         assert {d.what for d in told} == {"invented-check"}
 
-    def test_an_exchange_of_somebody_else(self, report: Report, truth: Truth) -> None:
+    def test_an_exchange_of_somebody_else(self, report: Report, truth: GroundTruth) -> None:
         first, *rest = truth.requests
         told = agree(
             report, replace(truth, requests=tuple(rest), others=first.attempts)
@@ -123,9 +123,9 @@ class TestTheJudgeCanSayNo:
 
 def test_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
     for name in NAMES:
-        truth = Truth.read(FOLDER / name / "truth.json")
+        truth = GroundTruth.read(FOLDER / name / "truth.json")
         truth.write(tmp_path / "truth.json")
-        assert Truth.read(tmp_path / "truth.json") == truth
+        assert GroundTruth.read(tmp_path / "truth.json") == truth
         assert (tmp_path / "truth.json").read_text().startswith('{\n "format": "lbtrace-lab-truth"')
 
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import time
 
 from lbtrace.lab.balancers import nginx
+from lbtrace.lab.network import Network
 from lbtrace.lab.plan import Balancer, Setup
-from lbtrace.lab.world import World
 
 MAPS = """
   map $msec $epoch {{
@@ -40,12 +40,12 @@ LOCATION = """
 """
 
 
-def start(world: World, setup: Setup) -> None:
+def start(network: Network, setup: Setup) -> None:
     """Start it; the access log names each request by its trace id."""
     now = int(time.time()) - 2
     epochs = "\n".join(f'    "~^{second}" {second:08x};' for second in range(now, now + 600))
     nginx.launch(
-        world, setup, maps=MAPS.format(epochs=epochs), location=LOCATION, request_id="$trace"
+        network, setup, maps=MAPS.format(epochs=epochs), location=LOCATION, request_id="$trace"
     )
 
 

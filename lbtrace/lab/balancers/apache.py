@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lbtrace.lab.network import BALANCER, FRONT, SCRATCH, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, SCRATCH, World
 
 MODULES = Path("/usr/lib/apache2/modules")
 NEEDED = """
-mpm_event authz_core unique_id headers setenvif log_config proxy proxy_http proxy_wstunnel proxy_balancer lbmethod_byrequests
-slotmem_shm alias rewrite filter deflate mime ssl socache_shmcb watchdog proxy_hcheck
-"""  # noqa: E501
+mpm_event authz_core unique_id headers setenvif log_config
+proxy proxy_http proxy_wstunnel proxy_balancer lbmethod_byrequests slotmem_shm
+alias rewrite filter deflate mime ssl socache_shmcb watchdog proxy_hcheck
+"""
 LOG_FORMAT = (
     '{\\"client\\":\\"%a:%{remote}p\\",\\"time\\":%{usec}t,\\"method\\":\\"%m\\",\\"target\\":\\"%U%q\\",'
     '\\"status\\":%>s,\\"request_id\\":\\"%{UNIQUE_ID}e\\",\\"server\\":\\"%{BALANCER_WORKER_NAME}e\\"}'
@@ -59,7 +60,7 @@ ProxyPass / balancer://targets/
 """
 
 
-def launch(world: World, setup: Setup) -> None:
+def launch(network: Network, setup: Setup) -> None:
     """Start it."""
     modules = [m for m in NEEDED.split() if (MODULES / f"mod_{m}.so").exists()]
     checks = setup.given("checks", " hcmethod=GET hcuri=/health hcinterval=1")
@@ -86,12 +87,12 @@ def launch(world: World, setup: Setup) -> None:
         fixed=f"Alias /fixed {SCRATCH}/fixed\n<Location /fixed>\n  Require all "
         "granted\n</Location>",
     )
-    configuration = world.configure("apache.conf", text)
-    started = world.start(BALANCER, ["apache2", "-D", "FOREGROUND", "-f", str(configuration)])
-    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+    configuration = network.configure("apache.conf", text)
+    started = network.start(BALANCER, ["apache2", "-D", "FOREGROUND", "-f", str(configuration)])
+    network.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
-def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
     """The access log."""
     found = []
     for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):

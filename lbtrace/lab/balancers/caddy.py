@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from lbtrace.lab.network import BALANCER, FRONT, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, World
 
 CONFIGURATION = """
 {{
@@ -46,7 +46,7 @@ CONFIGURATION = """
 """
 
 
-def launch(world: World, setup: Setup) -> None:
+def launch(network: Network, setup: Setup) -> None:
     """Start it."""
     timeout = "transport http {\n      response_header_timeout 1s\n    }"
     checks = "health_uri /health\n    health_interval 1s"
@@ -65,19 +65,19 @@ def launch(world: World, setup: Setup) -> None:
         timeout=setup.given("timeout", timeout),
         checks=setup.given("checks", checks),
     )
-    configuration = world.configure("Caddyfile", text)
+    configuration = network.configure("Caddyfile", text)
     homes = {
         "HOME": str(setup.directory),
         "XDG_DATA_HOME": str(setup.directory / "data"),
         "XDG_CONFIG_HOME": str(setup.directory / "config"),
     }
-    started = world.start(
+    started = network.start(
         BALANCER, ["caddy", "run", "--adapter", "caddyfile", "--config", str(configuration)], homes
     )
-    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
-def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
     """The access log, and the round trips of the debug log for what went to a backend."""
     trips: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for row in _rows(setup, "caddy.log"):

@@ -13,11 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
+from lbtrace.lab.network import BALANCER, FRONT, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, World
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 TYPE = "type.googleapis.com/envoy"
+EXTENSION = f"{TYPE}.extensions"
 LOG: dict[str, Json] = {
     "time": "%START_TIME(%s.%3f)%",
     "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
@@ -62,7 +63,7 @@ def routes(setup: Setup) -> list[Json]:
                 {
                     "name": "envoy.retry_host_predicates.previous_hosts",
                     "typed_config": {
-                        "@type": f"{TYPE}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"  # noqa: E501
+                        "@type": f"{EXTENSION}.retry.host.previous_hosts.v3.PreviousHostsPredicate"
                     },
                 }
             ],
@@ -87,13 +88,13 @@ def configuration(setup: Setup) -> Json:
     if setup.wants("gzip"):
         gzip: Json = {
             "name": "gzip",
-            "typed_config": {"@type": f"{TYPE}.extensions.compression.gzip.compressor.v3.Gzip"},
+            "typed_config": {"@type": f"{EXTENSION}.compression.gzip.compressor.v3.Gzip"},
         }
         filters.append(
             {
                 "name": "envoy.filters.http.compressor",
                 "typed_config": {
-                    "@type": f"{TYPE}.extensions.filters.http.compressor.v3.Compressor",
+                    "@type": f"{EXTENSION}.filters.http.compressor.v3.Compressor",
                     "compressor_library": gzip,
                 },
             }
@@ -101,11 +102,11 @@ def configuration(setup: Setup) -> Json:
     filters.append(
         {
             "name": "envoy.filters.http.router",
-            "typed_config": {"@type": f"{TYPE}.extensions.filters.http.router.v3.Router"},
+            "typed_config": {"@type": f"{EXTENSION}.filters.http.router.v3.Router"},
         }
     )
     manager: dict[str, Json] = {
-        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",  # noqa: E501
+        "@type": f"{EXTENSION}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "front",
         "use_remote_address": True,
         "http_filters": filters,
@@ -116,7 +117,7 @@ def configuration(setup: Setup) -> Json:
             {
                 "name": "log",
                 "typed_config": {
-                    "@type": f"{TYPE}.extensions.access_loggers.file.v3.FileAccessLog",
+                    "@type": f"{EXTENSION}.access_loggers.file.v3.FileAccessLog",
                     "path": str(setup.directory / "access.log"),
                     "log_format": {"json_format": LOG},
                 },
@@ -131,7 +132,7 @@ def configuration(setup: Setup) -> Json:
         chain["transport_socket"] = {
             "name": "envoy.transport_sockets.tls",
             "typed_config": {
-                "@type": f"{TYPE}.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "@type": f"{EXTENSION}.transport_sockets.tls.v3.DownstreamTlsContext",
                 "common_tls_context": {
                     "tls_certificates": [{"certificate_chain": file, "private_key": file}]
                 },
@@ -174,9 +175,9 @@ def _address(address: str, port: int) -> Json:
     return {"socket_address": {"address": address, "port_value": port}}
 
 
-def launch(world: World, setup: Setup) -> None:
+def launch(network: Network, setup: Setup) -> None:
     """Start it."""
-    path = world.configure("envoy.json", json.dumps(configuration(setup), indent=1))
+    path = network.configure("envoy.json", json.dumps(configuration(setup), indent=1))
     command = [
         program() or "envoy",
         "-c",
@@ -188,11 +189,11 @@ def launch(world: World, setup: Setup) -> None:
         "warn",
     ]
     command += ["--file-flush-interval-msec", "100"]
-    started = world.start(BALANCER, command, dict(os.environ))
-    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+    started = network.start(BALANCER, command, dict(os.environ))
+    network.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
-def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
     """The access log."""
     found = []
     for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):

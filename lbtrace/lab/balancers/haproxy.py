@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from lbtrace.lab.network import BALANCER, FRONT, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, World
 
 CONFIGURATION = """
 global
@@ -74,10 +74,10 @@ def backend_of(setup: Setup, mode: str, reuse: str) -> str:
     return "\n".join(rows)
 
 
-def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[World, Setup], None]:
+def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Network, Setup], None]:
     """How to start one of its variants."""
 
-    def launch(world: World, setup: Setup) -> None:
+    def launch(network: Network, setup: Setup) -> None:
         checked = "check inter 1s" if setup.wants("checks") or setup.wants("tcp-checks") else ""
         terminated = mode == "http" and setup.wants("tls")
         text = CONFIGURATION.format(
@@ -93,14 +93,14 @@ def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Worl
                 for n, (a, p) in enumerate(setup.backends)
             ),
         )
-        configuration = world.configure("haproxy.cfg", text)
-        started = world.start(BALANCER, ["haproxy", "-db", "-f", str(configuration)])
-        world.wait_for_port(BALANCER, FRONT, setup.port, started)
+        configuration = network.configure("haproxy.cfg", text)
+        started = network.start(BALANCER, ["haproxy", "-db", "-f", str(configuration)])
+        network.wait_for_port(BALANCER, FRONT, setup.port, started)
 
     return launch
 
 
-def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
     """Its log is its standard output."""
     found = []
     for log in setup.directory.glob("*-balancer-haproxy.log"):

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbtrace.errors import LabError
+from lbtrace.lab.network import BALANCER, FRONT, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, World
 
 
-def launch(world: World, setup: Setup) -> None:
+def launch(network: Network, setup: Setup) -> None:
     """One virtual service, round robin, masquerading."""
     service = f"{FRONT}:{setup.port}"
     commands = [
@@ -20,17 +20,17 @@ def launch(world: World, setup: Setup) -> None:
         *(["-a", "-t", service, "-r", f"{a}:{p}", "-m"] for a, p in setup.backends),
     ]
     for command in commands:
-        done = world.run(BALANCER, ["ipvsadm", *command])
+        done = network.run(BALANCER, ["ipvsadm", *command])
         if done.returncode != 0:
             raise LabError("lab-did-not-start", f"ipvsadm: {done.stderr.strip()}")
 
 
-def lines(world: World, setup: Setup) -> list[BalancerLine]:
+def lines(network: Network, setup: Setup) -> list[BalancerLine]:
     """Rows are: protocol, time left, state, client, virtual service, real server. NAT mode keeps
     the client's address.
     """
     found = []
-    for row in world.run(BALANCER, ["ipvsadm", "-Lnc"]).stdout.splitlines():
+    for row in network.run(BALANCER, ["ipvsadm", "-Lnc"]).stdout.splitlines():
         columns = row.split()
         if len(columns) == 6 and columns[0] == "TCP":
             found.append(BalancerLine(columns[3], 0, "", "", None, "", columns[3], columns[5]))

@@ -6,11 +6,11 @@ Its log is the kernel's connection tracking table.
 from __future__ import annotations
 
 from lbtrace.lab.conntrack import translations
+from lbtrace.lab.network import BALANCER, FRONT, NODE, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, NODE, World
 
 
-def destination(world: World, setup: Setup) -> None:
+def destination(network: Network, setup: Setup) -> None:
     """DNAT: the source stays."""
     if len(setup.backends) == 1:
         (address, port) = setup.backends[0]
@@ -20,28 +20,28 @@ def destination(world: World, setup: Setup) -> None:
             f"{n} : {address} . {port}" for n, (address, port) in enumerate(setup.backends)
         )
         to = f"dnat ip addr . port to numgen inc mod {len(setup.backends)} map {{ {targets} }}"
-    world.nft(
+    network.nft(
         BALANCER,
         f"table ip balancer {{\n chain prerouting {{\n type nat hook prerouting priority dstnat;\n"
         f" ip daddr {FRONT} tcp dport {setup.port} {to}\n }}\n}}\n",
     )
 
 
-def both(world: World, setup: Setup) -> None:
+def both(network: Network, setup: Setup) -> None:
     """DNAT and SNAT: the balancer's own address is the source."""
-    destination(world, setup)
-    world.nft(
+    destination(network, setup)
+    network.nft(
         BALANCER,
         f"table ip source {{\n chain postrouting {{\n type nat hook postrouting priority srcnat;\n"
         f" ct status dnat snat to {NODE}\n }}\n}}\n",
     )
 
 
-def nothing(_world: World, _setup: Setup) -> None:
+def nothing(_network: Network, _setup: Setup) -> None:
     """The client speaks to the backend itself."""
 
 
-def lines(_world: World, _setup: Setup) -> list[BalancerLine]:
+def lines(_network: Network, _setup: Setup) -> list[BalancerLine]:
     """Who became whom."""
     return [
         BalancerLine(t.client, 0, "", "", None, "", t.client_after, t.server_after)
@@ -49,7 +49,7 @@ def lines(_world: World, _setup: Setup) -> list[BalancerLine]:
     ]
 
 
-def same(_world: World, _setup: Setup) -> list[BalancerLine]:
+def same(_network: Network, _setup: Setup) -> list[BalancerLine]:
     """Nobody became anybody; the experiment knows."""
     return []
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
+from lbtrace.lab.network import BALANCER, FRONT, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, World
 
 CONFIGURATION = """
 user root root;
@@ -19,11 +19,14 @@ pid {directory}/nginx.pid;
 error_log {directory}/nginx-error.log notice;
 events {{ worker_connections 1024; }}
 http {{
-  log_format truth escape=json '{{"time":$msec,"client":"$remote_addr:$remote_port","method":"$request_method",'
-    '"target":"$request_uri","status":"$status","server":"$upstream_addr","request_id":"{request_id}"}}';
+  log_format truth escape=json
+    '{{"time":$msec,"client":"$remote_addr:$remote_port","method":"$request_method",'
+    '"target":"$request_uri","status":"$status","server":"$upstream_addr",'
+    '"request_id":"{request_id}"}}';
   access_log {directory}/access.log truth;
-  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
-  uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
+  scgi_temp_path {directory}/scgi;
   keepalive_timeout 60s;
 {maps}
 {cache}
@@ -46,7 +49,7 @@ http {{
     }}
   }}
 }}
-"""  # noqa: E501
+"""
 LOCATION = """
       proxy_set_header X-Request-Id $request_id;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -59,7 +62,7 @@ FEATURES = frozenset(
 
 
 def launch(
-    world: World,
+    network: Network,
     setup: Setup,
     maps: str = "",
     location: str = LOCATION,
@@ -101,15 +104,15 @@ def launch(
         version="proxy_http_version 1.1;" if keep or setup.wants("websocket") else "",
         options="\n      ".join(o for o in options if o),
     )
-    configuration = world.configure("nginx.conf", text)
-    started = world.start(
+    configuration = network.configure("nginx.conf", text)
+    started = network.start(
         BALANCER,
         ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)],
     )
-    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
-def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
     """The access log. `$upstream_addr` lists every attempt; the application's log has them by
     request id, so the last is enough.
     """
@@ -149,7 +152,7 @@ BALANCERS = (
         "l7-proxy",
         {"nginx": "nginx"},
         FEATURES,
-        lambda world, setup: launch(world, setup, keep=False),
+        lambda network, setup: launch(network, setup, keep=False),
         lines,
         ("nginx", "-v"),
     ),

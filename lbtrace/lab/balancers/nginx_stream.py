@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from lbtrace.lab.network import BALANCER, FRONT, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, World
 
 CONFIGURATION = """
 {load}
@@ -37,9 +37,9 @@ CLIENT = re.compile(r"\*(\d+) client (\S+) connected to")
 PROXY = re.compile(r"\*(\d+) proxy (\S+) connected to (\S+?),? ")
 
 
-def launch(world: World, setup: Setup, proxy: str = "") -> None:
+def launch(network: Network, setup: Setup, proxy: str = "") -> None:
     """Start it."""
-    configuration = world.configure(
+    configuration = network.configure(
         "nginx.conf",
         CONFIGURATION.format(
             load=f"load_module {MODULE};" if MODULE.exists() else "",
@@ -50,14 +50,14 @@ def launch(world: World, setup: Setup, proxy: str = "") -> None:
             proxy=proxy,
         ),
     )
-    started = world.start(
+    started = network.start(
         BALANCER,
         ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)],
     )
-    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
-def lines(_world: World, setup: Setup) -> list[BalancerLine]:
+def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
     """One line for each pair of connections."""
     clients: dict[str, str] = {}
     found = []
@@ -97,7 +97,7 @@ BALANCERS = (
         "l4-proxy",
         {"nginx": "nginx"},
         FEATURES,
-        lambda world, setup: launch(world, setup, "proxy_protocol on;"),
+        lambda network, setup: launch(network, setup, "proxy_protocol on;"),
         lines,
         ("nginx", "-v"),
         missing=missing,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 
+from lbtrace.lab.network import BALANCER, FRONT, SCRATCH, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, SCRATCH, World
 
 CONFIGURATION = """
 http_port {front}:{port} accel no-vhost defaultsite=divide
@@ -28,10 +28,13 @@ shutdown_lifetime 0 seconds
 logformat truth {format}
 access_log stdio:{directory}/access.log logformat=truth
 """
-FORMAT = '{"client":"%>a:%>p","time":"%ts.%03tu","method":"%rm","target":"%>rp","status":%>Hs,"from":"%<la:%<lp","server":"%<a:%<p","how":"%Ss"}'  # noqa: E501
+FORMAT = (
+    '{"client":"%>a:%>p","time":"%ts.%03tu","method":"%rm","target":"%>rp",'
+    '"status":%>Hs,"from":"%<la:%<lp","server":"%<a:%<p","how":"%Ss"}'
+)
 
 
-def launch(world: World, setup: Setup) -> None:
+def launch(network: Network, setup: Setup) -> None:
     """Start it."""
     peers = [
         f"cache_peer {a} parent {p} 0 no-query originserver round-robin name=b{n}"
@@ -45,14 +48,14 @@ def launch(world: World, setup: Setup) -> None:
         peers="\n".join(peers),
         cache="" if setup.wants("cache") else "cache deny all",
     )
-    path = world.configure("squid.conf", text)
-    started = world.start(BALANCER, ["squid", "-N", "-f", str(path)])
-    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+    path = network.configure("squid.conf", text)
+    started = network.start(BALANCER, ["squid", "-N", "-f", str(path)])
+    network.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
-def lines(world: World, setup: Setup) -> list[BalancerLine]:
+def lines(network: Network, setup: Setup) -> list[BalancerLine]:
     """The access log, once squid has written it out at its end."""
-    for started in world.started:
+    for started in network.started:
         if started.log.name.endswith("-balancer-squid.log"):
             started.stop()
     found = []

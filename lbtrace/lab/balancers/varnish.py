@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
+from lbtrace.lab.network import BALANCER, FRONT, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
-from lbtrace.lab.world import BALANCER, FRONT, World
 
 VCL = """
 vcl 4.1;
@@ -30,23 +30,30 @@ sub vcl_recv {{
   {cache}
 }}
 sub vcl_synth {{
-  if (resp.status == 301) {{ set resp.http.Location = resp.reason; set resp.reason = "Moved Permanently"; return (deliver); }}
+  if (resp.status == 301) {{
+    set resp.http.Location = resp.reason;
+    set resp.reason = "Moved Permanently";
+    return (deliver);
+  }}
 }}
 sub vcl_pipe {{
-  if (req.http.upgrade) {{ set bereq.http.upgrade = req.http.upgrade; set bereq.http.connection = req.http.connection; }}
+  if (req.http.upgrade) {{
+    set bereq.http.upgrade = req.http.upgrade;
+    set bereq.http.connection = req.http.connection;
+  }}
 }}
 sub vcl_backend_response {{
   {gzip}
   {kept}
 }}
-"""  # noqa: E501
+"""
 FORMAT = (
     '{"client":"%{VSL:ReqStart[1]}x:%{VSL:ReqStart[2]}x","time":"%{%s}t","method":"%m","target":"%U%q","status":%s,'
     '"request_id":"varnish-%{Varnish:vxid}x","handling":"%{Varnish:handling}x"}'
 )
 
 
-def launch(world: World, setup: Setup) -> None:
+def launch(network: Network, setup: Setup) -> None:
     """Start it."""
     probe = (
         '  .probe = { .url = "/health"; .interval = 1s; .timeout = 1s; .initial = 8; }'
@@ -76,7 +83,7 @@ def launch(world: World, setup: Setup) -> None:
         ),
         kept="" if setup.wants("cache") else "set beresp.uncacheable = true;",
     )
-    path = world.configure("lab.vcl", text)
+    path = network.configure("lab.vcl", text)
     work = setup.directory / "varnish"
     command = [
         "varnishd",
@@ -92,13 +99,13 @@ def launch(world: World, setup: Setup) -> None:
         "-s",
         "malloc,16m",
     ]
-    started = world.start(BALANCER, [*command, "-T", "none"])
-    world.wait_for_port(BALANCER, FRONT, setup.port, started)
+    started = network.start(BALANCER, [*command, "-T", "none"])
+    network.wait_for_port(BALANCER, FRONT, setup.port, started)
 
 
-def lines(world: World, setup: Setup) -> list[BalancerLine]:
+def lines(network: Network, setup: Setup) -> list[BalancerLine]:
     """What varnishncsa makes of the log in Varnish's shared memory."""
-    told = world.run(
+    told = network.run(
         BALANCER, ["varnishncsa", "-d", "-n", str(setup.directory / "varnish"), "-F", FORMAT]
     ).stdout
     found = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lbtrace.lab.clients import Clients
+from lbtrace.lab.network import INSTANCE_ADDRESS, VPC
 from lbtrace.lab.plan import Traffic
-from lbtrace.lab.play import Play
-from lbtrace.lab.world import INSTANCE_ADDRESS, VPC
 
 LOSE_FINS = f"""
 table ip lose {{
@@ -16,93 +16,93 @@ table ip lose {{
 """
 
 
-def slow(stage: Play) -> None:
+def slow(clients: Clients) -> None:
     """Slow and quick answers mixed, at the same time."""
 
     def visitor(milliseconds: int) -> None:
-        with stage.call() as call:
-            call.ask("GET", f"/slow?ms={milliseconds}")
-            call.ask("GET", "/divide/25")
+        with clients.connect() as connection:
+            connection.ask("GET", f"/slow?ms={milliseconds}")
+            connection.ask("GET", "/divide/25")
 
-    stage.together([lambda ms=ms: visitor(ms) for ms in (400, 50, 250, 5)])  # type: ignore[misc]
+    clients.at_once([lambda ms=ms: visitor(ms) for ms in (400, 50, 250, 5)])  # type: ignore[misc]
 
 
-def refused(stage: Play) -> None:
+def refused(clients: Clients) -> None:
     """The first backend is down: every connection to it is refused. The second works."""
     for number in (25, 50, 10, 4):
-        stage.get(f"/divide/{number}")
-        stage.pause(0.05)
+        clients.get(f"/divide/{number}")
+        clients.pause(0.05)
 
 
-def all_refused(stage: Play) -> None:
+def all_refused(clients: Clients) -> None:
     """The only backend is down."""
     for number in (25, 50):
-        stage.get(f"/divide/{number}")
-        stage.pause(0.05)
+        clients.get(f"/divide/{number}")
+        clients.pause(0.05)
 
 
-def failing(stage: Play) -> None:
+def failing(clients: Clients) -> None:
     """The first backend answers 503, the second 200."""
     for number in range(4):
-        stage.get(f"/flaky?n={number}")
-        stage.pause(0.05)
+        clients.get(f"/flaky?n={number}")
+        clients.pause(0.05)
 
 
-def reset(stage: Play) -> None:
+def reset(clients: Clients) -> None:
     """RST instead of an answer, and in the middle of one."""
-    stage.get("/divide/25")
-    stage.get("/reset")
-    stage.pause(0.05)
-    stage.get("/reset?after=3000")
-    stage.pause(0.05)
-    stage.get("/divide/50")
+    clients.get("/divide/25")
+    clients.get("/reset")
+    clients.pause(0.05)
+    clients.get("/reset?after=3000")
+    clients.pause(0.05)
+    clients.get("/divide/50")
 
 
-def garbage(stage: Play) -> None:
+def garbage(clients: Clients) -> None:
     """An answer that is not HTTP."""
-    stage.get("/divide/25")
-    stage.get("/garbage")
-    stage.pause(0.05)
-    stage.get("/divide/50")
+    clients.get("/divide/25")
+    clients.get("/garbage")
+    clients.pause(0.05)
+    clients.get("/divide/50")
 
 
-def timeout(stage: Play) -> None:
+def timeout(clients: Clients) -> None:
     """An answer that comes after the balancer has given up."""
-    stage.get("/divide/25")
-    stage.get("/slow?ms=2000")
-    stage.pause(1.2)
-    stage.get("/divide/50")
+    clients.get("/divide/25")
+    clients.get("/slow?ms=2000")
+    clients.pause(1.2)
+    clients.get("/divide/50")
 
 
-def impatient(stage: Play) -> None:
+def impatient(clients: Clients) -> None:
     """A client that leaves before it is answered."""
-    stage.get("/divide/25")
-    with stage.call() as call:
-        call.send("GET", "/slow?ms=500")
-        stage.pause(0.1)
-    stage.pause(0.6)
-    stage.get("/divide/50")
+    clients.get("/divide/25")
+    with clients.connect() as connection:
+        connection.send("GET", "/slow?ms=500")
+        clients.pause(0.1)
+    clients.pause(0.6)
+    clients.get("/divide/50")
 
 
-def errors(stage: Play) -> None:
+def errors(clients: Clients) -> None:
     """Errors the backend itself answers with."""
-    with stage.call() as call:
+    with clients.connect() as connection:
         for status in (404, 500, 502, 503, 504, 429):
-            call.ask("GET", f"/status/{status}")
+            connection.ask("GET", f"/status/{status}")
 
 
-def race(stage: Play) -> None:
+def race(clients: Clients) -> None:
     """The keep-alive race: the backend closes an idle connection, its FIN is lost on the way, and
     the next request goes out on it.
     """
-    stage.get("/divide/25")
-    stage.pause(0.3)
-    stage.world.nft(VPC, LOSE_FINS)
-    stage.pause(1.0)
-    stage.get("/divide/50")
-    stage.world.run(VPC, ["nft", "delete", "table", "ip", "lose"])
-    stage.pause(0.2)
-    stage.get("/divide/10")
+    clients.get("/divide/25")
+    clients.pause(0.3)
+    clients.network.nft(VPC, LOSE_FINS)
+    clients.pause(1.0)
+    clients.get("/divide/50")
+    clients.network.run(VPC, ["nft", "delete", "table", "ip", "lose"])
+    clients.pause(0.2)
+    clients.get("/divide/10")
 
 
 TRAFFICS = (

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+from lbtrace.lab.clients import Clients
 from lbtrace.lab.plan import Traffic
-from lbtrace.lab.play import Play
 
 TARGETS = ("/divide/25", "/divide/50", "/divide/10", "/divide/4")
 
 
-def play(stage: Play) -> None:
+def one_after_another(clients: Clients) -> None:
     """One after the other."""
     for target in TARGETS:
-        stage.curl(target)
-        stage.pause()
+        clients.curl(target)
+        clients.pause()
 
 
-def patiently(stage: Play) -> None:
+def patiently(clients: Clients) -> None:
     """The same within half a minute, so that three health checks ten seconds apart fit."""
-    stage.pause(4.0)
+    clients.pause(4.0)
     for target in TARGETS:
-        stage.curl(target)
-        stage.pause(3.0)
-    stage.pause(6.0)
+        clients.curl(target)
+        clients.pause(3.0)
+    clients.pause(6.0)
 
 
 TRAFFICS = (
-    Traffic("four", "the founding experiment: four curls, a connection each", play),
+    Traffic("four", "the founding experiment: four curls, a connection each", one_after_another),
     Traffic(
         "four-checked",
         "the same in half a minute, with an HTTP health check every 10 s",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import os
 
+from lbtrace.lab.clients import ClientConnection, Clients
+from lbtrace.lab.network import OFFICE
 from lbtrace.lab.plan import Traffic
-from lbtrace.lab.play import Call, Play
-from lbtrace.lab.world import OFFICE
 
 
-def forged(stage: Play) -> None:
+def forged(clients: Clients) -> None:
     """A client that claims to be somebody else."""
-    stage.curl("/divide/25", "-H", "X-Forwarded-For: 8.8.8.8")
-    stage.curl(
+    clients.curl("/divide/25", "-H", "X-Forwarded-For: 8.8.8.8")
+    clients.curl(
         "/divide/50",
         "-H",
         "X-Forwarded-For: 8.8.8.8, 10.0.0.1",
@@ -22,8 +22,8 @@ def forged(stage: Play) -> None:
         "-H",
         "X-Real-IP: 8.8.8.8",
     )
-    stage.curl("/divide/10", "-H", "Forwarded: for=8.8.8.8;proto=https")
-    stage.curl(
+    clients.curl("/divide/10", "-H", "Forwarded: for=8.8.8.8;proto=https")
+    clients.curl(
         "/divide/4",
         "-H",
         "x-lower-case: kept?",
@@ -34,23 +34,23 @@ def forged(stage: Play) -> None:
     )
 
 
-def two_clients(stage: Play) -> None:
+def two_clients(clients: Clients) -> None:
     """The laptop and, uncaptured, an office, asking the same."""
     for number in (25, 50, 10, 4):
-        stage.get(f"/divide/{number}")
-        stage.get(f"/divide/{number}", host=OFFICE)
-        stage.pause(0.02)
+        clients.get(f"/divide/{number}")
+        clients.get(f"/divide/{number}", host=OFFICE)
+        clients.pause(0.02)
 
 
-def two_clients_at_once(stage: Play) -> None:
+def two_clients_at_once(clients: Clients) -> None:
     """The same at the same time."""
 
     def visitor(host: str) -> None:
-        with stage.call(host) as call:
+        with clients.connect(host) as connection:
             for _ in range(8):
-                call.ask("GET", "/same?ms=3")
+                connection.ask("GET", "/same?ms=3")
 
-    stage.together(
+    clients.at_once(
         [
             lambda host=host: visitor(host)  # type: ignore[misc]
             for host in (None, OFFICE, None, OFFICE)
@@ -59,29 +59,29 @@ def two_clients_at_once(stage: Play) -> None:
     )
 
 
-def cookies(stage: Play) -> None:
+def cookies(clients: Clients) -> None:
     """Cookies given and sent back."""
-    with stage.call() as call:
-        first = call.ask("GET", "/cookie?n=1")
-        call.ask("GET", "/cookie?n=2", ("Cookie", first.headers.get("set-cookie", "")))
-        call.ask(
+    with clients.connect() as connection:
+        first = connection.ask("GET", "/cookie?n=1")
+        connection.ask("GET", "/cookie?n=2", ("Cookie", first.headers.get("set-cookie", "")))
+        connection.ask(
             "GET", "/cookie?n=3", ("X-Request-ID", "mine-17"), ("Authorization", "Bearer none")
         )
 
 
-def talk(call: Call, text: bytes, opcode: int = 1) -> bytes:
+def talk(connection: ClientConnection, text: bytes, opcode: int = 1) -> bytes:
     """Send a WebSocket frame (RFC 6455 §5.2) and read the echo."""
     mask = os.urandom(4)
     masked = bytes(b ^ mask[i % 4] for i, b in enumerate(text))
-    call.socket.sendall(bytes([0x80 | opcode, 0x80 | len(text)]) + mask + masked)
-    head = call.stream.read(2)
-    return call.stream.read(head[1]) if len(head) == 2 else b""
+    connection.socket.sendall(bytes([0x80 | opcode, 0x80 | len(text)]) + mask + masked)
+    head = connection.stream.read(2)
+    return connection.stream.read(head[1]) if len(head) == 2 else b""
 
 
-def websocket(stage: Play) -> None:
+def websocket(clients: Clients) -> None:
     """An ordinary request, then a WebSocket with a few words."""
-    stage.get("/divide/25")
-    with stage.call() as call:
+    clients.get("/divide/25")
+    with clients.connect() as connection:
         key = base64.b64encode(os.urandom(16)).decode()
         headers = (
             ("Connection", "Upgrade"),
@@ -89,21 +89,21 @@ def websocket(stage: Play) -> None:
             ("Sec-WebSocket-Version", "13"),
             ("Sec-WebSocket-Key", key),
         )
-        call.send("GET", "/websocket", *headers)
-        if call.read().status == 101:
+        connection.send("GET", "/websocket", *headers)
+        if connection.read().status == 101:
             for word in (b"hello", b"load", b"balancer"):
-                talk(call, word)
-            talk(call, b"\x03\xe8", opcode=8)
-    stage.get("/divide/50")
+                talk(connection, word)
+            talk(connection, b"\x03\xe8", opcode=8)
+    clients.get("/divide/50")
 
 
-def encrypted(stage: Play) -> None:
+def encrypted(clients: Clients) -> None:
     """HTTPS: a connection with three requests, then one with one."""
-    with stage.call() as call:
+    with clients.connect() as connection:
         for number in (25, 50, 10):
-            call.ask("GET", f"/divide/{number}")
-            stage.pause(0.05)
-    stage.get("/divide/4")
+            connection.ask("GET", f"/divide/{number}")
+            clients.pause(0.05)
+    clients.get("/divide/4")
 
 
 TRAFFICS = (

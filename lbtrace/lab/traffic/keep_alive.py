@@ -2,87 +2,87 @@
 
 from __future__ import annotations
 
+from lbtrace.lab.clients import Clients
 from lbtrace.lab.plan import Traffic
-from lbtrace.lab.play import Play
 
 NUMBERS = (25, 50, 10, 4, 5, 20, 2, 1, 100, 8)
 
 
-def keep_alive(stage: Play) -> None:
+def keep_alive(clients: Clients) -> None:
     """Ten requests on one connection, then three on another."""
-    with stage.call() as call:
+    with clients.connect() as connection:
         for number in NUMBERS:
-            call.ask("GET", f"/divide/{number}")
-            stage.pause(0.02)
-    with stage.call() as call:
+            connection.ask("GET", f"/divide/{number}")
+            clients.pause(0.02)
+    with clients.connect() as connection:
         for number in NUMBERS[:3]:
-            call.ask("GET", f"/divide/{number}")
+            connection.ask("GET", f"/divide/{number}")
 
 
-def concurrent(stage: Play) -> None:
+def concurrent(clients: Clients) -> None:
     """Eight connections at once, ten identical requests on each: nothing but time and order tells
     them apart.
     """
-    identical(stage, connections=8, requests=10, target="/same?ms=3")
+    identical(clients, connections=8, requests=10, target="/same?ms=3")
 
 
-def few(stage: Play) -> None:
+def few(clients: Clients) -> None:
     """Six connections at once, three identical requests on each."""
-    identical(stage, connections=6, requests=3, target="/same?ms=5")
+    identical(clients, connections=6, requests=3, target="/same?ms=5")
 
 
-def crowd(stage: Play) -> None:
+def crowd(clients: Clients) -> None:
     """Thirty-two connections at once."""
-    identical(stage, connections=32, requests=6, target="/same?ms=15")
+    identical(clients, connections=32, requests=6, target="/same?ms=15")
 
 
-def identical(stage: Play, connections: int, requests: int, target: str) -> None:
+def identical(clients: Clients, connections: int, requests: int, target: str) -> None:
     """The same request many times on many connections."""
 
     def visitor() -> None:
-        with stage.call() as call:
+        with clients.connect() as connection:
             for _ in range(requests):
-                call.ask("GET", target)
+                connection.ask("GET", target)
 
-    stage.together([visitor] * connections)
+    clients.at_once([visitor] * connections)
 
 
-def distinct(stage: Play) -> None:
+def distinct(clients: Clients) -> None:
     """Sixteen connections at once, each asking something else each time."""
 
     def visitor(number: int) -> None:
-        with stage.call() as call:
+        with clients.connect() as connection:
             for turn in range(5):
-                call.ask("GET", f"/same?ms=4&visitor={number}&turn={turn}")
+                connection.ask("GET", f"/same?ms=4&visitor={number}&turn={turn}")
 
-    stage.together([lambda number=number: visitor(number) for number in range(16)])  # type: ignore[misc]
+    clients.at_once([lambda number=number: visitor(number) for number in range(16)])  # type: ignore[misc]
 
 
-def pipelined(stage: Play) -> None:
+def pipelined(clients: Clients) -> None:
     """Four requests sent before the first response is read, twice."""
-    with stage.call() as call:
+    with clients.connect() as connection:
         for start in (0, 4):
             numbers = NUMBERS[start : start + 4]
             for number in numbers:
-                call.send("GET", f"/divide/{number}")
+                connection.send("GET", f"/divide/{number}")
             for _ in numbers:
-                call.read()
+                connection.read()
 
 
-def closing(stage: Play) -> None:
+def closing(clients: Clients) -> None:
     """Responses with Connection: close from the backend, the client's connection kept."""
     for _ in range(4):
-        with stage.call() as call:
-            call.ask("GET", "/closing")
-            stage.pause(0.05)
-    stage.get("/divide/25")
+        with clients.connect() as connection:
+            connection.ask("GET", "/closing")
+            clients.pause(0.05)
+    clients.get("/divide/25")
 
 
-def one_zero(stage: Play) -> None:
+def one_zero(clients: Clients) -> None:
     """Clients that speak HTTP/1.0, with and without keep-alive."""
     for target in ("/divide/25", "/divide/50"):
-        stage.curl(target, "--http1.0")
-    stage.curl("/divide/10", "--http1.0", "-H", "Connection: keep-alive")
+        clients.curl(target, "--http1.0")
+    clients.curl("/divide/10", "--http1.0", "-H", "Connection: keep-alive")
 
 
 TRAFFICS = (

@@ -4,49 +4,49 @@ checks.
 
 from __future__ import annotations
 
+from lbtrace.lab.clients import Clients
 from lbtrace.lab.plan import Traffic
-from lbtrace.lab.play import Play
 
 
-def redirect(stage: Play) -> None:
+def redirect(clients: Clients) -> None:
     """Some paths are answered with a redirect."""
-    with stage.call() as call:
-        call.ask("GET", "/old/page")
-        call.ask("GET", "/divide/25")
-        call.ask("GET", "/old/other")
+    with clients.connect() as connection:
+        connection.ask("GET", "/old/page")
+        connection.ask("GET", "/divide/25")
+        connection.ask("GET", "/old/other")
 
 
-def fixed(stage: Play) -> None:
+def fixed(clients: Clients) -> None:
     """Some paths are answered with a fixed text."""
-    with stage.call() as call:
-        call.ask("GET", "/divide/25")
-        call.ask("GET", "/fixed")
-        call.ask("GET", "/divide/50")
-        call.ask("GET", "/fixed")
+    with clients.connect() as connection:
+        connection.ask("GET", "/divide/25")
+        connection.ask("GET", "/fixed")
+        connection.ask("GET", "/divide/50")
+        connection.ask("GET", "/fixed")
 
 
-def cache(stage: Play) -> None:
+def cache(clients: Clients) -> None:
     """The same cacheable thing five times, with something uncacheable in between."""
     for number in range(5):
-        stage.get("/cacheable?thing=1")
-        stage.pause(0.05)
+        clients.get("/cacheable?thing=1")
+        clients.pause(0.05)
         if number == 2:
-            stage.get("/divide/25")
+            clients.get("/divide/25")
 
 
-def prefix(stage: Play) -> None:
+def prefix(clients: Clients) -> None:
     """Paths under /api."""
-    with stage.call() as call:
+    with clients.connect() as connection:
         for number in (25, 50, 10, 4):
-            call.ask("GET", f"/api/divide/{number}")
+            connection.ask("GET", f"/api/divide/{number}")
 
 
-def checks(stage: Play) -> None:
+def checks(clients: Clients) -> None:
     """A few requests while health checks run."""
     for number in (25, 50, 10, 4):
-        stage.pause(1.0)
-        stage.get(f"/divide/{number}")
-    stage.pause(0.5)
+        clients.pause(1.0)
+        clients.get(f"/divide/{number}")
+    clients.pause(0.5)
 
 
 TRAFFICS = (

@@ -1,11 +1,11 @@
 """A load balancer's health checks, sent from the balancer's own namespace.
 
-    python -m lbtrace.lab.checker http|tcp TARGET_ADDRESS TARGET_PORT PERIOD_SECONDS SOURCE_ADDRESS
-    LOG
+    python -m lbtrace.lab.health_checker KIND TARGET_ADDRESS TARGET_PORT PERIOD_SECONDS SOURCE LOG
 
-`http`: `GET /health` with the target's own address as Host and AWS's User-Agent, on a connection of
-its own that is closed after it, as Elastic Load Balancing documents. `tcp`: connect and close, no
-byte of payload. The log has the connection of each check.
+KIND `http` sends `GET /health` with the target's own address as Host and AWS's User-Agent, on a
+connection of its own that it closes afterwards, as Elastic Load Balancing documents. KIND `tcp`
+connects and closes without a byte of payload. SOURCE is the address to connect from. LOG gets the
+connection of each check.
 """
 
 from __future__ import annotations

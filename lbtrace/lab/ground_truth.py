@@ -1,39 +1,40 @@
 """What really happened, from the logs of the programs that did it: `truth.json` beside a recorded
 pair of captures.
 
-Nothing in here is read from packets and nothing comes from lbtrace. The three sources are the
-client's own log (its port, what it asked, what it got), the balancer's own log (conntrack for a
-NAT), and the backend application's own log; `experiment` joins them.
+Nothing here is read from packets, and nothing comes from lbtrace. There are three sources: the
+client's own log (its port, what it asked, what it got), the balancer's own log (for a NAT, the
+connection tracking table), and the backend application's own log. `join` joins them.
 
 The file is one JSON object:
 
     {
       "format": "lbtrace-lab-truth", "version": 1,
       "balancer": "nginx", "traffic": "four",
-      "kind": "l7-proxy",               what stands between, by construction: a Kind of
-      lbtrace.model.report "tls": "",                        "terminated" by the balancer, "passed"
-      through it (requests are unreadable in front), "": none "software": {"nginx": "1.22.1"},
-      "requests": [                     every request a captured client sent, in time order
+      "kind": "l7-proxy",          what stands between, by construction: a lbtrace.model.report.Kind
+      "tls": "",                   "terminated" by the balancer, "passed" through it, "": no TLS
+      "software": {"nginx": "1.22.1"},
+      "requests": [                every request of a captured client, in order of time
         {
-          "client": "192.168.0.5:40312",    as the client itself sees its connection (before any
-          NAT) "server": "3.35.166.21:80",       where it connected to "ordinal": 1,
-          the how-manieth request on that connection "method": "GET", "target": "/divide/25",
-          "time_ns": 1763833000123456789,   when it was sent, by the clock of this machine (the
-          captures' clock), roughly "status": 200,                    what the client got; null:
-          nothing "answered_by": "backend",         or "balancer", or "nobody" "attempts": [
-          the backend exchanges it caused, in time order, from the backend's log
-            {"client": "172.31.42.119:52000", "server": "172.31.11.95:8080", "point": 0,   the
-            backend capture it is in
+          "client": "192.168.0.5:40312",   its connection as the client sees it (before any NAT)
+          "server": "3.35.166.21:80",      where it connected to
+          "ordinal": 1,                    first, second, … request of that connection
+          "method": "GET", "target": "/divide/25",
+          "time_ns": 1763833000123456789,  when it was sent, roughly, by the clock of the captures
+          "status": 200,                   what the client got; null: nothing
+          "answered_by": "backend",        or "balancer", or "nobody"
+          "attempts": [                    backend exchanges it caused, from the backend's log
+            {"client": "172.31.42.119:52000", "server": "172.31.11.95:8080",
+             "point": 0,                   the backend capture it is in
              "ordinal": 1, "time_ns": …, "status": 200}
           ]
         }
       ],
-      "others": [ … ],                  backend exchanges (as in "attempts") caused by clients that
-      were not captured "checks_complete": true,          false: the balancer's own TCP checks may
-      be reset before the backend accepts (and logs) them "checks": [                       the
-      balancer's health checks, from the checker's own log or the backend's
-        {"client": "172.31.42.119:41000", "server": "172.31.11.95:8080", "point": 0, "kind": "http",
-        "time_ns": …, "status": 200}
+      "others": [ … ],             backend exchanges, as in "attempts", of clients not captured
+      "checks_complete": true,     false: the balancer may reset its TCP checks before the backend
+                                   accepts and logs them
+      "checks": [                  health checks, from the checker's own log or the backend's
+        {"client": "172.31.42.119:41000", "server": "172.31.11.95:8080", "point": 0,
+         "kind": "http", "time_ns": …, "status": 200}
       ]
     }
 """
@@ -130,7 +131,7 @@ class TrueCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class GroundTruth:
     """The whole of `truth.json`."""
 
     balancer: str
@@ -151,7 +152,7 @@ class Truth:
         )
 
     @classmethod
-    def read(cls, path: Path) -> Truth:
+    def read(cls, path: Path) -> GroundTruth:
         """Read what `write` wrote."""
         data = json.loads(path.read_text(encoding="utf-8"))
         if (data.pop("format"), data.pop("version")) != (FORMAT, VERSION):

@@ -1,8 +1,9 @@
-"""The client's part of an experiment: what a traffic may do, and the client's own log of it.
+"""The client side of an experiment: what a traffic can do, and the clients' own log of it.
 
-A `Play` gives callers on the laptop (captured) and in the office (not captured: "other clients"). A
-`Call` is one TCP connection made in that host's namespace; every request sent on it becomes a
-`truth.ClientLine` with the connection's own ports, and its status once read.
+`Clients` opens connections from the laptop, which is captured, and from the office, which is not
+("other clients"). A `ClientConnection` is one TCP connection made in the namespace of that host.
+Every request sent on it becomes a `ground_truth.ClientLine` with the connection's own ports, and
+with its status once the response is read.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lbtrace.lab.truth import ClientLine
-from lbtrace.lab.world import LAPTOP, World, inside
+from lbtrace.lab.ground_truth import ClientLine
+from lbtrace.lab.network import LAPTOP, Network, inside
 
 HOST = "divide-LB-1893847015.ap-northeast-2.elb.amazonaws.com"
 USER_AGENT = "lbtrace-lab/1.0"
@@ -35,10 +36,10 @@ class Answer(NamedTuple):
 
 
 @dataclass
-class Play:
-    """What a traffic plays on. `log` fills with what the captured clients did."""
+class Clients:
+    """The hosts a traffic can send requests from. `log` fills with what the captured ones did."""
 
-    world: World
+    network: Network
     address: str
     port: int
     pace_seconds: float = 0.1
@@ -48,31 +49,29 @@ class Play:
     host: str = HOST
     at: Callable[[float], None] = lambda _seconds: None
 
-    def call(self, host: str = LAPTOP) -> Call:
+    def connect(self, host: str = LAPTOP) -> ClientConnection:
         """Open a connection from a host to the balancer."""
-        return Call(self, host)
+        return ClientConnection(self, host)
 
     def get(self, target: str, *headers: tuple[str, str], host: str = LAPTOP) -> Answer:
         """One request on a connection of its own."""
-        with self.call(host) as call:
-            return call.ask("GET", target, *headers)
+        with self.connect(host) as connection:
+            return connection.ask("GET", target, *headers)
 
     def pause(self, seconds: float | None = None) -> None:
-        """Wait, as a person between two commands does."""
+        """Wait, as a person does between two commands."""
         time.sleep(self.pace_seconds if seconds is None else seconds)
 
-    def together(self, acts: Sequence[Callable[[], object]]) -> None:
+    def at_once(self, tasks: Sequence[Callable[[], object]]) -> None:
         """Do several things at the same time, each in a thread."""
-        threads = [threading.Thread(target=act) for act in acts]
+        threads = [threading.Thread(target=task) for task in tasks]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
     def curl(self, target: str, *options: str) -> None:
-        """One real curl on the laptop, a connection of its own; its own account of what it did goes
-        to the log.
-        """
+        """Run one real curl on the laptop, on a connection of its own, and log what it reports."""
         began = time.time_ns()
         tell = "%{stderr}%{local_ip}:%{local_port} %{remote_ip}:%{remote_port} %{http_code}"
         command = [
@@ -87,7 +86,7 @@ class Play:
             *options,
         ]
         scheme = "https" if self.tls else "http"
-        done = self.world.run(LAPTOP, [*command, f"{scheme}://{self.host}{target}"])
+        done = self.network.run(LAPTOP, [*command, f"{scheme}://{self.host}{target}"])
         local, remote, status = done.stderr.split()[-3:]
         line = ClientLine(
             time_ns=began,
@@ -102,26 +101,26 @@ class Play:
             self.log.append(line)
 
 
-class Call:
-    """One client connection. `send` and `read` may be called apart: that is pipelining."""
+class ClientConnection:
+    """One client connection. Several `send`s before the first `read` pipeline the requests."""
 
-    def __init__(self, play: Play, host: str) -> None:
-        self.play = play
+    def __init__(self, clients: Clients, host: str) -> None:
+        self.clients = clients
         self.logged = host == LAPTOP
         self.waiting: list[ClientLine] = []
         self.sent = 0
         with inside(host):
             self.socket: socket.socket = socket.create_connection(
-                (play.address, play.port), timeout=9
+                (clients.address, clients.port), timeout=9
             )
         self.local, self.remote = (
             f"{a}:{p}" for a, p in (self.socket.getsockname()[:2], self.socket.getpeername()[:2])
         )
-        if play.tls is not None:
-            self.socket = play.tls.wrap_socket(self.socket, server_hostname=play.host)
+        if clients.tls is not None:
+            self.socket = clients.tls.wrap_socket(self.socket, server_hostname=clients.host)
         self.stream = self.socket.makefile("rb")
 
-    def __enter__(self) -> Call:
+    def __enter__(self) -> ClientConnection:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -145,10 +144,15 @@ class Call:
         body: bytes = b"",
         raw_body: bytes | None = None,
     ) -> None:
-        """Send a request; `raw_body` is sent as it is (the caller has stated its framing), `body`
-        gets a Content-Length.
+        """Send a request. `body` gets a Content-Length; `raw_body` is sent as it is, and the caller
+        has stated its framing in the headers.
         """
-        lines = [("Host", self.play.host), ("User-Agent", USER_AGENT), ("Accept", "*/*"), *headers]
+        lines = [
+            ("Host", self.clients.host),
+            ("User-Agent", USER_AGENT),
+            ("Accept", "*/*"),
+            *headers,
+        ]
         if body:
             lines.append(("Content-Length", str(len(body))))
         head = (
@@ -172,11 +176,11 @@ class Call:
         )
         self.waiting.append(line)
         if self.logged:
-            with self.play.lock:
-                self.play.log.append(line)
+            with self.clients.lock:
+                self.clients.log.append(line)
 
     def read(self) -> Answer:
-        """Read the next response; a connection that ends first gives status 0."""
+        """Read the next response. Status 0 when the connection ends first."""
         line = self.waiting.pop(0)
         interim: list[int] = []
         try:
@@ -198,7 +202,7 @@ class Call:
         return Answer(status, headers, body, tuple(interim))
 
     def read_head(self) -> tuple[int, dict[str, str]]:
-        """The next head: status (0 when the connection ended) and headers, lower-cased."""
+        """The next head: status (0 when the connection ended) and headers by lower-case name."""
         first = self.stream.readline()
         if not first:
             return 0, {}
@@ -209,7 +213,7 @@ class Call:
         return int(first.split()[1]), headers
 
     def read_body(self, headers: dict[str, str]) -> bytes:
-        """The body, its framing taken off."""
+        """The body without its transfer coding."""
         if "chunked" in headers.get("transfer-encoding", ""):
             body = b""
             while size := int(self.stream.readline().partition(b";")[0] or b"0", 16):
@@ -222,12 +226,12 @@ class Call:
         return self.stream.read()
 
 
-def make_certificate(world: World) -> tuple[str, str]:
+def make_certificate(network: Network) -> tuple[str, str]:
     """A self-signed certificate for HOST: (PEM with key and certificate, PEM with the
     certificate).
     """
     key, certificate, both = (
-        world.directory / name for name in ("key.pem", "certificate.pem", "both.pem")
+        network.directory / name for name in ("key.pem", "certificate.pem", "both.pem")
     )
     command = [
         "openssl",

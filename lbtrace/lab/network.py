@@ -1,18 +1,23 @@
-"""The little internet the experiment runs in: hosts are network namespaces, links are veth pairs.
+"""The network an experiment runs in: hosts are network namespaces, links are veth pairs.
 
-    laptop 192.168.0.5 ─ home (NAT, 1.240.235.98) ─ internet ─ 3.35.166.21 balancer 172.31.42.119 ─
-    vpc ─ 172.31.11.95 instance
-                                                       │
-                                                       └─ 172.31.22.80 second
-                                            office 203.0.113.7
+    laptop 192.168.0.5
+       │
+    home (NAT) 1.240.235.98          office 203.0.113.7
+       │                                │
+    internet ───────────────────────────┘
+       │
+    3.35.166.21 balancer 172.31.42.119
+                            │
+                           vpc ─── 172.31.11.95 instance
+                            └───── 172.31.22.80 second
 
 The addresses are those of the founding experiment. Captures are taken on the laptop's and on the
-instance's own interface, so client and backend sides are what `tcpdump` shows on those two
-machines. Must run inside `confine`: names of namespaces are private there.
+instance's own interface, so the two sides are what tcpdump shows on those two machines. This must
+run inside `confine`: the names of namespaces are private there.
 
-Segmentation offload is switched off on every interface so packets are what a wire would carry, and
-checksums are computed (`offload=True` leaves both on, as on most real machines: packets larger than
-the MTU and unfinished checksums in the capture).
+Segmentation offload is off on every interface and checksums are computed, so packets are what a
+wire would carry. `offload=True` leaves both on, as on most real machines: the capture then holds
+packets larger than the MTU and unfinished checksums.
 """
 
 from __future__ import annotations
@@ -100,7 +105,7 @@ class Started:
     log: Path
 
     def stop(self, signal_number: int = signal.SIGTERM, seconds: float = 3.0) -> int:
-        """End it, by its id; returns its exit code."""
+        """End it, by its id; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal_number)
             try:
@@ -110,8 +115,8 @@ class Started:
         return self.process.wait()
 
 
-class World:
-    """The hosts and links above. `directory` is where logs and configurations go; `say` is told
+class Network:
+    """The hosts and links above. Logs and configurations go to `directory`; `say` is called with
     every step (for --explain).
     """
 
@@ -145,7 +150,7 @@ class World:
         SCRATCH.mkdir(mode=0o777)
         SCRATCH.chmod(0o777)
         hosts = sorted({link[0] for link in LINKS} | {link[3] for link in LINKS})
-        self.say("# The stage: hosts are network namespaces, links are veth pairs.")
+        self.say("# The network: hosts are network namespaces, links are veth pairs.")
         self.ip("", [f"netns add {host}" for host in hosts])
         self.ip(
             "",
@@ -209,7 +214,7 @@ class World:
             )
 
     def configure(self, name: str, text: str) -> Path:
-        """Write a configuration into the directory; returns its path."""
+        """Write a configuration into the directory; return its path."""
         rows = [row for row in text.splitlines() if row.strip()]
         shown = (
             rows
@@ -301,9 +306,7 @@ class World:
     def wait_for_port(
         self, host: str, address: str, port: int, started: Started | None = None
     ) -> None:
-        """Wait until something listens on a port, without connecting to it (that would be
-        traffic).
-        """
+        """Wait until something listens on a port. It does not connect: that would be traffic."""
         wanted = f"{port:04X}"
         local = {
             f"{int.from_bytes(socket.inet_aton(a), sys.byteorder):08X}"
@@ -333,8 +336,8 @@ class World:
         started: Started | None = None,
         seconds: float = 8.0,
     ) -> None:
-        """Poll until `condition()` holds. Raises LabError with the program's output when it ends
-        first or takes too long.
+        """Poll until `condition()` holds. Raises LabError, with the program's output, when the
+        program ends first or this takes too long.
         """
         end = time.monotonic() + seconds
         while not condition():
@@ -347,8 +350,8 @@ class World:
 
 @contextmanager
 def inside(host: str) -> Iterator[None]:
-    """This thread is on a host of the experiment for a while: its sockets and /proc/net are that
-    host's.
+    """Put this thread on a host of the experiment for a while: its sockets and /proc/net are then
+    that host's.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     with open("/proc/thread-self/ns/net", "rb") as back, open(f"/run/netns/{host}", "rb") as there:
