@@ -96,7 +96,7 @@ class Addresses(Paired):
         return frozenset(
             (m.client, m.seen_as)
             for m in self.correlation.topology.mappings
-            if m.stated_by.lower() != "source address"
+            if m.stated_by is not None
         )
 
     @cached_property
@@ -114,12 +114,11 @@ class Addresses(Paired):
         ].hosts  # another client that was captured: its request was taken for this one's
         found = []
         for mapping in self._believed:
-            by_source = mapping.stated_by.lower() == "source address"
             if addresses_in(mapping.client) == addresses_in(mapping.seen_as):
                 continue
             if (
                 (mapping.client, mapping.seen_as) in self._sources_behind_nat
-                if by_source
+                if mapping.stated_by is None
                 else mapping.seen_as not in own
             ):
                 found.append(mapping)

@@ -17,7 +17,7 @@ from lbtrace.correlate.facts import FAR, Facts, may_be_answer, may_be_caused
 from lbtrace.correlate.pairing import UNTOLD, Pairing
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys
 from lbtrace.model.http import Mark, Response
-from lbtrace.model.pairing import AttemptOutcome, Confidence, Tier
+from lbtrace.model.pairing import AttemptOutcome, Clue, Confidence, Reason, Tier
 from lbtrace.tables.packets import Column
 
 _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
@@ -120,7 +120,7 @@ def _attach_class(
                 [b],
                 Tier.TIME,
                 Confidence.MEDIUM,
-                (("time", "the only one inside it"), ("shape", "same request, no answer from it")),
+                (Reason(Clue.ONLY_ONE_INSIDE), Reason(Clue.SAME_REQUEST_UNANSWERED)),
             )
             state.spare[c] = (True, False)  # known only where every client was captured
     return more

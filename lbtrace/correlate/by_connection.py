@@ -12,12 +12,20 @@ import numpy as np
 from lbtrace.correlate import connections
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.same_packets import by_offset
-from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
+from lbtrace.model.pairing import (
+    Clue,
+    Confidence,
+    ConnectionBasis,
+    ConnectionPair,
+    Reason,
+    Ref,
+    Tier,
+)
 from lbtrace.tables.sides import SideTable
 
 SAID_OF = {
-    ConnectionBasis.SAME_PACKETS: ("sequence numbers", "the same on both sides"),
-    ConnectionBasis.TLS_CLIENT_HELLO: ("TLS ClientHello", "the same random on both sides"),
+    ConnectionBasis.SAME_PACKETS: Reason(Clue.SEQUENCE_NUMBERS),
+    ConnectionBasis.TLS_CLIENT_HELLO: Reason(Clue.CLIENT_HELLO),
 }
 
 
@@ -79,7 +87,7 @@ def stated_address(state: Pairing, said: Sequence[connections.Stated | None]) ->
                     [b],
                     Tier.STATED_ADDRESS,
                     confidence,
-                    ((told.where, f"{told.address}:{told.port}"),),
+                    (Reason(Clue.STATED_ADDRESS, f"{told.address}:{told.port}", told.where),),
                 )
                 state.strong.add(c)
 

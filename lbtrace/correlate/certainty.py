@@ -19,7 +19,7 @@ from lbtrace.correlate.facts import Facts, unasked
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.tokens import telling
 from lbtrace.correlate.unpaired import Clocks, hand, manner, windows
-from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.model.pairing import Clue, Confidence, Tier
 
 HANDFUL = 2  # pairs, which may be chance …
 TELLING = 20.0  # bits, of the values of a handful of pairs: less is shared by chance
@@ -98,10 +98,10 @@ def _weigh_values(
     mine, theirs = state.client.point.tolist(), state.backend.point.tolist()
     for c in state.weak:
         points = (mine[c], theirs[state.caused[c][-1]])
-        kind = state.reasons[c][0][0] if state.reasons[c] else ""
+        clue = state.reasons[c][0].clue if state.reasons[c] else None
         # An ETag, say, is the resource's: a cache sends it on.
         if contradicted.get(points) or (
-            points in contradicted and kind.startswith("response ") and kind != "response body"
+            points in contradicted and clue in (Clue.RESPONSE_VALUE, Clue.RESPONSE_FIELD)
         ):
             state.confidence[c] = Confidence.LOW
             continue
@@ -109,7 +109,7 @@ def _weigh_values(
         if held is not None and not held.refused and (held.pairs >= 4 or held.stated):
             continue
         # A field of the request may be a session's, and stand in many requests.
-        of_session = kind.startswith("request ") and kind != "request body"
+        of_session = clue in (Clue.REQUEST_VALUE, Clue.REQUEST_FIELD)
         state.confidence[c] = (
             Confidence.MEDIUM if both or (one and not of_session) else Confidence.LOW
         )

@@ -18,7 +18,7 @@ from lbtrace.correlate import nesting
 from lbtrace.correlate.facts import FAR
 from lbtrace.correlate.pairing import Pairing, Reasons
 from lbtrace.correlate.shape import Kept, TargetForm, request_keys, response_keys
-from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
 from lbtrace.tables.sides import SideTable
 
 
@@ -235,10 +235,10 @@ class _Resolver:
 
     def _why(self, tier: Tier, size: int) -> Reasons:
         if tier is Tier.ORDER:
-            return (("shape", f"one of {size} that look the same"), ("order", "paired in order"))
+            return (Reason(Clue.ONE_OF_ALIKE, str(size)), Reason(Clue.PAIRED_IN_ORDER))
         if tier is Tier.TIME:
-            return (("time", "the only one inside it"), ("shape", "same request and answer"))
-        return (("shape", "the only one with this request and answer"),)
+            return (Reason(Clue.ONLY_ONE_INSIDE), Reason(Clue.SAME_EXCHANGE))
+        return (Reason(Clue.ONLY_SAME_EXCHANGE),)
 
     def _small(self, cs: list[int], bs: list[int]) -> None:
         """Few enough to weigh every possible partner: a largest matching, and which of its pairs

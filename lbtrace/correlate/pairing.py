@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lbtrace.correlate.facts import Facts
-from lbtrace.model.pairing import Confidence, Ref, Tier
+from lbtrace.model.pairing import Confidence, Reason, Ref, Tier
 from lbtrace.tables.columns import Column
 
 UNTOLD = -1
-Reasons = tuple[tuple[str, str], ...]
+Reasons = tuple[Reason, ...]
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from lbtrace.correlate.connections import Stated
 from lbtrace.correlate.facts import FAR, body_key, body_keys, may_be_answer
 from lbtrace.correlate.pairing import Pairing
 from lbtrace.correlate.tokens import Found, drawn
-from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
 from lbtrace.tables.columns import distinct
 
 SESSION = {"cookie", "authorization", "proxy-authorization"}
@@ -47,7 +47,7 @@ def repeated(
     """The backend exchanges of a match when they are one request sent several times; none when they
     need not be.
     """
-    if not found.strong and not (bodies_tell and found.reasons[0][0] == "request body"):
+    if not found.strong and not (bodies_tell and found.reasons[0].clue is Clue.REQUEST_BODY):
         return []
     client, backend = state.client, state.backend
     c, numbers = found.client, found.backends
@@ -136,7 +136,7 @@ def _settle(state: Pairing, c: int, b: int, doubts: Counter[int]) -> None:
         del state.group[c]
         state.spare[c] = (False, False)  # as sure as that nobody else was there
         state.tier[c], state.confidence[c] = Tier.TIME, Confidence.MEDIUM
-        state.reasons[c] = (("shape", "same request"), ("request", "its copies carry one id"))
+        state.reasons[c] = (Reason(Clue.SAME_REQUEST), Reason(Clue.COPIES_SHARE_ID))
 
 
 def _fresh(state: Pairing) -> set[str]:

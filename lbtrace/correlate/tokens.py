@@ -20,12 +20,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from lbtrace.correlate.facts import Facts, body_key, body_keys
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import Exchange, HeaderLine
+from lbtrace.model.pairing import Clue, Reason
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.packets import Column
 from lbtrace.tables.sides import Heads, Messages, Words, numbers
@@ -72,6 +74,18 @@ _DAYS = "MTWFS"
 _OFTEN = 1000
 
 
+class _Way(NamedTuple):
+    """What the tokens of one kind of message are."""
+
+    value: Clue
+    field: Clue
+    body: Clue
+
+
+_REQUEST = _Way(Clue.REQUEST_VALUE, Clue.REQUEST_FIELD, Clue.REQUEST_BODY)
+_RESPONSE = _Way(Clue.RESPONSE_VALUE, Clue.RESPONSE_FIELD, Clue.RESPONSE_BODY)
+_OF_TARGET = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)  # the query is a value
+Kind = tuple[Clue, str]  # and the field, where the clue names one
 _Entries = tuple[Column, Column]  # exchanges, and a token that each holds
 
 
@@ -86,15 +100,16 @@ class Tokens:
 
     client: _Entries
     backend: _Entries
-    kinds: list[str]
+    kinds: list[Kind]
     kind: Column
     values: list[str]
     header: Column  # bool: it is a value, not the target
     bits: Column  # what it can tell at most, by its own length
 
-    def named(self, token: int) -> tuple[str, str]:
-        """(kind, value) of a token."""
-        return self.kinds[self.kind[token]], self.values[token]
+    def named(self, token: int) -> Reason:
+        """What a token is."""
+        clue, field = self.kinds[self.kind[token]]
+        return Reason(clue, self.values[token], field)
 
 
 class _Book:
@@ -102,7 +117,7 @@ class _Book:
 
     def __init__(self) -> None:
         count = itertools.count()
-        self.of: defaultdict[str, defaultdict[str, int]] = defaultdict(
+        self.of: defaultdict[Kind, defaultdict[str, int]] = defaultdict(
             lambda: defaultdict(count.__next__)
         )
         self.sizes: dict[int, int] = {}  # of bodies: theirs tells, not that of the digest
@@ -143,10 +158,10 @@ def collect(client: Facts, backend: Facts) -> Tokens:
         [],
     ]  # per side, in the order in which an exchange shows them: request, response, target
     frequent: list[list[Column]] = [[], []]
-    for way, of in (("<", "requests"), (">", "responses")):
+    for way, of in ((_REQUEST, "requests"), (_RESPONSE, "responses")):
         messages: list[Messages] = [getattr(table, of) for table in sides]
         lines = _of_lines(book, words, messages, way)
-        bodies = _of_bodies(book, words, messages, way + "body")
+        bodies = _of_bodies(book, words, messages, (way.body, ""))
         for side, held in enumerate(messages):
             common = _common(held.heads, len(words.line_list))
             frequent[side].append(lines.entries(np.flatnonzero(common), np.flatnonzero(common))[1])
@@ -174,7 +189,7 @@ def _common(heads: Heads, lines: int) -> Column:
     return common
 
 
-def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str) -> _Held:
+def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: _Way) -> _Held:
     """The lines of one kind of message → their tokens: whole values, and the longer parts of
     lists.
     """
@@ -188,7 +203,7 @@ def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str)
     dated = np.fromiter(
         (v[:1] in _DAYS and _DATE.match(v) is not None for v in values), bool, len(values)
     )
-    anywhere = book.of[way]
+    anywhere = book.of[way.value, ""]
     things: list[Column] = []
     tokens: list[Column] = []
 
@@ -200,7 +215,7 @@ def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str)
     short = np.flatnonzero((size > 0) & (size < 12) & ~dated)
     field, names = words.field_of[at[short]], list(words.fields)
     for f in distinct(field).tolist():
-        add(short[field == f], book.of[way + names[f]])
+        add(short[field == f], book.of[way.field, names[f]])
     parted = [
         i for i in np.flatnonzero((size > 12) & ~dated).tolist() if _SEPARATOR.search(values[i])
     ]
@@ -210,7 +225,7 @@ def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: str)
     return _Held.of(np.concatenate(things), np.concatenate(tokens), count)
 
 
-def _of_bodies(book: _Book, words: Words, messages: Sequence[Messages], kind: str) -> Column:
+def _of_bodies(book: _Book, words: Words, messages: Sequence[Messages], kind: Kind) -> Column:
     """Per text the number of the token it is as a digest of a body, −1 for none."""
     out = np.full(len(words.text_list), -1, np.int64)
     for held in messages:
@@ -234,10 +249,10 @@ def _of_targets(book: _Book, words: Words, messages: Sequence[Messages]) -> _Hel
     segments = [path.rstrip("/").split("/") for path, _, _ in parts]
     asking = np.flatnonzero(np.fromiter((bool(query) for _, _, query in parts), bool, len(parts)))
     tokens = [
-        numbers(book.of["target"], targets),
-        numbers(book.of["last-segments"], ["/".join(found[-2:]) for found in segments]),
-        numbers(book.of["last-segment"], [found[-1] for found in segments]),
-        numbers(book.of["query"], [parts[i][2] for i in asking.tolist()]),
+        numbers(book.of[Clue.TARGET, ""], targets),
+        numbers(book.of[Clue.TARGET_END, ""], ["/".join(found[-2:]) for found in segments]),
+        numbers(book.of[Clue.LAST_SEGMENT, ""], [found[-1] for found in segments]),
+        numbers(book.of[Clue.QUERY, ""], [parts[i][2] for i in asking.tolist()]),
     ]
     return _Held.of(np.concatenate([at, at, at, at[asking]]), np.concatenate(tokens), len(there))
 
@@ -259,9 +274,7 @@ def _numbered(
     if book.sizes:
         bits[list(book.sizes)] = BITS * np.fromiter(book.sizes.values(), np.int64, len(book.sizes))
     kinds = list(book.of)
-    whole = np.array(
-        [name not in ("target", "last-segments", "last-segment") for name in kinds], bool
-    )
+    whole = np.array([clue not in _OF_TARGET for clue, _ in kinds], bool)
     common = np.zeros(count, bool)
     for tokens in itertools.chain.from_iterable(frequent):
         common[tokens] = True
@@ -298,7 +311,7 @@ def _first_places(entries: Sequence[_Entries], count: int) -> Column:
     return place
 
 
-def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
+def _line_tokens(way: _Way, line: HeaderLine) -> list[tuple[Kind, str]]:
     """A header line → (kind, value) tokens. Long values are known whatever the field is called,
     short ones by field.
     """
@@ -306,11 +319,12 @@ def _line_tokens(way: str, line: HeaderLine) -> list[tuple[str, str]]:
     name = lowered(name)
     if name in _NO_TOKEN or not value or _DATE.match(value):
         return []
-    whole = [(way, value)] if len(value) >= 12 else [(way + name, value)]
+    anywhere = way.value, ""
+    whole = [(anywhere if len(value) >= 12 else (way.field, name), value)]
     if len(value) <= 12:
         return whole
     parts = [p for p in _PARTS.findall(value) if p != value]
-    return whole + [(way, p) for p in parts[:16]]
+    return whole + [(anywhere, p) for p in parts[:16]]
 
 
 @dataclass(slots=True)
@@ -321,7 +335,7 @@ class Found:
 
     client: int
     backends: list[int]
-    reasons: tuple[tuple[str, str], ...]
+    reasons: tuple[Reason, ...]
     by_value: bool  # a header value, a query or a body was shared, not the target alone
     by_request: bool  # the rarest of it is in the requests
     strong: bool  # it looks drawn at random: no other exchange anywhere has it
@@ -351,13 +365,13 @@ def match(
         best, _, token = mine[0]
         if best < best_of[c] - 1e-9:
             continue  # the best backend exchange for it belongs to another
-        kind, value = tokens.named(token)
-        by_value, by_request = bool(tokens.header[token]), kind[0] != ">"
-        strong = (
-            by_value and by_request and kind != "<body" and drawn(value)
-        )  # any digest looks drawn
+        reason = tokens.named(token)
+        by_value, by_request = bool(tokens.header[token]), reason.clue not in _RESPONSE
+        # any digest looks drawn
+        is_body = reason.clue is Clue.REQUEST_BODY
+        strong = by_value and by_request and not is_body and drawn(reason.value)
         chosen = [b for s, b, _ in mine if s >= best - MARGIN]
-        found.append(Found(c, chosen, ((_worded(kind), value),), by_value, by_request, strong))
+        found.append(Found(c, chosen, (reason,), by_value, by_request, strong))
     return found
 
 
@@ -413,8 +427,8 @@ def telling(client: Exchange, backend: Exchange) -> float:
     """
     bits = 0.0
     for way, one, other in (
-        ("<", client.request, backend.request),
-        (">", client.response, backend.response),
+        (_REQUEST, client.request, backend.request),
+        (_RESPONSE, client.response, backend.response),
     ):
         if one is None or other is None:
             continue
@@ -434,21 +448,6 @@ def telling(client: Exchange, backend: Exchange) -> float:
     ):
         bits += BITS * len(client.request.target)
     return bits
-
-
-_WORDS = {
-    "<": "request value",
-    ">": "response value",
-    "last-segments": "end of the target",
-    "last-segment": "last segment of the target",
-}
-
-
-def _worded(kind: str) -> str:
-    """The kind of a token as a reason names it: "request etag", "response body", "query"."""
-    return _WORDS.get(kind) or {"<": "request ", ">": "response "}.get(kind[0], "") + kind.lstrip(
-        "<>"
-    )
 
 
 def drawn(value: str) -> bool:

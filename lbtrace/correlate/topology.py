@@ -102,13 +102,13 @@ def _mappings(
     """Client addresses, and what is seen or stated for each → the most frequent mappings."""
     which = np.fromiter(map(id, stated), np.int64, len(stated))
     rows = joint(mine, np.where(which == id(None), source, -1), which)
-    seen_as: Counter[tuple[str, str, str]] = Counter()
-    of: Counter[tuple[str, str]] = Counter()
+    seen_as: Counter[tuple[str, str, str | None]] = Counter()
+    of: Counter[tuple[str, str | None]] = Counter()
     _, first, times = np.unique(rows, return_index=True, return_counts=True)
     for i in np.argsort(first).tolist():
         at, n = int(first[i]), int(times[i])
         client, s = addresses[mine[at]], stated[at]
-        told = (s.address, s.where) if s is not None else (addresses[source[at]], "source address")
+        told = (s.address, s.where) if s is not None else (addresses[source[at]], None)
         seen_as[client, *told] += n
         of[client, told[1]] += n
     return tuple(

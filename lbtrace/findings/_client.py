@@ -19,7 +19,7 @@ def stated_in(comparison: Comparison) -> list[str]:
     names |= {
         m.stated_by: None
         for m in comparison.correlation.topology.mappings
-        if m.stated_by.lower() != "source address"
+        if m.stated_by is not None
     }
     (client, backend), matches = comparison.sides, comparison.matches[:LOOKED_AT]
     words = client.words

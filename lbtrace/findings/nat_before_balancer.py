@@ -45,7 +45,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         _first_of_each(comparison, c)
         for c in (comparison.matches.front_connection, comparison.connection_matches.front)
     )
-    stated: dict[tuple[str, str], set[str]] = {}
+    stated: dict[tuple[str | None, str], set[str]] = {}
     for mapping in mappings:
         stated.setdefault((mapping.stated_by, mapping.seen_as), set()).add(mapping.client)
     for mapping in mappings:
@@ -60,7 +60,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             )
         if not frames:
             continue
-        field = mapping.stated_by.lower() in FIELDS
+        field = (mapping.stated_by or "").lower() in FIELDS
         several = len(stated[mapping.stated_by, mapping.seen_as]) > 1
         written = field and (several or not _needs_nat(comparison, mapping.client, mapping.seen_as))
         yield Finding(
@@ -84,7 +84,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 Value("seen_as", mapping.seen_as),
                 Value("count", mapping.count, "count"),
                 Value("of", mapping.of, "count"),
-                Value("stated_by", mapping.stated_by),
+                Value("stated_by", mapping.stated_in),
             ),
             evidence(frames),
         )

@@ -70,13 +70,51 @@ class Attempt(NamedTuple):
     outcome: AttemptOutcome
 
 
+class Clue(StrEnum):
+    """One piece of evidence for a pair. What a Reason's `field` and `value` are, is in the
+    comments.
+    """
+
+    SEQUENCE_NUMBERS = "sequence-numbers"
+    CLIENT_HELLO = "client-hello"  # the same random
+    STATED_ADDRESS = "stated-address"  # field: where, as in Stated; value: address:port
+    # values that both exchanges have and few others
+    REQUEST_VALUE = "request-value"  # of a header field, whatever it is called
+    RESPONSE_VALUE = "response-value"
+    REQUEST_FIELD = "request-field"  # of the header field `field`
+    RESPONSE_FIELD = "response-field"
+    REQUEST_BODY = "request-body"  # value: its digest
+    RESPONSE_BODY = "response-body"
+    TARGET = "target"
+    TARGET_END = "target-end"  # the last two segments of the path
+    LAST_SEGMENT = "last-segment"
+    QUERY = "query"
+    # what was sent has the same shape: method, target, bodies, status
+    SAME_REQUEST = "same-request"
+    SAME_REQUEST_UNANSWERED = "same-request-unanswered"  # and no answer came from this backend
+    SAME_EXCHANGE = "same-exchange"
+    ONLY_SAME_EXCHANGE = "only-same-exchange"  # and no other is the same
+    ONE_OF_ALIKE = "one-of-alike"  # value: of how many
+    COPIES_SHARE_ID = "copies-share-id"  # the attempts carry one id
+    ONLY_ONE_INSIDE = "only-one-inside"  # in time
+    PAIRED_IN_ORDER = "paired-in-order"
+
+
+class Reason(NamedTuple):
+    """A Clue as it was met: `value` and `field` are text of the capture, "" when it needs none."""
+
+    clue: Clue
+    value: str = ""
+    field: str = ""
+
+
 class ExchangePair(NamedTuple):
     """A client exchange with the backend exchanges it caused, in time order; the last one is the
     one answered, if any was (the last ones, if it is one of several: EITHER).
 
     `group` numbers the set of interchangeable pairs it belongs to (None: it stands alone): within a
     group any assignment fits the packets equally well. `reasons` are the pieces of evidence,
-    strongest first, as (kind, value) text, e.g. ("x-request-id", "7f3a…").
+    strongest first.
     """
 
     client: Ref
@@ -84,7 +122,7 @@ class ExchangePair(NamedTuple):
     tier: Tier
     confidence: Confidence
     group: int | None = None
-    reasons: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
 
 class UnpairedReason(StrEnum):
@@ -222,15 +260,23 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class AddressMapping:
-    """A client address in the client capture and the address the balancer saw for it (XFF, PROXY,
-    source), in `count` of `of` pairs.
+    """A client address in the client capture and the address the balancer saw for it, in `count` of
+    `of` pairs.
+
+    `stated_by` is the field that states it, or "PROXY" for a PROXY header; None when nothing does,
+    and it is the source of the backend connections.
     """
 
     client: str
     seen_as: str
-    stated_by: str  # "X-Forwarded-For", "PROXY", "source address", …
+    stated_by: str | None
     count: int
     of: int
+
+    @property
+    def stated_in(self) -> str:
+        """What `stated_by` is called in a report."""
+        return "source address" if self.stated_by is None else self.stated_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,13 @@ from lbtrace.model.pairing import (
     AttemptOutcome,
     Confidence,
     ExchangePair,
+    Reason,
     Ref,
     Tier,
 )
 from lbtrace.tables.columns import Column, OnDemand, rows_of, running, spans
 
-Reasons = tuple[tuple[str, str], ...]
+Reasons = tuple[Reason, ...]
 NONE = -1
 OUTCOMES = tuple(AttemptOutcome)
 ANSWERED = OUTCOMES.index(AttemptOutcome.ANSWERED)

@@ -184,7 +184,7 @@ def test_a_proxy_header_that_names_a_stranger_does_not_state_the_client() -> Non
     assert spoken.correlation.connection_pairs
     known = replace(
         spoken.correlation.topology,
-        mappings=(AddressMapping("192.168.0.5", "192.168.0.5", "source address", 4, 4),),
+        mappings=(AddressMapping("192.168.0.5", "192.168.0.5", None, 4, 4),),
     )
     said = told(spoken.shown, replace(spoken.correlation, topology=known)).one("source-address")
     assert "stated_in" not in values(said)

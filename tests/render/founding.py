@@ -25,11 +25,13 @@ from lbtrace.model.pairing import (
     Behaviour,
     ChangeKind,
     Clock,
+    Clue,
     Confidence,
     Correlation,
     ExchangePair,
     HeaderChange,
     HealthCheck,
+    Reason,
     Ref,
     Tier,
     Topology,
@@ -217,7 +219,7 @@ def report() -> Report:
     pairs = tuple(
         ExchangePair(
             Ref(0, i), (Attempt(Ref(0, i + 1), AttemptOutcome.ANSWERED),), Tier.RARE_TOKEN, Confidence.HIGH, None,  # noqa: E501
-            (("target", target), ("response body", body)),
+            (Reason(Clue.TARGET, target), Reason(Clue.RESPONSE_BODY, body)),
         )
         for i, (target, body) in enumerate(ASKED)
     )  # fmt: skip

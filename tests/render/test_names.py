@@ -10,7 +10,9 @@ from lbtrace.model.pairing import (
     Clock,
     ClockRefusal,
     ClockStep,
+    Clue,
     Confidence,
+    Reason,
     Ref,
     Unpaired,
     UnpairedDetail,
@@ -78,3 +80,12 @@ def test_without_a_detail_there_is_no_text() -> None:
 )
 def test_a_refused_clock_says_why(clock: Clock, text: str) -> None:
     assert names.clock_refusal(clock) == text
+
+
+@pytest.mark.parametrize("clue", Clue)
+def test_a_reason_names_its_field_and_value(clue: Clue) -> None:
+    kind, value = names.reason(Reason(clue, "7f{}", "x-{}"))
+    assert ("x-{}" in kind) is ("{}" in names.CLUE[clue][0])
+    assert ("7f{}" in value) is ("{}" in names.CLUE[clue][1])
+    assert kind
+    assert value

@@ -6,7 +6,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, ExchangePair, Ref, Tier
+from lbtrace.model.pairing import (
+    Attempt,
+    AttemptOutcome,
+    Clue,
+    Confidence,
+    ExchangePair,
+    Reason,
+    Ref,
+    Tier,
+)
 from lbtrace.tables.pairs import OUTCOMES, PairTable
 
 place = st.integers(0, 2**40)
@@ -20,9 +29,9 @@ pair = st.builds(
     tier=st.sampled_from(Tier),
     confidence=st.sampled_from(Confidence),
     group=st.none() | place,
-    reasons=st.lists(
-        st.tuples(st.sampled_from(["order", "query"]), st.text(max_size=2)), max_size=2
-    ).map(tuple),
+    reasons=st.lists(st.builds(Reason, st.sampled_from(Clue), st.text(max_size=2)), max_size=2).map(
+        tuple
+    ),
 )
 
 

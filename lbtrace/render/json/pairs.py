@@ -119,7 +119,8 @@ def _pairs(table: PairTable, rows: Column, fronts: _References, backs: _Referenc
 
 def _reasons(reasons: Reasons) -> str:
     return ",".join(
-        f'{{"kind":{quoted(names.reason(kind))},"value":{quoted(text)}}}' for kind, text in reasons
+        f'{{"kind":{quoted(kind)},"value":{quoted(value)}}}'
+        for kind, value in map(names.reason, reasons)
     )
 
 

@@ -186,7 +186,7 @@ def topology(t: Topology) -> str:
                 {
                     "client": m.client,
                     "seen_as": m.seen_as,
-                    "stated_by": m.stated_by,
+                    "stated_by": m.stated_in,
                     "count": m.count,
                     "of": m.of,
                 }

@@ -126,21 +126,21 @@ def drawing(page: Page, report: Report) -> None:
 def _sources(t: Topology) -> list[str]:
     """The addresses backends see: the balancer's own, else those it left on the packets."""
     return list(t.balancer_back) or list(
-        dict.fromkeys(m.seen_as for m in t.mappings if m.stated_by == "source address")
+        dict.fromkeys(m.seen_as for m in t.mappings if m.stated_by is None)
     )
 
 
 def _mapping(m: AddressMapping, nat: bool) -> str:
     seen = f"{m.count} of {m.of}"
-    if m.stated_by == "source address":
+    if m.stated_by is None:
         return (
             f"{shown(m.client)} appears as {shown(m.seen_as)} behind the balancer (source "
             f"address, {seen})."
         )
     if not nat:
-        return f"{shown(m.stated_by)} states {shown(m.seen_as)} for {shown(m.client)} ({seen})."
+        return f"{shown(m.stated_in)} states {shown(m.seen_as)} for {shown(m.client)} ({seen})."
     return (
-        f"The balancer saw {shown(m.client)} as {shown(m.seen_as)} ({shown(m.stated_by)}, "
+        f"The balancer saw {shown(m.client)} as {shown(m.seen_as)} ({shown(m.stated_in)}, "
         f"{seen}): a NAT lies before it."
     )
 

@@ -59,8 +59,11 @@ def pairs(page: Page, report: Report, labels: Labels) -> None:
 
 
 def _example(reasons: Iterable[Reasons]) -> str:
-    kind, value = next((told[0] for told in reasons if told), ("", ""))
-    return f", for example {shown(names.reason(kind))} {cut_end(shown(value), 40)}" if value else ""
+    reason = next((told[0] for told in reasons if told), None)
+    if reason is None:
+        return ""
+    kind, value = names.reason(reason)
+    return f", for example {shown(kind)} {cut_end(shown(value), 40)}" if value else ""
 
 
 def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:

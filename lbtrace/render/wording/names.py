@@ -9,7 +9,9 @@ from lbtrace.model.pairing import (
     Behaviour,
     Clock,
     ClockRefusal,
+    Clue,
     Confidence,
+    Reason,
     Tier,
     Unpaired,
     UnpairedDetail,
@@ -145,6 +147,31 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.NOTHING_MATCHES: "nothing on the {other} side matches",
 }
 
+# (what was compared, {} is the field; what was seen on both sides, {} is the value)
+CLUE: dict[Clue, tuple[str, str]] = {
+    Clue.SEQUENCE_NUMBERS: ("sequence numbers", "the same on both sides"),
+    Clue.CLIENT_HELLO: ("TLS ClientHello", "the same random on both sides"),
+    Clue.STATED_ADDRESS: ("{}", "{}"),
+    Clue.REQUEST_VALUE: ("request value", "{}"),
+    Clue.RESPONSE_VALUE: ("response value", "{}"),
+    Clue.REQUEST_FIELD: ("request {}", "{}"),
+    Clue.RESPONSE_FIELD: ("response {}", "{}"),
+    Clue.REQUEST_BODY: ("request body", "{}"),
+    Clue.RESPONSE_BODY: ("response body", "{}"),
+    Clue.TARGET: ("target", "{}"),
+    Clue.TARGET_END: ("end of the target", "{}"),
+    Clue.LAST_SEGMENT: ("last segment of the target", "{}"),
+    Clue.QUERY: ("query", "{}"),
+    Clue.SAME_REQUEST: ("shape", "same request"),
+    Clue.SAME_REQUEST_UNANSWERED: ("shape", "same request, no answer from it"),
+    Clue.SAME_EXCHANGE: ("shape", "same request and answer"),
+    Clue.ONLY_SAME_EXCHANGE: ("shape", "the only one with this request and answer"),
+    Clue.ONE_OF_ALIKE: ("shape", "one of {} that look the same"),
+    Clue.COPIES_SHARE_ID: ("request", "its copies carry one id"),
+    Clue.ONLY_ONE_INSIDE: ("time", "the only one inside it"),
+    Clue.PAIRED_IN_ORDER: ("order", "paired in order"),
+}
+
 CLOCK_REFUSAL: dict[ClockRefusal, str] = {
     ClockRefusal.NO_PAIR: "no pair of exchanges bounds it",
     ClockRefusal.CLOCK_SET: "the client's clock was set {client}, or the backend's {backend}, by "
@@ -206,9 +233,9 @@ def clock_refusal(clock: Clock) -> str:
     )
 
 
-def reason(kind: str) -> str:
-    """The kind of a piece of evidence → words: "<etag" is of the request, ">etag" of the
-    response.
+def reason(found: Reason) -> tuple[str, str]:
+    """A piece of evidence → (what was compared, what was seen on both sides). A field and a value
+    are text of the capture.
     """
-    direction = {"<": "request ", ">": "response "}.get(kind[:1], "")
-    return direction + kind[1:] if direction else kind
+    kind, value = CLUE[found.clue]
+    return kind.format(found.field), value.format(found.value)
