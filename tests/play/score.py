@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from lbtrace.correlate.facts import same_body
+from lbtrace.match.exchange_times import same_body
 from lbtrace.model.pairing import (
     AttemptOutcome,
     Confidence,

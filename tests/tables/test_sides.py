@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lbtrace.correlate.facts import (
+from lbtrace.match.exchange_times import (
     Facts,
     body_key,
     body_keys,

@@ -1,0 +1,29 @@
+"""Two sides → what belongs together (`match`), and what is to be told of it (`explain`).
+
+Every client exchange ends in exactly one pair or in `unpaired`, and so does every backend exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lbtrace.explain import explain, split
+from lbtrace.match import match
+from lbtrace.model.pairing import Correlation
+from lbtrace.model.trace import Trace
+from lbtrace.options import Options
+from lbtrace.tables.sides import SideTable
+
+__all__ = ["correlate", "split"]
+
+
+def correlate(
+    clients: Sequence[Trace],
+    backends: Sequence[Trace],
+    options: Options,
+    tables: tuple[SideTable, SideTable] | None = None,
+) -> Correlation:
+    """Client traces and backend traces → Correlation. `tables`: their exchanges, when they are at
+    hand.
+    """
+    return explain(clients, backends, match(clients, backends, options, tables))

@@ -1,0 +1,198 @@
+"""The pairs as they ended → what is reported of them: per pair its attempts in order of time, and
+how each of them ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+
+from lbtrace.match.attempts import fitting, in_order, in_time
+from lbtrace.match.classes import Timeline
+from lbtrace.match.exchange_times import Facts, may_be_answer_each
+from lbtrace.match.pairing import UNTOLD, Pairing
+from lbtrace.model.http import Mark, Response
+from lbtrace.model.pairing import AttemptOutcome, Tier
+from lbtrace.tables.columns import running
+from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
+from lbtrace.tables.sides import numbering, numbers
+
+_CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
+
+
+_ANY_ANSWER = {
+    "server",
+    "date",
+    "connection",
+    "content-type",
+    "content-length",
+    "transfer-encoding",
+    "keep-alive",
+    "via",
+    "age",
+}
+
+
+def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTable:
+    """Every client exchange that has backend exchanges, in order. `answered`: of several attempts
+    that may be it, the one whose answer the client got, or UNTOLD.
+    """
+    order = sorted(state.caused)
+    client, backend, caused, n = state.client, state.backend, state.caused, len(state.caused)
+    plain = _answered_at_once(state, order, line)
+    told = {
+        c: outcomes(state, c, line, answered)
+        for c, simple in zip(order, plain, strict=True)
+        if not simple
+    }
+    tried = list(
+        chain.from_iterable([b for b, _ in told[c]] if c in told else caused[c] for c in order)
+    )
+    sizes = np.fromiter((len(caused[c]) for c in order), np.int64, n)
+    first = running(sizes)
+    outcome = np.full(len(tried), ANSWERED, np.uint8)
+    for at in np.flatnonzero(~np.array(plain, bool)).tolist():
+        outcome[first[at] : first[at + 1]] = [
+            OUTCOMES.index(ending) for _, ending in told[order[at]]
+        ]
+    known = numbering()
+    mine, theirs = np.array(order, np.int64), np.array(tried, np.int64)
+    return PairTable(
+        client_point=client.point[mine],
+        client=client.id[mine],
+        tier=np.fromiter(map(state.tier.__getitem__, order), np.uint8, n),
+        confidence=np.fromiter((state.confidence[c].rank for c in order), np.uint8, n),
+        group=np.fromiter((state.group.get(c, NONE) for c in order), np.int64, n),
+        reason=numbers(known, map(state.reasons.__getitem__, order), n),
+        first=first,
+        backend_point=backend.point[theirs],
+        backend=backend.id[theirs],
+        outcome=outcome,
+        reasons=list(known),
+    )
+
+
+def _answered_at_once(state: Pairing, order: Sequence[int], line: Timeline) -> list[bool]:
+    """Per client exchange, whether it had one attempt only, whose answer it got, in time: most are
+    so.
+    """
+    client, backend = state.client, state.backend
+    c = np.array(order, np.int64)
+    b = np.fromiter((state.caused[i][0] for i in order), np.int64, len(c))
+    single = np.fromiter((len(state.caused[i]) == 1 for i in order), bool, len(c))
+    in_time = np.ones(len(c), bool)
+    if line.known:
+        same = np.fromiter((state.tier[i] is Tier.SAME_PACKETS for i in order), bool, len(c))
+        in_time = same | (np.array(line.y, np.int64)[b] <= np.array(line.p, np.int64)[c])
+    there = client.table.responses.there[c] & backend.table.responses.there[b]
+    plain: list[bool] = (
+        single & in_time & there & may_be_answer_each(client, backend, c, b)
+    ).tolist()
+    return plain
+
+
+def outcomes(
+    state: Pairing, client: int, line: Timeline, told: Mapping[int, int]
+) -> list[tuple[int, AttemptOutcome]]:
+    """The attempts of a client exchange in order of time, the answered one last, or those of which
+    one was; and how each ended.
+    """
+    backend = state.backend
+    numbers = in_order(state, client, line)
+    mine = state.client.exchange(client)
+    timely = [b for b in numbers if in_time(state, client, b, line)]
+    may = fitting(state, client, line)
+    if (
+        not may
+        and mine.response is not None
+        and timely == numbers
+        and len(numbers) == 1
+        and _rewritten(mine.response, backend.exchange(numbers[0]).response)
+    ):
+        may = numbers
+    either = may if told.get(client) == UNTOLD else []
+    answered = (
+        told.get(client, may[-1]) if may and not either and mine.response is not None else None
+    )
+    last = either if answered is None else [answered]
+    left = len(last) < len(numbers) and _left(state, client)
+    return [
+        (
+            b,
+            AttemptOutcome.EITHER
+            if b in either
+            else _outcome(backend, b, b == answered, left, b in timely, bool(last)),
+        )
+        for b in [b for b in numbers if b not in last] + last
+    ]
+
+
+def _rewritten(got: Response, gave: Response | None) -> bool:
+    """The client got another answer than the backend gave, yet made from it: another status, or
+    another body with most of the backend's fields. Of a server error the fields that any answer has
+    do not count: the balancer's own page in its place has them too.
+    """
+    if gave is None or got.status != gave.status:
+        return gave is not None and got.status < 500
+    plain = _ANY_ANSWER if got.status >= 500 else _ANY_ANSWER - {"server", "content-type"}
+    said = {
+        (line.name.lower(), line.value) for line in gave.lines if line.name.lower() not in plain
+    }
+    arrived = said & {(line.name.lower(), line.value) for line in got.lines}
+    return 2 * len(arrived) >= len(said) > 0
+
+
+def _left(state: Pairing, client: int) -> bool:
+    """Whether the client got no answer, or had closed its connection before it: whatever ended then
+    was not ended by a time limit.
+    """
+    got, held = (
+        state.client.exchange(client).response,
+        state.client.connection_of(client).from_client,
+    )
+    return got is None or any(
+        at is not None and at < got.first_ns for at in (held.fin_ns, held.rst_ns)
+    )
+
+
+def _outcome(
+    backend: Facts, number: int, answered: bool, client_left: bool, in_time: bool, others: bool
+) -> AttemptOutcome:
+    """How an attempt ended. `others`: the client got the answer of another one; then the balancer
+    may have let this one go on.
+    """
+    e = backend.exchange(number)
+    if answered:
+        return AttemptOutcome.ANSWERED
+    held = backend.connection_of(number)
+    ours = min(
+        (t for t in (held.from_client.fin_ns, held.from_client.rst_ns) if t is not None),
+        default=None,
+    )
+    if (
+        not in_time
+        and not client_left
+        and not (others and e.response is not None and (ours is None or ours > e.response.last_ns))
+    ):
+        return AttemptOutcome.TIMEOUT
+    if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:
+        return AttemptOutcome.SUPERSEDED
+    theirs = min(
+        (t for t in (held.from_server.fin_ns, held.from_server.rst_ns) if t is not None),
+        default=None,
+    )
+    if (
+        e.response is None
+        and ours is not None
+        and (theirs is None or ours < theirs)
+        and not client_left
+        and not _CAPTURE.intersection(e.marks)
+    ):
+        return AttemptOutcome.TIMEOUT
+    if Mark.RESET in e.marks:
+        return AttemptOutcome.RESET
+    if Mark.CLOSED in e.marks:
+        return AttemptOutcome.CLOSED
+    return AttemptOutcome.UNKNOWN

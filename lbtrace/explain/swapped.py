@@ -1,0 +1,156 @@
+"""Two sides as they were given → whether they were given in the wrong order, and whether anything
+shows the order at all.
+
+Four things tell, none of which needs a clock or a certain pair:
+
+    durations   a client waits longer than the backend takes. Of pairs one by one; of
+                interchangeable sets in order of duration: when every one of n waits is at least as
+                long as its own service, so is the k-th longest wait as the k-th longest service
+    nesting     a clock was found under which the exchanges behind lie inside those in front: the
+                other way round none would fit
+    fields      what balancers add (a PROXY header, X-Forwarded-For, Via, …) stands in the requests
+                of one side and in none of the other's
+    host        a host that is the server in one capture and the client in the other stands between
+                them
+
+Captures were swapped when something says so and nothing speaks against it. Requests that only look
+alike say nothing by their fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lbtrace.match.exchange_times import Facts
+from lbtrace.match.pairing import Pairing
+from lbtrace.model.pairing import Clock, Confidence, Tier
+from lbtrace.tables.sides import SideTable
+
+REVERSED = 0.8  # share of what was compared that decides
+LOOKED_AT = 200  # pairs whose fields are read
+NESTED = 3  # pairs that a clock needs to show the order
+ADDED = (
+    "x-forwarded-for",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-amzn-trace-id",
+    "x-envoy-internal",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """`swapped`: the captures look as if given in the wrong order. `shown`: something shows the
+    order, this or the other.
+    """
+
+    swapped: bool
+    shown: bool
+
+
+def judge(state: Pairing, clocks: Iterable[Clock]) -> Order:
+    """The pairs as given → what they say about the order. A positive vote is for the order as
+    given, a negative one against it.
+
+    By durations alone most of the exchanges must have been compared: a cache, say, makes backend
+    exchanges that nobody waits for.
+    """
+    if not state.caused:
+        return Order(swapped=False, shown=False)
+    shorter, seen = reversed_share(state)
+    durations = (
+        0
+        if not seen
+        else -1
+        if shorter >= REVERSED * seen
+        else 1
+        if shorter <= (1 - REVERSED) * seen
+        else 0
+    )
+    nested = any(not k.refused and not k.stated and k.pairs >= NESTED for k in clocks)
+    marks = (_fields(state), _host(state))
+    votes = (durations, int(nested), *marks)
+    known = bool(state.strong or state.weak) or any(
+        k is not Confidence.LOW for k in state.confidence.values()
+    )
+    enough = known and seen * 2 >= len(state.backend) and seen * 3 >= len(state.client)
+    swapped = max(votes) <= 0 and (min(marks) < 0 or (durations < 0 and enough))
+    return Order(swapped, shown=swapped or max(votes) > 0)
+
+
+def reversed_share(state: Pairing) -> tuple[int, int]:
+    """(pairs whose client exchange is shorter than the backend's, pairs whose times were seen), of
+    those that more than their times made: a hit that a cache answers at once may be paired with the
+    fetch it left behind.
+    """
+    client, backend = state.client, state.backend
+    single = [
+        (c, bs[0], state.group.get(c, -1))
+        for c, bs in state.caused.items()
+        if len(bs) == 1 and state.tier[c] is not Tier.TIME
+    ]
+    if not single:
+        return 0, 0
+    c, b, group = (np.array(column, np.int64) for column in zip(*single, strict=True))
+    seen = (
+        client.solid_start[c]
+        & client.solid_reply[c]
+        & backend.solid_start[b]
+        & backend.solid_reply[b]
+    )
+    wait, service, group = (
+        (client.reply - client.start)[c][seen],
+        (backend.reply - backend.start)[b][seen],
+        group[seen],
+    )
+    alone = group < 0
+    shorter = int((wait < service)[alone].sum())
+    wait, service, group = wait[~alone], service[~alone], group[~alone]
+    shorter += int((wait[np.lexsort((wait, group))] < service[np.lexsort((service, group))]).sum())
+    return shorter, int(seen.sum())
+
+
+def _fields(state: Pairing) -> int:
+    """Whose requests bear what balancers add: the backend's (as it should be), the client's, or
+    nobody's alone.
+    """
+    pairs = list(state.caused.items())[:LOOKED_AT]
+    fronts = sum(_added(state.client, c) for c, _ in pairs)
+    backs = sum(_added(state.backend, bs[-1]) for _, bs in pairs)
+    if fronts >= REVERSED * len(pairs) and not backs:
+        return -1
+    return int(backs >= REVERSED * len(pairs) and not fronts)
+
+
+def _added(facts: Facts, number: int) -> bool:
+    if facts.trace_of(number).applications[facts.connection_ref(number).id].proxy:
+        return True
+    return any(
+        line.name.lower() in ADDED
+        for line in facts.table.requests.heads.lines(facts.table.words, number)
+    )
+
+
+def _host(state: Pairing) -> int:
+    """Which way a host that is a server on one side and a client on the other stands between the
+    captures.
+    """
+    c_servers, c_clients = _hosts(state.client.table)
+    b_servers, b_clients = _hosts(state.backend.table)
+    between, reverse = (
+        c_servers & b_clients - c_clients - b_servers,
+        c_clients & b_servers - c_servers - b_clients,
+    )
+    return bool(between) - bool(reverse)
+
+
+def _hosts(table: SideTable) -> tuple[set[int], set[int]]:
+    """The servers and the clients of connections that carried bytes, by number."""
+    spoken = (table.of_ends("bytes", server=False) > 0) | (table.of_ends("bytes", server=True) > 0)
+    return set(table.server_address[spoken].tolist()), set(table.client_address[spoken].tolist())

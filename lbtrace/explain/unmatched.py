@@ -1,0 +1,297 @@
+"""Exchanges without a partner → why, the capture's window first.
+
+An exchange is "answered by the balancer" or "not from this client" only when the other capture was
+running at that time under the clock interval. And a client exchange was answered by the balancer
+only when the backend captures would have shown it: with another backend that was not captured, a
+missing partner says nothing, unless the answer itself bears the balancer's hand: an error or a
+redirect of its own, a Server field unlike the backends', or the mark of a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from typing import NamedTuple
+
+from lbtrace.match.balancer_signature import (
+    OWN_STATUS,
+    REDIRECT,
+    Manner,
+    Sign,
+    hand,
+    manner,
+)
+from lbtrace.match.clock import Clocks
+from lbtrace.match.exchange_times import NOT_MODIFIED, Facts, unasked
+from lbtrace.match.pairing import Pairing
+from lbtrace.match.windows import Window, windows
+from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedDetail, UnpairedReason
+from lbtrace.tables.columns import distinct
+
+# a capture runs for longer than its packets show: it is not outside when this near
+EDGE_NS = 5_000_000_000
+
+
+class Why(NamedTuple):
+    """The fields of an Unpaired that say why."""
+
+    reason: UnpairedReason
+    confidence: Confidence
+    detail: UnpairedDetail | None = None
+    value: str = ""
+
+
+def _unknown(detail: UnpairedDetail) -> Why:
+    return Why(UnpairedReason.UNKNOWN, Confidence.LOW, detail)
+
+
+# signs that a backend which was not captured may show as well
+OF_ANY_BACKEND = (UnpairedDetail.GATEWAY_ERROR, UnpairedDetail.NO_DATE)
+
+
+def _astray(state: Pairing, of_client: bool) -> set[int]:
+    """The exchanges of a side without a partner that follow (or precede) every pair, in the order
+    of the capture, while the other side has such ones too, and they look like requests of this
+    side: a clock that was set leaves both behind, and says nothing of when they were.
+    """
+    this, other = (state.client, state.backend) if of_client else (state.backend, state.client)
+    mine = state.free_clients() if of_client else state.free_backends()
+    theirs = state.free_backends() if of_client else state.free_clients()
+    alike = [n for n in (theirs if of_client else mine) if n in state.shared]
+    if not alike or not mine or not theirs or not state.caused:
+        return set()
+    paired = set(state.caused), {b for bs in state.caused.values() for b in bs}
+    first, last = _ends(this, paired[not of_client])
+    begun, ended = _ends(other, paired[of_client])
+    out: set[int] = set()
+    looked = alike if of_client else theirs
+    if any(n > ended[int(other.point[n])] for n in looked):
+        out |= {n for n in mine if n > last[int(this.point[n])]}
+    if any(n < begun[int(other.point[n])] for n in looked):
+        out |= {n for n in mine if n < first[int(this.point[n])]}
+    return out
+
+
+def _ends(facts: Facts, paired: set[int]) -> tuple[list[int], list[int]]:
+    """Per point, the first and the last exchange that has a partner."""
+    first, last = [len(facts)] * len(facts.traces), [-1] * len(facts.traces)
+    for n in paired:
+        point = int(facts.point[n])
+        first[point], last[point] = min(first[point], n), max(last[point], n)
+    return first, last
+
+
+def client_reasons(
+    state: Pairing, clocks: Clocks, passed_on: Set[Ref] = frozenset()
+) -> list[Unpaired]:
+    """Every client exchange without a partner, with the reason. `passed_on`: client connections
+    that go on behind the balancer, whatever is sent on them.
+    """
+    free = state.free_clients()
+    if not free:
+        return []
+    seen = windows(state, clocks, of_client=True)
+    backends = manner(state)
+    paired = len(state.caused)
+    shown = _together(state, clocks)
+    astray = _astray(state, of_client=True)
+    nothing = unasked(state.client)
+    shared = bool(nothing.any()) and _shares(state)
+    open_, revalidated = _asked_for(state)
+    headless = not state.backend.table.requests.there[
+        state.free_backends()
+    ].all()  # it may be what any of these caused
+    out: list[Unpaired] = []
+    for c in free:
+        if nothing[c] and state.client.connection_ref(c) in passed_on:
+            why = _unknown(UnpairedDetail.CONNECTION_GOES_ON)
+        elif nothing[c] and not headless:
+            why = Why(
+                UnpairedReason.ANSWERED_BY_BALANCER,
+                Confidence.MEDIUM if shared else Confidence.LOW,
+                UnpairedDetail.NO_REQUEST,
+            )
+        else:
+            why = _client_reason(state, c, seen, backends, paired, headless)
+        if why.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
+            why = _unknown(UnpairedDetail.CLOCK_SET)
+        asked = revalidated if state.client.cached[c] else open_
+        if (
+            why.reason is UnpairedReason.ANSWERED_BY_BALANCER
+            and not nothing[c]
+            and _wants(state.client, c) in asked
+        ):
+            why = _unknown(UnpairedDetail.ALSO_ASKED)
+        out.append(Unpaired("client", state.client.ref(c), *(why if shown else _capped(why))))
+    if any(u.detail is UnpairedDetail.OTHER_BACKEND for u in out):
+        either = _unknown(UnpairedDetail.ERROR_OF_EITHER)
+        out = [Unpaired(u.side, u.ref, *either) if u.detail in OF_ANY_BACKEND else u for u in out]
+    return out
+
+
+def _client_reason(
+    state: Pairing, c: int, seen: list[list[Window]], backends: Manner, paired: int, headless: bool
+) -> Why:
+    e = state.client.exchange(c)
+    known = seen[state.client.point[c]]
+    start, end = int(state.client.start[c]), int(state.client.reply[c])
+    by = hand(e.response, backends, end - start)
+    away = min(
+        (max(w.first - end, start - w.last) for w in known), default=0
+    )  # from the nearest moment a backend capture shows a packet
+    if away > EDGE_NS:
+        return Why(
+            UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, UnpairedDetail.NOT_RUNNING
+        )
+    if away > 0 and by is not None and by.detail is UnpairedDetail.GATEWAY_ERROR:
+        by = None  # so may a backend have said, after its capture ended
+    if away > 0 and by is not None:
+        return _made_by_balancer(by, Confidence.MEDIUM)
+    if known and any(start < w.first or end > w.last for w in known) and by is None:
+        return _unknown(UnpairedDetail.CAPTURE_EDGE)
+    if e.response is None:
+        if state.client.unknown[c]:
+            return _unknown(UnpairedDetail.ANSWER_NOT_CAPTURED)
+        if not known or headless:
+            return _unknown(UnpairedDetail.NO_ANSWER_UNDECIDED)
+        sure = Confidence.LOW if state.left_over or state.group else Confidence.MEDIUM
+        return Why(UnpairedReason.NEVER_ANSWERED, sure, UnpairedDetail.NO_ANSWER)
+    if by is not None and (paired or e.response.status in OWN_STATUS | REDIRECT):
+        return _made_by_balancer(by, Confidence.HIGH if known or paired else Confidence.MEDIUM)
+    if not paired:
+        return _unknown(UnpairedDetail.NOTHING_MATCHES)
+    if e.request is None:
+        return _unknown(UnpairedDetail.REQUEST_NOT_CAPTURED)
+    return _unknown(UnpairedDetail.OTHER_BACKEND)
+
+
+def _made_by_balancer(by: Sign, most: Confidence) -> Why:
+    """A balancer's own answer, as sure as its sign is, but no surer than `most`."""
+    sure = min(most, by.confidence)
+    return Why(UnpairedReason.ANSWERED_BY_BALANCER, sure, by.detail, by.value)
+
+
+def _asked_for(state: Pairing) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """What backends were asked for by exchanges that no client exchange is known to have caused:
+    those that look like some client's, and those of a cache that asked whether its copy still
+    holds.
+    """
+    table = state.backend.table
+    free = [b for b in state.free_backends() if table.requests.there[b]]
+    unchanged = [b for b in free if table.responses.start[b] == NOT_MODIFIED]
+    return {_wants(state.backend, b) for b in free if b in state.shared}, {
+        _wants(state.backend, b) for b in unchanged
+    }
+
+
+def _wants(facts: Facts, n: int) -> tuple[int, int]:
+    """Method and target of a request."""
+    requests = facts.table.requests
+    return int(requests.method[n]), int(requests.start[n])
+
+
+def _shares(state: Pairing) -> bool:
+    """Whether requests of several client connections share a backend connection, so that no
+    connection of a backend's is a client's.
+    """
+    c, b = state.every_attempt()
+    width = len(state.client.table.client_address)
+    ends = distinct(state.backend.connection[b] * width + state.client.connection[c])
+    return len(distinct(ends // max(width, 1))) < len(ends)
+
+
+def _together(state: Pairing, clocks: Clocks) -> bool:
+    """Whether anything shows that the captures belong together: a pair that is no mere likeness, or
+    a clock.
+    """
+    return any(k.stated or not k.refused for k in clocks.values()) or any(
+        c is not Confidence.LOW for c in state.confidence.values()
+    )
+
+
+def _capped(why: Why) -> Why:
+    """What one capture has to do with a balancer that only the other may show is a guess."""
+    guess = why.reason in (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedReason.OTHER_CLIENT)
+    return why._replace(confidence=Confidence.LOW) if guess else why
+
+
+def backend_reasons(
+    state: Pairing,
+    clocks: Clocks,
+    checks: set[int],
+    askers: Sequence[str],
+    clients: set[str],
+    copies: Mapping[int, int],
+) -> list[Unpaired]:
+    """Every backend exchange without an owner, with the reason. `askers`: who asked, per backend
+    exchange, "" where nothing says it; `clients`: the client addresses in the captures; `copies`:
+    those that repeat another.
+    """
+    free = state.free_backends()
+    if not free:
+        return []
+    seen = windows(state, clocks, of_client=False)
+    named = {state.client.client_address(c) for c, bs in state.caused.items() if askers[bs[-1]]} | (
+        clients & set(askers)
+    )
+    if not clients <= named:
+        askers = [""] * len(
+            askers
+        )  # a client that no address is known of may be known to the balancer by any
+    _, owned = state.every_attempt()
+    sources = distinct(state.backend.table.client_address[state.backend.connection[owned]]).tolist()
+    captured = clients | {
+        "",
+        *(askers[b] for b in owned.tolist()),
+        *(state.backend.table.words.text_list[n] for n in sources),
+    }
+    shown = _together(state, clocks)
+    astray = _astray(state, of_client=False)
+    out: list[Unpaired] = []
+    for b in free:
+        why = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
+        if why.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and b in astray:
+            why = _unknown(UnpairedDetail.CLOCK_SET)
+        out.append(Unpaired("backend", state.backend.ref(b), *(why if shown else _capped(why))))
+    repeated = [n for n, b in enumerate(free) if b in copies]
+    if all(
+        out[n].reason is UnpairedReason.OTHER_CLIENT for n in repeated
+    ):  # none of them at the edge of a client capture, say
+        for n in repeated:
+            asked = _server(state, copies[free[n]])
+            why = Why(UnpairedReason.COPY, Confidence.MEDIUM, UnpairedDetail.REPEATED, asked)
+            out[n] = Unpaired(out[n].side, out[n].ref, *why)
+    return out
+
+
+def _server(state: Pairing, b: int) -> str:
+    return str(state.backend.connection_of(b).server)
+
+
+def _backend_reason(
+    state: Pairing, b: int, seen: list[list[Window]], checks: set[int], stranger: str
+) -> Why:
+    if b in checks:
+        return Why(UnpairedReason.HEALTH_CHECK, Confidence.HIGH)
+    if b in state.left_over and not stranger:
+        return _unknown(UnpairedDetail.ONE_OF_SEVERAL)
+    known = seen[state.backend.point[b]]
+    start, end = int(state.backend.start[b]), int(state.backend.end[b])
+    away = min((max(w.first - end, start - w.last) for w in known), default=0)
+    if away > EDGE_NS:
+        return Why(
+            UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, UnpairedDetail.NOT_RUNNING
+        )
+    if known and any(start < w.first or end > w.last for w in known):
+        return _unknown(UnpairedDetail.CAPTURE_EDGE)
+    if not state.caused:
+        return _unknown(UnpairedDetail.NOTHING_MATCHES)
+    if stranger:
+        return Why(
+            UnpairedReason.OTHER_CLIENT,
+            Confidence.MEDIUM,
+            UnpairedDetail.OTHER_ADDRESS,
+            stranger,
+        )
+    # That no partner was found is no proof that none was there: packets get lost, heads are cut,
+    # clocks jump.
+    return Why(UnpairedReason.OTHER_CLIENT, Confidence.LOW, UnpairedDetail.NO_CLIENT_EXCHANGE)

@@ -1,0 +1,200 @@
+"""Backend exchanges that belong to a client exchange beside the one it was answered from: retries,
+hedges, copies.
+
+A retry has the same request, came before, lies inside the same client exchange and failed: reset,
+closed, timed out, or answered with 5xx. A backend exchange that was answered whole while the client
+got another's answer is a lost hedge, a mirror, or a request that was sent twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
+
+from lbtrace.match.classes import Timeline
+from lbtrace.match.exchange_times import FAR, Facts, may_be_answer, may_be_caused
+from lbtrace.match.fingerprint import Kept, TargetForm, request_keys
+from lbtrace.match.pairing import Pairing
+from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
+from lbtrace.tables.packets import Column
+
+MOST_UNDER_WAY = (
+    256  # of one shape: one of more is not found by elimination, and looking would take the square
+)
+OWN_ERRORS = {500, 502, 503, 504}
+
+
+def attach(
+    state: Pairing, form: TargetForm, kept: Kept | None, line: Timeline
+) -> list[tuple[int, int]]:
+    """Give every free backend exchange that only one client exchange can have caused to it; those
+    that others of its attempts were known of are returned.
+    """
+    if not line.known:
+        return []
+    free = [b for b in state.free_backends() if b not in state.left_over]
+    if not free:
+        return []
+    wanted: dict[Hashable, list[int]] = defaultdict(list)
+    for b, key in zip(free, request_keys(state.backend, free, form, kept), strict=True):
+        if key is not None:
+            wanted[key].append(b)
+    everyone = range(len(state.client))
+    askers: dict[Hashable, list[int]] = defaultdict(list)
+    for c, key in zip(everyone, request_keys(state.client, everyone, form, kept), strict=True):
+        if key in wanted:
+            askers[key].append(c)
+    more: list[tuple[int, int]] = []
+    for key, backends in wanted.items():
+        more += _attach_class(
+            state,
+            sorted(askers[key], key=line.a.__getitem__),
+            sorted(backends, key=line.x.__getitem__),
+            line,
+        )
+    return more
+
+
+def detach(state: Pairing, more: Sequence[tuple[int, int]]) -> None:
+    """Take attempts back that may be another client's."""
+    for c, b in more:
+        state.caused[c].remove(b)
+        state.owner[b] = -1
+
+
+def _attach_class(
+    state: Pairing, clients: list[int], backends: list[int], line: Timeline
+) -> list[tuple[int, int]]:
+    more: list[tuple[int, int]] = []
+    at = 0
+    waiting: list[int] = []
+    for b in backends:
+        while at < len(clients) and line.a[clients[at]] <= line.x[b]:
+            waiting.append(clients[at])
+            at += 1
+        waiting = [c for c in waiting if line.p[c] >= line.z[b]]
+        if len(waiting) > MOST_UNDER_WAY:
+            continue
+        around = [
+            c
+            for c in waiting
+            if line.began_inside(c, b)
+            and may_be_caused(state.client.exchange(c), state.backend.exchange(b))
+        ]
+        # Several requests of this shape were under way: a failed try may belong to any that is not
+        # known to have another's; what was answered may be a copy that any of them has beside its
+        # own.
+        if len(around) > 1 and failed(state.backend, b):
+            around = [
+                c
+                for c in around
+                if c in state.group or c not in state.caused or _could_retry(state, c, b, line)
+            ]
+        if (
+            len(around) != 1
+            or around[0] in state.group
+            or not _could_retry(state, around[0], b, line)
+        ):
+            continue
+        c = around[0]
+        if c in state.caused:
+            state.attach(c, b)
+            more.append((c, b))
+        else:
+            state.add(
+                c,
+                [b],
+                Tier.TIME,
+                Confidence.MEDIUM,
+                (Reason(Clue.ONLY_ONE_INSIDE), Reason(Clue.SAME_REQUEST_UNANSWERED)),
+            )
+            state.spare[c] = (True, False)  # known only where every client was captured
+    return more
+
+
+def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:
+    """Whether backend exchange b can be an attempt for c beside those it has: it failed, and ended
+    before the next one began.
+    """
+    backend = state.backend
+    connection, mine = state.client.connection_ref(c), state.client.exchange(c)
+    if (
+        state.pinned.get(b, connection) != connection
+        or backend.unknown[b]
+        or not may_be_caused(mine, backend.exchange(b))
+    ):
+        return False
+    answer = mine.response
+    late = (
+        line.known and line.y[b] > line.p[c]
+    )  # it answered after the client had an answer: the balancer gave up on it
+    if not failed(backend, b) and not (late and answer is not None and answer.status in OWN_ERRORS):
+        return False
+    if c not in state.caused:
+        return answer is not None and answer.status in OWN_ERRORS
+    return all(_one_after_another(backend, o, b, line) for o in state.caused[c])
+
+
+def _in_turn(state: Pairing, numbers: Sequence[int], line: Timeline) -> bool:
+    """Whether each of these, in order of time, can have begun when the one before had failed: they
+    are tries, not copies beside each other.
+    """
+    timed = len({int(state.backend.point[b]) for b in numbers}) == 1 or all(
+        line.x[b] < FAR for b in numbers
+    )
+    return timed and all(
+        _one_after_another(state.backend, one, other, line) for one, other in pairwise(numbers)
+    )
+
+
+def _one_after_another(backend: Facts, one: int, other: int, line: Timeline) -> bool:
+    """Whether the earlier of two exchanges failed and had ended (of two captures: can have ended)
+    when the later began. Without a clock any of them may be the earlier one.
+    """
+    if backend.point[one] == backend.point[other]:
+        first, second = sorted((one, other), key=lambda b: int(backend.start[b]))
+        return failed(backend, first) and int(backend.end[first]) <= int(backend.start[second])
+    first, second = sorted((one, other), key=line.x.__getitem__)
+    if line.x[second] >= FAR:
+        return failed(backend, first) or failed(backend, second)
+    return failed(backend, first) and line.y[first] <= line.x[second]
+
+
+def failed(backend: Facts, b: int) -> bool:
+    """Whether a balancer may have tried again after this: no answer came, or a server error."""
+    answer = backend.exchange(b).response
+    return bool(backend.silent[b]) or (answer is not None and answer.status >= 500)
+
+
+def fitting(state: Pairing, client: int, line: Timeline) -> list[int]:
+    """The backend exchanges whose answer may be the one the client got, in order of time."""
+    numbers, mine, backend = (
+        in_order(state, client, line),
+        state.client.exchange(client),
+        state.backend,
+    )
+    may = [b for b in numbers if in_time(state, client, b, line)]
+    may = [
+        b
+        for b in may
+        if backend.exchange(b).response is not None and may_be_answer(mine, backend.exchange(b))
+    ]
+    return (
+        [b for b in may if b not in state.copied] or may
+        if state.copied and not _in_turn(state, numbers, line)
+        else may
+    )
+
+
+def in_order(state: Pairing, client: int, line: Timeline) -> list[int]:
+    begun: Sequence[int] | Column = line.x if line.known else state.backend.start
+    return sorted(state.caused[client], key=begun.__getitem__)
+
+
+def in_time(state: Pairing, client: int, b: int, line: Timeline) -> bool:
+    return (
+        not line.known
+        or bool(line.y[b] <= line.p[client])
+        or state.tier[client] is Tier.SAME_PACKETS
+    )

@@ -1,0 +1,149 @@
+"""An answer → whether the balancer made it itself, by how its answers differ from the backends'.
+
+The balancer's answers are of another hand: another Server field, no Date where every backend sends
+one, an error that a balancer says of its backends, the mark of a cache. Nothing here asks which
+backend exchange belongs to which client exchange.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from lbtrace.match.exchange_times import age_of_fresh, age_s, from_cache
+from lbtrace.match.pairing import Pairing
+from lbtrace.model.http import Mark, Response
+from lbtrace.model.pairing import Confidence, UnpairedDetail
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.sides import NOT_SAID
+
+OWN_STATUS = {
+    400,
+    403,
+    408,
+    411,
+    413,
+    414,
+    417,
+    429,
+    431,
+    460,
+    463,
+    464,
+    497,
+    500,
+    501,
+    502,
+    503,
+    504,
+    505,
+    561,
+}
+
+
+SEVERAL = 4  # answers that show a manner
+
+
+REDIRECT = {301, 302, 303, 307, 308}
+
+
+BALANCERS = re.compile(  # in a Server field: software and services that stand in front of backends
+    r"\b(nginx|openresty|tengine|awselb|apache|httpd|varnish|envoy|caddy|squid|traefik|haproxy|ats/|trafficserver|lighttpd|h2o|litespeed"
+    r"|cloudflare|cloudfront|akamai|gse|google|gws|microsoft-azure|istio|kong|big-?ip|imperva|sucuri|fastly|netlify|vercel)",
+    re.IGNORECASE,
+)
+
+
+class Sign(NamedTuple):
+    """What shows that the balancer made an answer, and how sure that is."""
+
+    detail: UnpairedDetail
+    confidence: Confidence
+    value: str = ""
+
+
+class Manner(NamedTuple):
+    """How the backends answer."""
+
+    got: set[str]  # the Server fields of answers that clients got from backends
+    sent: set[str]  # … and those that backends sent, whoever got them
+    # every answer that clients got from them, not one or two, has a Date (RFC 9110 §6.6.1)
+    dated: bool
+    keep: bool  # they are caches, or have one before them: the mark of a cache may be theirs
+
+
+def manner(state: Pairing) -> Manner:
+    """What is common to the answers of the backends."""
+    mine, theirs, words = (
+        state.client.table.responses,
+        state.backend.table.responses,
+        state.client.table.words,
+    )
+    c, b = np.array([(c, bs[-1]) for c, bs in state.caused.items()], np.int64).reshape(-1, 2).T
+    c = c[mine.there[c] & theirs.there[b] & (mine.start[c] == theirs.start[b])]
+    got, sent = (
+        {
+            words.line_list[n].value if n != NOT_SAID else ""
+            for n in distinct(messages.line_of(words, "server")[at]).tolist()
+        }
+        for messages, at in ((mine, c), (theirs, theirs.there))
+    )
+    dates = [
+        words.line_list[n].value if n != NOT_SAID else ""
+        for n in distinct(mine.line_of(words, "date")[c]).tolist()
+    ]
+    return Manner(
+        got, got | sent, len(c) >= SEVERAL and all(dates), bool(state.backend.cached.any())
+    )
+
+
+def _field(r: Response, name: str) -> str:
+    return next((x.value for x in r.lines if x.name.lower() == name), "")
+
+
+def hand(r: Response | None, backends: Manner, took_ns: int) -> Sign | None:
+    """What shows that the balancer made this answer, None when nothing does, and how sure that is:
+    another backend, one that was not captured, may bear any name and send any error; only the name
+    of a balancer is beyond it, and the mark of a cache where no backend's answers bear one.
+    """
+    if r is None:
+        return None
+    mark = _mark_of_cache(r, took_ns)
+    if mark is not None:
+        return mark._replace(confidence=Confidence.LOW) if backends.keep else mark
+    server = _field(r, "server")
+    got, sent, dated, _ = backends
+    if Mark.HEAD_TRUNCATED in r.marks:
+        return None  # what it lacks may have been cut off
+    if dated and not _field(r, "date") and r.status in OWN_STATUS | REDIRECT | {401, 404, 407}:
+        named = BALANCERS.search(server)
+        if named or not server:  # else a backend of another kind, one that was not captured
+            return Sign(
+                UnpairedDetail.NO_DATE,
+                Confidence.HIGH if named and server not in sent else Confidence.MEDIUM,
+            )
+    if got and server not in sent and r.status in OWN_STATUS | REDIRECT | {200}:
+        sure = Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
+        if not server:
+            return Sign(UnpairedDetail.NO_SERVER, sure)
+        return Sign(UnpairedDetail.OTHER_SERVER, sure, server) if BALANCERS.search(server) else None
+    if r.status in {502, 503, 504} and (server not in sent or server in got):
+        sure = Confidence.HIGH if not server or BALANCERS.search(server) else Confidence.LOW
+        return Sign(UnpairedDetail.GATEWAY_ERROR, sure, str(r.status))
+    if got or r.status not in REDIRECT | OWN_STATUS:
+        return None
+    return Sign(UnpairedDetail.UNPASSED_STATUS, Confidence.MEDIUM, str(r.status))
+
+
+def _mark_of_cache(r: Response, took_ns: int) -> Sign | None:
+    """What says that an answer comes from a cache, None when nothing does, and how sure that is."""
+    age = age_s(_field(r, "age"))
+    if age:
+        sure = Confidence.HIGH if age > age_of_fresh(took_ns) else Confidence.MEDIUM
+        return Sign(UnpairedDetail.CACHE_AGE, sure, str(age))
+    line = next((x for x in r.lines if from_cache(x)), None)
+    if line is None:
+        return None
+    return Sign(UnpairedDetail.CACHE_HIT, Confidence.HIGH, f"{line.name}: {line.value}")

@@ -1,0 +1,129 @@
+"""Shared rare values → pairs: what `tokens` matches, as far as the answers, the clients the
+balancer named and other fields allow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lbtrace.match import attempts, fan_out, fingerprint, rare_values, repeats
+from lbtrace.match.connections import Stated
+from lbtrace.match.exchange_times import (
+    NOT_MODIFIED,
+    may_be_answer,
+    may_be_answer_each,
+    may_be_caused_each,
+)
+from lbtrace.match.pairing import Pairing
+from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.tables.packets import Column
+
+
+def shared_values(
+    state: Pairing, said: Sequence[Stated | None], values: rare_values.Tokens
+) -> None:
+    """Pair the exchanges that share values which are rare on both sides."""
+    client, backend = state.client, state.backend
+    matched = rare_values.match(
+        client,
+        backend,
+        rare_values.collect(client, backend),
+        lambda cs, bs: _allowed(state, cs, bs),
+    )
+    bodies = repeats.telling_bodies(state, matched)
+    copies = fan_out.find(state, matched, said)
+    rewritten = fingerprint.rewritten(state, [(m.client, m.backends[0]) for m in matched])
+    first = (
+        np.array([m.client for m in matched], np.int64),
+        np.array([m.backends[0] for m in matched], np.int64),
+    )
+    answers = may_be_answer_each(client, backend, *first).tolist()
+    doubts = fingerprint.may_conflict(state, *first, rewritten).tolist()
+    for found, answer_fits, doubt in zip(matched, answers, doubts, strict=True):
+        backends = found.backends
+        fitting = (
+            (backends if answer_fits else []) if len(backends) == 1 else _fitting(state, found)
+        )
+        if not found.by_value and not fitting:
+            answer = client.exchange(found.client).response
+            if answer is None or answer.status not in attempts.OWN_ERRORS:
+                continue
+        # Several share it: tries of one request, when all but one failed; else a session's values,
+        # and time must tell.
+        if len(backends) > 1:
+            sent = (
+                _tries(state, fitting, backends)
+                or copies.get(found.client)
+                or repeats.repeated(state, found, said, bodies)
+            )
+            backends = sent if found.by_request else fitting
+        if not backends or (len(backends) > 1 and not found.by_request):
+            continue
+        doubt |= len(found.backends) > 1
+        if (
+            doubt
+            and not found.strong
+            and fingerprint.conflicts(state, found.client, backends[-1]) - rewritten
+        ):
+            continue
+        tier = Tier.RARE_TOKEN if found.by_value else Tier.SHAPE
+        alone = (
+            found.strong
+            or found.client not in copies
+            or fan_out.of_one_id(state, found.client, backends)
+        )
+        confidence = Confidence.HIGH if fitting and alone else Confidence.MEDIUM
+        if len(backends) > 1:
+            backends = sorted(backends, key=lambda b: int(backend.start[b]))
+        state.add(found.client, backends, tier, confidence, found.reasons)
+        (state.strong if found.strong else state.weak).add(found.client)
+
+
+def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:
+    """Pair by pair, whether nothing found before, and nothing a balancer cannot change, is against
+    it.
+    """
+    client, backend = state.client, state.backend
+    taken = np.zeros(len(client), bool)
+    taken[list(state.caused)] = True
+    owned = np.array(state.owner, np.int64) >= 0
+    # A cache that says it kept the answer asked nobody, or nobody that answered (RFC 9111 §4.2.4: a
+    # stale answer when the backend fails), or whether its copy still holds (§4.3).
+    kept = (
+        client.cached[cs]
+        & ~backend.cached[bs]
+        & ~backend.silent[bs]
+        & (backend.table.responses.start[bs] != NOT_MODIFIED)
+    )
+    fine: Column = ~taken[cs] & ~owned[bs] & ~kept & may_be_caused_each(client, backend, cs, bs)
+    if state.pinned:
+        named = np.full(len(backend), -1, np.int64)
+        for b, ref in state.pinned.items():
+            named[b] = client.table.first_connection[ref.point] + ref.id
+        fine &= (named[bs] < 0) | (named[bs] == client.connection[cs])
+    return fine
+
+
+def _fitting(state: Pairing, found: rare_values.Found) -> list[int]:
+    """The backend exchanges of a match whose answer may be the one the client got."""
+    return [
+        b
+        for b in found.backends
+        if may_be_answer(state.client.exchange(found.client), state.backend.exchange(b))
+    ]
+
+
+def _tries(state: Pairing, fitting: list[int], backends: list[int]) -> list[int]:
+    """The backend exchanges that are tries of one request, one answered at most; none when they do
+    not look like that.
+    """
+    backend = state.backend
+    answered = [b for b in fitting if backend.exchange(b).response is not None]
+    failed = [b for b in backends if b not in answered]
+    if len(answered) > 1 or not all(attempts.failed(backend, b) for b in failed):
+        return []
+    last = answered[0] if answered else max(failed, key=lambda b: int(backend.start[b]))
+    before = [b for b in failed if b != last and backend.point[b] == backend.point[last]]
+    return backends if all(int(backend.end[b]) <= int(backend.start[last]) for b in before) else []

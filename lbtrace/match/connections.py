@@ -1,0 +1,332 @@
+"""Connections of both sides that are one conversation, by what a balancer states of them → the
+exchange pairs that follow from it.
+
+An address is stated in a PROXY header or in X-Forwarded-For / Forwarded with a port. One that the
+client itself sent (a spoofed X-Forwarded-For) is no statement of the balancer: the last element
+counts, and never a value that appears on the client side.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from lbtrace.match import midstream
+from lbtrace.match.exchange_times import Facts, may_be_answer, may_be_caused
+from lbtrace.match.pairing import Pairing
+from lbtrace.model.http import HeaderLine
+from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref
+from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
+from lbtrace.tables.columns import among
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import SideTable
+
+STATES = 0.9  # share of the pairs in which a balancer that states addresses does so
+STATED_IN = (
+    "x-forwarded-for",
+    "forwarded",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "x-envoy-external-address",
+    "x-client-ip",
+)
+
+
+@dataclass(slots=True)
+class Stated:
+    """The endpoint a balancer stated for a backend exchange (`port` 0: none given), and where."""
+
+    address: str
+    port: int
+    where: str
+
+
+def stated(backends: Facts, sent_by_clients: set[str]) -> list[Stated | None]:
+    """What the balancer said about who asked, per backend exchange. `sent_by_clients`: values that
+    clients sent themselves, no statement of it.
+    """
+    table = backends.table
+    lines, heads = table.words.line_list, table.requests.heads
+    read: list[Stated | None] = [None] * len(lines)
+    for n in np.flatnonzero(_stating(table)).tolist():
+        if lines[n].value not in sent_by_clients:
+            read[n] = _statement(lines[n])
+    out: list[Stated | None] = [None] * len(backends)
+    owner, line = heads.which(np.fromiter((said is not None for said in read), bool, len(read)))
+    for b, n in zip(
+        owner[::-1].tolist(), line[::-1].tolist(), strict=True
+    ):  # the last line counts, or the last that has a port
+        found, said = out[b], read[n]
+        if found is None or (said is not None and said.port and not found.port):
+            out[b] = said
+    proxied = list(_proxied(backends.traces))
+    at = table.numbers_of_connections([Ref(point, i) for point, i, _ in proxied])
+    for (_, _, source), numbers in zip(proxied, table.by_connection.lists(at), strict=True):
+        named = _endpoint(source, "PROXY")
+        for b in numbers if named is not None else ():
+            out[b] = named
+    return out
+
+
+def _stating(table: SideTable) -> Column:
+    """Per line, whether it stands in a request of this side and its field states an address."""
+    there = np.zeros(len(table.words.line_list), bool)
+    there[table.requests.heads.line] = True
+    return there & table.words.fields_named(STATED_IN.__contains__)
+
+
+def _proxied(traces: Sequence[Trace]) -> list[tuple[int, int, str]]:
+    """Point, connection and first named source, of connections that begin with a PROXY header."""
+    found = (
+        (point, i, next((p.source for p in application.proxy if p.source), None))
+        for point, trace in enumerate(traces)
+        for i, application in enumerate(trace.applications)
+        if application.proxy
+    )
+    return [(point, i, source) for point, i, source in found if source]
+
+
+def askers(state: Pairing, said: Sequence[Stated | None]) -> list[str]:
+    """Who asked, per backend exchange: the address the balancer states, where it does so of nearly
+    all (else it may be the client's own word); else the source of the connection, where clients
+    keep theirs (another address is then another client's, not the balancer's); "" where nothing
+    says it.
+    """
+    client, backend = state.client, state.backend
+    source_of = backend.table.client_address[backend.connection]
+    asked = [bs[-1] for bs in state.caused.values()]
+    if sum(said[b] is not None for b in asked) < STATES * len(asked):
+        said = [None] * len(said)
+    kept = bool(asked) and bool(among(source_of[asked], client.table.client_address).all())
+    if not kept:
+        return [told.address if told is not None else "" for told in said]
+    sources = map(client.table.words.text_list.__getitem__, source_of.tolist())
+    return [
+        told.address if told is not None else source
+        for source, told in zip(sources, said, strict=True)
+    ]
+
+
+def sent_statements(clients: Facts) -> set[str]:
+    """Values of address-stating fields that clients sent themselves."""
+    lines = clients.table.words.line_list
+    return {lines[n].value for n in np.flatnonzero(_stating(clients.table)).tolist()}
+
+
+def _statement(line: HeaderLine) -> Stated | None:
+    value = line.value
+    if line.name.lower() == "forwarded":
+        last = value.rsplit(",", 1)[-1]
+        element = next(
+            (
+                part.strip()[4:]
+                for part in last.split(";")
+                if part.strip().lower().startswith("for=")
+            ),
+            "",
+        )
+        value = element.strip('"')
+    return _endpoint(value.rsplit(",", 1)[-1].strip(), line.name)
+
+
+def _endpoint(text: str, where: str) -> Stated | None:
+    """ "1.2.3.4", "1.2.3.4:5", "[::1]:5", "::1" → address and port."""
+    text = (
+        text.strip().replace("::ffff:", "") if "." in text else text.strip()
+    )  # an IPv4-mapped address (RFC 4291 §2.5.5.2) is that address
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]")
+        return Stated(
+            address.lower(), int(port[1:]) if port[1:].isdecimal() and len(port) <= 6 else 0, where
+        )
+    if text.count(":") == 1:
+        address, _, port = text.partition(":")
+        return Stated(address, int(port), where) if port.isdecimal() and len(port) <= 5 else None
+    if text.count(":") > 1:
+        return Stated(text.lower(), 0, where)
+    return Stated(text, 0, where) if text.count(".") == 3 else None
+
+
+def by_proxy_header(client: Facts, backend: Facts) -> list[ConnectionPair]:
+    """Backend connections whose PROXY header names a client connection; through a NAT by the port,
+    as `by_stated_port` has it.
+    """
+    named = _proxied(backend.traces)
+    said = [_endpoint(source, "PROXY") for _, _, source in named]
+    found = by_stated_port(client, said)
+    once = Counter(found.values())
+    out = []
+    for i, ref in found.items():
+        stated_as = said[i]
+        if once[ref] == 1 and stated_as is not None:
+            exact = client.traces[ref.point].connections[ref.id].client.address == stated_as.address
+            back = Ref(named[i][0], named[i][1])
+            out.append(
+                ConnectionPair(
+                    ref,
+                    back,
+                    ConnectionBasis.STATED_ADDRESS,
+                    Confidence.CERTAIN if exact else Confidence.HIGH,
+                )
+            )
+    return out
+
+
+def by_stated_port(client: Facts, said: Sequence[Stated | None]) -> dict[int, Ref]:
+    """Backend exchange → the client connection its stated address and port name.
+
+    Exactly named, it is that connection when only one incarnation of it was captured. When a NAT
+    stands before the balancer the address is another: then the port decides if the NAT kept it, and
+    that is believed only when every stated port of that address is one of one client host's.
+    """
+    if not any(s is not None and s.port for s in said):
+        return {}
+    hosts: dict[str, dict[int, list[Ref]]] = defaultdict(lambda: defaultdict(list))
+    for point, table in enumerate(client.table.connections):
+        addresses = map(table.addresses.__getitem__, table.client.tolist())
+        for i, (address, port) in enumerate(
+            zip(addresses, table.client_port.tolist(), strict=True)
+        ):
+            hosts[address][port].append(Ref(point, i))
+    ports: dict[str, set[int]] = defaultdict(set)
+    for s in said:
+        if s is not None and s.port:
+            ports[s.address].add(s.port)
+    behind: dict[str, str] = {}
+    for address, named in ports.items():
+        if address in hosts or len(named) < 3:
+            continue
+        fitting = [host for host, own in hosts.items() if named <= own.keys()]
+        if len(fitting) == 1:
+            behind[address] = fitting[0]
+    out: dict[int, Ref] = {}
+    for b, s in enumerate(said):
+        if s is None or not s.port:
+            continue
+        refs = hosts.get(s.address, {}).get(s.port) or hosts.get(behind.get(s.address, ""), {}).get(
+            s.port, []
+        )
+        if len(refs) == 1:
+            out[b] = refs[0]
+    return out
+
+
+def by_number(
+    client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Exchanges of two connections with the same packets: by the sequence numbers of the requests
+    or, where one was not captured, of the responses.
+    """
+    there = {
+        (way, n): b for b in theirs for way, n in enumerate(_numbers(backend, b)) if n is not None
+    }
+    found = [
+        (c, [there[key] for key in enumerate(_numbers(client, c)) if key in there]) for c in mine
+    ]
+    return [
+        (c, bs[0])
+        for c, bs in found
+        if bs and all(b == bs[0] for b in bs) and _fits(client, backend, c, bs[0])
+    ]
+
+
+def by_content(
+    client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Exchanges of one conversation whose start was not captured: equal requests that occur once on
+    each side. Time must agree.
+    """
+    keys: dict[object, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for c in mine:
+        keys[_content(client, c)][0].append(c)
+    for b in theirs:
+        keys[_content(backend, b)][1].append(b)
+    return [
+        (c[0], b[0])
+        for c, b in keys.values()
+        if len(c) == len(b) == 1 and _fits(client, backend, c[0], b[0])
+    ]
+
+
+def in_order(
+    client: Facts, backend: Facts, mine: Sequence[int], theirs: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Exchanges of one client connection, each side in order → pairs that cannot be otherwise; what
+    is doubtful is left to time.
+
+    Equal counts pair in order, when no packet is missing from either capture, every exchange was
+    answered, and the client's connection was captured to its end: then nothing can hide a shift by
+    one. A client capture that ended before the connection did may lack as many later exchanges as a
+    backend capture that began late lacks earlier ones.
+    """
+    whole = all(_whole(client, c) for c in mine) and all(_whole(backend, b) for b in theirs)
+    whole = whole and all(_ended(_connection(client, c)) for c in mine)
+    pairs = list(zip(mine, theirs, strict=False))
+    whole = whole and all(not client.cached[c] or backend.cached[b] for c, b in pairs)
+    # A client that waits for each answer causes one after another: what runs at once are copies,
+    # and others were answered without any.
+    whole = whole and all(
+        backend.start[b] >= backend.reply[a]
+        for a, b in pairwise(theirs)
+        if backend.point[a] == backend.point[b]
+    )
+    return (
+        pairs
+        if whole
+        and len(mine) == len(theirs)
+        and all(_fits(client, backend, c, b) for c, b in pairs)
+        else []
+    )
+
+
+def _whole(facts: Facts, number: int) -> bool:
+    """Whether the exchange was answered, and its connection captured from the start without a
+    missing byte.
+    """
+    e = facts.exchange(number)
+    c = _connection(facts, number)
+    return (
+        e.request is not None
+        and e.response is not None
+        and c.syns > 0
+        and not c.from_client.missing
+        and not c.from_server.missing
+    )
+
+
+def _ended(c: Connection) -> bool:
+    """Whether the capture shows the connection's end."""
+    return any(way.fins or way.rsts for way in (c.from_client, c.from_server))
+
+
+def _fits(client: Facts, backend: Facts, c: int, b: int) -> bool:
+    return may_be_caused(client.exchange(c), backend.exchange(b)) and may_be_answer(
+        client.exchange(c), backend.exchange(b)
+    )
+
+
+def _connection(facts: Facts, number: int) -> Connection:
+    return facts.connection_of(number)
+
+
+def _numbers(facts: Facts, number: int) -> tuple[int | None, int | None]:
+    return midstream.numbers(facts.trace_of(number), facts.exchange(number))
+
+
+def _content(facts: Facts, number: int) -> object:
+    e = facts.exchange(number)
+    q = e.request
+    return (q.method, q.target, q.lines, q.body.digest) if q is not None else number
+
+
+def exchanges_of(facts: Facts, refs: Iterable[Ref]) -> dict[Ref, list[int]]:
+    """Connection → its exchange numbers, in order."""
+    table, every = facts.table, list(refs)
+    found = table.by_connection.lists(table.numbers_of_connections(every))
+    return dict(zip(every, found, strict=True))

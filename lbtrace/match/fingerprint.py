@@ -1,0 +1,361 @@
+"""Exchanges that nothing rare tells apart → classes of the same shape.
+
+A class is what the balancer passes on unchanged: the method, the target as far as it is kept, the
+body, and the values of the *kept* fields. Which target form and which fields are kept is not
+assumed but learned: from pairs already found, else from whether the values of one side are the
+values of the other. A User-Agent that the balancer replaces is thus no part of the shape, one that
+it forwards is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence, Set
+from functools import lru_cache
+from itertools import pairwise
+from typing import TypeAlias
+from urllib.parse import unquote
+
+import numpy as np
+
+from lbtrace.http_fields.lines import lowered
+from lbtrace.match.exchange_times import Facts, body_keys
+from lbtrace.match.pairing import Pairing
+from lbtrace.model.http import HeaderLine, Mark
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Tier
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.packets import Column
+from lbtrace.tables.sides import MARKS, Heads, Messages, Words
+
+KEPT = 0.98  # share of agreeing exchanges that makes a field a kept one
+SAMPLED = 3000  # pairs that are looked at to learn what the balancer does to a field
+_NEVER = {
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "content-length",
+    "date",
+    "age",
+    "via",
+    "te",
+    "upgrade",
+    "proxy-connection",
+}
+
+TargetForm = Callable[[str], str]
+
+
+def _whole(target: str) -> str:
+    return target
+
+
+@lru_cache(maxsize=100_000)
+def _normal(target: str) -> str:
+    """Without scheme and authority, percent-decoded, doubled slashes as one, dot segments resolved
+    (RFC 3986 §6.2.2).
+    """
+    if "://" in target[:10]:
+        target = "/" + target.split("://", 1)[1].partition("/")[2]
+    path, _, query = target.partition("?")
+    segments: list[str] = []
+    for segment in unquote(path).split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in ("", "."):
+            segments.append(segment)
+    return "/".join(segments) + "?" + query
+
+
+@lru_cache(maxsize=100_000)
+def _tail(target: str) -> str:
+    """The last segment and the query: what is left when a prefix was taken off or put in front."""
+    path, _, query = target.partition("?")
+    return path.rstrip("/").rsplit("/", 1)[-1] + "?" + query
+
+
+def _nothing(_target: str) -> str:
+    return ""
+
+
+FORMS: tuple[TargetForm, ...] = (_whole, _normal, _tail)
+
+
+def _through(state: Pairing) -> dict[int, list[int]]:
+    """The pairs that show what a balancer does to messages: packets that are the same on both sides
+    met none that touches them.
+    """
+    return {c: bs for c, bs in state.caused.items() if state.tier[c] is not Tier.SAME_PACKETS}
+
+
+def _straight(state: Pairing) -> tuple[Column, Column]:
+    """Which exchanges of both sides are not among these."""
+    out = np.zeros(len(state.client), bool), np.zeros(len(state.backend), bool)
+    for c, bs in state.caused.items():
+        if state.tier[c] is Tier.SAME_PACKETS:
+            out[0][c] = out[1][bs] = True
+    return out
+
+
+def target_form(state: Pairing) -> TargetForm:
+    """The strictest form of the target that survives the balancer."""
+    client, backend = state.client.table.requests, state.backend.table.requests
+    words = state.client.table.words
+    through = _through(state)
+    c, b = (
+        np.fromiter(column, np.int64, len(through))
+        for column in (through, (bs[0] for bs in through.values()))
+    )
+    both = client.there[c] & backend.there[b]
+    pairs = np.stack((client.start[c][both], backend.start[b][both]))
+    behind = distinct(backend.start[backend.there])
+    before, times = np.unique(client.start[client.there], return_counts=True)
+    named = words.text_list
+    for form in FORMS:
+        if pairs.shape[1] >= 3:
+            same = pairs[0] == pairs[1]
+            kept = int(same.sum()) + sum(
+                form(named[i]) == form(named[j]) for i, j in pairs[:, ~same].T.tolist()
+            )
+            if kept / pairs.shape[1] >= KEPT:
+                return form
+            continue
+        formed = {form(named[t]) for t in behind.tolist()}
+        if sum(
+            n
+            for t, n in zip(before.tolist(), times.tolist(), strict=True)
+            if form(named[t]) in formed
+        ) * 2 >= int(times.sum()):
+            return form
+    return (
+        _nothing if pairs.shape[1] >= 3 else _normal
+    )  # that targets are lost altogether must be seen, not supposed
+
+
+# What the balancer passes on: per number of `Words.said_of`, whether its field is kept and the
+# value was sent. One that arrives and was never sent is the balancer's.
+Kept: TypeAlias = Column
+
+
+def kept_fields(state: Pairing, request: bool) -> Kept:
+    """The fields whose values the balancer passes on, with the values that were sent.
+
+    A field that arrives on a larger share of messages than it was sent on is added to some, and so
+    does not tell exchanges apart.
+    """
+    client, backend, words = state.client.table, state.backend.table, state.client.table.words
+    heads = (
+        (client.requests.heads, backend.requests.heads)
+        if request
+        else (backend.responses.heads, client.responses.heads)
+    )
+    there = (
+        (client.requests.there, backend.requests.there)
+        if request
+        else (backend.responses.there, client.responses.there)
+    )
+    straight = (
+        _straight(state) if request else _straight(state)[::-1]
+    )  # all in the direction of travel
+    field = _field_of_said(words)
+    lines = [h.line[~np.repeat(s, np.diff(h.first))] for h, s in zip(heads, straight, strict=True)]
+    sent, arrived = (np.bincount(words.said_of[line], minlength=len(field)) for line in lines)
+    counts = [max(int((t & ~s).sum()), 1) for t, s in zip(there, straight, strict=True)]
+    fields = len(words.fields)
+    sent_in, arrived_in = (np.bincount(field, n, fields).astype(np.int64) for n in (sent, arrived))
+    back_in = np.bincount(field, np.where(sent > 0, arrived, 0), fields).astype(
+        np.int64
+    )  # arrived with a value that was sent
+    there_in = np.bincount(field, np.where(arrived > 0, sent, 0), fields).astype(
+        np.int64
+    )  # sent with a value that arrived
+    agree, of = _agreement(state, request)
+    kept = set()
+    for f, name in enumerate(words.fields):
+        if name in _NEVER or not sent_in[f] or not arrived_in[f]:
+            continue
+        sent_share, arrived_share = int(sent_in[f]) / counts[0], int(back_in[f]) / counts[1]
+        if sent_share < KEPT and arrived_share > 1.05 * sent_share:
+            continue
+        if (
+            (agree[name] >= KEPT * of[name])
+            if of[name] >= 3
+            else (int(there_in[f]) >= KEPT * int(sent_in[f]))
+        ):
+            kept.add(name)
+    chosen = np.fromiter((name in kept for name in words.fields), bool, fields)
+    return chosen[field] & (sent > 0)
+
+
+def _field_of_said(words: Words) -> Column:
+    """Per number of `Words.said_of`, the number of its field."""
+    said = words.said_of
+    field = np.zeros(int(said.max()) + 1 if len(said) else 0, np.int64)
+    field[said] = words.field_of
+    return field
+
+
+def _lines(facts: Facts, number: int, request: bool) -> Sequence[HeaderLine]:
+    messages = facts.table.requests if request else facts.table.responses
+    return messages.heads.lines(facts.table.words, number)
+
+
+def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str]]:
+    """Over the pairs found: how often a field of the sender arrived with the same value, and how
+    often it was sent.
+    """
+    agree: Counter[str] = Counter()
+    of: Counter[str] = Counter()
+    held = list(_through(state).items())
+    for c, bs in held[:: len(held) // SAMPLED + 1]:
+        sent, arrived = _lines(state.client, c, request), _lines(state.backend, bs[-1], request)
+        if not request:
+            sent, arrived = arrived, sent
+        there = {(lowered(line.name), line.value) for line in arrived}
+        for line in sent:
+            name = lowered(line.name)
+            of[name] += 1
+            agree[name] += (name, line.value) in there
+    return agree, of
+
+
+def _signatures(heads: Heads, words: Words, kept: Kept) -> list[bytes]:
+    """Per exchange its kept fields with their values, in one order."""
+    owner, line = heads.which(kept[words.said_of])
+    width = max(len(kept), 1)
+    held = np.sort(owner * width + words.said_of[line])
+    first = np.searchsorted(held, np.arange(len(heads.first)) * width)
+    flat, cuts = (held % width).astype("<i4").tobytes(), (first * 4).tolist()
+    return [flat[begin:end] for begin, end in pairwise(cuts)]
+
+
+def cut(state: Pairing) -> bool:
+    """Whether so many request heads were cut by the snapshot length that their fields and bodies
+    cannot tell requests apart.
+    """
+    requests = [table.requests for table in (state.client.table, state.backend.table)]
+    truncated = sum(int(((m.marks & MARKS[Mark.HEAD_TRUNCATED]) != 0).sum()) for m in requests)
+    return truncated > (1 - KEPT) * sum(int(m.there.sum()) for m in requests)
+
+
+def request_keys(
+    facts: Facts, numbers: Sequence[int], form: TargetForm, kept: Kept | None
+) -> list[Hashable]:
+    """The class of each exchange by its request; None when the request was not captured. Without
+    `kept` the start line alone decides.
+    """
+    at = np.array(numbers, np.int64)
+    q, words = facts.table.requests, facts.table.words
+    targets = q.start[at].tolist()
+    forms = {t: form(words.text_list[t]) for t in set(targets)}
+    columns: list[Iterable[Hashable]] = [q.method[at].tolist(), map(forms.__getitem__, targets)]
+    if kept is not None:
+        heads = _signatures(q.heads, words, kept)
+        columns += [_bodies(q)[at].tolist(), map(heads.__getitem__, numbers)]
+    keys = zip(*columns, strict=True)
+    return [key if there else None for key, there in zip(keys, q.there[at].tolist(), strict=True)]
+
+
+def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hashable]:
+    """The class of each exchange by its response: None when it is not known, "none" when it is
+    known that there was none.
+    """
+    at = np.array(numbers, np.int64)
+    q, r, words = facts.table.requests, facts.table.responses, facts.table.words
+    heads = _signatures(r.heads, words, kept)
+    empty = q.there & (q.method == words.texts.get("HEAD", -1))
+    body = np.where(empty, 0, _bodies(r))
+    silent = (
+        ~r.there & ~facts.unknown if facts.side is not Side.CLIENT else np.zeros(len(facts), bool)
+    )
+    rows = zip(
+        r.start[at].tolist(), body[at].tolist(), map(heads.__getitem__, numbers), strict=True
+    )
+    known = (r.there & (body >= 0))[at].tolist()
+    return [
+        row if answered else "none" if none else None
+        for row, answered, none in zip(rows, known, silent[at].tolist(), strict=True)
+    ]
+
+
+def _bodies(messages: Messages) -> Column:
+    """What each body is, as `body_key` has it: 0 without bytes, −1 when it is not known."""
+    key = body_keys(messages)
+    return np.where(messages.complete & ((key > 0) | (messages.length == 0)), key, -1)
+
+
+_HOP = _NEVER | {"host", "accept-encoding", "forwarded", "x-real-ip", "expect", "cache-control"}
+
+
+def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
+    """Request fields (and "target") that both sides have, with different values: reasons against
+    one request being the other.
+    """
+    q, p, texts = (
+        state.client.table.requests,
+        state.backend.table.requests,
+        state.client.table.words.text_list,
+    )
+    if not (q.there[client] and p.there[backend]):
+        return set()
+    there = _lines(state.backend, backend, request=True)
+    changed = set(_lines(state.client, client, request=True)).difference(there)
+    arrived: dict[str, set[str]] = defaultdict(set)
+    for line in there if changed else ():
+        arrived[lowered(line.name)].add(line.value)
+    out = {
+        name
+        for line in changed
+        if (name := lowered(line.name)) in arrived
+        and line.value not in arrived[name]
+        and name not in _HOP
+        and not name.startswith("x-forwarded-")
+        and not any(line.value in value for value in arrived[name])
+    }
+    sent, got = q.start[client], p.start[backend]
+    if sent != got and _tail(_normal(texts[sent])) != _tail(_normal(texts[got])):
+        out.add("target")
+    return out
+
+
+def may_conflict(state: Pairing, cs: Column, bs: Column, rewritten: Set[str]) -> Column:
+    """Pair by pair, whether `conflicts` may find anything beside the rewritten fields: else all
+    that tells arrived.
+    """
+    client, backend = state.client.table, state.backend.table
+    words, width = client.words, max(len(client.words.line_list), 1)
+    counts = words.fields_named(
+        lambda name: (
+            name not in _HOP and name not in rewritten and not name.startswith("x-forwarded-")
+        )
+    )
+    sent, arrived = (
+        np.sort(np.repeat(np.arange(len(rows)), sizes) * width + lines)
+        for rows, (sizes, lines) in (
+            (cs, client.requests.heads.of(cs)),
+            (bs, backend.requests.heads.of(bs)),
+        )
+    )
+    sent = sent[counts[sent % width]]
+    at = np.searchsorted(arrived, sent)
+    gone = sent[(at == len(arrived)) | (np.append(arrived, -1)[at] != sent)]
+    out = (
+        np.zeros(len(cs), bool)
+        if "target" in rewritten
+        else client.requests.start[cs] != backend.requests.start[bs]
+    )
+    out[gone // width] = True
+    return out
+
+
+def rewritten(state: Pairing, pairs: Sequence[tuple[int, int]]) -> set[str]:
+    """The fields that differ in most of the given pairs: those the balancer rewrites, and their
+    difference says nothing.
+    """
+    if len(pairs) < 3:
+        return set()
+    counted: Counter[str] = Counter()
+    sample = pairs[:: len(pairs) // SAMPLED + 1]
+    for c, b in sample:
+        counted.update(conflicts(state, c, b))
+    return {name for name, n in counted.items() if n * 2 >= len(sample)}

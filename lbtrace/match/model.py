@@ -1,0 +1,203 @@
+"""The rounds: candidates → pairs → what they show of clocks and balancer → the same again with
+that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lbtrace.match import (
+    attempts,
+    by_connection,
+    by_value,
+    certainty,
+    client_identity,
+    clock,
+    connections,
+    fingerprint,
+    id_conflict,
+    repeats,
+    unrelated_captures,
+)
+from lbtrace.match.classes import Class, Timeline, classes, resolve
+from lbtrace.match.clock import Clocks
+from lbtrace.match.clock_constraints import (
+    bootstrap,
+    clocks,
+    sure,
+    take_back,
+    timeline,
+    without_doubt,
+)
+from lbtrace.match.exchange_times import read
+from lbtrace.match.pairing import Pairing
+from lbtrace.match.rare_values import Tokens, collect
+from lbtrace.match.same_packets import same_packets
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import ConnectionBasis, ConnectionPair
+from lbtrace.model.trace import Trace
+from lbtrace.options import Options
+from lbtrace.tables.columns import among
+from lbtrace.tables.sides import SideTable, both_sides
+
+Tables = tuple[SideTable, SideTable]  # of the client side and of the backend side, in one numbering
+ROUNDS = 2
+
+
+@dataclass(slots=True)
+class Matching:
+    """What belongs together, and by which clock."""
+
+    pairs: Pairing
+    clocks: Clocks
+    line: Timeline
+    connection_pairs: list[ConnectionPair]  # by packets, ClientHello or a PROXY header
+    stated: list[connections.Stated | None]  # per backend exchange, who asked
+
+
+def match(
+    clients: Sequence[Trace],
+    backends: Sequence[Trace],
+    options: Options,
+    tables: Tables | None = None,
+) -> Matching:
+    """Client traces and backend traces → Matching. `tables`: their exchanges, when they are at
+    hand.
+    """
+    front, back = both_sides(clients, backends) if tables is None else tables
+    client, backend = read(Side.CLIENT, front), read(Side.BACKEND, back)
+    pairs = Pairing(client, backend)
+    found = same_packets(client, backend)
+    by_connection.same_packets(pairs, found)
+    stated = connections.stated(backend, connections.sent_statements(client))
+    passed_on = any(
+        p.basis is ConnectionBasis.SAME_PACKETS for p in found
+    ) and not _some_go_straight(pairs, found)
+    found += by_connection.stated_lines(pairs, found)
+    by_connection.stated_address(pairs, stated)
+    return _Model(pairs, options.clock_offset_ns, found, stated, passed_on).run()
+
+
+def _some_go_straight(pairs: Pairing, found: Sequence[ConnectionPair]) -> bool:
+    """Whether the packets that both sides share never met a balancer (their ends are the same on
+    both), while other requests went to other servers: those may have gone through one.
+    """
+    front, back = pairs.client.table, pairs.backend.table
+    c = front.numbers_of_connections([p.client for p in found])
+    b = back.numbers_of_connections([p.backend for p in found])
+    if (front.servers[c] != back.servers[b]).any() or (front.sources[c] != back.sources[b]).any():
+        return False
+    return not among(front.servers[front.connection], front.servers[c]).all()
+
+
+@dataclass(slots=True)
+class _Round:
+    """What a round used: the form of targets, the fields that are passed on, the clocks."""
+
+    form: fingerprint.TargetForm
+    kept: fingerprint.Kept | None
+    clocks: Clocks
+    line: Timeline
+
+
+@dataclass(slots=True)
+class _Model:
+    """One matching while it is being made. `given`: the pairs that no other evidence can move."""
+
+    given: Pairing
+    clock_offset_ns: int | None
+    connection_pairs: list[ConnectionPair]
+    stated: list[connections.Stated | None]
+    passed_on: bool  # the balancer passes packets on: what no sequence number pairs is another's
+    values: Tokens | None = field(init=False, default=None)
+
+    def run(self) -> Matching:
+        """Round after round, then the attempts that only a finished round shows, and how sure each
+        pair is.
+        """
+        given = self.given
+        if not self.passed_on:
+            self.values = collect(given.client, given.backend)
+        pairs = given.copy()
+        self._pair_by_value(pairs)
+        known = clocks(pairs, self.clock_offset_ns)
+        if take_back(pairs, timeline(pairs, known)):
+            known = clocks(pairs, self.clock_offset_ns)
+        made = self._pair_by_fingerprint(pairs, pairs, known)
+        for _ in range(1, ROUNDS):
+            known = self._bounded(pairs, made)
+            learned, pairs = pairs, given.copy()
+            take_back(pairs, timeline(pairs, known))
+            self._pair_by_value(pairs)
+            take_back(pairs, timeline(pairs, known))
+            made = self._pair_by_fingerprint(pairs, learned, known)
+        known = self._with_attempts(pairs, made)
+        return self._weighed(pairs, known)
+
+    def _pair_by_value(self, pairs: Pairing) -> None:
+        if self.values is not None:
+            by_value.shared_values(pairs, self.stated, self.values)
+
+    def _pair_by_fingerprint(self, pairs: Pairing, learned: Pairing, known: Clocks) -> _Round:
+        """Pair what is left by fingerprint and time. `learned`: the pairs that show what the
+        balancer passes on.
+        """
+        form = fingerprint.target_form(learned)
+        kept = None if fingerprint.cut(pairs) else fingerprint.kept_fields(learned, request=True)
+        made = [] if self.passed_on else self._classes(pairs, form, kept)
+        known = bootstrap(pairs, known, made)
+        line = timeline(pairs, known)
+        resolve(pairs, made, line, fingerprint.kept_fields(learned, request=False))
+        for c in id_conflict.wrong(pairs):
+            pairs.remove(c)
+        return _Round(form, kept, known, line)
+
+    def _classes(
+        self, pairs: Pairing, form: fingerprint.TargetForm, kept: fingerprint.Kept | None
+    ) -> list[Class]:
+        """The classes of what is left, apart by who asked where that is known."""
+        told = [s.address if s is not None else "" for s in self.stated]
+        known = client_identity.known(pairs, told)
+        if not known and certainty.lossless(pairs.client) and certainty.lossless(pairs.backend):
+            shared = set(pairs.shared)
+            whole = classes(pairs, form, kept, ({}, told))
+            known = client_identity.fitting(pairs, whole, told)
+            pairs.shared = shared
+        return classes(pairs, form, kept, (known, told))
+
+    def _bounded(self, pairs: Pairing, made: _Round) -> Clocks:
+        """The clocks of a round, as its pairs bound them."""
+        found = clocks(pairs, self.clock_offset_ns)
+        return made.clocks | {points: k for points, k in found.items() if not k.refused}
+
+    def _with_attempts(self, pairs: Pairing, made: _Round) -> Clocks:
+        """Attach the attempts and copies that are left; clocks that they alone bound are added."""
+        if self.passed_on:
+            return made.clocks
+        more = attempts.attach(pairs, made.form, made.kept, made.line)
+        if more and not certainty.every_client(pairs, made.clocks):
+            attempts.detach(pairs, more)
+        repeats.copies(pairs, made.line)
+        late = clocks(pairs, self.clock_offset_ns)
+        return {
+            points: late[points] if k.refused and not k.outliers else k
+            for points, k in made.clocks.items()
+        }
+
+    def _weighed(self, pairs: Pairing, known: Clocks) -> Matching:
+        """How sure each pair and each clock is."""
+        contradicted = {
+            points: 2 * k.outliers >= k.pairs
+            for points, k in known.items()
+            if k.refused and k.outliers and not clock.stepped(k)
+        }
+        contradicted |= dict.fromkeys(unrelated_captures.contradicted(pairs), True)
+        held = {
+            points: k
+            for points, k in known.items()
+            if k.stated or k.pairs >= 3 or sure(pairs, points)
+        }
+        certainty.weigh(pairs, held, contradicted)
+        known = {points: without_doubt(pairs, points, k) for points, k in known.items()}
+        return Matching(pairs, known, timeline(pairs, known), self.connection_pairs, self.stated)

@@ -1,0 +1,133 @@
+"""The pairs found so far: who is whose, by which evidence. Filled by one kind of evidence after
+another, strongest first; nothing is paired twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from lbtrace.match.exchange_times import Facts
+from lbtrace.model.pairing import Confidence, Reason, Ref, Tier
+from lbtrace.tables.columns import Column
+
+UNTOLD = -1
+_HELD = (
+    *("tier", "confidence", "group", "reasons", "left_over", "pinned", "spare"),
+    *("strong", "weak", "shared", "copied"),
+)
+
+UNTOLD = -1
+Reasons = tuple[Reason, ...]
+
+
+@dataclass(slots=True)
+class Pairing:
+    """Client exchange numbers → the backend exchange numbers each caused, in order of time; the
+    answered one is found later.
+
+    `owner[b]` is the client exchange of backend exchange b, -1 while it has none.
+    """
+
+    client: Facts
+    backend: Facts
+    caused: dict[int, list[int]] = field(default_factory=dict)
+    owner: list[int] = field(default_factory=list)
+    tier: dict[int, Tier] = field(default_factory=dict)
+    confidence: dict[int, Confidence] = field(default_factory=dict)
+    group: dict[int, int] = field(default_factory=dict)
+    reasons: dict[int, Reasons] = field(default_factory=dict)
+    left_over: dict[int, int] = field(
+        default_factory=dict
+    )  # backend exchange → the group that may hold its partner
+    pinned: dict[int, Ref] = field(
+        default_factory=dict
+    )  # backend exchange → the client connection the balancer named for it
+    spare: dict[int, tuple[bool, bool]] = field(
+        default_factory=dict
+    )  # by elimination: a client (backend) was left
+    strong: set[int] = field(
+        default_factory=set
+    )  # client exchanges paired by what can hardly be shared by chance
+    weak: set[int] = field(
+        default_factory=set
+    )  # … by values that are rare here and common elsewhere
+    shared: set[int] = field(
+        default_factory=set
+    )  # backend exchanges that look like some client's request
+    copied: set[int] = field(
+        default_factory=set
+    )  # backend exchanges that repeat another of the same client exchange
+    groups: int = 0
+
+    def __post_init__(self) -> None:
+        self.owner = self.owner or [-1] * len(self.backend)
+
+    def copy(self) -> Pairing:
+        """The same pairs, to go on with in another way."""
+        return replace(
+            self,
+            caused={c: bs[:] for c, bs in self.caused.items()},
+            owner=self.owner[:],
+            **{name: getattr(self, name).copy() for name in _HELD},
+        )
+
+    def add(
+        self,
+        client: int,
+        backends: list[int],
+        tier: Tier,
+        confidence: Confidence,
+        reasons: Reasons,
+        group: int | None = None,
+    ) -> None:
+        """Pair a client exchange with backend exchanges that have no owner yet."""
+        self.caused[client] = backends
+        for b in backends:
+            self.owner[b] = client
+        self.tier[client] = tier
+        self.confidence[client] = confidence
+        self.reasons[client] = reasons
+        if group is not None:
+            self.group[client] = group
+
+    def remove(self, client: int) -> None:
+        """Take a pair back: later evidence contradicts it."""
+        for b in self.caused.pop(client):
+            self.owner[b] = -1
+        for held in (self.tier, self.confidence, self.reasons):
+            held.pop(client, None)
+        self.group.pop(client, None)
+        self.spare.pop(client, None)
+        self.strong.discard(client)
+        self.weak.discard(client)
+
+    def attach(self, client: int, backend: int) -> None:
+        """One more backend exchange that an already paired client exchange caused."""
+        self.caused[client] = sorted(
+            [*self.caused[client], backend], key=lambda b: int(self.backend.start[b])
+        )
+        self.owner[backend] = client
+
+    def every_attempt(self) -> tuple[Column, Column]:
+        """(client exchange, backend exchange that it caused), one row per attempt."""
+        c, b = (
+            np.array([(c, b) for c, bs in self.caused.items() for b in bs], np.int64)
+            .reshape(-1, 2)
+            .T
+        )
+        return c, b
+
+    def new_group(self) -> int:
+        """A number for a set of interchangeable pairs."""
+        self.groups += 1
+        return self.groups - 1
+
+    def free_clients(self) -> list[int]:
+        """Client exchanges without a partner."""
+        return [c for c in range(len(self.client)) if c not in self.caused]
+
+    def free_backends(self) -> list[int]:
+        """Backend exchanges without an owner."""
+        return [b for b, c in enumerate(self.owner) if c < 0]

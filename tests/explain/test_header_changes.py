@@ -1,0 +1,172 @@
+"""What the balancer did to a head, line by line, and how it behaves over all pairs."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.correlate import correlate
+from lbtrace.explain.header_changes import _Compared, _of_all, _tallies, _Tally, changes
+from lbtrace.model.http import HeaderLine
+from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
+from lbtrace.options import DEFAULT
+from lbtrace.tables.sides import Heads, Words, both_sides, numbers
+from tests.play import Balancer, Play
+
+
+def head(*lines: str) -> tuple[HeaderLine, ...]:
+    return tuple(HeaderLine(*(part.strip() for part in line.split(":", 1)), line) for line in lines)  # type: ignore[call-arg]
+
+
+def kinds(
+    before: tuple[HeaderLine, ...], after: tuple[HeaderLine, ...]
+) -> list[tuple[ChangeKind, str]]:
+    words = Words()
+    heads = (
+        Heads(np.array([0, len(lines)]), numbers(words.lines, lines)) for lines in (before, after)
+    )
+    return list(_tallies(_Compared(np.zeros(1, np.int64), *heads, [""]), words, set()))
+
+
+def test_each_kind() -> None:
+    assert kinds(head("A: 1"), head("A: 1", "B: 2")) == [(ChangeKind.ADDED, "b")]
+    assert kinds(head("A: 1", "B: 2"), head("A: 1")) == [(ChangeKind.REMOVED, "b")]
+    assert kinds(head("A: 1"), head("A: 2")) == [(ChangeKind.CHANGED, "a")]
+    assert kinds(head("Host: x"), head("host: x")) == [(ChangeKind.RECASED, "host")]
+    assert kinds(head("A: 1", "B: 2"), head("B: 2", "A: 1")) == [(ChangeKind.REORDERED, "")]
+    assert kinds(head("X-Forwarded-For: 1"), head("X-Forwarded-For: 1", "X-Forwarded-For: 2")) == [
+        (ChangeKind.DUPLICATED, "x-forwarded-for")
+    ]
+
+
+lines = st.lists(st.sampled_from(["A: 1", "A: 2", "B: 1", "b: 1", "C: 3", "D: 4"]), max_size=6)
+
+
+@given(lines)
+def test_a_head_does_not_differ_from_itself(lines: list[str]) -> None:
+    assert kinds(head(*lines), head(*lines)) == []
+
+
+@given(lines, lines)
+def test_what_does_not_differ_has_the_same_lines(before: list[str], after: list[str]) -> None:
+    if kinds(head(*before), head(*after)) == []:
+        assert sorted(before) == sorted(after)
+
+
+def of_play(
+    balancer: Balancer, sent: list[tuple[str, str]]
+) -> dict[tuple[bool, ChangeKind, str], HeaderChange]:
+    play = Play(balancer=balancer)
+    for k in range(2):
+        client = play.client(f"192.168.0.{5 + k}", f"198.51.100.{k}")
+        for i in range(6):
+            client.asks("GET", f"/{k}/{i}", at_ms=100 * i + k, headers=sent)
+    shown = play.perform()
+    found = correlate(shown.clients, shown.backends, DEFAULT)
+    return {(c.request, c.kind, c.name.lower()): c for c in found.changes}
+
+
+def test_behaviours() -> None:
+    added = [
+        ("X-Forwarded-For", "{client}"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Amzn-Trace-Id", "Root=1-{fresh}"),
+    ]
+    found = of_play(
+        Balancer(add=added, host="backend:8080", drop=["Accept"], respond=[("Via", "1.1 lb")]), []
+    )
+    assert found[True, ChangeKind.ADDED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+    assert found[True, ChangeKind.ADDED, "x-forwarded-proto"].behaviour is Behaviour.CONSTANT
+    assert found[True, ChangeKind.ADDED, "x-amzn-trace-id"].behaviour is Behaviour.FRESH
+    assert found[True, ChangeKind.CHANGED, "host"].behaviour is Behaviour.REPLACED
+    assert found[True, ChangeKind.REMOVED, "accept"].behaviour is Behaviour.REMOVED
+    assert found[False, ChangeKind.ADDED, "via"].behaviour is Behaviour.CONSTANT
+    assert all(c.count == c.of == 12 for c in found.values())
+
+
+def test_a_client_that_sends_x_forwarded_for_itself() -> None:
+    sent = [("X-Forwarded-For", "6.6.6.6")]
+    joined = of_play(Balancer(add=[("X-Forwarded-For", "{old}, {client}")]), sent)
+    assert joined[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.APPENDED
+    second = of_play(Balancer(add=[("X-Forwarded-For", "{client}")], second_line=True), sent)
+    assert (
+        second[True, ChangeKind.DUPLICATED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+    )
+    replaced = of_play(Balancer(add=[("X-Forwarded-For", "{client}")]), sent)
+    assert (
+        replaced[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+    )
+
+
+def test_one_address_for_every_client_is_no_clients() -> None:
+    """A fixed X-Real-IP; and one that is the balancer's own is not even a single client's."""
+    fixed = of_play(Balancer(add=[("X-Real-IP", "203.0.113.77"), ("X-Client-IP", "{front}")]), [])
+    assert fixed[True, ChangeKind.ADDED, "x-real-ip"].behaviour is Behaviour.CONSTANT
+    assert fixed[True, ChangeKind.ADDED, "x-client-ip"].behaviour is Behaviour.CONSTANT
+    play = Play(
+        balancer=Balancer(add=[("X-Real-IP", "172.31.42.119"), ("X-Forwarded-For", "{client}")])
+    )
+    for i in range(6):
+        play.client("192.168.0.5", "198.51.100.1").asks("GET", f"/{i}", at_ms=100 * i)
+    shown = play.perform()
+    said = {c.name: c.behaviour for c in correlate(shown.clients, shown.backends, DEFAULT).changes}
+    assert said == {"X-Real-IP": Behaviour.CONSTANT, "X-Forwarded-For": Behaviour.CLIENT_ADDRESS}
+
+
+def test_pairs_of_low_confidence_say_nothing_of_what_is_changed() -> None:
+    play, other = (
+        Play(seed=6, balancer=Balancer(add=[("X-Forwarded-For", "{client}")])),
+        Play(seed=7),
+    )
+    play.client("192.168.0.5").asks("GET", "/")
+    other.client("192.168.0.6").asks("GET", "/")
+    found = correlate(other.perform().clients, play.perform().backends, DEFAULT)
+    assert {p.confidence for p in found.pairs} == {Confidence.LOW}
+    assert found.changes == ()
+
+
+def test_of_a_set_only_what_befell_all_of_it_is_told() -> None:
+    """Three requests in an order that may be wrong: a line that one lacks and another has more was
+    not moved by the balancer.
+    """
+    pairs = [
+        (head("A: 1", "X-Id: 7"), head("A: 1", "Via: lb")),
+        (head("A: 2"), head("A: 2", "X-Id: 7", "Via: lb")),
+        (head("A: 3", "Odd: 1"), head("A: 3", "Via: lb")),
+    ]
+    tallies: dict[tuple[ChangeKind, str], _Tally] = {}
+    sent = Counter(line.name.lower() for before, _ in pairs for line in before)
+    for before, after in pairs:
+        for kind, name in kinds(before, after):
+            tallies.setdefault((kind, name), _Tally()).count += 1
+    assert set(_of_all(tallies, sent, len(pairs))) == {
+        (ChangeKind.ADDED, "via"),
+        (ChangeKind.REMOVED, "odd"),
+    }
+
+
+def test_a_response_of_another_status_is_not_compared() -> None:
+    """304 from a copy for the backend's 200 lacks most of its fields, and nothing was removed on
+    the way.
+    """
+    play = Play(seed=5, balancer=Balancer())
+    client = play.client("192.168.0.5")
+    for i in range(6):
+        client.asks(
+            "GET",
+            f"/item/{i}",
+            at_ms=100 * i,
+            answer=b"item %d" % i,
+            answer_headers=[("X-Origin", "one")],
+        )
+    shown = play.perform()
+    (front,) = shown.clients
+    first = front.exchanges[0]
+    assert first.response is not None
+    kept = tuple(x for x in first.response.lines if x.name != "X-Origin")
+    other = first._replace(response=first.response._replace(status=304, lines=kept))
+    pairs = correlate(shown.clients, shown.backends, DEFAULT).pairs
+    changed = dataclasses.replace(front, exchanges=[other, *front.exchanges[1:]])
+    assert not [c for c in changes(*both_sides([changed], shown.backends), pairs) if not c.request]

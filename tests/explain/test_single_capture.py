@@ -1,0 +1,134 @@
+"""One capture taken on the balancer itself is split into its two sides; one that holds one side
+only is not.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import dpkt
+import pytest
+
+from lbtrace.correlate import split
+from lbtrace.explain.swapped import reversed_share
+from lbtrace.match.exchange_times import read
+from lbtrace.match.pairing import Pairing
+from lbtrace.model.net import Endpoint, Side
+from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.pipeline import compare, compare_on_balancer, inspect
+from lbtrace.tables.sides import both_sides
+from tests.play.scenarios import SCENARIOS
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+
+
+def merged(folder: Path, sample: str) -> str:
+    """What a capture on the balancer would hold: the packets of both sides, in order of time."""
+    if shutil.which("mergecap") is None:
+        pytest.skip("mergecap (tshark) is not installed")
+    path = folder / "both.pcapng"
+    captures = [str(p) for p in sorted((SAMPLES / sample).glob("*.pcap"))]
+    subprocess.run(["mergecap", "-w", str(path), *captures], check=True)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    ["alb-like", "nginx", "haproxy", "varnish", "nlb-like", "nlb-like-snat", "haproxy-tcp"],
+)
+def test_a_capture_on_the_balancer_tells_what_two_captures_tell(
+    tmp_path: Path, sample: str
+) -> None:
+    folder = SAMPLES / sample
+    apart = compare(
+        [[str(folder / "client.pcap")]], [[str(p)] for p in sorted(folder.glob("backend*.pcap"))]
+    )
+    together = compare_on_balancer([merged(tmp_path, sample)])
+    assert together.verdict.kind == apart.verdict.kind
+    assert together.client_counts.syns == apart.client_counts.syns
+    assert together.client_counts.requests == apart.client_counts.requests
+    assert len(together.correlation.pairs) >= len(apart.correlation.pairs)
+
+
+@pytest.mark.parametrize("capture", ["client.pcap", "backend.pcap"])
+def test_one_side_alone_is_not_split(capture: str) -> None:
+    assert split(inspect([str(SAMPLES / "alb-like" / capture)])) is None
+
+
+def test_the_addresses_of_the_balancer_can_be_stated(tmp_path: Path) -> None:
+    parts = split(inspect([merged(tmp_path, "alb-like")]), ("3.35.166.21", "172.31.42.119"))
+    assert parts is not None
+    front, back = parts
+    assert (front.side, back.side) == (Side.CLIENT, Side.BACKEND)
+    assert [len(front.exchanges), len(back.exchanges)] == [4, 7]
+    assert [c.id for c in back.connections] == list(range(len(back.connections)))
+
+
+def test_only_pairs_made_by_more_than_time_tell_that_captures_were_swapped() -> None:
+    """A cache hit is over before the fetch it leaves behind: a pair of the two by time says nothing
+    about the order of the captures.
+    """
+    shown = SCENARIOS["founding-alb"]().perform()
+    for tier, expected in ((Tier.TIME, (0, 0)), (Tier.RARE_TOKEN, (1, 1))):
+        state = Pairing(*map(read, Side, both_sides(shown.backends, shown.clients)))
+        asked = next(
+            i
+            for i, e in enumerate(shown.backends[0].exchanges)
+            if e.request is not None and e.request.target.startswith("/divide")
+        )
+        state.add(asked, [0], tier, Confidence.MEDIUM, ())
+        assert reversed_share(state) == expected
+
+
+def on_any_interface(path: str) -> str:
+    """What `tcpdump -i any` on the balancer would have written: behind Linux cooked headers that
+    tell who sent each packet.
+
+    The balancer takes connections at 3.35.166.21 and opens its own from 172.31.42.119.
+    """
+    out = Path(path).with_name("any.pcap")
+    with out.open("wb") as file, Path(path).open("rb") as source:
+        writer = dpkt.pcap.Writer(file, linktype=276, nano=True)
+        for time, frame in dpkt.pcapng.Reader(source):
+            ip = frame[14:]
+            mine = socket.inet_ntoa(ip[12:16]) in ("3.35.166.21", "172.31.42.119")
+            writer.writepkt(
+                b"\x08\0" + bytes(8) + bytes([4 if mine else 0]) + bytes(9) + ip, ts=time
+            )
+    return str(out)
+
+
+@pytest.mark.parametrize(
+    "stated", [(), ("3.35.166.21",)], ids=["no address stated", "one of two addresses stated"]
+)
+def test_the_any_interface_says_what_the_balancer_sent(
+    tmp_path: Path, stated: tuple[str, ...]
+) -> None:
+    parts = split(inspect([on_any_interface(merged(tmp_path, "alb-like"))]), stated)
+    assert parts is not None
+    front, back = parts
+    assert [len(front.connections), len(front.exchanges)] == [4, 4]
+    assert {c.server.address for c in front.connections} == {"3.35.166.21"}
+    assert {c.client.address for c in back.connections} == {"172.31.42.119"}
+    assert len(back.exchanges) == 7
+
+
+def test_what_the_balancer_says_to_itself_is_in_front_only_where_clients_go(tmp_path: Path) -> None:
+    trace = inspect([on_any_interface(merged(tmp_path, "alb-like"))])
+    one, *others = trace.connections
+    for port, in_front in ((80, True), (9000, False)):
+        itself = one._replace(
+            client=Endpoint("127.0.0.1", 4711), server=Endpoint("127.0.0.1", port)
+        )
+        parts = split(replace(trace, connections=[itself, *others]))
+        assert parts is not None
+        assert ("127.0.0.1" in {c.server.address for c in parts[0].connections}) is in_front
+
+
+def test_packets_of_one_capture_are_counted_on_their_own_side(tmp_path: Path) -> None:
+    report = compare_on_balancer([merged(tmp_path, "alb-like")])
+    assert (report.client_counts.packets, report.backend_counts.packets) == (40, 60)

@@ -1,0 +1,53 @@
+"""How sure pairs are that rest on who else there was."""
+
+from lbtrace.correlate import correlate
+from lbtrace.match import match
+from lbtrace.match.certainty import weigh
+from lbtrace.match.rare_values import drawn
+from lbtrace.model.pairing import Confidence
+from lbtrace.options import DEFAULT
+from tests.play import Play
+from tests.play.scenarios.base import TWO
+
+
+def test_one_likeness_between_strangers_is_no_knowledge_and_no_clock() -> None:
+    """Two captures of other traffic, in each of which the same form was sent once."""
+    sides = []
+    for seed, name in ((1, "a"), (2, "b")):
+        play = Play(seed=seed)
+        client = play.client("192.168.0.5")
+        for i in range(12):
+            client.asks("GET", f"/{name}/{i}", at_ms=100 * i, answer=f"{name}{i}".encode())
+        client.asks("POST", "/form", at_ms=1300, body=b"name=value&" * 60, answer=b"thank you")
+        sides.append(play.perform())
+    found = correlate(sides[0].clients, sides[1].backends, DEFAULT)
+    assert {p.confidence for p in found.pairs} <= {Confidence.LOW}
+    assert all(clock.refused for clock in found.clocks)
+    assert not found.connection_pairs
+
+
+def test_a_value_of_a_megabyte_is_judged_at_once() -> None:
+    assert not drawn("h" * 1_000_000)
+    assert drawn("7f3a9c0d51e24b86" + "h" * 1_000_000)
+
+
+def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
+    """Equal requests to two backends with a capture each; nothing tells the clock of the second
+    one, or one exchange is in doubt.
+    """
+    play = Play(seed=3, backends=TWO, separate_points=True)
+    client = play.client("192.168.0.5")
+    for i in range(24):
+        client.asks("GET", "/same", at_ms=i // 4, connection=f"c{i % 8}")
+    shown = play.perform()
+    found = match(shown.clients, shown.backends, DEFAULT)
+    state = found.pairs
+    state.confidence.update(dict.fromkeys(state.group, Confidence.MEDIUM))
+    assert {int(state.backend.point[b]) for c in state.group for b in state.caused[c]} == {0, 1}
+    doubted = next(iter(state.group))
+    for spare, expected in ((False, Confidence.MEDIUM), (True, Confidence.LOW)):
+        state.spare[doubted] = (spare, spare)
+        weigh(state, {(0, 0): found.clocks[0, 0]})
+        assert {
+            state.confidence[c] for c, group in state.group.items() if group == state.group[doubted]
+        } == {expected}

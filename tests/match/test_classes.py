@@ -1,0 +1,33 @@
+"""Exchanges of one shape: who can be whose when time tells little."""
+
+from __future__ import annotations
+
+from lbtrace.match import fingerprint
+from lbtrace.match.classes import Class, Timeline, long_enough, resolve
+from lbtrace.match.exchange_times import read
+from lbtrace.match.pairing import Pairing
+from lbtrace.model.net import Side
+from lbtrace.tables.sides import both_sides
+from tests.play import Play
+
+
+def test_without_a_clock_too_nobody_is_answered_before_the_backend_did() -> None:
+    """Six equal requests, given to the backend's in the order that time alone would have it, the
+    other way round.
+    """
+    play = Play(seed=3, serve_us=(1_000, 90_000))
+    client = play.client("10.0.0.1")
+    for n in range(6):
+        client.asks("GET", "/same", at_ms=200 * n)
+    shown = play.perform()
+    state = Pairing(*map(read, Side, both_sides(shown.clients, shown.backends)))
+    here, turned = list(range(6)), list(range(6, 0, -1))
+    line = Timeline(here, here, turned, turned, False, turned)
+    resolve(
+        state,
+        [Class(here[:], here[:])],
+        line,
+        fingerprint.kept_fields(state, request=False),
+    )
+    assert len(state.caused) == 6
+    assert all(long_enough(state, c, b) for c, (b,) in state.caused.items())

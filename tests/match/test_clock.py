@@ -1,0 +1,133 @@
+"""The interval holds the truth, a wrong pair does not empty it, drift is found when there is one,
+and no evidence is no clock.
+"""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.match.clock import Bounds, _hull, estimate, from_order, span_of
+
+SECOND = 1_000_000_000
+
+
+def bounds(offsets: list[int], before: list[int], after: list[int], at: list[int]) -> Bounds:
+    """δ at each time, and how much longer each way took."""
+    low = np.array(offsets) - np.array(before)
+    return Bounds(np.array(at, np.int64), low, np.array(offsets) + np.array(after))
+
+
+ways = st.lists(st.tuples(st.integers(1, 10**7), st.integers(1, 10**7)), min_size=1, max_size=50)
+
+
+@given(st.integers(-(10**13), 10**13), ways)
+def test_interval_holds_the_offset(offset: int, ways: list[tuple[int, int]]) -> None:
+    n = len(ways)
+    known = estimate(
+        0, 0, bounds([offset] * n, [w[0] for w in ways], [w[1] for w in ways], list(range(n)))
+    )
+    assert not known.refused
+    assert known.low_ns <= offset <= known.high_ns
+    assert (
+        offset - min(w[0] for w in ways) - n - 2 <= known.low_ns <= offset - min(w[0] for w in ways)
+    )
+    assert (
+        offset + min(w[1] for w in ways)
+        <= known.high_ns
+        <= offset + min(w[1] for w in ways) + n + 2
+    )
+
+
+@given(st.integers(-100_000, 100_000), st.integers(1, 9))
+def test_a_short_capture_allows_for_the_drift_it_cannot_show(ppb: int, seconds: int) -> None:
+    """Bounds a microsecond wide, over seconds: the offset at the reference is inside all the
+    same.
+    """
+    at = [k * seconds * SECOND // 100 for k in range(101)]
+    offsets = [7 * SECOND + t * ppb // SECOND for t in at]
+    known = estimate(0, 0, bounds(offsets, [1000] * 101, [1000 + 2 * 100_000 * seconds] * 101, at))
+    assert not known.refused
+    assert known.low_ns <= 7 * SECOND + known.reference_ns * ppb // SECOND <= known.high_ns
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(1, 3), st.integers(10**9, 10**10))
+def test_wrong_pairs_are_outliers(offset: int, wrong: int, away: int) -> None:
+    n = 20
+    held = bounds(
+        [offset] * n + [offset + away] * wrong,
+        [1000] * (n + wrong),
+        [1000] * (n + wrong),
+        list(range(n + wrong)),
+    )
+    known = estimate(0, 0, held)
+    assert known.low_ns <= offset <= known.high_ns
+    assert known.outliers == wrong
+
+
+def test_no_pair_is_no_clock() -> None:
+    none = np.zeros(0, np.int64)
+    assert estimate(0, 0, Bounds(none, none, none)).refused
+
+
+def test_contradiction_is_no_clock() -> None:
+    offsets = [k * SECOND for k in range(10)]
+    assert estimate(0, 0, bounds(offsets, [1] * 10, [1] * 10, list(range(10)))).refused
+
+
+@given(st.integers(-100_000, 100_000).filter(lambda ppb: abs(ppb) > 20_000))
+def test_drift(ppb: int) -> None:
+    at = [k * 2 * SECOND for k in range(300)]
+    offsets = [7 * SECOND + t * ppb // SECOND for t in at]
+    known = estimate(0, 0, bounds(offsets, [300_000] * 300, [400_000] * 300, at))
+    assert not known.refused
+    low, high = span_of(known, np.array(at))
+    assert (low <= np.array(offsets) + 1000).all()
+    assert (np.array(offsets) - 1000 <= high).all()
+
+
+@given(
+    st.integers(-(10**12), 10**12),
+    st.lists(
+        st.tuples(st.integers(0, 10**9), st.integers(1, 10**6), st.integers(1, 10**6)),
+        min_size=3,
+        max_size=40,
+    ),
+)
+def test_times_alone_bound_the_offset(offset: int, spans: list[tuple[int, int, int]]) -> None:
+    """Whoever is whose: the k-th start in front is no later than the k-th behind."""
+    x = np.array([s[0] for s in spans])
+    y = x + 500
+    a, p = x + offset - [s[1] for s in spans], y + offset + [s[2] for s in spans]
+    found = from_order([(a, p, x, y)], complete=True)
+    assert found is not None
+    known = estimate(0, 0, found)
+    assert known.low_ns <= offset <= known.high_ns
+
+
+def test_even_traffic_with_a_part_missing_has_no_clock() -> None:
+    """Every second the same: a capture that misses some could be shifted by any of them."""
+    a = np.arange(40) * SECOND
+    x = a[5:25] + 1000
+    assert from_order([(a, a + 5000, x, x + 1000)], complete=False) is None
+
+
+points = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(-50, 50))
+    | st.tuples(st.integers(0, 10**6), st.integers(-(10**6), 10**6)),
+    min_size=1,
+)
+
+
+@given(points, st.booleans())
+def test_no_point_lies_outside_the_hull(points: list[tuple[int, int]], upper: bool) -> None:
+    """Its corners are points, in order, and every point lies on it or inside, whatever was dropped
+    on the way.
+    """
+    x, y = (np.array(column, np.float64) for column in zip(*points, strict=True))
+    corners = _hull(x, y, upper)
+    assert set(corners) <= set(zip(x.tolist(), y.tolist(), strict=True))
+    assert [cx for cx, _ in corners] == sorted({cx for cx, _ in corners})
+    assert (corners[0][0], corners[-1][0]) == (min(x), max(x))
+    line = np.interp(x, *(np.array(column) for column in zip(*corners, strict=True)))
+    beyond = y - line if upper else line - y
+    assert (beyond <= 1e-6 * (1 + np.abs(y))).all()
