@@ -11,7 +11,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from lbtrace.http.bulk.bulk_connections import BulkConnections, ReadyMessages
+from lbtrace.http.bulk.bulk_connections import BulkConnections
 from lbtrace.http.connection import HTTP1, ConnectionReader
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.stream import Connection
@@ -41,7 +41,7 @@ def exchanges(
         lambda fraction: progress("reading HTTP", fraction),
         careful,
     )
-    reading = ConnectionReader(streams, options, ReadyMessages(bulk))
+    reading = ConnectionReader(streams, options, bulk.ready())
     applications = [HTTP1] * count
     for done, i in enumerate(np.flatnonzero(~bulk.complete).tolist()):
         if done % _STEP == 0 and done:

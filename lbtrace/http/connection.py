@@ -12,12 +12,13 @@ from array import array
 from xxhash import xxh3_128_hexdigest
 
 from lbtrace.http import detect, exchanges, pairing, proxy_protocol, tls
-from lbtrace.http.bulk.bulk_connections import ReadyMessages
 from lbtrace.http.cursor import Cursor, StreamPieces
-from lbtrace.http.h1.head import HeadCaches, begins_request
+from lbtrace.http.h1.head import HeadCaches
 from lbtrace.http.h1.reader import ReaderContext
+from lbtrace.http.h1.ready_messages import ReadyMessages
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
+from lbtrace.http.h1.start_line import begins_request
 from lbtrace.http.h2 import frames as h2_frames
 from lbtrace.http.h2 import reader as h2
 from lbtrace.http.weirds import Weirds

@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 
 from lbtrace.http import tls
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.h1.head import (
-    H2_PREFACE,
+from lbtrace.http.h1.start_line import (
     begins_request,
     begins_response,
     may_begin_request,
     may_begin_response,
 )
+from lbtrace.http.h2.frames import PREFACE
 from lbtrace.model.http import Protocol
 
 _SEARCHED: Final = (
@@ -56,7 +56,7 @@ def detect(client: Cursor, server: Cursor) -> Detected:
     if begins_request(asked):
         return _HTTP1
     answered = server.peek(4096)
-    if len(asked) >= 4 and asked.startswith(H2_PREFACE[: len(asked)]):
+    if len(asked) >= 4 and asked.startswith(PREFACE[: len(asked)]):
         return Detected(Protocol.HTTP2)
     if tls.looks_like(asked):
         return Detected(Protocol.HTTP1, "tls") if _answers(answered) else Detected(Protocol.TLS)

@@ -80,7 +80,7 @@ class _Evidence:
             responses.chains(),
         )  # the chain of each message
         self.query_begins, self.query_heads = requests.offsets, requests.heads
-        self.answer_begins = responses.begins()
+        self.answer_begins = responses.begins_of()
         self.asked = [p.ack[row] for row in requests.rows]
         self.had = [p.ack[row] for row in responses.rows]
         self.pipelined = self._pipelined()

@@ -15,7 +15,6 @@ reading.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
@@ -24,6 +23,7 @@ from lbtrace.http.bulk.bursts import bursts, no_bursts
 from lbtrace.http.bulk.messages import BulkMessages
 from lbtrace.http.cursor import StreamPieces, view
 from lbtrace.http.h1.head import HeadCaches
+from lbtrace.http.h1.ready_messages import ReadyMessages
 from lbtrace.model.http import Exchange
 from lbtrace.tables.exchanges import ExchangeTable
 from lbtrace.tables.packets import StreamTable
@@ -118,40 +118,20 @@ class BulkConnections:
             bulk.others,
         )
 
-
-class ReadyMessages:
-    """The messages read in bulk that a reader may take, by stream and offset.
-
-    Message k lies from offset `begin[k]` to `end[k]`, its head up to `head[k]`. It begins with
-    piece `row[k]`, ends in frame `last[k]`, and is row `number[k]` of `bulk.asked` or
-    `bulk.answered`. The messages k to `stop[k]` - 1 follow each other without a byte between them.
-    """
-
-    def __init__(self, connections: BulkConnections) -> None:
-        bulk = self.bulk = connections.bulk
-        found = bulk.bursts
-        burst = np.flatnonzero(bulk.alone & ~connections.complete[found.stream >> 1])
+    def ready(self) -> ReadyMessages:
+        """The messages on all other connections that a reader may take: those that are the same
+        whatever stands around them.
+        """
+        bulk, found = self.bulk, self.bulk.bursts
+        burst = np.flatnonzero(bulk.alone & ~self.complete[found.stream >> 1])
         row = found.row[found.first[burst]]
         begin = bulk.streams.start[row]
         order = np.lexsort((begin, found.stream[burst]))
         burst, row, begin = burst[order], row[order], begin[order]
         stream, end = found.stream[burst], begin + found.size[burst]
+        last = bulk.streams.frame[found.row[found.first[burst + 1] - 1]]
         breaks = np.flatnonzero((stream[1:] != stream[:-1]) | (begin[1:] != end[:-1]))
-        self._first = view(
-            np.searchsorted(stream, np.arange(len(bulk.streams.clean) + 1)), np.int64
-        )
-        self.begin, self.head, self.end = (
-            view(column, np.int64) for column in (begin, begin + bulk.head[burst], end)
-        )
-        self.row, self.number = view(row, np.int64), view(bulk.number[burst], np.int64)
-        self.last = view(bulk.streams.frame[found.row[found.first[burst + 1] - 1]], np.int64)
-        self.stop = view(
-            np.append(breaks + 1, len(burst))[np.searchsorted(breaks, np.arange(len(burst)))],
-            np.int64,
-        )
-
-    def at(self, stream: int, offset: int) -> int:
-        """The message of a stream that begins at `offset`; -1 when none does."""
-        first, last = self._first[stream], self._first[stream + 1]
-        k = bisect_left(self.begin, offset, first, last)
-        return k if k < last and self.begin[k] == offset else -1
+        stop = np.append(breaks + 1, len(burst))[np.searchsorted(breaks, np.arange(len(burst)))]
+        first = np.searchsorted(stream, np.arange(len(bulk.streams.clean) + 1))
+        columns = first, begin, begin + bulk.head[burst], end, row, bulk.number[burst], last, stop
+        return ReadyMessages(bulk, *(view(column, np.int64) for column in columns))

@@ -1,50 +1,44 @@
-"""Texts of heads → numbers, many at a time: each distinct header block and field line is looked at
-once.
+"""Texts of heads → numbers, thousands at a time; each distinct block and line is parsed once.
 
 A capture has hundreds of thousands of heads and few distinct lines. The heads of a batch go through
-one `map` over a dictionary (`TextNumbers`), the new blocks among them are cut into lines by one
-`split`, the new lines among these are examined, and what a head says about framing is summed up
-over its lines by numpy. So the cost of a head is that of a look-up, and that of a line, of hashing
-it.
+one `map` over a dictionary (`TextNumbers`). One `split` cuts the new blocks among them into lines,
+only the new lines are looked at, and numpy sums up what the lines of a block state about framing.
+So a head costs one look-up, and a line costs its hash.
 
-Invariant: a block whose flags do not have ODD consists of well-formed field lines (RFC 9112 §5), of
-which those that bear on framing are told by the other flags; `lbtrace.http.h1.head` and
-`lbtrace.http.h1.framing` say the same of it, and find nothing odd.
+Invariant: a block without the flag ODD consists of well-formed field lines (RFC 9112 §5). Its other
+flags are what `lbtrace.http.h1.framing` finds in it, and `lbtrace.http.h1.head` finds no weird.
 """
 
 from __future__ import annotations
 
-import re
 from array import array
 from itertools import compress, count
 from typing import Final
 
 import numpy as np
 
+from lbtrace.http.h1.body_length import CHUNKED, ENCODED, SIZED
+from lbtrace.http.h1.framing import WATCHED, framing_fields
+from lbtrace.http.h1.head import field_line
+from lbtrace.http.h1.start_line import TOKEN
 from lbtrace.tables.exchanges import Heads
 from lbtrace.tables.packets import Column
 
-ODD, CHUNKED, UPGRADE, CODED, SIZED = 1, 2, 4, 8, 16  # what the lines of a block say
-REMEMBERED: Final = (
-    1 << 15
-)  # texts a TextNumbers knows before it forgets them all: what recurs is met again
-_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-_WATCHED: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"upgrade", b"content-encoding"}
-)
+# Flags of a line or block, beside FRAMING, the facts of `body_length`: only the plain reader knows
+# what to make of it; it has an Upgrade; it has a Content-Encoding.
+ODD, UPGRADE, CODED = 1, 2, 4
+FRAMING: Final = ENCODED | CHUNKED | SIZED
+# texts that a TextNumbers knows before it forgets them all; a text that recurs gets a new number
+REMEMBERED: Final = 1 << 15
+_WATCHED: Final = frozenset(name.encode() for name in WATCHED)
 _NEW: Final = 1 << 29  # provisional numbers: this and the place in the batch
-# where fewer texts than one of so many had been met before, so many batches are taken for new
-# without a look
+# When fewer than one in _WORTH texts of a batch of at least _MANY had been seen before, the next
+# _WORTH batches are taken for new without a look-up.
 _WORTH: Final = 16
-_MANY: Final = 1000  # texts that say so
+_MANY: Final = 1000
 _UNKNOWN: Final = b"?"  # stands for a block without lines; no field line
-_DIGITS: Final = re.compile(rb"[0-9]{1,18}").fullmatch
-_LOOSE: Final = (
-    b":  ",
-    b": \t",
-    b" \r\n",
-    b"\t\r\n",
-)  # a field line that is not `name: value` shows one of these, or no ": "
+# a field line that is not exactly `name: value` holds one of these, or no ": "
+_LOOSE: Final = (b":  ", b": \t", b" \r\n", b"\t\r\n")
 
 
 class TextNumbers:
@@ -55,8 +49,7 @@ class TextNumbers:
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self.remembered = remembered
         self._known: dict[bytes, int] = {}
-        # batches that are not looked up, because hardly a text of the last one had been met before
-        self._unseen = 0
+        self._unseen = 0  # batches that are still taken for new (see _WORTH)
 
     def of(self, texts: list[bytes], given: int) -> tuple[Column, list[bytes]]:
         """The number of each text (i64), and the texts that are new: these have the numbers from
@@ -85,14 +78,14 @@ class TextNumbers:
 
 
 class HeadDictionary:
-    """All blocks and lines met so far."""
+    """All blocks and lines seen so far."""
 
     def __init__(self) -> None:
         self._blocks = TextNumbers(), TextNumbers()  # of requests, of responses
         self._lines = TextNumbers(2 * REMEMBERED)
         self._names = _Names()
         self.raw: list[bytes] = []  # line → as sent
-        self._flags = bytearray()  # line → ODD, CHUNKED, …
+        self._flags = bytearray()  # line → ODD, SIZED, …
         self._lengths: dict[int, int] = {}  # line → Content-Length
         self._codings: dict[int, str] = {}  # line → Content-Encoding
         self._loose: set[int] = set()
@@ -113,7 +106,7 @@ class HeadDictionary:
         return numbers
 
     def flags(self, blocks: Column) -> Column:
-        """What the lines of these blocks say about framing (u8)."""
+        """The flags of these blocks (u8)."""
         return np.frombuffer(self._block_flags, np.uint8)[blocks]
 
     def lengths(self, blocks: Column) -> Column:
@@ -147,25 +140,26 @@ class HeadDictionary:
             [block.count(b"\r\n") + 1 for block in blocks]
         )  # of each block, the line behind it
         flags = np.frombuffer(self._flags, np.uint8)[lines]
-        said = np.flatnonzero(flags)  # few lines say anything
-        told = np.zeros(len(end), np.uint8)
+        flagged = np.flatnonzero(flags)  # few lines have a flag
+        found = np.zeros(len(end), np.uint8)
         length = np.zeros(len(end), np.int64)
-        saying = np.searchsorted(end, said, "right")  # the block of each
-        np.bitwise_or.at(told, saying, flags[said])
-        for once in (SIZED, CHUNKED):
-            which = np.flatnonzero(flags[said] & once)
-            of = saying[which]
-            told[of[1:][of[1:] == of[:-1]]] |= ODD
+        block = np.searchsorted(end, flagged, "right")  # of each flagged line
+        np.bitwise_or.at(found, block, flags[flagged])
+        for once in (SIZED, ENCODED):
+            which = np.flatnonzero(flags[flagged] & once)
+            of = block[which]
+            found[of[1:][of[1:] == of[:-1]]] |= ODD
             if once == SIZED:
-                length[of] = [self._lengths[line] for line in lines[said[which]].tolist()]
+                length[of] = [self._lengths[line] for line in lines[flagged[which]].tolist()]
+        found[(found & SIZED != 0) & (found & ENCODED != 0)] |= ODD
         self._block_length.frombytes(length.tobytes())
-        self._block_flags += told.tobytes()
+        self._block_flags += found.tobytes()
         self._first.frombytes((end + len(self._line)).tobytes())
         self._line.frombytes(lines.astype(np.int32).tobytes())
 
     def _examine(self, lines: list[bytes]) -> None:
-        """Flags of new lines. Those that are `name: value` with a known name, nearly all, cost no
-        call each.
+        """Set the flags of new lines. Lines that are `name: value` with a name seen before, which
+        are nearly all, cost no call each.
         """
         known = len(self.raw)
         self.raw += lines
@@ -177,43 +171,38 @@ class HeadDictionary:
             or not text.count(b"\r\n") == text.count(b"\r") == text.count(b"\n") == size
         )
         if strange or any(mark in text for mark in _LOOSE):
-            told = list(range(size))
+            which = list(range(size))
         else:
             names = self._names
             parts = [line.partition(b": ") for line in lines]
-            told = [k for k, (name, colon, _) in enumerate(parts) if not (colon and names[name])]
-        for k in told:
-            self._flags[known + k] = self._told(lines[k], known + k)
+            which = [k for k, (name, colon, _) in enumerate(parts) if not (colon and names[name])]
+        for k in which:
+            self._flags[known + k] = self._line_flags(lines[k], known + k)
 
-    def _told(self, line: bytes, number: int) -> int:
-        """What one line says: the flags; a Content-Length and a Content-Encoding are noted."""
+    def _line_flags(self, line: bytes, number: int) -> int:
+        """The flags of one line; its Content-Length and Content-Encoding are noted."""
         name, colon, value = line.partition(b":")
-        if not colon or not _TOKEN(name) or b"\r" in value or b"\n" in value or b"\0" in value:
+        if not colon or not TOKEN(name) or b"\r" in value or b"\n" in value or b"\0" in value:
             return ODD
-        text = value.strip(b" \t")
-        if value != b" " + text:
+        if value != b" " + value.strip(b" \t"):
             self._loose.add(number)
-        match name.lower():
-            case b"content-length":
-                if not _DIGITS(text):
-                    return ODD
-                self._lengths[number] = int(text)
-                return SIZED
-            case b"transfer-encoding":
-                return CHUNKED if text.lower() == b"chunked" else ODD
-            case b"upgrade":
-                return UPGRADE
-            case b"content-encoding":
-                self._codings[number] = text.decode("latin-1").lower()
-                return CODED
-        return 0
+        if name.lower() not in _WATCHED:
+            return 0
+        stated = framing_fields((field_line(line),), ())
+        if stated.weirds:
+            return ODD
+        if stated.declared is not None:
+            self._lengths[number] = stated.declared
+        if stated.coding:
+            self._codings[number] = stated.coding
+        return stated.facts | UPGRADE * bool(stated.upgrade) | CODED * bool(stated.coding)
 
 
 class _Names(dict[bytes, bool]):
-    """Field names → whether they are well-formed and not watched."""
+    """Field names → whether they are well-formed and do not bear on framing."""
 
     def __missing__(self, name: bytes) -> bool:
         if len(self) >= REMEMBERED:
             self.clear()
-        plain = self[name] = _TOKEN(name) is not None and name.lower() not in _WATCHED
+        plain = self[name] = TOKEN(name) is not None and name.lower() not in _WATCHED
         return plain

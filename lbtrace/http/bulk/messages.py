@@ -25,16 +25,26 @@ from xxhash import xxh3_128_digest
 
 from lbtrace.http.bulk.bursts import Bursts
 from lbtrace.http.bulk.head_dictionary import (
-    CHUNKED,
     CODED,
+    FRAMING,
     ODD,
-    SIZED,
     UPGRADE,
     HeadDictionary,
     TextNumbers,
 )
-from lbtrace.http.h1.body import BodyDigest, whole_chunked
-from lbtrace.http.h1.head import HeadCaches, parse_status_line
+from lbtrace.http.digest import BodyDigest
+from lbtrace.http.h1.body import whole_chunked
+from lbtrace.http.h1.body_length import (
+    BODILESS,
+    ENCODED,
+    FRAMINGS,
+    RESPONSE,
+    SIZED,
+    codes,
+    response_facts,
+)
+from lbtrace.http.h1.head import HEAD_END, HeadCaches
+from lbtrace.http.h1.start_line import parse_status_line
 from lbtrace.model.http import NO_BODY, Body, Framing, HeaderLine, Request, Response
 from lbtrace.tables.columns import running, spans
 from lbtrace.tables.exchanges import LENGTH, NOTHING, OTHER, SILENT, Heads, Messages
@@ -48,18 +58,15 @@ _BEGINNING: Final = 1 << 16
 # one
 _JOINED: Final = 128
 _LONG_HEAD: Final = 1 << 13  # bytes; a longer head is not remembered, and is left to the readers
-_HEAD_END: Final = b"\r\n\r\n"
 _REQUEST: Final = re.compile(
     rb"[A-Z][A-Z_\-]{1,23} (?:/|https?://)[^\x00-\x20]{0,2000} HTTP/1\.[01]"
 ).fullmatch
 _ELSEWHERE: Final = (b"CONNECT ", b"PROXY ")  # methods that are another matter
-_PLAIN, _HEAD, _OLD, _NO_CONTENT = (
-    1,
-    2,
-    4,
-    8,
-)  # what a start line is: of ordinary shape; HEAD; HTTP/1.0; 204 or 304
-_FRAMINGS: Final = (Framing.CONTENT_LENGTH, Framing.CHUNKED, Framing.UNTIL_CLOSE)
+# Flags of a start line, beside BODILESS: of ordinary shape; HEAD; HTTP/1.0
+_PLAIN, _HEAD, _OLD = 1, 2, 8
+_BY_LENGTH, _BY_CHUNKS, _BY_CLOSE = map(
+    FRAMINGS.index, (Framing.CONTENT_LENGTH, Framing.CHUNKED, Framing.UNTIL_CLOSE)
+)
 
 
 class BulkMessages:
@@ -160,7 +167,7 @@ class BulkMessages:
         """
         size = self.bursts.size[burst]
         text, bounds = self._text(burst)
-        parts = [text[a:b].partition(_HEAD_END) for a, b in pairwise(bounds)]
+        parts = [text[a:b].partition(HEAD_END) for a, b in pairwise(bounds)]
         cut = [head.partition(b"\r\n") for head, _, _ in parts]
         starts, blocks, bodies = (
             [start for start, _, _ in cut],
@@ -168,7 +175,7 @@ class BulkMessages:
             [body for _, _, body in parts],
         )
         head = np.fromiter(map(len, map(itemgetter(0), parts)), np.int64, len(burst)) + len(
-            _HEAD_END
+            HEAD_END
         )
         for k in np.flatnonzero(
             (head > size) | (head > _LONG_HEAD)
@@ -184,7 +191,7 @@ class BulkMessages:
         digest = self._digests(body, bodies)
         for k in np.flatnonzero(fits & (((rest > 0) & (size > _LARGE)) | (body == OTHER))).tolist():
             found = self._special(
-                int(burst[k]), int(head[k]), int(block[k]), _FRAMINGS[how[k]], bodies[k]
+                int(burst[k]), int(head[k]), int(block[k]), FRAMINGS[how[k]], bodies[k]
             )
             if found is None:
                 fits[k] = False
@@ -208,40 +215,27 @@ class BulkMessages:
     def _framing(
         self, side: int, burst: Column, kind: Column, flags: Column, rest: Column, length: Column
     ) -> tuple[Column, Column, Column, Column]:
-        """RFC 9112 §6.3: whether head and body fill the burst, whether that depends on nothing but
-        the burst, what the body is (as in `Messages`), and what ends it, an index in _FRAMINGS.
+        """Whether head and body fill each burst; whether that depends on nothing but the burst;
+        what the body is (as in `Messages`); and what delimits it, an index in FRAMINGS.
 
-        `rest` are the bytes behind each head, `length` what is declared, `flags` what its lines
-        say.
+        `rest` are the bytes behind each head, `length` the Content-Length, `flags` those of the
+        header block.
         """
-        sized, chunked, no_content = (
-            flags & SIZED != 0,
-            flags & CHUNKED != 0,
-            kind & _NO_CONTENT != 0,
-        )
-        silent = no_content | self._to_head(burst) if side else np.zeros(len(burst), bool)
-        closed = ~(sized | chunked | silent) if side else np.zeros(len(burst), bool)
-        fits = np.where(
-            sized & ~silent,
-            length == rest,
-            np.where(chunked & ~silent, rest > 0, closed | (rest == 0)),
-        )
-        fits &= (
-            (kind & _PLAIN != 0)
-            & (flags & ODD == 0)
-            & ~(sized & chunked)
-            & ~(chunked & (kind & _OLD != 0))
-        )
+        to_head = self._to_head(burst) if side else np.zeros(len(burst), bool)
+        bodiless = (kind & BODILESS != 0) | to_head
+        how = codes(flags & FRAMING | np.where(bodiless, BODILESS, 0) | RESPONSE * side)
+        sized, chunked, closed = (how == code for code in (_BY_LENGTH, _BY_CHUNKS, _BY_CLOSE))
+        fits = np.where(sized, length == rest, np.where(chunked, rest > 0, closed | (rest == 0)))
+        fits &= (kind & _PLAIN != 0) & (flags & ODD == 0)
+        fits &= (flags & ENCODED == 0) | (kind & _OLD == 0)
         fits &= ~closed | self.closed[burst] if side else flags & UPGRADE == 0
-        alone = (
-            ~closed
-            & (kind & _HEAD == 0)
-            & (~silent | (no_content & ~self._to_head(burst) & ~sized & ~chunked))
-        )
-        body = np.where(sized, np.where(silent, SILENT, LENGTH), NOTHING).astype(np.uint8)
+        bare = ~to_head & (flags & (SIZED | ENCODED) == 0)
+        alone = ~closed & (kind & _HEAD == 0) & (~bodiless | bare)
+        body = np.where(flags & SIZED != 0, SILENT, NOTHING).astype(np.uint8)
+        body[sized] = LENGTH
         coded = (flags & CODED != 0) & sized & (rest > 0) & self.decode
-        body[(chunked | coded | closed) & ~silent] = OTHER
-        return fits, alone, body, chunked + 2 * closed
+        body[chunked | closed | coded] = OTHER
+        return fits, alone, body, how
 
     def _to_head(self, burst: Column) -> Column:
         """Which of these bursts of servers follow a HEAD."""
@@ -393,7 +387,7 @@ def _status_kinds(lines: list[bytes]) -> bytearray:
         kinds.append(
             ordinary
             and _PLAIN
-            | _NO_CONTENT * (line.status in (204, 304))
+            | response_facts(line.status, None) & BODILESS
             | _OLD * (line.version == "HTTP/1.0")
         )
     return kinds

@@ -1,37 +1,33 @@
 """The bytes behind a head → a Body: its length, its digest and its framing (RFC 9112 §6, §7.1).
 
-A body is never held in memory: its bytes go through a `BodyDigest` (XXH3-128, and the same after
-content decoding, up to a limit). Chunked framing is taken off, so that any chunking of the same
-bytes gives the same length and digest (a law in the tests). The size of a chunk is known, so a gap
-inside its data is skipped exactly; a gap in the line that states the size ends the reading.
+Chunked framing is taken off, so that any chunking of the same bytes gives the same length and
+digest (a law in the tests). The size of a chunk is known, so a gap inside its data is skipped
+exactly; a gap in the line that states the size ends the reading.
 """
 
 from __future__ import annotations
 
 import re
-import zlib
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import xxhash
 
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.h1.framing import FramingFields
-from lbtrace.model.http import Body, Framing
-from lbtrace.tables.packets import Buffer
+from lbtrace.http.digest import BodyDigest
+from lbtrace.http.h1.head import CRLF
+from lbtrace.model.http import NO_BODY, Body, Framing
 
-MAX_DECODED: Final = (
-    1 << 24
-)  # bytes after content decoding; beyond it the content digest is unknown
 MAX_CHUNK_LINE: Final = 1 << 14
 EMPTY_BODY: Final = Body(Framing.CONTENT_LENGTH, 0, 0, True, xxhash.xxh3_128_hexdigest(b""))
 TUNNEL_BODY: Final = Body(Framing.TUNNEL, 0, None, True, None)
+_MAX_TRAILERS: Final = 1 << 16  # bytes
 _FOREVER: Final = 1 << 62
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
 
 
 class BodyRead(NamedTuple):
-    """A body as it was read. `ended`: the framing came to its end, so the next message begins where
-    the cursor stands.
+    """A body as it was read. `ended`: its end was found, so the next message begins where the
+    cursor stands.
     """
 
     body: Body
@@ -40,116 +36,21 @@ class BodyRead(NamedTuple):
     weirds: tuple[str, ...]
 
 
-class _Decoder(Protocol):
-    def decode(self, data: Buffer, room: int) -> bytes: ...
-
-    @property
-    def finished(self) -> bool: ...
-
-
-class _Zlib:
-    """gzip (RFC 1952), or deflate as zlib (RFC 1950) or, as many servers send it, raw (RFC
-    1951).
-    """
-
-    def __init__(self, coding: str) -> None:
-        self._z = zlib.decompressobj(31 if coding.endswith("gzip") else 15)
-        self._may_be_raw = coding == "deflate"
-
-    def decode(self, data: Buffer, room: int) -> bytes:
-        try:
-            out = self._z.decompress(data, room)
-        except zlib.error:
-            if not self._may_be_raw:
-                raise
-            self._z = zlib.decompressobj(-15)
-            out = self._z.decompress(data, room)
-        self._may_be_raw = False
-        return out
-
-    @property
-    def finished(self) -> bool:
-        return self._z.eof
+def no_body(declared: int | None) -> BodyRead:
+    """The message has no body, whatever length it declares."""
+    body = NO_BODY if declared is None else Body(Framing.NONE, 0, declared, True, None)
+    return BodyRead(body, True, [], ())
 
 
-class _Zstd:
-    """zstd (RFC 8878)."""
-
-    def __init__(self) -> None:
-        import zstandard
-
-        self._z = zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj()
-        self._error = zstandard.ZstdError
-
-    def decode(self, data: Buffer, room: int) -> bytes:
-        if self._z.eof:
-            return b""  # what follows the frame is ignored, as behind a gzip member
-        out = bytearray()
-        view = memoryview(data)
-        for at in range(0, len(view), 4096):
-            try:
-                out += self._z.decompress(view[at : at + 4096])
-            except self._error as error:
-                raise zlib.error(str(error)) from None
-            if len(out) >= room or self._z.eof:
-                break
-        return bytes(out)
-
-    @property
-    def finished(self) -> bool:
-        return bool(self._z.eof)
-
-
-class BodyDigest:
-    """A sink that counts and digests what passes, as sent and after content decoding."""
-
-    __slots__ = ("_content", "_decoder", "_hash", "decoded", "length")
-
-    def __init__(self, coding: str) -> None:
-        self._hash = xxhash.xxh3_128()
-        self._decoder: _Decoder | None = None
-        self.length = self.decoded = 0
-        if coding in ("gzip", "x-gzip", "deflate"):
-            self._decoder = _Zlib(coding)
-        elif coding == "zstd":
-            self._decoder = _Zstd()
-        self._content = xxhash.xxh3_128() if self._decoder else None
-
-    def update(self, data: Buffer, /) -> None:
-        """The next bytes of the body."""
-        self.length += len(data)
-        self._hash.update(data)
-        if self._decoder is None or self._content is None:
-            return
-        try:
-            out = self._decoder.decode(data, MAX_DECODED - self.decoded + 1)
-        except zlib.error:
-            self._decoder = None
-            return
-        self.decoded += len(out)
-        self._content.update(out)
-        if self.decoded > MAX_DECODED:
-            self._decoder = None
-
-    def body(self, framing: Framing, length: int, declared: int | None, complete: bool) -> Body:
-        """What passed, as a Body."""
-        if not complete:
-            return Body(framing, length, declared, False, None)
-        if self._decoder is not None and self._content is not None and self._decoder.finished:
-            return Body(
-                framing,
-                length,
-                declared,
-                True,
-                self._hash.hexdigest(),
-                self._content.hexdigest(),
-                self.decoded,
-            )
-        return Body(framing, length, declared, True, self._hash.hexdigest())
+def not_read(declared: int | None) -> BodyRead:
+    """The head is cut, so nobody knows where a body would begin."""
+    return BodyRead(Body(Framing.NONE, 0, declared, False, None), False, [], ())
 
 
 def read_length(cursor: Cursor, size: int, coding: str) -> BodyRead:
-    """A body of `size` bytes."""
+    """A body of `size` bytes; `coding` is the content coding to undo, "" for none."""
+    if not size:
+        return BodyRead(EMPTY_BODY, True, [], ())
     sink = BodyDigest(coding)
     before = cursor.offset
     taken = cursor.take(size, sink)
@@ -157,86 +58,92 @@ def read_length(cursor: Cursor, size: int, coding: str) -> BodyRead:
     return BodyRead(sink.body(Framing.CONTENT_LENGTH, taken, size, taken == size), ended, [], ())
 
 
-def read_until_close(cursor: Cursor, fields: FramingFields, closed: bool, end: int) -> BodyRead:
-    """All that is left of the stream; complete when it was seen to end with a FIN, with nothing
-    missing.
+def read_until_close(cursor: Cursor, coding: str, closed: bool, end: int) -> BodyRead:
+    """All that is left of the stream. The body is complete when the stream was `closed` by a FIN at
+    offset `end` and no byte before it is missing.
     """
-    sink = BodyDigest(fields.coding)
+    sink = BodyDigest(coding)
     before = cursor.offset
     taken = cursor.take(_FOREVER, sink)
     complete = closed and taken == cursor.offset - before and cursor.offset >= end
     return BodyRead(sink.body(Framing.UNTIL_CLOSE, taken, None, complete), True, [], ())
 
 
-def read_chunked(cursor: Cursor, fields: FramingFields) -> BodyRead:
+def read_chunked(cursor: Cursor, declared: int | None, coding: str) -> BodyRead:
     """RFC 9112 §7.1: size in hexadecimal, extensions, data, …, a chunk of size 0, trailer lines, an
-    empty line.
+    empty line. `declared` is a Content-Length beside it.
     """
-    sink = BodyDigest(fields.coding)
-    odd: dict[str, None] = {}
-    length = 0
-    whole = True
-    declared = fields.declared
+    chunks = _Chunks(cursor, coding)
+    ended = chunks.read_data() and chunks.read_trailers()
+    complete = ended and chunks.whole
+    body = chunks.sink.body(Framing.CHUNKED, chunks.length, declared, complete)
+    return BodyRead(body, ended, chunks.trailers, tuple(chunks.weirds))
 
-    def stop(ended: bool, trailers: list[bytes]) -> BodyRead:
-        return BodyRead(
-            sink.body(Framing.CHUNKED, length, declared, whole and ended),
-            ended,
-            trailers,
-            tuple(odd),
-        )
 
-    while True:
-        line = cursor.line(MAX_CHUNK_LINE)
-        if line is None:
-            whole = False
-            return stop(False, [])
-        size = _chunk_size(line, odd)
-        if size is None:
-            whole = False
-            return stop(False, [])
-        if size == 0:
-            break
+class _Chunks:
+    """A chunked body on its way. `whole`: no byte of its data is missing."""
+
+    def __init__(self, cursor: Cursor, coding: str) -> None:
+        self.cursor = cursor
+        self.sink = BodyDigest(coding)
+        self.length = 0
+        self.whole = True
+        self.trailers: list[bytes] = []
+        self.weirds: dict[str, None] = {}
+
+    def read_data(self) -> bool:
+        """Read up to the chunk of size 0; False when it is not found."""
+        while True:
+            line = self.cursor.line(MAX_CHUNK_LINE)
+            size = None if line is None else _chunk_size(line, self.weirds)
+            if size is None:
+                return False
+            if size == 0:
+                return True
+            if not (self._read_chunk(size) and self._read_chunk_end()):
+                return False
+
+    def _read_chunk(self, size: int) -> bool:
+        cursor = self.cursor
         before = cursor.offset
-        taken = cursor.take(size, sink if whole else None)
-        length += taken
-        whole = whole and taken == size
-        if cursor.offset - before < size:
-            return stop(False, [])
-        close = cursor.peek(2)
-        if close == b"\r\n":
+        taken = cursor.take(size, self.sink if self.whole else None)
+        self.length += taken
+        self.whole = self.whole and taken == size
+        return cursor.offset - before == size
+
+    def _read_chunk_end(self) -> bool:
+        cursor = self.cursor
+        end = cursor.peek(2)
+        if end == CRLF:
             cursor.pos += 2
-        elif close[:1] == b"\n":
-            odd["chunk-bare-lf"] = None
+        elif end[:1] == b"\n":
+            self.weirds["chunk-bare-lf"] = None
             cursor.pos += 1
-        elif len(close) < 2 and b"\r\n".startswith(close):
-            if not (cursor.at_gap() and not close):
-                whole = False
-                return stop(False, [])
+        elif not end and cursor.at_gap():
             cursor.take(2, None)  # the CRLF is in the gap
         else:
-            odd["chunk-end-missing"] = None
-            whole = False
-            return stop(False, [])
-    trailers: list[bytes] = []
-    room = 1 << 16
-    while True:
-        line = cursor.line(room)
-        if line is None:
-            whole = False
-            return stop(False, trailers)
-        room -= len(line)
-        if not line.endswith(b"\r\n"):
-            odd["chunk-bare-lf"] = None
-        text = line.rstrip(b"\r\n")
-        if not text:
-            return stop(True, trailers)
-        trailers.append(text)
+            if not CRLF.startswith(end):
+                self.weirds["chunk-end-missing"] = None
+            return False
+        return True
+
+    def read_trailers(self) -> bool:
+        """Read up to the empty line; False when it is not found."""
+        room = _MAX_TRAILERS
+        while (line := self.cursor.line(room)) is not None:
+            room -= len(line)
+            if not line.endswith(CRLF):
+                self.weirds["chunk-bare-lf"] = None
+            text = line.rstrip(CRLF)
+            if not text:
+                return True
+            self.trailers.append(text)
+        return False
 
 
 def whole_chunked(data: bytes, coding: str) -> Body | None:
-    """`data` as a chunked body, when it is exactly that and of ordinary shape (no extensions, no
-    trailers): what `read_chunked` makes of it.
+    """What `read_chunked` makes of `data`; None unless `data` is exactly one chunked body of
+    ordinary shape (no extensions, no trailers).
     """
     sink = BodyDigest(coding)
     view = memoryview(data)
@@ -258,7 +165,7 @@ def whole_chunked(data: bytes, coding: str) -> Body | None:
 
 
 def chunked_end(data: bytes) -> int | None:
-    """Where a chunked body that begins `data` would end, None when that is not in `data`."""
+    """The length of the chunked body that `data` begins with; None when its end is not there."""
     odd: dict[str, None] = {}
     at = 0
     while True:

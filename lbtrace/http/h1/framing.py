@@ -1,11 +1,8 @@
-"""Field lines → where the body ends, as a table (RFC 9112 §6.3), and every way in which readers are
-known to disagree about it.
+"""Field lines → what they state about where the body ends (RFC 9112 §6.1, §6.2), and every way in
+which readers are known to disagree about it (§11.2).
 
-request:   Transfer-Encoding ends in chunked → CHUNKED · Content-Length → that many bytes · else
-none response:  to HEAD, 1xx, 204, 304 → none · 2xx to CONNECT, 101 → TUNNEL · Transfer-Encoding
-ends in chunked → CHUNKED ·
-           Transfer-Encoding otherwise → UNTIL_CLOSE · Content-Length → that many bytes · else
-           UNTIL_CLOSE
+The facts go into the table of `lbtrace.http.h1.body_length`. The bulk reader asks here about single
+lines, the plain reader about whole heads.
 """
 
 from __future__ import annotations
@@ -13,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from lbtrace.http.h1.body_length import CHUNKED, ENCODED, SIZED
 from lbtrace.model.http import HeaderLine
 
 HUGE: Final = 1 << 63
@@ -20,56 +18,63 @@ WATCHED: Final = frozenset(
     {
         "content-length",
         "transfer-encoding",
-        "connection",
         "upgrade",
         "content-encoding",
-        "proxy-connection",
     }
 )
 _CODINGS: Final = frozenset({"chunked", "compress", "deflate", "gzip", "x-compress", "x-gzip"})
-
-
-CHUNKED: Final = -1
+AS_CHUNKED: Final = -1
 _MAX_READINGS: Final = 4
 
 
 class OtherFraming(NamedTuple):
-    """Another way to read where the body ends: `size` bytes, or CHUNKED."""
+    """Another way to read where the body ends: after `size` bytes, or AS_CHUNKED."""
 
     how: str
     size: int
 
 
 class FramingFields(NamedTuple):
-    """What the field lines of one head say about framing. `chunked`: chunked is the last transfer
-    coding; `encoded`: there is a Transfer-Encoding. `declared` is the Content-Length read
-    leniently, None when there is none or it says nothing. `coding` is the Content-Encoding in lower
-    case. `readings` are how others may read it, where they may.
+    """What the field lines of one head state about framing.
+
+    `facts` are ENCODED, CHUNKED and SIZED of `body_length`. `declared` is the Content-Length read
+    leniently, at most HUGE, None without a number. `upgrade` is the value of Upgrade as sent.
+    `coding` is the Content-Encoding in lower case. `readings` are how other readers may end the
+    body, where they may differ.
     """
 
-    chunked: bool
-    encoded: bool
+    facts: int
     declared: int | None
-    close: bool
-    keep: bool
     upgrade: str
     coding: str
     weirds: tuple[str, ...]
     readings: tuple[OtherFraming, ...] = ()
 
+    @property
+    def encoded(self) -> bool:
+        """There is a Transfer-Encoding."""
+        return bool(self.facts & ENCODED)
 
-PLAIN: Final = FramingFields(False, False, None, False, False, "", "", ())
+    @property
+    def chunked(self) -> bool:
+        """Chunked is the last transfer coding."""
+        return bool(self.facts & CHUNKED)
+
+    @property
+    def sized(self) -> bool:
+        """There is a Content-Length that can be true."""
+        return bool(self.facts & SIZED)
 
 
-def examine(lines: Sequence[HeaderLine], weirds: tuple[str, ...]) -> FramingFields:
-    """The framing fields of a head; `weirds` are those already found in its lines."""
+PLAIN: Final = FramingFields(0, None, "", "", ())
+
+
+def framing_fields(lines: Sequence[HeaderLine], weirds: tuple[str, ...]) -> FramingFields:
+    """The framing fields among these lines; `weirds` are those already found in the lines."""
     odd = list(weirds)
     lengths: list[str] = []
     encodings: list[str] = []
-    doubted: set[str] = (
-        set()
-    )  # framing fields on a line that some readers do not take for that field
-    close = keep = False
+    doubted: set[str] = set()  # framing fields that some readers do not recognise
     upgrade = coding = ""
     for name, value, raw in lines:
         key = name.lower().rstrip(" \t")
@@ -79,13 +84,9 @@ def examine(lines: Sequence[HeaderLine], weirds: tuple[str, ...]) -> FramingFiel
             lengths.append(value)
         elif key == "transfer-encoding":
             encodings.append(value)
-        elif key in ("connection", "proxy-connection"):
-            low = value.lower()
-            close |= "close" in low
-            keep |= "keep-alive" in low
         elif key == "upgrade":
             upgrade = value
-        else:
+        elif value:  # an empty list element counts for nothing (RFC 9110 §5.6.1)
             coding = f"{coding}, {value.lower()}" if coding else value.lower()
         if key in ("content-length", "transfer-encoding") and (
             len(key) != len(name) or "\n" in raw
@@ -97,12 +98,11 @@ def examine(lines: Sequence[HeaderLine], weirds: tuple[str, ...]) -> FramingFiel
     if lengths and encodings:
         odd.append("content-length-and-transfer-encoding")
     readings = _readings(lengths, declared, chunked, bool(encodings), doubted, odd) if odd else ()
+    facts = ENCODED * bool(encodings) | CHUNKED * chunked
+    facts |= SIZED * (declared is not None and declared < HUGE)
     return FramingFields(
-        chunked,
-        bool(encodings),
+        facts,
         declared,
-        close,
-        keep,
         upgrade,
         coding,
         tuple(dict.fromkeys(odd)),
@@ -127,7 +127,7 @@ def _readings(
     ):
         found.append(OtherFraming("without Transfer-Encoding", 0))
     elif encoded and not chunked:
-        found.append(OtherFraming("as chunked", CHUNKED))
+        found.append(OtherFraming("as chunked", AS_CHUNKED))
     if not chunked and lengths:
         if declared and (
             "content-length-invalid" in odd or "content-length" in doubted or declared >= HUGE

@@ -23,6 +23,7 @@ from lbtrace.http.cursor import Cursor
     WINDOW_UPDATE,
     CONTINUATION,
 ) = range(10)
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4
 _SEARCHED: Final = 64  # pieces in which a frame must begin where the capture begins inside one
 _FIXED: Final = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 

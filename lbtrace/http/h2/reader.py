@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.h1.body import BodyDigest
-from lbtrace.http.h1.head import H2_PREFACE
+from lbtrace.http.digest import BodyDigest
 from lbtrace.http.h2.frames import (
     CONTINUATION,
     DATA,
     HEADERS,
+    PREFACE,
     PUSH_PROMISE,
     RST_STREAM,
     is_extension,
@@ -77,8 +77,8 @@ class Http2Direction:
     def run(self) -> None:
         """Read to the end of the stream."""
         cursor = self.cursor
-        if cursor.peek(len(H2_PREFACE)) == H2_PREFACE:
-            cursor.pos += len(H2_PREFACE)
+        if cursor.peek(len(PREFACE)) == PREFACE:
+            cursor.pos += len(PREFACE)
         elif not plausible(cursor.peek(4096)) and not self._find_again():
             return
         while not cursor.ended():

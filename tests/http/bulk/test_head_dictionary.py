@@ -16,7 +16,7 @@ from lbtrace.http.bulk.head_dictionary import (
     HeadDictionary,
     TextNumbers,
 )
-from lbtrace.http.h1.framing import examine
+from lbtrace.http.h1.framing import framing_fields
 from lbtrace.http.h1.head import parse_lines
 from lbtrace.model.http import HeaderLine
 from tests.laws import examples
@@ -70,7 +70,7 @@ def test_what_a_block_says_is_what_its_lines_say(blocks: list[list[bytes]]) -> N
         if flags & ODD:
             continue
         assert values[number] == block.lines
-        fields = examine(values[number], ())
+        fields = framing_fields(values[number], ())
         assert (flags & CHUNKED != 0, flags & UPGRADE != 0) == (
             fields.chunked,
             bool(fields.upgrade),

@@ -1,0 +1,133 @@
+"""The bytes of a body → XXH3-128 digests, as sent and after content decoding (RFC 9110 §8.4).
+
+No body is held in memory: its bytes go through a `BodyDigest` as they come. Decoding is bounded by
+MAX_DECODED, so a small body that unfolds to gigabytes costs no more than a large one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import xxhash
+
+from lbtrace.model.http import Body, Framing
+from lbtrace.tables.packets import Buffer
+
+# bytes after content decoding; beyond it the content digest is unknown
+MAX_DECODED: Final = 1 << 24
+
+
+class _Decoder(Protocol):
+    def decode(self, data: Buffer, room: int) -> bytes: ...
+
+    @property
+    def finished(self) -> bool: ...
+
+
+class _Zlib:
+    """gzip (RFC 1952), or deflate as zlib (RFC 1950) or, as many servers send it, raw (RFC
+    1951).
+    """
+
+    def __init__(self, coding: str) -> None:
+        self._z = zlib.decompressobj(31 if coding == "gzip" else 15)
+        self._may_be_raw = coding == "deflate"
+
+    def decode(self, data: Buffer, room: int) -> bytes:
+        try:
+            out = self._z.decompress(data, room)
+        except zlib.error:
+            if not self._may_be_raw:
+                raise
+            self._z = zlib.decompressobj(-15)
+            out = self._z.decompress(data, room)
+        self._may_be_raw = False
+        return out
+
+    @property
+    def finished(self) -> bool:
+        return self._z.eof
+
+
+class _Zstd:
+    """zstd (RFC 8878)."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._z = zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj()
+        self._error = zstandard.ZstdError
+
+    def decode(self, data: Buffer, room: int) -> bytes:
+        if self._z.eof:
+            return b""  # what follows the frame is ignored, as behind a gzip member
+        out = bytearray()
+        view = memoryview(data)
+        for at in range(0, len(view), 4096):
+            try:
+                out += self._z.decompress(view[at : at + 4096])
+            except self._error as error:
+                raise zlib.error(str(error)) from None
+            if len(out) >= room or self._z.eof:
+                break
+        return bytes(out)
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._z.eof)
+
+
+_DECODERS: Final[dict[str, Callable[[], _Decoder]]] = {  # RFC 9110 §8.4.1, RFC 8878
+    "gzip": lambda: _Zlib("gzip"),
+    "x-gzip": lambda: _Zlib("gzip"),
+    "deflate": lambda: _Zlib("deflate"),
+    "zstd": _Zstd,
+}
+
+
+class BodyDigest:
+    """A sink that counts and digests what passes, as sent and after content decoding."""
+
+    __slots__ = ("_content", "_decoder", "_hash", "decoded", "length")
+
+    def __init__(self, coding: str) -> None:
+        self._hash = xxhash.xxh3_128()
+        self._decoder: _Decoder | None = None
+        self.length = self.decoded = 0
+        if coding in _DECODERS:
+            self._decoder = _DECODERS[coding]()
+        self._content = xxhash.xxh3_128() if self._decoder else None
+
+    def update(self, data: Buffer, /) -> None:
+        """The next bytes of the body."""
+        self.length += len(data)
+        self._hash.update(data)
+        if self._decoder is None or self._content is None:
+            return
+        try:
+            out = self._decoder.decode(data, MAX_DECODED - self.decoded + 1)
+        except zlib.error:
+            self._decoder = None
+            return
+        self.decoded += len(out)
+        self._content.update(out)
+        if self.decoded > MAX_DECODED:
+            self._decoder = None
+
+    def body(self, framing: Framing, length: int, declared: int | None, complete: bool) -> Body:
+        """What passed, as a Body."""
+        if not complete:
+            return Body(framing, length, declared, False, None)
+        if self._decoder is not None and self._content is not None and self._decoder.finished:
+            return Body(
+                framing,
+                length,
+                declared,
+                True,
+                self._hash.hexdigest(),
+                self._content.hexdigest(),
+                self.decoded,
+            )
+        return Body(framing, length, declared, True, self._hash.hexdigest())

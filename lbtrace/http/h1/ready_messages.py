@@ -1,0 +1,49 @@
+"""Messages that were read before, by the bulk reader → what a plain reader takes where it stands at
+one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Protocol
+
+from lbtrace.http.h1.head import HeadCaches
+from lbtrace.model.http import Request, Response
+
+
+class MessageSource(Protocol):
+    """Rows of messages, made into objects when somebody asks for one."""
+
+    def request(self, number: int, caches: HeadCaches, /) -> Request:
+        """Row `number` of the requests."""
+
+    def response(self, number: int, caches: HeadCaches, /) -> Response:
+        """Row `number` of the responses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyMessages:
+    """The messages that a plain reader may take, by stream and offset.
+
+    Message k lies from offset `begin[k]` to `end[k]`, its head up to `head[k]`. It begins with
+    piece `row[k]`, ends in frame `last[k]`, and is row `number[k]` of the source. The messages k to
+    `stop[k]` - 1 follow each other without a byte between them. Those of stream s are `first[s]` to
+    `first[s + 1]` - 1. All columns are memory views of i64.
+    """
+
+    source: MessageSource
+    first: memoryview
+    begin: memoryview
+    head: memoryview
+    end: memoryview
+    row: memoryview
+    number: memoryview
+    last: memoryview
+    stop: memoryview
+
+    def at(self, stream: int, offset: int) -> int:
+        """The message of a stream that begins at `offset`; -1 when none does."""
+        first, last = self.first[stream], self.first[stream + 1]
+        k = bisect_left(self.begin, offset, first, last)
+        return k if k < last and self.begin[k] == offset else -1
