@@ -4,7 +4,6 @@ balancer just before.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,12 +16,14 @@ from lbtrace.findings._backend_events import (
     attempt_events,
     attempt_frames,
 )
+from lbtrace.http_fields import AGE, LOCATION
+from lbtrace.http_fields.caches import age_s, is_cache_hit, marks_cache
+from lbtrace.http_fields.lines import lowered
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
 from lbtrace.tables.columns import Column, among
 from lbtrace.tables.connections import NEVER
 
-_HIT = re.compile(r"\bhit\b", re.IGNORECASE)
 NOT_PASSED_ON = (
     AttemptOutcome.RESET,
     AttemptOutcome.CLOSED,
@@ -141,30 +142,22 @@ def _is_of_backend(comparison: Comparison, exchanges: Column) -> Column:
 def _kinds(comparison: Comparison) -> Column:
     """What kind of answer a balancer's own response is, per client exchange."""
     status = comparison.sides[0].responses.start
-    redirect = (status >= 300) & (status < 400) & _says(comparison, "Location", lambda value: True)
+    redirect = (status >= 300) & (status < 400) & _says(comparison, LOCATION, lambda value: True)
     return np.select(
         [_is_cached(comparison), redirect, status >= 400], [CACHED, REDIRECT, ERROR], FIXED
     )
 
 
 def _is_cached(comparison: Comparison) -> Column:
-    """Whether the response says it came out of a cache (RFC 9111 §5.1, RFC 9211, and what caches
-    write: X-Cache and its like, X-Varnish), per client exchange.
+    """Whether the response says it came out of a cache, by a mark of the cache or by an Age (RFC
+    9111 §5.1), per client exchange.
     """
     words, heads = comparison.sides[0].words, comparison.sides[0].responses.heads
-    about = words.fields_named(lambda name: "cache" in name)
-    for line in np.flatnonzero(about).tolist():
-        about[line] = _HIT.search(words.line_list[line].value) is not None
-    aged = _says(
-        comparison,
-        "Age",
-        lambda value: value.isascii() and value.isdecimal() and value.strip("0") != "",
-    )
-    cached: Column = (
-        aged
-        | heads.having(about)
-        | _says(comparison, "X-Varnish", lambda value: len(value.split()) > 1)
-    )
+    kept = words.fields_named(marks_cache)
+    for n in np.flatnonzero(kept).tolist():
+        line = words.line_list[n]
+        kept[n] = is_cache_hit(lowered(line.name), line.value)
+    cached: Column = heads.having(kept) | _says(comparison, AGE, lambda value: age_s(value) > 0)
     return cached
 
 

@@ -27,15 +27,19 @@ _HIT_PARAMETER: Final = re.compile(r";\s*hit\s*(?:=\s*\?1\s*)?(?=;|$)")
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"?')
 
 
-def is_cache_hit(name: str, value: str) -> bool:
-    """Whether a field (its name in lower case) says that the answer was taken from a cache.
-
-    A field that the registry does not know is asked when its name has "cache" in it.
+def marks_cache(name: str) -> bool:
+    """Whether a field (its name in lower case) says if a cache answered: one that the registry
+    does not know may, when its name has "cache" in it.
     """
     row = field(name)
-    if (Meaning.CACHE not in row.meaning) if row is not None else "cache" not in name:
+    return "cache" in name if row is None else Meaning.CACHE in row.meaning
+
+
+def is_cache_hit(name: str, value: str) -> bool:
+    """Whether a field (its name in lower case) says that the answer was taken from a cache."""
+    if not marks_cache(name):
         return False
-    read = _READ.get(name, _state if row is not None else _state_of_unknown)
+    read = _READ.get(name, _state_of_unknown if field(name) is None else _state)
     return any(map(read, _QUOTED.sub('""', value).split(",")))
 
 

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-from lbtrace.model.http import Body, Exchange, HeaderLine, Mark
+from lbtrace.http_fields import AGE
+from lbtrace.http_fields.caches import age_of_fresh, age_s, is_cache_hit, marks_cache
+from lbtrace.http_fields.lines import lowered
+from lbtrace.model.http import Body, Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
@@ -25,15 +27,12 @@ from lbtrace.tables.connections import NEVER
 from lbtrace.tables.packets import Column
 from lbtrace.tables.sides import Messages, SideTable, bits_of
 
-Time = TypeVar("Time", int, Column)
 FAR = 1 << 61  # ns: later than any capture
 # a client that went away: the balancer may go on with its request for this long
 PATIENCE_NS = 120_000_000_000
-MOST_DIGITS = 12
 # a cache that asked whether its copy still holds was answered by the backend all the same (RFC 9111
 # §4.3)
 NOT_MODIFIED = 304
-CACHES = ("x-cache", "cf-cache-status", "x-cache-status", "cache-status", "x-varnish")
 _UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
 _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
 
@@ -125,41 +124,17 @@ def read(side: Side, table: SideTable) -> Facts:
 
 def _cached(table: SideTable, took_ns: Column) -> Column:
     """Which answers come from a cache."""
-    lines, saying = table.words.line_list, table.words.fields_named(CACHES.__contains__)
+    lines, saying = table.words.line_list, table.words.fields_named(marks_cache)
     for n in np.flatnonzero(saying).tolist():
-        saying[n] = from_cache(lines[n])
+        saying[n] = is_cache_hit(lowered(lines[n].name), lines[n].value)
     aged = np.zeros(len(lines), np.int64)
-    for n in np.flatnonzero(table.words.fields_named("age".__eq__)).tolist():
+    for n in np.flatnonzero(table.words.fields_named(AGE.__eq__)).tolist():
         aged[n] = age_s(lines[n].value)
     heads = table.responses.heads
     out = heads.having(saying)
     owner, line = heads.which(aged > 0)
     out[owner[aged[line] > age_of_fresh(took_ns[owner])]] = True
     return out
-
-
-def age_s(value: str) -> int:
-    """What Age says, in seconds; 0 when it says nothing (RFC 9111 §5.1)."""
-    return int(value[:MOST_DIGITS]) if value.isascii() and value.isdecimal() else 0
-
-
-def age_of_fresh(took_ns: Time) -> Time:
-    """The Age, in seconds, that an answer may have which was not kept: the time that the origin
-    took counts as Age too, and parts of a second up or down (RFC 9111 §4.2.3).
-    """
-    return took_ns // 1_000_000_000 + 1
-
-
-def from_cache(line: HeaderLine) -> bool:
-    """Whether a response line says that the answer was kept from an earlier one (RFC 9211, and what
-    caches write), Age apart.
-    """
-    name, value = line.name.lower(), line.value.lower()
-    if (
-        name == "x-varnish"
-    ):  # the number of the request, and that of the one the answer was kept from
-        return len(value.split()) > 1
-    return name in CACHES and "hit" in value and "miss" not in value
 
 
 def unasked(facts: Facts) -> Column:
