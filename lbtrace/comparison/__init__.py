@@ -33,7 +33,7 @@ from lbtrace.comparison.matches import (
     confidence_of,
 )
 from lbtrace.comparison.nat import Addresses
-from lbtrace.comparison.said import Said, said
+from lbtrace.comparison.said import Said, present, said
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.trace import Trace
@@ -54,6 +54,7 @@ __all__ = [
     "first_frames",
     "frame_filter",
     "plural",
+    "present",
     "said",
 ]
 

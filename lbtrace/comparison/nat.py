@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from lbtrace.comparison.matches import Paired
-from lbtrace.http_fields.addresses import addresses_in, is_public
+from lbtrace.http_fields.addresses import is_public, parse
 from lbtrace.model.pairing import AddressMapping
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.sides import joint
@@ -114,7 +114,7 @@ class Addresses(Paired):
         ].hosts  # another client that was captured: its request was taken for this one's
         found = []
         for mapping in self._believed:
-            if addresses_in(mapping.client) == addresses_in(mapping.seen_as):
+            if parse(mapping.client) == parse(mapping.seen_as):
                 continue
             if (
                 (mapping.client, mapping.seen_as) in self._sources_behind_nat

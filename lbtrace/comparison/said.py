@@ -8,12 +8,14 @@ RFC 9110 §5.3. Names are compared without regard to letter case.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import NamedTuple
 
 import numpy as np
 
 from lbtrace.comparison.matches import Matches
 from lbtrace.comparison.sides import Sides
+from lbtrace.http_fields import names
 from lbtrace.tables.columns import Column
 from lbtrace.tables.sides import Heads, Messages, Words, numbering
 
@@ -42,6 +44,12 @@ def said(sides: Sides, field: str, response: bool = False) -> Said:
         for t in sides.sides
     )
     return Said(front, back, list(numbers))
+
+
+def present(sides: Sides, wanted: Set[str]) -> list[str]:
+    """Those of the wanted fields that any head has, in the order of the registry."""
+    there = sides.sides[0].words.fields
+    return [name for name in names() if name in wanted and name in there]
 
 
 def _column(messages: Messages, words: Words, field: str, numbers: dict[str | None, int]) -> Column:

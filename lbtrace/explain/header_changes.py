@@ -17,11 +17,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import ip_address
 from itertools import pairwise
 
 import numpy as np
 
+from lbtrace.http_fields import Meaning, fields_of
+from lbtrace.http_fields.addresses import addresses_in, nodes
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange, Tier
@@ -43,16 +44,6 @@ HOP_BY_HOP = {
     "proxy-authenticate",
     "proxy-authorization",
     "http2-settings",
-}
-ADDRESS_FIELDS = {
-    "x-forwarded-for",
-    "forwarded",
-    "x-real-ip",
-    "x-client-ip",
-    "true-client-ip",
-    "cf-connecting-ip",
-    "x-envoy-external-address",
-    "x-cluster-client-ip",
 }
 FEW = 3  # pairs of low confidence may be chance
 KEPT_VALUES = 5
@@ -353,29 +344,15 @@ def _count(
         and value[len(before.value) :].lstrip()[:1] in (",", ";")
     ):
         tally.appended += times
-    if address in value:
+    if address in addresses_in(value):
         tally.client += times
         tally.itself = True
-    elif (
-        lowered(tally.name) in ADDRESS_FIELDS and (stated := _address(value)) and stated not in own
-    ):
-        tally.client += times
+    elif lowered(tally.name) in fields_of(Meaning.CLIENT_ADDRESS):
+        *_, stated = (None, *nodes(lowered(tally.name), value))
+        if stated is not None and stated.address not in own:
+            tally.client += times
     if len(tally.clients) < COUNTED_VALUES:
         tally.clients.add(address)
-
-
-@lru_cache(maxsize=10_000)
-def _address(value: str) -> str:
-    """The last address of a list, "" when it is none."""
-    last = value.rsplit(",", 1)[-1].strip().strip('"').removeprefix("for=").strip('"')
-    if last.startswith("["):
-        last = last[1:].partition("]")[0]
-    elif last.count(":") == 1:
-        last = last.partition(":")[0]
-    try:
-        return str(ip_address(last))
-    except ValueError:
-        return ""
 
 
 def _change(request: bool, kind: ChangeKind, name: str, tally: _Tally, of: int) -> HeaderChange:

@@ -21,6 +21,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Match, Matches
 from lbtrace.comparison.sides import NOBODY, following
+from lbtrace.http_fields import CONTENT_LENGTH
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.http import Exchange, Request
 from lbtrace.model.net import Side
@@ -78,7 +79,7 @@ def _declared_end(q: Request) -> int:
     """Where in its stream the body of a request ends as its Content-Length says, 0 where it says
     nothing.
     """
-    declared = field_value(q, "Content-Length")
+    declared = field_value(q, CONTENT_LENGTH)
     if declared is None or not declared.isdecimal() or len(declared) > 18:
         return 0
     return q.offset + head_length(q) + int(declared)

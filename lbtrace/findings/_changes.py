@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbtrace.comparison import Comparison, confidence_of, evidence
+from lbtrace.http_fields import HOST
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange, Tier
 from lbtrace.model.report import Evidence, Finding, Severity, Value
@@ -59,7 +60,7 @@ def header_findings(
     )
     what = "requests" if request else "responses"
     # Host has a finding of its own
-    ours = [c for c in changes if not c.hop_by_hop and c.name.lower() != "host"]
+    ours = [c for c in changes if not c.hop_by_hop and c.name.lower() != HOST]
     for change in [c for c in ours if c.kind in SINGLE][:SHOWN]:
         # one example says nothing of how a value behaves, unless it is the client's address
         alone = change.of == 1 and change.behaviour is not Behaviour.CLIENT_ADDRESS

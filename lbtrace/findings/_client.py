@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbtrace.comparison import Comparison
-from lbtrace.http_fields.addresses import addresses_in
+from lbtrace.http_fields.addresses import addresses_in, node
 from lbtrace.model.pairing import Behaviour
 
 LOOKED_AT = 1000  # pairs; who states the client does so in each
@@ -65,12 +65,8 @@ def _stated_by_proxy(comparison: Comparison) -> bool:
         clients, map(backend.connection_ref, pairs.back.tolist()), strict=True
     ):
         headers = comparison.backends[point].applications[connection].proxy
-        stated = {
-            address
-            for header in headers
-            if header.source
-            for address in addresses_in(header.source)
-        }
+        sources = (node(header.source) for header in headers if header.source)
+        stated = {source.address for source in sources if source is not None}
         if stated:
             told.append(
                 bool(stated & comparison.addresses_of(client))

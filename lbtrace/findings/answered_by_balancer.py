@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from lbtrace.comparison import Comparison, evidence, plural
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._own import KINDS, own_answers
+from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES
@@ -56,7 +57,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     for group in sorted(range(len(groups)), key=groups.__getitem__):
         (status, what, event), members = groups[group], rows[group]
         response = comparison.exchange(Side.CLIENT, own.ref(int(members[0]))).response
-        server = field_value(response, "Server") if response is not None else None
+        server = field_value(response, SERVER) if response is not None else None
         frames: list[FrameRef] = []
         for row in members[:2].tolist():
             frames += [

@@ -2,8 +2,8 @@
 
 Meaning:
     Whether what the balancer states in X-Forwarded-For, X-Real-IP, Forwarded, X-Forwarded-Port,
-    X-Forwarded-Proto and X-Forwarded-Host is true: the client's address, the port and the protocol
-    it used, the host it asked for. A backend builds redirects and logs from them.
+    X-Forwarded-Proto, X-Forwarded-Host and their like is true: the client's address, the port and
+    the protocol it used, the host it asked for. A backend builds redirects and logs from them.
 Decided by:
     Comparing each value the balancer wrote with the client's connection and request. A client
     behind a NAT is known by the address its NAT gives it, when all its pairs agree on one.
@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, said
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, present, said
 from lbtrace.comparison.said import NOTHING
-from lbtrace.http_fields.addresses import addresses_in
+from lbtrace.http_fields import HOST, Meaning, fields_of, spelling
+from lbtrace.http_fields.addresses import stated_addresses
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.http import Protocol
 from lbtrace.model.report import Finding, Severity, Value
@@ -42,20 +43,27 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     heads = comparison.request_heads
     if not len(heads):
         return
-    stated = {name: said(comparison, name).of(heads) for name in CHECKS}
+    checked = present(comparison, fields_of(*CHECKS))
+    stated = {name: said(comparison, name).of(heads) for name in checked}
     asked = _asked(comparison, heads)
     mixed = _in_mixed_groups(
         heads,
         [*(column for column, _ in asked.values()), *(field.front for field in stated.values())],
     )
-    for name, (meaning, about, check) in CHECKS.items():
-        before, after, texts = stated[name]
+    for name, (before, after, texts) in stated.items():
+        meaning, about, check = _check_of(name)
         # as the client sent it: not the balancer's statement
         rows = np.flatnonzero((after != NOTHING) & (before != after))
         did, names = asked[about]
         first, which = first_met(joint(before[rows] * len(texts) + after[rows], did[rows]))
         told = [
-            check(comparison, names[did[row]], texts[before[row]] or "", texts[after[row]] or "")
+            check(
+                comparison,
+                name,
+                names[did[row]],
+                texts[before[row]] or "",
+                texts[after[row]] or "",
+            )
             for row in rows[first].tolist()
         ]
         verdict = np.array([UNKNOWN if true is None else int(true) for true in told], np.int64)[
@@ -82,7 +90,7 @@ def _asked(
         for a in trace.applications
     ]
     ports, port = np.unique(client.of_connections("server_port")[connection], return_inverse=True)
-    host, _, hosts = said(comparison, "Host").of(heads)
+    host, _, hosts = said(comparison, HOST).of(heads)
     return {
         "address": (client.client_address[connection], client.words.text_list),
         "server": (client.server_address[connection], client.words.text_list),
@@ -113,12 +121,10 @@ def _finding(
     shown = wrong if len(wrong) else right
     example = shown[0]
     value = field_value(example.requests[1], name) or ""
-    known = comparison.addresses_of(example.front_connection.client.address).intersection(
-        addresses_in(value)
-    )
-    one_of_several = (
-        not len(wrong) and known and len(addresses_in(value)) > 1
-    )  # the client's own claims stand before it, perhaps
+    addresses = stated_addresses(name, value)
+    known = comparison.addresses_of(example.front_connection.client.address).intersection(addresses)
+    # the client's own claims stand before it, perhaps
+    one_of_several = not len(wrong) and known and len(addresses) > 1
     return Finding(
         "forwarded-fields.wrong" if len(wrong) else "forwarded-fields.right",
         TITLE,
@@ -130,7 +136,7 @@ def _finding(
         if one_of_several
         else "{field} is {meaning} in {count} of {of} requests: {value}.",
         (
-            Value("field", name),
+            Value("field", spelling(name)),
             Value("meaning", meaning),
             Value("count", len(shown), "count"),
             Value("of", len(right) + len(wrong), "count"),
@@ -142,8 +148,15 @@ def _finding(
     )
 
 
-def _address(comparison: Comparison, client: str | None, sent: str, written: str) -> bool | None:
-    before, after = addresses_in(sent), addresses_in(written)
+def _check_of(name: str) -> tuple[str, str, _Check]:
+    """How to check a field: Forwarded states more than an address, and is checked for that."""
+    return next(check for meaning, check in CHECKS.items() if name in fields_of(meaning))
+
+
+def _address(
+    comparison: Comparison, name: str, client: str | None, sent: str, written: str
+) -> bool | None:
+    before, after = stated_addresses(name, sent), stated_addresses(name, written)
     added = after[len(before) :] if after[: len(before)] == before else after
     if client is None or not added:
         return None
@@ -157,15 +170,21 @@ def _address(comparison: Comparison, client: str | None, sent: str, written: str
     )
 
 
-def _port(comparison: Comparison, asked: str | None, sent: str, written: str) -> bool | None:
+def _port(
+    comparison: Comparison, name: str, asked: str | None, sent: str, written: str
+) -> bool | None:
     return written == asked
 
 
-def _protocol(comparison: Comparison, spoken: str | None, sent: str, written: str) -> bool | None:
+def _protocol(
+    comparison: Comparison, name: str, spoken: str | None, sent: str, written: str
+) -> bool | None:
     return written.lower() in (("https", "wss") if spoken == "https" else ("http", "ws"))
 
 
-def _host(comparison: Comparison, asked: str | None, sent: str, written: str) -> bool | None:
+def _host(
+    comparison: Comparison, name: str, asked: str | None, sent: str, written: str
+) -> bool | None:
     return (
         None
         if asked is None
@@ -173,14 +192,11 @@ def _host(comparison: Comparison, asked: str | None, sent: str, written: str) ->
     )
 
 
-_Check = Callable[
-    [Comparison, str | None, str, str], bool | None
-]  # what the client did, what it stated itself, what the balancer stated
-CHECKS: dict[str, tuple[str, str, _Check]] = {
-    "X-Forwarded-For": ("the client's address", "address", _address),
-    "X-Real-IP": ("the client's address", "address", _address),
-    "Forwarded": ("the client's address", "address", _address),
-    "X-Forwarded-Port": ("the port the client connected to", "port", _port),
-    "X-Forwarded-Proto": ("the protocol the client used", "protocol", _protocol),
-    "X-Forwarded-Host": ("the host the client asked for", "host", _host),
+# the field, what the client did, what it stated itself, what the balancer stated
+_Check = Callable[[Comparison, str, str | None, str, str], bool | None]
+CHECKS: dict[Meaning, tuple[str, str, _Check]] = {
+    Meaning.CLIENT_ADDRESS: ("the client's address", "address", _address),
+    Meaning.CLIENT_PORT: ("the port the client connected to", "port", _port),
+    Meaning.CLIENT_PROTOCOL: ("the protocol the client used", "protocol", _protocol),
+    Meaning.CLIENT_HOST: ("the host the client asked for", "host", _host),
 }

@@ -35,6 +35,7 @@ from lbtrace.comparison import (
 )
 from lbtrace.comparison.sides import NOBODY, following
 from lbtrace.findings._boundaries import Hidden, crossed, hidden
+from lbtrace.http_fields import CONTENT_ENCODING, Meaning, fields_of
 from lbtrace.model.http import Exchange, Mark, Request
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
@@ -171,7 +172,7 @@ def _splits(comparison: Comparison) -> Iterator[_Split]:
     )
     shrank &= (q.length[alone.front] > p.length[alone.back]) & (after != NOBODY)
     rows = np.flatnonzero(shrank & without[after])
-    coding, recoded, _ = said(comparison, "Content-Encoding").of(alone.where(rows))
+    coding, recoded, _ = said(comparison, CONTENT_ENCODING).of(alone.where(rows))
     rows = rows[coding == recoded]
     for m, extra in zip(alone.where(rows), after[rows].tolist(), strict=True):
         request = backend.exchange(extra).request
@@ -220,7 +221,7 @@ def _smuggled(comparison: Comparison, split: _Split) -> Finding:
             "; ".join(
                 line.raw
                 for line in m.front.request.lines
-                if line.name.lower() in ("content-length", "transfer-encoding")
+                if line.name.lower() in fields_of(Meaning.FRAMING)
             ),
         ),
         REMEDY,
@@ -233,7 +234,7 @@ def _proven(comparison: Comparison, proof: Hidden) -> Iterator[Finding]:
     note = "; ".join(
         line.raw
         for line in m.front.request.lines
-        if line.name.lower() in ("content-length", "transfer-encoding")
+        if line.name.lower() in fields_of(Meaning.FRAMING)
     )
     shown = comparison.request_frame if proof.request else comparison.response_frame
     where = (Value("method", m.front.request.method), Value("target", m.front.request.target))

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from lbtrace.comparison import Comparison, confidence_of, evidence
 from lbtrace.comparison.said import Spelling
-from lbtrace.http_fields.lines import is_canonical
+from lbtrace.http_fields.lines import is_canonical, sorted_by_go
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Header style"
@@ -67,9 +67,5 @@ def _style(heads: Collection[tuple[str, ...]]) -> str:
 
 
 def _sorted(head: Sequence[str]) -> bool:
-    rest = [
-        name
-        for name in head
-        if name.lower() not in ("host", "user-agent", "content-length", "transfer-encoding")
-    ]
-    return rest == sorted(rest) or rest[:-1] == sorted(rest[:-1])
+    rest = sorted_by_go(head)
+    return rest == sorted(rest)

@@ -21,6 +21,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Match, confidence_of, evidence, said
 from lbtrace.comparison.said import NOTHING
+from lbtrace.http_fields import HOST
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Host and request target"
@@ -34,7 +35,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 def _host(comparison: Comparison) -> Iterator[Finding]:
     heads = comparison.request_heads
-    sent, arrived, texts = said(comparison, "Host").of(heads)
+    sent, arrived, texts = said(comparison, HOST).of(heads)
     given = (sent != NOTHING) | (arrived != NOTHING)
     if not given.any():
         return

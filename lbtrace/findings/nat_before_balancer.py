@@ -19,21 +19,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace.comparison import Comparison, evidence
+from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.http_fields.addresses import is_public
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column, distinct, first_met
 
 TITLE = "A NAT before the balancer"
-FIELDS = (
-    "x-forwarded-for",
-    "forwarded",
-    "x-real-ip",
-    "x-client-ip",
-    "true-client-ip",
-    "cf-connecting-ip",
-    "x-envoy-external-address",
-)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -60,7 +52,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             )
         if not frames:
             continue
-        field = (mapping.stated_by or "").lower() in FIELDS
+        field = (mapping.stated_by or "").lower() in fields_of(Meaning.CLIENT_ADDRESS)
         several = len(stated[mapping.stated_by, mapping.seen_as]) > 1
         written = field and (several or not _needs_nat(comparison, mapping.client, mapping.seen_as))
         yield Finding(

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, said
+from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef
 from lbtrace.model.report import Finding, Severity, Value
@@ -102,7 +103,7 @@ def _framing(
 
 def _coding(comparison: Comparison, answered: Matches) -> Iterator[Finding]:
     """Responses whose content is coded in another way."""
-    got, given, texts = said(comparison, "Content-Encoding", response=True).of(answered)
+    got, given, texts = said(comparison, CONTENT_ENCODING, response=True).of(answered)
     written, meant = numbering(), numbering()
     known = np.array(
         [(written[name], meant[name.lower()]) for name in (text or "identity" for text in texts)],

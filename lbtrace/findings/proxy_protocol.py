@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence
-from lbtrace.http_fields.addresses import addresses_in
+from lbtrace.http_fields.addresses import node
 from lbtrace.model.http import ProxyHeader
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
@@ -129,14 +129,16 @@ def _truth(comparison: Comparison) -> Iterator[Finding]:
         return
     clients = client_side.client_address[matches.front].tolist()
     for row, connection in enumerate(matches.back.tolist()):
-        stated = next((h.source for h in applications[connection].proxy if h.source), None)
-        if stated is None:
+        stated = next((h.source for h in applications[connection].proxy if h.source), "")
+        source = node(stated)
+        if source is None:  # the balancer's own connection, or a Unix socket
             continue
-        addresses = addresses_in(stated)
         client = client_side.words.text_list[clients[row]]
-        if comparison.addresses_of(client).intersection(addresses):
+        if source.address in comparison.addresses_of(client):
             right.append(row)
-        elif client in comparison.seen_as or not comparison.may_be_behind_nat(client, addresses):
+        elif client in comparison.seen_as or not comparison.may_be_behind_nat(
+            client, (source.address,)
+        ):
             wrong.append(row)
     if right or wrong:
         yield Finding(

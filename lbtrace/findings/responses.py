@@ -22,6 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, said
+from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.pairing import ChangeKind
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column, among
@@ -139,7 +140,7 @@ def _bodies(comparison: Comparison, answered: Matches) -> Column:
     hold one of them whole, a content coding cannot be undone, or the body may be another one's of
     the group or one that is not known.
     """
-    coding = said(comparison, "Content-Encoding", response=True)
+    coding = said(comparison, CONTENT_ENCODING, response=True)
     plain = np.array([(text or "identity").lower() == "identity" for text in coding.texts], bool)
     got, gave = comparison.sides[0].responses, comparison.sides[1].responses
     front, back = answered.front, answered.back

@@ -19,14 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from lbtrace.comparison import Comparison, evidence
+from lbtrace.http_fields import ADDED_BY_PROXIES
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 TITLE = "Swapped captures"
-ADDED = ("x-forwarded-for", "forwarded", "via", "x-real-ip", "x-forwarded-proto")
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -82,9 +80,5 @@ def _perhaps(comparison: Comparison) -> bool:
         return False
     hidden = any(a.tls is not None for t in comparison.backends for a in t.applications)
     client = comparison.sides[0]
-    added = [client.requests.having(client.words, name) for name in ADDED]
-    return (
-        hidden
-        and bool(client.requests.there.any())
-        and bool(np.logical_or.reduce(added)[client.requests.there].all())
-    )
+    added = client.requests.heads.having(client.words.fields_named(ADDED_BY_PROXIES.__contains__))
+    return hidden and bool(client.requests.there.any()) and bool(added[client.requests.there].all())

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, plural, said
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, plural, present, said
 from lbtrace.comparison.said import NOTHING
+from lbtrace.http_fields import FORWARDED_PREFIX, FORWARDING, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import field_lines
 from lbtrace.model.http import Request
 from lbtrace.model.pairing import Behaviour
@@ -29,16 +30,8 @@ from lbtrace.tables.columns import distinct, first_met
 from lbtrace.tables.sides import joint
 
 TITLE = "Client-sent forwarding fields"
-FIELDS = (
-    "X-Forwarded-For",
-    "Forwarded",
-    "X-Real-IP",
-    "X-Forwarded-Proto",
-    "X-Forwarded-Host",
-    "X-Forwarded-Port",
-    "True-Client-IP",
-    "X-Client-IP",
-)
+# A field that names a proxy is no claim of the client's about itself.
+CLAIMS = fields_of(FORWARDING & ~Meaning.PROXY)
 FATE = {
     "appended": "kept and something was appended: the leftmost entry is whatever the client claims",
     "passed-on": "passed on unchanged: the backend cannot tell it from a statement of the balancer",
@@ -60,7 +53,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         for c in comparison.correlation.changes
     )
     heads = comparison.request_heads
-    for name in sorted(FIELDS):
+    for name in sorted(present(comparison, CLAIMS)):
         sent, arrived, texts = said(comparison, name).of(heads)
         rows = np.flatnonzero(sent != NOTHING)
         first, which = first_met(joint(sent[rows], arrived[rows]))
@@ -90,11 +83,11 @@ def _finding(
 ) -> Finding:
     front, back = matches[0].requests
     if fate == "passed-on":
-        severity = Severity.MEDIUM if speaks and name.startswith("X-Forwarded-") else Severity.LOW
+        severity = Severity.MEDIUM if speaks and name.startswith(FORWARDED_PREFIX) else Severity.LOW
     else:
         severity = (
             Severity.LOW
-            if fate == "appended" and name in ("X-Forwarded-For", "Forwarded")
+            if fate == "appended" and name in fields_of(Meaning.CLIENT_ADDRESS)
             else Severity.INFO
         )
     return Finding(
@@ -106,7 +99,7 @@ def _finding(
         f"{plural(len(matches), 'request')}"
         + (", {after} behind the balancer)." if fate in ("appended", "replaced") else ")."),
         (
-            Value("field", name),
+            Value("field", spelling(name)),
             Value("before", _joined(front, name)),
             Value("after", _joined(back, name)),
             Value("count", len(matches), "count"),

@@ -191,9 +191,9 @@ CONTENT_LANGUAGE: Final = _field("Content-Language", _M.CONTENT, "RFC 9110 §8.5
 CONTENT_LOCATION: Final = _field("Content-Location", _M.CONTENT, "RFC 9110 §8.7")
 
 # The client, as a proxy states it
-FORWARDED: Final = _field("Forwarded", FORWARDING & ~_M.CLIENT_PORT, "RFC 7239")
 X_FORWARDED_FOR: Final = _field("X-Forwarded-For", _M.CLIENT_ADDRESS, _ALB)
 X_REAL_IP: Final = _field("X-Real-IP", _M.CLIENT_ADDRESS, _INGRESS)
+FORWARDED: Final = _field("Forwarded", FORWARDING & ~_M.CLIENT_PORT, "RFC 7239")
 X_CLIENT_IP: Final = _field("X-Client-IP", _M.CLIENT_ADDRESS, _CONVENTION)
 X_CLUSTER_CLIENT_IP: Final = _field("X-Cluster-Client-IP", _M.CLIENT_ADDRESS, _CONVENTION)
 CLIENT_IP: Final = _field("Client-IP", _M.CLIENT_ADDRESS, "Apache Traffic Server, records.config")
@@ -203,6 +203,7 @@ FASTLY_CLIENT_IP: Final = _field("Fastly-Client-IP", _M.CLIENT_ADDRESS, _FASTLY)
 X_AZURE_CLIENTIP: Final = _field("X-Azure-ClientIP", _M.CLIENT_ADDRESS, _FRONTDOOR)
 X_AZURE_SOCKETIP: Final = _field("X-Azure-SocketIP", _M.CLIENT_ADDRESS, _FRONTDOOR)
 X_ENVOY_EXTERNAL_ADDRESS: Final = _field("x-envoy-external-address", _M.CLIENT_ADDRESS, _ENVOY)
+X_FORWARDED_PORT: Final = _field("X-Forwarded-Port", _M.CLIENT_PORT, _ALB)
 X_FORWARDED_PROTO: Final = _field("X-Forwarded-Proto", _M.CLIENT_PROTOCOL, _ALB)
 X_FORWARDED_SCHEME: Final = _field("X-Forwarded-Scheme", _M.CLIENT_PROTOCOL, _INGRESS)
 X_SCHEME: Final = _field("X-Scheme", _M.CLIENT_PROTOCOL, _INGRESS)
@@ -211,7 +212,6 @@ CLOUDFRONT_FORWARDED_PROTO: Final = _field(
 )
 X_FORWARDED_HOST: Final = _field("X-Forwarded-Host", _M.CLIENT_HOST, "Apache httpd, mod_proxy")
 X_ORIGINAL_HOST: Final = _field("X-Original-Host", _M.CLIENT_HOST, _APPGW)
-X_FORWARDED_PORT: Final = _field("X-Forwarded-Port", _M.CLIENT_PORT, _ALB)
 
 # The proxies on the way, and what only they write
 VIA: Final = _field("Via", _M.PROXY | _M.OF_THE_SENDER, "RFC 9110 §7.6.3")
@@ -318,6 +318,9 @@ GO_WRITES_FIRST: Final = (HOST, USER_AGENT, CONTENT_LENGTH, TRANSFER_ENCODING)
 """Go's net/http writes these in front of the other fields of a request, which it sorts by name
 (Request.write in src/net/http/request.go)."""
 
+FORWARDED_PREFIX: Final = "x-forwarded-"
+"""The names of a family that grows: a new member states something of the client, too."""
+
 REWRITTEN_PARTS: Final = frozenset(
     {
         *("age", "amz", "azure", "cache", "cf-", "cookie", "correlation", "date", "digest"),
@@ -344,7 +347,7 @@ def field(name: str) -> Field | None:
 
 
 def names() -> tuple[str, ...]:
-    """Every name there is, in lower case."""
+    """Every name there is, in lower case; of those that state the client the commonest first."""
     return tuple(_ROWS)
 
 
@@ -361,4 +364,4 @@ def is_forwarding(name: str) -> bool:
     """Whether a field (in lower case) states the client or a proxy; what begins with X-Forwarded-
     does, known or not.
     """
-    return name.startswith("x-forwarded-") or name in fields_of(FORWARDING)
+    return name.startswith(FORWARDED_PREFIX) or name in fields_of(FORWARDING)

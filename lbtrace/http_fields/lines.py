@@ -5,8 +5,10 @@ Names are compared without regard to letter case; the lines themselves are never
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
+from lbtrace.http_fields import ACCEPT_ENCODING, GO_WRITES_FIRST
 from lbtrace.model.http import HeaderLine, Mark, Request, Response
 
 
@@ -20,6 +22,14 @@ def is_canonical(name: str) -> bool:
     Each-Part-Capitalised.
     """
     return name == "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
+
+
+def sorted_by_go(names: Sequence[str]) -> list[str]:
+    """The names of a request head that Go's net/http would sort: without those it writes first, and
+    without the Accept-Encoding that its transport adds last.
+    """
+    rest = [name for name in names if lowered(name) not in GO_WRITES_FIRST]
+    return rest[:-1] if rest and lowered(rest[-1]) == ACCEPT_ENCODING else rest
 
 
 @lru_cache(maxsize=4096)

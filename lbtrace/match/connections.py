@@ -15,6 +15,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from lbtrace.http_fields import Meaning, fields_of
+from lbtrace.http_fields.addresses import Node, node, nodes
+from lbtrace.http_fields.lines import lowered
 from lbtrace.match import midstream
 from lbtrace.match.exchange_times import Facts, may_be_answer, may_be_caused
 from lbtrace.match.pairing import Pairing
@@ -27,15 +30,6 @@ from lbtrace.tables.packets import Column
 from lbtrace.tables.sides import SideTable
 
 STATES = 0.9  # share of the pairs in which a balancer that states addresses does so
-STATED_IN = (
-    "x-forwarded-for",
-    "forwarded",
-    "x-real-ip",
-    "cf-connecting-ip",
-    "true-client-ip",
-    "x-envoy-external-address",
-    "x-client-ip",
-)
 
 
 @dataclass(slots=True)
@@ -68,7 +62,7 @@ def stated(backends: Facts, sent_by_clients: set[str]) -> list[Stated | None]:
     proxied = list(_proxied(backends.traces))
     at = table.numbers_of_connections([Ref(point, i) for point, i, _ in proxied])
     for (_, _, source), numbers in zip(proxied, table.by_connection.lists(at), strict=True):
-        named = _endpoint(source, "PROXY")
+        named = _stated(node(source), "PROXY")
         for b in numbers if named is not None else ():
             out[b] = named
     return out
@@ -78,7 +72,7 @@ def _stating(table: SideTable) -> Column:
     """Per line, whether it stands in a request of this side and its field states an address."""
     there = np.zeros(len(table.words.line_list), bool)
     there[table.requests.heads.line] = True
-    return there & table.words.fields_named(STATED_IN.__contains__)
+    return there & table.words.fields_named(fields_of(Meaning.CLIENT_ADDRESS).__contains__)
 
 
 def _proxied(traces: Sequence[Trace]) -> list[tuple[int, int, str]]:
@@ -120,37 +114,13 @@ def sent_statements(clients: Facts) -> set[str]:
 
 
 def _statement(line: HeaderLine) -> Stated | None:
-    value = line.value
-    if line.name.lower() == "forwarded":
-        last = value.rsplit(",", 1)[-1]
-        element = next(
-            (
-                part.strip()[4:]
-                for part in last.split(";")
-                if part.strip().lower().startswith("for=")
-            ),
-            "",
-        )
-        value = element.strip('"')
-    return _endpoint(value.rsplit(",", 1)[-1].strip(), line.name)
+    """What the last proxy before the backend states in a forwarding field."""
+    *_, last = (None, *nodes(lowered(line.name), line.value))
+    return _stated(last, line.name)
 
 
-def _endpoint(text: str, where: str) -> Stated | None:
-    """ "1.2.3.4", "1.2.3.4:5", "[::1]:5", "::1" → address and port."""
-    text = (
-        text.strip().replace("::ffff:", "") if "." in text else text.strip()
-    )  # an IPv4-mapped address (RFC 4291 §2.5.5.2) is that address
-    if text.startswith("["):
-        address, _, port = text[1:].partition("]")
-        return Stated(
-            address.lower(), int(port[1:]) if port[1:].isdecimal() and len(port) <= 6 else 0, where
-        )
-    if text.count(":") == 1:
-        address, _, port = text.partition(":")
-        return Stated(address, int(port), where) if port.isdecimal() and len(port) <= 5 else None
-    if text.count(":") > 1:
-        return Stated(text.lower(), 0, where)
-    return Stated(text, 0, where) if text.count(".") == 3 else None
+def _stated(found: Node | None, where: str) -> Stated | None:
+    return Stated(found.address, found.port, where) if found is not None else None
 
 
 def by_proxy_header(client: Facts, backend: Facts) -> list[ConnectionPair]:
@@ -158,7 +128,7 @@ def by_proxy_header(client: Facts, backend: Facts) -> list[ConnectionPair]:
     as `by_stated_port` has it.
     """
     named = _proxied(backend.traces)
-    said = [_endpoint(source, "PROXY") for _, _, source in named]
+    said = [_stated(node(source), "PROXY") for _, _, source in named]
     found = by_stated_port(client, said)
     once = Counter(found.values())
     out = []

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.http_fields.lines import lowered
 from lbtrace.match import fingerprint
-from lbtrace.match.connections import STATED_IN
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Tier
@@ -101,7 +101,7 @@ def _of_another(state: Pairing, doubtful: Sequence[tuple[int, int]]) -> list[int
     (pair, line), own = (
         _lines(table.requests.heads, at) for table, at in ((backend, b), (client, c))
     )
-    told = words.fields_named(lambda name: name not in STATED_IN)
+    told = words.fields_named(lambda name: name not in fields_of(Meaning.CLIENT_ADDRESS))
     value = _values(words, distinct(line[told[line] & ~_in(pair, line, *own)]))
     strange = told[line] & (value[line] >= 0) & ~_in(pair, value[line], own[0], value[own[1]])
     pair, said = pair[strange], value[line[strange]]

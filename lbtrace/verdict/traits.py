@@ -8,7 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lbtrace.comparison import Comparison, Matches, said
 from lbtrace.comparison.ends import ends
-from lbtrace.http_fields.lines import field_value, is_canonical
+from lbtrace.http_fields import (
+    ADDED_BY_PROXIES,
+    CACHE_CONTROL,
+    DATE,
+    HOST,
+    SERVER,
+    X_FORWARDED_FOR,
+    Meaning,
+    fields_of,
+    is_forwarding,
+)
+from lbtrace.http_fields.lines import field_value, is_canonical, lowered, sorted_by_go
 from lbtrace.model.http import HeaderLine, Response
 from lbtrace.tables.columns import distinct
 
@@ -92,8 +103,8 @@ def _tunnels(comparison: Comparison) -> Iterator[str]:
 
 def _bare(response: Response) -> bool:
     names = [line.name for line in response.lines]
-    plain = all(n == n.lower() for n in names) and "server" not in names and "date" not in names
-    return plain and (field_value(response, "cache-control") or "").lower() == "no-cache"
+    plain = all(n == n.lower() for n in names) and SERVER not in names and DATE not in names
+    return plain and (field_value(response, CACHE_CONTROL) or "").lower() == "no-cache"
 
 
 def _heads(comparison: Comparison, matches: Matches, responses: bool = False) -> list[Both]:
@@ -139,25 +150,16 @@ def _only_xff_added(front: Head, back: Head) -> bool:
     """The client's lines come first, in their order; an x-forwarded-for line follows, and no other
     field that states the client or the proxy.
     """
-    hop = (
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "upgrade",
-        "transfer-encoding",
-        "content-length",
-    )
+    hop = fields_of(Meaning.CONNECTION, Meaning.FRAMING)
     before = [line.name.lower() for line in front if line.name.lower() not in hop]
     after = [line.name for line in back if line.name not in hop]
     added = after[len(before) :]
     others = [
-        n
-        for n in added
-        if n != "x-forwarded-for"
-        and n.startswith(("x-forwarded-", "x-envoy-", "x-real-ip", "via", "forwarded"))
+        name
+        for name in added
+        if name != X_FORWARDED_FOR and (is_forwarding(name) or name in ADDED_BY_PROXIES)
     ]
-    return after[: len(before)] == before and added.count("x-forwarded-for") == 1 and not others
+    return after[: len(before)] == before and added.count(X_FORWARDED_FOR) == 1 and not others
 
 
 def _answers_in_lower_case(comparison: Comparison, matches: Matches) -> bool:
@@ -177,14 +179,10 @@ def _go_order(lines: Head) -> bool:
     canonical case.
     """
     names = [line.name for line in lines]
-    rest = [
-        n for n in names if n not in ("Host", "User-Agent", "Content-Length", "Transfer-Encoding")
-    ]
-    if rest and rest[-1] == "Accept-Encoding":
-        rest = rest[:-1]
+    rest = sorted_by_go(names)
     return (
         all(map(is_canonical, names))
-        and names[:1] == ["Host"]
+        and [lowered(name) for name in names[:1]] == [HOST]
         and len(rest) > 1
         and rest == sorted(rest)
     )
@@ -197,7 +195,7 @@ def _spelling_kept(front: Head, back: Head) -> bool:
 
 
 def _hosts(comparison: Comparison, matches: Matches) -> Iterator[str]:
-    sent, arrived, hosts = said(comparison, "Host").of(matches)
+    sent, arrived, hosts = said(comparison, HOST).of(matches)
     backend = comparison.sides[1]
     asked = set(
         zip(arrived.tolist(), backend.server_address[matches.back_connection].tolist(), strict=True)

@@ -18,7 +18,7 @@ from lbtrace.http_fields import (
 CONSTANTS = {
     name: value
     for name, value in vars(http_fields).items()
-    if name.isupper() and not name.startswith("_") and isinstance(value, str)
+    if name.isupper() and name[0] != "_" and isinstance(value, str) and value[-1:] != "-"
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Match, Matches, evidence
 from lbtrace.comparison.said import Spelling
+from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.model.http import Mark, Request, Response
 from lbtrace.model.report import Value
 from lbtrace.tables.columns import Column
@@ -17,7 +18,8 @@ from lbtrace.tables.sides import MARKS
 from lbtrace.verdict.weigh import Observation
 
 START = ("start", "method", "version")  # what a start line says
-HOP_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade")
+# a proxy must not pass these on (RFC 9110 §7.6.1); Transfer-Encoding it may have written itself
+HOP_FIELDS = fields_of(Meaning.CONNECTION) - fields_of(Meaning.FRAMING)
 # one pair of identical heads may be chance: a short request has nothing that a proxy must change
 ENOUGH_HEADS = 2
 

@@ -4,13 +4,20 @@ in TLS or out of it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, ConnectionMatches, evidence, said
-from lbtrace.http_fields.addresses import addresses_in
+from lbtrace.comparison import (
+    FRAMES_PER_SIDE,
+    Comparison,
+    ConnectionMatches,
+    evidence,
+    present,
+    said,
+)
+from lbtrace.http_fields import FORWARDED, HOST, X_FORWARDED_PROTO, Meaning, fields_of
+from lbtrace.http_fields.addresses import stated_addresses, stated_hosts
 from lbtrace.model.http import Application, Protocol
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ConnectionBasis
@@ -22,11 +29,10 @@ from lbtrace.tables.sides import joint
 from lbtrace.verdict.weigh import Observation
 
 APART_NS = 60_000_000_000  # more than this no two machines' clocks that anybody sets are apart
-HOSTS = ("Host", "X-Forwarded-Host", "Forwarded")
-ADDRESSES = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
-FORWARDING = ("x-forwarded-for", "forwarded", "via", "x-real-ip")
+HOSTS = fields_of(Meaning.CLIENT_HOST) | {HOST}
+ADDRESSES = fields_of(Meaning.CLIENT_ADDRESS)
+CLIENT_OR_PROXY = fields_of(Meaning.CLIENT_ADDRESS, Meaning.PROXY)
 REMOVED, RENEWED, KEPT = range(3)  # what became of TLS
-_FORWARDED_HOST = re.compile(r'(?i)\bhost="?([^";,\s]+)')  # RFC 7239 §5.3
 
 
 def proxy_header(comparison: Comparison) -> Iterator[Observation]:
@@ -169,7 +175,7 @@ def server_name(comparison: Comparison) -> Iterator[Observation]:
     plain = np.flatnonzero(backend.requests.there & ~comparison.check_exchanges)
     asked, same = names, _naming(comparison, plain, HOSTS, _hosts, names)
     if not same:
-        asked, same = clients, _naming(comparison, plain, ADDRESSES, _stated, clients)
+        asked, same = clients, _naming(comparison, plain, ADDRESSES, stated_addresses, clients)
         if len(same) < len(plain):
             return
     rows = np.array(list(same), np.int64)
@@ -197,11 +203,13 @@ def server_name(comparison: Comparison) -> Iterator[Observation]:
         ),
         evidence(frames),
     )
-    proto = said(comparison, "X-Forwarded-Proto")
+    proto = said(comparison, X_FORWARDED_PROTO)
     secure = np.array([(text or "").lower() == "https" for text in proto.texts], bool)
     https = rows[secure[proto.back[rows]]]
     client = rows[
-        backend.requests.heads.having(backend.words.fields_named(FORWARDING.__contains__))[rows]
+        backend.requests.heads.having(backend.words.fields_named(CLIENT_OR_PROXY.__contains__))[
+            rows
+        ]
     ]
     if len(https) or len(client) == len(same):
         shown = https if len(https) else client
@@ -244,17 +252,23 @@ def _in_tls(comparison: Comparison) -> tuple[dict[str, FrameRef], dict[str, Fram
 def _naming(
     comparison: Comparison,
     requests: Column,
-    fields: Sequence[str],
-    read: Callable[[Sequence[str | None]], set[str]],
+    fields: Set[str],
+    read: Callable[[str, str], Iterable[str]],
     known: Collection[str],
 ) -> dict[int, str]:
-    """The backend requests (their numbers) whose fields, as `read`, name something that is known,
-    and the first of that by its name.
+    """The backend requests (their numbers) whose fields name something that is known, and the first
+    of that by its name. `read`: name and value of a field → what it names.
     """
-    columns = [said(comparison, field) for field in fields]
-    first, which = first_met(joint(*(column.back[requests] for column in columns)))
+    columns = [(name, said(comparison, name)) for name in present(comparison, fields)]
+    if not columns:
+        return {}
+    first, which = first_met(joint(*(column.back[requests] for _, column in columns)))
     told = [
-        read([column.texts[column.back[e]] for column in columns]) & set(known)
+        {
+            named
+            for name, column in columns
+            for named in read(name, column.texts[column.back[e]] or "")
+        }.intersection(known)
         for e in requests[first].tolist()
     ]
     return {
@@ -262,16 +276,13 @@ def _naming(
     }
 
 
-def _hosts(told: Sequence[str | None]) -> set[str]:
-    """The hosts a request is for, as it says itself and as a proxy says that it was."""
-    host, forwarded_host, forwarded = told
-    hosts = [host, forwarded_host, *_FORWARDED_HOST.findall(forwarded or "")]
-    return {host.lower().partition(":")[0].strip() for host in hosts if host}
-
-
-def _stated(told: Sequence[str | None]) -> set[str]:
-    """The addresses that its forwarding fields name."""
-    return {address for value in told for address in addresses_in(value or "")}
+def _hosts(name: str, value: str) -> Iterator[str]:
+    """The hosts a field names, in lower case and without port: of Host, or as a proxy states the
+    host that the client asked for.
+    """
+    for host in stated_hosts(value) if name == FORWARDED else (value,):
+        if host:
+            yield host.lower().partition(":")[0].strip()
 
 
 def _apart(comparison: Comparison, times: Column) -> bool:
