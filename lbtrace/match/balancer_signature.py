@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.match.exchange_times import age_of_fresh, age_s, from_cache
+from lbtrace.http_fields import AGE, DATE, SERVER
+from lbtrace.http_fields.caches import age_of_fresh, age_s, is_cache_hit
+from lbtrace.http_fields.lines import lowered
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Confidence, UnpairedDetail
@@ -86,13 +88,13 @@ def manner(state: Pairing) -> Manner:
     got, sent = (
         {
             words.line_list[n].value if n != NOT_SAID else ""
-            for n in distinct(messages.line_of(words, "server")[at]).tolist()
+            for n in distinct(messages.line_of(words, SERVER)[at]).tolist()
         }
         for messages, at in ((mine, c), (theirs, theirs.there))
     )
     dates = [
         words.line_list[n].value if n != NOT_SAID else ""
-        for n in distinct(mine.line_of(words, "date")[c]).tolist()
+        for n in distinct(mine.line_of(words, DATE)[c]).tolist()
     ]
     return Manner(
         got, got | sent, len(c) >= SEVERAL and all(dates), bool(state.backend.cached.any())
@@ -113,11 +115,11 @@ def hand(r: Response | None, backends: Manner, took_ns: int) -> Sign | None:
     mark = _mark_of_cache(r, took_ns)
     if mark is not None:
         return mark._replace(confidence=Confidence.LOW) if backends.keep else mark
-    server = _field(r, "server")
+    server = _field(r, SERVER)
     got, sent, dated, _ = backends
     if Mark.HEAD_TRUNCATED in r.marks:
         return None  # what it lacks may have been cut off
-    if dated and not _field(r, "date") and r.status in OWN_STATUS | REDIRECT | {401, 404, 407}:
+    if dated and not _field(r, DATE) and r.status in OWN_STATUS | REDIRECT | {401, 404, 407}:
         named = BALANCERS.search(server)
         if named or not server:  # else a backend of another kind, one that was not captured
             return Sign(
@@ -139,11 +141,11 @@ def hand(r: Response | None, backends: Manner, took_ns: int) -> Sign | None:
 
 def _mark_of_cache(r: Response, took_ns: int) -> Sign | None:
     """What says that an answer comes from a cache, None when nothing does, and how sure that is."""
-    age = age_s(_field(r, "age"))
+    age = age_s(_field(r, AGE))
     if age:
         sure = Confidence.HIGH if age > age_of_fresh(took_ns) else Confidence.MEDIUM
         return Sign(UnpairedDetail.CACHE_AGE, sure, str(age))
-    line = next((x for x in r.lines if from_cache(x)), None)
+    line = next((x for x in r.lines if is_cache_hit(lowered(x.name), x.value)), None)
     if line is None:
         return None
     return Sign(UnpairedDetail.CACHE_HIT, Confidence.HIGH, f"{line.name}: {line.value}")
