@@ -15,8 +15,9 @@ import numpy as np
 
 from lbtrace.capture.block import Block, NextSection
 from lbtrace.capture.resync import Budget, Reference, resume
-from lbtrace.capture.walk import STOP, view, walk
+from lbtrace.capture.walk import STOP, walk
 from lbtrace.tables.packets import Buffer, Column
+from lbtrace.tables.views import strided
 
 LARGEST_PACKET = 262_144  # bytes; libpcap's and Wireshark's limit unless the header states more
 LARGEST_EVER = 16 << 20
@@ -87,8 +88,8 @@ class PcapChain:
         self.header = header
         self.largest = largest
         self.length_at = length_at
-        self.u32 = view(data, order + "u4")
-        self.headers = view(data, "V16")
+        self.u32 = strided(data, order + "u4")
+        self.headers = strided(data, "V16")
         self.length = Struct(order + "I")
         self.fields = Struct(order + "IIII")
 

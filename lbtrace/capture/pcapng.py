@@ -18,8 +18,9 @@ import numpy as np
 from lbtrace.capture.block import Block, NextSection
 from lbtrace.capture.link_names import NO_INTERFACE
 from lbtrace.capture.resync import Budget, Reference, resume
-from lbtrace.capture.walk import STOP, view, walk
+from lbtrace.capture.walk import STOP, walk
 from lbtrace.tables.packets import Buffer, Column
+from lbtrace.tables.views import strided
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = (
     0x0A0D0D0A,
@@ -85,8 +86,8 @@ class BlockChain:
     def __init__(self, data: Buffer, order: str) -> None:
         self.data = data
         self.size = len(data)
-        self.u32 = view(data, order + "u4")
-        self.headers = view(data, "V28")
+        self.u32 = strided(data, order + "u4")
+        self.headers = strided(data, "V28")
         self.head = Struct(order + "II")
         self.length = Struct(order + "I")
 

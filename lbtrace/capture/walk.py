@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lbtrace.tables.packets import Buffer, Column
+from lbtrace.tables.packets import Column
 
 HEAD = 4096  # records walked one by one before guessing pays
 CHAIN = 256  # records a guessed chain should have
@@ -44,16 +44,6 @@ class Chain(Protocol):
 
 
 STOP = -1
-
-
-def view(data: Buffer, kind: str) -> Column:
-    """Every position of a buffer read as an integer of that dtype, without a copy: `view(data,
-    ">u2")[offsets]` gathers.
-    """
-    size = np.dtype(kind).itemsize
-    if len(data) < size:
-        return np.empty(0, dtype=kind)
-    return np.ndarray((len(data) - size + 1,), dtype=kind, buffer=data, strides=(1,))
 
 
 def walk(

@@ -1,34 +1,57 @@
-"""RecordTable → SegmentTable: link, tags, tunnels and IP are taken off, TCP segments become rows,
-flows are numbered.
+"""RecordTable → SegmentTable: link headers, tags, tunnels and IP are taken off, TCP segments become
+rows, flows are numbered.
 
-Common packets go through `fast` (numpy, a batch at a time), everything unusual through `odd` (one
-packet at a time); both give the same answer where both can. Invariant: every record read is either
-a row or counted in `counts.skipped` by reason.
+Common packets go through `fast_path` (numpy, a batch at a time), everything unusual through
+`slow_path` (one packet at a time); both give the same answer where both can. Invariant: every
+record read is either a row or counted in `counts.skipped` by reason.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 
-from lbtrace.decode import duplicates as twins
-from lbtrace.decode import fast_path as fast
-from lbtrace.decode import slow_path as odd
+from lbtrace.decode import fast_path, slow_path
 from lbtrace.decode.direction import packet_directions as packet_directions
-from lbtrace.decode.flows import FlowBook
-from lbtrace.decode.flows import table as flow_table
+from lbtrace.decode.dispatch import FAST_LINKS, LINK_TYPES
+from lbtrace.decode.duplicates import find_duplicates
+from lbtrace.decode.flows import FlowBook, flow_table
 from lbtrace.decode.fragments import Fragments
-from lbtrace.decode.link import registry
-from lbtrace.decode.networks import NetworkBook, settle
-from lbtrace.decode.packet import Packet
+from lbtrace.decode.networks import NetworkBook, separate_networks
+from lbtrace.decode.packet import Packet, Skip
 from lbtrace.decode.rows import Rows, from_tuples, joined
-from lbtrace.decode.views import Views
 from lbtrace.model.trace import Diagnostic, PacketCounts
 from lbtrace.tables.packets import Column, Recording, SegmentTable
+from lbtrace.tables.views import Views
 
-BATCH = 1 << 15
+for _module in pkgutil.iter_modules(__path__):  # each registers the numbers it reads
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+BATCH = 1 << 15  # records decoded together
+COLUMNS = {
+    "frame": "u4",
+    "time_ns": "i8",
+    "flow": "u4",
+    "forward": "?",
+    "seq": "u4",
+    "ack": "u4",
+    "flags": "u1",
+    "window": "u2",
+    "ttl": "u1",
+    "buffer": "u1",
+    "header": "u1",
+    "payload": "i8",
+    "length": "u4",
+    "wire_length": "u4",
+    "network": "u2",
+    "ip_id": "u2",
+}
+# those that a row has before its flow is numbered
+OF_ROWS = tuple(name for name in COLUMNS if name in Rows.__slots__)
 
 
 def segments(recording: Recording, progress: Callable[[str, float], None]) -> SegmentTable:
@@ -49,12 +72,9 @@ class _Decoding:
         self.fragments = Fragments()
         self.skipped: Counter[str] = Counter()
         self.peeled: Counter[str] = Counter()
-        n = len(self.records.offset)
         self.count = 0
-        empty = {
-            name: np.empty(n, dtype=kind) for name, kind in COLUMNS.items()
-        }  # untouched pages cost nothing
-        self.columns = empty
+        n = len(self.records.offset)  # untouched pages of an empty column cost nothing
+        self.columns = {name: np.empty(n, dtype=kind) for name, kind in COLUMNS.items()}
 
     def run(self, progress: Callable[[str, float], None]) -> SegmentTable:
         n = len(self.records.offset)
@@ -71,41 +91,42 @@ class _Decoding:
         kinds = records.link[low:high].astype(np.int64) << 8 | records.buffer[low:high]
         distinct = kinds[:1] if (kinds == kinds[0]).all() else np.unique(kinds)
         parts: list[Rows] = []
-        left: list[Column] = []
+        remaining: list[Column] = []
         for kind in distinct.tolist():
-            mine = (
-                low + np.flatnonzero(kinds == kind) if len(distinct) > 1 else np.arange(low, high)
-            )
-            link = registry().get(kind >> 8)
-            if link is None or not hasattr(link, "locate") or not len(self.views[kind & 0xFF].u64):
-                left.append(mine)
-                continue
-            captured, wire = (
-                records.captured[mine].astype(np.int64),
-                records.wire[mine].astype(np.int64),
-            )
-            number = kind & 0xFF
-            views = self.views[number]
-            batch = fast.Batch(
-                mine,
-                records.offset[mine],
-                captured,
-                np.maximum(wire, captured),
-                views,
-                number,
-                self.networks,
-            )
-            done = fast.decode(batch, link)  # type: ignore[arg-type]
-            parts += done.parts
-            self.skipped.update(done.skipped)
-            self.peeled.update(done.peeled)
-            left.append(mine[done.odd()])
-        odd_rows = self._odd(np.sort(np.concatenate(left))) if left else []
-        if odd_rows:
-            parts.append(from_tuples(odd_rows))
-        return parts
+            alike = np.arange(low, high)
+            if len(distinct) > 1:
+                alike = alike[kinds == kind]
+            remaining.append(self._fast(alike, kind >> 8, kind & 0xFF, parts))
+        rows = self._slow(np.sort(np.concatenate(remaining)))
+        return [*parts, from_tuples(rows)] if rows else parts
 
-    def _odd(self, records: Column) -> list[tuple[int, ...]]:
+    def _fast(self, alike: Column, link_type: int, buffer: int, parts: list[Rows]) -> Column:
+        """Records of one link type and buffer through the fast path; adds to `parts`, returns the
+        records left to the slow path.
+        """
+        link = FAST_LINKS.get(link_type)
+        if link is None or not len(self.views[buffer].u64):
+            return alike
+        captured = self.records.captured[alike].astype(np.int64)
+        wire = self.records.wire[alike].astype(np.int64)
+        batch = fast_path.Batch(
+            alike,
+            self.records.offset[alike],
+            captured,
+            np.maximum(wire, captured),
+            self.views[buffer],
+            buffer,
+            self.networks,
+        )
+        done = fast_path.decode(batch, link)
+        parts += done.parts
+        self.skipped.update(done.skipped)
+        self.peeled.update(done.peeled)
+        rest: Column = alike[done.remaining()]
+        return rest
+
+    def _slow(self, records: Column) -> list[tuple[int, ...]]:
+        """Records through the slow path, one by one."""
         table = self.records
         rows: list[tuple[int, ...]] = []
         columns = (
@@ -119,92 +140,71 @@ class _Decoding:
         for record, at, captured, wire, link, buffer, time_ns in zip(
             records.tolist(), *(c[records].tolist() for c in columns), strict=True
         ):
-            end, wire_end = at + captured, at + max(wire, captured)
             packet = Packet(
                 self.buffers[buffer],
                 at,
-                end,
-                wire_end,
+                at + captured,
+                at + max(wire, captured),
                 link,
                 record,
                 buffer,
                 time_ns,
                 self.fragments,
             )
-            outcome = odd.unpeel(packet, len(self.views))
-            for name in packet.peeled:
-                self.peeled[name] += 1
-            if isinstance(outcome, str):
-                self.skipped[self._named(outcome, link)] += 1
+            outcome = slow_path.dissect(packet, len(self.views))
+            if packet.peeled:
+                self.peeled.update(packet.peeled)
+            if isinstance(outcome, Skip):
+                self.skipped[self._reason(outcome, link)] += 1
             else:
                 rows.append((*outcome, self.networks.number(" / ".join(packet.networks))))
         return rows
 
-    def _named(self, reason: str, link: int) -> str:
+    def _reason(self, skip: Skip, link: int) -> str:
+        """Why a packet was skipped; link types that are not read are named."""
         name = self.link_names.get(link)
-        return f"{reason} ({name})" if name and reason == f"link type {link}" else reason
+        return f"{skip.reason} ({name})" if name and link not in LINK_TYPES else skip.reason
 
     def _add(self, rows: Rows) -> None:
         """Number the flows of some rows and store them."""
-        source, target = (
-            rows.ports >> np.uint64(16) & np.uint64(0xFFFF),
-            rows.ports & np.uint64(0xFFFF),
-        )
+        source = rows.ports >> np.uint64(16) & np.uint64(0xFFFF)
+        target = rows.ports & np.uint64(0xFFFF)
         backward = (rows.source_b > rows.target_b) | (
             (rows.source_b == rows.target_b) & (source > target)
         )
-        high: tuple[Column | None, Column | None] = (
-            None,
-            None,
-        )  # the upper halves of IPv6 addresses
+        low_a = high_a = None  # the upper halves of IPv6 addresses
         if rows.ports.max() >> np.uint64(32):
             backward = (rows.source_a > rows.target_a) | (
                 (rows.source_a == rows.target_a) & backward
             )
-            high = (
-                np.where(backward, rows.target_a, rows.source_a),
-                np.where(backward, rows.source_a, rows.target_a),
-            )
+            low_a = np.where(backward, rows.target_a, rows.source_a)
+            high_a = np.where(backward, rows.source_a, rows.target_a)
+        low_b = np.where(backward, rows.target_b, rows.source_b)
+        high_b = np.where(backward, rows.source_b, rows.target_b)
         swapped = rows.ports & ~np.uint64(0xFFFFFFFF) | target << np.uint64(16) | source
-        lower, upper = (
-            np.where(backward, rows.target_b, rows.source_b),
-            np.where(backward, rows.source_b, rows.target_b),
-        )
-        words = (high[0], lower, high[1], upper, np.where(backward, swapped, rows.ports))
+        ports = np.where(backward, swapped, rows.ports)
         part = slice(self.count, self.count + len(rows))
         columns = self.columns
-        columns["flow"][part] = self.flows.number(words)
+        columns["flow"][part] = self.flows.number((low_a, low_b, high_a, high_b, ports))
         columns["forward"][part] = ~backward
         columns["frame"][part] = rows.record + 1
         columns["time_ns"][part] = self.records.time_ns[rows.record]
         columns["header"][part] = rows.payload - rows.tcp
-        for name in (
-            "seq",
-            "ack",
-            "flags",
-            "window",
-            "ttl",
-            "buffer",
-            "payload",
-            "length",
-            "wire_length",
-            "network",
-            "ip_id",
-        ):
+        for name in OF_ROWS:
             columns[name][part] = getattr(rows, name)
         self.count += len(rows)
 
     def _table(self) -> SegmentTable:
         columns = {name: column[: self.count] for name, column in self.columns.items()}
         del self.columns
-        if len(doubled := twins.copies(columns, self.views)):
+        if len(copies := find_duplicates(columns, self.views)):
             keep = np.ones(self.count, dtype=bool)
-            keep[doubled] = False
+            keep[copies] = False
             columns = {name: column[keep] for name, column in columns.items()}
-            self.skipped["duplicate"] += len(doubled)
+            self.skipped["duplicate"] += len(copies)
         del columns["ip_id"]
         network = columns.pop("network")
-        flow, same, flow_network = settle(
+        flow, same, flow_network = separate_networks(
             columns["flow"], columns["forward"], network, self.flows.count, self.networks
         )
         columns["flow"] = flow
@@ -214,7 +214,7 @@ class _Decoding:
             decoded=len(flow),
             skipped=tuple(self.skipped.most_common()),
             truncated=int((columns["length"] < columns["wire_length"]).sum()),
-            duplicates=len(doubled),
+            duplicates=len(copies),
             peeled=tuple(self.peeled.most_common()),
         )
         return SegmentTable(
@@ -224,46 +224,28 @@ class _Decoding:
             flow_network=flow_network,
             networks=self.networks.names,
             counts=counts,
-            diagnostics=self._diagnostics(counts),
+            diagnostics=tuple(self._diagnostics(counts)),
         )
 
-    def _diagnostics(self, counts: PacketCounts) -> tuple[Diagnostic, ...]:
-        said = []
-        if self.fragments.unfinished:
-            text = (
+    def _diagnostics(self, counts: PacketCounts) -> list[Diagnostic]:
+        unfinished = self.fragments.unfinished
+        found = (
+            (
+                "ip-fragments-missing",
+                unfinished,
                 "Fragmented IP packets that could not be put together, because fragments are "
-                f"missing: {self.fragments.unfinished}."
-            )
-            said.append(Diagnostic("ip-fragments-missing", text, self.fragments.unfinished))
-        if counts.truncated:
-            text = (
-                f"Packets of which only a part was captured (snapshot length): {counts.truncated}."
-            )
-            said.append(Diagnostic("snaplen-cut", text, counts.truncated))
-        if counts.duplicates:
-            text = (
+                f"missing: {unfinished}.",
+            ),
+            (
+                "snaplen-cut",
+                counts.truncated,
+                f"Packets of which only a part was captured (snapshot length): {counts.truncated}.",
+            ),
+            (
+                "mirrored-twice",
+                counts.duplicates,
                 f"{counts.duplicates} packets are copies of others in the capture (a mirror "
-                "that shows packets twice) and were left out."
-            )
-            said.append(Diagnostic("mirrored-twice", text, counts.duplicates))
-        return tuple(said)
-
-
-COLUMNS = {
-    "frame": "u4",
-    "time_ns": "i8",
-    "flow": "u4",
-    "forward": "?",
-    "seq": "u4",
-    "ack": "u4",
-    "flags": "u1",
-    "window": "u2",
-    "ttl": "u1",
-    "buffer": "u1",
-    "header": "u1",
-    "payload": "i8",
-    "length": "u4",
-    "wire_length": "u4",
-    "network": "u2",
-    "ip_id": "u2",
-}
+                "that shows packets twice) and were left out.",
+            ),
+        )
+        return [Diagnostic(slug, text, count) for slug, count, text in found if count]

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lbtrace.decode.views import Views
 from lbtrace.tables.packets import FIN, SYN, Column
+from lbtrace.tables.views import Views
 
 SHARE_PERCENT = 35
 FEWEST = 4
@@ -33,7 +33,7 @@ SAMPLES = 16
 Columns = Mapping[str, Column]  # as in decode: one entry per SegmentTable column, and ip_id
 
 
-def copies(columns: Columns, views: Sequence[Views]) -> Column:
+def find_duplicates(columns: Columns, views: Sequence[Views]) -> Column:
     """Row numbers of copies to be left out; empty when the capture as a whole is not doubled."""
     n = len(columns["seq"])
     nothing = np.empty(0, dtype=np.int64)

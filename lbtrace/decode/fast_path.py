@@ -1,42 +1,54 @@
-"""Many packets at once: Ethernet, VLAN tags, Linux cooked, raw and loopback; common tunnels; whole
-IP headers without extensions; TCP.
+"""Many packets at once: the link types and tunnels in FAST_LINKS and FAST_TUNNELS, VLAN tags, MPLS
+labels, PPPoE; whole IP headers without extensions; TCP.
 
-What comes out equals, row for row, what the slow path (`odd`) makes of the same packets; whatever
-is unusual in any way is left to it.
+What comes out equals, row for row, what the slow path makes of the same packets; whatever is
+unusual in any way is left to it.
 
-    link.locate ─▶ tags, MPLS labels, PPPoE ─▶ IPv4 / IPv6 ─▶ TCP        rows
-                     ▲                             ├───────▶ UDP, ICMP   counted
-                     └─────────────────────────────┴───────▶ tunnel      once more from the inner
-                     header
+    link ─▶ tags, labels, PPPoE ─▶ IPv4 / IPv6 ─▶ TCP        rows
+              ▲                         ├───────▶ UDP, ICMP  counted
+              └─────────────────────────┴───────▶ tunnel     once more from the inner header
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lbtrace.decode import tunnel
-from lbtrace.decode.link import FastLink
+from lbtrace.decode.dispatch import (
+    BRIDGED_ETHERNET,
+    FAST_IP_PROTOCOLS,
+    FAST_UDP_PORTS,
+    IPV4,
+    IPV6,
+    UDP_PORTS,
+    FastLink,
+    FastTunnel,
+)
+from lbtrace.decode.ethernet import ETHERNET_BYTES
+from lbtrace.decode.ip import TCP
 from lbtrace.decode.networks import NetworkBook
-from lbtrace.decode.rows import Rows
-from lbtrace.decode.tunnel import ETHERNET, FastTunnel
-from lbtrace.decode.tunnel.vlan import ETHERTYPES as TAGS
-from lbtrace.decode.udp import IPSEC_PORT
-from lbtrace.decode.views import Views
+from lbtrace.decode.ppp import PPPOE_BYTES, PPPOE_SESSION
+from lbtrace.decode.rows import V6_BIT, Rows
+from lbtrace.decode.tags import MPLS, VLAN
+from lbtrace.decode.udp_tunnels import IPSEC_PORT, UDP, UDP_BYTES
 from lbtrace.tables.packets import Column
+from lbtrace.tables.views import Views
 
-V6_BIT = np.uint64(1 << 32)
-V4, V6 = 0x0800, 0x86DD
-TCP, UDP = 6, 17
 PLAIN_SKIPS = {1: "icmp", 2: "igmp", UDP: "udp", 58: "icmpv6"}
-MPLS, PPPOE = (0x8847, 0x8848), 0x8864
-IN_PPP = {0x0021: V4, 0x0057: V6}
-MOST_TAGS = 2
-MOST_LABELS = 3
-MOST_LAYERS = 3  # of IP within IP
-ROOM = 40  # bytes that must be captured behind a link header, tag or tunnel header for this path
+IN_PPP = {0x0021: IPV4, 0x0057: IPV6}
+PPP_BYTES = 2
+MAX_TAGS = 2
+MAX_LABELS = 3
+MAX_LAYERS = 3  # of IP within IP
+MIN_ROOM_BYTES = 40  # that must be captured behind a link header, tag or tunnel header
+MIN_PLAIN_BYTES = 8  # that must be captured of a packet which is only counted
+TCP_BYTES = 20
+
+# of each name a packet has at most MAX_LAYERS × MAX_TAGS here: four bits count them
+PEELED = ("vlan", "vxlan", "geneve", "gre", "ip-in-ip", "mpls", "pppoe")
 
 
 @dataclass(slots=True)
@@ -54,8 +66,8 @@ class Batch:
 
 @dataclass(slots=True)
 class Decoded:
-    """What came of a batch: rows, the places in the batch left to the slow path, the plain skips by
-    reason, what was peeled.
+    """What came of a batch: rows; the places in the batch left to the slow path; the plain packets
+    skipped, by reason; tags and tunnels, by name.
     """
 
     parts: list[Rows] = field(default_factory=list)
@@ -63,14 +75,26 @@ class Decoded:
     skipped: Counter[str] = field(default_factory=Counter)
     peeled: Counter[str] = field(default_factory=Counter)
 
-    def odd(self) -> Column:
+    def leave(self, packets: InFlight, which: Column) -> None:
+        """These of the packets are for the slow path."""
+        if which.any():
+            self.left.append(packets.index[which])
+
+    def count_peeled(self, peeled: Column) -> None:
+        """Add up what packets that are finished had around them."""
+        if peeled.any():
+            for i, name in enumerate(PEELED):
+                if count := int((peeled >> np.uint32(4 * i) & np.uint32(15)).sum()):
+                    self.peeled[name] += count
+
+    def remaining(self) -> Column:
         """The places left to the slow path, in order."""
         return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *self.left]))
 
 
 @dataclass(slots=True)
-class State:
-    """Packets in flight. `at` is where a header of EtherType `kind` begins; `peeled` counts four
+class InFlight:
+    """Packets under way. `at` is where a header of EtherType `kind` begins; `peeled` counts four
     bits per name in PEELED.
     """
 
@@ -82,314 +106,306 @@ class State:
     network: Column  # u16
     peeled: Column  # u32
 
-    def only(self, mask: Column) -> State:
-        """Those of the packets."""
-        if mask.all():
+    def only(self, which: Column) -> InFlight:
+        """These of the packets."""
+        if which.all():
             return self
-        return State(*(getattr(self, name)[mask] for name in State.__slots__))
+        return InFlight(*(getattr(self, name)[which] for name in InFlight.__slots__))
+
+    def copy(self) -> InFlight:
+        """The same packets in columns that may be written to."""
+        return InFlight(*(getattr(self, name).copy() for name in InFlight.__slots__))
+
+    def has(self, size: int) -> Column:
+        """Which packets have `size` captured bytes from their position on."""
+        enough: Column = self.at + size <= self.end
+        return enough
 
 
-PEELED = ("vlan", "vxlan", "geneve", "gre", "ip-in-ip", "mpls", "pppoe")
+def _joined(parts: Iterable[InFlight]) -> InFlight:
+    parts = list(parts)
+    return InFlight(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in InFlight.__slots__)
+    )
+
+
+def _peeled(name: str) -> np.uint32:
+    """One of that name, as `InFlight.peeled` counts it."""
+    return np.uint32(1 << 4 * PEELED.index(name))
 
 
 def decode(batch: Batch, link: FastLink) -> Decoded:
     """A batch through the fast path."""
     done = Decoded()
     index = np.arange(len(batch.offset))
-    room = batch.captured >= link.HEADER + ROOM
+    room = batch.captured >= link.header_bytes + MIN_ROOM_BYTES
     if not room.all():
         done.left.append(index[~room])
         index = index[room]
     start = batch.offset[index]
     at, kind = link.locate(batch.views, start)
-    n = len(index)
-    state = State(
+    packets = InFlight(
         index,
         at,
         kind,
         start + batch.captured[index],
         start + batch.wire[index],
-        np.zeros(n, dtype=np.uint16),
-        np.zeros(n, dtype=np.uint32),
+        np.zeros(len(index), dtype=np.uint16),
+        np.zeros(len(index), dtype=np.uint32),
     )
-    for _ in range(MOST_LAYERS):
-        state = _behind_labels(batch, _behind_tags(batch, state, done), done)
-        is4, is6 = state.kind == V4, state.kind == V6
-        _leave(done, state, ~(is4 | is6))
-        inner = [*_v4(batch, state.only(is4), done), *_v6(batch, state.only(is6), done)]
+    for _ in range(MAX_LAYERS):
+        for step in (_behind_vlan, _behind_mpls, _behind_pppoe):
+            packets = step(batch, packets, done)
+        is4, is6 = packets.kind == IPV4, packets.kind == IPV6
+        done.leave(packets, ~(is4 | is6))
+        inner = [*_v4(batch, packets.only(is4), done), *_v6(batch, packets.only(is6), done)]
         if not inner:
             return done
-        state = State(
-            *(np.concatenate([getattr(s, name) for s in inner]) for name in State.__slots__)
-        )
-    _leave(done, state, np.ones(len(state.index), dtype=bool))
+        packets = _joined(inner)
+    done.leave(packets, np.ones(len(packets.index), dtype=bool))
     return done
 
 
-def _leave(done: Decoded, state: State, mask: Column) -> None:
-    if mask.any():
-        done.left.append(state.index[mask])
-
-
-def _behind_tags(batch: Batch, state: State, done: Decoded) -> State:
+def _behind_vlan(batch: Batch, packets: InFlight, done: Decoded) -> InFlight:
+    """VLAN tags; beyond MAX_TAGS of them `kind` stays a tag's, which is left to the slow path."""
     u16 = batch.views.u16
-    for _ in range(MOST_TAGS):
-        tagged = np.isin(state.kind, TAGS)
+    for _ in range(MAX_TAGS):
+        tagged = np.isin(packets.kind, VLAN)
         if not tagged.any():
-            return state
-        cramped = tagged & (state.at + 4 + ROOM > state.end)
-        _leave(done, state, cramped)
-        state = state.only(~cramped)
-        tagged = tagged[~cramped]
-        where = state.at[tagged]
-        state = State(*(getattr(state, name).copy() for name in State.__slots__))
-        state.network[tagged] = batch.networks.below(
-            state.network[tagged], "vlan", (u16[where] & 0xFFF).astype(np.int64)
+            return packets
+        cramped = tagged & ~packets.has(4 + MIN_ROOM_BYTES)
+        done.leave(packets, cramped)
+        packets, tagged = packets.only(~cramped).copy(), tagged[~cramped]
+        at = packets.at[tagged]
+        packets.network[tagged] = batch.networks.below(
+            packets.network[tagged], "vlan", (u16[at] & 0xFFF).astype(np.int64)
         )
-        state.kind[tagged] = u16[where + 2]
-        state.at[tagged] += 4
-        state.peeled[tagged] += 1
-    return state
+        packets.kind[tagged] = u16[at + 2]
+        packets.at[tagged] += 4
+        packets.peeled[tagged] += _peeled("vlan")
+    return packets
 
 
-def _behind_labels(batch: Batch, state: State, done: Decoded) -> State:
-    """MPLS labels and PPPoE sessions with IP right inside; what is anything else keeps a `kind`
-    that is left to the slow path.
+def _behind_mpls(batch: Batch, packets: InFlight, done: Decoded) -> InFlight:
+    """MPLS labels with IP right inside; with anything else `kind` is −1, which is left to the slow
+    path.
     """
-    mpls, pppoe = np.isin(state.kind, MPLS), state.kind == PPPOE
-    if not (mpls.any() or pppoe.any()):
-        return state
-    cramped = (mpls | pppoe) & (state.at + 4 * MOST_LABELS + ROOM > state.end)
-    _leave(done, state, cramped)
-    state, mpls, pppoe = state.only(~cramped), mpls[~cramped], pppoe[~cramped]
-    state = State(*(getattr(state, name).copy() for name in State.__slots__))
-    u8, u16 = batch.views.u8, batch.views.u16
-    at, bottom = state.at[mpls], np.zeros(int(mpls.sum()), dtype=bool)
-    for _ in range(MOST_LABELS):
-        ends = u8[at + 2] & 1 == 1
+    labelled = np.isin(packets.kind, MPLS)
+    if not labelled.any():
+        return packets
+    cramped = labelled & ~packets.has(4 * MAX_LABELS + MIN_ROOM_BYTES)
+    done.leave(packets, cramped)
+    packets, labelled = packets.only(~cramped).copy(), labelled[~cramped]
+    u8 = batch.views.u8
+    at, bottom = packets.at[labelled], np.zeros(int(labelled.sum()), dtype=bool)
+    for _ in range(MAX_LABELS):
+        last = u8[at + 2] & 1 == 1
         at = np.where(bottom, at, at + 4)
-        bottom |= ends
+        bottom |= last
     version = u8[at] >> 4
-    state.kind[mpls] = np.select([bottom & (version == 4), bottom & (version == 6)], [V4, V6], -1)
-    state.at[mpls] = at
-    state.peeled[mpls] += np.uint32(1 << 4 * PEELED.index("mpls"))
-
-    where = state.at[pppoe]
-    session = (u8[where + 1] == 0) & (u16[where + 4] >= 2)
-    protocol = u16[where + 6]
-    state.kind[pppoe] = np.select(
-        [session & (protocol == number) for number in IN_PPP], list(IN_PPP.values()), -1
+    packets.kind[labelled] = np.select(
+        [bottom & (version == 4), bottom & (version == 6)], [IPV4, IPV6], -1
     )
-    state.wire_end[pppoe] = where + 6 + u16[where + 4]
-    state.end[pppoe] = np.minimum(state.end[pppoe], state.wire_end[pppoe])
-    state.network[pppoe] = batch.networks.below(
-        state.network[pppoe], "pppoe", u16[where + 2].astype(np.int64)
+    packets.at[labelled] = at
+    packets.peeled[labelled] += _peeled("mpls")
+    return packets
+
+
+def _behind_pppoe(batch: Batch, packets: InFlight, done: Decoded) -> InFlight:
+    """PPPoE sessions with IP right inside; with anything else `kind` is −1, which is left to the
+    slow path.
+    """
+    session = packets.kind == PPPOE_SESSION
+    if not session.any():
+        return packets
+    cramped = session & ~packets.has(PPPOE_BYTES + PPP_BYTES + MIN_ROOM_BYTES)
+    done.leave(packets, cramped)
+    packets, session = packets.only(~cramped).copy(), session[~cramped]
+    u16, at = batch.views.u16, packets.at[session]
+    length, protocol = u16[at + 4], u16[at + PPPOE_BYTES]
+    good = (batch.views.u8[at + 1] == 0) & (length >= PPP_BYTES)
+    packets.kind[session] = np.select(
+        [good & (protocol == number) for number in IN_PPP], list(IN_PPP.values()), -1
     )
-    state.at[pppoe] = where + 8
-    state.peeled[pppoe] += np.uint32(1 << 4 * PEELED.index("pppoe"))
-    return state
+    packets.wire_end[session] = at + PPPOE_BYTES + length
+    packets.end[session] = np.minimum(packets.end[session], packets.wire_end[session])
+    packets.network[session] = batch.networks.below(
+        packets.network[session], "pppoe", u16[at + 2].astype(np.int64)
+    )
+    packets.at[session] = at + PPPOE_BYTES + PPP_BYTES
+    packets.peeled[session] += _peeled("pppoe")
+    return packets
 
 
-def _v4(batch: Batch, state: State, done: Decoded) -> list[State]:
-    if not len(state.index):
+def _v4(batch: Batch, packets: InFlight, done: Decoded) -> list[InFlight]:
+    if not len(packets.index):
         return []
-    at = state.at
+    at = packets.at
     header = batch.views.headers(at, 20)
     fields = header.view(">u2")
     first = header[:, 0]
     size = (first & 15).astype(np.int64) * 4
     total = fields[:, 1].astype(np.int64)
-    state.wire_end = np.where(
-        total == 0, state.wire_end, at + total
-    )  # 0 is what segmentation offload leaves
-    state.end = np.minimum(state.end, state.wire_end)
+    # a total length of 0 is what segmentation offload leaves
+    packets.wire_end = np.where(total == 0, packets.wire_end, at + total)
+    packets.end = np.minimum(packets.end, packets.wire_end)
     whole = (
         (first >> 4 == 4)
         & (size >= 20)
         & ((total == 0) | (total >= size))
         & (fields[:, 3] & 0x3FFF == 0)
     )
-    return _inside(batch, state, whole, header[:, 9], at + size, done)
+    return _inside(batch, packets, whole, header[:, 9], at + size, done)
 
 
-def _v6(batch: Batch, state: State, done: Decoded) -> list[State]:
-    if not len(state.index):
+def _v6(batch: Batch, packets: InFlight, done: Decoded) -> list[InFlight]:
+    if not len(packets.index):
         return []
-    views, at = batch.views, state.at
+    views, at = batch.views, packets.at
     length = views.u16[at + 4].astype(np.int64)
-    state.wire_end = at + 40 + length
-    state.end = np.minimum(state.end, state.wire_end)
+    packets.wire_end = at + 40 + length
+    packets.end = np.minimum(packets.end, packets.wire_end)
     whole = (views.u8[at] >> 4 == 6) & (length > 0)
-    return _inside(batch, state, whole, views.u8[at + 6], at + 40, done)
+    return _inside(batch, packets, whole, views.u8[at + 6], at + 40, done)
 
 
 def _inside(
-    batch: Batch, state: State, whole: Column, protocol: Column, inside: Column, done: Decoded
-) -> list[State]:
-    """Behind whole IP headers: TCP becomes rows, plain packets are counted, tunnels are handed
-    back.
+    batch: Batch, packets: InFlight, whole: Column, protocol: Column, inside: Column, done: Decoded
+) -> list[InFlight]:
+    """Behind whole IP headers: TCP becomes rows, plain packets are counted, what is in tunnels is
+    handed back.
     """
-    room = state.end - inside
-    tcp = whole & (protocol == TCP) & (room >= 20)
+    room = packets.end - inside
+    tcp = whole & (protocol == TCP) & (room >= TCP_BYTES)
     if tcp.all():
-        _segments(batch, state, inside, done)
+        _segments(batch, packets, inside, done)
         return []
-    inner, through = _tunnels(batch, state, whole & (room >= 20), protocol, inside)
-    plain = _plain(batch, state, whole & (room >= 8), protocol, inside, done)
-    _leave(done, state, ~(tcp | plain | through))
+    inner, through = _tunnels(batch, packets, whole & (room >= TCP_BYTES), protocol, inside)
+    plain = _plain(batch, packets, whole & (room >= MIN_PLAIN_BYTES), protocol, inside, done)
+    done.leave(packets, ~(tcp | plain | through))
     if tcp.any():
-        _segments(batch, state.only(tcp), inside[tcp], done)
+        _segments(batch, packets.only(tcp), inside[tcp], done)
     return inner
 
 
 def _plain(
-    batch: Batch, state: State, good: Column, protocol: Column, inside: Column, done: Decoded
+    batch: Batch, packets: InFlight, good: Column, protocol: Column, inside: Column, done: Decoded
 ) -> Column:
     """Packets that are certainly no TCP are counted here, so that a busy DNS server does not go the
-    slow way.
+    slow way. Returns which they are.
     """
     counted = np.zeros(len(good), dtype=bool)
-    for number, name in PLAIN_SKIPS.items():
+    for number, reason in PLAIN_SKIPS.items():
         these = good & (protocol == number)
         if number == UDP and these.any():
-            where = np.where(these, inside, 0)
-            tunnels = (*tunnel.registry().udp_ports, IPSEC_PORT)
-            these &= ~np.isin(batch.views.u16[where], tunnels) & ~np.isin(
-                batch.views.u16[where + 2], tunnels
-            )
+            at = np.where(these, inside, 0)
+            u16, special = batch.views.u16, (*UDP_PORTS.numbers(), IPSEC_PORT)
+            these &= ~np.isin(u16[at], special) & ~np.isin(u16[at + 2], special)
         if count := int(these.sum()):
-            done.skipped[name] += count
+            done.skipped[reason] += count
             counted |= these
     if counted.any():
-        _count_peeled(done, state.peeled[counted])
+        done.count_peeled(packets.peeled[counted])
     return counted
 
 
 def _tunnels(
-    batch: Batch, state: State, good: Column, protocol: Column, inside: Column
-) -> tuple[list[State], Column]:
-    """Tunnels with a vectorised `locate`: what is inside, and which of the packets they are."""
-    views, fast = batch.views, tunnel.registry().fast
+    batch: Batch, packets: InFlight, good: Column, protocol: Column, inside: Column
+) -> tuple[list[InFlight], Column]:
+    """What is inside tunnels, and which of the packets those are."""
     through = np.zeros(len(good), dtype=bool)
-    inner: list[State] = []
-    for number, found in fast.ip_protocols.items():
+    inner: list[InFlight] = []
+    for number, tunnel in FAST_IP_PROTOCOLS.items():
         these = good & (protocol == number)
         if these.any():
-            inner += _step(
-                batch, state.only(these), inside[these], found, through, np.flatnonzero(these)
-            )
+            inner += _into(batch, packets, these, inside, tunnel, through)
     datagrams = good & (protocol == UDP)
     if datagrams.any():
-        where = np.where(datagrams, inside, 0)
-        source, target, length = (
-            views.u16[where],
-            views.u16[where + 2],
-            views.u16[where + 4].astype(np.int64),
-        )
-        datagrams &= (source != IPSEC_PORT) & (target != IPSEC_PORT) & (length >= 8)
-        for number, found in fast.udp_ports.items():
-            these = datagrams & (target == number)
+        at, u16 = np.where(datagrams, inside, 0), batch.views.u16
+        source, target, length = u16[at], u16[at + 2], u16[at + 4].astype(np.int64)
+        datagrams &= (source != IPSEC_PORT) & (target != IPSEC_PORT) & (length >= UDP_BYTES)
+        for port, tunnel in FAST_UDP_PORTS.items():
+            these = datagrams & (target == port)
             if these.any():
-                outer = state.only(these)
-                limited = np.minimum(outer.wire_end, inside[these] + length[these])
-                outer = State(
-                    outer.index,
-                    outer.at,
-                    outer.kind,
-                    np.minimum(outer.end, limited),
-                    limited,
-                    outer.network,
-                    outer.peeled,
-                )
-                inner += _step(
-                    batch, outer, inside[these] + 8, found, through, np.flatnonzero(these)
-                )
+                wire_end = np.minimum(packets.wire_end, inside + length)
+                outer = replace(packets, wire_end=wire_end, end=np.minimum(packets.end, wire_end))
+                inner += _into(batch, outer, these, inside + UDP_BYTES, tunnel, through)
     return inner, through
 
 
-def _step(
-    batch: Batch, state: State, at: Column, found: FastTunnel, through: Column, places: Column
-) -> list[State]:
-    """Into a tunnel whose header is at `at`; marks in `through` the packets that could be
-    followed.
+def _into(
+    batch: Batch,
+    packets: InFlight,
+    these: Column,
+    at: Column,
+    tunnel: FastTunnel,
+    through: Column,
+) -> list[InFlight]:
+    """Into a tunnel whose header is at `at` in these of the packets; marks in `through` those that
+    could be followed.
     """
-    inside, kind, identifier, good = found.locate(batch.views, at)
-    frame = kind == ETHERNET
-    good &= inside + np.where(frame, 14 + ROOM, ROOM) <= state.end
-    good &= state.peeled < 1 << 28
+    packets, places = packets.only(these), np.flatnonzero(these)
+    inside, kind, identifier, good = tunnel.locate(batch.views, at[these])
+    frame = kind == BRIDGED_ETHERNET
+    needed = np.where(frame, ETHERNET_BYTES + MIN_ROOM_BYTES, MIN_ROOM_BYTES)
+    good &= inside + needed <= packets.end
     if not good.any():
         return []
     through[places[good]] = True
-    state, inside, kind, frame = state.only(good), inside[good], kind[good], frame[good]
-    network = batch.networks.below(state.network, found.NAME, identifier[good])
+    packets, inside, kind, frame = packets.only(good), inside[good], kind[good], frame[good]
     kind = np.where(frame, batch.views.u16[inside + np.where(frame, 12, 0)], kind)
-    peeled = state.peeled + np.uint32(1 << 4 * PEELED.index(found.NAME))
     return [
-        State(
-            state.index,
-            inside + np.where(frame, 14, 0),
+        InFlight(
+            packets.index,
+            inside + np.where(frame, ETHERNET_BYTES, 0),
             kind.astype(np.int64),
-            state.end,
-            state.wire_end,
-            network,
-            peeled,
+            packets.end,
+            packets.wire_end,
+            batch.networks.below(packets.network, tunnel.name, identifier[good]),
+            packets.peeled + _peeled(tunnel.name),
         )
     ]
 
 
-def _count_peeled(done: Decoded, peeled: Column) -> None:
-    if peeled.any():
-        for i, name in enumerate(PEELED):
-            if count := int((peeled >> np.uint32(4 * i) & np.uint32(15)).sum()):
-                done.peeled[name] += count
-
-
-def _segments(batch: Batch, state: State, tcp: Column, done: Decoded) -> None:
-    """TCP headers at `tcp` (20 bytes of each are captured) of IP packets at `state.at`: rows."""
-    header = batch.views.headers(tcp, 20)
-    bits = header.view(">u2")[:, 6]
+def _segments(batch: Batch, packets: InFlight, tcp: Column, done: Decoded) -> None:
+    """TCP headers at `tcp` (20 bytes of each are captured) of IP packets at `packets.at`: rows."""
+    header = batch.views.headers(tcp, TCP_BYTES)
+    bits = header.view(">u2")[:, 6]  # data offset in the upper four, flags in the lower eight
     payload = tcp + (bits >> 12).astype(np.int64) * 4
-    good = (bits >= 0x5000) & (payload <= state.end)
+    good = (bits >= 0x5000) & (payload <= packets.end)
     if not good.all():
-        _leave(done, state, ~good)
-        state, tcp, header, bits, payload = (
-            state.only(good),
-            tcp[good],
-            header[good],
-            bits[good],
-            payload[good],
-        )
-    n = len(state.index)
+        done.leave(packets, ~good)
+        packets = packets.only(good)
+        tcp, header, bits, payload = tcp[good], header[good], bits[good], payload[good]
+    n = len(packets.index)
     if not n:
         return
-    six = int(state.kind[0]) == V6
-    outer = batch.views.headers(state.at, 40 if six else 20)
+    six = int(packets.kind[0]) == IPV6
+    outer = batch.views.headers(packets.at, 40 if six else 20)
     addresses = outer.view(">u8") if six else outer.view(">u4")
     nothing = np.zeros(n, dtype=np.uint64)
     words, halves = header.view(">u4"), header.view(">u2")
     ports = words[:, 0].astype(np.uint64)
-    _count_peeled(done, state.peeled)
+    done.count_peeled(packets.peeled)
     done.parts.append(
         Rows(
-            record=batch.record[state.index],
+            record=batch.record[packets.index],
             source_a=addresses[:, 1].astype(np.uint64) if six else nothing,
             source_b=addresses[:, 2 if six else 3].astype(np.uint64),
             target_a=addresses[:, 3].astype(np.uint64) if six else nothing,
             target_b=addresses[:, 4].astype(np.uint64),
-            ports=ports | V6_BIT if six else ports,
+            ports=ports | np.uint64(V6_BIT) if six else ports,
             seq=words[:, 1].astype(np.uint32),
             ack=words[:, 2].astype(np.uint32),
             flags=bits.astype(np.uint8),
             window=halves[:, 7].astype(np.uint16),
             ttl=outer[:, 7 if six else 8].copy(),
-            ip_id=np.zeros(n, dtype=np.uint16)
-            if six
-            else outer.view(">u2")[:, 2].astype(np.uint16),
+            ip_id=nothing.astype(np.uint16) if six else outer.view(">u2")[:, 2].astype(np.uint16),
             buffer=np.full(n, batch.buffer, dtype=np.uint8),
             tcp=tcp,
             payload=payload,
-            length=(state.end - payload).astype(np.uint32),
-            wire_length=(state.wire_end - payload).astype(np.uint32),
-            network=state.network,
+            length=(packets.end - payload).astype(np.uint32),
+            wire_length=(packets.wire_end - payload).astype(np.uint32),
+            network=packets.network,
         )
     )

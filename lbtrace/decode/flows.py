@@ -15,18 +15,18 @@ from typing import TypeAlias
 
 import numpy as np
 
+from lbtrace.decode.rows import V6_BIT
 from lbtrace.tables.packets import Column, FlowTable
 
-V6 = np.uint64(1 << 32)
 WORDS = 5
 Words: TypeAlias = tuple[Column | None, Column, Column | None, Column, Column]  # None: all 0
 _SEED = np.frombuffer(os.urandom(8 * WORDS), dtype=np.uint64) | np.uint64(1)
 
 
-def table(words: Column) -> FlowTable:
+def flow_table(words: Column) -> FlowTable:
     """The words of flows, one row each → their endpoints; each address is written out once."""
     low_a, low_b, high_a, high_b, ports = words.T
-    six = ports >= V6
+    six = ports >= np.uint64(V6_BIT)
     a, b, both = (
         np.concatenate((low_a, high_a)),
         np.concatenate((low_b, high_b)),

@@ -54,7 +54,7 @@ class NetworkBook:
         return inside
 
 
-def settle(
+def separate_networks(
     flow: Column, forward: Column, network: Column, flows: int, book: NetworkBook
 ) -> tuple[Column, Column, Column]:
     """Rows' flow, direction and network → (flow per row, the flow each new flow is a copy of,

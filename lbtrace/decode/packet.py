@@ -1,16 +1,16 @@
 """One packet on the slow path: a position that moves inwards through its headers, and what was
-peeled on the way.
+taken off on the way.
 
-A *step* looks at the header at `packet.at`, moves `at` behind it and answers with the next step, or
-with a `Skip` or a `Found`. Reading beyond the captured bytes raises `Cut`, which `odd` turns into
-the skip "truncated-headers"; it never leaves this room.
+A *step* reads the header at `packet.at`, moves `at` behind it and answers with the next step, or
+with a `Skip` or a `Found`. Reading beyond the captured bytes raises `Cut`, which `slow_path` turns
+into the skip "truncated-headers"; it never leaves this room.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from lbtrace.decode.fragments import Fragments
 from lbtrace.tables.packets import Buffer
@@ -22,7 +22,7 @@ class Cut(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Why a packet is no TCP segment."""
+    """Why a packet is no TCP segment; packets are counted by `reason`."""
 
     reason: str
 
@@ -36,14 +36,20 @@ class Found:
     ttl: int
     ip_id: int
 
+    @property
+    def is_v6(self) -> bool:
+        """Whether the addresses are of IPv6."""
+        return len(self.source) == 16
+
 
 @dataclass(slots=True)
 class Packet:
     """`data[at:end]` is what is left of the packet in the capture; on the wire it went on to
     `wire_end`.
 
-    `ip` is the innermost IP header seen. `made`: `data` was put together from fragments or
-    decompressed, it is not the capture.
+    `ip` is the innermost IP header seen. `networks` names the tags and tunnels around it that tell
+    networks apart, outermost first; `peeled` names every tag and tunnel, once for each header.
+    `made`: `data` was put together from fragments or decompressed, it is not the capture.
     """
 
     data: Buffer
@@ -75,9 +81,9 @@ class Packet:
         """Four bytes, network order."""
         return self.uint(at, 4)
 
-    def uint(self, at: int, size: int) -> int:
-        """`size` bytes as an unsigned integer, network order."""
-        return int.from_bytes(self.take(at, size), "big")
+    def uint(self, at: int, size: int, order: Literal["big", "little"] = "big") -> int:
+        """`size` bytes as an unsigned integer."""
+        return int.from_bytes(self.take(at, size), order)
 
     def take(self, at: int, size: int) -> bytes:
         """`size` bytes."""
@@ -98,6 +104,11 @@ class Packet:
         """
         self.wire_end = self.at + size
         self.end = min(self.end, self.wire_end)
+
+    def replace(self, data: bytes, captured: int) -> None:
+        """Go on in bytes that are not the capture's, of which the first `captured` are known."""
+        self.data, self.at, self.end, self.wire_end = data, 0, captured, len(data)
+        self.made = True
 
 
 Step: TypeAlias = "Callable[[Packet], Step | Skip | Found]"

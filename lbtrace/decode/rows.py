@@ -10,6 +10,8 @@ import numpy as np
 
 from lbtrace.tables.packets import Column
 
+V6_BIT = 1 << 32  # set in `ports` when the addresses are of IPv6
+
 
 @dataclass(slots=True)
 class Rows:
@@ -22,7 +24,7 @@ class Rows:
     source_b: Column  # u64
     target_a: Column  # u64
     target_b: Column  # u64
-    ports: Column  # u64, source << 16 | target, bit 32 for IPv6
+    ports: Column  # u64, source << 16 | target, V6_BIT for IPv6
     seq: Column  # u32
     ack: Column  # u32
     flags: Column  # u8

@@ -4,42 +4,39 @@ to skip comes out; nothing raises.
 
 from __future__ import annotations
 
-from lbtrace.decode.link import registry
-from lbtrace.decode.packet import Cut, Found, Outcome, Packet, Skip
+from lbtrace.decode.dispatch import LINK_TYPES
+from lbtrace.decode.packet import Cut, Found, Packet, Skip
+from lbtrace.decode.rows import V6_BIT
 
-MOST_STEPS = 32
-V6_BIT = 1 << 32
+MAX_STEPS = 32
 WORD = (1 << 64) - 1
 
 
-def unpeel(packet: Packet, made_buffer: int = 0) -> tuple[int, ...] | str:
+def dissect(packet: Packet, made_buffer: int = 0) -> tuple[int, ...] | Skip:
     """A packet of a link type → the row it makes (in the order of rows.Rows, without the network),
-    or why it makes none.
+    or why it makes none. `made_buffer` is the number of the buffer `Fragments` fills.
     """
-    known = registry().get(packet.link)
-    if known is None:
-        return f"link type {packet.link}"
-    outcome: Outcome = known.peel
+    outcome = LINK_TYPES[packet.link]
     try:
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             if isinstance(outcome, Skip):
-                return outcome.reason
+                return outcome
             if isinstance(outcome, Found):
                 return _segment(packet, outcome, made_buffer)
             outcome = outcome(packet)
     except Cut:
-        return "truncated-headers"
-    return "nested-too-deep"
+        return Skip("truncated-headers")
+    return Skip("nested-too-deep")
 
 
-def _segment(packet: Packet, ip: Found, made_buffer: int) -> tuple[int, ...] | str:
+def _segment(packet: Packet, ip: Found, made_buffer: int) -> tuple[int, ...] | Skip:
     """The first 20 bytes of a TCP header (RFC 9293 §3.1) must be captured; options and payload may
     be cut.
     """
     size = (packet.u8(12) >> 4) * 4
     carried = packet.wire_end - packet.at
     if size < 20 or carried < size:
-        return "malformed-tcp"
+        return Skip("malformed-tcp")
     packet.take(0, 20)
     source, target = int.from_bytes(ip.source, "big"), int.from_bytes(ip.target, "big")
     buffer, base = packet.buffer, 0
@@ -53,7 +50,7 @@ def _segment(packet: Packet, ip: Found, made_buffer: int) -> tuple[int, ...] | s
         source & WORD,
         target >> 64,
         target & WORD,
-        packet.u32(0) | (V6_BIT if len(ip.source) == 16 else 0),
+        packet.u32(0) | (V6_BIT if ip.is_v6 else 0),
         packet.u32(4),
         packet.u32(8),
         packet.u8(13),

@@ -11,7 +11,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet
 
 from lbtrace import decode
-from lbtrace.decode import duplicates as twins
+from lbtrace.decode import duplicates
 from lbtrace.tables.packets import SegmentTable
 from tests.capture.files import pcap, read
 
@@ -136,9 +136,9 @@ def test_ipv6_retransmissions_have_later_ones(tmp_path: Path) -> None:
 def test_long_captures_are_looked_at_in_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twins, "WINDOW", 15)
-    monkeypatch.setattr(twins, "OVERLAP", 4)
-    monkeypatch.setattr(twins, "SAMPLE", 6)
+    monkeypatch.setattr(duplicates, "WINDOW", 15)
+    monkeypatch.setattr(duplicates, "OVERLAP", 4)
+    monkeypatch.setattr(duplicates, "SAMPLE", 6)
     packets = [
         (i * MS + late, packet) for i, packet in enumerate(conversation()) for late in (0, 40_000)
     ]

@@ -8,11 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.decode.flows import V6, FlowBook, table
+from lbtrace.decode.flows import FlowBook, flow_table
+from lbtrace.decode.rows import V6_BIT
 from tests.laws import examples
 
 flow = st.tuples(
-    *[st.integers(0, 3) for _ in range(4)], st.sampled_from([80, 80 << 16, int(V6) | 80])
+    *[st.integers(0, 3) for _ in range(4)], st.sampled_from([80, 80 << 16, V6_BIT | 80])
 )
 
 
@@ -44,9 +45,9 @@ def test_the_table_grows() -> None:
 
 def test_each_address_is_written_out_once() -> None:
     words = np.array(
-        [[0, 1, 0, 2, 7 << 16 | 80], [0, 1, 0, 3, 80], [0, 1, 0, 2, int(V6) | 9]], np.uint64
+        [[0, 1, 0, 2, 7 << 16 | 80], [0, 1, 0, 3, 80], [0, 1, 0, 2, V6_BIT | 9]], np.uint64
     )
-    flows = table(words)
+    flows = flow_table(words)
     assert sorted(flows.addresses) == ["0.0.0.1", "0.0.0.2", "0.0.0.3", "::1", "::2"]
     assert [tuple(map(str, pair)) for pair in flows] == [
         ("0.0.0.1:7", "0.0.0.2:80"),

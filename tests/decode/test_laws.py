@@ -19,15 +19,14 @@ from scapy.layers.l2 import GRE, CookedLinux, Dot1Q, Ether, Loopback
 from scapy.layers.vxlan import VXLAN
 
 from lbtrace import decode
-from lbtrace.decode import fast_path as fast
-from lbtrace.decode import slow_path as odd
+from lbtrace.decode import fast_path, slow_path
+from lbtrace.decode.dispatch import FAST_LINKS, LINK_TYPES
 from lbtrace.decode.fragments import Fragments
-from lbtrace.decode.link import registry
 from lbtrace.decode.networks import NetworkBook
-from lbtrace.decode.packet import Packet
+from lbtrace.decode.packet import Packet, Skip
 from lbtrace.decode.rows import Rows, from_tuples, joined
-from lbtrace.decode.views import Views
 from lbtrace.tables.packets import Recording, RecordTable
+from lbtrace.tables.views import Views
 from tests.laws import examples
 
 MAC = "02:00:00:00:00:01"
@@ -169,7 +168,7 @@ def test_the_fast_path_says_what_the_slow_path_says(
     if not len(views.u64):
         return
     networks = NetworkBook()
-    batch = fast.Batch(
+    batch = fast_path.Batch(
         np.arange(len(packets)),
         table.offset,
         captured,
@@ -178,17 +177,17 @@ def test_the_fast_path_says_what_the_slow_path_says(
         0,
         networks,
     )
-    done = fast.decode(batch, registry()[link])  # type: ignore[arg-type]
+    done = fast_path.decode(batch, FAST_LINKS[link])
     slow: list[tuple[int, ...]] = []
     skipped: Counter[str] = Counter()
     peeled: Counter[str] = Counter()
-    for record in sorted(set(range(len(packets))) - set(done.odd().tolist())):
+    for record in sorted(set(range(len(packets))) - set(done.remaining().tolist())):
         at = int(table.offset[record])
         end, wire_end = at + len(packets[record]), at + max(wires[record], len(packets[record]))
         packet = Packet(made.buffers[0], at, end, wire_end, link, record, 0, 0, Fragments())
-        outcome = odd.unpeel(packet)
-        if isinstance(outcome, str):
-            skipped[outcome] += 1
+        outcome = slow_path.dissect(packet)
+        if isinstance(outcome, Skip):
+            skipped[outcome.reason] += 1
         else:
             slow.append((*outcome, networks.number(" / ".join(packet.networks))))
         peeled.update(packet.peeled)
@@ -201,7 +200,7 @@ def test_the_fast_path_says_what_the_slow_path_says(
 
 
 @examples(200)
-@given(st.sampled_from(sorted(registry())), st.lists(st.binary(max_size=200), max_size=8))
+@given(st.sampled_from(LINK_TYPES.numbers()), st.lists(st.binary(max_size=200), max_size=8))
 def test_any_bytes_are_decoded_or_skipped(link: int, packets: list[bytes]) -> None:
     table = decode.segments(recording(link, packets), lambda _what, _part: None)
     assert table.counts.read == len(packets) == len(table) + sum(n for _, n in table.counts.skipped)
@@ -266,8 +265,8 @@ def test_real_captures_decode_alike_when_split(path: Path) -> None:
         packet = Packet(
             made.buffers[0], at, at + captured, wire_end, link, record, 0, time_ns, fragments
         )
-        outcome = odd.unpeel(packet, 1)
-        if not isinstance(outcome, str):
+        outcome = slow_path.dissect(packet, 1)
+        if not isinstance(outcome, Skip):
             slow.append(outcome)
     few = from_tuples([(*row, 0) for row in slow])
     n = len(few)

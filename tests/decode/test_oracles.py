@@ -13,8 +13,7 @@ import pytest
 
 from lbtrace import capture, decode
 from lbtrace.tables.packets import Recording, SegmentTable
-from tests.decode.test_links import FOUR as FOUR_PACKET
-from tests.decode.test_links import MACS, SIX, v4
+from tests.decode.packets import FOUR, MACS, SIX, v4
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = (ROOT / "../shared/captures").resolve()
@@ -124,6 +123,6 @@ def test_tshark_sees_the_same_segments(path: Path) -> None:
 
 
 def test_dpkt_peels_ip_in_ip_alike() -> None:
-    outer = dpkt.ethernet.Ethernet(v4(4, FOUR_PACKET))
-    assert bytes(outer.data.data) == FOUR_PACKET
+    outer = dpkt.ethernet.Ethernet(v4(4, FOUR))
+    assert bytes(outer.data.data) == FOUR
     assert dpkt.ethernet.Ethernet(MACS + b"\x86\xdd" + SIX).data.data.dport == 80
