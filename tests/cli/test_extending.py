@@ -8,9 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from lbtrace.comparison import Comparison
+from lbtrace.decode.dispatch import IP_PROTOCOLS
 from lbtrace.model.net import Side
 from lbtrace.render import View
+from tests.decode.packets import FRAME, network, reason, request_in, v4
 from tests.render.founding import report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +35,16 @@ def test_the_format_writes_one_line() -> None:
     line.write_report(report(), out, View(width=80))
     line.write_trace(report().clients[0], out, View(width=80))
     assert out.getvalue() == "L7 proxy (high)\n4 exchanges\n"
+
+
+def test_the_tunnel_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IP_PROTOCOLS, "_outcomes", dict(IP_PROTOCOLS._outcomes))
+    packet = v4(97, b"\x30\0" + FRAME)
+    assert reason(tmp_path, packet) == "ip protocol 97"
+    example("tunnel")
+    table = request_in(tmp_path, packet)
+    assert (network(table), dict(table.counts.peeled)) == ("etherip", {"etherip": 1})
+    assert reason(tmp_path, v4(97, b"\x20\0" + FRAME)) == "etherip"
 
 
 def test_the_finding_finds_what_it_says() -> None:
