@@ -25,7 +25,7 @@ SEAM_NS = 10_000_000
 Progress = Callable[[str, float], None]
 
 
-class Ends(NamedTuple):
+class FileEndpoints(NamedTuple):
     """Who talks in a file."""
 
     flows: frozenset[tuple[Endpoint, Endpoint]]
@@ -49,7 +49,7 @@ def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
         else:
             windows.append((file.first_ns, file.last_ns, path))
     place = {path: i for i, path in enumerate(files)}
-    ends = cache(lambda path: _ends(path, progress))
+    endpoints = cache(lambda path: _file_endpoints(path, progress))
     found: list[tuple[int, list[str]]] = []  # (end of its last file, its files)
     for first_ns, last_ns, path in sorted(windows):
         before = [
@@ -65,7 +65,7 @@ def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
             i = max(
                 before,
                 key=lambda i: (
-                    *_kinship(ends(found[i][1][-1]), ends(path)),
+                    *_kinship(endpoints(found[i][1][-1]), endpoints(path)),
                     place[found[i][1][-1]] == place[path] - 1,
                     -i,
                 ),
@@ -77,12 +77,12 @@ def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
     return [rotated for _, rotated in found]
 
 
-def _kinship(one: Ends, other: Ends) -> tuple[int, int]:
+def _kinship(one: FileEndpoints, other: FileEndpoints) -> tuple[int, int]:
     """What speaks for two files being from one machine, the strongest first."""
     return len(one.flows & other.flows), len(one.hosts & other.hosts)
 
 
-def _ends(path: str, progress: Progress) -> Ends:
+def _file_endpoints(path: str, progress: Progress) -> FileEndpoints:
     flows = frozenset(segments(read([path], progress), progress).flows)
     hosts = [frozenset((a.address, b.address)) for a, b in flows]
-    return Ends(flows, frozenset.intersection(*hosts) if hosts else frozenset())
+    return FileEndpoints(flows, frozenset.intersection(*hosts) if hosts else frozenset())

@@ -24,6 +24,7 @@ from lbtrace.http_fields.lines import is_canonical, sorted_by_go
 from lbtrace.model.report import Finding, Severity, Value
 
 TITLE = "Header style"
+MIN_FIELDS = 5  # of the longest head: fewer may be sorted by chance
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -49,21 +50,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _style(heads: Collection[tuple[str, ...]]) -> str:
-    """Heads, each as its field names in order → what they have in common."""
+    """Heads, each as its field names in order → what they have in common, in words."""
     names = {name for head in heads for name in head if name}
-    style = (
-        "in lower case"
-        if all(n == n.lower() for n in names)
-        else "in canonical case"
-        if all(map(is_canonical, names))
-        else "in mixed case"
-    )
-    ordered = (
-        style == "in canonical case"
-        and all(_sorted(head) for head in heads)
-        and any(len(head) > 4 for head in heads)
-    )
-    return f"{style}, sorted" if ordered else style
+    if all(n == n.lower() for n in names):
+        return "in lower case"
+    if not all(map(is_canonical, names)):
+        return "in mixed case"
+    ordered = all(map(_sorted, heads)) and any(len(head) >= MIN_FIELDS for head in heads)
+    return "in canonical case, sorted" if ordered else "in canonical case"
 
 
 def _sorted(head: Sequence[str]) -> bool:

@@ -35,144 +35,148 @@ class Strength(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What one variant of an observation means, and why."""
+class Weight:
+    """What one variant of an observation means, and why. `needs_http`: only a proxy that reads HTTP
+    can do this.
+    """
 
     strength: Strength
     speaks_for: tuple[Kind, ...]
     speaks_against: tuple[Kind, ...]
     because: str
+    needs_http: bool = False
 
 
-_READS_HTTP = ", which needs a proxy that reads HTTP"
-
-TABLE: dict[tuple[str, str], Rule] = {
-    ("isn", "same"): Rule(
+TABLE: dict[tuple[str, str], Weight] = {
+    ("isn", "same"): Weight(
         Strength.DECISIVE,
         (DIRECT, PASSTHROUGH),
         (L4, L7),
         "the sequence numbers are the same on both sides, where a proxy would choose its own",
     ),
-    ("isn", "different"): Rule(
+    ("isn", "different"): Weight(
         Strength.STRONG,
         (L4, L7),
         (DIRECT, PASSTHROUGH),
         "the initial sequence numbers differ, so the balancer opens connections of its own",
     ),
-    ("syn-options", "same"): Rule(
+    ("syn-options", "same"): Weight(
         Strength.MODERATE,
         (DIRECT, PASSTHROUGH),
         (L4, L7),
         "the SYNs carry the same options and timestamps on both sides",
     ),
-    ("syn-options", "different"): Rule(
+    ("syn-options", "different"): Weight(
         Strength.MODERATE,
         (L4, L7),
         (DIRECT, PASSTHROUGH),
         "the SYNs behind the balancer are made by another TCP stack or clock",
     ),
-    ("addresses", "same"): Rule(Strength.STRONG, (DIRECT,), (), "no address was rewritten"),
-    ("addresses", "rewritten"): Rule(
+    ("addresses", "same"): Weight(Strength.STRONG, (DIRECT,), (), "no address was rewritten"),
+    ("addresses", "rewritten"): Weight(
         Strength.DECISIVE, (PASSTHROUGH, L4, L7), (DIRECT,), "addresses were rewritten"
     ),
-    ("direct-return", "several-backends"): Rule(
+    ("direct-return", "several-backends"): Weight(
         Strength.DECISIVE,
         (PASSTHROUGH,),
         (DIRECT, L4, L7),
         "several backends answer for one address, so something deals packets out to them",
     ),
-    ("direct-return", "detour"): Rule(
+    ("direct-return", "detour"): Weight(
         Strength.TELLING,
         (PASSTHROUGH,),
         (),
         "packets take a detour to the backend but come straight back, as with direct server return",
     ),
-    ("direct-return", "asymmetric"): Rule(
+    ("direct-return", "asymmetric"): Weight(
         Strength.STRONG,
         (PASSTHROUGH,),
         (),
         "packets take another way to the backend than back, as with direct server return",
     ),
-    ("connection-mapping", "shared"): Rule(
+    ("connection-mapping", "shared"): Weight(
         Strength.DECISIVE,
         (L7,),
         (DIRECT, PASSTHROUGH, L4),
-        "requests that share a connection on one side come over several on the other" + _READS_HTTP,
+        "requests that share a connection on one side come over several on the other",
+        needs_http=True,
     ),
-    ("connection-mapping", "one-to-one"): Rule(
+    ("connection-mapping", "one-to-one"): Weight(
         Strength.WEAK,
         (L4,),
         (),
         "each client connection has a backend connection of its own, as with a proxy of byte "
         "streams",
     ),
-    ("head-differences", "changed"): Rule(
+    ("head-differences", "changed"): Weight(
         Strength.DECISIVE,
         (L7,),
         (DIRECT, PASSTHROUGH, L4),
-        "start lines or header fields are changed" + _READS_HTTP,
+        "start lines or header fields are changed",
+        needs_http=True,
     ),
-    ("head-differences", "changed-in-some"): Rule(
+    ("head-differences", "changed-in-some"): Weight(
         Strength.MODERATE,
         (L7,),
         (DIRECT, PASSTHROUGH, L4),
-        "some start lines or header fields are changed" + _READS_HTTP,
+        "some start lines or header fields are changed",
+        needs_http=True,
     ),
-    ("head-differences", "identical-hop-fields"): Rule(
+    ("head-differences", "identical-hop-fields"): Weight(
         Strength.STRONG,
         (DIRECT, PASSTHROUGH, L4),
         (L7,),
         "heads pass unchanged, with fields that an HTTP proxy would have made its own",
     ),
-    ("head-differences", "identical"): Rule(
+    ("head-differences", "identical"): Weight(
         Strength.MODERATE,
         (DIRECT, PASSTHROUGH, L4),
         (L7,),
         "heads pass unchanged, where HTTP proxies usually leave a trace",
     ),
-    ("proxy-header", "added"): Rule(
+    ("proxy-header", "added"): Weight(
         Strength.MODERATE, (L4,), (DIRECT,), "a PROXY header was put before the client's bytes"
     ),
-    ("byte-streams", "same"): Rule(
+    ("byte-streams", "same"): Weight(
         Strength.STRONG,
         (DIRECT, PASSTHROUGH, L4),
         (L7,),
         "connections carry the same bytes on both sides",
     ),
-    ("tls", "passed"): Rule(
+    ("tls", "passed"): Weight(
         Strength.DECISIVE,
         (DIRECT, PASSTHROUGH, L4),
         (L7,),
         "TLS is passed on, and who cannot decrypt cannot read HTTP",
     ),
-    ("tls", "removed"): Rule(
+    ("tls", "removed"): Weight(
         Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "TLS ends at the balancer"
     ),
-    ("tls", "renewed"): Rule(
+    ("tls", "renewed"): Weight(
         Strength.DECISIVE,
         (L4, L7),
         (DIRECT, PASSTHROUGH),
         "the balancer ends TLS and begins it anew",
     ),
-    ("forwarding-fields", "state-https"): Rule(
+    ("forwarding-fields", "state-https"): Weight(
         Strength.STRONG,
         (L7,),
         (L4,),
         "requests say that the client spoke https, which needs a proxy that writes HTTP",
     ),
-    ("forwarding-fields", "state-client"): Rule(
+    ("forwarding-fields", "state-client"): Weight(
         Strength.MODERATE,
         (L7,),
         (L4,),
         "all requests state a client or a proxy, which clients seldom do themselves",
     ),
-    ("own-answers", "some"): Rule(
+    ("own-answers", "some"): Weight(
         Strength.WEAK,
         (L7,),
         (),
         "some requests were answered by the balancer itself, which needs HTTP",
     ),
-    ("attempts", "several"): Rule(
+    ("attempts", "several"): Weight(
         Strength.MODERATE,
         (L7,),
         (DIRECT, PASSTHROUGH, L4),
@@ -194,7 +198,7 @@ class Observation:
     evidence: tuple[Evidence, ...]
 
     @property
-    def rule(self) -> Rule:
+    def weight(self) -> Weight:
         """What it means."""
         return TABLE[self.name, self.variant]
 
@@ -204,8 +208,8 @@ class Observation:
             self.name,
             self.statement,
             self.values,
-            self.rule.speaks_for,
-            self.rule.speaks_against,
+            self.weight.speaks_for,
+            self.weight.speaks_against,
             self.evidence,
         )
 
@@ -223,11 +227,11 @@ def weigh(
     score = dict.fromkeys(KINDS, 0)
     excluded: dict[Kind, Observation] = {}
     for o in observations:
-        for kind in o.rule.speaks_for:
-            score[kind] += o.rule.strength
-        for kind in o.rule.speaks_against:
-            score[kind] -= o.rule.strength
-            if o.rule.strength is Strength.DECISIVE:
+        for kind in o.weight.speaks_for:
+            score[kind] += o.weight.strength
+        for kind in o.weight.speaks_against:
+            score[kind] -= o.weight.strength
+            if o.weight.strength is Strength.DECISIVE:
                 excluded.setdefault(kind, o)
     left = sorted((k for k in KINDS if k not in excluded and score[k] > 0), key=lambda k: -score[k])
     if not left:
@@ -265,7 +269,8 @@ def _confidence(
         else Confidence.LOW
     )
     dissent = any(
-        best in o.rule.speaks_against and o.rule.strength >= Strength.MODERATE for o in observations
+        best in o.weight.speaks_against and o.weight.strength >= Strength.MODERATE
+        for o in observations
     )
     ceiling = Confidence.MEDIUM if dissent else Confidence.CERTAIN
     if best is L4 and not any(o.name in CARRIED for o in observations):
@@ -285,17 +290,18 @@ def _pair_confidence(comparison: Comparison) -> Confidence:
 def _reason(best: Kind, observations: Sequence[Observation]) -> str:
     """The two strongest observations in favour, the most telling (for the fewest kinds) first."""
     telling = sorted(
-        (o for o in observations if best in o.rule.speaks_for),
-        key=lambda o: (-o.rule.strength, len(o.rule.speaks_for)),
+        (o for o in observations if best in o.weight.speaks_for),
+        key=lambda o: (-o.weight.strength, len(o.weight.speaks_for)),
     )
-    because = [o.rule.because for o in telling[:2]]
-    if len(because) == 2 and all(b.endswith(_READS_HTTP) for b in because):
-        text = (
-            "; ".join(b.removesuffix(_READS_HTTP) for b in because)
-            + ": both need a proxy that reads HTTP"
-        )
+    weights = [o.weight for o in telling[:2]]
+    if len(weights) == 2 and all(m.needs_http for m in weights):
+        because = "; ".join(m.because for m in weights)
+        text = f"{because}: both need a proxy that reads HTTP"
     else:
-        text = "; ".join(because)
+        text = "; ".join(
+            f"{m.because}, which needs a proxy that reads HTTP" if m.needs_http else m.because
+            for m in weights
+        )
     more = (
         " A balancer that hands packets on unchanged would look the same." if best is DIRECT else ""
     )

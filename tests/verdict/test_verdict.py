@@ -294,8 +294,8 @@ def test_what_a_decisive_witness_speaks_against_is_never_said(keys: set[tuple[st
     observations = [observation(*key) for key in sorted(keys)]
     kind, _, reason = weigh(comparison, observations)
     for o in observations:
-        if o.rule.strength is Strength.DECISIVE:
-            assert kind not in o.rule.speaks_against
+        if o.weight.strength is Strength.DECISIVE:
+            assert kind not in o.weight.speaks_against
     assert reason
     assert kind in (Kind.AMBIGUOUS, Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY)
 
