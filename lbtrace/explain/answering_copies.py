@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
+from lbtrace.http_fields import HOP, SERVER, fields_of
 from lbtrace.match.attempts import failed, fitting
 from lbtrace.match.classes import Timeline
 from lbtrace.match.exchange_times import FAR
@@ -19,16 +20,7 @@ from lbtrace.match.pairing import UNTOLD, Pairing
 from lbtrace.model.http import Mark, Response
 
 FEW = 3  # requests: fewer are no habit
-_OF_THE_HOP = {
-    "date",
-    "age",
-    "server",
-    "via",
-    "connection",
-    "keep-alive",
-    "transfer-encoding",
-    "content-length",
-}
+_OF_THE_HOP = fields_of(HOP) | {SERVER}
 
 
 def answers(state: Pairing, line: Timeline) -> dict[int, int]:

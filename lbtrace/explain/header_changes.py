@@ -31,20 +31,7 @@ from lbtrace.tables.packets import Column
 from lbtrace.tables.pairs import ANSWERED, PairTable
 from lbtrace.tables.sides import Heads, SideTable, Words
 
-HOP_BY_HOP = {
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "content-length",
-    "expect",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "http2-settings",
-}
+HOP_BY_HOP = fields_of(Meaning.CONNECTION, Meaning.FRAMING, Meaning.ONE_HOP)
 FEW = 3  # pairs of low confidence may be chance
 KEPT_VALUES = 5
 COUNTED_VALUES = 1000

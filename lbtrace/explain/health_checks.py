@@ -16,6 +16,7 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 
+from lbtrace.http_fields import ADDED_BY_PROXIES, USER_AGENT
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, HealthCheck, Ref, Tier
@@ -39,14 +40,6 @@ AGENTS = (
     "amazon-route53",
     "nginx-check",
     "load balancer agent",
-)
-_GIVES_IDENTITY = (
-    "x-forwarded-for",
-    "forwarded",
-    "x-real-ip",
-    "x-amzn-trace-id",
-    "via",
-    "x-forwarded-proto",
 )
 QUICK_NS = 250_000_000  # requests repeated faster than this are traffic, not checking …
 SILENT_QUICK_NS = (
@@ -102,7 +95,7 @@ def find(state: Pairing) -> list[HealthCheck]:
 
 def _asked_for(table: SideTable) -> tuple[Column, Column, Column]:
     """Method, target and what is said by the first User-Agent, as numbers, of every request."""
-    agent = table.requests.line_of(table.words, "user-agent")
+    agent = table.requests.line_of(table.words, USER_AGENT)
     said = np.append(
         table.words.said_of, NOT_SAID
     )  # the same agent however the name of the field is written
@@ -158,7 +151,7 @@ def _identity_names(state: Pairing) -> set[str]:
         q = state.backend.exchange(bs[0]).request
         if q is not None:
             names |= {x.name.lower() for x in q.lines}
-    return names & set(_GIVES_IDENTITY)
+    return names & ADDED_BY_PROXIES
 
 
 def _judge(

@@ -9,6 +9,7 @@ from itertools import chain
 
 import numpy as np
 
+from lbtrace.http_fields import HOP, SERVER, Meaning, fields_of
 from lbtrace.match.attempts import fitting, in_order, in_time
 from lbtrace.match.classes import Timeline
 from lbtrace.match.exchange_times import Facts, may_be_answer_each
@@ -22,17 +23,7 @@ from lbtrace.tables.sides import numbering, numbers
 _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
 
 
-_ANY_ANSWER = {
-    "server",
-    "date",
-    "connection",
-    "content-type",
-    "content-length",
-    "transfer-encoding",
-    "keep-alive",
-    "via",
-    "age",
-}
+_ANY_ANSWER = fields_of(HOP, Meaning.CONTENT) | {SERVER}
 
 
 def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTable:
@@ -136,7 +127,7 @@ def _rewritten(got: Response, gave: Response | None) -> bool:
     """
     if gave is None or got.status != gave.status:
         return gave is not None and got.status < 500
-    plain = _ANY_ANSWER if got.status >= 500 else _ANY_ANSWER - {"server", "content-type"}
+    plain = _ANY_ANSWER if got.status >= 500 else fields_of(HOP)
     said = {
         (line.name.lower(), line.value) for line in gave.lines if line.name.lower() not in plain
     }

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lbtrace.http_fields import ADDED_BY_PROXIES
 from lbtrace.match.exchange_times import Facts
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.pairing import Clock, Confidence, Tier
@@ -32,16 +33,6 @@ from lbtrace.tables.sides import SideTable
 REVERSED = 0.8  # share of what was compared that decides
 LOOKED_AT = 200  # pairs whose fields are read
 NESTED = 3  # pairs that a clock needs to show the order
-ADDED = (
-    "x-forwarded-for",
-    "forwarded",
-    "via",
-    "x-real-ip",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-amzn-trace-id",
-    "x-envoy-internal",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +123,7 @@ def _added(facts: Facts, number: int) -> bool:
     if facts.trace_of(number).applications[facts.connection_ref(number).id].proxy:
         return True
     return any(
-        line.name.lower() in ADDED
+        line.name.lower() in ADDED_BY_PROXIES
         for line in facts.table.requests.heads.lines(facts.table.words, number)
     )
 

@@ -85,6 +85,11 @@ FORWARDING: Final = (
 """What a proxy states of the client and of itself."""
 
 
+HOP: Final = _M.CONNECTION | _M.FRAMING | _M.OF_THE_SENDER
+"""What each hop writes for itself: neither an equal value on the other side of a balancer nor a
+different one says anything."""
+
+
 class Field(NamedTuple):
     """A row: the name as its source spells it, what it means, and the source."""
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match.connections import Stated
 from lbtrace.match.exchange_times import body_key, may_be_answer
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.rare_values import Found, drawn
-from lbtrace.match.repeats import SESSION
 from lbtrace.model.http import Request
 from lbtrace.model.net import Endpoint
 
@@ -96,11 +96,7 @@ def of_one_id(state: Pairing, client: int, numbers: Sequence[int]) -> bool:
 
 
 def _drawn(request: Request) -> set[str]:
-    return {
-        line.value
-        for line in request.lines
-        if drawn(line.value) and line.name.lower() not in SESSION
-    }
+    return {line.value for line in request.lines if drawn(line.value) and not is_secret(line.name)}
 
 
 def _in_step(state: Pairing, copies: dict[int, list[int]]) -> bool:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from lbtrace.http_fields import HOP, Meaning, fields_of, is_forwarding
 from lbtrace.http_fields.lines import lowered
 from lbtrace.match.exchange_times import Facts, body_keys
 from lbtrace.match.pairing import Pairing
@@ -30,18 +31,6 @@ from lbtrace.tables.sides import MARKS, Heads, Messages, Words
 
 KEPT = 0.98  # share of agreeing exchanges that makes a field a kept one
 SAMPLED = 3000  # pairs that are looked at to learn what the balancer does to a field
-_NEVER = {
-    "connection",
-    "keep-alive",
-    "transfer-encoding",
-    "content-length",
-    "date",
-    "age",
-    "via",
-    "te",
-    "upgrade",
-    "proxy-connection",
-}
 
 TargetForm = Callable[[str], str]
 
@@ -172,7 +161,7 @@ def kept_fields(state: Pairing, request: bool) -> Kept:
     agree, of = _agreement(state, request)
     kept = set()
     for f, name in enumerate(words.fields):
-        if name in _NEVER or not sent_in[f] or not arrived_in[f]:
+        if name in fields_of(HOP) or not sent_in[f] or not arrived_in[f]:
             continue
         sent_share, arrived_share = int(sent_in[f]) / counts[0], int(back_in[f]) / counts[1]
         if sent_share < KEPT and arrived_share > 1.05 * sent_share:
@@ -284,7 +273,11 @@ def _bodies(messages: Messages) -> Column:
     return np.where(messages.complete & ((key > 0) | (messages.length == 0)), key, -1)
 
 
-_HOP = _NEVER | {"host", "accept-encoding", "forwarded", "x-real-ip", "expect", "cache-control"}
+def _may_differ(name: str) -> bool:
+    """Whether a request field says nothing against a pair when it differs: hops write it anew, or
+    proxies state in it what they saw.
+    """
+    return name in fields_of(HOP, Meaning.REWRITTEN) or is_forwarding(name)
 
 
 def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
@@ -308,8 +301,7 @@ def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
         for line in changed
         if (name := lowered(line.name)) in arrived
         and line.value not in arrived[name]
-        and name not in _HOP
-        and not name.startswith("x-forwarded-")
+        and not _may_differ(name)
         and not any(line.value in value for value in arrived[name])
     }
     sent, got = q.start[client], p.start[backend]
@@ -324,11 +316,7 @@ def may_conflict(state: Pairing, cs: Column, bs: Column, rewritten: Set[str]) ->
     """
     client, backend = state.client.table, state.backend.table
     words, width = client.words, max(len(client.words.line_list), 1)
-    counts = words.fields_named(
-        lambda name: (
-            name not in _HOP and name not in rewritten and not name.startswith("x-forwarded-")
-        )
-    )
+    counts = words.fields_named(lambda name: name not in rewritten and not _may_differ(name))
     sent, arrived = (
         np.sort(np.repeat(np.arange(len(rows)), sizes) * width + lines)
         for rows, (sizes, lines) in (

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lbtrace.http_fields import HOP, HOST, Meaning, fields_of
 from lbtrace.http_fields.lines import lowered
 from lbtrace.match.exchange_times import Facts, body_key, body_keys
 from lbtrace.model.http import Exchange, HeaderLine
@@ -38,30 +39,7 @@ BITS = 2.5
 MARGIN = 6.0  # bits by which the best must beat the second best
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*, \d\d[ -]\w{3}[ -]\d{2,4} \d\d:\d\d:\d\d")
 # What software sends by default says nothing of one exchange.
-_DEFAULTS = {
-    "accept",
-    "accept-charset",
-    "accept-encoding",
-    "accept-language",
-    "accept-ranges",
-    "cache-control",
-    "content-type",
-    "dnt",
-    "pragma",
-}
-_DEFAULTS |= {"server", "upgrade-insecure-requests", "user-agent", "vary", "x-powered-by"}
-_NO_TOKEN = {
-    "age",
-    "date",
-    "expires",
-    "content-length",
-    "last-modified",
-    "connection",
-    "keep-alive",
-    "transfer-encoding",
-    "host",
-    "via",
-} | _DEFAULTS
+_NO_TOKEN = fields_of(HOP, Meaning.TIME, Meaning.SOFTWARE) | {HOST}
 # An id: no words, no blanks; a shorter one shows it by letters and digits that keep changing
 # places.
 _RANDOM = re.compile(

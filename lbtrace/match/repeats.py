@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match.certainty import lossless
 from lbtrace.match.classes import Timeline
 from lbtrace.match.connections import Stated
@@ -26,8 +27,6 @@ from lbtrace.match.pairing import Pairing
 from lbtrace.match.rare_values import Found, drawn
 from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
 from lbtrace.tables.columns import distinct
-
-SESSION = {"cookie", "authorization", "proxy-authorization"}
 
 
 def telling_bodies(state: Pairing, matched: Sequence[Found]) -> bool:
@@ -148,7 +147,7 @@ def _fresh(state: Pairing) -> set[str]:
     requests, words = state.backend.table.requests, state.backend.table.words
     for bs in state.caused.values():
         for x in requests.heads.lines(words, bs[-1]):
-            if drawn(x.value) and x.name.lower() not in SESSION:
+            if drawn(x.value) and not is_secret(x.name):
                 values[x.name.lower()].add(x.value)
                 seen[x.name.lower()] += 1
     return {name for name, held in values.items() if len(held) == seen[name] >= 3}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lbtrace.http_fields import REWRITTEN_PARTS
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.rare_values import drawn
 from lbtrace.model.pairing import Tier
@@ -20,40 +21,6 @@ ENOUGH = 2  # answers
 MOST_POINTS = 16  # a field that fewer answers have is no field of a whole capture point
 MOST_FIELDS = 64
 LOOKED_AT = 64  # values, to see whether they were drawn at random
-# Parts of the names of fields that something on the way writes anew.
-_REWRITTEN = (
-    *(
-        "age",
-        "amz",
-        "azure",
-        "cache",
-        "cf-",
-        "cookie",
-        "correlation",
-        "date",
-        "digest",
-        "envoy",
-        "etag",
-        "expires",
-        "fastly",
-        "goog",
-    ),
-    *(
-        "id",
-        "location",
-        "modified",
-        "nonce",
-        "policy",
-        "ray",
-        "server",
-        "span",
-        "time",
-        "timing",
-        "trace",
-        "varnish",
-        "via",
-    ),
-)
 
 
 def contradicted(state: Pairing) -> set[tuple[int, int]]:
@@ -97,7 +64,9 @@ def _candidates(state: Pairing, c: Column, b: Column) -> list[str]:
             >= enough
         )
     chosen = [names[f] for f in np.flatnonzero(often).tolist()]
-    return [name for name in chosen if not any(part in name for part in _REWRITTEN)][:MOST_FIELDS]
+    return [name for name in chosen if not any(part in name for part in REWRITTEN_PARTS)][
+        :MOST_FIELDS
+    ]
 
 
 def _strange(state: Pairing, got: Column, gave: Column) -> bool:
