@@ -53,7 +53,6 @@ __all__ = [
     "evidence",
     "first_frames",
     "frame_filter",
-    "plural",
     "present",
     "said",
 ]
@@ -138,8 +137,3 @@ def _same_connections(one: ConnectionTable, other: ConnectionTable) -> bool:
         for a, b in ((one.client, other.client), (one.server, other.server))
     )
     return ports and isns and named and np.array_equal(one.ends.packets, other.ends.packets)
-
-
-def plural(count: int, noun: str) -> str:
-    """The noun for a count: "connection" for 1, else "connections"."""
-    return noun if count == 1 else f"{noun}s"

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.comparison import Comparison, evidence, plural
+from lbtrace.comparison import Comparison, evidence
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.http_fields import SERVER
@@ -70,8 +70,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             TITLE,
             _severity(status),
             CONFIDENCES[own.rank[members].min()],
-            f"The balancer itself answered {{count}} {plural(len(members), 'request')} with "
-            f"{{status}} ({{what}}"
+            "The balancer itself answered {count} requests with {status} ({what}"
             + (", Server: {server})" if server else ")")
             + (". On the backend side just before: {event}." if event else "."),
             (

@@ -26,7 +26,7 @@ from statistics import median_low
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, plural
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, SideCounts, Value
@@ -64,11 +64,8 @@ def _ratio(comparison: Comparison, counts: SideCounts) -> Finding:
         )
     else:
         statement = (
-            "{side} side: {syns} SYN : {requests} "
-            + plural(counts.requests, "request")
-            + ", over {connections} "
-            + plural(counts.http_connections, "connection")
-            + " with at most {most} on one."
+            "{side} side: {syns} SYN : {requests} requests, over {connections} connections with "
+            "at most {most} on one."
             + (" Open before the capture began: {already_open}." if counts.already_open else "")
         )
     return Finding(

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, evidence, plural
+from lbtrace.comparison import Comparison, evidence
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -63,9 +63,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             TITLE,
             Severity.HIGH if side is Side.BACKEND else Severity.LOW,
             Confidence.HIGH if any(r.certain for r in races) else Confidence.MEDIUM,
-            "Sent on a connection that the {server} had begun to close: {count} "
-            + plural(len(races), "request")
-            + ", after {shortest} of silence"
+            "Sent on a connection that the {server} had begun to close: {count} requests, "
+            "after {shortest} of silence"
             + (" or more" if len(races) > 1 else "")
             + (" (the {server} had closed after {closed_after}). " if closed else ". ")
             + _cause(longest, closed),

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Matches, evidence, plural
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Matches, evidence
 from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, AttemptOutcome, UnpairedReason
@@ -197,7 +197,7 @@ def _finding(
         severity,
         CONFIDENCES[matches.rank.min()],
         "Sent to a backend more than once: {count} ({methods}), up to {most} times each, to "
-        "{targets} different " + plural(len(targets), "backend") + "; {how}.",
+        "{targets} different backends; {how}.",
         (
             Value("count", len(matches), "count"),
             Value("methods", ", ".join(method for method, _ in methods.most_common(5))),

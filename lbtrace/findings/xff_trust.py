@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, plural, present, said
+from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, present, said
 from lbtrace.comparison.said import NOTHING
 from lbtrace.http_fields import FORWARDED_PREFIX, FORWARDING, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import field_lines
@@ -95,8 +95,7 @@ def _finding(
         TITLE,
         severity,
         confidence_of(matches),
-        f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} "
-        f"{plural(len(matches), 'request')}"
+        f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} requests"
         + (", {after} behind the balancer)." if fate in ("appended", "replaced") else ")."),
         (
             Value("field", spelling(name)),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, plural
+from lbtrace.comparison import Comparison, Matches
 from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
@@ -19,6 +19,7 @@ from lbtrace.model.pairing import (
     Tier,
     UnpairedReason,
 )
+from lbtrace.model.plurals import noun
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, among, distinct, first_met
@@ -344,7 +345,7 @@ def without_pairs(comparison: Comparison) -> tuple[Kind, Confidence, str]:
         )
     encrypted = _encrypted(comparison.clients) or _encrypted(comparison.backends)
     if encrypted:
-        number = f"{encrypted} {plural(encrypted, 'connection')}"
+        number = f"{encrypted} {noun(encrypted, 'connection')}"
         hidden = (
             f"TLS hides what {number} of a side carried, and that may be what the other side shows"
         )
@@ -431,7 +432,7 @@ def _silent(comparison: Comparison, front: bool) -> str:
     encrypted = _encrypted(traces)
     if encrypted:
         side = "client" if front else "backend"
-        number = f"{encrypted} {plural(encrypted, 'connection')}"
+        number = f"{encrypted} {noun(encrypted, 'connection')}"
         return (
             f"TLS hides the exchanges of {number} on the {side} side; no connection "
             "corresponds either."

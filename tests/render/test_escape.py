@@ -129,19 +129,6 @@ def test_whatever_the_wire_carried_the_page_is_printable(nasty: str) -> None:
     assert all(c == "\n" or c.isprintable() for c in page(hostile(nasty)))
 
 
-def test_one_of_them_is_spoken_of_in_the_singular() -> None:
-    statement = "{count} pairs of connections carry the same bytes."
-    assert (
-        filled(statement, (Value("count", 1, "count"),))
-        == "1 pair of connections carries the same bytes."
-    )
-    assert (
-        filled(statement, (Value("count", 2, "count"),))
-        == "2 pairs of connections carry the same bytes."
-    )
-    assert filled("{of} requests were sent.", (Value("of", 1, "count"),)) == "1 request was sent."
-
-
 def test_statements_are_filled_once() -> None:
     assert (
         filled("{a} and {b}, {c}", (Value("a", "{b}"), Value("b", 1_500_000, "ns")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import gcd
 
+from lbtrace.model import plurals
 from lbtrace.model.report import Value
 
 _DAY = 86_400_000_000_000
@@ -73,7 +74,7 @@ def count(number: int) -> str:
 
 def plural(number: int, noun: str, many: str = "") -> str:
     """(1, "frame") → "1 frame"; (2, "frame") → "2 frames"."""
-    return f"{count(number)} {noun if number == 1 else many or noun + 's'}"
+    return f"{count(number)} {plurals.noun(number, noun, many)}"
 
 
 def ratio(left: int, right: int) -> str:

@@ -1,0 +1,42 @@
+"""Numbers and the words that agree with them: 1 request was sent, 2 requests were.
+
+A sentence of a finding is written for many: "{count} requests were answered". For a count of 1 its
+noun and its verb are put in the singular. A list is enough: nouns that take an s, and the verbs
+that follow them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+
+_NOUNS = (
+    "SYN|connection|request|response|exchange|pair|check|packet|time|target|node|attempt|segment"
+    "|byte|frame|client|backend|case|answer|error|retransmission|line|field|hop"
+)
+_ADJECTIVES = "other|different|health|backend|client|TCP|HTTP"
+_VERBS = {"were": "was", "are": "is", "carry": "carries", "begin": "begins", "state": "states"}
+# "{count} other requests", "{count} pairs of connections carry"
+_COUNTED = re.compile(
+    rf"\{{(\w+)\}}((?: (?:{_ADJECTIVES}))? (?:{_NOUNS}))s\b"
+    rf"( of connections)?(?: ({'|'.join(_VERBS)})\b)?"
+)
+
+
+def noun(number: int, one: str, many: str = "") -> str:
+    """The noun for a number: "connection" for 1, else "connections", or `many`."""
+    return one if number == 1 else many or f"{one}s"
+
+
+def in_singular(statement: str, single: Container[str]) -> str:
+    """A sentence with {name} places → the same where the noun and the verb after each place whose
+    name is in `single` are singular.
+    """
+
+    def agreeing(counted: re.Match[str]) -> str:
+        name, one, whose, verb = counted.groups(default="")
+        if name not in single:
+            return counted[0]
+        return f"{{{name}}}{one}{whose}" + (f" {_VERBS[verb]}" if verb else "")
+
+    return _COUNTED.sub(agreeing, statement)
