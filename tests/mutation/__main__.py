@@ -25,11 +25,12 @@ COVERAGE = reaching.DATA / "coverage"
 NOTICED = ("caught", "timed out")
 
 
-def the_map(fresh: bool) -> reaching.Reach:
-    """The map from lines to tests, made when there is none of this code."""
+def the_map(packages: Sequence[str], fresh: bool) -> reaching.Reach:
+    """The map from lines to tests, made when there is none of the code in these packages."""
     if not fresh and reaching.TIMES.exists() and COVERAGE.exists():
         found = reaching.Reach(COVERAGE, reaching.TIMES)
-        if found.code == reaching.code_key():
+        now = reaching.digests()
+        if all(found.files.get(file) == now[file] for p in packages for file in _names(p)):
             return found
     print("running all tests once, to see which lines each of them reaches", file=sys.stderr)
     command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-q", *reaching.ARGUMENTS]
@@ -37,11 +38,20 @@ def the_map(fresh: bool) -> reaching.Reach:
     return reaching.Reach(COVERAGE, reaching.TIMES)
 
 
+def files(package: str) -> list[Path]:
+    """The files of a package, or the module."""
+    folder = reaching.ROOT / "lbtrace" / package
+    found = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    return [file for file in found if file.name != "__main__.py"]
+
+
+def _names(package: str) -> list[str]:
+    return [file.relative_to(reaching.ROOT).as_posix() for file in files(package)]
+
+
 def drawn(package: str, seed: int, count: int) -> list[Mutant]:
     """`count` mutants of a package, or all if there are fewer."""
-    folder = reaching.ROOT / "lbtrace" / package
-    files = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
-    found = [m for f in files if f.name != "__main__.py" for m in mutants(f, reaching.ROOT)]
+    found = [mutant for file in files(package) for mutant in mutants(file, reaching.ROOT)]
     return sorted(found, key=lambda mutant: mutant.rank(seed))[:count]
 
 
@@ -100,7 +110,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--again", type=Path)
     asked = parser.parse_args()
-    reach = the_map(asked.fresh)
+    reach = the_map(asked.packages, asked.fresh)
     share = max(1, asked.count // len(asked.packages)) if asked.total else asked.count
     left = _left(asked.again)
     kept = []

@@ -25,12 +25,12 @@ TIMES = DATA / "tests.json"
 ARGUMENTS = ("-p", "tests.mutation.reach", "--ignore=tests/mutation", "--ignore=tests/lab")
 
 
-def code_key() -> str:
-    """What the code under lbtrace/ is now."""
-    digest = blake2b(digest_size=16)
-    for path in sorted((ROOT / "lbtrace").rglob("*.py")):
-        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+def digests() -> dict[str, str]:
+    """What each file under lbtrace/ holds now."""
+    return {
+        path.relative_to(ROOT).as_posix(): blake2b(path.read_bytes(), digest_size=8).hexdigest()
+        for path in sorted((ROOT / "lbtrace").rglob("*.py"))
+    }
 
 
 class Recorder:
@@ -38,7 +38,7 @@ class Recorder:
 
     def __init__(self, measured: coverage.Coverage) -> None:
         self.measured = measured
-        self.key = code_key()
+        self.files = digests()
         self.seconds: dict[str, float] = {}
         self.failed: set[str] = set()
 
@@ -59,7 +59,7 @@ class Recorder:
     def pytest_sessionfinish(self) -> None:
         DATA.mkdir(exist_ok=True)
         passed = {test: s for test, s in self.seconds.items() if test not in self.failed}
-        TIMES.write_text(json.dumps({"code": self.key, "seconds": passed}, indent=0))
+        TIMES.write_text(json.dumps({"files": self.files, "seconds": passed}, indent=0))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,7 +74,7 @@ class Reach:
 
     def __init__(self, data: Path, times: Path) -> None:
         saved = json.loads(times.read_text())
-        self.code: str = saved["code"]
+        self.files: dict[str, str] = saved["files"]
         self.seconds: dict[str, float] = saved["seconds"]
         self._data = coverage.CoverageData(str(data))
         self._data.read()
