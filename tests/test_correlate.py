@@ -1,4 +1,4 @@
-"""What a whole correlation says of plays whose truth is known."""
+"""What a whole correlation says of simulations whose truth is known."""
 
 import dataclasses
 
@@ -18,13 +18,13 @@ from lbtrace.model.pairing import (
     UnpairedReason,
 )
 from lbtrace.options import DEFAULT
-from tests.play import Balancer, Clockwork, Play, Shown
-from tests.play.scenarios import SCENARIOS
+from tests.simulator import Balancer, Clockwork, Recording, Simulation
+from tests.simulator.scenarios import SCENARIOS
 
 
-def seen(name: str) -> tuple[Shown, Correlation]:
-    shown = SCENARIOS[name]().perform()
-    return shown, correlate(shown.clients, shown.backends, DEFAULT)
+def seen(name: str) -> tuple[Recording, Correlation]:
+    recorded = SCENARIOS[name]().run()
+    return recorded, correlate(recorded.clients, recorded.backends, DEFAULT)
 
 
 def test_the_founding_alb() -> None:
@@ -53,10 +53,10 @@ def test_the_founding_alb() -> None:
 
 def test_the_founding_nlb_passes_packets_on() -> None:
     for name in ("founding-nlb", "founding-nlb-snat"):
-        shown, found = seen(name)
+        recorded, found = seen(name)
         assert {p.tier for p in found.pairs} == {Tier.SAME_PACKETS}
         assert {p.confidence for p in found.pairs} == {Confidence.CERTAIN}
-        assert {p.client: {p.backend} for p in found.connection_pairs} == shown.carried
+        assert {p.client: {p.backend} for p in found.connection_pairs} == recorded.carried
         assert {p.basis for p in found.connection_pairs} == {ConnectionBasis.SAME_PACKETS}
         (check,) = found.health_checks
         assert not check.exchanges
@@ -68,36 +68,36 @@ def test_a_failed_attempt_is_an_attempt_of_the_request_that_was_tried_again() ->
         ("retry-reset", AttemptOutcome.RESET),
         ("retry-500", AttemptOutcome.SUPERSEDED),
     ):
-        shown, found = seen(name)
+        recorded, found = seen(name)
         tried = [p for p in found.pairs if len(p.attempts) == 2]
-        assert len(tried) == sum(len(bs) == 2 for bs in shown.truth.values())
+        assert len(tried) == sum(len(bs) == 2 for bs in recorded.truth.values())
         for p in tried:
-            assert tuple(a.backend for a in p.attempts) == shown.truth[p.client]
+            assert tuple(a.backend for a in p.attempts) == recorded.truth[p.client]
             assert [a.outcome for a in p.attempts] == [outcome, AttemptOutcome.ANSWERED]
 
 
 def test_a_502_names_the_attempt_that_failed() -> None:
-    shown, found = seen("bad-gateway")
+    recorded, found = seen("bad-gateway")
     failed = [p for p in found.pairs if p.attempts[-1].outcome is not AttemptOutcome.ANSWERED]
-    assert {p.client for p in failed} == shown.own
+    assert {p.client for p in failed} == recorded.own
     assert {p.attempts[0].outcome for p in failed} == {AttemptOutcome.RESET}
 
 
 def test_what_the_balancer_answered_itself() -> None:
     for name in ("cache", "refusals"):
-        shown, found = seen(name)
+        recorded, found = seen(name)
         said = {
             u.ref
             for u in found.unpaired
             if u.side == "client" and u.reason is UnpairedReason.ANSWERED_BY_BALANCER
         }
-        assert said == shown.own
+        assert said == recorded.own
 
 
 def test_polling_is_no_health_check() -> None:
-    shown, found = seen("polling-client")
+    recorded, found = seen("polling-client")
     checked = {(k.point, i) for k in found.health_checks for i in k.exchanges}
-    assert checked == shown.checks
+    assert checked == recorded.checks
 
 
 def test_captures_that_do_not_overlap_pair_nothing() -> None:
@@ -106,12 +106,12 @@ def test_captures_that_do_not_overlap_pair_nothing() -> None:
 
 
 def test_outside_the_other_capture() -> None:
-    play = Play(backend_window=(-9999, 20_000))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(backend_window=(-9999, 20_000))
+    client = simulation.client("192.168.0.5")
     for i in range(60):
         client.asks("GET", f"/{i}", at_ms=1000 * i + i * i % 37)
-    shown = play.perform()
-    found = correlate(shown.clients, shown.backends, DEFAULT)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
     outside = {u.ref.id for u in found.unpaired if u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE}
     assert outside >= set(range(26, 60))
     assert min(outside) >= 20
@@ -124,37 +124,37 @@ def test_with_one_backend_uncaptured_nothing_is_said_to_be_answered_by_the_balan
 
 def test_swapped_captures() -> None:
     for name in ("founding-alb", "gzip-added", "founding-nlb"):
-        shown = SCENARIOS[name]().perform()
-        front = [dataclasses.replace(t, side=Side.CLIENT) for t in shown.backends]
-        back = [dataclasses.replace(t, side=Side.BACKEND) for t in shown.clients]
+        recorded = SCENARIOS[name]().run()
+        front = [dataclasses.replace(t, side=Side.CLIENT) for t in recorded.backends]
+        back = [dataclasses.replace(t, side=Side.BACKEND) for t in recorded.clients]
         assert correlate(front, back, DEFAULT).swapped
-        assert not correlate(shown.clients, shown.backends, DEFAULT).swapped
+        assert not correlate(recorded.clients, recorded.backends, DEFAULT).swapped
 
 
 def test_the_same_capture_twice_is_direct() -> None:
-    shown = SCENARIOS["direct"]().perform()
+    recorded = SCENARIOS["direct"]().run()
     found = correlate(
-        shown.clients, [dataclasses.replace(shown.clients[0], side=Side.BACKEND)], DEFAULT
+        recorded.clients, [dataclasses.replace(recorded.clients[0], side=Side.BACKEND)], DEFAULT
     )
     assert {p.tier for p in found.pairs} == {Tier.SAME_PACKETS}
     assert all(p.client == p.attempts[0].backend for p in found.pairs)
 
 
 def test_unrelated_captures_pair_nothing_with_confidence() -> None:
-    one, other = SCENARIOS["founding-alb"]().perform(), SCENARIOS["cache"]().perform()
+    one, other = SCENARIOS["founding-alb"]().run(), SCENARIOS["cache"]().run()
     found = correlate(one.clients, other.backends, DEFAULT)
     assert not [p for p in found.pairs if p.confidence is not Confidence.LOW]
     assert found.clocks[0].refused
 
 
 def test_empty_sides() -> None:
-    shown = SCENARIOS["founding-alb"]().perform()
+    recorded = SCENARIOS["founding-alb"]().run()
     nothing = dataclasses.replace(
-        shown.clients[0], connections=[], applications=[], exchanges=[], first_ns=0, last_ns=0
+        recorded.clients[0], connections=[], applications=[], exchanges=[], first_ns=0, last_ns=0
     )
     for front, back in (
-        ([nothing], shown.backends),
-        (shown.clients, [dataclasses.replace(nothing, side=Side.BACKEND)]),
+        ([nothing], recorded.backends),
+        (recorded.clients, [dataclasses.replace(nothing, side=Side.BACKEND)]),
         ([], []),
     ):
         assert correlate(front, back, DEFAULT).pairs == ()
@@ -164,12 +164,14 @@ def test_a_capture_taken_on_the_balancer_is_split() -> None:
     """Both sides in one capture: the balancer is whom some connect to and who connects to
     others.
     """
-    play = Play(balancer=Balancer(front=Endpoint("172.31.42.119", 80), backs=("172.31.42.119",)))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(
+        balancer=Balancer(front=Endpoint("172.31.42.119", 80), backs=("172.31.42.119",))
+    )
+    client = simulation.client("192.168.0.5")
     for i in range(5):
         client.asks("GET", f"/{i}", at_ms=100 * i)
-    shown = play.perform()
-    front, back = shown.clients[0], shown.backends[0]
+    recorded = simulation.run()
+    front, back = recorded.clients[0], recorded.backends[0]
     n, m = len(front.connections), len(front.exchanges)
     both = dataclasses.replace(
         front,
@@ -191,28 +193,28 @@ def test_a_capture_taken_on_the_balancer_is_split() -> None:
 
 def test_points_with_clocks_of_their_own() -> None:
     """Two backends captured apart: each has its clock, and one that shares nothing has none."""
-    play = Play(
+    simulation = Simulation(
         backends=(Endpoint("10.0.0.1", 80), Endpoint("10.0.0.2", 80)),
         separate_points=True,
         backend_clock=Clockwork(77_000_000_000),
     )
-    client = play.client("192.168.0.5")
+    client = simulation.client("192.168.0.5")
     for i in range(30):
         client.asks("GET", f"/{i}", at_ms=50 * i)
-    shown = play.perform()
-    clocks = correlate(shown.clients, shown.backends, DEFAULT).clocks
+    recorded = simulation.run()
+    clocks = correlate(recorded.clients, recorded.backends, DEFAULT).clocks
     assert [(k.client_point, k.backend_point) for k in clocks] == [(0, 0), (0, 1)]
     assert all(k.low_ns <= -77_000_000_000 <= k.high_ns for k in clocks)
 
 
 def test_equal_sequence_numbers_do_not_pair_connections_that_say_different_things() -> None:
-    shown = SCENARIOS["founding-nlb"]().perform()
-    (back,) = shown.backends
+    recorded = SCENARIOS["founding-nlb"]().run()
+    (back,) = recorded.backends
     first = back.exchanges[0]
     assert first.request is not None
     other = first._replace(request=first.request._replace(target="/something/else"))
     changed = dataclasses.replace(back, exchanges=[other, *back.exchanges[1:]])
-    found = correlate(shown.clients, [changed], DEFAULT)
+    found = correlate(recorded.clients, [changed], DEFAULT)
     assert first.connection not in {p.backend.id for p in found.connection_pairs}
     assert len(found.connection_pairs) == 3
 
@@ -221,11 +223,11 @@ def test_tries_at_two_points_bound_both_clocks() -> None:
     """No client exchange has all its attempts in one capture: each capture's own attempts bound its
     clock.
     """
-    shown, found = seen("retry-across-captures")
+    recorded, found = seen("retry-across-captures")
     assert {len(p.attempts) for p in found.pairs} == {2}
     assert [k.refused for k in found.clocks] == [None, None]
     for k in found.clocks:
-        assert k.low_ns <= shown.clocks[0, k.backend_point][0] <= k.high_ns
+        assert k.low_ns <= recorded.clocks[0, k.backend_point][0] <= k.high_ns
 
 
 def test_an_error_page_of_the_balancers_is_not_the_backends_answer() -> None:
@@ -234,9 +236,9 @@ def test_an_error_page_of_the_balancers_is_not_the_backends_answer() -> None:
     """
     backends = [("X-Zr", "zr-31"), ("X-App", "own")]
     for respond, outcome in (([], AttemptOutcome.SUPERSEDED), (backends, AttemptOutcome.ANSWERED)):
-        play = Play(seed=3)
+        simulation = Simulation(seed=3)
         for i in range(5):
-            (play.clients or [play.client("192.168.0.5")])[0].asks(
+            (simulation.clients or [simulation.client("192.168.0.5")])[0].asks(
                 "GET",
                 f"/{i}",
                 at_ms=100 * i,
@@ -244,8 +246,8 @@ def test_an_error_page_of_the_balancers_is_not_the_backends_answer() -> None:
                 answer=b"down %d" % i,
                 answer_headers=backends,
             )
-        shown = play.perform()
-        (front,) = shown.clients
+        recorded = simulation.run()
+        (front,) = recorded.clients
         answer = front.exchanges[3].response
         assert answer is not None
         lines = tuple(
@@ -258,15 +260,15 @@ def test_an_error_page_of_the_balancers_is_not_the_backends_answer() -> None:
         changed = dataclasses.replace(
             front, exchanges=[*front.exchanges[:3], other, *front.exchanges[4:]]
         )
-        found = correlate([changed], shown.backends, DEFAULT)
+        found = correlate([changed], recorded.backends, DEFAULT)
         (pair,) = (p for p in found.pairs if p.client.id == 3)
         assert [a.outcome for a in pair.attempts] == [outcome]
 
 
 def test_some_go_straight_to_the_backend_and_others_through_the_balancer() -> None:
     """Equal packets on some connections say nothing of those to another address."""
-    through = Play(seed=3, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]))
-    straight = Play(seed=4, balancer=Balancer(kind="direct"))
+    through = Simulation(seed=3, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]))
+    straight = Simulation(seed=4, balancer=Balancer(kind="direct"))
     for i in range(12):
         (through.clients or [through.client("192.168.0.5")])[0].asks(
             "GET", f"/item/{i}", at_ms=100 * i, answer=b"item %d" % i
@@ -274,7 +276,7 @@ def test_some_go_straight_to_the_backend_and_others_through_the_balancer() -> No
         (straight.clients or [straight.client("192.168.0.6")])[0].asks(
             "GET", f"/status/{i}", at_ms=100 * i + 40, answer=b"up %d" % i
         )
-    one, other = through.perform(), straight.perform()
+    one, other = through.run(), straight.run()
     found = correlate([*one.clients, *other.clients], [*one.backends, *other.backends], DEFAULT)
     assert len(found.pairs) == 24
     assert {p.tier for p in found.pairs if p.client.point == 1} == {Tier.SAME_PACKETS}
@@ -288,14 +290,16 @@ def test_what_goes_straight_does_not_show_what_the_balancer_keeps() -> None:
     """The same request, straight and through a balancer that names another Host: what arrives
     unchanged on one way tells nothing of the other.
     """
-    through = Play(seed=3, balancer=Balancer(host="upstream", add=[("X-Forwarded-Proto", "http")]))
-    straight = Play(seed=4, balancer=Balancer(kind="direct"))
+    through = Simulation(
+        seed=3, balancer=Balancer(host="upstream", add=[("X-Forwarded-Proto", "http")])
+    )
+    straight = Simulation(seed=4, balancer=Balancer(kind="direct"))
     for i in range(12):
         (through.clients or [through.client("192.168.0.5")])[0].asks("GET", "/same", at_ms=100 * i)
         (straight.clients or [straight.client("192.168.0.6")])[0].asks(
             "GET", "/same", at_ms=100 * i + 40
         )
-    one, other = through.perform(), straight.perform()
+    one, other = through.run(), straight.run()
     found = correlate([*one.clients, *other.clients], [*one.backends, *other.backends], DEFAULT)
     assert len(found.pairs) == 24
     assert not found.unpaired
@@ -309,14 +313,14 @@ def test_nobody_answered_by_itself_what_a_backend_was_asked_for() -> None:
     """Requests and backend exchanges that look alike are left on both sides: whatever the Server
     field says, a backend was asked.
     """
-    through = Play(seed=3, balancer=Balancer(respond=[("Server", "nginx/1.22.1")]))
-    straight = Play(seed=4, balancer=Balancer(kind="direct"))
+    through = Simulation(seed=3, balancer=Balancer(respond=[("Server", "nginx/1.22.1")]))
+    straight = Simulation(seed=4, balancer=Balancer(kind="direct"))
     for i in range(8):
         (through.clients or [through.client("192.168.0.5")])[0].asks("GET", "/same", at_ms=100 * i)
         (straight.clients or [straight.client("192.168.0.6")])[0].asks(
             "GET", f"/status/{i}", at_ms=100 * i + 40
         )
-    one, other = through.perform(), straight.perform()
+    one, other = through.run(), straight.run()
     (back,) = one.backends  # answered otherwise than the clients were: nothing pairs them
     items = [
         e._replace(response=e.response._replace(status=418)) if e.response else e
@@ -333,12 +337,12 @@ def test_nobody_answered_by_itself_what_a_backend_was_asked_for() -> None:
 def test_many_connections_without_a_byte_are_checks_however_fast(
     every_ms: int, found: bool
 ) -> None:
-    play = Play(seed=2, balancer=Balancer(check_ms=every_ms, check=""))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=2, balancer=Balancer(check_ms=every_ms, check=""))
+    client = simulation.client("192.168.0.5")
     for i in range(20):
         client.asks("GET", f"/item/{i}", at_ms=100 * i)
-    shown = play.perform()
-    checks = correlate(shown.clients, shown.backends, DEFAULT).health_checks
+    recorded = simulation.run()
+    checks = correlate(recorded.clients, recorded.backends, DEFAULT).health_checks
     assert bool(checks) is found
     if found:
         (check,) = checks
@@ -350,14 +354,14 @@ def test_a_cache_answers_where_the_backend_failed() -> None:
     """A stale answer is from the cache, and names the attempts that failed before it (RFC 9111
     §4.2.4).
     """
-    play = Play(seed=5, balancer=Balancer(give_up=1.0, add=[("Via", "1.1 sq")]))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=5, balancer=Balancer(give_up=1.0, add=[("Via", "1.1 sq")]))
+    client = simulation.client("192.168.0.5")
     for i in range(6):
         client.asks(
             "GET", "/r", at_ms=100 * i, headers=[("X-Request-Id", f"7f3a9c{i}e5b1d2{i}84c6a0")]
         )
-    shown = play.perform()
-    (front,) = shown.clients
+    recorded = simulation.run()
+    (front,) = recorded.clients
     stale = HeaderLine("Age", "61", "Age: 61")
     kept = [
         e._replace(
@@ -366,7 +370,7 @@ def test_a_cache_answers_where_the_backend_failed() -> None:
         for e in front.exchanges
         if e.response is not None
     ]
-    found = correlate([dataclasses.replace(front, exchanges=kept)], shown.backends, DEFAULT)
+    found = correlate([dataclasses.replace(front, exchanges=kept)], recorded.backends, DEFAULT)
     assert [[a.outcome for a in p.attempts] for p in found.pairs] == [[AttemptOutcome.RESET]] * 6
 
 
@@ -375,8 +379,8 @@ def test_a_cache_that_asked_whether_its_copy_holds_did_ask_a_backend(named: bool
     """The answer says HIT, and yet a backend was asked for this request and said 304: where an id
     tells so it is a pair, else unknown.
     """
-    play = Play(seed=5, balancer=Balancer())
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=5, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
     for i in range(8):
         ids = [("X-Request-Id", f"7f3a9c0d51e24b{i:02x}")] if named else []
         client.asks(
@@ -386,10 +390,10 @@ def test_a_cache_that_asked_whether_its_copy_holds_did_ask_a_backend(named: bool
             headers=ids,
             answer=b"item %d" % i,
         )
-    shown = play.perform()
-    (front,), (back,) = shown.clients, shown.backends
+    recorded = simulation.run()
+    (front,), (back,) = recorded.clients, recorded.backends
     got = front.exchanges[5]
-    (ref,) = shown.truth[Ref(0, 5)]
+    (ref,) = recorded.truth[Ref(0, 5)]
     gave = back.exchanges[ref.id]
     assert got.response is not None
     assert gave.response is not None
@@ -419,12 +423,12 @@ def test_connections_without_a_byte_that_clients_open_are_no_checks() -> None:
     """A port check goes through the balancer: there are as many empty connections in front as
     behind.
     """
-    play = Play(seed=2, balancer=Balancer(check_ms=100, check=""))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=2, balancer=Balancer(check_ms=100, check=""))
+    client = simulation.client("192.168.0.5")
     for i in range(20):
         client.asks("GET", f"/item/{i}", at_ms=100 * i)
-    shown = play.perform()
-    (front,), (back,) = shown.clients, shown.backends
+    recorded = simulation.run()
+    (front,), (back,) = recorded.clients, recorded.backends
     empty = [c for c in back.connections if not c.from_client.bytes and not c.from_server.bytes]
     assert len(empty) > 15
     asked = [
@@ -437,4 +441,4 @@ def test_connections_without_a_byte_that_clients_open_are_no_checks() -> None:
         connections=[*front.connections, *asked],
         applications=[*front.applications, *applications],
     )
-    assert not correlate([seen_in_front], shown.backends, DEFAULT).health_checks
+    assert not correlate([seen_in_front], recorded.backends, DEFAULT).health_checks

@@ -14,10 +14,10 @@ from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Latency
 from lbtrace.options import Options
-from tests.findings.stage import ALB, four, tell, values, with_exchanges
+from tests.findings.simulated import ALB, four, judge_simulation, values, with_exchanges
 from tests.laws import examples
-from tests.play import Clockwork, Play, Shown
-from tests.play.scenarios import SCENARIOS
+from tests.simulator import Clockwork, Recording, Simulation
+from tests.simulator.scenarios import SCENARIOS
 
 
 def total_ns(exchange: Exchange) -> int:
@@ -27,10 +27,14 @@ def total_ns(exchange: Exchange) -> int:
     return exchange.response.last_ns - exchange.request.first_ns
 
 
-def perform(play: Play) -> tuple[Shown, Correlation, Latency | None]:
-    shown = play.perform()
-    correlation = correlate(shown.clients, shown.backends, Options())
-    return shown, correlation, Comparison(shown.clients, shown.backends, correlation).latency
+def perform(simulation: Simulation) -> tuple[Recording, Correlation, Latency | None]:
+    recorded = simulation.run()
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    return (
+        recorded,
+        correlation,
+        Comparison(recorded.clients, recorded.backends, correlation).latency,
+    )
 
 
 @given(offset=st.integers(-3_600_000, 3_600_000), seed=st.integers(0, 1000))
@@ -39,10 +43,10 @@ def test_the_difference_of_totals_needs_no_clock(offset: int, seed: int) -> None
     """Whatever the clocks show, what was added is the same; and both halves add up to it within the
     clock's error.
     """
-    play, away = four(ALB), four(ALB)
-    play.seed = away.seed = seed
+    simulation, away = four(ALB), four(ALB)
+    simulation.seed = away.seed = seed
     away.backend_clock = Clockwork(offset_ns=offset * 1_000_000)
-    here = perform(play)[2]
+    here = perform(simulation)[2]
     there = perform(away)[2]
     assert here is not None
     assert there is not None
@@ -54,8 +58,8 @@ def test_the_difference_of_totals_needs_no_clock(offset: int, seed: int) -> None
 
 
 def test_the_median_is_a_value_that_occurred() -> None:
-    shown, correlation, measured = perform(four(ALB))
-    front, back = shown.clients[0].exchanges, shown.backends[0].exchanges
+    recorded, correlation, measured = perform(four(ALB))
+    front, back = recorded.clients[0].exchanges, recorded.backends[0].exchanges
     differences = [
         total_ns(front[p.client.id]) - total_ns(back[p.attempts[-1].backend.id])
         for p in correlation.pairs
@@ -67,34 +71,34 @@ def test_the_median_is_a_value_that_occurred() -> None:
 
 
 def test_a_repeated_segment_is_no_latency() -> None:
-    shown = four(ALB).perform()
-    e = shown.clients[0].exchanges[0]
+    recorded = four(ALB).run()
+    e = recorded.clients[0].exchanges[0]
     assert e.request is not None
     late = e._replace(request=e.request._replace(marks=(Mark.RETRANSMITTED,)))
-    shown.clients[0] = with_exchanges(shown.clients[0], e0=late)
-    correlation = correlate(shown.clients, shown.backends, Options())
-    measured = Comparison(shown.clients, shown.backends, correlation).latency
+    recorded.clients[0] = with_exchanges(recorded.clients[0], e0=late)
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    measured = Comparison(recorded.clients, recorded.backends, correlation).latency
     assert measured is not None
     assert measured.count == 3
 
 
 def test_an_answer_from_before_its_request_is_a_clock_that_was_set_back() -> None:
-    shown, correlation, _ = perform(four(ALB))
-    e = shown.clients[0].exchanges[0]
+    recorded, correlation, _ = perform(four(ALB))
+    e = recorded.clients[0].exchanges[0]
     assert e.response is not None
     early = e._replace(response=e.response._replace(last_ns=e.response.last_ns - 2_000_000_000))
-    shown.clients[0] = with_exchanges(shown.clients[0], e0=early)
-    measured = Comparison(shown.clients, shown.backends, correlation).latency
+    recorded.clients[0] = with_exchanges(recorded.clients[0], e0=early)
+    measured = Comparison(recorded.clients, recorded.backends, correlation).latency
     assert measured is not None
     assert measured.count == 3
 
 
 def test_without_pairs_there_is_none() -> None:
-    assert perform(Play())[2] is None
+    assert perform(Simulation())[2] is None
 
 
 def test_it_is_said_with_the_round_trip() -> None:
-    said = tell(four(ALB)).one("added-latency.total")
+    said = judge_simulation(four(ALB)).one("added-latency.total")
     assert int(values(said)["median"]) > 0
     assert "round_trip" in values(said)
 
@@ -103,9 +107,11 @@ def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
     """Eight connections that ask the same at once: who waited how long for whom is open, the sum is
     not.
     """
-    shown = SCENARIOS["crowd-8"]().perform()
+    recorded = SCENARIOS["crowd-8"]().run()
     comparison = Comparison(
-        shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+        recorded.clients,
+        recorded.backends,
+        correlate(recorded.clients, recorded.backends, Options()),
     )
     measured_ones = comparison.timed
     grouped = measured_ones.where(~measured_ones.alone) or comparison.matches.where(
@@ -116,17 +122,19 @@ def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
     assert measured.average
     assert measured.forward_median_ns is None
     true = [
-        total_ns(m.front) - total_ns(shown.backends[b.point].exchanges[b.id])
+        total_ns(m.front) - total_ns(recorded.backends[b.point].exchanges[b.id])
         for m in grouped
-        for b in shown.truth[m.pair.client]
+        for b in recorded.truth[m.pair.client]
     ]
     assert measured.added_median_ns == measured.added_max_ns == sum(true) // len(true)
 
 
 def test_a_way_takes_neither_less_than_nothing_nor_more_than_both() -> None:
-    shown = SCENARIOS["hour-offset"]().perform()
+    recorded = SCENARIOS["hour-offset"]().run()
     comparison = Comparison(
-        shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+        recorded.clients,
+        recorded.backends,
+        correlate(recorded.clients, recorded.backends, Options()),
     )
     measured = comparison.latency
     assert measured is not None

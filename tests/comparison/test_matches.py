@@ -10,15 +10,17 @@ from lbtrace.correlate import correlate
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Ref
 from lbtrace.options import Options
-from tests.play.scenarios import SCENARIOS
+from tests.simulator.scenarios import SCENARIOS
 
 TOLD = ("founding-alb", "founding-nlb", "crowd-8", "retry-500", "two-nodes")
 
 
 def case_of(scenario: str) -> Comparison:
-    shown = SCENARIOS[scenario]().perform()
+    recorded = SCENARIOS[scenario]().run()
     return Comparison(
-        shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+        recorded.clients,
+        recorded.backends,
+        correlate(recorded.clients, recorded.backends, Options()),
     )
 
 
@@ -90,7 +92,9 @@ def test_a_statement_about_many_is_as_sure_as_half_of_them() -> None:
 def test_few_frames_stand_for_many() -> None:
     comparison = case_of("identical-curls")
     frames = [
-        f for shown in evidence(comparison.request_frames(comparison.matches)) for f in shown.frames
+        f
+        for recorded in evidence(comparison.request_frames(comparison.matches))
+        for f in recorded.frames
     ]
     assert len(comparison.matches) > FRAMES_PER_SIDE
     assert [sum(f.side is side for f in frames) for side in Side] == [

@@ -11,13 +11,15 @@ from lbtrace.comparison.said import Spelling
 from lbtrace.correlate import correlate
 from lbtrace.http_fields.lines import field_value
 from lbtrace.options import Options
-from tests.play.scenarios import SCENARIOS
+from tests.simulator.scenarios import SCENARIOS
 
 
 def case_of(scenario: str) -> Comparison:
-    shown = SCENARIOS[scenario]().perform()
+    recorded = SCENARIOS[scenario]().run()
     return Comparison(
-        shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+        recorded.clients,
+        recorded.backends,
+        correlate(recorded.clients, recorded.backends, Options()),
     )
 
 

@@ -12,13 +12,15 @@ from lbtrace.correlate import correlate
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.options import Options
-from tests.play.scenarios import SCENARIOS
+from tests.simulator.scenarios import SCENARIOS
 
 
 def case_of(scenario: str) -> Comparison:
-    shown = SCENARIOS[scenario]().perform()
+    recorded = SCENARIOS[scenario]().run()
     return Comparison(
-        shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+        recorded.clients,
+        recorded.backends,
+        correlate(recorded.clients, recorded.backends, Options()),
     )
 
 

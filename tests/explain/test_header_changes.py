@@ -13,7 +13,7 @@ from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
 from lbtrace.options import DEFAULT
 from lbtrace.tables.sides import Heads, Words, both_sides, numbers
-from tests.play import Balancer, Play
+from tests.simulator import Balancer, Simulation
 
 
 def head(*lines: str) -> tuple[HeaderLine, ...]:
@@ -58,13 +58,13 @@ def test_what_does_not_differ_has_the_same_lines(before: list[str], after: list[
 def of_play(
     balancer: Balancer, sent: list[tuple[str, str]]
 ) -> dict[tuple[bool, ChangeKind, str], HeaderChange]:
-    play = Play(balancer=balancer)
+    simulation = Simulation(balancer=balancer)
     for k in range(2):
-        client = play.client(f"192.168.0.{5 + k}", f"198.51.100.{k}")
+        client = simulation.client(f"192.168.0.{5 + k}", f"198.51.100.{k}")
         for i in range(6):
             client.asks("GET", f"/{k}/{i}", at_ms=100 * i + k, headers=sent)
-    shown = play.perform()
-    found = correlate(shown.clients, shown.backends, DEFAULT)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
     return {(c.request, c.kind, c.name.lower()): c for c in found.changes}
 
 
@@ -105,24 +105,26 @@ def test_one_address_for_every_client_is_no_clients() -> None:
     fixed = of_play(Balancer(add=[("X-Real-IP", "203.0.113.77"), ("X-Client-IP", "{front}")]), [])
     assert fixed[True, ChangeKind.ADDED, "x-real-ip"].behaviour is Behaviour.CONSTANT
     assert fixed[True, ChangeKind.ADDED, "x-client-ip"].behaviour is Behaviour.CONSTANT
-    play = Play(
+    simulation = Simulation(
         balancer=Balancer(add=[("X-Real-IP", "172.31.42.119"), ("X-Forwarded-For", "{client}")])
     )
     for i in range(6):
-        play.client("192.168.0.5", "198.51.100.1").asks("GET", f"/{i}", at_ms=100 * i)
-    shown = play.perform()
-    said = {c.name: c.behaviour for c in correlate(shown.clients, shown.backends, DEFAULT).changes}
+        simulation.client("192.168.0.5", "198.51.100.1").asks("GET", f"/{i}", at_ms=100 * i)
+    recorded = simulation.run()
+    said = {
+        c.name: c.behaviour for c in correlate(recorded.clients, recorded.backends, DEFAULT).changes
+    }
     assert said == {"X-Real-IP": Behaviour.CONSTANT, "X-Forwarded-For": Behaviour.CLIENT_ADDRESS}
 
 
 def test_pairs_of_low_confidence_say_nothing_of_what_is_changed() -> None:
-    play, other = (
-        Play(seed=6, balancer=Balancer(add=[("X-Forwarded-For", "{client}")])),
-        Play(seed=7),
+    simulation, other = (
+        Simulation(seed=6, balancer=Balancer(add=[("X-Forwarded-For", "{client}")])),
+        Simulation(seed=7),
     )
-    play.client("192.168.0.5").asks("GET", "/")
+    simulation.client("192.168.0.5").asks("GET", "/")
     other.client("192.168.0.6").asks("GET", "/")
-    found = correlate(other.perform().clients, play.perform().backends, DEFAULT)
+    found = correlate(other.run().clients, simulation.run().backends, DEFAULT)
     assert {p.confidence for p in found.pairs} == {Confidence.LOW}
     assert found.changes == ()
 
@@ -151,8 +153,8 @@ def test_a_response_of_another_status_is_not_compared() -> None:
     """304 from a copy for the backend's 200 lacks most of its fields, and nothing was removed on
     the way.
     """
-    play = Play(seed=5, balancer=Balancer())
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=5, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
     for i in range(6):
         client.asks(
             "GET",
@@ -161,12 +163,14 @@ def test_a_response_of_another_status_is_not_compared() -> None:
             answer=b"item %d" % i,
             answer_headers=[("X-Origin", "one")],
         )
-    shown = play.perform()
-    (front,) = shown.clients
+    recorded = simulation.run()
+    (front,) = recorded.clients
     first = front.exchanges[0]
     assert first.response is not None
     kept = tuple(x for x in first.response.lines if x.name != "X-Origin")
     other = first._replace(response=first.response._replace(status=304, lines=kept))
-    pairs = correlate(shown.clients, shown.backends, DEFAULT).pairs
+    pairs = correlate(recorded.clients, recorded.backends, DEFAULT).pairs
     changed = dataclasses.replace(front, exchanges=[other, *front.exchanges[1:]])
-    assert not [c for c in changes(*both_sides([changed], shown.backends), pairs) if not c.request]
+    assert not [
+        c for c in changes(*both_sides([changed], recorded.backends), pairs) if not c.request
+    ]

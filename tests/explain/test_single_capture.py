@@ -21,7 +21,7 @@ from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.pipeline import compare, compare_on_balancer, inspect
 from lbtrace.tables.sides import both_sides
-from tests.play.scenarios import SCENARIOS
+from tests.simulator.scenarios import SCENARIOS
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -72,12 +72,12 @@ def test_only_pairs_made_by_more_than_time_tell_that_captures_were_swapped() -> 
     """A cache hit is over before the fetch it leaves behind: a pair of the two by time says nothing
     about the order of the captures.
     """
-    shown = SCENARIOS["founding-alb"]().perform()
+    recorded = SCENARIOS["founding-alb"]().run()
     for tier, expected in ((Tier.TIME, (0, 0)), (Tier.RARE_TOKEN, (1, 1))):
-        state = Pairing(*map(read, Side, both_sides(shown.backends, shown.clients)))
+        state = Pairing(*map(read, Side, both_sides(recorded.backends, recorded.clients)))
         asked = next(
             i
-            for i, e in enumerate(shown.backends[0].exchanges)
+            for i, e in enumerate(recorded.backends[0].exchanges)
             if e.request is not None and e.request.target.startswith("/divide")
         )
         state.add(asked, [0], tier, Confidence.MEDIUM, ())

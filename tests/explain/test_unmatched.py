@@ -11,7 +11,7 @@ from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedReason
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
-from tests.play import Balancer, Play
+from tests.simulator import Balancer, Simulation
 
 XFF = [("X-Forwarded-For", "{client}")]
 
@@ -46,30 +46,30 @@ def test_a_client_that_was_captured_is_no_other_client() -> None:
 def asked_by_two(
     added: Sequence[tuple[str, str]], uncaptured: int
 ) -> tuple[list[Trace], list[Trace]]:
-    play = Play(seed=3, balancer=Balancer(add=added), uncaptured_clients=uncaptured)
-    one, other = play.client("192.168.0.5"), play.client("192.168.0.6")
+    simulation = Simulation(seed=3, balancer=Balancer(add=added), uncaptured_clients=uncaptured)
+    one, other = simulation.client("192.168.0.5"), simulation.client("192.168.0.6")
     for i in range(6):
         one.asks("GET", f"/mine/{i}", at_ms=100 * i)
         other.asks("GET", f"/theirs/{i}", at_ms=100 * i + 40)
-    shown = play.perform()
-    return shown.clients, shown.backends
+    recorded = simulation.run()
+    return recorded.clients, recorded.backends
 
 
 def test_a_server_nobody_knows_is_no_balancer() -> None:
     """Two backends with names of their own, one captured: the other's answers are not the
     balancer's.
     """
-    play = Play(
+    simulation = Simulation(
         seed=5,
         backends=(Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080)),
         uncaptured=1,
         separate_points=True,
     )
-    client = play.client("192.168.0.5")
+    client = simulation.client("192.168.0.5")
     for i in range(12):
         client.asks("GET", f"/{i}", at_ms=100 * i, answer_headers=[("Server", "app/1")])
-    shown = play.perform()
-    found = correlate(shown.clients, shown.backends, DEFAULT)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
     assert not [
         u
         for u in found.unpaired
@@ -79,8 +79,8 @@ def test_a_server_nobody_knows_is_no_balancer() -> None:
 
 def test_between_captures_that_nothing_holds_together_nobody_is_named() -> None:
     one, other = (
-        Play(seed=6, balancer=Balancer(give_up=1.0)),
-        Play(seed=7, balancer=Balancer(add=XFF)),
+        Simulation(seed=6, balancer=Balancer(give_up=1.0)),
+        Simulation(seed=7, balancer=Balancer(add=XFF)),
     )
     for i in range(5):
         (one.clients[0] if one.clients else one.client("192.168.0.5")).asks(
@@ -89,7 +89,7 @@ def test_between_captures_that_nothing_holds_together_nobody_is_named() -> None:
         (other.clients[0] if other.clients else other.client("192.168.0.6")).asks(
             "POST", f"/theirs/{i}", body=b"x" * i, at_ms=100 * i
         )
-    found = correlate(one.perform().clients, other.perform().backends, DEFAULT)
+    found = correlate(one.run().clients, other.run().backends, DEFAULT)
     assert not found.pairs
     named = [
         u
@@ -104,19 +104,19 @@ def test_a_request_is_never_answered_only_where_every_backend_exchange_is_known(
     """The client leaves; its backend exchange is in the capture, without its request: it began
     before the capture did.
     """
-    play = Play(seed=9, balancer=Balancer(add=XFF, refuse=0.0))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=9, balancer=Balancer(add=XFF, refuse=0.0))
+    client = simulation.client("192.168.0.5")
     for i in range(8):
         client.asks("GET", f"/{i}", at_ms=100 * i if i < 7 else 200_000, abandon=i == 4)
-    shown = play.perform()
-    (back,) = shown.backends
+    recorded = simulation.run()
+    (back,) = recorded.backends
     (left,) = (
         b
-        for c, bs in shown.truth.items()
-        if shown.clients[0].exchanges[c.id].response is None
+        for c, bs in recorded.truth.items()
+        if recorded.clients[0].exchanges[c.id].response is None
         for b in bs
     )
-    asked = next(c for c, bs in shown.truth.items() if bs == (left,))
+    asked = next(c for c, bs in recorded.truth.items() if bs == (left,))
     for hidden, expected in (
         (False, UnpairedReason.NEVER_ANSWERED),
         (True, UnpairedReason.UNKNOWN),
@@ -126,7 +126,7 @@ def test_a_request_is_never_answered_only_where_every_backend_exchange_is_known(
             e._replace(id=n, request=None if e.id == left.id else e.request)
             for n, e in enumerate(kept)
         ]
-        found = correlate(shown.clients, [replace(back, exchanges=items)], DEFAULT)
+        found = correlate(recorded.clients, [replace(back, exchanges=items)], DEFAULT)
         assert [u.reason for u in found.unpaired if (u.side, u.ref) == ("client", asked)] == [
             expected
         ]
@@ -143,14 +143,14 @@ def test_where_a_backend_was_not_captured_a_503_may_be_its_own() -> None:
             refuse=0.0 if uncaptured else 0.2,
             server="nginx/1.22.1",
         )
-        play = Play(
+        simulation = Simulation(
             seed=5,
             balancer=balancer,
             backends=backends,
             uncaptured=uncaptured,
             separate_points=True,
         )
-        client = play.client("192.168.0.5")
+        client = simulation.client("192.168.0.5")
         for i in range(40):
             client.asks(
                 "GET",
@@ -159,8 +159,8 @@ def test_where_a_backend_was_not_captured_a_503_may_be_its_own() -> None:
                 status="503 Busy" if uncaptured and i % 5 == 0 else "200 OK",
                 answer=b"answer %d" % i,
             )
-        shown = play.perform()
-        found = correlate(shown.clients, shown.backends, DEFAULT)
+        recorded = simulation.run()
+        found = correlate(recorded.clients, recorded.backends, DEFAULT)
         own = [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER]
         assert bool(own) is not bool(uncaptured)
 
@@ -174,17 +174,17 @@ def test_an_answer_to_a_client_that_sent_nothing_is_the_balancers() -> None:
         (False, 0, Confidence.LOW),
         (True, 7, Confidence.MEDIUM),
     ):
-        play = Play(seed=11, balancer=Balancer(add=XFF, keep_alive=shared))
-        client = play.client("192.168.0.5")
+        simulation = Simulation(seed=11, balancer=Balancer(add=XFF, keep_alive=shared))
+        client = simulation.client("192.168.0.5")
         for i in range(6):
             client.asks("GET", f"/{i}", at_ms=100 * i)
         client.asks("GET", "/unsaid", at_ms=50, status="400 Bad Request")
-        shown = play.perform()
-        (front,), (back,) = shown.clients, shown.backends
+        recorded = simulation.run()
+        (front,), (back,) = recorded.clients, recorded.backends
         unsaid = next(
             e for e in front.exchanges if e.request is not None and e.request.target == "/unsaid"
         )
-        (caused,) = shown.truth[Ref(0, unsaid.id)]
+        (caused,) = recorded.truth[Ref(0, unsaid.id)]
         connections = [
             c._replace(from_client=c.from_client._replace(bytes=said_bytes))
             if c.id == unsaid.connection
@@ -214,8 +214,8 @@ def test_an_answer_without_the_date_of_all_backends_is_the_balancers() -> None:
     that was cut nothing is known.
     """
     for cut in (False, True):
-        play = Play(seed=12, balancer=Balancer(refuse=0.3, server="", add=XFF))
-        client = play.client("192.168.0.5")
+        simulation = Simulation(seed=12, balancer=Balancer(refuse=0.3, server="", add=XFF))
+        client = simulation.client("192.168.0.5")
         for i in range(20):
             client.asks(
                 "GET",
@@ -223,9 +223,9 @@ def test_an_answer_without_the_date_of_all_backends_is_the_balancers() -> None:
                 at_ms=100 * i,
                 answer_headers=[("Date", "Sun, 22 Nov 2026 10:00:00 GMT")],
             )
-        shown = play.perform()
-        (front,) = shown.clients
-        own = {c for c in range(len(front.exchanges)) if Ref(0, c) in shown.own}
+        recorded = simulation.run()
+        (front,) = recorded.clients
+        own = {c for c in range(len(front.exchanges)) if Ref(0, c) in recorded.own}
         marks = (Mark.HEAD_TRUNCATED,) if cut else ()
         items = [
             e._replace(response=e.response._replace(status=429, marks=marks))
@@ -233,7 +233,7 @@ def test_an_answer_without_the_date_of_all_backends_is_the_balancers() -> None:
             else e
             for e in front.exchanges
         ]
-        backs = [_unnamed(t) for t in shown.backends]
+        backs = [_unnamed(t) for t in recorded.backends]
         found = correlate([replace(_unnamed(replace(front, exchanges=items)))], backs, DEFAULT)
         said = [u for u in found.unpaired if u.ref.id in own and u.side == "client"]
         assert len(own) > 2
@@ -260,12 +260,12 @@ def test_an_answer_on_a_connection_that_goes_on_behind_the_balancer_may_be_the_b
     """Each connection is a backend's, by its PROXY header, which the backend does not understand:
     it answers 400 before it was asked.
     """
-    play = Play(seed=13, balancer=Balancer(kind="l4-proxy", proxy=2))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=13, balancer=Balancer(kind="l4-proxy", proxy=2))
+    client = simulation.client("192.168.0.5")
     for i in range(6):
         client.asks("GET", f"/{i}", at_ms=100 * i, status="400 Bad Request")
-    shown = play.perform()
-    (front,), (back,) = shown.clients, shown.backends
+    recorded = simulation.run()
+    (front,), (back,) = recorded.clients, recorded.backends
     silent = [c._replace(from_client=c.from_client._replace(bytes=0)) for c in front.connections]
     asked = [e._replace(request=None) for e in front.exchanges]
     found = correlate(
@@ -287,14 +287,14 @@ def elsewhere(
     said of its answers.
     """
     backends = (Endpoint("172.31.11.95", 8080), Endpoint("172.31.11.96", 8080))
-    play = Play(
+    simulation = Simulation(
         seed=5,
         balancer=Balancer(wander=False),
         backends=backends,
         uncaptured=1,
         separate_points=True,
     )
-    client = play.client("192.168.0.5")
+    client = simulation.client("192.168.0.5")
     date = ("Date", "Sun, 22 Nov 2026 10:00:00 GMT")
     for i in range(24):
         client.asks(
@@ -313,8 +313,8 @@ def elsewhere(
                 start=(code, reason),
                 lines=[*([("Server", server)] if server else []), *there, *lines],
             )
-    shown = play.perform()
-    found = correlate(shown.clients, shown.backends, DEFAULT)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
     assert len([p for p in found.pairs if p.confidence is not Confidence.LOW]) >= 10
     return [u for u in found.unpaired if u.side == "client"]
 

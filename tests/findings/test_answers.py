@@ -8,18 +8,25 @@ from typing import Any
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark
 from lbtrace.model.pairing import Confidence, Correlation, Unpaired, UnpairedReason
 from lbtrace.model.report import Severity
-from tests.findings.stage import Told, four, tell, told, values, with_exchanges
-from tests.play import Balancer, Play
+from tests.findings.simulated import (
+    Judged,
+    four,
+    judge_recording,
+    judge_simulation,
+    values,
+    with_exchanges,
+)
+from tests.simulator import Balancer, Simulation
 
 
-def posting(balancer: Balancer, method: str = "POST", count: int = 6) -> Told:
-    play = Play(seed=11, balancer=balancer)
-    client = play.client("192.168.0.5")
+def posting(balancer: Balancer, method: str = "POST", count: int = 6) -> Judged:
+    simulation = Simulation(seed=11, balancer=balancer)
+    client = simulation.client("192.168.0.5")
     for n in range(count):
         client.asks(
             method, f"/order/{n}", at_ms=100 * n, body=b"item=%d" % n, answer=b"done %d" % n
         )
-    return tell(play)
+    return judge_simulation(simulation)
 
 
 def test_a_post_sent_twice_is_high() -> None:
@@ -45,30 +52,30 @@ def test_a_failed_attempt_is_named_as_what_came_before_the_error() -> None:
 
 
 def test_a_cache_hit_says_so() -> None:
-    play = Play(seed=4, balancer=Balancer(cache=0.6))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=4, balancer=Balancer(cache=0.6))
+    client = simulation.client("192.168.0.5")
     for n in range(12):
         client.asks("GET", "/logo", at_ms=40 * n, answer=b"logo")
-    assert {f.slug for f in tell(play).of("answered-by-balancer")} == {
+    assert {f.slug for f in judge_simulation(simulation).of("answered-by-balancer")} == {
         "answered-by-balancer.cache-hit"
     }
 
 
 def test_errors_of_the_backend_are_the_backends() -> None:
-    play = Play(seed=4, balancer=Balancer())
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=4, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
     for n in range(4):
         client.asks("GET", f"/{n}", at_ms=40 * n, status="500 Oops", answer=b"%d" % n)
-    spoken = tell(play)
+    spoken = judge_simulation(simulation)
     assert values(spoken.one("errors.backend"))["statuses"] == "500 ×4"
     assert spoken.of("errors.balancer") == []
 
 
-def late_request(spoken: Told, at_once: bool = False) -> Told:
+def late_request(spoken: Judged, at_once: bool = False) -> Judged:
     """The same, but the backend's FIN came before the last request on its connection, which got no
     answer: just before, or `at_once` after the answer before it.
     """
-    back = spoken.shown.backends[0]
+    back = spoken.recorded.backends[0]
     last = back.exchanges[-1]
     before = back.exchanges[-2].response
     assert last.request is not None
@@ -83,12 +90,12 @@ def late_request(spoken: Told, at_once: bool = False) -> Told:
         with_exchanges(back, **{f"e{last.id}": last._replace(response=None, marks=(Mark.RESET,))}),
         connections=connections,
     )
-    spoken.shown.backends[0] = changed
-    return told(spoken.shown, spoken.correlation)
+    spoken.recorded.backends[0] = changed
+    return judge_recording(spoken.recorded, spoken.correlation)
 
 
 def test_a_request_after_the_fin_is_a_keep_alive_race() -> None:
-    spoken = late_request(tell(four(Balancer())))
+    spoken = late_request(judge_simulation(four(Balancer())))
     said = spoken.one("keep-alive-race")
     assert said.slug == "keep-alive-race.backend"
     assert said.severity is Severity.HIGH
@@ -97,7 +104,7 @@ def test_a_request_after_the_fin_is_a_keep_alive_race() -> None:
 
 
 def test_a_close_after_less_silence_than_others_survived_is_no_idle_limit() -> None:
-    spoken = late_request(tell(four(Balancer())), at_once=True)
+    spoken = late_request(judge_simulation(four(Balancer())), at_once=True)
     said = spoken.one("keep-alive-race")
     assert int(values(said)["closed_after"]) < int(values(said)["longest"])
     assert "no idle time limit" in said.statement
@@ -108,30 +115,30 @@ def test_a_server_that_answered_before_it_was_asked_was_not_idle() -> None:
     """It says 400 to the PROXY header before the request, which it does not understand, and
     closes.
     """
-    spoken = late_request(tell(four(Balancer())))
-    (back,) = spoken.shown.backends
+    spoken = late_request(judge_simulation(four(Balancer())))
+    (back,) = spoken.recorded.backends
     last, before = back.exchanges[-1], back.exchanges[-2]
     assert last.connection == before.connection
-    spoken.shown.backends[0] = with_exchanges(
+    spoken.recorded.backends[0] = with_exchanges(
         back, **{f"e{before.id}": before._replace(request=None)}
     )
-    assert told(spoken.shown, spoken.correlation).of("keep-alive-race") == []
+    assert judge_recording(spoken.recorded, spoken.correlation).of("keep-alive-race") == []
 
 
 def test_an_ordinary_close_is_no_race() -> None:
-    assert tell(four(Balancer(keep_alive=False))).of("keep-alive-race") == []
+    assert judge_simulation(four(Balancer(keep_alive=False))).of("keep-alive-race") == []
 
 
 def smuggling(
     follower: bool,
     mark: tuple[Mark, ...] = (Mark.AMBIGUOUS_FRAMING,),
     behind: tuple[Mark, ...] | None = None,
-) -> Told:
+) -> Judged:
     """A request with two lengths: the client sent 30 bytes of body, the backend took 4 of them for
     it, and the rest for a request.
     """
-    spoken = tell(four(Balancer()))
-    front, back = spoken.shown.clients[0], spoken.shown.backends[0]
+    spoken = judge_simulation(four(Balancer()))
+    front, back = spoken.recorded.clients[0], spoken.recorded.backends[0]
     sent, got = front.exchanges[2], back.exchanges[2]
     lines = (
         HeaderLine("Content-Length", "30", "Content-Length: 30"),
@@ -145,8 +152,8 @@ def smuggling(
             request=e.request._replace(lines=(*e.request.lines, *lines), body=body, marks=marks)
         )
 
-    spoken.shown.clients[0] = with_exchanges(front, e2=doubtful(sent, 30, mark))
-    spoken.shown.backends[0] = with_exchanges(
+    spoken.recorded.clients[0] = with_exchanges(front, e2=doubtful(sent, 30, mark))
+    spoken.recorded.backends[0] = with_exchanges(
         back, e2=doubtful(got, 4, mark if behind is None else behind)
     )
     kept = (
@@ -160,7 +167,7 @@ def smuggling(
         if p not in kept
     )
     changed: Correlation = replace(spoken.correlation, pairs=tuple(kept), unpaired=tuple(lonely))
-    return told(spoken.shown, changed)
+    return judge_recording(spoken.recorded, changed)
 
 
 def test_one_request_that_becomes_two_is_critical_and_said_first() -> None:
@@ -202,26 +209,26 @@ def test_a_superscript_is_a_digit_and_no_number() -> None:
             ("X-Forwarded-For", f"192.0.2.1:{text}"),
             ("Forwarded", f'for="[2001:db8::1]:{text}"'),
         ]
-        play = Play(seed=4, balancer=Balancer(cache=0.6, add=stating))
-        client = play.client("192.168.0.5")
+        simulation = Simulation(seed=4, balancer=Balancer(cache=0.6, add=stating))
+        client = simulation.client("192.168.0.5")
         for n in range(12):
             client.asks(
                 "GET", "/logo", at_ms=40 * n, answer=b"logo", answer_headers=[("Age", text)]
             )
-        assert tell(play).findings
+        assert judge_simulation(simulation).findings
     for length in strange:
         spoken = smuggling(follower=False)
-        front = spoken.shown.clients[0]
+        front = spoken.recorded.clients[0]
         request = front.exchanges[2].request
         assert request is not None
         lines = tuple(line for line in request.lines if line.name != "Content-Length")
         said = request._replace(
             lines=(*lines, HeaderLine("Content-Length", length, f"Content-Length: {length}"))
         )
-        spoken.shown.clients[0] = with_exchanges(
+        spoken.recorded.clients[0] = with_exchanges(
             front, e2=front.exchanges[2]._replace(request=said)
         )
-        assert told(spoken.shown, spoken.correlation).one("framing-desync")
+        assert judge_recording(spoken.recorded, spoken.correlation).one("framing-desync")
 
 
 class Counted(list[Exchange]):
@@ -238,8 +245,8 @@ def looked_at(count: int) -> int:
     """How often an exchange is looked at when so many requests of one connection can be read in two
     ways, and every other one is another answer behind the balancer.
     """
-    play = Play(seed=3, balancer=Balancer())
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=3, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
     for n in range(count):
         client.asks(
             "POST",
@@ -249,8 +256,8 @@ def looked_at(count: int) -> int:
             body=b"item=%d" % n,
             answer=b"done %d" % n,
         )
-    spoken = tell(play)
-    for traces in (spoken.shown.clients, spoken.shown.backends):
+    spoken = judge_simulation(simulation)
+    for traces in (spoken.recorded.clients, spoken.recorded.backends):
         (trace,) = traces
         doubtful = [
             e._replace(request=e.request._replace(marks=(Mark.AMBIGUOUS_FRAMING,)))
@@ -258,11 +265,11 @@ def looked_at(count: int) -> int:
             if e.request
         ]
         traces[0] = replace(trace, exchanges=Counted(doubtful))
-    back = spoken.shown.backends[0]
+    back = spoken.recorded.backends[0]
     extra = Counted(e if e.id % 2 == 0 else e._replace(request=None) for e in back.exchanges)
-    spoken.shown.backends[0] = replace(back, exchanges=extra)
+    spoken.recorded.backends[0] = replace(back, exchanges=extra)
     Counted.asked = 0
-    assert told(spoken.shown, spoken.correlation).of("framing-desync.smuggled")
+    assert judge_recording(spoken.recorded, spoken.correlation).of("framing-desync.smuggled")
     return Counted.asked
 
 

@@ -9,56 +9,58 @@ from lbtrace.correlate import correlate
 from lbtrace.model.report import Kind, Severity
 from lbtrace.options import Options
 from lbtrace.verdict import judge
-from tests.findings.stage import ALB, four, tell, told, values
-from tests.play import Balancer
+from tests.findings.simulated import ALB, four, judge_recording, judge_simulation, values
+from tests.simulator import Balancer
 
 
 def test_dropped_packets_are_said() -> None:
-    spoken = tell(four(ALB))
-    back = spoken.shown.backends[0]
-    spoken.shown.backends[0] = replace(back, files=(replace(back.files[0], dropped=17),))
-    said = told(spoken.shown, spoken.correlation).one("capture-quality.dropped")
+    spoken = judge_simulation(four(ALB))
+    back = spoken.recorded.backends[0]
+    spoken.recorded.backends[0] = replace(back, files=(replace(back.files[0], dropped=17),))
+    said = judge_recording(spoken.recorded, spoken.correlation).one("capture-quality.dropped")
     assert said.severity is Severity.MEDIUM
     assert values(said)["count"] == 17
 
 
 def test_cut_packets_are_said() -> None:
-    spoken = tell(four(ALB))
-    front = spoken.shown.clients[0]
-    spoken.shown.clients[0] = replace(front, packets=replace(front.packets, truncated=9))
+    spoken = judge_simulation(four(ALB))
+    front = spoken.recorded.clients[0]
+    spoken.recorded.clients[0] = replace(front, packets=replace(front.packets, truncated=9))
     assert (
-        values(told(spoken.shown, spoken.correlation).one("capture-quality.truncated"))["count"]
+        values(
+            judge_recording(spoken.recorded, spoken.correlation).one("capture-quality.truncated")
+        )["count"]
         == 9
     )
 
 
 def test_one_direction_only_is_said() -> None:
-    spoken = tell(four(ALB))
-    back = spoken.shown.backends[0]
+    spoken = judge_simulation(four(ALB))
+    back = spoken.recorded.backends[0]
     deaf = [c._replace(from_server=c.from_server._replace(packets=0)) for c in back.connections]
-    spoken.shown.backends[0] = replace(back, connections=deaf)
-    assert told(spoken.shown, spoken.correlation).of("capture-quality.one-direction")
+    spoken.recorded.backends[0] = replace(back, connections=deaf)
+    assert judge_recording(spoken.recorded, spoken.correlation).of("capture-quality.one-direction")
 
 
 def test_the_same_file_twice_is_said() -> None:
-    shown = four(Balancer(kind="direct")).perform()
-    shown.backends[0] = replace(shown.clients[0], side=shown.backends[0].side)
-    spoken = told(shown, correlate(shown.clients, shown.backends, Options()))
+    recorded = four(Balancer(kind="direct")).run()
+    recorded.backends[0] = replace(recorded.clients[0], side=recorded.backends[0].side)
+    spoken = judge_recording(recorded, correlate(recorded.clients, recorded.backends, Options()))
     assert spoken.one("same-capture").severity is Severity.HIGH
-    said = judge(Comparison(shown.clients, shown.backends, spoken.correlation))
+    said = judge(Comparison(recorded.clients, recorded.backends, spoken.correlation))
     assert said.kind is Kind.INCONCLUSIVE
     assert "given twice" in said.reason
 
 
 def test_two_captures_of_one_network_are_not_the_same_file() -> None:
-    assert tell(four(Balancer(kind="direct"))).of("same-capture") == []
+    assert judge_simulation(four(Balancer(kind="direct"))).of("same-capture") == []
 
 
 def test_swapped_captures_are_said() -> None:
-    spoken = tell(four(ALB))
+    spoken = judge_simulation(four(ALB))
     assert spoken.of("swapped-captures") == []
     assert (
-        told(spoken.shown, replace(spoken.correlation, swapped=True))
+        judge_recording(spoken.recorded, replace(spoken.correlation, swapped=True))
         .one("swapped-captures")
         .severity
         is Severity.LOW
@@ -66,11 +68,11 @@ def test_swapped_captures_are_said() -> None:
 
 
 def test_encrypted_connections_are_named() -> None:
-    said = tell(four(Balancer(kind="tls"))).one("encrypted-traffic.client")
+    said = judge_simulation(four(Balancer(kind="tls"))).one("encrypted-traffic.client")
     assert values(said)["count"] == 4
 
 
 def test_health_checks_are_described() -> None:
-    said = tell(four(ALB, targets=[f"/{n}" for n in range(12)])).one("health-checks")
+    said = judge_simulation(four(ALB, targets=[f"/{n}" for n in range(12)])).one("health-checks")
     assert values(said)["user_agent"] == "ELB-HealthChecker/2.0"
     assert values(said)["path"] == "/health"

@@ -11,8 +11,8 @@ import pytest
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
 from lbtrace.model.stream import Connection
 from lbtrace.tables.connections import ConnectionTable
-from tests.findings.stage import FOUR, four, tell, told, values
-from tests.play import Balancer
+from tests.findings.simulated import FOUR, four, judge_recording, judge_simulation, values
+from tests.simulator import Balancer
 
 SECOND = 1_000_000_000
 
@@ -21,7 +21,7 @@ def attempt(sent: int = 1, again: int = 0, given_back: int = 0, resets: int = 0)
     """A connection without SYN-ACK: how many segments each end sent, how many of the client's are
     its SYN again, and RSTs of the server.
     """
-    whole = tell(four(Balancer())).shown.backends[0].connections[0]
+    whole = judge_simulation(four(Balancer())).recorded.backends[0].connections[0]
     front = whole.from_client._replace(packets=sent, bytes=0, rsts=0, fins=0)
     back = whole.from_server._replace(packets=given_back, bytes=0, rsts=resets, fins=0)
     return whole._replace(
@@ -60,19 +60,19 @@ def test_a_capture_that_ends_with_the_syn_does_not_tell() -> None:
 
 
 def test_refused_connections_are_counted() -> None:
-    spoken = tell(four(Balancer(keep_alive=False)))
-    back = spoken.shown.backends[0]
+    spoken = judge_simulation(four(Balancer(keep_alive=False)))
+    back = spoken.recorded.backends[0]
     refused = attempt(given_back=1, resets=1)._replace(id=0)
-    spoken.shown.backends[0] = replace(back, connections=[refused, *back.connections[1:]])
-    said = told(spoken.shown, spoken.correlation).one("connection-failures")
+    spoken.recorded.backends[0] = replace(back, connections=[refused, *back.connections[1:]])
+    said = judge_recording(spoken.recorded, spoken.correlation).one("connection-failures")
     assert said.slug == "connection-failures.refused-backend"
     assert (values(said)["count"], values(said)["checks"]) == (1, 0)
     assert len(back.connections) == len(FOUR)
 
 
 def test_a_syn_that_a_switch_sent_to_all_was_answered_where_it_belongs() -> None:
-    spoken = tell(four(Balancer(keep_alive=False)))
-    (back,) = spoken.shown.backends
+    spoken = judge_simulation(four(Balancer(keep_alive=False)))
+    (back,) = spoken.recorded.backends
     first = back.connections[0]
     stray = first._replace(
         id=0,
@@ -88,5 +88,5 @@ def test_a_syn_that_a_switch_sent_to_all_was_answered_where_it_belongs() -> None
         applications=back.applications[:1],
         exchanges=[],
     )
-    spoken.shown.backends.append(other)
-    assert told(spoken.shown, spoken.correlation).of("connection-failures") == []
+    spoken.recorded.backends.append(other)
+    assert judge_recording(spoken.recorded, spoken.correlation).of("connection-failures") == []

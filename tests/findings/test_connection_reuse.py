@@ -9,12 +9,12 @@ from lbtrace.correlate import correlate
 from lbtrace.model.pairing import Correlation, Ref
 from lbtrace.options import Options
 from lbtrace.tables.exchanges import by_connection
-from tests.findings.stage import ALB, FOUR, four, tell, told, values
-from tests.play import Balancer, Play
+from tests.findings.simulated import ALB, FOUR, four, judge_recording, judge_simulation, values
+from tests.simulator import Balancer, Simulation
 
 
 def test_four_syns_in_front_and_one_behind() -> None:
-    spoken = tell(four(ALB))
+    spoken = judge_simulation(four(ALB))
     front, back = (values(spoken.one(f"connection-reuse.{side}")) for side in ("client", "backend"))
     assert (front["syns"], front["requests"]) == (4, 4)
     assert (back["syns"], back["requests"], back["most"]) == (1, 4, 4)
@@ -22,43 +22,43 @@ def test_four_syns_in_front_and_one_behind() -> None:
 
 
 def test_health_checks_are_left_out_of_the_ratio() -> None:
-    play = four(ALB)
-    shown = play.perform()
-    correlation = correlate(shown.clients, shown.backends, Options())
-    counts = Comparison((), shown.backends, correlation).backend_counts
+    simulation = four(ALB)
+    recorded = simulation.run()
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    counts = Comparison((), recorded.backends, correlation).backend_counts
     assert counts.requests == len(FOUR)
-    assert counts.check_requests == len(shown.checks)
+    assert counts.check_requests == len(recorded.checks)
     assert counts.check_requests > 0
     assert counts.syns + counts.check_connections + counts.already_open == len(
-        shown.backends[0].connections
+        recorded.backends[0].connections
     )
 
 
 def test_a_side_without_a_syn_has_no_ratio() -> None:
-    play = Play(seed=1, balancer=Balancer())
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=1, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
     for n in range(5):
         client.asks("GET", f"/{n}", at_ms=100 * n, answer=b"%d" % n)
-    play.backend_window = (90, 10_000)
-    said = tell(play).one("connection-reuse.backend")
+    simulation.backend_window = (90, 10_000)
+    said = judge_simulation(simulation).one("connection-reuse.backend")
     assert values(said)["syns"] == 0
     assert "{syns}" not in said.statement
     assert "no ratio" in said.statement
 
 
 def test_one_connection_each_is_not_called_shared() -> None:
-    spoken = tell(four(Balancer(keep_alive=False)))
+    spoken = judge_simulation(four(Balancer(keep_alive=False)))
     assert spoken.of("connection-reuse.shared") == []
     assert values(spoken.one("connection-reuse.backend"))["syns"] == 4
 
 
 def test_interchangeable_requests_share_nothing_for_certain() -> None:
-    play = Play(seed=5, balancer=Balancer())
+    simulation = Simulation(seed=5, balancer=Balancer())
     for n in range(6):
-        client = play.client(f"10.0.0.{n + 1}")
+        client = simulation.client(f"10.0.0.{n + 1}")
         for k in range(3):
             client.asks("GET", "/same", at_ms=k, connection="kept")
-    spoken = tell(play)
+    spoken = judge_simulation(simulation)
     grouped = {p.group for p in spoken.correlation.pairs if p.group is not None}
     alone = [p for p in spoken.correlation.pairs if p.group is None]
     assert grouped
@@ -68,21 +68,21 @@ def test_interchangeable_requests_share_nothing_for_certain() -> None:
 
 def test_health_checks_are_no_use_after_a_silence() -> None:
     """A balancer that checks over the connections that carry requests."""
-    spoken = tell(four(ALB))
+    spoken = judge_simulation(four(ALB))
     once = [u.ref.id for u in spoken.correlation.unpaired if u.side == "backend"]
-    (back,) = spoken.shown.backends
+    (back,) = spoken.recorded.backends
     busy = int(by_connection(back).sizes.argmax())
     moved = [e._replace(connection=busy) if e.id in once else e for e in back.exchanges]
-    spoken.shown.backends[0] = replace(back, exchanges=moved)
-    said = values(told(spoken.shown, spoken.correlation).one("connection-reuse.idle"))
+    spoken.recorded.backends[0] = replace(back, exchanges=moved)
+    said = values(judge_recording(spoken.recorded, spoken.correlation).one("connection-reuse.idle"))
     assert said["count"] == 4
 
 
 def test_what_another_client_does_straight_at_the_backend_is_not_the_balancers() -> None:
     """The last two backend connections come from elsewhere and are paired with nothing."""
-    shown = four(Balancer(keep_alive=False)).perform()
-    correlation = correlate(shown.clients, shown.backends, Options())
-    back = shown.backends[0]
+    recorded = four(Balancer(keep_alive=False)).run()
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    back = recorded.backends[0]
     elsewhere = [
         c._replace(client=c.client._replace(address="10.9.9.9")) if n > 1 else c
         for n, c in enumerate(back.connections)
@@ -91,27 +91,29 @@ def test_what_another_client_does_straight_at_the_backend_is_not_the_balancers()
     kept = tuple(p for p in correlation.pairs if not {a.backend for a in p.attempts} & theirs)
     lines = tuple(p for p in correlation.connection_pairs if p.backend.id <= 1)
     fewer = replace(correlation, pairs=kept, connection_pairs=lines)
-    spoken = told(replace(shown, backends=[replace(back, connections=elsewhere)]), fewer)
+    spoken = judge_recording(
+        replace(recorded, backends=[replace(back, connections=elsewhere)]), fewer
+    )
     closed = values(spoken.one("connection-reuse.closed-backend"))
     assert int(closed["by_first"]) + int(closed["by_second"]) == 2
 
 
 def test_checks_from_where_no_paired_request_comes_from_may_be_a_monitor() -> None:
-    shown = four(ALB).perform()
-    correlation = correlate(shown.clients, shown.backends, Options())
-    assert "monitor" not in told(shown, correlation).one("health-checks").statement
+    recorded = four(ALB).run()
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    assert "monitor" not in judge_recording(recorded, correlation).one("health-checks").statement
     monitored = replace(
         correlation,
         health_checks=tuple(replace(k, source="10.9.9.9") for k in correlation.health_checks),
     )
-    assert "may be a monitor" in told(shown, monitored).one("health-checks").statement
+    assert "may be a monitor" in judge_recording(recorded, monitored).one("health-checks").statement
 
 
 def test_a_connection_that_two_captures_show_is_counted_once() -> None:
     """A switch sent the first packets everywhere, or two captures were taken on one way."""
-    shown = four(ALB).perform()
-    correlation = correlate(shown.clients, shown.backends, Options())
-    (back,) = shown.backends
+    recorded = four(ALB).run()
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    (back,) = recorded.backends
     alone = Comparison((), [back], correlation).backend_counts
     stray = back.connections[0]._replace(
         from_client=back.connections[0].from_client._replace(packets=1)

@@ -12,7 +12,7 @@ import pytest
 
 from lbtrace.comparison import frame_filter
 from lbtrace.model.net import FrameRef, Side
-from tests.findings.stage import ALB, four
+from tests.findings.simulated import ALB, four
 
 
 def test_a_filter_names_each_frame_once() -> None:
@@ -26,9 +26,9 @@ def test_a_filter_names_each_frame_once() -> None:
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 @pytest.mark.parametrize("numbers", [(3,), (1, 4, 6)])
 def test_tshark_finds_these_frames(tmp_path: Path, numbers: tuple[int, ...]) -> None:
-    shown = four(ALB).perform(pcaps=True)
+    recorded = four(ALB).run(pcaps=True)
     path = tmp_path / "client.pcap"
-    path.write_bytes(shown.client_pcaps[0])
+    path.write_bytes(recorded.client_pcaps[0])
     text = frame_filter([FrameRef(Side.CLIENT, 0, 0, n, 0) for n in numbers])
     command = ["tshark", "-r", str(path), "-Y", text, "-T", "fields", "-e", "frame.number"]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

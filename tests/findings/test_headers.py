@@ -7,16 +7,24 @@ from __future__ import annotations
 import pytest
 
 from lbtrace.model.report import Severity
-from tests.findings.stage import ALB, Told, four, tell, told, values, with_exchanges
-from tests.play import Balancer, Play
+from tests.findings.simulated import (
+    ALB,
+    Judged,
+    four,
+    judge_recording,
+    judge_simulation,
+    values,
+    with_exchanges,
+)
+from tests.simulator import Balancer, Simulation
 
 
-def names(spoken: Told, slug: str) -> set[str]:
+def names(spoken: Judged, slug: str) -> set[str]:
     return {str(values(f)["field"]) for f in spoken.of(slug)}
 
 
 def test_every_added_field_is_named() -> None:
-    spoken = tell(four(ALB, seen_as="1.240.235.98"))
+    spoken = judge_simulation(four(ALB, seen_as="1.240.235.98"))
     assert names(spoken, "request-headers.added") == {
         "X-Forwarded-For",
         "X-Forwarded-Proto",
@@ -27,13 +35,13 @@ def test_every_added_field_is_named() -> None:
 
 
 def test_nothing_touched_is_said_too() -> None:
-    spoken = tell(four(Balancer(kind="dnat")))
+    spoken = judge_simulation(four(Balancer(kind="dnat")))
     assert [f.slug for f in spoken.of("request-headers")] == ["request-headers.unchanged"]
     assert [f.slug for f in spoken.of("response-headers")] == ["response-headers.unchanged"]
 
 
 def test_forwarding_fields_are_right() -> None:
-    spoken = tell(four(ALB, seen_as="1.240.235.98"))
+    spoken = judge_simulation(four(ALB, seen_as="1.240.235.98"))
     assert names(spoken, "forwarded-fields.right") == {
         "X-Forwarded-For",
         "X-Forwarded-Proto",
@@ -43,7 +51,7 @@ def test_forwarding_fields_are_right() -> None:
 
 
 def test_https_stated_for_a_plain_client_is_wrong() -> None:
-    said = tell(
+    said = judge_simulation(
         four(Balancer(add=[("X-Forwarded-Proto", "https"), ("X-Forwarded-Port", "443")]))
     ).of("forwarded-fields.wrong")
     assert {values(f)["field"] for f in said} == {"X-Forwarded-Proto", "X-Forwarded-Port"}
@@ -51,35 +59,37 @@ def test_https_stated_for_a_plain_client_is_wrong() -> None:
 
 
 def test_another_clients_address_is_wrong() -> None:
-    said = tell(four(Balancer(add=[("X-Real-IP", "10.9.9.9")], preserve_source=True))).of(
-        "forwarded-fields.wrong"
-    )
+    said = judge_simulation(
+        four(Balancer(add=[("X-Real-IP", "10.9.9.9")], preserve_source=True))
+    ).of("forwarded-fields.wrong")
     assert {values(f)["field"] for f in said} == {"X-Real-IP"}
 
 
 def test_a_replaced_host_names_the_backend() -> None:
-    said = tell(four(Balancer(host="172.31.11.95:8080"))).one("host-and-target.host-changed")
+    said = judge_simulation(four(Balancer(host="172.31.11.95:8080"))).one(
+        "host-and-target.host-changed"
+    )
     assert "the backend's own address" in said.statement
 
 
 def test_a_stripped_prefix_changes_the_target() -> None:
-    said = tell(four(Balancer(strip="/divide"))).one("host-and-target.target-changed")
+    said = judge_simulation(four(Balancer(strip="/divide"))).one("host-and-target.target-changed")
     assert (values(said)["before"], values(said)["after"]) == ("/divide/25", "/25")
 
 
 def test_lower_case_names_are_a_style() -> None:
-    said = tell(four(Balancer(recase=True))).one("header-style")
+    said = judge_simulation(four(Balancer(recase=True))).one("header-style")
     assert values(said)["after"] == "in lower case"
 
 
-def forged(balancer: Balancer) -> Told:
-    play = Play(seed=2, balancer=balancer)
-    client = play.client("192.168.0.5")
+def forged(balancer: Balancer) -> Judged:
+    simulation = Simulation(seed=2, balancer=balancer)
+    client = simulation.client("192.168.0.5")
     for n in range(3):
         client.asks(
             "GET", f"/{n}", at_ms=50 * n, headers=[("X-Forwarded-For", "8.8.8.8")], answer=b"%d" % n
         )
-    return tell(play)
+    return judge_simulation(simulation)
 
 
 def test_what_a_client_claims_about_itself() -> None:
@@ -94,31 +104,31 @@ def test_what_a_client_claims_about_itself() -> None:
 
 
 def test_http_1_0_towards_the_backend() -> None:
-    said = tell(four(Balancer(version="HTTP/1.0"))).one("protocol-changes.version")
+    said = judge_simulation(four(Balancer(version="HTTP/1.0"))).one("protocol-changes.version")
     assert (values(said)["before"], values(said)["after"]) == ("HTTP/1.1", "HTTP/1.0")
 
 
 def test_compressing_is_a_coding_not_another_body() -> None:
-    spoken = tell(four(Balancer(gzip=True)))
+    spoken = judge_simulation(four(Balancer(gzip=True)))
     assert spoken.of("responses.body") == []
     assert values(spoken.one("protocol-changes.coding"))["after"] == "gzip"
 
 
 @pytest.mark.parametrize(("got", "gave"), [(304, 200), (200, 304), (206, 200), (200, 206)])
 def test_a_part_or_not_modified_is_no_rewritten_response(got: int, gave: int) -> None:
-    spoken = tell(four(Balancer()))
-    front, back = spoken.shown.clients[0], spoken.shown.backends[0]
+    spoken = judge_simulation(four(Balancer()))
+    front, back = spoken.recorded.clients[0], spoken.recorded.backends[0]
     before, behind = front.exchanges[1], back.exchanges[1]
     assert before.response is not None
     assert behind.response is not None
     other = before.response.body._replace(digest="0" * 32)
-    spoken.shown.clients[0] = with_exchanges(
+    spoken.recorded.clients[0] = with_exchanges(
         front, e1=before._replace(response=before.response._replace(status=got, body=other))
     )
-    spoken.shown.backends[0] = with_exchanges(
+    spoken.recorded.backends[0] = with_exchanges(
         back, e1=behind._replace(response=behind.response._replace(status=gave))
     )
-    spoken = told(spoken.shown, spoken.correlation)
+    spoken = judge_recording(spoken.recorded, spoken.correlation)
     said = spoken.one("responses.from-copy")
     assert (values(said)["client_status"], values(said)["backend_status"]) == (str(got), str(gave))
     assert spoken.of("responses.status") == spoken.of("responses.body") == []

@@ -9,16 +9,16 @@ import pytest
 
 from lbtrace.findings import FindingModule, registry
 from lbtrace.findings.__main__ import document, sections
-from tests.findings.stage import ALB, Told, four, tell
-from tests.play import Balancer, Play
+from tests.findings.simulated import ALB, Judged, four, judge_simulation
+from tests.simulator import Balancer, Simulation
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def concurrent(balancer: Balancer) -> Play:
-    play = Play(seed=3, balancer=balancer)
+def concurrent(balancer: Balancer) -> Simulation:
+    simulation = Simulation(seed=3, balancer=balancer)
     for n in range(4):
-        client = play.client(f"192.168.0.{n + 5}", seen_as="1.240.235.98")
+        client = simulation.client(f"192.168.0.{n + 5}", seen_as="1.240.235.98")
         for k in range(6):
             client.asks(
                 "POST" if k % 3 == 0 else "GET",
@@ -27,7 +27,7 @@ def concurrent(balancer: Balancer) -> Play:
                 connection="kept",
                 body=b"x" * (k % 3 == 0),
             )
-    return play
+    return simulation
 
 
 PLAYS = {
@@ -55,8 +55,8 @@ PLAYS = {
 
 
 @pytest.fixture(scope="module", params=list(PLAYS))
-def spoken(request: pytest.FixtureRequest) -> Told:
-    return tell(PLAYS[request.param]())
+def spoken(request: pytest.FixtureRequest) -> Judged:
+    return judge_simulation(PLAYS[request.param]())
 
 
 @pytest.mark.parametrize("finding", registry(), ids=lambda f: f.slug)
@@ -74,7 +74,7 @@ def test_the_page_is_what_the_command_prints() -> None:
     assert (ROOT / "docs/findings.md").read_text() == document()
 
 
-def test_what_is_said_is_well_formed(spoken: Told) -> None:
+def test_what_is_said_is_well_formed(spoken: Judged) -> None:
     """Known slugs; every place in a sentence has a value; filters belong to the frames; at most
     five frames a side.
     """
@@ -93,11 +93,11 @@ def test_what_is_said_is_well_formed(spoken: Told) -> None:
                 assert bool(numbers) == bool(text)
 
 
-def test_the_most_severe_is_said_first(spoken: Told) -> None:
+def test_the_most_severe_is_said_first(spoken: Judged) -> None:
     order = ["critical", "high", "medium", "low", "info"]
     ranks = [order.index(f.severity) for f in spoken.findings]
     assert ranks == sorted(ranks)
 
 
 def test_nothing_is_said_of_empty_captures() -> None:
-    assert tell(Play()).findings == ()
+    assert judge_simulation(Simulation()).findings == ()

@@ -12,12 +12,12 @@ from lbtrace.model.pairing import Confidence, ConnectionBasis
 from lbtrace.model.report import Severity
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
-from tests.findings.stage import ALB, four, tell, values
-from tests.play import Balancer, Play
+from tests.findings.simulated import ALB, four, judge_simulation, values
+from tests.simulator import Balancer, Simulation
 
 
 def test_a_proxy_shows_its_own_address_and_states_the_client() -> None:
-    said = tell(four(ALB, seen_as="1.240.235.98")).one("source-address")
+    said = judge_simulation(four(ALB, seen_as="1.240.235.98")).one("source-address")
     assert said.slug == "source-address.rewritten"
     assert said.severity is Severity.INFO
     assert values(said)["backend_sees"] == "172.31.42.119"
@@ -25,53 +25,53 @@ def test_a_proxy_shows_its_own_address_and_states_the_client() -> None:
 
 
 def test_a_client_that_is_stated_nowhere_is_worth_a_remedy() -> None:
-    said = tell(four(Balancer(kind="snat"))).one("source-address")
+    said = judge_simulation(four(Balancer(kind="snat"))).one("source-address")
     assert said.slug == "source-address.rewritten"
     assert said.severity is Severity.MEDIUM
     assert said.remedy
 
 
 def test_a_destination_nat_keeps_the_source() -> None:
-    said = tell(four(Balancer(kind="dnat"))).one("source-address")
+    said = judge_simulation(four(Balancer(kind="dnat"))).one("source-address")
     assert said.slug == "source-address.preserved"
     assert values(said)["count"] == 4
 
 
 def test_a_nat_before_the_balancer_is_not_the_balancers_doing() -> None:
-    spoken = tell(four(Balancer(kind="dnat"), seen_as="1.240.235.98"))
+    spoken = judge_simulation(four(Balancer(kind="dnat"), seen_as="1.240.235.98"))
     assert spoken.one("source-address").slug == "source-address.preserved"
     assert values(spoken.one("nat-before-balancer"))["seen_as"] == "1.240.235.98"
 
 
 def test_a_private_source_beside_the_backend_is_the_balancers() -> None:
-    spoken = tell(four(Balancer(kind="snat")))
+    spoken = judge_simulation(four(Balancer(kind="snat")))
     assert spoken.of("nat-before-balancer") == []
 
 
 def test_a_proxy_header_states_the_client() -> None:
-    said = tell(four(Balancer(kind="l4-proxy", proxy=1), seen_as="1.240.235.98")).one(
+    said = judge_simulation(four(Balancer(kind="l4-proxy", proxy=1), seen_as="1.240.235.98")).one(
         "source-address"
     )
     assert "PROXY" in str(values(said)["stated_in"])
 
 
 def test_one_address_stated_for_several_clients_may_be_a_fixed_value() -> None:
-    play = Play(balancer=Balancer(add=[("X-Forwarded-For", "203.0.113.77")]))
+    simulation = Simulation(balancer=Balancer(add=[("X-Forwarded-For", "203.0.113.77")]))
     for k in range(3):
         for i in range(4):
-            play.client(f"192.168.0.{5 + k}").asks("GET", f"/{k}/{i}", at_ms=50 * (3 * i + k))
-    found = tell(play).of("nat-before-balancer")
+            simulation.client(f"192.168.0.{5 + k}").asks("GET", f"/{k}/{i}", at_ms=50 * (3 * i + k))
+    found = judge_simulation(simulation).of("nat-before-balancer")
     assert len(found) == 3
     assert {f.confidence for f in found} == {Confidence.LOW}
     assert all("or the value is a fixed one" in f.statement for f in found)
-    public = tell(four(Balancer(add=[("X-Forwarded-For", "1.240.235.98")]))).one(
+    public = judge_simulation(four(Balancer(add=[("X-Forwarded-For", "1.240.235.98")]))).one(
         "nat-before-balancer"
     )
     assert (
         public.confidence is Confidence.HIGH
     )  # a private address does not reach a public one by itself
     inside = Balancer(add=[("X-Forwarded-For", "1.240.235.98")], front=Endpoint("192.168.0.1", 80))
-    private = tell(four(inside)).one("nat-before-balancer")
+    private = judge_simulation(four(inside)).one("nat-before-balancer")
     assert private.confidence is Confidence.LOW
     assert private.statement.endswith(
         "({stated_by}): a NAT lies between them, or the value is a fixed one."
@@ -79,9 +79,9 @@ def test_one_address_stated_for_several_clients_may_be_a_fixed_value() -> None:
 
 
 def test_what_packets_that_are_passed_on_come_from_is_not_the_balancers() -> None:
-    spoken = tell(four(Balancer(kind="dnat"), seen_as="1.240.235.98"))
+    spoken = judge_simulation(four(Balancer(kind="dnat"), seen_as="1.240.235.98"))
     assert spoken.correlation.topology.balancer_back == ()
-    assert tell(
+    assert judge_simulation(
         four(Balancer(kind="snat"), seen_as="1.240.235.98")
     ).correlation.topology.balancer_back == ("172.31.42.119",)
 
@@ -90,8 +90,8 @@ def test_what_goes_straight_to_the_backend_tells_nothing_of_the_balancer() -> No
     """Beside requests through a proxy the backend gets one that never met it: both captures show
     the same connection.
     """
-    shown = four(ALB).perform()
-    (front,), (back,) = shown.clients, shown.backends
+    recorded = four(ALB).run()
+    (front,), (back,) = recorded.clients, recorded.backends
     own = back.connections[0]._replace(
         client=Endpoint("192.168.0.9", 40000), first_ns=back.last_ns, last_ns=back.last_ns
     )
@@ -132,11 +132,11 @@ def test_what_goes_straight_to_the_backend_tells_nothing_of_the_balancer() -> No
 
 
 def test_another_captured_client_is_no_nat() -> None:
-    play = Play(balancer=Balancer(add=[("X-Forwarded-For", "192.168.0.6")]))
+    simulation = Simulation(balancer=Balancer(add=[("X-Forwarded-For", "192.168.0.6")]))
     for k in range(2):
         for i in range(4):
-            play.client(f"192.168.0.{5 + k}").asks("GET", f"/{k}/{i}", at_ms=50 * (3 * i + k))
-    assert tell(play).of("nat-before-balancer") == []
+            simulation.client(f"192.168.0.{5 + k}").asks("GET", f"/{k}/{i}", at_ms=50 * (3 * i + k))
+    assert judge_simulation(simulation).of("nat-before-balancer") == []
 
 
 def test_on_one_machine_the_same_address_is_no_preserved_one() -> None:
@@ -144,7 +144,7 @@ def test_on_one_machine_the_same_address_is_no_preserved_one() -> None:
     address because all have.
     """
     here = Balancer(front=Endpoint("127.0.0.1", 80), backs=("127.0.0.1",))
-    play = Play(balancer=here, backends=(Endpoint("127.0.0.1", 8080),))
+    simulation = Simulation(balancer=here, backends=(Endpoint("127.0.0.1", 8080),))
     for i in range(4):
-        play.client("127.0.0.1").asks("GET", f"/{i}", at_ms=50 * i)
-    assert tell(play).of("source-address") == []
+        simulation.client("127.0.0.1").asks("GET", f"/{i}", at_ms=50 * i)
+    assert judge_simulation(simulation).of("source-address") == []

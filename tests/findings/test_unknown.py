@@ -24,8 +24,16 @@ from lbtrace.model.report import Kind
 from lbtrace.options import Options
 from lbtrace.verdict import judge
 from lbtrace.verdict.witnesses.packets import addresses
-from tests.findings.stage import ALB, Told, four, tell, told, values, with_exchanges
-from tests.play import Balancer, Play
+from tests.findings.simulated import (
+    ALB,
+    Judged,
+    four,
+    judge_recording,
+    judge_simulation,
+    values,
+    with_exchanges,
+)
+from tests.simulator import Balancer, Simulation
 
 SENT = [("X-Forwarded-For", "6.6.6.6")]
 
@@ -44,11 +52,13 @@ def cut(exchange: Exchange) -> Exchange:
     )
 
 
-def behind_a_short_snaplen(spoken: Told) -> Told:
+def behind_a_short_snaplen(spoken: Judged) -> Judged:
     """What is said when every head of the backend capture was cut."""
-    back = spoken.shown.backends[0]
-    spoken.shown.backends[0] = with_exchanges(back, **{f"e{e.id}": cut(e) for e in back.exchanges})
-    return told(spoken.shown, spoken.correlation)
+    back = spoken.recorded.backends[0]
+    spoken.recorded.backends[0] = with_exchanges(
+        back, **{f"e{e.id}": cut(e) for e in back.exchanges}
+    )
+    return judge_recording(spoken.recorded, spoken.correlation)
 
 
 @pytest.mark.parametrize(
@@ -63,38 +73,42 @@ def behind_a_short_snaplen(spoken: Told) -> Told:
     ],
 )
 def test_a_cut_head_is_compared_with_nothing(slug: str) -> None:
-    play = Play(
+    simulation = Simulation(
         seed=7,
         balancer=Balancer(
             gzip=True, recase=True, version="HTTP/1.0", add=[("X-Forwarded-Proto", "http")]
         ),
     )
-    play.client("192.168.0.5").asks("GET", "/divide/25", at_ms=0, headers=SENT, answer=b"25" * 400)
-    spoken = tell(play)
+    simulation.client("192.168.0.5").asks(
+        "GET", "/divide/25", at_ms=0, headers=SENT, answer=b"25" * 400
+    )
+    spoken = judge_simulation(simulation)
     assert spoken.of(slug)
     assert behind_a_short_snaplen(spoken).of(slug) == []
 
 
 def test_heads_that_were_cut_are_not_called_untouched() -> None:
-    spoken = tell(four(Balancer(kind="dnat")))
+    spoken = judge_simulation(four(Balancer(kind="dnat")))
     assert values(spoken.one("request-headers.unchanged"))["count"] == 4
-    back = spoken.shown.backends[0]
-    spoken.shown.backends[0] = with_exchanges(back, e1=cut(back.exchanges[1]))
+    back = spoken.recorded.backends[0]
+    spoken.recorded.backends[0] = with_exchanges(back, e1=cut(back.exchanges[1]))
     assert (
-        values(told(spoken.shown, spoken.correlation).one("request-headers.unchanged"))["count"]
+        values(
+            judge_recording(spoken.recorded, spoken.correlation).one("request-headers.unchanged")
+        )["count"]
         == 3
     )
 
 
-def crossed(balancer: Balancer, *clients: str) -> Told:
+def crossed(balancer: Balancer, *clients: str) -> Judged:
     """One request of each client, answered differently, all at once; then every backend exchange is
     paired with another's client.
     """
-    play = Play(seed=7, balancer=balancer)
+    simulation = Simulation(seed=7, balancer=balancer)
     for n, address in enumerate(clients):
-        play.client(address).asks("GET", "/", at_ms=0.1 * n, answer=b"answer %d" % n)
-    shown = play.perform()
-    spoken = tell(play)
+        simulation.client(address).asks("GET", "/", at_ms=0.1 * n, answer=b"answer %d" % n)
+    recorded = simulation.run()
+    spoken = judge_simulation(simulation)
     pairs = sorted(spoken.correlation.pairs, key=lambda p: p.client)
     attempts = [p.attempts for p in pairs]
     mixed = [
@@ -102,7 +116,7 @@ def crossed(balancer: Balancer, *clients: str) -> Told:
         for p, a in zip(pairs, [*attempts[1:], attempts[0]], strict=True)
     ]
     correlation = replace(spoken.correlation, pairs=tuple(mixed), connection_pairs=())
-    return told(shown, correlation)
+    return judge_recording(recorded, correlation)
 
 
 def test_a_body_of_another_in_the_group_is_not_another_body() -> None:
@@ -125,36 +139,40 @@ def test_a_source_of_another_in_the_group_is_not_rewritten() -> None:
 
 def test_ends_of_another_in_the_group_are_not_rewritten() -> None:
     spoken = crossed(Balancer(kind="direct"), "203.0.113.5", "203.0.113.6")
-    (seen,) = addresses(Comparison(spoken.shown.clients, spoken.shown.backends, spoken.correlation))
+    (seen,) = addresses(
+        Comparison(spoken.recorded.clients, spoken.recorded.backends, spoken.correlation)
+    )
     assert seen.variant == "same"
 
 
 def test_an_address_stated_behind_tls_is_found() -> None:
-    play = Play(
+    simulation = Simulation(
         seed=7,
         balancer=Balancer(kind="tls", keep_alive=False, add=[("X-Forwarded-For", "{client}")]),
     )
     for n in range(4):
-        play.client("203.0.113.5").asks("GET", f"/{n}", at_ms=300 * n, answer=b"answer %d" % n)
-    shown = play.perform()
+        simulation.client("203.0.113.5").asks(
+            "GET", f"/{n}", at_ms=300 * n, answer=b"answer %d" % n
+        )
+    recorded = simulation.run()
     pairs = tuple(
         ConnectionPair(Ref(0, c.id), Ref(0, c.id), ConnectionBasis.EXCHANGES, Confidence.MEDIUM)
-        for c in shown.clients[0].connections
+        for c in recorded.clients[0].connections
     )
-    (said,) = told(shown, Correlation(connection_pairs=pairs)).of("source-address")
+    (said,) = judge_recording(recorded, Correlation(connection_pairs=pairs)).of("source-address")
     assert values(said)["stated_in"] == "X-Forwarded-For"
 
 
 def test_what_tls_may_hide_is_not_unrelated() -> None:
-    one = Play(seed=1, balancer=Balancer())
+    one = Simulation(seed=1, balancer=Balancer())
     for name in ("one", "two", "three"):
         one.client("203.0.113.5").asks("GET", f"/{name}", answer=name.encode())
-    other = Play(seed=2, balancer=Balancer())
+    other = Simulation(seed=2, balancer=Balancer())
     for n in range(6):
         other.client("10.1.1.1").asks(
             "POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n
         )
-    front, back = one.perform().clients, other.perform().backends
+    front, back = one.run().clients, other.run().backends
     assert judge(Comparison(front, back, correlate(front, back, Options()))).kind is Kind.UNRELATED
     hello = Application(
         Protocol.TLS, tls=ClientHello("00" * 32, "", "other.example.net", (), (0x0304,), 4)
@@ -173,31 +191,36 @@ def test_what_tls_may_hide_is_not_unrelated() -> None:
 
 
 def test_a_proxy_header_that_names_a_stranger_does_not_state_the_client() -> None:
-    spoken = tell(four(Balancer(kind="l4-proxy", proxy=1, keep_alive=False)))
+    spoken = judge_simulation(four(Balancer(kind="l4-proxy", proxy=1, keep_alive=False)))
     assert values(spoken.one("source-address"))["stated_in"] == "PROXY"
-    back = spoken.shown.backends[0]
+    back = spoken.recorded.backends[0]
     wrong = [
         a._replace(proxy=tuple(h._replace(source="198.18.0.9:1") for h in a.proxy))
         for a in back.applications
     ]
-    spoken.shown.backends[0] = replace(back, applications=wrong)
+    spoken.recorded.backends[0] = replace(back, applications=wrong)
     assert spoken.correlation.connection_pairs
     known = replace(
         spoken.correlation.topology,
         mappings=(AddressMapping("192.168.0.5", "192.168.0.5", None, 4, 4),),
     )
-    said = told(spoken.shown, replace(spoken.correlation, topology=known)).one("source-address")
+    said = judge_recording(spoken.recorded, replace(spoken.correlation, topology=known)).one(
+        "source-address"
+    )
     assert "stated_in" not in values(said)
 
 
 def test_an_interim_response_may_be_among_what_was_not_captured() -> None:
-    spoken = tell(four(Balancer()))
-    front, back = spoken.shown.clients[0], spoken.shown.backends[0]
+    spoken = judge_simulation(four(Balancer()))
+    front, back = spoken.recorded.clients[0], spoken.recorded.backends[0]
     first = front.exchanges[0]
     assert first.request is not None
     going_on = Interim(100, (), first.request.head_frame, first.request.head_ns)
-    spoken.shown.clients[0] = with_exchanges(front, e0=first._replace(interim=(going_on,)))
-    assert told(spoken.shown, spoken.correlation).one("protocol-changes.interim-own")
+    spoken.recorded.clients[0] = with_exchanges(front, e0=first._replace(interim=(going_on,)))
+    assert judge_recording(spoken.recorded, spoken.correlation).one("protocol-changes.interim-own")
     lossy = [c._replace(from_server=c.from_server._replace(missing=25)) for c in back.connections]
-    spoken.shown.backends[0] = replace(back, connections=lossy)
-    assert told(spoken.shown, spoken.correlation).of("protocol-changes.interim-own") == []
+    spoken.recorded.backends[0] = replace(back, connections=lossy)
+    assert (
+        judge_recording(spoken.recorded, spoken.correlation).of("protocol-changes.interim-own")
+        == []
+    )

@@ -6,20 +6,20 @@ from lbtrace.match.certainty import weigh
 from lbtrace.match.rare_values import drawn
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT
-from tests.play import Play
-from tests.play.scenarios.base import TWO
+from tests.simulator import Simulation
+from tests.simulator.scenarios.base import TWO
 
 
 def test_one_likeness_between_strangers_is_no_knowledge_and_no_clock() -> None:
     """Two captures of other traffic, in each of which the same form was sent once."""
     sides = []
     for seed, name in ((1, "a"), (2, "b")):
-        play = Play(seed=seed)
-        client = play.client("192.168.0.5")
+        simulation = Simulation(seed=seed)
+        client = simulation.client("192.168.0.5")
         for i in range(12):
             client.asks("GET", f"/{name}/{i}", at_ms=100 * i, answer=f"{name}{i}".encode())
         client.asks("POST", "/form", at_ms=1300, body=b"name=value&" * 60, answer=b"thank you")
-        sides.append(play.perform())
+        sides.append(simulation.run())
     found = correlate(sides[0].clients, sides[1].backends, DEFAULT)
     assert {p.confidence for p in found.pairs} <= {Confidence.LOW}
     assert all(clock.refused for clock in found.clocks)
@@ -35,12 +35,12 @@ def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
     """Equal requests to two backends with a capture each; nothing tells the clock of the second
     one, or one exchange is in doubt.
     """
-    play = Play(seed=3, backends=TWO, separate_points=True)
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=3, backends=TWO, separate_points=True)
+    client = simulation.client("192.168.0.5")
     for i in range(24):
         client.asks("GET", "/same", at_ms=i // 4, connection=f"c{i % 8}")
-    shown = play.perform()
-    found = match(shown.clients, shown.backends, DEFAULT)
+    recorded = simulation.run()
+    found = match(recorded.clients, recorded.backends, DEFAULT)
     state = found.pairs
     state.confidence.update(dict.fromkeys(state.group, Confidence.MEDIUM))
     assert {int(state.backend.point[b]) for c in state.group for b in state.caused[c]} == {0, 1}

@@ -9,10 +9,10 @@ from lbtrace.correlate import correlate
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT, Options
 from tests.laws import examples
-from tests.play import Play
-from tests.play.chance import any_play
-from tests.play.score import score
-from tests.play.wire import Clockwork
+from tests.simulator import Simulation
+from tests.simulator.random_simulations import random_simulation
+from tests.simulator.score import score
+from tests.simulator.wire import Clockwork
 
 
 @given(st.integers(0, 5000))
@@ -29,8 +29,8 @@ from tests.play.wire import Clockwork
 @example(2467)  # a client capture that ended early, a backend capture that began late
 @examples(60)
 def test_never_confidently_wrong(seed: int) -> None:
-    shown = any_play(seed, most=60).perform()
-    _, said = score(shown, correlate(shown.clients, shown.backends, DEFAULT))
+    recorded = random_simulation(seed, most=60).run()
+    _, said = score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))
     assert not said
 
 
@@ -38,25 +38,25 @@ def test_a_copy_that_came_late_is_no_try_of_a_request_beside_it() -> None:
     """A mirror beside refusals: the copies of requests that were answered lie inside others that
     the balancer refused.
     """
-    shown = any_play(123).perform()
-    _, said = score(shown, correlate(shown.clients, shown.backends, DEFAULT))
+    recorded = random_simulation(123).run()
+    _, said = score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))
     assert not said
 
 
 @given(st.integers(0, 5000))
 @examples(25)
 def test_clock_interval_holds_the_truth(seed: int) -> None:
-    play = any_play(seed, most=60)
-    play.backend_clock.step_ns = 0
+    simulation = random_simulation(seed, most=60)
+    simulation.backend_clock.step_ns = 0
     if (
-        play.client_loss or play.uncaptured
+        simulation.client_loss or simulation.uncaptured
     ):  # the copy that answered may not be in the capture, and the other bounds too tightly
-        play.balancer.hedge, play.balancer.mirror = 0, ""
-    shown = play.perform()
-    for known in correlate(shown.clients, shown.backends, DEFAULT).clocks:
+        simulation.balancer.hedge, simulation.balancer.mirror = 0, ""
+    recorded = simulation.run()
+    for known in correlate(recorded.clients, recorded.backends, DEFAULT).clocks:
         if known.refused or known.pairs < 3:
             continue
-        truth = shown.clocks[known.client_point, known.backend_point]
+        truth = recorded.clocks[known.client_point, known.backend_point]
         slack = abs(
             truth[1] - truth[0]
         )  # a drift too small to be needed is inside the interval only somewhere
@@ -67,27 +67,29 @@ def test_clock_interval_holds_the_truth(seed: int) -> None:
 @given(st.integers(0, 5000))
 @examples(15)
 def test_a_stated_offset_is_believed(seed: int) -> None:
-    play = any_play(seed, most=60)
-    play.client_clock.drift_ppb = 0
-    shown = play.perform()
-    found = correlate(shown.clients, shown.backends, Options(clock_offset_ns=shown.clocks[0, 0][0]))
-    assert all(k.stated and k.low_ns == k.high_ns == shown.clocks[0, 0][0] for k in found.clocks)
-    assert not score(shown, found)[1]
+    simulation = random_simulation(seed, most=60)
+    simulation.client_clock.drift_ppb = 0
+    recorded = simulation.run()
+    found = correlate(
+        recorded.clients, recorded.backends, Options(clock_offset_ns=recorded.clocks[0, 0][0])
+    )
+    assert all(k.stated and k.low_ns == k.high_ns == recorded.clocks[0, 0][0] for k in found.clocks)
+    assert not score(recorded, found)[1]
 
 
 def test_one_request_on_each_side_that_share_nothing_are_no_pair() -> None:
-    one, other = Play(seed=6), Play(seed=7, client_clock=Clockwork(10**15))
+    one, other = Simulation(seed=6), Simulation(seed=7, client_clock=Clockwork(10**15))
     one.client("192.168.0.5").asks("GET", "/")
     other.client("192.168.0.6").asks("GET", "/test.txt")
-    found = correlate(one.perform().clients, other.perform().backends, DEFAULT)
+    found = correlate(one.run().clients, other.run().backends, DEFAULT)
     assert not found.pairs
     assert all(k.refused for k in found.clocks)
 
 
 def test_one_request_on_each_side_that_look_alike_are_a_guess() -> None:
-    one, other = Play(seed=6), Play(seed=7, client_clock=Clockwork(10**15))
+    one, other = Simulation(seed=6), Simulation(seed=7, client_clock=Clockwork(10**15))
     one.client("192.168.0.5").asks("GET", "/")
     other.client("192.168.0.6").asks("GET", "/")
-    found = correlate(one.perform().clients, other.perform().backends, DEFAULT)
+    found = correlate(one.run().clients, other.run().backends, DEFAULT)
     assert all(p.confidence is Confidence.LOW for p in found.pairs)
     assert all(k.refused for k in found.clocks)

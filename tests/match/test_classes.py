@@ -8,19 +8,19 @@ from lbtrace.match.exchange_times import read
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.net import Side
 from lbtrace.tables.sides import both_sides
-from tests.play import Play
+from tests.simulator import Simulation
 
 
 def test_without_a_clock_too_nobody_is_answered_before_the_backend_did() -> None:
     """Six equal requests, given to the backend's in the order that time alone would have it, the
     other way round.
     """
-    play = Play(seed=3, serve_us=(1_000, 90_000))
-    client = play.client("10.0.0.1")
+    simulation = Simulation(seed=3, serve_us=(1_000, 90_000))
+    client = simulation.client("10.0.0.1")
     for n in range(6):
         client.asks("GET", "/same", at_ms=200 * n)
-    shown = play.perform()
-    state = Pairing(*map(read, Side, both_sides(shown.clients, shown.backends)))
+    recorded = simulation.run()
+    state = Pairing(*map(read, Side, both_sides(recorded.clients, recorded.backends)))
     here, turned = list(range(6)), list(range(6, 0, -1))
     line = Timeline(here, here, turned, turned, False, turned)
     resolve(

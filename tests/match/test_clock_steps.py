@@ -13,20 +13,20 @@ from lbtrace.model.pairing import (
 )
 from lbtrace.options import DEFAULT
 from lbtrace.render.wording import names
-from tests.play.scenarios import SCENARIOS
+from tests.simulator.scenarios import SCENARIOS
 
 
 def test_what_follows_a_step_is_not_outside_the_other_capture() -> None:
-    shown = SCENARIOS["step-late"]().perform()
-    found = correlate(shown.clients, shown.backends, DEFAULT)
+    recorded = SCENARIOS["step-late"]().run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
     after = [u for u in found.unpaired if u.side == "client"]
     assert {(u.reason, u.confidence) for u in after} == {(UnpairedReason.UNKNOWN, Confidence.LOW)}
     assert {u.detail for u in after} == {UnpairedDetail.CLOCK_SET}
 
 
 def test_a_step_is_named_with_its_size_and_time() -> None:
-    shown = SCENARIOS["step"]().perform()
-    (known,) = correlate(shown.clients, shown.backends, DEFAULT).clocks
+    recorded = SCENARIOS["step"]().run()
+    (known,) = correlate(recorded.clients, recorded.backends, DEFAULT).clocks
     assert known.refused is ClockRefusal.CLOCK_SET
     assert names.clock_refusal(known) == (
         "the client's clock was set back, or the backend's forward, by 2.000 s, 29.4 s or more "

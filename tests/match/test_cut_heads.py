@@ -6,8 +6,8 @@ from lbtrace.correlate import correlate
 from lbtrace.model.http import Mark
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
-from tests.play.scenarios import SCENARIOS
-from tests.play.score import score
+from tests.simulator.scenarios import SCENARIOS
+from tests.simulator.score import score
 
 
 def cut(trace: Trace, lines: int) -> None:
@@ -23,9 +23,9 @@ def cut(trace: Trace, lines: int) -> None:
 
 def test_start_lines_and_times_still_pair() -> None:
     for name in ("two-points-identical", "own-date-and-server", "retry-reset"):
-        shown = SCENARIOS[name]().perform()
-        for backend in shown.backends:
+        recorded = SCENARIOS[name]().run()
+        for backend in recorded.backends:
             cut(backend, 1)
-        counted, said = score(shown, correlate(shown.clients, shown.backends, DEFAULT))
+        counted, said = score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))
         assert not said
         assert counted.covered > 0.9, name

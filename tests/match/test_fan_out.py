@@ -12,21 +12,21 @@ from lbtrace.correlate import correlate
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, Ref
 from lbtrace.options import DEFAULT
-from tests.findings.stage import tell, values
-from tests.play.cast import Balancer, Play, Shown
-from tests.play.scenarios.base import MIRROR, TWO
-from tests.play.wire import Clockwork
+from tests.findings.simulated import judge_simulation, values
+from tests.simulator.roles import Balancer, Recording, Simulation
+from tests.simulator.scenarios.base import MIRROR, TWO
+from tests.simulator.wire import Clockwork
 
 
-def mirrored(answers: str = "same", clients: int = 1, **how: object) -> Play:
+def mirrored(answers: str = "same", clients: int = 1, **how: object) -> Simulation:
     """Requests with a number of their own, too short to look drawn at random. The last backend gets
     the copies.
     """
-    play = Play(
+    simulation = Simulation(
         seed=12, balancer=Balancer(mirror=answers, host="u"), backends=(*TWO, MIRROR), **how
     )  # type: ignore[arg-type]
     for n in range(clients):
-        client = play.client(f"192.168.0.{5 + n}", "198.51.100.5")
+        client = simulation.client(f"192.168.0.{5 + n}", "198.51.100.5")
         for i in range(12):
             client.asks(
                 "GET",
@@ -35,16 +35,16 @@ def mirrored(answers: str = "same", clients: int = 1, **how: object) -> Play:
                 at_ms=90 * i + 7 * n,
                 answer=b"ok",
             )
-    return play
+    return simulation
 
 
-def seen(play: Play) -> tuple[Shown, Correlation]:
-    shown = play.perform()
-    return shown, correlate(shown.clients, shown.backends, DEFAULT)
+def seen(simulation: Simulation) -> tuple[Recording, Correlation]:
+    recorded = simulation.run()
+    return recorded, correlate(recorded.clients, recorded.backends, DEFAULT)
 
 
-def zq(shown: Shown, side: Side, ref: Ref) -> str:
-    traces = shown.clients if side is Side.CLIENT else shown.backends
+def zq(recorded: Recording, side: Side, ref: Ref) -> str:
+    traces = recorded.clients if side is Side.CLIENT else recorded.backends
     request = traces[ref.point].exchanges[ref.id].request
     return (
         next((line.value for line in request.lines if line.name == "X-Zq"), "")
@@ -59,47 +59,49 @@ def zq(shown: Shown, side: Side, ref: Ref) -> str:
 def test_both_copies_are_the_clients_and_which_was_answered_is_left_open(
     how: dict[str, object],
 ) -> None:
-    shown, found = seen(mirrored(**how))  # type: ignore[arg-type]
+    recorded, found = seen(mirrored(**how))  # type: ignore[arg-type]
     assert len(found.pairs) == 12
     for p in found.pairs:
-        assert {zq(shown, Side.BACKEND, a.backend) for a in p.attempts} == {
-            zq(shown, Side.CLIENT, p.client)
+        assert {zq(recorded, Side.BACKEND, a.backend) for a in p.attempts} == {
+            zq(recorded, Side.CLIENT, p.client)
         }
         assert p.confidence is Confidence.MEDIUM
         assert all(
-            a.backend in shown.copies for a in p.attempts if a.outcome is AttemptOutcome.SUPERSEDED
+            a.backend in recorded.copies
+            for a in p.attempts
+            if a.outcome is AttemptOutcome.SUPERSEDED
         )  # it came too late
     assert sum(a.outcome is AttemptOutcome.EITHER for p in found.pairs for a in p.attempts) >= 12
     assert not found.unpaired
 
 
 def test_the_answer_that_the_client_got_is_told_by_what_it_says() -> None:
-    shown, found = seen(mirrored("other"))
+    recorded, found = seen(mirrored("other"))
     for p in found.pairs:
         assert [a.outcome for a in p.attempts] == [
             AttemptOutcome.SUPERSEDED,
             AttemptOutcome.ANSWERED,
         ]
-        assert p.attempts[0].backend in shown.copies
+        assert p.attempts[0].backend in recorded.copies
 
 
 def test_what_is_found_names_the_mirror() -> None:
-    told = values(tell(mirrored()).one("retries.mirrored"))
-    assert (told["count"], told["of"], told["most"]) == (12, 12, 2)
-    assert "not shown" in str(told["which"])
+    judge_recording = values(judge_simulation(mirrored()).one("retries.mirrored"))
+    assert (judge_recording["count"], judge_recording["of"], judge_recording["most"]) == (12, 12, 2)
+    assert "not shown" in str(judge_recording["which"])
 
 
 def test_a_client_in_step_that_was_not_captured_is_no_copy() -> None:
     """The balancer gives its requests to any of three backends."""
-    play = Play(seed=12, balancer=Balancer(host="u"), backends=(*TWO, MIRROR))
-    one, other = (play.client(f"192.168.0.{n}", "198.51.100.5") for n in (5, 6))
+    simulation = Simulation(seed=12, balancer=Balancer(host="u"), backends=(*TWO, MIRROR))
+    one, other = (simulation.client(f"192.168.0.{n}", "198.51.100.5") for n in (5, 6))
     for i in range(12):
         for client in (one, other):
             client.asks(
                 "GET", "/x", headers=[("X-Zq", f"zqaa0{i:05d}")], at_ms=90 * i, answer=b"ok"
             )
-    shown = play.perform()
-    front = shown.clients[0]
+    recorded = simulation.run()
+    front = recorded.clients[0]
     mine = [c for c in front.connections if c.client.address == "192.168.0.5"]
     number = {c.id: n for n, c in enumerate(mine)}
     kept = [
@@ -112,5 +114,5 @@ def test_a_client_in_step_that_was_not_captured_is_no_copy() -> None:
         applications=[front.applications[c.id] for c in mine],
         exchanges=kept,
     )
-    found = correlate([alone], shown.backends, DEFAULT)
+    found = correlate([alone], recorded.backends, DEFAULT)
     assert all(len(p.attempts) == 1 for p in found.pairs)

@@ -10,31 +10,31 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.options import DEFAULT
 from lbtrace.tables.sides import both_sides
-from tests.play import Balancer, Play, Shown
+from tests.simulator import Balancer, Recording, Simulation
 
 
-def two_alike() -> Shown:
+def two_alike() -> Recording:
     """Two requests for one target, each with a value of its own."""
-    play = Play(seed=4, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=4, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]))
+    client = simulation.client("192.168.0.5")
     for i in range(2):
         client.asks("GET", "/m/1", at_ms=100 * i, headers=[("X-Correlation", f"zqag00000{i}")])
-    return play.perform()
+    return simulation.run()
 
 
 def test_a_value_of_another_request_contradicts_a_pair_by_time() -> None:
-    shown = two_alike()
+    recorded = two_alike()
     for backend, expected in ((0, []), (1, [0])):
-        state = Pairing(*map(read, Side, both_sides(shown.clients, shown.backends)))
+        state = Pairing(*map(read, Side, both_sides(recorded.clients, recorded.backends)))
         state.add(0, [backend], Tier.TIME, Confidence.MEDIUM, ())
         assert wrong(state) == expected
 
 
 def test_a_request_behind_the_balancers_fin_reached_nobody() -> None:
     """The other capture has one exchange of its kind, at its time: another client's."""
-    shown = two_alike()
-    (front,) = shown.clients
-    (back,) = shown.backends
+    recorded = two_alike()
+    (front,) = recorded.clients
+    (back,) = recorded.backends
     late = front.exchanges[1]
     assert late.request is not None
     closed = front.connections[late.connection]
@@ -71,8 +71,8 @@ def test_an_id_that_passes_the_balancer_every_time_contradicts_a_pair_by_time() 
     """The other client's request is missing from the capture, so nobody else is known to have sent
     the value.
     """
-    play = Play(seed=4, balancer=Balancer())
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=4, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
     for i in range(5):
         client.asks(
             "GET",
@@ -80,8 +80,8 @@ def test_an_id_that_passes_the_balancer_every_time_contradicts_a_pair_by_time() 
             at_ms=100 * i,
             headers=[("X-Correlation", f"zqag00000{i}"), ("X-Same", "0123456789ab")],
         )
-    shown = play.perform()
-    (front,) = shown.clients
+    recorded = simulation.run()
+    (front,) = recorded.clients
     kept = [e for e in front.exchanges if e.id != 4]
     for sure, backend, expected in (
         (3, 4, [3]),
@@ -92,7 +92,7 @@ def test_an_id_that_passes_the_balancer_every_time_contradicts_a_pair_by_time() 
             *map(
                 read,
                 Side,
-                both_sides([replace(front, exchanges=kept)], shown.backends),
+                both_sides([replace(front, exchanges=kept)], recorded.backends),
             )
         )
         for n in range(sure):

@@ -10,20 +10,20 @@ from lbtrace.correlate import correlate
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.options import DEFAULT
-from tests.play.cast import Balancer, Play
-from tests.play.habits import own
-from tests.play.scenarios import SCENARIOS
-from tests.play.scenarios.base import TWO
+from tests.simulator.rewriting import own
+from tests.simulator.roles import Balancer, Simulation
+from tests.simulator.scenarios import SCENARIOS
+from tests.simulator.scenarios.base import TWO
 
 
 def test_a_post_sent_twice_is_two_attempts_of_one_exchange() -> None:
-    shown = SCENARIOS["posted-twice"]().perform()
-    found = correlate(shown.clients, shown.backends, DEFAULT)
-    twice = {c for c, bs in shown.truth.items() if len(bs) > 1}
+    recorded = SCENARIOS["posted-twice"]().run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    twice = {c for c, bs in recorded.truth.items() if len(bs) > 1}
     assert twice
     assert {p.client for p in found.pairs if len(p.attempts) > 1} == twice
     for p in found.pairs:
-        assert {a.backend for a in p.attempts} == set(shown.truth[p.client])
+        assert {a.backend for a in p.attempts} == set(recorded.truth[p.client])
         alike = (
             AttemptOutcome.ANSWERED if len(p.attempts) == 1 else AttemptOutcome.EITHER
         )  # both answered the same
@@ -35,8 +35,11 @@ def test_a_post_sent_twice_is_two_attempts_of_one_exchange() -> None:
 def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken(
     behind: str, added: list[tuple[str, str]]
 ) -> None:
-    play = Play(seed=4, balancer=Balancer(add=added), backends=TWO)
-    one, other = play.client("192.168.0.5", "198.51.100.5"), play.client("192.168.0.6", behind)
+    simulation = Simulation(seed=4, balancer=Balancer(add=added), backends=TWO)
+    one, other = (
+        simulation.client("192.168.0.5", "198.51.100.5"),
+        simulation.client("192.168.0.6", behind),
+    )
     for i in range(20):
         for who in (one, other):
             who.asks(
@@ -46,8 +49,8 @@ def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken(
                 at_ms=150 * i,
                 answer=b"stored",
             )
-    shown = play.perform()
-    [whole] = shown.clients
+    recorded = simulation.run()
+    [whole] = recorded.clients
     mine = [c.client.address == "192.168.0.5" for c in whole.connections]
     kept = [e for e in whole.exchanges if mine[e.connection]]
     number = {c.id: n for n, c in enumerate(c for c in whole.connections if mine[c.id])}
@@ -57,23 +60,25 @@ def test_the_same_body_from_a_client_that_was_not_captured_is_not_taken(
         applications=[a for a, own in zip(whole.applications, mine, strict=True) if own],
         connections=[c._replace(id=number[c.id]) for c in whole.connections if mine[c.id]],
     )
-    found = correlate([whole], shown.backends, DEFAULT)
+    found = correlate([whole], recorded.backends, DEFAULT)
     assert all(len(p.attempts) == 1 for p in found.pairs)
 
 
 def test_copies_are_known_by_the_id_the_balancer_gave_the_request() -> None:
     """GETs, some sent to two backends with an id of the balancer's that both copies carry."""
-    play = Play(
+    simulation = Simulation(
         seed=5, balancer=Balancer(hedge=0.3, add=[("X-Request-Id", "{fresh}{fresh}")]), backends=TWO
     )
-    client = play.client("192.168.0.5", "198.51.100.5")
+    client = simulation.client("192.168.0.5", "198.51.100.5")
     for i in range(20):
         client.asks("GET", f"/{i}", at_ms=150 * i + (i * 31) % 17)
-    shown = play.perform()
-    found = correlate(shown.clients, shown.backends, DEFAULT)
-    assert sum(len(p.attempts) for p in found.pairs) == sum(len(bs) for bs in shown.truth.values())
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    assert sum(len(p.attempts) for p in found.pairs) == sum(
+        len(bs) for bs in recorded.truth.values()
+    )
     assert all(
-        {a.backend for a in p.attempts} <= set(shown.truth[p.client])
+        {a.backend for a in p.attempts} <= set(recorded.truth[p.client])
         for p in found.pairs
         if p.group is None
     )
@@ -84,18 +89,18 @@ def test_of_tries_that_all_failed_alike_the_last_was_answered() -> None:
     what the client got.
     """
     balancer = Balancer(retry=0.5, fail="500", add=[("X-Request-Id", "{fresh}{fresh}")])
-    play = Play(seed=5, balancer=balancer, backends=TWO, separate_points=True)
-    client = play.client("192.168.0.5", "198.51.100.5")
+    simulation = Simulation(seed=5, balancer=balancer, backends=TWO, separate_points=True)
+    client = simulation.client("192.168.0.5", "198.51.100.5")
     for i in range(20):
         client.asks("GET", f"/{i}", at_ms=150 * i + (i * 31) % 17)
         if i % 2:
             client.asked[-1].answer = own("500", "Internal Server Error", "gunicorn")
-    shown = play.perform()
-    found = correlate(shown.clients, shown.backends, DEFAULT)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
     twice = [p for p in found.pairs if len(p.attempts) == 2]
     assert len(twice) > 3
     for p in found.pairs:
-        assert [a.backend for a in p.attempts] == list(shown.truth[p.client])
+        assert [a.backend for a in p.attempts] == list(recorded.truth[p.client])
         assert p.attempts[-1].outcome is AttemptOutcome.ANSWERED
 
 
@@ -104,17 +109,17 @@ def test_a_try_that_failed_belongs_to_the_request_that_got_no_other() -> None:
     502.
     """
     balancer = Balancer(give_up=0.2, wander=False)
-    play = Play(
+    simulation = Simulation(
         seed=3, balancer=balancer, backends=TWO, separate_points=True, serve_us=(20_000, 30_000)
     )
-    client = play.client("192.168.0.5", "198.51.100.5")
+    client = simulation.client("192.168.0.5", "198.51.100.5")
     for i in range(20):
         client.asks("POST", "/same", body=b"a", at_ms=15 * i)
-    shown = play.perform()
-    found = correlate(shown.clients, shown.backends, DEFAULT)
-    failed = [p for p in found.pairs if p.client in shown.own]
-    assert len(failed) == len(shown.own) > 3
-    assert all({a.backend for a in p.attempts} == set(shown.truth[p.client]) for p in failed)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    failed = [p for p in found.pairs if p.client in recorded.own]
+    assert len(failed) == len(recorded.own) > 3
+    assert all({a.backend for a in p.attempts} == set(recorded.truth[p.client]) for p in failed)
     assert {a.outcome for p in failed for a in p.attempts} == {AttemptOutcome.RESET}
 
 
@@ -123,12 +128,12 @@ def test_what_ends_because_the_client_left_has_not_timed_out(left: bool) -> None
     """The balancer closes the backend connection before an answer, and says 502: it gave up, or the
     client had gone.
     """
-    play = Play(seed=3, balancer=Balancer(give_up=1.0))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=3, balancer=Balancer(give_up=1.0))
+    client = simulation.client("192.168.0.5")
     for i in range(4):
         client.asks("POST", f"/{i}", body=b"a%d" % i, at_ms=100 * i)
-    shown = play.perform()
-    (front,), (back,) = shown.clients, shown.backends
+    recorded = simulation.run()
+    (front,), (back,) = recorded.clients, recorded.backends
     ended = [
         c._replace(
             from_client=c.from_client._replace(fins=1, fin_frame=c.last_frame, fin_ns=c.last_ns),

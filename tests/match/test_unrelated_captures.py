@@ -9,15 +9,15 @@ import pytest
 from lbtrace.correlate import correlate
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT
-from tests.play import Balancer, Play, Shown
+from tests.simulator import Balancer, Recording, Simulation
 
 
-def ran(seed: int, field: str, balancer: Balancer | None = None) -> Shown:
+def ran(seed: int, field: str, balancer: Balancer | None = None) -> Recording:
     """The script: every request has its id, every answer a value drawn by the server that ran
     then.
     """
-    play = Play(seed=seed, balancer=balancer or Balancer())
-    client = play.client("192.168.0.5")
+    simulation = Simulation(seed=seed, balancer=balancer or Balancer())
+    client = simulation.client("192.168.0.5")
     for i in range(8):
         client.asks(
             "GET",
@@ -26,7 +26,7 @@ def ran(seed: int, field: str, balancer: Balancer | None = None) -> Shown:
             headers=[("X-Script", f"7f3a9c0d51e24b{i:02x}")],
             answer_headers=[(field, f"{seed:02x}5ac1e0d94b7f{i * 37:04x}")],
         )
-    return play.perform()
+    return simulation.run()
 
 
 @pytest.mark.parametrize(("field", "sure"), [("X-Served", False), ("X-Request-Id", True)])
@@ -39,6 +39,6 @@ def test_a_script_that_ran_twice_is_refuted_by_the_answers(field: str, sure: boo
 
 
 def test_one_answer_that_arrives_is_enough() -> None:
-    shown = ran(1, "X-Served")
-    found = correlate(shown.clients, shown.backends, DEFAULT)
+    recorded = ran(1, "X-Served")
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
     assert all(p.confidence is not Confidence.LOW for p in found.pairs)

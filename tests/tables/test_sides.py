@@ -36,15 +36,15 @@ from lbtrace.tables.sides import (
     joint,
     side_table,
 )
-from tests.play.chance import any_play
+from tests.simulator.random_simulations import random_simulation
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @pytest.fixture(scope="module", params=range(8))
 def sides(request: pytest.FixtureRequest) -> tuple[SideTable, SideTable]:
-    shown = any_play(request.param).perform()
-    return both_sides(shown.clients, shown.backends)
+    recorded = random_simulation(request.param).run()
+    return both_sides(recorded.clients, recorded.backends)
 
 
 def _exchanges(table: SideTable) -> list[Exchange]:
@@ -121,10 +121,10 @@ def test_equal_rows_have_one_number() -> None:
 )
 def test_rows_are_read_as_their_exchanges_are(sample: str) -> None:
     """A side of which no exchange is made has the columns that its exchanges have."""
-    shown = [inspect([str(path)]) for path in sorted((SAMPLES / sample).glob("*.pcap"))]
-    made = [replace(trace, exchanges=list(trace.exchanges)) for trace in shown]
-    rows, objects = side_table(shown, Words()), side_table(made, Words())
-    assert len(rows) == len(objects) == sum(len(trace.exchanges) for trace in shown)
+    recorded = [inspect([str(path)]) for path in sorted((SAMPLES / sample).glob("*.pcap"))]
+    made = [replace(trace, exchanges=list(trace.exchanges)) for trace in recorded]
+    rows, objects = side_table(recorded, Words()), side_table(made, Words())
+    assert len(rows) == len(objects) == sum(len(trace.exchanges) for trace in recorded)
     assert [told(rows, name) for name in ("point", "connection", "marks", "interim")] == [
         told(objects, name) for name in ("point", "connection", "marks", "interim")
     ]

@@ -19,8 +19,8 @@ from lbtrace.options import Options
 from lbtrace.verdict import judge
 from lbtrace.verdict.weigh import TABLE, Observation, Strength, weigh
 from tests.laws import examples
-from tests.play import Balancer, Play, Shown
-from tests.play.scenarios import SCENARIOS
+from tests.simulator import Balancer, Recording, Simulation
+from tests.simulator.scenarios import SCENARIOS
 
 TRUTH = {
     "l7": Kind.L7_PROXY,
@@ -33,25 +33,27 @@ XFF = [("X-Forwarded-For", "{client}")]
 UNDECIDED = (Kind.AMBIGUOUS, Kind.INCONCLUSIVE)
 
 
-def play(balancer: Balancer, seed: int = 7, count: int = 6, seen_as: str = "") -> Play:
-    made = Play(seed=seed, balancer=balancer)
+def simulation(balancer: Balancer, seed: int = 7, count: int = 6, seen_as: str = "") -> Simulation:
+    made = Simulation(seed=seed, balancer=balancer)
     laptop = made.client("192.168.0.5", seen_as=seen_as)
     for n in range(count):
         laptop.asks("GET", f"/divide/{n}", at_ms=60 * n, answer=b"answer %d" % n)
     return made
 
 
-def verdict(shown: Shown) -> Verdict:
+def verdict(recorded: Recording) -> Verdict:
     return judge(
         Comparison(
-            shown.clients, shown.backends, correlate(shown.clients, shown.backends, Options())
+            recorded.clients,
+            recorded.backends,
+            correlate(recorded.clients, recorded.backends, Options()),
         )
     )
 
 
 @pytest.mark.parametrize("kind", TRUTH)
 def test_each_kind_is_recognised(kind: str) -> None:
-    said = verdict(play(Balancer(kind=kind, add=XFF)).perform())
+    said = verdict(simulation(Balancer(kind=kind, add=XFF)).run())
     assert said.kind is TRUTH[kind]
     assert said.confidence is not Confidence.LOW
     assert said.reason.endswith(".")
@@ -72,33 +74,33 @@ def test_what_was_rewritten_refines_the_kind(
     kind: str, seen_as: str, modifiers: tuple[str, ...]
 ) -> None:
     """A NAT before the balancer rewrites the source too, and is not the balancer's doing."""
-    assert verdict(play(Balancer(kind=kind), seen_as=seen_as).perform()).modifiers == modifiers
+    assert verdict(simulation(Balancer(kind=kind), seen_as=seen_as).run()).modifiers == modifiers
 
 
 def test_a_proxy_header_is_a_modifier() -> None:
-    said = verdict(play(Balancer(kind="l4-proxy", proxy=1)).perform())
+    said = verdict(simulation(Balancer(kind="l4-proxy", proxy=1)).run())
     assert (said.kind, said.modifiers) == (Kind.L4_PROXY, ("proxy-protocol",))
 
 
 def test_preserving_the_source_does_not_decide() -> None:
-    said = verdict(play(Balancer(kind="l7", add=XFF, preserve_source=True)).perform())
+    said = verdict(simulation(Balancer(kind="l7", add=XFF, preserve_source=True)).run())
     assert said.kind is Kind.L7_PROXY
 
 
 def test_a_proxy_that_opens_a_connection_for_each_request_is_still_one_of_requests() -> None:
-    said = verdict(play(Balancer(kind="l7", add=XFF, keep_alive=False)).perform())
+    said = verdict(simulation(Balancer(kind="l7", add=XFF, keep_alive=False)).run())
     assert said.kind is Kind.L7_PROXY
 
 
 def test_an_http_proxy_that_changes_nothing_is_never_named_for_sure() -> None:
     """One connection each, no header touched: nothing separates it from a proxy of bytes."""
-    said = verdict(play(Balancer(kind="l7", keep_alive=False)).perform())
+    said = verdict(simulation(Balancer(kind="l7", keep_alive=False)).run())
     assert said.kind in (Kind.L4_PROXY, *UNDECIDED)
     assert said.confidence in (Confidence.LOW, Confidence.MEDIUM)
 
 
 def test_direct_says_what_would_look_the_same() -> None:
-    assert "look the same" in verdict(play(Balancer(kind="direct")).perform()).reason
+    assert "look the same" in verdict(simulation(Balancer(kind="direct")).run()).reason
 
 
 def hops(traces: Sequence[Trace], client_ttl: int, server_ttl: int) -> list[Trace]:
@@ -126,29 +128,29 @@ def hops(traces: Sequence[Trace], client_ttl: int, server_ttl: int) -> list[Trac
 def test_a_longer_way_there_than_back_speaks_for_direct_server_return(
     there: int, back: int, kinds: set[Kind]
 ) -> None:
-    shown = play(Balancer(kind="dsr")).perform()
-    shown.clients[:] = hops(shown.clients, 64, 64 - back)
-    shown.backends[:] = hops(shown.backends, 64 - there, 64)
-    said = verdict(shown)
+    recorded = simulation(Balancer(kind="dsr")).run()
+    recorded.clients[:] = hops(recorded.clients, 64, 64 - back)
+    recorded.backends[:] = hops(recorded.backends, 64 - there, 64)
+    said = verdict(recorded)
     assert said.kind in kinds
     assert said.modifiers == (("dsr",) if said.kind is Kind.L4_PASSTHROUGH else ())
 
 
 def test_two_backends_that_answer_for_one_address_are_behind_a_balancer() -> None:
-    made = play(Balancer(kind="dsr", wander=False), count=8)
+    made = simulation(Balancer(kind="dsr", wander=False), count=8)
     made.backends = (Endpoint("172.31.11.95", 80), Endpoint("172.31.11.96", 80))
     made.separate_points = True
-    said = verdict(made.perform())
+    said = verdict(made.run())
     assert (said.kind, said.modifiers) == (Kind.L4_PASSTHROUGH, ("dsr",))
 
 
 def test_unrelated_captures_say_what_was_looked_for() -> None:
-    one = play(Balancer(), seed=1).perform()
-    other = Play(seed=2, balancer=Balancer())
+    one = simulation(Balancer(), seed=1).run()
+    other = Simulation(seed=2, balancer=Balancer())
     stranger = other.client("10.1.1.1")
     for n in range(6):
         stranger.asks("POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n)
-    two = other.perform()
+    two = other.run()
     said = judge(
         Comparison(one.clients, two.backends, correlate(one.clients, two.backends, Options()))
     )
@@ -161,12 +163,12 @@ def strangers(*front: tuple[str, str, bytes]) -> Verdict:
     """Client requests (method, target, answer), held against a backend capture that has none of
     their answers.
     """
-    one, other = Play(seed=1), Play(seed=2)
+    one, other = Simulation(seed=1), Simulation(seed=2)
     for n, (method, target, answer) in enumerate(front):
         one.client("192.168.0.5").asks(method, target, at_ms=70 * n, answer=answer)
     for n in range(6):
         other.client("10.1.1.1").asks("GET", "/same", at_ms=60 * n, answer=b"<p>%d" % n)
-    clients, backends = one.perform().clients, other.perform().backends
+    clients, backends = one.run().clients, other.run().backends
     return judge(Comparison(clients, backends, correlate(clients, backends, Options())))
 
 
@@ -197,17 +199,17 @@ def test_a_script_that_ran_twice_is_not_one_run() -> None:
     """
     runs = []
     for seed, pauses in ((1, 400), (2, 230)):
-        one = Play(seed=seed, balancer=Balancer(add=XFF))
+        one = Simulation(seed=seed, balancer=Balancer(add=XFF))
         for n in range(8):
             headers = [("X-Id", f"id-{n:06d}")]
             one.client("192.168.0.5").asks(
                 "GET", f"/item/{n}", at_ms=pauses * n, headers=headers, answer=b"item %d" % n
             )
-        runs.append(one.perform())
+        runs.append(one.run())
     clients, backends = runs[0].clients, runs[1].backends
     said = judge(Comparison(clients, backends, correlate(clients, backends, Options())))
     assert (said.kind, said.confidence) == (Kind.INCONCLUSIVE, Confidence.LOW)
-    stepping = SCENARIOS["step"]().perform()
+    stepping = SCENARIOS["step"]().run()
     found = correlate(stepping.clients, stepping.backends, Options())
     assert all(known.refused for known in found.clocks)
     assert (
@@ -219,34 +221,37 @@ def test_a_proxy_header_alone_is_no_sign_of_a_proxy_of_bytes() -> None:
     """Requests that cannot be paired for certain, over connections that a PROXY header names: a
     proxy that reads HTTP does the same.
     """
-    made = Play(seed=1, balancer=Balancer(proxy=2, keep_alive=False, recase=True))
+    made = Simulation(seed=1, balancer=Balancer(proxy=2, keep_alive=False, recase=True))
     for n in range(6):
         made.client("192.168.0.5").asks("GET", "/same", at_ms=50 * n, connection="kept")
-    shown = made.perform()
-    found = correlate(shown.clients, shown.backends, Options())
+    recorded = made.run()
+    found = correlate(recorded.clients, recorded.backends, Options())
     unsure = replace(
         found, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs), clocks=()
     )
-    said = judge(Comparison(shown.clients, shown.backends, unsure))
+    said = judge(Comparison(recorded.clients, recorded.backends, unsure))
     assert said.kind is not Kind.L4_PROXY or said.confidence is Confidence.LOW
 
 
 def test_an_empty_side_is_inconclusive() -> None:
-    shown = play(Balancer()).perform()
-    empty = Play().perform().backends
-    said = judge(Comparison(shown.clients, empty, correlate(shown.clients, empty, Options())))
+    recorded = simulation(Balancer()).run()
+    empty = Simulation().run().backends
+    said = judge(Comparison(recorded.clients, empty, correlate(recorded.clients, empty, Options())))
     assert said.kind is Kind.INCONCLUSIVE
     assert "backend" in said.reason
 
 
 def test_only_health_checks_behind_is_inconclusive() -> None:
-    made = play(Balancer(refuse=1.0, check_ms=50), count=10)
-    assert verdict(made.perform()).kind is Kind.INCONCLUSIVE
+    made = simulation(Balancer(refuse=1.0, check_ms=50), count=10)
+    assert verdict(made.run()).kind is Kind.INCONCLUSIVE
 
 
 def test_nothing_was_paired_but_much_is_alike_is_not_unrelated() -> None:
-    shown = play(Balancer()).perform()
-    assert judge(Comparison(shown.clients, shown.backends, Correlation())).kind is Kind.INCONCLUSIVE
+    recorded = simulation(Balancer()).run()
+    assert (
+        judge(Comparison(recorded.clients, recorded.backends, Correlation())).kind
+        is Kind.INCONCLUSIVE
+    )
 
 
 @given(
@@ -263,7 +268,7 @@ def test_never_sure_and_wrong(
     kind: str, seed: int, clients: int, same: bool, kept: bool, loss: float, uncaptured: bool
 ) -> None:
     """Whatever the traffic and whatever was lost: right, or undecided, or said to be LOW."""
-    made = Play(
+    made = Simulation(
         seed=seed, balancer=Balancer(kind=kind, add=XFF), client_loss=loss, backend_loss=loss
     )
     if uncaptured:
@@ -278,7 +283,7 @@ def test_never_sure_and_wrong(
                 at_ms=7 * n,
                 connection="kept" if kept else "",
             )
-    said = verdict(made.perform())
+    said = verdict(made.run())
     assert said.kind in (TRUTH[kind], *UNDECIDED) or said.confidence is Confidence.LOW
 
 
@@ -289,8 +294,8 @@ def observation(name: str, variant: str) -> Observation:
 @given(st.sets(st.sampled_from(sorted(TABLE)), min_size=1))
 @examples(100)
 def test_what_a_decisive_witness_speaks_against_is_never_said(keys: set[tuple[str, str]]) -> None:
-    shown = play(Balancer()).perform()
-    comparison = Comparison(shown.clients, shown.backends, Correlation())
+    recorded = simulation(Balancer()).run()
+    comparison = Comparison(recorded.clients, recorded.backends, Correlation())
     observations = [observation(*key) for key in sorted(keys)]
     kind, _, reason = weigh(comparison, observations)
     for o in observations:
@@ -302,7 +307,7 @@ def test_what_a_decisive_witness_speaks_against_is_never_said(keys: set[tuple[st
 
 def test_every_witness_shows_its_frames() -> None:
     for kind in TRUTH:
-        for witness in verdict(play(Balancer(kind=kind, add=XFF)).perform()).witnesses:
+        for witness in verdict(simulation(Balancer(kind=kind, add=XFF)).run()).witnesses:
             assert witness.evidence
             assert all(isinstance(e, Evidence) for e in witness.evidence)
 
@@ -311,12 +316,12 @@ def ended_tls(
     lines: Sequence[tuple[str, str]], later_ns: int = 0, host: str | None = None
 ) -> Verdict:
     """TLS in front for a name, plain requests for that name (or `host`) behind, and no pair."""
-    front = play(Balancer(kind="tls"), seed=3).perform()
-    behind = Play(seed=4, balancer=Balancer(add=lines, host=host))
+    front = simulation(Balancer(kind="tls"), seed=3).run()
+    behind = Simulation(seed=4, balancer=Balancer(add=lines, host=host))
     client = behind.client("10.0.0.1")
     for n in range(4):
         client.asks("GET", f"/{n}", at_ms=60 * n)
-    back = behind.perform()
+    back = behind.run()
     hello = front.clients[0].applications[0].tls
     assert hello is not None
     named = [
@@ -355,7 +360,9 @@ def test_where_the_host_is_replaced_the_one_that_was_asked_for_may_be_stated() -
 
 
 def test_plain_requests_that_all_state_clients_in_tls_are_theirs() -> None:
-    address = play(Balancer(kind="tls"), seed=3).perform().clients[0].connections[0].client.address
+    address = (
+        simulation(Balancer(kind="tls"), seed=3).run().clients[0].connections[0].client.address
+    )
     told = ended_tls([("X-Forwarded-For", address)], host="backend:8080")
     assert (told.kind, told.modifiers) == (Kind.L7_PROXY, ("tls-terminating",))
     assert Value("client", address) in told.witnesses[0].values
@@ -371,8 +378,8 @@ def test_tls_of_another_hour_is_no_witness() -> None:
 
 def test_a_capture_taken_on_the_balancer_is_no_direct_connection() -> None:
     """It holds what the client sent and what the balancer made of it."""
-    shown = play(Balancer(add=XFF)).perform()
-    front, back = shown.clients[0], shown.backends[0]
+    recorded = simulation(Balancer(add=XFF)).run()
+    front, back = recorded.clients[0], recorded.backends[0]
     shift, past = len(front.connections), len(front.exchanges)
     both = replace(
         back,
@@ -396,8 +403,8 @@ def test_some_straight_connections_say_nothing_of_the_rest() -> None:
     """Two of six requests go straight to the backend, the others to a server that the backend
     capture does not show.
     """
-    shown = play(Balancer(kind="direct")).perform()
-    front = shown.clients[0]
+    recorded = simulation(Balancer(kind="direct")).run()
+    front = recorded.clients[0]
     moved = [
         c if c.id < 2 else c._replace(server=Endpoint("10.0.0.99", 80)) for c in front.connections
     ]
@@ -407,7 +414,9 @@ def test_some_straight_connections_say_nothing_of_the_rest() -> None:
     )
     said = judge(
         Comparison(
-            [replace(front, connections=moved)], shown.backends, Correlation(connection_pairs=pairs)
+            [replace(front, connections=moved)],
+            recorded.backends,
+            Correlation(connection_pairs=pairs),
         )
     )
     assert said.kind is Kind.AMBIGUOUS
@@ -415,8 +424,8 @@ def test_some_straight_connections_say_nothing_of_the_rest() -> None:
 
 
 def test_contradicting_witnesses_are_ambiguous() -> None:
-    shown = play(Balancer()).perform()
-    comparison = Comparison(shown.clients, shown.backends, Correlation())
+    recorded = simulation(Balancer()).run()
+    comparison = Comparison(recorded.clients, recorded.backends, Correlation())
     kind, confidence, reason = weigh(
         comparison, [observation("isn", "same"), observation("head-differences", "changed")]
     )
@@ -428,24 +437,26 @@ def test_doubtful_pairs_among_cache_hits_still_testify_as_a_set() -> None:
     """Who is whose may be open while it is plain what the balancer does to all of them: hits have
     no partner to be found.
     """
-    play = Play(seed=11, balancer=Balancer(add=[("X-Forwarded-For", "{client}")], cache=0.5))
-    client = play.client("192.168.0.5")
+    simulation = Simulation(
+        seed=11, balancer=Balancer(add=[("X-Forwarded-For", "{client}")], cache=0.5)
+    )
+    client = simulation.client("192.168.0.5")
     for i in range(24):
         client.asks("GET", f"/page/{i % 12}", at_ms=60 * i, answer=b"page", connection=f"c{i % 3}")
-    shown = play.perform()
-    found = correlate(shown.clients, shown.backends, Options())
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, Options())
     doubtful = replace(
         found,
         pairs=tuple(p._replace(confidence=Confidence.LOW) for p in found.pairs),
         connection_pairs=(),
     )
-    assert judge(Comparison(shown.clients, shown.backends, doubtful)).kind is Kind.L7_PROXY
+    assert judge(Comparison(recorded.clients, recorded.backends, doubtful)).kind is Kind.L7_PROXY
 
 
 def test_an_empty_backend_capture_may_mean_that_the_balancer_answered_everything() -> None:
-    shown = play(Balancer(refuse=1.0)).perform()
-    (back,) = shown.backends
+    recorded = simulation(Balancer(refuse=1.0)).run()
+    (back,) = recorded.backends
     assert not back.connections
-    said = verdict(shown)
+    said = verdict(recorded)
     assert said.kind is Kind.INCONCLUSIVE
     assert "the balancer itself answered every request" in said.reason

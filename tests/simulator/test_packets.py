@@ -1,5 +1,5 @@
-"""The play's two ways of writing a side agree: what the reading stages make of the packets is the
-Trace it builds.
+"""The simulator's two ways of writing a side agree: the reading stages make of the packets the
+Trace that it builds.
 """
 
 from pathlib import Path
@@ -10,10 +10,10 @@ from lbtrace import pipeline
 from lbtrace.correlate import correlate
 from lbtrace.model.net import Side
 from lbtrace.options import DEFAULT
-from tests.play.scenarios import SCENARIOS
-from tests.play.score import score
+from tests.simulator.scenarios import SCENARIOS
+from tests.simulator.score import score
 
-PLAYED = [
+CHECKED = [
     "founding-alb",
     "founding-nlb",
     "gzip-added",
@@ -36,17 +36,17 @@ PLAYED = [
 ]
 
 
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("name", CHECKED)
 def test_packets_and_traces_agree(name: str, tmp_path: Path) -> None:
-    shown = SCENARIOS[name]().perform(pcaps=True)
+    recorded = SCENARIOS[name]().run(pcaps=True)
     read = []
-    for side, traces, shots in (
-        (Side.CLIENT, shown.clients, shown.client_pcaps),
-        (Side.BACKEND, shown.backends, shown.backend_pcaps),
+    for side, traces, captures in (
+        (Side.CLIENT, recorded.clients, recorded.client_pcaps),
+        (Side.BACKEND, recorded.backends, recorded.backend_pcaps),
     ):
-        for point, (trace, shot) in enumerate(zip(traces, shots, strict=True)):
+        for point, (trace, capture) in enumerate(zip(traces, captures, strict=True)):
             path = tmp_path / f"{side}-{point}.pcap"
-            path.write_bytes(shot)
+            path.write_bytes(capture)
             got = pipeline.inspect([str(path)], side, point)
             assert [(c.client, c.server) for c in got.connections] == [
                 (c.client, c.server) for c in trace.connections
@@ -56,22 +56,22 @@ def test_packets_and_traces_agree(name: str, tmp_path: Path) -> None:
                 assert mine.protocol == theirs.protocol
                 assert [p[:6] for p in mine.proxy] == [p[:6] for p in theirs.proxy]
                 assert (mine.tls and mine.tls.random) == (theirs.tls and theirs.tls.random)
-            for real, played in zip(got.exchanges, trace.exchanges, strict=True):
-                assert (real.connection, real.ordinal) == (played.connection, played.ordinal)
+            for real, made in zip(got.exchanges, trace.exchanges, strict=True):
+                assert (real.connection, real.ordinal) == (made.connection, made.ordinal)
                 assert real.request is not None
-                assert played.request is not None
-                assert real.request[:5] == played.request[:5]
-                assert real.request.first_ns == played.request.first_ns
-                assert [i.status for i in real.interim] == [i.status for i in played.interim]
-                assert (real.response is None) == (played.response is None)
-                if real.response is not None and played.response is not None:
-                    assert real.response[:5] == played.response[:5]
+                assert made.request is not None
+                assert real.request[:5] == made.request[:5]
+                assert real.request.first_ns == made.request.first_ns
+                assert [i.status for i in real.interim] == [i.status for i in made.interim]
+                assert (real.response is None) == (made.response is None)
+                if real.response is not None and made.response is not None:
+                    assert real.response[:5] == made.response[:5]
             read.append((side, got))
     found = correlate(
         [t for side, t in read if side is Side.CLIENT],
         [t for side, t in read if side is Side.BACKEND],
         DEFAULT,
     )
-    counted, said = score(shown, found)
+    counted, said = score(recorded, found)
     assert not said
     assert counted.covered == 1.0

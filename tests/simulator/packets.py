@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from lbtrace.model.http import ClientHello
-from tests.play.wire import CONTINUE, Clockwork, Line
+from tests.simulator.wire import CONTINUE, Clockwork, Line
 
 MSS = 1448
 

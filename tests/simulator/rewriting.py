@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote
 from lbtrace.http.proxy_protocol import SIGNATURE, crc32c
 from lbtrace.model.http import ClientHello, ProxyHeader
 from lbtrace.model.net import Endpoint
-from tests.play.cast import Balancer
-from tests.play.wire import Message
+from tests.simulator.roles import Balancer
+from tests.simulator.wire import Message
 
 CRC32C = 0x03
 SSL = 0x20

@@ -4,56 +4,56 @@ nothing at all.
 
 from __future__ import annotations
 
-from tests.play.cast import Balancer, Play
-from tests.play.scenarios.base import ALB, TLVS, TWO, XFF, crowd, four, mixed, scenario
+from tests.simulator.roles import Balancer, Simulation
+from tests.simulator.scenarios.base import ALB, TLVS, TWO, XFF, crowd, four, mixed, scenario
 
 
 @scenario()
-def founding_alb() -> Play:
+def founding_alb() -> Simulation:
     """ALB-like: four curls, one backend connection, checks every 10 s"""
     return four(Balancer(add=ALB, check_ms=10_000))
 
 
 @scenario()
-def founding_nlb() -> Play:
+def founding_nlb() -> Simulation:
     """NLB-like: four curls, destination rewritten"""
     return four(Balancer(kind="dnat", check="", check_ms=10_000))
 
 
 @scenario()
-def founding_nlb_snat() -> Play:
+def founding_nlb_snat() -> Simulation:
     """NLB-like with source NAT"""
     return four(Balancer(kind="snat", check="", check_ms=10_000))
 
 
 @scenario()
-def tcp_proxy() -> Play:
+def tcp_proxy() -> Simulation:
     """Layer 4 proxy, one backend connection for each client connection"""
     return mixed(Balancer(kind="l4-proxy"))
 
 
 @scenario()
-def source_kept_by_proxy() -> Play:
+def source_kept_by_proxy() -> Simulation:
     """Layer 4 proxy that keeps the client's address (TPROXY)"""
     return mixed(Balancer(kind="l4-proxy", preserve_source=True))
 
 
 @scenario()
-def dsr() -> Play:
+def dsr() -> Simulation:
     """Direct server return: same destination on both sides"""
     return mixed(Balancer(kind="dsr"))
 
 
 @scenario()
-def direct() -> Play:
+def direct() -> Simulation:
     """No balancer between"""
     return mixed(Balancer(kind="direct"))
 
 
-def _encrypted(balancer: Balancer, requests: int = 1, **stage: object) -> Play:
+def _encrypted(balancer: Balancer, requests: int = 1, **settings: object) -> Simulation:
     """Connections in TLS, of different lengths, one after another or at once."""
-    play = Play(seed=32, balancer=balancer, backends=TWO, **stage)  # type: ignore[arg-type]
-    client = play.client("192.168.0.5", "198.51.100.7")
+    simulation = Simulation(seed=32, balancer=balancer, backends=TWO, **settings)  # type: ignore[arg-type]
+    client = simulation.client("192.168.0.5", "198.51.100.7")
     for i in range(24):
         for k in range(requests):
             at_ms = 180 * i + (i * 37) % 29
@@ -65,23 +65,23 @@ def _encrypted(balancer: Balancer, requests: int = 1, **stage: object) -> Play:
                 think_ms=30,
                 answer=b"item " * (3 + i * 5 + k),
             )
-    return play
+    return simulation
 
 
 @scenario()
-def tls_passed_on() -> Play:
+def tls_passed_on() -> Simulation:
     """TLS passed on by a layer 4 proxy: connections alone can be paired, by the ClientHello"""
     return _encrypted(Balancer(kind="tls-pass"), requests=3)
 
 
 @scenario()
-def tls_passed_on_with_proxy_header() -> Play:
+def tls_passed_on_with_proxy_header() -> Simulation:
     """TLS passed on behind a PROXY header of version 2"""
     return _encrypted(Balancer(kind="tls-pass", proxy=2, tlvs=TLVS), requests=3)
 
 
 @scenario()
-def tls_ends() -> Play:
+def tls_ends() -> Simulation:
     """TLS ends at the balancer, a backend connection for each request: connections are paired by
     time and size
     """
@@ -89,14 +89,14 @@ def tls_ends() -> Play:
 
 
 @scenario()
-def tls_ends_kept() -> Play:
+def tls_ends_kept() -> Simulation:
     """TLS ends at the balancer, which keeps its backend connections"""
     return _encrypted(Balancer(kind="tls", add=[XFF]))
 
 
 @scenario()
-def tls_ends_crowd() -> Play:
+def tls_ends_crowd() -> Simulation:
     """TLS ends at the balancer, many connections at once of many requests each"""
-    play = Play(seed=33, balancer=Balancer(kind="tls", add=[XFF]), backends=TWO)
-    crowd(play, 1, 10, connections=12)
-    return play
+    simulation = Simulation(seed=33, balancer=Balancer(kind="tls", add=[XFF]), backends=TWO)
+    crowd(simulation, 1, 10, connections=12)
+    return simulation

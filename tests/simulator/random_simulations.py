@@ -1,4 +1,4 @@
-"""Any traffic × any balancer × clocks × loss, from one number: the plays of the randomised
+"""Any traffic × any balancer × clocks × loss, from one number: the simulations of the randomised
 property.
 
 Everything is drawn from `random.Random(seed)`, so a failing seed is a whole reproducer.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 
 from lbtrace.model.net import Endpoint
-from tests.play.cast import FRONT, MS, Balancer, Play
-from tests.play.scenarios.base import TLVS
-from tests.play.wire import EPOCH_NS, Clockwork
+from tests.simulator.roles import FRONT, MS, Balancer, Simulation
+from tests.simulator.scenarios.base import TLVS
+from tests.simulator.wire import EPOCH_NS, Clockwork
 
 _ADDED: list[list[tuple[str, str]]] = [
     [],
@@ -23,7 +23,7 @@ _ADDED: list[list[tuple[str, str]]] = [
 
 
 def any_balancer(dice: random.Random) -> Balancer:
-    """A balancer with habits drawn at random."""
+    """A balancer whose settings are drawn at random."""
     return Balancer(
         kind=dice.choice(["l7"] * 6 + ["dnat", "snat", "dsr", "l4-proxy", "direct"]),
         add=dice.choice(_ADDED),
@@ -50,7 +50,7 @@ def any_balancer(dice: random.Random) -> Balancer:
     )
 
 
-def _more_habits(balancer: Balancer, dice: random.Random, backends: int) -> None:
+def _more_rewriting(balancer: Balancer, dice: random.Random, backends: int) -> None:
     """What balancers do more seldom."""
     balancer.normalise = dice.random() < 0.2
     balancer.merge = dice.random() < 0.2
@@ -67,8 +67,8 @@ def _more_habits(balancer: Balancer, dice: random.Random, backends: int) -> None
         balancer.proxy, balancer.tlvs = 2, TLVS
 
 
-def any_play(seed: int, most: int = 200) -> Play:
-    """A play drawn from a seed, of at most `most` requests."""
+def random_simulation(seed: int, most: int = 200) -> Simulation:
+    """A simulation drawn from a seed, of at most `most` requests."""
     dice = random.Random(seed)
     balancer = any_balancer(dice)
     requests = dice.choice([n for n in (4, 10, 60, 200) if n <= most])
@@ -79,7 +79,7 @@ def any_play(seed: int, most: int = 200) -> Play:
     def window() -> tuple[int, int] | None:
         return dice.choice([None, None, None, (span // 4, span * 2), (-9999, span // 2)])
 
-    play = Play(
+    simulation = Simulation(
         seed=seed,
         balancer=balancer,
         backends=[Endpoint(f"172.31.11.{95 + i}", 8080) for i in range(dice.choice([1, 1, 2, 3]))],
@@ -91,26 +91,26 @@ def any_play(seed: int, most: int = 200) -> Play:
         backend_window=window(),
         fresh_answers=dice.random() < 0.3,
     )
-    if len(play.backends) > 1 and dice.random() < 0.2:
-        play.uncaptured = 1
+    if len(simulation.backends) > 1 and dice.random() < 0.2:
+        simulation.uncaptured = 1
     clients = [
-        play.client(f"192.168.0.{5 + i}", dice.choice(["1.240.235.98", ""]))
+        simulation.client(f"192.168.0.{5 + i}", dice.choice(["1.240.235.98", ""]))
         for i in range(dice.choice([1, 1, 2, 5]))
     ]
     if len(clients) > 1 and dice.random() < 0.3:
-        play.uncaptured_clients = len(clients) // 2
+        simulation.uncaptured_clients = len(clients) // 2
     seldom = random.Random(seed + 1_000_000)
-    _more_habits(balancer, seldom, len(play.backends) - play.uncaptured)
+    _more_rewriting(balancer, seldom, len(simulation.backends) - simulation.uncaptured)
     if (
         len(clients) > 1 and seldom.random() < 0.3
     ):  # every host captured on itself, by its own clock
         for point, client in enumerate(clients):
             client.point = point
-        play.other_clocks = [
+        simulation.other_clocks = [
             Clockwork(offset + seldom.randint(-MS, MS) * 1000) for _ in clients[1:]
         ]
     if seldom.random() < 0.05:
-        play.backend_clock = Clockwork(
+        simulation.backend_clock = Clockwork(
             0, 0, EPOCH_NS + span * MS // 2, seldom.choice([-90, 2000, 3_600_000]) * MS
         )
     style = dice.choice(["same", "distinct", "few", "ids", "sessions"])
@@ -134,4 +134,4 @@ def any_play(seed: int, most: int = 200) -> Play:
             abandon=dice.random() < 0.01,
             waits=post and seldom.random() < 0.3,
         )
-    return play
+    return simulation

@@ -1,5 +1,5 @@
-"""`python -m tests.play [--plays N] [--write]`: the accuracy of the pairing, scenario by scenario,
-against the truth of the plays.
+"""`python -m tests.simulator [--simulations N] [--write]`: the accuracy of the pairing, scenario by
+scenario, against the truth.
 
 With --write the table goes into docs/accuracy.md between its markers. Confident mistakes are
 printed as they are found.
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from lbtrace.correlate import correlate
 from lbtrace.options import DEFAULT
-from tests.play.cast import Play
-from tests.play.chance import any_play
-from tests.play.scenarios import SCENARIOS
-from tests.play.score import Score, score
+from tests.simulator.random_simulations import random_simulation
+from tests.simulator.roles import Simulation
+from tests.simulator.scenarios import SCENARIOS
+from tests.simulator.score import Score, score
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 HEAD = (
@@ -38,10 +38,10 @@ def row(what: str, s: Score) -> str:
     return f"| {what} | {s.caused} | {precision} | {' | '.join(share)} | {mates} | {wrong} |"
 
 
-def judge(play: Play, name: str) -> Score:
-    """Perform, pair, score."""
-    shown = play.perform()
-    counted, said = score(shown, correlate(shown.clients, shown.backends, DEFAULT))
+def judge(simulation: Simulation, name: str) -> Score:
+    """Run, pair, score."""
+    recorded = simulation.run()
+    counted, said = score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))
     for line in said:
         print(f"  {name}: {line}")
     return counted
@@ -50,20 +50,21 @@ def judge(play: Play, name: str) -> Score:
 def main() -> None:
     """Print the table, or write it into the page."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--plays", type=int, default=500)
+    parser.add_argument("--simulations", type=int, default=500)
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     lines = [HEAD]
     for name, make in SCENARIOS.items():
         lines.append(row((make.__doc__ or name).split("\n")[0], judge(make(), name)))
     total = Score()
-    for seed in range(asked.plays):
-        counted = judge(any_play(seed), f"chance {seed}")
+    for seed in range(asked.simulations):
+        counted = judge(random_simulation(seed), f"chance {seed}")
         for field in Score.__slots__:
             setattr(total, field, getattr(total, field) + getattr(counted, field))
     lines.append(
         row(
-            f"**{asked.plays} plays drawn at random** (loss up to 10 %, cut windows, any balancer)",
+            f"**{asked.simulations} simulations drawn at random** (loss up to 10 %, cut windows, "
+            "any balancer)",
             total,
         )
     )

@@ -5,61 +5,63 @@ from __future__ import annotations
 import random
 
 from lbtrace.model.net import Endpoint
-from tests.play.cast import MS, Balancer, Play
-from tests.play.scenarios.base import TLVS, XFF, curls, mixed, scenario
-from tests.play.wire import Clockwork
+from tests.simulator.roles import MS, Balancer, Simulation
+from tests.simulator.scenarios.base import TLVS, XFF, curls, mixed, scenario
+from tests.simulator.wire import Clockwork
 
 
 @scenario()
-def checks_like_clients() -> Play:
+def checks_like_clients() -> Simulation:
     """Health checks ask the same path with the same User-Agent as clients"""
-    play = Play(
+    simulation = Simulation(
         seed=9,
         balancer=Balancer(check="GET /", check_agent="curl/7.64.1", check_ms=2000, add=[XFF]),
     )
-    curls(play.client("192.168.0.5"), ["/"] * 20, 700)
-    return play
+    curls(simulation.client("192.168.0.5"), ["/"] * 20, 700)
+    return simulation
 
 
 @scenario()
-def polling_client() -> Play:
+def polling_client() -> Simulation:
     """A client polls at an even pace: no health check"""
-    play = Play(seed=10, balancer=Balancer(add=[XFF], check_ms=5000))
+    simulation = Simulation(seed=10, balancer=Balancer(add=[XFF], check_ms=5000))
     for i in range(30):
-        play.client("192.168.0.5") if not play.clients else None
-        play.clients[0].asks("GET", "/status", at_ms=1000 * i, answer=b"state %d" % i)
-    return play
+        simulation.client("192.168.0.5") if not simulation.clients else None
+        simulation.clients[0].asks("GET", "/status", at_ms=1000 * i, answer=b"state %d" % i)
+    return simulation
 
 
 @scenario()
-def client_behind_nat() -> Play:
+def client_behind_nat() -> Simulation:
     """XFF with port, clients behind a NAT that keeps ports"""
     return mixed(Balancer(add=[("X-Forwarded-For", "{client}:{clientport}")]))
 
 
 @scenario(0.8)
-def two_behind_nat() -> Play:
+def two_behind_nat() -> Simulation:
     """Two offices ask the same at the same time, one is captured; the balancer names both by
     addresses nobody else knows
     """
-    play = Play(
+    simulation = Simulation(
         seed=22, balancer=Balancer(add=[XFF]), client_clock=Clockwork(-7 * MS), uncaptured_clients=1
     )
     dice = random.Random(23)
     for address in ("198.51.100.1", "198.51.100.2"):
-        client = play.client("192.168.0.5", address)
+        client = simulation.client("192.168.0.5", address)
         for k in range(16):
             client.asks(
                 "GET", "/", connection=f"c{k % 4}", think_ms=dice.random() * 20, at_ms=dice.random()
             )
-    return play
+    return simulation
 
 
 @scenario()
-def spoofed_xff() -> Play:
+def spoofed_xff() -> Simulation:
     """Clients send X-Forwarded-For themselves; the balancer appends"""
-    play = Play(seed=11, balancer=Balancer(add=[("X-Forwarded-For", "{old}, {client}")]))
-    client = play.client("192.168.0.5", "198.51.100.7")
+    simulation = Simulation(
+        seed=11, balancer=Balancer(add=[("X-Forwarded-For", "{old}, {client}")])
+    )
+    client = simulation.client("192.168.0.5", "198.51.100.7")
     for i in range(30):
         client.asks(
             "GET",
@@ -67,56 +69,58 @@ def spoofed_xff() -> Play:
             at_ms=200 * i + (i * 31) % 17,
             headers=[("X-Forwarded-For", "10.9.8.7:20003")],
         )
-    return play
+    return simulation
 
 
 @scenario()
-def proxy_protocol() -> Play:
+def proxy_protocol() -> Simulation:
     """Layer 4 proxy with a PROXY header"""
     return mixed(Balancer(kind="l4-proxy", proxy=1))
 
 
 @scenario()
-def ipv6_front() -> Play:
+def ipv6_front() -> Simulation:
     """IPv6 in front, IPv4 behind"""
-    play = Play(
+    simulation = Simulation(
         seed=12,
         balancer=Balancer(
             front=Endpoint("2001:db8::1", 80), add=[("X-Forwarded-For", "[{client}]:{clientport}")]
         ),
     )
-    curls(play.client("2001:db8::5"), [f"/{i}" for i in range(20)], 300)
-    return play
+    curls(simulation.client("2001:db8::5"), [f"/{i}" for i in range(20)], 300)
+    return simulation
 
 
 @scenario()
-def proxy_protocol_2() -> Play:
+def proxy_protocol_2() -> Simulation:
     """Layer 4 proxy with a PROXY header of version 2: TLVs of TLS, AWS and Azure, CRC32c"""
     return mixed(Balancer(kind="l4-proxy", proxy=2, tlvs=TLVS))
 
 
 @scenario()
-def proxy_protocol_2_before_http() -> Play:
+def proxy_protocol_2_before_http() -> Simulation:
     """A balancer that reads HTTP and sends a PROXY header of version 2 before each request"""
     return mixed(Balancer(proxy=2, tlvs=TLVS, keep_alive=False, strip="/api"))
 
 
 @scenario()
-def proxy_protocol_ipv6() -> Play:
+def proxy_protocol_ipv6() -> Simulation:
     """PROXY headers of version 2 that name IPv6 clients, to IPv4 backends"""
-    play = Play(
+    simulation = Simulation(
         seed=34, balancer=Balancer(kind="l4-proxy", proxy=2, front=Endpoint("2001:db8::1", 80))
     )
-    curls(play.client("2001:db8::5"), ["/"] * 20, 300)
-    return play
+    curls(simulation.client("2001:db8::5"), ["/"] * 20, 300)
+    return simulation
 
 
 @scenario()
-def ipv6_front_identical() -> Play:
+def ipv6_front_identical() -> Simulation:
     """IPv6 in front, IPv4 behind, identical requests of many clients, named by address alone"""
-    play = Play(seed=35, balancer=Balancer(front=Endpoint("2001:db8::1", 80), add=[XFF]))
+    simulation = Simulation(
+        seed=35, balancer=Balancer(front=Endpoint("2001:db8::1", 80), add=[XFF])
+    )
     for k in range(8):
-        client = play.client(f"2001:db8::{k + 5:x}")
+        client = simulation.client(f"2001:db8::{k + 5:x}")
         for i in range(10):
             client.asks("GET", "/", connection="c", at_ms=k * 7 + i, think_ms=12)
-    return play
+    return simulation

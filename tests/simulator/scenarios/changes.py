@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.play.cast import Balancer, Play
-from tests.play.scenarios.base import TWO, XFF, mixed, scenario
+from tests.simulator.roles import Balancer, Simulation
+from tests.simulator.scenarios.base import TWO, XFF, mixed, scenario
 
 
 @scenario()
-def rewriting() -> Play:
+def rewriting() -> Simulation:
     """Prefix stripped, Host replaced, fields re-cased, dropped and re-ordered"""
     return mixed(
         Balancer(
@@ -22,34 +22,36 @@ def rewriting() -> Play:
 
 
 @scenario()
-def gzip_added() -> Play:
+def gzip_added() -> Simulation:
     """gzip added by the balancer, Content-Length to chunked"""
     return mixed(Balancer(gzip=True, chunk=True, add=[XFF]))
 
 
 @scenario()
-def http_1_0() -> Play:
+def http_1_0() -> Simulation:
     """HTTP/1.1 in front, HTTP/1.0 behind, a connection each"""
     return mixed(Balancer(version="HTTP/1.0", keep_alive=False, drop=["Connection"]))
 
 
 @scenario()
-def own_date_and_server() -> Play:
+def own_date_and_server() -> Simulation:
     """The balancer writes its own Server and a fresh id into each answer"""
     return mixed(Balancer(respond=[("Server", "nginx"), ("X-Request-Id", "{fresh}")]))
 
 
 @scenario()
-def gzip_removed() -> Play:
+def gzip_removed() -> Simulation:
     """The balancer asks backends for gzip, which no client did, and unpacks the answers"""
     return mixed(Balancer(gunzip=True, add=[XFF]))
 
 
 @scenario()
-def fields_merged() -> Play:
+def fields_merged() -> Simulation:
     """Lines of one name are merged, and X-Forwarded-For becomes one chain of proxies"""
-    play = Play(seed=24, balancer=Balancer(merge=True, second_line=True, recase=True, add=[XFF]))
-    client = play.client("192.168.0.5", "198.51.100.7")
+    simulation = Simulation(
+        seed=24, balancer=Balancer(merge=True, second_line=True, recase=True, add=[XFF])
+    )
+    client = simulation.client("192.168.0.5", "198.51.100.7")
     for i in range(40):
         chain = [
             ("Accept", "text/html"),
@@ -64,14 +66,14 @@ def fields_merged() -> Play:
             headers=chain,
             answer=b"page %d" % (i % 9),
         )
-    return play
+    return simulation
 
 
 @scenario()
-def xff_second_line() -> Play:
+def xff_second_line() -> Simulation:
     """The client's X-Forwarded-For stays, and the balancer's is a second line"""
-    play = Play(seed=25, balancer=Balancer(second_line=True, add=[XFF]))
-    client = play.client("192.168.0.5", "198.51.100.7")
+    simulation = Simulation(seed=25, balancer=Balancer(second_line=True, add=[XFF]))
+    client = simulation.client("192.168.0.5", "198.51.100.7")
     for i in range(30):
         client.asks(
             "GET",
@@ -79,14 +81,14 @@ def xff_second_line() -> Play:
             at_ms=200 * i + (i * 31) % 17,
             headers=[("X-Forwarded-For", "10.9.8.7")],
         )
-    return play
+    return simulation
 
 
 @scenario()
-def xff_replaced() -> Play:
+def xff_replaced() -> Simulation:
     """The client's X-Forwarded-For is replaced"""
-    play = Play(seed=26, balancer=Balancer(add=[XFF]))
-    client = play.client("192.168.0.5", "198.51.100.7")
+    simulation = Simulation(seed=26, balancer=Balancer(add=[XFF]))
+    client = simulation.client("192.168.0.5", "198.51.100.7")
     for i in range(30):
         client.asks(
             "GET",
@@ -94,7 +96,7 @@ def xff_replaced() -> Play:
             at_ms=200 * i + (i * 31) % 17,
             headers=[("X-Forwarded-For", "10.9.8.7")],
         )
-    return play
+    return simulation
 
 
 ODD = (
@@ -109,10 +111,10 @@ ODD = (
 
 
 @scenario()
-def target_normalised() -> Play:
+def target_normalised() -> Simulation:
     """Targets percent-decoded, dot segments resolved, slashes merged"""
-    play = Play(seed=27, balancer=Balancer(normalise=True, add=[XFF]))
-    client = play.client("192.168.0.5", "198.51.100.7")
+    simulation = Simulation(seed=27, balancer=Balancer(normalise=True, add=[XFF]))
+    client = simulation.client("192.168.0.5", "198.51.100.7")
     for i in range(70):
         client.asks(
             "GET",
@@ -121,25 +123,25 @@ def target_normalised() -> Play:
             connection=f"c{i % 4}",
             answer=b"page %d" % i,
         )
-    return play
+    return simulation
 
 
 @scenario()
-def target_normalised_identical() -> Play:
+def target_normalised_identical() -> Simulation:
     """The same odd target again and again, normalised; nothing else tells the requests apart"""
-    play = Play(seed=28, balancer=Balancer(normalise=True))
+    simulation = Simulation(seed=28, balancer=Balancer(normalise=True))
     for i in range(40):
-        (play.clients or [play.client("192.168.0.5")])[0].asks(
+        (simulation.clients or [simulation.client("192.168.0.5")])[0].asks(
             "GET", "/x/../y//%7Eme", at_ms=90 * i + (i * 31) % 17
         )
-    return play
+    return simulation
 
 
 @scenario()
-def continued() -> Play:
+def continued() -> Simulation:
     """Clients wait for 100 Continue, which the balancer gives itself, and takes the Expect off"""
-    play = Play(seed=29, balancer=Balancer(add=[XFF]), backends=TWO)
-    client = play.client("192.168.0.5", "198.51.100.7")
+    simulation = Simulation(seed=29, balancer=Balancer(add=[XFF]), backends=TWO)
+    client = simulation.client("192.168.0.5", "198.51.100.7")
     for i in range(40):
         body = b"name=%d&" % (i % 3) * 400
         client.asks(
@@ -151,4 +153,4 @@ def continued() -> Play:
             connection=f"c{i % 3}",
             answer=b"stored",
         )
-    return play
+    return simulation

@@ -1,6 +1,6 @@
-"""A correlation and the truth of the play → what was right, what was declared interchangeable, and
-what was confidently wrong: pairs of exchanges, pairs of connections, and reasons why something has
-no partner.
+"""A correlation and the truth → what was right, what was declared interchangeable, and what was
+confidently wrong: pairs of exchanges, pairs of connections, and reasons why something has no
+partner.
 
 A pair counts as *confident* when it stands alone (no group) with confidence medium or better.
 Within a group only the set has to be right: the backend exchanges its pairs hold must be those that
@@ -21,7 +21,7 @@ from lbtrace.model.pairing import (
     Ref,
     UnpairedReason,
 )
-from tests.play.cast import Shown
+from tests.simulator.roles import Recording
 
 CONFIDENT = (Confidence.CERTAIN, Confidence.HIGH, Confidence.MEDIUM)
 ABSENT = (UnpairedReason.NEVER_ANSWERED, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
@@ -71,23 +71,23 @@ class Score:
         return (self.right + self.grouped) / self.caused if self.caused else 1.0
 
 
-def score(shown: Shown, found: Correlation) -> tuple[Score, list[str]]:
+def score(recorded: Recording, found: Correlation) -> tuple[Score, list[str]]:
     """The counts, and a line for each confident mistake."""
     out = Score()
     said: list[str] = []
     groups: dict[int, list[ExchangePair]] = defaultdict(list)
-    out.caused = sum(1 for bs in shown.truth.values() if bs)
+    out.caused = sum(1 for bs in recorded.truth.values() if bs)
     paired: set[Ref] = set()
     for p in found.pairs:
         paired.add(p.client)
-        truth = shown.truth.get(p.client, ())
+        truth = recorded.truth.get(p.client, ())
         mine = [a.backend for a in p.attempts]
         if p.group is not None:
             groups[p.group].append(p)
             out.grouped += bool(truth)
             out.grouped_right += mine[-1] in truth
             continue
-        right = bool(truth) and set(mine) <= set(truth) and _answer_right(shown, p)
+        right = bool(truth) and set(mine) <= set(truth) and _answer_right(recorded, p)
         if p.confidence not in CONFIDENT:
             out.unsure += bool(truth)
         elif right:
@@ -100,75 +100,75 @@ def score(shown: Shown, found: Correlation) -> tuple[Score, list[str]]:
         if any(p.confidence not in CONFIDENT for p in pairs):
             continue
         claimed = sorted(a.backend for p in pairs for a in p.attempts)
-        caused = {b for p in pairs for b in shown.truth.get(p.client, ())}
+        caused = {b for p in pairs for b in recorded.truth.get(p.client, ())}
         if not set(claimed) <= caused:
             out.wrong_groups += 1
             said.append(
                 f"group {number} of {len(pairs)}: {sorted(set(claimed) - caused)[:5]} are caused "
                 "by none of it"
             )
-    out.attempts = sum(max(len(bs) - 1, 0) for bs in shown.truth.values())
-    out.missed = sum(1 for c, bs in shown.truth.items() if bs and c not in paired)
-    _reasons(shown, found, out, said)
-    _connections(shown, found, out, said)
+    out.attempts = sum(max(len(bs) - 1, 0) for bs in recorded.truth.values())
+    out.missed = sum(1 for c, bs in recorded.truth.items() if bs and c not in paired)
+    _reasons(recorded, found, out, said)
+    _connections(recorded, found, out, said)
     return out, said
 
 
-def _answer_right(shown: Shown, p: ExchangePair) -> bool:
+def _answer_right(recorded: Recording, p: ExchangePair) -> bool:
     """The attempt said to be answered gave what the client got: it is no copy that was answered
     otherwise.
     """
-    got = shown.clients[p.client.point].exchanges[p.client.id].response
+    got = recorded.clients[p.client.point].exchanges[p.client.id].response
     for a in p.attempts:
-        gave = shown.backends[a.backend.point].exchanges[a.backend.id].response
-        if a.outcome is AttemptOutcome.ANSWERED and a.backend in shown.copies and got and gave:
+        gave = recorded.backends[a.backend.point].exchanges[a.backend.id].response
+        if a.outcome is AttemptOutcome.ANSWERED and a.backend in recorded.copies and got and gave:
             return same_body(got.body, gave.body) is not False
     return True
 
 
-def _reasons(shown: Shown, found: Correlation, out: Score, said: list[str]) -> None:
-    out.checks, out.own, out.copies = len(shown.checks), len(shown.own), len(shown.copies)
+def _reasons(recorded: Recording, found: Correlation, out: Score, said: list[str]) -> None:
+    out.checks, out.own, out.copies = len(recorded.checks), len(recorded.own), len(recorded.copies)
     for check in found.health_checks:
         for i in check.exchanges:
             ref = Ref(check.point, i)
-            if ref in shown.checks:
+            if ref in recorded.checks:
                 out.checks_found += 1
             elif check.confidence in CONFIDENT:
                 out.checks_wrong += 1
                 said.append(f"{ref} is no health check")
-    caused = {b for bs in shown.truth.values() for b in bs}
+    caused = {b for bs in recorded.truth.values() for b in bs}
     for u in found.unpaired:
         sure = u.confidence in CONFIDENT
         if u.reason is UnpairedReason.ANSWERED_BY_BALANCER:
-            if u.ref in shown.own:
+            if u.ref in recorded.own:
                 out.own_found += 1
             elif sure:
                 out.own_wrong += 1
                 said.append(f"{u.ref} was not answered by the balancer: {u.detail}")
         elif u.reason is UnpairedReason.COPY:
-            out.copies_found += u.ref in shown.copies
-            wrong = sure and u.ref not in shown.copies
+            out.copies_found += u.ref in recorded.copies
+            wrong = sure and u.ref not in recorded.copies
             out.reasons_wrong += wrong
             said += [f"{u.ref} is no copy: {u.detail}"] if wrong else []
         elif sure and u.reason is UnpairedReason.OTHER_CLIENT and u.ref in caused:
             out.reasons_wrong += 1
             said.append(f"{u.ref} was asked by a client that was captured: {u.detail}")
-        elif sure and u.reason in ABSENT and u.side == "client" and shown.truth.get(u.ref):
+        elif sure and u.reason in ABSENT and u.side == "client" and recorded.truth.get(u.ref):
             out.reasons_wrong += 1
-            said.append(f"{u.ref} is {u.reason}, but {shown.truth[u.ref]} is there")
+            said.append(f"{u.ref} is {u.reason}, but {recorded.truth[u.ref]} is there")
 
 
-def _connections(shown: Shown, found: Correlation, out: Score, said: list[str]) -> None:
+def _connections(recorded: Recording, found: Correlation, out: Score, said: list[str]) -> None:
     """A pair of connections is right when the one behind carried the bytes or the requests of the
     one in front.
     """
-    own = {mine for mine, theirs in shown.carried.items() if len(theirs) == 1}
+    own = {mine for mine, theirs in recorded.carried.items() if len(theirs) == 1}
     out.mates = len(own)
     for p in found.connection_pairs:
         if p.confidence not in CONFIDENT:
             continue
-        if p.backend in shown.carried.get(p.client, ()):
+        if p.backend in recorded.carried.get(p.client, ()):
             out.mates_found += p.client in own
         else:
             out.mates_wrong += 1
-            said.append(f"{p} but truth is {shown.carried.get(p.client)}")
+            said.append(f"{p} but truth is {recorded.carried.get(p.client)}")

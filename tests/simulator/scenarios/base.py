@@ -1,7 +1,7 @@
 """What scenarios are made from: their registry, and the traffic that many of them share.
 
-Each is a function without arguments that makes a Play; the first line of its docstring is what
-stands in the table. `LEAST[name]` is the share of client exchanges with a partner that must be
+Each is a function without arguments that makes a Simulation; the first line of its docstring stands
+in the table. `LEAST[name]` is the share of client exchanges with a partner that must be
 paired rightly and alone, or be in a declared interchangeable set.
 """
 
@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from lbtrace.model.net import Endpoint
-from tests.play.cast import Balancer, Client, Play
+from tests.simulator.roles import Balancer, Client, Simulation
 
 XFF = ("X-Forwarded-For", "{client}")
 ALB = [
@@ -34,14 +34,14 @@ TLVS = (  # ALPN, authority, CRC32c (filled in when it is sent), TLS, an AWS end
 )
 FOUR = tuple(Endpoint(f"172.31.11.{95 + i}", 8080) for i in range(4))
 
-SCENARIOS: dict[str, Callable[[], Play]] = {}
+SCENARIOS: dict[str, Callable[[], Simulation]] = {}
 LEAST: dict[str, float] = {}
 
 
-def scenario(least: float = 1.0) -> Callable[[Callable[[], Play]], Callable[[], Play]]:
+def scenario(least: float = 1.0) -> Callable[[Callable[[], Simulation]], Callable[[], Simulation]]:
     """Register a scenario."""
 
-    def register(make: Callable[[], Play]) -> Callable[[], Play]:
+    def register(make: Callable[[], Simulation]) -> Callable[[], Simulation]:
         name = make.__name__.replace("_", "-")
         SCENARIOS[name] = make
         LEAST[name] = least
@@ -64,7 +64,7 @@ def curls(
 
 
 def crowd(
-    play: Play,
+    simulation: Simulation,
     clients: int,
     requests: int,
     target: str = "/",
@@ -72,9 +72,9 @@ def crowd(
     connections: int = 1,
 ) -> None:
     """Connections that each ask the same again and again."""
-    dice = random.Random(play.seed + 1)
+    dice = random.Random(simulation.seed + 1)
     for k in range(clients):
-        client = play.client(f"192.168.0.{5 + k % 200}", f"198.51.100.{1 + k % 200}")
+        client = simulation.client(f"192.168.0.{5 + k % 200}", f"198.51.100.{1 + k % 200}")
         for c in range(connections):
             for _ in range(requests):
                 client.asks(
@@ -86,27 +86,27 @@ def crowd(
                 )
 
 
-def four(balancer: Balancer, **stage: object) -> Play:
+def four(balancer: Balancer, **settings: object) -> Simulation:
     """The founding four curls."""
-    play = Play(seed=1, balancer=balancer, **stage)  # type: ignore[arg-type]
+    simulation = Simulation(seed=1, balancer=balancer, **settings)  # type: ignore[arg-type]
     curls(
-        play.client("192.168.0.5", "1.240.235.98"),
+        simulation.client("192.168.0.5", "1.240.235.98"),
         ["/divide/25", "/divide/50", "/divide/10", "/divide/4"],
         3000,
         [b"4", b"2", b"10", b"25"],
     )
-    return play
+    return simulation
 
 
-def mixed(balancer: Balancer, n: int = 200, connections: int = 8, **stage: object) -> Play:
+def mixed(balancer: Balancer, n: int = 200, connections: int = 8, **settings: object) -> Simulation:
     """Many targets over kept connections, some POSTs."""
-    play = Play(seed=3, balancer=balancer, **stage)  # type: ignore[arg-type]
+    simulation = Simulation(seed=3, balancer=balancer, **settings)  # type: ignore[arg-type]
     dice = random.Random(7)
     for i in range(n):
         client = (
-            play.clients[i % 3]
-            if len(play.clients) == 3
-            else play.client(f"192.168.0.{5 + i % 3}", f"198.51.100.{1 + i % 3}")
+            simulation.clients[i % 3]
+            if len(simulation.clients) == 3
+            else simulation.client(f"192.168.0.{5 + i % 3}", f"198.51.100.{1 + i % 3}")
         )
         post = i % 10 == 0
         client.asks(
@@ -119,4 +119,4 @@ def mixed(balancer: Balancer, n: int = 200, connections: int = 8, **stage: objec
             at_ms=dice.random() * 50,
             headers=[("Accept-Encoding", "gzip"), ("Cookie", f"session={i % 5:020d}")],
         )
-    return play
+    return simulation

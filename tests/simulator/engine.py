@@ -1,5 +1,5 @@
-"""One performance of a play: requests in order of the time they reach the balancer, in true time;
-then what each capture saw of it.
+"""One run of a simulation: requests in order of the time they reach the balancer, in true time;
+then what each capture shows of it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,19 @@ from dataclasses import dataclass, replace
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.trace import Trace
-from tests.play import habits
-from tests.play.cast import BYTES_PASS, MS, PACKETS_PASS, SERVED, Ask, Client, Play, Shown
-from tests.play.packets import pcap
-from tests.play.wire import EPOCH_NS, Clockwork, Line, Message, Turn, trace
+from tests.simulator import rewriting
+from tests.simulator.packets import pcap
+from tests.simulator.roles import (
+    BYTES_PASS,
+    MS,
+    PACKETS_PASS,
+    SERVED,
+    Ask,
+    Client,
+    Recording,
+    Simulation,
+)
+from tests.simulator.wire import EPOCH_NS, Clockwork, Line, Message, Turn, trace
 
 Spoken = tuple[int, int]  # (line, turn) of a request
 
@@ -28,7 +37,7 @@ class _Kept:
 
 
 @dataclass(slots=True)
-class _Shots:
+class _Captures:
     """What the captures of one side show: line → connection, request → exchange."""
 
     traces: list[Trace]
@@ -37,13 +46,13 @@ class _Shots:
     exchange: dict[Spoken, Ref]
 
 
-class Stage:
-    """One performance."""
+class Engine:
+    """One run."""
 
-    def __init__(self, play: Play) -> None:
-        self.play = play
-        self.lb = play.balancer
-        self.random = random.Random(play.seed)
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+        self.lb = simulation.balancer
+        self.random = random.Random(simulation.seed)
         self.front: list[Line] = []
         self.point_of: list[int] = []  # client capture of each front line, -1 for none
         self.back: list[Line] = []
@@ -58,12 +67,12 @@ class Stage:
         self.port = 20000
         self.turn_number = 0
 
-    def run(self, pcaps: bool) -> Shown:
-        """Perform, and write down."""
-        play = self.play
+    def run(self, pcaps: bool) -> Recording:
+        """Run, and write the captures."""
+        simulation = self.simulation
         heap: list[tuple[int, int, int, str]] = []
         plan: dict[tuple[int, str], list[Ask]] = {}
-        for who, client in enumerate(play.clients):
+        for who, client in enumerate(simulation.clients):
             for n, ask in enumerate(sorted(client.asked, key=lambda a: a.at_ns)):
                 plan.setdefault((who, ask.connection or f"#{n}"), []).append(ask)
         for (who, name), asks in plan.items():
@@ -73,9 +82,9 @@ class Stage:
             now, who, n, name = heapq.heappop(heap)
             asks = plan[who, name]
             if (who, name) not in lines:
-                lines[who, name] = self._connect(play.clients[who], now)
-                now += 2 * self._us(play.path_us) + 10_000
-            done = self._exchange(play.clients[who], lines[who, name], asks[n], now)
+                lines[who, name] = self._connect(simulation.clients[who], now)
+                now += 2 * self._us(simulation.path_us) + 10_000
+            done = self._exchange(simulation.clients[who], lines[who, name], asks[n], now)
             line = self.front[lines[who, name]]
             if n + 1 < len(asks) and line.closed_ns is None:
                 heapq.heappush(
@@ -96,7 +105,7 @@ class Stage:
         self.port += 1
         nodes = self.lb.nodes or (self.lb.front,)
         server = (
-            self.play.backends[0]
+            self.simulation.backends[0]
             if self.lb.kind == "direct"
             else nodes[len(self.front) % len(nodes)]
         )
@@ -109,29 +118,31 @@ class Stage:
             timestamp=self._isn(),
         )
         if self.lb.kind in ("tls", "tls-pass"):
-            line.tls = habits.hello(self.random)
+            line.tls = rewriting.hello(self.random)
         self.front.append(line)
         at = len(self.front) - 1
-        unseen = self.play.clients[len(self.play.clients) - self.play.uncaptured_clients :]
+        unseen = self.simulation.clients[
+            len(self.simulation.clients) - self.simulation.uncaptured_clients :
+        ]
         self.point_of.append(-1 if any(client is c for c in unseen) else client.point)
         if self.lb.kind in PACKETS_PASS + BYTES_PASS:
             self.mates[at] = self._mate(client, line, now)
         return at
 
     def _choose(self) -> int:
-        n = len(self.play.backends) - bool(self.lb.mirror)
+        n = len(self.simulation.backends) - bool(self.lb.mirror)
         self.turn_number += 1
         return self.random.randrange(n) if self.lb.wander else self.turn_number % n
 
     def _mate(self, client: Client, line: Line, now: int) -> int:
         backend = self._choose()
-        arrival = now + self._us(self.play.path_us)
+        arrival = now + self._us(self.simulation.path_us)
         if self.lb.kind in BYTES_PASS:
             number = self._open(backend, arrival + 100_000, client, line)
             self.back[number].tls = line.tls
             return number
         source = Endpoint(client.seen_as, line.client.port)
-        server = self.play.backends[backend]
+        server = self.simulation.backends[backend]
         if self.lb.kind == "snat":
             source = Endpoint(
                 self.random.choice(list(self.lb.backs)), self.random.randint(30000, 60000)
@@ -156,14 +167,14 @@ class Stage:
             source = Endpoint(client.seen_as, line.client.port)
         made = Line(
             source,
-            self.play.backends[backend],
+            self.simulation.backends[backend],
             now,
             self._isn(),
             self._isn(),
             timestamp=self._isn(),
         )
         if client and line and self.lb.proxy:
-            made.proxy_bytes, made.proxy = habits.proxy_header(
+            made.proxy_bytes, made.proxy = rewriting.proxy_header(
                 self.lb, Endpoint(client.seen_as, line.client.port)
             )
         self.back.append(made)
@@ -175,19 +186,19 @@ class Stage:
         line, lb = self.front[at], self.lb
         asked = Turn(True, ask.message, now, now + 1000 * (len(ask.message.body) // 1000))
         if ask.waits:
-            asked.continued_ns = now + 2 * self._us(self.play.path_us)
+            asked.continued_ns = now + 2 * self._us(self.simulation.path_us)
             asked.last_ns += asked.continued_ns - now + 20_000
         line.turns.append(asked)
         key = (at, len(line.turns) - 1)
-        arrive = asked.last_ns + self._us(self.play.path_us)
+        arrive = asked.last_ns + self._us(self.simulation.path_us)
         answer = replace(ask.answer, lines=list(ask.answer.lines))
-        if self.play.fresh_answers:
+        if self.simulation.fresh_answers:
             answer.body = answer.body + b" %016x" % self.random.getrandbits(64)
             answer.lines = [
                 (n, str(len(answer.body)) if n == "Content-Length" else v) for n, v in answer.lines
             ]
         if lb.gunzip:
-            habits.zipped(answer)
+            rewriting.zipped(answer)
         by_itself = self._by_itself(ask) if at not in self.mates else None
         if at in self.mates:
             ready, reply = self._pass(at, key, ask, arrive, answer)
@@ -199,7 +210,7 @@ class Stage:
         if ask.abandon:
             line.closed_ns = now + 1000
             return now + 2000
-        back = ready + self._us(self.play.path_us)
+        back = ready + self._us(self.simulation.path_us)
         done = back + 1000 * (len(reply.body) // 1000)
         line.turns.append(Turn(False, reply, back, done))
         return done
@@ -216,11 +227,11 @@ class Stage:
             ]
             return reply
         if self.random.random() < lb.refuse:
-            return habits.own("503", "Service Temporarily Unavailable", lb.server)
+            return rewriting.own("503", "Service Temporarily Unavailable", lb.server)
         if lb.redirect and self.random.random() < lb.redirect:
-            return habits.moved(target, lb.server)
+            return rewriting.moved(target, lb.server)
         if lb.fixed and self.random.random() < lb.fixed:
-            return habits.own("200", "OK", lb.server)
+            return rewriting.own("200", "OK", lb.server)
         return None
 
     def _pass(
@@ -234,7 +245,7 @@ class Stage:
             asked.last_ns += 100_000
         mate.turns.append(asked)
         self.caused[key] = [(self.mates[at], len(mate.turns) - 1)]
-        first = mate.turns[-1].last_ns + self._us(self.play.serve_us)
+        first = mate.turns[-1].last_ns + self._us(self.simulation.serve_us)
         last = first + 1000 * (len(answer.body) // 1000)
         mate.turns.append(Turn(False, answer, first, last))
         return first, answer
@@ -245,25 +256,25 @@ class Stage:
         """L7: choose a backend, send, maybe fail and send again."""
         lb = self.lb
         now = arrive + self._us(lb.forward_us)
-        request = habits.rewritten(
+        request = rewriting.rewritten(
             lb, ask.message, Endpoint(client.seen_as, self.front[at].client.port), self.random
         )
         self.caused[key] = []
         if lb.race and self.random.random() < lb.race and self._raced(key, request, now):
             if request.start[0] == "POST":
                 self.own.append(key)
-                return now + 100_000, habits.own("502", "Bad Gateway", lb.server)
+                return now + 100_000, rewriting.own("502", "Bad Gateway", lb.server)
             now += 150_000
         if self.random.random() < lb.give_up:
             now = self._fails(client, at, key, request, now, "reset")
             self.own.append(key)
-            return now + 50_000, habits.own("502", "Bad Gateway", lb.server)
+            return now + 50_000, rewriting.own("502", "Bad Gateway", lb.server)
         if self.random.random() < lb.retry:
             now = self._fails(client, at, key, request, now, lb.fail) + 50_000
         if self.random.random() < lb.hedge:
             self._serve(client, at, key, request, now, answer)
         if lb.mirror:
-            copy = habits.own("200", "OK", "shadow") if lb.mirror == "other" else answer
+            copy = rewriting.own("200", "OK", "shadow") if lb.mirror == "other" else answer
             self._serve(
                 client,
                 at,
@@ -271,11 +282,11 @@ class Stage:
                 request,
                 now + self._us(lb.forward_us),
                 copy,
-                len(self.play.backends) - 1,
+                len(self.simulation.backends) - 1,
             )
             self.copies.append(self.caused[key][-1])
         start, reply = self._serve(client, at, key, request, now, answer)
-        said = habits.returned(lb, reply, self.random)
+        said = rewriting.returned(lb, reply, self.random)
         self.cached[ask.message.start[1]] = said
         return start + self._us(lb.forward_us), said
 
@@ -324,7 +335,7 @@ class Stage:
         line = self.back[number]
         line.turns.append(Turn(True, request, now, now + 1000 * (len(request.body) // 1000)))
         self.caused[key].append((number, len(line.turns) - 1))
-        first = line.turns[-1].last_ns + self._us(self.play.serve_us)
+        first = line.turns[-1].last_ns + self._us(self.simulation.serve_us)
         last = first + 1000 * (len(answer.body) // 1000)
         line.turns.append(Turn(False, answer, first, last))
         self._busy(number, last + 100_000)
@@ -339,10 +350,10 @@ class Stage:
         line = self.back[number]
         line.turns.append(Turn(True, request, now, now))
         self.caused[key].append((number, len(line.turns) - 1))
-        end = now + self._us(self.play.serve_us)
+        end = now + self._us(self.simulation.serve_us)
         if how == "500":
             line.turns.append(
-                Turn(False, habits.own("500", "Internal Server Error", "gunicorn"), end, end)
+                Turn(False, rewriting.own("500", "Internal Server Error", "gunicorn"), end, end)
             )
         else:
             line.closed_ns, line.closed_by_client, line.reset = end, False, how == "reset"
@@ -359,7 +370,7 @@ class Stage:
         if self.lb.check_ms:
             begin = min((x.opened_ns for x in self.front), default=EPOCH_NS) - 1
             end = max((x.last_ns for x in self.front), default=EPOCH_NS) + 3 * self.lb.check_ms * MS
-            for backend in range(len(self.play.backends)):
+            for backend in range(len(self.simulation.backends)):
                 for now in range(
                     begin - 3 * self.lb.check_ms * MS + backend * 1_234_567,
                     end,
@@ -367,8 +378,8 @@ class Stage:
                 ):
                     self._check(backend, now)
         for lines, loss in (
-            (self.front, self.play.client_loss),
-            (self.back, self.play.backend_loss),
+            (self.front, self.simulation.client_loss),
+            (self.back, self.simulation.backend_loss),
         ):
             for line in lines:
                 for turn in line.turns:
@@ -382,7 +393,11 @@ class Stage:
             agent = [("User-Agent", self.lb.check_agent)] if self.lb.check_agent else []
             ask = Message(
                 (method, target),
-                [("Host", self.play.backends[backend].address), *agent, ("Connection", "close")],
+                [
+                    ("Host", self.simulation.backends[backend].address),
+                    *agent,
+                    ("Connection", "close"),
+                ],
             )
             line.turns = [
                 Turn(True, ask, now + 200_000, now + 200_000),
@@ -396,8 +411,8 @@ class Stage:
             self.checks.append((number, 0))
         line.closed_ns = now + 1_500_000
 
-    def _write(self, pcaps: bool) -> Shown:
-        play = self.play
+    def _write(self, pcaps: bool) -> Recording:
+        simulation = self.simulation
         carried = {
             at: {line for (f, _), bs in self.caused.items() if f == at for line, _ in bs}
             for at in range(len(self.front))
@@ -407,12 +422,14 @@ class Stage:
         for line in self.back if self.lb.kind == "tls-pass" else ():
             if line.tls is not None:
                 line.encrypt()
-        shown_clients = max((c.point for c in play.clients), default=0) + 1
-        clocks = [play.client_clock, *play.other_clocks]
-        clocks += [play.client_clock] * (shown_clients - len(clocks))
-        visible = len(play.backends) - play.uncaptured
-        points = [[b] for b in range(visible)] if play.separate_points else [list(range(visible))]
-        fronts = self._shoot(
+        shown_clients = max((c.point for c in simulation.clients), default=0) + 1
+        clocks = [simulation.client_clock, *simulation.other_clocks]
+        clocks += [simulation.client_clock] * (shown_clients - len(clocks))
+        visible = len(simulation.backends) - simulation.uncaptured
+        points = (
+            [[b] for b in range(visible)] if simulation.separate_points else [list(range(visible))]
+        )
+        fronts = self._capture(
             Side.CLIENT,
             self.front,
             self.point_of,
@@ -420,11 +437,16 @@ class Stage:
             clocks,
             pcaps,
         )
-        backs = self._shoot(
-            Side.BACKEND, self.back, self.back_of, points, [play.backend_clock] * len(points), pcaps
+        backs = self._capture(
+            Side.BACKEND,
+            self.back,
+            self.back_of,
+            points,
+            [simulation.backend_clock] * len(points),
+            pcaps,
         )
         times = [m for line in self.front for m in (line.opened_ns, line.last_ns)] or [EPOCH_NS]
-        return Shown(
+        return Recording(
             fronts.traces,
             backs.traces,
             truth={
@@ -442,7 +464,8 @@ class Stage:
             },
             clocks={
                 (i, j): tuple(
-                    clocks[i].show(t) - play.backend_clock.show(t) for t in (min(times), max(times))
+                    clocks[i].show(t) - simulation.backend_clock.show(t)
+                    for t in (min(times), max(times))
                 )  # type: ignore[misc]
                 for i in range(shown_clients)
                 for j in range(len(points))
@@ -451,7 +474,7 @@ class Stage:
             backend_pcaps=backs.pcaps,
         )
 
-    def _shoot(
+    def _capture(
         self,
         side: Side,
         lines: list[Line],
@@ -459,26 +482,26 @@ class Stage:
         points: list[list[int]],
         clocks: list[Clockwork],
         pcaps: bool,
-    ) -> _Shots:
+    ) -> _Captures:
         """The captures of one side; `place[i]` in `points[k]`: capture k shows line i."""
         window = _window(
-            self.play.client_window if side is Side.CLIENT else self.play.backend_window
+            self.simulation.client_window if side is Side.CLIENT else self.simulation.backend_window
         )
-        shots = _Shots([], [], {}, {})
+        captures = _Captures([], [], {}, {})
         for point, members in enumerate(points):
             at = [i for i in range(len(lines)) if place[i] in members]
             here = [lines[i] for i in at]
             made = trace(side, point, here, clocks[point], window)
-            shots.traces.append(made.trace)
-            shots.connection |= {
+            captures.traces.append(made.trace)
+            captures.connection |= {
                 at[i]: Ref(point, number) for i, number in made.connections.items()
             }
-            shots.exchange |= {
+            captures.exchange |= {
                 (at[i], k): Ref(point, number) for (i, k), number in made.exchanges.items()
             }
             if pcaps:
-                shots.pcaps.append(pcap(here, clocks[point], window))
-        return shots
+                captures.pcaps.append(pcap(here, clocks[point], window))
+        return captures
 
 
 def _refs(spoken: Iterable[Spoken], known: dict[Spoken, Ref]) -> set[Ref]:

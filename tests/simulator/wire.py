@@ -119,7 +119,7 @@ class Turn:
 @dataclass(slots=True)
 class Line:
     """One TCP connection at one capture point. `turns` are in order; request k is answered by
-    response k. `key` is for the play's truth.
+    response k. `key` is for the simulation's truth.
     """
 
     client: Endpoint

@@ -1,4 +1,4 @@
-"""`python -m tests.play.bench [EXCHANGES]`: what the pairing costs, in CPU seconds, with unique ids
+"""`python -m tests.simulator.bench [EXCHANGES]`: CPU seconds that pairing takes, with unique ids
 and with identical requests.
 
 Never a timed test.
@@ -13,16 +13,16 @@ import time
 
 from lbtrace.correlate import correlate
 from lbtrace.options import DEFAULT
-from tests.play import Balancer, Play
-from tests.play.score import score
+from tests.simulator import Balancer, Simulation
+from tests.simulator.score import score
 
 
-def busy(exchanges: int, unique: bool) -> Play:
+def busy(exchanges: int, unique: bool) -> Simulation:
     """64 connections of one client, one after another on each."""
     added = [("X-Forwarded-For", "{client}"), ("X-Amzn-Trace-Id", "Root=1-{fresh}")]
-    play = Play(seed=1, balancer=Balancer(add=added, check_ms=10_000))
+    simulation = Simulation(seed=1, balancer=Balancer(add=added, check_ms=10_000))
     dice = random.Random(2)
-    client = play.client("192.168.0.5", "198.51.100.1")
+    client = simulation.client("192.168.0.5", "198.51.100.1")
     for i in range(exchanges):
         ids = [("X-Request-Id", f"{dice.getrandbits(64):016x}")] if unique else []
         client.asks(
@@ -32,20 +32,20 @@ def busy(exchanges: int, unique: bool) -> Play:
             think_ms=dice.random() * 5,
             headers=ids,
         )
-    return play
+    return simulation
 
 
 def main() -> None:
     """Print one line per kind."""
     exchanges = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     for unique in (True, False):
-        shown = busy(exchanges, unique).perform()
+        recorded = busy(exchanges, unique).run()
         gc.disable()
         begin = time.process_time()
-        found = correlate(shown.clients, shown.backends, DEFAULT)
+        found = correlate(recorded.clients, recorded.backends, DEFAULT)
         spent = time.process_time() - begin
         gc.enable()
-        counted, _ = score(shown, found)
+        counted, _ = score(recorded, found)
         kind = "unique" if unique else "identical"
         print(
             f"{kind}: {exchanges} exchanges, {spent:.2f} s CPU, {counted.right} alone, "

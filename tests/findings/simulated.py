@@ -1,4 +1,4 @@
-"""Plays → what the findings say of them, and the few plays that many tests start from."""
+"""Simulations → their findings, and the few simulations that many tests start from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Finding
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
-from tests.play import Balancer, Play, Shown
+from tests.simulator import Balancer, Recording, Simulation
 
 ALB = Balancer(
     add=[
@@ -27,10 +27,10 @@ FOUR = ("/divide/25", "/divide/50", "/divide/10", "/divide/4")
 
 
 @dataclass(frozen=True)
-class Told:
-    """A performance, what it correlates to, and what is said of it."""
+class Judged:
+    """A recording, its correlation, and its findings."""
 
-    shown: Shown
+    recorded: Recording
     correlation: Correlation
     findings: tuple[Finding, ...]
 
@@ -46,27 +46,29 @@ class Told:
 
 def four(
     balancer: Balancer, seen_as: str = "", targets: Sequence[str] = FOUR, **settings: object
-) -> Play:
+) -> Simulation:
     """The founding experiment: a laptop that asks four times, each on a connection of its own."""
-    play = Play(seed=7, balancer=balancer)
+    simulation = Simulation(seed=7, balancer=balancer)
     for name, value in settings.items():
-        setattr(play, name, value)
-    laptop = play.client("192.168.0.5", seen_as=seen_as)
+        setattr(simulation, name, value)
+    laptop = simulation.client("192.168.0.5", seen_as=seen_as)
     for n, target in enumerate(targets):
         laptop.asks("GET", target, at_ms=100 * n, answer=b"answer %d" % n)
-    return play
+    return simulation
 
 
-def tell(play: Play) -> Told:
-    """Perform a play and say what there is to say."""
-    shown = play.perform()
-    return told(shown, correlate(shown.clients, shown.backends, Options()))
+def judge_simulation(simulation: Simulation) -> Judged:
+    """Run a simulation, pair it, find."""
+    recorded = simulation.run()
+    return judge_recording(recorded, correlate(recorded.clients, recorded.backends, Options()))
 
 
-def told(shown: Shown, correlation: Correlation) -> Told:
-    """What is said of a correlation."""
-    return Told(
-        shown, correlation, all_findings(Comparison(shown.clients, shown.backends, correlation))
+def judge_recording(recorded: Recording, correlation: Correlation) -> Judged:
+    """The findings of a correlation."""
+    return Judged(
+        recorded,
+        correlation,
+        all_findings(Comparison(recorded.clients, recorded.backends, correlation)),
     )
 
 

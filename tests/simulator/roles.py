@@ -1,19 +1,20 @@
-"""The players: clients that ask, a balancer with habits, backends that answer; performed in true
-time, with both sides written down.
+"""The roles: clients that ask, a balancer with its settings, backends that answer; simulated in
+true time, with both sides written down.
 
-    play = Play(seed=1, balancer=Balancer(kind="l7", add=[("X-Forwarded-For", "{client}")]))
-    alice = play.client("192.168.0.5", seen_as="1.240.235.98")
+    simulation = Simulation(
+        seed=1, balancer=Balancer(kind="l7", add=[("X-Forwarded-For", "{client}")])
+    )
+    alice = simulation.client("192.168.0.5", seen_as="1.240.235.98")
     alice.asks("GET", "/divide/25", at_ms=0)
-    alice.asks("GET", "/divide/50", at_ms=20, connection="kept")   # same name: same connection, one
-    after another shown = play.perform() shown.clients, shown.backends      # Trace objects
-    shown.truth                        # {client Ref: (backend Ref, …)}, attempts in order, the
-                                       answered one last
-    shown.client_pcaps, shown.backend_pcaps
+    # requests with the same connection name go over one connection, one after another
+    alice.asks("GET", "/divide/50", at_ms=20, connection="kept")
+    recorded = simulation.run()
+    recorded.clients, recorded.backends  # Trace objects
+    recorded.truth  # {client Ref: (backend Ref, …)}: attempts in order, the answered one last
 
-This file is the script; `stage` performs it, `habits` is what a balancer does to a message, `wire`
-and `packets` write it down. Placeholders in header values: {client} the address the balancer sees,
-{clientport} its port, {fresh} a new random id, {old} what the client sent, {front} the balancer's
-front address.
+`engine` runs it, `rewriting` is what a balancer does to a message, `wire` and `packets` write the
+captures. Placeholders in header values: {client} the address the balancer sees, {clientport} its
+port, {fresh} a new random id, {old} what the client sent, {front} the balancer's front address.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Ref
 from lbtrace.model.trace import Trace
-from tests.play.wire import EPOCH_NS, Clockwork, Message
+from tests.simulator.wire import EPOCH_NS, Clockwork, Message
 
 MS = 1_000_000
 FRONT = Endpoint("3.35.166.21", 80)
@@ -36,8 +37,9 @@ BYTES_PASS = ("l4-proxy", "tls-pass")  # kinds that hand bytes on
 
 @dataclass(slots=True)
 class Balancer:
-    """A balancer's habits. `kind`: "l7", "l4-proxy", "dnat" (source kept), "snat", "dsr", "direct",
-    "tls" (TLS in front, plain HTTP behind it), "tls-pass" (TLS in front and, the same, behind it).
+    """A balancer's settings. `kind`: "l7", "l4-proxy", "dnat" (source kept), "snat", "dsr",
+    "direct", "tls" (TLS in front, plain HTTP behind it), "tls-pass" (TLS in front and, the same,
+    behind it).
     """
 
     kind: str = "l7"
@@ -114,7 +116,7 @@ class Client:
 
     address: str
     seen_as: str
-    play: Play
+    simulation: Simulation
     point: int = 0
     asked: list[Ask] = field(default_factory=list)
 
@@ -153,8 +155,8 @@ class Client:
 
 
 @dataclass(slots=True)
-class Shown:
-    """What the play left: both sides' captures, and the truth.
+class Recording:
+    """What the run left: both sides' captures, and the truth.
 
     `checks`: the balancer's own backend exchanges, `own`: what it answered, `copies`: backend
     exchanges whose answer nobody got, `carried`: client connection → the backend connections that
@@ -175,9 +177,9 @@ class Shown:
 
 
 @dataclass(slots=True)
-class Play:
-    """The stage's settings. `loss` is the share of messages a capture misses; windows are in ms of
-    the play, None: everything.
+class Simulation:
+    """Everything that decides a run. `loss` is the share of messages a capture misses; windows are
+    in ms since the start, None: everything.
     """
 
     seed: int = 0
@@ -201,14 +203,14 @@ class Play:
     clients: list[Client] = field(default_factory=list)
 
     def client(self, address: str, seen_as: str = "", point: int = 0) -> Client:
-        """A client host on the stage; `seen_as` is the address behind its NAT, `point` the client
+        """A client host; `seen_as` is the address behind its NAT, `point` the client
         capture that shows it.
         """
         self.clients.append(Client(address, seen_as or address, self, point))
         return self.clients[-1]
 
-    def perform(self, pcaps: bool = False) -> Shown:
-        """Perform it."""
-        from tests.play.stage import Stage
+    def run(self, pcaps: bool = False) -> Recording:
+        """Run it."""
+        from tests.simulator.engine import Engine
 
-        return Stage(self).run(pcaps)
+        return Engine(self).run(pcaps)
