@@ -1,11 +1,12 @@
-"""HPACK (RFC 7541) for a reader that may have missed the beginning.
+"""Header blocks → fields (HPACK, RFC 7541), for a reader that may have missed the beginning.
 
-A capture can begin, or lose bytes, in the middle of a connection; the dynamic table of the sender
-is then partly unknown. The table is indexed newest first (§2.3.3), so what was inserted since is
-still at its right place; an index beyond it names a field that is unknown, and is reported as such.
-A well-behaved sender never refers to what it has evicted, so an entry kept too long does no harm.
-Huffman decoding and the static table are those of the `hpack` library, which is also the oracle in
-tests: on a connection seen from its start both give the same.
+A capture can begin, or lose bytes, in the middle of a connection. Then part of the sender's dynamic
+table is unknown. The table is indexed newest first (§2.3.3), so an entry that was inserted since is
+at its right place; an index beyond these refers to an unknown field, and is reported as such. A
+well-behaved sender never refers to an entry it has evicted, so an entry kept too long does no harm.
+
+Huffman decoding and the static table are those of the `hpack` library. The library is also the
+oracle of the tests: on a connection seen from its start both give the same.
 """
 
 from __future__ import annotations
@@ -17,11 +18,8 @@ from hpack.exceptions import HPACKDecodingError
 from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
-_STATIC: Final[tuple[tuple[bytes, bytes], ...]] = tuple(
-    (bytes(n), bytes(v)) for n, v in HeaderTable.STATIC_TABLE
-)
 _OVERHEAD: Final = 32  # RFC 7541 §4.1
-_MAX_TABLE: Final = 1 << 20
+_MAX_TABLE: Final = 1 << 20  # bytes of a dynamic table
 _MAX_BLOCK: Final = 1 << 20  # bytes of fields one block may unfold to
 
 
@@ -32,8 +30,11 @@ class HpackField(NamedTuple):
     value: bytes | None
 
 
+_STATIC: Final = tuple(HpackField(bytes(n), bytes(v)) for n, v in HeaderTable.STATIC_TABLE)
+
+
 class MalformedBlockError(Exception):
-    """A header block that is not HPACK; what was read of it is in `fields`."""
+    """A header block that is not HPACK; `fields` are those read before its fault."""
 
     def __init__(self, fields: list[HpackField]) -> None:
         super().__init__("malformed header block")
@@ -41,15 +42,20 @@ class MalformedBlockError(Exception):
 
 
 class Decoder:
-    """The reading side of one direction's compression state."""
+    """The compression state of one direction, as its reader has it.
+
+    `state` changes whenever the dynamic table does: while it stays, the same block means the same.
+    """
 
     def __init__(self) -> None:
+        self.state = 0
         self._entries: deque[HpackField] = deque()
         self._size = 0
         self._limit = 4096
 
     def forget(self) -> None:
         """Header blocks were lost: nothing inserted so far can be found again."""
+        self.state += 1
         self._entries.clear()
         self._size = 0
 
@@ -66,20 +72,11 @@ class Decoder:
                 elif byte & 0xE0 == 0x20:  # §6.3 table size update
                     size, at = _integer(block, at, 5)
                     self._limit = min(size, _MAX_TABLE)
+                    self.state += 1
                     self._evict()
                     continue
-                else:  # §6.2 literal: with indexing, without, never
-                    insert = bool(byte & 0x40)
-                    index, at = _integer(block, at, 6 if insert else 4)
-                    name: bytes | None
-                    if index:
-                        name = self._entry(index).name
-                    else:
-                        name, at = _string(block, at)
-                    value, at = _string(block, at)
-                    field = HpackField(name, value)
-                    if insert:
-                        self._insert(field)
+                else:
+                    field, at = self._literal(block, at, bool(byte & 0x40))
                 fields.append(field)
                 unfolded += _cost(field)
                 if unfolded > _MAX_BLOCK:
@@ -88,15 +85,30 @@ class Decoder:
             raise MalformedBlockError(fields) from None
         return fields
 
+    def _literal(self, block: bytes, at: int, insert: bool) -> tuple[HpackField, int]:
+        """§6.2: a literal field, which is inserted into the table or not; and where it ends."""
+        index, at = _integer(block, at, 6 if insert else 4)
+        name: bytes | None
+        if index:
+            name = self._entry(index).name
+        else:
+            name, at = _string(block, at)
+        value, at = _string(block, at)
+        field = HpackField(name, value)
+        if insert:
+            self._insert(field)
+        return field, at
+
     def _entry(self, index: int) -> HpackField:
         if index == 0:
             raise IndexError
         if index <= len(_STATIC):
-            return HpackField(*_STATIC[index - 1])
+            return _STATIC[index - 1]
         index -= len(_STATIC) + 1
         return self._entries[index] if index < len(self._entries) else HpackField(None, None)
 
     def _insert(self, field: HpackField) -> None:
+        self.state += 1
         self._entries.appendleft(field)
         self._size += _cost(field)
         self._evict()

@@ -1,0 +1,246 @@
+"""One direction of an HTTP/2 connection → what it sent on each stream (RFC 9113 §4, §6).
+
+In: a cursor at the preface or at the first frame. Out: a `StreamHalf` for each stream, by stream
+id. Which end is the client does not matter here.
+
+Lost bytes: a DATA frame over a gap is skipped by its length; otherwise reading goes on at the next
+piece that begins with a chain of plausible frames, and the header compression state is forgotten
+(see `hpack_tolerant`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from lbtrace.http.cursor import Cursor
+from lbtrace.http.digest import BodyDigest
+from lbtrace.http.h2.field_sections import FieldSection, FieldSections
+from lbtrace.http.h2.frames import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEAD,
+    HEADERS,
+    PADDED,
+    PREFACE,
+    PUSH_PROMISE,
+    RST_STREAM,
+    WITH_PRIORITY,
+    FrameHead,
+    begins_frames,
+    can_be_frame,
+    frame_head,
+    is_extension,
+    move_to_frames,
+)
+from lbtrace.http.place import Delivery, Ending
+from lbtrace.http.weirds import Weirds
+from lbtrace.model.http import HeaderLine, Interim
+
+_MAX_BLOCK: Final = 1 << 20  # bytes of a header block put together from CONTINUATION frames
+_MAX_FRAME: Final = 1 << 20  # bytes of a frame that is not DATA; a longer one is no frame
+_LOOKED_AT: Final = 4096  # bytes looked at to see whether frames begin
+
+
+@dataclass(slots=True)
+class StreamHalf:
+    """What one direction sent on one stream. Offsets are of the direction's byte stream.
+
+    `section` is the final header block, None without. `ended`: END_STREAM was seen; `holes`: bytes
+    are missing; `unreadable`: part of the head cannot be read.
+    """
+
+    stream: int
+    begin: int
+    head_end: int = 0
+    end: int = 0
+    section: FieldSection | None = None
+    trailers: tuple[HeaderLine, ...] = ()
+    interims: list[Interim] = field(default_factory=list)
+    digest: BodyDigest | None = None
+    length: int = 0
+    ended: bool = False
+    holes: bool = False
+    unreadable: bool = False
+
+
+class Http2Direction:
+    """One direction of an HTTP/2 connection.
+
+    `halves` are by stream id, `promised` the requests of PUSH_PROMISE by the stream they promise,
+    `resets` the streams it reset.
+    """
+
+    def __init__(self, cursor: Cursor, weirds: Weirds, decode: bool) -> None:
+        """`decode`: content digests are wanted."""
+        self.cursor = cursor
+        self.ending = Ending.of(cursor)
+        self.delivery = Delivery(cursor)
+        self.weirds = weirds
+        self.decode = decode
+        self.sections = FieldSections()
+        self.halves: dict[int, StreamHalf] = {}
+        self.promised: dict[int, StreamHalf] = {}
+        self.resets: set[int] = set()
+
+    def run(self) -> None:
+        """Read to the end of the byte stream."""
+        cursor = self.cursor
+        if cursor.peek(len(PREFACE)) == PREFACE:
+            cursor.pos += len(PREFACE)
+        elif not begins_frames(cursor.peek(_LOOKED_AT)) and not self._find_again():
+            return
+        while not cursor.ended():
+            if not self._frame() and not self._find_again():
+                return
+
+    def frame_at(self, offset: int) -> int:
+        """The frame of the capture that carried the byte at an offset."""
+        return int(self.cursor.pieces.frame[self.cursor.row_at(offset)])
+
+    def _frame(self) -> bool:
+        """Read a frame; False when there is no whole one here."""
+        cursor = self.cursor
+        begin = cursor.offset
+        head = frame_head(cursor.peek(HEAD))
+        if head is None:
+            return False
+        if is_extension(head):
+            return cursor.take(HEAD + head.size, None) == HEAD + head.size
+        if not can_be_frame(head):
+            return False
+        cursor.pos += HEAD
+        if head.kind == DATA:
+            return self._data(head)
+        if head.size > _MAX_FRAME:
+            return False
+        payload = cursor.peek(head.size)
+        cursor.pos += len(payload)
+        if len(payload) < head.size:
+            if head.kind == HEADERS:
+                self._cut_headers(head.stream, begin)
+            return False
+        if head.kind in (HEADERS, PUSH_PROMISE):
+            return self._headers(head, payload, begin)
+        if head.kind == RST_STREAM:
+            self.resets.add(head.stream)
+        return True
+
+    def _data(self, head: FrameHead) -> bool:
+        """§6.1: padding length, data, padding."""
+        cursor = self.cursor
+        size, padding = head.size, 0
+        if head.flags & PADDED and size:
+            first = cursor.peek(1)
+            cursor.take(1, None)
+            size -= 1
+            padding = min(first[0] if first else 0, size)
+        half = self.halves.get(head.stream)
+        if half is None:
+            begin = cursor.offset - HEAD
+            half = StreamHalf(head.stream, begin, cursor.offset, unreadable=True)
+            self.halves[head.stream] = half
+        if half.digest is None:
+            coded = self.decode and half.section is not None
+            half.digest = BodyDigest(half.section.coding if half.section and coded else "")
+        before = cursor.offset
+        taken = cursor.take(size - padding, half.digest)
+        half.length += taken
+        half.holes |= taken < size - padding
+        short = cursor.offset - before < size - padding
+        if padding and not short:
+            cursor.take(padding, None)
+        half.end = cursor.offset
+        half.ended |= not short and bool(head.flags & END_STREAM)
+        return not short
+
+    def _cut_headers(self, stream: int, begin: int) -> None:
+        """A HEADERS frame of which bytes are missing."""
+        half = self.halves.setdefault(stream, StreamHalf(stream, begin))
+        half.holes = half.unreadable = True
+        half.head_end = half.end = self.cursor.offset
+
+    def _headers(self, head: FrameHead, payload: bytes, begin: int) -> bool:
+        """§6.2, §6.6, §6.10: a header block, from HEADERS or PUSH_PROMISE and the CONTINUATION
+        frames behind it.
+        """
+        if head.flags & PADDED:
+            padding = payload[0] if payload else 0
+            payload = payload[1 : max(len(payload) - padding, 1)]
+        if head.kind == HEADERS and head.flags & WITH_PRIORITY:
+            payload = payload[5:]
+        promised = 0
+        if head.kind == PUSH_PROMISE:
+            promised = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
+            payload = payload[4:]
+        whole = bool(head.flags & END_HEADERS)
+        if not whole:
+            payload, whole = self._continued(payload)
+        section, malformed = self.sections.read(payload, whole)
+        if malformed:
+            self.weirds.add("http2-malformed", self.frame_at(begin))
+        if not section.readable:
+            self.weirds.add("http2-state-lost", self.frame_at(begin))
+        if head.kind == PUSH_PROMISE:
+            end = self.cursor.offset
+            self.promised[promised] = StreamHalf(promised, begin, end, end, section, ended=True)
+        else:
+            self._add(head.stream, section, bool(head.flags & END_STREAM), begin)
+        return whole
+
+    def _continued(self, first: bytes) -> tuple[bytes, bool]:
+        """A header block with what CONTINUATION frames add to it, and whether it is whole."""
+        cursor = self.cursor
+        parts, total = [first], len(first)
+        while True:
+            head = frame_head(cursor.peek(HEAD))
+            if head is None or head.kind != CONTINUATION or total + head.size > _MAX_BLOCK:
+                return b"".join(parts), False
+            more = cursor.peek(HEAD + head.size)
+            cursor.pos += len(more)
+            parts.append(more[HEAD:])
+            total += head.size
+            whole = len(more) == HEAD + head.size
+            if not whole or head.flags & END_HEADERS:
+                return b"".join(parts), whole
+
+    def _add(self, stream: int, section: FieldSection, ended: bool, begin: int) -> None:
+        """Note a header block: the head of a message, an interim response, or trailers."""
+        end = self.cursor.offset
+        half = self.halves.get(stream)
+        if half is None:
+            half = self.halves[stream] = StreamHalf(stream, begin)
+        elif half.section is not None:
+            half.trailers = section.lines
+            half.end = end
+            half.ended |= ended
+            return
+        if not ended and _is_interim(section.status):
+            row, p = self.cursor.row_at(begin), self.cursor.pieces
+            half.interims.append(
+                Interim(int(section.status), section.lines, p.frame[row], p.time_ns[row])
+            )
+            return
+        if not half.interims and not half.digest:
+            half.begin = begin
+        half.section = section
+        half.unreadable |= not section.readable
+        half.head_end = half.end = end
+        half.ended |= ended
+
+    def _find_again(self) -> bool:
+        """Go on at the next piece that begins with plausible frames. What was inserted into the
+        compression state meanwhile is unknown.
+        """
+        cursor = self.cursor
+        rows = cursor.rows_ahead(cursor.offset)
+        self.sections.decoder.forget()
+        if rows:
+            self.weirds.add("http2-state-lost", cursor.pieces.frame[rows[0]])
+        return move_to_frames(cursor, rows)
+
+
+def _is_interim(status: str) -> bool:
+    return len(status) == 3 and status[0] == "1" and status.isascii() and status.isdigit()

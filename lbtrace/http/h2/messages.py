@@ -1,0 +1,74 @@
+"""What one direction sent on one HTTP/2 stream → a request or a response (RFC 9113 §8.1).
+
+`lines` hold the fields in order, `:authority` among them; the other pseudo fields are in method,
+target and status.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lbtrace.http.h2.direction import Http2Direction, StreamHalf
+from lbtrace.http.h2.field_sections import FieldSection
+from lbtrace.model.http import Body, Framing, Mark, Request, Response
+
+_VERSION: Final = "HTTP/2"
+_NO_SECTION: Final = FieldSection("", "", "", "", (), "", None, False)
+
+
+def request(half: StreamHalf, side: Http2Direction, reset: bool) -> Request:
+    """A half as a request. `reset`: its sender reset the stream."""
+    section = half.section or _NO_SECTION
+    target = section.path or (section.authority if section.method == "CONNECT" else "")
+    where = side.delivery.place(half.begin, half.head_end, half.end)
+    return Request(
+        section.method,
+        target,
+        _VERSION,
+        section.lines,
+        _body(half, section, reset),
+        *where[1:7],
+        _marks(half, side, where.repeated, reset),
+        half.trailers,
+        half.begin,
+    )
+
+
+def response(half: StreamHalf, side: Http2Direction, reset: bool) -> Response:
+    """A half as a response. `reset`: its sender reset the stream."""
+    section = half.section or _NO_SECTION
+    status = section.status
+    where = side.delivery.place(half.begin, half.head_end, half.end)
+    return Response(
+        int(status) if len(status) == 3 and status.isascii() and status.isdigit() else 0,
+        "",
+        _VERSION,
+        section.lines,
+        _body(half, section, reset),
+        *where[1:7],
+        _marks(half, side, where.repeated, reset),
+        half.trailers,
+        half.begin,
+    )
+
+
+def _body(half: StreamHalf, section: FieldSection, reset: bool) -> Body:
+    complete = half.ended and not half.holes and not reset
+    if half.digest is None:
+        return Body(Framing.NONE, 0, section.declared, complete, None)
+    return half.digest.body(Framing.DATA_FRAMES, half.length, section.declared, complete)
+
+
+def _marks(half: StreamHalf, side: Http2Direction, repeated: bool, reset: bool) -> tuple[Mark, ...]:
+    marks = []
+    if half.unreadable or half.section is None:
+        marks.append(Mark.HEAD_TRUNCATED)
+    if half.holes or not half.ended:
+        marks.append(Mark.BODY_TRUNCATED)
+    if reset:
+        marks.append(Mark.RESET)
+    elif not half.ended and side.cursor.ended():
+        marks.append(side.ending.cut_mark)
+    if repeated:
+        marks.append(Mark.RETRANSMITTED)
+    return tuple(marks)
