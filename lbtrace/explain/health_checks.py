@@ -176,7 +176,7 @@ def _judge(
     if period is not None and even and period >= QUICK_NS:
         reasons.append(("period", f"every {period / 1e9:.3g} s, {len(numbers)} times the same"))
     if known_agent:
-        reasons.append(("user-agent", agent))
+        reasons.append((USER_AGENT, agent))
     if anonymous:
         reasons.append(("identity", "without the fields that forwarded requests carry"))
     if not known_agent and not anonymous and (method, path, agent) in asked:

@@ -45,22 +45,22 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         return
     checked = present(comparison, fields_of(*CHECKS))
     stated = {name: said(comparison, name).of(heads) for name in checked}
-    asked = _asked(comparison, heads)
-    mixed = _in_mixed_groups(
-        heads,
-        [*(column for column, _ in asked.values()), *(field.front for field in stated.values())],
-    )
+    facts = _client_facts(comparison, heads)
+    server = comparison.sides[0].server_address[heads.front_connection]
+    did = (server, *(column for column, _ in facts.values()))
+    mixed = _in_mixed_groups(heads, (*did, *(field.front for field in stated.values())))
     for name, (before, after, texts) in stated.items():
-        meaning, about, check = _check_of(name)
+        about = _checked_meaning(name)
+        meaning, check = CHECKS[about]
         # as the client sent it: not the balancer's statement
         rows = np.flatnonzero((after != NOTHING) & (before != after))
-        did, names = asked[about]
-        first, which = first_met(joint(before[rows] * len(texts) + after[rows], did[rows]))
+        number, facts_of = facts[about]
+        first, which = first_met(joint(before[rows] * len(texts) + after[rows], number[rows]))
         told = [
             check(
                 comparison,
                 name,
-                names[did[row]],
+                facts_of[number[row]],
                 texts[before[row]] or "",
                 texts[after[row]] or "",
             )
@@ -77,11 +77,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             yield _finding(comparison, name, meaning, heads.where(right), heads.where(wrong))
 
 
-def _asked(
+def _client_facts(
     comparison: Comparison, heads: Matches
-) -> dict[str, tuple[Column, Sequence[str | None]]]:
-    """What the clients of matches did, against which statements are held: per match a number, and
-    what it stands for.
+) -> dict[Meaning, tuple[Column, Sequence[str | None]]]:
+    """What the client's capture shows of what a field may state: per pair a number, and what it
+    stands for.
     """
     client, connection = comparison.sides[0], heads.front_connection
     encrypted = [
@@ -92,11 +92,10 @@ def _asked(
     ports, port = np.unique(client.of_connections("server_port")[connection], return_inverse=True)
     host, _, hosts = said(comparison, HOST).of(heads)
     return {
-        "address": (client.client_address[connection], client.words.text_list),
-        "server": (client.server_address[connection], client.words.text_list),
-        "port": (port, list(map(str, ports.tolist()))),
-        "protocol": (np.array(encrypted, np.int64)[connection], ("http", "https")),
-        "host": (host, hosts),
+        Meaning.CLIENT_ADDRESS: (client.client_address[connection], client.words.text_list),
+        Meaning.CLIENT_PORT: (port, list(map(str, ports.tolist()))),
+        Meaning.CLIENT_PROTOCOL: (np.array(encrypted, np.int64)[connection], ("http", "https")),
+        Meaning.CLIENT_HOST: (host, hosts),
     }
 
 
@@ -148,9 +147,9 @@ def _finding(
     )
 
 
-def _check_of(name: str) -> tuple[str, str, _Check]:
-    """How to check a field: Forwarded states more than an address, and is checked for that."""
-    return next(check for meaning, check in CHECKS.items() if name in fields_of(meaning))
+def _checked_meaning(name: str) -> Meaning:
+    """Which statement of a field is checked: of Forwarded, which states more, the address."""
+    return next(meaning for meaning in CHECKS if name in fields_of(meaning))
 
 
 def _address(
@@ -194,9 +193,9 @@ def _host(
 
 # the field, what the client did, what it stated itself, what the balancer stated
 _Check = Callable[[Comparison, str, str | None, str, str], bool | None]
-CHECKS: dict[Meaning, tuple[str, str, _Check]] = {
-    Meaning.CLIENT_ADDRESS: ("the client's address", "address", _address),
-    Meaning.CLIENT_PORT: ("the port the client connected to", "port", _port),
-    Meaning.CLIENT_PROTOCOL: ("the protocol the client used", "protocol", _protocol),
-    Meaning.CLIENT_HOST: ("the host the client asked for", "host", _host),
+CHECKS: dict[Meaning, tuple[str, _Check]] = {
+    Meaning.CLIENT_ADDRESS: ("the client's address", _address),
+    Meaning.CLIENT_PORT: ("the port the client connected to", _port),
+    Meaning.CLIENT_PROTOCOL: ("the protocol the client used", _protocol),
+    Meaning.CLIENT_HOST: ("the host the client asked for", _host),
 }

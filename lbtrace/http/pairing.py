@@ -26,6 +26,7 @@ from typing import TypeAlias
 from lbtrace.http.h1.reader import LEAST_MESSAGE
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
+from lbtrace.http_fields import CONNECTION
 from lbtrace.model.http import Framing
 
 Pair: TypeAlias = tuple[
@@ -222,7 +223,7 @@ class _Evidence:
             and last.status != 408
             and last.body.framing is not Framing.UNTIL_CLOSE
             and not any(
-                line.name.lower() == "connection" and "close" in line.value.lower()
+                line.name.lower() == CONNECTION and "close" in line.value.lower()
                 for line in last.lines
             )
         )

@@ -36,8 +36,6 @@ class Meaning(Flag):
     """Says where the body ends; whoever frames the body anew writes it anew (RFC 9112 §6)."""
     BODY = auto()
     """A reader needs it to find the end of the message and to decode its bytes (RFC 9112 §6.3)."""
-    PERSISTENCE = auto()
-    """Says whether the connection stays open (RFC 9112 §9.3, appendix C.2.2)."""
     PSEUDO = auto()
     """Control data that HTTP/2 writes as a field (RFC 9113 §8.3)."""
 
@@ -136,11 +134,9 @@ PATH: Final = _field(":path", _M.PSEUDO, "RFC 9113 §8.3.1")
 STATUS: Final = _field(":status", _M.PSEUDO, "RFC 9113 §8.3.2")
 
 # The connection and the frame of the message
-CONNECTION: Final = _field("Connection", _M.CONNECTION | _M.PERSISTENCE, "RFC 9110 §7.6.1")
+CONNECTION: Final = _field("Connection", _M.CONNECTION, "RFC 9110 §7.6.1")
 KEEP_ALIVE: Final = _field("Keep-Alive", _M.CONNECTION, "RFC 9112 appendix C.2.2")
-PROXY_CONNECTION: Final = _field(
-    "Proxy-Connection", _M.CONNECTION | _M.PERSISTENCE, "RFC 9112 appendix C.2.2"
-)
+PROXY_CONNECTION: Final = _field("Proxy-Connection", _M.CONNECTION, "RFC 9112 appendix C.2.2")
 TE: Final = _field("TE", _M.CONNECTION, "RFC 9110 §10.1.4")
 UPGRADE: Final = _field("Upgrade", _M.CONNECTION | _M.BODY, "RFC 9110 §7.8")
 HTTP2_SETTINGS: Final = _field("HTTP2-Settings", _M.CONNECTION, "RFC 7540 §3.2.1")

@@ -11,17 +11,12 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from lbtrace.http.h1.body_length import CHUNKED, ENCODED, SIZED
+from lbtrace.http_fields import CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, Meaning, fields_of
 from lbtrace.model.http import HeaderLine
 
 HUGE: Final = 1 << 63
-WATCHED: Final = frozenset(
-    {
-        "content-length",
-        "transfer-encoding",
-        "upgrade",
-        "content-encoding",
-    }
-)
+WATCHED: Final = fields_of(Meaning.BODY)
+_FRAMING: Final = fields_of(Meaning.FRAMING)
 _CODINGS: Final = frozenset({"chunked", "compress", "deflate", "gzip", "x-compress", "x-gzip"})
 AS_CHUNKED: Final = -1
 _MAX_READINGS: Final = 4
@@ -80,17 +75,15 @@ def framing_fields(lines: Sequence[HeaderLine], weirds: tuple[str, ...]) -> Fram
         key = name.lower().rstrip(" \t")
         if key not in WATCHED:
             continue
-        if key == "content-length":
+        if key == CONTENT_LENGTH:
             lengths.append(value)
-        elif key == "transfer-encoding":
+        elif key == TRANSFER_ENCODING:
             encodings.append(value)
-        elif key == "upgrade":
+        elif key == UPGRADE:
             upgrade = value
         elif value:  # an empty list element counts for nothing (RFC 9110 §5.6.1)
             coding = f"{coding}, {value.lower()}" if coding else value.lower()
-        if key in ("content-length", "transfer-encoding") and (
-            len(key) != len(name) or "\n" in raw
-        ):
+        if key in _FRAMING and (len(key) != len(name) or "\n" in raw):
             doubted.add(key)
             odd.append("framing-field-malformed")
     declared = _content_length(lengths, odd) if lengths else None
@@ -130,7 +123,7 @@ def _readings(
         found.append(OtherFraming("as chunked", AS_CHUNKED))
     if not chunked and lengths:
         if declared and (
-            "content-length-invalid" in odd or "content-length" in doubted or declared >= HUGE
+            "content-length-invalid" in odd or CONTENT_LENGTH in doubted or declared >= HUGE
         ):
             found.append(OtherFraming("without Content-Length", 0))
         for value in (m.strip(" \t") for v in lengths for m in v.split(",")):
