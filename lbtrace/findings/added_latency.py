@@ -1,18 +1,19 @@
 """Latency the balancer adds.
 
 Meaning:
-    How much longer an exchange takes for the client than for the backend: the balancer's own work,
-    plus the network in front of it and between it and the backend. A SYN answered in the client
-    capture says how long a round trip between that capture and who answers there is.
+    How much longer an exchange takes for the client than for the backend. The difference is the
+    balancer's own work, plus the network between the client capture and the backend capture. If the
+    client capture shows a SYN and its answer, they give the round-trip time from there to the end
+    that answered.
 Decided by:
-    Client total minus backend total per pair, which needs no common clock. What is spent before and
-    after the backend needs both clocks and is given only with its half-width. Pairs with a
-    retransmission, a retry or a damaged message are left out: loss is not latency.
+    Client total minus backend total for each pair; this needs no common clock. The time spent
+    before the backend and after it needs both clocks and is given only with its half-width. Pairs
+    with a retransmission, a retry or a damaged message are left out: loss is not latency.
 Evidence:
     The slowest pair on both sides.
 Remedy:
-    A large share of time in front of the backend points at queueing or connection set-up at the
-    balancer; after it, at buffering.
+    Much time before the backend points to queueing or connection set-up at the balancer; much time
+    after it, to buffering.
 """
 
 from __future__ import annotations

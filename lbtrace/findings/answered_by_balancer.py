@@ -1,19 +1,20 @@
 """Answered by the balancer.
 
 Meaning:
-    Responses that no backend gave: redirects, fixed responses, cache hits, and errors of the
-    balancer's own. For an error, what happened on the backend side just before: nothing, a refused
-    or unanswered connection, a reset, a closed connection, silence.
+    Responses that no backend gave: redirects, fixed responses, cache hits, and the balancer's own
+    errors. For an error, the finding names what happened on the backend side just before it:
+    nothing, a refused or unanswered connection, a reset, a closed connection, silence.
 Decided by:
-    A client exchange with a response but no backend exchange while the backend capture was running,
-    or whose backend attempts all failed. A cache hit says so itself: Age, X-Cache, Cache-Status or
-    X-Varnish with two numbers. The event on the backend side is looked for in the time of the
-    client exchange, the clocks' interval included.
+    A client exchange has a response, but no backend exchange while the backend capture was running,
+    or all its backend attempts failed. A cache hit is marked as one: Age, X-Cache, Cache-Status, or
+    X-Varnish with two numbers. The backend event is looked for during the client exchange, plus and
+    minus the clock interval.
 Evidence:
-    The request and response in the client capture, and the backend event when there is one.
+    The request and response in the client capture, and the backend event if there is one.
 Remedy:
-    502, 503 and 504 of the balancer's own: look at the backend event named, and at the balancer's
-    timeouts; without one, at its configuration, and at which servers it takes for healthy.
+    For the balancer's own 502, 503 and 504: look at the named backend event and at the balancer's
+    timeouts. Without an event, look at its configuration, and at which backends it considers
+    healthy.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """Capture quality.
 
 Meaning:
-    What the captures cannot show: packets the capture dropped, packets cut by the snapshot length,
-    bytes that are missing, connections seen in one direction only, a time the two captures do not
-    share. Everything else lbtrace says is about what is in the captures.
+    What the captures cannot show: packets that the capture dropped, packets cut by the snapshot
+    length, missing bytes, connections seen in one direction only, times at which only one capture
+    was running. Every other statement of lbtrace is about what is in the captures.
 Decided by:
-    The capture files' own statistics, sequence space that was acknowledged but not captured, packet
-    counts per direction, and the times of the first and last packet under the clock interval.
+    The statistics in the capture files, bytes that were acknowledged but not captured, packet
+    counts for each direction, and the times of the first and last packet under the clock interval.
 Evidence:
     The first frames concerned.
 Remedy:
-    Record with a larger buffer (`tcpdump -B 65536`) and whole packets (`-s 0`), on the interface
-    both directions cross; start both captures before the traffic.
+    Record with a larger buffer (`tcpdump -B 65536`) and whole packets (`-s 0`), on an interface
+    that both directions cross. Start both captures before the traffic.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Failed connections.
 
 Meaning:
-    Attempts to open a connection that came to nothing: refused (SYN answered by RST) or unanswered
-    (SYN without SYN-ACK), on either side.
+    Attempts to open a connection that failed: refused (the SYN was answered by a RST) or unanswered
+    (a SYN without SYN-ACK), on either side.
 Decided by:
-    Connections with a captured SYN, no SYN-ACK, and a RST or nothing from the other end; where more
-    than SYNs was sent, an answer was given and not captured. A capture that ends within a second of
-    a SYN does not show that nobody answers. Health checks are counted apart.
+    Connections with a captured SYN, no SYN-ACK, and a RST or nothing from the other end. If more
+    than SYNs was sent, there was an answer that was not captured. A capture that ends within a
+    second of a SYN does not show that nobody answers. Health checks are counted apart.
 Evidence:
     The SYNs.
 Remedy:

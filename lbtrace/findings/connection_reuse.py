@@ -3,20 +3,20 @@
 Meaning:
     How many connections carry how many requests on each side: whether the balancer keeps backend
     connections open, whether one backend connection serves several clients, who closes connections,
-    and how long a backend connection had been idle when it was used again.
+    and how long a backend connection was idle before it was reused.
 Decided by:
-    Counting distinct SYNs (a retransmitted SYN is the same attempt) and requests, health checks
-    left out. A ratio is never made from a side without SYN: connections that were open before the
-    capture began are counted as such. Sharing is counted over pairs that stand alone, and told when
-    pairs of high confidence show it or when it is no rare thing: a single wrong pair would look
-    like sharing. Who closes and idle times leave out backend connections from addresses that no
-    paired connection comes from: those may be straight from a client.
+    Counts of distinct SYNs (a retransmitted SYN is the same attempt) and of requests, without
+    health checks. A side without SYNs gives no ratio; its connections are counted as already open.
+    Sharing is counted over pairs that are not interchangeable. It is reported if pairs of high
+    confidence show it, or if it is frequent: a single wrong pair would look like sharing. Backend
+    connections from addresses that no paired connection uses may come directly from a client, so
+    they are left out of idle times and of who closes.
 Evidence:
     SYNs on both sides; for sharing, requests of different clients on one backend connection.
 Remedy:
-    One backend connection per request costs a handshake each time: turn on keep-alive towards the
-    backend (nginx before 1.29.7 needs `keepalive`, `proxy_http_version 1.1` and an empty Connection
-    field).
+    One backend connection for each request costs a handshake each time. Turn on keep-alive towards
+    the backend (nginx before 1.29.7 needs `keepalive`, `proxy_http_version 1.1` and an empty
+    Connection field).
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
 """Encrypted traffic.
 
 Meaning:
-    Connections that are TLS: for which server name, with which application protocols offered. What
-    they carry cannot be read from the packets, so exchanges on them are neither counted nor
-    compared.
+    TLS connections, with the server names and application protocols that the clients offered. The
+    packets do not show what they carry, so exchanges on them are neither counted nor compared.
 Decided by:
     The ClientHello (RFC 8446 §4.1.2) at the start of a connection.
 Evidence:
     The ClientHellos.
 Remedy:
-    Capture where the traffic is plain: behind the point where TLS ends.
+    Capture where the traffic is plain: on the backend side of the point where TLS ends.
 """
 
 from __future__ import annotations

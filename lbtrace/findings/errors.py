@@ -1,17 +1,17 @@
 """Errors, and who made them.
 
 Meaning:
-    How many error responses clients got, and whether the backend or the balancer made them;
-    requests that got no response at all.
+    How many error responses clients got, whether the backend or the balancer made them, and how
+    many requests got no response at all.
 Decided by:
-    A 4xx or 5xx of a pair whose backend response has the same status is the backend's; one without
-    an answered backend exchange is the balancer's. A client request without a response is counted
+    A 4xx or 5xx is the backend's if the paired backend response has the same status. It is the
+    balancer's if no backend exchange was answered. A client request without a response is counted
     with the way its connection ended.
 Evidence:
-    The responses (or the unanswered requests) on both sides.
+    The responses, or the unanswered requests, on both sides.
 Remedy:
-    Errors of the backend are for its own logs; for errors of the balancer see what happened on the
-    backend side just before.
+    For errors of the backend, read its logs. For errors of the balancer, look at what happened on
+    the backend side just before.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
 """Forwarding fields, checked.
 
 Meaning:
-    Whether what the balancer states in X-Forwarded-For, X-Real-IP, Forwarded, X-Forwarded-Port,
-    X-Forwarded-Proto, X-Forwarded-Host and their like is true: the client's address, the port and
-    the protocol it used, the host it asked for. A backend builds redirects and logs from them.
+    Whether the balancer's statements in X-Forwarded-For, X-Real-IP, Forwarded, X-Forwarded-Port,
+    X-Forwarded-Proto, X-Forwarded-Host and similar fields are true: the client's address, the port
+    and protocol it used, the host it asked for. A backend uses them for redirects and logs.
 Decided by:
-    Comparing each value the balancer wrote with the client's connection and request. A client
-    behind a NAT is known by the address its NAT gives it, when all its pairs agree on one.
+    Each value that the balancer wrote is compared with the client's connection and request. A
+    client behind a NAT is known by the address that its NAT gives it, if all its pairs agree on
+    one.
 Evidence:
-    The requests of a right (or, when there is one, a wrong) pair on both sides.
+    The requests of a pair with true values, or of one with a false value if there is one, on both
+    sides.
 Remedy:
-    A wrong protocol or port is usually another proxy in front that is not told of: let the balancer
+    A wrong protocol or port usually comes from another proxy before this balancer. Let the balancer
     set these fields itself.
 """
 

@@ -1,20 +1,20 @@
 """Framing and desynchronisation.
 
 Meaning:
-    A message whose end can be read in two ways (Content-Length with Transfer-Encoding, two lengths,
-    a bare line feed, …), and whether the two sides did read it differently. If one client request
-    becomes two backend requests, that is request smuggling, seen on the wire: the second request
-    never passed the balancer's rules, and the next client may get its answer.
+    A message whose end can be understood in two ways (Content-Length with Transfer-Encoding, two
+    lengths, a bare line feed, …), and whether the two sides did understand it differently. If one
+    client request becomes two backend requests, this is request smuggling on the wire: the
+    balancer's rules never saw the second request, and the next client may get its response.
 Decided by:
-    Requests marked as ambiguous on either side. The two sides disagree when the body the client
-    sent and the body the backend got differ in length though no coding was changed, and a request
-    without a client follows on the same backend connection; where nothing was marked as ambiguous,
-    one that fits into the bytes that are missing.
+    Requests marked as ambiguous on either side. The sides disagree if the client's body and the
+    backend's body differ in length although no coding was changed, and a request without a client
+    follows on the same backend connection. If nothing was marked as ambiguous, this request must
+    also fit into the missing bytes.
 Evidence:
-    The request on both sides, and the request that appeared behind it.
+    The request on both sides, and the additional request on the backend side.
 Remedy:
-    Let the balancer refuse ambiguous messages (RFC 9112 §6.1, §6.3), and close backend connections
-    after any it lets through.
+    Let the balancer refuse ambiguous messages (RFC 9112 §6.1, §6.3), and close the backend
+    connection after each one that it lets through.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """Header style.
 
 Meaning:
-    How field names are written and ordered on each side. A proxy that parses and writes heads anew
-    leaves its own hand: all lower case (HAProxy, Envoy), Go's canonical case in sorted order
-    (Traefik, Caddy), or the client's own.
+    How field names are written and ordered on each side. A proxy that parses heads and writes them
+    again leaves its own style: all lower case (HAProxy, Envoy), Go's canonical case in sorted order
+    (Traefik, Caddy), or the client's style.
 Decided by:
-    The field names of every paired request: none with an upper-case letter; each in canonical case
-    and sorted after Host and User-Agent; or as the client wrote them.
+    The field names of every paired request: all in lower case; all in canonical case, and sorted
+    after Host and User-Agent; or as the client wrote them.
 Evidence:
     The request heads of example pairs on both sides.
 Remedy:
-    Field names are case-insensitive. A backend that depends on letter case or order is at fault,
-    not the balancer.
+    Field names are case-insensitive. If a backend depends on letter case or order, the error is the
+    backend's, not the balancer's.
 """
 
 from __future__ import annotations

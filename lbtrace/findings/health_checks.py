@@ -1,15 +1,16 @@
 """Health checks.
 
 Meaning:
-    How the balancer probes the backend: from which address, with which request (or a bare TCP
-    connection), how often. They are left out of every count and ratio of client traffic.
+    How the balancer checks the backend: from which address, with which request (or with a bare TCP
+    connection), and how often. Health checks are left out of every count and ratio of client
+    traffic.
 Decided by:
-    Period, source and sameness of backend exchanges without a client, then their User-Agent; bare
+    Period, source and uniformity of backend exchanges without a client, then their User-Agent; bare
     connections that close without a byte.
 Evidence:
     The first checks of each kind in the backend capture.
 Remedy:
-    Failing checks take a backend out of service: make the checked path answer with the expected
+    Failing checks take a backend out of service. Make the checked path answer with the expected
     status.
 """
 

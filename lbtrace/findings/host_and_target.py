@@ -1,13 +1,13 @@
 """Host and request target.
 
 Meaning:
-    Whether the backend is asked for the same host and the same target as the client asked for:
-    virtual hosts, redirects and links at the backend depend on both.
+    Whether the backend gets the same Host and the same request target that the client sent. Virtual
+    hosts, redirects and links at the backend depend on both.
 Decided by:
-    Comparing Host and the request target of every pair. A target in absolute form that becomes
-    origin form with the same path is a change of form only (RFC 9112 §3.2).
+    Host and request target of every pair are compared. A target in absolute form that becomes
+    origin form with the same path changes only its form (RFC 9112 §3.2).
 Evidence:
-    The request heads of a changed (or an unchanged) pair on both sides.
+    The request heads of a changed pair, or of an unchanged one if none changed, on both sides.
 Remedy:
     If the backend needs the client's Host: `proxy_set_header Host $host` (nginx),
     `ProxyPreserveHost On` (Apache httpd), or the preserve-host attribute of the balancer.

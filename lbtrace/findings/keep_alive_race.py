@@ -1,19 +1,19 @@
 """Keep-alive race.
 
 Meaning:
-    A request was sent on a connection that its server had already begun to close: neither side is
-    wrong, but the request fails, and the client may get a 502. It happens when the server's idle
-    time limit is not longer than the sender's.
+    A request was sent on a connection that its server had already begun to close. Neither end is at
+    fault, but the request fails, and the client may get a 502. This happens if the server's idle
+    timeout is not longer than the sender's.
 Decided by:
-    On either side, a request whose first byte follows the server's FIN (certain), or a request
-    after a silence of a second or more that is answered by nothing but FIN or RST at once (likely).
-    A pipelined request had no silence before it.
+    On either side: a request whose first byte follows the server's FIN (certain), or a request
+    after a silence of a second or more that is answered at once by FIN or RST and nothing else
+    (likely). A pipelined request had no silence before it.
 Evidence:
     The FIN or RST and the request, with the silence before it.
 Remedy:
-    Let the side that sends requests give up idle connections first: the idle time limit of the
-    backend must be longer than the balancer's. Where a longer silence did no harm, no idle limit
-    closed the connection: look for a restart, or a limit of requests per connection.
+    The end that sends requests must give up idle connections first: make the backend's idle timeout
+    longer than the balancer's. If a longer silence did no harm, no idle timeout closed the
+    connection. Look for a restart, or for a limit of requests per connection.
 """
 
 from __future__ import annotations

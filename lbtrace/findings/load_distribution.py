@@ -1,16 +1,16 @@
 """Load distribution.
 
 Meaning:
-    How requests (or connections, when there are no requests) are spread over the backends, over the
-    balancer's own addresses, and over the addresses clients connect to.
+    How requests (or connections, if there are no requests) are distributed over the backends, over
+    the balancer's own addresses, and over the addresses that clients connect to.
 Decided by:
-    Counting what was paired, health checks left out. Targets whose capture was not given are not
-    seen.
+    Counts of what was paired, without health checks. Backends that were not captured are not
+    counted.
 Evidence:
     A request to each backend, or from each address of the balancer.
 Remedy:
-    A backend that gets much more than its share: look at weights, stickiness, and at long-lived
-    connections that pin clients to it.
+    If a backend gets much more than its share, look at weights, at stickiness, and at long-lived
+    connections that bind clients to it.
 """
 
 from __future__ import annotations

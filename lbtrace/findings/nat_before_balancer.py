@@ -1,17 +1,18 @@
 """A NAT before the balancer.
 
 Meaning:
-    The balancer sees a client under another address than the client has in its own capture: a NAT
-    lies between them, a home router for example. This is no mismatch, and not the balancer's doing.
+    The balancer sees a client under another address than the client has in its own capture. A NAT
+    lies between them, for example a home router. This is no contradiction, and the balancer did not
+    cause it.
 Decided by:
-    One other address that stands for the client in all its pairs, stated in a forwarding field or
-    PROXY header, or seen as a public source address where both the client and the backend have
-    private ones. One address stated for several clients, or for one that reaches the balancer
-    without a NAT, may as well be a fixed value that the balancer writes, and that is said.
+    One other address stands for the client in all its pairs. It is stated in a forwarding field or
+    a PROXY header, or it is a public source address while client and backend have private ones. If
+    one address is stated for several clients, or for a client that reaches the balancer without a
+    NAT, it may be a fixed value that the balancer writes; the finding then says so.
 Evidence:
     The client's request and the backend request that states the other address.
 Remedy:
-    None. Several clients behind one NAT share an address: tell them apart by port or by cookie.
+    None. Several clients behind one NAT share an address: distinguish them by port or by cookie.
 """
 
 from __future__ import annotations

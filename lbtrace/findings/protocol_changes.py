@@ -1,11 +1,11 @@
 """Protocol changes.
 
 Meaning:
-    What the balancer translates between the two hops: the HTTP version, the framing of bodies
-    (chunked or Content-Length), the content coding of responses. All are legal; HTTP/1.0 towards
-    the backend costs keep-alive and chunked bodies.
+    What the balancer translates between its two sides: the HTTP version, the framing of bodies
+    (chunked or Content-Length), the content coding of responses. All of this is legal. HTTP/1.0
+    towards the backend loses keep-alive and chunked bodies.
 Decided by:
-    Comparing both messages of every pair after framing and coding are taken off, so that only the
+    Both messages of every pair are compared after framing and coding are removed, so that only the
     form differs.
 Evidence:
     Example messages on both sides.

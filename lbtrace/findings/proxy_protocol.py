@@ -2,11 +2,11 @@
 
 Meaning:
     Whether backend connections begin with a PROXY header, of which version, and whether it states
-    the client truly. The backend must expect it: a server that does not takes it for a malformed
-    request.
+    the true client. The backend must expect this header; otherwise it sees a malformed request.
 Decided by:
-    The header in front of the payload (HAProxy's specification, §2); its source against the
-    client's end of the paired connection; the checksum, when a version 2 header carries one.
+    The header before the payload (HAProxy's specification, §2). Its source is compared with the
+    client's end of the paired connection, and its checksum is verified if a version 2 header has
+    one.
 Evidence:
     The frames that hold the header, and the client's connection.
 Remedy:

@@ -2,15 +2,15 @@
 
 Meaning:
     Which fields the balancer adds to requests, removes, changes, re-cases or re-orders, and how
-    each behaves: a constant, the client's address, another value each time, something appended.
+    each value behaves: constant, the client's address, new each time, something appended.
 Decided by:
-    Comparing both heads of every pair line by line; raw lines, so order, letter case and repeated
-    lines count. Fields that belong to one hop (RFC 9110 §7.6.1) are listed apart, because they may
+    Both heads of every pair are compared line by line, as raw lines: order, letter case and
+    repeated lines count. Hop-by-hop fields (RFC 9110 §7.6.1) are listed apart, because they may
     differ.
 Evidence:
     The request heads of an example pair on both sides, with the line before and after.
 Remedy:
-    None: this is what the balancer is set to do. Compare it with what you set.
+    None: the balancer is configured to do this. Compare it with your configuration.
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ Meaning:
     Which fields the balancer adds to responses, removes, changes, re-cases or re-orders on the way
     back to the client.
 Decided by:
-    Comparing both response heads of every pair line by line. Fields that belong to one hop, or to
-    the framing of the message, are listed apart, because they may differ.
+    Both response heads of every pair are compared line by line. Hop-by-hop fields and framing
+    fields are listed apart, because they may differ.
 Evidence:
     The response heads of an example pair on both sides, with the line before and after.
 Remedy:
-    None: this is what the balancer is set to do. Compare it with what you set.
+    None: the balancer is configured to do this. Compare it with your configuration.
 """
 
 from __future__ import annotations

@@ -1,18 +1,19 @@
 """Responses passed through.
 
 Meaning:
-    Whether the response a client got is the response the backend gave: the same status, the same
-    end-to-end header fields, the same body.
+    Whether the client got the response that the backend gave: the same status, the same end-to-end
+    header fields, the same body.
 Decided by:
-    Comparing both responses of every answered pair. Bodies are compared by digest after removing
-    the transfer framing, and after decoding when only the content coding differs. A body that is
-    not whole in both captures is unknown, never different. A 304 or a part for a whole (or a whole
-    for them) is how a kept copy answers conditional and range requests.
+    Both responses of every answered pair are compared. Bodies are compared by digest, without
+    transfer coding; if only the content coding differs, after decoding. A body that is not complete
+    in both captures is unknown, never different. If a cache answers a conditional request or a
+    range request, a 304 or a part may stand for the whole, or the whole for them; that is no
+    difference.
 Evidence:
     The responses of example pairs on both sides.
 Remedy:
-    When bodies or statuses differ: look for a rewriting, compressing or error-page rule at the
-    balancer.
+    If bodies or statuses differ, look for a rule at the balancer that rewrites, compresses or
+    replaces error pages.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
 """Retries and duplicates.
 
 Meaning:
-    Requests that reached a backend more than once: tried again after a failure, hedged, or copied.
-    A request that is not idempotent (POST, PATCH; RFC 9110 §9.2.2) and is sent twice may have been
-    carried out twice.
+    Requests that reached a backend more than once: retried after a failure, hedged, or copied. A
+    request that is not idempotent (POST, PATCH; RFC 9110 §9.2.2) and is sent twice may have been
+    executed twice.
 Decided by:
-    Pairs with several attempts, by the outcome of each. Where nearly every request reaches backends
-    several times, and every copy is answered, the balancer mirrors traffic. Backend exchanges that
-    repeat another one without a client are copies, too.
+    Pairs with several attempts, by the outcome of each attempt. If nearly every request reaches
+    several backends and every copy is answered, the balancer mirrors traffic. A backend exchange
+    without a client that repeats another one is a copy, too.
 Evidence:
     The client's request and each attempt.
 Remedy:
-    Do not let the balancer repeat requests that are not idempotent: nginx does not unless told
-    `non_idempotent`; HAProxy repeats after a failed connection only, unless `retry-on` says more.
-    Idempotency keys make repeating harmless.
+    Do not let the balancer repeat requests that are not idempotent. nginx repeats them only with
+    `non_idempotent`; HAProxy repeats only after a failed connection, unless `retry-on` allows more.
+    Idempotency keys make repetition harmless.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """The same capture twice.
 
 Meaning:
-    Both captures hold the same packets at the same times: the same file was given twice, or two
-    recordings were made at one place. They cannot show what a balancer did.
+    Both captures hold the same packets at the same times. Either the same file was given twice, or
+    both recordings were made at one place. They cannot show what a balancer did.
 Decided by:
-    Equal first and last times and equal connections: endpoints, first frame time to the nanosecond,
-    initial sequence number.
+    Equal first and last times, and equal connections: endpoints, time of the first frame to the
+    nanosecond, initial sequence number.
 Evidence:
     The first frames of both.
 Remedy:
-    Record one capture in front of the balancer and one behind it.
+    Record one capture on each side of the balancer.
 """
 
 from __future__ import annotations

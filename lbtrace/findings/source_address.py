@@ -1,17 +1,17 @@
 """Source address.
 
 Meaning:
-    Whether the backend sees the client's own address as the source of its connections, and if not,
-    where else the client's address is stated (a PROXY header, X-Forwarded-For, Forwarded, X-Real-IP
-    or a like field). Logs, rate limits and access rules at the backend depend on it.
+    Whether the backend sees the client's own address as the source of its connections. If not,
+    where else the client's address is stated: a PROXY header, X-Forwarded-For, Forwarded, X-Real-IP
+    or a similar field. Logs, rate limits and access rules at the backend depend on it.
 Decided by:
-    Comparing the client end of both connections of every pair. An address is preserved when it is
-    equal, or when it is the address that a NAT in front of the balancer gives this client. A field
-    states the client when its value holds one of the client's addresses.
+    The client ends of both connections of every pair are compared. An address is preserved if it is
+    equal, or if it is the address that a NAT before the balancer gives this client. A field states
+    the client if its value holds one of the client's addresses.
 Evidence:
     The requests (or SYNs) of the same pair on both sides.
 Remedy:
-    When the address is rewritten and stated nowhere: let the balancer add X-Forwarded-For or
+    If the address is rewritten and stated nowhere, let the balancer add X-Forwarded-For or
     Forwarded (HTTP), or a PROXY header (TCP).
 """
 

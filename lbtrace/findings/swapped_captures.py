@@ -1,14 +1,15 @@
 """Swapped captures.
 
 Meaning:
-    The captures were given in the wrong order: the one given first was taken behind the balancer.
-    The report has them the right way round. Where nothing shows the order, the captures are taken
-    as given, and that is said.
+    The captures were given in the wrong order: the first one was taken on the backend side. The
+    report has corrected this. If nothing shows the order, the captures are taken as given, and the
+    finding says so.
 Decided by:
-    In nearly all pairs the exchange in the first capture is the shorter one (a client waits longer
-    than the backend takes), or what balancers add to requests is in the first capture alone, or a
-    host that stands between them says so; nothing speaks for the order as given, and the other way
-    round the pairs are no fewer.
+    One of three things shows it: in nearly all pairs the exchange in the first capture is the
+    shorter one (a client waits longer than the backend takes); the fields that balancers add are in
+    the first capture only; or a host that stands between the captures is a server in one and a
+    client in the other. Nothing supports the given order, and the other order explains at least as
+    many pairs.
 Evidence:
     The first frames of both captures.
 Remedy:

@@ -1,17 +1,17 @@
 """TCP facts.
 
 Meaning:
-    What the SYNs of paired connections say on both sides: initial sequence number, MSS, window
-    scale, options, TTL. Equal values mean that packets were passed on; different ones, that the
-    balancer opened a connection of its own. Segments sent again mean loss on the path.
+    What the SYNs of paired connections show on both sides: initial sequence number, MSS, window
+    scale, options, TTL. Equal values mean that packets were passed on. Different values mean that
+    the balancer opened a connection of its own. Retransmitted segments mean loss on the path.
 Decided by:
-    The SYNs of paired connections side by side; for requests dealt out to shared connections, those
-    of an example pair. Repeated segments as each capture shows them.
+    The SYNs of paired connections are compared. If requests share backend connections, those of an
+    example pair are compared. Retransmitted segments are counted in each capture.
 Evidence:
     The SYNs on both sides.
 Remedy:
-    An MSS that shrinks between the sides is a tunnel or a clamping router. Many repeated segments:
-    look for loss between this capture and the other end.
+    An MSS that shrinks between the sides points to a tunnel, or to a router that clamps it. If many
+    segments were retransmitted, look for loss between this capture and the other end.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Client-sent forwarding fields.
 
 Meaning:
-    What becomes of an X-Forwarded-For (or Forwarded, X-Real-IP, X-Forwarded-Proto, …) that the
-    client sent itself: appended to, replaced, removed, or passed on as if the balancer had said it.
-    Whoever passes it on lets the client choose its own address.
+    What happens to X-Forwarded-For (or Forwarded, X-Real-IP, X-Forwarded-Proto, …) if the client
+    sends it: appended to, replaced, removed, or passed on as if the balancer had written it. A
+    balancer that passes it on lets the client choose its own address.
 Decided by:
-    Comparing the values of the field on both sides in every pair where the client sent one.
+    The values of the field on both sides are compared in every pair whose client sent it.
 Evidence:
     The requests of an example pair on both sides.
 Remedy:
-    Let the balancer replace the field, or let the backend believe only the entries its own
+    Let the balancer replace the field. Or let the backend trust only the entries that its own
     balancers appended, counted from the right.
 """
 
