@@ -34,6 +34,7 @@ fuzz: .venv/ready ## feed arbitrary bytes to every room (one room: make fuzz ARG
 docs: .venv/ready ## rewrite the pages that are made from code, then build the site into site/
 	$(bin)/python -m tests.cli.readme
 	$(bin)/python -m lbtrace.findings > docs/findings.md
+	$(bin)/python -m lbtrace.tables > docs/tables.md
 	$(bin)/python -m tests.render.json_tables
 	$(bin)/mkdocs build --strict --quiet
 	$(bin)/towncrier build --draft --version next >/dev/null

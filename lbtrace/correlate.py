@@ -12,7 +12,7 @@ from lbtrace.match import match
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
-from lbtrace.tables.sides import SideTable
+from lbtrace.tables.side_table import SideTable
 
 __all__ = ["correlate", "split"]
 

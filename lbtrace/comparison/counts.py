@@ -12,7 +12,7 @@ from lbtrace.comparison.checks import Checks
 from lbtrace.model.net import Side
 from lbtrace.model.report import SideCounts
 from lbtrace.tables.columns import Column
-from lbtrace.tables.sides import SideTable
+from lbtrace.tables.side_table import SideTable
 
 
 class Counts(Checks):

@@ -14,7 +14,8 @@ import numpy as np
 from lbtrace.model.net import Endpoint
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import NONE
-from lbtrace.tables.sides import SideTable, Words
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import Words
 
 _PORT_BITS = 16
 

@@ -14,7 +14,8 @@ from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Clock
 from lbtrace.model.report import Latency
 from lbtrace.tables.columns import Column
-from lbtrace.tables.sides import SideTable, bits_of
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import bits_of
 
 FAR_NS = 1 << 62  # further than any two clocks are apart, and no sum of a few times overflows
 # a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing

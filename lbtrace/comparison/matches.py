@@ -12,7 +12,6 @@ the whole set does not depend on who is whose, and whoever asks about single pai
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import NamedTuple, Self, TypeVar, overload
 
@@ -33,6 +32,7 @@ from lbtrace.model.pairing import (
 from lbtrace.model.stream import Connection
 from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
+from lbtrace.tables.table import Table, column, shared, table
 
 BASES = {basis: i for i, basis in enumerate(ConnectionBasis)}
 ALONE = NONE  # the group of a pair that is not interchangeable
@@ -68,52 +68,45 @@ class Match(NamedTuple):
         return self.front.response, self.back.response
 
 
-@dataclass(slots=True, eq=False)
-class _Pairs(Sequence[_Row]):
+@table
+class _Pairs(Table, Sequence[_Row]):
     """Two columns that belong together, numbered as in the tables of their sides, and what else a
     kind of pairs says of them.
     """
 
-    sides: Sides
-    front: Column
-    back: Column
-
-    def where(self, wanted: Column | slice) -> Self:
-        """Those of a mask, or of a list of rows."""
-        return type(self)(
-            self.sides, *(getattr(self, column.name)[wanted] for column in fields(self)[1:])
-        )
+    sides: Sides = shared("the two sides")
+    front: Column = column("i8", "number on the client side")
+    back: Column = column("i8", "number on the backend side")
 
     def row(self, index: int) -> _Row:
         """One of them as an object."""
         raise NotImplementedError
-
-    def __len__(self) -> int:
-        return len(self.front)
 
     @overload
     def __getitem__(self, index: int) -> _Row: ...
     @overload
     def __getitem__(self, index: slice) -> Self: ...
     def __getitem__(self, index: int | slice) -> _Row | Self:
-        return self.where(index) if isinstance(index, slice) else self.row(index)
+        if isinstance(index, slice):
+            return self.taken(np.arange(len(self))[index])
+        return self.row(index)
 
     def __iter__(self) -> Iterator[_Row]:
         return map(self.row, range(len(self)))
 
 
-@dataclass(slots=True, eq=False)
+@table
 class Matches(_Pairs[Match]):
     """One row per pair, in the order of Correlation.pairs: a client exchange, the backend exchange
     answered or else the last one.
     """
 
-    place: Column  # in Correlation.pairs
-    outcome: Column  # of `back`, as in a PairTable
-    attempts: Column  # how many
-    tier: Column
-    rank: Column  # of the confidence
-    group: Column  # of interchangeable pairs, or ALONE
+    place: Column = column("i8", "place in Correlation.pairs")
+    outcome: Column = column("u1", "how `back` ended, as in a PairTable")
+    attempts: Column = column("i8", "how many attempts the pair has")
+    tier: Column = column("u1", "the evidence that decided it, as `Tier`")
+    rank: Column = column("i8", "rank of the confidence")
+    group: Column = column("i8", "the set of interchangeable pairs it is in", none=ALONE)
 
     @property
     def front_connection(self) -> Column:
@@ -176,12 +169,12 @@ class ConnectionMatch(NamedTuple):
     back: Connection
 
 
-@dataclass(slots=True, eq=False)
+@table
 class ConnectionMatches(_Pairs[ConnectionMatch]):
     """One row per pair of connections."""
 
-    basis: Column  # as BASES
-    rank: Column  # of the confidence
+    basis: Column = column("i8", "why they belong together, number in BASES")
+    rank: Column = column("i8", "rank of the confidence")
 
     def by(self, *bases: ConnectionBasis) -> Column:
         """Which were paired on one of these grounds."""
@@ -251,15 +244,15 @@ class Paired(Sides):
         """Every two connections known to belong together, as such or by their exchanges; each two
         once.
         """
-        known, exchanged = self.connection_matches, self.distinct_matches
-        by_exchanges = np.full(len(exchanged), BASES[ConnectionBasis.EXCHANGES])
-        both = ConnectionMatches(
+        matches = self.distinct_matches
+        by_exchanges = ConnectionMatches(
             self,
-            np.concatenate((known.front, exchanged.front_connection)),
-            np.concatenate((known.back, exchanged.back_connection)),
-            np.concatenate((known.basis, by_exchanges)),
-            np.concatenate((known.rank, exchanged.rank)),
+            matches.front_connection,
+            matches.back_connection,
+            np.full(len(matches), BASES[ConnectionBasis.EXCHANGES]),
+            matches.rank,
         )
+        both = ConnectionMatches.joined([self.connection_matches, by_exchanges])
         first, _ = first_met(both.front * (int(both.back.max(initial=0)) + 1) + both.back)
         return both.where(first)
 

@@ -19,7 +19,7 @@ from lbtrace.comparison.matches import Paired
 from lbtrace.http_fields.addresses import is_public, parse
 from lbtrace.model.pairing import AddressMapping
 from lbtrace.tables.columns import Column, distinct, first_met
-from lbtrace.tables.sides import joint
+from lbtrace.tables.words import joint
 
 
 class Addresses(Paired):

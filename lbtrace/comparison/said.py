@@ -17,7 +17,8 @@ from lbtrace.comparison.matches import Matches
 from lbtrace.comparison.sides import Sides
 from lbtrace.http_fields import names
 from lbtrace.tables.columns import Column
-from lbtrace.tables.sides import Heads, Messages, Words, numbering
+from lbtrace.tables.messages import Heads, Messages
+from lbtrace.tables.words import Words, numbering
 
 NOTHING = 0  # the number of what is said without the field
 

@@ -19,7 +19,8 @@ from lbtrace.model.pairing import Clock, Correlation, Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column
-from lbtrace.tables.sides import SideTable, both_sides
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.sides import both_sides
 
 NOBODY = -1
 

@@ -27,9 +27,11 @@ from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange, Tier
 from lbtrace.tables.columns import among, distinct, running
+from lbtrace.tables.messages import Heads
 from lbtrace.tables.packets import Column
 from lbtrace.tables.pairs import ANSWERED, PairTable
-from lbtrace.tables.sides import Heads, SideTable, Words
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import Words
 
 HOP_BY_HOP = fields_of(Meaning.CONNECTION, Meaning.FRAMING, Meaning.ONE_HOP)
 FEW = 3  # pairs of low confidence may be chance

@@ -24,8 +24,10 @@ from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import by_connection
+from lbtrace.tables.messages import NOT_SAID
 from lbtrace.tables.packets import Column
-from lbtrace.tables.sides import NOT_SAID, SideTable, Words
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import Words
 
 AGENTS = (
     "elb-healthchecker",

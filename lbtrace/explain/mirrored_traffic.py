@@ -21,7 +21,7 @@ from lbtrace.match.classes import Timeline
 from lbtrace.match.exchange_times import FAR, body_key
 from lbtrace.match.pairing import Pairing
 from lbtrace.tables.packets import Column
-from lbtrace.tables.sides import joint
+from lbtrace.tables.words import joint
 
 FEW = 3  # exchanges: fewer may repeat others by chance
 

@@ -18,7 +18,7 @@ from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Tier
 from lbtrace.tables.columns import running
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
-from lbtrace.tables.sides import numbering, numbers
+from lbtrace.tables.words import numbering, numbers
 
 _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
 

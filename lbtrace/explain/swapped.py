@@ -28,7 +28,7 @@ from lbtrace.http_fields import ADDED_BY_PROXIES
 from lbtrace.match.exchange_times import Facts
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.pairing import Clock, Confidence, Tier
-from lbtrace.tables.sides import SideTable
+from lbtrace.tables.side_table import SideTable
 
 REVERSED = 0.8  # share of what was compared that decides
 LOOKED_AT = 200  # pairs whose fields are read

@@ -16,7 +16,8 @@ from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import AddressMapping, ConnectionBasis, ConnectionPair, Tier, Topology
 from lbtrace.tables.columns import among, distinct
 from lbtrace.tables.packets import Column
-from lbtrace.tables.sides import SideTable, joint
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import joint
 
 
 def topology(

@@ -19,7 +19,8 @@ from lbtrace.model.stream import Direction
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import NEVER, ConnectionTable
-from lbtrace.tables.sides import MARKS, SideTable
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import MARKS
 
 # after which a SYN is sent again (RFC 6298 §2); a capture that ends sooner does not show that
 # nobody answers

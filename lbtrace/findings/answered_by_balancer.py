@@ -30,7 +30,7 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import first_met, parted
-from lbtrace.tables.sides import joint
+from lbtrace.tables.words import joint
 
 TITLE = "Answered by the balancer"
 REMEDY = (

@@ -32,7 +32,8 @@ from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, SideCounts, Value
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.connections import NEVER
-from lbtrace.tables.sides import SideTable, joint
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import joint
 
 TITLE = "Connection reuse"
 NOBODY, CLIENT, SERVER = -1, 0, 1

@@ -28,7 +28,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import first_met
-from lbtrace.tables.sides import joint
+from lbtrace.tables.words import joint
 
 TITLE = "Errors, and who made them"
 ENDS = {

@@ -30,7 +30,7 @@ from lbtrace.http_fields.lines import field_value
 from lbtrace.model.http import Protocol
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column, first_met
-from lbtrace.tables.sides import joint
+from lbtrace.tables.words import joint
 
 TITLE = "Forwarding fields, checked"
 UNKNOWN = -1

@@ -41,7 +41,7 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column, among
-from lbtrace.tables.sides import MARKS
+from lbtrace.tables.words import MARKS
 
 AMBIGUOUS = MARKS[Mark.AMBIGUOUS_FRAMING]
 TITLE = "Framing and desynchronisation"

@@ -29,7 +29,8 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column
-from lbtrace.tables.sides import MARKS, SideTable
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import MARKS
 
 TITLE = "Keep-alive race"
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause

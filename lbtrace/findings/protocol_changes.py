@@ -26,7 +26,8 @@ from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column, first_met, parted
-from lbtrace.tables.sides import FRAMINGS, joint, numbering
+from lbtrace.tables.messages import FRAMINGS
+from lbtrace.tables.words import joint, numbering
 
 TITLE = "Protocol changes"
 BODY = [

@@ -27,7 +27,7 @@ from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.pairing import ChangeKind
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import Column, among
-from lbtrace.tables.sides import Messages
+from lbtrace.tables.messages import Messages
 
 TITLE = "Responses passed through"
 SAME, OTHER, UNKNOWN = range(3)

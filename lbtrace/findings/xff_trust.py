@@ -27,7 +27,7 @@ from lbtrace.model.http import Request
 from lbtrace.model.pairing import Behaviour
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import distinct, first_met
-from lbtrace.tables.sides import joint
+from lbtrace.tables.words import joint
 
 TITLE = "Client-sent forwarding fields"
 # A field that names a proxy is no claim of the client's about itself.

@@ -19,7 +19,7 @@ from lbtrace.match.pairing import Pairing
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Confidence, UnpairedDetail
 from lbtrace.tables.columns import distinct
-from lbtrace.tables.sides import NOT_SAID
+from lbtrace.tables.messages import NOT_SAID
 
 OWN_STATUS = {
     400,

@@ -21,7 +21,7 @@ from lbtrace.model.pairing import (
     Ref,
     Tier,
 )
-from lbtrace.tables.sides import SideTable
+from lbtrace.tables.side_table import SideTable
 
 SAID_OF = {
     ConnectionBasis.SAME_PACKETS: Reason(Clue.SEQUENCE_NUMBERS),

@@ -19,7 +19,7 @@ from lbtrace.match.exchange_times import FAR
 from lbtrace.match.fingerprint import Kept, TargetForm, request_keys, response_keys
 from lbtrace.match.pairing import Pairing, Reasons
 from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
-from lbtrace.tables.sides import SideTable
+from lbtrace.tables.side_table import SideTable
 
 
 @dataclass(slots=True)

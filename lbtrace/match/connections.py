@@ -27,7 +27,7 @@ from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import among
 from lbtrace.tables.packets import Column
-from lbtrace.tables.sides import SideTable
+from lbtrace.tables.side_table import SideTable
 
 STATES = 0.9  # share of the pairs in which a balancer that states addresses does so
 

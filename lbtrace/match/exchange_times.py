@@ -24,8 +24,10 @@ from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.tables.connections import NEVER
+from lbtrace.tables.messages import Messages
 from lbtrace.tables.packets import Column
-from lbtrace.tables.sides import Messages, SideTable, bits_of
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import bits_of
 
 FAR = 1 << 61  # ns: later than any capture
 # a client that went away: the balancer may go on with its request for this long

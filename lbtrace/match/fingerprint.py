@@ -26,8 +26,9 @@ from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Tier
 from lbtrace.tables.columns import distinct
+from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.packets import Column
-from lbtrace.tables.sides import MARKS, Heads, Messages, Words
+from lbtrace.tables.words import MARKS, Words
 
 KEPT = 0.98  # share of agreeing exchanges that makes a field a kept one
 SAMPLED = 3000  # pairs that are looked at to learn what the balancer does to a field

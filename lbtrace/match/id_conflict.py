@@ -24,8 +24,9 @@ from lbtrace.match.pairing import Pairing
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Tier
 from lbtrace.tables.columns import among, distinct
+from lbtrace.tables.messages import Heads
 from lbtrace.tables.packets import Column
-from lbtrace.tables.sides import MARKS, Heads, Words, numbering
+from lbtrace.tables.words import MARKS, Words, numbering
 
 TELLING = 8  # characters, with a digit among them
 FEW = 3  # pairs: fewer show no habit

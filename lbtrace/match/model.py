@@ -39,7 +39,8 @@ from lbtrace.model.pairing import ConnectionBasis, ConnectionPair
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
 from lbtrace.tables.columns import among
-from lbtrace.tables.sides import SideTable, both_sides
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.sides import both_sides
 
 Tables = tuple[SideTable, SideTable]  # of the client side and of the backend side, in one numbering
 ROUNDS = 2

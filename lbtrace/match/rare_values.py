@@ -30,8 +30,9 @@ from lbtrace.match.exchange_times import Facts, body_key, body_keys
 from lbtrace.model.http import Exchange, HeaderLine
 from lbtrace.model.pairing import Clue, Reason
 from lbtrace.tables.columns import distinct, running, spans
+from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.packets import Column
-from lbtrace.tables.sides import Heads, Messages, Words, numbers
+from lbtrace.tables.words import Words, numbers
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
 # per character or byte: in a short capture every value is rare, and a short one is common elsewhere

@@ -18,10 +18,12 @@ import numpy as np
 from lbtrace.match import midstream
 from lbtrace.match.exchange_times import Facts, may_be_answer_each, may_be_caused_each
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair
-from lbtrace.tables.columns import rows_of
 from lbtrace.tables.connections import NONE
+from lbtrace.tables.messages import Messages
 from lbtrace.tables.packets import Column
-from lbtrace.tables.sides import Messages, SideTable, joint, numbering, numbers
+from lbtrace.tables.rows import rows_of
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import joint, numbering, numbers
 
 _Alike = tuple[Column, list[Column]]  # connections, and the columns of what they are asked for
 

@@ -4,29 +4,14 @@ knows a packet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Column: TypeAlias = NDArray[Any]
-_T = TypeVar("_T")
-_Row = TypeVar("_Row", bound=tuple[object, ...])
-_FEW = 16  # one of so many rows made alone costs as much as all at once
-_SHORT = 256  # a table of so few rows is quickly made
-
-
-def rows_of(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]:
-    """Columns (as lists, one per field of the NamedTuple `kind`, in order) → one value per row.
-
-    What `kind._make` does, without a Python call per row.
-    """
-    made: Callable[[Iterable[object]], _Row] = partial(tuple.__new__, kind)
-    return list(map(made, zip(*columns, strict=True)))
 
 
 def running(sizes: Column) -> Column:
@@ -109,36 +94,6 @@ class RowsByKey:
         size = self.first[1:][keys] - begin
         rows = self.order[spans(begin, size)].tolist()
         return [rows[a:b] for a, b in pairwise(running(size).tolist())]
-
-
-class OnDemand(Generic[_T]):
-    """Rows → objects, for who asks: one by one while few are asked for, all at once when it is
-    many. What was made is kept.
-    """
-
-    def __init__(self, count: int, make: Callable[[Column], list[_T]]) -> None:
-        """`make`: rows → their objects, in that order."""
-        self._count, self._make = count, make
-        self._one: dict[int, _T] = {}
-        self._all: list[_T] | None = None
-
-    def __getitem__(self, row: int) -> _T:
-        if self._all is not None:
-            return self._all[row]
-        row = range(self._count)[row]
-        found = self._one.get(row)
-        if found is None:
-            if len(self._one) * _FEW + _SHORT > self._count:
-                return self.all()[row]
-            found = self._one[row] = self._make(np.array([row]))[0]
-        return found
-
-    def all(self) -> list[_T]:
-        """All of them, in order."""
-        if self._all is None:
-            self._all = self._make(np.arange(self._count))
-            self._one.clear()
-        return self._all
 
 
 def first_met(values: Column) -> tuple[Column, Column]:

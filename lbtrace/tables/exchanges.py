@@ -14,60 +14,63 @@ Invariant: a row and the object made of it tell the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
-from typing import Final, overload
+from typing import Final
 
 import numpy as np
 
 from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Request, Response
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column, OnDemand, RowsByKey, rows_of, running, spans
+from lbtrace.tables.columns import Column, RowsByKey
+from lbtrace.tables.rows import Rows, rows_of
+from lbtrace.tables.table import RowTable, Table, bounds, column, item, part, shared, table
 
-NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `Messages.body`
+NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `MessageTable.body`
+EPOCH: Final = "ns since the epoch"
 
 
-@dataclass(slots=True)
-class Heads:
-    """The texts of heads, each kept once. Block b has the lines `line[first[b]:first[b + 1]]`, in
-    order.
+@table
+class HeadTexts(Table):
+    """The texts of heads, each kept once. A row is a block of field lines, its items are the lines
+    in order.
     """
 
-    lines: list[bytes]  # field lines as sent, without line end
-    loose: frozenset[int]  # lines that are not exactly `name: value`
-    first: Column  # i64, blocks + 1 entries
-    line: Column  # i32, index in `lines`
-    requests: list[
-        bytes
-    ]  # request lines; those in use are method, target and version with one space between
-    statuses: list[bytes]  # status lines, as `http.head` finds nothing odd about those in use
+    lines: list[bytes] = shared("field lines as sent, without line end")
+    loose: frozenset[int] = shared("lines that are not exactly `name: value`", frozenset)
+    first: Column = bounds("the first line of each block")
+    line: Column = item("i4", "the line", "index in `lines`")
+    requests: list[bytes] = shared(
+        "request lines; those in use are method, target and version with one space between"
+    )
+    statuses: list[bytes] = shared(
+        "status lines; those in use are as `http.head` finds nothing odd about"
+    )
 
-    def only(self, asked: Messages, answered: Messages) -> Heads:
-        """What these messages use, which are numbered anew."""
-        blocks, number = np.unique(
-            np.concatenate((asked.block, answered.block)), return_inverse=True
-        )
-        asked.block, answered.block = (
-            number[: len(asked.block)].astype(np.int32),
-            number[len(asked.block) :].astype(np.int32),
-        )
-        sizes = self.first[1:][blocks] - self.first[blocks]
-        first = running(sizes)
-        every = self.line[spans(self.first[blocks], sizes)]
-        lines, line = np.unique(every, return_inverse=True)
-        loose = frozenset(np.flatnonzero(np.isin(lines, list(self.loose))).tolist())
-        starts, asked.start = np.unique(asked.start, return_inverse=True)
-        finals, answered.start = np.unique(answered.start, return_inverse=True)
-        return Heads(
+    def only(
+        self, asked: MessageTable, answered: MessageTable
+    ) -> tuple[HeadTexts, MessageTable, MessageTable]:
+        """What these messages use, and the messages, which are numbered anew."""
+        used, block = np.unique(np.concatenate((asked.block, answered.block)), return_inverse=True)
+        blocks = self.taken(used)
+        lines, line = np.unique(blocks.line, return_inverse=True)
+        starts, start = np.unique(asked.start, return_inverse=True)
+        finals, final = np.unique(answered.start, return_inverse=True)
+        block, count = block.astype(np.int32), len(asked)
+        heads = HeadTexts(
             [self.lines[i] for i in lines.tolist()],
-            loose,
-            first,
+            frozenset(np.flatnonzero(np.isin(lines, list(self.loose))).tolist()),
+            blocks.first,
             line.astype(np.int32),
             [self.requests[i] for i in starts.tolist()],
             [self.statuses[i] for i in finals.tolist()],
+        )
+        return (
+            heads,
+            asked.with_columns(start=start.astype(np.int32), block=block[:count]),
+            answered.with_columns(start=final.astype(np.int32), block=block[count:]),
         )
 
     def header_lines(self, which: Column) -> list[HeaderLine]:
@@ -87,12 +90,12 @@ class Heads:
 
     def blocks(self, which: Column | None = None) -> list[tuple[HeaderLine, ...]]:
         """The lines of these blocks (without: of all)."""
-        which = np.arange(len(self.first) - 1) if which is None else which
+        which = np.arange(len(self)) if which is None else which
         distinct, block = np.unique(which, return_inverse=True)
-        sizes = self.first[1:][distinct] - self.first[distinct]
-        lines, line = np.unique(self.line[spans(self.first[distinct], sizes)], return_inverse=True)
+        held = self.taken(distinct)
+        lines, line = np.unique(held.line, return_inverse=True)
         every = list(map(self.header_lines(lines).__getitem__, line.tolist()))
-        made = [tuple(every[a:b]) for a, b in pairwise(running(sizes).tolist())]
+        made = [tuple(every[a:b]) for a, b in pairwise(held.first.tolist())]
         return list(map(made.__getitem__, block.tolist()))
 
 
@@ -111,8 +114,8 @@ def request_parts(line: bytes, shared: dict[str, str]) -> tuple[str, str, str]:
     return shared.setdefault(method, method), target, shared.setdefault(version, version)
 
 
-@dataclass(slots=True)
-class Messages:
+@table
+class MessageTable(Table):
     """One half of the exchanges: a row per message.
 
     `body` is NOTHING (no body, none declared), LENGTH (`length` bytes as declared, `digest`
@@ -120,32 +123,18 @@ class Messages:
     (`others[length]`). `digest` means nothing but for LENGTH.
     """
 
-    start: Column  # i32, index in `Heads.requests` or `Heads.statuses`
-    block: Column  # i32
-    body: Column  # u8
-    length: Column  # i64
-    digest: Column  # 16 bytes each (V16)
-    first_frame: Column  # u32
-    head_frame: Column  # u32
-    last_frame: Column  # u32
-    first_ns: Column  # i64
-    head_ns: Column  # i64
-    last_ns: Column  # i64
-    offset: Column  # i64
-
-    @classmethod
-    def joined(cls, parts: Sequence[Messages]) -> Messages:
-        """The rows of all parts."""
-        if not parts:
-            nothing = np.zeros(0, np.int64)
-            return cls(nothing, nothing, nothing, nothing, np.zeros(0, "V16"), *[nothing] * 7)
-        return cls(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in MESSAGE_COLUMNS)
-        )
-
-    def taken(self, rows: Column) -> Messages:
-        """These rows, in this order."""
-        return Messages(*(getattr(self, name)[rows] for name in MESSAGE_COLUMNS))
+    start: Column = column("i4", "start line", "index in `requests` or `statuses` of HeadTexts")
+    block: Column = column("i4", "field lines", "row of HeadTexts")
+    body: Column = column("u1", "what the body is: NOTHING, LENGTH, SILENT or OTHER")
+    length: Column = column("i8", "length of the body; of OTHER, which one", "bytes")
+    digest: Column = column("V16", "digest of the body")
+    first_frame: Column = column("u4", "frame it begins in")
+    head_frame: Column = column("u4", "frame that completes its head")
+    last_frame: Column = column("u4", "frame it ends in")
+    first_ns: Column = column("i8", "time of the first", EPOCH)
+    head_ns: Column = column("i8", "time of the one that completes the head", EPOCH)
+    last_ns: Column = column("i8", "time of the last", EPOCH)
+    offset: Column = column("i8", "offset of its first byte in the stream", "bytes")
 
     def bodies(self, others: Sequence[Body]) -> list[Body]:
         """The body of each."""
@@ -167,48 +156,28 @@ class Messages:
 
     def places(self) -> list[list[int]]:
         """Frames and times, as Request and Response have them."""
-        return [
-            getattr(self, name).tolist()
-            for name in (
-                "first_frame",
-                "head_frame",
-                "last_frame",
-                "first_ns",
-                "head_ns",
-                "last_ns",
-            )
-        ]
+        return self.values(PLACES, slice(None))
 
 
-MESSAGE_COLUMNS: Final = tuple(Messages.__dataclass_fields__)
+PLACES: Final = ("first_frame", "head_frame", "last_frame", "first_ns", "head_ns", "last_ns")
 
 
-@dataclass(slots=True)
-class ExchangeTable:
+@table
+class ExchangeTable(RowTable[Exchange]):
     """One row per exchange: request and response, both whole, answering each other, nothing unusual
     about either.
     """
 
-    id: Column  # i64, ascending
-    connection: Column  # i32
-    ordinal: Column  # i32
-    request: Messages
-    response: Messages
-    heads: Heads
-    others: list[Body]
+    id: Column = column("i8", "id in the trace, ascending")
+    connection: Column = column("i4", "id of the connection")
+    ordinal: Column = column("i4", "which on the connection, from 1")
+    request: MessageTable = part("the requests")
+    response: MessageTable = part("the responses")
+    heads: HeadTexts = shared("start lines and field lines", HeadTexts.empty)
+    others: list[Body] = shared("bodies that need an object")
 
-    @classmethod
-    def empty(cls) -> ExchangeTable:
-        """No exchange."""
-        nothing = np.zeros(0, np.int64)
-        heads = Heads([], frozenset(), np.zeros(1, np.int64), nothing, [], [])
-        return cls(nothing, nothing, nothing, Messages.joined(()), Messages.joined(()), heads, [])
-
-    def __len__(self) -> int:
-        return len(self.id)
-
-    def exchanges(self, rows: Column) -> list[Exchange]:
-        """These rows as objects."""
+    def make(self, rows: Column) -> list[Exchange]:
+        """The exchanges of these rows."""
         if not len(rows):
             return []
         nothing: list[tuple[()]] = [()] * len(rows)
@@ -224,9 +193,7 @@ class ExchangeTable:
         requests = rows_of(
             Request,
             (
-                map(itemgetter(0), start),
-                map(itemgetter(1), start),
-                map(itemgetter(2), start),
+                *(map(itemgetter(k), start) for k in range(3)),
                 blocks[: len(rows)],
                 asked.bodies(self.others),
                 *asked.places(),
@@ -238,9 +205,7 @@ class ExchangeTable:
         responses = rows_of(
             Response,
             (
-                map(itemgetter(1), status),
-                map(itemgetter(2), status),
-                map(itemgetter(0), status),
+                *(map(itemgetter(k), status) for k in (1, 2, 0)),
                 blocks[len(rows) :],
                 answered.bodies(self.others),
                 *answered.places(),
@@ -249,13 +214,13 @@ class ExchangeTable:
                 answered.offset.tolist(),
             ),
         )
-        places = (column[rows].tolist() for column in (self.id, self.connection, self.ordinal))
+        places = self.values(("id", "connection", "ordinal"), rows)
         return rows_of(
             Exchange, (*places, requests, responses, nothing, nothing, [None] * len(rows))
         )
 
 
-class Exchanges(Sequence[Exchange]):
+class Exchanges(Rows[Exchange]):
     """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`.
 
     An object is made of a row when it is asked for; who walks over all makes them all, and better
@@ -266,7 +231,6 @@ class Exchanges(Sequence[Exchange]):
         """`objects` have their ids, in order; together with `table.id` these are 0, 1, 2, …"""
         self.table = table
         self.objects = objects
-        self._made = OnDemand(len(self), self._make)
 
     @cached_property
     def order(self) -> Column:
@@ -283,29 +247,12 @@ class Exchanges(Sequence[Exchange]):
     def __len__(self) -> int:
         return len(self.table) + len(self.objects)
 
-    @overload
-    def __getitem__(self, index: int) -> Exchange: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Exchange]: ...
-    def __getitem__(self, index: int | slice) -> Exchange | list[Exchange]:
-        return self._made.all()[index] if isinstance(index, slice) else self._made[index]
-
-    def __iter__(self) -> Iterator[Exchange]:
-        return iter(self._made.all())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def _make(self, ids: Column) -> list[Exchange]:
-        at = self.order[ids]
-        made = self.table.exchanges(at[at < len(self.table)])
-        if not self.objects:
-            return made
-        rows = iter(made)
+    def make(self, rows: Column) -> list[Exchange]:
+        """The exchanges with these ids."""
+        at = self.order[rows]
+        made = iter(self.table.make(at[at < len(self.table)]))
         return [
-            next(rows) if place < 0 else self.objects[place]
+            next(made) if place < 0 else self.objects[place]
             for place in (at - len(self.table)).tolist()
         ]
 

@@ -1,21 +1,20 @@
-"""The pairs of a Correlation: one row per pair, one per attempt, and a Sequence that makes an
+"""The pairs of a Correlation: one row per pair, one item per attempt, and a Sequence that makes an
 ExchangePair for who asks for one.
 
 Hundreds of thousands of pairs are a few columns; as objects each is a handful of tuples. Who counts
-over all of them reads the columns, who shows one asks for `table[i]`. Client and backend are told
+over all of them reads the columns, who shows one asks for `table[i]`. Client and backend are named
 as in `Ref`: capture point, and id in that point's trace; `SideTable.numbers` makes of them the
 numbers of the exchanges through all points of a side.
 
-Invariant: `tuple(PairTable.of(pairs)) == tuple(pairs)`. What an ExchangePair says with None is here
+Invariant: `list(PairTable.of(pairs)) == list(pairs)`. What an ExchangePair says with None is here
 NONE.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import chain, pairwise
-from typing import overload
+from typing import Any, Final
 
 import numpy as np
 
@@ -29,38 +28,34 @@ from lbtrace.model.pairing import (
     Ref,
     Tier,
 )
-from lbtrace.tables.columns import Column, OnDemand, rows_of, running, spans
+from lbtrace.tables.columns import Column, running, spans
+from lbtrace.tables.rows import rows_of
+from lbtrace.tables.table import RowTable, bounds, column, item, shared, table
 
 Reasons = tuple[Reason, ...]
-NONE = -1
-OUTCOMES = tuple(AttemptOutcome)
-ANSWERED = OUTCOMES.index(AttemptOutcome.ANSWERED)
-LOW = Confidence.LOW.rank
+NONE: Final = -1
+OUTCOMES: Final = tuple(AttemptOutcome)
+ANSWERED: Final = OUTCOMES.index(AttemptOutcome.ANSWERED)
+LOW: Final = Confidence.LOW.rank
 _OUTCOME = {outcome: i for i, outcome in enumerate(OUTCOMES)}
 _TIER = tuple(Tier(i) if i else Tier.ORDER for i in range(len(Tier) + 1))  # by its number
 
 
-@dataclass(slots=True, eq=False)
-class PairTable(Sequence[ExchangePair]):
-    """One row per pair, as in `ExchangePair`. Pair i has the attempts `first[i]` to `first[i + 1]`
-    of the columns of attempts.
-    """
+@table
+class PairTable(RowTable[ExchangePair]):
+    """One row per pair, as in `ExchangePair`. Its items are the attempts of each pair, in order."""
 
-    client_point: Column  # i64
-    client: Column  # i64, id in the trace of that point
-    tier: Column  # u1, as `Tier`
-    confidence: Column  # u1, its rank
-    group: Column  # i64 or NONE
-    reason: Column  # i64, index in `reasons`
-    first: Column  # i64, pairs + 1
-    backend_point: Column  # i64; this and the next two: one row per attempt
-    backend: Column  # i64, id in the trace of that point
-    outcome: Column  # u1, index in OUTCOMES
-    reasons: Sequence[Reasons]
-    objects: OnDemand[ExchangePair] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.objects = OnDemand(len(self), self._made)
+    client_point: Column = column("i8", "capture point of the client exchange")
+    client: Column = column("i8", "id of the client exchange in the trace of that point")
+    tier: Column = column("u1", "the evidence that decided it, as `Tier`")
+    confidence: Column = column("u1", "rank of the confidence")
+    group: Column = column("i8", "the set of interchangeable pairs it is in", none=NONE)
+    reason: Column = column("i8", "pieces of evidence", "index in `reasons`")
+    first: Column = bounds("the first attempt of each pair")
+    backend_point: Column = item("i8", "capture point of the backend exchange")
+    backend: Column = item("i8", "id of the backend exchange in the trace of that point")
+    outcome: Column = item("u1", "how the attempt ended", "index in OUTCOMES")
+    reasons: Sequence[Reasons] = shared("pieces of evidence, strongest first: (kind, value)")
 
     @classmethod
     def of(cls, pairs: Sequence[ExchangePair]) -> PairTable:
@@ -68,21 +63,21 @@ class PairTable(Sequence[ExchangePair]):
         if isinstance(pairs, cls):
             return pairs
         tried = list(chain.from_iterable(p.attempts for p in pairs))
-        n, m = len(pairs), len(tried)
         known: dict[Reasons, int] = {}
+        values: dict[str, list[Any]] = {
+            "client_point": [p.client.point for p in pairs],
+            "client": [p.client.id for p in pairs],
+            "tier": [p.tier for p in pairs],
+            "confidence": [p.confidence.rank for p in pairs],
+            "group": [p.group for p in pairs],
+            "reason": [known.setdefault(p.reasons, len(known)) for p in pairs],
+            "backend_point": [t.backend.point for t in tried],
+            "backend": [t.backend.id for t in tried],
+            "outcome": [_OUTCOME[t.outcome] for t in tried],
+        }
         return cls(
-            client_point=np.fromiter((p.client.point for p in pairs), np.int64, n),
-            client=np.fromiter((p.client.id for p in pairs), np.int64, n),
-            tier=np.fromiter((p.tier for p in pairs), np.uint8, n),
-            confidence=np.fromiter((p.confidence.rank for p in pairs), np.uint8, n),
-            group=np.fromiter((NONE if p.group is None else p.group for p in pairs), np.int64, n),
-            reason=np.fromiter(
-                (known.setdefault(p.reasons, len(known)) for p in pairs), np.int64, n
-            ),
-            first=running(np.fromiter((len(p.attempts) for p in pairs), np.int64, n)),
-            backend_point=np.fromiter((t.backend.point for t in tried), np.int64, m),
-            backend=np.fromiter((t.backend.id for t in tried), np.int64, m),
-            outcome=np.fromiter((_OUTCOME[t.outcome] for t in tried), np.uint8, m),
+            **{name: cls.declared[name].column(column) for name, column in values.items()},
+            first=running(np.array([len(p.attempts) for p in pairs], np.int64)),
             reasons=list(known),
         )
 
@@ -99,58 +94,24 @@ class PairTable(Sequence[ExchangePair]):
 
     @property
     def last(self) -> Column:
-        """Per pair the row of its last attempt, which is the one that was answered if any was; NONE
+        """Per pair its last attempt (an item), which is the one that was answered if any was; NONE
         for a pair without attempts.
         """
         return np.where(self.attempts > 0, self.first[1:] - 1, NONE)
 
-    def taken(self, rows: Column) -> PairTable:
-        """These pairs, in this order."""
-        sizes = self.attempts[rows]
-        at = spans(self.first[rows], sizes)
-        pairs = {
-            name: getattr(self, name)[rows]
-            for name in ("client_point", "client", "tier", "confidence", "group", "reason")
-        }
-        tries = {name: getattr(self, name)[at] for name in ("backend_point", "backend", "outcome")}
-        return PairTable(**pairs, first=running(sizes), **tries, reasons=self.reasons)
-
-    def __len__(self) -> int:
-        return len(self.client)
-
-    @overload
-    def __getitem__(self, index: int) -> ExchangePair: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[ExchangePair, ...]: ...
-    def __getitem__(self, index: int | slice) -> ExchangePair | tuple[ExchangePair, ...]:
-        if isinstance(index, slice):
-            return tuple(self.objects[i] for i in range(len(self))[index])
-        return self.objects[index]
-
-    def __iter__(self) -> Iterator[ExchangePair]:
-        return iter(self.objects.all())
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            isinstance(other, Sequence)
-            and len(self) == len(other)
-            and all(map(ExchangePair.__eq__, self, other))
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def _made(self, rows: Column) -> list[ExchangePair]:
+    def make(self, rows: Column) -> list[ExchangePair]:
         """The pairs of these rows."""
         sizes = self.attempts[rows]
         flat = spans(self.first[rows], sizes)
         backends = rows_of(Ref, (self.backend_point[flat].tolist(), self.backend[flat].tolist()))
         tried = rows_of(Attempt, (backends, [OUTCOMES[i] for i in self.outcome[flat].tolist()]))
+        (group,) = self.values(["group"], rows)
         columns = (
             rows_of(Ref, (self.client_point[rows].tolist(), self.client[rows].tolist())),
             [tuple(tried[begin:end]) for begin, end in pairwise(running(sizes).tolist())],
             [_TIER[i] for i in self.tier[rows].tolist()],
             [CONFIDENCES[i] for i in self.confidence[rows].tolist()],
-            [None if i == NONE else i for i in self.group[rows].tolist()],
+            group,
             [self.reasons[i] for i in self.reason[rows].tolist()],
         )
         return rows_of(ExchangePair, columns)

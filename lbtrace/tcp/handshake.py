@@ -93,14 +93,14 @@ def _own_syns(t: SegmentTable, stream: Column, rows: Column, streams: int) -> tu
     """
     own = first_of(stream[rows], rows, streams)
     counts = np.bincount(stream[rows], minlength=streams)
-    repeated = np.zeros(streams, np.int64)
+    repeated = np.zeros(streams, np.uint32)
     several = rows[counts[stream[rows]] > 1]
     if not len(several):
         return own, repeated
     _, at = np.unique(stream[several].astype(np.int64) << 32 | t.seq[several], return_index=True)
     distinct = several[at]
     isns = np.bincount(stream[distinct], minlength=streams)
-    repeated = np.where(isns > 0, counts - isns, 0)
+    repeated = np.where(isns > 0, counts - isns, 0).astype(np.uint32)
     rivals = np.sort(distinct[isns[stream[distinct]] > 1])
     if len(rivals):
         loads = np.flatnonzero((t.wire_length > 0) & ((t.flags & (RST | SYN)) == 0))

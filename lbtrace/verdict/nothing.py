@@ -24,7 +24,8 @@ from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.pairs import PairTable
-from lbtrace.tables.sides import SideTable, joint
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import joint
 
 LOOKED_FOR = (
     "equal sequence numbers, stated client addresses, shared rare values in heads and bodies, "
@@ -230,7 +231,7 @@ def as_a_set(comparison: Comparison) -> Comparison:
         matches.place[agree] if enough else np.zeros(0, np.int64)
     )
     as_one = np.full(len(pairs), Confidence.MEDIUM.rank, np.uint8)
-    pairs = replace(pairs, confidence=as_one, group=np.maximum(pairs.group, 0))
+    pairs = pairs.with_columns(confidence=as_one, group=np.maximum(pairs.group, 0))
     return Comparison(
         comparison.clients,
         comparison.backends,

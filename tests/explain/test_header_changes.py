@@ -12,7 +12,9 @@ from lbtrace.explain.header_changes import _Compared, _of_all, _tallies, _Tally,
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
 from lbtrace.options import DEFAULT
-from lbtrace.tables.sides import Heads, Words, both_sides, numbers
+from lbtrace.tables.messages import Heads
+from lbtrace.tables.sides import both_sides
+from lbtrace.tables.words import Words, numbers
 from tests.simulator import Balancer, Simulation
 
 

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import NamedTuple
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.tables.columns import (
-    Column,
-    OnDemand,
     RowsByKey,
     among,
     distinct,
     first_met,
     parted,
-    rows_of,
     running,
     spans,
 )
-
-
-class Pair(NamedTuple):
-    a: int
-    b: str
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9))))
@@ -37,33 +28,6 @@ def test_spans_are_the_ranges_one_after_the_other(parts: list[tuple[int, int]]) 
 @given(st.lists(st.integers(0, 99)))
 def test_running_sums_begin_with_nothing(sizes: list[int]) -> None:
     assert running(np.array(sizes, np.int64)).tolist() == list(accumulate(sizes, initial=0))
-
-
-def test_rows_are_values_of_the_named_tuple() -> None:
-    assert rows_of(Pair, ([1, 2], ["x", "y"])) == [Pair(1, "x"), Pair(2, "y")]
-    assert type(rows_of(Pair, ([1], ["x"]))[0]) is Pair
-
-
-@given(st.integers(1, 100), st.lists(st.integers(0, 99)))
-def test_what_is_made_on_demand_is_what_is_made_at_once(count: int, asked: list[int]) -> None:
-    held = OnDemand(count, lambda rows: [f"row {i}" for i in rows.tolist()])
-    for row in asked:
-        assert held[row % count] == f"row {row % count}"
-        assert held[row % count - count] == f"row {row % count}"
-    assert held.all() == [f"row {i}" for i in range(count)]
-
-
-def test_many_that_are_asked_for_are_made_at_once() -> None:
-    asked: list[int] = []
-
-    def make(rows: Column) -> list[int]:
-        asked.append(len(rows))
-        return rows.tolist()
-
-    held = OnDemand(1000, make)
-    assert [held[i] for i in range(1000)] == list(range(1000))
-    assert asked[-1] == 1000
-    assert len(asked) < 100
 
 
 @given(st.lists(st.integers(-3, 3)))

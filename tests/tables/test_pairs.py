@@ -42,7 +42,7 @@ def test_there_and_back(pairs: list[ExchangePair]) -> None:
     assert table == tuple(pairs)
     assert [table[i] for i in range(len(table))] == pairs
     assert [table[-1 - i] for i in range(len(table))] == pairs[::-1]
-    assert table[1:3] == tuple(pairs[1:3])
+    assert table[1:3] == pairs[1:3]
     assert PairTable.of(table) is table
 
 

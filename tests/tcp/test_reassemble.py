@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import fields
 
 import numpy as np
 from hypothesis import given
@@ -32,9 +31,9 @@ def one_way(isn: int, segments: list[tuple[int, int]], head: bool = True) -> Wir
 
 def same(a: StreamTable, b: StreamTable) -> bool:
     return all(
-        np.array_equal(getattr(a, f.name), getattr(b, f.name))
-        for f in fields(StreamTable)
-        if f.name not in ("buffers", "diagnostics", "clean")
+        np.array_equal(getattr(a, name), getattr(b, name))
+        for name, d in StreamTable.declared.items()
+        if d.role != "shared" and name != "clean"
     )
 
 

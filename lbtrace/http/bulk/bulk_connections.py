@@ -107,7 +107,7 @@ class BulkConnections:
         )
         requests, responses = bulk.asked.taken(asked[order]), bulk.answered.taken(answered[order])
         if 4 * len(order) < len(bulk.bursts):  # few of the messages became rows
-            heads = heads.only(requests, responses)
+            heads, requests, responses = heads.only(requests, responses)
         return ExchangeTable(
             np.arange(len(order)),
             connection[order].astype(np.int32),

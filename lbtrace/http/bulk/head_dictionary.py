@@ -21,7 +21,7 @@ from lbtrace.http.h1.body_length import CHUNKED, ENCODED, SIZED
 from lbtrace.http.h1.framing import WATCHED, framing_fields
 from lbtrace.http.h1.head import field_line
 from lbtrace.http.h1.start_line import TOKEN
-from lbtrace.tables.exchanges import Heads
+from lbtrace.tables.exchanges import HeadTexts
 from lbtrace.tables.packets import Column
 
 # Flags of a line or block, beside FRAMING, the facts of `body_length`: only the plain reader knows
@@ -127,10 +127,10 @@ class HeadDictionary:
             ]
         )
 
-    def heads(self, requests: list[bytes], statuses: list[bytes]) -> Heads:
+    def heads(self, requests: list[bytes], statuses: list[bytes]) -> HeadTexts:
         """All of it, with the start lines."""
         first, line = np.frombuffer(self._first, np.int64), np.frombuffer(self._line, np.int32)
-        return Heads(self.raw, frozenset(self._loose), first, line, requests, statuses)
+        return HeadTexts(self.raw, frozenset(self._loose), first, line, requests, statuses)
 
     def _add(self, blocks: list[bytes]) -> None:
         """Number the lines of new blocks."""

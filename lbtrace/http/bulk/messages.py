@@ -47,7 +47,7 @@ from lbtrace.http.h1.head import HEAD_END, HeadCaches
 from lbtrace.http.h1.start_line import parse_status_line
 from lbtrace.model.http import NO_BODY, Body, Framing, HeaderLine, Request, Response
 from lbtrace.tables.columns import running, spans
-from lbtrace.tables.exchanges import LENGTH, NOTHING, OTHER, SILENT, Heads, Messages
+from lbtrace.tables.exchanges import LENGTH, NOTHING, OTHER, SILENT, HeadTexts, MessageTable
 from lbtrace.tables.packets import Column, StreamTable
 
 _BATCH_BYTES: Final = 1 << 23  # joined at a time
@@ -91,11 +91,11 @@ class BulkMessages:
         self.starts = _Starts(_request_kinds), _Starts(_status_kinds)
         self.others: list[Body] = []
         self.views = [memoryview(buffer) for buffer in streams.buffers]
-        self.asked = self.answered = Messages.joined(())
+        self.asked = self.answered = MessageTable.empty()
 
     def read(self, progress: Callable[[float], None]) -> None:
         """Read all bursts. `progress` is told the fraction done."""
-        parts: tuple[list[Messages], list[Messages]] = ([], [])
+        parts: tuple[list[MessageTable], list[MessageTable]] = ([], [])
         count, low = len(self.bursts), 0
         while low < count:
             progress(low / count)
@@ -107,9 +107,9 @@ class BulkMessages:
                 if len(burst):
                     parts[side].append(self._messages(side, burst))
             low = high
-        self.asked, self.answered = map(Messages.joined, parts)
+        self.asked, self.answered = map(MessageTable.joined, parts)
 
-    def heads(self) -> Heads:
+    def heads(self) -> HeadTexts:
         """The texts of all heads."""
         return self.dictionary.heads(self.starts[0].texts, self.starts[1].texts)
 
@@ -137,12 +137,12 @@ class BulkMessages:
             *self._seen(m, number),
         )
 
-    def _lines(self, m: Messages, number: int, caches: HeadCaches) -> tuple[HeaderLine, ...]:
+    def _lines(self, m: MessageTable, number: int, caches: HeadCaches) -> tuple[HeaderLine, ...]:
         block = caches.block[self.dictionary.text(int(m.block[number]))]
         return block.lines if block is not None else ()
 
     def _seen(
-        self, m: Messages, number: int
+        self, m: MessageTable, number: int
     ) -> tuple[Body, int, int, int, int, int, int, tuple[()], tuple[()], int]:
         """Body and places of a row."""
         kind, length = m.body[number], int(m.length[number])
@@ -161,7 +161,7 @@ class BulkMessages:
 
     # a batch
 
-    def _messages(self, side: int, burst: Column) -> Messages:
+    def _messages(self, side: int, burst: Column) -> MessageTable:
         """Some bursts of one side, as rows; what they are is noted in `fits`, `alone`, `head` and
         `kind`.
         """
@@ -216,7 +216,7 @@ class BulkMessages:
         self, side: int, burst: Column, kind: Column, flags: Column, rest: Column, length: Column
     ) -> tuple[Column, Column, Column, Column]:
         """Whether head and body fill each burst; whether that depends on nothing but the burst;
-        what the body is (as in `Messages`); and what delimits it, an index in FRAMINGS.
+        what the body is (as in `MessageTable`); and what delimits it, an index in FRAMINGS.
 
         `rest` are the bytes behind each head, `length` the Content-Length, `flags` those of the
         header block.
@@ -323,7 +323,7 @@ class BulkMessages:
         length: Column,
         digest: Column,
         head: Column,
-    ) -> Messages:
+    ) -> MessageTable:
         """Rows for bursts of one side."""
         s, found = self.streams, self.bursts
         first, last = found.first[burst], found.first[burst + 1] - 1
@@ -335,7 +335,7 @@ class BulkMessages:
         at = np.minimum(at, last)
         begin, middle, end = (found.row[place] for place in (first, at, last))
         frame, time = s.frame, s.time_ns
-        return Messages(
+        return MessageTable(
             start.astype(np.int32),
             block.astype(np.int32),
             body,

@@ -23,11 +23,8 @@ from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import FrameWriter, quoted
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import (
-    CONNECTION,
-    DIRECTION,
     NONE,
     SOURCES,
-    SYN_OPTIONS,
     ConnectionTable,
     Ends,
     SynOptions,
@@ -100,11 +97,6 @@ _SYN = (
     _Field("timestamp"),
     _Field("options", "name"),
 )
-_MISSING = {
-    name: missing
-    for kinds in (CONNECTION, DIRECTION, SYN_OPTIONS)
-    for name, (_, missing) in kinds.items()
-}
 
 
 def connections(trace: Trace) -> Iterator[str]:
@@ -207,7 +199,7 @@ class _Writer:
             name = {"frame": f"{key}_frame", "no": "syns"}.get(kind, key)
             lines.common(f'{before}"{name if kind == "frame" else key}":')
             before = ","
-            column, missing = getattr(table, name)[rows], _MISSING.get(name)
+            column, missing = getattr(table, name)[rows], table.declared[name].none
             known, texts = written.get(like, (None, None))
             if texts is not None and known is not None and np.array_equal(column, known):
                 lines.column(texts)

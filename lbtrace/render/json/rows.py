@@ -18,7 +18,7 @@ from lbtrace.model.http import Body, Framing, HeaderLine
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter, quoted
 from lbtrace.tables.columns import distinct, running, spans
-from lbtrace.tables.exchanges import LENGTH, NOTHING, SILENT, Exchanges, Messages, status_parts
+from lbtrace.tables.exchanges import LENGTH, NOTHING, SILENT, Exchanges, MessageTable, status_parts
 from lbtrace.tables.packets import Column
 
 _ROWS = 512  # written at a time
@@ -101,7 +101,7 @@ class RowWriter:
             )
         ]
 
-    def _messages(self, starts: list[str], m: Messages, rows: slice) -> list[str]:
+    def _messages(self, starts: list[str], m: MessageTable, rows: slice) -> list[str]:
         """The messages of some rows, without the brace in front."""
         blocks = map(self._blocks.__getitem__, m.block[rows].tolist())
         bodies = self._bodies(m, rows)
@@ -145,7 +145,7 @@ class RowWriter:
             )
         return [known[i] for i in starts]
 
-    def _bodies(self, m: Messages, rows: slice) -> list[str]:
+    def _bodies(self, m: MessageTable, rows: slice) -> list[str]:
         kinds = m.body[rows]
         if not kinds.any():
             return [NO_BODY_TEXT] * len(kinds)
@@ -170,7 +170,7 @@ class RowWriter:
                 found[k] = self._writer.body(body)
         return found
 
-    def _places(self, m: Messages, rows: slice) -> list[str]:
+    def _places(self, m: MessageTable, rows: slice) -> list[str]:
         """Frames and times where there are several files."""
         columns = m.first_frame[rows], m.head_frame[rows], m.last_frame[rows]
         files = [

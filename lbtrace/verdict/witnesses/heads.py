@@ -14,7 +14,7 @@ from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.model.http import Mark, Request, Response
 from lbtrace.model.report import Value
 from lbtrace.tables.columns import Column
-from lbtrace.tables.sides import MARKS
+from lbtrace.tables.words import MARKS
 from lbtrace.verdict.weigh import Observation
 
 START = ("start", "method", "version")  # what a start line says

@@ -15,7 +15,8 @@ from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.report import Value
 from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.connections import NONE
-from lbtrace.tables.sides import SideTable, joint
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import joint
 from lbtrace.verdict.weigh import Observation
 
 

@@ -13,7 +13,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Value
 from lbtrace.tables.columns import Column, distinct, first_met
-from lbtrace.tables.sides import joint
+from lbtrace.tables.words import joint
 from lbtrace.verdict.weigh import Observation
 
 CROSSING_PERCENT = (

@@ -25,7 +25,7 @@ from lbtrace.model.report import Value
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, first_met
-from lbtrace.tables.sides import joint
+from lbtrace.tables.words import joint
 from lbtrace.verdict.weigh import Observation
 
 APART_NS = 60_000_000_000  # more than this no two machines' clocks that anybody sets are apart

@@ -1,0 +1,127 @@
+"""The requests, or the responses, of a side as columns, with their field lines as numbers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from lbtrace.model.http import Framing, HeaderLine, Mark
+from lbtrace.tables.columns import Column, spans
+from lbtrace.tables.table import Table, bounds, column, item, part, table
+from lbtrace.tables.words import MARKS, Words
+
+NOT_SAID: Final = -1
+SAID_AGAIN: Final = -2
+FRAMINGS: Final = {framing: i for i, framing in enumerate(Framing)}
+
+
+@table
+class Heads(Table):
+    """The field lines of messages: a row per message, whose items are its lines in order."""
+
+    first: Column = bounds("the first line of each message")
+    line: Column = item("i4", "the line", "number in `Words.lines`")
+
+    @property
+    def owner(self) -> Column:
+        """The exchange of each entry of `line`."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first))
+
+    def lines(self, words: Words, exchange: int) -> list[HeaderLine]:
+        """The lines of one exchange's message."""
+        return [
+            words.line_list[n]
+            for n in self.line[self.first[exchange] : self.first[exchange + 1]].tolist()
+        ]
+
+    def which(self, wanted: Column) -> tuple[Column, Column]:
+        """`wanted`: bool per line number → (exchange, line) of each such line, in order."""
+        at = np.flatnonzero(wanted[self.line])
+        return np.searchsorted(self.first, at, "right") - 1, self.line[at]
+
+    def of(self, exchanges: Column) -> tuple[Column, Column]:
+        """Exchanges, in any order → (how many lines each has, the lines of all of them)."""
+        begin = self.first[exchanges]
+        size = self.first[1:][exchanges] - begin
+        return size, self.line[spans(begin, size)]
+
+    def equal(self, mine: Column, other: Heads, theirs: Column) -> Column:
+        """Pair by pair, whether two heads are the same lines."""
+        (size, line), (size_there, line_there) = self.of(mine), other.of(theirs)
+        same = size == size_there
+        here, there = (
+            lines[np.repeat(same, sizes)]
+            for lines, sizes in ((line, size), (line_there, size_there))
+        )
+        out: Column = same.copy()
+        out[np.repeat(np.flatnonzero(same), size[same])[here != there]] = False
+        return out
+
+    def having(self, wanted: Column) -> Column:
+        """`wanted`: bool per line number → per exchange, whether it has such a line."""
+        out = np.zeros(len(self), bool)
+        out[self.which(wanted)[0]] = True
+        return out
+
+    def rows(self, names: Column | None = None) -> list[bytes]:
+        """Per exchange its whole head (with `names`, a number per line: those of its lines) as
+        bytes: equal heads, equal bytes.
+        """
+        flat = (self.line if names is None else names[self.line]).astype("<i4").tobytes()
+        cuts = (self.first * 4).tolist()
+        return [flat[begin:end] for begin, end in pairwise(cuts)]
+
+
+@table
+class Messages(Table):
+    """The requests, or the responses, of a side. `start` is the target (the status), `method` the
+    method (the reason).
+    """
+
+    there: Column = column("?", "it is in the capture")
+    start: Column = column("i8", "target; status", "number in `Words.texts`; the status itself")
+    method: Column = column("i8", "method; reason", "number in `Words.texts`")
+    version: Column = column("i8", "version", "number in `Words.texts`")
+    first_frame: Column = column("i8", "frame it begins in")
+    first_ns: Column = column("i8", "time of it", "ns since the epoch")
+    last_ns: Column = column("i8", "time of the frame it ends in", "ns since the epoch")
+    marks: Column = column("i8", "what is unusual about it", "sum of `bits_of`")
+    offset: Column = column("i8", "offset of its first byte in the stream", "bytes")
+    framing: Column = column("i8", "how the end of the body is known", "number in FRAMINGS")
+    length: Column = column("i8", "body captured", "bytes")
+    complete: Column = column("?", "the body is whole")
+    digest: Column = column("i8", "digest of the body; 0 without", "number in `Words.texts`")
+    content_digest: Column = column("i8", "the same, decoded", "number in `Words.texts`")
+    content_length: Column = column("i8", "length of it, decoded", "bytes", none=-1)
+    heads: Heads = part("the field lines")
+
+    @property
+    def whole_heads(self) -> Column:
+        """Which are there and have a head that ends in the capture."""
+        whole: Column = self.there & ((self.marks & MARKS[Mark.HEAD_TRUNCATED]) == 0)
+        return whole
+
+    def said(self, words: Words, field_name: str) -> Column:
+        """What each says with a field (its name in lower case), as `Words.said_of`; NOT_SAID
+        without, SAID_AGAIN in more than one line.
+        """
+        owner, line = self.heads.which(words.fields_named(field_name.__eq__))
+        out = np.full(len(self), NOT_SAID, np.int64)
+        out[owner] = words.said_of[line]
+        out[owner[1:][owner[1:] == owner[:-1]]] = SAID_AGAIN
+        return out
+
+    def line_of(self, words: Words, field_name: str) -> Column:
+        """The first line of a field (its name in lower case) that each has, by number; NOT_SAID
+        without.
+        """
+        owner, line = self.heads.which(words.fields_named(field_name.__eq__))
+        out = np.full(len(self), NOT_SAID, np.int64)
+        out[owner[::-1]] = line[::-1]
+        return out
+
+    def having(self, words: Words, field_name: str) -> Column:
+        """Which have a field, its name in lower case."""
+        return self.heads.having(words.fields_named(field_name.__eq__))

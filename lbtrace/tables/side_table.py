@@ -1,0 +1,149 @@
+"""The exchanges of a side as columns: one row per exchange, numbered through the capture points of
+the side.
+
+Pairing and judging ask the same few things of every exchange again and again: when, how large,
+whose, with which lines. A walk over hundreds of thousands of tuples for each question costs more
+than the question, so `sides` reads all of it once, and both sides number what they share alike
+(`Words`): the same line, target or body has the same number in front of the balancer and behind it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from lbtrace.model.http import Exchange
+from lbtrace.model.pairing import Ref
+from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
+from lbtrace.tables.columns import Column, RowsByKey
+from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.messages import Messages
+from lbtrace.tables.table import Table, column, part, shared, table
+from lbtrace.tables.words import Words
+
+
+def _nothing() -> Column:
+    return np.zeros(0, np.int64)
+
+
+@table
+class SideTable(Table):
+    """One row per exchange of a side. Exchanges and connections are numbered through the points: a
+    number is `first_of[point]`, or `first_connection[point]`, and the id in the trace of the point.
+    """
+
+    traces: Sequence[Trace] = shared("the capture points")
+    words: Words = shared("what is numbered alike on both sides", Words)
+    first_of: list[int] = shared("per point the number of its first exchange")
+    first_connection: list[int] = shared("per point the number of its first connection")
+    connections: list[ConnectionTable] = shared("per point its connections")
+    client_address: Column = shared(
+        "per connection the address of its client, number in `Words.texts`", _nothing
+    )
+    server_address: Column = shared(
+        "per connection the address of its server, number in `Words.texts`", _nothing
+    )
+    point: Column = column("i8", "capture point")
+    connection: Column = column("i8", "number of the connection")
+    marks: Column = column("i8", "what is unusual about it", "sum of `bits_of`")
+    interim: Column = column("?", "it had an interim response")
+    requests: Messages = part("the requests")
+    responses: Messages = part("the responses")
+
+    @cached_property
+    def id(self) -> Column:
+        """The id of each exchange in the trace of its point."""
+        return np.arange(len(self)) - self.numbers(self.point, np.zeros(len(self), np.int64))
+
+    def numbers(self, points: Column, ids: Column) -> Column:
+        """Points and ids in their traces → the numbers of the exchanges."""
+        numbered: Column = np.array([*self.first_of, 0], np.int64)[points] + ids
+        return numbered
+
+    def ref(self, number: int) -> Ref:
+        """Where an exchange is."""
+        point = int(self.point[number])
+        return Ref(point, number - self.first_of[point])
+
+    def exchange(self, number: int) -> Exchange:
+        """An exchange, as an object."""
+        point, number = self.ref(number)
+        return self.traces[point].exchanges[number]
+
+    def trace_of(self, number: int) -> Trace:
+        """The trace that an exchange is in."""
+        return self.traces[int(self.point[number])]
+
+    def connection_of(self, number: int) -> Connection:
+        """The connection of an exchange."""
+        point, number = self.connection_ref(int(self.connection[number]))
+        return self.traces[point].connections[number]
+
+    def of_connections(self, name: str) -> Column:
+        """A column of the connections of all points."""
+        return np.concatenate(
+            [getattr(held, name) for held in self.connections] or [np.zeros(0, np.int64)]
+        )
+
+    def of_ends(self, name: str, server: bool) -> Column:
+        """A column of one end of the connections of all points."""
+        return np.concatenate(
+            [getattr(held.ends, name)[int(server) :: 2] for held in self.connections]
+            or [np.zeros(0, np.int64)]
+        )
+
+    @cached_property
+    def servers(self) -> Column:
+        """Per connection a number for the endpoint of its server: its address, shifted by 16 bits,
+        and its port.
+        """
+        return self.server_address << 16 | self.of_connections("server_port")
+
+    @cached_property
+    def sources(self) -> Column:
+        """The same of its client."""
+        return self.client_address << 16 | self.of_connections("client_port")
+
+    @property
+    def hosts(self) -> set[str]:
+        """The addresses of the clients of all connections."""
+        return {self.words.text_list[i] for i in set(self.client_address.tolist())}
+
+    @cached_property
+    def proxied(self) -> Column:
+        """Per connection the bytes of the PROXY headers it begins with."""
+        every = (application.proxy for trace in self.traces for application in trace.applications)
+        return np.fromiter(
+            (sum(header.length for header in proxy) if proxy else 0 for proxy in every),
+            np.int64,
+            len(self.client_address),
+        )
+
+    def numbers_of_connections(self, refs: Sequence[Ref]) -> Column:
+        """Where connections are → their numbers."""
+        return np.fromiter(
+            (self.first_connection[point] + i for point, i in refs), np.int64, len(refs)
+        )
+
+    def connection_ref(self, connection: int) -> Ref:
+        """Where a connection is."""
+        point = bisect_right(self.first_connection, connection) - 1
+        return Ref(point, connection - self.first_connection[point])
+
+    @cached_property
+    def by_connection(self) -> RowsByKey:
+        """The exchanges by the connection they are on."""
+        return RowsByKey.of(self.connection, len(self.client_address))
+
+    @property
+    def next_on_connection(self) -> tuple[Column, Column]:
+        """(the exchanges ordered by connection, in order on each; bool: the one before it in this
+        order is on the same connection).
+        """
+        order = self.by_connection.order
+        held = self.connection[order]
+        return order, np.concatenate([np.zeros(min(len(held), 1), bool), held[1:] == held[:-1]])

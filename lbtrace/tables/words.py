@@ -1,0 +1,117 @@
+"""What recurs → numbers, the same on both sides: header lines, texts and sets of marks.
+
+Two lines are the same when their numbers are, in front of the balancer and behind it. So a question
+about a line or a text is asked once per distinct one, and of exchanges in columns of numbers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from lbtrace.http_fields.lines import lowered
+from lbtrace.model.http import HeaderLine, Mark
+from lbtrace.tables.columns import Column
+
+_T = TypeVar("_T")
+
+MARKS: Final = {mark: 1 << i for i, mark in enumerate(Mark)}  # a set of marks is a number
+
+
+def bits_of(marks: Iterable[Mark]) -> int:
+    """Marks → the number that stands for them in a column."""
+    return sum({MARKS[mark] for mark in marks})
+
+
+class _Bits(dict[tuple[Mark, ...], int]):
+    def __missing__(self, marks: tuple[Mark, ...]) -> int:
+        found = self[marks] = bits_of(marks)
+        return found
+
+
+def numbering() -> defaultdict[Any, int]:
+    """Things → numbers from 0, in the order they are first asked for."""
+    made: defaultdict[Any, int] = defaultdict()
+    made.default_factory = made.__len__
+    return made
+
+
+def numbers(words: defaultdict[_T, int], things: Iterable[_T], count: int = -1) -> Column:
+    """The number of each thing."""
+    return np.fromiter(map(words.__getitem__, things), np.int64, count)
+
+
+def joint(*columns: Column) -> Column:
+    """One number per row of the columns: equal rows, equal numbers."""
+    code = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        distinct, place = np.unique(column, return_inverse=True)
+        code = np.unique(code * len(distinct) + place, return_inverse=True)[1]
+    return code
+
+
+@dataclass(eq=False)
+class Words:
+    """What is numbered alike on both sides."""
+
+    lines: defaultdict[HeaderLine, int] = field(default_factory=numbering)
+    texts: defaultdict[str | None, int] = field(
+        default_factory=numbering
+    )  # targets, methods, versions, digests; 0 is None
+    marks: _Bits = field(default_factory=_Bits)
+
+    def __post_init__(self) -> None:
+        self.texts[None]
+
+    @cached_property
+    def line_list(self) -> list[HeaderLine]:
+        """Number → line. To be asked when both sides are read."""
+        return list(self.lines)
+
+    @cached_property
+    def text_list(self) -> list[str]:
+        """Number → text; "" for None."""
+        return ["", *list(self.texts)[1:]]  # type: ignore[list-item]
+
+    @cached_property
+    def said_of(self) -> Column:
+        """Per line, the number of what it says: the field, whatever its letter case, and the
+        value.
+        """
+        return joint(
+            self.field_of,
+            numbers(numbering(), [line[1] for line in self.line_list], len(self.line_list)),
+        )
+
+    @cached_property
+    def value_of_said(self) -> list[str]:
+        """Per number of `said_of`, the value."""
+        first = np.unique(self.said_of, return_index=True)[1].tolist()
+        return [self.line_list[n].value for n in first]
+
+    def fields_named(self, wanted: Callable[[str], bool]) -> Column:
+        """Per line, whether the name of its field, in lower case, is wanted."""
+        of = self.field_of
+        return np.fromiter(map(wanted, self.fields), bool, len(self.fields))[of]
+
+    @property
+    def fields(self) -> defaultdict[str, int]:
+        """Field names in lower case → numbers."""
+        return self._fields[0]
+
+    @property
+    def field_of(self) -> Column:
+        """Per line, the number of its field name in lower case."""
+        return self._fields[1]
+
+    @cached_property
+    def _fields(self) -> tuple[defaultdict[str, int], Column]:
+        names = numbering()
+        return names, numbers(
+            names, [lowered(line[0]) for line in self.line_list], len(self.line_list)
+        )

@@ -1,0 +1,65 @@
+"""What recurs has one number, and the number leads back to it."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.model.http import HeaderLine, Mark
+from lbtrace.tables.words import MARKS, Words, bits_of, joint, numbering, numbers
+
+names = st.sampled_from(["Host", "host", "HOST", "Via"])
+lines = st.lists(
+    st.builds(
+        lambda name, value: HeaderLine(name, value, f"{name}: {value}"), names, st.text(max_size=1)
+    ),
+    max_size=8,
+)
+
+
+@given(st.lists(st.text(max_size=1)))
+def test_equal_things_have_one_number(things: list[str]) -> None:
+    known = numbering()
+    found = numbers(known, things).tolist()
+    assert [list(known)[n] for n in found] == things
+    assert sorted(set(found)) == list(range(len(set(things))))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-2, 2)), min_size=1))
+def test_equal_rows_are_joined_to_one_number(rows: list[tuple[int, int]]) -> None:
+    found = joint(*(np.array(list(map(itemgetter(k), rows))) for k in (0, 1))).tolist()
+    assert len(set(found)) == len(set(rows)) == len(set(zip(found, rows, strict=True)))
+
+
+def test_equal_rows_have_one_number() -> None:
+    one, other = np.array([3, 3, 4, 3]), np.array([7, 8, 7, 7])
+    assert joint(one, other)[[0]] == joint(one, other)[[3]]
+    assert len(set(joint(one, other).tolist())) == 3
+
+
+@given(st.lists(st.sampled_from(Mark)))
+def test_a_set_of_marks_is_one_number(marks: list[Mark]) -> None:
+    bits = bits_of(marks)
+    assert {mark for mark, bit in MARKS.items() if bits & bit} == set(marks)
+    assert Words().marks[tuple(marks)] == bits
+
+
+@given(lines)
+def test_a_line_says_a_field_whatever_its_letter_case(found: list[HeaderLine]) -> None:
+    words = Words()
+    numbers(words.lines, found)
+    every = words.line_list
+    assert every == list(dict.fromkeys(found))
+    said = [(line.name.lower(), line.value) for line in every]
+    assert len(set(words.said_of.tolist())) == len(set(said))
+    assert [words.value_of_said[n] for n in words.said_of.tolist()] == [value for _, value in said]
+    assert words.fields_named("host".__eq__).tolist() == [name == "host" for name, _ in said]
+
+
+def test_the_first_text_is_none() -> None:
+    words = Words()
+    assert numbers(words.texts, ["a", None, "a"]).tolist() == [1, 0, 1]
+    assert words.text_list == ["", "a"]
