@@ -1,10 +1,11 @@
-"""Observations → one kind, by a table.
+"""Observations → one kind of balancer, by a table.
 
-Every observation has a name and a variant; `TABLE` says which kinds the variant speaks for, which
-it speaks against, and how strongly. DECISIVE rules out what it speaks against: a packet NAT cannot
-change an initial sequence number, and a proxy of byte streams cannot change a header field. When
-everything is ruled out the witnesses contradict each other and the answer is AMBIGUOUS; likewise
-when two kinds come out level.
+Every observation has a name and a variant. `TABLE` says which kinds the variant supports, which it
+opposes, and how strongly. A DECISIVE observation rules out the kinds it opposes: a packet NAT
+cannot change an initial sequence number, and a proxy of byte streams cannot change a header field.
+
+The kind with the highest score wins. The answer is AMBIGUOUS when every kind is ruled out, because
+then the observations contradict each other, and when two kinds score nearly the same.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from lbtrace.comparison import Comparison, confidence_of
 from lbtrace.model.pairing import CONFIDENCES, Confidence
@@ -19,19 +21,19 @@ from lbtrace.model.report import Evidence, Kind, Value, Witness
 from lbtrace.tables.columns import distinct
 
 DIRECT, PASSTHROUGH, L4, L7 = Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY
-WITHOUT_PAIRS = Confidence.MEDIUM  # what witnesses that need no pair can reach at most
-CARRIED = ("head-differences", "byte-streams", "tls")  # witnesses of what connections carried
 KINDS = (DIRECT, PASSTHROUGH, L4, L7)
+MAX_WITHOUT_PAIRS = Confidence.MEDIUM  # observations that need no pair are no surer than this
+ABOUT_BYTES = ("head-differences", "byte-streams", "tls")  # they look at what connections carried
 
 
 class Strength(IntEnum):
-    """How much an observation counts; DECISIVE excludes what it speaks against."""
+    """How much an observation adds to the score of a kind, or takes from it."""
 
     WEAK = 1
     MODERATE = 4
     STRONG = 10
-    TELLING = 14  # outweighs a STRONG one, with a MODERATE margin
-    DECISIVE = 100
+    VERY_STRONG = 14  # more than a STRONG one by a MODERATE margin
+    DECISIVE = 100  # the kinds it speaks against are ruled out
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ TABLE: dict[tuple[str, str], Weight] = {
         Strength.MODERATE,
         (L4, L7),
         (DIRECT, PASSTHROUGH),
-        "the SYNs behind the balancer are made by another TCP stack or clock",
+        "the SYNs on the backend side come from another TCP stack or clock",
     ),
     ("addresses", "same"): Weight(Strength.STRONG, (DIRECT,), (), "no address was rewritten"),
     ("addresses", "rewritten"): Weight(
@@ -80,10 +82,10 @@ TABLE: dict[tuple[str, str], Weight] = {
         Strength.DECISIVE,
         (PASSTHROUGH,),
         (DIRECT, L4, L7),
-        "several backends answer for one address, so something deals packets out to them",
+        "several backends answer for one address, so something distributes packets to them",
     ),
     ("direct-return", "detour"): Weight(
-        Strength.TELLING,
+        Strength.VERY_STRONG,
         (PASSTHROUGH,),
         (),
         "packets take a detour to the backend but come straight back, as with direct server return",
@@ -126,13 +128,13 @@ TABLE: dict[tuple[str, str], Weight] = {
         Strength.STRONG,
         (DIRECT, PASSTHROUGH, L4),
         (L7,),
-        "heads pass unchanged, with fields that an HTTP proxy would have made its own",
+        "the heads are unchanged, even the fields that an HTTP proxy writes anew",
     ),
     ("head-differences", "identical"): Weight(
         Strength.MODERATE,
         (DIRECT, PASSTHROUGH, L4),
         (L7,),
-        "heads pass unchanged, where HTTP proxies usually leave a trace",
+        "the heads are unchanged, though HTTP proxies usually leave a trace",
     ),
     ("proxy-header", "added"): Weight(
         Strength.MODERATE, (L4,), (DIRECT,), "a PROXY header was put before the client's bytes"
@@ -147,7 +149,7 @@ TABLE: dict[tuple[str, str], Weight] = {
         Strength.DECISIVE,
         (DIRECT, PASSTHROUGH, L4),
         (L7,),
-        "TLS is passed on, and who cannot decrypt cannot read HTTP",
+        "TLS is passed on, and whoever cannot decrypt it cannot read HTTP",
     ),
     ("tls", "removed"): Weight(
         Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "TLS ends at the balancer"
@@ -156,31 +158,32 @@ TABLE: dict[tuple[str, str], Weight] = {
         Strength.DECISIVE,
         (L4, L7),
         (DIRECT, PASSTHROUGH),
-        "the balancer ends TLS and begins it anew",
+        "the balancer ends TLS and starts its own",
     ),
     ("forwarding-fields", "state-https"): Weight(
         Strength.STRONG,
         (L7,),
         (L4,),
-        "requests say that the client spoke https, which needs a proxy that writes HTTP",
+        "requests state that the client used https, which only a proxy that writes HTTP can add",
     ),
     ("forwarding-fields", "state-client"): Weight(
         Strength.MODERATE,
         (L7,),
         (L4,),
-        "all requests state a client or a proxy, which clients seldom do themselves",
+        "every request carries X-Forwarded-For or the like, which clients rarely send",
     ),
     ("own-answers", "some"): Weight(
         Strength.WEAK,
         (L7,),
         (),
-        "some requests were answered by the balancer itself, which needs HTTP",
+        "the balancer answered some requests itself, so it reads HTTP",
     ),
     ("attempts", "several"): Weight(
         Strength.MODERATE,
         (L7,),
         (DIRECT, PASSTHROUGH, L4),
-        "requests were sent to backends again, which only a proxy that keeps them can do",
+        "requests were sent to a backend more than once, which only a proxy that stores them "
+        "can do",
     ),
 }
 
@@ -214,93 +217,107 @@ class Observation:
         )
 
 
-def weigh(
-    comparison: Comparison, observations: Sequence[Observation]
-) -> tuple[Kind, Confidence, str]:
-    """(kind, confidence, why in a sentence)."""
+class Judgement(NamedTuple):
+    """A kind, how sure it is, and why in a sentence or two."""
+
+    kind: Kind
+    confidence: Confidence
+    reason: str
+
+
+def undecided(kind: Kind, reason: str) -> Judgement:
+    """INCONCLUSIVE or AMBIGUOUS, which is never sure."""
+    return Judgement(kind, Confidence.LOW, reason)
+
+
+def weigh(comparison: Comparison, observations: Sequence[Observation]) -> Judgement:
+    """The kind that the observations support best."""
     if not observations:
-        return (
+        return undecided(
             Kind.INCONCLUSIVE,
-            Confidence.LOW,
-            "Exchanges correspond, but nothing captured tells how the balancer treats connections.",
+            "Exchanges correspond, but nothing captured shows how the balancer treats connections.",
         )
+    ruled_out = {
+        kind: o
+        for o in reversed(observations)
+        if o.weight.strength is Strength.DECISIVE
+        for kind in o.weight.speaks_against
+    }
+    score = _scores(observations)
+    left = [kind for kind in KINDS if kind not in ruled_out and score[kind] > 0]
+    left.sort(key=lambda kind: -score[kind])
+    if not left:
+        names = sorted({o.name for o in ruled_out.values()} or {o.name for o in observations})
+        return undecided(
+            Kind.AMBIGUOUS, f"The observations contradict each other: {', '.join(names)}."
+        )
+    best, *others = left
+    margin = score[best] - (score[others[0]] if others else 0)
+    if others and margin < Strength.MODERATE:
+        return undecided(
+            Kind.AMBIGUOUS, f"What was seen fits {best.value} as well as {others[0].value}."
+        )
+    confidence = min(_pair_confidence(comparison), _by_margin(margin), _ceiling(best, observations))
+    return Judgement(best, confidence, _reason(best, observations))
+
+
+def _scores(observations: Sequence[Observation]) -> dict[Kind, int]:
+    """What the observations add to each kind and take from it."""
     score = dict.fromkeys(KINDS, 0)
-    excluded: dict[Kind, Observation] = {}
     for o in observations:
         for kind in o.weight.speaks_for:
             score[kind] += o.weight.strength
         for kind in o.weight.speaks_against:
             score[kind] -= o.weight.strength
-            if o.weight.strength is Strength.DECISIVE:
-                excluded.setdefault(kind, o)
-    left = sorted((k for k in KINDS if k not in excluded and score[k] > 0), key=lambda k: -score[k])
-    if not left:
-        names = sorted({o.name for o in excluded.values()} or {o.name for o in observations})
-        return (
-            Kind.AMBIGUOUS,
-            Confidence.LOW,
-            f"The witnesses contradict each other: {', '.join(names)}.",
-        )
-    best = left[0]
-    margin = score[best] - score[left[1]] if len(left) > 1 else score[best]
-    if margin < Strength.MODERATE and len(left) > 1:
-        return (
-            Kind.AMBIGUOUS,
-            Confidence.LOW,
-            f"What was seen fits {left[0].value} as well as {left[1].value}.",
-        )
-    return best, _confidence(comparison, margin, observations, best), _reason(best, observations)
-
-
-def _confidence(
-    comparison: Comparison, margin: int, observations: Sequence[Observation], best: Kind
-) -> Confidence:
-    """The pairs' own confidence bounds it; so does the distance to the next kind, and every witness
-    that speaks against.
-    """
-    pairs = _pair_confidence(comparison)
-    by_margin = (
-        Confidence.CERTAIN
-        if margin >= Strength.DECISIVE
-        else Confidence.HIGH
-        if margin >= Strength.STRONG
-        else Confidence.MEDIUM
-        if margin >= Strength.MODERATE
-        else Confidence.LOW
-    )
-    dissent = any(
-        best in o.weight.speaks_against and o.weight.strength >= Strength.MODERATE
-        for o in observations
-    )
-    ceiling = Confidence.MEDIUM if dissent else Confidence.CERTAIN
-    if best is L4 and not any(o.name in CARRIED for o in observations):
-        # a proxy that reads HTTP opens connections of its own, and may send a PROXY header, just
-        # the same
-        ceiling = Confidence.LOW
-    return min(pairs, by_margin, ceiling)
+    return score
 
 
 def _pair_confidence(comparison: Comparison) -> Confidence:
+    """The kind is no surer than the pairs that the observations rest on."""
     known = [CONFIDENCES[rank] for rank in distinct(comparison.connection_matches.rank).tolist()]
     if comparison.matches:
         known.append(confidence_of(comparison.matches))
-    return max(known, default=WITHOUT_PAIRS)
+    return max(known, default=MAX_WITHOUT_PAIRS)
+
+
+def _by_margin(margin: int) -> Confidence:
+    """The farther the next kind is behind, the surer."""
+    if margin >= Strength.DECISIVE:
+        return Confidence.CERTAIN
+    if margin >= Strength.STRONG:
+        return Confidence.HIGH
+    return Confidence.MEDIUM if margin >= Strength.MODERATE else Confidence.LOW
+
+
+def _ceiling(best: Kind, observations: Sequence[Observation]) -> Confidence:
+    """An observation that opposes the kind leaves a doubt. So does an L4 proxy of whose bytes
+    nothing was seen: a proxy that reads HTTP opens connections of its own too, and may send a PROXY
+    header.
+    """
+    if best is L4 and not any(o.name in ABOUT_BYTES for o in observations):
+        return Confidence.LOW
+    opposed = any(
+        best in o.weight.speaks_against and o.weight.strength >= Strength.MODERATE
+        for o in observations
+    )
+    return Confidence.MEDIUM if opposed else Confidence.CERTAIN
 
 
 def _reason(best: Kind, observations: Sequence[Observation]) -> str:
-    """The two strongest observations in favour, the most telling (for the fewest kinds) first."""
-    telling = sorted(
-        (o for o in observations if best in o.weight.speaks_for),
-        key=lambda o: (-o.weight.strength, len(o.weight.speaks_for)),
-    )
-    weights = [o.weight for o in telling[:2]]
-    if len(weights) == 2 and all(m.needs_http for m in weights):
-        because = "; ".join(m.because for m in weights)
-        text = f"{because}: both need a proxy that reads HTTP"
+    """The two strongest observations in favour; of equally strong ones those that support the
+    fewest kinds.
+    """
+    in_favour = sorted(
+        (o.weight for o in observations if best in o.weight.speaks_for),
+        key=lambda weight: (-weight.strength, len(weight.speaks_for)),
+    )[:2]
+    because = [weight.because for weight in in_favour]
+    if len(in_favour) == 2 and all(weight.needs_http for weight in in_favour):
+        text = f"{'; '.join(because)}: both need a proxy that reads HTTP"
     else:
         text = "; ".join(
-            f"{m.because}, which needs a proxy that reads HTTP" if m.needs_http else m.because
-            for m in weights
+            because + (", which needs a proxy that reads HTTP" if weight.needs_http else "")
+            for because, weight in zip(because, in_favour, strict=True)
         )
     more = (
         " A balancer that hands packets on unchanged would look the same." if best is DIRECT else ""

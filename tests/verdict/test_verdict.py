@@ -17,7 +17,6 @@ from lbtrace.model.report import Evidence, Kind, Value, Verdict
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
 from lbtrace.verdict import judge
-from lbtrace.verdict.weigh import TABLE, Observation, Strength, weigh
 from tests.laws import examples
 from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.scenarios import SCENARIOS
@@ -287,24 +286,6 @@ def test_never_sure_and_wrong(
     assert said.kind in (TRUTH[kind], *UNDECIDED) or said.confidence is Confidence.LOW
 
 
-def observation(name: str, variant: str) -> Observation:
-    return Observation(name, variant, "", (Value("n", 1, "count"),), ())
-
-
-@given(st.sets(st.sampled_from(sorted(TABLE)), min_size=1))
-@examples(100)
-def test_what_a_decisive_witness_speaks_against_is_never_said(keys: set[tuple[str, str]]) -> None:
-    recorded = simulation(Balancer()).run()
-    comparison = Comparison(recorded.clients, recorded.backends, Correlation())
-    observations = [observation(*key) for key in sorted(keys)]
-    kind, _, reason = weigh(comparison, observations)
-    for o in observations:
-        if o.weight.strength is Strength.DECISIVE:
-            assert kind not in o.weight.speaks_against
-    assert reason
-    assert kind in (Kind.AMBIGUOUS, Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY)
-
-
 def test_every_witness_shows_its_frames() -> None:
     for kind in TRUTH:
         for witness in verdict(simulation(Balancer(kind=kind, add=XFF)).run()).witnesses:
@@ -421,16 +402,6 @@ def test_some_straight_connections_say_nothing_of_the_rest() -> None:
     )
     assert said.kind is Kind.AMBIGUOUS
     assert "4 of 6 requests" in said.reason
-
-
-def test_contradicting_witnesses_are_ambiguous() -> None:
-    recorded = simulation(Balancer()).run()
-    comparison = Comparison(recorded.clients, recorded.backends, Correlation())
-    kind, confidence, reason = weigh(
-        comparison, [observation("isn", "same"), observation("head-differences", "changed")]
-    )
-    assert (kind, confidence) == (Kind.AMBIGUOUS, Confidence.LOW)
-    assert "contradict" in reason
 
 
 def test_doubtful_pairs_among_cache_hits_still_testify_as_a_set() -> None:

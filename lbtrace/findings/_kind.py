@@ -1,0 +1,66 @@
+"""What all findings of one file share: the slug, which is the file's name, and the title, which is
+the first line of its docstring. A file says the rest:
+
+    KIND = FindingKind.of(__name__, __doc__)
+
+    yield KIND.finding(
+        "dropped",                                          capture-quality.dropped
+        Severity.MEDIUM,
+        Confidence.CERTAIN,
+        "{capture} reports {count} packets dropped.",
+        first_frames(trace, first),                         at least one
+        remedy="Record with a larger buffer.",
+        capture=trace.name,                                 the values of the sentence
+        count=dropped,
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from lbtrace.comparison.claims import Measured, values
+from lbtrace.comparison.frames import evidence
+from lbtrace.model.net import FrameRef
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+
+
+class FindingKind(NamedTuple):
+    """The findings of one file."""
+
+    slug: str
+    title: str
+
+    @classmethod
+    def of(cls, module: str, doc: str | None) -> FindingKind:
+        """That of a module, by its name and its docstring."""
+        slug = module.rpartition(".")[2].replace("_", "-")
+        return cls(slug, (doc or slug).strip().splitlines()[0].removesuffix("."))
+
+    def finding(
+        self,
+        variant: str,
+        severity: Severity,
+        confidence: Confidence,
+        statement: str,
+        frames: Iterable[FrameRef],
+        *,
+        note: str = "",
+        remedy: str = "",
+        **measured: Measured,
+    ) -> Finding:
+        """A finding of this kind; `variant` is "" for the one that needs none. `note` says what the
+        frames show. ValueError without a frame.
+        """
+        return Finding(
+            f"{self.slug}.{variant}" if variant else self.slug,
+            self.title,
+            severity,
+            confidence,
+            statement,
+            values(**measured),
+            evidence(frames, note),
+            remedy,
+        )
