@@ -24,9 +24,9 @@ from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
 from lbtrace.tables.packets import Column, Recording, RecordTable
 
-MOST_SECTIONS = 10_000  # glued together in one file
-LONGEST_S = 60_000_000_000  # before and after 1970, stays within the years a date can have
-MOST_FILES = 255  # `buffer` is one byte and decode adds a buffer of its own
+MAX_SECTIONS = 10_000  # glued together in one file
+MAX_DATE_S = 60_000_000_000  # before and after 1970, stays within the years a date can have
+MAX_FILES = 255  # `buffer` is one byte and decode adds a buffer of its own
 
 
 def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Recording:
@@ -35,10 +35,10 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
         raise InputError(
             "input-missing", "no capture was named.", "Name at least one capture file."
         )
-    if len(files) > MOST_FILES:
+    if len(files) > MAX_FILES:
         raise InputError(
             "input-too-many",
-            f"{len(files)} files for one capture point; at most {MOST_FILES}.",
+            f"{len(files)} files for one capture point; at most {MAX_FILES}.",
             "Join them with mergecap first.",
         )
     recording = Recording(_table([], []), [], ())
@@ -90,14 +90,14 @@ def _blocks(source: Source, progress: Callable[[float], None]) -> list[Block]:
     def section_at(position: int) -> bool:
         room = len(data) - position
         return bool(
-            (pcap.magic_order(data, position) and room >= pcap.FILE_HEADER)
+            (pcap.magic_order(data, position) and room >= pcap.FILE_HEADER_BYTES)
             or (pcapng.section_order(data, position) and room >= 28)
         )
 
     if not section_at(0):
         raise foreign.what_is_it(source.path, data)
     blocks: list[Block] = []
-    while section_at(at) and len(blocks) < MOST_SECTIONS:
+    while section_at(at) and len(blocks) < MAX_SECTIONS:
         read_one = pcap.read_pcap if pcap.magic_order(data, at) else pcapng.read_section
         blocks.append(read_one(data, at, section_at, progress))
         at = blocks[-1].end
@@ -154,7 +154,7 @@ def _time_jump(path: str, blocks: list[Block], first_frame: int, covered: Window
     seconds = int(_joined([b.time_ns for b in blocks], "i8")[row]) // SECOND_NS
     date = (
         (datetime(1970, 1, 1) + timedelta(seconds=seconds)).date().isoformat()
-        if -LONGEST_S < seconds < LONGEST_S
+        if -MAX_DATE_S < seconds < MAX_DATE_S
         else f"{seconds} s"
     )
     text = (

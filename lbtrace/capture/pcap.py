@@ -19,13 +19,13 @@ from lbtrace.capture.walk import STOP, walk
 from lbtrace.tables.packets import Buffer, Column
 from lbtrace.tables.views import strided
 
-LARGEST_PACKET = 262_144  # bytes; libpcap's and Wireshark's limit unless the header states more
-LARGEST_EVER = 16 << 20
-FILE_HEADER = 24
+MAX_PACKET_BYTES = 262_144  # bytes; libpcap's and Wireshark's limit unless the header states more
+MAX_STATED_PACKET_BYTES = 16 << 20
+FILE_HEADER_BYTES = 24
 DAY_S = 86_400
-GUESS_WINDOW = 2048  # bytes in which a record is looked for
-CHUNK = 1 << 17
-MOST_DOUBTS = 8  # times that records already walked are given up in a file
+GUESS_WINDOW_BYTES = 2048  # bytes in which a record is looked for
+CHUNK_RECORDS = 1 << 17
+MAX_DOUBTS = 8  # times that records already walked are given up in a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class PcapChain:
         """See `walk.Chain.guess`: a place whose time is near that of a known record, and from which
         a few records follow sensibly.
         """
-        window = self.u32[position : position + GUESS_WINDOW]
+        window = self.u32[position : position + GUESS_WINDOW_BYTES]
         second = int(self.u32[known])
         for candidate in self._near(window, second)[:16].tolist():
             if self.sensible(position + candidate, Reference(second, DAY_S), 4):
@@ -195,7 +195,7 @@ class PcapChain:
         if reference is None:  # no time to go by: the length on the wire rules out most places
             at = np.flatnonzero(
                 self.u32[low + 20 - self.length_at : high + 20 - self.length_at] - np.uint32(1)
-                < LARGEST_EVER
+                < MAX_STATED_PACKET_BYTES
             )
         else:
             at = self._near(self.u32[low:high], reference.second)
@@ -204,7 +204,7 @@ class PcapChain:
         good = (
             (captured <= wire)
             & (captured <= self.largest)
-            & (wire <= LARGEST_EVER)
+            & (wire <= MAX_STATED_PACKET_BYTES)
             & (self.u32[at + 4] < 1_000_000_000)
             & (wire > 0)
         )
@@ -227,7 +227,7 @@ class PcapChain:
             if (
                 captured > wire
                 or captured > self.largest
-                or wire > LARGEST_EVER
+                or wire > MAX_STATED_PACKET_BYTES
                 or fraction >= 1_000_000_000
                 or not reference.near(seconds)
             ):
@@ -259,7 +259,7 @@ def read_pcap(
     )  # the upper half holds the length of the frame check sequence
     if (major, minor) == (2, 2) and link in AIX_LINKS:
         link, unit_ns = AIX_LINKS[link], 1
-    first = start + FILE_HEADER + dialect.extra
+    first = start + FILE_HEADER_BYTES + dialect.extra
     chain = _chain(data, first, order, dialect, snaplen, (major, minor))
     block = Block(format=dialect.name, snaplen=snaplen or None, resolution_ns=unit_ns)
     positions = _records(chain, first, block, next_section, progress)
@@ -273,7 +273,7 @@ def _chain(
     """Patched libpcaps wrote longer record headers under the same magic, old ones swapped lengths:
     take what three records agree with.
     """
-    largest = snaplen if LARGEST_PACKET < snaplen <= LARGEST_EVER else LARGEST_PACKET
+    largest = snaplen if MAX_PACKET_BYTES < snaplen <= MAX_STATED_PACKET_BYTES else MAX_PACKET_BYTES
     places = (
         (12,)
         if (version < (2, 3) and version != (2, 2)) or version[0] == 543
@@ -299,7 +299,7 @@ def _records(
     """Walk, and walk on after damage; fills in what the block says about damage."""
     parts: list[Column] = []
     budget = Budget()
-    doubts = MOST_DOUBTS
+    doubts = MAX_DOUBTS
     at = first
     while True:
         positions, block.end = walk(chain, at, chain.size, progress)
@@ -369,8 +369,8 @@ def _columns(chain: PcapChain, positions: Column, unit_ns: int, link: int, block
     block.time_ns = np.empty(n, dtype=np.int64)
     block.captured = np.empty(n, dtype=np.uint32)
     block.wire = np.empty(n, dtype=np.uint32)
-    for low in range(0, n, CHUNK):
-        part = positions[low : low + CHUNK]
+    for low in range(0, n, CHUNK_RECORDS):
+        part = positions[low : low + CHUNK_RECORDS]
         high = low + len(part)
         fields = chain.headers[part].view(chain.u32.dtype).reshape(-1, 4)
         block.time_ns[low:high] = (

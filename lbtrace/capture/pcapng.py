@@ -34,12 +34,12 @@ SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = (
 )
 MAGIC = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 KNOWN = (INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS, SECTION)
-SMALLEST_BLOCK = 12
-LARGEST_S = 9_000_000_000  # a little less than what i64 ns hold
-MOST_COMMENTS = 10_000
-LARGEST_BLOCK = 64 << 20
-MOST_OPTIONS = 4096  # bytes of options a packet is likely to have
-CHUNK = 1 << 17
+MIN_BLOCK_BYTES = 12
+MAX_TIME_S = 9_000_000_000  # a little less than what i64 ns hold
+MAX_COMMENTS = 10_000
+MAX_BLOCK_BYTES = 64 << 20
+MAX_OPTION_BYTES = 4096  # bytes of options a packet is likely to have
+CHUNK_RECORDS = 1 << 17
 
 
 @dataclass(slots=True)
@@ -100,12 +100,12 @@ class BlockChain:
         found: list[int] = []
         at = start
         for _ in range(most):
-            if at + SMALLEST_BLOCK > size:
+            if at + MIN_BLOCK_BYTES > size:
                 return found, at, True
             kind, length = head(data, at)
             after = at + length
             if (
-                length < SMALLEST_BLOCK
+                length < MIN_BLOCK_BYTES
                 or length & 3
                 or after > size
                 or kind == SECTION
@@ -120,13 +120,13 @@ class BlockChain:
 
     def many(self, positions: Column) -> Column:
         """See `walk.Chain.many`."""
-        safe = np.minimum(positions, self.size - SMALLEST_BLOCK)
+        safe = np.minimum(positions, self.size - MIN_BLOCK_BYTES)
         length = self.u32[safe + 4].astype(np.int64)
         after: Column = (
             positions + length
         )  # beyond the end, too, where the block itself begins too late
         good = (
-            (length >= SMALLEST_BLOCK)
+            (length >= MIN_BLOCK_BYTES)
             & (length & 3 == 0)
             & (after <= self.size)
             & (self.u32[safe] != SECTION)
@@ -157,7 +157,7 @@ class BlockChain:
         """
         window = self.u32[low:high]
         at = low + np.flatnonzero(np.isin(window, KNOWN))
-        at = at[at + SMALLEST_BLOCK <= self.size]
+        at = at[at + MIN_BLOCK_BYTES <= self.size]
         likely: Column = at[(self.many(at) != STOP) | (self.u32[at] == SECTION)]
         return likely
 
@@ -235,15 +235,15 @@ def _blocks(
         left = chain.size - end
         if left <= 0 or next_section(end):
             break
-        length = chain.head.unpack_from(chain.data, end)[1] if left >= SMALLEST_BLOCK else 0
+        length = chain.head.unpack_from(chain.data, end)[1] if left >= MIN_BLOCK_BYTES else 0
         resumed = (
             resume(chain, positions[:0], end, None, next_section, budget)
-            if left >= SMALLEST_BLOCK
+            if left >= MIN_BLOCK_BYTES
             else None
         )
         if resumed is None or (length > left and resumed[1] < _data_end(chain, end)):
-            if left < SMALLEST_BLOCK or (
-                left < length <= LARGEST_BLOCK and chain.u32[end] in KNOWN
+            if left < MIN_BLOCK_BYTES or (
+                left < length <= MAX_BLOCK_BYTES and chain.u32[end] in KNOWN
             ):
                 block.cut_bytes = left
             else:
@@ -252,7 +252,7 @@ def _blocks(
             block.end = chain.size
             break
         at = resumed[1]
-        if length >= SMALLEST_BLOCK and end + length == at and chain.u32[end] in KNOWN:
+        if length >= MIN_BLOCK_BYTES and end + length == at and chain.u32[end] in KNOWN:
             parts.append(np.array([end], dtype=np.int64))  # only the length at its end is damaged
             block.odd_lengths += 1
             continue
@@ -276,7 +276,7 @@ def _data_end(chain: BlockChain, at: int) -> int:
         int(chain.u32[at + 20]),
         int(chain.u32[at + 24]),
     )
-    agrees = captured <= wire and 0 <= length - 32 - (captured + 3 & ~3) <= MOST_OPTIONS
+    agrees = captured <= wire and 0 <= length - 32 - (captured + 3 & ~3) <= MAX_OPTION_BYTES
     return at + 28 + captured if agrees else at
 
 
@@ -354,7 +354,7 @@ def _times(ticks: Column, unit: int, offset_s: Column) -> Column:
     else:
         rest = np.zeros_like(rest)
     whole = np.minimum(seconds, np.uint64(1 << 40)).astype(np.int64) + offset_s
-    return np.clip(whole, -LARGEST_S, LARGEST_S) * billion + rest.astype(np.int64)
+    return np.clip(whole, -MAX_TIME_S, MAX_TIME_S) * billion + rest.astype(np.int64)
 
 
 def _columns(
@@ -372,8 +372,8 @@ def _columns(
         (1_000_000_000 // min(i.per_second, 1_000_000_000) for i in section.interfaces),
         default=1000,
     )
-    for low in range(0, n, CHUNK):
-        part = slice(low, min(low + CHUNK, n))
+    for low in range(0, n, CHUNK_RECORDS):
+        part = slice(low, min(low + CHUNK_RECORDS, n))
         _chunk(chain, order, positions[part], kinds[part], section, block, part)
     _packet_options(chain, order, positions, kinds, block)
 
@@ -443,7 +443,7 @@ def _packet_options(
     enhanced = np.flatnonzero(kinds != SIMPLE)
     padded = block.captured[enhanced].astype(np.int64) + 3 & ~3
     spare = chain.u32[positions[enhanced] + 4].astype(np.int64) - 32 - padded
-    for row in enhanced[spare >= 8][:MOST_COMMENTS].tolist():
+    for row in enhanced[spare >= 8][:MAX_COMMENTS].tolist():
         at = int(positions[row])
         end = at + chain.head.unpack_from(chain.data, at)[1] - 4
         for code, value in options(

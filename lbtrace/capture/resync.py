@@ -15,11 +15,11 @@ from typing import Protocol
 from lbtrace.capture.block import NextSection
 from lbtrace.tables.packets import Column
 
-FIRST_WINDOW = 1 << 12
-LARGEST_WINDOW = 1 << 20
-RECORDS = 4  # in a row that must make sense
-MOST_BACK = 8  # records before the damage that may themselves be nonsense
-MOST_CHECKS = 200_000  # records looked at closely in all searches of a file
+FIRST_WINDOW_BYTES = 1 << 12
+MAX_WINDOW_BYTES = 1 << 20
+MIN_SENSIBLE_RECORDS = 4  # in a row that must make sense
+MAX_RECORDS_BACK = 8  # records before the damage that may themselves be nonsense
+MAX_CHECKS = 200_000  # records looked at closely in all searches of a file
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Budget:
     their size is worth.
     """
 
-    left: int = MOST_CHECKS
+    left: int = MAX_CHECKS
 
     def spend(self) -> bool:
         """Take one; whether there was one."""
@@ -71,14 +71,14 @@ def resume(
     when nothing further makes sense.
     """
     kept = len(positions)
-    for _ in range(MOST_BACK):
+    for _ in range(MAX_RECORDS_BACK):
         if kept and not chain.sensible(int(positions[kept - 1]), reference, 1):
             kept -= 1
     if not kept:  # nothing before the damage is sensible by this measure, so the measure is not
         kept = len(positions)
     low = int(positions[kept - 1]) + chain.header if kept else end
     inside_to = chain.after(int(positions[kept - 1])) if kept else end
-    window = FIRST_WINDOW
+    window = FIRST_WINDOW_BYTES
     while low < chain.size:
         high = min(low + window, chain.size)
         for at in chain.candidates(low, high, reference).tolist():
@@ -88,12 +88,12 @@ def resume(
                 return kept, at
             if (
                 at != end
-                and chain.sensible(at, reference, RECORDS)
+                and chain.sensible(at, reference, MIN_SENSIBLE_RECORDS)
                 and _leads_past(chain, at, inside_to, reference, budget)
             ):
                 return kept, at
         low = high
-        window = min(window * 4, LARGEST_WINDOW)
+        window = min(window * 4, MAX_WINDOW_BYTES)
     return None
 
 

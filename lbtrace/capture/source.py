@@ -6,8 +6,8 @@ Compression is told by the first bytes, never by the name (RFC 1952 gzip, RFC 88
 format, .xz).
 
 Invariants: a damaged or cut compressed stream yields what came before the damage and a diagnostic;
-decompressed data never exceed `SLACK_BYTES + MOST_EXPANSION * compressed size` (a decompression
-bomb ends there, with a diagnostic).
+decompressed data never exceed SLACK_BYTES + MAX_EXPANSION_RATIO × the compressed size (a
+decompression bomb ends there, with a diagnostic).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.packets import Buffer
 
 SLACK_BYTES = 256 << 20
-MOST_EXPANSION = 300
+MAX_EXPANSION_RATIO = 300
 FEED_BYTES = 4096  # one step expands to at most about 128 MB, whatever the codec
 COPY_BYTES = 1 << 20
 
@@ -160,7 +160,7 @@ def _decompressed(path: str, stored: memoryview) -> Source:
 
 def _expand(path: str, stored: memoryview, codec: Codec) -> Source:
     said: list[Diagnostic] = []
-    limit = SLACK_BYTES + MOST_EXPANSION * len(stored)
+    limit = SLACK_BYTES + MAX_EXPANSION_RATIO * len(stored)
     written = 0
     with tempfile.TemporaryFile() as spool:
         try:

@@ -16,10 +16,10 @@ import numpy as np
 
 from lbtrace.tables.packets import Column
 
-HEAD = 4096  # records walked one by one before guessing pays
-CHAIN = 256  # records a guessed chain should have
-MOST_CHAINS = 2048
-FEW = 12  # chains left in lock-step that are cheaper to finish one by one
+SEQUENTIAL_RECORDS = 4096  # records walked one by one before guessing pays
+CHAIN_RECORDS = 256  # records a guessed chain should have
+MAX_CHAINS = 2048
+MIN_CHAINS = 12  # chains left in lock-step that are cheaper to finish one by one
 
 
 class Chain(Protocol):
@@ -54,18 +54,20 @@ def walk(
     at = start
     chains = 16
     while True:
-        positions, after, stopped = chain.sequence(at, HEAD, None)
+        positions, after, stopped = chain.sequence(at, SEQUENTIAL_RECORDS, None)
         found.append(np.array(positions, dtype=np.int64))
-        average = max((after - at) // HEAD, 1)
+        average = max((after - at) // SEQUENTIAL_RECORDS, 1)
         at = after
         if stopped:
             break
         while True:
-            count = min(chains, MOST_CHAINS, (size - at) // (average * CHAIN))
-            if count < 2 * FEW:
+            count = min(chains, MAX_CHAINS, (size - at) // (average * CHAIN_RECORDS))
+            if count < 2 * MIN_CHAINS:
                 chains = 32
                 break
-            part, after, stopped = _lockstep(chain, at, int(found[-1][-1]), count, average * CHAIN)
+            part, after, stopped = _lockstep(
+                chain, at, int(found[-1][-1]), count, average * CHAIN_RECORDS
+            )
             found.append(part)
             average = max((after - at) // max(len(part), 1), 1)
             at = after
@@ -84,7 +86,7 @@ def _lockstep(
         if (guess := chain.guess(start + i * stride, known)) > starts[-1]:
             starts.append(guess)
     if len(starts) < 2:
-        positions, after, stopped = chain.sequence(start, HEAD, None)
+        positions, after, stopped = chain.sequence(start, SEQUENTIAL_RECORDS, None)
         return np.array(positions, dtype=np.int64), after, stopped
     limits = np.array(starts[1:], dtype=np.int64)
     heads = np.array(starts[:-1], dtype=np.int64)
@@ -109,7 +111,7 @@ def _advance(
     at, limit = heads, limits.astype(np.uint64)
     steps: list[Column] = [heads[:0]]
     owners: list[Column] = [active[:0]]
-    while len(active) > FEW or (len(active) and not len(steps) > CHAIN * 4):
+    while len(active) > MIN_CHAINS or (len(active) and not len(steps) > CHAIN_RECORDS * 4):
         after = chain.many(at)
         going = after.view(np.uint64) < limit  # STOP, as an unsigned number, is beyond every limit
         if not going.all():
@@ -144,7 +146,9 @@ def _stitch(
         while at not in index:
             if at > last:
                 return np.concatenate(kept), at, False
-            positions, at, stopped = chain.sequence(at, HEAD, lambda p: p in index or p > last)
+            positions, at, stopped = chain.sequence(
+                at, SEQUENTIAL_RECORDS, lambda p: p in index or p > last
+            )
             kept.append(np.array(positions, dtype=np.int64))
             if stopped:
                 return np.concatenate(kept), at, True

@@ -23,8 +23,8 @@ from lbtrace.tables.packets import Column
 SECOND_NS = 1_000_000_000
 DAY_S = 86_400
 YEAR_S = 366 * DAY_S
-MOST_PERCENT = 5
-FEWEST = 4  # records from which a majority can be told
+MAX_IMPOSSIBLE_PERCENT = 5
+MIN_RECORDS = 4  # records from which a majority can be told
 
 
 class Window(NamedTuple):
@@ -41,7 +41,7 @@ def window(time_ns: Column) -> Window | None:
     if not count:
         return None
     plain = Window(int(time_ns.min()), int(time_ns.max()))
-    if count < FEWEST or plain.last_ns - plain.first_ns <= DAY_S * SECOND_NS:
+    if count < MIN_RECORDS or plain.last_ns - plain.first_ns <= DAY_S * SECOND_NS:
         return plain
     seconds = time_ns // SECOND_NS  # differences of ns may not fit
     order = np.argsort(seconds, kind="stable")
@@ -52,7 +52,7 @@ def window(time_ns: Column) -> Window | None:
     low, high = int(seconds[most].min()), int(seconds[most].max())
     far = (seconds[others] < low - YEAR_S) | (seconds[others] > high + YEAR_S)
     impossible = others[far | ((others > most[0]) & (others < most[-1]))]
-    if not len(impossible) or len(impossible) * 100 > max(MOST_PERCENT * count, 100):
+    if not len(impossible) or len(impossible) * 100 > max(MAX_IMPOSSIBLE_PERCENT * count, 100):
         return plain
     kept = np.delete(time_ns, impossible)
     return Window(int(kept.min()), int(kept.max()), tuple(impossible.tolist()))

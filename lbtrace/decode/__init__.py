@@ -31,7 +31,7 @@ from lbtrace.tables.views import Views
 for _module in pkgutil.iter_modules(__path__):  # each registers the numbers it reads
     importlib.import_module(f"{__name__}.{_module.name}")
 
-BATCH = 1 << 15  # records decoded together
+BATCH_RECORDS = 1 << 15  # records decoded together
 COLUMNS = {
     "frame": "u4",
     "time_ns": "i8",
@@ -78,8 +78,8 @@ class _Decoding:
 
     def run(self, progress: Callable[[str, float], None]) -> SegmentTable:
         n = len(self.records.offset)
-        for low in range(0, n, BATCH):
-            parts = self._batch(low, min(low + BATCH, n))
+        for low in range(0, n, BATCH_RECORDS):
+            parts = self._batch(low, min(low + BATCH_RECORDS, n))
             if parts:
                 self._add(joined(parts))
             progress("decoding", low / n)

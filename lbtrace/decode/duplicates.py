@@ -1,70 +1,88 @@
-"""Packets a mirror shows more than once → which rows are copies.
+"""Packets that a mirror shows more than once → which rows are copies.
 
 A mirror session that copies both directions of a port or two VLANs, or "any" on a host with
-bridges, shows every packet twice: the same packet (addresses, ports, identification, TCP header,
-length), at most milliseconds apart, perhaps with another tag or a TTL less by one. A retransmission
-is another packet: it has another identification and comes a round trip later; a keep-alive comes
-seconds later.
+bridges, shows every packet twice. A copy is the same packet (addresses, ports, identification, TCP
+header, length), at most milliseconds later, perhaps with another tag or a smaller TTL. A
+retransmission is another packet: it has another identification and comes a round trip later; a
+keep-alive comes seconds later.
 
-Decision, over the whole capture: copies are taken out only when at least `SHARE_PERCENT` of the
-packets that carry data, SYN or FIN are copies; else they all stay, and TCP sees them as
-retransmissions. Where the identification says nothing (IPv6, 0, or the same throughout a flow) a
-copy must follow within `CLOSE_NS` and its first TCP options (the timestamps) must be equal too.
+The identification says nothing for IPv6, where it is 0, and where it is the same throughout a flow.
+A copy must then follow within MAX_APART_WITHOUT_ID_NS, and its first TCP options (the timestamps)
+must be equal too.
+
+Invariant: copies are left out only when at least MIN_SHARE_PERCENT of the packets of a capture that
+carry data, SYN or FIN are copies; else all stay, and TCP sees them as retransmissions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from lbtrace.tables.packets import FIN, SYN, Column
 from lbtrace.tables.views import Views
 
-SHARE_PERCENT = 35
-FEWEST = 4
-WINDOW_NS = 20_000_000
-CLOSE_NS = 2_000_000
-WINDOW = 1 << 17  # rows looked at together
-OVERLAP = 1 << 13  # rows before them that may be what they copy
-SAMPLE = 4096  # rows of each of the SAMPLES places that a long capture is tried at first
+MIN_SHARE_PERCENT = 35
+MIN_COPIES = 4
+MAX_APART_NS = 20_000_000
+MAX_APART_WITHOUT_ID_NS = 2_000_000
+WINDOW_ROWS = 1 << 17  # looked at together
+OVERLAP_ROWS = 1 << 13  # before them, that may be what they copy
+SAMPLE_ROWS = 4096  # in each of the SAMPLES places of a long capture that are looked at first
 SAMPLES = 16
+OPTION_BYTES = 12  # of TCP that are compared; the timestamps are in them (RFC 7323 appendix A)
 
 Columns = Mapping[str, Column]  # as in decode: one entry per SegmentTable column, and ip_id
+# what a copy shares with what it copies
+EQUAL = ("flow", "forward", "seq", "ack", "flags", "window", "wire_length", "ip_id")
+
+
+class Copies(NamedTuple):
+    """In some rows: which are copies, how many of these carry data, SYN or FIN, and how many rows
+    do.
+    """
+
+    rows: Column
+    carrying: int
+    all_carrying: int
 
 
 def find_duplicates(columns: Columns, views: Sequence[Views]) -> Column:
     """Row numbers of copies to be left out; empty when the capture as a whole is not doubled."""
     n = len(columns["seq"])
     nothing = np.empty(0, dtype=np.int64)
-    if n > WINDOW:
-        places = np.linspace(0, n - SAMPLE, SAMPLES).astype(int).tolist()
-        if not _doubled([_candidates_in(columns, views, at, at + SAMPLE) for at in places]):
+    if n > WINDOW_ROWS:
+        places = np.linspace(0, n - SAMPLE_ROWS, SAMPLES).astype(int).tolist()
+        if not _doubled([_copies_in(columns, views, at, at + SAMPLE_ROWS) for at in places]):
             return nothing
-    found = [_candidates_in(columns, views, at, min(at + WINDOW, n)) for at in range(0, n, WINDOW)]
-    return np.sort(np.concatenate([rows for rows, _, _ in found])) if _doubled(found) else nothing
+    windows = range(0, n, WINDOW_ROWS)
+    found = [_copies_in(columns, views, at, min(at + WINDOW_ROWS, n)) for at in windows]
+    return (
+        np.sort(np.concatenate([copies.rows for copies in found])) if _doubled(found) else nothing
+    )
 
 
-def _candidates_in(
-    columns: Columns, views: Sequence[Views], low: int, high: int
-) -> tuple[Column, int, int]:
-    """Rows low … high that equal an earlier row (perhaps a little before low), how many of them
-    tell, how many rows tell at all.
-    """
-    before = max(low - OVERLAP, 0)
+def _copies_in(columns: Columns, views: Sequence[Views], low: int, high: int) -> Copies:
+    """The copies among rows low … high, of each other or of a row a little before."""
+    before = max(low - OVERLAP_ROWS, 0)
     part = {name: column[before:high] for name, column in columns.items()}
-    telling = (part["wire_length"] > 0) | (part["flags"] & (SYN | FIN) != 0)
-    rows = _candidates(part, views)
+    carries = (part["wire_length"] > 0) | (part["flags"] & (SYN | FIN) != 0)
+    rows = _copies(part, views)
     rows = rows[rows >= low - before]
-    return rows + before, int(telling[rows].sum()), int(telling[low - before :].sum())
+    return Copies(rows + before, int(carries[rows].sum()), int(carries[low - before :].sum()))
 
 
-def _doubled(found: list[tuple[Column, int, int]]) -> bool:
-    seen = sum(copied for _, copied, _ in found)
-    return seen >= FEWEST and seen * 100 >= SHARE_PERCENT * sum(telling for _, _, telling in found)
+def _doubled(found: list[Copies]) -> bool:
+    """Whether copies are so many that a mirror made them."""
+    copies = sum(part.carrying for part in found)
+    return copies >= MIN_COPIES and copies * 100 >= MIN_SHARE_PERCENT * sum(
+        part.all_carrying for part in found
+    )
 
 
-def _candidates(columns: Columns, views: Sequence[Views]) -> Column:
+def _copies(columns: Columns, views: Sequence[Views]) -> Column:
     """Rows that equal an earlier row nearby."""
     key = _mixed(columns)
     order = np.argsort(key, kind="stable")
@@ -72,17 +90,18 @@ def _candidates(columns: Columns, views: Sequence[Views]) -> Column:
     equal = np.flatnonzero(ordered[1:] == ordered[:-1])
     before, after = order[equal], order[equal + 1]
     apart = np.abs(columns["time_ns"][after] - columns["time_ns"][before])
-    near = apart <= WINDOW_NS
-    for name in ("flow", "forward", "seq", "ack", "flags", "window", "wire_length", "ip_id"):
-        near &= columns[name][after] == columns[name][before]
-    before, after, apart = before[near], after[near], apart[near]
-    sure = _telling_ids(columns)[after]
-    close = (apart <= CLOSE_NS) & _same_options(columns, views, before, after)
-    found: Column = after[sure | close]
+    same = apart <= MAX_APART_NS
+    for name in EQUAL:
+        same &= columns[name][after] == columns[name][before]
+    before, after, apart = before[same], after[same], apart[same]
+    by_id = _telling_ids(columns)[after]
+    close = (apart <= MAX_APART_WITHOUT_ID_NS) & _same_options(columns, views, before, after)
+    found: Column = after[by_id | close]
     return found
 
 
 def _mixed(columns: Columns) -> Column:
+    """A number per row that rows with the same EQUAL columns share, and others hardly ever."""
     key = columns["flow"].astype(np.uint64) << np.uint64(1) | columns["forward"].astype(np.uint64)
     words = (
         columns["seq"].astype(np.uint64) << np.uint64(32) | columns["ack"].astype(np.uint64),
@@ -111,19 +130,22 @@ def _telling_ids(columns: Columns) -> Column:
 def _same_options(
     columns: Columns, views: Sequence[Views], before: Column, after: Column
 ) -> Column:
-    """Whether the first 12 bytes of TCP options agree, as far as both have them."""
-    same = np.ones(len(after), dtype=bool)
-    both = np.ones(len(after), dtype=bool)
-    words: list[tuple[Column, Column]] = []
-    for rows in (before, after):
-        first, second = np.zeros(len(rows), dtype=np.uint64), np.zeros(len(rows), dtype=np.uint32)
-        has = columns["header"][rows] >= 32
-        for number in np.unique(columns["buffer"][rows]).tolist():
-            mine = has & (columns["buffer"][rows] == number)
-            if number < len(views) and mine.any():
-                at = columns["payload"][rows[mine]] - columns["header"][rows[mine]]
-                first[mine], second[mine] = views[number].u64[at + 20], views[number].u32[at + 28]
-        both &= has
-        words.append((first, second))
-    same &= ~both | ((words[0][0] == words[1][0]) & (words[0][1] == words[1][1]))
+    """Whether the first OPTION_BYTES of TCP options agree, where both packets have as many."""
+    first, second = _options(columns, views, before), _options(columns, views, after)
+    same: Column = (first == second).all(axis=1)
+    header = columns["header"]
+    same |= (header[before] < 20 + OPTION_BYTES) | (header[after] < 20 + OPTION_BYTES)
     return same
+
+
+def _options(columns: Columns, views: Sequence[Views], rows: Column) -> Column:
+    """The first OPTION_BYTES of TCP options, a matrix; zeros where a packet has fewer."""
+    options = np.zeros((len(rows), OPTION_BYTES), dtype=np.uint8)
+    has = columns["header"][rows] >= 20 + OPTION_BYTES
+    buffer = columns["buffer"][rows]
+    for number in np.unique(buffer[has]).tolist():
+        these = has & (buffer == number)
+        if number < len(views):  # not the buffer of packets put together from fragments
+            at = columns["payload"][rows[these]] - columns["header"][rows[these]] + 20
+            options[these] = views[number].headers(at, OPTION_BYTES)
+    return options

@@ -58,9 +58,8 @@ class FlowBook:
     def __init__(self) -> None:
         self.count = 0
         self._words = np.zeros((WORDS, 1024), dtype=np.uint64)
-        self._slots = np.zeros(
-            1024, dtype=np.uint32
-        )  # the number of a flow + 1, 0: free; a flow is in the first place free from `_place`
+        # the number of a flow + 1, 0: free; a flow is in the first place free from `_place`
+        self._slots = np.zeros(1024, dtype=np.uint32)
 
     @property
     def words(self) -> Column:
@@ -100,9 +99,8 @@ class FlowBook:
     def _place(self, words: Words) -> Column:
         """Where the flow of each row is looked for first."""
         mixed = words[4] * _SEED[4]
-        for word, seed in zip(
-            words[:4], _SEED, strict=False
-        ):  # a word of 0 adds nothing, so a missing column is a column of 0
+        # a word of 0 adds nothing, so a missing column is a column of 0
+        for word, seed in zip(words[:4], _SEED, strict=False):
             if word is not None:
                 mixed += (word ^ word >> np.uint64(31)) * seed
         mixed = (mixed ^ mixed >> np.uint64(29)) * _SEED[4]
@@ -134,9 +132,8 @@ class FlowBook:
         """Rows whose places are free: the first row of each place begins a flow; these rows, and
         their places.
         """
-        self._slots[at[::-1]] = np.arange(
-            len(rows), 0, -1
-        )  # with repeated places numpy keeps the last value assigned
+        # with repeated places numpy keeps the last value assigned
+        self._slots[at[::-1]] = np.arange(len(rows), 0, -1)
         wins = self._slots[at] == np.arange(1, len(rows) + 1)
         rows, at = rows[wins], at[wins]
         low, self.count = self.count, self.count + len(rows)

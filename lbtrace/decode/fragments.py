@@ -1,33 +1,33 @@
 """IP fragments → datagrams (RFC 791 §3.2, RFC 8200 §4.5).
 
 The frame of a datagram is the one that completes it, as in Wireshark. Where fragments overlap, the
-bytes that came first stay. Bytes a snapshot length cut off are unknown: the datagram is taken to be
-captured up to the first of them. Memory is bounded: the oldest unfinished datagrams make room, and
-one older than `LIFETIME_NS` is given up, since its identification may be in use again.
+bytes that came first stay. Bytes that the snapshot length cut off are unknown: the datagram counts
+as captured up to the first of them.
+
+Invariant: memory is bounded. The oldest unfinished datagrams make room for new ones, and one older
+than MAX_AGE_NS is given up, since its identification may be in use again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-MOST_PENDING = 4096
-MOST_BYTES = 32 << 20
-MOST_UNPACKED = (
-    128 << 20
-)  # bytes that compressed packets may become: a small file may hold a thousand times its size
-LARGEST = 65_535
-LIFETIME_NS = 60_000_000_000
-UNIT = 8  # fragments begin at multiples of 8 bytes
+MAX_PENDING_DATAGRAMS = 4096
+MAX_PENDING_BYTES = 32 << 20
+# what all compressed packets together may become: a small file may hold a thousand times its size
+MAX_UNPACKED_BYTES = 128 << 20
+MAX_DATAGRAM_BYTES = 65_535
+MAX_AGE_NS = 60_000_000_000
+UNIT_BYTES = 8  # fragments begin at multiples of it
 
-Key = tuple[
-    bytes, bytes, int, int, str
-]  # source, target, protocol (0 for IPv6), identification, network
+# source, target, protocol (0 for IPv6), identification, network
+Key = tuple[bytes, bytes, int, int, str]
 
 
 @dataclass(slots=True)
 class Datagram:
-    """What is known of a datagram: `have` has a bit for each unit, `known` is where the first byte
-    cut by the snapshot length is.
+    """What is known of a datagram. `have` has a bit for each unit; `total` is its length once the
+    last fragment is there; `known` is where the first byte is that the snapshot length cut off.
     """
 
     since_ns: int
@@ -35,7 +35,7 @@ class Datagram:
     data: bytearray = field(default_factory=bytearray)
     have: int = 0
     total: int | None = None
-    known: int = LARGEST + 1
+    known: int = MAX_DATAGRAM_BYTES + 1
 
 
 @dataclass(slots=True)
@@ -50,8 +50,8 @@ class Whole:
 
 
 class Fragments:
-    """The datagrams under way, and a buffer of the bytes that are not in the capture as they are:
-    those of datagrams put together or decompressed that held TCP.
+    """The datagrams under way, and a buffer for bytes that do not stand in the capture: datagrams
+    put together, and decompressed ones, that hold TCP.
     """
 
     def __init__(self) -> None:
@@ -76,10 +76,10 @@ class Fragments:
         complete.
         """
         size = offset + carried
-        if size > LARGEST or (more and carried % UNIT) or not carried:
+        if size > MAX_DATAGRAM_BYTES or (more and carried % UNIT_BYTES) or not carried:
             return None
         datagram = self._pending.get(key)
-        if datagram is not None and not 0 <= time_ns - datagram.since_ns <= LIFETIME_NS:
+        if datagram is not None and not 0 <= time_ns - datagram.since_ns <= MAX_AGE_NS:
             self._drop(key)
             datagram = None
         if datagram is None:
@@ -90,7 +90,7 @@ class Fragments:
         if not more and datagram.total is None:
             datagram.total = size
         self._place(datagram, offset, data, carried)
-        if datagram.total is None or datagram.have != (1 << -(-datagram.total // UNIT)) - 1:
+        if datagram.total is None or datagram.have != (1 << -(-datagram.total // UNIT_BYTES)) - 1:
             return None
         self._forget(key)
         captured = min(datagram.known, datagram.total)
@@ -98,7 +98,7 @@ class Fragments:
 
     def may_unpack(self) -> bool:
         """Whether another packet may be decompressed."""
-        return self.unpacked_bytes < MOST_UNPACKED
+        return self.unpacked_bytes < MAX_UNPACKED_BYTES
 
     def keep(self, data: bytes) -> int:
         """Put a datagram into the buffer; where it begins there."""
@@ -123,19 +123,23 @@ class Fragments:
         if len(datagram.data) < offset + carried:
             self._bytes += offset + carried - len(datagram.data)
             datagram.data.extend(bytes(offset + carried - len(datagram.data)))
-        first, units = offset // UNIT, -(-carried // UNIT)
+        first, units = offset // UNIT_BYTES, -(-carried // UNIT_BYTES)
         mask = ((1 << units) - 1) << first
         if not datagram.have & mask:
             datagram.data[offset : offset + carried] = data
         else:
             for unit in range(units):
                 if not datagram.have >> (first + unit) & 1:
-                    at = unit * UNIT
-                    datagram.data[offset + at : offset + at + UNIT] = data[at : at + UNIT]
+                    at = unit * UNIT_BYTES
+                    datagram.data[offset + at : offset + at + UNIT_BYTES] = data[
+                        at : at + UNIT_BYTES
+                    ]
         datagram.have |= mask
 
     def _make_room(self) -> None:
-        while self._pending and (len(self._pending) >= MOST_PENDING or self._bytes >= MOST_BYTES):
+        while self._pending and (
+            len(self._pending) >= MAX_PENDING_DATAGRAMS or self._bytes >= MAX_PENDING_BYTES
+        ):
             self._drop(next(iter(self._pending)))
 
     def _drop(self, key: Key) -> None:

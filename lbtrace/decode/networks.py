@@ -1,12 +1,13 @@
 """Which network (VLAN, tunnel) a flow belongs to, and when one pair of endpoints is two flows
 because of it.
 
-A network's name lists what was peeled, outermost first: "vlan 10", "vxlan 7 / vlan 3", "" for none.
-Decision: the name is NOT part of a flow's key by itself. Requests may travel tagged with one VLAN
-and responses with another, a tunnel may use one identifier per direction (GTP-U), a mirror may
-deliver each direction in a session of its own: those are one connection. Only when the same pair of
-endpoints shows both directions within each of several networks (overlapping address plans, a packet
-captured before and after a tunnel) are these separate flows.
+A network's name lists the tags and tunnels around a packet, outermost first: "vlan 10",
+"vxlan 7 / vlan 3", "" for none. The name alone does not tell flows apart: requests may carry one
+VLAN and responses another, a tunnel may use one identifier per direction (GTP-U), a mirror may
+deliver each direction in a session of its own. Those are one connection.
+
+Invariant: a pair of endpoints is several flows only when it shows both directions within each of
+several networks (overlapping address plans, a packet captured before and after a tunnel).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 
 from lbtrace.tables.packets import Column
 
-MOST_NETWORKS = 65_535
-MOST_NAMED = 4
+MAX_NETWORKS = 65_535
+MAX_NAMES_SHOWN = 4
+BOTH_DIRECTIONS = 0b11
 
 
 class NetworkBook:
@@ -30,10 +32,10 @@ class NetworkBook:
         """The number of a name; beyond what fits they share the last one."""
         number = self._known.get(name)
         if number is None:
-            if len(self.names) == MOST_NETWORKS:
+            if len(self.names) == MAX_NETWORKS:
                 self.names.append("other networks")
-            if len(self.names) > MOST_NETWORKS:
-                return MOST_NETWORKS
+            if len(self.names) > MAX_NETWORKS:
+                return MAX_NETWORKS
             number = self._known[name] = len(self.names)
             self.names.append(name)
         return number
@@ -57,44 +59,53 @@ class NetworkBook:
 def separate_networks(
     flow: Column, forward: Column, network: Column, flows: int, book: NetworkBook
 ) -> tuple[Column, Column, Column]:
-    """Rows' flow, direction and network → (flow per row, the flow each new flow is a copy of,
-    network per flow).
+    """Rows' flow, direction and network, and how many flows there are → (flow per row; per flow,
+    new ones behind the old, the flow whose endpoints it has; network per flow).
     """
-    same = np.arange(flows, dtype=np.uint32)
+    endpoints_of = np.arange(flows, dtype=np.uint32)
     if not network.any():
-        return flow, same, np.zeros(flows, dtype=np.uint16)
-    key = (
-        (flow.astype(np.uint64) << np.uint64(17))
-        | (network.astype(np.uint64) << np.uint64(1))
-        | forward.astype(np.uint64)
-    )
-    seen, first = np.unique(key, return_index=True)
-    seen = seen[np.argsort(first, kind="stable")]
-    where: dict[int, dict[int, int]] = {}
-    for code in seen.tolist():
-        of = where.setdefault(code >> 17, {})
-        of[code >> 1 & 0xFFFF] = of.get(code >> 1 & 0xFFFF, 0) | 1 << (code & 1)
+        return flow, endpoints_of, np.zeros(flows, dtype=np.uint16)
     flow_network = np.zeros(flows, dtype=np.uint16)
-    extra: list[tuple[int, int]] = []
-    for number, networks in where.items():
-        if len(networks) > 1 and all(directions == 3 for directions in networks.values()):
-            flow_network[number] = next(iter(networks))
-            extra += [(number, n) for n in list(networks)[1:]]
-        elif len(networks) > 1:
-            names = [book.names[n] or "untagged" for n in networks]
-            more = ", …" if len(names) > MOST_NAMED else ""
-            flow_network[number] = book.number(", ".join(names[:MOST_NAMED]) + more)
+    added: list[tuple[int, int]] = []  # (flow, network) that become flows of their own
+    for number, directions in _directions(flow, forward, network).items():
+        first, *others = directions
+        flow_network[number] = first
+        if not others:
+            continue
+        if all(seen == BOTH_DIRECTIONS for seen in directions.values()):
+            added += [(number, other) for other in others]
         else:
-            flow_network[number] = next(iter(networks))
-    if extra:
-        wanted = np.array([number << 16 | n for number, n in extra], dtype=np.uint64)
-        order = np.argsort(wanted)
-        rows = (flow.astype(np.uint64) << np.uint64(16)) | network.astype(np.uint64)
-        at = np.minimum(np.searchsorted(wanted[order], rows), len(wanted) - 1)
-        hit = wanted[order][at] == rows
-        flow = np.where(hit, flows + order[at], flow).astype(np.uint32)
-        same = np.concatenate([same, np.array([number for number, _ in extra], dtype=np.uint32)])
-        flow_network = np.concatenate(
-            [flow_network, np.array([n for _, n in extra], dtype=np.uint16)]
-        )
-    return flow, same, flow_network
+            names = [book.names[n] or "untagged" for n in directions]
+            more = ", …" if len(names) > MAX_NAMES_SHOWN else ""
+            flow_network[number] = book.number(", ".join(names[:MAX_NAMES_SHOWN]) + more)
+    if added:
+        pairs = np.array(added, dtype=np.uint64)
+        flow = _renumbered(flow, network, pairs, flows)
+        endpoints_of = np.concatenate([endpoints_of, pairs[:, 0].astype(np.uint32)])
+        flow_network = np.concatenate([flow_network, pairs[:, 1].astype(np.uint16)])
+    return flow, endpoints_of, flow_network
+
+
+def _directions(flow: Column, forward: Column, network: Column) -> dict[int, dict[int, int]]:
+    """Flow → its networks, in the order they are first seen → bit 0 for rows backward in it, bit 1
+    for rows forward.
+    """
+    key = flow.astype(np.uint64) << np.uint64(17) | network.astype(np.uint64) << np.uint64(1)
+    seen, first = np.unique(key | forward.astype(np.uint64), return_index=True)
+    found: dict[int, dict[int, int]] = {}
+    for code in seen[np.argsort(first, kind="stable")].tolist():
+        networks = found.setdefault(code >> 17, {})
+        number = code >> 1 & 0xFFFF
+        networks[number] = networks.get(number, 0) | 1 << (code & 1)
+    return found
+
+
+def _renumbered(flow: Column, network: Column, pairs: Column, flows: int) -> Column:
+    """Flow per row, where the rows of each (flow, network) of `pairs` make another, counted from
+    `flows`.
+    """
+    wanted = pairs[:, 0] << np.uint64(16) | pairs[:, 1]
+    order = np.argsort(wanted)
+    rows = flow.astype(np.uint64) << np.uint64(16) | network.astype(np.uint64)
+    at = np.minimum(np.searchsorted(wanted[order], rows), len(wanted) - 1)
+    return np.where(wanted[order][at] == rows, flows + order[at], flow).astype(np.uint32)

@@ -1,5 +1,5 @@
-"""The columns a batch of decoded segments has before flows are numbered: what the fast path and the
-slow path both produce.
+"""The columns of segments before their flows are numbered: what the fast path and the slow path
+both make.
 """
 
 from __future__ import annotations

@@ -19,15 +19,15 @@ import numpy as np
 from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.packets import ACK, RST, Column, SegmentTable, StreamTable
-from lbtrace.tcp.columns import CHUNK, counted, stable_order
+from lbtrace.tcp.columns import CHUNK_ROWS, counted, stable_order
 from lbtrace.tcp.handshake import Handshake, handshakes
 from lbtrace.tcp.incarnations import Incarnations, incarnations
 from lbtrace.tcp.reassemble import Assembly, reassemble
 from lbtrace.tcp.roles import roles
-from lbtrace.tcp.sequence import PLAUSIBLE, distances, group_starts, unwrap
+from lbtrace.tcp.sequence import MAX_WINDOW_BYTES, distances, group_starts, unwrap
 from lbtrace.tcp.summary import summary
 
-_ACK_REORDERED = (
+_MAX_ACK_REORDERED_BYTES = (
     1 << 20
     # bytes by which the last ACK captured may lie below the highest, when they changed places on
     # the way
@@ -69,19 +69,19 @@ def _acknowledged(t: SegmentTable, stream: Column, assembly: Assembly) -> Acknow
     follow = _Long(t, stream, assembly)
     end = np.full(streams, -1, np.int64)
     final = np.full(streams, -1, np.int64)
-    for low in range(0, len(t), CHUNK):
-        rows = np.arange(low, min(low + CHUNK, len(t)))
+    for low in range(0, len(t), CHUNK_ROWS):
+        rows = np.arange(low, min(low + CHUNK_ROWS, len(t)))
         offset, usable = follow.offsets(rows)
         peer, offset = (stream[rows] ^ 1)[usable], np.maximum(offset[usable], 0)
         np.maximum.at(end, peer, offset)
         final[peer] = offset  # the last one assigned stays
     taken_back = (
-        end - final > _ACK_REORDERED
+        end - final > _MAX_ACK_REORDERED_BYTES
     )  # ACKs never retreat: one far above the last was damaged
     end[taken_back] = final[taken_back]
     of_piece = np.empty(len(assembly.pieces.row), np.int64)
-    for low in range(0, len(of_piece), CHUNK):
-        part = slice(low, low + CHUNK)
+    for low in range(0, len(of_piece), CHUNK_ROWS):
+        part = slice(low, low + CHUNK_ROWS)
         offset, usable = follow.offsets(assembly.pieces.row[part])
         of_piece[part] = np.where(usable & (offset >= 0), offset, -1)
     return Acknowledged(of_piece, end)
@@ -96,10 +96,10 @@ class _Long:
         self.table, self.stream = t, stream
         self.base, self.end = assembly.base, assembly.end
         self.origin = assembly.base.astype(np.uint32)
-        self.limit = assembly.end + PLAUSIBLE
+        self.limit = assembly.end + MAX_WINDOW_BYTES
         self.rows = np.zeros(0, np.int64)  # those whose offset was followed as it grew
         self.followed = np.zeros(0, np.int64)
-        long = assembly.end > PLAUSIBLE
+        long = assembly.end > MAX_WINDOW_BYTES
         if long.any():
             rows = np.flatnonzero(
                 long[stream ^ 1]
@@ -126,7 +126,7 @@ class _Long:
             at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
             known = self.rows[at] == rows
             offset[known] = self.followed[at[known]]
-        usable &= (offset > -PLAUSIBLE) & (offset <= self.limit[opposite])
+        usable &= (offset > -MAX_WINDOW_BYTES) & (offset <= self.limit[opposite])
         return offset, usable
 
 

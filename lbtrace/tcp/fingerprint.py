@@ -17,12 +17,15 @@ from lbtrace.tables.packets import Column, SegmentTable
 
 _MAX_OPTIONS = 40  # data offset is 4 bits: a header of at most 60 bytes
 _MSS, _SCALE, _SACK, _TIMESTAMP = 2, 3, 4, 8
-_CHUNK = 1 << 16  # rows at a time: 4 MB of header bytes
+_CHUNK_ROWS = 1 << 16  # rows at a time: 4 MB of header bytes
 
 
 def syn_options(table: SegmentTable, rows: Column) -> SynOptions:
     """The options of each row (rows of SYN or SYN-ACK segments)."""
-    found = [_chunk(table, rows[at : at + _CHUNK]) for at in range(0, max(len(rows), 1), _CHUNK)]
+    found = [
+        _chunk(table, rows[at : at + _CHUNK_ROWS])
+        for at in range(0, max(len(rows), 1), _CHUNK_ROWS)
+    ]
     kinds, mss, scale, sack, stamp = (np.concatenate(parts) for parts in zip(*found, strict=True))
     layouts, options = _layouts(kinds)
     return SynOptions(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lbtrace.tables.packets import ACK, RST, SYN, Column, SegmentTable
-from lbtrace.tcp.columns import CHUNK, counted, first_of
+from lbtrace.tcp.columns import CHUNK_ROWS, counted, first_of
 from lbtrace.tcp.incarnations import Incarnations
 from lbtrace.tcp.sequence import distances
 
@@ -68,12 +68,12 @@ def handshakes(t: SegmentTable, lives: Incarnations, stream: Column) -> Handshak
 
 
 def _completing(t: SegmentTable, stream: Column, answers: Column, wanted: Column) -> Column:
-    """The segments that acknowledge a SYN-ACK, a CHUNK of rows at a time. `answers`: the stream
+    """The segments that acknowledge a SYN-ACK, CHUNK_ROWS rows at a time. `answers`: the stream
     begins with a SYN-ACK, of ISN `wanted`.
     """
     found = [np.zeros(0, np.int32)]
-    for low in range(0, len(t), CHUNK):
-        part = slice(low, low + CHUNK)
+    for low in range(0, len(t), CHUNK_ROWS):
+        part = slice(low, low + CHUNK_ROWS)
         peer = stream[part] ^ 1
         beyond = (
             answers[peer]

@@ -30,10 +30,12 @@ import numpy as np
 
 from lbtrace.tables.packets import ACK, RST, SYN, Column, SegmentTable
 from lbtrace.tcp.columns import NONE, first_of, stable_order
-from lbtrace.tcp.sequence import PLAUSIBLE, distance, distances, group_starts
+from lbtrace.tcp.sequence import MAX_WINDOW_BYTES, distance, distances, group_starts
 
-_REORDERED = 1 << 20  # packets at most this far after an ISN may have been written before their SYN
-_REMEMBERED = 16  # older incarnations of a flow that a late SYN is compared with
+_MAX_REORDERED_BYTES = (
+    1 << 20
+)  # packets at most this far after an ISN may have been written before their SYN
+_MAX_REMEMBERED = 16  # older incarnations of a flow that a late SYN is compared with
 
 
 @dataclass(slots=True)
@@ -135,7 +137,10 @@ def _in_turn(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column
     before = np.maximum(answers - 1, 0)
     beyond = distances(table.ack[syn_rows[answers]] - np.uint32(1), isn[before])
     good[answers] &= (
-        bare[before] & (flow[before] == flow[answers]) & (beyond >= 0) & (beyond < _REORDERED)
+        bare[before]
+        & (flow[before] == flow[answers])
+        & (beyond >= 0)
+        & (beyond < _MAX_REORDERED_BYTES)
     )
     key = np.sort(flow[bare].astype(np.int64) << 32 | isn[bare])
     again = key[1:][key[1:] == key[:-1]] >> 32
@@ -246,7 +251,7 @@ def _lives(
             if answered is not None and now.isn[1 - way] is None:
                 now.isn[1 - way] = answered
             continue
-        remembered = range(len(lives) - 2, max(len(lives) - _REMEMBERED - 2, -1), -1)
+        remembered = range(len(lives) - 2, max(len(lives) - _MAX_REMEMBERED - 2, -1), -1)
         older = next((i for i in remembered if _is_of(lives[i], way, isn, answered)), None)
         if older is not None:
             late.append((row, older))
@@ -278,7 +283,11 @@ def _belongs(
     peer = now.isn[1 - way]
     if row == now.first or now.isn[way] == isn:
         return True
-    if answered is not None and peer is not None and 0 <= distance(answered, peer) < _REORDERED:
+    if (
+        answered is not None
+        and peer is not None
+        and 0 <= distance(answered, peer) < _MAX_REORDERED_BYTES
+    ):
         return True  # beyond the ISN itself: data in the SYN was accepted (RFC 7413)
     if now.isn[way] is not None or (answered is not None and peer is not None):
         return False
@@ -290,12 +299,12 @@ def _belongs(
         # this end spoke before its SYN was written: believable only when those packets come right
         # after the SYN
     ):
-        return 0 < distance(int(said[0]), isn) <= _REORDERED
+        return 0 < distance(int(said[0]), isn) <= _MAX_REORDERED_BYTES
     if answered is not None or not len(heard):
         return True
     if bool((table.flags[heard] & ACK).any()):
         acks = table.ack[heard[(table.flags[heard] & ACK) != 0]]
-        return 0 < distance(int(acks[0]), isn) <= _REORDERED
+        return 0 < distance(int(acks[0]), isn) <= _MAX_REORDERED_BYTES
     return bool(((table.flags[heard] & (SYN | RST)) == SYN).all())  # simultaneous open
 
 
@@ -309,8 +318,8 @@ def _give_back(table: SegmentTable, rows: Column, lives: _Lives, which: Column) 
     ack_off = distances(table.ack[rows], peer.astype(np.uint32))
     acks = (table.flags[rows] & ACK) != 0
     no_syn = (table.flags[rows] & SYN) == 0
-    seq_is_old = (own >= 0) & ((seq_off < 0) | (seq_off > PLAUSIBLE))
-    ack_is_old = (peer >= 0) & acks & ((ack_off <= 0) | (ack_off > PLAUSIBLE))
+    seq_is_old = (own >= 0) & ((seq_off < 0) | (seq_off > MAX_WINDOW_BYTES))
+    ack_is_old = (peer >= 0) & acks & ((ack_off <= 0) | (ack_off > MAX_WINDOW_BYTES))
     ack_is_new = (peer >= 0) & acks & ~ack_is_old
     follows = np.zeros(len(lives.flow), bool)
     follows[1:] = lives.flow[1:] == lives.flow[:-1]

@@ -19,10 +19,10 @@ import numpy as np
 from lbtrace.tables.packets import FIN, RST, SYN, Column, SegmentTable
 from lbtrace.tcp.columns import stable_order
 from lbtrace.tcp.overlap import Conflict, settle
-from lbtrace.tcp.sequence import PLAUSIBLE, distance, distances, group_starts, unwrap
+from lbtrace.tcp.sequence import MAX_WINDOW_BYTES, distance, distances, group_starts, unwrap
 
-_STRAY = 1 << 24  # bytes; windows on real paths stay well below
-_TRACKS = 8  # far-apart groups of sequence numbers one stream is followed in
+_MIN_STRAY_BYTES = 1 << 24  # bytes; windows on real paths stay well below
+_MAX_TRACKS = 8  # far-apart groups of sequence numbers one stream is followed in
 
 
 @dataclass(slots=True)
@@ -189,7 +189,7 @@ def _placed(
     start = _offsets(of, seq, flags, result, rows)
     is_syn = (flags & SYN) != 0
     is_fin = (flags & FIN) != 0
-    keep = (start > -PLAUSIBLE) & ~(
+    keep = (start > -MAX_WINDOW_BYTES) & ~(
         is_syn & (wire == 0) & ~is_fin
     )  # a bare SYN has told the base; nothing else
     rows, of, start, wire, is_fin = rows[keep], of[keep], start[keep], wire[keep], is_fin[keep]
@@ -254,14 +254,14 @@ def _offsets(of: Column, seq: Column, flags: Column, result: Assembly, rows: Col
     first = group_starts(of)
     sizes = np.diff(np.append(first, len(of)))
     jump = np.zeros(len(of), bool)
-    jump[1:] = np.abs(np.diff(steps)) > PLAUSIBLE
+    jump[1:] = np.abs(np.diff(steps)) > MAX_WINDOW_BYTES
     jump[first] = False
     lead = np.zeros(len(first), np.int64)
     has_base = result.known[of[first]]
     lead[has_base] = distances(
         seq[first[has_base]], result.base[of[first[has_base]]].astype(np.uint32)
     )
-    jump[first[np.abs(lead) > PLAUSIBLE]] = True
+    jump[first[np.abs(lead) > MAX_WINDOW_BYTES]] = True
     start = steps + np.repeat(lead, sizes)
     for stream in np.unique(of[jump]).tolist():
         lo, hi = np.searchsorted(of, [stream, stream + 1]).tolist()
@@ -294,13 +294,13 @@ def _followed(
     for i, number in enumerate(numbers):
         for t, (rows, offsets) in enumerate(tracks):
             step = distance(number, (zero[t] + at[t]) % (1 << 32))
-            if abs(step) <= PLAUSIBLE:
+            if abs(step) <= MAX_WINDOW_BYTES:
                 at[t] += step
                 rows.append(i)
                 offsets.append(at[t])
                 break
         else:
-            if len(tracks) < _TRACKS:
+            if len(tracks) < _MAX_TRACKS:
                 tracks.append(([i], [0]))
                 at.append(0)
                 zero.append(number)
@@ -325,7 +325,9 @@ def _stray(of: Column, start: Column, wire: Column) -> Column:
     stray = np.zeros(len(of), bool)
     if len(of) > 2:
         before = start[:-2] + wire[:-2]
-        alone = (np.abs(start[1:-1] - before) > _STRAY) & (np.abs(start[2:] - before) < _STRAY)
+        alone = (np.abs(start[1:-1] - before) > _MIN_STRAY_BYTES) & (
+            np.abs(start[2:] - before) < _MIN_STRAY_BYTES
+        )
         stray[1:-1] = alone & (of[1:-1] == of[:-2]) & (of[1:-1] == of[2:])
     return stray
 

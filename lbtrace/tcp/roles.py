@@ -25,8 +25,8 @@ from lbtrace.tcp.columns import first_of, stable_order
 from lbtrace.tcp.incarnations import Incarnations
 from lbtrace.tcp.sequence import group_starts
 
-_PEEK = 4  # payloads looked at per direction
-_PEEK_BYTES = 24
+_MAX_PEEKED_PAYLOADS = 4  # payloads looked at per direction
+_MAX_PEEKED_BYTES = 24
 _CLIENT = re.compile(
     rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PROPFIND|REPORT|M-SEARCH|NOTIFY|SUBSCRIBE|MKCOL|COPY|MOVE)[ "  # noqa: E501
     rb"\t]"
@@ -69,7 +69,7 @@ def _by_payload(
     rows, way = rows[order], way[order]
     starts = group_starts(way)
     rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
-    rows = np.sort(rows[rank < _PEEK])
+    rows = np.sort(rows[rank < _MAX_PEEKED_PAYLOADS])
     columns = (
         lives.of[rows],
         table.forward[rows],
@@ -83,7 +83,7 @@ def _by_payload(
     ):
         if connection in settled:
             continue
-        said = bytes(table.buffers[buffer][at : at + min(length, _PEEK_BYTES)])
+        said = bytes(table.buffers[buffer][at : at + min(length, _MAX_PEEKED_BYTES)])
         as_client = _CLIENT.match(said) is not None
         if as_client or _SERVER.match(said):
             forward[connection] = is_forward == as_client

@@ -14,7 +14,7 @@ import numpy as np
 from lbtrace.tables.packets import Column
 
 RING = 1 << 32
-PLAUSIBLE = (
+MAX_WINDOW_BYTES = (
     1 << 30
     # the largest window RFC 7323 §2.3 allows: a segment farther away than this is no part of the
     # stream

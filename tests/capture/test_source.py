@@ -85,7 +85,7 @@ def test_foreign_bytes_behind_a_stream_are_said(tmp_path: Path) -> None:
 
 def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "SLACK_BYTES", 1 << 20)
-    monkeypatch.setattr(source, "MOST_EXPANSION", 10)
+    monkeypatch.setattr(source, "MAX_EXPANSION_RATIO", 10)
     recording = read(tmp_path, zstandard.compress(DATA + bytes(64 << 20)))
     assert packets(recording)[:200] == MADE
     assert "decompression-limit" in {d.slug for d in recording.diagnostics}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.capture import walk as walking
-from lbtrace.capture.pcap import LARGEST_PACKET, PcapChain
+from lbtrace.capture.pcap import MAX_PACKET_BYTES, PcapChain
 from lbtrace.capture.pcapng import BlockChain
 from lbtrace.capture.walk import walk
 from tests.capture.files import enhanced
@@ -50,19 +50,19 @@ def records(seed: int, count: int, order: str) -> bytes:
 def test_pcap_chains_meet_the_sequential_walk(
     seed: int, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walking, "HEAD", 64)
-    monkeypatch.setattr(walking, "CHAIN", 16)
+    monkeypatch.setattr(walking, "SEQUENTIAL_RECORDS", 64)
+    monkeypatch.setattr(walking, "CHAIN_RECORDS", 16)
     data = records(seed, 4000, order)
     if seed % 2:
         data = data[:-5]
-    chain = PcapChain(data, order, 16, LARGEST_PACKET)
+    chain = PcapChain(data, order, 16, MAX_PACKET_BYTES)
     positions, end = walk(chain, 0, len(data), lambda _part: None)
     assert (positions.tolist(), end) == sequential(chain, len(data))
 
 
 def test_pcapng_chains_meet_the_sequential_walk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walking, "HEAD", 64)
-    monkeypatch.setattr(walking, "CHAIN", 16)
+    monkeypatch.setattr(walking, "SEQUENTIAL_RECORDS", 64)
+    monkeypatch.setattr(walking, "CHAIN_RECORDS", 16)
     random.seed(5)
     inner = enhanced(b"a packet inside a packet", 1)
     bodies = [
@@ -90,8 +90,8 @@ def test_damaged_files_too(seed: int, changes: list[tuple[int, int]]) -> None:
     for at, value in changes:
         data[at % len(data)] = value
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(walking, "HEAD", 32)
-        patch.setattr(walking, "CHAIN", 8)
-        chain = PcapChain(bytes(data), "<", 16, LARGEST_PACKET)
+        patch.setattr(walking, "SEQUENTIAL_RECORDS", 32)
+        patch.setattr(walking, "CHAIN_RECORDS", 8)
+        chain = PcapChain(bytes(data), "<", 16, MAX_PACKET_BYTES)
         positions, end = walk(chain, 0, len(data), lambda _part: None)
         assert (positions.tolist(), end) == sequential(chain, len(data))

@@ -136,9 +136,9 @@ def test_ipv6_retransmissions_have_later_ones(tmp_path: Path) -> None:
 def test_long_captures_are_looked_at_in_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duplicates, "WINDOW", 15)
-    monkeypatch.setattr(duplicates, "OVERLAP", 4)
-    monkeypatch.setattr(duplicates, "SAMPLE", 6)
+    monkeypatch.setattr(duplicates, "WINDOW_ROWS", 15)
+    monkeypatch.setattr(duplicates, "OVERLAP_ROWS", 4)
+    monkeypatch.setattr(duplicates, "SAMPLE_ROWS", 6)
     packets = [
         (i * MS + late, packet) for i, packet in enumerate(conversation()) for late in (0, 40_000)
     ]

@@ -11,7 +11,7 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import Ether
 
 from lbtrace import decode
-from lbtrace.decode.fragments import MOST_BYTES, MOST_PENDING, Fragments
+from lbtrace.decode.fragments import MAX_PENDING_BYTES, MAX_PENDING_DATAGRAMS, Fragments
 from lbtrace.tables.packets import SegmentTable
 from tests.capture.files import pcap, read
 from tests.laws import examples
@@ -118,11 +118,11 @@ def test_the_bytes_that_came_first_stay() -> None:
 
 def test_memory_is_bounded() -> None:
     fragments = Fragments()
-    for i in range(3 * MOST_PENDING):
+    for i in range(3 * MAX_PENDING_DATAGRAMS):
         fragments.add((*KEY[:3], i, ""), 6, 65_520, True, b"x" * 8, 8, 0)
     held = sum(len(d.data) for d in fragments._pending.values())
-    assert held <= MOST_BYTES + 65_536
-    assert fragments.unfinished == 3 * MOST_PENDING
+    assert held <= MAX_PENDING_BYTES + 65_536
+    assert fragments.unfinished == 3 * MAX_PENDING_DATAGRAMS
 
 
 def test_an_old_identification_starts_anew() -> None:

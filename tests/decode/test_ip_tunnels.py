@@ -68,7 +68,7 @@ def test_what_is_compressed_otherwise_is_counted(tmp_path: Path, packet: bytes) 
 def test_compressed_packets_may_not_become_more_than_a_capture_is_worth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lbtrace.decode.fragments.MOST_UNPACKED", 100_000)
+    monkeypatch.setattr("lbtrace.decode.fragments.MAX_UNPACKED_BYTES", 100_000)
     bomb = v4(108, b"\x06\0\0\2" + deflated(FOUR[20:40] + bytes(1_000_000)))
     table = table_of(tmp_path, [bomb] * 5)
     assert table.counts.decoded == 2
