@@ -1,24 +1,24 @@
 """Files on disk → RecordTable (see lbtrace.tables.packets): one row per packet record, in file
 order, for all files of a capture point.
 
-`source` makes a path a buffer, `pcap` and `pcapng` find the records in it, `foreign` names what is
-neither. Captures glued together with `cat` are read one after the other. Frames are numbered
-through all files of the point.
+`source` makes a path a buffer, `pcap` and `pcapng` find the records in it, `unsupported_format`
+names what is neither. Captures glued together with `cat` are read one after the other. Frames are
+numbered through all files of the point.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from lbtrace.capture import pcap, pcapng
-from lbtrace.capture import unsupported_format as foreign
 from lbtrace.capture.block import Block
 from lbtrace.capture.link_names import LINKS, link_name
 from lbtrace.capture.source import Source, open_source
+from lbtrace.capture.unsupported_format import not_a_capture
 from lbtrace.capture.window import SECOND_NS, Window, window
 from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
@@ -41,61 +41,87 @@ def read(files: Sequence[str], progress: Callable[[str, float], None]) -> Record
             f"{len(files)} files for one capture point; at most {MAX_FILES}.",
             "Join them with mergecap first.",
         )
-    recording = Recording(_table([], []), [], ())
-    all_blocks: list[Block] = []
-    buffers: list[int] = []
-    said: list[Diagnostic] = []
-    told: dict[tuple[int, str], Diagnostic] = {}
-    names: dict[str, dict[str, None]] = {}
-    secrets: list[tuple[int, bytes]] = []
-    comments: list[tuple[int, str]] = []
-    first_frame = 1
-    for number, path in enumerate(files):
+    point = _Point()
+    for path in files:
         source = open_source(path)
-        said += source.diagnostics
         blocks = _blocks(source, lambda part, path=path: progress(f"reading {path}", part))  # type: ignore[misc]
-        recording.buffers.append(source.data)
+        point.add(source, blocks)
+    return point.recording()
+
+
+@dataclass(slots=True)
+class _Point:
+    """A capture point while its files are read."""
+
+    sources: list[Source] = field(default_factory=list)
+    files: list[CaptureFile] = field(default_factory=list)
+    blocks: list[list[Block]] = field(default_factory=list)  # of each file
+    first_frame: int = 1  # of the next file
+    diagnostics: list[Diagnostic] = field(default_factory=list)  # of files as a whole
+    # of the blocks of each file: a file of many sections says each thing once, with the sum of
+    # its counts
+    of_blocks: dict[tuple[int, str], Diagnostic] = field(default_factory=dict)
+    secrets: list[tuple[int, bytes]] = field(default_factory=list)
+    comments: list[tuple[int, str]] = field(default_factory=list)
+    names: dict[str, dict[str, None]] = field(default_factory=dict)  # in order, each once
+
+    def add(self, source: Source, blocks: list[Block]) -> None:
+        """The next file."""
         covered = window(_joined([b.time_ns for b in blocks], "i8"))
-        recording.files += (_file(source, blocks, first_frame, covered),)
+        self.files.append(_file(source, blocks, self.first_frame, covered))
+        self.diagnostics += source.diagnostics
         if covered is not None and covered.impossible:
-            said.append(_time_jump(path, blocks, first_frame, covered))
+            self.diagnostics.append(_time_jump(source.path, blocks, self.first_frame, covered))
         for block in blocks:
-            for found in _diagnostics(path, block, first_frame):
-                first = told.setdefault((number, found.slug), found)
-                if (
-                    first is not found
-                ):  # a file of many sections says each thing once, with the sum of its counts
-                    told[number, found.slug] = replace(first, count=first.count + found.count)
-            secrets += block.secrets
-            comments += ((row and first_frame + row - 1, text) for row, text in block.comments)
-            for address, known in block.names.items():
-                names.setdefault(address, {}).update(known)
-            first_frame += len(block.offset)
-        all_blocks += blocks
-        buffers += [number] * len(blocks)
-    recording.records = _table(all_blocks, buffers)
-    recording.names = {address: tuple(known) for address, known in names.items()}
-    recording.link_names = {n: LINKS[n] for n in _distinct(recording.records.link) if n in LINKS}
-    recording.secrets, recording.comments, recording.diagnostics = (
-        tuple(secrets),
-        tuple(comments),
-        (*said, *told.values()),
-    )
-    return recording
+            self._add(source.path, block)
+        self.sources.append(source)
+        self.blocks.append(blocks)
+
+    def _add(self, path: str, block: Block) -> None:
+        for found in _diagnostics(path, block, self.first_frame):
+            key = len(self.sources), found.slug
+            first = self.of_blocks.get(key)
+            self.of_blocks[key] = (
+                found if first is None else replace(first, count=first.count + found.count)
+            )
+        self.secrets += block.secrets
+        self.comments += (
+            (record and self.first_frame + record - 1, text) for record, text in block.comments
+        )
+        for address, names in block.names.items():
+            self.names.setdefault(address, {}).update(names)
+        self.first_frame += len(block.offset)
+
+    def recording(self) -> Recording:
+        """All files, as one."""
+        records = _table(self.blocks)
+        return Recording(
+            records,
+            [source.data for source in self.sources],
+            tuple(self.files),
+            (*self.diagnostics, *self.of_blocks.values()),
+            tuple(self.secrets),
+            {address: tuple(names) for address, names in self.names.items()},
+            tuple(self.comments),
+            {n: LINKS[n] for n in _distinct(records.link) if n in LINKS},
+        )
 
 
 def _blocks(source: Source, progress: Callable[[float], None]) -> list[Block]:
+    """The captures that stand in a file, one after the other. Raises InputError when it begins with
+    none.
+    """
     data, at = source.data, 0
 
     def section_at(position: int) -> bool:
         room = len(data) - position
         return bool(
             (pcap.magic_order(data, position) and room >= pcap.FILE_HEADER_BYTES)
-            or (pcapng.section_order(data, position) and room >= 28)
+            or (pcapng.section_order(data, position) and room >= pcapng.MIN_SECTION_BYTES)
         )
 
     if not section_at(0):
-        raise foreign.what_is_it(source.path, data)
+        raise not_a_capture(source.path, data)
     blocks: list[Block] = []
     while section_at(at) and len(blocks) < MAX_SECTIONS:
         read_one = pcap.read_pcap if pcap.magic_order(data, at) else pcapng.read_section
@@ -111,20 +137,20 @@ def _joined(columns: list[Column], kind: str) -> Column:
     return columns[0] if len(columns) == 1 else np.concatenate([np.empty(0, dtype=kind), *columns])
 
 
-def _table(blocks: list[Block], buffers: list[int]) -> RecordTable:
+def _table(of_files: list[list[Block]]) -> RecordTable:
+    blocks = [block for blocks in of_files for block in blocks]
+    buffers = [
+        np.full(len(block.offset), number, dtype=np.uint8)
+        for number, blocks in enumerate(of_files)
+        for block in blocks
+    ]
     return RecordTable(
         time_ns=_joined([b.time_ns for b in blocks], "i8"),
         offset=_joined([b.offset for b in blocks], "i8"),
         captured=_joined([b.captured for b in blocks], "u4"),
         wire=_joined([b.wire for b in blocks], "u4"),
         link=_joined([b.link for b in blocks], "u2"),
-        buffer=_joined(
-            [
-                np.full(len(b.offset), n, dtype=np.uint8)
-                for b, n in zip(blocks, buffers, strict=True)
-            ],
-            "u1",
-        ),
+        buffer=_joined(buffers, "u1"),
     )
 
 
@@ -171,52 +197,49 @@ def _distinct(links: Column) -> list[int]:
 
 
 def _diagnostics(path: str, block: Block, first_frame: int) -> list[Diagnostic]:
-    said = []
-    if block.cut_bytes:
-        text = f"{path}: the file ends inside a record; its {block.cut_bytes} bytes are no frame."
-        said.append(
-            Diagnostic(
-                "record-cut",
-                text,
-                1,
-                first_frame + len(block.offset) - 1 if len(block.offset) else None,
-            )
-        )
-    if block.garbage_bytes:
-        text = f"{path}: {block.garbage_bytes} bytes make no sense as records and were passed over."
-        said.append(
-            Diagnostic("garbage-skipped", text, block.resyncs, first_frame + block.first_garbage)
-        )
-    if block.clipped:
-        text = (
-            f"{path}: a record's length is damaged; its packet was cut where the next record "
-            "begins."
-        )
-        said.append(
-            Diagnostic(
-                "odd-record-length", text, len(block.clipped), first_frame + min(block.clipped)
-            )
-        )
-    if block.odd_lengths:
-        said.append(
-            Diagnostic(
-                "odd-record-length",
-                f"{path}: records contradict themselves about their length.",
-                block.odd_lengths,
-            )
-        )
-    if block.untimed:
-        text = (
-            f"{path}: packets without a time (pcapng simple packets) were given that of the "
-            "packet before them."
-        )
-        said.append(Diagnostic("no-timestamps", text, block.untimed))
-    if block.dropped:
-        said.append(
-            Diagnostic(
-                "capture-dropped",
-                f"{path}: the capture itself reports {block.dropped} dropped packets.",
-                block.dropped,
-            )
-        )
-    return said
+    """What went wrong in a block: slug, how often, the first frame concerned, and a sentence."""
+    records = len(block.offset)
+    found = (
+        (
+            "record-cut",
+            1 if block.cut_bytes else 0,
+            first_frame + records - 1 if records else None,
+            f"the file ends inside a record; its {block.cut_bytes} bytes are no frame.",
+        ),
+        (
+            "garbage-skipped",
+            block.resyncs if block.garbage_bytes else 0,
+            first_frame + block.first_garbage,
+            f"{block.garbage_bytes} bytes make no sense as records and were passed over.",
+        ),
+        (
+            "odd-record-length",
+            len(block.clipped),
+            first_frame + min(block.clipped, default=0),
+            "a record's length is damaged; its packet was cut where the next record begins.",
+        ),
+        (
+            "odd-record-length",
+            block.odd_lengths,
+            None,
+            "records contradict themselves about their length.",
+        ),
+        (
+            "no-timestamps",
+            block.untimed,
+            None,
+            "packets without a time (pcapng simple packets) were given that of the packet before "
+            "them.",
+        ),
+        (
+            "capture-dropped",
+            block.dropped or 0,
+            None,
+            f"the capture itself reports {block.dropped} dropped packets.",
+        ),
+    )
+    return [
+        Diagnostic(slug, f"{path}: {text}", count, frame)
+        for slug, count, frame, text in found
+        if count
+    ]

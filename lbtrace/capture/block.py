@@ -10,9 +10,8 @@ import numpy as np
 
 from lbtrace.tables.packets import Column
 
-NextSection: TypeAlias = Callable[
-    [int], bool
-]  # whether another file or section header stands at a position
+# whether another file or section header stands at a position
+NextSection: TypeAlias = Callable[[int], bool]
 
 
 def _none(kind: str) -> Column:
@@ -23,10 +22,11 @@ def _none(kind: str) -> Column:
 class Block:
     """Records as columns (see RecordTable), what the headers say, and what went wrong.
 
-    `end` is where reading stopped. `cut_bytes` of a last record are in the file, but not all of it.
+    `end` is where reading stopped. `cut_bytes` are in the file of a last record that is longer.
     `garbage_bytes` were skipped in `resyncs` places, the first of them before record
     `first_garbage` (from 0). `clipped` are records whose length was damaged: row → bytes left to
-    them.
+    them. `odd_lengths` counts records that contradict themselves about their length, `untimed`
+    those without a time. `dropped` is what the capture itself reports, None when it does not say.
     """
 
     format: str
@@ -48,6 +48,5 @@ class Block:
     dropped: int | None = None
     secrets: list[tuple[int, bytes]] = field(default_factory=list)
     names: dict[str, dict[str, None]] = field(default_factory=dict)  # address → its names, in order
-    comments: list[tuple[int, str]] = field(
-        default_factory=list
-    )  # (record of the block from 1, or 0; text)
+    # (record of the block from 1, or 0 for the section; text)
+    comments: list[tuple[int, str]] = field(default_factory=list)

@@ -1,5 +1,5 @@
-"""Names of link types (tcpdump.org/linktypes.html), to say in words what a file holds; decode/link
-has those that are read.
+"""Names of link types (tcpdump.org/linktypes.html), to say in words what a file holds. Those that
+are read register themselves in `lbtrace.decode`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ file. A record the end of the file cuts is no frame, as in Wireshark, and a diag
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import Struct
 
 import numpy as np
@@ -297,57 +297,86 @@ def _records(
     progress: Callable[[float], None],
 ) -> Column:
     """Walk, and walk on after damage; fills in what the block says about damage."""
+    damage = _Damage(chain, first, block, next_section)
     parts: list[Column] = []
-    budget = Budget()
-    doubts = MAX_DOUBTS
     at = first
     while True:
         positions, block.end = walk(chain, at, chain.size, progress)
-        resumed = None
-        stands = chain.in_step(positions) if doubts else len(positions)
-        if stands < len(positions):
-            doubts -= 1
-            believed = positions[:stands]
-            resumed = resume(
-                chain,
-                believed,
-                int(positions[stands]),
-                chain.reference(believed),
-                next_section,
-                budget,
-            )
-            positions = believed if resumed else positions
-        parts.append(positions)
-        left = chain.size - block.end
+        positions, resumed = damage.doubted(positions)
         if resumed is None:
-            if not left or next_section(block.end):
-                break
-            tail = positions if len(positions) or not parts[:-1] else parts[-2]
-            reference = chain.reference(tail)
-            if left < chain.header or (
-                chain.after(block.end) > chain.size and _looks_cut(chain, block.end, reference)
-            ):
-                block.cut_bytes, block.end = left, chain.size
-                break
-            resumed = resume(chain, positions, block.end, reference, next_section, budget)
+            before = positions if len(positions) or not parts else parts[-1]
+            resumed = damage.behind(positions, chain.reference(before))
         if resumed is None:
-            block.garbage_bytes += left
-            block.resyncs += 1
-            block.end = chain.size
+            parts.append(positions)
             break
         kept, at = resumed
-        parts[-1] = positions[:kept]
-        last = int(positions[kept - 1]) if kept else first - chain.header
-        row = sum(map(len, parts))
-        if kept and chain.after(last) > at:
-            block.clipped[row - 1] = at - last - chain.header
-        block.garbage_bytes += max(at - chain.after(last), 0) if kept else at - first
-        block.first_garbage = row if not block.resyncs else block.first_garbage
-        block.resyncs += 1
+        parts.append(positions[:kept])
+        damage.count(parts, at)
         if next_section(at):
             block.end = at
             break
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+@dataclass(slots=True)
+class _Damage:
+    """Where to go on after damage in one file, counted in its block."""
+
+    chain: PcapChain
+    first: int
+    block: Block
+    next_section: NextSection
+    budget: Budget = field(default_factory=Budget)
+    doubts: int = MAX_DOUBTS
+
+    def doubted(self, positions: Column) -> tuple[Column, tuple[int, int] | None]:
+        """Records walked → those to be believed, and where others follow, as `resume` says it."""
+        stands = self.chain.in_step(positions) if self.doubts else len(positions)
+        if stands == len(positions):
+            return positions, None
+        self.doubts -= 1
+        believed = positions[:stands]
+        resumed = resume(
+            self.chain,
+            believed,
+            int(positions[stands]),
+            self.chain.reference(believed),
+            self.next_section,
+            self.budget,
+        )
+        return (believed, resumed) if resumed else (positions, None)
+
+    def behind(self, positions: Column, reference: Reference | None) -> tuple[int, int] | None:
+        """Where to go on after a walk, as `resume` says it; None at the end of the block."""
+        chain, block = self.chain, self.block
+        left = chain.size - block.end
+        if not left or self.next_section(block.end):
+            return None
+        if left < chain.header or (
+            chain.after(block.end) > chain.size and _looks_cut(chain, block.end, reference)
+        ):
+            block.cut_bytes, block.end = left, chain.size
+            return None
+        resumed = resume(chain, positions, block.end, reference, self.next_section, self.budget)
+        if resumed is None:
+            block.garbage_bytes += left
+            block.resyncs += 1
+            block.end = chain.size
+        return resumed
+
+    def count(self, parts: list[Column], at: int) -> None:
+        """Count what lies between the last record of `parts` and `at`, where reading goes on."""
+        chain, block = self.chain, self.block
+        row = sum(map(len, parts))
+        if len(parts[-1]):
+            last = int(parts[-1][-1])
+            if chain.after(last) > at:
+                block.clipped[row - 1] = at - last - chain.header
+            block.garbage_bytes += max(at - chain.after(last), 0)
+        else:
+            block.garbage_bytes += at - self.first
+        block.first_garbage = row if not block.resyncs else block.first_garbage
+        block.resyncs += 1
 
 
 def _looks_cut(chain: PcapChain, at: int, reference: Reference | None) -> bool:

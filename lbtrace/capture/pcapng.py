@@ -1,9 +1,9 @@
 """A pcapng file → its records (draft-ietf-opsawg-pcapng; section numbers below are the draft's).
 
 In: a buffer and the position of a Section Header Block. Out: one `Block` of records for that
-section and where the section ended. Each section has its own byte order and its own interfaces,
-each interface its link type, time resolution and time offset. Blocks of unknown type are skipped,
-as §3.1 demands.
+section, and where the section ended. A section has its own byte order and its own interfaces; each
+interface has its link type, time resolution and time offset. Blocks of unknown type are skipped, as
+§3.1 demands.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ from lbtrace.capture.walk import STOP, walk
 from lbtrace.tables.packets import Buffer, Column
 from lbtrace.tables.views import strided
 
-SECTION, INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = (
-    0x0A0D0D0A,
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    10,
-)
+SECTION = 0x0A0D0D0A
+INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = 1, 2, 3, 4, 5, 6, 10
+SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"  # the type of a Section Header Block, in any byte order
+PACKETS = (ENHANCED, SIMPLE, OLD_PACKET)
+# codes of options (§3.5, §4.2, §4.3, §4.6): of all blocks, interfaces, statistics, packets
+COMMENT, TIME_RESOLUTION, TIME_OFFSET, STATISTICS_DROPS, PACKET_DROPS = 1, 9, 14, (5, 7), 4
+NAME_BYTES = {1: 4, 2: 16}  # kind of a name record (§4.5) → bytes of its address
 MAGIC = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 KNOWN = (INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS, SECTION)
 MIN_BLOCK_BYTES = 12
+MIN_SECTION_BYTES = 28
+BILLION = 1_000_000_000
 MAX_TIME_S = 9_000_000_000  # a little less than what i64 ns hold
 MAX_COMMENTS = 10_000
 MAX_BLOCK_BYTES = 64 << 20
@@ -75,7 +74,7 @@ class Section:
 
 def section_order(data: Buffer, at: int) -> str | None:
     """The byte order of the section whose header block is at `at`, None when there is none."""
-    if bytes(data[at : at + 4]) != b"\x0a\x0d\x0d\x0a":
+    if bytes(data[at : at + 4]) != SECTION_MAGIC:
         return None
     return MAGIC.get(bytes(data[at + 8 : at + 12]))
 
@@ -170,7 +169,11 @@ class BlockChain:
 
     def after(self, at: int) -> int:
         """Where the block at `at` says that it ends."""
-        return at + int(self.head.unpack_from(self.data, at)[1])
+        return at + self.length_at(at)
+
+    def length_at(self, at: int) -> int:
+        """The length that the block at `at` states."""
+        return int(self.head.unpack_from(self.data, at)[1])
 
 
 def options(data: Buffer, at: int, end: int, order: str) -> Iterator[tuple[int, bytes]]:
@@ -191,22 +194,21 @@ def read_section(
     knows other headers when it sees one.
     """
     order = section_order(data, start) or "<"
-    header_length = Struct(order + "I").unpack_from(data, start + 4)[0]
+    length = Struct(order + "I").unpack_from(data, start + 4)[0]
     chain = BlockChain(data, order)
-    sane = header_length >= 28 and header_length % 4 == 0 and start + header_length <= len(data)
+    sane = length >= MIN_SECTION_BYTES and length % 4 == 0 and start + length <= len(data)
     block = Block(format="pcapng", resolution_ns=1000)
-    positions = _blocks(
-        chain, start + (header_length if sane else 28), block, next_section, progress
-    )
-    kinds = chain.u32[positions]
+    first = start + (length if sane else MIN_SECTION_BYTES)
+    positions = _blocks(chain, first, block, next_section, progress)
     section = Section()
     if sane:
         section.comments += [
             (0, text(value))
-            for code, value in options(data, start + 24, start + header_length - 4, order)
-            if code == 1
+            for code, value in options(data, start + 24, start + length - 4, order)
+            if code == COMMENT
         ]
-    is_packet = np.isin(kinds, (ENHANCED, SIMPLE, OLD_PACKET))
+    kinds = chain.u32[positions]
+    is_packet = np.isin(kinds, PACKETS)
     too_short = is_packet & (chain.u32[positions + 4] < np.where(kinds == SIMPLE, 16, 32))
     is_packet &= ~too_short
     block.odd_lengths += int(too_short.sum())
@@ -235,23 +237,14 @@ def _blocks(
         left = chain.size - end
         if left <= 0 or next_section(end):
             break
-        length = chain.head.unpack_from(chain.data, end)[1] if left >= MIN_BLOCK_BYTES else 0
-        resumed = (
-            resume(chain, positions[:0], end, None, next_section, budget)
-            if left >= MIN_BLOCK_BYTES
-            else None
-        )
-        if resumed is None or (length > left and resumed[1] < _data_end(chain, end)):
-            if left < MIN_BLOCK_BYTES or (
-                left < length <= MAX_BLOCK_BYTES and chain.u32[end] in KNOWN
-            ):
-                block.cut_bytes = left
-            else:
-                block.garbage_bytes += left
-                block.resyncs += 1
-            block.end = chain.size
+        found, length = None, 0
+        if left >= MIN_BLOCK_BYTES:
+            length = chain.length_at(end)
+            found = resume(chain, positions[:0], end, None, next_section, budget)
+        if found is None or (length > left and found[1] < _data_end(chain, end)):
+            _count_rest(chain, end, length, block)
             break
-        at = resumed[1]
+        at = found[1]
         if length >= MIN_BLOCK_BYTES and end + length == at and chain.u32[end] in KNOWN:
             parts.append(np.array([end], dtype=np.int64))  # only the length at its end is damaged
             block.odd_lengths += 1
@@ -263,6 +256,18 @@ def _blocks(
             block.end = at
             break
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _count_rest(chain: BlockChain, at: int, length: int, block: Block) -> None:
+    """Nothing sensible follows `at`: the rest of the file is a block cut by its end, or garbage."""
+    left = chain.size - at
+    is_known = length > left and length <= MAX_BLOCK_BYTES and chain.u32[at] in KNOWN
+    if left < MIN_BLOCK_BYTES or is_known:
+        block.cut_bytes = left
+    else:
+        block.garbage_bytes += left
+        block.resyncs += 1
+    block.end = chain.size
 
 
 def _data_end(chain: BlockChain, at: int) -> int:
@@ -286,30 +291,22 @@ def text(value: bytes) -> str:
 
 
 def _describe(chain: BlockChain, order: str, at: int, section: Section) -> None:
+    """Take what a block that is no packet says into `section`."""
     data = chain.data
     kind, length = chain.head.unpack_from(data, at)
     body, end = at + 8, at + length - 4
     if kind == INTERFACE and body + 8 <= end:
-        link, _, snaplen = Struct(order + "HHI").unpack_from(data, body)
-        interface = Interface(link, snaplen)
-        for code, value in options(data, body + 8, end, order):
-            if code == 9 and len(value) == 1:
-                interface.per_second = 2 ** (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
-            elif code == 14 and len(value) == 8:
-                interface.offset_s = int.from_bytes(
-                    value, "little" if order == "<" else "big", signed=True
-                )
-        section.interfaces.append(interface)
+        section.interfaces.append(_interface(data, order, body, end))
     elif kind == STATISTICS and body + 12 <= end:
         number = chain.length.unpack_from(data, body)[0]
         drops = [
-            int.from_bytes(v, "little" if order == "<" else "big")
-            for c, v in options(data, body + 12, end, order)
-            if c in (5, 7) and len(v) == 8
+            _number(value, order)
+            for code, value in options(data, body + 12, end, order)
+            if code in STATISTICS_DROPS and len(value) == 8
         ]
         if drops and number < len(section.interfaces):
             interface = section.interfaces[number]
-            interface.dropped = max(interface.dropped or 0, max(drops))
+            interface.dropped = max(interface.dropped or 0, *drops)
     elif kind == NAMES:
         _names(data, order, body, end, section.names)
     elif kind == SECRETS and body + 8 <= end:
@@ -317,10 +314,26 @@ def _describe(chain: BlockChain, order: str, at: int, section: Section) -> None:
         section.secrets.append((secret, bytes(data[body + 8 : min(body + 8 + size, end)])))
 
 
+def _interface(data: Buffer, order: str, body: int, end: int) -> Interface:
+    link, _, snaplen = Struct(order + "HHI").unpack_from(data, body)
+    interface = Interface(link, snaplen)
+    for code, value in options(data, body + 8, end, order):
+        if code == TIME_RESOLUTION and len(value) == 1:
+            base, exponent = 2 if value[0] & 0x80 else 10, value[0] & 0x7F
+            interface.per_second = base**exponent
+        elif code == TIME_OFFSET and len(value) == 8:
+            interface.offset_s = _number(value, order, signed=True)
+    return interface
+
+
+def _number(value: bytes, order: str, signed: bool = False) -> int:
+    return int.from_bytes(value, "little" if order == "<" else "big", signed=signed)
+
+
 def _names(data: Buffer, order: str, at: int, end: int, names: dict[str, dict[str, None]]) -> None:
     """Name Resolution Block (§4.5): address → names."""
     for code, value in options(data, at, end, order):
-        size = {1: 4, 2: 16}.get(code)
+        size = NAME_BYTES.get(code)
         if size is None or len(value) <= size:
             continue
         address = socket.inet_ntop(socket.AF_INET if size == 4 else socket.AF_INET6, value[:size])
@@ -333,28 +346,28 @@ def _times(ticks: Column, unit: int, offset_s: Column) -> Column:
     """Ticks since the epoch, u64, `unit` to the second, and the interfaces' offsets → ns, i64; what
     does not fit is clamped.
     """
-    billion = 1_000_000_000
-    seconds, rest = (
-        (ticks // np.uint64(unit), ticks % np.uint64(unit))
-        if unit < 1 << 64
-        else (np.zeros_like(ticks), ticks)
-    )
-    if unit <= billion and billion % unit == 0:
-        rest = rest * np.uint64(billion // unit)
-    elif unit % billion == 0 and unit // billion < 1 << 64:
-        rest = rest // np.uint64(unit // billion)
-    elif (
-        unit & (unit - 1) == 0 and unit < 1 << 94
-    ):  # a power of two: keep 34 bits of the fraction, so that the product fits
-        bits = unit.bit_length() - 1
-        shift = max(bits - 34, 0)
-        rest = (rest >> np.uint64(min(shift, 30))) * np.uint64(billion) >> np.uint64(
-            bits - min(shift, 30)
-        )
+    if unit < 1 << 64:
+        seconds, rest = ticks // np.uint64(unit), ticks % np.uint64(unit)
     else:
-        rest = np.zeros_like(rest)
+        seconds, rest = np.zeros_like(ticks), ticks
     whole = np.minimum(seconds, np.uint64(1 << 40)).astype(np.int64) + offset_s
-    return np.clip(whole, -MAX_TIME_S, MAX_TIME_S) * billion + rest.astype(np.int64)
+    return np.clip(whole, -MAX_TIME_S, MAX_TIME_S) * BILLION + _fraction_ns(rest, unit)
+
+
+def _fraction_ns(rest: Column, unit: int) -> Column:
+    """Ticks less than a second, `unit` to the second → ns, i64."""
+    if unit <= BILLION and BILLION % unit == 0:
+        ns = rest * np.uint64(BILLION // unit)
+    elif unit % BILLION == 0 and unit // BILLION < 1 << 64:
+        ns = rest // np.uint64(unit // BILLION)
+    elif unit & (unit - 1) == 0 and unit < 1 << 94:
+        # a power of two: 34 bits of the fraction are kept, so that the product fits
+        bits = unit.bit_length() - 1
+        shift = min(max(bits - 34, 0), 30)
+        ns = (rest >> np.uint64(shift)) * np.uint64(BILLION) >> np.uint64(bits - shift)
+    else:
+        ns = np.zeros_like(rest)
+    return ns.astype(np.int64)
 
 
 def _columns(
@@ -369,7 +382,7 @@ def _columns(
     drops = [i.dropped for i in section.interfaces if i.dropped is not None]
     block.dropped = sum(drops) if drops else None
     block.resolution_ns = max(
-        (1_000_000_000 // min(i.per_second, 1_000_000_000) for i in section.interfaces),
+        (BILLION // min(i.per_second, BILLION) for i in section.interfaces),
         default=1000,
     )
     for low in range(0, n, CHUNK_RECORDS):
@@ -388,22 +401,17 @@ def _chunk(
     part: slice,
 ) -> None:
     """Fill the columns of some packet blocks (§4.3, §4.4, appendix A for the old Packet Block)."""
-    simple = kinds == SIMPLE
-    start = np.where(
-        simple, at - 16, at
-    )  # so that the wire length of both kinds stands at 24; a simple packet has no other field
+    simple, old = kinds == SIMPLE, kinds == OLD_PACKET
+    # so that the wire length of both kinds stands at 24; a simple packet has no other field
+    start = np.where(simple, at - 16, at)
     fields = chain.headers[start].view(chain.u32.dtype).reshape(-1, 7)
-    room = np.where(simple, fields[:, 5], fields[:, 1]).astype(np.int64) - np.where(
-        simple, 16, 32
-    )  # for packet data (and options)
-    interface = np.where(simple, 0, fields[:, 2]).astype(np.int64)
-    old = kinds == OLD_PACKET
-    if old.any():
-        interface = np.where(
-            old, interface >> 16 if order == ">" else interface & 0xFFFF, interface
-        )
-    ticks = fields[:, 3].astype(np.uint64) << np.uint64(32) | fields[:, 4].astype(np.uint64)
+    length = np.where(simple, fields[:, 5], fields[:, 1]).astype(np.int64)
+    room = length - np.where(simple, 16, 32)  # for packet data (and options)
     captured, wire = fields[:, 5].astype(np.int64), fields[:, 6]
+    interface = np.where(simple, 0, fields[:, 2]).astype(np.int64)
+    if old.any():  # 16 bits, and 16 of drops
+        number = interface >> 16 if order == ">" else interface & 0xFFFF
+        interface = np.where(old, number, interface)
     if simple.any():
         snaplen = section.interfaces[0].snaplen if section.interfaces else 0
         captured = np.where(simple, np.minimum(wire, snaplen or 0xFFFFFFFF), captured)
@@ -411,17 +419,26 @@ def _chunk(
     block.captured[part] = np.minimum(captured, room)
     block.wire[part] = wire
     block.offset[part] = at + np.where(simple, 12, 28)
-    known = interface < len(section.interfaces)
-    if known.any():
-        links, units, offsets = section.columns()
-        described = interface if known.all() else interface[known]
-        fresh = np.empty(len(described), dtype=np.int64)
-        for unit in set(units):
-            mine = (np.array([u == unit for u in units]))[described]
-            fresh[mine] = _times(ticks[known][mine], unit, offsets[described[mine]])
-        block.link[part][known], block.time_ns[part][known] = links[described], fresh
+    ticks = fields[:, 3].astype(np.uint64) << np.uint64(32) | fields[:, 4].astype(np.uint64)
+    _of_interfaces(interface, ticks, section, block, part)
     if simple.any():
         _carry_times(block, part, simple)
+
+
+def _of_interfaces(
+    interface: Column, ticks: Column, section: Section, block: Block, part: slice
+) -> None:
+    """Fill link types and times of some packets, where their interface is described."""
+    known = interface < len(section.interfaces)
+    if not known.any():
+        return
+    links, units, offsets = section.columns()
+    described = interface if known.all() else interface[known]
+    times = np.empty(len(described), dtype=np.int64)
+    for unit in set(units):
+        of_unit = np.array([u == unit for u in units])[described]
+        times[of_unit] = _times(ticks[known][of_unit], unit, offsets[described[of_unit]])
+    block.link[part][known], block.time_ns[part][known] = links[described], times
 
 
 def _carry_times(block: Block, part: slice, simple: Column) -> None:
@@ -445,13 +462,11 @@ def _packet_options(
     spare = chain.u32[positions[enhanced] + 4].astype(np.int64) - 32 - padded
     for row in enhanced[spare >= 8][:MAX_COMMENTS].tolist():
         at = int(positions[row])
-        end = at + chain.head.unpack_from(chain.data, at)[1] - 4
+        end = chain.after(at) - 4
         for code, value in options(
             chain.data, int(block.offset[row]) + (int(block.captured[row]) + 3 & ~3), end, order
         ):
-            if code == 1:
+            if code == COMMENT:
                 block.comments.append((row + 1, text(value)))
-            elif code == 4 and len(value) == 8:
-                block.dropped = (block.dropped or 0) + int.from_bytes(
-                    value, "little" if order == "<" else "big"
-                )
+            elif code == PACKET_DROPS and len(value) == 8:
+                block.dropped = (block.dropped or 0) + _number(value, order)

@@ -17,7 +17,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
@@ -56,9 +56,12 @@ class Decompressor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """Makes decompressors, and names the errors they raise on damaged data."""
+    """Makes decompressors for streams that begin with `magic`, and names the errors they raise on
+    damaged data.
+    """
 
     name: str
+    magic: bytes
     errors: tuple[type[BaseException], ...]
     start: Callable[[], Decompressor]
 
@@ -66,7 +69,7 @@ class Codec:
 def _gzip() -> Codec:
     import zlib
 
-    return Codec("gzip", (zlib.error,), lambda: zlib.decompressobj(31))
+    return Codec("gzip", GZIP, (zlib.error,), lambda: zlib.decompressobj(31))
 
 
 def _zstd() -> Codec:
@@ -74,6 +77,7 @@ def _zstd() -> Codec:
 
     return Codec(
         "zstd",
+        ZSTD,
         (zstandard.ZstdError,),
         lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj(),
     )
@@ -82,21 +86,17 @@ def _zstd() -> Codec:
 def _lz4() -> Codec:
     from lz4 import frame
 
-    return Codec("lz4", (RuntimeError,), frame.LZ4FrameDecompressor)
+    return Codec("lz4", LZ4, (RuntimeError,), frame.LZ4FrameDecompressor)
 
 
 def _xz() -> Codec:
     import lzma
 
-    return Codec("xz", (lzma.LZMAError,), lambda: lzma.LZMADecompressor(memlimit=256 << 20))
+    return Codec("xz", XZ, (lzma.LZMAError,), lambda: lzma.LZMADecompressor(memlimit=256 << 20))
 
 
-CODECS: tuple[tuple[bytes, Callable[[], Codec]], ...] = (
-    (b"\x1f\x8b\x08", _gzip),
-    (b"\x28\xb5\x2f\xfd", _zstd),
-    (b"\x04\x22\x4d\x18", _lz4),
-    (b"\xfd7zXZ\x00", _xz),
-)
+GZIP, ZSTD, LZ4, XZ = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\xfd7zXZ\x00"
+CODECS: dict[bytes, Callable[[], Codec]] = {GZIP: _gzip, ZSTD: _zstd, LZ4: _lz4, XZ: _xz}
 
 
 def open_source(path: str) -> Source:
@@ -152,71 +152,25 @@ def _mapped(path: str, file: BinaryIO) -> memoryview:
 
 
 def _decompressed(path: str, stored: memoryview) -> Source:
-    for magic, codec in CODECS:
+    for magic, codec in CODECS.items():
         if stored[: len(magic)] == magic:
             return _expand(path, stored, codec())
     return Source(path, stored, "", len(stored))
 
 
 def _expand(path: str, stored: memoryview, codec: Codec) -> Source:
+    """Compressed bytes → what they hold, in a temporary file that is mapped."""
     said: list[Diagnostic] = []
     limit = SLACK_BYTES + MAX_EXPANSION_RATIO * len(stored)
     written = 0
     with tempfile.TemporaryFile() as spool:
-        try:
-            machine = codec.start()
-            at, pending = 0, b""
-            while at < len(stored) or pending:
-                chunk = pending or bytes(stored[at : at + FEED_BYTES])
-                at += 0 if pending else len(chunk)
-                pending = b""
-                out = machine.decompress(chunk)
-                spool.write(out)
-                written += len(out)
-                if written > limit:
-                    said.append(
-                        Diagnostic(
-                            "decompression-limit",
-                            f"{path}: expands to over {limit} bytes; the rest was not read.",
-                        )
-                    )
-                    break
-                # members and frames may follow one another; zero padding and foreign bytes end the
-                # stream
-                if machine.eof:
-                    rest = machine.unused_data or b""
-                    tail = rest + bytes(stored[at : at + 8])
-                    if not any(
-                        tail.startswith(magic)
-                        for magic, make in CODECS
-                        if make().name == codec.name
-                    ):
-                        if tail.strip(b"\0"):
-                            said.append(
-                                Diagnostic(
-                                    "compressed-trailer",
-                                    f"{path}: bytes after the end of the {codec.name} data were "
-                                    "not read.",
-                                )
-                            )
-                        break
-                    machine, pending = codec.start(), rest
-            else:
-                if not machine.eof:
-                    said.append(
-                        Diagnostic(
-                            "compressed-cut",
-                            f"{path}: the {codec.name} data end early; what was there was read.",
-                        )
-                    )
-        except codec.errors as error:
-            said.append(
-                Diagnostic(
-                    "compressed-damaged",
-                    f"{path}: the {codec.name} data are damaged ({error}); what came before was "
-                    "read.",
-                )
-            )
+        for part in _unpacked(path, stored, codec, said):
+            spool.write(part)
+            written += len(part)
+            if written > limit:
+                text = f"{path}: expands to over {limit} bytes; the rest was not read."
+                said.append(Diagnostic("decompression-limit", text))
+                break
         spool.flush()
         if not written:
             raise InputError(
@@ -225,3 +179,36 @@ def _expand(path: str, stored: memoryview, codec: Codec) -> Source:
                 "Record or copy it again.",
             )
         return Source(path, _mapped(path, spool), codec.name, len(stored), said)
+
+
+def _unpacked(
+    path: str, stored: memoryview, codec: Codec, said: list[Diagnostic]
+) -> Iterator[bytes]:
+    """The decompressed bytes, part by part; what is wrong with the stream is added to `said`.
+
+    Members and frames may follow one another; zero padding and foreign bytes end the stream.
+    """
+    machine = codec.start()
+    at, pending = 0, b""
+    try:
+        while at < len(stored) or pending:
+            chunk = pending or bytes(stored[at : at + FEED_BYTES])
+            at += 0 if pending else len(chunk)
+            pending = b""
+            yield machine.decompress(chunk)
+            if not machine.eof:
+                continue
+            rest = machine.unused_data or b""
+            trailer = rest + bytes(stored[at : at + 8])
+            if not trailer.startswith(codec.magic):
+                if trailer.strip(b"\0"):
+                    text = f"{path}: bytes after the end of the {codec.name} data were not read."
+                    said.append(Diagnostic("compressed-trailer", text))
+                return
+            machine, pending = codec.start(), rest
+        if not machine.eof:
+            text = f"{path}: the {codec.name} data end early; what was there was read."
+            said.append(Diagnostic("compressed-cut", text))
+    except codec.errors as error:
+        text = f"{path}: the {codec.name} data are damaged ({error}); what came before was read."
+        said.append(Diagnostic("compressed-damaged", text))

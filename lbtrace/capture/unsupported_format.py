@@ -1,7 +1,11 @@
-"""What a file that is no pcap or pcapng is: one InputError that names it and says what to do."""
+"""The first bytes of a file that is no pcap or pcapng → one InputError that says what the file is
+and what to do.
+"""
 
 from __future__ import annotations
 
+from lbtrace.capture.pcap import magic_order
+from lbtrace.capture.pcapng import SECTION_MAGIC
 from lbtrace.errors import InputError
 from lbtrace.tables.packets import Buffer
 
@@ -33,49 +37,31 @@ KNOWN: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF", "a PDF", "Name a capture file."),
 )
 RECORD = "Record with tcpdump -w FILE."
+HEAD_BYTES = 4096  # looked at to tell what a file is
 
 
-def what_is_it(path: str, data: Buffer) -> InputError:
-    """The error that says what the bytes are, when they are no capture."""
-    head = bytes(data[:4096])
+def not_a_capture(path: str, data: Buffer) -> InputError:
+    """The error for a file whose bytes are no capture."""
+    what, todo = _what_it_is(bytes(data[:HEAD_BYTES]))
+    return InputError("input-not-a-capture", f"{path}: {what}.", todo)
+
+
+def _what_it_is(head: bytes) -> tuple[str, str]:
+    """What bytes are that begin no capture, and what to do about it."""
     for magic, what, todo in KNOWN:
         if head.startswith(magic):
-            return InputError(
-                "input-not-a-capture", f"{path}: is {what}, not pcap or pcapng.", todo
-            )
+            return f"is {what}, not pcap or pcapng", todo
     if head[257:262] == b"ustar":
-        return InputError(
-            "input-not-a-capture", f"{path}: is a tar archive, not a capture.", UNPACK
-        )
-    if head[:4] in (
-        b"\xd4\xc3\xb2\xa1",
-        b"\xa1\xb2\xc3\xd4",
-        b"\x0a\x0d\x0d\x0a",
-        b"\x4d\x3c\xb2\xa1",
-        b"\xa1\xb2\x3c\x4d",
-    ):
-        return InputError(
-            "input-not-a-capture",
-            f"{path}: begins like a capture but ends inside its header.",
-            RECORD,
-        )
+        return "is a tar archive, not a capture", UNPACK
+    if magic_order(head, 0) or head.startswith(SECTION_MAGIC):
+        return "begins like a capture but ends inside its header", RECORD
     if is_text(head):
         if head.lstrip()[:1] in (b"{", b"["):
-            return InputError(
-                "input-not-a-capture", f"{path}: is JSON text, not a capture.", RECORD
-            )
+            return "is JSON text, not a capture", RECORD
         if b" IP " in head or b" IP6 " in head:
-            return InputError(
-                "input-not-a-capture",
-                f"{path}: is the text tcpdump prints, not the packets.",
-                RECORD,
-            )
-        return InputError("input-not-a-capture", f"{path}: is a text file, not a capture.", RECORD)
-    return InputError(
-        "input-not-a-capture",
-        f"{path}: is no pcap or pcapng file.",
-        "If Wireshark opens it: editcap -F pcap IN OUT.",
-    )
+            return "is the text tcpdump prints, not the packets", RECORD
+        return "is a text file, not a capture", RECORD
+    return "is no pcap or pcapng file", "If Wireshark opens it: editcap -F pcap IN OUT."
 
 
 def is_text(head: bytes) -> bool:

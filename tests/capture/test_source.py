@@ -168,7 +168,7 @@ def test_missing_and_directory(tmp_path: Path) -> None:
         capture.read([str(tmp_path)], lambda _what, _part: None)
 
 
-MAGICS = [b"", *(magic for magic, _ in source.CODECS), b"\x0a\x0d\x0d\x0a", b"\xd4\xc3\xb2\xa1"]
+MAGICS = [b"", *source.CODECS, b"\x0a\x0d\x0d\x0a", b"\xd4\xc3\xb2\xa1"]
 
 
 def outcome(directory: Path, data: bytes) -> Recording | InputError:
