@@ -1,4 +1,4 @@
-"""lbtrace: two packet captures around a load balancer in, what the balancer did out.
+"""lbtrace: two packet captures in, one from each side of a load balancer; what it did out.
 
     import lbtrace
     report = lbtrace.compare("client.pcap", "backend.pcap")
@@ -26,11 +26,11 @@ Path = str | PathLike[str]
 
 
 def compare(client: Path, *backends: Path, options: Options | None = None) -> Report:
-    """Compare a capture taken in front of a load balancer with one or more taken behind it.
+    """Compare a capture of the client side of a load balancer with one or more of its backend side.
 
-    `client` and each of `backends` is the path of a capture (pcap or pcapng, compressed or not, "-"
-    for standard input). Returns a `Report`. Raises `LbtraceError` when a file cannot be read or is
-    no capture; what a capture contains never raises.
+    `client` and each of `backends` is the path of a capture: pcap or pcapng, compressed or not; "-"
+    is standard input. Returns a `Report`. Raises `LbtraceError` when a file cannot be read or is no
+    capture. The content of a capture never raises.
     """
     from lbtrace.options import DEFAULT
     from lbtrace.pipeline import compare as run
@@ -39,8 +39,7 @@ def compare(client: Path, *backends: Path, options: Options | None = None) -> Re
 
 
 def inspect(*files: Path, options: Options | None = None) -> Trace:
-    """Read one capture (or, in order, the files of a rotated one) to its connections and HTTP
-    exchanges.
+    """Read one capture, or the files of a rotated one in order: its connections and HTTP exchanges.
 
     Raises `LbtraceError` when a file cannot be read or is no capture.
     """

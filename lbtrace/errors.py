@@ -1,8 +1,8 @@
-"""The errors lbtrace raises on purpose.
+"""The errors that lbtrace raises on purpose.
 
-What a capture contains never raises: it becomes a value (a malformed message, a diagnostic).
-Only an input that cannot be read, or an option that cannot be meant, ends here; each error is one
-line that says what is wrong and what to do, and the command line turns it into exit code 2.
+The content of a capture never raises: it becomes a value (a malformed message, a diagnostic). Only
+an input that cannot be read, or an option that makes no sense, is an error. Each error is one line
+that says what is wrong and what to do; the command line turns it into exit code 2.
 """
 
 
@@ -28,8 +28,8 @@ class InputError(LbtraceError):
 
 
 class OptionError(LbtraceError):
-    """An option, or a combination of them, that cannot be meant."""
+    """An option, or a combination of options, that makes no sense."""
 
 
 class LabError(LbtraceError):
-    """The experiment on this machine cannot be run: not root, not Linux, a program is missing."""
+    """The lab cannot run on this machine: not root, not Linux, a program is missing."""

@@ -1,6 +1,4 @@
-"""What was meant: one frozen Options, made once from flags (or keyword arguments), read
-everywhere.
-"""
+"""The options of a run: one frozen Options, made once from flags or keyword arguments."""
 
 from __future__ import annotations
 
@@ -9,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`clock_offset_ns`: client clock − backend clock as the user states it (None: estimate).
-    `decode_content`: also digest bodies after gzip etc.
+    """`clock_offset_ns`: client clock − backend clock as the user states it; None: estimate it.
+    `decode_content`: digest bodies after content decoding (gzip, …), too.
     """
 
     clock_offset_ns: int | None = None

@@ -1,10 +1,9 @@
 """The one page to read first: the stages, in order, and nothing else.
 
     capture file ─▶ records ─▶ segments ─▶ connections + streams ─▶ exchanges ─┐
-                                                                                ├─▶ pairs ─▶
-                                                                                findings ─▶ verdict
-                                                                                ─▶ Report
-    capture file ─▶ …                                                          ─┘
+    capture file ─▶ …                                                          ─┤
+                              ┌─────────────────────────────────────────────────┘
+                              └▶ pairs ─▶ findings ─▶ verdict ─▶ Report
 
 Each stage is a pure function of what the one before it returned. Stages never import each other;
 only this page knows their order.
@@ -45,7 +44,7 @@ def inspect(
     options: Options = DEFAULT,
     progress: Progress = _quiet,
 ) -> Trace:
-    """The files of one capture point (one, or a rotated capture in order) → everything they show.
+    """The files of one capture point, in order → everything they show.
 
     Raises InputError when a file cannot be read or is no capture.
     """
@@ -88,7 +87,7 @@ def compare(
     options: Options = DEFAULT,
     progress: Progress = _quiet,
 ) -> Report:
-    """Capture points in front of the balancer and behind it (each a list of files) → the Report.
+    """Capture points of the client side and of the backend side, each a list of files → the Report.
 
     Raises InputError when a file cannot be read or is no capture.
     """
@@ -108,10 +107,10 @@ def compare_on_balancer(
     options: Options = DEFAULT,
     progress: Progress = _quiet,
 ) -> Report:
-    """One capture taken on the balancer itself, which holds both sides on one clock → the Report.
+    """One capture taken on the balancer itself, with both sides on one clock → the Report.
 
-    `addresses` are the balancer's own; without them they are looked for. Raises InputError when a
-    file cannot be read, is no capture, or shows no two sides.
+    `addresses` are the balancer's own; without them, lbtrace looks for them. Raises InputError when
+    a file cannot be read, is no capture, or does not show two sides.
     """
     from lbtrace import correlate
 
@@ -160,11 +159,11 @@ def _compared(
 
 
 def _right_way_round(given: Comparison, options: Options) -> Comparison:
-    """Captures that look as if given in the wrong order → the same with the sides exchanged, if
-    that explains at least as much.
+    """Captures that look swapped → the same with the sides exchanged, if that explains at least as
+    much.
 
-    Every statement about swapped captures would be backwards. `Correlation.swapped` stays set, so
-    that the page can say what was done.
+    Otherwise every statement about them would be reversed. `Correlation.swapped` stays set, so that
+    the page can say what was done.
     """
     if not given.correlation.swapped:
         return given
@@ -187,10 +186,10 @@ def _known(correlation: Correlation) -> tuple[int, int]:
 
 
 def _trim() -> None:
-    """Give freed columns back to the system: glibc keeps them in its heap, where the small objects
-    that follow never go.
+    """Give the memory of freed columns back to the system: 120 bytes per packet.
 
-    That is 120 bytes per packet. Elsewhere than on glibc nothing is done.
+    glibc keeps it in its heap, where the small objects that follow never go. Without glibc this
+    does nothing.
     """
     if sys.platform == "linux":
         import ctypes

@@ -2,13 +2,13 @@
 different places.
 
 One machine writes one file after the other; two machines capture at the same time. So files whose
-windows of time do not overlap are one capture point, in order of time, and a connection may span
-them; a file that overlaps another is a point of its own. The time stamps at the seam of a rotation
-may step back a little, so an overlap of a few milliseconds does not count.
+windows do not overlap are one capture point, in order of time, and a connection may span them. A
+file that overlaps another is a point of its own. Timestamps may step back a little where one file
+of a rotation follows the other, so an overlap of a few milliseconds does not count.
 
-Where several machines rotate, a file may follow those of each of them: it belongs to the one whose
-connections go on in it, else to the one whose own address, which is in every packet, it has too,
-else to the one whose file was given before it.
+When several machines rotate, a file may follow the files of each of them. It belongs to the point
+whose connections go on in it; else to the point whose own address, which is in every packet, it
+has, too; else to the point whose file was given before it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Progress = Callable[[str, float], None]
 
 
 class FileEndpoints(NamedTuple):
-    """Who talks in a file."""
+    """The endpoints in a file."""
 
     flows: frozenset[tuple[Endpoint, Endpoint]]
     hosts: frozenset[str]  # addresses that every segment is from or to

@@ -5,7 +5,7 @@ The only place that knows exit codes, stdout and stderr.
     exit code   meaning
     0           done
     1           reserved for `check`: an expectation failed
-    2           could not run: an input that cannot be read, an option that cannot be meant
+    2           could not run: an input that cannot be read, or an option that makes no sense
     3           reserved for `check`: inconclusive
     130         interrupted (Ctrl-C)
 """
@@ -25,21 +25,21 @@ from lbtrace.errors import LbtraceError
 DONE, COULD_NOT_RUN, INTERRUPTED = 0, 2, 130
 
 COMMANDS = {
-    "compare": "What did the balancer do? Two captures in, the answer out.",
-    "show": "One capture alone: its connections and HTTP exchanges.",
-    "demo": "Compare the bundled captures of a real experiment.",
-    "lab": "The experiment on this machine, with real balancers.",
-    "profiles": "The load balancers lbtrace can recognise.",
+    "compare": "Compare the two sides of a balancer: what did it do?",
+    "show": "Show one capture: its connections and HTTP exchanges.",
+    "demo": "Compare the captures that come with lbtrace.",
+    "lab": "Run the experiment on this machine, with real balancers.",
+    "profiles": "List the load balancers that lbtrace can recognise.",
 }
 
 
 class Commands(click.Group):
-    """Commands by name; a command's module is imported only when that command is run or asked for
-    its help.
+    """Commands by name. A command's module is imported only to run the command or to show its
+    help.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order people need them."""
+        """In the order in which people need them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -60,15 +60,15 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: lbtrace demo. Exit codes: 0 done, 2 could not run (1 and 3 are reserved "
-    "for a later `check`).",
+    "for a later command `check`).",
 )
 @click.version_option(__version__, prog_name="lbtrace", message="%(prog)s %(version)s")
 def cli() -> None:
     """What did the load balancer do?
 
-    Give lbtrace a packet capture taken in front of a load balancer and one taken behind it. It
-    pairs the HTTP exchanges across the balancer and says what the balancer is and did, with the
-    packets behind each claim.
+    Give lbtrace two packet captures: one from between the clients and a load balancer, one from
+    between the balancer and its backends. It pairs the HTTP exchanges across the balancer. It says
+    what the balancer is and what it did, and names the packets behind each claim.
     """
 
 
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; the exit code. Errors that are meant are one line on stderr."""
+    """Run one command; return its exit code. An expected error is one line on stderr."""
     try:
         result = cli.main(args=arguments, prog_name="lbtrace", standalone_mode=False)
         sys.stdout.flush()
@@ -97,8 +97,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _misused(error: click.ClickException) -> None:
-    """A wrong command line is one line as well, with the way to its help; a command given without
-    any argument shows its help.
+    """A wrong command line is one line, too, and names the command that shows help. A command
+    without any argument shows its help.
     """
     message = error.format_message()
     if "\n" in message:
@@ -111,15 +111,15 @@ def _misused(error: click.ClickException) -> None:
 
 
 def _complain(message: str) -> None:
-    """One line on stderr, safe to show: it may hold a file name."""
+    """One line on stderr, escaped: it may hold a file name."""
     from lbtrace.render.wording.escape import shown
 
     click.echo(f"lbtrace: {shown(message)}", err=True)
 
 
 def _lenient_output() -> None:
-    """A terminal that cannot show a character gets an escape instead of a traceback; a closed
-    stream becomes the null device.
+    """A character that the terminal cannot show becomes an escape, not a traceback. A closed stream
+    becomes the null device.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

@@ -1,4 +1,4 @@
-"""`lbtrace compare CLIENT BACKEND…`: two sides in, what the balancer did out."""
+"""`lbtrace compare CLIENT BACKEND…`: captures of both sides in, what the balancer did out."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _OFFSET = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-zµ]*)\Z")
 
 
 def parse_offset(text: str) -> int:
-    """ "37.5s", "-250ms", "1h" → ns, exactly; a bare number is seconds. OptionError when it cannot
-    be meant.
+    """ "37.5s", "-250ms", "1h" → ns, exactly; a bare number is seconds. OptionError when it is no
+    time.
     """
     match = _OFFSET.match(text.strip().lower())
     if match is None or (match[4] or "s") not in _UNIT_NS:
         raise OptionError(
             "bad-clock-offset",
             f"--clock-offset {text}: not a time.",
-            'Write it like "37.5s" or "-250ms": client − backend.',
+            'Write it like "37.5s" or "-250ms": client clock − backend clock.',
         )
     sign, whole, part, unit = match[1], match[2], match[3] or "", match[4] or "s"
     ns = int(whole + part) * _UNIT_NS[unit] // int("1" + "0" * len(part))
@@ -47,26 +47,26 @@ def parse_offset(text: str) -> int:
     "clients",
     multiple=True,
     metavar="FILE",
-    help="A file of the client side; give all its files this way.",
+    help="A file of the client side; repeat it for each file of that side.",
 )
 @click.option(
     "--backend",
     "backends",
     multiple=True,
     metavar="FILE",
-    help="A file of the backend side, likewise.",
+    help="A file of the backend side; repeat it for each file of that side.",
 )
 @click.option(
     "--lb",
     multiple=True,
     metavar="BOTH",
-    help="One capture, taken on the balancer, that holds both sides.",
+    help="One capture that holds both sides, taken on the balancer itself.",
 )
 @click.option(
     "--lb-address",
     multiple=True,
     metavar="IP",
-    help="With --lb: an address of the balancer, if it cannot be told.",
+    help="With --lb: an address of the balancer, if the capture does not show it.",
 )
 @click.option(
     "--clock-offset",
@@ -88,11 +88,14 @@ def command(
 ) -> None:
     """What did the balancer do?
 
-    CLIENT is a capture taken in front of the load balancer, each BACKEND one taken behind it (one
-    per machine). pcap or pcapng, compressed or not; "-" is standard input. A side with several
-    files, rotated or from several machines, is given with --client or --backend, once per file:
-    files that follow each other in time are one rotated capture. A capture taken on the balancer
-    itself holds both sides: give it with --lb.
+    CLIENT is a capture from between the clients and the load balancer. Each BACKEND is a capture
+    from between the balancer and its backends, one for each machine. The format is pcap or pcapng,
+    compressed or not; "-" is standard input.
+
+    If a side has several files, give each with --client or --backend. Files that follow each other
+    in time are one rotated capture; files that overlap are from several machines.
+
+    A capture taken on the balancer itself holds both sides: give it with --lb.
     """
     from lbtrace.options import Options
     from lbtrace.pipeline import compare, compare_on_balancer
@@ -102,12 +105,12 @@ def command(
     if lb and (captures or clients or backends):
         raise OptionError(
             "lb-and-sides",
-            "--lb is one capture that holds both sides: give no other captures with it.",
+            "--lb names a capture that holds both sides: give no other captures with it.",
         )
     if lb_address and not lb:
         raise OptionError(
             "lb-address-alone",
-            "--lb-address goes with --lb: without it the captures tell the sides apart.",
+            "--lb-address needs --lb: two captures need no address of the balancer.",
         )
     for address in lb_address:
         if not _is_address(address):
@@ -152,9 +155,9 @@ def sides(
 ) -> tuple[list[list[str]], list[list[str]]]:
     """Arguments and options → the files of each capture point of each side.
 
-    Without --client the first argument is the client capture; the other arguments are backend
-    captures, one point each; the files of --backend together are one more (until `points` tells
-    rotation from several machines). OptionError when a side is missing.
+    Without --client the first argument is the client capture. The other arguments are backend
+    captures, one point each. The files of --backend together are one more point; `points` later
+    divides them, if they are from several machines. OptionError when a side is missing.
     """
     rest = list(captures)
     front = [list(clients)] if clients else [[rest.pop(0)]] if rest else []
@@ -164,10 +167,10 @@ def sides(
     if not front or not back:
         raise OptionError(
             "side-missing",
-            "compare needs a capture from each side of the balancer."
+            "compare needs a capture of each side of the balancer."
             if not front
-            else "compare needs a backend capture too.",
-            "Usage: lbtrace compare client.pcap backend.pcap; for one capture alone: lbtrace show "
+            else "compare needs a backend capture, too.",
+            "Usage: lbtrace compare client.pcap backend.pcap. For one capture only: lbtrace show "
             "capture.pcap.",
         )
     every = [f for files in (*front, *back) for f in files]

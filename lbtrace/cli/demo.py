@@ -17,7 +17,7 @@ FIRST = "alb-like"  # the founding experiment
 
 
 def samples_folder() -> Path:
-    """Where the samples are; InputError when this installation has none."""
+    """The folder of the samples; InputError when this installation has none."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "samples", package.parent / "samples"):
         if any(folder.glob("*/client.pcap*")):
@@ -31,7 +31,7 @@ def samples_folder() -> Path:
 
 
 def sample_names(folder: Path) -> list[str]:
-    """The samples there are, the founding experiment first."""
+    """The names of the samples, the founding experiment first."""
     return sorted(
         (p.parent.name for p in folder.glob("*/client.pcap*")),
         key=lambda name: (name != FIRST, name),
@@ -54,7 +54,7 @@ def title(folder: Path, name: str) -> str:
 
 @click.command("demo")
 @click.argument("sample", required=False)
-@click.option("--list", "list_", is_flag=True, help="The samples and what each shows.")
+@click.option("--list", "list_", is_flag=True, help="List the samples and what each shows.")
 @result_options
 def command(
     sample: str | None,
@@ -64,7 +64,7 @@ def command(
     everything: bool,
     width: int | None,
 ) -> None:
-    """Compare the bundled captures of a real experiment."""
+    """Compare the captures that come with lbtrace: SAMPLE, or the founding experiment."""
     folder = samples_folder()
     names = sample_names(folder)
     if list_:

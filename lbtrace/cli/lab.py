@@ -15,11 +15,11 @@ from lbtrace.errors import LabError, OptionError
 
 @click.group("lab")
 def command() -> None:
-    """The experiment on this machine, with real balancers.
+    """Run the experiment on this machine, with real balancers.
 
-    Client, home router, load balancer and backends are built in network namespaces (Linux, root);
-    tcpdump captures both sides; lbtrace compares them. Nothing leaves the namespaces, and nothing
-    is left behind.
+    The lab builds client, home router, load balancer and backends in network namespaces. tcpdump
+    captures both sides, and lbtrace compares them. No packet leaves the namespaces, and nothing
+    remains afterwards. The lab needs Linux and root.
     """
 
 
@@ -31,11 +31,15 @@ def command() -> None:
     show_default=True,
     help="What the clients do; see `lbtrace lab list`.",
 )
-@click.option("--keep", metavar="DIR", help="Keep captures, truth and logs in DIR (new or empty).")
+@click.option(
+    "--keep",
+    metavar="DIR",
+    help="Keep the captures, truth.json and the logs in DIR (new or empty).",
+)
 @click.option(
     "--explain",
     is_flag=True,
-    help="Show every command, on which host it runs, and the balancer's configuration.",
+    help="Show every command with its host, and the configuration of the balancer.",
 )
 @result_options
 def run_command(
@@ -62,7 +66,8 @@ def run_command(
         compare_and_print(directory, target)
     if keep is None:
         click.echo(
-            "The captures are gone; to look at their packets, run it with --keep DIR.", err=True
+            "The captures are deleted. To look at their packets, run this again with --keep DIR.",
+            err=True,
         )
     else:
         click.echo(
@@ -71,8 +76,8 @@ def run_command(
 
 
 def compare_and_print(directory: Path, target: Target) -> None:
-    """Compare a recorded pair, print the report, and say on stderr whether the logs of those who
-    took part agree with it.
+    """Compare a recorded pair and print the report. Say on stderr whether the logs of the programs
+    that took part agree with it.
     """
     from lbtrace.lab.agree import agree
     from lbtrace.lab.ground_truth import GroundTruth
@@ -83,21 +88,19 @@ def compare_and_print(directory: Path, target: Target) -> None:
     report = compare([[str(directory / "client.pcap")]], backends)
     with target.open() as (out, view):
         get_format(target.format).write_report(report, out, view)
-    told = agree(report, GroundTruth.read(directory / "truth.json"))
-    click.echo(f"The logs of client, balancer and backend: {told.summary()}", err=True)
+    agreement = agree(report, GroundTruth.read(directory / "truth.json"))
+    click.echo(f"The logs of client, balancer and backend: {agreement.summary()}", err=True)
 
 
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
-    """A directory that is gone afterwards."""
+    """A directory that is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="lbtrace-lab-") as name:
         yield Path(name)
 
 
 def empty_directory(name: str) -> Path:
-    """The directory to keep things in, not made yet; OptionError when there is something in it
-    already.
-    """
+    """The directory for --keep, not made yet; OptionError when something is in it."""
     directory = Path(name)
     try:
         taken = directory.exists() and (not directory.is_dir() or any(directory.iterdir()))
@@ -108,7 +111,7 @@ def empty_directory(name: str) -> Path:
     if taken:
         raise OptionError(
             "keep-not-empty",
-            f"--keep {name}: there is something there already.",
+            f"--keep {name}: it exists and is not an empty directory.",
             "Name a new or an empty directory.",
         )
     return directory
@@ -127,7 +130,7 @@ def made(directory: Path) -> Path:
 
 @command.command("list")
 def list_command() -> None:
-    """The balancers and traffics there are, and what is missing here."""
+    """List the balancers and traffics, and what is missing on this machine."""
     from lbtrace.lab.registry import balancers, traffics
     from lbtrace.lab.run import require_runnable
 
@@ -147,16 +150,16 @@ def list_command() -> None:
     for traffic in traffics().values():
         needs = f"  [{', '.join(sorted(traffic.needs))}]" if traffic.needs else ""
         click.echo(f"  {traffic.name:20} {traffic.summary}{needs}")
-    click.echo("\nIn brackets: what is missing, or what the balancer must be able to do.")
+    click.echo("\nIn brackets: what is missing here, or what the balancer must be able to do.")
 
 
 @command.command("record")
 @click.argument("names", nargs=-1)
 @click.option(
-    "--into", metavar="DIR", default="samples", show_default=True, help="The folder of samples."
+    "--into", metavar="DIR", default="samples", show_default=True, help="The folder of the samples."
 )
 def record_command(names: tuple[str, ...], into: str) -> None:
-    """Record the bundled samples again (all, or those named)."""
+    """Record the samples again: all of them, or NAMES."""
     from lbtrace.lab.run import SAMPLES, record_sample
 
     for name in names:

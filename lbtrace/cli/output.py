@@ -1,7 +1,7 @@
-"""Where results go, and how: the options every command that prints a result shares.
+"""Where results go and how they are written: the options of every command that prints a result.
 
--o FILE is opened only when there is something to write, after checks that it can be written and is
-not one of the inputs, so a failed run leaves an existing file as it was.
+-o FILE is checked first (it can be written, it is not an input) and opened only when there is a
+result. So a run that fails leaves an existing file as it was.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Target:
     width: int | None
 
     def check(self, inputs: Sequence[str]) -> None:
-        """OptionError when the file cannot be written or is one of the inputs: said before the
-        work, not after.
+        """OptionError when the file cannot be written or is one of the inputs. Called before the
+        work, not after it.
         """
         if self.path is None:
             return
@@ -52,7 +52,7 @@ class Target:
         if any(_same_file(self.path, i) for i in inputs):
             raise OptionError(
                 "output-is-input",
-                f"-o {self.path}: this is one of the captures; it would be overwritten.",
+                f"-o {self.path}: this is one of the captures, and would be overwritten.",
             )
 
     @contextmanager
@@ -96,7 +96,7 @@ def result_options(command: Command) -> Command:
         click.option(
             "--width",
             type=click.IntRange(40, 400),
-            help="Columns to use; otherwise the terminal's, 80 in a file or pipe.",
+            help="Columns to use. Default: those of the terminal; 80 in a file or a pipe.",
         ),
         click.option("--all", "everything", is_flag=True, help="Do not cut long tables."),
         click.option("-o", "--output", metavar="FILE", help="Write the result to FILE."),
@@ -106,7 +106,7 @@ def result_options(command: Command) -> Command:
             type=click.Choice(format_names()),
             default="terminal",
             show_default=True,
-            help="How to say it.",
+            help="For people (terminal) or for programs (json).",
         ),
     ):
         command = option(command)
@@ -114,8 +114,8 @@ def result_options(command: Command) -> Command:
 
 
 def forget_stdout() -> None:
-    """Standard output is gone (`| head`, a full disk): nothing more may be written, not even while
-    Python shuts down.
+    """Standard output is closed (`| head`) or full: write nothing more to it, not even while Python
+    shuts down.
     """
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

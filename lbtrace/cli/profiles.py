@@ -1,4 +1,4 @@
-"""`lbtrace profiles [NAME]`: the load balancers lbtrace can recognise, and by what."""
+"""`lbtrace profiles [NAME]`: the load balancers that lbtrace can recognise, and how."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lbtrace.errors import OptionError
 @click.command("profiles")
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
-    """The load balancers lbtrace can recognise; with NAME, what it knows about one."""
+    """List the load balancers that lbtrace can recognise; with NAME, show one profile."""
     folder = resources.files("lbtrace.profiles")
     known = {f.name.removesuffix(".toml"): f for f in folder.iterdir() if f.name.endswith(".toml")}
     if name is None:

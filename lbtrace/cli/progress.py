@@ -1,4 +1,4 @@
-"""A progress bar on stderr, only for people and only when the work takes over a second."""
+"""A progress bar on stderr: on a terminal only, and only when the work takes over a second."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _WIDTH = 24
 
 
 class ProgressBar:
-    """Call it with (what is being done, fraction done); leave it as a context manager so that it
-    cleans its line.
+    """Call it with (what is being done, fraction done). As a context manager it clears its line at
+    the end.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class ProgressBar:
         self._length = 0
 
     def __call__(self, what: str, fraction: float) -> None:
-        """Draw, if anyone looks and it is time."""
+        """Draw, if stderr is a terminal and it is time."""
         if not self._wanted:
             return
         now = time.monotonic()

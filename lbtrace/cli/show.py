@@ -1,4 +1,4 @@
-"""`lbtrace show CAPTURE…`: one capture point alone."""
+"""`lbtrace show CAPTURE…`: one capture point."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lbtrace.cli.progress import ProgressBar
 def command(
     captures: tuple[str, ...], format_: str, output: str | None, everything: bool, width: int | None
 ) -> None:
-    """One capture alone: its connections and HTTP exchanges.
+    """Show one capture: its connections and HTTP exchanges.
 
-    Several files are read as one rotated capture, in the order given. "-" is standard input.
+    Several files are one rotated capture, in the order given. "-" is standard input.
     """
     from lbtrace.pipeline import inspect
     from lbtrace.render import get_format

@@ -18,7 +18,7 @@ CLIENT = str(SAMPLES / "alb-like" / "client.pcap")
     [
         (["--lb", CLIENT], "nothing in it tells the two sides of a balancer apart"),
         (["--lb", CLIENT, CLIENT], "give no other captures"),
-        (["--lb-address", "10.0.0.1", CLIENT, CLIENT], "--lb-address goes with --lb"),
+        (["--lb-address", "10.0.0.1", CLIENT, CLIENT], "--lb-address needs --lb"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(

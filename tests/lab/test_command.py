@@ -65,5 +65,5 @@ def test_keep_does_not_write_over_anything(
     (tmp_path / "precious").write_text("mine")
     code, _, err = said(capsys, "run", "nginx", "--keep", str(tmp_path))
     assert code == 2
-    assert "there is something there already" in err
+    assert "it exists and is not an empty directory" in err
     assert [p.name for p in tmp_path.iterdir()] == ["precious"]
