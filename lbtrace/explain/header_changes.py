@@ -333,15 +333,20 @@ def _count(
         and value[len(before.value) :].lstrip()[:1] in (",", ";")
     ):
         tally.appended += times
-    if address in addresses_in(value):
+    stated = _last_stated(lowered(tally.name), value)
+    if stated == address or (address in value and address in addresses_in(value)):
         tally.client += times
         tally.itself = True
-    elif lowered(tally.name) in fields_of(Meaning.CLIENT_ADDRESS):
-        *_, stated = (None, *nodes(lowered(tally.name), value))
-        if stated is not None and stated.address not in own:
-            tally.client += times
+    elif stated and stated not in own:
+        tally.client += times
     if len(tally.clients) < COUNTED_VALUES:
         tally.clients.add(address)
+
+
+def _last_stated(name: str, value: str) -> str:
+    """The address that the last proxy states in a forwarding field, "" where there is none."""
+    found = nodes(name, value)[-1:] if name in fields_of(Meaning.CLIENT_ADDRESS) else ()
+    return next((node.address for node in found if node is not None), "")
 
 
 def _change(request: bool, kind: ChangeKind, name: str, tally: _Tally, of: int) -> HeaderChange:

@@ -31,6 +31,7 @@ from lbtrace.tables.packets import Column
 from lbtrace.tables.words import MARKS, Words
 
 KEPT = 0.98  # share of agreeing exchanges that makes a field a kept one
+_WRITTEN_ANEW = fields_of(HOP, Meaning.REWRITTEN)
 SAMPLED = 3000  # pairs that are looked at to learn what the balancer does to a field
 
 TargetForm = Callable[[str], str]
@@ -278,7 +279,7 @@ def _may_differ(name: str) -> bool:
     """Whether a request field says nothing against a pair when it differs: hops write it anew, or
     proxies state in it what they saw.
     """
-    return name in fields_of(HOP, Meaning.REWRITTEN) or is_forwarding(name)
+    return name in _WRITTEN_ANEW or is_forwarding(name)
 
 
 def conflicts(state: Pairing, client: int, backend: int) -> set[str]:

@@ -4,6 +4,7 @@ import dataclasses
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,6 +118,22 @@ def test_one_address_for_every_client_is_no_clients() -> None:
         c.name: c.behaviour for c in correlate(recorded.clients, recorded.backends, DEFAULT).changes
     }
     assert said == {"X-Real-IP": Behaviour.CONSTANT, "X-Forwarded-For": Behaviour.CLIENT_ADDRESS}
+
+
+def test_an_address_that_begins_like_the_clients_is_not_the_clients() -> None:
+    simulation = Simulation(balancer=Balancer(add=[("X-Backend", "192.168.0.50")]))
+    for i in range(6):
+        simulation.client("192.168.0.5", "198.51.100.1").asks("GET", f"/{i}", at_ms=100 * i)
+    recorded = simulation.run()
+    (change,) = correlate(recorded.clients, recorded.backends, DEFAULT).changes
+    assert (change.name, change.behaviour) == ("X-Backend", Behaviour.CONSTANT)
+
+
+@pytest.mark.parametrize("stated", ["for={client}", 'for="{client}:4711";by=172.31.42.119'])
+def test_any_spelling_of_the_clients_address_is_its_address(stated: str) -> None:
+    found = of_play(Balancer(add=[("Forwarded", stated), ("X-Real-IP", "::FFFF:{client}")]), [])
+    for name in ("forwarded", "x-real-ip"):
+        assert found[True, ChangeKind.ADDED, name].behaviour is Behaviour.CLIENT_ADDRESS
 
 
 def test_pairs_of_low_confidence_say_nothing_of_what_is_changed() -> None:

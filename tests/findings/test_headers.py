@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from lbtrace.findings.header_style import _style
 from lbtrace.model.report import Severity
 from tests.findings.simulated import (
     ALB,
@@ -65,6 +66,18 @@ def test_another_clients_address_is_wrong() -> None:
     assert {values(f)["field"] for f in said} == {"X-Real-IP"}
 
 
+def test_a_field_of_any_vendor_is_checked() -> None:
+    added = [("x-envoy-external-address", "{client}"), ("X-Forwarded-Scheme", "https")]
+    spoken = judge_simulation(four(Balancer(add=added)))
+    assert names(spoken, "forwarded-fields.right") == {"x-envoy-external-address"}
+    assert names(spoken, "forwarded-fields.wrong") == {"X-Forwarded-Scheme"}
+
+
+def test_a_proxy_that_names_itself_does_not_name_the_client() -> None:
+    spoken = judge_simulation(four(Balancer(add=[("Forwarded", "for=_hidden;by=203.0.113.43")])))
+    assert not spoken.of("forwarded-fields")
+
+
 def test_a_replaced_host_names_the_backend() -> None:
     said = judge_simulation(four(Balancer(host="172.31.11.95:8080"))).one(
         "host-and-target.host-changed"
@@ -80,6 +93,18 @@ def test_a_stripped_prefix_changes_the_target() -> None:
 def test_lower_case_names_are_a_style() -> None:
     said = judge_simulation(four(Balancer(recase=True))).one("header-style")
     assert values(said)["after"] == "in lower case"
+
+
+@pytest.mark.parametrize(
+    ("head", "is_sorted"),
+    [
+        ("Host User-Agent Content-Length Accept X-Forwarded-For X-Real-Ip Accept-Encoding", True),
+        ("Host Accept X-Forwarded-For X-Real-Ip Zone", True),
+        ("Host X-Forwarded-For User-Agent Zone Accept", False),  # nginx: its own fields first
+    ],
+)
+def test_names_are_sorted_as_go_sorts_them(head: str, is_sorted: bool) -> None:
+    assert _style([tuple(head.split())]).endswith(", sorted") is is_sorted
 
 
 def forged(balancer: Balancer) -> Judged:

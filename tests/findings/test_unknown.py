@@ -210,6 +210,20 @@ def test_a_proxy_header_that_names_a_stranger_does_not_state_the_client() -> Non
     assert "stated_in" not in values(said)
 
 
+def test_a_proxy_header_that_states_a_socket_states_no_other_client() -> None:
+    """PROXY v2 of AF_UNIX has a path as its source."""
+    spoken = judge_simulation(four(Balancer(kind="l4-proxy", proxy=2, keep_alive=False)))
+    back = spoken.recorded.backends[0]
+    local = [
+        a._replace(proxy=tuple(h._replace(source="/run/lb.sock") for h in a.proxy))
+        for a in back.applications
+    ]
+    spoken.recorded.backends[0] = replace(back, applications=local)
+    assert not judge_recording(spoken.recorded, spoken.correlation).of(
+        "proxy-protocol.wrong-source"
+    )
+
+
 def test_an_interim_response_may_be_among_what_was_not_captured() -> None:
     spoken = judge_simulation(four(Balancer()))
     front, back = spoken.recorded.clients[0], spoken.recorded.backends[0]
