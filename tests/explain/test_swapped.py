@@ -17,7 +17,6 @@ from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios import SCENARIOS
 
-
 KNOWN = {2354, 4394, 4778}  # of 0 … 5000 those that are still taken to be in order
 
 
