@@ -1,16 +1,22 @@
 """Bytes → whether HTTP/2 frames begin there (RFC 9113 §4.1, §6): how a reader finds its place
 without a preface, or after a gap.
 
-One frame head is nine bytes that many things could be. A chain of them, each beginning where the
-one before ends, is hardly an accident.
+One frame head is nine bytes that many things could be; zeros alone are an empty DATA frame, nearly.
+A chain of heads, each beginning where the frame before ends, is hardly an accident after a gap on a
+connection that is known to be HTTP/2. To recognise HTTP/2 in the first place it takes more: both
+directions have to be such chains, and one of the frames has to be *telling*: no DATA, and with
+content that a sender would send.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from struct import Struct
 from typing import Final, NamedTuple
 
 from lbtrace.http.cursor import Cursor
+from lbtrace.http.h2.hpack_tolerant import Decoder, MalformedBlockError
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4
 HEAD: Final = 9  # bytes of a frame head
@@ -31,7 +37,19 @@ _SEARCHED: Final = 64  # pieces in which a frame must begin where the capture be
 _LOOKED_AT: Final = 4096  # bytes looked at to see whether frames begin
 _DEFAULT_SIZE: Final = 1 << 14  # bytes; a longer frame must have been agreed upon (§4.2)
 _FIXED: Final = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
-_HEAD = Struct(">HBBBI").unpack
+_HEAD = Struct(">HBBBI").unpack_from
+# the flags that a sender may set (§6); all others must be left unset (§4.1)
+_FLAGS: Final = {
+    DATA: END_STREAM | PADDED,
+    HEADERS: END_STREAM | END_HEADERS | PADDED | WITH_PRIORITY,
+    SETTINGS: ACK,
+    PUSH_PROMISE: END_HEADERS | PADDED,
+    PING: ACK,
+    CONTINUATION: END_HEADERS,
+}
+_SETTINGS: Final = frozenset({1, 2, 3, 4, 5, 6, 8, 9})  # §6.5.2, RFC 8441, RFC 9218
+_ERRORS: Final = 0xD  # the last error code (§7)
+_FIELD_NAME: Final = re.compile(rb":?[a-z0-9!#$%&'*+\-.^_`|~]+").fullmatch  # §8.2.1
 
 
 class FrameHead(NamedTuple):
@@ -75,15 +93,63 @@ def begins_frames(data: bytes) -> bool:
     """True when `data` begins with whole plausible frames: two at least, or one that fills it, and
     not all of them empty DATA.
     """
-    at = frames = weight = 0
+    return _chain(data) is not None
+
+
+def _chain(data: bytes) -> list[tuple[FrameHead, bytes]] | None:
+    """The frames that `data` begins with, as far as their payload is there; None unless they are
+    plausible (see `begins_frames`).
+    """
+    found: list[tuple[FrameHead, bytes]] = []
+    at = 0
     while (head := frame_head(data[at : at + HEAD])) is not None:
-        if not (frames and is_extension(head)):
-            if not can_be_frame(head) or (head.size > _DEFAULT_SIZE and head.kind != DATA):
-                return False
-            weight += head.kind != DATA or head.size > 0
-            frames += 1
+        if not (found and is_extension(head)):
+            if not can_be_frame(head) or head.flags & ~_FLAGS.get(head.kind, 0):
+                return None
+            if head.size > _DEFAULT_SIZE and head.kind != DATA:
+                return None
+            found.append((head, data[at + HEAD : at + HEAD + head.size]))
         at += HEAD + head.size
-    return weight > 0 and (frames >= 2 or at == len(data))
+    weight = any(head.kind != DATA or head.size for head, _ in found)
+    return found if weight and (len(found) >= 2 or at == len(data)) else None
+
+
+def _is_telling(head: FrameHead, payload: bytes) -> bool:
+    """True for a whole frame with content that a sender would send, of a type that zeros and small
+    numbers do not resemble.
+    """
+    test = _TELLING.get(head.kind)
+    return test is not None and len(payload) == head.size and test(head, payload)
+
+
+def _header_block(head: FrameHead, payload: bytes) -> bool:
+    """Fields with names that are names; those that refer to what was not seen may be any."""
+    if head.flags & PADDED:
+        payload = payload[1 : max(len(payload) - payload[0], 1)] if payload else b""
+    if head.flags & WITH_PRIORITY:
+        payload = payload[5:]
+    try:
+        fields = Decoder().decode(payload)
+    except MalformedBlockError:
+        return False
+    return bool(fields) and all(name is None or _FIELD_NAME(name) for name, _ in fields)
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "big")
+
+
+_TELLING: Final[dict[int, Callable[[FrameHead, bytes], bool]]] = {
+    HEADERS: _header_block,
+    RST_STREAM: lambda _, payload: _number(payload) <= _ERRORS,
+    SETTINGS: lambda _, payload: (
+        len(payload) > 0
+        and all(_number(payload[k : k + 2]) in _SETTINGS for k in range(0, len(payload), 6))
+    ),
+    PING: lambda _, _payload: True,
+    GOAWAY: lambda _, payload: payload[0] < 0x80 and _number(payload[4:8]) <= _ERRORS,
+    WINDOW_UPDATE: lambda _, payload: 0 < _number(payload) < 1 << 31,
+}
 
 
 def move_to_frames(cursor: Cursor, rows: range) -> bool:
@@ -101,13 +167,28 @@ def move_to_frames(cursor: Cursor, rows: range) -> bool:
 
 def speaks(client: Cursor, server: Cursor) -> bool:
     """True when a connection whose preface was not captured carries HTTP/2 frames."""
-    asked, answered = client.peek(_LOOKED_AT), server.peek(_LOOKED_AT)
-    speak = [begins_frames(data) for data in (asked, answered) if data]
-    if len(speak) == 2 and any(speak) and not all(speak):
+    if client.peek(1) and not _missed_start(client):
+        return False  # a client would have begun with the preface (§3.4)
+    sides = [cursor for cursor in (client, server) if cursor.peek(1)]
+    chains = [_chain(cursor.peek(_LOOKED_AT)) for cursor in sides]
+    if len(sides) == 2 and chains.count(None) == 1:
         # the capture may begin inside a frame of one of them
-        other = server if speak[0] else client
-        ahead = Cursor(other.pieces, other.stream)
-        return not other.pieces.known_start[other.stream] and move_to_frames(
-            ahead, ahead.rows_ahead(ahead.offset)[:_SEARCHED]
-        )
-    return any(speak) and all(speak)
+        other = chains.index(None)
+        if not sides[other].pieces.known_start[sides[other].stream]:
+            chains[other] = _chain_ahead(sides[other])
+    frames = [frame for chain in chains for frame in chain or ()]
+    return None not in chains and any(_is_telling(*frame) for frame in frames)
+
+
+def _missed_start(cursor: Cursor) -> bool:
+    """The first bytes of the stream are not in the capture."""
+    p, first = cursor.pieces, cursor.first_row
+    return not p.known_start[cursor.stream] or p.start[first] > 0
+
+
+def _chain_ahead(cursor: Cursor) -> list[tuple[FrameHead, bytes]] | None:
+    """The first plausible frames that a later piece begins with."""
+    ahead = Cursor(cursor.pieces, cursor.stream)
+    if not move_to_frames(ahead, ahead.rows_ahead(ahead.offset)[:_SEARCHED]):
+        return None
+    return _chain(ahead.peek(_LOOKED_AT))
