@@ -66,6 +66,7 @@ def inspect(
         applications, exchanges, http_diagnostics = http.exchanges(
             connections, streams, options, progress
         )
+        connections, applications = http.settled(connections, applications)
     return Trace(
         side=side,
         point=point,

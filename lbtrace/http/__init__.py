@@ -13,12 +13,16 @@ import numpy as np
 
 from lbtrace.http.bulk.bulk_connections import BulkConnections
 from lbtrace.http.connection import HTTP1, ConnectionReader
+from lbtrace.http.roles import guessed, settled
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
 from lbtrace.options import Options
+from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import Exchanges, ExchangeTable
 from lbtrace.tables.packets import Column, StreamTable
+
+__all__ = ["exchanges", "settled"]
 
 _STEP = 2048  # connections between two reports of progress
 
@@ -32,6 +36,7 @@ def exchanges(
 ) -> tuple[list[Application], Sequence[Exchange], tuple[Diagnostic, ...]]:
     """Streams → one Application per connection, and every exchange, ordered by first frame.
 
+    An Application that is `reversed` says that the end taken for the server is the client.
     `careful`: nothing is read in bulk; the result is the same (a law in the tests).
     """
     count = len(connections)
@@ -41,7 +46,8 @@ def exchanges(
         lambda fraction: progress("reading HTTP", fraction),
         careful,
     )
-    reading = ConnectionReader(streams, options, bulk.ready())
+    by_port = guessed(ConnectionTable.of(connections)).tolist()
+    reading = ConnectionReader(streams, options, bulk.ready(), by_port)
     applications = [HTTP1] * count
     for done, i in enumerate(np.flatnonzero(~bulk.complete).tolist()):
         if done % _STEP == 0 and done:

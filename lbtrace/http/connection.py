@@ -8,6 +8,7 @@ else is named and left alone.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 
 from xxhash import xxh3_128_hexdigest
 
@@ -21,6 +22,7 @@ from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.h1.start_line import begins_request
 from lbtrace.http.h2 import frames as h2_frames
 from lbtrace.http.h2 import reader as h2
+from lbtrace.http.h2.direction import Http2Direction
 from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import DIGESTED, Application, Exchange, Protocol, ProxyHeader
 from lbtrace.options import Options
@@ -36,8 +38,12 @@ class ConnectionReader:
     was found.
     """
 
-    def __init__(self, streams: StreamTable, options: Options, ready: ReadyMessages) -> None:
+    def __init__(
+        self, streams: StreamTable, options: Options, ready: ReadyMessages, guessed: Sequence[bool]
+    ) -> None:
+        """`guessed`: per connection, whether only its ports say who is the client."""
         self.pieces = StreamPieces(streams)
+        self.guessed = guessed
         self.decode = options.decode_content
         self.weirds = Weirds()
         self.context = ReaderContext(ready, HeadCaches(), self.weirds, self.decode)
@@ -98,7 +104,7 @@ class ConnectionReader:
             self.weirds.add("bytes-before-http", frame)
         if protocol is Protocol.HTTP1:
             if swapped:
-                self.weirds.add("roles-reversed", frame)
+                self._reverse(number, frame)
                 return self._http1(number, server, client, depth)._replace(reversed=True)
             if name == "tls":
                 hello = tls.client_hello(client)
@@ -107,16 +113,35 @@ class ConnectionReader:
                 return self._http1(number, client, server, depth)._replace(tls=hello)
             return self._http1(number, client, server, depth)
         if protocol is Protocol.HTTP2:
-            return self._http2(number, client, server)
+            if swapped:
+                self._reverse(number, frame)
+                client, server = server, client
+            return self._http2(number, client, server)._replace(reversed=swapped)
         if protocol is Protocol.TLS:
             return Application(Protocol.TLS, "", (), tls.client_hello(client))
-        if (
-            not name
-            and h2_frames.speaks(client, server)
-            and h2.read(number, client, server, self.weirds, self.decode, self.found, None)
-        ):
-            return Application(Protocol.HTTP2)
+        if not name and h2_frames.speaks(client, server):
+            return self._http2_from_the_middle(number, client, server, frame)
         return Application(Protocol.OTHER, name)
+
+    def _reverse(self, number: int, frame: int) -> None:
+        """The other end is the client: worth saying unless only ports had said who it is."""
+        if not self.guessed[number]:
+            self.weirds.add("roles-reversed", frame)
+
+    def _http2_from_the_middle(
+        self, number: int, client: Cursor, server: Cursor, frame: int
+    ) -> Application:
+        """HTTP/2 whose preface was not captured: its streams say who is the client."""
+        asking = Http2Direction(client, self.weirds, self.decode)
+        answering = Http2Direction(server, self.weirds, self.decode)
+        swapped = h2.is_reversed(asking, answering)
+        if swapped:
+            asking, answering = answering, asking
+        if not h2.exchanges(number, asking, answering, self.found, None):
+            return Application(Protocol.OTHER)
+        if swapped:
+            self._reverse(number, frame)
+        return Application(Protocol.HTTP2, reversed=swapped)
 
     def _http2(self, number: int, client: Cursor, server: Cursor) -> Application:
         """HTTP/2 from its preface; the 101 of an upgrade whose request is not in the capture may

@@ -58,6 +58,8 @@ def detect(client: Cursor, server: Cursor) -> Detected:
     answered = server.peek(4096)
     if len(asked) >= 4 and asked.startswith(PREFACE[: len(asked)]):
         return Detected(Protocol.HTTP2)
+    if answered.startswith(PREFACE):
+        return Detected(Protocol.HTTP2, reversed=True)
     if tls.looks_like(asked):
         return Detected(Protocol.HTTP1, "tls") if _answers(answered) else Detected(Protocol.TLS)
     if tls.looks_like(answered) and not _asks(asked):

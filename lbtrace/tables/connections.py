@@ -129,6 +129,21 @@ class ConnectionTable(RowTable[Connection]):
             networks=list(networks),
         )
 
+    def turned(self, which: Column) -> ConnectionTable:
+        """The same with client and server of these connections (bool each) exchanged, because what
+        they carry says so.
+        """
+        payload = np.uint8(SOURCES.index(RoleSource.PAYLOAD))
+        ends = np.arange(2 * len(self))
+        return self.with_columns(
+            client=np.where(which, self.server, self.client),
+            client_port=np.where(which, self.server_port, self.client_port),
+            server=np.where(which, self.client, self.server),
+            server_port=np.where(which, self.client_port, self.server_port),
+            role_source=np.where(which, payload, self.role_source),
+            ends=self.ends.taken(np.where(np.repeat(which, 2), ends ^ 1, ends)),
+        )
+
     def make(self, rows: Column) -> list[Connection]:
         """The connections of these rows."""
         ends = self._directions(np.stack((2 * rows, 2 * rows + 1), axis=1).reshape(-1))

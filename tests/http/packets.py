@@ -30,6 +30,7 @@ class Wire:
     packets: list[Packet] = field(default_factory=list)
     isn: tuple[int, int] = (4_294_967_000, 77)  # the client's sequence numbers wrap early on
     sent: list[int] = field(default_factory=lambda: [0, 0])
+    ports: tuple[int, int] = (40000, 80)
 
     def open(self) -> Wire:
         self._put(0, SYN, b"", "")
@@ -84,7 +85,7 @@ class Wire:
     def pcap(self, snaplen: int = 65535) -> bytes:
         out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, snaplen, 1)]
         for i, p in enumerate(self.packets):
-            frame = _frame(p)
+            frame = _frame(p, self.ports)
             out.append(
                 struct.pack(
                     "<IIII",
@@ -98,8 +99,8 @@ class Wire:
         return b"".join(out)
 
 
-def _frame(p: Packet) -> bytes:
-    ends = (bytes([10, 0, 0, 1]), 40000), (bytes([10, 0, 0, 2]), 80)
+def _frame(p: Packet, ports: tuple[int, int]) -> bytes:
+    ends = (bytes([10, 0, 0, 1]), ports[0]), (bytes([10, 0, 0, 2]), ports[1])
     (source, sport), (target, tport) = ends[p.who], ends[1 - p.who]
     options = b"\x02\x04\x05\xb4" if p.flags & SYN else b""
     tcp = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,6 +97,26 @@ def test_one_is_made_as_all_are(given_ones: list[Connection]) -> None:
     assert [table[i] for i in reversed(range(len(expected)))] == expected[::-1]
     assert table[-1] == expected[-1]
     assert list(table[1:3]) == expected[1:3]
+
+
+@given(st.lists(st.tuples(connection, st.booleans()), max_size=6))
+def test_a_connection_that_is_turned_has_its_ends_exchanged(
+    given_ones: list[tuple[Connection, bool]],
+) -> None:
+    before = [c._replace(id=i) for i, (c, _) in enumerate(given_ones)]
+    which = np.array([turned for _, turned in given_ones], bool)
+    assert ConnectionTable.of(before).turned(which) == [
+        c._replace(
+            client=c.server,
+            server=c.client,
+            from_client=c.from_server,
+            from_server=c.from_client,
+            role_source=RoleSource.PAYLOAD,
+        )
+        if turned
+        else c
+        for c, (_, turned) in zip(before, given_ones, strict=True)
+    ]
 
 
 def test_what_the_tcp_stage_makes_is_a_table() -> None:

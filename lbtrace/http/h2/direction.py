@@ -67,7 +67,7 @@ class StreamHalf:
 
 
 class Http2Direction:
-    """One direction of an HTTP/2 connection.
+    """One direction of an HTTP/2 connection, read to its end.
 
     `halves` are by stream id, `promised` the requests of PUSH_PROMISE by the stream they promise,
     `resets` the streams it reset.
@@ -84,9 +84,9 @@ class Http2Direction:
         self.halves: dict[int, StreamHalf] = {}
         self.promised: dict[int, StreamHalf] = {}
         self.resets: set[int] = set()
+        self._run()
 
-    def run(self) -> None:
-        """Read to the end of the byte stream."""
+    def _run(self) -> None:
         cursor = self.cursor
         if cursor.peek(len(PREFACE)) == PREFACE:
             cursor.pos += len(PREFACE)

@@ -31,8 +31,17 @@ def read(
     """
     asking = Http2Direction(client, weirds, decode)
     answering = Http2Direction(server, weirds, decode)
-    asking.run()
-    answering.run()
+    return exchanges(connection, asking, answering, out, upgraded)
+
+
+def exchanges(
+    connection: int,
+    asking: Http2Direction,
+    answering: Http2Direction,
+    out: list[Exchange],
+    upgraded: Exchange | None,
+) -> int:
+    """The same, of two directions that were read."""
     made = 0
     for stream in _in_order(asking, answering):
         asked = _request(asking, answering, stream)
@@ -59,6 +68,26 @@ def read(
             marks = _why(asking, answering, stream, answer is None)
         out.append(Exchange(0, connection, made, asked, answer, interims, marks, stream))
     return made
+
+
+def is_reversed(one: Http2Direction, other: Http2Direction) -> bool:
+    """True when `other` is the client: more of its streams begin with `:method` and fewer with
+    `:status`. Where header blocks cannot be read, the end that begins most streams is the client.
+    """
+    votes = _asks(one) - _asks(other)
+    if votes:
+        return votes < 0
+    first = 0
+    for stream in one.halves.keys() & other.halves.keys():
+        mine, its = (side.frame_at(side.halves[stream].begin) for side in (one, other))
+        first += (its > mine) - (its < mine)
+    return first < 0
+
+
+def _asks(side: Http2Direction) -> int:
+    """Streams on which a direction asks, less those on which it answers."""
+    sections = [half.section for half in side.halves.values() if half.section is not None]
+    return sum(bool(s.method) - bool(s.status) for s in sections)
 
 
 def _in_order(asking: Http2Direction, answering: Http2Direction) -> list[int]:
