@@ -13,7 +13,7 @@ names lists the standard ones. What the rows are asked lives beside them:
     caches      whether a field says that the answer comes from a cache
     secrets     whether a value must not be shown
 
-Where the lists that came before this registry disagreed, docs/design/0009 says what was decided.
+Where the lists that came before this registry disagreed, docs/design/0010 says what was decided.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ X_PROXY_CACHE: Final = _field(
 )
 CF_CACHE_STATUS: Final = _field("CF-Cache-Status", _M.CACHE, "Cloudflare, Cache responses")
 CACHE_STATUS: Final = _field("Cache-Status", _M.CACHE, "RFC 9211")
-CDN_CACHE: Final = _field("CDN-Cache", _M.CACHE, "Bunny, CDN response headers")
+CDN_CACHE: Final = _field("CDN-Cache", _M.CACHE, "Bunny, observed")
 X_CACHE_HITS: Final = _field("X-Cache-Hits", _M.CACHE, _FASTLY)
 X_VARNISH: Final = _field("X-Varnish", _M.CACHE, "Varnish, VCL reference")
 # … and three that speak of a cache and say nothing of who answered

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from lbtrace.http.h2.hpack_tolerant import Decoder, HpackField, MalformedBlockError
+from lbtrace.http_fields import AUTHORITY, CONTENT_ENCODING, CONTENT_LENGTH, METHOD, PATH, STATUS
 from lbtrace.model.http import HeaderLine
 
+_AUTHORITY: Final = AUTHORITY.encode()
 _REMEMBERED: Final = 1 << 12  # blocks and lines that are remembered
 _LONG: Final = 1 << 10  # bytes; a longer block or line is not remembered
 _DIGITS: Final = 19  # of the longest Content-Length that is read
@@ -65,22 +67,22 @@ class FieldSections:
         return section, False
 
     def _section(self, fields: list[HpackField], whole: bool) -> FieldSection:
-        said: dict[bytes, str] = {}
+        said: dict[str, str] = {}
         for name, value in reversed(fields):
             if name is not None and value:
-                said[name] = value.decode("latin-1")
-        size = said.get(b"content-length", "")
+                said[name.decode("latin-1")] = value.decode("latin-1")
+        size = said.get(CONTENT_LENGTH, "")
         return FieldSection(
-            said.get(b":method", ""),
-            said.get(b":path", ""),
-            said.get(b":authority", ""),
-            said.get(b":status", ""),
+            said.get(METHOD, ""),
+            said.get(PATH, ""),
+            said.get(AUTHORITY, ""),
+            said.get(STATUS, ""),
             tuple(
                 self._lines.get(field) or self._line(field)
                 for field in fields
                 if field.name is not None and field.value is not None and _is_line(field.name)
             ),
-            said.get(b"content-encoding", "").lower(),
+            said.get(CONTENT_ENCODING, "").lower(),
             int(size) if size.isascii() and size.isdigit() and len(size) <= _DIGITS else None,
             whole and all(name is not None and value is not None for name, value in fields),
         )
@@ -96,4 +98,4 @@ class FieldSections:
 
 
 def _is_line(name: bytes) -> bool:
-    return name[:1] != b":" or name == b":authority"
+    return name[:1] != b":" or name == _AUTHORITY
