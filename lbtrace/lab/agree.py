@@ -25,9 +25,7 @@ NEAR_NS = 60_000_000
 
 
 class Disagreement(NamedTuple):
-    """`what` names the kind: "wrong-pair", "missed-pair", "invented-pair", "wrong-reason", … (see
-    below).
-    """
+    """`what` names the kind: "wrong-pair", "missed-pair", "invented-pair", "wrong-reason", …"""
 
     what: str
     detail: str
@@ -60,12 +58,12 @@ class Agreement:
         )
 
     def wrong(self, what: str, detail: str) -> None:
-        """Note one."""
+        """Note one disagreement."""
         self.disagreements.append(Disagreement(what, detail))
 
 
 def agree(report: Report, truth: GroundTruth) -> Agreement:
-    """Compare everything the truth states."""
+    """Compare everything that the ground truth states with the report."""
     result = Agreement()
     clients = [ExchangeIndex(trace) for trace in report.clients]
     backends = [ExchangeIndex(trace) for trace in report.backends]
@@ -87,10 +85,11 @@ def agree(report: Report, truth: GroundTruth) -> Agreement:
 
 
 class ExchangeIndex:
-    """The exchanges of one trace, by connection: "client server" → their ids in the order of the
+    """The exchanges of one trace by connection: (client, server) → their ids, in the order of the
     requests.
 
-    A request that was lost is seen first by its answer, so that is not the order of the frames.
+    That is not the order of the frames: the first frame of a request that was lost is that of its
+    response.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -101,8 +100,8 @@ class ExchangeIndex:
             self.by_ends[(str(connection.client), str(connection.server))].append(exchange.id)
 
     def locate(self, ends: tuple[str, str], logged: list[tuple[int, str]]) -> list[int | None]:
-        """The exchange of each of the connection's logged requests (time, target), in order: by
-        place, or by time when numbers differ.
+        """The exchange of each logged request (time, target) of a connection, in order. The place
+        on the connection decides if the capture has all of them; else the time.
         """
         ids = self.by_ends.get(ends, [])
         if len(ids) == len(logged):
@@ -118,19 +117,19 @@ class ExchangeIndex:
         return found
 
     def target(self, id_: int) -> str:
-        """What an exchange asked for, as far as the capture shows."""
+        """The target of an exchange; "" when the capture does not show it."""
         request = self.trace.exchanges[id_].request
         return request.target if request else ""
 
     def began(self, id_: int) -> int:
-        """When an exchange began."""
+        """When an exchange began, ns."""
         exchange = self.trace.exchanges[id_]
         message = exchange.request or exchange.response
         return message.first_ns if message else 0
 
 
 def distance(a: tuple[int, str], b: tuple[int, str]) -> int:
-    """How unlike two (time, target) are, in ns. A balancer may have taken a prefix off the
+    """How much two (time, target) differ, in ns. The balancer may have removed a prefix from the
     target.
     """
     alike = not a[1] or not b[1] or a[1].endswith(b[1]) or b[1].endswith(a[1])
@@ -138,8 +137,8 @@ def distance(a: tuple[int, str], b: tuple[int, str]) -> int:
 
 
 def align(first: list[tuple[int, str]], second: list[tuple[int, str]]) -> list[tuple[int, int]]:
-    """Pairs of places in two lists in time order: order is kept, every place of the shorter is
-    used, the sum of distances is least.
+    """Align two lists in order of time → pairs of places. The order is kept, every place of the
+    shorter list is used, and the sum of distances is minimal.
     """
     if len(first) > len(second):
         return [(b, a) for a, b in align(second, first)]

@@ -34,7 +34,7 @@ PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 class BackendServer(ThreadingHTTPServer):
-    """Accepts connections; each is served by a thread. `fails`: every /flaky is answered with
+    """The application's server: each connection has a thread. `fails`: answer every /flaky with
     503.
     """
 
@@ -125,7 +125,7 @@ class Conversation(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_HEAD = do_OPTIONS = do_DELETE = do_GET
 
     def read_body(self) -> bytes:
-        """The request's body, its transfer framing taken off."""
+        """The request's body without its transfer coding."""
         if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
             return self.rfile.read(int(self.headers.get("Content-Length", "0")))
         body = b""
@@ -175,8 +175,8 @@ class Conversation(BaseHTTPRequestHandler):
 
 
 def read_proxy_header(connection: socket.socket) -> str | None:
-    """Take a PROXY protocol header off, v1 or v2 (proxy-protocol.txt §2); the source it states as
-    "address:port", None without one.
+    """Read and remove a PROXY protocol header, v1 or v2 (proxy-protocol.txt §2). Return the source
+    that it states as "address:port", or None without one.
     """
     start = b""
     try:
@@ -224,7 +224,7 @@ def health(talk: Conversation, path: str, query: dict[str, str], body: bytes) ->
 
 
 def same(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """The same answer for everybody, after ?ms=N milliseconds."""
+    """The same response for everybody, after ?ms=N milliseconds."""
     time.sleep(float(query.get("ms", "0")) / 1000)
     return talk.reply(200, "same\n")
 
@@ -249,7 +249,7 @@ def text(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> i
 
 
 def chunked(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """A response in chunks, ?n= of them."""
+    """A response with ?n= chunks."""
     talk.send_response(200)
     talk.send_header("Content-Type", "text/plain; charset=utf-8")
     talk.send_header("Transfer-Encoding", "chunked")
@@ -264,13 +264,13 @@ def chunked(talk: Conversation, path: str, query: dict[str, str], body: bytes) -
 
 
 def slow(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """An answer after ?ms=N milliseconds."""
+    """A response after ?ms=N milliseconds."""
     time.sleep(float(query.get("ms", "300")) / 1000)
     return talk.reply(200, "at last\n")
 
 
 def status(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """Whatever status is asked for."""
+    """The status that the target names."""
     return talk.reply(int(path.rpartition("/")[2]), "as you asked\n")
 
 
@@ -294,8 +294,8 @@ def reset(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> 
 
 
 def garbage(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """A status line, then something that is no header (nginx would pass an answer without a status
-    line on as HTTP/0.9).
+    """A status line, then something that is no header. (Without the status line nginx would pass
+    the response on as HTTP/0.9.)
     """
     talk.wfile.write(b"HTTP/1.1 200 OK\r\n\x00\x01 this is no header\r\n\r\n")
     talk.close_connection = True
@@ -303,20 +303,20 @@ def garbage(talk: Conversation, path: str, query: dict[str, str], body: bytes) -
 
 
 def closing(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """An answer that ends the connection."""
+    """A response that closes the connection."""
     talk.close_connection = True
     return talk.reply(200, "good bye\n", ("Connection", "close"))
 
 
 def cacheable(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """An answer that may be kept for a minute."""
+    """A response that a cache may keep for a minute."""
     return talk.reply(
         200, "keep me\n", ("Cache-Control", "public, max-age=60"), ("ETag", '"keep-1"')
     )
 
 
 def cookie(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
-    """An answer that sets two cookies."""
+    """A response that sets two cookies."""
     return talk.reply(
         200,
         "sweet\n",
@@ -366,7 +366,7 @@ ANSWERS: dict[str, Answer] = {
 
 
 def main() -> None:
-    """Serve for ever."""
+    """Serve until the process is ended."""
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
     parser.add_argument("port", type=int)

@@ -74,7 +74,7 @@ def find_program(name: str) -> str | None:
 
 
 def search_path() -> str:
-    """Where programs are looked for: PATH, and where daemons are kept."""
+    """PATH, and the directories of daemons."""
     return os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -96,8 +96,8 @@ def require_programs(programs: dict[str, str]) -> None:
 def run_confined(arguments: Sequence[str]) -> None:
     """Run `python -m lbtrace.lab ARGUMENTS` as process 1 of its own namespaces and wait for it.
 
-    Raises LabError when it could not be done. SIGINT and SIGTERM end the experiment, are waited
-    for, and are raised as KeyboardInterrupt.
+    Raises LabError when it could not be done. SIGINT and SIGTERM end the experiment; after its end
+    they raise KeyboardInterrupt.
     """
     namespaces = ["--net", "--pid", "--mount", "--ipc"]
     command = [
@@ -132,7 +132,7 @@ def run_confined(arguments: Sequence[str]) -> None:
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """End unshare; --kill-child then ends process 1 and the kernel all the rest. Returns when
+    """End unshare. Then --kill-child ends process 1, and the kernel everything else. Returns when
     process 1 is gone.
     """
     first = (
@@ -149,8 +149,8 @@ def _end(child: subprocess.Popen[str]) -> None:
 
 
 def _understood(complaint: str) -> LabError:
-    """What process 1 said on stderr before it ended: slug, message and hint in its last lines, or a
-    traceback.
+    """What process 1 wrote to stderr before it ended (slug, message and hint in its last lines, or
+    a traceback) → the error.
     """
     before, mark, said = complaint.rpartition(COMPLAINT)
     if mark:
@@ -166,7 +166,7 @@ def _understood(complaint: str) -> LabError:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Turn SIGTERM into KeyboardInterrupt, so that both end in the same clean-up."""
+    """Turn SIGTERM into KeyboardInterrupt: both then end in the same clean-up."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

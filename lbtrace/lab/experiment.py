@@ -112,7 +112,7 @@ def prepare(network: Network, experiment: Experiment) -> Setup:
 
 
 def start_captures(network: Network, experiment: Experiment) -> list[Started]:
-    """tcpdump on the laptop and on every backend."""
+    """Start tcpdump on the laptop and on every backend."""
     files = ("backend.pcap", "backend2.pcap")
     captures = [network.capture(LAPTOP, experiment.directory / "client.pcap", experiment.snaplen)]
     for (host, _), name in zip(BACKENDS[: experiment.traffic.backends], files, strict=False):
@@ -136,7 +136,7 @@ def start_checker(network: Network, traffic: Traffic, logs: Path) -> Started | N
 
 
 def make_clients(network: Network, experiment: Experiment, setup: Setup) -> Clients:
-    """The clients, who know where to connect to and how."""
+    """The clients, with the address they connect to and their TLS settings."""
     direct = experiment.balancer.front == "instance"
     clients = Clients(
         network, INSTANCE_ADDRESS if direct else FRONT, APP_PORT if direct else setup.port

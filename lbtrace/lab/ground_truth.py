@@ -105,7 +105,7 @@ class TrueAttempt:
 
 @dataclass(frozen=True, slots=True)
 class TrueRequest:
-    """A request of a captured client, and what came of it."""
+    """A request of a captured client, and its result."""
 
     client: str
     server: str

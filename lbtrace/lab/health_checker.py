@@ -26,7 +26,7 @@ HEAD = (
 
 
 def check(kind: str, target: tuple[str, int], source: str) -> dict[str, object]:
-    """One check; what it was, for the log."""
+    """Make one health check; return its line for the log."""
     began = time.time_ns()
     with socket.create_connection(target, timeout=5, source_address=(source, 0)) as connection:
         address, port = connection.getsockname()[:2]
@@ -48,7 +48,7 @@ def check(kind: str, target: tuple[str, int], source: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Check for ever."""
+    """Check until the process is ended."""
     kind, address, port, period, source, path = sys.argv[1:7]
     due = time.monotonic()
     with open(path, "a", encoding="utf-8") as log:

@@ -33,10 +33,11 @@ def join(
     backend: Sequence[BackendLine],
     points: dict[str, int],
 ) -> tuple[tuple[TrueRequest, ...], tuple[TrueAttempt, ...]]:
-    """The logs → requests with their attempts, and the backend exchanges nobody captured caused.
+    """The logs → requests with their attempts, and the backend exchanges that no captured client
+    caused.
 
-    `seen_as` maps a client's own "address:port" to what the balancer saw; `points` a backend's
-    address to its capture.
+    `seen_as`: a client's own "address:port" → the one that the balancer saw. `points`: a backend's
+    address → its capture.
     """
     reads_http = any(line.method for line in balancer)
     caused = (
@@ -68,8 +69,8 @@ def split_checks(
     points: dict[str, int],
     tcp_checks: bool,
 ) -> tuple[list[BackendLine], tuple[TrueCheck, ...]]:
-    """Backend lines that are traffic, and the health checks: the lab's own by its log, a balancer's
-    own by what they ask.
+    """The backend's lines → those of client traffic, and the health checks. The lab's own checks
+    are known by their log, a balancer's own by their request.
     """
     checks = [
         TrueCheck(
@@ -124,8 +125,8 @@ def _by_request(
     balancer: Sequence[BalancerLine],
     backend: Sequence[BackendLine],
 ) -> list[list[BackendLine]]:
-    """A balancer that reads HTTP has a line for each request: the next one with this target on this
-    client's connection is meant.
+    """For a balancer that reads HTTP. It has one line for each request: the next one with this
+    target on the client's connection.
     """
     waiting: dict[str, list[BalancerLine]] = defaultdict(list)
     for line in balancer:
@@ -172,8 +173,8 @@ def _by_connection(
     balancer: Sequence[BalancerLine],
     backend: Sequence[BackendLine],
 ) -> list[list[BackendLine]]:
-    """A balancer that does not read HTTP gives each client connection one to the backend: the n-th
-    request stays the n-th.
+    """For a balancer that does not read HTTP. It opens one backend connection for each client
+    connection, and the n-th request stays the n-th.
     """
     became = {line.client: line.from_ for line in balancer}
     by_place = {(row["peer"], row["ordinal"]): row for row in backend if row["method"]}

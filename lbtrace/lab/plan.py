@@ -70,7 +70,7 @@ class Setup:
         return feature in self.features
 
     def given(self, feature: str, text: str, otherwise: str = "") -> str:
-        """`text` when the feature is wanted: for writing configurations."""
+        """`text` if the traffic needs the feature, else `otherwise`; for writing configurations."""
         return text if feature in self.features else otherwise
 
 

@@ -31,7 +31,7 @@ def traffics() -> dict[str, Traffic]:
 
 
 def find_balancer(name: str) -> Balancer:
-    """The balancer of that name; raises OptionError listing those there are."""
+    """The balancer of that name. Raises OptionError with the names there are."""
     if name not in balancers():
         raise OptionError(
             "lab-unknown-balancer",
@@ -42,7 +42,7 @@ def find_balancer(name: str) -> Balancer:
 
 
 def find_traffic(name: str) -> Traffic:
-    """The traffic of that name; raises OptionError listing those there are."""
+    """The traffic of that name. Raises OptionError with the names there are."""
     if name not in traffics():
         raise OptionError(
             "lab-unknown-traffic",

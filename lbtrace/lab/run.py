@@ -73,8 +73,8 @@ def run(
 
 
 def record_sample(name: str, folder: Path) -> Path:
-    """Record one of SAMPLES into `folder`/name, replacing captures and truth there and nothing
-    else. Returns that directory.
+    """Record one of SAMPLES into `folder`/name. Replaces the captures and truth.json there, and
+    nothing else. Returns that directory.
     """
     balancer, traffic = SAMPLES[name]
     target = folder / name

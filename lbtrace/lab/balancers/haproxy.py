@@ -45,7 +45,7 @@ TCP_LOG = (
 
 
 def frontend_of(setup: Setup, mode: str) -> str:
-    """What the frontend does by itself."""
+    """The frontend's part of the configuration: TLS, and the requests it answers itself."""
     if mode == "tcp":
         return f'  log-format "{TCP_LOG}"'
     rows = [
@@ -75,7 +75,7 @@ def backend_of(setup: Setup, mode: str, reuse: str) -> str:
 
 
 def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Network, Setup], None]:
-    """How to start one of its variants."""
+    """A function that starts one of its variants."""
 
     def launch(network: Network, setup: Setup) -> None:
         checked = "check inter 1s" if setup.wants("checks") or setup.wants("tcp-checks") else ""

@@ -38,7 +38,7 @@ def lines(network: Network, setup: Setup) -> list[BalancerLine]:
 
 
 def missing() -> str:
-    """Many kernels leave it out."""
+    """Why it cannot run: many kernels do not have it."""
     if Path("/proc/net/ip_vs").exists():
         return ""
     return (

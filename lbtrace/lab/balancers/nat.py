@@ -38,11 +38,11 @@ def both(network: Network, setup: Setup) -> None:
 
 
 def nothing(_network: Network, _setup: Setup) -> None:
-    """The client speaks to the backend itself."""
+    """The client connects to the backend itself."""
 
 
 def lines(_network: Network, _setup: Setup) -> list[BalancerLine]:
-    """Who became whom."""
+    """The connection tracking table: which connection became which."""
     return [
         BalancerLine(t.client, 0, "", "", None, "", t.client_after, t.server_after)
         for t in translations(BALANCER)
@@ -50,7 +50,7 @@ def lines(_network: Network, _setup: Setup) -> list[BalancerLine]:
 
 
 def same(_network: Network, _setup: Setup) -> list[BalancerLine]:
-    """Nobody became anybody; the experiment knows."""
+    """No address changes, and the experiment knows all connections."""
     return []
 
 

@@ -113,8 +113,8 @@ def launch(
 
 
 def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
-    """The access log. `$upstream_addr` lists every attempt; the application's log has them by
-    request id, so the last is enough.
+    """The access log. `$upstream_addr` lists every attempt; the last is enough, because the
+    application's log has all of them by request id.
     """
     found = []
     for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):

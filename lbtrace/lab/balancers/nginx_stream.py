@@ -70,7 +70,7 @@ def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
 
 
 def missing() -> str:
-    """Debian ships the module apart."""
+    """Why it cannot run: Debian packages the module separately."""
     return (
         ""
         if MODULE.exists()

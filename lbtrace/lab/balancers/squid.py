@@ -54,7 +54,7 @@ def launch(network: Network, setup: Setup) -> None:
 
 
 def lines(network: Network, setup: Setup) -> list[BalancerLine]:
-    """The access log, once squid has written it out at its end."""
+    """The access log. Squid writes it out when it ends."""
     for started in network.started:
         if started.log.name.endswith("-balancer-squid.log"):
             started.stop()

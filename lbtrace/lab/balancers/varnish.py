@@ -104,7 +104,7 @@ def launch(network: Network, setup: Setup) -> None:
 
 
 def lines(network: Network, setup: Setup) -> list[BalancerLine]:
-    """What varnishncsa makes of the log in Varnish's shared memory."""
+    """The log in Varnish's shared memory, as varnishncsa prints it."""
     told = network.run(
         BALANCER, ["varnishncsa", "-d", "-n", str(setup.directory / "varnish"), "-F", FORMAT]
     ).stdout

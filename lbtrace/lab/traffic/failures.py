@@ -17,7 +17,7 @@ table ip lose {{
 
 
 def slow(clients: Clients) -> None:
-    """Slow and quick answers mixed, at the same time."""
+    """Slow and quick responses at the same time."""
 
     def visitor(milliseconds: int) -> None:
         with clients.connect() as connection:
@@ -42,14 +42,14 @@ def all_refused(clients: Clients) -> None:
 
 
 def failing(clients: Clients) -> None:
-    """The first backend answers 503, the second 200."""
+    """The first backend answers 503, the second answers 200."""
     for number in range(4):
         clients.get(f"/flaky?n={number}")
         clients.pause(0.05)
 
 
 def reset(clients: Clients) -> None:
-    """RST instead of an answer, and in the middle of one."""
+    """A RST instead of a response, and a RST within one."""
     clients.get("/divide/25")
     clients.get("/reset")
     clients.pause(0.05)
@@ -59,7 +59,7 @@ def reset(clients: Clients) -> None:
 
 
 def garbage(clients: Clients) -> None:
-    """An answer that is not HTTP."""
+    """A response that is not HTTP."""
     clients.get("/divide/25")
     clients.get("/garbage")
     clients.pause(0.05)
@@ -67,7 +67,7 @@ def garbage(clients: Clients) -> None:
 
 
 def timeout(clients: Clients) -> None:
-    """An answer that comes after the balancer has given up."""
+    """A response that comes after the balancer gave up."""
     clients.get("/divide/25")
     clients.get("/slow?ms=2000")
     clients.pause(1.2)
@@ -75,7 +75,7 @@ def timeout(clients: Clients) -> None:
 
 
 def impatient(clients: Clients) -> None:
-    """A client that leaves before it is answered."""
+    """A client that leaves before it gets a response."""
     clients.get("/divide/25")
     with clients.connect() as connection:
         connection.send("GET", "/slow?ms=500")
@@ -85,7 +85,7 @@ def impatient(clients: Clients) -> None:
 
 
 def errors(clients: Clients) -> None:
-    """Errors the backend itself answers with."""
+    """Errors of the backend itself."""
     with clients.connect() as connection:
         for status in (404, 500, 502, 503, 504, 429):
             connection.ask("GET", f"/status/{status}")

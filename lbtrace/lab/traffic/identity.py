@@ -11,7 +11,7 @@ from lbtrace.lab.plan import Traffic
 
 
 def forged(clients: Clients) -> None:
-    """A client that claims to be somebody else."""
+    """A client that pretends to be another one."""
     clients.curl("/divide/25", "-H", "X-Forwarded-For: 8.8.8.8")
     clients.curl(
         "/divide/50",
@@ -35,7 +35,7 @@ def forged(clients: Clients) -> None:
 
 
 def two_clients(clients: Clients) -> None:
-    """The laptop and, uncaptured, an office, asking the same."""
+    """The same requests from the laptop and from the office, which is not captured."""
     for number in (25, 50, 10, 4):
         clients.get(f"/divide/{number}")
         clients.get(f"/divide/{number}", host=OFFICE)
@@ -43,7 +43,7 @@ def two_clients(clients: Clients) -> None:
 
 
 def two_clients_at_once(clients: Clients) -> None:
-    """The same at the same time."""
+    """The same requests at the same time."""
 
     def visitor(host: str) -> None:
         with clients.connect(host) as connection:
@@ -60,7 +60,7 @@ def two_clients_at_once(clients: Clients) -> None:
 
 
 def cookies(clients: Clients) -> None:
-    """Cookies given and sent back."""
+    """Cookies that are set and sent back."""
     with clients.connect() as connection:
         first = connection.ask("GET", "/cookie?n=1")
         connection.ask("GET", "/cookie?n=2", ("Cookie", first.headers.get("set-cookie", "")))

@@ -20,8 +20,8 @@ def keep_alive(clients: Clients) -> None:
 
 
 def concurrent(clients: Clients) -> None:
-    """Eight connections at once, ten identical requests on each: nothing but time and order tells
-    them apart.
+    """Eight connections at once, ten identical requests on each: only time and order distinguish
+    them.
     """
     identical(clients, connections=8, requests=10, target="/same?ms=3")
 
@@ -48,7 +48,7 @@ def identical(clients: Clients, connections: int, requests: int, target: str) ->
 
 
 def distinct(clients: Clients) -> None:
-    """Sixteen connections at once, each asking something else each time."""
+    """Sixteen connections at once, each with a new request each time."""
 
     def visitor(number: int) -> None:
         with clients.connect() as connection:

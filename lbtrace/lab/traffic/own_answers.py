@@ -26,7 +26,7 @@ def fixed(clients: Clients) -> None:
 
 
 def cache(clients: Clients) -> None:
-    """The same cacheable thing five times, with something uncacheable in between."""
+    """The same cacheable response five times, with one that is not cacheable in between."""
     for number in range(5):
         clients.get("/cacheable?thing=1")
         clients.pause(0.05)
