@@ -62,7 +62,7 @@ class BackendLine(TypedDict):
     ordinal: int
     method: str
     target: str
-    status: int
+    status: int | None  # None: the connection ended without an answer
     user_agent: str
     request_ids: list[str]
     proxied: str | None

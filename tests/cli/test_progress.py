@@ -16,8 +16,8 @@ class Terminal(io.StringIO):
 
 def drawn(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, *seconds: float) -> str:
     clock = iter([0.0, *seconds])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(progress.sys, "stderr", stream)
+    monkeypatch.setattr("lbtrace.cli.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("lbtrace.cli.progress.sys.stderr", stream)
     with progress.ProgressBar() as bar:
         for number in range(len(seconds)):
             bar("reading \x1b[2Jcapture.pcap", (number + 1) / len(seconds))

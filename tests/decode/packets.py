@@ -78,4 +78,4 @@ def reason(tmp_path: Path, packet: bytes, link: int = 1) -> str:
 def network(table: SegmentTable) -> str:
     """The network of the only flow."""
     [number] = table.flow_network.tolist()
-    return table.networks[number]
+    return str(table.networks[number])

@@ -61,14 +61,14 @@ def test_dpkt_sees_the_same_segments(path: Path) -> None:
         low, high = (tuple(end) for end in table.flows[int(table.flow[row])])
         at = int(table.payload[row])
         body = bytes(table.buffers[int(table.buffer[row])][at : at + int(table.length[row])])
-        ends = (low, high) if table.forward[row] else (high, low)
         numbers = (
             int(table.seq[row]),
             int(table.ack[row]),
             int(table.flags[row]),
             int(table.window[row]),
         )
-        found.append((int(table.frame[row]), ends, *numbers, body))
+        sent = (low, high) if table.forward[row] else (high, low)
+        found.append((int(table.frame[row]), sent, *numbers, body))
     assert found == expected
 
 
@@ -111,7 +111,7 @@ def test_tshark_sees_the_same_segments(path: Path) -> None:
     told = {int(r[0]): r for r in rows if r[2].count(":tcp") == 1 and "icmp" not in r[2] and r[3]}
     compared = 0
     for i in range(len(table)):
-        row = told.get(int(table.frame[i]))
+        row = told.get(int(table.frame[i]), [])
         if row and row[6]:
             assert (int(table.seq[i]), int(table.ack[i]), int(table.wire_length[i])) == (
                 int(row[4]),

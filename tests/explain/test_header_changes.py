@@ -14,6 +14,7 @@ from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
 from lbtrace.options import DEFAULT
 from lbtrace.tables.messages import Heads
+from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.sides import both_sides
 from lbtrace.tables.words import Words, numbers
 from tests.simulator import Balancer, Simulation
@@ -27,10 +28,10 @@ def kinds(
     before: tuple[HeaderLine, ...], after: tuple[HeaderLine, ...]
 ) -> list[tuple[ChangeKind, str]]:
     words = Words()
-    heads = (
+    one, other = (
         Heads(np.array([0, len(lines)]), numbers(words.lines, lines)) for lines in (before, after)
     )
-    return list(_tallies(_Compared(np.zeros(1, np.int64), *heads, [""]), words, set()))
+    return list(_tallies(_Compared(np.zeros(1, np.int64), one, other, [""]), words, set()))
 
 
 def test_each_kind() -> None:
@@ -188,7 +189,7 @@ def test_a_response_of_another_status_is_not_compared() -> None:
     assert first.response is not None
     kept = tuple(x for x in first.response.lines if x.name != "X-Origin")
     other = first._replace(response=first.response._replace(status=304, lines=kept))
-    pairs = correlate(recorded.clients, recorded.backends, DEFAULT).pairs
+    pairs = PairTable.of(correlate(recorded.clients, recorded.backends, DEFAULT).pairs)
     changed = dataclasses.replace(front, exchanges=[other, *front.exchanges[1:]])
     assert not [
         c for c in changes(*both_sides([changed], recorded.backends), pairs) if not c.request

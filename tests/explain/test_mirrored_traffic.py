@@ -3,9 +3,10 @@ exchange.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from lbtrace.correlate import correlate
-from lbtrace.model.http import Exchange
+from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, UnpairedReason
 from lbtrace.options import DEFAULT
 from tests.findings.simulated import judge_simulation, values
@@ -92,6 +93,11 @@ def test_without_a_clock_nothing_is_a_copy() -> None:
     assert not copies(seen(simulation)[1])
 
 
+def _later(message: Request | Response, ns: int) -> dict[str, Any]:
+    """The times of a message that came later."""
+    return {name: getattr(message, name) + ns for name in ("first_ns", "head_ns", "last_ns")}
+
+
 def test_a_copy_that_is_sent_after_the_answer_bounds_no_clock() -> None:
     """The balancer answers the client first and then sends the copy on: it began later than any try
     could.
@@ -111,13 +117,10 @@ def test_a_copy_that_is_sent_after_the_answer_bounds_no_clock() -> None:
     def moved(e: Exchange) -> Exchange:
         assert e.request is not None
         assert e.response is not None
-        q, r = (
-            m._replace(
-                first_ns=m.first_ns + later, head_ns=m.head_ns + later, last_ns=m.last_ns + later
-            )
-            for m in (e.request, e.response)
+        return e._replace(
+            request=e.request._replace(**_later(e.request, later)),
+            response=e.response._replace(**_later(e.response, later)),
         )
-        return e._replace(request=q, response=r)
 
     copies = {b.id for b in recorded.copies if b.point == 1}
     assert copies

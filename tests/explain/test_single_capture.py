@@ -15,12 +15,10 @@ import pytest
 
 from lbtrace.correlate import split
 from lbtrace.explain.swapped import reversed_share
-from lbtrace.match.exchange_times import read
-from lbtrace.match.pairing import Pairing
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.pipeline import compare, compare_on_balancer, inspect
-from lbtrace.tables.sides import both_sides
+from tests.match.states import unpaired
 from tests.simulator.scenarios import SCENARIOS
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
@@ -74,7 +72,7 @@ def test_only_pairs_made_by_more_than_time_tell_that_captures_were_swapped() -> 
     """
     recorded = SCENARIOS["founding-alb"]().run()
     for tier, expected in ((Tier.TIME, (0, 0)), (Tier.RARE_TOKEN, (1, 1))):
-        state = Pairing(*map(read, Side, both_sides(recorded.backends, recorded.clients)))
+        state = unpaired(recorded.backends, recorded.clients)
         asked = next(
             i
             for i, e in enumerate(recorded.backends[0].exchanges)

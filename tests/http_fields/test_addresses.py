@@ -27,6 +27,7 @@ HIDDEN = st.sampled_from(("unknown", "_hidden", "_SEVKISEK", "_gazonk:_port", "u
 def spellings(draw: st.DrawFn) -> tuple[str, str]:
     """An address as RFC 5952 writes it, and in any other way that means the same."""
     address: Address = draw(st.ip_addresses().filter(_is_not_mapped))
+    written: tuple[str, ...]
     if isinstance(address, IPv4Address):
         mapped = IPv6Address(b"\0" * 10 + b"\xff\xff" + address.packed)
         written = (str(address), f"::ffff:{address}", str(mapped), mapped.exploded)

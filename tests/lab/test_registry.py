@@ -54,14 +54,14 @@ class TestReasonsNotToRun:
     """One clear line each, and the alternative."""
 
     def test_not_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(confine.os, "geteuid", lambda: 1000)
-        monkeypatch.setattr(confine.sys, "platform", "linux")
+        monkeypatch.setattr("os.geteuid", lambda: 1000)
+        monkeypatch.setattr("sys.platform", "linux")
         with pytest.raises(LabError, match=r"needs root.*sudo.*lbtrace demo") as caught:
             confine.require_linux_root()
         assert caught.value.slug == "lab-not-root"
 
     def test_not_linux(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(confine.sys, "platform", "darwin")
+        monkeypatch.setattr("sys.platform", "darwin")
         with pytest.raises(LabError, match=r"needs Linux.*lbtrace demo"):
             confine.require_linux_root()
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from lbtrace.match import fingerprint
 from lbtrace.match.classes import Class, Timeline, long_enough, resolve
-from lbtrace.match.exchange_times import read
-from lbtrace.match.pairing import Pairing
-from lbtrace.model.net import Side
-from lbtrace.tables.sides import both_sides
+from tests.match.states import unpaired
 from tests.simulator import Simulation
 
 
@@ -20,7 +17,7 @@ def test_without_a_clock_too_nobody_is_answered_before_the_backend_did() -> None
     for n in range(6):
         client.asks("GET", "/same", at_ms=200 * n)
     recorded = simulation.run()
-    state = Pairing(*map(read, Side, both_sides(recorded.clients, recorded.backends)))
+    state = unpaired(recorded.clients, recorded.backends)
     here, turned = list(range(6)), list(range(6, 0, -1))
     line = Timeline(here, here, turned, turned, False, turned)
     resolve(

@@ -128,6 +128,7 @@ def test_no_point_lies_outside_the_hull(points: list[tuple[int, int]], upper: bo
     assert set(corners) <= set(zip(x.tolist(), y.tolist(), strict=True))
     assert [cx for cx, _ in corners] == sorted({cx for cx, _ in corners})
     assert (corners[0][0], corners[-1][0]) == (min(x), max(x))
-    line = np.interp(x, *(np.array(column) for column in zip(*corners, strict=True)))
+    at, height = (np.array(column, np.float64) for column in zip(*corners, strict=True))
+    line = np.interp(x, at, height)
     beyond = y - line if upper else line - y
     assert (beyond <= 1e-6 * (1 + np.abs(y))).all()

@@ -5,6 +5,7 @@ client got is said only where it shows.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,16 @@ from tests.simulator.scenarios.base import MIRROR, TWO
 from tests.simulator.wire import Clockwork
 
 
-def mirrored(answers: str = "same", clients: int = 1, **how: object) -> Simulation:
+def mirrored(answers: str = "same", clients: int = 1, **how: Any) -> Simulation:
     """Requests with a number of their own, too short to look drawn at random. The last backend gets
     the copies.
     """
     simulation = Simulation(
-        seed=12, balancer=Balancer(mirror=answers, host="u"), backends=(*TWO, MIRROR), **how
-    )  # type: ignore[arg-type]
+        seed=12,
+        balancer=Balancer(mirror=answers, host="u"),
+        backends=(*TWO, MIRROR),
+        **how,
+    )
     for n in range(clients):
         client = simulation.client(f"192.168.0.{5 + n}", "198.51.100.5")
         for i in range(12):

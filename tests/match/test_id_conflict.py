@@ -3,13 +3,10 @@
 from dataclasses import replace
 
 from lbtrace.correlate import correlate
-from lbtrace.match.exchange_times import read
 from lbtrace.match.id_conflict import wrong
-from lbtrace.match.pairing import Pairing
-from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.options import DEFAULT
-from lbtrace.tables.sides import both_sides
+from tests.match.states import unpaired
 from tests.simulator import Balancer, Recording, Simulation
 
 
@@ -25,7 +22,7 @@ def two_alike() -> Recording:
 def test_a_value_of_another_request_contradicts_a_pair_by_time() -> None:
     recorded = two_alike()
     for backend, expected in ((0, []), (1, [0])):
-        state = Pairing(*map(read, Side, both_sides(recorded.clients, recorded.backends)))
+        state = unpaired(recorded.clients, recorded.backends)
         state.add(0, [backend], Tier.TIME, Confidence.MEDIUM, ())
         assert wrong(state) == expected
 
@@ -88,13 +85,7 @@ def test_an_id_that_passes_the_balancer_every_time_contradicts_a_pair_by_time() 
         (3, 3, []),
         (2, 4, []),
     ):  # of two pairs none is a habit
-        state = Pairing(
-            *map(
-                read,
-                Side,
-                both_sides([replace(front, exchanges=kept)], recorded.backends),
-            )
-        )
+        state = unpaired([replace(front, exchanges=kept)], recorded.backends)
         for n in range(sure):
             state.add(n, [n], Tier.RARE_TOKEN, Confidence.HIGH, ())
         state.add(3, [backend], Tier.TIME, Confidence.MEDIUM, ())

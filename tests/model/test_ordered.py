@@ -38,8 +38,9 @@ def test_members_compare_as_their_ranks(
 
 
 def test_members_are_the_strings_they_are_written_as() -> None:
-    assert f"{Confidence.HIGH}" == Confidence.HIGH == "high"
-    assert {Confidence.HIGH: 1}["high"] == 1
+    high: str = Confidence.HIGH
+    assert f"{high}" == high == "high"
+    assert {high: 1}["high"] == 1
 
 
 def test_a_string_that_is_no_member_has_no_order() -> None:

@@ -258,10 +258,12 @@ def report() -> Report:
             True,
         ),
     )
+    asked = client.exchanges[0].request
+    assert asked is not None
     frames = (
-        FrameRef(Side.CLIENT, 0, 0, 4, client.exchanges[0].request.first_ns),
+        FrameRef(Side.CLIENT, 0, 0, 4, asked.first_ns),
         FrameRef(Side.BACKEND, 0, 0, 14, NOON + 4 * MS),
-    )  # type: ignore[union-attr]
+    )
     evidence = Evidence(frames, "the first request", "frame.number == 4", "frame.number == 14")
     finding = Finding(
         "source-address.rewritten", "Source address rewritten", Severity.INFO, Confidence.CERTAIN,

@@ -105,9 +105,9 @@ def test_a_line_says_what_the_connection_says(
     given_ones: list[Connection], files: int, unit: int, times: int
 ) -> None:
     """`times` alike, one after the other, so that what lines share is shared."""
-    found = []
+    found: list[Connection] = []
     for c in [c for c in given_ones for _ in range(times)]:
-        coarse = {
+        coarse: dict[str, Any] = {
             name: None if getattr(c, name) is None else getattr(c, name) // unit * unit
             for name in MICROSECONDS
         }

@@ -84,7 +84,8 @@ class Direction:
     def repeated(self) -> list[tuple[Packet, bool]]:
         """(packet, whether the capture shows its bytes acknowledged before) for each that only
         holds what was sent before; probes of an idle connection are none."""
-        found, seen = [], []
+        found: list[tuple[Packet, bool]] = []
+        seen: list[tuple[int, int]] = []
         for begin, end, packet in self.sent:
             # one byte sent again probes an idle peer or a closed window (RFC 9293 §3.8.4, §3.8.6.1)
             probes = end - begin <= 1 and not packet.syn and not packet.fin

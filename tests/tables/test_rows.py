@@ -35,7 +35,7 @@ def test_many_that_are_asked_for_are_made_at_once() -> None:
 
     def make(rows: Column) -> list[int]:
         asked.append(len(rows))
-        return rows.tolist()
+        return [int(row) for row in rows]
 
     held = OnDemand(1000, make)
     assert [held[i] for i in range(1000)] == list(range(1000))
@@ -48,7 +48,7 @@ def test_few_that_are_asked_for_are_made_alone() -> None:
 
     def make(rows: Column) -> list[int]:
         made.append(len(rows))
-        return rows.tolist()
+        return [int(row) for row in rows]
 
     count = _SHORT + 2 * _FEW
     held = OnDemand(count, make)

@@ -8,6 +8,7 @@ ack=1000).table()
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -17,6 +18,15 @@ from lbtrace.tables.packets import ACK, FIN, PSH, RST, SYN, FlowTable, SegmentTa
 
 CLIENT, SERVER = Endpoint("10.0.0.9", 40000), Endpoint("10.0.0.1", 80)
 _FLAGS = {"": 0, "SYN": SYN, "FIN": FIN, "RST": RST, "ACK": ACK, "PSH": PSH}
+
+
+class More(TypedDict, total=False):
+    """What a segment seldom says; `at` is its time in ns."""
+
+    window: int
+    at: int | None
+    cut: int
+    options: bytes
 
 
 @dataclass
@@ -43,12 +53,12 @@ class Wire:
     server: Endpoint = SERVER
 
     def c(
-        self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: int | bytes
+        self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: Unpack[More]
     ) -> Wire:
         return self._add((self.client, self.server), flags, seq, data, ack, **more)
 
     def s(
-        self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: int | bytes
+        self, flags: str, seq: int, data: bytes = b"", ack: int | None = None, **more: Unpack[More]
     ) -> Wire:
         return self._add((self.server, self.client), flags, seq, data, ack, **more)
 
@@ -59,16 +69,21 @@ class Wire:
         seq: int,
         data: bytes,
         ack: int | None,
-        window: int = 1000,
-        at: int | None = None,
-        cut: int = 0,
-        options: bytes = b"",
+        **more: Unpack[More],
     ) -> Wire:
         flags = sum(_FLAGS[n] for n in names.split("+")) | (ACK if ack is not None else 0)
-        time_ns = (len(self.segments) + 1) * 1_000_000 if at is None else at
+        at = more.get("at")
         self.segments.append(
             Segment(
-                flow, flags, seq % 2**32, data, (ack or 0) % 2**32, window, time_ns, cut, options
+                flow,
+                flags,
+                seq % 2**32,
+                data,
+                (ack or 0) % 2**32,
+                more.get("window", 1000),
+                (len(self.segments) + 1) * 1_000_000 if at is None else at,
+                more.get("cut", 0),
+                more.get("options", b""),
             )
         )
         return self

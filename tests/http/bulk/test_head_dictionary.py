@@ -8,14 +8,13 @@ from hypothesis import strategies as st
 
 from lbtrace.http.bulk import head_dictionary as dictionary
 from lbtrace.http.bulk.head_dictionary import (
-    CHUNKED,
     CODED,
     ODD,
-    SIZED,
     UPGRADE,
     HeadDictionary,
     TextNumbers,
 )
+from lbtrace.http.h1.body_length import CHUNKED, SIZED
 from lbtrace.http.h1.framing import framing_fields
 from lbtrace.http.h1.head import parse_lines
 from lbtrace.model.http import HeaderLine
