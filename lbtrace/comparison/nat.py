@@ -1,11 +1,11 @@
-"""Is the address behind the balancer the client's own, as a NAT in front of the balancer shows it?
+"""Is the source address of a backend connection the client's own, as changed by a NAT?
 
-    client (its own capture) ──▶ NAT ──▶ balancer ──▶ backend        the balancer sees the NAT's
-    address and calls that the client
+    client (its own capture) ─▶ NAT ─▶ balancer ─▶ backend
 
-Who reads addresses only would take such a client for rewritten, or what the balancer states for a
-lie. What a NAT can have done, and what not, is decided here: by the AddressMappings of the
-Topology, and by which addresses are routed on the internet (RFC 1918, RFC 6598).
+The balancer sees the NAT's address and states it as the client's. If only addresses were compared,
+the client's address would look rewritten, or the balancer's statement false. This module decides
+what a NAT can have changed, from the AddressMappings of the Topology and from which addresses are
+routed on the internet (RFC 1918, RFC 6598).
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Pairs whose request can be read in two ways → what the packets prove about how each side read it
-(RFC 9112 §11.2).
+"""Pairs whose request can be understood in two ways → what the packets prove about how each side
+understood it (RFC 9112 §11.2).
 
-    within     the next request on the client's connection begins inside the declared
-               Content-Length, so for the balancer it was body; it gave no answer to it, and the
-               backend did
-    answers    the backend answered more often than it was asked, on a connection whose bytes were
-               all captured: it found a request in what the balancer passed on as one body
-    crossed    a client got the answer to what stood on that backend connection before its own
-               request
+    within     The next request on the client's connection begins inside the declared
+               Content-Length, so the balancer took it for body. The balancer did not answer it;
+               the backend did.
+    answers    The backend sent more responses than it got requests, on a connection whose bytes
+               were all captured: it found a request inside one body that the balancer passed on.
+    crossed    A client got the response to a request that was on this backend connection before
+               its own.
 
-A connection after such a request is shifted by one: every client's answer is another's.
+After such a request the connection is shifted by one: every client gets another client's response.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
                                                           ▲                 │
                                        what the pairs show of it ◀─ fingerprint classes in time
 
-The model is one page: docs/design/0010-pairing-as-one-model.md. Candidates come from joins, never
+docs/how-it-works.md has the tiers of evidence. Candidates come from joins, never
 from a cross product. What the pairs of one round show (the clocks, which fields are passed on, what
 becomes of the target) is the ground of the next; the clocks that are reported are those that the
 last round used. Explanations read the result (`lbtrace.explain`) and never feed back.

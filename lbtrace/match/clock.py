@@ -4,8 +4,8 @@ enough to show one.
 A request passes the client's capture point before the balancer has sent it on, and its answer
 passes the backend's before the client's:
 
-    a_c ≤ a_b + δ   (request, first byte to first byte)      p_b + δ ≤ p_c   (answer, first byte to
-    first byte)
+    a_c ≤ a_b + δ   request, first byte to first byte
+    p_b + δ ≤ p_c   response, first byte to first byte
 
 First bytes are compared with first bytes, because a balancer may forward before it has everything;
 last with last holds too and is not tighter than what is used here. Each pair so gives a lower bound

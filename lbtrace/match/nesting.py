@@ -6,9 +6,8 @@ client's clock) can be caused by a client exchange (a = its request's start, p =
 when a ≤ x and y ≤ p: dominance in the plane. Two sweeps, each O(n log n):
 
     pair()        a largest matching: backend exchanges by x; each takes the client exchange that
-    fits with the smallest p.
-                  Taking the tightest keeps the wider ones for those that need them (the exchange
-                  argument for matching points in the plane).
+                  fits with the smallest p. Taking the tightest keeps the wider ones for those that
+                  need them (the exchange argument for matching points in the plane).
     components()  sets connected by "could be": only within such a set can anything be exchanged.
 
 `exchangeable()` cuts small sets further: when a set is balanced, an edge that lies in every perfect

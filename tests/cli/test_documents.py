@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from lbtrace.cli import cli
 from lbtrace.lab.registry import find_balancer, find_traffic, require_match
 from tests.cli.test_compatibility import COMMANDS
 
@@ -58,3 +60,30 @@ def test_commands_are_shown_with_options_they_have(name: str) -> None:
     known = {opt for p in COMMANDS[name].params if isinstance(p, click.Option) for opt in p.opts}
     for line in re.findall(rf"\blbtrace {name}\b([^\n`|]*)", EVERYTHING):
         assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", line)) <= known | {"--help"}, line
+
+
+LESSONS = [name for name in TEXTS if name.endswith("01-founding-experiment.md")]
+SAMPLE = {"alb": "alb-like", "nlb": "nlb-like"}  # the directories of the lesson
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_the_lesson_shows_what_lbtrace_prints(name: str) -> None:
+    shown = re.findall(r"^    lbtrace ((?:show|compare) .+)\n\n((?:     .*\n)+)", TEXTS[name], re.M)
+    assert len(shown) == 4
+    for command, excerpt in shown:
+        arguments = [
+            re.sub(r"^(\w+)/", lambda m: f"{ROOT}/samples/{SAMPLE[m[1]]}/", word)
+            for word in command.split()
+        ]
+        printed = CliRunner().invoke(cli, arguments, env={"NO_COLOR": "1"}).output.splitlines()
+        for line in excerpt.splitlines():
+            assert line.strip() == "…" or line[4:] in printed, line
+
+
+def test_every_design_note_is_in_the_index_under_its_title() -> None:
+    notes = {name: text for name, text in TEXTS.items() if re.match(r"docs/design/\d", name)}
+    for name, text in notes.items():
+        title = text.partition("\n")[0].removeprefix("# ")
+        assert f"\n- [{title}]({Path(name).name})\n" in TEXTS["docs/design/README.md"]
+    numbers = [Path(name).name[:4] for name in notes]
+    assert len(set(numbers)) == len(numbers)

@@ -1,7 +1,7 @@
 """Bursts → the messages among them, thousands at a time, as rows of columns (RFC 9112 §2, §6.3).
 
-    a batch of bursts: join bytes, cut off heads ─▶ number start lines and header blocks ─▶ does the
-    body fill the burst?
+    a batch of bursts ─▶ join their bytes ─▶ cut off the heads ─▶ number start lines and header
+    blocks ─▶ check that the body fills the burst
 
 A burst becomes a message when it is exactly one message of ordinary shape: a well-formed head, and
 a body that ends where the burst ends, by Content-Length, by chunks, with the connection, or because
