@@ -17,7 +17,7 @@ _NO_SECTION: Final = FieldSection("", "", "", "", (), "", None, False)
 
 
 def request(half: StreamHalf, side: Http2Direction, reset: bool) -> Request:
-    """A half as a request. `reset`: its sender reset the stream."""
+    """A half as a request. `reset`: one of the ends reset the stream."""
     section = half.section or _NO_SECTION
     target = section.path or (section.authority if section.method == "CONNECT" else "")
     where = side.delivery.place(half.begin, half.head_end, half.end)
@@ -26,7 +26,7 @@ def request(half: StreamHalf, side: Http2Direction, reset: bool) -> Request:
         target,
         _VERSION,
         section.lines,
-        _body(half, section, reset),
+        _body(half, section),
         *where[1:7],
         _marks(half, side, where.repeated, reset),
         half.trailers,
@@ -35,7 +35,7 @@ def request(half: StreamHalf, side: Http2Direction, reset: bool) -> Request:
 
 
 def response(half: StreamHalf, side: Http2Direction, reset: bool) -> Response:
-    """A half as a response. `reset`: its sender reset the stream."""
+    """A half as a response. `reset`: one of the ends reset the stream."""
     section = half.section or _NO_SECTION
     status = section.status
     where = side.delivery.place(half.begin, half.head_end, half.end)
@@ -44,7 +44,7 @@ def response(half: StreamHalf, side: Http2Direction, reset: bool) -> Response:
         "",
         _VERSION,
         section.lines,
-        _body(half, section, reset),
+        _body(half, section),
         *where[1:7],
         _marks(half, side, where.repeated, reset),
         half.trailers,
@@ -52,8 +52,11 @@ def response(half: StreamHalf, side: Http2Direction, reset: bool) -> Response:
     )
 
 
-def _body(half: StreamHalf, section: FieldSection, reset: bool) -> Body:
-    complete = half.ended and not half.holes and not reset
+def _body(half: StreamHalf, section: FieldSection) -> Body:
+    """A body that ended is complete, whatever follows it: a server may answer early and then reset
+    the stream, so that the client stops sending (§8.1).
+    """
+    complete = half.ended and not half.holes
     if half.digest is None:
         return Body(Framing.NONE, 0, section.declared, complete, None)
     return half.digest.body(Framing.DATA_FRAMES, half.length, section.declared, complete)
@@ -65,7 +68,7 @@ def _marks(half: StreamHalf, side: Http2Direction, repeated: bool, reset: bool) 
         marks.append(Mark.HEAD_TRUNCATED)
     if half.holes or not half.ended:
         marks.append(Mark.BODY_TRUNCATED)
-    if reset:
+    if not half.ended and reset:
         marks.append(Mark.RESET)
     elif not half.ended and side.cursor.ended():
         marks.append(side.ending.cut_mark)

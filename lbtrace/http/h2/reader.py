@@ -43,11 +43,12 @@ def exchanges(
 ) -> int:
     """The same, of two directions that were read."""
     made = 0
+    resets = asking.resets | answering.resets
     for stream in _in_order(asking, answering):
-        asked = _request(asking, answering, stream)
+        asked = _request(asking, answering, stream, stream in resets)
         half = answering.halves.get(stream)
         answer = (
-            response(half, answering, stream in answering.resets)
+            response(half, answering, stream in resets)
             if half is not None and half.section is not None
             else None
         )
@@ -65,7 +66,7 @@ def exchanges(
         made += 1
         marks: tuple[Mark, ...] = ()
         if asked is None or answer is None:
-            marks = _why(asking, answering, stream, answer is None)
+            marks = _why(asking, answering, stream in resets, answer is None)
         out.append(Exchange(0, connection, made, asked, answer, interims, marks, stream))
     return made
 
@@ -101,7 +102,9 @@ def _in_order(asking: Http2Direction, answering: Http2Direction) -> list[int]:
     return sorted(begins, key=lambda stream: (begins[stream], stream))
 
 
-def _request(asking: Http2Direction, answering: Http2Direction, stream: int) -> Request | None:
+def _request(
+    asking: Http2Direction, answering: Http2Direction, stream: int, reset: bool
+) -> Request | None:
     """The request of a stream: the server's own when it promised the stream (RFC 9113 §8.4)."""
     promised = answering.promised.get(stream)
     if promised is not None:
@@ -109,15 +112,15 @@ def _request(asking: Http2Direction, answering: Http2Direction, stream: int) -> 
     half = asking.halves.get(stream)
     if half is None or (half.section is None and not half.length):
         return None
-    return request(half, asking, stream in asking.resets)
+    return request(half, asking, reset)
 
 
 def _why(
-    asking: Http2Direction, answering: Http2Direction, stream: int, unanswered: bool
+    asking: Http2Direction, answering: Http2Direction, reset: bool, unanswered: bool
 ) -> tuple[Mark, ...]:
     """Why a half stands alone."""
     if not unanswered:
         return (Mark.LOST,) if asking.ending.holed else ()
-    if stream in asking.resets or stream in answering.resets:
+    if reset:
         return (Mark.RESET,)
     return (Mark.LOST if answering.ending.holed else answering.ending.cut_mark,)
