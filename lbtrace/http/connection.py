@@ -12,8 +12,10 @@ from collections.abc import Sequence
 
 from xxhash import xxh3_128_hexdigest
 
-from lbtrace.http import detect, exchanges, pairing, proxy_protocol, tls
+from lbtrace.http import detect, proxy_protocol, tls
 from lbtrace.http.cursor import Cursor, StreamPieces
+from lbtrace.http.h1 import exchanges
+from lbtrace.http.h1.conversation import Conversation
 from lbtrace.http.h1.head import HeadCaches
 from lbtrace.http.h1.reader import ReaderContext
 from lbtrace.http.h1.ready_messages import ReadyMessages
@@ -165,46 +167,22 @@ class ConnectionReader:
         return Application(Protocol.HTTP2)
 
     def _http1(self, number: int, client: Cursor, server: Cursor, depth: int) -> Application:
-        requests = RequestReader(client, self.context)
-        responses = ResponseReader(server, self.context)
-        ack = self.pieces.ack
-
-        def method_of(begin: int, ordinal: int) -> str | None:
-            return pairing.method_for(
-                requests, responses, begin, ordinal, ack[server.row_at(begin)]
-            )
-
-        while True:
-            requests.run()
-            if requests.preface or not requests.paused:
-                break
-            responses.run(method_of, len(requests.ends))
-            if responses.tunnel:
-                break
-            if len(responses.ends) < len(requests.ends) and not begins_request(client.peek(4096)):
-                break
-            requests.paused = False
-        if not responses.tunnel:
-            responses.run(method_of if requests.special or not requests.ends else None)
-        if not requests.ends and not responses.ends:
+        talk = Conversation(client, server, self.context)
+        if talk.empty:
             return Application(Protocol.OTHER)
         if (
-            not responses.ends
+            not talk.responses.ends
             and server.first_row < server.end_row
             and begins_request(Cursor(self.pieces, server.stream).peek(4096))
         ):
             self.weirds.add("requests-both-ways", self.pieces.frame[server.first_row])
-        only = not (
-            depth or requests.preface or responses.tunnel or responses.pending
-        )  # all that there is on the connection
-        exchanges.build(
-            number, requests, responses, self.weirds, self.found, self.rows if only else None
-        )
-        if requests.preface and not responses.tunnel:
+        rows = None if depth or talk.goes_on else self.rows
+        exchanges.build(number, talk.requests, talk.responses, self.weirds, self.found, rows)
+        if talk.responses.tunnel:
+            return self._tunnel(number, client, server, talk.responses.upgraded, depth)
+        if talk.requests.preface:
             h2.read(number, client, server, self.weirds, self.decode, self.found, None)
-        if not responses.tunnel:
-            return HTTP1
-        return self._tunnel(number, client, server, responses.upgraded, depth)
+        return HTTP1
 
     def _tunnel(
         self, number: int, client: Cursor, server: Cursor, upgraded: str, depth: int

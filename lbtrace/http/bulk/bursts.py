@@ -10,7 +10,7 @@ burst is exactly one whole message.
 
 A connection is *in order* when its bursts are client, server, client, server, … and nothing else:
 both streams are clean and not empty, every burst was kept, and each burst of the server
-acknowledges bytes of the client's burst before it (`lbtrace.http.pairing`). If all of them are
+acknowledges bytes of the client's burst before it (`lbtrace.http.h1.pairing`). If all of them are
 messages, the k-th burst of the server answers the k-th of the client (RFC 9112 §9.3). The last
 burst may be a request without response.
 """

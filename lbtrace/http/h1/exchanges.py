@@ -7,9 +7,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 
+from lbtrace.http.h1.pairing import pair
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
-from lbtrace.http.pairing import pair
 from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import Exchange, Mark, Request
 

@@ -1,0 +1,57 @@
+"""Both directions of an HTTP/1.x connection → its messages, read in step.
+
+What the bytes behind some requests are depends on the response (CONNECT, Upgrade), and where some
+responses end depends on the request (HEAD, CONNECT). So requests are read up to the first whose
+response decides, then responses as far as that one, and so on.
+"""
+
+from __future__ import annotations
+
+from lbtrace.http.cursor import Cursor
+from lbtrace.http.h1 import pairing
+from lbtrace.http.h1.reader import ReaderContext
+from lbtrace.http.h1.requests import RequestReader
+from lbtrace.http.h1.responses import ResponseReader
+from lbtrace.http.h1.start_line import begins_request
+
+_LOOKED_AT = 4096  # bytes looked at to see whether a message begins
+
+
+class Conversation:
+    """The requests and responses of one connection, read as far as they are HTTP/1."""
+
+    def __init__(self, client: Cursor, server: Cursor, context: ReaderContext) -> None:
+        self.client, self.server = client, server
+        self.requests = RequestReader(client, context)
+        self.responses = ResponseReader(server, context)
+        self._read()
+
+    @property
+    def empty(self) -> bool:
+        """No message was found."""
+        return not self.requests.ends and not self.responses.ends
+
+    @property
+    def goes_on(self) -> bool:
+        """There is more on the connection than messages that are whole."""
+        return bool(self.requests.preface or self.responses.tunnel or self.responses.pending)
+
+    def _read(self) -> None:
+        requests, responses = self.requests, self.responses
+        while True:
+            requests.run()
+            if requests.preface or not requests.paused:
+                break
+            responses.run(self._method_of, len(requests.ends))
+            if responses.tunnel:
+                return
+            answered = len(responses.ends) >= len(requests.ends)
+            if not answered and not begins_request(self.client.peek(_LOOKED_AT)):
+                break
+            requests.paused = False
+        special = requests.special or not requests.ends
+        responses.run(self._method_of if special else None)
+
+    def _method_of(self, begin: int, ordinal: int) -> str | None:
+        had = self.server.pieces.ack[self.server.row_at(begin)]
+        return pairing.method_for(self.requests, self.responses, begin, ordinal, had)
