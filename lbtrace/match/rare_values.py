@@ -5,7 +5,9 @@ every body digest is a token. What is rare on both sides and shared is evidence,
 it is (Spärck Jones 1972: inverse document frequency). Dates, ages and lengths are no tokens: a
 balancer and a backend make them independently, and two clocks that tick past each other agree
 wrongly by the second. Requests and responses have separate tokens: a Location or a Set-Cookie in an
-answer comes back in a later request, which is not the same exchange.
+answer comes back in a later request, which is not the same exchange. One kind joins the client's
+response with the backend's request: an id that the balancer drew (CF-Ray, X-Request-Id) and wrote
+into both. No client sent it and no backend answered it.
 
 Candidates come from the rarest shared tokens only, never from a cross product of common ones, so
 the cost is linear. A pair is accepted when each is the other's best by a clear margin. A client
@@ -26,6 +28,7 @@ import numpy as np
 
 from lbtrace.http_fields import HOP, HOST, Meaning, fields_of
 from lbtrace.http_fields.lines import lowered
+from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match.exchange_times import Facts, body_key, body_keys
 from lbtrace.model.http import Exchange, HeaderLine
 from lbtrace.model.pairing import Clue, Reason
@@ -147,11 +150,44 @@ def collect(client: Facts, backend: Facts) -> Tokens:
             parts[side].append(lines.entries(*held.heads.which(~common)))
             owner = np.flatnonzero(bodies[body_keys(held)] >= 0)
             parts[side].append((owner, bodies[body_keys(held)][owner]))
+    drawn_here = _balancer_ids(client, backend)
+    tokens = _of_ids(book, words, drawn_here)
+    for side, held in enumerate((client.table.responses, backend.table.requests)):
+        parts[side].append(tokens.entries(*held.heads.which(drawn_here)))
     targets = _of_targets(book, words, [table.requests for table in sides])
     for side, table in enumerate(sides):
         owner = np.flatnonzero(table.requests.there)
         parts[side].append(targets.entries(owner, table.requests.start[owner]))
     return _numbered(book, parts, frequent)
+
+
+def _balancer_ids(client: Facts, backend: Facts) -> Column:
+    """Per line, whether it is an id that the balancer wrote into requests and into the clients'
+    answers: drawn at random, sent by no client, answered by no backend. A session's id comes back
+    from the client in another request, which may not have been captured.
+    """
+    words = client.table.words
+    lines = words.line_list
+    out = np.zeros(len(lines), bool)
+    written = client.table.responses.heads.line, backend.table.requests.heads.line
+    passed = client.table.requests.heads.line, backend.table.responses.heads.line
+    said = words.said_of
+    count = np.zeros(int(said.max(initial=-1)) + 1, np.int8)
+    for held in written:
+        count[distinct(said[held])] += 1
+    for held in passed:
+        count[said[held]] = 0
+    asked = words.fields_named(lambda name: name not in _NO_TOKEN and not is_secret(name))
+    for n in np.flatnonzero((count[said] == 2) & asked).tolist():
+        out[n] = drawn(lines[n].value)
+    return out
+
+
+def _of_ids(book: _Book, words: Words, wanted: Column) -> _Held:
+    """The balancer's ids as tokens."""
+    at = np.flatnonzero(wanted)
+    values = [words.line_list[n].value for n in at.tolist()]
+    return _Held.of(at, numbers(book.of[Clue.BALANCER_ID, ""], values), len(wanted))
 
 
 def _common(heads: Heads, lines: int) -> Column:

@@ -85,6 +85,8 @@ class Clue(StrEnum):
     RESPONSE_FIELD = "response-field"
     REQUEST_BODY = "request-body"  # value: its digest
     RESPONSE_BODY = "response-body"
+    # of a header field that the balancer wrote into the request and into the client's answer
+    BALANCER_ID = "balancer-id"
     TARGET = "target"
     TARGET_END = "target-end"  # the last two segments of the path
     LAST_SEGMENT = "last-segment"

@@ -259,6 +259,8 @@ class Engine:
         request = rewriting.rewritten(
             lb, ask.message, Endpoint(client.seen_as, self.front[at].client.port), self.random
         )
+        minted = [(lb.mint, f"{self.random.getrandbits(64):016x}-LHR")] if lb.mint else []
+        request.lines = [*request.lines, *minted]
         self.caused[key] = []
         if lb.race and self.random.random() < lb.race and self._raced(key, request, now):
             if request.start[0] == "POST":
@@ -287,6 +289,7 @@ class Engine:
             self.copies.append(self.caused[key][-1])
         start, reply = self._serve(client, at, key, request, now, answer)
         said = rewriting.returned(lb, reply, self.random)
+        said.lines = [*said.lines, *minted]
         self.cached[ask.message.start[1]] = said
         return start + self._us(lb.forward_us), said
 

@@ -68,6 +68,8 @@ class Balancer:
     gunzip: bool = False  # asks backends for gzip and unpacks it for clients
     chunk: bool = False
     respond: Sequence[tuple[str, str]] = ()  # lines added to (or replaced in) every response
+    # a field that it writes into each request and, with the same value, into its answer (CF-Ray)
+    mint: str = ""
     keep_alive: bool = True
     cache: float = 0.0
     refuse: float = 0.0  # share of requests it answers itself with 503

@@ -158,6 +158,7 @@ CLUE: dict[Clue, tuple[str, str]] = {
     Clue.RESPONSE_FIELD: ("response {}", "{}"),
     Clue.REQUEST_BODY: ("request body", "{}"),
     Clue.RESPONSE_BODY: ("response body", "{}"),
+    Clue.BALANCER_ID: ("id of the balancer", "{}"),
     Clue.TARGET: ("target", "{}"),
     Clue.TARGET_END: ("end of the target", "{}"),
     Clue.LAST_SEGMENT: ("last segment of the target", "{}"),

@@ -32,6 +32,17 @@ def polling_client() -> Simulation:
 
 
 @scenario()
+def minted_id() -> Simulation:
+    """The balancer draws an id for each request and writes it into its answer too (CF-Ray)"""
+    play = Simulation(seed=12, balancer=Balancer(add=[XFF], mint="X-Edge-Ref"))
+    for k in range(6):
+        client = play.client(f"192.168.0.{5 + k}")
+        for i in range(4):
+            client.asks("GET", "/", at_ms=100 * i, connection="kept")
+    return play
+
+
+@scenario()
 def client_behind_nat() -> Simulation:
     """XFF with port, clients behind a NAT that keeps ports"""
     return mixed(Balancer(add=[("X-Forwarded-For", "{client}:{clientport}")]))
