@@ -13,10 +13,10 @@ from itertools import pairwise
 
 from lbtrace.http_fields import HOP, SERVER, fields_of
 from lbtrace.match.attempts import failed, fitting
-from lbtrace.match.classes import Timeline
 from lbtrace.match.exchange_times import FAR
 from lbtrace.match.fan_out import Server, server_of
 from lbtrace.match.pairing import UNTOLD, Pairing
+from lbtrace.match.timeline import Timeline
 from lbtrace.model.http import Mark, Response
 
 FEW = 3  # requests: fewer are no habit
@@ -97,10 +97,10 @@ def _overlap(state: Pairing, one: int, other: int, line: Timeline) -> bool:
     if state.backend.point[one] == state.backend.point[other]:
         return int(state.backend.reply[one]) > int(state.backend.start[other])
     return (
-        line.x[one] < FAR
-        and line.x[other] < FAR
-        and line.y[one] > line.x[other]
-        and line.y[other] > line.x[one]
+        line.backend_asked[one] < FAR
+        and line.backend_asked[other] < FAR
+        and line.backend_answered[one] > line.backend_asked[other]
+        and line.backend_answered[other] > line.backend_asked[one]
     )
 
 

@@ -16,10 +16,10 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 
-from lbtrace.match.certainty import lossless
-from lbtrace.match.classes import Timeline
+from lbtrace.match.completeness import lossless
 from lbtrace.match.exchange_times import FAR, body_key
 from lbtrace.match.pairing import Pairing
+from lbtrace.match.timeline import Timeline
 from lbtrace.tables.packets import Column
 from lbtrace.tables.words import joint
 
@@ -84,15 +84,18 @@ def _twins(
     of: dict[_Key, list[int]] = defaultdict(list)
     for b in numbers:
         key = _key(state, b, askers)
-        if key is None or line.x[b] >= FAR:
+        if key is None or line.backend_asked[b] >= FAR:
             return {}
         of[key].append(b)
     out: dict[int, int] = {}
     for key, mine in of.items():
-        held = sorted(originals.get(key, ()), key=line.x.__getitem__)
+        held = sorted(originals.get(key, ()), key=line.backend_asked.__getitem__)
         at = 0
-        for b in sorted(mine, key=line.x.__getitem__):
-            while at < len(held) and line.p[state.owner[held[at]]] < line.z[b]:
+        for b in sorted(mine, key=line.backend_asked.__getitem__):
+            while (
+                at < len(held)
+                and line.client_answered[state.owner[held[at]]] < line.backend_began[b]
+            ):
                 at += 1
             if at == len(held) or not line.began_inside(state.owner[held[at]], b):
                 return {}

@@ -11,9 +11,9 @@ import numpy as np
 
 from lbtrace.http_fields import HOP, SERVER, Meaning, fields_of
 from lbtrace.match.attempts import fitting, in_order, in_time
-from lbtrace.match.classes import Timeline
 from lbtrace.match.exchange_times import Facts, may_be_answer_each
 from lbtrace.match.pairing import UNTOLD, Pairing
+from lbtrace.match.timeline import Timeline
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Tier
 from lbtrace.tables.columns import running
@@ -76,7 +76,10 @@ def _answered_at_once(state: Pairing, order: Sequence[int], line: Timeline) -> l
     in_time = np.ones(len(c), bool)
     if line.known:
         same = np.fromiter((state.tier[i] is Tier.SAME_PACKETS for i in order), bool, len(c))
-        in_time = same | (np.array(line.y, np.int64)[b] <= np.array(line.p, np.int64)[c])
+        in_time = same | (
+            np.array(line.backend_answered, np.int64)[b]
+            <= np.array(line.client_answered, np.int64)[c]
+        )
     there = client.table.responses.there[c] & backend.table.responses.there[b]
     plain: list[bool] = (
         single & in_time & there & may_be_answer_each(client, backend, c, b)

@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from itertools import pairwise
 
-from lbtrace.match.classes import Timeline
 from lbtrace.match.exchange_times import FAR, Facts, may_be_answer, may_be_caused
 from lbtrace.match.fingerprint import Kept, TargetForm, request_keys
 from lbtrace.match.pairing import Pairing
+from lbtrace.match.timeline import Timeline
 from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
 from lbtrace.tables.packets import Column
 
@@ -49,8 +49,8 @@ def attach(
     for key, backends in wanted.items():
         more += _attach_class(
             state,
-            sorted(askers[key], key=line.a.__getitem__),
-            sorted(backends, key=line.x.__getitem__),
+            sorted(askers[key], key=line.client_asked.__getitem__),
+            sorted(backends, key=line.backend_asked.__getitem__),
             line,
         )
     return more
@@ -70,10 +70,10 @@ def _attach_class(
     at = 0
     waiting: list[int] = []
     for b in backends:
-        while at < len(clients) and line.a[clients[at]] <= line.x[b]:
+        while at < len(clients) and line.client_asked[clients[at]] <= line.backend_asked[b]:
             waiting.append(clients[at])
             at += 1
-        waiting = [c for c in waiting if line.p[c] >= line.z[b]]
+        waiting = [c for c in waiting if line.client_answered[c] >= line.backend_began[b]]
         if len(waiting) > MOST_UNDER_WAY:
             continue
         around = [
@@ -127,7 +127,7 @@ def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:
         return False
     answer = mine.response
     late = (
-        line.known and line.y[b] > line.p[c]
+        line.known and line.backend_answered[b] > line.client_answered[c]
     )  # it answered after the client had an answer: the balancer gave up on it
     if not failed(backend, b) and not (late and answer is not None and answer.status in OWN_ERRORS):
         return False
@@ -141,7 +141,7 @@ def _in_turn(state: Pairing, numbers: Sequence[int], line: Timeline) -> bool:
     are tries, not copies beside each other.
     """
     timed = len({int(state.backend.point[b]) for b in numbers}) == 1 or all(
-        line.x[b] < FAR for b in numbers
+        line.backend_asked[b] < FAR for b in numbers
     )
     return timed and all(
         _one_after_another(state.backend, one, other, line) for one, other in pairwise(numbers)
@@ -155,10 +155,10 @@ def _one_after_another(backend: Facts, one: int, other: int, line: Timeline) -> 
     if backend.point[one] == backend.point[other]:
         first, second = sorted((one, other), key=lambda b: int(backend.start[b]))
         return failed(backend, first) and int(backend.end[first]) <= int(backend.start[second])
-    first, second = sorted((one, other), key=line.x.__getitem__)
-    if line.x[second] >= FAR:
+    first, second = sorted((one, other), key=line.backend_asked.__getitem__)
+    if line.backend_asked[second] >= FAR:
         return failed(backend, first) or failed(backend, second)
-    return failed(backend, first) and line.y[first] <= line.x[second]
+    return failed(backend, first) and line.backend_answered[first] <= line.backend_asked[second]
 
 
 def failed(backend: Facts, b: int) -> bool:
@@ -188,13 +188,13 @@ def fitting(state: Pairing, client: int, line: Timeline) -> list[int]:
 
 
 def in_order(state: Pairing, client: int, line: Timeline) -> list[int]:
-    begun: Sequence[int] | Column = line.x if line.known else state.backend.start
+    begun: Sequence[int] | Column = line.backend_asked if line.known else state.backend.start
     return sorted(state.caused[client], key=begun.__getitem__)
 
 
 def in_time(state: Pairing, client: int, b: int, line: Timeline) -> bool:
     return (
         not line.known
-        or bool(line.y[b] <= line.p[client])
+        or bool(line.backend_answered[b] <= line.client_answered[client])
         or state.tier[client] is Tier.SAME_PACKETS
     )

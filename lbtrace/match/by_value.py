@@ -22,16 +22,14 @@ from lbtrace.tables.packets import Column
 
 
 def shared_values(
-    state: Pairing, said: Sequence[Stated | None], values: rare_values.Tokens
-) -> None:
-    """Pair the exchanges that share values which are rare on both sides."""
+    state: Pairing, said: Sequence[Stated | None], values: rare_values.Candidates
+) -> rare_values.Candidates:
+    """Pair the exchanges that share values which are rare on both sides, and no others do. The
+    candidates that are left are returned: of those, time must tell.
+    """
     client, backend = state.client, state.backend
-    matched = rare_values.match(
-        client,
-        backend,
-        rare_values.collect(client, backend),
-        lambda cs, bs: _allowed(state, cs, bs),
-    )
+    values = values.where(_allowed(state, values.client, values.backend))
+    matched = rare_values.match(values, client, backend)
     bodies = repeats.telling_bodies(state, matched)
     copies = fan_out.find(state, matched, said)
     rewritten = fingerprint.rewritten(state, [(m.client, m.backends[0]) for m in matched])
@@ -79,6 +77,27 @@ def shared_values(
             backends = sorted(backends, key=lambda b: int(backend.start[b]))
         state.add(found.client, backends, tier, confidence, found.reasons)
         (state.strong if found.strong else state.weak).add(found.client)
+    return _open(state, values, rewritten)
+
+
+def _open(
+    state: Pairing, values: rare_values.Candidates, rewritten: set[str]
+) -> rare_values.Candidates:
+    """The candidates whose exchanges are both without a partner, and do not contradict each
+    other.
+    """
+    c, b = values.client, values.backend
+    taken = np.zeros(len(state.client), bool)
+    taken[list(state.caused)] = True
+    free = ~taken[c] & (np.array(state.owner, np.int64)[b] < 0)
+    free &= values.tokens.header[values.token]  # the target says what the fingerprint says
+    values = values.where(free)
+    c, b = values.client, values.backend
+    fine = may_be_answer_each(state.client, state.backend, c, b)
+    doubts = fingerprint.may_conflict(state, c, b, rewritten) & fine
+    for row in np.flatnonzero(doubts).tolist():
+        fine[row] = not fingerprint.conflicts(state, int(c[row]), int(b[row])) - rewritten
+    return values.where(fine)
 
 
 def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:

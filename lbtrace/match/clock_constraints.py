@@ -10,12 +10,14 @@ from itertools import chain
 
 import numpy as np
 
-from lbtrace.match import certainty, clock, order_statistics
+from lbtrace.match import clock, order_statistics
 from lbtrace.match.attempts import failed
-from lbtrace.match.classes import Class, Timeline
+from lbtrace.match.classes import Class
 from lbtrace.match.clock import Clocks
+from lbtrace.match.completeness import lossless
 from lbtrace.match.exchange_times import FAR, may_be_answer, may_be_answer_each
 from lbtrace.match.pairing import Pairing
+from lbtrace.match.timeline import Timeline
 from lbtrace.model.pairing import Clock, ClockRefusal, Confidence, Tier
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import Column
@@ -108,7 +110,7 @@ def bootstrap(state: Pairing, known: Clocks, made: Sequence[Class]) -> Clocks:
     """Clocks that no pair bounds, from the times of what nothing tells apart."""
     out = dict(known)
     c_facts, b_facts = state.client, state.backend
-    whole = certainty.lossless(c_facts) and certainty.lossless(b_facts)
+    whole = lossless(c_facts) and lossless(b_facts)
     complete = (
         whole and len(c_facts.traces) == 1 and all(len(k.clients) == len(k.backends) for k in made)
     )
@@ -145,35 +147,6 @@ def bootstrap(state: Pairing, known: Clocks, made: Sequence[Class]) -> Clocks:
     return out
 
 
-def timeline(state: Pairing, known: Clocks) -> Timeline:
-    """All times on the clock of the first client point."""
-    client, backend = state.client, state.backend
-    x, y, z = backend.start.copy(), backend.reply.copy(), backend.start.copy()
-    a, p = client.start.copy(), client.reply.copy()
-    shifts = clock.common(known, len(client.traces), len(backend.traces))
-    for i, shift in enumerate(shifts.clients):
-        here = client.point == i
-        a[here] = a[here] + shift[0] if shift else -FAR
-        p[here] = p[here] + shift[1] if shift else FAR
-    for j, drifting in enumerate(shifts.backends):
-        here = backend.point == j
-        if drifting is None:
-            x[here], y[here], z[here] = FAR, -FAR, -FAR
-        else:
-            low, high = clock.span_of(drifting, backend.start[here])
-            x[here] += high
-            z[here] += low
-            y[here] += clock.span_of(drifting, backend.reply[here])[0]
-    return Timeline(
-        a.tolist(),
-        p.tolist(),
-        x.tolist(),
-        y.tolist(),
-        any(shifts.clients) and any(shifts.backends),
-        z.tolist(),
-    )
-
-
 def take_back(state: Pairing, line: Timeline) -> bool:
     """Remove the pairs that the clock contradicts; the same packets are beyond its reach."""
     if not line.known:
@@ -204,7 +177,14 @@ def _fit(
     late, and out of order.
     """
     a, p, x, y, z = (
-        np.array(times, np.int64) for times in (line.a, line.p, line.x, line.y, line.z)
+        np.array(times, np.int64)
+        for times in (
+            line.client_asked,
+            line.client_answered,
+            line.backend_asked,
+            line.backend_answered,
+            line.backend_began,
+        )
     )
     client, backend = state.client, state.backend
     place = np.repeat(np.arange(len(asked)), tries)

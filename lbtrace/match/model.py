@@ -4,14 +4,13 @@ that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lbtrace.match import (
     attempts,
     by_connection,
     by_value,
-    certainty,
     client_identity,
     clock,
     connections,
@@ -20,20 +19,23 @@ from lbtrace.match import (
     repeats,
     unrelated_captures,
 )
-from lbtrace.match.classes import Class, Timeline, classes, resolve
+from lbtrace.match.classes import Class, classes
 from lbtrace.match.clock import Clocks
 from lbtrace.match.clock_constraints import (
     bootstrap,
     clocks,
     sure,
     take_back,
-    timeline,
     without_doubt,
 )
+from lbtrace.match.completeness import Strays, completeness, every_client, lossless
+from lbtrace.match.confidence import Known, weigh
 from lbtrace.match.exchange_times import read
 from lbtrace.match.pairing import Pairing
-from lbtrace.match.rare_values import Tokens, collect
+from lbtrace.match.rare_values import Candidates, candidates
 from lbtrace.match.same_packets import same_packets
+from lbtrace.match.sets import SharedValue, resolve
+from lbtrace.match.timeline import Timeline, long_enough, timeline
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis, ConnectionPair
 from lbtrace.model.trace import Trace
@@ -100,6 +102,7 @@ class _Round:
     kept: fingerprint.Kept | None
     clocks: Clocks
     line: Timeline
+    pair_large: Callable[[], None]  # the large sets
 
 
 @dataclass(slots=True)
@@ -111,7 +114,8 @@ class _Model:
     connection_pairs: list[ConnectionPair]
     stated: list[connections.Stated | None]
     passed_on: bool  # the balancer passes packets on: what no sequence number pairs is another's
-    values: Tokens | None = field(init=False, default=None)
+    values: Candidates | None = field(init=False, default=None)
+    open: Candidates | None = field(init=False, default=None)  # those that time must tell
 
     def run(self) -> Matching:
         """Round after round, then the attempts that only a finished round shows, and how sure each
@@ -119,7 +123,7 @@ class _Model:
         """
         given = self.given
         if not self.passed_on:
-            self.values = collect(given.client, given.backend)
+            self.values = candidates(given.client, given.backend)
         pairs = given.copy()
         self._pair_by_value(pairs)
         known = clocks(pairs, self.clock_offset_ns)
@@ -128,17 +132,20 @@ class _Model:
         made = self._pair_by_fingerprint(pairs, pairs, known)
         for _ in range(1, ROUNDS):
             known = self._bounded(pairs, made)
+            if known == made.clocks:
+                break  # the same again
             learned, pairs = pairs, given.copy()
             take_back(pairs, timeline(pairs, known))
             self._pair_by_value(pairs)
             take_back(pairs, timeline(pairs, known))
             made = self._pair_by_fingerprint(pairs, learned, known)
+        made.pair_large()
         known = self._with_attempts(pairs, made)
         return self._weighed(pairs, known)
 
     def _pair_by_value(self, pairs: Pairing) -> None:
         if self.values is not None:
-            by_value.shared_values(pairs, self.stated, self.values)
+            self.open = by_value.shared_values(pairs, self.stated, self.values)
 
     def _pair_by_fingerprint(self, pairs: Pairing, learned: Pairing, known: Clocks) -> _Round:
         """Pair what is left by fingerprint and time. `learned`: the pairs that show what the
@@ -149,10 +156,23 @@ class _Model:
         made = [] if self.passed_on else self._classes(pairs, form, kept)
         known = bootstrap(pairs, known, made)
         line = timeline(pairs, known)
-        resolve(pairs, made, line, fingerprint.kept_fields(learned, request=False))
+        kept_answer = fingerprint.kept_fields(learned, request=False)
+        pair_large = resolve(pairs, made, line, kept_answer, self._open_values(pairs, line))
         for c in id_conflict.wrong(pairs):
             pairs.remove(c)
-        return _Round(form, kept, known, line)
+        return _Round(form, kept, known, line, pair_large)
+
+    def _open_values(self, pairs: Pairing, line: Timeline) -> list[SharedValue]:
+        """The shared values that do not tell by themselves, of exchanges that time allows."""
+        found = self.open
+        if found is None:
+            return []
+        rows = zip(found.client.tolist(), found.backend.tolist(), found.bits.tolist(), strict=True)
+        return [
+            SharedValue(c, b, bits, found.reason(i))
+            for i, (c, b, bits) in enumerate(rows)
+            if (line.inside(c, b) if line.timed(c, b) else long_enough(pairs, c, b))
+        ]
 
     def _classes(
         self, pairs: Pairing, form: fingerprint.TargetForm, kept: fingerprint.Kept | None
@@ -160,10 +180,12 @@ class _Model:
         """The classes of what is left, apart by who asked where that is known."""
         told = [s.address if s is not None else "" for s in self.stated]
         known = client_identity.known(pairs, told)
-        if not known and certainty.lossless(pairs.client) and certainty.lossless(pairs.backend):
+        if not known and lossless(pairs.client) and lossless(pairs.backend):
             shared = set(pairs.shared)
             whole = classes(pairs, form, kept, ({}, told))
             known = client_identity.fitting(pairs, whole, told)
+            if not known:
+                return whole
             pairs.shared = shared
         return classes(pairs, form, kept, (known, told))
 
@@ -177,7 +199,7 @@ class _Model:
         if self.passed_on:
             return made.clocks
         more = attempts.attach(pairs, made.form, made.kept, made.line)
-        if more and not certainty.every_client(pairs, made.clocks):
+        if more and not every_client(pairs, made.clocks):
             attempts.detach(pairs, more)
         repeats.copies(pairs, made.line)
         late = clocks(pairs, self.clock_offset_ns)
@@ -199,6 +221,8 @@ class _Model:
             for points, k in known.items()
             if k.stated or k.pairs >= 3 or sure(pairs, points)
         }
-        certainty.weigh(pairs, held, contradicted)
+        line = timeline(pairs, known)
+        whole = completeness(pairs, held)
+        weigh(pairs, Known(whole, held, contradicted, Strays.of(pairs), line))
         known = {points: without_doubt(pairs, points, k) for points, k in known.items()}
         return Matching(pairs, known, timeline(pairs, known), self.connection_pairs, self.stated)

@@ -125,7 +125,10 @@ def components(
             backends.append([])
             at += 1
         joined = open_sets.take_all((y[b], -1))
-        if joined:
+        if len(joined) == 1:
+            backends[joined[0][1]].append(b)
+            open_sets.add(joined[0])
+        elif joined:
             target = max(
                 (number for _, number in joined), key=lambda k: len(clients[k]) + len(backends[k])
             )

@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -356,15 +356,30 @@ class Found:
     strong: bool  # it looks drawn at random: no other exchange anywhere has it
 
 
-def match(
-    client: Facts, backend: Facts, tokens: Tokens, allowed: Callable[[Column, Column], Column]
-) -> list[Found]:
-    """Tokens → unambiguous matches. `allowed(cs, bs)` is the veto, pair by pair."""
-    pairs = _candidates(len(client), len(backend), tokens)
-    if pairs is None:
-        return []
-    keep = allowed(pairs[0], pairs[1])
-    who, whom, score, best_token = (column[keep] for column in pairs)
+@dataclass(slots=True)
+class Candidates:
+    """Pairs that share rare values: one row per client exchange and backend exchange."""
+
+    tokens: Tokens
+    client: Column
+    backend: Column
+    bits: Column  # the weight of all rare tokens they share
+    token: Column  # the rarest of them
+
+    def where(self, kept: Column) -> Candidates:
+        """Some of them."""
+        columns = (self.client, self.backend, self.bits, self.token)
+        return Candidates(self.tokens, *(column[kept] for column in columns))
+
+    def reason(self, row: int) -> Reason:
+        """The rarest value that a pair shares."""
+        return self.tokens.named(int(self.token[row]))
+
+
+def match(shared: Candidates, client: Facts, backend: Facts) -> list[Found]:
+    """Candidates → unambiguous matches."""
+    tokens = shared.tokens
+    who, whom, score, best_token = shared.client, shared.backend, shared.bits, shared.token
     first, second = _two_best(whom, score, len(backend))
     top = np.zeros(len(client))
     np.maximum.at(top, who, score)
@@ -390,18 +405,14 @@ def match(
     return found
 
 
-def _candidates(
-    n_client: int, n_backend: int, tokens: Tokens
-) -> tuple[Column, Column, Column, Column] | None:
-    """Pairs (client, backend) that share a token rare on both sides; the weight of all rare tokens
-    they share, and the rarest one.
-    """
+def candidates(client: Facts, backend: Facts) -> Candidates:
+    """The pairs that share a token which is rare on both sides."""
+    tokens = collect(client, backend)
+    n_client, n_backend = len(client), len(backend)
     count = len(tokens.values)
     of_client = np.bincount(tokens.client[1], minlength=count)
     of_backend = np.bincount(tokens.backend[1], minlength=count)
     rare = (of_client > 0) & (of_client <= RARE) & (of_backend > 0) & (of_backend <= RARE)
-    if not rare.any():
-        return None
     weight = (
         np.log2(max(n_client, 2) / np.maximum(of_client, 1))
         + np.log2(max(n_backend, 2) / np.maximum(of_backend, 1))
@@ -421,7 +432,8 @@ def _candidates(
     code, token = code[order], token[order]
     distinct, first = np.unique(code, return_index=True)
     score = np.add.reduceat(weight[token], first) if len(first) else np.zeros(0)
-    return distinct // n_backend, distinct % n_backend, score, token[first]
+    width = max(n_backend, 1)
+    return Candidates(tokens, distinct // width, distinct % width, score, token[first])
 
 
 def _two_best(whom: Column, score: Column, count: int) -> tuple[Column, Column]:

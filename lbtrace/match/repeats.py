@@ -19,12 +19,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from lbtrace.http_fields.secrets import is_secret
-from lbtrace.match.certainty import lossless
-from lbtrace.match.classes import Timeline
+from lbtrace.match.completeness import lossless
 from lbtrace.match.connections import Stated
 from lbtrace.match.exchange_times import FAR, body_key, body_keys, may_be_answer
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.rare_values import Found, drawn
+from lbtrace.match.timeline import Timeline
 from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
 from lbtrace.tables.columns import distinct
 
@@ -118,7 +118,7 @@ def copies(state: Pairing, line: Timeline) -> None:
             same
             and alone[state.group.get(c, -1)] <= 1
             and line.began_inside(c, b)
-            and (own or line.x[b] < FAR)
+            and (own or line.backend_asked[b] < FAR)
         ):
             state.attach(c, b)
             state.copied.add(b)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from lbtrace.match import fingerprint
-from lbtrace.match.classes import Class, Timeline, long_enough, resolve
+from lbtrace.match.classes import Class
+from lbtrace.match.sets import resolve
+from lbtrace.match.timeline import Timeline, long_enough
 from tests.match.states import unpaired
 from tests.simulator import Simulation
 
@@ -19,7 +21,7 @@ def test_without_a_clock_too_nobody_is_answered_before_the_backend_did() -> None
     recorded = simulation.run()
     state = unpaired(recorded.clients, recorded.backends)
     here, turned = list(range(6)), list(range(6, 0, -1))
-    line = Timeline(here, here, turned, turned, False, turned)
+    line = Timeline(here, here, turned, turned, False, turned, here, turned)
     resolve(
         state,
         [Class(here[:], here[:])],

@@ -2,7 +2,8 @@
 
 from lbtrace.correlate import correlate
 from lbtrace.match import match
-from lbtrace.match.certainty import weigh
+from lbtrace.match.completeness import Completeness
+from lbtrace.match.confidence import Known, weigh
 from lbtrace.match.rare_values import drawn
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT
@@ -47,7 +48,7 @@ def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
     doubted = next(iter(state.group))
     for spare, expected in ((False, Confidence.MEDIUM), (True, Confidence.LOW)):
         state.spare[doubted] = (spare, spare)
-        weigh(state, {(0, 0): found.clocks[0, 0]})
+        weigh(state, Known(Completeness(True, True), {(0, 0): found.clocks[0, 0]}))
         assert {
             state.confidence[c] for c, group in state.group.items() if group == state.group[doubted]
         } == {expected}

@@ -1,0 +1,111 @@
+"""What one side's captures lack → whether who else could have been there was captured.
+
+"The only one inside it" is knowledge only then. A lone pair (c, b) is wrong only when c's true
+partner and b's true partner are both missing, and some other exchange of the same kind happens to
+lie inside c. So the price of "no partner", in a matching, is: endless for a backend exchange where
+the client side is complete, endless for a client exchange where the backend side is, and otherwise
+the odds of such a coincidence, which `Strays` estimates from those that are left over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lbtrace.match.balancer_signature import hand, manner
+from lbtrace.match.clock import Clocks
+from lbtrace.match.exchange_times import Facts, unasked
+from lbtrace.match.pairing import Pairing
+from lbtrace.match.timeline import Timeline
+from lbtrace.match.windows import windows
+from lbtrace.model.pairing import Confidence
+
+# a balancer answers with these itself, whatever else it says
+_OWN_ANSWERS = (301, 302, 303, 307, 308, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Whether every backend exchange has its client exchange in the captures (`client`), and every
+    client exchange its backend exchange (`backend`).
+    """
+
+    client: bool
+    backend: bool
+
+
+def completeness(state: Pairing, clocks: Clocks) -> Completeness:
+    """Both sides: no byte that was sent is missing, and nothing is left on the other side that
+    should have a partner here.
+    """
+    return Completeness(
+        every_client(state, clocks),
+        lossless(state.backend) and not _left(state, clocks, of_client=True),
+    )
+
+
+def lossless(facts: Facts) -> bool:
+    """Whether no bytes that were sent are missing from the captures of a side, and no exchange
+    lacks its request that had one.
+    """
+    if not (facts.table.requests.there | unasked(facts)).all():
+        return False
+    return not any(
+        bool((held.ends.missing > held.ends.truncated).any()) for held in facts.table.connections
+    )
+
+
+def every_client(state: Pairing, clocks: Clocks) -> bool:
+    """Whether the client captures show every client: no packet is missing, and no backend exchange
+    of their kind is left without one.
+    """
+    return lossless(state.client) and not _left(state, clocks, of_client=False)
+
+
+def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
+    """Whether an exchange is left that should have a partner in the other side's captures."""
+    facts = state.client if of_client else state.backend
+    free = (
+        state.free_clients()
+        if of_client
+        else [b for b in state.free_backends() if b in state.shared]
+    )
+    seen = windows(state, clocks, of_client)
+    nothing = unasked(facts)
+    backends = manner(state) if of_client and free else None
+    for n in free:
+        start, end = int(facts.start[n]), int(facts.end[n])
+        known = seen[facts.point[n]]
+        if nothing[n] or (known and all(end < w.first or start > w.last for w in known)):
+            continue
+        if backends is None:
+            return True
+        answer = facts.exchange(n).response
+        own = hand(answer, backends, int(facts.reply[n]) - start)
+        sure = own is not None and own.confidence is Confidence.HIGH
+        if not (facts.cached[n] or sure or (answer and answer.status in _OWN_ANSWERS)):
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """How often an exchange that is not a client exchange's own lies inside it by chance."""
+
+    unpartnered: float  # share of client exchanges whose own backend exchange is missing
+    per_ns: float  # backend exchanges without a client of theirs, per nanosecond
+
+    @classmethod
+    def of(cls, state: Pairing) -> Strays:
+        """Estimated from what is left over, with one more on each side than is known (Laplace)."""
+        free_c = len(state.free_clients())
+        free_b = sum(b in state.shared for b in state.free_backends())
+        start = state.backend.start
+        span = int(start.max() - start.min()) if len(start) else 0
+        return cls((free_c + 1) / (len(state.client) + 2), (free_b + 1) / max(span, 1))
+
+    def odds(self, line: Timeline, c: int, b: int) -> float:
+        """The odds that a pair is a coincidence of two exchanges whose partners are missing."""
+        room = (line.client_answered[c] - line.client_asked[c]) - max(
+            line.backend_answered[b] - line.backend_asked[b], 0
+        )
+        return self.unpartnered * self.per_ns * max(room, 0)

@@ -1,0 +1,98 @@
+"""Everything on one clock: that of the first client point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lbtrace.match import clock
+from lbtrace.match.clock import Clocks
+from lbtrace.match.exchange_times import FAR
+from lbtrace.match.pairing import Pairing
+from lbtrace.tables.packets import Column
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Times that allow for what the clocks and the captures leave open: a client exchange is as
+    long as it may have been, a backend exchange as short.
+
+    `client_captured` and `backend_captured`: when the request was captured, which may be its second
+    transmission.
+    """
+
+    client_asked: list[int]  # the request, at the earliest
+    client_answered: list[int]  # the answer, at the latest
+    backend_asked: list[int]  # the request, at the latest
+    backend_answered: list[int]  # the answer, at the earliest
+    known: bool  # False: no clock, and nothing is excluded by time
+    backend_began: list[int]  # the request, at the earliest
+    client_captured: list[int]
+    backend_captured: list[int]
+
+    def inside(self, c: int, b: int) -> bool:
+        """Whether b can lie inside c."""
+        return (
+            self.client_asked[c] <= self.backend_asked[b]
+            and self.backend_answered[b] <= self.client_answered[c]
+        )
+
+    def timed(self, c: int, b: int) -> bool:
+        """Whether the clocks of their points are known: else nothing is excluded by time, and
+        nothing shown by it.
+        """
+        return self.known and self.backend_asked[b] < FAR and self.client_asked[c] > -FAR
+
+    def began_inside(self, c: int, b: int) -> bool:
+        """Whether b can have begun inside c, whenever it ended."""
+        return (
+            self.client_asked[c] <= self.backend_asked[b]
+            and self.backend_began[b] <= self.client_answered[c]
+        )
+
+
+def timeline(state: Pairing, known: Clocks) -> Timeline:
+    """All times on the clock of the first client point."""
+    client, backend = state.client, state.backend
+    asked, answered = client.start.copy(), client.reply.copy()
+    shifts = clock.common(known, len(client.traces), len(backend.traces))
+    for i, shift in enumerate(shifts.clients):
+        here = client.point == i
+        asked[here] = asked[here] + shift[0] if shift else -FAR
+        answered[here] = answered[here] + shift[1] if shift else FAR
+    latest, earliest, began = backend.start.copy(), backend.reply.copy(), backend.start.copy()
+    for j, drifting in enumerate(shifts.backends):
+        here = backend.point == j
+        if drifting is None:
+            latest[here], earliest[here], began[here] = FAR, -FAR, -FAR
+        else:
+            low, high = clock.span_of(drifting, backend.start[here])
+            latest[here] += high
+            began[here] += low
+            earliest[here] += clock.span_of(drifting, backend.reply[here])[0]
+    return Timeline(
+        asked.tolist(),
+        answered.tolist(),
+        latest.tolist(),
+        earliest.tolist(),
+        any(shifts.clients) and any(shifts.backends),
+        began.tolist(),
+        (asked + _late(state, of_client=True)).tolist(),
+        (latest + _late(state, of_client=False)).tolist(),
+    )
+
+
+def _late(state: Pairing, of_client: bool) -> Column:
+    """How much later than its bound a request was captured."""
+    facts = state.client if of_client else state.backend
+    asked = facts.table.requests
+    return np.where(asked.there, asked.first_ns - facts.start, 0)
+
+
+def long_enough(state: Pairing, c: int, b: int, slack: int = 0) -> bool:
+    """Whether the client waited at least as long as the backend took: that needs no clock between
+    the two.
+    """
+    mine, theirs = state.client, state.backend
+    return bool(mine.reply[c] - mine.start[c] + slack >= theirs.reply[b] - theirs.start[b])
