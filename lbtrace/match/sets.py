@@ -156,7 +156,7 @@ class _Resolver:
 
     def _settle(self, held: _Set) -> None:
         cs, bs = held.clients, held.backends
-        if len(cs) == len(bs) == 1 and not held.values:
+        if len(cs) == len(bs) == 1 and (not held.values or self._alike(cs[0], bs[0])):
             if self._possible(cs[0], bs[0]):
                 self._alone(cs[0], bs[0])
             return
@@ -233,20 +233,27 @@ class _Resolver:
             line.backend_captured[b] != line.backend_asked[b] for b in bs
         )
 
+    def _alike(self, c: int, b: int) -> bool:
+        """Whether two exchanges have the same fingerprint."""
+        return self.class_of.get(c, -1) == self.class_of_b.get(b, -2)
+
     def _weighted(self, cs: list[int], bs: list[int], values: Sequence[SharedValue]) -> None:
         """Few enough, and some share values that others lack."""
         at_c, at_b = ({n: i for i, n in enumerate(numbers)} for numbers in (cs, bs))
         weights = np.full((len(cs), len(bs)), IMPOSSIBLE)
         for i, c in enumerate(cs):
             for j, b in enumerate(bs):
-                number = self.class_of.get(c, -1)
-                if number == self.class_of_b.get(b, -2) and self._possible(c, b):
-                    weights[i, j] = self.bits[number]
+                if self._alike(c, b) and self._possible(c, b):
+                    weights[i, j] = self.bits[self.class_of[c]]
+        plain = [np.flatnonzero(np.isfinite(row)).tolist() for row in weights]
+        by_time = nesting.largest(plain, len(bs))
+        parts = nesting.exchangeable(plain, by_time, len(bs))
         of: dict[tuple[int, int], SharedValue] = {}
         for v in values:
             i, j = at_c[v.client], at_b[v.backend]
             if self._answers_agree(v.client, v.backend):
-                of[i, j] = v
+                if by_time[i] != j or parts.count(parts[i]) > 1:
+                    of[i, j] = v
                 weights[i, j] = max(weights[i, j], 0.0) + v.bits
         found = assign(weights, MARGIN)
         self._take(cs, bs, found.mate, found.part, found.left_in, of, found.margin)
