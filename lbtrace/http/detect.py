@@ -17,6 +17,7 @@ from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.start_line import (
     begins_request,
     begins_response,
+    is_simple_request,
     may_begin_request,
     may_begin_response,
 )
@@ -30,7 +31,6 @@ _PREFIXED: Final = 16  # pieces looked at where it is: other bytes may stand in 
 _REQUEST_LINE: Final = re.compile(
     rb"(?:\r?\n)*[!-9;-~]{1,64}[ \t][^\n]{0,65536}?[ \t](?i:HTTP)/[0-9.]{1,8}[ \t]*\r?(?:\n|\Z)"
 )
-_SIMPLE_REQUEST: Final = re.compile(rb"GET /[^ \x00-\x1f]*\r?\n\Z")
 _STATUS_LINE: Final = re.compile(rb"(?:\r?\n)*(?i:HTTP)/[0-9]\.[0-9] +[0-9]{3}")
 
 
@@ -72,7 +72,7 @@ def detect(client: Cursor, server: Cursor) -> Detected:
         return Detected(Protocol.HTTP1, "", True)
     name = _named(asked, answered)
     if name in ("", "socks"):
-        if _SIMPLE_REQUEST.match(asked) and client.pieces.known_start[client.stream]:
+        if is_simple_request(asked) and client.pieces.known_start[client.stream]:
             return Detected(Protocol.HTTP1)
         if _behind(client, server):
             return Detected(Protocol.HTTP1, before=True)
@@ -166,6 +166,7 @@ _SERVER: Final = tuple(
         ("vnc", rb"RFB \d{3}\.\d{3}\n"),
         ("pop3", rb"\+OK"),
         ("imap", rb"\* (?:OK|PREAUTH|BYE) "),
+        ("redis", rb"\$-?\d{1,9}\r\n"),
         ("nats", rb"INFO \{"),
         ("telnet", rb"\xff[\xfb-\xfe]"),
         ("icy", rb"ICY \d{3} "),

@@ -104,7 +104,10 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """A final response message (an interim 1xx is an `Interim`)."""
+    """A final response message (an interim 1xx is an `Interim`).
+
+    `status` is 0 when it states none (HTTP/0.9), or none that can be read.
+    """
 
     status: int
     reason: str

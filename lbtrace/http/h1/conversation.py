@@ -12,7 +12,7 @@ from lbtrace.http.h1 import pairing
 from lbtrace.http.h1.reader import ReaderContext
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
-from lbtrace.http.h1.start_line import begins_request
+from lbtrace.http.h1.start_line import SIMPLE_VERSION, begins_request
 
 _LOOKED_AT = 4096  # bytes looked at to see whether a message begins
 
@@ -49,8 +49,15 @@ class Conversation:
             if not answered and not begins_request(self.client.peek(_LOOKED_AT)):
                 break
             requests.paused = False
+        if self._asks_simply() and responses.run_simple():
+            return
         special = requests.special or not requests.ends
         responses.run(self._method_of if special else None)
+
+    def _asks_simply(self) -> bool:
+        """All that the client sent is one HTTP/0.9 request."""
+        own = self.requests.own
+        return len(self.requests.ends) == len(own) == 1 and own[0].version == SIMPLE_VERSION
 
     def _method_of(self, begin: int, ordinal: int) -> str | None:
         had = self.server.pieces.ack[self.server.row_at(begin)]

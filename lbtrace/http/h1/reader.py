@@ -43,7 +43,7 @@ LEAST_MESSAGE: Final = 16  # bytes of the shortest HTTP/1 message
 _AHEAD: Final = 1 << 16  # bytes looked at to find where another reading would end
 _AT_HAND: Final = 8192  # bytes of a head that are looked at in one piece
 _LOOKED_AT: Final = 4096  # bytes looked at to see whether a message begins
-_NO_BLOCK: Final = HeaderBlock((), PLAIN)
+NO_BLOCK: Final = HeaderBlock((), PLAIN)
 _Line = TypeVar("_Line", RequestLine, StatusLine)
 _Message = TypeVar("_Message", Request, Response)
 
@@ -148,6 +148,10 @@ class MessageReader(ABC, Generic[_Line, _Message]):
     @abstractmethod
     def _goes_on(self, line: _Line, fields: FramingFields, body: Body) -> bool:
         """Whether another message may follow this whole one; False stops the reading."""
+
+    def _is_head(self, start: bytes) -> bool:
+        """Whether a start line, behind which nothing follows, is a whole head."""
+        return False
 
     # where the stream is damaged
 
@@ -421,9 +425,9 @@ class MessageReader(ABC, Generic[_Line, _Message]):
             cursor.pos += len(start)
         text = _content(start)
         if not self._fits(text, start_whole):
-            return Head(offset, text, _NO_BLOCK, (), False, start_whole, False)
+            return Head(offset, text, NO_BLOCK, (), False, start_whole, False)
         raw_lines: list[bytes] = self._raw_lines(MAX_HEAD - len(start)) if start_whole else []
-        whole = bool(raw_lines) and not _content(raw_lines[-1])
+        whole = not _content(raw_lines[-1]) if raw_lines else start_whole and self._is_head(text)
         if not whole and self._skip_to(offset + MAX_HEAD):
             odd["head-too-long"] = None
         crlf = [raw.endswith(CRLF) for raw in (start, *raw_lines)] if start_whole else []

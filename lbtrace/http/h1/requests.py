@@ -103,6 +103,10 @@ class RequestReader(MessageReader[RequestLine, Request]):
             return not self.ends and line.method == "GET"
         return line.version[:5].upper() == "HTTP/"
 
+    def _is_head(self, start: bytes) -> bool:
+        simple = self.caches.request[start].version == SIMPLE_VERSION
+        return simple and not self.cursor.peek(1)
+
     def _body(self, head: Head, line: RequestLine) -> BodyRead:
         fields = head.block.fields
         return self._read_as(framing(fields.facts), fields)

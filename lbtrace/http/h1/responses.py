@@ -9,8 +9,13 @@ from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.body import BodyRead
 from lbtrace.http.h1.body_length import BODILESS, RESPONSE, TUNNEL, framing, response_facts
 from lbtrace.http.h1.framing import FramingFields
-from lbtrace.http.h1.reader import Head, MessageReader, ReaderContext
-from lbtrace.http.h1.start_line import StatusLine, begins_response, may_begin_response
+from lbtrace.http.h1.reader import NO_BLOCK, Head, MessageReader, ReaderContext
+from lbtrace.http.h1.start_line import (
+    SIMPLE_VERSION,
+    StatusLine,
+    begins_response,
+    may_begin_response,
+)
 from lbtrace.model.http import Body, Framing, Interim, Response
 
 # (offset of the response, its ordinal from 0) → the method it answers, None when not certain
@@ -51,6 +56,18 @@ class ResponseReader(MessageReader[StatusLine, Response]):
                 continue
             if not (self.over_gap() if self.at_end() else self._one()):
                 return
+
+    def run_simple(self) -> bool:
+        """Read all there is as the answer to an HTTP/0.9 request, which is content without a head
+        until the connection closes. False, and nothing is read, when there is none, or when it has
+        a status line all the same.
+        """
+        cursor = self.cursor
+        if self.late or not cursor.peek(1) or self._begins_stream():
+            return False
+        head = Head(cursor.offset, b"", NO_BLOCK, (), True, True, True)
+        self._message(head, StatusLine(0, "", SIMPLE_VERSION, ()))
+        return True
 
     def message(self, i: int) -> Response:
         """Response i."""

@@ -21,6 +21,7 @@ _CUT_REQUEST: Final = re.compile(
     rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH) (?:/|https?://)[^\x00-\x20\x7f]*"
     rb"(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?\r?\Z"
 ).match
+_SIMPLE_REQUEST: Final = re.compile(rb"GET /[^ \x00-\x1f]*[ \t]*\r?\n(?:\r?\n)*").fullmatch
 _METHOD: Final = re.compile(rb"[A-Z][A-Z_\-]*(?: |\Z)").match
 _STRICT_RESPONSE: Final = re.compile(
     rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r?(?:\n|\Z)"
@@ -114,6 +115,13 @@ def begins_request(data: bytes) -> bool:
     that is cut.
     """
     return _STRICT_REQUEST(data) is not None or _CUT_REQUEST(data) is not None
+
+
+def is_simple_request(data: bytes) -> bool:
+    """True when `data` is one HTTP/0.9 request and nothing else: a line without a version, perhaps
+    with empty lines behind it, as monitors of balancers send it.
+    """
+    return _SIMPLE_REQUEST(data) is not None
 
 
 def begins_response(data: bytes) -> bool:

@@ -77,7 +77,9 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
             if attempt is not None and attempt.outcome is AttemptOutcome.EITHER
             else "  then again"
         )
-        lead: list[Cell] = [_request(client), _status(client)] if number == 0 else [again, ""]
+        lead: list[Cell] = (
+            [_request(client), names.status(client.response)] if number == 0 else [again, ""]
+        )
         if attempt is None:
             rows.append([*lead, f"{front} ↔ none", why, _time(client), ""])
             continue
@@ -102,10 +104,6 @@ def _request(exchange: Exchange) -> str:
     return f"{shown(exchange.request.method)} {shown(exchange.request.target)}"
 
 
-def _status(exchange: Exchange) -> str:
-    return "none" if exchange.response is None else str(exchange.response.status)
-
-
 def _time(exchange: Exchange) -> str:
     ns = total_ns(exchange)
     return "?" if ns is None else units.duration(ns)
@@ -127,7 +125,8 @@ def unpaired(page: Page, report: Report, labels: Labels) -> None:
         where = Side(side)
         exchange = labels.exchange(where, u.ref)
         unasked = exchange.request is None and labels.connection(where, u.ref).client_is_whole
-        example = f"{'(no request)' if unasked else _request(exchange)} → {_status(exchange)}"
+        asked = "(no request)" if unasked else _request(exchange)
+        example = f"{asked} → {names.status(exchange.response)}"
         frame = labels.frame_of(where, u.ref.point, first_frame(exchange))
         rows.append(
             [units.count(number), where.value, names.UNPAIRED[reason], example, (frame, "frame")]

@@ -154,7 +154,7 @@ def _row(trace: Trace, e: Exchange) -> list[Cell]:
         f"{e.connection}.{e.ordinal}",
         request,
         f"#{trace.ref(first_frame(e), 0).number}" if e.request else "",
-        "none" if response is None else str(response.status),
+        names.status(response),
         f"#{trace.ref(response.first_frame, 0).number}" if response else "",
         units.size(response.body.length) if response else "",
         "?" if ns is None else units.duration(ns),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbtrace.model.http import Mark
+from lbtrace.model.http import Mark, Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
     AttemptOutcome,
@@ -205,6 +205,13 @@ MARK: dict[Mark, str] = {
     Mark.AMBIGUOUS_FRAMING: "ambiguous framing",
     Mark.PAIRED_BY_ORDER: "paired by order",
 }
+
+
+def status(response: Response | None) -> str:
+    """The status of a response, "none" without a response."""
+    if response is None:
+        return "none"
+    return str(response.status) if response.status else "unstated"
 
 
 def unpaired_detail(u: Unpaired) -> str:
