@@ -103,6 +103,8 @@ def test_a_list_states_its_nodes_in_order(
         (X_FORWARDED_FOR, "192.0.2.1, ", (Node("192.0.2.1"),)),
         (X_FORWARDED_FOR, '"192.0.2.1"', (Node("192.0.2.1"),)),
         (X_REAL_IP, "fe80::1%eth0", (Node("fe80::1"),)),
+        (X_REAL_IP, "192.0.2.1:0", (Node("192.0.2.1", 0),)),
+        (X_REAL_IP, "192.0.2.1:00080", (Node("192.0.2.1", 80),)),
     ],
 )
 def test_what_a_field_states(name: str, value: str, stated: tuple[Node | None, ...]) -> None:
@@ -112,7 +114,17 @@ def test_what_a_field_states(name: str, value: str, stated: tuple[Node | None, .
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "host", "1.2.3", "1.2.3.4:x", "1.2.3.4:65536", "1.2.3.4:²", "01.2.3.4", "a.b.c.d"),
+        *(
+            "",
+            "host",
+            "1.2.3",
+            "1.2.3.4:x",
+            "1.2.3.4:65536",
+            "1.2.3.4:000080",
+            "1.2.3.4:²",
+            "01.2.3.4",
+            "a.b.c.d",
+        ),
         *("[::1", "[::1]x", "[::1]:80:80", "[1", "12345::1", ":80", "::1::"),
     ],
 )
@@ -129,6 +141,9 @@ def test_no_value_is_too_odd(value: str) -> None:
 def test_hosts_of_forwarded() -> None:
     value = 'for=192.0.2.1;host=a.example, host="b.example:8080";proto=https, for=192.0.2.2'
     assert stated_hosts(value) == ("a.example", "b.example:8080")
+    # what separates stands in quotes, beside a quote that is no end
+    assert stated_hosts('"x";host="a=b", host="c\\",d;e", host=f') == ("a=b", 'c",d;e', "f")
+    assert stated_hosts('host="\\"", host="\\\\", host=a') == ('"', "\\", "a")
 
 
 @pytest.mark.parametrize(

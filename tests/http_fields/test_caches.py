@@ -87,6 +87,11 @@ def test_an_answer_that_is_older_than_its_exchange_was_kept(
     assert (age_s(age) > age_of_fresh(took_ms * 1_000_000)) is kept
 
 
+@pytest.mark.parametrize(("took_ns", "age"), [(0, 1), (1_999_999_999, 2), (2_000_000_000, 3)])
+def test_the_age_of_a_fresh_answer_is_the_time_it_took(took_ns: int, age: int) -> None:
+    assert age_of_fresh(took_ns) == age
+
+
 @pytest.mark.parametrize("value", ["", "-1", "two", "²", "1.5", "9" * 5000])
 def test_an_age_that_is_no_number_says_nothing_terrible(value: str) -> None:
-    assert 0 <= age_s(value) < 10**12
+    assert age_s(value) == (10**12 - 1 if value.startswith("9") else 0)

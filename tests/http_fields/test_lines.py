@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lbtrace.http_fields.lines import field_lines, field_value, has_whole_head, is_canonical
+from lbtrace.http_fields.lines import (
+    field_lines,
+    field_value,
+    has_whole_head,
+    is_canonical,
+    lowered,
+    sorted_by_go,
+)
 from lbtrace.model.http import Body, Framing, HeaderLine, Mark, Request
 
 LINES = (
@@ -20,6 +29,8 @@ ASKED = Request(
 def test_lines_of_a_name_keep_their_order_and_their_spelling() -> None:
     assert [line.raw for line in field_lines(ASKED, "VIA")] == ["Via: a", "via: b"]
     assert field_value(ASKED, "VIA") == "a, b"
+    assert field_value(ASKED, "host") == "x"
+    assert field_value(ASKED, "Post") is None
     assert field_value(ASKED, "Cookie") is None
 
 
@@ -34,3 +45,20 @@ def test_a_head_that_was_cut_is_not_whole() -> None:
 )
 def test_canonical_names(name: str, canonical: bool) -> None:
     assert is_canonical(name) is canonical
+
+
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        ("Host User-Agent Content-Length Accept Zone Accept-Encoding", "Accept Zone"),
+        ("host transfer-encoding accept-encoding zone", "accept-encoding zone"),
+        ("Host", ""),
+    ],
+)
+def test_what_go_sorts(head: str, rest: str) -> None:
+    assert sorted_by_go(head.split()) == rest.split()
+
+
+@given(st.text(alphabet="Aa-Zz", max_size=8))
+def test_names_are_compared_in_lower_case(name: str) -> None:
+    assert lowered(name) == lowered(name.upper()) == name.lower()
