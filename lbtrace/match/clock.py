@@ -25,6 +25,7 @@ messages bound nothing. A refused clock says why.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb, inf, log2
 
 import numpy as np
 
@@ -36,6 +37,9 @@ OUTLIERS = 0.25  # more contradicting pairs than this: refused
 DRIFT_SPAN_NS = 10_000_000_000  # shorter captures show no drift
 SAMPLE = 40  # backend exchanges per set that an offset is tried on
 SAMPLED_CLIENTS = 5000
+LEAST_SAMPLE = 8  # backend exchanges: fewer fit under many offsets
+LEAST_INSIDE = 0.4  # share of them that must fit
+SIGNIFICANT = 7.0  # bits: 1 in 128, and the best of all other offsets is the measure
 UNSEEN_PPB = 100_000  # 100 ppm, a bad crystal: allowed for where no drift can be fitted
 SLOPE_PPB = 1000
 STEP_PAIRS = 4  # on either side of a step; fewer may be wrong pairs
@@ -189,8 +193,10 @@ def from_order(sets: list[tuple[Column, Column, Column, Column]], complete: bool
 
 
 def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
-    """The offset that puts most of a sample of backend exchanges inside client exchanges; None when
-    two offsets do about as well.
+    """The offset that puts many of a sample of backend exchanges inside client exchanges; None when
+    that may be chance.
+
+    The best other offset, farther away than the exchanges are wide, shows what chance does.
     """
     begins: list[Column] = []
     ends: list[Column] = []
@@ -206,7 +212,7 @@ def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
         first = min(first, int(x.min())) if first else int(x.min())
         if sample >= 4 * SAMPLE:
             break
-    if sample < 8:
+    if sample < LEAST_SAMPLE:
         return None
     low, high = np.concatenate(begins), np.concatenate(ends)
     if not len(low):
@@ -216,15 +222,30 @@ def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
     order = np.lexsort((-steps, edges))
     depth, edges = np.cumsum(steps[order]), edges[order]
     best = int(depth.max())
-    if best < 0.9 * sample:
+    # Near the true offset others do nearly as well, and one may do better, with others' exchanges
+    # among them: whatever has half as many there counts.
+    width = 2 * int(np.median(high - low))
+    near = np.abs(edges - int(edges[int(depth.argmax())])) <= width
+    there = np.flatnonzero(near & (depth * 2 >= best))
+    left, right = int(edges[there[0]]), int(edges[min(int(there[-1]) + 1, len(edges) - 1)])
+    elsewhere = int(depth[~near].max(initial=0))
+    if right - left > width or best < LEAST_INSIDE * sample:
         return None
-    # The true offset may have fewer inside than a false one, with others' exchanges among them:
-    # whatever has half as many counts.
-    rivals = np.flatnonzero(depth * 2 >= best)
-    left, right = int(edges[rivals[0]]), int(edges[min(int(rivals[-1]) + 1, len(edges) - 1)])
-    if right - left > 2 * int(np.median(high - low)):
+    if significance(best, elsewhere, sample) < SIGNIFICANT:
         return None
     return Bounds(*(np.full(best, v, np.int64) for v in (first, left, right)))
+
+
+def significance(inside: int, elsewhere: int, sample: int) -> float:
+    """How improbable it is, in bits, that so many of a sample lie inside at one offset, where each
+    does with the probability that the best other offset shows: the tail of the binomial
+    distribution.
+    """
+    each = (elsewhere + 1) / (sample + 1)
+    tail = sum(
+        comb(sample, k) * each**k * (1 - each) ** (sample - k) for k in range(inside, sample + 1)
+    )
+    return -log2(tail) if tail > 0 else inf
 
 
 def _merged(low: Column, high: Column) -> tuple[Column, Column]:

@@ -6,7 +6,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.match.clock import Bounds, _hull, estimate, from_order, span_of
+from lbtrace.match.clock import (
+    SIGNIFICANT,
+    Bounds,
+    _hull,
+    estimate,
+    from_order,
+    significance,
+    span_of,
+)
 
 SECOND = 1_000_000_000
 
@@ -109,6 +117,27 @@ def test_even_traffic_with_a_part_missing_has_no_clock() -> None:
     a = np.arange(40) * SECOND
     x = a[5:25] + 1000
     assert from_order([(a, a + 5000, x, x + 1000)], complete=False) is None
+
+
+@given(st.integers(1, 60), st.integers(0, 60), st.integers(0, 60))
+def test_more_inside_is_more_significant_and_more_elsewhere_is_less(
+    sample: int, inside: int, elsewhere: int
+) -> None:
+    inside, elsewhere = min(inside, sample), min(elsewhere, sample)
+    bits = significance(inside, elsewhere, sample)
+    assert bits >= -1e-9
+    if inside < sample:
+        assert significance(inside + 1, elsewhere, sample) >= bits - 1e-9
+    if elsewhere < sample:
+        assert significance(inside, elsewhere + 1, sample) <= bits + 1e-9
+
+
+def test_what_recordings_showed_of_significance() -> None:
+    """17 of 25 against 4 was the clock; 7 of 45 against 6, of captures that had nothing to do with
+    each other, was chance.
+    """
+    assert significance(17, 4, 25) > 3 * SIGNIFICANT
+    assert significance(7, 6, 45) < SIGNIFICANT / 2
 
 
 points = st.lists(

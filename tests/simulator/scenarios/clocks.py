@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from tests.simulator.roles import MS, Balancer, Simulation
 from tests.simulator.scenarios.base import XFF, curls, mixed, scenario
 from tests.simulator.wire import EPOCH_NS, Clockwork
@@ -102,4 +104,18 @@ def step_back_proxy() -> Simulation:
     client = simulation.client("192.168.0.5")
     for i in range(40):
         client.asks("GET", "/", at_ms=600 * i, connection=f"c{(i + 2) // 4}")
+    return simulation
+
+
+@scenario()
+def clock_among_others() -> Simulation:
+    """Equal requests of two clients, one of them captured: 17 of 25 fit at one offset"""
+    simulation = Simulation(
+        seed=2, client_clock=Clockwork(-37_123 * MS), uncaptured_clients=1, balancer=Balancer()
+    )
+    dice = random.Random(2)
+    for address, count in (("192.168.0.5", 17), ("192.168.0.6", 8)):
+        client = simulation.client(address)
+        for _ in range(count):
+            client.asks("GET", "/", at_ms=dice.random() * 3000)
     return simulation
