@@ -19,10 +19,11 @@ Remedy:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, present, said
+from lbtrace.comparison import Comparison, Matches, Said, confidence_of, evidence, present, said
 from lbtrace.comparison.said import NOTHING
 from lbtrace.http_fields import HOST, Meaning, fields_of, spelling
 from lbtrace.http_fields.addresses import stated_addresses
@@ -33,11 +34,22 @@ from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.words import joint
 
 TITLE = "Forwarding fields, checked"
-UNKNOWN = -1
+UNKNOWN, FALSE, TRUE = -1, 0, 1
 REMEDY = (
     "Let the balancer set this field itself, and find the proxy in front of it that is not "
     "accounted for."
 )
+
+
+# The field, what the client did, what the client stated itself, what the balancer stated → whether
+# that is true; None when the captures cannot tell.
+_Check = Callable[[Comparison, str, str | None, str, str], bool | None]
+_Facts = tuple[Column, Sequence[str | None]]  # per pair a number, and what the numbers stand for
+
+
+class _Checked(NamedTuple):
+    meaning: str
+    check: _Check
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -51,40 +63,37 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     server = comparison.sides[0].server_address[heads.front_connection]
     did = (server, *(column for column, _ in facts.values()))
     mixed = _in_mixed_groups(heads, (*did, *(field.front for field in stated.values())))
-    for name, (before, after, texts) in stated.items():
+    for name, field in stated.items():
         about = _checked_meaning(name)
-        meaning, check = CHECKS[about]
-        # as the client sent it: not the balancer's statement
-        rows = np.flatnonzero((after != NOTHING) & (before != after))
-        number, facts_of = facts[about]
-        first, which = first_met(joint(before[rows] * len(texts) + after[rows], number[rows]))
-        told = [
-            check(
-                comparison,
-                name,
-                facts_of[number[row]],
-                texts[before[row]] or "",
-                texts[after[row]] or "",
-            )
-            for row in rows[first].tolist()
-        ]
-        verdict = np.array([UNKNOWN if true is None else int(true) for true in told], np.int64)[
-            which
-        ]
-        right, wrong = (
-            rows[verdict == 1],
-            rows[(verdict == 0) & ~mixed[rows]],
-        )  # it may be true of another client of the group
+        rows, verdict = _verdicts(comparison, name, field, CHECKS[about].check, facts[about])
+        # what is wrong may be true of another client of the group
+        right, wrong = rows[verdict == TRUE], rows[(verdict == FALSE) & ~mixed[rows]]
         if len(right) or len(wrong):
+            meaning = CHECKS[about].meaning
             yield _finding(comparison, name, meaning, heads.where(right), heads.where(wrong))
 
 
-def _client_facts(
-    comparison: Comparison, heads: Matches
-) -> dict[Meaning, tuple[Column, Sequence[str | None]]]:
-    """What the client's capture shows of what a field may state: per pair a number, and what it
-    stands for.
-    """
+def _verdicts(
+    comparison: Comparison, name: str, field: Said, check: _Check, facts: _Facts
+) -> tuple[Column, Column]:
+    """The pairs in which the balancer wrote the field, and of each TRUE, FALSE or UNKNOWN."""
+    before, after, texts = field
+    number, fact = facts
+    # as the client sent it: not the balancer's statement
+    rows = np.flatnonzero((after != NOTHING) & (before != after))
+    first, which = first_met(joint(before[rows] * len(texts) + after[rows], number[rows]))
+    held = [
+        check(
+            comparison, name, fact[number[row]], texts[before[row]] or "", texts[after[row]] or ""
+        )
+        for row in rows[first].tolist()
+    ]
+    verdict = np.array([UNKNOWN if true is None else int(true) for true in held], np.int64)
+    return rows, verdict[which]
+
+
+def _client_facts(comparison: Comparison, heads: Matches) -> dict[Meaning, _Facts]:
+    """What the client's capture shows of what a field may state."""
     client, connection = comparison.sides[0], heads.front_connection
     encrypted = [
         a.tls is not None or a.protocol is Protocol.TLS
@@ -193,11 +202,9 @@ def _host(
     )
 
 
-# the field, what the client did, what it stated itself, what the balancer stated
-_Check = Callable[[Comparison, str, str | None, str, str], bool | None]
-CHECKS: dict[Meaning, tuple[str, _Check]] = {
-    Meaning.CLIENT_ADDRESS: ("the client's address", _address),
-    Meaning.CLIENT_PORT: ("the port the client connected to", _port),
-    Meaning.CLIENT_PROTOCOL: ("the protocol the client used", _protocol),
-    Meaning.CLIENT_HOST: ("the host the client asked for", _host),
+CHECKS: dict[Meaning, _Checked] = {
+    Meaning.CLIENT_ADDRESS: _Checked("the client's address", _address),
+    Meaning.CLIENT_PORT: _Checked("the port the client connected to", _port),
+    Meaning.CLIENT_PROTOCOL: _Checked("the protocol the client used", _protocol),
+    Meaning.CLIENT_HOST: _Checked("the host the client asked for", _host),
 }
