@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from xxhash import xxh3_128_hexdigest
 
-from lbtrace.http import detect, proxy_protocol, tls
+from lbtrace.http import detect, proxy_protocol, socks, tls
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http.h1 import exchanges
 from lbtrace.http.h1.conversation import Conversation
@@ -26,7 +26,14 @@ from lbtrace.http.h2 import frames as h2_frames
 from lbtrace.http.h2 import reader as h2
 from lbtrace.http.h2.direction import Http2Direction
 from lbtrace.http.weirds import Weirds
-from lbtrace.model.http import DIGESTED, Application, Exchange, Protocol, ProxyHeader
+from lbtrace.model.http import (
+    DIGESTED,
+    Application,
+    ClientHello,
+    Exchange,
+    Protocol,
+    ProxyHeader,
+)
 from lbtrace.options import Options
 from lbtrace.tables.packets import StreamTable
 
@@ -94,36 +101,53 @@ class ConnectionReader:
         )
 
     def _carried(self, number: int, client: Cursor, server: Cursor, depth: int = 0) -> Application:
+        """What the connection carries from the cursors on. `depth`: how many tunnels it is in."""
         if client.ended() and server.ended():
             return _NONE
-        protocol, name, swapped, before = detect.detect(client, server)
-        if not (swapped or before or name) and protocol is Protocol.HTTP1:
+        if socks.skip(client, server):
+            return self._behind_socks(number, client, server, depth)
+        found = detect.detect(client, server)
+        if found is detect.HTTP1:
             return self._http1(number, client, server, depth)
-        frame = self.pieces.frame[
-            client.first_row if client.first_row < client.end_row else server.first_row
-        ]
-        if before:
+        frame = self._first_frame(client, server)
+        if found.before:
             self.weirds.add("bytes-before-http", frame)
-        if protocol is Protocol.HTTP1:
-            if swapped:
-                self._reverse(number, frame)
-                return self._http1(number, server, client, depth)._replace(reversed=True)
-            if name == "tls":
-                hello = tls.client_hello(client)
-                client.take(1 << 62, None)
-                self.weirds.add("tls-answered-in-clear", frame)
-                return self._http1(number, client, server, depth)._replace(tls=hello)
-            return self._http1(number, client, server, depth)
-        if protocol is Protocol.HTTP2:
-            if swapped:
-                self._reverse(number, frame)
-                client, server = server, client
-            return self._http2(number, client, server)._replace(reversed=swapped)
-        if protocol is Protocol.TLS:
-            return Application(Protocol.TLS, "", (), tls.client_hello(client))
-        if not name and h2_frames.speaks(client, server):
+        if found.reversed:
+            self._reverse(number, frame)
+            client, server = server, client
+        application = Application(found.protocol, found.name)
+        if found.protocol is Protocol.HTTP1:
+            hello = self._passed_over(client, frame) if found.hello else None
+            application = self._http1(number, client, server, depth)
+            return application._replace(tls=hello or application.tls, reversed=found.reversed)
+        if found.protocol is Protocol.HTTP2:
+            return self._http2(number, client, server)._replace(reversed=found.reversed)
+        if found.protocol is Protocol.TLS:
+            return application._replace(tls=tls.client_hello(client))
+        if not found.name and h2_frames.speaks(client, server):
             return self._http2_from_the_middle(number, client, server, frame)
-        return Application(Protocol.OTHER, name)
+        return application
+
+    def _first_frame(self, client: Cursor, server: Cursor) -> int:
+        first = client if client.first_row < client.end_row else server
+        return int(self.pieces.frame[first.first_row])
+
+    def _passed_over(self, client: Cursor, frame: int) -> ClientHello | None:
+        """What a client that speaks TLS sent to a server that does not: its ClientHello."""
+        hello = tls.client_hello(client)
+        client.take(1 << 62, None)
+        self.weirds.add("tls-answered-in-clear", frame)
+        return hello
+
+    def _behind_socks(self, number: int, client: Cursor, server: Cursor, depth: int) -> Application:
+        """What a SOCKS relay passes on: HTTP and TLS are read as if the relay were not there."""
+        frame = self._first_frame(client, server)
+        inside = self._carried(number, client, server, depth + 1) if depth < _TUNNELS else _NONE
+        if inside.protocol in (Protocol.OTHER, Protocol.NONE):
+            return Application(Protocol.OTHER, "socks")
+        if inside.protocol is not Protocol.TLS:
+            self.weirds.add("bytes-before-http", frame)
+        return inside
 
     def _reverse(self, number: int, frame: int) -> None:
         """The other end is the client: worth saying unless only ports had said who it is."""

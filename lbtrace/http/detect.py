@@ -35,17 +35,21 @@ _STATUS_LINE: Final = re.compile(rb"(?:\r?\n)*(?i:HTTP)/[0-9]\.[0-9] +[0-9]{3}")
 
 
 class Detected(NamedTuple):
-    """`reversed`: the end that opened the connection answers, the other asks. `before`: other bytes
-    stand in front of the first message.
+    """What a connection speaks.
+
+    `name` is that of an OTHER protocol, if its first bytes tell. `reversed`: the end that opened
+    the connection answers, the other asks. `before`: other bytes stand in front of the first
+    message. `hello`: the client speaks TLS, and the server answers in HTTP/1 without it.
     """
 
     protocol: Protocol
     name: str = ""
     reversed: bool = False
     before: bool = False
+    hello: bool = False
 
 
-_HTTP1: Final = Detected(Protocol.HTTP1)
+HTTP1: Final = Detected(Protocol.HTTP1)  # and nothing else to say
 
 
 def detect(client: Cursor, server: Cursor) -> Detected:
@@ -54,14 +58,15 @@ def detect(client: Cursor, server: Cursor) -> Detected:
     """
     asked = client.peek(4096)
     if begins_request(asked):
-        return _HTTP1
+        return HTTP1
     answered = server.peek(4096)
     if len(asked) >= 4 and asked.startswith(PREFACE[: len(asked)]):
         return Detected(Protocol.HTTP2)
     if answered.startswith(PREFACE):
         return Detected(Protocol.HTTP2, reversed=True)
     if tls.looks_like(asked):
-        return Detected(Protocol.HTTP1, "tls") if _answers(answered) else Detected(Protocol.TLS)
+        in_clear = _answers(answered)
+        return Detected(Protocol.HTTP1 if in_clear else Protocol.TLS, hello=in_clear)
     if tls.looks_like(answered) and not _asks(asked):
         return Detected(Protocol.TLS)
     if _asks(asked):
