@@ -7,7 +7,7 @@ alone is read byte by byte (`connection`, `h1/`, `h2/`). Invariant: bulk reading
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 import numpy as np
 
@@ -74,18 +74,10 @@ def _ids(table: ExchangeTable, found: list[Exchange]) -> tuple[Column, Column]:
         return np.arange(count), np.zeros(0, np.int64)
     own = (
         np.fromiter(map(key, found), np.int64, len(found))
-        for key in (itemgetter(2), itemgetter(1), _first_frame)
+        for key in (itemgetter(2), itemgetter(1), attrgetter("first_frame"))
     )
     theirs = table.ordinal, table.connection, table.request.first_frame
     order = np.lexsort([np.append(one, other) for one, other in zip(theirs, own, strict=True)])
     ids = np.empty(count, np.int64)
     ids[order] = np.arange(count)
     return ids[: len(table)], ids[len(table) :]
-
-
-def _first_frame(exchange: Exchange) -> int:
-    """The frame an exchange is first seen in."""
-    request, response, interim = exchange[3], exchange[4], exchange[5]
-    if request is not None:
-        return request[5]
-    return interim[0][2] if interim else response[5] if response is not None else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from operator import attrgetter
 
 from xxhash import xxh3_128_hexdigest
 
@@ -21,7 +22,6 @@ from lbtrace.http.h1.reader import ReaderContext
 from lbtrace.http.h1.ready_messages import ReadyMessages
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
-from lbtrace.http.h1.start_line import begins_request
 from lbtrace.http.h2 import frames as h2_frames
 from lbtrace.http.h2 import reader as h2
 from lbtrace.http.h2.direction import Http2Direction
@@ -173,7 +173,7 @@ class ConnectionReader:
         """HTTP/2 from its preface; the 101 of an upgrade whose request is not in the capture may
         stand before it.
         """
-        if not server.peek(8).startswith(b"HTTP/1.1"):
+        if not server.peek(7).startswith(b"HTTP/1."):
             h2.read(number, client, server, self.weirds, self.decode, self.found, None)
             return Application(Protocol.HTTP2)
         switch = ResponseReader(server, self.context)
@@ -186,20 +186,20 @@ class ConnectionReader:
             return Application(Protocol.HTTP1, "", (), None, "h2c")
         nobody = RequestReader(client, self.context)
         switch.run(None)
-        exchanges.build(number, nobody, switch, self.weirds, self.found)
+        weird = "http2-answered-by-http1"
+        exchanges.build(number, nobody, switch, self.weirds, self.found, None, weird)
         h2.read(number, client, server, self.weirds, self.decode, self.found, None)
         return Application(Protocol.HTTP2)
 
     def _http1(self, number: int, client: Cursor, server: Cursor, depth: int) -> Application:
+        asking, answering = client.offset, server.offset
         talk = Conversation(client, server, self.context)
         if talk.empty:
             return Application(Protocol.OTHER)
-        if (
-            not talk.responses.ends
-            and server.first_row < server.end_row
-            and begins_request(Cursor(self.pieces, server.stream).peek(4096))
-        ):
-            self.weirds.add("requests-both-ways", self.pieces.frame[server.first_row])
+        if not talk.responses.ends:
+            begin = detect.first_request(self._cursor(server.stream, answering))
+            if begin >= 0:
+                return self._both_ask(number, talk, asking, begin)
         rows = None if depth or talk.goes_on else self.rows
         exchanges.build(number, talk.requests, talk.responses, self.weirds, self.found, rows)
         if talk.responses.tunnel:
@@ -207,6 +207,29 @@ class ConnectionReader:
         if talk.requests.preface:
             h2.read(number, client, server, self.weirds, self.decode, self.found, None)
         return HTTP1
+
+    def _both_ask(self, number: int, talk: Conversation, asking: int, begin: int) -> Application:
+        """Both ends send requests and neither answers. `asking`: the offset where the client
+        begins; `begin`: the piece of the server's stream that begins its first request.
+        """
+        self.weirds.add("requests-both-ways", self.pieces.frame[begin])
+        begun = len(self.found)
+        exchanges.build(number, talk.requests, talk.responses, self.weirds, self.found)
+        offset = self.pieces.start[begin]
+        requests = RequestReader(self._cursor(talk.server.stream, offset), self.context)
+        requests.run()
+        answers = ResponseReader(self._cursor(talk.client.stream, asking), self.context)
+        exchanges.build(number, requests, answers, self.weirds, self.found)
+        together = sorted(self.found[begun:], key=attrgetter("first_frame"))
+        self.found[begun:] = [e._replace(ordinal=k) for k, e in enumerate(together, 1)]
+        return HTTP1
+
+    def _cursor(self, stream: int, offset: int) -> Cursor:
+        """A cursor at an offset of a stream, or at its first byte behind it."""
+        cursor = Cursor(self.pieces, stream)
+        if offset > cursor.offset:
+            cursor.take(offset - cursor.offset, None)
+        return cursor
 
     def _tunnel(
         self, number: int, client: Cursor, server: Cursor, upgraded: str, depth: int

@@ -94,11 +94,18 @@ def _answers(data: bytes) -> bool:
     return begins_response(data) or _STATUS_LINE.match(data) is not None
 
 
+def first_request(cursor: Cursor) -> int:
+    """The first piece from the cursor on that begins a request, -1 when none of the first ones
+    does.
+    """
+    return _search(cursor, may_begin_request, begins_request)
+
+
 def _behind(asking: Cursor, answering: Cursor, within: int = 1 << 62) -> bool:
     """Move to the first pieces that begin a request and a response, if such there are; the request
     `within` so many bytes.
     """
-    request = _search(asking, may_begin_request, begins_request)
+    request = first_request(asking)
     if request >= 0 and asking.pieces.start[request] - asking.offset > within:
         return False
     response = _search(answering, may_begin_response, begins_response)

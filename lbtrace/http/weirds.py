@@ -68,8 +68,10 @@ TEXTS: Final[dict[str, str]] = {
     "response-before-request": "A response was sent before any request it could answer.",
     "roles-reversed": "Requests come from the end that accepted the connection, responses from "
     "the end that opened it.",
-    "requests-both-ways": "Both ends of a connection send requests, neither answers; those of the "
-    "client are reported.",
+    "requests-both-ways": "Both ends of a connection send requests and neither answers; the "
+    "requests of both are reported.",
+    "http2-answered-by-http1": "An HTTP/2 preface was answered in HTTP/1: the server does not "
+    "speak HTTP/2 on this port.",
     "pairing-in-doubt": "After loss, requests and responses were left unpaired because the "
     "packets do not say which belong together.",
     # other protocols

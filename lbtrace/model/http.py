@@ -151,6 +151,15 @@ class Exchange(NamedTuple):
     marks: tuple[Mark, ...] = ()
     stream_id: int | None = None
 
+    @property
+    def first_frame(self) -> int:
+        """The frame it is first seen in; 0 when nothing of it is."""
+        if self.request is not None:
+            return self.request.first_frame
+        if self.interim:
+            return self.interim[0].frame
+        return self.response.first_frame if self.response is not None else 0
+
 
 class Protocol(StrEnum):
     """What a connection carried, as its first bytes tell."""

@@ -155,12 +155,6 @@ def test_the_end_that_accepted_the_connection_asks() -> None:
     assert "roles-reversed" in heard.slugs
 
 
-def test_both_ends_ask() -> None:
-    heard = hear(Talk().client(get("/a")).server(get("/b")).client(get("/c")))
-    assert story(heard) == [("/a", None), ("/c", None)]
-    assert "requests-both-ways" in heard.slugs
-
-
 def test_start_lines_in_small_letters() -> None:
     heard = hear(
         Talk()
@@ -186,3 +180,50 @@ def test_captured_from_the_middle_of_a_download() -> None:
     assert story(heard) == [("/next", 200)]
     assert heard.exchanges[0].response is not None
     assert Mark.RESYNCED in heard.exchanges[0].response.marks
+
+
+H2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04\0" + bytes(4)
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
+def test_an_http_2_preface_that_is_answered_in_http_1(version: str) -> None:
+    refused = f"{version} 400 Bad Request\r\nContent-Length: 2\r\n\r\nno".encode()
+    heard = hear(Talk().client(H2_HELLO).server(refused).fin())
+    assert heard.applications[0].protocol is Protocol.HTTP2
+    assert story(heard) == [(None, 400)]
+    assert heard.slugs == {"http2-answered-by-http1"}
+    assert [d.frame for d in heard.diagnostics] == [2]
+
+
+def test_an_answer_before_the_preface_is_none_to_it() -> None:
+    late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    heard = hear(Talk().server(late).client(H2_HELLO, ack=0).fin())
+    assert story(heard) == [(None, 408)]
+    assert heard.slugs == {"response-before-request"}
+
+
+def test_both_ends_ask_and_the_requests_of_both_are_reported() -> None:
+    heard = hear(
+        Talk().client(get("/a")).server(get("/b")).client(get("/c")).server(get("/d")).fin()
+    )
+    assert story(heard) == [("/a", None), ("/b", None), ("/c", None), ("/d", None)]
+    assert [e.ordinal for e in heard.exchanges] == [1, 2, 3, 4]
+    assert all(e.marks == (Mark.CLOSED,) for e in heard.exchanges)
+    assert heard.slugs == {"requests-both-ways"}
+
+
+def test_both_ends_ask_behind_a_greeting() -> None:
+    hello, reply = b"\x10\x02peer one\n", b"\x11\x02peer two\n"
+    talk = Talk().client(hello).server(reply).client(get("/a")).server(get("/b"))
+    heard = hear(talk.client(get("/c")))
+    assert story(heard) == [("/a", None), ("/b", None), ("/c", None)]
+    assert {"requests-both-ways", "bytes-before-http"} <= heard.slugs
+    only = hear(Talk().client(get("/a")).server(reply).server(get("/b")))
+    assert story(only) == [("/a", None), ("/b", None)]
+    assert "requests-both-ways" in only.slugs
+
+
+def test_a_request_line_inside_of_an_answer_is_no_request() -> None:
+    heard = hear(Talk().client(get("/a")).server(ok(get("/b"))))
+    assert story(heard) == [("/a", 200)]
+    assert heard.slugs == set()

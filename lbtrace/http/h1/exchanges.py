@@ -21,12 +21,14 @@ def build(
     weirds: Weirds,
     out: list[Exchange],
     rows: array[int] | None = None,
+    unasked: str = "response-before-request",
 ) -> None:
     """Pair and append the exchanges of a connection; their ids are given when all connections are
     merged.
 
     Those that are just two messages read in bulk go to `rows`, if given: connection, ordinal,
-    numbers of the request and of the response.
+    numbers of the request and of the response. `unasked` is the weird that a response without
+    request is, where none is missing and its sender had bytes of the client.
     """
     ack, asked_rows, ends, interims = (
         requests.pieces.ack,
@@ -37,7 +39,7 @@ def build(
     frame, lasts = requests.pieces.frame, responses.lasts
     asking, answering = requests.numbers, responses.numbers
     answered_frame = answered_end = -1
-    alone = _Alone(requests, responses, weirds)
+    alone = _Alone(requests, responses, weirds, unasked)
     pairs = pair(requests, responses)
     for ordinal, (i, j, counted) in enumerate(pairs, 1):
         ahead = (
@@ -92,8 +94,11 @@ def _announce(connection: int, responses: ResponseReader, out: list[Exchange], m
 class _Alone:
     """Why a half of an exchange stands alone."""
 
-    def __init__(self, requests: RequestReader, responses: ResponseReader, weirds: Weirds) -> None:
+    def __init__(
+        self, requests: RequestReader, responses: ResponseReader, weirds: Weirds, unasked: str
+    ) -> None:
         self.requests, self.responses, self.weirds = requests, responses, weirds
+        self._weird = unasked
         self._gaps: dict[int, tuple[list[int], list[int]]] = {}
 
     def missing(self, side: RequestReader | ResponseReader, low: int, high: int) -> bool:
@@ -126,5 +131,6 @@ class _Alone:
         if self.missing(requests, 0, had if had > 0 else 1 << 62):
             return (Mark.LOST,)
         if p.known_start[requests.stream] and p.known_start[responses.stream]:
-            self.weirds.add("response-before-request", p.frame[responses.rows[j]])
+            weird = self._weird if had > 0 else "response-before-request"
+            self.weirds.add(weird, p.frame[responses.rows[j]])
         return ()

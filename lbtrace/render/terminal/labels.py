@@ -60,12 +60,6 @@ class Labels:
         return trace.connections[trace.exchanges[ref.id].connection]
 
 
-def first_frame(exchange: Exchange) -> int:
-    """The frame an exchange begins in, numbered through its point's files."""
-    half = exchange.request or exchange.response
-    return half.first_frame if half else 0
-
-
 def total_ns(exchange: Exchange) -> int | None:
     """From the first byte of the request to the last byte of the response, None when either is
     missing or the clock was set back.

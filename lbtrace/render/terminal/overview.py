@@ -20,7 +20,7 @@ from lbtrace.model.pairing import (
     UnpairedReason,
 )
 from lbtrace.model.report import Finding, Kind, Report, Severity, SideCounts
-from lbtrace.render.terminal.labels import Labels, first_frame
+from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import cut_end, shown
@@ -353,6 +353,6 @@ def _example(report: Report, labels: Labels, change: HeaderChange) -> str:
     if not pair.attempts:
         return ""
     front, back = pair.client, pair.attempts[-1].backend
-    a = labels.frame_of(Side.CLIENT, front.point, first_frame(labels.exchange(Side.CLIENT, front)))
-    b = labels.frame_of(Side.BACKEND, back.point, first_frame(labels.exchange(Side.BACKEND, back)))
+    a = labels.frame_of(Side.CLIENT, front.point, labels.exchange(Side.CLIENT, front).first_frame)
+    b = labels.frame_of(Side.BACKEND, back.point, labels.exchange(Side.BACKEND, back).first_frame)
     return f"client {a} ↔ backend {b}"

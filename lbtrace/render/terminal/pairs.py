@@ -11,7 +11,7 @@ from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, ExchangePair, Tier, Unpaired
 from lbtrace.model.report import Report
-from lbtrace.render.terminal.labels import Labels, first_frame, total_ns
+from lbtrace.render.terminal.labels import Labels, total_ns
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import cut_end, shown
@@ -68,7 +68,7 @@ def _example(reasons: Iterable[Reasons]) -> str:
 
 def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
     client = labels.exchange(Side.CLIENT, pair.client)
-    front = labels.frame_of(Side.CLIENT, pair.client.point, first_frame(client))
+    front = labels.frame_of(Side.CLIENT, pair.client.point, client.first_frame)
     why = names.TIER[pair.tier] + ("" if pair.group is None else " *")
     rows: list[list[Cell]] = []
     for number, attempt in enumerate(pair.attempts or (None,)):
@@ -84,7 +84,7 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
             rows.append([*lead, f"{front} ↔ none", why, _time(client), ""])
             continue
         backend = labels.exchange(Side.BACKEND, attempt.backend)
-        back = labels.frame_of(Side.BACKEND, attempt.backend.point, first_frame(backend))
+        back = labels.frame_of(Side.BACKEND, attempt.backend.point, backend.first_frame)
         told = why if number == 0 else ""
         if attempt.outcome is not AttemptOutcome.ANSWERED:
             told = (
@@ -127,7 +127,7 @@ def unpaired(page: Page, report: Report, labels: Labels) -> None:
         unasked = exchange.request is None and labels.connection(where, u.ref).client_is_whole
         asked = "(no request)" if unasked else _request(exchange)
         example = f"{asked} → {names.status(exchange.response)}"
-        frame = labels.frame_of(where, u.ref.point, first_frame(exchange))
+        frame = labels.frame_of(where, u.ref.point, exchange.first_frame)
         rows.append(
             [units.count(number), where.value, names.UNPAIRED[reason], example, (frame, "frame")]
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lbtrace.model.http import Application, Exchange, Protocol
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.render.terminal.labels import first_frame, total_ns
+from lbtrace.render.terminal.labels import total_ns
 from lbtrace.render.terminal.page import Cell, Column, Page, Remark
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
@@ -153,7 +153,7 @@ def _row(trace: Trace, e: Exchange) -> list[Cell]:
         str(e.id),
         f"{e.connection}.{e.ordinal}",
         request,
-        f"#{trace.ref(first_frame(e), 0).number}" if e.request else "",
+        f"#{trace.ref(e.first_frame, 0).number}" if e.request else "",
         names.status(response),
         f"#{trace.ref(response.first_frame, 0).number}" if response else "",
         units.size(response.body.length) if response else "",
