@@ -34,8 +34,14 @@ class _Zlib:
     def __init__(self, coding: str) -> None:
         self._z = zlib.decompressobj(31 if coding == "gzip" else 15)
         self._may_be_raw = coding == "deflate"
+        self._first = b""  # a byte that is held back: two of them tell zlib from raw deflate
 
     def decode(self, data: Buffer, room: int) -> bytes:
+        if self._may_be_raw:
+            data = self._first + bytes(data)
+            if len(data) < 2:
+                self._first = data
+                return b""
         try:
             out = self._z.decompress(data, room)
         except zlib.error:
@@ -117,10 +123,13 @@ class BodyDigest:
             self._decoder = None
 
     def body(self, framing: Framing, length: int, declared: int | None, complete: bool) -> Body:
-        """What passed, as a Body."""
+        """What passed, as a Body. A body of no bytes has a content of no bytes, though no encoder
+        writes it so.
+        """
         if not complete:
             return Body(framing, length, declared, False, None)
-        if self._decoder is not None and self._content is not None and self._decoder.finished:
+        finished = self._decoder is not None and (self._decoder.finished or not self.length)
+        if finished and self._content is not None:
             return Body(
                 framing,
                 length,

@@ -233,7 +233,7 @@ class BulkMessages:
         alone = ~closed & (kind & _HEAD == 0) & (~bodiless | bare)
         body = np.where(flags & SIZED != 0, SILENT, NOTHING).astype(np.uint8)
         body[sized] = LENGTH
-        coded = (flags & CODED != 0) & sized & (rest > 0) & self.decode
+        coded = (flags & CODED != 0) & sized & self.decode
         body[chunked | closed | coded] = OTHER
         return fits, alone, body, how
 

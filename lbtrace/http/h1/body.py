@@ -49,7 +49,7 @@ def not_read(declared: int | None) -> BodyRead:
 
 def read_length(cursor: Cursor, size: int, coding: str) -> BodyRead:
     """A body of `size` bytes; `coding` is the content coding to undo, "" for none."""
-    if not size:
+    if not size and not coding:
         return BodyRead(EMPTY_BODY, True, [], ())
     sink = BodyDigest(coding)
     before = cursor.offset
