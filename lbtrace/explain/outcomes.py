@@ -16,14 +16,18 @@ from lbtrace.match.pairing import UNTOLD, Pairing
 from lbtrace.match.timeline import Timeline
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Tier
-from lbtrace.tables.columns import running
+from lbtrace.tables.columns import Column, running
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
-from lbtrace.tables.words import numbering, numbers
+from lbtrace.tables.words import joint, numbering, numbers
 
 _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
 
 
 _ANY_ANSWER = fields_of(HOP, Meaning.CONTENT) | {SERVER}
+
+
+FEW = 3  # requests: fewer show no mirror
+_USED = [OUTCOMES.index(o) for o in (AttemptOutcome.ANSWERED, AttemptOutcome.EITHER)]
 
 
 def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTable:
@@ -50,6 +54,7 @@ def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTa
         ]
     known = numbering()
     mine, theirs = np.array(order, np.int64), np.array(tried, np.int64)
+    outcome[_copies(state, sizes, theirs, outcome)] = OUTCOMES.index(AttemptOutcome.COPY)
     return PairTable(
         client_point=client.point[mine],
         client=client.id[mine],
@@ -63,6 +68,28 @@ def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTa
         outcome=outcome,
         reasons=list(known),
     )
+
+
+def _copies(state: Pairing, sizes: Column, backends: Column, outcome: Column) -> Column:
+    """Which attempts are mirrored traffic. `sizes`: the attempts of each pair.
+
+    A server is a mirror when it answered requests, three at least, beside others whose answers the
+    clients got, and no client ever got one of its answers. An answer of 500 or more may be the
+    reason for a second attempt, so it shows no mirror.
+    """
+    none = np.zeros(len(backends), bool)
+    pair = np.repeat(np.arange(len(sizes)), sizes)
+    used = np.isin(outcome, _USED)
+    beside = (np.bincount(pair[used], minlength=len(sizes)) > 0)[pair] & ~used
+    if not beside.any():
+        return none
+    table = state.backend.table
+    server = joint(table.servers[table.connection], table.point)
+    ignored = beside & (outcome == OUTCOMES.index(AttemptOutcome.SUPERSEDED))
+    ignored &= table.responses.there[backends] & (table.responses.start[backends] < 500)
+    counts = np.bincount(server[backends[ignored]], minlength=int(server.max()) + 1)
+    counts[server[backends[used]]] = 0
+    return beside & (counts >= FEW)[server[backends]]
 
 
 def _answered_at_once(state: Pairing, order: Sequence[int], line: Timeline) -> list[bool]:

@@ -39,6 +39,7 @@ HOW = {
     AttemptOutcome.CLOSED: "the first attempt's connection was closed",
     AttemptOutcome.TIMEOUT: "the first attempt was not answered in time",
     AttemptOutcome.SUPERSEDED: "the first attempt was answered, but its answer was not used",
+    AttemptOutcome.COPY: "the first one was a copy",
     AttemptOutcome.UNKNOWN: "the end of the first attempt is not in the capture",
     AttemptOutcome.ANSWERED: "the first attempt was answered",
     AttemptOutcome.EITHER: "all were answered, and which of the answers the client got is not "
@@ -48,6 +49,7 @@ COPIED = {
     AttemptOutcome.ANSWERED,
     AttemptOutcome.SUPERSEDED,
     AttemptOutcome.EITHER,
+    AttemptOutcome.COPY,
 }  # how copies of mirrored traffic end
 FEW = 3  # requests: fewer are no habit
 REMEDY = (
@@ -65,8 +67,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     other = client.requests.there[several.front] & ~np.isin(
         client.requests.method[several.front], idempotent
     )
-    unsafe = other & (tries.number(_reached(comparison, tries)) > 1)
-    safe = ~unsafe
+    tried = tries.outcome != OUTCOMES.index(AttemptOutcome.COPY)
+    unsafe = other & (tries.number(_reached(comparison, tries) & tried) > 1)
+    safe = ~unsafe & (tries.number(tried) > 1)
     mirrored = (
         tries.number(np.isin(tries.outcome, [OUTCOMES.index(o) for o in COPIED]))
         == several.attempts

@@ -53,12 +53,15 @@ class AttemptOutcome(StrEnum):
 
     ANSWERED = "answered"  # its response is the one the client got
     SUPERSEDED = (
-        "superseded"  # a complete response the client did not get (retried 5xx, lost hedge, mirror)
+        "superseded"  # a complete response the client did not get (retried 5xx, lost hedge)
     )
     RESET = "reset"
     CLOSED = "closed"
     TIMEOUT = "timeout"  # nothing came before the balancer gave up
     UNKNOWN = "unknown"  # its response is not in the capture
+    # mirrored traffic: sent beside the attempt whose answer the client got, to a server whose
+    # answers nobody ever gets
+    COPY = "copy"
     # the client got this answer or that of another attempt, which may be it as well (mirror, hedge)
     EITHER = "either"
 

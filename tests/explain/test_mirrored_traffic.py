@@ -135,3 +135,34 @@ def test_a_copy_that_is_sent_after_the_answer_bounds_no_clock() -> None:
             <= recorded.clocks[known.client_point, known.backend_point][0]
             <= known.high_ns
         )
+
+
+def test_an_attempt_at_a_mirror_is_a_copy_and_no_retry() -> None:
+    """Every request goes to the last backend too, whose answers nobody gets."""
+    balancer = Balancer(add=[("X-Request-Id", "{fresh}")], mirror="other")
+    simulation = Simulation(seed=6, balancer=balancer, backends=TWO)
+    client = simulation.client("192.168.0.5")
+    for i in range(8):
+        client.asks("POST", f"/order/{i}", at_ms=100 * i, body=b"order=%d" % i * 8)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    outcomes = [a.outcome for p in found.pairs for a in p.attempts]
+    assert outcomes.count(AttemptOutcome.COPY) == 8
+    assert AttemptOutcome.SUPERSEDED not in outcomes
+    copied = {
+        a.backend for p in found.pairs for a in p.attempts if a.outcome is AttemptOutcome.COPY
+    }
+    assert copied == recorded.copies
+
+
+def test_a_server_whose_answers_are_sometimes_used_is_no_mirror() -> None:
+    """First attempts that failed with 500, and were sent again."""
+    balancer = Balancer(add=[("X-Request-Id", "{fresh}")], retry=0.5, fail="500")
+    simulation = Simulation(seed=6, balancer=balancer, backends=TWO)
+    client = simulation.client("192.168.0.5")
+    for i in range(20):
+        client.asks("GET", f"/item/{i}", at_ms=100 * i)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    assert any(len(p.attempts) > 1 for p in found.pairs)
+    assert all(a.outcome is not AttemptOutcome.COPY for p in found.pairs for a in p.attempts)

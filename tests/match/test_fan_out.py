@@ -83,7 +83,7 @@ def test_the_answer_that_the_client_got_is_told_by_what_it_says() -> None:
     recorded, found = seen(mirrored("other"))
     for p in found.pairs:
         assert [a.outcome for a in p.attempts] == [
-            AttemptOutcome.SUPERSEDED,
+            AttemptOutcome.COPY,
             AttemptOutcome.ANSWERED,
         ]
         assert p.attempts[0].backend in recorded.copies

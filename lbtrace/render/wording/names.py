@@ -97,6 +97,7 @@ TIER_SLUG: dict[Tier, str] = {
 OUTCOME: dict[AttemptOutcome, str] = {
     AttemptOutcome.ANSWERED: "answered",
     AttemptOutcome.SUPERSEDED: "answer not used",
+    AttemptOutcome.COPY: "copy",
     AttemptOutcome.RESET: "reset",
     AttemptOutcome.CLOSED: "closed",
     AttemptOutcome.TIMEOUT: "timed out",
