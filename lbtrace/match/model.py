@@ -71,7 +71,7 @@ def match(
     front, back = both_sides(clients, backends) if tables is None else tables
     client, backend = read(Side.CLIENT, front), read(Side.BACKEND, back)
     pairs = Pairing(client, backend)
-    found = same_packets(client, backend)
+    found = _telling(same_packets(client, backend), front, back)
     by_connection.same_packets(pairs, found)
     stated = connections.stated(backend, connections.sent_statements(client))
     passed_on = any(
@@ -80,6 +80,23 @@ def match(
     found += by_connection.stated_lines(pairs, found)
     by_connection.stated_address(pairs, stated)
     return _Model(pairs, options.clock_offset_ns, found, stated, passed_on).run()
+
+
+def _telling(
+    found: list[ConnectionPair], front: SideTable, back: SideTable
+) -> list[ConnectionPair]:
+    """Connections with the same packets, without those that carried nothing, where both sides
+    carried something and none of that is the same: a SYN that a NAT turned back, say, tells nothing
+    of how the balancer handles traffic.
+    """
+    carried = [
+        (table.of_ends("bytes", server=False) > 0) | (table.of_ends("bytes", server=True) > 0)
+        for table in (front, back)
+    ]
+    mine = front.numbers_of_connections([p.client for p in found])
+    if not len(mine) or carried[0][mine].any() or not (carried[0].any() and carried[1].any()):
+        return found
+    return [p for p in found if p.basis is not ConnectionBasis.SAME_PACKETS]
 
 
 def _some_go_straight(pairs: Pairing, found: Sequence[ConnectionPair]) -> bool:

@@ -66,6 +66,7 @@ class _Way(NamedTuple):
 
 _REQUEST = _Way(Clue.REQUEST_VALUE, Clue.REQUEST_FIELD, Clue.REQUEST_BODY)
 _RESPONSE = _Way(Clue.RESPONSE_VALUE, Clue.RESPONSE_FIELD, Clue.RESPONSE_BODY)
+_OF_REQUESTS = (Clue.REQUEST_VALUE, Clue.REQUEST_FIELD, Clue.QUERY, Clue.BALANCER_ID)
 _OF_TARGET = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)  # the query is a value
 Kind = tuple[Clue, str]  # and the field, where the clue names one
 _Entries = tuple[Column, Column]  # exchanges, and a token that each holds
@@ -365,10 +366,11 @@ class Candidates:
     backend: Column
     bits: Column  # the weight of all rare tokens they share
     token: Column  # the rarest of them
+    alone: Column  # bool: that one looks drawn at random, so that no other exchange has it
 
     def where(self, kept: Column) -> Candidates:
         """Some of them."""
-        columns = (self.client, self.backend, self.bits, self.token)
+        columns = (self.client, self.backend, self.bits, self.token, self.alone)
         return Candidates(self.tokens, *(column[kept] for column in columns))
 
     def reason(self, row: int) -> Reason:
@@ -379,28 +381,26 @@ class Candidates:
 def match(shared: Candidates, client: Facts, backend: Facts) -> list[Found]:
     """Candidates → unambiguous matches."""
     tokens = shared.tokens
-    who, whom, score, best_token = shared.client, shared.backend, shared.bits, shared.token
-    first, second = _two_best(whom, score, len(backend))
+    first, second = _two_best(shared.backend, shared.bits, len(backend))
     top = np.zeros(len(client))
-    np.maximum.at(top, who, score)
-    clear = (score >= first[whom] - 1e-9) & (score - second[whom] >= MARGIN)
-    who, whom, score, best_token = who[clear], whom[clear], score[clear], best_token[clear]
+    np.maximum.at(top, shared.client, shared.bits)
+    clear = shared.bits >= first[shared.backend] - 1e-9
+    shared = shared.where(clear & (shared.bits - second[shared.backend] >= MARGIN))
+    who = shared.client
     _, cuts = np.unique(who, return_index=True)
     ends = np.append(cuts[1:], len(who))[: len(cuts)]
-    held = list(zip(score.tolist(), whom.tolist(), best_token.tolist(), strict=True))
+    columns = (shared.bits, shared.backend, shared.token, shared.alone)
+    held = list(zip(*(column.tolist() for column in columns), strict=True))
     best_of = top.tolist()
     found: list[Found] = []
     for c, begin, end in zip(who[cuts].tolist(), cuts.tolist(), ends.tolist(), strict=True):
         mine = held[begin:end] if end - begin == 1 else sorted(held[begin:end], reverse=True)
-        best, _, token = mine[0]
+        best, _, token, strong = mine[0]
         if best < best_of[c] - 1e-9:
             continue  # the best backend exchange for it belongs to another
         reason = tokens.named(token)
         by_value, by_request = bool(tokens.header[token]), reason.clue not in _RESPONSE
-        # any digest looks drawn
-        is_body = reason.clue is Clue.REQUEST_BODY
-        strong = by_value and by_request and not is_body and drawn(reason.value)
-        chosen = [b for s, b, _ in mine if s >= best - MARGIN]
+        chosen = [b for s, b, *_ in mine if s >= best - MARGIN]
         found.append(Found(c, chosen, (reason,), by_value, by_request, strong))
     return found
 
@@ -428,12 +428,26 @@ def candidates(client: Facts, backend: Facts) -> Candidates:
     who = np.repeat(left_owner, size)
     token = np.repeat(left_token, size)
     code = who * n_backend + right_owner[spans(begin, size)]
-    order = np.lexsort((-weight[token], code))
+    alone = _tell_alone(tokens, distinct(token))
+    order = np.lexsort((~alone[token], -weight[token], code))
     code, token = code[order], token[order]
-    distinct, first = np.unique(code, return_index=True)
+    codes, first = np.unique(code, return_index=True)
     score = np.add.reduceat(weight[token], first) if len(first) else np.zeros(0)
     width = max(n_backend, 1)
-    return Candidates(tokens, distinct // width, distinct % width, score, token[first])
+    best = token[first]
+    return Candidates(tokens, codes // width, codes % width, score, best, alone[best])
+
+
+def _tell_alone(tokens: Tokens, used: Column) -> Column:
+    """Per token, whether it looks drawn at random and stands in a request or is the balancer's: no
+    other exchange anywhere has it. Only the used ones are looked at. Any digest of a body looks
+    drawn.
+    """
+    out = np.zeros(len(tokens.values), bool)
+    wanted = np.fromiter((clue in _OF_REQUESTS for clue, _ in tokens.kinds), bool)
+    for token in used[wanted[tokens.kind[used]] & tokens.header[used]].tolist():
+        out[token] = drawn(tokens.values[token])
+    return out
 
 
 def _two_best(whom: Column, score: Column, count: int) -> tuple[Column, Column]:
