@@ -24,7 +24,7 @@ messages bound nothing. A refused clock says why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, inf, log2
 
 import numpy as np
@@ -106,6 +106,17 @@ def estimate(
         reference += span // 2
         flat = _leaning(bounds, flat, reference)
     return _clock(client_point, backend_point, flat, n, reference, 0)
+
+
+def tightened(known: Clock, found: Clock) -> Clock:
+    """A clock that many exchanges bound by their times alone, and what the few pairs say that could
+    be told apart under it: both hold. Else what was found.
+    """
+    low, high = max(known.low_ns, found.low_ns), min(known.high_ns, found.high_ns)
+    both_flat = not (known.refused or known.stated or known.drift_ppb or found.drift_ppb)
+    if found.pairs >= known.pairs or not both_flat or low > high or found.outliers:
+        return found
+    return replace(known, low_ns=low, high_ns=high)
 
 
 def stepped(known: Clock) -> bool:

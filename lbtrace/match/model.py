@@ -209,7 +209,11 @@ class _Model:
     def _bounded(self, pairs: Pairing, made: _Round) -> Clocks:
         """The clocks of a round, as its pairs bound them."""
         found = clocks(pairs, self.clock_offset_ns)
-        return made.clocks | {points: k for points, k in found.items() if not k.refused}
+        return made.clocks | {
+            points: clock.tightened(made.clocks[points], k)
+            for points, k in found.items()
+            if not k.refused
+        }
 
     def _with_attempts(self, pairs: Pairing, made: _Round) -> Clocks:
         """Attach the attempts and copies that are left; clocks that they alone bound are added."""
