@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 from lbtrace.explain import explain, split
 from lbtrace.match import match
+from lbtrace.match.legs import apart
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
 from lbtrace.tables.side_table import SideTable
 
-__all__ = ["correlate", "split"]
+__all__ = ["apart", "correlate", "split"]
 
 
 def correlate(

@@ -92,6 +92,8 @@ def compare(
 
     Raises InputError when a file cannot be read or is no capture.
     """
+    from lbtrace.correlate import apart
+
     with _no_collection():
         fronts = tuple(
             inspect(files, Side.CLIENT, i, options, progress) for i, files in enumerate(clients)
@@ -99,6 +101,7 @@ def compare(
         backs = tuple(
             inspect(files, Side.BACKEND, i, options, progress) for i, files in enumerate(backends)
         )
+        fronts, backs = apart(fronts, backs)
         return _report(fronts, backs, options)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import accumulate
 
-from lbtrace.model.http import Exchange
+from lbtrace.match.legs import part_of
 from lbtrace.model.net import Side
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import PacketDirection, Trace
@@ -33,7 +32,7 @@ def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | N
     connections = trace.connections
     front, back = _travelled(trace)
     if front and back:
-        return _part(trace, front, Side.CLIENT), _part(trace, back, Side.BACKEND)
+        return part_of(trace, front, Side.CLIENT), part_of(trace, back, Side.BACKEND)
     addresses = set(balancer) or _hubs(connections)
     front, back = (set(), set()) if addresses else _twice(connections)
     if not front:
@@ -46,7 +45,7 @@ def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | N
         back = {c.id for c in connections if c.id not in front}
     if not front or not back:
         return None
-    return _part(trace, front, Side.CLIENT), _part(trace, back, Side.BACKEND)
+    return part_of(trace, front, Side.CLIENT), part_of(trace, back, Side.BACKEND)
 
 
 def _travelled(trace: Trace) -> tuple[set[int], set[int]]:
@@ -161,20 +160,3 @@ def _held(spans: list[Span], others: list[Span]) -> float:
     return sum(
         i >= 0 and latest_end[i] >= end for i, (_, end) in zip(at, spans, strict=True)
     ) / len(spans)
-
-
-def _part(trace: Trace, ids: set[int], side: Side) -> Trace:
-    """The trace of some of its connections, numbered anew."""
-    kept = [c for c in trace.connections if c.id in ids]
-    number = {c.id: i for i, c in enumerate(kept)}
-    exchanges: list[Exchange] = []
-    for e in trace.exchanges:
-        if e.connection in number:
-            exchanges.append(e._replace(id=len(exchanges), connection=number[e.connection]))
-    return replace(
-        trace,
-        side=side,
-        connections=[c._replace(id=number[c.id]) for c in kept],
-        applications=[trace.applications[c.id] for c in kept],
-        exchanges=exchanges,
-    )

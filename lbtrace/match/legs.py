@@ -1,0 +1,188 @@
+"""Traces → the same without connections that a captured server opened itself, where those are no
+side of the balancer.
+
+A host that is a server and a client in one capture answers requests by making requests. Two kinds
+of its own connections mislead, because what they carry is in the captures twice:
+
+    the inner leg   a client capture that was taken on the balancer holds the balancer's connections
+                    to its backends. They repeat the requests that came in, inside them in time, and
+                    they are in a backend capture too: that is no direct traffic
+    onward calls    a backend capture holds the backend's own requests to another service. They lie
+                    inside requests that came in: they are no attempts of the balancer's
+
+Both lie on one clock, that of the capture. Where the outer connections are in the other side's
+captures too, it was the capture of that other side which was taken on the balancer, and nothing is
+taken away.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from lbtrace.model.http import Exchange
+from lbtrace.model.net import Endpoint, Side
+from lbtrace.model.trace import Diagnostic, Trace
+from lbtrace.tables.connections import ConnectionTable
+
+MOST = 0.8  # share of the exchanges that must lie inside others
+Ends = tuple[Endpoint, Endpoint]
+_INNER = (
+    "Connections of the balancer to its backends, in a client capture that was taken on the "
+    "balancer: left out, they are no connections of clients."
+)
+_ONWARD = (
+    "Connections that captured servers opened themselves while they answered requests: left out, "
+    "they are no connections of the balancer."
+)
+
+
+def apart(
+    clients: Sequence[Trace], backends: Sequence[Trace]
+) -> tuple[tuple[Trace, ...], tuple[Trace, ...]]:
+    """Both sides → both sides without inner legs and onward calls; a diagnostic counts them."""
+    ours = {id(t): _own_connections(t) for t in (*clients, *backends)}
+    if not any(ours.values()):
+        return tuple(clients), tuple(backends)
+    front, behind = _ends_of(clients), _ends_of(backends)
+    inner = [_inner(t, ours[id(t)], behind) for t in clients]
+    onward = [_onward(t, ours[id(t)], front) for t in backends]
+    return (
+        tuple(_without(t, i, "inner-leg", _INNER) for t, i in zip(clients, inner, strict=True)),
+        tuple(
+            _without(t, i, "onward-calls", _ONWARD) for t, i in zip(backends, onward, strict=True)
+        ),
+    )
+
+
+def _own_connections(trace: Trace) -> dict[str, list[int]]:
+    """Per address that is a server and a client in a capture, the connections it opened to other
+    addresses.
+    """
+    table = ConnectionTable.of(trace.connections)
+    both = set(table.client.tolist()) & set(table.server.tolist())
+    found: dict[str, list[int]] = defaultdict(list)
+    if both:
+        for i, (client, server) in enumerate(
+            zip(table.client.tolist(), table.server.tolist(), strict=True)
+        ):
+            if client in both and client != server:
+                found[table.addresses[client]].append(i)
+    return found
+
+
+def _ends_of(traces: Sequence[Trace]) -> set[Ends]:
+    return {(c.client, c.server) for trace in traces for c in trace.connections}
+
+
+def _inner(trace: Trace, own: dict[str, list[int]], behind: set[Ends]) -> set[int]:
+    """The connections of a client capture that are the balancer's."""
+    found: set[int] = set()
+    for address, opened in own.items():
+        legs = _legs(trace, address, opened)
+        if legs.inner_ends & behind and not legs.outer_ends & behind and legs.nested(alike=True):
+            found.update(opened)
+    return found
+
+
+def _onward(trace: Trace, own: dict[str, list[int]], front: set[Ends]) -> set[int]:
+    """The connections of a backend capture that the backends opened."""
+    found: set[int] = set()
+    for address, opened in own.items():
+        legs = _legs(trace, address, opened)
+        if not legs.outer_ends & front and legs.nested(alike=False):
+            found.update(opened)
+    return found
+
+
+@dataclass(slots=True)
+class _Legs:
+    """What a host was asked, and what it asked others."""
+
+    outer: list[Exchange]
+    inner: list[Exchange]
+    outer_ends: set[Ends]
+    inner_ends: set[Ends]
+
+    def nested(self, alike: bool) -> bool:
+        """Whether nearly all that it asked lies inside what it was asked; `alike`: and is the same
+        request, but for a prefix of the path.
+        """
+        spans: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for e in self.outer:
+            if e.request is not None and e.response is not None:
+                key = _asked(e) if alike else ""
+                spans[key].append((e.request.first_ns, e.response.last_ns))
+        for held in spans.values():
+            held.sort()
+        begins = {key: [begin for begin, _ in held] for key, held in spans.items()}
+        ends = {key: list(accumulate((end for _, end in held), max)) for key, held in spans.items()}
+        inside = 0
+        for e in self.inner:
+            key = _asked(e) if alike else ""
+            at = bisect_right(begins.get(key, []), _begin(e)) - 1
+            inside += at >= 0 and ends[key][at] >= _end(e)
+        return bool(self.inner) and inside >= MOST * len(self.inner)
+
+
+def _legs(trace: Trace, address: str, opened: Sequence[int]) -> _Legs:
+    own = set(opened)
+    outer = [e for e in trace.exchanges if _server(trace, e) == address]
+    inner = [e for e in trace.exchanges if e.connection in own]
+    return _Legs(outer, inner, _ends(trace, outer), _ends(trace, inner))
+
+
+def _server(trace: Trace, e: Exchange) -> str:
+    return trace.connections[e.connection].server.address
+
+
+def _ends(trace: Trace, exchanges: Sequence[Exchange]) -> set[Ends]:
+    held = {e.connection for e in exchanges}
+    return {(trace.connections[i].client, trace.connections[i].server) for i in held}
+
+
+def _asked(e: Exchange) -> str:
+    q = e.request
+    return f"{q.method} {q.target.rpartition('/')[2]}" if q is not None else ""
+
+
+def _begin(e: Exchange) -> int:
+    if e.request is not None:
+        return e.request.first_ns
+    return e.response.first_ns if e.response is not None else 0
+
+
+def _end(e: Exchange) -> int:
+    if e.response is not None:
+        return e.response.last_ns
+    return e.request.last_ns if e.request is not None else 0
+
+
+def _without(trace: Trace, ids: set[int], slug: str, text: str) -> Trace:
+    """A trace without some of its connections, numbered anew."""
+    if not ids:
+        return trace
+    first = min(trace.connections[i].first_frame for i in ids)
+    said = Diagnostic(slug, text, len(ids), first)
+    kept = {c.id for c in trace.connections} - ids
+    return replace(part_of(trace, kept, trace.side), diagnostics=(*trace.diagnostics, said))
+
+
+def part_of(trace: Trace, ids: set[int], side: Side) -> Trace:
+    """The trace of some of its connections, numbered anew."""
+    kept = [c for c in trace.connections if c.id in ids]
+    number = {c.id: i for i, c in enumerate(kept)}
+    exchanges: list[Exchange] = []
+    for e in trace.exchanges:
+        if e.connection in number:
+            exchanges.append(e._replace(id=len(exchanges), connection=number[e.connection]))
+    return replace(
+        trace,
+        side=side,
+        connections=[c._replace(id=number[c.id]) for c in kept],
+        applications=[trace.applications[c.id] for c in kept],
+        exchanges=exchanges,
+    )

@@ -1,0 +1,114 @@
+"""Connections that a captured server opened itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbtrace.correlate import apart, correlate
+from lbtrace.model.net import Endpoint, Side
+from lbtrace.model.pairing import Confidence, ConnectionBasis
+from lbtrace.model.trace import Trace
+from lbtrace.options import DEFAULT
+from tests.simulator import Balancer, Recording, Simulation
+from tests.simulator.roles import FRONT
+
+HOST = FRONT.address
+
+
+def recorded(balancer: Balancer, seed: int = 3) -> Recording:
+    simulation = Simulation(seed=seed, balancer=balancer)
+    client = simulation.client("198.51.100.7")
+    for i in range(12):
+        client.asks("GET", f"/item/{i % 3}", at_ms=50 * i, connection=f"k{i % 4}")
+    return simulation.run()
+
+
+def merged(one: Trace, other: Trace, side: Side) -> Trace:
+    """Both traces as one capture."""
+    shift = len(one.connections)
+    connections = [*one.connections]
+    connections += [c._replace(id=c.id + shift) for c in other.connections]
+    exchanges = [*one.exchanges]
+    for e in other.exchanges:
+        exchanges.append(e._replace(id=len(exchanges), connection=e.connection + shift))
+    return replace(
+        one,
+        side=side,
+        connections=connections,
+        applications=[*one.applications, *other.applications],
+        exchanges=exchanges,
+        last_ns=max(one.last_ns, other.last_ns),
+    )
+
+
+def test_a_client_capture_of_the_balancer_shows_its_clients_only() -> None:
+    """The balancer's own connections to its backends are in it too, the same packets as behind."""
+    shown = recorded(Balancer(backs=(HOST,), add=[("X-Forwarded-For", "{client}")]))
+    front = merged(shown.clients[0], replace(shown.backends[0], side=Side.CLIENT), Side.CLIENT)
+    fronts, backs = apart([front], shown.backends)
+    assert len(fronts[0].exchanges) == len(shown.clients[0].exchanges)
+    assert [d.slug for d in fronts[0].diagnostics][-1:] == ["inner-leg"]
+    assert backs == tuple(shown.backends)
+    found = correlate(fronts, backs, DEFAULT)
+    assert all(p.basis is not ConnectionBasis.SAME_PACKETS for p in found.connection_pairs)
+    assert sum(p.confidence is not Confidence.LOW for p in found.pairs) == 12
+
+
+def test_a_backend_that_asks_another_service_makes_no_attempts() -> None:
+    """Its requests lie inside those it was asked, and go to another server."""
+    shown = recorded(Balancer())
+    back = shown.backends[0]
+    server = back.connections[0].server
+    onward = [
+        c._replace(
+            client=c.client._replace(address=server.address),
+            server=c.server._replace(address="10.9.9.9"),
+        )
+        for c in back.connections
+    ]
+    inner = []
+    for e in back.exchanges:
+        assert e.request is not None
+        assert e.response is not None
+        request = e.request._replace(first_ns=e.request.first_ns + 1000)
+        response = e.response._replace(last_ns=e.response.last_ns - 1000)
+        inner.append(e._replace(request=request, response=response))
+    both = merged(back, replace(back, connections=onward, exchanges=inner), Side.BACKEND)
+    fronts, backs = apart(shown.clients, [both])
+    assert fronts == tuple(shown.clients)
+    assert len(backs[0].exchanges) == len(back.exchanges)
+    assert [d.slug for d in backs[0].diagnostics][-1:] == ["onward-calls"]
+    found = correlate(fronts, backs, DEFAULT)
+    assert all(len(p.attempts) == 1 for p in found.pairs)
+
+
+def test_a_service_that_calls_through_the_balancer_is_a_client() -> None:
+    """It is asked something, and while it answers it asks something else: its own requests are what
+    is to be traced.
+    """
+    shown = recorded(Balancer())
+    front = shown.clients[0]
+    user = front.connections[0]._replace(
+        client=user_of(front), server=front.connections[0].server._replace(address="198.51.100.7")
+    )
+    asked = front.exchanges[0]
+    assert asked.request is not None
+    assert asked.response is not None
+    last = max(e.response.last_ns for e in front.exchanges if e.response is not None)
+    whole = asked._replace(
+        request=asked.request._replace(target="/page", first_ns=front.first_ns - 1),
+        response=asked.response._replace(last_ns=last + 1),
+    )
+    service = replace(front, connections=[user], applications=[front.applications[0]])
+    both = merged(front, replace(service, exchanges=[whole._replace(connection=0)]), Side.CLIENT)
+    fronts, _ = apart([both], shown.backends)
+    assert fronts == (both,)
+
+
+def user_of(trace: Trace) -> Endpoint:
+    return trace.connections[0].client._replace(address="203.0.113.99")
+
+
+def test_captures_without_a_host_that_is_both_are_left_alone() -> None:
+    shown = recorded(Balancer())
+    assert apart(shown.clients, shown.backends) == (tuple(shown.clients), tuple(shown.backends))
