@@ -1,0 +1,105 @@
+"""Credentials are masked, and nothing else is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.http_fields.masking import Mask, is_secret_parameter
+
+MASK = Mask(b"a key")
+HIDDEN = r"…\(\d+ bytes?, #[0-9a-f]{4}\)"
+TOKEN = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=";&#\"'<>="),
+    min_size=6,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("Authorization", "Bearer mF_9.B5f-4.1JqM", "Bearer %%"),
+        ("authorization", "Basic YTpi", "Basic %%"),
+        ("Authorization", "nothing-but-a-token", "%%"),
+        ("Proxy-Authorization", 'Digest username="a", uri="/"', "Digest %%"),
+        ("Cookie", "sid=31d4d96e; theme=dark", "sid=%%; theme=%%"),
+        ("Cookie", "sid=a=b=c", "sid=%%"),
+        ("Cookie", "no-name", "%%"),
+        ("Cookie", "empty=", "empty="),
+        ("Set-Cookie", "sid=31d4; Path=/; HttpOnly", "sid=%%; Path=/; HttpOnly"),
+        ("Set-Cookie", "sid=", "sid="),
+        ("X-Api-Key", "0123", "%%"),
+        ("X-Inner-Token", "abc", "%%"),
+        ("x-acme_session-id", "abc", "%%"),
+        ("X-Request-Id", "2f5256ec854c93be", "2f5256ec854c93be"),
+        ("ETag", '"abc"', '"abc"'),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZQ==", "dGhlIHNhbXBsZQ=="),
+        ("X-Amzn-Trace-Id", "Root=1-67891233-abcdef", "Root=1-67891233-abcdef"),
+        ("Location", "https://me:pw@host/a?token=xyz&n=1", "https://%%@host/a?token=%%&n=1"),
+        ("Referer", "http://a/b?next=1", "http://a/b?next=1"),
+        ("Authorization", "", ""),
+    ],
+)
+def test_a_field_is_shown_without_its_credentials(name: str, value: str, shown: str) -> None:
+    pattern = re.escape(shown).replace("%%", HIDDEN)
+    assert re.fullmatch(pattern, MASK.value(name, value)), MASK.value(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("access_token", True),
+        ("access%5Ftoken", True),
+        ("accessToken", True),
+        ("X-Amz-Signature", True),
+        ("X-Amz-Credential", True),
+        ("sig", True),
+        ("PHPSESSID", True),
+        ("api_key", True),
+        ("monkey", False),
+        ("keyword", False),
+        ("n", False),
+        ("design", False),
+    ],
+)
+def test_a_parameter_is_secret_by_the_words_of_its_name(name: str, secret: bool) -> None:
+    assert is_secret_parameter(name) is secret
+
+
+def test_a_line_is_masked_by_its_name_and_keeps_its_blanks() -> None:
+    assert MASK.line("Cookie:  a=secret") == f"Cookie:  a={MASK.hidden('secret')}"
+    assert MASK.line("Host: example.com") == "Host: example.com"
+    assert MASK.line("GET /a?token=xyz") == f"GET /a?token={MASK.hidden('xyz')}"
+    assert MASK.line("/a;jsessionid=12AB?x=1") == f"/a;jsessionid={MASK.hidden('12AB')}?x=1"
+
+
+def test_the_length_is_in_bytes() -> None:
+    assert MASK.hidden("é").startswith("…(2 bytes, #")
+    assert MASK.hidden("e").startswith("…(1 byte, #")
+
+
+@given(TOKEN, TOKEN, st.binary(min_size=1, max_size=64))
+def test_equal_stays_equal_and_the_key_decides(a: str, b: str, key: bytes) -> None:
+    mask = Mask(key)
+    assert mask.hidden(a) == Mask(key).hidden(a)
+    if len(a) != len(b):
+        assert mask.hidden(a) != mask.hidden(b)
+
+
+@given(TOKEN)
+def test_no_credential_is_left_in_what_is_shown(secret: str) -> None:
+    for name in ("Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "Proxy-Authorization"):
+        for value in (secret, f"Bearer {secret}", f"sid={secret}"):
+            assert secret not in MASK.value(name, value)
+    for url in (f"/a?access_token={secret}", f"https://h/?x=1&password={secret}&y=2"):
+        assert secret not in MASK.url(url)
+
+
+@given(st.text(max_size=60))
+def test_any_text_can_be_masked_and_masking_is_the_same_each_time(text: str) -> None:
+    for name in ("Cookie", "Set-Cookie", "Authorization", "X-Secret", "Location"):
+        assert MASK.value(name, text) == MASK.value(name, text)
+    assert MASK.url(text) == MASK.url(text)
