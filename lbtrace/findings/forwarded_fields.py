@@ -183,12 +183,14 @@ def _address(
 def _port(
     comparison: Comparison, name: str, asked: str | None, sent: str, written: str
 ) -> bool | None:
-    return written == asked
+    return None if _overwritten(sent, written) else written == asked
 
 
 def _protocol(
     comparison: Comparison, name: str, spoken: str | None, sent: str, written: str
 ) -> bool | None:
+    if _overwritten(sent, written):
+        return None
     return written.lower() in (("https", "wss") if spoken == "https" else ("http", "ws"))
 
 
@@ -197,9 +199,16 @@ def _host(
 ) -> bool | None:
     return (
         None
-        if asked is None
+        if asked is None or _overwritten(sent, written)
         else asked.lower() in [part.strip().lower() for part in written.split(",")]
     )
+
+
+def _overwritten(sent: str, written: str) -> bool:
+    """Whether the request said something else when it reached the balancer: a proxy in front may
+    have said it, and then what the client's capture shows is not what the client did.
+    """
+    return sent != "" and sent.strip().lower() != written.strip().lower()
 
 
 CHECKS: dict[Meaning, _Checked] = {

@@ -1,0 +1,416 @@
+"""Redirects and cookies.
+
+Meaning:
+    Whether a client can follow what a response tells it: a Location or a cookie that names the
+    backend's own address or host leads nowhere outside, and a redirect back to the URL that was
+    asked for is a redirect loop.
+Decided by:
+    Location (RFC 9110 §10.2.2) and the Domain of Set-Cookie (RFC 6265 §5.2.3) of the responses that
+    reached the client, compared with the Host and target the client sent, with the Host and
+    X-Forwarded-Proto the backend got, and with the address of the backend. A request that says
+    X-Forwarded-Proto: https asked for an https URL. A redirect to the very URL that was asked for
+    is a loop, unless it sets a cookie and happens less than three times in a row.
+Evidence:
+    The requests and the responses of the exchanges, on both sides where they are paired.
+Remedy:
+    Pass the client's Host and protocol on (`proxy_set_header Host $host`, X-Forwarded-Proto as the
+    client sent it), or let the balancer rewrite Location and cookies (`proxy_redirect`,
+    `proxy_cookie_domain`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import numpy as np
+
+from lbtrace.comparison import Comparison, Matches, evidence, present, said
+from lbtrace.http_fields import (
+    AUTHORITY,
+    HOST,
+    LOCATION,
+    SET_COOKIE,
+    X_FORWARDED_PROTO,
+    Meaning,
+    fields_of,
+    spelling,
+)
+from lbtrace.http_fields.lines import field_value
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.tables.columns import Column
+
+TITLE = "Redirects and cookies"
+REDIRECTS = (301, 302, 303, 307, 308)  # RFC 9110 §15.4: those with a Location to follow
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_BLANK = "".join(map(chr, range(0x21)))  # what URL parsers pass over at either end
+MIN_TURNS = 3  # the same request redirected to itself: a person may ask twice
+MAX_BETWEEN_NS = 10_000_000_000  # a client that follows a redirect does it at once
+
+
+class Asked(NamedTuple):
+    """A URL in parts: scheme, host without its port in lower case, port, path and query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+@dataclass(slots=True)
+class Redirect:
+    """A redirect that reached a client, and what is known of both its sides."""
+
+    exchange: int  # number on the client side
+    row: int | None  # of the pair among `comparison.matches`
+    client: str  # the client's address
+    began_ns: int
+    ended_ns: int
+    asked: Asked
+    location: str
+    leads_to: Asked
+    sets_cookie: bool
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """Loops, then redirects to the backend's own address, then cookies for its own host."""
+    redirects = list(_redirects(comparison))
+    yield from _loops(comparison, redirects)
+    yield from _own_address(comparison, redirects)
+    yield from _cookies(comparison)
+
+
+def _redirects(comparison: Comparison) -> Iterator[Redirect]:
+    """Every redirect that reached a client, in order."""
+    client = comparison.sides[0]
+    where = _said_front(comparison, LOCATION, response=True)
+    rows = np.flatnonzero(
+        np.isin(client.responses.start, REDIRECTS) & client.responses.whole_heads & where.there
+    )
+    if not len(rows):
+        return
+    hosts = _said_front(comparison, HOST)
+    authorities = _said_front(comparison, AUTHORITY)
+    protocols = [
+        _said_front(comparison, name)
+        for name in present(comparison, fields_of(Meaning.CLIENT_PROTOCOL))
+    ]
+    cookies = _said_front(comparison, SET_COOKIE, response=True)
+    pair_of = {front: row for row, front in enumerate(comparison.matches.front.tolist())}
+    connection = client.connection[rows]
+    ports = client.of_connections("server_port")[connection].tolist()
+    addresses = client.client_address[connection].tolist()
+    times = client.requests.first_ns[rows].tolist(), client.responses.last_ns[rows].tolist()
+    for exchange, port, address, began, ended in zip(
+        rows.tolist(), ports, addresses, *times, strict=True
+    ):
+        https = any(is_https(protocol.text(exchange) or "") for protocol in protocols)
+        host = hosts.text(exchange) or authorities.text(exchange) or ""
+        target = client.words.text_list[client.requests.start[exchange]]
+        asked = asked_for("https" if https else "http", host, 443 if https else port, target)
+        location = where.text(exchange) or ""
+        yield Redirect(
+            exchange,
+            pair_of.get(exchange),
+            client.words.text_list[address],
+            began,
+            ended,
+            asked,
+            location,
+            _parts(url_of(location, _written(asked)), asked),
+            bool(cookies.number[exchange]),
+        )
+
+
+class _Front(NamedTuple):
+    """What a field says in the heads of one side of the client."""
+
+    number: Column
+    texts: list[str | None]
+
+    @property
+    def there(self) -> Column:
+        there: Column = self.number != 0
+        return there
+
+    def text(self, exchange: int) -> str | None:
+        return self.texts[int(self.number[exchange])]
+
+
+def _said_front(comparison: Comparison, name: str, response: bool = False) -> _Front:
+    front, _, texts = said(comparison, name, response)
+    return _Front(front, texts)
+
+
+def asked_for(scheme: str, host: str, port: int, target: str) -> Asked:
+    """What a request asks for: RFC 9110 §7.1, of a connection to `port`."""
+    if "://" in target.partition("?")[0]:
+        return _parts(url_of(target), Asked(scheme, "", port, "/"))
+    name, own_port = split_host(host)
+    return Asked(scheme, name, own_port or port, target or "/")
+
+
+def split_host(text: str) -> tuple[str, int | None]:
+    """A Host → (name in lower case, port or None)."""
+    name, colon, port = text.rpartition(":")
+    if (
+        colon
+        and port.isascii()
+        and port.isdecimal()
+        and (not name or name[-1] == "]" or ":" not in name)
+    ):
+        return name.strip("[]").lower(), int(port)
+    return text.strip("[]").lower(), None
+
+
+def url_of(text: str, base: str = "") -> SplitResult | None:
+    """A URL, taken relative to `base` (RFC 3986 §5), in parts; None for what is none."""
+    if not text.strip(_BLANK) or text.strip(_BLANK) == "//":
+        return None
+    try:
+        found = urlsplit(urljoin(base, text))
+        _ = found.port
+    except ValueError:
+        return None
+    return found
+
+
+def _parts(url: SplitResult | None, base: Asked) -> Asked:
+    """A URL in parts; what it leaves out is as in `base`."""
+    if url is None:
+        return Asked("", "", 0, "")
+    scheme = url.scheme or base.scheme
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    return Asked(scheme, url.hostname or "", url.port or DEFAULT_PORTS.get(scheme, 0), path)
+
+
+def _written(asked: Asked) -> str:
+    host = f"[{asked.host}]" if ":" in asked.host else asked.host
+    return f"{asked.scheme}://{host}:{asked.port}{asked.path}"
+
+
+def _loops(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
+    """Requests that are sent back to the URL they asked for."""
+    back = [r for r in redirects if r.leads_to == r.asked]
+    turns = _turns(back)
+    # a redirect that sets a cookie may be meant: the next request carries the cookie
+    looping = [r for r in back if not r.sets_cookie or turns[r.exchange] >= MIN_TURNS]
+    if not looping:
+        return
+    sent, got = _protocols(comparison, looping)
+    overwritten = is_https(sent) and bool(got) and not is_https(got)
+    yield Finding(
+        "redirects.loop",
+        TITLE,
+        Severity.HIGH,
+        Confidence.HIGH,
+        "Redirect loop: {count} of {of} redirects send the client back to the URL it asked for, "
+        "for example {example}."
+        + (
+            " The request that reached the balancer says {field}: {sent}; the balancer overwrites "
+            "it with {got}, and the backend redirects to https again."
+            if overwritten
+            else ""
+        ),
+        (
+            Value("count", len(looping), "count"),
+            Value("of", len(redirects), "count"),
+            Value("example", looping[0].location),
+            *(
+                (
+                    Value("field", spelling(X_FORWARDED_PROTO)),
+                    Value("sent", sent),
+                    Value("got", got),
+                )
+                if overwritten
+                else ()
+            ),
+        ),
+        evidence(_frames(comparison, looping)),
+        "Let the balancer pass X-Forwarded-Proto on as it came from the proxy that ends TLS, and "
+        "let the backend trust it."
+        if overwritten
+        else "Find out which URL the backend takes the request for: Host and X-Forwarded-Proto "
+        "tell it what the client asked for.",
+    )
+
+
+def _turns(redirects: list[Redirect]) -> dict[int, int]:
+    """Per exchange how many times in a row its client was sent back to this URL, each request
+    following the redirect before it.
+    """
+    runs: dict[tuple[str, Asked], list[Redirect]] = {}
+    turns: dict[int, int] = {}
+    for r in sorted(redirects, key=lambda r: r.began_ns):
+        run = runs.setdefault((r.client, r.asked), [])
+        if run and not 0 <= r.began_ns - run[-1].ended_ns <= MAX_BETWEEN_NS:
+            run.clear()
+        run.append(r)
+        for one in run if len(run) <= MIN_TURNS else (r,):
+            turns[one.exchange] = len(run)
+    return turns
+
+
+def is_https(stated: str) -> bool:
+    """Whether the value of a field that states the client's protocol says TLS (RFC 7239 §5.4)."""
+    return re.search(r"(?:^|proto=\"?|[,;\s])(?:https|wss|on)\b", stated.lower()) is not None
+
+
+def _protocols(comparison: Comparison, redirects: list[Redirect]) -> tuple[str, str]:
+    """(X-Forwarded-Proto as the client sent it, as the backend got it) of the first that is
+    paired; "" for unknown or absent.
+    """
+    for r in redirects:
+        if r.row is not None:
+            match = comparison.matches[r.row]
+            sent, got = (field_value(m, X_FORWARDED_PROTO) or "" for m in match.requests)
+            return sent.strip(), got.strip()
+    return "", ""
+
+
+def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
+    """Redirects to an address or a port that only the network behind the balancer knows."""
+    backend = comparison.sides[1]
+    strange: list[Redirect] = []
+    judged = 0
+    for r in redirects:
+        if r.row is None:
+            continue
+        judged += 1
+        connection = int(comparison.matches.back_connection[r.row])
+        server = backend.words.text_list[backend.server_address[connection]]
+        port = int(backend.of_connections("server_port")[connection])
+        to = r.leads_to
+        named = to.host == server and r.asked.host != server
+        by_port = (
+            to.host == r.asked.host
+            and to.port == port != r.asked.port
+            and _writes_port(r.location, port)
+        )
+        if named or by_port:
+            strange.append(r)
+    if not strange:
+        return
+    match = comparison.matches[strange[0].row or 0]
+    sent, got = (field_value(m, HOST) for m in match.requests)
+    server = str(match.back_connection.server)
+    host_replaced = got is not None and got != sent and split_host(got)[0] == split_host(server)[0]
+    yield Finding(
+        "redirects.own-address",
+        TITLE,
+        Severity.MEDIUM,
+        Confidence.HIGH,
+        "{count} of {of} redirects send the client to the backend's own address, {location}, "
+        "which belongs to the network behind the balancer."
+        + (
+            " The balancer sends the backend Host: {got} instead of the client's {sent}, and the "
+            "backend builds its URLs from that."
+            if host_replaced
+            else ""
+        ),
+        (
+            Value("count", len(strange), "count"),
+            Value("of", judged, "count"),
+            Value("location", strange[0].location),
+            *(
+                (Value("got", got or ""), Value("sent", sent or "(absent)"))
+                if host_replaced
+                else ()
+            ),
+        ),
+        evidence(_frames(comparison, strange)),
+        "Pass the client's Host on (nginx: proxy_set_header Host $host; Apache httpd: "
+        "ProxyPreserveHost On)."
+        if host_replaced
+        else "Let the balancer rewrite Location (nginx: proxy_redirect; Apache httpd: "
+        "ProxyPassReverse), or tell the backend its public URL.",
+    )
+
+
+def _writes_port(location: str, port: int) -> bool:
+    """Whether a Location spells this port out."""
+    url = url_of(location)
+    return url is not None and url.port == port
+
+
+def _cookies(comparison: Comparison) -> Iterator[Finding]:
+    """Cookies whose Domain is the backend's own host: the client refuses them (RFC 6265 §5.3)."""
+    pairs = comparison.response_heads
+    _, set_by, cookies = said(comparison, SET_COOKIE, response=True).of(pairs)
+    hosts, got, texts = said(comparison, HOST).of(pairs)
+    rows = np.flatnonzero(set_by != 0)
+    refused: dict[tuple[int, int, int], str] = {}
+    strange: list[int] = []
+    for row in rows.tolist():
+        key = (int(set_by[row]), int(hosts[row]), int(got[row]))
+        if key not in refused:
+            refused[key] = _refused_domain(
+                cookies[key[0]] or "", texts[key[1]] or "", texts[key[2]] or ""
+            )
+        if refused[key]:
+            strange.append(row)
+    if not strange:
+        return
+    shown = pairs.where(np.array(strange, np.int64))
+    first = strange[0]
+    yield Finding(
+        "redirects.cookie-domain",
+        TITLE,
+        Severity.MEDIUM,
+        Confidence.HIGH,
+        "{count} of {of} responses with a cookie set it for {domain}, a host the client did not "
+        "ask for ({host}): the client refuses such a session cookie.",
+        (
+            Value("count", len(strange), "count"),
+            Value("of", len(rows), "count"),
+            Value(
+                "domain",
+                refused[int(set_by[first]), int(hosts[first]), int(got[first])],
+            ),
+            Value("host", texts[hosts[first]] or "(absent)"),
+        ),
+        evidence([*comparison.request_frames(shown), *comparison.response_frames(shown)]),
+        "Pass the client's Host on, or let the balancer rewrite the cookie (nginx: "
+        "proxy_cookie_domain; Apache httpd: ProxyPassReverseCookieDomain).",
+    )
+
+
+def _refused_domain(cookies: str, host: str, got: str) -> str:
+    """The Domain of one of the cookies that names the backend's Host and does not cover the
+    client's; "" when there is none."""
+    asked, inner = split_host(host)[0], split_host(got)[0]
+    if not asked or not inner or asked == inner:
+        return ""
+    for attribute in cookies.split(";"):
+        name, _, value = attribute.partition("=")
+        domain = value.split(",")[0].strip().lstrip(".").lower()
+        if name.strip().lower() != "domain" or not domain:
+            continue
+        covers = asked == domain or asked.endswith(f".{domain}")
+        if not covers and (inner == domain or inner.endswith(f".{domain}")):
+            return domain
+    return ""
+
+
+def _frames(comparison: Comparison, redirects: list[Redirect]) -> list[FrameRef]:
+    """Requests and responses of a few redirects, on both sides where they are paired."""
+    paired: Matches = comparison.matches.where(
+        np.array([r.row for r in redirects if r.row is not None], np.int64)
+    )
+    if len(paired):
+        return [*comparison.request_frames(paired), *comparison.response_frames(paired)]
+    client = comparison.sides[0]
+    refs = [client.ref(r.exchange) for r in redirects]
+    return [
+        frame
+        for ref in refs
+        for frame in (
+            comparison.request_frame(Side.CLIENT, ref),
+            comparison.response_frame(Side.CLIENT, ref),
+        )
+    ]

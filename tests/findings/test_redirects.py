@@ -1,0 +1,175 @@
+"""Redirects and cookies that a client cannot use, as conversations: who asked what, and where it is
+sent.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.findings.redirects import Asked, asked_for, is_https, split_host
+from lbtrace.model.report import Severity
+from tests.findings.simulated import Judged, judge_simulation, values
+from tests.simulator import Balancer, Simulation
+
+OWN = "http://172.31.11.95:8080"
+
+
+def visit(
+    balancer: Balancer,
+    *answers: tuple[str, str, tuple[tuple[str, str], ...]],
+    times: int = 1,
+    sent: tuple[tuple[str, str], ...] = (),
+) -> Judged:
+    """(target, status, response fields) of each request, then one that is answered 200."""
+    simulation = Simulation(seed=11, balancer=balancer)
+    laptop = simulation.client("192.168.0.5")
+    at = 0
+    for _ in range(times):
+        for target, status, fields in answers:
+            laptop.asks(
+                "GET",
+                target,
+                at_ms=at,
+                status=status,
+                answer=b"at %d" % at,
+                answer_headers=fields,
+                headers=sent,
+            )
+            at += 200
+    laptop.asks("GET", "/ok", at_ms=at, answer=b"fine", headers=sent)
+    return judge_simulation(simulation)
+
+
+def found(location: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    return "/login", "302 Found", (("Location", location),)
+
+
+def test_a_location_with_the_backends_address_leads_nowhere_outside() -> None:
+    judged = visit(Balancer(host="172.31.11.95:8080"), found(f"{OWN}/login/"), times=2)
+    said = judged.one("redirects.own-address")
+    assert said.severity is Severity.MEDIUM
+    assert (values(said)["count"], values(said)["of"]) == (2, 2)
+    assert values(said)["got"] == "172.31.11.95:8080"
+    assert {f.side.value for e in said.evidence for f in e.frames} == {"client", "backend"}
+
+
+def test_a_host_that_was_kept_is_not_blamed() -> None:
+    said = visit(Balancer(), found(f"{OWN}/login/")).one("redirects.own-address")
+    assert "got" not in values(said)
+    assert "proxy_redirect" in said.remedy
+
+
+def test_the_backends_port_under_the_clients_host_leads_nowhere_either() -> None:
+    host = "lb.example.com"
+    judged = visit(Balancer(), found(f"http://{host}:8080/login/"))
+    assert judged.of("redirects.own-address")
+
+
+@pytest.mark.parametrize("location", ["/login/", "login/", "https://other.example.com/", "?a=1"])
+def test_other_redirects_are_no_news(location: str) -> None:
+    assert not visit(Balancer(), found(location)).of("redirects")
+
+
+def test_an_upgrade_to_https_is_no_loop_however_often_it_is_asked_for() -> None:
+    host = "lb.example.com"
+    assert not visit(Balancer(), found(f"https://{host}/login"), times=5).of("redirects")
+
+
+def test_a_request_that_came_over_https_and_is_sent_to_https_again_loops() -> None:
+    host = "lb.example.com"
+    judged = visit(
+        Balancer(add=[("X-Forwarded-Proto", "http")]),
+        found(f"https://{host}/login"),
+        times=2,
+        sent=(("X-Forwarded-Proto", "https"),),
+    )
+    said = judged.one("redirects.loop")
+    assert said.severity is Severity.HIGH
+    assert (values(said)["count"], values(said)["of"]) == (2, 2)
+    assert (values(said)["sent"], values(said)["got"]) == ("https", "http")
+    assert not judged.of("forwarded-fields.right"), "bad news is not told as good"
+
+
+def test_a_protocol_that_is_passed_on_is_not_called_overwritten() -> None:
+    host = "lb.example.com"
+    judged = visit(
+        Balancer(), found(f"https://{host}/login"), sent=(("X-Forwarded-Proto", "https"),)
+    )
+    assert "sent" not in values(judged.one("redirects.loop"))
+
+
+@pytest.mark.parametrize(("times", "loops"), [(1, 0), (2, 0), (3, 3), (4, 4)])
+def test_a_redirect_to_itself_that_sets_a_cookie_loops_from_the_third_time(
+    times: int, loops: int
+) -> None:
+    fields = (("Location", "/login"), ("Set-Cookie", "seen=1"))
+    judged = visit(Balancer(), ("/login", "302 Found", fields), times=times)
+    assert [values(f)["count"] for f in judged.of("redirects.loop")] == [loops][: bool(loops)]
+
+
+def test_a_cookie_for_the_backends_own_host_is_refused() -> None:
+    fields = (("Set-Cookie", "sid=1; Path=/; Domain=app.internal"),)
+    judged = visit(Balancer(host="app.internal"), ("/login", "200 OK", fields))
+    said = judged.one("redirects.cookie-domain")
+    assert (values(said)["domain"], values(said)["count"]) == ("app.internal", 1)
+
+
+@pytest.mark.parametrize("domain", ["elb.amazonaws.com", "other.example.com", ""])
+def test_a_cookie_for_another_domain_is_not_the_balancers_affair(domain: str) -> None:
+    fields = (("Set-Cookie", f"sid=1; Domain={domain}"),)
+    assert not visit(Balancer(host="app.internal"), ("/login", "200 OK", fields)).of("redirects")
+
+
+@pytest.mark.parametrize(
+    ("host", "parts"),
+    [
+        ("Example.com", ("example.com", None)),
+        ("example.com:81", ("example.com", 81)),
+        ("[2001:db8::1]:80", ("2001:db8::1", 80)),
+        ("[2001:db8::1]", ("2001:db8::1", None)),
+        ("2001:db8::1", ("2001:db8::1", None)),
+        ("", ("", None)),
+        ("a:b", ("a:b", None)),
+    ],
+)
+def test_a_host_and_its_port(host: str, parts: tuple[str, int | None]) -> None:
+    assert split_host(host) == parts
+
+
+@pytest.mark.parametrize(
+    ("stated", "https"),
+    [
+        ("https", True),
+        ("HTTPS", True),
+        ("http", False),
+        ("for=192.0.2.1;proto=https", True),
+        ('proto="https"', True),
+        ("proto=http", False),
+        ("http, https", True),
+        ("on", True),
+        ("off", False),
+        ("", False),
+    ],
+)
+def test_which_values_say_https(stated: str, https: bool) -> None:
+    assert is_https(stated) is https
+
+
+def test_what_a_request_asks_for() -> None:
+    assert asked_for("http", "a.example", 80, "/x?y=1") == Asked("http", "a.example", 80, "/x?y=1")
+    assert asked_for("http", "a.example:8", 80, "/") == Asked("http", "a.example", 8, "/")
+    absolute = asked_for("http", "", 3128, "http://B.example/z")
+    assert absolute == Asked("http", "b.example", 80, "/z")
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
+def test_no_host_target_or_value_raises(host: str, target: str, stated: str) -> None:
+    asked_for("http", host, 80, target)
+    is_https(stated)
+
+
+@given(st.sampled_from(["http://[", "http://a:99999/", "http://[::1", "\x00", "http://a:b/"]))
+def test_a_location_that_is_no_url_is_no_news(location: str) -> None:
+    assert not visit(Balancer(), found(location)).of("redirects")
