@@ -87,12 +87,25 @@ def find(state: Pairing) -> list[HealthCheck]:
         for ((point, source, server, port), what), numbers in alike.items()
     }
     forwarded, asked, hosts = _identity_names(state), _asked(state), _client_sources(state)
+    used = _used_connections(state)
     checks = []
     for key, numbers in found.items():
+        if used[table.connection[numbers]].any():
+            continue  # the balancer sends clients' requests there: these came through it too
         check = _judge(state, key, numbers, forwarded, asked, hosts)
         if check is not None:
             checks.append(check)
     return checks
+
+
+def _used_connections(state: Pairing) -> Column:
+    """Which backend connections carry the requests of clients: no balancer checks on those."""
+    table = state.backend.table
+    used = np.zeros(len(table.client_address), bool)
+    for c, bs in state.caused.items():
+        if state.confidence[c] is not Confidence.LOW:
+            used[table.connection[bs]] = True
+    return used
 
 
 def _asked_for(table: SideTable) -> tuple[Column, Column, Column]:
@@ -174,6 +187,8 @@ def _judge(
         and first is not None
         and not {x.name.lower() for x in first.lines} & forwarded
     )
+    if forwarded and not anonymous and first is not None:
+        return None  # the balancer says who asked: it is no request of its own
     reasons: list[tuple[str, str]] = []
     if period is not None and even and period >= QUICK_NS:
         reasons.append(("period", f"every {period / 1e9:.3g} s, {len(numbers)} times the same"))
@@ -188,7 +203,7 @@ def _judge(
     paced = even and period is not None and period >= QUICK_NS
     if not paced and not known_agent:
         return None
-    certain = known_agent or (paced and (len(numbers) >= 5 or (anonymous and len(numbers) >= 4)))
+    certain = (known_agent and (paced or anonymous)) or (paced and (len(numbers) >= 5 or (anonymous and len(numbers) >= 4)))
     likely = paced and len(numbers) >= 4
     confidence = Confidence.HIGH if certain else Confidence.MEDIUM if likely else Confidence.LOW
     connections = sorted({state.backend.connection_ref(b).id for b in numbers})
