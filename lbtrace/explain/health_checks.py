@@ -203,8 +203,9 @@ def _judge(
     paced = even and period is not None and period >= QUICK_NS
     if not paced and not known_agent:
         return None
-    certain = (known_agent and (paced or anonymous)) or (paced and (len(numbers) >= 5 or (anonymous and len(numbers) >= 4)))
     likely = paced and len(numbers) >= 4
+    certain = (known_agent and (paced or anonymous)) or (likely and anonymous)
+    certain = certain or (paced and len(numbers) >= 5)
     confidence = Confidence.HIGH if certain else Confidence.MEDIUM if likely else Confidence.LOW
     connections = sorted({state.backend.connection_ref(b).id for b in numbers})
     ids = tuple(state.backend.id[numbers].tolist())

@@ -17,7 +17,7 @@ knowledge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from lbtrace.match.clock import Clocks
@@ -51,6 +51,7 @@ class Known:
     contradicted: Mapping[Points, bool] = field(default_factory=dict)
     strays: Strays | None = None
     line: Timeline | None = None
+    named: Set[int] = frozenset()  # client exchanges whose client the balancer names by its address
 
 
 def weigh(state: Pairing, known: Known) -> None:
@@ -64,7 +65,7 @@ def weigh(state: Pairing, known: Known) -> None:
                 limits[c] = Confidence.LOW
     for c, most in limits.items():
         state.confidence[c] = min(state.confidence[c], most)
-    for c in _handful(state):
+    for c in _handful(state, known):
         state.confidence[c] = Confidence.LOW
 
 
@@ -83,6 +84,7 @@ def _by_elimination(state: Pairing, known: Known) -> dict[int, Confidence]:
     for c in state.spare:
         group = state.group.get(c)
         held = group in timed if group is not None else _points(state, c) in known.clocks
+        held |= group is None and c in known.named
         if _doubtful(state, known, c, held):
             limits[c] = Confidence.LOW
     low = {state.group[c] for c in limits if c in state.group}
@@ -127,21 +129,22 @@ def _by_value(state: Pairing, known: Known, c: int) -> Confidence:
     if clock is not None and not clock.refused and (clock.pairs >= HOLDING or clock.stated):
         return Confidence.CERTAIN
     whole = known.whole
-    if (whole.client and whole.backend) or (
-        (whole.client or whole.backend) and clue not in _OF_SESSION
-    ):
+    one = whole.client or whole.backend
+    if (whole.client and whole.backend) or (one and (clue not in _OF_SESSION or c in known.named)):
         return Confidence.MEDIUM
     return Confidence.LOW
 
 
-def _handful(state: Pairing) -> list[int]:
+def _handful(state: Pairing, context: Known) -> list[int]:
     """The pairs that are likenesses between strangers: one or two, where either side has many
     exchanges more that found no partner. A form that is sent again and again has the same body each
     time. So are one or two that share nothing but a few letters, or not many where others may have
-    asked.
+    asked. A client that the balancer names is no stranger.
     """
     known = [c for c, sure in state.confidence.items() if sure is not Confidence.LOW]
-    if len(known) > HANDFUL or any(state.tier[c] <= Tier.STATED_ADDRESS for c in known):
+    if len(known) > HANDFUL or any(
+        state.tier[c] <= Tier.STATED_ADDRESS or c in context.named for c in known
+    ):
         return []
     said = sum(
         telling(state.client.exchange(c), state.backend.exchange(state.caused[c][-1]))

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from lbtrace.http_fields import Meaning, fields_of
-from lbtrace.http_fields.addresses import Node, node, nodes
+from lbtrace.http_fields.addresses import Node, is_public, node, nodes
 from lbtrace.http_fields.lines import lowered
 from lbtrace.match import midstream
 from lbtrace.match.exchange_times import Facts, may_be_answer, may_be_caused
@@ -105,6 +105,24 @@ def askers(state: Pairing, said: Sequence[Stated | None]) -> list[str]:
         told.address if told is not None else source
         for source, told in zip(sources, said, strict=True)
     ]
+
+
+def named(state: Pairing, said: Sequence[Stated | None], private: bool) -> set[int]:
+    """The client exchanges whose client the balancer names, by its own address, in every backend
+    exchange that they caused. `private`: private addresses too, which many networks share.
+    """
+    if not any(said):
+        return set()
+    hosts = {host for host in state.client.table.hosts if private or is_public(host)}
+    return {
+        c
+        for c, bs in state.caused.items()
+        if state.client.client_address(c) in hosts
+        and all(
+            (told := said[b]) is not None and told.address == state.client.client_address(c)
+            for b in bs
+        )
+    }
 
 
 def sent_statements(clients: Facts) -> set[str]:

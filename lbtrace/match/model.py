@@ -244,6 +244,7 @@ class _Model:
         }
         line = timeline(pairs, known)
         whole = completeness(pairs, held)
-        weigh(pairs, Known(whole, held, contradicted, Strays.of(pairs), line))
+        named = connections.named(pairs, self.stated, private=whole.client and whole.backend)
+        weigh(pairs, Known(whole, held, contradicted, Strays.of(pairs), line, named))
         known = {points: without_doubt(pairs, points, k) for points, k in known.items()}
         return Matching(pairs, known, timeline(pairs, known), self.connection_pairs, self.stated)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Matches
 from lbtrace.comparison.ends import endpoint, ends
+from lbtrace.http_fields.addresses import is_public
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
@@ -71,6 +72,8 @@ def belong_together(comparison: Comparison) -> bool:
     )
     if len(matches) * 100 < ENOUGH_PERCENT * possible:
         return False
+    if matches and _names_clients(comparison, everyone=len(matches) == possible):
+        return True
     are_telling = is_telling(comparison, matches)
     telling = int(are_telling.sum())
     if telling >= ENOUGH_TELLING and 2 * telling >= possible:
@@ -89,6 +92,19 @@ def belong_together(comparison: Comparison) -> bool:
         clocked
         or supported >= min(ENOUGH_PAIRS, possible)
         or (not matches and bool(comparison.connection_matches))
+    )
+
+
+def _names_clients(comparison: Comparison, everyone: bool) -> bool:
+    """Whether the balancer names a captured client by its own address in all of its requests. Many
+    networks share private addresses; those count where `everyone` on one side has a partner.
+    """
+    return any(
+        m.client == m.seen_as
+        and m.stated_by is not None
+        and m.count == m.of
+        and (everyone or is_public(m.client))
+        for m in comparison.correlation.topology.mappings
     )
 
 

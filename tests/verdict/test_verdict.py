@@ -431,3 +431,12 @@ def test_an_empty_backend_capture_may_mean_that_the_balancer_answered_everything
     said = verdict(recorded)
     assert said.kind is Kind.INCONCLUSIVE
     assert "the balancer itself answered every request" in said.reason
+
+
+def test_one_request_whose_client_the_balancer_names_is_enough() -> None:
+    """By an address of its own that no other network has."""
+    named = Simulation(
+        seed=3, balancer=Balancer(add=[("X-Forwarded-For", "{client}")], keep_alive=False)
+    )
+    named.client("198.51.100.9").asks("GET", "/")
+    assert verdict(named.run()).kind is Kind.L7_PROXY
