@@ -8,6 +8,7 @@ exactly; a gap in the line that states the size ends the reading.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import xxhash
@@ -18,8 +19,6 @@ from lbtrace.http.h1.head import CRLF
 from lbtrace.model.http import NO_BODY, Body, Framing
 
 MAX_CHUNK_LINE: Final = 1 << 14
-EMPTY_BODY: Final = Body(Framing.CONTENT_LENGTH, 0, 0, True, xxhash.xxh3_128_hexdigest(b""))
-TUNNEL_BODY: Final = Body(Framing.TUNNEL, 0, None, True, None)
 _MAX_TRAILERS: Final = 1 << 16  # bytes
 _FOREVER: Final = 1 << 62
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
@@ -32,30 +31,36 @@ class BodyRead(NamedTuple):
 
     body: Body
     ended: bool
-    trailers: list[bytes]
-    weirds: tuple[str, ...]
+    trailers: Sequence[bytes] = ()
+    weirds: tuple[str, ...] = ()
+
+
+NOTHING: Final = BodyRead(NO_BODY, True)
+TUNNEL: Final = BodyRead(Body(Framing.TUNNEL, 0, None, True, None), True)
+_EMPTY: Final = BodyRead(
+    Body(Framing.CONTENT_LENGTH, 0, 0, True, xxhash.xxh3_128_hexdigest(b"")), True
+)
 
 
 def no_body(declared: int | None) -> BodyRead:
     """The message has no body, whatever length it declares."""
-    body = NO_BODY if declared is None else Body(Framing.NONE, 0, declared, True, None)
-    return BodyRead(body, True, [], ())
+    return BodyRead(Body(Framing.NONE, 0, declared, True, None), True)
 
 
 def not_read(declared: int | None) -> BodyRead:
     """The head is cut, so nobody knows where a body would begin."""
-    return BodyRead(Body(Framing.NONE, 0, declared, False, None), False, [], ())
+    return BodyRead(Body(Framing.NONE, 0, declared, False, None), False)
 
 
 def read_length(cursor: Cursor, size: int, coding: str) -> BodyRead:
     """A body of `size` bytes; `coding` is the content coding to undo, "" for none."""
     if not size and not coding:
-        return BodyRead(EMPTY_BODY, True, [], ())
+        return _EMPTY
     sink = BodyDigest(coding)
     before = cursor.offset
     taken = cursor.take(size, sink)
     ended = cursor.offset - before == size
-    return BodyRead(sink.body(Framing.CONTENT_LENGTH, taken, size, taken == size), ended, [], ())
+    return BodyRead(sink.body(Framing.CONTENT_LENGTH, taken, size, taken == size), ended)
 
 
 def read_until_close(cursor: Cursor, coding: str, closed: bool, end: int) -> BodyRead:
@@ -66,7 +71,7 @@ def read_until_close(cursor: Cursor, coding: str, closed: bool, end: int) -> Bod
     before = cursor.offset
     taken = cursor.take(_FOREVER, sink)
     complete = closed and taken == cursor.offset - before and cursor.offset >= end
-    return BodyRead(sink.body(Framing.UNTIL_CLOSE, taken, None, complete), True, [], ())
+    return BodyRead(sink.body(Framing.UNTIL_CLOSE, taken, None, complete), True)
 
 
 def read_chunked(cursor: Cursor, declared: int | None, coding: str) -> BodyRead:

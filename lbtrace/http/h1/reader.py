@@ -21,7 +21,8 @@ from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.body import (
-    TUNNEL_BODY,
+    NOTHING,
+    TUNNEL,
     BodyRead,
     chunked_end,
     no_body,
@@ -252,7 +253,7 @@ class MessageReader(ABC, Generic[_Line, _Message]):
 
     def _one(self) -> bool:
         """Read one message of any shape; False to stop reading."""
-        if not self._started() and not self._plausible():
+        if not (self.ends or self.resynced or self._started() or self._plausible()):
             return self.find_again()
         head = self.head()
         if head is None:
@@ -263,8 +264,8 @@ class MessageReader(ABC, Generic[_Line, _Message]):
         return self._message(head, self._start_line(head.start, head.start_whole))
 
     def _started(self) -> bool:
-        """It is known that a message begins here."""
-        return bool(self.ends) or self.resynced
+        """Something was read before the first message."""
+        return False
 
     def _plausible(self) -> bool:
         """At the very start of a stream: does a message begin here?"""
@@ -293,7 +294,7 @@ class MessageReader(ABC, Generic[_Line, _Message]):
                 read.body,
                 *where[1:7],
                 self.marks(where, head.whole, read, odd),
-                tuple(self.caches.block.line[t] for t in read.trailers),
+                tuple(map(self.caches.block.line.__getitem__, read.trailers)),
                 head.offset,
             )
         )
@@ -316,19 +317,18 @@ class MessageReader(ABC, Generic[_Line, _Message]):
 
     def _read_as(self, framing: Framing, fields: FramingFields) -> BodyRead:
         """Read a body that is delimited like this."""
+        if framing is Framing.NONE:
+            return no_body(fields.declared) if fields.sized else NOTHING
         coding = fields.coding if self.decode else ""
-        match framing:
-            case Framing.CONTENT_LENGTH:
-                return read_length(self.cursor, fields.declared or 0, coding)
-            case Framing.CHUNKED:
-                return read_chunked(self.cursor, fields.declared, coding)
-            case Framing.UNTIL_CLOSE:
-                closed = self.cut_mark is Mark.CLOSED
-                end = max(self.end, self.pieces.fin[self.stream])
-                return read_until_close(self.cursor, coding, closed, end)
-            case Framing.TUNNEL:
-                return BodyRead(TUNNEL_BODY, True, [], ())
-        return no_body(fields.declared if fields.sized else None)
+        if framing is Framing.CONTENT_LENGTH:
+            return read_length(self.cursor, fields.declared or 0, coding)
+        if framing is Framing.CHUNKED:
+            return read_chunked(self.cursor, fields.declared, coding)
+        if framing is Framing.TUNNEL:
+            return TUNNEL
+        closed = self.cut_mark is Mark.CLOSED
+        end = max(self.end, self.pieces.fin[self.stream])
+        return read_until_close(self.cursor, coding, closed, end)
 
     # what is said about them
 
@@ -373,6 +373,8 @@ class MessageReader(ABC, Generic[_Line, _Message]):
     ) -> tuple[Mark, ...]:
         """The marks of a message."""
         body = read.body
+        if whole_head and read.ended and body.complete and not (odd or where.repeated):
+            return (Mark.RESYNCED,) if self.resynced and not self.clean else ()
         open_end = body.framing is Framing.UNTIL_CLOSE and not body.complete
         found = (
             (Mark.HEAD_TRUNCATED, not whole_head),

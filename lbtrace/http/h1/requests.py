@@ -18,6 +18,7 @@ from lbtrace.http.h1.start_line import (
 from lbtrace.http.h2.frames import PREFACE
 from lbtrace.model.http import Body, Request
 
+_SPECIAL = frozenset({"HEAD", "CONNECT"})  # methods that change how the response is read
 _LONG = 8192  # bytes; a request line is looked for in so many where the stream was open before
 
 
@@ -61,15 +62,10 @@ class RequestReader(MessageReader[RequestLine, Request]):
         return self.seen_pipelined
 
     def _one(self) -> bool:
-        if (self._started() or not self.late) and self.cursor.peek(len(PREFACE)) == PREFACE:
+        if self.cursor.peek(len(PREFACE)) == PREFACE and (self.ends or not self.late):
             self.preface = True
             return False
         return super()._one()
-
-    def _message(self, head: Head, line: RequestLine) -> bool:
-        if line.method in ("HEAD", "CONNECT") or head.block.fields.upgrade:
-            self.special = True
-        return super()._message(head, line)
 
     def _begins_stream(self) -> bool:
         if self.pieces.known_start[self.stream]:
@@ -89,9 +85,13 @@ class RequestReader(MessageReader[RequestLine, Request]):
 
     def _start_line(self, raw: bytes, whole: bool) -> RequestLine:
         if whole:
-            return self.caches.request[raw]
-        method, _, target = raw.decode("latin-1").partition(" ")
-        return RequestLine(method, target.partition(" ")[0], "", ())
+            line = self.caches.request[raw]
+        else:
+            method, _, target = raw.decode("latin-1").partition(" ")
+            line = RequestLine(method, target.partition(" ")[0], "", ())
+        if line[0] in _SPECIAL:
+            self.special = True
+        return line
 
     def _fits(self, raw: bytes, whole: bool) -> bool:
         if not whole:
@@ -112,5 +112,6 @@ class RequestReader(MessageReader[RequestLine, Request]):
         return self._read_as(framing(fields.facts), fields)
 
     def _goes_on(self, line: RequestLine, fields: FramingFields, body: Body) -> bool:
-        self.paused = line.method == "CONNECT" or bool(fields.upgrade)
+        if fields.upgrade or line.method == "CONNECT":
+            self.paused = self.special = True
         return not self.paused

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.body import BodyRead
-from lbtrace.http.h1.body_length import BODILESS, RESPONSE, TUNNEL, framing, response_facts
+from lbtrace.http.h1.body_length import BODILESS, CHUNKED, RESPONSE, TUNNEL, framing, response_facts
 from lbtrace.http.h1.framing import FramingFields
 from lbtrace.http.h1.reader import NO_BLOCK, Head, MessageReader, ReaderContext
 from lbtrace.http.h1.start_line import (
@@ -75,7 +75,7 @@ class ResponseReader(MessageReader[StatusLine, Response]):
         return self.own[~number] if number < 0 else self.ready.source.response(number, self.caches)
 
     def _started(self) -> bool:
-        return super()._started() or bool(self.pending)
+        return bool(self.pending)
 
     def _begins_stream(self) -> bool:
         data = self.cursor.peek(4096)
@@ -94,9 +94,10 @@ class ResponseReader(MessageReader[StatusLine, Response]):
         if self.pending:
             self.interims[len(self.ends)] = tuple(self.pending)
             self.early[len(self.ends)] = self.pending_begin
-        goes_on = super()._message(head, line)
-        self.pending = []
-        return goes_on
+            goes_on = super()._message(head, line)
+            self.pending = []
+            return goes_on
+        return super()._message(head, line)
 
     def _interim(self, head: Head, line: StatusLine) -> bool:
         """Keep an interim response for the final one that follows (RFC 9110 §15.2)."""
@@ -119,7 +120,7 @@ class ResponseReader(MessageReader[StatusLine, Response]):
         begin = self.pending_begin if self.pending else head.offset
         method = self.method_of(begin, len(self.ends)) if self.method_of is not None else "GET"
         facts = fields.facts | response_facts(line.status, method)
-        if facts & TUNNEL or not (fields.chunked or fields.declared):
+        if facts & TUNNEL or not (facts & CHUNKED or fields.declared):
             return self._read_as(framing(facts), fields)
         following = self.cursor.peek(len(_NEXT))
         if facts & BODILESS and not _NEXT.startswith(following):
