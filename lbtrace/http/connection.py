@@ -1,8 +1,10 @@
 """The two streams of one connection → what it carried, and its exchanges: layer by layer.
 
-PROXY headers are taken off first; then the first bytes tell the protocol. After `101` or a `2xx` to
-CONNECT the rest is another protocol: HTTP/2 is read on, HTTP inside a CONNECT tunnel too, anything
-else is named and left alone.
+PROXY headers come off first, then a SOCKS negotiation; then the first bytes tell the protocol.
+Behind `101` and behind a `2xx` to CONNECT another protocol begins: HTTP/2 is read on, and so is
+what is inside of a CONNECT tunnel; anything else is named and left alone.
+
+Room is left for protocols inside of others: TLS that can be opened, gRPC in HTTP/2.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from array import array
 from collections.abc import Sequence
 from operator import attrgetter
 
+import numpy as np
 from xxhash import xxh3_128_hexdigest
 
 from lbtrace.http import detect, proxy_protocol, socks, tls
+from lbtrace.http.budget import ExchangeBudget
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http.h1 import exchanges
 from lbtrace.http.h1.conversation import Conversation
@@ -35,6 +39,7 @@ from lbtrace.model.http import (
     ProxyHeader,
 )
 from lbtrace.options import Options
+from lbtrace.tables.columns import running
 from lbtrace.tables.packets import StreamTable
 
 HTTP1 = Application(Protocol.HTTP1)
@@ -43,8 +48,10 @@ _TUNNELS = 4  # CONNECT inside CONNECT inside …
 
 
 class ConnectionReader:
-    """One run over the connections of a capture point: what they share (columns, caches) and what
-    was found.
+    """One run over the connections of a capture point: what they share, and what was found.
+
+    `found` are exchanges as objects. `rows` are those of two messages read in bulk, four integers
+    each: connection, ordinal, row of the request, row of the response.
     """
 
     def __init__(
@@ -55,21 +62,21 @@ class ConnectionReader:
         self.guessed = guessed
         self.decode = options.decode_content
         self.weirds = Weirds()
-        self.context = ReaderContext(ready, HeadCaches(), self.weirds, self.decode)
+        self.budget = ExchangeBudget()
+        caches = HeadCaches()
+        self.context = ReaderContext(ready, caches, self.weirds, self.budget, self.decode)
         self.found: list[Exchange] = []
-        self.rows = array(
-            "q"
-            # exchanges of two messages read in bulk: connection, ordinal, number of the request, of
-            # the response
-        )
+        self.rows = array("q")
+        self._sizes = np.diff(running(streams.length)[streams.first[::2]]).tolist()
 
     def connection(self, number: int) -> Application:
-        """Read one connection; its exchanges are appended to `found`."""
-        first = self.pieces.first
-        if first[2 * number] == first[2 * number + 2]:
+        """Read one connection; its exchanges are appended to `found` or `rows`."""
+        size = self._sizes[number]
+        if not size:
             return _NONE
         client, server = Cursor(self.pieces, 2 * number), Cursor(self.pieces, 2 * number + 1)
         begun = len(self.found)
+        self.budget.begin(size)
         proxy: tuple[ProxyHeader, ...] = ()
         if client.data[:1] in (b"P", b"\r"):
             proxy, malformed = proxy_protocol.read(client)
@@ -78,27 +85,32 @@ class ConnectionReader:
         begin = client.offset
         application = self._carried(number, client, server)
         if application.protocol is Protocol.OTHER:
-            application = application._replace(
-                digests=(self._digest(2 * number, begin), self._digest(2 * number + 1, 0))
-            )
-        if len(self.found) - begun > 1:
-            self._number(begun)
+            digests = self._digest(2 * number, begin), self._digest(2 * number + 1, 0)
+            application = application._replace(digests=digests)
+        self._number(begun)
+        self.budget.spend(len(self.found) - begun)
         return application._replace(proxy=proxy) if proxy else application
 
     def _digest(self, stream: int, begin: int) -> str | None:
-        """The digest of what an end sent, as `Application.digests` has it. `begin`: of what is its
-        own.
+        """The digest of what an end sent from offset `begin` on, as `Application.digests` has
+        it.
         """
         cursor = Cursor(self.pieces, stream)
         if not self.pieces.known_start[stream] or cursor.base:
             return None
         cursor.take(begin, None)
         data = cursor.peek(DIGESTED)
-        return (
-            xxh3_128_hexdigest(data)
-            if len(data) == DIGESTED or cursor.row == cursor.end_row
-            else None
-        )
+        enough = len(data) == DIGESTED or cursor.row == cursor.end_row
+        return xxh3_128_hexdigest(data) if enough else None
+
+    def _number(self, begun: int) -> None:
+        """Ordinals count through the layers of a connection."""
+        for place in range(begun + 1, len(self.found)):
+            before = self.found[place - 1].ordinal
+            if self.found[place].ordinal <= before:
+                self.found[place] = self.found[place]._replace(ordinal=before + 1)
+
+    # layers
 
     def _carried(self, number: int, client: Cursor, server: Cursor, depth: int = 0) -> Application:
         """What the connection carries from the cursors on. `depth`: how many tunnels it is in."""
@@ -115,7 +127,6 @@ class ConnectionReader:
         if found.reversed:
             self._reverse(number, frame)
             client, server = server, client
-        application = Application(found.protocol, found.name)
         if found.protocol is Protocol.HTTP1:
             hello = self._passed_over(client, frame) if found.hello else None
             application = self._http1(number, client, server, depth)
@@ -123,14 +134,19 @@ class ConnectionReader:
         if found.protocol is Protocol.HTTP2:
             return self._http2(number, client, server)._replace(reversed=found.reversed)
         if found.protocol is Protocol.TLS:
-            return application._replace(tls=tls.client_hello(client))
+            return Application(Protocol.TLS, tls=tls.client_hello(client))
         if not found.name and h2_frames.speaks(client, server):
             return self._http2_from_the_middle(number, client, server, frame)
-        return application
+        return Application(found.protocol, found.name)
 
     def _first_frame(self, client: Cursor, server: Cursor) -> int:
         first = client if client.first_row < client.end_row else server
         return int(self.pieces.frame[first.first_row])
+
+    def _reverse(self, number: int, frame: int) -> None:
+        """The other end is the client: worth saying unless only ports had said who it is."""
+        if not self.guessed[number]:
+            self.weirds.add("roles-reversed", frame)
 
     def _passed_over(self, client: Cursor, frame: int) -> ClientHello | None:
         """What a client that speaks TLS sent to a server that does not: its ClientHello."""
@@ -149,47 +165,72 @@ class ConnectionReader:
             self.weirds.add("bytes-before-http", frame)
         return inside
 
-    def _reverse(self, number: int, frame: int) -> None:
-        """The other end is the client: worth saying unless only ports had said who it is."""
-        if not self.guessed[number]:
-            self.weirds.add("roles-reversed", frame)
+    def _tunnel(
+        self, number: int, client: Cursor, server: Cursor, upgraded: str, depth: int
+    ) -> Application:
+        """What follows a 101 or a CONNECT that was granted."""
+        if upgraded == "h2c":
+            self._streams(number, client, server, self.found[-1])
+        if upgraded != "connect" or depth >= _TUNNELS:
+            return Application(Protocol.HTTP1, upgraded=upgraded)
+        inside = self._carried(number, client, server, depth + 1)
+        name = inside.name
+        if not name and inside.protocol not in (Protocol.OTHER, Protocol.NONE):
+            name = inside.protocol.value
+        return Application(
+            Protocol.HTTP1, tls=inside.tls, upgraded=inside.upgraded or name or upgraded
+        )
+
+    # HTTP/2
+
+    def _http2(self, number: int, client: Cursor, server: Cursor) -> Application:
+        """HTTP/2 from its preface. The 101 of an upgrade whose request is not in the capture may
+        stand before it; any other HTTP/1 there says that the server does not speak HTTP/2.
+        """
+        if not server.peek(7).startswith(b"HTTP/1."):
+            self._streams(number, client, server)
+            return Application(Protocol.HTTP2)
+        switch = ResponseReader(server, self.context)
+        switch.run(None, 1)
+        if switch.tunnel:
+            early = switch.interims.get(0, ())
+            self.found.append(Exchange(0, number, 1, None, switch.message(0), early))
+            self._streams(number, client, server, self.found[-1])
+            return Application(Protocol.HTTP1, upgraded="h2c")
+        switch.run(None)
+        nobody = RequestReader(client, self.context)
+        weird = "http2-answered-by-http1"
+        exchanges.build(number, nobody, switch, self.weirds, self.found, None, weird)
+        self._limited(switch.unread, server)
+        self._streams(number, client, server)
+        return Application(Protocol.HTTP2)
+
+    def _streams(
+        self, number: int, client: Cursor, server: Cursor, upgraded: Exchange | None = None
+    ) -> None:
+        """The exchanges of HTTP/2 streams."""
+        h2.exchanges(number, self._direction(client), self._direction(server), self.found, upgraded)
 
     def _http2_from_the_middle(
         self, number: int, client: Cursor, server: Cursor, frame: int
     ) -> Application:
         """HTTP/2 whose preface was not captured: its streams say who is the client."""
-        asking = Http2Direction(client, self.weirds, self.decode)
-        answering = Http2Direction(server, self.weirds, self.decode)
+        asking, answering = self._direction(client), self._direction(server)
         swapped = h2.is_reversed(asking, answering)
         if swapped:
             asking, answering = answering, asking
-        if not h2.exchanges(number, asking, answering, self.found, None):
+        if not h2.exchanges(number, asking, answering, self.found):
             return Application(Protocol.OTHER)
         if swapped:
             self._reverse(number, frame)
         return Application(Protocol.HTTP2, reversed=swapped)
 
-    def _http2(self, number: int, client: Cursor, server: Cursor) -> Application:
-        """HTTP/2 from its preface; the 101 of an upgrade whose request is not in the capture may
-        stand before it.
-        """
-        if not server.peek(7).startswith(b"HTTP/1."):
-            h2.read(number, client, server, self.weirds, self.decode, self.found, None)
-            return Application(Protocol.HTTP2)
-        switch = ResponseReader(server, self.context)
-        switch.run(None, 1)
-        if switch.tunnel:
-            self.found.append(
-                Exchange(0, number, 1, None, switch.message(0), switch.interims.get(0, ()))
-            )
-            h2.read(number, client, server, self.weirds, self.decode, self.found, self.found[-1])
-            return Application(Protocol.HTTP1, "", (), None, "h2c")
-        nobody = RequestReader(client, self.context)
-        switch.run(None)
-        weird = "http2-answered-by-http1"
-        exchanges.build(number, nobody, switch, self.weirds, self.found, None, weird)
-        h2.read(number, client, server, self.weirds, self.decode, self.found, None)
-        return Application(Protocol.HTTP2)
+    def _direction(self, cursor: Cursor) -> Http2Direction:
+        direction = Http2Direction(cursor, self.weirds, self.decode, self.budget.limit)
+        self._limited(direction.unread, cursor)
+        return direction
+
+    # HTTP/1
 
     def _http1(self, number: int, client: Cursor, server: Cursor, depth: int) -> Application:
         asking, answering = client.offset, server.offset
@@ -202,10 +243,12 @@ class ConnectionReader:
                 return self._both_ask(number, talk, asking, begin)
         rows = None if depth or talk.goes_on else self.rows
         exchanges.build(number, talk.requests, talk.responses, self.weirds, self.found, rows)
+        self._limited(talk.requests.unread, client)
+        self._limited(talk.responses.unread, server)
         if talk.responses.tunnel:
             return self._tunnel(number, client, server, talk.responses.upgraded, depth)
         if talk.requests.preface:
-            h2.read(number, client, server, self.weirds, self.decode, self.found, None)
+            self._streams(number, client, server)
         return HTTP1
 
     def _both_ask(self, number: int, talk: Conversation, asking: int, begin: int) -> Application:
@@ -215,11 +258,13 @@ class ConnectionReader:
         self.weirds.add("requests-both-ways", self.pieces.frame[begin])
         begun = len(self.found)
         exchanges.build(number, talk.requests, talk.responses, self.weirds, self.found)
-        offset = self.pieces.start[begin]
-        requests = RequestReader(self._cursor(talk.server.stream, offset), self.context)
+        server = self._cursor(talk.server.stream, self.pieces.start[begin])
+        requests = RequestReader(server, self.context)
         requests.run()
         answers = ResponseReader(self._cursor(talk.client.stream, asking), self.context)
         exchanges.build(number, requests, answers, self.weirds, self.found)
+        self._limited(talk.requests.unread, talk.client)
+        self._limited(requests.unread, server)
         together = sorted(self.found[begun:], key=attrgetter("first_frame"))
         self.found[begun:] = [e._replace(ordinal=k) for k, e in enumerate(together, 1)]
         return HTTP1
@@ -231,29 +276,9 @@ class ConnectionReader:
             cursor.take(offset - cursor.offset, None)
         return cursor
 
-    def _tunnel(
-        self, number: int, client: Cursor, server: Cursor, upgraded: str, depth: int
-    ) -> Application:
-        if upgraded == "h2c":
-            h2.read(number, client, server, self.weirds, self.decode, self.found, self.found[-1])
-        elif upgraded == "connect" and depth < _TUNNELS:
-            inside = self._carried(number, client, server, depth + 1)
-            name = inside.name or (
-                inside.protocol.value if inside.protocol is not Protocol.OTHER else ""
-            )
-            return Application(
-                Protocol.HTTP1,
-                "",
-                (),
-                inside.tls,
-                inside.upgraded or (name if name and name != "none" else "connect"),
-            )
-        return Application(Protocol.HTTP1, "", (), None, upgraded)
-
-    def _number(self, begun: int) -> None:
-        """Ordinals count through the layers of a connection."""
-        for place in range(begun + 1, len(self.found)):
-            if self.found[place].ordinal <= self.found[place - 1].ordinal:
-                self.found[place] = self.found[place]._replace(
-                    ordinal=self.found[place - 1].ordinal + 1
-                )
+    def _limited(self, unread: int, cursor: Cursor) -> None:
+        """Say how many bytes a stream has beyond its budget."""
+        if unread > 0:
+            frame = self.pieces.frame[max(cursor.row_at(cursor.offset), cursor.first_row)]
+            detail = f"Bytes of a stream that were not read: {unread}."
+            self.weirds.add("exchanges-limited", frame, detail)

@@ -36,6 +36,11 @@ class Conversation:
         """There is more on the connection than messages that are whole."""
         return bool(self.requests.preface or self.responses.tunnel or self.responses.pending)
 
+    @property
+    def unread(self) -> int:
+        """Bytes of both directions that were not read because of the budget."""
+        return self.requests.unread + self.responses.unread
+
     def _read(self) -> None:
         requests, responses = self.requests, self.responses
         while True:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
+from lbtrace.http.budget import ExchangeBudget
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.body import (
     NOTHING,
@@ -67,6 +68,7 @@ class ReaderContext(NamedTuple):
     ready: ReadyMessages
     caches: HeadCaches
     weirds: Weirds
+    budget: ExchangeBudget
     decode: bool
 
 
@@ -81,19 +83,22 @@ class MessageReader(ABC, Generic[_Line, _Message]):
     `rows` is the piece it began in, `lasts` the frame it ended in. `early[k]` is where its first
     interim response began. `cut` are messages that do not end where their framing says. Before the
     messages in `breaks` others may have been lost, before those in `holes` at least one was: a gap
-    begins where a message had to begin.
+    begins where a message had to begin. `made` counts the messages read here, of which there are
+    `limit` at most (see `ExchangeBudget`).
     """
 
     SIDE: ClassVar[int]
     KIND: Callable[..., _Message]
     __slots__ = (
         "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "heads", "holes",
-        "lasts", "numbers", "offsets", "own", "pieces", "ready", "resynced", "rows", "stopped",
-        "stream", "weirds",
+        "lasts", "limit", "made", "numbers", "offsets", "own", "pieces", "ready", "resynced",
+        "rows", "stopped", "stream", "weirds",
     )  # fmt: skip
 
     def __init__(self, cursor: Cursor, context: ReaderContext) -> None:
-        self.ready, self.caches, self.weirds, self.decode = context
+        self.ready, self.caches, self.weirds, budget, self.decode = context
+        self.limit = budget.limit
+        self.made = 0
         self.cursor = cursor
         p = self.pieces = cursor.pieces
         self.stream = cursor.stream
@@ -163,6 +168,11 @@ class MessageReader(ABC, Generic[_Line, _Message]):
         return (
             bool(p.known_start[self.stream]) and first < self.cursor.end_row and p.start[first] > 0
         )
+
+    @property
+    def unread(self) -> int:
+        """Bytes that were not read because of the limit."""
+        return self.end - self.cursor.offset if self.made >= self.limit else 0
 
     @property
     def end(self) -> int:
@@ -305,6 +315,7 @@ class MessageReader(ABC, Generic[_Line, _Message]):
 
     def _keep(self, head: Head, head_end: int, where: MessagePlace, whole: bool) -> None:
         """Note where the last message of `own` lies; the cursor stands behind it."""
+        self.made += 1
         if not whole:
             self.cut.add(len(self.ends))
         self.numbers.append(~(len(self.own) - 1))

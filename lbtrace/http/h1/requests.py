@@ -42,8 +42,8 @@ class RequestReader(MessageReader[RequestLine, Request]):
         self.seen_pipelined: bool | None = None
 
     def run(self) -> None:
-        """Read requests until the end, or until `paused` or `preface`."""
-        while not self.stopped:
+        """Read requests until the end or the limit, or until `paused` or `preface`."""
+        while not self.stopped and self.made < self.limit:
             if self.take():
                 continue
             if not (self.over_gap() if self.at_end() else self._one()):

@@ -51,7 +51,9 @@ class ResponseReader(MessageReader[StatusLine, Response]):
         Without `method_of` all of them answer GET.
         """
         self.method_of = method_of
-        while not self.stopped and not self.tunnel and len(self.ends) < limit:
+        while not (self.stopped or self.tunnel or self.made >= self.limit):
+            if len(self.ends) >= limit:
+                return
             if method_of is None and not self.pending and self.take(limit - len(self.ends)):
                 continue
             if not (self.over_gap() if self.at_end() else self._one()):
@@ -104,6 +106,7 @@ class ResponseReader(MessageReader[StatusLine, Response]):
         row = self.cursor.row_at(head.offset)
         frame, time = self.pieces.frame[row], self.pieces.time_ns[row]
         self.note(head.weirds + line.weirds + head.block.fields.weirds, frame)
+        self.made += 1
         if not self.pending:
             self.pending_begin = head.offset
         self.pending.append(Interim(line.status, head.block.lines, frame, time))

@@ -10,7 +10,7 @@ piece that begins with a chain of plausible frames, and the header compression s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from lbtrace.http.cursor import Cursor
@@ -58,7 +58,7 @@ class StreamHalf:
     end: int = 0
     section: FieldSection | None = None
     trailers: tuple[HeaderLine, ...] = ()
-    interims: list[Interim] = field(default_factory=list)
+    interims: list[Interim] | None = None
     digest: BodyDigest | None = None
     length: int = 0
     ended: bool = False
@@ -73,9 +73,13 @@ class Http2Direction:
     `resets` the streams it reset.
     """
 
-    def __init__(self, cursor: Cursor, weirds: Weirds, decode: bool) -> None:
-        """`decode`: content digests are wanted."""
+    def __init__(self, cursor: Cursor, weirds: Weirds, decode: bool, limit: int) -> None:
+        """`decode`: content digests are wanted. `limit`: the most messages that are read,
+        interim ones included.
+        """
         self.cursor = cursor
+        self._limit = limit
+        self._interims = 0
         self.ending = Ending.of(cursor)
         self.delivery = Delivery(cursor)
         self.weirds = weirds
@@ -92,9 +96,17 @@ class Http2Direction:
             cursor.pos += len(PREFACE)
         elif not begins_frames(cursor.peek(_LOOKED_AT)) and not self._find_again():
             return
-        while not cursor.ended():
+        while not cursor.ended() and not self._full():
             if not self._frame() and not self._find_again():
                 return
+
+    def _full(self) -> bool:
+        return len(self.halves) + len(self.promised) + self._interims >= self._limit
+
+    @property
+    def unread(self) -> int:
+        """Bytes that were not read because of the limit."""
+        return self.ending.end - self.cursor.offset if self._full() else 0
 
     def frame_at(self, offset: int) -> int:
         """The frame of the capture that carried the byte at an offset."""
@@ -219,6 +231,8 @@ class Http2Direction:
             return
         if not ended and _is_interim(section.status):
             row, p = self.cursor.row_at(begin), self.cursor.pieces
+            self._interims += 1
+            half.interims = half.interims or []
             half.interims.append(
                 Interim(int(section.status), section.lines, p.frame[row], p.time_ns[row])
             )

@@ -10,7 +10,7 @@ from typing import Final
 
 from lbtrace.http.h2.direction import Http2Direction, StreamHalf
 from lbtrace.http.h2.field_sections import FieldSection
-from lbtrace.model.http import Body, Framing, Mark, Request, Response
+from lbtrace.model.http import NO_BODY, Body, Framing, Mark, Request, Response
 
 _VERSION: Final = "HTTP/2"
 _NO_SECTION: Final = FieldSection("", "", "", "", (), "", None, False)
@@ -57,12 +57,16 @@ def _body(half: StreamHalf, section: FieldSection) -> Body:
     the stream, so that the client stops sending (§8.1).
     """
     complete = half.ended and not half.holes
+    if half.digest is None and complete and section.declared is None:
+        return NO_BODY
     if half.digest is None:
         return Body(Framing.NONE, 0, section.declared, complete, None)
     return half.digest.body(Framing.DATA_FRAMES, half.length, section.declared, complete)
 
 
 def _marks(half: StreamHalf, side: Http2Direction, repeated: bool, reset: bool) -> tuple[Mark, ...]:
+    if half.ended and not (half.holes or half.unreadable or half.section is None or repeated):
+        return ()
     marks = []
     if half.unreadable or half.section is None:
         marks.append(Mark.HEAD_TRUNCATED)

@@ -8,30 +8,11 @@ same, so loss can remove a half and never mix two.
 
 from __future__ import annotations
 
-from lbtrace.http.cursor import Cursor
 from lbtrace.http.h2.direction import Http2Direction
 from lbtrace.http.h2.messages import request, response
-from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import Exchange, Interim, Mark, Request
 
-
-def read(
-    connection: int,
-    client: Cursor,
-    server: Cursor,
-    weirds: Weirds,
-    decode: bool,
-    out: list[Exchange],
-    upgraded: Exchange | None,
-) -> int:
-    """The exchanges of an HTTP/2 connection, appended to `out`; how many there are.
-
-    `upgraded` is the HTTP/1.1 exchange that asked for h2c: its request is stream 1 (RFC 7540 §3.2),
-    whose response answers it; 101 was an interim one.
-    """
-    asking = Http2Direction(client, weirds, decode)
-    answering = Http2Direction(server, weirds, decode)
-    return exchanges(connection, asking, answering, out, upgraded)
+_ALONE = {mark: (mark,) for mark in Mark}  # one tuple for all that stand alone for this reason
 
 
 def exchanges(
@@ -39,20 +20,25 @@ def exchanges(
     asking: Http2Direction,
     answering: Http2Direction,
     out: list[Exchange],
-    upgraded: Exchange | None,
+    upgraded: Exchange | None = None,
 ) -> int:
-    """The same, of two directions that were read."""
+    """The exchanges of an HTTP/2 connection, appended to `out`; how many there are. The halves of
+    both directions are used up.
+
+    `upgraded` is the HTTP/1.1 exchange that asked for h2c: its request is stream 1 (RFC 7540 §3.2),
+    whose response answers it; 101 was an interim one.
+    """
     made = 0
     resets = asking.resets | answering.resets
     for stream in _in_order(asking, answering):
         asked = _request(asking, answering, stream, stream in resets)
-        half = answering.halves.get(stream)
+        half = answering.halves.pop(stream, None)
         answer = (
             response(half, answering, stream in resets)
             if half is not None and half.section is not None
             else None
         )
-        interims = tuple(half.interims) if half is not None else ()
+        interims = tuple(half.interims) if half is not None and half.interims else ()
         if stream == 1 and upgraded is not None and asked is None:
             switch = upgraded.response
             if answer is not None and switch is not None:
@@ -106,10 +92,10 @@ def _request(
     asking: Http2Direction, answering: Http2Direction, stream: int, reset: bool
 ) -> Request | None:
     """The request of a stream: the server's own when it promised the stream (RFC 9113 §8.4)."""
-    promised = answering.promised.get(stream)
+    half = asking.halves.pop(stream, None)
+    promised = answering.promised.pop(stream, None)
     if promised is not None:
         return request(promised, answering, False)
-    half = asking.halves.get(stream)
     if half is None or (half.section is None and not half.length):
         return None
     return request(half, asking, reset)
@@ -120,7 +106,7 @@ def _why(
 ) -> tuple[Mark, ...]:
     """Why a half stands alone."""
     if not unanswered:
-        return (Mark.LOST,) if asking.ending.holed else ()
+        return _ALONE[Mark.LOST] if asking.ending.holed else ()
     if reset:
-        return (Mark.RESET,)
-    return (Mark.LOST if answering.ending.holed else answering.ending.cut_mark,)
+        return _ALONE[Mark.RESET]
+    return _ALONE[Mark.LOST if answering.ending.holed else answering.ending.cut_mark]

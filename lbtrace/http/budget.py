@@ -1,0 +1,35 @@
+"""How many exchanges of a capture become objects: a promise like that of decompression.
+
+A minimal HTTP/2 request has 12 bytes and becomes about 700, so a small capture could cost any time
+and memory. Each connection may have one exchange for BYTES_EACH of its bytes, which real traffic
+hardly exceeds; beyond that, all connections of a capture share SPARE more. What a connection has
+beyond its budget is not read, and how many bytes that are is said. Exchanges read in bulk do not
+count: each has packets of its own, so they cannot be many in few bytes.
+
+Measured: 1.5 million HTTP/2 streams in 18 MB took 31 s and 2.1 GB.
+"""
+
+from __future__ import annotations
+
+BYTES_EACH = 256
+SPARE = 100_000
+
+
+class ExchangeBudget:
+    """The budget of a capture, connection by connection. `limit`: how many messages of each
+    direction of the present connection may be made.
+    """
+
+    def __init__(self) -> None:
+        self._spare = SPARE
+        self._own = 0
+        self.limit = SPARE
+
+    def begin(self, size: int) -> None:
+        """A connection of `size` bytes is read next."""
+        self._own = size // BYTES_EACH
+        self.limit = self._own + self._spare
+
+    def spend(self, made: int) -> None:
+        """It had so many exchanges."""
+        self._spare -= min(self._spare, max(0, made - self._own))

@@ -1,0 +1,152 @@
+"""What a small capture may cost: exchanges beyond the budget are not made, and that is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbtrace.http import budget
+from lbtrace.http.budget import ExchangeBudget
+from lbtrace.model.http import Mark, Protocol
+from tests.http.h2.test_h2 import (
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PREFACE,
+    PUSH,
+    RST,
+    End,
+    frame,
+    settings_frame,
+)
+from tests.http.streams import Heard, Talk, get, hear, ok
+
+SMALL = b"GET / HTTP/1.1\r\n\r\n"
+NOTHING = b"HTTP/1.1 204 \r\n\r\n"
+
+
+@pytest.fixture
+def tight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "SPARE", 10)
+
+
+def unread(heard: Heard) -> list[int]:
+    """The bytes that were said to be not read, for each stream."""
+    return [
+        int(d.text.rsplit(" ", 1)[1].rstrip("."))
+        for d in heard.diagnostics
+        if d.slug == "exchanges-limited"
+    ]
+
+
+def test_each_connection_has_its_own_bytes_and_all_share_the_spare_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budget, "SPARE", 10)
+    monkeypatch.setattr(budget, "BYTES_EACH", 100)
+    shared = ExchangeBudget()
+    limits = []
+    for size, made in ((1000, 10), (99, 0), (1000, 14), (500, 5), (500, 11), (100, 100), (1, 0)):
+        shared.begin(size)
+        limits.append(shared.limit)
+        shared.spend(made)
+    assert limits == [20, 10, 20, 11, 11, 1, 0]
+
+
+def test_the_documented_limits() -> None:
+    assert (budget.BYTES_EACH, budget.SPARE) == (256, 100_000)
+
+
+@pytest.mark.usefixtures("tight")
+@pytest.mark.parametrize("careful", [False, True])
+def test_pipelined_requests(careful: bool) -> None:
+    heard = hear(Talk().client(SMALL * 50), careful=careful)
+    limit = 10 + 50 * len(SMALL) // budget.BYTES_EACH
+    assert len(heard.exchanges) == limit
+    assert unread(heard) == [(50 - limit) * len(SMALL)]
+    assert heard.applications[0].protocol is Protocol.HTTP1
+    assert hear(Talk().client(SMALL * 13), careful=careful).slugs == {"exchanges-limited"}
+    assert hear(Talk().client(SMALL * 9), careful=careful).slugs == set()
+
+
+@pytest.mark.usefixtures("tight")
+def test_a_stream_that_just_fits_is_whole() -> None:
+    heard = hear(Talk().client(SMALL * 10))
+    assert len(heard.exchanges) == 10
+    assert unread(heard) == []
+
+
+@pytest.mark.usefixtures("tight")
+def test_pipelined_answers_and_interim_ones() -> None:
+    heard = hear(Talk().client(SMALL * 40).server(NOTHING * 40))
+    assert [e.response is not None for e in heard.exchanges] == [True] * len(heard.exchanges)
+    assert 10 <= len(heard.exchanges) < 20
+    assert len(unread(heard)) == 2
+    early = b"HTTP/1.1 103 \r\n\r\n"
+    heard = hear(Talk().client(get("/")).server(early * 50 + ok(b"x")))
+    (exchange,) = heard.exchanges
+    assert 10 <= len(exchange.interim) < 20
+    assert len(unread(heard)) == 1
+
+
+@pytest.mark.usefixtures("tight")
+def test_messages_read_in_bulk_cost_no_budget() -> None:
+    talk = Talk()
+    for _ in range(50):
+        talk.client(get("/a")).server(ok(b"x"))
+    heard = hear(talk, talk.client(SMALL * 3).server(ok() * 3))
+    assert len(heard.exchanges) == 2 * 53
+    assert heard.slugs == set()
+
+
+def streams(count: int) -> bytes:
+    client = End()
+    return b"".join(client.ask(2 * k + 1, "/") for k in range(count))
+
+
+@pytest.mark.usefixtures("tight")
+@pytest.mark.parametrize("reset", [False, True])
+def test_streams_of_http_2(reset: bool) -> None:
+    asked = b"".join(
+        frame(HEADERS, END_HEADERS | END_STREAM, 2 * k + 1, b"\x82\x84\x86")
+        + (frame(RST, 0, 2 * k + 1, b"\0\0\0\x08") if reset else b"")
+        for k in range(60)
+    )
+    heard = hear(Talk().client(PREFACE + asked).server(settings_frame()))
+    limit = 10 + (len(PREFACE + asked) + 15) // budget.BYTES_EACH
+    assert len(heard.exchanges) == limit
+    assert len(unread(heard)) == 1
+    done = heard.exchanges[0]
+    assert done.marks == ((Mark.RESET,) if reset else (Mark.CAPTURE_ENDED,))
+    assert done.request is not None
+    assert done.request.body.complete
+
+
+@pytest.mark.usefixtures("tight")
+@pytest.mark.parametrize(
+    "answers",
+    [
+        b"".join(frame(HEADERS, END_HEADERS | END_STREAM, k, b"\x88") for k in range(1, 60, 2)),
+        b"".join(frame(HEADERS, END_HEADERS, 1, b"\x08\x03103") for _ in range(60)),
+        b"".join(
+            frame(PUSH, END_HEADERS, 1, bytes([0, 0, 0, k]) + b"\x82\x84\x86")
+            for k in range(2, 120, 2)
+        ),
+        b"".join(frame(0, 0, k, b"x") for k in range(1, 60, 2)),
+    ],
+)
+def test_what_a_server_of_http_2_may_make_is_limited_too(answers: bytes) -> None:
+    heard = hear(Talk().client(PREFACE + streams(1)).server(settings_frame() + answers))
+    assert len(heard.exchanges) < 20
+    assert sum(len(e.interim) for e in heard.exchanges) < 20
+    assert len(unread(heard)) == 1
+
+
+@pytest.mark.usefixtures("tight")
+def test_one_connection_cannot_take_what_the_bytes_of_another_earn() -> None:
+    ordinary = Talk()
+    for k in range(20):
+        asked = get(f"/{k}", "X-Filler: " + "x" * 200)
+        ordinary.client(asked + asked).server(ok(b"y" * 200) * 2)
+    heard = hear(Talk().client(SMALL * 500), ordinary)
+    assert sum(e.connection == 1 for e in heard.exchanges) == 40
+    assert len(unread(heard)) == 1
