@@ -3,8 +3,7 @@ sequence numbers on both sides.
 
 A balancer that passes packets on leaves the numbers alone (or a NAT that shifts them is none of
 this file's business). An exchange whose request and whose response both begin at equal sequence
-numbers (2⁻⁶⁴ by chance) and do not contradict each other is the same packets. Numbers are
-positions: RFC 9293 §3.4; they wrap, and so does the arithmetic here.
+numbers (2⁻⁶⁴ by chance) and do not contradict each other is the same packets.
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ from lbtrace.match.exchange_times import may_be_answer, may_be_caused
 from lbtrace.model.http import Exchange
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref
 from lbtrace.model.trace import Trace
-
-WRAP = 1 << 32
+from lbtrace.tables import sequence
 
 
 def numbers(trace: Trace, e: Exchange) -> tuple[int | None, int | None]:
@@ -27,8 +25,8 @@ def numbers(trace: Trace, e: Exchange) -> tuple[int | None, int | None]:
     c = trace.connections[e.connection]
     up, down = c.from_client.start_seq, c.from_server.start_seq
     return (
-        (up + e.request.offset) % WRAP if e.request is not None and up is not None else None,
-        (down + e.response.offset) % WRAP if e.response is not None and down is not None else None,
+        sequence.add(up, e.request.offset) if e.request and up is not None else None,
+        sequence.add(down, e.response.offset) if e.response and down is not None else None,
     )
 
 

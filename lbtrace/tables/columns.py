@@ -34,6 +34,13 @@ def spans(begin: Column, size: Column) -> Column:
     return places
 
 
+def group_starts(group: Column) -> Column:
+    """The rows at which a new group begins, where equal values are adjacent."""
+    if not len(group):
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
+
+
 def distinct(values: Column) -> Column:
     """The values that occur, in order: `np.unique` by sorting, where numpy since 2.3 hashes, at up
     to twenty times the cost.

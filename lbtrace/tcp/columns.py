@@ -11,7 +11,7 @@ import numpy as np
 
 from lbtrace.tables.packets import Column
 
-CHUNK_ROWS = 1 << 18  # rows at a time, where what is in between would be larger than what comes out
+CHUNK_ROWS = 1 << 18  # at a time, where what is in between would be larger than what comes out
 NONE = -1  # "no such row"
 
 

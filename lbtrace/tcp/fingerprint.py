@@ -15,9 +15,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from lbtrace.tables.connections import NONE, SynOptions
 from lbtrace.tables.packets import Column, SegmentTable
 
-_MAX_OPTIONS = 40  # data offset is 4 bits: a header of at most 60 bytes
+TCP_BYTES = 20  # of a header without options
+_MAX_OPTION_BYTES = 40  # data offset is 4 bits: a header of at most 60 bytes
 _MSS, _SCALE, _SACK, _TIMESTAMP = 2, 3, 4, 8
-_CHUNK_ROWS = 1 << 16  # rows at a time: 4 MB of header bytes
+_CHUNK_ROWS = 1 << 16  # at a time: 4 MB of header bytes
 
 
 def syn_options(table: SegmentTable, rows: Column) -> SynOptions:
@@ -48,7 +49,7 @@ def _layouts(kinds: Column) -> tuple[list[tuple[int, ...]], Column]:
     rows = (
         np.ascontiguousarray(kinds[:, :8]).view(np.uint64).ravel()
         if few
-        else kinds.view(f"S{_MAX_OPTIONS}").ravel()
+        else kinds.view(f"S{_MAX_OPTION_BYTES}").ravel()
     )
     distinct = np.unique(rows)
     layouts = [tuple(bytes(row.tobytes()).rstrip(b"\0")) for row in distinct]
@@ -61,21 +62,21 @@ def _chunk(table: SegmentTable, rows: Column) -> tuple[Column, Column, Column, C
     """
     octets, size = _headers(table, rows)
     count = len(rows)
-    kinds = np.zeros((count, _MAX_OPTIONS), np.uint8)
+    kinds = np.zeros((count, _MAX_OPTION_BYTES), np.uint8)
     mss = np.full(count, NONE, np.int32)
     scale = np.full(count, NONE, np.int16)
     stamp = np.full(count, NONE, np.int64)
     sack = np.zeros(count, bool)
     at = np.zeros(count, np.int64)
     live = np.flatnonzero(size > 0)
-    for step in range(_MAX_OPTIONS):
+    for step in range(_MAX_OPTION_BYTES):
         if not len(live):
             break
         here, limit = at[live], size[live]
         kind = octets[live, here]
-        length = np.where(kind == 1, 1, octets[live, np.minimum(here + 1, _MAX_OPTIONS)]).astype(
-            np.int64
-        )
+        length = np.where(
+            kind == 1, 1, octets[live, np.minimum(here + 1, _MAX_OPTION_BYTES)]
+        ).astype(np.int64)
         whole = (kind == 1) | ((kind > 1) & (length >= 2) & (here + length <= limit))
         live, here, kind, length = live[whole], here[whole], kind[whole], length[whole]
         kinds[live, step] = kind
@@ -92,34 +93,37 @@ def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
     """The option bytes of each row in a (rows, 41) matrix (the last column is always 0), and how
     many there are.
     """
-    octets = np.zeros((len(rows), _MAX_OPTIONS + 1), np.uint8)
+    octets = np.zeros((len(rows), _MAX_OPTION_BYTES + 1), np.uint8)
     size = np.zeros(len(rows), np.int64)
     which = table.buffer[rows]
     for number in np.unique(which).tolist():
         data = np.frombuffer(table.buffers[number], np.uint8)
-        mine = np.flatnonzero(which == number)
-        start = table.payload[rows[mine]].astype(np.int64) - table.header[rows[mine]]
-        good = (start >= 0) & (start + 20 <= len(data))
-        mine, start = mine[good], start[good]
-        length = (data[start + 12] >> 4).astype(np.int64) * 4 - 20
-        captured = (
-            table.payload[rows[mine]].astype(np.int64) - start - 20
-        )  # a snapshot length may have cut the options
-        length = np.clip(
-            length, 0, np.clip(np.minimum(captured, len(data) - start - 20), 0, _MAX_OPTIONS)
-        )
+        here = np.flatnonzero(which == number)
+        start = table.payload[rows[here]].astype(np.int64) - table.header[rows[here]]
+        good = (start >= 0) & (start + TCP_BYTES <= len(data))
+        here, start = here[good], start[good]
+        stated = (data[start + 12] >> 4).astype(np.int64) * 4 - TCP_BYTES
+        # a snapshot length may have cut the options
+        captured = table.payload[rows[here]].astype(np.int64) - start - TCP_BYTES
+        captured = np.minimum(captured, len(data) - start - TCP_BYTES)
+        length = np.clip(stated, 0, np.clip(captured, 0, _MAX_OPTION_BYTES))
         width = int(length.max()) if len(length) else 0
         if width:
-            windows = sliding_window_view(data, width)
-            found = windows[np.minimum(start + 20, len(windows) - 1)]
-            for i in np.flatnonzero(
-                start + 20 >= len(windows)
-            ).tolist():  # at the very end of the buffer
-                at = int(start[i]) + 20
-                found[i, : len(data) - at] = data[at : at + width]
-            octets[mine, :width] = np.where(np.arange(width) < length[:, None], found, 0)
-        size[mine] = length
+            found = _windows(data, start + TCP_BYTES, width)
+            octets[here, :width] = np.where(np.arange(width) < length[:, None], found, 0)
+        size[here] = length
     return octets, size
+
+
+def _windows(data: Column, at: Column, width: int) -> Column:
+    """`width` bytes at each position, a matrix; zeros beyond the end of the data."""
+    windows = sliding_window_view(data, width)
+    found: Column = windows[np.minimum(at, len(windows) - 1)]
+    for i in np.flatnonzero(at >= len(windows)).tolist():
+        rest = data[int(at[i]) :]
+        found[i] = 0
+        found[i, : len(rest)] = rest
+    return found
 
 
 def _take(

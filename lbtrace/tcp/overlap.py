@@ -1,10 +1,10 @@
-"""Segments of a stream that were sent twice, in part or whole → who wins each byte: the first
-captured.
+"""Segments of a stream that were sent twice, in part or whole → which of them each byte is taken
+from: the first captured.
 
 Segments are sorted by start; a run of segments in which each begins before the highest end so far
 is a *cluster*. A cluster of one (nearly all) is a piece. Larger ones are swept once from left to
 right with a heap of the segments that cover the place, earliest captured on top: O(n log n) in the
-segments, and the bytes of a cluster are laid down once to compare what disagrees.
+segments. The bytes of a cluster are laid down once, to compare those that were sent again.
 
 Invariant: the pieces of a cluster cover exactly the union of its captured bytes, in order, without
 overlap.
@@ -12,14 +12,15 @@ overlap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.tables.packets import Column, SegmentTable
+from lbtrace.tables.columns import group_starts
+from lbtrace.tables.packets import Buffer, Column, SegmentTable
 
 
 class Conflict(NamedTuple):
@@ -32,7 +33,25 @@ class Conflict(NamedTuple):
 
 
 @dataclass(slots=True)
-class Settled:
+class Placed:
+    """Segments with payload, at their places in their streams: grouped by stream, in capture
+    order.
+    """
+
+    row: Column
+    stream: Column
+    start: Column  # i64
+    end: Column  # i64, after the last byte that was on the wire
+    cut: Column  # i64, bytes of payload before offset 0; `start` is behind them
+    captured: Column  # i64, bytes from `start` on that are in the capture
+
+    def only(self, which: Column) -> Placed:
+        """These of the segments."""
+        return Placed(*(getattr(self, column.name)[which] for column in fields(Placed)))
+
+
+@dataclass(slots=True)
+class Resolved:
     """Pieces by stream and start, each from segment `index` (of those given), and per segment given
     what became of it.
     """
@@ -47,113 +66,111 @@ class Settled:
     conflicts: list[Conflict]
 
 
-def settle(
-    table: SegmentTable,
-    rows: Column,
-    of: Column,
-    start: Column,
-    end: Column,
-    cut: Column,
-    captured: Column,
-) -> Settled:
-    """Segments (grouped by stream, in capture order) → Settled.
-
-    Each covers start … end of its stream on the wire, of which the first `captured` bytes are in
-    the capture, in the buffer from the row's payload + `cut`.
-    """
-    count = len(rows)
-    order = _by_start(of, start)
-    o, s, e = of[order], start[order], end[order]
-    covered = np.zeros(count, np.int64)  # highest end among the segments before, in offset order
-    if count:
-        first = np.concatenate(([True], o[1:] != o[:-1]))
-        group = np.cumsum(first) - 1
-        lift = group * np.int64(int(e.max()) + 1)
-        highest = np.maximum.accumulate(e + lift) - lift
-        covered[1:] = highest[:-1]
-        covered[first] = 0
-    joins = s < covered
+def resolve_overlaps(table: SegmentTable, placed: Placed) -> Resolved:
+    """Segments → from which of them each byte is taken."""
+    count = len(placed.row)
+    order = _by_start(placed.stream, placed.start)
+    start, end = placed.start[order], placed.end[order]
+    covered = _covered(placed.stream[order], end)
+    joins = start < covered
     fresh = np.zeros(count, np.int64)
-    fresh[order] = np.maximum(e - np.maximum(s, covered), 0)
-    has = captured[order] > 0
+    fresh[order] = np.maximum(end - np.maximum(start, covered), 0)
     alone = ~joins
     alone[:-1] &= ~joins[1:]
-    lone = order[alone & has]
-    result = Settled(
+    lone = order[alone & (placed.captured[order] > 0)]
+    result = Resolved(
         index=lone,
-        start=start[lone],
+        start=placed.start[lone],
         skip=np.zeros(len(lone), np.int64),
-        length=captured[lone],
+        length=placed.captured[lone],
         shared=np.zeros(len(lone), bool),
         seen_before=np.zeros(count, bool),
         fresh=fresh,
         conflicts=[],
     )
     if joins.any():
-        _sweep_all(table, rows, of, start, cut, captured, order, joins, result)
+        _resolve_clusters(table, placed, order, joins, result)
     return result
 
 
-def _by_start(of: Column, start: Column) -> Column:
-    if len(of) < 2 or bool(
-        ((of[1:] > of[:-1]) | ((of[1:] == of[:-1]) & (start[1:] >= start[:-1]))).all()
-    ):
-        return np.arange(len(of))
+def _by_start(stream: Column, start: Column) -> Column:
+    """The order of segments by stream, then start."""
+    if len(stream) < 2:
+        return np.arange(len(stream))
+    in_order = (stream[1:] > stream[:-1]) | (
+        (stream[1:] == stream[:-1]) & (start[1:] >= start[:-1])
+    )
+    if bool(in_order.all()):
+        return np.arange(len(stream))
     span = int(start.max()) - int(start.min()) + 1
-    if span * (int(of.max()) + 1) >= 1 << 63:
-        return np.lexsort((start, of))
-    return np.argsort(
-        of.astype(np.int64) * span + start, kind="stable"
-    )  # mostly in order already: it is a merge
+    if span * (int(stream.max()) + 1) >= 1 << 63:
+        return np.lexsort((start, stream))
+    # mostly in order already, so that a stable sort is a merge
+    return np.argsort(stream.astype(np.int64) * span + start, kind="stable")
 
 
-def _sweep_all(
-    table: SegmentTable,
-    rows: Column,
-    of: Column,
-    start: Column,
-    cut: Column,
-    captured: Column,
-    order: Column,
-    joins: Column,
-    result: Settled,
+def _covered(stream: Column, end: Column) -> Column:
+    """Of segments by stream and start, the highest end among those before in the stream (0 for the
+    first).
+    """
+    covered = np.zeros(len(end), np.int64)
+    if len(end):
+        first = group_starts(stream)
+        group = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(end))))
+        lift = group * np.int64(int(end.max()) + 1)
+        covered[1:] = (np.maximum.accumulate(end + lift) - lift)[:-1]
+        covered[first] = 0
+    return covered
+
+
+class _Pieces(NamedTuple):
+    """Pieces of clusters, as columns: the segment, start, end, and whether others cover it too."""
+
+    segment: Column
+    start: Column
+    end: Column
+    shared: Column
+
+
+def _resolve_clusters(
+    table: SegmentTable, placed: Placed, order: Column, joins: Column, result: Resolved
 ) -> None:
-    """Sweep each cluster and weave its pieces among those of the lone segments."""
+    """Sweep each cluster and put its pieces among those of the lone segments."""
     heads = np.flatnonzero(~joins)
     sizes = np.diff(np.append(heads, len(order)))
     many = sizes > 1
-    pieces: list[tuple[int, int, int, bool]] = []  # (segment, start, end, shared)
     clustered = order[np.repeat(many, sizes)]
-    segments = list(
-        zip(
-            clustered.tolist(), start[clustered].tolist(), captured[clustered].tolist(), strict=True
-        )
-    )
+    pieces = _sweep_all(placed, clustered, sizes[many])
+    won = np.bincount(pieces.segment, pieces.end - pieces.start, minlength=len(placed.row))
+    lost = won[clustered] < placed.captured[clustered]
+    result.seen_before[clustered] = lost
+    _compare(table, placed, clustered[lost & (placed.captured[clustered] > 0)], pieces, result)
+
+    index = np.concatenate((result.index, pieces.segment))
+    start = np.concatenate((result.start, pieces.start))
+    length = np.concatenate((result.length, pieces.end - pieces.start))
+    shared = np.concatenate((result.shared, pieces.shared))
+    weave = _by_start(placed.stream[index], start)
+    result.index, result.start = index[weave], start[weave]
+    result.length, result.shared = length[weave], shared[weave]
+    result.skip = result.start - placed.start[result.index]
+
+
+def _sweep_all(placed: Placed, clustered: Column, sizes: Column) -> _Pieces:
+    """The pieces of clusters of these sizes, whose segments are given one cluster after another."""
+    columns = (clustered, placed.start[clustered], placed.captured[clustered])
+    segments = list(zip(*(c.tolist() for c in columns), strict=True))
+    pieces: list[tuple[int, int, int, bool]] = []
     at = 0
-    for size in sizes[many].tolist():
+    for size in sizes.tolist():
         _sweep(segments[at : at + size], pieces)
         at += size
-    index = np.array([p[0] for p in pieces], np.int64)
-    begin = np.array([p[1] for p in pieces], np.int64)
-    stop = np.array([p[2] for p in pieces], np.int64)
-    shared = np.array([p[3] for p in pieces], bool)
-
-    won = np.bincount(index, stop - begin, minlength=len(rows)).astype(np.int64)
-    result.seen_before[clustered] = won[clustered] < captured[clustered]
-    _compare(table, rows, of, start, cut, captured, clustered, (index, begin, stop), result)
-
-    index = np.concatenate((result.index, index))
-    length = np.concatenate((result.length, stop - begin))
-    begin = np.concatenate((result.start, begin))
-    shared = np.concatenate((result.shared, shared))
-    weave = _by_start(of[index], begin)
-    result.index, result.start, result.length, result.shared = (
-        index[weave],
-        begin[weave],
-        length[weave],
-        shared[weave],
+    return _Pieces(
+        np.array([p[0] for p in pieces], np.int64),
+        np.array([p[1] for p in pieces], np.int64),
+        np.array([p[2] for p in pieces], np.int64),
+        np.array([p[3] for p in pieces], bool),
     )
-    result.skip = result.start - start[result.index]
 
 
 def _sweep(segments: list[tuple[int, int, int]], pieces: list[tuple[int, int, int, bool]]) -> None:
@@ -161,9 +178,7 @@ def _sweep(segments: list[tuple[int, int, int]], pieces: list[tuple[int, int, in
     `pieces`.
     """
     edges = sorted({edge for _, s, c in segments for edge in (s, s + c) if c})
-    covering: list[
-        tuple[int, int]
-    ] = []  # (number, end of its captured bytes), earliest captured on top
+    covering: list[tuple[int, int]] = []  # (number, end of its captured bytes), earliest on top
     ends: list[int] = []  # of all segments that cover the place
     coming = [(s, number, s + c) for number, s, c in segments if c]
     next_in = 0
@@ -189,49 +204,54 @@ def _sweep(segments: list[tuple[int, int, int]], pieces: list[tuple[int, int, in
             pieces.append(last)
 
 
+class _Run(NamedTuple):
+    """Contiguous pieces of a stream, laid down in one place."""
+
+    stream: int
+    start: int
+    end: int
+    lies: int  # where its first byte lies
+
+
 def _compare(
-    table: SegmentTable,
-    rows: Column,
-    of: Column,
-    start: Column,
-    cut: Column,
-    captured: Column,
-    clustered: Column,
-    won: tuple[Column, Column, Column],
-    result: Settled,
+    table: SegmentTable, placed: Placed, losers: Column, pieces: _Pieces, result: Resolved
 ) -> None:
-    """Find the segments whose bytes differ from the winners': each cluster's bytes are laid down
-    once, in one buffer per cluster.
+    """Find the segments whose bytes differ from those taken: each cluster's bytes are laid down
+    once, in one buffer. `losers` are the segments of which not all bytes are taken.
     """
-    at = table.payload[rows].astype(np.int64) + cut
-    which = table.buffer[rows]
-
-    def octets(i: int, begin: int, stop: int) -> bytes | memoryview:
-        offset = int(at[i]) + begin - int(start[i])
-        return table.buffers[int(which[i])][offset : offset + stop - begin]
-
+    octets = _Octets(table, placed)
     laid = bytearray()
-    pieces = list(zip(*(c.tolist() for c in won), strict=True))
-    keys = [(int(of[i]), begin, stop) for i, begin, stop in pieces]
-    runs: list[
-        tuple[tuple[int, int], int, int]
-    ] = []  # ((stream, start of a contiguous run), its end, where it lies)
-    for (stream, begin, stop), (i, _, _) in zip(keys, pieces, strict=True):
-        if runs and runs[-1][0][0] == stream and runs[-1][1] == begin:
-            runs[-1] = (runs[-1][0], stop, runs[-1][2])
+    runs: list[_Run] = []
+    for i, begin, stop in zip(*(c.tolist() for c in pieces[:3]), strict=True):
+        stream = int(placed.stream[i])
+        if runs and runs[-1].stream == stream and runs[-1].end == begin:
+            runs[-1] = runs[-1]._replace(end=stop)
         else:
-            runs.append(((stream, begin), stop, len(laid)))
-        laid += octets(i, begin, stop)
-    winners = np.bincount(won[0], won[2] - won[1], minlength=len(rows))
-    losers = clustered[(winners[clustered] < captured[clustered]) & (captured[clustered] > 0)]
-    losers = losers[np.lexsort((start[losers], of[losers]))]
+            runs.append(_Run(stream, begin, stop, len(laid)))
+        laid += octets.of(i, begin, stop)
+    losers = losers[np.lexsort((placed.start[losers], placed.stream[losers]))]
     run = 0
     view = memoryview(laid)
     for i in losers.tolist():
-        stream, begin, stop = int(of[i]), int(start[i]), int(start[i] + captured[i])
-        while runs[run][0][0] < stream or (runs[run][0][0] == stream and runs[run][1] <= begin):
+        stream, begin = int(placed.stream[i]), int(placed.start[i])
+        stop = begin + int(placed.captured[i])
+        while (runs[run].stream, runs[run].end) <= (stream, begin):
             run += 1
-        (_, run_start), _, lies = runs[run]
-        lo = lies + begin - run_start
-        if view[lo : lo + stop - begin] != octets(i, begin, stop):
-            result.conflicts.append(Conflict(int(rows[i]), stream))
+        at = runs[run].lies + begin - runs[run].start
+        if view[at : at + stop - begin] != octets.of(i, begin, stop):
+            result.conflicts.append(Conflict(int(placed.row[i]), stream))
+
+
+class _Octets:
+    """The captured bytes of segments, by offsets in their streams."""
+
+    def __init__(self, table: SegmentTable, placed: Placed) -> None:
+        self.buffers = table.buffers
+        self.buffer = table.buffer[placed.row]
+        # where offset 0 of the stream would be
+        self.origin = table.payload[placed.row].astype(np.int64) + placed.cut - placed.start
+
+    def of(self, segment: int, begin: int, stop: int) -> Buffer:
+        """Those from offset `begin` to `stop`."""
+        origin = int(self.origin[segment])
+        return self.buffers[int(self.buffer[segment])][origin + begin : origin + stop]

@@ -1,27 +1,38 @@
 """Segments of a stream, as they were captured → its pieces in stream order (RFC 9293 §3.4, §3.10).
 
 Only segments that occupy sequence space count: SYN, FIN and payload (a RST's payload is a text for
-people, RFC 9293 §3.5.3). A stream whose segments follow each other exactly is settled by one
-comparison of columns; that is nearly every stream. The others (*dirty*) are placed by their
-offsets, sorted, and where segments overlap, swept: see `lbtrace.tcp.overlap`.
+people, RFC 9293 §3.5.3). In nearly every stream each segment begins exactly where the one before
+ended: one comparison of columns shows it, and offsets are running sums. The segments of the others
+(*dirty*) are placed by their offsets and sorted; `lbtrace.tcp.overlap` decides where they overlap.
 
 Invariants: the pieces of a stream are ordered by `start`, never overlap, are never empty; every
 captured byte in sequence space is in exactly one piece; where segments disagree the first one
-captured wins. Both roads give the same pieces.
+captured wins. Both ways give the same pieces.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
+from lbtrace.tables.columns import distinct, group_starts
 from lbtrace.tables.packets import FIN, RST, SYN, Column, SegmentTable
+from lbtrace.tables.sequence import (
+    MAX_WINDOW_BYTES,
+    RING,
+    add,
+    distance,
+    distances,
+    sums,
+    unwrap,
+)
 from lbtrace.tcp.columns import stable_order
-from lbtrace.tcp.overlap import Conflict, settle
-from lbtrace.tcp.sequence import MAX_WINDOW_BYTES, distance, distances, group_starts, unwrap
+from lbtrace.tcp.overlap import Conflict, Placed, resolve_overlaps
 
 _MIN_STRAY_BYTES = 1 << 24  # bytes; windows on real paths stay well below
+_LEFT_OUT = -RING  # an offset that no segment of a stream can have
 _MAX_TRACKS = 8  # far-apart groups of sequence numbers one stream is followed in
 
 
@@ -56,35 +67,48 @@ class Assembly:
     implausible: list[int]  # rows whose sequence number is nowhere near their stream
 
 
+@dataclass(slots=True)
+class _Segments:
+    """Segments that occupy sequence space, by stream, in capture order."""
+
+    row: Column
+    stream: Column
+    flags: Column
+    seq: Column  # u32, of the first byte of payload (or of the FIN)
+    wire: Column  # bytes of payload on the wire
+
+    def only(self, which: Column) -> _Segments:
+        """These of the segments."""
+        return _Segments(*(getattr(self, column.name)[which] for column in fields(_Segments)))
+
+    @property
+    def is_syn(self) -> Column:
+        """Which carry SYN."""
+        syn: Column = (self.flags & SYN) != 0
+        return syn
+
+    @property
+    def is_fin(self) -> Column:
+        """Which carry FIN."""
+        fin: Column = (self.flags & FIN) != 0
+        return fin
+
+
 def reassemble(
     table: SegmentTable, stream: Column, streams: int, base: Column, careful: bool = False
 ) -> Assembly:
     """Segments → Assembly. `stream` is per row, `base` per stream: the sequence number after the
     SYN, −1 when not known.
 
-    `careful` sends every stream down the slow road (for the law that both roads agree).
+    `careful` treats every stream as dirty; the result is the same (a law in the tests).
     """
-    occupies = ((table.wire_length > 0) | ((table.flags & (SYN | FIN)) != 0)) & (
-        (table.flags & RST) == 0
-    )
-    rows = np.flatnonzero(occupies).astype(np.int32)
-    del occupies
-    rows = rows[stable_order(stream[rows], streams)]
-    of = stream[rows]
-    flags = table.flags[rows]
-    seq = table.seq[rows] + ((flags & SYN) != 0).astype(np.uint32) * np.uint32(1)
-    wire = table.wire_length[rows]
-    first = group_starts(of)
-
+    segments = _occupying(table, stream, streams)
     known = base >= 0
+    dirty = np.ones(streams, bool) if careful else _dirty(segments, base, streams)
     base = base.copy()
-    headless = first[base[of[first]] < 0]
-    dirty = (
-        _dirty(of, seq, wire, flags, first, base, streams)
-        if not careful
-        else np.ones(streams, bool)
-    )
-    base[of[headless]] = seq[headless]
+    first = group_starts(segments.stream)
+    headless = first[base[segments.stream[first]] < 0]
+    base[segments.stream[headless]] = segments.seq[headless]
     result = Assembly(
         pieces=_nothing(),
         base=base,
@@ -99,19 +123,26 @@ def reassemble(
         conflicts=[],
         implausible=[],
     )
-    easy = _in_order(table, rows, of, wire, flags, dirty, result)
-    if not dirty.any():
-        result.pieces = easy
+    if dirty.any():
+        hard = dirty[segments.stream]
+        in_order = _in_order(table, segments.only(~hard), result)
+        result.pieces = _merged(in_order, _by_offset(table, segments.only(hard), result), streams)
     else:
-        pick = dirty[of]
-        hard = _placed(
-            table, rows[pick], of[pick], seq[pick], wire[pick].astype(np.int64), flags[pick], result
-        )
-        result.pieces = _merged(easy, hard, streams)
-    result.captured = np.bincount(
-        result.pieces.stream, result.pieces.length, minlength=streams
-    ).astype(np.int64)
+        result.pieces = _in_order(table, segments, result)
+    pieces = result.pieces
+    captured = np.bincount(pieces.stream, pieces.length, minlength=streams)
+    result.captured = captured.astype(np.int64)
     return result
+
+
+def _occupying(table: SegmentTable, stream: Column, streams: int) -> _Segments:
+    occupies = (table.wire_length > 0) | ((table.flags & (SYN | FIN)) != 0)
+    rows = np.flatnonzero(occupies & ((table.flags & RST) == 0)).astype(np.int32)
+    del occupies
+    rows = rows[stable_order(stream[rows], streams)]
+    flags = table.flags[rows]
+    seq = sums(table.seq[rows], (flags & SYN) != 0)  # a SYN is in front of its payload
+    return _Segments(rows, stream[rows], flags, seq, table.wire_length[rows])
 
 
 def _nothing() -> Pieces:
@@ -120,54 +151,44 @@ def _nothing() -> Pieces:
     )
 
 
-def _dirty(
-    of: Column, seq: Column, wire: Column, flags: Column, first: Column, base: Column, streams: int
-) -> Column:
+def _dirty(segments: _Segments, base: Column, streams: int) -> Column:
     """Streams with a segment that does not begin exactly where the one before it ended, or anything
     after a FIN.
     """
     dirty = np.zeros(streams, bool)
-    if not len(of):
+    stream, seq = segments.stream, segments.seq
+    if not len(stream):
         return dirty
-    follows = of[1:] == of[:-1]
-    expected = seq[:-1] + wire[:-1]
-    odd = follows & ((seq[1:] != expected) | ((flags[:-1] & FIN) != 0))
-    dirty[of[1:][odd]] = True
-    begun = first[base[of[first]] >= 0]
-    dirty[of[begun][seq[begun] != base[of[begun]]]] = True
+    first = group_starts(stream)
+    follows = stream[1:] == stream[:-1]
+    expected = sums(seq[:-1], segments.wire[:-1])
+    odd = follows & ((seq[1:] != expected) | segments.is_fin[:-1])
+    dirty[stream[1:][odd]] = True
+    begun = first[base[stream[first]] >= 0]
+    dirty[stream[begun][seq[begun] != base[stream[begun]]]] = True
     return dirty
 
 
-def _in_order(
-    table: SegmentTable,
-    rows: Column,
-    of: Column,
-    wire: Column,
-    flags: Column,
-    dirty: Column,
-    result: Assembly,
-) -> Pieces:
-    """The streams that need no thought: offsets are running sums."""
-    if dirty.any():
-        keep = ~dirty[of]
-        rows, of, wire, flags = rows[keep], of[keep], wire[keep], flags[keep]
+def _in_order(table: SegmentTable, segments: _Segments, result: Assembly) -> Pieces:
+    """The streams that are not dirty: offsets are running sums."""
+    rows, stream, wire = segments.row, segments.stream, segments.wire
     if not len(rows):
         return _nothing()
-    first = group_starts(of)
+    first = group_starts(stream)
     end = np.cumsum(wire, dtype=np.int64)
     before = end[first] - wire[first]
     end -= np.repeat(before, np.diff(np.append(first, len(rows))))
     last = np.append(first[1:], len(rows)) - 1
-    result.end[of[last]] = end[last]
-    result.sent[of[last]] = end[last]
-    finished = (flags[last] & FIN) != 0
-    result.fin[of[last][finished]] = end[last][finished]
+    result.end[stream[last]] = end[last]
+    result.sent[stream[last]] = end[last]
+    finished = last[segments.is_fin[last]]
+    result.fin[stream[finished]] = end[finished]
     length = np.minimum(table.length[rows], wire)
     some = length > 0
     end -= wire
     count = int(some.sum())
     return Pieces(
-        of[some],
+        stream[some],
         rows[some],
         end[some],
         np.zeros(count, np.uint32),
@@ -176,146 +197,139 @@ def _in_order(
     )
 
 
-def _placed(
-    table: SegmentTable,
-    rows: Column,
-    of: Column,
-    seq: Column,
-    wire: Column,
-    flags: Column,
-    result: Assembly,
-) -> Pieces:
-    """Dirty streams: place each segment by its offset, then settle overlaps."""
-    start = _offsets(of, seq, flags, result, rows)
-    is_syn = (flags & SYN) != 0
-    is_fin = (flags & FIN) != 0
-    keep = (start > -MAX_WINDOW_BYTES) & ~(
-        is_syn & (wire == 0) & ~is_fin
-    )  # a bare SYN has told the base; nothing else
-    rows, of, start, wire, is_fin = rows[keep], of[keep], start[keep], wire[keep], is_fin[keep]
-    stray = _stray(of, start, wire)
-    if stray.any():
-        result.implausible += rows[stray].tolist()
-        rows, of, start, wire, is_fin = (
-            rows[~stray],
-            of[~stray],
-            start[~stray],
-            wire[~stray],
-            is_fin[~stray],
-        )
-    _shift_headless(of, start, result)
+def _by_offset(table: SegmentTable, segments: _Segments, result: Assembly) -> Pieces:
+    """The dirty streams: place each segment by its offset, then decide where segments overlap."""
+    segments, start = _started(segments, result)
+    stream, wire, is_fin = segments.stream, segments.wire.astype(np.int64), segments.is_fin
     end = start + wire
-    reached = _reached(of, end)
-
-    probe = (wire <= 1) & ~is_fin & (start == reached - 1)  # keep-alive (RFC 9293 §3.8.4)
-    old = (start < 0) & ~probe
-    again = np.flatnonzero(
-        is_fin & (wire == 0)
-    )  # a FIN alone, after one at the same place or farther
-    np.add.at(
-        result.retransmissions, of[again[_reached_fin(of, end, is_fin)[again] >= end[again]]], 1
-    )
-    np.maximum.at(result.fin, of[is_fin], end[is_fin])
-    data = ~probe & (wire > 0)
-    cut = np.where(
-        old & data, np.minimum(-start, wire), 0
-    )  # bytes before offset 0 cannot be: they are dropped
-    captured = np.minimum(table.length[rows].astype(np.int64), wire)
-    data &= end > 0
-    rows, of, start, end, reached, cut, captured = (
-        c[data] for c in (rows, of, start, end, reached, cut, captured)
-    )
-    start += cut
-    captured = np.maximum(captured - cut, 0)
-    settled = settle(table, rows, of, start, end, cut, captured)
-    np.maximum.at(result.end, of, end)
-    np.add.at(result.retransmissions, of[settled.seen_before], 1)
-    late = (start < reached) & ~settled.seen_before
-    np.add.at(result.out_of_order, of[late], 1)
-    result.sent[:] += np.bincount(of, settled.fresh, minlength=len(result.sent)).astype(np.int64)
-    result.conflicts += settled.conflicts
-    who = settled.index
-    skip = (cut[who] + settled.skip).astype(np.uint32)
+    reached = _reached(stream, end)
+    _count_fins(stream, end, is_fin, wire, result)
+    keep_alive = (wire <= 1) & ~is_fin & (start == reached - 1)  # RFC 9293 §3.8.4
+    data = ~keep_alive & (wire > 0) & (end > 0)
+    # bytes before offset 0 cannot be: they are dropped
+    cut = np.where(start < 0, np.minimum(-start, wire), 0)
+    captured = np.minimum(table.length[segments.row].astype(np.int64), wire)
+    placed = Placed(
+        segments.row, stream, start + cut, end, cut, np.maximum(captured - cut, 0)
+    ).only(data)
+    resolved = resolve_overlaps(table, placed)
+    np.maximum.at(result.end, placed.stream, placed.end)
+    np.add.at(result.retransmissions, placed.stream[resolved.seen_before], 1)
+    late = (placed.start < reached[data]) & ~resolved.seen_before
+    np.add.at(result.out_of_order, placed.stream[late], 1)
+    sent = np.bincount(placed.stream, resolved.fresh, minlength=len(result.sent))
+    result.sent += sent.astype(np.int64)
+    result.conflicts += resolved.conflicts
+    who = resolved.index
     return Pieces(
-        of[who],
-        rows[who],
-        settled.start,
-        skip,
-        settled.length.astype(np.uint32),
-        settled.shared | late[who],
+        placed.stream[who],
+        placed.row[who],
+        resolved.start,
+        (placed.cut[who] + resolved.skip).astype(np.uint32),
+        resolved.length.astype(np.uint32),
+        resolved.shared | late[who],
     )
 
 
-def _offsets(of: Column, seq: Column, flags: Column, result: Assembly, rows: Column) -> Column:
-    """Each row's offset in its stream; −2³¹ or less for rows whose sequence number cannot be of
-    this stream.
+def _started(segments: _Segments, result: Assembly) -> tuple[_Segments, Column]:
+    """The segments whose offsets are to be believed, and these offsets."""
+    start = _offsets(segments, result)
+    # a bare SYN has told where the stream begins; it has nothing else
+    bare = segments.is_syn & (segments.wire == 0) & ~segments.is_fin
+    keep = (start > -MAX_WINDOW_BYTES) & ~bare
+    segments, start = segments.only(keep), start[keep]
+    stray = _stray(segments.stream, start, segments.wire)
+    if stray.any():
+        result.implausible += segments.row[stray].tolist()
+        segments, start = segments.only(~stray), start[~stray]
+    _shift_headless(segments.stream, start, result)
+    return segments, start
+
+
+def _count_fins(
+    stream: Column, end: Column, is_fin: Column, wire: Column, result: Assembly
+) -> None:
+    """Where streams end; and FINs without data that come after one at the same place or farther."""
+    alone = np.flatnonzero(is_fin & (wire == 0))
+    again = alone[_reached_fin(stream, end, is_fin)[alone] >= end[alone]]
+    np.add.at(result.retransmissions, stream[again], 1)
+    np.maximum.at(result.fin, stream[is_fin], end[is_fin])
+
+
+def _offsets(segments: _Segments, result: Assembly) -> Column:
+    """Each segment's offset in its stream; −2³¹ or less where its sequence number cannot be of the
+    stream.
     """
-    steps = unwrap(seq, of)
-    first = group_starts(of)
-    sizes = np.diff(np.append(first, len(of)))
-    jump = np.zeros(len(of), bool)
+    stream, seq = segments.stream, segments.seq
+    steps = unwrap(seq, stream)
+    first = group_starts(stream)
+    jump = np.zeros(len(stream), bool)
     jump[1:] = np.abs(np.diff(steps)) > MAX_WINDOW_BYTES
     jump[first] = False
     lead = np.zeros(len(first), np.int64)
-    has_base = result.known[of[first]]
-    lead[has_base] = distances(
-        seq[first[has_base]], result.base[of[first[has_base]]].astype(np.uint32)
-    )
+    begun = result.known[stream[first]]
+    lead[begun] = distances(seq[first[begun]], result.base[stream[first[begun]]].astype(np.uint32))
     jump[first[np.abs(lead) > MAX_WINDOW_BYTES]] = True
-    start = steps + np.repeat(lead, sizes)
-    for stream in np.unique(of[jump]).tolist():
-        lo, hi = np.searchsorted(of, [stream, stream + 1]).tolist()
-        origin = int(result.base[stream]) if result.known[stream] else None
-        found, strange, home = _followed(
-            seq[lo:hi].tolist(), ((flags[lo:hi] & SYN) != 0).tolist(), origin
-        )
-        start[lo:hi] = found
-        if not home:
-            result.known[stream] = False
-            result.base[stream] = int(seq[lo + found.index(0)])
-        result.implausible += rows[lo:hi][strange].tolist()
+    start = steps + np.repeat(lead, np.diff(np.append(first, len(stream))))
+    for number in distinct(stream[jump]).tolist():
+        lo, hi = np.searchsorted(stream, [number, number + 1]).tolist()
+        origin = int(result.base[number]) if result.known[number] else None
+        found = _followed(seq[lo:hi].tolist(), segments.is_syn[lo:hi].tolist(), origin)
+        start[lo:hi] = found.offsets
+        if not found.from_origin:
+            result.known[number] = False
+            result.base[number] = int(seq[lo + found.offsets.index(0)])
+        result.implausible += segments.row[lo:hi][found.left_out].tolist()
     return start
 
 
-def _followed(
-    numbers: list[int], is_syn: list[bool], origin: int | None
-) -> tuple[list[int], list[int], bool]:
-    """A stream with sequence numbers far apart: follow each neighbourhood by itself, keep the one
-    with the SYN, else the fullest.
-
-    Returns the offsets (−2³² for rows left out), the indices left out, and whether the offsets
-    count from `origin`.
+class _Followed(NamedTuple):
+    """The offsets of a stream's segments (LEFT_OUT for those left out), the places of those left
+    out, and whether the offsets count from the origin given.
     """
-    tracks: list[tuple[list[int], list[int]]] = (
-        [([], [])] if origin is not None else []
-    )  # (rows, offsets)
-    at: list[int] = [0] if origin is not None else []
-    zero: list[int] = [origin] if origin is not None else []
-    for i, number in enumerate(numbers):
-        for t, (rows, offsets) in enumerate(tracks):
-            step = distance(number, (zero[t] + at[t]) % (1 << 32))
-            if abs(step) <= MAX_WINDOW_BYTES:
-                at[t] += step
-                rows.append(i)
-                offsets.append(at[t])
-                break
-        else:
-            if len(tracks) < _MAX_TRACKS:
-                tracks.append(([i], [0]))
-                at.append(0)
-                zero.append(number)
-    best = max(range(len(tracks)), key=lambda t: sum(not is_syn[i] for i in tracks[t][0]))
-    home = origin is not None and any(not is_syn[i] for i in tracks[0][0])
-    if home:
-        best = 0
-    found = [-(1 << 32)] * len(numbers)
-    for i, offset in zip(*tracks[best], strict=True):
-        found[i] = offset
-    return (
-        found,
-        [i for i, offset in enumerate(found) if offset == -(1 << 32)],
-        home or (origin is not None and best == 0),
-    )
+
+    offsets: list[int]
+    left_out: list[int]
+    from_origin: bool
+
+
+class _Track:
+    """Segments of a stream whose sequence numbers lie near each other, counted from `zero`."""
+
+    __slots__ = ("at", "offsets", "places", "zero")
+
+    def __init__(self, zero: int) -> None:
+        self.zero, self.at = zero, 0
+        self.places: list[int] = []
+        self.offsets: list[int] = []
+
+    def take(self, place: int, number: int) -> bool:
+        """Follow the track to a sequence number; whether that is near enough."""
+        step = distance(number, add(self.zero, self.at))
+        if abs(step) > MAX_WINDOW_BYTES:
+            return False
+        self.at += step
+        self.places.append(place)
+        self.offsets.append(self.at)
+        return True
+
+
+def _followed(numbers: list[int], is_syn: list[bool], origin: int | None) -> _Followed:
+    """A stream with sequence numbers far apart: follow each neighbourhood by itself, and keep the
+    one with the SYN, else the one with most segments.
+    """
+    tracks = [_Track(origin)] if origin is not None else []
+    for place, number in enumerate(numbers):
+        if not any(track.take(place, number) for track in tracks) and len(tracks) < _MAX_TRACKS:
+            tracks.append(_Track(number))
+            tracks[-1].take(place, number)
+    carried = [sum(not is_syn[i] for i in track.places) for track in tracks]
+    best = 0 if origin is not None and carried[0] else carried.index(max(carried))
+    offsets = [_LEFT_OUT] * len(numbers)
+    for place, offset in zip(tracks[best].places, tracks[best].offsets, strict=True):
+        offsets[place] = offset
+    left_out = [place for place, offset in enumerate(offsets) if offset == _LEFT_OUT]
+    return _Followed(offsets, left_out, origin is not None and best == 0)
 
 
 def _stray(of: Column, start: Column, wire: Column) -> Column:
@@ -335,7 +349,7 @@ def _stray(of: Column, start: Column, wire: Column) -> Column:
 def _shift_headless(of: Column, start: Column, result: Assembly) -> None:
     """Where the SYN was not captured, offset 0 is the first byte captured: shift, in place.
 
-    The same where all data lie before the SYN that was seen: it is not theirs.
+    The same where all data lie before the SYN that was seen: it is that of another connection.
     """
     first = group_starts(of)
     if not len(first):
@@ -346,7 +360,7 @@ def _shift_headless(of: Column, start: Column, result: Assembly) -> None:
     lowest = np.minimum.reduceat(start, first)
     lowest[result.known[streams]] = 0
     start -= np.repeat(lowest, np.diff(np.append(first, len(of))))
-    result.base[streams] = (result.base[streams] + lowest) % (1 << 32)
+    result.base[streams] = sums(result.base[streams].astype(np.uint32), lowest)
 
 
 def _reached(of: Column, end: Column) -> Column:

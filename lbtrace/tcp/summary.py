@@ -1,5 +1,5 @@
-"""What each connection did and what each of its ends sent, counted: handshakes, streams and
-segments → ConnectionTable.
+"""Handshakes, streams and segments → ConnectionTable: what each connection did, and what each of
+its ends sent, counted.
 
 Each column is one count, or one row looked up; nothing here is done for a single connection.
 Invariant: row c is connection c, rows 2c and 2c + 1 of the ends are its client and its server.
@@ -16,93 +16,85 @@ from lbtrace.tcp.fingerprint import syn_options
 from lbtrace.tcp.handshake import Handshake
 from lbtrace.tcp.incarnations import Incarnations
 from lbtrace.tcp.reassemble import Assembly
+from lbtrace.tcp.roles import Roles
 
 
 def summary(
-    t: SegmentTable,
-    lives: Incarnations,
+    table: SegmentTable,
+    incarnations: Incarnations,
     stream: Column,
-    client_forward: Column,
-    sources: Column,
-    shake: Handshake,
+    roles: Roles,
+    handshake: Handshake,
     assembly: Assembly,
     streams: StreamTable,
 ) -> ConnectionTable:
-    """All connections. `stream` is per row, `client_forward` and `sources` (index in SOURCES) per
-    connection.
-    """
-    count = lives.count
-    flows, flow = t.flows, lives.flow
-    rows = np.arange(len(t), dtype=np.int32)
-    first, last = first_of(lives.of, rows, count), last_of(lives.of, rows, count)
-    seen = shake.own >= 0
+    """All connections. `stream` is per row."""
+    count, of, flow = incarnations.count, incarnations.of, incarnations.flow
+    flows, client_is_low = table.flows, roles.client_forward
+    rows = np.arange(len(table), dtype=np.int32)
+    first, last = first_of(of, rows, count), last_of(of, rows, count)
+    syn, synack, established = handshake.syn, handshake.synack, handshake.established
     return ConnectionTable(
-        client=np.where(client_forward, flows.low[flow], flows.high[flow]),
-        client_port=np.where(client_forward, flows.low_port[flow], flows.high_port[flow]),
-        server=np.where(client_forward, flows.high[flow], flows.low[flow]),
-        server_port=np.where(client_forward, flows.high_port[flow], flows.low_port[flow]),
-        network=t.flow_network[flow],
-        role_source=sources,
-        syns=(shake.syns > 0).astype(np.uint32),
-        syn_retransmissions=np.maximum(shake.syns, 1) - np.uint32(1),
-        synacks=shake.synacks,
-        opened=(shake.syn >= 0) & (shake.synack >= 0) & (shake.established >= 0),
-        syn_frame=taken(t.frame, shake.syn, 0),
-        syn_ns=taken(t.time_ns, shake.syn, NEVER),
-        synack_ns=taken(t.time_ns, shake.synack, NEVER),
-        established_ns=taken(t.time_ns, shake.established, NEVER),
-        first_frame=t.frame[first],
-        first_ns=t.time_ns[first],
-        last_frame=t.frame[last],
-        last_ns=t.time_ns[last],
-        ends=_ends(
-            t,
-            stream,
-            shake,
-            assembly,
-            streams,
-            np.where(seen, np.cumsum(seen, dtype=np.int32) - 1, np.int32(NONE)),
-        ),
-        syn_options=syn_options(t, shake.own[seen]),
+        client=np.where(client_is_low, flows.low[flow], flows.high[flow]),
+        client_port=np.where(client_is_low, flows.low_port[flow], flows.high_port[flow]),
+        server=np.where(client_is_low, flows.high[flow], flows.low[flow]),
+        server_port=np.where(client_is_low, flows.high_port[flow], flows.low_port[flow]),
+        network=table.flow_network[flow],
+        role_source=roles.source,
+        syns=(handshake.syns > 0).astype(np.uint32),
+        syn_retransmissions=np.maximum(handshake.syns, 1) - np.uint32(1),
+        synacks=handshake.synacks,
+        opened=(syn >= 0) & (synack >= 0) & (established >= 0),
+        syn_frame=taken(table.frame, syn, 0),
+        syn_ns=taken(table.time_ns, syn, NEVER),
+        synack_ns=taken(table.time_ns, synack, NEVER),
+        established_ns=taken(table.time_ns, established, NEVER),
+        first_frame=table.frame[first],
+        first_ns=table.time_ns[first],
+        last_frame=table.frame[last],
+        last_ns=table.time_ns[last],
+        ends=_ends(table, stream, handshake, assembly, streams),
+        syn_options=syn_options(table, handshake.own[handshake.own >= 0]),
         addresses=flows.addresses,
-        networks=t.networks,
+        networks=table.networks,
     )
 
 
 def _ends(
-    t: SegmentTable,
+    table: SegmentTable,
     stream: Column,
-    shake: Handshake,
+    handshake: Handshake,
     assembly: Assembly,
     streams: StreamTable,
-    syn_row: Column,
 ) -> Ends:
-    count = len(syn_row)
-    fins = np.flatnonzero(t.flags & FIN)
-    rsts = np.flatnonzero(t.flags & RST)
-    closed = np.flatnonzero((t.window == 0) & ((t.flags & (SYN | FIN | RST)) == 0))
-    loads = np.flatnonzero((t.length > 0) & ((t.flags & RST) == 0))
-    of_load = stream[loads]
+    """What each end sent; rows of the first and last segment of a kind, then their columns."""
+    own = handshake.own
+    count = len(own)
+    fins, rsts = np.flatnonzero(table.flags & FIN), np.flatnonzero(table.flags & RST)
+    closed = np.flatnonzero((table.window == 0) & ((table.flags & (SYN | FIN | RST)) == 0))
+    loads = np.flatnonzero((table.length > 0) & ((table.flags & RST) == 0))
     fin, rst = first_of(stream[fins], fins, count), first_of(stream[rsts], rsts, count)
-    load, last_load = first_of(of_load, loads, count), last_of(of_load, loads, count)
+    load = first_of(stream[loads], loads, count)
+    last_load = last_of(stream[loads], loads, count)
+    seen = own >= 0
     return Ends(
         packets=counted(stream, count),
         bytes=assembly.captured,
         missing=np.maximum(streams.end - assembly.captured, 0),
         truncated=np.maximum(assembly.sent - assembly.captured, 0),
-        retransmissions=assembly.retransmissions + shake.repeated,
+        retransmissions=assembly.retransmissions + handshake.repeated,
         out_of_order=assembly.out_of_order,
         zero_windows=counted(stream[closed], count),
         fins=counted(stream[fins], count),
         rsts=counted(stream[rsts], count),
-        isn=taken(t.seq, shake.own, NONE),
-        fin_frame=taken(t.frame, fin, 0),
-        fin_ns=taken(t.time_ns, fin, NEVER),
-        rst_frame=taken(t.frame, rst, 0),
-        rst_ns=taken(t.time_ns, rst, NEVER),
-        first_payload_frame=taken(t.frame, load, 0),
-        first_payload_ns=taken(t.time_ns, load, NEVER),
-        last_payload_ns=taken(t.time_ns, last_load, NEVER),
+        isn=taken(table.seq, own, NONE),
+        fin_frame=taken(table.frame, fin, 0),
+        fin_ns=taken(table.time_ns, fin, NEVER),
+        rst_frame=taken(table.frame, rst, 0),
+        rst_ns=taken(table.time_ns, rst, NEVER),
+        first_payload_frame=taken(table.frame, load, 0),
+        first_payload_ns=taken(table.time_ns, load, NEVER),
+        last_payload_ns=taken(table.time_ns, last_load, NEVER),
         start_seq=assembly.base,
-        syn_row=syn_row,
+        syn_row=np.where(seen, np.cumsum(seen, dtype=np.int32) - 1, np.int32(NONE)),
     )

@@ -13,6 +13,7 @@ from lbtrace.tables.columns import (
     among,
     distinct,
     first_met,
+    group_starts,
     parted,
     running,
     spans,
@@ -28,6 +29,12 @@ def test_spans_are_the_ranges_one_after_the_other(parts: list[tuple[int, int]]) 
 @given(st.lists(st.integers(0, 99)))
 def test_running_sums_begin_with_nothing(sizes: list[int]) -> None:
     assert running(np.array(sizes, np.int64)).tolist() == list(accumulate(sizes, initial=0))
+
+
+@given(st.lists(st.integers(0, 2)))
+def test_a_group_starts_where_the_value_before_is_another(values: list[int]) -> None:
+    expected = [i for i, value in enumerate(values) if i == 0 or values[i - 1] != value]
+    assert group_starts(np.array(values, np.int64)).tolist() == expected
 
 
 @given(st.lists(st.integers(-3, 3)))
