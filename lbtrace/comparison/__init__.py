@@ -1,19 +1,20 @@
 """Two sides and their Correlation → the questions that findings and verdict ask, answered once.
 
-A `Comparison` indexes what the stages measured and judges nothing. It is made of rooms that know
-only those before them:
+A `Comparison` indexes what the stages measured and judges nothing. Each module knows only those
+above it:
 
-    sides      the capture points, and what a Ref or a number in their columns stands for
-    matches    what belongs together, as columns: `matches`, `request_heads`, `connection_matches`,
-               `joined`
-    said       what a header field says on both sides of each match, as columns
-    frames     the frames behind a claim, as Evidence
-    nat        by which addresses a client is known behind a NAT
-    checks     which exchanges and connections are health checks
-    counts     SYNs, connections and requests of each side
-    latency    what the balancer added
+    sides          the capture points, and what a Ref or a number in their columns stands for
+    pairs          what belongs together, as columns: `pairs`, `request_heads`, `connection_pairs`,
+                   `joined_connections`
+    field_values   the values of a header field on both sides of each pair, as columns
+    frames         the frames behind a claim, as Evidence
+    claims         the values of a sentence
+    nat            the addresses by which a client is known behind a NAT
+    checks         which exchanges and connections are health checks
+    counts         SYNs, connections and requests of each side
+    latency        the time that the balancer added
 
-This page adds what needs several of them: which connections are another client's.
+This file adds what needs several of them: which connections belong to another client.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from functools import cached_property
 import numpy as np
 
 from lbtrace.comparison.counts import Counts
+from lbtrace.comparison.field_values import ABSENT, FieldValues, field_values, present
 from lbtrace.comparison.frames import FRAMES_PER_SIDE, Frames, evidence, first_frames, frame_filter
 from lbtrace.comparison.latency import Latencies
-from lbtrace.comparison.matches import (
-    ConnectionMatch,
-    ConnectionMatches,
-    Match,
-    Matches,
+from lbtrace.comparison.nat import Addresses
+from lbtrace.comparison.pairs import (
+    ConnectionPairs,
+    Pair,
+    PairedConnections,
+    Pairs,
     confidence_of,
 )
-from lbtrace.comparison.nat import Addresses
-from lbtrace.comparison.said import Said, present, said
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.trace import Trace
@@ -42,19 +43,20 @@ from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.pairs import PairTable
 
 __all__ = [
+    "ABSENT",
     "FRAMES_PER_SIDE",
     "Comparison",
-    "ConnectionMatch",
-    "ConnectionMatches",
-    "Match",
-    "Matches",
-    "Said",
+    "ConnectionPairs",
+    "FieldValues",
+    "Pair",
+    "PairedConnections",
+    "Pairs",
     "confidence_of",
     "evidence",
+    "field_values",
     "first_frames",
     "frame_filter",
     "present",
-    "said",
 ]
 
 
@@ -75,22 +77,22 @@ class Comparison(Frames, Addresses, Counts, Latencies):
 
     @cached_property
     def sources(self) -> frozenset[str]:
-        """Addresses that paired backend connections come from: the balancer's, or those of clients
-        where they are kept.
+        """The addresses that paired backend connections come from: the balancer's own, or the
+        clients' where the balancer keeps them.
         """
         return frozenset(self.sides[1].words.text_list[i] for i in self._paired_sources.tolist())
 
     @cached_property
-    def strangers(self) -> Column:
-        """Per backend connection, whether it is from an address that no paired connection comes
-        from: another client's, perhaps straight to the backend. What was done there was not the
-        balancer's doing, as far as is known.
+    def from_other_clients(self) -> Column:
+        """Per backend connection: whether it comes from an address that no paired connection comes
+        from. It is another client's, perhaps straight to the backend, and says nothing about the
+        balancer.
         """
         sources, addresses = self._paired_sources, self.sides[1].client_address
-        strange: Column = (
+        others: Column = (
             ~among(addresses, sources) if len(sources) else np.zeros(len(addresses), bool)
         )
-        return strange
+        return others
 
     def used(self, side: Side) -> Column:
         """Per connection of a side, whether it carries an exchange."""
@@ -105,20 +107,20 @@ class Comparison(Frames, Addresses, Counts, Latencies):
         """
         client, backend = self.sides
         return [
-            (front, back)
-            for front, one in zip(self.clients, client.connections, strict=True)
-            for back, other in zip(self.backends, backend.connections, strict=True)
-            if (front.first_ns, front.last_ns) == (back.first_ns, back.last_ns)
+            (trace, twin)
+            for trace, one in zip(self.clients, client.connections, strict=True)
+            for twin, other in zip(self.backends, backend.connections, strict=True)
+            if (trace.first_ns, trace.last_ns) == (twin.first_ns, twin.last_ns)
             and len(one) > 0
             and _same_connections(one, other)
         ]
 
     @cached_property
     def passes_packets(self) -> bool:
-        """True when the packets of every paired connection were passed on: what closes a connection
-        then is one of its ends, not the balancer.
+        """Whether the packets of every paired connection were passed on. Then one of its two ends
+        closes a connection, not the balancer.
         """
-        pairs = self.connection_matches
+        pairs = self.connection_pairs
         return len(pairs) > 0 and bool(pairs.by(ConnectionBasis.SAME_PACKETS).all())
 
 

@@ -1,14 +1,14 @@
-"""The frames behind a claim: matches and Refs → FrameRefs → Evidence with display filters.
+"""The frames behind a claim: pairs and Refs → FrameRefs → Evidence with display filters.
 
-Examples are examples: FRAMES_PER_SIDE of them, and the counts are in the statement.
+The frames are examples, FRAMES_PER_SIDE of them at most; the sentence has the counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, zip_longest
 
-from lbtrace.comparison.matches import ConnectionMatch, Match
+from lbtrace.comparison.pairs import Pair, PairedConnections
 from lbtrace.comparison.sides import Sides
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Ref
@@ -53,29 +53,17 @@ class Frames(Sides):
             return trace.ref(connection.syn_frame, connection.syn_ns)
         return trace.ref(connection.first_frame, connection.first_ns)
 
-    def request_frames(self, matches: Iterable[Match]) -> list[FrameRef]:
-        """Both requests of the first few matches."""
-        return [
-            self.request_frame(side, ref)
-            for m in islice(matches, FRAMES_PER_SIDE)
-            for side, ref in ((Side.CLIENT, m.pair.client), (Side.BACKEND, m.backend))
-        ]
+    def request_frames(self, pairs: Iterable[Pair]) -> list[FrameRef]:
+        """Both requests of the first few pairs."""
+        return [self.request_frame(side, ref) for side, ref in _both_sides(pairs)]
 
-    def response_frames(self, matches: Iterable[Match]) -> list[FrameRef]:
-        """Both responses of the first few matches."""
-        return [
-            self.response_frame(side, ref)
-            for m in islice(matches, FRAMES_PER_SIDE)
-            for side, ref in ((Side.CLIENT, m.pair.client), (Side.BACKEND, m.backend))
-        ]
+    def response_frames(self, pairs: Iterable[Pair]) -> list[FrameRef]:
+        """Both responses of the first few pairs."""
+        return [self.response_frame(side, ref) for side, ref in _both_sides(pairs)]
 
-    def connection_frames(self, matches: Iterable[ConnectionMatch]) -> list[FrameRef]:
+    def connection_frames(self, pairs: Iterable[PairedConnections]) -> list[FrameRef]:
         """Both beginnings of the first few pairs of connections."""
-        return [
-            self.connection_frame(side, ref)
-            for m in islice(matches, FRAMES_PER_SIDE)
-            for side, ref in ((Side.CLIENT, m.client), (Side.BACKEND, m.backend))
-        ]
+        return [self.connection_frame(side, ref) for side, ref in _both_sides(pairs)]
 
     def opening_frames(self, side: Side, connections: Column) -> list[FrameRef]:
         """The SYNs, or the first frames, of the first few of these connections (their numbers)."""
@@ -102,6 +90,13 @@ class Frames(Sides):
         return frames
 
 
+def _both_sides(pairs: Iterable[Pair | PairedConnections]) -> Iterator[tuple[Side, Ref]]:
+    """The two Refs of the first few pairs."""
+    for pair in islice(pairs, FRAMES_PER_SIDE):
+        yield Side.CLIENT, pair.client_ref
+        yield Side.BACKEND, pair.backend_ref
+
+
 def first_frames(trace: Trace, connections: Column) -> list[FrameRef]:
     """The first frames of the first few of these connections (their ids) of a trace."""
     found = [trace.connections[i] for i in connections[:FRAMES_PER_SIDE].tolist()]
@@ -117,14 +112,14 @@ def evidence(frames: Iterable[FrameRef], note: str = "") -> tuple[Evidence, ...]
         group = by_file.setdefault((frame.side, frame.point, frame.file), [])
         if frame not in group and len(group) < FRAMES_PER_SIDE:
             group.append(frame)
-    fronts = [sorted(group) for (side, _, _), group in by_file.items() if side is Side.CLIENT]
-    backs = [sorted(group) for (side, _, _), group in by_file.items() if side is Side.BACKEND]
-    made = []
-    for i in range(max(len(fronts), len(backs))):
-        front = fronts[i] if i < len(fronts) else []
-        back = backs[i] if i < len(backs) else []
-        made.append(Evidence(tuple(front + back), note, frame_filter(front), frame_filter(back)))
-    return tuple(made)
+    clients, backends = (
+        [sorted(group) for (of, _, _), group in by_file.items() if of is side] for side in Side
+    )
+    nothing: list[FrameRef] = []
+    return tuple(
+        Evidence((*client, *backend), note, frame_filter(client), frame_filter(backend))
+        for client, backend in zip_longest(clients, backends, fillvalue=nothing)
+    )
 
 
 def frame_filter(frames: Sequence[FrameRef]) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lbtrace.comparison.matches import Matches, Paired
+from lbtrace.comparison.pairs import PairedSides, Pairs
 from lbtrace.comparison.sides import Sides
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Clock
@@ -33,17 +33,17 @@ NO_TIME = bits_of(
 )
 
 
-class Latencies(Paired):
+class Latencies(PairedSides):
     """Two sides, and what the balancer added."""
 
     @cached_property
-    def timed(self) -> Matches:
+    def timed(self) -> Pairs:
         """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent
         twice, no clock set back meanwhile; those that stand alone, if there are any.
         """
-        matches = self.matches
-        timed = matches.answered & (matches.attempts == 1)
-        for table, rows in zip(self.sides, (matches.front, matches.back), strict=True):
+        pairs = self.pairs
+        timed = pairs.answered & (pairs.attempts == 1)
+        for table, rows in zip(self.sides, (pairs.client, pairs.backend), strict=True):
             q, r = table.requests, table.responses
             forward = r.last_ns >= q.first_ns
             timed &= (
@@ -53,7 +53,7 @@ class Latencies(Paired):
                 & forward
                 & (((table.marks | q.marks | r.marks) & NO_TIME) == 0)
             )[rows]
-        whole = matches.where(timed)
+        whole = pairs.where(timed)
         return whole.where(whole.alone) if whole.alone.any() else whole
 
     @cached_property
@@ -67,13 +67,13 @@ class Latencies(Paired):
         return latency_of(self, self.timed)
 
 
-def latency_of(sides: Sides, timed: Matches) -> Latency | None:
+def latency_of(sides: Sides, timed: Pairs) -> Latency | None:
     """What the balancer added to these pairs."""
     if not len(timed):
         return None
     totals, behind = (
         _totals(table, rows)
-        for table, rows in zip(sides.sides, (timed.front, timed.back), strict=True)
+        for table, rows in zip(sides.sides, (timed.client, timed.backend), strict=True)
     )
     if not timed.alone[0]:
         return _of_sets(timed, totals, behind)
@@ -100,13 +100,16 @@ def _totals(table: SideTable, rows: Column) -> Column:
     return total
 
 
-def _split(sides: Sides, timed: Matches, added: Column) -> tuple[Column, Column, int | None]:
+def _split(sides: Sides, timed: Pairs, added: Column) -> tuple[Column, Column, int | None]:
     """(what passed before the backend was asked, what passed after it answered, the widest
     half-width) of the pairs whose points have a clock.
     """
     client, backend = sides.sides
-    start, back_start = client.requests.first_ns[timed.front], backend.requests.first_ns[timed.back]
-    here, there = client.point[timed.front], backend.point[timed.back]
+    start, back_start = (
+        client.requests.first_ns[timed.client],
+        backend.requests.first_ns[timed.backend],
+    )
+    here, there = client.point[timed.client], backend.point[timed.backend]
     forward, back, widths = [added[:0]], [added[:0]], []
     for points in sorted(set(zip(here.tolist(), there.tolist(), strict=True))):
         clock = sides.clock(*points)
@@ -133,7 +136,7 @@ def _delta_ns(clock: Clock, backend_ns: Column) -> Column:
     return delta
 
 
-def _of_sets(timed: Matches, totals: Column, behind: Column) -> Latency:
+def _of_sets(timed: Pairs, totals: Column, behind: Column) -> Latency:
     """Pairs that may be each other's: their differences mean nothing one by one, but their average
     does, whoever is whose.
     """

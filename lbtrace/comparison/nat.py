@@ -15,15 +15,15 @@ from functools import cached_property
 
 import numpy as np
 
-from lbtrace.comparison.matches import Paired
+from lbtrace.comparison.pairs import PairedSides
 from lbtrace.http_fields.addresses import is_public, parse
 from lbtrace.model.pairing import AddressMapping
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.words import joint
 
 
-class Addresses(Paired):
-    """Two sides, and by which addresses clients are known."""
+class Addresses(PairedSides):
+    """Two sides, and the addresses by which clients are known."""
 
     @cached_property
     def check_sources(self) -> frozenset[str]:
@@ -32,13 +32,17 @@ class Addresses(Paired):
 
     @cached_property
     def _believed(self) -> list[AddressMapping]:
-        """The mappings that can be true: whoever reaches the backend under its own address has no
-        other one behind a NAT.
+        """The mappings that can be true: a client that reaches the backend under its own address
+        has no other one behind a NAT.
         """
-        (client, backend), matches, connections = self.sides, self.matches, self.connection_matches
-        front = client.client_address[np.concatenate((matches.front_connection, connections.front))]
-        back = backend.client_address[np.concatenate((matches.back_connection, connections.back))]
-        own = {client.words.text_list[i] for i in distinct(front[front == back]).tolist()}
+        (client, backend), pairs, connections = self.sides, self.pairs, self.connection_pairs
+        address = client.client_address[
+            np.concatenate((pairs.client_connection, connections.client))
+        ]
+        source = backend.client_address[
+            np.concatenate((pairs.backend_connection, connections.backend))
+        ]
+        own = {client.words.text_list[i] for i in distinct(address[address == source]).tolist()}
         return [
             m
             for m in self.correlation.topology.mappings
@@ -59,9 +63,9 @@ class Addresses(Paired):
         """Every address a client is known by."""
         return self.seen_as.get(client, frozenset((client,)))
 
-    def behind_nat(self, fronts: Column, backs: Column) -> Column:
-        """Per client connection and backend connection (their numbers), whether the source the
-        backend sees can only be the client as a NAT in front of the balancer shows it.
+    def behind_nat(self, clients: Column, backends: Column) -> Column:
+        """Per client connection and backend connection (their numbers): whether the source that the
+        backend sees can only be the client, as a NAT in front of the balancer shows it.
 
         The client's own address is private, the source is public, and nothing says the source is
         the balancer: it is not the address the client connected to, no health check comes from it,
@@ -70,21 +74,21 @@ class Addresses(Paired):
         """
         client, backend = self.sides
         ends = (
-            client.client_address[fronts],
-            client.server_address[fronts],
-            backend.client_address[backs],
-            backend.server_address[backs],
+            client.client_address[clients],
+            client.server_address[clients],
+            backend.client_address[backends],
+            backend.server_address[backends],
         )
         first, which = first_met(joint(*ends))
         named = client.words.text_list.__getitem__
-        told = [
+        shown = [
             self._is_behind_nat(*map(named, row))
             for row in zip(*(end[first].tolist() for end in ends), strict=True)
         ]
-        return np.array(told, bool)[which]
+        return np.array(shown, bool)[which]
 
-    def _is_behind_nat(self, client: str, front: str, source: str, backend: str) -> bool:
-        if source in (client, front) or source in self.check_sources:
+    def _is_behind_nat(self, client: str, balancer: str, source: str, backend: str) -> bool:
+        if source in (client, balancer) or source in self.check_sources:
             return False
         return (client, source) in self._stated or (
             is_public(source) and not is_public(client) and not is_public(backend)
@@ -129,14 +133,17 @@ class Addresses(Paired):
         """(client address, source behind the balancer) whose first two connections show the client
         behind a NAT.
         """
-        (client, backend), joined = self.sides, self.joined
-        front, back = client.client_address[joined.front], backend.client_address[joined.back]
-        first, _ = first_met(joint(front, back))
-        shown = first[self.behind_nat(joined.front[first], joined.back[first])]
+        (client, backend), joined = self.sides, self.joined_connections
+        address, source = (
+            client.client_address[joined.client],
+            backend.client_address[joined.backend],
+        )
+        first, _ = first_met(joint(address, source))
+        shown = first[self.behind_nat(joined.client[first], joined.backend[first])]
         text = client.words.text_list
         return frozenset(
             (text[a], text[b])
-            for a, b in zip(front[shown].tolist(), back[shown].tolist(), strict=True)
+            for a, b in zip(address[shown].tolist(), source[shown].tolist(), strict=True)
         )
 
     def may_be_behind_nat(self, client: str, stated: Iterable[str]) -> bool:

@@ -22,7 +22,7 @@ from lbtrace.tables.columns import Column
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.sides import both_sides
 
-NOBODY = -1
+NO_EXCHANGE = -1
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,16 @@ class Sides:
         first = self.table(side).first_connection
         return np.array([first[point] + id_ for point, id_ in refs], np.int64)
 
+    def same_endpoints(self, clients: Column, backends: Column) -> Column:
+        """Per client connection and backend connection (their numbers): whether both ends have the
+        same address and port.
+        """
+        client, backend = self.sides
+        same: Column = (client.servers[clients] == backend.servers[backends]) & (
+            client.sources[clients] == backend.sources[backends]
+        )
+        return same
+
     def clock(self, client_point: int, backend_point: int) -> Clock | None:
         """The clock between two capture points, None when it was refused."""
         for clock in self.correlation.clocks:
@@ -76,15 +86,15 @@ class Sides:
 
 
 def following(table: SideTable, wanted: Column) -> Column:
-    """Per exchange of a side the next one on its connection that is wanted (bool per exchange), or
-    NOBODY.
+    """Per exchange of a side: the next one on its connection that is wanted (bool per exchange), or
+    NO_EXCHANGE.
     """
     order, _ = table.next_on_connection
     none = len(order)
     place = np.where(wanted[order], np.arange(none), none)
     after = np.append(np.minimum.accumulate(place[::-1])[::-1][1:], none)[:none]
-    found = np.append(order, NOBODY)[after]
-    held = np.append(table.connection, NOBODY)
+    found = np.append(order, NO_EXCHANGE)[after]
+    held = np.append(table.connection, NO_EXCHANGE)
     out = np.empty(none, np.int64)
-    out[order] = np.where(held[found] == held[order], found, NOBODY)
+    out[order] = np.where(held[found] == held[order], found, NO_EXCHANGE)
     return out

@@ -91,10 +91,7 @@ def _public(table: SideTable, addresses: Column) -> Column:
 
 def _endpoints(table: SideTable, connections: Column) -> tuple[Endpoint, ...]:
     """The servers of connections, most frequent first."""
-    return tuple(
-        Endpoint(table.words.text_list[code >> 16], code & 0xFFFF)
-        for code in _ranked(table.servers[connections])
-    )
+    return tuple(map(table.endpoint, _ranked(table.servers[connections])))
 
 
 def _mappings(

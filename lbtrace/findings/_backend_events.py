@@ -11,7 +11,7 @@ from bisect import bisect_left
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Match, Matches
+from lbtrace.comparison import Comparison, Pair, Pairs
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome
@@ -125,24 +125,24 @@ class FailedHandshakes:
         )
 
 
-def attempt_events(comparison: Comparison, matches: Matches) -> Column:
-    """How the last backend attempt of each match failed."""
+def attempt_events(comparison: Comparison, pairs: Pairs) -> Column:
+    """How the last backend attempt of each pair failed."""
     client, backend = comparison.sides
     q, r = backend.requests, backend.responses
-    held = matches.back_connection
+    held = pairs.backend_connection
     fin, rst = (_frame_of(backend, held, name, server=True) for name in ("fin", "rst"))
-    replaced = matches.ended(AttemptOutcome.SUPERSEDED) & r.there[matches.back]
-    left, answer = _first_end(client, matches.front_connection), client.responses
-    gone = (left > 0) & ~(answer.there[matches.front] & (left > answer.first_frame[matches.front]))
+    replaced = pairs.ended(AttemptOutcome.SUPERSEDED) & r.there[pairs.backend]
+    left, answer = _first_end(client, pairs.client_connection), client.responses
+    gone = (left > 0) & ~(answer.there[pairs.client] & (left > answer.first_frame[pairs.client]))
     return np.select(
         [
-            q.there[matches.back] & (fin > 0) & (fin < q.first_frame[matches.back]),
-            matches.ended(AttemptOutcome.RESET) & (rst > 0),
-            matches.ended(AttemptOutcome.CLOSED) & (fin > 0),
-            replaced & ((r.marks[matches.back] & MARKS[Mark.MALFORMED]) > 0),
+            q.there[pairs.backend] & (fin > 0) & (fin < q.first_frame[pairs.backend]),
+            pairs.ended(AttemptOutcome.RESET) & (rst > 0),
+            pairs.ended(AttemptOutcome.CLOSED) & (fin > 0),
+            replaced & ((r.marks[pairs.backend] & MARKS[Mark.MALFORMED]) > 0),
             replaced,
             gone,
-            matches.ended(AttemptOutcome.TIMEOUT, AttemptOutcome.UNKNOWN),
+            pairs.ended(AttemptOutcome.TIMEOUT, AttemptOutcome.UNKNOWN),
         ],
         [RACE, RESET, CLOSED, MALFORMED, REPLACED, LEFT, TIMEOUT],
         NO_EVENT,
@@ -165,21 +165,24 @@ def _first_end(client: SideTable, connections: Column) -> Column:
     return np.where(first == none, 0, first)
 
 
-def attempt_frames(comparison: Comparison, match: Match, event: int) -> tuple[FrameRef, ...]:
+def attempt_frames(comparison: Comparison, pair: Pair, event: int) -> tuple[FrameRef, ...]:
     """The frames of how an attempt failed."""
-    back, server = comparison.backends[match.backend.point], match.back_connection.from_server
-    request = comparison.request_frame(Side.BACKEND, match.backend)
+    back, server = (
+        comparison.backends[pair.backend_ref.point],
+        pair.backend_connection.from_server,
+    )
+    request = comparison.request_frame(Side.BACKEND, pair.backend_ref)
     if event == RACE:
         return (*_end_frames(back, server, "fin"), request)
     if event in (RESET, CLOSED):
         return (request, *_end_frames(back, server, "rst" if event == RESET else "fin"))
     if event in (MALFORMED, REPLACED):
-        return (comparison.response_frame(Side.BACKEND, match.backend),)
+        return (comparison.response_frame(Side.BACKEND, pair.backend_ref),)
     if event == LEFT:
         # then nobody's patience ended but the client's
         front, client = (
-            comparison.clients[match.pair.client.point],
-            match.front_connection.from_client,
+            comparison.clients[pair.client_ref.point],
+            pair.client_connection.from_client,
         )
         return (request, *sorted(_end_frames(front, client, "fin", "rst"))[:1])
     return (request,)

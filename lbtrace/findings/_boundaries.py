@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Match, Matches
-from lbtrace.comparison.sides import NOBODY, following
+from lbtrace.comparison import Comparison, Pair, Pairs
+from lbtrace.comparison.sides import NO_EXCHANGE, following
 from lbtrace.http_fields import CONTENT_LENGTH
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.http import Exchange, Request
@@ -34,13 +34,13 @@ class Hidden(NamedTuple):
     answer shows it.
     """
 
-    match: Match
+    pair: Pair
     backend: Ref  # the exchange it made behind the balancer
     request: str
 
 
-def hidden(comparison: Comparison, doubtful: Matches) -> Iterator[Hidden]:
-    """The proofs for matches with an ambiguous request."""
+def hidden(comparison: Comparison, doubtful: Pairs) -> Iterator[Hidden]:
+    """The proofs for pairs with an ambiguous request."""
     client, backend = comparison.sides
     within, inner, behind = _within(comparison, doubtful)
     answers, extra = _answers(comparison, doubtful)
@@ -51,23 +51,23 @@ def hidden(comparison: Comparison, doubtful: Matches) -> Iterator[Hidden]:
         )
         if (
             request is not None
-            and m.front.request is not None
-            and request.offset < _declared_end(m.front.request)
+            and m.client.request is not None
+            and request.offset < _declared_end(m.client.request)
         ):
             yield Hidden(m, backend.ref(int(behind[row])), f"{request.method} {request.target}")
         elif answers[row]:
             yield Hidden(m, backend.ref(int(extra[row])), "")
 
 
-def _within(comparison: Comparison, m: Matches) -> tuple[Column, Column, Column]:
+def _within(comparison: Comparison, m: Pairs) -> tuple[Column, Column, Column]:
     """(whether the next request on the client's connection got no answer, but the same one on the
     backend's did; the two).
     """
     client, backend = comparison.sides
     q, p = client.requests, backend.requests
-    inner, behind = following(client, q.there)[m.front], following(backend, p.there)[m.back]
+    inner, behind = following(client, q.there)[m.client], following(backend, p.there)[m.backend]
     same = (q.start[inner] == p.start[behind]) & (q.method[inner] == p.method[behind])
-    there = (inner != NOBODY) & (behind != NOBODY)
+    there = (inner != NO_EXCHANGE) & (behind != NO_EXCHANGE)
     return (
         there & same & ~client.responses.there[inner] & backend.responses.there[behind],
         inner,
@@ -85,7 +85,7 @@ def _declared_end(q: Request) -> int:
     return q.offset + head_length(q) + int(declared)
 
 
-def _answers(comparison: Comparison, m: Matches) -> tuple[Column, Column]:
+def _answers(comparison: Comparison, m: Pairs) -> tuple[Column, Column]:
     """(whether the backend answered more often than it was asked, on a connection that was captured
     whole; the answer too many).
     """
@@ -93,16 +93,18 @@ def _answers(comparison: Comparison, m: Matches) -> tuple[Column, Column]:
     whole = backend.of_connections("syns") > 0
     for server in (False, True):
         whole &= backend.of_ends("missing", server) == 0
-    extra = following(backend, ~backend.requests.there & backend.responses.there)[m.back]
-    return whole[m.back_connection] & backend.responses.there[m.back] & (extra != NOBODY), extra
+    extra = following(backend, ~backend.requests.there & backend.responses.there)[m.backend]
+    return whole[m.backend_connection] & backend.responses.there[m.backend] & (
+        extra != NO_EXCHANGE
+    ), extra
 
 
-def crossed(comparison: Comparison, m: Match) -> tuple[tuple[Ref, Ref], ...]:
+def crossed(comparison: Comparison, m: Pair) -> tuple[tuple[Ref, Ref], ...]:
     """(client exchange without a partner that got another request's answer, byte for byte and as
     the only one; the backend exchange that answer is from, on the connection of a match).
     """
     backend = comparison.sides[1]
-    match = backend.first_of[m.backend.point] + m.backend.id
+    match = backend.first_of[m.backend_ref.point] + m.backend_ref.id
     on_it = backend.by_connection[int(backend.connection[match])]
     later = [backend.exchange(b) for b in on_it if b > match]
     answers: dict[str, list[Exchange]] = {}
@@ -126,7 +128,7 @@ def crossed(comparison: Comparison, m: Match) -> tuple[tuple[Ref, Ref], ...]:
             and (e.request.method, e.request.target) in asked
             and not _asks(same[0], e.request)
         ):
-            out.append((u.ref, Ref(m.backend.point, same[0].id)))
+            out.append((u.ref, Ref(m.backend_ref.point, same[0].id)))
     return tuple(out)
 
 

@@ -21,11 +21,11 @@ def stated_in(comparison: Comparison) -> list[str]:
         for m in comparison.correlation.topology.mappings
         if m.stated_by is not None
     }
-    (client, backend), matches = comparison.sides, comparison.matches[:LOOKED_AT]
+    (client, backend), pairs = comparison.sides, comparison.pairs[:LOOKED_AT]
     words = client.words
-    asked = client.client_address[matches.front_connection].tolist()
+    asked = client.client_address[pairs.client_connection].tolist()
     for front, back, address in zip(
-        matches.front.tolist(), matches.back.tolist(), asked, strict=True
+        pairs.client.tolist(), pairs.backend.tolist(), asked, strict=True
     ):
         if not (client.requests.there[front] and backend.requests.there[back]):
             continue
@@ -38,11 +38,13 @@ def stated_in(comparison: Comparison) -> list[str]:
                 and own.intersection(addresses_in(line.value))
             ):
                 names[line.name] = None
-    # without matches the client's own requests cannot be read
-    pairs = comparison.connection_matches[: 0 if len(comparison.matches) else LOOKED_AT]
-    for connection, on_it in zip(pairs, backend.by_connection.lists(pairs.back), strict=True):
+    # without pairs the client's own requests cannot be read
+    connections = comparison.connection_pairs[: 0 if len(comparison.pairs) else LOOKED_AT]
+    for connection, on_it in zip(
+        connections, backend.by_connection.lists(connections.backend), strict=True
+    ):
         requests = (backend.exchange(b).request for b in on_it)
-        own = comparison.addresses_of(connection.front.client.address)
+        own = comparison.addresses_of(connection.client.client.address)
         for line in (line for request in requests if request is not None for line in request.lines):
             if line.name not in names and own.intersection(addresses_in(line.value)):
                 names[line.name] = None
@@ -59,10 +61,12 @@ def _stated_by_proxy(comparison: Comparison) -> bool:
     they name anybody.
     """
     told = []
-    (front, backend), pairs = comparison.sides, comparison.connection_matches[:LOOKED_AT]
-    clients = map(front.words.text_list.__getitem__, front.client_address[pairs.front].tolist())
+    (front, backend), connections = comparison.sides, comparison.connection_pairs[:LOOKED_AT]
+    clients = map(
+        front.words.text_list.__getitem__, front.client_address[connections.client].tolist()
+    )
     for client, (point, connection) in zip(
-        clients, map(backend.connection_ref, pairs.back.tolist()), strict=True
+        clients, map(backend.connection_ref, connections.backend.tolist()), strict=True
     ):
         headers = comparison.backends[point].applications[connection].proxy
         sources = (node(header.source) for header in headers if header.source)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, said
+from lbtrace.comparison import Comparison, Pairs, field_values
 from lbtrace.findings._backend_events import (
     NO_EVENT,
     FailedHandshakes,
@@ -40,7 +40,7 @@ class OwnAnswers:
 
     comparison: Comparison
     failed: FailedHandshakes
-    tried: Matches  # the rows that have a backend exchange: the last ones
+    tried: Pairs  # the rows that have a backend exchange: the last ones
     exchange: Column  # number of the client exchange
     status: Column
     kind: Column  # index of KINDS
@@ -71,7 +71,7 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
     """Every response the balancer made itself: those without a backend exchange, then those of
     failed ones.
     """
-    client, m = comparison.sides[0], comparison.matches
+    client, m = comparison.sides[0], comparison.pairs
     own = UnpairedReason.ANSWERED_BY_BALANCER
     unpaired = [
         u for u in comparison.correlation.unpaired if u.reason is own and u.side == Side.CLIENT
@@ -81,9 +81,9 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
     answered = client.responses.there[alone]
     alone, ranks = alone[answered], ranks[answered]
     tried = m.where(
-        (m.ended(*NOT_PASSED_ON) | _gave_up(comparison, m)) & client.responses.there[m.front]
+        (m.ended(*NOT_PASSED_ON) | _gave_up(comparison, m)) & client.responses.there[m.client]
     )
-    every = np.concatenate((alone, tried.front))
+    every = np.concatenate((alone, tried.client))
     status, kind = client.responses.start[every], _kinds(comparison)[every]
     kind[: len(alone)][_is_of_backend(comparison, alone) & (kind[: len(alone)] == FIXED)] = CACHED
     failed = FailedHandshakes(comparison)
@@ -106,7 +106,7 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
     )
 
 
-def _gave_up(comparison: Comparison, m: Matches) -> Column:
+def _gave_up(comparison: Comparison, m: Pairs) -> Column:
     """Whether the balancer closed the backend connection before any answer came: it waited no
     longer, whatever the backend sent later.
     """
@@ -114,11 +114,13 @@ def _gave_up(comparison: Comparison, m: Matches) -> Column:
     q, r, none = backend.requests, backend.responses, np.iinfo(np.int64).max
     closed = np.full(len(m), none)
     for name in ("fin_ns", "rst_ns"):
-        at = backend.of_ends(name, server=False)[m.back_connection]
-        closed = np.minimum(closed, np.where((at != NEVER) & (at >= q.last_ns[m.back]), at, none))
-    unanswered = ~r.there[m.back] | (r.first_ns[m.back] > closed)
-    unknown = m.ended(AttemptOutcome.UNKNOWN) & q.there[m.back] & (closed < none)
-    gave_up: Column = unknown & unanswered & (client.responses.start[m.front] >= 500)
+        at = backend.of_ends(name, server=False)[m.backend_connection]
+        closed = np.minimum(
+            closed, np.where((at != NEVER) & (at >= q.last_ns[m.backend]), at, none)
+        )
+    unanswered = ~r.there[m.backend] | (r.first_ns[m.backend] > closed)
+    unknown = m.ended(AttemptOutcome.UNKNOWN) & q.there[m.backend] & (closed < none)
+    gave_up: Column = unknown & unanswered & (client.responses.start[m.client] >= 500)
     return gave_up
 
 
@@ -126,9 +128,9 @@ def _is_of_backend(comparison: Comparison, exchanges: Column) -> Column:
     """Which client exchanges got the body that a backend gave for the same target: without a
     backend exchange it came out of a cache.
     """
-    client, m = comparison.sides[0], comparison.matches
+    client, m = comparison.sides[0], comparison.pairs
     q, r = client.requests, client.responses
-    given = m.front[m.answered & q.there[m.front] & r.there[m.front]]
+    given = m.client[m.answered & q.there[m.client] & r.there[m.client]]
     key = q.start * (int(r.digest.max(initial=0)) + 1) + r.digest
     bodies: Column = (
         among(key[exchanges], key[given])
@@ -163,5 +165,5 @@ def _is_cached(comparison: Comparison) -> Column:
 
 def _says(comparison: Comparison, field: str, wanted: Callable[[str], bool]) -> Column:
     """Whether what a field of the response says is wanted, per client exchange."""
-    front, _, texts = said(comparison, field, response=True)
+    front, _, texts = field_values(comparison, field, response=True)
     return np.array([text is not None and wanted(text) for text in texts], bool)[front]

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median_low
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence
+from lbtrace.comparison import Comparison, Pairs, confidence_of, evidence
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.report import Finding, Latency, Severity, Value
@@ -89,7 +89,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     yield from _split(measured, comparison, timed)
 
 
-def _split(measured: Latency, comparison: Comparison, timed: Matches) -> Iterator[Finding]:
+def _split(measured: Latency, comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
     if (
         measured.forward_median_ns is None
         or measured.return_median_ns is None

@@ -23,7 +23,6 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, evidence
 from lbtrace.comparison.counts import counted_once
-from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
@@ -56,7 +55,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         )  # elsewhere the same SYN may have been answered
         for event in dict.fromkeys(events[failed].tolist()):
             kind, connections = SLUGS[event], failed[events[failed] == event]
-            targets = Counter(ends(table, server=True)[connections].tolist())
+            targets = Counter(table.servers[connections].tolist())
             checks = (
                 int(comparison.check_connections[connections].sum()) if side is Side.BACKEND else 0
             )
@@ -73,8 +72,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     Value(
                         "targets",
                         ", ".join(
-                            str(endpoint(table.words, target))
-                            for target, _ in targets.most_common(3)
+                            str(table.endpoint(target)) for target, _ in targets.most_common(3)
                         ),
                     ),
                     Value("side", side.value),

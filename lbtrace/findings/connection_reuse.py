@@ -26,7 +26,7 @@ from statistics import median_low
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence
+from lbtrace.comparison import Comparison, Pairs, confidence_of, evidence
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, SideCounts, Value
@@ -106,21 +106,21 @@ def _sharing(comparison: Comparison) -> Iterator[Finding]:
     """One backend connection that carries requests of several client connections: what only a proxy
     that understands requests does.
     """
-    matches = comparison.distinct_matches
-    users = _users(matches)  # the first match of each two connections
-    server = users.back_connection
+    pairs = comparison.distinct_pairs
+    users = _users(pairs)  # the first match of each two connections
+    server = users.backend_connection
     connections, of = first_met(server)
     clients_of = np.bincount(of, minlength=len(connections))
     shared = clients_of[of] > 1
     crossing = int((clients_of[clients_of > 1] - 1).sum())
-    sure = _users(matches.where(matches.rank >= Confidence.HIGH.rank)).back_connection
+    sure = _users(pairs.where(pairs.rank >= Confidence.HIGH.rank)).backend_connection
     if not shared.any() or (
         len(distinct(sure)) == len(sure) and crossing * 100 < CROSSING_PERCENT * len(connections)
     ):
         return
     groups = users.where(shared)
     widest = users.where(of == clients_of.argmax())
-    clients = distinct(comparison.sides[0].client_address[groups.front_connection])
+    clients = distinct(comparison.sides[0].client_address[groups.client_connection])
     yield Finding(
         "connection-reuse.shared",
         TITLE,
@@ -139,16 +139,16 @@ def _sharing(comparison: Comparison) -> Iterator[Finding]:
     )
 
 
-def _users(matches: Matches) -> Matches:
+def _users(pairs: Pairs) -> Pairs:
     """The first match of each backend connection with each client connection it served."""
-    return matches.where(first_met(joint(matches.back_connection, matches.front_connection))[0])
+    return pairs.where(first_met(joint(pairs.backend_connection, pairs.client_connection))[0])
 
 
 def _closing(comparison: Comparison) -> Iterator[Finding]:
     """Who ends connections, on each side."""
     for side in Side:
         skipped = (
-            comparison.check_connections | comparison.strangers
+            comparison.check_connections | comparison.from_other_clients
             if side is Side.BACKEND
             else np.False_
         )
@@ -246,6 +246,6 @@ def _gaps(comparison: Comparison) -> tuple[Column, Column]:
     )
     counts &= ~(
         comparison.check_exchanges[after]
-        | (comparison.check_connections | comparison.strangers)[table.connection[after]]
+        | (comparison.check_connections | comparison.from_other_clients)[table.connection[after]]
     )
     return (table.requests.first_ns[after] - gone)[counts], after[counts]

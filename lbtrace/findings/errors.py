@@ -41,12 +41,12 @@ ENDS = {
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Errors of the backend, errors of the balancer, requests without a response."""
-    (client, server), m = comparison.sides, comparison.matches
-    given, got = server.responses.start[m.back], client.responses.start[m.front]
+    (client, server), m = comparison.sides, comparison.pairs
+    given, got = server.responses.start[m.backend], client.responses.start[m.client]
     failed = (
         m.answered
-        & server.responses.there[m.back]
-        & client.responses.there[m.front]
+        & server.responses.there[m.backend]
+        & client.responses.there[m.client]
         & (given >= 400)
         & (given == got)
     )
@@ -62,7 +62,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             "it on: {statuses}.",
             (
                 Value("count", len(backend), "count"),
-                Value("of", len(comparison.matches), "count"),
+                Value("of", len(comparison.pairs), "count"),
                 Value("statuses", listed(statuses)),
             ),
             evidence(comparison.response_frames(backend)),

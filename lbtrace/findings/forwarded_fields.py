@@ -23,8 +23,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, Said, confidence_of, evidence, present, said
-from lbtrace.comparison.said import NOTHING
+from lbtrace.comparison import (
+    ABSENT,
+    Comparison,
+    FieldValues,
+    Pairs,
+    confidence_of,
+    evidence,
+    field_values,
+    present,
+)
 from lbtrace.http_fields import HOST, Meaning, fields_of, spelling
 from lbtrace.http_fields.addresses import stated_addresses
 from lbtrace.http_fields.lines import field_value
@@ -58,11 +66,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     if not len(heads):
         return
     checked = present(comparison, fields_of(*CHECKS))
-    stated = {name: said(comparison, name).of(heads) for name in checked}
+    stated = {name: field_values(comparison, name).of(heads) for name in checked}
     facts = _client_facts(comparison, heads)
-    server = comparison.sides[0].server_address[heads.front_connection]
+    server = comparison.sides[0].server_address[heads.client_connection]
     did = (server, *(column for column, _ in facts.values()))
-    mixed = _in_mixed_groups(heads, (*did, *(field.front for field in stated.values())))
+    mixed = _in_mixed_groups(heads, (*did, *(field.client for field in stated.values())))
     for name, field in stated.items():
         about = _checked_meaning(name)
         rows, verdict = _verdicts(comparison, name, field, CHECKS[about].check, facts[about])
@@ -74,13 +82,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _verdicts(
-    comparison: Comparison, name: str, field: Said, check: _Check, facts: _Facts
+    comparison: Comparison, name: str, field: FieldValues, check: _Check, facts: _Facts
 ) -> tuple[Column, Column]:
     """The pairs in which the balancer wrote the field, and of each TRUE, FALSE or UNKNOWN."""
     before, after, texts = field
     number, fact = facts
     # as the client sent it: not the balancer's statement
-    rows = np.flatnonzero((after != NOTHING) & (before != after))
+    rows = np.flatnonzero((after != ABSENT) & (before != after))
     first, which = first_met(joint(before[rows] * len(texts) + after[rows], number[rows]))
     held = [
         check(
@@ -92,16 +100,16 @@ def _verdicts(
     return rows, verdict[which]
 
 
-def _client_facts(comparison: Comparison, heads: Matches) -> dict[Meaning, _Facts]:
+def _client_facts(comparison: Comparison, heads: Pairs) -> dict[Meaning, _Facts]:
     """What the client's capture shows of what a field may state."""
-    client, connection = comparison.sides[0], heads.front_connection
+    client, connection = comparison.sides[0], heads.client_connection
     encrypted = [
         a.tls is not None or a.protocol is Protocol.TLS
         for trace in comparison.clients
         for a in trace.applications
     ]
     ports, port = np.unique(client.of_connections("server_port")[connection], return_inverse=True)
-    host, _, hosts = said(comparison, HOST).of(heads)
+    host, _, hosts = field_values(comparison, HOST).of(heads)
     return {
         Meaning.CLIENT_ADDRESS: (client.client_address[connection], client.words.text_list),
         Meaning.CLIENT_PORT: (port, list(map(str, ports.tolist()))),
@@ -110,8 +118,8 @@ def _client_facts(comparison: Comparison, heads: Matches) -> dict[Meaning, _Fact
     }
 
 
-def _in_mixed_groups(heads: Matches, told: Sequence[Column]) -> Column:
-    """Which matches are in groups whose clients differ in what the fields state: who is whose is
+def _in_mixed_groups(heads: Pairs, told: Sequence[Column]) -> Column:
+    """Which pairs are in groups whose clients differ in what the fields state: who is whose is
     not known there.
     """
     mixed = np.zeros(len(heads), bool)
@@ -126,13 +134,15 @@ def _in_mixed_groups(heads: Matches, told: Sequence[Column]) -> Column:
 
 
 def _finding(
-    comparison: Comparison, name: str, meaning: str, right: Matches, wrong: Matches
+    comparison: Comparison, name: str, meaning: str, right: Pairs, wrong: Pairs
 ) -> Finding:
     shown = wrong if len(wrong) else right
     example = shown[0]
     value = field_value(example.requests[1], name) or ""
     addresses = stated_addresses(name, value)
-    known = comparison.addresses_of(example.front_connection.client.address).intersection(addresses)
+    known = comparison.addresses_of(example.client_connection.client.address).intersection(
+        addresses
+    )
     # the client's own claims stand before it, perhaps
     one_of_several = not len(wrong) and known and len(addresses) > 1
     return Finding(

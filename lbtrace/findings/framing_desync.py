@@ -27,13 +27,13 @@ import numpy as np
 from lbtrace.comparison import (
     FRAMES_PER_SIDE,
     Comparison,
-    Match,
-    Matches,
+    Pair,
+    Pairs,
     confidence_of,
     evidence,
-    said,
+    field_values,
 )
-from lbtrace.comparison.sides import NOBODY, following
+from lbtrace.comparison.sides import NO_EXCHANGE, following
 from lbtrace.findings._boundaries import Hidden, crossed, hidden
 from lbtrace.http_fields import CONTENT_ENCODING, Meaning, fields_of
 from lbtrace.model.http import Exchange, Mark, Request
@@ -52,7 +52,7 @@ REMEDY = (
 
 
 class _Split(NamedTuple):
-    match: Match
+    pair: Pair
     extra: Ref
     request: Request
 
@@ -62,16 +62,16 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     splits = list(_splits(comparison))
     for split in splits[:5]:
         yield _smuggled(comparison, split)
-    told = {s.match.place for s in splits}
-    alone = comparison.distinct_matches
+    told = {s.pair.place for s in splits}
+    alone = comparison.distinct_pairs
     sent, got = _ambiguous(comparison, alone)
     proven = list(hidden(comparison, alone.where((sent | got) & _untold(alone, told))))
     for proof in proven[:5]:
         yield from _proven(comparison, proof)
-    told |= {proof.match.place for proof in proven}
-    sent, got = _ambiguous(comparison, comparison.matches)
-    sent &= _untold(comparison.matches, told)
-    passed, still = comparison.matches.where(sent), comparison.matches.where(sent & got)
+    told |= {proof.pair.place for proof in proven}
+    sent, got = _ambiguous(comparison, comparison.pairs)
+    sent &= _untold(comparison.pairs, told)
+    passed, still = comparison.pairs.where(sent), comparison.pairs.where(sent & got)
     if len(passed):
         yield Finding(
             "framing-desync.let-through",
@@ -114,8 +114,10 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 def _responses(comparison: Comparison) -> Iterator[Finding]:
     """Ambiguous responses of the backend that reached a client."""
-    m, answers = comparison.matches, comparison.sides[1].responses
-    passed = m.where(m.answered & answers.there[m.back] & ((answers.marks[m.back] & AMBIGUOUS) > 0))
+    m, answers = comparison.pairs, comparison.sides[1].responses
+    passed = m.where(
+        m.answered & answers.there[m.backend] & ((answers.marks[m.backend] & AMBIGUOUS) > 0)
+    )
     if len(passed):
         yield Finding(
             "framing-desync.response",
@@ -130,18 +132,18 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
         )
 
 
-def _ambiguous(comparison: Comparison, matches: Matches) -> tuple[Column, Column]:
+def _ambiguous(comparison: Comparison, pairs: Pairs) -> tuple[Column, Column]:
     """Which requests can be read in two ways, in front and behind; a response's ambiguity is told
     apart.
     """
     client, backend = comparison.sides
-    return (client.requests.marks[matches.front] & AMBIGUOUS) > 0, (
-        backend.requests.marks[matches.back] & AMBIGUOUS
+    return (client.requests.marks[pairs.client] & AMBIGUOUS) > 0, (
+        backend.requests.marks[pairs.backend] & AMBIGUOUS
     ) > 0
 
 
-def _untold(matches: Matches, told: set[int]) -> Column:
-    return ~among(matches.place, np.array(sorted(told), np.int64))
+def _untold(pairs: Pairs, told: set[int]) -> Column:
+    return ~among(pairs.place, np.array(sorted(told), np.int64))
 
 
 def _is_ambiguous(exchange: Exchange) -> bool:
@@ -152,7 +154,7 @@ def _splits(comparison: Comparison) -> Iterator[_Split]:
     """Pairs whose body is read differently and that are followed, on their backend connection, by a
     request no client sent.
     """
-    (client, backend), alone = comparison.sides, comparison.distinct_matches
+    (client, backend), alone = comparison.sides, comparison.distinct_pairs
     known = (UnpairedReason.HEALTH_CHECK, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
     lonely = [
         u.ref
@@ -162,40 +164,40 @@ def _splits(comparison: Comparison) -> Iterator[_Split]:
     without = np.zeros(len(backend), bool)
     without[comparison.numbers(Side.BACKEND, lonely)] = True
     without &= backend.requests.there
-    after = following(backend, np.ones(len(backend), bool))[alone.back]
+    after = following(backend, np.ones(len(backend), bool))[alone.backend]
     q, p = client.requests, backend.requests
     shrank = (
-        q.there[alone.front]
-        & p.there[alone.back]
-        & q.complete[alone.front]
-        & p.complete[alone.back]
+        q.there[alone.client]
+        & p.there[alone.backend]
+        & q.complete[alone.client]
+        & p.complete[alone.backend]
     )
-    shrank &= (q.length[alone.front] > p.length[alone.back]) & (after != NOBODY)
+    shrank &= (q.length[alone.client] > p.length[alone.backend]) & (after != NO_EXCHANGE)
     rows = np.flatnonzero(shrank & without[after])
-    coding, recoded, _ = said(comparison, CONTENT_ENCODING).of(alone.where(rows))
+    coding, recoded, _ = field_values(comparison, CONTENT_ENCODING).of(alone.where(rows))
     rows = rows[coding == recoded]
     for m, extra in zip(alone.where(rows), after[rows].tolist(), strict=True):
         request = backend.exchange(extra).request
         assert request is not None
-        if _is_ambiguous(m.front) or _is_ambiguous(m.back) or _fits(m, request):
+        if _is_ambiguous(m.client) or _is_ambiguous(m.backend) or _fits(m, request):
             yield _Split(m, backend.ref(extra), request)
 
 
-def _fits(match: Match, extra: Request) -> bool:
+def _fits(pair: Pair, extra: Request) -> bool:
     """Whether the head of another request can have been among the bytes of the body that are
     missing behind the balancer.
     """
-    assert match.front.request is not None
-    assert match.back.request is not None
+    assert pair.client.request is not None
+    assert pair.backend.request is not None
     start = len(f"{extra.method} {extra.target} {extra.version}") + 2
-    missing = match.front.request.body.length - match.back.request.body.length
+    missing = pair.client.request.body.length - pair.backend.request.body.length
     return start + sum(len(line.raw) + 2 for line in extra.lines) + 2 <= missing
 
 
 def _smuggled(comparison: Comparison, split: _Split) -> Finding:
-    m = split.match
-    assert m.front.request is not None
-    assert m.back.request is not None
+    m = split.pair
+    assert m.client.request is not None
+    assert m.backend.request is not None
     frames: list[FrameRef] = [
         *comparison.request_frames([m]),
         comparison.request_frame(Side.BACKEND, split.extra),
@@ -204,23 +206,25 @@ def _smuggled(comparison: Comparison, split: _Split) -> Finding:
         "framing-desync.smuggled",
         TITLE,
         Severity.CRITICAL,
-        Confidence.HIGH if _is_ambiguous(m.front) or _is_ambiguous(m.back) else Confidence.MEDIUM,
+        Confidence.HIGH
+        if _is_ambiguous(m.client) or _is_ambiguous(m.backend)
+        else Confidence.MEDIUM,
         "One client request became two backend requests: {method} {target} has a body of {front} "
         "in front of the balancer "
         "and of {back} behind it, and {smuggled} follows on the same backend connection without a "
         "client.",
         (
-            Value("method", m.front.request.method),
-            Value("target", m.front.request.target),
-            Value("front", m.front.request.body.length, "bytes"),
-            Value("back", m.back.request.body.length, "bytes"),
+            Value("method", m.client.request.method),
+            Value("target", m.client.request.target),
+            Value("front", m.client.request.body.length, "bytes"),
+            Value("back", m.backend.request.body.length, "bytes"),
             Value("smuggled", f"{split.request.method} {split.request.target}"),
         ),
         evidence(
             frames,
             "; ".join(
                 line.raw
-                for line in m.front.request.lines
+                for line in m.client.request.lines
                 if line.name.lower() in fields_of(Meaning.FRAMING)
             ),
         ),
@@ -229,15 +233,15 @@ def _smuggled(comparison: Comparison, split: _Split) -> Finding:
 
 
 def _proven(comparison: Comparison, proof: Hidden) -> Iterator[Finding]:
-    m = proof.match
-    assert m.front.request is not None
+    m = proof.pair
+    assert m.client.request is not None
     note = "; ".join(
         line.raw
-        for line in m.front.request.lines
+        for line in m.client.request.lines
         if line.name.lower() in fields_of(Meaning.FRAMING)
     )
     shown = comparison.request_frame if proof.request else comparison.response_frame
-    where = (Value("method", m.front.request.method), Value("target", m.front.request.target))
+    where = (Value("method", m.client.request.method), Value("target", m.client.request.target))
     astray = crossed(comparison, m)
     yield Finding(
         "framing-desync.smuggled",
@@ -280,11 +284,11 @@ def _proven(comparison: Comparison, proof: Hidden) -> Iterator[Finding]:
         )
 
 
-def _sure(match: Match) -> Confidence:
+def _sure(pair: Pair) -> Confidence:
     """That of a pair on its own."""
     return max(
-        match.pair.confidence,
-        Confidence.LOW if match.pair.group is None else Confidence.MEDIUM,
+        pair.found.confidence,
+        Confidence.LOW if pair.found.group is None else Confidence.MEDIUM,
     )
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from lbtrace.comparison import Comparison, confidence_of, evidence
-from lbtrace.comparison.said import Spelling
+from lbtrace.comparison.field_values import Spelling
 from lbtrace.http_fields.lines import is_canonical, sorted_by_go
 from lbtrace.model.report import Finding, Severity, Value
 
@@ -33,8 +33,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     if not len(both):
         return
     (client, backend), spelled = comparison.sides, Spelling(comparison.sides[0].words)
-    before = _style(spelled.heads(client.requests.heads, both.front))
-    after = _style(spelled.heads(backend.requests.heads, both.back))
+    before = _style(spelled.heads(client.requests.heads, both.client))
+    after = _style(spelled.heads(backend.requests.heads, both.backend))
     if before == after:
         return
     yield Finding(

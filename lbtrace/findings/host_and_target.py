@@ -19,8 +19,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Match, confidence_of, evidence, said
-from lbtrace.comparison.said import NOTHING
+from lbtrace.comparison import ABSENT, Comparison, Pair, confidence_of, evidence, field_values
 from lbtrace.http_fields import HOST
 from lbtrace.model.report import Finding, Severity, Value
 
@@ -35,20 +34,20 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 def _host(comparison: Comparison) -> Iterator[Finding]:
     heads = comparison.request_heads
-    sent, arrived, texts = said(comparison, HOST).of(heads)
-    given = (sent != NOTHING) | (arrived != NOTHING)
+    sent, arrived, texts = field_values(comparison, HOST).of(heads)
+    given = (sent != ABSENT) | (arrived != ABSENT)
     if not given.any():
         return
     changed = bool((sent != arrived).any())
     shown = np.flatnonzero(sent != arrived if changed else given)
-    matches = heads.where(shown)
+    pairs = heads.where(shown)
     before, after = texts[sent[shown[0]]], texts[arrived[shown[0]]]
-    note = _host_change(comparison, matches[0], before, after) if changed else ""
+    note = _host_change(comparison, pairs[0], before, after) if changed else ""
     yield Finding(
         "host-and-target.host-changed" if changed else "host-and-target.host-kept",
         TITLE,
         Severity.INFO,
-        confidence_of(matches),
+        confidence_of(pairs),
         "Host is changed in {count} of {of} requests: {before} becomes {after}" + note + "."
         if changed
         else "Host reaches the backend as the client sent it, in {count} of {of} requests.",
@@ -58,16 +57,14 @@ def _host(comparison: Comparison) -> Iterator[Finding]:
             Value("before", before if before is not None else "(absent)"),
             Value("after", after if after is not None else "(absent)"),
         ),
-        evidence(comparison.request_frames(matches)),
+        evidence(comparison.request_frames(pairs)),
     )
 
 
-def _host_change(
-    comparison: Comparison, match: Match, before: str | None, after: str | None
-) -> str:
+def _host_change(comparison: Comparison, pair: Pair, before: str | None, after: str | None) -> str:
     if after is None or before is None:
         return ""
-    server = match.back_connection.server
+    server = pair.backend_connection.server
     if after in (server.address, str(server), f"[{server.address}]"):
         return ", the backend's own address"
     if before.lower() == after.lower():
@@ -82,16 +79,18 @@ def _target(comparison: Comparison) -> Iterator[Finding]:
     if not len(targets):
         return
     q, p, texts = client.requests, backend.requests, client.words.text_list
-    changed = targets.where(q.start[targets.front] != p.start[targets.back])
-    pairs = set(zip(q.start[changed.front].tolist(), p.start[changed.back].tolist(), strict=True))
-    form_only = all(origin_form(texts[a]) == origin_form(texts[b]) for a, b in pairs)
-    matches = changed if len(changed) else targets
-    before, after = matches[0].requests
+    changed = targets.where(q.start[targets.client] != p.start[targets.backend])
+    changes = set(
+        zip(q.start[changed.client].tolist(), p.start[changed.backend].tolist(), strict=True)
+    )
+    form_only = all(origin_form(texts[a]) == origin_form(texts[b]) for a, b in changes)
+    pairs = changed if len(changed) else targets
+    before, after = pairs[0].requests
     yield Finding(
         "host-and-target.target-changed" if len(changed) else "host-and-target.target-kept",
         TITLE,
         Severity.INFO,
-        confidence_of(matches),
+        confidence_of(pairs),
         (
             "The request target is changed in {count} of {of} requests, for example {before} "
             "becomes {after}" + (", the same resource in another form." if form_only else ".")
@@ -100,14 +99,14 @@ def _target(comparison: Comparison) -> Iterator[Finding]:
         else "The request target reaches the backend as the client sent it, in {count} of {of} "
         "requests.",
         (
-            Value("count", len(matches), "count"),
+            Value("count", len(pairs), "count"),
             Value("of", len(targets), "count"),
             Value("before", before.target),
             Value("after", after.target),
         ),
-        evidence(comparison.request_frames(matches)),
+        evidence(comparison.request_frames(pairs)),
     )
-    methods = targets.where(q.method[targets.front] != p.method[targets.back])
+    methods = targets.where(q.method[targets.client] != p.method[targets.backend])
     if len(methods):
         before, after = methods[0].requests
         yield Finding(

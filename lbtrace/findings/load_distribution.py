@@ -21,7 +21,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison, evidence
-from lbtrace.comparison.ends import endpoint, ends
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
@@ -34,13 +33,13 @@ SHOWN = 5  # places whose first request is shown
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per kind of place that there is more than one of."""
-    (client, backend), m = comparison.sides, comparison.matches
-    words, fronts, backs = client.words, m.front_connection, m.back_connection
+    (client, backend), m = comparison.sides, comparison.pairs
+    words, fronts, backs = client.words, m.client_connection, m.backend_connection
     views = (
         (
             "backends",
             "Requests went to {places} backends: {shares}.",
-            ends(backend, server=True)[backs],
+            backend.servers[backs],
         ),
         (
             "balancer-addresses",
@@ -50,7 +49,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         (
             "fronts",
             "Clients connected to {places} addresses of the balancer: {shares}.",
-            ends(client, server=True)[fronts],
+            client.servers[fronts],
         ),
     )
     for slug, statement, place in views:
@@ -61,7 +60,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 f for match in m.where(first[:SHOWN]) for f in comparison.request_frames([match])
             ]
             names = [
-                words.text_list[p] if by_address else str(endpoint(words, p))
+                words.text_list[p] if by_address else str(client.endpoint(p))
                 for p in place[first].tolist()
             ]
             yield _finding(
@@ -77,21 +76,21 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 def _are_clients(comparison: Comparison, sources: Column) -> bool:
     """True when the sources the backend sees are the clients themselves."""
     client, text = comparison.sides[0], comparison.sides[0].words.text_list
-    addresses = distinct(client.client_address[comparison.matches.front_connection]).tolist()
+    addresses = distinct(client.client_address[comparison.pairs.client_connection]).tolist()
     clients = {a for address in addresses for a in comparison.addresses_of(text[address])}
     return not clients.isdisjoint(text[source] for source in sources.tolist())
 
 
 def _connections(comparison: Comparison) -> Iterator[Finding]:
-    backend, matches = comparison.sides[1], comparison.connection_matches
-    servers = ends(backend, server=True)[matches.back]
+    backend, pairs = comparison.sides[1], comparison.connection_pairs
+    servers = backend.servers[pairs.backend]
     first, which = first_met(servers)
     if len(first) > 1:
-        names = [str(endpoint(backend.words, server)) for server in servers[first].tolist()]
+        names = [str(backend.endpoint(server)) for server in servers[first].tolist()]
         counts = Counter(dict(zip(names, np.bincount(which).tolist(), strict=True)))
         frames = [
             comparison.connection_frame(Side.BACKEND, backend.connection_ref(c))
-            for c in matches.back[first].tolist()
+            for c in pairs.backend[first].tolist()
         ]
         yield _finding(
             "backends", "Connections went to {places} backends: {shares}.", counts, frames

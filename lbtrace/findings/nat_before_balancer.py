@@ -36,20 +36,20 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         return
     requests, connections = (
         _first_of_each(comparison, c)
-        for c in (comparison.matches.front_connection, comparison.connection_matches.front)
+        for c in (comparison.pairs.client_connection, comparison.connection_pairs.client)
     )
     stated: dict[tuple[str | None, str], set[str]] = {}
     for mapping in mappings:
         stated.setdefault((mapping.stated_by, mapping.seen_as), set()).add(mapping.client)
     for mapping in mappings:
         frames = (
-            comparison.request_frames([comparison.matches[requests[mapping.client]]])
+            comparison.request_frames([comparison.pairs[requests[mapping.client]]])
             if mapping.client in requests
             else []
         )
         if not frames and mapping.client in connections:
             frames = comparison.connection_frames(
-                [comparison.connection_matches[connections[mapping.client]]]
+                [comparison.connection_pairs[connections[mapping.client]]]
             )
         if not frames:
             continue

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, said
+from lbtrace.comparison import Comparison, Pairs, confidence_of, evidence, field_values
 from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef
@@ -49,10 +49,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         comparison.response_heads,
     )
     q, p, r, s = client.requests, backend.requests, client.responses, backend.responses
-    yield from _version(comparison, asked, q.version[asked.front], p.version[asked.back])
-    yield from _framing(comparison, "Request", asked, q.framing[asked.front], p.framing[asked.back])
+    yield from _version(comparison, asked, q.version[asked.client], p.version[asked.backend])
     yield from _framing(
-        comparison, "Response", answered, s.framing[answered.back], r.framing[answered.front]
+        comparison, "Request", asked, q.framing[asked.client], p.framing[asked.backend]
+    )
+    yield from _framing(
+        comparison, "Response", answered, s.framing[answered.backend], r.framing[answered.client]
     )
     yield from _coding(comparison, answered)
     yield from _interim(comparison)
@@ -60,10 +62,10 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _version(
-    comparison: Comparison, asked: Matches, before: Column, after: Column
+    comparison: Comparison, asked: Pairs, before: Column, after: Column
 ) -> Iterator[Finding]:
     texts = comparison.sides[0].words.text_list
-    for was, now, matches in _changes(asked, before, after):
+    for was, now, pairs in _changes(asked, before, after):
         statement, old = (
             "Requests in {before} are sent to the backend in {after} ({count}).",
             texts[now] == "HTTP/1.0",
@@ -72,22 +74,22 @@ def _version(
         yield _finding(
             "version",
             statement,
-            matches,
-            comparison.request_frames(matches),
+            pairs,
+            comparison.request_frames(pairs),
             *values,
             remedy=OLD if old else "",
         )
 
 
 def _framing(
-    comparison: Comparison, message: str, matches: Matches, before: Column, after: Column
+    comparison: Comparison, message: str, pairs: Pairs, before: Column, after: Column
 ) -> Iterator[Finding]:
     """Bodies that are framed in another way after the balancer."""
     known, names = (
         np.isin(before, BODY) & np.isin(after, BODY),
         [framing.value for framing in FRAMINGS],
     )
-    for was, now, those in _changes(matches.where(known), before[known], after[known]):
+    for was, now, those in _changes(pairs.where(known), before[known], after[known]):
         statement = (
             f"{message} bodies framed by {{before}} are framed by {{after}} after the "
             f"balancer ({{count}})."
@@ -102,16 +104,16 @@ def _framing(
         )
 
 
-def _coding(comparison: Comparison, answered: Matches) -> Iterator[Finding]:
+def _coding(comparison: Comparison, answered: Pairs) -> Iterator[Finding]:
     """Responses whose content is coded in another way."""
-    got, given, texts = said(comparison, CONTENT_ENCODING, response=True).of(answered)
+    got, given, texts = field_values(comparison, CONTENT_ENCODING, response=True).of(answered)
     written, meant = numbering(), numbering()
     known = np.array(
         [(written[name], meant[name.lower()]) for name in (text or "identity" for text in texts)],
         np.int64,
     )
     changed, names = known[given, 1] != known[got, 1], list(written)
-    for was, now, matches in _changes(
+    for was, now, pairs in _changes(
         answered.where(changed), known[given[changed], 0], known[got[changed], 0]
     ):
         statement, values = (
@@ -121,20 +123,20 @@ def _coding(comparison: Comparison, answered: Matches) -> Iterator[Finding]:
         yield _finding(
             "coding",
             statement,
-            matches,
-            comparison.response_frames(matches),
+            pairs,
+            comparison.response_frames(pairs),
             *map(Value, ("before", "after"), values),
         )
 
 
-def _changes(matches: Matches, before: Column, after: Column) -> Iterator[tuple[int, int, Matches]]:
-    """(before, after, the matches that have it) of every change, in the order they are first
+def _changes(pairs: Pairs, before: Column, after: Column) -> Iterator[tuple[int, int, Pairs]]:
+    """(before, after, the pairs that have it) of every change, in the order they are first
     met.
     """
     rows = np.flatnonzero(before != after)
     first, which = first_met(joint(before[rows], after[rows]))
     for row, those in zip(rows[first].tolist(), parted(which, len(first)), strict=True):
-        yield int(before[row]), int(after[row]), matches.where(rows[those])
+        yield int(before[row]), int(after[row]), pairs.where(rows[those])
 
 
 def _interim(comparison: Comparison) -> Iterator[Finding]:
@@ -143,17 +145,19 @@ def _interim(comparison: Comparison) -> Iterator[Finding]:
     """
     own, kept = [], []
     statuses: Counter[int] = Counter()
-    (client, backend), every = comparison.sides, comparison.matches
+    (client, backend), every = comparison.sides, comparison.pairs
     whole, whole_behind = (
         (table.of_ends("missing", server=True) == 0)[connections]
         for table, connections in (
-            (client, every.front_connection),
-            (backend, every.back_connection),
+            (client, every.client_connection),
+            (backend, every.backend_connection),
         )
     )
-    for row in np.flatnonzero(client.interim[every.front] | backend.interim[every.back]).tolist():
-        front = {i.status for i in client.exchange(int(every.front[row])).interim}
-        back = {i.status for i in backend.exchange(int(every.back[row])).interim}
+    for row in np.flatnonzero(
+        client.interim[every.client] | backend.interim[every.backend]
+    ).tolist():
+        front = {i.status for i in client.exchange(int(every.client[row])).interim}
+        back = {i.status for i in backend.exchange(int(every.backend[row])).interim}
         if front - back and whole_behind[row]:
             own.append(row)
             statuses.update(front - back)
@@ -175,22 +179,22 @@ def _interim(comparison: Comparison) -> Iterator[Finding]:
         ),
     ):
         if rows:
-            matches = every.where(np.array(rows))
+            pairs = every.where(np.array(rows))
             yield _finding(
                 slug,
                 statement,
-                matches,
-                comparison.request_frames(matches),
+                pairs,
+                comparison.request_frames(pairs),
                 Value("statuses", ", ".join(map(str, sorted(statuses)))),
             )
 
 
 def _upgrades(comparison: Comparison) -> Iterator[Finding]:
     """Connections that left HTTP after a 101 or CONNECT, on both sides or on one only."""
-    (client, backend), every = comparison.sides, comparison.matches
+    (client, backend), every = comparison.sides, comparison.pairs
     q, r = client.requests, client.responses
-    switched = (r.start[every.front] == 101) | (
-        q.method[every.front] == client.words.texts.get("CONNECT", -1)
+    switched = (r.start[every.client] == 101) | (
+        q.method[every.client] == client.words.texts.get("CONNECT", -1)
     )
     left = every.where(switched)
     fronts, backs = (
@@ -198,10 +202,13 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
             table.traces[ref.point].applications[ref.id].upgraded
             for ref in map(table.connection_ref, connections.tolist())
         ]
-        for table, connections in ((client, left.front_connection), (backend, left.back_connection))
+        for table, connections in (
+            (client, left.client_connection),
+            (backend, left.backend_connection),
+        )
     )
     # where the answer is not in the capture, what became of the connection is unknown
-    answered = r.there[left.front] & backend.responses.there[left.back]
+    answered = r.there[left.client] & backend.responses.there[left.backend]
     both: list[int] = []
     one: list[int] = []
     names: Counter[str] = Counter()
@@ -219,12 +226,12 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
         (one, "upgrade-one-side", "Connections left HTTP for {names} on one side only ({count})."),
     ):
         if rows:
-            matches = left.where(np.array(rows))
+            pairs = left.where(np.array(rows))
             yield _finding(
                 slug,
                 statement,
-                matches,
-                comparison.request_frames(matches),
+                pairs,
+                comparison.request_frames(pairs),
                 Value("names", ", ".join(names)),
             )
 
@@ -232,7 +239,7 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
 def _finding(
     slug: str,
     statement: str,
-    matches: Matches,
+    pairs: Pairs,
     frames: list[FrameRef],
     *values: Value,
     remedy: str = "",
@@ -241,9 +248,9 @@ def _finding(
         f"protocol-changes.{slug}",
         TITLE,
         Severity.LOW if remedy else Severity.INFO,
-        confidence_of(matches),
+        confidence_of(pairs),
         statement,
-        (Value("count", len(matches), "count"), *values),
+        (Value("count", len(pairs), "count"), *values),
         evidence(frames),
         remedy,
     )

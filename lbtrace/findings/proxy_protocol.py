@@ -121,14 +121,14 @@ def _truth(comparison: Comparison) -> Iterator[Finding]:
     """The stated source against the client's own end."""
     wrong: list[int] = []
     right: list[int] = []
-    client_side, matches = comparison.sides[0], comparison.connection_matches
+    client_side, pairs = comparison.sides[0], comparison.connection_pairs
     applications = [
         application for trace in comparison.backends for application in trace.applications
     ]
     if not any(application.proxy for application in applications):
         return
-    clients = client_side.client_address[matches.front].tolist()
-    for row, connection in enumerate(matches.back.tolist()):
+    clients = client_side.client_address[pairs.client].tolist()
+    for row, connection in enumerate(pairs.backend.tolist()):
         stated = next((h.source for h in applications[connection].proxy if h.source), "")
         source = node(stated)
         if source is None:  # the balancer's own connection, or a Unix socket
@@ -152,7 +152,7 @@ def _truth(comparison: Comparison) -> Iterator[Finding]:
                 Value("count", len(wrong or right), "count"),
                 Value("of", len(wrong) + len(right), "count"),
             ),
-            evidence(comparison.connection_frames(matches.where(np.array(wrong or right)))),
+            evidence(comparison.connection_frames(pairs.where(np.array(wrong or right)))),
             "Something between the client and the balancer rewrites addresses: look for a NAT or "
             "another proxy."
             if wrong

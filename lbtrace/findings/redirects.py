@@ -28,7 +28,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, evidence, present, said
+from lbtrace.comparison import Comparison, Pairs, evidence, field_values, present
 from lbtrace.http_fields import (
     AUTHORITY,
     HOST,
@@ -67,7 +67,7 @@ class Redirect:
     """A redirect that reached a client, and what is known of both its sides."""
 
     exchange: int  # number on the client side
-    row: int | None  # of the pair among `comparison.matches`
+    row: int | None  # of the pair among `comparison.pairs`
     client: str  # the client's address
     began_ns: int
     ended_ns: int
@@ -88,20 +88,20 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 def _redirects(comparison: Comparison) -> Iterator[Redirect]:
     """Every redirect that reached a client, in order."""
     client = comparison.sides[0]
-    where = _said_front(comparison, LOCATION, response=True)
+    where = _of_client(comparison, LOCATION, response=True)
     rows = np.flatnonzero(
         np.isin(client.responses.start, REDIRECTS) & client.responses.whole_heads & where.there
     )
     if not len(rows):
         return
-    hosts = _said_front(comparison, HOST)
-    authorities = _said_front(comparison, AUTHORITY)
+    hosts = _of_client(comparison, HOST)
+    authorities = _of_client(comparison, AUTHORITY)
     protocols = [
-        _said_front(comparison, name)
+        _of_client(comparison, name)
         for name in present(comparison, fields_of(Meaning.CLIENT_PROTOCOL))
     ]
-    cookies = _said_front(comparison, SET_COOKIE, response=True)
-    pair_of = {front: row for row, front in enumerate(comparison.matches.front.tolist())}
+    cookies = _of_client(comparison, SET_COOKIE, response=True)
+    pair_of = {number: row for row, number in enumerate(comparison.pairs.client.tolist())}
     connection = client.connection[rows]
     ports = client.of_connections("server_port")[connection].tolist()
     addresses = client.client_address[connection].tolist()
@@ -127,7 +127,7 @@ def _redirects(comparison: Comparison) -> Iterator[Redirect]:
         )
 
 
-class _Front(NamedTuple):
+class _ClientField(NamedTuple):
     """What a field says in the heads of one side of the client."""
 
     number: Column
@@ -142,9 +142,9 @@ class _Front(NamedTuple):
         return self.texts[int(self.number[exchange])]
 
 
-def _said_front(comparison: Comparison, name: str, response: bool = False) -> _Front:
-    front, _, texts = said(comparison, name, response)
-    return _Front(front, texts)
+def _of_client(comparison: Comparison, name: str, response: bool = False) -> _ClientField:
+    number, _, texts = field_values(comparison, name, response)
+    return _ClientField(number, texts)
 
 
 def asked_for(scheme: str, host: str, port: int, target: str) -> Asked:
@@ -267,8 +267,8 @@ def _protocols(comparison: Comparison, redirects: list[Redirect]) -> tuple[str, 
     """
     for r in redirects:
         if r.row is not None:
-            match = comparison.matches[r.row]
-            sent, got = (field_value(m, X_FORWARDED_PROTO) or "" for m in match.requests)
+            pair = comparison.pairs[r.row]
+            sent, got = (field_value(m, X_FORWARDED_PROTO) or "" for m in pair.requests)
             return sent.strip(), got.strip()
     return "", ""
 
@@ -282,7 +282,7 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
         if r.row is None:
             continue
         judged += 1
-        connection = int(comparison.matches.back_connection[r.row])
+        connection = int(comparison.pairs.backend_connection[r.row])
         server = backend.words.text_list[backend.server_address[connection]]
         port = int(backend.of_connections("server_port")[connection])
         to = r.leads_to
@@ -296,9 +296,9 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
             strange.append(r)
     if not strange:
         return
-    match = comparison.matches[strange[0].row or 0]
-    sent, got = (field_value(m, HOST) for m in match.requests)
-    server = str(match.back_connection.server)
+    pair = comparison.pairs[strange[0].row or 0]
+    sent, got = (field_value(m, HOST) for m in pair.requests)
+    server = str(pair.backend_connection.server)
     host_replaced = got is not None and got != sent and split_host(got)[0] == split_host(server)[0]
     yield Finding(
         "redirects.own-address",
@@ -341,8 +341,8 @@ def _writes_port(location: str, port: int) -> bool:
 def _cookies(comparison: Comparison) -> Iterator[Finding]:
     """Cookies whose Domain is the backend's own host: the client refuses them (RFC 6265 §5.3)."""
     pairs = comparison.response_heads
-    _, set_by, cookies = said(comparison, SET_COOKIE, response=True).of(pairs)
-    hosts, got, texts = said(comparison, HOST).of(pairs)
+    _, set_by, cookies = field_values(comparison, SET_COOKIE, response=True).of(pairs)
+    hosts, got, texts = field_values(comparison, HOST).of(pairs)
     rows = np.flatnonzero(set_by != 0)
     refused: dict[tuple[int, int, int], str] = {}
     strange: list[int] = []
@@ -399,7 +399,7 @@ def _refused_domain(cookies: str, host: str, got: str) -> str:
 
 def _frames(comparison: Comparison, redirects: list[Redirect]) -> list[FrameRef]:
     """Requests and responses of a few redirects, on both sides where they are paired."""
-    paired: Matches = comparison.matches.where(
+    paired: Pairs = comparison.pairs.where(
         np.array([r.row for r in redirects if r.row is not None], np.int64)
     )
     if len(paired):

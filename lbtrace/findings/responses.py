@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, said
+from lbtrace.comparison import Comparison, Pairs, confidence_of, evidence, field_values
 from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.pairing import ChangeKind
 from lbtrace.model.report import Finding, Severity, Value
@@ -50,12 +50,12 @@ FROM_COPY = (
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Statuses, then bodies; each as passed through, or as changed with the number of cases."""
-    (client, backend), every = comparison.sides, comparison.matches
+    (client, backend), every = comparison.sides, comparison.pairs
     got, gave = client.responses, backend.responses
-    answered = every.where(every.answered & got.there[every.front] & gave.there[every.back])
+    answered = every.where(every.answered & got.there[every.client] & gave.there[every.backend])
     if not len(answered):
         return
-    status, given = got.start[answered.front], gave.start[answered.back]
+    status, given = got.start[answered.client], gave.start[answered.backend]
     # among interchangeable pairs it may be another one's of the group
     changed = (status != given) & ~_in_group(answered, status, answered.group, given)
     by_copy = changed & np.isin(
@@ -90,7 +90,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     same = answered.where(bodies == SAME)
     if not rewritten.any() and not len(different) and len(same):
         unknown = len(answered) - len(same)
-        recoded = int((got.digest[same.front] != gave.digest[same.back]).sum())
+        recoded = int((got.digest[same.client] != gave.digest[same.backend]).sum())
         fields = (
             " Some header fields differ: see the response header fields."
             if altered
@@ -112,7 +112,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 def _other_status(
     comparison: Comparison,
-    answered: Matches,
+    answered: Pairs,
     which: Column,
     slug: str,
     severity: Severity,
@@ -121,33 +121,33 @@ def _other_status(
     """Some of the answered, with the statuses of the first as an example."""
     if not which.any():
         return
-    matches = answered.where(which)
-    got, gave = matches[0].responses
+    pairs = answered.where(which)
+    got, gave = pairs[0].responses
     statuses = Value("client_status", str(got.status)), Value("backend_status", str(gave.status))
-    yield _finding(comparison, slug, severity, matches, len(answered), statement, statuses)
+    yield _finding(comparison, slug, severity, pairs, len(answered), statement, statuses)
 
 
-def _in_group(matches: Matches, wanted: Column, groups: Column, told: Column) -> Column:
+def _in_group(pairs: Pairs, wanted: Column, groups: Column, told: Column) -> Column:
     """Per match of a group of interchangeable ones, whether what is wanted is among what is told of
     any of its group.
     """
     size = int(max(wanted.max(initial=0), told.max(initial=0))) + 1
-    found: Column = ~matches.alone & among(matches.group * size + wanted, groups * size + told)
+    found: Column = ~pairs.alone & among(pairs.group * size + wanted, groups * size + told)
     return found
 
 
-def _bodies(comparison: Comparison, answered: Matches) -> Column:
+def _bodies(comparison: Comparison, answered: Pairs) -> Column:
     """Whether two responses carry the same content: SAME, OTHER, or UNKNOWN when a capture does not
     hold one of them whole, a content coding cannot be undone, or the body may be another one's of
     the group or one that is not known.
     """
-    coding = said(comparison, CONTENT_ENCODING, response=True)
+    coding = field_values(comparison, CONTENT_ENCODING, response=True)
     plain = np.array([(text or "identity").lower() == "identity" for text in coding.texts], bool)
     got, gave = comparison.sides[0].responses, comparison.sides[1].responses
-    front, back = answered.front, answered.back
+    front, back = answered.client, answered.backend
     sent, arrived = (
         _content(m, plain[code])[rows]
-        for m, code, rows in ((gave, coding.back, back), (got, coding.front, front))
+        for m, code, rows in ((gave, coding.backend, back), (got, coding.client, front))
     )
     complete = got.complete[front] & gave.complete[back]
     known = complete & (got.digest[front] != NO_DIGEST) & (gave.digest[back] != NO_DIGEST)
@@ -175,7 +175,7 @@ def _finding(
     comparison: Comparison,
     slug: str,
     severity: Severity,
-    matches: Matches,
+    pairs: Pairs,
     of: int,
     statement: str,
     more: tuple[Value, ...] = (),
@@ -184,10 +184,10 @@ def _finding(
         slug,
         TITLE,
         severity,
-        confidence_of(matches),
+        confidence_of(pairs),
         statement,
-        (Value("count", len(matches), "count"), Value("of", of, "count"), *more),
-        evidence(comparison.response_frames(matches)),
+        (Value("count", len(pairs), "count"), Value("of", of, "count"), *more),
+        evidence(comparison.response_frames(pairs)),
         "Look for a rule at the balancer that rewrites or compresses bodies, or replaces error "
         "pages."
         if severity is Severity.MEDIUM

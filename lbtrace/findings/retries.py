@@ -24,8 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Matches, evidence
-from lbtrace.comparison.ends import endpoint, ends
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs, evidence
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, AttemptOutcome, UnpairedReason
 from lbtrace.model.report import Finding, Severity, Value
@@ -60,12 +59,12 @@ REMEDY = (
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Repeated requests by idempotency, and copies."""
-    client, m = comparison.sides[0], comparison.matches
+    client, m = comparison.sides[0], comparison.pairs
     several = m.where(m.attempts > 1)
     tries = _tries(comparison, several)
     idempotent = [client.words.texts.get(method, -1) for method in sorted(IDEMPOTENT)]
-    other = client.requests.there[several.front] & ~np.isin(
-        client.requests.method[several.front], idempotent
+    other = client.requests.there[several.client] & ~np.isin(
+        client.requests.method[several.client], idempotent
     )
     tried = tries.outcome != OUTCOMES.index(AttemptOutcome.COPY)
     unsafe = other & (tries.number(_reached(comparison, tries) & tried) > 1)
@@ -106,19 +105,19 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 class _Tries(NamedTuple):
-    """One row per attempt of some matches, in order."""
+    """One row per attempt of some pairs, in order."""
 
-    match: Column  # which of the matches it belongs to
+    match: Column  # which of the pairs it belongs to
     backend: Column  # the backend exchange
     outcome: Column  # as in a PairTable
-    matches: int
+    pairs: int
 
     def number(self, wanted: Column) -> Column:
         """How many of the attempts of each match are wanted."""
-        return np.bincount(self.match[wanted], minlength=self.matches)
+        return np.bincount(self.match[wanted], minlength=self.pairs)
 
     def of(self, wanted: Column) -> _Tries:
-        """Those of wanted matches."""
+        """Those of wanted pairs."""
         rows = wanted[self.match]
         return _Tries(
             np.cumsum(wanted)[self.match[rows]] - 1,
@@ -128,16 +127,16 @@ class _Tries(NamedTuple):
         )
 
 
-def _tries(comparison: Comparison, matches: Matches) -> _Tries:
-    """Every attempt of some matches."""
-    pairs = PairTable.of(comparison.correlation.pairs)
-    at = spans(pairs.first[matches.place], matches.attempts)
-    backend = comparison.sides[1].numbers(pairs.backend_point[at], pairs.backend[at])
+def _tries(comparison: Comparison, pairs: Pairs) -> _Tries:
+    """Every attempt of some pairs."""
+    table = PairTable.of(comparison.correlation.pairs)
+    at = spans(table.first[pairs.place], pairs.attempts)
+    backend = comparison.sides[1].numbers(table.backend_point[at], table.backend[at])
     return _Tries(
-        np.repeat(np.arange(len(matches)), matches.attempts),
+        np.repeat(np.arange(len(pairs)), pairs.attempts),
         backend,
-        pairs.outcome[at],
-        len(matches),
+        table.outcome[at],
+        len(pairs),
     )
 
 
@@ -148,12 +147,12 @@ def _reached(comparison: Comparison, tries: _Tries) -> Column:
     return reached
 
 
-def _mirrored(comparison: Comparison, matches: Matches) -> Finding:
-    backend, answered = comparison.sides[1], matches.where(matches.answered)
-    servers = Counter(ends(backend, server=True)[answered.back_connection].tolist())
-    untold = len(matches) - len(answered)
+def _mirrored(comparison: Comparison, pairs: Pairs) -> Finding:
+    backend, answered = comparison.sides[1], pairs.where(pairs.answered)
+    servers = Counter(backend.servers[answered.backend_connection].tolist())
+    untold = len(pairs) - len(answered)
     which = [
-        f"the clients got the answers of {endpoint(backend.words, server)} ({count})"
+        f"the clients got the answers of {backend.endpoint(server)} ({count})"
         for server, count in servers.most_common()
     ]
     which += [f"which of the answers the clients got is not shown ({untold})"] if untold else []
@@ -161,53 +160,53 @@ def _mirrored(comparison: Comparison, matches: Matches) -> Finding:
         "retries.mirrored",
         TITLE,
         Severity.INFO,
-        CONFIDENCES[matches.rank.min()],
+        CONFIDENCES[pairs.rank.min()],
         "Sent to backends {most} times at once, and answered as often: {count} of {of} requests "
         "(mirrored traffic); {which}.",
         (
-            Value("most", int(matches.attempts.max()), "count"),
-            Value("count", len(matches), "count"),
-            Value("of", len(comparison.matches), "count"),
+            Value("most", int(pairs.attempts.max()), "count"),
+            Value("count", len(pairs), "count"),
+            Value("of", len(comparison.pairs), "count"),
             Value("which", "; ".join(which)),
         ),
-        evidence(_frames(comparison, matches)),
+        evidence(_frames(comparison, pairs)),
     )
 
 
-def _frames(comparison: Comparison, matches: Matches) -> Iterator[FrameRef]:
-    for m in matches[:2]:
-        yield comparison.request_frame(Side.CLIENT, m.pair.client)
-        yield from (comparison.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:3])
+def _frames(comparison: Comparison, pairs: Pairs) -> Iterator[FrameRef]:
+    for m in pairs[:2]:
+        yield comparison.request_frame(Side.CLIENT, m.client_ref)
+        yield from (comparison.request_frame(Side.BACKEND, a.backend) for a in m.found.attempts[:3])
 
 
 def _finding(
     comparison: Comparison,
     slug: str,
     severity: Severity,
-    matches: Matches,
+    pairs: Pairs,
     tries: _Tries,
     remedy: str,
 ) -> Finding:
     client, backend = comparison.sides
-    asked = client.requests.method[matches.front][client.requests.there[matches.front]]
+    asked = client.requests.method[pairs.client][client.requests.there[pairs.client]]
     methods = Counter(client.words.text_list[method] for method in asked.tolist())
     first, _ = first_met(tries.match)
     outcomes = Counter(OUTCOMES[outcome] for outcome in tries.outcome[first].tolist())
-    targets = distinct(ends(backend, server=True)[backend.connection[tries.backend]])
+    targets = distinct(backend.servers[backend.connection[tries.backend]])
     return Finding(
         slug,
         TITLE,
         severity,
-        CONFIDENCES[matches.rank.min()],
+        CONFIDENCES[pairs.rank.min()],
         "Sent to a backend more than once: {count} ({methods}), up to {most} times each, to "
         "{targets} different backends; {how}.",
         (
-            Value("count", len(matches), "count"),
+            Value("count", len(pairs), "count"),
             Value("methods", ", ".join(method for method, _ in methods.most_common(5))),
-            Value("most", int(matches.attempts.max()), "count"),
+            Value("most", int(pairs.attempts.max()), "count"),
             Value("targets", len(targets), "count"),
             Value("how", "; ".join(f"{HOW[o]} ({n})" for o, n in outcomes.most_common())),
         ),
-        evidence(_frames(comparison, matches)),
+        evidence(_frames(comparison, pairs)),
         remedy,
     )

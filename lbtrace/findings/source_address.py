@@ -22,8 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, ConnectionMatches, Matches, confidence_of, evidence
-from lbtrace.comparison.ends import ends
+from lbtrace.comparison import Comparison, ConnectionPairs, Pairs, confidence_of, evidence
 from lbtrace.findings._client import stated_in
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import CONFIDENCES, Confidence, ConnectionBasis
@@ -46,25 +45,28 @@ REMEDY = (
 class _Crossings(NamedTuple):
     """One row per two connections that a client's request (or bytes) went over."""
 
-    front: Column  # the client connection
-    back: Column  # the backend connection
-    pairs: Matches | ConnectionMatches  # the same rows
+    client: Column  # the client connection
+    backend: Column  # the backend connection
+    pairs: Pairs | ConnectionPairs  # the same rows
 
     def where(self, wanted: Column) -> _Crossings:
         """Those of a mask."""
-        return _Crossings(self.front[wanted], self.back[wanted], self.pairs.where(wanted))
+        return _Crossings(self.client[wanted], self.backend[wanted], self.pairs.where(wanted))
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding: preserved, rewritten, or both in parts."""
     (client, backend), crossings = comparison.sides, _crossings(comparison)
     crossings = crossings.where(~_one_host(comparison, crossings))
-    of = len(crossings.front)
+    of = len(crossings.client)
     if not of:
         return
-    asked, sources = client.client_address[crossings.front], backend.client_address[crossings.back]
+    asked, sources = (
+        client.client_address[crossings.client],
+        backend.client_address[crossings.backend],
+    )
     moved = asked != sources
-    natted = comparison.behind_nat(crossings.front[moved], crossings.back[moved])
+    natted = comparison.behind_nat(crossings.client[moved], crossings.backend[moved])
     rewritten = int(moved.sum()) - int(natted.sum())
     seen = sorted(client.words.text_list[source] for source in distinct(sources).tolist())
     values = (
@@ -100,7 +102,7 @@ def _preserved(
     proof: tuple[Evidence, ...],
 ) -> Finding:
     port, source_port = (table.of_connections("client_port") for table in comparison.sides)
-    port_kept = bool((port[crossings.front] == source_port[crossings.back]).all())
+    port_kept = bool((port[crossings.client] == source_port[crossings.backend]).all())
     return Finding(
         "source-address.preserved",
         TITLE,
@@ -126,7 +128,7 @@ def _rewritten(
 ) -> Finding:
     stated = stated_in(comparison)
     readable = len(comparison.request_heads) > 0 or bool(
-        comparison.connection_matches.by(*BYTES_PASS).all()
+        comparison.connection_pairs.by(*BYTES_PASS).all()
     )
     if stated:
         values = (*values, Value("stated_in", ", ".join(stated)))
@@ -152,8 +154,8 @@ def _confidence(comparison: Comparison, crossings: _Crossings) -> Confidence:
     """That of the paired exchanges; without any, of the weakest pair of connections, HIGH at
     most.
     """
-    if len(comparison.matches):
-        return confidence_of(comparison.matches)
+    if len(comparison.pairs):
+        return confidence_of(comparison.pairs)
     return min(Confidence.HIGH, CONFIDENCES[int(crossings.pairs.rank.min())])
 
 
@@ -161,18 +163,18 @@ def _crossings(comparison: Comparison) -> _Crossings:
     """Pairs of connections: those named as such, else those of the paired exchanges. What goes
     straight to the backend, where others do not, tells nothing of the balancer.
     """
-    every = comparison.connection_matches
-    named = every.where(~_straight(comparison, every.front, every.back))
-    m = comparison.matches
+    every = comparison.connection_pairs
+    named = every.where(~_straight(comparison, every.client, every.backend))
+    m = comparison.pairs
     if len(named) < len(every):
-        m = m.where(~_straight(comparison, m.front_connection, m.back_connection))
+        m = m.where(~_straight(comparison, m.client_connection, m.backend_connection))
     if len(named) or not len(m):
         named = named if len(named) else every
-        return _Crossings(named.front, named.back, named)
+        return _Crossings(named.client, named.backend, named)
     # where who is whose is not known, a source that is the address of any client is taken for that
     # client
     client, backend = comparison.sides
-    fronts, backs = m.front_connection, m.back_connection
+    fronts, backs = m.client_connection, m.backend_connection
     last = np.full(len(client.words.text_list), NO_CONNECTION)
     last[client.client_address[fronts]] = fronts
     of_source = last[backend.client_address[backs]]
@@ -184,25 +186,21 @@ def _one_host(comparison: Comparison, crossings: _Crossings) -> Column:
     of whose it is.
     """
     client, backend = comparison.sides
-    asked = client.client_address[crossings.front]
-    found: Column = (asked == client.server_address[crossings.front]) & (
-        asked == backend.client_address[crossings.back]
+    asked = client.client_address[crossings.client]
+    found: Column = (asked == client.server_address[crossings.client]) & (
+        asked == backend.client_address[crossings.backend]
     )
     return found
 
 
 def _straight(comparison: Comparison, fronts: Column, backs: Column) -> Column:
     """Pair by pair, whether two connections have the same ends: there is nothing between them."""
-    same = np.ones(len(fronts), bool)
-    for server in (False, True):
-        front, back = (ends(table, server) for table in comparison.sides)
-        same &= front[fronts] == back[backs]
-    return same
+    return comparison.same_endpoints(fronts, backs)
 
 
-def _frames(comparison: Comparison, pairs: Matches | ConnectionMatches) -> list[FrameRef]:
+def _frames(comparison: Comparison, pairs: Pairs | ConnectionPairs) -> list[FrameRef]:
     return (
         comparison.connection_frames(pairs)
-        if isinstance(pairs, ConnectionMatches)
+        if isinstance(pairs, ConnectionPairs)
         else comparison.request_frames(pairs)
     )

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, ConnectionMatches, evidence
+from lbtrace.comparison import Comparison, ConnectionPairs, evidence
 from lbtrace.model.net import Side, SynFingerprint
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
@@ -33,10 +33,10 @@ LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """The two SYNs of an example, then loss on each side."""
-    (client, backend), joined = comparison.sides, comparison.joined
+    (client, backend), joined = comparison.sides, comparison.joined_connections
     syns = [
         t.of_ends("syn_row", server=False)[c] != NONE
-        for t, c in ((client, joined.front), (backend, joined.back))
+        for t, c in ((client, joined.client), (backend, joined.backend))
     ]
     both = joined.where(syns[0] & syns[1])
     if len(both):
@@ -45,12 +45,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         yield from _loss(comparison, side)
 
 
-def _syns(comparison: Comparison, both: ConnectionMatches) -> Finding:
+def _syns(comparison: Comparison, both: ConnectionPairs) -> Finding:
     isn, isn_behind = (
         t.of_ends("isn", server=False)[c]
-        for t, c in zip(comparison.sides, (both.front, both.back), strict=True)
+        for t, c in zip(comparison.sides, (both.client, both.backend), strict=True)
     )
-    first, second = both[0].front.from_client.syn, both[0].back.from_client.syn
+    first, second = both[0].client.from_client.syn, both[0].backend.from_client.syn
     assert first is not None
     assert second is not None
     return Finding(

@@ -19,8 +19,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches, confidence_of, evidence, present, said
-from lbtrace.comparison.said import NOTHING
+from lbtrace.comparison import (
+    ABSENT,
+    Comparison,
+    Pairs,
+    confidence_of,
+    evidence,
+    field_values,
+    present,
+)
 from lbtrace.http_fields import FORWARDED_PREFIX, FORWARDING, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import field_lines
 from lbtrace.model.http import Request
@@ -54,8 +61,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     )
     heads = comparison.request_heads
     for name in sorted(present(comparison, CLAIMS)):
-        sent, arrived, texts = said(comparison, name).of(heads)
-        rows = np.flatnonzero(sent != NOTHING)
+        sent, arrived, texts = field_values(comparison, name).of(heads)
+        rows = np.flatnonzero(sent != ABSENT)
         first, which = first_met(joint(sent[rows], arrived[rows]))
         told = np.array(
             [
@@ -78,10 +85,8 @@ def _fate(before: str | None, after: str | None) -> str:
     return "appended" if now.startswith(f"{sent},") else "replaced"
 
 
-def _finding(
-    comparison: Comparison, name: str, fate: str, matches: Matches, speaks: bool
-) -> Finding:
-    front, back = matches[0].requests
+def _finding(comparison: Comparison, name: str, fate: str, pairs: Pairs, speaks: bool) -> Finding:
+    front, back = pairs[0].requests
     if fate == "passed-on":
         severity = Severity.MEDIUM if speaks and name.startswith(FORWARDED_PREFIX) else Severity.LOW
     else:
@@ -94,16 +99,16 @@ def _finding(
         f"xff-trust.{fate}",
         TITLE,
         severity,
-        confidence_of(matches),
+        confidence_of(pairs),
         f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} requests"
         + (", {after} behind the balancer)." if fate in ("appended", "replaced") else ")."),
         (
             Value("field", spelling(name)),
             Value("before", _joined(front, name)),
             Value("after", _joined(back, name)),
-            Value("count", len(matches), "count"),
+            Value("count", len(pairs), "count"),
         ),
-        evidence(comparison.request_frames(matches)),
+        evidence(comparison.request_frames(pairs)),
         REMEDY.get(fate, ""),
     )
 

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from lbtrace.model.http import Exchange
+from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
@@ -24,6 +25,9 @@ from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.table import Table, column, part, shared, table
 from lbtrace.tables.words import Words
+
+_PORT_BITS = 16
+_PORTS = (1 << _PORT_BITS) - 1
 
 
 def _nothing() -> Column:
@@ -98,15 +102,19 @@ class SideTable(Table):
 
     @cached_property
     def servers(self) -> Column:
-        """Per connection a number for the endpoint of its server: its address, shifted by 16 bits,
-        and its port.
+        """Per connection a number for the endpoint of its server: the number of its address,
+        shifted by 16 bits, and its port. It is the same on both sides; see `endpoint`.
         """
-        return self.server_address << 16 | self.of_connections("server_port")
+        return self.server_address << _PORT_BITS | self.of_connections("server_port")
 
     @cached_property
     def sources(self) -> Column:
         """The same of its client."""
-        return self.client_address << 16 | self.of_connections("client_port")
+        return self.client_address << _PORT_BITS | self.of_connections("client_port")
+
+    def endpoint(self, number: int) -> Endpoint:
+        """What a number in `servers` or `sources` stands for."""
+        return Endpoint(self.words.text_list[number >> _PORT_BITS], number & _PORTS)
 
     @property
     def hosts(self) -> set[str]:

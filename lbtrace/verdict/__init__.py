@@ -37,14 +37,14 @@ FEW = (
 def judge(given: Comparison) -> Verdict:
     """Weigh the witnesses."""
     comparison = given
-    paired = bool(comparison.matches or comparison.connection_matches)
+    paired = bool(comparison.pairs or comparison.connection_pairs)
     if not paired or not belong_together(comparison):
         as_set = as_a_set(comparison)
-        comparison = as_set if as_set.matches or not paired else comparison
+        comparison = as_set if as_set.pairs or not paired else comparison
     observations = observe(comparison)
-    if not comparison.matches and not comparison.connection_matches and not observations:
+    if not comparison.pairs and not comparison.connection_pairs and not observations:
         kind, confidence, reason = without_pairs(given)
-    elif (comparison.matches or comparison.connection_matches) and not belong_together(comparison):
+    elif (comparison.pairs or comparison.connection_pairs) and not belong_together(comparison):
         kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
     else:
         kind, confidence, reason = weigh(comparison, observations)

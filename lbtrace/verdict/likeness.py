@@ -37,7 +37,7 @@ def likeness(
     compared = (
         len(comparison.request_heads)
         if kind is Kind.L7_PROXY
-        else len(comparison.matches) or len(comparison.connection_matches)
+        else len(comparison.pairs) or len(comparison.connection_pairs)
     )
     return profiles.rank(profiles.Observed(kind.value, compared, lines))
 
@@ -69,12 +69,12 @@ def _own_answers(comparison: Comparison) -> Iterator[Response]:
             if response is not None:
                 taken += 1
                 yield response
-    (client, backend), every = comparison.sides, comparison.matches
+    (client, backend), every = comparison.sides, comparison.pairs
     failed = every.ended(AttemptOutcome.RESET, AttemptOutcome.CLOSED, AttemptOutcome.TIMEOUT)
-    failed &= client.responses.there[every.front] & ~backend.responses.there[every.back]
+    failed &= client.responses.there[every.client] & ~backend.responses.there[every.backend]
     for m in every.where(failed)[: EXAMPLES - taken]:
-        if m.front.response is not None:
-            yield m.front.response
+        if m.client.response is not None:
+            yield m.client.response
 
 
 def _checks(comparison: Comparison) -> Iterator[str]:

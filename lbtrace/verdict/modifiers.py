@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.ends import ends
 from lbtrace.model.report import Kind
 from lbtrace.verdict.weigh import Observation
 
@@ -36,15 +35,13 @@ def _translation(comparison: Comparison) -> list[str]:
     """Which ends a packet NAT rewrote. A NAT in front of the balancer rewrites the client's address
     too, and is not the balancer's doing.
     """
-    (client, backend), pairs = comparison.sides, comparison.connection_matches
-    moved = client.client_address[pairs.front] != backend.client_address[pairs.back]
+    (client, backend), pairs = comparison.sides, comparison.connection_pairs
+    moved = client.client_address[pairs.client] != backend.client_address[pairs.backend]
     found = []
-    if not comparison.behind_nat(pairs.front[moved], pairs.back[moved]).all():
+    if not comparison.behind_nat(pairs.client[moved], pairs.backend[moved]).all():
         found.append("snat")
-    if (ends(client, server=True)[pairs.front] != ends(backend, server=True)[pairs.back]).any():
+    if (client.servers[pairs.client] != backend.servers[pairs.backend]).any():
         found.append("dnat")
     # a port that changed was rewritten on the way
-    same = bool(
-        (ends(client, server=False)[pairs.front] == ends(backend, server=False)[pairs.back]).all()
-    )
+    same = bool((client.sources[pairs.client] == backend.sources[pairs.backend]).all())
     return found or (["dsr"] if pairs and same else [])

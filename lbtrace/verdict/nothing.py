@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Matches
-from lbtrace.comparison.ends import endpoint, ends
+from lbtrace.comparison import Comparison, Pairs
 from lbtrace.http_fields.addresses import is_public
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
@@ -58,17 +57,17 @@ def belong_together(comparison: Comparison) -> bool:
     agree on, or by enough pairs that more than shape supports, as a share of what could have been
     paired.
     """
-    matches = comparison.matches
+    matches = comparison.pairs
     if (
-        comparison.connection_matches.by(*SHOWN_BY).any()
+        comparison.connection_pairs.by(*SHOWN_BY).any()
         or (matches.tier <= Tier.STATED_ADDRESS).any()
     ):
         return True
     if any(_contradicted(clock) for clock in comparison.correlation.clocks):
         return False
     possible = min(
-        _together(comparison, Side.CLIENT, matches.front),
-        _together(comparison, Side.BACKEND, matches.back),
+        _together(comparison, Side.CLIENT, matches.client),
+        _together(comparison, Side.BACKEND, matches.backend),
     )
     if len(matches) * 100 < ENOUGH_PERCENT * possible:
         return False
@@ -91,7 +90,7 @@ def belong_together(comparison: Comparison) -> bool:
     return (
         clocked
         or supported >= min(ENOUGH_PAIRS, possible)
-        or (not matches and bool(comparison.connection_matches))
+        or (not matches and bool(comparison.connection_pairs))
     )
 
 
@@ -130,12 +129,9 @@ def taken_on_balancer(comparison: Comparison) -> str:
     Then it also holds connections to other servers with the same requests: what the balancer made
     of them.
     """
-    (client, backend), pairs = comparison.sides, comparison.connection_matches
-    same = np.ones(len(pairs), bool)
-    for server in (False, True):
-        same &= ends(client, server)[pairs.front] == ends(backend, server)[pairs.back]
-    own = distinct(pairs.back[same])
-    server_of = ends(backend, server=True)
+    backend, pairs = comparison.sides[1], comparison.connection_pairs
+    own = distinct(pairs.backend[comparison.same_endpoints(pairs.client, pairs.backend)])
+    server_of = backend.servers
     is_own = among(backend.connection, own) & backend.requests.there
     is_onward = ~is_own & ~among(server_of, server_of[own])[backend.connection]
     is_onward &= ~comparison.check_connections[backend.connection] & backend.requests.there
@@ -145,7 +141,7 @@ def taken_on_balancer(comparison: Comparison) -> str:
         for rows in (is_own, is_onward)
     )
     targets = [
-        str(endpoint(backend.words, server))
+        str(backend.endpoint(server))
         for server in distinct(server_of[backend.connection[is_onward]]).tolist()
     ]
     if not asked & onward:
@@ -163,8 +159,8 @@ def mostly_elsewhere(comparison: Comparison) -> str:
     requests went to other servers, and may have gone through a balancer there.
     """
     client = comparison.sides[0]
-    server_of = ends(client, server=True)
-    to = among(server_of, server_of[comparison.connection_matches.front])[
+    server_of = client.servers
+    to = among(server_of, server_of[comparison.connection_pairs.client])[
         client.connection[client.requests.there]
     ]
     others = int((~to).sum())
@@ -176,15 +172,17 @@ def mostly_elsewhere(comparison: Comparison) -> str:
     )
 
 
-def is_telling(comparison: Comparison, matches: Matches) -> Column:
+def is_telling(comparison: Comparison, matches: Pairs) -> Column:
     """Which requests and responses say more than any request for "/" would: a target of some
     length, kept at its end, and the same body.
     """
     (client, backend), text = comparison.sides, comparison.sides[0].words.text_list
     r, s = client.responses, backend.responses
-    same = _same_request(comparison, matches) & (r.digest[matches.front] == s.digest[matches.back])
-    same &= (r.digest[matches.front] > 0) & (r.length[matches.front] > 0)
-    target = client.requests.start[matches.front]
+    same = _same_request(comparison, matches) & (
+        r.digest[matches.client] == s.digest[matches.backend]
+    )
+    same &= (r.digest[matches.client] > 0) & (r.length[matches.client] > 0)
+    target = client.requests.start[matches.client]
     long = np.zeros(len(text), bool)
     for i in distinct(target[same]).tolist():
         long[i] = len(text[i]) >= TELLING_TARGET
@@ -192,10 +190,10 @@ def is_telling(comparison: Comparison, matches: Matches) -> Column:
     return telling
 
 
-def _same_request(comparison: Comparison, matches: Matches) -> Column:
+def _same_request(comparison: Comparison, matches: Pairs) -> Column:
     """Which have all four messages, the same method, and a target that ends alike."""
     (client, backend), text = comparison.sides, comparison.sides[0].words.text_list
-    fronts, backs = matches.front, matches.back
+    fronts, backs = matches.client, matches.backend
     q, p, r, s = client.requests, backend.requests, client.responses, backend.responses
     same = (
         q.there[fronts]
@@ -223,8 +221,8 @@ def as_a_set(comparison: Comparison) -> Comparison:
     interchangeable. Otherwise it holds no pair.
     """
     # those that count as knowledge stand first, as where pairs are shown
-    matches = comparison.tried.where(
-        np.argsort(comparison.tried.rank == Confidence.LOW.rank, kind="stable")
+    matches = comparison.all_pairs.where(
+        np.argsort(comparison.all_pairs.rank == Confidence.LOW.rank, kind="stable")
     )
     agree = _agree(comparison, matches)
     telling, agreeing = int(is_telling(comparison, matches).sum()), int(agree.sum())
@@ -235,7 +233,7 @@ def as_a_set(comparison: Comparison) -> Comparison:
     ]
     alone = unpaired(comparison, Side.CLIENT)
     without = alone[~among(alone, comparison.numbers(Side.CLIENT, own))]
-    fronts = len(distinct(np.concatenate((matches.front, without))))
+    fronts = len(distinct(np.concatenate((matches.client, without))))
     possible = not any(_contradicted(clock) for clock in comparison.correlation.clocks)
     enough = (
         possible
@@ -256,13 +254,13 @@ def as_a_set(comparison: Comparison) -> Comparison:
     )
 
 
-def _agree(comparison: Comparison, matches: Matches) -> Column:
+def _agree(comparison: Comparison, matches: Pairs) -> Column:
     """Where nothing in request and response speaks against the pair: the same method, end of the
     target, status and body, be it an empty one.
     """
     r, s = comparison.sides[0].responses, comparison.sides[1].responses
     alike = [
-        getattr(r, name)[matches.front] == getattr(s, name)[matches.back]
+        getattr(r, name)[matches.client] == getattr(s, name)[matches.backend]
         for name in ("start", "digest")
     ]
     agree: Column = _same_request(comparison, matches) & alike[0] & alike[1]

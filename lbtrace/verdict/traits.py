@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lbtrace.comparison import Comparison, Matches, said
-from lbtrace.comparison.ends import ends
+from lbtrace.comparison import Comparison, Pairs, field_values
 from lbtrace.http_fields import (
     ADDED_BY_PROXIES,
     CACHE_CONTROL,
@@ -71,26 +70,21 @@ def traits(
     yield from _tunnels(comparison)
     if own and all(_bare(response) for response in own):
         yield BARE_ANSWER
-    matches = comparison.request_heads[:LOOKED_AT]
-    if matches:
-        yield from _names(comparison, matches)
-        yield from _hosts(comparison, matches)
-        yield from _connections(matches)
+    pairs = comparison.request_heads[:LOOKED_AT]
+    if pairs:
+        yield from _names(comparison, pairs)
+        yield from _hosts(comparison, pairs)
+        yield from _connections(pairs)
 
 
 def _addresses(comparison: Comparison, modifiers: Sequence[str]) -> Iterator[str]:
-    (client, backend), joined = comparison.sides, comparison.joined
+    (client, backend), joined = comparison.sides, comparison.joined_connections
     if joined:
-        moved = client.client_address[joined.front] != backend.client_address[joined.back]
-        kept = bool(comparison.behind_nat(joined.front[moved], joined.back[moved]).all())
+        moved = client.client_address[joined.client] != backend.client_address[joined.backend]
+        kept = bool(comparison.behind_nat(joined.client[moved], joined.backend[moved]).all())
         yield SOURCE["snat" in modifiers or not kept]
         yield DESTINATION[
-            bool(
-                (
-                    ends(client, server=True)[joined.front]
-                    != ends(backend, server=True)[joined.back]
-                ).any()
-            )
+            bool((client.servers[joined.client] != backend.servers[joined.backend]).any())
         ]
 
 
@@ -107,24 +101,24 @@ def _bare(response: Response) -> bool:
     return plain and (field_value(response, CACHE_CONTROL) or "").lower() == "no-cache"
 
 
-def _heads(comparison: Comparison, matches: Matches, responses: bool = False) -> list[Both]:
-    """The heads of the requests (of the responses) of matches, on both sides."""
+def _heads(comparison: Comparison, pairs: Pairs, responses: bool = False) -> list[Both]:
+    """The heads of the requests (of the responses) of pairs, on both sides."""
     fronts, backs = (
         [
             (t.responses if responses else t.requests).heads.lines(t.words, exchange)
             for exchange in exchanges.tolist()
         ]
-        for t, exchanges in zip(comparison.sides, (matches.front, matches.back), strict=True)
+        for t, exchanges in zip(comparison.sides, (pairs.client, pairs.backend), strict=True)
     )
     return list(zip(fronts, backs, strict=True))
 
 
-def _names(comparison: Comparison, matches: Matches) -> Iterator[str]:
-    both = _heads(comparison, matches)
+def _names(comparison: Comparison, pairs: Pairs) -> Iterator[str]:
+    both = _heads(comparison, pairs)
     if any(_has_upper(a) for a, _ in both) and not any(_has_upper(b) for _, b in both):
         yield LOWER_CASE
         if all(_only_xff_added(a, b) for a, b in both) and _answers_in_lower_case(
-            comparison, matches
+            comparison, pairs
         ):
             yield HAPROXY_LINE
     elif all(_go_order(b) for _, b in both) and any(not _go_order(a) for a, _ in both):
@@ -133,7 +127,7 @@ def _names(comparison: Comparison, matches: Matches) -> Iterator[str]:
         yield AS_SENT
     sent, arrived = (
         t.requests.version[e]
-        for t, e in zip(comparison.sides, (matches.front, matches.back), strict=True)
+        for t, e in zip(comparison.sides, (pairs.client, pairs.backend), strict=True)
     )
     new, old = (
         comparison.sides[0].words.texts.get(version, -1) for version in ("HTTP/1.1", "HTTP/1.0")
@@ -162,15 +156,15 @@ def _only_xff_added(front: Head, back: Head) -> bool:
     return after[: len(before)] == before and added.count(X_FORWARDED_FOR) == 1 and not others
 
 
-def _answers_in_lower_case(comparison: Comparison, matches: Matches) -> bool:
+def _answers_in_lower_case(comparison: Comparison, pairs: Pairs) -> bool:
     """The responses too: every name lower case in front of the balancer, though not all of them
     behind it.
     """
     there = (
-        comparison.sides[0].responses.there[matches.front]
-        & comparison.sides[1].responses.there[matches.back]
+        comparison.sides[0].responses.there[pairs.client]
+        & comparison.sides[1].responses.there[pairs.backend]
     )
-    answered = _heads(comparison, matches.where(there), responses=True)
+    answered = _heads(comparison, pairs.where(there), responses=True)
     return any(_has_upper(b) for _, b in answered) and not any(_has_upper(a) for a, _ in answered)
 
 
@@ -194,11 +188,15 @@ def _spelling_kept(front: Head, back: Head) -> bool:
     return all(spelled.get(line.name.lower(), line.name) == line.name for line in front)
 
 
-def _hosts(comparison: Comparison, matches: Matches) -> Iterator[str]:
-    sent, arrived, hosts = said(comparison, HOST).of(matches)
+def _hosts(comparison: Comparison, pairs: Pairs) -> Iterator[str]:
+    sent, arrived, hosts = field_values(comparison, HOST).of(pairs)
     backend = comparison.sides[1]
     asked = set(
-        zip(arrived.tolist(), backend.server_address[matches.back_connection].tolist(), strict=True)
+        zip(
+            arrived.tolist(),
+            backend.server_address[pairs.backend_connection].tolist(),
+            strict=True,
+        )
     )
     if (sent == arrived).all():
         yield HOST_KEPT
@@ -214,6 +212,6 @@ def _names_backend(host: str | None, address: str) -> bool:
     )
 
 
-def _connections(matches: Matches) -> Iterator[str]:
-    if len(matches) > 1:
-        yield ONE_EACH if len(distinct(matches.back_connection)) == len(matches) else REUSED
+def _connections(pairs: Pairs) -> Iterator[str]:
+    if len(pairs) > 1:
+        yield ONE_EACH if len(distinct(pairs.backend_connection)) == len(pairs) else REUSED

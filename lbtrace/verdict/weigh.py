@@ -274,9 +274,9 @@ def _scores(observations: Sequence[Observation]) -> dict[Kind, int]:
 
 def _pair_confidence(comparison: Comparison) -> Confidence:
     """The kind is no surer than the pairs that the observations rest on."""
-    known = [CONFIDENCES[rank] for rank in distinct(comparison.connection_matches.rank).tolist()]
-    if comparison.matches:
-        known.append(confidence_of(comparison.matches))
+    known = [CONFIDENCES[rank] for rank in distinct(comparison.connection_pairs.rank).tolist()]
+    if comparison.pairs:
+        known.append(confidence_of(comparison.pairs))
     return max(known, default=MAX_WITHOUT_PAIRS)
 
 

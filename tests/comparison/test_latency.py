@@ -114,17 +114,17 @@ def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
         correlate(recorded.clients, recorded.backends, Options()),
     )
     measured_ones = comparison.timed
-    grouped = measured_ones.where(~measured_ones.alone) or comparison.matches.where(
-        ~comparison.matches.alone
+    grouped = measured_ones.where(~measured_ones.alone) or comparison.pairs.where(
+        ~comparison.pairs.alone
     )
     measured = latency_of(comparison, grouped)
     assert measured is not None
     assert measured.average
     assert measured.forward_median_ns is None
     true = [
-        total_ns(m.front) - total_ns(recorded.backends[b.point].exchanges[b.id])
+        total_ns(m.client) - total_ns(recorded.backends[b.point].exchanges[b.id])
         for m in grouped
-        for b in recorded.truth[m.pair.client]
+        for b in recorded.truth[m.client_ref]
     ]
     assert measured.added_median_ns == measured.added_max_ns == sum(true) // len(true)
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.ends import endpoint, ends
-from lbtrace.comparison.sides import NOBODY, following
+from lbtrace.comparison.sides import NO_EXCHANGE, following
 from lbtrace.correlate import correlate
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
@@ -49,7 +48,7 @@ def test_what_follows_on_a_connection(scenario: str) -> None:
                 for e in range(exchange + 1, len(table))
                 if table.connection[e] == table.connection[exchange] and wanted[e]
             ]
-            assert found == (later[0] if later else NOBODY)
+            assert found == (later[0] if later else NO_EXCHANGE)
 
 
 def test_an_end_is_an_address_and_a_port() -> None:
@@ -59,9 +58,9 @@ def test_an_end_is_an_address_and_a_port() -> None:
             comparison.table(side),
             [c for trace in comparison.traces(side) for c in trace.connections],
         )
-        assert [endpoint(table.words, end) for end in ends(table, server=False).tolist()] == [
+        assert [table.endpoint(end) for end in table.sources.tolist()] == [
             c.client for c in connections
         ]
-        assert [endpoint(table.words, end) for end in ends(table, server=True).tolist()] == [
+        assert [table.endpoint(end) for end in table.servers.tolist()] == [
             c.server for c in connections
         ]

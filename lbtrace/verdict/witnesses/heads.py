@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Match, Matches, evidence
-from lbtrace.comparison.said import Spelling
+from lbtrace.comparison import Comparison, Pair, Pairs, evidence
+from lbtrace.comparison.field_values import Spelling
 from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.model.http import Mark, Request, Response
 from lbtrace.model.report import Value
@@ -31,7 +31,7 @@ def head_differences(comparison: Comparison) -> Iterator[Observation]:
     wrong pair. Interchangeable pairs testify only when no head behind the balancer has the field
     names of any head in front of it.
     """
-    alone = _whole(comparison, comparison.distinct_matches)
+    alone = _whole(comparison, comparison.distinct_pairs)
     if not alone:
         yield from _names_of_sets(comparison)
         return
@@ -72,29 +72,29 @@ def head_differences(comparison: Comparison) -> Iterator[Observation]:
         )
 
 
-def _whole(comparison: Comparison, matches: Matches) -> Matches:
+def _whole(comparison: Comparison, pairs: Pairs) -> Pairs:
     """Those both of whose requests are there and none of whose heads is cut: what was cut is
     unknown, never equal and never different.
     """
-    whole = np.ones(len(matches), bool)
-    for table, exchanges in zip(comparison.sides, (matches.front, matches.back), strict=True):
+    whole = np.ones(len(pairs), bool)
+    for table, exchanges in zip(comparison.sides, (pairs.client, pairs.backend), strict=True):
         cut = (table.requests.marks | table.responses.marks) & MARKS[Mark.HEAD_TRUNCATED]
         whole &= table.requests.there[exchanges] & (cut[exchanges] == 0)
-    return matches.where(whole)
+    return pairs.where(whole)
 
 
-def _answered(comparison: Comparison, matches: Matches) -> Column:
+def _answered(comparison: Comparison, pairs: Pairs) -> Column:
     """Whether both responses are there."""
     client, backend = comparison.sides
-    there: Column = client.responses.there[matches.front] & backend.responses.there[matches.back]
+    there: Column = client.responses.there[pairs.client] & backend.responses.there[pairs.backend]
     return there
 
 
-def _differ(comparison: Comparison, matches: Matches, responses: bool) -> Column:
-    """Whether the requests (the responses) of each match have other start lines or other lines on
+def _differ(comparison: Comparison, pairs: Pairs, responses: bool) -> Column:
+    """Whether the requests (the responses) of each pair have other start lines or other lines on
     the two sides.
     """
-    fronts, backs = matches.front, matches.back
+    fronts, backs = pairs.client, pairs.backend
     a, b = (t.responses if responses else t.requests for t in comparison.sides)
     differ: Column = np.logical_or.reduce(
         [getattr(a, name)[fronts] != getattr(b, name)[backs] for name in START]
@@ -108,12 +108,12 @@ def _differ(comparison: Comparison, matches: Matches, responses: bool) -> Column
 
 
 def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
-    both, spelled = _whole(comparison, comparison.matches), Spelling(comparison.sides[0].words)
+    both, spelled = _whole(comparison, comparison.pairs), Spelling(comparison.sides[0].words)
     if not both:
         return
     fronts, backs = (
         spelled.heads(t.requests.heads, e)
-        for t, e in zip(comparison.sides, (both.front, both.back), strict=True)
+        for t, e in zip(comparison.sides, (both.client, both.backend), strict=True)
     )
     if not fronts & backs:
         yield Observation(
@@ -144,17 +144,17 @@ def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
             )
 
 
-def _same_set(comparison: Comparison, matches: Matches, responses: bool) -> bool:
+def _same_set(comparison: Comparison, pairs: Pairs, responses: bool) -> bool:
     """Whether the same heads are on both sides, whoever is whose."""
     heads = []
-    for table, exchanges in zip(comparison.sides, (matches.front, matches.back), strict=True):
+    for table, exchanges in zip(comparison.sides, (pairs.client, pairs.backend), strict=True):
         messages = table.responses if responses else table.requests
         start = [getattr(messages, name)[exchanges].tolist() for name in START]
         heads.append(set(zip(*start, messages.heads.taken(exchanges).rows(), strict=True)))
     return heads[0] == heads[1]
 
 
-def _telling(comparison: Comparison, matches: Matches) -> Column:
+def _telling(comparison: Comparison, pairs: Pairs) -> Column:
     """Which heads hold something an HTTP proxy would not have passed on: a field of the hop, or a
     response of HTTP/1.0.
     """
@@ -163,15 +163,15 @@ def _telling(comparison: Comparison, matches: Matches) -> Column:
     old = client.responses.version == client.words.texts.get("HTTP/1.0", -1)
     telling: Column = (
         client.requests.heads.having(hop) | client.responses.heads.having(hop) | old
-    )[matches.front]
+    )[pairs.client]
     return telling
 
 
-def _example(match: Match) -> tuple[Value, Value]:
+def _example(pair: Pair) -> tuple[Value, Value]:
     """The first line that differs, on both sides."""
     for front, back in (
-        (match.front.request, match.back.request),
-        (match.back.response, match.front.response),
+        (pair.client.request, pair.backend.request),
+        (pair.backend.response, pair.client.response),
     ):
         if front is None or back is None:
             continue

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, ConnectionMatches, evidence
-from lbtrace.comparison.ends import endpoint, ends, syn_option_columns
+from lbtrace.comparison import Comparison, ConnectionPairs, evidence
+from lbtrace.comparison.syn_options import syn_option_columns
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.report import Value
@@ -24,7 +24,7 @@ def isn(comparison: Comparison) -> Iterator[Observation]:
     """Initial sequence numbers; without a captured SYN, the sequence numbers by which the
     connections were paired.
     """
-    pairs = comparison.connection_matches
+    pairs = comparison.connection_pairs
     same = pairs.where(pairs.by(ConnectionBasis.SAME_PACKETS))
     if same:
         yield Observation(
@@ -38,9 +38,9 @@ def isn(comparison: Comparison) -> Iterator[Observation]:
         return
     # a passed-on connection has its number on both sides, whoever is paired with whom: so
     # interchangeable pairs testify as well
-    (client, backend), matches = comparison.sides, comparison.matches
-    fronts, front = _isns(client, np.concatenate((matches.front_connection, pairs.front)))
-    backs, back = _isns(backend, np.concatenate((matches.back_connection, pairs.back)))
+    (client, backend), exchanges = comparison.sides, comparison.pairs
+    fronts, front = _isns(client, np.concatenate((exchanges.client_connection, pairs.client)))
+    backs, back = _isns(backend, np.concatenate((exchanges.backend_connection, pairs.backend)))
     if len(fronts) and len(backs) and not among(fronts, backs).any():
         yield Observation(
             "isn",
@@ -79,19 +79,19 @@ def syn_options(comparison: Comparison) -> Iterator[Observation]:
     """What the SYNs offer: option kinds and order, window scale, timestamp. The MSS is left out,
     because routers clamp it.
     """
-    joined, layouts = comparison.joined, dict[tuple[int, ...], int]()
+    joined, layouts = comparison.joined_connections, dict[tuple[int, ...], int]()
     front, back = (
         syn_option_columns(table, server=False, layouts=layouts) for table in comparison.sides
     )
-    known = joined.where(front.there[joined.front] & back.there[joined.back])
+    known = joined.where(front.there[joined.client] & back.there[joined.backend])
     if not known:
         return
     alike = [
-        getattr(front, name)[known.front] == getattr(back, name)[known.back]
+        getattr(front, name)[known.client] == getattr(back, name)[known.backend]
         for name in ("options", "window_scale", "sack_permitted", "timestamp")
     ]
     same = np.logical_and.reduce(alike)
-    if same.all() and (front.timestamp[known.front] != NONE).any():
+    if same.all() and (front.timestamp[known.client] != NONE).any():
         yield Observation(
             "syn-options",
             "same",
@@ -113,16 +113,21 @@ def syn_options(comparison: Comparison) -> Iterator[Observation]:
 
 def addresses(comparison: Comparison) -> Iterator[Observation]:
     """Whether both ends of the connections have the same addresses on both sides."""
-    (client, backend), joined, matches = comparison.sides, comparison.joined, comparison.matches
+    (client, backend), joined, exchanges = (
+        comparison.sides,
+        comparison.joined_connections,
+        comparison.pairs,
+    )
     fronts, backs = (
-        (joined.front, joined.back)
+        (joined.client, joined.backend)
         if joined
-        else (matches.front_connection, matches.back_connection)
+        else (exchanges.client_connection, exchanges.backend_connection)
     )
     if not len(fronts):
         return
     ends_of = [
-        (ends(client, server)[fronts], ends(backend, server)[backs]) for server in (False, True)
+        (client.sources[fronts], backend.sources[backs]),
+        (client.servers[fronts], backend.servers[backs]),
     ]
     if joined:
         same = np.logical_and.reduce([front == back for front, back in ends_of])
@@ -130,7 +135,7 @@ def addresses(comparison: Comparison) -> Iterator[Observation]:
         # who is whose is not known: ends that any client connection has are taken for that one's
         both = joint(*(np.concatenate(pair) for pair in ends_of))
         same = among(both[len(fronts) :], both[: len(fronts)])
-    proof = evidence(comparison.connection_frames(joined) or comparison.request_frames(matches))
+    proof = evidence(comparison.connection_frames(joined) or comparison.request_frames(exchanges))
     if same.all():
         yield Observation(
             "addresses",
@@ -143,7 +148,7 @@ def addresses(comparison: Comparison) -> Iterator[Observation]:
         return
     rewritten = int(np.flatnonzero(~same)[0])
     (front_client, back_client), (front_server, back_server) = (
-        [str(endpoint(client.words, int(column[rewritten]))) for column in pair] for pair in ends_of
+        [str(client.endpoint(int(column[rewritten]))) for column in pair] for pair in ends_of
     )
     yield Observation(
         "addresses",
@@ -174,7 +179,7 @@ def direct_return(comparison: Comparison) -> Iterator[Observation]:
     if not same:
         return
     backend = comparison.sides[1]
-    server, point = ends(backend, server=True)[same.back], _points(backend)[same.back]
+    server, point = backend.servers[same.backend], _points(backend)[same.backend]
     first, which = first_met(server)
     points = distinct(point[np.bincount(which)[which] > 1])
     there, back = _hops(comparison, same)
@@ -199,18 +204,16 @@ def direct_return(comparison: Comparison) -> Iterator[Observation]:
         )
 
 
-def _passed_on(comparison: Comparison) -> ConnectionMatches:
+def _passed_on(comparison: Comparison) -> ConnectionPairs:
     """The connections that have the same ends and the same initial sequence number on both
     sides.
     """
-    (client, backend), joined = comparison.sides, comparison.joined
+    (client, backend), joined = comparison.sides, comparison.joined_connections
     same = (
-        client.of_ends("isn", server=False)[joined.front]
-        == backend.of_ends("isn", server=False)[joined.back]
+        client.of_ends("isn", server=False)[joined.client]
+        == backend.of_ends("isn", server=False)[joined.backend]
     )
-    for server in (False, True):
-        same &= ends(client, server)[joined.front] == ends(backend, server)[joined.back]
-    return joined.where(same)
+    return joined.where(same & comparison.same_endpoints(joined.client, joined.backend))
 
 
 def _points(table: SideTable) -> Column:
@@ -219,16 +222,16 @@ def _points(table: SideTable) -> Column:
     return np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _hops(comparison: Comparison, pairs: ConnectionMatches) -> tuple[Column, Column]:
+def _hops(comparison: Comparison, pairs: ConnectionPairs) -> tuple[Column, Column]:
     """(hops from client to backend, hops back) by the TTL of SYN and SYN-ACK on both sides, of
     those that have all four and make sense.
     """
     (client, backend), layouts = comparison.sides, dict[tuple[int, ...], int]()
     sent, returned = (
-        syn_option_columns(client, server, layouts).ttl[pairs.front] for server in (False, True)
+        syn_option_columns(client, server, layouts).ttl[pairs.client] for server in (False, True)
     )
     arrived, answered = (
-        syn_option_columns(backend, server, layouts).ttl[pairs.back] for server in (False, True)
+        syn_option_columns(backend, server, layouts).ttl[pairs.backend] for server in (False, True)
     )
     there, home = sent - arrived, answered - returned
     known = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Matches, evidence
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs, evidence
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Value
@@ -28,12 +28,12 @@ def connection_mapping(comparison: Comparison) -> Iterator[Observation]:
     cross. For interchangeable pairs only the numbers of requests per connection count, and only
     when no exchange is left over on either side.
     """
-    single = comparison.distinct_matches.where(comparison.distinct_matches.attempts == 1)
+    single = comparison.distinct_pairs.where(comparison.distinct_pairs.attempts == 1)
     sure = single.where(single.rank >= Confidence.HIGH.rank)
     crossing = 0
-    for matches, enough in ((sure, 0), (single, CROSSING_PERCENT)):
-        merged, split, crossing = _crossings(matches)
-        if crossing and crossing * 100 >= enough * len(matches):
+    for pairs, enough in ((sure, 0), (single, CROSSING_PERCENT)):
+        merged, split, crossing = _crossings(pairs)
+        if crossing and crossing * 100 >= enough * len(pairs):
             widest = merged if len(merged) >= len(split) else split
             yield Observation(
                 "connection-mapping",
@@ -45,10 +45,10 @@ def connection_mapping(comparison: Comparison) -> Iterator[Observation]:
                 evidence(comparison.request_frames(widest)),
             )
             return
-    if not comparison.matches.alone.all():
+    if not comparison.pairs.alone.all():
         yield from _by_numbers(comparison)
     elif not crossing:
-        first, which = first_met(single.front_connection)
+        first, which = first_met(single.client_connection)
         if len(first) > 1:
             last = np.zeros(len(first), np.int64)
             last[which] = np.arange(len(which))  # of each connection its last request is shown
@@ -58,7 +58,7 @@ def connection_mapping(comparison: Comparison) -> Iterator[Observation]:
                 "Each of {count} client connections has one backend connection of its own"
                 + (
                     "."
-                    if len(single) == len(comparison.distinct_matches)
+                    if len(single) == len(comparison.distinct_pairs)
                     else ", requests that were sent again left out."
                 ),
                 (Value("count", len(first), "count"),),
@@ -66,15 +66,15 @@ def connection_mapping(comparison: Comparison) -> Iterator[Observation]:
             )
 
 
-def _crossings(matches: Matches) -> tuple[Matches, Matches, int]:
+def _crossings(pairs: Pairs) -> tuple[Pairs, Pairs, int]:
     """(a match for each client connection of the backend connection with most, a match for each
-    backend connection of the client connection with most, how many matches are outside the pairing
-    of connections that most matches agree on).
+    backend connection of the client connection with most, how many pairs are outside the pairing
+    of connections that most pairs agree on).
     """
-    first, which = first_met(joint(matches.front_connection, matches.back_connection))
-    carried = matches.where(first)  # the first match of every two connections
+    first, which = first_met(joint(pairs.client_connection, pairs.backend_connection))
+    carried = pairs.where(first)  # the first match of every two connections
     weight = np.bincount(which, minlength=len(first))
-    fronts, backs = carried.front_connection, carried.back_connection
+    fronts, backs = carried.client_connection, carried.backend_connection
     if len(first) == len(distinct(fronts)) == len(distinct(backs)):
         return _widest(carried, backs), _widest(carried, fronts), 0
     agreed, of_front, of_back = 0, set[int](), set[int]()
@@ -86,10 +86,10 @@ def _crossings(matches: Matches) -> tuple[Matches, Matches, int]:
             of_front.add(front)
             of_back.add(back)
             agreed += many
-    return _widest(carried, backs), _widest(carried, fronts), len(matches) - agreed
+    return _widest(carried, backs), _widest(carried, fronts), len(pairs) - agreed
 
 
-def _widest(carried: Matches, connections: Column) -> Matches:
+def _widest(carried: Pairs, connections: Column) -> Pairs:
     """The rows of the connection that has most, of several the first."""
     if not carried:
         return carried
@@ -105,7 +105,7 @@ def _by_numbers(comparison: Comparison) -> Iterator[Observation]:
         return
     fronts, backs = (
         np.sort(np.unique(held, return_counts=True)[1])
-        for held in (comparison.matches.front_connection, comparison.matches.back_connection)
+        for held in (comparison.pairs.client_connection, comparison.pairs.backend_connection)
     )
     if not np.array_equal(fronts, backs):
         yield Observation(
@@ -119,7 +119,7 @@ def _by_numbers(comparison: Comparison) -> Iterator[Observation]:
                 Value("backs", len(backs), "count"),
                 Value("most_back", int(backs[-1]), "count"),
             ),
-            evidence(comparison.request_frames(comparison.matches)),
+            evidence(comparison.request_frames(comparison.pairs)),
         )
     elif len(fronts) > 1:
         yield Observation(
@@ -127,7 +127,7 @@ def _by_numbers(comparison: Comparison) -> Iterator[Observation]:
             "one-to-one",
             "As many connections with as many requests each on both sides ({count}).",
             (Value("count", len(fronts), "count"),),
-            evidence(comparison.request_frames(comparison.matches)),
+            evidence(comparison.request_frames(comparison.pairs)),
         )
 
 
@@ -140,11 +140,11 @@ def _left_over(comparison: Comparison) -> bool:
         for u in comparison.correlation.unpaired
     ):
         return True
-    if len(comparison.matches) < len(comparison.correlation.pairs):
+    if len(comparison.pairs) < len(comparison.correlation.pairs):
         return True
     for table, connections in zip(
         comparison.sides,
-        (comparison.matches.front_connection, comparison.matches.back_connection),
+        (comparison.pairs.client_connection, comparison.pairs.backend_connection),
         strict=True,
     ):
         partly = table.of_connections("syns") == 0
@@ -166,7 +166,7 @@ def own_answers(comparison: Comparison) -> Iterator[Observation]:
         and u.reason is UnpairedReason.ANSWERED_BY_BALANCER
         and u.confidence >= Confidence.HIGH
     ]
-    if own and comparison.matches:
+    if own and comparison.pairs:
         yield Observation(
             "own-answers",
             "some",
@@ -178,13 +178,13 @@ def own_answers(comparison: Comparison) -> Iterator[Observation]:
 
 def attempts(comparison: Comparison) -> Iterator[Observation]:
     """Requests that were sent to a backend more than once."""
-    several = comparison.distinct_matches.where(comparison.distinct_matches.attempts > 1)
+    several = comparison.distinct_pairs.where(comparison.distinct_pairs.attempts > 1)
     if several:
         frames = []
         for m in several[:2]:
-            frames.append(comparison.request_frame(Side.CLIENT, m.pair.client))
+            frames.append(comparison.request_frame(Side.CLIENT, m.client_ref))
             frames += [
-                comparison.request_frame(Side.BACKEND, a.backend) for a in m.pair.attempts[:2]
+                comparison.request_frame(Side.BACKEND, a.backend) for a in m.found.attempts[:2]
             ]
         yield Observation(
             "attempts",

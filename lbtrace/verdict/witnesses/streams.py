@@ -11,10 +11,10 @@ import numpy as np
 from lbtrace.comparison import (
     FRAMES_PER_SIDE,
     Comparison,
-    ConnectionMatches,
+    ConnectionPairs,
     evidence,
+    field_values,
     present,
-    said,
 )
 from lbtrace.http_fields import FORWARDED, HOST, X_FORWARDED_PROTO, Meaning, fields_of
 from lbtrace.http_fields.addresses import stated_addresses, stated_hosts
@@ -39,7 +39,7 @@ def proxy_header(comparison: Comparison) -> Iterator[Observation]:
     """PROXY headers that only the backend side has, where something shows that it is the same
     traffic.
     """
-    if not (comparison.matches or comparison.connection_matches) or any(
+    if not (comparison.pairs or comparison.connection_pairs) or any(
         a.proxy for trace in comparison.clients for a in trace.applications
     ):
         return
@@ -78,7 +78,7 @@ def _first_payload(trace: Trace, connection: Connection) -> FrameRef:
 
 def byte_streams(comparison: Comparison) -> Iterator[Observation]:
     """Connections that carried the same bytes though their packets differ."""
-    pairs = comparison.connection_matches
+    pairs = comparison.connection_pairs
     copied = pairs.by(ConnectionBasis.STATED_ADDRESS)
     copied[copied] = [
         None not in front.digests and front.digests == back.digests
@@ -96,7 +96,7 @@ def byte_streams(comparison: Comparison) -> Iterator[Observation]:
 
 def tls(comparison: Comparison) -> Iterator[Observation]:
     """What became of TLS."""
-    pairs = comparison.connection_matches
+    pairs = comparison.connection_pairs
     hello = pairs.where(pairs.by(ConnectionBasis.TLS_CLIENT_HELLO))
     if hello:
         statement = (
@@ -132,7 +132,7 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
 
 
 def _carried(
-    comparison: Comparison, pairs: ConnectionMatches
+    comparison: Comparison, pairs: ConnectionPairs
 ) -> Iterator[tuple[Application, Application]]:
     """What the two connections of each pair carried."""
     fronts, backs = (
@@ -140,14 +140,14 @@ def _carried(
         for traces in (comparison.clients, comparison.backends)
     )
     return zip(
-        map(fronts.__getitem__, pairs.front.tolist()),
-        map(backs.__getitem__, pairs.back.tolist()),
+        map(fronts.__getitem__, pairs.client.tolist()),
+        map(backs.__getitem__, pairs.backend.tolist()),
         strict=True,
     )
 
 
 def _of_pairs(
-    comparison: Comparison, name: str, variant: str, pairs: ConnectionMatches, statement: str
+    comparison: Comparison, name: str, variant: str, pairs: ConnectionPairs, statement: str
 ) -> Iterator[Observation]:
     """What is said of pairs of connections, if there are any."""
     if pairs:
@@ -168,7 +168,7 @@ def server_name(comparison: Comparison) -> Iterator[Observation]:
     Then TLS ends between the captures, unless these are of different times. Forwarding fields in
     those requests are written by who reads HTTP; a client in TLS hardly sends them.
     """
-    if comparison.matches or comparison.connection_matches:
+    if comparison.pairs or comparison.connection_pairs:
         return
     names, clients = _in_tls(comparison)
     backend = comparison.sides[1]
@@ -203,9 +203,9 @@ def server_name(comparison: Comparison) -> Iterator[Observation]:
         ),
         evidence(frames),
     )
-    proto = said(comparison, X_FORWARDED_PROTO)
+    proto = field_values(comparison, X_FORWARDED_PROTO)
     secure = np.array([(text or "").lower() == "https" for text in proto.texts], bool)
-    https = rows[secure[proto.back[rows]]]
+    https = rows[secure[proto.backend[rows]]]
     client = rows[
         backend.requests.heads.having(backend.words.fields_named(CLIENT_OR_PROXY.__contains__))[
             rows
@@ -259,15 +259,15 @@ def _naming(
     """The backend requests (their numbers) whose fields name something that is known, and the first
     of that by its name. `read`: name and value of a field → what it names.
     """
-    columns = [(name, said(comparison, name)) for name in present(comparison, fields)]
+    columns = [(name, field_values(comparison, name)) for name in present(comparison, fields)]
     if not columns:
         return {}
-    first, which = first_met(joint(*(column.back[requests] for _, column in columns)))
+    first, which = first_met(joint(*(column.backend[requests] for _, column in columns)))
     told = [
         {
             named
             for name, column in columns
-            for named in read(name, column.texts[column.back[e]] or "")
+            for named in read(name, column.texts[column.backend[e]] or "")
         }.intersection(known)
         for e in requests[first].tolist()
     ]

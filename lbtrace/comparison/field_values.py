@@ -1,9 +1,9 @@
-"""What a header field says, per exchange and in one numbering for both sides: equal values, equal
+"""The values of a header field, per exchange, numbered alike on both sides: equal values have equal
 numbers.
 
-Requests ask for the same few hosts again and again, so what a value means is decided once per
-distinct value, and what each exchange says is a column. Values in several lines are joined, as in
-RFC 9110 §5.3. Names are compared without regard to letter case.
+Requests ask for the same few hosts again and again. So what a value means is decided once per
+distinct value, and the values of the exchanges are a column of numbers. The values of several lines
+are joined, as in RFC 9110 §5.3. Letter case in field names does not count.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison.matches import Matches
+from lbtrace.comparison.pairs import Pairs
 from lbtrace.comparison.sides import Sides
 from lbtrace.http_fields import names
 from lbtrace.tables.columns import Column
 from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.words import Words, numbering
 
-NOTHING = 0  # the number of what is said without the field
+ABSENT = 0  # the number of a field that is not there
 
 
-class Said(NamedTuple):
-    """Numbers of `texts`, per exchange of the client side and of the backend side; NOTHING, None,
-    where the field is not.
+class FieldValues(NamedTuple):
+    """Numbers of `texts`, per exchange of the client side and of the backend side; ABSENT, whose
+    text is None, where the message does not have the field.
     """
 
-    front: Column
-    back: Column
+    client: Column
+    backend: Column
     texts: list[str | None]
 
-    def of(self, matches: Matches) -> Said:
-        """The same per match."""
-        return self._replace(front=self.front[matches.front], back=self.back[matches.back])
+    def of(self, pairs: Pairs) -> FieldValues:
+        """The same per pair."""
+        return self._replace(client=self.client[pairs.client], backend=self.backend[pairs.backend])
 
 
-def said(sides: Sides, field: str, response: bool = False) -> Said:
-    """What a field of the requests (of the responses) says."""
-    numbers: dict[str | None, int] = {None: NOTHING}
-    front, back = (
+def field_values(sides: Sides, field: str, response: bool = False) -> FieldValues:
+    """The values of a field of the requests (of the responses)."""
+    numbers: dict[str | None, int] = {None: ABSENT}
+    client, backend = (
         _column(t.responses if response else t.requests, t.words, field.lower(), numbers)
         for t in sides.sides
     )
-    return Said(front, back, list(numbers))
+    return FieldValues(client, backend, list(numbers))
 
 
 def present(sides: Sides, wanted: Set[str]) -> list[str]:
@@ -54,7 +54,7 @@ def present(sides: Sides, wanted: Set[str]) -> list[str]:
 
 
 def _column(messages: Messages, words: Words, field: str, numbers: dict[str | None, int]) -> Column:
-    out = np.full(len(messages.there), NOTHING, np.int64)
+    out = np.full(len(messages.there), ABSENT, np.int64)
     wanted = words.fields_named(field.__eq__)
     if not wanted.any():
         return out
@@ -74,8 +74,8 @@ def _column(messages: Messages, words: Words, field: str, numbers: dict[str | No
 
 
 class Spelling:
-    """Heads by the names of their fields, as spelled and in order: as many as a few programs write,
-    however many requests there are.
+    """Heads as the names of their fields, spelled and ordered as they were sent. A few programs
+    write a few different ones, however many requests there are.
     """
 
     def __init__(self, words: Words) -> None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from lbtrace.comparison import Comparison, said
-from lbtrace.comparison.said import Spelling
+from lbtrace.comparison import Comparison, field_values
+from lbtrace.comparison.field_values import Spelling
 from lbtrace.correlate import correlate
 from lbtrace.http_fields.lines import field_value
 from lbtrace.options import Options
@@ -28,7 +28,7 @@ def case_of(scenario: str) -> Comparison:
 def test_a_number_stands_for_what_each_message_says(scenario: str, field: str) -> None:
     comparison = case_of(scenario)
     for response in (False, True):
-        front, back, texts = said(comparison, field, response)
+        front, back, texts = field_values(comparison, field, response)
         assert len(set(texts)) == len(texts)
         for traces, column in ((comparison.clients, front), (comparison.backends, back)):
             messages = [
@@ -41,13 +41,13 @@ def test_a_number_stands_for_what_each_message_says(scenario: str, field: str) -
 
 def test_of_matches_it_is_what_their_two_requests_say() -> None:
     comparison = case_of("xff-second-line")
-    before, after, texts = said(comparison, "X-Forwarded-For").of(comparison.request_heads)
+    before, after, texts = field_values(comparison, "X-Forwarded-For").of(comparison.request_heads)
     for m, a, b in zip(comparison.request_heads, before.tolist(), after.tolist(), strict=True):
         assert tuple(field_value(q, "X-Forwarded-For") for q in m.requests) == (texts[a], texts[b])
 
 
 def test_heads_by_the_names_of_their_fields() -> None:
     comparison = case_of("rewriting")
-    spelled, matches = Spelling(comparison.sides[0].words), comparison.request_heads
-    heads = spelled.heads(comparison.sides[1].requests.heads, matches.back)
-    assert heads == {tuple(line.name for line in m.requests[1].lines) for m in matches}
+    spelled, pairs = Spelling(comparison.sides[0].words), comparison.request_heads
+    heads = spelled.heads(comparison.sides[1].requests.heads, pairs.backend)
+    assert heads == {tuple(line.name for line in m.requests[1].lines) for m in pairs}

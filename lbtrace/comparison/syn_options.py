@@ -1,9 +1,4 @@
-"""The two ends of connections as columns: one number per endpoint, alike on both sides; and what
-their SYNs offer.
-
-An endpoint is the number of its address in `Words.texts` and its port in one integer, so that
-comparing two is comparing integers.
-"""
+"""The options of the SYNs of a side, as columns."""
 
 from __future__ import annotations
 
@@ -11,32 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.model.net import Endpoint
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import NONE
 from lbtrace.tables.side_table import SideTable
-from lbtrace.tables.words import Words
-
-_PORT_BITS = 16
-
-
-def ends(table: SideTable, server: bool) -> Column:
-    """The client's end, or the server's, of each connection of a side."""
-    address = table.server_address if server else table.client_address
-    end: Column = address << _PORT_BITS | table.of_connections(
-        "server_port" if server else "client_port"
-    )
-    return end
-
-
-def endpoint(words: Words, end: int) -> Endpoint:
-    """What a number of `ends` stands for."""
-    return Endpoint(words.text_list[end >> _PORT_BITS], end & ((1 << _PORT_BITS) - 1))
 
 
 class SynOptionColumns(NamedTuple):
-    """What the SYN (the SYN-ACK) of each connection of a side offers; `there` is False where it was
-    not captured. Layouts of options are numbered alike on both sides by `layouts`.
+    """What the SYN (the SYN-ACK) of each connection of a side offers. `there` is False where it was
+    not captured. `layouts` numbers the layouts of options alike on both sides.
     """
 
     there: Column
