@@ -23,7 +23,7 @@ from lbtrace.decode.flows import FlowBook, flow_table
 from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.networks import NetworkBook, separate_networks
 from lbtrace.decode.packet import Packet, Skip
-from lbtrace.decode.rows import Rows, from_tuples, joined
+from lbtrace.decode.rows import SegmentRows, from_tuples, joined
 from lbtrace.model.trace import Diagnostic, PacketCounts
 from lbtrace.tables.packets import Column, Recording, SegmentTable
 from lbtrace.tables.views import Views
@@ -51,7 +51,7 @@ COLUMNS = {
     "ip_id": "u2",
 }
 # those that a row has before its flow is numbered
-OF_ROWS = tuple(name for name in COLUMNS if name in Rows.__slots__)
+OF_ROWS = tuple(name for name in COLUMNS if name in SegmentRows.__slots__)
 
 
 def segments(recording: Recording, progress: Callable[[str, float], None]) -> SegmentTable:
@@ -85,12 +85,12 @@ class _Decoding:
             progress("decoding", low / n)
         return self._table()
 
-    def _batch(self, low: int, high: int) -> list[Rows]:
+    def _batch(self, low: int, high: int) -> list[SegmentRows]:
         """The rows of records low … high, as parts."""
         records = self.records
         kinds = records.link[low:high].astype(np.int64) << 8 | records.buffer[low:high]
         distinct = kinds[:1] if (kinds == kinds[0]).all() else np.unique(kinds)
-        parts: list[Rows] = []
+        parts: list[SegmentRows] = []
         remaining: list[Column] = []
         for kind in distinct.tolist():
             alike = np.arange(low, high)
@@ -100,7 +100,7 @@ class _Decoding:
         rows = self._slow(np.sort(np.concatenate(remaining)))
         return [*parts, from_tuples(rows)] if rows else parts
 
-    def _fast(self, alike: Column, link_type: int, buffer: int, parts: list[Rows]) -> Column:
+    def _fast(self, alike: Column, link_type: int, buffer: int, parts: list[SegmentRows]) -> Column:
         """Records of one link type and buffer through the fast path; adds to `parts`, returns the
         records left to the slow path.
         """
@@ -165,7 +165,7 @@ class _Decoding:
         name = self.link_names.get(link)
         return f"{skip.reason} ({name})" if name and link not in LINK_TYPES else skip.reason
 
-    def _add(self, rows: Rows) -> None:
+    def _add(self, rows: SegmentRows) -> None:
         """Number the flows of some rows and store them."""
         source = rows.ports >> np.uint64(16) & np.uint64(0xFFFF)
         target = rows.ports & np.uint64(0xFFFF)

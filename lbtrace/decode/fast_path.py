@@ -31,7 +31,7 @@ from lbtrace.decode.ethernet import ETHERNET_BYTES
 from lbtrace.decode.ip import TCP
 from lbtrace.decode.networks import NetworkBook
 from lbtrace.decode.ppp import PPPOE_BYTES, PPPOE_SESSION
-from lbtrace.decode.rows import V6_BIT, Rows
+from lbtrace.decode.rows import V6_BIT, SegmentRows
 from lbtrace.decode.tags import MPLS, VLAN
 from lbtrace.decode.udp_tunnels import IPSEC_PORT, UDP, UDP_BYTES
 from lbtrace.tables.packets import Column
@@ -70,7 +70,7 @@ class Decoded:
     skipped, by reason; tags and tunnels, by name.
     """
 
-    parts: list[Rows] = field(default_factory=list)
+    parts: list[SegmentRows] = field(default_factory=list)
     left: list[Column] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     peeled: Counter[str] = field(default_factory=Counter)
@@ -388,7 +388,7 @@ def _segments(batch: Batch, packets: InFlight, tcp: Column, done: Decoded) -> No
     ports = words[:, 0].astype(np.uint64)
     done.count_peeled(packets.peeled)
     done.parts.append(
-        Rows(
+        SegmentRows(
             record=batch.record[packets.index],
             source_a=addresses[:, 1].astype(np.uint64) if six else nothing,
             source_b=addresses[:, 2 if six else 3].astype(np.uint64),

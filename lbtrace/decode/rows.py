@@ -14,7 +14,7 @@ V6_BIT = 1 << 32  # set in `ports` when the addresses are of IPv6
 
 
 @dataclass(slots=True)
-class Rows:
+class SegmentRows:
     """One row per TCP segment. `source_*`/`target_*` are the two words of a packed address; see
     SegmentTable for the rest.
     """
@@ -64,7 +64,7 @@ KINDS = {
 }
 
 
-def joined(parts: list[Rows]) -> Rows:
+def joined(parts: list[SegmentRows]) -> SegmentRows:
     """Batches → one, ordered by record."""
     if len(parts) == 1 and (parts[0].record[1:] > parts[0].record[:-1]).all():
         return parts[0]
@@ -72,16 +72,16 @@ def joined(parts: list[Rows]) -> Rows:
         f.name: np.concatenate(
             [np.empty(0, KINDS[f.name]), *(getattr(p, f.name) for p in parts)]
         ).astype(KINDS[f.name])
-        for f in fields(Rows)
+        for f in fields(SegmentRows)
     }
     order = np.argsort(columns["record"], kind="stable")
-    return Rows(**{name: column[order] for name, column in columns.items()})
+    return SegmentRows(**{name: column[order] for name, column in columns.items()})
 
 
-def from_tuples(rows: list[tuple[int, ...]]) -> Rows:
+def from_tuples(rows: list[tuple[int, ...]]) -> SegmentRows:
     """Rows given one by one (in field order) → columns."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(KINDS)
-    return Rows(
+    return SegmentRows(
         **{
             name: np.array(column, dtype=kind)
             for (name, kind), column in zip(KINDS.items(), columns, strict=True)

@@ -13,8 +13,8 @@ WORD = (1 << 64) - 1
 
 
 def dissect(packet: Packet, made_buffer: int = 0) -> tuple[int, ...] | Skip:
-    """A packet of a link type → the row it makes (in the order of rows.Rows, without the network),
-    or why it makes none. `made_buffer` is the number of the buffer `Fragments` fills.
+    """A packet of a link type → the row it makes (as in SegmentRows, without the network), or why
+    it makes none. `made_buffer` is the number of the buffer `Fragments` fills.
     """
     outcome = LINK_TYPES[packet.link]
     try:

@@ -50,7 +50,7 @@ class BackendServer(ThreadingHTTPServer):
         fails: bool,
         tls: ssl.SSLContext | None,
     ) -> None:
-        super().__init__((address, port), Conversation)
+        super().__init__((address, port), RequestHandler)
         self.log = log
         self.idle = idle
         self.fails = fails
@@ -73,7 +73,7 @@ class BackendServer(ThreadingHTTPServer):
             self.log.flush()
 
 
-class Conversation(BaseHTTPRequestHandler):
+class RequestHandler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
@@ -200,15 +200,15 @@ def read_proxy_header(connection: socket.socket) -> str | None:
     return None
 
 
-Answer = Callable[[Conversation, str, dict[str, str], bytes], "int | None"]
+Answer = Callable[[RequestHandler, str, dict[str, str], bytes], "int | None"]
 
 
-def not_found(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def not_found(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """Anything else."""
     return talk.reply(404, "not found\n")
 
 
-def divide(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def divide(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """100 / N."""
     number = path.rpartition("/")[2]
     return (
@@ -218,29 +218,29 @@ def divide(talk: Conversation, path: str, query: dict[str, str], body: bytes) ->
     )
 
 
-def health(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def health(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """The health check."""
     return talk.reply(200, "ok\n")
 
 
-def same(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def same(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """The same response for everybody, after ?ms=N milliseconds."""
     time.sleep(float(query.get("ms", "0")) / 1000)
     return talk.reply(200, "same\n")
 
 
-def echo(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def echo(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """How long the body was, and its digest."""
     return talk.reply(200, f"{len(body)} {hashlib.sha256(body).hexdigest()}\n")
 
 
-def large(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def large(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """?bytes=N of body that never repeats."""
     size = int(query.get("bytes", "100000"))
     return talk.reply(200, b"".join(b"%07d\n" % n for n in range(size // 8 + 1))[:size])
 
 
-def text(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def text(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """Text that compresses well."""
     return talk.reply(
         200,
@@ -248,7 +248,7 @@ def text(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> i
     )
 
 
-def chunked(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def chunked(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """A response with ?n= chunks."""
     talk.send_response(200)
     talk.send_header("Content-Type", "text/plain; charset=utf-8")
@@ -263,23 +263,23 @@ def chunked(talk: Conversation, path: str, query: dict[str, str], body: bytes) -
     return 200
 
 
-def slow(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def slow(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """A response after ?ms=N milliseconds."""
     time.sleep(float(query.get("ms", "300")) / 1000)
     return talk.reply(200, "at last\n")
 
 
-def status(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def status(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """The status that the target names."""
     return talk.reply(int(path.rpartition("/")[2]), "as you asked\n")
 
 
-def flaky(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def flaky(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """503 from a backend that fails, 200 from one that does not."""
     return talk.reply(503, "not now\n") if talk.server.fails else talk.reply(200, "well\n")
 
 
-def reset(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def reset(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """RST instead of a response, or after ?after=N bytes of its body."""
     if "after" in query:
         talk.send_response(200)
@@ -293,7 +293,7 @@ def reset(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> 
     raise ConnectionResetError
 
 
-def garbage(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def garbage(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """A status line, then something that is no header. (Without the status line nginx would pass
     the response on as HTTP/0.9.)
     """
@@ -302,20 +302,20 @@ def garbage(talk: Conversation, path: str, query: dict[str, str], body: bytes) -
     return None
 
 
-def closing(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def closing(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """A response that closes the connection."""
     talk.close_connection = True
     return talk.reply(200, "good bye\n", ("Connection", "close"))
 
 
-def cacheable(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def cacheable(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """A response that a cache may keep for a minute."""
     return talk.reply(
         200, "keep me\n", ("Cache-Control", "public, max-age=60"), ("ETag", '"keep-1"')
     )
 
 
-def cookie(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def cookie(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """A response that sets two cookies."""
     return talk.reply(
         200,
@@ -325,7 +325,7 @@ def cookie(talk: Conversation, path: str, query: dict[str, str], body: bytes) ->
     )
 
 
-def websocket(talk: Conversation, path: str, query: dict[str, str], body: bytes) -> int | None:
+def websocket(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """Switch to WebSocket and echo until the client closes (RFC 6455)."""
     accept = base64.b64encode(
         hashlib.sha1((talk.headers.get("Sec-WebSocket-Key", "") + WEBSOCKET_KEY).encode()).digest()

@@ -24,7 +24,7 @@ from lbtrace.decode.dispatch import FAST_LINKS, LINK_TYPES
 from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.networks import NetworkBook
 from lbtrace.decode.packet import Packet, Skip
-from lbtrace.decode.rows import Rows, from_tuples, joined
+from lbtrace.decode.rows import SegmentRows, from_tuples, joined
 from lbtrace.tables.packets import Recording, RecordTable
 from lbtrace.tables.views import Views
 from tests.laws import examples
@@ -195,7 +195,7 @@ def test_the_fast_path_says_what_the_slow_path_says(
     assert done.peeled == peeled
     expected = from_tuples(slow)
     found = joined(done.parts)
-    for name in Rows.__slots__:
+    for name in SegmentRows.__slots__:
         assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name
 
 
