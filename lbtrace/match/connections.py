@@ -109,10 +109,13 @@ def askers(state: Pairing, said: Sequence[Stated | None]) -> list[str]:
 
 def named(state: Pairing, said: Sequence[Stated | None], private: bool) -> set[int]:
     """The client exchanges whose client the balancer names, by its own address, in every backend
-    exchange that they caused. `private`: private addresses too, which many networks share.
+    exchange that they caused; none where an exchange of a client's is left over.
+
+    `private`: private addresses too, which many networks share.
     """
-    if not any(said):
-        return set()
+    left = state.free_clients() or any(b in state.shared for b in state.free_backends())
+    if left or not any(said):
+        return set()  # the client's, but perhaps another of its requests
     hosts = {host for host in state.client.table.hosts if private or is_public(host)}
     return {
         c

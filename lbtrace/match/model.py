@@ -37,7 +37,7 @@ from lbtrace.match.same_packets import same_packets
 from lbtrace.match.sets import SharedValue, resolve
 from lbtrace.match.timeline import Timeline, long_enough, timeline
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import ConnectionBasis, ConnectionPair
+from lbtrace.model.pairing import Clock, ConnectionBasis, ConnectionPair
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
 from lbtrace.tables.columns import among
@@ -46,6 +46,7 @@ from lbtrace.tables.sides import both_sides
 
 Tables = tuple[SideTable, SideTable]  # of the client side and of the backend side, in one numbering
 ROUNDS = 2
+HOLDING = 3  # pairs: one or two that are alike bound any clock
 
 
 @dataclass(slots=True)
@@ -207,13 +208,19 @@ class _Model:
         return classes(pairs, form, kept, (known, told))
 
     def _bounded(self, pairs: Pairing, made: _Round) -> Clocks:
-        """The clocks of a round, as its pairs bound them."""
+        """The clocks of a round, as its pairs bound them. A pair must not be timed by a clock that
+        it bounds alone.
+        """
         found = clocks(pairs, self.clock_offset_ns)
         return made.clocks | {
             points: clock.tightened(made.clocks[points], k)
             for points, k in found.items()
-            if not k.refused
+            if not k.refused and self._holds(pairs, points, k)
         }
+
+    def _holds(self, pairs: Pairing, points: tuple[int, int], k: Clock) -> bool:
+        """Whether a clock is known by more than a likeness or two."""
+        return k.stated or k.pairs >= HOLDING or sure(pairs, points)
 
     def _with_attempts(self, pairs: Pairing, made: _Round) -> Clocks:
         """Attach the attempts and copies that are left; clocks that they alone bound are added."""
@@ -237,11 +244,7 @@ class _Model:
             if k.refused and k.outliers and not clock.stepped(k)
         }
         contradicted |= dict.fromkeys(unrelated_captures.contradicted(pairs), True)
-        held = {
-            points: k
-            for points, k in known.items()
-            if k.stated or k.pairs >= 3 or sure(pairs, points)
-        }
+        held = {points: k for points, k in known.items() if self._holds(pairs, points, k)}
         line = timeline(pairs, known)
         whole = completeness(pairs, held)
         named = connections.named(pairs, self.stated, private=whole.client and whole.backend)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lbtrace.correlate import correlate
 from lbtrace.options import DEFAULT
+from tests.simulator.calibration import Calibration
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.roles import Simulation
 from tests.simulator.scenarios import SCENARIOS
@@ -38,10 +39,12 @@ def row(what: str, s: Score) -> str:
     return f"| {what} | {s.caused} | {precision} | {' | '.join(share)} | {mates} | {wrong} |"
 
 
-def judge(simulation: Simulation, name: str) -> Score:
+def judge(simulation: Simulation, name: str, calibration: Calibration) -> Score:
     """Run, pair, score."""
     recorded = simulation.run()
-    counted, said = score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    calibration.add(recorded, found)
+    counted, said = score(recorded, found)
     for line in said:
         print(f"  {name}: {line}")
     return counted
@@ -53,12 +56,12 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=500)
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
-    lines = [HEAD]
+    lines, calibration = [HEAD], Calibration()
     for name, make in SCENARIOS.items():
-        lines.append(row((make.__doc__ or name).split("\n")[0], judge(make(), name)))
+        lines.append(row((make.__doc__ or name).split("\n")[0], judge(make(), name, calibration)))
     total = Score()
     for seed in range(asked.simulations):
-        counted = judge(random_simulation(seed), f"chance {seed}")
+        counted = judge(random_simulation(seed), f"chance {seed}", calibration)
         for field in Score.__slots__:
             setattr(total, field, getattr(total, field) + getattr(counted, field))
     lines.append(
@@ -69,16 +72,17 @@ def main() -> None:
         )
     )
     table = "\n".join(lines)
-    print(table)
+    print(table, calibration.table(), sep="\n\n")
     if asked.write:
-        before, _, rest = PAGE.read_text().partition("<!-- table -->")
-        PAGE.write_text(
-            before
-            + "<!-- table -->\n"
-            + table
-            + "\n<!-- end -->"
-            + rest.partition("<!-- end -->")[2]
-        )
+        page = _with(PAGE.read_text(), "table", "end", table)
+        PAGE.write_text(_with(page, "calibration", "end of calibration", calibration.table()))
+
+
+def _with(page: str, begin: str, end: str, table: str) -> str:
+    """A page with a table between its markers."""
+    before, _, rest = page.partition(f"<!-- {begin} -->")
+    _, _, after = rest.partition(f"<!-- {end} -->")
+    return f"{before}<!-- {begin} -->\n{table}\n<!-- {end} -->{after}"
 
 
 if __name__ == "__main__":
