@@ -146,6 +146,7 @@ def _report(clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Op
         latency=comparison.latency,
         findings=findings.all_findings(comparison),
         verdict=verdict.judge(comparison),
+        summary=comparison.summary,
     )
 
 

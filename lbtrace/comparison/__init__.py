@@ -13,6 +13,7 @@ above it:
     checks         which exchanges and connections are health checks
     counts         SYNs, connections and requests of each side
     latency        the time that the balancer added
+    summary        what pairs and exchanges without a partner add up to
 
 This file adds what needs several of them: which connections belong to another client.
 """
@@ -23,11 +24,9 @@ from functools import cached_property
 
 import numpy as np
 
-from lbtrace.comparison.counts import Counts
 from lbtrace.comparison.field_values import ABSENT, FieldValues, field_values, present
 from lbtrace.comparison.frames import FRAMES_PER_SIDE, Frames, evidence, first_frames, frame_filter
 from lbtrace.comparison.latency import Latencies
-from lbtrace.comparison.nat import Addresses
 from lbtrace.comparison.pairs import (
     ConnectionPairs,
     Pair,
@@ -35,6 +34,7 @@ from lbtrace.comparison.pairs import (
     Pairs,
     confidence_of,
 )
+from lbtrace.comparison.summary import Summaries
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.trace import Trace
@@ -60,7 +60,7 @@ __all__ = [
 ]
 
 
-class Comparison(Frames, Addresses, Counts, Latencies):
+class Comparison(Frames, Summaries, Latencies):
     """Everything the two sides show, with the indexes that several judges need."""
 
     @cached_property

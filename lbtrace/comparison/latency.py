@@ -131,7 +131,7 @@ def _delta_ns(clock: Clock, backend_ns: Column) -> Column:
     lies between.
     """
     seconds, rest = np.divmod(backend_ns - clock.reference_ns, 1_000_000_000)
-    middle = min(max((clock.low_ns + clock.high_ns) // 2, -FAR_NS), FAR_NS)
+    middle = min(max(clock.middle_ns, -FAR_NS), FAR_NS)
     delta: Column = middle + clock.drift_ppb * seconds + clock.drift_ppb * rest // 1_000_000_000
     return delta
 

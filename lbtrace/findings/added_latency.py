@@ -28,7 +28,6 @@ from lbtrace.model.report import Finding, Latency, Severity, Value
 from lbtrace.tables.connections import NEVER
 
 TITLE = "Latency the balancer adds"
-ENOUGH = 20  # exchanges; with fewer the 95th percentile is the maximum
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -75,11 +74,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             else ""
         )
         + ("" if measured.average else "in the median of {count} exchanges, ")
-        + (
-            "{p95} at the 95th percentile, "
-            if measured.count >= ENOUGH and not measured.average
-            else ""
-        )
+        + ("{p95} at the 95th percentile, " if measured.has_percentile else "")
         + ("" if measured.average else "{max} at most; ")
         + "an exchange took {client} for the client and {backend} at the backend."
         + network,
@@ -90,13 +85,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _split(measured: Latency, comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
-    if (
-        measured.forward_median_ns is None
-        or measured.return_median_ns is None
-        or measured.half_width_ns is None
-    ):
+    if measured.ways_ns is None:
         return
-    known = min(measured.forward_median_ns, measured.return_median_ns) > measured.half_width_ns
+    forward_ns, back_ns, half_width_ns = measured.ways_ns
     yield Finding(
         "added-latency.split",
         TITLE,
@@ -104,13 +95,13 @@ def _split(measured: Latency, comparison: Comparison, timed: Pairs) -> Iterator[
         confidence_of(timed),
         "On the way to the backend {forward} passed and on the way back {back}, each ± "
         "{half_width}."
-        if known
+        if measured.tells_ways_apart
         else "The clocks are known to ± {half_width}, too wide to tell the way to the backend "
         "({forward}) from the way back ({back}).",
         (
-            Value("forward", measured.forward_median_ns, "ns"),
-            Value("back", measured.return_median_ns, "ns"),
-            Value("half_width", measured.half_width_ns, "ns"),
+            Value("forward", forward_ns, "ns"),
+            Value("back", back_ns, "ns"),
+            Value("half_width", half_width_ns, "ns"),
         ),
         evidence(comparison.request_frames(timed)),
     )

@@ -160,6 +160,16 @@ class Exchange(NamedTuple):
             return self.interim[0].frame
         return self.response.first_frame if self.response is not None else 0
 
+    @property
+    def total_ns(self) -> int | None:
+        """From the first byte of the request to the last byte of the response; None when either is
+        missing, or the clock was set back in between.
+        """
+        if self.request is None or self.response is None:
+            return None
+        total_ns = self.response.last_ns - self.request.first_ns
+        return total_ns if total_ns >= 0 else None
+
 
 class Protocol(StrEnum):
     """What a connection carried, as its first bytes tell."""

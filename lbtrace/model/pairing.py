@@ -256,11 +256,14 @@ class Clock:
         """The ± that every time carried across the two captures has."""
         return (self.high_ns - self.low_ns + 1) // 2
 
+    @property
+    def middle_ns(self) -> int:
+        """The middle of the interval for δ at `reference_ns`."""
+        return (self.low_ns + self.high_ns) // 2
+
     def delta_ns(self, backend_ns: int) -> int:
         """The middle of the interval for δ at a backend time."""
-        return (self.low_ns + self.high_ns) // 2 + self.drift_ppb * (
-            backend_ns - self.reference_ns
-        ) // 1_000_000_000
+        return self.middle_ns + self.drift_ppb * (backend_ns - self.reference_ns) // 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +298,14 @@ class Topology:
     balancer_back: tuple[str, ...] = ()
     backends: tuple[Endpoint, ...] = ()
     mappings: tuple[AddressMapping, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The addresses that backends see: the balancer's own, else those that it left on the
+        packets.
+        """
+        kept = (m.seen_as for m in self.mappings if m.stated_by is None)
+        return self.balancer_back or tuple(dict.fromkeys(kept))
 
 
 class ChangeKind(StrEnum):

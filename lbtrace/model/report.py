@@ -4,13 +4,15 @@ late.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from lbtrace.model.http import ClientHello
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.ordered import OrderedStrEnum
-from lbtrace.model.pairing import Confidence, Correlation
+from lbtrace.model.pairing import Confidence, Correlation, Reason, Ref, Tier, UnpairedReason
 from lbtrace.model.trace import Trace
 
 Unit = Literal["text", "count", "ns", "bytes", "percent"]
@@ -156,6 +158,88 @@ class SideCounts:
     check_connections: int = 0
     check_requests: int = 0
 
+    @property
+    def ratio(self) -> tuple[int, int] | None:
+        """(SYNs, requests), None when either is 0: a connection whose SYN was not captured says
+        nothing about reuse.
+        """
+        return (self.syns, self.requests) if self.syns and self.requests else None
+
+
+class CaptureCounts(NamedTuple):
+    """Counting one capture point alone. `exchanges` are those on each connection."""
+
+    syns: int
+    already_open: int
+    requests: int
+    exchanges: Sequence[int]
+
+
+class Encrypted(NamedTuple):
+    """The connections of a capture point that carry TLS, and the first ClientHello seen on one."""
+
+    connections: int
+    hello: ClientHello | None
+
+
+@dataclass(frozen=True, slots=True)
+class TierCount:
+    """The pairs that one kind of evidence decided. `example` is the first piece of it, None when no
+    pair has one.
+    """
+
+    tier: Tier
+    count: int
+    example: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnpairedCount:
+    """The exchanges of one side that have no partner for the same reason, and the first of them."""
+
+    side: Side
+    reason: UnpairedReason
+    count: int
+    first: Ref
+
+
+class Reuse(StrEnum):
+    """What the counts of both sides say about reuse of connections behind the balancer."""
+
+    SHOWN = "shown"  # fewer connections carry requests there than in front
+    UNKNOWN = "unknown"  # they were open before the capture began
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the pairs, and the exchanges without a partner, add up to.
+
+    `tiers` are in order of strength, `unpaired` in order of frequency. `interchangeable` pairs form
+    `groups`. `unsure` pairs have LOW confidence. `answered_by_balancer` are the client requests
+    that never reached a backend, `sent_again` the attempts beyond the first of each pair,
+    `syn_retransmissions` those of both sides. `requests_compared` and `responses_compared`: some
+    pair that is known has both heads whole, so that no difference means that nothing was changed.
+    `one_capture`: both sides are read from the same files. `behind_nat` are the addresses under
+    which a NAT before the balancer shows clients.
+    """
+
+    tiers: tuple[TierCount, ...] = ()
+    unpaired: tuple[UnpairedCount, ...] = ()
+    interchangeable: int = 0
+    groups: int = 0
+    unsure: int = 0
+    answered_by_balancer: int = 0
+    sent_again: int = 0
+    syn_retransmissions: int = 0
+    requests_compared: bool = False
+    responses_compared: bool = False
+    reuse: Reuse | None = None
+    one_capture: bool = False
+    behind_nat: frozenset[str] = frozenset()
+
+
+MIN_PERCENTILE_PAIRS = 20  # with fewer the 95th percentile is the maximum
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -178,6 +262,22 @@ class Latency:
     slowest_pair: int  # index in Correlation.pairs
     average: bool = False
 
+    @property
+    def has_percentile(self) -> bool:
+        """Whether the 95th percentile says more than the maximum."""
+        return self.count >= MIN_PERCENTILE_PAIRS and not self.average
+
+    @property
+    def ways_ns(self) -> tuple[int, int, int] | None:
+        """(to the backend, back, half-width of each), None when the clocks are not known."""
+        ways = self.forward_median_ns, self.return_median_ns, self.half_width_ns
+        return None if None in ways else ways  # type: ignore[return-value]
+
+    @property
+    def tells_ways_apart(self) -> bool:
+        """Whether the clocks are known well enough to tell the two ways apart."""
+        return self.ways_ns is not None and min(self.ways_ns[:2]) > self.ways_ns[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -192,6 +292,18 @@ class Report:
     latency: Latency | None
     findings: tuple[Finding, ...]
     verdict: Verdict
+    summary: Summary = Summary()
+
+    @property
+    def pressing(self) -> tuple[Finding, ...]:
+        """The findings that must not be overlooked: of MEDIUM severity and up, the first of each
+        title.
+        """
+        first: dict[tuple[Severity, str], Finding] = {}
+        for finding in self.findings:
+            if finding.severity >= Severity.MEDIUM:
+                first.setdefault((finding.severity, finding.title), finding)
+        return tuple(first.values())
 
     def trace(self, side: Side, point: int) -> Trace:
         """The trace of a capture point."""

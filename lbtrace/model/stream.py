@@ -92,6 +92,19 @@ class Connection(NamedTuple):
         return self.syns == 0
 
     @property
+    def closed_by(self) -> tuple[str, str] | None:
+        """Which end closed first, and how: ("client" or "server", "FIN" or "RST"); None when
+        neither did.
+        """
+        closes = [
+            (ns, end, how)
+            for end, sent in (("client", self.from_client), ("server", self.from_server))
+            for ns, how in ((sent.fin_ns, "FIN"), (sent.rst_ns, "RST"))
+            if ns is not None
+        ]
+        return min(closes)[1:] if closes else None
+
+    @property
     def client_is_whole(self) -> bool:
         """True when every byte that the client sent is in the capture: a request that is not there
         was not sent.

@@ -99,6 +99,16 @@ class Trace:
         """The path of the first file, as given."""
         return self.files[0].path if self.files else ""
 
+    @property
+    def duration_ns(self) -> int:
+        """How long the capture ran."""
+        return self.last_ns - self.first_ns
+
+    @property
+    def dropped(self) -> int:
+        """The packets that the capture itself reports as dropped; 0 when it reports none."""
+        return sum(file.dropped or 0 for file in self.files)
+
     def ref(self, frame: int, time_ns: int) -> FrameRef:
         """The address of a frame that is numbered through the point's files."""
         if len(self.files) == 1:

@@ -261,6 +261,14 @@ def _connections(exchanges: Sequence[Exchange]) -> Column:
     return np.fromiter(map(itemgetter(1), exchanges), np.int64, len(exchanges))
 
 
+def requests_there(trace: Trace) -> int:
+    """How many exchanges of a trace have a request."""
+    exchanges = trace.exchanges
+    if isinstance(exchanges, Exchanges):
+        return len(exchanges.table) + sum(e.request is not None for e in exchanges.objects)
+    return sum(e.request is not None for e in exchanges)
+
+
 def by_connection(trace: Trace) -> RowsByKey:
     """The exchanges of a trace (their ids) by the connection they are on."""
     exchanges = trace.exchanges

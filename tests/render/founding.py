@@ -7,6 +7,9 @@ backend 172.31.11.95:8080. The laptop's clock is 37.5 s ahead.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from lbtrace.comparison import Comparison
 from lbtrace.model.http import (
     Application,
     Body,
@@ -304,7 +307,7 @@ def report() -> Report:
         "isn", "The initial sequence numbers differ in {count} of 4 connections.", (Value("count", 4, "count"),),  # noqa: E501
         (Kind.L7_PROXY, Kind.L4_PROXY), (Kind.L4_PASSTHROUGH,), (evidence,),
     )  # fmt: skip
-    return Report(
+    made = Report(
         version="0.1.0",
         clients=(client,),
         backends=(backend,),
@@ -319,3 +322,10 @@ def report() -> Report:
 "Root=1-610b8000"),)),),
         ),
     )  # fmt: skip
+    return with_summary(made)
+
+
+def with_summary(report: Report) -> Report:
+    """The report with the summary of its own sides and pairs."""
+    comparison = Comparison(report.clients, report.backends, report.correlation)
+    return replace(report, summary=comparison.summary)

@@ -21,7 +21,7 @@ from lbtrace.model.pairing import (
     Ref,
     Tier,
 )
-from lbtrace.model.report import Kind, Report, Severity, Verdict
+from lbtrace.model.report import Kind, Report, Reuse, Severity, Verdict
 from lbtrace.model.trace import PacketCounts, Trace
 from lbtrace.render import View, format_names, get_format
 from lbtrace.render.terminal.findings import DRAWN_ABOVE
@@ -110,7 +110,8 @@ def test_a_grave_finding_is_named_beside_the_verdict() -> None:
 def test_no_ratio_is_made_of_no_syn() -> None:
     report = founding.report()
     counts = replace(report.backend_counts, syns=0, opened=0, already_open=1)
-    text = page(replace(report, backend_counts=counts))
+    summary = replace(report.summary, reuse=Reuse.UNKNOWN)
+    text = page(replace(report, backend_counts=counts, summary=summary))
     assert "no SYN seen" in text
     assert "0 : 4" not in text
     assert "opened before the capture: no ratio" in squeezed(text)
@@ -127,7 +128,8 @@ def test_a_retry_shows_each_attempt_and_how_it_ended() -> None:
         group=0,
         confidence=Confidence.LOW,
     )
-    text = page(replace(report, correlation=replace(report.correlation, pairs=(pair,))), width=120)
+    retried = replace(report, correlation=replace(report.correlation, pairs=(pair,)))
+    text = page(founding.with_summary(retried), width=120)
     assert "order only *; reset" in text
     assert re.search(r"then again +#4 ↔ #16", text)
     assert "1 pair (marked * above) in 1 group of alike exchanges" in squeezed(text)
@@ -157,9 +159,10 @@ def test_a_clock_that_is_not_known_is_said_twice() -> None:
 def test_that_no_header_differs_is_said_only_of_pairs_that_are_sure() -> None:
     report = founding.report()
     quiet = replace(report.correlation, changes=())
-    assert squeezed(page(replace(report, correlation=quiet))).count("no header line differs") == 2
+    unchanged = founding.with_summary(replace(report, correlation=quiet))
+    assert squeezed(page(unchanged)).count("no header line differs") == 2
     unsure = replace(quiet, pairs=tuple(p._replace(confidence=Confidence.LOW) for p in quiet.pairs))
-    text = squeezed(page(replace(report, correlation=unsure)))
+    text = squeezed(page(founding.with_summary(replace(report, correlation=unsure))))
     assert text.count("not known: no sure pair with whole heads") == 2
     assert "no header line differs" not in text
 

@@ -9,10 +9,11 @@ from typing import TextIO
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View
-from lbtrace.render.terminal import findings, limits, overview, pairs
+from lbtrace.render.terminal import drawing, findings, headers, limits, overview, pairs
 from lbtrace.render.terminal import trace as one_side
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Page
+from lbtrace.tables.captures import capture_counts
 
 SUMMARY = "for people"
 
@@ -21,9 +22,9 @@ def write_report(report: Report, out: TextIO, view: View) -> None:
     """The result of `compare`."""
     page, labels = Page(out, view), Labels(report.clients, report.backends)
     overview.verdict(page, report)
-    overview.drawing(page, report)
+    drawing.drawing(page, report)
     overview.sides(page, report)
-    overview.headers(page, report, labels)
+    headers.headers(page, report, labels)
     pairs.pairs(page, report, labels)
     pairs.unpaired(page, report, labels)
     limits.times(page, report, labels)
@@ -36,12 +37,9 @@ def write_report(report: Report, out: TextIO, view: View) -> None:
 def write_trace(trace: Trace, out: TextIO, view: View) -> None:
     """The result of `show`."""
     page = Page(out, view)
-    one_side.summary(page, trace)
-    one_side.connections(page, trace)
+    counts = capture_counts(trace)
+    one_side.summary(page, trace, counts)
+    one_side.connections(page, trace, counts)
     one_side.exchanges(page, trace)
-    sentences = limits.blind_spots(trace)
-    if sentences:
-        page.heading("What lbtrace could not know")
-        for sentence in sentences:
-            page.prose(sentence)
+    limits.could_not_know(page, limits.blind_spots(trace))
     limits.captures(page, [trace], None)

@@ -20,7 +20,9 @@ from lbtrace.render.wording.escape import shown
 from lbtrace.render.wording.statements import filled
 
 _SHOWN = 30
+_EVIDENCE = 2  # of each finding
 _INDENT = 3
+# findings whose content the tables above show already
 DRAWN_ABOVE = (
     "request-headers",
     "response-headers",
@@ -37,10 +39,10 @@ def findings(page: Page, report: Report, labels: Labels) -> None:
     facts = [f for f in report.findings if f.severity is Severity.INFO]
     if trouble:
         page.heading("Findings")
-        many = len(trouble) if page.view.everything else _SHOWN
-        for finding in trouble[:many]:
+        some = page.some(trouble, _SHOWN)
+        for finding in some:
             _trouble(page, finding, labels)
-        page.more(len(trouble) - many, "findings")
+        page.more(len(trouble), len(some), "findings")
     listed = facts if page.view.everything else [f for f in facts if not _drawn_above(f.slug)]
     if listed:
         page.heading(
@@ -105,7 +107,7 @@ def _unsure(finding: Finding) -> str:
 
 
 def _evidence(page: Page, evidence: Sequence[Evidence], labels: Labels, filters: bool) -> None:
-    for e in evidence[: len(evidence) if page.view.everything else 2]:
+    for e in page.some(evidence, _EVIDENCE):
         note = f"   {shown(e.note)}" if e.note and page.view.everything else ""
         page.line((labels.frames(e.frames), "frame"), (note, "note"), indent=_INDENT)
         for side, text in (("client", e.client_filter), ("backend", e.backend_filter)):

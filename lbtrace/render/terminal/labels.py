@@ -40,6 +40,10 @@ class Labels:
         """The label of a frame that is numbered through its point's files."""
         return self.frame(self._traces[side][point].ref(frame, 0))
 
+    def begin(self, side: Side, ref: Ref) -> str:
+        """The label of the frame an exchange begins in."""
+        return self.frame_of(side, ref.point, self.exchange(side, ref).first_frame)
+
     def frames(self, refs: Iterable[FrameRef], most: int = 6) -> str:
         """ "client #4 #9 ↔ backend #12": as many as `most` per side."""
         parts = []
@@ -58,16 +62,3 @@ class Labels:
         """The connection of the exchange a reference names."""
         trace = self._traces[side][ref.point]
         return trace.connections[trace.exchanges[ref.id].connection]
-
-
-def total_ns(exchange: Exchange) -> int | None:
-    """From the first byte of the request to the last byte of the response, None when either is
-    missing or the clock was set back.
-    """
-    if (
-        exchange.request is None
-        or exchange.response is None
-        or exchange.response.last_ns < exchange.request.first_ns
-    ):
-        return None
-    return exchange.response.last_ns - exchange.request.first_ns

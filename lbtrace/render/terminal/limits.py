@@ -4,72 +4,58 @@ up.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from lbtrace.model.http import Protocol
+from lbtrace.model.http import ClientHello
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Clock, UnpairedReason
-from lbtrace.model.report import Report
+from lbtrace.model.report import Latency, Report
 from lbtrace.model.trace import Trace
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
-from lbtrace.tables.columns import distinct
-from lbtrace.tables.pairs import NONE, PairTable
-
-_ENOUGH = 20  # pairs, for a 95th percentile to say more than the largest
+from lbtrace.tables.captures import encrypted
 
 
 def times(page: Page, report: Report, labels: Labels) -> None:
     """What the balancer added, and the clocks it was measured with."""
     latency, clocks = report.latency, report.correlation.clocks
-    if latency is None and (
-        not clocks or (not report.correlation.pairs and all(clock.refused for clock in clocks))
-    ):
+    known = any(not clock.refused for clock in clocks)
+    if latency is None and not known and not (clocks and report.correlation.pairs):
         return
-    one_clock = _paths(report.clients) == _paths(report.backends)
     page.heading("Times")
-    rows: list[list[Cell]] = []
-    if latency is not None:
-        most = f"{units.duration(latency.added_max_ns)} at most"
-        if latency.count >= _ENOUGH:
-            most = f"{units.duration(latency.added_p95_ns)} at the 95th percentile, {most}"
-        most = ", which pair is whose being open" if latency.average else f" in the median, {most}"
-        added = (
-            units.duration(latency.added_median_ns)
-            + (" on average" if latency.average else "")
-            + (most if latency.count > 1 else "")
-        )
-        rows.append([("added", "label"), f"{added} ({units.plural(latency.count, 'pair')})"])
-        rows.append(
-            [
-                "",
-                (
-                    "client total − backend total; the network in front of the balancer is in it",
-                    "note",
-                ),
-            ]
-        )
-        width = latency.half_width_ns
-        known = (
-            width is not None and width < latency.added_median_ns
-        )  # wider than both ways together, it tells neither
-        if known and latency.forward_median_ns is not None and latency.return_median_ns is not None:
-            ways = (
-                f"{units.duration(latency.forward_median_ns)} on the way in, "
-                f"{units.duration(latency.return_median_ns)} on the way back"
-            )
-            rows.append([("of it", "label"), f"{ways}, each {units.half_width(width or 0)}"])
-    rows += [
-        [
-            (f"clocks {_points(clock, labels)}" if len(clocks) > 1 else "clocks", "label"),
-            _clock(clock, one_clock),
-        ]
-        for clock in clocks
-    ]
+    rows: list[list[Cell]] = [] if latency is None else _latency(latency)
+    for clock in clocks:
+        label = f"clocks {_points(clock, labels)}" if len(clocks) > 1 else "clocks"
+        rows.append([(label, "label"), _clock(clock, report.summary.one_capture)])
     page.table([Column(), Column(flexible=True)], rows)
+
+
+def _latency(latency: Latency) -> list[list[Cell]]:
+    note = "client total − backend total; the network in front of the balancer is in it"
+    rows: list[list[Cell]] = [
+        [("added", "label"), f"{_added(latency)} ({units.plural(latency.count, 'pair')})"],
+        ["", (note, "note")],
+    ]
+    if latency.ways_ns is not None and latency.tells_ways_apart:
+        forward, back, half_width = latency.ways_ns
+        ways = f"{units.duration(forward)} on the way in, {units.duration(back)} on the way back"
+        rows.append([("of it", "label"), f"{ways}, each {units.half_width(half_width)}"])
+    return rows
+
+
+def _added(latency: Latency) -> str:
+    added = units.duration(latency.added_median_ns)
+    if latency.average:
+        open_ = ", which pair is whose being open" if latency.count > 1 else ""
+        return f"{added} on average{open_}"
+    if latency.count == 1:
+        return added
+    most = f"{units.duration(latency.added_max_ns)} at most"
+    if latency.has_percentile:
+        most = f"{units.duration(latency.added_p95_ns)} at the 95th percentile, {most}"
+    return f"{added} in the median, {most}"
 
 
 def _points(clock: Clock, labels: Labels) -> str:
@@ -79,26 +65,21 @@ def _points(clock: Clock, labels: Labels) -> str:
     )
 
 
-def _paths(traces: Sequence[Trace]) -> list[str]:
-    return [file.path for trace in traces for file in trace.files]
-
-
 def _clock(clock: Clock, one_clock: bool) -> str:
     if clock.stated and one_clock:
         return "one for both sides, which are in the same capture"
     if clock.refused:
         return f"unknown: {names.clock_refusal(clock)}"
-    middle = (clock.low_ns + clock.high_ns) // 2
-    lead = "ahead of" if middle >= 0 else "behind"
+    lead = "ahead of" if clock.middle_ns >= 0 else "behind"
     apart = (
-        f"the client's is {units.offset(abs(middle))} {lead} the backend's"
-        if middle
+        f"the client's is {units.offset(abs(clock.middle_ns))} {lead} the backend's"
+        if clock.middle_ns
         else "they agree"
     )
     text = f"{apart} ({units.half_width(clock.half_width_ns)})"
     if clock.stated:
         return f"{text}, as you stated"
-    drift = f", drifting {clock.drift_ppb / 1000:.1f} ppm" if clock.drift_ppb else ""
+    drift = f", drifting {units.drift(clock.drift_ppb)}" if clock.drift_ppb else ""
     outliers = (
         f"; {units.plural(clock.outliers, 'pair')} left out as contradicting"
         if clock.outliers
@@ -109,79 +90,79 @@ def _clock(clock: Clock, one_clock: bool) -> str:
 
 def unknowns(page: Page, report: Report, labels: Labels) -> None:
     """What the packets cannot tell, said plainly."""
-    sentences = _unknowns(report, labels)
-    if not sentences:
-        return
-    page.heading("What lbtrace could not know")
+    sentences = [*_pairing(report), *_clocks(report, labels)]
+    for trace in (*report.clients, *report.backends):
+        sentences += blind_spots(trace)
+    could_not_know(page, sentences)
+
+
+def could_not_know(page: Page, sentences: Sequence[str]) -> None:
+    """The section of what lbtrace could not know, if there is anything."""
+    if sentences:
+        page.heading("What lbtrace could not know")
     for sentence in sentences:
         page.prose(sentence)
 
 
-def _unknowns(report: Report, labels: Labels) -> list[str]:
-    correlation = report.correlation
-    told = []
-    pairs = PairTable.of(correlation.pairs)
-    in_groups = pairs.group[pairs.group != NONE]
-    grouped, groups = len(in_groups), len(distinct(in_groups))
-    if grouped:
-        told.append(
-            f"{units.plural(grouped, 'pair')} (marked * above) in {units.plural(groups, 'group')} "
-            "of alike exchanges: within a group the "
+def _pairing(report: Report) -> Iterator[str]:
+    summary = report.summary
+    if summary.interchangeable:
+        yield (
+            f"{units.plural(summary.interchangeable, 'pair')} (marked * above) in "
+            f"{units.plural(summary.groups, 'group')} of alike exchanges: within a group the "
             "packets fit any assignment."
         )
-    unsure = int((~pairs.known).sum())
-    if unsure:
-        told.append(f"{units.plural(unsure, 'pair')} of low confidence: not counted as knowledge.")
-    unknown = Counter(u.side for u in correlation.unpaired if u.reason is UnpairedReason.UNKNOWN)
-    for side, number in sorted(unknown.items()):
-        told.append(
-            f"{units.plural(number, f'{side} exchange')} without a partner that was found: the "
+    if summary.unsure:
+        yield f"{units.plural(summary.unsure, 'pair')} of low confidence: not counted as knowledge."
+    unknown = [u for u in summary.unpaired if u.reason is UnpairedReason.UNKNOWN]
+    for u in sorted(unknown, key=lambda u: u.side):
+        yield (
+            f"{units.plural(u.count, f'{u.side} exchange')} without a partner that was found: the "
             "packets cannot tell why."
         )
-    refused = [clock for clock in correlation.clocks if clock.refused]
-    if refused and correlation.pairs:
-        where = (
-            ""
-            if len(refused) == len(correlation.clocks)
-            else f" between {'; '.join(_points(clock, labels) for clock in refused)}"
+
+
+def _clocks(report: Report, labels: Labels) -> Iterator[str]:
+    clocks = report.correlation.clocks
+    refused = [clock for clock in clocks if clock.refused]
+    if refused and report.correlation.pairs:
+        where = f" between {'; '.join(_points(clock, labels) for clock in refused)}"
+        all_of_them = len(refused) == len(clocks)
+        yield (
+            f"How long each way through the balancer took{'' if all_of_them else where}: there is "
+            "no common clock."
         )
-        told.append(
-            f"How long each way through the balancer took{where}: there is no common clock."
-        )
-    for trace in (*report.clients, *report.backends):
-        told.extend(blind_spots(trace))
-    return told
 
 
 def blind_spots(trace: Trace) -> list[str]:
-    """What one capture cannot show: encryption, cut packets, dropped packets, missing
-    beginnings.
-    """
-    name = shown(trace.name)
-    told = []
-    tls = [a for a in trace.applications if a.protocol is Protocol.TLS]
-    if tls:
-        hello = next((a.tls for a in tls if a.tls is not None), None)
-        details = [f"for {shown(hello.server_name)}"] if hello and hello.server_name else []
-        if hello and hello.alpn:
-            details.append(f"offering {', '.join(map(shown, hello.alpn))}")
-        told.append(
-            f"{name}: {units.plural(len(tls), 'connection')} encrypted with "
-            f"TLS{' ' if details else ''}{', '.join(details)}: no HTTP "
-            "can be read there. Capture behind the point where TLS ends, or turn TLS off for the "
-            "experiment."
+    """What one capture cannot show: encrypted bytes, cut packets, dropped packets."""
+    name, said = shown(trace.name), []
+    tls = encrypted(trace.applications)
+    if tls.connections:
+        said.append(
+            f"{name}: {units.plural(tls.connections, 'connection')} encrypted with "
+            f"TLS{_hello(tls.hello)}: no HTTP can be read there. Capture behind the point where "
+            "TLS ends, or turn TLS off for the experiment."
         )
     if trace.packets.truncated:
-        told.append(
+        said.append(
             f"{name}: {units.plural(trace.packets.truncated, 'packet')} cut by the snapshot "
             "length: capture with tcpdump -s 0."
         )
-    dropped = sum(f.dropped or 0 for f in trace.files)
-    if dropped:
-        told.append(
-            f"{name}: the capture itself reports {units.plural(dropped, 'dropped packet')}."
-        )
-    return told
+    if trace.dropped:
+        dropped = units.plural(trace.dropped, "dropped packet")
+        said.append(f"{name}: the capture itself reports {dropped}.")
+    return said
+
+
+def _hello(hello: ClientHello | None) -> str:
+    """Which server was asked for, and with which protocols on offer."""
+    if hello is None:
+        return ""
+    details = [f"for {shown(hello.server_name)}"] if hello.server_name else []
+    if hello.alpn:
+        details.append(f"offering {', '.join(map(shown, hello.alpn))}")
+    return f" {', '.join(details)}" if details else ""
 
 
 def captures(page: Page, traces: Sequence[Trace], labels: Labels | None) -> None:
@@ -213,7 +194,7 @@ def _packets(trace: Trace) -> str:
         f"TCP{skipped or ' + 0 skipped'}"
     )
     if p.read:
-        text += f", over {units.duration(trace.last_ns - trace.first_ns)}"
+        text += f", over {units.duration(trace.duration_ns)}"
     if p.peeled:
         text += "; taken off: " + ", ".join(
             f"{shown(name)} ({units.count(n)})" for name, n in p.peeled

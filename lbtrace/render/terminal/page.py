@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TextIO, cast
+from typing import TextIO, TypeVar, cast
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -34,8 +34,10 @@ _CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0)) if c !=
 
 _BLANKS = re.compile(r" +(?=\n|\Z)")
 _BATCH = 1000  # rows laid out together
+_BREAKS = 10  # characters that line breaks between words may leave empty
 
 Cell = str | tuple[str, str]  # text, or (text, style)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,13 +252,16 @@ class Page:
                 widths[widest] -= 1
                 over -= 1
 
-    def more(self, hidden: int, what: str) -> None:
+    def some(self, every: Sequence[_T], most: int) -> Sequence[_T]:
+        """The rows to show: the first ones, or all when all are asked for."""
+        return every if self.view.everything else every[:most]
+
+    def more(self, count: int, shown: int, what: str) -> None:
         """The line that says a table was cut."""
-        if hidden > 0:
-            self.line(
-                (
-                    f"… and {hidden} more {what} (--all shows them, --format json has everything)",
-                    "note",
-                ),
-                indent=3,
-            )
+        if count > shown:
+            where = "(--all shows them, --format json has everything)"
+            self.line((f"… and {count - shown} more {what} {where}", "note"), indent=3)
+
+    def characters_in(self, lines: int) -> int:
+        """How many characters so many lines of prose take, wherever they break."""
+        return lines * self.prose_width - _BREAKS

@@ -4,33 +4,26 @@ then those without a partner.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-
-from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import AttemptOutcome, ExchangePair, Tier, Unpaired
-from lbtrace.model.report import Report
-from lbtrace.render.terminal.labels import Labels, total_ns
+from lbtrace.model.pairing import Attempt, AttemptOutcome, ExchangePair, Tier
+from lbtrace.model.report import Report, TierCount, UnpairedCount
+from lbtrace.render.terminal.cells import duration, request
+from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import cut_end, shown
-from lbtrace.tables.columns import distinct
-from lbtrace.tables.pairs import PairTable, Reasons
 
 _ROWS = 12
+_WITH_EXAMPLE = (Tier.STATED_ADDRESS, Tier.RARE_TOKEN)
 
 
 def pairs(page: Page, report: Report, labels: Labels) -> None:
     """Frame numbers are those of the first frame of each request."""
-    every = PairTable.of(report.correlation.pairs)
+    every = report.correlation.pairs
     if not every:
         return
     page.heading("Exchanges across the balancer", "frames: where each request begins")
-    many = len(every) if page.view.everything else _ROWS
-    rows: list[list[Cell]] = []
-    for pair in every[:many]:
-        rows.extend(_rows(pair, labels))
+    some = page.some(every, _ROWS)
     page.table(
         [
             Column("request", flexible=True, cut=True),
@@ -40,97 +33,70 @@ def pairs(page: Page, report: Report, labels: Labels) -> None:
             Column("client took", right=True),
             Column("backend took", right=True),
         ],
-        rows,
+        [row for pair in some for row in _rows(pair, labels)],
     )
-    page.more(len(every) - many, "pairs")
-    for tier in map(Tier, distinct(every.tier).tolist()):
-        alike = every.reason[every.tier == tier]
-        example = (
-            _example(every.reasons[reason] for reason in alike.tolist())
-            if tier in (Tier.STATED_ADDRESS, Tier.RARE_TOKEN)
-            else ""
-        )
-        page.prose(
-            f"{names.TIER[tier]} ({len(alike)} of {len(every)}): "
-            f"{names.TIER_SENTENCE[tier]}{example}",
-            indent=3,
-            style="note",
-        )
+    page.more(len(every), len(some), "pairs")
+    for counted in report.summary.tiers:
+        page.prose(_tier(counted, len(every)), indent=3, style="note")
 
 
-def _example(reasons: Iterable[Reasons]) -> str:
-    reason = next((told[0] for told in reasons if told), None)
-    if reason is None:
-        return ""
-    kind, value = names.reason(reason)
-    return f", for example {shown(kind)} {cut_end(shown(value), 40)}" if value else ""
+def _tier(counted: TierCount, of: int) -> str:
+    tier = counted.tier
+    text = f"{names.TIER[tier]} ({counted.count} of {of}): {names.TIER_SENTENCE[tier]}"
+    if counted.example is None or tier not in _WITH_EXAMPLE:
+        return text
+    kind, value = names.reason(counted.example)
+    return f"{text}, for example {shown(kind)} {cut_end(shown(value), 40)}" if value else text
 
 
 def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
+    """One row per attempt; the first says what the client asked and got."""
     client = labels.exchange(Side.CLIENT, pair.client)
-    front = labels.frame_of(Side.CLIENT, pair.client.point, client.first_frame)
+    begin = labels.begin(Side.CLIENT, pair.client)
     why = names.TIER[pair.tier] + ("" if pair.group is None else " *")
+    if not pair.attempts:
+        return [
+            [
+                request(client),
+                names.status(client.response),
+                f"{begin} ↔ none",
+                why,
+                duration(client),
+                "",
+            ]
+        ]
     rows: list[list[Cell]] = []
-    for number, attempt in enumerate(pair.attempts or (None,)):
-        again = (
-            "  or"
-            if attempt is not None and attempt.outcome is AttemptOutcome.EITHER
-            else "  then again"
-        )
-        lead: list[Cell] = (
-            [_request(client), names.status(client.response)] if number == 0 else [again, ""]
-        )
-        if attempt is None:
-            rows.append([*lead, f"{front} ↔ none", why, _time(client), ""])
-            continue
+    for attempt in pair.attempts:
         backend = labels.exchange(Side.BACKEND, attempt.backend)
-        back = labels.frame_of(Side.BACKEND, attempt.backend.point, backend.first_frame)
-        told = why if number == 0 else ""
-        if attempt.outcome is not AttemptOutcome.ANSWERED:
-            told = (
-                f"{told}; {names.OUTCOME[attempt.outcome]}"
-                if told
-                else names.OUTCOME[attempt.outcome]
-            )
-        rows.append(
-            [*lead, f"{front} ↔ {back}", told, _time(client) if number == 0 else "", _time(backend)]
-        )
+        frames = f"{begin} ↔ {labels.begin(Side.BACKEND, attempt.backend)}"
+        lead = [_again(attempt), "", frames, _told("", attempt), ""]
+        if not rows:
+            lead = [
+                request(client),
+                names.status(client.response),
+                frames,
+                _told(why, attempt),
+                duration(client),
+            ]
+        rows.append([*lead, duration(backend)])
     return rows
 
 
-def _request(exchange: Exchange) -> str:
-    if exchange.request is None:
-        return "(request not captured)"
-    return f"{shown(exchange.request.method)} {shown(exchange.request.target)}"
+def _again(attempt: Attempt) -> str:
+    return "  or" if attempt.outcome is AttemptOutcome.EITHER else "  then again"
 
 
-def _time(exchange: Exchange) -> str:
-    ns = total_ns(exchange)
-    return "?" if ns is None else units.duration(ns)
+def _told(why: str, attempt: Attempt) -> str:
+    """Why they are a pair, and how the attempt ended if it was not answered."""
+    answered = attempt.outcome is AttemptOutcome.ANSWERED
+    return "; ".join(filter(None, (why, "" if answered else names.OUTCOME[attempt.outcome])))
 
 
 def unpaired(page: Page, report: Report, labels: Labels) -> None:
     """Exchanges of one side only, by reason, with the first of each as an example."""
-    every = report.correlation.unpaired
-    if not every:
+    if not report.summary.unpaired:
         return
     page.heading("Exchanges on one side only")
-    kinds = Counter((u.side, u.reason) for u in every)
-    first: dict[tuple[str, str], Unpaired] = {}
-    for u in every:
-        first.setdefault((u.side, u.reason), u)
-    rows: list[list[Cell]] = []
-    for (side, reason), number in kinds.most_common():
-        u = first[(side, reason)]
-        where = Side(side)
-        exchange = labels.exchange(where, u.ref)
-        unasked = exchange.request is None and labels.connection(where, u.ref).client_is_whole
-        asked = "(no request)" if unasked else _request(exchange)
-        example = f"{asked} → {names.status(exchange.response)}"
-        frame = labels.frame_of(where, u.ref.point, exchange.first_frame)
-        rows.append(
-            [units.count(number), where.value, names.UNPAIRED[reason], example, (frame, "frame")]
-        )
     page.table(
         [
             Column(right=True),
@@ -139,5 +105,17 @@ def unpaired(page: Page, report: Report, labels: Labels) -> None:
             Column("for example", flexible=True, cut=True),
             Column("frame"),
         ],
-        rows,
+        [_unpaired(counted, labels) for counted in report.summary.unpaired],
     )
+
+
+def _unpaired(counted: UnpairedCount, labels: Labels) -> list[Cell]:
+    side, first = counted.side, counted.first
+    exchange = labels.exchange(side, first)
+    # every byte of the client is in the capture, so it sent no request
+    unasked = exchange.request is None and labels.connection(side, first).client_is_whole
+    example = (
+        f"{'(no request)' if unasked else request(exchange)} → {names.status(exchange.response)}"
+    )
+    why, frame = names.UNPAIRED[counted.reason], labels.begin(side, first)
+    return [units.count(counted.count), side.value, why, example, (frame, "frame")]

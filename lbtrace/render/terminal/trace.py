@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from lbtrace.model.http import Application, Exchange, Protocol
+from collections.abc import Iterator, Sequence
+
+from lbtrace.model.http import Application, Exchange, Mark, Protocol
+from lbtrace.model.report import CaptureCounts
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.render.terminal.labels import total_ns
+from lbtrace.render.terminal.cells import duration, request
 from lbtrace.render.terminal.page import Cell, Column, Page, Remark
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
-from lbtrace.tables.exchanges import by_connection
 
 _CONNECTIONS = 12
 _EXCHANGES = 25
 
 
-def summary(page: Page, trace: Trace) -> None:
+def summary(page: Page, trace: Trace, counts: CaptureCounts) -> None:
     """How many connections, SYNs and requests, and their ratio."""
-    syns = sum(c.syns for c in trace.connections)
-    already_open = sum(c.already_open for c in trace.connections)
-    requests = sum(e.request is not None for e in trace.exchanges)
-    title = (
-        f"{units.plural(len(trace.connections), 'TCP connection')}, "
-        f"{units.plural(requests, 'HTTP request')}"
-    )
-    page.line((title, "verdict"))
+    connections = units.plural(len(trace.connections), "TCP connection")
+    page.line((f"{connections}, {units.plural(counts.requests, 'HTTP request')}", "verdict"))
     if not trace.packets.read:
         page.prose("There is no packet in this capture.")
     elif not trace.connections:
@@ -32,39 +28,26 @@ def summary(page: Page, trace: Trace) -> None:
             "No packet in this capture belongs to a TCP connection. Capture the interface that "
             "carries it (tcpdump -i any: all of them)."
         )
-    elif syns and requests:
+    elif counts.syns and counts.requests:
         page.prose(
-            f"{units.plural(syns, 'SYN')} : {units.plural(requests, 'request')} = "
-            f"{units.ratio(syns, requests)}"
+            f"{units.plural(counts.syns, 'SYN')} : {units.plural(counts.requests, 'request')} = "
+            f"{units.ratio(counts.syns, counts.requests)}"
         )
-    if already_open:
-        verb, whose = ("was", "its") if already_open == 1 else ("were", "their")
+    if counts.already_open:
+        verb, whose = ("was", "its") if counts.already_open == 1 else ("were", "their")
         page.prose(
-            f"{units.plural(already_open, 'connection')} {verb} already open when the capture "
-            f"began: {whose} SYN was not captured."
+            f"{units.plural(counts.already_open, 'connection')} {verb} already open when the "
+            f"capture began: {whose} SYN was not captured."
         )
 
 
-def connections(page: Page, trace: Trace) -> None:
+def connections(page: Page, trace: Trace, counts: CaptureCounts) -> None:
     """One row per connection."""
     every = trace.connections
     if not every:
         return
     page.heading("Connections")
-    many = len(every) if page.view.everything else _CONNECTIONS
-    rows: list[list[Cell]] = []
-    carried = by_connection(trace).sizes[:many].tolist()
-    for c, a, number in zip(every[:many], trace.applications[:many], carried, strict=True):
-        rows.append(
-            [
-                str(c.id),
-                f"{shown(str(c.client))} → {shown(str(c.server))}",
-                (f"#{trace.ref(c.first_frame, c.first_ns).number}", "frame"),
-                "SYN" if c.syns else "no SYN",
-                _carried(a, number),
-                _ended(c),
-            ]
-        )
+    some = page.some(every, _CONNECTIONS)
     page.table(
         [
             Column("id", right=True),
@@ -74,21 +57,31 @@ def connections(page: Page, trace: Trace) -> None:
             Column("carried", flexible=True),
             Column("ended by"),
         ],
-        rows,
+        (_connection(trace, c, trace.applications[c.id], counts.exchanges[c.id]) for c in some),
     )
-    page.more(len(every) - many, "connections")
+    page.more(len(every), len(some), "connections")
+
+
+def _connection(trace: Trace, c: Connection, a: Application, exchanges: int) -> list[Cell]:
+    return [
+        str(c.id),
+        f"{shown(str(c.client))} → {shown(str(c.server))}",
+        (f"#{trace.ref(c.first_frame, c.first_ns).number}", "frame"),
+        "SYN" if c.syns else "no SYN",
+        _carried(a, exchanges),
+        " ".join(c.closed_by or ("nobody",)),
+    ]
 
 
 def _carried(a: Application, exchanges: int) -> str:
     match a.protocol:
-        case Protocol.HTTP1 | Protocol.HTTP2:
-            name = (
-                f"{units.count(exchanges)} {'HTTP/2' if a.protocol is Protocol.HTTP2 else 'HTTP'}"
-            )
+        case Protocol.HTTP1:
+            name = f"{units.count(exchanges)} HTTP"
+        case Protocol.HTTP2:
+            name = f"{units.count(exchanges)} HTTP/2"
         case Protocol.TLS:
-            name = "TLS" + (
-                f" for {shown(a.tls.server_name)}" if a.tls and a.tls.server_name else ""
-            )
+            server = a.tls.server_name if a.tls else ""
+            name = f"TLS for {shown(server)}" if server else "TLS"
         case Protocol.NONE:
             name = "no bytes"
         case _:
@@ -100,33 +93,13 @@ def _carried(a: Application, exchanges: int) -> str:
     return name
 
 
-def _ended(c: Connection) -> str:
-    """Who closed first, and how."""
-    ends = [
-        (ns, who, how)
-        for who, d in (("client", c.from_client), ("server", c.from_server))
-        for ns, how in ((d.fin_ns, "FIN"), (d.rst_ns, "RST"))
-        if ns is not None
-    ]
-    if not ends:
-        return "nobody"
-    _, who, how = min(ends)
-    return f"{who} {how}"
-
-
 def exchanges(page: Page, trace: Trace) -> None:
-    """One row per exchange."""
+    """One row per exchange, and below it what is unusual about it."""
     every = trace.exchanges
     if not every:
         return
     page.heading("HTTP exchanges", "frames are where request and response begin")
-    many = len(every) if page.view.everything else _EXCHANGES
-    rows: list[list[Cell] | Remark] = []
-    for e in every[:many]:
-        rows.append(_row(trace, e))
-        marks = _marks(e)
-        if marks:
-            rows.append(Remark(marks))
+    some = page.some(every, _EXCHANGES)
     page.table(
         [
             Column("id", right=True),
@@ -138,38 +111,41 @@ def exchanges(page: Page, trace: Trace) -> None:
             Column("body", right=True),
             Column("time", right=True),
         ],
-        rows,
+        _rows(trace, some),
     )
-    page.more(len(every) - many, "exchanges")
+    page.more(len(every), len(some), "exchanges")
+
+
+def _rows(trace: Trace, some: Sequence[Exchange]) -> Iterator[list[Cell] | Remark]:
+    for e in some:
+        yield _row(trace, e)
+        yield from _remarks(e)
 
 
 def _row(trace: Trace, e: Exchange) -> list[Cell]:
-    request = (
-        f"{shown(e.request.method)} {shown(e.request.target)}" if e.request else "(not captured)"
-    )
     response = e.response
-    ns = total_ns(e)
     return [
         str(e.id),
         f"{e.connection}.{e.ordinal}",
-        request,
+        request(e, missing="(not captured)"),
         f"#{trace.ref(e.first_frame, 0).number}" if e.request else "",
-        names.status(response),
+        names.status(e.response),
         f"#{trace.ref(response.first_frame, 0).number}" if response else "",
         units.size(response.body.length) if response else "",
-        "?" if ns is None else units.duration(ns),
+        duration(e),
     ]
 
 
-def _marks(e: Exchange) -> str:
-    """What is unusual about an exchange: "request: pipelined; response: body cut"."""
-    whose = (
+def _remarks(e: Exchange) -> list[Remark]:
+    """What is unusual about an exchange: "request pipelined; response body cut"."""
+    marked: tuple[tuple[str, Sequence[Mark]], ...] = (
         ("", e.marks),
         ("request ", e.request.marks if e.request else ()),
         ("response ", e.response.marks if e.response else ()),
     )
-    return "; ".join(
-        who + ", ".join(names.MARK[m] for m in dict.fromkeys(marks))
-        for who, marks in whose
+    texts = [
+        whose + ", ".join(names.MARK[mark] for mark in dict.fromkeys(marks))
+        for whose, marks in marked
         if marks
-    )
+    ]
+    return [Remark("; ".join(texts))] if texts else []

@@ -17,7 +17,7 @@ from lbtrace.model.pairing import (
     UnpairedDetail,
     UnpairedReason,
 )
-from lbtrace.model.report import Kind, Severity
+from lbtrace.model.report import Kind, Reuse, Severity
 
 KIND: dict[Kind, str] = {
     Kind.DIRECT: "No balancer in between",
@@ -57,6 +57,12 @@ CONFIDENCE: dict[Confidence, str] = {
     Confidence.HIGH: "high",
     Confidence.MEDIUM: "medium",
     Confidence.LOW: "low",
+}
+
+# {already_open} is the number of connections behind the balancer that were open before
+REUSE: dict[Reuse, str] = {
+    Reuse.SHOWN: "connections behind are used again",
+    Reuse.UNKNOWN: "{already_open} behind the balancer opened before the capture: no ratio",
 }
 
 SEVERITY: dict[Severity, str] = {

@@ -62,6 +62,11 @@ def offset(ns: int) -> str:
     return duration(ns)
 
 
+def drift(ppb: int) -> str:
+    """How fast two clocks drift apart: 12_300 → "12.3 ppm"."""
+    return f"{ppb / 1000:.1f} ppm"
+
+
 def size(number: int) -> str:
     """12_345 → "12.3 kB" (decimal units)."""
     return _scaled(number, _BYTES)

@@ -1,0 +1,92 @@
+"""Who talks to whom, drawn: client ─▶ balancer ┆ source behind it ─▶ backend. Layout only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+
+from lbtrace.model.pairing import AddressMapping
+from lbtrace.model.report import Kind, Report
+from lbtrace.render.terminal.page import Page
+from lbtrace.render.wording.escape import shown
+
+_SHOWN_ADDRESSES = 4
+_MOST_ARROW = 12  # columns
+_LEAST_ARROW = 3
+_NO_BALANCER = (Kind.DIRECT, Kind.UNRELATED, Kind.INCONCLUSIVE)
+
+
+def drawing(page: Page, report: Report) -> None:
+    """The addresses of the topology, and what else the balancer calls the clients."""
+    t = report.correlation.topology
+    columns = [
+        _few(t.clients),
+        _few(map(str, t.fronts)),
+        _few(t.sources),
+        _few(map(str, t.backends)),
+    ]
+    if not any(columns):
+        return
+    page.blank()
+    between = "load balancer" if report.verdict.kind not in _NO_BALANCER else "connects to"
+    titles = ["client", between, "source behind it", "backend"]
+    widths = [
+        max(map(len, [title, *column])) for title, column in zip(titles, columns, strict=True)
+    ]
+    arrow = min((page.width - 2 - sum(widths) - 7) // 2, _MOST_ARROW)
+    if arrow < _LEAST_ARROW:
+        _list(page, titles, columns)
+    else:
+        _picture(page, titles, columns, widths, arrow)
+    for mapping in t.mappings:
+        if mapping.client != mapping.seen_as:
+            nat = mapping.seen_as in report.summary.behind_nat
+            page.prose(_mapping(mapping, nat), indent=3, style="note")
+
+
+def _few(addresses: Iterable[str]) -> list[str]:
+    every = [shown(address) for address in addresses]
+    hidden = len(every) - _SHOWN_ADDRESSES
+    return every if hidden <= 1 else [*every[:_SHOWN_ADDRESSES], f"… {hidden} more"]
+
+
+def _picture(
+    page: Page,
+    titles: Sequence[str],
+    columns: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    arrow: int,
+) -> None:
+    gap, shaft = " " * (arrow + 2), f" {'─' * (arrow - 1)}▶ "
+    page.line((_row(titles, widths, gap, "   "), "label"))
+    for number, row in enumerate(zip_longest(*columns, fillvalue="")):
+        page.line(_row(row, widths, gap if number else shaft, " ┆ "))
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], between: str, middle: str) -> str:
+    client, balancer, source = (
+        f"{cell:<{width}}" for cell, width in zip(cells[:3], widths[:3], strict=True)
+    )
+    return f"{client}{between}{balancer}{middle}{source}{between}{cells[3]}"
+
+
+def _list(page: Page, titles: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
+    """The same one below the other, where the page is too narrow."""
+    for title, column in zip(titles, columns, strict=True):
+        for number, address in enumerate(column or ["unknown"]):
+            page.line((f"{title if number == 0 else '':<18}", "label"), address)
+
+
+def _mapping(m: AddressMapping, nat: bool) -> str:
+    seen = f"{m.count} of {m.of}"
+    if m.stated_by is None:
+        return (
+            f"{shown(m.client)} appears as {shown(m.seen_as)} behind the balancer (source "
+            f"address, {seen})."
+        )
+    if not nat:
+        return f"{shown(m.stated_in)} states {shown(m.seen_as)} for {shown(m.client)} ({seen})."
+    return (
+        f"The balancer saw {shown(m.client)} as {shown(m.seen_as)} ({shown(m.stated_in)}, "
+        f"{seen}): a NAT lies before it."
+    )
