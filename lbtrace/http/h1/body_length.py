@@ -1,6 +1,6 @@
 """What is known of a message → what delimits its body: the table of RFC 9112 §6.3.
 
-Both readers use this table and nothing else: the plain reader looks up one message (`framing`), the
+Both readers use this table and nothing else: the plain reader looks up one message (`FRAMING`), the
 bulk reader a whole column (`codes`). What is known of a message is a set of facts, one bit each;
 the first rule whose facts are all known decides. RFC 9112 lists the rules in another order and
 with exceptions; the order here makes the exceptions unnecessary.
@@ -51,18 +51,13 @@ def _decide(facts: int) -> Framing:
     return next(rule.framing for rule in RULES if rule.facts & ~facts == 0)
 
 
+FRAMING: Final = tuple(map(_decide, range(_FACTS)))  # by the facts that are known of a message
 FRAMINGS: Final = tuple(dict.fromkeys(rule.framing for rule in RULES))  # by code
-_FRAMING: Final = tuple(map(_decide, range(_FACTS)))
-_CODE: Final = np.array([FRAMINGS.index(framing) for framing in _FRAMING], np.uint8)
-
-
-def framing(facts: int) -> Framing:
-    """What delimits the body of a message of which these facts are known."""
-    return _FRAMING[facts]
+_CODE: Final = np.array([FRAMINGS.index(framing) for framing in FRAMING], np.uint8)
 
 
 def codes(facts: Column) -> Column:
-    """The same of a column (u8): indices in FRAMINGS."""
+    """FRAMING of a column of facts, as indices in FRAMINGS (u8)."""
     found: Column = _CODE[facts]
     return found
 

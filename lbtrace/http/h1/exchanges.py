@@ -1,6 +1,4 @@
-"""The messages of a connection, paired → exchanges, each half that stands alone with the reason
-why.
-"""
+"""The messages of a connection → exchanges; each half that stands alone says why (RFC 9112 §9)."""
 
 from __future__ import annotations
 
@@ -23,63 +21,64 @@ def build(
     rows: array[int] | None = None,
     unasked: str = "response-before-request",
 ) -> None:
-    """Pair and append the exchanges of a connection; their ids are given when all connections are
-    merged.
+    """Pair the messages of a connection and append the exchanges to `out`, with id 0: ids are given
+    when all connections are together.
 
-    Those that are just two messages read in bulk go to `rows`, if given: connection, ordinal,
-    numbers of the request and of the response. `unasked` is the weird that a response without
-    request is, where none is missing and its sender had bytes of the client.
+    An exchange of two messages read in bulk goes to `rows` instead, if given, when there is nothing
+    else to say about it: connection, ordinal, row of the request, row of the response. `unasked` is
+    the weird of a response without request, where no request is missing and the server had bytes of
+    the client.
     """
-    ack, asked_rows, ends, interims = (
-        requests.pieces.ack,
-        requests.rows,
-        responses.ends,
-        responses.interims,
-    )
-    frame, lasts = requests.pieces.frame, responses.lasts
-    asking, answering = requests.numbers, responses.numbers
-    answered_frame = answered_end = -1
-    alone = _Alone(requests, responses, weirds, unasked)
     pairs = pair(requests, responses)
+    asking, answering, interims = requests.numbers, responses.numbers, responses.interims
+    ahead = _sent_ahead(requests, responses, pairs)
+    alone = _Alone(requests, responses, weirds, unasked)
     for ordinal, (i, j, counted) in enumerate(pairs, 1):
-        ahead = (
-            i >= 0 and frame[asked_rows[i]] < answered_frame and ack[asked_rows[i]] < answered_end
-        )
-        if j >= 0:
-            answered_frame, answered_end = lasts[j], ends[j]
         if (
             rows is not None
             and i >= 0 <= j
             and asking[i] >= 0 <= answering[j]
-            and not (ahead or counted)
+            and not (counted or i in ahead)
         ):
             rows.extend((connection, ordinal, asking[i], answering[j]))
             continue
-        marks: tuple[Mark, ...] = (Mark.PAIRED_BY_ORDER,) if counted else ()
         request: Request | None = None
         if i >= 0:
             request = requests.message(i)
-            if ahead:
+            if i in ahead:
                 request = request._replace(marks=(*request.marks, Mark.PIPELINED))
         response = responses.message(j) if j >= 0 else None
-        if i < 0:
-            marks = alone.unasked(j)
-        elif j < 0:
-            marks = alone.unanswered(i)
+        marks = alone.marks(i, j) if i < 0 or j < 0 else (Mark.PAIRED_BY_ORDER,) * counted
         out.append(Exchange(0, connection, ordinal, request, response, interims.get(j, ()), marks))
     if (
         len(pairs) > max(len(asking), len(answering))
         and (requests.damaged or responses.damaged)
         and requests.pipelined()
     ):
-        weirds.add("pairing-in-doubt", frame[asked_rows[0]])
+        weirds.add("pairing-in-doubt", requests.pieces.frame[requests.rows[0]])
     if responses.pending:
         _announce(connection, responses, out, len(pairs))
 
 
+def _sent_ahead(
+    requests: RequestReader, responses: ResponseReader, pairs: list[tuple[int, int, bool]]
+) -> set[int]:
+    """The requests that were sent before the response to the one before them was complete."""
+    ack, frame, rows = requests.pieces.ack, requests.pieces.frame, requests.rows
+    lasts, ends = responses.lasts, responses.ends
+    found = set()
+    answered_frame = answered_end = -1
+    for i, j, _ in pairs:
+        if i >= 0 and frame[rows[i]] < answered_frame and ack[rows[i]] < answered_end:
+            found.add(i)
+        if j >= 0:
+            answered_frame, answered_end = lasts[j], ends[j]
+    return found
+
+
 def _announce(connection: int, responses: ResponseReader, out: list[Exchange], made: int) -> None:
-    """Interim responses that no final one followed go to the first request that is still waiting,
-    or stand alone.
+    """Interim responses that no final one followed go to the first of the last `made` exchanges
+    that still waits for a response, or stand alone.
     """
     interim = tuple(responses.pending)
     waiting = len(out)
@@ -101,7 +100,11 @@ class _Alone:
         self._weird = unasked
         self._gaps: dict[int, tuple[list[int], list[int]]] = {}
 
-    def missing(self, side: RequestReader | ResponseReader, low: int, high: int) -> bool:
+    def marks(self, i: int, j: int) -> tuple[Mark, ...]:
+        """The marks of request i without response (j < 0), or of response j without request."""
+        return self._unanswered(i) if j < 0 else self._unasked(j)
+
+    def _missing(self, side: RequestReader | ResponseReader, low: int, high: int) -> bool:
         """True when bytes of [low, high) are missing."""
         if side.stream not in self._gaps:
             self._gaps[side.stream] = side.pieces.gaps(side.stream)
@@ -109,26 +112,26 @@ class _Alone:
         k = bisect_right(ends, low)
         return k < len(begins) and begins[k] < high
 
-    def unanswered(self, i: int) -> tuple[Mark, ...]:
+    def _unanswered(self, i: int) -> tuple[Mark, ...]:
         """Request i has no response: it is lost, or the connection or the capture ended before
         it.
         """
         requests, responses = self.requests, self.responses
         asked = requests.pieces.ack[requests.rows[i]]
-        if self.missing(responses, max(asked, 0), 1 << 62):
+        if self._missing(responses, max(asked, 0), 1 << 62):
             return (Mark.LOST,)
         if i + 1 < len(requests.ends) and responses.ends and responses.offsets[-1] > asked >= 0:
             return ()
         return (responses.cut_mark,)
 
-    def unasked(self, j: int) -> tuple[Mark, ...]:
-        """Response j has no request: it is lost, it was before the capture, or there never was
+    def _unasked(self, j: int) -> tuple[Mark, ...]:
+        """Response j has no request: it is lost, it was sent before the capture, or there never was
         one.
         """
         requests, responses = self.requests, self.responses
         p = requests.pieces
         had = p.ack[responses.rows[j]]
-        if self.missing(requests, 0, had if had > 0 else 1 << 62):
+        if self._missing(requests, 0, had if had > 0 else 1 << 62):
             return (Mark.LOST,)
         if p.known_start[requests.stream] and p.known_start[responses.stream]:
             weird = self._weird if had > 0 else "response-before-request"

@@ -304,7 +304,9 @@ class MessageReader(ABC, Generic[_Line, _Message]):
                 read.body,
                 *where[1:7],
                 self.marks(where, head.whole, read, odd),
-                tuple(map(self.caches.block.line.__getitem__, read.trailers)),
+                tuple(map(self.caches.block.line.__getitem__, read.trailers))
+                if read.trailers
+                else (),
                 head.offset,
             )
         )

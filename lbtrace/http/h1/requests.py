@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.body import BodyRead
-from lbtrace.http.h1.body_length import framing
+from lbtrace.http.h1.body_length import FRAMING
 from lbtrace.http.h1.framing import FramingFields
 from lbtrace.http.h1.reader import Head, MessageReader, ReaderContext
 from lbtrace.http.h1.start_line import (
@@ -109,7 +109,7 @@ class RequestReader(MessageReader[RequestLine, Request]):
 
     def _body(self, head: Head, line: RequestLine) -> BodyRead:
         fields = head.block.fields
-        return self._read_as(framing(fields.facts), fields)
+        return self._read_as(FRAMING[fields.facts], fields)
 
     def _goes_on(self, line: RequestLine, fields: FramingFields, body: Body) -> bool:
         if fields.upgrade or line.method == "CONNECT":

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.body import BodyRead
-from lbtrace.http.h1.body_length import BODILESS, CHUNKED, RESPONSE, TUNNEL, framing, response_facts
+from lbtrace.http.h1.body_length import BODILESS, CHUNKED, FRAMING, RESPONSE, TUNNEL, response_facts
 from lbtrace.http.h1.framing import FramingFields
 from lbtrace.http.h1.reader import NO_BLOCK, Head, MessageReader, ReaderContext
 from lbtrace.http.h1.start_line import (
@@ -124,14 +124,14 @@ class ResponseReader(MessageReader[StatusLine, Response]):
         method = self.method_of(begin, len(self.ends)) if self.method_of is not None else "GET"
         facts = fields.facts | response_facts(line.status, method)
         if facts & TUNNEL or not (facts & CHUNKED or fields.declared):
-            return self._read_as(framing(facts), fields)
+            return self._read_as(FRAMING[facts], fields)
         following = self.cursor.peek(len(_NEXT))
         if facts & BODILESS and not _NEXT.startswith(following):
-            read = self._read_as(framing(fields.facts | RESPONSE), fields)
+            read = self._read_as(FRAMING[fields.facts | RESPONSE], fields)
             return read._replace(weirds=(*read.weirds, "body-where-none-belongs"))
         if self._answers_head(method, fields, following):
             facts |= BODILESS
-        return self._read_as(framing(facts), fields)
+        return self._read_as(FRAMING[facts], fields)
 
     def _answers_head(self, method: str | None, fields: FramingFields, following: bytes) -> bool:
         """A response to a request that is not known declares a body, but the bytes `following` its

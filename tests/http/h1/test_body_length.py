@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from lbtrace.http.h1.body_length import (
     CHUNKED,
     ENCODED,
+    FRAMING,
     FRAMINGS,
     RESPONSE,
     RULES,
     codes,
-    framing,
     response_facts,
 )
 from lbtrace.http.h1.framing import framing_fields
@@ -80,17 +80,17 @@ def test_the_table_says_what_the_rfc_says(
         lines.append(field_line(b"content-length:" + length))
     stated = framing_fields(lines[::-1] if turned else lines, ())
     facts = stated.facts | (response_facts(status, method) if response else 0)
-    assert framing(facts) is by_the_rfc(response, method, status, coding, length)
+    assert FRAMING[facts] is by_the_rfc(response, method, status, coding, length)
 
 
 def test_a_column_is_decided_as_each_of_its_messages() -> None:
     facts = np.arange(64)
-    assert [FRAMINGS[code] for code in codes(facts).tolist()] == list(map(framing, range(64)))
+    assert [FRAMINGS[code] for code in codes(facts).tolist()] == list(FRAMING)
 
 
 def test_every_rule_decides_something() -> None:
     for rule in RULES:
-        assert framing(rule.facts) is rule.framing
+        assert FRAMING[rule.facts] is rule.framing
         assert rule.source.startswith("RFC 9112 §6.3 rule")
     assert len({rule.facts for rule in RULES}) == len(RULES)
 
@@ -99,7 +99,7 @@ def test_an_unknown_method_changes_nothing_but_what_head_and_connect_would() -> 
     for status in STATUSES:
         assert response_facts(status, None) == response_facts(status, "GET")
     assert response_facts(199, None) == response_facts(204, None) != response_facts(200, None)
-    assert framing(RESPONSE | ENCODED | CHUNKED) is Framing.CHUNKED
+    assert FRAMING[RESPONSE | ENCODED | CHUNKED] is Framing.CHUNKED
 
 
 CHUNKS = b"5\r\nhello\r\n0\r\n\r\n"
