@@ -31,10 +31,10 @@ _LEAST = 12  # bytes; a burst whose first piece is shorter is left out: "HTTP/1.
 class Bursts:
     """The bursts of all connections, by connection and frame."""
 
-    row: Column  # i64, rows of the StreamTable
-    first: Column  # i64, bursts + 1 entries: burst t is row[first[t]:first[t + 1]]
-    stream: Column  # i64, per burst
-    size: Column  # i64, bytes per burst
+    row: Column  # i64, the pieces of all bursts, as rows of the StreamTable
+    first: Column  # i64, bursts + 1 entries: the pieces of burst t are row[first[t]:first[t + 1]]
+    stream: Column  # i64, the stream of each burst
+    size: Column  # i64, bytes of each burst
     in_order: Column  # bool, per connection (see the top of this module)
 
     def __len__(self) -> int:
@@ -59,16 +59,7 @@ def bursts(streams: StreamTable) -> Bursts:
     who = of[begins]
     kept = _begin_messages(streams, row[begins], who) & ~again[begins]
 
-    sound = streams.clean & (per_stream > 0)
-    in_order = sound[0::2] & sound[1::2]
-    in_order[who[~kept] >> 1] = False
-    opens = np.diff(who >> 1, prepend=-1) != 0
-    in_order[who[(np.diff(who, prepend=-1) == 0) | (opens & (who & 1 != 0))] >> 1] = False
-    answers = np.flatnonzero(~opens & (who & 1 != 0))
-    had = streams.ack[row[begins[answers]]]
-    unknowing = (had > 0) & (had <= start[begins[answers - 1]])
-    in_order[who[answers[unknowing]] >> 1] = False
-
+    in_order = _in_order(streams, row[begins], who, kept)
     sizes = np.diff(begins, append=len(row))
     row, sizes, who = row[np.repeat(kept, sizes)], sizes[kept], who[kept]
     first = np.append(0, np.cumsum(sizes))
@@ -78,6 +69,24 @@ def bursts(streams: StreamTable) -> Bursts:
         else np.zeros(0, np.int64)
     )
     return Bursts(row, first, who, size, in_order)
+
+
+def _in_order(streams: StreamTable, rows: Column, who: Column, kept: Column) -> Column:
+    """Which connections are in order (bool each; see the top of this module). Of all bursts: the
+    first piece, the stream, and whether it begins like a message.
+    """
+    clean = streams.clean & (np.diff(streams.first) > 0)
+    found: Column = clean[0::2] & clean[1::2]
+    found[who[~kept] >> 1] = False
+    opens = np.diff(who >> 1, prepend=-1) != 0  # the first burst of a connection
+    server = who & 1 != 0
+    again = np.diff(who, prepend=-1) == 0  # the same end as the burst before
+    found[who[again | (opens & server)] >> 1] = False
+    answers = np.flatnonzero(~opens & server)
+    had = streams.ack[rows[answers]]
+    unknowing = (had > 0) & (had <= streams.start[rows[answers - 1]])
+    found[who[answers[unknowing]] >> 1] = False
+    return found
 
 
 def no_bursts(streams: StreamTable) -> Bursts:
@@ -102,7 +111,7 @@ def _begin_messages(streams: StreamTable, rows: Column, who: Column) -> Column:
 
 
 def _byte(streams: StreamTable, rows: Column, at: int) -> Column:
-    """The byte `at` of each of these pieces (u8)."""
+    """Byte number `at` of each of these pieces (u8)."""
     where = streams.payload[rows] + at
     found = np.zeros(len(rows), np.uint8)
     buffer = streams.buffer[rows]

@@ -14,8 +14,8 @@ message begins there, reads the same message.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 from typing import Final
@@ -30,8 +30,8 @@ from lbtrace.http.bulk.head_dictionary import (
     ODD,
     UPGRADE,
     HeadDictionary,
-    TextNumbers,
 )
+from lbtrace.http.bulk.start_lines import HEAD, OLD, PLAIN, StartLines, request_kinds, status_kinds
 from lbtrace.http.digest import BodyDigest
 from lbtrace.http.h1.body import whole_chunked
 from lbtrace.http.h1.body_length import (
@@ -41,10 +41,8 @@ from lbtrace.http.h1.body_length import (
     RESPONSE,
     SIZED,
     codes,
-    response_facts,
 )
-from lbtrace.http.h1.head import HEAD_END, HeadCaches
-from lbtrace.http.h1.start_line import parse_status_line
+from lbtrace.http.h1.head import CRLF, HEAD_END, HeadCaches
 from lbtrace.model.http import NO_BODY, Body, Framing, HeaderLine, Request, Response
 from lbtrace.tables.columns import running, spans
 from lbtrace.tables.exchanges import LENGTH, NOTHING, OTHER, SILENT, HeadTexts, MessageTable
@@ -58,43 +56,36 @@ _BEGINNING: Final = 1 << 16
 # one
 _JOINED: Final = 128
 _LONG_HEAD: Final = 1 << 13  # bytes; a longer head is not remembered, and is left to the readers
-_REQUEST: Final = re.compile(
-    rb"[A-Z][A-Z_\-]{1,23} (?:/|https?://)[^\x00-\x20]{0,2000} HTTP/1\.[01]"
-).fullmatch
-_ELSEWHERE: Final = (b"CONNECT ", b"PROXY ")  # methods that are another matter
-# Flags of a start line, beside BODILESS: of ordinary shape; HEAD; HTTP/1.0
-_PLAIN, _HEAD, _OLD = 1, 2, 8
 _BY_LENGTH, _BY_CHUNKS, _BY_CLOSE = map(
     FRAMINGS.index, (Framing.CONTENT_LENGTH, Framing.CHUNKED, Framing.UNTIL_CLOSE)
 )
 
 
 class BulkMessages:
-    """The bursts of a capture on their way to rows. `asked[number[t]]` or `answered[number[t]]` is
-    burst t, by who sent it.
+    """The bursts of a capture on their way to rows. Burst t becomes `asked[number[t]]` or
+    `answered[number[t]]`, by who sent it.
     """
 
     def __init__(self, streams: StreamTable, found: Bursts, decode: bool) -> None:
         self.streams, self.bursts, self.decode = streams, found, decode
         who = found.stream & 1 != 0
         self.number = np.where(who, np.cumsum(who), np.cumsum(~who)) - 1
-        self.fits = np.zeros(len(found), bool)  # the burst is a message
-        self.alone = np.zeros(len(found), bool)  # and would be, whatever went before it and follows
+        self.fits = np.zeros(len(found), bool)  # the burst is one message
+        self.alone = np.zeros(len(found), bool)  # and that does not depend on what is around it
         self.head = np.zeros(len(found), np.int64)  # bytes of the head
         self.kind = np.zeros(len(found), np.uint8)  # of the start line
         self.closed = _closed(streams, found.stream)
-        self.before = running(streams.length[found.row])  # bytes before each piece, and all of them
-        self.joined = running(
-            np.where(found.size > _LARGE, _BEGINNING, found.size)
-        )  # the same per burst, as far as it is joined
+        # Bytes before each piece; and before each burst, as far as bursts are joined.
+        self.before = running(streams.length[found.row])
+        self.joined = running(np.where(found.size > _LARGE, _BEGINNING, found.size))
         self.dictionary = HeadDictionary()
-        self.starts = _Starts(_request_kinds), _Starts(_status_kinds)
+        self.starts = StartLines(request_kinds), StartLines(status_kinds)
         self.others: list[Body] = []
         self.views = [memoryview(buffer) for buffer in streams.buffers]
         self.asked = self.answered = MessageTable.empty()
 
     def read(self, progress: Callable[[float], None]) -> None:
-        """Read all bursts. `progress` is told the fraction done."""
+        """Read all bursts. `progress` is called with the fraction done."""
         parts: tuple[list[MessageTable], list[MessageTable]] = ([], [])
         count, low = len(self.bursts), 0
         while low < count:
@@ -165,90 +156,83 @@ class BulkMessages:
         """Some bursts of one side, as rows; what they are is noted in `fits`, `alone`, `head` and
         `kind`.
         """
+        batch = self._cut(side, burst)
+        self.head[burst], self.kind[burst] = batch.head, batch.kind
+        fits, alone, body, how = self._framing(batch)
+        digest = self._digests(body, batch.bodies)
+        length = self.dictionary.lengths(batch.block)
+        special = ((batch.rest > 0) & (batch.size > _LARGE)) | (body == OTHER)
+        for k in np.flatnonzero(fits & special).tolist():
+            found = self._special(batch, k, FRAMINGS[how[k]])
+            fits[k] = found is not None
+            if found is not None:
+                body[k], length[k] = OTHER, len(self.others)
+                self.others.append(found)
+        if side:
+            alone &= ~self._may_answer_head(batch, alone)
+        self.fits[burst], self.alone[burst] = fits, fits & alone
+        return self._rows(batch, body, length, digest)
+
+    def _cut(self, side: int, burst: Column) -> _Batch:
+        """Cut the bursts into start lines, header blocks and bodies, and number the texts."""
         size = self.bursts.size[burst]
         text, bounds = self._text(burst)
         parts = [text[a:b].partition(HEAD_END) for a, b in pairwise(bounds)]
-        cut = [head.partition(b"\r\n") for head, _, _ in parts]
-        starts, blocks, bodies = (
-            [start for start, _, _ in cut],
-            [block for _, _, block in cut],
-            [body for _, _, body in parts],
-        )
-        head = np.fromiter(map(len, map(itemgetter(0), parts)), np.int64, len(burst)) + len(
-            HEAD_END
-        )
-        for k in np.flatnonzero(
-            (head > size) | (head > _LONG_HEAD)
-        ).tolist():  # it does not end, or is not worth remembering
+        heads = [head.partition(CRLF) for head, _, _ in parts]
+        starts, blocks = [start for start, _, _ in heads], [block for _, _, block in heads]
+        head = np.fromiter(map(len, map(itemgetter(0), parts)), np.int64, len(burst))
+        head += len(HEAD_END)
+        # heads that do not end in the burst, or are too long to be remembered
+        for k in np.flatnonzero((head > size) | (head > _LONG_HEAD)).tolist():
             starts[k] = blocks[k] = b""
         block = self.dictionary.blocks(blocks, side)
         start, kind = self.starts[side].of(starts)
-        self.head[burst], self.kind[burst] = head, kind
-        length, rest = self.dictionary.lengths(block), size - head
-        fits, alone, body, how = self._framing(
-            side, burst, kind, self.dictionary.flags(block), rest, length
-        )
-        digest = self._digests(body, bodies)
-        for k in np.flatnonzero(fits & (((rest > 0) & (size > _LARGE)) | (body == OTHER))).tolist():
-            found = self._special(
-                int(burst[k]), int(head[k]), int(block[k]), FRAMINGS[how[k]], bodies[k]
-            )
-            if found is None:
-                fits[k] = False
-                continue
-            body[k], length[k] = OTHER, len(self.others)
-            self.others.append(found)
-        self.fits[burst] = fits
-        for k in (
-            np.flatnonzero(
-                alone & (rest > 0) & ~self.streams.known_start[self.bursts.stream[burst]]
-            ).tolist()
-            if side
-            else ()
-        ):
-            alone[k] = not bodies[k].startswith(
-                b"HTTP/"
-            )  # it may be the next answer: a request from before the capture may have been HEAD
-        self.alone[burst] = fits & alone
-        return self._rows(burst, start, block, body, length, digest, head)
+        return _Batch(side, burst, size, head, start, kind, block, [body for _, _, body in parts])
 
-    def _framing(
-        self, side: int, burst: Column, kind: Column, flags: Column, rest: Column, length: Column
-    ) -> tuple[Column, Column, Column, Column]:
+    def _framing(self, batch: _Batch) -> tuple[Column, Column, Column, Column]:
         """Whether head and body fill each burst; whether that depends on nothing but the burst;
         what the body is (as in `MessageTable`); and what delimits it, an index in FRAMINGS.
-
-        `rest` are the bytes behind each head, `length` the Content-Length, `flags` those of the
-        header block.
         """
+        side, burst, kind, rest = batch.side, batch.burst, batch.kind, batch.rest
+        flags, length = self.dictionary.flags(batch.block), self.dictionary.lengths(batch.block)
         to_head = self._to_head(burst) if side else np.zeros(len(burst), bool)
         bodiless = (kind & BODILESS != 0) | to_head
         how = codes(flags & FRAMING | np.where(bodiless, BODILESS, 0) | RESPONSE * side)
         sized, chunked, closed = (how == code for code in (_BY_LENGTH, _BY_CHUNKS, _BY_CLOSE))
         fits = np.where(sized, length == rest, np.where(chunked, rest > 0, closed | (rest == 0)))
-        fits &= (kind & _PLAIN != 0) & (flags & ODD == 0)
-        fits &= (flags & ENCODED == 0) | (kind & _OLD == 0)
+        fits &= (kind & PLAIN != 0) & (flags & ODD == 0)
+        fits &= (flags & ENCODED == 0) | (kind & OLD == 0)
         fits &= ~closed | self.closed[burst] if side else flags & UPGRADE == 0
         bare = ~to_head & (flags & (SIZED | ENCODED) == 0)
-        alone = ~closed & (kind & _HEAD == 0) & (~bodiless | bare)
+        alone = ~closed & (kind & HEAD == 0) & (~bodiless | bare)
         body = np.where(flags & SIZED != 0, SILENT, NOTHING).astype(np.uint8)
         body[sized] = LENGTH
         coded = (flags & CODED != 0) & sized & self.decode
         body[chunked | closed | coded] = OTHER
         return fits, alone, body, how
 
+    def _may_answer_head(self, batch: _Batch, which: Column) -> Column:
+        """Of these responses: those whose body may be the next response, because a request from
+        before the capture may have been HEAD.
+        """
+        found = np.zeros(len(batch.burst), bool)
+        before = ~self.streams.known_start[self.bursts.stream[batch.burst]]
+        for k in np.flatnonzero(which & (batch.rest > 0) & before).tolist():
+            found[k] = batch.bodies[k].startswith(b"HTTP/")
+        return found
+
     def _to_head(self, burst: Column) -> Column:
-        """Which of these bursts of servers follow a HEAD."""
+        """Which of these bursts of servers follow a HEAD (bool each)."""
         found: Column = (
-            (self.kind[burst - 1] & _HEAD != 0)
+            (self.kind[burst - 1] & HEAD != 0)
             & (self.bursts.stream[burst - 1] == self.bursts.stream[burst] - 1)
             & (burst > 0)
         )
         return found
 
     def _text(self, burst: Column) -> tuple[bytes, list[int]]:
-        """The bytes of these bursts, of a large one its beginning, and where each begins in them
-        (and all of them end).
+        """The bytes of these bursts joined, and where each begins in them (with the end of all); of
+        a large burst only its beginning.
         """
         count = self.bursts.first[burst + 1] - self.bursts.first[burst]
         places = spans(self.bursts.first[burst], count)
@@ -268,8 +252,8 @@ class BulkMessages:
     def _places(
         self, rows: Column, skipped: Column | int = 0
     ) -> Iterator[tuple[memoryview, int, int]]:
-        """Of each of these pieces: its buffer, where in it it begins, but for the bytes `skipped`,
-        and where it ends.
+        """The buffer of each of these pieces, where it begins there, without its first `skipped`
+        bytes, and where it ends.
         """
         begin = self.streams.payload[rows]
         views = map(self.views.__getitem__, self.streams.buffer[rows].tolist())
@@ -286,115 +270,80 @@ class BulkMessages:
             return np.zeros(len(body), "V16")
         return np.frombuffer(b"".join(map(xxh3_128_digest, bodies)), "V16")
 
-    def _special(
-        self, burst: int, head: int, block: int, framing: Framing, joined: bytes
-    ) -> Body | None:
-        """A body without stated length, or encoded, or large; None when a reader has to look at
-        it.
+    def _special(self, batch: _Batch, k: int, framing: Framing) -> Body | None:
+        """The body of message k of a batch, which has no stated length, or is encoded, or large;
+        None when a reader has to look at it.
         """
-        coding = self.dictionary.coding(block) if self.decode else ""
-        size = int(self.bursts.size[burst])
+        coding = self.dictionary.coding(int(batch.block[k])) if self.decode else ""
+        size = int(batch.size[k])
         if framing is Framing.CHUNKED:
-            return whole_chunked(joined, coding) if size <= _LARGE else None
+            return whole_chunked(batch.bodies[k], coding) if size <= _LARGE else None
         sink = BodyDigest(coding)
         if size <= _LARGE:
-            sink.update(joined)
+            sink.update(batch.bodies[k])
         else:
-            rows = self.bursts.row[self.bursts.first[burst] : self.bursts.first[burst + 1]]
-            length = self.streams.length[rows]
-            skipped = np.clip(
-                head - running(length)[:-1], 0, length
-            )  # of each piece: what belongs to the head
-            for low in range(0, len(rows), _JOINED):
-                part = slice(low, low + _JOINED)
-                sink.update(
-                    b"".join([view[a:b] for view, a, b in self._places(rows[part], skipped[part])])
-                )
-        return sink.body(
-            framing, sink.length, sink.length if framing is Framing.CONTENT_LENGTH else None, True
-        )
+            self._digest_large(int(batch.burst[k]), int(batch.head[k]), sink)
+        declared = sink.length if framing is Framing.CONTENT_LENGTH else None
+        return sink.body(framing, sink.length, declared, True)
 
-    def _rows(
-        self,
-        burst: Column,
-        start: Column,
-        block: Column,
-        body: Column,
-        length: Column,
-        digest: Column,
-        head: Column,
-    ) -> MessageTable:
-        """Rows for bursts of one side."""
+    def _digest_large(self, burst: int, head: int, sink: BodyDigest) -> None:
+        """Feed a large body to its digest, some pieces at a time; `head` bytes come before it."""
+        rows = self.bursts.row[self.bursts.first[burst] : self.bursts.first[burst + 1]]
+        length = self.streams.length[rows]
+        skipped = np.clip(head - running(length)[:-1], 0, length)  # bytes of the head in each piece
+        for low in range(0, len(rows), _JOINED):
+            part = slice(low, low + _JOINED)
+            places = self._places(rows[part], skipped[part])
+            sink.update(b"".join([view[a:b] for view, a, b in places]))
+
+    def _rows(self, batch: _Batch, body: Column, length: Column, digest: Column) -> MessageTable:
+        """The rows of a batch."""
         s, found = self.streams, self.bursts
-        first, last = found.first[burst], found.first[burst + 1] - 1
-        at = first.copy()
-        over = np.flatnonzero(head > s.length[found.row[first]])  # heads of more than one piece
-        at[over] = (
-            np.searchsorted(self.before, self.before[first[over]] + head[over] - 1, "right") - 1
-        )
-        at = np.minimum(at, last)
-        begin, middle, end = (found.row[place] for place in (first, at, last))
-        frame, time = s.frame, s.time_ns
+        first, last = found.first[batch.burst], found.first[batch.burst + 1] - 1
+        at = first.copy()  # where the head ends
+        over = np.flatnonzero(batch.head > s.length[found.row[first]])
+        ends = self.before[first[over]] + batch.head[over] - 1
+        at[over] = np.searchsorted(self.before, ends, "right") - 1
+        begin, middle, end = (found.row[place] for place in (first, np.minimum(at, last), last))
         return MessageTable(
-            start.astype(np.int32),
-            block.astype(np.int32),
+            batch.start.astype(np.int32),
+            batch.block.astype(np.int32),
             body,
             length,
             digest,
-            frame[begin],
-            frame[middle],
-            frame[end],
-            time[begin],
-            time[middle],
-            time[end],
+            s.frame[begin],
+            s.frame[middle],
+            s.frame[end],
+            s.time_ns[begin],
+            s.time_ns[middle],
+            s.time_ns[end],
             s.start[begin],
         )
 
 
-class _Starts:
-    """Start lines → numbers and what they are."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Some bursts of one side (0: clients, 1: servers), cut into parts. `start` and `block` are
+    numbers of texts, `kind` the flags of the start lines, `size` and `head` bytes.
+    """
 
-    def __init__(self, kinds: Callable[[list[bytes]], bytearray]) -> None:
-        self._kinds_of = kinds
-        self._kinds = bytearray()
-        self._numbers = TextNumbers()
-        self.texts: list[bytes] = []
+    side: int
+    burst: Column
+    size: Column
+    head: Column
+    start: Column
+    kind: Column
+    block: Column
+    bodies: list[bytes]
 
-    def of(self, lines: list[bytes]) -> tuple[Column, Column]:
-        """The number and the kind of each."""
-        numbers, new = self._numbers.of(lines, len(self.texts))
-        self.texts += new
-        self._kinds += self._kinds_of(new)
-        return numbers, np.frombuffer(self._kinds, np.uint8)[numbers]
-
-
-def _request_kinds(lines: list[bytes]) -> bytearray:
-    kinds = bytearray(map(bool, map(_REQUEST, lines)))
-    text = b"\n".join((b"", *lines, b""))
-    if any(mark in text for mark in (b" HTTP/1.0\n", b"\nHEAD ", *_ELSEWHERE)):
-        for k, line in enumerate(lines):
-            if line.startswith(_ELSEWHERE):
-                kinds[k] = 0
-            if kinds[k]:
-                kinds[k] |= _HEAD * line.startswith(b"HEAD ") | _OLD * line.endswith(b"0")
-    return kinds
-
-
-def _status_kinds(lines: list[bytes]) -> bytearray:
-    kinds = bytearray()
-    for line in map(parse_status_line, lines):
-        ordinary = not line.weirds and line.status >= 200
-        kinds.append(
-            ordinary
-            and _PLAIN
-            | response_facts(line.status, None) & BODILESS
-            | _OLD * (line.version == "HTTP/1.0")
-        )
-    return kinds
+    @property
+    def rest(self) -> Column:
+        """Bytes behind each head."""
+        return self.size - self.head
 
 
 def _closed(streams: StreamTable, stream: Column) -> Column:
-    """Of each burst: it is the last one on its connection, and who sent it closed behind it."""
+    """Per burst: it is the last one of its connection, and its sender closed behind it (bool)."""
     last = np.append(stream[1:] >> 1 != stream[:-1] >> 1, True)[: len(stream)]
     fin = streams.fin[stream]
     closed: Column = last & (fin >= 0) & (fin <= streams.end[stream]) & ~streams.reset[stream]
