@@ -11,7 +11,7 @@ check that was not captured doubles one).
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 
 import numpy as np
@@ -48,6 +48,7 @@ SILENT_QUICK_NS = (
     20_000_000  # … many connections without a byte may come faster: no client asks anything on them
 )
 MANY = 10
+LOOKED_AT = 50  # pairs, for the fields that say who asked
 
 _Key = tuple[int, str, Endpoint, str, str, str]
 
@@ -160,13 +161,17 @@ def _asked(state: Pairing) -> set[tuple[str, str, str]]:
 
 
 def _identity_names(state: Pairing) -> set[str]:
-    """The fields that say who asked, as seen on forwarded requests."""
-    names: set[str] = set()
-    for bs in list(state.caused.values())[:50]:
+    """The fields that say who asked, as the balancer writes them: most forwarded requests have
+    them. A few clients may send such a field themselves.
+    """
+    times: Counter[str] = Counter()
+    looked = 0
+    for bs in list(state.caused.values())[:LOOKED_AT]:
         q = state.backend.exchange(bs[0]).request
         if q is not None:
-            names |= {x.name.lower() for x in q.lines}
-    return names & ADDED_BY_PROXIES
+            looked += 1
+            times.update({x.name.lower() for x in q.lines} & ADDED_BY_PROXIES)
+    return {name for name, count in times.items() if 2 * count >= looked}
 
 
 def _judge(

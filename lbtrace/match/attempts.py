@@ -53,6 +53,8 @@ def attach(
             sorted(backends, key=line.backend_asked.__getitem__),
             line,
         )
+        if askers[key]:
+            state.shared.update(b for b in backends if state.owner[b] < 0)
     return more
 
 

@@ -4,7 +4,9 @@ from lbtrace.correlate import correlate
 from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
+from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios.base import XFF
+from tests.simulator.score import score
 
 AGENT = ("User-Agent", "SiteMonitor/2.0 (uptime probe)")
 
@@ -48,3 +50,11 @@ def test_a_user_agent_alone_decides_nothing() -> None:
 def test_checks_are_found_beside_clients() -> None:
     balancer = Balancer(add=[XFF], check_ms=1000)
     assert [k.confidence for k in monitored(balancer).health_checks] == [Confidence.HIGH]
+
+
+def test_a_field_that_a_few_clients_send_is_not_the_balancers() -> None:
+    """A client polls at an even pace, with a capture that begins later; some requests of others
+    have an X-Forwarded-For of their own.
+    """
+    recorded = random_simulation(2961).run()
+    assert not score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))[1]

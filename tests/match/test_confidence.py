@@ -1,5 +1,7 @@
 """How sure pairs are that rest on who else there was."""
 
+import pytest
+
 from lbtrace.correlate import correlate
 from lbtrace.match import match
 from lbtrace.match.completeness import Completeness
@@ -8,7 +10,9 @@ from lbtrace.match.rare_values import drawn
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT
 from tests.simulator import Simulation
+from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios.base import TWO
+from tests.simulator.score import score
 
 
 def test_one_likeness_between_strangers_is_no_knowledge_and_no_clock() -> None:
@@ -52,3 +56,14 @@ def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
         assert {
             state.confidence[c] for c, group in state.group.items() if group == state.group[doubted]
         } == {expected}
+
+
+@pytest.mark.parametrize("seed", [2525, 3905, 4012])
+def test_a_backend_exchange_that_looks_like_a_clients_leaves_the_client_side_incomplete(
+    seed: int,
+) -> None:
+    """All clients have partners; the backend exchanges that are left over have the fingerprint of
+    some of theirs, so a client may be missing.
+    """
+    recorded = random_simulation(seed).run()
+    assert not score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))[1]
