@@ -21,7 +21,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lbtrace.http_fields import Meaning, fields_of
+from lbtrace.http_fields import AUTHORITY, HOST, Meaning, fields_of
 from lbtrace.http_fields.addresses import addresses_in, nodes
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine
@@ -195,7 +195,8 @@ def _distinct(heads: _Compared, words: Words) -> dict[_Difference, tuple[int, in
     for code in codes:
         held = np.sort(code)
         repeating[held[1:][held[1:] == held[:-1]] // width] = True
-    of_field = [owner * fields + words.field_of[line] for owner, line in sides]
+    field_of = _with_authority_as_host(words)
+    of_field = [owner * fields + field_of[line] for owner, line in sides]
     single = [~among(codes[i], codes[1 - i]) | repeating[sides[i][0]] for i in range(2)]
     touched = distinct(
         np.concatenate([code[alone] for code, alone in zip(of_field, single, strict=True)])
@@ -217,6 +218,16 @@ def _distinct(heads: _Compared, words: Words) -> dict[_Difference, tuple[int, in
         known = out.get(key)
         out[key] = (pair, 1) if known is None else (known[0], known[1] + 1)
     return out
+
+
+def _with_authority_as_host(words: Words) -> Column:
+    """Per line the number of its field. HTTP/2's `:authority` is the Host of HTTP/1: to convert one
+    into the other changes nothing (RFC 9113 §8.3.1).
+    """
+    authority, host = words.fields.get(AUTHORITY, -1), words.fields.get(HOST, -1)
+    if authority < 0 or host < 0:
+        return words.field_of
+    return np.where(words.field_of == authority, host, words.field_of)
 
 
 def _of_all(
@@ -274,7 +285,7 @@ def _field(name: str, before: list[HeaderLine], after: list[HeaderLine]) -> Iter
     """One field's lines before and after."""
     old, new = [x.value for x in before], [x.value for x in after]
     if old == new:
-        if [x.name for x in before] != [x.name for x in after]:
+        if _recased(before, after):
             yield ChangeKind.RECASED, name, before[0], after[0]
         return
     if not before:
@@ -303,8 +314,16 @@ def _field(name: str, before: list[HeaderLine], after: list[HeaderLine]) -> Iter
             yield ChangeKind.REMOVED, name, line, None
     else:
         yield ChangeKind.CHANGED, name, gone[0], fresh[-1]
-    if before[0].name != after[0].name:
+    if _recased(before[:1], after[:1]):
         yield ChangeKind.RECASED, name, before[0], after[0]
+
+
+def _recased(before: list[HeaderLine], after: list[HeaderLine]) -> bool:
+    """Whether names differ, but for their letter case only."""
+    return any(
+        x.name != y.name and lowered(x.name) == lowered(y.name)
+        for x, y in zip(before, after, strict=True)
+    )
 
 
 def _count(

@@ -45,6 +45,15 @@ def test_each_kind() -> None:
     ]
 
 
+def test_authority_and_host_are_one_field() -> None:
+    """HTTP/2 in front, HTTP/1 behind, and the other way round (RFC 9113 §8.3.1)."""
+    authority = HeaderLine(":authority", "shop.test", ":authority: shop.test")
+    assert kinds((authority,), head("Host: shop.test")) == []
+    assert kinds(head("Host: shop.test"), (authority,)) == []
+    assert kinds((authority,), head("Host: 10.0.0.7:8080")) == [(ChangeKind.CHANGED, "host")]
+    assert kinds((authority,), ()) == [(ChangeKind.REMOVED, ":authority")]
+
+
 lines = st.lists(st.sampled_from(["A: 1", "A: 2", "B: 1", "b: 1", "C: 3", "D: 4"]), max_size=6)
 
 
