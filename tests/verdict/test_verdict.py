@@ -440,3 +440,30 @@ def test_one_request_whose_client_the_balancer_names_is_enough() -> None:
     )
     named.client("198.51.100.9").asks("GET", "/")
     assert verdict(named.run()).kind is Kind.L7_PROXY
+
+
+def without_syns(traces: Sequence[Trace]) -> list[Trace]:
+    """The same captures, begun when all connections were open."""
+    return [
+        replace(
+            trace,
+            connections=[
+                c._replace(
+                    syns=0,
+                    from_client=c.from_client._replace(isn=None),
+                    from_server=c.from_server._replace(isn=None),
+                )
+                for c in trace.connections
+            ],
+        )
+        for trace in traces
+    ]
+
+
+def test_without_syns_the_numbers_of_the_requests_exclude_pass_through() -> None:
+    recorded = simulation(Balancer(add=[("X-Request-Id", "{fresh}")])).run()
+    recorded.clients, recorded.backends = map(without_syns, (recorded.clients, recorded.backends))
+    judged = verdict(recorded)
+    assert judged.kind is Kind.L7_PROXY
+    [isn] = [w for w in judged.witnesses if w.name == "isn"]
+    assert Kind.L4_PASSTHROUGH in isn.speaks_against

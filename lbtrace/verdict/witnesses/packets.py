@@ -15,6 +15,7 @@ from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.report import Value
 from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.connections import NONE
+from lbtrace.tables.sequence import RING
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 from lbtrace.verdict.weigh import Observation
@@ -61,6 +62,36 @@ def isn(comparison: Comparison) -> Iterator[Observation]:
                 ]
             ),
         )
+    elif not len(fronts) or not len(backs):
+        yield from _numbers_of_requests(comparison)
+
+
+def _numbers_of_requests(comparison: Comparison) -> Iterator[Observation]:
+    """Without a captured SYN: the sequence numbers at which paired requests begin. Packets that are
+    passed on keep them.
+    """
+    (client, backend), exchanges = comparison.sides, comparison.pairs
+    fronts = _request_numbers(client, exchanges.client)
+    backs = _request_numbers(backend, exchanges.backend)
+    known = (fronts != NONE) & (backs != NONE)
+    if not known.any() or (fronts[known] == backs[known]).any():
+        return
+    compared = exchanges.where(known)
+    yield Observation(
+        "isn",
+        "different",
+        "The requests of {count} pairs begin at other sequence numbers on the two sides; no SYN "
+        "was captured.",
+        (Value("count", len(compared), "count"),),
+        evidence(comparison.request_frames(compared)),
+    )
+
+
+def _request_numbers(table: SideTable, exchanges: Column) -> Column:
+    """The sequence number of the first byte of each request, NONE where that is not known."""
+    start = table.of_ends("start_seq", server=False)[table.connection[exchanges]]
+    known = (start != NONE) & table.requests.there[exchanges]
+    return np.where(known, (start + table.requests.offset[exchanges]) % RING, NONE)
 
 
 def _isns(table: SideTable, connections: Column) -> tuple[Column, int]:
