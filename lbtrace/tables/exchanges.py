@@ -256,6 +256,22 @@ class Exchanges(Rows[Exchange]):
             for place in (at - len(self.table)).tolist()
         ]
 
+    @property
+    def first_frames(self) -> Column:
+        """The frame each exchange is first seen in; 0 when nothing of it is."""
+        rows = self.table.request.first_frame.astype(np.int64)
+        return np.append(rows, _first_frames(self.objects))[self.order]
+
+
+def _first_frames(exchanges: Sequence[Exchange]) -> Column:
+    return np.fromiter((e.first_frame for e in exchanges), np.int64, len(exchanges))
+
+
+def first_frames(trace: Trace) -> Column:
+    """The frame each exchange of a trace is first seen in; 0 when nothing of it is."""
+    exchanges = trace.exchanges
+    return exchanges.first_frames if isinstance(exchanges, Exchanges) else _first_frames(exchanges)
+
 
 def _connections(exchanges: Sequence[Exchange]) -> Column:
     return np.fromiter(map(itemgetter(1), exchanges), np.int64, len(exchanges))

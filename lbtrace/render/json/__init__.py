@@ -17,7 +17,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.render import View
 from lbtrace.render.json import pairs, parts, rows
 from lbtrace.render.json.connections import connections
-from lbtrace.render.json.exchanges import quoted
+from lbtrace.render.json.text import TRUTH, quoted
 
 SUMMARY = "everything, for programs (docs/json-format.md)"
 FORMAT_VERSION = 1
@@ -52,7 +52,10 @@ def _write(out: TextIO, lines: Iterator[str]) -> None:
 
 
 def _head(name: str, version: str) -> str:
-    return f'{{"format":{quoted(name)},"format_version":{FORMAT_VERSION},"lbtrace_version":{quoted(version)},'  # noqa: E501
+    return (
+        f'{{"format":{quoted(name)},"format_version":{FORMAT_VERSION},'
+        f'"lbtrace_version":{quoted(version)},'
+    )
 
 
 def _array(name: str, items: Iterable[str], end: str = ",") -> Iterator[str]:
@@ -91,7 +94,7 @@ def _report(report: Report) -> Iterator[str]:
     yield f'"counts":{parts.counts(report)},'
     yield f'"topology":{parts.topology(correlation.topology)},'
     yield f'"latency":{parts.latency(report.latency)},'
-    yield f'"swapped":{"true" if correlation.swapped else "false"},'
+    yield f'"swapped":{TRUTH[correlation.swapped]},'
     yield from _array("clocks", parts.clocks(correlation.clocks))
     yield from _array("header_changes", parts.header_changes(correlation.changes))
     yield from _array("health_checks", parts.health_checks(correlation.health_checks))

@@ -13,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import repeat
-from json import JSONEncoder
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from lbtrace.model.http import Application
+from lbtrace.model.http import Application, ClientHello, ProxyHeader
 from lbtrace.model.trace import Trace
-from lbtrace.render.json.exchanges import FrameWriter, quoted
+from lbtrace.render.json.frames import FrameWriter
+from lbtrace.render.json.text import NULL, TRUTH, Json, encode, named, numbers, quoted
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import (
+    NO_FRAME,
     NONE,
     SOURCES,
     ConnectionTable,
@@ -30,11 +31,7 @@ from lbtrace.tables.connections import (
     SynOptions,
 )
 
-_encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
-
 _Table: TypeAlias = ConnectionTable | Ends | SynOptions
-Json = dict[str, object]  # one JSON object on its way into the encoder; never leaves this module
-
 _ROWS = 512  # connections written at a time
 _REMEMBERED = 4096  # applications
 
@@ -49,6 +46,16 @@ class _Field(NamedTuple):
     key: str
     kind: str = "number"
     like: str = ""
+
+    @property
+    def name(self) -> str:
+        """The key in the object; of a frame, that of its number."""
+        return f"{self.key}_frame" if self.kind == "frame" else self.key
+
+    @property
+    def column(self) -> str:
+        """The column of the table."""
+        return "syns" if self.kind == "no" else self.name
 
 
 _CONNECTION = (
@@ -151,14 +158,13 @@ class _Writer:
         table = self.table = ConnectionTable.of(trace.connections)
         self.applications = trace.applications
         self.frames = FrameWriter(trace)
-        self.starts = np.array([f.first_frame for f in trace.files], np.int64)
         self.hosts = [
             quoted(f"[{a}]:" if ":" in a else f"{a}:")[:-1] for a in table.addresses
         ]  # the string stays open for the port
         self.names = {
             "network": [quoted(name) for name in table.networks],
             "role_source": [quoted(source.value) for source in SOURCES],
-            "options": [_encode(layout) for layout in table.syn_options.layouts],
+            "options": [encode(layout) for layout in table.syn_options.layouts],
         }
         self.carried: dict[int, str] = {}  # by identity: the trace keeps its applications alive
 
@@ -169,8 +175,8 @@ class _Writer:
         lines.column([f"{number}" for number in range(low, high)])
         for key in ("client", "server"):
             lines.common(f',"{key}":')
-            lines.values(getattr(table, key)[rows], partial(_named, self.hosts))
-            lines.values(getattr(table, f"{key}_port")[rows], _numbers)
+            lines.values(getattr(table, key)[rows], partial(named, self.hosts))
+            lines.values(getattr(table, f"{key}_port")[rows], numbers)
             lines.common('"')
         self._object(lines, table, rows, _CONNECTION, ",")
         lines.common(',"application":')
@@ -195,56 +201,46 @@ class _Writer:
     ) -> None:
         """The members of an object."""
         written: dict[str, tuple[Column, list[str] | None]] = {}
-        for key, kind, like in fields:
-            name = {"frame": f"{key}_frame", "no": "syns"}.get(kind, key)
-            lines.common(f'{before}"{name if kind == "frame" else key}":')
+        for field in fields:
+            lines.common(f'{before}"{field.name}":')
             before = ","
-            column, missing = getattr(table, name)[rows], table.declared[name].none
-            known, texts = written.get(like, (None, None))
+            column, missing = getattr(table, field.column)[rows], table.declared[field.column].none
+            known, texts = written.get(field.like, (None, None))
+            file = self.frames.files(column)
             if texts is not None and known is not None and np.array_equal(column, known):
                 lines.column(texts)
-            elif kind == "name":
-                lines.values(column, partial(_named, self.names[key]))
-            elif kind in ("flag", "no"):
-                lines.values(
-                    column,
-                    partial(_named, ("false", "true") if kind == "flag" else ("true", "false")),
-                )
             else:
-                number = column if kind == "number" else self._number_in_file(column)
-                written[key] = column, lines.values(number, partial(_numbers, missing=missing))
-            if kind == "frame":
-                lines.common(f',"{key}_file":')
-                lines.values(
-                    np.where(column == 0, NONE, self._file(column)), partial(_numbers, missing=NONE)
-                )
+                value = self.frames.numbers(column, file) if field.kind == "frame" else column
+                written[field.key] = column, lines.values(value, self._write(field, missing))
+            if field.kind == "frame":
+                lines.common(f',"{field.key}_file":')
+                file = np.where(column == NO_FRAME, NONE, file)
+                lines.values(file, partial(numbers, missing=NONE))
 
-    def _file(self, frames: Column) -> Column | int:
-        """The file, of those of the point, that each frame is in."""
-        return (
-            np.maximum(np.searchsorted(self.starts, frames, "right") - 1, 0)
-            if len(self.starts) > 1
-            else 0
-        )
-
-    def _number_in_file(self, frames: Column) -> Column:
-        """Frames numbered through the files of the point → numbered in their file; 0 stays."""
-        if len(self.starts) <= 1:
-            return frames
-        return np.where(frames == 0, 0, frames - self.starts[self._file(frames)] + 1)
+    def _write(self, field: _Field, missing: int | None) -> Callable[[Column], list[str]]:
+        """What makes text of the values of a field."""
+        match field.kind:
+            case "name":
+                return partial(named, self.names[field.key])
+            case "flag":
+                return partial(named, TRUTH)
+            case "no":
+                return partial(named, TRUTH[::-1])
+            case _:
+                return partial(numbers, missing=missing)
 
     def _syns(self, lines: _Lines, syn_row: Column) -> None:
         """What the SYN of an end offered, null where it was not captured."""
         seen = np.flatnonzero(syn_row != NONE)
         if not len(seen):
-            lines.common("null")
+            lines.common(NULL)
             return
         some = lines if len(seen) == len(syn_row) else _Lines(len(seen))
         some.common("{")
         self._object(some, self.table.syn_options, syn_row[seen], _SYN)
         some.common("}")
         if some is not lines:
-            texts = ["null"] * len(syn_row)
+            texts = [NULL] * len(syn_row)
             for i, text in zip(seen.tolist(), some.joined(), strict=True):
                 texts[i] = text
             lines.column(texts)
@@ -264,60 +260,50 @@ class _Writer:
         return text
 
 
-def _numbers(column: Column, missing: int | None = None) -> list[str]:
-    """Numbers as text, null for the one that is missing."""
-    texts = [f"{number}" for number in column.tolist()]
-    if missing is not None:
-        for i in np.flatnonzero(column == missing).tolist():
-            texts[i] = "null"
-    return texts
-
-
-def _named(names: Sequence[str], column: Column) -> list[str]:
-    return [names[i] for i in column.tolist()]
-
-
 def _application(a: Application, frames: FrameWriter) -> str:
-    """What a connection carried; frames become (file, number)."""
+    """What a connection carried."""
     if not (a.proxy or a.tls or a.name or a.upgraded or a.reversed or a.digests != (None, None)):
-        return f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,"proxy":[],"tls":null,"digests":[null,null]}}'  # noqa: E501
-    proxy = []
-    for header in a.proxy:
-        file, number = frames.split(header.frame)
-        proxy.append(
-            {
-                "version": header.version,
-                "command": header.command,
-                "source": header.source,
-                "destination": header.destination,
-                "tlvs": [{"type": kind, "value": value} for kind, value in header.tlvs],
-                "length": header.length,
-                "crc_ok": header.crc_ok,
-                "facts": [{"name": name, "value": value} for name, value in header.facts],
-                "first_frame": number,
-                "first_file": file,
-            }
+        return (
+            f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,'
+            '"proxy":[],"tls":null,"digests":[null,null]}'
         )
-    tls: Json | None = None
-    if a.tls is not None:
-        file, number = frames.split(a.tls.frame)
-        tls = {
-            "server_name": a.tls.server_name,
-            "alpn": list(a.tls.alpn),
-            "versions": list(a.tls.versions),
-            "random": a.tls.random,
-            "session_id": a.tls.session_id,
-            "first_frame": number,
-            "first_file": file,
-        }
-    return _encode(
+    return encode(
         {
             "protocol": a.protocol.value,
             "name": a.name,
             "upgraded": a.upgraded,
             "reversed": a.reversed,
-            "proxy": proxy,
-            "tls": tls,
+            "proxy": [_proxy(header, frames) for header in a.proxy],
+            "tls": None if a.tls is None else _tls(a.tls, frames),
             "digests": list(a.digests),
         }
     )
+
+
+def _proxy(header: ProxyHeader, frames: FrameWriter) -> Json:
+    file, number = frames.split(header.frame)
+    return {
+        "version": header.version,
+        "command": header.command,
+        "source": header.source,
+        "destination": header.destination,
+        "tlvs": [{"type": kind, "value": value} for kind, value in header.tlvs],
+        "length": header.length,
+        "crc_ok": header.crc_ok,
+        "facts": [{"name": name, "value": value} for name, value in header.facts],
+        "first_frame": number,
+        "first_file": file,
+    }
+
+
+def _tls(hello: ClientHello, frames: FrameWriter) -> Json:
+    file, number = frames.split(hello.frame)
+    return {
+        "server_name": hello.server_name,
+        "alpn": list(hello.alpn),
+        "versions": list(hello.versions),
+        "random": hello.random,
+        "session_id": hello.session_id,
+        "first_frame": number,
+        "first_file": file,
+    }

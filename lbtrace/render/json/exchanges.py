@@ -11,41 +11,18 @@ the output is ASCII and valid whatever the bytes were.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from json.encoder import encode_basestring_ascii
 
 from lbtrace.model.http import NO_BODY, Body, Exchange, HeaderLine, Interim, Mark, Request, Response
 from lbtrace.model.trace import Trace
+from lbtrace.render.json.frames import FrameWriter
+from lbtrace.render.json.text import NULL, TRUTH, or_null, quoted, quoted_or_null
 
-quoted = encode_basestring_ascii  # str → a JSON string literal, ASCII only
-
-NO_BODY_TEXT = '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,"content_digest":null,"content_length":null}'  # noqa: E501
+NO_BODY_TEXT = (
+    '{"framing":"none","length":0,"declared":null,"complete":true,"digest":null,'
+    '"content_digest":null,"content_length":null}'
+)
 _REMEMBERED = 20000  # entries per generation of a memory
-
-
-class FrameWriter:
-    """Frames numbered through a point's files → the file's index and the number Wireshark shows."""
-
-    def __init__(self, trace: Trace) -> None:
-        self._starts = [f.first_frame for f in trace.files]
-        self.single = len(self._starts) <= 1
-
-    def split(self, frame: int) -> tuple[int, int]:
-        """(file index, frame number in that file)."""
-        if self.single:
-            return 0, frame
-        file = max(bisect_right(self._starts, frame) - 1, 0)
-        return file, frame - self._starts[file] + 1
-
-    def keys(self, name: str, frame: int | None) -> str:
-        """'"first_frame":5,"first_file":0' for the name "first"."""
-        if frame is None:
-            return f'"{name}_frame":null,"{name}_file":null'
-        if self.single:
-            return f'"{name}_frame":{frame},"{name}_file":0'
-        file, number = self.split(frame)
-        return f'"{name}_frame":{number},"{name}_file":{file}'
 
 
 class ExchangeWriter:
@@ -63,63 +40,49 @@ class ExchangeWriter:
 
     def lines(self, exchanges: Iterable[Exchange]) -> Iterator[str]:
         """One JSON object per exchange, without a line end."""
-        request_of, response_of = self._request, self._response
         for id_, connection, ordinal, request, response, interim, marks, stream_id in exchanges:
+            asked = NULL if request is None else self._request(request)
+            answered = NULL if response is None else self._response(response)
             yield (
-                f'{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":{"null" if stream_id is None else stream_id},'  # noqa: E501
-                f'"marks":{self._marks_of(marks) if marks else "[]"},"request":{"null" if request is None else request_of(request)},'  # noqa: E501
-                f'"interim":{self._interim(interim) if interim else "[]"},'
-                f'"response":{"null" if response is None else response_of(response)}}}'
+                f'{{"id":{id_},"connection":{connection},"ordinal":{ordinal},'
+                f'"stream_id":{or_null(stream_id)},"marks":{self._marks_of(marks)},'
+                f'"request":{asked},"interim":{self._interim(interim) if interim else "[]"},'
+                f'"response":{answered}}}'
             )
 
     def _request(self, request: Request) -> str:
-        (
-            method,
-            target,
-            version,
-            lines,
-            body,
-            first,
-            head,
-            last,
-            first_ns,
-            head_ns,
-            last_ns,
-            marks,
-            trailers,
-            offset,
-        ) = request
+        method, target, version = request[:3]
         start = self._starts.get((method, version)) or self._start(method, version)
-        return (
-            f'{{"target":{quoted(target)},{start},"headers":{self._blocks.get(id(lines)) or self._block(lines)},'  # noqa: E501
-            f'"body":{NO_BODY_TEXT if body == NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'  # noqa: E501
-            f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
-            f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
-        )
+        return f'{{"target":{quoted(target)},{start},{self._after_start(*request[3:])}'
 
     def _response(self, response: Response) -> str:
-        (
-            status,
-            reason,
-            version,
-            lines,
-            body,
-            first,
-            head,
-            last,
-            first_ns,
-            head_ns,
-            last_ns,
-            marks,
-            trailers,
-            offset,
-        ) = response
+        status, reason, version = response[:3]
         return (
             f'{{"status":{status},"reason":{quoted(reason)},"version":{quoted(version)},'
+            f"{self._after_start(*response[3:])}"
+        )
+
+    def _after_start(
+        self,
+        lines: tuple[HeaderLine, ...],
+        body: Body,
+        first: int,
+        head: int,
+        last: int,
+        first_ns: int,
+        head_ns: int,
+        last_ns: int,
+        marks: tuple[Mark, ...],
+        trailers: tuple[HeaderLine, ...],
+        offset: int,
+    ) -> str:
+        """What a request and a response have in common, to the closing brace."""
+        return (
             f'"headers":{self._blocks.get(id(lines)) or self._block(lines)},'
-            f'"body":{NO_BODY_TEXT if body == NO_BODY else self.body(body)},"trailers":{self._block(trailers) if trailers else "[]"},'  # noqa: E501
+            f'"body":{NO_BODY_TEXT if body == NO_BODY else self.body(body)},'
+            f'"trailers":{self._block(trailers) if trailers else "[]"},'
             f"{self._places(first, head, last, first_ns, head_ns, last_ns)},"
-            f'"offset":{offset},"marks":{self._marks_of(marks) if marks else "[]"}}}'
+            f'"offset":{offset},"marks":{self._marks_of(marks)}}}'
         )
 
     def _places(
@@ -134,9 +97,11 @@ class ExchangeWriter:
             return f'{frames},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
         number, time = str(first), str(first_ns)
         return (
-            f'"first_frame":{number},"first_file":0,"head_frame":{number if head == first else head},"head_file":0,'  # noqa: E501
+            f'"first_frame":{number},"first_file":0,'
+            f'"head_frame":{number if head == first else head},"head_file":0,'
             f'"last_frame":{number if last == first else last},"last_file":0,"first_ns":{time},'
-            f'"head_ns":{time if head_ns == first_ns else head_ns},"last_ns":{time if last_ns == first_ns else last_ns}'  # noqa: E501
+            f'"head_ns":{time if head_ns == first_ns else head_ns},'
+            f'"last_ns":{time if last_ns == first_ns else last_ns}'
         )
 
     def _start(self, method: str, version: str) -> str:
@@ -162,11 +127,8 @@ class ExchangeWriter:
         """A header line: name and value, and the line as sent when it is not `name: value`."""
         name, value, raw = line
         first = self._names.get(name) or self._name(name)
-        return (
-            f"{first},{quoted(value)}]"
-            if raw == f"{name}: {value}"
-            else f"{first},{quoted(value)},{quoted(raw)}]"
-        )
+        as_sent = "" if raw == f"{name}: {value}" else f",{quoted(raw)}"
+        return f"{first},{quoted(value)}{as_sent}]"
 
     def _line(self, line: HeaderLine) -> str:
         text = self._old_lines.get(id(line)) or self.line(line)
@@ -185,10 +147,10 @@ class ExchangeWriter:
         """A body."""
         framing, length, declared, complete, digest, content_digest, content_length = body
         return (
-            f'{{"framing":"{framing._value_}","length":{length},"declared":{"null" if declared is None else declared},'  # noqa: E501
-            f'"complete":{"true" if complete else "false"},"digest":{"null" if digest is None else quoted(digest)},'  # noqa: E501
-            f'"content_digest":{"null" if content_digest is None else quoted(content_digest)},'
-            f'"content_length":{"null" if content_length is None else content_length}}}'
+            f'{{"framing":"{framing._value_}","length":{length},"declared":{or_null(declared)},'
+            f'"complete":{TRUTH[complete]},"digest":{quoted_or_null(digest)},'
+            f'"content_digest":{quoted_or_null(content_digest)},'
+            f'"content_length":{or_null(content_length)}}}'
         )
 
     def _marks_of(self, marks: tuple[Mark, ...]) -> str:
@@ -198,11 +160,9 @@ class ExchangeWriter:
         return text
 
     def _interim(self, interim: tuple[Interim, ...]) -> str:
-        return (
-            "["
-            + ",".join(
-                f'{{"status":{i.status},"headers":{self._block(i.lines)},{self._frames.keys("first", i.frame)},"first_ns":{i.time_ns}}}'  # noqa: E501
-                for i in interim
-            )
-            + "]"
+        texts = (
+            f'{{"status":{i.status},"headers":{self._block(i.lines)},'
+            f'{self._frames.keys("first", i.frame)},"first_ns":{i.time_ns}}}'
+            for i in interim
         )
+        return f"[{','.join(texts)}]"

@@ -13,15 +13,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence, ConnectionBasis, Tier, UnpairedReason
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
-from lbtrace.render.json.exchanges import quoted
+from lbtrace.render.json.frames import FrameWriter
+from lbtrace.render.json.text import NULL, numbers, quoted
 from lbtrace.render.wording import names
 from lbtrace.tables.columns import Column, running, spans
-from lbtrace.tables.exchanges import Exchanges
+from lbtrace.tables.connections import NO_FRAME
+from lbtrace.tables.exchanges import first_frames
 from lbtrace.tables.pairs import NONE, OUTCOMES, PairTable, Reasons
 
 _ROWS = 4096  # written at a time
@@ -37,43 +38,31 @@ class _References:
 
     def __init__(self, traces: Sequence[Trace]) -> None:
         self._first_of = running(np.array([len(trace.exchanges) for trace in traces], np.int64))
-        places = [_places(trace) for trace in traces]
-        self._frame, self._file = (
-            np.concatenate([*(p[i] for p in places), np.zeros(0, np.int64)]) for i in (0, 1)
-        )
+        places = [_places(trace) for trace in traces] or [(np.zeros(0, np.int64),) * 2]
+        self._frame, self._file = map(np.concatenate, zip(*places, strict=True))
 
     def texts(self, points: Column, ids: Column) -> list[str]:
         """One for each."""
         at = self._first_of[points] + ids
-        columns = (column.tolist() for column in (points, ids, self._frame[at], self._file[at]))
+        frame, file = self._frame[at], self._file[at]
+        columns = (
+            *(column.tolist() for column in (points, ids)),
+            numbers(frame, missing=NO_FRAME),
+            numbers(np.where(frame == NO_FRAME, NONE, file), missing=NONE),
+        )
         return [
             f'{{"point":{point},"exchange":{number},"first_frame":{frame},"first_file":{file}}}'
-            if frame
-            else f'{{"point":{point},"exchange":{number},"first_frame":null,"first_file":null}}'
             for point, number, frame, file in zip(*columns, strict=True)
         ]
 
 
 def _places(trace: Trace) -> tuple[Column, Column]:
-    """(the frame each exchange begins in, as numbered in its file, 0 for none; that file)."""
-    exchanges = trace.exchanges
-    if isinstance(exchanges, Exchanges):
-        frames = np.append(
-            exchanges.table.request.first_frame.astype(np.int64), _begins(exchanges.objects)
-        )[exchanges.order]
-    else:
-        frames = _begins(exchanges)
-    starts = np.array([f.first_frame for f in trace.files], np.int64)
-    if len(starts) <= 1:
-        return frames, np.zeros(len(frames), np.int64)
-    file = np.maximum(np.searchsorted(starts, frames, "right") - 1, 0)
-    return np.where(frames == 0, 0, frames - starts[file] + 1), file
-
-
-def _begins(exchanges: Sequence[Exchange]) -> Column:
-    """The frame each exchange begins in, numbered through the files of its point."""
-    halves = (e.request or e.response for e in exchanges)
-    return np.array([half.first_frame if half else 0 for half in halves], np.int64)
+    """(the frame each exchange begins in, as numbered in its file, NO_FRAME for none; that
+    file).
+    """
+    writer, frames = FrameWriter(trace), first_frames(trace)
+    files = writer.files(frames)
+    return writer.numbers(frames, files), files
 
 
 def pairs(report: Report) -> Iterator[str]:
@@ -81,15 +70,18 @@ def pairs(report: Report) -> Iterator[str]:
     caused; a comma stands before each line but the first.
     """
     table = PairTable.of(report.correlation.pairs)
-    fronts, backs = _References(report.clients), _References(report.backends)
+    clients, backends = _References(report.clients), _References(report.backends)
     for low in range(0, len(table), _ROWS):
-        yield "\n,".join(_pairs(table, np.arange(low, min(low + _ROWS, len(table))), fronts, backs))
+        rows = np.arange(low, min(low + _ROWS, len(table)))
+        yield "\n,".join(_pairs(table, rows, clients, backends))
 
 
-def _pairs(table: PairTable, rows: Column, fronts: _References, backs: _References) -> list[str]:
+def _pairs(
+    table: PairTable, rows: Column, clients: _References, backends: _References
+) -> list[str]:
     sizes = table.attempts[rows]
     at = spans(table.first[rows], sizes)
-    caused = backs.texts(table.backend_point[at], table.backend[at])
+    caused = backends.texts(table.backend_point[at], table.backend[at])
     attempts = [
         f'{{"backend":{backend},{_OUTCOME[outcome]}}}'
         for backend, outcome in zip(caused, table.outcome[at].tolist(), strict=True)
@@ -106,10 +98,10 @@ def _pairs(table: PairTable, rows: Column, fronts: _References, backs: _Referenc
     )
     return [
         f'{{"id":{number},"client":{client},"attempts":[{tried}],{_TIER[tier]},{sure[confidence]},'
-        f'"group":{"null" if group == NONE else group},"reasons":[{known[reason]}]}}'
+        f'"group":{NULL if group == NONE else group},"reasons":[{known[reason]}]}}'
         for number, client, tried, tier, confidence, group, reason in zip(
             rows.tolist(),
-            fronts.texts(table.client_point[rows], table.client[rows]),
+            clients.texts(table.client_point[rows], table.client[rows]),
             attempts,
             *columns,
             strict=True,
@@ -142,7 +134,8 @@ def unpaired(report: Report) -> Iterator[str]:
             for side, references in sides.items()
         }
         yield "\n,".join(
-            f'{{"side":"{u.side}","exchange":{next(written[u.side])},{_REASON[u.reason]},{_CONFIDENCE[u.confidence]},"detail":{quoted(names.unpaired_detail(u))}}}'
+            f'{{"side":"{u.side}","exchange":{next(written[u.side])},{_REASON[u.reason]},'
+            f'{_CONFIDENCE[u.confidence]},"detail":{quoted(names.unpaired_detail(u))}}}'
             for u in some
         )
 
@@ -153,6 +146,7 @@ def connection_pairs(report: Report) -> Iterator[str]:
     for low in range(0, len(every), _ROWS):
         yield "\n,".join(
             f'{{"client":{{"point":{client.point},"connection":{client.id}}},'
-            f'"backend":{{"point":{backend.point},"connection":{backend.id}}},{_BASIS[basis]},{_CONFIDENCE[confidence]}}}'
+            f'"backend":{{"point":{backend.point},"connection":{backend.id}}},{_BASIS[basis]},'
+            f"{_CONFIDENCE[confidence]}}}"
             for client, backend, basis, confidence in every[low : low + _ROWS]
         )

@@ -5,19 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from json import JSONEncoder
 
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Clock, HeaderChange, HealthCheck, Topology
 from lbtrace.model.report import Evidence, Finding, Latency, Report, SideCounts, Value, Witness
 from lbtrace.model.trace import Trace
-from lbtrace.render.json.exchanges import FrameWriter, quoted
+from lbtrace.render.json.frames import FrameWriter
+from lbtrace.render.json.text import Json, encode, quoted
 from lbtrace.render.wording import names
 from lbtrace.render.wording.statements import filled
-
-_encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
-
-Json = dict[str, object]  # one JSON object on its way into the encoder; never leaves this module
 
 
 def trace_head(trace: Trace) -> str:
@@ -54,20 +50,21 @@ def trace_head(trace: Trace) -> str:
             for f in trace.files
         ],
     }
-    return _encode(head)[:-1]
+    return encode(head)[:-1]
 
 
 def diagnostics(trace: Trace) -> Iterator[str]:
     """What is worth saying about one capture point."""
     frames = FrameWriter(trace)
     for d in trace.diagnostics:
-        yield f'{{"slug":{quoted(d.slug)},"text":{quoted(d.text)},"count":{d.count},{frames.keys("first", d.frame)}}}'  # noqa: E501
+        first = frames.keys("first", d.frame)
+        yield f'{{"slug":{quoted(d.slug)},"text":{quoted(d.text)},"count":{d.count},{first}}}'
 
 
 def verdict(report: Report) -> str:
     """Kind, confidence, witnesses, and which known balancers fit."""
     v = report.verdict
-    return _encode(
+    return encode(
         {
             "kind": v.kind.value,
             "confidence": v.confidence.value,
@@ -130,7 +127,7 @@ def _frame(f: FrameRef) -> Json:
 def findings(items: Iterable[Finding]) -> Iterator[str]:
     """Each finding with its sentence filled in, its measured values and its evidence."""
     for f in items:
-        yield _encode(
+        yield encode(
             {
                 "slug": f.slug,
                 "title": f.title,
@@ -147,7 +144,7 @@ def findings(items: Iterable[Finding]) -> Iterator[str]:
 
 def counts(report: Report) -> str:
     """Both sides, counted."""
-    return _encode(
+    return encode(
         {
             "client": _side_counts(report.client_counts),
             "backend": _side_counts(report.backend_counts),
@@ -176,7 +173,7 @@ def _side_counts(c: SideCounts) -> Json:
 
 def topology(t: Topology) -> str:
     """Who is who."""
-    return _encode(
+    return encode(
         {
             "clients": list(t.clients),
             "fronts": [str(e) for e in t.fronts],
@@ -200,13 +197,13 @@ def latency(times: Latency | None) -> str:
     """The numbers of Latency, or null."""
     if times is None:
         return "null"
-    return _encode({name: getattr(times, name) for name in Latency.__dataclass_fields__})
+    return encode({name: getattr(times, name) for name in Latency.__dataclass_fields__})
 
 
 def clocks(items: Iterable[Clock]) -> Iterator[str]:
     """One per client point and backend point."""
     for c in items:
-        yield _encode(
+        yield encode(
             {
                 "client_point": c.client_point,
                 "backend_point": c.backend_point,
@@ -226,7 +223,7 @@ def clocks(items: Iterable[Clock]) -> Iterator[str]:
 def header_changes(changes: Iterable[HeaderChange]) -> Iterator[str]:
     """What happened to each header field, over all pairs."""
     for c in changes:
-        yield _encode(
+        yield encode(
             {
                 "message": "request" if c.request else "response",
                 "kind": c.kind.value,
@@ -246,7 +243,7 @@ def header_changes(changes: Iterable[HeaderChange]) -> Iterator[str]:
 def health_checks(checks: Iterable[HealthCheck]) -> Iterator[str]:
     """The balancer's own probing."""
     for h in checks:
-        yield _encode(
+        yield encode(
             {
                 "source": h.source,
                 "target": str(h.target),

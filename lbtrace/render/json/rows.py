@@ -16,7 +16,9 @@ import numpy as np
 
 from lbtrace.model.http import Body, Framing, HeaderLine
 from lbtrace.model.trace import Trace
-from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter, quoted
+from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter
+from lbtrace.render.json.frames import FrameWriter
+from lbtrace.render.json.text import numbers, quoted
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.exchanges import LENGTH, NOTHING, SILENT, Exchanges, MessageTable, status_parts
 from lbtrace.tables.packets import Column
@@ -57,7 +59,7 @@ class RowWriter:
         self._object_ids = np.fromiter(
             (e.id for e in exchanges.objects), np.int64, len(exchanges.objects)
         )
-        self._files = np.array([f.first_frame for f in trace.files], np.int64)
+        self._frames = FrameWriter(trace)
         self._blocks: dict[int, str] = {}
         self._lines: dict[int, str] = {}
         self._statuses: dict[int, str] = {}
@@ -91,8 +93,8 @@ class RowWriter:
         )
         heads = t.id[rows].tolist(), t.connection[rows].tolist(), t.ordinal[rows].tolist()
         return [
-            f',{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":null,"marks":[],"request":{{{request},'
-            f'"interim":[],"response":{{{response}}}'
+            f',{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":null,'
+            f'"marks":[],"request":{{{request},"interim":[],"response":{{{response}}}'
             for id_, connection, ordinal, request, response in zip(
                 *heads,
                 self._messages(asked, t.request, rows),
@@ -104,23 +106,13 @@ class RowWriter:
     def _messages(self, starts: list[str], m: MessageTable, rows: slice) -> list[str]:
         """The messages of some rows, without the brace in front."""
         blocks = map(self._blocks.__getitem__, m.block[rows].tolist())
-        bodies = self._bodies(m, rows)
+        places = self._places(m, rows) if self._frames.single else self._places_in_files(m, rows)
         offsets = m.offset[rows].tolist()
-        if len(self._files) > 1:
-            return [
-                f'{start},"headers":{block},"body":{body},"trailers":[],{places},"offset":{offset},"marks":[]}}'
-                for start, block, body, places, offset in zip(
-                    starts, blocks, bodies, self._places(m, rows), offsets, strict=True
-                )
-            ]
-        frames = _numbers(m.first_frame[rows], m.head_frame[rows], m.last_frame[rows])
-        times = _numbers(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
         return [
-            f'{start},"headers":{block},"body":{body},"trailers":[],"first_frame":{first},"first_file":0,"head_frame":{head},'
-            f'"head_file":0,"last_frame":{last},"last_file":0,"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns},'
-            f'"offset":{offset},"marks":[]}}'
-            for start, block, body, first, head, last, first_ns, head_ns, last_ns, offset in zip(
-                starts, blocks, bodies, *frames, *times, offsets, strict=True
+            f'{start},"headers":{block},"body":{body},"trailers":[],{place},"offset":{offset},'
+            '"marks":[]}'
+            for start, block, body, place, offset in zip(
+                starts, blocks, self._bodies(m, rows), places, offsets, strict=True
             )
         ]
 
@@ -153,8 +145,8 @@ class RowWriter:
         digests = [hexes[k : k + 32] for k in range(0, len(hexes), 32)]
         sizes = m.length[rows].tolist()
         found = [
-            f'{{"framing":"content-length","length":{size},"declared":{size},"complete":true,"digest":"{digest}",'
-            f'"content_digest":null,"content_length":null}}'
+            f'{{"framing":"content-length","length":{size},"declared":{size},"complete":true,'
+            f'"digest":"{digest}","content_digest":null,"content_length":null}}'
             for size, digest in zip(sizes, digests, strict=True)
         ]
         for k in np.flatnonzero(kinds != LENGTH).tolist():
@@ -171,21 +163,32 @@ class RowWriter:
         return found
 
     def _places(self, m: MessageTable, rows: slice) -> list[str]:
-        """Frames and times where there are several files."""
-        columns = m.first_frame[rows], m.head_frame[rows], m.last_frame[rows]
-        files = [
-            np.maximum(np.searchsorted(self._files, column, "right") - 1, 0) for column in columns
-        ]
-        numbers = _numbers(
-            *(column - self._files[file] + 1 for column, file in zip(columns, files, strict=True))
-        )
-        times = _numbers(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
+        """Frames and times, all in one file."""
+        frames = _alike(m.first_frame[rows], m.head_frame[rows], m.last_frame[rows])
+        times = _alike(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
         return [
-            f'"first_frame":{first},"first_file":{first_file},"head_frame":{head},"head_file":{head_file},"last_frame":{last},'
-            f'"last_file":{last_file},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
-            for first, head, last, first_file, head_file, last_file, first_ns, head_ns, last_ns in zip(  # noqa: E501
-                *numbers, *_numbers(*files), *times, strict=True
-            )
+            f'"first_frame":{first},"first_file":0,"head_frame":{head},"head_file":0,'
+            f'"last_frame":{last},"last_file":0,"first_ns":{first_ns},"head_ns":{head_ns},'
+            f'"last_ns":{last_ns}'
+            for first, head, last, first_ns, head_ns, last_ns in zip(*frames, *times, strict=True)
+        ]
+
+    def _places_in_files(self, m: MessageTable, rows: slice) -> list[str]:
+        """Frames and times, each frame in one of several files."""
+        columns = m.first_frame[rows], m.head_frame[rows], m.last_frame[rows]
+        files = list(map(self._frames.files, columns))
+        frames = _alike(*map(self._frames.numbers, columns, files))
+        times = _alike(m.first_ns[rows], m.head_ns[rows], m.last_ns[rows])
+        keys = (
+            [
+                f'"{name}_frame":{number},"{name}_file":{file}'
+                for number, file in zip(*of, strict=True)
+            ]
+            for name, *of in zip(("first", "head", "last"), frames, _alike(*files), strict=True)
+        )
+        return [
+            f'{first},{head},{last},"first_ns":{first_ns},"head_ns":{head_ns},"last_ns":{last_ns}'
+            for first, head, last, first_ns, head_ns, last_ns in zip(*keys, *times, strict=True)
         ]
 
     def _meet(self, blocks: Column) -> None:
@@ -241,13 +244,7 @@ def _escaped(lines: list[bytes]) -> list[str]:
     return quoted(b"\r\n".join(lines).decode("latin-1"))[1:-1].split(_EOL)
 
 
-def _numbers(first: Column, *others: Column) -> list[list[str]]:
+def _alike(first: Column, *others: Column) -> list[list[str]]:
     """Columns as text; those that equal the first one are not written again."""
-    text = [f"{number}" for number in first.tolist()]
-    return [
-        text,
-        *(
-            text if np.array_equal(first, other) else [f"{number}" for number in other.tolist()]
-            for other in others
-        ),
-    ]
+    text = numbers(first)
+    return [text, *(text if np.array_equal(first, other) else numbers(other) for other in others)]
