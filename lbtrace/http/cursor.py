@@ -65,8 +65,8 @@ class StreamPieces:
         return Mark.CLOSED if self.fin[stream] >= 0 else Mark.CAPTURE_ENDED
 
     def gaps(self, stream: int) -> tuple[list[int], list[int]]:
-        """Begins and ends of what is missing from a stream, the part behind its last captured byte
-        included.
+        """The gaps of a stream, as their begins and their ends; what is missing behind its last
+        captured byte is one of them.
         """
         start, length = self.start, self.length
         if self._behind_gap is None:
@@ -89,14 +89,14 @@ class StreamPieces:
 
 
 def view(column: Column, kind: type[np.generic]) -> memoryview:
-    """A column as a memory view: indexing one gives a Python int, several times faster than a numpy
+    """A column as a memory view. Indexing one gives a Python int, several times faster than a numpy
     scalar.
     """
     return np.ascontiguousarray(column, dtype=kind).data
 
 
 class Cursor:
-    """A place in a stream. `pos` is an index in `data`; the stream offset is `base + pos`."""
+    """A position in a stream. `pos` is an index in `data`; the stream offset is `base + pos`."""
 
     __slots__ = ("base", "data", "end_row", "first_row", "pieces", "pos", "row", "stream", "want")
 
@@ -114,11 +114,12 @@ class Cursor:
 
     @property
     def offset(self) -> int:
-        """Where it stands, as a stream offset."""
+        """The position, as a stream offset."""
         return self.base + self.pos
 
     def extend(self) -> bool:
-        """Join more pieces, dropping what lies before `pos`; False when a gap or the end follows.
+        """Join more pieces to the window and drop the bytes before `pos`; False when a gap or the
+        end follows.
         Amortised linear: the window at least doubles.
         """
         p = self.pieces
@@ -179,8 +180,8 @@ class Cursor:
         return self.data[self.pos : self.pos + size]
 
     def take(self, size: int, sink: Sink | None) -> int:
-        """Move `size` bytes on, across gaps if need be, feeding those before the first gap to
-        `sink`; how many of them are in the capture.
+        """Move `size` bytes on, across gaps if need be, and feed those before the first gap to
+        `sink`. Returns how many of them are in the capture.
 
         Stops at the last byte of the stream. Afterwards the cursor may stand in a gap.
         """
@@ -225,7 +226,7 @@ class Cursor:
         return taken
 
     def move_to(self, offset: int) -> None:
-        """Stand at a stream offset at or after `base`, where a byte was captured."""
+        """Move to a stream offset at or after `base`, where a byte was captured."""
         if self.base <= offset < self.base + len(self.data):
             self.pos = offset - self.base
             return
@@ -238,7 +239,7 @@ class Cursor:
         self.data = bytes(p.buffers[p.buffer[row]][o + inside : o + p.length[row]])
 
     def skip(self, offset: int) -> None:
-        """Stand at a stream offset ahead, where a piece ends and up to which none is missing."""
+        """Move to a stream offset ahead, where a piece ends and before which no byte is missing."""
         self.pos = offset - self.base
         if self.pos > len(self.data):
             self.row = bisect_left(self.pieces.start, offset, self.row, self.end_row)

@@ -1,9 +1,8 @@
-"""The first bytes of both directions → what protocol the connection speaks. Protocols that are not
-HTTP are named and left alone.
+"""The first bytes of both directions → the protocol that a connection speaks.
 
-HTTP is recognised by what cannot be anything else; a protocol that merely resembles it (RTSP, SIP,
-ICY) is not HTTP. Where the beginning was not captured, the first pieces are searched for one that
-begins a message.
+HTTP is recognised by bytes that cannot be anything else; a protocol that only resembles it (RTSP,
+SIP, ICY) is not HTTP. Where the beginning was not captured, the first pieces are searched for one
+that begins a message. Protocols other than HTTP are named and left alone.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from lbtrace.http.h1.start_line import (
 from lbtrace.http.h2.frames import PREFACE
 from lbtrace.model.http import Protocol
 
-_SEARCHED: Final = (
-    4096  # pieces looked at for a first message where the beginning is not in the capture
-)
-_PREFIXED: Final = 16  # pieces looked at where it is: other bytes may stand in front of HTTP
+# Pieces that are looked at for a first message: where the beginning of the stream is not in the
+# capture, and where it is, but other bytes may stand in front of HTTP.
+_SEARCHED: Final = 4096
+_PREFIXED: Final = 16
 _REQUEST_LINE: Final = re.compile(
     rb"(?:\r?\n)*[!-9;-~]{1,64}[ \t][^\n]{0,65536}?[ \t](?i:HTTP)/[0-9.]{1,8}[ \t]*\r?(?:\n|\Z)"
 )
@@ -53,8 +52,8 @@ HTTP1: Final = Detected(Protocol.HTTP1)  # and nothing else to say
 
 
 def detect(client: Cursor, server: Cursor) -> Detected:
-    """What the connection speaks; where other bytes stand in front of HTTP (SOCKS, a greeting of
-    some tunnel) the cursors move behind them.
+    """The protocol behind the cursors. Where other bytes stand in front of HTTP (a greeting, a
+    tunnel of some kind), the cursors move behind them.
     """
     asked = client.peek(4096)
     if begins_request(asked):
@@ -95,15 +94,15 @@ def _answers(data: bytes) -> bool:
 
 
 def first_request(cursor: Cursor) -> int:
-    """The first piece from the cursor on that begins a request, -1 when none of the first ones
-    does.
+    """The first piece from the cursor on that begins a request; -1 when none of the pieces that are
+    looked at does.
     """
     return _search(cursor, may_begin_request, begins_request)
 
 
 def _behind(asking: Cursor, answering: Cursor, within: int = 1 << 62) -> bool:
-    """Move to the first pieces that begin a request and a response, if such there are; the request
-    `within` so many bytes.
+    """Move the cursors to the first pieces that begin a request and a response; False, and no move,
+    when there are none, or the request is not `within` so many bytes.
     """
     request = first_request(asking)
     if request >= 0 and asking.pieces.start[request] - asking.offset > within:
@@ -127,7 +126,7 @@ def _late(cursor: Cursor) -> bool:
 def _search(
     cursor: Cursor, may_begin: Callable[[bytes], bool], begins: Callable[[bytes], bool]
 ) -> int:
-    """The first piece that begins a message, -1 when none of the first ones does."""
+    """The first piece that begins a message; -1 when none of the pieces that are looked at does."""
     p = cursor.pieces
     for row in cursor.rows_ahead()[: _SEARCHED if _late(cursor) else _PREFIXED]:
         o = p.payload[row]
@@ -191,7 +190,7 @@ _SERVER: Final = tuple(
 
 
 def _named(asked: bytes, answered: bytes) -> str:
-    """A protocol by its first bytes, "" when none fits."""
+    """The name of a protocol by its first bytes, "" when no pattern fits."""
     if answered[:3] == b"220":
         word = asked[:4].upper()
         if word in (b"EHLO", b"HELO"):

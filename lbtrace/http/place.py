@@ -1,4 +1,4 @@
-"""Stream offsets → frames and times, and how a stream ended."""
+"""Stream offsets of a message → the frames and times it was seen at, and how its stream ended."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lbtrace.model.http import Mark
 
 
 class MessagePlace(NamedTuple):
-    """Where and when a message was seen. `repeated`: a segment of it was sent again or arrived
-    late.
+    """Where and when a message was seen: its first byte, the end of its head, its last byte. Times
+    are ns since the epoch. `repeated`: a segment of it was sent again or arrived late.
     """
 
-    row: int
+    row: int  # the piece it begins in
     first_frame: int
     head_frame: int
     last_frame: int
@@ -25,45 +25,29 @@ class MessagePlace(NamedTuple):
 
 
 def place(cursor: Cursor, offset: int, head_end: int, end: int) -> MessagePlace:
-    """Frames and times of the bytes [offset, end) whose head ends at `head_end`; when pieces came
-    out of order, a part ends with its last arrival.
+    """The place of the bytes [offset, end), of which the head ends at `head_end`. Where pieces came
+    out of order, a part ends with the last of its pieces to arrive.
     """
-    p = cursor.pieces
-    row_at = cursor.row_at
+    p, row_at = cursor.pieces, cursor.row_at
     first = row_at(offset)
-    head = row_at(max(head_end - 1, offset))
-    last = row_at(max(end - 1, offset))
+    head, last = row_at(max(head_end - 1, offset)), row_at(max(end - 1, offset))
     frame, time = p.frame, p.time_ns
-    if first == last or p.clean[cursor.stream]:
+    if p.clean[cursor.stream] or first == last:
+        frames, times = (frame[head], frame[last]), (time[head], time[last])
         repeated = bool(p.repeated[first]) and not p.clean[cursor.stream]
-        return MessagePlace(
-            first,
-            frame[first],
-            frame[head],
-            frame[last],
-            time[first],
-            time[head],
-            time[last],
-            repeated,
-        )
-    return MessagePlace(
-        first,
-        frame[first],
-        max(frame[first : head + 1]),
-        max(frame[first : last + 1]),
-        time[first],
-        max(time[first : head + 1]),
-        max(time[first : last + 1]),
-        any(p.repeated[first : last + 1]),
-    )
+    else:
+        frames = max(frame[first : head + 1]), max(frame[first : last + 1])
+        times = max(time[first : head + 1]), max(time[first : last + 1])
+        repeated = any(p.repeated[first : last + 1])
+    return MessagePlace(first, frame[first], *frames, time[first], *times, repeated)
 
 
 class Delivery:
-    """Places on a stream whose messages overlap (HTTP/2): a byte counts as there when it and all
-    before it have arrived, as TCP delivers it.
+    """Places on a stream whose messages overlap (HTTP/2). A byte has arrived when it and all bytes
+    before it have, as TCP delivers it.
 
-    That makes a place cost the same however many messages overlap, where `place` looks at every
-    piece of a message.
+    So a place costs the same however many messages overlap; `place` looks at every piece of a
+    message.
     """
 
     def __init__(self, cursor: Cursor) -> None:
@@ -77,7 +61,7 @@ class Delivery:
             self.repeated = list(accumulate(p.repeated[low:high], initial=0))
 
     def place(self, offset: int, head_end: int, end: int) -> MessagePlace:
-        """As the function `place`."""
+        """The same as the function `place`, in order of delivery."""
         if self.clean:
             return place(self.cursor, offset, head_end, end)
         p, row_at, low = self.cursor.pieces, self.cursor.row_at, self.low
@@ -98,7 +82,8 @@ class Delivery:
 
 
 class Ending(NamedTuple):
-    """How a stream ended: `cut_mark` says what cut short a message that does not end; `holed`:
+    """How a stream ended. `cut_mark`: what cut short a message that does not end. `fin`: the offset
+    of its FIN, -1 without. `end`: the offset behind the last byte known to have been sent. `holed`:
     bytes of it are missing.
     """
 
@@ -109,7 +94,7 @@ class Ending(NamedTuple):
 
     @classmethod
     def of(cls, cursor: Cursor) -> Ending:
-        """Of the stream of a cursor."""
+        """The ending of the stream of a cursor."""
         p, s = cursor.pieces, cursor.stream
         fin, end = p.fin[s], p.end[s]
         first, last = cursor.first_row, cursor.end_row

@@ -1,9 +1,9 @@
-"""PROXY protocol headers in front of a connection's payload → ProxyHeader
+"""PROXY protocol headers in front of the payload of a connection → ProxyHeader
 (haproxy.org/download/3.0/doc/proxy-protocol.txt §2).
 
-Version 1 is one line of text, at most 107 bytes; version 2 a 16-byte binary head, addresses and
-TLVs. Proxies stack them, so there may be several; each is read whole or not at all: a cut one is
-left where it is. Facts that TLVs state in known encodings are read out beside the raw TLVs.
+Version 1 is one line of text, at most 107 bytes. Version 2 is a binary head of 16 bytes, addresses
+and TLVs. Proxies stack them, so there may be several. Each is read whole or not at all: one that is
+cut stays where it is. What TLVs state in known encodings is kept as text beside the raw TLVs.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from lbtrace.http.cursor import Cursor
 from lbtrace.model.http import ProxyHeader
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
+_HEAD: Final = 16  # bytes of the head of version 2
+_LONGEST_LINE: Final = 107  # bytes of version 1
 _STACKED: Final = 8  # headers in front of one connection; more are payload
 _COMMANDS: Final = {0: "LOCAL", 1: "PROXY"}
-_ADDRESSES: Final = {
-    0x1: (12, 4),
-    0x2: (36, 16),
-    0x3: (216, 0),
-}  # family → (bytes, bytes of one address)
+# bytes of both addresses, by family: IPv4, IPv6, Unix; each but the last with two ports behind it
+_ADDRESSES: Final = {0x1: 12, 0x2: 36, 0x3: 216}
+_UNIX: Final = 0x3
 _CRC32C: Final = 0x03
 _SSL: Final = 0x20
 
@@ -63,42 +63,43 @@ _FACTS: Final[dict[int, tuple[str, Callable[[bytes], str]]]] = {
 
 
 def read(cursor: Cursor) -> tuple[tuple[ProxyHeader, ...], bool]:
-    """The PROXY headers at the cursor, which moves behind them; and whether one of them was
+    """The PROXY headers at the cursor, which moves behind them; and whether one of them is
     malformed.
     """
     headers: list[ProxyHeader] = []
     malformed = False
-    while len(headers) < _STACKED:
-        head = cursor.peek(16)
-        if head.startswith(SIGNATURE):
-            whole = _whole_v2(cursor, head)
-            header = (
-                _v2(whole, cursor.pieces.frame[cursor.row_at(cursor.offset)]) if whole else None
-            )
-        elif head.startswith(b"PROXY "):
-            line = cursor.peek(107)
-            end = line.find(b"\r\n")
-            whole = line[: end + 2] if end >= 0 else b""
-            header = (
-                _v1(whole, cursor.pieces.frame[cursor.row_at(cursor.offset)]) if whole else None
-            )
-        else:
-            break
-        if header is None:
-            malformed = True
-            if not whole:
-                break
-        else:
-            headers.append(header)
-            malformed |= header.crc_ok is False
+    while len(headers) < _STACKED and (whole := _whole(cursor)) is not None:
+        frame = cursor.pieces.frame[cursor.row_at(cursor.offset)]
         cursor.pos += len(whole)
+        header = _v2(whole, frame) if whole.startswith(SIGNATURE) else _v1(whole, frame)
         if header is None:
-            break
+            return tuple(headers), True
+        headers.append(header)
+        malformed |= header.crc_ok is False
     return tuple(headers), malformed
 
 
+def _whole(cursor: Cursor) -> bytes | None:
+    """The bytes of the header that begins at the cursor: none of them when it is cut; None when
+    none begins there.
+    """
+    head = cursor.peek(_HEAD)
+    if head.startswith(SIGNATURE):
+        size = _HEAD + int.from_bytes(head[14:16], "big") if len(head) == _HEAD else _HEAD
+        whole = cursor.peek(size)
+        return whole if len(whole) == size else b""
+    if head.startswith(b"PROXY "):
+        line = cursor.peek(_LONGEST_LINE)
+        return line[: line.find(b"\r\n") + 2] if b"\r\n" in line else b""
+    return None
+
+
 def _v1(line: bytes, frame: int) -> ProxyHeader | None:
-    """§2.1: `PROXY TCP4 source destination port port`, or `PROXY UNKNOWN …`."""
+    """§2.1: `PROXY TCP4 source destination port port`, or `PROXY UNKNOWN …`; None when
+    malformed.
+    """
+    if not line:
+        return None
     words = line[:-2].decode("latin-1").split(" ")
     if words[1] == "UNKNOWN":
         return ProxyHeader(1, "PROXY", None, None, (), len(line), frame)
@@ -120,88 +121,77 @@ def _end(address: str, port: str) -> str | None:
     return f"[{ip}]:{int(port)}" if ip.version == 6 else f"{ip}:{int(port)}"
 
 
-def _whole_v2(cursor: Cursor, head: bytes) -> bytes:
-    if len(head) < 16:
-        return b""
-    size = 16 + int.from_bytes(head[14:16], "big")
-    whole = cursor.peek(size)
-    return whole if len(whole) == size else b""
-
-
 def _v2(whole: bytes, frame: int) -> ProxyHeader | None:
-    """§2.2: signature, version and command, family and transport, length, addresses, TLVs."""
+    """§2.2: signature, version and command, family and transport, length, addresses, TLVs; None
+    when malformed.
+    """
     command = _COMMANDS.get(whole[12] & 0xF)
-    if whole[12] >> 4 != 2 or command is None:
+    family = whole[13] >> 4
+    size = _ADDRESSES.get(family, 0)
+    if whole[12] >> 4 != 2 or command is None or _HEAD + size > len(whole):
         return None
-    size, address = _ADDRESSES.get(whole[13] >> 4, (0, 0))
-    if 16 + size > len(whole):
+    places, fit = _tlvs(whole, _HEAD + size, len(whole))
+    if not fit:
         return None
-    source = destination = None
-    if command == "PROXY" and address:
-        at = 16 + 2 * address
-        source = _end(
-            str(ipaddress.ip_address(whole[16 : 16 + address])),
-            str(int.from_bytes(whole[at : at + 2], "big")),
-        )
-        destination = _end(
-            str(ipaddress.ip_address(whole[16 + address : at])),
-            str(int.from_bytes(whole[at + 2 : at + 4], "big")),
-        )
-    elif command == "PROXY" and size:
-        source, destination = (
-            _text(part.rstrip(b"\0")) for part in (whole[16:124], whole[124:232])
-        )
-    places, whole_tlvs = _tlvs(whole, 16 + size, len(whole))
-    if not whole_tlvs:
-        return None
-    tlvs: list[tuple[int, str]] = []
-    facts: list[tuple[str, str]] = []
-    crc_ok: bool | None = None
-    for kind, begin, end in places:
-        value = whole[begin:end]
-        tlvs.append((kind, value.hex()))
-        if kind == _CRC32C:
-            zeroed = whole[:begin] + bytes(end - begin) + whole[end:]
-            crc_ok = len(value) == 4 and crc32c(zeroed) == int.from_bytes(value, "big")
-        elif kind in _FACTS:
-            name, decode = _FACTS[kind]
-            facts.append((name, decode(value)))
+    source, destination = _ends(whole, family) if command == "PROXY" else (None, None)
+    values = [(kind, whole[begin:end]) for kind, begin, end in places]
+    crc_ok = [_crc_fits(whole, begin, end) for kind, begin, end in places if kind == _CRC32C]
     return ProxyHeader(
-        2, command, source, destination, tuple(tlvs), len(whole), frame, crc_ok, tuple(facts)
+        2,
+        command,
+        source,
+        destination,
+        tuple((kind, value.hex()) for kind, value in values),
+        len(whole),
+        frame,
+        crc_ok[-1] if crc_ok else None,
+        tuple((_FACTS[k][0], _FACTS[k][1](value)) for k, value in values if k in _FACTS),
     )
 
 
-def _tlvs(whole: bytes, at: int, stop: int) -> tuple[list[tuple[int, int, int]], bool]:
-    """(type, begin, end) of each TLV, those inside an SSL TLV (§2.2.5: client flags, verify,
-    sub-TLVs) after it; and whether they fit.
+def _ends(whole: bytes, family: int) -> tuple[str | None, str | None]:
+    """Source and destination of a header of version 2."""
+    if family == _UNIX:
+        return _text(whole[16:124].rstrip(b"\0")), _text(whole[124:232].rstrip(b"\0"))
+    if family not in _ADDRESSES:
+        return None, None
+    size = (_ADDRESSES[family] - 4) // 2
+    ports = _HEAD + 2 * size
+    source, destination = (
+        _end(
+            str(ipaddress.ip_address(whole[_HEAD + k * size : _HEAD + (k + 1) * size])),
+            str(int.from_bytes(whole[ports + 2 * k : ports + 2 * k + 2], "big")),
+        )
+        for k in (0, 1)
+    )
+    return source, destination
+
+
+def _crc_fits(whole: bytes, begin: int, end: int) -> bool:
+    """Whether the checksum in these bytes is that of the header with zeros in their place."""
+    zeroed = whole[:begin] + bytes(end - begin) + whole[end:]
+    return end - begin == 4 and crc32c(zeroed) == int.from_bytes(whole[begin:end], "big")
+
+
+def _tlvs(
+    whole: bytes, at: int, stop: int, inside: bool = False
+) -> tuple[list[tuple[int, int, int]], bool]:
+    """(type, begin, end) of each TLV, the sub-TLVs of an SSL TLV behind it (§2.2.5: client flags,
+    verify, sub-TLVs); and whether all of them fit.
     """
     places: list[tuple[int, int, int]] = []
-    while at < stop:
-        begin = at + 3
-        end = begin + int.from_bytes(whole[at + 1 : begin], "big")
-        if end > stop:
-            return places, False
-        kind = whole[at]
-        places.append((kind, begin, end))
-        if kind == _SSL and end - begin >= 5:
-            inner, fits = _tlvs_flat(whole, begin + 5, end)
-            places += inner
-            if not fits:
-                return places, False
-        at = end
-    return places, True
-
-
-def _tlvs_flat(whole: bytes, at: int, stop: int) -> tuple[list[tuple[int, int, int]], bool]:
-    places: list[tuple[int, int, int]] = []
-    while at < stop:
+    fits = True
+    while at < stop and fits:
         begin = at + 3
         end = begin + int.from_bytes(whole[at + 1 : begin], "big")
         if end > stop:
             return places, False
         places.append((whole[at], begin, end))
+        if whole[at] == _SSL and end - begin >= 5 and not inside:
+            inner, fits = _tlvs(whole, begin + 5, end, inside=True)
+            places += inner
         at = end
-    return places, True
+    return places, fits
 
 
 def _crc_table() -> tuple[int, ...]:

@@ -1,8 +1,8 @@
-"""The first bytes of a TLS client → ClientHello (RFC 8446 §4.1.2 and §5.1, RFC 6066 §3, RFC 7301,
-GREASE of RFC 8701 left as it is).
+"""The first bytes of a TLS client → ClientHello (RFC 8446 §4.1.2 and §5.1, RFC 6066 §3, RFC 7301;
+GREASE of RFC 8701 is kept as it is).
 
-The hello may be spread over several records and segments. A cut one gives what is there; a field
-that is cut off is left out, never guessed.
+The hello may be spread over several records and segments. Of one that is cut, the fields that are
+there are read; a field that is cut off is left out, never guessed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SERVER_NAME, _ALPN, _VERSIONS = 0, 16, 43
 
 
 class _Bytes:
-    """Reads from the front; what is not there reads as nothing and sets `short`."""
+    """Bytes read from the front. Reading behind the end gives fewer bytes, and `short` says so."""
 
     __slots__ = ("at", "data", "short")
 
@@ -34,15 +34,15 @@ class _Bytes:
         return int.from_bytes(self.take(size), "big")
 
     def block(self, size: int) -> _Bytes:
-        """What a length of `size` bytes announces."""
+        """The bytes whose length stands in front of them, in `size` bytes."""
         return _Bytes(self.take(self.number(size)))
 
     def whole(self) -> bool:
-        """Nothing read so far was cut off."""
+        """Nothing that was read is cut off."""
         return not self.short
 
     def left(self) -> bool:
-        """There is more."""
+        """There are more bytes."""
         return self.at < len(self.data)
 
 
@@ -52,7 +52,7 @@ def looks_like(data: bytes) -> bool:
 
 
 def client_hello(cursor: Cursor) -> ClientHello | None:
-    """The ClientHello at the cursor (which stays), None when there is none."""
+    """The ClientHello at the cursor, which stays where it is; None when there is none."""
     message = _handshake(cursor)
     if len(message) < 38 or message[0] != 1:
         return None
@@ -62,37 +62,60 @@ def client_hello(cursor: Cursor) -> ClientHello | None:
     session = body.block(1)
     body.block(2)  # cipher suites
     body.block(1)  # compression methods
-    extensions = body.block(2)
-    server_name: str | None = None
-    alpn: tuple[str, ...] = ()
-    versions: tuple[int, ...] = (version,)
-    while extensions.left():
-        kind = extensions.number(2)
-        extension = extensions.block(2)
-        if not extensions.whole():
-            break
-        if kind == _SERVER_NAME:
-            names = extension.block(2)
-            if names.number(1) == 0:
-                server_name = names.block(2).data.decode("latin-1") or None
-        elif kind == _ALPN:
-            protocols = extension.block(2)
-            found: list[str] = []
-            while protocols.left():
-                found.append(protocols.block(1).data.decode("latin-1"))
-            alpn = tuple(found)
-        elif kind == _VERSIONS:
-            listed = extension.block(1)
-            found_versions: list[int] = []
-            while listed.left():
-                found_versions.append(listed.number(2))
-            versions = tuple(found_versions) or versions
+    extensions = _extensions(body.block(2))
     frame: int = cursor.pieces.frame[cursor.row_at(cursor.offset)]
-    return ClientHello(random, session.data.hex(), server_name, alpn, versions, frame)
+    return ClientHello(
+        random,
+        session.data.hex(),
+        _server_name(extensions.get(_SERVER_NAME)),
+        _protocols(extensions.get(_ALPN)),
+        _versions(extensions.get(_VERSIONS)) or (version,),
+        frame,
+    )
+
+
+def _extensions(block: _Bytes) -> dict[int, _Bytes]:
+    """The extensions that are whole, by type (RFC 8446 §4.2)."""
+    found: dict[int, _Bytes] = {}
+    while block.left():
+        kind, extension = block.number(2), block.block(2)
+        if not block.whole():
+            break
+        found[kind] = extension
+    return found
+
+
+def _server_name(extension: _Bytes | None) -> str | None:
+    """RFC 6066 §3: the first name, when it is a host name (type 0)."""
+    if extension is None:
+        return None
+    names = extension.block(2)
+    host = names.number(1) == 0
+    return names.block(2).data.decode("latin-1") or None if host else None
+
+
+def _protocols(extension: _Bytes | None) -> tuple[str, ...]:
+    """RFC 7301 §3.1: the names of protocols, in the client's order."""
+    if extension is None:
+        return ()
+    names, found = extension.block(2), list[str]()
+    while names.left():
+        found.append(names.block(1).data.decode("latin-1"))
+    return tuple(found)
+
+
+def _versions(extension: _Bytes | None) -> tuple[int, ...]:
+    """RFC 8446 §4.2.1: the versions that the client offers."""
+    if extension is None:
+        return ()
+    listed, found = extension.block(1), list[int]()
+    while listed.left():
+        found.append(listed.number(2))
+    return tuple(found)
 
 
 def _handshake(cursor: Cursor) -> bytes:
-    """The first handshake message, put together from its records; as much of it as is there."""
+    """The first handshake message, put together from its records, as far as it is there."""
     data = cursor.peek(_MAX_HELLO)
     message = b""
     at = 0

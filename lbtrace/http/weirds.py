@@ -1,8 +1,8 @@
-"""What can be unusual about a message on the wire: one slug, one sentence; and the counter they are
-collected in.
+"""What can be unusual about a message on the wire (a *weird*, as Zeek says): a slug and a sentence
+each, and the counter they are collected in.
 
-Slugs are stable. Those in AMBIGUOUS have two readings of where a message ends, depending on who
-reads (the request smuggling family, RFC 9112 §11.2): their message is marked AMBIGUOUS_FRAMING.
+Slugs are stable. A weird in AMBIGUOUS gives a message two ends, depending on who reads it (request
+smuggling, RFC 9112 §11.2); such a message is marked AMBIGUOUS_FRAMING.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ TEXTS: Final[dict[str, str]] = {
     "odd-version": "The version of a start line is neither HTTP/1.0 nor HTTP/1.1.",
     "odd-method": "The method of a request is not a token (RFC 9110 §9.1).",
     "odd-target": "The request target is in no form that RFC 9112 §3.2 allows for its method.",
-    "spaces-in-request-line": "A request line has more than two blanks, or blanks that are no "
-    "single space.",
+    "spaces-in-request-line": "A request line is not three words with one space between them.",
     "odd-status-line": "A status line is not a version, three digits and a reason (RFC 9112 §4).",
-    "not-a-start-line": "Bytes where a message should begin are no start line; they were passed "
-    "over.",
+    "not-a-start-line": "Bytes that should begin a message are not a start line; they were "
+    "skipped.",
     # field lines
     "bare-lf": "A line ends in LF alone: some readers take it as a line end, others as part of "
     "the line.",
@@ -59,7 +58,7 @@ TEXTS: Final[dict[str, str]] = {
     "chunk-end-missing": "A chunk's data does not end in CRLF where its size says.",
     "chunk-bare-lf": "A line of the chunked framing ends in LF alone.",
     "body-where-none-belongs": "A response that cannot have a body (to HEAD, 1xx, 204, 304) is "
-    "followed by bytes that are no response.",
+    "followed by bytes that do not begin a response.",
     # exchanges
     "bytes-before-http": "Bytes of something else (SOCKS, a tunnel's greeting) stand before the "
     "first HTTP message.",
@@ -109,7 +108,7 @@ _MAX_DETAILS: Final = 50  # different details kept of one slug
 
 
 class Weirds:
-    """Counts of what was odd, with the first frame each was seen in."""
+    """Counts of weirds, with the first frame each was seen in."""
 
     __slots__ = ("details", "found")
 
@@ -118,8 +117,8 @@ class Weirds:
         self.found: dict[tuple[str, str], list[int]] = {}
 
     def add(self, slug: str, frame: int, detail: str = "") -> None:
-        """Count one more; `detail` is a sentence about this instance (those with the same detail
-        are counted together).
+        """Count one more. `detail` is a sentence about this one; those with the same detail are
+        counted together.
         """
         if detail and (slug, detail) not in self.found:
             self.details[slug] = self.details.get(slug, 0) + 1
@@ -130,7 +129,7 @@ class Weirds:
         entry[1] = min(entry[1], frame)
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """What was found, in order of slug."""
+        """The counts as diagnostics, in order of slug."""
         return tuple(
             Diagnostic(slug, f"{TEXTS[slug]} {detail}".rstrip(), count, frame)
             for (slug, detail), (count, frame) in sorted(self.found.items())

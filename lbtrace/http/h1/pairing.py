@@ -1,21 +1,23 @@
-"""Which response answers which request on one HTTP/1.x connection.
+"""The messages of one HTTP/1.x connection → which response answers which request.
 
-On a connection nothing was lost from, the k-th final response answers the k-th request (RFC 9112
-§9.3). After loss that is not so, and TCP tells more:
+Where nothing was lost, the k-th final response answers the k-th request (RFC 9112 §9.3). After a
+loss that is not certain, and the acknowledgements of TCP say more:
 
-    asked   the acknowledgement on a request's first segment: how much of the server's stream the
-            client had when it asked. Its answer begins there or later.
-    had     the acknowledgement on a response's first segment: how much of the client's stream the
-            server had when it answered. The request it answers ends there or earlier (its head
-            does, when the server answers early).
+    asked   the acknowledgement on the first segment of a request: how much of the server's stream
+            the client had when it asked. The response begins there or later.
+    had     the acknowledgement on the first segment of a response: how much of the client's stream
+            the server had when it answered. The request ends there or earlier; when the server
+            answers early, the head of the request does.
 
-A client that does not pipeline asks when it has the whole previous response, so two *anchors* name
-the request of a response: the one that asked exactly where the response begins, and the one whose
-end is exactly what the server had. Messages of one chain (nothing was lost between them) share one
-shift between request and response, so an anchor pairs the whole chain. On a connection that was
-seen to pipeline anchors prove nothing; there, only counting can: when `asked`, `had` and the number
-of requests leave one shift possible. What none of this decides stays unpaired: a wrong pair is
-worse than none.
+A client that does not pipeline asks when it has the whole response before. So two *anchors* name
+the request of a response: a request that asked exactly where the response begins, and a request
+that ends exactly where the server had read to. In a chain (messages with nothing lost between
+them) all responses are shifted against their requests by the same number, so one anchor pairs the
+whole chain.
+
+On a connection that pipelines, anchors prove nothing. There, only counting does: when `asked`,
+`had` and the number of requests leave a single shift possible. A message that none of this decides
+stays unpaired: a wrong pair is worse than none.
 """
 
 from __future__ import annotations
@@ -29,13 +31,12 @@ from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http_fields import CONNECTION
 from lbtrace.model.http import Framing
 
-Pair: TypeAlias = tuple[
-    int, int, bool
-]  # request, response (-1: missing), and whether only counting says that they belong together
+# request, response (-1: missing), and whether only counting says that they belong together
+Pair: TypeAlias = tuple[int, int, bool]
 
 
 def pair(requests: RequestReader, responses: ResponseReader) -> list[Pair]:
-    """Pairs and unpaired halves, in their order on the connection."""
+    """All messages as pairs and as halves that stand alone, in their order on the connection."""
     n, m = len(requests.ends), len(responses.ends)
     if not n or not m:
         return [(i, -1, False) for i in range(n)] + [(-1, j, False) for j in range(m)]
@@ -49,8 +50,8 @@ def pair(requests: RequestReader, responses: ResponseReader) -> list[Pair]:
 
 
 def _in_order(requests: RequestReader, responses: ResponseReader) -> list[Pair]:
-    """By order alone, but for responses sent before their sender had any byte of a request (a 408
-    on an idle connection, a banner).
+    """Pairs by order alone. A response is left out when its sender had no byte of a request yet: a
+    408 on an idle connection, a greeting.
     """
     ack, frame, asked_rows, begins = (
         requests.pieces.ack,
@@ -76,10 +77,7 @@ class _Evidence:
     def __init__(self, requests: RequestReader, responses: ResponseReader) -> None:
         p = requests.pieces
         self.requests, self.responses = requests, responses
-        self.asking, self.answering = (
-            requests.chains(),
-            responses.chains(),
-        )  # the chain of each message
+        self.asking, self.answering = requests.chains(), responses.chains()  # of each message
         self.query_begins, self.query_heads = requests.offsets, requests.heads
         self.answer_begins = responses.begins_of()
         self.asked = [p.ack[row] for row in requests.rows]
@@ -87,14 +85,13 @@ class _Evidence:
         self.pipelined = self._pipelined()
 
     def _pipelined(self) -> bool:
-        """Two requests were sent on the same knowledge, or two responses sent on the same knowledge
-        (but for a 408 on an idle connection).
+        """Two requests of a chain were sent without a byte received between them, or two responses
+        were; a 408 on an idle connection does not count.
         """
         asked, asking, had, answering = self.asked, self.asking, self.had, self.answering
         answer = self.responses.message
-        for i in (
-            self.requests.holes
-        ):  # a request was lost here; its answer had to come before this one was asked
+        # A request was lost before i. Without pipelining its response came before i was sent.
+        for i in self.requests.holes:
             if (
                 i < len(asked)
                 and asked[i] >= 0
@@ -112,8 +109,8 @@ class _Evidence:
         )
 
     def _without_acknowledgements(self) -> bool:
-        """Nothing but time tells; then the first messages belong together when the first request
-        was seen first and nothing is missing.
+        """The capture has no acknowledgements. Then the first messages belong together when nothing
+        is missing and the first request was seen before the first response.
         """
         p, requests, responses = self.requests.pieces, self.requests, self.responses
         if requests.damaged or responses.damaged or max(self.asked) > 0 or max(self.had) > 0:
@@ -121,7 +118,7 @@ class _Evidence:
         return bool(p.frame[requests.rows[0]] < p.frame[responses.rows[0]])
 
     def matched(self, seen_from_the_start: bool) -> list[Pair]:
-        """The pairs that are certain."""
+        """The pairs that are certain. `seen_from_the_start`: both streams are."""
         together = seen_from_the_start or self._without_acknowledgements()
         shifts = {(0, 0): {0}} if together and self.asking[0] == 0 == self.answering[0] else {}
         direct: dict[int, int] = {}
@@ -140,7 +137,7 @@ class _Evidence:
         return _monotone(pairs + self._counted(pairs))
 
     def _anchors(self) -> list[tuple[int, int]]:
-        """(request, response) where an anchor names the request and none names another."""
+        """(request, response) where an anchor names the request and no anchor names another one."""
         requests = self.requests
         begun = {begin: j for j, begin in enumerate(self.answer_begins)}
         by_asked = {
@@ -160,7 +157,9 @@ class _Evidence:
         return anchors
 
     def _spread(self, a: int, b: int, shift: int, direct: dict[int, int]) -> dict[int, int]:
-        """Pairs of chains a and b under a shift, where nothing speaks against it."""
+        """The pairs of request chain a and response chain b under a shift, as far as `asked` and
+        `had` allow them.
+        """
         requests, responses, frame = self.requests, self.responses, self.requests.pieces.frame
         low, high = bisect_left(self.asking, a), bisect_right(self.asking, a)
         begin, stop = bisect_left(self.answering, b), bisect_right(self.answering, b)
@@ -178,9 +177,9 @@ class _Evidence:
         return found
 
     def _all_answered(self) -> list[tuple[int, int]]:
-        """Every pair of a connection that lost requests, but no answer, and that ended with nothing
-        left to wait for: as many requests are missing as there are answers too many. Empty when
-        they may be missing in several places, or the sizes of the gaps speak against it.
+        """All pairs of a connection of which only whole requests are missing: as many as there are
+        more responses than requests. Empty when it is not certain in which holes they were, or the
+        holes have the wrong size for them.
         """
         requests, responses, holes = self.requests, self.responses, self.requests.holes
         missing = len(responses.ends) - len(requests.ends)
@@ -205,8 +204,8 @@ class _Evidence:
         return pairs if fits else []
 
     def _all_seen_but_holes(self) -> bool:
-        """From SYN to FIN all was captured but whole requests, and the server did not close on
-        requests it had not answered.
+        """From SYN to FIN only whole requests are missing, and the server did not close before it
+        had answered all.
         """
         requests, responses, p = self.requests, self.responses, self.requests.pieces
         last = responses.message(-1)
@@ -229,8 +228,8 @@ class _Evidence:
         )
 
     def _counted(self, pairs: list[Pair]) -> list[Pair]:
-        """Chains of responses that only one shift allows: every request was seen; what they asked
-        and had bounds the shift from above.
+        """Pairs of response chains that allow a single shift, on a connection where every request
+        was seen; `asked` and `had` bound the shift from above.
         """
         requests, responses = self.requests, self.responses
         p = requests.pieces
@@ -273,7 +272,7 @@ class _Evidence:
 
 
 def _monotone(pairs: list[Pair]) -> list[Pair]:
-    """Keep what is in order on both sides."""
+    """The pairs that are in order on both sides; a pair that crosses an earlier one is dropped."""
     kept: list[Pair] = []
     i = j = -1
     for pair in sorted(pairs):
@@ -284,8 +283,8 @@ def _monotone(pairs: list[Pair]) -> list[Pair]:
 
 
 def _fill(requests: RequestReader, responses: ResponseReader, matched: list[Pair]) -> list[Pair]:
-    """Put the unpaired halves in their places: in stream order, by frame where the two directions
-    have to be merged.
+    """The pairs with the unpaired halves between them: in the order of their stream, and by frame
+    where both directions have one.
     """
     result: list[Pair] = []
     i = j = 0
@@ -310,7 +309,9 @@ def _fill(requests: RequestReader, responses: ResponseReader, matched: list[Pair
 def method_for(
     requests: RequestReader, responses: ResponseReader, begin: int, ordinal: int, had: int
 ) -> str | None:
-    """The method that the response beginning at `begin` answers, None when it is not certain."""
+    """The method that a response answers, None when it is not certain. The response begins at
+    offset `begin`, is number `ordinal` from 0, and its sender `had` so many bytes.
+    """
     seen = requests.breaks[0] if requests.breaks else len(requests.ends)
     if not responses.breaks and ordinal < seen:
         return requests.message(ordinal).method
