@@ -7,7 +7,7 @@ import pytest
 from lbtrace.http import budget
 from lbtrace.http.budget import ExchangeBudget
 from lbtrace.model.http import Mark, Protocol
-from tests.http.h2.test_h2 import (
+from tests.http.h2.wire import (
     END_HEADERS,
     END_STREAM,
     HEADERS,

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_128_hexdigest
 
@@ -17,8 +17,9 @@ from lbtrace.http import digest
 from lbtrace.http.digest import BodyDigest
 from lbtrace.model.http import Body, Framing
 from lbtrace.options import Options
-from tests.http.h2.test_h2 import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, End, frame
+from tests.http.h2.wire import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, End, frame
 from tests.http.streams import Talk, get, hear, ok
+from tests.laws import examples
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -42,7 +43,7 @@ def passed(coding: str, parts: list[bytes], complete: bool = True) -> Body:
     return sink.body(Framing.CHUNKED, sink.length, None, complete)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(
     st.sampled_from(sorted(CODED)),
     st.binary(max_size=3000),

@@ -9,7 +9,7 @@ import pytest
 from lbtrace import pipeline
 from lbtrace.model.stream import Connection, RoleSource
 from lbtrace.model.trace import Trace
-from tests.http.h2.test_h2 import PREFACE, PUSH, End, frame, settings_frame
+from tests.http.h2.wire import PREFACE, PUSH, End, frame, settings_frame
 from tests.http.packets import Wire
 from tests.http.streams import get, ok
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lbtrace import pipeline
 from lbtrace.lab.agree import ExchangeIndex
-from tests.http.test_loss import pipelined_by
+from tests.http.h1.test_pairing import pipelined_by
 
 
 def test_a_lost_request_keeps_its_place_among_pipelined_ones(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lbtrace.http.h1.body_length import (
@@ -53,7 +53,6 @@ def by_the_rfc(
     return Framing.UNTIL_CLOSE if response else Framing.NONE  # 8 and 7
 
 
-@settings(deadline=None)
 @given(
     st.booleans(),
     st.sampled_from(METHODS),

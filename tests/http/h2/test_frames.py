@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.http.h2.frames import begins_frames, can_be_frame, frame_head, is_extension
 from lbtrace.model.http import Protocol
-from tests.http.h2.test_h2 import (
+from tests.http.h2.wire import (
     DATA,
     GOAWAY,
     HEADERS,
@@ -25,6 +25,7 @@ from tests.http.h2.test_h2 import (
     settings_frame,
 )
 from tests.http.streams import Talk, hear, story
+from tests.laws import examples
 
 UPDATE = struct.pack(">I", 1000)
 
@@ -58,7 +59,7 @@ _fields = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.sampled_from("<>"), _fields, st.integers(1, 12), st.binary(max_size=12))
 def test_messages_of_small_numbers_are_no_http_2(
     order: str, fields: list[tuple[str, int]], count: int, tail: bytes

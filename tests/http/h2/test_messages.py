@@ -8,7 +8,7 @@ import pytest
 import xxhash
 
 from lbtrace.model.http import Exchange, Framing, Mark
-from tests.http.h2.test_h2 import (
+from tests.http.h2.wire import (
     DATA,
     END_HEADERS,
     END_STREAM,

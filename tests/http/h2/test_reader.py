@@ -6,62 +6,31 @@ from __future__ import annotations
 
 import struct
 
-import hpack
 import pytest
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.http.h2.hpack_tolerant import Decoder, HpackField, MalformedBlockError
 from lbtrace.model.http import Framing, Mark, Protocol
+from tests.http.h2.wire import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PADDED,
+    PING,
+    PREFACE,
+    PRIORITY,
+    PUSH,
+    RST,
+    WINDOW,
+    End,
+    frame,
+    settings_frame,
+)
 from tests.http.streams import Talk, hear, story
 from tests.laws import examples
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
-END_STREAM, END_HEADERS, PADDED, PRIORITY = 1, 4, 8, 0x20
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    return (
-        struct.pack(">I", len(payload))[1:]
-        + bytes([kind, flags])
-        + struct.pack(">I", stream)
-        + payload
-    )
-
-
-def settings_frame() -> bytes:
-    return frame(SETTINGS, 0, 0, b"\0\x03\0\0\0\x64")
-
-
-class End:
-    """One end's compression state."""
-
-    def __init__(self) -> None:
-        self.encoder = hpack.Encoder()
-
-    def block(self, *fields: tuple[str, str]) -> bytes:
-        return bytes(self.encoder.encode(list(fields)))
-
-    def ask(self, stream: int, path: str, flags: int = END_STREAM, *more: tuple[str, str]) -> bytes:
-        fields = (
-            (":method", "GET"),
-            (":scheme", "http"),
-            (":authority", "shop.example"),
-            (":path", path),
-            *more,
-        )
-        return frame(HEADERS, END_HEADERS | flags, stream, self.block(*fields))
-
-    def answer(self, stream: int, body: bytes = b"", *more: tuple[str, str]) -> bytes:
-        head = frame(
-            HEADERS,
-            END_HEADERS | (0 if body else END_STREAM),
-            stream,
-            self.block((":status", "200"), ("server", "x"), *more),
-        )
-        return head + (frame(DATA, END_STREAM, stream, body) if body else b"")
 
 
 def test_frames_of_types_nobody_knows_are_passed_over() -> None:
@@ -259,36 +228,6 @@ def test_loss_never_mixes_streams(lost: int) -> None:
             assert e.request.target == targets[e.stream_id]
         if e.response is not None:
             assert e.response.body.length == lengths[e.stream_id]
-
-
-@examples(60)
-@given(
-    st.lists(
-        st.lists(
-            st.tuples(
-                st.sampled_from(["x-a", "x-b", ":path", "cookie", "accept"]),
-                st.text("abc/*~", max_size=40),
-            ),
-            max_size=5,
-        ),
-        max_size=6,
-    )
-)
-def test_the_decoder_reads_what_the_library_writes(blocks: list[list[tuple[str, str]]]) -> None:
-    encoder, decoder = hpack.Encoder(), Decoder()
-    for k, fields in enumerate(blocks):
-        block = encoder.encode(fields, huffman=k % 2 == 0)
-        assert decoder.decode(block) == [HpackField(n.encode(), v.encode()) for n, v in fields]
-
-
-@examples(200)
-@given(st.binary(max_size=80))
-def test_the_decoder_takes_any_bytes(block: bytes) -> None:
-    try:
-        fields = Decoder().decode(block)
-    except MalformedBlockError as error:
-        fields = error.fields
-    assert len(fields) <= len(block)
 
 
 @examples(150)
