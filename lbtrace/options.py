@@ -1,8 +1,13 @@
-"""The options of a run: one frozen Options, made once from flags or keyword arguments."""
+"""The options of a run: one frozen Options, made once from flags or keyword arguments; and whom to
+tell how far it is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Progress = Callable[[str, float], None]  # (what is being done, fraction done 0 … 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +21,7 @@ class Options:
 
 
 DEFAULT = Options()
+
+
+def quiet(_what: str, _fraction: float) -> None:
+    """The Progress of whoever does not ask."""

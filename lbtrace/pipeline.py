@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lbtrace import capture, decode, http, tcp
 from lbtrace._version import __version__
@@ -24,17 +24,13 @@ from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import Report
-from lbtrace.model.trace import Trace
-from lbtrace.options import DEFAULT, Options
+from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts, Trace
+from lbtrace.options import DEFAULT, Options, Progress, quiet
+from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.packets import StreamTable
 
 if TYPE_CHECKING:
     from lbtrace.comparison import Comparison
-
-Progress = Callable[[str, float], None]  # (what is being done, fraction done 0 … 1)
-
-
-def _quiet(_what: str, _fraction: float) -> None:
-    pass
 
 
 def inspect(
@@ -42,43 +38,63 @@ def inspect(
     side: Side = Side.CLIENT,
     point: int = 0,
     options: Options = DEFAULT,
-    progress: Progress = _quiet,
+    progress: Progress = quiet,
 ) -> Trace:
     """The files of one capture point, in order → everything they show.
 
     Raises InputError when a file cannot be read or is no capture.
     """
     with _no_collection():
-        recording = capture.read(files, progress)
-        first_ns = min((f.first_ns for f in recording.files if f.first_ns is not None), default=0)
-        last_ns = max((f.last_ns for f in recording.files if f.last_ns is not None), default=0)
-        segments = decode.segments(recording, progress)
-        packet_directions = decode.packet_directions(recording)
-        # the largest tables go as soon as the next one is made: they and the exchanges never add up
-        del recording.records
-        connections, streams = tcp.connections(segments)
-        counts, said = (
-            segments.counts,
-            recording.diagnostics + segments.diagnostics + streams.diagnostics,
-        )
-        del segments
+        read = _read(files, progress)
         _trim()
-        applications, exchanges, http_diagnostics = http.exchanges(
-            connections, streams, options, progress
+        applications, exchanges, diagnostics = http.exchanges(
+            read.connections, read.streams, options, progress
         )
-        connections, applications = http.settled(connections, applications)
+        connections, applications = http.settled(read.connections, applications)
     return Trace(
         side=side,
         point=point,
-        files=recording.files,
-        packets=counts,
-        first_ns=first_ns,
-        last_ns=last_ns,
+        files=read.files,
+        packets=read.packets,
+        first_ns=min((f.first_ns for f in read.files if f.first_ns is not None), default=0),
+        last_ns=max((f.last_ns for f in read.files if f.last_ns is not None), default=0),
         connections=connections,
         applications=applications,
         exchanges=exchanges,
-        diagnostics=said + http_diagnostics,
-        packet_directions=packet_directions,
+        diagnostics=read.diagnostics + diagnostics,
+        packet_directions=read.packet_directions,
+    )
+
+
+class _Read(NamedTuple):
+    """A capture point, read as far as its streams."""
+
+    files: tuple[CaptureFile, ...]
+    packets: PacketCounts
+    packet_directions: bytes
+    diagnostics: tuple[Diagnostic, ...]
+    connections: ConnectionTable
+    streams: StreamTable
+
+
+def _read(files: Sequence[str], progress: Progress) -> _Read:
+    """The files of one capture point → its connections and streams.
+
+    Each of the large tables goes as soon as the next one is made: records, segments and exchanges
+    are never there at the same time.
+    """
+    recording = capture.read(files, progress)
+    segments = decode.segments(recording, progress)
+    packet_directions = decode.packet_directions(recording)
+    del recording.records
+    connections, streams = tcp.connections(segments)
+    return _Read(
+        recording.files,
+        segments.counts,
+        packet_directions,
+        recording.diagnostics + segments.diagnostics + streams.diagnostics,
+        connections,
+        streams,
     )
 
 
@@ -86,7 +102,7 @@ def compare(
     clients: Sequence[Sequence[str]],
     backends: Sequence[Sequence[str]],
     options: Options = DEFAULT,
-    progress: Progress = _quiet,
+    progress: Progress = quiet,
 ) -> Report:
     """Capture points of the client side and of the backend side, each a list of files → the Report.
 
@@ -95,21 +111,18 @@ def compare(
     from lbtrace.correlate import apart
 
     with _no_collection():
-        fronts = tuple(
-            inspect(files, Side.CLIENT, i, options, progress) for i, files in enumerate(clients)
+        sides = (
+            tuple(inspect(files, side, i, options, progress) for i, files in enumerate(points))
+            for side, points in ((Side.CLIENT, clients), (Side.BACKEND, backends))
         )
-        backs = tuple(
-            inspect(files, Side.BACKEND, i, options, progress) for i, files in enumerate(backends)
-        )
-        fronts, backs = apart(fronts, backs)
-        return _report(fronts, backs, options)
+        return _report(*apart(*sides), options)
 
 
 def compare_on_balancer(
     files: Sequence[str],
     addresses: Sequence[str] = (),
     options: Options = DEFAULT,
-    progress: Progress = _quiet,
+    progress: Progress = quiet,
 ) -> Report:
     """One capture taken on the balancer itself, with both sides on one clock → the Report.
 

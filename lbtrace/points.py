@@ -14,15 +14,23 @@ has, too; else to the point whose file was given before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 from lbtrace.capture import read
 from lbtrace.decode import segments
 from lbtrace.model.net import Endpoint
+from lbtrace.options import Progress
 
 SEAM_NS = 10_000_000
-Progress = Callable[[str, float], None]
+
+
+class Window(NamedTuple):
+    """The time that a file covers."""
+
+    first_ns: int
+    last_ns: int
+    path: str
 
 
 class FileEndpoints(NamedTuple):
@@ -35,54 +43,59 @@ class FileEndpoints(NamedTuple):
 def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
     """Files of one side, in any order → the files of each capture point, each in order of time.
 
-    A file without a timed frame goes with the point before it. A single file is not opened. Raises
+    A file without a timed frame goes with the first point. A single file is not opened. Raises
     InputError.
     """
     if len(files) < 2:
         return [list(files)]
-    windows: list[tuple[int, int, str]] = []
-    empty: list[str] = []
-    for path in files:
-        file = read([path], progress).files[0]
-        if file.first_ns is None or file.last_ns is None:
-            empty.append(path)
-        else:
-            windows.append((file.first_ns, file.last_ns, path))
-    place = {path: i for i, path in enumerate(files)}
-    endpoints = cache(lambda path: _file_endpoints(path, progress))
-    found: list[tuple[int, list[str]]] = []  # (end of its last file, its files)
-    for first_ns, last_ns, path in sorted(windows):
-        before = [
-            i
-            for i, (end_ns, _) in enumerate(found)
-            if first_ns >= end_ns - SEAM_NS and last_ns > end_ns
-        ]
-        if not before:
-            found.append((last_ns, [path]))
-            continue
-        i = before[0]
-        if len(before) > 1:
-            i = max(
-                before,
-                key=lambda i: (
-                    *_kinship(endpoints(found[i][1][-1]), endpoints(path)),
-                    place[found[i][1][-1]] == place[path] - 1,
-                    -i,
-                ),
-            )
-        found[i] = (last_ns, [*found[i][1], path])
-    if not found:
+    windows = _windows(files, progress)
+    if not windows:
         return [list(files)]
-    found[0][1].extend(empty)
-    return [rotated for _, rotated in found]
+    endpoints = cache(lambda path: _endpoints(path, progress))
+    found: list[list[Window]] = []
+    for window in sorted(windows):
+        before = [point for point in found if _follows(window, point[-1])]
+        if not before:
+            found.append([window])
+        elif len(before) == 1:
+            before[0].append(window)
+        else:
+            kinship = partial(_kinship, window.path, files, endpoints)
+            max(before, key=lambda point: kinship(point[-1].path)).append(window)
+    rotations = [[window.path for window in point] for point in found]
+    timed = {window.path for window in windows}
+    rotations[0] += [path for path in files if path not in timed]
+    return rotations
 
 
-def _kinship(one: FileEndpoints, other: FileEndpoints) -> tuple[int, int]:
-    """What speaks for two files being from one machine, the strongest first."""
-    return len(one.flows & other.flows), len(one.hosts & other.hosts)
+def _windows(files: Sequence[str], progress: Progress) -> list[Window]:
+    """The windows of the files that have a timed frame."""
+    every = [read([path], progress).files[0] for path in files]
+    return [
+        Window(file.first_ns, file.last_ns, path)
+        for file, path in zip(every, files, strict=True)
+        if file.first_ns is not None and file.last_ns is not None
+    ]
 
 
-def _file_endpoints(path: str, progress: Progress) -> FileEndpoints:
+def _follows(window: Window, before: Window) -> bool:
+    """Whether a file may go on where another ends."""
+    return window.first_ns >= before.last_ns - SEAM_NS and window.last_ns > before.last_ns
+
+
+def _kinship(
+    path: str, files: Sequence[str], endpoints: Callable[[str], FileEndpoints], before: str
+) -> tuple[int, int, bool]:
+    """What shows that a file is from the same machine as the one before it, strongest first."""
+    one, other = endpoints(before), endpoints(path)
+    return (
+        len(one.flows & other.flows),
+        len(one.hosts & other.hosts),
+        files.index(before) == files.index(path) - 1,
+    )
+
+
+def _endpoints(path: str, progress: Progress) -> FileEndpoints:
     flows = frozenset(segments(read([path], progress), progress).flows)
     hosts = [frozenset((a.address, b.address)) for a, b in flows]
     return FileEndpoints(flows, frozenset.intersection(*hosts) if hosts else frozenset())

@@ -7,14 +7,11 @@ from pathlib import Path
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from lbtrace.options import quiet
 from lbtrace.points import points
 from tests.capture.files import pcap
 
 SECOND = 1_000_000_000
-
-
-def quiet(_what: str, _part: float) -> None:
-    pass
 
 
 def written(folder: Path, **windows: tuple[int, int]) -> list[str]:

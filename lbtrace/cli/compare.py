@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 import click
@@ -10,6 +11,7 @@ import click
 from lbtrace.cli.output import Target, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
+from lbtrace.options import Progress
 
 _UNIT_NS = {
     "ns": 1,
@@ -19,8 +21,8 @@ _UNIT_NS = {
     "s": 1_000_000_000,
     "m": 60_000_000_000,
     "min": 60_000_000_000,
+    "h": 3_600_000_000_000,
 }
-_UNIT_NS["h"] = 3_600_000_000_000
 _OFFSET = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-zµ]*)\Z")
 
 
@@ -81,10 +83,7 @@ def command(
     lb: tuple[str, ...],
     lb_address: tuple[str, ...],
     clock_offset: str | None,
-    format_: str,
-    output: str | None,
-    everything: bool,
-    width: int | None,
+    target: Target,
 ) -> None:
     """What did the balancer do?
 
@@ -99,47 +98,39 @@ def command(
     """
     from lbtrace.options import Options
     from lbtrace.pipeline import compare, compare_on_balancer
-    from lbtrace.points import points
-    from lbtrace.render import get_format
 
-    if lb and (captures or clients or backends):
+    check_lb(lb, lb_address, (*captures, *clients, *backends))
+    client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
+    target.check([path for files in (*client, *backend) for path in files])
+    options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
+    with ProgressBar() as progress:
+        report = (
+            compare_on_balancer(lb, lb_address, options, progress)
+            if lb
+            else compare(_points(client, progress), _points(backend, progress), options, progress)
+        )
+    target.write_report(report)
+
+
+def check_lb(lb: Sequence[str], addresses: Sequence[str], others: Sequence[str]) -> None:
+    """OptionError when --lb or --lb-address cannot be meant. `others` are the other captures."""
+    if lb and others:
         raise OptionError(
             "lb-and-sides",
             "--lb names a capture that holds both sides: give no other captures with it.",
         )
-    if lb_address and not lb:
+    if addresses and not lb:
         raise OptionError(
             "lb-address-alone",
             "--lb-address needs --lb: two captures need no address of the balancer.",
         )
-    for address in lb_address:
+    for address in addresses:
         if not _is_address(address):
             raise OptionError(
                 "bad-lb-address",
                 f"--lb-address {address}: not an IP address.",
                 "Write it like 192.0.2.1, without a port.",
             )
-    front, back = ([list(lb)], []) if lb else sides(captures, clients, backends)
-    target = Target(format_, output, everything, width)
-    target.check([f for files in (*front, *back) for f in files])
-    options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
-    with ProgressBar() as progress:
-        if lb:
-            report = compare_on_balancer(lb, lb_address, options, progress)
-        else:
-            front = [
-                point
-                for files in front
-                for point in (points(files, progress) if "-" not in files else [files])
-            ]
-            back = [
-                point
-                for files in back
-                for point in (points(files, progress) if "-" not in files else [files])
-            ]
-            report = compare(front, back, options, progress)
-    with target.open() as (out, view):
-        get_format(format_).write_report(report, out, view)
 
 
 def _is_address(text: str) -> bool:
@@ -151,7 +142,7 @@ def _is_address(text: str) -> bool:
 
 
 def sides(
-    captures: tuple[str, ...], clients: tuple[str, ...], backends: tuple[str, ...]
+    captures: Sequence[str], clients: Sequence[str], backends: Sequence[str]
 ) -> tuple[list[list[str]], list[list[str]]]:
     """Arguments and options → the files of each capture point of each side.
 
@@ -160,20 +151,31 @@ def sides(
     divides them, if they are from several machines. OptionError when a side is missing.
     """
     rest = list(captures)
-    front = [list(clients)] if clients else [[rest.pop(0)]] if rest else []
-    back = [[path] for path in rest]
+    client = [list(clients)] if clients else [[rest.pop(0)]] if rest else []
+    backend = [[path] for path in rest]
     if backends:
-        back.insert(0, list(backends))
-    if not front or not back:
+        backend.insert(0, list(backends))
+    if not client or not backend:
         raise OptionError(
             "side-missing",
-            "compare needs a capture of each side of the balancer."
-            if not front
-            else "compare needs a backend capture, too.",
+            "compare needs a backend capture, too."
+            if client
+            else "compare needs a capture of each side of the balancer.",
             "Usage: lbtrace compare client.pcap backend.pcap. For one capture only: lbtrace show "
             "capture.pcap.",
         )
-    every = [f for files in (*front, *back) for f in files]
+    every = [path for files in (*client, *backend) for path in files]
     if every.count("-") > 1:
         raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
-    return front, back
+    return client, backend
+
+
+def _points(side: Sequence[Sequence[str]], progress: Progress) -> list[list[str]]:
+    """The files of a side, as given → the files of each of its capture points."""
+    from lbtrace.points import points
+
+    return [
+        point
+        for files in side
+        for point in ([list(files)] if "-" in files else points(files, progress))
+    ]

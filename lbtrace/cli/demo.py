@@ -56,14 +56,7 @@ def title(folder: Path, name: str) -> str:
 @click.argument("sample", required=False)
 @click.option("--list", "list_", is_flag=True, help="List the samples and what each shows.")
 @result_options
-def command(
-    sample: str | None,
-    list_: bool,
-    format_: str,
-    output: str | None,
-    everything: bool,
-    width: int | None,
-) -> None:
+def command(sample: str | None, list_: bool, target: Target) -> None:
     """Compare the captures that come with lbtrace: SAMPLE, or the founding experiment."""
     folder = samples_folder()
     names = sample_names(folder)
@@ -78,12 +71,9 @@ def command(
             "unknown-sample", f"There is no sample {name!r}.", f"Samples: {', '.join(names)}."
         )
     from lbtrace.pipeline import compare
-    from lbtrace.render import get_format
 
     client, backends = sample_files(folder, name)
-    target = Target(format_, output, everything, width)
     target.check([*client, *(f for files in backends for f in files)])
     report = compare([client], backends)
     click.echo(f"Sample {name}: {title(folder, name)}", err=True)
-    with target.open() as (out, view):
-        get_format(format_).write_report(report, out, view)
+    target.write_report(report)

@@ -47,15 +47,11 @@ def run_command(
     traffic: str,
     keep: str | None,
     explain: bool,
-    format_: str,
-    output: str | None,
-    everything: bool,
-    width: int | None,
+    target: Target,
 ) -> None:
     """Run one experiment and compare its two sides."""
     from lbtrace.lab.run import require_experiment, run
 
-    target = Target(format_, output, everything, width)
     target.check([])
     with ExitStack() as stack:
         empty = None if keep is None else empty_directory(keep)
@@ -82,12 +78,10 @@ def compare_and_print(directory: Path, target: Target) -> None:
     from lbtrace.lab.agree import agree
     from lbtrace.lab.ground_truth import GroundTruth
     from lbtrace.pipeline import compare
-    from lbtrace.render import get_format
 
     backends = [[str(path)] for path in sorted(directory.glob("backend*.pcap"))]
     report = compare([[str(directory / "client.pcap")]], backends)
-    with target.open() as (out, view):
-        get_format(target.format).write_report(report, out, view)
+    target.write_report(report)
     agreement = agree(report, GroundTruth.read(directory / "truth.json"))
     click.echo(f"The logs of client, balancer and backend: {agreement.summary()}", err=True)
 

@@ -11,14 +11,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TextIO, TypeVar
+from functools import wraps
+from typing import TextIO
 
 import click
 
 from lbtrace.errors import OptionError
-from lbtrace.render import View
-
-Command = TypeVar("Command", bound=Callable[..., object])
+from lbtrace.model.report import Report
+from lbtrace.model.trace import Trace
+from lbtrace.render import View, format_names, get_format
 
 _NEEDED = "─▶…±µ"  # what the terminal format draws with
 
@@ -77,6 +78,16 @@ class Target:
                 "output-unwritable", f"{where}: {error.strerror or error}."
             ) from error
 
+    def write_report(self, report: Report) -> None:
+        """Write the result of a comparison."""
+        with self.open() as (out, view):
+            get_format(self.format).write_report(report, out, view)
+
+    def write_trace(self, trace: Trace) -> None:
+        """Write the result of reading one capture point."""
+        with self.open() as (out, view):
+            get_format(self.format).write_trace(trace, out, view)
+
     def _view(self, out: TextIO) -> View:
         return View(
             width=self.width or _columns(out),
@@ -88,11 +99,29 @@ class Target:
         )
 
 
-def result_options(command: Command) -> Command:
-    """--format, -o, --all and --width."""
-    from lbtrace.render import format_names
+def result_options(command: Callable[..., None]) -> Callable[..., None]:
+    """--format, -o, --all and --width: the command gets them as one argument, `target`."""
 
-    for option in (
+    @wraps(command)
+    def with_target(
+        *,
+        format_: str,
+        output: str | None,
+        everything: bool,
+        width: int | None,
+        **options: object,
+    ) -> None:
+        command(target=Target(format_, output, everything, width), **options)
+
+    made: Callable[..., None] = with_target
+    for option in _options(format_names()):
+        made = option(made)
+    return made
+
+
+def _options(formats: Sequence[str]) -> list[Callable[[Callable[..., None]], Callable[..., None]]]:
+    """The options, the last one in the help first."""
+    return [
         click.option(
             "--width",
             type=click.IntRange(40, 400),
@@ -103,14 +132,12 @@ def result_options(command: Command) -> Command:
         click.option(
             "--format",
             "format_",
-            type=click.Choice(format_names()),
+            type=click.Choice(formats),
             default="terminal",
             show_default=True,
             help="For people (terminal) or for programs (json).",
         ),
-    ):
-        command = option(command)
-    return command
+    ]
 
 
 def forget_stdout() -> None:

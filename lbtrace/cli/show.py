@@ -11,19 +11,14 @@ from lbtrace.cli.progress import ProgressBar
 @click.command("show")
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 @result_options
-def command(
-    captures: tuple[str, ...], format_: str, output: str | None, everything: bool, width: int | None
-) -> None:
+def command(captures: tuple[str, ...], target: Target) -> None:
     """Show one capture: its connections and HTTP exchanges.
 
     Several files are one rotated capture, in the order given. "-" is standard input.
     """
     from lbtrace.pipeline import inspect
-    from lbtrace.render import get_format
 
-    target = Target(format_, output, everything, width)
     target.check(captures)
     with ProgressBar() as progress:
         trace = inspect(list(captures), progress=progress)
-    with target.open() as (out, view):
-        get_format(format_).write_trace(trace, out, view)
+    target.write_trace(trace)

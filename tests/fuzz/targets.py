@@ -28,7 +28,7 @@ import numpy as np
 
 from lbtrace import capture, decode, http, pipeline, tcp
 from lbtrace.errors import InputError
-from lbtrace.options import DEFAULT
+from lbtrace.options import DEFAULT, quiet
 from lbtrace.render import View
 from lbtrace.render import json as json_format
 from lbtrace.tables.packets import Recording, RecordTable, SegmentTable, StreamTable
@@ -47,10 +47,6 @@ class Target:
     seeds: Callable[[], Iterator[bytes]]
 
 
-def _quiet(_what: str, _fraction: float) -> None:
-    pass
-
-
 def _file(data: bytes) -> str:
     """The bytes under a path, without a disk where there is one in memory."""
     folder = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path("/tmp")
@@ -63,7 +59,7 @@ def _file(data: bytes) -> str:
 
 def reader(data: bytes) -> None:
     try:
-        recording = capture.read([_file(data)], _quiet)
+        recording = capture.read([_file(data)], quiet)
     except InputError:
         return
     records = recording.records
@@ -96,7 +92,7 @@ def decoder(data: bytes) -> None:
         link=np.full(count, link, np.uint16),
         buffer=np.zeros(count, np.uint8),
     )
-    table = decode.segments(Recording(records, [data], ()), _quiet)
+    table = decode.segments(Recording(records, [data], ()), quiet)
     counts = table.counts
     assert counts.read == count
     assert counts.read == counts.decoded + sum(n for _, n in counts.skipped)
@@ -194,7 +190,7 @@ def http1(data: bytes) -> None:
     if mode & 32:
         wire.s("FIN", 1000 + len(server), ack=100 + len(client))
     connections, streams = tcp.connections(wire.table())
-    applications, exchanges, _ = http.exchanges(connections, streams, DEFAULT, _quiet)
+    applications, exchanges, _ = http.exchanges(connections, streams, DEFAULT, quiet)
     assert len(applications) == len(connections)
     for i, exchange in enumerate(exchanges):
         assert exchange.id == i

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lbtrace import capture, decode, http, tcp
-from lbtrace.options import DEFAULT
+from lbtrace.options import DEFAULT, quiet
 from lbtrace.tables.__main__ import document, documented
 from lbtrace.tables.exchanges import Exchanges
 from lbtrace.tables.sides import both_sides
@@ -33,10 +33,10 @@ def test_every_column_says_what_it_means() -> None:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.parent.name)
 def test_what_reading_hands_on_is_as_declared(path: Path) -> None:
-    recording = capture.read([str(path)], _quiet)
-    segments = decode.segments(recording, _quiet)
+    recording = capture.read([str(path)], quiet)
+    segments = decode.segments(recording, quiet)
     connections, streams = tcp.connections(segments)
-    _, exchanges, _ = http.exchanges(connections, streams, DEFAULT, _quiet)
+    _, exchanges, _ = http.exchanges(connections, streams, DEFAULT, quiet)
     assert isinstance(exchanges, Exchanges)
     assert connections.ends
     held: list[Table] = [recording.records, segments, segments.flows, streams, connections]
@@ -51,7 +51,3 @@ def test_what_sides_hand_on_is_as_declared(seed: int) -> None:
     for side in both_sides(shown.clients, shown.backends):
         for each in (side, *side.connections):
             assert each.faults() == [], type(each)
-
-
-def _quiet(_what: str, _fraction: float) -> None:
-    pass
