@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from lbtrace.match.balancer_signature import hand, manner
 from lbtrace.match.clock import Clocks
 from lbtrace.match.exchange_times import Facts, unasked
@@ -18,6 +20,7 @@ from lbtrace.match.pairing import Pairing
 from lbtrace.match.timeline import Timeline
 from lbtrace.match.windows import windows
 from lbtrace.model.pairing import Confidence
+from lbtrace.tables.columns import Column, among
 
 # a balancer answers with these itself, whatever else it says
 _OWN_ANSWERS = (301, 302, 303, 307, 308, 502, 503, 504)
@@ -71,6 +74,8 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
     )
     seen = windows(state, clocks, of_client)
     nothing = unasked(facts)
+    if of_client:
+        nothing = nothing | _to_other_servers(state)
     backends = manner(state) if of_client and free else None
     for n in free:
         start, end = int(facts.start[n]), int(facts.end[n])
@@ -85,6 +90,19 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
         if not (facts.cached[n] or sure or (answer and answer.status in _OWN_ANSWERS)):
             return True
     return False
+
+
+def _to_other_servers(state: Pairing) -> Column:
+    """Which client exchanges went to servers none of whose exchanges has a partner, while others'
+    have: those are no addresses of the balancer, and no backend is missing.
+    """
+    table = state.client.table
+    servers = table.servers[table.connection]
+    known = [c for c, sure in state.confidence.items() if sure is not Confidence.LOW]
+    if not known:
+        return np.zeros(len(table), bool)
+    out: Column = ~among(servers, servers[known])
+    return out
 
 
 @dataclass(frozen=True, slots=True)
