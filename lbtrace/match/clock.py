@@ -57,6 +57,7 @@ class Bounds:
     at: Column
     low: Column
     high: Column
+    frame: Column | None = None  # of the backend request
 
 
 def estimate(
@@ -148,7 +149,15 @@ def _step(bounds: Bounds, reference: int) -> ClockStep | None:
     if apart <= (high - low) + (new_high - new_low):
         return None
     by_ns = (new_low + new_high - low - high) // 2
-    return ClockStep(by_ns, int(bounds.at[:first].max()) - reference)
+    step = ClockStep(
+        by_ns, int(bounds.at[:first].max()) - reference, (low, high), (new_low, new_high)
+    )
+    if bounds.frame is None:
+        return step
+    last_frame, first_frame = int(bounds.frame[:first].max()), int(bounds.frame[last + 1 :].min())
+    if last_frame >= first_frame:
+        return step  # other messages of the two sides passed each other: its place is not known
+    return step._replace(last_frame=last_frame, first_frame=first_frame)
 
 
 def _leaning(bounds: Bounds, flat: _Interval, reference: int) -> _Interval:
@@ -277,6 +286,28 @@ def span_of(clock: Clock, at: Column) -> tuple[Column, Column]:
     return clock.low_ns + turn, clock.high_ns + turn
 
 
+def spans_of(clock: Clock, at: Column, frame: Column) -> tuple[Column, Column]:
+    """The interval for δ at backend times, of requests with these frames: a clock that was set in
+    between is two clocks.
+    """
+    if clock.step is None or not clock.refused:
+        return span_of(clock, at)
+    before, since = clock.step.before_ns, clock.step.since_ns
+    low = np.full(len(at), min(before[0], since[0]), np.int64)
+    high = np.full(len(at), max(before[1], since[1]), np.int64)
+    for which, (least, most) in (
+        (frame <= clock.step.last_frame, before),
+        (frame >= clock.step.first_frame, since),
+    ):
+        low[which], high[which] = least, most
+    return low, high
+
+
+def usable(clock: Clock) -> bool:
+    """Whether it says something of times: an offset, or two of them and which holds when."""
+    return not clock.refused or (clock.step is not None and clock.step.first_frame > 0)
+
+
 @dataclass(slots=True)
 class Common:
     """How to bring every point on one clock: per client point what to add to its earliest and
@@ -292,8 +323,9 @@ def common(clocks: dict[tuple[int, int], Clock], client_points: int, backend_poi
     """The clocks of pairs of points → the clock of the client point that most backend points are
     known by, and what leads to it.
     """
-    known = {points: k for points, k in clocks.items() if not k.refused}
-    base = max(range(client_points), key=lambda i: sum(k[0] == i for k in known), default=0)
+    useful = {points: k for points, k in clocks.items() if usable(k)}
+    known = {points: k for points, k in useful.items() if not k.refused}
+    base = max(range(client_points), key=lambda i: sum(k[0] == i for k in useful), default=0)
     shared: list[tuple[int, int] | None] = []
     for i in range(client_points):
         apart = [
@@ -307,8 +339,8 @@ def common(clocks: dict[tuple[int, int], Clock], client_points: int, backend_poi
         low, high = max((s[0] for s in apart), default=0), min((s[1] for s in apart), default=0)
         shared.append((0, 0) if i == base else (min(low, high), max(low, high)) if apart else None)
     return Common(
-        shared if known else [None] * client_points,
-        [known.get((base, j)) for j in range(backend_points)],
+        shared if useful else [None] * client_points,
+        [useful.get((base, j)) for j in range(backend_points)],
     )
 
 

@@ -64,10 +64,11 @@ def _bounds(state: Pairing) -> dict[tuple[int, int], clock.Bounds]:
     order = np.argsort(c, kind="stable")
     c, b, high = c[order], b[order], high[order]
     at = backend.start[b]
+    frame = backend.table.requests.first_frame[b]
     points = client.point[c] * len(backend.traces) + backend.point[b]
     return {
         divmod(p, len(backend.traces)): clock.Bounds(
-            *(column[points == p] for column in (at, client.start[c] - at, high))
+            *(column[points == p] for column in (at, client.start[c] - at, high, frame))
         )
         for p in distinct(points).tolist()
     }

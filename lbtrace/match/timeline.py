@@ -67,10 +67,11 @@ def timeline(state: Pairing, known: Clocks) -> Timeline:
         if drifting is None:
             latest[here], earliest[here], began[here] = FAR, -FAR, -FAR
         else:
-            low, high = clock.span_of(drifting, backend.start[here])
+            frame = backend.table.requests.first_frame[here]
+            low, high = clock.spans_of(drifting, backend.start[here], frame)
             latest[here] += high
             began[here] += low
-            earliest[here] += clock.span_of(drifting, backend.reply[here])[0]
+            earliest[here] += clock.spans_of(drifting, backend.reply[here], frame)[0]
     return Timeline(
         asked.tolist(),
         answered.tolist(),

@@ -223,10 +223,19 @@ class ClockRefusal(StrEnum):
 
 
 class ClockStep(NamedTuple):
-    """A clock was set: δ changed by `by_ns`, at `after_ns` after the first pair or later."""
+    """A clock was set: δ changed by `by_ns`, at `after_ns` after the first pair or later.
+
+    `before_ns` and `since_ns` are the intervals of δ before and since. Of the backend requests,
+    frame `last_frame` is the last one that is known to come before it, `first_frame` the first one
+    since; both are 0 where that is not known.
+    """
 
     by_ns: int
     after_ns: int
+    before_ns: tuple[int, int] = (0, 0)
+    since_ns: tuple[int, int] = (0, 0)
+    last_frame: int = 0
+    first_frame: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,17 +80,19 @@ def test_another_source_address_is_no_other_client() -> None:
     client.
     """
     simulation = two_legs()
-    simulation.client_clock = STEPPING  # so that nothing can be called a copy
+    simulation.client_loss = 0.05  # so that nothing can be called a copy
     _, found = seen(simulation)
     strangers = [u for u in found.unpaired if u.reason is UnpairedReason.OTHER_CLIENT]
     assert strangers
     assert {u.confidence for u in strangers} == {Confidence.LOW}
 
 
-def test_without_a_clock_nothing_is_a_copy() -> None:
+def test_copies_are_known_before_and_since_a_clock_was_set() -> None:
     simulation = SCENARIOS["mirrored"]()
     simulation.client_clock = STEPPING
-    assert not copies(seen(simulation)[1])
+    recorded, found = seen(simulation)
+    assert found.clocks[0].step is not None
+    assert copies(found) == recorded.copies
 
 
 def _later(message: Request | Response, ns: int) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """A clock that was set: what its pairs say, and what is not said of what lies beyond."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
-from lbtrace.match import clock
+from lbtrace.match import clock, match
 from lbtrace.model.pairing import (
+    Clock,
     ClockRefusal,
     ClockStep,
     Confidence,
@@ -39,7 +42,8 @@ def test_a_step_that_few_pairs_follow_is_a_step_all_the_same() -> None:
     bounds = bounds_of([(-500_000, 600_000)] * 96 + [(89_400_000, 90_700_000)] * 4)
     known = clock.estimate(0, 0, bounds)
     assert known.refused is ClockRefusal.CLOCK_SET
-    assert known.step == ClockStep(by_ns=90_000_000, after_ns=95 * 50_000_000)
+    assert known.step is not None
+    assert known.step[:2] == ClockStep(by_ns=90_000_000, after_ns=95 * 50_000_000)[:2]
 
 
 def test_outliers_that_do_not_agree_are_no_step() -> None:
@@ -64,3 +68,29 @@ def bounds_of(pairs: list[tuple[int, int]]) -> clock.Bounds:
     """One pair every 50 ms."""
     at = np.arange(len(pairs), dtype=np.int64) * 50_000_000
     return clock.Bounds(at, *(np.array(column, np.int64) for column in zip(*pairs, strict=True)))
+
+
+def test_a_step_of_known_place_is_two_clocks() -> None:
+    """Equal requests, which only time tells apart, before and since the backend's clock was set."""
+    simulation = SCENARIOS["step"]()
+    recorded = simulation.run()
+    found = match(recorded.clients, recorded.backends, DEFAULT)
+    step = found.clocks[0, 0].step
+    assert step is not None
+    assert 0 < step.last_frame < step.first_frame
+    assert step.before_ns[0] <= 0 <= step.before_ns[1]
+    assert abs(step.by_ns + 2_000_000_000) < 10_000_000
+    assert found.line.known
+    assert all(found.line.inside(c, b) for c, bs in found.pairs.caused.items() for b in bs)
+
+
+@given(st.integers(1, 10**9), st.integers(1, 10**6))
+def test_what_lies_between_two_clocks_may_be_of_either(by_ns: int, width_ns: int) -> None:
+    step = ClockStep(by_ns, 0, (0, width_ns), (by_ns, by_ns + width_ns), 10, 20)
+    known = Clock(0, 0, refused=ClockRefusal.CLOCK_SET, step=step)
+    at = np.zeros(3, np.int64)
+    low, high = clock.spans_of(known, at, np.array([10, 15, 20]))
+    assert (low[0], high[0]) == step.before_ns
+    assert (low[2], high[2]) == step.since_ns
+    assert low[1] <= min(low[0], low[2])
+    assert high[1] >= max(high[0], high[2])

@@ -235,7 +235,7 @@ def clock_refusal(clock: Clock) -> str:
     """Why a clock has no estimate, "" when it has one."""
     if clock.refused is None:
         return ""
-    by_ns, after_ns = clock.step or (0, 0)
+    by_ns, after_ns, *_ = clock.step or (0, 0)
     ways = ("forward", "back")
     client, backend = ways if by_ns > 0 else ways[::-1]
     return CLOCK_REFUSAL[clock.refused].format(
