@@ -29,7 +29,7 @@ class Conversation:
     @property
     def empty(self) -> bool:
         """No message was found."""
-        return not self.requests.ends and not self.responses.ends
+        return not (self.requests.ends or self.responses.ends or self.responses.pending)
 
     @property
     def goes_on(self) -> bool:

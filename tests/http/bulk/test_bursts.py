@@ -1,0 +1,133 @@
+"""Bursts, against an oracle that walks the pieces one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.http.bulk.bursts import bursts, no_bursts
+from tests.http.streams import Talk, get, ok, table
+from tests.laws import examples
+
+_data = st.sampled_from(
+    [
+        get("/a"),
+        get("/b")[:20],
+        get("/b")[20:],
+        ok(b"x"),
+        ok(b"yy")[:12],
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 20",
+        b"HTTP/2.0 200 OK",
+        b"GET / HTTP/1",
+        b"GET / HTTP/",
+        b"Zzzzzzzzzzzz",
+        b"[zzzzzzzzzzz",
+        b"lower case rest",
+    ]
+)
+_steps = st.lists(
+    st.tuples(
+        st.integers(0, 1), _data, st.sampled_from(["", "", "", "lost", "repeated", "old ack"])
+    ),
+    max_size=10,
+)
+
+
+def spoken(steps: list[tuple[int, bytes, str]]) -> Talk:
+    talk = Talk()
+    for who, data, how in steps:
+        talk.say(
+            who,
+            data,
+            lost=how == "lost",
+            repeated=how == "repeated",
+            ack=0 if how == "old ack" else None,
+        )
+    return talk
+
+
+def begins(who: int, data: bytes) -> bool:
+    if len(data) < 12:
+        return False
+    return data.startswith(b"HTTP/1.") if who else b"A" <= data[:1] <= b"Z"
+
+
+def oracle(talk: Talk) -> list[tuple[int, bytes, bool]]:
+    """(who, bytes, whether it is kept) of each burst."""
+    pieces = sorted(
+        ((p.frame, who, p) for who in (0, 1) for p in talk.pieces[who]), key=lambda x: x[0]
+    )
+    found: list[tuple[int, bytes, bool]] = []
+    before = None
+    for _, who, piece in pieces:
+        goes_on = (
+            before is not None
+            and before[0] == who
+            and before[1].start + len(before[1].data) == piece.start
+            and before[1].repeated == piece.repeated
+            and not (piece.ack != before[1].ack and begins(who, piece.data))
+        )
+        if goes_on:
+            found[-1] = (who, found[-1][1] + piece.data, found[-1][2])
+        else:
+            found.append((who, piece.data, begins(who, piece.data) and not piece.repeated))
+        before = who, piece
+    return found
+
+
+@examples(400)
+@given(_steps)
+def test_bursts_are_what_a_walk_over_the_pieces_finds(steps: list[tuple[int, bytes, str]]) -> None:
+    talk = spoken(steps)
+    streams = table([talk])
+    found = bursts(streams)
+    texts = []
+    for t in range(len(found)):
+        rows = found.row[found.first[t] : found.first[t + 1]].tolist()
+        places = [(int(streams.payload[r]), int(streams.length[r])) for r in rows]
+        texts.append(b"".join(bytes(streams.buffers[0][o : o + n]) for o, n in places))
+    expected = [(who, data) for who, data, kept in oracle(talk) if kept]
+    assert list(zip(found.stream.tolist(), texts, strict=True)) == expected
+    assert found.size.tolist() == [len(data) for _, data in expected]
+
+
+@examples(400)
+@given(_steps)
+def test_a_connection_is_in_order_when_clean_ends_take_turns(
+    steps: list[tuple[int, bytes, str]],
+) -> None:
+    talk = spoken(steps)
+    streams = table([talk])
+    every = oracle(talk)
+    clean = bool(streams.clean.all()) and all(talk.pieces)
+    turns = [who for who, _, _ in every] == [k % 2 for k in range(len(every))]
+    answered = True
+    at = [0, 0]
+    acks = {(who, p.start): p.ack for who in (0, 1) for p in talk.pieces[who]}
+    asked = 0
+    for who, data, _ in every:
+        ack = acks.get((who, at[who]), 0)
+        if who and 0 < ack <= asked:
+            answered = False
+        if not who:
+            asked = at[0]
+        at[who] += len(data)
+    kept = all(is_kept for _, _, is_kept in every)
+    assert bursts(streams).in_order.tolist() == [clean and kept and turns and answered]
+
+
+def test_connections_do_not_mix() -> None:
+    one, other = Talk().client(get("/a")), Talk(frame=1).server(ok(b"x"))
+    third = Talk(frame=2).client(get("/b")).server(ok(b"y"))
+    found = bursts(table([one, other, third]))
+    assert found.stream.tolist() == [0, 3, 4, 5]
+    assert found.in_order.tolist() == [False, False, True]
+    assert len(bursts(table([]))) == 0
+
+
+def test_no_bursts() -> None:
+    found = no_bursts(table([Talk().client(get("/a")).server(ok(b"x"))]))
+    assert (len(found), found.first.tolist(), found.in_order.tolist()) == (0, [0], [False])
+    assert found.row.dtype == np.int64
