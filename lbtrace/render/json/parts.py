@@ -216,8 +216,31 @@ def clocks(items: Iterable[Clock]) -> Iterator[str]:
                 "outliers": c.outliers,
                 "refused": names.clock_refusal(c),
                 "stated": c.stated,
+                "parts": _parts_of(c),
             }
         )
+
+
+def _parts_of(clock: Clock) -> list[dict[str, int | None]]:
+    """The two clocks, before and since one was set, where its place among the requests is known."""
+    step = clock.step
+    if step is None or not step.first_frame:
+        return []
+    before, since = step.before_ns, step.since_ns
+    return [
+        {
+            "low_ns": before[0],
+            "high_ns": before[1],
+            "first_frame": None,
+            "last_frame": step.last_frame,
+        },
+        {
+            "low_ns": since[0],
+            "high_ns": since[1],
+            "first_frame": step.first_frame,
+            "last_frame": None,
+        },
+    ]
 
 
 def header_changes(changes: Iterable[HeaderChange]) -> Iterator[str]:
