@@ -1,0 +1,134 @@
+"""ClientHello: read over records and pieces, never guessed where it is cut."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.http.cursor import Cursor, StreamPieces
+from lbtrace.http.tls import client_hello, looks_like
+from lbtrace.model.http import ClientHello
+from tests.http.streams import Talk, table
+from tests.laws import examples
+
+RANDOM = bytes(range(32))
+
+
+def block(size: int, data: bytes) -> bytes:
+    return len(data).to_bytes(size, "big") + data
+
+
+def extension(kind: int, data: bytes) -> bytes:
+    return struct.pack(">H", kind) + block(2, data)
+
+
+def names(*entries: tuple[int, bytes]) -> bytes:
+    return extension(
+        0, block(2, b"".join(bytes([kind]) + block(2, name) for kind, name in entries))
+    )
+
+
+def alpn(*protocols: bytes) -> bytes:
+    return extension(16, block(2, b"".join(block(1, p) for p in protocols)))
+
+
+def versions(*numbers: int) -> bytes:
+    return extension(43, block(1, b"".join(struct.pack(">H", n) for n in numbers)))
+
+
+def hello(*extensions: bytes, session: bytes = b"id", kind: int = 1) -> bytes:
+    """A handshake message."""
+    body = b"\x03\x03" + RANDOM + block(1, session) + block(2, b"\x13\x01") + block(1, b"\0")
+    return bytes([kind]) + block(3, body + block(2, b"".join(extensions)))
+
+
+def records(message: bytes, size: int = 1 << 14) -> bytes:
+    parts = [message[at : at + size] for at in range(0, len(message), size)]
+    return b"".join(b"\x16\x03\x01" + block(2, part) for part in parts)
+
+
+def read(data: bytes, step: int = 1 << 20) -> ClientHello | None:
+    talk = Talk()
+    for at in range(0, len(data), step):
+        talk.client(data[at : at + step])
+    cursor = Cursor(StreamPieces(table([talk])), 0)
+    found = client_hello(cursor)
+    assert cursor.offset == 0
+    return found
+
+
+WHOLE = hello(names((0, b"a.example")), alpn(b"h2", b"http/1.1"), versions(0x0304, 0x0303))
+
+
+@pytest.mark.parametrize("record", [1, 7, 100, 1 << 14])
+@pytest.mark.parametrize("piece", [3, 1 << 20])
+def test_it_is_put_together_from_records_and_pieces(record: int, piece: int) -> None:
+    assert read(records(WHOLE, record) + b"\x17\x03\x03", piece) == ClientHello(
+        RANDOM.hex(), b"id".hex(), "a.example", ("h2", "http/1.1"), (0x0304, 0x0303), 1
+    )
+
+
+def test_without_extensions() -> None:
+    assert read(records(hello(session=b""))) == ClientHello(
+        RANDOM.hex(), "", None, (), (0x0303,), 1
+    )
+
+
+@examples(100)
+@given(st.integers(0, len(WHOLE)))
+def test_what_is_cut_is_left_out(kept: int) -> None:
+    found = read(records(WHOLE)[: kept + 5])
+    assert (found is None) == (kept < 38)
+    if found is not None:
+        assert found.random == RANDOM.hex()
+        assert found.server_name in (None, "a.example")
+        assert found.alpn in ((), ("h2", "http/1.1"))
+        assert found.versions in ((0x0303,), (0x0304, 0x0303))
+    name_ends = len(hello(names((0, b"a.example"))))
+    assert (found is not None and found.server_name is not None) == (kept >= name_ends)
+
+
+def test_names_that_are_none() -> None:
+    assert getattr(read(records(hello(names((1, b"x"))))), "server_name", "") is None
+    assert getattr(read(records(hello(names((0, b""))))), "server_name", "") is None
+    two = read(records(hello(names((0, b"first"), (0, b"second")))))
+    assert two is not None
+    assert two.server_name == "first"
+    odd = read(records(hello(names((0, b"\xff\x00")))))
+    assert odd is not None
+    assert odd.server_name == "\xff\x00"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x16\x03\x01",
+        records(hello(kind=2)),
+        b"\x17" + records(WHOLE)[1:],
+        b"\x16\x02" + records(WHOLE)[2:],
+        records(WHOLE)[5:],
+    ],
+)
+def test_what_is_no_client_hello(data: bytes) -> None:
+    assert read(data) is None
+
+
+@examples(100)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read(data: bytes) -> None:
+    read(records(b"\x01" + data))
+
+
+def test_what_looks_like_tls() -> None:
+    for kind in (0x14, 0x15, 0x16, 0x17):
+        assert looks_like(bytes([kind, 3, 0]))
+        assert looks_like(bytes([kind, 3, 4]))
+        assert not looks_like(bytes([kind, 3, 5]))
+        assert not looks_like(bytes([kind, 2, 1]))
+        assert not looks_like(bytes([kind, 3]))
+    assert not looks_like(b"\x13\x03\x01")
+    assert not looks_like(b"\x18\x03\x01")
