@@ -73,6 +73,24 @@ class Frames(Sides):
             for c in connections[:FRAMES_PER_SIDE].tolist()
         ]
 
+    def end_frames(
+        self, side: Side, connections: Column, frame: str, time_ns: str, servers: Sequence[bool]
+    ) -> list[FrameRef]:
+        """Of the first few of these connections (their numbers) the frame that a column of the ends
+        names, of the client (False) or of the server (True); those without are passed over.
+        """
+        table = self.table(side)
+        found: list[FrameRef] = []
+        for row in connections.tolist():
+            trace = self.traces(side)[table.connection_ref(row).point]
+            for server in servers:
+                number = int(table.of_ends(frame, server)[row])
+                if number and len(found) < FRAMES_PER_SIDE:
+                    found.append(trace.ref(number, int(table.of_ends(time_ns, server)[row])))
+            if len(found) == FRAMES_PER_SIDE:
+                break
+        return found
+
     def any_frame(self, side: Side | None = None) -> list[FrameRef]:
         """The first frame of each capture point that has connections: evidence for a statement
         about a capture as a whole.

@@ -76,8 +76,7 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
             evidence(first_frames(trace, cut if len(cut) else np.arange(len(held)))),
             WHOLE,
         )
-    lost = ends.missing - ends.truncated
-    lost = lost[0::2] + lost[1::2]
+    lost = ends.lost[0::2] + ends.lost[1::2]
     missing = np.flatnonzero(lost)
     if len(missing):
         yield Finding(
@@ -85,7 +84,7 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
             TITLE,
             Severity.LOW,
             Confidence.HIGH,
-            "{bytes} of {count} connections in {capture} were sent and are not in the capture.",
+            "{bytes} of {count} connections were acknowledged and are not in {capture}.",
             (
                 name,
                 Value("bytes", sum(lost.tolist()), "bytes"),

@@ -24,11 +24,11 @@ from lbtrace.comparison import Comparison, ConnectionPairs, evidence
 from lbtrace.model.net import Side, SynFingerprint
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.tables.connections import NONE
+from lbtrace.tables.connections import NO_FRAME, NONE
 
 TITLE = "TCP facts"
-ENOUGH = 3  # segments; one or two tell nothing
-LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
+MIN_SEGMENTS = 3  # one or two tell nothing
+MIN_LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -43,6 +43,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         yield _syns(comparison, both)
     for side in Side:
         yield from _loss(comparison, side)
+    yield from _deferred(comparison)
 
 
 def _syns(comparison: Comparison, both: ConnectionPairs) -> Finding:
@@ -87,29 +88,53 @@ def described(syn: SynFingerprint) -> str:
 
 
 def _loss(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """Segments sent again before the capture shows an acknowledgement of them."""
     table = comparison.table(side)
-    repeated, sent = (
+    repeats, sent = (
         table.of_ends(name, server=False).astype(np.int64) + table.of_ends(name, server=True)
-        for name in ("retransmissions", "packets")
+        for name in ("repeats", "packets")
     )
-    again, packets = int(repeated.sum()), int(sent.sum())
-    if again >= ENOUGH and again * 100 >= packets * LOSS_PERCENT:
+    again, packets = int(repeats.sum()), int(sent.sum())
+    if again >= MIN_SEGMENTS and again * 100 >= packets * MIN_LOSS_PERCENT:
         yield Finding(
             f"tcp-facts.loss-{side.value}",
             TITLE,
             Severity.LOW,
             Confidence.HIGH,
-            "On the {side} side {again} of {packets} segments were sent again: packets were lost "
-            "or late.",
+            "On the {side} side {again} of {packets} segments were sent again, before the capture "
+            "shows an acknowledgement: packets were lost or late.",
             (
                 Value("side", side.value),
                 Value("again", again, "count"),
                 Value("packets", packets, "count"),
             ),
             evidence(
-                comparison.opening_frames(side, np.flatnonzero(repeated)),
-                "the first connections concerned",
+                comparison.end_frames(
+                    side, np.flatnonzero(repeats), "repeat_frame", "repeat_ns", (False, True)
+                ),
+                "the first segment sent again of the first connections concerned",
             ),
-            "Look for loss between this capture and the other end. A capture that shows each "
-            "packet twice looks the same.",
+            "Look for loss between this capture and the other end.",
         )
+
+
+def _deferred(comparison: Comparison) -> Iterator[Finding]:
+    """SYN-ACKs that backends repeat though they were acknowledged: they accept only with data."""
+    backend = comparison.sides[1]
+    deferred = np.flatnonzero(backend.of_ends("deferred_frame", server=True) != NO_FRAME)
+    if not len(deferred):
+        return
+    of = int((backend.of_connections("synacks") > 0).sum())
+    yield Finding(
+        "tcp-facts.deferred-accept",
+        TITLE,
+        Severity.INFO,
+        Confidence.HIGH,
+        "The backend repeated a SYN-ACK that was already acknowledged on {count} of {of} "
+        "connections: nothing was lost. A server that accepts only with data (TCP_DEFER_ACCEPT) "
+        "does this.",
+        (Value("count", len(deferred), "count"), Value("of", of, "count")),
+        evidence(
+            comparison.end_frames(Side.BACKEND, deferred, "deferred_frame", "deferred_ns", (True,)),
+        ),
+    )

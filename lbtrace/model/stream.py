@@ -32,8 +32,12 @@ class Direction(NamedTuple):
     but are not in the capture, `truncated` the part of `missing` that was cut by the snapshot
     length. `isn` is the initial sequence number, known from the SYN only; `start_seq` is the
     sequence number of offset 0 of its stream, known from any segment that occupies sequence space.
-    `retransmissions` counts segments that repeat bytes already seen, `out_of_order` segments that
-    arrived after later bytes and were new, `zero_windows` segments that advertised a window of 0.
+    `lost` counts bytes that the other end acknowledged and no packet in the capture holds.
+    `retransmissions` counts segments that repeat bytes already seen; `repeats` counts those of them
+    that were sent before the capture shows an acknowledgement, the first at `repeat_frame`.
+    `deferred_frame` is the first SYN or SYN-ACK that was sent again though acknowledged.
+    `out_of_order` counts segments that arrived after later bytes and were new, `zero_windows`
+    segments that advertised a window of 0.
     """
 
     packets: int
@@ -55,6 +59,12 @@ class Direction(NamedTuple):
     last_payload_ns: int | None
     syn: SynFingerprint | None
     start_seq: int | None = None
+    lost: int = 0
+    repeats: int = 0
+    repeat_frame: int | None = None
+    repeat_ns: int | None = None
+    deferred_frame: int | None = None
+    deferred_ns: int | None = None
 
 
 class Connection(NamedTuple):

@@ -40,6 +40,14 @@ class Ends(Table):
     missing: Column = column("i8", "bytes that were sent and are not in the capture", "bytes")
     truncated: Column = column("i8", "those of them that the snapshot length cut", "bytes")
     retransmissions: Column = column("u4", "segments that repeat bytes already seen")
+    lost: Column = column("i8", "bytes that the peer acknowledged and no packet holds", "bytes")
+    repeats: Column = column("u4", "retransmissions sent before an acknowledgement was captured")
+    repeat_frame: Column = column("u4", "frame of the first of these repeats", none=NO_FRAME)
+    repeat_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
+    deferred_frame: Column = column(
+        "u4", "frame of the first SYN or SYN-ACK sent again though acknowledged", none=NO_FRAME
+    )
+    deferred_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
     out_of_order: Column = column("u4", "new segments that arrived after later bytes")
     zero_windows: Column = column("u4", "segments that advertised a window of 0")
     fins: Column = column("u4", "segments with FIN")
@@ -175,8 +183,9 @@ class ConnectionTable(RowTable[Connection]):
         syns: list[SynFingerprint | None] = [None] * len(rows)
         for at, number in zip(np.flatnonzero(seen != NONE).tolist(), which.tolist(), strict=True):
             syns[at] = made[number]
-        *most, start_seq = self.ends.values(DIRECTION, rows)
-        return rows_of(Direction, (*most, syns, start_seq))
+        before = Direction._fields.index("syn")
+        columns = list(self.ends.values(DIRECTION, rows))
+        return rows_of(Direction, (*columns[:before], syns, *columns[before:]))
 
 
 # the fields of Connection, Direction and SynFingerprint that are one column each

@@ -29,6 +29,7 @@ class Handshake:
     own: Column  # per stream, the SYN or SYN-ACK that set its ISN
     base: Column  # per stream, i64: the sequence number after the SYN; −1 unknown
     repeated: Column  # per stream, how many segments repeat its SYN
+    again: Column  # these segments
 
 
 def handshakes(table: SegmentTable, incarnations: Incarnations, stream: Column) -> Handshake:
@@ -38,7 +39,7 @@ def handshakes(table: SegmentTable, incarnations: Incarnations, stream: Column) 
     bare = (table.flags[rows] & ACK) == 0
     syns, synacks = rows[bare], rows[~bare]
     connection = incarnations.of
-    own, repeated = _own_syns(table, stream, rows, count * 2)
+    own, again = _own_syns(table, stream, rows, count * 2)
     acks = _completing(table, stream, own)
     return Handshake(
         syn=first_of(connection[syns], syns, count),
@@ -48,7 +49,8 @@ def handshakes(table: SegmentTable, incarnations: Incarnations, stream: Column) 
         established=first_of(connection[acks], acks, count),
         own=own,
         base=_bases(table, stream, own, synacks),
-        repeated=repeated,
+        repeated=counted(stream[again], count * 2),
+        again=again,
     )
 
 
@@ -84,7 +86,7 @@ def _completing(table: SegmentTable, stream: Column, own: Column) -> Column:
 def _own_syns(
     table: SegmentTable, stream: Column, rows: Column, streams: int
 ) -> tuple[Column, Column]:
-    """Per stream the row of its SYN or SYN-ACK, and how many segments repeat one. `rows` are all of
+    """Per stream the row of its SYN or SYN-ACK; and the segments that repeat one. `rows` are all of
     them.
 
     Of a server that answers twice with different ISNs (it forgot, or there are two) the one counts
@@ -92,16 +94,14 @@ def _own_syns(
     """
     own = first_of(stream[rows], rows, streams)
     counts = np.bincount(stream[rows], minlength=streams)
-    repeated = np.zeros(streams, np.uint32)
     several = rows[counts[stream[rows]] > 1]
     if not len(several):
-        return own, repeated
+        return own, several
     _, at = np.unique(
         stream[several].astype(np.int64) << 32 | table.seq[several], return_index=True
     )
     distinct = several[at]
     isns = np.bincount(stream[distinct], minlength=streams)
-    repeated = np.where(isns > 0, counts - isns, 0).astype(np.uint32)
     rivals = np.sort(distinct[isns[stream[distinct]] > 1])
     if len(rivals):
         loads = np.flatnonzero((table.wire_length > 0) & ((table.flags & (RST | SYN)) == 0))
@@ -111,4 +111,4 @@ def _own_syns(
         # the last one assigned stays: the nearest before the data
         nearest_last = rivals[np.lexsort((rivals, ahead, stream[rivals]))[::-1]]
         own[stream[nearest_last]] = nearest_last
-    return own, repeated
+    return own, np.setdiff1d(several, distinct)

@@ -51,6 +51,15 @@ class Placed:
 
 
 @dataclass(slots=True)
+class Gaps:
+    """Places of streams that no segment covers, though a later place is covered."""
+
+    stream: Column
+    start: Column  # i64
+    end: Column  # i64
+
+
+@dataclass(slots=True)
 class Resolved:
     """Pieces by stream and start, each from segment `index` (of those given), and per segment given
     what became of it.
@@ -63,6 +72,7 @@ class Resolved:
     shared: Column  # bool: bytes of the piece were in another segment too
     seen_before: Column  # bool per segment: some of its bytes were captured before
     fresh: Column  # per segment: bytes on the wire that no segment before it in offset order covers
+    gaps: Gaps
     conflicts: list[Conflict]
 
 
@@ -75,6 +85,7 @@ def resolve_overlaps(table: SegmentTable, placed: Placed) -> Resolved:
     joins = start < covered
     fresh = np.zeros(count, np.int64)
     fresh[order] = np.maximum(end - np.maximum(start, covered), 0)
+    gap = start > covered
     alone = ~joins
     alone[:-1] &= ~joins[1:]
     lone = order[alone & (placed.captured[order] > 0)]
@@ -86,6 +97,7 @@ def resolve_overlaps(table: SegmentTable, placed: Placed) -> Resolved:
         shared=np.zeros(len(lone), bool),
         seen_before=np.zeros(count, bool),
         fresh=fresh,
+        gaps=Gaps(placed.stream[order][gap], covered[gap], start[gap]),
         conflicts=[],
     )
     if joins.any():

@@ -29,7 +29,7 @@ from lbtrace.tables.sequence import (
     unwrap,
 )
 from lbtrace.tcp.columns import stable_order
-from lbtrace.tcp.overlap import Conflict, Placed, resolve_overlaps
+from lbtrace.tcp.overlap import Conflict, Gaps, Placed, resolve_overlaps
 
 _MIN_STRAY_BYTES = 1 << 24  # bytes; windows on real paths stay well below
 _LEFT_OUT = -RING  # an offset that no segment of a stream can have
@@ -63,6 +63,10 @@ class Assembly:
     fin: Column  # i64, offset, −1 without
     retransmissions: Column  # u32
     out_of_order: Column  # u32
+    gaps: Gaps
+    # the segments that `retransmissions` counts, and the offset each ends at (a FIN counts one)
+    repeat_row: Column
+    repeat_end: Column
     conflicts: list[Conflict]
     implausible: list[int]  # rows whose sequence number is nowhere near their stream
 
@@ -120,6 +124,9 @@ def reassemble(
         fin=np.full(streams, -1, np.int64),
         retransmissions=np.zeros(streams, np.uint32),
         out_of_order=np.zeros(streams, np.uint32),
+        gaps=Gaps(*(np.zeros(0, np.int64) for _ in range(3))),
+        repeat_row=np.zeros(0, np.int64),
+        repeat_end=np.zeros(0, np.int64),
         conflicts=[],
         implausible=[],
     )
@@ -203,7 +210,7 @@ def _by_offset(table: SegmentTable, segments: _Segments, result: Assembly) -> Pi
     stream, wire, is_fin = segments.stream, segments.wire.astype(np.int64), segments.is_fin
     end = start + wire
     reached = _reached(stream, end)
-    _count_fins(stream, end, is_fin, wire, result)
+    _count_fins(segments, end, result)
     keep_alive = (wire <= 1) & ~is_fin & (start == reached - 1)  # RFC 9293 §3.8.4
     data = ~keep_alive & (wire > 0) & (end > 0)
     # bytes before offset 0 cannot be: they are dropped
@@ -214,7 +221,11 @@ def _by_offset(table: SegmentTable, segments: _Segments, result: Assembly) -> Pi
     ).only(data)
     resolved = resolve_overlaps(table, placed)
     np.maximum.at(result.end, placed.stream, placed.end)
-    np.add.at(result.retransmissions, placed.stream[resolved.seen_before], 1)
+    again = resolved.seen_before
+    np.add.at(result.retransmissions, placed.stream[again], 1)
+    result.repeat_row = np.concatenate((result.repeat_row, placed.row[again]))
+    result.repeat_end = np.concatenate((result.repeat_end, placed.end[again]))
+    result.gaps = resolved.gaps
     late = (placed.start < reached[data]) & ~resolved.seen_before
     np.add.at(result.out_of_order, placed.stream[late], 1)
     sent = np.bincount(placed.stream, resolved.fresh, minlength=len(result.sent))
@@ -246,13 +257,14 @@ def _started(segments: _Segments, result: Assembly) -> tuple[_Segments, Column]:
     return segments, start
 
 
-def _count_fins(
-    stream: Column, end: Column, is_fin: Column, wire: Column, result: Assembly
-) -> None:
+def _count_fins(segments: _Segments, end: Column, result: Assembly) -> None:
     """Where streams end; and FINs without data that come after one at the same place or farther."""
-    alone = np.flatnonzero(is_fin & (wire == 0))
+    stream, is_fin = segments.stream, segments.is_fin
+    alone = np.flatnonzero(is_fin & (segments.wire == 0))
     again = alone[_reached_fin(stream, end, is_fin)[alone] >= end[alone]]
     np.add.at(result.retransmissions, stream[again], 1)
+    result.repeat_row = segments.row[again].astype(np.int64)
+    result.repeat_end = end[again] + 1
     np.maximum.at(result.fin, stream[is_fin], end[is_fin])
 
 

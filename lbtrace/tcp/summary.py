@@ -15,6 +15,7 @@ from lbtrace.tcp.columns import counted, first_of, last_of, taken
 from lbtrace.tcp.fingerprint import syn_options
 from lbtrace.tcp.handshake import Handshake
 from lbtrace.tcp.incarnations import Incarnations
+from lbtrace.tcp.loss import Losses
 from lbtrace.tcp.reassemble import Assembly
 from lbtrace.tcp.roles import Roles
 
@@ -27,6 +28,7 @@ def summary(
     handshake: Handshake,
     assembly: Assembly,
     streams: StreamTable,
+    losses: Losses,
 ) -> ConnectionTable:
     """All connections. `stream` is per row."""
     count, of, flow = incarnations.count, incarnations.of, incarnations.flow
@@ -53,7 +55,7 @@ def summary(
         first_ns=table.time_ns[first],
         last_frame=table.frame[last],
         last_ns=table.time_ns[last],
-        ends=_ends(table, stream, handshake, assembly, streams),
+        ends=_ends(table, stream, handshake, assembly, streams, losses),
         syn_options=syn_options(table, handshake.own[handshake.own >= 0]),
         addresses=flows.addresses,
         networks=table.networks,
@@ -66,6 +68,7 @@ def _ends(
     handshake: Handshake,
     assembly: Assembly,
     streams: StreamTable,
+    losses: Losses,
 ) -> Ends:
     """What each end sent; rows of the first and last segment of a kind, then their columns."""
     own = handshake.own
@@ -83,6 +86,12 @@ def _ends(
         missing=np.maximum(streams.end - assembly.captured, 0),
         truncated=np.maximum(assembly.sent - assembly.captured, 0),
         retransmissions=assembly.retransmissions + handshake.repeated,
+        lost=losses.lost,
+        repeats=losses.repeats,
+        repeat_frame=taken(table.frame, losses.repeat, 0),
+        repeat_ns=taken(table.time_ns, losses.repeat, NEVER),
+        deferred_frame=taken(table.frame, losses.deferred, 0),
+        deferred_ns=taken(table.time_ns, losses.deferred, NEVER),
         out_of_order=assembly.out_of_order,
         zero_windows=counted(stream[closed], count),
         fins=counted(stream[fins], count),

@@ -54,7 +54,7 @@ def frame(name: str, number: int | None, files: int) -> dict[str, int | None]:
 
 def end(d: Direction, files: int) -> dict[str, Any]:
     said = d._asdict()
-    for name in ("fin", "rst", "first_payload"):
+    for name in ("fin", "rst", "first_payload", "repeat", "deferred"):
         said |= frame(name, said.pop(f"{name}_frame"), files)
     return said | {"syn": None if d.syn is None else offer(d.syn)}
 

@@ -32,9 +32,6 @@ FALSE_TODAY = {
     "05-untranslated-packet",
     "07-answer-past-the-balancer",
     "10-upstream-without-sni",
-    "13-large-segments-vanish",
-    "17-idle-silence",
-    "27-deferred-accept",
 }
 
 

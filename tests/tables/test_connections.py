@@ -51,6 +51,12 @@ direction = st.builds(
     last_payload_ns=st.none() | time,
     syn=st.none() | fingerprint,
     start_seq=sequence,
+    lost=size,
+    repeats=count,
+    repeat_frame=frame,
+    repeat_ns=st.none() | time,
+    deferred_frame=frame,
+    deferred_ns=st.none() | time,
 )
 connection = st.builds(
     Connection,

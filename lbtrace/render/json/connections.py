@@ -94,6 +94,12 @@ _END = (
     _Field("first_payload", "frame"),
     _Field("first_payload_ns"),
     _Field("last_payload_ns", like="first_payload_ns"),
+    _Field("lost"),
+    _Field("repeats"),
+    _Field("repeat", "frame"),
+    _Field("repeat_ns"),
+    _Field("deferred", "frame"),
+    _Field("deferred_ns"),
 )
 _SYN = (
     _Field("ttl"),

@@ -1,0 +1,193 @@
+"""What the capture lost, and what was sent again, as the conversation on the wire."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.tables.packets import ACK, FIN, SYN
+from lbtrace.tcp.connections import connections
+from tests.sentences.packets import Packet, Talk, talks
+from tests.tcp.wire import Wire
+
+
+def opened(window: int = 1000) -> Wire:
+    """A handshake; the client's data begin at 100, the server's at 1000."""
+    return (
+        Wire()
+        .c("SYN", 99, window=window)
+        .s("SYN", 999, ack=100, window=window)
+        .c("ACK", 100, ack=1000, window=window)
+    )
+
+
+def test_bytes_that_were_acknowledged_and_not_captured_are_lost() -> None:
+    wire = (
+        opened().c("PSH", 100, b"ab", ack=1000).c("PSH", 105, b"fg", ack=1000).s("", 1000, ack=107)
+    )
+    [c], _ = connections(wire.table())
+    assert (c.from_client.lost, c.from_client.missing) == (3, 3)
+    assert c.from_server.lost == 0
+
+
+def test_bytes_acknowledged_at_the_end_are_lost_and_a_fin_is_none() -> None:
+    wire = opened().c("PSH", 100, b"ab", ack=1000).s("", 1000, ack=110)
+    [c], _ = connections(wire.table())
+    assert c.from_client.lost == 8
+    wire = opened().c("PSH", 100, b"ab", ack=1000).s("", 1000, ack=103)
+    [c], _ = connections(wire.table())
+    assert c.from_client.lost == 0, "one byte more may be a FIN"
+    wire = opened().c("FIN", 100, b"ab", ack=1000).s("", 1000, ack=103)
+    [c], _ = connections(wire.table())
+    assert c.from_client.lost == 0
+
+
+def test_a_gap_that_nobody_acknowledged_is_not_lost() -> None:
+    wire = (
+        opened().c("PSH", 100, b"ab", ack=1000).c("PSH", 105, b"fg", ack=1000).s("", 1000, ack=102)
+    )
+    [c], _ = connections(wire.table())
+    assert c.from_client.lost == 0
+
+
+def test_what_the_snapshot_length_cut_is_not_lost() -> None:
+    wire = opened().c("PSH", 100, b"abcdef", ack=1000, cut=4).s("", 1000, ack=106)
+    [c], _ = connections(wire.table())
+    assert (c.from_client.lost, c.from_client.truncated) == (0, 4)
+
+
+def test_a_segment_far_beyond_the_window_is_no_part_of_the_stream() -> None:
+    wire = (
+        opened()
+        .s("PSH", 1000, b"answer", ack=100)
+        .s("PSH", 1006 + 20_000_000, b"stray", ack=100)
+        .c("PSH", 100, b"next", ack=1006, window=1000)
+    )
+    [c], streams = connections(wire.table())
+    assert (c.from_server.missing, c.from_server.lost, c.from_server.bytes) == (0, 0, 6)
+    assert [d.slug for d in streams.diagnostics] == ["tcp-sequence-implausible"]
+
+
+def test_a_segment_beyond_the_window_stays_when_its_receiver_never_spoke_again() -> None:
+    wire = opened().s("PSH", 1000, b"answer", ack=100).s("PSH", 200_000, b"later", ack=100)
+    [c], _ = connections(wire.table())
+    assert (c.from_server.bytes, c.from_server.lost) == (11, 0)
+
+
+def test_a_segment_beyond_a_gap_stays_when_it_was_acknowledged() -> None:
+    wire = (
+        opened()
+        .s("PSH", 1000, b"answer", ack=100)
+        .s("PSH", 200_000, b"later", ack=100)
+        .c("", 100, ack=200_005)
+    )
+    [c], _ = connections(wire.table())
+    assert (c.from_server.bytes, c.from_server.lost) == (11, 200_000 - 1006)
+
+
+def test_a_scaled_window_may_be_wide() -> None:
+    scale = bytes([3, 3, 7, 0])  # RFC 7323 §2.2: shift by 7
+    wire = (
+        Wire()
+        .c("SYN", 99, window=60_000, options=scale)
+        .s("SYN", 999, ack=100, options=scale)
+        .c("ACK", 100, ack=1000, window=60_000)
+        .s("PSH", 1000 + 1_000_000, b"far", ack=100)
+        .c("", 100, ack=1000, window=60_000)
+    )
+    [c], _ = connections(wire.table())
+    assert c.from_server.bytes == 3
+
+
+def test_a_segment_is_repeated_until_its_acknowledgement_is_captured() -> None:
+    wire = (
+        opened()
+        .c("PSH", 100, b"ab", ack=1000)
+        .c("PSH", 100, b"ab", ack=1000)
+        .s("", 1000, ack=102)
+        .c("PSH", 100, b"ab", ack=1000)
+    )
+    [c], _ = connections(wire.table())
+    assert (c.from_client.retransmissions, c.from_client.repeats) == (2, 1)
+    assert c.from_client.repeat_frame == 5
+
+
+def test_a_synack_that_was_acknowledged_and_comes_again_waits_for_data() -> None:
+    wire = opened().s("SYN", 999, ack=100).c("ACK", 100, ack=1000)
+    [c], _ = connections(wire.table())
+    assert (c.from_server.retransmissions, c.from_server.repeats) == (1, 0)
+    assert c.from_server.deferred_frame == 4
+
+
+def test_a_synack_that_comes_again_before_it_was_acknowledged_is_repeated() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).s("SYN", 999, ack=100).c("ACK", 100, ack=1000)
+    [c], _ = connections(wire.table())
+    assert (c.from_server.repeats, c.from_server.repeat_frame) == (1, 3)
+    assert c.from_server.deferred_frame is None
+
+
+def test_a_syn_that_comes_again_is_repeated() -> None:
+    wire = Wire().c("SYN", 99).c("SYN", 99).s("SYN", 999, ack=100)
+    [c], _ = connections(wire.table())
+    assert (c.from_client.repeats, c.from_client.repeat_frame) == (1, 2)
+
+
+def test_a_fin_is_repeated_like_data() -> None:
+    wire = opened().c("FIN", 100, ack=1000).c("FIN", 100, ack=1000).s("", 1000, ack=101)
+    [c], _ = connections(wire.c("FIN", 100, ack=1000).table())
+    assert (c.from_client.retransmissions, c.from_client.repeats) == (2, 1)
+
+
+def witness(wire: Wire) -> Talk:
+    """The same segments as the independent reader of the sentences sees them."""
+    packets = [
+        Packet(
+            number,
+            float(number),
+            (s.flow[0].address, s.flow[0].port),
+            (s.flow[1].address, s.flow[1].port),
+            s.seq % 2**32,
+            s.ack,
+            (2 if s.flags & SYN else 0)
+            | (1 if s.flags & FIN else 0)
+            | (16 if s.flags & ACK else 0),
+            len(s.data),
+            s.data,
+        )
+        for number, s in enumerate(wire.segments, 1)
+    ]
+    (talk,) = talks(packets)
+    return talk
+
+
+CHUNKS = st.lists(
+    st.tuples(st.sampled_from("cs"), st.integers(0, 5), st.integers(2, 9), st.integers(0, 60)),
+    max_size=12,
+)
+
+
+@given(CHUNKS, st.booleans())
+def test_both_readers_agree_on_what_was_lost_and_what_was_repeated(
+    chunks: list[tuple[str, int, int, int]], again: bool
+) -> None:
+    wire = opened(60_000)
+    if again:
+        wire.s("SYN", 999, ack=100)
+    for end, place, size, ack in chunks:
+        if end == "c":
+            wire.c("PSH", 100 + 7 * place, b"x" * size, ack=1000 + ack)
+        else:
+            wire.s("PSH", 1000 + 7 * place, b"y" * size, ack=100 + ack)
+    [c], _ = connections(wire.table())
+    talk = witness(wire)
+    for counted, direction in zip(
+        (c.from_client, c.from_server), talk.directions.values(), strict=True
+    ):
+        # bytes that a later segment reaches, or the acknowledgements do, less one for a FIN
+        assert counted.lost <= direction.lacking() <= counted.lost + 1
+        # a segment that repeats in part is counted too
+        before = [p.number for p, known in direction.repeated() if not known]
+        assert counted.repeats >= len(before)
+        if before:
+            assert counted.repeat_frame is not None
+            assert counted.repeat_frame <= before[0]
