@@ -81,8 +81,8 @@ def _ends_of(traces: Sequence[Trace]) -> set[Ends]:
 def _inner(trace: Trace, own: dict[str, list[int]], behind: set[Ends]) -> set[int]:
     """The connections of a client capture that are the balancer's."""
     found: set[int] = set()
-    for address, opened in own.items():
-        legs = _legs(trace, address, opened)
+    for address, legs in _legs(trace, own).items():
+        opened = own[address]
         if legs.inner_ends & behind and not legs.outer_ends & behind and legs.nested(alike=True):
             found.update(opened)
     return found
@@ -91,8 +91,8 @@ def _inner(trace: Trace, own: dict[str, list[int]], behind: set[Ends]) -> set[in
 def _onward(trace: Trace, own: dict[str, list[int]], front: set[Ends]) -> set[int]:
     """The connections of a backend capture that the backends opened."""
     found: set[int] = set()
-    for address, opened in own.items():
-        legs = _legs(trace, address, opened)
+    for address, legs in _legs(trace, own).items():
+        opened = own[address]
         if not legs.outer_ends & front and legs.nested(alike=False):
             found.update(opened)
     return found
@@ -128,20 +128,22 @@ class _Legs:
         return bool(self.inner) and inside >= MOST * len(self.inner)
 
 
-def _legs(trace: Trace, address: str, opened: Sequence[int]) -> _Legs:
-    own = set(opened)
-    outer = [e for e in trace.exchanges if _server(trace, e) == address]
-    inner = [e for e in trace.exchanges if e.connection in own]
-    return _Legs(outer, inner, _ends(trace, outer), _ends(trace, inner))
-
-
-def _server(trace: Trace, e: Exchange) -> str:
-    return trace.connections[e.connection].server.address
-
-
-def _ends(trace: Trace, exchanges: Sequence[Exchange]) -> set[Ends]:
-    held = {e.connection for e in exchanges}
-    return {(trace.connections[i].client, trace.connections[i].server) for i in held}
+def _legs(trace: Trace, own: dict[str, list[int]]) -> dict[str, _Legs]:
+    """Per address that is a server and a client, what it was asked and what it asked."""
+    found = {address: _Legs([], [], set(), set()) for address in own}
+    if not found:
+        return found
+    opened_by = {i: address for address, opened in own.items() for i in opened}
+    for e in trace.exchanges:
+        c = trace.connections[e.connection]
+        asked, asker = found.get(c.server.address), opened_by.get(e.connection)
+        if asked is not None:
+            asked.outer.append(e)
+            asked.outer_ends.add((c.client, c.server))
+        if asker is not None:
+            found[asker].inner.append(e)
+            found[asker].inner_ends.add((c.client, c.server))
+    return found
 
 
 def _asked(e: Exchange) -> str:
