@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from lbtrace.match.fingerprint import Kept, TargetForm, request_keys
 from lbtrace.match.pairing import Pairing
@@ -41,6 +42,7 @@ def classes(
     for b, key in zip(theirs, request_keys(state.backend, theirs, form, kept), strict=True):
         if key is not None:
             out[key, state.pinned.get(b)].backends.append(b)
+    _ask_in_full(state, out)
     made = [
         part
         for k in out.values()
@@ -49,6 +51,21 @@ def classes(
     ]
     state.shared.update(b for k in made for b in k.backends)
     return [k for k in made if k.clients and k.backends]
+
+
+def _ask_in_full(state: Pairing, found: dict[Hashable, Class]) -> None:
+    """Move requests with HEAD, where backends got none of that kind, to the class of the same
+    request with GET, where no client sent any: a cache asks in full to keep the answer.
+    """
+    texts = state.client.table.words.texts
+    head, get = texts.get("HEAD", -1), texts.get("GET", -1)
+    for key, asked in list(found.items()) if head >= 0 and get >= 0 else ():
+        request, connection = cast(tuple[tuple[Hashable, ...], Hashable], key)
+        if request[0] != head or asked.backends or not asked.clients:
+            continue
+        in_full = found.get(((get, *request[1:]), connection))
+        if in_full is not None and in_full.backends and not in_full.clients:
+            in_full.clients, asked.clients = asked.clients, []
 
 
 def _unread(table: SideTable) -> list[bool]:

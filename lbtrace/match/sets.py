@@ -69,9 +69,17 @@ def resolve(
     theirs = [b for k in made for b in k.backends]
     answers_c = dict(zip(mine, response_keys(state.client, mine, kept_response), strict=True))
     answers_b = dict(zip(theirs, response_keys(state.backend, theirs, kept_response), strict=True))
+    for c in _asked_in_full(state, made):
+        answers_c[c] = None  # the client got the head of an answer only
     resolver = _Resolver(state, line, answers_c, answers_b)
     resolver.run(made, values)
     return resolver.pair_large
+
+
+def _asked_in_full(state: Pairing, made: Sequence[Class]) -> list[int]:
+    """The client exchanges that stand with backend exchanges of another method: HEAD with GET."""
+    mine, theirs = state.client.table.requests.method, state.backend.table.requests.method
+    return [c for k in made if mine[k.clients[0]] != theirs[k.backends[0]] for c in k.clients]
 
 
 @dataclass(slots=True)
