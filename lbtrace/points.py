@@ -25,7 +25,7 @@ from lbtrace.options import Progress
 SEAM_NS = 10_000_000
 
 
-class Window(NamedTuple):
+class FileWindow(NamedTuple):
     """The time that a file covers."""
 
     first_ns: int
@@ -52,7 +52,7 @@ def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
     if not windows:
         return [list(files)]
     endpoints = cache(lambda path: _endpoints(path, progress))
-    found: list[list[Window]] = []
+    found: list[list[FileWindow]] = []
     for window in sorted(windows):
         before = [point for point in found if _follows(window, point[-1])]
         if not before:
@@ -68,17 +68,17 @@ def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
     return rotations
 
 
-def _windows(files: Sequence[str], progress: Progress) -> list[Window]:
+def _windows(files: Sequence[str], progress: Progress) -> list[FileWindow]:
     """The windows of the files that have a timed frame."""
     every = [read([path], progress).files[0] for path in files]
     return [
-        Window(file.first_ns, file.last_ns, path)
+        FileWindow(file.first_ns, file.last_ns, path)
         for file, path in zip(every, files, strict=True)
         if file.first_ns is not None and file.last_ns is not None
     ]
 
 
-def _follows(window: Window, before: Window) -> bool:
+def _follows(window: FileWindow, before: FileWindow) -> bool:
     """Whether a file may go on where another ends."""
     return window.first_ns >= before.last_ns - SEAM_NS and window.last_ns > before.last_ns
 

@@ -39,6 +39,7 @@ def documented() -> list[type[Table]]:
             and issubclass(cls, Table)
             and cls.__module__ == module.__name__
             and cls not in _NOT_TABLES
+            and not cls.__name__.startswith("_")
         ]
     return found
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -154,9 +154,15 @@ class MessageTable(Table):
                 found[row] = others[size]
         return found
 
-    def places(self) -> list[list[int]]:
-        """Frames and times, as Request and Response have them."""
-        return self.values(PLACES, slice(None))
+    def after_start(
+        self, blocks: list[tuple[HeaderLine, ...]], others: Sequence[Body]
+    ) -> tuple[list[Any], ...]:
+        """What Request and Response have after their start line, as one list each. `blocks` are the
+        field lines of each row.
+        """
+        nothing: list[tuple[()]] = [()] * len(self)
+        places = self.values(PLACES, slice(None))
+        return blocks, self.bodies(others), *places, nothing, nothing, self.offset.tolist()
 
 
 PLACES: Final = ("first_frame", "head_frame", "last_frame", "first_ns", "head_ns", "last_ns")
@@ -180,39 +186,23 @@ class ExchangeTable(RowTable[Exchange]):
         """The exchanges of these rows."""
         if not len(rows):
             return []
-        nothing: list[tuple[()]] = [()] * len(rows)
         asked, answered = self.request.taken(rows), self.response.taken(rows)
+        blocks = self.heads.blocks(np.concatenate((asked.block, answered.block)))
         shared: dict[str, str] = {}
-        asking = {
+        lines = {
             i: request_parts(self.heads.requests[i], shared) for i in set(asked.start.tolist())
         }
-        answering = {i: status_parts(self.heads.statuses[i]) for i in set(answered.start.tolist())}
-        blocks = self.heads.blocks(np.concatenate((asked.block, answered.block)))
-        start = list(map(asking.__getitem__, asked.start.tolist()))
-        status = list(map(answering.__getitem__, answered.start.tolist()))
+        statuses = {i: status_parts(self.heads.statuses[i]) for i in set(answered.start.tolist())}
+        method, target, version = ([lines[i][k] for i in asked.start.tolist()] for k in range(3))
+        said, status, reason = ([statuses[i][k] for i in answered.start.tolist()] for k in range(3))
+        nothing: list[tuple[()]] = [()] * len(rows)
         requests = rows_of(
             Request,
-            (
-                *(map(itemgetter(k), start) for k in range(3)),
-                blocks[: len(rows)],
-                asked.bodies(self.others),
-                *asked.places(),
-                nothing,
-                nothing,
-                asked.offset.tolist(),
-            ),
+            (method, target, version, *asked.after_start(blocks[: len(rows)], self.others)),
         )
         responses = rows_of(
             Response,
-            (
-                *(map(itemgetter(k), status) for k in (1, 2, 0)),
-                blocks[len(rows) :],
-                answered.bodies(self.others),
-                *answered.places(),
-                nothing,
-                nothing,
-                answered.offset.tolist(),
-            ),
+            (status, reason, said, *answered.after_start(blocks[len(rows) :], self.others)),
         )
         places = self.values(("id", "connection", "ordinal"), rows)
         return rows_of(

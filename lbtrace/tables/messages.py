@@ -47,17 +47,15 @@ class Heads(Table):
         size = self.first[1:][exchanges] - begin
         return size, self.line[spans(begin, size)]
 
-    def equal(self, mine: Column, other: Heads, theirs: Column) -> Column:
-        """Pair by pair, whether two heads are the same lines."""
-        (size, line), (size_there, line_there) = self.of(mine), other.of(theirs)
-        same = size == size_there
-        here, there = (
-            lines[np.repeat(same, sizes)]
-            for lines, sizes in ((line, size), (line_there, size_there))
-        )
-        out: Column = same.copy()
-        out[np.repeat(np.flatnonzero(same), size[same])[here != there]] = False
-        return out
+    def equal(self, rows: Column, other: Heads, other_rows: Column) -> Column:
+        """Row by row, whether two heads are the same lines."""
+        (size, line), (other_size, other_line) = self.of(rows), other.of(other_rows)
+        equal: Column = size == other_size
+        lines = line[np.repeat(equal, size)]
+        differ = lines != other_line[np.repeat(equal, other_size)]
+        owner = np.repeat(np.flatnonzero(equal), size[equal])
+        equal[owner[differ]] = False
+        return equal
 
     def having(self, wanted: Column) -> Column:
         """`wanted`: bool per line number → per exchange, whether it has such a line."""

@@ -27,6 +27,7 @@ from lbtrace.tables.exchanges import (
 )
 from lbtrace.tables.messages import FRAMINGS, Heads, Messages
 from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.table import Table, column, part, table
 from lbtrace.tables.words import Words, numbers
 
 _NO_REQUEST = Request("", "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
@@ -39,23 +40,27 @@ def both_sides(clients: Sequence[Trace], backends: Sequence[Trace]) -> tuple[Sid
     return side_table(clients, words), side_table(backends, words)
 
 
+@table
+class _Part(Table):
+    """The exchanges of one trace, those of ordinary shape or the others."""
+
+    connection: Column = column("i8", "id of the connection")
+    marks: Column = column("i8", "what is unusual about it", "sum of `bits_of`")
+    interim: Column = column("?", "it had an interim response")
+    requests: Messages = part("the requests")
+    responses: Messages = part("the responses")
+
+
 def side_table(traces: Sequence[Trace], words: Words) -> SideTable:
     """The traces of a side → its table."""
-    sizes = [len(trace.exchanges) for trace in traces]
-    lines = [len(trace.connections) for trace in traces]
-    first_of, first_connection = ([sum(n[:i]) for i in range(len(n))] for n in (sizes, lines))
-    held = [ConnectionTable.of(trace.connections) for trace in traces]
-    addresses = [numbers(words.texts, table.addresses) for table in held]
-    client, server = (
-        np.concatenate(
-            [of[getattr(table, end)] for of, table in zip(addresses, held, strict=True)]
-            or [np.zeros(0, np.int64)]
-        )
-        for end in ("client", "server")
-    )
+    sizes = np.array([len(trace.exchanges) for trace in traces], np.int64)
+    connections = [ConnectionTable.of(trace.connections) for trace in traces]
+    first_of = running(sizes)[:-1]
+    first_connection = running(np.array(list(map(len, connections)), np.int64))[:-1]
+    client, server = _addresses(connections, words)
     parts: list[_Part] = []
     order = [np.zeros(0, np.int64)]
-    for trace, first in zip(traces, first_of, strict=True):
+    for trace, first in zip(traces, first_of.tolist(), strict=True):
         exchanges = trace.exchanges
         if isinstance(exchanges, Exchanges):
             parts += (_of_rows(exchanges.table, words), _of_objects(exchanges.objects, words))
@@ -63,90 +68,86 @@ def side_table(traces: Sequence[Trace], words: Words) -> SideTable:
         else:
             parts.append(_of_objects(exchanges, words))
             order.append(np.arange(len(exchanges)) + first)
-    connection, marks, interim, requests, responses = list(
-        zip(*(parts or [_of_objects((), words)]), strict=True)
-    )
-    at = np.concatenate(order)
+    every = _Part.joined(parts).taken(np.concatenate(order))
     return SideTable(
-        traces,
-        words,
-        first_of,
-        first_connection,
-        held,
-        client,
-        server,
-        np.repeat(np.arange(len(traces), dtype=np.int64), sizes),
-        np.concatenate(connection)[at] + np.repeat(np.array(first_connection, np.int64), sizes),
-        np.concatenate(marks)[at],
-        np.concatenate(interim)[at],
-        Messages.joined(requests).taken(at),
-        Messages.joined(responses).taken(at),
+        traces=traces,
+        words=words,
+        first_of=first_of.tolist(),
+        first_connection=first_connection.tolist(),
+        connections=connections,
+        client_address=client,
+        server_address=server,
+        point=np.repeat(np.arange(len(traces)), sizes),
+        connection=every.connection + np.repeat(first_connection, sizes),
+        marks=every.marks,
+        interim=every.interim,
+        requests=every.requests,
+        responses=every.responses,
     )
 
 
-_Part = tuple[
-    Column, Column, Column, Messages, Messages
-]  # connection, marks, whether an interim response came, requests, responses
+def _addresses(connections: Sequence[ConnectionTable], words: Words) -> tuple[Column, Column]:
+    """Per connection the numbers of the addresses of its client and its server."""
+    nothing = np.zeros(0, np.int64)
+    known = [numbers(words.texts, table.addresses) for table in connections]
+    of = list(zip(known, connections, strict=True))
+    client = np.concatenate([nothing, *(number[table.client] for number, table in of)])
+    server = np.concatenate([nothing, *(number[table.server] for number, table in of)])
+    return client, server
 
 
 def _of_rows(table: ExchangeTable, words: Words) -> _Part:
     """The rows of a trace: what recurs is numbered once, and no exchange is made."""
     n, heads = len(table), table.heads
-    line = numbers(words.lines, heads.header_lines(np.arange(len(heads.lines)))).astype(np.int32)[
-        heads.line
-    ]
-    shared: dict[str, str] = {}
-    starts_asked, request = np.unique(
-        table.request.start, return_inverse=True
-    )  # of those not in use nothing is known
-    starts_answered, response = np.unique(table.response.start, return_inverse=True)
-    asked = [request_parts(heads.requests[i], shared) for i in starts_asked.tolist()]
-    answered = [status_parts(heads.statuses[i]) for i in starts_answered.tolist()]
-    method, target, version = (
-        numbers(words.texts, [parts[i] for parts in asked], len(asked))[request] for i in range(3)
-    )
-    said = numbers(words.texts, [parts[0] for parts in answered], len(answered))
-    reason = numbers(words.texts, [parts[2] for parts in answered], len(answered))
-    status = np.array([parts[1] for parts in answered], np.int64)
+    line = numbers(words.lines, heads.header_lines(np.arange(len(heads.lines)))).astype(np.int32)
+    lines = Heads(heads.first, line[heads.line])
+    asked, answered = _request_lines(table, words), _status_lines(table, words)
     others = _bodies(table.others, words)
-    common = {"there": np.ones(n, bool), "marks": np.zeros(n, np.int64)}
-    messages = [
+    nothing = np.zeros(n, np.int64)
+    requests, responses = (
         Messages(
-            **common,
+            there=np.ones(n, bool),
+            marks=nothing,
             **starts,
             **{
                 name: getattr(rows, name).astype(np.int64)
                 for name in ("first_frame", "first_ns", "last_ns", "offset")
             },
             **_bodies_of_rows(rows, others, words),
-            heads=Heads(heads.first, line).taken(rows.block),
+            heads=lines.taken(rows.block),
         )
-        for rows, starts in (
-            (table.request, {"start": target, "method": method, "version": version}),
-            (
-                table.response,
-                {
-                    "start": status[response],
-                    "method": reason[response],
-                    "version": said[response],
-                },
-            ),
-        )
-    ]
-    return (
-        table.connection.astype(np.int64),
-        common["marks"],
-        np.zeros(n, bool),
-        messages[0],
-        messages[1],
+        for rows, starts in ((table.request, asked), (table.response, answered))
     )
+    connection = table.connection.astype(np.int64)
+    return _Part(connection, nothing, np.zeros(n, bool), requests, responses)
+
+
+def _request_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:
+    """Method, target and version of the requests. Request lines that no row uses are not read."""
+    used, which = np.unique(table.request.start, return_inverse=True)
+    shared: dict[str, str] = {}
+    parts = [request_parts(table.heads.requests[i], shared) for i in used.tolist()]
+    method, target, version = (
+        numbers(words.texts, [part[i] for part in parts], len(parts))[which] for i in range(3)
+    )
+    return {"start": target, "method": method, "version": version}
+
+
+def _status_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:
+    """Status, reason and version of the responses, likewise."""
+    used, which = np.unique(table.response.start, return_inverse=True)
+    parts = [status_parts(table.heads.statuses[i]) for i in used.tolist()]
+    version = numbers(words.texts, [part[0] for part in parts], len(parts))
+    reason = numbers(words.texts, [part[2] for part in parts], len(parts))
+    status = np.array([part[1] for part in parts], np.int64)
+    return {"start": status[which], "method": reason[which], "version": version[which]}
 
 
 def _bodies_of_rows(
     rows: MessageTable, others: dict[str, Column], words: Words
 ) -> dict[str, Column]:
-    """The columns of `Messages` that tell of the body, of the messages of an ExchangeTable."""
-    n, by_length, other = len(rows.body), rows.body == LENGTH, rows.body == OTHER
+    """The columns of `Messages` about the body, for rows of an ExchangeTable."""
+    n, by_length, other = len(rows), rows.body == LENGTH, rows.body == OTHER
     hexes = rows.digest[by_length].tobytes().hex()
     out = {
         "framing": np.where(by_length, FRAMINGS[Framing.CONTENT_LENGTH], FRAMINGS[Framing.NONE]),
@@ -159,8 +160,8 @@ def _bodies_of_rows(
     out["digest"][by_length] = numbers(
         words.texts, [hexes[k : k + 32] for k in range(0, len(hexes), 32)]
     )
-    for name, column in out.items():
-        column[other] = others[name][rows.length[other]]
+    for name, values in out.items():
+        values[other] = others[name][rows.length[other]]
     return out
 
 
@@ -171,12 +172,12 @@ def _of_objects(exchanges: Sequence[Exchange], words: Words) -> _Part:
         Exchange._fields
     )
     _, connection, _, requests, responses, interim, marks, _ = columns
-    return (
-        np.fromiter(connection, np.int64, n),
-        np.fromiter(map(words.marks.__getitem__, marks), np.int64, n),
-        np.fromiter(map(bool, interim), bool, n),
-        _messages(requests, _NO_REQUEST, words),
-        _messages(responses, _NO_RESPONSE, words),
+    return _Part(
+        connection=np.fromiter(connection, np.int64, n),
+        marks=np.fromiter(map(words.marks.__getitem__, marks), np.int64, n),
+        interim=np.fromiter(map(bool, interim), bool, n),
+        requests=_messages(requests, _NO_REQUEST, words),
+        responses=_messages(responses, _NO_RESPONSE, words),
     )
 
 
@@ -208,7 +209,7 @@ def _messages(
 
 
 def _bodies(bodies: Sequence[Body], words: Words) -> dict[str, Column]:
-    """The columns of `Messages` that tell of the body."""
+    """The columns of `Messages` about the body."""
     n = len(bodies)
     framing, length, _, complete, digest, content_digest, content_length = list(
         zip(*bodies, strict=True)

@@ -74,11 +74,10 @@ class RowWriter:
         first, last = np.searchsorted(ids, (low, high)).tolist()
         lines = self._rows(first, last) if first < last else []
         if last - first < high - low:
-            mine = np.searchsorted(self._object_ids, (low, high)).tolist()
-            others = ["," + line for line in self._writer.lines(self._objects[slice(*mine)])]
-            numbers = np.concatenate((ids[first:last], self._object_ids[slice(*mine)]))
-            both = lines + others
-            lines = [both[k] for k in np.argsort(numbers).tolist()]
+            between = slice(*np.searchsorted(self._object_ids, (low, high)).tolist())
+            both = [*lines, *("," + line for line in self._writer.lines(self._objects[between]))]
+            order = np.argsort(np.concatenate((ids[first:last], self._object_ids[between])))
+            lines = [both[k] for k in order.tolist()]
         if low == 0 and lines:
             lines[0] = lines[0][1:]
         return lines

@@ -48,10 +48,10 @@ class Labels:
         """ "client #4 #9 ↔ backend #12": as many as `most` per side."""
         parts = []
         for side in Side:
-            mine = list(dict.fromkeys(self.frame(r) for r in refs if r.side is side))
-            if mine:
-                rest = f" +{len(mine) - most} more" if len(mine) > most else ""
-                parts.append(f"{side.value} {' '.join(mine[:most])}{rest}")
+            labels = list(dict.fromkeys(self.frame(r) for r in refs if r.side is side))
+            if labels:
+                rest = f" +{len(labels) - most} more" if len(labels) > most else ""
+                parts.append(f"{side.value} {' '.join(labels[:most])}{rest}")
         return " ↔ ".join(parts)
 
     def exchange(self, side: Side, ref: Ref) -> Exchange:
