@@ -24,12 +24,12 @@ messages bound nothing. A refused clock says why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import comb, inf, log2
 
 import numpy as np
 
-from lbtrace.model.pairing import Clock, ClockRefusal, ClockStep
+from lbtrace.model.pairing import Clock, ClockRefusal, ClockStep, TimesAlone
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import Column
 
@@ -39,6 +39,7 @@ SAMPLE = 40  # backend exchanges per set that an offset is tried on
 SAMPLED_CLIENTS = 5000
 LEAST_SAMPLE = 8  # backend exchanges: fewer fit under many offsets
 LEAST_INSIDE = 0.4  # share of them that must fit
+MOST_BITS = 1000.0
 SIGNIFICANT = 7.0  # bits: 1 in 128, and the best of all other offsets is the measure
 UNSEEN_PPB = 100_000  # 100 ppm, a bad crystal: allowed for where no drift can be fitted
 SLOPE_PPB = 1000
@@ -58,6 +59,7 @@ class Bounds:
     low: Column
     high: Column
     frame: Column | None = None  # of the backend request
+    times_alone: TimesAlone | None = field(default=None, kw_only=True)
 
 
 def estimate(
@@ -251,9 +253,13 @@ def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
     elsewhere = int(depth[~near].max(initial=0))
     if right - left > width or best < LEAST_INSIDE * sample:
         return None
-    if significance(best, elsewhere, sample) < SIGNIFICANT:
+    bits = significance(best, elsewhere, sample)
+    if bits < SIGNIFICANT:
         return None
-    return Bounds(*(np.full(best, v, np.int64) for v in (first, left, right)))
+    other = int(edges[int(np.where(near, -1, depth).argmax())]) if elsewhere else None
+    alone = TimesAlone(sample, best, elsewhere, other, min(bits, MOST_BITS))
+    at, low_ns, high_ns = (np.full(best, v, np.int64) for v in (first, left, right))
+    return Bounds(at, low_ns, high_ns, times_alone=alone)
 
 
 def significance(inside: int, elsewhere: int, sample: int) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -144,7 +145,7 @@ def bootstrap(state: Pairing, known: Clocks, made: Sequence[Class]) -> Clocks:
             else clock.from_order(sets, whole and alone)
         )
         if found is not None:
-            out[i, j] = clock.estimate(i, j, found)
+            out[i, j] = replace(clock.estimate(i, j, found), times_alone=found.times_alone)
     return out
 
 

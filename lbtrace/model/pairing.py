@@ -238,6 +238,19 @@ class ClockStep(NamedTuple):
     first_frame: int = 0
 
 
+class TimesAlone(NamedTuple):
+    """How a clock was found that no pair bounds: `inside` of a sample of backend exchanges lie
+    inside client exchanges at its offset, `elsewhere` at the best other one, which is `other_ns`
+    (None: none lies inside anywhere else). `bits`: how improbable that is by chance.
+    """
+
+    sample: int
+    inside: int
+    elsewhere: int
+    other_ns: int | None
+    bits: float
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """δ = client clock − backend clock, for one client point and one backend point, as an interval.
@@ -259,6 +272,7 @@ class Clock:
     refused: ClockRefusal | None = None
     stated: bool = False
     step: ClockStep | None = None
+    times_alone: TimesAlone | None = None  # where times found it, and pairs at most tightened it
 
     @property
     def half_width_ns(self) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.correlate import correlate
 from lbtrace.match.clock import (
     SIGNIFICANT,
     Bounds,
@@ -15,6 +16,8 @@ from lbtrace.match.clock import (
     significance,
     span_of,
 )
+from lbtrace.options import DEFAULT
+from tests.simulator.scenarios import SCENARIOS
 
 SECOND = 1_000_000_000
 
@@ -161,3 +164,14 @@ def test_no_point_lies_outside_the_hull(points: list[tuple[int, int]], upper: bo
     line = np.interp(x, at, height)
     beyond = y - line if upper else line - y
     assert (beyond <= 1e-6 * (1 + np.abs(y))).all()
+
+
+def test_a_clock_from_times_alone_says_how_sure_it_is() -> None:
+    recorded = SCENARIOS["clock-among-others"]().run()
+    (known,) = correlate(recorded.clients, recorded.backends, DEFAULT).clocks
+    found = known.times_alone
+    assert found is not None
+    assert found.elsewhere < found.inside <= found.sample
+    assert found.bits >= SIGNIFICANT
+    assert found.other_ns is not None
+    assert not known.low_ns <= found.other_ns <= known.high_ns

@@ -217,6 +217,7 @@ def clocks(items: Iterable[Clock]) -> Iterator[str]:
                 "refused": names.clock_refusal(c),
                 "stated": c.stated,
                 "parts": _parts_of(c),
+                "times_alone": c.times_alone._asdict() if c.times_alone is not None else None,
             }
         )
 
