@@ -42,6 +42,7 @@ def explain(clients: Sequence[Trace], backends: Sequence[Trace], found: Matching
     rest += unmatched.backend_reasons(
         state, known, checked, asked, state.client.table.hosts, copied
     )
+    rest = unmatched.open_questions(state, rest)
     whole = found.connection_pairs
     whole = whole + connection_pairs.carried(state, pairs, whole)
     whole += connection_pairs.pair(clients, backends, whole, known)

@@ -295,3 +295,26 @@ def _backend_reason(
     # That no partner was found is no proof that none was there: packets get lost, heads are cut,
     # clocks jump.
     return Why(UnpairedReason.OTHER_CLIENT, Confidence.LOW, UnpairedDetail.NO_CLIENT_EXCHANGE)
+
+
+def open_questions(state: Pairing, rest: Sequence[Unpaired]) -> list[Unpaired]:
+    """A backend exchange is not called another client's while a client exchange with the same
+    request has no partner, and nothing else explains it: it may be that one.
+    """
+    asked = {
+        _request(state.client, u.ref)
+        for u in rest
+        if u.side == "client" and u.reason is UnpairedReason.UNKNOWN
+    }
+    return [
+        Unpaired("backend", u.ref, *_unknown(UnpairedDetail.ASKED_BY_CLIENT))
+        if u.detail is UnpairedDetail.NO_CLIENT_EXCHANGE and _request(state.backend, u.ref) in asked
+        else u
+        for u in rest
+    ]
+
+
+def _request(times: Facts, ref: Ref) -> tuple[int, int]:
+    """(method, target) of an exchange, by number; the numbers are those of both sides."""
+    requests, row = times.table.requests, times.first_of[ref.point] + ref.id
+    return int(requests.method[row]), int(requests.start[row])

@@ -4,7 +4,7 @@ balancer just before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
 from lbtrace.tables.columns import Column, among
 from lbtrace.tables.connections import NEVER
+from lbtrace.tables.side_table import SideTable
 
 NOT_PASSED_ON = (
     AttemptOutcome.RESET,
@@ -30,6 +31,7 @@ NOT_PASSED_ON = (
     AttemptOutcome.TIMEOUT,
     AttemptOutcome.SUPERSEDED,
 )
+MIN_ERROR = 400  # RFC 9110 §15.5
 KINDS = ("cache hit", "redirect", "error", "fixed response")
 CACHED, REDIRECT, ERROR, FIXED = range(len(KINDS))
 
@@ -79,9 +81,12 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
     alone = comparison.numbers(Side.CLIENT, [u.ref for u in unpaired])
     ranks = np.array([u.confidence.rank for u in unpaired], np.int64)
     answered = client.responses.there[alone]
+    answered &= ~of_a_backend(comparison)[alone]
     alone, ranks = alone[answered], ranks[answered]
     tried = m.where(
-        (m.ended(*NOT_PASSED_ON) | _gave_up(comparison, m)) & client.responses.there[m.client]
+        (m.ended(*NOT_PASSED_ON) | _gave_up(comparison, m))
+        & client.responses.there[m.client]
+        & ~of_a_backend(comparison)[m.client]
     )
     every = np.concatenate((alone, tried.client))
     status, kind = client.responses.start[every], _kinds(comparison)[every]
@@ -104,6 +109,33 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
         connection,
         np.concatenate((ranks, tried.rank)),
     )
+
+
+def of_a_backend(comparison: Comparison) -> Column:
+    """Which errors that clients got, per client exchange, stand in a backend capture too, head for
+    head and body for body, in a response that no pair has: the backend made them. A backend that
+    refuses a PROXY header answers before it was asked.
+    """
+    (client, backend), m = comparison.sides, comparison.pairs
+    r = client.responses
+    of_backend = np.zeros(len(r), bool)
+    errors = np.flatnonzero(r.whole_heads & (r.start >= MIN_ERROR))
+    free = backend.responses.whole_heads & (backend.responses.start >= MIN_ERROR)
+    free[m.backend[m.answered]] = False
+    rows = np.flatnonzero(free)
+    if not len(errors) or not len(rows):
+        return of_backend
+    held = set(_answers(backend, rows))
+    of_backend[errors] = [answer in held for answer in _answers(client, errors)]
+    return of_backend
+
+
+def _answers(table: SideTable, rows: Column) -> Iterator[tuple[int, int, int, bytes]]:
+    """(status, length and digest of the body, head) of responses."""
+    r = table.responses
+    heads = r.heads.taken(rows).rows()
+    columns = (r.start[rows], r.length[rows], r.digest[rows])
+    return zip(*(c.tolist() for c in columns), heads, strict=True)
 
 
 def _gave_up(comparison: Comparison, m: Pairs) -> Column:

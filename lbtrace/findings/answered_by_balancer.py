@@ -19,7 +19,9 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from lbtrace.comparison import Comparison, evidence
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
@@ -27,7 +29,7 @@ from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import CONFIDENCES
+from lbtrace.model.pairing import CONFIDENCES, Ref
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import first_met, parted
 from lbtrace.tables.words import joint
@@ -40,6 +42,12 @@ NOTHING_BEHIND = (
     "Nothing was seen to happen behind it: look at what the balancer has configured, "
     "and which servers it takes for healthy."
 )
+SOMETHING_BEHIND = (
+    "Look at the backend connections named here: they began about that time and carry no request "
+    "that could be read, or none that is known to be this one."
+)
+MAX_LOOKED_AT = 50  # answers of one kind, for what happened behind them
+MINUTE_NS = 60_000_000_000
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -66,6 +74,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 comparison.response_frame(Side.CLIENT, own.ref(row)),
             ]
             frames += own.event_frames(row)
+        behind = (
+            unexplained_near(comparison, [own.ref(int(row)) for row in members[:MAX_LOOKED_AT]])
+            if status >= 500 and not event
+            else []
+        )
+        frames += behind
         yield Finding(
             f"answered-by-balancer.{what.replace(' ', '-')}",
             TITLE,
@@ -82,9 +96,44 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 *((Value("event", TEXT[event]),) if event else ()),
             ),
             evidence(frames),
-            "" if status < 500 else REMEDY if event else NOTHING_BEHIND,
+            ""
+            if status < 500
+            else REMEDY
+            if event
+            else SOMETHING_BEHIND
+            if behind
+            else NOTHING_BEHIND,
         )
 
 
 def _severity(status: int) -> Severity:
     return Severity.MEDIUM if status >= 500 else Severity.LOW if status >= 400 else Severity.INFO
+
+
+def unexplained_near(comparison: Comparison, answers: Sequence[Ref]) -> list[FrameRef]:
+    """The first few backend connections that no pair and no health check explains and that began
+    while one of these client exchanges went on; without a clock between the captures, within a
+    minute of it.
+    """
+    client, backend = comparison.sides
+    explained = comparison.check_connections.copy()
+    explained[comparison.pairs.backend_connection] = True
+    explained[comparison.connection_pairs.backend] = True
+    rows = np.flatnonzero(~explained)
+    began = backend.of_connections("first_ns")[rows]
+    point = np.searchsorted(np.array(backend.first_connection), rows, "right") - 1
+    near = np.zeros(len(rows), bool)
+    for ref in answers:
+        exchange = client.first_of[ref.point] + ref.id
+        asked = int(client.requests.first_ns[exchange])
+        answered = int(client.responses.first_ns[exchange])
+        for at in range(len(comparison.backends)):
+            clock = comparison.clock(ref.point, at)
+            shift = 0 if clock is None else clock.delta_ns(asked)
+            margin = MINUTE_NS if clock is None else clock.half_width_ns
+            near |= (
+                (point == at)
+                & (began + shift >= asked - margin)
+                & (began + shift <= answered + margin)
+            )
+    return comparison.opening_frames(Side.BACKEND, rows[near])

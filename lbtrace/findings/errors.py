@@ -5,8 +5,8 @@ Meaning:
     many requests got no response at all.
 Decided by:
     A 4xx or 5xx is the backend's if the paired backend response has the same status. It is the
-    balancer's if no backend exchange was answered. A client request without a response is counted
-    with the way its connection ended.
+    balancer's if no backend exchange was answered. An error without a pair is counted as open. A
+    client request without a response is counted with the way its connection ended.
 Evidence:
     The responses, or the unanswered requests, on both sides.
 Remedy:
@@ -22,12 +22,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of, evidence
-from lbtrace.findings._own import own_answers
+from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Finding, Severity, Value
-from lbtrace.tables.columns import first_met
+from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.words import joint
 
 TITLE = "Errors, and who made them"
@@ -85,7 +85,58 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             "What happened behind it just before, if anything, is under what the balancer "
             "answered itself.",
         )
+    told = np.zeros(len(client.responses), bool)
+    told[m.client[failed]] = True
+    told[own.exchange] = True
+    yield from _open(comparison, np.flatnonzero(_errors(comparison) & ~told))
     yield from _unanswered(comparison)
+
+
+def _errors(comparison: Comparison) -> Column:
+    """Which client exchanges were answered with an error."""
+    responses = comparison.sides[0].responses
+    errors: Column = responses.there & (responses.start >= MIN_ERROR)
+    return errors
+
+
+def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
+    """Errors whose maker the packets do not show."""
+    if not len(rows):
+        return
+    client = comparison.sides[0]
+    statuses = Counter(client.responses.start[rows].tolist())
+    behind = of_a_backend(comparison)[rows]
+    yield Finding(
+        "errors.open",
+        TITLE,
+        Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
+        Confidence.HIGH,
+        "No backend exchange is known to belong to {count} of {of} error responses that clients "
+        "got: {statuses}."
+        + (
+            " The same bytes stand in a backend capture for {behind} of them: a backend made these."
+            if behind.any()
+            else " The packets do not show whether the balancer made them or passed them on."
+        ),
+        (
+            Value("count", len(rows), "count"),
+            Value("of", int(_errors(comparison).sum()), "count"),
+            Value("statuses", listed(statuses)),
+            *((Value("behind", int(behind.sum()), "count"),) if behind.any() else ()),
+        ),
+        evidence(
+            frame
+            for row in rows[: FRAMES_PER_SIDE // 2].tolist()
+            for frame in (
+                comparison.request_frame(Side.CLIENT, client.ref(row)),
+                comparison.response_frame(Side.CLIENT, client.ref(row)),
+            )
+        ),
+        ""
+        if behind.all()
+        else "Compare these requests and responses with those that worked: "
+        "which field, which size differs? Then look for the request in the logs of the balancer.",
+    )
 
 
 def listed(statuses: Counter[int]) -> str:

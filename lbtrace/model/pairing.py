@@ -166,6 +166,7 @@ class UnpairedDetail(StrEnum):
     NO_ANSWER = "no-answer"  # and no backend exchange
     NO_ANSWER_UNDECIDED = "no-answer-undecided"  # and a backend may have been asked
     # backend exchanges
+    ASKED_BY_CLIENT = "asked-by-client"  # a client asked the same, and has no partner either
     REPEATED = "repeated"  # value: the server that was asked the same
     OTHER_ADDRESS = "other-address"  # value: the client address that the balancer states
     NO_CLIENT_EXCHANGE = "no-client-exchange"  # none of its time and kind is left

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from lbtrace.correlate import correlate
+from lbtrace.explain.unmatched import open_questions
+from lbtrace.match import match
 from lbtrace.model.http import Mark
 from lbtrace.model.net import Endpoint
-from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedReason
+from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedDetail, UnpairedReason
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
@@ -351,3 +353,34 @@ def test_the_mark_of_a_cache_tells_nothing_where_backends_are_caches() -> None:
         for u in said
         if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.confidence is not Confidence.LOW
     ]
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_request_is_not_a_strangers_while_a_client_asked_the_same(same: bool) -> None:
+    simulation = Simulation(seed=5, balancer=Balancer())
+    laptop = simulation.client("192.168.0.5")
+    for n in range(4):
+        laptop.asks("GET", f"/{n}", at_ms=200 * n, answer=b"answer %d" % n)
+    run = simulation.run()
+    found = correlate(run.clients, run.backends, DEFAULT)
+    state = match(run.clients, run.backends, DEFAULT).pairs
+    first, second = found.pairs[0], found.pairs[1]
+    backend = first.attempts[0].backend
+    rest = [
+        Unpaired(
+            "client",
+            (first if same else second).client,
+            UnpairedReason.UNKNOWN,
+            Confidence.LOW,
+            UnpairedDetail.ALSO_ASKED,
+        ),
+        Unpaired(
+            "backend",
+            backend,
+            UnpairedReason.OTHER_CLIENT,
+            Confidence.LOW,
+            UnpairedDetail.NO_CLIENT_EXCHANGE,
+        ),
+    ]
+    (_, told) = open_questions(state, rest)
+    assert told.reason is (UnpairedReason.UNKNOWN if same else UnpairedReason.OTHER_CLIENT)

@@ -27,11 +27,8 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = sorted(p.parent for p in (ROOT / "samples").glob("*/client.pcap*"))
 REPORTS = sorted(p.parent for p in (ROOT / "../shared/reports").resolve().glob("*/client.pcap"))
 FALSE_TODAY = {
-    "01-big-header-502-same-url",
-    "03-proxy-v2-not-expected",
     "05-untranslated-packet",
     "07-answer-past-the-balancer",
-    "10-upstream-without-sni",
 }
 
 

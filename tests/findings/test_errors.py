@@ -1,0 +1,94 @@
+"""Errors whose maker is open, and what is said of the time behind the balancer's own errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbtrace.correlate import correlate
+from lbtrace.findings.answered_by_balancer import NOTHING_BEHIND, SOMETHING_BEHIND
+from lbtrace.model.pairing import (
+    Confidence,
+    Correlation,
+    Unpaired,
+    UnpairedDetail,
+    UnpairedReason,
+)
+from lbtrace.options import Options
+from tests.findings.simulated import Judged, judge_recording, values
+from tests.simulator import Balancer, Recording, Simulation
+
+
+def recorded(balancer: Balancer, *statuses: str) -> tuple[Recording, Correlation]:
+    """One request for each status the backend answers with, each on its own connection."""
+    simulation = Simulation(seed=5, balancer=balancer)
+    laptop = simulation.client("192.168.0.5")
+    for n, status in enumerate(statuses):
+        laptop.asks("GET", f"/{n}", at_ms=200 * n, status=status, answer=b"answer %d" % n)
+    run = simulation.run()
+    return run, correlate(run.clients, run.backends, Options())
+
+
+def without_pairs(run: Recording, found: Correlation, reason: UnpairedReason) -> Judged:
+    """The findings when no pair is known and every client exchange is unpaired for a reason."""
+    rest = [
+        Unpaired("client", p.client, reason, Confidence.MEDIUM, UnpairedDetail.ALSO_ASKED)
+        for p in found.pairs
+    ]
+    alone = replace(found, pairs=(), connection_pairs=(), changes=(), unpaired=tuple(rest))
+    return judge_recording(run, alone)
+
+
+def test_an_error_without_a_pair_is_counted_as_open() -> None:
+    run, found = recorded(Balancer(refuse=1.0), "200 OK", "200 OK")
+    assert len(found.unpaired) == 2
+    unknown = [u._replace(reason=UnpairedReason.UNKNOWN) for u in found.unpaired]
+    judged = judge_recording(run, replace(found, unpaired=tuple(unknown)))
+    said = judged.one("errors.open")
+    assert (values(said)["count"], values(said)["of"]) == (2, 2)
+    assert "behind" not in values(said)
+    assert not judged.of("errors.balancer")
+
+
+def test_an_error_that_was_explained_is_not_open() -> None:
+    run, found = recorded(Balancer(refuse=1.0), "200 OK")
+    judged = judge_recording(run, found)
+    assert judged.of("errors.balancer")
+    assert not judged.of("errors.open")
+    run, found = recorded(Balancer(), "500 Oops", "404 Not Found")
+    judged = judge_recording(run, found)
+    assert judged.of("errors.backend")
+    assert not judged.of("errors.open")
+
+
+def test_an_error_whose_bytes_stand_behind_is_not_the_balancers() -> None:
+    run, found = recorded(Balancer(), "500 Oops", "200 OK")
+    judged = without_pairs(run, found, UnpairedReason.ANSWERED_BY_BALANCER)
+    said = judged.one("errors.open")
+    assert (values(said)["count"], values(said)["behind"]) == (1, 1)
+    assert not judged.of("errors.balancer")
+    statuses = {values(f)["status"] for f in judged.of("answered-by-balancer")}
+    assert "500" not in statuses
+
+
+def test_a_proxy_that_changes_the_head_may_have_made_the_error() -> None:
+    balancer = Balancer(respond=[("Server", "edge")])
+    run, found = recorded(balancer, "500 Oops", "200 OK", "200 OK", "200 OK")
+    assert len(found.pairs) == 4
+    judged = without_pairs(run, found, UnpairedReason.ANSWERED_BY_BALANCER)
+    assert judged.of("errors.balancer")
+
+
+def test_nothing_happened_behind_only_where_no_connection_is_unexplained() -> None:
+    run, found = recorded(Balancer(refuse=1.0), "200 OK")
+    assert judge_recording(run, found).of("answered-by-balancer")[0].remedy == NOTHING_BEHIND
+    run, found = recorded(Balancer(refuse=0.5), *["200 OK"] * 8)
+    own = [u for u in found.unpaired if u.reason is UnpairedReason.ANSWERED_BY_BALANCER]
+    assert own
+    assert found.pairs
+    explained = judge_recording(run, found).of("answered-by-balancer")
+    assert {f.remedy for f in explained} == {NOTHING_BEHIND}
+    open_ones = judge_recording(
+        run, replace(found, pairs=(), connection_pairs=(), changes=(), clocks=())
+    ).of("answered-by-balancer")
+    assert {f.remedy for f in open_ones} == {SOMETHING_BEHIND}
+    assert {f.side.value for e in open_ones[0].evidence for f in e.frames} == {"client", "backend"}
