@@ -9,13 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from lbtrace.comparison.checks import Checks
+from lbtrace.comparison.return_path import ReturnPaths
 from lbtrace.model.net import Side
 from lbtrace.model.report import SideCounts
 from lbtrace.tables.columns import Column
 from lbtrace.tables.side_table import SideTable
 
 
-class Counts(Checks):
+class Counts(Checks, ReturnPaths):
     """Two sides, counted."""
 
     @cached_property
@@ -40,6 +41,7 @@ class Counts(Checks):
     def _counted(self, side: Side) -> SideCounts:
         table = self.table(side)
         once = counted_once(table)
+        once[self.strays(side).stray] = False  # part of another connection
         asked, answered = (
             m.there & once[table.connection] for m in (table.requests, table.responses)
         )

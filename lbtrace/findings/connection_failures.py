@@ -50,9 +50,10 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             for held, t in zip(table.connections, comparison.traces(side), strict=True)
         ]
         events = np.concatenate([*tried, np.zeros(0, np.int64)])
-        failed = np.flatnonzero(
-            (events != NO_EVENT) & counted_once(table)
-        )  # elsewhere the same SYN may have been answered
+        # elsewhere the same SYN may have been answered, or from another address
+        failed = (events != NO_EVENT) & counted_once(table)
+        failed[comparison.strays(side).known] = False
+        failed = np.flatnonzero(failed)
         for event in dict.fromkeys(events[failed].tolist()):
             kind, connections = SLUGS[event], failed[events[failed] == event]
             targets = Counter(table.servers[connections].tolist())

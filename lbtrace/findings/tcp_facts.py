@@ -94,6 +94,8 @@ def _loss(comparison: Comparison, side: Side) -> Iterator[Finding]:
         table.of_ends(name, server=False).astype(np.int64) + table.of_ends(name, server=True)
         for name in ("repeats", "packets")
     )
+    # what was answered from another address was sent again for that reason: see return-path
+    repeats[np.concatenate(comparison.strays(side))] = 0
     again, packets = int(repeats.sum()), int(sent.sum())
     if again >= MIN_SEGMENTS and again * 100 >= packets * MIN_LOSS_PERCENT:
         yield Finding(

@@ -61,6 +61,9 @@ class Ends(Table):
     first_payload_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
     last_payload_ns: Column = column("i8", "time of the last payload", EPOCH, none=NEVER)
     start_seq: Column = column("i8", "sequence number of offset 0 of its stream", none=NONE)
+    first_ack: Column = column(
+        "i8", "acknowledgement number of its first segment with ACK", none=NONE
+    )
     syn_row: Column = column("i4", "its SYN or SYN-ACK", "row of `SynOptions`", none=NONE)
 
 
@@ -201,7 +204,9 @@ def _ends(directions: Sequence[Direction]) -> tuple[Ends, SynOptions]:
     options = [layouts.setdefault(syn.options, len(layouts)) for syn in syns]
     seen = np.array([end.syn is not None for end in directions], bool)
     rows = np.where(seen, np.cumsum(seen) - 1, NONE).astype(np.int32)
-    return Ends(**Ends.columns_of(directions, DIRECTION), syn_row=rows), SynOptions(
+    unknown = np.full(len(directions), NONE, np.int64)
+    columns = Ends.columns_of(directions, DIRECTION)
+    return Ends(**columns, first_ack=unknown, syn_row=rows), SynOptions(
         **SynOptions.columns_of(syns, SYN),
         options=SynOptions.declared["options"].column(options),
         layouts=list(layouts),

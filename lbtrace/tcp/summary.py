@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from lbtrace.tables.connections import NEVER, NONE, ConnectionTable, Ends
-from lbtrace.tables.packets import FIN, RST, SYN, Column, SegmentTable, StreamTable
+from lbtrace.tables.packets import ACK, FIN, RST, SYN, Column, SegmentTable, StreamTable
 from lbtrace.tcp.columns import counted, first_of, last_of, taken
 from lbtrace.tcp.fingerprint import syn_options
 from lbtrace.tcp.handshake import Handshake
@@ -79,6 +79,7 @@ def _ends(
     fin, rst = first_of(stream[fins], fins, count), first_of(stream[rsts], rsts, count)
     load = first_of(stream[loads], loads, count)
     last_load = last_of(stream[loads], loads, count)
+    acks = np.flatnonzero(table.flags & ACK)
     seen = own >= 0
     return Ends(
         packets=counted(stream, count),
@@ -105,5 +106,6 @@ def _ends(
         first_payload_ns=taken(table.time_ns, load, NEVER),
         last_payload_ns=taken(table.time_ns, last_load, NEVER),
         start_seq=assembly.base,
+        first_ack=taken(table.ack, first_of(stream[acks], acks, count), NONE),
         syn_row=np.where(seen, np.cumsum(seen, dtype=np.int32) - 1, np.int32(NONE)),
     )

@@ -179,26 +179,33 @@ def no_stranger_where_a_client_asked_the_same(told: Told) -> Iterator[str]:
 
 def a_known_connection_is_not_open_already(told: Told) -> Iterator[str]:
     """A segment that continues a connection from another address begins no other connection."""
-    for capture in told.report["captures"]:
-        recording = told.sides[capture["side"]][capture["point"]]
-        known = {t.client: t for t in recording.talks if t.opened}
-        for connection in capture["connections"]:
-            if not connection["already_open"]:
+    for side in ("client", "backend"):
+        strays, already = 0, 0
+        for capture in told.report["captures"]:
+            if capture["side"] != side:
                 continue
-            for end in (connection["client"], connection["server"]):
-                address, _, port = end.rpartition(":")
-                talk = known.get((address.strip("[]"), int(port)))
-                if talk is None or _name(talk.server) in (
-                    connection["client"],
-                    connection["server"],
-                ):
-                    continue
-                other = [p for p in recording.packets if p.target == talk.client and p.acks]
-                sent = talk.directions[talk.client]
-                top = max((e for _, e, _ in sent.sent), default=0)
-                strays = [p for p in other if p.source != talk.server]
-                if any(0 < sent.place(p.ack) <= top for p in strays):
-                    yield f"{capture['side']} connection {connection['id']} is one of {talk.client}"
+            recording = told.sides[side][capture["point"]]
+            for connection in capture["connections"]:
+                already += connection["already_open"]
+                strays += connection["already_open"] and _is_stray(recording, connection)
+        counted = told.report["counts"][side]["already_open"]
+        if counted > already - strays:
+            yield f"{side}: {counted} already open, {strays} of them part of other connections"
+
+
+def _is_stray(recording: Recording, connection: Json) -> bool:
+    """Whether the packets of a connection acknowledge what a client sent to another address."""
+    ends = (connection["client"], connection["server"])
+    for talk in recording.talks:
+        if not talk.opened or _name(talk.client) not in ends or _name(talk.server) in ends:
+            continue
+        sent = talk.directions[talk.client]
+        top = max((end for _, end, _ in sent.sent), default=0)
+        for packet in recording.packets:
+            other = packet.target == talk.client and _name(packet.source) in ends
+            if other and packet.acks and 0 < sent.place(packet.ack) <= top:
+                return True
+    return False
 
 
 def _name(end: tuple[str, int]) -> str:

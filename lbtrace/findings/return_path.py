@@ -1,0 +1,91 @@
+"""Return path.
+
+Meaning:
+    Whether answers come back the way the requests went. Segments that continue a connection but
+    come from another address went past the balancer untranslated: the client does not know that
+    address and resets what it gets.
+Decided by:
+    Connections without a start whose segments acknowledge exactly what a client sent on another
+    connection, from the same address and port, to another address.
+Evidence:
+    The first segment that came past the balancer, and the SYN of the connection it belongs to.
+Remedy:
+    Where the balancer or NAT must see both directions: route the backend's answers through it, or
+    translate the source address too (SNAT, hairpin). A single segment of a connection that works
+    otherwise was not translated: connection tracking took it for invalid.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison, evidence
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.tables.columns import Column, among
+
+TITLE = "Return path"
+ROUTE = (
+    "The way back is asymmetric: route the backend's answers through the balancer, or let it "
+    "translate the client's address too (SNAT)."
+)
+TRACKING = (
+    "Connection tracking took these segments for invalid and did not translate them: let it drop "
+    "such segments (net.netfilter.nf_conntrack_tcp_be_liberal, or a rule for state INVALID)."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding per side: answers that never came the right way, else single segments."""
+    for side in Side:
+        strays = comparison.strays(side)
+        if not len(strays.stray):
+            continue
+        table = comparison.table(side)
+        opened = table.of_connections("opened")[strays.known]
+        for answered, which in ((False, ~opened), (True, opened)):
+            if which.any():
+                yield _finding(comparison, side, strays.stray[which], strays.known[which], answered)
+
+
+def _finding(
+    comparison: Comparison, side: Side, stray: Column, known: Column, answered: bool
+) -> Finding:
+    table = comparison.table(side)
+    ends = set(table.sources[known].tolist())
+    others = Counter(
+        str(table.endpoint(server if source in ends else source))
+        for server, source in zip(
+            table.servers[stray].tolist(), table.sources[stray].tolist(), strict=True
+        )
+    )
+    front = str(table.endpoint(int(table.servers[known[0]])))
+    own = bool(among(table.servers[stray], comparison.sides[1].servers).any())
+    reset = int((table.of_ends("rsts", False)[stray] > 0).sum())
+    shown = np.stack((known, stray), axis=1).reshape(-1)
+    return Finding(
+        f"return-path.{'untranslated' if answered else 'asymmetric'}-{side.value}",
+        TITLE,
+        Severity.MEDIUM if answered else Severity.HIGH,
+        Confidence.HIGH,
+        (
+            "Segments of {count} connections to {front} came from {other}"
+            if answered
+            else "The answer to {count} attempts to connect to {front} came from {other}"
+        )
+        + (", the backend's own address" if own else "")
+        + ": they went past the balancer untranslated."
+        + (" The client reset {reset} of them." if reset else ""),
+        (
+            Value("count", len(stray), "count"),
+            Value("front", front),
+            Value("other", ", ".join(name for name, _ in others.most_common(3))),
+            *((Value("reset", reset, "count"),) if reset else ()),
+        ),
+        evidence(comparison.opening_frames(side, shown)),
+        TRACKING if answered else ROUTE,
+    )

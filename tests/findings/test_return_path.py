@@ -1,0 +1,46 @@
+"""Answers that went past the balancer, as two captures of the same conversation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.return_path import Strays
+from lbtrace.findings import return_path
+from lbtrace.model.net import Side
+from lbtrace.model.report import Severity
+from tests.findings.simulated import four, judge_simulation, values
+from tests.simulator import Balancer
+
+
+def told_of(known_opened: bool) -> dict[str, object]:
+    """What is found when the second connection of the client side is a stray of the first."""
+    judged = judge_simulation(four(Balancer(kind="dnat")))
+    run = judged.recorded
+    comparison = Comparison(run.clients, run.backends, judged.correlation)
+    table = comparison.table(Side.CLIENT)
+    if not known_opened:
+        table.connections[0].opened[0] = False
+    none = np.zeros(0, np.int64)
+    one = np.array([1]), np.array([0])
+    comparison.__dict__["_strays"] = (Strays(*one), Strays(none, none))
+    (finding,) = return_path.find(comparison)
+    return {"slug": finding.slug, "severity": finding.severity, **values(finding)}
+
+
+def test_an_answer_that_never_came_the_right_way_is_high() -> None:
+    told = told_of(known_opened=False)
+    assert told["slug"] == "return-path.asymmetric-client"
+    assert told["severity"] is Severity.HIGH
+    assert told["count"] == 1
+
+
+def test_a_segment_of_a_connection_that_works_is_medium() -> None:
+    told = told_of(known_opened=True)
+    assert told["slug"] == "return-path.untranslated-client"
+    assert told["severity"] is Severity.MEDIUM
+    assert told["front"] == "3.35.166.21:80"
+
+
+def test_nothing_is_found_where_nothing_strayed() -> None:
+    assert not judge_simulation(four(Balancer(kind="dnat"))).of("return-path")
