@@ -11,7 +11,7 @@ from lbtrace.cli.compare import parse_offset, sides
 from lbtrace.cli.demo import sample_names, samples_folder
 from lbtrace.errors import OptionError
 from tests.cli.captures import SAMPLES
-from tests.render.test_json import check
+from tests.render.documents import check
 
 CLIENT, BACKEND = (
     str(SAMPLES / "alb-like" / "client.pcap"),

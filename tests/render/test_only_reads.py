@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 import lbtrace.render
-from lbtrace.findings import registry
-from lbtrace.render.terminal.findings import DRAWN_ABOVE
 
 RENDER = Path(lbtrace.render.__file__).parent
 PAGE = [*sorted((RENDER / "terminal").glob("*.py")), *sorted((RENDER / "wording").glob("*.py"))]
@@ -64,8 +62,3 @@ def test_json_writes_what_was_measured(path: Path) -> None:
     assert not [n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div)]
     called = {n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
     assert not called & {"sum", "Counter", "median"}
-
-
-def test_what_the_tables_draw_is_a_finding() -> None:
-    slugs = {finding.slug for finding in registry()}
-    assert {drawn.partition(".")[0] for drawn in DRAWN_ABOVE} <= slugs

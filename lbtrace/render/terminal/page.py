@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TextIO, TypeVar, cast
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -24,12 +24,10 @@ from lbtrace.render.terminal.theme import THEME
 from lbtrace.render.wording.escape import cut
 
 _ASCII = str.maketrans(
-    {
-        "─": "-", "▶": ">", "◀": "<", "┆": "|", "│": "|", "└": "`", "…": "...", "±": "+/-", "µ": "u", "→": "->", "↔": "<->", "·": "*",  # noqa: E501
-        "−": "-", "–": "-",        "—": "--", "×": "x", "≥": ">=", "≤": "<=",
-        "“": '"', "”": '"', "’": "'", "§": "section ", "\xa0": " ", "δ": "delta", "≈": "~",
-    }
-)  # fmt: skip
+    dict(zip("─▶◀┆│└→·−–×“”’≈\xa0", '-><||`>*--x""\'~ ', strict=True))
+    | {"…": "...", "±": "+/-", "µ": "u", "→": "->", "↔": "<->", "—": "--"}
+    | {"≥": ">=", "≤": "<=", "§": "section ", "δ": "delta"}
+)
 _CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0)) if c != 0x0A}
 
 _BLANKS = re.compile(r" +(?=\n|\Z)")
@@ -114,8 +112,15 @@ class Page:
         return text
 
     def cut(self, text: str, width: int) -> str:
-        """Shortened in the middle."""
-        return cut(self.plain(text), width, "..." if self.view.ascii_only else "…")
+        """Shortened in the middle to so many columns; a letter may take two."""
+        text, mark = self.plain(text), "..." if self.view.ascii_only else "…"
+        if cell_len(text) == len(text):
+            return cut(text, width, mark)
+        if cell_len(text) <= width:
+            return text
+        room = max(width - len(mark), 0)
+        end = set_cell_size(text[::-1], room // 3)[::-1]
+        return set_cell_size(text, room - room // 3) + mark[:width] + end
 
     def text(self, *parts: Cell) -> Text:
         """Parts in a row, each with its style."""
@@ -174,7 +179,7 @@ class Page:
             ]
             cells = [row for row in laid if not isinstance(row, Remark)]
             widths = [
-                max(cell_len(titles[i]), *(cell_len(row[i][0]) for row in cells))
+                max([cell_len(titles[i]), *(cell_len(row[i][0]) for row in cells)])
                 for i in range(len(columns))
             ]
             self._shrink(columns, widths, self.width - indent)
@@ -201,26 +206,19 @@ class Page:
             self._fitted(text, width, column)
             for (text, _), width, column in zip(row, widths, columns, strict=True)
         ]
-        if not self.view.colour and all(
-            len(texts) == 1 for texts in fitted
-        ):  # most rows of most pages: no need of rich
-            padded = [
-                " " * (width - cell_len(texts[0])) + texts[0]
-                if column.right
-                else texts[0] + " " * (width - cell_len(texts[0]))
+        height = max(map(len, fitted))
+        if height == 1 and not self.view.colour:  # most rows of most pages: no need of rich
+            texts = [
+                _aligned(texts[0], width, column)
                 for texts, width, column in zip(fitted, widths, columns, strict=True)
             ]
-            self._out.write(" " * indent + "  ".join(padded).rstrip() + "\n")
+            self._out.write(" " * indent + "  ".join(texts).rstrip() + "\n")
             return
-        for level in range(max(map(len, fitted))):
+        for level in range(height):
             line = Text(" " * indent)
             for texts, (_, style), width, column in zip(fitted, row, widths, columns, strict=True):
                 text = texts[level] if level < len(texts) else ""
-                room = " " * (width - cell_len(text))
-                line.append(
-                    room + text if column.right else text + room,
-                    style=style or column.style or None,
-                )
+                line.append(_aligned(text, width, column), style=style or column.style or None)
                 line.append("  ")
             line.rstrip()
             self._console.print(line, no_wrap=True, overflow="ignore", crop=False)
@@ -265,3 +263,8 @@ class Page:
     def characters_in(self, lines: int) -> int:
         """How many characters so many lines of prose take, wherever they break."""
         return lines * self.prose_width - _BREAKS
+
+
+def _aligned(text: str, width: int, column: Column) -> str:
+    room = " " * (width - cell_len(text))
+    return room + text if column.right else text + room

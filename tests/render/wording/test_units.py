@@ -74,3 +74,44 @@ def test_values_by_unit(value: Value, text: str) -> None:
 def test_moments_out_of_the_calendar_are_still_said() -> None:
     assert units.moment(1_628_146_869_123_456_000) == "2021-08-05 07:01:09.123456 UTC"
     assert units.moment(10**24) == "1000000000000000 s after 1970"
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_a_duration_is_right_to_three_digits_or_half_a_day(ns: int) -> None:
+    *digits, unit = units.duration(ns).split()
+    units_ns = {"ns": 1, "µs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
+    day = 24 * units_ns["h"]
+    error = abs(float("".join(digits)) * units_ns.get(unit, day) - ns)
+    assert error <= (day / 2 if unit == "days" else abs(ns) / 199)
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (37_512_000_000, "37.512 s"),
+        (1_000_000_000, "1.000 s"),
+        (-1_000_400_000, "-1.000 s"),
+        (999_000_000, "999 ms"),
+    ],
+)
+def test_an_offset_of_a_second_has_milliseconds(ns: int, text: str) -> None:
+    assert units.offset(ns) == text
+
+
+@pytest.mark.parametrize(("ppb", "text"), [(12_300, "12.3 ppm"), (-50, "-0.1 ppm"), (0, "0.0 ppm")])
+def test_a_drift_is_in_parts_per_million(ppb: int, text: str) -> None:
+    assert units.drift(ppb) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 pairs"),
+        (1, "1 pair"),
+        (2, "2 pairs"),
+        (10_000, "10 000 pairs"),
+        (9_999, "9999 pairs"),
+    ],
+)
+def test_plural(number: int, text: str) -> None:
+    assert units.plural(number, "pair") == text

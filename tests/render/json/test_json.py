@@ -32,47 +32,11 @@ from lbtrace.model.pairing import (
     ConnectionBasis,
     UnpairedReason,
 )
-from lbtrace.model.report import Kind, Report, Severity
-from lbtrace.model.trace import Trace
-from lbtrace.render import View, get_format
+from lbtrace.model.report import Kind, Severity
 from lbtrace.render.json import _BATCH, _write
 from tests.laws import examples
 from tests.render import founding, json_tables
-
-
-def text_of(result: Report | Trace) -> str:
-    out = io.StringIO()
-    if isinstance(result, Report):
-        get_format("json").write_report(result, out, View())
-    else:
-        get_format("json").write_trace(result, out, View())
-    return out.getvalue()
-
-
-def strict_schema(document: str) -> dict[str, Any]:
-    """The shipped schema, for one kind of document, with every key that it does not name
-    forbidden.
-    """
-
-    def close(node: object) -> None:
-        for value in (
-            node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        ):
-            close(value)
-        if isinstance(node, dict) and node.get("type") == "object":
-            node["additionalProperties"] = False
-
-    schema = json_tables.schema()
-    close(schema)
-    schema["oneOf"] = [{"$ref": f"#/$defs/{document}"}]
-    return schema
-
-
-def check(document: dict[str, Any]) -> None:
-    """The document has every key of the schema and no other."""
-    jsonschema.Draft202012Validator(
-        strict_schema(document["format"].removeprefix("lbtrace-"))
-    ).validate(document)
+from tests.render.documents import check, names, text_of
 
 
 def test_a_report_is_as_the_schema_says() -> None:
@@ -135,23 +99,18 @@ def test_no_field_of_the_model_is_left_out() -> None:
         (trace.exchanges[0]._fields, capture["exchanges"][0]),
         (request._fields, capture["exchanges"][0]["request"]),
         (request.body._fields, capture["exchanges"][0]["request"]["body"]),
-        (_names(trace.packets), capture["packets"]),
-        (_names(founding.report().verdict), document["verdict"]),
-        (_names(founding.report().findings[0]), document["findings"][0]),
-        (_names(founding.report().findings[0].evidence[0]), document["findings"][0]["evidence"][0]),
-        (_names(founding.report().correlation.clocks[0]), document["clocks"][0]),
-        (_names(founding.report().correlation.health_checks[0]), document["health_checks"][0]),
-        (_names(founding.report().correlation.topology), document["topology"]),
-        (_names(founding.report().latency), document["latency"]),
+        (names(trace.packets), capture["packets"]),
+        (names(founding.report().verdict), document["verdict"]),
+        (names(founding.report().findings[0]), document["findings"][0]),
+        (names(founding.report().findings[0].evidence[0]), document["findings"][0]["evidence"][0]),
+        (names(founding.report().correlation.clocks[0]), document["clocks"][0]),
+        (names(founding.report().correlation.health_checks[0]), document["health_checks"][0]),
+        (names(founding.report().correlation.topology), document["topology"]),
+        (names(founding.report().latency), document["latency"]),
         (founding.report().correlation.pairs[0]._fields, document["pairs"][0]),
         (founding.report().correlation.unpaired[0]._fields, {**document["unpaired"][0], "ref": 0}),
     ):
         assert {renamed.get(name, name) for name in source} <= set(target)
-
-
-def _names(instance: object) -> list[str]:
-    assert dataclasses.is_dataclass(instance)
-    return [f.name for f in dataclasses.fields(instance)]
 
 
 def test_each_exchange_is_one_line() -> None:
@@ -282,7 +241,7 @@ def test_what_a_connection_carried_is_told_in_full() -> None:
     )
     for model, target in ((proxy, told["proxy"][0]), (hello, told["tls"])):
         assert {"first_frame" if name == "frame" else name for name in model._fields} <= set(target)
-    assert set(_names(trace.files[0])) - {"first_frame"} <= set(document["capture"]["files"][0])
+    assert set(names(trace.files[0])) - {"first_frame"} <= set(document["capture"]["files"][0])
 
 
 @pytest.mark.parametrize("count", [1, _BATCH - 1, _BATCH, _BATCH + 1, 2 * _BATCH])
