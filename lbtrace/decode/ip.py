@@ -6,6 +6,8 @@ Checksums are never looked at: a capture sees packets before offload fills them 
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from lbtrace.decode.dispatch import (
@@ -22,6 +24,8 @@ from lbtrace.tables.columns import Column
 from lbtrace.tables.views import Views
 
 TCP, FRAGMENT = 6, 44
+# RFC 8200 §4.1 asks for each header once, but for destination options; nobody sends so many
+MAX_EXTENSION_HEADERS = 64
 IP_PROTOCOLS.skip(
     {
         0: "ipv6-hop-by-hop",
@@ -130,15 +134,20 @@ def inside(protocol: int, packet: Packet) -> Outcome:
     if ip is None:
         return Skip("not-ip")
     if ip.is_v6:
-        while protocol in EXTENSIONS:
-            protocol, size = packet.u8(0), 8 + 8 * packet.u8(1)
-            packet.at += size
-        if protocol == FRAGMENT:
-            protocol, bits, identification = packet.u8(0), packet.u16(2), packet.u32(4)
-            packet.at += 8
-            if bits & 0xFFF9:
-                return _fragment(packet, protocol, 0, identification, bits & 0xFFF8, bool(bits & 1))
-            return inside(protocol, packet)
+        for _ in range(MAX_EXTENSION_HEADERS):
+            if protocol in EXTENSIONS:
+                protocol, size = packet.u8(0), 8 + 8 * packet.u8(1)
+                packet.at += size
+            elif protocol == FRAGMENT:
+                protocol, bits, identification = packet.u8(0), packet.u16(2), packet.u32(4)
+                packet.at += 8
+                if bits & 0xFFF9:  # neither the first nor the only one (RFC 6946: atomic)
+                    offset, more = bits & 0xFFF8, bool(bits & 1)
+                    return _fragment(packet, protocol, 0, identification, offset, more)
+            else:
+                break
+        else:
+            return Skip("nested-too-deep")
     return ip if protocol == TCP else IP_PROTOCOLS[protocol]
 
 
@@ -158,4 +167,5 @@ def _fragment(
         return Skip("ip-fragment")
     packet.peeled.append("ip-fragments")
     packet.replace(whole.data, whole.captured)
-    return inside(whole.protocol, packet)
+    # a step of its own: how deep datagrams nest in fragments of each other is bounded by the caller
+    return partial(inside, whole.protocol)

@@ -12,6 +12,7 @@ from scapy.layers.l2 import Ether
 
 from lbtrace import decode
 from lbtrace.decode.fragments import MAX_PENDING_BYTES, MAX_PENDING_DATAGRAMS, Fragments
+from lbtrace.decode.ip import MAX_EXTENSION_HEADERS
 from lbtrace.tables.packets import SegmentTable
 from tests.capture.files import pcap, read
 from tests.laws import examples
@@ -150,3 +151,23 @@ def test_a_datagram_of_which_nearly_nothing_was_captured_costs_what_was_captured
     assert segments.counts.decoded == 50
     assert segments.wire_length.tolist() == [64_983] * 50
     assert len(segments.buffers[1]) == 50 * 20
+
+
+def atomic(headers: int) -> bytes:
+    """A SYN behind so many atomic fragment headers (RFC 6946)."""
+    chain = b"".join(
+        bytes([44 if n + 1 < headers else 6]) + bytes(3) + n.to_bytes(4, "big")
+        for n in range(headers)
+    )
+    segment = bytes(TCP(sport=5000, dport=80, flags="S"))
+    packet = IPv6(src="2001:db8::1", dst="2001:db8::2", nh=44 if headers else 6)
+    return bytes(Ether(src=MAC, dst=MAC) / packet / (chain + segment))
+
+
+def test_a_chain_of_fragment_headers_is_bounded_and_counted(tmp_path: Path) -> None:
+    few = table(tmp_path, [atomic(0), atomic(1), atomic(MAX_EXTENSION_HEADERS - 1)])
+    assert len(few) == 3
+    many = table(tmp_path, [atomic(MAX_EXTENSION_HEADERS), atomic(1000), atomic(1)])
+    assert len(many) == 1
+    assert dict(many.counts.skipped) == {"nested-too-deep": 2}
+    assert many.counts.read == 3
