@@ -129,7 +129,8 @@ class ConnectionReader:
             client, server = server, client
         if found.protocol is Protocol.HTTP1:
             hello = self._passed_over(client, frame) if found.hello else None
-            application = self._http1(number, client, server, depth)
+            unasked = "" if found.hello else exchanges.UNASKED
+            application = self._http1(number, client, server, depth, unasked)
             return application._replace(tls=hello or application.tls, reversed=found.reversed)
         if found.protocol is Protocol.HTTP2:
             return self._http2(number, client, server)._replace(reversed=found.reversed)
@@ -232,7 +233,15 @@ class ConnectionReader:
 
     # HTTP/1
 
-    def _http1(self, number: int, client: Cursor, server: Cursor, depth: int) -> Application:
+    def _http1(
+        self,
+        number: int,
+        client: Cursor,
+        server: Cursor,
+        depth: int,
+        unasked: str = exchanges.UNASKED,
+    ) -> Application:
+        """`unasked`: the weird of a response without request (see `exchanges.build`)."""
         asking, answering = client.offset, server.offset
         talk = Conversation(client, server, self.context)
         if talk.empty:
@@ -242,7 +251,9 @@ class ConnectionReader:
             if begin >= 0:
                 return self._both_ask(number, talk, asking, begin)
         rows = None if depth or talk.goes_on else self.rows
-        exchanges.build(number, talk.requests, talk.responses, self.weirds, self.found, rows)
+        exchanges.build(
+            number, talk.requests, talk.responses, self.weirds, self.found, rows, unasked
+        )
         self._limited(talk.requests.unread, client)
         self._limited(talk.responses.unread, server)
         if talk.responses.tunnel:

@@ -118,6 +118,7 @@ def test_plain_http_to_a_tls_client_is_not_asked_for() -> None:
     assert heard.applications[0].tls is not None
     (alone,) = heard.exchanges
     assert (alone.request, alone.marks) == (None, ())
+    assert heard.slugs == {"tls-answered-in-clear"}
 
 
 def test_a_connection_with_nothing_in_it() -> None:

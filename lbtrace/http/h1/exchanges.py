@@ -11,6 +11,8 @@ from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import Exchange, Mark, Request
 
+UNASKED = "response-before-request"
+
 
 def build(
     connection: int,
@@ -19,7 +21,7 @@ def build(
     weirds: Weirds,
     out: list[Exchange],
     rows: array[int] | None = None,
-    unasked: str = "response-before-request",
+    unasked: str = UNASKED,
 ) -> None:
     """Pair the messages of a connection and append the exchanges to `out`, with id 0: ids are given
     when all connections are together.
@@ -27,7 +29,7 @@ def build(
     An exchange of two messages read in bulk goes to `rows` instead, if given, when there is nothing
     else to say about it: connection, ordinal, row of the request, row of the response. `unasked` is
     the weird of a response without request, where no request is missing and the server had bytes of
-    the client.
+    the client; "" where that needs no saying.
     """
     pairs = pair(requests, responses)
     asking, answering, interims = requests.numbers, responses.numbers, responses.interims
@@ -134,6 +136,7 @@ class _Alone:
         if self._missing(requests, 0, had if had > 0 else 1 << 62):
             return (Mark.LOST,)
         if p.known_start[requests.stream] and p.known_start[responses.stream]:
-            weird = self._weird if had > 0 else "response-before-request"
-            self.weirds.add(weird, p.frame[responses.rows[j]])
+            weird = self._weird if had > 0 else UNASKED
+            if weird:
+                self.weirds.add(weird, p.frame[responses.rows[j]])
         return ()

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from lbtrace.http.h1.body_length import CHUNKED, ENCODED, SIZED
-from lbtrace.http_fields import CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, Meaning, fields_of
+from lbtrace.http_fields import (
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    Meaning,
+    fields_of,
+)
 from lbtrace.model.http import HeaderLine
 
 HUGE: Final = 1 << 63
@@ -67,25 +74,17 @@ PLAIN: Final = FramingFields(0, None, "", "", ())
 def framing_fields(lines: Sequence[HeaderLine], weirds: tuple[str, ...]) -> FramingFields:
     """The framing fields among these lines; `weirds` are those already found in the lines."""
     odd = list(weirds)
-    lengths: list[str] = []
-    encodings: list[str] = []
+    values: dict[str, list[str]] = {}
     doubted: set[str] = set()  # framing fields that some readers do not recognise
-    upgrade = coding = ""
     for name, value, raw in lines:
         key = name.lower().rstrip(" \t")
         if key not in WATCHED:
             continue
-        if key == CONTENT_LENGTH:
-            lengths.append(value)
-        elif key == TRANSFER_ENCODING:
-            encodings.append(value)
-        elif key == UPGRADE:
-            upgrade = value
-        elif value:  # an empty list element counts for nothing (RFC 9110 §5.6.1)
-            coding = f"{coding}, {value.lower()}" if coding else value.lower()
+        values.setdefault(key, []).append(value)
         if key in _FRAMING and (len(key) != len(name) or "\n" in raw):
             doubted.add(key)
             odd.append("framing-field-malformed")
+    lengths, encodings = values.get(CONTENT_LENGTH, []), values.get(TRANSFER_ENCODING, [])
     declared = _content_length(lengths, odd) if lengths else None
     chunked = _chunked(encodings, odd) if encodings else False
     if lengths and encodings:
@@ -93,14 +92,10 @@ def framing_fields(lines: Sequence[HeaderLine], weirds: tuple[str, ...]) -> Fram
     readings = _readings(lengths, declared, chunked, bool(encodings), doubted, odd) if odd else ()
     facts = ENCODED * bool(encodings) | CHUNKED * chunked
     facts |= SIZED * (declared is not None and declared < HUGE)
-    return FramingFields(
-        facts,
-        declared,
-        upgrade,
-        coding,
-        tuple(dict.fromkeys(odd)),
-        readings,
-    )
+    upgrade = values.get(UPGRADE, [""])[-1]
+    # an empty list element counts for nothing (RFC 9110 §5.6.1)
+    coding = ", ".join(value.lower() for value in values.get(CONTENT_ENCODING, ()) if value)
+    return FramingFields(facts, declared, upgrade, coding, tuple(dict.fromkeys(odd)), readings)
 
 
 def _readings(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from lbtrace.http.h2.direction import Http2Direction
 from lbtrace.http.h2.messages import request, response
-from lbtrace.model.http import Exchange, Interim, Mark, Request
+from lbtrace.model.http import Exchange, Interim, Mark, Request, Response
 
 _ALONE = {mark: (mark,) for mark in Mark}  # one tuple for all that stand alone for this reason
 
@@ -31,30 +31,30 @@ def exchanges(
     made = 0
     resets = asking.resets | answering.resets
     for stream in _in_order(asking, answering):
-        asked = _request(asking, answering, stream, stream in resets)
-        half = answering.halves.pop(stream, None)
-        answer = (
-            response(half, answering, stream in resets)
-            if half is not None and half.section is not None
-            else None
-        )
-        interims = tuple(half.interims) if half is not None and half.interims else ()
+        reset = stream in resets
+        asked = _request(asking, answering, stream, reset)
+        answer, interims = _response(answering, stream, reset)
         if stream == 1 and upgraded is not None and asked is None:
-            switch = upgraded.response
-            if answer is not None and switch is not None:
-                before = Interim(switch.status, switch.lines, switch.first_frame, switch.first_ns)
-                out[-1 - made] = upgraded._replace(
-                    response=answer, interim=(*upgraded.interim, before, *interims), stream_id=1
-                )
-            continue
-        if asked is None and answer is None and not interims:
-            continue
-        made += 1
-        marks: tuple[Mark, ...] = ()
-        if asked is None or answer is None:
-            marks = _why(asking, answering, stream in resets, answer is None)
-        out.append(Exchange(0, connection, made, asked, answer, interims, marks, stream))
+            out[-1 - made] = _answered(upgraded, answer, interims)
+        elif asked is not None or answer is not None or interims:
+            made += 1
+            marks: tuple[Mark, ...] = ()
+            if asked is None or answer is None:
+                marks = _why(asking, answering, reset, answer is None)
+            out.append(Exchange(0, connection, made, asked, answer, interims, marks, stream))
     return made
+
+
+def _answered(
+    upgraded: Exchange, answer: Response | None, interims: tuple[Interim, ...]
+) -> Exchange:
+    """An upgraded exchange with the answer of its stream; its 101 was an interim response."""
+    switch = upgraded.response
+    if answer is None or switch is None:
+        return upgraded
+    before = Interim(switch.status, switch.lines, switch.first_frame, switch.first_ns)
+    interims = (*upgraded.interim, before, *interims)
+    return upgraded._replace(response=answer, interim=interims, stream_id=1)
 
 
 def is_reversed(one: Http2Direction, other: Http2Direction) -> bool:
@@ -99,6 +99,17 @@ def _request(
     if half is None or (half.section is None and not half.length):
         return None
     return request(half, asking, reset)
+
+
+def _response(
+    answering: Http2Direction, stream: int, reset: bool
+) -> tuple[Response | None, tuple[Interim, ...]]:
+    """The response of a stream, and the interim ones before it."""
+    half = answering.halves.pop(stream, None)
+    if half is None:
+        return None, ()
+    interims = tuple(half.interims) if half.interims else ()
+    return response(half, answering, reset) if half.section is not None else None, interims
 
 
 def _why(
