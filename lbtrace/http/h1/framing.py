@@ -117,9 +117,9 @@ def _readings(
     elif encoded and not chunked:
         found.append(OtherFraming("as chunked", AS_CHUNKED))
     if not chunked and lengths:
-        if declared and (
-            "content-length-invalid" in odd or CONTENT_LENGTH in doubted or declared >= HUGE
-        ):
+        if declared == HUGE:  # it cannot be true, and is read as absent
+            found.append(OtherFraming("by Content-Length", HUGE))
+        elif declared and ("content-length-invalid" in odd or CONTENT_LENGTH in doubted):
             found.append(OtherFraming("without Content-Length", 0))
         for value in (m.strip(" \t") for v in lengths for m in v.split(",")):
             number = lenient_number(value)

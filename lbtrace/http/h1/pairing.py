@@ -145,16 +145,18 @@ class _Evidence:
             for i, offset in reversed(list(enumerate(self.asked)))
             if offset in begun
         }
-        anchors = []
+        sure: dict[int, int] = {}  # by the request: what it asked and what the server had agree
+        others: list[tuple[int, int]] = []
         for j, had in enumerate(self.had):
             i = by_asked.get(j, -1)
             k = bisect_right(self.query_heads, had) - 1 if had > 0 else -1
             exact = k >= 0 and had <= requests.ends[k] and self.asked[k] <= self.answer_begins[j]
-            if i < 0 and exact:
-                anchors.append((k, j))
-            elif i >= 0 and (k == i or had <= 0):
-                anchors.append((i, j))
-        return anchors
+            if i >= 0 and (k == i or had <= 0):
+                sure[i] = j
+            elif i < 0 and exact:
+                others.append((k, j))
+        # A second response that was sent in the same knowledge answers nothing (a 408).
+        return [*sure.items(), *(pair for pair in others if pair[0] not in sure)]
 
     def _spread(self, a: int, b: int, shift: int, direct: dict[int, int]) -> dict[int, int]:
         """The pairs of request chain a and response chain b under a shift, as far as `asked` and

@@ -84,7 +84,6 @@ def _in_order(asking: Http2Direction, answering: Http2Direction) -> list[int]:
         for stream, half in side.halves.items():
             frame = side.frame_at(half.begin)
             begins[stream] = min(begins.get(stream, frame), frame)
-    begins.pop(0, None)
     return sorted(begins, key=lambda stream: (begins[stream], stream))
 
 

@@ -156,6 +156,15 @@ def test_the_longest_chunk_and_the_longest_line() -> None:
     assert chunked_end(line + b"x\r\nabc\r\n0\r\n\r\n") is None
 
 
+def test_where_another_reader_would_find_the_end() -> None:
+    assert chunked_end(b"3\nabc\n0\n\nnext") == 9
+    assert chunked_end(b"3;x\r\nabc\r\n0\r\nT: x\r\n\r\nnext") == 21
+    assert chunked_end(b"0\r\n\r\n") == 5
+    assert chunked_end(b"") is None
+    assert chunked_end(b"x\r\n") is None
+    assert chunked_end(b"3\r\nabc") is None
+
+
 def test_trailers_are_limited() -> None:
     trailer = b"X: " + b"y" * 995 + b"\r\n"
     few, many = b"0\r\n" + trailer * 65 + b"\r\n", b"0\r\n" + trailer * 66 + b"\r\n"

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from lbtrace.http.h1.body_length import SIZED
+from lbtrace.http.h1.framing import AS_CHUNKED, framing_fields, lenient_number
+from lbtrace.http.h1.head import field_line
 from lbtrace.model.http import Framing, Mark
 from tests.http.streams import Heard, Talk, get, hear, ok, story
 
@@ -89,6 +92,98 @@ def test_oddities_of_a_head(head: bytes, body: bytes, slug: str, doubt: bool) ->
     assert [e.request.target for e in heard.exchanges if e.request] == ["/", "/next"]
     assert heard.exchanges[0].request is not None
     assert Mark.MALFORMED in heard.exchanges[0].request.marks
+
+
+CL, TE = b"Content-Length", b"Transfer-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("lines", "declared", "readings"),
+    [
+        ([CL + b": 3"], 3, ()),
+        ([CL + b": 3", CL + b": 3"], 3, ()),
+        ([CL + b": 3, 3"], 3, ()),
+        ([CL + b": 3", CL + b": 5"], 3, (("by Content-Length 5", 5),)),
+        ([CL + b": 3, 5, 7"], 3, (("by Content-Length 5", 5), ("by Content-Length 7", 7))),
+        (
+            [CL + b": 1, 2, 3, 4, 5, 6"],
+            1,
+            tuple((f"by Content-Length {n}", n) for n in (2, 3, 4, 5)),
+        ),
+        ([CL + b": +3"], 3, (("without Content-Length", 0),)),
+        ([CL + b": 0x3"], 0, ()),
+        ([CL + b": -3"], None, ()),
+        ([CL + b" : 3"], 3, (("without Content-Length", 0),)),
+        ([CL + b" : 0"], 0, ()),
+        ([CL + b": 9223372036854775807"], 2**63 - 1, ()),
+        ([CL + b": 9223372036854775808"], 2**63, (("by Content-Length", 2**63),)),
+        ([CL + b": 99999999999999999999"], 2**63, (("by Content-Length", 2**63),)),
+        ([TE + b": chunked"], None, ()),
+        ([TE + b": gzip, chunked"], None, ()),
+        ([TE + b": chunked", CL + b": 3"], 3, (("by Content-Length", 3),)),
+        ([TE + b": chunked", CL + b": 0"], 0, (("by Content-Length", 0),)),
+        ([TE + b": chunked", CL + b": x"], None, ()),
+        ([TE + b": ,chunked"], None, (("without Transfer-Encoding", 0),)),
+        ([TE + b": chunked", TE + b": chunked"], None, (("without Transfer-Encoding", 0),)),
+        ([TE + b" : chunked"], None, (("without Transfer-Encoding", 0),)),
+        ([TE + b": gzip"], None, (("as chunked", AS_CHUNKED),)),
+        ([TE + b": xchunked"], None, (("as chunked", AS_CHUNKED),)),
+        ([TE + b": gzip", CL + b": 3"], 3, (("as chunked", AS_CHUNKED),)),
+        (
+            [TE + b": gzip", CL + b": 3, 4"],
+            3,
+            (("as chunked", AS_CHUNKED), ("by Content-Length 4", 4)),
+        ),
+    ],
+)
+def test_how_others_may_read_it(
+    lines: list[bytes], declared: int | None, readings: tuple[tuple[str, int], ...]
+) -> None:
+    stated = framing_fields([field_line(line) for line in lines], ())
+    assert (stated.declared, stated.readings) == (declared, readings)
+    assert bool(stated.facts & SIZED) == (declared is not None and declared < 2**63)
+
+
+def test_fields_that_bear_on_framing() -> None:
+    lines = [
+        b"Upgrade: a",
+        b"upgrade: b",
+        b"Content-Encoding: GZip",
+        b"content-encoding: ",
+        b"X: y",
+    ]
+    stated = framing_fields([field_line(line) for line in (*lines, b"Content-Encoding: br")], ())
+    assert (stated.upgrade, stated.coding, stated.facts) == ("b", "gzip, br", 0)
+    assert stated.weirds == ()
+    assert framing_fields([], ("bare-cr",)) == (0, None, "", "", ("bare-cr",), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("", None),
+        ("x", None),
+        ("-1", None),
+        ("+", None),
+        ("++1", None),
+        ("+1", 1),
+        ("1x", 1),
+        ("0", 0),
+        ("000", 0),
+        ("0" * 30 + "7", 7),
+        ("9" * 19, int("9" * 19)),
+        ("1" + "0" * 19, 2**63),
+    ],
+)
+def test_numbers_as_a_forgiving_reader_sees_them(text: str, number: int | None) -> None:
+    assert lenient_number(text) == number
+
+
+def test_a_length_that_cannot_be_true_ends_never() -> None:
+    head = POST + b"Content-Length: 99999999999999999999\r\n\r\n"
+    heard = ask(head + NEXT)
+    assert [e.request.target for e in heard.exchanges if e.request] == ["/", "/next"]
+    assert f"begins at {len(head)} as read here, by Content-Length never." in detail(heard)
 
 
 def test_both_readings_are_stated() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lbtrace import pipeline
 from lbtrace.model.http import Exchange
 from tests.http.packets import Wire
+from tests.http.streams import Talk, get, hear, ok, story
 from tests.laws import examples
 
 SIZE = 120  # bytes of a segment: messages take one to several
@@ -143,3 +144,45 @@ def test_two_lost_together_too_but_not_in_two_places_of_which_one_is_at_the_end(
 def test_answers_that_never_came_leave_what_follows_a_lost_request_unpaired(tmp_path: Path) -> None:
     found = read(pipelined_by(8, range(6)).drop("q1", "q2", "q3"), tmp_path)
     assert [item(e) for e in found if e.request and e.response] == [("000", "000")]
+
+
+def test_a_timeout_on_an_idle_connection_is_no_pipelining() -> None:
+    talk = Talk(syn=False)
+    for target in ("/a", "/b"):
+        talk.client(get(target)).server(ok(b"x"))
+    talk.server(ok(b"", status="408 Request Timeout")).fin()
+    assert story(hear(talk)) == [("/a", 200), ("/b", 200), (None, 408)]
+    twice = Talk(syn=False).client(get("/a")).server(ok(b"x")).client(get("/b")).server(ok(b"x"))
+    assert story(hear(twice.server(ok(b"y")).fin())) != [("/a", 200), ("/b", 200), (None, 200)]
+
+
+def test_a_response_without_acknowledgement_names_no_request() -> None:
+    talk = Talk(syn=False).server(ok(b"before"), ack=0).client(get("/a"), ack=-1)
+    assert story(hear(talk)) == [(None, 200), ("/a", None)]
+    talk = Talk(syn=False).client(get("/a"), ack=-1).server(ok(b"a"), ack=-1)
+    assert story(hear(talk)) == [("/a", 200)]
+
+
+def ahead(lost: int) -> dict[str, int | None]:
+    """Five requests of 100 bytes at once, of which the third is lost and has `lost` bytes; all are
+    answered, by as many bytes as their number. For each request the bytes of its response.
+    """
+    talk = Talk()
+    for k in range(5):
+        size = lost if k == 2 else 100
+        filler = "y" * (size - len(get(f"/{k}", "X: ")))
+        talk.client(get(f"/{k}", "X: " + filler), lost=k == 2, ack=0)
+    for k in range(5):
+        talk.server(ok(b"x" * k))
+    return {
+        e.request.target: e.response.body.length if e.response else None
+        for e in hear(talk.fin()).exchanges
+        if e.request
+    }
+
+
+def test_a_gap_has_about_the_size_of_the_requests_that_are_missing() -> None:
+    for size in (50, 60, 100, 200):
+        assert ahead(size) == {"/0": 0, "/1": 1, "/3": 3, "/4": 4}
+    for size in (49, 201):
+        assert ahead(size) == {"/0": 0, "/1": 1, "/3": None, "/4": None}

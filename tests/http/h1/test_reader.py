@@ -41,6 +41,18 @@ def test_line_ends(raw: bytes, slugs: set[str], size: int) -> None:
     assert head.offset == raw.index(b"GET")
 
 
+def test_a_start_line_alone_is_no_whole_head() -> None:
+    request = first(Talk().client(b"GET /a HTTP/1.1\r\n"))
+    assert request.marks == (Mark.HEAD_TRUNCATED, Mark.CAPTURE_ENDED)
+
+
+@pytest.mark.parametrize("line", [b"GET /x RTSP/1.0", b"GET /x", b"G\x00T / HTTP/1.1", b"GET"])
+def test_a_line_that_begins_no_message_behind_one_that_does(line: bytes) -> None:
+    heard = hear(Talk().client(get("/a")).client(line + b"\r\nHost: a\r\n\r\n").client(get("/b")))
+    assert story(heard) == [("/a", None), ("/b", None)]
+    assert "not-a-start-line" in heard.slugs
+
+
 def test_a_head_without_fields() -> None:
     assert first(Talk().client(b"GET /a HTTP/1.1\r\n\r\n")).lines == ()
     assert first(Talk().client(b"GET /a HTTP/1.1\n\n")).lines == ()

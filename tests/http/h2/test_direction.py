@@ -189,6 +189,12 @@ def test_a_gap_inside_of_headers_loses_the_state() -> None:
     assert not section.readable
 
 
+def test_padding_whose_length_is_in_a_gap_is_taken_for_none() -> None:
+    data = frame(DATA, PADDED, 1, b"\x01abc\0")
+    found = read(PREFACE + data[:9], 1, data[10:] + PINGED)
+    assert (found.halves[1].length, found.halves[1].holes) == (4, False)
+
+
 def test_reading_goes_on_at_a_piece_that_begins_with_frames() -> None:
     found = read(b"inside of a frame", frame(DATA, 0, 1, b"x") + PINGED, syn=False)
     assert content(found) == (1, xxh3_128_hexdigest(b"x"))
