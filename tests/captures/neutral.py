@@ -45,7 +45,8 @@ def neutral(trace: Trace) -> dict[str, object]:
             }
             for c in trace.connections
         ],
-        "exchanges": [_exchange(e) for e in trace.exchanges],
+        # one that only interim responses are known of is neither a request nor a response
+        "exchanges": [_exchange(e) for e in trace.exchanges if e.request or e.response],
     }
 
 
