@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from lbtrace.options import quiet
-from lbtrace.points import points
+from lbtrace.points import SEAM_NS, points
 from tests.capture.files import pcap
+from tests.laws import examples
 
 SECOND = 1_000_000_000
 
@@ -69,3 +76,52 @@ def test_an_empty_file_of_a_rotation_goes_along(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.write_bytes(pcap([]))
     assert points([str(empty), one], quiet) == [[one, str(empty)]]
+
+
+windows = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 20)).map(lambda w: (w[0], w[0] + w[1])),
+    min_size=2,
+    max_size=6,
+)
+
+
+@examples(40)
+@given(windows, st.randoms(use_true_random=False))
+def test_files_of_a_point_follow_each_other_and_none_is_lost(
+    taken: list[tuple[int, int]], chance: Random
+) -> None:
+    with TemporaryDirectory() as folder:
+        window = dict(
+            zip(
+                written(Path(folder), **{f"f{n}": w for n, w in enumerate(taken)}),
+                taken,
+                strict=True,
+            )
+        )
+        files = list(window)
+        chance.shuffle(files)
+        found = points(files, quiet)
+    assert sorted(path for point in found for path in point) == sorted(window)
+    for point in found:
+        for before, after in pairwise(point):
+            assert window[before][1] <= window[after][0]
+    # a machine writes one file at a time: as many points as files that cover one moment
+    moments = [sum(a <= at < b for a, b in taken) for at in range(100)]
+    assert len(found) == max(moments)
+
+
+@pytest.mark.parametrize(("overlap_ns", "count"), [(SEAM_NS, 1), (SEAM_NS + 1, 2), (-SECOND, 1)])
+def test_a_rotation_may_step_back_a_little(tmp_path: Path, overlap_ns: int, count: int) -> None:
+    times = ((100 * SECOND, 200 * SECOND), (200 * SECOND - overlap_ns, 300 * SECOND))
+    files = [tmp_path / name for name in ("one", "two")]
+    for path, (first_ns, last_ns) in zip(files, times, strict=True):
+        packets = [(first_ns, b"x" * 60), (last_ns, b"y" * 60)]
+        path.write_bytes(pcap(packets, magic=0xA1B23C4D, unit_ns=1))
+    assert len(points([str(path) for path in files], quiet)) == count
+
+
+def test_files_without_any_frame_are_one_point(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one", "two")]
+    for path in files:
+        path.write_bytes(pcap([]))
+    assert points(list(map(str, files)), quiet) == [list(map(str, files))]

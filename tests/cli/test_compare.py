@@ -1,4 +1,4 @@
-"""`compare --lb`: one capture that holds both sides, and what goes with it."""
+"""`compare`: which captures and times are meant, and `--lb`, one capture that holds both sides."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbtrace.cli import run
+from lbtrace.cli.compare import _points, check_lb, parse_offset, sides
+from lbtrace.errors import OptionError
+from lbtrace.options import quiet
 from tests.cli.captures import HTTP_TURN, SAMPLES, conversation, pcap
 
-CLIENT = str(SAMPLES / "alb-like" / "client.pcap")
+CLIENT, BACKEND = (str(SAMPLES / "alb-like" / f"{side}.pcap") for side in ("client", "backend"))
 
 
 @pytest.mark.parametrize(
@@ -63,3 +68,96 @@ def test_a_port_that_changed_is_no_direct_server_return(
     verdict = json.loads(capsys.readouterr().out)["verdict"]
     assert verdict["kind"] == "l4-passthrough"
     assert verdict["modifiers"] == []
+
+
+def test_compare_tells_the_founding_experiment(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", CLIENT, BACKEND]) == 0
+    out = capsys.readouterr().out
+    for told in ("L7 proxy", "172.31.42.119", "1.240.235.98", "1 : 4", "X-Amzn-Trace-Id"):
+        assert told in out
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("37.5s", 37_500_000_000),
+        ("-250ms", -250_000_000),
+        ("1h", 3_600_000_000_000),
+        ("+3", 3_000_000_000),
+        ("0.000000001s", 1),
+        ("2 µs", 2000),
+    ],
+)
+def test_clock_offsets_are_exact(text: str, ns: int) -> None:
+    assert parse_offset(text) == ns
+
+
+@pytest.mark.parametrize("text", ["", "s", "1.s", "1.2.3", "5 parsecs", "1e3"])
+def test_clock_offsets_that_are_none(text: str) -> None:
+    with pytest.raises(OptionError, match="not a time"):
+        parse_offset(text)
+
+
+def test_sides() -> None:
+    assert sides(("c", "b1", "b2"), (), ()) == ([["c"]], [["b1"], ["b2"]])
+    assert sides(("b1",), ("c1", "c2"), ()) == ([["c1", "c2"]], [["b1"]])
+    assert sides(("c",), (), ("b1", "b2")) == ([["c"]], [["b1", "b2"]])
+    assert sides((), ("c1",), ("b1", "b2")) == ([["c1"]], [["b1", "b2"]])
+
+
+@given(st.integers(-(10**18), 10**18))
+def test_any_offset_is_read_exactly(ns: int) -> None:
+    sign, size = "-" if ns < 0 else "", abs(ns)
+    assert parse_offset(f"{ns}ns") == ns
+    assert parse_offset(f"{sign}{size // 10**9}.{size % 10**9:09d} s") == ns
+    assert parse_offset(f"{sign}{size // 10**6}.{size % 10**6:06d}MS") == ns
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("1us", 10**3),
+        ("1m", 60 * 10**9),
+        ("1min", 60 * 10**9),
+        ("1", 10**9),
+        ("1.5h", 5400 * 10**9),
+    ],
+)
+def test_every_unit_of_time(text: str, ns: int) -> None:
+    assert parse_offset(text) == ns
+
+
+paths = st.lists(st.sampled_from(["a", "b", "c"]), max_size=3).map(tuple)
+
+
+@given(paths, paths, paths)
+def test_every_file_is_on_one_side(
+    captures: tuple[str, ...], clients: tuple[str, ...], backends: tuple[str, ...]
+) -> None:
+    first = () if clients else captures[:1]
+    of_client, of_backend = (*clients, *first), (*backends, *captures[len(first) :])
+    if not of_client or not of_backend:
+        with pytest.raises(OptionError, match="needs a"):
+            sides(captures, clients, backends)
+        return
+    client, backend = sides(captures, clients, backends)
+    assert client == [list(of_client)]
+    assert [path for files in backend for path in files] == list(of_backend)
+    assert all(backend)
+
+
+def test_standard_input_is_one_of_the_captures() -> None:
+    assert sides(("-", "b"), (), ()) == ([["-"]], [["b"]])
+    with pytest.raises(OptionError, match="only one"):
+        sides(("-", "-"), (), ())
+    assert _points([["-", "b"]], quiet) == [["-", "b"]]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_an_address_of_the_balancer_goes_with_its_capture(address: str) -> None:
+    check_lb(["both.pcap"], [address], [])
+    with pytest.raises(OptionError, match="needs --lb"):
+        check_lb([], [address], ["a", "b"])
+    for wrong in ("192.0.2.1:80", "", "localhost"):
+        with pytest.raises(OptionError, match="not an IP address"):
+            check_lb(["both.pcap"], [address, wrong], [])

@@ -117,10 +117,26 @@ def connection(
     answered = direction(frame + 4, at_ns + 9 * MS, 2000 + id_ if known_start else None)
     start = frame if known_start else None
     return Connection(
-        id_, client, server, "", RoleSource.SYN if known_start else RoleSource.PAYLOAD, int(known_start), 0, int(known_start), known_start,  # noqa: E501
-        start, at_ns if known_start else None, at_ns + MS if known_start else None, at_ns + 2 * MS if known_start else None,  # noqa: E501
-        frame, at_ns, frame + 7, at_ns + 10 * MS, sent, answered,
-    )  # fmt: skip
+        id_,
+        client,
+        server,
+        "",
+        RoleSource.SYN if known_start else RoleSource.PAYLOAD,
+        int(known_start),
+        0,
+        int(known_start),
+        known_start,
+        start,
+        at_ns if known_start else None,
+        at_ns + MS if known_start else None,
+        at_ns + 2 * MS if known_start else None,
+        frame,
+        at_ns,
+        frame + 7,
+        at_ns + 10 * MS,
+        sent,
+        answered,
+    )
 
 
 def file(path: str, frames: int, first_frame: int = 1) -> CaptureFile:
@@ -153,7 +169,11 @@ def client_trace() -> Trace:
     heads = lines("Host: alb.example", "User-Agent: curl/7.64.1", "Accept: */*")
     exchanges = [
         Exchange(
-            i, i, 1, request(target, 4 + 10 * i, start[i] + 3 * MS, heads), response(body, 6 + 10 * i, start[i] + 11 * MS)  # noqa: E501
+            i,
+            i,
+            1,
+            request(target, 4 + 10 * i, start[i] + 3 * MS, heads),
+            response(body, 6 + 10 * i, start[i] + 11 * MS),
         )
         for i, (target, body) in enumerate(ASKED)
     ]  # fmt: skip
@@ -188,10 +208,14 @@ def backend_trace() -> Trace:
     exchanges = [Exchange(0, 0, 1, check, response("0", 5, NOON - 399 * MS))]
     for i, (target, body) in enumerate(ASKED):
         heads = lines(
-            "X-Forwarded-For: 1.240.235.98", "X-Forwarded-Proto: http", "X-Forwarded-Port: 80", "Host: alb.example",  # noqa: E501
-            f"X-Amzn-Trace-Id: Root=1-610b8{i}00-0123456789abcdef01234567", "User-Agent: "
-"curl/7.64.1", "Accept: */*",
-        )  # fmt: skip
+            "X-Forwarded-For: 1.240.235.98",
+            "X-Forwarded-Proto: http",
+            "X-Forwarded-Port: 80",
+            "Host: alb.example",
+            f"X-Amzn-Trace-Id: Root=1-610b8{i}00-0123456789abcdef01234567",
+            "User-Agent: curl/7.64.1",
+            "Accept: */*",
+        )
         exchanges.append(
             Exchange(
                 i + 1,
@@ -221,11 +245,15 @@ def report() -> Report:
     client, backend = client_trace(), backend_trace()
     pairs = tuple(
         ExchangePair(
-            Ref(0, i), (Attempt(Ref(0, i + 1), AttemptOutcome.ANSWERED),), Tier.RARE_TOKEN, Confidence.HIGH, None,  # noqa: E501
+            Ref(0, i),
+            (Attempt(Ref(0, i + 1), AttemptOutcome.ANSWERED),),
+            Tier.RARE_TOKEN,
+            Confidence.HIGH,
+            None,
             (Reason(Clue.TARGET, target), Reason(Clue.RESPONSE_BODY, body)),
         )
         for i, (target, body) in enumerate(ASKED)
-    )  # fmt: skip
+    )
     added = [
         HeaderChange(
             True,
@@ -269,13 +297,21 @@ def report() -> Report:
     )
     evidence = Evidence(frames, "the first request", "frame.number == 4", "frame.number == 14")
     finding = Finding(
-        "source-address.rewritten", "Source address rewritten", Severity.INFO, Confidence.CERTAIN,
+        "source-address.rewritten",
+        "Source address rewritten",
+        Severity.INFO,
+        Confidence.CERTAIN,
         "The backend sees {seen}, never {client}; {header} names the client in {count} of 4 "
-"requests.",
-        (Value("seen", BALANCER), Value("client", LAPTOP), Value("header", "X-Forwarded-For"), Value("count", 4, "count")),  # noqa: E501
+        "requests.",
+        (
+            Value("seen", BALANCER),
+            Value("client", LAPTOP),
+            Value("header", "X-Forwarded-For"),
+            Value("count", 4, "count"),
+        ),
         (evidence,),
         "Log X-Forwarded-For instead of the peer address.",
-    )  # fmt: skip
+    )
     checks = HealthCheck(
         BALANCER,
         BACKEND,
@@ -304,9 +340,13 @@ def report() -> Report:
         health_checks=(checks,),
     )
     witness = Witness(
-        "isn", "The initial sequence numbers differ in {count} of 4 connections.", (Value("count", 4, "count"),),  # noqa: E501
-        (Kind.L7_PROXY, Kind.L4_PROXY), (Kind.L4_PASSTHROUGH,), (evidence,),
-    )  # fmt: skip
+        "isn",
+        "The initial sequence numbers differ in {count} of 4 connections.",
+        (Value("count", 4, "count"),),
+        (Kind.L7_PROXY, Kind.L4_PROXY),
+        (Kind.L4_PASSTHROUGH,),
+        (evidence,),
+    )
     made = Report(
         version="0.1.0",
         clients=(client,),
@@ -317,11 +357,21 @@ def report() -> Report:
         latency=Latency(4, 3 * MS, 3 * MS, 3 * MS, 8 * MS, 5 * MS, 1 * MS, 2 * MS, 1_500_000, 0),
         findings=(finding,),
         verdict=Verdict(
-            Kind.L7_PROXY, Confidence.HIGH, (), (witness,),
-            (ProfileMatch("aws-alb", "AWS ALB", 92, True, (("adds X-Amzn-Trace-Id", "X-Amzn-Trace-Id: "  # noqa: E501
-"Root=1-610b8000"),)),),
+            Kind.L7_PROXY,
+            Confidence.HIGH,
+            (),
+            (witness,),
+            (
+                ProfileMatch(
+                    "aws-alb",
+                    "AWS ALB",
+                    92,
+                    True,
+                    (("adds X-Amzn-Trace-Id", "X-Amzn-Trace-Id: Root=1-610b8000"),),
+                ),
+            ),
         ),
-    )  # fmt: skip
+    )
     return with_summary(made)
 
 
