@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
+from lbtrace.capture.unsupported_format import may_be_capture
 from lbtrace.errors import InputError
 from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.packets import Buffer
@@ -105,7 +106,7 @@ def open_source(path: str) -> Source:
     """
     try:
         if path == "-":
-            return _from_stream(path, sys.stdin.buffer)
+            return _from_stream(path, None if sys.stdin is None else sys.stdin.buffer)
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if stat.S_ISREG(mode):
@@ -131,10 +132,20 @@ def open_source(path: str) -> Source:
         ) from None
 
 
-def _from_stream(path: str, stream: BinaryIO) -> Source:
+def _from_stream(path: str, stream: BinaryIO | None) -> Source:
+    """What a stream holds, in a temporary file. Of a stream that begins as nothing we read only the
+    beginning is taken: it may never end.
+    """
+    if stream is None:
+        raise InputError(
+            "input-unreadable", "Standard input is closed.", "Name a file, or pipe a capture in."
+        )
     with tempfile.TemporaryFile() as spool:
-        while chunk := stream.read(COPY_BYTES):
+        chunk = stream.read(COPY_BYTES)
+        begins_well = chunk.startswith(tuple(CODECS)) or may_be_capture(chunk)
+        while chunk:
             spool.write(chunk)
+            chunk = stream.read(COPY_BYTES) if begins_well else b""
         spool.flush()
         return _decompressed(path, _mapped(path, spool))
 

@@ -46,6 +46,11 @@ def not_a_capture(path: str, data: Buffer) -> InputError:
     return InputError("input-not-a-capture", f"{path}: {what}.", todo)
 
 
+def may_be_capture(head: bytes) -> bool:
+    """Whether the first bytes are those of a pcap or pcapng file."""
+    return bool(magic_order(head, 0)) or head.startswith(SECTION_MAGIC)
+
+
 def _what_it_is(head: bytes) -> tuple[str, str]:
     """What bytes are that begin no capture, and what to do about it."""
     for magic, what, todo in KNOWN:
@@ -53,7 +58,7 @@ def _what_it_is(head: bytes) -> tuple[str, str]:
             return f"is {what}, not pcap or pcapng", todo
     if head[257:262] == b"ustar":
         return "is a tar archive, not a capture", UNPACK
-    if magic_order(head, 0) or head.startswith(SECTION_MAGIC):
+    if may_be_capture(head):
         return "begins like a capture but ends inside its header", RECORD
     if is_text(head):
         if head.lstrip()[:1] in (b"{", b"["):

@@ -7,6 +7,7 @@ The only place that knows exit codes, stdout and stderr.
     1           reserved for `check`: an expectation failed
     2           could not run: an input that cannot be read, or an option that makes no sense
     3           reserved for `check`: inconclusive
+    70          a bug in lbtrace: what happened, and where to look, is on stderr
     130         interrupted (Ctrl-C)
 """
 
@@ -22,7 +23,7 @@ import click
 from lbtrace._version import __version__
 from lbtrace.errors import LbtraceError
 
-DONE, COULD_NOT_RUN, INTERRUPTED = 0, 2, 130
+DONE, COULD_NOT_RUN, BUG, INTERRUPTED = 0, 2, 70, 130
 
 COMMANDS = {
     "compare": "Compare the two sides of a balancer: what did it do?",
@@ -77,6 +78,7 @@ def main() -> None:
     # nothing made here is cyclic; collections would walk every exchange, again and again
     gc.disable()
     _lenient_output()
+    _sane_size()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -93,7 +95,27 @@ def run(arguments: list[str]) -> int:
         return COULD_NOT_RUN
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except MemoryError:
+        _complain("there is not enough memory for this input. Cut it: editcap -c 1000000 IN OUT.")
+        return COULD_NOT_RUN
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug never looks like a result
+        _complain(_bug(error))
+        return BUG
     return result if isinstance(result, int) else DONE
+
+
+def _bug(error: Exception) -> str:
+    """One line for an error that nobody foresaw, with the place it comes from."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = ""
+    if place is not None:
+        where = f" at {os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}"
+    return (
+        f"this is a bug in lbtrace {__version__}: {type(error).__name__}: {error}{where}. "
+        "Please report it with the command and, if you may, the capture."
+    )
 
 
 def _misused(error: click.ClickException) -> None:
@@ -115,6 +137,14 @@ def _complain(message: str) -> None:
     from lbtrace.render.wording.escape import shown
 
     click.echo(f"lbtrace: {shown(message)}", err=True)
+
+
+def _sane_size() -> None:
+    """Take a size of the terminal that is no number out of the environment: rich trusts it."""
+    for name in ("COLUMNS", "LINES"):
+        stated = os.environ.get(name, "")
+        if not (stated.isascii() and stated.isdigit() and len(stated) < 6):
+            os.environ.pop(name, None)
 
 
 def _lenient_output() -> None:

@@ -23,6 +23,9 @@ _UNIT_NS = {
     "min": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+_YEAR_NS = 365 * 24 * _UNIT_NS["h"]
+MAX_OFFSET_NS = 100 * _YEAR_NS  # a time in 64 bits plus this one stays in 64 bits
+MAX_DIGITS = 30
 _OFFSET = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-zµ]*)\Z")
 
 
@@ -38,8 +41,21 @@ def parse_offset(text: str) -> int:
             'Write it like "37.5s" or "-250ms": client clock − backend clock.',
         )
     sign, whole, part, unit = match[1], match[2], match[3] or "", match[4] or "s"
+    if len(whole) > MAX_DIGITS or len(part) > MAX_DIGITS:
+        raise _too_far(text)
     ns = int(whole + part) * _UNIT_NS[unit] // int("1" + "0" * len(part))
+    if ns > MAX_OFFSET_NS:
+        raise _too_far(text)
     return -ns if sign == "-" else ns
+
+
+def _too_far(text: str) -> OptionError:
+    shown = text if len(text) <= MAX_DIGITS else f"{text[:MAX_DIGITS]}…"
+    return OptionError(
+        "bad-clock-offset",
+        f"--clock-offset {shown}: more than {MAX_OFFSET_NS // _YEAR_NS} years.",
+        "No two clocks differ that much: state client clock − backend clock.",
+    )
 
 
 @click.command("compare")

@@ -158,7 +158,7 @@ def _same_file(a: str, b: str) -> bool:
 def _columns(out: TextIO) -> int:
     """COLUMNS, else the terminal's width, else 80."""
     stated = os.environ.get("COLUMNS", "")
-    if stated.isdigit() and int(stated) >= 40:
+    if stated.isascii() and stated.isdigit() and len(stated) < 6 and int(stated) >= 40:
         return int(stated)
     try:
         columns = os.get_terminal_size(out.fileno()).columns

@@ -4,7 +4,9 @@ traceback.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,3 +129,77 @@ def test_swapped_captures_are_noticed(capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_same_file_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", CLIENT, CLIENT]) == 0
     assert "The same capture twice" in squeezed(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "offset", ["9999999999s", "-99999999999s", "1" + "0" * 22 + "h", "9" * 5000]
+)
+def test_a_clock_offset_that_no_clock_has(offset: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", f"--clock-offset={offset}", CLIENT, BACKEND]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--clock-offset" in line
+    assert len(line) < 250
+
+
+@pytest.mark.parametrize("columns", ["²²", "-5", "9" * 400, "", "wide"])
+def test_a_width_that_is_no_number_is_not_used(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert run(["show", CLIENT]) == 0
+
+
+def test_a_closed_standard_input_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert run(["show", "-"]) == 2
+    assert "Standard input is closed" in capsys.readouterr().err
+
+
+class Endless(io.RawIOBase):
+    """A stream of zeros that never ends; `taken` counts the bytes."""
+
+    taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.taken += len(buffer)
+        return len(buffer)
+
+
+def test_of_a_stream_that_is_no_capture_only_the_beginning_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zeros = Endless()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(zeros)))
+    assert run(["show", "-"]) == 2
+    assert "is no pcap or pcapng file" in capsys.readouterr().err
+    assert zeros.taken <= 4 << 20
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (MemoryError(), 2, "not enough memory"),
+        (KeyboardInterrupt(), 130, ""),
+        (ZeroDivisionError("an odd thing"), 70, "this is a bug in lbtrace"),
+    ],
+)
+def test_what_nobody_foresaw_never_looks_like_a_result(
+    error: BaseException,
+    code: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lbtrace.pipeline.inspect", broken)
+    assert run(["show", CLIENT]) == code
+    said = capsys.readouterr().err
+    assert told in said
+    assert "Traceback" not in said
