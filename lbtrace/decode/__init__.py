@@ -32,26 +32,17 @@ for _module in pkgutil.iter_modules(__path__):  # each registers the numbers it 
     importlib.import_module(f"{__name__}.{_module.name}")
 
 BATCH_RECORDS = 1 << 15  # records decoded together
+# the columns of SegmentTable, and what is needed until flows are numbered and copies are found
 COLUMNS = {
-    "frame": "u4",
-    "time_ns": "i8",
-    "flow": "u4",
-    "forward": "?",
-    "seq": "u4",
-    "ack": "u4",
-    "flags": "u1",
-    "window": "u2",
-    "ttl": "u1",
-    "buffer": "u1",
-    "header": "u1",
-    "payload": "i8",
-    "length": "u4",
-    "wire_length": "u4",
-    "network": "u2",
-    "ip_id": "u2",
+    name: d.dtype
+    for name, d in (
+        *SegmentTable.declared.items(),
+        *((name, SegmentRows.declared[name]) for name in ("network", "ip_id")),
+    )
+    if d.role == "column"
 }
 # those that a row has before its flow is numbered
-OF_ROWS = tuple(name for name in COLUMNS if name in SegmentRows.__slots__)
+OF_ROWS = tuple(name for name in COLUMNS if name in SegmentRows.declared)
 
 
 def segments(recording: Recording, progress: Callable[[str, float], None]) -> SegmentTable:

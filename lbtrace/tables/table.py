@@ -167,6 +167,15 @@ class Table:
         held = {name: getattr(self, name) for name in self.declared}
         return type(self)(**held | columns)
 
+    def as_declared(self) -> Self:
+        """The same table with columns of the declared types."""
+        changed = {
+            name: getattr(self, name).astype(d.dtype, copy=False)
+            for name, d in self.declared.items()
+            if d.dtype
+        }
+        return self.with_columns(**changed)
+
     def values(self, names: Iterable[str], rows: Column | slice) -> list[list[Any]]:
         """Columns as lists of values, with None where a row has none."""
         known = self.declared

@@ -195,8 +195,9 @@ def test_the_fast_path_says_what_the_slow_path_says(
     assert done.peeled == peeled
     expected = from_tuples(slow)
     found = joined(done.parts)
-    for name in SegmentRows.__slots__:
+    for name in SegmentRows.declared:
         assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name
+    assert found.faults() == expected.faults() == []
 
 
 @examples(200)

@@ -161,6 +161,18 @@ def test_what_is_not_as_declared_is_said(name: str, value: Any, fault: str) -> N
     assert held.with_columns(**{name: value}).faults()[0] == fault
 
 
+def test_columns_are_made_of_the_declared_types() -> None:
+    held = made([Row(0, True, (28, None), (1, 2))])
+    wide = held.with_columns(name=np.array([0], np.int64), rented=np.array([1]))
+    assert wide.faults() == [
+        "name has the type int64, declared is uint8",
+        "rented has the type int64, declared is bool",
+    ]
+    assert wide.as_declared() == held
+    assert wide.as_declared().faults() == []
+    assert held.as_declared().rider is held.rider
+
+
 @given(st.lists(spokes))
 def test_none_has_its_value_in_the_column(values: list[int | None]) -> None:
     declared = Wheels.declared["spokes"]
