@@ -24,7 +24,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import by_connection
-from lbtrace.tables.messages import NOT_SAID
+from lbtrace.tables.messages import NO_VALUE
 from lbtrace.tables.packets import Column
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import Words
@@ -113,12 +113,12 @@ def _asked_for(table: SideTable) -> tuple[Column, Column, Column]:
     """Method, target and what is said by the first User-Agent, as numbers, of every request."""
     agent = table.requests.line_of(table.words, USER_AGENT)
     said = np.append(
-        table.words.said_of, NOT_SAID
+        table.words.field_value_of, NO_VALUE
     )  # the same agent however the name of the field is written
     return (
         table.requests.method,
         table.requests.start,
-        np.where(agent == NOT_SAID, NOT_SAID, said[agent]),
+        np.where(agent == NO_VALUE, NO_VALUE, said[agent]),
     )
 
 
@@ -127,7 +127,7 @@ def _named(words: Words, method: int, target: int, agent: int) -> tuple[str, str
     return (
         words.text_list[method],
         words.text_list[target],
-        words.value_of_said[agent] if agent != NOT_SAID else "",
+        words.field_values[agent] if agent != NO_VALUE else "",
     )
 
 

@@ -19,7 +19,7 @@ from lbtrace.match.pairing import Pairing
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Confidence, UnpairedDetail
 from lbtrace.tables.columns import distinct
-from lbtrace.tables.messages import NOT_SAID
+from lbtrace.tables.messages import NO_VALUE
 
 OWN_STATUS = {
     400,
@@ -87,13 +87,13 @@ def manner(state: Pairing) -> Manner:
     c = c[mine.there[c] & theirs.there[b] & (mine.start[c] == theirs.start[b])]
     got, sent = (
         {
-            words.line_list[n].value if n != NOT_SAID else ""
+            words.line_list[n].value if n != NO_VALUE else ""
             for n in distinct(messages.line_of(words, SERVER)[at]).tolist()
         }
         for messages, at in ((mine, c), (theirs, theirs.there))
     )
     dates = [
-        words.line_list[n].value if n != NOT_SAID else ""
+        words.line_list[n].value if n != NO_VALUE else ""
         for n in distinct(mine.line_of(words, DATE)[c]).tolist()
     ]
     return Manner(

@@ -123,8 +123,8 @@ def target_form(state: Pairing) -> TargetForm:
     )  # that targets are lost altogether must be seen, not supposed
 
 
-# What the balancer passes on: per number of `Words.said_of`, whether its field is kept and the
-# value was sent. One that arrives and was never sent is the balancer's.
+# What the balancer passes on: per number of `Words.field_value_of`, whether its field is kept and
+# the value was sent. One that arrives and was never sent is the balancer's.
 Kept: TypeAlias = Column
 
 
@@ -150,7 +150,9 @@ def kept_fields(state: Pairing, request: bool) -> Kept:
     )  # all in the direction of travel
     field = _field_of_said(words)
     lines = [h.line[~np.repeat(s, np.diff(h.first))] for h, s in zip(heads, straight, strict=True)]
-    sent, arrived = (np.bincount(words.said_of[line], minlength=len(field)) for line in lines)
+    sent, arrived = (
+        np.bincount(words.field_value_of[line], minlength=len(field)) for line in lines
+    )
     counts = [max(int((t & ~s).sum()), 1) for t, s in zip(there, straight, strict=True)]
     fields = len(words.fields)
     sent_in, arrived_in = (np.bincount(field, n, fields).astype(np.int64) for n in (sent, arrived))
@@ -179,8 +181,8 @@ def kept_fields(state: Pairing, request: bool) -> Kept:
 
 
 def _field_of_said(words: Words) -> Column:
-    """Per number of `Words.said_of`, the number of its field."""
-    said = words.said_of
+    """Per number of `Words.field_value_of`, the number of its field."""
+    said = words.field_value_of
     field = np.zeros(int(said.max()) + 1 if len(said) else 0, np.int64)
     field[said] = words.field_of
     return field
@@ -212,9 +214,9 @@ def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str
 
 def _signatures(heads: Heads, words: Words, kept: Kept) -> list[bytes]:
     """Per exchange its kept fields with their values, in one order."""
-    owner, line = heads.which(kept[words.said_of])
+    owner, line = heads.which(kept[words.field_value_of])
     width = max(len(kept), 1)
-    held = np.sort(owner * width + words.said_of[line])
+    held = np.sort(owner * width + words.field_value_of[line])
     first = np.searchsorted(held, np.arange(len(heads.first)) * width)
     flat, cuts = (held % width).astype("<i4").tobytes(), (first * 4).tolist()
     return [flat[begin:end] for begin, end in pairwise(cuts)]

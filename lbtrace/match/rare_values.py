@@ -172,7 +172,7 @@ def _balancer_ids(client: Facts, backend: Facts) -> Column:
     out = np.zeros(len(lines), bool)
     written = client.table.responses.heads.line, backend.table.requests.heads.line
     passed = client.table.requests.heads.line, backend.table.responses.heads.line
-    said = words.said_of
+    said = words.field_value_of
     count = np.zeros(int(said.max(initial=-1)) + 1, np.int8)
     for held in written:
         count[distinct(said[held])] += 1

@@ -41,8 +41,8 @@ def contradicted(state: Pairing) -> set[tuple[int, int]]:
     found: set[int] = set()
     for name in _candidates(state, c, b):
         got, gave = (
-            client.responses.said(client.words, name)[c],
-            backend.responses.said(client.words, name)[b],
+            client.responses.value_of(client.words, name)[c],
+            backend.responses.value_of(client.words, name)[b],
         )
         if _strange(state, got, gave):
             found = {n for n, _ in masks}
@@ -83,6 +83,6 @@ def _strange(state: Pairing, got: Column, gave: Column) -> bool:
     got, gave = got[both], gave[both]
     if len(distinct(got)) < len(got) or len(distinct(gave)) < len(gave):
         return False
-    values = state.client.table.words.value_of_said
+    values = state.client.table.words.field_values
     looked = [drawn(values[n]) for side in (got, gave) for n in side[:LOOKED_AT].tolist()]
     return 2 * sum(looked) >= len(looked)

@@ -1,6 +1,4 @@
-"""What every table is made of: columns, and what is asked of them again and again. Nothing here
-knows a packet.
-"""
+"""Columns, and the operations that all tables need. Nothing here knows a packet."""
 
 from __future__ import annotations
 
@@ -15,23 +13,20 @@ Column: TypeAlias = NDArray[Any]
 
 
 def running(sizes: Column) -> Column:
-    """Running sums, from 0: one entry more than `sizes`, so that part i is `sums[i]` to `sums[i +
-    1]`.
-    """
+    """Running sums from 0, one entry more than `sizes`: part i is `sums[i]` to `sums[i + 1]`."""
     sums = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=sums[1:])
     return sums
 
 
 def spans(begin: Column, size: Column) -> Column:
-    """`begin[0] … begin[0] + size[0] − 1, begin[1] …`: the places of all spans, one span after the
-    other.
+    """The indices of all spans, one span after the other: `begin[0]`, …, `begin[0] + size[0] − 1`,
+    `begin[1]`, …
     """
     end = np.cumsum(size)
-    places: Column = np.arange(int(end[-1]) if len(end) else 0) + np.repeat(
-        begin - (end - size), size
-    )
-    return places
+    count = int(end[-1]) if len(end) else 0
+    indices: Column = np.arange(count) + np.repeat(begin - (end - size), size)
+    return indices
 
 
 def group_starts(group: Column) -> Column:
@@ -42,8 +37,9 @@ def group_starts(group: Column) -> Column:
 
 
 def distinct(values: Column) -> Column:
-    """The values that occur, in order: `np.unique` by sorting, where numpy since 2.3 hashes, at up
-    to twenty times the cost.
+    """The values that occur, ascending.
+
+    `np.unique` by sorting: since numpy 2.3 it hashes, at up to twenty times the cost (0007).
     """
     found = np.sort(values, axis=None)
     fresh = np.ones(len(found), bool)
@@ -54,12 +50,12 @@ def distinct(values: Column) -> Column:
 
 def among(values: Column, others: Column) -> Column:
     """Which values are one of the others."""
-    held = np.sort(others)
-    if not len(held):
+    ascending = np.sort(others)
+    if not len(ascending):
         return np.zeros(len(values), bool)
-    at = np.searchsorted(held, values)
-    at[at == len(held)] = 0
-    found: Column = held[at] == values
+    at = np.searchsorted(ascending, values)
+    at[at == len(ascending)] = 0
+    found: Column = ascending[at] == values
     return found
 
 
@@ -104,7 +100,9 @@ class RowsByKey:
 
 
 def first_met(values: Column) -> tuple[Column, Column]:
-    """(where each value is met first, in that order; per row, which of these values it has)."""
+    """(the rows where a value occurs for the first time; per row the place of its value among
+    these).
+    """
     _, first, which = np.unique(values, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty(len(order), np.int64)

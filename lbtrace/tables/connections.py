@@ -1,12 +1,12 @@
-"""Connections as columns, two rows of `Ends` for each: what the TCP stage makes, and a Sequence
-that makes a Connection when asked for one.
+"""The connections of a capture point as columns, with two rows of `Ends` for each. The TCP stage
+makes them.
 
 A capture may have as many connections as exchanges, and a Connection with its two Directions is
-forty values in four objects: two kilobytes and seven microseconds each. Who writes all of them
-(render/json) reads the columns; who thinks about one asks for `table[i]`.
+forty values in four objects: two kilobytes and seven microseconds. So code that needs all of them
+reads the columns, and `table[i]` makes one Connection.
 
-Invariant: `list(ConnectionTable.of(connections)) == list(connections)`. What a Connection says with
-None is here NONE (−1), NEVER for a time, 0 for a frame: frames are counted from 1.
+Invariant: `list(ConnectionTable.of(connections)) == list(connections)`. None is NONE (−1) in a
+column, NEVER for a time, and NO_FRAME (0) for a frame: frames are counted from 1.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""The exchanges of a capture point: columns for those of ordinary shape, objects for the others,
-one Sequence for whoever reads them.
+"""The exchanges of a capture point: columns for those of ordinary shape, objects for the others, in
+one Sequence.
 
-    ExchangeTable   one row per exchange of two messages read in bulk, in id order (http → render)
-    Exchanges       all of them: rows and objects, in id order                    (Trace.exchanges)
+    ExchangeTable   one row per exchange of two messages read in bulk, by id      (http → render)
+    Exchanges       all exchanges, rows and objects, by id                        (Trace.exchanges)
 
-A row says what an `Exchange` of two whole, undamaged HTTP/1 messages says: start lines and header
-blocks are numbers of texts that are kept once, frames, times and lengths are integers. A million of
-them cost as much as their distinct header lines, and a renderer that reads them in bulk never makes
-the objects. Asked for one, `Exchanges` makes that one.
+A row holds an Exchange of two whole, undamaged HTTP/1 messages. Start lines and header blocks are
+numbers of texts that are kept once; frames, times and lengths are integers. So a million rows cost
+as much as their distinct header lines, and a renderer that reads the columns makes no object.
 
-Invariant: a row and the object made of it tell the same.
+Invariant: a row is written as the Exchange that is made of it.
 """
 
 from __future__ import annotations
@@ -213,8 +212,8 @@ class ExchangeTable(RowTable[Exchange]):
 class Exchanges(Rows[Exchange]):
     """The rows of a table and the objects of all other exchanges, merged: `exchanges[i].id == i`.
 
-    An object is made of a row when it is asked for; who walks over all makes them all, and better
-    asks the columns (`side_table`).
+    `exchanges[i]` makes one object of a row. A loop over them makes them all: `side_table` has the
+    columns.
     """
 
     def __init__(self, table: ExchangeTable, objects: list[Exchange]) -> None:

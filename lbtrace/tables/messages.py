@@ -12,8 +12,8 @@ from lbtrace.tables.columns import Column, spans
 from lbtrace.tables.table import Table, bounds, column, item, part, table
 from lbtrace.tables.words import MARKS, Words
 
-NOT_SAID: Final = -1
-SAID_AGAIN: Final = -2
+NO_VALUE: Final = -1
+SEVERAL_VALUES: Final = -2
 FRAMINGS: Final = {framing: i for i, framing in enumerate(Framing)}
 
 
@@ -97,26 +97,26 @@ class Messages(Table):
 
     @property
     def whole_heads(self) -> Column:
-        """Which are there and have a head that ends in the capture."""
+        """Which messages have a head that was captured whole."""
         whole: Column = self.there & ((self.marks & MARKS[Mark.HEAD_TRUNCATED]) == 0)
         return whole
 
-    def said(self, words: Words, field_name: str) -> Column:
-        """What each says with a field (its name in lower case), as `Words.said_of`; NOT_SAID
-        without, SAID_AGAIN in more than one line.
+    def value_of(self, words: Words, field_name: str) -> Column:
+        """The value of a field (its name in lower case) in each message, as `Words.field_value_of`:
+        NO_VALUE without the field, SEVERAL_VALUES with more than one line of it.
         """
         owner, line = self.heads.which(words.fields_named(field_name.__eq__))
-        out = np.full(len(self), NOT_SAID, np.int64)
-        out[owner] = words.said_of[line]
-        out[owner[1:][owner[1:] == owner[:-1]]] = SAID_AGAIN
+        out = np.full(len(self), NO_VALUE, np.int64)
+        out[owner] = words.field_value_of[line]
+        out[owner[1:][owner[1:] == owner[:-1]]] = SEVERAL_VALUES
         return out
 
     def line_of(self, words: Words, field_name: str) -> Column:
-        """The first line of a field (its name in lower case) that each has, by number; NOT_SAID
-        without.
+        """The number of the first line of a field (its name in lower case) in each message;
+        NO_VALUE without.
         """
         owner, line = self.heads.which(words.fields_named(field_name.__eq__))
-        out = np.full(len(self), NOT_SAID, np.int64)
+        out = np.full(len(self), NO_VALUE, np.int64)
         out[owner[::-1]] = line[::-1]
         return out
 

@@ -1,13 +1,11 @@
-"""The pairs of a Correlation: one row per pair, one item per attempt, and a Sequence that makes an
-ExchangePair for who asks for one.
+"""The pairs of a Correlation as columns: one row per pair, one item per attempt.
 
-Hundreds of thousands of pairs are a few columns; as objects each is a handful of tuples. Who counts
-over all of them reads the columns, who shows one asks for `table[i]`. Client and backend are named
-as in `Ref`: capture point, and id in that point's trace; `SideTable.numbers` makes of them the
-numbers of the exchanges through all points of a side.
+As objects, each pair is a handful of tuples, and there are as many as exchanges. So code that needs
+all of them reads the columns, and `table[i]` makes one ExchangePair. Exchanges are named as in
+`Ref`: capture point, and id in the trace of that point. `SideTable.numbers` makes of them the
+numbers that count through all points of a side.
 
-Invariant: `list(PairTable.of(pairs)) == list(pairs)`. What an ExchangePair says with None is here
-NONE.
+Invariant: `list(PairTable.of(pairs)) == list(pairs)`. None is NONE (−1) in a column.
 """
 
 from __future__ import annotations
@@ -83,7 +81,7 @@ class PairTable(RowTable[ExchangePair]):
 
     @property
     def known(self) -> Column:
-        """bool: which count as knowledge, those that are not of LOW confidence."""
+        """Which pairs count as knowledge: not those of LOW confidence."""
         known: Column = self.confidence != LOW
         return known
 
@@ -94,8 +92,8 @@ class PairTable(RowTable[ExchangePair]):
 
     @property
     def last(self) -> Column:
-        """Per pair its last attempt (an item), which is the one that was answered if any was; NONE
-        for a pair without attempts.
+        """The last attempt (an item) of each pair: the answered one, if one was answered;
+        NONE for a pair without attempts.
         """
         return np.where(self.attempts > 0, self.first[1:] - 1, NONE)
 

@@ -1,6 +1,4 @@
-"""Rows of columns → objects, for whoever thinks about a few of them: without a Python call per row,
-and only when they are asked for.
-"""
+"""Rows of columns → objects: without a Python call per row, and only for the rows in use."""
 
 from __future__ import annotations
 
@@ -28,8 +26,8 @@ def rows_of(kind: type[_Row], columns: Iterable[Iterable[object]]) -> list[_Row]
 
 
 class OnDemand(Generic[_T]):
-    """Rows → objects, for who asks: one by one while few are asked for, all at once when it is
-    many. What was made is kept.
+    """Rows → objects, made when they are first used and kept: one by one at first, all at once when
+    there are many.
     """
 
     def __init__(self, count: int, make: Callable[[Column], list[_T]]) -> None:
@@ -64,7 +62,7 @@ class OnDemand(Generic[_T]):
 
 
 class Rows(Sequence[_T]):
-    """A sequence whose objects are made of columns when they are asked for."""
+    """A sequence whose objects are made of columns when they are first used."""
 
     def make(self, rows: Column) -> list[_T]:
         """The objects of these rows, in that order."""

@@ -1,7 +1,7 @@
-"""What recurs → numbers, the same on both sides: header lines, texts and sets of marks.
+"""Header lines, texts and sets of marks → numbers, the same on both sides.
 
-Two lines are the same when their numbers are, in front of the balancer and behind it. So a question
-about a line or a text is asked once per distinct one, and of exchanges in columns of numbers.
+Equal lines have equal numbers, on the client side and on the backend side. What a line or a text
+means is worked out once for each distinct one; exchanges are then compared as columns of numbers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Bits(dict[tuple[Mark, ...], int]):
 
 
 def numbering() -> defaultdict[Any, int]:
-    """Things → numbers from 0, in the order they are first asked for."""
+    """Things → numbers from 0, in the order of their first use."""
     made: defaultdict[Any, int] = defaultdict()
     made.default_factory = made.__len__
     return made
@@ -57,7 +57,9 @@ def joint(*columns: Column) -> Column:
 
 @dataclass(eq=False)
 class Words:
-    """What is numbered alike on both sides."""
+    """The numbers of lines, texts and marks of both sides. The properties are for when both sides
+    have been read.
+    """
 
     lines: defaultdict[HeaderLine, int] = field(default_factory=numbering)
     texts: defaultdict[str | None, int] = field(
@@ -70,7 +72,7 @@ class Words:
 
     @cached_property
     def line_list(self) -> list[HeaderLine]:
-        """Number → line. To be asked when both sides are read."""
+        """Number → line."""
         return list(self.lines)
 
     @cached_property
@@ -79,23 +81,21 @@ class Words:
         return ["", *list(self.texts)[1:]]  # type: ignore[list-item]
 
     @cached_property
-    def said_of(self) -> Column:
-        """Per line, the number of what it says: the field, whatever its letter case, and the
-        value.
-        """
+    def field_value_of(self) -> Column:
+        """Per line a number for its field, in any letter case, and its value."""
         return joint(
             self.field_of,
             numbers(numbering(), [line[1] for line in self.line_list], len(self.line_list)),
         )
 
     @cached_property
-    def value_of_said(self) -> list[str]:
-        """Per number of `said_of`, the value."""
-        first = np.unique(self.said_of, return_index=True)[1].tolist()
+    def field_values(self) -> list[str]:
+        """Per number of `field_value_of` the value."""
+        first = np.unique(self.field_value_of, return_index=True)[1].tolist()
         return [self.line_list[n].value for n in first]
 
     def fields_named(self, wanted: Callable[[str], bool]) -> Column:
-        """Per line, whether the name of its field, in lower case, is wanted."""
+        """Per line whether its field is wanted. `wanted` gets names in lower case."""
         of = self.field_of
         return np.fromiter(map(wanted, self.fields), bool, len(self.fields))[of]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.http import Exchange, Mark
-from lbtrace.tables.messages import NOT_SAID, SAID_AGAIN, Heads
+from lbtrace.tables.messages import NO_VALUE, SEVERAL_VALUES, Heads
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.sides import side_table
 from lbtrace.tables.words import Words
@@ -36,15 +36,15 @@ def test_what_a_field_says(heads: list[list[str]]) -> None:
     words, q = table.words, table.requests
     hosts = [[line for line in head if line.lower().startswith("host")] for head in heads]
     for i, found in enumerate(hosts):
-        number, line = int(q.said(words, "host")[i]), int(q.line_of(words, "host")[i])
+        number, line = int(q.value_of(words, "host")[i]), int(q.line_of(words, "host")[i])
         if not found:
-            assert (number, line) == (NOT_SAID, NOT_SAID)
+            assert (number, line) == (NO_VALUE, NO_VALUE)
             continue
         assert words.line_list[line].raw == found[0]
         if len(found) > 1:
-            assert number == SAID_AGAIN
+            assert number == SEVERAL_VALUES
         else:
-            assert words.value_of_said[number] == found[0].partition(": ")[2]
+            assert words.field_values[number] == found[0].partition(": ")[2]
     assert q.having(words, "host").tolist() == list(map(bool, hosts))
 
 

@@ -54,8 +54,10 @@ def test_a_line_says_a_field_whatever_its_letter_case(found: list[HeaderLine]) -
     every = words.line_list
     assert every == list(dict.fromkeys(found))
     said = [(line.name.lower(), line.value) for line in every]
-    assert len(set(words.said_of.tolist())) == len(set(said))
-    assert [words.value_of_said[n] for n in words.said_of.tolist()] == [value for _, value in said]
+    assert len(set(words.field_value_of.tolist())) == len(set(said))
+    assert [words.field_values[n] for n in words.field_value_of.tolist()] == [
+        value for _, value in said
+    ]
     assert words.fields_named("host".__eq__).tolist() == [name == "host" for name, _ in said]
 
 
