@@ -10,6 +10,8 @@ The key comes from the bytes of the captures (`lbtrace.capture`), so that the sa
 same page and a digest cannot be looked up without them. A digest of four hexadecimal digits tells
 equal from changed for a reader; it proves nothing. Digests of different inputs are not compared.
 
+No renderer calls this yet: reports still show credentials, as SECURITY.md says.
+
 Which fields are secret says the registry (`secrets`). Syntax: RFC 9110 §11.4 (credentials), RFC
 6265 §4 (cookies), RFC 3986 §3.2.1 and §3.4 (userinfo, query), RFC 6750 §2.3 (tokens in queries).
 """

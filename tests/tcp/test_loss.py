@@ -99,6 +99,37 @@ def test_a_scaled_window_may_be_wide() -> None:
     assert c.from_server.bytes == 3
 
 
+def scaled(client: int, server: int) -> Wire:
+    """A far segment of the server, after SYNs that shift windows so far (RFC 7323 §2.2)."""
+    return (
+        Wire()
+        .c("SYN", 99, window=60_000, options=bytes([3, 3, client, 0]))
+        .s("SYN", 999, ack=100, window=60_000, options=bytes([3, 3, server, 0]))
+        .c("ACK", 100, ack=1000, window=60_000)
+        .s("PSH", 1000 + 1_000_000, b"far", ack=100)
+        .c("", 100, ack=1000, window=60_000)
+    )
+
+
+def test_the_window_that_counts_is_the_receivers() -> None:
+    [c], _ = connections(scaled(client=7, server=0).table())
+    assert c.from_server.bytes == 3
+    [c], _ = connections(scaled(client=0, server=7).table())
+    assert c.from_server.bytes == 0
+
+
+def test_what_is_left_of_a_stream_ends_where_its_last_segment_ends() -> None:
+    wire = (
+        opened()
+        .s("PSH", 1000, b"answer", ack=100)
+        .s("PSH", 1006 + 20_000_000, b"stray", ack=100)
+        .c("PSH", 100, b"next", ack=1003, window=1000)
+    )
+    [c], streams = connections(wire.table())
+    assert streams.end.tolist() == [4, 6]
+    assert (c.from_server.bytes, c.from_server.missing) == (6, 0)
+
+
 def test_a_segment_is_repeated_until_its_acknowledgement_is_captured() -> None:
     wire = (
         opened()
