@@ -28,6 +28,7 @@ OTHER_MEANING = {
     "http/digest.py": {"x-gzip": "content coding (RFC 9110 §8.4.1.3)"},
     "http/h1/framing.py": dict.fromkeys(("x-compress", "x-gzip"), "transfer coding"),
     "model/http.py": {"content-length": "published name of a kind of framing"},
+    "model/stream.py": {"server": "an end of a connection"},
 }
 # Rooms with columns and labels of these names: an end of a connection, and the connection.
 OF_COLUMNS = ("tables", "render")
