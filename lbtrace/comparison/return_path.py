@@ -24,7 +24,7 @@ from lbtrace.tables.sequence import RING
 from lbtrace.tables.side_table import SideTable
 
 
-class Strays(NamedTuple):
+class PastTheBalancer(NamedTuple):
     """Connections, by number: of a stray, and of the connection it continues."""
 
     stray: Column
@@ -35,16 +35,16 @@ class ReturnPaths(Sides):
     """Two sides, and what came back past the balancer on each."""
 
     @cached_property
-    def _strays(self) -> tuple[Strays, Strays]:
+    def _strays(self) -> tuple[PastTheBalancer, PastTheBalancer]:
         client, backend = self.sides
         return past_the_balancer(client), past_the_balancer(backend)
 
-    def strays(self, side: Side) -> Strays:
+    def strays(self, side: Side) -> PastTheBalancer:
         """What came back past the balancer on a side."""
         return self._strays[0 if side is Side.CLIENT else 1]
 
 
-def past_the_balancer(table: SideTable) -> Strays:
+def past_the_balancer(table: SideTable) -> PastTheBalancer:
     """The stray connections of a side, each with the one it continues."""
     begun = table.of_connections("syns") > 0
     found = [
@@ -52,7 +52,7 @@ def past_the_balancer(table: SideTable) -> Strays:
         _continued(table, begun, table.sources, table.servers, server=True),
         _continued(table, begun, table.servers, table.sources, server=False),
     ]
-    return Strays(*(np.concatenate([f[i] for f in found]) for i in (0, 1)))
+    return PastTheBalancer(*(np.concatenate([f[i] for f in found]) for i in (0, 1)))
 
 
 def _continued(

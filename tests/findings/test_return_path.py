@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.return_path import Strays
+from lbtrace.comparison.return_path import PastTheBalancer
 from lbtrace.findings import return_path
 from lbtrace.model.net import Side
 from lbtrace.model.report import Severity
@@ -23,7 +23,7 @@ def told_of(known_opened: bool) -> dict[str, object]:
         table.connections[0].opened[0] = False
     none = np.zeros(0, np.int64)
     one = np.array([1]), np.array([0])
-    comparison.__dict__["_strays"] = (Strays(*one), Strays(none, none))
+    comparison.__dict__["_strays"] = (PastTheBalancer(*one), PastTheBalancer(none, none))
     (finding,) = return_path.find(comparison)
     return {"slug": finding.slug, "severity": finding.severity, **values(finding)}
 
