@@ -78,12 +78,12 @@ def main() -> None:
     # nothing made here is cyclic; collections would walk every exchange, again and again
     gc.disable()
     _lenient_output()
-    _sane_size()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command; return its exit code. An expected error is one line on stderr."""
+    _sane_size()
     try:
         result = cli.main(args=arguments, prog_name="lbtrace", standalone_mode=False)
         sys.stdout.flush()
