@@ -35,6 +35,7 @@ from lbtrace.model.http import (
     Application,
     ClientHello,
     Exchange,
+    Mark,
     Protocol,
     ProxyHeader,
 )
@@ -273,7 +274,9 @@ class ConnectionReader:
         requests = RequestReader(server, self.context)
         requests.run()
         answers = ResponseReader(self._cursor(talk.client.stream, asking), self.context)
+        theirs = len(self.found)
         exchanges.build(number, requests, answers, self.weirds, self.found)
+        self.found[theirs:] = map(_from_server, self.found[theirs:])
         self._limited(talk.requests.unread, talk.client)
         self._limited(requests.unread, server)
         together = sorted(self.found[begun:], key=attrgetter("first_frame"))
@@ -293,3 +296,11 @@ class ConnectionReader:
             frame = self.pieces.frame[max(cursor.row_at(cursor.offset), cursor.first_row)]
             detail = f"Bytes of a stream that were not read: {unread}."
             self.weirds.add("exchanges-limited", frame, detail)
+
+
+def _from_server(exchange: Exchange) -> Exchange:
+    """An exchange whose request is marked as the server's."""
+    request = exchange.request
+    if request is None:
+        return exchange
+    return exchange._replace(request=request._replace(marks=(*request.marks, Mark.FROM_SERVER)))

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from lbtrace.match.exchange_times import may_be_answer, may_be_caused
-from lbtrace.model.http import Exchange
+from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref
 from lbtrace.model.trace import Trace
 from lbtrace.tables import sequence
@@ -24,6 +24,8 @@ def numbers(trace: Trace, e: Exchange) -> tuple[int | None, int | None]:
     """
     c = trace.connections[e.connection]
     up, down = c.from_client.start_seq, c.from_server.start_seq
+    if e.request is not None and Mark.FROM_SERVER in e.request.marks:
+        up, down = down, up
     return (
         sequence.add(up, e.request.offset) if e.request and up is not None else None,
         sequence.add(down, e.response.offset) if e.response and down is not None else None,

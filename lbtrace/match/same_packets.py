@@ -116,7 +116,8 @@ def _first_requests(table: SideTable, connections: Column) -> tuple[Messages, Co
     begins = np.full(len(table.client_address), len(table))
     begins[held] = first
     at, requests = begins[connections], table.requests
-    fine = np.append(requests.whole_heads & (requests.offset == 0), False)
+    fine = requests.whole_heads & requests.from_client & (requests.offset == 0)
+    fine = np.append(fine, False)
     return requests, at, fine[at] & (table.of_connections("syns")[connections] > 0)
 
 
@@ -177,7 +178,7 @@ def by_offset(
     client: Facts, backend: Facts, pairs: Sequence[ConnectionPair]
 ) -> dict[int, list[tuple[int, int]]]:
     """Connection pairs that begin in both captures → place among them → their exchanges with the
-    same bytes: a message lies at the same offset of its stream, after a PROXY header.
+    same bytes: a message lies at the same offset of the same stream, after a PROXY header.
     """
     sides = []
     for facts, refs in ((client, [p.client for p in pairs]), (backend, [p.backend for p in pairs])):
@@ -187,8 +188,10 @@ def by_offset(
         which[table.of_connections("syns") == 0] = NONE
         pair = which[table.connection]
         at = np.flatnonzero((pair != NONE) & table.requests.there)
-        sides.append((at, pair[at], (table.requests.offset - table.proxied[table.connection])[at]))
-    (mine, pair, _), (theirs, _, _) = sides
+        own = table.requests.from_client[at]
+        proxied = np.where(own, table.proxied[table.connection[at]], 0)
+        sides.append((at, pair[at], own, table.requests.offset[at] - proxied))
+    (mine, pair, *_), (theirs, *_) = sides
     code = joint(
         *(np.concatenate(columns) for columns in zip(*(side[1:] for side in sides), strict=True))
     )

@@ -80,6 +80,7 @@ class Mark(StrEnum):
     PAIRED_BY_ORDER = (
         "paired-by-order"  # after damage: request and response belong together by order only
     )
+    FROM_SERVER = "from-server"  # a request of the server, on a connection where both ends ask
 
 
 class Request(NamedTuple):

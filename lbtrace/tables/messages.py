@@ -101,6 +101,12 @@ class Messages(Table):
         whole: Column = self.there & ((self.marks & MARKS[Mark.HEAD_TRUNCATED]) == 0)
         return whole
 
+    @property
+    def from_client(self) -> Column:
+        """Which requests the client sent: their `offset` is in the client's stream (bool each)."""
+        sent: Column = self.there & ((self.marks & MARKS[Mark.FROM_SERVER]) == 0)
+        return sent
+
     def value_of(self, words: Words, field_name: str) -> Column:
         """The value of a field (its name in lower case) in each message, as `Words.field_value_of`:
         NO_VALUE without the field, SEVERAL_VALUES with more than one line of it.

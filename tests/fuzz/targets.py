@@ -28,6 +28,7 @@ import numpy as np
 
 from lbtrace import capture, decode, http, pipeline, tcp
 from lbtrace.errors import InputError
+from lbtrace.model.http import Mark
 from lbtrace.options import DEFAULT, quiet
 from lbtrace.render import View
 from lbtrace.render import json as json_format
@@ -199,8 +200,9 @@ def http1(data: bytes) -> None:
         asking = int(application.reversed)
         for half, stream in ((exchange.request, asking), (exchange.response, 1 - asking)):
             if half is not None and exchange.stream_id is None:
-                # inside a tunnel either end may be the one that asks
-                end = streams.end[stream] if not application.upgraded else streams.end[:2].max()
+                # inside a tunnel, or where both ends ask, either end may be the one that asks
+                either = application.upgraded or Mark.FROM_SERVER in half.marks
+                end = streams.end[:2].max() if either else streams.end[stream]
                 assert 0 <= half.offset <= int(end)
                 assert half.body.length >= 0
                 assert (half.body.digest is not None) <= half.body.complete

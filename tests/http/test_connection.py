@@ -111,6 +111,16 @@ def test_h2c_whose_request_is_not_in_the_capture() -> None:
     assert [i.status for i in heard.exchanges[0].interim] == [101]
 
 
+def test_h2c_whose_server_frames_are_not_read_as_http_1() -> None:
+    """Only the 101 is HTTP/1; what follows it is read as frames, however it is cut."""
+    server = End()
+    switch = b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\n\r\n"
+    talk = Talk(syn=False).client(PREFACE + settings_frame(), ack=0).server(switch)
+    heard = hear(talk.server(settings_frame()).server(server.answer(1, b"HTTP/1.1 200 OK\r\n\r\n")))
+    assert story(heard) == [(None, 200)]
+    assert heard.slugs == set()
+
+
 def test_plain_http_to_a_tls_client_is_not_asked_for() -> None:
     talk = Talk().client(hello("a.example", [])).server(ok(b"no", status="400 Bad Request")).fin()
     heard = hear(talk)

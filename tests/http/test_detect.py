@@ -209,6 +209,8 @@ def test_both_ends_ask_and_the_requests_of_both_are_reported() -> None:
     assert story(heard) == [("/a", None), ("/b", None), ("/c", None), ("/d", None)]
     assert [e.ordinal for e in heard.exchanges] == [1, 2, 3, 4]
     assert all(e.marks == (Mark.CLOSED,) for e in heard.exchanges)
+    marks = [e.request.marks for e in heard.exchanges if e.request]
+    assert marks == [(), (Mark.FROM_SERVER,), (), (Mark.FROM_SERVER,)]
     assert heard.slugs == {"requests-both-ways"}
 
 

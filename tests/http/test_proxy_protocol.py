@@ -184,3 +184,10 @@ def test_in_front_of_tls_and_http_2() -> None:
     two = hear(Talk().client(v2() + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"))
     assert two.applications[0].protocol is Protocol.HTTP2
     assert len(two.applications[0].proxy) == 1
+
+
+def test_no_more_than_eight_are_taken_for_headers() -> None:
+    line = b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n"
+    for count, taken in ((8, 8), (9, 8)):
+        heard = hear(Talk().client(line * count + get("/a")).server(ok(b"x")))
+        assert len(heard.applications[0].proxy) == taken

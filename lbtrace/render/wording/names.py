@@ -213,6 +213,7 @@ MARK: dict[Mark, str] = {
     Mark.MALFORMED: "malformed",
     Mark.AMBIGUOUS_FRAMING: "ambiguous framing",
     Mark.PAIRED_BY_ORDER: "paired by order",
+    Mark.FROM_SERVER: "sent by the server",
 }
 
 

@@ -90,7 +90,7 @@ def _numbers_of_requests(comparison: Comparison) -> Iterator[Observation]:
 def _request_numbers(table: SideTable, exchanges: Column) -> Column:
     """The sequence number of the first byte of each request, NONE where that is not known."""
     start = table.of_ends("start_seq", server=False)[table.connection[exchanges]]
-    known = (start != NONE) & table.requests.there[exchanges]
+    known = (start != NONE) & table.requests.from_client[exchanges]
     return np.where(known, (start + table.requests.offset[exchanges]) % RING, NONE)
 
 

@@ -1,0 +1,60 @@
+"""Packets that are passed on keep their sequence numbers: their exchanges are the same ones."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from lbtrace import compare
+from lbtrace.model.pairing import Confidence
+from tests.http.packets import Wire
+from tests.http.streams import get, ok
+
+HEADER, RECORD = 24, 16  # bytes of a pcap file, and of each record in it
+
+
+def passed_on(capture: bytes) -> bytes:
+    """The same packets 300 µs later, with another address of the server."""
+    out, at = [capture[:HEADER]], HEADER
+    while at < len(capture):
+        second, micros, size, wire = struct.unpack_from("<IIII", capture, at)
+        data = capture[at + RECORD : at + RECORD + size]
+        out.append(struct.pack("<IIII", second, micros + 300, size, wire))
+        out.append(data.replace(bytes([10, 0, 0, 2]), bytes([10, 0, 0, 9])))
+        at += RECORD + size
+    return b"".join(out)
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_where_both_ends_ask_each_request_is_paired_with_itself(
+    opened: bool, tmp_path: Path
+) -> None:
+    """The k-th requests of both ends begin at the same offset of their streams."""
+    wire = Wire().open() if opened else Wire()
+    for k in range(4):
+        wire.say(0, get(f"/c{k}"), f"c{k}").say(1, get(f"/s{k}"), f"s{k}")
+    (tmp_path / "a.pcap").write_bytes(wire.close().pcap())
+    (tmp_path / "b.pcap").write_bytes(passed_on(wire.pcap()))
+    report = compare(str(tmp_path / "a.pcap"), str(tmp_path / "b.pcap"))
+    asked, arrived = (side[0].exchanges for side in (report.clients, report.backends))
+    targets = {}
+    for pair in report.correlation.pairs:
+        request = asked[pair.client.id].request
+        others = [arrived[attempt.backend.id].request for attempt in pair.attempts]
+        assert request is not None
+        targets[request.target] = [other.target for other in others if other is not None]
+    assert {target: [target] for target in targets} == targets
+    assert len(targets) == 8 or not opened
+
+
+def test_ordinary_exchanges_are_paired_by_their_offsets(tmp_path: Path) -> None:
+    wire = Wire().open()
+    for k in range(3):
+        wire.say(0, get("/same"), f"q{k}").say(1, ok(b"x"), f"a{k}").acknowledge(0)
+    (tmp_path / "a.pcap").write_bytes(wire.close().pcap())
+    (tmp_path / "b.pcap").write_bytes(passed_on(wire.pcap()))
+    pairs = compare(str(tmp_path / "a.pcap"), str(tmp_path / "b.pcap")).correlation.pairs
+    assert [(p.client.id, p.attempts[0].backend.id) for p in pairs] == [(k, k) for k in range(3)]
+    assert {p.confidence for p in pairs} == {Confidence.CERTAIN}
