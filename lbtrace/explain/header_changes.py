@@ -25,7 +25,7 @@ from lbtrace.http_fields import AUTHORITY, HOST, Meaning, fields_of
 from lbtrace.http_fields.addresses import addresses_in, nodes
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine
-from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange, Tier
+from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern, Tier
 from lbtrace.tables.columns import among, distinct, running
 from lbtrace.tables.messages import Heads
 from lbtrace.tables.packets import Column
@@ -384,34 +384,34 @@ def _change(request: bool, kind: ChangeKind, name: str, tally: _Tally, of: int) 
     )
 
 
-def _by_values(tally: _Tally) -> Behaviour:
+def _by_values(tally: _Tally) -> Pattern:
     different = len(tally.values)
     if tally.appended * 10 >= tally.count * 9:
-        return Behaviour.APPENDED
+        return Pattern.APPENDED
     if tally.of_client:
-        return Behaviour.CLIENT_ADDRESS
+        return Pattern.CLIENT_ADDRESS
     if different == 1:
-        return Behaviour.CONSTANT
+        return Pattern.CONSTANT
     if different >= min(tally.count, COUNTED_VALUES):
-        return Behaviour.FRESH
-    return Behaviour.VARYING
+        return Pattern.FRESH
+    return Pattern.VARYING
 
 
-def _replaced(tally: _Tally) -> Behaviour:
+def _replaced(tally: _Tally) -> Pattern:
     if tally.appended * 10 >= tally.count * 9:
-        return Behaviour.APPENDED
-    return Behaviour.CLIENT_ADDRESS if tally.of_client else Behaviour.REPLACED
+        return Pattern.APPENDED
+    return Pattern.CLIENT_ADDRESS if tally.of_client else Pattern.REPLACED
 
 
-def _removed(_tally: _Tally) -> Behaviour:
-    return Behaviour.REMOVED
+def _removed(_tally: _Tally) -> Pattern:
+    return Pattern.REMOVED
 
 
-def _constant(_tally: _Tally) -> Behaviour:
-    return Behaviour.CONSTANT
+def _constant(_tally: _Tally) -> Pattern:
+    return Pattern.CONSTANT
 
 
-_BEHAVIOUR: dict[ChangeKind, Callable[[_Tally], Behaviour]] = {
+_BEHAVIOUR: dict[ChangeKind, Callable[[_Tally], Pattern]] = {
     ChangeKind.CHANGED: _replaced,
     ChangeKind.REMOVED: _removed,
     ChangeKind.RECASED: _constant,

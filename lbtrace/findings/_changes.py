@@ -9,27 +9,27 @@ from collections.abc import Iterator, Sequence
 from lbtrace.comparison import Comparison, confidence_of, evidence
 from lbtrace.http_fields import HOST
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange, Tier
+from lbtrace.model.pairing import ChangeKind, Confidence, HeaderChange, Pattern, Tier
 from lbtrace.model.report import Evidence, Finding, Severity, Value
 
 # what a change of one field is called in a sentence: {before} and {after} are the example lines,
 # the name included
 SENTENCE = {
-    (ChangeKind.ADDED, Behaviour.CONSTANT): "adds the same line each time: {after}",
-    (ChangeKind.ADDED, Behaviour.CLIENT_ADDRESS): "adds the client's address: {after}",
+    (ChangeKind.ADDED, Pattern.CONSTANT): "adds the same line each time: {after}",
+    (ChangeKind.ADDED, Pattern.CLIENT_ADDRESS): "adds the client's address: {after}",
     (
         ChangeKind.ADDED,
-        Behaviour.FRESH,
+        Pattern.FRESH,
     ): "adds a line with another value each time, for example {after}",
-    (ChangeKind.ADDED, Behaviour.VARYING): "adds a line whose value varies, for example {after}",
-    (ChangeKind.CHANGED, Behaviour.APPENDED): "appends to a field: {before} becomes {after}",
+    (ChangeKind.ADDED, Pattern.VARYING): "adds a line whose value varies, for example {after}",
+    (ChangeKind.CHANGED, Pattern.APPENDED): "appends to a field: {before} becomes {after}",
     (
         ChangeKind.CHANGED,
-        Behaviour.CLIENT_ADDRESS,
+        Pattern.CLIENT_ADDRESS,
     ): "writes the client's address: {before} becomes {after}",
     (
         ChangeKind.DUPLICATED,
-        Behaviour.CLIENT_ADDRESS,
+        Pattern.CLIENT_ADDRESS,
     ): "adds the client's address in a second line of the name: {after}",
 }
 BY_KIND = {
@@ -63,7 +63,7 @@ def header_findings(
     ours = [c for c in changes if not c.hop_by_hop and c.name.lower() != HOST]
     for change in [c for c in ours if c.kind in SINGLE][:SHOWN]:
         # one example says nothing of how a value behaves, unless it is the client's address
-        alone = change.of == 1 and change.behaviour is not Behaviour.CLIENT_ADDRESS
+        alone = change.of == 1 and change.behaviour is not Pattern.CLIENT_ADDRESS
         sentence = (
             BY_KIND[change.kind]
             if alone

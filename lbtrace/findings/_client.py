@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lbtrace.comparison import Comparison
 from lbtrace.http_fields.addresses import addresses_in, node
-from lbtrace.model.pairing import Behaviour
+from lbtrace.model.pairing import Pattern
 
 LOOKED_AT = 1000  # pairs; who states the client does so in each
 
@@ -14,7 +14,7 @@ def stated_in(comparison: Comparison) -> list[str]:
     names = {
         c.name: None
         for c in comparison.correlation.changes
-        if c.request and c.behaviour is Behaviour.CLIENT_ADDRESS
+        if c.request and c.behaviour is Pattern.CLIENT_ADDRESS
     }
     names |= {
         m.stated_by: None

@@ -31,7 +31,7 @@ from lbtrace.comparison import (
 from lbtrace.http_fields import FORWARDED_PREFIX, FORWARDING, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import field_lines
 from lbtrace.model.http import Request
-from lbtrace.model.pairing import Behaviour
+from lbtrace.model.pairing import Pattern
 from lbtrace.model.report import Finding, Severity, Value
 from lbtrace.tables.columns import distinct, first_met
 from lbtrace.tables.words import joint
@@ -56,8 +56,7 @@ REMEDY = {
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per field and fate."""
     speaks = any(
-        c.request and c.behaviour is Behaviour.CLIENT_ADDRESS
-        for c in comparison.correlation.changes
+        c.request and c.behaviour is Pattern.CLIENT_ADDRESS for c in comparison.correlation.changes
     )
     heads = comparison.request_heads
     for name in sorted(present(comparison, CLAIMS)):

@@ -345,8 +345,8 @@ class ChangeKind(StrEnum):
     DUPLICATED = "duplicated"
 
 
-class Behaviour(StrEnum):
-    """How a change behaves over all pairs."""
+class Pattern(StrEnum):
+    """What is regular about a change, over all pairs."""
 
     CONSTANT = "constant"
     CLIENT_ADDRESS = "client-address"
@@ -371,7 +371,7 @@ class HeaderChange:
     request: bool
     kind: ChangeKind
     name: str
-    behaviour: Behaviour
+    behaviour: Pattern
     count: int
     of: int
     before: str

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lbtrace.correlate import correlate
 from lbtrace.explain.header_changes import _Compared, _of_all, _tallies, _Tally, changes
 from lbtrace.model.http import HeaderLine
-from lbtrace.model.pairing import Behaviour, ChangeKind, Confidence, HeaderChange
+from lbtrace.model.pairing import ChangeKind, Confidence, HeaderChange, Pattern
 from lbtrace.options import DEFAULT
 from lbtrace.tables.messages import Heads
 from lbtrace.tables.pairs import PairTable
@@ -90,34 +90,32 @@ def test_behaviours() -> None:
     found = of_play(
         Balancer(add=added, host="backend:8080", drop=["Accept"], respond=[("Via", "1.1 lb")]), []
     )
-    assert found[True, ChangeKind.ADDED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
-    assert found[True, ChangeKind.ADDED, "x-forwarded-proto"].behaviour is Behaviour.CONSTANT
-    assert found[True, ChangeKind.ADDED, "x-amzn-trace-id"].behaviour is Behaviour.FRESH
-    assert found[True, ChangeKind.CHANGED, "host"].behaviour is Behaviour.REPLACED
-    assert found[True, ChangeKind.REMOVED, "accept"].behaviour is Behaviour.REMOVED
-    assert found[False, ChangeKind.ADDED, "via"].behaviour is Behaviour.CONSTANT
+    assert found[True, ChangeKind.ADDED, "x-forwarded-for"].behaviour is Pattern.CLIENT_ADDRESS
+    assert found[True, ChangeKind.ADDED, "x-forwarded-proto"].behaviour is Pattern.CONSTANT
+    assert found[True, ChangeKind.ADDED, "x-amzn-trace-id"].behaviour is Pattern.FRESH
+    assert found[True, ChangeKind.CHANGED, "host"].behaviour is Pattern.REPLACED
+    assert found[True, ChangeKind.REMOVED, "accept"].behaviour is Pattern.REMOVED
+    assert found[False, ChangeKind.ADDED, "via"].behaviour is Pattern.CONSTANT
     assert all(c.count == c.of == 12 for c in found.values())
 
 
 def test_a_client_that_sends_x_forwarded_for_itself() -> None:
     sent = [("X-Forwarded-For", "6.6.6.6")]
     joined = of_play(Balancer(add=[("X-Forwarded-For", "{old}, {client}")]), sent)
-    assert joined[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.APPENDED
+    assert joined[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Pattern.APPENDED
     second = of_play(Balancer(add=[("X-Forwarded-For", "{client}")], second_line=True), sent)
     assert (
-        second[True, ChangeKind.DUPLICATED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
+        second[True, ChangeKind.DUPLICATED, "x-forwarded-for"].behaviour is Pattern.CLIENT_ADDRESS
     )
     replaced = of_play(Balancer(add=[("X-Forwarded-For", "{client}")]), sent)
-    assert (
-        replaced[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Behaviour.CLIENT_ADDRESS
-    )
+    assert replaced[True, ChangeKind.CHANGED, "x-forwarded-for"].behaviour is Pattern.CLIENT_ADDRESS
 
 
 def test_one_address_for_every_client_is_no_clients() -> None:
     """A fixed X-Real-IP; and one that is the balancer's own is not even a single client's."""
     fixed = of_play(Balancer(add=[("X-Real-IP", "203.0.113.77"), ("X-Client-IP", "{front}")]), [])
-    assert fixed[True, ChangeKind.ADDED, "x-real-ip"].behaviour is Behaviour.CONSTANT
-    assert fixed[True, ChangeKind.ADDED, "x-client-ip"].behaviour is Behaviour.CONSTANT
+    assert fixed[True, ChangeKind.ADDED, "x-real-ip"].behaviour is Pattern.CONSTANT
+    assert fixed[True, ChangeKind.ADDED, "x-client-ip"].behaviour is Pattern.CONSTANT
     simulation = Simulation(
         balancer=Balancer(add=[("X-Real-IP", "172.31.42.119"), ("X-Forwarded-For", "{client}")])
     )
@@ -127,7 +125,7 @@ def test_one_address_for_every_client_is_no_clients() -> None:
     said = {
         c.name: c.behaviour for c in correlate(recorded.clients, recorded.backends, DEFAULT).changes
     }
-    assert said == {"X-Real-IP": Behaviour.CONSTANT, "X-Forwarded-For": Behaviour.CLIENT_ADDRESS}
+    assert said == {"X-Real-IP": Pattern.CONSTANT, "X-Forwarded-For": Pattern.CLIENT_ADDRESS}
 
 
 def test_an_address_that_begins_like_the_clients_is_not_the_clients() -> None:
@@ -136,14 +134,14 @@ def test_an_address_that_begins_like_the_clients_is_not_the_clients() -> None:
         simulation.client("192.168.0.5", "198.51.100.1").asks("GET", f"/{i}", at_ms=100 * i)
     recorded = simulation.run()
     (change,) = correlate(recorded.clients, recorded.backends, DEFAULT).changes
-    assert (change.name, change.behaviour) == ("X-Backend", Behaviour.CONSTANT)
+    assert (change.name, change.behaviour) == ("X-Backend", Pattern.CONSTANT)
 
 
 @pytest.mark.parametrize("stated", ["for={client}", 'for="{client}:4711";by=172.31.42.119'])
 def test_any_spelling_of_the_clients_address_is_its_address(stated: str) -> None:
     found = of_play(Balancer(add=[("Forwarded", stated), ("X-Real-IP", "::FFFF:{client}")]), [])
     for name in ("forwarded", "x-real-ip"):
-        assert found[True, ChangeKind.ADDED, name].behaviour is Behaviour.CLIENT_ADDRESS
+        assert found[True, ChangeKind.ADDED, name].behaviour is Pattern.CLIENT_ADDRESS
 
 
 def test_pairs_of_low_confidence_say_nothing_of_what_is_changed() -> None:

@@ -25,7 +25,6 @@ from lbtrace.model.pairing import (
     AddressMapping,
     Attempt,
     AttemptOutcome,
-    Behaviour,
     ChangeKind,
     Clock,
     Clue,
@@ -34,6 +33,7 @@ from lbtrace.model.pairing import (
     ExchangePair,
     HeaderChange,
     HealthCheck,
+    Pattern,
     Reason,
     Ref,
     Tier,
@@ -268,10 +268,10 @@ def report() -> Report:
             values=(value,),
         )
         for name, value, behaviour in (
-            ("X-Forwarded-For", "1.240.235.98", Behaviour.CLIENT_ADDRESS),
-            ("X-Forwarded-Proto", "http", Behaviour.CONSTANT),
-            ("X-Forwarded-Port", "80", Behaviour.CONSTANT),
-            ("X-Amzn-Trace-Id", "Root=1-610b8000-0123456789abcdef01234567", Behaviour.FRESH),
+            ("X-Forwarded-For", "1.240.235.98", Pattern.CLIENT_ADDRESS),
+            ("X-Forwarded-Proto", "http", Pattern.CONSTANT),
+            ("X-Forwarded-Port", "80", Pattern.CONSTANT),
+            ("X-Amzn-Trace-Id", "Root=1-610b8000-0123456789abcdef01234567", Pattern.FRESH),
         )
     ]
     changes = (
@@ -280,7 +280,7 @@ def report() -> Report:
             False,
             ChangeKind.ADDED,
             "Connection",
-            Behaviour.CONSTANT,
+            Pattern.CONSTANT,
             4,
             4,
             "",

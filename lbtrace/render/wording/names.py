@@ -6,11 +6,11 @@ from lbtrace.model.http import Mark, Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
     AttemptOutcome,
-    Behaviour,
     Clock,
     ClockRefusal,
     Clue,
     Confidence,
+    Pattern,
     Reason,
     Tier,
     Unpaired,
@@ -190,14 +190,14 @@ CLOCK_REFUSAL: dict[ClockRefusal, str] = {
     ClockRefusal.DOUBTFUL: "only doubtful pairs bound it",
 }
 
-BEHAVIOUR: dict[Behaviour, str] = {
-    Behaviour.CONSTANT: "same each time",
-    Behaviour.CLIENT_ADDRESS: "client's address",
-    Behaviour.FRESH: "new each time",
-    Behaviour.APPENDED: "appended to",
-    Behaviour.REPLACED: "replaced",
-    Behaviour.REMOVED: "removed",
-    Behaviour.VARYING: "varies",
+BEHAVIOUR: dict[Pattern, str] = {
+    Pattern.CONSTANT: "same each time",
+    Pattern.CLIENT_ADDRESS: "client's address",
+    Pattern.FRESH: "new each time",
+    Pattern.APPENDED: "appended to",
+    Pattern.REPLACED: "replaced",
+    Pattern.REMOVED: "removed",
+    Pattern.VARYING: "varies",
 }
 
 MARK: dict[Mark, str] = {

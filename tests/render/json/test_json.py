@@ -26,10 +26,10 @@ from lbtrace.model.http import (
 )
 from lbtrace.model.pairing import (
     AttemptOutcome,
-    Behaviour,
     ChangeKind,
     Confidence,
     ConnectionBasis,
+    Pattern,
     UnpairedReason,
 )
 from lbtrace.model.report import Kind, Severity
@@ -66,7 +66,7 @@ def test_the_schema_names_every_value_of_every_enumeration() -> None:
         ),
         (ConnectionBasis, definitions["connection_pair"]["properties"]["basis"]),
         (ChangeKind, definitions["header_change"]["properties"]["kind"]),
-        (Behaviour, definitions["header_change"]["properties"]["behaviour"]),
+        (Pattern, definitions["header_change"]["properties"]["behaviour"]),
         (Framing, definitions["body"]["properties"]["framing"]),
         (Mark, definitions["exchange"]["properties"]["marks"]["items"]),
     ):

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from lbtrace.model.pairing import (
-    Behaviour,
     ChangeKind,
     Confidence,
+    Pattern,
 )
 from tests.render import founding
 from tests.render.documents import page, squeezed
@@ -63,7 +63,7 @@ def test_a_change_is_drawn_by_its_kind(
         kind=kind,
         before=before,
         after=after,
-        behaviour=Behaviour.CONSTANT,
+        behaviour=Pattern.CONSTANT,
         count=3,
         of=4,
         example=0,

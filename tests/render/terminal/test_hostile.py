@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.http import HeaderLine
-from lbtrace.model.pairing import Behaviour, ChangeKind, HeaderChange
+from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern
 from lbtrace.model.report import Report, Value
 from tests.laws import examples
 from tests.render import founding
@@ -47,7 +47,7 @@ def hostile(nasty: str) -> Report:
         True,
         ChangeKind.CHANGED,
         nasty or "X",
-        Behaviour.VARYING,
+        Pattern.VARYING,
         1,
         4,
         f"X: {nasty}",
