@@ -1,9 +1,10 @@
-"""Correlation → findings: one file per thing lbtrace can tell.
+"""Comparison → findings: one file per thing lbtrace can tell.
 
 Each module here whose name has no leading underscore is a finding: its docstring says what it means
 (`Meaning:`), how it is decided (`Decided by:`), what its evidence shows (`Evidence:`) and what to
-do (`Remedy:`); `TITLE` names it; `find(case)` yields what it has to say. A new finding is a new
-file. docs/findings.md is made from the docstrings: `python -m lbtrace.findings > docs/findings.md`.
+do (`Remedy:`); its first line is the title; `find(comparison)` yields what it has to say. A new
+finding is a new file. docs/findings.md is made from the docstrings: `python -m lbtrace.findings >
+docs/findings.md`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import cache
 from typing import NamedTuple
 
 from lbtrace.comparison import Comparison
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.report import Finding
 
 __all__ = ["FindingModule", "all_findings", "registry"]
@@ -33,10 +35,10 @@ class FindingModule(NamedTuple):
 def registry() -> tuple[FindingModule, ...]:
     """Every finding there is, by slug."""
     names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
-    modules = [(name, importlib.import_module(f"{__name__}.{name}")) for name in names]
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     return tuple(
-        FindingModule(name.replace("_", "-"), m.TITLE, m.__doc__ or "", m.find)
-        for name, m in modules
+        FindingModule(*FindingKind.of(m.__name__, m.__doc__), m.__doc__ or "", m.find)
+        for m in modules
     )
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.comparison import Comparison, confidence_of, evidence
+from lbtrace.comparison import Comparison, confidence_of
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import HOST
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, HeaderChange, Pattern, Tier
-from lbtrace.model.report import Evidence, Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 
 # what a change of one field is called in a sentence: {before} and {after} are the example lines,
 # the name included
@@ -49,9 +50,7 @@ SHOWN = 40  # a balancer changes a handful of fields; a capture that shows thous
 NAMED = 12  # names written out in a sentence
 
 
-def header_findings(
-    comparison: Comparison, request: bool, slug: str, title: str
-) -> Iterator[Finding]:
+def header_findings(comparison: Comparison, request: bool, kind: FindingKind) -> Iterator[Finding]:
     """One finding per field added, changed, duplicated or removed, one for all re-cased, one for
     all re-ordered, one for the hop's own fields.
     """
@@ -69,55 +68,51 @@ def header_findings(
             if alone
             else SENTENCE.get((change.kind, change.behaviour), BY_KIND[change.kind])
         )
-        yield Finding(
-            f"{slug}.{change.kind.value}",
-            title,
+        yield kind.finding(
+            change.kind.value,
             Severity.INFO,
             _confidence(comparison, [change]),
             f"The balancer {sentence} ({{count}} of {{of}} {what}).",
-            (
-                Value("field", change.name),
-                Value("before", change.before),
-                Value("after", change.after),
-                Value("values", len(change.values), "count"),
-                Value("count", change.count, "count"),
-                Value("of", change.of, "count"),
-            ),
-            _proof(comparison, change),
+            _frames(comparison, change),
+            field=change.name,
+            before=change.before,
+            after=change.after,
+            values=len(change.values),
+            count=change.count,
+            of=change.of,
+            note=_lines(change),
         )
-    for kind, sentence in GROUPED.items():
-        group = [c for c in ours if c.kind is kind]
+    for change_kind, sentence in GROUPED.items():
+        group = [c for c in ours if c.kind is change_kind]
         if group:
-            yield Finding(
-                f"{slug}.{kind.value}",
-                title,
+            yield kind.finding(
+                change_kind.value,
                 Severity.INFO,
                 _confidence(comparison, group),
                 f"The balancer {sentence}",
-                (
-                    Value("count", max(c.count for c in group), "count"),
-                    Value("fields", _names(group)),
-                ),
-                _proof(comparison, group[0]),
+                _frames(comparison, group[0]),
+                count=max(c.count for c in group),
+                fields=_names(group),
+                note=_lines(group[0]),
             )
     hop = [c for c in changes if c.hop_by_hop]
     if hop:
-        yield Finding(
-            f"{slug}.hop-by-hop",
-            title,
+        yield kind.finding(
+            "hop-by-hop",
             Severity.INFO,
             _confidence(comparison, hop),
             "Fields that belong to one hop, or to the framing of the message, differ as they may: "
             "{fields} (RFC 9110 §7.6.1).",
-            (Value("fields", _names(hop)),),
-            _proof(comparison, hop[0]),
+            _frames(comparison, hop[0]),
+            fields=_names(hop),
+            note=_lines(hop[0]),
         )
     if not changes:
-        yield from _unchanged(comparison, request, slug, title, what)
+        yield from _unchanged(comparison, request, kind, what)
 
 
 def _unchanged(
-    comparison: Comparison, request: bool, slug: str, title: str, what: str
+    comparison: Comparison, request: bool, kind: FindingKind, what: str
 ) -> Iterator[Finding]:
     """Every head is the same on both sides, line for line."""
     # as in the comparison of heads: interchangeable pairs only when there are no others, heads that
@@ -126,19 +121,16 @@ def _unchanged(
     if (compared.tier != Tier.ORDER).any():
         compared = compared.where(compared.tier != Tier.ORDER)
     if len(compared):
-        yield Finding(
-            f"{slug}.unchanged",
-            title,
+        yield kind.finding(
+            "unchanged",
             Severity.INFO,
             confidence_of(compared),
             f"No header line of any of {{count}} {what} was touched: the heads are the same on "
             "both sides, line for line.",
-            (Value("count", len(compared), "count"),),
-            evidence(
-                comparison.request_frames(compared)
-                if request
-                else comparison.response_frames(compared)
-            ),
+            comparison.request_frames(compared)
+            if request
+            else comparison.response_frames(compared),
+            count=len(compared),
         )
 
 
@@ -149,13 +141,17 @@ def _names(changes: Sequence[HeaderChange]) -> str:
     )
 
 
-def _proof(comparison: Comparison, change: HeaderChange) -> tuple[Evidence, ...]:
-    """The frames of the example pair."""
+def _frames(comparison: Comparison, change: HeaderChange) -> list[FrameRef]:
+    """Those of the example pair."""
     pair = comparison.correlation.pairs[change.example]
     backend = pair.attempts[-1].backend
     look = comparison.request_frame if change.request else comparison.response_frame
-    frames: list[FrameRef] = [look(Side.CLIENT, pair.client), look(Side.BACKEND, backend)]
-    return evidence(frames, f"{change.before or '(absent)'} → {change.after or '(absent)'}")
+    return [look(Side.CLIENT, pair.client), look(Side.BACKEND, backend)]
+
+
+def _lines(change: HeaderChange) -> str:
+    """The line of the example pair, before and after."""
+    return f"{change.before or '(absent)'} → {change.after or '(absent)'}"
 
 
 def _confidence(comparison: Comparison, changes: Sequence[HeaderChange]) -> Confidence:

@@ -1,5 +1,7 @@
-"""What all findings of one file share: the slug, which is the file's name, and the title, which is
-the first line of its docstring. A file says the rest:
+"""What one sentence says and the frames that prove it → a Finding.
+
+All findings of one file share the slug, which is the file's name, and the title, which is the first
+line of its docstring. A file says the rest:
 
     KIND = FindingKind.of(__name__, __doc__)
 
@@ -9,9 +11,9 @@ the first line of its docstring. A file says the rest:
         Confidence.CERTAIN,
         "{capture} reports {count} packets dropped.",
         first_frames(trace, first),                         at least one
-        remedy="Record with a larger buffer.",
         capture=trace.name,                                 the values of the sentence
         count=dropped,
+        remedy="Record with a larger buffer.",
     )
 """
 

@@ -21,13 +21,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median_low
 
-from lbtrace.comparison import Comparison, Pairs, confidence_of, evidence
+from lbtrace.comparison import Comparison, Pairs, confidence_of
+from lbtrace.comparison.claims import ns
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
-from lbtrace.model.report import Finding, Latency, Severity, Value
+from lbtrace.model.report import Finding, Latency, Severity
 from lbtrace.tables.connections import NEVER
 
-TITLE = "Latency the balancer adds"
+KIND = FindingKind.of(__name__, __doc__)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -44,42 +46,33 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         comparison.response_frame(Side.BACKEND, slowest),
     ]
     round_trip = front_round_trip_ns(comparison)
-    values = [
-        Value("median", measured.added_median_ns, "ns"),
-        *(
-            ()
-            if measured.average
-            else (
-                Value("p95", measured.added_p95_ns, "ns"),
-                Value("max", measured.added_max_ns, "ns"),
-            )
-        ),
-        Value("client", measured.client_median_ns, "ns"),
-        Value("backend", measured.backend_median_ns, "ns"),
-        Value("count", measured.count, "count"),
-    ]
-    network = ""
-    if round_trip is not None:
-        values.append(Value("round_trip", round_trip, "ns"))
-        network = " In the client capture a SYN was answered after {round_trip}."
-    yield Finding(
-        "added-latency.total",
-        TITLE,
+    yield KIND.finding(
+        "total",
         Severity.INFO,
         confidence_of(timed),
         "Balancer and network added {median} "
         + (
             "on average over {count} exchanges, of which it is not known who is whose; "
             if measured.average
-            else ""
+            else "in the median of {count} exchanges, "
+            + ("{p95} at the 95th percentile, " if measured.has_percentile else "")
+            + "{max} at most; "
         )
-        + ("" if measured.average else "in the median of {count} exchanges, ")
-        + ("{p95} at the 95th percentile, " if measured.has_percentile else "")
-        + ("" if measured.average else "{max} at most; ")
         + "an exchange took {client} for the client and {backend} at the backend."
-        + network,
-        tuple(values),
-        evidence(frames, "the slowest pair"),
+        + (
+            ""
+            if round_trip is None
+            else " In the client capture a SYN was answered after {round_trip}."
+        ),
+        frames,
+        median=ns(measured.added_median_ns),
+        p95=None if measured.average else ns(measured.added_p95_ns),
+        max=None if measured.average else ns(measured.added_max_ns),
+        client=ns(measured.client_median_ns),
+        backend=ns(measured.backend_median_ns),
+        count=measured.count,
+        round_trip=None if round_trip is None else ns(round_trip),
+        note="the slowest pair",
     )
     yield from _split(measured, comparison, timed)
 
@@ -88,9 +81,8 @@ def _split(measured: Latency, comparison: Comparison, timed: Pairs) -> Iterator[
     if measured.ways_ns is None:
         return
     forward_ns, back_ns, half_width_ns = measured.ways_ns
-    yield Finding(
-        "added-latency.split",
-        TITLE,
+    yield KIND.finding(
+        "split",
         Severity.INFO,
         confidence_of(timed),
         "On the way to the backend {forward} passed and on the way back {back}, each ± "
@@ -98,12 +90,10 @@ def _split(measured: Latency, comparison: Comparison, timed: Pairs) -> Iterator[
         if measured.tells_ways_apart
         else "The clocks are known to ± {half_width}, too wide to tell the way to the backend "
         "({forward}) from the way back ({back}).",
-        (
-            Value("forward", forward_ns, "ns"),
-            Value("back", back_ns, "ns"),
-            Value("half_width", half_width_ns, "ns"),
-        ),
-        evidence(comparison.request_frames(timed)),
+        comparison.request_frames(timed),
+        forward=ns(forward_ns),
+        back=ns(back_ns),
+        half_width=ns(half_width_ns),
     )
 
 

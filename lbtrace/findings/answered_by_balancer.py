@@ -23,18 +23,19 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison import Comparison
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
+from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, Ref
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import first_met, parted
 from lbtrace.tables.words import joint
 
-TITLE = "Answered by the balancer"
+KIND = FindingKind.of(__name__, __doc__)
 REMEDY = (
     "Look at the backend event named here and at the balancer's time limits towards the backend."
 )
@@ -80,29 +81,28 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             else []
         )
         frames += behind
-        yield Finding(
-            f"answered-by-balancer.{what.replace(' ', '-')}",
-            TITLE,
+        yield KIND.finding(
+            what.replace(" ", "-"),
             _severity(status),
             CONFIDENCES[own.rank[members].min()],
             "The balancer itself answered {count} requests with {status} ({what}"
             + (", Server: {server})" if server else ")")
             + (". On the backend side just before: {event}." if event else "."),
-            (
-                Value("count", len(members), "count"),
-                Value("status", str(status)),
-                Value("what", what),
-                *((Value("server", server),) if server else ()),
-                *((Value("event", TEXT[event]),) if event else ()),
+            frames,
+            count=len(members),
+            status=str(status),
+            what=what,
+            server=server or None,
+            event=TEXT[event] if event else None,
+            remedy=(
+                ""
+                if status < 500
+                else REMEDY
+                if event
+                else SOMETHING_BEHIND
+                if behind
+                else NOTHING_BEHIND
             ),
-            evidence(frames),
-            ""
-            if status < 500
-            else REMEDY
-            if event
-            else SOMETHING_BEHIND
-            if behind
-            else NOTHING_BEHIND,
         )
 
 

@@ -20,14 +20,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence, first_frames
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, first_frames
+from lbtrace.comparison.claims import size
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.model.trace import Trace
 from lbtrace.tables.connections import ConnectionTable
 
-TITLE = "Capture quality"
+KIND = FindingKind.of(__name__, __doc__)
 WHOLE = "Record whole packets: tcpdump -s 0."
 BUFFER = "Record with a larger buffer (tcpdump -B 65536), or write to a faster disk."
 
@@ -44,69 +46,65 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
-    name = Value("capture", trace.name)
     dropped = sum(f.dropped or 0 for f in trace.files)
     ends = held.ends
     if dropped:
-        yield Finding(
-            "capture-quality.dropped",
-            TITLE,
+        yield KIND.finding(
+            "dropped",
             Severity.MEDIUM,
             Confidence.CERTAIN,
             "{capture} reports {count} packets dropped while capturing: some of what is missing "
             "was on the wire.",
-            (name, Value("count", dropped, "count")),
-            evidence(first_frames(trace, np.arange(1))),
-            BUFFER,
+            first_frames(trace, np.arange(1)),
+            capture=trace.name,
+            count=dropped,
+            remedy=BUFFER,
         )
     if trace.packets.truncated:
         cut = np.flatnonzero((ends.truncated[0::2] > 0) | (ends.truncated[1::2] > 0))
-        yield Finding(
-            "capture-quality.truncated",
-            TITLE,
+        yield KIND.finding(
+            "truncated",
             Severity.LOW,
             Confidence.CERTAIN,
             "Cut by the snapshot length: {count} of {of} packets in {capture}; what was cut is "
             "unknown, never different.",
-            (
-                name,
-                Value("count", trace.packets.truncated, "count"),
-                Value("of", trace.packets.decoded, "count"),
-            ),
-            evidence(first_frames(trace, cut if len(cut) else np.arange(len(held)))),
-            WHOLE,
+            first_frames(trace, cut if len(cut) else np.arange(len(held))),
+            capture=trace.name,
+            count=trace.packets.truncated,
+            of=trace.packets.decoded,
+            remedy=WHOLE,
         )
     lost = ends.lost[0::2] + ends.lost[1::2]
     missing = np.flatnonzero(lost)
     if len(missing):
-        yield Finding(
-            "capture-quality.missing",
-            TITLE,
+        yield KIND.finding(
+            "missing",
             Severity.LOW,
             Confidence.HIGH,
             "{bytes} of {count} connections were acknowledged and are not in {capture}.",
-            (
-                name,
-                Value("bytes", sum(lost.tolist()), "bytes"),
-                Value("count", len(missing), "count"),
-            ),
-            evidence(first_frames(trace, missing)),
-            BUFFER,
+            first_frames(trace, missing),
+            capture=trace.name,
+            bytes=size(sum(lost.tolist())),
+            count=len(missing),
+            remedy=BUFFER,
         )
     # one end is silent though the other sent more than an unanswered attempt to connect
     silent, spoke = ends.packets == 0, ends.bytes > 0
     one_way = np.flatnonzero((silent[0::2] & ~silent[1::2]) | (silent[1::2] & spoke[0::2]))
     if 2 * len(one_way) > len(held):
-        yield Finding(
-            "capture-quality.one-direction",
-            TITLE,
+        yield KIND.finding(
+            "one-direction",
             Severity.MEDIUM,
             Confidence.HIGH,
             "One direction only: {count} of {of} connections in {capture}; the answers take "
             "another way, or were filtered out.",
-            (name, Value("count", len(one_way), "count"), Value("of", len(held), "count")),
-            evidence(first_frames(trace, one_way)),
-            "Capture where both directions cross, without a filter on source or destination.",
+            first_frames(trace, one_way),
+            capture=trace.name,
+            count=len(one_way),
+            of=len(held),
+            remedy=(
+                "Capture where both directions cross, without a filter on source or destination."
+            ),
         )
 
 
@@ -122,15 +120,15 @@ def _outside(comparison: Comparison) -> Iterator[Finding]:
         frames: list[FrameRef] = [
             comparison.request_frame(traces[0].side, ref) for ref in refs[:FRAMES_PER_SIDE]
         ]
-        yield Finding(
-            "capture-quality.window",
-            TITLE,
+        yield KIND.finding(
+            "window",
             Severity.INFO,
             Confidence.HIGH,
             "Exchanges of the {side} capture before the first or after the last packet of the "
             "other capture: {count}. "
             "Whether that capture was running then is not known.",
-            (Value("count", len(refs), "count"), Value("side", side)),
-            evidence(frames),
-            "Start both captures before the traffic and stop them after it.",
+            frames,
+            count=len(refs),
+            side=side,
+            remedy="Start both captures before the traffic and stop them after it.",
         )

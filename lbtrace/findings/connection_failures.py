@@ -21,14 +21,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison import Comparison
 from lbtrace.comparison.counts import counted_once
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 
-TITLE = "Failed connections"
+KIND = FindingKind.of(__name__, __doc__)
 STATEMENT = {
     "refused": "Connections to {targets} were refused on the {side} side: {count}{checks}.",
     "no-answer": "Attempts to connect to {targets} were not answered on the {side} side: "
@@ -60,25 +61,19 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             checks = (
                 int(comparison.check_connections[connections].sum()) if side is Side.BACKEND else 0
             )
-            yield Finding(
-                f"connection-failures.{kind}-{side.value}",
-                TITLE,
+            yield KIND.finding(
+                f"{kind}-{side.value}",
                 Severity.MEDIUM,
                 Confidence.HIGH,
                 STATEMENT[kind].replace(
                     "{checks}", ", {checks} of them health checks" if checks else ""
                 ),
-                (
-                    Value("count", len(connections), "count"),
-                    Value(
-                        "targets",
-                        ", ".join(
-                            str(table.endpoint(target)) for target, _ in targets.most_common(3)
-                        ),
-                    ),
-                    Value("side", side.value),
-                    Value("checks", checks, "count"),
+                comparison.opening_frames(side, connections),
+                count=len(connections),
+                targets=", ".join(
+                    str(table.endpoint(target)) for target, _ in targets.most_common(3)
                 ),
-                evidence(comparison.opening_frames(side, connections)),
-                REMEDY[kind],
+                side=side.value,
+                checks=checks,
+                remedy=REMEDY[kind],
             )

@@ -26,16 +26,18 @@ from statistics import median_low
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Pairs, confidence_of, evidence
+from lbtrace.comparison import Comparison, Pairs, confidence_of
+from lbtrace.comparison.claims import ns
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.report import Finding, Severity, SideCounts, Value
+from lbtrace.model.report import Finding, Severity, SideCounts
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
-TITLE = "Connection reuse"
+KIND = FindingKind.of(__name__, __doc__)
 NOBODY, CLIENT, SERVER = -1, 0, 1
 _NO_FRAME = np.iinfo(np.int64).max
 CROSSING_PERCENT = (
@@ -69,21 +71,18 @@ def _ratio(comparison: Comparison, counts: SideCounts) -> Finding:
             "at most {most} on one."
             + (" Open before the capture began: {already_open}." if counts.already_open else "")
         )
-    return Finding(
-        f"connection-reuse.{counts.side.value}",
-        TITLE,
+    return KIND.finding(
+        counts.side.value,
         Severity.INFO,
         Confidence.CERTAIN,
         statement,
-        (
-            Value("side", counts.side.value),
-            Value("syns", counts.syns, "count"),
-            Value("requests", counts.requests, "count"),
-            Value("connections", counts.http_connections, "count"),
-            Value("most", most, "count"),
-            Value("already_open", counts.already_open, "count"),
-        ),
-        evidence(_openings(comparison, counts.side)),
+        _openings(comparison, counts.side),
+        side=counts.side.value,
+        syns=counts.syns,
+        requests=counts.requests,
+        connections=counts.http_connections,
+        most=most,
+        already_open=counts.already_open,
     )
 
 
@@ -121,21 +120,18 @@ def _sharing(comparison: Comparison) -> Iterator[Finding]:
     groups = users.where(shared)
     widest = users.where(of == clients_of.argmax())
     clients = distinct(comparison.sides[0].client_address[groups.client_connection])
-    yield Finding(
-        "connection-reuse.shared",
-        TITLE,
+    yield KIND.finding(
+        "shared",
         Severity.INFO,
         confidence_of(groups),
         "One backend connection carried requests of up to {most} client connections; "
         "{shared} of {connections} backend connections served more than one"
         + (", of {clients} client addresses." if len(clients) > 1 else "."),
-        (
-            Value("most", len(widest), "count"),
-            Value("shared", int((clients_of > 1).sum()), "count"),
-            Value("connections", len(connections), "count"),
-            Value("clients", len(clients), "count"),
-        ),
-        evidence(comparison.request_frames(widest)),
+        comparison.request_frames(widest),
+        most=len(widest),
+        shared=int((clients_of > 1).sum()),
+        connections=len(connections),
+        clients=len(clients),
     )
 
 
@@ -162,26 +158,23 @@ def _closing(comparison: Comparison) -> Iterator[Finding]:
         )
         if comparison.passes_packets:
             by_client, by_server = "client", "backend"
-        yield Finding(
-            f"connection-reuse.closed-{side.value}",
-            TITLE,
+        yield KIND.finding(
+            f"closed-{side.value}",
             Severity.INFO,
             Confidence.CERTAIN,
             "On the {side} side the {first} was the first to close in {by_first} cases, the "
             "{second} in {by_second}.",
             (
-                Value("side", side.value),
-                Value("first", by_client),
-                Value("by_first", len(by[0]), "count"),
-                Value("second", by_server),
-                Value("by_second", len(by[1]), "count"),
-            ),
-            evidence(
                 comparison.traces(side)[comparison.table(side).connection_ref(c).point].ref(
                     int(frame[c]), int(time_ns[c])
                 )
                 for c in (*by[0][:3].tolist(), *by[1][:2].tolist())
             ),
+            side=side.value,
+            first=by_client,
+            by_first=len(by[0]),
+            second=by_server,
+            by_second=len(by[1]),
         )
 
 
@@ -209,24 +202,19 @@ def _idle(comparison: Comparison) -> Iterator[Finding]:
     if not len(ages):
         return
     longest = int(following[ages == ages.max()].max())
-    yield Finding(
-        "connection-reuse.idle",
-        TITLE,
+    yield KIND.finding(
+        "idle",
         Severity.INFO,
         Confidence.CERTAIN,
         "Backend connections were used again ({count} times), after {median} of silence in the "
         "median and {longest} at most."
         if len(ages) > 1
         else "A backend connection was used again once, after {longest} of silence.",
-        (
-            Value("count", len(ages), "count"),
-            Value("median", median_low(ages.tolist()), "ns"),
-            Value("longest", int(ages.max()), "ns"),
-        ),
-        evidence(
-            [comparison.request_frame(Side.BACKEND, comparison.sides[1].ref(longest))],
-            "the request after the longest silence",
-        ),
+        [comparison.request_frame(Side.BACKEND, comparison.sides[1].ref(longest))],
+        count=len(ages),
+        median=ns(median_low(ages.tolist())),
+        longest=ns(int(ages.max())),
+        note="the request after the longest silence",
     )
 
 

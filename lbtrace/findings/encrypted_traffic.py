@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 
-TITLE = "Encrypted traffic"
+KIND = FindingKind.of(__name__, __doc__)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -48,25 +49,19 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     frame = hello.frame if hello is not None else c.first_frame
                     frames.append(trace.ref(frame, c.from_client.first_payload_ns or c.first_ns))
         if count:
-            yield Finding(
-                f"encrypted-traffic.{side.value}",
-                TITLE,
+            yield KIND.finding(
+                side.value,
                 Severity.INFO if exchanges else Severity.LOW,
                 Confidence.CERTAIN,
                 "Encrypted with TLS: {count} of {of} connections on the {side} side, for {names}"
                 + (", offering {protocols}" if protocols else "")
                 + ". What they carry cannot be read from the packets.",
-                (
-                    Value("count", count, "count"),
-                    Value("of", total, "count"),
-                    Value("side", side.value),
-                    Value(
-                        "names",
-                        ", ".join(f"{name} ({n})" for name, n in names.most_common(5))
-                        or "an unknown server",
-                    ),
-                    Value("protocols", ", ".join(list(protocols)[:5])),
-                ),
-                evidence(frames),
-                "Capture where the traffic is plain: behind the point where TLS ends.",
+                frames,
+                count=count,
+                of=total,
+                side=side.value,
+                names=", ".join(f"{name} ({n})" for name, n in names.most_common(5))
+                or "an unknown server",
+                protocols=", ".join(list(protocols)[:5]),
+                remedy="Capture where the traffic is plain: behind the point where TLS ends.",
             )

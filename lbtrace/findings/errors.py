@@ -21,16 +21,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of, evidence
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of
+from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.words import joint
 
-TITLE = "Errors, and who made them"
+KIND = FindingKind.of(__name__, __doc__)
 ENDS = {
     Mark.RESET: "reset",
     Mark.CLOSED: "closed",
@@ -53,37 +54,36 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     backend = m.where(failed)
     if len(backend):
         statuses = Counter(given[failed].tolist())
-        yield Finding(
-            "errors.backend",
-            TITLE,
+        yield KIND.finding(
+            "backend",
             Severity.MEDIUM if max(statuses) >= 500 else Severity.INFO,
             confidence_of(backend),
             "The backend answered {count} of {of} requests with an error, and the balancer passed "
             "it on: {statuses}.",
-            (
-                Value("count", len(backend), "count"),
-                Value("of", len(comparison.pairs), "count"),
-                Value("statuses", listed(statuses)),
-            ),
-            evidence(comparison.response_frames(backend)),
+            comparison.response_frames(backend),
+            count=len(backend),
+            of=len(comparison.pairs),
+            statuses=listed(statuses),
         )
     own = own_answers(comparison)
     errors = np.flatnonzero(own.status >= 400)
     if len(errors):
         statuses = Counter(own.status[errors].tolist())
-        yield Finding(
-            "errors.balancer",
-            TITLE,
+        yield KIND.finding(
+            "balancer",
             Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
             CONFIDENCES[own.rank[errors].min()],
             "Errors of the balancer's own making: {statuses}.",
-            (Value("count", len(errors), "count"), Value("statuses", listed(statuses))),
-            evidence(
+            (
                 comparison.response_frame(Side.CLIENT, own.ref(row))
                 for row in errors[:FRAMES_PER_SIDE].tolist()
             ),
-            "What happened behind it just before, if anything, is under what the balancer "
-            "answered itself.",
+            count=len(errors),
+            statuses=listed(statuses),
+            remedy=(
+                "What happened behind it just before, if anything, is under what the balancer "
+                "answered itself."
+            ),
         )
     told = np.zeros(len(client.responses), bool)
     told[m.client[failed]] = True
@@ -106,9 +106,8 @@ def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
     client = comparison.sides[0]
     statuses = Counter(client.responses.start[rows].tolist())
     behind = of_a_backend(comparison)[rows]
-    yield Finding(
-        "errors.open",
-        TITLE,
+    yield KIND.finding(
+        "open",
         Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
         Confidence.HIGH,
         "No backend exchange is known to belong to {count} of {of} error responses that clients "
@@ -119,12 +118,6 @@ def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
             else " The packets do not show whether the balancer made them or passed them on."
         ),
         (
-            Value("count", len(rows), "count"),
-            Value("of", int(_errors(comparison).sum()), "count"),
-            Value("statuses", listed(statuses)),
-            *((Value("behind", int(behind.sum()), "count"),) if behind.any() else ()),
-        ),
-        evidence(
             frame
             for row in rows[: FRAMES_PER_SIDE // 2].tolist()
             for frame in (
@@ -132,10 +125,17 @@ def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
                 comparison.response_frame(Side.CLIENT, client.ref(row)),
             )
         ),
-        ""
-        if behind.all()
-        else "Compare these requests and responses with those that worked: "
-        "which field, which size differs? Then look for the request in the logs of the balancer.",
+        count=len(rows),
+        of=int(_errors(comparison).sum()),
+        statuses=listed(statuses),
+        behind=int(behind.sum()) if behind.any() else None,
+        remedy=(
+            ""
+            if behind.all()
+            else "Compare these requests and responses with those that worked: "
+            "which field, which size differs? Then look for the request in the logs of the "
+            "balancer."
+        ),
     )
 
 
@@ -157,21 +157,18 @@ def _unanswered(comparison: Comparison) -> Iterator[Finding]:
     ]
     ends = Counter(told[i] for i in which.tolist())
     harmless = set(ends) <= {ENDS[Mark.CAPTURE_ENDED], ENDS[Mark.LOST]}
-    yield Finding(
-        "errors.unanswered",
-        TITLE,
+    yield KIND.finding(
+        "unanswered",
         Severity.INFO if harmless else Severity.LOW,
         Confidence.HIGH,
         "Client requests without a response in the capture: {count}; their connections were "
         "{ends}.",
         (
-            Value("count", len(without), "count"),
-            Value("ends", ", ".join(f"{end} ×{n}" for end, n in ends.most_common())),
-        ),
-        evidence(
             comparison.request_frame(Side.CLIENT, comparison.sides[0].ref(row))
             for row in without[:FRAMES_PER_SIDE].tolist()
         ),
+        count=len(without),
+        ends=", ".join(f"{end} ×{n}" for end, n in ends.most_common()),
     )
 
 

@@ -29,19 +29,19 @@ from lbtrace.comparison import (
     FieldValues,
     Pairs,
     confidence_of,
-    evidence,
     field_values,
     present,
 )
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import HOST, Meaning, fields_of, spelling
 from lbtrace.http_fields.addresses import stated_addresses
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.http import Protocol
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.words import joint
 
-TITLE = "Forwarding fields, checked"
+KIND = FindingKind.of(__name__, __doc__)
 UNKNOWN, FALSE, TRUE = -1, 0, 1
 REMEDY = (
     "Let the balancer set this field itself, and find the proxy in front of it that is not "
@@ -145,9 +145,8 @@ def _finding(
     )
     # the client's own claims stand before it, perhaps
     one_of_several = not len(wrong) and known and len(addresses) > 1
-    return Finding(
-        "forwarded-fields.wrong" if len(wrong) else "forwarded-fields.right",
-        TITLE,
+    return KIND.finding(
+        "wrong" if len(wrong) else "right",
         Severity.MEDIUM if len(wrong) else Severity.INFO,
         confidence_of(shown),
         "{field} is not {meaning} in {count} of {of} requests, for example {value}."
@@ -155,16 +154,14 @@ def _finding(
         else "{field} holds {meaning}, {address}, in {count} of {of} requests, for example {value}."
         if one_of_several
         else "{field} is {meaning} in {count} of {of} requests: {value}.",
-        (
-            Value("field", spelling(name)),
-            Value("meaning", meaning),
-            Value("count", len(shown), "count"),
-            Value("of", len(right) + len(wrong), "count"),
-            Value("value", value),
-            *((Value("address", min(known)),) if one_of_several else ()),
-        ),
-        evidence(comparison.request_frames(shown)),
-        REMEDY if len(wrong) else "",
+        comparison.request_frames(shown),
+        field=spelling(name),
+        meaning=meaning,
+        count=len(shown),
+        of=len(right) + len(wrong),
+        value=value,
+        address=min(known) if one_of_several else None,
+        remedy=REMEDY if len(wrong) else "",
     )
 
 

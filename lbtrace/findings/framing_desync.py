@@ -30,21 +30,22 @@ from lbtrace.comparison import (
     Pair,
     Pairs,
     confidence_of,
-    evidence,
     field_values,
 )
+from lbtrace.comparison.claims import size
 from lbtrace.comparison.sides import NO_EXCHANGE, following
 from lbtrace.findings._boundaries import Hidden, crossed, hidden
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING, Meaning, fields_of
 from lbtrace.model.http import Exchange, Mark, Request
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among
 from lbtrace.tables.words import MARKS
 
 AMBIGUOUS = MARKS[Mark.AMBIGUOUS_FRAMING]
-TITLE = "Framing and desynchronisation"
+KIND = FindingKind.of(__name__, __doc__)
 REMEDY = (
     "Let the balancer refuse ambiguous messages, and close backend connections after any it "
     "lets through (RFC 9112 §6.3)."
@@ -73,9 +74,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     sent &= _untold(comparison.pairs, told)
     passed, still = comparison.pairs.where(sent), comparison.pairs.where(sent & got)
     if len(passed):
-        yield Finding(
-            "framing-desync.let-through",
-            TITLE,
+        yield KIND.finding(
+            "let-through",
             Severity.HIGH if still else Severity.MEDIUM,
             confidence_of(passed),
             "Requests whose end can be read in two ways went through the balancer ({count})"
@@ -86,27 +86,24 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 if len(still) == len(passed)
                 else ", and {still} of them are still ambiguous behind it."
             ),
-            (
-                Value("count", len(passed), "count"),
-                *((Value("still", len(still), "count"),) if 0 < len(still) < len(passed) else ()),
-            ),
-            evidence(comparison.request_frames(still if len(still) else passed)),
-            REMEDY,
+            comparison.request_frames(still if len(still) else passed),
+            count=len(passed),
+            still=len(still) if 0 < len(still) < len(passed) else None,
+            remedy=REMEDY,
         )
     heads = comparison.request_heads
     sent, got = _ambiguous(comparison, heads)
     made = heads.where(got & ~sent & _untold(heads, told))
     if len(made):
-        yield Finding(
-            "framing-desync.made",
-            TITLE,
+        yield KIND.finding(
+            "made",
             Severity.HIGH,
             confidence_of(made),
             "Requests whose end can be read in two ways behind the balancer, and in one only in "
             "front of it: {count}.",
-            (Value("count", len(made), "count"),),
-            evidence(comparison.request_frames(made)),
-            REMEDY,
+            comparison.request_frames(made),
+            count=len(made),
+            remedy=REMEDY,
         )
     yield from _responses(comparison)
     yield from _alone(comparison)
@@ -119,16 +116,17 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
         m.answered & answers.there[m.backend] & ((answers.marks[m.backend] & AMBIGUOUS) > 0)
     )
     if len(passed):
-        yield Finding(
-            "framing-desync.response",
-            TITLE,
+        yield KIND.finding(
+            "response",
             Severity.MEDIUM,
             confidence_of(passed),
             "Responses of the backend whose end can be read in two ways reached clients: {count}.",
-            (Value("count", len(passed), "count"),),
-            evidence(comparison.response_frames(passed)),
-            "Mend the backend: one Content-Length or Transfer-Encoding, and no bytes after the "
-            "end.",
+            comparison.response_frames(passed),
+            count=len(passed),
+            remedy=(
+                "Mend the backend: one Content-Length or Transfer-Encoding, and no bytes after the "
+                "end."
+            ),
         )
 
 
@@ -202,9 +200,8 @@ def _smuggled(comparison: Comparison, split: _Split) -> Finding:
         *comparison.request_frames([m]),
         comparison.request_frame(Side.BACKEND, split.extra),
     ]
-    return Finding(
-        "framing-desync.smuggled",
-        TITLE,
+    return KIND.finding(
+        "smuggled",
         Severity.CRITICAL,
         Confidence.HIGH
         if _is_ambiguous(m.client) or _is_ambiguous(m.backend)
@@ -213,43 +210,27 @@ def _smuggled(comparison: Comparison, split: _Split) -> Finding:
         "in front of the balancer "
         "and of {back} behind it, and {smuggled} follows on the same backend connection without a "
         "client.",
-        (
-            Value("method", m.client.request.method),
-            Value("target", m.client.request.target),
-            Value("front", m.client.request.body.length, "bytes"),
-            Value("back", m.backend.request.body.length, "bytes"),
-            Value("smuggled", f"{split.request.method} {split.request.target}"),
-        ),
-        evidence(
-            frames,
-            "; ".join(
-                line.raw
-                for line in m.client.request.lines
-                if line.name.lower() in fields_of(Meaning.FRAMING)
-            ),
-        ),
-        REMEDY,
+        frames,
+        method=m.client.request.method,
+        target=m.client.request.target,
+        front=size(m.client.request.body.length),
+        back=size(m.backend.request.body.length),
+        smuggled=f"{split.request.method} {split.request.target}",
+        note=_framing_lines(m.client.request),
+        remedy=REMEDY,
     )
 
 
 def _proven(comparison: Comparison, proof: Hidden) -> Iterator[Finding]:
     m = proof.pair
     assert m.client.request is not None
-    note = "; ".join(
-        line.raw
-        for line in m.client.request.lines
-        if line.name.lower() in fields_of(Meaning.FRAMING)
-    )
     shown = comparison.request_frame if proof.request else comparison.response_frame
-    where = (Value("method", m.client.request.method), Value("target", m.client.request.target))
+    method, target = m.client.request.method, m.client.request.target
     astray = crossed(comparison, m)
-    yield Finding(
-        "framing-desync.smuggled",
-        TITLE,
+    yield KIND.finding(
+        "smuggled",
         Severity.CRITICAL,
-        _sure(m)
-        if astray or not proof.request
-        else Confidence.MEDIUM,  # a client that left gets no answer either
+        _sure(m) if astray or not proof.request else Confidence.MEDIUM,
         "One client request became two backend requests: what the balancer took for the body of "
         "{method} {target} and answered once, "
         "the backend read as another request"
@@ -258,9 +239,12 @@ def _proven(comparison: Comparison, proof: Hidden) -> Iterator[Finding]:
             if proof.request
             else ": it answered more often than it was asked."
         ),
-        (*where, *((Value("smuggled", proof.request),) if proof.request else ())),
-        evidence([*comparison.request_frames([m]), shown(Side.BACKEND, proof.backend)], note),
-        REMEDY,
+        [*comparison.request_frames([m]), shown(Side.BACKEND, proof.backend)],
+        method=method,
+        target=target,
+        smuggled=proof.request or None,
+        note=_framing_lines(m.client.request),
+        remedy=REMEDY,
     )
     if astray:
         frames = [
@@ -271,17 +255,25 @@ def _proven(comparison: Comparison, proof: Hidden) -> Iterator[Finding]:
                 comparison.response_frame(Side.BACKEND, b),
             )
         ]
-        yield Finding(
-            "framing-desync.crossed-answers",
-            TITLE,
+        yield KIND.finding(
+            "crossed-answers",
             Severity.CRITICAL,
             _sure(m),
             "After {method} {target}, clients got the answers to requests that were not theirs: "
             "{count}.",
-            (*where, Value("count", len(astray), "count")),
-            evidence(frames),
-            REMEDY,
+            frames,
+            method=method,
+            target=target,
+            count=len(astray),
+            remedy=REMEDY,
         )
+
+
+def _framing_lines(request: Request) -> str:
+    """The lines of a head that say where its message ends."""
+    return "; ".join(
+        line.raw for line in request.lines if line.name.lower() in fields_of(Meaning.FRAMING)
+    )
 
 
 def _sure(pair: Pair) -> Confidence:
@@ -305,15 +297,14 @@ def _alone(comparison: Comparison) -> Iterator[Finding]:
     )
     refused = answered[(client.requests.marks[answered] & AMBIGUOUS) > 0]
     if len(refused):
-        yield Finding(
-            "framing-desync.refused",
-            TITLE,
+        yield KIND.finding(
+            "refused",
             Severity.INFO,
             Confidence.HIGH,
             "The balancer did not pass on requests whose end can be read in two ways ({count}).",
-            (Value("count", len(refused), "count"),),
-            evidence(
+            (
                 comparison.request_frame(Side.CLIENT, client.ref(e))
                 for e in refused[:FRAMES_PER_SIDE].tolist()
             ),
+            count=len(refused),
         )

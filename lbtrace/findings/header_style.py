@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from lbtrace.comparison import Comparison, confidence_of, evidence
+from lbtrace.comparison import Comparison, confidence_of
 from lbtrace.comparison.field_values import Spelling
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields.lines import is_canonical, sorted_by_go
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 
-TITLE = "Header style"
+KIND = FindingKind.of(__name__, __doc__)
 MIN_FIELDS = 5  # of the longest head: fewer may be sorted by chance
 
 
@@ -37,15 +38,16 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     after = _style(spelled.heads(backend.requests.heads, both.backend))
     if before == after:
         return
-    yield Finding(
-        "header-style",
-        TITLE,
+    yield KIND.finding(
+        "",
         Severity.INFO,
         confidence_of(both),
         "Request field names are {before} on the client side and {after} on the backend side "
         "({count} requests).",
-        (Value("before", before), Value("after", after), Value("count", len(both), "count")),
-        evidence(comparison.request_frames(both)),
+        comparison.request_frames(both),
+        before=before,
+        after=after,
+        count=len(both),
     )
 
 

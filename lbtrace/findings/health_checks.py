@@ -20,13 +20,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.comparison.claims import ns
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import HealthCheck, Ref
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import distinct
 
-TITLE = "Health checks"
+KIND = FindingKind.of(__name__, __doc__)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -61,31 +63,23 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             if stranger
             else ""
         )
-        yield Finding(
-            "health-checks",
-            TITLE,
+        yield KIND.finding(
+            "",
             Severity.INFO,
             check.confidence,
             f"{{source}} checks {{target}} with {probe}{every}{by} ({{count}} checks, not counted "
             f"as client traffic).{whose}",
-            _values(check),
-            evidence(frames, "; ".join(check.reasons)),
+            frames,
+            source=check.source,
+            target=str(check.target),
+            method=check.method,
+            path=check.path,
+            user_agent=check.user_agent,
+            count=len(check.exchanges) or len(check.connections),
+            period=None if check.period_ns is None else ns(check.period_ns),
+            note="; ".join(check.reasons),
         )
         yield from _failing(comparison, check)
-
-
-def _values(check: HealthCheck) -> tuple[Value, ...]:
-    values = [
-        Value("source", check.source),
-        Value("target", str(check.target)),
-        Value("method", check.method),
-        Value("path", check.path),
-        Value("user_agent", check.user_agent),
-        Value("count", len(check.exchanges) or len(check.connections), "count"),
-    ]
-    if check.period_ns is not None:
-        values.append(Value("period", check.period_ns, "ns"))
-    return tuple(values)
 
 
 def _failing(comparison: Comparison, check: HealthCheck) -> Iterator[Finding]:
@@ -93,23 +87,22 @@ def _failing(comparison: Comparison, check: HealthCheck) -> Iterator[Finding]:
     checks = np.array(check.exchanges, np.int64) + backend.first_of[check.point]
     failed = checks[backend.responses.there[checks] & (backend.responses.start[checks] >= 400)]
     if len(failed):
-        yield Finding(
-            "health-checks.failing",
-            TITLE,
+        yield KIND.finding(
+            "failing",
             Severity.MEDIUM,
             check.confidence,
             "{count} of {of} health checks of {target} were answered with an error, {status} at "
             "first.",
             (
-                Value("count", len(failed), "count"),
-                Value("of", len(check.exchanges), "count"),
-                Value("target", str(check.target)),
-                Value("status", str(backend.responses.start[failed[0]])),
-            ),
-            evidence(
                 comparison.response_frame(Side.BACKEND, backend.ref(i))
                 for i in failed[:FRAMES_PER_SIDE].tolist()
             ),
-            "Make the checked path answer with the status the balancer expects, or check another "
-            "path.",
+            count=len(failed),
+            of=len(check.exchanges),
+            target=str(check.target),
+            status=str(backend.responses.start[failed[0]]),
+            remedy=(
+                "Make the checked path answer with the status the balancer expects, or check "
+                "another path."
+            ),
         )

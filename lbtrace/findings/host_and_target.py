@@ -19,11 +19,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import ABSENT, Comparison, Pair, confidence_of, evidence, field_values
+from lbtrace.comparison import ABSENT, Comparison, Pair, confidence_of, field_values
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import HOST
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 
-TITLE = "Host and request target"
+KIND = FindingKind.of(__name__, __doc__)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -43,21 +44,18 @@ def _host(comparison: Comparison) -> Iterator[Finding]:
     pairs = heads.where(shown)
     before, after = texts[sent[shown[0]]], texts[arrived[shown[0]]]
     note = _host_change(comparison, pairs[0], before, after) if changed else ""
-    yield Finding(
-        "host-and-target.host-changed" if changed else "host-and-target.host-kept",
-        TITLE,
+    yield KIND.finding(
+        "host-changed" if changed else "host-kept",
         Severity.INFO,
         confidence_of(pairs),
         "Host is changed in {count} of {of} requests: {before} becomes {after}" + note + "."
         if changed
         else "Host reaches the backend as the client sent it, in {count} of {of} requests.",
-        (
-            Value("count", len(shown), "count"),
-            Value("of", int(given.sum()), "count"),
-            Value("before", before if before is not None else "(absent)"),
-            Value("after", after if after is not None else "(absent)"),
-        ),
-        evidence(comparison.request_frames(pairs)),
+        comparison.request_frames(pairs),
+        count=len(shown),
+        of=int(given.sum()),
+        before=before if before is not None else "(absent)",
+        after=after if after is not None else "(absent)",
     )
 
 
@@ -86,9 +84,8 @@ def _target(comparison: Comparison) -> Iterator[Finding]:
     form_only = all(origin_form(texts[a]) == origin_form(texts[b]) for a, b in changes)
     pairs = changed if len(changed) else targets
     before, after = pairs[0].requests
-    yield Finding(
-        "host-and-target.target-changed" if len(changed) else "host-and-target.target-kept",
-        TITLE,
+    yield KIND.finding(
+        "target-changed" if len(changed) else "target-kept",
         Severity.INFO,
         confidence_of(pairs),
         (
@@ -98,33 +95,30 @@ def _target(comparison: Comparison) -> Iterator[Finding]:
         if len(changed)
         else "The request target reaches the backend as the client sent it, in {count} of {of} "
         "requests.",
-        (
-            Value("count", len(pairs), "count"),
-            Value("of", len(targets), "count"),
-            Value("before", before.target),
-            Value("after", after.target),
-        ),
-        evidence(comparison.request_frames(pairs)),
+        comparison.request_frames(pairs),
+        count=len(pairs),
+        of=len(targets),
+        before=before.target,
+        after=after.target,
     )
     methods = targets.where(q.method[targets.client] != p.method[targets.backend])
     if len(methods):
         before, after = methods[0].requests
-        yield Finding(
-            "host-and-target.method-changed",
-            TITLE,
+        yield KIND.finding(
+            "method-changed",
             Severity.LOW,
             confidence_of(methods),
             "The method is changed in {count} of {of} requests, for example {before} becomes "
             "{after}.",
-            (
-                Value("count", len(methods), "count"),
-                Value("of", len(targets), "count"),
-                Value("before", before.method),
-                Value("after", after.method),
+            comparison.request_frames(methods),
+            count=len(methods),
+            of=len(targets),
+            before=before.method,
+            after=after.method,
+            remedy=(
+                "A cache that fetches with GET to answer HEAD does this; anything else deserves a "
+                "look."
             ),
-            evidence(comparison.request_frames(methods)),
-            "A cache that fetches with GET to answer HEAD does this; anything else deserves a "
-            "look.",
         )
 
 

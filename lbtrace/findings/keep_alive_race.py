@@ -23,16 +23,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.claims import ns
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
-TITLE = "Keep-alive race"
+KIND = FindingKind.of(__name__, __doc__)
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
@@ -59,9 +61,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         sender, server = ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
         longest = longest_idle_ns(comparison, side)
         closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
-        yield Finding(
-            f"keep-alive-race.{side.value}",
-            TITLE,
+        yield KIND.finding(
+            side.value,
             Severity.HIGH if side is Side.BACKEND else Severity.LOW,
             Confidence.HIGH if any(r.certain for r in races) else Confidence.MEDIUM,
             "Sent on a connection that the {server} had begun to close: {count} requests, "
@@ -69,16 +70,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             + (" or more" if len(races) > 1 else "")
             + (" (the {server} had closed after {closed_after}). " if closed else ". ")
             + _cause(longest, closed),
-            (
-                Value("count", len(races), "count"),
-                Value("sender", sender),
-                Value("server", server),
-                Value("shortest", min(r.idle_ns for r in races), "ns"),
-                *((Value("longest", longest, "ns"),) if longest is not None else ()),
-                *((Value("closed_after", min(closed), "ns"),) if closed else ()),
-            ),
-            evidence(f for r in races[:2] for f in r.frames),
-            REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE.format(server=server),
+            (f for r in races[:2] for f in r.frames),
+            count=len(races),
+            sender=sender,
+            server=server,
+            shortest=ns(min(r.idle_ns for r in races)),
+            longest=ns(longest) if longest is not None else None,
+            closed_after=ns(min(closed)) if closed else None,
+            remedy=REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE.format(server=server),
         )
 
 

@@ -20,13 +20,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison import Comparison
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct, first_met
 
-TITLE = "Load distribution"
+KIND = FindingKind.of(__name__, __doc__)
 NAMED = 8
 SHOWN = 5  # places whose first request is shown
 
@@ -52,9 +53,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             client.servers[fronts],
         ),
     )
-    for slug, statement, place in views:
+    for variant, statement, place in views:
         first, which = first_met(place)
-        by_address = slug == "balancer-addresses"
+        by_address = variant == "balancer-addresses"
         if len(first) > 1 and not (by_address and _are_clients(comparison, place[first])):
             frames = [
                 f for match in m.where(first[:SHOWN]) for f in comparison.request_frames([match])
@@ -64,7 +65,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 for p in place[first].tolist()
             ]
             yield _finding(
-                slug,
+                variant,
                 statement,
                 Counter(dict(zip(names, np.bincount(which).tolist(), strict=True))),
                 frames,
@@ -97,23 +98,20 @@ def _connections(comparison: Comparison) -> Iterator[Finding]:
         )
 
 
-def _finding(slug: str, statement: str, counts: Counter[str], frames: list[FrameRef]) -> Finding:
+def _finding(variant: str, statement: str, counts: Counter[str], frames: list[FrameRef]) -> Finding:
     total = sum(counts.values())
     shares = ", ".join(
         f"{place} {count} ({100 * count / total:.0f} %)"
         for place, count in counts.most_common(NAMED)
     )
     more = f" and {len(counts) - NAMED} more" if len(counts) > NAMED else ""
-    return Finding(
-        f"load-distribution.{slug}",
-        TITLE,
+    return KIND.finding(
+        variant,
         Severity.INFO,
         Confidence.HIGH,
         statement,
-        (
-            Value("places", len(counts), "count"),
-            Value("shares", shares + more),
-            Value("total", total, "count"),
-        ),
-        evidence(frames),
+        frames,
+        places=len(counts),
+        shares=shares + more,
+        total=total,
     )

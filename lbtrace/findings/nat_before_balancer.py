@@ -19,14 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison import Comparison
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.http_fields.addresses import is_public
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct, first_met
 
-TITLE = "A NAT before the balancer"
+KIND = FindingKind.of(__name__, __doc__)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -56,9 +57,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         field = (mapping.stated_by or "").lower() in fields_of(Meaning.CLIENT_ADDRESS)
         several = len(stated[mapping.stated_by, mapping.seen_as]) > 1
         written = field and (several or not _needs_nat(comparison, mapping.client, mapping.seen_as))
-        yield Finding(
-            "nat-before-balancer",
-            TITLE,
+        yield KIND.finding(
+            "",
             Severity.INFO,
             Confidence.LOW
             if written
@@ -72,14 +72,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             if written
             else "The balancer saw the client {client} as {seen_as}, in {count} of {of} cases "
             "({stated_by}): a NAT lies between them.",
-            (
-                Value("client", mapping.client),
-                Value("seen_as", mapping.seen_as),
-                Value("count", mapping.count, "count"),
-                Value("of", mapping.of, "count"),
-                Value("stated_by", mapping.stated_in),
-            ),
-            evidence(frames),
+            frames,
+            client=mapping.client,
+            seen_as=mapping.seen_as,
+            count=mapping.count,
+            of=mapping.of,
+            stated_by=mapping.stated_in,
         )
 
 

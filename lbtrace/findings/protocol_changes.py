@@ -20,16 +20,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Pairs, confidence_of, evidence, field_values
+from lbtrace.comparison import Comparison, Pairs, confidence_of, field_values
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.http import Framing
-from lbtrace.model.net import FrameRef
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, first_met, parted
 from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.words import joint, numbering
 
-TITLE = "Protocol changes"
+KIND = FindingKind.of(__name__, __doc__)
 BODY = [
     FRAMINGS[framing] for framing in (Framing.CHUNKED, Framing.CONTENT_LENGTH, Framing.UNTIL_CLOSE)
 ]
@@ -66,17 +66,16 @@ def _version(
 ) -> Iterator[Finding]:
     texts = comparison.sides[0].words.text_list
     for was, now, pairs in _changes(asked, before, after):
-        statement, old = (
-            "Requests in {before} are sent to the backend in {after} ({count}).",
-            texts[now] == "HTTP/1.0",
-        )
-        values = Value("before", texts[was]), Value("after", texts[now])
-        yield _finding(
+        old = texts[now] == "HTTP/1.0"
+        yield KIND.finding(
             "version",
-            statement,
-            pairs,
+            Severity.LOW if old else Severity.INFO,
+            confidence_of(pairs),
+            "Requests in {before} are sent to the backend in {after} ({count}).",
             comparison.request_frames(pairs),
-            *values,
+            count=len(pairs),
+            before=texts[was],
+            after=texts[now],
             remedy=OLD if old else "",
         )
 
@@ -90,17 +89,16 @@ def _framing(
         [framing.value for framing in FRAMINGS],
     )
     for was, now, those in _changes(pairs.where(known), before[known], after[known]):
-        statement = (
-            f"{message} bodies framed by {{before}} are framed by {{after}} after the "
-            f"balancer ({{count}})."
-        )
-        yield _finding(
+        yield KIND.finding(
             "framing",
-            statement,
-            those,
+            Severity.INFO,
+            confidence_of(those),
+            f"{message} bodies framed by {{before}} are framed by {{after}} after the "
+            "balancer ({count}).",
             comparison.response_frames(those),
-            Value("before", names[was]),
-            Value("after", names[now]),
+            count=len(those),
+            before=names[was],
+            after=names[now],
         )
 
 
@@ -116,16 +114,15 @@ def _coding(comparison: Comparison, answered: Pairs) -> Iterator[Finding]:
     for was, now, pairs in _changes(
         answered.where(changed), known[given[changed], 0], known[got[changed], 0]
     ):
-        statement, values = (
-            "The content coding of responses changes from {before} to {after} ({count}).",
-            (names[was], names[now]),
-        )
-        yield _finding(
+        yield KIND.finding(
             "coding",
-            statement,
-            pairs,
+            Severity.INFO,
+            confidence_of(pairs),
+            "The content coding of responses changes from {before} to {after} ({count}).",
             comparison.response_frames(pairs),
-            *map(Value, ("before", "after"), values),
+            count=len(pairs),
+            before=names[was],
+            after=names[now],
         )
 
 
@@ -164,7 +161,7 @@ def _interim(comparison: Comparison) -> Iterator[Finding]:
         elif back - front and whole[row]:
             kept.append(row)
             statuses.update(back - front)
-    for rows, slug, statement in (
+    for rows, variant, statement in (
         (
             own,
             "interim-own",
@@ -180,12 +177,14 @@ def _interim(comparison: Comparison) -> Iterator[Finding]:
     ):
         if rows:
             pairs = every.where(np.array(rows))
-            yield _finding(
-                slug,
+            yield KIND.finding(
+                variant,
+                Severity.INFO,
+                confidence_of(pairs),
                 statement,
-                pairs,
                 comparison.request_frames(pairs),
-                Value("statuses", ", ".join(map(str, sorted(statuses)))),
+                count=len(pairs),
+                statuses=", ".join(map(str, sorted(statuses))),
             )
 
 
@@ -216,7 +215,7 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
         if (front and back) or ((front or back) and known):
             names[front or back] += 1
             (both if front and back else one).append(row)
-    for rows, slug, statement in (
+    for rows, variant, statement in (
         (
             both,
             "upgrade",
@@ -227,30 +226,12 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
     ):
         if rows:
             pairs = left.where(np.array(rows))
-            yield _finding(
-                slug,
+            yield KIND.finding(
+                variant,
+                Severity.INFO,
+                confidence_of(pairs),
                 statement,
-                pairs,
                 comparison.request_frames(pairs),
-                Value("names", ", ".join(names)),
+                count=len(pairs),
+                names=", ".join(names),
             )
-
-
-def _finding(
-    slug: str,
-    statement: str,
-    pairs: Pairs,
-    frames: list[FrameRef],
-    *values: Value,
-    remedy: str = "",
-) -> Finding:
-    return Finding(
-        f"protocol-changes.{slug}",
-        TITLE,
-        Severity.LOW if remedy else Severity.INFO,
-        confidence_of(pairs),
-        statement,
-        (Value("count", len(pairs), "count"), *values),
-        evidence(frames),
-        remedy,
-    )

@@ -19,15 +19,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields.addresses import node
 from lbtrace.model.http import ProxyHeader
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.connections import NEVER
 
-TITLE = "PROXY protocol"
+KIND = FindingKind.of(__name__, __doc__)
 TLV = {
     0x01: "ALPN",
     0x02: "AUTHORITY",
@@ -75,9 +76,8 @@ def _seen(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Findi
     tlvs = sorted({kind for _, h, _ in headers for kind, _ in h.tlvs})
     local = sum(h.source is None for _, h, _ in headers)
     example = next((h.source for _, h, _ in headers if h.source), "")
-    return Finding(
-        f"proxy-protocol.{side.value}",
-        TITLE,
+    return KIND.finding(
+        side.value,
         Severity.INFO,
         Confidence.CERTAIN,
         "Connections on the {side} side that begin with a PROXY header of version {versions}: "
@@ -85,35 +85,37 @@ def _seen(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Findi
         + (", stating {example} as source, for example" if example else "")
         + ("; {local} of the headers name nobody (the balancer's own connections)" if local else "")
         + ("; with {tlvs}." if tlvs else "."),
-        (
-            Value("connections", len({ref for ref, _, _ in headers}), "count"),
-            Value("side", side.value),
-            Value("versions", " and ".join(map(str, versions))),
-            Value("example", example),
-            Value("local", local, "count"),
-            Value("tlvs", ", ".join(TLV.get(kind, f"type 0x{kind:02X}") for kind in tlvs)),
+        (frame for _, _, frame in headers[:FRAMES_PER_SIDE]),
+        connections=len({ref for ref, _, _ in headers}),
+        side=side.value,
+        versions=" and ".join(map(str, versions)),
+        example=example,
+        local=local,
+        tlvs=", ".join(TLV.get(kind, f"type 0x{kind:02X}") for kind in tlvs),
+        remedy=(
+            "Accept PROXY headers at the backend on this port only, and from the balancer's "
+            "addresses only."
+            if side is Side.BACKEND
+            else ""
         ),
-        evidence(frame for _, _, frame in headers[:FRAMES_PER_SIDE]),
-        "Accept PROXY headers at the backend on this port only, and from the balancer's addresses "
-        "only."
-        if side is Side.BACKEND
-        else "",
     )
 
 
 def _damaged(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Iterator[Finding]:
     bad = [frame for _, h, frame in headers if h.crc_ok is False]
     if bad:
-        yield Finding(
-            "proxy-protocol.checksum",
-            TITLE,
+        yield KIND.finding(
+            "checksum",
             Severity.MEDIUM,
             Confidence.CERTAIN,
             "PROXY headers on the {side} side whose CRC32c is wrong: {count}.",
-            (Value("count", len(bad), "count"), Value("side", side.value)),
-            evidence(bad[:FRAMES_PER_SIDE]),
-            "A receiver must drop such a connection: look for what rewrites the header after it "
-            "is made.",
+            bad[:FRAMES_PER_SIDE],
+            count=len(bad),
+            side=side.value,
+            remedy=(
+                "A receiver must drop such a connection: look for what rewrites the header after "
+                "it is made."
+            ),
         )
 
 
@@ -141,20 +143,19 @@ def _truth(comparison: Comparison) -> Iterator[Finding]:
         ):
             wrong.append(row)
     if right or wrong:
-        yield Finding(
-            "proxy-protocol.wrong-source" if wrong else "proxy-protocol.true-source",
-            TITLE,
+        yield KIND.finding(
+            "wrong-source" if wrong else "true-source",
             Severity.MEDIUM if wrong else Severity.INFO,
             Confidence.HIGH,
             "{count} of {of} PROXY headers "
             + ("name another source than the client." if wrong else "name the client truly."),
-            (
-                Value("count", len(wrong or right), "count"),
-                Value("of", len(wrong) + len(right), "count"),
+            comparison.connection_frames(pairs.where(np.array(wrong or right))),
+            count=len(wrong or right),
+            of=len(wrong) + len(right),
+            remedy=(
+                "Something between the client and the balancer rewrites addresses: look for a NAT "
+                "or another proxy."
+                if wrong
+                else ""
             ),
-            evidence(comparison.connection_frames(pairs.where(np.array(wrong or right)))),
-            "Something between the client and the balancer rewrites addresses: look for a NAT or "
-            "another proxy."
-            if wrong
-            else "",
         )

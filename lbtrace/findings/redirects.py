@@ -28,7 +28,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Pairs, evidence, field_values, present
+from lbtrace.comparison import Comparison, Pairs, field_values, present
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import (
     AUTHORITY,
     HOST,
@@ -42,10 +43,10 @@ from lbtrace.http_fields import (
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 
-TITLE = "Redirects and cookies"
+KIND = FindingKind.of(__name__, __doc__)
 REDIRECTS = (301, 302, 303, 307, 308)  # RFC 9110 §15.4: those with a Location to follow
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _BLANK = "".join(map(chr, range(0x21)))  # what URL parsers pass over at either end
@@ -204,9 +205,8 @@ def _loops(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Findin
         return
     sent, got = _protocols(comparison, looping)
     overwritten = is_https(sent) and bool(got) and not is_https(got)
-    yield Finding(
-        "redirects.loop",
-        TITLE,
+    yield KIND.finding(
+        "loop",
         Severity.HIGH,
         Confidence.HIGH,
         "Redirect loop: {count} of {of} redirects send the client back to the URL it asked for, "
@@ -217,26 +217,18 @@ def _loops(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Findin
             if overwritten
             else ""
         ),
-        (
-            Value("count", len(looping), "count"),
-            Value("of", len(redirects), "count"),
-            Value("example", looping[0].location),
-            *(
-                (
-                    Value("field", spelling(X_FORWARDED_PROTO)),
-                    Value("sent", sent),
-                    Value("got", got),
-                )
-                if overwritten
-                else ()
-            ),
+        _frames(comparison, looping),
+        count=len(looping),
+        of=len(redirects),
+        example=looping[0].location,
+        **({"field": spelling(X_FORWARDED_PROTO), "sent": sent, "got": got} if overwritten else {}),
+        remedy=(
+            "Let the balancer pass X-Forwarded-Proto on as it came from the proxy that ends TLS, "
+            "and let the backend trust it."
+            if overwritten
+            else "Find out which URL the backend takes the request for: Host and X-Forwarded-Proto "
+            "tell it what the client asked for."
         ),
-        evidence(_frames(comparison, looping)),
-        "Let the balancer pass X-Forwarded-Proto on as it came from the proxy that ends TLS, and "
-        "let the backend trust it."
-        if overwritten
-        else "Find out which URL the backend takes the request for: Host and X-Forwarded-Proto "
-        "tell it what the client asked for.",
     )
 
 
@@ -300,9 +292,8 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
     sent, got = (field_value(m, HOST) for m in pair.requests)
     server = str(pair.backend_connection.server)
     host_replaced = got is not None and got != sent and split_host(got)[0] == split_host(server)[0]
-    yield Finding(
-        "redirects.own-address",
-        TITLE,
+    yield KIND.finding(
+        "own-address",
         Severity.MEDIUM,
         Confidence.HIGH,
         "{count} of {of} redirects send the client to the backend's own address, {location}, "
@@ -313,22 +304,18 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
             if host_replaced
             else ""
         ),
-        (
-            Value("count", len(strange), "count"),
-            Value("of", judged, "count"),
-            Value("location", strange[0].location),
-            *(
-                (Value("got", got or ""), Value("sent", sent or "(absent)"))
-                if host_replaced
-                else ()
-            ),
+        _frames(comparison, strange),
+        count=len(strange),
+        of=judged,
+        location=strange[0].location,
+        **({"got": got or "", "sent": sent or "(absent)"} if host_replaced else {}),
+        remedy=(
+            "Pass the client's Host on (nginx: proxy_set_header Host $host; Apache httpd: "
+            "ProxyPreserveHost On)."
+            if host_replaced
+            else "Let the balancer rewrite Location (nginx: proxy_redirect; Apache httpd: "
+            "ProxyPassReverse), or tell the backend its public URL."
         ),
-        evidence(_frames(comparison, strange)),
-        "Pass the client's Host on (nginx: proxy_set_header Host $host; Apache httpd: "
-        "ProxyPreserveHost On)."
-        if host_replaced
-        else "Let the balancer rewrite Location (nginx: proxy_redirect; Apache httpd: "
-        "ProxyPassReverse), or tell the backend its public URL.",
     )
 
 
@@ -358,25 +345,21 @@ def _cookies(comparison: Comparison) -> Iterator[Finding]:
         return
     shown = pairs.where(np.array(strange, np.int64))
     first = strange[0]
-    yield Finding(
-        "redirects.cookie-domain",
-        TITLE,
+    yield KIND.finding(
+        "cookie-domain",
         Severity.MEDIUM,
         Confidence.HIGH,
         "{count} of {of} responses with a cookie set it for {domain}, a host the client did not "
         "ask for ({host}): the client refuses such a session cookie.",
-        (
-            Value("count", len(strange), "count"),
-            Value("of", len(rows), "count"),
-            Value(
-                "domain",
-                refused[int(set_by[first]), int(hosts[first]), int(got[first])],
-            ),
-            Value("host", texts[hosts[first]] or "(absent)"),
+        [*comparison.request_frames(shown), *comparison.response_frames(shown)],
+        count=len(strange),
+        of=len(rows),
+        domain=refused[int(set_by[first]), int(hosts[first]), int(got[first])],
+        host=texts[hosts[first]] or "(absent)",
+        remedy=(
+            "Pass the client's Host on, or let the balancer rewrite the cookie (nginx: "
+            "proxy_cookie_domain; Apache httpd: ProxyPassReverseCookieDomain)."
         ),
-        evidence([*comparison.request_frames(shown), *comparison.response_frames(shown)]),
-        "Pass the client's Host on, or let the balancer rewrite the cookie (nginx: "
-        "proxy_cookie_domain; Apache httpd: ProxyPassReverseCookieDomain).",
     )
 
 

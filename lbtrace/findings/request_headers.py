@@ -19,11 +19,12 @@ from collections.abc import Iterator
 
 from lbtrace.comparison import Comparison
 from lbtrace.findings._changes import header_findings
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.report import Finding
 
-TITLE = "Request header fields"
+KIND = FindingKind.of(__name__, __doc__)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per changed field, grouped where a list says more."""
-    yield from header_findings(comparison, True, "request-headers", TITLE)
+    yield from header_findings(comparison, True, KIND)

@@ -22,14 +22,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Pairs, confidence_of, evidence, field_values
+from lbtrace.comparison import Comparison, Pairs, confidence_of, field_values
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.pairing import ChangeKind
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among
 from lbtrace.tables.messages import Messages
 
-TITLE = "Responses passed through"
+KIND = FindingKind.of(__name__, __doc__)
+REMEDY = (
+    "Look for a rule at the balancer that rewrites or compresses bodies, or replaces error pages."
+)
 SAME, OTHER, UNKNOWN = range(3)
 NO_DIGEST = 0
 PARTIAL_CONTENT = 206
@@ -62,25 +66,23 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         status * 1000 + given, [client * 1000 + backend for client, backend in BY_COPY]
     )
     rewritten = changed & ~by_copy
-    yield from _other_status(
-        comparison, answered, by_copy, "responses.from-copy", Severity.INFO, FROM_COPY
-    )
-    yield from _other_status(
-        comparison, answered, rewritten, "responses.status", Severity.MEDIUM, REWRITTEN
-    )
+    yield from _other_status(comparison, answered, by_copy, "from-copy", Severity.INFO, FROM_COPY)
+    yield from _other_status(comparison, answered, rewritten, "status", Severity.MEDIUM, REWRITTEN)
     bodies = _bodies(comparison, answered)
     bodies[(bodies == OTHER) & (by_copy | (given == PARTIAL_CONTENT))] = (
         UNKNOWN  # a part, or nothing, is no other body
     )
     different = answered.where(bodies == OTHER)
     if len(different):
-        yield _finding(
-            comparison,
-            "responses.body",
+        yield KIND.finding(
+            "body",
             Severity.MEDIUM,
-            different,
-            len(answered),
+            confidence_of(different),
             "The client got another body than the backend sent in {count} of {of} responses.",
+            comparison.response_frames(different),
+            count=len(different),
+            of=len(answered),
+            remedy=REMEDY,
         )
     form = (ChangeKind.REORDERED, ChangeKind.RECASED)
     altered = any(
@@ -96,17 +98,19 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             if altered
             else " No end-to-end header field was changed."
         )
-        yield _finding(
-            comparison,
-            "responses.unchanged",
+        yield KIND.finding(
+            "unchanged",
             Severity.INFO,
-            same,
-            len(answered),
+            confidence_of(same),
             "Status and body reached the client unchanged in {count} of {of} responses"
             + (", bodies after content decoding in {recoded} of them" if recoded else "")
             + (" ({unknown} could not be compared)." if unknown else ".")
             + fields,
-            (Value("unknown", unknown, "count"), Value("recoded", recoded, "count")),
+            comparison.response_frames(same),
+            count=len(same),
+            of=len(answered),
+            unknown=unknown,
+            recoded=recoded,
         )
 
 
@@ -114,7 +118,7 @@ def _other_status(
     comparison: Comparison,
     answered: Pairs,
     which: Column,
-    slug: str,
+    variant: str,
     severity: Severity,
     statement: str,
 ) -> Iterator[Finding]:
@@ -123,8 +127,18 @@ def _other_status(
         return
     pairs = answered.where(which)
     got, gave = pairs[0].responses
-    statuses = Value("client_status", str(got.status)), Value("backend_status", str(gave.status))
-    yield _finding(comparison, slug, severity, pairs, len(answered), statement, statuses)
+    yield KIND.finding(
+        variant,
+        severity,
+        confidence_of(pairs),
+        statement,
+        comparison.response_frames(pairs),
+        count=len(pairs),
+        of=len(answered),
+        client_status=str(got.status),
+        backend_status=str(gave.status),
+        remedy=REMEDY if severity is Severity.MEDIUM else "",
+    )
 
 
 def _in_group(pairs: Pairs, wanted: Column, groups: Column, told: Column) -> Column:
@@ -169,27 +183,3 @@ def _bodies(comparison: Comparison, answered: Pairs) -> Column:
 def _content(messages: Messages, plain: Column) -> Column:
     """Per message the digest of its body without content coding, or NO_DIGEST."""
     return np.where(plain, messages.digest, messages.content_digest)
-
-
-def _finding(
-    comparison: Comparison,
-    slug: str,
-    severity: Severity,
-    pairs: Pairs,
-    of: int,
-    statement: str,
-    more: tuple[Value, ...] = (),
-) -> Finding:
-    return Finding(
-        slug,
-        TITLE,
-        severity,
-        confidence_of(pairs),
-        statement,
-        (Value("count", len(pairs), "count"), Value("of", of, "count"), *more),
-        evidence(comparison.response_frames(pairs)),
-        "Look for a rule at the balancer that rewrites or compresses bodies, or replaces error "
-        "pages."
-        if severity is Severity.MEDIUM
-        else "",
-    )

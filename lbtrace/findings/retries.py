@@ -24,14 +24,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs, evidence
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, AttemptOutcome, UnpairedReason
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct, first_met, spans
 from lbtrace.tables.pairs import OUTCOMES, PairTable
 
-TITLE = "Retries and duplicates"
+KIND = FindingKind.of(__name__, __doc__)
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 HOW = {
     AttemptOutcome.RESET: "the first attempt was reset",
@@ -76,13 +77,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     if mirrored.sum() >= FEW and 10 * mirrored.sum() >= 9 * len(m):
         yield _mirrored(comparison, several.where(mirrored))
         safe &= ~mirrored
-    for wanted, slug, severity, remedy in (
-        (unsafe, "retries.not-idempotent", Severity.HIGH, REMEDY),
-        (safe, "retries.repeated", Severity.LOW, ""),
+    for wanted, variant, severity, remedy in (
+        (unsafe, "not-idempotent", Severity.HIGH, REMEDY),
+        (safe, "repeated", Severity.LOW, ""),
     ):
         if wanted.any():
             yield _finding(
-                comparison, slug, severity, several.where(wanted), tries.of(wanted), remedy
+                comparison, variant, severity, several.where(wanted), tries.of(wanted), remedy
             )
     copies = [
         u
@@ -90,17 +91,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         if u.side == Side.BACKEND and u.reason is UnpairedReason.COPY
     ]
     if copies:
-        yield Finding(
-            "retries.copies",
-            TITLE,
+        yield KIND.finding(
+            "copies",
             Severity.INFO,
             min(u.confidence for u in copies),
             "Backend exchanges that are copies of others, with no client waiting for them: "
             "{count} (mirrored or warm-up traffic).",
-            (Value("count", len(copies), "count"),),
-            evidence(
-                comparison.request_frame(Side.BACKEND, u.ref) for u in copies[:FRAMES_PER_SIDE]
-            ),
+            (comparison.request_frame(Side.BACKEND, u.ref) for u in copies[:FRAMES_PER_SIDE]),
+            count=len(copies),
         )
 
 
@@ -156,20 +154,17 @@ def _mirrored(comparison: Comparison, pairs: Pairs) -> Finding:
         for server, count in servers.most_common()
     ]
     which += [f"which of the answers the clients got is not shown ({untold})"] if untold else []
-    return Finding(
-        "retries.mirrored",
-        TITLE,
+    return KIND.finding(
+        "mirrored",
         Severity.INFO,
         CONFIDENCES[pairs.rank.min()],
         "Sent to backends {most} times at once, and answered as often: {count} of {of} requests "
         "(mirrored traffic); {which}.",
-        (
-            Value("most", int(pairs.attempts.max()), "count"),
-            Value("count", len(pairs), "count"),
-            Value("of", len(comparison.pairs), "count"),
-            Value("which", "; ".join(which)),
-        ),
-        evidence(_frames(comparison, pairs)),
+        _frames(comparison, pairs),
+        most=int(pairs.attempts.max()),
+        count=len(pairs),
+        of=len(comparison.pairs),
+        which="; ".join(which),
     )
 
 
@@ -181,7 +176,7 @@ def _frames(comparison: Comparison, pairs: Pairs) -> Iterator[FrameRef]:
 
 def _finding(
     comparison: Comparison,
-    slug: str,
+    variant: str,
     severity: Severity,
     pairs: Pairs,
     tries: _Tries,
@@ -193,20 +188,17 @@ def _finding(
     first, _ = first_met(tries.match)
     outcomes = Counter(OUTCOMES[outcome] for outcome in tries.outcome[first].tolist())
     targets = distinct(backend.servers[backend.connection[tries.backend]])
-    return Finding(
-        slug,
-        TITLE,
+    return KIND.finding(
+        variant,
         severity,
         CONFIDENCES[pairs.rank.min()],
         "Sent to a backend more than once: {count} ({methods}), up to {most} times each, to "
         "{targets} different backends; {how}.",
-        (
-            Value("count", len(pairs), "count"),
-            Value("methods", ", ".join(method for method, _ in methods.most_common(5))),
-            Value("most", int(pairs.attempts.max()), "count"),
-            Value("targets", len(targets), "count"),
-            Value("how", "; ".join(f"{HOW[o]} ({n})" for o, n in outcomes.most_common())),
-        ),
-        evidence(_frames(comparison, pairs)),
-        remedy,
+        _frames(comparison, pairs),
+        count=len(pairs),
+        methods=", ".join(method for method, _ in methods.most_common(5)),
+        most=int(pairs.attempts.max()),
+        targets=len(targets),
+        how="; ".join(f"{HOW[o]} ({n})" for o, n in outcomes.most_common()),
+        remedy=remedy,
     )

@@ -22,13 +22,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison import Comparison
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among
 
-TITLE = "Return path"
+KIND = FindingKind.of(__name__, __doc__)
 ROUTE = (
     "The way back is asymmetric: route the backend's answers through the balancer, or let it "
     "translate the client's address too (SNAT)."
@@ -67,9 +68,8 @@ def _finding(
     own = bool(among(table.servers[stray], comparison.sides[1].servers).any())
     reset = int((table.of_ends("rsts", False)[stray] > 0).sum())
     shown = np.stack((known, stray), axis=1).reshape(-1)
-    return Finding(
-        f"return-path.{'untranslated' if answered else 'asymmetric'}-{side.value}",
-        TITLE,
+    return KIND.finding(
+        f"{'untranslated' if answered else 'asymmetric'}-{side.value}",
         Severity.MEDIUM if answered else Severity.HIGH,
         Confidence.HIGH,
         (
@@ -80,12 +80,10 @@ def _finding(
         + (", the backend's own address" if own else "")
         + ": they went past the balancer untranslated."
         + (" The client reset {reset} of them." if reset else ""),
-        (
-            Value("count", len(stray), "count"),
-            Value("front", front),
-            Value("other", ", ".join(name for name, _ in others.most_common(3))),
-            *((Value("reset", reset, "count"),) if reset else ()),
-        ),
-        evidence(comparison.opening_frames(side, shown)),
-        TRACKING if answered else ROUTE,
+        comparison.opening_frames(side, shown),
+        count=len(stray),
+        front=front,
+        other=", ".join(name for name, _ in others.most_common(3)),
+        reset=reset or None,
+        remedy=TRACKING if answered else ROUTE,
     )

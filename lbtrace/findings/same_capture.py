@@ -18,24 +18,23 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, evidence, first_frames
+from lbtrace.comparison import Comparison, first_frames
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
-TITLE = "The same capture twice"
+KIND = FindingKind.of(__name__, __doc__)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per client capture that is also given as a backend capture."""
     for front, back in comparison.same_captures:
-        yield Finding(
-            "same-capture",
-            TITLE,
+        yield KIND.finding(
+            "",
             Severity.HIGH,
             Confidence.CERTAIN,
             "Client and backend capture hold the same packets at the same times; they cannot show "
             "what a balancer did.",
-            (),
-            evidence([*first_frames(front, np.arange(1)), *first_frames(back, np.arange(1))]),
-            "Record one capture in front of the balancer and one behind it.",
+            [*first_frames(front, np.arange(1)), *first_frames(back, np.arange(1))],
+            remedy="Record one capture in front of the balancer and one behind it.",
         )

@@ -22,14 +22,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, ConnectionPairs, Pairs, confidence_of, evidence
+from lbtrace.comparison import Comparison, ConnectionPairs, Pairs, confidence_of
 from lbtrace.findings._client import stated_in
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import CONFIDENCES, Confidence, ConnectionBasis
-from lbtrace.model.report import Evidence, Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct
 
-TITLE = "Source address"
+KIND = FindingKind.of(__name__, __doc__)
 BYTES_PASS = (
     ConnectionBasis.SAME_PACKETS,
     ConnectionBasis.SAME_BYTES,
@@ -69,72 +70,74 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     natted = comparison.behind_nat(crossings.client[moved], crossings.backend[moved])
     rewritten = int(moved.sum()) - int(natted.sum())
     seen = sorted(client.words.text_list[source] for source in distinct(sources).tolist())
-    values = (
-        Value("count", rewritten or of, "count"),
-        Value("of", of, "count"),
-        Value("client", client.words.text_list[asked[0]]),
-        Value("backend_sees", ", ".join(seen[:5])),
-        Value("addresses", len(seen), "count"),
+    case = (
+        _preserved(comparison, crossings, bool(natted.any()))
+        if not rewritten
+        else _mixed(comparison, crossings)
+        if rewritten < of
+        else _rewritten(comparison, crossings)
     )
-    proof = evidence(_frames(comparison, crossings.pairs))
-    if not rewritten:
-        yield _preserved(comparison, crossings, bool(natted.any()), values, proof)
-    elif rewritten < of:
-        yield Finding(
-            "source-address.mixed",
-            TITLE,
-            Severity.LOW,
-            _confidence(comparison, crossings),
-            "The source address is rewritten in {count} of {of} cases; the backend sees "
-            "{backend_sees}.",
-            values,
-            proof,
-        )
-    else:
-        yield _rewritten(comparison, crossings, values, proof)
+    yield KIND.finding(
+        case.variant,
+        case.severity,
+        case.confidence,
+        case.statement,
+        _frames(comparison, crossings.pairs),
+        count=rewritten or of,
+        of=of,
+        client=client.words.text_list[asked[0]],
+        backend_sees=", ".join(seen[:5]),
+        addresses=len(seen),
+        stated_in=case.stated_in,
+        remedy=case.remedy,
+    )
 
 
-def _preserved(
-    comparison: Comparison,
-    crossings: _Crossings,
-    natted: bool,
-    values: tuple[Value, ...],
-    proof: tuple[Evidence, ...],
-) -> Finding:
+class _Case(NamedTuple):
+    """What becomes of the source address."""
+
+    variant: str
+    severity: Severity
+    confidence: Confidence
+    statement: str
+    stated_in: str | None = None
+    remedy: str = ""
+
+
+def _preserved(comparison: Comparison, crossings: _Crossings, natted: bool) -> _Case:
     port, source_port = (table.of_connections("client_port") for table in comparison.sides)
     port_kept = bool((port[crossings.client] == source_port[crossings.backend]).all())
-    return Finding(
-        "source-address.preserved",
-        TITLE,
+    return _Case(
+        "preserved",
         Severity.INFO,
         Confidence.MEDIUM if natted else _confidence(comparison, crossings),
         (
-            "The backend sees the client's address as source"
-            if not natted
-            else "The backend sees {backend_sees} as source, the address a NAT gives the client"
+            "The backend sees {backend_sees} as source, the address a NAT gives the client"
+            if natted
+            else "The backend sees the client's address as source"
         )
         + (", and the same port" if port_kept else "")
         + " ({count} of {of}).",
-        values,
-        proof,
     )
 
 
-def _rewritten(
-    comparison: Comparison,
-    crossings: _Crossings,
-    values: tuple[Value, ...],
-    proof: tuple[Evidence, ...],
-) -> Finding:
+def _mixed(comparison: Comparison, crossings: _Crossings) -> _Case:
+    return _Case(
+        "mixed",
+        Severity.LOW,
+        _confidence(comparison, crossings),
+        "The source address is rewritten in {count} of {of} cases; the backend sees "
+        "{backend_sees}.",
+    )
+
+
+def _rewritten(comparison: Comparison, crossings: _Crossings) -> _Case:
     stated = stated_in(comparison)
     readable = len(comparison.request_heads) > 0 or bool(
         comparison.connection_pairs.by(*BYTES_PASS).all()
     )
-    if stated:
-        values = (*values, Value("stated_in", ", ".join(stated)))
-    return Finding(
-        "source-address.rewritten",
-        TITLE,
+    return _Case(
+        "rewritten",
         Severity.INFO if stated else Severity.MEDIUM if readable else Severity.LOW,
         _confidence(comparison, crossings),
         "The backend sees {backend_sees} as source, never the client {client}; "
@@ -144,8 +147,7 @@ def _rewritten(
             else "the client's address is stated nowhere"
             + ("." if readable else " that can be read.")
         ),
-        values,
-        proof,
+        ", ".join(stated) or None,
         "" if stated else REMEDY,
     )
 

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.comparison import Comparison, evidence
+from lbtrace.comparison import Comparison
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import ADDED_BY_PROXIES
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
-TITLE = "Swapped captures"
+KIND = FindingKind.of(__name__, __doc__)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -37,9 +38,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         and not comparison.correlation.swapped
         and (perhaps or (comparison.correlation.pairs and not comparison.correlation.order_shown))
     ):
-        yield Finding(
-            "swapped-captures.unknown",
-            TITLE,
+        yield KIND.finding(
+            "unknown",
             Severity.LOW if perhaps else Severity.INFO,
             Confidence.LOW,
             "Nothing shows which capture was taken in front of the balancer; they are taken in "
@@ -50,22 +50,19 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 if perhaps
                 else ""
             ),
-            (),
-            evidence(frames),
-            "Look whether the first capture is the client side's.",
+            frames,
+            remedy="Look whether the first capture is the client side's.",
         )
     if comparison.correlation.swapped and frames:
-        yield Finding(
-            "swapped-captures",
-            TITLE,
+        yield KIND.finding(
+            "",
             Severity.LOW,
             Confidence.HIGH,
             "The captures were given in the wrong order: the first one was taken behind the "
             "balancer. "
             "This report has them the right way round.",
-            (),
-            evidence(frames),
-            "Give the client side's capture first: lbtrace compare CLIENT BACKEND.",
+            frames,
+            remedy="Give the client side's capture first: lbtrace compare CLIENT BACKEND.",
         )
 
 

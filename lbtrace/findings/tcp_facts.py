@@ -20,13 +20,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, ConnectionPairs, evidence
+from lbtrace.comparison import Comparison, ConnectionPairs
+from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import Side, SynFingerprint
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.connections import NO_FRAME, NONE
 
-TITLE = "TCP facts"
+KIND = FindingKind.of(__name__, __doc__)
 MIN_SEGMENTS = 3  # one or two tell nothing
 MIN_LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
 
@@ -54,21 +55,18 @@ def _syns(comparison: Comparison, both: ConnectionPairs) -> Finding:
     first, second = both[0].client.from_client.syn, both[0].backend.from_client.syn
     assert first is not None
     assert second is not None
-    return Finding(
-        "tcp-facts.syn",
-        TITLE,
+    return KIND.finding(
+        "syn",
         Severity.INFO,
         Confidence.HIGH,
         "The initial sequence number is the same in {equal} of {of} pairs of connections that "
         "belong together. "
         "SYN in front of the balancer: {front}; behind it: {back}.",
-        (
-            Value("equal", int((isn == isn_behind).sum()), "count"),
-            Value("of", len(both), "count"),
-            Value("front", described(first)),
-            Value("back", described(second)),
-        ),
-        evidence(comparison.connection_frames(both)),
+        comparison.connection_frames(both),
+        equal=int((isn == isn_behind).sum()),
+        of=len(both),
+        front=described(first),
+        back=described(second),
     )
 
 
@@ -98,25 +96,20 @@ def _loss(comparison: Comparison, side: Side) -> Iterator[Finding]:
     repeats[np.concatenate(comparison.strays(side))] = 0
     again, packets = int(repeats.sum()), int(sent.sum())
     if again >= MIN_SEGMENTS and again * 100 >= packets * MIN_LOSS_PERCENT:
-        yield Finding(
-            f"tcp-facts.loss-{side.value}",
-            TITLE,
+        yield KIND.finding(
+            f"loss-{side.value}",
             Severity.LOW,
             Confidence.HIGH,
             "On the {side} side {again} of {packets} segments were sent again, before the capture "
             "shows an acknowledgement: packets were lost or late.",
-            (
-                Value("side", side.value),
-                Value("again", again, "count"),
-                Value("packets", packets, "count"),
+            comparison.end_frames(
+                side, np.flatnonzero(repeats), "repeat_frame", "repeat_ns", (False, True)
             ),
-            evidence(
-                comparison.end_frames(
-                    side, np.flatnonzero(repeats), "repeat_frame", "repeat_ns", (False, True)
-                ),
-                "the first segment sent again of the first connections concerned",
-            ),
-            "Look for loss between this capture and the other end.",
+            side=side.value,
+            again=again,
+            packets=packets,
+            note="the first segment sent again of the first connections concerned",
+            remedy="Look for loss between this capture and the other end.",
         )
 
 
@@ -127,16 +120,14 @@ def _deferred(comparison: Comparison) -> Iterator[Finding]:
     if not len(deferred):
         return
     of = int((backend.of_connections("synacks") > 0).sum())
-    yield Finding(
-        "tcp-facts.deferred-accept",
-        TITLE,
+    yield KIND.finding(
+        "deferred-accept",
         Severity.INFO,
         Confidence.HIGH,
         "The backend repeated a SYN-ACK that was already acknowledged on {count} of {of} "
         "connections: nothing was lost. A server that accepts only with data (TCP_DEFER_ACCEPT) "
         "does this.",
-        (Value("count", len(deferred), "count"), Value("of", of, "count")),
-        evidence(
-            comparison.end_frames(Side.BACKEND, deferred, "deferred_frame", "deferred_ns", (True,)),
-        ),
+        comparison.end_frames(Side.BACKEND, deferred, "deferred_frame", "deferred_ns", (True,)),
+        count=len(deferred),
+        of=of,
     )

@@ -24,19 +24,19 @@ from lbtrace.comparison import (
     Comparison,
     Pairs,
     confidence_of,
-    evidence,
     field_values,
     present,
 )
+from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import FORWARDED_PREFIX, FORWARDING, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import field_lines
 from lbtrace.model.http import Request
 from lbtrace.model.pairing import Pattern
-from lbtrace.model.report import Finding, Severity, Value
+from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import distinct, first_met
 from lbtrace.tables.words import joint
 
-TITLE = "Client-sent forwarding fields"
+KIND = FindingKind.of(__name__, __doc__)
 # A field that names a proxy is no claim of the client's about itself.
 CLAIMS = fields_of(FORWARDING & ~Meaning.PROXY)
 FATE = {
@@ -94,21 +94,18 @@ def _finding(comparison: Comparison, name: str, fate: str, pairs: Pairs, speaks:
             if fate == "appended" and name in fields_of(Meaning.CLIENT_ADDRESS)
             else Severity.INFO
         )
-    return Finding(
-        f"xff-trust.{fate}",
-        TITLE,
+    return KIND.finding(
+        fate,
         severity,
         confidence_of(pairs),
         f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} requests"
         + (", {after} behind the balancer)." if fate in ("appended", "replaced") else ")."),
-        (
-            Value("field", spelling(name)),
-            Value("before", _joined(front, name)),
-            Value("after", _joined(back, name)),
-            Value("count", len(pairs), "count"),
-        ),
-        evidence(comparison.request_frames(pairs)),
-        REMEDY.get(fate, ""),
+        comparison.request_frames(pairs),
+        field=spelling(name),
+        before=_joined(front, name),
+        after=_joined(back, name),
+        count=len(pairs),
+        remedy=REMEDY.get(fate, ""),
     )
 
 

@@ -25,7 +25,7 @@ def example(name: str) -> SimpleNamespace:
     page = (ROOT / "docs/extending.md").read_text("utf-8")
     found = re.search(rf"<!-- example: {name} -->\n```python\n(.+?)\n```\n", page, re.DOTALL)
     assert found is not None
-    module: dict[str, object] = {}
+    module: dict[str, object] = {"__name__": f"lbtrace.{name}"}
     exec(compile(found[1], f"docs/extending.md ({name})", "exec"), module)
     return SimpleNamespace(**module)
 
