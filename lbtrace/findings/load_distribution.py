@@ -2,7 +2,8 @@
 
 Meaning:
     How requests (or connections, if there are no requests) are distributed over the backends, over
-    the balancer's own addresses, and over the addresses that clients connect to.
+    the balancer's own addresses, and over the addresses that clients connect to. Where client
+    connections carry several requests, it is also said how many connections each backend's came on.
 Decided by:
     Counts of what was paired, without health checks. Backends that were not captured are not
     counted.
@@ -16,7 +17,8 @@ Remedy:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,8 +26,10 @@ from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
+from lbtrace.model.plurals import noun
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct, first_met
+from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
 NAMED = 8
@@ -69,9 +73,17 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 statement,
                 Counter(dict(zip(names, np.bincount(which).tolist(), strict=True))),
                 frames,
+                {} if variant != "backends" else _connections_of(names, which, fronts),
             )
     if not len(m):
         yield from _connections(comparison)
+
+
+def _connections_of(names: list[str], which: Column, fronts: Column) -> dict[str, int]:
+    """Place → how many client connections sent requests there; {} where each sent one."""
+    first, _ = first_met(joint(which, fronts))
+    counts = np.bincount(which[first]).tolist()
+    return {} if len(first) == len(which) else dict(zip(names, counts, strict=True))
 
 
 def _are_clients(comparison: Comparison, sources: Column) -> bool:
@@ -98,10 +110,17 @@ def _connections(comparison: Comparison) -> Iterator[Finding]:
         )
 
 
-def _finding(variant: str, statement: str, counts: Counter[str], frames: list[FrameRef]) -> Finding:
+def _finding(
+    variant: str,
+    statement: str,
+    counts: Counter[str],
+    frames: list[FrameRef],
+    connections: Mapping[str, int] = MappingProxyType({}),
+) -> Finding:
     total = sum(counts.values())
     shares = ", ".join(
         f"{place} {count} ({100 * count / total:.0f} %)"
+        + (f" on {(n := connections[place])} {noun(n, 'connection')}" if connections else "")
         for place, count in counts.most_common(NAMED)
     )
     more = f" and {len(counts) - NAMED} more" if len(counts) > NAMED else ""

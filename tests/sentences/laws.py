@@ -212,6 +212,23 @@ def _name(end: tuple[str, int]) -> str:
     return f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
 
 
+def a_backend_that_got_nothing_was_sent_nothing(told: Told) -> Iterator[str]:
+    """Where one backend got everything, no other captured one was sent a byte by a client."""
+    checked = {
+        (check["point"], c) for check in told.report["health_checks"] for c in check["connections"]
+    }
+    for finding in told.findings("one-backend"):
+        for capture in told.report["captures"]:
+            for c in capture["connections"] if capture["side"] == "backend" else ():
+                other = c["server"] != value(finding, "server")
+                if (
+                    other
+                    and c["from_client"]["bytes"]
+                    and (capture["point"], c["id"]) not in checked
+                ):
+                    yield f"{finding['text']} {c['server']} was sent something too"
+
+
 LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     missing_bytes_were_acknowledged,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
@@ -219,4 +236,5 @@ LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     nothing_happened_means_no_connection,
     no_stranger_where_a_client_asked_the_same,
     a_known_connection_is_not_open_already,
+    a_backend_that_got_nothing_was_sent_nothing,
 )

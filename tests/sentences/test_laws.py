@@ -15,6 +15,7 @@ from tests.sentences.laws import (
     LAWS,
     NOTHING,
     Told,
+    a_backend_that_got_nothing_was_sent_nothing,
     a_known_connection_is_not_open_already,
     missing_bytes_were_acknowledged,
     no_stranger_where_a_client_asked_the_same,
@@ -119,3 +120,8 @@ def test_a_segment_from_another_address_opens_nothing(about: Told) -> None:
     about.report["captures"][0]["connections"].append(connection)
     about.report["counts"]["client"]["already_open"] += 1
     assert list(a_known_connection_is_not_open_already(about))
+
+
+def test_a_backend_that_was_sent_a_request_did_not_get_nothing(about: Told) -> None:
+    finding(about, "one-backend", "All went to one", {"backend": 4}, server="10.0.9.99:8080")
+    assert list(a_backend_that_got_nothing_was_sent_nothing(about))
