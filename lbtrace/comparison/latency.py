@@ -18,6 +18,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import bits_of
 
 FAR_NS = 1 << 62  # further than any two clocks are apart, and no sum of a few times overflows
+NO_CLOCK = -1
 # a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing
 NO_TIME = bits_of(
     (
@@ -105,25 +106,28 @@ def _split(sides: Sides, timed: Pairs, added: Column) -> tuple[Column, Column, i
     half-width) of the pairs whose points have a clock.
     """
     client, backend = sides.sides
-    start, back_start = (
-        client.requests.first_ns[timed.client],
-        backend.requests.first_ns[timed.backend],
-    )
-    here, there = client.point[timed.client], backend.point[timed.backend]
-    forward, back, widths = [added[:0]], [added[:0]], []
+    start = client.requests.first_ns[timed.client]
+    asked, width = on_client_clock(sides, timed, backend.requests.first_ns[timed.backend])
+    known = width != NO_CLOCK
+    # no way takes less than nothing, nor more than both
+    forward = np.minimum(np.maximum(asked - start, 0), added)[known]
+    return forward, added[known] - forward, int(width.max()) if known.any() else None
+
+
+def on_client_clock(sides: Sides, pairs: Pairs, backend_ns: Column) -> tuple[Column, Column]:
+    """Times of the backend captures, one per pair → (the same by the clock of the pair's client
+    capture, by how much that may be wrong); NO_CLOCK for the latter where there is no clock.
+    """
+    client, backend = sides.sides
+    here, there = client.point[pairs.client], backend.point[pairs.backend]
+    out, width = backend_ns.copy(), np.full(len(pairs), NO_CLOCK, np.int64)
     for points in sorted(set(zip(here.tolist(), there.tolist(), strict=True))):
         clock = sides.clock(*points)
-        if clock is None:
-            continue
-        rows = np.flatnonzero((here == points[0]) & (there == points[1]))
-        before = back_start[rows] + _delta_ns(clock, back_start[rows]) - start[rows]
-        before = np.minimum(
-            np.maximum(before, 0), added[rows]
-        )  # no way takes less than nothing, nor more than both
-        forward.append(before)
-        back.append(added[rows] - before)
-        widths.append(clock.half_width_ns)
-    return np.concatenate(forward), np.concatenate(back), max(widths, default=None)
+        if clock is not None:
+            rows = np.flatnonzero((here == points[0]) & (there == points[1]))
+            out[rows] += _delta_ns(clock, backend_ns[rows])
+            width[rows] = clock.half_width_ns
+    return out, width
 
 
 def _delta_ns(clock: Clock, backend_ns: Column) -> Column:

@@ -229,6 +229,22 @@ def a_backend_that_got_nothing_was_sent_nothing(told: Told) -> Iterator[str]:
                     yield f"{finding['text']} {c['server']} was sent something too"
 
 
+def a_syn_that_is_called_sent_again_was(told: Told) -> Iterator[str]:
+    """A SYN that was lost beyond a capture stands in it at least twice."""
+    for side in ("client", "backend"):
+        for finding in told.findings(f"lost-syn.{side}"):
+            for shown in told.shown(finding, side):
+                copies = [
+                    p
+                    for r in told.sides[side]
+                    for p in r.packets
+                    if p.syn
+                    and (p.source, p.target, p.seq) == (shown.source, shown.target, shown.seq)
+                ]
+                if not shown.syn or len(copies) < 2:
+                    yield f"{finding['text']} #{shown.number} was sent once"
+
+
 LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     missing_bytes_were_acknowledged,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
@@ -237,4 +253,5 @@ LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     no_stranger_where_a_client_asked_the_same,
     a_known_connection_is_not_open_already,
     a_backend_that_got_nothing_was_sent_nothing,
+    a_syn_that_is_called_sent_again_was,
 )

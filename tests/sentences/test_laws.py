@@ -17,6 +17,7 @@ from tests.sentences.laws import (
     Told,
     a_backend_that_got_nothing_was_sent_nothing,
     a_known_connection_is_not_open_already,
+    a_syn_that_is_called_sent_again_was,
     missing_bytes_were_acknowledged,
     no_stranger_where_a_client_asked_the_same,
     nothing_happened_means_no_connection,
@@ -125,3 +126,8 @@ def test_a_segment_from_another_address_opens_nothing(about: Told) -> None:
 def test_a_backend_that_was_sent_a_request_did_not_get_nothing(about: Told) -> None:
     finding(about, "one-backend", "All went to one", {"backend": 4}, server="10.0.9.99:8080")
     assert list(a_backend_that_got_nothing_was_sent_nothing(about))
+
+
+def test_a_syn_that_was_sent_once_was_not_lost(about: Told) -> None:
+    finding(about, "lost-syn.client", "It was sent again", {"client": 1})
+    assert list(a_syn_that_is_called_sent_again_was(about))

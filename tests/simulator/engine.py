@@ -256,6 +256,8 @@ class Engine:
         """L7: choose a backend, send, maybe fail and send again."""
         lb = self.lb
         now = arrive + self._us(lb.forward_us)
+        if lb.syn_lost and self.random.random() < lb.syn_lost:
+            now += 1000 * MS + self._us((1000, 30_000))
         request = rewriting.rewritten(
             lb, ask.message, Endpoint(client.seen_as, self.front[at].client.port), self.random
         )

@@ -82,6 +82,8 @@ class Balancer:
     race: float = (
         0.0  # share of requests on a kept backend connection that meet the backend's FIN there
     )
+    # share of backend connections whose first SYN nobody captures: the second comes a second later
+    syn_lost: float = 0.0
     hedge: float = 0.0
     # a copy of every request goes to the last backend, whose answers nobody gets: "same", "other"
     # (what it answers)
