@@ -37,7 +37,6 @@ from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
-TITLE = KIND.title
 SECOND_NS = 1_000_000_000
 AFTER_NS = tuple(seconds * SECOND_NS for seconds in (1, 3, 7))  # since the first SYN
 LATE_NS = 60_000_000  # by which a timer of a host and the way may be late

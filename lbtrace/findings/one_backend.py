@@ -32,7 +32,6 @@ from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
-TITLE = KIND.title
 # by chance this many choices all fall on one of two backends in less than 1 of 100 cases
 ENOUGH = 8
 SAME_MINUTE_NS = 60_000_000_000  # where two captures have no common clock
