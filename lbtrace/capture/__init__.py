@@ -19,7 +19,7 @@ from lbtrace.capture.block import Block
 from lbtrace.capture.link_names import LINKS, link_name
 from lbtrace.capture.source import Source, open_source
 from lbtrace.capture.unsupported_format import not_a_capture
-from lbtrace.capture.window import SECOND_NS, Window, window
+from lbtrace.capture.window import SECOND_NS, TimeSpan, window
 from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
 from lbtrace.tables.packets import Column, Recording, RecordTable
@@ -155,7 +155,7 @@ def _table(of_files: list[list[Block]]) -> RecordTable:
 
 
 def _file(
-    source: Source, blocks: list[Block], first_frame: int, covered: Window | None
+    source: Source, blocks: list[Block], first_frame: int, covered: TimeSpan | None
 ) -> CaptureFile:
     drops = [b.dropped for b in blocks if b.dropped is not None]
     links = sorted({n for b in blocks for n in _distinct(b.link)})
@@ -175,7 +175,7 @@ def _file(
     )
 
 
-def _time_jump(path: str, blocks: list[Block], first_frame: int, covered: Window) -> Diagnostic:
+def _time_jump(path: str, blocks: list[Block], first_frame: int, covered: TimeSpan) -> Diagnostic:
     row = covered.impossible[0]
     seconds = int(_joined([b.time_ns for b in blocks], "i8")[row]) // SECOND_NS
     date = (

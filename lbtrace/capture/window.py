@@ -27,7 +27,7 @@ MAX_IMPOSSIBLE_PERCENT = 5
 MIN_RECORDS = 4  # records from which a majority can be told
 
 
-class Window(NamedTuple):
+class TimeSpan(NamedTuple):
     """First and last time of a file in ns, and the rows left out, in file order."""
 
     first_ns: int
@@ -35,12 +35,12 @@ class Window(NamedTuple):
     impossible: tuple[int, ...] = ()
 
 
-def window(time_ns: Column) -> Window | None:
+def window(time_ns: Column) -> TimeSpan | None:
     """Times in file order (ns, i64) → the window, None without records."""
     count = len(time_ns)
     if not count:
         return None
-    plain = Window(int(time_ns.min()), int(time_ns.max()))
+    plain = TimeSpan(int(time_ns.min()), int(time_ns.max()))
     if count < MIN_RECORDS or plain.last_ns - plain.first_ns <= DAY_S * SECOND_NS:
         return plain
     seconds = time_ns // SECOND_NS  # differences of ns may not fit
@@ -55,4 +55,4 @@ def window(time_ns: Column) -> Window | None:
     if not len(impossible) or len(impossible) * 100 > max(MAX_IMPOSSIBLE_PERCENT * count, 100):
         return plain
     kept = np.delete(time_ns, impossible)
-    return Window(int(kept.min()), int(kept.max()), tuple(impossible.tolist()))
+    return TimeSpan(int(kept.min()), int(kept.max()), tuple(impossible.tolist()))

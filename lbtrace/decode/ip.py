@@ -19,7 +19,7 @@ from lbtrace.decode.dispatch import (
     PPP_PROTOCOLS,
     fast_link,
 )
-from lbtrace.decode.packet import Found, Outcome, Packet, Skip
+from lbtrace.decode.packet import IpHeader, Outcome, Packet, Skip
 from lbtrace.tables.columns import Column
 from lbtrace.tables.views import Views
 
@@ -102,7 +102,7 @@ def v4(packet: Packet) -> Outcome:
     size = (first & 15) * 4
     if first >> 4 != 4 or size < 20 or (total and total < size):
         return Skip("malformed-ip")
-    ip = packet.ip = Found(packet.take(12, 4), packet.take(16, 4), packet.u8(8), packet.u16(4))
+    ip = packet.ip = IpHeader(packet.take(12, 4), packet.take(16, 4), packet.u8(8), packet.u16(4))
     packet.skip_options(size)
     if total:
         packet.limit(total - size)
@@ -121,7 +121,7 @@ def v6(packet: Packet) -> Outcome:
     if packet.u8(0) >> 4 != 6:
         return Skip("malformed-ip")
     length, following = packet.u16(4), packet.u8(6)
-    packet.ip = Found(packet.take(8, 16), packet.take(24, 16), packet.u8(7), 0)
+    packet.ip = IpHeader(packet.take(8, 16), packet.take(24, 16), packet.u8(7), 0)
     packet.at += 40
     if length:
         packet.limit(length)

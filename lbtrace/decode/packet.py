@@ -1,9 +1,9 @@
 """One packet on the slow path: a position that moves inwards through its headers, and what was
 taken off on the way.
 
-A *step* reads the header at `packet.at`, moves `at` behind it and answers with the next step, or
-with a `Skip` or a `Found`. Reading beyond the captured bytes raises `Cut`, which `slow_path` turns
-into the skip "truncated-headers"; it never leaves this room.
+A *step* reads the header at `packet.at`, moves `at` behind it and answers with the next step, with
+a `Skip`, or with the `IpHeader` around a TCP segment. Reading beyond the captured bytes raises
+`Cut`, which `slow_path` turns into the skip "truncated-headers"; it never leaves this room.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An IP packet with a TCP segment; `ip_id` is 0 for IPv6."""
+class IpHeader:
+    """What an IP header says; `ip_id` is 0 for IPv6."""
 
     source: bytes
     target: bytes
@@ -63,7 +63,7 @@ class Packet:
     fragments: Fragments | None = None
     networks: list[str] = field(default_factory=list)
     peeled: list[str] = field(default_factory=list)
-    ip: Found | None = None
+    ip: IpHeader | None = None
     made: bool = False
 
     def u8(self, at: int) -> int:
@@ -111,5 +111,5 @@ class Packet:
         self.made = True
 
 
-Step: TypeAlias = "Callable[[Packet], Step | Skip | Found]"
-Outcome: TypeAlias = "Step | Skip | Found"
+Step: TypeAlias = "Callable[[Packet], Step | Skip | IpHeader]"
+Outcome: TypeAlias = "Step | Skip | IpHeader"

@@ -5,7 +5,7 @@ to skip comes out; nothing raises.
 from __future__ import annotations
 
 from lbtrace.decode.dispatch import LINK_TYPES
-from lbtrace.decode.packet import Cut, Found, Packet, Skip
+from lbtrace.decode.packet import Cut, IpHeader, Packet, Skip
 from lbtrace.decode.rows import V6_BIT
 
 MAX_STEPS = 32
@@ -21,7 +21,7 @@ def dissect(packet: Packet, made_buffer: int = 0) -> tuple[int, ...] | Skip:
         for _ in range(MAX_STEPS):
             if isinstance(outcome, Skip):
                 return outcome
-            if isinstance(outcome, Found):
+            if isinstance(outcome, IpHeader):
                 return _segment(packet, outcome, made_buffer)
             outcome = outcome(packet)
     except Cut:
@@ -29,7 +29,7 @@ def dissect(packet: Packet, made_buffer: int = 0) -> tuple[int, ...] | Skip:
     return Skip("nested-too-deep")
 
 
-def _segment(packet: Packet, ip: Found, made_buffer: int) -> tuple[int, ...] | Skip:
+def _segment(packet: Packet, ip: IpHeader, made_buffer: int) -> tuple[int, ...] | Skip:
     """The first 20 bytes of a TCP header (RFC 9293 §3.1) must be captured; options and payload may
     be cut.
     """

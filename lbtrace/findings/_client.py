@@ -6,7 +6,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.http_fields.addresses import addresses_in, node
 from lbtrace.model.pairing import Pattern
 
-LOOKED_AT = 1000  # pairs; who states the client does so in each
+MAX_PAIRS_READ = 1000  # a balancer that states the client does so in each
 
 
 def stated_in(comparison: Comparison) -> list[str]:
@@ -21,7 +21,7 @@ def stated_in(comparison: Comparison) -> list[str]:
         for m in comparison.correlation.topology.mappings
         if m.stated_by is not None
     }
-    (client, backend), pairs = comparison.sides, comparison.pairs[:LOOKED_AT]
+    (client, backend), pairs = comparison.sides, comparison.pairs[:MAX_PAIRS_READ]
     words = client.words
     asked = client.client_address[pairs.client_connection].tolist()
     for front, back, address in zip(
@@ -39,7 +39,7 @@ def stated_in(comparison: Comparison) -> list[str]:
             ):
                 names[line.name] = None
     # without pairs the client's own requests cannot be read
-    connections = comparison.connection_pairs[: 0 if len(comparison.pairs) else LOOKED_AT]
+    connections = comparison.connection_pairs[: 0 if len(comparison.pairs) else MAX_PAIRS_READ]
     for connection, on_it in zip(
         connections, backend.by_connection.lists(connections.backend), strict=True
     ):
@@ -61,7 +61,7 @@ def _stated_by_proxy(comparison: Comparison) -> bool:
     they name anybody.
     """
     told = []
-    (front, backend), connections = comparison.sides, comparison.connection_pairs[:LOOKED_AT]
+    (front, backend), connections = comparison.sides, comparison.connection_pairs[:MAX_PAIRS_READ]
     clients = map(
         front.words.text_list.__getitem__, front.client_address[connections.client].tolist()
     )

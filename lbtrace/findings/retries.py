@@ -51,7 +51,7 @@ COPIED = {
     AttemptOutcome.EITHER,
     AttemptOutcome.COPY,
 }  # how copies of mirrored traffic end
-FEW = 3  # requests: fewer are no habit
+MIN_COPIED = 3  # requests that were sent at once as copies: fewer show no mirror
 REMEDY = (
     "Do not let the balancer repeat requests that are not idempotent, or give them "
     "idempotency keys."
@@ -74,7 +74,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         tries.number(np.isin(tries.outcome, [OUTCOMES.index(o) for o in COPIED]))
         == several.attempts
     )
-    if mirrored.sum() >= FEW and 10 * mirrored.sum() >= 9 * len(m):
+    if mirrored.sum() >= MIN_COPIED and 10 * mirrored.sum() >= 9 * len(m):
         yield _mirrored(comparison, several.where(mirrored))
         safe &= ~mirrored
     for wanted, variant, severity, remedy in (

@@ -32,11 +32,12 @@ def parse(table: str) -> list[Translation]:
     """The text of nf_conntrack → its TCP connections."""
     found = []
     for line in table.splitlines():
+        words = line.split()
         values: dict[str, list[str]] = {}
-        for name, equals, value in (word.partition("=") for word in line.split()):
+        for name, equals, value in (word.partition("=") for word in words):
             if equals:
                 values.setdefault(name, []).append(value)
-        if " tcp " in line and len(values.get("sport", [])) == 2:
+        if "tcp" in words and len(values.get("sport", [])) == 2:
             src, dst, sport, dport = values["src"], values["dst"], values["sport"], values["dport"]
             found.append(
                 Translation(

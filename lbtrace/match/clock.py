@@ -30,7 +30,7 @@ from math import comb, inf, log2
 import numpy as np
 
 from lbtrace.model.pairing import Clock, ClockRefusal, ClockStep, TimesAlone
-from lbtrace.tables.columns import distinct
+from lbtrace.tables.columns import distinct, union
 from lbtrace.tables.packets import Column
 
 OUTLIERS = 0.25  # more contradicting pairs than this: refused
@@ -227,9 +227,9 @@ def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
         picked = distinct(np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64))
         order = np.argsort(a)[:SAMPLED_CLIENTS]
         for b in picked.tolist():
-            merged = _merged(a[order] - x[b], p[order] - y[b])
-            begins.append(merged[0])
-            ends.append(merged[1])
+            begin, end = union(a[order] - x[b], p[order] - y[b])
+            begins.append(begin)
+            ends.append(end)
         sample += len(picked)
         first = min(first, int(x.min())) if first else int(x.min())
         if sample >= 4 * SAMPLE:
@@ -272,18 +272,6 @@ def significance(inside: int, elsewhere: int, sample: int) -> float:
         comb(sample, k) * each**k * (1 - each) ** (sample - k) for k in range(inside, sample + 1)
     )
     return -log2(tail) if tail > 0 else inf
-
-
-def _merged(low: Column, high: Column) -> tuple[Column, Column]:
-    """Intervals [low, high] (empty ones dropped) → their union, as disjoint intervals."""
-    good = low <= high
-    low, high = low[good], high[good]
-    order = np.argsort(low)
-    low, reach = low[order], np.maximum.accumulate(high[order]) if len(low) else high
-    if not len(low):
-        return low, high
-    starts = np.flatnonzero(np.concatenate([[True], low[1:] > reach[:-1]]))
-    return low[starts], reach[np.append(starts[1:] - 1, len(low) - 1)]
 
 
 def span_of(clock: Clock, at: Column) -> tuple[Column, Column]:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lbtrace.match.clock import Bounds
-from lbtrace.tables.packets import Column
+from lbtrace.tables.columns import Column, union
 
 DRIFT_PPM = 100
 SAMPLE = 60  # backend exchanges per set that must lie inside
@@ -78,28 +78,9 @@ def _inside(times: Times, low: int, high: int, slack: int) -> list[list[tuple[in
         near = np.flatnonzero((a <= x[b] + high + slack) & (p >= y[b] + low - slack))
         if len(near) > AROUND:
             continue
-        begin, end = a[near] - x[b] - slack, p[near] - y[b] + slack
-        out.append(_merged(begin, end))
+        begin, end = union(a[near] - x[b] - slack, p[near] - y[b] + slack)
+        out.append(list(zip(begin.tolist(), end.tolist(), strict=True)))
     return out
-
-
-def _merged(begin: Column, end: Column) -> list[tuple[int, int]]:
-    """Intervals by their begin (empty ones dropped) → their union, as disjoint intervals in
-    order.
-    """
-    good = begin <= end
-    begin, end = begin[good], end[good]
-    if not len(begin):
-        return []
-    reach = np.maximum.accumulate(end)
-    starts = np.flatnonzero(np.concatenate([[True], begin[1:] > reach[:-1]]))
-    return list(
-        zip(
-            begin[starts].tolist(),
-            reach[np.append(starts[1:] - 1, len(begin) - 1)].tolist(),
-            strict=True,
-        )
-    )
 
 
 def _both(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> list[tuple[int, int]]:

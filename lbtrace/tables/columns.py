@@ -59,6 +59,20 @@ def among(values: Column, others: Column) -> Column:
     return found
 
 
+def union(begin: Column, end: Column) -> tuple[Column, Column]:
+    """Intervals from `begin` to `end`, both included (empty ones, which end before they begin, are
+    left out) → the same moments as disjoint intervals, ascending.
+    """
+    there = begin <= end
+    begin, end = begin[there], end[there]
+    if not len(begin):
+        return begin, end
+    order = np.argsort(begin)
+    begin, reach = begin[order], np.maximum.accumulate(end[order])
+    first = np.flatnonzero(np.concatenate(([True], begin[1:] > reach[:-1])))
+    return begin[first], reach[np.append(first[1:] - 1, len(begin) - 1)]
+
+
 def parted(which: Column, count: int) -> list[Column]:
     """Rows that are each of one of `count` kinds → the rows of every kind, in order."""
     order = np.argsort(which, kind="stable")

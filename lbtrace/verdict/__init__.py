@@ -28,7 +28,7 @@ TWICE = (
     "Both captures hold the same packets at the same times: the same capture was given twice, "
     "and cannot show what a balancer did."
 )
-FEW = (
+ALIKE_BY_CHANCE = (
     "Some exchanges look alike on both sides, but too few, and too little like each other, to "
     "show that the captures belong together."
 )
@@ -45,7 +45,7 @@ def judge(given: Comparison) -> Verdict:
     if not comparison.pairs and not comparison.connection_pairs and not observations:
         kind, confidence, reason = without_pairs(given)
     elif (comparison.pairs or comparison.connection_pairs) and not belong_together(comparison):
-        kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, FEW
+        kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, ALIKE_BY_CHANCE
     else:
         kind, confidence, reason = weigh(comparison, observations)
         both_sides = (

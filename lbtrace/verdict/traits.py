@@ -22,7 +22,7 @@ from lbtrace.http_fields.lines import field_value, is_canonical, lowered, sorted
 from lbtrace.model.http import HeaderLine, Response
 from lbtrace.tables.columns import distinct
 
-LOOKED_AT = 2000  # pairs; a trait that holds for so many holds
+MAX_PAIRS_READ = 2000  # a trait that holds for so many holds
 
 LOWER_CASE = "request field names: lower case"
 GO_ORDER = "request field names: Go canonical, sorted"
@@ -70,7 +70,7 @@ def traits(
     yield from _tunnels(comparison)
     if own and all(_bare(response) for response in own):
         yield BARE_ANSWER
-    pairs = comparison.request_heads[:LOOKED_AT]
+    pairs = comparison.request_heads[:MAX_PAIRS_READ]
     if pairs:
         yield from _names(comparison, pairs)
         yield from _hosts(comparison, pairs)

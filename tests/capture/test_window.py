@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace import pipeline
-from lbtrace.capture.window import Window, window
+from lbtrace.capture.window import TimeSpan, window
 from tests.capture.files import pcap
 from tests.laws import examples
 
@@ -18,7 +18,7 @@ S, DAY, YEAR = 1_000_000_000, 86_400, 366 * 86_400
 NOW = 1_700_000_000
 
 
-def seen(*seconds: int) -> Window | None:
+def seen(*seconds: int) -> TimeSpan | None:
     return window(np.array(seconds, dtype=np.int64) * S)
 
 
@@ -28,30 +28,30 @@ BUSY = tuple(range(NOW, NOW + 100))
 @pytest.mark.parametrize("wrong", [0, 761_195_582, NOW + 3 * DAY, NOW + 80 * YEAR, -9_000_000_000])
 @pytest.mark.parametrize("place", [1, 50, 99])
 def test_one_impossible_time_does_not_stretch_the_window(wrong: int, place: int) -> None:
-    assert seen(*BUSY[:place], wrong, *BUSY[place:]) == Window(NOW * S, (NOW + 99) * S, (place,))
+    assert seen(*BUSY[:place], wrong, *BUSY[place:]) == TimeSpan(NOW * S, (NOW + 99) * S, (place,))
 
 
 def test_a_clock_that_is_set_while_capturing() -> None:
-    assert seen(3, 4, *BUSY) == Window(NOW * S, (NOW + 99) * S, (0, 1))
+    assert seen(3, 4, *BUSY) == TimeSpan(NOW * S, (NOW + 99) * S, (0, 1))
 
 
 def test_one_of_few_records() -> None:
-    assert seen(NOW, 761_195_582, NOW, NOW + 2) == Window(NOW * S, (NOW + 2) * S, (1,))
-    assert seen(NOW, 761_195_582, NOW) == Window(761_195_582 * S, NOW * S)
+    assert seen(NOW, 761_195_582, NOW, NOW + 2) == TimeSpan(NOW * S, (NOW + 2) * S, (1,))
+    assert seen(NOW, 761_195_582, NOW) == TimeSpan(761_195_582 * S, NOW * S)
 
 
 def test_pauses_are_no_jumps() -> None:
     quiet = tuple(NOW + 3 * DAY * i for i in range(20))
-    assert seen(*quiet) == Window(quiet[0] * S, quiet[-1] * S)
-    assert seen(NOW - 3 * DAY, *BUSY, NOW + 9 * DAY) == Window(
+    assert seen(*quiet) == TimeSpan(quiet[0] * S, quiet[-1] * S)
+    assert seen(NOW - 3 * DAY, *BUSY, NOW + 9 * DAY) == TimeSpan(
         (NOW - 3 * DAY) * S, (NOW + 9 * DAY) * S
     )
 
 
 def test_captures_put_together_from_older_ones() -> None:
     older = tuple(n - 2 * YEAR for n in BUSY)
-    assert seen(*BUSY, *older) == Window(older[0] * S, BUSY[-1] * S)
-    assert seen(*BUSY[:50], *older[:6], *BUSY[50:]) == Window(older[0] * S, BUSY[-1] * S)
+    assert seen(*BUSY, *older) == TimeSpan(older[0] * S, BUSY[-1] * S)
+    assert seen(*BUSY[:50], *older[:6], *BUSY[50:]) == TimeSpan(older[0] * S, BUSY[-1] * S)
 
 
 def test_no_records() -> None:

@@ -17,6 +17,7 @@ from lbtrace.tables.columns import (
     parted,
     running,
     spans,
+    union,
 )
 
 
@@ -76,3 +77,32 @@ def test_rows_by_key_are_the_rows_that_have_it(keys: list[int], count: int) -> N
     assert rows.sizes.tolist() == list(map(len, expected))
     asked = np.array([*reversed(range(count)), 0])
     assert rows.lists(asked) == [*reversed(expected), expected[0]]
+
+
+INTERVALS = st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)))
+
+
+def _union(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    begin, end = (np.array([one[k] for one in intervals], np.int64) for k in (0, 1))
+    first, last = union(begin, end)
+    return list(zip(first.tolist(), last.tolist(), strict=True))
+
+
+@given(INTERVALS)
+def test_a_union_holds_the_moments_of_its_intervals_and_no_others(
+    intervals: list[tuple[int, int]],
+) -> None:
+    for moment in np.arange(-10, 10, 0.5).tolist():  # also between two whole numbers
+        inside = any(begin <= moment <= end for begin, end in intervals)
+        assert any(begin <= moment <= end for begin, end in _union(intervals)) == inside
+
+
+@given(INTERVALS)
+def test_the_intervals_of_a_union_are_apart_and_ascend(intervals: list[tuple[int, int]]) -> None:
+    edges = [edge for interval in _union(intervals) for edge in interval]
+    assert edges == sorted(edges)
+    assert all(end < begin for end, begin in zip(edges[1::2], edges[2::2], strict=False))
+
+
+def test_a_union_joins_what_touches_and_not_what_is_next() -> None:
+    assert _union([(3, 4), (1, 2), (2, 3), (5, 6)]) == [(1, 4), (5, 6)]

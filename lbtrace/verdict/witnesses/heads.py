@@ -21,7 +21,7 @@ START = ("start", "method", "version")  # what a start line says
 # a proxy must not pass these on (RFC 9110 §7.6.1); Transfer-Encoding it may have written itself
 HOP_FIELDS = fields_of(Meaning.CONNECTION) - fields_of(Meaning.FRAMING)
 # one pair of identical heads may be chance: a short request has nothing that a proxy must change
-ENOUGH_HEADS = 2
+MIN_IDENTICAL_HEADS = 2
 
 
 def head_differences(comparison: Comparison) -> Iterator[Observation]:
@@ -56,7 +56,7 @@ def head_differences(comparison: Comparison) -> Iterator[Observation]:
     identical = alone.where(both)
     if identical:
         telling = identical.where(_telling(comparison, identical))
-        variant = "identical-hop-fields" if len(telling) >= ENOUGH_HEADS else "identical"
+        variant = "identical-hop-fields" if len(telling) >= MIN_IDENTICAL_HEADS else "identical"
         yield Observation(
             "head-differences",
             variant,
@@ -135,7 +135,7 @@ def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
             yield Observation(
                 "head-differences",
                 "identical-hop-fields"
-                if _telling(comparison, answered).sum() >= ENOUGH_HEADS
+                if _telling(comparison, answered).sum() >= MIN_IDENTICAL_HEADS
                 else "identical",
                 "Both sides have the same request and response heads, byte for byte ({count} "
                 "exchanges).",
