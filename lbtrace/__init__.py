@@ -16,11 +16,11 @@ from lbtrace._version import __version__
 from lbtrace.errors import LbtraceError
 
 if TYPE_CHECKING:
-    from lbtrace.model.report import Report
+    from lbtrace.model.report import CaptureReport, Report
     from lbtrace.model.trace import Trace
     from lbtrace.options import Options
 
-__all__ = ["LbtraceError", "__version__", "compare", "inspect"]
+__all__ = ["LbtraceError", "__version__", "compare", "inspect", "show"]
 
 Path = str | PathLike[str]
 
@@ -45,5 +45,16 @@ def inspect(*files: Path, options: Options | None = None) -> Trace:
     """
     from lbtrace.options import DEFAULT
     from lbtrace.pipeline import inspect as run
+
+    return run([fspath(f) for f in files], options=options or DEFAULT)
+
+
+def show(*files: Path, options: Options | None = None) -> CaptureReport:
+    """Read one capture, or the files of a rotated one in order, and tell what it shows alone.
+
+    Raises `LbtraceError` when a file cannot be read or is no capture.
+    """
+    from lbtrace.options import DEFAULT
+    from lbtrace.pipeline import show as run
 
     return run([fspath(f) for f in files], options=options or DEFAULT)

@@ -23,7 +23,7 @@ from lbtrace._version import __version__
 from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Correlation
-from lbtrace.model.report import Report
+from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts, Trace
 from lbtrace.options import DEFAULT, Options, Progress, quiet
 from lbtrace.tables.connections import ConnectionTable
@@ -64,6 +64,25 @@ def inspect(
         diagnostics=read.diagnostics + diagnostics,
         packet_directions=read.packet_directions,
     )
+
+
+def show(
+    files: Sequence[str], options: Options = DEFAULT, progress: Progress = quiet
+) -> CaptureReport:
+    """The files of one capture point, in order → all they show, and what is to be told of it.
+
+    The capture is read as one of the client side, whichever side it was taken on. Raises InputError
+    when a file cannot be read or is no capture.
+    """
+    trace = inspect(files, options=options, progress=progress)
+    if not len(trace.connections):
+        return CaptureReport(trace)
+    from lbtrace import findings
+    from lbtrace.comparison import Comparison
+
+    with _no_collection():
+        comparison = Comparison((trace,), (), Correlation())
+        return CaptureReport(trace, findings.all_findings(comparison), comparison.not_captured)
 
 
 class _Read(NamedTuple):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lbtrace.model.net import Side
-from lbtrace.pipeline import compare
+from lbtrace.model.report import NotCaptured
+from lbtrace.pipeline import compare, show
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -47,3 +48,12 @@ def test_when_nothing_shows_the_order_it_is_said() -> None:
     assert not [
         f for f in compare([client], [backend]).findings if f.slug.startswith("swapped-captures")
     ]
+
+
+def test_one_capture_tells_what_it_shows_and_which_side_it_does_not_hold() -> None:
+    in_front, behind = (
+        show([str(SAMPLES / "nginx-timeout" / f"{side}.pcap")]) for side in ("client", "backend")
+    )
+    assert [f.slug for f in in_front.pressing] == ["errors.seen"]
+    assert in_front.not_captured is NotCaptured.OTHER_SIDE
+    assert (behind.pressing, behind.not_captured) == ((), NotCaptured.IN_FRONT)

@@ -17,8 +17,7 @@ from typing import TextIO
 import click
 
 from lbtrace.errors import OptionError
-from lbtrace.model.report import Report
-from lbtrace.model.trace import Trace
+from lbtrace.model.report import CaptureReport, Report
 from lbtrace.render import View, format_names, get_format
 
 _NEEDED = "─▶…±µ"  # what the terminal format draws with
@@ -83,10 +82,10 @@ class Target:
         with self.open() as (out, view):
             get_format(self.format).write_report(report, out, view)
 
-    def write_trace(self, trace: Trace) -> None:
+    def write_trace(self, report: CaptureReport) -> None:
         """Write the result of reading one capture point."""
         with self.open() as (out, view):
-            get_format(self.format).write_trace(trace, out, view)
+            get_format(self.format).write_trace(report, out, view)
 
     def _view(self, out: TextIO) -> View:
         return View(

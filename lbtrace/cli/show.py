@@ -12,13 +12,13 @@ from lbtrace.cli.progress import ProgressBar
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 @result_options
 def command(captures: tuple[str, ...], target: Target) -> None:
-    """Show one capture: its connections and HTTP exchanges.
+    """Show one capture: what is wrong in it, its connections and HTTP exchanges.
 
     Several files are one rotated capture, in the order given. "-" is standard input.
     """
-    from lbtrace.pipeline import inspect
+    from lbtrace.pipeline import show
 
     target.check(captures)
     with ProgressBar() as progress:
-        trace = inspect(list(captures), progress=progress)
-    target.write_trace(trace)
+        report = show(list(captures), progress=progress)
+    target.write_trace(report)

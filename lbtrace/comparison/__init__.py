@@ -10,6 +10,7 @@ above it:
     frames         the frames behind a claim, as Evidence
     claims         the values of a sentence
     nat            the addresses by which a client is known behind a NAT
+    proxies        which messages came through a proxy, and so where one capture alone was taken
     checks         which exchanges and connections are health checks
     counts         SYNs, connections and requests of each side
     latency        the time that the balancer added
@@ -34,6 +35,7 @@ from lbtrace.comparison.pairs import (
     Pairs,
     confidence_of,
 )
+from lbtrace.comparison.proxies import Proxies
 from lbtrace.comparison.summary import Summaries
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
@@ -60,8 +62,10 @@ __all__ = [
 ]
 
 
-class Comparison(Frames, Summaries, Latencies):
-    """Everything the two sides show, with the indexes that several judges need."""
+class Comparison(Frames, Summaries, Latencies, Proxies):
+    """Everything the two sides show, or the only one of them that was captured, with the indexes
+    that several judges need.
+    """
 
     @cached_property
     def _paired_sources(self) -> Column:

@@ -13,7 +13,7 @@ from lbtrace.comparison.sides import Sides
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Clock
 from lbtrace.model.report import Latency
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, median_low
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import bits_of
 
@@ -83,13 +83,13 @@ def latency_of(sides: Sides, timed: Pairs) -> Latency | None:
     forward, back, half_width_ns = _split(sides, timed, np.maximum(added, 0))
     return Latency(
         count=len(timed),
-        added_median_ns=_median_low(differences),
+        added_median_ns=median_low(differences),
         added_p95_ns=int(differences[rank_index(len(differences), 95)]),
         added_max_ns=int(differences[-1]),
-        client_median_ns=_median_low(totals),
-        backend_median_ns=_median_low(behind),
-        forward_median_ns=_median_low(forward) if len(forward) else None,
-        return_median_ns=_median_low(back) if len(back) else None,
+        client_median_ns=median_low(totals),
+        backend_median_ns=median_low(behind),
+        forward_median_ns=median_low(forward) if len(forward) else None,
+        return_median_ns=median_low(back) if len(back) else None,
         half_width_ns=half_width_ns,
         slowest_pair=int(timed.place[added == differences[-1]].max()),
     )
@@ -150,20 +150,14 @@ def _of_sets(timed: Pairs, totals: Column, behind: Column) -> Latency:
         added_median_ns=average,
         added_p95_ns=average,
         added_max_ns=average,
-        client_median_ns=_median_low(totals),
-        backend_median_ns=_median_low(behind),
+        client_median_ns=median_low(totals),
+        backend_median_ns=median_low(behind),
         forward_median_ns=None,
         return_median_ns=None,
         half_width_ns=None,
         slowest_pair=int(timed.place[totals.argmax()]),
         average=True,
     )
-
-
-def _median_low(values: Column) -> int:
-    """A value that occurred."""
-    middle = (len(values) - 1) // 2
-    return int(np.partition(values, middle)[middle])
 
 
 def rank_index(count: int, percent: int) -> int:

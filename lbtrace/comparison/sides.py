@@ -45,6 +45,18 @@ class Sides:
         """The capture points of a side."""
         return self.clients if side is Side.CLIENT else self.backends
 
+    @property
+    def captured(self) -> tuple[Side, ...]:
+        """The sides of which there is a capture. Of the other one nothing may be said."""
+        return tuple(side for side in Side if self.traces(side))
+
+    @property
+    def alone(self) -> bool:
+        """Whether only one side was captured. It need not be the side it is read as, so nothing may
+        name it.
+        """
+        return len(self.captured) == 1
+
     def table(self, side: Side) -> SideTable:
         """The columns of a side."""
         return self.sides[side is Side.BACKEND]

@@ -5,6 +5,9 @@ Each module here whose name has no leading underscore is a finding: its docstrin
 do (`Remedy:`); its first line is the title; `find(comparison)` yields what it has to say. A new
 finding is a new file. docs/findings.md is made from the docstrings: `python -m lbtrace.findings >
 docs/findings.md`.
+
+A file with `ONE_CAPTURE = True` can speak of one capture alone: its `find` loops over
+`comparison.captured`, names no side (`_side`), and asks for pairs only where both were captured.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ class FindingModule(NamedTuple):
     title: str
     doc: str
     find: Callable[[Comparison], Iterable[Finding]]
+    one_capture: bool  # whether it can speak of one capture alone
 
 
 @cache
@@ -37,12 +41,24 @@ def registry() -> tuple[FindingModule, ...]:
     names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     return tuple(
-        FindingModule(*FindingKind.of(m.__name__, m.__doc__), m.__doc__ or "", m.find)
+        FindingModule(
+            *FindingKind.of(m.__name__, m.__doc__),
+            m.__doc__ or "",
+            m.find,
+            getattr(m, "ONE_CAPTURE", False),
+        )
         for m in modules
     )
 
 
 def all_findings(comparison: Comparison) -> tuple[Finding, ...]:
-    """Everything there is to tell, most severe first, then surest first, then by slug."""
-    found = [finding for module in registry() for finding in module.find(comparison)]
+    """Everything there is to tell, most severe first, then surest first, then by slug. If only one
+    side was captured, what needs no other side.
+    """
+    found = [
+        finding
+        for module in registry()
+        if module.one_capture or not comparison.alone
+        for finding in module.find(comparison)
+    ]
     return tuple(sorted(found, key=lambda f: (-f.severity.rank, -f.confidence.rank, f.slug)))

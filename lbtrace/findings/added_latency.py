@@ -19,7 +19,6 @@ Remedy:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import median_low
 
 from lbtrace.comparison import Comparison, Pairs, confidence_of
 from lbtrace.comparison.claims import ns
@@ -27,6 +26,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.report import Finding, Latency, Severity
+from lbtrace.tables.columns import median_low
 from lbtrace.tables.connections import NEVER
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -106,4 +106,4 @@ def front_round_trip_ns(comparison: Comparison) -> int | None:
         client.of_connections(name) for name in ("syn_ns", "synack_ns", "syn_retransmissions")
     )
     known = (asked != NEVER) & (answered != NEVER) & (again == 0)
-    return median_low((answered - asked)[known].tolist()) if known.any() else None
+    return median_low((answered - asked)[known]) if known.any() else None

@@ -23,20 +23,21 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, first_frames
 from lbtrace.comparison.claims import size
 from lbtrace.findings._kind import FindingKind
-from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
 from lbtrace.model.report import Finding, Severity
 from lbtrace.model.trace import Trace
 from lbtrace.tables.connections import ConnectionTable
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 WHOLE = "Record whole packets: tcpdump -s 0."
 BUFFER = "Record with a larger buffer (tcpdump -B 65536), or write to a faster disk."
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per capture and kind of lack, then the exchanges outside the other capture."""
-    for side in Side:
+    for side in comparison.captured:
         for trace, held in zip(
             comparison.traces(side), comparison.table(side).connections, strict=True
         ):

@@ -25,11 +25,13 @@ from lbtrace.comparison import Comparison
 from lbtrace.comparison.counts import counted_once
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, told, variant
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 STATEMENT = {
     "refused": "Connections to {targets} were refused on the {side} side: {count}{checks}.",
     "no-answer": "Attempts to connect to {targets} were not answered on the {side} side: "
@@ -44,7 +46,7 @@ REMEDY = {
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding a side and kind."""
-    for side in Side:
+    for side in comparison.captured:
         table = comparison.table(side)
         tried = [
             handshake_failures(held, t.last_ns)
@@ -62,10 +64,10 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 int(comparison.check_connections[connections].sum()) if side is Side.BACKEND else 0
             )
             yield KIND.finding(
-                f"{kind}-{side.value}",
+                variant(comparison, kind, side),
                 Severity.MEDIUM,
                 Confidence.HIGH,
-                STATEMENT[kind].replace(
+                told(comparison, STATEMENT[kind]).replace(
                     "{checks}", ", {checks} of them health checks" if checks else ""
                 ),
                 comparison.opening_frames(side, connections),
@@ -73,7 +75,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 targets=", ".join(
                     str(table.endpoint(target)) for target, _ in targets.most_common(3)
                 ),
-                side=side.value,
+                side=named(comparison, side),
                 checks=checks,
                 remedy=REMEDY[kind],
             )

@@ -22,7 +22,6 @@ Remedy:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import median_low
 
 import numpy as np
 
@@ -32,7 +31,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, SideCounts
-from lbtrace.tables.columns import Column, distinct, first_met
+from lbtrace.tables.columns import Column, distinct, first_met, median_low
 from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
@@ -212,7 +211,7 @@ def _idle(comparison: Comparison) -> Iterator[Finding]:
         else "A backend connection was used again once, after {longest} of silence.",
         [comparison.request_frame(Side.BACKEND, comparison.sides[1].ref(longest))],
         count=len(ages),
-        median=ns(median_low(ages.tolist())),
+        median=ns(median_low(ages)),
         longest=ns(int(ages.max())),
         note="the request after the longest silence",
     )

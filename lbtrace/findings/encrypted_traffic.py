@@ -18,17 +18,19 @@ from collections.abc import Iterator
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, told, variant
 from lbtrace.model.http import Protocol
-from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding a side."""
-    for side in Side:
+    for side in comparison.captured:
         names: Counter[str] = Counter()
         protocols: dict[str, None] = {}
         frames: list[FrameRef] = []
@@ -50,16 +52,20 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     frames.append(trace.ref(frame, c.from_client.first_payload_ns or c.first_ns))
         if count:
             yield KIND.finding(
-                side.value,
+                variant(comparison, "", side),
                 Severity.INFO if exchanges else Severity.LOW,
                 Confidence.CERTAIN,
-                "Encrypted with TLS: {count} of {of} connections on the {side} side, for {names}"
+                told(
+                    comparison,
+                    "Encrypted with TLS: {count} of {of} connections on the {side} side, for "
+                    "{names}",
+                )
                 + (", offering {protocols}" if protocols else "")
                 + ". What they carry cannot be read from the packets.",
                 frames,
                 count=count,
                 of=total,
-                side=side.value,
+                side=named(comparison, side),
                 names=", ".join(f"{name} ({n})" for name, n in names.most_common(5))
                 or "an unknown server",
                 protocols=", ".join(list(protocols)[:5]),

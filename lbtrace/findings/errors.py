@@ -32,6 +32,7 @@ from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 ENDS = {
     Mark.RESET: "reset",
     Mark.CLOSED: "closed",
@@ -42,6 +43,46 @@ ENDS = {
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Errors of the backend, errors of the balancer, requests without a response."""
+    if comparison.alone:
+        yield from _seen(comparison)
+    else:
+        yield from _made(comparison)
+    yield from _unanswered(comparison)
+
+
+def _seen(comparison: Comparison) -> Iterator[Finding]:
+    """The errors in one capture, which does not show who made them."""
+    (side,) = comparison.captured
+    table = comparison.table(side)
+    responses = table.responses
+    rows = np.flatnonzero(responses.there & (responses.start >= MIN_ERROR))
+    if len(rows):
+        statuses = Counter(responses.start[rows].tolist())
+        yield KIND.finding(
+            "seen",
+            Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
+            Confidence.CERTAIN,
+            "{count} of {of} responses are errors: {statuses}. One capture does not show who made "
+            "them.",
+            (
+                frame
+                for row in rows[: FRAMES_PER_SIDE // 2].tolist()
+                for frame in (
+                    comparison.request_frame(side, table.ref(row)),
+                    comparison.response_frame(side, table.ref(row)),
+                )
+            ),
+            count=len(rows),
+            of=int(responses.there.sum()),
+            statuses=listed(statuses),
+            remedy="Compare these requests with those that worked: which field, which size "
+            "differs? A second capture, taken on the other side of the balancer at the same time, "
+            "shows who made them.",
+        )
+
+
+def _made(comparison: Comparison) -> Iterator[Finding]:
+    """The errors of both sides, by who made them."""
     (client, server), m = comparison.sides, comparison.pairs
     given, got = server.responses.start[m.backend], client.responses.start[m.client]
     failed = (
@@ -89,7 +130,6 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     told[m.client[failed]] = True
     told[own.exchange] = True
     yield from _open(comparison, np.flatnonzero(_errors(comparison) & ~told))
-    yield from _unanswered(comparison)
 
 
 def _errors(comparison: Comparison) -> Column:
@@ -145,26 +185,24 @@ def listed(statuses: Counter[int]) -> str:
 
 
 def _unanswered(comparison: Comparison) -> Iterator[Finding]:
-    client = comparison.sides[0]
+    side = comparison.captured[0]
+    client = comparison.table(side)
     without = np.flatnonzero(client.requests.there & ~client.responses.there)
     if not len(without):
         return
     # the same marks were set in the same order: one exchange of each tells
     first, which = first_met(joint(client.marks[without], client.requests.marks[without]))
-    told = [
-        _end(comparison.exchange(Side.CLIENT, comparison.sides[0].ref(row)))
-        for row in without[first].tolist()
-    ]
+    told = [_end(comparison.exchange(side, client.ref(row))) for row in without[first].tolist()]
     ends = Counter(told[i] for i in which.tolist())
     harmless = set(ends) <= {ENDS[Mark.CAPTURE_ENDED], ENDS[Mark.LOST]}
     yield KIND.finding(
         "unanswered",
         Severity.INFO if harmless else Severity.LOW,
         Confidence.HIGH,
-        "Client requests without a response in the capture: {count}; their connections were "
-        "{ends}.",
+        f"{'Requests' if comparison.alone else 'Client requests'} without a response in the "
+        "capture: {count}; their connections were {ends}.",
         (
-            comparison.request_frame(Side.CLIENT, comparison.sides[0].ref(row))
+            comparison.request_frame(side, client.ref(row))
             for row in without[:FRAMES_PER_SIDE].tolist()
         ),
         count=len(without),

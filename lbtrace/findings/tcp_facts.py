@@ -22,18 +22,28 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, ConnectionPairs
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, told, variant
 from lbtrace.model.net import Side, SynFingerprint
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.connections import NO_FRAME, NONE
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 MIN_SEGMENTS = 3  # one or two tell nothing
 MIN_LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """The two SYNs of an example, then loss on each side."""
+    if not comparison.alone:
+        yield from _syns_of_pairs(comparison)
+    for side in comparison.captured:
+        yield from _loss(comparison, side)
+    yield from _deferred(comparison)
+
+
+def _syns_of_pairs(comparison: Comparison) -> Iterator[Finding]:
     (client, backend), joined = comparison.sides, comparison.joined_connections
     syns = [
         t.of_ends("syn_row", server=False)[c] != NONE
@@ -42,9 +52,6 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     both = joined.where(syns[0] & syns[1])
     if len(both):
         yield _syns(comparison, both)
-    for side in Side:
-        yield from _loss(comparison, side)
-    yield from _deferred(comparison)
 
 
 def _syns(comparison: Comparison, both: ConnectionPairs) -> Finding:
@@ -97,15 +104,18 @@ def _loss(comparison: Comparison, side: Side) -> Iterator[Finding]:
     again, packets = int(repeats.sum()), int(sent.sum())
     if again >= MIN_SEGMENTS and again * 100 >= packets * MIN_LOSS_PERCENT:
         yield KIND.finding(
-            f"loss-{side.value}",
+            variant(comparison, "loss", side),
             Severity.LOW,
             Confidence.HIGH,
-            "On the {side} side {again} of {packets} segments were sent again, before the capture "
-            "shows an acknowledgement: packets were lost or late.",
+            told(
+                comparison,
+                "{again} of {packets} segments on the {side} side were sent again, before the "
+                "capture shows an acknowledgement: packets were lost or late.",
+            ),
             comparison.end_frames(
                 side, np.flatnonzero(repeats), "repeat_frame", "repeat_ns", (False, True)
             ),
-            side=side.value,
+            side=named(comparison, side),
             again=again,
             packets=packets,
             note="the first segment sent again of the first connections concerned",
@@ -114,8 +124,9 @@ def _loss(comparison: Comparison, side: Side) -> Iterator[Finding]:
 
 
 def _deferred(comparison: Comparison) -> Iterator[Finding]:
-    """SYN-ACKs that backends repeat though they were acknowledged: they accept only with data."""
-    backend = comparison.sides[1]
+    """SYN-ACKs that servers repeat though they were acknowledged: they accept only with data."""
+    side = comparison.captured[-1]
+    backend = comparison.table(side)
     deferred = np.flatnonzero(backend.of_ends("deferred_frame", server=True) != NO_FRAME)
     if not len(deferred):
         return
@@ -124,10 +135,10 @@ def _deferred(comparison: Comparison) -> Iterator[Finding]:
         "deferred-accept",
         Severity.INFO,
         Confidence.HIGH,
-        "The backend repeated a SYN-ACK that was already acknowledged on {count} of {of} "
-        "connections: nothing was lost. A server that accepts only with data (TCP_DEFER_ACCEPT) "
-        "does this.",
-        comparison.end_frames(Side.BACKEND, deferred, "deferred_frame", "deferred_ns", (True,)),
+        ("The server" if comparison.alone else "The backend")
+        + " repeated a SYN-ACK that was already acknowledged on {count} of {of} connections: "
+        "nothing was lost. A server that accepts only with data (TCP_DEFER_ACCEPT) does this.",
+        comparison.end_frames(side, deferred, "deferred_frame", "deferred_ns", (True,)),
         count=len(deferred),
         of=of,
     )

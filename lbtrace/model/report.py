@@ -299,12 +299,41 @@ class Report:
         """The findings that must not be overlooked: of MEDIUM severity and up, the first of each
         title.
         """
-        first: dict[tuple[Severity, str], Finding] = {}
-        for finding in self.findings:
-            if finding.severity >= Severity.MEDIUM:
-                first.setdefault((finding.severity, finding.title), finding)
-        return tuple(first.values())
+        return _pressing(self.findings)
 
     def trace(self, side: Side, point: int) -> Trace:
         """The trace of a capture point."""
         return (self.clients if side is Side.CLIENT else self.backends)[point]
+
+
+class NotCaptured(StrEnum):
+    """What one capture alone does not hold: the side of a balancer beyond it."""
+
+    OTHER_SIDE = "other-side"  # the packets do not show on which side the capture was taken
+    IN_FRONT = "in-front"  # its requests came through a proxy: it was taken behind one
+    BEHIND = "behind"  # its responses came through a proxy: it was taken in front of one
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureReport:
+    """The result of `lbtrace.show`: one capture point, what it shows alone, and what it cannot.
+
+    Frames of the findings have the side that the trace was read as, whichever side it was taken on.
+    """
+
+    trace: Trace
+    findings: tuple[Finding, ...] = ()
+    not_captured: NotCaptured = NotCaptured.OTHER_SIDE
+
+    @property
+    def pressing(self) -> tuple[Finding, ...]:
+        """The findings that must not be overlooked, as in a Report."""
+        return _pressing(self.findings)
+
+
+def _pressing(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    first: dict[tuple[Severity, str], Finding] = {}
+    for finding in findings:
+        if finding.severity >= Severity.MEDIUM:
+            first.setdefault((finding.severity, finding.title), finding)
+    return tuple(first.values())

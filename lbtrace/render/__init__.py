@@ -1,10 +1,11 @@
-"""A finished Report (or Trace) → text for people or a format for machines; one module per format.
+"""A finished Report (or CaptureReport) → text for people or a format for machines; one module per
+format.
 
 A format is a module of this package with
 
     SUMMARY: str                                           one line for --help
     def write_report(report, out, view) -> None            the result of `compare`
-    def write_trace(trace, out, view) -> None              the result of `show`
+    def write_trace(report, out, view) -> None             the result of `show`
 
 and its name is the module's name. Formats read; they never measure or judge.
 """
@@ -17,8 +18,7 @@ from pkgutil import iter_modules
 from typing import Protocol, TextIO, cast
 
 from lbtrace.errors import OptionError
-from lbtrace.model.report import Report
-from lbtrace.model.trace import Trace
+from lbtrace.model.report import CaptureReport, Report
 
 _SHARED = {"wording", "schema"}  # rooms of this package that are no format
 
@@ -43,7 +43,7 @@ class Format(Protocol):
     def write_report(self, report: Report, out: TextIO, view: View) -> None:
         """Write the result of `compare`."""
 
-    def write_trace(self, trace: Trace, out: TextIO, view: View) -> None:
+    def write_trace(self, report: CaptureReport, out: TextIO, view: View) -> None:
         """Write the result of `show`."""
 
 

@@ -48,6 +48,12 @@ def distinct(values: Column) -> Column:
     return out
 
 
+def median_low(values: Column) -> int:
+    """The median of integers, the lower of two: a value that occurs."""
+    middle = (len(values) - 1) // 2
+    return int(np.partition(values, middle)[middle])
+
+
 def among(values: Column, others: Column) -> Column:
     """Which values are one of the others."""
     ascending = np.sort(others)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.findings import all_findings
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Finding
 from lbtrace.model.trace import Trace
@@ -83,3 +84,10 @@ def with_exchanges(trace: Trace, **changed: object) -> Trace:
     for name, exchange in changed.items():
         exchanges[int(name[1:])] = exchange  # type: ignore[call-overload]
     return replace(trace, exchanges=exchanges)
+
+
+def judge_alone(trace: Trace) -> Judged:
+    """The findings of one capture, as `lbtrace show` tells them."""
+    read = replace(trace, side=Side.CLIENT, point=0)
+    alone = Recording([read], [], {}, set(), set(), set(), {}, {})
+    return judge_recording(alone, Correlation())

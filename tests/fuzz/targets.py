@@ -210,13 +210,13 @@ def http1(data: bytes) -> None:
 
 def inspect(data: bytes) -> None:
     try:
-        trace = pipeline.inspect([_file(data)])
+        report = pipeline.show([_file(data)])
     except InputError:
         return
-    counts = trace.packets
+    counts = report.trace.packets
     assert counts.read == counts.decoded + sum(n for _, n in counts.skipped)
     out = io.StringIO()
-    json_format.write_trace(trace, out, View())
+    json_format.write_trace(report, out, View())
     json.loads(out.getvalue())
 
 

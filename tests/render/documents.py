@@ -8,20 +8,25 @@ from typing import Any
 
 import jsonschema
 
-from lbtrace.model.report import Report
+from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View, get_format
 from tests.render import founding, json_tables
 
 
-def text_of(result: Report | Trace) -> str:
+def text_of(result: Report | CaptureReport | Trace) -> str:
     """The JSON of a result."""
     out = io.StringIO()
     if isinstance(result, Report):
         get_format("json").write_report(result, out, View())
     else:
-        get_format("json").write_trace(result, out, View())
+        get_format("json").write_trace(alone(result), out, View())
     return out.getvalue()
+
+
+def alone(result: CaptureReport | Trace) -> CaptureReport:
+    """A trace of which nothing is told, or what is told of it."""
+    return result if isinstance(result, CaptureReport) else CaptureReport(result)
 
 
 def strict_schema(document: str) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def names(instance: object) -> list[str]:
     return [f.name for f in dataclasses.fields(instance)]
 
 
-def page(result: Report | Trace | None = None, **view: int) -> str:
+def page(result: Report | CaptureReport | Trace | None = None, **view: int) -> str:
     """The page of a result, the founding experiment without one."""
     out = io.StringIO()
     result = result or founding.report()
@@ -64,7 +69,7 @@ def page(result: Report | Trace | None = None, **view: int) -> str:
     if isinstance(result, Report):
         get_format("terminal").write_report(result, out, shape)
     else:
-        get_format("terminal").write_trace(result, out, shape)
+        get_format("terminal").write_trace(alone(result), out, shape)
     return out.getvalue()
 
 

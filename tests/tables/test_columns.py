@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from itertools import accumulate
 
 import numpy as np
@@ -14,6 +15,7 @@ from lbtrace.tables.columns import (
     distinct,
     first_met,
     group_starts,
+    median_low,
     parted,
     running,
     spans,
@@ -25,6 +27,11 @@ from lbtrace.tables.columns import (
 def test_spans_are_the_ranges_one_after_the_other(parts: list[tuple[int, int]]) -> None:
     begin, size = (np.array([part[k] for part in parts], np.int64) for k in (0, 1))
     assert spans(begin, size).tolist() == [at for b, n in parts for at in range(b, b + n)]
+
+
+@given(st.lists(st.integers(-(2**40), 2**40), min_size=1))
+def test_the_lower_median_is_a_value_that_occurs(values: list[int]) -> None:
+    assert median_low(np.array(values)) == statistics.median_low(values)
 
 
 @given(st.lists(st.integers(0, 99)))

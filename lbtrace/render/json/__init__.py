@@ -1,5 +1,5 @@
-"""Report or Trace → JSON, format version 1, specified in docs/json-format.md and by the schemas in
-render/schema/.
+"""Report or CaptureReport → JSON, format version 1, specified in docs/json-format.md and by the
+schemas in render/schema/.
 
 Written piece by piece, never as one tree: one connection, exchange or pair per line, so that a
 capture of any size streams and lines can be grepped. Invariant: the output is one valid JSON value,
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from lbtrace._version import __version__
-from lbtrace.model.report import Report
+from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View
 from lbtrace.render.json import pairs, parts, rows
@@ -30,9 +30,9 @@ def write_report(report: Report, out: TextIO, view: View) -> None:
     _write(out, _report(report))
 
 
-def write_trace(trace: Trace, out: TextIO, view: View) -> None:
+def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     """The result of `show`: format "lbtrace-trace"."""
-    _write(out, _trace_document(trace))
+    _write(out, _trace_document(report))
 
 
 def _write(out: TextIO, lines: Iterator[str]) -> None:
@@ -70,10 +70,12 @@ def _array(name: str, items: Iterable[str], end: str = ",") -> Iterator[str]:
     yield f"]{end}"
 
 
-def _trace_document(trace: Trace) -> Iterator[str]:
+def _trace_document(report: CaptureReport) -> Iterator[str]:
     yield _head("lbtrace-trace", __version__)
+    yield f'"not_captured":{quoted(report.not_captured)},'
+    yield from _array("findings", parts.findings(report.findings))
     yield '"capture":'
-    yield from _trace(trace)
+    yield from _trace(report.trace)
     yield "}"
 
 

@@ -1,13 +1,12 @@
-"""Report or Trace → a page for people: first the verdict, then what the balancer did, why lbtrace
-believes it, what it could not know.
+"""Report or CaptureReport → a page for people: first the verdict, then what the balancer did, why
+lbtrace believes it, what it could not know.
 """
 
 from __future__ import annotations
 
 from typing import TextIO
 
-from lbtrace.model.report import Report
-from lbtrace.model.trace import Trace
+from lbtrace.model.report import CaptureReport, Report
 from lbtrace.render import View
 from lbtrace.render.terminal import drawing, findings, headers, limits, overview, pairs
 from lbtrace.render.terminal import trace as one_side
@@ -34,12 +33,14 @@ def write_report(report: Report, out: TextIO, view: View) -> None:
     limits.captures(page, (*report.clients, *report.backends), labels)
 
 
-def write_trace(trace: Trace, out: TextIO, view: View) -> None:
-    """The result of `show`."""
-    page = Page(out, view)
-    counts = capture_counts(trace)
+def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
+    """The result of `show`: first what is wrong in it."""
+    trace = report.trace
+    page, labels, counts = Page(out, view), Labels([trace], ()), capture_counts(trace)
     one_side.summary(page, trace, counts)
+    findings.troubles(page, report.findings, labels)
     one_side.connections(page, trace, counts)
     one_side.exchanges(page, trace)
-    limits.could_not_know(page, limits.blind_spots(trace))
-    limits.captures(page, [trace], None)
+    findings.facts(page, report.findings, labels)
+    limits.could_not_know(page, [*limits.not_captured(report), *limits.blind_spots(trace)])
+    limits.captures(page, [trace], labels)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Evidence, Finding, Kind, ProfileMatch, Report, Severity, Witness
 from lbtrace.render.terminal.labels import Labels
@@ -35,18 +36,28 @@ DRAWN_ABOVE = (
 
 def findings(page: Page, report: Report, labels: Labels) -> None:
     """Most severe first."""
-    trouble = [f for f in report.findings if f.severity is not Severity.INFO]
-    facts = [f for f in report.findings if f.severity is Severity.INFO]
+    troubles(page, report.findings, labels)
+    facts(page, report.findings, labels)
+
+
+def troubles(page: Page, every: Sequence[Finding], labels: Labels) -> None:
+    """The findings that are more than facts."""
+    trouble = [f for f in every if f.severity is not Severity.INFO]
     if trouble:
         page.heading("Findings")
         some = page.some(trouble, _SHOWN)
         for finding in some:
             _trouble(page, finding, labels)
         page.more(len(trouble), len(some), "findings")
+
+
+def facts(page: Page, every: Sequence[Finding], labels: Labels) -> None:
+    """The findings of severity INFO, briefly."""
+    facts = [f for f in every if f.severity is Severity.INFO]
     listed = facts if page.view.everything else [f for f in facts if not _drawn_above(f.slug)]
     if listed:
         page.heading(
-            "Facts" if trouble else "Findings",
+            "Facts" if len(facts) < len(every) else "Findings",
             "all of severity INFO; to see a frame in Wireshark: frame.number == 4",
         )
         for title in dict.fromkeys(f.title for f in listed):
@@ -110,9 +121,10 @@ def _evidence(page: Page, evidence: Sequence[Evidence], labels: Labels, filters:
     for e in page.some(evidence, _EVIDENCE):
         note = f"   {shown(e.note)}" if e.note and page.view.everything else ""
         page.line((labels.frames(e.frames), "frame"), (note, "note"), indent=_INDENT)
-        for side, text in (("client", e.client_filter), ("backend", e.backend_filter)):
+        for side, text in ((Side.CLIENT, e.client_filter), (Side.BACKEND, e.backend_filter)):
             if text and (filters or not text.startswith("frame.number")):
-                page.line((f"Wireshark, {side}: ", "note"), (shown(text), "filter"), indent=_INDENT)
+                where = f"{labels.wireshark(side)}: "
+                page.line((where, "note"), (shown(text), "filter"), indent=_INDENT)
 
 
 def why(page: Page, report: Report, labels: Labels) -> None:

@@ -20,6 +20,8 @@ class Labels:
 
     def __init__(self, clients: Sequence[Trace], backends: Sequence[Trace]) -> None:
         self._traces = {Side.CLIENT: clients, Side.BACKEND: backends}
+        # of one capture alone it is not known which side it was taken on
+        self._alone = not (clients and backends)
         self._several = {
             side: len(traces) > 1 or any(len(t.files) > 1 for t in traces)
             for side, traces in self._traces.items()
@@ -27,8 +29,10 @@ class Labels:
 
     def point(self, side: Side, point: int, file: int = 0) -> str:
         """ "B1", or "B1.2" for the second file of a point with several files."""
-        letter = "C" if side is Side.CLIENT else "B"
         many = len(self._traces[side][point].files) > 1
+        if self._alone:
+            return f"file {file + 1}" if many else ""
+        letter = "C" if side is Side.CLIENT else "B"
         return f"{letter}{point + 1}.{file + 1}" if many else f"{letter}{point + 1}"
 
     def frame(self, ref: FrameRef) -> str:
@@ -51,8 +55,13 @@ class Labels:
             labels = list(dict.fromkeys(self.frame(r) for r in refs if r.side is side))
             if labels:
                 rest = f" +{len(labels) - most} more" if len(labels) > most else ""
-                parts.append(f"{side.value} {' '.join(labels[:most])}{rest}")
+                name = "" if self._alone else f"{side.value} "
+                parts.append(f"{name}{' '.join(labels[:most])}{rest}")
         return " ↔ ".join(parts)
+
+    def wireshark(self, side: Side) -> str:
+        """Where a display filter is for."""
+        return "Wireshark" if self._alone else f"Wireshark, {side.value}"
 
     def exchange(self, side: Side, ref: Ref) -> Exchange:
         """The exchange a reference names."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from lbtrace.model.http import ClientHello
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Clock, UnpairedReason
-from lbtrace.model.report import Latency, Report
+from lbtrace.model.report import CaptureReport, Latency, Report
 from lbtrace.model.trace import Trace
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
@@ -165,7 +165,13 @@ def _hello(hello: ClientHello | None) -> str:
     return f" {', '.join(details)}" if details else ""
 
 
-def captures(page: Page, traces: Sequence[Trace], labels: Labels | None) -> None:
+def not_captured(report: CaptureReport) -> Iterator[str]:
+    """That one capture shows one side only, and which."""
+    if report.trace.connections:
+        yield names.NOT_CAPTURED[report.not_captured]
+
+
+def captures(page: Page, traces: Sequence[Trace], labels: Labels) -> None:
     """Each capture point: its files, its packets (read = decoded + skipped), its diagnostics."""
     page.heading("Captures")
     rows: list[list[Cell]] = []
@@ -175,7 +181,7 @@ def captures(page: Page, traces: Sequence[Trace], labels: Labels | None) -> None
                 f"{file.format}{f', {file.compression}' if file.compression else ''}, "
                 f"{units.size(file.size_bytes)}"
             )
-            label = labels.point(trace.side, trace.point, index) if labels else ""
+            label = labels.point(trace.side, trace.point, index)
             rows.append([(label, "label"), shown(file.path)])
             if len(trace.files) > 1:
                 rows.append(["", (f"{kind}, {units.plural(file.frames, 'packet')}", "note")])

@@ -17,7 +17,7 @@ from lbtrace.model.pairing import (
     UnpairedDetail,
     UnpairedReason,
 )
-from lbtrace.model.report import Kind, Reuse, Severity
+from lbtrace.model.report import Kind, NotCaptured, Reuse, Severity
 
 KIND: dict[Kind, str] = {
     Kind.DIRECT: "No balancer in between",
@@ -65,6 +65,14 @@ REUSE: dict[Reuse, str] = {
     Reuse.UNKNOWN: "{already_open} behind the balancer opened before the capture: no ratio",
 }
 
+NOT_CAPTURED: dict[NotCaptured, str] = {
+    NotCaptured.OTHER_SIDE: "This is one capture. It does not show on which side of a balancer it "
+    "was taken, and the other side is not captured.",
+    NotCaptured.IN_FRONT: "This is one capture. Its requests came through a proxy: it was taken "
+    "behind one, and in front of the balancer is not captured.",
+    NotCaptured.BEHIND: "This is one capture. Its responses came through a proxy: it was taken in "
+    "front of one, and behind the balancer is not captured.",
+}
 SEVERITY: dict[Severity, str] = {
     Severity.CRITICAL: "CRITICAL",
     Severity.HIGH: "HIGH",

@@ -1,0 +1,60 @@
+"""A side → which of its messages came through a proxy, by the fields that only proxies write.
+
+It shows where one capture alone was taken: requests that came through a proxy were captured behind
+it, responses that did were captured in front of it. A client may write such a field itself, and a
+backend may pass one on; so a side is only named where the messages for most targets say the same.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from lbtrace.comparison.sides import Sides
+from lbtrace.http_fields import ADDED_BY_PROXIES, Meaning, fields_of, is_forwarding
+from lbtrace.model.net import Side
+from lbtrace.model.report import NotCaptured
+from lbtrace.tables.columns import Column, distinct
+from lbtrace.tables.side_table import SideTable
+
+RESPONSES_OF_PROXIES = fields_of(Meaning.PROXY, Meaning.CACHE)
+
+
+class Proxies(Sides):
+    """Two sides, and what on each came through a proxy."""
+
+    def proxied_requests(self, side: Side) -> Column:
+        """Per exchange, whether its request has a field that proxies add, or its connection begins
+        with a PROXY header.
+        """
+        table = self.table(side)
+        wanted = table.words.fields_named(
+            lambda name: name in ADDED_BY_PROXIES or is_forwarding(name)
+        )
+        found: Column = table.requests.heads.having(wanted) | (table.proxied[table.connection] > 0)
+        return found & table.requests.there
+
+    def proxied_responses(self, side: Side) -> Column:
+        """Per exchange, whether its response has a field that proxies or their caches write."""
+        table = self.table(side)
+        wanted = table.words.fields_named(RESPONSES_OF_PROXIES.__contains__)
+        found: Column = table.responses.heads.having(wanted) & table.responses.there
+        return found
+
+    @cached_property
+    def not_captured(self) -> NotCaptured:
+        """Which side of a balancer is not in the only capture, if its messages tell."""
+        (side,) = self.captured
+        table = self.table(side)
+        asked = _mostly(table, self.proxied_requests(side))
+        answered = _mostly(table, self.proxied_responses(side))
+        if asked == answered:
+            return NotCaptured.OTHER_SIDE
+        return NotCaptured.IN_FRONT if asked else NotCaptured.BEHIND
+
+
+def _mostly(table: SideTable, proxied: Column) -> bool:
+    """Whether more than half of the targets were proxied: health checks, which a balancer sends
+    itself, are many requests for one target.
+    """
+    targets, asked = table.requests.start, table.requests.there
+    return 2 * len(distinct(targets[proxied & asked])) > len(distinct(targets[asked]))

@@ -1,0 +1,91 @@
+"""One capture alone: what it shows is told, and nothing is told of the side that is not there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lbtrace.comparison import Comparison
+from lbtrace.findings import all_findings, registry
+from lbtrace.model.pairing import Correlation
+from lbtrace.model.report import Finding
+from lbtrace.pipeline import show
+from tests.findings.simulated import ALB, four, judge_alone, judge_simulation, values
+from tests.findings.test_connection_failures import attempt
+from tests.findings.test_registry import PLAYS
+from tests.simulator import Balancer
+
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*/*.pcap*"))
+# one capture does not tell which side it was taken on, nor what a balancer or a backend did
+NAMES_A_SIDE = re.compile(
+    r"\bbackend|\bclient (side|capture)|the (load )?balancer\b(?! at the same time)|behind it"
+)
+
+
+def complaints(findings: tuple[Finding, ...]) -> list[str]:
+    """What is said of one capture that one capture does not show."""
+    return [
+        f"{f.slug}: {f.statement}"
+        for f in findings
+        if NAMES_A_SIDE.search(f.statement)
+        or re.search(r"-(client|backend)$|\.(client|backend)$", f.slug)
+    ]
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: f"{p.parent.name}-{p.name}")
+def test_of_one_capture_no_side_is_named(path: Path) -> None:
+    assert complaints(show([str(path)]).findings) == []
+
+
+@pytest.mark.parametrize("play", PLAYS)
+def test_of_one_side_of_a_play_no_side_is_named(play: str) -> None:
+    recorded = PLAYS[play]().run()
+    for trace in (*recorded.clients, *recorded.backends):
+        assert complaints(judge_alone(trace).findings) == []
+
+
+def test_only_what_can_speak_of_one_capture_is_asked() -> None:
+    speak = {f.slug for f in registry() if f.one_capture}
+    recorded = four(ALB).run()
+    alone = Comparison(recorded.clients, (), Correlation())
+    assert {f.slug.partition(".")[0] for f in all_findings(alone)} <= speak
+    assert speak < {f.slug for f in registry()}
+
+
+def test_errors_are_counted_and_their_maker_is_left_open() -> None:
+    judged = judge_simulation(four(Balancer(refuse=1.0)))
+    (front,) = judged.recorded.clients
+    seen = judge_alone(front).one("errors")
+    assert (seen.slug, values(seen)["count"], values(seen)["of"]) == ("errors.seen", 4, 4)
+    assert "does not show who made them" in seen.statement
+
+
+def test_a_refused_connection_is_told_without_a_side() -> None:
+    trace = four(Balancer()).run().backends[0]
+    refused = replace(trace, connections=[attempt(given_back=1, resets=1)], exchanges=[])
+    told = judge_alone(refused).one("connection-failures")
+    assert told.slug == "connection-failures.refused"
+    assert "side" not in values(told)
+
+
+def test_segments_sent_again_are_told_without_a_side() -> None:
+    trace = four(Balancer()).run().clients[0]
+    first = trace.connections[0]
+    lossy = first.from_client._replace(
+        repeats=3, repeat_frame=first.first_frame, repeat_ns=first.first_ns
+    )
+    connections = [first._replace(from_client=lossy), *trace.connections[1:]]
+    told = judge_alone(replace(trace, connections=connections)).one("tcp-facts")
+    assert told.slug == "tcp-facts.loss"
+    assert told.statement.startswith("{again} of {packets} segments were sent again")
+
+
+def test_the_capture_behind_says_that_its_requests_came_through_a_proxy() -> None:
+    recorded = four(ALB).run()
+    behind = judge_alone(recorded.backends[0]).one("capture-point")
+    assert behind.slug == "capture-point.behind-a-proxy"
+    assert values(behind)["count"] == 4
+    assert judge_alone(recorded.clients[0]).of("capture-point") == []
