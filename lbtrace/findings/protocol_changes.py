@@ -176,16 +176,8 @@ def _interim(comparison: Comparison) -> Iterator[Finding]:
         ),
     ):
         if rows:
-            pairs = every.where(np.array(rows))
-            yield KIND.finding(
-                variant,
-                Severity.INFO,
-                confidence_of(pairs),
-                statement,
-                comparison.request_frames(pairs),
-                count=len(pairs),
-                statuses=", ".join(map(str, sorted(statuses))),
-            )
+            named = ", ".join(map(str, sorted(statuses)))
+            yield _some(comparison, every, rows, variant, statement, statuses=named)
 
 
 def _upgrades(comparison: Comparison) -> Iterator[Finding]:
@@ -225,13 +217,25 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
         (one, "upgrade-one-side", "Connections left HTTP for {names} on one side only ({count})."),
     ):
         if rows:
-            pairs = left.where(np.array(rows))
-            yield KIND.finding(
-                variant,
-                Severity.INFO,
-                confidence_of(pairs),
-                statement,
-                comparison.request_frames(pairs),
-                count=len(pairs),
-                names=", ".join(names),
-            )
+            yield _some(comparison, left, rows, variant, statement, names=", ".join(names))
+
+
+def _some(
+    comparison: Comparison,
+    pairs: Pairs,
+    rows: list[int],
+    variant: str,
+    statement: str,
+    **measured: str,
+) -> Finding:
+    """What holds of these rows of the pairs."""
+    some = pairs.where(np.array(rows))
+    return KIND.finding(
+        variant,
+        Severity.INFO,
+        confidence_of(some),
+        statement,
+        comparison.request_frames(some),
+        count=len(some),
+        **measured,
+    )

@@ -8,10 +8,10 @@ below); a balancer that does not list one of them cannot run that traffic.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from lbtrace.lab.clients import Clients
@@ -51,6 +51,30 @@ class BalancerLine(NamedTuple):
     request_id: str
     from_: str
     server: str
+
+    @classmethod
+    def logged(
+        cls,
+        row: Mapping[str, Any],
+        time_ns: int,
+        request_id: str = "",
+        from_: str = "",
+        server: str = "",
+    ) -> BalancerLine:
+        """A row of a log whose format we wrote: client, method, target and status have these names
+        in each. A status of 0, below 0 or null stands for none.
+        """
+        status = int(row["status"] or 0)
+        return cls(
+            row["client"],
+            time_ns,
+            row["method"] or "",
+            row["target"] or "",
+            status if status > 0 else None,
+            request_id,
+            from_,
+            server,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType
+from typing import TypeVar
 
 from lbtrace.errors import OptionError
 from lbtrace.lab import balancers as balancer_room
 from lbtrace.lab import traffic as traffic_room
 from lbtrace.lab.plan import Balancer, Traffic
+
+T = TypeVar("T", Balancer, Traffic)
 
 
 @cache
@@ -32,24 +35,22 @@ def traffics() -> dict[str, Traffic]:
 
 def find_balancer(name: str) -> Balancer:
     """The balancer of that name. Raises OptionError with the names there are."""
-    if name not in balancers():
-        raise OptionError(
-            "lab-unknown-balancer",
-            f"There is no balancer {name!r} in the lab.",
-            f"There are: {', '.join(balancers())}.",
-        )
-    return balancers()[name]
+    return _named("balancer", name, balancers())
 
 
 def find_traffic(name: str) -> Traffic:
     """The traffic of that name. Raises OptionError with the names there are."""
-    if name not in traffics():
+    return _named("traffic", name, traffics())
+
+
+def _named(what: str, name: str, known: Mapping[str, T]) -> T:
+    if name not in known:
         raise OptionError(
-            "lab-unknown-traffic",
-            f"There is no traffic {name!r} in the lab.",
-            f"There are: {', '.join(traffics())}.",
+            f"lab-unknown-{what}",
+            f"There is no {what} {name!r} in the lab.",
+            f"There are: {', '.join(known)}.",
         )
-    return traffics()[name]
+    return known[name]
 
 
 def require_match(balancer: Balancer, traffic: Traffic) -> None:

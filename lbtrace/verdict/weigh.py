@@ -10,12 +10,14 @@ then the observations contradict each other, and when two kinds score nearly the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-from lbtrace.comparison import Comparison, confidence_of
+from lbtrace.comparison import Comparison, confidence_of, evidence
+from lbtrace.comparison.claims import Measured, values
+from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Evidence, Kind, Value, Witness
 from lbtrace.tables.columns import distinct
@@ -199,6 +201,18 @@ class Observation:
     statement: str
     values: tuple[Value, ...]
     evidence: tuple[Evidence, ...]
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        variant: str,
+        statement: str,
+        frames: Iterable[FrameRef],
+        **measured: Measured,
+    ) -> Observation:
+        """A sentence with the values of its places, and the frames that prove it."""
+        return cls(name, variant, statement, values(**measured), evidence(frames))
 
     @property
     def weight(self) -> Weight:

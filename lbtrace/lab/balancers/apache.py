@@ -97,19 +97,7 @@ def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
     found = []
     for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
         server = row["server"].removeprefix("http://") if row["server"] != "-" else ""
-        status = row["status"] or None
-        found.append(
-            BalancerLine(
-                row["client"],
-                row["time"] * 1000,
-                row["method"],
-                row["target"],
-                status,
-                row["request_id"],
-                "",
-                server,
-            )
-        )
+        found.append(BalancerLine.logged(row, row["time"] * 1000, row["request_id"], server=server))
     return found
 
 

@@ -198,11 +198,9 @@ def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
     found = []
     for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
         time_ns = int(float(row["time"]) * 1000) * 1_000_000
-        target, status = row["target"] or "", int(row["status"]) or None
-        name, from_, server = row["request_id"] or "", row["from"] or "", row["server"] or ""
         found.append(
-            BalancerLine(
-                row["client"], time_ns, row["method"] or "", target, status, name, from_, server
+            BalancerLine.logged(
+                row, time_ns, row["request_id"] or "", row["from"] or "", row["server"] or ""
             )
         )
     return found

@@ -109,20 +109,8 @@ def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
                 row = json.loads(line)
                 server = "" if row["server"].startswith("-") else row["server"]
                 from_ = "" if row["from"].startswith("-") else row["from"]
-                status = row["status"] if row["status"] and row["status"] > 0 else None
                 time_ns = int(float(row["time"]) * 1000) * 1_000_000
-                found.append(
-                    BalancerLine(
-                        row["client"],
-                        time_ns,
-                        row["method"],
-                        row["target"],
-                        status,
-                        row["request_id"],
-                        from_,
-                        server,
-                    )
-                )
+                found.append(BalancerLine.logged(row, time_ns, row["request_id"], from_, server))
     return found
 
 

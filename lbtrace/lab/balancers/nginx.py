@@ -120,18 +120,7 @@ def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
     for row in map(json.loads, (setup.directory / "access.log").read_text().splitlines()):
         server = row["server"].split(",")[-1].strip()
         time_ns = int(row["time"] * 1000) * 1_000_000
-        found.append(
-            BalancerLine(
-                row["client"],
-                time_ns,
-                row["method"],
-                row["target"],
-                int(row["status"]) or None,
-                row["request_id"],
-                "",
-                server,
-            )
-        )
+        found.append(BalancerLine.logged(row, time_ns, row["request_id"], server=server))
     return found
 
 

@@ -63,18 +63,7 @@ def lines(network: Network, setup: Setup) -> list[BalancerLine]:
         from_ = "" if row["from"].startswith("-") or row["from"].endswith(":0") else row["from"]
         server = "" if row["server"].startswith("-") else row["server"]
         time_ns = int(float(row["time"]) * 1000) * 1_000_000
-        found.append(
-            BalancerLine(
-                row["client"],
-                time_ns,
-                row["method"],
-                row["target"],
-                row["status"] or None,
-                "",
-                from_,
-                server,
-            )
-        )
+        found.append(BalancerLine.logged(row, time_ns, from_=from_, server=server))
     return found
 
 

@@ -113,18 +113,7 @@ def lines(network: Network, setup: Setup) -> list[BalancerLine]:
         asked = row["handling"] != "hit"
         time_ns = int(row["time"]) * 1_000_000_000
         name = row["request_id"] if asked else ""
-        found.append(
-            BalancerLine(
-                row["client"],
-                time_ns,
-                row["method"],
-                row["target"],
-                row["status"] or None,
-                name,
-                "",
-                "",
-            )
-        )
+        found.append(BalancerLine.logged(row, time_ns, name))
     return found
 
 

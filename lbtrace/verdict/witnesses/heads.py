@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Pair, Pairs, evidence
+from lbtrace.comparison import Comparison, Pair, Pairs
 from lbtrace.comparison.field_values import Spelling
 from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.model.http import Mark, Request, Response
-from lbtrace.model.report import Value
 from lbtrace.tables.columns import Column
 from lbtrace.tables.words import MARKS
 from lbtrace.verdict.weigh import Observation
@@ -22,6 +21,7 @@ START = ("start", "method", "version")  # what a start line says
 HOP_FIELDS = fields_of(Meaning.CONNECTION) - fields_of(Meaning.FRAMING)
 # one pair of identical heads may be chance: a short request has nothing that a proxy must change
 MIN_IDENTICAL_HEADS = 2
+NO_LINE = "(no such line)"
 
 
 def head_differences(comparison: Comparison) -> Iterator[Observation]:
@@ -40,24 +40,24 @@ def head_differences(comparison: Comparison) -> Iterator[Observation]:
     differ[both] |= _differ(comparison, alone.where(both), responses=True)
     changed = alone.where(differ)
     if changed:
-        yield Observation(
+        before, after = _example(changed[0])
+        yield Observation.of(
             "head-differences",
             "changed" if 2 * len(changed) >= len(alone) else "changed-in-some",
             "{count} of {of} exchanges have other heads behind the balancer than in front of it, "
             "for example {before} → {after}.",
-            (
-                Value("count", len(changed), "count"),
-                Value("of", len(alone), "count"),
-                *_example(changed[0]),
-            ),
-            evidence(comparison.request_frames(changed)),
+            comparison.request_frames(changed),
+            count=len(changed),
+            of=len(alone),
+            before=before,
+            after=after,
         )
         return
     identical = alone.where(both)
     if identical:
         telling = identical.where(_telling(comparison, identical))
         variant = "identical-hop-fields" if len(telling) >= MIN_IDENTICAL_HEADS else "identical"
-        yield Observation(
+        yield Observation.of(
             "head-differences",
             variant,
             "Request and response heads are the same bytes on both sides in {count} of {count} "
@@ -67,8 +67,8 @@ def head_differences(comparison: Comparison) -> Iterator[Observation]:
                 if variant == "identical-hop-fields"
                 else "."
             ),
-            (Value("count", len(identical), "count"),),
-            evidence(comparison.request_frames(telling or identical)),
+            comparison.request_frames(telling or identical),
+            count=len(identical),
         )
 
 
@@ -116,31 +116,29 @@ def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
         for t, e in zip(comparison.sides, (both.client, both.backend), strict=True)
     )
     if not fronts & backs:
-        yield Observation(
+        yield Observation.of(
             "head-differences",
             "changed",
             "No request head behind the balancer ({after}, for example) has the field names of "
             "any in front of it ({before}), "
             "in {count} exchanges.",
-            (
-                Value("count", len(both), "count"),
-                Value("before", ", ".join(min(fronts))),
-                Value("after", ", ".join(min(backs))),
-            ),
-            evidence(comparison.request_frames(both)),
+            comparison.request_frames(both),
+            count=len(both),
+            before=", ".join(min(fronts)),
+            after=", ".join(min(backs)),
         )
     elif _same_set(comparison, both, responses=False):
         answered = both.where(both.answered & _answered(comparison, both))
         if answered and _same_set(comparison, answered, responses=True):
-            yield Observation(
+            yield Observation.of(
                 "head-differences",
                 "identical-hop-fields"
                 if _telling(comparison, answered).sum() >= MIN_IDENTICAL_HEADS
                 else "identical",
                 "Both sides have the same request and response heads, byte for byte ({count} "
                 "exchanges).",
-                (Value("count", len(answered), "count"),),
-                evidence(comparison.request_frames(answered)),
+                comparison.request_frames(answered),
+                count=len(answered),
             )
 
 
@@ -167,8 +165,8 @@ def _telling(comparison: Comparison, pairs: Pairs) -> Column:
     return telling
 
 
-def _example(pair: Pair) -> tuple[Value, Value]:
-    """The first line that differs, on both sides."""
+def _example(pair: Pair) -> tuple[str, str]:
+    """The first line that differs, as it was and as it is behind the balancer."""
     for front, back in (
         (pair.client.request, pair.backend.request),
         (pair.backend.response, pair.client.response),
@@ -182,10 +180,8 @@ def _example(pair: Pair) -> tuple[Value, Value]:
         if gone or new:
             line = gone[0] if gone else new[0]
             mates = [n for n in new if _field(n) == _field(line)] if gone else [line]
-            return Value("before", line if gone else "(no such line)"), Value(
-                "after", mates[0] if mates else "(no such line)"
-            )
-    return Value("before", "one order of lines"), Value("after", "another")
+            return line if gone else NO_LINE, mates[0] if mates else NO_LINE
+    return "one order of lines", "another"
 
 
 def _field(line: str) -> str:

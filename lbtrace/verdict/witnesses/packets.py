@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, ConnectionPairs, evidence
+from lbtrace.comparison import Comparison, ConnectionPairs
 from lbtrace.comparison.syn_options import syn_option_columns
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
-from lbtrace.model.report import Value
 from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.connections import NONE
 from lbtrace.tables.sequence import RING
@@ -28,13 +27,14 @@ def isn(comparison: Comparison) -> Iterator[Observation]:
     pairs = comparison.connection_pairs
     same = pairs.where(pairs.by(ConnectionBasis.SAME_PACKETS))
     if same:
-        yield Observation(
+        yield Observation.of(
             "isn",
             "same",
             "The sequence numbers are the same on both sides in {count} of {of} pairs of "
             "connections.",
-            (Value("count", len(same), "count"), Value("of", len(pairs), "count")),
-            evidence(comparison.connection_frames(same)),
+            comparison.connection_frames(same),
+            count=len(same),
+            of=len(pairs),
         )
         return
     # a passed-on connection has its number on both sides, whoever is paired with whom: so
@@ -43,24 +43,20 @@ def isn(comparison: Comparison) -> Iterator[Observation]:
     fronts, front = _isns(client, np.concatenate((exchanges.client_connection, pairs.client)))
     backs, back = _isns(backend, np.concatenate((exchanges.backend_connection, pairs.backend)))
     if len(fronts) and len(backs) and not among(fronts, backs).any():
-        yield Observation(
+        yield Observation.of(
             "isn",
             "different",
             "No initial sequence number of {fronts} client connections ({front}, for example) "
             "occurs on their {backs} backend connections "
             "({back}).",
-            (
-                Value("fronts", len(fronts), "count"),
-                Value("backs", len(backs), "count"),
-                Value("front", str(fronts[0])),
-                Value("back", str(backs[0])),
-            ),
-            evidence(
-                [
-                    comparison.connection_frame(Side.CLIENT, client.connection_ref(front)),
-                    comparison.connection_frame(Side.BACKEND, backend.connection_ref(back)),
-                ]
-            ),
+            [
+                comparison.connection_frame(Side.CLIENT, client.connection_ref(front)),
+                comparison.connection_frame(Side.BACKEND, backend.connection_ref(back)),
+            ],
+            fronts=len(fronts),
+            backs=len(backs),
+            front=str(fronts[0]),
+            back=str(backs[0]),
         )
     elif not len(fronts) or not len(backs):
         yield from _numbers_of_requests(comparison)
@@ -77,13 +73,13 @@ def _numbers_of_requests(comparison: Comparison) -> Iterator[Observation]:
     if not known.any() or (fronts[known] == backs[known]).any():
         return
     compared = exchanges.where(known)
-    yield Observation(
+    yield Observation.of(
         "isn",
         "different",
         "The requests of {count} pairs begin at other sequence numbers on the two sides; no SYN "
         "was captured.",
-        (Value("count", len(compared), "count"),),
-        evidence(comparison.request_frames(compared)),
+        comparison.request_frames(compared),
+        count=len(compared),
     )
 
 
@@ -123,22 +119,22 @@ def syn_options(comparison: Comparison) -> Iterator[Observation]:
     ]
     same = np.logical_and.reduce(alike)
     if same.all() and (front.timestamp[known.client] != NONE).any():
-        yield Observation(
+        yield Observation.of(
             "syn-options",
             "same",
             "In {count} of {count} pairs of connections the two SYNs carry the same options and "
             "the same timestamp.",
-            (Value("count", len(known), "count"),),
-            evidence(comparison.connection_frames(known)),
+            comparison.connection_frames(known),
+            count=len(known),
         )
     elif not same.any():
-        yield Observation(
+        yield Observation.of(
             "syn-options",
             "different",
             "In {count} of {count} pairs of connections the two SYNs differ in options or "
             "timestamp.",
-            (Value("count", len(known), "count"),),
-            evidence(comparison.connection_frames(known)),
+            comparison.connection_frames(known),
+            count=len(known),
         )
 
 
@@ -166,36 +162,34 @@ def addresses(comparison: Comparison) -> Iterator[Observation]:
         # who is whose is not known: ends that any client connection has are taken for that one's
         both = joint(*(np.concatenate(pair) for pair in ends_of))
         same = among(both[len(fronts) :], both[: len(fronts)])
-    proof = evidence(comparison.connection_frames(joined) or comparison.request_frames(exchanges))
+    frames = comparison.connection_frames(joined) or comparison.request_frames(exchanges)
     if same.all():
-        yield Observation(
+        yield Observation.of(
             "addresses",
             "same",
             "Client and server address and port are the same on both sides, for {count} "
             "connections.",
-            (Value("count", len(same), "count"),),
-            proof,
+            frames,
+            count=len(same),
         )
         return
     rewritten = int(np.flatnonzero(~same)[0])
     (front_client, back_client), (front_server, back_server) = (
         [str(client.endpoint(int(column[rewritten]))) for column in pair] for pair in ends_of
     )
-    yield Observation(
+    yield Observation.of(
         "addresses",
         "rewritten",
         "What goes from {front_client} to {front_server} on the client side goes from "
         "{back_client} to {back_server} on the backend side "
         "({count} of {of} pairs of connections that belong together).",
-        (
-            Value("front_client", front_client),
-            Value("front_server", front_server),
-            Value("back_client", back_client),
-            Value("back_server", back_server),
-            Value("count", int((~same).sum()), "count"),
-            Value("of", len(same), "count"),
-        ),
-        proof,
+        frames,
+        front_client=front_client,
+        front_server=front_server,
+        back_client=back_client,
+        back_server=back_server,
+        count=int((~same).sum()),
+        of=len(same),
     )
 
 
@@ -214,24 +208,25 @@ def direct_return(comparison: Comparison) -> Iterator[Observation]:
     first, which = first_met(server)
     points = distinct(point[np.bincount(which)[which] > 1])
     there, back = _hops(comparison, same)
-    proof = evidence(comparison.connection_frames(same))
+    frames = comparison.connection_frames(same)
     if len(points) > 1 and len(first) < len(points):
-        yield Observation(
+        yield Observation.of(
             "direct-return",
             "several-backends",
             "{count} backends answer for the same address, which no packet between the captures "
             "had rewritten.",
-            (Value("count", len(points), "count"),),
-            proof,
+            frames,
+            count=len(points),
         )
     elif len(there) and (there != back).all():
-        yield Observation(
+        yield Observation.of(
             "direct-return",
             "detour" if back[0] == 0 and there[0] > 0 else "asymmetric",
             "Packets pass {there} hops on the way to the backend and {back} on the way back, as "
             "their TTLs tell.",
-            (Value("there", int(there[0]), "count"), Value("back", int(back[0]), "count")),
-            proof,
+            frames,
+            there=int(there[0]),
+            back=int(back[0]),
         )
 
 

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs, evidence
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
-from lbtrace.model.report import Value
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.words import joint
 from lbtrace.verdict.weigh import Observation
@@ -35,14 +34,14 @@ def connection_mapping(comparison: Comparison) -> Iterator[Observation]:
         merged, split, crossing = _crossings(pairs)
         if crossing and crossing * 100 >= enough * len(pairs):
             widest = merged if len(merged) >= len(split) else split
-            yield Observation(
+            yield Observation.of(
                 "connection-mapping",
                 "shared",
                 "One backend connection carried requests of {count} client connections."
                 if widest is merged
                 else "The requests of one client connection went over {count} backend connections.",
-                (Value("count", len(widest), "count"),),
-                evidence(comparison.request_frames(widest)),
+                comparison.request_frames(widest),
+                count=len(widest),
             )
             return
     if not comparison.pairs.alone.all():
@@ -52,7 +51,7 @@ def connection_mapping(comparison: Comparison) -> Iterator[Observation]:
         if len(first) > 1:
             last = np.zeros(len(first), np.int64)
             last[which] = np.arange(len(which))  # of each connection its last request is shown
-            yield Observation(
+            yield Observation.of(
                 "connection-mapping",
                 "one-to-one",
                 "Each of {count} client connections has one backend connection of its own"
@@ -61,8 +60,8 @@ def connection_mapping(comparison: Comparison) -> Iterator[Observation]:
                     if len(single) == len(comparison.distinct_pairs)
                     else ", requests that were sent again left out."
                 ),
-                (Value("count", len(first), "count"),),
-                evidence(comparison.request_frames(single.where(last))),
+                comparison.request_frames(single.where(last)),
+                count=len(first),
             )
 
 
@@ -108,26 +107,24 @@ def _by_numbers(comparison: Comparison) -> Iterator[Observation]:
         for held in (comparison.pairs.client_connection, comparison.pairs.backend_connection)
     )
     if not np.array_equal(fronts, backs):
-        yield Observation(
+        yield Observation.of(
             "connection-mapping",
             "shared",
             "{fronts} client connections with at most {most_front} requests each, "
             "but {backs} backend connections with at most {most_back}.",
-            (
-                Value("fronts", len(fronts), "count"),
-                Value("most_front", int(fronts[-1]), "count"),
-                Value("backs", len(backs), "count"),
-                Value("most_back", int(backs[-1]), "count"),
-            ),
-            evidence(comparison.request_frames(comparison.pairs)),
+            comparison.request_frames(comparison.pairs),
+            fronts=len(fronts),
+            most_front=int(fronts[-1]),
+            backs=len(backs),
+            most_back=int(backs[-1]),
         )
     elif len(fronts) > 1:
-        yield Observation(
+        yield Observation.of(
             "connection-mapping",
             "one-to-one",
             "As many connections with as many requests each on both sides ({count}).",
-            (Value("count", len(fronts), "count"),),
-            evidence(comparison.request_frames(comparison.pairs)),
+            comparison.request_frames(comparison.pairs),
+            count=len(fronts),
         )
 
 
@@ -167,12 +164,12 @@ def own_answers(comparison: Comparison) -> Iterator[Observation]:
         and u.confidence >= Confidence.HIGH
     ]
     if own and comparison.pairs:
-        yield Observation(
+        yield Observation.of(
             "own-answers",
             "some",
             "{count} requests were answered without a backend exchange.",
-            (Value("count", len(own), "count"),),
-            evidence(comparison.response_frame(Side.CLIENT, ref) for ref in own[:FRAMES_PER_SIDE]),
+            (comparison.response_frame(Side.CLIENT, ref) for ref in own[:FRAMES_PER_SIDE]),
+            count=len(own),
         )
 
 
@@ -186,10 +183,10 @@ def attempts(comparison: Comparison) -> Iterator[Observation]:
             frames += [
                 comparison.request_frame(Side.BACKEND, a.backend) for a in m.found.attempts[:2]
             ]
-        yield Observation(
+        yield Observation.of(
             "attempts",
             "several",
             "{count} requests were sent to a backend more than once.",
-            (Value("count", len(several), "count"),),
-            evidence(frames),
+            frames,
+            count=len(several),
         )

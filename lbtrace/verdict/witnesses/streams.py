@@ -12,7 +12,6 @@ from lbtrace.comparison import (
     FRAMES_PER_SIDE,
     Comparison,
     ConnectionPairs,
-    evidence,
     field_values,
     present,
 )
@@ -21,7 +20,6 @@ from lbtrace.http_fields.addresses import stated_addresses, stated_hosts
 from lbtrace.model.http import Application, Protocol
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ConnectionBasis
-from lbtrace.model.report import Value
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, first_met
@@ -55,16 +53,14 @@ def proxy_header(comparison: Comparison) -> Iterator[Observation]:
             if len(frames) < FRAMES_PER_SIDE:
                 frames.append(_first_payload(trace, trace.connections[number]))
     if frames:
-        yield Observation(
+        yield Observation.of(
             "proxy-header",
             "added",
             "{count} backend connections begin with a PROXY header of version {version}, no "
             "client connection does.",
-            (
-                Value("count", count, "count"),
-                Value("version", " and ".join(str(v) for v in sorted(versions))),
-            ),
-            evidence(frames),
+            frames,
+            count=count,
+            version=" and ".join(str(v) for v in sorted(versions)),
         )
 
 
@@ -151,12 +147,8 @@ def _of_pairs(
 ) -> Iterator[Observation]:
     """What is said of pairs of connections, if there are any."""
     if pairs:
-        yield Observation(
-            name,
-            variant,
-            statement,
-            (Value("count", len(pairs), "count"),),
-            evidence(comparison.connection_frames(pairs)),
+        yield Observation.of(
+            name, variant, statement, comparison.connection_frames(pairs), count=len(pairs)
         )
 
 
@@ -189,7 +181,7 @@ def server_name(comparison: Comparison) -> Iterator[Observation]:
             for e in rows[:FRAMES_PER_SIDE].tolist()
         ),
     ]
-    yield Observation(
+    yield Observation.of(
         "tls",
         "removed",
         "All {count} plain requests on the backend side state clients that connect with TLS on "
@@ -197,11 +189,10 @@ def server_name(comparison: Comparison) -> Iterator[Observation]:
         if asked is clients
         else "Clients ask for {host} in TLS, and {count} plain requests on the backend side are "
         "for that host.",
-        (
-            Value("client" if asked is clients else "host", shared),
-            Value("count", len(same), "count"),
-        ),
-        evidence(frames),
+        frames,
+        client=shared if asked is clients else None,
+        host=None if asked is clients else shared,
+        count=len(same),
     )
     proto = field_values(comparison, X_FORWARDED_PROTO)
     secure = np.array([(text or "").lower() == "https" for text in proto.texts], bool)
@@ -213,17 +204,17 @@ def server_name(comparison: Comparison) -> Iterator[Observation]:
     ]
     if len(https) or len(client) == len(same):
         shown = https if len(https) else client
-        yield Observation(
+        yield Observation.of(
             "forwarding-fields",
             "state-https" if len(https) else "state-client",
             "{count} of these requests state https in X-Forwarded-Proto."
             if len(https)
             else "All {count} of these requests state a client or a proxy.",
-            (Value("count", len(shown), "count"),),
-            evidence(
+            (
                 comparison.request_frame(Side.BACKEND, backend.ref(e))
                 for e in shown[:FRAMES_PER_SIDE].tolist()
             ),
+            count=len(shown),
         )
 
 
