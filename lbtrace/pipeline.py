@@ -50,6 +50,7 @@ def inspect(
         applications, exchanges, diagnostics = http.exchanges(
             read.connections, read.streams, options, progress
         )
+        pauses = tcp.pauses(read.streams).data
         connections, applications = http.settled(read.connections, applications)
     return Trace(
         side=side,
@@ -63,6 +64,7 @@ def inspect(
         exchanges=exchanges,
         diagnostics=read.diagnostics + diagnostics,
         packet_directions=read.packet_directions,
+        pauses=pauses,
     )
 
 

@@ -13,6 +13,7 @@ above it:
     proxies        which messages came through a proxy, and so where one capture alone was taken
     checks         which exchanges and connections are health checks
     counts         SYNs, connections and requests of each side
+    arrival        in how many parts, and over what time, messages came
     latency        the time that the balancer added
     summary        what pairs and exchanges without a partner add up to
 

@@ -1,24 +1,39 @@
 """Pairs → Latency. A time on one capture minus a time on the other never appears without the
 clock's half-width.
+
+What was added is what the client waited for, minus what the backend took. Two things are not the
+balancer's and are taken off: what the client needs to send its request longer than the balancer
+needs to send it on, and what a slow reader holds up by closing its window while the response comes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from lbtrace.comparison.arrival import spread_ns
 from lbtrace.comparison.pairs import PairedSides, Pairs
 from lbtrace.comparison.sides import Sides
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Clock
-from lbtrace.model.report import Latency
+from lbtrace.model.report import Excluded, Latency
 from lbtrace.tables.columns import Column, median_low
 from lbtrace.tables.side_table import SideTable
-from lbtrace.tables.words import bits_of
+from lbtrace.tables.words import MARKS, bits_of
 
 FAR_NS = 1 << 62  # further than any two clocks are apart, and no sum of a few times overflows
 NO_CLOCK = -1
+# why a pair is left out
+NO_ANSWER = "no answer that both sides show"
+SEVERAL_ATTEMPTS = "more than one attempt"
+SENT_AGAIN = "a segment sent again or late"
+PIPELINED = "pipelined"
+NOT_WHOLE = "not captured whole"
+INTERCHANGEABLE = "interchangeable"
+TOLD_NS = 1_000_000  # less than that is neither taken off nor said
 # a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing
 NO_TIME = bits_of(
     (
@@ -58,14 +73,42 @@ class Latencies(PairedSides):
         return whole.where(whole.alone) if whole.alone.any() else whole
 
     @cached_property
+    def untimed(self) -> tuple[tuple[str, int], ...]:
+        """Why the other pairs that have both answers are left out, and how many."""
+        pairs, left = self.pairs, np.ones(len(self.pairs), bool)
+        left[np.searchsorted(pairs.place, self.timed.place)] = False
+        counts: list[tuple[str, int]] = []
+        for reason, which in self._reasons():
+            counts.append((reason, int((left & which).sum())))
+            left &= ~which
+        return tuple((reason, count) for reason, count in counts if count)
+
+    def _reasons(self) -> Iterator[tuple[str, Column]]:
+        """Each reason for which a pair is not timed, and per pair whether it applies."""
+        pairs = self.pairs
+        ends = list(zip(self.sides, (pairs.client, pairs.backend), strict=True))
+        marks = np.bitwise_or.reduce(
+            [(t.marks | t.requests.marks | t.responses.marks)[rows] for t, rows in ends]
+        )
+        there = np.logical_and.reduce([t.responses.there[rows] for t, rows in ends])
+        yield NO_ANSWER, ~there | ~pairs.answered
+        yield SEVERAL_ATTEMPTS, pairs.attempts > 1
+        yield SENT_AGAIN, (marks & MARKS[Mark.RETRANSMITTED]) > 0
+        yield PIPELINED, (marks & MARKS[Mark.PIPELINED]) > 0
+        yield NOT_WHOLE, pairs.alone | ((marks & NO_TIME) > 0)
+        yield INTERCHANGEABLE, np.ones(len(pairs), bool)
+
+    @cached_property
     def latency(self) -> Latency | None:
         """What the balancer added, or None when no pair tells.
 
         Total times run from the first byte of the request to the last byte of the response at the
-        same capture point, so their difference needs no common clock. Medians and percentiles are
+        same capture point, so their difference needs no common clock. What is not the balancer's is
+        taken off it (`excluded`). Medians and percentiles are
         values that occurred (low median, nearest rank).
         """
-        return latency_of(self, self.timed)
+        measured = latency_of(self, self.timed)
+        return measured and replace(measured, left_out=self.untimed)
 
 
 def latency_of(sides: Sides, timed: Pairs) -> Latency | None:
@@ -77,10 +120,11 @@ def latency_of(sides: Sides, timed: Pairs) -> Latency | None:
         for table, rows in zip(sides.sides, (timed.client, timed.backend), strict=True)
     )
     if not timed.alone[0]:
-        return _of_sets(timed, totals, behind)
-    added = totals - behind
+        return _of_sets(sides, timed, totals, behind)
+    sending, reading = excluded(sides, timed, totals - behind)
+    added = totals - behind - sending - reading
     differences = np.sort(added)
-    forward, back, half_width_ns = _split(sides, timed, np.maximum(added, 0))
+    forward, back, half_width_ns = _split(sides, timed, sending, np.maximum(added, 0))
     return Latency(
         count=len(timed),
         added_median_ns=median_low(differences),
@@ -92,7 +136,34 @@ def latency_of(sides: Sides, timed: Pairs) -> Latency | None:
         return_median_ns=median_low(back) if len(back) else None,
         half_width_ns=half_width_ns,
         slowest_pair=int(timed.place[added == differences[-1]].max()),
+        sending=_some(sending),
+        reading=_some(reading),
     )
+
+
+def _some(times: Column) -> Excluded:
+    """How many are not 0, and the longest of them."""
+    return Excluded(int((times > 0).sum()), int(times.max(initial=0)))
+
+
+def excluded(sides: Sides, timed: Pairs, added: Column) -> tuple[Column, Column]:
+    """(by how much longer the client sent its request than the balancer sent it on, how long it
+    kept its window closed while the response came and the backend had sent more) per pair; never
+    more than `added`, and 0 where it is not worth saying.
+    """
+    client, backend = sides.sides
+    sent, received = (
+        spread_ns(getattr(client, half), timed.client)
+        - spread_ns(getattr(backend, half), timed.backend)
+        for half in ("requests", "responses")
+    )
+    sending = _worth(np.minimum(sent, added))
+    closed = client.window_closed(timed.client)
+    return sending, _worth(np.minimum(np.minimum(received, closed), added - sending))
+
+
+def _worth(times: Column) -> Column:
+    return np.where(times >= TOLD_NS, times, 0)
 
 
 def _totals(table: SideTable, rows: Column) -> Column:
@@ -101,12 +172,14 @@ def _totals(table: SideTable, rows: Column) -> Column:
     return total
 
 
-def _split(sides: Sides, timed: Pairs, added: Column) -> tuple[Column, Column, int | None]:
+def _split(
+    sides: Sides, timed: Pairs, sending: Column, added: Column
+) -> tuple[Column, Column, int | None]:
     """(what passed before the backend was asked, what passed after it answered, the widest
     half-width) of the pairs whose points have a clock.
     """
     client, backend = sides.sides
-    start = client.requests.first_ns[timed.client]
+    start = client.requests.first_ns[timed.client] + sending
     asked, width = on_client_clock(sides, timed, backend.requests.first_ns[timed.backend])
     known = width != NO_CLOCK
     # no way takes less than nothing, nor more than both
@@ -140,11 +213,19 @@ def _delta_ns(clock: Clock, backend_ns: Column) -> Column:
     return delta
 
 
-def _of_sets(timed: Pairs, totals: Column, behind: Column) -> Latency:
+def _of_sets(sides: Sides, timed: Pairs, totals: Column, behind: Column) -> Latency:
     """Pairs that may be each other's: their differences mean nothing one by one, but their average
     does, whoever is whose.
     """
-    average = (sum(totals.tolist()) - sum(behind.tolist())) // len(timed)
+    client, backend = sides.sides
+    sent, passed_on = (
+        sum(spread_ns(table.requests, rows).tolist())
+        for table, rows in ((client, timed.client), (backend, timed.backend))
+    )
+    longer = sum(totals.tolist()) - sum(behind.tolist())
+    sending = min(max(sent - passed_on, 0), max(longer, 0)) // len(timed)
+    sending = sending if sending >= TOLD_NS else 0
+    average = longer // len(timed) - sending
     return Latency(
         count=len(timed),
         added_median_ns=average,
@@ -157,6 +238,7 @@ def _of_sets(timed: Pairs, totals: Column, behind: Column) -> Latency:
         half_width_ns=None,
         slowest_pair=int(timed.place[totals.argmax()]),
         average=True,
+        sending=Excluded(len(timed) if sending else 0, sending),
     )
 
 

@@ -2,13 +2,18 @@
 
 Meaning:
     How much longer an exchange takes for the client than for the backend. The difference is the
-    balancer's own work, plus the network between the client capture and the backend capture. If the
+    balancer's own work, plus the network between the client capture and the backend capture. What
+    the client itself spends is not in it: sending its request (a large or slow upload), and reading
+    the response slowly. If the
     client capture shows a SYN and its answer, they give the round-trip time from there to the end
     that answered.
 Decided by:
-    Client total minus backend total for each pair; this needs no common clock. The time spent
+    Client total minus backend total for each pair; this needs no common clock. Taken off is by how
+    much longer the client sent its request than the balancer sent it on, and the time for which the
+    client's window was closed while the response came, if it is 1 ms or more. The time spent
     before the backend and after it needs both clocks and is given only with its half-width. Pairs
-    with a retransmission, a retry or a damaged message are left out: loss is not latency.
+    with a retransmission, a retry or a damaged message are left out, because loss is not latency;
+    how many, and why, is said.
 Evidence:
     The slowest pair on both sides.
 Remedy:
@@ -21,11 +26,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace.comparison import Comparison, Pairs, confidence_of
-from lbtrace.comparison.claims import ns
+from lbtrace.comparison.claims import Quantity, ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
-from lbtrace.model.report import Finding, Latency, Severity
+from lbtrace.model.report import Excluded, Finding, Latency, Severity
 from lbtrace.tables.columns import median_low
 from lbtrace.tables.connections import NEVER
 
@@ -59,6 +64,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             + "{max} at most; "
         )
         + "an exchange took {client} for the client and {backend} at the backend."
+        + _not_in_it(measured)
         + (
             ""
             if round_trip is None
@@ -72,9 +78,32 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         backend=ns(measured.backend_median_ns),
         count=measured.count,
         round_trip=None if round_trip is None else ns(round_trip),
+        sending=_taken_off(measured.sending),
+        reading=_taken_off(measured.reading),
+        left_out="; ".join(f"{count} ({why})" for why, count in measured.left_out) or None,
         note="the slowest pair",
     )
     yield from _split(measured, comparison, timed)
+
+
+def _not_in_it(measured: Latency) -> str:
+    """What was taken off because it is not the balancer's, and which pairs are left out."""
+    upto = "" if measured.average else "up to "
+    parts = [
+        what
+        for what, off in (
+            (f"{upto}{{sending}} that clients took to send their requests", measured.sending),
+            (f"{upto}{{reading}} for which a slow reader closed its window", measured.reading),
+        )
+        if off.pairs
+    ]
+    return (f" Not counted: {' and '.join(parts)}." if parts else "") + (
+        " Pairs left out: {left_out}." if measured.left_out else ""
+    )
+
+
+def _taken_off(off: Excluded) -> Quantity | None:
+    return ns(off.longest_ns) if off.pairs else None
 
 
 def _split(measured: Latency, comparison: Comparison, timed: Pairs) -> Iterator[Finding]:

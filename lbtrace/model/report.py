@@ -241,13 +241,26 @@ class Summary:
 MIN_PERCENTILE_PAIRS = 20  # with fewer the 95th percentile is the maximum
 
 
+class Excluded(NamedTuple):
+    """Time that is taken off: in how many pairs, and the longest."""
+
+    pairs: int
+    longest_ns: int
+
+
+NOTHING_TAKEN_OFF = Excluded(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Latency:
     """Nanoseconds, over `count` pairs. `added` is client total − backend total per pair (needs no
-    common clock); the split before/after the backend needs the clock and carries its half-width,
-    None when the clock was refused. `average`: the pairs are interchangeable, so median, percentile
-    and maximum of what was added are all their average, the one number that does not depend on who
-    is whose.
+    common clock), without `sending` and `reading`, which are not the balancer's: by how much longer
+    the client sent its request than the balancer sent it on, and for how long the client kept its
+    window closed while the response came. The split before/after the backend needs the clock and
+    carries its half-width, None when the clock was refused. `average`: the pairs are
+    interchangeable, so median, percentile and maximum of what was added are all their average, the
+    one number that does not depend on who is whose. `left_out`: why other pairs are not measured,
+    and how many.
     """
 
     count: int
@@ -261,6 +274,9 @@ class Latency:
     half_width_ns: int | None
     slowest_pair: int  # index in Correlation.pairs
     average: bool = False
+    sending: Excluded = NOTHING_TAKEN_OFF
+    reading: Excluded = NOTHING_TAKEN_OFF
+    left_out: tuple[tuple[str, int], ...] = ()
 
     @property
     def has_percentile(self) -> bool:

@@ -36,8 +36,13 @@ class Direction(NamedTuple):
     `retransmissions` counts segments that repeat bytes already seen; `repeats` counts those of them
     that were sent before the capture shows an acknowledgement, the first at `repeat_frame`.
     `deferred_frame` is the first SYN or SYN-ACK that was sent again though acknowledged.
+    `unacked` counts how often segments with payload were sent of which the other end, which
+    acknowledged something, acknowledged nothing: the first at `unacked_frame`, the last at
+    `unacked_last_ns`, the smallest with `unacked_least` bytes of payload; `acked_most` is the
+    largest payload of a segment that was acknowledged.
     `out_of_order` counts segments that arrived after later bytes and were new, `zero_windows`
-    segments that advertised a window of 0.
+    segments that advertised a window of 0, the first at `window_closed_frame`; together the window
+    was closed for `window_closed_for_ns`.
     """
 
     packets: int
@@ -65,6 +70,15 @@ class Direction(NamedTuple):
     repeat_ns: int | None = None
     deferred_frame: int | None = None
     deferred_ns: int | None = None
+    unacked: int = 0
+    unacked_frame: int | None = None
+    unacked_ns: int | None = None
+    unacked_last_ns: int | None = None
+    unacked_least: int = 0
+    acked_most: int = 0
+    window_closed_frame: int | None = None
+    window_closed_ns: int | None = None
+    window_closed_for_ns: int = 0
 
 
 class Connection(NamedTuple):

@@ -79,7 +79,8 @@ class Trace:
     exchanges are ordered by the frame they begin in. `first_ns`/`last_ns` is the window the capture
     was running for: the times of its first and last frame, 0 when empty.
     `packet_directions[frame - 1]` is the `PacketDirection` of a frame; it is empty when the link
-    types tell of none.
+    types tell of none. `pauses[frame]` is how often the stream of a frame with payload had paused
+    when it came (`tcp.pauses`); it is empty when that is not known.
     """
 
     side: Side
@@ -93,6 +94,7 @@ class Trace:
     exchanges: Sequence[Exchange]
     diagnostics: tuple[Diagnostic, ...] = ()
     packet_directions: bytes = b""
+    pauses: Sequence[int] = ()
 
     @property
     def name(self) -> str:

@@ -48,8 +48,19 @@ class Ends(Table):
         "u4", "frame of the first SYN or SYN-ACK sent again though acknowledged", none=NO_FRAME
     )
     deferred_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
+    unacked: Column = column(
+        "u4", "segments with payload sent of which the peer acknowledged nothing, repeats too"
+    )
+    unacked_frame: Column = column("u4", "frame of the first of these", none=NO_FRAME)
+    unacked_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
+    unacked_last_ns: Column = column("i8", "time of the last of these", EPOCH, none=NEVER)
+    unacked_least: Column = column("u4", "smallest payload among these; 0 without", "bytes")
+    acked_most: Column = column("u4", "largest payload of a segment that was acknowledged", "bytes")
     out_of_order: Column = column("u4", "new segments that arrived after later bytes")
     zero_windows: Column = column("u4", "segments that advertised a window of 0")
+    window_closed_frame: Column = column("u4", "frame of the first of these", none=NO_FRAME)
+    window_closed_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
+    window_closed_for_ns: Column = column("i8", "how long its window was closed in all", "ns")
     fins: Column = column("u4", "segments with FIN")
     rsts: Column = column("u4", "segments with RST")
     isn: Column = column("i8", "initial sequence number, from the SYN", none=NONE)

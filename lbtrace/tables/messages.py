@@ -84,6 +84,7 @@ class Messages(Table):
     version: Column = column("i8", "version", "number in `Words.texts`")
     first_frame: Column = column("i8", "frame it begins in")
     first_ns: Column = column("i8", "time of it", "ns since the epoch")
+    last_frame: Column = column("i8", "frame it ends in")
     last_ns: Column = column("i8", "time of the frame it ends in", "ns since the epoch")
     marks: Column = column("i8", "what is unusual about it", "sum of `bits_of`")
     offset: Column = column("i8", "offset of its first byte in the stream", "bytes")

@@ -100,6 +100,18 @@ class SideTable(Table):
             or [np.zeros(0, np.int64)]
         )
 
+    def window_closed(self, exchanges: Column) -> Column:
+        """Per exchange for how long in all the client's window was closed, first while the response
+        came; 0 where it was closed earlier, or not.
+        """
+        held, responses = self.connection[exchanges], self.responses
+        first, spent = (
+            self.of_ends(name, server=False)[held]
+            for name in ("window_closed_ns", "window_closed_for_ns")
+        )
+        inside = (first >= responses.first_ns[exchanges]) & (first <= responses.last_ns[exchanges])
+        return np.where(inside, spent, 0)
+
     @cached_property
     def servers(self) -> Column:
         """Per connection a number for the endpoint of its server: the number of its address,

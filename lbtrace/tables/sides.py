@@ -111,7 +111,7 @@ def _of_rows(table: ExchangeTable, words: Words) -> _Part:
             **starts,
             **{
                 name: getattr(rows, name).astype(np.int64)
-                for name in ("first_frame", "first_ns", "last_ns", "offset")
+                for name in ("first_frame", "first_ns", "last_frame", "last_ns", "offset")
             },
             **_bodies_of_rows(rows, others, words),
             heads=lines.taken(rows.block),
@@ -189,9 +189,10 @@ def _messages(
     if not there.all():
         held = [nothing if m is None else m for m in held]
     columns: list[Sequence[Any]] = list(zip(*held, strict=True)) or [()] * len(nothing)
-    one, two, version, heads, bodies, first_frame, _, _, first_ns, _, last_ns, marks, _, offset = (
-        columns
-    )
+    one, two, version, heads, bodies, first_frame, _, last_frame, first_ns, _, last_ns = columns[
+        :11
+    ]
+    marks, _, offset = columns[11:]
     request = isinstance(nothing, Request)
     return Messages(
         there=there,
@@ -200,6 +201,7 @@ def _messages(
         version=numbers(words.texts, version, n),
         first_frame=np.fromiter(first_frame, np.int64, n),
         first_ns=np.fromiter(first_ns, np.int64, n),
+        last_frame=np.fromiter(last_frame, np.int64, n),
         last_ns=np.fromiter(last_ns, np.int64, n),
         marks=np.fromiter(map(words.marks.__getitem__, marks), np.int64, n),
         offset=np.fromiter(offset, np.int64, n),

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from lbtrace.tcp.connections import connections
+from lbtrace.tcp.pauses import pauses
 
-__all__ = ["connections"]
+__all__ = ["connections", "pauses"]

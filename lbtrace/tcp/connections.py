@@ -6,7 +6,8 @@
     4. the payload of each direction, in stream order    reassemble
     5. what the other side acknowledged                  acknowledged
     6. what was lost, and what was sent again            loss
-    7. what each connection and direction did            summary
+    7. what was never acknowledged                       unacknowledged
+    8. what each connection and direction did            summary
 
 Invariant: connection c has two streams: 2c is what its client sent, 2c + 1 what its server sent.
 """
@@ -26,6 +27,7 @@ from lbtrace.tcp.loss import drop_unacceptable, losses
 from lbtrace.tcp.reassemble import Assembly, reassemble
 from lbtrace.tcp.roles import roles
 from lbtrace.tcp.summary import summary
+from lbtrace.tcp.unacknowledged import unacknowledged
 
 
 def connections(
@@ -44,8 +46,11 @@ def connections(
     acked = acknowledged(segments, stream, assembly)
     drop_unacceptable(segments, stream, handshake, assembly, acked)
     lost = losses(segments, stream, handshake, assembly, acked)
+    unacked = unacknowledged(segments, stream, assembly, acked)
     streams = _stream_table(segments, stream, assembly, acked)
-    table = summary(segments, numbered, stream, roles_found, handshake, assembly, streams, lost)
+    table = summary(
+        segments, numbered, stream, roles_found, handshake, assembly, streams, lost, unacked
+    )
     return table, streams
 
 

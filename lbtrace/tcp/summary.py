@@ -18,6 +18,7 @@ from lbtrace.tcp.incarnations import Incarnations
 from lbtrace.tcp.loss import Losses
 from lbtrace.tcp.reassemble import Assembly
 from lbtrace.tcp.roles import Roles
+from lbtrace.tcp.unacknowledged import Unacknowledged
 
 
 def summary(
@@ -29,6 +30,7 @@ def summary(
     assembly: Assembly,
     streams: StreamTable,
     losses: Losses,
+    unacked: Unacknowledged,
 ) -> ConnectionTable:
     """All connections. `stream` is per row."""
     count, of, flow = incarnations.count, incarnations.of, incarnations.flow
@@ -55,7 +57,7 @@ def summary(
         first_ns=table.time_ns[first],
         last_frame=table.frame[last],
         last_ns=table.time_ns[last],
-        ends=_ends(table, stream, handshake, assembly, streams, losses),
+        ends=_ends(table, stream, handshake, assembly, streams, losses, unacked),
         syn_options=syn_options(table, handshake.own[handshake.own >= 0]),
         addresses=flows.addresses,
         networks=table.networks,
@@ -69,6 +71,7 @@ def _ends(
     assembly: Assembly,
     streams: StreamTable,
     losses: Losses,
+    unacked: Unacknowledged,
 ) -> Ends:
     """What each end sent; rows of the first and last segment of a kind, then their columns."""
     own = handshake.own
@@ -93,8 +96,10 @@ def _ends(
         repeat_ns=taken(table.time_ns, losses.repeat, NEVER),
         deferred_frame=taken(table.frame, losses.deferred, 0),
         deferred_ns=taken(table.time_ns, losses.deferred, NEVER),
+        **_unacked(table, unacked),
         out_of_order=assembly.out_of_order,
         zero_windows=counted(stream[closed], count),
+        **_closed_windows(table, stream, closed, count),
         fins=counted(stream[fins], count),
         rsts=counted(stream[rsts], count),
         isn=taken(table.seq, own, NONE),
@@ -109,3 +114,37 @@ def _ends(
         first_ack=taken(table.ack, first_of(stream[acks], acks, count), NONE),
         syn_row=np.where(seen, np.cumsum(seen, dtype=np.int32) - 1, np.int32(NONE)),
     )
+
+
+def _unacked(table: SegmentTable, unacked: Unacknowledged) -> dict[str, Column]:
+    """The columns of the ends about what was never acknowledged."""
+    return {
+        "unacked": unacked.sent,
+        "unacked_frame": taken(table.frame, unacked.first, 0),
+        "unacked_ns": taken(table.time_ns, unacked.first, NEVER),
+        "unacked_last_ns": taken(table.time_ns, unacked.last, NEVER),
+        "unacked_least": unacked.least,
+        "acked_most": unacked.most_taken,
+    }
+
+
+def _closed_windows(
+    table: SegmentTable, stream: Column, closed: Column, count: int
+) -> dict[str, Column]:
+    """The columns of the ends about closed windows. `closed`: the rows that advertise a window of
+    0. A window is closed until the next segment of that end; RSTs advertise none (RFC 9293 §3.1).
+    """
+    spent = np.zeros(count, np.int64)
+    several = np.zeros(count, bool)
+    several[stream[closed]] = True
+    rows = np.flatnonzero(several[stream] & ((table.flags & RST) == 0))
+    rows = rows[np.argsort(stream[rows], kind="stable")]
+    of, time_ns = stream[rows], table.time_ns[rows]
+    shut = np.isin(rows, closed)[:-1] & (of[1:] == of[:-1])
+    np.add.at(spent, of[:-1][shut], np.maximum(np.diff(time_ns)[shut], 0))
+    first = first_of(stream[closed], closed, count)
+    return {
+        "window_closed_frame": taken(table.frame, first, 0),
+        "window_closed_ns": taken(table.time_ns, first, NEVER),
+        "window_closed_for_ns": spent,
+    }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import median_low
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.latency import latency_of
+from lbtrace.comparison.latency import SENT_AGAIN, latency_of
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.pairing import Correlation
@@ -16,8 +17,11 @@ from lbtrace.model.report import Latency
 from lbtrace.options import Options
 from tests.findings.simulated import ALB, four, judge_simulation, values, with_exchanges
 from tests.laws import examples
-from tests.simulator import Clockwork, Recording, Simulation
+from tests.simulator import Balancer, Clockwork, Recording, Simulation
 from tests.simulator.scenarios import SCENARIOS
+
+SECOND = 1_000_000_000
+XFF = ("X-Forwarded-For", "{client}")
 
 
 def total_ns(exchange: Exchange) -> int:
@@ -142,3 +146,75 @@ def test_a_way_takes_neither_less_than_nothing_nor_more_than_both() -> None:
     assert measured.return_median_ns is not None
     assert 0 <= measured.forward_median_ns <= measured.added_max_ns
     assert 0 <= measured.return_median_ns <= measured.added_max_ns
+
+
+def slow(upload_ms: float, streams: bool = False) -> Simulation:
+    """Four uploads that the client sends for so long, and two requests without a body."""
+    simulation = Simulation(seed=9, balancer=Balancer(add=[XFF], streams=streams))
+    client = simulation.client("192.168.0.5")
+    for n in range(4):
+        body = b"up %d" % n
+        client.asks("POST", f"/{n}", at_ms=4000 * n, body=body, upload_ms=upload_ms)
+    client.asks("GET", "/x", at_ms=17_000)
+    client.asks("GET", "/y", at_ms=17_500)
+    return simulation
+
+
+@given(upload_ms=st.integers(1, 3000), streams=st.booleans())
+@examples(12)
+def test_what_the_client_spends_on_sending_is_not_added(upload_ms: int, streams: bool) -> None:
+    """The balancer adds as much to a slow upload as to a quick one, whether it waits for all of it
+    or not; what is taken off is said.
+    """
+    _, _, quick = perform(slow(0))
+    _, _, measured = perform(slow(upload_ms, streams))
+    assert quick is not None
+    assert measured is not None
+    assert measured.added_max_ns == quick.added_max_ns
+    assert measured.added_median_ns == quick.added_median_ns
+    assert quick.sending.pairs == 0
+    assert measured.sending == ((0, 0) if streams else (4, upload_ms * 1_000_000))
+    if measured.forward_median_ns is not None:
+        assert measured.forward_median_ns <= measured.added_max_ns
+
+
+def test_a_slow_reader_is_taken_off_as_far_as_its_window_was_closed() -> None:
+    recorded = four(ALB).run()
+    e = recorded.clients[0].exchanges[0]
+    assert e.response is not None
+    late = e.response._replace(last_ns=e.response.last_ns + 5 * SECOND)
+    trace = with_exchanges(recorded.clients[0], e0=e._replace(response=late))
+    first = trace.connections[0]
+    reader = first.from_client._replace(
+        window_closed_ns=e.response.first_ns + 1, window_closed_for_ns=4 * SECOND
+    )
+    connections = [first._replace(from_client=reader), *trace.connections[1:]]
+    recorded.clients[0] = replace(trace, connections=connections)
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    measured = Comparison(recorded.clients, recorded.backends, correlation).latency
+    assert measured is not None
+    assert measured.reading == (1, 4 * SECOND)
+    assert SECOND <= measured.added_max_ns < 2 * SECOND
+
+
+def test_every_pair_is_timed_or_left_out_for_a_reason() -> None:
+    for name in ("retry-500", "crowd-8", "bad-gateway", "keep-alive-race"):
+        recorded = SCENARIOS[name]().run()
+        correlation = correlate(recorded.clients, recorded.backends, Options())
+        comparison = Comparison(recorded.clients, recorded.backends, correlation)
+        measured = comparison.latency
+        assert measured is not None
+        assert measured.count + sum(n for _, n in measured.left_out) == len(comparison.pairs)
+        assert all(n > 0 for _, n in measured.left_out)
+
+
+def test_the_reason_for_leaving_a_pair_out_is_named() -> None:
+    recorded = four(ALB).run()
+    e = recorded.clients[0].exchanges[0]
+    assert e.request is not None
+    late = e._replace(request=e.request._replace(marks=(Mark.RETRANSMITTED,)))
+    recorded.clients[0] = with_exchanges(recorded.clients[0], e0=late)
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    measured = Comparison(recorded.clients, recorded.backends, correlation).latency
+    assert measured is not None
+    assert measured.left_out == ((SENT_AGAIN, 1),)

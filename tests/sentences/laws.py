@@ -16,6 +16,7 @@ from tests.sentences.packets import Packet, Talk, packets, talks
 
 Json = dict[str, Any]
 MINUTE_S = 60.0
+MILLISECOND_NS = 1_000_000
 NOTHING = "Nothing was seen to happen behind it"
 
 
@@ -245,6 +246,26 @@ def a_syn_that_is_called_sent_again_was(told: Told) -> Iterator[str]:
                     yield f"{finding['text']} #{shown.number} was sent once"
 
 
+def the_clients_own_sending_is_not_the_balancers(told: Told) -> Iterator[str]:
+    """No pair was given more than the time from the last byte of its request to the end, in front
+    of the balancer and not behind it.
+    """
+    measured = told.report["latency"]
+    if measured is None or measured["average"]:
+        return
+    exchanges = {
+        (c["side"], c["point"], e["id"]): e for c in told.report["captures"] for e in c["exchanges"]
+    }
+    pair = told.report["pairs"][measured["slowest_pair"]]
+    last = pair["attempts"][-1]["backend"]
+    waits = []
+    for side, ref in (("client", pair["client"]), ("backend", last)):
+        exchange = exchanges[side, ref["point"], ref["exchange"]]
+        waits.append(exchange["response"]["last_ns"] - exchange["request"]["last_ns"])
+    if measured["added_max_ns"] > max(waits[0] - waits[1], 0) + MILLISECOND_NS:
+        yield f"added {measured['added_max_ns']} ns at most, and the slowest pair waited {waits}"
+
+
 LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     missing_bytes_were_acknowledged,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
@@ -254,4 +275,5 @@ LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     a_known_connection_is_not_open_already,
     a_backend_that_got_nothing_was_sent_nothing,
     a_syn_that_is_called_sent_again_was,
+    the_clients_own_sending_is_not_the_balancers,
 )

@@ -21,6 +21,7 @@ from tests.sentences.laws import (
     missing_bytes_were_acknowledged,
     no_stranger_where_a_client_asked_the_same,
     nothing_happened_means_no_connection,
+    the_clients_own_sending_is_not_the_balancers,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
     what_stands_behind_was_not_made_in_between,
 )
@@ -131,3 +132,8 @@ def test_a_backend_that_was_sent_a_request_did_not_get_nothing(about: Told) -> N
 def test_a_syn_that_was_sent_once_was_not_lost(about: Told) -> None:
     finding(about, "lost-syn.client", "It was sent again", {"client": 1})
     assert list(a_syn_that_is_called_sent_again_was(about))
+
+
+def test_time_before_the_last_byte_of_a_request_is_not_added(about: Told) -> None:
+    about.report["latency"]["added_max_ns"] += 5_000_000
+    assert list(the_clients_own_sending_is_not_the_balancers(about))

@@ -184,7 +184,7 @@ class Engine:
     def _exchange(self, client: Client, at: int, ask: Ask, now: int) -> int:
         """One request, to its end: the client's clock-free time when the answer is complete."""
         line, lb = self.front[at], self.lb
-        asked = Turn(True, ask.message, now, now + 1000 * (len(ask.message.body) // 1000))
+        asked = _spoken(True, ask.message, now, ask.upload_ns)
         if ask.waits:
             asked.continued_ns = now + 2 * self._us(self.simulation.path_us)
             asked.last_ns += asked.continued_ns - now + 20_000
@@ -211,9 +211,15 @@ class Engine:
             line.closed_ns = now + 1000
             return now + 2000
         back = ready + self._us(self.simulation.path_us)
-        done = back + 1000 * (len(reply.body) // 1000)
-        line.turns.append(Turn(False, reply, back, done))
-        return done
+        told = _spoken(False, reply, back, 0)
+        if by_itself is None and ask.serving_ns and self._streams(at):
+            told.first_ns, told.parts = back - ask.serving_ns, ask.parts
+        line.turns.append(told)
+        return told.last_ns
+
+    def _streams(self, at: int) -> bool:
+        """Whether bodies are passed on as they come."""
+        return self.lb.streams or at in self.mates
 
     def _by_itself(self, ask: Ask) -> Message | None:
         """What the balancer answers without a backend, None when it asks one."""
@@ -239,16 +245,15 @@ class Engine:
     ) -> tuple[int, Message]:
         """L4: the same messages on the mate connection."""
         mate = self.back[self.mates[at]]
-        asked = Turn(True, ask.message, arrive, arrive + 1000 * (len(ask.message.body) // 1000))
+        asked = _spoken(True, ask.message, arrive - ask.upload_ns, ask.upload_ns)
         if ask.waits:  # it is the backend that says 100 Continue
             asked.continued_ns = arrive + 50_000
             asked.last_ns += 100_000
         mate.turns.append(asked)
         self.caused[key] = [(self.mates[at], len(mate.turns) - 1)]
         first = mate.turns[-1].last_ns + self._us(self.simulation.serve_us)
-        last = first + 1000 * (len(answer.body) // 1000)
-        mate.turns.append(Turn(False, answer, first, last))
-        return first, answer
+        mate.turns.append(_spoken(False, answer, first, ask.serving_ns, ask.parts))
+        return first + ask.serving_ns, answer
 
     def _forward(
         self, client: Client, at: int, key: Spoken, ask: Ask, arrive: int, answer: Message
@@ -289,7 +294,7 @@ class Engine:
                 len(self.simulation.backends) - 1,
             )
             self.copies.append(self.caused[key][-1])
-        start, reply = self._serve(client, at, key, request, now, answer)
+        start, reply = self._serve(client, at, key, request, now, answer, ask=ask)
         said = rewriting.returned(lb, reply, self.random)
         said.lines = [*said.lines, *minted]
         self.cached[ask.message.start[1]] = said
@@ -335,14 +340,18 @@ class Engine:
         now: int,
         answer: Message,
         to: int = -1,
+        ask: Ask | None = None,
     ) -> tuple[int, Message]:
+        upload_ns = ask.upload_ns if ask is not None and self.lb.streams else 0
+        now -= upload_ns
         number = self._line(client, at, now, to if to >= 0 else self._choose())
         line = self.back[number]
-        line.turns.append(Turn(True, request, now, now + 1000 * (len(request.body) // 1000)))
+        line.turns.append(_spoken(True, request, now, upload_ns))
         self.caused[key].append((number, len(line.turns) - 1))
         first = line.turns[-1].last_ns + self._us(self.simulation.serve_us)
-        last = first + 1000 * (len(answer.body) // 1000)
-        line.turns.append(Turn(False, answer, first, last))
+        serving_ns, parts = (ask.serving_ns, ask.parts) if ask is not None else (0, 1)
+        line.turns.append(_spoken(False, answer, first, serving_ns, parts))
+        last = line.turns[-1].last_ns
         self._busy(number, last + 100_000)
         if not self.lb.keep_alive:
             line.closed_ns = last + 50_000
@@ -507,6 +516,12 @@ class Engine:
             if pcaps:
                 captures.pcaps.append(pcap(here, clocks[point], window))
         return captures
+
+
+def _spoken(from_client: bool, message: Message, now: int, for_ns: int, parts: int = 1) -> Turn:
+    """A message that begins now: 1 µs per kilobyte, or the time given."""
+    last = now + (for_ns or 1000 * (len(message.body) // 1000))
+    return Turn(from_client, message, now, last, parts=parts)
 
 
 def _refs(spoken: Iterable[Spoken], known: dict[Spoken, Ref]) -> set[Ref]:

@@ -56,7 +56,8 @@ def _packets(line: Line) -> list[tuple[int, bytes]]:
             send(turn.continued_ns, False, 24, CONTINUE, turn.lost)
             send(turn.last_ns, True, 24, payload[len(head) :], turn.lost)
             continue
-        pieces = [payload[i : i + MSS] for i in range(0, len(payload), MSS)]
+        size = min(MSS, -(-len(payload) // turn.parts))
+        pieces = [payload[i : i + size] for i in range(0, len(payload), size)]
         for n, piece in enumerate(pieces):
             time_ns = turn.first_ns + (turn.last_ns - turn.first_ns) * n // max(len(pieces) - 1, 1)
             if turn.repeated and n == 0:

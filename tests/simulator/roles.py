@@ -97,6 +97,8 @@ class Balancer:
     check: str = "GET /health"  # "" for connect and close
     check_agent: str = "ELB-HealthChecker/2.0"
     forward_us: tuple[int, int] = (100, 600)
+    # passes bodies on as they come; without, it asks, and answers, when it has all of a body
+    streams: bool = False
     wander: bool = True  # pick backends at random, else in turn
 
 
@@ -112,6 +114,9 @@ class Ask:
     abandon: bool = False  # the client closes before the answer
     # for 100 Continue, which the balancer gives, before it sends the body (RFC 9110 §10.1.1)
     waits: bool = False
+    upload_ns: int = 0  # the client sends for so long
+    serving_ns: int = 0  # the backend sends for so long …
+    parts: int = 1  # … in so many parts
 
 
 @dataclass(slots=True)
@@ -139,6 +144,9 @@ class Client:
         think_ms: float = 20.0,
         abandon: bool = False,
         waits: bool = False,
+        upload_ms: float = 0,
+        serving_ms: float = 0,
+        parts: int = 1,
     ) -> None:
         """Ask once; without a connection name on a new connection that is closed after."""
         lines = [*CURL, *headers] + ([("Content-Length", str(len(body)))] if body else [])
@@ -154,6 +162,9 @@ class Client:
                 int(think_ms * MS),
                 abandon,
                 waits,
+                int(upload_ms * MS),
+                int(serving_ms * MS),
+                parts,
             )
         )
 

@@ -113,6 +113,7 @@ class Turn:
     last_ns: int
     lost: bool = False
     repeated: bool = False  # a segment of it was sent twice
+    parts: int = 1  # it is sent in so many parts, evenly from its first to its last byte
     continued_ns: int | None = None  # the server said 100 Continue then, and the body came after
 
 

@@ -57,6 +57,15 @@ direction = st.builds(
     repeat_ns=st.none() | time,
     deferred_frame=frame,
     deferred_ns=st.none() | time,
+    unacked=count,
+    unacked_frame=frame,
+    unacked_ns=st.none() | time,
+    unacked_last_ns=st.none() | time,
+    unacked_least=count,
+    acked_most=count,
+    window_closed_frame=frame,
+    window_closed_ns=st.none() | time,
+    window_closed_for_ns=size,
 )
 connection = st.builds(
     Connection,

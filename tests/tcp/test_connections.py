@@ -280,3 +280,22 @@ def test_reused_ports_are_told_by_columns_as_one_by_one(steps: list[tuple[int, s
     assert quick.count == slow.count
     assert quick.of.tolist() == slow.of.tolist()
     assert quick.flow.tolist() == slow.flow.tolist()
+
+
+def test_a_window_is_closed_until_the_next_segment() -> None:
+    wire = (
+        Wire()
+        .c("SYN", 99, at=0)
+        .s("SYN", 999, ack=100, at=1)
+        .c("ACK", 100, ack=1000, window=0, at=10)
+        .s("PSH", 1000, b"probe", ack=100, at=15)
+        .c("", 100, ack=1000, window=0, at=20)
+        .c("", 100, ack=1005, window=500, at=70)
+        .c("", 100, ack=1005, window=0, at=90)  # still closed at the end: nobody knows for how long
+        .s("RST", 1005, ack=100, window=0, at=95)
+    )
+    [c], _ = connections(wire.table())
+    reader, sender = c.from_client, c.from_server
+    assert (reader.zero_windows, reader.window_closed_for_ns) == (3, 60)
+    assert (reader.window_closed_frame, reader.window_closed_ns) == (3, 10)
+    assert (sender.window_closed_for_ns, sender.window_closed_frame) == (0, None)

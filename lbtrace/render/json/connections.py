@@ -100,6 +100,15 @@ _END = (
     _Field("repeat_ns"),
     _Field("deferred", "frame"),
     _Field("deferred_ns"),
+    _Field("unacked"),
+    _Field("unacked", "frame"),
+    _Field("unacked_ns"),
+    _Field("unacked_last_ns"),
+    _Field("unacked_least"),
+    _Field("acked_most"),
+    _Field("window_closed", "frame"),
+    _Field("window_closed_ns"),
+    _Field("window_closed_for_ns"),
 )
 _SYN = (
     _Field("ttl"),

@@ -197,7 +197,10 @@ def latency(times: Latency | None) -> str:
     """The numbers of Latency, or null."""
     if times is None:
         return "null"
-    return encode({name: getattr(times, name) for name in Latency.__dataclass_fields__})
+    numbers = {name: getattr(times, name) for name in Latency.__dataclass_fields__}
+    numbers["sending"], numbers["reading"] = times.sending._asdict(), times.reading._asdict()
+    numbers["left_out"] = [{"reason": why, "count": count} for why, count in times.left_out]
+    return encode(numbers)
 
 
 def clocks(items: Iterable[Clock]) -> Iterator[str]:

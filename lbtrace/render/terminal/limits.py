@@ -33,7 +33,9 @@ def times(page: Page, report: Report, labels: Labels) -> None:
 
 
 def _latency(latency: Latency) -> list[list[Cell]]:
-    note = "client total − backend total; the network in front of the balancer is in it"
+    taken_off = _taken_off(latency)
+    less = " − what is not the balancer's" if taken_off else ""
+    note = f"client total − backend total{less}; the network in front of the balancer is in it"
     rows: list[list[Cell]] = [
         [("added", "label"), f"{_added(latency)} ({units.plural(latency.count, 'pair')})"],
         ["", (note, "note")],
@@ -42,7 +44,24 @@ def _latency(latency: Latency) -> list[list[Cell]]:
         forward, back, half_width = latency.ways_ns
         ways = f"{units.duration(forward)} on the way in, {units.duration(back)} on the way back"
         rows.append([("of it", "label"), f"{ways}, each {units.half_width(half_width)}"])
+    rows += [[("not in it", "label"), text] for text in taken_off]
+    if latency.left_out:
+        text = "; ".join(f"{units.plural(n, 'pair')} ({why})" for why, n in latency.left_out)
+        rows.append([("left out", "label"), text])
     return rows
+
+
+def _taken_off(latency: Latency) -> list[str]:
+    """What is not the balancer's, with its amount."""
+    return [
+        f"{text}, {units.duration(off.longest_ns)} "
+        + ("on average" if latency.average else f"at most ({units.plural(off.pairs, 'pair')})")
+        for text, off in (
+            ("the client's own sending of its request", latency.sending),
+            ("a slow reader: the client's window was closed", latency.reading),
+        )
+        if off.pairs
+    ]
 
 
 def _added(latency: Latency) -> str:

@@ -19,6 +19,15 @@ from tests.laws import examples
 from tests.tables.test_connections import connection
 
 PLAIN, NOTHING = Application(Protocol.HTTP1), Application(Protocol.NONE)
+FRAMES_OF_ENDS = (
+    "fin",
+    "rst",
+    "first_payload",
+    "repeat",
+    "deferred",
+    "unacked",
+    "window_closed",
+)
 MICROSECONDS = ("syn_ns", "synack_ns", "established_ns", "first_ns", "last_ns")
 
 
@@ -54,7 +63,7 @@ def frame(name: str, number: int | None, files: int) -> dict[str, int | None]:
 
 def end(d: Direction, files: int) -> dict[str, Any]:
     said = d._asdict()
-    for name in ("fin", "rst", "first_payload", "repeat", "deferred"):
+    for name in FRAMES_OF_ENDS:
         said |= frame(name, said.pop(f"{name}_frame"), files)
     return said | {"syn": None if d.syn is None else offer(d.syn)}
 

@@ -1,0 +1,94 @@
+"""Bodies that the balancer keeps until it has all of them, and bodies that only take their time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.report import Finding, Severity
+from lbtrace.pipeline import compare
+from tests.findings.simulated import judge_simulation, values
+from tests.simulator import Balancer, Simulation
+from tests.simulator.wire import Clockwork
+
+SECOND = 1_000_000_000
+EVENTS = [("Content-Type", "text/event-stream")]
+XFF = ("X-Forwarded-For", "{client}")
+
+
+def spoken(
+    balancer: Balancer, upload_ms: float = 0, serving_ms: float = 0, **settings: object
+) -> Simulation:
+    """Three slow exchanges and three quick ones."""
+    simulation = Simulation(seed=4, balancer=balancer, **settings)  # type: ignore[arg-type]
+    client = simulation.client("192.168.0.5")
+    for n in range(3):
+        client.asks("GET", f"/quick/{n}", at_ms=100 * n)
+        client.asks(
+            "POST" if upload_ms else "GET",
+            f"/slow/{n}",
+            at_ms=1000 + 8000 * n,
+            body=b"up %d " % n * 900 if upload_ms else b"",
+            answer=b"event %d " % n * 30,
+            answer_headers=EVENTS if serving_ms else [],
+            upload_ms=upload_ms,
+            serving_ms=serving_ms,
+            parts=6 if serving_ms else 1,
+        )
+    return simulation
+
+
+def held(simulation: Simulation) -> list[Finding]:
+    return judge_simulation(simulation).of("held-back")
+
+
+@pytest.mark.parametrize("offset_s", [0, -3600])
+def test_an_upload_that_is_collected_first(offset_s: int) -> None:
+    balancer, clock = Balancer(add=[XFF]), Clockwork(offset_s * SECOND)
+    (said,) = held(spoken(balancer, upload_ms=2900, backend_clock=clock))
+    told = values(said)
+    assert said.slug == "held-back.request"
+    assert (told["count"], told["of"]) == (3, 3)
+    assert told["sent"] == 2_900_000_000
+    assert int(told["passed_on"]) < SECOND // 100
+
+
+def test_an_event_stream_that_arrives_in_one_piece() -> None:
+    (said,) = held(spoken(Balancer(add=[XFF]), serving_ms=3000))
+    told = values(said)
+    assert said.slug == "held-back.response"
+    assert said.severity is Severity.MEDIUM
+    assert (told["count"], told["of"], told["events"]) == (3, 3, 3)
+    assert int(told["wait"]) > int(told["answer"]) + 2 * SECOND
+
+
+@pytest.mark.parametrize(
+    "balancer",
+    [Balancer(add=[XFF], streams=True), Balancer(kind="l4-proxy"), Balancer(kind="snat")],
+)
+def test_what_is_passed_on_as_it_comes_is_not_held_back(balancer: Balancer) -> None:
+    assert held(spoken(balancer, upload_ms=2900)) == []
+    assert held(spoken(balancer, serving_ms=3000)) == []
+
+
+def from_files(simulation: Simulation, folder: Path) -> list[Finding]:
+    """The findings on the captures, as files."""
+    recorded = simulation.run(pcaps=True)
+    paths = [folder / "client.pcap", folder / "backend.pcap"]
+    for path, data in zip(
+        paths, (recorded.client_pcaps[0], recorded.backend_pcaps[0]), strict=True
+    ):
+        path.write_bytes(data)
+    report = compare([[str(paths[0])]], [[str(paths[1])]])
+    return [f for f in report.findings if f.slug.startswith("held-back")]
+
+
+def test_the_parts_are_counted_on_both_sides(tmp_path: Path) -> None:
+    (said,) = from_files(spoken(Balancer(add=[XFF]), serving_ms=3000), tmp_path)
+    assert (values(said)["sent"], values(said)["arrived"]) == (6, 1)
+    assert "in one piece" in said.statement
+
+
+def test_parts_that_are_passed_on_are_no_buffering(tmp_path: Path) -> None:
+    assert not from_files(spoken(Balancer(add=[XFF], streams=True), serving_ms=3000), tmp_path)

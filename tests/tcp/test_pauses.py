@@ -1,0 +1,32 @@
+"""How often a stream had paused, by frame."""
+
+from __future__ import annotations
+
+from lbtrace.tcp import connections, pauses
+from lbtrace.tcp.pauses import PAUSE_NS
+from tests.tcp.test_loss import opened
+
+
+def test_a_pause_counts_from_the_frame_that_ends_it() -> None:
+    wire = opened()
+    for n, at in enumerate((10, 20, 20 + PAUSE_NS, 30 + PAUSE_NS, 30 + 3 * PAUSE_NS)):
+        wire.c("PSH", 100 + n, b"x", ack=1000, at=at)
+    _, streams = connections(wire.table())
+    assert pauses(streams).tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 2]
+
+
+def test_each_end_pauses_for_itself() -> None:
+    wire = (
+        opened()
+        .c("PSH", 100, b"x", ack=1000, at=0)
+        .s("PSH", 1000, b"y", ack=101, at=PAUSE_NS)
+        .c("PSH", 101, b"x", ack=1001, at=PAUSE_NS - 1)
+        .s("PSH", 1001, b"y", ack=101, at=3 * PAUSE_NS)
+    )
+    _, streams = connections(wire.table())
+    assert pauses(streams).tolist() == [0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_without_payload_there_is_none() -> None:
+    _, streams = connections(opened().table())
+    assert not any(pauses(streams))
