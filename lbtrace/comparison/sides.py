@@ -106,7 +106,7 @@ def following(table: SideTable, wanted: Column) -> Column:
     place = np.where(wanted[order], np.arange(none), none)
     after = np.append(np.minimum.accumulate(place[::-1])[::-1][1:], none)[:none]
     found = np.append(order, NO_EXCHANGE)[after]
-    held = np.append(table.connection, NO_EXCHANGE)
+    connection = np.append(table.connection, NO_EXCHANGE)
     out = np.empty(none, np.int64)
-    out[order] = np.where(held[found] == held[order], found, NO_EXCHANGE)
+    out[order] = np.where(connection[found] == connection[order], found, NO_EXCHANGE)
     return out

@@ -60,8 +60,8 @@ def _by_tier(pairs: PairTable) -> tuple[TierCount, ...]:
     found = []
     for tier in map(Tier, distinct(pairs.tier).tolist()):
         reason = pairs.reason[pairs.tier == tier]
-        told = np.array([bool(reasons) for reasons in pairs.reasons], bool)[reason]
-        example = pairs.reasons[reason[told.argmax()]][0] if told.any() else None
+        with_reasons = np.array([bool(reasons) for reasons in pairs.reasons], bool)[reason]
+        example = pairs.reasons[reason[with_reasons.argmax()]][0] if with_reasons.any() else None
         found.append(TierCount(tier, len(reason), example))
     return tuple(found)
 

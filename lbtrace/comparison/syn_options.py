@@ -29,19 +29,22 @@ def syn_option_columns(
 ) -> SynOptionColumns:
     """The SYN options of one end of the connections of a side."""
     columns: list[list[Column]] = [[] for _ in SynOptionColumns._fields]
-    for held in table.connections:
-        row = held.ends.syn_row[int(server) :: 2]
+    for connections in table.connections:
+        row = connections.ends.syn_row[int(server) :: 2]
         there = row != NONE
         number = np.array(
-            [layouts.setdefault(layout, len(layouts)) for layout in held.syn_options.layouts],
+            [
+                layouts.setdefault(layout, len(layouts))
+                for layout in connections.syn_options.layouts
+            ],
             np.int64,
         )
         columns[0].append(there)
         for column, name in zip(columns[1:], SynOptionColumns._fields[1:], strict=True):
             values = (
-                number[held.syn_options.options]
+                number[connections.syn_options.options]
                 if name == "options"
-                else getattr(held.syn_options, name)
+                else getattr(connections.syn_options, name)
             )
             filled = np.full(len(row), NONE, np.int64)
             filled[there] = values[row[there]]

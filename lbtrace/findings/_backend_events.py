@@ -50,18 +50,18 @@ def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Col
         connections.syns.astype(np.int64),
         connections.syn_retransmissions.astype(np.int64),
     )
-    front, back = (
+    client, server = (
         {n: getattr(connections.ends, n)[end::2].astype(np.int64) for n in ("packets", "rsts")}
         for end in (0, 1)
     )
     attempted = (syns > 0) & (connections.synacks == 0) & ~connections.opened
     # where it went on, there was an answer that is not in the capture
-    attempted &= (front["packets"] <= syns + again + front["rsts"]) & (
-        back["packets"] <= back["rsts"]
+    attempted &= (client["packets"] <= syns + again + client["rsts"]) & (
+        server["packets"] <= server["rsts"]
     )
     waited = (again > 0) | (capture_end_ns - connections.first_ns >= PATIENCE_NS)
     return np.select(
-        [attempted & (back["rsts"] > 0), attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT
+        [attempted & (server["rsts"] > 0), attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT
     )
 
 
@@ -129,8 +129,8 @@ def attempt_events(comparison: Comparison, pairs: Pairs) -> Column:
     """How the last backend attempt of each pair failed."""
     client, backend = comparison.sides
     q, r = backend.requests, backend.responses
-    held = pairs.backend_connection
-    fin, rst = (_frame_of(backend, held, name, server=True) for name in ("fin", "rst"))
+    connection = pairs.backend_connection
+    fin, rst = (_frame_of(backend, connection, name, server=True) for name in ("fin", "rst"))
     replaced = pairs.ended(AttemptOutcome.SUPERSEDED) & r.there[pairs.backend]
     left, answer = _first_end(client, pairs.client_connection), client.responses
     gone = (left > 0) & ~(answer.there[pairs.client] & (left > answer.first_frame[pairs.client]))
@@ -167,24 +167,24 @@ def _first_end(client: SideTable, connections: Column) -> Column:
 
 def attempt_frames(comparison: Comparison, pair: Pair, event: int) -> tuple[FrameRef, ...]:
     """The frames of how an attempt failed."""
-    back, server = (
+    backend, server = (
         comparison.backends[pair.backend_ref.point],
         pair.backend_connection.from_server,
     )
     request = comparison.request_frame(Side.BACKEND, pair.backend_ref)
     if event == RACE:
-        return (*_end_frames(back, server, "fin"), request)
+        return (*_end_frames(backend, server, "fin"), request)
     if event in (RESET, CLOSED):
-        return (request, *_end_frames(back, server, "rst" if event == RESET else "fin"))
+        return (request, *_end_frames(backend, server, "rst" if event == RESET else "fin"))
     if event in (MALFORMED, REPLACED):
         return (comparison.response_frame(Side.BACKEND, pair.backend_ref),)
     if event == LEFT:
         # then nobody's patience ended but the client's
-        front, client = (
+        asking, client = (
             comparison.clients[pair.client_ref.point],
             pair.client_connection.from_client,
         )
-        return (request, *sorted(_end_frames(front, client, "fin", "rst"))[:1])
+        return (request, *sorted(_end_frames(asking, client, "fin", "rst"))[:1])
     return (request,)
 
 

@@ -24,14 +24,14 @@ def stated_in(comparison: Comparison) -> list[str]:
     (client, backend), pairs = comparison.sides, comparison.pairs[:MAX_PAIRS_READ]
     words = client.words
     asked = client.client_address[pairs.client_connection].tolist()
-    for front, back, address in zip(
+    for sent, arrived, address in zip(
         pairs.client.tolist(), pairs.backend.tolist(), asked, strict=True
     ):
-        if not (client.requests.there[front] and backend.requests.there[back]):
+        if not (client.requests.there[sent] and backend.requests.there[arrived]):
             continue
         own = comparison.addresses_of(words.text_list[address])
-        before = {line.raw for line in client.requests.heads.lines(words, front)}
-        for line in backend.requests.heads.lines(words, back):
+        before = {line.raw for line in client.requests.heads.lines(words, sent)}
+        for line in backend.requests.heads.lines(words, arrived):
             if (
                 line.name not in names
                 and line.raw not in before
@@ -60,10 +60,14 @@ def _stated_by_proxy(comparison: Comparison) -> bool:
     """Whether PROXY headers name the client: in any pair of connections that tells, else whether
     they name anybody.
     """
-    told = []
-    (front, backend), connections = comparison.sides, comparison.connection_pairs[:MAX_PAIRS_READ]
+    stated_truly = []
+    (client_side, backend), connections = (
+        comparison.sides,
+        comparison.connection_pairs[:MAX_PAIRS_READ],
+    )
     clients = map(
-        front.words.text_list.__getitem__, front.client_address[connections.client].tolist()
+        client_side.words.text_list.__getitem__,
+        client_side.client_address[connections.client].tolist(),
     )
     for client, (point, connection) in zip(
         clients, map(backend.connection_ref, connections.backend.tolist()), strict=True
@@ -72,7 +76,7 @@ def _stated_by_proxy(comparison: Comparison) -> bool:
         sources = (node(header.source) for header in headers if header.source)
         stated = {source.address for source in sources if source is not None}
         if stated:
-            told.append(
+            stated_truly.append(
                 bool(stated & comparison.addresses_of(client))
                 or (
                     client not in comparison.seen_as
@@ -80,8 +84,8 @@ def _stated_by_proxy(comparison: Comparison) -> bool:
                 )
             )
     return (
-        any(told)
-        if told
+        any(stated_truly)
+        if stated_truly
         else any(
             h.source for trace in comparison.backends for a in trace.applications for h in a.proxy
         )

@@ -125,8 +125,8 @@ def of_a_backend(comparison: Comparison) -> Column:
     rows = np.flatnonzero(free)
     if not len(errors) or not len(rows):
         return of_backend
-    held = set(_answers(backend, rows))
-    of_backend[errors] = [answer in held for answer in _answers(client, errors)]
+    given = set(_answers(backend, rows))
+    of_backend[errors] = [answer in given for answer in _answers(client, errors)]
     return of_backend
 
 
@@ -197,5 +197,5 @@ def _is_cached(comparison: Comparison) -> Column:
 
 def _says(comparison: Comparison, field: str, wanted: Callable[[str], bool]) -> Column:
     """Whether what a field of the response says is wanted, per client exchange."""
-    front, _, texts = field_values(comparison, field, response=True)
-    return np.array([text is not None and wanted(text) for text in texts], bool)[front]
+    number, _, texts = field_values(comparison, field, response=True)
+    return np.array([text is not None and wanted(text) for text in texts], bool)[number]

@@ -38,17 +38,17 @@ BUFFER = "Record with a larger buffer (tcpdump -B 65536), or write to a faster d
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per capture and kind of lack, then the exchanges outside the other capture."""
     for side in comparison.captured:
-        for trace, held in zip(
+        for trace, connections in zip(
             comparison.traces(side), comparison.table(side).connections, strict=True
         ):
-            if len(held):
-                yield from _of_trace(trace, held)
+            if len(connections):
+                yield from _of_trace(trace, connections)
     yield from _outside(comparison)
 
 
-def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
+def _of_trace(trace: Trace, connections: ConnectionTable) -> Iterator[Finding]:
     dropped = sum(f.dropped or 0 for f in trace.files)
-    ends = held.ends
+    ends = connections.ends
     if dropped:
         yield KIND.finding(
             "dropped",
@@ -69,7 +69,7 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
             Confidence.CERTAIN,
             "Cut by the snapshot length: {count} of {of} packets in {capture}; what was cut is "
             "unknown, never different.",
-            first_frames(trace, cut if len(cut) else np.arange(len(held))),
+            first_frames(trace, cut if len(cut) else np.arange(len(connections))),
             capture=trace.name,
             count=trace.packets.truncated,
             of=trace.packets.decoded,
@@ -92,7 +92,7 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
     # one end is silent though the other sent more than an unanswered attempt to connect
     silent, spoke = ends.packets == 0, ends.bytes > 0
     one_way = np.flatnonzero((silent[0::2] & ~silent[1::2]) | (silent[1::2] & spoke[0::2]))
-    if 2 * len(one_way) > len(held):
+    if 2 * len(one_way) > len(connections):
         yield KIND.finding(
             "one-direction",
             Severity.MEDIUM,
@@ -102,7 +102,7 @@ def _of_trace(trace: Trace, held: ConnectionTable) -> Iterator[Finding]:
             first_frames(trace, one_way),
             capture=trace.name,
             count=len(one_way),
-            of=len(held),
+            of=len(connections),
             remedy=(
                 "Capture where both directions cross, without a filter on source or destination."
             ),

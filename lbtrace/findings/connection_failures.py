@@ -49,8 +49,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     for side in comparison.captured:
         table = comparison.table(side)
         tried = [
-            handshake_failures(held, t.last_ns)
-            for held, t in zip(table.connections, comparison.traces(side), strict=True)
+            handshake_failures(of_point, t.last_ns)
+            for of_point, t in zip(table.connections, comparison.traces(side), strict=True)
         ]
         events = np.concatenate([*tried, np.zeros(0, np.int64)])
         # elsewhere the same SYN may have been answered, or from another address

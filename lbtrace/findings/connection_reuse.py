@@ -93,9 +93,9 @@ def _openings(comparison: Comparison, side: Side) -> list[FrameRef]:
     table = comparison.table(side)
     return [
         frame
-        for first, held in zip(table.first_connection, table.connections, strict=True)
+        for first, of_point in zip(table.first_connection, table.connections, strict=True)
         for frame in comparison.opening_frames(
-            side, first + np.flatnonzero(used[first : first + len(held)])
+            side, first + np.flatnonzero(used[first : first + len(of_point)])
         )
     ]
 

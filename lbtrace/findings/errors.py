@@ -126,10 +126,10 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
                 "answered itself."
             ),
         )
-    told = np.zeros(len(client.responses), bool)
-    told[m.client[failed]] = True
-    told[own.exchange] = True
-    yield from _open(comparison, np.flatnonzero(_errors(comparison) & ~told))
+    explained = np.zeros(len(client.responses), bool)
+    explained[m.client[failed]] = True
+    explained[own.exchange] = True
+    yield from _open(comparison, np.flatnonzero(_errors(comparison) & ~explained))
 
 
 def _errors(comparison: Comparison) -> Column:
@@ -192,8 +192,8 @@ def _unanswered(comparison: Comparison) -> Iterator[Finding]:
         return
     # the same marks were set in the same order: one exchange of each tells
     first, which = first_met(joint(client.marks[without], client.requests.marks[without]))
-    told = [_end(comparison.exchange(side, client.ref(row))) for row in without[first].tolist()]
-    ends = Counter(told[i] for i in which.tolist())
+    endings = [_end(comparison.exchange(side, client.ref(row))) for row in without[first].tolist()]
+    ends = Counter(endings[i] for i in which.tolist())
     harmless = set(ends) <= {ENDS[Mark.CAPTURE_ENDED], ENDS[Mark.LOST]}
     yield KIND.finding(
         "unanswered",

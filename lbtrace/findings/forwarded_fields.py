@@ -90,13 +90,13 @@ def _verdicts(
     # as the client sent it: not the balancer's statement
     rows = np.flatnonzero((after != ABSENT) & (before != after))
     first, which = first_met(joint(before[rows] * len(texts) + after[rows], number[rows]))
-    held = [
+    judged = [
         check(
             comparison, name, fact[number[row]], texts[before[row]] or "", texts[after[row]] or ""
         )
         for row in rows[first].tolist()
     ]
-    verdict = np.array([UNKNOWN if true is None else int(true) for true in held], np.int64)
+    verdict = np.array([UNKNOWN if true is None else int(true) for true in judged], np.int64)
     return rows, verdict[which]
 
 
@@ -118,14 +118,14 @@ def _client_facts(comparison: Comparison, heads: Pairs) -> dict[Meaning, _Facts]
     }
 
 
-def _in_mixed_groups(heads: Pairs, told: Sequence[Column]) -> Column:
+def _in_mixed_groups(heads: Pairs, stated: Sequence[Column]) -> Column:
     """Which pairs are in groups whose clients differ in what the fields state: who is whose is
     not known there.
     """
     mixed = np.zeros(len(heads), bool)
     rows = np.flatnonzero(~heads.alone)
     if len(rows):
-        client = joint(*(column[rows] for column in told))
+        client = joint(*(column[rows] for column in stated))
         first, group = first_met(heads.group[rows])
         mixed[rows] = (
             np.bincount(group[client != client[first][group]], minlength=len(first))[group] > 0

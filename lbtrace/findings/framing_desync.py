@@ -63,15 +63,15 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     splits = list(_splits(comparison))
     for split in splits[:5]:
         yield _smuggled(comparison, split)
-    told = {s.pair.place for s in splits}
+    named = {s.pair.place for s in splits}
     alone = comparison.distinct_pairs
     sent, got = _ambiguous(comparison, alone)
-    proven = list(hidden(comparison, alone.where((sent | got) & _untold(alone, told))))
+    proven = list(hidden(comparison, alone.where((sent | got) & _not_named(alone, named))))
     for proof in proven[:5]:
         yield from _proven(comparison, proof)
-    told |= {proof.pair.place for proof in proven}
+    named |= {proof.pair.place for proof in proven}
     sent, got = _ambiguous(comparison, comparison.pairs)
-    sent &= _untold(comparison.pairs, told)
+    sent &= _not_named(comparison.pairs, named)
     passed, still = comparison.pairs.where(sent), comparison.pairs.where(sent & got)
     if len(passed):
         yield KIND.finding(
@@ -93,7 +93,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         )
     heads = comparison.request_heads
     sent, got = _ambiguous(comparison, heads)
-    made = heads.where(got & ~sent & _untold(heads, told))
+    made = heads.where(got & ~sent & _not_named(heads, named))
     if len(made):
         yield KIND.finding(
             "made",
@@ -131,8 +131,8 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _ambiguous(comparison: Comparison, pairs: Pairs) -> tuple[Column, Column]:
-    """Which requests can be read in two ways, in front and behind; a response's ambiguity is told
-    apart.
+    """Which requests can be read in two ways, in front of the balancer and behind it. An ambiguous
+    response is another finding.
     """
     client, backend = comparison.sides
     return (client.requests.marks[pairs.client] & AMBIGUOUS) > 0, (
@@ -140,8 +140,8 @@ def _ambiguous(comparison: Comparison, pairs: Pairs) -> tuple[Column, Column]:
     ) > 0
 
 
-def _untold(pairs: Pairs, told: set[int]) -> Column:
-    return ~among(pairs.place, np.array(sorted(told), np.int64))
+def _not_named(pairs: Pairs, named: set[int]) -> Column:
+    return ~among(pairs.place, np.array(sorted(named), np.int64))
 
 
 def _is_ambiguous(exchange: Exchange) -> bool:

@@ -34,7 +34,7 @@ KIND = FindingKind.of(__name__, __doc__)
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per source, target and kind of check; a second one when some fail."""
     client = comparison.sides[0]
-    fronts = {
+    in_front = {
         client.words.text_list[i]
         for i in distinct(np.concatenate((client.client_address, client.server_address))).tolist()
     }
@@ -54,13 +54,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         probe = "{method} {path}" if check.method else "a TCP connection without a byte"
         own = (
             comparison.passes_packets
-            or check.source in comparison.sources | fronts
-            or comparison.sources & fronts
+            or check.source in comparison.sources | in_front
+            or comparison.sources & in_front
         )
-        stranger = bool(comparison.sources) and not own
+        unpaired_source = bool(comparison.sources) and not own
         whose = (
             " No request that was paired comes from there: this may be a monitor, not the balancer."
-            if stranger
+            if unpaired_source
             else ""
         )
         yield KIND.finding(

@@ -39,22 +39,26 @@ SHOWN = 5  # places whose first request is shown
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per kind of place that there is more than one of."""
     (client, backend), m = comparison.sides, comparison.pairs
-    words, fronts, backs = client.words, m.client_connection, m.backend_connection
+    words, client_connections, backend_connections = (
+        client.words,
+        m.client_connection,
+        m.backend_connection,
+    )
     views = (
         (
             "backends",
             "Requests went to {places} backends: {shares}.",
-            backend.servers[backs],
+            backend.servers[backend_connections],
         ),
         (
             "balancer-addresses",
             "Requests came to the backends from {places} addresses: {shares}.",
-            backend.client_address[backs],
+            backend.client_address[backend_connections],
         ),
         (
             "fronts",
             "Clients connected to {places} addresses of the balancer: {shares}.",
-            client.servers[fronts],
+            client.servers[client_connections],
         ),
     )
     for variant, statement, place in views:
@@ -73,7 +77,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 statement,
                 Counter(dict(zip(names, np.bincount(which).tolist(), strict=True))),
                 frames,
-                {} if variant != "backends" else _connections_of(names, which, fronts),
+                {} if variant != "backends" else _connections_of(names, which, client_connections),
             )
     if not len(m):
         yield from _connections(comparison)

@@ -124,8 +124,8 @@ def _waits(comparison: Comparison) -> tuple[Pairs, Column]:
     """
     client, backend = comparison.sides
     pairs = comparison.distinct_pairs
-    held, first = pairs.backend_connection, _firsts(backend)
-    syn_ns = backend.of_connections("syn_ns")[held]
+    connection, first = pairs.backend_connection, _firsts(backend)
+    syn_ns = backend.of_connections("syn_ns")[connection]
     pairs = pairs.where((pairs.attempts == 1) & first[pairs.backend] & (syn_ns != NEVER))
     opened, width = on_client_clock(
         comparison, pairs, backend.of_connections("syn_ns")[pairs.backend_connection]

@@ -45,12 +45,12 @@ LOOK = "Look at stickiness by the client's address, at weights, and at the other
 def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding."""
     pairs, whole = comparison.pairs, comparison.connection_pairs
-    fronts, backs = (
+    client_connections, backend_connections = (
         (pairs.client_connection, pairs.backend_connection)
         if len(pairs)
         else (whole.client, whole.backend)
     )
-    used = distinct(comparison.sides[1].servers[backs])
+    used = distinct(comparison.sides[1].servers[backend_connections])
     if len(used) != 1:
         return
     idle = _idle(comparison, int(used[0]))
@@ -61,8 +61,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         if len(pairs)
         else ("connections", comparison.client_counts.connections)
     )
-    count, connections = len(backs), len(distinct(fronts))
-    chosen = _by_connection(comparison, fronts, backs)
+    count, connections = len(backend_connections), len(distinct(client_connections))
+    chosen = _by_connection(comparison, client_connections, backend_connections)
     yield KIND.finding(
         "by-connection" if chosen else "",
         Severity.MEDIUM if count >= ENOUGH else Severity.INFO,
@@ -130,15 +130,26 @@ def _same_time(one: Trace, other: Trace) -> bool:
     )
 
 
-def _by_connection(comparison: Comparison, fronts: Column, backs: Column) -> bool:
+def _by_connection(
+    comparison: Comparison, client_connections: Column, backend_connections: Column
+) -> bool:
     """Whether each client connection has one backend connection of its own, with the same bytes."""
     if not len(comparison.pairs):
         by = comparison.connection_pairs.by(
             ConnectionBasis.SAME_PACKETS, ConnectionBasis.SAME_BYTES
         )
         return bool(by.all())
-    of_each = {len(distinct(column)) for column in (fronts, backs, joint(fronts, backs))}
-    if len(of_each) > 1 or len(fronts) in of_each:  # a choice is only seen where it could differ
+    of_each = {
+        len(distinct(column))
+        for column in (
+            client_connections,
+            backend_connections,
+            joint(client_connections, backend_connections),
+        )
+    }
+    if (
+        len(of_each) > 1 or len(client_connections) in of_each
+    ):  # a choice is only seen where it could differ
         return False
     heads, (client, backend) = comparison.request_heads, comparison.sides
     same = client.requests.heads.equal(heads.client, backend.requests.heads, heads.backend)

@@ -153,14 +153,14 @@ def _interim(comparison: Comparison) -> Iterator[Finding]:
     for row in np.flatnonzero(
         client.interim[every.client] | backend.interim[every.backend]
     ).tolist():
-        front = {i.status for i in client.exchange(int(every.client[row])).interim}
-        back = {i.status for i in backend.exchange(int(every.backend[row])).interim}
-        if front - back and whole_behind[row]:
+        got = {i.status for i in client.exchange(int(every.client[row])).interim}
+        given = {i.status for i in backend.exchange(int(every.backend[row])).interim}
+        if got - given and whole_behind[row]:
             own.append(row)
-            statuses.update(front - back)
-        elif back - front and whole[row]:
+            statuses.update(got - given)
+        elif given - got and whole[row]:
             kept.append(row)
-            statuses.update(back - front)
+            statuses.update(given - got)
     for rows, variant, statement in (
         (
             own,
@@ -188,7 +188,7 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
         q.method[every.client] == client.words.texts.get("CONNECT", -1)
     )
     left = every.where(switched)
-    fronts, backs = (
+    of_client, of_backend = (
         [
             table.traces[ref.point].applications[ref.id].upgraded
             for ref in map(table.connection_ref, connections.tolist())
@@ -203,10 +203,12 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
     both: list[int] = []
     one: list[int] = []
     names: Counter[str] = Counter()
-    for row, (front, back, known) in enumerate(zip(fronts, backs, answered.tolist(), strict=True)):
-        if (front and back) or ((front or back) and known):
-            names[front or back] += 1
-            (both if front and back else one).append(row)
+    for row, (on_client, on_backend, known) in enumerate(
+        zip(of_client, of_backend, answered.tolist(), strict=True)
+    ):
+        if (on_client and on_backend) or ((on_client or on_backend) and known):
+            names[on_client or on_backend] += 1
+            (both if on_client and on_backend else one).append(row)
     for rows, variant, statement in (
         (
             both,

@@ -57,10 +57,10 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 def _headers(comparison: Comparison, side: Side) -> list[tuple[Ref, ProxyHeader, FrameRef]]:
     found = []
-    for point, (trace, held) in enumerate(
+    for point, (trace, connections) in enumerate(
         zip(comparison.traces(side), comparison.table(side).connections, strict=True)
     ):
-        begun, spoke = held.first_ns, held.ends.first_payload_ns[0::2]
+        begun, spoke = connections.first_ns, connections.ends.first_payload_ns[0::2]
         for number, application in enumerate(trace.applications):
             for header in application.proxy:
                 at_ns = int(spoke[number])

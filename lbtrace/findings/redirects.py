@@ -197,10 +197,10 @@ def _written(asked: Asked) -> str:
 
 def _loops(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
     """Requests that are sent back to the URL they asked for."""
-    back = [r for r in redirects if r.leads_to == r.asked]
-    turns = _turns(back)
+    returning = [r for r in redirects if r.leads_to == r.asked]
+    turns = _turns(returning)
     # a redirect that sets a cookie may be meant: the next request carries the cookie
-    looping = [r for r in back if not r.sets_cookie or turns[r.exchange] >= MIN_TURNS]
+    looping = [r for r in returning if not r.sets_cookie or turns[r.exchange] >= MIN_TURNS]
     if not looping:
         return
     sent, got = _protocols(comparison, looping)

@@ -141,12 +141,12 @@ def _other_status(
     )
 
 
-def _in_group(pairs: Pairs, wanted: Column, groups: Column, told: Column) -> Column:
-    """Per match of a group of interchangeable ones, whether what is wanted is among what is told of
-    any of its group.
+def _in_group(pairs: Pairs, wanted: Column, groups: Column, values: Column) -> Column:
+    """Per pair whether it is interchangeable with others, and the wanted value is a value of one of
+    its group.
     """
-    size = int(max(wanted.max(initial=0), told.max(initial=0))) + 1
-    found: Column = ~pairs.alone & among(pairs.group * size + wanted, groups * size + told)
+    size = int(max(wanted.max(initial=0), values.max(initial=0))) + 1
+    found: Column = ~pairs.alone & among(pairs.group * size + wanted, groups * size + values)
     return found
 
 
@@ -158,25 +158,25 @@ def _bodies(comparison: Comparison, answered: Pairs) -> Column:
     coding = field_values(comparison, CONTENT_ENCODING, response=True)
     plain = np.array([(text or "identity").lower() == "identity" for text in coding.texts], bool)
     got, gave = comparison.sides[0].responses, comparison.sides[1].responses
-    front, back = answered.client, answered.backend
+    client, backend = answered.client, answered.backend
     sent, arrived = (
         _content(m, plain[code])[rows]
-        for m, code, rows in ((gave, coding.backend, back), (got, coding.client, front))
+        for m, code, rows in ((gave, coding.backend, backend), (got, coding.client, client))
     )
-    complete = got.complete[front] & gave.complete[back]
-    known = complete & (got.digest[front] != NO_DIGEST) & (gave.digest[back] != NO_DIGEST)
+    complete = got.complete[client] & gave.complete[backend]
+    known = complete & (got.digest[client] != NO_DIGEST) & (gave.digest[backend] != NO_DIGEST)
     same = known & (
-        (got.digest[front] == gave.digest[back]) | ((sent == arrived) & (sent != NO_DIGEST))
+        (got.digest[client] == gave.digest[backend]) | ((sent == arrived) & (sent != NO_DIGEST))
     )
     other = known & ~same & (sent != NO_DIGEST) & (arrived != NO_DIGEST)
-    # what is told of the bodies of a group: each before and after decoding; of one that is not
-    # whole, that it is not known
+    # the digests of the bodies of a group, before and after decoding; NO_DIGEST stands for a body
+    # that was not captured whole
     groups = np.concatenate((answered.group, answered.group))
-    told = np.where(
-        np.tile(gave.complete[back], 2), np.concatenate((gave.digest[back], sent)), NO_DIGEST
+    digests = np.where(
+        np.tile(gave.complete[backend], 2), np.concatenate((gave.digest[backend], sent)), NO_DIGEST
     )
-    for mine in (np.full(len(answered), NO_DIGEST), got.digest[front], arrived):
-        other &= ~_in_group(answered, mine, groups, told)
+    for digest in (np.full(len(answered), NO_DIGEST), got.digest[client], arrived):
+        other &= ~_in_group(answered, digest, groups, digests)
     return np.select([same, other], [SAME, OTHER], UNKNOWN)
 
 

@@ -28,13 +28,13 @@ KIND = FindingKind.of(__name__, __doc__)
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per client capture that is also given as a backend capture."""
-    for front, back in comparison.same_captures:
+    for trace, twin in comparison.same_captures:
         yield KIND.finding(
             "",
             Severity.HIGH,
             Confidence.CERTAIN,
             "Client and backend capture hold the same packets at the same times; they cannot show "
             "what a balancer did.",
-            [*first_frames(front, np.arange(1)), *first_frames(back, np.arange(1))],
+            [*first_frames(trace, np.arange(1)), *first_frames(twin, np.arange(1))],
             remedy="Record one capture in front of the balancer and one behind it.",
         )

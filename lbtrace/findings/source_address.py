@@ -176,11 +176,15 @@ def _crossings(comparison: Comparison) -> _Crossings:
     # where who is whose is not known, a source that is the address of any client is taken for that
     # client
     client, backend = comparison.sides
-    fronts, backs = m.client_connection, m.backend_connection
+    client_connections, backend_connections = m.client_connection, m.backend_connection
     last = np.full(len(client.words.text_list), NO_CONNECTION)
-    last[client.client_address[fronts]] = fronts
-    of_source = last[backend.client_address[backs]]
-    return _Crossings(np.where(m.alone | (of_source == NO_CONNECTION), fronts, of_source), backs, m)
+    last[client.client_address[client_connections]] = client_connections
+    of_source = last[backend.client_address[backend_connections]]
+    return _Crossings(
+        np.where(m.alone | (of_source == NO_CONNECTION), client_connections, of_source),
+        backend_connections,
+        m,
+    )
 
 
 def _one_host(comparison: Comparison, crossings: _Crossings) -> Column:
@@ -195,9 +199,11 @@ def _one_host(comparison: Comparison, crossings: _Crossings) -> Column:
     return found
 
 
-def _straight(comparison: Comparison, fronts: Column, backs: Column) -> Column:
+def _straight(
+    comparison: Comparison, client_connections: Column, backend_connections: Column
+) -> Column:
     """Pair by pair, whether two connections have the same ends: there is nothing between them."""
-    return comparison.same_endpoints(fronts, backs)
+    return comparison.same_endpoints(client_connections, backend_connections)
 
 
 def _frames(comparison: Comparison, pairs: Pairs | ConnectionPairs) -> list[FrameRef]:

@@ -55,7 +55,7 @@ REMEDY = {
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per field and fate."""
-    speaks = any(
+    states_client = any(
         c.request and c.behaviour is Pattern.CLIENT_ADDRESS for c in comparison.correlation.changes
     )
     heads = comparison.request_heads
@@ -63,15 +63,17 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         sent, arrived, texts = field_values(comparison, name).of(heads)
         rows = np.flatnonzero(sent != ABSENT)
         first, which = first_met(joint(sent[rows], arrived[rows]))
-        told = np.array(
+        fates = np.array(
             [
                 ORDER.index(_fate(texts[sent[row]], texts[arrived[row]]))
                 for row in rows[first].tolist()
             ],
             np.int64,
         )[which]
-        for fate in distinct(told).tolist():
-            yield _finding(comparison, name, ORDER[fate], heads.where(rows[told == fate]), speaks)
+        for fate in distinct(fates).tolist():
+            yield _finding(
+                comparison, name, ORDER[fate], heads.where(rows[fates == fate]), states_client
+            )
 
 
 def _fate(before: str | None, after: str | None) -> str:
@@ -84,10 +86,14 @@ def _fate(before: str | None, after: str | None) -> str:
     return "appended" if now.startswith(f"{sent},") else "replaced"
 
 
-def _finding(comparison: Comparison, name: str, fate: str, pairs: Pairs, speaks: bool) -> Finding:
-    front, back = pairs[0].requests
+def _finding(
+    comparison: Comparison, name: str, fate: str, pairs: Pairs, states_client: bool
+) -> Finding:
+    sent, arrived = pairs[0].requests
     if fate == "passed-on":
-        severity = Severity.MEDIUM if speaks and name.startswith(FORWARDED_PREFIX) else Severity.LOW
+        severity = (
+            Severity.MEDIUM if states_client and name.startswith(FORWARDED_PREFIX) else Severity.LOW
+        )
     else:
         severity = (
             Severity.LOW
@@ -102,8 +108,8 @@ def _finding(comparison: Comparison, name: str, fate: str, pairs: Pairs, speaks:
         + (", {after} behind the balancer)." if fate in ("appended", "replaced") else ")."),
         comparison.request_frames(pairs),
         field=spelling(name),
-        before=_joined(front, name),
-        after=_joined(back, name),
+        before=_joined(sent, name),
+        after=_joined(arrived, name),
         count=len(pairs),
         remedy=REMEDY.get(fate, ""),
     )

@@ -76,8 +76,8 @@ def _ids(table: ExchangeTable, found: list[Exchange]) -> tuple[Column, Column]:
         np.fromiter(map(key, found), np.int64, len(found))
         for key in (itemgetter(2), itemgetter(1), attrgetter("first_frame"))
     )
-    theirs = table.ordinal, table.connection, table.request.first_frame
-    order = np.lexsort([np.append(one, other) for one, other in zip(theirs, own, strict=True)])
+    of_table = table.ordinal, table.connection, table.request.first_frame
+    order = np.lexsort([np.append(one, other) for one, other in zip(of_table, own, strict=True)])
     ids = np.empty(count, np.int64)
     ids[order] = np.arange(count)
     return ids[: len(table)], ids[len(table) :]

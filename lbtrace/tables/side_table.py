@@ -90,13 +90,13 @@ class SideTable(Table):
     def of_connections(self, name: str) -> Column:
         """A column of the connections of all points."""
         return np.concatenate(
-            [getattr(held, name) for held in self.connections] or [np.zeros(0, np.int64)]
+            [getattr(table, name) for table in self.connections] or [np.zeros(0, np.int64)]
         )
 
     def of_ends(self, name: str, server: bool) -> Column:
         """A column of one end of the connections of all points."""
         return np.concatenate(
-            [getattr(held.ends, name)[int(server) :: 2] for held in self.connections]
+            [getattr(table.ends, name)[int(server) :: 2] for table in self.connections]
             or [np.zeros(0, np.int64)]
         )
 

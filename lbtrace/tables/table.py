@@ -212,17 +212,19 @@ def _empty(cls: type[Table], d: Declared) -> Any:
             return np.zeros(0, d.dtype)
 
 
-def _joined(held: list[Any], d: Declared) -> Any:
+def _joined(parts: list[Any], d: Declared) -> Any:
     match d.role:
         case "part":
-            return type(held[0]).joined(held)
+            return type(parts[0]).joined(parts)
         case "shared":
-            assert all(each is held[0] for each in held), f"{d.name} is not the same in all tables"
-            return held[0]
+            assert all(each is parts[0] for each in parts), (
+                f"{d.name} is not the same in all tables"
+            )
+            return parts[0]
         case "bounds":
-            return running(np.concatenate([np.diff(first) for first in held]))
+            return running(np.concatenate([np.diff(first) for first in parts]))
         case _:
-            return np.concatenate(held)
+            return np.concatenate(parts)
 
 
 def _rows_of_part(rows: Column, each: int) -> Column:
@@ -235,10 +237,10 @@ def _equal(one: object, other: object) -> bool:
     return one == other
 
 
-def _faults(held: Table) -> Iterator[str]:
-    count, items = len(held), 0
-    for name, d in held.declared.items():
-        value = getattr(held, name)
+def _faults(table: Table) -> Iterator[str]:
+    count, items = len(table), 0
+    for name, d in table.declared.items():
+        value = getattr(table, name)
         if d.role == "shared":
             continue
         if d.role == "part":

@@ -89,9 +89,9 @@ def _addresses(comparison: Comparison, modifiers: Sequence[str]) -> Iterator[str
 
 
 def _tunnels(comparison: Comparison) -> Iterator[str]:
-    front = {name.lower() for trace in comparison.clients for name, _ in trace.packets.peeled}
-    back = {name.lower() for trace in comparison.backends for name, _ in trace.packets.peeled}
-    if any("ipip" in name or "ip-in-ip" in name for name in back - front):
+    before = {name.lower() for trace in comparison.clients for name, _ in trace.packets.peeled}
+    behind = {name.lower() for trace in comparison.backends for name, _ in trace.packets.peeled}
+    if any("ipip" in name or "ip-in-ip" in name for name in behind - before):
         yield "tunnel: ipip behind the balancer"
 
 
@@ -103,14 +103,14 @@ def _bare(response: Response) -> bool:
 
 def _heads(comparison: Comparison, pairs: Pairs, responses: bool = False) -> list[Both]:
     """The heads of the requests (of the responses) of pairs, on both sides."""
-    fronts, backs = (
+    before, behind = (
         [
             (t.responses if responses else t.requests).heads.lines(t.words, exchange)
             for exchange in exchanges.tolist()
         ]
         for t, exchanges in zip(comparison.sides, (pairs.client, pairs.backend), strict=True)
     )
-    return list(zip(fronts, backs, strict=True))
+    return list(zip(before, behind, strict=True))
 
 
 def _names(comparison: Comparison, pairs: Pairs) -> Iterator[str]:
@@ -140,13 +140,13 @@ def _has_upper(lines: Iterable[HeaderLine]) -> bool:
     return any(line.name != line.name.lower() for line in lines)
 
 
-def _only_xff_added(front: Head, back: Head) -> bool:
+def _only_xff_added(sent: Head, arrived: Head) -> bool:
     """The client's lines come first, in their order; an x-forwarded-for line follows, and no other
     field that states the client or the proxy.
     """
     hop = fields_of(Meaning.CONNECTION, Meaning.FRAMING)
-    before = [line.name.lower() for line in front if line.name.lower() not in hop]
-    after = [line.name for line in back if line.name not in hop]
+    before = [line.name.lower() for line in sent if line.name.lower() not in hop]
+    after = [line.name for line in arrived if line.name not in hop]
     added = after[len(before) :]
     others = [
         name
@@ -182,10 +182,10 @@ def _go_order(lines: Head) -> bool:
     )
 
 
-def _spelling_kept(front: Head, back: Head) -> bool:
+def _spelling_kept(sent: Head, arrived: Head) -> bool:
     """Every name of the client's that is still there is spelled as the client spelled it."""
-    spelled = {line.name.lower(): line.name for line in back}
-    return all(spelled.get(line.name.lower(), line.name) == line.name for line in front)
+    spelled = {line.name.lower(): line.name for line in arrived}
+    return all(spelled.get(line.name.lower(), line.name) == line.name for line in sent)
 
 
 def _hosts(comparison: Comparison, pairs: Pairs) -> Iterator[str]:

@@ -66,8 +66,8 @@ def is_reversed(one: Http2Direction, other: Http2Direction) -> bool:
         return votes < 0
     first = 0
     for stream in one.halves.keys() & other.halves.keys():
-        mine, its = (side.frame_at(side.halves[stream].begin) for side in (one, other))
-        first += (its > mine) - (its < mine)
+        of_one, of_other = (side.frame_at(side.halves[stream].begin) for side in (one, other))
+        first += (of_other > of_one) - (of_other < of_one)
     return first < 0
 
 

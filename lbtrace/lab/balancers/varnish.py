@@ -105,11 +105,11 @@ def launch(network: Network, setup: Setup) -> None:
 
 def lines(network: Network, setup: Setup) -> list[BalancerLine]:
     """The log in Varnish's shared memory, as varnishncsa prints it."""
-    told = network.run(
+    printed = network.run(
         BALANCER, ["varnishncsa", "-d", "-n", str(setup.directory / "varnish"), "-F", FORMAT]
     ).stdout
     found = []
-    for row in map(json.loads, told.splitlines()):
+    for row in map(json.loads, printed.splitlines()):
         asked = row["handling"] != "hit"
         time_ns = int(row["time"]) * 1_000_000_000
         name = row["request_id"] if asked else ""

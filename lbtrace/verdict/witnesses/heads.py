@@ -94,15 +94,15 @@ def _differ(comparison: Comparison, pairs: Pairs, responses: bool) -> Column:
     """Whether the requests (the responses) of each pair have other start lines or other lines on
     the two sides.
     """
-    fronts, backs = pairs.client, pairs.backend
+    rows_in_front, rows_behind = pairs.client, pairs.backend
     a, b = (t.responses if responses else t.requests for t in comparison.sides)
     differ: Column = np.logical_or.reduce(
-        [getattr(a, name)[fronts] != getattr(b, name)[backs] for name in START]
+        [getattr(a, name)[rows_in_front] != getattr(b, name)[rows_behind] for name in START]
     )
-    (size, _), (size_behind, _) = a.heads.of(fronts), b.heads.of(backs)
+    (size, _), (size_behind, _) = a.heads.of(rows_in_front), b.heads.of(rows_behind)
     differ |= size != size_behind
     rows = np.flatnonzero(~differ)
-    other = a.heads.of(fronts[rows])[1] != b.heads.of(backs[rows])[1]
+    other = a.heads.of(rows_in_front[rows])[1] != b.heads.of(rows_behind[rows])[1]
     differ[np.repeat(rows, size[rows])[other]] = True
     return differ
 
@@ -111,11 +111,11 @@ def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
     both, spelled = _whole(comparison, comparison.pairs), Spelling(comparison.sides[0].words)
     if not both:
         return
-    fronts, backs = (
+    names, names_behind = (
         spelled.heads(t.requests.heads, e)
         for t, e in zip(comparison.sides, (both.client, both.backend), strict=True)
     )
-    if not fronts & backs:
+    if not names & names_behind:
         yield Observation.of(
             "head-differences",
             "changed",
@@ -124,8 +124,8 @@ def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
             "in {count} exchanges.",
             comparison.request_frames(both),
             count=len(both),
-            before=", ".join(min(fronts)),
-            after=", ".join(min(backs)),
+            before=", ".join(min(names)),
+            after=", ".join(min(names_behind)),
         )
     elif _same_set(comparison, both, responses=False):
         answered = both.where(both.answered & _answered(comparison, both))
@@ -167,14 +167,14 @@ def _telling(comparison: Comparison, pairs: Pairs) -> Column:
 
 def _example(pair: Pair) -> tuple[str, str]:
     """The first line that differs, as it was and as it is behind the balancer."""
-    for front, back in (
+    for sent, arrived in (
         (pair.client.request, pair.backend.request),
         (pair.backend.response, pair.client.response),
     ):
-        if front is None or back is None:
+        if sent is None or arrived is None:
             continue
-        before = [_start(front), *(line.raw for line in front.lines)]
-        after = [_start(back), *(line.raw for line in back.lines)]
+        before = [_start(sent), *(line.raw for line in sent.lines)]
+        after = [_start(arrived), *(line.raw for line in arrived.lines)]
         gone = [line for line in before if line not in after]
         new = [line for line in after if line not in before]
         if gone or new:

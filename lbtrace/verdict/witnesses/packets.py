@@ -40,9 +40,11 @@ def isn(comparison: Comparison) -> Iterator[Observation]:
     # a passed-on connection has its number on both sides, whoever is paired with whom: so
     # interchangeable pairs testify as well
     (client, backend), exchanges = comparison.sides, comparison.pairs
-    fronts, front = _isns(client, np.concatenate((exchanges.client_connection, pairs.client)))
-    backs, back = _isns(backend, np.concatenate((exchanges.backend_connection, pairs.backend)))
-    if len(fronts) and len(backs) and not among(fronts, backs).any():
+    isns, connection = _isns(client, np.concatenate((exchanges.client_connection, pairs.client)))
+    isns_behind, connection_behind = _isns(
+        backend, np.concatenate((exchanges.backend_connection, pairs.backend))
+    )
+    if len(isns) and len(isns_behind) and not among(isns, isns_behind).any():
         yield Observation.of(
             "isn",
             "different",
@@ -50,15 +52,17 @@ def isn(comparison: Comparison) -> Iterator[Observation]:
             "occurs on their {backs} backend connections "
             "({back}).",
             [
-                comparison.connection_frame(Side.CLIENT, client.connection_ref(front)),
-                comparison.connection_frame(Side.BACKEND, backend.connection_ref(back)),
+                comparison.connection_frame(Side.CLIENT, client.connection_ref(connection)),
+                comparison.connection_frame(
+                    Side.BACKEND, backend.connection_ref(connection_behind)
+                ),
             ],
-            fronts=len(fronts),
-            backs=len(backs),
-            front=str(fronts[0]),
-            back=str(backs[0]),
+            fronts=len(isns),
+            backs=len(isns_behind),
+            front=str(isns[0]),
+            back=str(isns_behind[0]),
         )
-    elif not len(fronts) or not len(backs):
+    elif not len(isns) or not len(isns_behind):
         yield from _numbers_of_requests(comparison)
 
 
@@ -67,10 +71,10 @@ def _numbers_of_requests(comparison: Comparison) -> Iterator[Observation]:
     passed on keep them.
     """
     (client, backend), exchanges = comparison.sides, comparison.pairs
-    fronts = _request_numbers(client, exchanges.client)
-    backs = _request_numbers(backend, exchanges.backend)
-    known = (fronts != NONE) & (backs != NONE)
-    if not known.any() or (fronts[known] == backs[known]).any():
+    numbers = _request_numbers(client, exchanges.client)
+    behind = _request_numbers(backend, exchanges.backend)
+    known = (numbers != NONE) & (behind != NONE)
+    if not known.any() or (numbers[known] == behind[known]).any():
         return
     compared = exchanges.where(known)
     yield Observation.of(
@@ -107,18 +111,18 @@ def syn_options(comparison: Comparison) -> Iterator[Observation]:
     because routers clamp it.
     """
     joined, layouts = comparison.joined_connections, dict[tuple[int, ...], int]()
-    front, back = (
+    asked, sent = (
         syn_option_columns(table, server=False, layouts=layouts) for table in comparison.sides
     )
-    known = joined.where(front.there[joined.client] & back.there[joined.backend])
+    known = joined.where(asked.there[joined.client] & sent.there[joined.backend])
     if not known:
         return
     alike = [
-        getattr(front, name)[known.client] == getattr(back, name)[known.backend]
+        getattr(asked, name)[known.client] == getattr(sent, name)[known.backend]
         for name in ("options", "window_scale", "sack_permitted", "timestamp")
     ]
     same = np.logical_and.reduce(alike)
-    if same.all() and (front.timestamp[known.client] != NONE).any():
+    if same.all() and (asked.timestamp[known.client] != NONE).any():
         yield Observation.of(
             "syn-options",
             "same",
@@ -145,23 +149,23 @@ def addresses(comparison: Comparison) -> Iterator[Observation]:
         comparison.joined_connections,
         comparison.pairs,
     )
-    fronts, backs = (
+    client_connections, backend_connections = (
         (joined.client, joined.backend)
         if joined
         else (exchanges.client_connection, exchanges.backend_connection)
     )
-    if not len(fronts):
+    if not len(client_connections):
         return
     ends_of = [
-        (client.sources[fronts], backend.sources[backs]),
-        (client.servers[fronts], backend.servers[backs]),
+        (client.sources[client_connections], backend.sources[backend_connections]),
+        (client.servers[client_connections], backend.servers[backend_connections]),
     ]
     if joined:
-        same = np.logical_and.reduce([front == back for front, back in ends_of])
+        same = np.logical_and.reduce([on_client == on_backend for on_client, on_backend in ends_of])
     else:
         # who is whose is not known: ends that any client connection has are taken for that one's
         both = joint(*(np.concatenate(pair) for pair in ends_of))
-        same = among(both[len(fronts) :], both[: len(fronts)])
+        same = among(both[len(client_connections) :], both[: len(client_connections)])
     frames = comparison.connection_frames(joined) or comparison.request_frames(exchanges)
     if same.all():
         yield Observation.of(
@@ -244,7 +248,7 @@ def _passed_on(comparison: Comparison) -> ConnectionPairs:
 
 def _points(table: SideTable) -> Column:
     """The capture point of each connection."""
-    sizes = [len(held) for held in table.connections]
+    sizes = [len(of_point) for of_point in table.connections]
     return np.repeat(np.arange(len(sizes)), sizes)
 
 

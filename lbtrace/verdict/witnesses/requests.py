@@ -73,19 +73,26 @@ def _crossings(pairs: Pairs) -> tuple[Pairs, Pairs, int]:
     first, which = first_met(joint(pairs.client_connection, pairs.backend_connection))
     carried = pairs.where(first)  # the first match of every two connections
     weight = np.bincount(which, minlength=len(first))
-    fronts, backs = carried.client_connection, carried.backend_connection
-    if len(first) == len(distinct(fronts)) == len(distinct(backs)):
-        return _widest(carried, backs), _widest(carried, fronts), 0
-    agreed, of_front, of_back = 0, set[int](), set[int]()
+    client_connections, backend_connections = carried.client_connection, carried.backend_connection
+    if len(first) == len(distinct(client_connections)) == len(distinct(backend_connections)):
+        return _widest(carried, backend_connections), _widest(carried, client_connections), 0
+    agreed, clients, backends = 0, set[int](), set[int]()
     heaviest = np.argsort(-weight, kind="stable")
-    for front, back, many in zip(
-        fronts[heaviest].tolist(), backs[heaviest].tolist(), weight[heaviest].tolist(), strict=True
+    for client, backend, many in zip(
+        client_connections[heaviest].tolist(),
+        backend_connections[heaviest].tolist(),
+        weight[heaviest].tolist(),
+        strict=True,
     ):
-        if front not in of_front and back not in of_back:
-            of_front.add(front)
-            of_back.add(back)
+        if client not in clients and backend not in backends:
+            clients.add(client)
+            backends.add(backend)
             agreed += many
-    return _widest(carried, backs), _widest(carried, fronts), len(pairs) - agreed
+    return (
+        _widest(carried, backend_connections),
+        _widest(carried, client_connections),
+        len(pairs) - agreed,
+    )
 
 
 def _widest(carried: Pairs, connections: Column) -> Pairs:
@@ -102,29 +109,29 @@ def _by_numbers(comparison: Comparison) -> Iterator[Observation]:
     """
     if _left_over(comparison):
         return
-    fronts, backs = (
-        np.sort(np.unique(held, return_counts=True)[1])
-        for held in (comparison.pairs.client_connection, comparison.pairs.backend_connection)
+    per_client, per_backend = (
+        np.sort(np.unique(connections, return_counts=True)[1])
+        for connections in (comparison.pairs.client_connection, comparison.pairs.backend_connection)
     )
-    if not np.array_equal(fronts, backs):
+    if not np.array_equal(per_client, per_backend):
         yield Observation.of(
             "connection-mapping",
             "shared",
             "{fronts} client connections with at most {most_front} requests each, "
             "but {backs} backend connections with at most {most_back}.",
             comparison.request_frames(comparison.pairs),
-            fronts=len(fronts),
-            most_front=int(fronts[-1]),
-            backs=len(backs),
-            most_back=int(backs[-1]),
+            fronts=len(per_client),
+            most_front=int(per_client[-1]),
+            backs=len(per_backend),
+            most_back=int(per_backend[-1]),
         )
-    elif len(fronts) > 1:
+    elif len(per_client) > 1:
         yield Observation.of(
             "connection-mapping",
             "one-to-one",
             "As many connections with as many requests each on both sides ({count}).",
             comparison.request_frames(comparison.pairs),
-            count=len(fronts),
+            count=len(per_client),
         )
 
 

@@ -77,8 +77,8 @@ def byte_streams(comparison: Comparison) -> Iterator[Observation]:
     pairs = comparison.connection_pairs
     copied = pairs.by(ConnectionBasis.STATED_ADDRESS)
     copied[copied] = [
-        None not in front.digests and front.digests == back.digests
-        for front, back in _carried(comparison, pairs.where(copied))
+        None not in client.digests and client.digests == backend.digests
+        for client, backend in _carried(comparison, pairs.where(copied))
     ]
     same = pairs.where(pairs.by(ConnectionBasis.SAME_BYTES) | copied)
     yield from _of_pairs(
@@ -104,11 +104,13 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
     plain = (Protocol.HTTP1, Protocol.HTTP2, Protocol.OTHER)
     became = [
         REMOVED
-        if front.protocol is Protocol.TLS and back.protocol in plain
+        if client.protocol is Protocol.TLS and backend.protocol in plain
         else RENEWED
-        if front.tls is not None and back.tls is not None and front.tls.random != back.tls.random
+        if client.tls is not None
+        and backend.tls is not None
+        and client.tls.random != backend.tls.random
         else KEPT
-        for front, back in _carried(comparison, pairs)
+        for client, backend in _carried(comparison, pairs)
     ]
     for variant, number, statement in (
         (
@@ -131,13 +133,13 @@ def _carried(
     comparison: Comparison, pairs: ConnectionPairs
 ) -> Iterator[tuple[Application, Application]]:
     """What the two connections of each pair carried."""
-    fronts, backs = (
+    of_clients, of_backends = (
         [a for trace in traces for a in trace.applications]
         for traces in (comparison.clients, comparison.backends)
     )
     return zip(
-        map(fronts.__getitem__, pairs.client.tolist()),
-        map(backs.__getitem__, pairs.backend.tolist()),
+        map(of_clients.__getitem__, pairs.client.tolist()),
+        map(of_backends.__getitem__, pairs.backend.tolist()),
         strict=True,
     )
 
@@ -224,13 +226,13 @@ def _in_tls(comparison: Comparison) -> tuple[dict[str, FrameRef], dict[str, Fram
     """
     names: dict[str, FrameRef] = {}
     clients: dict[str, FrameRef] = {}
-    for trace, held in zip(comparison.clients, comparison.sides[0].connections, strict=True):
+    for trace, connections in zip(comparison.clients, comparison.sides[0].connections, strict=True):
         for number, application in enumerate(trace.applications):
             if application.tls is None:
                 continue
             name, address = (
                 (application.tls.server_name or "").lower(),
-                held.addresses[held.client[number]],
+                connections.addresses[connections.client[number]],
             )
             if address not in clients or (name and name not in names):
                 frame = _first_payload(trace, trace.connections[number])
@@ -254,7 +256,7 @@ def _naming(
     if not columns:
         return {}
     first, which = first_met(joint(*(column.backend[requests] for _, column in columns)))
-    told = [
+    named_by = [
         {
             named
             for name, column in columns
@@ -263,7 +265,9 @@ def _naming(
         for e in requests[first].tolist()
     ]
     return {
-        e: min(told[i]) for e, i in zip(requests.tolist(), which.tolist(), strict=True) if told[i]
+        e: min(named_by[i])
+        for e, i in zip(requests.tolist(), which.tolist(), strict=True)
+        if named_by[i]
     }
 
 
