@@ -2,14 +2,15 @@
 
 `fast`: by default. The same examples on every run: when a test fails, a change did it.
 `deep`: nightly, `pytest --hypothesis-profile deep`. 20 times as many, others each time.
-`mutation`: for each planted fault (`python -m tests.mutation`). The first quarter of `fast`.
+`mutation`: for each planted fault (`python -m tests.mutation`). The first quarter of `fast`, and no
+search for the smallest counterexample.
 
 A deadline fails on a busy machine, so no profile has one: the run as a whole is limited.
 """
 
 from collections.abc import Sequence
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 USUAL = 100
 """The examples that a law gets in profile `fast` unless it asks for another number."""
@@ -25,7 +26,12 @@ def register() -> None:
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.register_profile("fast", fast)
-    settings.register_profile("mutation", fast, max_examples=USUAL // 4)
+    settings.register_profile(
+        "mutation",
+        fast,
+        max_examples=USUAL // 4,
+        phases=(Phase.explicit, Phase.generate),
+    )
     settings.register_profile(
         "deep", fast, max_examples=20 * USUAL, derandomize=False, print_blob=True
     )

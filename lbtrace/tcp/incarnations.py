@@ -73,13 +73,15 @@ class _OfFlows:
 def incarnations(table: SegmentTable, careful: bool = False) -> Incarnations:
     """Every segment → its connection.
 
-    `careful` looks at the SYNs of reused flows one by one, too; the result is the same (a law in
-    the tests).
+    `careful` looks at the SYNs of all flows one by one; the result is the same (a law in the
+    tests).
     """
     flows = len(table.flows)
     first_row = first_of(table.flow, np.arange(len(table), dtype=np.int32), flows)
     syn_rows = np.flatnonzero((table.flags & (SYN | RST)) == SYN)
     unusual = _unusual(table, syn_rows, first_row)
+    if careful:
+        unusual[table.flow[syn_rows]] = True
     if not unusual.any():
         return _numbered(table.flow.view(np.int32), np.arange(flows, dtype=np.int32), first_row)
     syn_rows = syn_rows[unusual[table.flow[syn_rows]]]
@@ -97,7 +99,7 @@ def incarnations(table: SegmentTable, careful: bool = False) -> Incarnations:
 
 def _unusual(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column:
     """Of each flow whether its SYNs are not simply: none; or one SYN as the first row and at most
-    one SYN-ACK, from the peer, after it.
+    one SYN-ACK, from the peer, after it and in answer to it.
     """
     flows = len(first_row)
     flow = table.flow[syn_rows]
@@ -108,6 +110,9 @@ def _unusual(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column
     answers = np.bincount(flow[~bare], minlength=flows)
     opened_forward = np.zeros(flows, bool)
     opened_forward[flow[opening]] = table.forward[syn_rows[opening]]
+    opened_isn = np.zeros(flows, np.uint32)
+    opened_isn[flow[opening]] = table.seq[syn_rows[opening]]
+    beyond = distances(sums(table.ack[syn_rows], -1), opened_isn[flow])
     bares = np.bincount(flow[bare], minlength=flows)
     lone = ~bare & (bares[flow] == 0) & (answers[flow] == 1) & (first_row[flow] == syn_rows)
     in_turn = (
@@ -115,6 +120,8 @@ def _unusual(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column
         & opens[flow]
         & (answers[flow] == 1)
         & (table.forward[syn_rows] != opened_forward[flow])
+        & (beyond >= 0)
+        & (beyond < _MAX_REORDERED_BYTES)
     )
     unusual = np.zeros(flows, bool)
     unusual[flow[~(opening | lone | in_turn)]] = True

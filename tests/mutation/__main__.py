@@ -1,57 +1,39 @@
 """`python -m tests.mutation PACKAGE… --seed S --count N`: plant faults in a copy of the tree, and
 see whether the tests catch them.
 
-The map from lines to tests is made once for each state of the code (some minutes) and kept in
-`.mutation/`. `--json FILE` keeps the results, `--floor 85` fails below that share, `--total` draws
-N mutants from all packages together, `--again FILE` runs the survivors of an earlier run again.
+A fault in a room must be caught by the tests of that room: those in its folder. The map from lines
+to tests is made once for each state of the room and its tests, and kept in `.mutation/`.
+`--json FILE` keeps the results, `--floor 85` fails below that share, `--total` draws N mutants from
+all packages together, `--again FILE` runs the survivors of an earlier run again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.mutation import reach as reaching
 from tests.mutation.equivalent import reason
 from tests.mutation.operators import Mutant, mutants
+from tests.mutation.reach import ROOT, the_map
 from tests.mutation.run import BUDGET_SECONDS, Result, run
 
-COVERAGE = reaching.DATA / "coverage"
 NOTICED = ("caught", "timed out")
-
-
-def the_map(packages: Sequence[str], fresh: bool) -> reaching.Reach:
-    """The map from lines to tests, made when there is none of the code in these packages."""
-    if not fresh and reaching.TIMES.exists() and COVERAGE.exists():
-        found = reaching.Reach(COVERAGE, reaching.TIMES)
-        now = reaching.digests()
-        if all(found.files.get(file) == now[file] for p in packages for file in _names(p)):
-            return found
-    print("running all tests once, to see which lines each of them reaches", file=sys.stderr)
-    command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", "-q", *reaching.ARGUMENTS]
-    subprocess.run(command, cwd=reaching.ROOT, check=False, stdout=subprocess.DEVNULL)
-    return reaching.Reach(COVERAGE, reaching.TIMES)
 
 
 def files(package: str) -> list[Path]:
     """The files of a package, or the module."""
-    folder = reaching.ROOT / "lbtrace" / package
+    folder = ROOT / "lbtrace" / package
     found = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
     return [file for file in found if file.name != "__main__.py"]
 
 
-def _names(package: str) -> list[str]:
-    return [file.relative_to(reaching.ROOT).as_posix() for file in files(package)]
-
-
 def drawn(package: str, seed: int, count: int) -> list[Mutant]:
     """`count` mutants of a package, or all if there are fewer."""
-    found = [mutant for file in files(package) for mutant in mutants(file, reaching.ROOT)]
+    found = [mutant for file in files(package) for mutant in mutants(file, ROOT)]
     return sorted(found, key=lambda mutant: mutant.rank(seed))[:count]
 
 
@@ -106,11 +88,9 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=BUDGET_SECONDS)
     parser.add_argument("--floor", type=float, default=0.0, metavar="PERCENT")
     parser.add_argument("--total", action="store_true")
-    parser.add_argument("--fresh", action="store_true", help="make the map again")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--again", type=Path)
     asked = parser.parse_args()
-    reach = the_map(asked.packages, asked.fresh)
     share = max(1, asked.count // len(asked.packages)) if asked.total else asked.count
     left = _left(asked.again)
     kept = []
@@ -124,7 +104,7 @@ def main() -> None:
         results = [Result(m, "equivalent", why) for m, why in given.items() if why]
         results += run(
             [m for m, why in given.items() if not why],
-            reach,
+            the_map(package),
             workers=asked.workers,
             budget=asked.budget,
             each=show,

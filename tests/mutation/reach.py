@@ -1,5 +1,6 @@
 """Which tests run which lines: a plugin of pytest that writes it down, and the map read back.
 
+There is one map for each room, of the tests in the folder of that room (`ALSO` names more).
 `coverage run -m pytest -p tests.mutation.reach` leaves two files: coverage's data, in which the
 context of each line is the id of the test that ran it, and the processor time of each test that
 passed. Lines that run at import have no test; they belong to every test that runs a line of their
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Generator, Iterable
 from functools import cache
@@ -21,16 +24,48 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / ".mutation"
-TIMES = DATA / "tests.json"
-ARGUMENTS = ("-p", "tests.mutation.reach", "--ignore=tests/mutation", "--ignore=tests/lab")
+ALSO: dict[str, tuple[str, ...]] = {}
+"""Rooms whose rules are tested outside their folder, and where."""
+_PLACE = "LBTRACE_MUTATION_ROOM"
 
 
-def digests() -> dict[str, str]:
-    """What each file under lbtrace/ holds now."""
-    return {
-        path.relative_to(ROOT).as_posix(): blake2b(path.read_bytes(), digest_size=8).hexdigest()
-        for path in sorted((ROOT / "lbtrace").rglob("*.py"))
-    }
+def tested_by(room: str) -> tuple[str, ...]:
+    """The folders and files of tests that a fault in this room meets."""
+    return (f"tests/{room}", *ALSO.get(room, ()))
+
+
+def room_of(path: str) -> str:
+    """`lbtrace/tcp/loss.py` → `tcp`."""
+    return path.split("/")[1].removesuffix(".py")
+
+
+def digest(room: str) -> str:
+    """What the code of a room and its tests hold now."""
+    whole = blake2b(digest_size=8)
+    for place in (f"lbtrace/{room}", *tested_by(room)):
+        start = ROOT / place
+        for path in sorted(start.rglob("*.py")) if start.is_dir() else [start]:
+            whole.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()
+
+
+def the_map(room: str) -> Reach:
+    """The map of a room, made when there is none of what its code and tests are now."""
+    data, times = DATA / f"{room}.coverage", DATA / f"{room}.json"
+    if not (times.exists() and json.loads(times.read_text())["digest"] == digest(room)):
+        print(f"running the tests of {room} once, to see which lines each reaches", file=sys.stderr)
+        DATA.mkdir(exist_ok=True)
+        measure = ("coverage", "run", f"--data-file={data}", "-m")
+        plugin = ("-p", "tests.mutation.reach", "--hypothesis-profile", "mutation")
+        tests = ("pytest", "-q", *plugin, *tested_by(room))
+        subprocess.run(
+            [sys.executable, "-m", *measure, *tests],
+            cwd=ROOT,
+            env=os.environ | {_PLACE: room},
+            check=False,
+            stdout=subprocess.DEVNULL,
+        )
+    return Reach(data, times)
 
 
 class Recorder:
@@ -38,7 +73,7 @@ class Recorder:
 
     def __init__(self, measured: coverage.Coverage) -> None:
         self.measured = measured
-        self.files = digests()
+        self.room = os.environ[_PLACE]
         self.seconds: dict[str, float] = {}
         self.failed: set[str] = set()
 
@@ -57,15 +92,15 @@ class Recorder:
             self.failed.add(report.nodeid)
 
     def pytest_sessionfinish(self) -> None:
-        DATA.mkdir(exist_ok=True)
         passed = {test: s for test, s in self.seconds.items() if test not in self.failed}
-        TIMES.write_text(json.dumps({"files": self.files, "seconds": passed}, indent=0))
+        kept = {"digest": digest(self.room), "seconds": passed}
+        (DATA / f"{self.room}.json").write_text(json.dumps(kept, indent=0))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Record, when coverage measures."""
+    """Record, when coverage measures for a map."""
     measured = coverage.Coverage.current()
-    if measured is not None and os.environ.get("PYTEST_XDIST_WORKER") is None:
+    if measured is not None and _PLACE in os.environ:
         config.pluginmanager.register(Recorder(measured), "reach")
 
 
@@ -73,9 +108,7 @@ class Reach:
     """The map from lines to tests."""
 
     def __init__(self, data: Path, times: Path) -> None:
-        saved = json.loads(times.read_text())
-        self.files: dict[str, str] = saved["files"]
-        self.seconds: dict[str, float] = saved["seconds"]
+        self.seconds: dict[str, float] = json.loads(times.read_text())["seconds"]
         self._data = coverage.CoverageData(str(data))
         self._data.read()
         self._names = {Path(f).as_posix(): f for f in self._data.measured_files()}
@@ -87,6 +120,16 @@ class Reach:
             return {}
         found = self._data.contexts_by_lineno(name)
         return {line: frozenset(tests) for line, tests in found.items()}
+
+    @property
+    def files(self) -> list[str]:
+        """The files of the tests."""
+        return sorted({test.partition("::")[0] for test in self.seconds})
+
+    def at_import(self, path: str, lines: Iterable[int]) -> bool:
+        """Does one of `lines` run when the file, or another, is imported?"""
+        contexts = self._lines(path)
+        return any("" in contexts.get(line, ()) for line in lines)
 
     def tests(self, path: str, lines: Iterable[int]) -> set[str]:
         """The tests that run one of `lines`; for lines that run at import, all that run any line

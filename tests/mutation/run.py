@@ -1,8 +1,8 @@
 """Mutants and the map from lines to tests → which mutants the tests catch.
 
 The tree is copied for each worker; only the copies are changed. Each mutant meets first the tests
-of its own room, then the others that reach it, the fastest first, up to a limit of processor time.
-A test counts only if it passes in the copy without a fault.
+of its own module, then the others that reach it, the fastest first, up to a limit of processor
+time. A test counts only if it passes in the copy without a fault.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -44,7 +45,7 @@ class Result:
 class Worker:
     """A process in a copy of the tree."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tests: Sequence[str]) -> None:
         self.folder = folder
         self.trusted: dict[str, bool] = {}
         for name in COPIED:
@@ -55,13 +56,15 @@ class Worker:
                 shutil.copy2(source, folder / name)
         self._stamp = 1_000_000_000
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.mutation.worker"],
+            [sys.executable, "-m", "tests.mutation.worker", *tests],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": ""},
         )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # only now may a file of the copy change
 
     def close(self) -> None:
         """End the process."""
@@ -104,7 +107,7 @@ class Worker:
             if not tests:
                 waiting.pop(0)
                 continue
-            job = _job(tests, reach)
+            job = _job(tests, reach, mutant)
             with self.planted(mutant):
                 got = self.ask(job)
             if got["outcome"] in ("passed", "no tests"):
@@ -114,6 +117,7 @@ class Worker:
             elif self.trusts(got["test"] or tests[0], reach):
                 return Result(mutant, "caught", got["test"] or "import")
             else:
+                print(f"fails also without a fault: {got['test']}", file=sys.stderr)
                 distrusted.add(got["test"] or tests[0])
         return Result(mutant, "survived", "")
 
@@ -124,29 +128,34 @@ class Worker:
         return self.trusted[test]
 
 
-def _job(tests: list[str], reach: Reach) -> Job:
+def _job(tests: list[str], reach: Reach, mutant: Mutant | None = None) -> Job:
     usual = sum(reach.seconds.get(test, 1.0) for test in tests)
-    return {"tests": tests, "seconds": 20 + SLOWER * usual}
+    path = mutant.path if mutant else ""
+    anew = mutant is None or reach.at_import(path, range(mutant.first, mutant.last + 1))
+    before = "" if anew else (ROOT / path).read_text()
+    return {"tests": tests, "seconds": 20 + SLOWER * usual, "path": path, "before": before}
+
+
+def mirror(path: str) -> str:
+    """`lbtrace/tcp/loss.py` → `tests/tcp/test_loss.py`."""
+    folder, _, name = path.removeprefix("lbtrace/").rpartition("/")
+    return f"tests/{folder}/test_{name}"
 
 
 def groups(mutant: Mutant, reach: Reach, budget: float) -> list[list[str]]:
-    """The tests that reach a mutant: those of its own room, then the others; the fastest first."""
+    """The tests that reach a mutant: those of its own module, then the others; the fastest first,
+    each group up to `budget` seconds.
+    """
     found = reach.tests(mutant.path, range(mutant.first, mutant.last + 1))
-    room = "tests/" + mutant.path.split("/")[1] + "/"
+    own = mirror(mutant.path) + "::"
     out: list[list[str]] = []
-    for own in (True, False):
-        mine = sorted(
-            (test for test in found if test.startswith(room) == own),
+    for mine in (True, False):
+        fastest = sorted(
+            (test for test in found if test.startswith(own) == mine),
             key=lambda test: (reach.seconds[test], test),
         )
-        left = budget
-        kept = []
-        for test in mine:
-            left -= reach.seconds[test]
-            if left < 0:
-                break
-            kept.append(test)
-        out.append(kept)
+        spent = accumulate(reach.seconds[test] for test in fastest)
+        out.append([test for test, so_far in zip(fastest, spent, strict=True) if so_far <= budget])
     return out
 
 
@@ -177,7 +186,7 @@ def run(
             waiting.put(None)
             place = Path(folder) / str(number) / "tree"
             place.mkdir(parents=True)
-            worker = Worker(place)
+            worker = Worker(place, reach.files)
             served.append((worker, Thread(target=serve, args=(worker,), daemon=True)))
         for _, thread in served:
             thread.start()

@@ -1,13 +1,15 @@
 """A process in a copy of the tree that runs tests, again and again: jobs in, outcomes out, one JSON
 object per line.
 
-What others wrote is imported once; each job is a fork, which imports the copy as it is then, runs
-the tests named in their order, and stops at the first that fails. A job that uses up its processor
-time, or waits for ever, is ended.
+The tests of the room are collected once, and with them all modules are imported. Each job is a
+fork, in which the functions of one module get the code of the fault (`tests.mutation.swap`); where
+that cannot be, it imports the copy anew. It runs the tests named in their order, and stops at the
+first that fails. A job that uses up its processor time, or waits for ever, is ended.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -21,6 +23,8 @@ from pathlib import Path
 from typing import TypedDict
 
 import pytest
+
+from tests.mutation.swap import Functions, exchange, live
 
 OTHERS = (
     "numpy",
@@ -46,10 +50,15 @@ MEMORY_BYTES = 6 << 30
 
 
 class Job(TypedDict):
-    """Tests (ids, in order), and the processor time that they may take."""
+    """Tests (ids, in order), the processor time that they may take, and the file with the fault.
+
+    `before` is its source without the fault; empty where the file must be imported anew.
+    """
 
     tests: list[str]
     seconds: float
+    path: str
+    before: str
 
 
 class Outcome(TypedDict):
@@ -79,19 +88,30 @@ class Chosen:
             self.failed = report.nodeid
 
 
-def attempt(job: Job) -> Outcome:
+def attempt(job: Job, functions: Functions) -> Outcome:
     """Run a job in a process of its own."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
         os.close(read)
-        _run(job, write)
+        _run(job, functions, write)
     os.close(write)
     ended = _wait(child, read, job["seconds"] * 4 + 60)
     return ended
 
 
-def _run(job: Job, write: int) -> None:
+def _plant(job: Job, functions: Functions) -> None:
+    """Make what is imported that of the copy, as it is now."""
+    if not job["path"]:
+        return
+    path = Path.cwd() / job["path"]
+    if job["before"] and exchange(path, job["before"], path.read_text(), functions):
+        return
+    for name in [n for n in sys.modules if n.partition(".")[0] in ("lbtrace", "tests")]:
+        del sys.modules[name]
+
+
+def _run(job: Job, functions: Functions, write: int) -> None:
     """In the fork: never returns."""
     code = 70
     chosen = Chosen(job["tests"])
@@ -100,9 +120,7 @@ def _run(job: Job, write: int) -> None:
         limit = int(job["seconds"]) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 2))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nowhere, stream)
+        _plant(job, functions)
         files = list(dict.fromkeys(test.partition("::")[0] for test in job["tests"]))
         code = pytest.main([*OPTIONS, *files], plugins=[chosen])
         os.write(write, f"{int(code)} {chosen.failed}".encode())
@@ -134,14 +152,32 @@ def _wait(child: int, read: int, seconds: float) -> Outcome:
     return {"outcome": outcome, "test": test}
 
 
-def main() -> None:
-    """Serve jobs until standard input ends."""
-    sys.path.insert(0, str(Path.cwd()))
+def warm(tests: Sequence[str]) -> Functions:
+    """Collect the tests, so that all they need is imported."""
     for name in OTHERS:
         with suppress(ImportError):
             importlib.import_module(name)
-    for line in sys.stdin:
-        print(json.dumps(attempt(json.loads(line))), flush=True)
+    pytest.main([*OPTIONS, "--collect-only", *tests])
+    functions = live(Path.cwd() / "lbtrace")
+    gc.collect()
+    gc.freeze()
+    return functions
+
+
+def main() -> None:
+    """Say `ready`, then serve jobs until standard input ends; the arguments are the tests to
+    collect.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    answers = os.fdopen(os.dup(1), "w")
+    jobs = os.fdopen(os.dup(0))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    functions = warm(sys.argv[1:])
+    print("ready", file=answers, flush=True)
+    for line in jobs:
+        print(json.dumps(attempt(json.loads(line), functions)), file=answers, flush=True)
 
 
 if __name__ == "__main__":

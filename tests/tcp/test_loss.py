@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.model.net import Endpoint
 from lbtrace.tables.packets import ACK, FIN, SYN
 from lbtrace.tcp.connections import connections
 from tests.sentences.packets import Packet, Talk, talks
@@ -40,6 +42,18 @@ def test_bytes_acknowledged_at_the_end_are_lost_and_a_fin_is_none() -> None:
     wire = opened().c("FIN", 100, b"ab", ack=1000).s("", 1000, ack=103)
     [c], _ = connections(wire.table())
     assert c.from_client.lost == 0
+
+
+def test_one_segment_is_enough_to_know_what_is_lost_after_it() -> None:
+    [c], _ = connections(Wire().c("PSH", 100, b"ab", ack=5).s("", 1000, ack=110).table())
+    assert (c.from_client.lost, c.from_client.missing) == (8, 8)
+
+
+def test_bytes_acknowledged_beyond_a_fin_are_lost_but_for_the_fin() -> None:
+    for data in (b"", b"ab"):
+        wire = opened().c("FIN", 100, data, ack=1000).s("", 1000, ack=105 + len(data))
+        [c], _ = connections(wire.table())
+        assert (c.from_client.lost, c.from_client.missing) == (4, 4)
 
 
 def test_a_gap_that_nobody_acknowledged_is_not_lost() -> None:
@@ -99,14 +113,14 @@ def test_a_scaled_window_may_be_wide() -> None:
     assert c.from_server.bytes == 3
 
 
-def scaled(client: int, server: int) -> Wire:
+def scaled(client: int, server: int, far: int = 1_000_000) -> Wire:
     """A far segment of the server, after SYNs that shift windows so far (RFC 7323 §2.2)."""
     return (
         Wire()
         .c("SYN", 99, window=60_000, options=bytes([3, 3, client, 0]))
         .s("SYN", 999, ack=100, window=60_000, options=bytes([3, 3, server, 0]))
         .c("ACK", 100, ack=1000, window=60_000)
-        .s("PSH", 1000 + 1_000_000, b"far", ack=100)
+        .s("PSH", 1000 + far, b"far", ack=100)
         .c("", 100, ack=1000, window=60_000)
     )
 
@@ -116,6 +130,45 @@ def test_the_window_that_counts_is_the_receivers() -> None:
     assert c.from_server.bytes == 3
     [c], _ = connections(scaled(client=0, server=7).table())
     assert c.from_server.bytes == 0
+
+
+@pytest.mark.parametrize("shift", [14, 15, 255])
+def test_no_window_is_shifted_by_more_than_14(shift: int) -> None:
+    [c], _ = connections(scaled(client=shift, server=0, far=60_000 << 14).table())
+    assert c.from_server.bytes == 3
+    [c], _ = connections(scaled(client=shift, server=0, far=(60_000 << 14) + 1).table())
+    assert c.from_server.bytes == 0
+
+
+def test_without_the_syn_of_its_receiver_a_window_may_be_shifted_by_14() -> None:
+    for far, taken in ((60_000 << 14, 6), ((60_000 << 14) + 1, 3)):
+        wire = Wire().c("", 100, ack=1000, window=60_000).s("PSH", 1000, b"let", ack=100)
+        wire.s("PSH", 1000 + far, b"far", ack=100).c("", 100, ack=1000, window=60_000)
+        [c], _ = connections(wire.table())
+        assert c.from_server.bytes == taken
+
+
+@pytest.mark.parametrize(("gap", "taken"), [(1 << 16, 9), ((1 << 16) + 1, 6)])
+def test_a_gap_that_a_window_without_scale_allows_is_one(gap: int, taken: int) -> None:
+    """Whatever the receiver offered: the segment may have come before its window shrank."""
+    wire = opened().s("PSH", 1000, b"answer", ack=100).s("PSH", 1006 + gap, b"far", ack=100)
+    [c], _ = connections(wire.c("", 100, ack=1006, window=1000).table())
+    assert c.from_server.bytes == taken
+
+
+def test_segments_taken_out_leave_the_counts_of_the_others() -> None:
+    """Of other streams, and of the same one; a FIN far away goes with them."""
+    wire = opened().s("PSH", 1000, b"answer", ack=100)
+    wire.s("FIN", 1006 + 20_000_000, b"stray", ack=100).c("PSH", 100, b"next", ack=1006)
+    other = Endpoint("10.0.0.9", 40001)
+    wire.client = other
+    wire.c("SYN", 9).s("SYN", 99, ack=10).s("FIN", 100, b"bye", ack=10).c("", 10, ack=104)
+    found, streams = connections(wire.table())
+    assert streams.end.tolist() == [4, 6, 0, 3]
+    assert streams.fin.tolist() == [-1, -1, -1, 3]
+    assert [(c.from_server.bytes, c.from_server.truncated) for c in found] == [(6, 0), (3, 0)]
+    assert streams.first.tolist() == [0, 1, 2, 2, 3]
+    assert streams.ack.tolist() == [6, 0, 0]
 
 
 def test_what_is_left_of_a_stream_ends_where_its_last_segment_ends() -> None:

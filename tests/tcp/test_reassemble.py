@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -271,3 +272,92 @@ def test_an_acknowledgement_of_what_came_before_the_capture_says_nothing() -> No
     wire = Wire().s("PSH", 1000, b"x", ack=500).c("PSH", 800, b"y", ack=1001)
     _, streams = connections(wire.table())
     assert sorted(streams.ack.tolist()) == [-1, 1]
+
+
+def test_data_far_from_a_syn_that_nothing_follows_are_the_stream() -> None:
+    """The SYN is that of another connection; where these data begin is not known."""
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100)
+    wire.c("PSH", 3_000_000_000, b"ask").c("PSH", 3_000_000_003, b"more")
+    _, streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"askmore")]
+    assert streams.known_start.tolist() == [False, True]
+
+
+def test_data_that_follow_their_syn_count_more_than_many_far_away() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"ask")
+    wire.c("PSH", 3_000_000_000, b"far").c("PSH", 3_000_000_003, b"away")
+    _, streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"ask")]
+    assert streams.known_start[0]
+    assert [(d.count, d.frame) for d in streams.diagnostics] == [(2, 3)]
+
+
+def test_without_a_syn_the_neighbourhood_with_most_segments_is_the_stream() -> None:
+    wire = Wire().c("PSH", 100, b"one").c("PSH", 3_000_000_000, b"far").c("PSH", 103, b"two")
+    wire.s("PSH", 7, b"x", ack=106)
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"onetwo")]
+    assert c.from_client.start_seq == 100
+    wire = (
+        Wire().c("PSH", 100, b"one").c("PSH", 3_000_000_000, b"far").c("PSH", 3_000_000_003, b"2")
+    )
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"far2")]
+    assert c.from_client.start_seq == 3_000_000_000
+
+
+@pytest.mark.parametrize(("far", "kept"), [(1 << 24, True), ((1 << 24) + 1, False)])
+def test_a_segment_far_from_both_its_neighbours_is_a_stray(far: int, kept: bool) -> None:
+    wire = Wire().c("PSH", 100, b"ab").c("PSH", 102 + far, b"??").c("PSH", 102, b"cd")
+    [_], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"abcd"), *[(2 + far, b"??")] * kept]
+    wire = Wire().c("PSH", 100, b"ab").c("PSH", 102 + far, b"??").c("PSH", 102 + far + 2, b"cd")
+    [_], streams = connections(wire.table())
+    assert len(contents(streams, 0)) == 2
+
+
+def test_fins_are_counted_where_they_repeat_and_where_they_do_not() -> None:
+    """A FIN that comes before data it follows repeats nothing."""
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"ab").c("FIN", 104).c("FIN", 102).c("FIN", 104)
+    [c], streams = connections(wire.table())
+    assert streams.fin[0] == 4
+    assert (c.from_client.retransmissions, c.from_client.repeat_frame) == (2, 4)
+
+
+def test_what_lies_before_the_syn_is_dropped() -> None:
+    """In part, or whole."""
+    wire = Wire().c("SYN", 99).c("PSH", 97, b"xyzab").c("PSH", 102, b"cd").c("PSH", 90, b"old")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(0, b"abcd")]
+    assert (c.from_client.bytes, c.from_client.missing) == (4, 0)
+
+
+def test_what_the_snapshot_length_cut_of_bytes_before_the_syn_is_nothing() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 97, b"xyzab", cut=4).c("PSH", 102, b"cd")
+    [c], streams = connections(wire.table())
+    assert contents(streams, 0) == [(2, b"cd")]
+    assert (c.from_client.bytes, c.from_client.missing, c.from_client.truncated) == (2, 2, 2)
+
+
+def test_a_neighbourhood_reaches_as_far_as_the_largest_window() -> None:
+    wire = Wire().c("PSH", 100, b"ab").c("PSH", 100 + 2**31, b"??").c("PSH", 100 + 2**30, b"cd")
+    _, streams = connections(wire.table())
+    assert streams.start.tolist() == [0, 2**30]
+
+
+def test_no_byte_is_lost_when_only_flags_were_captured() -> None:
+    """A FIN alone, a SYN that comes twice and nothing else, in streams that need care."""
+    for wire in (Wire().c("FIN", 5).c("FIN", 5), Wire().c("SYN", 5).c("SYN", 5)):
+        [c], streams = connections(wire.table())
+        assert (c.from_client.bytes, c.from_client.missing) == (0, 0)
+        assert contents(streams, 0) == []
+
+
+def test_nothing_is_a_stray_far_into_a_stream() -> None:
+    wire = Wire().c("SYN", 99)
+    places = [*range(0, 48_000_000, 8_000_000), 40_000_002, 40_000_004, 40_000_002]
+    for at in places:
+        wire.c("PSH", 100 + at, b"ab")
+    _, streams = connections(wire.table())
+    assert streams.diagnostics == ()
+    assert streams.start.tolist() == places[:-1]

@@ -1,0 +1,167 @@
+"""Ports that are reused → which connection each segment belongs to."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import NamedTuple
+
+import pytest
+
+from lbtrace.tcp.incarnations import incarnations
+from tests.tcp.wire import CLIENT, Wire
+
+FAR = 0x20000000
+OLD, NEW = "old", "new"
+OURS = {OLD: -FAR, NEW: 0}  # ISNs of the client, on the ring: 0 is one like any other
+THEIRS = {OLD: -FAR, NEW: 0}  # of the server
+
+
+class Step(NamedTuple):
+    """A segment of one of two connections that have the same ports."""
+
+    what: str
+    of: str
+
+
+STEPS = [
+    Step(what, of)
+    for of in (OLD, NEW)
+    for what in ("SYN", "SYN-ACK", "asks", "answers", "resets", "acknowledges")
+]
+
+
+def write(wire: Wire, step: Step) -> None:
+    ours, theirs = OURS[step.of], THEIRS[step.of]
+    match step.what:
+        case "SYN":
+            wire.c("SYN", ours)
+        case "SYN-ACK":
+            wire.s("SYN", theirs, ack=ours + 1)
+        case "asks":
+            wire.c("PSH", ours + 1, b"ask", ack=theirs + 1)
+        case "answers":
+            wire.s("PSH", theirs + 1, b"tell", ack=ours + 4)
+        case "resets":
+            wire.c("RST", ours + 4)
+        case _:
+            wire.c("", ours + 4, ack=theirs + 5)
+
+
+def flows(conversations: list[tuple[Step, ...]]) -> Wire:
+    """Each conversation on a flow of its own, one after the other."""
+    wire = Wire()
+    for number, steps in enumerate(conversations):
+        wire.client = CLIENT._replace(address=f"10.0.{number >> 14}.9", port=1024 + number % 16384)
+        for step in steps:
+            write(wire, step)
+    return wire
+
+
+ALL = [
+    steps for length in (1, 2, 3, 4) for steps in product(STEPS[:5] + STEPS[6:11], repeat=length)
+]
+
+
+def test_columns_tell_each_short_conversation_as_one_by_one() -> None:
+    """All conversations of up to four segments, whatever came late, twice or never."""
+    table = flows(ALL).table()
+    quick, slow = incarnations(table), incarnations(table, careful=True)
+    assert quick.count == slow.count
+    assert quick.flow.tolist() == slow.flow.tolist()
+    assert quick.of.tolist() == slow.of.tolist()
+
+
+@pytest.mark.parametrize("more", list(product(STEPS[:2] + STEPS[6:8], repeat=2)))
+def test_columns_tell_a_conversation_that_is_alone_as_one_by_one(more: tuple[Step, ...]) -> None:
+    table = flows([(Step("SYN", OLD), Step("SYN", NEW), *more)]).table()
+    quick, slow = incarnations(table), incarnations(table, careful=True)
+    assert quick.of.tolist() == slow.of.tolist()
+
+
+def opened_first(steps: tuple[Step, ...]) -> bool:
+    """The SYN of each of its connections comes before all else of it, the old one's first."""
+    seen: list[str] = []
+    for step in steps:
+        if step.of not in seen:
+            if step.what != "SYN":
+                return False
+            seen.append(step.of)
+    return seen == [OLD, NEW]
+
+
+def test_a_segment_belongs_to_the_connection_whose_numbers_it_carries() -> None:
+    conversations = [
+        (*steps, *more)
+        for steps in ALL
+        if opened_first(steps)
+        for more in product(STEPS, repeat=6 - len(steps) if len(steps) < 3 else 1)
+    ][:9000]
+    found = incarnations(flows(conversations).table())
+    at = 0
+    for steps in conversations:
+        mine = found.of[at : at + len(steps)].tolist()
+        at += len(steps)
+        number = {step.of: connection for step, connection in zip(steps, mine, strict=True)}
+        assert [number[step.of] for step in steps] == mine, steps
+        assert number[OLD] < number[NEW]
+    assert found.count == 2 * len(conversations)
+
+
+@pytest.mark.parametrize(("after", "connections"), [(1, 1), (1 << 20, 1), ((1 << 20) + 1, 2)])
+def test_a_segment_may_be_written_before_its_syn_if_it_lies_near(
+    after: int, connections: int
+) -> None:
+    wire = Wire().c("PSH", 99 + after, b"ask").c("SYN", 99)
+    assert incarnations(wire.table()).count == connections
+    wire = Wire().s("PSH", 5, b"tell", ack=99 + after).c("SYN", 99)
+    assert incarnations(wire.table()).count == connections
+
+
+def test_what_acknowledges_nothing_of_a_syn_is_not_of_its_connection() -> None:
+    assert incarnations(Wire().c("PSH", 99, b"ask").c("SYN", 99).table()).count == 2
+    assert incarnations(Wire().s("PSH", 5, b"tell", ack=99).c("SYN", 99).table()).count == 2
+
+
+@pytest.mark.parametrize(("beyond", "count"), [(-1, 2), (0, 1), ((1 << 20) - 1, 1), (1 << 20, 2)])
+def test_a_synack_may_accept_the_data_on_the_syn(beyond: int, count: int) -> None:
+    wire = Wire().c("SYN", 99, b"ask").s("SYN", 999, ack=100 + beyond)
+    for careful in (False, True):
+        assert incarnations(wire.table(), careful).count == count
+
+
+@pytest.mark.parametrize(("older", "same"), [(1, True), (16, True), (17, False)])
+def test_a_late_syn_is_compared_with_the_last_connections(older: int, same: bool) -> None:
+    wire = Wire()
+    for number in range(older + 1):
+        wire.c("SYN", 1000 + number * 10_000_000)
+    found = incarnations(wire.c("SYN", 1000).table())
+    assert (int(found.of[-1]) == 0) == same
+    assert found.count == older + 1 + (not same)
+
+
+def test_a_syn_that_crosses_the_peers_is_of_the_same_connection() -> None:
+    assert incarnations(Wire().c("SYN", 10).s("SYN", 20).table()).count == 1
+    assert incarnations(Wire().c("SYN", 10).c("", 11).s("SYN", 20).table()).count == 2
+
+
+def test_a_synack_to_nothing_seen_begins_a_connection_when_this_one_has_its_isn() -> None:
+    wire = Wire().s("SYN", 999, ack=100).c("PSH", 100, b"ask", ack=1000)
+    assert incarnations(wire.table()).count == 1
+    assert incarnations(wire.s("SYN", 5_000_000, ack=9_000_000).table()).count == 2
+
+
+def test_connections_are_numbered_by_their_first_segments() -> None:
+    wire = Wire()
+    for port, isn in ((1, 5), (2, 5), (1, 50_000_000), (3, 5), (2, 50_000_000)):
+        wire.client = CLIENT._replace(port=port)
+        wire.c("SYN", isn)
+    found = incarnations(wire.table())
+    assert found.of.tolist() == [0, 1, 2, 3, 4]
+    assert found.flow.tolist() == [0, 1, 0, 2, 1]
+
+
+def test_a_late_syn_goes_to_the_connection_whose_answer_alone_was_captured() -> None:
+    wire = Wire().s("SYN", 999, ack=100).c("SYN", 5_000_000).c("SYN", 99)
+    assert incarnations(wire.table()).of.tolist() == [0, 1, 0]
+    wire = Wire().c("SYN", 99).c("SYN", 5_000_000).s("SYN", 999, ack=100)
+    assert incarnations(wire.table()).of.tolist() == [0, 1, 0]
