@@ -89,7 +89,7 @@ class Worker:
     @contextmanager
     def planted(self, mutant: Mutant) -> Iterator[None]:
         """With the fault in the copy."""
-        source = (ROOT / mutant.path).read_bytes()
+        source = (self.folder / mutant.path).read_bytes()
         self.write(mutant.path, mutant.planted(source))
         try:
             yield
@@ -107,7 +107,7 @@ class Worker:
             if not tests:
                 waiting.pop(0)
                 continue
-            job = _job(tests, reach, mutant)
+            job = self.job(tests, reach, mutant)
             with self.planted(mutant):
                 got = self.ask(job)
             if got["outcome"] in ("passed", "no tests"):
@@ -121,19 +121,19 @@ class Worker:
                 distrusted.add(got["test"] or tests[0])
         return Result(mutant, "survived", "")
 
+    def job(self, tests: list[str], reach: Reach, mutant: Mutant | None = None) -> Job:
+        """These tests; with a mutant, to be run before it is planted."""
+        usual = sum(reach.seconds.get(test, 1.0) for test in tests)
+        path = mutant.path if mutant else ""
+        anew = mutant is None or reach.at_import(path, range(mutant.first, mutant.last + 1))
+        before = "" if anew else (self.folder / path).read_text()
+        return {"tests": tests, "seconds": 20 + SLOWER * usual, "path": path, "before": before}
+
     def trusts(self, test: str, reach: Reach) -> bool:
         """Does a test pass without a fault?"""
         if test not in self.trusted:
-            self.trusted[test] = self.ask(_job([test], reach))["outcome"] == "passed"
+            self.trusted[test] = self.ask(self.job([test], reach))["outcome"] == "passed"
         return self.trusted[test]
-
-
-def _job(tests: list[str], reach: Reach, mutant: Mutant | None = None) -> Job:
-    usual = sum(reach.seconds.get(test, 1.0) for test in tests)
-    path = mutant.path if mutant else ""
-    anew = mutant is None or reach.at_import(path, range(mutant.first, mutant.last + 1))
-    before = "" if anew else (ROOT / path).read_text()
-    return {"tests": tests, "seconds": 20 + SLOWER * usual, "path": path, "before": before}
 
 
 def mirror(path: str) -> str:
