@@ -124,6 +124,7 @@ def test_a_capture_that_ends_a_byte_before_the_end_of_the_options() -> None:
     wire = Wire().c("SYN", 99, options=b"\2\4\5\xb4" * 2).c("SYN", 99, options=b"\2\4\5\xb4" * 2)
     table = wire.table()
     table.payload[1] -= 1
+    table.header[1] -= 1
     table.buffers[0] = table.buffers[0][:-1]
     found = syn_options(table, np.arange(2))
     assert [found.layouts[i] for i in found.options] == [(2, 2), (2,)]
