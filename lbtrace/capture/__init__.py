@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import blake2b
 
 import numpy as np
 
@@ -22,10 +23,11 @@ from lbtrace.capture.unsupported_format import not_a_capture
 from lbtrace.capture.window import SECOND_NS, TimeSpan, window
 from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
-from lbtrace.tables.packets import Column, Recording, RecordTable
+from lbtrace.tables.packets import Buffer, Column, Recording, RecordTable
 
 MAX_SECTIONS = 10_000  # glued together in one file
 MAX_DATE_S = 60_000_000_000  # before and after 1970, stays within the years a date can have
+FINGERPRINTED = 1 << 16  # bytes at the beginning of a file, and at its end
 MAX_FILES = 255  # `buffer` is one byte and decode adds a buffer of its own
 
 
@@ -172,7 +174,13 @@ def _file(
         link_types=tuple(link_name(n) for n in links),
         snaplen=max((b.snaplen for b in blocks if b.snaplen), default=None),
         dropped=sum(drops) if drops else None,
+        fingerprint=_fingerprint(source.data),
     )
+
+
+def _fingerprint(data: Buffer) -> bytes:
+    ends = bytes(data[:FINGERPRINTED]) + bytes(data[-FINGERPRINTED:])
+    return blake2b(len(data).to_bytes(8) + ends, digest_size=32).digest()
 
 
 def _time_jump(path: str, blocks: list[Block], first_frame: int, covered: TimeSpan) -> Diagnostic:

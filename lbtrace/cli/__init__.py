@@ -105,7 +105,9 @@ def run(arguments: list[str]) -> int:
 
 
 def _bug(error: Exception) -> str:
-    """One line for an error that nobody foresaw, with the place it comes from."""
+    """One line for an error that nobody foresaw, with the place it comes from. Its text is left
+    out: it may hold what the capture holds.
+    """
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
@@ -113,7 +115,7 @@ def _bug(error: Exception) -> str:
     if place is not None:
         where = f" at {os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}"
     return (
-        f"this is a bug in lbtrace {__version__}: {type(error).__name__}: {error}{where}. "
+        f"this is a bug in lbtrace {__version__}: {type(error).__name__}{where}. "
         "Please report it with the command and, if you may, the capture."
     )
 

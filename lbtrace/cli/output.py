@@ -31,6 +31,7 @@ class Target:
     path: str | None
     everything: bool
     width: int | None
+    show_secrets: bool = False
 
     def check(self, inputs: Sequence[str]) -> None:
         """OptionError when the file cannot be written or is one of the inputs. Called before the
@@ -95,11 +96,14 @@ class Target:
             and "NO_COLOR" not in os.environ
             and os.environ.get("TERM") != "dumb",
             ascii_only=not _can_write(out, _NEEDED),
+            show_secrets=self.show_secrets,
         )
 
 
 def result_options(command: Callable[..., None]) -> Callable[..., None]:
-    """--format, -o, --all and --width: the command gets them as one argument, `target`."""
+    """--format, -o, --all, --width and --show-secrets: the command gets them as one argument,
+    `target`.
+    """
 
     @wraps(command)
     def with_target(
@@ -108,9 +112,10 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
         output: str | None,
         everything: bool,
         width: int | None,
+        show_secrets: bool,
         **options: object,
     ) -> None:
-        command(target=Target(format_, output, everything, width), **options)
+        command(target=Target(format_, output, everything, width, show_secrets), **options)
 
     made: Callable[..., None] = with_target
     for option in _options(format_names()):
@@ -121,6 +126,12 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
 def _options(formats: Sequence[str]) -> list[Callable[[Callable[..., None]], Callable[..., None]]]:
     """The options, the last one in the help first."""
     return [
+        click.option(
+            "--show-secrets",
+            is_flag=True,
+            help="Show credentials. Default: their lengths, and digests that tell equal from "
+            "changed.",
+        ),
         click.option(
             "--width",
             type=click.IntRange(40, 400),

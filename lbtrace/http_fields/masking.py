@@ -6,11 +6,12 @@
     GET /login?access_token=abc&n=1           /login?access_token=…(3 bytes, #77d0)&n=1
 
 Invariant: under one key equal values are masked alike, and what is no credential stays as it is.
-The key comes from the bytes of the captures (`lbtrace.capture`), so that the same captures give the
-same page and a digest cannot be looked up without them. A digest of four hexadecimal digits tells
-equal from changed for a reader; it proves nothing. Digests of different inputs are not compared.
+The key comes from the bytes of the captures (`CaptureFile.fingerprint`), so that the same captures
+give the same page and a digest cannot be looked up without them. A digest of four hexadecimal
+digits tells equal from changed for a reader; it proves nothing. Digests of different inputs are not
+compared.
 
-No renderer calls this yet: reports still show credentials, as SECURITY.md says.
+Text of the wire is latin-1, and stays so: "…" stands in a masked text as the bytes of its UTF-8.
 
 Which fields are secret says the registry (`secrets`). Syntax: RFC 9110 §11.4 (credentials), RFC
 6265 §4 (cookies), RFC 3986 §3.2.1 and §3.4 (userinfo, query), RFC 6750 §2.3 (tokens in queries).
@@ -23,28 +24,52 @@ from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from lbtrace.http_fields import (
+    AUTHORITY,
     AUTHORIZATION,
     COOKIE,
+    HOST,
+    PATH,
     PROXY_AUTHORIZATION,
     SET_COOKIE,
+    field,
 )
 from lbtrace.http_fields.secrets import is_secret
 
 # Names of parameters that hold a credential though no word of the registry's rule is in them:
-# shared access signatures, JSON web tokens, session ids of PHP and of Java servlets.
+# shared access signatures, JSON web tokens, SAML, session ids of PHP and of Java servlets.
 _PARAMETERS: Final = frozenset(
-    {"sig", "jwt", "pwd", "passwd", "passphrase", "sid", "phpsessid", "jsessionid", "sessionid"}
+    {
+        *("sig", "jwt", "pwd", "passwd", "passphrase", "samlresponse"),
+        *("sid", "phpsessid", "jsessionid", "sessionid"),
+    }
 )
-_PARAMETER: Final = re.compile(
-    r"""(?<=[?&#])([^=&;?#\s"<>]{1,128})=([^&#\s"<>]+)"""  # of a query or a fragment
-    r"""|(?<=;)([^=&;?#\s"<>]{1,128})=([^&;?#\s"<>]+)"""  # of a path segment (RFC 3986 §3.3)
-)
-_USERINFO: Final = re.compile(r"""(?<=://)([^/?#@\s"<>]+)(?=@)""")
+# The name of a parameter: of a query, of a fragment, or of a path segment (RFC 3986 §3.3)
+_PARAMETER: Final = re.compile(r"""([?&#;])([^=&;?#\s"<>]{1,128})=""")
+_END: Final = {
+    ";": re.compile(r"""[&;?#\s"<>]|\Z"""),
+    "": re.compile(r"""[&#\s"<>]|\Z"""),
+}
+# Percent-encoded text may hold a URL: "=" or "@" in it, encoded once or more.
+_RUN: Final = re.compile(r"""[^\s"<>?&#]+""")
+_ENCODED: Final = re.compile(r"%(?:25){0,2}(?:3[dD]|40)")
+_ENCODINGS: Final = 3
+_USERINFO: Final = re.compile(r"""(?:(?<=://)|(?<=^//))[^/?#@\s"<>]+(?=@)""")
+_AUTHORITY: Final = re.compile(r"""[^/?#@\s"<>]+(?=@)""")
+_TARGETS: Final = (HOST, AUTHORITY, PATH)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*)( +)(.+)", re.DOTALL)
+_COOKIES: Final = re.compile(r"(;[ \t]*)")
+# Attributes of Set-Cookie (RFC 6265bis §4.1)
+_FLAGS: Final = frozenset({"secure", "httponly", "partitioned", "sameparty"})
+_SETTINGS: Final = frozenset({"max-age", "domain", "path", "samesite", "priority", "version"})
+_NAME: Final = re.compile(r"[ \t]*[^ \t]+[ \t]*")
+_NO_NAME: Final = re.compile(r"[^!-~]+")  # blanks and control characters around a name
+_FIRST_WORD: Final = re.compile(r"[ \t]*([!-9;-~]+)[ \t]+")
+ELLIPSIS: Final = "…".encode().decode("latin-1")
+BLANKS: Final = " \t"
 
 
 class Mask:
@@ -52,63 +77,151 @@ class Mask:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self.hidden: dict[str, str] = {}
+        """Every credential masked so far, and what stands in its place."""
+        self.values: dict[str, str] = {}
+        """Every value of a secret field masked so far, and what stands in its place."""
         self.value: Callable[[str, str], str] = lru_cache(maxsize=65536)(self._value)
         """(field name, field value) → the value to show."""
         self.url: Callable[[str], str] = lru_cache(maxsize=65536)(self._url)
         """A target, a URL or text that may hold one → the text to show."""
 
     def line(self, text: str) -> str:
-        """A field line, "Name: value", or any other text → the line to show."""
+        """A field line, "Name: value", or what stands in its place → the line to show."""
         name, colon, value = text.partition(":")
-        if not colon or not name or " " in name:
-            return self.url(text)
-        blank = value[: len(value) - len(value.lstrip(" \t"))]
-        return f"{name}:{blank}{self.value(name, value[len(blank) :])}"
+        if not name:  # a pseudo field
+            name, colon, value = text[1:].partition(":")
+            name = f":{name}"
+        if colon and _NAME.fullmatch(name):
+            blank = value[: len(value) - len(value.lstrip(BLANKS))]
+            return f"{name}:{blank}{self.value(name, value[len(blank) :])}"
+        word = _FIRST_WORD.match(text)
+        if word and secret_name(word[1]):  # a field line without its colon
+            return word[0] + self.hide(text[word.end() :])
+        return self.url(text)
 
-    def hidden(self, secret: str) -> str:
+    def target(self, text: str) -> str:
+        """The target of a request, or an authority: what begins it and stands before "@" is
+        userinfo there, too.
+        """
+        userinfo = _AUTHORITY.match(text)
+        if userinfo:
+            return self.hide(userinfo[0]) + self.url(text[userinfo.end() :])
+        return self.url(text)
+
+    def hide(self, secret: str) -> str:
         """What stands in place of a credential: its length in bytes, and its digest."""
-        held = secret.encode("utf-8", "surrogateescape")
-        digest = blake2b(held, digest_size=2, key=self._key).hexdigest()
-        return f"…({len(held)} {'byte' if len(held) == 1 else 'bytes'}, #{digest})"
+        if not secret:
+            return secret
+        known = self.hidden.get(secret)
+        if known is None:
+            held = _bytes(secret)
+            digest = blake2b(held, digest_size=2, key=self._key).hexdigest()
+            unit = "byte" if len(held) == 1 else "bytes"
+            known = self.hidden[secret] = f"{ELLIPSIS}({len(held)} {unit}, #{digest})"
+        return known
 
     def _value(self, name: str, value: str) -> str:
         if not value:
             return value
-        lower = name.lower()
-        if not is_secret(lower):
-            return self.url(value)
-        if lower == COOKIE:
-            return "; ".join(self._pair(part) for part in value.split("; "))
-        if lower == SET_COOKIE:
-            first, semicolon, attributes = value.partition(";")
-            return self._pair(first) + semicolon + attributes
+        name = _NO_NAME.sub("", name)
+        if not secret_name(name):
+            return self.target(value) if name.lower() in _TARGETS else self.url(value)
+        masked = self.values[value] = self._credentials(name.lower(), value)
+        return masked
+
+    def _credentials(self, name: str, value: str) -> str:
+        if name == COOKIE:
+            parts = _COOKIES.split(value)
+            return "".join(part if i % 2 else self._pair(part) for i, part in enumerate(parts))
+        if name == SET_COOKIE:
+            first, *parts = _COOKIES.split(value)
+            return self._pair(first) + "".join(
+                part if i % 2 == 0 or _is_attribute(part) else self._pair(part)
+                for i, part in enumerate(parts)
+            )
         scheme = _SCHEME.fullmatch(value)
-        if lower in (AUTHORIZATION, PROXY_AUTHORIZATION) and scheme:
-            return f"{scheme[1]}{scheme[2]}{self.hidden(scheme[3])}"
-        return self.hidden(value)
+        if name in (AUTHORIZATION, PROXY_AUTHORIZATION) and scheme:
+            return f"{scheme[1]}{scheme[2]}{self.hide(scheme[3])}"
+        return self.hide(value)
 
     def _pair(self, text: str) -> str:
         """A cookie: its name is shown. Text without "=" is a value without a name (RFC 6265bis)."""
         name, equals, value = text.partition("=")
-        if not equals:
-            return self.hidden(text) if text else text
-        return f"{name}={self.hidden(value)}" if value else text
+        return f"{name}={self.hide(value)}" if equals else self.hide(text)
 
     def _url(self, text: str) -> str:
         if "=" in text:
-            text = _PARAMETER.sub(self._parameter, text)
-        if "://" in text:
-            text = _USERINFO.sub(lambda found: self.hidden(found[1]), text)
+            text = self._parameters(text)
+        if "//" in text:
+            text = _USERINFO.sub(lambda found: self.hide(found[0]), text)
+        if "%" in text and _ENCODED.search(text):
+            text = _RUN.sub(self._encoded, text)
         return text
 
-    def _parameter(self, found: re.Match[str]) -> str:
-        name, value = (found[1], found[2]) if found[1] is not None else (found[3], found[4])
-        return f"{name}={self.hidden(value)}" if is_secret_parameter(name) else found[0]
+    def _parameters(self, text: str) -> str:
+        shown, at = [], 0
+        found = _PARAMETER.search(text)
+        while found:
+            end = found.end()
+            if is_secret_parameter(found[2]):
+                shown.append(text[at:end])
+                stop = _END.get(found[1], _END[""]).search(text, end)
+                assert stop is not None
+                at = stop.start()
+                shown.append(self.hide(text[end:at]))
+                end = at
+            # from within the value of any other: it may be a URL
+            found = _PARAMETER.search(text, end)
+        return "".join(shown) + text[at:]
+
+    def _encoded(self, run: re.Match[str]) -> str:
+        text = run[0]
+        found = _ENCODED.search(text)
+        if not found:
+            return text
+        begin = text.rfind("=", 0, found.start()) + 1
+        plain = text[begin:]
+        for _ in range(_ENCODINGS):
+            plain = unquote(plain, "latin-1")
+            named = (each[2] for each in _PARAMETER.finditer(f"?{plain}"))
+            if _USERINFO.search(plain) or any(map(is_secret_parameter, named)):
+                return text[:begin] + self.hide(text[begin:])
+        return text
+
+
+def _is_attribute(part: str) -> bool:
+    """Whether a part of Set-Cookie is an attribute. Cookies joined with a comma are none, and a
+    date has a comma.
+    """
+    name, equals, value = part.partition("=")
+    name = name.strip(BLANKS).lower()
+    if not equals:
+        return name in _FLAGS
+    commas = 1 if name == "expires" else 0
+    return (
+        (name == "expires" or name in _SETTINGS) and value.count(",") <= commas and "=" not in value
+    )
+
+
+def _bytes(text: str) -> bytes:
+    """Text of the wire → its bytes; any other text as UTF-8."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+@lru_cache(maxsize=4096)
+def secret_name(name: str) -> bool:
+    """Whether a field is secret by its name as sent: one that the registry does not know, for
+    example `X-AccessToken`, has the words of `X-Access-Token`.
+    """
+    return is_secret(name if field(name.lower()) else _CAMEL.sub("-", name))
 
 
 @lru_cache(maxsize=4096)
 def is_secret_parameter(name: str) -> bool:
-    """Whether a parameter of a query or a path holds a credential, by its name: as for a field,
-    and `accessToken` has the words of `access_token`."""
+    """Whether a parameter of a query or a path holds a credential, by its name, as for a field."""
     name = unquote_plus(name)
-    return name.lower() in _PARAMETERS or is_secret(_CAMEL.sub("-", name))
+    return name.lower() in _PARAMETERS or secret_name(name)

@@ -29,7 +29,8 @@ class Diagnostic:
 @dataclass(frozen=True, slots=True)
 class CaptureFile:
     """One file of a capture point. `first_frame` is the number its first frame has through all
-    files of the point (1 for the first file).
+    files of the point (1 for the first file). `fingerprint` is a digest of its size and of the
+    bytes at its beginning and its end.
     """
 
     path: str
@@ -44,6 +45,7 @@ class CaptureFile:
     link_types: tuple[str, ...]
     snaplen: int | None
     dropped: int | None  # packets the capture itself reports as dropped; None when it does not say
+    fingerprint: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ A format is a module of this package with
     def write_report(report, out, view) -> None            the result of `compare`
     def write_trace(report, out, view) -> None             the result of `show`
 
-and its name is the module's name. Formats read; they never measure or judge.
+and its name is the module's name. Formats read; they never measure or judge. What `get_format`
+hands out masks credentials first (`lbtrace.render.masked`), unless the view shows them.
 """
 
 from __future__ import annotations
@@ -20,19 +21,21 @@ from typing import Protocol, TextIO, cast
 from lbtrace.errors import OptionError
 from lbtrace.model.report import CaptureReport, Report
 
-_SHARED = {"wording", "schema"}  # rooms of this package that are no format
+_SHARED = {"masked", "wording", "schema"}  # in this package, and no format
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """How to write: `width` in columns, `everything` instead of cut tables, `colour` allowed,
-    `ascii_only` when the output cannot take other characters.
+    `ascii_only` when the output cannot take other characters, `show_secrets` instead of masked
+    credentials.
     """
 
     width: int = 80
     everything: bool = False
     colour: bool = False
     ascii_only: bool = False
+    show_secrets: bool = False
 
 
 class Format(Protocol):
@@ -64,4 +67,28 @@ def get_format(name: str) -> Format:
             f"There is no format {name!r}.",
             f"Formats: {', '.join(format_names())}.",
         )
-    return cast(Format, import_module(f"{__name__}.{name}"))
+    return _Masking(cast(Format, import_module(f"{__name__}.{name}")))
+
+
+class _Masking:
+    """A format that gets its results masked."""
+
+    def __init__(self, of: Format) -> None:
+        self._of = of
+        self.SUMMARY = of.SUMMARY
+
+    def write_report(self, report: Report, out: TextIO, view: View) -> None:
+        """Write the result of `compare`."""
+        if not view.show_secrets:
+            from lbtrace.render.masked import masked_report
+
+            report = masked_report(report)
+        self._of.write_report(report, out, view)
+
+    def write_trace(self, report: CaptureReport, out: TextIO, view: View) -> None:
+        """Write the result of `show`."""
+        if not view.show_secrets:
+            from lbtrace.render.masked import masked_capture_report
+
+            report = masked_capture_report(report)
+        self._of.write_trace(report, out, view)

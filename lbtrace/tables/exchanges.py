@@ -107,9 +107,10 @@ def status_parts(line: bytes) -> tuple[str, int, str]:
 
 def request_parts(line: bytes, shared: dict[str, str]) -> tuple[str, str, str]:
     """A request line of ordinary shape → method, target, version; methods and versions are
-    `shared`.
+    `shared`. A masked target may hold blanks.
     """
-    method, target, version = line.decode("latin-1").split(" ")
+    method, _, rest = line.decode("latin-1").partition(" ")
+    target, _, version = rest.rpartition(" ")
     return shared.setdefault(method, method), target, shared.setdefault(version, version)
 
 

@@ -78,7 +78,7 @@ def test_a_damaged_stream_gives_what_came_before(tmp_path: Path, name: str) -> N
 
 
 def test_foreign_bytes_behind_a_stream_are_said(tmp_path: Path) -> None:
-    recording = read(tmp_path, gzip.compress(DATA) + b"trailer")
+    recording = read(tmp_path, gzip.compress(DATA, mtime=0) + b"trailer")
     assert packets(recording) == MADE
     assert [d.slug for d in recording.diagnostics] == ["compressed-trailer"]
 
@@ -93,7 +93,7 @@ def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     class Standard:
-        buffer = io.BytesIO(gzip.compress(DATA))
+        buffer = io.BytesIO(gzip.compress(DATA, mtime=0))
 
     monkeypatch.setattr(sys, "stdin", Standard)
     recording = capture.read(["-"], lambda _what, _part: None)
@@ -145,9 +145,14 @@ def raises(tmp_path: Path, data: bytes) -> InputError:
         (b"PK\x03\x04....", "input-not-a-capture", "zip", "Unpack"),
         (b"\xd4\xc3\xb2\xa1\2\0", "input-not-a-capture", "inside its header", "tcpdump -w"),
         (bytes(range(256)), "input-not-a-capture", "no pcap", "editcap"),
-        (gzip.compress(b"just text\n"), "input-not-a-capture", "text file", "tcpdump -w"),
-        (gzip.compress(b""), "input-empty", "no data", ""),
-        (gzip.compress(gzip.compress(DATA)), "input-not-a-capture", "compressed twice", "Unpack"),
+        (gzip.compress(b"just text\n", mtime=0), "input-not-a-capture", "text file", "tcpdump -w"),
+        (gzip.compress(b"", mtime=0), "input-empty", "no data", ""),
+        (
+            gzip.compress(gzip.compress(DATA, mtime=0)),
+            "input-not-a-capture",
+            "compressed twice",
+            "Unpack",
+        ),
         (b"\x1f\x8b\x08rubbish", "input-empty", "no data", ""),
     ],
 )

@@ -27,12 +27,12 @@ _LONG = 1 << 16  # characters of many lines that come as one
 
 def write_report(report: Report, out: TextIO, view: View) -> None:
     """The result of `compare`: format "lbtrace-report"."""
-    _write(out, _report(report))
+    _write(out, _report(report, view))
 
 
 def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     """The result of `show`: format "lbtrace-trace"."""
-    _write(out, _trace_document(report))
+    _write(out, _trace_document(report, view))
 
 
 def _write(out: TextIO, lines: Iterator[str]) -> None:
@@ -51,10 +51,11 @@ def _write(out: TextIO, lines: Iterator[str]) -> None:
         out.write("\n".join(batch) + "\n")
 
 
-def _head(name: str, version: str) -> str:
+def _head(name: str, version: str, view: View) -> str:
     return (
         f'{{"format":{quoted(name)},"format_version":{FORMAT_VERSION},'
         f'"lbtrace_version":{quoted(version)},'
+        f'"secrets":"{"shown" if view.show_secrets else "masked"}",'
     )
 
 
@@ -70,8 +71,8 @@ def _array(name: str, items: Iterable[str], end: str = ",") -> Iterator[str]:
     yield f"]{end}"
 
 
-def _trace_document(report: CaptureReport) -> Iterator[str]:
-    yield _head("lbtrace-trace", __version__)
+def _trace_document(report: CaptureReport, view: View) -> Iterator[str]:
+    yield _head("lbtrace-trace", __version__, view)
     yield f'"not_captured":{quoted(report.not_captured)},'
     yield from _array("findings", parts.findings(report.findings))
     yield '"capture":'
@@ -89,9 +90,9 @@ def _trace(trace: Trace) -> Iterator[str]:
     yield f'"exchange_count":{len(trace.exchanges)}}}'
 
 
-def _report(report: Report) -> Iterator[str]:
+def _report(report: Report, view: View) -> Iterator[str]:
     correlation = report.correlation
-    yield _head("lbtrace-report", report.version)
+    yield _head("lbtrace-report", report.version, view)
     yield f'"verdict":{parts.verdict(report)},'
     yield f'"counts":{parts.counts(report)},'
     yield f'"topology":{parts.topology(correlation.topology)},'

@@ -118,10 +118,11 @@ class RowWriter:
     def _requests(self, starts: list[int]) -> list[str]:
         """Target, method and version of request lines."""
         lines = self._table.heads.requests
-        parts = [line.split(" ") for line in _escaped([lines[i] for i in starts])]
+        parts = [line.partition(" ") for line in _escaped([lines[i] for i in starts])]
+        found = ((method, *rest.rpartition(" ")) for method, _, rest in parts)
         return [
             f'"target":"{target}","method":"{method}","version":"{version}"'
-            for method, target, version in parts
+            for method, target, _, version in found
         ]
 
     def _answers(self, starts: list[int]) -> list[str]:

@@ -11,19 +11,25 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from contextlib import suppress
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _PLAIN = re.compile(r"[ -~]*\Z")
+_BYTES = re.compile(r"[\x80-\xff]+")
 
 
 def shown(text: str) -> str:
     """Text of the wire (latin-1) → printable text."""
     if _PLAIN.match(text):
         return text
-    with suppress(UnicodeEncodeError, UnicodeDecodeError):
-        text = text.encode("latin-1").decode("utf-8")
-    return "".join(map(_visible, text))
+    return "".join(map(_visible, _BYTES.sub(_letters, text)))
+
+
+def _letters(found: re.Match[str]) -> str:
+    """Bytes that stand together → the letters they mean, if they are UTF-8."""
+    try:
+        return found[0].encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return found[0]
 
 
 def _visible(character: str) -> str:

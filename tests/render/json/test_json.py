@@ -241,7 +241,9 @@ def test_what_a_connection_carried_is_told_in_full() -> None:
     )
     for model, target in ((proxy, told["proxy"][0]), (hello, told["tls"])):
         assert {"first_frame" if name == "frame" else name for name in model._fields} <= set(target)
-    assert set(names(trace.files[0])) - {"first_frame"} <= set(document["capture"]["files"][0])
+    assert set(names(trace.files[0])) - {"first_frame", "fingerprint"} <= set(
+        document["capture"]["files"][0]
+    )
 
 
 @pytest.mark.parametrize("count", [1, _BATCH - 1, _BATCH, _BATCH + 1, 2 * _BATCH])

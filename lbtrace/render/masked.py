@@ -1,0 +1,353 @@
+"""Report or CaptureReport → the same with its credentials masked, for every format.
+
+`lbtrace.render.get_format` calls this, so a format cannot forget it: what a format gets is masked
+unless the user asked for the secrets. Objects of the Python API keep the raw values.
+
+Field lines and targets are masked by what they are (`lbtrace.http_fields.masking`). Other texts
+(the values of a finding, notes, the evidence for a pair) no longer say which field they come from,
+so each credential that the captures hold is looked for in them. Words and names that a report needs
+are left alone: a host, an address, a short word in small letters. A cookie `side=backend` must not
+blot out the word.
+
+Invariant: what is not masked is the same object as before; masking is linear in the distinct lines
+of the captures and in the texts of the report.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import blake2b
+from ipaddress import ip_address
+from typing import Final, TypeVar
+
+from lbtrace.http_fields import HOST
+from lbtrace.http_fields.masking import Mask
+from lbtrace.model.http import Exchange, HeaderLine, Interim, Request, Response
+from lbtrace.model.pairing import (
+    Clue,
+    Correlation,
+    ExchangePair,
+    HeaderChange,
+    HealthCheck,
+    Reason,
+    Unpaired,
+)
+from lbtrace.model.report import (
+    CaptureReport,
+    Evidence,
+    Finding,
+    ProfileMatch,
+    Report,
+    Value,
+    Verdict,
+    Witness,
+)
+from lbtrace.model.trace import Diagnostic, Trace
+from lbtrace.tables.exchanges import Exchanges, ExchangeTable, HeadTexts
+from lbtrace.tables.pairs import PairTable
+
+LEAST: Final = 6  # characters of a credential that is looked for in other texts
+WORD: Final = 12  # a word in small letters is shorter
+_WORD: Final = re.compile(r"[a-z]+")
+_PIECE: Final = re.compile(r"[^,;\s]+")
+_NAMED: Final = re.compile(r"[^\s:]+:")
+_PORT: Final = re.compile(r":\d+\Z")
+_BETWEEN: Final = re.compile(r"( → )")  # a line before and after a change
+_TARGETS: Final = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)
+_Message = TypeVar("_Message", Request, Response)
+
+
+def masked_report(report: Report) -> Report:
+    """The result of `compare`, masked."""
+    traces = _Traces((*report.clients, *report.backends))
+    clients = tuple(map(traces.masked, report.clients))
+    backends = tuple(map(traces.masked, report.backends))
+    texts = traces.texts()
+    return replace(
+        report,
+        clients=tuple(map(texts.trace, clients)),
+        backends=tuple(map(texts.trace, backends)),
+        correlation=texts.correlation(report.correlation),
+        findings=tuple(map(texts.finding, report.findings)),
+        verdict=texts.verdict(report.verdict),
+        summary=replace(
+            report.summary,
+            tiers=tuple(
+                t if t.example is None else replace(t, example=texts.reason(t.example))
+                for t in report.summary.tiers
+            ),
+        ),
+    )
+
+
+def masked_capture_report(report: CaptureReport) -> CaptureReport:
+    """The result of `show`, masked."""
+    traces = _Traces((report.trace,))
+    masked = traces.masked(report.trace)
+    texts = traces.texts()
+    return replace(
+        report, trace=texts.trace(masked), findings=tuple(map(texts.finding, report.findings))
+    )
+
+
+def _key(traces: Iterable[Trace]) -> bytes:
+    """What the captures have that nobody else has: their bytes."""
+    files = b"".join(file.fingerprint for trace in traces for file in trace.files)
+    return blake2b(files, digest_size=32).digest()
+
+
+class _Traces:
+    """Masks heads, and remembers what it hid."""
+
+    def __init__(self, traces: Sequence[Trace]) -> None:
+        self.mask = Mask(_key(traces))
+        self._said: set[str] = set()  # hosts: a report must name them
+        self._line = lru_cache(maxsize=65536)(self._new_line)
+
+    def masked(self, trace: Trace) -> Trace:
+        """A trace whose heads are masked."""
+        exchanges = trace.exchanges
+        if not isinstance(exchanges, Exchanges):
+            return replace(trace, exchanges=tuple(map(self._exchange, exchanges)))
+        table = self._table(exchanges.table)
+        objects = list(map(self._exchange, exchanges.objects))
+        return replace(trace, exchanges=Exchanges(table, objects))
+
+    def texts(self) -> _Texts:
+        """What masks the other texts of a report, once all heads are masked."""
+        return _Texts(self.mask, self._said)
+
+    def _table(self, table: ExchangeTable) -> ExchangeTable:
+        heads: HeadTexts = table.heads
+        return table.with_columns(
+            heads=heads.with_columns(
+                lines=list(map(self._bytes, heads.lines)),
+                requests=list(map(self._request_line, heads.requests)),
+                statuses=[
+                    self.mask.url(line.decode("latin-1")).encode("latin-1")
+                    for line in heads.statuses
+                ],
+            )
+        )
+
+    def _bytes(self, line: bytes) -> bytes:
+        text = line.decode("latin-1")
+        masked = self._text_of(text)
+        return line if masked == text else masked.encode("latin-1")
+
+    def _text_of(self, line: str) -> str:
+        name, _, value = line.partition(":")
+        if name.lower() == HOST:
+            self._said.add(value.strip())
+        return self.mask.line(line)
+
+    def _request_line(self, line: bytes) -> bytes:
+        method, _, rest = line.decode("latin-1").partition(" ")
+        target, _, version = rest.rpartition(" ")
+        masked = self.mask.target(target)
+        return line if masked == target else f"{method} {masked} {version}".encode("latin-1")
+
+    def _exchange(self, exchange: Exchange) -> Exchange:
+        request, response = exchange.request, exchange.response
+        if request is not None:
+            request = self._message(request)
+            target, method = self.mask.target(request.target), self.mask.url(request.method)
+            if (target, method) != (request.target, request.method):
+                request = request._replace(target=target, method=method)
+        if response is not None:
+            response = self._message(response)
+            reason = self.mask.url(response.reason)
+            response = response if reason == response.reason else response._replace(reason=reason)
+        interim = tuple(map(self._interim, exchange.interim))
+        if request is exchange.request and response is exchange.response and not interim:
+            return exchange
+        return exchange._replace(request=request, response=response, interim=interim)
+
+    def _message(self, message: _Message) -> _Message:
+        lines, trailers = self._lines(message.lines), self._lines(message.trailers)
+        if lines is message.lines and trailers is message.trailers:
+            return message
+        return message._replace(lines=lines, trailers=trailers)
+
+    def _interim(self, interim: Interim) -> Interim:
+        return interim._replace(lines=self._lines(interim.lines))
+
+    def _lines(self, lines: tuple[HeaderLine, ...]) -> tuple[HeaderLine, ...]:
+        masked = tuple(map(self._line, lines))
+        return lines if lines == masked else masked
+
+    def _new_line(self, line: HeaderLine) -> HeaderLine:
+        raw = self._text_of(line.raw)
+        # a line without a name has its value, and no other text
+        value = self.mask.value(line.name, line.value) if line.name else raw
+        if raw == line.raw and value == line.value:
+            return line
+        return HeaderLine(line.name, value, raw)
+
+
+class _Texts:
+    """Masks the texts of a report that are no heads: every credential that the heads hold."""
+
+    def __init__(self, mask: Mask, said: set[str]) -> None:
+        self._mask = mask
+        self._said = said
+        self._sizes: dict[str, set[int]] = {}  # of the credentials that begin with these letters
+        for secret in list(mask.hidden):
+            for piece in {secret, *_PIECE.findall(secret)}:
+                if len(piece) >= LEAST:
+                    mask.hide(piece)
+                    self._sizes.setdefault(piece[:LEAST], set()).add(len(piece))
+        self._orders: dict[str, list[int]] = {}
+        self.text = lru_cache(maxsize=4096)(self._text)
+        """Any text → the text to show."""
+
+    def trace(self, trace: Trace) -> Trace:
+        """A trace with masked heads → all of it masked."""
+        return replace(trace, diagnostics=tuple(map(self._diagnostic, trace.diagnostics)))
+
+    def correlation(self, c: Correlation) -> Correlation:
+        """What belongs together, and why."""
+        return replace(
+            c,
+            pairs=self._pairs(c.pairs),
+            unpaired=tuple(map(self._unpaired, c.unpaired)),
+            changes=tuple(map(self._change, c.changes)),
+            health_checks=tuple(map(self._check, c.health_checks)),
+        )
+
+    def finding(self, f: Finding) -> Finding:
+        """A finding: its values and its evidence. Its sentences are lbtrace's own."""
+        return replace(f, values=self._values(f.values), evidence=self._evidence(f.evidence))
+
+    def verdict(self, v: Verdict) -> Verdict:
+        """The verdict, its witnesses and profiles."""
+        return replace(
+            v,
+            reason=self.text(v.reason),
+            witnesses=tuple(map(self._witness, v.witnesses)),
+            profiles=tuple(map(self._profile, v.profiles)),
+        )
+
+    def reason(self, reason: Reason) -> Reason:
+        """A piece of evidence for a pair: a value of some field, or a part of one."""
+        value = reason.value
+        if not value:
+            return reason
+        if reason.clue in (Clue.REQUEST_FIELD, Clue.RESPONSE_FIELD):
+            shown = self._mask.value(reason.field, value)
+        elif reason.clue is Clue.QUERY:
+            shown = self._mask.url(f"?{value}")[1:]
+        elif reason.clue in _TARGETS:
+            shown = self._mask.target(value)
+        else:
+            shown = self._mask.values.get(value, value)
+        return reason._replace(value=self._searched(shown, words=True))
+
+    def _pairs(self, pairs: Sequence[ExchangePair]) -> PairTable:
+        table = PairTable.of(pairs)
+        return table.with_columns(
+            reasons=[tuple(map(self.reason, reasons)) for reasons in table.reasons]
+        )
+
+    def _unpaired(self, unpaired: Unpaired) -> Unpaired:
+        if not unpaired.value:
+            return unpaired
+        return unpaired._replace(value=self.text(unpaired.value))
+
+    def _change(self, c: HeaderChange) -> HeaderChange:
+        return replace(
+            c,
+            before=self._mask.line(c.before),
+            after=self._mask.line(c.after),
+            values=tuple(self._mask.value(c.name, value) for value in c.values),
+        )
+
+    def _check(self, check: HealthCheck) -> HealthCheck:
+        return replace(
+            check,
+            path=self._mask.target(check.path),
+            user_agent=self.text(check.user_agent),
+            reasons=tuple(map(self.text, check.reasons)),
+        )
+
+    def _witness(self, w: Witness) -> Witness:
+        return replace(w, values=self._values(w.values), evidence=self._evidence(w.evidence))
+
+    def _profile(self, p: ProfileMatch) -> ProfileMatch:
+        return replace(
+            p,
+            matched=tuple((rule, self.text(example)) for rule, example in p.matched),
+            contradicted=tuple((rule, self.text(example)) for rule, example in p.contradicted),
+        )
+
+    def _diagnostic(self, d: Diagnostic) -> Diagnostic:
+        return replace(d, text=self.text(d.text))
+
+    def _values(self, values: Iterable[Value]) -> tuple[Value, ...]:
+        return tuple(
+            v._replace(value=self.text(v.value)) if isinstance(v.value, str) else v for v in values
+        )
+
+    def _evidence(self, evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+        return tuple(
+            replace(
+                e,
+                note=self.text(e.note),
+                client_filter=self.text(e.client_filter),
+                backend_filter=self.text(e.backend_filter),
+            )
+            for e in evidence
+        )
+
+    def _text(self, text: str) -> str:
+        if text in self._mask.values and text not in self._said:
+            return self._mask.values[text]
+        return "".join(map(self._searched, map(self._structured, _BETWEEN.split(text))))
+
+    def _structured(self, text: str) -> str:
+        """What a field line or a target in the text shows by itself."""
+        return self._mask.line(text) if _NAMED.match(text) else self._mask.url(text)
+
+    def _searched(self, text: str, words: bool = False) -> str:
+        """The text without the credentials that stand in it. `words`: not even words stay."""
+        shown: list[str] = []
+        begin = at = 0
+        last = len(text) - LEAST
+        while at <= last:
+            end = self._end(text, at, words) if text[at : at + LEAST] in self._sizes else at
+            if end > at:
+                shown += text[begin:at], self._mask.hidden[text[at:end]]
+                begin = at = end
+            else:
+                at += 1
+        return "".join(shown) + text[begin:]
+
+    def _end(self, text: str, at: int, words: bool) -> int:
+        """Where the longest credential that begins here ends; `at` if none does."""
+        start = text[at : at + LEAST]
+        order = self._orders.get(start)
+        if order is None:
+            order = self._orders[start] = sorted(self._sizes[start], reverse=True)
+        for size in order:
+            found = text[at : at + size]
+            if len(found) == size and found in self._mask.hidden and (words or self._tells(found)):
+                return at + size
+        return at
+
+    def _tells(self, secret: str) -> bool:
+        """Whether a text that holds this credential gives it away. A word, an address, or the name
+        of a host may stand there for itself.
+        """
+        word = len(secret) < WORD and _WORD.fullmatch(secret) is not None
+        return not (word or secret in self._said or _is_address(secret))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(_PORT.sub("", text).strip("[]") if text.count(":") == 1 else text.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,232 @@
+"""No output shows a credential that a capture holds, nor a piece of one, unless it is asked for."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lbtrace import compare, show
+from lbtrace.cli import cli
+from lbtrace.http_fields import COOKIE, SET_COOKIE, Meaning, fields_of, spelling
+from lbtrace.http_fields.lines import lowered
+from lbtrace.http_fields.secrets import is_secret
+from lbtrace.render.masked import masked_capture_report, masked_report
+from tests.golden import SAMPLES
+from tests.simulator import Balancer, Simulation
+
+PIECE = 6  # characters of a credential that give it away
+LETTERS = string.ascii_letters + string.digits
+UNKNOWN = (
+    *("X-Acme-Token", "my_secret", "X-Key", "x-apikey", "Auth", "X-Db-Password"),
+    *("Session", "X-Credential", "x-signature-v2", "X-AccessToken"),
+)
+FIELDS = (*map(spelling, sorted(fields_of(Meaning.SECRET))), *UNKNOWN)
+HARMLESS = "0123456789abcdef"  # an id, which is no credential
+
+
+class Planted:
+    """Credentials, each drawn anew and remembered."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self.every: list[str] = []
+
+    def __call__(self, size: int = 24) -> str:
+        self.every.append("".join(self._random.choices(LETTERS, k=size)))
+        return self.every[-1]
+
+    def value(self, field: str) -> str:
+        """A value of a secret field."""
+        if field.lower() in (COOKIE, SET_COOKIE):
+            return f"sid={self()}; theme={self()}"
+        return self._random.choice(("{}", "Bearer {}", "v1 {}")).format(self())
+
+    def target(self) -> str:
+        """A target with credentials in it."""
+        form = self._random.choice(
+            (
+                "/login?access_token={}&n=1",
+                "/a;jsessionid={}/b",
+                "http://me:{}@host/a",
+                "/a?next=%2Fb%3Ftoken%3D{}&n=2",
+                "/a?next=/b?n=1;api_key={}#x",
+            )
+        )
+        return form.format(self())
+
+
+def played(planted: Planted, folder: Path, loss: float) -> list[str]:
+    """A play with credentials wherever one can stand → its captures."""
+    forced = ("Authorization", "X-Inner-Token", "Cookie", "X-Cache-Secret")
+    balancer = Balancer(
+        add=[("X-Forwarded-For", "{client}"), *((f, planted.value(f)) for f in forced[:2])],
+        respond=[("X-Acme-Session", planted())],
+        drop=["X-Api-Key"],
+        check_ms=80,
+        check=f"GET {planted.target()}",
+        redirect=0.1,
+    )
+    simulation = Simulation(seed=len(planted.every), balancer=balancer, client_loss=loss)
+    client = simulation.client("192.168.0.5", seen_as="192.0.2.7")
+    for n, field in enumerate(FIELDS):
+        answer = FIELDS[-n]
+        client.asks(
+            "GET",
+            planted.target(),
+            at_ms=20 * n,
+            connection="kept" if n % 3 else "",
+            headers=[(field, planted.value(field)), ("X-Request-Id", f"{HARMLESS}{n:02}")],
+            answer_headers=[
+                (answer, planted.value(answer)),
+                ("Location", planted.target()),
+                ("Set-Cookie", f"sid={planted()}; Path=/; HttpOnly"),
+            ],
+        )
+    recorded = simulation.run(pcaps=True)
+    paths = []
+    for side, of_side in (("client", recorded.client_pcaps), ("backend", recorded.backend_pcaps)):
+        for n, content in enumerate(of_side):
+            paths.append(folder / f"{side}{n}.pcap")
+            paths[-1].write_bytes(content)
+    return list(map(str, paths))
+
+
+def outputs(files: Sequence[str], widths: Sequence[int] = (80,)) -> Iterator[str]:
+    """What every command that reads captures prints of them."""
+    commands = [["compare", *files], ["compare", *files, "--all"]]
+    commands += [["show", file, "--all"] for file in files]
+    for command in commands:
+        for width in widths:
+            yield printed([*command, "--width", str(width)])
+        if "--all" not in command or command[0] == "show":
+            yield printed([*command, "--format", "json"])
+
+
+def printed(arguments: Sequence[str]) -> str:
+    """What a command prints, on both streams."""
+    done = CliRunner().invoke(cli, arguments, env={"NO_COLOR": "1"}, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return str(done.output)
+
+
+def pieces(text: str) -> set[str]:
+    """Every piece of a text that is long enough to give a credential away."""
+    return {text[i : i + PIECE] for i in range(max(len(text) - PIECE, 0) + 1)}
+
+
+def leaked(secrets: Sequence[str], text: str) -> list[str]:
+    """The credentials of which the text shows a piece, wherever its lines break."""
+    shown = pieces("".join(text.split()))
+    return [secret for secret in secrets if not shown.isdisjoint(pieces(secret))]
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.3]))
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_output_shows_a_planted_credential(tmp_path: Path, seed: int, loss: float) -> None:
+    planted = Planted(seed)
+    files = played(planted, tmp_path, loss)
+    for text in outputs(files, widths=(40, 400)):
+        assert leaked(planted.every, text) == []
+
+
+def test_what_is_asked_for_is_shown(tmp_path: Path) -> None:
+    planted = Planted(1)
+    files = played(planted, tmp_path, 0.0)
+    shown = printed(["compare", *files, "--format", "json", "--show-secrets"])
+    document = json.loads(shown)
+    assert document["secrets"] == "shown"
+    assert json.loads(printed(["compare", *files, "--format", "json"]))["secrets"] == "masked"
+    assert len(leaked(planted.every, shown)) > len(FIELDS)
+    assert HARMLESS in printed(["compare", *files, "--format", "json"])
+
+
+def secrets_of(document: Any) -> Iterator[str]:
+    """The credentials in the heads of a JSON document."""
+    captures = document.get("captures") or [document["capture"]]
+    for capture in captures:
+        for exchange in capture["exchanges"]:
+            for message in filter(None, (exchange["request"], exchange["response"])):
+                for name, value, *_ in message["headers"]:
+                    if is_secret(lowered(name)):
+                        yield from (part.rpartition("=")[2] for part in value.split("; "))
+
+
+@pytest.mark.parametrize("sample", sorted(p.parent.name for p in SAMPLES.glob("*/client.pcap")))
+def test_no_output_shows_a_credential_of_a_sample(sample: str) -> None:
+    folder = SAMPLES / sample
+    files = [str(folder / "client.pcap"), *map(str, sorted(folder.glob("backend*.pcap")))]
+    shown = json.loads(printed(["compare", *files, "--format", "json", "--show-secrets"]))
+    secrets = [s for s in secrets_of(shown) if len(s) >= PIECE]
+    for text in outputs(files) if secrets else ():
+        assert leaked(secrets, text) == []
+
+
+def test_the_same_captures_give_the_same_page_and_others_another(tmp_path: Path) -> None:
+    one, two = Planted(7), Planted(7)
+    files = played(one, tmp_path, 0.0)
+    page = printed(["compare", *files, "--format", "json"])
+    assert page == printed(["compare", *files, "--format", "json"])
+    (tmp_path / "other").mkdir()
+    others = played(two, tmp_path / "other", 0.0)
+    with open(others[0], "ab") as file:
+        file.write(b"\0")  # a byte more
+    digests = [set(marks(p)) for p in (page, printed(["compare", *others, "--format", "json"]))]
+    assert len(digests[0] & digests[1]) < len(digests[0]) / 10
+
+
+def marks(text: str) -> Iterator[str]:
+    """The digests in a text."""
+    return (part[:4] for part in text.split("bytes, #")[1:])
+
+
+def test_equal_stays_equal_and_changed_stays_changed(tmp_path: Path) -> None:
+    planted = Planted(3)
+    files = played(planted, tmp_path, 0.0)
+    raw, masked = (
+        json.loads(printed(["compare", *files, "--format", "json", *more]))
+        for more in (["--show-secrets"], [])
+    )
+    before = list(secrets_of(raw))
+    after = list(secrets_of(masked))
+    assert len(before) == len(after)
+    shown = dict(zip(before, after, strict=True))
+    assert after == [shown[secret] for secret in before]
+    assert len(set(after)) > len(set(before)) * 0.9  # of 16 bits, two may meet
+
+
+def test_what_python_gets_keeps_its_values(tmp_path: Path) -> None:
+    planted = Planted(5)
+    files = played(planted, tmp_path, 0.0)
+    report = compare(*map(Path, files))
+    said = repr([list(t.exchanges) for t in (*report.clients, *report.backends)])
+    masked = masked_report(report)
+    assert sum(s in said for s in planted.every) > len(FIELDS)
+    assert said == repr([list(t.exchanges) for t in (*report.clients, *report.backends)])
+    hidden = repr([list(t.exchanges) for t in (*masked.clients, *masked.backends)])
+    assert leaked(planted.every, hidden) == []
+    alone = show(Path(files[0]))
+    assert masked_capture_report(alone).trace.connections is alone.trace.connections
+
+
+def test_a_word_that_is_a_cookie_too_is_not_blotted_out(tmp_path: Path) -> None:
+    simulation = Simulation(seed=1, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]))
+    client = simulation.client("192.168.0.5", seen_as="192.0.2.7")
+    for n in range(4):
+        cookie = "side=backend; host=lb.example.com; at=192.168.0.5"
+        client.asks("GET", f"/{n}", at_ms=20 * n, headers=[("Cookie", cookie)])
+    recorded = simulation.run(pcaps=True)
+    files = [tmp_path / "c.pcap", tmp_path / "b.pcap"]
+    files[0].write_bytes(recorded.client_pcaps[0])
+    files[1].write_bytes(recorded.backend_pcaps[0])
+    page = printed(["compare", *map(str, files), "--all", "--width", "400"])
+    assert "backend side:" in page
+    assert "192.168.0.5" in page
