@@ -12,12 +12,13 @@ the SYN segments of the others are looked at one by one:
                                                 the peer (simultaneous open), or packets that follow
                                                 from it were written just before it (capture order)
     SYN-ACK that answers the SYN of this one    the same connection, whatever its own ISN
-    SYN-ACK that answers an older SYN           a late packet
+    SYN-ACK that answers an older SYN           it goes back to that one, and tells it its ISN
     SYN-ACK that answers no SYN seen            a new incarnation, when this one has an ISN of its
                                                 own from that side
 
-Afterwards a segment that lies before the initial sequence numbers of its incarnation is given back
-to the one before.
+Afterwards a segment that does not lie behind the initial sequence numbers of its incarnation is
+given back to the nearest older one that was answered and that it fits, else to the one before. So
+SYNs that nobody answered take nothing away from the connection they stand in, however many.
 
 Invariant: every row belongs to exactly one connection; connections are numbered in the order of
 their first row.
@@ -31,12 +32,12 @@ import numpy as np
 
 from lbtrace.tables.columns import group_starts
 from lbtrace.tables.packets import ACK, RST, SYN, Column, SegmentTable
-from lbtrace.tables.sequence import MAX_WINDOW_BYTES, add, distance, distances, sums
+from lbtrace.tables.sequence import MAX_WINDOW_BYTES, RING, add, distance, distances, sums
 from lbtrace.tcp.columns import NONE, first_of, stable_order
 
 # packets at most this far after an ISN may have been written before their SYN
 _MAX_REORDERED_BYTES = 1 << 20
-_MAX_REMEMBERED = 16  # older incarnations of a flow that a late SYN is compared with
+_MAX_TRIED = 16  # older incarnations of a flow that a segment is compared with
 
 
 @dataclass(slots=True)
@@ -244,33 +245,41 @@ def _incarnations_of(
     which).
     """
     found = [Incarnation(int(rows[0]))]
+    known: dict[tuple[int, int], int] = {}  # (direction, ISN) → the latest incarnation that has it
     late: list[tuple[int, int]] = []
     columns = (syns, table.forward[syns], table.seq[syns], table.ack[syns], table.flags[syns])
     for row, forward, isn, ack, flags in zip(*(c.tolist() for c in columns), strict=True):
         way = int(forward)
-        current = found[-1]
         answered = add(ack, -1) if flags & ACK else None
+        which = len(found) - 1
+        current = found[-1]
         if _belongs(table, rows, current, row, way, isn, answered):
             if current.isn[way] is None or answered is not None:
                 current.isn[way] = isn
             if answered is not None and current.isn[1 - way] is None:
                 current.isn[1 - way] = answered
-            continue
-        remembered = range(len(found) - 2, max(len(found) - _MAX_REMEMBERED - 2, -1), -1)
-        older = next((i for i in remembered if _is_of(found[i], way, isn, answered)), None)
-        if older is not None:
-            late.append((row, older))
-            continue
-        fresh = Incarnation(row)
-        fresh.isn[way] = isn
-        fresh.isn[1 - way] = answered
-        found.append(fresh)
+        elif (older := _older(known, way, isn, answered)) is not None:
+            which = older
+            late.append((row, which))
+            if answered is not None and found[which].isn[way] is None:
+                found[which].isn[way] = isn
+        else:
+            found.append(Incarnation(row))
+            which += 1
+            found[which].isn[way] = isn
+            found[which].isn[1 - way] = answered
+        known.update({(w, n): which for w, n in enumerate(found[which].isn) if n is not None})
     return found, late
 
 
-def _is_of(one: Incarnation, way: int, isn: int, answered: int | None) -> bool:
-    """A SYN segment carries the ISN this incarnation is known by, or answers it."""
-    return one.isn[way] == isn or (answered is not None and one.isn[1 - way] == answered)
+def _older(
+    known: dict[tuple[int, int], int], way: int, isn: int, answered: int | None
+) -> int | None:
+    """The incarnation that a SYN segment carries the ISN of, or answers; None for none."""
+    found = [known[way, isn]] if (way, isn) in known else []
+    if answered is not None and (1 - way, answered) in known:
+        found.append(known[1 - way, answered])
+    return max(found, default=None)
 
 
 def _belongs(
@@ -314,19 +323,101 @@ def _may_follow(table: SegmentTable, before: Column, way: int, isn: int, bare: b
 
 
 def _give_back(table: SegmentTable, rows: Column, found: _OfFlows, which: Column) -> None:
-    """Move rows that come before the ISNs of their incarnation to the one before it (late packets),
-    in place.
-    """
-    way = table.forward[rows].astype(np.int64)
-    own, peer = found.isn[which, way], found.isn[which, 1 - way]
-    seq_off = distances(table.seq[rows], own.astype(np.uint32))
-    ack_off = distances(table.ack[rows], peer.astype(np.uint32))
-    acks = (table.flags[rows] & ACK) != 0
+    """Move rows that do not fit the ISNs of their incarnation to an older one, in place."""
+    follows = np.zeros(len(found.flow), bool)
+    follows[1:] = found.flow[1:] == found.flow[:-1]
     no_syn = (table.flags[rows] & SYN) == 0
+    answered = (found.isn >= 0).all(axis=1)
+    late = no_syn & follows[which] & _before(table, rows, found.isn[which])
+    loose = np.flatnonzero(late | (no_syn & follows[which] & ~answered[which]))
+    if not len(loose):
+        return
+    isns, taken = _with_headless(table, rows, found, which)
+    place = which[loose]
+    near = _distance(table, rows[loose], isns[place])
+    near[late[loose]] = RING
+    which[late] -= 1
+    older = _nearest(found.flow, answered | taken)
+    at = _older_of(older, found.flow, place)
+    for _ in range(_MAX_TRIED):
+        some = np.flatnonzero(at >= 0)
+        if not len(some):
+            break
+        there = at[some]
+        fits = _distance(table, rows[loose[some]], isns[there]) < near[some]
+        which[loose[some[fits]]] = there[fits]
+        at[some] = np.where(fits, NONE, _older_of(older, found.flow, there))
+
+
+def _with_headless(
+    table: SegmentTable, rows: Column, found: _OfFlows, which: Column
+) -> tuple[Column, Column]:
+    """The ISNs of all incarnations; of one that was open before the capture, what its first
+    segments say instead. And which these are (bool each).
+    """
+    headless = (found.isn < 0).all(axis=1)
+    isns = found.isn.copy()
+    if headless.any():
+        mine = np.flatnonzero(headless[which])
+        key = 2 * which[mine] + table.forward[rows[mine]]
+        first = first_of(key, rows[mine], 2 * len(headless)).reshape(-1, 2)
+        begun = first >= 0
+        isns[begun] = sums(table.seq[first[begun]], -1)
+    return isns, headless
+
+
+def _older_of(older: Column, flow: Column, place: Column) -> Column:
+    """Per incarnation the nearest one before it in its flow that `older` knows; NONE for none."""
+    before = older[place - 1]
+    there = (place > 0) & (before >= 0)
+    there[there] = flow[before[there]] == flow[place[there]]
+    found: Column = np.where(there, before, NONE)
+    return found
+
+
+def _before(table: SegmentTable, rows: Column, isns: Column) -> Column:
+    """Which rows do not lie behind the ISNs of their incarnations (bool each)."""
+    seq_off, ack_off, own, peer = _offsets(table, rows, isns)
+    acks = (table.flags[rows] & ACK) != 0
     seq_is_old = (own >= 0) & ((seq_off < 0) | (seq_off > MAX_WINDOW_BYTES))
     ack_is_old = (peer >= 0) & acks & ((ack_off <= 0) | (ack_off > MAX_WINDOW_BYTES))
     ack_is_new = (peer >= 0) & acks & ~ack_is_old
-    follows = np.zeros(len(found.flow), bool)
-    follows[1:] = found.flow[1:] == found.flow[:-1]
-    late = no_syn & follows[which] & ((seq_is_old & ~ack_is_new) | ((own < 0) & ack_is_old))
-    which[late] -= 1
+    before: Column = (seq_is_old & ~ack_is_new) | ((own < 0) & ack_is_old)
+    return before
+
+
+def _distance(table: SegmentTable, rows: Column, isns: Column) -> Column:
+    """How far behind the ISNs of an incarnation each row lies, by the nearer of its two numbers;
+    RING where it does not fit.
+    """
+    seq_off, ack_off, own, peer = _offsets(table, rows, isns)
+    acks = (table.flags[rows] & ACK) != 0
+    by_seq = np.where(own >= 0, seq_off, RING)
+    by_ack = np.where((peer >= 0) & acks, ack_off, RING)
+    wrong = (by_seq < 0) | (by_ack <= 0)
+    wrong |= ((own >= 0) & (seq_off > MAX_WINDOW_BYTES)) | (
+        (peer >= 0) & acks & (ack_off > MAX_WINDOW_BYTES)
+    )
+    return np.where(wrong, RING, np.minimum(by_seq, by_ack))
+
+
+def _offsets(
+    table: SegmentTable, rows: Column, isns: Column
+) -> tuple[Column, Column, Column, Column]:
+    """How far the sequence number and the acknowledgement of each row lie behind the ISNs, and
+    these.
+    """
+    way = table.forward[rows].astype(np.int64)
+    each = np.arange(len(rows))
+    own, peer = isns[each, way], isns[each, 1 - way]
+    seq_off = distances(table.seq[rows], own.astype(np.uint32)).astype(np.int64)
+    ack_off = distances(table.ack[rows], peer.astype(np.uint32)).astype(np.int64)
+    return seq_off, ack_off, own, peer
+
+
+def _nearest(flow: Column, wanted: Column) -> Column:
+    """Per incarnation the last one up to it that is wanted, −1 for none; it may be of another
+    flow.
+    """
+    at: Column = np.maximum.accumulate(np.where(wanted, np.arange(len(flow)), -1))
+    return at

@@ -299,3 +299,50 @@ def test_a_window_is_closed_until_the_next_segment() -> None:
     assert (reader.zero_windows, reader.window_closed_for_ns) == (3, 60)
     assert (reader.window_closed_frame, reader.window_closed_ns) == (3, 10)
     assert (sender.window_closed_for_ns, sender.window_closed_frame) == (0, None)
+
+
+def test_a_late_syn_ack_answers_the_syn_it_acknowledges() -> None:
+    """SYNs of other attempts stand between a SYN and its retransmission."""
+    a, b, d = 4291000000, 1492000000, 131000000
+    for order in ([a, b, a], [a, b, d, a], [a, b, a, d, a], [a, *range(0, 2**31, 2**25), a]):
+        wire = Wire()
+        for isn in order:
+            wire.c("SYN", isn)
+        wire.s("SYN", 77, ack=a + 1).c("ACK", a + 1, ack=78).c("PSH", a + 1, b"ping", ack=78)
+        wire.s("PSH", 78, b"pong", ack=a + 5).c("FIN", a + 5, ack=82).s("FIN", 82, ack=a + 6)
+        found, streams = connections(wire.c("ACK", a + 6, ack=83).table())
+        [opened] = [c for c in found if c.opened]
+        assert (opened.from_client.isn, opened.from_server.isn) == (a, 77)
+        assert (opened.from_client.bytes, opened.from_server.bytes) == (4, 4)
+        assert len(found) == len(set(order))
+        assert contents(streams, 2 * opened.id + 1) == [(0, b"pong")]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@examples(40)
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=40, unique=True))
+def test_syns_that_nobody_answers_take_nothing_from_a_connection(
+    begun: bool, isns: list[int]
+) -> None:
+    """… whether its own SYN was captured or not. An ISN between the last byte and the next one
+    would be a guess.
+    """
+    start, peer = 2_000_000_000, 3_000_000_000
+    wire = Wire()
+    if begun:
+        wire.c("SYN", start - 1).s("SYN", peer - 1, ack=start)
+    sent = 0
+    for isn in isns:
+        wire.c("PSH", start + sent, b"ping", ack=peer + sent)
+        sent += 4
+        wire.s("PSH", peer + sent - 4, b"pong", ack=start + sent)
+        if not start - 2 <= isn <= start + 4 * len(isns):
+            wire.c("SYN", isn)
+    wire.c("FIN", start + sent, ack=peer + sent)
+    found, _ = connections(wire.table())
+    [talk] = [c for c in found if c.from_client.bytes or c.from_server.bytes]
+    assert (talk.from_client.bytes, talk.from_server.bytes, talk.from_client.fins) == (
+        sent,
+        sent,
+        1,
+    )
