@@ -3,11 +3,12 @@
     1. which connection each segment belongs to          incarnations
     2. which end is the client                           roles
     3. the three-way handshake                           handshake
-    4. the payload of each direction, in stream order    reassemble
-    5. what the other side acknowledged                  acknowledged
-    6. what was lost, and what was sent again            loss
-    7. what was never acknowledged                       unacknowledged
-    8. what each connection and direction did            summary
+    4. where streams without a SYN begin                 already_open
+    5. the payload of each direction, in stream order    reassemble
+    6. what the other side acknowledged                  acknowledged
+    7. what was lost, and what was sent again            loss
+    8. what was never acknowledged                       unacknowledged
+    9. what each connection and direction did            summary
 
 Invariant: connection c has two streams: 2c is what its client sent, 2c + 1 what its server sent.
 """
@@ -20,6 +21,7 @@ from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.packets import RST, Column, SegmentTable, StreamTable
 from lbtrace.tcp.acknowledged import Acknowledged, acknowledged
+from lbtrace.tcp.already_open import missing_in_front
 from lbtrace.tcp.columns import counted
 from lbtrace.tcp.handshake import handshakes
 from lbtrace.tcp.incarnations import incarnations
@@ -42,7 +44,8 @@ def connections(
     by_server = segments.forward != roles_found.client_forward[numbered.of]
     stream = (numbered.of << 1) + by_server
     handshake = handshakes(segments, numbered, stream)
-    assembly = reassemble(segments, stream, numbered.count * 2, handshake.base, careful)
+    in_front = missing_in_front(segments, stream, handshake.base)
+    assembly = reassemble(segments, stream, numbered.count * 2, handshake.base, in_front, careful)
     acked = acknowledged(segments, stream, assembly)
     drop_unacceptable(segments, stream, handshake, assembly, acked)
     lost = losses(segments, stream, handshake, assembly, acked)

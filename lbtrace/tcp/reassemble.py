@@ -99,16 +99,22 @@ class _Segments:
 
 
 def reassemble(
-    table: SegmentTable, stream: Column, streams: int, base: Column, careful: bool = False
+    table: SegmentTable,
+    stream: Column,
+    streams: int,
+    base: Column,
+    in_front: Column,
+    careful: bool = False,
 ) -> Assembly:
     """Segments → Assembly. `stream` is per row, `base` per stream: the sequence number after the
-    SYN, −1 when not known.
+    SYN, −1 when not known. `in_front`: bytes missing in front of the first one captured, where the
+    SYN was not.
 
     `careful` treats every stream as dirty; the result is the same (a law in the tests).
     """
     segments = _occupying(table, stream, streams)
     known = base >= 0
-    dirty = np.ones(streams, bool) if careful else _dirty(segments, base, streams)
+    dirty = np.ones(streams, bool) if careful else _dirty(segments, base, streams) | (in_front > 0)
     base = base.copy()
     first = group_starts(segments.stream)
     headless = first[base[segments.stream[first]] < 0]
@@ -133,7 +139,8 @@ def reassemble(
     if dirty.any():
         hard = dirty[segments.stream]
         in_order = _in_order(table, segments.only(~hard), result)
-        result.pieces = _merged(in_order, _by_offset(table, segments.only(hard), result), streams)
+        by_offset = _by_offset(table, segments.only(hard), in_front, result)
+        result.pieces = _merged(in_order, by_offset, streams)
     else:
         result.pieces = _in_order(table, segments, result)
     pieces = result.pieces
@@ -204,9 +211,11 @@ def _in_order(table: SegmentTable, segments: _Segments, result: Assembly) -> Pie
     )
 
 
-def _by_offset(table: SegmentTable, segments: _Segments, result: Assembly) -> Pieces:
+def _by_offset(
+    table: SegmentTable, segments: _Segments, in_front: Column, result: Assembly
+) -> Pieces:
     """The dirty streams: place each segment by its offset, then decide where segments overlap."""
-    segments, start = _started(segments, result)
+    segments, start = _started(segments, in_front, result)
     stream, wire, is_fin = segments.stream, segments.wire.astype(np.int64), segments.is_fin
     end = start + wire
     reached = _reached(stream, end)
@@ -242,7 +251,7 @@ def _by_offset(table: SegmentTable, segments: _Segments, result: Assembly) -> Pi
     )
 
 
-def _started(segments: _Segments, result: Assembly) -> tuple[_Segments, Column]:
+def _started(segments: _Segments, in_front: Column, result: Assembly) -> tuple[_Segments, Column]:
     """The segments whose offsets are to be believed, and these offsets."""
     start = _offsets(segments, result)
     # a bare SYN has told where the stream begins; it has nothing else
@@ -253,7 +262,7 @@ def _started(segments: _Segments, result: Assembly) -> tuple[_Segments, Column]:
     if stray.any():
         result.implausible += segments.row[stray].tolist()
         segments, start = segments.only(~stray), start[~stray]
-    _shift_headless(segments.stream, start, result)
+    _shift_headless(segments.stream, start, in_front, result)
     return segments, start
 
 
@@ -358,8 +367,9 @@ def _stray(of: Column, start: Column, wire: Column) -> Column:
     return stray
 
 
-def _shift_headless(of: Column, start: Column, result: Assembly) -> None:
-    """Where the SYN was not captured, offset 0 is the first byte captured: shift, in place.
+def _shift_headless(of: Column, start: Column, in_front: Column, result: Assembly) -> None:
+    """Where the SYN was not captured, offset 0 is the first byte captured, or the first one known
+    to be missing in front of it: shift, in place.
 
     The same where all data lie before the SYN that was seen: it is that of another connection.
     """
@@ -369,7 +379,7 @@ def _shift_headless(of: Column, start: Column, result: Assembly) -> None:
     streams = of[first]
     foreign = result.known[streams] & (np.maximum.reduceat(start, first) < -1)
     result.known[streams[foreign]] = False
-    lowest = np.minimum.reduceat(start, first)
+    lowest = np.minimum(np.minimum.reduceat(start, first), -in_front[streams])
     lowest[result.known[streams]] = 0
     start -= np.repeat(lowest, np.diff(np.append(first, len(of))))
     result.base[streams] = sums(result.base[streams].astype(np.uint32), lowest)
