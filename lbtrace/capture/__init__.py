@@ -17,13 +17,13 @@ import numpy as np
 
 from lbtrace.capture import pcap, pcapng
 from lbtrace.capture.block import Block
-from lbtrace.capture.link_names import LINKS, link_name
+from lbtrace.capture.link_names import LINKS, NO_INTERFACE, link_name
 from lbtrace.capture.source import Source, open_source
 from lbtrace.capture.unsupported_format import not_a_capture
 from lbtrace.capture.window import SECOND_NS, TimeSpan, window
 from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
-from lbtrace.tables.packets import Buffer, Column, Recording, RecordTable
+from lbtrace.tables.packets import NO_PACKET, Buffer, Column, Recording, RecordTable
 
 MAX_SECTIONS = 10_000  # glued together in one file
 MAX_DATE_S = 60_000_000_000  # before and after 1970, stays within the years a date can have
@@ -69,6 +69,7 @@ class _Point:
 
     def add(self, source: Source, blocks: list[Block]) -> None:
         """The next file."""
+        _lend_times(blocks)
         covered = window(_joined([b.time_ns for b in blocks], "i8"))
         self.files.append(_file(source, blocks, self.first_frame, covered))
         self.diagnostics += source.diagnostics
@@ -160,7 +161,7 @@ def _file(
     source: Source, blocks: list[Block], first_frame: int, covered: TimeSpan | None
 ) -> CaptureFile:
     drops = [b.dropped for b in blocks if b.dropped is not None]
-    links = sorted({n for b in blocks for n in _distinct(b.link)})
+    links = sorted(n for n in {n for b in blocks for n in _distinct(b.link)} if _is_packet(n))
     return CaptureFile(
         path=source.path,
         format=blocks[0].format,
@@ -196,6 +197,25 @@ def _time_jump(path: str, blocks: list[Block], first_frame: int, covered: TimeSp
         "capture covers leaves it out."
     )
     return Diagnostic("time-jump", text, len(covered.impossible), first_frame + row)
+
+
+def _lend_times(blocks: list[Block]) -> None:
+    """Sections without a packet get the time of the packet before them, else of the one after."""
+    waiting: list[Block] = []
+    before: int | None = None
+    for block in blocks:
+        if any(map(_is_packet, _distinct(block.link))):
+            for early in waiting:
+                early.time_ns[:] = block.time_ns[0]
+            waiting, before = [], int(block.time_ns[-1])
+        elif before is None:
+            waiting.append(block)
+        else:
+            block.time_ns[:] = before
+
+
+def _is_packet(link: int) -> bool:
+    return link < NO_PACKET or link == NO_INTERFACE
 
 
 def _distinct(links: Column) -> list[int]:

@@ -5,6 +5,8 @@ are read register themselves in `lbtrace.decode`.
 from __future__ import annotations
 
 NO_INTERFACE = 0xFFFF  # a pcapng packet whose interface is not described
+# blocks of pcapng that are no packets, and that Wireshark numbers among them
+CUSTOM_BLOCK, JOURNAL_ENTRY, SYSDIG_EVENT = 0xFFF0, 0xFFF1, 0xFFF2
 
 LINKS: dict[int, str] = {
     0: "null/loopback",
@@ -107,6 +109,9 @@ LINKS: dict[int, str] = {
     279: "USB 2.0",
     281: "Z-Wave",
     283: "802.15.4 (TAP)",
+    CUSTOM_BLOCK: "custom block",
+    JOURNAL_ENTRY: "systemd journal entry",
+    SYSDIG_EVENT: "sysdig event",
     NO_INTERFACE: "no interface described",
 }
 

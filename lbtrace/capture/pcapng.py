@@ -4,6 +4,10 @@ In: a buffer and the position of a Section Header Block. Out: one `Block` of rec
 section, and where the section ended. A section has its own byte order and its own interfaces; each
 interface has its link type, time resolution and time offset. Blocks of unknown type are skipped, as
 §3.1 demands.
+
+Frames are numbered as Wireshark does (wiretap/pcapng.c): custom blocks, systemd journal entries and
+sysdig events count, so each is a record without bytes, of a link type that nothing reads. It gets
+the time of the record before it, or after it when it comes first.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from struct import Struct
 import numpy as np
 
 from lbtrace.capture.block import Block, NextSection
-from lbtrace.capture.link_names import NO_INTERFACE
+from lbtrace.capture.link_names import CUSTOM_BLOCK, JOURNAL_ENTRY, NO_INTERFACE, SYSDIG_EVENT
 from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, walk
 from lbtrace.tables.packets import Buffer, Column
@@ -26,6 +30,13 @@ SECTION = 0x0A0D0D0A
 INTERFACE, OLD_PACKET, SIMPLE, NAMES, STATISTICS, ENHANCED, SECRETS = 1, 2, 3, 4, 5, 6, 10
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"  # the type of a Section Header Block, in any byte order
 PACKETS = (ENHANCED, SIMPLE, OLD_PACKET)
+EVENTS = {
+    0x0BAD: CUSTOM_BLOCK,
+    0x40000BAD: CUSTOM_BLOCK,
+    9: JOURNAL_ENTRY,
+    **dict.fromkeys((0x204, 0x216, 0x221), SYSDIG_EVENT),
+}  # block types → link types
+MIN_EVENT_BYTES = 16
 # codes of options (§3.5, §4.2, §4.3, §4.6): of all blocks, interfaces, statistics, packets
 COMMENT, TIME_RESOLUTION, TIME_OFFSET, STATISTICS_DROPS, PACKET_DROPS = 1, 9, 14, (5, 7), 4
 NAME_BYTES = {1: 4, 2: 16}  # kind of a name record (§4.5) → bytes of its address
@@ -209,9 +220,11 @@ def read_section(
         ]
     kinds = chain.u32[positions]
     is_packet = np.isin(kinds, PACKETS)
-    too_short = is_packet & (chain.u32[positions + 4] < np.where(kinds == SIMPLE, 16, 32))
+    length = chain.u32[positions + 4]
+    too_short = is_packet & (length < np.where(kinds == SIMPLE, 16, 32))
     is_packet &= ~too_short
     block.odd_lengths += int(too_short.sum())
+    is_packet |= np.isin(kinds, tuple(EVENTS)) & (length >= MIN_EVENT_BYTES)
     for at in positions[~is_packet].tolist():
         _describe(chain, order, at, section)
     block.first_garbage = int(np.searchsorted(positions[is_packet], block.first_garbage))
@@ -388,6 +401,8 @@ def _columns(
     for low in range(0, n, CHUNK_RECORDS):
         part = slice(low, min(low + CHUNK_RECORDS, n))
         _chunk(chain, order, positions[part], kinds[part], section, block, part)
+    if not np.isin(kinds, PACKETS).all():
+        _events(kinds, block)
     _packet_options(chain, order, positions, kinds, block)
 
 
@@ -402,8 +417,9 @@ def _chunk(
 ) -> None:
     """Fill the columns of some packet blocks (§4.3, §4.4, appendix A for the old Packet Block)."""
     simple, old = kinds == SIMPLE, kinds == OLD_PACKET
-    # so that the wire length of both kinds stands at 24; a simple packet has no other field
-    start = np.where(simple, at - 16, at)
+    # so that the wire length of both kinds stands at 24; a simple packet has no other field, and
+    # of an event none is read
+    start = np.where(simple | np.isin(kinds, tuple(EVENTS)), at - 16, at)
     fields = chain.headers[start].view(chain.u32.dtype).reshape(-1, 7)
     length = np.where(simple, fields[:, 5], fields[:, 1]).astype(np.int64)
     room = length - np.where(simple, 16, 32)  # for packet data (and options)
@@ -415,7 +431,7 @@ def _chunk(
     if simple.any():
         snaplen = section.interfaces[0].snaplen if section.interfaces else 0
         captured = np.where(simple, np.minimum(wire, snaplen or 0xFFFFFFFF), captured)
-    block.odd_lengths += int((captured > room).sum())
+    block.odd_lengths += int((np.isin(kinds, PACKETS) & (captured > room)).sum())
     block.captured[part] = np.minimum(captured, room)
     block.wire[part] = wire
     block.offset[part] = at + np.where(simple, 12, 28)
@@ -441,6 +457,20 @@ def _of_interfaces(
     block.link[part][known], block.time_ns[part][known] = links[described], times
 
 
+def _events(kinds: Column, block: Block) -> None:
+    """What is no packet: no bytes, a link type of its own, and the time of its neighbour."""
+    packet = np.isin(kinds, PACKETS)
+    rows = np.flatnonzero(~packet)
+    block.captured[rows] = block.wire[rows] = 0
+    block.offset[rows] -= 20  # of what all blocks begin with
+    block.link[rows] = [EVENTS[kind] for kind in kinds[rows].tolist()]
+    timed = np.flatnonzero(packet)
+    block.time_ns[rows] = 0
+    if len(timed):
+        before = np.maximum(np.searchsorted(timed, rows) - 1, 0)
+        block.time_ns[rows] = block.time_ns[timed[before]]
+
+
 def _carry_times(block: Block, part: slice, simple: Column) -> None:
     """Simple packets carry no time: they get that of the packet before them (0 when there is
     none).
@@ -457,7 +487,7 @@ def _packet_options(
     chain: BlockChain, order: str, positions: Column, kinds: Column, block: Block
 ) -> None:
     """Comments and drop counts of Enhanced Packet Blocks that have options (§4.3)."""
-    enhanced = np.flatnonzero(kinds != SIMPLE)
+    enhanced = np.flatnonzero((kinds == ENHANCED) | (kinds == OLD_PACKET))
     padded = block.captured[enhanced].astype(np.int64) + 3 & ~3
     spare = chain.u32[positions[enhanced] + 4].astype(np.int64) - 32 - padded
     for row in enhanced[spare >= 8][:MAX_COMMENTS].tolist():

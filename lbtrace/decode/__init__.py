@@ -25,7 +25,7 @@ from lbtrace.decode.networks import NetworkBook, separate_networks
 from lbtrace.decode.packet import Packet, Skip
 from lbtrace.decode.rows import SegmentRows, from_tuples, joined
 from lbtrace.model.trace import Diagnostic, PacketCounts
-from lbtrace.tables.packets import Column, Recording, SegmentTable
+from lbtrace.tables.packets import NO_PACKET, Column, Recording, SegmentTable
 from lbtrace.tables.views import Views
 
 for _module in pkgutil.iter_modules(__path__):  # each registers the numbers it reads
@@ -154,6 +154,8 @@ class _Decoding:
     def _reason(self, skip: Skip, link: int) -> str:
         """Why a packet was skipped; link types that are not read are named."""
         name = self.link_names.get(link)
+        if name and link >= NO_PACKET:
+            return name
         return f"{skip.reason} ({name})" if name and link not in LINK_TYPES else skip.reason
 
     def _add(self, rows: SegmentRows) -> None:

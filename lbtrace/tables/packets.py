@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -57,6 +57,9 @@ class Recording:
     link_names: dict[int, str] = field(
         default_factory=dict
     )  # the link type numbers that occur → their names
+
+
+NO_PACKET: Final = 0xFFF0  # link types from here up are no packets: see `lbtrace.capture.pcapng`
 
 
 @table

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -93,21 +95,12 @@ def test_what_is_not_a_packet(tmp_path: Path) -> None:
     names = block(4, struct.pack("<HH", 1, 8) + bytes([10, 0, 0, 1]) + b"web\0" + bytes(4))
     drops = block(5, struct.pack("<III", 0, 0, 0) + option(5, (7).to_bytes(8, "little")) + bytes(4))
     secrets = block(10, struct.pack("<II", 0x544C534B, 5) + b"KEYS!")
-    custom = block(0xBAD, struct.pack("<I", 32473) + b"whatever")
     unknown = block(0x7777, b"1234")
     commented = enhanced(b"b", 2, options=option(1, "grüße".encode()) + option(0, b""))
     head = section(options=option(1, b"a section") + option(0, b""))
     recording = read(
         tmp_path,
-        head
-        + interface()
-        + names
-        + secrets
-        + custom
-        + enhanced(b"a", 1)
-        + unknown
-        + commented
-        + drops,
+        head + interface() + names + secrets + enhanced(b"a", 1) + unknown + commented + drops,
     )
     assert [p for _, p in packets(recording)] == [b"a", b"b"]
     assert recording.names == {"10.0.0.1": ("web",)}
@@ -115,6 +108,48 @@ def test_what_is_not_a_packet(tmp_path: Path) -> None:
     assert recording.comments == ((0, "a section"), (2, "grüße"))
     assert recording.files[0].dropped == 7
     assert [(d.slug, d.count) for d in recording.diagnostics] == [("capture-dropped", 7)]
+
+
+# what Wireshark numbers though it is no packet
+EVENTS = {
+    "custom": block(0xBAD, struct.pack("<I", 32473) + b"an invented note"),
+    "custom, not to be copied": block(0x40000BAD, struct.pack("<I", 32473)),
+    "journal": block(9, b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1700000000000000\nMESSAGE=m\n\n"),
+    "sysdig": block(0x204, struct.pack("<HQQIH", 1, 17 * 10**17, 5, 42, 1) + bytes(20)),
+}
+NO_EVENTS = {
+    "unknown": block(0x77, b"1234"),
+    "secrets": block(10, struct.pack("<II", 0x544C534B, 5) + b"KEYS!"),
+    "statistics": block(5, struct.pack("<III", 0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", [*EVENTS, *NO_EVENTS])
+def test_frames_are_numbered_as_wireshark_does(tmp_path: Path, name: str) -> None:
+    between = {**EVENTS, **NO_EVENTS}[name]
+    packet = bytes(60)
+    data = section() + interface() + between + enhanced(packet, 10**6) + between * 2
+    data += enhanced(packet, 2 * 10**6) + between
+    recording = read(tmp_path, data)
+    links = recording.records.link
+    numbers = [row + 1 for row in range(len(links)) if links[row] == 1]
+    assert numbers == ([2, 5] if name in EVENTS else [1, 2])
+    assert recording.files[0].frames == (6 if name in EVENTS else 2)
+    assert recording.files[0].link_types == ("Ethernet",)
+    assert (recording.files[0].first_ns, recording.files[0].last_ns) == (10**9, 2 * 10**9)
+    assert recording.diagnostics == ()
+    if shutil.which("tshark"):
+        command = ["tshark", "-r", str(tmp_path / "a.pcap"), "-Y", "eth", "-T", "fields"]
+        told = subprocess.run([*command, "-e", "frame.number"], capture_output=True, check=True)
+        assert list(map(int, told.stdout.split())) == numbers
+
+
+def test_a_section_of_events_alone_has_the_time_of_its_neighbours(tmp_path: Path) -> None:
+    event = section() + interface() + EVENTS["custom"]
+    data = event + section() + interface() + enhanced(b"a", 10**6) + event
+    recording = read(tmp_path, data)
+    assert recording.records.time_ns.tolist() == [10**9] * 3
+    assert read(tmp_path, event).records.time_ns.tolist() == [0]
 
 
 def test_a_packet_of_an_interface_nobody_described(tmp_path: Path) -> None:
@@ -154,7 +189,8 @@ def test_any_byte_changed_costs_at_most_two_packets(
 
 
 BLOCKS = st.lists(
-    st.tuples(st.sampled_from([1, 2, 3, 4, 5, 6, 10, 99]), st.binary(max_size=70)), max_size=8
+    st.tuples(st.sampled_from([1, 2, 3, 4, 5, 6, 9, 10, 99, 0xBAD, 0x204]), st.binary(max_size=70)),
+    max_size=8,
 )
 
 
