@@ -327,7 +327,7 @@ def _give_back(table: SegmentTable, rows: Column, found: _OfFlows, which: Column
     follows = np.zeros(len(found.flow), bool)
     follows[1:] = found.flow[1:] == found.flow[:-1]
     no_syn = (table.flags[rows] & SYN) == 0
-    answered = (found.isn >= 0).all(axis=1)
+    answered = (found.isn[:, 0] >= 0) & (found.isn[:, 1] >= 0)
     late = no_syn & follows[which] & _before(table, rows, found.isn[which])
     loose = np.flatnonzero(late | (no_syn & follows[which] & ~answered[which]))
     if not len(loose):
@@ -355,7 +355,7 @@ def _with_headless(
     """The ISNs of all incarnations; of one that was open before the capture, what its first
     segments say instead. And which these are (bool each).
     """
-    headless = (found.isn < 0).all(axis=1)
+    headless = (found.isn[:, 0] < 0) & (found.isn[:, 1] < 0)
     isns = found.isn.copy()
     if headless.any():
         mine = np.flatnonzero(headless[which])
