@@ -302,7 +302,8 @@ class Engine:
 
     def _raced(self, key: Spoken, request: Message, now: int) -> bool:
         """Send it on a kept connection that its backend has begun to close; False when none is
-        kept.
+        kept. A connection with a PROXY header carries the requests of the client it names alone,
+        so none of these is kept.
         """
         kept = next(
             (k for k in self.pool if k.free_ns < now and self.back[k.line].closed_ns is None), None
@@ -323,7 +324,8 @@ class Engine:
                 if kept.backend == backend and kept.free_ns < now:
                     return kept.line
         opened = self._open(backend, now - 20_000, client, self.front[at])
-        self.pool.append(_Kept(opened, backend, now))
+        if not self.lb.proxy:
+            self.pool.append(_Kept(opened, backend, now))
         return opened
 
     def _busy(self, line: int, until: int) -> None:
