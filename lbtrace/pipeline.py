@@ -167,9 +167,10 @@ def compare_on_balancer(
 
 
 def _report(clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options) -> Report:
-    from lbtrace import findings, verdict  # a tenth of a second that `inspect` does not need
+    from lbtrace import behaviour, findings, verdict  # a tenth of a second `inspect` does not need
 
     comparison = _right_way_round(_compared(clients, backends, options), options)
+    found, judged = findings.all_findings(comparison), verdict.judge(comparison)
     return Report(
         version=__version__,
         clients=tuple(comparison.clients),
@@ -178,9 +179,10 @@ def _report(clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Op
         client_counts=comparison.client_counts,
         backend_counts=comparison.backend_counts,
         latency=comparison.latency,
-        findings=findings.all_findings(comparison),
-        verdict=verdict.judge(comparison),
+        findings=found,
+        verdict=judged,
         summary=comparison.summary,
+        behaviour=behaviour.behaviour(comparison, found, judged),
     )
 
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lbtrace.model.http import ClientHello
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.ordered import OrderedStrEnum
 from lbtrace.model.pairing import Confidence, Correlation, Reason, Ref, Tier, UnpairedReason
 from lbtrace.model.trace import Trace
+
+if TYPE_CHECKING:
+    from lbtrace.model.behaviour import Behaviour
 
 Unit = Literal["text", "count", "ns", "bytes", "percent"]
 
@@ -309,6 +312,7 @@ class Report:
     findings: tuple[Finding, ...]
     verdict: Verdict
     summary: Summary = Summary()
+    behaviour: Behaviour | None = None
 
     @property
     def pressing(self) -> tuple[Finding, ...]:

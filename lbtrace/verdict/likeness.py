@@ -23,6 +23,11 @@ def likeness(
     comparison: Comparison, kind: Kind, modifiers: tuple[str, ...]
 ) -> tuple[ProfileMatch, ...]:
     """The profiles that fit, best first."""
+    return profiles.rank(observed(comparison, kind, modifiers))
+
+
+def observed(comparison: Comparison, kind: Kind, modifiers: tuple[str, ...]) -> profiles.Observed:
+    """The lines that profiles look at, by place."""
     found: dict[str, dict[str, None]] = {}
     for place, line in _changes(comparison):
         found.setdefault(place, {})[line] = None
@@ -39,7 +44,7 @@ def likeness(
         if kind is Kind.L7_PROXY
         else len(comparison.pairs) or len(comparison.connection_pairs)
     )
-    return profiles.rank(profiles.Observed(kind.value, compared, lines))
+    return profiles.Observed(kind.value, compared, lines)
 
 
 def _changes(comparison: Comparison) -> Iterator[tuple[str, str]]:

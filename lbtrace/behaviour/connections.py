@@ -1,0 +1,75 @@
+"""How connections are used on both sides: how many requests each carries, who closes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbtrace.behaviour import _seen
+from lbtrace.behaviour._seen import Seen
+from lbtrace.model.behaviour import Fact, Share
+from lbtrace.model.net import Side
+from lbtrace.model.plurals import noun
+
+ORDER = 5
+
+
+def facts(seen: Seen) -> Iterator[Fact]:
+    """Per side `connections.SIDE.requests` and `connections.SIDE.closed-first`; then
+    `connections.backend.shared`.
+    """
+    for side in Side:
+        yield _requests(seen, side)
+        yield _closing(seen, side)
+    shared = seen.first("connection-reuse.shared")
+    if shared is not None:
+        values = _seen.values_of(shared)
+        yield Fact(
+            "connections.backend.shared",
+            "yes",
+            f"one carried requests of {values['most']} client connections",
+            shares=(
+                Share(
+                    "shared",
+                    _seen.number(shared, "shared"),
+                    _seen.number(shared, "connections"),
+                    evidence=shared.evidence,
+                ),
+            ),
+            evidence=shared.evidence,
+        )
+
+
+def _requests(seen: Seen, side: Side) -> Fact:
+    """How many requests the connections of a side carry, as the share requests : connections.
+    Health checks are excluded.
+    """
+    name = f"connections.{side.value}.requests"
+    counts = seen.comparison.counts(side)
+    if not counts.http_connections:
+        return _seen.unknown(name, "no request was read on this side")
+    shown = seen.first(f"connection-reuse.{side.value}")
+    return Fact(
+        name,
+        "one each" if counts.requests <= counts.http_connections else "several",
+        f"{counts.requests} {noun(counts.requests, 'request')} over "
+        f"{counts.http_connections} {noun(counts.http_connections, 'connection')}",
+        shares=(Share("per-connection", counts.requests, counts.http_connections),),
+        evidence=() if shown is None else shown.evidence,
+    )
+
+
+def _closing(seen: Seen, side: Side) -> Fact:
+    name = f"connections.{side.value}.closed-first"
+    shown = seen.first(f"connection-reuse.closed-{side.value}")
+    if shown is None:
+        return _seen.unknown(name, "no connection with a request was closed in the capture")
+    values = _seen.values_of(shown)
+    first, second = _seen.number(shown, "by_first"), _seen.number(shown, "by_second")
+    ends = (str(values["first"]), first), (str(values["second"]), second)
+    return Fact(
+        name,
+        " and ".join(end for end, count in ends if count),
+        ", ".join(f"the {end} {count} of {first + second}" for end, count in ends if count),
+        shares=tuple(Share(end, count, first + second) for end, count in ends),
+        evidence=shown.evidence,
+    )

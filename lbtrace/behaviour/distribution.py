@@ -1,0 +1,33 @@
+"""How requests are shared out among the captured backends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lbtrace.behaviour import _seen
+from lbtrace.behaviour._seen import Seen
+from lbtrace.model.behaviour import Fact, Share
+from lbtrace.model.plurals import noun
+
+ORDER = 9
+
+
+def facts(seen: Seen) -> Iterator[Fact]:
+    """`distribution.backends`: how many backends got requests, with the share of each."""
+    backend, pairs = seen.comparison.sides[1], seen.comparison.pairs
+    if not len(pairs):
+        why = "no request is known to have reached a backend"
+        yield _seen.unknown("distribution.backends", why, "count")
+        return
+    servers = Counter(backend.servers[pairs.backend_connection].tolist())
+    named = [(str(backend.endpoint(server)), count) for server, count in servers.most_common()]
+    shown = seen.first("load-distribution.backends")
+    yield Fact(
+        "distribution.backends",
+        len(named),
+        f"{len(pairs)} {noun(len(pairs), 'request')} to {len(named)} {noun(len(named), 'backend')}",
+        "count",
+        shares=tuple(Share(address, count, len(pairs)) for address, count in named),
+        evidence=() if shown is None else shown.evidence,
+    )

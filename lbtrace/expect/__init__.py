@@ -1,0 +1,239 @@
+"""Behaviour + expectations → what holds, what failed, what is open.
+
+    lb.toml ─▶ read() ─▶ Expectations ─┐
+    Behaviour ─────────────────────────┴▶ judge() ─▶ CheckResult
+
+One file per section of lb.toml; each module here whose name has no leading underscore has
+
+    KEYS                             the keys it knows, "section.name" ("section.*": any name)
+    parse(key, value) -> wanted      raises Unfit
+    said(key, wanted) -> str         the expectation as a sentence
+    judge(key, wanted, behaviour) -> Judged
+    observed(behaviour)              (key, value, what was seen), for --init
+
+so a new expectation is a new file. The file holds typed keys and no expressions: what a pull
+request brings is data, never code. Any value can be written `{ value = …, warn = true }`; it is
+then reported and never fails the check.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from functools import cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from lbtrace.errors import OptionError
+from lbtrace.expect import _allow
+from lbtrace.expect._document import Document
+from lbtrace.expect._document import read as read_document
+from lbtrace.expect._wanted import Unfit, nearest, truth
+from lbtrace.model.behaviour import Behaviour
+from lbtrace.model.expectation import Allowance, CheckResult, Judgement, Outcome, Place
+from lbtrace.model.report import Severity
+
+__all__ = ["Expectation", "Expectations", "judge", "observed", "read", "today"]
+
+
+class Expectation(NamedTuple):
+    """A key of the file with what is wanted, as its module parsed it."""
+
+    key: str
+    wanted: Any
+    warns: bool
+    place: Place
+
+
+class Expectations(NamedTuple):
+    """A file of expectations."""
+
+    file: str
+    wanted: tuple[Expectation, ...]
+    allowances: tuple[Allowance, ...]
+
+
+@cache
+def _modules() -> dict[str, ModuleType]:
+    """The module of each key."""
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return {key: module for module in modules for key in module.KEYS}
+
+
+def _module(key: str) -> ModuleType | None:
+    """The module that knows a key."""
+    modules = _modules()
+    if key in modules:
+        return modules[key]
+    section, _, _ = key.rpartition(".")
+    for known, module in modules.items():
+        if known.endswith(".*") and key.startswith(known[:-1]) and section:
+            return module
+    return None
+
+
+def today() -> date:
+    """The day by which allowances are judged: UTC."""
+    return datetime.now(UTC).date()
+
+
+def read(path: str, slugs: Sequence[str]) -> Expectations:
+    """A file of expectations. `slugs` are the findings there are. OptionError, with file, line and
+    key, when it cannot be read or asks for what there is not.
+    """
+    document = read_document(path)
+    try:
+        allowances = tuple(_allow.parse(document, slugs))
+    except Unfit as error:
+        raise _wrong(document, getattr(error, "line", 1), "allow", str(error)) from error
+    sections = {k: v for k, v in document.content.items() if k != "allow"}
+    wanted = tuple(_expectations(document, (), sections))
+    if not wanted:
+        raise OptionError("expect-empty", f"{path}: expects nothing.")
+    return Expectations(path, wanted, allowances)
+
+
+def _expectations(
+    document: Document, path: tuple[str, ...], table: dict[str, Any]
+) -> Iterator[Expectation]:
+    for name, value in table.items():
+        here = (*path, name)
+        key = ".".join(here)
+        module = _module(key)
+        if module is None:
+            if isinstance(value, dict) and any(k.startswith(f"{key}.") for k in _modules()):
+                yield from _expectations(document, here, value)
+                continue
+            known = [k for k in _modules() if not k.endswith("*")]
+            sections = {k.partition(".")[0] for k in _modules()} | {"allow"}
+            hint = nearest(key, known) if path else nearest(key, sections)
+            raise _wrong(document, document.line(*here), key, f"there is no such key{hint}")
+        yield _expectation(document, module, here, value)
+
+
+def _expectation(
+    document: Document, module: ModuleType, path: tuple[str, ...], value: Any
+) -> Expectation:
+    key, line = ".".join(path), document.line(*path)
+    warns = False
+    try:
+        if isinstance(value, dict) and "warn" in value:
+            warns = truth(value["warn"])
+            value = {k: v for k, v in value.items() if k != "warn"}
+        if isinstance(value, dict) and set(value) == {"value"}:
+            value = value["value"]
+        wanted = module.parse(key, value)
+    except Unfit as error:
+        raise _wrong(document, line, key, str(error)) from error
+    return Expectation(key, wanted, warns, Place(document.file, line))
+
+
+def _wrong(document: Document, line: int, key: str, message: str) -> OptionError:
+    end = "" if message.endswith("?") else "."
+    return OptionError("bad-expectation", f"{document.file}, line {line}: {key}: {message}{end}")
+
+
+def judge(
+    expectations: Expectations, behaviour: Behaviour, day: date | None = None
+) -> tuple[Outcome, ...]:
+    """Every expectation, in the order of the file; of findings one outcome for each that fails."""
+    day = day or today()
+    return tuple(
+        outcome
+        for expectation in expectations.wanted
+        for outcome in _outcomes(expectation, expectations.allowances, behaviour, day)
+    )
+
+
+def _outcomes(
+    expectation: Expectation, allowances: tuple[Allowance, ...], behaviour: Behaviour, day: date
+) -> Iterator[Outcome]:
+    module = _module(expectation.key)
+    assert module is not None
+    said = module.said(expectation.key, expectation.wanted)
+    if behaviour.undecided:
+        yield Outcome(
+            expectation.key,
+            Judgement.INCONCLUSIVE,
+            said,
+            "nothing was judged",
+            reason=behaviour.undecided,
+            place=expectation.place,
+            warns=expectation.warns,
+        )
+        return
+    judged = module.judge(expectation.key, expectation.wanted, behaviour)
+    if judged.judgement is Judgement.FAILED and isinstance(expectation.wanted, Severity):
+        for slug, requests, each in module.each(expectation.wanted, behaviour):
+            allowed = _allow.find(allowances, slug, requests, day)
+            yield Outcome(
+                f"findings.{slug}",
+                each.judgement,
+                said,
+                each.seen,
+                each.evidence,
+                place=expectation.place,
+                warns=expectation.warns,
+                allowed=allowed,
+            )
+        return
+    yield Outcome(
+        expectation.key,
+        judged.judgement,
+        said,
+        judged.seen,
+        judged.evidence,
+        judged.reason,
+        expectation.place,
+        expectation.warns,
+        example=judged.example,
+    )
+
+
+def warnings(expectations: Expectations, day: date | None = None) -> tuple[str, ...]:
+    """What there is to say of the file itself."""
+    return tuple(_allow.ended(expectations.allowances, day or today()))
+
+
+def result(
+    outcomes: Sequence[Outcome],
+    behaviour: Behaviour,
+    min_exchanges: int = 1,
+    said: Sequence[str] = (),
+) -> CheckResult:
+    """All outcomes of a check. With fewer exchanges than asked for, none of them counts."""
+    undecided = behaviour.undecided
+    if not undecided and behaviour.exchanges < min_exchanges:
+        undecided = (
+            f"{behaviour.exchanges} exchanges could be judged, and {min_exchanges} were asked for"
+        )
+        outcomes = [
+            Outcome(
+                o.key,
+                Judgement.INCONCLUSIVE,
+                o.expected,
+                o.seen,
+                o.evidence,
+                undecided,
+                o.place,
+                o.warns,
+            )
+            for o in outcomes
+        ]
+    return CheckResult(tuple(outcomes), behaviour.exchanges, undecided, tuple(said))
+
+
+def observed(behaviour: Behaviour) -> Iterator[tuple[str, object, str]]:
+    """(key, value, what was seen) of everything that can be pinned, by section."""
+    modules = dict.fromkeys(_modules().values())
+    for module in sorted(modules, key=lambda m: SECTIONS.index(m.KEYS[0].partition(".")[0])):
+        yield from module.observed(behaviour)
+
+
+SECTIONS = (
+    "balancer", "source", "request", "response", "trust", "protocol", "reuse", "errors",
+    "health_checks", "distribution", "latency", "findings",
+)  # fmt: skip

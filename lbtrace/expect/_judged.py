@@ -1,0 +1,49 @@
+"""What the files of this room return: a judgement with what was seen."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lbtrace.model.behaviour import Behaviour, Fact, Share
+from lbtrace.model.expectation import Judgement
+from lbtrace.model.report import Evidence
+
+
+class Judged(NamedTuple):
+    """A judgement, what was seen, the packets, a line of them, and why it is open."""
+
+    judgement: Judgement
+    seen: str
+    evidence: tuple[Evidence, ...] = ()
+    example: str = ""
+    reason: str = ""
+
+
+def verdict(
+    holds: bool, seen: str, evidence: tuple[Evidence, ...] = (), example: str = ""
+) -> Judged:
+    """Holds or failed."""
+    return Judged(
+        Judgement.HOLDS if holds else Judgement.FAILED, seen, evidence, example if not holds else ""
+    )
+
+
+def open_(reason: str, seen: str = "") -> Judged:
+    """The captures cannot tell."""
+    return Judged(Judgement.INCONCLUSIVE, seen or reason, reason=reason)
+
+
+def missing(fact: Fact | None) -> Judged:
+    """A fact that is not known."""
+    return open_("nothing in the captures shows it" if fact is None else fact.unknown)
+
+
+def known(behaviour: Behaviour, name: str) -> Fact | None:
+    """The fact of that name, if its value is known."""
+    fact = behaviour.fact(name)
+    return None if fact is None or fact.value is None else fact
+
+
+def extent(share: Share) -> str:
+    """How many of how many."""
+    return f"{share.count} of {share.of}"
