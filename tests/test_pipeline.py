@@ -54,6 +54,6 @@ def test_one_capture_tells_what_it_shows_and_which_side_it_does_not_hold() -> No
     in_front, behind = (
         show([str(SAMPLES / "nginx-timeout" / f"{side}.pcap")]) for side in ("client", "backend")
     )
-    assert [f.slug for f in in_front.pressing] == ["errors.seen"]
+    assert [p.slugs for p in in_front.problems] == [("errors.seen",)]
     assert in_front.not_captured is NotCaptured.OTHER_SIDE
-    assert (behind.pressing, behind.not_captured) == ((), NotCaptured.IN_FRONT)
+    assert (behind.problems, behind.not_captured) == ((), NotCaptured.IN_FRONT)

@@ -11,14 +11,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from functools import wraps
+from io import StringIO
 from typing import TextIO
 
 import click
 
 from lbtrace.errors import OptionError
 from lbtrace.model.report import CaptureReport, Report
-from lbtrace.render import View, format_names, get_format
+from lbtrace.render import Detail, View, format_names, get_format
 
 _NEEDED = "─▶…±µ"  # what the terminal format draws with
 
@@ -29,8 +31,11 @@ class Target:
 
     format: str
     path: str | None
-    everything: bool
-    width: int | None
+    detail: Detail = Detail.FIRST_SCREEN
+    width: int | None = None
+    zone: tzinfo = UTC
+    color: str = "auto"
+    pager: bool = True
     show_secrets: bool = False
 
     def check(self, inputs: Sequence[str]) -> None:
@@ -81,27 +86,41 @@ class Target:
     def write_report(self, report: Report) -> None:
         """Write the result of a comparison."""
         with self.open() as (out, view):
-            get_format(self.format).write_report(report, out, view)
+            self._show(out, lambda page: get_format(self.format).write_report(report, page, view))
 
     def write_trace(self, report: CaptureReport) -> None:
         """Write the result of reading one capture point."""
         with self.open() as (out, view):
-            get_format(self.format).write_trace(report, out, view)
+            self._show(out, lambda page: get_format(self.format).write_trace(report, page, view))
+
+    def _show(self, out: TextIO, write: Callable[[TextIO], None]) -> None:
+        """To a person at a terminal a page that is longer than it comes in a pager."""
+        lines = _lines(out) if self.pager and self.format == "terminal" else None
+        if lines is None:
+            write(out)
+            return
+        page = StringIO()
+        write(page)
+        text = page.getvalue()
+        if text.count("\n") < lines:
+            out.write(text)
+            return
+        os.environ.setdefault("LESS", "FRX")  # as git does: colours, and the page stays
+        click.echo_via_pager(text, color=True)
 
     def _view(self, out: TextIO) -> View:
         return View(
             width=self.width or _columns(out),
-            everything=self.everything,
-            colour=out.isatty()
-            and "NO_COLOR" not in os.environ
-            and os.environ.get("TERM") != "dumb",
+            detail=self.detail,
+            colour=_colour(self.color, out),
             ascii_only=not _can_write(out, _NEEDED),
+            zone=self.zone,
             show_secrets=self.show_secrets,
         )
 
 
 def result_options(command: Callable[..., None]) -> Callable[..., None]:
-    """--format, -o, --all, --width and --show-secrets: the command gets them as one argument,
+    """What every command that prints a result has. The command gets it as one argument,
     `target`.
     """
 
@@ -111,16 +130,52 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
         format_: str,
         output: str | None,
         everything: bool,
+        verbose: bool,
+        quiet: bool,
         width: int | None,
+        tz: str | None,
+        color: str,
+        no_pager: bool,
         show_secrets: bool,
         **options: object,
     ) -> None:
-        command(target=Target(format_, output, everything, width, show_secrets), **options)
+        detail = _detail(everything, verbose, quiet)
+        zone = _zone(tz)
+        target = Target(
+            format_, output, detail, width, zone, color, not no_pager, show_secrets
+        )
+        command(target=target, **options)
 
     made: Callable[..., None] = with_target
     for option in _options(format_names()):
         made = option(made)
     return made
+
+
+def _detail(everything: bool, verbose: bool, quiet: bool) -> Detail:
+    if quiet and (everything or verbose):
+        raise OptionError("quiet-and-verbose", "-q says less, -v and --all say more: give one.")
+    if everything:
+        return Detail.EVERYTHING
+    return Detail.REASONS if verbose else Detail.PROBLEMS if quiet else Detail.FIRST_SCREEN
+
+
+def _zone(name: str | None) -> tzinfo:
+    """The time zone of a name: of the machine for "local". OptionError when there is none."""
+    if name is None or name.upper() == "UTC":
+        return UTC
+    if name == "local":
+        return datetime.now().astimezone().tzinfo or UTC
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise OptionError(
+            "unknown-time-zone",
+            f"--tz {name}: there is no such time zone.",
+            "Write it like UTC, local or Asia/Seoul.",
+        ) from error
 
 
 def _options(formats: Sequence[str]) -> list[Callable[[Callable[..., None]], Callable[..., None]]]:
@@ -133,11 +188,36 @@ def _options(formats: Sequence[str]) -> list[Callable[[Callable[..., None]], Cal
             "changed.",
         ),
         click.option(
+            "--no-pager",
+            is_flag=True,
+            help="No pager (PAGER, else less) for a page that is longer than the terminal.",
+        ),
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="When to use colour; auto: on a terminal.",
+        ),
+        click.option(
             "--width",
             type=click.IntRange(40, 400),
             help="Columns to use. Default: those of the terminal; 80 in a file or a pipe.",
         ),
-        click.option("--all", "everything", is_flag=True, help="Do not cut long tables."),
+        click.option(
+            "--tz",
+            metavar="ZONE",
+            help="Time zone of the times of day, like Asia/Seoul; local: this machine's. "
+            "Default: UTC.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="Only the problems."),
+        click.option("--all", "everything", is_flag=True, help="As -v, with nothing cut."),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            help="Add the evidence, reasons for the verdict, facts, times, clocks and captures.",
+        ),
         click.option("-o", "--output", metavar="FILE", help="Write the result to FILE."),
         click.option(
             "--format",
@@ -158,6 +238,17 @@ def forget_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _lines(out: TextIO) -> int | None:
+    """How many lines the terminal has; None where no person reads."""
+    if not out.isatty() or not sys.stdin.isatty() or os.environ.get("TERM") == "dumb":
+        return None
+    try:
+        lines = os.get_terminal_size(out.fileno()).lines
+    except (OSError, ValueError):
+        return None
+    return lines or None
+
+
 def _same_file(a: str, b: str) -> bool:
     try:
         return os.path.samefile(a, b)
@@ -175,6 +266,19 @@ def _columns(out: TextIO) -> int:
     except (OSError, ValueError):
         columns = 0
     return max(columns, 40) if columns else 80  # a terminal may not know its own width
+
+
+def _colour(wanted: str, out: TextIO) -> bool:
+    """Whether to use colour: as --color says, else NO_COLOR, else FORCE_COLOR, else on a terminal
+    that is not dumb.
+    """
+    if wanted != "auto":
+        return wanted == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return out.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _can_write(out: TextIO, text: str) -> bool:

@@ -17,6 +17,7 @@ from lbtrace.model.trace import Trace
 
 if TYPE_CHECKING:
     from lbtrace.model.behaviour import Behaviour
+    from lbtrace.model.problems import Problem
 
 Unit = Literal["text", "count", "ns", "bytes", "percent"]
 
@@ -315,11 +316,22 @@ class Report:
     behaviour: Behaviour | None = None
 
     @property
-    def pressing(self) -> tuple[Finding, ...]:
-        """The findings that must not be overlooked: of MEDIUM severity and up, the first of each
-        title.
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong, the gravest first."""
+        from lbtrace.model.problems import problems
+
+        return problems(self.findings)
+
+    @property
+    def window_ns(self) -> tuple[int, int]:
+        """When the captures of the client side ran, by their own clocks: first and last frame. Of
+        the backend side if that side alone has frames.
         """
-        return _pressing(self.findings)
+        for traces in (self.clients, self.backends):
+            ran = [trace for trace in traces if trace.packets.read]
+            if ran:
+                return min(t.first_ns for t in ran), max(t.last_ns for t in ran)
+        return 0, 0
 
     def trace(self, side: Side, point: int) -> Trace:
         """The trace of a capture point."""
@@ -346,14 +358,8 @@ class CaptureReport:
     not_captured: NotCaptured = NotCaptured.OTHER_SIDE
 
     @property
-    def pressing(self) -> tuple[Finding, ...]:
-        """The findings that must not be overlooked, as in a Report."""
-        return _pressing(self.findings)
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong, the gravest first."""
+        from lbtrace.model.problems import problems
 
-
-def _pressing(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    first: dict[tuple[Severity, str], Finding] = {}
-    for finding in findings:
-        if finding.severity >= Severity.MEDIUM:
-            first.setdefault((finding.severity, finding.title), finding)
-    return tuple(first.values())
+        return problems(self.findings)

@@ -14,6 +14,8 @@ hands out masks credentials first (`lbtrace.render.masked`), unless the view sho
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from enum import IntEnum
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, TextIO, cast
@@ -24,18 +26,34 @@ from lbtrace.model.report import CaptureReport, Report
 _SHARED = {"masked", "wording", "schema"}  # in this package, and no format
 
 
+class Detail(IntEnum):
+    """How much to write, least first."""
+
+    PROBLEMS = 0  # what is wrong and nothing else
+    FIRST_SCREEN = 1
+    REASONS = 2  # and why lbtrace says so
+    EVERYTHING = 3  # and nothing is cut
+
+
 @dataclass(frozen=True, slots=True)
 class View:
-    """How to write: `width` in columns, `everything` instead of cut tables, `colour` allowed,
-    `ascii_only` when the output cannot take other characters, `show_secrets` instead of masked
-    credentials.
+    """How to write: `width` in columns, `detail`, `colour` allowed, `ascii_only` when the output
+    cannot take other characters, `show_secrets` instead of masked credentials. Times of day are
+    those of `zone`. `command` is what was typed, for what to type next.
     """
 
     width: int = 80
-    everything: bool = False
+    detail: Detail = Detail.FIRST_SCREEN
     colour: bool = False
     ascii_only: bool = False
     show_secrets: bool = False
+    zone: tzinfo = UTC
+    command: str = "lbtrace compare …"
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing may be cut."""
+        return self.detail is Detail.EVERYTHING
 
 
 class Format(Protocol):

@@ -117,7 +117,9 @@ def test_two_unrelated_captures(tmp_path: Path, capsys: pytest.CaptureFixture[st
     )
     assert run(["compare", str(tmp_path / "front.pcap"), str(tmp_path / "back.pcap")]) == 0
     out = capsys.readouterr().out
-    assert out.startswith((" Unrelated captures", " Inconclusive"))
+    assert out.startswith(" No problems found in 1 request")
+    assert "But the two captures could not be compared:" in out
+    assert "\n Unrelated captures" in out or "\n Inconclusive" in out
     assert "GET /one" in out
 
 
@@ -128,7 +130,7 @@ def test_swapped_captures_are_noticed(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_same_file_twice(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", CLIENT, CLIENT]) == 0
-    assert "The same capture twice" in squeezed(capsys.readouterr().out)
+    assert "hold the same packets at the same times" in squeezed(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -43,4 +43,5 @@ def test_a_demo_names_its_sample_apart_from_the_page(capsys: pytest.CaptureFixtu
     assert run(["demo", "direct"]) == 0
     out, err = capsys.readouterr()
     assert err == "Sample direct: no balancer at all\n"
-    assert out.startswith(" No balancer in between")
+    assert out.startswith(" No problems found in 4 requests")
+    assert "\n No balancer in between" in out

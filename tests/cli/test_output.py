@@ -108,11 +108,16 @@ def test_width_and_columns_are_honoured(
     assert 100 < max(map(len, capsys.readouterr().out.splitlines())) <= 132
 
 
-def on_a_terminal(*arguments: str, **environment: str) -> bytes:
-    """What a person's terminal receives."""
+def on_a_terminal(*arguments: str, lines: int = 0, **environment: str) -> bytes:
+    """What a person's terminal of so many lines receives; 0 if it does not know how many."""
+    import fcntl
     import pty
+    import struct
+    import termios
 
     master, slave = pty.openpty()
+    if lines:
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 80, 0, 0))
     process = subprocess.Popen(
         [*LBTRACE, *arguments],
         stdout=slave,
@@ -150,3 +155,98 @@ def test_a_terminal_that_does_not_know_its_width_has_80_columns(
         on_a_terminal("demo", NO_COLOR="1").decode().splitlines()[1:]
     )  # a new pseudo-terminal says 0
     assert 70 < max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("options", "told", "untold"),
+    [
+        ([], "Exchanges", "Why this verdict"),
+        (["-v"], "Why this verdict", "-v: reasons"),
+        (["--all"], "Why this verdict", "…"),
+        (["-q"], "P1 HIGH", "Exchanges"),
+    ],
+)
+def test_how_much_is_written(
+    options: list[str], told: str, untold: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["demo", "nginx-race", *options]) == 0
+    out = capsys.readouterr().out
+    assert told in out
+    assert untold not in out
+
+
+@pytest.mark.parametrize("more", ["-v", "--all"])
+def test_less_and_more_at_once_is_refused(more: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "-q", more]) == 2
+    assert "give one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [("UTC", "17:51:26–17:51:35 UTC"), ("Asia/Seoul", "2026-11-23 02:51:26–02:51:35 Asia/Seoul")],
+)
+def test_times_of_day_are_those_of_the_zone(
+    zone: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["demo", "--tz", zone]) == 0
+    assert told in capsys.readouterr().out
+
+
+def test_local_is_the_time_zone_of_the_machine() -> None:
+    done = subprocess.run(
+        [*LBTRACE, "demo", "--tz", "local"],
+        capture_output=True,
+        env={**os.environ, "TZ": "ABC-9", "PYTHONIOENCODING": "utf-8"},
+        check=True,
+    )
+    assert "02:51:26–02:51:35 ABC" in done.stdout.decode()
+
+
+@pytest.mark.parametrize("zone", ["Asia/Nowhere", "../etc/passwd", "/etc/passwd", "", "\0"])
+def test_a_zone_that_is_none_is_one_line(zone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--tz", zone]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "no such time zone" in err
+
+
+@pytest.mark.parametrize(
+    ("color", "environment", "coloured"),
+    [
+        ("auto", {}, False),
+        ("always", {}, True),
+        ("always", {"NO_COLOR": "1", "TERM": "dumb"}, True),
+        ("never", {"FORCE_COLOR": "1"}, False),
+        ("auto", {"FORCE_COLOR": "1"}, True),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ("auto", {"FORCE_COLOR": "", "NO_COLOR": ""}, False),
+    ],
+)
+def test_colour_in_a_pipe(
+    color: str,
+    environment: dict[str, str],
+    coloured: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert run(["demo", "--color", color]) == 0
+    assert ("\x1b[" in capsys.readouterr().out) is coloured
+
+
+@pytest.mark.parametrize(
+    ("arguments", "paged"),
+    [(["demo", "-v"], True), (["demo", "-v", "--no-pager"], False), (["demo", "-q"], False)],
+)
+def test_a_page_longer_than_the_terminal_is_shown_in_a_pager(
+    arguments: list[str], paged: bool, tmp_path: Path
+) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text('#!/bin/sh\ntouch "$0.called"\ncat >/dev/null\n')
+    pager.chmod(0o755)
+    received = on_a_terminal(*arguments, PAGER=str(pager), lines=30)
+    assert (tmp_path / "pager.called").exists() is paged
+    assert (b"No problems found" in received) is not paged

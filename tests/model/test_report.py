@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from lbtrace.model.pairing import Clock, Confidence
-from lbtrace.model.report import MIN_PERCENTILE_PAIRS, Latency, Severity
+from lbtrace.model.pairing import Clock
+from lbtrace.model.report import MIN_PERCENTILE_PAIRS, Latency
+from lbtrace.model.trace import PacketCounts
 from tests.render import founding
 
 LATENCY = Latency(20, 3, 3, 3, 8, 5, 30, 40, 29, 0)
@@ -52,18 +53,19 @@ def test_without_a_clock_there_are_no_ways(name: str) -> None:
     assert (latency.ways_ns, latency.tells_ways_apart) == (None, False)
 
 
-def test_findings_of_medium_severity_and_up_are_pressing_once_a_title() -> None:
+def test_the_window_is_that_of_the_captures_in_front() -> None:
     report = founding.report()
-    (finding,) = report.findings
-    of = {severity: replace(finding, severity=severity) for severity in Severity}
-    other = replace(of[Severity.HIGH], title="another")
-    again = replace(of[Severity.HIGH], confidence=Confidence.LOW)
-    found = replace(report, findings=(*of.values(), other, again))
-    assert found.pressing == (
-        *(of[s] for s in Severity if s >= Severity.MEDIUM),
-        other,
+    (client,), (backend,) = report.clients, report.backends
+    assert report.window_ns == (client.first_ns, client.last_ns)
+    earlier = replace(client, first_ns=client.first_ns - 5)
+    assert replace(report, clients=(client, earlier)).window_ns == (
+        client.first_ns - 5,
+        client.last_ns,
     )
-    assert report.pressing == ()
+    nothing = replace(client, packets=PacketCounts(0, 0))
+    assert replace(report, clients=(nothing,)).window_ns == (backend.first_ns, backend.last_ns)
+    silent = replace(backend, packets=PacketCounts(0, 0))
+    assert replace(report, clients=(nothing,), backends=(silent,)).window_ns == (0, 0)
 
 
 def test_the_middle_of_a_clock_lies_between_its_ends() -> None:

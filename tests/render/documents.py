@@ -10,7 +10,7 @@ import jsonschema
 
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.trace import Trace
-from lbtrace.render import View, get_format
+from lbtrace.render import Detail, View, get_format
 from tests.render import founding, json_tables
 
 
@@ -61,11 +61,17 @@ def names(instance: object) -> list[str]:
     return [f.name for f in dataclasses.fields(instance)]
 
 
-def page(result: Report | CaptureReport | Trace | None = None, **view: int) -> str:
-    """The page of a result, the founding experiment without one."""
+def page(
+    result: Report | CaptureReport | Trace | None = None,
+    detail: Detail = Detail.REASONS,
+    **view: Any,
+) -> str:
+    """The page of a result, the founding experiment without one; with all its sections, if no
+    `detail` is asked for.
+    """
     out = io.StringIO()
     result = result or founding.report()
-    shape = View(**view)  # type: ignore[arg-type]
+    shape = View(detail=detail, **view)
     if isinstance(result, Report):
         get_format("terminal").write_report(result, out, shape)
     else:

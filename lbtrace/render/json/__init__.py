@@ -75,6 +75,7 @@ def _trace_document(report: CaptureReport, view: View) -> Iterator[str]:
     yield _head("lbtrace-trace", __version__, view)
     yield f'"not_captured":{quoted(report.not_captured)},'
     yield from _array("findings", parts.findings(report.findings))
+    yield from _array("problems", parts.problems(report))
     yield '"capture":'
     yield from _trace(report.trace)
     yield "}"
@@ -102,6 +103,7 @@ def _report(report: Report, view: View) -> Iterator[str]:
     yield from _array("header_changes", parts.header_changes(correlation.changes))
     yield from _array("health_checks", parts.health_checks(correlation.health_checks))
     yield from _array("findings", parts.findings(report.findings))
+    yield from _array("problems", parts.problems(report))
     yield from _array("pairs", pairs.pairs(report))
     yield from _array("unpaired", pairs.unpaired(report))
     yield from _array("connection_pairs", pairs.connection_pairs(report))

@@ -97,7 +97,8 @@ def _pairs(
         for column in (table.tier, table.confidence, table.group, table.reason)
     )
     return [
-        f'{{"id":{number},"client":{client},"attempts":[{tried}],{_TIER[tier]},{sure[confidence]},'
+        f'{{"id":{number},"number":{number + 1},"client":{client},"attempts":[{tried}],'
+        f"{_TIER[tier]},{sure[confidence]},"
         f'"group":{NULL if group == NONE else group},"reasons":[{known[reason]}]}}'
         for number, client, tried, tier, confidence, group, reason in zip(
             rows.tolist(),
@@ -134,9 +135,10 @@ def unpaired(report: Report) -> Iterator[str]:
             for side, references in sides.items()
         }
         yield "\n,".join(
-            f'{{"side":"{u.side}","exchange":{next(written[u.side])},{_REASON[u.reason]},'
-            f'{_CONFIDENCE[u.confidence]},"detail":{quoted(names.unpaired_detail(u))}}}'
-            for u in some
+            f'{{"number":"u{number}","side":"{u.side}","exchange":{next(written[u.side])},'
+            f"{_REASON[u.reason]},{_CONFIDENCE[u.confidence]},"
+            f'"detail":{quoted(names.unpaired_detail(u))}}}'
+            for number, u in enumerate(some, low + 1)
         )
 
 

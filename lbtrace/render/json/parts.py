@@ -8,7 +8,16 @@ from collections.abc import Iterable, Iterator
 
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Clock, HeaderChange, HealthCheck, Topology
-from lbtrace.model.report import Evidence, Finding, Latency, Report, SideCounts, Value, Witness
+from lbtrace.model.report import (
+    CaptureReport,
+    Evidence,
+    Finding,
+    Latency,
+    Report,
+    SideCounts,
+    Value,
+    Witness,
+)
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.frames import FrameWriter
 from lbtrace.render.json.text import Json, encode, quoted
@@ -138,6 +147,25 @@ def findings(items: Iterable[Finding]) -> Iterator[str]:
                 "values": _values(f.values),
                 "remedy": f.remedy,
                 "evidence": [_evidence(e) for e in f.evidence],
+            }
+        )
+
+
+def problems(report: Report | CaptureReport) -> Iterator[str]:
+    """Each with the findings that tell of it."""
+    for p in report.problems:
+        cause = report.findings[p.findings[0]]
+        yield encode(
+            {
+                "id": p.id,
+                "severity": p.severity.value,
+                "slugs": list(p.slugs),
+                "findings": list(p.findings),
+                "text": filled(cause.statement, cause.values),
+                "count": p.count,
+                "of": p.of,
+                "since_ns": p.since.time_ns,
+                "frames": [_frame(f) for f in p.frames],
             }
         )
 

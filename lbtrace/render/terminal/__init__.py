@@ -1,14 +1,24 @@
-"""Report or CaptureReport → a page for people: first the verdict, then what the balancer did, why
-lbtrace believes it, what it could not know.
+"""Report or CaptureReport → a page for people: first what is wrong, then who talks to whom and what
+the balancer does. The reasons for it, and what could not be known, follow where they are asked for.
 """
 
 from __future__ import annotations
 
 from typing import TextIO
 
+from lbtrace.listing import listing
 from lbtrace.model.report import CaptureReport, Report
-from lbtrace.render import View
-from lbtrace.render.terminal import drawing, findings, headers, limits, overview, pairs
+from lbtrace.render import Detail, View
+from lbtrace.render.terminal import (
+    drawing,
+    findings,
+    first_screen,
+    headers,
+    limits,
+    overview,
+    pairs,
+    problems,
+)
 from lbtrace.render.terminal import trace as one_side
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Page
@@ -20,14 +30,26 @@ SUMMARY = "for people"
 def write_report(report: Report, out: TextIO, view: View) -> None:
     """The result of `compare`."""
     page, labels = Page(out, view), Labels(report.clients, report.backends)
-    overview.verdict(page, report)
+    if view.detail is Detail.PROBLEMS:
+        overview.summary(page, report)
+        problems.problems(page, report, labels)
+    elif view.detail is Detail.FIRST_SCREEN:
+        first_screen.first_screen(page, report, listing(report), labels)
+    else:
+        _everything(page, report, labels)
+
+
+def _everything(page: Page, report: Report, labels: Labels) -> None:
+    overview.summary(page, report)
+    problems.problems(page, report, labels)
+    overview.verdict(page, report, reason=True)
     drawing.drawing(page, report)
     overview.sides(page, report)
     headers.headers(page, report, labels)
     pairs.pairs(page, report, labels)
     pairs.unpaired(page, report, labels)
     limits.times(page, report, labels)
-    findings.findings(page, report, labels)
+    findings.facts(page, report.findings, labels)
     findings.why(page, report, labels)
     limits.unknowns(page, report, labels)
     limits.captures(page, (*report.clients, *report.backends), labels)
@@ -37,8 +59,10 @@ def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     """The result of `show`: first what is wrong in it."""
     trace = report.trace
     page, labels, counts = Page(out, view), Labels([trace], ()), capture_counts(trace)
-    one_side.summary(page, trace, counts)
-    findings.troubles(page, report.findings, labels)
+    one_side.summary(page, report, counts)
+    problems.problems(page, report, labels)
+    if view.detail is Detail.PROBLEMS:
+        return
     one_side.connections(page, trace, counts)
     one_side.exchanges(page, trace)
     findings.facts(page, report.findings, labels)

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from lbtrace.model.pairing import AddressMapping
 from lbtrace.model.report import Kind, Report
 from lbtrace.render.terminal.page import Page
+from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
 _SHOWN_ADDRESSES = 4
@@ -16,14 +17,16 @@ _LEAST_ARROW = 3
 _NO_BALANCER = (Kind.DIRECT, Kind.UNRELATED, Kind.INCONCLUSIVE)
 
 
-def drawing(page: Page, report: Report) -> None:
-    """The addresses of the topology, and what else the balancer calls the clients."""
+def drawing(page: Page, report: Report, most: int = _SHOWN_ADDRESSES) -> None:
+    """The addresses of the topology, `most` of each kind, and what else the balancer calls the
+    clients.
+    """
     t = report.correlation.topology
     columns = [
-        _few(t.clients),
-        _few(map(str, t.fronts)),
-        _few(t.sources),
-        _few(map(str, t.backends)),
+        _few(t.clients, most),
+        _few(map(str, t.fronts), most),
+        _few(t.sources, most),
+        _few(map(str, t.backends), most),
     ]
     if not any(columns):
         return
@@ -38,16 +41,20 @@ def drawing(page: Page, report: Report) -> None:
         _list(page, titles, columns)
     else:
         _picture(page, titles, columns, widths, arrow)
-    for mapping in t.mappings:
-        if mapping.client != mapping.seen_as:
-            nat = mapping.seen_as in report.summary.behind_nat
-            page.prose(_mapping(mapping, nat), indent=3, style="note")
+    told = [m for m in t.mappings if m.client != m.seen_as]
+    for mapping in told[:most]:
+        nat = mapping.seen_as in report.summary.behind_nat
+        page.prose(_mapping(mapping, nat), indent=3, style="note")
+    hidden = len(told[most:])
+    if hidden:
+        clients = units.plural(hidden, "more client is", "more clients are")
+        page.line((f"+{clients} seen under another address", "note"), indent=3)
 
 
-def _few(addresses: Iterable[str]) -> list[str]:
+def _few(addresses: Iterable[str], most: int) -> list[str]:
     every = [shown(address) for address in addresses]
-    hidden = len(every) - _SHOWN_ADDRESSES
-    return every if hidden <= 1 else [*every[:_SHOWN_ADDRESSES], f"… {hidden} more"]
+    hidden = len(every) - most
+    return every if hidden <= 1 else [*every[:most], f"+{hidden} more"]
 
 
 def _picture(
@@ -87,6 +94,6 @@ def _mapping(m: AddressMapping, nat: bool) -> str:
     if not nat:
         return f"{shown(m.stated_in)} states {shown(m.seen_as)} for {shown(m.client)} ({seen})."
     return (
-        f"The balancer saw {shown(m.client)} as {shown(m.seen_as)} ({shown(m.stated_in)}, "
-        f"{seen}): a NAT lies before it."
+        f"A NAT sits between client and balancer: it saw {shown(m.seen_as)}, not "
+        f"{shown(m.client)} ({shown(m.stated_in)}, {seen})."
     )

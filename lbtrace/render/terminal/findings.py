@@ -1,9 +1,9 @@
-"""Findings and witnesses: what lbtrace says, with the frames it says it from and a filter that
-shows them in Wireshark.
+"""Facts and witnesses: what lbtrace says, with the frames it says it from and a filter that shows
+them in Wireshark.
 
-Findings that matter come one by one, with remedy and filters. Those of severity INFO are facts, not
-trouble: they are listed briefly, what the tables above already draw is left to --all, and a filter
-is only written out when it says more than the frame numbers do.
+Facts are findings of severity INFO; the others are problems, see there. They are listed briefly:
+what the tables above already draw is left to --all, and a filter is only written out when it says
+more than the frame numbers do.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
 from lbtrace.render.wording.statements import filled
 
-_SHOWN = 30
 _EVIDENCE = 2  # of each finding
+_FRAMES = 6  # of each side
 _INDENT = 3
 # findings whose content the tables above show already
 DRAWN_ABOVE = (
@@ -34,62 +34,23 @@ DRAWN_ABOVE = (
 )
 
 
-def findings(page: Page, report: Report, labels: Labels) -> None:
-    """Most severe first."""
-    troubles(page, report.findings, labels)
-    facts(page, report.findings, labels)
-
-
-def troubles(page: Page, every: Sequence[Finding], labels: Labels) -> None:
-    """The findings that are more than facts."""
-    trouble = [f for f in every if f.severity is not Severity.INFO]
-    if trouble:
-        page.heading("Findings")
-        some = page.some(trouble, _SHOWN)
-        for finding in some:
-            _trouble(page, finding, labels)
-        page.more(len(trouble), len(some), "findings")
-
-
-def facts(page: Page, every: Sequence[Finding], labels: Labels) -> None:
-    """The findings of severity INFO, briefly."""
-    facts = [f for f in every if f.severity is Severity.INFO]
-    listed = facts if page.view.everything else [f for f in facts if not _drawn_above(f.slug)]
+def facts(page: Page, findings: Sequence[Finding], labels: Labels) -> None:
+    """What is no problem."""
+    every = [f for f in findings if f.severity is Severity.INFO]
+    listed = every if page.view.everything else [f for f in every if not _drawn_above(f.slug)]
     if listed:
-        page.heading(
-            "Facts" if len(facts) < len(every) else "Findings",
-            "all of severity INFO; to see a frame in Wireshark: frame.number == 4",
-        )
-        for title in dict.fromkeys(f.title for f in listed):
-            _facts(page, [f for f in listed if f.title == title], labels)
-    drawn = len(facts) - len(listed)
+        page.heading("Facts", "to see a frame in Wireshark: frame.number == 4")
+    for title in dict.fromkeys(f.title for f in listed):
+        _facts(page, [f for f in listed if f.title == title], labels)
+    drawn = len(every) - len(listed)
     if drawn:
-        what = "finding is" if drawn == 1 else "findings are"
-        page.line(
-            (
-                f"{drawn} {'more ' if listed else ''}{what} in the tables above (--all spells "
-                "them out)",
-                "note",
-            )
-        )
+        what = "fact is" if drawn == 1 else "facts are"
+        text = f"{drawn} {'more ' if listed else ''}{what} in the tables above (--all: all of them)"
+        page.line((text, "note"))
 
 
 def _drawn_above(slug: str) -> bool:
     return slug in DRAWN_ABOVE or slug.split(".")[0] in DRAWN_ABOVE
-
-
-def _trouble(page: Page, finding: Finding, labels: Labels) -> None:
-    severity = finding.severity
-    sure = f"   confidence: {names.CONFIDENCE[finding.confidence]}"
-    page.line(
-        (f"{names.SEVERITY[severity]:<9}", f"severity.{severity.value}"),
-        (shown(finding.title), "bold"),
-        (sure, "note"),
-    )
-    page.prose(filled(finding.statement, finding.values), indent=_INDENT)
-    if finding.remedy:
-        page.prose(f"What to do: {shown(finding.remedy)}", indent=_INDENT)
-    _evidence(page, finding.evidence, labels, filters=True)
 
 
 def _facts(page: Page, group: Sequence[Finding], labels: Labels) -> None:
@@ -97,16 +58,13 @@ def _facts(page: Page, group: Sequence[Finding], labels: Labels) -> None:
     are all as unsure.
     """
     alike = len({f.confidence for f in group}) == 1
-    title, sure = (
-        (shown(group[0].title), "bold"),
-        (f"   {_unsure(group[0])}" if alike else "", "note"),
-    )
-    page.line((f"{names.SEVERITY[Severity.INFO]:<6}", "severity.info"), title, sure)
+    sure = (f"   {_unsure(group[0])}" if alike else "", "note")
+    page.line((shown(group[0].title), "bold"), sure)
     for evidence, same in groupby(group, key=lambda f: f.evidence):
         for finding in same:
             doubt = "" if alike or not _unsure(finding) else f" ({_unsure(finding)})"
             page.prose(filled(finding.statement, finding.values) + doubt, indent=_INDENT)
-        _evidence(page, evidence, labels, filters=page.view.everything)
+        proof(page, evidence, labels, filters=page.view.everything)
 
 
 def _unsure(finding: Finding) -> str:
@@ -117,14 +75,20 @@ def _unsure(finding: Finding) -> str:
     )
 
 
-def _evidence(page: Page, evidence: Sequence[Evidence], labels: Labels, filters: bool) -> None:
-    for e in page.some(evidence, _EVIDENCE):
+def proof(
+    page: Page, evidence: Sequence[Evidence], labels: Labels, filters: bool, indent: int = _INDENT
+) -> None:
+    """The frames behind a claim, and how to find them in Wireshark."""
+    some = page.some(evidence, _EVIDENCE)
+    for e in some:
         note = f"   {shown(e.note)}" if e.note and page.view.everything else ""
-        page.line((labels.frames(e.frames), "frame"), (note, "note"), indent=_INDENT)
+        frames = labels.frames(e.frames, most=None if page.view.everything else _FRAMES)
+        page.line((frames, "frame"), (note, "note"), indent=indent)
         for side, text in ((Side.CLIENT, e.client_filter), (Side.BACKEND, e.backend_filter)):
             if text and (filters or not text.startswith("frame.number")):
                 where = f"{labels.wireshark(side)}: "
-                page.line((where, "note"), (shown(text), "filter"), indent=_INDENT)
+                page.line((where, "note"), (shown(text), "filter"), indent=indent)
+    page.more(len(evidence), len(some), "captures with evidence")
 
 
 def why(page: Page, report: Report, labels: Labels) -> None:

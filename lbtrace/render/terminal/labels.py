@@ -48,13 +48,13 @@ class Labels:
         """The label of the frame an exchange begins in."""
         return self.frame_of(side, ref.point, self.exchange(side, ref).first_frame)
 
-    def frames(self, refs: Iterable[FrameRef], most: int = 6) -> str:
-        """ "client #4 #9 ↔ backend #12": as many as `most` per side."""
+    def frames(self, refs: Iterable[FrameRef], most: int | None = 6) -> str:
+        """ "client #4 #9 ↔ backend #12": as many as `most` per side, None for all."""
         parts = []
         for side in Side:
             labels = list(dict.fromkeys(self.frame(r) for r in refs if r.side is side))
             if labels:
-                rest = f" +{len(labels) - most} more" if len(labels) > most else ""
+                rest = f" +{len(labels[most:])} more" if most and labels[most:] else ""
                 name = "" if self._alone else f"{side.value} "
                 parts.append(f"{name}{' '.join(labels[:most])}{rest}")
         return " ↔ ".join(parts)

@@ -37,7 +37,7 @@ def _latency(latency: Latency) -> list[list[Cell]]:
     less = " − what is not the balancer's" if taken_off else ""
     note = f"client total − backend total{less}; the network in front of the balancer is in it"
     rows: list[list[Cell]] = [
-        [("added", "label"), f"{_added(latency)} ({units.plural(latency.count, 'pair')})"],
+        [("added", "label"), f"{added(latency)} ({units.plural(latency.count, 'pair')})"],
         ["", (note, "note")],
     ]
     if latency.ways_ns is not None and latency.tells_ways_apart:
@@ -64,7 +64,8 @@ def _taken_off(latency: Latency) -> list[str]:
     ]
 
 
-def _added(latency: Latency) -> str:
+def added(latency: Latency) -> str:
+    """How much the balancer added."""
     added = units.duration(latency.added_median_ns)
     if latency.average:
         open_ = ", which pair is whose being open" if latency.count > 1 else ""
@@ -109,17 +110,22 @@ def _clock(clock: Clock, one_clock: bool) -> str:
 
 def unknowns(page: Page, report: Report, labels: Labels) -> None:
     """What the packets cannot tell, said plainly."""
-    sentences = [*_pairing(report), *_clocks(report, labels)]
+    could_not_know(page, sentences(report, labels))
+
+
+def sentences(report: Report, labels: Labels) -> list[str]:
+    """What the packets cannot tell, sentence by sentence."""
+    told = [*_pairing(report), *_clocks(report, labels)]
     for trace in (*report.clients, *report.backends):
-        sentences += blind_spots(trace)
-    could_not_know(page, sentences)
+        told += blind_spots(trace)
+    return told
 
 
-def could_not_know(page: Page, sentences: Sequence[str]) -> None:
+def could_not_know(page: Page, told: Sequence[str]) -> None:
     """The section of what lbtrace could not know, if there is anything."""
-    if sentences:
+    if told:
         page.heading("What lbtrace could not know")
-    for sentence in sentences:
+    for sentence in told:
         page.prose(sentence)
 
 
@@ -127,7 +133,7 @@ def _pairing(report: Report) -> Iterator[str]:
     summary = report.summary
     if summary.interchangeable:
         yield (
-            f"{units.plural(summary.interchangeable, 'pair')} (marked * above) in "
+            f"{units.plural(summary.interchangeable, 'pair')} (marked *) in "
             f"{units.plural(summary.groups, 'group')} of alike exchanges: within a group the "
             "packets fit any assignment."
         )

@@ -1,32 +1,46 @@
-"""The verdict and the counts of both sides: the first lines, after which the reader knows what the
-balancer does.
-"""
+"""How much is wrong, the verdict, and the counts of both sides."""
 
 from __future__ import annotations
 
-from lbtrace.model.report import Finding, Report, SideCounts
+from lbtrace.model.report import Report, SideCounts
 from lbtrace.render.terminal.page import Cell, Column, Page
-from lbtrace.render.wording import names, units
-from lbtrace.render.wording.escape import cut_end, shown
-from lbtrace.render.wording.statements import filled
-
-_PRESSING = 3  # findings named at once
+from lbtrace.render.wording import names, times, units
+from lbtrace.render.wording.escape import shown
 
 
-def verdict(page: Page, report: Report) -> None:
-    """What it is, how sure, and one plain sentence."""
+def summary(page: Page, report: Report) -> None:
+    """How many problems, in how many requests, and when."""
+    counts, found = report.client_counts, report.problems
+    page.line(
+        (of_requests(len(found), counts.requests, counts.connections), "verdict"),
+        f" · {times.window(*report.window_ns, page.view.zone)}",
+    )
+    if not found and report.verdict.kind in names.NOT_COMPARED:
+        page.prose("But the two captures could not be compared:")
+
+
+def of_requests(problems: int, requests: int, connections: int) -> str:
+    """ "2 problems in 7 requests"; in connections, where there is no request."""
+    of = units.plural(requests, "request") if requests else units.plural(connections, "connection")
+    return f"{units.plural(problems, 'problem') if problems else 'No problems found'} in {of}"
+
+
+def verdict(page: Page, report: Report, reason: bool) -> None:
+    """What it is, how sure, and one plain sentence; with its `reason`, or only where that is all
+    there is to say.
+    """
     v = report.verdict
     looks = next((p.name for p in v.profiles if p.named), "")
-    title = names.KIND[v.kind] + (f", looks like {shown(looks)}" if looks else "")
-    page.ends(
-        (title, "verdict"),
-        (f"confidence: {names.CONFIDENCE[v.confidence]}", f"confidence.{v.confidence.value}"),
+    page.blank()
+    page.line(
+        (names.KIND[v.kind] + (f", looks like {shown(looks)}" if looks else ""), "verdict"),
+        (f" (confidence: {names.CONFIDENCE[v.confidence]})", f"confidence.{v.confidence.value}"),
     )
-    page.prose(names.KIND_SENTENCE[v.kind])
     refined = _refined(report)
-    if refined:
-        page.prose(f"{refined[0].upper()}{refined[1:]}.")
-    if v.reason:
+    page.prose(
+        names.KIND_SENTENCE[v.kind] + (f" {refined[0].upper()}{refined[1:]}." if refined else "")
+    )
+    if v.reason and (reason or v.kind in names.NOT_KNOWN):
         page.prose(shown(v.reason))
     if report.correlation.swapped:
         page.prose(
@@ -34,7 +48,6 @@ def verdict(page: Page, report: Report) -> None:
             "they are the right way round.",
             style="warning",
         )
-    _pressing(page, report.pressing)
 
 
 def _refined(report: Report) -> str:
@@ -42,18 +55,6 @@ def _refined(report: Report) -> str:
     v = report.verdict
     texts = (names.MODIFIER.get(m, shown(m)) for m in v.modifiers)
     return "; ".join(text for text in texts if text.lower() not in v.reason.lower())
-
-
-def _pressing(page: Page, findings: tuple[Finding, ...]) -> None:
-    """What must not be overlooked is named at once; its evidence follows below."""
-    for f in findings[:_PRESSING]:
-        severity = names.SEVERITY[f.severity]
-        sentence = filled(f.statement, f.values).split(". ")[0].removesuffix(".")
-        room = page.characters_in(2) - len(severity) - len(f.title)
-        text = cut_end(f": {sentence}", room)
-        page.line((severity, f"severity.{f.severity.value}"), " ", (shown(f.title), "bold"), text)
-    if len(findings) > _PRESSING:
-        page.line((f"… and {len(findings) - _PRESSING} more, under Findings", "note"), indent=3)
 
 
 def sides(page: Page, report: Report) -> None:

@@ -32,7 +32,6 @@ _CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0)) if c !=
 
 _BLANKS = re.compile(r" +(?=\n|\Z)")
 _BATCH = 1000  # rows laid out together
-_BREAKS = 10  # characters that line breaks between words may leave empty
 
 Cell = str | tuple[str, str]  # text, or (text, style)
 _T = TypeVar("_T")
@@ -97,7 +96,7 @@ class Page:
             theme=THEME,
             force_terminal=view.colour,
             no_color=not view.colour,
-            color_system="auto" if view.colour else None,
+            color_system="standard" if view.colour else None,
             markup=False,
             highlight=False,
             emoji=False,
@@ -145,19 +144,21 @@ class Page:
         block = Padding(self.text((text, style)), (0, 0, 0, indent), expand=False)
         self._console.print(block, width=self.prose_width, overflow="fold")
 
-    def ends(self, left: Cell, right: Cell, indent: int = 1) -> None:
-        """A line with something at both ends; two lines when they do not fit one."""
-        a, b = self.text(left), self.text(right)
-        room = self.prose_width - indent - 1 - a.cell_len - b.cell_len
-        if room < 2:
-            self._console.print(Padding(a, (0, 0, 0, indent), expand=False), overflow="fold")
-            self._console.print(Padding(b, (0, 0, 0, indent + 2), expand=False), overflow="fold")
-            return
-        a.append(" " * room)
-        a.append_text(b)
-        self._console.print(
-            Padding(a, (0, 0, 0, indent), expand=False), no_wrap=True, overflow="ignore", crop=False
-        )
+    def hanging(self, lead: Sequence[Cell], text: str, indent: int = 1) -> int:
+        """A paragraph that begins behind `lead` and goes on below itself; the column it has."""
+        label, column = self.text(*lead), indent + self.text(*lead).cell_len
+        body = self.text(text).wrap(self._console, self.prose_width - column, overflow="fold")
+        for number, part in enumerate(body):
+            line = Text(" " * column if number else " " * indent)
+            if not number:
+                line.append_text(label)
+            line.append_text(part)
+            self._console.print(line, no_wrap=True, overflow="ignore", crop=False)
+        return column
+
+    def raw(self, line: str) -> None:
+        """A line that a Page has written."""
+        self._out.write(line + "\n")
 
     def heading(self, title: str, note: str = "") -> None:
         """An empty line and the title of a section."""
@@ -227,7 +228,7 @@ class Page:
         """The lines a cell takes."""
         if cell_len(text) <= width:
             return [text]
-        if column.cut:
+        if column.cut and not self.view.everything:
             return [self.cut(text, width)]
         return [
             part.plain.rstrip() for part in Text(text).wrap(self._console, width, overflow="fold")
@@ -259,10 +260,6 @@ class Page:
         if count > shown:
             where = "(--all shows them, --format json has everything)"
             self.line((f"… and {count - shown} more {what} {where}", "note"), indent=3)
-
-    def characters_in(self, lines: int) -> int:
-        """How many characters so many lines of prose take, wherever they break."""
-        return lines * self.prose_width - _BREAKS
 
 
 def _aligned(text: str, width: int, column: Column) -> str:

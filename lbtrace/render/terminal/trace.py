@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbtrace.model.http import Application, Exchange, Mark, Protocol
-from lbtrace.model.report import CaptureCounts
+from lbtrace.model.report import CaptureCounts, CaptureReport
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.render.terminal.cells import duration, request
+from lbtrace.render.terminal.overview import of_requests
 from lbtrace.render.terminal.page import Cell, Column, Page, Remark
-from lbtrace.render.wording import names, units
+from lbtrace.render.wording import names, times, units
 from lbtrace.render.wording.escape import shown
 
 _CONNECTIONS = 12
 _EXCHANGES = 25
 
 
-def summary(page: Page, trace: Trace, counts: CaptureCounts) -> None:
-    """How many connections, SYNs and requests, and their ratio."""
+def summary(page: Page, report: CaptureReport, counts: CaptureCounts) -> None:
+    """How many problems, connections, SYNs and requests, and the ratio of these."""
+    trace = report.trace
+    told = of_requests(len(report.problems), counts.requests, len(trace.connections))
+    if trace.packets.read:
+        when = times.window(trace.first_ns, trace.last_ns, page.view.zone)
+        page.line((told, "verdict"), f" · {when}")
     connections = units.plural(len(trace.connections), "TCP connection")
-    page.line((f"{connections}, {units.plural(counts.requests, 'HTTP request')}", "verdict"))
+    page.line(f"{connections}, {units.plural(counts.requests, 'HTTP request')}")
     if not trace.packets.read:
         page.prose("There is no packet in this capture.")
     elif not trace.connections:

@@ -43,6 +43,11 @@ KIND_SENTENCE: dict[Kind, str] = {
     Kind.AMBIGUOUS: "The evidence speaks for more than one kind of balancer.",
 }
 
+# verdicts that say that nothing, or nearly nothing, could be compared
+NOT_COMPARED = (Kind.UNRELATED, Kind.INCONCLUSIVE)
+# verdicts whose reason is all that there is to say
+NOT_KNOWN = (*NOT_COMPARED, Kind.AMBIGUOUS)
+
 MODIFIER: dict[str, str] = {
     "snat": "the source address is rewritten (SNAT)",
     "dnat": "the destination address is rewritten (DNAT)",

@@ -74,7 +74,7 @@ def begin(ref: Ref, backend: bool = False) -> dict[str, int | None]:
 @given(st.lists(found, max_size=5))
 def test_pairs_say_what_their_objects_say(pairs: list[Any]) -> None:
     told = read(written.pairs(of(pairs=tuple(pairs))))
-    assert [p["id"] for p in told] == list(range(len(pairs)))
+    assert [(p["id"], p["number"]) for p in told] == [(n, n + 1) for n in range(len(pairs))]
     for p, expected in zip(told, pairs, strict=True):
         assert p["client"] == begin(expected.client)
         assert p["attempts"] == [
@@ -91,8 +91,9 @@ def test_pairs_say_what_their_objects_say(pairs: list[Any]) -> None:
 @given(st.lists(unpaired, max_size=6))
 def test_exchanges_without_a_partner_say_why(every: list[Unpaired]) -> None:
     told = read(written.unpaired(of(unpaired=tuple(every))))
-    for one, u in zip(told, every, strict=True):
+    for number, (one, u) in enumerate(zip(told, every, strict=True), 1):
         assert one == {
+            "number": f"u{number}",
             "side": u.side,
             "exchange": begin(u.ref, backend=u.side == "backend"),
             "reason": u.reason.value,

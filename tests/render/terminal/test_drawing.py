@@ -57,7 +57,7 @@ def test_of_many_addresses_a_few_are_shown(count: int, shown: int, rest: int) ->
     text = drawn(clients=tuple(f"10.0.0.{n}" for n in range(count)), mappings=())
     assert sum(f"10.0.0.{n} " in text for n in range(count)) == shown
     assert ("more " in text.partition("packets")[0]) is (rest > 0)
-    assert not rest or f"… {rest} more" in text
+    assert not rest or f"+{rest} more" in text
 
 
 def test_a_narrow_page_has_a_list() -> None:
@@ -82,12 +82,23 @@ def test_sources_that_were_kept_are_those_of_the_clients() -> None:
     [
         (None, "10.9.9.9", "192.168.0.5 appears as 10.9.9.9 behind the balancer (source address, "),
         ("X-Real-IP", "10.9.9.9", "X-Real-IP states 10.9.9.9 for 192.168.0.5 (3 of 4)."),
-        ("X-Real-IP", "1.240.235.98", "The balancer saw 192.168.0.5 as 1.240.235.98 (X-Real-IP, "),
+        ("X-Real-IP", "1.240.235.98", "it saw 1.240.235.98, not 192.168.0.5 (X-Real-IP, 3 of 4)."),
     ],
 )
 def test_a_mapping_says_who_states_it(stated_by: str | None, seen_as: str, text: str) -> None:
     mapping = AddressMapping("192.168.0.5", seen_as, stated_by, 3, 4)
     assert text in squeezed(drawn(width=100, mappings=(mapping,)))
+
+
+@pytest.mark.parametrize(
+    ("count", "told", "rest"), [(4, 4, ""), (5, 4, "+1 more client "), (7, 4, "+3 more clients ")]
+)
+def test_of_many_other_addresses_a_few_are_told(count: int, told: int, rest: str) -> None:
+    mappings = tuple(AddressMapping(f"10.0.0.{n}", "10.9.9.9", None, 3, 4) for n in range(count))
+    text = drawn(width=100, mappings=mappings)
+    assert text.count("appears as 10.9.9.9") == told
+    assert rest in text
+    assert ("seen under another address" in text) is bool(rest)
 
 
 def test_without_any_address_nothing_is_drawn() -> None:

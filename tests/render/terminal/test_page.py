@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from lbtrace.render import View
+from lbtrace.render import Detail, View
 from lbtrace.render.terminal.page import _BATCH, Cell, Column, Page, Remark
 
 texts = st.text("ab ·─日本語é", max_size=30)
@@ -102,7 +102,7 @@ def test_tables_of_any_length_are_laid_out(remarks: tuple[int, ...]) -> None:
 )
 def test_some_rows_or_all(everything: bool, shown: list[int], line: str) -> None:
     out = io.StringIO()
-    page = Page(out, View(everything=everything))
+    page = Page(out, View(detail=Detail.EVERYTHING if everything else Detail.REASONS))
     some = page.some(range(10), 3)
     assert list(some) == shown
     page.more(10, len(some), "rows")
@@ -116,17 +116,19 @@ def test_no_control_character_is_written(text: str, ascii_only: bool) -> None:
     page = Page(out, View(ascii_only=ascii_only))
     page.line(text)
     page.prose(text)
-    page.ends(text, text)
+    page.hanging([text], text)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out.getvalue())
     assert not ascii_only or out.getvalue().isascii()
 
 
-@given(st.text("ab", max_size=60), st.text("cd", max_size=60))
-def test_both_ends_are_on_one_line_when_they_fit(left: str, right: str) -> None:
+@given(st.text("ab", max_size=20), st.lists(st.text("cd", min_size=1, max_size=30)))
+def test_a_paragraph_hangs_behind_its_lead(lead: str, words: list[str]) -> None:
     out = io.StringIO()
-    Page(out, View(width=80)).ends(left, right)
-    lines = out.getvalue().splitlines()
-    if left and right and len(left) + len(right) + 4 <= 80:
-        assert len(lines) == 1
-        assert lines[0] == f" {left}".ljust(80 - 1 - len(right)) + right
-    assert "".join("".join(lines).split()) == left + right
+    column = Page(out, View(width=80)).hanging([lead], " ".join(words))
+    assert column == len(lead) + 1
+    first, *others = out.getvalue().splitlines()
+    assert first.startswith(f" {lead}".rstrip())
+    assert all(line.startswith(" " * column) and line[column] != " " for line in others)
+    told = [first[column:], *(line[column:] for line in others)]
+    assert " ".join(told).split() == words
+    assert all(len(line) <= 80 for line in (first, *others))

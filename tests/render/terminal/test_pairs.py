@@ -19,6 +19,7 @@ from lbtrace.model.pairing import (
     UnpairedReason,
 )
 from lbtrace.model.report import Summary, TierCount, UnpairedCount
+from lbtrace.render import Detail
 from tests.render import founding
 from tests.render.documents import page, squeezed
 
@@ -44,7 +45,7 @@ def test_a_retry_shows_each_attempt_and_how_it_ended() -> None:
     text = page(founding.with_summary(retried), width=120)
     assert "order only *; reset" in text
     assert re.search(r"then again +#4 ↔ #16", text)
-    assert "1 pair (marked * above) in 1 group of alike exchanges" in squeezed(text)
+    assert "1 pair (marked *) in 1 group of alike exchanges" in squeezed(text)
 
 
 def test_a_long_table_is_cut_and_says_so() -> None:
@@ -53,7 +54,7 @@ def test_a_long_table_is_cut_and_says_so() -> None:
         report, correlation=replace(report.correlation, pairs=tuple(report.correlation.pairs) * 50)
     )
     assert "… and 188 more pairs (--all shows them, --format json has everything)" in page(report)
-    assert page(report, everything=True).count("GET /divide/25") >= 50
+    assert page(report, detail=Detail.EVERYTHING).count("GET /divide/25") >= 50
 
 
 def test_an_answer_that_may_be_of_either_is_no_retry() -> None:

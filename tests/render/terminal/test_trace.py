@@ -8,6 +8,7 @@ import pytest
 
 from lbtrace.model.http import Application, Exchange, Mark, Protocol, ProxyHeader
 from lbtrace.model.trace import PacketCounts
+from lbtrace.render import Detail
 from tests.render import founding
 from tests.render.documents import page, squeezed
 
@@ -36,8 +37,8 @@ def test_of_many_rows_the_first_are_shown() -> None:
     text = page(many)
     assert "… and 1 more connections" in text
     assert "… and 1 more exchanges" in text
-    assert "more" not in page(many, everything=True)
-    assert page(many, everything=True).count("GET /divide/25") == 26
+    assert "more" not in page(many, detail=Detail.EVERYTHING)
+    assert page(many, detail=Detail.EVERYTHING).count("GET /divide/25") == 26
 
 
 @pytest.mark.parametrize(

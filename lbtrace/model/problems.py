@@ -1,0 +1,122 @@
+"""Findings → problems: what is wrong, each cause once.
+
+Findings of severity INFO are facts, no problems. Two findings are one problem
+
+- if both are about requests that failed and they share a frame: they tell of the same exchanges,
+  one the cause and one what came of it. The one that stands first in `CAUSES` leads;
+- if both are about something else and have the same slug: the same thing, seen in two places.
+
+A finding joins the first problem that it fits and never unites two. Problems are ordered by
+severity, then by how many are concerned; their ids are P1, P2, … in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.report import Finding, Severity
+
+# findings about requests that failed: causes before what comes of them
+CAUSES = (
+    "return-path",
+    "keep-alive-race",
+    "connection-failures",
+    "answered-by-balancer",
+    "retries",
+    "errors",
+)
+# the number of errors, per status: so says each of the other kind, with what was behind it
+REPEATED, BY = "errors.balancer", "answered-by-balancer."
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`findings` are indexes in `Report.findings`, the cause first; `said` are those of them that a
+    reader needs. `count` and `of` are what the first one counts, None where it counts nothing.
+    `since` is the earliest frame: of the client side, if there is one. `frames` are those of all
+    findings, each once.
+    """
+
+    id: str
+    severity: Severity
+    slugs: tuple[str, ...]
+    findings: tuple[int, ...]
+    said: tuple[int, ...]
+    count: int | None
+    of: int | None
+    since: FrameRef
+    frames: tuple[FrameRef, ...]
+
+
+def problems(findings: Sequence[Finding]) -> tuple[Problem, ...]:
+    """The problems that findings tell of, the gravest first."""
+    groups: list[list[int]] = []
+    for index in _causes_first(findings):
+        finding = findings[index]
+        joined = next((g for g in groups if _same(findings[g[0]], finding)), None)
+        if joined is None:
+            groups.append([index])
+        else:
+            joined.append(index)
+    groups.sort(key=lambda group: _gravity(findings, group))
+    return tuple(_problem(f"P{n}", findings, group) for n, group in enumerate(groups, 1))
+
+
+def _causes_first(findings: Sequence[Finding]) -> list[int]:
+    """The findings that are no facts, in the order in which they may lead a problem."""
+    trouble = [i for i, f in enumerate(findings) if f.severity is not Severity.INFO]
+    return sorted(trouble, key=lambda i: (_rank(findings[i]), i))
+
+
+def _rank(finding: Finding) -> int:
+    """The place of a finding in CAUSES; past the end for one that is about something else."""
+    kind = finding.slug.partition(".")[0]
+    return CAUSES.index(kind) if kind in CAUSES else len(CAUSES)
+
+
+def _same(lead: Finding, other: Finding) -> bool:
+    about_failures = [_rank(finding) < len(CAUSES) for finding in (lead, other)]
+    if all(about_failures):
+        return not _frames([lead]).keys().isdisjoint(_frames([other]))
+    return not any(about_failures) and lead.slug == other.slug
+
+
+def _frames(findings: Iterable[Finding]) -> dict[FrameRef, None]:
+    """The frames of findings, each once and in their order."""
+    return dict.fromkeys(f for finding in findings for e in finding.evidence for f in e.frames)
+
+
+def _gravity(findings: Sequence[Finding], group: Sequence[int]) -> tuple[int, int, int]:
+    """Sorts the gravest first: severity, number, then the order of the findings."""
+    count = _counted(findings[group[0]], "count") or 0
+    return -max(findings[i].severity.rank for i in group), -count, min(group)
+
+
+def _counted(finding: Finding, name: str) -> int | None:
+    for value in finding.values:
+        if value.name == name and value.unit == "count" and isinstance(value.value, int):
+            return value.value
+    return None
+
+
+def _repeated(finding: Finding, told: Sequence[Finding]) -> bool:
+    """Whether another finding of its problem says all that this one says."""
+    return finding.slug == REPEATED and any(f.slug.startswith(BY) for f in told)
+
+
+def _problem(id_: str, findings: Sequence[Finding], group: Sequence[int]) -> Problem:
+    told = [findings[i] for i in group]
+    frames = tuple(_frames(told))
+    return Problem(
+        id_,
+        max(finding.severity for finding in told),
+        tuple(dict.fromkeys(finding.slug for finding in told)),
+        tuple(group),
+        tuple(i for i in group if not _repeated(findings[i], told)),
+        _counted(told[0], "count"),
+        _counted(told[0], "of"),
+        min(frames, key=lambda frame: (frame.side is not Side.CLIENT, frame.time_ns)),
+        frames,
+    )

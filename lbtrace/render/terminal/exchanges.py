@@ -1,0 +1,87 @@
+"""The list of exchanges: when, what was asked and answered, what became of it behind the balancer;
+those that went wrong first.
+"""
+
+from __future__ import annotations
+
+from lbtrace.listing import Listing, Row
+from lbtrace.model.http import Exchange
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Attempt, AttemptOutcome, ExchangePair, Unpaired
+from lbtrace.model.report import Report
+from lbtrace.render.terminal.cells import duration, request
+from lbtrace.render.terminal.labels import Labels
+from lbtrace.render.terminal.page import Cell, Column, Page
+from lbtrace.render.wording import names, times
+
+_BEHIND = 4  # the column of what became of a request behind the balancer
+
+
+def exchanges(page: Page, report: Report, listed: Listing, labels: Labels, most: int) -> None:
+    """As many rows as `most`."""
+    some = listed.rows[:most]
+    if not some:
+        return
+    order = ", problems first" if listed.troubled else ""
+    shown_of = f"{len(some)} of {listed.of}{order}; frames: where each request begins"
+    page.heading("Exchanges", shown_of)
+    rows = [_row(page, report, row, labels) for row in some]
+    told = any(row[_BEHIND] for row in rows)
+    behind = [Column("behind", flexible=True)] if told else []
+    page.table(
+        [
+            Column("no.", right=True),
+            Column("time"),
+            Column("request", flexible=True, cut=True),
+            Column("answer", right=True),
+            *behind,
+            Column("frames", style="frame"),
+            Column("took", right=True),
+        ],
+        rows if told else [row[:_BEHIND] + row[_BEHIND + 1 :] for row in rows],
+    )
+
+
+def _row(page: Page, report: Report, row: Row, labels: Labels) -> list[Cell]:
+    if row.paired:
+        pair = report.correlation.pairs[row.place]
+        side, ref, behind, frames = Side.CLIENT, pair.client, _behind(pair), _frames(pair, labels)
+    else:
+        alone = report.correlation.unpaired[row.place]
+        side, ref = Side(alone.side), alone.ref
+        behind, frames = names.UNPAIRED[alone.reason], _alone(alone, labels)
+    exchange = labels.exchange(side, ref)
+    return [
+        row.number,
+        _time(page, exchange),
+        request(exchange),
+        names.status(exchange.response),
+        behind,
+        frames,
+        duration(exchange),
+    ]
+
+
+def _time(page: Page, exchange: Exchange) -> str:
+    first = exchange.request or exchange.response
+    return times.clock(first.first_ns, page.view.zone) if first is not None else ""
+
+
+def _behind(pair: ExchangePair) -> str:
+    """How each attempt ended; "" for the one that was answered at once."""
+    ends = [names.OUTCOME[attempt.outcome] for attempt in pair.attempts]
+    return "" if ends == [names.OUTCOME[AttemptOutcome.ANSWERED]] else ", ".join(ends)
+
+
+def _frames(pair: ExchangePair, labels: Labels) -> str:
+    def begin(attempt: Attempt) -> str:
+        return labels.begin(Side.BACKEND, attempt.backend)
+
+    behind = ", ".join(map(begin, pair.attempts)) or "none"
+    group = "" if pair.group is None else " *"
+    return f"{labels.begin(Side.CLIENT, pair.client)} ↔ {behind}{group}"
+
+
+def _alone(alone: Unpaired, labels: Labels) -> str:
+    frame = labels.begin(Side(alone.side), alone.ref)
+    return f"{frame} ↔ none" if alone.side == Side.CLIENT else f"none ↔ {frame}"

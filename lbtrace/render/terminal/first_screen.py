@@ -1,0 +1,108 @@
+"""The first screen: what is wrong, why, since when; who talks to whom; what the balancer changes;
+the exchanges, those that went wrong first. `LINES` at most, so that it fits a screen.
+
+What does not fit is counted, never dropped in silence. One problem is shown whole, however long it
+is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from io import StringIO
+
+from lbtrace.listing import Listing
+from lbtrace.model.report import Report
+from lbtrace.render.terminal import overview, problems
+from lbtrace.render.terminal.drawing import drawing
+from lbtrace.render.terminal.exchanges import exchanges
+from lbtrace.render.terminal.facts import facts
+from lbtrace.render.terminal.labels import Labels
+from lbtrace.render.terminal.page import Page
+
+LINES = 45
+_ROWS = 12  # of exchanges
+_LEAST_ROWS = 4  # with the heading, the titles and the blank line above them
+_TABLE = 3  # lines of a table that are no rows
+
+
+class Blocks:
+    """Parts of a page, each written on its own, so that they can be counted before they are
+    shown.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def __call__(self, write: Callable[[Page], None]) -> list[str]:
+        """What `write` puts on a page, as lines."""
+        out = StringIO()
+        write(Page(out, self._page.view))
+        return out.getvalue().splitlines()
+
+
+def first_screen(page: Page, report: Report, listed: Listing, labels: Labels) -> None:
+    """All of it."""
+    block = Blocks(page)
+    head = block(lambda p: overview.summary(p, report))
+    if report.problems:
+        head.append("")
+    below = [
+        *block(lambda p: overview.verdict(p, report, reason=False)),
+        *block(lambda p: drawing(p, report, most=2)),
+        *block(lambda p: facts(p, report, labels)),
+    ]
+    foot = block(lambda p: _more(p))
+    room = LINES - len(head) - len(below) - len(foot)
+    least = min(len(listed.rows), _LEAST_ROWS) + _TABLE if listed.rows else 0
+    told = _problems(block, report, labels, room - least)
+    rows = min(_ROWS, room - len(told) - _TABLE)
+    table = block(lambda p: exchanges(p, report, listed, labels, rows))
+    for line in (*head, *told, *below, *table, *foot):
+        page.raw(line)
+
+
+def _problems(block: Blocks, report: Report, labels: Labels, room: int) -> list[str]:
+    """As many problems as fit, with what to do about each if that fits too; then how many
+    more.
+    """
+    found = report.problems
+    short, full = (_blocks(block, report, labels, remedy) for remedy in (False, True))
+    blocks = full if sum(map(len, full)) <= room else short
+    fits = max(fitting([len(lines) for lines in blocks], room), 1)
+    told = [line for lines in blocks[:fits] for line in lines]
+    hidden = found[fits:]
+    if hidden:
+        told += block(lambda p: problems.more(p, hidden))
+    return told
+
+
+def _blocks(block: Blocks, report: Report, labels: Labels, remedy: bool) -> list[list[str]]:
+    """The lines of each problem."""
+    return [
+        block(partial(problems.problem, report=report, found=found, labels=labels, remedy=remedy))
+        for found in report.problems
+    ]
+
+
+def fitting(sizes: list[int], room: int) -> int:
+    """How many of the first blocks fit; if not all do, with a line for the others."""
+    if sum(sizes) <= room:
+        return len(sizes)
+    fits = 0
+    for size in sizes:
+        room -= size
+        if room < 1:
+            break
+        fits += 1
+    return fits
+
+
+def _more(page: Page) -> None:
+    page.blank()
+    page.line(
+        (
+            "-v: reasons, facts, times, captures · --all: nothing cut · -q: problems only",
+            "note",
+        )
+    )

@@ -1,0 +1,78 @@
+"""Problems: what is wrong, why, since when, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lbtrace.model.problems import Problem
+from lbtrace.model.report import CaptureReport, Finding, Report
+from lbtrace.render import Detail
+from lbtrace.render.terminal.findings import proof
+from lbtrace.render.terminal.labels import Labels
+from lbtrace.render.terminal.page import Page
+from lbtrace.render.wording import names, times
+from lbtrace.render.wording.escape import shown
+from lbtrace.render.wording.statements import filled
+
+_FRAMES = 4  # of each side
+
+
+def problems(page: Page, report: Report | CaptureReport, labels: Labels) -> None:
+    """All of them, each with what to do about it."""
+    for found in report.problems:
+        if page.view.detail >= Detail.REASONS:
+            _in_full(page, report, found, labels)
+        else:
+            problem(page, report, found, labels, remedy=True)
+
+
+def problem(
+    page: Page, report: Report | CaptureReport, found: Problem, labels: Labels, remedy: bool
+) -> None:
+    """The cause, what came of it, what to do about it; since when, and where. No sentence is
+    cut.
+    """
+    cause, *effects = [report.findings[i] for i in found.said]
+    indent = _cause(page, found, cause)
+    for finding in effects:
+        page.prose(filled(finding.statement, finding.values), indent)
+    if remedy:
+        _remedies(page, (cause, *effects), indent)
+    frames = labels.frames(found.frames, most=_FRAMES)
+    page.line((_since(page, found), "note"), (frames, "frame"), indent=indent)
+
+
+def _in_full(page: Page, report: Report | CaptureReport, found: Problem, labels: Labels) -> None:
+    """The same with the evidence for each of its sentences."""
+    told = [report.findings[i] for i in found.findings]
+    page.blank()
+    indent = _cause(page, found, told[0])
+    for finding in told:
+        if finding is not told[0]:
+            page.prose(filled(finding.statement, finding.values), indent)
+        proof(page, finding.evidence, labels, filters=True, indent=indent)
+    _remedies(page, told, indent)
+    sure = "; ".join(dict.fromkeys(names.CONFIDENCE[f.confidence] for f in told))
+    page.line((f"{_since(page, found)}confidence: {sure}", "note"), indent=indent)
+
+
+def _cause(page: Page, found: Problem, cause: Finding) -> int:
+    severity = (f"{names.SEVERITY[found.severity]:<6} ", f"severity.{found.severity.value}")
+    lead = ((f"{found.id} ", "bold"), severity)
+    return page.hanging(lead, filled(cause.statement, cause.values))
+
+
+def _remedies(page: Page, told: Sequence[Finding], indent: int) -> None:
+    for text in dict.fromkeys(finding.remedy for finding in told if finding.remedy):
+        page.prose(f"What to do: {shown(text)}", indent)
+
+
+def _since(page: Page, found: Problem) -> str:
+    when = "at" if found.count == 1 else "since"
+    return f"{when} {times.clock(found.since.time_ns, page.view.zone)} · "
+
+
+def more(page: Page, hidden: Sequence[Problem]) -> None:
+    """The line that says that not all problems are shown."""
+    ids = f"{hidden[0].id}–{hidden[-1].id}" if len(hidden) > 1 else hidden[0].id
+    page.line((f"+{len(hidden)} more: {ids} (-v shows all)", "note"))

@@ -1,0 +1,133 @@
+"""Which findings are one problem, and which problem comes first."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.problems import BY, CAUSES, REPEATED, problems
+from lbtrace.model.report import Evidence, Finding, Severity, Value
+
+
+def frame(number: int, side: Side = Side.BACKEND) -> FrameRef:
+    return FrameRef(side, 0, 0, number, number * 1000)
+
+
+def finding(
+    slug: str, *numbers: int, severity: Severity = Severity.MEDIUM, **counted: int
+) -> Finding:
+    values = tuple(Value(name, number, "count") for name, number in counted.items())
+    evidence = (Evidence(tuple(map(frame, numbers or (1,)))),)
+    return Finding(slug, "t", severity, Confidence.HIGH, "s", values, evidence)
+
+
+def grouped(*findings: Finding) -> list[tuple[int, ...]]:
+    return [p.findings for p in problems(findings)]
+
+
+def test_a_fact_is_no_problem() -> None:
+    assert problems([finding("errors.backend", severity=Severity.INFO)]) == ()
+
+
+def test_a_cause_leads_what_came_of_it() -> None:
+    retry = finding("retries.repeated", 12, 17, severity=Severity.LOW)
+    race = finding("keep-alive-race.backend", 10, 12, severity=Severity.HIGH)
+    for findings, order in (((retry, race), (1, 0)), ((race, retry), (0, 1))):
+        (problem,) = problems(findings)
+        assert problem.findings == problem.said == order
+        assert problem.severity is Severity.HIGH
+        assert problem.slugs == ("keep-alive-race.backend", "retries.repeated")
+        assert [f.number for f in problem.frames] == [10, 12, 17]
+
+
+def test_failures_of_other_exchanges_are_other_problems() -> None:
+    assert grouped(finding("keep-alive-race.backend", 10, 12), finding("retries.repeated", 13)) == [
+        (0,),
+        (1,),
+    ]
+
+
+def test_a_finding_never_unites_two_problems() -> None:
+    causes = (finding(f"{BY}error", 1), finding(f"{BY}error", 2))
+    assert grouped(*causes, finding("errors.open", 1, 2)) == [(0, 2), (1,)]
+
+
+def test_what_shares_a_frame_by_chance_is_not_one_problem() -> None:
+    assert grouped(finding("xff-trust.appended", 4), finding("errors.open", 4)) == [(0,), (1,)]
+    assert grouped(finding("xff-trust.appended", 4), finding("redirects.scheme", 4)) == [(0,), (1,)]
+
+
+def test_the_same_elsewhere_is_the_same_problem() -> None:
+    assert grouped(finding("capture-quality.cut", 1), finding("capture-quality.cut", 2)) == [(0, 1)]
+    assert grouped(finding("capture-quality.cut"), finding("capture-quality.dropped")) == [
+        (0,),
+        (1,),
+    ]
+
+
+def test_errors_that_another_finding_tells_with_their_cause_are_said_once() -> None:
+    (problem,) = problems([finding(REPEATED, 16), finding(f"{BY}error", 14, 16)])
+    assert (problem.findings, problem.said) == ((1, 0), (1,))
+    (alone,) = problems([finding(REPEATED, 16)])
+    assert alone.said == (0,)
+
+
+def test_the_gravest_comes_first_then_what_concerns_most() -> None:
+    found = problems(
+        [
+            finding("a", count=9, severity=Severity.LOW),
+            finding("b", count=1, severity=Severity.HIGH),
+            finding("c", count=3, of=4, severity=Severity.HIGH),
+            finding("d", severity=Severity.HIGH),
+        ]
+    )
+    assert [(p.id, p.slugs, p.count, p.of) for p in found] == [
+        ("P1", ("c",), 3, 4),
+        ("P2", ("b",), 1, None),
+        ("P3", ("d",), None, None),
+        ("P4", ("a",), 9, None),
+    ]
+
+
+def test_only_a_count_is_counted() -> None:
+    size = Finding(
+        "a",
+        "t",
+        Severity.LOW,
+        Confidence.LOW,
+        "s",
+        (Value("count", 7, "bytes"),),
+        finding("a").evidence,
+    )
+    assert problems([size])[0].count is None
+
+
+def test_since_is_the_first_frame_in_front_of_the_balancer() -> None:
+    evidence = (Evidence((frame(9, Side.CLIENT), frame(3))), Evidence((frame(5, Side.CLIENT),)))
+    both = Finding("a", "t", Severity.LOW, Confidence.LOW, "s", (), evidence)
+    assert problems([both])[0].since == frame(5, Side.CLIENT)
+    assert problems([finding("a", 7, 3)])[0].since == frame(3)
+
+
+any_finding = st.builds(
+    lambda kind, variant, severity, numbers: finding(
+        f"{kind}.{variant}", *numbers, severity=severity
+    ),
+    st.sampled_from([*CAUSES, "xff-trust", "capture-quality"]),
+    st.sampled_from(["a", "balancer"]),
+    st.sampled_from(Severity),
+    st.lists(st.integers(1, 6), min_size=1, max_size=3),
+)
+
+
+@given(st.lists(any_finding, max_size=8))
+def test_every_finding_that_is_no_fact_is_in_one_problem(findings: list[Finding]) -> None:
+    found = problems(findings)
+    told = sorted(i for p in found for i in p.findings)
+    assert told == [i for i, f in enumerate(findings) if f.severity is not Severity.INFO]
+    assert all(p.findings[0] in p.said and set(p.said) <= set(p.findings) for p in found)
+    ranks = [p.severity.rank for p in found]
+    assert ranks == sorted(ranks, reverse=True)
+    assert [p.id for p in found] == [f"P{n}" for n in range(1, len(found) + 1)]

@@ -1,0 +1,117 @@
+"""The rows of the list of exchanges: which come first, and what they are called."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lbtrace.listing import Exchanges, Row, listing
+from lbtrace.model.http import Exchange
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Unpaired, UnpairedReason
+from lbtrace.model.report import Evidence, Report, Severity
+from tests.render import founding
+
+NEVER = UnpairedReason.NEVER_ANSWERED
+
+
+def numbers(report: Report) -> list[str]:
+    return [row.number for row in listing(report).rows]
+
+
+def alone(report: Report, *unpaired: Unpaired, pairs: int) -> Report:
+    """The first so many pairs, and exchanges without a partner."""
+    kept = report.correlation.pairs[:pairs]
+    return replace(report, correlation=replace(report.correlation, pairs=kept, unpaired=unpaired))
+
+
+def without(side: str, id_: int, reason: UnpairedReason = UnpairedReason.UNKNOWN) -> Unpaired:
+    return Unpaired(side, Ref(0, id_), reason, Confidence.HIGH)
+
+
+def answered(report: Report, id_: int, status: int) -> Report:
+    """A client exchange with another status."""
+    (client,) = report.clients
+    exchanges: list[Exchange] = list(client.exchanges)
+    response = exchanges[id_].response
+    assert response is not None
+    exchanges[id_] = exchanges[id_]._replace(response=response._replace(status=status))
+    return replace(report, clients=(replace(client, exchanges=exchanges),))
+
+
+def test_rows_are_called_by_their_place() -> None:
+    assert (Row(True, 0).number, Row(False, 2).number) == ("1", "u3")
+
+
+def test_without_trouble_they_come_as_captured_and_health_checks_do_not() -> None:
+    found = listing(founding.report())
+    assert [row.number for row in found.rows] == ["1", "2", "3", "4"]
+    assert (found.troubled, found.of) == (0, 4)
+
+
+def test_client_exchanges_without_a_partner_stand_where_they_were_captured() -> None:
+    report = alone(founding.report(), without("backend", 4), without("client", 3), pairs=3)
+    assert numbers(report) == ["1", "2", "3", "u2", "u1"]
+
+
+@pytest.mark.parametrize(("status", "first"), [(499, "1"), (500, "3")])
+def test_an_error_of_a_server_comes_first(status: int, first: str) -> None:
+    assert numbers(answered(founding.report(), 2, status))[0] == first
+
+
+@pytest.mark.parametrize(
+    ("outcome", "first"),
+    [
+        (AttemptOutcome.RESET, "4"),
+        (AttemptOutcome.CLOSED, "4"),
+        (AttemptOutcome.TIMEOUT, "4"),
+        (AttemptOutcome.SUPERSEDED, "4"),
+        (AttemptOutcome.COPY, "1"),
+    ],
+)
+def test_a_failed_attempt_comes_first(outcome: AttemptOutcome, first: str) -> None:
+    report = founding.report()
+    *pairs, last = report.correlation.pairs
+    last = last._replace(attempts=(Attempt(Ref(0, 4), outcome),))
+    correlation = replace(report.correlation, pairs=(*pairs, last))
+    assert numbers(replace(report, correlation=correlation))[0] == first
+
+
+def test_what_nobody_answered_comes_first() -> None:
+    report = alone(founding.report(), without("client", 3, NEVER), pairs=3)
+    assert numbers(report) == ["u1", "1", "2", "3"]
+    assert listing(report).troubled == 1
+
+
+@pytest.mark.parametrize(
+    ("frame", "side"), [(24, Side.CLIENT), (26, Side.CLIENT), (18, Side.BACKEND)]
+)
+def test_what_a_problem_names_comes_first(frame: int, side: Side) -> None:
+    report = founding.report()
+    trace = report.trace(side, 0)
+    exchange = next(
+        e
+        for e in trace.exchanges
+        if e.request and e.response and frame in (e.request.first_frame, e.response.first_frame)
+    )
+    assert exchange.request is not None
+    assert exchange.response is not None
+    at = exchange.request if exchange.request.first_frame == frame else exchange.response
+    evidence = (Evidence((FrameRef(side, 0, 0, frame, at.first_ns),)),)
+    (finding,) = report.findings
+    wrong = replace(finding, severity=Severity.LOW, evidence=evidence)
+    found = listing(replace(report, findings=(wrong,)))
+    assert (found.rows[0].number, found.troubled) == ("3", 1)
+    assert numbers(replace(report, findings=(replace(wrong, severity=Severity.INFO),)))[0] == "1"
+
+
+def test_a_frame_of_no_exchange_names_none() -> None:
+    syn = FrameRef(Side.CLIENT, 0, 0, 1, founding.NOON + founding.AHEAD)
+    assert Exchanges(founding.report()).rows_of([syn]) == []
+
+
+def test_rows_can_be_cut() -> None:
+    rows = listing(founding.report()).rows
+    assert [row.number for row in rows[1:3]] == ["2", "3"]
+    assert rows[-1] == Row(True, 3)
