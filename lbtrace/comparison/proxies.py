@@ -16,7 +16,15 @@ from lbtrace.model.report import NotCaptured
 from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.side_table import SideTable
 
-RESPONSES_OF_PROXIES = fields_of(Meaning.PROXY, Meaning.CACHE)
+
+def added_to_requests(name: str) -> bool:
+    """Whether a field, its name in lower case, is what proxies add to requests."""
+    return name in ADDED_BY_PROXIES or is_forwarding(name)
+
+
+def added_to_responses(name: str) -> bool:
+    """Whether a field, its name in lower case, is what proxies and caches add to responses."""
+    return name in fields_of(Meaning.PROXY, Meaning.CACHE)
 
 
 class Proxies(Sides):
@@ -27,16 +35,14 @@ class Proxies(Sides):
         with a PROXY header.
         """
         table = self.table(side)
-        wanted = table.words.fields_named(
-            lambda name: name in ADDED_BY_PROXIES or is_forwarding(name)
-        )
+        wanted = table.words.fields_named(added_to_requests)
         found: Column = table.requests.heads.having(wanted) | (table.proxied[table.connection] > 0)
         return found & table.requests.there
 
     def proxied_responses(self, side: Side) -> Column:
         """Per exchange, whether its response has a field that proxies or their caches write."""
         table = self.table(side)
-        wanted = table.words.fields_named(RESPONSES_OF_PROXIES.__contains__)
+        wanted = table.words.fields_named(added_to_responses)
         found: Column = table.responses.heads.having(wanted) & table.responses.there
         return found
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence, Set
 import numpy as np
 
 from lbtrace.http_fields import ADDED_BY_PROXIES, USER_AGENT
+from lbtrace.http_fields.agents import is_health_checker
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, HealthCheck, Ref, Tier
@@ -25,24 +26,11 @@ from lbtrace.tables.columns import distinct
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import by_connection
 from lbtrace.tables.messages import NO_VALUE
+from lbtrace.tables.pace import pace
 from lbtrace.tables.packets import Column
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import Words
 
-AGENTS = (
-    "elb-healthchecker",
-    "googlehc",
-    "health",
-    "kube-probe",
-    "consul",
-    "haproxy",
-    "varnish",
-    "monitor",
-    "probe",
-    "amazon-route53",
-    "nginx-check",
-    "load balancer agent",
-)
 QUICK_NS = 250_000_000  # requests repeated faster than this are traffic, not checking …
 SILENT_QUICK_NS = (
     20_000_000  # … many connections without a byte may come faster: no client asks anything on them
@@ -185,7 +173,7 @@ def _judge(
     point, source, target, method, path, agent = key
     times = sorted(int(state.backend.start[b]) for b in numbers)
     period, even = pace(times)
-    known_agent = any(a in agent.lower() for a in AGENTS)
+    known_agent = is_health_checker(agent)
     first = state.backend.exchange(numbers[0]).request
     anonymous = (
         bool(forwarded)
@@ -247,23 +235,6 @@ def _silent(trace: Trace) -> list[int]:
     )
     found: list[int] = np.flatnonzero(silent & (table.synacks > 0)).tolist()
     return found
-
-
-def pace(times: Sequence[int]) -> tuple[int | None, bool]:
-    """Sorted times → (median distance, None with fewer than three times; whether the pace is
-    even).
-    """
-    if len(times) < 3:
-        return None, False
-    gaps = np.diff(np.array(times, np.int64))
-    period = int(np.median(gaps))
-    if period <= 0:
-        return 0, False
-    multiples = np.maximum(np.rint(gaps / period), 1)
-    if len(times) < 6:
-        return period, bool((np.abs(gaps / period - 1) <= 0.05).all())
-    even = np.abs(gaps / period - multiples) <= 0.1
-    return period, bool(even.mean() >= 0.75)
 
 
 def connects(

@@ -25,6 +25,13 @@ def told(comparison: Comparison, statement: str) -> str:
     return statement.replace(_PLACE, "") if comparison.alone else statement
 
 
+def ends(comparison: Comparison, side: Side) -> tuple[str, str]:
+    """Who sends requests on a side, and who answers them."""
+    if comparison.alone:
+        return "client end", "server end"
+    return ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
+
+
 def named(comparison: Comparison, side: Side) -> str | None:
     """The value for {side}; None where it has no place."""
     return None if comparison.alone else side.value

@@ -21,9 +21,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.comparison.proxies import added_to_requests, added_to_responses
 from lbtrace.findings._kind import FindingKind
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, NotCaptured, Severity
+from lbtrace.tables.columns import Column, among
+from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
@@ -43,11 +46,29 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         "behind-a-proxy" if behind else "in-front-of-a-proxy",
         Severity.INFO,
         Confidence.MEDIUM,
-        "{count} of {of} requests carry what a proxy adds: this capture was taken behind one."
+        "{count} of {of} requests carry what a proxy adds ({fields}): this capture was taken "
+        "behind one."
         if behind
-        else "{count} of {of} responses carry what a proxy adds: this capture was taken in front "
-        "of one.",
+        else "{count} of {of} responses carry what a proxy adds ({fields}): this capture was taken "
+        "in front of one.",
         (look(side, table.ref(row)) for row in rows[:FRAMES_PER_SIDE].tolist()),
         count=len(rows),
         of=int(there.sum()),
+        fields=_fields(table, rows, behind),
     )
+
+
+def _fields(table: SideTable, rows: Column, behind: bool) -> str:
+    """What a proxy added to these messages, by name, as first written."""
+    adds, messages = (
+        (added_to_requests, table.requests) if behind else (added_to_responses, table.responses)
+    )
+    owners, lines = messages.heads.which(table.words.fields_named(adds))
+    used = np.unique(lines[among(owners, rows)]).tolist()
+    spelled: dict[str, str] = {}
+    for line in used:
+        name = table.words.line_list[line].name
+        spelled.setdefault(name.lower(), name)
+    if behind and (table.proxied[table.connection[rows]] > 0).any():
+        spelled.setdefault("", "a PROXY header")
+    return ", ".join(spelled.values())

@@ -28,6 +28,7 @@ import numpy as np
 from lbtrace.comparison import Comparison, Pairs, confidence_of
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, SideCounts
@@ -37,6 +38,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 NOBODY, CLIENT, SERVER = -1, 0, 1
 _NO_FRAME = np.iinfo(np.int64).max
 CROSSING_PERCENT = (
@@ -46,11 +48,12 @@ CROSSING_PERCENT = (
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """The ratio of each side, sharing, who closes, idle time before reuse."""
-    for side in Side:
+    for side in comparison.captured:
         counts = comparison.counts(side)
         if counts.requests:
             yield _ratio(comparison, counts)
-    yield from _sharing(comparison)
+    if not comparison.alone:
+        yield from _sharing(comparison)
     yield from _closing(comparison)
     yield from _idle(comparison)
 
@@ -59,24 +62,24 @@ def _ratio(comparison: Comparison, counts: SideCounts) -> Finding:
     most = max(n for n, _ in counts.requests_per_connection)
     if counts.syns == 0:
         statement = (
-            "On the {side} side no SYN was captured: the connections ({already_open}) were open "
+            "No SYN was captured on the {side} side: the connections ({already_open}) were open "
             "before the capture began, "
             "and {requests} requests used {connections} of them, so there is no ratio of SYNs to "
             "requests."
         )
     else:
         statement = (
-            "{side} side: {syns} SYN : {requests} requests, over {connections} connections with "
-            "at most {most} on one."
+            "{syns} SYN : {requests} requests on the {side} side, over {connections} connections "
+            "with at most {most} on one."
             + (" Open before the capture began: {already_open}." if counts.already_open else "")
         )
     return KIND.finding(
-        counts.side.value,
+        variant(comparison, "", counts.side) or "counted",
         Severity.INFO,
         Confidence.CERTAIN,
-        statement,
+        told(comparison, statement),
         _openings(comparison, counts.side),
-        side=counts.side.value,
+        side=named(comparison, counts.side),
         syns=counts.syns,
         requests=counts.requests,
         connections=counts.http_connections,
@@ -141,7 +144,7 @@ def _users(pairs: Pairs) -> Pairs:
 
 def _closing(comparison: Comparison) -> Iterator[Finding]:
     """Who ends connections, on each side."""
-    for side in Side:
+    for side in comparison.captured:
         skipped = (
             comparison.check_connections | comparison.from_other_clients
             if side is Side.BACKEND
@@ -152,16 +155,16 @@ def _closing(comparison: Comparison) -> Iterator[Finding]:
         by = [np.flatnonzero(closed == who) for who in (CLIENT, SERVER)]
         if not any(map(len, by)):
             continue
-        by_client, by_server = (
-            ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
-        )
+        by_client, by_server = ends(comparison, side)
         if comparison.passes_packets:
             by_client, by_server = "client", "backend"
         yield KIND.finding(
-            f"closed-{side.value}",
+            variant(comparison, "closed", side),
             Severity.INFO,
             Confidence.CERTAIN,
-            "On the {side} side the {first} was the first to close in {by_first} cases, the "
+            "The {first} was the first to close in {by_first} cases, the {second} in {by_second}."
+            if comparison.alone
+            else "On the {side} side the {first} was the first to close in {by_first} cases, the "
             "{second} in {by_second}.",
             (
                 comparison.traces(side)[comparison.table(side).connection_ref(c).point].ref(
@@ -169,7 +172,7 @@ def _closing(comparison: Comparison) -> Iterator[Finding]:
                 )
                 for c in (*by[0][:3].tolist(), *by[1][:2].tolist())
             ),
-            side=side.value,
+            side=named(comparison, side),
             first=by_client,
             by_first=len(by[0]),
             second=by_server,
@@ -197,7 +200,8 @@ def first_close(table: SideTable) -> tuple[Column, Column, Column]:
 
 def _idle(comparison: Comparison) -> Iterator[Finding]:
     """How long backend connections had been silent when the next request came."""
-    ages, following = _gaps(comparison)
+    side = comparison.captured[-1]
+    ages, following = _gaps(comparison, side)
     if not len(ages):
         return
     longest = int(following[ages == ages.max()].max())
@@ -205,11 +209,12 @@ def _idle(comparison: Comparison) -> Iterator[Finding]:
         "idle",
         Severity.INFO,
         Confidence.CERTAIN,
-        "Backend connections were used again ({count} times), after {median} of silence in the "
-        "median and {longest} at most."
+        f"{'Connections' if comparison.alone else 'Backend connections'} were used again "
+        "({count} times), after {median} of silence in the median and {longest} at most."
         if len(ages) > 1
-        else "A backend connection was used again once, after {longest} of silence.",
-        [comparison.request_frame(Side.BACKEND, comparison.sides[1].ref(longest))],
+        else f"A {'' if comparison.alone else 'backend '}connection was used again once, after "
+        "{longest} of silence.",
+        [comparison.request_frame(side, comparison.table(side).ref(longest))],
         count=len(ages),
         median=ns(median_low(ages)),
         longest=ns(int(ages.max())),
@@ -217,11 +222,11 @@ def _idle(comparison: Comparison) -> Iterator[Finding]:
     )
 
 
-def _gaps(comparison: Comparison) -> tuple[Column, Column]:
-    """(how long the connection had been silent, the request that came then), for every backend
-    connection that was used again.
+def _gaps(comparison: Comparison, side: Side) -> tuple[Column, Column]:
+    """(how long the connection had been silent, the request that came then), for every connection
+    of a side that was used again, but for health checks and other clients.
     """
-    table = comparison.sides[1]
+    table = comparison.table(side)
     order, again = table.next_on_connection
     after = order[again]
     before = order[np.flatnonzero(again) - 1]
@@ -231,8 +236,7 @@ def _gaps(comparison: Comparison) -> tuple[Column, Column]:
         & table.requests.there[after]
         & (table.requests.first_ns[after] >= gone)
     )
-    counts &= ~(
-        comparison.check_exchanges[after]
-        | (comparison.check_connections | comparison.from_other_clients)[table.connection[after]]
-    )
+    if side is Side.BACKEND:
+        apart = comparison.check_connections | comparison.from_other_clients
+        counts &= ~(comparison.check_exchanges[after] | apart[table.connection[after]])
     return (table.requests.first_ns[after] - gone)[counts], after[counts]

@@ -24,11 +24,14 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
+from lbtrace.http_fields import SERVER
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, first_met
+from lbtrace.tables.messages import NO_VALUE
+from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -58,12 +61,18 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
     rows = np.flatnonzero(responses.there & (responses.start >= MIN_ERROR))
     if len(rows):
         statuses = Counter(responses.start[rows].tolist())
+        signed, others = _signatures(table, rows)
         yield KIND.finding(
             "seen",
             Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
             Confidence.CERTAIN,
-            "{count} of {of} responses are errors: {statuses}. One capture does not show who made "
-            "them.",
+            "{count} of {of} responses are errors: {statuses}."
+            + (
+                " They are signed {signed}, the other responses {others}: another program seems "
+                "to have made them."
+                if signed and others
+                else " One capture does not show who made them."
+            ),
             (
                 frame
                 for row in rows[: FRAMES_PER_SIDE // 2].tolist()
@@ -75,10 +84,32 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
             count=len(rows),
             of=int(responses.there.sum()),
             statuses=listed(statuses),
+            signed=signed if signed and others else None,
+            others=others if signed and others else None,
             remedy="Compare these requests with those that worked: which field, which size "
             "differs? A second capture, taken on the other side of the balancer at the same time, "
             "shows who made them.",
         )
+
+
+def _signatures(table: SideTable, errors: Column) -> tuple[str, str]:
+    """What Server says in these errors and in the other responses, where the two have nothing in
+    common; a program that signs both is one.
+    """
+    server = table.responses.line_of(table.words, SERVER)
+    error = np.zeros(len(table), bool)
+    error[errors] = True
+    there = table.responses.there
+    of_errors, of_others = set(server[error].tolist()), set(server[there & ~error].tolist())
+    if NO_VALUE in of_errors | of_others or of_errors & of_others:
+        return "", ""
+    written = [
+        sorted({table.words.line_list[line].value for line in lines})
+        for lines in (of_errors, of_others)
+    ]
+    if {v.lower() for v in written[0]} & {v.lower() for v in written[1]}:
+        return "", ""
+    return ", ".join(written[0]), ", ".join(written[1])
 
 
 def _made(comparison: Comparison) -> Iterator[Finding]:

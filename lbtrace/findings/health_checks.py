@@ -23,16 +23,89 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.http_fields import USER_AGENT
+from lbtrace.http_fields.agents import is_health_checker
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import HealthCheck, Ref
+from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import distinct
+from lbtrace.tables.columns import Column, distinct
+from lbtrace.tables.messages import NO_VALUE
+from lbtrace.tables.pace import pace
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per source, target and kind of check; a second one when some fail."""
+    if comparison.alone:
+        yield from _of_one_capture(comparison)
+    else:
+        yield from _of_both(comparison)
+
+
+def _of_one_capture(comparison: Comparison) -> Iterator[Finding]:
+    """What asks for the same again and again and calls itself a health checker. Without the other
+    capture, a checker that does not say so cannot be told from a client.
+    """
+    (side,) = comparison.captured
+    table = comparison.table(side)
+    for rows in _by_checker(table):
+        first = int(rows[0])
+        agent = table.words.line_list[int(_agents(table)[first])].value
+        period, even = pace(sorted(table.requests.first_ns[rows].tolist()))
+        every = " every {period}" if period and even else ""
+        target = str(table.endpoint(int(table.servers[table.connection[first]])))
+        yield KIND.finding(
+            "seen",
+            Severity.INFO,
+            Confidence.MEDIUM,
+            f"{{source}} checks {{target}} with {{method}} {{path}}{every}, User-Agent "
+            "{user_agent} ({count} checks).",
+            (
+                comparison.request_frame(side, table.ref(row))
+                for row in rows[:FRAMES_PER_SIDE].tolist()
+            ),
+            source=table.words.text_list[int(table.client_address[table.connection[first]])],
+            target=target,
+            method=table.words.text_list[int(table.requests.method[first])],
+            path=table.words.text_list[int(table.requests.start[first])],
+            user_agent=agent,
+            count=len(rows),
+            period=ns(period) if period and even else None,
+        )
+        yield from _failing(comparison, side, rows, target, Confidence.MEDIUM)
+
+
+def _agents(table: SideTable) -> Column:
+    """Per exchange the number of the line in which its request says who asks."""
+    return table.requests.line_of(table.words, USER_AGENT)
+
+
+def _by_checker(table: SideTable) -> list[Column]:
+    """The requests of each health checker: of one source to one server for one target, two or
+    more.
+    """
+    agent = _agents(table)
+    lines = table.words.line_list
+    checkers = [
+        n for n in distinct(agent[agent != NO_VALUE]).tolist() if is_health_checker(lines[n].value)
+    ]
+    rows = np.flatnonzero(np.isin(agent, checkers)) if checkers else np.zeros(0, np.int64)
+    if not len(rows):
+        return []
+    held = table.connection[rows]
+    q = table.requests
+    key = joint(
+        table.client_address[held], table.servers[held], q.method[rows], q.start[rows], agent[rows]
+    )
+    groups = [rows[key == k] for k in distinct(key).tolist()]
+    return [group for group in groups if len(group) > 1]
+
+
+def _of_both(comparison: Comparison) -> Iterator[Finding]:
     client = comparison.sides[0]
     in_front = {
         client.words.text_list[i]
@@ -79,27 +152,29 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             period=None if check.period_ns is None else ns(check.period_ns),
             note="; ".join(check.reasons),
         )
-        yield from _failing(comparison, check)
+        checks = comparison.sides[1].first_of[check.point] + np.array(check.exchanges, np.int64)
+        yield from _failing(comparison, Side.BACKEND, checks, str(check.target), check.confidence)
 
 
-def _failing(comparison: Comparison, check: HealthCheck) -> Iterator[Finding]:
-    backend = comparison.sides[1]
-    checks = np.array(check.exchanges, np.int64) + backend.first_of[check.point]
+def _failing(
+    comparison: Comparison, side: Side, checks: Column, target: str, confidence: Confidence
+) -> Iterator[Finding]:
+    backend = comparison.table(side)
     failed = checks[backend.responses.there[checks] & (backend.responses.start[checks] >= 400)]
     if len(failed):
         yield KIND.finding(
             "failing",
             Severity.MEDIUM,
-            check.confidence,
+            confidence,
             "{count} of {of} health checks of {target} were answered with an error, {status} at "
             "first.",
             (
-                comparison.response_frame(Side.BACKEND, backend.ref(i))
+                comparison.response_frame(side, backend.ref(i))
                 for i in failed[:FRAMES_PER_SIDE].tolist()
             ),
             count=len(failed),
-            of=len(check.exchanges),
-            target=str(check.target),
+            of=len(checks),
+            target=target,
             status=str(backend.responses.start[failed[0]]),
             remedy=(
                 "Make the checked path answer with the status the balancer expects, or check "

@@ -26,6 +26,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import ends, variant
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -35,6 +36,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
@@ -54,16 +56,16 @@ class _Race(NamedTuple):
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding a side, naming the idle times seen."""
-    for side in Side:
+    for side in comparison.captured:
         races = list(_races(comparison, side))
         if not races:
             continue
-        sender, server = ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
+        sender, server = ends(comparison, side)
         longest = longest_idle_ns(comparison, side)
         closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
         yield KIND.finding(
-            side.value,
-            Severity.HIGH if side is Side.BACKEND else Severity.LOW,
+            variant(comparison, "", side),
+            _severity(comparison, side),
             Confidence.HIGH if any(r.certain for r in races) else Confidence.MEDIUM,
             "Sent on a connection that the {server} had begun to close: {count} requests, "
             "after {shortest} of silence"
@@ -79,6 +81,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             closed_after=ns(min(closed)) if closed else None,
             remedy=REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE.format(server=server),
         )
+
+
+def _severity(comparison: Comparison, side: Side) -> Severity:
+    """A balancer that loses the race turns a good request into an error of its own."""
+    if comparison.alone:
+        return Severity.MEDIUM
+    return Severity.HIGH if side is Side.BACKEND else Severity.LOW
 
 
 def _by_idle_limit(longest: int | None, closed: Sequence[int]) -> bool:

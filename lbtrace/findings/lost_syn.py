@@ -29,6 +29,7 @@ from lbtrace.comparison.claims import ns
 from lbtrace.comparison.counts import counted_once
 from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, told, variant
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -37,6 +38,7 @@ from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 SECOND_NS = 1_000_000_000
 AFTER_NS = tuple(seconds * SECOND_NS for seconds in (1, 3, 7))  # since the first SYN
 LATE_NS = 60_000_000  # by which a timer of a host and the way may be late
@@ -51,9 +53,10 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """Per side the SYNs that were sent again, then those that were lost before the backend
     capture.
     """
-    for side in Side:
+    for side in comparison.captured:
         yield from _sent_again(comparison, side)
-    yield from _before_the_capture(comparison)
+    if not comparison.alone:
+        yield from _before_the_capture(comparison)
 
 
 def _sent_again(comparison: Comparison, side: Side) -> Iterator[Finding]:
@@ -66,17 +69,17 @@ def _sent_again(comparison: Comparison, side: Side) -> Iterator[Finding]:
         return
     delayed = int(comparison.used(side)[late].sum())
     yield KIND.finding(
-        side.value,
+        variant(comparison, "", side),
         Severity.MEDIUM,
         Confidence.HIGH,
-        "On the {side} side {count} of {of} connections opened "
+        told(comparison, "{count} of {of} connections on the {side} side opened ")
         + _waited(waited)
         + " after the first SYN, which was sent again: it or its answer was lost."
         + (" The first request on {delayed} of them waited for that." if delayed else ""),
         comparison.opening_frames(side, late),
         note="the first SYN",
         remedy=REMEDY,
-        side=side.value,
+        side=named(comparison, side),
         count=len(late),
         of=int(opened.sum()),
         shortest=ns(int(waited.min())) if len(waited) > 1 else None,

@@ -21,6 +21,7 @@ import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, told, variant
 from lbtrace.http_fields.addresses import node
 from lbtrace.model.http import ProxyHeader
 from lbtrace.model.net import FrameRef, Side
@@ -29,6 +30,7 @@ from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.connections import NEVER
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 TLV = {
     0x01: "ALPN",
     0x02: "AUTHORITY",
@@ -47,12 +49,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """What the headers are, whether they are true, and whether their checksums hold; each side
     apart.
     """
-    for side in Side:
+    for side in comparison.captured:
         headers = _headers(comparison, side)
         if headers:
-            yield _seen(side, headers)
-            yield from _damaged(side, headers)
-    yield from _truth(comparison)
+            yield _seen(comparison, side, headers)
+            yield from _damaged(comparison, side, headers)
+    if not comparison.alone:
+        yield from _truth(comparison)
 
 
 def _headers(comparison: Comparison, side: Side) -> list[tuple[Ref, ProxyHeader, FrameRef]]:
@@ -71,23 +74,32 @@ def _headers(comparison: Comparison, side: Side) -> list[tuple[Ref, ProxyHeader,
     return found
 
 
-def _seen(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Finding:
+def _seen(
+    comparison: Comparison, side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]
+) -> Finding:
     versions = sorted({h.version for _, h, _ in headers})
     tlvs = sorted({kind for _, h, _ in headers for kind, _ in h.tlvs})
     local = sum(h.source is None for _, h, _ in headers)
     example = next((h.source for _, h, _ in headers if h.source), "")
     return KIND.finding(
-        side.value,
+        variant(comparison, "", side),
         Severity.INFO,
         Confidence.CERTAIN,
-        "Connections on the {side} side that begin with a PROXY header of version {versions}: "
-        "{connections}"
+        told(
+            comparison,
+            "Connections on the {side} side that begin with a PROXY header of version {versions}: "
+            "{connections}",
+        )
         + (", stating {example} as source, for example" if example else "")
-        + ("; {local} of the headers name nobody (the balancer's own connections)" if local else "")
+        + (
+            "; {local} of the headers name nobody (connections of the sender's own)"
+            if local
+            else ""
+        )
         + ("; with {tlvs}." if tlvs else "."),
         (frame for _, _, frame in headers[:FRAMES_PER_SIDE]),
         connections=len({ref for ref, _, _ in headers}),
-        side=side.value,
+        side=named(comparison, side),
         versions=" and ".join(map(str, versions)),
         example=example,
         local=local,
@@ -95,23 +107,25 @@ def _seen(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Findi
         remedy=(
             "Accept PROXY headers at the backend on this port only, and from the balancer's "
             "addresses only."
-            if side is Side.BACKEND
+            if side is Side.BACKEND or comparison.alone
             else ""
         ),
     )
 
 
-def _damaged(side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]) -> Iterator[Finding]:
+def _damaged(
+    comparison: Comparison, side: Side, headers: list[tuple[Ref, ProxyHeader, FrameRef]]
+) -> Iterator[Finding]:
     bad = [frame for _, h, frame in headers if h.crc_ok is False]
     if bad:
         yield KIND.finding(
             "checksum",
             Severity.MEDIUM,
             Confidence.CERTAIN,
-            "PROXY headers on the {side} side whose CRC32c is wrong: {count}.",
+            told(comparison, "PROXY headers on the {side} side whose CRC32c is wrong: {count}."),
             bad[:FRAMES_PER_SIDE],
             count=len(bad),
-            side=side.value,
+            side=named(comparison, side),
             remedy=(
                 "A receiver must drop such a connection: look for what rewrites the header after "
                 "it is made."

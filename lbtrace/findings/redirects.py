@@ -40,6 +40,7 @@ from lbtrace.http_fields import (
     fields_of,
     spelling,
 )
+from lbtrace.http_fields.addresses import is_public, parse
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -47,6 +48,7 @@ from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 REDIRECTS = (301, 302, 303, 307, 308)  # RFC 9110 §15.4: those with a Location to follow
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _BLANK = "".join(map(chr, range(0x21)))  # what URL parsers pass over at either end
@@ -82,8 +84,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """Loops, then redirects to the backend's own address, then cookies for its own host."""
     redirects = list(_redirects(comparison))
     yield from _loops(comparison, redirects)
-    yield from _own_address(comparison, redirects)
-    yield from _cookies(comparison)
+    if comparison.alone:
+        yield from _private_address(comparison, redirects)
+    else:
+        yield from _own_address(comparison, redirects)
+        yield from _cookies(comparison)
 
 
 def _redirects(comparison: Comparison) -> Iterator[Redirect]:
@@ -263,6 +268,34 @@ def _protocols(comparison: Comparison, redirects: list[Redirect]) -> tuple[str, 
             sent, got = (field_value(m, X_FORWARDED_PROTO) or "" for m in pair.requests)
             return sent.strip(), got.strip()
     return "", ""
+
+
+def _private_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
+    """Redirects to an address that cannot be reached from outside, which the client did not ask
+    for: in one capture, the sign of a server that builds URLs from its own address.
+    """
+    strange = [
+        r
+        for r in redirects
+        if r.leads_to.host != r.asked.host
+        and parse(r.leads_to.host) is not None
+        and not is_public(r.leads_to.host)
+    ]
+    if strange:
+        yield KIND.finding(
+            "private-address",
+            Severity.MEDIUM,
+            Confidence.MEDIUM,
+            "{count} of {of} redirects send the client to a private address, {location}, though it "
+            "asked for {host}: such an address leads nowhere outside.",
+            _frames(comparison, strange),
+            count=len(strange),
+            of=len(redirects),
+            location=strange[0].location,
+            host=strange[0].asked.host or "(no host)",
+            remedy="Pass the client's Host on to the server that redirects, or rewrite Location "
+            "(nginx: proxy_redirect; Apache httpd: ProxyPassReverse).",
+        )
 
 
 def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:

@@ -24,12 +24,14 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import variant
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 ROUTE = (
     "The way back is asymmetric: route the backend's answers through the balancer, or let it "
     "translate the client's address too (SNAT)."
@@ -42,7 +44,7 @@ TRACKING = (
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per side: answers that never came the right way, else single segments."""
-    for side in Side:
+    for side in comparison.captured:
         strays = comparison.strays(side)
         if not len(strays.stray):
             continue
@@ -69,7 +71,7 @@ def _finding(
     reset = int((table.of_ends("rsts", False)[stray] > 0).sum())
     shown = np.stack((known, stray), axis=1).reshape(-1)
     return KIND.finding(
-        f"{'untranslated' if answered else 'asymmetric'}-{side.value}",
+        variant(comparison, "untranslated" if answered else "asymmetric", side),
         Severity.MEDIUM if answered else Severity.HIGH,
         Confidence.HIGH,
         (

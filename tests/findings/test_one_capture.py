@@ -16,7 +16,7 @@ from lbtrace.pipeline import show
 from tests.findings.simulated import ALB, four, judge_alone, judge_simulation, values
 from tests.findings.test_connection_failures import attempt
 from tests.findings.test_registry import PLAYS
-from tests.simulator import Balancer
+from tests.simulator import Balancer, Simulation
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*/*.pcap*"))
 # one capture does not tell which side it was taken on, nor what a balancer or a backend did
@@ -89,3 +89,48 @@ def test_the_capture_behind_says_that_its_requests_came_through_a_proxy() -> Non
     assert behind.slug == "capture-point.behind-a-proxy"
     assert values(behind)["count"] == 4
     assert judge_alone(recorded.clients[0]).of("capture-point") == []
+
+
+def test_errors_that_another_program_signs_are_told_so() -> None:
+    simulation = four(Balancer(refuse=0.5))
+    seen = judge_alone(simulation.run().clients[0]).one("errors")
+    assert values(seen)["signed"] == "awselb/2.0"
+    assert "another program" in seen.statement
+    every = judge_alone(four(Balancer(refuse=1.0)).run().clients[0]).one("errors")
+    assert "signed" not in values(every)
+
+
+def test_a_health_checker_that_says_so_is_told_and_its_failing_checks() -> None:
+    trace = four(ALB).run().backends[0]
+    (seen,) = judge_alone(trace).of("health-checks")
+    assert (seen.slug, values(seen)["path"]) == ("health-checks.seen", "/health")
+    assert values(seen)["count"] == sum(
+        e.request is not None and e.request.target == "/health" for e in trace.exchanges
+    )
+    failing = [
+        e._replace(response=e.response and e.response._replace(status=500)) for e in trace.exchanges
+    ]
+    told = judge_alone(replace(trace, exchanges=failing)).of("health-checks")
+    assert [f.slug for f in told] == ["health-checks.failing", "health-checks.seen"]
+
+
+def test_who_closes_and_how_connections_are_used_again_names_no_side() -> None:
+    reuse = judge_alone(four(Balancer()).run().backends[0]).of("connection-reuse")
+    assert {f.slug for f in reuse} <= {
+        "connection-reuse.counted",
+        "connection-reuse.closed",
+        "connection-reuse.idle",
+    }
+    assert len(reuse) >= 2
+
+
+def test_a_redirect_to_a_private_address_nobody_asked_for_is_told() -> None:
+    simulation = Simulation(seed=5, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
+    for n, location in enumerate(("http://10.0.9.11:8080/login", "/login", "http://a.example/")):
+        client.asks(
+            "GET", f"/{n}", at_ms=n, status="302 Found", answer_headers=[("Location", location)]
+        )
+    told = judge_alone(simulation.run().clients[0]).one("redirects")
+    assert told.slug == "redirects.private-address"
+    assert (values(told)["count"], values(told)["of"]) == (1, 3)

@@ -29,6 +29,7 @@ DRAWN_ABOVE = (
     "response-headers",
     "connection-reuse.client",
     "connection-reuse.backend",
+    "connection-reuse.counted",
     "added-latency",
     "nat-before-balancer",
 )

@@ -1,0 +1,122 @@
+"""Which balancer wrote this.
+
+Meaning:
+    A known balancer whose marks stand in one capture: fields and cookies that no other balancer
+    writes by accident, its health checks, its PROXY headers. What it looks like is a judgement
+    apart; two captures show more of it.
+Decided by:
+    The distinctive rules of the profiles (`lbtrace profiles`) about what a balancer writes into
+    requests, into responses and into its own checks. Server is left out: a backend may be the same
+    program. Marks of several balancers name them all: they may stand one behind the other.
+Evidence:
+    The first messages with each mark.
+Remedy:
+    Nothing is wrong. Read what this balancer does by default: `lbtrace profiles NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.proxies import added_to_requests, added_to_responses
+from lbtrace.findings._kind import FindingKind
+from lbtrace.http_fields import SERVER, SET_COOKIE, USER_AGENT
+from lbtrace.http_fields.agents import is_health_checker
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column
+
+KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
+IN_REQUESTS = ("request-added", "request-written")
+IN_RESPONSES = ("response-written",)
+IN_CHECKS = ("health-check",)
+
+
+class _Mark(NamedTuple):
+    """A line that only one balancer writes."""
+
+    profile: str  # its name
+    slug: str
+    text: str  # what the rule says
+    response: bool
+    line: int  # its number
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding per balancer whose marks one capture shows."""
+    if not comparison.alone:
+        return
+    (side,) = comparison.captured
+    marks: dict[str, list[_Mark]] = {}
+    for mark in _marks(comparison, side):
+        marks.setdefault(mark.profile, []).append(mark)
+    for profile, of_it in marks.items():
+        lines = dict.fromkeys(comparison.table(side).words.line_list[m.line].name for m in of_it)
+        yield KIND.finding(
+            "",
+            Severity.INFO,
+            Confidence.MEDIUM,
+            "Marks of {balancer}: {fields} (it {does}).",
+            _frames(comparison, side, of_it),
+            fields=", ".join(lines),
+            balancer=profile,
+            does="; ".join(dict.fromkeys(m.text for m in of_it)),
+            remedy="",
+        )
+
+
+def _marks(comparison: Comparison, side: Side) -> Iterator[_Mark]:
+    """Every line that a distinctive rule of a profile matches. Profiles are read only where a line
+    is of a kind that balancers write.
+    """
+    table = comparison.table(side)
+    candidates = [
+        (IN_REQUESTS, False, added_to_requests),
+        (IN_CHECKS, False, USER_AGENT.__eq__),
+        (IN_RESPONSES, True, _of_balancers),
+    ]
+    lines: dict[tuple[str, ...], tuple[bool, list[int]]] = {}
+    for places, response, wanted in candidates:
+        heads = (table.responses if response else table.requests).heads
+        used = np.unique(heads.which(table.words.fields_named(wanted))[1]).tolist()
+        if places == IN_CHECKS:
+            used = [n for n in used if is_health_checker(table.words.line_list[n].value)]
+        if used:
+            lines[places] = response, used
+    if not lines:
+        return
+    from lbtrace.profiles import profiles  # read from files
+
+    for profile in profiles():
+        for rule in profile.rules:
+            if not rule.distinctive or not rule.weight:
+                continue
+            for places, (response, used) in lines.items():
+                if rule.place in places:
+                    for n in used:
+                        if rule.pattern.fullmatch(table.words.line_list[n].raw):
+                            yield _Mark(profile.name, profile.id, rule.text, response, n)
+                            break
+
+
+def _of_balancers(name: str) -> bool:
+    """Whether a response field, its name in lower case, may be a balancer's: not Server."""
+    return name != SERVER and (added_to_responses(name) or name == SET_COOKIE)
+
+
+def _frames(comparison: Comparison, side: Side, marks: list[_Mark]) -> Iterator[FrameRef]:
+    """The first message with each mark."""
+    table = comparison.table(side)
+    for mark in marks:
+        heads = (table.responses if mark.response else table.requests).heads
+        wanted: Column = np.zeros(len(table.words.line_list), bool)
+        wanted[mark.line] = True
+        row = int(heads.which(wanted)[0][0])
+        look = comparison.response_frame if mark.response else comparison.request_frame
+        yield look(side, table.ref(row))

@@ -1,0 +1,100 @@
+"""Resets.
+
+Meaning:
+    Connections that one end reset while a request was open: not answered yet, or its answer not
+    complete. The other end sees a broken connection and, if it is a proxy, makes an error of that.
+Decided by:
+    A RST in the capture after a request that had no complete answer on its connection. The end that
+    sent it is the end that the segment comes from; a firewall or a balancer in between can send one
+    in its name.
+Evidence:
+    The request and the RST.
+Remedy:
+    The server end: a crash, a restart, a full backlog, an idle or request time limit; its log of
+    that moment tells. The client end: it waited no longer, or was closed by its user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.claims import ns
+from lbtrace.findings._kind import FindingKind
+from lbtrace.model.http import Mark
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import MARKS
+
+KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
+EXAMPLES = 2
+REMEDY = {
+    False: "The client end gave up or was closed: compare how long it waited with its time limits.",
+    True: "Read the log of the server end of that moment: a crash, a restart, a time limit. A "
+    "balancer or firewall in between can send a RST in its name.",
+}
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding per end of one capture; two captures show more: see what the balancer answered
+    itself, and retries.
+    """
+    if comparison.alone:
+        (side,) = comparison.captured
+        for server in (True, False):
+            yield from _by_end(comparison, side, server)
+
+
+def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Finding]:
+    table = comparison.table(side)
+    rst, rst_ns = (table.of_ends(f"rst_{u}", server)[table.connection] for u in ("frame", "ns"))
+    cut = np.flatnonzero(_cut(table) & (rst_ns != NEVER) & (rst > table.requests.first_frame))
+    # both ends may reset; the first to do so ended it
+    other, other_ns = (
+        table.of_ends(f"rst_{u}", not server)[table.connection] for u in ("frame", "ns")
+    )
+    cut = cut[(other_ns[cut] == NEVER) | (other[cut] > rst[cut])]
+    if not len(cut):
+        return
+    waited = (rst_ns - table.requests.last_ns)[cut].clip(0)
+    answering = int(table.responses.there[cut].sum())
+    yield KIND.finding(
+        "by-the-server-end" if server else "by-the-client-end",
+        Severity.MEDIUM if server else Severity.LOW,
+        Confidence.HIGH,
+        ("The server end" if server else "The client end")
+        + " reset the connections of {count} open requests, {shortest}"
+        + (" to {longest}" if len(cut) > 1 else "")
+        + " after they were sent"
+        + ("; {answering} of them had been answered in part." if answering else "."),
+        _frames(comparison, side, cut, rst, rst_ns),
+        count=len(cut),
+        shortest=ns(int(waited.min())),
+        longest=ns(int(waited.max())),
+        answering=answering or None,
+        remedy=REMEDY[server],
+    )
+
+
+def _cut(table: SideTable) -> Column:
+    """Which requests were open when their connection was reset."""
+    reset = MARKS[Mark.RESET]
+    marks = table.marks | table.requests.marks | table.responses.marks
+    cut: Column = table.requests.there & ((marks & reset) > 0)
+    return cut
+
+
+def _frames(
+    comparison: Comparison, side: Side, rows: Column, rst: Column, rst_ns: Column
+) -> Iterator[FrameRef]:
+    table = comparison.table(side)
+    for row in rows[:EXAMPLES].tolist():
+        yield comparison.request_frame(side, table.ref(row))
+        yield table.trace_of(row).ref(int(rst[row]), int(rst_ns[row]))

@@ -1,0 +1,106 @@
+"""Slow requests.
+
+Meaning:
+    Requests that took a second or longer in one capture, and which part took the time: sending the
+    request, waiting for the first byte of the response, or receiving the response.
+Decided by:
+    The times of the first and last byte of request and response in that capture. Tunnels and
+    messages of which the capture lacks bytes are left out. How long a balancer and its backend took
+    of the waiting, one capture does not show.
+Evidence:
+    Request and response of the slowest.
+Remedy:
+    Sending: a large upload, a slow client, loss. Waiting: the server end, or what it asks in turn.
+    Receiving: a large response, a slow reader that closes its window, an event stream, loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.claims import ns
+from lbtrace.findings._kind import FindingKind
+from lbtrace.model.http import Framing, Mark
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column, median_low
+from lbtrace.tables.messages import FRAMINGS
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import bits_of
+
+KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
+SLOW_NS = 1_000_000_000
+EXAMPLES = 2
+DAMAGED = bits_of(
+    (Mark.HEAD_TRUNCATED, Mark.BODY_TRUNCATED, Mark.RESYNCED, Mark.LOST, Mark.PAIRED_BY_ORDER)
+)
+PARTS = ("sending", "waiting", "receiving")
+REMEDY = {
+    "sending": "Sending took most of the time of the slowest: look at the size of the request, at "
+    "the client and at loss.",
+    "waiting": "Waiting took most of the time of the slowest: look at the server end, and capture "
+    "on its other side to see what it waited for.",
+    "receiving": "Receiving took most of the time of the slowest: look at the size of the response "
+    "and for a slow reader that closes its window; an event stream is meant to take long.",
+}
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """The slow requests of one capture; of two, see the latency that the balancer adds."""
+    if not comparison.alone:
+        return
+    (side,) = comparison.captured
+    table = comparison.table(side)
+    known = np.flatnonzero(_known(table))
+    total = (table.responses.last_ns - table.requests.first_ns)[known]
+    slow = known[total >= SLOW_NS]
+    if len(slow):
+        yield _finding(comparison, side, known, slow[np.argsort(-total[total >= SLOW_NS])])
+
+
+def _known(table: SideTable) -> Column:
+    """Which exchanges are there from first to last byte, one after the other."""
+    q, r = table.requests, table.responses
+    whole = q.there & r.there & ((table.marks | q.marks | r.marks) & DAMAGED == 0)
+    known: Column = whole & (r.first_ns >= q.last_ns) & (r.framing != FRAMINGS[Framing.TUNNEL])
+    return known
+
+
+def _finding(comparison: Comparison, side: Side, known: Column, slow: Column) -> Finding:
+    table = comparison.table(side)
+    q, r = table.requests, table.responses
+    worst = int(slow[0])
+    took = {
+        "sending": int(q.last_ns[worst] - q.first_ns[worst]),
+        "waiting": int(r.first_ns[worst] - q.last_ns[worst]),
+        "receiving": int(r.last_ns[worst] - r.first_ns[worst]),
+    }
+    others = np.setdiff1d(known, slow)
+    return KIND.finding(
+        "",
+        Severity.LOW,
+        Confidence.HIGH,
+        "{count} of {of} requests took a second or longer"
+        + (" (the others {median} in the median)" if len(others) else "")
+        + ". The slowest, {target}, took {longest}: {sending} to send it, {waiting} until the "
+        "first byte of the response, {receiving} to receive it.",
+        (
+            look(side, table.ref(row))
+            for row in slow[:EXAMPLES].tolist()
+            for look in (comparison.request_frame, comparison.response_frame)
+        ),
+        count=len(slow),
+        of=len(known),
+        median=ns(median_low((r.last_ns - q.first_ns)[others])) if len(others) else None,
+        target=table.words.text_list[int(q.start[worst])],
+        longest=ns(sum(took.values())),
+        sending=ns(took["sending"]),
+        waiting=ns(took["waiting"]),
+        receiving=ns(took["receiving"]),
+        remedy=REMEDY[max(PARTS, key=took.__getitem__)],
+    )

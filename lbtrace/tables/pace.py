@@ -1,0 +1,24 @@
+"""Times → how evenly they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def pace(times: Sequence[int]) -> tuple[int | None, bool]:
+    """Sorted times → (median distance, None with fewer than three times; whether the pace is
+    even).
+    """
+    if len(times) < 3:
+        return None, False
+    gaps = np.diff(np.array(times, np.int64))
+    period = int(np.median(gaps))
+    if period <= 0:
+        return 0, False
+    multiples = np.maximum(np.rint(gaps / period), 1)
+    if len(times) < 6:
+        return period, bool((np.abs(gaps / period - 1) <= 0.05).all())
+    even = np.abs(gaps / period - multiples) <= 0.1
+    return period, bool(even.mean() >= 0.75)

@@ -1,0 +1,41 @@
+"""The same request once more, after its connection ended without an answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbtrace.model.trace import Trace
+from tests.findings.simulated import four, judge_alone, values
+from tests.simulator import Balancer, Simulation
+
+
+def again(method: str, fail: str = "reset", retry: float = 1.0) -> Trace:
+    """The backend capture of two orders, whose first attempts fail."""
+    simulation = Simulation(seed=5, balancer=Balancer(retry=retry, fail=fail))
+    client = simulation.client("192.168.0.5")
+    for n in range(2):
+        client.asks(method, f"/order/{n}", at_ms=500 * n, body=b"one of them")
+    return simulation.run().backends[0]
+
+
+@pytest.mark.parametrize("fail", ["reset", "closed"])
+def test_an_order_that_was_sent_twice_may_have_been_carried_out_twice(fail: str) -> None:
+    found = judge_alone(again("POST", fail)).one("repeated-requests")
+    assert found.slug == "repeated-requests.not-idempotent"
+    assert (values(found)["count"], values(found)["methods"]) == (2, "POST ×2")
+    assert len(found.evidence[0].frames) == 4
+
+
+def test_what_is_idempotent_is_told_as_a_lesser_thing() -> None:
+    found = judge_alone(again("PUT")).one("repeated-requests")
+    assert (found.slug, found.severity) == ("repeated-requests.idempotent", "low")
+
+
+@pytest.mark.parametrize(("fail", "retry"), [("500", 1.0), ("reset", 0.0)])
+def test_what_was_answered_is_not_sent_again(fail: str, retry: float) -> None:
+    assert judge_alone(again("POST", fail, retry)).of("repeated-requests") == []
+
+
+def test_another_request_is_not_the_same_again() -> None:
+    trace = four(Balancer(give_up=1.0)).run().backends[0]
+    assert judge_alone(trace).of("repeated-requests") == []

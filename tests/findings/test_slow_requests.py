@@ -1,0 +1,62 @@
+"""Which part of a slow request took the time."""
+
+from __future__ import annotations
+
+from lbtrace.model.trace import Trace
+from tests.findings.simulated import (
+    judge_alone,
+    judge_recording,
+    judge_simulation,
+    values,
+    with_exchanges,
+)
+from tests.simulator import Balancer, Simulation
+
+SECOND = 1_000_000_000
+
+
+def quick() -> Simulation:
+    simulation = Simulation(seed=5, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
+    client.asks("GET", "/quick", at_ms=0)
+    client.asks("GET", "/slow", at_ms=100)
+    return simulation
+
+
+def stretched(part: str) -> Trace:
+    """One exchange of which a part takes three seconds."""
+    trace = quick().run().clients[0]
+    request, response = trace.exchanges[1].request, trace.exchanges[1].response
+    assert request is not None
+    assert response is not None
+    later = 3 * SECOND
+    if part == "sending":
+        request = request._replace(last_ns=request.last_ns + later)
+    if part in ("sending", "waiting"):
+        response = response._replace(first_ns=response.first_ns + later)
+    response = response._replace(last_ns=response.last_ns + later)
+    exchange = trace.exchanges[1]._replace(request=request, response=response)
+    return with_exchanges(trace, e1=exchange)
+
+
+def test_the_slowest_is_named_with_what_the_others_took() -> None:
+    said = values(judge_alone(stretched("waiting")).one("slow-requests"))
+    assert (said["count"], said["of"], said["target"]) == (1, 2, "/slow")
+    assert int(said["median"]) < SECOND <= int(said["waiting"])
+
+
+def test_the_part_that_took_the_time_has_its_remedy() -> None:
+    for part in ("sending", "waiting", "receiving"):
+        found = judge_alone(stretched(part)).one("slow-requests")
+        assert found.remedy.startswith(part.capitalize())
+        assert int(values(found)[part]) >= 3 * SECOND
+        assert sum(int(values(found)[p]) for p in ("sending", "waiting", "receiving")) == int(
+            values(found)["longest"]
+        )
+
+
+def test_what_is_quick_is_not_told_and_two_captures_tell_more() -> None:
+    assert judge_alone(quick().run().clients[0]).of("slow-requests") == []
+    two = judge_simulation(quick())
+    two.recorded.clients[0] = stretched("waiting")
+    assert judge_recording(two.recorded, two.correlation).of("slow-requests") == []
