@@ -30,6 +30,7 @@ COMMANDS = {
     "show": "Show one capture: its connections and HTTP exchanges.",
     "demo": "Compare the captures that come with lbtrace.",
     "lab": "Run the experiment on this machine, with real balancers.",
+    "explain": "Say what a finding means, and what to do.",
     "profiles": "List the load balancers that lbtrace can recognise.",
 }
 

@@ -2,9 +2,9 @@
 
 Each module here whose name has no leading underscore is a finding: its docstring says what it means
 (`Meaning:`), how it is decided (`Decided by:`), what its evidence shows (`Evidence:`) and what to
-do (`Remedy:`); its first line is the title; `find(comparison)` yields what it has to say. A new
-finding is a new file. docs/findings.md is made from the docstrings: `python -m lbtrace.findings >
-docs/findings.md`.
+do (`Remedy:`), and what may stand behind the dot of its slug (`Variants:`); its first line is the
+title; `find(comparison)` yields what it has to say. A new finding is a new file. docs/findings.md
+is made from the docstrings: `python -m lbtrace.findings > docs/findings.md`.
 
 A file with `ONE_CAPTURE = True` can speak of one capture alone: its `find` loops over
 `comparison.captured`, names no side (`_side`), and asks for pairs only where both were captured.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -33,6 +33,13 @@ class FindingModule(NamedTuple):
     doc: str
     find: Callable[[Comparison], Iterable[Finding]]
     one_capture: bool  # whether it can speak of one capture alone
+
+    @property
+    def variants(self) -> Mapping[str, str]:
+        """What may stand behind the dot of its slug, and what each says."""
+        from lbtrace.findings._document import variants  # only documents ask
+
+        return variants(self.doc)
 
 
 @cache

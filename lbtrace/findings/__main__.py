@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-import inspect
-
 from lbtrace.findings import FindingModule, registry
+from lbtrace.findings._document import PARTS, sections
 
 HEAD = """# What lbtrace can tell
 
 This page is made from the docstrings in `lbtrace/findings/`. Do not edit it: `make docs` writes it.
+`lbtrace explain SLUG` prints one section of it.
 
 A finding has a severity (how much it matters) and a confidence (how sure it is). Each carries the
 frames that prove it, at most five a side, and a Wireshark display filter that finds them. A slug
-may have a variant after a dot: `source-address.rewritten`.
+may have a variant after a dot: `source-address.rewritten`. Variants that end in `-client` or
+`-backend` speak of that side. What is marked ● can also be told from one capture alone
+(`lbtrace show`), and then names no side.
 
-| slug | finding |
-|---|---|
+| slug | finding | |
+|---|---|---|
 """
 
 
 def document() -> str:
     """The whole page."""
     findings = registry()
-    rows = "".join(f"| [`{f.slug}`](#{f.slug}) | {f.title} |\n" for f in findings)
+    rows = "".join(
+        f"| [`{f.slug}`](#{f.slug}) | {f.title} | {'●' if f.one_capture else ''} |\n"
+        for f in findings
+    )
     return HEAD + rows + "".join(section(f) for f in findings)
 
 
 def section(finding: FindingModule) -> str:
-    """One finding: its slug as heading, then the parts of its docstring."""
+    """One finding: its slug as heading, then the parts of its docstring, then its variants."""
     parts = sections(finding.doc)
-    text = "".join(f"**{name}.** {body}\n\n" for name, body in parts.items() if name)
-    return f"\n## {finding.slug}\n\n{finding.title}\n\n{text}".rstrip("\n") + "\n"
+    text = "".join(f"**{name}.** {parts[name]}\n\n" for name in PARTS)
+    return f"\n## {finding.slug}\n\n{finding.title}\n\n{text}{_table(finding)}".rstrip("\n") + "\n"
 
 
-def sections(doc: str) -> dict[str, str]:
-    """A docstring → its parts: {"": the summary, "Meaning": …, "Decided by": …, "Evidence": …,
-    "Remedy": …}.
-    """
-    parts: dict[str, list[str]] = {"": []}
-    name = ""
-    for line in inspect.cleandoc(doc).splitlines():
-        if line and not line.startswith(" ") and line.endswith(":"):
-            name = line[:-1]
-            parts[name] = []
-        else:
-            parts[name].append(line.strip())
-    return {key: " ".join(part for part in lines if part) for key, lines in parts.items()}
+def _table(finding: FindingModule) -> str:
+    """The variants with what each says, those that say the same in one row."""
+    alike: dict[str, list[str]] = {}
+    for name, says in finding.variants.items():
+        alike.setdefault(says, []).append(f"`{finding.slug}.{name}`")
+    if not alike:
+        return ""
+    rows = "".join(f"| {', '.join(names)} | {says} |\n" for says, names in alike.items())
+    return f"| variant | what it says |\n|---|---|\n{rows}"
 
 
 if __name__ == "__main__":

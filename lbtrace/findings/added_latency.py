@@ -19,6 +19,9 @@ Evidence:
 Remedy:
     Much time before the backend points to queueing or connection set-up at the balancer; much time
     after it, to buffering.
+Variants:
+    total: what the balancer added, over all pairs.
+    split: how much of it before the backend and after it, by a common clock.
 """
 
 from __future__ import annotations

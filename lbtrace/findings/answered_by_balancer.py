@@ -15,6 +15,11 @@ Remedy:
     For the balancer's own 502, 503 and 504: look at the named backend event and at the balancer's
     timeouts. Without an event, look at its configuration, and at which backends it considers
     healthy.
+Variants:
+    cache-hit: out of a cache.
+    redirect: a redirect of its own.
+    error: an error of its own, with what happened behind it just before.
+    fixed-response: any other answer of its own.
 """
 
 from __future__ import annotations

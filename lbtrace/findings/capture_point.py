@@ -12,6 +12,9 @@ Evidence:
     The first messages that have such a field.
 Remedy:
     Capture on both sides of the balancer at the same time, and compare the two captures.
+Variants:
+    behind-a-proxy: requests came through one.
+    in-front-of-a-proxy: responses came through one.
 """
 
 from __future__ import annotations

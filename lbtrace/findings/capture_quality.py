@@ -12,6 +12,12 @@ Evidence:
 Remedy:
     Record with a larger buffer (`tcpdump -B 65536`) and whole packets (`-s 0`), on an interface
     that both directions cross. Start both captures before the traffic.
+Variants:
+    dropped: the capture itself reports dropped packets.
+    truncated: packets cut by the snapshot length.
+    missing: acknowledged bytes that no packet holds.
+    one-direction: only one direction of most connections.
+    window: exchanges at a time when the other capture shows nothing.
 """
 
 from __future__ import annotations

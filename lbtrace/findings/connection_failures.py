@@ -12,6 +12,9 @@ Evidence:
 Remedy:
     Refused: nothing listens on that port. Unanswered: a firewall, a wrong address, or a full accept
     queue.
+Variants:
+    refused, refused-client, refused-backend: a SYN answered by a RST.
+    no-answer, no-answer-client, no-answer-backend: a SYN that nothing answered.
 """
 
 from __future__ import annotations

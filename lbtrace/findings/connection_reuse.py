@@ -17,6 +17,11 @@ Remedy:
     One backend connection for each request costs a handshake each time. Turn on keep-alive towards
     the backend (nginx before 1.29.7 needs `keepalive`, `proxy_http_version 1.1` and an empty
     Connection field).
+Variants:
+    client, backend, counted: SYNs and requests of a side, or of one capture.
+    shared: one backend connection for several clients.
+    closed, closed-client, closed-backend: which end closes first.
+    idle: how long connections were silent before they were used again.
 """
 
 from __future__ import annotations

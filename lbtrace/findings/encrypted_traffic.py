@@ -9,6 +9,8 @@ Evidence:
     The ClientHellos.
 Remedy:
     Capture where the traffic is plain: on the backend side of the point where TLS ends.
+Variants:
+    client, backend: on that side.
 """
 
 from __future__ import annotations

@@ -12,6 +12,12 @@ Evidence:
 Remedy:
     For errors of the backend, read its logs. For errors of the balancer, look at what happened on
     the backend side just before.
+Variants:
+    backend: made by a backend and passed on.
+    balancer: made by the balancer.
+    open: nobody is shown to have made them.
+    seen: in one capture, which does not show who made them.
+    unanswered: requests without a response.
 """
 
 from __future__ import annotations

@@ -14,6 +14,9 @@ Evidence:
 Remedy:
     A wrong protocol or port usually comes from another proxy before this balancer. Let the balancer
     set these fields itself.
+Variants:
+    right: the field is true.
+    wrong: it is not.
 """
 
 from __future__ import annotations

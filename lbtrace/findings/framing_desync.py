@@ -15,6 +15,13 @@ Evidence:
 Remedy:
     Let the balancer refuse ambiguous messages (RFC 9112 §6.1, §6.3), and close the backend
     connection after each one that it lets through.
+Variants:
+    smuggled: one client request became two backend requests.
+    let-through: requests that can be read in two ways went through.
+    made: the balancer made such a request of a plain one.
+    response: responses that can be read in two ways reached clients.
+    crossed-answers: clients got answers to requests of others.
+    refused: the balancer refused such requests.
 """
 
 from __future__ import annotations

@@ -12,6 +12,9 @@ Evidence:
 Remedy:
     Failing checks take a backend out of service. Make the checked path answer with the expected
     status.
+Variants:
+    seen: in one capture, by what the checker calls itself.
+    failing: checks that were answered with an error.
 """
 
 from __future__ import annotations

@@ -11,6 +11,12 @@ Evidence:
 Remedy:
     If the backend needs the client's Host: `proxy_set_header Host $host` (nginx),
     `ProxyPreserveHost On` (Apache httpd), or the preserve-host attribute of the balancer.
+Variants:
+    host-changed: the backend gets another Host.
+    host-kept: it gets the client's Host.
+    target-changed: the backend is asked for another target.
+    target-kept: it is asked for the client's target.
+    method-changed: it gets another method.
 """
 
 from __future__ import annotations

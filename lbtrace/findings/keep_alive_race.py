@@ -14,6 +14,8 @@ Remedy:
     The end that sends requests must give up idle connections first: make the backend's idle timeout
     longer than the balancer's. If a longer silence did no harm, no idle timeout closed the
     connection. Look for a restart, or for a limit of requests per connection.
+Variants:
+    client, backend: on that side.
 """
 
 from __future__ import annotations

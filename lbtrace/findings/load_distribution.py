@@ -12,6 +12,10 @@ Evidence:
 Remedy:
     If a backend gets much more than its share, look at weights, at stickiness, and at long-lived
     connections that bind clients to it.
+Variants:
+    backends: over backends.
+    balancer-addresses: over the addresses the balancer speaks from.
+    fronts: over the addresses the balancer listens on.
 """
 
 from __future__ import annotations

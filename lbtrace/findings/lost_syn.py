@@ -16,6 +16,9 @@ Remedy:
     TcpExtListenOverflows`), a full connection tracking table, colliding source ports of a NAT
     (`conntrack -S`: insert_failed), a firewall that limits connections. Connections that are kept
     open need fewer SYNs.
+Variants:
+    client, backend: sent again in the capture of that side.
+    before-backend-capture: late behind the balancer by what a lost SYN costs.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ Remedy:
     (an L7 proxy, or balancing in the client), several connections, or connections that end from
     time to time (MAX_CONNECTION_AGE of gRPC, keepalive_requests). Otherwise look at stickiness by
     the client's address, at weights, and at the health of the other backends.
+Variants:
+    by-connection: because one connection carries all requests.
 """
 
 from __future__ import annotations

@@ -11,6 +11,14 @@ Evidence:
     Example messages on both sides.
 Remedy:
     For HTTP/1.0 towards the backend: `proxy_http_version 1.1` (nginx before 1.29.7).
+Variants:
+    version: another HTTP version behind the balancer.
+    framing: another framing of bodies.
+    coding: another content coding.
+    interim-own: an interim response of the balancer's own.
+    interim-kept: an interim response that it did not pass on.
+    upgrade: connections that left HTTP on both sides.
+    upgrade-one-side: on one side only.
 """
 
 from __future__ import annotations

@@ -11,6 +11,11 @@ Evidence:
     The frames that hold the header, and the client's connection.
 Remedy:
     Accept PROXY headers at the backend on this port only, and from the balancer's addresses only.
+Variants:
+    client, backend: headers on that side.
+    checksum: a checksum that is wrong.
+    true-source: the header names the client.
+    wrong-source: it names somebody else.
 """
 
 from __future__ import annotations

@@ -16,6 +16,11 @@ Remedy:
     Pass the client's Host and protocol on (`proxy_set_header Host $host`, X-Forwarded-Proto as the
     client sent it), or let the balancer rewrite Location and cookies (`proxy_redirect`,
     `proxy_cookie_domain`).
+Variants:
+    loop: back to the URL that was asked for.
+    own-address: to the backend's own address.
+    private-address: in one capture: to a private address that nobody asked for.
+    cookie-domain: a cookie that the client refuses.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ Evidence:
 Remedy:
     Find out why the first connection ended. Do not let the sender repeat requests that are not
     idempotent, or give them idempotency keys.
+Variants:
+    not-idempotent: POST, PATCH and the like.
+    idempotent: what may be sent twice.
 """
 
 from __future__ import annotations

@@ -11,6 +11,15 @@ Evidence:
     The request heads of an example pair on both sides, with the line before and after.
 Remedy:
     None: the balancer is configured to do this. Compare it with your configuration.
+Variants:
+    added: a field the client did not send.
+    changed: another value.
+    removed: a field that does not arrive.
+    duplicated: a second line of it.
+    re-cased: names in other letter case.
+    re-ordered: another order.
+    hop-by-hop: fields of one hop, which may differ.
+    unchanged: nothing was touched.
 """
 
 from __future__ import annotations

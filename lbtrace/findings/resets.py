@@ -12,6 +12,9 @@ Evidence:
 Remedy:
     The server end: a crash, a restart, a full backlog, an idle or request time limit; its log of
     that moment tells. The client end: it waited no longer, or was closed by its user.
+Variants:
+    by-the-server-end: the end that answers reset.
+    by-the-client-end: the end that asks reset.
 """
 
 from __future__ import annotations

@@ -14,6 +14,11 @@ Evidence:
 Remedy:
     If bodies or statuses differ, look for a rule at the balancer that rewrites, compresses or
     replaces error pages.
+Variants:
+    status: another status than the backend's.
+    from-copy: a status that a copy in a cache explains.
+    body: another body.
+    unchanged: neither differs.
 """
 
 from __future__ import annotations

@@ -14,6 +14,11 @@ Remedy:
     Do not let the balancer repeat requests that are not idempotent. nginx repeats them only with
     `non_idempotent`; HAProxy repeats only after a failed connection, unless `retry-on` allows more.
     Idempotency keys make repetition harmless.
+Variants:
+    mirrored: requests sent to several backends at once.
+    not-idempotent: a request that may have been carried out twice.
+    repeated: other requests sent more than once.
+    copies: backend exchanges that nobody waits for.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ Remedy:
     Where the balancer or NAT must see both directions: route the backend's answers through it, or
     translate the source address too (SNAT, hairpin). A single segment of a connection that works
     otherwise was not translated: connection tracking took it for invalid.
+Variants:
+    asymmetric, asymmetric-client, asymmetric-backend: no answer came the right way.
+    untranslated, untranslated-client, untranslated-backend: single segments did not.
 """
 
 from __future__ import annotations

@@ -13,6 +13,10 @@ Evidence:
 Remedy:
     If the address is rewritten and stated nowhere, let the balancer add X-Forwarded-For or
     Forwarded (HTTP), or a PROXY header (TCP).
+Variants:
+    preserved: backends see the client's address.
+    rewritten: they see another.
+    mixed: some see it, some do not.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ Evidence:
     The first frames of both captures.
 Remedy:
     Give the client side's capture first: `lbtrace compare CLIENT BACKEND`.
+Variants:
+    unknown: nothing shows which capture is which.
 """
 
 from __future__ import annotations

@@ -12,6 +12,10 @@ Evidence:
 Remedy:
     An MSS that shrinks between the sides points to a tunnel, or to a router that clamps it. If many
     segments were retransmitted, look for loss between this capture and the other end.
+Variants:
+    syn: the SYNs of both sides.
+    loss, loss-client, loss-backend: segments sent again before an acknowledgement.
+    deferred-accept: a server that accepts only with data.
 """
 
 from __future__ import annotations

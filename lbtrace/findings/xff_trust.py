@@ -11,6 +11,11 @@ Evidence:
 Remedy:
     Let the balancer replace the field. Or let the backend trust only the entries that its own
     balancers appended, counted from the right.
+Variants:
+    appended: kept, and something was appended.
+    passed-on: passed on unchanged.
+    replaced: replaced.
+    removed: removed.
 """
 
 from __future__ import annotations

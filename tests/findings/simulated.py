@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
-from lbtrace.findings import all_findings
+from lbtrace.findings import all_findings, registry
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Finding
@@ -65,12 +65,19 @@ def judge_simulation(simulation: Simulation) -> Judged:
 
 
 def judge_recording(recorded: Recording, correlation: Correlation) -> Judged:
-    """The findings of a correlation."""
-    return Judged(
-        recorded,
-        correlation,
-        all_findings(Comparison(recorded.clients, recorded.backends, correlation)),
-    )
+    """The findings of a correlation. Whatever a test makes lbtrace say has a slug that is
+    documented.
+    """
+    found = all_findings(Comparison(recorded.clients, recorded.backends, correlation))
+    assert undocumented(found) == [], "name it under Variants: in the docstring of its file"
+    return Judged(recorded, correlation, found)
+
+
+def undocumented(findings: Sequence[Finding]) -> list[str]:
+    """The slugs whose variant the docstring of their file does not name under `Variants:`."""
+    known = {f.slug: f.variants for f in registry()}
+    parts = [f.slug.partition(".") for f in findings]
+    return [f"{name}.{v}" for name, _, v in parts if v and v not in known[name]]
 
 
 def values(finding: Finding) -> dict[str, int | str]:

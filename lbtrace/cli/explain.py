@@ -1,0 +1,81 @@
+"""`lbtrace explain [SLUG]`: what a finding means, how it is detected, what to do.
+
+The text is the finding's own docstring, the one that docs/findings.md is made of.
+"""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import click
+
+from lbtrace.errors import OptionError
+
+if TYPE_CHECKING:
+    from lbtrace.findings import FindingModule
+
+_WIDTH = 100
+
+
+@click.command("explain")
+@click.argument("slug", required=False)
+def command(slug: str | None) -> None:
+    """Say what the finding SLUG means, how it is detected, and what to do.
+
+    SLUG is as in the JSON, with or without a variant: redirects or redirects.loop. Without it, list
+    every finding.
+    """
+    from lbtrace.findings import registry
+
+    findings = registry()
+    if slug is None:
+        width = max(len(f.slug) for f in findings)
+        for finding in findings:
+            click.echo(f"{finding.slug:<{width}}  {finding.title}")
+        return
+    name, _, variant = slug.partition(".")
+    known = {f.slug: f for f in findings}
+    if name not in known or (variant and variant not in known[name].variants):
+        raise _unknown(slug, findings)
+    for line in _explained(known[name], variant):
+        click.echo(line)
+
+
+def _unknown(slug: str, findings: tuple[FindingModule, ...]) -> OptionError:
+    """An error that names the slugs nearest to one that is none."""
+    every = [s for f in findings for s in (f.slug, *(f"{f.slug}.{v}" for v in f.variants))]
+    near = get_close_matches(slug, every, n=3, cutoff=0.4)
+    return OptionError(
+        "unknown-finding",
+        f"There is no finding {slug!r}.",
+        f"Did you mean {' or '.join(near)}?" if near else "lbtrace explain lists them.",
+    )
+
+
+def _explained(finding: FindingModule, variant: str) -> Iterator[str]:
+    """Title, parts and variants, or only the one that was asked for."""
+    from lbtrace.findings._document import PARTS, sections
+
+    parts = sections(finding.doc)
+    yield f"{finding.slug}{'.' if variant else ''}{variant}: {finding.title}"
+    if variant:
+        says = finding.variants[variant]
+        yield from _paragraph("", says[0].upper() + says[1:])
+    for name in PARTS:
+        yield from _paragraph(f"{name}. ", parts[name])
+    if finding.one_capture:
+        yield from _paragraph("One capture. ", "lbtrace show tells it too, without naming a side.")
+    if finding.variants and not variant:
+        yield from ("", "Variants")
+        width = max(map(len, finding.variants))
+        for name, says in finding.variants.items():
+            yield f"  {name:<{width}}  {says}"
+
+
+def _paragraph(name: str, text: str) -> list[str]:
+    width = min(shutil.get_terminal_size().columns, _WIDTH)
+    return ["", *textwrap.wrap(f"{name}{text}", width, break_on_hyphens=False)]
