@@ -18,6 +18,9 @@ Remedy:
     For requests: `proxy_request_buffering off` (nginx), if the backend is to get uploads as they
     come. For responses: `proxy_buffering off` or the response field `X-Accel-Buffering: no`
     (nginx), `flushpackets=on` (Apache); do not compress text/event-stream.
+Variants:
+    request: an upload.
+    response: an event stream, or any other answer that is sent bit by bit.
 """
 
 from __future__ import annotations

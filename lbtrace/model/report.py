@@ -126,7 +126,8 @@ class ProfileMatch:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What kind of balancer this is, with its witnesses; `modifiers` refine it ("snat", "dnat",
-    "dsr", "tls-terminating", "proxy-protocol").
+    "dsr", "tls-terminating", "proxy-protocol"). `next_step`: if it decides nothing, the capture
+    that would.
     """
 
     kind: Kind
@@ -135,6 +136,7 @@ class Verdict:
     witnesses: tuple[Witness, ...]
     profiles: tuple[ProfileMatch, ...] = ()
     reason: str = ""
+    next_step: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Kind, Verdict
 from lbtrace.verdict.likeness import likeness
 from lbtrace.verdict.modifiers import modifiers
+from lbtrace.verdict.next_capture import next_capture
 from lbtrace.verdict.nothing import (
     as_a_set,
     belong_together,
@@ -61,7 +62,8 @@ def judge(given: Comparison) -> Verdict:
             kind, confidence, reason = Kind.AMBIGUOUS, Confidence.LOW, elsewhere
     witnesses = tuple(o.witness() for o in observations)
     if kind in (Kind.UNRELATED, Kind.INCONCLUSIVE):
-        return Verdict(kind, confidence, (), witnesses, (), reason)
+        return Verdict(kind, confidence, (), witnesses, (), reason, next_capture(given, kind))
     refined = modifiers(comparison, kind, observations)
     profiles = likeness(comparison, kind, refined) if confidence is not Confidence.LOW else ()
-    return Verdict(kind, confidence, refined, witnesses, profiles, reason)
+    step = next_capture(given, kind)
+    return Verdict(kind, confidence, refined, witnesses, profiles, reason, step)

@@ -26,6 +26,7 @@ from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
+from lbtrace.verdict.weigh import Judgement, undecided
 
 LOOKED_FOR = (
     "equal sequence numbers, stated client addresses, shared rare values in heads and bodies, "
@@ -280,96 +281,119 @@ def unpaired(comparison: Comparison, side: Side) -> Column:
     )
 
 
-def without_pairs(comparison: Comparison) -> tuple[Kind, Confidence, str]:
-    """(UNRELATED or INCONCLUSIVE, confidence, the reason)."""
-    fronts = sum(len(t.connections) for t in comparison.clients)
-    backs = sum(len(t.connections) for t in comparison.backends)
-    for count, name in ((fronts, "client"), (backs, "backend")):
-        if not count:
-            alone = name == "backend" and bool(comparison.sides[0].responses.there.any())
-            hint = (
-                ": if it ran all the time, the balancer itself answered every request"
-                if alone
-                else ""
-            )
-            return (
-                Kind.INCONCLUSIVE,
-                Confidence.LOW,
-                f"The {name} capture holds no TCP connection{hint}.",
-            )
-    reasons = {
-        u.reason
-        for u in comparison.correlation.unpaired
-        if u.reason is not UnpairedReason.HEALTH_CHECK
-    }
-    client, backend = comparison.sides
-    front_requests = int(client.requests.there.sum())
-    back_requests = int(backend.requests.there.sum()) - int(comparison.check_exchanges.sum())
-    if reasons and reasons <= {UnpairedReason.OUTSIDE_OTHER_CAPTURE}:
-        return (
-            Kind.INCONCLUSIVE,
-            Confidence.LOW,
-            "The two captures do not overlap in time, so no exchange can be on both.",
-        )
-    if not front_requests:
-        return Kind.INCONCLUSIVE, Confidence.LOW, _silent(comparison, front=True)
-    if not back_requests:
-        checks = ", only health checks" if comparison.check_exchanges.any() else ""
-        return (
-            Kind.INCONCLUSIVE,
-            Confidence.LOW,
-            (
-                f"The backend capture holds no request of a client{checks}. "
-                f"{_silent(comparison, front=False)}"
-            ).rstrip(),
-        )
-    numbers = (
-        f"No client request (of {front_requests}) could be paired with a backend request "
-        f"(of {back_requests})"
-    )
-    alike = _alike(comparison)
-    cut = any(trace.packets.truncated for trace in (*comparison.clients, *comparison.backends))
-    if cut:
-        return (
-            Kind.INCONCLUSIVE,
-            Confidence.LOW,
-            f"{numbers}; packets were cut by the snapshot length, so too little of them is known.",
-        )
-    if comparison.correlation.pairs:
-        numbers = (
-            f"Nothing tells which of {back_requests} backend requests belong to which of "
-            f"{front_requests} client requests"
-        )
-    if alike or comparison.correlation.pairs:
-        return (
-            Kind.INCONCLUSIVE,
-            Confidence.LOW,
-            f"{numbers}, though both sides have requests like {alike or 'some of them'}.",
-        )
-    if min(front_requests, back_requests) < ENOUGH_PAIRS:
-        few = (
-            "that is too few to tell: a balancer answers some requests itself, and sends some "
-            "of its own"
-        )
-        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; {few}."
-    if not (client.requests.there.all() and backend.requests.there.all()):
-        return (
-            Kind.INCONCLUSIVE,
-            Confidence.LOW,
-            f"{numbers}; but a capture lacks requests that were answered in it.",
-        )
-    encrypted = _encrypted(comparison.clients) or _encrypted(comparison.backends)
-    if encrypted:
-        number = f"{encrypted} {noun(encrypted, 'connection')}"
-        hidden = (
-            f"TLS hides what {number} of a side carried, and that may be what the other side shows"
-        )
-        return Kind.INCONCLUSIVE, Confidence.LOW, f"{numbers}; but {hidden}."
-    return (
+def without_pairs(comparison: Comparison) -> Judgement:
+    """UNRELATED, or the first reason why the captures cannot tell."""
+    for reason in (
+        _no_connection,
+        _no_overlap,
+        _no_request,
+        _cut,
+        _likenesses,
+        _few,
+        _lacking,
+        _hidden,
+    ):
+        why = reason(comparison)
+        if why:
+            return undecided(Kind.INCONCLUSIVE, why)
+    return Judgement(
         Kind.UNRELATED,
         Confidence.MEDIUM,
-        f"{numbers}, and no target (but perhaps /) or body is on both sides. Looked for: "
-        f"{LOOKED_FOR}.",
+        f"{_numbers(comparison)}, and no target (but perhaps /) or body is on both sides. Looked "
+        f"for: {LOOKED_FOR}.",
+    )
+
+
+def _requests(comparison: Comparison) -> tuple[int, int]:
+    """How many requests of clients each side holds."""
+    client, backend = comparison.sides
+    checks = int(comparison.check_exchanges.sum())
+    return int(client.requests.there.sum()), int(backend.requests.there.sum()) - checks
+
+
+def _numbers(comparison: Comparison) -> str:
+    front, back = _requests(comparison)
+    return f"No client request (of {front}) could be paired with a backend request (of {back})"
+
+
+def _no_connection(comparison: Comparison) -> str:
+    """A side without any connection."""
+    if not any(len(t.connections) for t in comparison.clients):
+        return "The client capture holds no TCP connection."
+    if any(len(t.connections) for t in comparison.backends):
+        return ""
+    answered = bool(comparison.sides[0].responses.there.any())
+    hint = ": if it ran all the time, the balancer itself answered every request"
+    return f"The backend capture holds no TCP connection{hint if answered else ''}."
+
+
+def _no_overlap(comparison: Comparison) -> str:
+    """Captures that did not run at the same time."""
+    reasons = {u.reason for u in comparison.correlation.unpaired}
+    reasons.discard(UnpairedReason.HEALTH_CHECK)
+    if reasons != {UnpairedReason.OUTSIDE_OTHER_CAPTURE}:
+        return ""
+    return "The two captures do not overlap in time, so no exchange can be on both."
+
+
+def _no_request(comparison: Comparison) -> str:
+    """A side without a request of a client."""
+    front, back = _requests(comparison)
+    if not front:
+        return _silent(comparison, front=True)
+    if back:
+        return ""
+    checks = ", only health checks" if comparison.check_exchanges.any() else ""
+    said = f"The backend capture holds no request of a client{checks}."
+    return f"{said} {_silent(comparison, front=False)}".rstrip()
+
+
+def _cut(comparison: Comparison) -> str:
+    """Packets without their end."""
+    if not any(trace.packets.truncated for trace in (*comparison.clients, *comparison.backends)):
+        return ""
+    return (
+        f"{_numbers(comparison)}; packets were cut by the snapshot length, so too little of them "
+        "is known."
+    )
+
+
+def _likenesses(comparison: Comparison) -> str:
+    """Requests that may be on both sides."""
+    alike, front, back = _alike(comparison), *_requests(comparison)
+    if comparison.correlation.pairs:
+        return (
+            f"Nothing tells which of {back} backend requests belong to which of {front} client "
+            f"requests, though both sides have requests like {alike or 'some of them'}."
+        )
+    return f"{_numbers(comparison)}, though both sides have requests like {alike}." if alike else ""
+
+
+def _few(comparison: Comparison) -> str:
+    """Too few requests."""
+    if min(_requests(comparison)) >= ENOUGH_PAIRS:
+        return ""
+    return (
+        f"{_numbers(comparison)}; that is too few to tell: a balancer answers some requests "
+        "itself, and sends some of its own."
+    )
+
+
+def _lacking(comparison: Comparison) -> str:
+    """Requests whose answer is there, and which are not."""
+    if all(table.requests.there.all() for table in comparison.sides):
+        return ""
+    return f"{_numbers(comparison)}; but a capture lacks requests that were answered in it."
+
+
+def _hidden(comparison: Comparison) -> str:
+    """Connections that may carry what the other side shows."""
+    encrypted = _encrypted(comparison.clients) or _encrypted(comparison.backends)
+    if not encrypted:
+        return ""
+    return (
+        f"{_numbers(comparison)}; but TLS hides what {encrypted} {noun(encrypted, 'connection')} "
+        "of a side carried, and that may be what the other side shows."
     )
 
 

@@ -79,6 +79,7 @@ def verdict(report: Report) -> str:
             "confidence": v.confidence.value,
             "modifiers": list(v.modifiers),
             "reason": v.reason,
+            "next_step": v.next_step,
             "witnesses": [_witness(w) for w in v.witnesses],
             "profiles": [
                 {

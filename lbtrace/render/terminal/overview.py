@@ -42,6 +42,8 @@ def verdict(page: Page, report: Report, reason: bool) -> None:
     )
     if v.reason and (reason or v.kind in names.NOT_KNOWN):
         page.prose(shown(v.reason))
+    if v.next_step:
+        page.prose(f"Next: {shown(v.next_step)}")
     if report.correlation.swapped:
         page.prose(
             "The captures were swapped: the one given first is from behind the balancer. Below, "

@@ -1,0 +1,120 @@
+"""A verdict that decides nothing → the capture that would decide it, as a command to type.
+
+The first lack that applies names the command: a side that was not captured, packets that were cut,
+captures of different times, bytes that TLS hides. Where nothing is lacking but what belongs
+together is open, one capture on the balancer decides it: it has one clock for both sides.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from lbtrace.comparison import Comparison
+from lbtrace.model.http import Protocol
+from lbtrace.model.net import Side
+from lbtrace.model.report import Kind
+
+UNDECIDED = (Kind.INCONCLUSIVE, Kind.AMBIGUOUS, Kind.UNRELATED)
+PORTS = 3  # of a side, at most
+
+
+def next_capture(comparison: Comparison, kind: Kind) -> str:
+    """A sentence with a command; "" where the verdict decides."""
+    if kind not in UNDECIDED:
+        return ""
+    for lack in (_other_side, _empty_side, _whole, _at_once, _plain):
+        sentence = lack(comparison)
+        if sentence:
+            return sentence
+    return (
+        "Capture both sides on the balancer itself, with one clock: "
+        f"{tcpdump('both.pcap', comparison)}; then run lbtrace compare --lb both.pcap."
+    )
+
+
+def tcpdump(file: str, comparison: Comparison, *sides: Side) -> str:
+    """The command that captures these sides, both without: whole packets, none of them kept back,
+    on the ports that were seen.
+    """
+    ports = [port for side in sides or tuple(Side) for port in _ports(comparison, side)]
+    wanted = " or ".join(f"tcp port {port}" for port in dict.fromkeys(ports)) or "tcp"
+    return f"tcpdump -i any --immediate-mode -U -s 0 -w {file} '{wanted}'"
+
+
+def _ports(comparison: Comparison, side: Side) -> list[int]:
+    """The ports that most connections of a side go to."""
+    ports = Counter(comparison.table(side).of_connections("server_port").tolist())
+    return [port for port, _ in ports.most_common(PORTS)]
+
+
+def _other_side(comparison: Comparison) -> str:
+    """One capture given twice."""
+    if not comparison.same_captures:
+        return ""
+    return (
+        "Capture the other side of the balancer at the same time: "
+        f"{tcpdump('backend.pcap', comparison)}."
+    )
+
+
+def _empty_side(comparison: Comparison) -> str:
+    """A side without a connection: its ports are not known, so none are named."""
+    for side in Side:
+        if not any(len(trace.connections) for trace in comparison.traces(side)):
+            where = "from the clients" if side is Side.CLIENT else "to the backends"
+            return (
+                f"Capture where the traffic {where} passes: "
+                f"tcpdump -i any --immediate-mode -U -s 0 -w {side}.pcap tcp."
+            )
+    return ""
+
+
+def _whole(comparison: Comparison) -> str:
+    """Packets that were cut."""
+    cut = [
+        side for side in Side if any(trace.packets.truncated for trace in comparison.traces(side))
+    ]
+    if not cut:
+        return ""
+    commands = " and ".join(tcpdump(f"{side}.pcap", comparison, side) for side in cut)
+    return f"Capture whole packets (-s 0): {commands}."
+
+
+def _at_once(comparison: Comparison) -> str:
+    """Captures that did not run at the same time."""
+    spans = [
+        (min(t.first_ns for t in traces), max(t.last_ns for t in traces))
+        for traces in (comparison.clients, comparison.backends)
+    ]
+    (first, last), (begin, end) = spans
+    known = any(not clock.refused for clock in comparison.correlation.clocks)
+    if known or (first <= end and begin <= last):
+        return ""
+    commands = " and ".join(tcpdump(f"{side}.pcap", comparison, side) for side in Side)
+    return f"Run both captures at the same time, started before the traffic: {commands}."
+
+
+def _plain(comparison: Comparison) -> str:
+    """Bytes that TLS hides on one side or both."""
+    hidden = [
+        side
+        for side in Side
+        if not comparison.table(side).requests.there.any()
+        and any(
+            application.protocol is Protocol.TLS
+            for trace in comparison.traces(side)
+            for application in trace.applications
+        )
+    ]
+    if not hidden:
+        return ""
+    if any(table.requests.there.any() for table in comparison.sides):
+        return (
+            "TLS hides one side: capture both on the balancer itself, with one clock, so that "
+            f"times tell what belongs together: {tcpdump('both.pcap', comparison)}; then run "
+            "lbtrace compare --lb both.pcap."
+        )
+    return (
+        "TLS hides the requests: capture where they are plain, behind the point where TLS ends: "
+        "tcpdump -i any --immediate-mode -U -s 0 -w plain.pcap tcp."
+    )

@@ -1,0 +1,96 @@
+"""What to capture next, where the verdict decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from lbtrace.model.report import Kind, Verdict
+from lbtrace.model.trace import Trace
+from lbtrace.verdict.next_capture import UNDECIDED
+from tests.simulator import Balancer, Recording, Simulation
+from tests.verdict.test_verdict import TRUTH, XFF, simulation, verdict
+
+COMMAND = "tcpdump -i any --immediate-mode -U -s 0 -w "
+
+
+def strangers(first: int = 1, second: int = 2, later_ms: int = 0) -> Recording:
+    """Two captures of different traffic, the second perhaps later."""
+    made = []
+    for seed in (first, second):
+        one = Simulation(seed=seed, balancer=Balancer())
+        laptop = one.client("192.168.0.5")
+        for n in range(5):
+            at = 60 * n + (later_ms if seed == second else 0)
+            laptop.asks("GET", f"/of/{seed}/{n}", at_ms=at, answer=b"%d %d" % (seed, n))
+        made.append(one.run())
+    return replace(made[0], backends=made[1].backends)
+
+
+def cut(traces: Sequence[Trace]) -> list[Trace]:
+    return [replace(t, packets=replace(t.packets, truncated=3)) for t in traces]
+
+
+@pytest.mark.parametrize("kind", TRUTH)
+def test_a_verdict_that_decides_asks_for_nothing(kind: str) -> None:
+    said = verdict(simulation(Balancer(kind=kind, add=XFF)).run())
+    assert said.kind not in UNDECIDED
+    assert said.next_step == ""
+
+
+def undecided(recorded: Recording) -> Verdict:
+    said = verdict(recorded)
+    assert said.kind in UNDECIDED
+    assert COMMAND in said.next_step
+    return said
+
+
+def test_what_belongs_together_is_decided_by_one_capture_on_the_balancer() -> None:
+    said = undecided(strangers())
+    assert said.kind is Kind.UNRELATED
+    assert f"{COMMAND}both.pcap 'tcp port 80 or tcp port 8080'" in said.next_step
+    assert "lbtrace compare --lb both.pcap" in said.next_step
+
+
+@pytest.mark.parametrize("side", ["clients", "backends"])
+def test_a_side_without_connections_is_captured_anew(side: str) -> None:
+    recorded = simulation(Balancer()).run()
+    empty = getattr(Simulation().run(), side)
+    said = undecided(replace(recorded, **{side: empty}))
+    assert f"{COMMAND}{side.removesuffix('s')}.pcap tcp" in said.next_step
+
+
+def test_cut_packets_are_captured_whole_on_the_side_that_cut_them() -> None:
+    recorded = strangers()
+    said = undecided(replace(recorded, backends=cut(recorded.backends)))
+    assert "whole packets" in said.next_step
+    assert "-w backend.pcap 'tcp port 8080'" in said.next_step
+    assert "client.pcap" not in said.next_step
+
+
+def test_captures_of_different_times_are_run_at_once() -> None:
+    said = undecided(strangers(later_ms=3_600_000))
+    assert "at the same time" in said.next_step
+    assert said.next_step.count(COMMAND) == 2
+
+
+def test_one_capture_given_twice_needs_the_other_side() -> None:
+    recorded = simulation(Balancer()).run()
+    same = [replace(t, side=recorded.backends[0].side) for t in recorded.clients]
+    said = undecided(replace(recorded, backends=same))
+    assert said.next_step.startswith("Capture the other side")
+
+
+def test_what_tls_hides_on_both_sides_is_captured_where_it_is_plain() -> None:
+    tls = simulation(Balancer(kind="tls-pass"), count=1).run()
+    other = simulation(Balancer(kind="tls-pass"), seed=8, count=2).run()
+    assert "where they are plain" in undecided(replace(tls, backends=other.backends)).next_step
+
+
+def test_what_tls_hides_on_one_side_is_told_by_times_of_one_clock() -> None:
+    tls = simulation(Balancer(kind="tls-pass"), count=1).run()
+    said = undecided(replace(tls, backends=strangers().backends))
+    assert said.next_step.startswith("TLS hides one side")
+    assert "--lb both.pcap" in said.next_step
