@@ -19,6 +19,7 @@ from lbtrace.explain import (
     unmatched,
 )
 from lbtrace.explain.header_changes import changes
+from lbtrace.explain.interchangeable import sets
 from lbtrace.explain.single_capture import split
 from lbtrace.explain.topology import topology
 from lbtrace.match import Matching
@@ -55,6 +56,8 @@ def explain(clients: Sequence[Trace], backends: Sequence[Trace], found: Matching
         topology=who,
         changes=changes(state.client.table, state.backend.table, pairs),
         health_checks=tuple(checks),
+        sets=sets(state, pairs),
+        completeness=found.completeness,
         swapped=order.swapped,
         order_shown=order.shown,
     )

@@ -19,53 +19,70 @@ from lbtrace.match.exchange_times import Facts, unasked
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.timeline import Timeline
 from lbtrace.match.windows import windows
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import (
+    Completeness,
+    Confidence,
+    Incomplete,
+    Ref,
+    SideCompleteness,
+)
 from lbtrace.tables.columns import Column, among
 
 # a balancer answers with these itself, whatever else it says
 _OWN_ANSWERS = (301, 302, 303, 307, 308, 502, 503, 504)
 
 
-@dataclass(frozen=True, slots=True)
-class Completeness:
-    """Whether every backend exchange has its client exchange in the captures (`client`), and every
-    client exchange its backend exchange (`backend`).
-    """
-
-    client: bool
-    backend: bool
-
-
 def completeness(state: Pairing, clocks: Clocks) -> Completeness:
     """Both sides: no byte that was sent is missing, and nothing is left on the other side that
-    should have a partner here.
+    should have a partner here. Where nothing was paired, no kind of exchange is known to pair.
     """
+    if not state.caused:
+        return Completeness()
     return Completeness(
-        every_client(state, clocks),
-        lossless(state.backend) and not _left(state, clocks, of_client=True),
+        _lost(state.client) or _without_partner(state, clocks, of_client=False),
+        _lost(state.backend) or _without_partner(state, clocks, of_client=True),
     )
+
+
+def _without_partner(state: Pairing, clocks: Clocks, of_client: bool) -> SideCompleteness:
+    """The side where an exchange of the other one should have its partner and has none."""
+    left = _left(state, clocks, of_client)
+    if left is None:
+        return SideCompleteness(None)
+    facts = state.client if of_client else state.backend
+    return SideCompleteness(Incomplete.PARTNER_MISSING, exchange=facts.ref(left))
 
 
 def lossless(facts: Facts) -> bool:
     """Whether no bytes that were sent are missing from the captures of a side, and no exchange
     lacks its request that had one.
     """
-    if not (facts.table.requests.there | unasked(facts)).all():
-        return False
-    return not any(
-        bool((held.ends.missing > held.ends.truncated).any()) for held in facts.table.connections
-    )
+    return _lost(facts) is None
+
+
+def _lost(facts: Facts) -> SideCompleteness | None:
+    """The first exchange without its request, or else connection with bytes missing."""
+    without = ~(facts.table.requests.there | unasked(facts))
+    if without.any():
+        at = facts.ref(int(without.argmax()))
+        return SideCompleteness(Incomplete.REQUEST_MISSING, exchange=at)
+    for point, held in enumerate(facts.table.connections):
+        missing = held.ends.missing > held.ends.truncated
+        if missing.any():
+            at = Ref(point, int(missing.argmax()) // 2)
+            return SideCompleteness(Incomplete.BYTES_MISSING, connection=at)
+    return None
 
 
 def every_client(state: Pairing, clocks: Clocks) -> bool:
     """Whether the client captures show every client: no packet is missing, and no backend exchange
     of their kind is left without one.
     """
-    return lossless(state.client) and not _left(state, clocks, of_client=False)
+    return lossless(state.client) and _left(state, clocks, of_client=False) is None
 
 
-def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
-    """Whether an exchange is left that should have a partner in the other side's captures."""
+def _left(state: Pairing, clocks: Clocks, of_client: bool) -> int | None:
+    """The first exchange that is left and should have a partner in the other side's captures."""
     facts = state.client if of_client else state.backend
     free = (
         state.free_clients()
@@ -83,13 +100,13 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> bool:
         if nothing[n] or (known and all(end < w.first or start > w.last for w in known)):
             continue
         if backends is None:
-            return True
+            return n
         answer = facts.exchange(n).response
         own = hand(answer, backends, int(facts.reply[n]) - start)
         sure = own is not None and own.confidence is Confidence.HIGH
         if not (facts.cached[n] or sure or (answer and answer.status in _OWN_ANSWERS)):
-            return True
-    return False
+            return n
+    return None
 
 
 def _to_other_servers(state: Pairing) -> Column:
@@ -122,8 +139,12 @@ class Strays:
         return cls((free_c + 1) / (len(state.client) + 2), (free_b + 1) / max(span, 1))
 
     def odds(self, line: Timeline, c: int, b: int) -> float:
-        """The odds that a pair is a coincidence of two exchanges whose partners are missing."""
-        room = (line.client_answered[c] - line.client_asked[c]) - max(
-            line.backend_answered[b] - line.backend_asked[b], 0
-        )
+        """The odds that a pair is a coincidence of two exchanges whose partners are missing.
+
+        A backend exchange that lies inside can have begun at any time while the client waited and
+        there was time left for all of it; one that the balancer gave up, at any time.
+        """
+        waited = line.client_answered[c] - line.client_asked[c]
+        took = max(line.backend_answered[b] - line.backend_asked[b], 0)
+        room = waited - took if line.inside(c, b) else waited
         return self.unpartnered * self.per_ns * max(room, 0)

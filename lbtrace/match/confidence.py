@@ -21,11 +21,11 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from lbtrace.match.clock import Clocks
-from lbtrace.match.completeness import Completeness, Strays
+from lbtrace.match.completeness import Strays
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.rare_values import telling
 from lbtrace.match.timeline import Timeline
-from lbtrace.model.pairing import Clue, Confidence, Tier
+from lbtrace.model.pairing import Clue, Completeness, Confidence, Tier
 
 HANDFUL = 2  # pairs, which may be chance …
 TELLING = 20.0  # bits, of the values of a handful of pairs: less is shared by chance
@@ -101,8 +101,8 @@ def _doubtful(state: Pairing, known: Known, c: int, held: bool) -> bool:
         return True
     if state.tier[c] is Tier.SHAPE and not held:
         return True  # alike, and nothing else says that the captures belong together
-    whole = known.whole
-    if (whole.client and not spare_backend) or (whole.backend and not spare_client):
+    client, backend = (side.complete for side in known.whole)
+    if (client and not spare_backend) or (backend and not spare_client):
         return False
     return not (held and c not in state.group and _improbable(state, known, c))
 
@@ -128,9 +128,8 @@ def _by_value(state: Pairing, known: Known, c: int) -> Confidence:
     clock = known.clocks.get(points)
     if clock is not None and not clock.refused and (clock.pairs >= HOLDING or clock.stated):
         return Confidence.CERTAIN
-    whole = known.whole
-    one = whole.client or whole.backend
-    if (whole.client and whole.backend) or (one and (clue not in _OF_SESSION or c in known.named)):
+    complete = [side.complete for side in known.whole]
+    if all(complete) or (any(complete) and (clue not in _OF_SESSION or c in known.named)):
         return Confidence.MEDIUM
     return Confidence.LOW
 

@@ -36,6 +36,7 @@ PATIENCE_NS = 120_000_000_000
 # §4.3)
 NOT_MODIFIED = 304
 _UNSURE = bits_of((Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PAIRED_BY_ORDER))
+_LOST = bits_of((Mark.LOST,))
 _CUT = bits_of((Mark.LOST, Mark.CAPTURE_ENDED, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED))
 
 
@@ -162,7 +163,8 @@ def _client_times(
 ) -> tuple[Column, Column, Column]:
     """Client exchanges → start, reply, end. A request was sent no earlier than the answer before it
     ended, and one whose answer is not in the capture was answered before the next one on its
-    connection.
+    connection. An answer that is lost to the capture reached the client before its connection
+    ended.
     """
     q, r = table.requests, table.responses
     first_ns, syns = table.of_connections("first_ns"), table.of_connections("syns")
@@ -181,7 +183,8 @@ def _client_times(
     without = np.flatnonzero(~r.there)
     if len(without):
         ahead = _ahead(table, order, follows)
-        last_ns = table.of_connections("last_ns")[table.connection] + PATIENCE_NS
+        last_ns = table.of_connections("last_ns")[table.connection]
+        last_ns = np.where((table.marks & _LOST) != 0, last_ns, last_ns + PATIENCE_NS)
         reply[without] = end[without] = np.where(cut & (ahead < FAR), ahead, last_ns)[without]
     return start, reply, end
 

@@ -37,7 +37,7 @@ from lbtrace.match.same_packets import same_packets
 from lbtrace.match.sets import SharedValue, resolve
 from lbtrace.match.timeline import Timeline, long_enough, timeline
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Clock, ConnectionBasis, ConnectionPair
+from lbtrace.model.pairing import Clock, Completeness, ConnectionBasis, ConnectionPair
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
 from lbtrace.tables.columns import among
@@ -58,6 +58,7 @@ class Matching:
     line: Timeline
     connection_pairs: list[ConnectionPair]  # by packets, ClientHello or a PROXY header
     stated: list[connections.Stated | None]  # per backend exchange, who asked
+    completeness: Completeness
 
 
 def match(
@@ -247,7 +248,8 @@ class _Model:
         held = {points: k for points, k in known.items() if self._holds(pairs, points, k)}
         line = timeline(pairs, known)
         whole = completeness(pairs, held)
-        named = connections.named(pairs, self.stated, private=whole.client and whole.backend)
+        named = connections.named(pairs, self.stated, private=all(side.complete for side in whole))
         weigh(pairs, Known(whole, held, contradicted, Strays.of(pairs), line, named))
         known = {points: without_doubt(pairs, points, k) for points, k in known.items()}
-        return Matching(pairs, known, timeline(pairs, known), self.connection_pairs, self.stated)
+        line = timeline(pairs, known)
+        return Matching(pairs, known, line, self.connection_pairs, self.stated, whole)

@@ -12,9 +12,9 @@ from lbtrace.match.exchange_times import Facts
 from lbtrace.model.pairing import Confidence, Reason, Ref, Tier
 from lbtrace.tables.columns import Column
 
-UNTOLD = -1
 _HELD = (
-    *("tier", "confidence", "group", "reasons", "left_over", "pinned", "spare"),
+    *("tier", "confidence", "group", "reasons", "left_over", "left_out", "choice"),
+    *("pinned", "spare"),
     *("strong", "weak", "shared", "copied"),
 )
 
@@ -41,6 +41,11 @@ class Pairing:
     left_over: dict[int, int] = field(
         default_factory=dict
     )  # backend exchange → the group that may hold its partner
+    left_out: dict[int, int] = field(
+        default_factory=dict
+    )  # client exchange without a partner → the group that may hold its partner
+    # client exchange → the choice that its pair comes from: one assignment was taken of several
+    choice: dict[int, int] = field(default_factory=dict)
     pinned: dict[int, Ref] = field(
         default_factory=dict
     )  # backend exchange → the client connection the balancer named for it
@@ -60,6 +65,7 @@ class Pairing:
         default_factory=set
     )  # backend exchanges that repeat another of the same client exchange
     groups: int = 0
+    choices: int = 0
 
     def __post_init__(self) -> None:
         self.owner = self.owner or [-1] * len(self.backend)
@@ -100,6 +106,7 @@ class Pairing:
             held.pop(client, None)
         self.group.pop(client, None)
         self.spare.pop(client, None)
+        self.choice.pop(client, None)
         self.strong.discard(client)
         self.weak.discard(client)
 

@@ -286,9 +286,11 @@ class _Resolver:
         for q in left_in:
             size[q] += 1
         groups: dict[int, int] = {}
+        entered: list[int] = []
         for i, c in enumerate(cs):
             if mate[i] < 0:
                 continue
+            entered.append(c)
             b, shared = bs[mate[i]], (values or {}).get((i, mate[i]))
             alone = size[part[i]] == 1
             if margin is not None and alone and margin[i] < MARGIN - 1e-9:
@@ -303,6 +305,12 @@ class _Resolver:
         for place, j in enumerate(spare_b):
             number = left_in[place] if margin is None else left_in[j]
             self.state.left_over[bs[j]] = groups.get(number, -1)
+        if groups:
+            self.state.choice.update(dict.fromkeys(entered, self.state.choices))
+            self.state.choices += 1
+            self.state.left_out.update(
+                (c, groups[part[i]]) for i, c in enumerate(cs) if mate[i] < 0 and part[i] in groups
+            )
 
     def _fixed(
         self, c: int, b: int, size: int, spare: tuple[bool, bool], shared: SharedValue | None
@@ -336,6 +344,8 @@ class _Resolver:
         for b in bs:
             if b not in paired:
                 self.state.left_over[b] = group
+        asked = {c for c, _ in pairs}
+        self.state.left_out.update((c, group) for c in cs if c not in asked)
 
     def _nested(self, cs: list[int], bs: list[int]) -> list[int]:
         """Per backend exchange the place of its client exchange, −1 for none."""

@@ -7,7 +7,7 @@ Backend things are named by (capture point, id in that point's trace); client th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -128,6 +128,56 @@ class ExchangePair(NamedTuple):
     confidence: Confidence
     group: int | None = None
     reasons: tuple[Reason, ...] = ()
+
+
+class PairSet(NamedTuple):
+    """A set of exchanges that nothing tells apart: within it any assignment fits the packets
+    equally well.
+
+    `group` is the number that its pairs bear. `clients` and `backends` are its members, also those
+    that are left without a partner. `fixed` indexes `Correlation.pairs`: pairs of exchanges that
+    could have been partners of members by themselves, and that every largest assignment has.
+    """
+
+    group: int
+    clients: tuple[Ref, ...]
+    backends: tuple[Ref, ...]
+    fixed: tuple[int, ...] = ()
+
+
+class Incomplete(StrEnum):
+    """What shows that exchanges of a side may be missing in its captures."""
+
+    BYTES_MISSING = "bytes-missing"  # bytes that were sent were not captured
+    REQUEST_MISSING = "request-missing"  # of an exchange
+    # an exchange of the other side, of a kind that pairs, has no partner here
+    PARTNER_MISSING = "partner-missing"
+    NOTHING_PAIRED = "nothing-paired"  # so nothing shows what belongs together
+
+
+class SideCompleteness(NamedTuple):
+    """Whether the captures of a side show every exchange that the other side's belong to.
+
+    `reason` is why not, None where they do. Its packets are those of an exchange of this side
+    (REQUEST_MISSING) or of the other one (PARTNER_MISSING), or of a connection of this side
+    (BYTES_MISSING).
+    """
+
+    reason: Incomplete | None = Incomplete.NOTHING_PAIRED
+    exchange: Ref | None = None
+    connection: Ref | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Nothing shows that something is missing."""
+        return self.reason is None
+
+
+class Completeness(NamedTuple):
+    """Of both sides."""
+
+    client: SideCompleteness = SideCompleteness()
+    backend: SideCompleteness = SideCompleteness()
 
 
 class UnpairedReason(StrEnum):
@@ -413,6 +463,8 @@ class Correlation:
     topology: Topology = Topology()
     changes: tuple[HeaderChange, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
+    sets: Sequence[PairSet] = ()
+    completeness: Completeness = field(default_factory=Completeness)
     # the captures were given in the wrong order; in a Report they are the right way round
     swapped: bool = False
     order_shown: bool = True  # something shows which side is which, in the order given or the other

@@ -127,7 +127,7 @@ class ProfileMatch:
 class Verdict:
     """What kind of balancer this is, with its witnesses; `modifiers` refine it ("snat", "dnat",
     "dsr", "tls-terminating", "proxy-protocol"). `next_step`: if it decides nothing, the capture
-    that would.
+    that would. `candidates` are the kinds that are possible where it is AMBIGUOUS, best first.
     """
 
     kind: Kind
@@ -137,6 +137,7 @@ class Verdict:
     profiles: tuple[ProfileMatch, ...] = ()
     reason: str = ""
     next_step: str = ""
+    candidates: tuple[Kind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

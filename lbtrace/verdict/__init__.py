@@ -20,7 +20,7 @@ from lbtrace.verdict.nothing import (
     taken_on_balancer,
     without_pairs,
 )
-from lbtrace.verdict.weigh import weigh
+from lbtrace.verdict.weigh import KINDS, Judgement, undecided, weigh
 from lbtrace.verdict.witnesses import observe
 
 __all__ = ["judge"]
@@ -44,26 +44,28 @@ def judge(given: Comparison) -> Verdict:
         comparison = as_set if as_set.pairs or not paired else comparison
     observations = observe(comparison)
     if not comparison.pairs and not comparison.connection_pairs and not observations:
-        kind, confidence, reason = without_pairs(given)
+        judged = Judgement(*without_pairs(given))
     elif (comparison.pairs or comparison.connection_pairs) and not belong_together(comparison):
-        kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, ALIKE_BY_CHANCE
+        judged = undecided(Kind.INCONCLUSIVE, ALIKE_BY_CHANCE)
     else:
-        kind, confidence, reason = weigh(comparison, observations)
-        both_sides = (
-            ""
-            if kind not in (Kind.DIRECT, Kind.L4_PASSTHROUGH)
-            else TWICE
-            if comparison.same_captures
-            else taken_on_balancer(comparison)
-        )
-        if both_sides:
-            kind, confidence, reason = Kind.INCONCLUSIVE, Confidence.LOW, both_sides
-        elif kind is Kind.DIRECT and (elsewhere := mostly_elsewhere(comparison)):
-            kind, confidence, reason = Kind.AMBIGUOUS, Confidence.LOW, elsewhere
+        judged = _doubted(comparison, weigh(comparison, observations))
+    kind, confidence, reason, candidates = judged
     witnesses = tuple(o.witness() for o in observations)
     if kind in (Kind.UNRELATED, Kind.INCONCLUSIVE):
         return Verdict(kind, confidence, (), witnesses, (), reason, next_capture(given, kind))
     refined = modifiers(comparison, kind, observations)
     profiles = likeness(comparison, kind, refined) if confidence is not Confidence.LOW else ()
     step = next_capture(given, kind)
-    return Verdict(kind, confidence, refined, witnesses, profiles, reason, step)
+    return Verdict(kind, confidence, refined, witnesses, profiles, reason, step, candidates)
+
+
+def _doubted(comparison: Comparison, judged: Judgement) -> Judgement:
+    """A judgement, or why packets that were passed on unchanged say less than they seem to."""
+    if judged.kind not in (Kind.DIRECT, Kind.L4_PASSTHROUGH):
+        return judged
+    both_sides = TWICE if comparison.same_captures else taken_on_balancer(comparison)
+    if both_sides:
+        return undecided(Kind.INCONCLUSIVE, both_sides)
+    if judged.kind is Kind.DIRECT and (elsewhere := mostly_elsewhere(comparison)):
+        return undecided(Kind.AMBIGUOUS, elsewhere, KINDS)
+    return judged

@@ -10,7 +10,7 @@ then the observations contradict each other, and when two kinds score nearly the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -232,16 +232,19 @@ class Observation:
 
 
 class Judgement(NamedTuple):
-    """A kind, how sure it is, and why in a sentence or two."""
+    """A kind, how sure it is, and why in a sentence or two; of an AMBIGUOUS one the kinds that are
+    possible, best first.
+    """
 
     kind: Kind
     confidence: Confidence
     reason: str
+    candidates: tuple[Kind, ...] = ()
 
 
-def undecided(kind: Kind, reason: str) -> Judgement:
+def undecided(kind: Kind, reason: str, candidates: Sequence[Kind] = ()) -> Judgement:
     """INCONCLUSIVE or AMBIGUOUS, which is never sure."""
-    return Judgement(kind, Confidence.LOW, reason)
+    return Judgement(kind, Confidence.LOW, reason, tuple(candidates))
 
 
 def weigh(comparison: Comparison, observations: Sequence[Observation]) -> Judgement:
@@ -263,16 +266,26 @@ def weigh(comparison: Comparison, observations: Sequence[Observation]) -> Judgem
     if not left:
         names = sorted({o.name for o in ruled_out.values()} or {o.name for o in observations})
         return undecided(
-            Kind.AMBIGUOUS, f"The observations contradict each other: {', '.join(names)}."
+            Kind.AMBIGUOUS,
+            f"The observations contradict each other: {', '.join(names)}.",
+            _supported(observations, score),
         )
     best, *others = left
     margin = score[best] - (score[others[0]] if others else 0)
     if others and margin < Strength.MODERATE:
         return undecided(
-            Kind.AMBIGUOUS, f"What was seen fits {best.value} as well as {others[0].value}."
+            Kind.AMBIGUOUS,
+            f"What was seen fits {best.value} as well as {others[0].value}.",
+            [kind for kind in left if score[best] - score[kind] < Strength.MODERATE],
         )
     confidence = min(_pair_confidence(comparison), _by_margin(margin), _ceiling(best, observations))
     return Judgement(best, confidence, _reason(best, observations))
+
+
+def _supported(observations: Sequence[Observation], score: Mapping[Kind, int]) -> list[Kind]:
+    """The kinds that some observation supports, best first."""
+    supported = {kind for o in observations for kind in o.weight.speaks_for}
+    return sorted((kind for kind in KINDS if kind in supported), key=lambda kind: -score[kind])
 
 
 def _scores(observations: Sequence[Observation]) -> dict[Kind, int]:

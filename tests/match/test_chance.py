@@ -2,6 +2,7 @@
 interchangeable, never confidently wrong.
 """
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -39,6 +40,19 @@ def test_a_copy_that_came_late_is_no_try_of_a_request_beside_it() -> None:
     the balancer refused.
     """
     recorded = random_simulation(123).run()
+    _, said = score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))
+    assert not said
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        5657,  # the balancer refused a request, and another client's began just before that
+        5658,  # a value that occurs twice, and only the wrong two of the exchanges were captured
+    ],
+)
+def test_never_confidently_wrong_of_many(seed: int) -> None:
+    recorded = random_simulation(seed).run()
     _, said = score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))
     assert not said
 

@@ -4,15 +4,16 @@ import pytest
 
 from lbtrace.correlate import correlate
 from lbtrace.match import match
-from lbtrace.match.completeness import Completeness
 from lbtrace.match.confidence import Known, weigh
 from lbtrace.match.rare_values import drawn
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import Completeness, Confidence, SideCompleteness
 from lbtrace.options import DEFAULT
 from tests.simulator import Simulation
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios.base import TWO
 from tests.simulator.score import score
+
+COMPLETE = Completeness(SideCompleteness(None), SideCompleteness(None))
 
 
 def test_one_likeness_between_strangers_is_no_knowledge_and_no_clock() -> None:
@@ -52,7 +53,7 @@ def test_a_set_is_as_sure_as_the_least_sure_in_it() -> None:
     doubted = next(iter(state.group))
     for spare, expected in ((False, Confidence.MEDIUM), (True, Confidence.LOW)):
         state.spare[doubted] = (spare, spare)
-        weigh(state, Known(Completeness(True, True), {(0, 0): found.clocks[0, 0]}))
+        weigh(state, Known(COMPLETE, {(0, 0): found.clocks[0, 0]}))
         assert {
             state.confidence[c] for c, group in state.group.items() if group == state.group[doubted]
         } == {expected}

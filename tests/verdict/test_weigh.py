@@ -71,6 +71,23 @@ def test_a_kind_that_a_decisive_observation_opposes_never_wins(keys: set[Key]) -
     assert judged.reason.endswith(".")
 
 
+@given(st.sets(st.sampled_from(sorted(TABLE)), min_size=1))
+@examples(100)
+def test_an_ambiguous_judgement_names_the_kinds_that_some_observation_supports(
+    keys: set[Key],
+) -> None:
+    judged = weighed(*sorted(keys))
+    supported = {kind for key in keys for kind in TABLE[key].speaks_for}
+    assert set(judged.candidates) <= supported
+    assert bool(judged.candidates) == (judged.kind is Kind.AMBIGUOUS)
+    if judged.reason.startswith("What was seen fits"):
+        named = [kind.value in judged.reason for kind in judged.candidates]
+        assert len(named) >= 2
+        assert all(named[:2])
+    elif judged.kind is Kind.AMBIGUOUS:
+        assert set(judged.candidates) == supported
+
+
 @given(st.permutations(sorted(TABLE)), st.integers(1, 5))
 @examples(100)
 def test_the_order_of_observations_decides_nothing(keys: list[Key], count: int) -> None:

@@ -15,7 +15,7 @@ from lbtrace._version import __version__
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View
-from lbtrace.render.json import pairs, parts, rows
+from lbtrace.render.json import pairs, parts, rows, sets
 from lbtrace.render.json.connections import connections
 from lbtrace.render.json.text import TRUTH, quoted
 
@@ -106,6 +106,8 @@ def _report(report: Report, view: View) -> Iterator[str]:
     yield from _array("problems", parts.problems(report))
     yield from _array("pairs", pairs.pairs(report))
     yield from _array("unpaired", pairs.unpaired(report))
+    yield from _array("sets", sets.sets(report))
+    yield f'"completeness":{sets.completeness(report)},'
     yield from _array("connection_pairs", pairs.connection_pairs(report))
     yield '"captures":['
     before = ""

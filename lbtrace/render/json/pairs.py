@@ -33,7 +33,7 @@ _REASON = {reason: f'"reason":"{reason.value}"' for reason in UnpairedReason}
 _BASIS = {basis: f'"basis":"{basis.value}"' for basis in ConnectionBasis}
 
 
-class _References:
+class References:
     """References to the exchanges of one side, as JSON."""
 
     def __init__(self, traces: Sequence[Trace]) -> None:
@@ -70,15 +70,13 @@ def pairs(report: Report) -> Iterator[str]:
     caused; a comma stands before each line but the first.
     """
     table = PairTable.of(report.correlation.pairs)
-    clients, backends = _References(report.clients), _References(report.backends)
+    clients, backends = References(report.clients), References(report.backends)
     for low in range(0, len(table), _ROWS):
         rows = np.arange(low, min(low + _ROWS, len(table)))
         yield "\n,".join(_pairs(table, rows, clients, backends))
 
 
-def _pairs(
-    table: PairTable, rows: Column, clients: _References, backends: _References
-) -> list[str]:
+def _pairs(table: PairTable, rows: Column, clients: References, backends: References) -> list[str]:
     sizes = table.attempts[rows]
     at = spans(table.first[rows], sizes)
     caused = backends.texts(table.backend_point[at], table.backend[at])
@@ -121,8 +119,8 @@ def unpaired(report: Report) -> Iterator[str]:
     """Exchanges without a partner, and why; texts as of `pairs`."""
     every = report.correlation.unpaired
     sides = {
-        Side.CLIENT.value: _References(report.clients),
-        Side.BACKEND.value: _References(report.backends),
+        Side.CLIENT.value: References(report.clients),
+        Side.BACKEND.value: References(report.backends),
     }
     for low in range(0, len(every), _ROWS):
         some = every[low : low + _ROWS]

@@ -76,6 +76,7 @@ def verdict(report: Report) -> str:
     return encode(
         {
             "kind": v.kind.value,
+            "candidates": [kind.value for kind in v.candidates],
             "confidence": v.confidence.value,
             "modifiers": list(v.modifiers),
             "reason": v.reason,

@@ -47,9 +47,9 @@ def loss_2() -> Simulation:
     return mixed(Balancer(add=[XFF]), client_loss=0.02, backend_loss=0.02)
 
 
-@scenario(0.0)
+@scenario(0.75)
 def loss_identical() -> Simulation:
-    """Both captures miss 5 %, identical requests: nothing can be sure"""
+    """Both captures miss 5 %, identical requests, a connection each"""
     simulation = Simulation(seed=16, client_loss=0.05, backend_loss=0.05)
     curls(simulation.client("192.168.0.5"), ["/"] * 100, 100)
     return simulation

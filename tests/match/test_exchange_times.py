@@ -1,0 +1,76 @@
+"""What is known of a time that was not captured: a bound, never less than the packets allow."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbtrace.match.exchange_times import PATIENCE_NS
+from lbtrace.model.http import Mark
+from tests.match.states import unpaired
+from tests.simulator import Simulation
+from tests.simulator.random_simulations import random_simulation
+from tests.simulator.roles import Recording
+
+
+def lossy(connection: str = "") -> Recording:
+    """Two requests, and some packets lost, perhaps answers."""
+    simulation = Simulation(seed=3, client_loss=0.3)
+    client = simulation.client("192.168.0.5")
+    for i in range(30):
+        client.asks("GET", f"/{i}", at_ms=100 * i, connection=connection)
+    return simulation.run()
+
+
+def test_an_answer_that_was_lost_reached_the_client_before_its_connection_ended() -> None:
+    recorded = lossy()
+    facts = unpaired(recorded.clients, recorded.backends).client
+    seen = 0
+    for n in range(len(facts)):
+        e = facts.exchange(n)
+        if e.response is None and Mark.LOST in e.marks:
+            assert facts.reply[n] == facts.end[n] == facts.connection_of(n).last_ns
+            seen += 1
+    assert seen > 3
+
+
+def test_an_answer_that_was_lost_reached_the_client_before_it_asked_again() -> None:
+    recorded = lossy(connection="kept")
+    facts = unpaired(recorded.clients, recorded.backends).client
+    seen = 0
+    for n in range(len(facts) - 1):
+        later = facts.exchange(n + 1).request
+        if facts.exchange(n).response is None and later is not None:
+            assert facts.reply[n] == later.first_ns
+            seen += 1
+    assert seen >= 3
+
+
+def test_an_answer_after_the_capture_may_have_come_long_after() -> None:
+    """The client capture ends while requests wait."""
+    simulation = Simulation(seed=3, client_window=(-100, 1003), path_us=(900, 950))
+    client = simulation.client("192.168.0.5")
+    for i in range(11):
+        client.asks("GET", "/", at_ms=100 * i)
+    recorded = simulation.run()
+    facts = unpaired(recorded.clients, recorded.backends).client
+    last = len(facts) - 1
+    assert facts.exchange(last).response is None
+    assert facts.reply[last] == facts.connection_of(last).last_ns + PATIENCE_NS
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_true_partner_is_never_excluded_by_the_bounds(seed: int) -> None:
+    """Under the true difference of the clocks, the answered backend exchange lies inside."""
+    simulation = random_simulation(seed, most=60)
+    simulation.other_clocks, simulation.backend_clock.step_ns = (), 0
+    recorded = simulation.run()
+    state = unpaired(recorded.clients, recorded.backends)
+    for ref, caused in recorded.truth.items():
+        mine = recorded.clients[ref.point].exchanges[ref.id]
+        if not caused or Mark.CLOSED in mine.marks or recorded.own & {ref}:
+            continue
+        deltas = recorded.clocks[ref.point, caused[-1].point]
+        c = state.client.first_of[ref.point] + ref.id
+        b = state.backend.first_of[caused[-1].point] + caused[-1].id
+        assert state.client.start[c] <= state.backend.start[b] + max(deltas)
+        assert state.backend.reply[b] + min(deltas) <= state.client.reply[c]
