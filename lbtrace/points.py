@@ -6,6 +6,10 @@ windows do not overlap are one capture point, in order of time, and a connection
 file that overlaps another is a point of its own. Timestamps may step back a little where one file
 of a rotation follows the other, so an overlap of a few milliseconds does not count.
 
+On the backend side the servers are the machines. Files in which other servers were connected to are
+from several of them, whatever the clocks say: one may have been captured after the other, or its
+clock may be hours off.
+
 When several machines rotate, a file may follow the files of each of them. It belongs to the point
 whose connections go on in it; else to the point whose own address, which is in every packet, it
 has, too; else to the point whose file was given before it.
@@ -17,12 +21,17 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
+import numpy as np
+
 from lbtrace.capture import read
 from lbtrace.decode import segments
-from lbtrace.model.net import Endpoint
+from lbtrace.model.net import Endpoint, Side
 from lbtrace.options import Progress
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.packets import ACK, RST, SYN
 
 SEAM_NS = 10_000_000
+LOOKED_AT = 20_000  # records of a file in which SYNs are looked for
 
 
 class FileWindow(NamedTuple):
@@ -40,7 +49,7 @@ class FileEndpoints(NamedTuple):
     hosts: frozenset[str]  # addresses that every segment is from or to
 
 
-def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
+def points(files: Sequence[str], progress: Progress, side: Side = Side.CLIENT) -> list[list[str]]:
     """Files of one side, in any order → the files of each capture point, each in order of time.
 
     A file without a timed frame goes with the first point. A single file is not opened. Raises
@@ -52,9 +61,12 @@ def points(files: Sequence[str], progress: Progress) -> list[list[str]]:
     if not windows:
         return [list(files)]
     endpoints = cache(lambda path: _endpoints(path, progress))
+    servers = cache(lambda path: _servers(path, progress))
     found: list[list[FileWindow]] = []
     for window in sorted(windows):
         before = [point for point in found if _follows(window, point[-1])]
+        if side is Side.BACKEND:
+            before = [p for p in before if not _strangers(window.path, p[-1].path, servers)]
         if not before:
             found.append([window])
         elif len(before) == 1:
@@ -92,6 +104,29 @@ def _kinship(
         len(one.flows & other.flows),
         len(one.hosts & other.hosts),
         files.index(before) == files.index(path) - 1,
+    )
+
+
+def _strangers(path: str, before: str, servers: Callable[[str], frozenset[str]]) -> bool:
+    """Whether each file shows servers that were connected to, and none is in both."""
+    one, other = servers(before), servers(path)
+    return bool(one and other) and one.isdisjoint(other)
+
+
+def _servers(path: str, progress: Progress) -> frozenset[str]:
+    """The addresses that SYNs go to and SYN-ACKs come from, among the first records of a file."""
+    recording = read([path], progress)
+    first = np.arange(min(len(recording.records), LOOKED_AT))
+    recording.records = recording.records.taken(first)
+    held = segments(recording, progress)
+    opening = held.flags & (SYN | ACK | RST)
+    lowest = ((opening == SYN) & ~held.forward) | ((opening == SYN | ACK) & held.forward)
+    highest = ((opening == SYN) & held.forward) | ((opening == SYN | ACK) & ~held.forward)
+    flows = list(held.flows)
+    return frozenset(
+        flows[flow][end].address
+        for end, rows in enumerate((lowest, highest))
+        for flow in distinct(held.flow[rows]).tolist()
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from lbtrace.model.net import Side
 from lbtrace.options import quiet
 from lbtrace.points import SEAM_NS, points
 from tests.capture.files import pcap
@@ -60,6 +61,37 @@ def test_a_file_goes_with_the_machine_whose_connections_or_address_it_shows(tmp_
     one, other = files[0::2], files[1::2]
     assert points([*one, *other], quiet) == [one, other]
     assert points([*reversed(files)], quiet) == [one, other]
+
+
+def connecting(path: Path, server: str, at: int, flags: str = "S") -> str:
+    """A file with a handshake with a server, at a second."""
+    there = Ether() / IP(src="10.0.0.9", dst=server) / TCP(sport=40000 + at, dport=80, flags="S")
+    back = Ether() / IP(src=server, dst="10.0.0.9") / TCP(sport=80, dport=40000 + at, flags="SA")
+    packets = [bytes(there), bytes(back)] if "S" in flags else [bytes(there)[:-1]]
+    path.write_bytes(pcap([((at + i) * SECOND, packet) for i, packet in enumerate(packets)]))
+    return str(path)
+
+
+def test_backend_captures_of_other_servers_are_other_machines(tmp_path: Path) -> None:
+    """Their clocks are hours apart, so their times do not overlap."""
+    one = [connecting(tmp_path / f"a{i}", "10.0.0.1", 100 * i) for i in range(2)]
+    other = [connecting(tmp_path / f"b{i}", "10.0.0.2", 7000 + 100 * i) for i in range(2)]
+    assert points([*one, *other], quiet, Side.BACKEND) == [one, other]
+    assert points([*reversed(other), *one], quiet, Side.BACKEND) == [one, other]
+
+
+def test_a_client_may_go_to_other_servers_in_each_file(tmp_path: Path) -> None:
+    files = [connecting(tmp_path / f"{i}", f"10.0.0.{i}", 100 * i) for i in (1, 2)]
+    assert points(files, quiet) == [files]
+
+
+def test_a_backend_capture_without_a_handshake_is_of_the_machine_before_it(tmp_path: Path) -> None:
+    """Nothing shows that it is another one."""
+    files = [
+        connecting(tmp_path / "one", "10.0.0.1", 100),
+        connecting(tmp_path / "none", "10.0.0.2", 200, flags="A"),
+    ]
+    assert points(files, quiet, Side.BACKEND) == [files]
 
 
 def test_without_any_other_sign_a_file_follows_the_one_given_before_it(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import click
 from lbtrace.cli.output import Target, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
+from lbtrace.model.net import Side
 from lbtrace.options import Progress
 
 _UNIT_NS = {
@@ -108,7 +109,8 @@ def command(
     compressed or not; "-" is standard input.
 
     If a side has several files, give each with --client or --backend. Files that follow each other
-    in time are one rotated capture; files that overlap are from several machines.
+    in time are one rotated capture; files that overlap are from several machines, and so are
+    backend captures in which other servers were connected to.
 
     A capture taken on the balancer itself holds both sides: give it with --lb.
     """
@@ -123,7 +125,12 @@ def command(
         report = (
             compare_on_balancer(lb, lb_address, options, progress)
             if lb
-            else compare(_points(client, progress), _points(backend, progress), options, progress)
+            else compare(
+                _points(client, Side.CLIENT, progress),
+                _points(backend, Side.BACKEND, progress),
+                options,
+                progress,
+            )
         )
     target.write_report(report)
 
@@ -186,12 +193,12 @@ def sides(
     return client, backend
 
 
-def _points(side: Sequence[Sequence[str]], progress: Progress) -> list[list[str]]:
+def _points(given: Sequence[Sequence[str]], side: Side, progress: Progress) -> list[list[str]]:
     """The files of a side, as given → the files of each of its capture points."""
     from lbtrace.points import points
 
     return [
         point
-        for files in side
-        for point in ([list(files)] if "-" in files else points(files, progress))
+        for files in given
+        for point in ([list(files)] if "-" in files else points(files, progress, side))
     ]

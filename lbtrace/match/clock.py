@@ -62,6 +62,16 @@ class Bounds:
     times_alone: TimesAlone | None = field(default=None, kw_only=True)
 
 
+def joined(one: Bounds, other: Bounds) -> Bounds:
+    """What both say, in order of the backend requests."""
+    at = np.concatenate([one.at, other.at])
+    order = np.argsort(at, kind="stable")
+    low, high = np.concatenate([one.low, other.low]), np.concatenate([one.high, other.high])
+    frames = [b.frame for b in (one, other) if b.frame is not None]
+    frame = np.concatenate(frames)[order] if len(frames) == 2 else None
+    return Bounds(at[order], low[order], high[order], frame)
+
+
 def estimate(
     client_point: int, backend_point: int, bounds: Bounds, stated_ns: int | None = None
 ) -> Clock:

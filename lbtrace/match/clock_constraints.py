@@ -67,11 +67,15 @@ def _bounds(state: Pairing) -> dict[tuple[int, int], clock.Bounds]:
     at = backend.start[b]
     frame = backend.table.requests.first_frame[b]
     points = client.point[c] * len(backend.traces) + backend.point[b]
-    return {
+    found = {
         divmod(p, len(backend.traces)): clock.Bounds(
             *(column[points == p] for column in (at, client.start[c] - at, high, frame))
         )
         for p in distinct(points).tolist()
+    }
+    return found | {
+        points: clock.joined(found[points], more) if points in found else more
+        for points, more in state.passed_on.items()
     }
 
 
@@ -207,10 +211,10 @@ def _fit(
 
 
 def sure(state: Pairing, points: tuple[int, int]) -> bool:
-    """Whether a pair of the first two tiers, or a value that can hardly be shared by chance, holds
-    these points together.
+    """Whether a pair of the first two tiers, a connection that was passed on, or a value that can
+    hardly be shared by chance, holds these points together.
     """
-    return any(
+    return points in state.passed_on or any(
         int(state.client.point[c]) == points[0]
         and int(state.backend.point[state.caused[c][-1]]) == points[1]
         for c in state.strong
@@ -224,6 +228,8 @@ def without_doubt(state: Pairing, points: tuple[int, int], known: Clock) -> Cloc
     if known.refused or known.stated:
         return known
     held = [state.confidence[c] for c in _of_points(state, points)]
+    if points in state.passed_on:
+        held += [Confidence.CERTAIN] * len(state.passed_on[points].at)
     doubtful = len(held) * 2 < known.pairs or (
         known.pairs <= FEW and all(k is Confidence.LOW for k in held)
     )

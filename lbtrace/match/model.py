@@ -13,6 +13,7 @@ from lbtrace.match import (
     by_value,
     client_identity,
     clock,
+    connection_times,
     connections,
     fingerprint,
     id_conflict,
@@ -81,6 +82,7 @@ def match(
     ) and not _some_go_straight(pairs, found)
     found += by_connection.stated_lines(pairs, found)
     by_connection.stated_address(pairs, stated)
+    pairs.passed_on = connection_times.bounds(front, back, found)
     return _Model(pairs, options.clock_offset_ns, found, stated, passed_on).run()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from lbtrace.match.clock import Bounds
 from lbtrace.match.exchange_times import Facts
 from lbtrace.model.pairing import Confidence, Reason, Ref, Tier
 from lbtrace.tables.columns import Column
@@ -64,6 +65,8 @@ class Pairing:
     copied: set[int] = field(
         default_factory=set
     )  # backend exchanges that repeat another of the same client exchange
+    # per client point and backend point, what connections without exchanges say of the clock
+    passed_on: dict[tuple[int, int], Bounds] = field(default_factory=dict)
     groups: int = 0
     choices: int = 0
 

@@ -2,6 +2,8 @@
 and no evidence is no clock.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from lbtrace.match.clock import (
     _hull,
     estimate,
     from_order,
+    joined,
     significance,
     span_of,
 )
@@ -175,3 +178,23 @@ def test_a_clock_from_times_alone_says_how_sure_it_is() -> None:
     assert found.bits >= SIGNIFICANT
     assert found.other_ns is not None
     assert not known.low_ns <= found.other_ns <= known.high_ns
+
+
+@given(st.integers(-(10**13), 10**13), ways, ways)
+def test_what_two_kinds_of_pairs_say_holds_together(
+    offset: int, some: list[tuple[int, int]], others: list[tuple[int, int]]
+) -> None:
+    parts = [
+        bounds([offset] * len(w), [x[0] for x in w], [x[1] for x in w], list(range(k, k + len(w))))
+        for k, w in enumerate((some, others))
+    ]
+    both = joined(*parts)
+    assert (np.diff(both.at) >= 0).all()
+    known = estimate(0, 0, both)
+    assert known.low_ns <= offset <= known.high_ns
+    assert known.pairs == len(some) + len(others)
+    assert both.frame is None
+    numbered = [replace(part, frame=part.at + 1) for part in parts]
+    frames = joined(*numbered).frame
+    assert frames is not None
+    assert (frames == joined(*numbered).at + 1).all()

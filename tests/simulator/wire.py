@@ -143,6 +143,8 @@ class Line:
     )  # bytes of a connection that is not HTTP, from client and from server
     opaque_first_ns: int = 0
     opaque_last_ns: int = 0
+    # when client and server first and last spoke, where that is not the whole time
+    opaque_spoke: dict[bool, tuple[int, int]] = field(default_factory=dict)
     timestamp: int = 0
     ttl: int = 64
 
@@ -161,6 +163,10 @@ class Line:
         self.opaque = (up + 517, down + 1400)
         self.opaque_first_ns = self.turns[0].first_ns if self.turns else self.opened_ns + 5_000
         self.opaque_last_ns = self.turns[-1].last_ns if self.turns else self.opened_ns + 10_000
+        for end in (True, False):
+            spoken = [t for t in self.turns if t.from_client is end]
+            if spoken:
+                self.opaque_spoke[end] = spoken[0].first_ns, spoken[-1].last_ns
         self.turns = []
 
 
@@ -335,11 +341,9 @@ def _direction(
     close_ns = clock.show(line.closed_ns) if line.closed_ns is not None else None
     fin_frame = frame_of[at, 8, 0] if half_closed else close_frame
     fin_ns = clock.show(line.fin_ns) if half_closed and line.fin_ns is not None else close_ns
-    hidden_ns = (
-        [clock.show(t) for t in (line.opaque_first_ns, line.opaque_last_ns)]
-        if line.opaque_last_ns
-        else [None, None]
-    )
+    hidden = line.opaque_spoke.get(from_client, (line.opaque_first_ns, line.opaque_last_ns))
+    hidden_ns = [clock.show(t) for t in hidden] if line.opaque_last_ns else [None, None]
+    hidden_frame = frame_of.get((at, 4, 0 if from_client else 1))
     return Direction(
         packets=len(turns) + 2,
         bytes=size,
@@ -355,7 +359,7 @@ def _direction(
         fin_ns=fin_ns if fin else None,
         rst_frame=close_frame if rst else None,
         rst_ns=close_ns if rst else None,
-        first_payload_frame=frame_of[at, 3, turns[0][0]] if turns else None,
+        first_payload_frame=frame_of[at, 3, turns[0][0]] if turns else hidden_frame,
         first_payload_ns=clock.show(turns[0][1].first_ns) if turns else hidden_ns[0],
         last_payload_ns=clock.show(turns[-1][1].last_ns) if turns else hidden_ns[1],
         syn=fingerprint,
