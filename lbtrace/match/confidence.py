@@ -84,7 +84,7 @@ def _by_elimination(state: Pairing, known: Known) -> dict[int, Confidence]:
     for c in state.spare:
         group = state.group.get(c)
         held = group in timed if group is not None else _points(state, c) in known.clocks
-        held |= group is None and c in known.named
+        held |= c in known.named
         if _doubtful(state, known, c, held):
             limits[c] = Confidence.LOW
     low = {state.group[c] for c in limits if c in state.group}

@@ -82,7 +82,7 @@ class Engine:
             now, who, n, name = heapq.heappop(heap)
             asks = plan[who, name]
             if (who, name) not in lines:
-                lines[who, name] = self._connect(simulation.clients[who], now)
+                lines[who, name] = self._connect(simulation.clients[who], now, asks[0].elsewhere)
                 now += 2 * self._us(simulation.path_us) + 10_000
             done = self._exchange(simulation.clients[who], lines[who, name], asks[n], now)
             line = self.front[lines[who, name]]
@@ -101,10 +101,10 @@ class Engine:
     def _isn(self) -> int:
         return self.random.getrandbits(32)
 
-    def _connect(self, client: Client, now: int) -> int:
+    def _connect(self, client: Client, now: int, elsewhere: Endpoint | None) -> int:
         self.port += 1
         nodes = self.lb.nodes or (self.lb.front,)
-        server = (
+        server = elsewhere or (
             self.simulation.backends[0]
             if self.lb.kind == "direct"
             else nodes[len(self.front) % len(nodes)]
@@ -125,7 +125,7 @@ class Engine:
             len(self.simulation.clients) - self.simulation.uncaptured_clients :
         ]
         self.point_of.append(-1 if any(client is c for c in unseen) else client.point)
-        if self.lb.kind in PACKETS_PASS + BYTES_PASS:
+        if self.lb.kind in PACKETS_PASS + BYTES_PASS and not elsewhere:
             self.mates[at] = self._mate(client, line, now)
         return at
 
@@ -184,7 +184,7 @@ class Engine:
     def _exchange(self, client: Client, at: int, ask: Ask, now: int) -> int:
         """One request, to its end: the client's clock-free time when the answer is complete."""
         line, lb = self.front[at], self.lb
-        asked = _spoken(True, ask.message, now, ask.upload_ns)
+        asked = _spoken(True, rewriting.in_front(lb, ask.message), now, ask.upload_ns)
         if ask.waits:
             asked.continued_ns = now + 2 * self._us(self.simulation.path_us)
             asked.last_ns += asked.continued_ns - now + 20_000
@@ -199,8 +199,11 @@ class Engine:
             ]
         if lb.gunzip:
             rewriting.zipped(answer)
-        by_itself = self._by_itself(ask) if at not in self.mates else None
-        if at in self.mates:
+        own = at not in self.mates and not ask.elsewhere
+        by_itself = self._by_itself(ask) if own else None
+        if ask.elsewhere:
+            ready, reply = arrive + self._us(self.simulation.serve_us), answer
+        elif at in self.mates:
             ready, reply = self._pass(at, key, ask, arrive, answer)
         elif by_itself is not None:
             ready, reply = arrive + 100_000, by_itself
@@ -210,6 +213,8 @@ class Engine:
         if ask.abandon:
             line.closed_ns = now + 1000
             return now + 2000
+        if ask.message.start[0] == "HEAD":
+            reply = replace(reply, body=b"", bodiless=True)
         back = ready + self._us(self.simulation.path_us)
         told = _spoken(False, reply, back, 0)
         if by_itself is None and ask.serving_ns and self._streams(at):
@@ -435,6 +440,8 @@ class Engine:
         }
         for line in self.front if self.lb.kind in ("tls", "tls-pass") else ():
             line.encrypt()
+        for line in (*self.front, *self.back) if self.lb.kind == "bytes" else ():
+            line.hide()
         for line in self.back if self.lb.kind == "tls-pass" else ():
             if line.tls is not None:
                 line.encrypt()

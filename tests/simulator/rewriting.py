@@ -28,6 +28,12 @@ def rewritten(lb: Balancer, asked: Message, client: Endpoint, dice: random.Rando
     lines = [
         (n, v) for n, v in lines if n.lower() != "expect"
     ]  # it has answered 100 Continue itself
+    unpacked = lb.unpack and asked.coding == "gzip"
+    if unpacked:
+        lines = [
+            (n, v) for n, v in lines if n.lower() not in ("content-encoding", "content-length")
+        ]
+        lines.append(("Content-Length", str(len(asked.body))))
     if lb.host is not None:
         lines = [(n, lb.host if n.lower() == "host" else v) for n, v in lines]
     for name, form in lb.add:
@@ -54,12 +60,23 @@ def rewritten(lb: Balancer, asked: Message, client: Endpoint, dice: random.Rando
     if lb.reorder:
         lines = lines[1:] + lines[:1]
     target = asked.start[1].removeprefix(lb.strip) if lb.strip else asked.start[1]
+    method = "GET" if lb.in_full and asked.start[0] == "HEAD" else asked.start[0]
     return replace(
         asked,
-        start=(asked.start[0], normalised(target) if lb.normalise else target),
+        start=(method, normalised(target) if lb.normalise else target),
         lines=lines,
         version=lb.version,
+        coding="" if unpacked else asked.coding,
+        trailers=asked.trailers if lb.trailers else [],
     )
+
+
+def in_front(lb: Balancer, asked: Message) -> Message:
+    """A request as its client sends it."""
+    if not lb.http2:
+        return asked
+    lines = [(":authority" if n == "Host" else n.lower(), v) for n, v in asked.lines]
+    return replace(asked, lines=lines, version="HTTP/2")
 
 
 def _merged(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -96,7 +113,7 @@ def returned(lb: Balancer, answer: Message, dice: random.Random) -> Message:
     names = {n.lower() for n, _ in lb.respond}
     lines = [(n, v) for n, v in answer.lines if n.lower() not in names]
     lines += [(n, v.format(fresh=f"{dice.getrandbits(64):016x}")) for n, v in lb.respond]
-    said = replace(answer, lines=lines)
+    said = replace(answer, lines=lines, trailers=answer.trailers if lb.trailers else [])
     if lb.gunzip:
         said.coding = ""
         said.lines = _with_length([(n, v) for n, v in lines if n != "Content-Encoding"], said)

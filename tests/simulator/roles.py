@@ -32,14 +32,14 @@ FRONT = Endpoint("3.35.166.21", 80)
 CURL = [("Host", "lb.example.com"), ("User-Agent", "curl/7.64.1"), ("Accept", "*/*")]
 SERVED = [("Server", "gunicorn"), ("Content-Type", "text/plain")]
 PACKETS_PASS = ("dnat", "snat", "dsr", "direct")  # kinds that hand packets on
-BYTES_PASS = ("l4-proxy", "tls-pass")  # kinds that hand bytes on
+BYTES_PASS = ("l4-proxy", "tls-pass", "bytes")  # kinds that hand bytes on
 
 
 @dataclass(slots=True)
 class Balancer:
     """A balancer's settings. `kind`: "l7", "l4-proxy", "dnat" (source kept), "snat", "dsr",
     "direct", "tls" (TLS in front, plain HTTP behind it), "tls-pass" (TLS in front and, the same,
-    behind it).
+    behind it), "bytes" (a layer 4 proxy of another protocol than HTTP).
     """
 
     kind: str = "l7"
@@ -70,6 +70,10 @@ class Balancer:
     respond: Sequence[tuple[str, str]] = ()  # lines added to (or replaced in) every response
     # a field that it writes into each request and, with the same value, into its answer (CF-Ray)
     mint: str = ""
+    in_full: bool = False  # asks with GET for what it was asked with HEAD, as a cache does
+    unpack: bool = False  # takes the content coding off the bodies of requests
+    trailers: bool = True  # passes trailers on
+    http2: bool = False  # clients speak HTTP/2 to it
     keep_alive: bool = True
     cache: float = 0.0
     refuse: float = 0.0  # share of requests it answers itself with 503
@@ -117,6 +121,7 @@ class Ask:
     upload_ns: int = 0  # the client sends for so long
     serving_ns: int = 0  # the backend sends for so long …
     parts: int = 1  # … in so many parts
+    elsewhere: Endpoint | None = None  # another server, which has nothing to do with the balancer
 
 
 @dataclass(slots=True)
@@ -147,24 +152,43 @@ class Client:
         upload_ms: float = 0,
         serving_ms: float = 0,
         parts: int = 1,
+        zipped: bool = False,
+        trailers: Sequence[tuple[str, str]] = (),
+        elsewhere: Endpoint | None = None,
     ) -> None:
-        """Ask once; without a connection name on a new connection that is closed after."""
-        lines = [*CURL, *headers] + ([("Content-Length", str(len(body)))] if body else [])
-        lines += [("Expect", "100-continue")] if waits else []
-        replies = [*SERVED, *answer_headers, ("Content-Length", str(len(answer)))]
+        """Ask once; without a connection name on a new connection that is closed after. `zipped`:
+        the body of the request has the content coding gzip. `trailers`: of the answer. `elsewhere`:
+        ask another server.
+        """
+        request = Message((method, target), [*CURL, *headers], body, coding="gzip" * zipped)
+        if zipped:
+            request.lines.append(("Content-Encoding", "gzip"))
+        if body:
+            request.lines.append(("Content-Length", str(len(request.coded()))))
+        request.lines += [("Expect", "100-continue")] if waits else []
+        framing = ("Transfer-Encoding", "chunked")
+        length = ("Content-Length", str(len(answer)))
+        replies = [*SERVED, *answer_headers, framing if trailers else length]
         code, _, reason = status.partition(" ")
         self.asked.append(
             Ask(
                 EPOCH_NS + int(at_ms * MS),
-                Message((method, target), lines, body),
+                request,
                 connection,
-                Message((code, reason), replies, answer),
+                Message(
+                    (code, reason),
+                    replies,
+                    answer,
+                    chunked=bool(trailers),
+                    trailers=list(trailers),
+                ),
                 int(think_ms * MS),
                 abandon,
                 waits,
                 int(upload_ms * MS),
                 int(serving_ms * MS),
                 parts,
+                elsewhere,
             )
         )
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import xxhash
 
 from lbtrace.model.http import (
+    NO_BODY,
     Application,
     Body,
     ClientHello,
@@ -48,6 +49,8 @@ class Message:
     version: str = "HTTP/1.1"
     coding: str = ""  # the content coding `body` is the decoded form of
     chunked: bool = False
+    trailers: list[tuple[str, str]] = field(default_factory=list)  # of a chunked one
+    bodiless: bool = False  # an answer to HEAD: its length is declared, and no body comes
 
     def head(self) -> bytes:
         """The bytes of its start line and header lines on the wire."""
@@ -66,7 +69,9 @@ class Message:
         """The bytes on the wire."""
         body = self.coded()
         if self.chunked:
-            body = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+            ending = "".join(f"{n}: {v}\r\n" for n, v in self.trailers).encode("latin-1")
+            body = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+            body += b"0\r\n" + ending + b"\r\n"
         return self.head() + body
 
     def coded(self) -> bytes:
@@ -79,6 +84,8 @@ class Message:
 
     def as_body(self) -> Body:
         """What the http stage says of the body."""
+        if self.bodiless:
+            return NO_BODY
         coded = self.coded()
         declared = next((int(v) for n, v in self.lines if n.lower() == "content-length"), None)
         framing = (
@@ -145,6 +152,7 @@ class Line:
     opaque_last_ns: int = 0
     # when client and server first and last spoke, where that is not the whole time
     opaque_spoke: dict[bool, tuple[int, int]] = field(default_factory=dict)
+    digests: tuple[str | None, str | None] = (None, None)  # of a protocol that is not HTTP
     timestamp: int = 0
     ttl: int = 64
 
@@ -153,6 +161,16 @@ class Line:
         """The time of its last packet."""
         last = [t.last_ns for t in self.turns] + [self.opened_ns, self.opaque_last_ns]
         return max([*last, self.closed_ns or 0])
+
+    def hide(self) -> None:
+        """What it says is in a protocol that is not HTTP."""
+        ends = [
+            b"".join(t.message.payload() for t in self.turns if t.from_client is end)
+            for end in (True, False)
+        ]
+        self.encrypt()
+        self.opaque = len(ends[0]), len(ends[1])
+        self.digests = xxhash.xxh3_128_hexdigest(ends[0]), xxhash.xxh3_128_hexdigest(ends[1])
 
     def encrypt(self) -> None:
         """What it says is in TLS: only its sizes and times are left (29 bytes a record and the
@@ -264,7 +282,12 @@ def trace(
             else Protocol.NONE
         )
         applications.append(
-            Application(name, proxy=(line.proxy,) if line.proxy else (), tls=line.tls)
+            Application(
+                name,
+                proxy=(line.proxy,) if line.proxy else (),
+                tls=line.tls,
+                digests=line.digests,
+            )
         )
         for k, exchange in _exchanges(number, at, line, frame_of, clock, begin, end):
             first = (
@@ -441,6 +464,7 @@ def _exchanges(
                 clock.show(turn.first_ns),
                 clock.show(turn.last_ns),
                 (Mark.RETRANSMITTED,) if turn.repeated else (),
+                tuple(_header(n, v) for n, v in turn.message.trailers),
                 offset=offset[k],
             )
             if turn.continued_ns is not None and (at, 5, k) in frame_of:
@@ -461,6 +485,7 @@ def _exchanges(
                 clock.show(turn.first_ns),
                 clock.show(turn.last_ns),
                 (Mark.RETRANSMITTED,) if turn.repeated else (),
+                tuple(_header(n, v) for n, v in turn.message.trailers),
                 offset=offset[j],
             )
         if request is None and response is None:

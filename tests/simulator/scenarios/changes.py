@@ -154,3 +154,68 @@ def continued() -> Simulation:
             answer=b"stored",
         )
     return simulation
+
+
+@scenario()
+def head_as_get() -> Simulation:
+    """A cache asks with GET for what it was asked with HEAD"""
+    simulation = Simulation(seed=51, balancer=Balancer(in_full=True, add=[XFF]))
+    for k in range(3):
+        client = simulation.client(f"192.168.0.{5 + k}")
+        for i in range(12):
+            at_ms = 40 * i + 13 * k
+            client.asks("HEAD", f"/page/{i % 4}", at_ms=at_ms, answer=b"page %d" % (i % 4))
+    return simulation
+
+
+@scenario()
+def bodies_unpacked() -> Simulation:
+    """Clients send bodies in gzip, and the balancer unpacks them"""
+    simulation = Simulation(seed=52, balancer=Balancer(unpack=True, add=[XFF]))
+    client = simulation.client("192.168.0.5")
+    for i in range(30):
+        body = b"name=value&n=%d&" % i * 20
+        client.asks("POST", "/form", at_ms=20 * i, body=body, zipped=True, connection=f"k{i % 4}")
+    return simulation
+
+
+@scenario()
+def bodies_unpacked_identical() -> Simulation:
+    """Clients send the same body in gzip again and again, and the balancer unpacks it"""
+    simulation = Simulation(seed=53, balancer=Balancer(unpack=True))
+    client = simulation.client("192.168.0.5")
+    for i in range(20):
+        client.asks("POST", "/form", at_ms=70 * i, body=b"name=value&" * 20, zipped=True)
+    return simulation
+
+
+@scenario()
+def http2_in_front() -> Simulation:
+    """HTTP/2 in front, HTTP/1.1 behind: `:authority` becomes Host"""
+    simulation = Simulation(seed=54, balancer=Balancer(http2=True, add=[XFF]))
+    for k in range(3):
+        client = simulation.client(f"192.168.0.{5 + k}")
+        for i in range(12):
+            client.asks("GET", f"/item/{i % 3}", at_ms=45 * i + 11 * k, connection="kept")
+    return simulation
+
+
+def _with_trailers(passes: bool, seed: int) -> Simulation:
+    simulation = Simulation(seed=seed, balancer=Balancer(trailers=passes, add=[XFF]))
+    client = simulation.client("192.168.0.5")
+    for i in range(24):
+        trailers = [("grpc-status", "0"), ("x-digest", f"{i * 7919:016x}")]
+        client.asks("POST", "/shop.Cart/Get", at_ms=60 * i, body=b"\0call", trailers=trailers)
+    return simulation
+
+
+@scenario()
+def trailers_passed_on() -> Simulation:
+    """Responses have trailers"""
+    return _with_trailers(passes=True, seed=55)
+
+
+@scenario()
+def trailers_dropped() -> Simulation:
+    """Responses have trailers, which the balancer drops"""
+    return _with_trailers(passes=False, seed=56)

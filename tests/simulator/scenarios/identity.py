@@ -6,7 +6,7 @@ import random
 
 from lbtrace.model.net import Endpoint
 from tests.simulator.roles import MS, Balancer, Simulation
-from tests.simulator.scenarios.base import TLVS, XFF, curls, mixed, scenario
+from tests.simulator.scenarios.base import TLVS, TWO, XFF, curls, mixed, scenario
 from tests.simulator.wire import Clockwork
 
 
@@ -134,4 +134,48 @@ def ipv6_front_identical() -> Simulation:
         client = simulation.client(f"2001:db8::{k + 5:x}")
         for i in range(10):
             client.asks("GET", "/", connection="c", at_ms=k * 7 + i, think_ms=12)
+    return simulation
+
+
+def _named(field: str, form: str, seed: int) -> Simulation:
+    """Two equal requests of one client."""
+    simulation = Simulation(seed=seed, balancer=Balancer(add=[(field, form)]))
+    client = simulation.client("203.0.113.7")
+    for i in range(2):
+        client.asks("GET", "/", at_ms=100 * i)
+    return simulation
+
+
+@scenario()
+def named_client() -> Simulation:
+    """Two equal requests, and X-Forwarded-For names the client by its own address"""
+    return _named("X-Forwarded-For", "{client}", 57)
+
+
+@scenario()
+def named_client_forwarded() -> Simulation:
+    """The same, with the field Forwarded"""
+    return _named("Forwarded", "for={client}", 58)
+
+
+@scenario()
+def checks_without_a_name() -> Simulation:
+    """Health checks ask for the clients' page, and name no User-Agent"""
+    balancer = Balancer(check_ms=500, check="GET /", check_agent="", add=[XFF])
+    simulation = Simulation(seed=59, balancer=balancer, backends=TWO)
+    client = simulation.client("192.168.0.5")
+    for i in range(30):
+        client.asks("GET", "/", at_ms=137 * i + (i * 31) % 50)
+    return simulation
+
+
+@scenario()
+def foreign_servers() -> Simulation:
+    """The captured client asks other servers, too, some of them for the same"""
+    simulation = Simulation(seed=60, balancer=Balancer(add=[XFF]))
+    client = simulation.client("192.168.0.5")
+    others = [Endpoint("203.0.113.80", 80), Endpoint("203.0.113.81", 80)]
+    for i in range(40):
+        elsewhere = others[i % 4 // 2] if i % 4 % 2 else None
+        client.asks("GET", f"/item/{i % 5}", at_ms=50 * i, elsewhere=elsewhere)
     return simulation

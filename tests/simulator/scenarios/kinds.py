@@ -4,6 +4,8 @@ nothing at all.
 
 from __future__ import annotations
 
+import random
+
 from tests.simulator.roles import Balancer, Simulation
 from tests.simulator.scenarios.base import ALB, TLVS, TWO, XFF, crowd, four, mixed, scenario
 
@@ -99,4 +101,56 @@ def tls_ends_crowd() -> Simulation:
     """TLS ends at the balancer, many connections at once of many requests each"""
     simulation = Simulation(seed=33, balancer=Balancer(kind="tls", add=[XFF]), backends=TWO)
     crowd(simulation, 1, 10, connections=12)
+    return simulation
+
+
+def _whole(answers: int, seed: int) -> Simulation:
+    """Thirty connections with four equal requests each, through a layer 4 proxy."""
+    simulation = Simulation(seed=seed, balancer=Balancer(kind="l4-proxy"), backends=TWO)
+    dice = random.Random(seed)
+    for k in range(30):
+        client = simulation.client(f"192.168.0.{5 + k % 5}")
+        begin = dice.random() * 600
+        for i in range(4):
+            client.asks(
+                "GET",
+                "/",
+                at_ms=begin + 30 * i,
+                connection=f"k{k}",
+                think_ms=30 * dice.random(),
+                answer=b"ok %d" % (i % answers),
+            )
+    return simulation
+
+
+@scenario()
+def whole_connections() -> Simulation:
+    """Layer 4 proxy, equal requests and equal responses: connections are paired as wholes"""
+    return _whole(answers=1, seed=61)
+
+
+@scenario()
+def whole_connections_by_responses() -> Simulation:
+    """Layer 4 proxy, equal requests, each on a connection with another response"""
+    return _whole(answers=4, seed=62)
+
+
+@scenario()
+def another_protocol() -> Simulation:
+    """Layer 4 proxy of a protocol that is not HTTP: connections are paired by their bytes"""
+    simulation = Simulation(seed=63, balancer=Balancer(kind="bytes"), backends=TWO)
+    for k in range(24):
+        client = simulation.client(f"192.168.0.{5 + k % 3}")
+        for i in range(3):
+            client.asks("GET", f"/{k}/{i}", at_ms=20 * k, connection=f"k{k}", answer=b"row" * k)
+    return simulation
+
+
+@scenario()
+def another_protocol_same_bytes() -> Simulation:
+    """The same, and all connections carry the same bytes, one after the other"""
+    simulation = Simulation(seed=64, balancer=Balancer(kind="bytes"), backends=TWO)
+    client = simulation.client("192.168.0.5")
+    for k in range(24):
+        client.asks("GET", "/", at_ms=130 * k)
     return simulation
