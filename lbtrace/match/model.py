@@ -19,6 +19,7 @@ from lbtrace.match import (
     id_conflict,
     repeats,
     unrelated_captures,
+    whole_connections,
 )
 from lbtrace.match.classes import Class, classes
 from lbtrace.match.clock import Clocks
@@ -161,6 +162,7 @@ class _Model:
             take_back(pairs, timeline(pairs, known))
             made = self._pair_by_fingerprint(pairs, learned, known)
         made.pair_large()
+        whole_connections.resolve(pairs, made.line)
         known = self._with_attempts(pairs, made)
         return self._weighed(pairs, known)
 

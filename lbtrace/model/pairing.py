@@ -102,6 +102,8 @@ class Clue(StrEnum):
     ONE_OF_ALIKE = "one-of-alike"  # value: of how many
     COPIES_SHARE_ID = "copies-share-id"  # the attempts carry one id
     ONLY_ONE_INSIDE = "only-one-inside"  # in time
+    # its connection is that of the backend exchange, and it has the same place on it
+    WHOLE_CONNECTION = "whole-connection"
     PAIRED_IN_ORDER = "paired-in-order"
 
 

@@ -192,6 +192,7 @@ CLUE: dict[Clue, tuple[str, str]] = {
     Clue.ONE_OF_ALIKE: ("shape", "one of {} that look the same"),
     Clue.COPIES_SHARE_ID: ("request", "its copies carry one id"),
     Clue.ONLY_ONE_INSIDE: ("time", "the only one inside it"),
+    Clue.WHOLE_CONNECTION: ("connection", "at the same place of the same connection"),
     Clue.PAIRED_IN_ORDER: ("order", "paired in order"),
 }
 
