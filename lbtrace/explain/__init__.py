@@ -16,6 +16,7 @@ from lbtrace.explain import (
     mirrored_traffic,
     outcomes,
     swapped,
+    trailers,
     unmatched,
 )
 from lbtrace.explain.header_changes import changes
@@ -55,6 +56,7 @@ def explain(clients: Sequence[Trace], backends: Sequence[Trace], found: Matching
         clocks=tuple(known.values()),
         topology=who,
         changes=changes(state.client.table, state.backend.table, pairs),
+        trailer_changes=trailers.changes(state.client.table, state.backend.table, pairs),
         health_checks=tuple(checks),
         sets=sets(state, pairs),
         completeness=found.completeness,

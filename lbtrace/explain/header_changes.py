@@ -47,7 +47,7 @@ Difference = tuple[
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
     """One kind of change to one field, over the pairs seen so far."""
 
     count: int = 0
@@ -90,7 +90,7 @@ def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[He
             tallies if len(alone) else _of_all(tallies, heads.sent(client.words), len(heads.place))
         )
         made = [
-            _change(request, kind, name, tally, len(heads.place))
+            change(request, kind, name, tally, len(heads.place))
             for (kind, name), tally in told.items()
         ]
         out += sorted(made, key=lambda c: (-c.count, c.kind, c.name.lower()))
@@ -146,14 +146,14 @@ class _Compared:
         return Counter({names[f]: n for f, n in enumerate(np.bincount(fields).tolist()) if n})
 
 
-def _tallies(heads: _Compared, words: Words, own: Set[str]) -> dict[tuple[ChangeKind, str], _Tally]:
+def _tallies(heads: _Compared, words: Words, own: Set[str]) -> dict[tuple[ChangeKind, str], Tally]:
     """What differs, counted by kind and field."""
-    tallies: dict[tuple[ChangeKind, str], _Tally] = defaultdict(_Tally)
+    tallies: dict[tuple[ChangeKind, str], Tally] = defaultdict(Tally)
     names, lines = list(words.fields), words.line_list
     for (number, old, new, address), (first, times) in _distinct(heads, words).items():
         before, after = [lines[n] for n in old], [lines[n] for n in new]
-        for kind, name, line, other in _field(names[number], before, after):
-            _count(tallies[kind, name], int(heads.place[first]), line, other, address, own, times)
+        for kind, name, line, other in differences(names[number], before, after):
+            count(tallies[kind, name], int(heads.place[first]), line, other, address, own, times)
     orders = zip(heads.before.rows(words.field_of), heads.after.rows(words.field_of), strict=True)
     seen: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
     for i, order in enumerate(orders):
@@ -165,7 +165,7 @@ def _tallies(heads: _Compared, words: Words, own: Set[str]) -> dict[tuple[Change
         )
         if shown is not None:
             for i in places:
-                _count(
+                count(
                     tallies[ChangeKind.REORDERED, ""],
                     int(heads.place[i]),
                     shown[0],
@@ -231,8 +231,8 @@ def _with_authority_as_host(words: Words) -> Column:
 
 
 def _of_all(
-    tallies: dict[tuple[ChangeKind, str], _Tally], sent: Counter[str], of: int
-) -> dict[tuple[ChangeKind, str], _Tally]:
+    tallies: dict[tuple[ChangeKind, str], Tally], sent: Counter[str], of: int
+) -> dict[tuple[ChangeKind, str], Tally]:
     """What befell all of a set to whom it could: the rest may come from who was taken for whose.
     `sent`: pairs by field sent.
     """
@@ -281,7 +281,9 @@ def _moved(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[HeaderLine,
     return None if one == other else (HeaderLine("", one, one), HeaderLine("", other, other))
 
 
-def _field(name: str, before: list[HeaderLine], after: list[HeaderLine]) -> Iterator[Difference]:
+def differences(
+    name: str, before: list[HeaderLine], after: list[HeaderLine]
+) -> Iterator[Difference]:
     """One field's lines before and after."""
     old, new = [x.value for x in before], [x.value for x in after]
     if old == new:
@@ -326,8 +328,8 @@ def _recased(before: list[HeaderLine], after: list[HeaderLine]) -> bool:
     )
 
 
-def _count(
-    tally: _Tally,
+def count(
+    tally: Tally,
     example: int,
     before: HeaderLine | None,
     after: HeaderLine | None,
@@ -368,7 +370,7 @@ def _last_stated(name: str, value: str) -> str:
     return next((node.address for node in found if node is not None), "")
 
 
-def _change(request: bool, kind: ChangeKind, name: str, tally: _Tally, of: int) -> HeaderChange:
+def change(request: bool, kind: ChangeKind, name: str, tally: Tally, of: int) -> HeaderChange:
     return HeaderChange(
         request=request,
         kind=kind,
@@ -384,7 +386,7 @@ def _change(request: bool, kind: ChangeKind, name: str, tally: _Tally, of: int) 
     )
 
 
-def _by_values(tally: _Tally) -> Pattern:
+def _by_values(tally: Tally) -> Pattern:
     different = len(tally.values)
     if tally.appended * 10 >= tally.count * 9:
         return Pattern.APPENDED
@@ -397,21 +399,21 @@ def _by_values(tally: _Tally) -> Pattern:
     return Pattern.VARYING
 
 
-def _replaced(tally: _Tally) -> Pattern:
+def _replaced(tally: Tally) -> Pattern:
     if tally.appended * 10 >= tally.count * 9:
         return Pattern.APPENDED
     return Pattern.CLIENT_ADDRESS if tally.of_client else Pattern.REPLACED
 
 
-def _removed(_tally: _Tally) -> Pattern:
+def _removed(_tally: Tally) -> Pattern:
     return Pattern.REMOVED
 
 
-def _constant(_tally: _Tally) -> Pattern:
+def _constant(_tally: Tally) -> Pattern:
     return Pattern.CONSTANT
 
 
-_BEHAVIOUR: dict[ChangeKind, Callable[[_Tally], Pattern]] = {
+_BEHAVIOUR: dict[ChangeKind, Callable[[Tally], Pattern]] = {
     ChangeKind.CHANGED: _replaced,
     ChangeKind.REMOVED: _removed,
     ChangeKind.RECASED: _constant,

@@ -464,6 +464,7 @@ class Correlation:
     clocks: tuple[Clock, ...] = ()
     topology: Topology = Topology()
     changes: tuple[HeaderChange, ...] = ()
+    trailer_changes: tuple[HeaderChange, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
     sets: Sequence[PairSet] = ()
     completeness: Completeness = field(default_factory=Completeness)

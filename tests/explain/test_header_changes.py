@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
-from lbtrace.explain.header_changes import _Compared, _of_all, _tallies, _Tally, changes
+from lbtrace.explain.header_changes import Tally, _Compared, _of_all, _tallies, changes
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import ChangeKind, Confidence, HeaderChange, Pattern
 from lbtrace.options import DEFAULT
@@ -165,11 +165,11 @@ def test_of_a_set_only_what_befell_all_of_it_is_told() -> None:
         (head("A: 2"), head("A: 2", "X-Id: 7", "Via: lb")),
         (head("A: 3", "Odd: 1"), head("A: 3", "Via: lb")),
     ]
-    tallies: dict[tuple[ChangeKind, str], _Tally] = {}
+    tallies: dict[tuple[ChangeKind, str], Tally] = {}
     sent = Counter(line.name.lower() for before, _ in pairs for line in before)
     for before, after in pairs:
         for kind, name in kinds(before, after):
-            tallies.setdefault((kind, name), _Tally()).count += 1
+            tallies.setdefault((kind, name), Tally()).count += 1
     assert set(_of_all(tallies, sent, len(pairs))) == {
         (ChangeKind.ADDED, "via"),
         (ChangeKind.REMOVED, "odd"),

@@ -101,6 +101,7 @@ def _report(report: Report, view: View) -> Iterator[str]:
     yield f'"swapped":{TRUTH[correlation.swapped]},'
     yield from _array("clocks", parts.clocks(correlation.clocks))
     yield from _array("header_changes", parts.header_changes(correlation.changes))
+    yield from _array("trailer_changes", parts.header_changes(correlation.trailer_changes))
     yield from _array("health_checks", parts.health_checks(correlation.health_checks))
     yield from _array("findings", parts.findings(report.findings))
     yield from _array("problems", parts.problems(report))

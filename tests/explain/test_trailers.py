@@ -1,0 +1,46 @@
+"""Trailers: what a balancer drops or adds behind the body, and what it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbtrace.correlate import correlate
+from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern
+from lbtrace.options import DEFAULT
+from tests.simulator import Recording
+from tests.simulator.scenarios import SCENARIOS
+
+
+def changed(recorded: Recording) -> tuple[HeaderChange, ...]:
+    return correlate(recorded.clients, recorded.backends, DEFAULT).trailer_changes
+
+
+def test_trailers_that_are_passed_on_are_no_change() -> None:
+    assert changed(SCENARIOS["trailers-passed-on"]().run()) == ()
+
+
+def test_trailers_that_are_dropped_are_told_field_by_field() -> None:
+    told = changed(SCENARIOS["trailers-dropped"]().run())
+    assert [(c.request, c.kind, c.name, c.count, c.of) for c in told] == [
+        (False, ChangeKind.REMOVED, "grpc-status", 24, 24),
+        (False, ChangeKind.REMOVED, "x-digest", 24, 24),
+    ]
+    assert told[0].before == "grpc-status: 0"
+    assert told[0].after == ""
+    assert told[0].behaviour is Pattern.REMOVED
+
+
+def test_a_trailer_behind_a_body_that_was_not_captured_whole_is_unknown() -> None:
+    recorded = SCENARIOS["trailers-dropped"]().run()
+    front = recorded.clients[0]
+    cut = []
+    for e in front.exchanges:
+        assert e.response is not None
+        body = e.response.body._replace(complete=False, digest=None)
+        cut.append(e._replace(response=e.response._replace(body=body)))
+    recorded.clients[0] = replace(front, exchanges=cut)
+    assert changed(recorded) == ()
+
+
+def test_without_trailers_nothing_is_compared() -> None:
+    assert changed(SCENARIOS["founding-alb"]().run()) == ()
