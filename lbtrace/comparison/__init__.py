@@ -14,6 +14,7 @@ above it:
     checks         which exchanges and connections are health checks
     counts         SYNs, connections and requests of each side
     arrival        in how many parts, and over what time, messages came
+    unanswered     what was sent again and again and never acknowledged
     latency        the time that the balancer added
     summary        what pairs and exchanges without a partner add up to
 
@@ -38,6 +39,7 @@ from lbtrace.comparison.pairs import (
 )
 from lbtrace.comparison.proxies import Proxies
 from lbtrace.comparison.summary import Summaries
+from lbtrace.comparison.unanswered import UnansweredSides
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.model.trace import Trace
@@ -63,7 +65,7 @@ __all__ = [
 ]
 
 
-class Comparison(Frames, Summaries, Latencies, Proxies):
+class Comparison(Frames, Summaries, Latencies, Proxies, UnansweredSides):
     """Everything the two sides show, or the only one of them that was captured, with the indexes
     that several judges need.
     """

@@ -26,6 +26,7 @@ _CAPTURE = {Mark.LOST, Mark.BODY_TRUNCATED, Mark.HEAD_TRUNCATED}
 _ANY_ANSWER = fields_of(HOP, Meaning.CONTENT) | {SERVER}
 
 
+WAY_NS = 1_000_000_000  # longer than any way between two captures takes
 FEW = 3  # requests: fewer show no mirror
 _USED = [OUTCOMES.index(o) for o in (AttemptOutcome.ANSWERED, AttemptOutcome.EITHER)]
 
@@ -144,6 +145,8 @@ def outcomes(
             b,
             AttemptOutcome.EITHER
             if b in either
+            else AttemptOutcome.NOT_ARRIVED
+            if _vanished(state, client, b)
             else _outcome(backend, b, b == answered, left, b in timely, bool(last)),
         )
         for b in [b for b in numbers if b not in last] + last
@@ -163,6 +166,22 @@ def _rewritten(got: Response, gave: Response | None) -> bool:
     }
     arrived = said & {(line.name.lower(), line.value) for line in got.lines}
     return 2 * len(arrived) >= len(said) > 0
+
+
+def _vanished(state: Pairing, client: int, backend: int) -> bool:
+    """Whether a response was lost on its way: packets are passed on, so that nobody in between
+    could keep it back, and the capture in front ran on and shows nothing of it.
+    """
+    mine, theirs = state.client.exchange(client), state.backend.exchange(backend)
+    if (
+        state.tier[client] is not Tier.SAME_PACKETS
+        or mine.response is not None
+        or _CAPTURE.intersection(mine.marks)
+        or not (mine.request and theirs.request and theirs.response)
+    ):
+        return False
+    took = theirs.response.first_ns - theirs.request.first_ns
+    return state.client.trace_of(client).last_ns - mine.request.first_ns > took + WAY_NS
 
 
 def _left(state: Pairing, client: int) -> bool:

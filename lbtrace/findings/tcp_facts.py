@@ -105,6 +105,9 @@ def _loss(comparison: Comparison, side: Side) -> Iterator[Finding]:
     )
     # what was answered from another address was sent again for that reason: see return-path
     repeats[np.concatenate(comparison.strays(side))] = 0
+    # into a flow that was forgotten, or too large for the way: see idle-limits, large-segments
+    for vain in (comparison.forgotten(side), comparison.oversized(side)):
+        repeats[vain.connection] = 0
     again, packets = int(repeats.sum()), int(sent.sum())
     if again >= MIN_SEGMENTS and again * 100 >= packets * MIN_LOSS_PERCENT:
         yield KIND.finding(

@@ -55,6 +55,8 @@ class AttemptOutcome(StrEnum):
     SUPERSEDED = (
         "superseded"  # a complete response the client did not get (retried 5xx, lost hedge)
     )
+    # packets are passed on, and of this response none, or not enough, came to the client
+    NOT_ARRIVED = "not-arrived"
     RESET = "reset"
     CLOSED = "closed"
     TIMEOUT = "timeout"  # nothing came before the balancer gave up

@@ -37,9 +37,10 @@ class Direction(NamedTuple):
     that were sent before the capture shows an acknowledgement, the first at `repeat_frame`.
     `deferred_frame` is the first SYN or SYN-ACK that was sent again though acknowledged.
     `unacked` counts how often segments with payload were sent of which the other end, which
-    acknowledged something, acknowledged nothing: the first at `unacked_frame`, the last at
-    `unacked_last_ns`, the smallest with `unacked_least` bytes of payload; `acked_most` is the
-    largest payload of a segment that was acknowledged.
+    acknowledged something, acknowledged nothing: the first at `unacked_frame`, after
+    `unacked_idle_ns` of silence on the connection, the last at `unacked_last_ns`; `unacked_least`
+    is the smallest payload sent at the first unacknowledged byte. `acked_most` is the largest
+    payload of a segment that was acknowledged.
     `out_of_order` counts segments that arrived after later bytes and were new, `zero_windows`
     segments that advertised a window of 0, the first at `window_closed_frame`; together the window
     was closed for `window_closed_for_ns`.
@@ -74,11 +75,13 @@ class Direction(NamedTuple):
     unacked_frame: int | None = None
     unacked_ns: int | None = None
     unacked_last_ns: int | None = None
+    unacked_idle_ns: int = 0
     unacked_least: int = 0
     acked_most: int = 0
     window_closed_frame: int | None = None
     window_closed_ns: int | None = None
     window_closed_for_ns: int = 0
+    last_packet_ns: int | None = None
 
 
 class Connection(NamedTuple):

@@ -54,7 +54,12 @@ class Ends(Table):
     unacked_frame: Column = column("u4", "frame of the first of these", none=NO_FRAME)
     unacked_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
     unacked_last_ns: Column = column("i8", "time of the last of these", EPOCH, none=NEVER)
-    unacked_least: Column = column("u4", "smallest payload among these; 0 without", "bytes")
+    unacked_idle_ns: Column = column(
+        "i8", "silence on the connection before the first of these; 0 without", "ns"
+    )
+    unacked_least: Column = column(
+        "u4", "smallest payload sent at the first unacknowledged byte; 0 without", "bytes"
+    )
     acked_most: Column = column("u4", "largest payload of a segment that was acknowledged", "bytes")
     out_of_order: Column = column("u4", "new segments that arrived after later bytes")
     zero_windows: Column = column("u4", "segments that advertised a window of 0")
@@ -71,6 +76,7 @@ class Ends(Table):
     first_payload_frame: Column = column("u4", "frame of the first payload", none=NO_FRAME)
     first_payload_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
     last_payload_ns: Column = column("i8", "time of the last payload", EPOCH, none=NEVER)
+    last_packet_ns: Column = column("i8", "time of the last segment", EPOCH, none=NEVER)
     start_seq: Column = column("i8", "sequence number of offset 0 of its stream", none=NONE)
     first_ack: Column = column(
         "i8", "acknowledgement number of its first segment with ACK", none=NONE

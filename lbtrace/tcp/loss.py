@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.tables.packets import Column, SegmentTable
+from lbtrace.tables.packets import SYN, Column, SegmentTable
 from lbtrace.tcp.acknowledged import Acknowledged, AckOffsets
 from lbtrace.tcp.columns import counted, first_of, last_of
 from lbtrace.tcp.fingerprint import syn_options
@@ -159,13 +159,16 @@ def _windows(
     table: SegmentTable, handshake: Handshake, rows: Column, of: Column, streams: int
 ) -> Column:
     """Per stream the largest window its peer offered in these rows, in bytes; the scale is the
-    largest there is where the SYN of the peer was not captured.
+    largest there is where the SYN of the peer was not captured. The window of a SYN itself is never
+    scaled (RFC 7323 §2.2).
     """
-    raw = np.zeros(streams, np.int64)
-    np.maximum.at(raw, of, table.window[rows].astype(np.int64))
+    raw, unscaled = np.zeros(streams, np.int64), np.zeros(streams, np.int64)
+    opens, window = (table.flags[rows] & SYN) != 0, table.window[rows].astype(np.int64)
+    np.maximum.at(raw, of[~opens], window[~opens])
+    np.maximum.at(unscaled, of[opens], window[opens])
     seen = np.flatnonzero(handshake.own >= 0)
     scale = np.full(streams, _MAX_WINDOW_SCALE, np.int64)
     # a SYN without the option means that no window is scaled
     scale[seen] = np.maximum(syn_options(table, handshake.own[seen]).window_scale, 0)
     shift: Column = raw << np.minimum(scale[np.arange(streams) ^ 1], _MAX_WINDOW_SCALE)
-    return shift
+    return np.maximum(shift, unscaled)

@@ -83,6 +83,7 @@ def _ends(
     load = first_of(stream[loads], loads, count)
     last_load = last_of(stream[loads], loads, count)
     acks = np.flatnonzero(table.flags & ACK)
+    last = last_of(stream, np.arange(len(table), dtype=np.int32), count)
     seen = own >= 0
     return Ends(
         packets=counted(stream, count),
@@ -110,6 +111,7 @@ def _ends(
         first_payload_frame=taken(table.frame, load, 0),
         first_payload_ns=taken(table.time_ns, load, NEVER),
         last_payload_ns=taken(table.time_ns, last_load, NEVER),
+        last_packet_ns=taken(table.time_ns, last, NEVER),
         start_seq=assembly.base,
         first_ack=taken(table.ack, first_of(stream[acks], acks, count), NONE),
         syn_row=np.where(seen, np.cumsum(seen, dtype=np.int32) - 1, np.int32(NONE)),
@@ -123,6 +125,7 @@ def _unacked(table: SegmentTable, unacked: Unacknowledged) -> dict[str, Column]:
         "unacked_frame": taken(table.frame, unacked.first, 0),
         "unacked_ns": taken(table.time_ns, unacked.first, NEVER),
         "unacked_last_ns": taken(table.time_ns, unacked.last, NEVER),
+        "unacked_idle_ns": unacked.idle_ns,
         "unacked_least": unacked.least,
         "acked_most": unacked.most_taken,
     }

@@ -9,6 +9,7 @@ for it, looks like this. Sizes are as sent, whatever the snapshot length left of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from lbtrace.tcp.acknowledged import Acknowledged
 from lbtrace.tcp.columns import counted, first_of, last_of
 from lbtrace.tcp.reassemble import Assembly
 
+NOTHING: Final = np.iinfo(np.uint32).max
+
 
 @dataclass(slots=True)
 class Unacknowledged:
@@ -26,7 +29,8 @@ class Unacknowledged:
     sent: Column  # u32, how often segments were sent of which no byte was acknowledged
     first: Column  # i32, row of the first of these; NONE without
     last: Column  # i32, row of the last
-    least: Column  # u32, the smallest of these payloads, 0 without
+    idle_ns: Column  # i64, for how long the connection had been silent before the first; 0 without
+    least: Column  # u32, the smallest payload at the first unacknowledged byte, 0 without
     most_taken: Column  # u32, the largest payload that was acknowledged as a whole
 
 
@@ -55,15 +59,19 @@ def unacknowledged(
     taken = (size > 0) & (begin + size <= acked.end[of])
     np.maximum.at(most_taken, of[taken], size[taken])
     left = (size > 0) & (begin >= acked.end[of])
-    of, rows, size = of[left], rows[left], size[left]
-    least = np.full(streams, np.iinfo(np.uint32).max, np.uint32)
-    np.minimum.at(least, of, size)
-    sent = counted(of, streams)
+    of, rows, size, begin = of[left], rows[left], size[left], begin[left]
+    # what lies further on may have arrived: it is not acknowledged before what is missing
+    missing = begin == acked.end[of]
+    least = np.full(streams, NOTHING, np.uint32)
+    np.minimum.at(least, of[missing], size[missing])
+    least[least == NOTHING] = 0
+    sent, first = counted(of, streams), first_of(of, rows, streams)
     return Unacknowledged(
         sent,
-        first_of(of, rows, streams),
+        first,
         last_of(of, rows, streams),
-        np.where(sent > 0, least, 0).astype(np.uint32),
+        _silences(table, stream, first),
+        least,
         most_taken,
     )
 
@@ -74,3 +82,23 @@ def _begins(table: SegmentTable, assembly: Assembly) -> Column:
     fin = (table.flags[rows] & FIN) != 0
     begins: Column = assembly.repeat_end - table.wire_length[rows] - fin
     return begins
+
+
+def _silences(table: SegmentTable, stream: Column, rows: Column) -> Column:
+    """Per stream for how long its connection had been silent before this row; 0 without a row."""
+    out = np.zeros(len(rows), np.int64)
+    streams = np.flatnonzero(rows >= 0)
+    if not len(streams):
+        return out
+    concerned = np.zeros(len(rows) // 2, bool)
+    concerned[streams >> 1] = True
+    every = np.flatnonzero(concerned[stream >> 1])
+    # by connection, then in capture order
+    key = (stream[every] >> 1).astype(np.int64) * len(table) + every
+    key.sort()
+    at = np.searchsorted(key, (streams >> 1) * len(table) + rows[streams])
+    before = key[np.maximum(at - 1, 0)]
+    same = (at > 0) & (before // len(table) == streams >> 1)
+    silent = table.time_ns[rows[streams]] - table.time_ns[before % len(table)]
+    out[streams[same]] = np.maximum(silent[same], 0)
+    return out

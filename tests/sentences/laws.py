@@ -266,6 +266,33 @@ def the_clients_own_sending_is_not_the_balancers(told: Told) -> Iterator[str]:
         yield f"added {measured['added_max_ns']} ns at most, and the slowest pair waited {waits}"
 
 
+def what_was_sent_in_vain_was_not_answered(told: Told) -> Iterator[str]:
+    """After a silence nothing came back; a segment that vanished was never acknowledged."""
+    for slug in ("idle-limits.forgotten", "large-segments"):
+        for finding in told.report["findings"]:
+            if finding["slug"].startswith(slug):
+                for side, recordings in told.sides.items():
+                    talks = [t for r in recordings for t in r.talks]
+                    for packet in told.shown(finding, side):
+                        (talk,) = (t for t in talks if packet in t.packets)
+                        yield from _answered(finding, packet, talk)
+
+
+def _answered(finding: Json, packet: Packet, talk: Talk) -> Iterator[str]:
+    sent = talk.directions[packet.source]
+    if any(sent.place(packet.seq) < upto for upto, _ in sent.acked):
+        yield f"{finding['text']} #{packet.number} was acknowledged"
+    if finding["slug"].startswith("large"):
+        if packet.size < value(finding, "least"):
+            yield f"{finding['text']} #{packet.number} is smaller"
+        return
+    before = max(p.time for p in talk.packets if p.number < packet.number)
+    if packet.time - before < value(finding, "least") / 1e9 - 0.001:
+        yield f"{finding['text']} #{packet.number} came after {packet.time - before} s"
+    if any(p.source != packet.source and p.number > packet.number for p in talk.packets):
+        yield f"{finding['text']} #{packet.number} was answered"
+
+
 LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     missing_bytes_were_acknowledged,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
@@ -276,4 +303,5 @@ LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     a_backend_that_got_nothing_was_sent_nothing,
     a_syn_that_is_called_sent_again_was,
     the_clients_own_sending_is_not_the_balancers,
+    what_was_sent_in_vain_was_not_answered,
 )

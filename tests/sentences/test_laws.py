@@ -24,6 +24,7 @@ from tests.sentences.laws import (
     the_clients_own_sending_is_not_the_balancers,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
     what_stands_behind_was_not_made_in_between,
+    what_was_sent_in_vain_was_not_answered,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -137,3 +138,9 @@ def test_a_syn_that_was_sent_once_was_not_lost(about: Told) -> None:
 def test_time_before_the_last_byte_of_a_request_is_not_added(about: Told) -> None:
     about.report["latency"]["added_max_ns"] += 5_000_000
     assert list(the_clients_own_sending_is_not_the_balancers(about))
+
+
+@pytest.mark.parametrize("slug", ["idle-limits.forgotten-client", "large-segments.from-client"])
+def test_a_segment_that_was_acknowledged_was_not_sent_in_vain(about: Told, slug: str) -> None:
+    finding(about, slug, "It was sent in vain", {"client": 4}, least=1)
+    assert list(what_was_sent_in_vain_was_not_answered(about))

@@ -385,6 +385,7 @@ def _direction(
         first_payload_frame=frame_of[at, 3, turns[0][0]] if turns else hidden_frame,
         first_payload_ns=clock.show(turns[0][1].first_ns) if turns else hidden_ns[0],
         last_payload_ns=clock.show(turns[-1][1].last_ns) if turns else hidden_ns[1],
+        last_packet_ns=clock.show(turns[-1][1].last_ns) if turns else hidden_ns[1],
         syn=fingerprint,
         start_seq=((line.isn if from_client else line.server_isn) + 1) % (1 << 32)
         if turns or syn

@@ -61,11 +61,13 @@ direction = st.builds(
     unacked_frame=frame,
     unacked_ns=st.none() | time,
     unacked_last_ns=st.none() | time,
+    unacked_idle_ns=size,
     unacked_least=count,
     acked_most=count,
     window_closed_frame=frame,
     window_closed_ns=st.none() | time,
     window_closed_for_ns=size,
+    last_packet_ns=st.none() | time,
 )
 connection = st.builds(
     Connection,

@@ -113,6 +113,21 @@ def test_a_scaled_window_may_be_wide() -> None:
     assert c.from_server.bytes == 3
 
 
+def test_the_window_of_a_syn_is_not_scaled() -> None:
+    scale = bytes([3, 3, 10, 0])
+    wire = (
+        Wire()
+        .c("SYN", 99, window=60_000, options=scale)
+        .s("SYN", 999, ack=100, options=scale)
+        .c("ACK", 100, ack=1000, window=60)
+        .s("PSH", 1000 + 1_000_000, b"far", ack=100)
+        .c("", 100, ack=1000, window=60)
+    )
+    [c], streams = connections(wire.table())
+    assert c.from_server.bytes == 0
+    assert [d.slug for d in streams.diagnostics] == ["tcp-sequence-implausible"]
+
+
 def scaled(client: int, server: int, far: int = 1_000_000) -> Wire:
     """A far segment of the server, after SYNs that shift windows so far (RFC 7323 §2.2)."""
     return (

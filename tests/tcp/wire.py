@@ -7,7 +7,9 @@ ack=1000).table()
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import struct
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import TypedDict, Unpack
 
 import numpy as np
@@ -90,6 +92,32 @@ class Wire:
 
     def table(self) -> SegmentTable:
         return segment_table(self.segments)
+
+    def between(self, client: Endpoint, server: Endpoint) -> Wire:
+        """The same packets with other addresses: what a balancer that passes packets on makes."""
+        ends = {self.client: client, self.server: server}
+        moved = [replace(s, flow=(ends[s.flow[0]], ends[s.flow[1]])) for s in self.segments]
+        return Wire(moved, client, server)
+
+
+def pcap(*wires: Wire) -> bytes:
+    """Conversations → a nanosecond capture file of raw IPv4 packets (LINKTYPE_RAW), by time."""
+    out = [struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 101)]
+    for s in sorted((s for wire in wires for s in wire.segments), key=lambda s: s.time_ns):
+        options = s.options + b"\0" * (-len(s.options) % 4)
+        (source, target), size = s.flow, 20 + len(options)
+        tcp = struct.pack(
+            ">HHIIBBHHH", source.port, target.port, s.seq, s.ack, size // 4 << 4, s.flags,
+            s.window, 0, 0,
+        )  # fmt: skip
+        payload = tcp + options + s.data
+        addresses = [ip_address(end.address).packed for end in (source, target)]
+        total = 20 + len(payload)
+        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, total, 0, 0x4000, 64, 6, 0, *addresses)
+        length = total - s.cut
+        out.append(struct.pack("<IIII", *divmod(s.time_ns, 10**9), length, total))
+        out.append((ip + payload)[:length])
+    return b"".join(out)
 
 
 def segment_table(segments: list[Segment]) -> SegmentTable:

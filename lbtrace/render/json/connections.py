@@ -104,11 +104,13 @@ _END = (
     _Field("unacked", "frame"),
     _Field("unacked_ns"),
     _Field("unacked_last_ns"),
+    _Field("unacked_idle_ns"),
     _Field("unacked_least"),
     _Field("acked_most"),
     _Field("window_closed", "frame"),
     _Field("window_closed_ns"),
     _Field("window_closed_for_ns"),
+    _Field("last_packet_ns"),
 )
 _SYN = (
     _Field("ttl"),

@@ -116,6 +116,7 @@ TIER_SLUG: dict[Tier, str] = {
 OUTCOME: dict[AttemptOutcome, str] = {
     AttemptOutcome.ANSWERED: "answered",
     AttemptOutcome.SUPERSEDED: "answer not used",
+    AttemptOutcome.NOT_ARRIVED: "answer did not arrive",
     AttemptOutcome.COPY: "copy",
     AttemptOutcome.RESET: "reset",
     AttemptOutcome.CLOSED: "closed",

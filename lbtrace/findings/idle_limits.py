@@ -1,0 +1,337 @@
+"""Idle time limits.
+
+Meaning:
+    Who ended or forgot a connection on which nothing was sent for a while, and after how long. A
+    NAT, a firewall or an L4 balancer forgets the flow: what is sent then vanishes, or is answered
+    by RST. A server or a proxy closes idle connections, WebSocket and HTTP/2 connections too, or
+    says 408 on them.
+Decided by:
+    Forgotten: a connection that had worked was silent for a second or more, then segments were sent
+    three times or more and nothing came back, or a RST came back at once. Closed: the first FIN or
+    RST came after a second of silence or more, and no request was waiting for its answer. The
+    longest silence after which a request was still answered bounds the limit from below.
+Evidence:
+    The first segment that was sent in vain, the RST, the FIN, or the response 408.
+Remedy:
+    The end that sends must give up idle connections, or send something (TCP keep-alive, PING, a
+    WebSocket ping), sooner than anything on the way forgets them. Client side: the client's limit
+    below the balancer's (`keepalive_timeout` of nginx, `timeout http-keep-alive` of HAProxy,
+    `idle_timeout` of an ALB, 350 s of an NLB). Backend side: the balancer's below the backend's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.comparison.claims import ns
+from lbtrace.comparison.unanswered import IDLE_NS
+from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, told, variant
+from lbtrace.findings.connection_reuse import CLIENT, NOBODY, first_close
+from lbtrace.findings.keep_alive_race import longest_idle_ns
+from lbtrace.model.http import Framing
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER
+from lbtrace.tables.messages import FRAMINGS
+from lbtrace.tables.side_table import SideTable
+
+KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
+AT_ONCE_NS = 250_000_000  # an answer within a long round trip
+REQUEST_TIMEOUT = 408
+KEEP = (
+    "Let the end that sends give up idle connections, or send TCP keep-alive or pings "
+    "(tcp_keepalive, keepalive_time), sooner than that; or raise the idle limit on the way "
+    "(idle_timeout of the balancer, the connection tracking time-out of a NAT)."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """Per side: flows that were forgotten, in silence or with a RST; idle connections that were
+    closed; 408 without a request.
+    """
+    for side in comparison.captured:
+        yield from _forgotten(comparison, side)
+        yield from _reset(comparison, side)
+        yield from _closed(comparison, side)
+        yield from _timed_out(comparison, side)
+
+
+def _forgotten(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    ends = comparison.forgotten(side)
+    if ends.none:
+        return
+    table = comparison.table(side)
+    idle, tries = (
+        ends_of(table, ends.connection, ends.server, name)
+        for name in ("unacked_idle_ns", "unacked")
+    )
+    missing = _not_behind(comparison, side, ends.connection)
+    worked = longest_idle_ns(comparison, side)
+    yield KIND.finding(
+        variant(comparison, "forgotten", side),
+        Severity.HIGH,
+        Confidence.HIGH,
+        told(
+            comparison,
+            "{count} connections on the {side} side had worked, were silent for {least}"
+            + (" or more" if len(idle) > 1 else "")
+            + ", and then nothing came back: what was sent then was sent {tries} times",
+        )
+        + (" or more" if len(set(tries.tolist())) > 1 else "")
+        + ", in vain. The flow was forgotten on the way."
+        + (" None of it is in the backend capture." if missing else "")
+        + _bound(worked, idle),
+        shown_ends(comparison, side, ends.connection, ends.server, "unacked"),
+        note="the first segment that was sent in vain",
+        remedy=KEEP,
+        side=named(comparison, side),
+        count=len(ends.connection),
+        least=ns(int(idle.min())),
+        tries=str(int(tries.min())),
+        worked=None if worked is None else ns(worked),
+    )
+
+
+def _not_behind(comparison: Comparison, side: Side, connections: Column) -> bool:
+    """Whether the backend capture shows less from the client than was sent, on the connections that
+    continue these.
+    """
+    if side is Side.BACKEND or comparison.alone or not comparison.passes_packets:
+        return False
+    client, backend = comparison.sides
+    pairs = comparison.connection_pairs
+    pairs = pairs.where(np.isin(pairs.client, connections))
+    sent, arrived = (
+        table.of_ends("bytes", server=False)[rows]
+        for table, rows in ((client, pairs.client), (backend, pairs.backend))
+    )
+    return len(pairs) == len(connections) and bool((arrived < sent).all())
+
+
+def _reset(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """Segments after a silence that were answered by RST at once: where a request was read, they
+    are told as a keep-alive race, unless packets are passed through and no proxy closes anything.
+    """
+    table = comparison.table(side)
+    found: list[tuple[Column, bool]] = []
+    for server in (False, True):
+        begun, idle, sent = (
+            table.of_ends(name, server) for name in ("unacked_ns", "unacked_idle_ns", "unacked")
+        )
+        answer = table.of_ends("rst_ns", not server)
+        at_once = (answer >= begun) & (answer - begun <= AT_ONCE_NS) & (answer != NEVER)
+        # what was closed before is no forgotten flow
+        fin = table.of_ends("fin_ns", not server)
+        found.append(
+            (np.flatnonzero((sent > 0) & (idle >= IDLE_NS) & at_once & (fin == NEVER)), server)
+        )
+    connections = np.concatenate([rows for rows, _ in found])
+    server_sends = np.concatenate([np.full(len(rows), server) for rows, server in found])
+    if not comparison.alone and not comparison.passes_packets:
+        read = comparison.used(side)[connections]
+        connections, server_sends = connections[~read], server_sends[~read]
+    if not len(connections):
+        return
+    idle = ends_of(table, connections, server_sends, "unacked_idle_ns")
+    worked = longest_idle_ns(comparison, side)
+    yield KIND.finding(
+        variant(comparison, "reset", side),
+        Severity.HIGH,
+        Confidence.MEDIUM,
+        told(
+            comparison,
+            "{count} connections on the {side} side were reset by what was sent after {least} of "
+            "silence",
+        )
+        + (" or more" if len(idle) > 1 else "")
+        + ": the RST came at once. The other end, or the balancer on the way, no longer knew them."
+        + _bound(worked, idle),
+        shown_ends(comparison, side, connections, server_sends, "unacked"),
+        note="the segment that was answered by RST",
+        remedy=KEEP,
+        side=named(comparison, side),
+        count=len(connections),
+        least=ns(int(idle.min())),
+        worked=None if worked is None else ns(worked),
+    )
+
+
+def _bound(worked: int | None, idle: Column) -> str:
+    """What bounds the limit from below: a shorter silence after which it still worked."""
+    if worked is None or worked >= int(idle.min()):
+        return ""
+    return " After {worked} of silence a request was still answered, so the limit lies in between."
+
+
+class _Close(NamedTuple):
+    """Idle connections that one end closed."""
+
+    who: int
+    connections: Column
+    idle_ns: Column
+
+
+def _closed(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    table = comparison.table(side)
+    who, frame, time_ns = first_close(table)
+    idle = time_ns - _last_word(table)
+    waiting = _waiting(table)
+    counts = (who != NOBODY) & (idle >= IDLE_NS) & (_last_word(table) != NEVER) & ~waiting
+    if side is Side.BACKEND and not comparison.alone:
+        counts &= ~(comparison.check_connections | comparison.from_other_clients)
+    for end in (CLIENT, 1 - CLIENT):
+        rows = np.flatnonzero(counts & (who == end))
+        if len(rows):
+            yield _closed_by(comparison, side, _Close(end, rows, idle[rows]), frame, time_ns)
+
+
+def _closed_by(
+    comparison: Comparison, side: Side, close: _Close, frame: Column, time_ns: Column
+) -> Finding:
+    closer, other = two_ends(comparison, side)[:: 1 if close.who == CLIENT else -1]
+    upgraded = _upgraded(comparison, side, close.connections)
+    worked = longest_idle_ns(comparison, side)
+    table, least = comparison.table(side), int(close.idle_ns.min())
+    frames = []
+    for c in close.connections[:FRAMES_PER_SIDE].tolist():
+        trace = comparison.traces(side)[table.connection_ref(c).point]
+        frames.append(trace.ref(int(frame[c]), int(time_ns[c])))
+    return KIND.finding(
+        variant(comparison, f"closed-by-{'client' if close.who == CLIENT else 'server'}", side),
+        Severity.MEDIUM if upgraded else Severity.INFO,
+        Confidence.HIGH,
+        told(comparison, "The {closer} closed {count} idle connections on the {side} side")
+        + " after {least}"
+        + (" to {most}" if len(close.idle_ns) > 1 else "")
+        + " of silence"
+        + (", {upgraded} of them {protocols} connections" if upgraded else "")
+        + "."
+        + (
+            " After {worked} of silence a request was still answered."
+            if worked is not None and worked < least
+            else ""
+        ),
+        frames,
+        note="the FIN or RST",
+        remedy=_longer(close.who, closer, other, bool(upgraded)),
+        side=named(comparison, side),
+        closer=closer,
+        count=len(close.connections),
+        least=ns(least),
+        most=ns(int(close.idle_ns.max())) if len(close.idle_ns) > 1 else None,
+        upgraded=len(upgraded) or None,
+        protocols="/".join(sorted(set(upgraded))) or None,
+        worked=ns(worked) if worked is not None and worked < least else None,
+    )
+
+
+def _longer(who: int, closer: str, other: str, upgraded: bool) -> str:
+    """Which setting must be longer than which."""
+    if upgraded:
+        return (
+            f"Send pings more often than that, or raise the idle limit of the {closer} "
+            "(proxy_read_timeout, timeout tunnel, idle_timeout)."
+        )
+    if who == CLIENT:
+        return ""
+    return (
+        f"The {other} sends the requests: its idle limit must be the shorter one. Set it below "
+        f"that of the {closer} (keepalive_timeout, timeout http-keep-alive, idle_timeout)."
+    )
+
+
+def two_ends(comparison: Comparison, side: Side) -> tuple[str, str]:
+    """What the two ends of the connections of a side are called."""
+    if comparison.alone:
+        return "client", "server"
+    if comparison.passes_packets:
+        return "client", "backend"
+    return ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
+
+
+def _last_word(table: SideTable) -> Column:
+    """Per connection the last time that an end sent payload, or that it opened; NEVER without."""
+    client, server = (table.of_ends("last_payload_ns", end) for end in (False, True))
+    last: Column = np.maximum(np.maximum(client, server), table.of_connections("established_ns"))
+    return last
+
+
+def _waiting(table: SideTable) -> Column:
+    """Per connection, whether an answer on it was not over, or what was sent last was not answered:
+    then it was not idle.
+    """
+    responses = table.responses
+    over = responses.complete & (responses.framing != FRAMINGS[Framing.UNTIL_CLOSE])
+    open_ = table.requests.there & ~(responses.there & over)
+    count = len(table.client_address)
+    waiting = np.bincount(table.connection, open_, minlength=count) > 0
+    read = np.bincount(table.connection, minlength=count) > 0
+    asked, answered = (table.of_ends("last_payload_ns", end) for end in (False, True))
+    waiting |= ~read & (asked > answered)
+    unacked: Column = table.of_ends("unacked", False) + table.of_ends("unacked", True) > 0
+    return waiting | unacked
+
+
+def _upgraded(comparison: Comparison, side: Side, connections: Column) -> list[str]:
+    """The protocols that those connections which were upgraded carry."""
+    table, traces = comparison.table(side), comparison.traces(side)
+    found = []
+    for point, number in map(table.connection_ref, connections.tolist()):
+        upgraded = traces[point].applications[number].upgraded
+        found += [upgraded] if upgraded else []
+    return found
+
+
+def _timed_out(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """Responses 408 that answer no request: what a server says on an idle connection it closes."""
+    table = comparison.table(side)
+    late = np.flatnonzero(
+        table.responses.there & ~table.requests.there & (table.responses.start == REQUEST_TIMEOUT)
+    )
+    if not len(late):
+        return
+    yield KIND.finding(
+        variant(comparison, "408", side),
+        Severity.LOW,
+        Confidence.HIGH,
+        told(comparison, "On {count} connections on the {side} side the server said 408")
+        + " (Request Timeout) though no request had been sent: that is how it ends idle "
+        "connections. A client that sends at that moment takes it for the answer.",
+        (
+            comparison.response_frame(side, table.ref(row))
+            for row in late[:FRAMES_PER_SIDE].tolist()
+        ),
+        remedy="Let the end that sends requests give up idle connections sooner than this server.",
+        side=named(comparison, side),
+        count=len(late),
+    )
+
+
+def ends_of(table: SideTable, connections: Column, server: Column, name: str) -> Column:
+    """A column of ends, of the client or of the server of each of these connections."""
+    both = [table.of_ends(name, end)[connections] for end in (False, True)]
+    return np.where(server, both[1], both[0])
+
+
+def shown_ends(
+    comparison: Comparison, side: Side, connections: Column, server: Column, name: str
+) -> list[FrameRef]:
+    """The frames that a column of the ends names, of the first few of these ends."""
+    table = comparison.table(side)
+    frames, times = (
+        ends_of(table, connections, server, f"{name}_{unit}") for unit in ("frame", "ns")
+    )
+    found = []
+    rows = zip(connections.tolist(), frames.tolist(), times.tolist(), strict=True)
+    for connection, frame, time_ns in list(rows)[:FRAMES_PER_SIDE]:
+        trace = comparison.traces(side)[table.connection_ref(connection).point]
+        found.append(trace.ref(frame, time_ns))
+    return found

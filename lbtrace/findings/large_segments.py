@@ -1,0 +1,112 @@
+"""Large segments vanish.
+
+Meaning:
+    Small answers pass, and of large ones nothing arrives: full-size segments do not fit through the
+    path (MTU), and the ICMP message that says so ("fragmentation needed", "packet too big") is
+    dropped on the way or goes to the wrong host. It is called an MTU black hole.
+Decided by:
+    Segments at the first byte that was never acknowledged, sent three times or more, all larger
+    than every segment of the same way that was acknowledged. The other end spoke later, or several
+    connections show the same. If packets are passed on, their absence on the other side is said.
+Evidence:
+    The first of the segments that vanished.
+Remedy:
+    Let ICMP "fragmentation needed" (type 3, code 4) and "packet too big" (ICMPv6 type 2) pass; or
+    clamp the MSS (`--clamp-mss-to-pmtu`), or lower the MTU of the hosts, on tunnels and overlays
+    (VXLAN, WireGuard) above all; or turn on `net.ipv4.tcp_mtu_probing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.unanswered import Unanswered, largest_passed
+from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, told, variant
+from lbtrace.findings.idle_limits import ends_of, shown_ends, two_ends
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+
+KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
+ICMP = ("icmp", "icmpv6")  # as packets that are not read are counted
+REMEDY = (
+    'The path carries smaller packets than these: let ICMP "fragmentation needed" pass, clamp the '
+    "MSS to the path's MTU, or lower the MTU of the hosts."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding per side and sender."""
+    for side in comparison.captured:
+        ends = comparison.oversized(side)
+        for server in (False, True):
+            of = ends.server == server
+            if of.any():
+                yield _finding(comparison, side, Unanswered(ends.connection[of], ends.server[of]))
+
+
+def _finding(comparison: Comparison, side: Side, ends: Unanswered) -> Finding:
+    table, server = comparison.table(side), bool(ends.server[0])
+    least, tries = (
+        ends_of(table, ends.connection, ends.server, name) for name in ("unacked_least", "unacked")
+    )
+    count = len(table.client_address)
+    passed = largest_passed(table)[1][ends.connection + server * count]
+    behind = _seen_elsewhere(comparison, side, ends)
+    icmp = sum(
+        n for t in comparison.traces(side) for reason, n in t.packets.skipped if reason in ICMP
+    )
+    return KIND.finding(
+        variant(comparison, "from-server" if server else "from-client", side),
+        Severity.HIGH,
+        Confidence.HIGH,
+        told(
+            comparison,
+            "Segments with {least} bytes of payload from the {sender} vanish on the {side} side: "
+            "none of the {tries} that were sent on {count} connections, repeats included, was "
+            "acknowledged. Smaller ones, up to {passed} bytes, were: the path carries only smaller "
+            "packets (MTU).",
+        )
+        + (" None of them is in the {other} capture." if behind is False else "")
+        + (
+            " ICMP packets in this capture, which are not read: {icmp}."
+            if icmp
+            else " No ICMP packet, which would say so, is in this capture."
+        ),
+        shown_ends(comparison, side, ends.connection, ends.server, "unacked"),
+        note="the first segment that vanished",
+        remedy=REMEDY,
+        side=named(comparison, side),
+        sender=two_ends(comparison, side)[server],
+        least=int(least.min()),
+        tries=int(tries.sum()),
+        count=len(ends.connection),
+        passed=int(passed.max()),
+        other=(Side.CLIENT if side is Side.BACKEND else Side.BACKEND).value
+        if behind is False
+        else None,
+        icmp=icmp or None,
+    )
+
+
+def _seen_elsewhere(comparison: Comparison, side: Side, ends: Unanswered) -> bool | None:
+    """Whether the other capture shows more of what these ends sent than was acknowledged; None
+    where that is not known.
+    """
+    if comparison.alone or not comparison.passes_packets:
+        return None
+    pairs, server = comparison.connection_pairs, bool(ends.server[0])
+    mine, theirs = (
+        (pairs.client, pairs.backend) if side is Side.CLIENT else (pairs.backend, pairs.client)
+    )
+    which = np.isin(mine, ends.connection)
+    other = comparison.table(Side.BACKEND if side is Side.CLIENT else Side.CLIENT)
+    largest = other.of_ends("acked_most", server), other.of_ends("unacked_least", server)
+    there = np.maximum(*largest)[theirs[which]]
+    least = ends_of(comparison.table(side), ends.connection, ends.server, "unacked_least").min()
+    return bool((there >= least).any()) if which.sum() == len(ends.connection) else None

@@ -1,0 +1,105 @@
+"""Connections that were idle: forgotten, reset, closed; and those that were only slow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.report import Finding, Severity
+from tests.findings.files import ASK, SECOND, Talk, of, report
+from tests.findings.simulated import values
+
+TRIES = (0, 200, 600, 1400, 3000)  # ms after the first sending
+
+
+def told(folder: Path, *talks: Talk) -> list[Finding]:
+    return of(report(folder, [t.front for t in talks], [t.behind for t in talks]), "idle-limits")
+
+
+def forgotten(port: int, idle_s: float, tries: int = 5, worked_s: float = 0) -> Talk:
+    """A client asks, waits, and asks again and again in vain."""
+    talk = Talk(port)
+    talk.asks(1_000_000, b"first")
+    if worked_s:
+        talk.asks(int(worked_s * SECOND), b"second")
+    start = int((worked_s + idle_s) * SECOND)
+    for ms in TRIES[:tries]:
+        talk.says(True, ASK % b"lost", start + ms * 1_000_000, acked=False, behind=False)
+    return talk
+
+
+def test_a_flow_that_was_forgotten_is_told_with_its_silence(tmp_path: Path) -> None:
+    (said,) = told(tmp_path, forgotten(40_001, 6.5, worked_s=1), forgotten(40_002, 7))
+    got = values(said)
+    assert (said.slug, said.severity) == ("idle-limits.forgotten-client", Severity.HIGH)
+    assert (got["count"], got["tries"]) == (2, "5")
+    assert 6.4 * SECOND < int(got["least"]) < 6.5 * SECOND
+    assert int(got["worked"]) < SECOND
+    assert "None of it is in the backend capture." in said.statement
+    assert "the limit lies in between" in said.statement
+
+
+def test_what_was_sent_into_a_forgotten_flow_is_not_called_loss(tmp_path: Path) -> None:
+    talks = [forgotten(40_001, 6.5), forgotten(40_002, 6.5)]
+    every = report(tmp_path, [t.front for t in talks], [t.behind for t in talks])
+    assert not of(every, "tcp-facts.loss-client")
+
+
+@pytest.mark.parametrize(("idle_s", "tries"), [(0.5, 5), (6.5, 2)])
+def test_a_short_silence_or_a_late_acknowledgement_is_no_limit(
+    tmp_path: Path, idle_s: float, tries: int
+) -> None:
+    assert not told(tmp_path, forgotten(40_001, idle_s, tries))
+
+
+def test_a_peer_that_still_speaks_has_not_forgotten(tmp_path: Path) -> None:
+    talk = forgotten(40_001, 6.5)
+    talk.says(False, b"more", 12 * SECOND)
+    assert not [f for f in told(tmp_path, talk) if "forgotten" in f.slug]
+
+
+def test_a_flow_that_is_answered_by_rst(tmp_path: Path) -> None:
+    talk = Talk(40_001)
+    talk.asks(1_000_000)
+    talk.says(True, ASK % b"late", 7 * SECOND, acked=False, behind=False)
+    talk.resets(False, 7 * SECOND + 50_000, behind=False)
+    every = report(tmp_path, [talk.front], [talk.behind])
+    (said,) = of(every, "idle-limits")
+    assert said.slug == "idle-limits.reset-client"
+    assert values(said)["count"] == 1
+    assert not of(every, "keep-alive-race")  # nothing in between that could have closed it
+
+
+def test_a_connection_that_its_server_closes_when_idle(tmp_path: Path) -> None:
+    talk = Talk(40_001)
+    talk.asks(1_000_000)
+    talk.asks(3 * SECOND)
+    talk.says(False, b"", 8 * SECOND, flags="FIN")
+    sides = told(tmp_path, talk)
+    assert {f.slug for f in sides} == {
+        "idle-limits.closed-by-server-client",
+        "idle-limits.closed-by-server-backend",
+    }
+    got = values(sides[0])
+    assert got["closer"] == "backend"  # packets are passed on: no proxy closes anything
+    assert 4.9 * SECOND < int(got["least"]) < 5 * SECOND
+    assert 2.9 * SECOND < int(got["worked"]) < 3 * SECOND
+
+
+def test_a_connection_whose_answer_is_still_due_is_not_idle(tmp_path: Path) -> None:
+    talk = Talk(40_001)
+    talk.asks(1_000_000)
+    talk.says(True, ASK % b"slow", SECOND)
+    talk.says(True, b"", 9 * SECOND, flags="FIN")
+    assert not told(tmp_path, talk)
+
+
+def test_408_without_a_request(tmp_path: Path) -> None:
+    talk = Talk(40_001)
+    talk.asks(1_000_000)
+    late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    talk.says(False, late, 10 * SECOND)
+    talk.says(False, b"", 10 * SECOND + 5000, flags="FIN")
+    slugs = [f.slug for f in told(tmp_path, talk)]
+    assert slugs == ["idle-limits.408-backend", "idle-limits.408-client"]
