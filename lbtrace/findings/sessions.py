@@ -1,0 +1,219 @@
+"""Session cookies and backends.
+
+Meaning:
+    Whether a session reached the backend that knows it: a cookie that one backend had set was sent
+    to another backend. Unless the backends share their sessions, the user is logged out, or a cart
+    is empty. And by which cookies the balancer itself binds clients to backends.
+Decided by:
+    Cookies that look like a session (by name, or with a value of 16 characters or more) and that
+    exactly one captured backend set with this value; then the backends that requests with the same
+    name and value reached. A cookie that only the client side shows is the balancer's own. Values
+    are compared and never shown.
+Evidence:
+    The response that set the cookie, and the request that took it to another backend.
+Remedy:
+    Turn stickiness on (`cookie SERVERID insert` of HAProxy, `sticky` of nginx, target group
+    stickiness of an ALB), or keep sessions where all backends find them (a database, Redis, or a
+    signed cookie that holds the session).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from lbtrace.comparison import Comparison, confidence_of
+from lbtrace.findings._kind import FindingKind
+from lbtrace.http_fields import COOKIE, SET_COOKIE
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.messages import Messages
+from lbtrace.tables.side_table import SideTable
+
+KIND = FindingKind.of(__name__, __doc__)
+LONG = 16  # characters: what is shorter may be a setting that many clients share
+SESSION_WORDS = ("sess", "sid", "auth", "token")
+# cookies that balancers set to bind a client to a backend, by the beginning of their names
+STICKY = {
+    "AWSALB": "AWS ALB",
+    "AWSELB": "AWS Classic Load Balancer",
+    "SERVERID": "HAProxy",
+    "SRVNAME": "HAProxy",
+    "route": "nginx",
+    "INGRESSCOOKIE": "ingress-nginx",
+    "BIGipServer": "F5 BIG-IP",
+    "citrix_ns_id": "NetScaler",
+    "GCLB": "Google Cloud",
+    "ARRAffinity": "Azure App Service",
+    "ApplicationGatewayAffinity": "Azure Application Gateway",
+    "ROUTEID": "Apache httpd",
+}
+
+
+class Cookie(NamedTuple):
+    """A cookie as it was set or sent."""
+
+    name: str
+    value: str
+
+
+class _Move(NamedTuple):
+    """A request that brought a cookie to a backend: exchanges of the backend side."""
+
+    cookie: Cookie
+    set_in: int
+    request: int
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """Sessions that went to another backend, then the balancer's own cookies."""
+    yield from _moved(comparison)
+    yield from _sticky(comparison)
+
+
+def _moved(comparison: Comparison) -> Iterator[Finding]:
+    backend = comparison.sides[1]
+    server = backend.servers[backend.connection]
+    makers = _makers(backend)
+    known = [
+        move for move in _sent(backend, makers) if not comparison.check_exchanges[move.request]
+    ]
+    moved = [m for m in known if server[m.request] != server[m.set_in]]
+    if not moved:
+        return
+    requests, every = ({m.request for m in some} for some in (moved, known))
+    anew = {m.request for m in moved if _sets(backend, m.request, m.cookie.name)}
+    first = moved[0]
+    yield KIND.finding(
+        "another-backend",
+        Severity.MEDIUM,
+        Confidence.HIGH,
+        "{count} of {of} requests with a session cookie that a captured backend had set went to "
+        "another backend: {moves}. The cookies: {names}."
+        + (
+            " The other backend set the cookie anew in {anew} of them: it did not know the session."
+            if anew
+            else ""
+        ),
+        (
+            comparison.response_frame(Side.BACKEND, backend.ref(first.set_in)),
+            comparison.request_frame(Side.BACKEND, backend.ref(first.request)),
+        ),
+        note="the response that set the cookie, and the request that took it elsewhere",
+        remedy="Turn stickiness on, or keep sessions where every backend finds them.",
+        count=len(requests),
+        of=len(every),
+        moves=", ".join(
+            dict.fromkeys(
+                f"set by {backend.endpoint(int(server[m.set_in]))}, sent to "
+                f"{backend.endpoint(int(server[m.request]))}"
+                for m in moved[:3]
+            )
+        ),
+        names=", ".join(sorted({m.cookie.name for m in moved})),
+        anew=len(anew) or None,
+    )
+
+
+def _makers(backend: SideTable) -> dict[Cookie, int]:
+    """The session cookies that exactly one backend set, each with the first exchange that did."""
+    makers: dict[Cookie, int] = {}
+    several: set[Cookie] = set()
+    server = backend.servers[backend.connection]
+    for exchange, text in _lines(backend, backend.responses, SET_COOKIE):
+        cookie = _cookie(text.partition(";")[0])
+        if cookie is not None and _is_session(cookie):
+            first = makers.setdefault(cookie, exchange)
+            if server[first] != server[exchange]:
+                several.add(cookie)
+    return {cookie: exchange for cookie, exchange in makers.items() if cookie not in several}
+
+
+def _sent(backend: SideTable, makers: dict[Cookie, int]) -> Iterator[_Move]:
+    """Every time that one of these cookies was sent."""
+    for exchange, text in _lines(backend, backend.requests, COOKIE):
+        for part in text.split(";"):
+            cookie = _cookie(part)
+            if cookie in makers:
+                yield _Move(cookie, makers[cookie], exchange)
+
+
+def _sets(backend: SideTable, exchange: int, name: str) -> bool:
+    """Whether the response of an exchange sets a cookie of this name."""
+    lines = backend.responses.heads.lines(backend.words, exchange)
+    return any(
+        line.name.lower() == SET_COOKIE and line.value.partition("=")[0].strip() == name
+        for line in lines
+    )
+
+
+def _lines(table: SideTable, messages: Messages, name: str) -> Iterator[tuple[int, str]]:
+    """(exchange, value) of each line of a field in heads that were captured whole."""
+    words = table.words
+    exchanges, lines = messages.heads.which(words.fields_named(name.__eq__))
+    whole = messages.whole_heads[exchanges]
+    for exchange, line in zip(exchanges[whole].tolist(), lines[whole].tolist(), strict=True):
+        yield exchange, words.line_list[line].value
+
+
+def _cookie(text: str) -> Cookie | None:
+    """A cookie-pair (RFC 6265 §4.1.1); None for what is none, or for an empty value."""
+    name, equals, value = text.strip().partition("=")
+    return Cookie(name.strip(), value.strip().strip('"')) if equals and value.strip() else None
+
+
+def _is_session(cookie: Cookie) -> bool:
+    name = cookie.name.lower()
+    return len(cookie.value) >= LONG or any(word in name for word in SESSION_WORDS)
+
+
+def _sticky(comparison: Comparison) -> Iterator[Finding]:
+    """Cookies that clients got and no backend had set."""
+    client, backend = comparison.sides
+    pairs = comparison.response_heads
+    pairs = pairs.where(pairs.alone)
+    got, had = (
+        _names_set(table, rows)
+        for table, rows in ((client, pairs.client), (backend, pairs.backend))
+    )
+    own = [sorted(a - b) for a, b in zip(got, had, strict=True)]
+    which = np.array([bool(names) for names in own], bool)
+    if not which.any():
+        return
+    names = sorted({name for some in own for name in some})
+    makers = sorted({maker for name in names for maker in _known(name)})
+    yield KIND.finding(
+        "sticky",
+        Severity.INFO,
+        confidence_of(pairs.where(which)),
+        "The balancer set a cookie of its own in {count} of {of} responses: {names}"
+        + (" ({makers})" if makers else "")
+        + ". By such a cookie a client is bound to a backend (stickiness).",
+        comparison.response_frames(pairs.where(which)),
+        count=int(which.sum()),
+        of=len(pairs),
+        names=", ".join(names),
+        makers=", ".join(makers) or None,
+    )
+
+
+def _names_set(table: SideTable, rows: np.ndarray) -> list[set[str]]:
+    """Per row the names of the cookies that its response sets."""
+    wanted = table.words.fields_named(SET_COOKIE.__eq__)
+    some = table.responses.heads.having(wanted)[rows]
+    lines = [
+        table.responses.heads.lines(table.words, row) if has else []
+        for row, has in zip(rows.tolist(), some.tolist(), strict=True)
+    ]
+    return [
+        {line.value.partition("=")[0].strip() for line in of if line.name.lower() == SET_COOKIE}
+        for of in lines
+    ]
+
+
+def _known(name: str) -> list[str]:
+    """Whose cookie this is, by its name."""
+    return [maker for beginning, maker in STICKY.items() if name.startswith(beginning)]

@@ -1,0 +1,88 @@
+"""Sessions that reach, or do not reach, the backend that knows them; cookie values stay secret."""
+
+from __future__ import annotations
+
+from lbtrace.model.report import Finding, Severity
+from tests.findings.simulated import judge_simulation, values
+from tests.simulator import Balancer, Simulation
+from tests.simulator.scenarios.base import TWO
+
+XFF = ("X-Forwarded-For", "{client}")
+SECRET = "8f14e45fceea167a5a36dedd4bea2543"
+
+
+def spoken(
+    requests: int = 4,
+    name: str = "JSESSIONID",
+    value: str = SECRET,
+    balancer: Balancer | None = None,
+    again: bool = False,
+) -> list[Finding]:
+    """A login, then requests with the cookie it set; backends are chosen in turn."""
+    balancer = balancer or Balancer(add=[XFF], wander=False)
+    simulation = Simulation(seed=2, balancer=balancer, backends=TWO, separate_points=True)
+    client = simulation.client("192.168.0.5")
+    given = [("Set-Cookie", f"{name}={value}; Path=/; HttpOnly")]
+    client.asks("POST", "/login", body=b"me", answer_headers=given)
+    for n in range(requests):
+        client.asks(
+            "GET",
+            f"/account/{n}",
+            at_ms=100 * (n + 1),
+            headers=[("Cookie", f"lang=en; {name}={value}")],
+            answer_headers=[("Set-Cookie", f"{name}=other-{n}-{SECRET}")] if again else [],
+        )
+    return judge_simulation(simulation).of("sessions")
+
+
+def test_a_session_that_was_sent_to_another_backend() -> None:
+    (said,) = spoken()
+    got = values(said)
+    assert (said.slug, said.severity) == ("sessions.another-backend", Severity.MEDIUM)
+    assert (got["count"], got["of"], got["names"]) == (2, 4, "JSESSIONID")
+    assert got["moves"] == "set by 172.31.11.96:8080, sent to 172.31.11.95:8080"
+    assert len(said.evidence[0].frames) + sum(len(e.frames) for e in said.evidence[1:]) == 2
+
+
+def test_no_value_of_a_cookie_is_shown() -> None:
+    assert all(SECRET not in repr(finding) for finding in spoken())
+
+
+def test_a_backend_that_sets_the_cookie_anew_does_not_know_the_session() -> None:
+    (said,) = spoken(again=True)
+    assert values(said)["anew"] == 2
+
+
+def test_a_session_that_stays_is_not_told() -> None:
+    assert not spoken(balancer=Balancer(kind="dnat", wander=False), requests=0)
+    one = Simulation(seed=2, balancer=Balancer(add=[XFF]), backends=TWO[:1])
+    client = one.client("192.168.0.5")
+    client.asks("GET", "/", answer_headers=[("Set-Cookie", f"sid={SECRET}")])
+    client.asks("GET", "/a", at_ms=50, headers=[("Cookie", f"sid={SECRET}")])
+    assert not judge_simulation(one).of("sessions")
+
+
+def test_a_setting_that_clients_share_is_no_session() -> None:
+    assert not spoken(name="theme", value="dark")
+
+
+def test_a_value_that_both_backends_set_belongs_to_neither() -> None:
+    simulation = Simulation(
+        seed=2, balancer=Balancer(add=[XFF], wander=False), backends=TWO, separate_points=True
+    )
+    client = simulation.client("192.168.0.5")
+    for n in range(6):
+        client.asks(
+            "GET",
+            f"/{n}",
+            at_ms=50 * n,
+            headers=[("Cookie", f"sid={SECRET}")],
+            answer_headers=[("Set-Cookie", f"sid={SECRET}")],
+        )
+    assert not judge_simulation(simulation).of("sessions.another-backend")
+
+
+def test_a_cookie_of_the_balancers_own_binds_clients() -> None:
+    sticky = Balancer(add=[XFF], respond=[("Set-Cookie", "SERVERID=s1; path=/")])
+    (said,) = [f for f in spoken(0, balancer=sticky, name="lang", value="en") if "sticky" in f.slug]
+    assert (values(said)["names"], values(said)["makers"]) == ("SERVERID", "HAProxy")
