@@ -170,6 +170,7 @@ def _report(clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Op
     from lbtrace import behaviour, findings, verdict  # a tenth of a second `inspect` does not need
 
     comparison = _right_way_round(_compared(clients, backends, options), options)
+    comparison = _questioned(comparison, options)
     found, judged = findings.all_findings(comparison), verdict.judge(comparison)
     return Report(
         version=__version__,
@@ -217,6 +218,27 @@ def _right_way_round(given: Comparison, options: Options) -> Comparison:
     if after.swapped or len(after.pairs) < len(before.pairs) or _known(after) < _known(before):
         return replace(given, correlation=replace(before, swapped=False, order_shown=False))
     return replace(turned, correlation=replace(after, swapped=True))
+
+
+def _questioned(given: Comparison, options: Options) -> Comparison:
+    """The same with another clock offset named, where the stated one fits (nearly) no pair."""
+    if options.clock_offset_ns is None or not given.clients or not given.backends:
+        return given
+    from lbtrace import correlate
+    from lbtrace.comparison.stated_clock import other_offset
+
+    stated_ns = options.clock_offset_ns
+    if given.correlation.swapped:
+        stated_ns = -stated_ns
+    plain = replace(options, clock_offset_ns=None)
+    other = other_offset(
+        given,
+        stated_ns,
+        lambda: correlate.correlate(given.clients, given.backends, plain, given.tables),
+    )
+    if other is None:
+        return given
+    return replace(given, correlation=replace(given.correlation, other_offset=other))
 
 
 def _known(correlation: Correlation) -> tuple[int, int]:

@@ -29,6 +29,8 @@ def ends(comparison: Comparison, side: Side) -> tuple[str, str]:
     """Who sends requests on a side, and who answers them."""
     if comparison.alone:
         return "client end", "server end"
+    if comparison.passes_packets:
+        return "client", "backend"
     return ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
 
 

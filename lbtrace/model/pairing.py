@@ -454,6 +454,19 @@ class HealthCheck:
     reasons: tuple[str, ...] = ()
 
 
+class OtherOffset(NamedTuple):
+    """An offset that fits more pairs than the stated one: how many fit each, and some that fit it,
+    as (client, backend).
+    """
+
+    stated_ns: int
+    fitting: int
+    offset_ns: int
+    half_width_ns: int
+    fitting_there: int
+    examples: tuple[tuple[Ref, Ref], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Correlation:
     """Everything the two sides have to do with each other. Every client exchange is in exactly one
@@ -473,3 +486,4 @@ class Correlation:
     # the captures were given in the wrong order; in a Report they are the right way round
     swapped: bool = False
     order_shown: bool = True  # something shows which side is which, in the order given or the other
+    other_offset: OtherOffset | None = None  # what fits better than the stated clock offset
