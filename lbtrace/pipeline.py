@@ -51,6 +51,7 @@ def inspect(
             read.connections, read.streams, options, progress
         )
         pauses = tcp.pauses(read.streams).data
+        reasons = http.stated_reasons(read.streams, applications, exchanges)
         connections, applications = http.settled(read.connections, applications)
     return Trace(
         side=side,
@@ -65,6 +66,7 @@ def inspect(
         diagnostics=read.diagnostics + diagnostics,
         packet_directions=read.packet_directions,
         pauses=pauses,
+        reasons=reasons,
     )
 
 

@@ -12,10 +12,11 @@ from bisect import bisect_left
 import numpy as np
 
 from lbtrace.comparison import Comparison, Pair, Pairs
-from lbtrace.model.http import Mark
+from lbtrace.model.http import Application, Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.model.stream import Direction
+from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import NEVER, ConnectionTable
@@ -36,9 +37,21 @@ TEXT = {
     "client-left": "the client had closed its connection before it was answered",
     "malformed": "the backend's response was malformed",
     "replaced": "the backend answered, and the balancer put its own answer in place",
+    "tls-alert": "a TLS handshake ended in a fatal alert",
 }
 SLUGS = tuple(TEXT)
-REFUSED, NO_ANSWER, RESET, CLOSED, RACE, TIMEOUT, LEFT, MALFORMED, REPLACED = range(len(SLUGS))
+(
+    REFUSED,
+    NO_ANSWER,
+    RESET,
+    CLOSED,
+    RACE,
+    TIMEOUT,
+    LEFT,
+    MALFORMED,
+    REPLACED,
+    TLS_ALERT,
+) = range(len(SLUGS))
 NO_EVENT = -1
 
 
@@ -65,9 +78,14 @@ def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Col
     )
 
 
+def fatal_alert(application: Application) -> TlsAlert | None:
+    """The alert that ended the TLS handshake of a connection."""
+    return next((alert for alert in application.alerts if alert.fatal), None)
+
+
 class FailedHandshakes:
-    """The backend connections that were never opened, by time, so that a client exchange finds
-    those of its own time.
+    """The backend connections whose handshake, of TCP or of TLS, failed, by time, so that a client
+    exchange finds those of its own time.
     """
 
     def __init__(self, comparison: Comparison) -> None:
@@ -80,6 +98,8 @@ class FailedHandshakes:
             comparison.backends, table.connections, table.first_connection, strict=True
         ):
             events = handshake_failures(connections, trace.last_ns)
+            alerted = [fatal_alert(a) is not None for a in trace.applications]
+            events[np.array(alerted, bool)] = TLS_ALERT
             failed = np.flatnonzero(
                 (events != NO_EVENT)
                 & ~comparison.check_connections[first : first + len(connections)]
@@ -117,12 +137,12 @@ class FailedHandshakes:
         return NO_EVENT, 0
 
     def frames(self, connection: int) -> tuple[FrameRef, ...]:
-        """The SYN of a handshake that failed."""
-        return (
-            self.comparison.connection_frame(
-                Side.BACKEND, self.comparison.sides[1].connection_ref(connection)
-            ),
-        )
+        """The SYN of a handshake that failed, and the alert that ended it."""
+        ref = self.comparison.sides[1].connection_ref(connection)
+        syn = self.comparison.connection_frame(Side.BACKEND, ref)
+        trace = self.comparison.backends[ref.point]
+        alert = fatal_alert(trace.applications[ref.id])
+        return (syn,) if alert is None else (syn, trace.ref(alert.frame, alert.time_ns))
 
 
 def attempt_events(comparison: Comparison, pairs: Pairs) -> Column:

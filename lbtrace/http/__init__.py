@@ -14,6 +14,7 @@ import numpy as np
 from lbtrace.http.bulk.bulk_connections import BulkConnections
 from lbtrace.http.connection import HTTP1, ConnectionReader
 from lbtrace.http.roles import guessed, settled
+from lbtrace.http.stated_reasons import stated_reasons
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
@@ -22,7 +23,7 @@ from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import Exchanges, ExchangeTable
 from lbtrace.tables.packets import Column, StreamTable
 
-__all__ = ["exchanges", "settled"]
+__all__ = ["exchanges", "settled", "stated_reasons"]
 
 _STEP = 2048  # connections between two reports of progress
 

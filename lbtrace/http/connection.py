@@ -39,6 +39,7 @@ from lbtrace.model.http import (
     Protocol,
     ProxyHeader,
 )
+from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.options import Options
 from lbtrace.tables.columns import running
 from lbtrace.tables.packets import StreamTable
@@ -84,13 +85,23 @@ class ConnectionReader:
             if malformed:
                 self.weirds.add("proxy-protocol-malformed", self.pieces.frame[client.first_row])
         begin = client.offset
+        mismatch = detect.mismatch(client, server)
+        alerts = self._alerts(client, True) + self._alerts(server, False)
         application = self._carried(number, client, server)
         if application.protocol is Protocol.OTHER:
             digests = self._digest(2 * number, begin), self._digest(2 * number + 1, 0)
             application = application._replace(digests=digests)
         self._number(begun)
         self.budget.spend(len(self.found) - begun)
-        return application._replace(proxy=proxy) if proxy else application
+        if proxy or alerts or mismatch:
+            return application._replace(proxy=proxy, alerts=alerts, mismatch=mismatch)
+        return application
+
+    def _alerts(self, cursor: Cursor, from_client: bool) -> tuple[TlsAlert, ...]:
+        """The TLS alerts in the clear from a cursor on, which stays where it is."""
+        if not tls.looks_like(cursor.peek(3)):
+            return ()
+        return tls.alerts(self._cursor(cursor.stream, cursor.offset), from_client)
 
     def _digest(self, stream: int, begin: int) -> str | None:
         """The digest of what an end sent from offset `begin` on, as `Application.digests` has

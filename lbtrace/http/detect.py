@@ -20,8 +20,8 @@ from lbtrace.http.h1.start_line import (
     may_begin_request,
     may_begin_response,
 )
-from lbtrace.http.h2.frames import PREFACE
-from lbtrace.model.http import Protocol
+from lbtrace.http.h2.frames import PREFACE, begins_with_settings
+from lbtrace.model.http import Mismatch, Protocol
 
 # Pieces that are looked at for a first message: where the beginning of the stream is not in the
 # capture, and where it is, but other bytes may stand in front of HTTP.
@@ -83,6 +83,31 @@ def detect(client: Cursor, server: Cursor) -> Detected:
         if _behind(server, client):
             return Detected(Protocol.HTTP1, "", True, before=True)
     return Detected(Protocol.OTHER, name)
+
+
+def mismatch(client: Cursor, server: Cursor) -> Mismatch | None:
+    """What both ends speak, where that is not the same. Unknown where the beginning of either was
+    not captured.
+    """
+    if any(_late(cursor) or cursor.first_row == cursor.end_row for cursor in (client, server)):
+        return None
+    asked = _spoken(client.peek(4096), asking=True)
+    answered = _spoken(server.peek(4096), asking=False)
+    if asked is None or answered is None or asked is answered:
+        return None
+    row, p = server.first_row, server.pieces
+    return Mismatch(asked, answered, p.frame[row], p.time_ns[row])
+
+
+def _spoken(data: bytes, asking: bool) -> Protocol | None:
+    """The protocol that the first bytes of a client, or of a server, are; None when unknown."""
+    if tls.looks_like(data):
+        return Protocol.TLS
+    if data.startswith(PREFACE) if asking else begins_with_settings(data):
+        return Protocol.HTTP2
+    if begins_request(data) if asking else _answers(data):
+        return Protocol.HTTP1
+    return None
 
 
 def _asks(data: bytes) -> bool:

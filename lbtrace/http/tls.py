@@ -1,5 +1,5 @@
 """The first bytes of a TLS client → ClientHello (RFC 8446 §4.1.2 and §5.1, RFC 6066 §3, RFC 7301;
-GREASE of RFC 8701 is kept as it is).
+GREASE of RFC 8701 is kept as it is); what an end says before it encrypts → its alerts (§6).
 
 The hello may be spread over several records and segments. Of one that is cut, the fields that are
 there are read; a field that is cut off is left out, never guessed.
@@ -11,8 +11,13 @@ from typing import Final
 
 from lbtrace.http.cursor import Cursor
 from lbtrace.model.http import ClientHello
+from lbtrace.model.tls_alerts import FATAL, WARNING, TlsAlert
 
 _MAX_HELLO: Final = 1 << 16
+_RECORD_HEAD: Final = 5  # type, version, length (§5.1)
+_ALERT, _APPLICATION_DATA = 0x15, 0x17
+_ALERT_SIZE: Final = 2  # level and description; an encrypted alert is longer
+_LOOKED_AT: Final = 64  # records; a handshake has fewer
 _SERVER_NAME, _ALPN, _VERSIONS = 0, 16, 43
 
 
@@ -72,6 +77,25 @@ def client_hello(cursor: Cursor) -> ClientHello | None:
         _versions(extensions.get(_VERSIONS)) or (version,),
         frame,
     )
+
+
+def alerts(cursor: Cursor, from_client: bool) -> tuple[TlsAlert, ...]:
+    """The alerts in the clear among the records from the cursor on, which moves, up to the first
+    that hold application data, or that are not in the capture.
+    """
+    found: list[TlsAlert] = []
+    for _ in range(_LOOKED_AT):
+        head = cursor.peek(_RECORD_HEAD)
+        if len(head) < _RECORD_HEAD or not looks_like(head) or head[0] == _APPLICATION_DATA:
+            break
+        size = int.from_bytes(head[3:], "big")
+        said = cursor.peek(_RECORD_HEAD + _ALERT_SIZE)[_RECORD_HEAD:]
+        if head[0] == _ALERT and size == len(said) == _ALERT_SIZE and said[0] in (WARNING, FATAL):
+            row = cursor.row_at(cursor.offset)
+            at = cursor.pieces.frame[row], cursor.pieces.time_ns[row]
+            found.append(TlsAlert(from_client, said[0], said[1], *at))
+        cursor.take(_RECORD_HEAD + size, None)
+    return tuple(found)
 
 
 def _extensions(block: _Bytes) -> dict[int, _Bytes]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from lbtrace.model.tls_alerts import TlsAlert
+
 
 class HeaderLine(NamedTuple):
     """One field line as it was sent: `raw` without the line end, `name` as sent, `value` without
@@ -215,6 +217,17 @@ class ProxyHeader(NamedTuple):
     facts: tuple[tuple[str, str], ...] = ()
 
 
+class Mismatch(NamedTuple):
+    """Client and server speak different protocols, as the first bytes of each tell. The place is
+    that of the server's first byte.
+    """
+
+    client: Protocol
+    server: Protocol
+    frame: int
+    time_ns: int
+
+
 DIGESTED = 1 << 16  # bytes: what is equal so far and of equal length is equal
 
 
@@ -226,7 +239,8 @@ class Application(NamedTuple):
     `upgraded` the protocol after a 101 or CONNECT. `reversed`: requests come from the end that
     accepted the connection. `digests` are of an OTHER protocol: the XXH3-128 of what client and
     server sent (32 hex digits each), PROXY headers off, or of the first DIGESTED bytes of it; None
-    where the beginning was not captured or bytes of it are missing.
+    where the beginning was not captured or bytes of it are missing. `alerts` are the TLS alerts in
+    the clear, those of the client first.
     """
 
     protocol: Protocol
@@ -236,3 +250,5 @@ class Application(NamedTuple):
     upgraded: str = ""
     reversed: bool = False
     digests: tuple[str | None, str | None] = (None, None)
+    alerts: tuple[TlsAlert, ...] = ()
+    mismatch: Mismatch | None = None

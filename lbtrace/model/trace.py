@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from lbtrace.model.http import Application, Exchange
@@ -82,7 +82,8 @@ class Trace:
     was running for: the times of its first and last frame, 0 when empty.
     `packet_directions[frame - 1]` is the `PacketDirection` of a frame; it is empty when the link
     types tell of none. `pauses[frame]` is how often the stream of a frame with payload had paused
-    when it came (`tcp.pauses`); it is empty when that is not known.
+    when it came (`tcp.pauses`); it is empty when that is not known. `reasons` are what the bodies
+    of error responses say, by their digests.
     """
 
     side: Side
@@ -97,6 +98,7 @@ class Trace:
     diagnostics: tuple[Diagnostic, ...] = ()
     packet_directions: bytes = b""
     pauses: Sequence[int] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ import pytest
 from xxhash import xxh3_128_hexdigest
 
 from lbtrace.model.http import DIGESTED, Mark, Protocol
+from tests.http.h2.wire import PREFACE, SETTINGS, frame, settings_frame
 from tests.http.streams import Talk, get, hear, ok, story
 
 
@@ -93,8 +94,9 @@ def test_no_payload() -> None:
     assert hear(Talk()).applications[0].protocol is Protocol.NONE
 
 
-def hello(server_name: str, alpn: list[str]) -> bytes:
+def hello(server_name: str | None, alpn: list[str]) -> bytes:
     context = ssl.create_default_context()
+    context.check_hostname = server_name is not None
     context.set_alpn_protocols(alpn)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = context.wrap_bio(incoming, outgoing, server_hostname=server_name)
@@ -229,3 +231,49 @@ def test_a_request_line_inside_of_an_answer_is_no_request() -> None:
     heard = hear(Talk().client(get("/a")).server(ok(get("/b"))))
     assert story(heard) == [("/a", 200)]
     assert heard.slugs == set()
+
+
+REFUSED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+ALERT = bytes((0x15, 3, 3, 0, 2, 2, 70))
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "spoken"),
+    [
+        (get("/a"), ALERT, ("http/1", "tls")),
+        (get("/a"), settings_frame(), ("http/1", "http/2")),
+        (PREFACE + settings_frame(), REFUSED, ("http/2", "http/1")),
+        (PREFACE + settings_frame(), ALERT, ("http/2", "tls")),
+        (hello("a.example", ["h2"]), REFUSED, ("tls", "http/1")),
+        (hello("a.example", ["h2"]), settings_frame(), ("tls", "http/2")),
+        (get("/a"), REFUSED, None),
+        (hello("a.example", ["h2"]), ALERT, None),
+        (PREFACE + settings_frame(), settings_frame(), None),
+        (b"\x01\x02", REFUSED, None),
+        (get("/a"), b"\x01\x02", None),
+        (get("/a"), frame(SETTINGS, 1, 0), None),  # acknowledges what was not sent
+    ],
+)
+def test_ends_that_speak_different_protocols(
+    client: bytes, server: bytes, spoken: tuple[str, str] | None
+) -> None:
+    mismatch = hear(Talk().client(client).server(server)).applications[0].mismatch
+    if spoken is None:
+        assert mismatch is None
+    else:
+        assert mismatch is not None
+        assert (mismatch.client.value, mismatch.server.value, mismatch.frame) == (*spoken, 2)
+        # where the beginning of an end is not in the capture, what it speaks is unknown
+        late = Talk(syn=False).client(client).server(server)
+        assert hear(late).applications[0].mismatch is None
+        lost = Talk().client(client).server(b"x", lost=True).server(server)
+        assert hear(lost).applications[0].mismatch is None
+    assert hear(Talk().client(client)).applications[0].mismatch is None
+
+
+def test_what_stands_behind_a_proxy_header_is_what_a_client_speaks() -> None:
+    talk = Talk().client(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n" + get("/a")).server(ALERT)
+    (application,) = hear(talk).applications
+    assert application.mismatch is not None
+    assert [a.description for a in application.alerts] == [70]
+    assert len(application.proxy) == 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.http.cursor import Cursor, StreamPieces
-from lbtrace.http.tls import client_hello, looks_like
+from lbtrace.http.tls import alerts, client_hello, looks_like
 from lbtrace.model.http import ClientHello
 from tests.http.streams import Talk, table
 from tests.laws import examples
@@ -132,3 +132,48 @@ def test_what_looks_like_tls() -> None:
         assert not looks_like(bytes([kind, 3]))
     assert not looks_like(b"\x13\x03\x01")
     assert not looks_like(b"\x18\x03\x01")
+
+
+def record(kind: int, data: bytes) -> bytes:
+    return bytes([kind, 3, 3]) + block(2, data)
+
+
+def alerts_in(*parts: bytes, lost: int = -1) -> list[tuple[int, int]]:
+    talk = Talk()
+    for n, part in enumerate(parts):
+        talk.server(part, lost=n == lost)
+    cursor = Cursor(StreamPieces(table([talk])), 1)
+    return [(a.level, a.description) for a in alerts(cursor, from_client=False)]
+
+
+HELLO_DONE = record(0x16, b"\x02\0\0\x02xy")
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        ([record(0x15, b"\x02\x70")], [(2, 112)]),
+        ([HELLO_DONE, record(0x15, b"\x01\x00")], [(1, 0)]),
+        ([HELLO_DONE + record(0x15, b"\x01\x70") + record(0x15, b"\x02\x28")], [(1, 112), (2, 40)]),
+        ([record(0x15, b"\x02")[:6]], []),  # cut
+        ([record(0x15, b"\x02\x70encrypted")], []),
+        ([record(0x15, b"\x07\x70")], []),  # no level
+        ([record(0x17, b"data"), record(0x15, b"\x02\x28")], []),
+        ([b"HTTP/1.1 200 OK\r\n\r\n"], []),
+    ],
+)
+def test_alerts_in_the_clear(parts: list[bytes], found: list[tuple[int, int]]) -> None:
+    assert alerts_in(*parts) == found
+
+
+def test_an_alert_behind_lost_bytes_is_not_found() -> None:
+    assert alerts_in(HELLO_DONE, HELLO_DONE, record(0x15, b"\x02\x28"), lost=1) == []
+
+
+def test_an_alert_has_the_frame_it_begins_in_and_a_name() -> None:
+    talk = Talk().server(HELLO_DONE).server(record(0x15, b"\x02\x70"))
+    (alert,) = alerts(Cursor(StreamPieces(table([talk])), 1), from_client=False)
+    assert (alert.frame, alert.name, alert.fatal) == (2, "unrecognized_name", True)
+    assert not alert._replace(description=0).fatal
+    assert not alert._replace(level=1).fatal
+    assert alert._replace(description=99).name == "alert 99"

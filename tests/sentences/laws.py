@@ -6,6 +6,7 @@ lbtrace; of the report only its published JSON is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -209,6 +210,56 @@ def _is_stray(recording: Recording, connection: Json) -> bool:
     return False
 
 
+def an_alert_that_is_named_is_in_the_packets(told: Told) -> Iterator[str]:
+    """A TLS alert that a finding names stands in the clear in one of its packets."""
+    for finding in told.findings("tls-alerts"):
+        end = bytes((0, 2, 2, int(value(finding, "number"))))
+        record = re.compile(rb"\x15\x03[\0-\x04]" + re.escape(end), re.DOTALL)
+        shown = told.shown(finding, value(finding, "side"))
+        if not any(record.search(p.payload) for p in shown):
+            yield f"{finding['text']} No packet of its evidence holds that alert"
+
+
+def a_server_without_an_answer_sent_no_byte(told: Told) -> Iterator[str]:
+    """Connections that a server ended without a byte of answer hold no byte of it."""
+    for finding in told.findings("protocol-mismatch"):
+        if ".unanswered-" not in finding["slug"]:
+            continue
+        side = value(finding, "side")
+        shown = {p.number for p in told.shown(finding, side)}
+        for recording in told.sides[side]:
+            for talk in recording.talks:
+                about = shown & {p.number for p in talk.packets}
+                if about and any(p.size for p in talk.packets if p.source == talk.server):
+                    yield f"{finding['text']} The server sent bytes, see #{min(about)}"
+
+
+def an_answer_before_any_request_follows_the_header_alone(told: Told) -> Iterator[str]:
+    """Answers about a PROXY header come when the client has sent nothing but the header."""
+    for finding in told.findings("protocol-mismatch"):
+        if ".proxy-header-" not in finding["slug"]:
+            continue
+        before = next((v["value"] for v in finding["values"] if v["name"] == "before"), 0)
+        early = sum(
+            _only_a_header_before_the_answer(talk)
+            for recording in told.sides[value(finding, "side")]
+            for talk in recording.talks
+        )
+        if before > early:
+            yield f"{finding['text']} Such answers in the capture: {early}"
+
+
+def _only_a_header_before_the_answer(talk: Talk) -> bool:
+    asked = b""
+    for packet in talk.packets:
+        if packet.source == talk.client:
+            asked += packet.payload
+        elif packet.size:
+            header = asked.startswith((b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n"))
+            return header and b" HTTP/1." not in asked
+    return False
+
+
 def _name(end: tuple[str, int]) -> str:
     return f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
 
@@ -304,4 +355,7 @@ LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     a_syn_that_is_called_sent_again_was,
     the_clients_own_sending_is_not_the_balancers,
     what_was_sent_in_vain_was_not_answered,
+    an_alert_that_is_named_is_in_the_packets,
+    a_server_without_an_answer_sent_no_byte,
+    an_answer_before_any_request_follows_the_header_alone,
 )

@@ -17,7 +17,10 @@ from tests.sentences.laws import (
     Told,
     a_backend_that_got_nothing_was_sent_nothing,
     a_known_connection_is_not_open_already,
+    a_server_without_an_answer_sent_no_byte,
     a_syn_that_is_called_sent_again_was,
+    an_alert_that_is_named_is_in_the_packets,
+    an_answer_before_any_request_follows_the_header_alone,
     missing_bytes_were_acknowledged,
     no_stranger_where_a_client_asked_the_same,
     nothing_happened_means_no_connection,
@@ -144,3 +147,25 @@ def test_time_before_the_last_byte_of_a_request_is_not_added(about: Told) -> Non
 def test_a_segment_that_was_acknowledged_was_not_sent_in_vain(about: Told, slug: str) -> None:
     finding(about, slug, "It was sent in vain", {"client": 4}, least=1)
     assert list(what_was_sent_in_vain_was_not_answered(about))
+
+
+def test_an_alert_that_no_packet_holds_is_not_named(about: Told) -> None:
+    finding(
+        about, "tls-alerts.by-server-client", "alert", {"client": 4}, side="client", number="112"
+    )
+    assert list(an_alert_that_is_named_is_in_the_packets(about))
+
+
+def test_a_server_that_sent_bytes_answered(about: Told) -> None:
+    slug = "protocol-mismatch.unanswered-client"
+    (recording,) = about.sides["client"]
+    ends = {talk.server for talk in recording.talks}
+    spoken = next(p.number for p in recording.packets if p.size and p.source in ends)
+    finding(about, slug, "no byte", {"client": spoken}, side="client")
+    assert list(a_server_without_an_answer_sent_no_byte(about))
+
+
+def test_an_answer_to_a_request_is_not_about_a_header(about: Told) -> None:
+    slug = "protocol-mismatch.proxy-header-client"
+    finding(about, slug, "refused", {"client": 4}, side="client", before=1)
+    assert list(an_answer_before_any_request_follows_the_header_alone(about))

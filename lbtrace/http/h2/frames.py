@@ -165,6 +165,14 @@ def move_to_frames(cursor: Cursor, rows: range) -> bool:
     return False
 
 
+def begins_with_settings(data: bytes) -> bool:
+    """Whether what a server says begins as HTTP/2 must: with a SETTINGS frame that acknowledges
+    nothing (RFC 9113 §3.4).
+    """
+    head = frame_head(data)
+    return head is not None and head.kind == SETTINGS and not head.flags and can_be_frame(head)
+
+
 def speaks(client: Cursor, server: Cursor) -> bool:
     """True when a connection whose preface was not captured carries HTTP/2 frames."""
     if client.peek(1) and not _missed_start(client):

@@ -17,7 +17,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from lbtrace.model.http import Application, ClientHello, ProxyHeader
+from lbtrace.model.http import Application, ClientHello, Mismatch, ProxyHeader
+from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.frames import FrameWriter
 from lbtrace.render.json.text import NULL, TRUTH, Json, encode, named, numbers, quoted
@@ -279,10 +280,10 @@ class _Writer:
 
 def _application(a: Application, frames: FrameWriter) -> str:
     """What a connection carried."""
-    if not (a.proxy or a.tls or a.name or a.upgraded or a.reversed or a.digests != (None, None)):
+    if a == Application(a.protocol):
         return (
             f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,'
-            '"proxy":[],"tls":null,"digests":[null,null]}'
+            '"proxy":[],"tls":null,"digests":[null,null],"alerts":[],"mismatch":null}'
         )
     return encode(
         {
@@ -293,8 +294,32 @@ def _application(a: Application, frames: FrameWriter) -> str:
             "proxy": [_proxy(header, frames) for header in a.proxy],
             "tls": None if a.tls is None else _tls(a.tls, frames),
             "digests": list(a.digests),
+            "alerts": [_alert(alert, frames) for alert in a.alerts],
+            "mismatch": None if a.mismatch is None else _mismatch(a.mismatch, frames),
         }
     )
+
+
+def _alert(alert: TlsAlert, frames: FrameWriter) -> Json:
+    file, number = frames.split(alert.frame)
+    return {
+        "from_client": alert.from_client,
+        "level": alert.level,
+        "description": alert.description,
+        "name": alert.name,
+        "first_frame": number,
+        "first_file": file,
+    }
+
+
+def _mismatch(mismatch: Mismatch, frames: FrameWriter) -> Json:
+    file, number = frames.split(mismatch.frame)
+    return {
+        "client": mismatch.client.value,
+        "server": mismatch.server.value,
+        "first_frame": number,
+        "first_file": file,
+    }
 
 
 def _proxy(header: ProxyHeader, frames: FrameWriter) -> Json:

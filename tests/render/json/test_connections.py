@@ -85,6 +85,8 @@ def expected(c: Connection, files: int) -> dict[str, Any]:
         "proxy": [],
         "tls": None,
         "digests": [None, None],
+        "alerts": [],
+        "mismatch": None,
     }
     said |= {
         "client": str(c.client),

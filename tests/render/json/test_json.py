@@ -21,6 +21,7 @@ from lbtrace.model.http import (
     HeaderLine,
     Interim,
     Mark,
+    Mismatch,
     Protocol,
     ProxyHeader,
 )
@@ -33,6 +34,7 @@ from lbtrace.model.pairing import (
     UnpairedReason,
 )
 from lbtrace.model.report import Kind, Severity
+from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.render.json import _BATCH, _write
 from tests.laws import examples
 from tests.render import founding, json_tables
@@ -225,7 +227,16 @@ def test_what_a_connection_carried_is_told_in_full() -> None:
         (("aws-vpc-endpoint", "vpce-1"),),
     )
     hello = ClientHello("00" * 32, "", "a.example", ("h2", "http/1.1"), (0x0304,), 5)
-    carried = Application(Protocol.TLS, proxy=(proxy,), tls=hello, reversed=True)
+    alert = TlsAlert(False, 2, 112, 6, 0)
+    mismatch = Mismatch(Protocol.TLS, Protocol.HTTP1, 7, 0)
+    carried = Application(
+        Protocol.TLS,
+        proxy=(proxy,),
+        tls=hello,
+        reversed=True,
+        alerts=(alert,),
+        mismatch=mismatch,
+    )
     trace = founding.client_trace()
     document = json.loads(
         text_of(dataclasses.replace(trace, applications=[carried, *trace.applications[1:]]))
@@ -239,6 +250,22 @@ def test_what_a_connection_carried_is_told_in_full() -> None:
         5,
         True,
     )
+    assert told["alerts"] == [
+        {
+            "from_client": False,
+            "level": 2,
+            "description": 112,
+            "name": "unrecognized_name",
+            "first_frame": 6,
+            "first_file": 0,
+        }
+    ]
+    assert told["mismatch"] == {
+        "client": "tls",
+        "server": "http/1",
+        "first_frame": 7,
+        "first_file": 0,
+    }
     for model, target in ((proxy, told["proxy"][0]), (hello, told["tls"])):
         assert {"first_frame" if name == "frame" else name for name in model._fields} <= set(target)
     assert set(names(trace.files[0])) - {"first_frame", "fingerprint"} <= set(

@@ -1,0 +1,349 @@
+"""Protocol mismatch.
+
+Meaning:
+    The two ends of a connection do not speak the same protocol: plain HTTP to a port of TLS, TLS to
+    a plain port, HTTP/2 to a server of HTTP/1 or the other way round, a PROXY header to a server
+    that does not expect one. Or a server closes each connection at its first bytes, as one does
+    that waits for a PROXY header or for TLS.
+Decided by:
+    The first bytes of both ends: a TLS record (RFC 8446 §5.1), the preface or SETTINGS of HTTP/2
+    (RFC 9113 §3.4), a start line (RFC 9112 §2.1), a PROXY header. Or the server says so: "The plain
+    HTTP request was sent to HTTPS port". A PROXY header counts as refused if no connection to that
+    server that begins with one was answered but by 400, an alert or the end of the connection. An
+    answer that comes before any request can only be about the header.
+Evidence:
+    What the client said first, and the answer or the end of the connection.
+Remedy:
+    Configure the balancer and the backend alike. TLS: `proxy_pass https://` (nginx), `ssl` on the
+    server line (HAProxy), a `transport_socket` (Envoy). PROXY header, at the sender:
+    `proxy_protocol on` (nginx stream), `send-proxy` or `send-proxy-v2` (HAProxy); at the receiver:
+    `listen … proxy_protocol` (nginx), `accept-proxy` on the bind line (HAProxy), the proxy_protocol
+    listener filter (Envoy). HTTP/2: `proto h2` (HAProxy), `http2_protocol_options` (Envoy).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.findings._first_words import (
+    SPOKEN,
+    Opening,
+    answer,
+    exchanges_of,
+    first_words,
+    listed,
+    openings,
+    shown,
+)
+from lbtrace.findings._kind import FindingKind
+from lbtrace.model.http import Exchange, Protocol
+from lbtrace.model.known_reasons import PLAIN_TO_TLS, among
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER
+
+KIND = FindingKind.of(__name__, __doc__)
+TITLE = KIND.title
+BAD_REQUEST = 400  # RFC 9110 §15.5.1
+AT_ONCE_NS = 1_000_000_000  # a server that read a request and failed on it may be as quick
+SLUG = {Protocol.HTTP1: "http1", Protocol.HTTP2: "http2", Protocol.TLS: "tls"}
+PLAIN = (
+    "That port expects TLS: send TLS to it (proxy_pass https:// in nginx, ssl on the server line "
+    "in HAProxy, a transport_socket in Envoy), or name its plain port."
+)
+ENCRYPTED = (
+    "That port does not expect TLS: send plain HTTP to it, or let it end TLS (ssl on the listen or "
+    "bind line)."
+)
+OLD = (
+    "That port does not expect HTTP/2: send HTTP/1.1 to it, or switch HTTP/2 without TLS (h2c) on "
+    "there."
+)
+NEW = "That port expects HTTP/2: send it (proto h2 in HAProxy, http2_protocol_options in Envoy)."
+REMEDY = {
+    (Protocol.HTTP1, Protocol.TLS): PLAIN,
+    (Protocol.HTTP2, Protocol.TLS): PLAIN,
+    (Protocol.TLS, Protocol.HTTP1): ENCRYPTED,
+    (Protocol.TLS, Protocol.HTTP2): ENCRYPTED,
+    (Protocol.HTTP2, Protocol.HTTP1): OLD,
+    (Protocol.HTTP1, Protocol.HTTP2): NEW,
+}
+EXPECT = (
+    "Let that server expect the header (listen … proxy_protocol in nginx, accept-proxy in HAProxy, "
+    "the proxy_protocol listener filter in Envoy), or do not send it (proxy_protocol, send-proxy)."
+)
+SILENT = (
+    "Look at what that server expects first: a PROXY header (send-proxy in HAProxy, proxy_protocol "
+    "on in nginx), TLS, or plain HTTP. Its log says why it closed."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """For each side what its ends speak, PROXY headers that were refused, ends without an
+    answer.
+    """
+    for side in Side:
+        odd = list(openings(comparison, side))
+        yield from _mixed(comparison, side, [o for o in odd if o.application.mismatch])
+        yield from _said_so(comparison, side)
+        yield from _refused(comparison, side, [o for o in odd if o.application.proxy])
+        yield from _unanswered(comparison, side)
+
+
+def _spoke_to(comparison: Comparison, side: Side, server: int) -> int:
+    """How many connections to a server carry bytes of the client."""
+    table = comparison.table(side)
+    return int(((table.servers == server) & (table.of_ends("bytes", False) > 0)).sum())
+
+
+def _severity(side: Side, count: int, of: int) -> Severity:
+    """In front of a balancer some clients are scanners."""
+    return Severity.MEDIUM if side is Side.BACKEND or count == of else Severity.LOW
+
+
+def _mixed(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator[Finding]:
+    """Client and server that speak different protocols."""
+    table = comparison.table(side)
+    groups: dict[tuple[int, Protocol, Protocol], list[Opening]] = defaultdict(list)
+    for opening in odd:
+        if (mismatch := opening.application.mismatch) is not None:
+            server = int(table.servers[opening.number])
+            groups[server, mismatch.client, mismatch.server].append(opening)
+    for (server, client, spoken), those in groups.items():
+        of = _spoke_to(comparison, side, server)
+        answers = [answer(o, exchanges_of(comparison, side, o.number)) for o in those]
+        yield KIND.finding(
+            f"{SLUG[client]}-to-{SLUG[spoken]}-{side.value}",
+            _severity(side, len(those), of),
+            Confidence.CERTAIN,
+            "{count} of {of} connections to {server} begin in {client} and are answered in {spoken}"
+            + (": {answers}." if any(answers) else "."),
+            shown(_first_frames(comparison, side, o) for o in those),
+            note="the first bytes of both ends",
+            remedy=REMEDY[client, spoken],
+            count=len(those),
+            of=of,
+            server=str(table.endpoint(server)),
+            client=SPOKEN[client],
+            spoken=SPOKEN[spoken],
+            answers=listed(answers) or None,
+            side=side.value,
+        )
+
+
+def _first_frames(comparison: Comparison, side: Side, o: Opening) -> tuple[FrameRef, ...]:
+    asked, mismatch = first_words(comparison, side, o.number), o.application.mismatch
+    return (asked, o.trace.ref(mismatch.frame, mismatch.time_ns)) if mismatch else (asked,)
+
+
+def _said_so(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """Servers that say that the port is one of TLS."""
+    if side is Side.CLIENT and len(_saying(comparison, Side.BACKEND)):
+        return  # what clients got was passed on
+    table, rows = comparison.table(side), _saying(comparison, side)
+    for server in dict.fromkeys(table.servers[table.connection[rows]].tolist()):
+        those = rows[table.servers[table.connection[rows]] == server]
+        of = int((table.servers[table.connection] == server).sum())
+        trace = table.trace_of(int(those[0]))
+        response = table.exchange(int(those[0])).response
+        yield KIND.finding(
+            f"http1-to-tls-{side.value}",
+            _severity(side, len(those), of),
+            Confidence.HIGH,
+            '{server} answers {count} of {of} requests with {status} "{reason}": '
+            + ("" if side is Side.BACKEND else "that port, or one behind it, ")
+            + "expects TLS and was sent plain HTTP.",
+            shown(_both(comparison, side, row) for row in those.tolist()),
+            remedy=PLAIN,
+            server=str(table.endpoint(server)),
+            count=len(those),
+            of=of,
+            status=str(response.status if response else ""),
+            reason=trace.reasons.get((response.body.digest or "") if response else "", ""),
+            side=side.value,
+        )
+
+
+def _saying(comparison: Comparison, side: Side) -> Column:
+    """The exchanges of a side whose response says that plain HTTP came to a port of TLS."""
+    table = comparison.table(side)
+    texts = table.words.texts
+    said = [
+        texts[digest]
+        for trace in comparison.traces(side)
+        for digest, reason in trace.reasons.items()
+        if digest in texts and among(reason, PLAIN_TO_TLS)
+    ]
+    rows: Column = np.flatnonzero(table.responses.there & np.isin(table.responses.digest, said))
+    return rows
+
+
+def _both(comparison: Comparison, side: Side, row: int) -> tuple[FrameRef, ...]:
+    ref = comparison.table(side).ref(row)
+    return comparison.request_frame(side, ref), comparison.response_frame(side, ref)
+
+
+def _refused(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator[Finding]:
+    """Servers that refused every connection with a PROXY header."""
+    table = comparison.table(side)
+    closed = _closed_unanswered(comparison, side) if odd else np.zeros(0, bool)
+    groups: dict[int, list[tuple[Opening, list[Exchange]]]] = defaultdict(list)
+    for opening in odd:
+        exchanges = list(exchanges_of(comparison, side, opening.number))
+        groups[int(table.servers[opening.number])].append((opening, exchanges))
+    for server, those in groups.items():
+        answers = [_refusal(o, exchanges, bool(closed[o.number])) for o, exchanges in those]
+        if None in answers or not any(answers):
+            continue
+        refused = [pair for pair, said in zip(those, answers, strict=True) if said]
+        unasked = [(o, _unasked(comparison, side, o, exchanges)) for o, exchanges in refused]
+        early = [pair for pair in unasked if pair[1]] or unasked
+        before = sum(response is not None for _, response in unasked)
+        yield KIND.finding(
+            f"proxy-header-{side.value}",
+            Severity.MEDIUM,
+            Confidence.HIGH if before else Confidence.MEDIUM,
+            "{server} refused {count} of {of} connections that begin with a PROXY header: "
+            "{answers}."
+            + (
+                " {before} of these answers came before any request: they are about the header."
+                if before
+                else " No such connection was answered well."
+            ),
+            shown(_of_refused(comparison, side, o, response) for o, response in early),
+            note="the PROXY header and the answer",
+            remedy=EXPECT,
+            server=str(table.endpoint(server)),
+            count=len(refused),
+            of=len(those),
+            answers=listed(filter(None, answers)),
+            before=before or None,
+            side=side.value,
+        )
+
+
+def _refusal(opening: Opening, exchanges: list[Exchange], closed: bool) -> str | None:
+    """How a server refused a connection; "" when nothing is known, None when it did not."""
+    if closed:
+        return "closed without an answer"
+    said = answer(opening, exchanges)
+    carried = opening.application
+    if carried.mismatch or any(not alert.from_client for alert in carried.alerts):
+        return said or "another protocol"
+    first = next((e.response for e in exchanges if e.response is not None), None)
+    if first is None:
+        return "" if opening.application.protocol in (Protocol.HTTP1, Protocol.NONE) else None
+    return said if first.status == BAD_REQUEST else None
+
+
+def _unasked(
+    comparison: Comparison, side: Side, o: Opening, exchanges: list[Exchange]
+) -> FrameRef | None:
+    """The first response of a connection, if it came before any request; the capture holds
+    everything that the client sent.
+    """
+    table, number = comparison.table(side), o.number
+    whole = not int(table.of_ends("missing", server=False)[number])
+    first = next((e for e in exchanges if e.response is not None), None)
+    if not whole or first is None or first.request is not None or first.response is None:
+        return None
+    return o.trace.ref(first.response.first_frame, first.response.first_ns)
+
+
+def _of_refused(
+    comparison: Comparison, side: Side, o: Opening, response: FrameRef | None
+) -> tuple[FrameRef, ...]:
+    asked = first_words(comparison, side, o.number)
+    if response is None:
+        ref = comparison.table(side).connection_ref(o.number)
+        ends = comparison.connection(side, ref).from_server
+        if ends.first_payload_frame is None or ends.first_payload_ns is None:
+            return (asked,)
+        response = o.trace.ref(ends.first_payload_frame, ends.first_payload_ns)
+    return asked, response
+
+
+def _closed_unanswered(comparison: Comparison, side: Side) -> Column:
+    """Per connection whether the client spoke, and the server ended it at once and sent nothing."""
+    table = comparison.table(side)
+    spoke_ns = table.of_ends("first_payload_ns", server=False)
+    nothing = (table.of_ends("bytes", server=True) == 0) & (
+        table.of_ends("missing", server=True) == 0
+    )
+    ends = {
+        server: _end_ns(table.of_ends("fin_ns", server), table.of_ends("rst_ns", server))
+        for server in (False, True)
+    }
+    closed: Column = (
+        nothing
+        & (table.of_connections("synacks") > 0)
+        & (spoke_ns != NEVER)
+        & (ends[True] < ends[False])
+        & (ends[True] >= spoke_ns)
+        & (ends[True] - spoke_ns < AT_ONCE_NS)
+    )
+    return closed
+
+
+def _end_ns(fin_ns: Column, rst_ns: Column) -> Column:
+    """When an end was closed or reset; the largest time for never."""
+    never = np.iinfo(np.int64).max
+    ends: Column = np.minimum(*(np.where(at == NEVER, never, at) for at in (fin_ns, rst_ns)))
+    return ends
+
+
+def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """Servers that ended every connection at its first bytes. Where backends do, a balancer ends
+    the connections of its clients too.
+    """
+    if side is Side.CLIENT and _closed_unanswered(comparison, Side.BACKEND).any():
+        return
+    table = comparison.table(side)
+    spoke = table.of_ends("first_payload_ns", server=False) != NEVER
+    closed = _closed_unanswered(comparison, side) & (table.proxied == 0)
+    known = closed | (spoke & (table.of_ends("bytes", server=True) > 0))
+    for server in dict.fromkeys(table.servers[closed].tolist()):
+        rows = np.flatnonzero(closed & (table.servers == server))
+        if len(rows) < int((known & (table.servers == server)).sum()):
+            continue
+        yield KIND.finding(
+            f"unanswered-{side.value}",
+            Severity.MEDIUM if len(rows) > 1 else Severity.LOW,
+            Confidence.HIGH,
+            "{server} ended {count} of {of} connections at their first bytes, without a byte of "
+            "answer. The connections begin with {words}.",
+            shown(
+                (first_words(comparison, side, row), *_server_end(comparison, side, row))
+                for row in rows.tolist()
+            ),
+            note="the first bytes of the client and the end of the connection",
+            remedy=SILENT,
+            server=str(table.endpoint(server)),
+            count=len(rows),
+            of=len(rows),
+            words=listed(_words(comparison, side, row) for row in rows.tolist()),
+            side=side.value,
+        )
+
+
+def _words(comparison: Comparison, side: Side, number: int) -> str:
+    """What a connection begins with."""
+    point, id_ = comparison.table(side).connection_ref(number)
+    application = comparison.traces(side)[point].applications[id_]
+    if application.protocol is Protocol.TLS:
+        hello = application.tls
+        asked = f"for {hello.server_name}" if hello and hello.server_name else "without server name"
+        return f"a TLS ClientHello {asked}" if hello else "TLS"
+    return SPOKEN.get(application.protocol, application.name or "bytes that are no HTTP")
+
+
+def _server_end(comparison: Comparison, side: Side, number: int) -> list[FrameRef]:
+    rows = np.array([number])
+    found = comparison.end_frames(side, rows, "fin_frame", "fin_ns", (True,))
+    return found or comparison.end_frames(side, rows, "rst_frame", "rst_ns", (True,))

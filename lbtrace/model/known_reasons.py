@@ -1,0 +1,27 @@
+"""Sentences by which servers state the reason of an error in its page, whatever its title says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# plain HTTP came to a port of TLS: nginx, Go, Apache httpd, Tomcat
+PLAIN_TO_TLS: Final = (
+    "plain HTTP request was sent to HTTPS port",
+    "sent an HTTP request to an HTTPS server",
+    "speaking plain HTTP to an SSL-enabled server port",
+    "combination of host and port requires TLS",
+)
+# a head is too large: nginx, Apache httpd
+TOO_LARGE: Final = (
+    "Request Header Or Cookie Too Large",
+    "Request-URI Too Large",
+    "Request-URI Too Long",
+    "exceeds server limit",
+    "Request Header Fields Too Large",
+)
+KNOWN_REASONS: Final = PLAIN_TO_TLS + TOO_LARGE
+
+
+def among(reason: str, phrases: tuple[str, ...]) -> bool:
+    """Whether a reason is one of these, in any letter case."""
+    return any(phrase.lower() in reason.lower() for phrase in phrases)

@@ -1,0 +1,182 @@
+"""Whether both ends speak the same protocol, and what is said when they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Report, Severity
+from tests.findings.simulated import values
+from tests.http.h2.wire import PREFACE, settings_frame
+from tests.http.test_detect import hello
+from tests.simulator.script import Script, alert
+
+GET = b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n"
+PROXY = b"PROXY TCP4 198.51.100.10 198.51.100.80 40001 80\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def error(status: str, page: str) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nServer: nginx\r\nContent-Length: {len(page)}\r\n\r\n"
+    return (head + page).encode()
+
+
+BAD = error("400 Bad Request", "<title>400 Bad Request</title>")
+PLAIN = error("400 Bad Request", "<title>400 The plain HTTP request was sent to HTTPS port</title>")
+GATEWAY = error("502 Bad Gateway", "<title>502 Bad Gateway</title>")
+
+
+def told(report: Report, slug: str = "protocol-mismatch") -> list[Finding]:
+    return [f for f in report.findings if f.slug.startswith(slug)]
+
+
+def frames(finding: Finding) -> list[tuple[str, int]]:
+    return [(f.side.value, f.number) for e in finding.evidence for f in e.frames]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "slug", "says"),
+    [
+        (GET, alert(70), "http1-to-tls", "alert protocol_version (70) ×2"),
+        (hello("a.example", ["h2"]), BAD, "tls-to-http1", '"400 Bad Request" ×2'),
+        (PREFACE + settings_frame(), BAD, "http2-to-http1", '"400 Bad Request" ×2'),
+        (GET, settings_frame(), "http1-to-http2", None),
+    ],
+)
+def test_ends_that_speak_different_protocols(
+    asked: bytes, answered: bytes, slug: str, says: str | None, tmp_path: Path
+) -> None:
+    play = Script()
+    for _ in range(2):
+        front = play.front().asks(GET)
+        play.back().asks(asked).answers(answered).closes()
+        front.answers(GATEWAY).leaves()
+    (finding,) = told(play.report(tmp_path))
+    assert finding.slug == f"protocol-mismatch.{slug}-backend"
+    assert (finding.severity, finding.confidence) == (Severity.MEDIUM, Confidence.CERTAIN)
+    said = values(finding)
+    assert (said["count"], said["of"], said["server"]) == (2, 2, "10.0.9.11:8080")
+    assert said.get("answers") == says
+    assert frames(finding)[:2] == [("backend", 4), ("backend", 6)]
+
+
+def test_a_scanner_in_front_is_of_low_severity(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(hello("a.example", [])).answers(BAD).closes()
+    front = play.front().asks(GET)
+    play.back().asks(GET).answers(OK)
+    front.answers(OK)
+    (finding,) = told(play.report(tmp_path))
+    assert (finding.slug, finding.severity) == (
+        "protocol-mismatch.tls-to-http1-client",
+        Severity.LOW,
+    )
+
+
+def test_a_page_that_says_that_the_port_is_one_of_tls(tmp_path: Path) -> None:
+    play = Script()
+    front = play.front().asks(GET)
+    play.back(8443).asks(GET).answers(PLAIN).closes()
+    front.answers(PLAIN).leaves()
+    (finding,) = told(play.report(tmp_path))
+    assert finding.slug == "protocol-mismatch.http1-to-tls-backend"
+    said = values(finding)
+    assert said["reason"] == "400 The plain HTTP request was sent to HTTPS port"
+    assert frames(finding) == [("backend", 4), ("backend", 6)]
+
+
+def test_in_front_such_a_page_may_be_that_of_a_port_behind(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(GET).answers(PLAIN).closes()
+    (finding,) = told(play.report(tmp_path))
+    assert finding.slug == "protocol-mismatch.http1-to-tls-client"
+    assert "that port, or one behind it," in finding.statement
+
+
+def proxied(*answers: bytes | None, early: bool = False) -> Script:
+    """Connections that begin with a PROXY header, each answered so, or closed."""
+    play = Script()
+    for answered in answers:
+        front = play.front().asks(GET)
+        back = play.back().asks(PROXY)
+        if early and answered is not None:
+            back.answers(answered).asks(GET).closes(reset=True)
+        elif answered is None:
+            back.closes(reset=True)
+        else:
+            back.asks(GET).answers(answered).closes()
+        if answered is not None:
+            front.answers(answered)
+        front.closes()
+    return play
+
+
+def test_an_answer_to_the_header_alone_shows_that_it_was_not_expected(tmp_path: Path) -> None:
+    (finding,) = told(proxied(BAD, BAD, early=True).report(tmp_path))
+    assert (finding.slug, finding.confidence) == (
+        "protocol-mismatch.proxy-header-backend",
+        Confidence.HIGH,
+    )
+    assert (values(finding)["count"], values(finding)["before"]) == (2, 2)
+    assert frames(finding)[:2] == [("backend", 4), ("backend", 6)]
+
+
+def test_a_400_behind_the_request_may_be_about_either(tmp_path: Path) -> None:
+    (finding,) = told(proxied(BAD, BAD).report(tmp_path))
+    assert finding.confidence is Confidence.MEDIUM
+    assert "before" not in values(finding)
+
+
+def test_a_header_that_is_answered_by_the_end_of_the_connection(tmp_path: Path) -> None:
+    (finding,) = told(proxied(None, None).report(tmp_path))
+    assert values(finding)["answers"] == "closed without an answer ×2"
+
+
+def test_a_header_that_one_connection_got_through_with_was_expected(tmp_path: Path) -> None:
+    assert told(proxied(BAD, OK).report(tmp_path)) == []
+    assert told(proxied(OK, OK).report(tmp_path)) == []
+    assert told(proxied(error("404 Not Found", "")).report(tmp_path)) == []
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_server_that_ends_every_connection_at_its_first_bytes(
+    reset: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    for _ in range(2):
+        front = play.front().asks(GET)
+        play.back().asks(GET).closes(reset)
+        front.answers(GATEWAY).leaves()
+    (finding,) = told(play.report(tmp_path))
+    assert finding.slug == "protocol-mismatch.unanswered-backend"
+    assert values(finding)["words"] == "plain HTTP ×2"
+    assert frames(finding)[:2] == [("backend", 4), ("backend", 6)]
+
+
+def test_a_hello_that_is_answered_by_nothing_says_which_name_it_asked_for(tmp_path: Path) -> None:
+    play = Script()
+    play.back().asks(hello("a.example", [])).closes(reset=True)
+    (finding,) = told(play.report(tmp_path))
+    assert values(finding)["words"] == "a TLS ClientHello for a.example ×1"
+    assert finding.severity is Severity.LOW
+
+
+def test_a_server_that_answered_another_connection_speaks_the_protocol(tmp_path: Path) -> None:
+    play = Script()
+    play.back().asks(GET).closes(reset=True)
+    play.back().asks(GET).answers(OK).closes()
+    assert told(play.report(tmp_path)) == []
+
+
+def test_a_client_that_leaves_and_a_server_that_thinks_long_are_no_mismatch(
+    tmp_path: Path,
+) -> None:
+    play = Script()
+    play.back().asks(GET).leaves()
+    play.wait(10)
+    late = play.back().asks(GET)
+    play.wait(5000)
+    late.closes()
+    assert told(play.report(tmp_path)) == []

@@ -1,0 +1,167 @@
+"""Connections spoken word for word → the captures of both sides.
+
+    play = Script()
+    front = play.front()                        a client's connection to the balancer
+    front.asks(b"GET / HTTP/1.1\\r\\n\\r\\n")
+    back = play.back()                          one of the balancer to the backend
+    back.asks(hello("")).answers(ALERT).closes()
+    front.answers(b"HTTP/1.1 502 Bad Gateway\\r\\n\\r\\n").leaves()
+    report = play.report(tmp_path)
+
+The simulator plays balancers that work; this one plays any bytes at all, in the order of the calls,
+a tenth of a millisecond apart. Both captures have one clock.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from itertools import count
+from pathlib import Path
+
+from lbtrace.model.report import Report
+from lbtrace.options import DEFAULT, Options
+from lbtrace.pipeline import compare
+
+CLIENT, FRONT = "198.51.100.10", "198.51.100.80"
+INSIDE, BACKEND = "10.0.9.1", "10.0.9.11"
+STEP_NS = 100_000
+BEGIN_NS = 1_750_000_000 * 10**9
+MSS = 1448
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+FATAL = 2
+
+
+def alert(description: int, level: int = FATAL) -> bytes:
+    """A TLS alert in the clear (RFC 8446 §6)."""
+    return bytes((0x15, 3, 3, 0, 2, level, description))
+
+
+@dataclass
+class Packet:
+    """One packet of a capture."""
+
+    time_ns: int
+    data: bytes
+
+
+@dataclass
+class Spoken:
+    """One connection; each call sends the next packets."""
+
+    script: Script
+    packets: list[Packet]
+    ends: tuple[tuple[str, int], tuple[str, int]]
+    sent: list[int]
+
+    def asks(self, data: bytes, pause_ms: float = 0.0) -> Spoken:
+        """The client sends bytes."""
+        return self._says(0, data, pause_ms)
+
+    def answers(self, data: bytes, pause_ms: float = 0.0) -> Spoken:
+        """The server sends bytes."""
+        return self._says(1, data, pause_ms)
+
+    def closes(self, reset: bool = False) -> Spoken:
+        """The server ends the connection."""
+        return self._ends(1, reset)
+
+    def leaves(self, reset: bool = False) -> Spoken:
+        """The client ends the connection."""
+        return self._ends(0, reset)
+
+    def opens(self) -> Spoken:
+        """The handshake."""
+        for who, flags in ((0, SYN), (1, SYN | ACK), (0, ACK)):
+            self._send(who, flags)
+        return self
+
+    def _says(self, who: int, data: bytes, pause_ms: float) -> Spoken:
+        self.script.wait(pause_ms)
+        for at in range(0, len(data), MSS):
+            self._send(who, PSH | ACK, data[at : at + MSS])
+        self._send(1 - who, ACK)
+        return self
+
+    def _ends(self, who: int, reset: bool) -> Spoken:
+        if reset:
+            self._send(who, RST | ACK)
+            return self
+        for end, flags in ((who, FIN | ACK), (1 - who, FIN | ACK), (who, ACK)):
+            self._send(end, flags)
+        return self
+
+    def _send(self, who: int, flags: int, data: bytes = b"") -> None:
+        (source, sport), (target, tport) = self.ends[who], self.ends[1 - who]
+        options = b"\x02\x04\x05\xb4" if flags & SYN else b""
+        tcp = struct.pack(
+            ">HHIIBBHHH",
+            sport,
+            tport,
+            self.sent[who] & 0xFFFFFFFF,
+            self.sent[1 - who] & 0xFFFFFFFF if flags & ACK else 0,
+            (20 + len(options)) << 2,
+            flags,
+            64240,
+            0,
+            0,
+        )
+        body = tcp + options + data
+        head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0x4000, 64, 6, 0)
+        ends = ip_address(source).packed + ip_address(target).packed
+        self.packets.append(Packet(self.script.now(), head + ends + body))
+        self.sent[who] += len(data) + bool(flags & (SYN | FIN))
+
+
+@dataclass
+class Script:
+    """A play, and the packets that both sides saw."""
+
+    time_ns: int = BEGIN_NS
+    client: list[Packet] = field(default_factory=list)
+    backend: list[Packet] = field(default_factory=list)
+    ports: count[int] = field(default_factory=lambda: count(40001))
+
+    def now(self) -> int:
+        """The time of the next packet."""
+        self.time_ns += STEP_NS
+        return self.time_ns
+
+    def wait(self, pause_ms: float) -> None:
+        """Nothing happens for a while."""
+        self.time_ns += int(pause_ms * 1_000_000)
+
+    def front(self, port: int = 80) -> Spoken:
+        """A client opens a connection to the balancer."""
+        return self._open(self.client, CLIENT, (FRONT, port))
+
+    def back(self, port: int = 8080) -> Spoken:
+        """The balancer opens one to the backend."""
+        return self._open(self.backend, INSIDE, (BACKEND, port))
+
+    def _open(self, packets: list[Packet], source: str, target: tuple[str, int]) -> Spoken:
+        port = next(self.ports)
+        spoken = Spoken(self, packets, ((source, port), target), [port * 7919, port * 104729])
+        return spoken.opens()
+
+    def write(self, folder: Path, snaplen: int = 65535) -> tuple[Path, Path]:
+        """The captures as files, of both sides."""
+        paths = folder / "client.pcap", folder / "backend.pcap"
+        for path, packets in zip(paths, (self.client, self.backend), strict=True):
+            path.write_bytes(pcap(packets, snaplen))
+        return paths
+
+    def report(self, folder: Path, options: Options = DEFAULT, snaplen: int = 65535) -> Report:
+        """What is told of it."""
+        front, back = self.write(folder, snaplen)
+        return compare([[str(front)]], [[str(back)]], options)
+
+
+def pcap(packets: list[Packet], snaplen: int = 65535) -> bytes:
+    """Packets → a capture of raw IP (LINKTYPE_RAW) with times in nanoseconds."""
+    out = [struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, snaplen, 101)]
+    for p in packets:
+        kept = p.data[:snaplen]
+        out.append(struct.pack("<IIII", *divmod(p.time_ns, 10**9), len(kept), len(p.data)) + kept)
+    return b"".join(out)
