@@ -17,12 +17,13 @@ from functools import cache
 
 from lbtrace.behaviour._differences import Comparability, FactPair, compared, differing
 from lbtrace.behaviour._seen import Seen
+from lbtrace.behaviour._stored import stored
 from lbtrace.comparison import Comparison
 from lbtrace.model.behaviour import Behaviour, Fact
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Kind, Verdict
 
-__all__ = ["Comparability", "FactPair", "behaviour", "compared", "differing"]
+__all__ = ["Comparability", "FactPair", "behaviour", "compared", "differing", "stored"]
 
 UNDECIDED = {
     Kind.UNRELATED: "the captures do not belong together",

@@ -9,6 +9,8 @@ from lbtrace.behaviour._seen import Seen
 from lbtrace.model.behaviour import Fact, Share
 from lbtrace.model.net import Side
 from lbtrace.model.plurals import noun
+from lbtrace.tables.columns import distinct
+from lbtrace.tables.words import joint
 
 ORDER = 5
 
@@ -21,7 +23,9 @@ def facts(seen: Seen) -> Iterator[Fact]:
         yield _requests(seen, side)
         yield _closing(seen, side)
     shared = seen.first("connection-reuse.shared")
-    if shared is not None:
+    if shared is None:
+        yield _unshared(seen)
+    else:
         values = _seen.values_of(shared)
         yield Fact(
             "connections.backend.shared",
@@ -37,6 +41,18 @@ def facts(seen: Seen) -> Iterator[Fact]:
             ),
             evidence=shared.evidence,
         )
+
+
+def _unshared(seen: Seen) -> Fact:
+    """No connection behind is known to carry requests of several client connections."""
+    name = "connections.backend.shared"
+    pairs = seen.comparison.distinct_pairs
+    users = distinct(joint(pairs.backend_connection, pairs.client_connection))
+    behind = len(distinct(pairs.backend_connection))
+    if not behind or len(users) > behind:
+        return _seen.unknown(name, "too few pairs are known for sure")
+    text = f"each of {behind} {noun(behind, 'connection')} carried those of one client connection"
+    return Fact(name, "no", text, shares=(Share("shared", 0, behind),))
 
 
 def _requests(seen: Seen, side: Side) -> Fact:

@@ -18,14 +18,13 @@ from lbtrace.tables.pairs import PairTable
 ORDER = 6
 # client exchanges of which the captures do not show what became of them
 UNTOLD = (UnpairedReason.UNKNOWN, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
-# fact, the finding that counts it, what is counted
-COUNTED = (
-    ("errors.balancer", "errors.balancer", "of the balancer's own making"),
-    ("errors.backend", "errors.backend", "made by a backend"),
-    ("errors.open", "errors.open", "whose maker is not known"),
-    ("retries.unsafe", "retries.not-idempotent", "sent more than once though not idempotent"),
-    ("retries.safe", "retries.repeated", "sent more than once"),
-)
+COUNTED = {  # fact: the finding that counts it
+    "errors.balancer": "errors.balancer",
+    "errors.backend": "errors.backend",
+    "errors.open": "errors.open",
+    "retries.unsafe": "retries.not-idempotent",
+    "retries.safe": "retries.repeated",
+}
 
 
 def facts(seen: Seen) -> Iterator[Fact]:
@@ -34,12 +33,12 @@ def facts(seen: Seen) -> Iterator[Fact]:
     """
     of = seen.comparison.client_counts.requests
     yield _explained(seen, of)
-    for name, slug, what in COUNTED:
+    for name, slug in COUNTED.items():
         findings = tuple(seen.told(slug))
         if not of:
             yield _seen.unknown(name, "no request was read on the client side", "count")
         else:
-            yield _count(name, what, findings, of)
+            yield _count(name, findings, of)
 
 
 def _explained(seen: Seen, of: int) -> Fact:
@@ -74,7 +73,7 @@ def _explained(seen: Seen, of: int) -> Fact:
     )
 
 
-def _count(name: str, what: str, findings: tuple[Finding, ...], of: int) -> Fact:
+def _count(name: str, findings: tuple[Finding, ...], of: int) -> Fact:
     count = sum(_seen.number(finding, "count") for finding in findings)
     shown = tuple(e for finding in findings for e in finding.evidence)
     statuses = ", ".join(
@@ -83,7 +82,7 @@ def _count(name: str, what: str, findings: tuple[Finding, ...], of: int) -> Fact
     return Fact(
         name,
         count,
-        f"{count} of {of} {what}" + (f" ({statuses})" if statuses else ""),
+        f"{count} of {of} requests" + (f" ({statuses})" if statuses else ""),
         "count",
         shares=(Share("requests", count, of, evidence=shown),),
         evidence=shown,

@@ -4,9 +4,9 @@ The only place that knows exit codes, stdout and stderr.
 
     exit code   meaning
     0           done
-    1           reserved for `check`: an expectation failed
+    1           an expectation of `check` failed; `diff --fail-on-change` found a difference
     2           could not run: an input that cannot be read, or an option that makes no sense
-    3           reserved for `check`: inconclusive
+    3           `check` or `diff` is inconclusive: the captures do not tell
     70          a bug in lbtrace: what happened, and where to look, is on stderr
     130         interrupted (Ctrl-C)
 """
@@ -28,6 +28,8 @@ DONE, COULD_NOT_RUN, BUG, INTERRUPTED = 0, 2, 70, 130
 COMMANDS = {
     "compare": "Compare the two sides of a balancer: what did it do?",
     "show": "Show one capture: its connections and HTTP exchanges.",
+    "check": "Does the balancer do what it must? A test for CI.",
+    "diff": "How do two balancers, or two runs of one, differ?",
     "demo": "Compare the captures that come with lbtrace.",
     "lab": "Run the experiment on this machine, with real balancers.",
     "explain": "Say what a finding means, and what to do.",
@@ -61,8 +63,8 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with: lbtrace demo. Exit codes: 0 done, 2 could not run (1 and 3 are reserved "
-    "for a later command `check`).",
+    epilog="Start with: lbtrace demo. Exit codes: 0 done, 1 an expectation failed, 2 could not "
+    "run, 3 inconclusive.",
 )
 @click.version_option(__version__, prog_name="lbtrace", message="%(prog)s %(version)s")
 def cli() -> None:

@@ -126,8 +126,8 @@ def command(
             compare_on_balancer(lb, lb_address, options, progress)
             if lb
             else compare(
-                _points(client, Side.CLIENT, progress),
-                _points(backend, Side.BACKEND, progress),
+                points_of(client, Side.CLIENT, progress),
+                points_of(backend, Side.BACKEND, progress),
                 options,
                 progress,
             )
@@ -193,7 +193,7 @@ def sides(
     return client, backend
 
 
-def _points(given: Sequence[Sequence[str]], side: Side, progress: Progress) -> list[list[str]]:
+def points_of(given: Sequence[Sequence[str]], side: Side, progress: Progress) -> list[list[str]]:
     """The files of a side, as given → the files of each of its capture points."""
     from lbtrace.points import points
 

@@ -28,14 +28,30 @@ from typing import Any, NamedTuple
 
 from lbtrace.errors import OptionError
 from lbtrace.expect import _allow
+from lbtrace.expect._baseline import judge_baseline
 from lbtrace.expect._document import Document
 from lbtrace.expect._document import read as read_document
+from lbtrace.expect._init import written
+from lbtrace.expect._profile import judge_profile
 from lbtrace.expect._wanted import Unfit, nearest, truth
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.expectation import Allowance, CheckResult, Judgement, Outcome, Place
 from lbtrace.model.report import Severity
 
-__all__ = ["Expectation", "Expectations", "judge", "observed", "read", "today"]
+__all__ = [
+    "Expectation",
+    "Expectations",
+    "file_of",
+    "judge",
+    "judge_baseline",
+    "judge_profile",
+    "nearest",
+    "observed",
+    "read",
+    "result",
+    "today",
+    "warnings",
+]
 
 
 class Expectation(NamedTuple):
@@ -231,6 +247,11 @@ def observed(behaviour: Behaviour) -> Iterator[tuple[str, object, str]]:
     modules = dict.fromkeys(_modules().values())
     for module in sorted(modules, key=lambda m: SECTIONS.index(m.KEYS[0].partition(".")[0])):
         yield from module.observed(behaviour)
+
+
+def file_of(behaviour: Behaviour) -> str:
+    """The text of a file of expectations that pins a good run."""
+    return written(behaviour.exchanges, observed(behaviour))
 
 
 SECTIONS = (

@@ -100,11 +100,12 @@ def _rule(key: str, profile: Profile, rule: Rule, behaviour: Behaviour) -> Outco
             reason="nothing in the captures could have shown it" if not could else "not seen",
             without_occasion=True,
         )
+    missing = rule.role == "must"
     return Outcome(
         key,
-        Judgement.FAILED if rule.role == "must" else Judgement.HOLDS,
+        Judgement.FAILED if missing else Judgement.HOLDS,
         expected,
-        "not seen",
+        "not seen" if missing else "nothing to the contrary was seen",
         _evidence("", rule, behaviour),
     )
 

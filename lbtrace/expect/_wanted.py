@@ -42,8 +42,10 @@ class Bound(NamedTuple):
 
     def within(self, low: int, high: int) -> bool | None:
         """Whether every number from low to high satisfies it; None when only some do."""
+        if self.sign == "==":
+            return None if low < high and low <= self.number <= high else self.holds(low)
         one, other = self.holds(low), self.holds(high)
-        return one if one == other and (self.sign != "==" or low == high) else None
+        return one if one == other else None
 
 
 def text_of(value: object) -> str:

@@ -23,7 +23,7 @@ def parse(key: str, value: object) -> Bound:
 
 def said(key: str, wanted: Bound) -> str:
     """The expectation as a sentence."""
-    return f"requests per {_side(key)} connection: {wanted.text}"
+    return f"requests per {_side(key)} connection, as a mean: {wanted.text}"
 
 
 def judge(key: str, wanted: Bound, behaviour: Behaviour) -> Judged:
@@ -34,7 +34,7 @@ def judge(key: str, wanted: Bound, behaviour: Behaviour) -> Judged:
     if fact is None or share is None:
         return missing(behaviour.fact(name))
     mean = Fraction(share.count, share.of)
-    return verdict(wanted.holds(mean), f"{float(mean):.3g}: {fact.seen}", fact.evidence)
+    return verdict(wanted.holds(mean), f"{float(mean):.3g} ({fact.seen})", fact.evidence)
 
 
 def observed(behaviour: Behaviour) -> Iterator[tuple[str, object, str]]:

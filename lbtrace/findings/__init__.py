@@ -22,7 +22,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.model.report import Finding
 
-__all__ = ["FindingModule", "all_findings", "registry"]
+__all__ = ["FindingModule", "all_findings", "registry", "slugs"]
 
 
 class FindingModule(NamedTuple):
@@ -56,6 +56,11 @@ def registry() -> tuple[FindingModule, ...]:
         )
         for m in modules
     )
+
+
+def slugs() -> tuple[str, ...]:
+    """The slug of every finding there is, without variants."""
+    return tuple(module.slug for module in registry())
 
 
 def all_findings(comparison: Comparison) -> tuple[Finding, ...]:

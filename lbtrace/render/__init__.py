@@ -23,7 +23,7 @@ from typing import Protocol, TextIO, cast
 from lbtrace.errors import OptionError
 from lbtrace.model.report import CaptureReport, Report
 
-_SHARED = {"masked", "wording", "schema"}  # in this package, and no format
+_SHARED = {"check", "diff", "masked", "wording", "schema"}  # in this package, and no format
 
 
 class Detail(IntEnum):

@@ -17,10 +17,10 @@ BEGIN, END = (
 SCHEMA = "lbtrace-1.schema.json"
 
 
-def schema() -> dict[str, Any]:
-    """The schema that is shipped."""
+def schema(name: str = SCHEMA) -> dict[str, Any]:
+    """A schema that is shipped."""
     parsed: dict[str, Any] = json.loads(
-        resources.files("lbtrace.render").joinpath("schema", SCHEMA).read_text("utf-8")
+        resources.files("lbtrace.render").joinpath("schema", name).read_text("utf-8")
     )
     return parsed
 

@@ -16,6 +16,7 @@ from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View
 from lbtrace.render.json import pairs, parts, rows, sets
+from lbtrace.render.json.behaviour import behaviour
 from lbtrace.render.json.connections import connections
 from lbtrace.render.json.text import TRUTH, quoted
 
@@ -105,6 +106,10 @@ def _report(report: Report, view: View) -> Iterator[str]:
     yield from _array("health_checks", parts.health_checks(correlation.health_checks))
     yield from _array("findings", parts.findings(report.findings))
     yield from _array("problems", parts.problems(report))
+    if report.behaviour is not None:
+        yield '"behaviour":'
+        yield from behaviour(report.behaviour)
+        yield ","
     yield from _array("pairs", pairs.pairs(report))
     yield from _array("unpaired", pairs.unpaired(report))
     yield from _array("sets", sets.sets(report))

@@ -108,7 +108,7 @@ def _witness(w: Witness) -> Json:
         "values": _values(w.values),
         "speaks_for": [k.value for k in w.speaks_for],
         "speaks_against": [k.value for k in w.speaks_against],
-        "evidence": [_evidence(e) for e in w.evidence],
+        "evidence": [evidence(e) for e in w.evidence],
     }
 
 
@@ -116,7 +116,8 @@ def _values(values: Iterable[Value]) -> list[Json]:
     return [{"name": v.name, "value": v.value, "unit": v.unit} for v in values]
 
 
-def _evidence(e: Evidence) -> Json:
+def evidence(e: Evidence) -> Json:
+    """The packets behind a claim."""
     return {
         "note": e.note,
         "frames": [_frame(f) for f in e.frames],
@@ -148,7 +149,7 @@ def findings(items: Iterable[Finding]) -> Iterator[str]:
                 "statement": f.statement,
                 "values": _values(f.values),
                 "remedy": f.remedy,
-                "evidence": [_evidence(e) for e in f.evidence],
+                "evidence": [evidence(e) for e in f.evidence],
             }
         )
 

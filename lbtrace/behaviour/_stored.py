@@ -1,0 +1,121 @@
+"""A report in JSON, as `--format json` wrote it → its Behaviour.
+
+lbtrace writes one fact per line, so only the lines of `behaviour` are parsed; a report that was
+written anew by another program is parsed whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from lbtrace.errors import InputError
+from lbtrace.model.behaviour import Behaviour, Fact, Share
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.report import Evidence
+
+REPORT = "lbtrace-report"
+_KEY = '"behaviour":'
+
+
+def stored(path: str) -> Behaviour:
+    """The Behaviour in a report. InputError when the file cannot be read or is no report."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = _object(file)
+    except OSError as error:
+        raise InputError("report-unreadable", f"{path}: {error.strerror or error}.") from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InputError(
+            "no-report",
+            f"{path}: is no JSON report.",
+            "Make one: lbtrace compare CLIENT BACKEND --format json -o report.json",
+        ) from error
+    if found is None:
+        raise InputError(
+            "report-without-behaviour",
+            f"{path}: is no report of lbtrace, or an older one without the key `behaviour`.",
+            "Make it anew: lbtrace compare CLIENT BACKEND --format json -o report.json",
+        )
+    try:
+        return _behaviour(found)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "damaged-report", f"{path}: the behaviour in it is damaged.", "Make it anew."
+        ) from error
+
+
+def _object(file: TextIO) -> Any:
+    """The object `behaviour`, None when there is none."""
+    first = file.readline()
+    if first.startswith("{") and f'"format":"{REPORT}"' in first:
+        lines = _lines(file)
+        if lines is not None:
+            return lines
+    file.seek(0)
+    whole = json.load(file)
+    if not isinstance(whole, dict) or whole.get("format") != REPORT:
+        return None
+    return whole.get("behaviour")
+
+
+def _lines(file: TextIO) -> Any:
+    """As lbtrace wrote it: the key on a line, then the object up to its end."""
+    held: list[str] = []
+    for line in file:
+        if held:
+            if line == ",\n":
+                return json.loads("".join(held)[len(_KEY) :])
+            held.append(line)
+        elif line.startswith(_KEY):
+            held.append(line)
+    return None
+
+
+def _behaviour(found: dict[str, Any]) -> Behaviour:
+    return Behaviour(
+        tuple(_fact(fact) for fact in found["facts"]),
+        int(found["exchanges"]),
+        str(found["undecided"]),
+        bool(found["one_sided"]),
+    )
+
+
+def _fact(fact: dict[str, Any]) -> Fact:
+    return Fact(
+        str(fact["name"]),
+        fact["value"],
+        str(fact["seen"]),
+        fact["unit"],
+        tuple(
+            Share(
+                str(share["name"]),
+                int(share["count"]),
+                int(share["of"]),
+                str(share["example"]),
+                tuple(_evidence(share["evidence"])),
+            )
+            for share in fact["shares"]
+        ),
+        fact["low"],
+        fact["high"],
+        tuple(str(value) for value in fact["values"]),
+        tuple(_evidence(fact["evidence"])),
+        str(fact["unknown"]),
+    )
+
+
+def _evidence(items: list[dict[str, Any]]) -> Iterator[Evidence]:
+    for item in items:
+        yield Evidence(
+            tuple(
+                FrameRef(
+                    Side(f["side"]), int(f["point"]), int(f["file"]), int(f["frame"]), f["time_ns"]
+                )
+                for f in item["frames"]
+            ),
+            str(item["note"]),
+            str(item["client_filter"]),
+            str(item["backend_filter"]),
+        )

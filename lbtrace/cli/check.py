@@ -1,0 +1,199 @@
+"""`lbtrace check CLIENT BACKEND… --expect lb.toml`: what a balancer must do, as a test.
+
+Exit code 0: all expectations hold. 1: one failed. 2: the check could not run. 3: something is open.
+2 comes before 1, 1 before 3, 3 before 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from lbtrace.cli.compare import check_lb, parse_offset, sides
+from lbtrace.cli.output import Target
+from lbtrace.cli.progress import ProgressBar
+from lbtrace.errors import OptionError
+from lbtrace.render.check import format_names
+
+if TYPE_CHECKING:
+    from lbtrace.model.behaviour import Behaviour
+    from lbtrace.model.expectation import Outcome
+
+
+@click.command("check")
+@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...")
+@click.option("--expect", metavar="FILE", help="Expectations: a file like lb.toml.")
+@click.option(
+    "--profile", metavar="ID", help="Behaves as this balancer does: see lbtrace profiles."
+)
+@click.option(
+    "--baseline", metavar="FILE", help="Behaves as in this report (--format json) of a good run."
+)
+@click.option("--report", metavar="FILE", help="Judge this report (--format json), no captures.")
+@click.option("--client", "clients", multiple=True, metavar="FILE", help="As for compare.")
+@click.option("--backend", "backends", multiple=True, metavar="FILE", help="As for compare.")
+@click.option("--lb", multiple=True, metavar="BOTH", help="As for compare.")
+@click.option("--lb-address", multiple=True, metavar="IP", help="As for compare.")
+@click.option("--clock-offset", metavar="TIME", help="As for compare.")
+@click.option(
+    "--min-exchanges",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="With fewer exchanges that can be judged, the check is inconclusive.",
+)
+@click.option("--init", is_flag=True, help="Write the expectations that this run meets.")
+@click.option("--validate", is_flag=True, help="Read the expectations only; judge nothing.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(format_names()),
+    default="terminal",
+    show_default=True,
+    help="How to write the result.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write the result to FILE.")
+@click.option("--width", type=click.IntRange(40, 400), help="Columns to use.")
+def command(
+    captures: tuple[str, ...],
+    expect: str | None,
+    profile: str | None,
+    baseline: str | None,
+    report: str | None,
+    clients: tuple[str, ...],
+    backends: tuple[str, ...],
+    lb: tuple[str, ...],
+    lb_address: tuple[str, ...],
+    clock_offset: str | None,
+    min_exchanges: int,
+    init: bool,
+    validate: bool,
+    format_: str,
+    output: str | None,
+    width: int | None,
+) -> int:
+    """Does the balancer do what it must? A test for CI.
+
+    The expectations are a file (--expect), the documented behaviour of a known balancer
+    (--profile), or the report of a good run (--baseline); all that are given must hold.
+
+    \b
+    lbtrace check client.pcap backend.pcap --init -o lb.toml     pin a good run
+    lbtrace check client.pcap backend.pcap --expect lb.toml      hold the next one against it
+
+    Exit code 0: all hold. 1: something failed. 2: could not run. 3: inconclusive.
+    """
+    from lbtrace.expect import judge, read, result, warnings
+    from lbtrace.findings import slugs
+
+    if validate:
+        _valid(expect, captures)
+        return 0
+    expectations = None if expect is None else read(expect, slugs())
+    if not init and expect is None and profile is None and baseline is None:
+        raise OptionError(
+            "nothing-expected",
+            "check needs --expect FILE, --profile ID or --baseline FILE.",
+            "To write expectations from a good run: lbtrace check CLIENT BACKEND --init.",
+        )
+    target = Target(format_, output, True, width)
+    before = None if baseline is None else _stored(baseline)
+    given = [*captures, *clients, *backends, *lb]
+    _same_source(report, given)
+    target.check([*given, *(path for path in (expect, baseline, report) if path)])
+    behaviour = (
+        _stored(report)
+        if report is not None
+        else _compared(captures, clients, backends, lb, lb_address, clock_offset)
+    )
+    if init:
+        return _init(target, behaviour)
+    outcomes: list[Outcome] = []
+    said: tuple[str, ...] = ()
+    if expectations is not None:
+        outcomes += judge(expectations, behaviour)
+        said = warnings(expectations)
+    if profile is not None:
+        from lbtrace.expect import judge_profile
+
+        outcomes += judge_profile(profile, behaviour)
+    if before is not None:
+        from lbtrace.expect import judge_baseline
+
+        outcomes += judge_baseline(before, behaviour)
+    found = replace(result(outcomes, behaviour, min_exchanges, said), captures=tuple(given))
+    from lbtrace.render.check import get_format
+
+    with target.open() as (out, view):
+        get_format(format_).write(found, out, view)
+    return found.exit_code
+
+
+def _valid(expect: str | None, captures: Sequence[str]) -> None:
+    """Read the file named by --expect, or by the arguments: `check --validate lb.toml`."""
+    from lbtrace.expect import read
+    from lbtrace.findings import slugs
+
+    files = [*([expect] if expect else []), *captures]
+    if not files:
+        raise OptionError("nothing-to-validate", "--validate needs a file of expectations.")
+    for path in files:
+        found = read(path, slugs())
+        click.echo(f"{path}: {len(found.wanted)} expectations, {len(found.allowances)} allowances.")
+
+
+def _same_source(report: str | None, given: Sequence[str]) -> None:
+    if report is not None and given:
+        raise OptionError(
+            "report-and-captures", "--report stands for the captures: give one or the other."
+        )
+
+
+def _stored(path: str) -> Behaviour:
+    from lbtrace.behaviour import stored
+
+    return stored(path)
+
+
+def _compared(
+    captures: Sequence[str],
+    clients: Sequence[str],
+    backends: Sequence[str],
+    lb: Sequence[str],
+    lb_address: Sequence[str],
+    clock_offset: str | None,
+) -> Behaviour:
+    from lbtrace.cli.compare import points_of
+    from lbtrace.options import Options
+    from lbtrace.pipeline import compare, compare_on_balancer
+
+    check_lb(lb, lb_address, (*captures, *clients, *backends))
+    client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
+    options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
+    with ProgressBar() as progress:
+        report = (
+            compare_on_balancer(lb, lb_address, options, progress)
+            if lb
+            else compare(
+                points_of(client, progress), points_of(backend, progress), options, progress
+            )
+        )
+    assert report.behaviour is not None
+    return report.behaviour
+
+
+def _init(target: Target, behaviour: Behaviour) -> int:
+    from lbtrace.expect import file_of
+
+    if behaviour.undecided:
+        raise OptionError(
+            "nothing-to-pin",
+            f"this run pins nothing: {behaviour.undecided}.",
+            "Take captures of a run whose balancer is recognised.",
+        )
+    with target.open() as (out, _):
+        out.write(file_of(behaviour))
+    return 0

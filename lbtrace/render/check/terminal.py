@@ -1,0 +1,97 @@
+"""A check for people: what failed first, then what is open, then what holds, one line each."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TextIO
+
+import click
+
+from lbtrace.model.expectation import CheckResult, Judgement, Outcome
+from lbtrace.render import View
+from lbtrace.render.check._words import lines, summary, where, word, zoom
+from lbtrace.render.wording.escape import shown
+
+SUMMARY = "for people"
+_COLOURS = {
+    "failed": "red",
+    "inconclusive": "yellow",
+    "warning": "yellow",
+    "allowed": "cyan",
+    "holds": "green",
+}
+_LABEL = 11  # columns of a label
+
+
+def write(result: CheckResult, out: TextIO, view: View) -> None:
+    """Failures and open expectations in full, then the rest in one line each."""
+    for text in _page(result, view):
+        out.write(_plain(text) if view.ascii_only else text)
+        out.write("\n")
+
+
+def _plain(text: str) -> str:
+    return text.replace("↔", "<->").encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _page(result: CheckResult, view: View) -> list[str]:
+    page = [*textwrap.wrap(summary(result), view.width)]
+    if result.undecided:
+        page += textwrap.wrap(f"Nothing can be judged: {result.undecided}.", view.width)
+    page += [
+        line for warning in result.warnings for line in textwrap.wrap(shown(warning), view.width)
+    ]
+    full = [o for o in result.outcomes if _in_full(o, result)]
+    full.sort(key=lambda o: (o.judgement is not Judgement.FAILED, not o.fails))
+    for outcome in full:
+        page += ["", *_full(outcome, view)]
+    rest = [o for o in result.outcomes if not _in_full(o, result)]
+    if rest:
+        page.append("")
+        page += [line for outcome in rest for line in _short(outcome, view)]
+    if result.failed and zoom(result):
+        page += ["", *textwrap.wrap(f"For the whole story: {zoom(result)}", view.width)]
+    return page
+
+
+def _in_full(outcome: Outcome, result: CheckResult) -> bool:
+    """What did not hold; without any judgement one reason stands on top for all."""
+    if outcome.without_occasion or outcome.judgement is Judgement.HOLDS:
+        return False
+    return not result.undecided
+
+
+def _head(outcome: Outcome, view: View) -> list[str]:
+    """The word and the key, with file and line at the end of the first line, or below."""
+    texts = textwrap.wrap(f"{word(outcome).upper()}  {shown(outcome.key)}", view.width)
+    place = where(outcome)
+    if place and len(texts) == 1 and len(texts[0]) + 2 + len(place) <= view.width:
+        texts = [f"{texts[0]}{place:>{view.width - len(texts[0])}}"]
+    elif place:
+        texts += textwrap.wrap(place, view.width, initial_indent="  ")
+    if view.colour:
+        return [click.style(text, fg=_COLOURS.get(word(outcome)), bold=True) for text in texts]
+    return texts
+
+
+def _full(outcome: Outcome, view: View) -> list[str]:
+    page = _head(outcome, view)
+    for label, text in lines(outcome):
+        page += textwrap.wrap(
+            text,
+            view.width,
+            initial_indent=f"  {label:<{_LABEL}}",
+            subsequent_indent=" " * (_LABEL + 2),
+        )
+    return page
+
+
+def _short(outcome: Outcome, view: View) -> list[str]:
+    text = f"{word(outcome):<13} {shown(outcome.expected)}: {shown(outcome.seen)}"
+    wrapped = textwrap.wrap(text, view.width, subsequent_indent=" " * 14)
+    if view.colour and wrapped:
+        end = len(word(outcome))
+        wrapped[0] = (
+            click.style(wrapped[0][:end], fg=_COLOURS.get(word(outcome))) + wrapped[0][end:]
+        )
+    return wrapped

@@ -1,0 +1,59 @@
+"""A report in JSON gives its Behaviour back."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from lbtrace.behaviour import stored
+from lbtrace.errors import InputError
+from lbtrace.render import View, get_format
+from tests.behaviour.samples import behaviour_of, report_of, samples
+
+
+def _written(sample: str) -> str:
+    out = io.StringIO()
+    get_format("json").write_report(report_of(sample), out, View())
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("sample", samples())
+def test_what_is_written_is_read_back(sample: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(_written(sample), "utf-8")
+    assert stored(str(path)) == behaviour_of(sample)
+
+
+def test_another_program_may_have_written_it_anew(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(json.loads(_written("alb-like")), indent=2), "utf-8")
+    assert stored(str(path)) == behaviour_of("alb-like")
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [
+        ("", "no-report"),
+        ("no json", "no-report"),
+        ('{"format":"lbtrace-trace"}', "report-without-behaviour"),
+        ("[1]", "report-without-behaviour"),
+        ('{"format":"lbtrace-report"}', "report-without-behaviour"),
+        ('{"format":"lbtrace-report","behaviour":{"facts":[{}]}}', "damaged-report"),
+        ('{"format":"lbtrace-report","behaviour":[]}', "damaged-report"),
+    ],
+)
+def test_what_is_no_report_is_refused_in_one_line(text: str, slug: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError) as caught:
+        stored(str(path))
+    assert caught.value.slug == slug
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match=r"nowhere\.json"):
+        stored("nowhere.json")

@@ -1,0 +1,69 @@
+"""Allowances let a finding pass until they end."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from lbtrace.expect import read, warnings
+from lbtrace.findings import slugs
+from lbtrace.model.behaviour import Behaviour, Fact
+from tests.behaviour.samples import behaviour_of
+from tests.expect.files import DAY, outcomes
+
+FAIL_ON = '[findings]\nfail_on = "low"\n'
+
+
+def _allow(finding: str, where: str = "", until: str = "2027-03-01") -> str:
+    named = f'where = "{where}"\n' if where else ""
+    return f'[[allow]]\nfinding = "{finding}"\n{named}until = {until}\nreason = "known"\n'
+
+
+def _failing(text: str, behaviour: Behaviour, day: date = DAY) -> set[str]:
+    return {o.key for o in outcomes(FAIL_ON + text, behaviour, day) if o.fails}
+
+
+RACE = {"findings.keep-alive-race.backend", "findings.retries.repeated"}
+
+
+def test_each_finding_that_fails_is_an_outcome() -> None:
+    assert _failing("", behaviour_of("nginx-race")) == RACE
+
+
+def test_an_allowance_lets_its_finding_pass_and_is_counted() -> None:
+    race = behaviour_of("nginx-race")
+    assert _failing(_allow("retries.repeated"), race) == RACE - {"findings.retries.repeated"}
+    assert _failing(_allow("retries"), race) == RACE - {"findings.retries.repeated"}
+    assert not _failing(_allow("retries") + _allow("keep-alive-race"), race)
+    allowed = [o.allowed for o in outcomes(FAIL_ON + _allow("retries"), race) if o.allowed]
+    assert [a.reason for a in allowed] == ["known"]
+
+
+def test_it_ends_on_its_day_with_a_warning(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    race = behaviour_of("nginx-race")
+    text = _allow("retries", until="2026-11-29")
+    assert "findings.retries.repeated" not in _failing(text, race, date(2026, 11, 29))
+    assert "findings.retries.repeated" in _failing(text, race, date(2026, 11, 30))
+    path = tmp_path / "lb.toml"
+    path.write_text(FAIL_ON + text, "utf-8")
+    expectations = read(str(path), slugs())
+    assert not warnings(expectations, date(2026, 11, 29))
+    (said,) = warnings(expectations, date(2026, 11, 30))
+    assert "line 3" in said
+
+
+def test_where_must_name_every_request_of_the_finding() -> None:
+    def failing(requests: tuple[str, ...], where: str) -> bool:
+        fact = Fact("findings.retries.repeated", "low", "", values=requests)
+        return bool(_failing(_allow("retries", where), Behaviour((fact,), 1)))
+
+    assert not failing(("GET /health",), "GET /health")
+    assert not failing(("GET /a", "GET /b"), "GET /*")
+    assert failing(("GET /health", "POST /pay"), "GET /health")
+    assert failing((), "GET /health")  # unknown requests are none that were allowed
+
+
+def test_the_requests_of_a_finding_are_read_from_its_packets() -> None:
+    fact = behaviour_of("nginx-race").fact("findings.retries.repeated")
+    assert fact is not None
+    assert len(fact.values) == 1
+    assert fact.values[0].startswith("GET /divide/")

@@ -1,0 +1,153 @@
+"""Every expectation: a sample on which it holds, one on which it fails, one that tells not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lbtrace.expect import _modules, judge, read
+from lbtrace.findings import slugs
+from lbtrace.model.behaviour import Behaviour, Fact, Share
+from lbtrace.model.expectation import Judgement
+from tests.behaviour.samples import behaviour_of, samples
+from tests.expect.files import judgement, outcomes
+
+HOLDS, FAILED, OPEN = Judgement.HOLDS, Judgement.FAILED, Judgement.INCONCLUSIVE
+# key, value, sample it holds on, sample it fails on, sample that does not tell ("" for a recording
+# of which nothing is known)
+CASES = [
+    ("balancer.kind", '"l7-proxy"', "alb-like", "nlb-like", ""),
+    ("balancer.looks_like", '"aws-alb"', "alb-like", "nginx", "nlb-like"),
+    ("source.address", '"rewritten"', "alb-like", "nlb-like", ""),
+    ("source.stated_in", '"X-Forwarded-For"', "alb-like", "nlb-like", ""),
+    ("request.headers.X-Forwarded-For", '"client-address"', "alb-like", "nlb-like", "haproxy-tls"),
+    ("request.headers.X-Forwarded-Proto", '"client-protocol"', "nginx", "nlb-like", "haproxy-tls"),
+    (
+        "request.headers.X-Request-Id",
+        "{ present = true, unique = true }",
+        "nginx-race",
+        "alb-like",
+        "",
+    ),
+    ("request.headers.Host", '"unchanged"', "nlb-like", "alb-like", "haproxy-tls"),
+    ("request.headers.Host", '"replaced"', "alb-like", "nlb-like", "haproxy-tls"),
+    ("request.headers.X-Forwarded-For", '"absent"', "nlb-like", "alb-like", "haproxy-tls"),
+    ("request.headers.User-Agent", '"present"', "alb-like", "", "haproxy-tls"),
+    ("request.headers.X-Nothing", '"unchanged"', "", "", "alb-like"),
+    ("request.headers.X-Amzn-Trace-Id", '"added"', "alb-like", "nlb-like", ""),
+    ("response.headers.Server", '"replaced"', "nginx", "alb-like", "haproxy-tls"),
+    ("response.headers.Server", '{ equals = "nginx/1.22.1" }', "nginx", "alb-like", ""),
+    ("protocol.client", '"HTTP/1.1"', "alb-like", "haproxy-tls", ""),
+    ("protocol.backend", '"HTTP/1.1"', "alb-like", "", ""),
+    ("reuse.requests_per_backend_connection", '">= 3"', "alb-like", "nlb-like", ""),
+    ("reuse.requests_per_client_connection", "1", "alb-like", "nginx", "haproxy-tls"),
+    ("errors.made_by_balancer", "0", "alb-like", "nginx-timeout", "haproxy-tls"),
+    ("errors.made_by_backend", "0", "alb-like", "", "haproxy-tls"),
+    ("errors.duplicate_unsafe_requests", "0", "nginx-race", "", "haproxy-tls"),
+    ("health_checks.request", '"GET /health"', "alb-like", "nlb-like", "direct"),
+    ("health_checks.period", '"<= 15s"', "alb-like", "", "direct"),
+    ("health_checks.period", '"<= 1s"', "", "alb-like", "direct"),
+    ("latency.added_median", '"<= 5ms"', "alb-like", "", "haproxy-tls"),
+    ("latency.added_median", '"<= 1us"', "", "alb-like", "haproxy-tls"),
+    ("latency.added_p95", '"<= 50ms"', "", "", "alb-like"),
+    ("latency.added_max", '"<= 1ms"', "nlb-like", "alb-like", "haproxy-tls"),
+    ("distribution.backends", "1", "alb-like", "", "haproxy-tls"),
+    ("distribution.largest_share", '"<= 60%"', "", "alb-like", "haproxy-tls"),
+    ("findings.fail_on", '"high"', "alb-like", "nginx-race", ""),
+]
+
+
+def _behaviour(sample: str) -> Behaviour:
+    return behaviour_of(sample) if sample else Behaviour(undecided="nothing was captured")
+
+
+@pytest.mark.parametrize(("key", "value", "holds", "fails", "tells_nothing"), CASES)
+def test_an_expectation_holds_fails_and_is_open(
+    key: str, value: str, holds: str, fails: str, tells_nothing: str
+) -> None:
+    if holds:
+        assert judgement(key, value, _behaviour(holds)) is HOLDS, holds
+    if fails:
+        assert judgement(key, value, _behaviour(fails)) is FAILED, fails
+    assert judgement(key, value, _behaviour(tells_nothing)) is OPEN, tells_nothing
+
+
+def test_every_key_has_a_case() -> None:
+    tried = {key for key, *_ in CASES}
+    tried.add("trust.client_sent_forwarded")  # has a test of its own
+    for known in _modules():
+        begin = known.removesuffix("*")
+        assert any(key == known or (begin != known and key.startswith(begin)) for key in tried)
+
+
+@pytest.mark.parametrize("sample", samples())
+def test_what_failed_shows_its_packets(sample: str) -> None:
+    behaviour = behaviour_of(sample)
+    for key, value, *_ in CASES:
+        table, _, name = key.rpartition(".")
+        for outcome in outcomes(f"[{table}]\n{name} = {value}\n", behaviour):
+            if outcome.judgement is FAILED:
+                assert outcome.evidence, (sample, key)
+            if outcome.judgement is OPEN:
+                assert outcome.reason, (sample, key)
+
+
+def test_nothing_is_judged_when_the_captures_do_not_belong_together() -> None:
+    behaviour = Behaviour(behaviour_of("alb-like").facts, 4, "the captures do not belong together")
+    for key, value, *_ in CASES:
+        assert judgement(key, value, behaviour) is OPEN
+
+
+def test_a_warning_is_reported_and_never_fails() -> None:
+    text = '[balancer]\nlooks_like = { value = "nginx", warn = true }\n'
+    (outcome,) = outcomes(text, behaviour_of("alb-like"))
+    assert outcome.judgement is FAILED
+    assert not outcome.fails
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"), [(1, 4, HOLDS), (6, 9, FAILED), (4, 6, OPEN), (5, 5, HOLDS)]
+)
+def test_a_time_is_judged_only_outside_its_error(low: int, high: int, expected: Judgement) -> None:
+    fact = Fact("latency.added-p95", low * 10**6, "", "ns", low=low * 10**6, high=high * 10**6)
+    assert judgement("latency.added_p95", '"<= 5ms"', Behaviour((fact,), 20)) is expected
+
+
+@pytest.mark.parametrize(
+    ("fates", "wanted", "expected"),
+    [
+        ({"replace": 3}, '"replace"', HOLDS),
+        ({"replace": 3, "append": 1}, '"replace"', FAILED),
+        ({"replace": 3, "append": 1}, '["replace", "append"]', HOLDS),
+        ({}, '"replace"', OPEN),
+    ],
+)
+def test_what_a_client_claims_itself(
+    fates: dict[str, int], wanted: str, expected: Judgement
+) -> None:
+    shares = tuple(Share(fate, count, sum(fates.values())) for fate, count in fates.items())
+    facts = (Fact("trust.x-forwarded-for", "x", "", shares=shares),) if fates else ()
+    assert judgement("trust.client_sent_forwarded", wanted, Behaviour(facts, 4)) is expected
+
+
+def test_absence_of_errors_needs_to_know_what_became_of_every_request() -> None:
+    facts = {fact.name: fact for fact in behaviour_of("alb-like").facts}
+    explained = facts["exchanges.explained"]
+    share = explained.shares[0]
+    open_ = replace(explained, value=3, shares=(replace(share, count=3),))
+    behaviour = Behaviour(tuple({**facts, "exchanges.explained": open_}.values()), 4)
+    assert judgement("errors.made_by_balancer", "0", behaviour) is OPEN
+    assert judgement("errors.made_by_balancer", '"<= 1"', behaviour) is HOLDS
+
+
+def test_the_line_of_the_key_is_known() -> None:
+    found = outcomes('\n[balancer]\n\nkind = "l7-proxy"\n', behaviour_of("alb-like"))
+    assert [outcome.place.line for outcome in found] == [4]
+
+
+def test_reading_needs_no_judging(tmp_path: Path) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_text('[balancer]\nkind = "l7-proxy"\n', "utf-8")
+    assert len(judge(read(str(path), slugs()), behaviour_of("alb-like"))) == 1

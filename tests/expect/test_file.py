@@ -1,0 +1,58 @@
+"""What is wrong in a file of expectations is named with file, line, key and the nearest name."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbtrace.errors import OptionError
+from lbtrace.model.behaviour import Behaviour
+from tests.expect.files import outcomes
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[balancer]\nkind = "l7"\n', r'line 2: balancer\.kind: "l7" is none of direct'),
+        ('[balancer]\nknd = "l7-proxy"\n', r'balancer\.knd.*Did you mean "balancer\.kind"\?'),
+        ('[balance]\nkind = "x"\n', r'line 1: balance: .*Did you mean "balancer"\?'),
+        ("[errors]\nmade_by_balancer = true\n", r"line 2: .*not true"),
+        ('[errors]\nmade_by_balancer = "< 0"\n', r"nothing is below 0"),
+        ('[latency]\nadded_p95 = "5"\n', r"a time like"),
+        ('[request.headers]\nHost = "unchangd"\n', r'Did you mean "unchanged"\?'),
+        ("[request.headers]\nHost = { presnt = true }\n", r'Did you mean "present"\?'),
+        ("[request.headers]\nHost = { present = false, unique = true }\n", r"no other property"),
+        ('[request.headers]\nAccept = "client-address"\n', r"it is in .*x-forwarded-for"),
+        ('[response.headers]\nX-Forwarded-For = "client-address"\n', r"responses do not state"),
+        ("[request.headers]\nHost = 3\n", r"a word like"),
+        ('[balancer]\nkind = { value = "l7-proxy", warn = 1 }\n', r"true or false"),
+        ("balancer = 3\n", r"line 1: balancer: there is no such key"),
+        ("# nothing\n", r"expects nothing"),
+        ('[findings]\nfail_on = "info"\n', r"none of critical, high, low, medium"),
+    ],
+)
+def test_what_is_wrong_is_one_line(text: str, says: str) -> None:
+    with pytest.raises(OptionError, match=says) as caught:
+        outcomes(text, Behaviour())
+    assert "\n" not in str(caught.value)
+
+
+ALLOW = '[[allow]]\nfinding = "retries.repeated"\nuntil = 2027-03-01\nreason = "known"\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("until = 2027-03-01\n", "", r"line 4: allow: an allowance needs until"),
+        ('reason = "known"\n', "", r"needs reason"),
+        ('"known"', '" "', r"needs a reason"),
+        ("2027-03-01", '"2027-03-01"', r"a day like"),
+        ("2027-03-01", "2027-03-01T00:00:00Z", r"a day like"),
+        ("retries.repeated", "retires", r'no finding "retires"\. Did you mean "retries"\?'),
+        ("reason", "raison", r'line 7: allow: there is no "raison"'),
+    ],
+)
+def test_an_allowance_needs_an_end_and_a_reason(old: str, new: str, says: str) -> None:
+    text = '[balancer]\nkind = "l7-proxy"\n\n' + ALLOW
+    with pytest.raises(OptionError, match=says):
+        outcomes(text.replace(old, new), Behaviour())
+    outcomes(text, Behaviour())

@@ -1,0 +1,52 @@
+"""Results of a check whose texts come from a hostile capture."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from lbtrace.model.expectation import Allowance, CheckResult, Judgement, Outcome, Place
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.report import Evidence
+
+HOSTILE = "".join(map(chr, range(256))) + "\u202e ]]> <script> %0A::error::x | ` `` ``` \\ \ud800"
+EVIDENCE = (
+    Evidence(
+        (FrameRef(Side.CLIENT, 0, 0, 4, 0), FrameRef(Side.BACKEND, 0, 0, 16, 0)),
+        "",
+        "frame.number == 4",
+        "frame.number == 16",
+    ),
+)
+ALLOWANCE = Allowance("retries", "", date(2027, 3, 1), f"known {HOSTILE}", Place("lb.toml", 9))
+
+
+def outcome(judgement: Judgement, text: str = "", **more: object) -> Outcome:
+    """An outcome with this text wherever text can stand."""
+    return Outcome(
+        f"request.headers.{text or 'Host'}",
+        judgement,
+        f"expected {text}",
+        f"seen {text}",
+        EVIDENCE,
+        f"because {text}" if judgement is Judgement.INCONCLUSIVE else "",
+        Place(f"lb{text}.toml", 9),
+        example=f"Host: {text}",
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def result(text: str = HOSTILE) -> CheckResult:
+    """One outcome of each sort."""
+    return CheckResult(
+        (
+            outcome(Judgement.FAILED, text),
+            outcome(Judgement.FAILED, text, warns=True),
+            outcome(Judgement.FAILED, text, allowed=ALLOWANCE),
+            outcome(Judgement.INCONCLUSIVE, text),
+            outcome(Judgement.INCONCLUSIVE, text, without_occasion=True),
+            outcome(Judgement.HOLDS, text),
+        ),
+        12,
+        warnings=(f"ended {text}",),
+        captures=("client.pcap", f"b{text}.pcap"),
+    )
