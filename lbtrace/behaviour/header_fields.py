@@ -62,7 +62,7 @@ def facts(seen: Seen) -> Iterator[Fact]:
             yield _field(seen, pairs, name, request, changes[name], sent, present)
         yield Fact(
             f"{direction}.headers",
-            "all compared" if len(names) <= MOST_FIELDS else "the most frequent compared",
+            "complete" if len(names) <= MOST_FIELDS else "partial",
             f"{len(pairs)} pairs of heads",
             evidence=evidence(_frames(comparison, pairs, request)),
         )

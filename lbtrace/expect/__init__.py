@@ -35,7 +35,7 @@ from lbtrace.expect._init import written
 from lbtrace.expect._profile import judge_profile
 from lbtrace.expect._wanted import Unfit, nearest, truth
 from lbtrace.model.behaviour import Behaviour
-from lbtrace.model.expectation import Allowance, CheckResult, Judgement, Outcome, Place
+from lbtrace.model.expectation import Allowance, Answer, CheckResult, Outcome, Place
 from lbtrace.model.report import Severity
 
 __all__ = [
@@ -173,7 +173,7 @@ def _outcomes(
     if behaviour.undecided:
         yield Outcome(
             expectation.key,
-            Judgement.INCONCLUSIVE,
+            Answer.INCONCLUSIVE,
             said,
             "nothing was judged",
             reason=behaviour.undecided,
@@ -182,12 +182,12 @@ def _outcomes(
         )
         return
     judged = module.judge(expectation.key, expectation.wanted, behaviour)
-    if judged.judgement is Judgement.FAILED and isinstance(expectation.wanted, Severity):
+    if judged.answer is Answer.FAILED and isinstance(expectation.wanted, Severity):
         for slug, requests, each in module.each(expectation.wanted, behaviour):
             allowed = _allow.find(allowances, slug, requests, day)
             yield Outcome(
                 f"findings.{slug}",
-                each.judgement,
+                each.answer,
                 said,
                 each.seen,
                 each.evidence,
@@ -198,7 +198,7 @@ def _outcomes(
         return
     yield Outcome(
         expectation.key,
-        judged.judgement,
+        judged.answer,
         said,
         judged.seen,
         judged.evidence,
@@ -229,7 +229,7 @@ def result(
         outcomes = [
             Outcome(
                 o.key,
-                Judgement.INCONCLUSIVE,
+                Answer.INCONCLUSIVE,
                 o.expected,
                 o.seen,
                 o.evidence,

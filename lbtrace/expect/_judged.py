@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lbtrace.model.behaviour import Behaviour, Fact, Share
-from lbtrace.model.expectation import Judgement
+from lbtrace.model.expectation import Answer
 from lbtrace.model.report import Evidence
 
 
 class Judged(NamedTuple):
     """A judgement, what was seen, the packets, a line of them, and why it is open."""
 
-    judgement: Judgement
+    answer: Answer
     seen: str
     evidence: tuple[Evidence, ...] = ()
     example: str = ""
@@ -24,13 +24,13 @@ def verdict(
 ) -> Judged:
     """Holds or failed."""
     return Judged(
-        Judgement.HOLDS if holds else Judgement.FAILED, seen, evidence, example if not holds else ""
+        Answer.HOLDS if holds else Answer.FAILED, seen, evidence, example if not holds else ""
     )
 
 
 def open_(reason: str, seen: str = "") -> Judged:
     """The captures cannot tell."""
-    return Judged(Judgement.INCONCLUSIVE, seen or reason, reason=reason)
+    return Judged(Answer.INCONCLUSIVE, seen or reason, reason=reason)
 
 
 def missing(fact: Fact | None) -> Judged:

@@ -19,7 +19,7 @@ from lbtrace.expect._wanted import Unfit, nearest, one_of, text_of, truth
 from lbtrace.http_fields import HOST, Meaning, fields_of
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.behaviour import Behaviour, Fact, Share
-from lbtrace.model.expectation import Judgement
+from lbtrace.model.expectation import Answer
 from lbtrace.model.pairing import ChangeKind
 
 KEYS = ("request.headers.*", "response.headers.*")
@@ -107,13 +107,13 @@ def judge(key: str, wanted: Wanted, behaviour: Behaviour) -> Judged:
     if heads is None:
         return open_(f"no two whole {direction} heads could be compared")
     fact = behaviour.fact(f"{direction}.headers.{lowered(name)}")
-    if fact is None and heads.value != "all compared":
+    if fact is None and heads.value != "complete":
         return open_("more fields were seen than are counted")
     judged = [_judge(word, name, fact, heads) for word in wanted.words]
     if wanted.equals is not None:
         judged.append(_equal(wanted.equals, name, fact, heads))
-    order = (Judgement.FAILED, Judgement.INCONCLUSIVE, Judgement.HOLDS)
-    return min(judged, key=lambda j: order.index(j.judgement))
+    order = (Answer.FAILED, Answer.INCONCLUSIVE, Answer.HOLDS)
+    return min(judged, key=lambda j: order.index(j.answer))
 
 
 def _judge(word: str, name: str, fact: Fact | None, heads: Fact) -> Judged:
@@ -228,7 +228,7 @@ def observed(behaviour: Behaviour) -> Iterator[tuple[str, object, str]]:
             word = _init_word(key, fact)
             if word is None:
                 continue
-            if judge(key, parse(key, word), behaviour).judgement is Judgement.HOLDS:
+            if judge(key, parse(key, word), behaviour).answer is Answer.HOLDS:
                 yield key, word, fact.seen
 
 

@@ -59,7 +59,7 @@ def test_a_field_that_only_one_balancer_adds_is_not_there_behind_the_other() -> 
 
 def test_a_field_that_only_one_client_sent_says_nothing_of_the_balancer() -> None:
     of_client = Fact("request.headers.x-mine", "unchanged", "", shares=(Share("present", 2, 2),))
-    heads = Fact("request.headers", "all compared", "")
+    heads = Fact("request.headers", "complete", "")
     assert _results(Behaviour((of_client, heads)), Behaviour((heads,))) == {
         "request.headers.x-mine": Comparability.UNKNOWN
     }

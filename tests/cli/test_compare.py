@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.cli import run
-from lbtrace.cli.compare import _points, check_lb, parse_offset, sides
+from lbtrace.cli.compare import check_lb, parse_offset, points_of, sides
 from lbtrace.errors import OptionError
 from lbtrace.model.net import Side
 from lbtrace.options import quiet
@@ -151,7 +151,7 @@ def test_standard_input_is_one_of_the_captures() -> None:
     assert sides(("-", "b"), (), ()) == ([["-"]], [["b"]])
     with pytest.raises(OptionError, match="only one"):
         sides(("-", "-"), (), ())
-    assert _points([["-", "b"]], Side.BACKEND, quiet) == [["-", "b"]]
+    assert points_of([["-", "b"]], Side.BACKEND, quiet) == [["-", "b"]]
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])

@@ -10,11 +10,11 @@ import pytest
 from lbtrace.expect import _modules, judge, read
 from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour, Fact, Share
-from lbtrace.model.expectation import Judgement
+from lbtrace.model.expectation import Answer
 from tests.behaviour.samples import behaviour_of, samples
 from tests.expect.files import judgement, outcomes
 
-HOLDS, FAILED, OPEN = Judgement.HOLDS, Judgement.FAILED, Judgement.INCONCLUSIVE
+HOLDS, FAILED, OPEN = Answer.HOLDS, Answer.FAILED, Answer.INCONCLUSIVE
 # key, value, sample it holds on, sample it fails on, sample that does not tell ("" for a recording
 # of which nothing is known)
 CASES = [
@@ -88,9 +88,9 @@ def test_what_failed_shows_its_packets(sample: str) -> None:
     for key, value, *_ in CASES:
         table, _, name = key.rpartition(".")
         for outcome in outcomes(f"[{table}]\n{name} = {value}\n", behaviour):
-            if outcome.judgement is FAILED:
+            if outcome.answer is FAILED:
                 assert outcome.evidence, (sample, key)
-            if outcome.judgement is OPEN:
+            if outcome.answer is OPEN:
                 assert outcome.reason, (sample, key)
 
 
@@ -103,14 +103,14 @@ def test_nothing_is_judged_when_the_captures_do_not_belong_together() -> None:
 def test_a_warning_is_reported_and_never_fails() -> None:
     text = '[balancer]\nlooks_like = { value = "nginx", warn = true }\n'
     (outcome,) = outcomes(text, behaviour_of("alb-like"))
-    assert outcome.judgement is FAILED
+    assert outcome.answer is FAILED
     assert not outcome.fails
 
 
 @pytest.mark.parametrize(
     ("low", "high", "expected"), [(1, 4, HOLDS), (6, 9, FAILED), (4, 6, OPEN), (5, 5, HOLDS)]
 )
-def test_a_time_is_judged_only_outside_its_error(low: int, high: int, expected: Judgement) -> None:
+def test_a_time_is_judged_only_outside_its_error(low: int, high: int, expected: Answer) -> None:
     fact = Fact("latency.added-p95", low * 10**6, "", "ns", low=low * 10**6, high=high * 10**6)
     assert judgement("latency.added_p95", '"<= 5ms"', Behaviour((fact,), 20)) is expected
 
@@ -124,9 +124,7 @@ def test_a_time_is_judged_only_outside_its_error(low: int, high: int, expected: 
         ({}, '"replace"', OPEN),
     ],
 )
-def test_what_a_client_claims_itself(
-    fates: dict[str, int], wanted: str, expected: Judgement
-) -> None:
+def test_what_a_client_claims_itself(fates: dict[str, int], wanted: str, expected: Answer) -> None:
     shares = tuple(Share(fate, count, sum(fates.values())) for fate, count in fates.items())
     facts = (Fact("trust.x-forwarded-for", "x", "", shares=shares),) if fates else ()
     assert judgement("trust.client_sent_forwarded", wanted, Behaviour(facts, 4)) is expected

@@ -40,7 +40,7 @@ def _outcome(outcome: Outcome) -> Json:
     allowed = outcome.allowed
     return {
         "key": outcome.key,
-        "judgement": outcome.judgement.value,
+        "answer": outcome.answer.value,
         "word": word(outcome),
         "fails": outcome.fails,
         "warns": outcome.warns,
