@@ -16,11 +16,12 @@ from lbtrace._version import __version__
 from lbtrace.errors import LbtraceError
 
 if TYPE_CHECKING:
+    from lbtrace.model.expectation import CheckResult
     from lbtrace.model.report import CaptureReport, Report
     from lbtrace.model.trace import Trace
     from lbtrace.options import Options
 
-__all__ = ["LbtraceError", "__version__", "compare", "inspect", "show"]
+__all__ = ["LbtraceError", "__version__", "check", "compare", "inspect", "show"]
 
 Path = str | PathLike[str]
 
@@ -36,6 +37,32 @@ def compare(client: Path, *backends: Path, options: Options | None = None) -> Re
     from lbtrace.pipeline import compare as run
 
     return run([[fspath(client)]], [[fspath(b)] for b in backends], options or DEFAULT)
+
+
+def check(
+    report: Report,
+    *,
+    expect: Path | None = None,
+    profile: str | None = None,
+    baseline: Path | None = None,
+    min_exchanges: int = 1,
+) -> CheckResult:
+    """Hold a report against what the balancer must do (docs/check.md): `expect` is a file of
+    expectations, `profile` the id of a known balancer, `baseline` a report in JSON of a good run.
+    All that are given must hold. `CheckResult.exit_code` is that of `lbtrace check`. Raises
+    `LbtraceError` when a file or an id is not as it must be.
+    """
+    from lbtrace.behaviour import stored
+    from lbtrace.expect import check as run
+
+    assert report.behaviour is not None
+    return run(
+        report.behaviour,
+        None if expect is None else fspath(expect),
+        profile,
+        None if baseline is None else stored(fspath(baseline)),
+        min_exchanges,
+    )
 
 
 def inspect(*files: Path, options: Options | None = None) -> Trace:

@@ -31,6 +31,7 @@ from lbtrace.tables.packets import StreamTable
 
 if TYPE_CHECKING:
     from lbtrace.comparison import Comparison
+    from lbtrace.model.behaviour import Behaviour
 
 
 def inspect(
@@ -87,6 +88,43 @@ def show(
     with _no_collection():
         comparison = Comparison((trace,), (), Correlation())
         return CaptureReport(trace, findings.all_findings(comparison), comparison.not_captured)
+
+
+def behaviour_of_one_side(
+    points: Sequence[Sequence[str]],
+    side: Side,
+    options: Options = DEFAULT,
+    progress: Progress = quiet,
+) -> Behaviour:
+    """Capture points of one side, each a list of files → what they show alone of the balancer.
+
+    Raises InputError when a file cannot be read or is no capture.
+    """
+    from lbtrace import behaviour, findings
+    from lbtrace.comparison import Comparison
+
+    with _no_collection():
+        traces = tuple(inspect(files, side, i, options, progress) for i, files in enumerate(points))
+        nothing: tuple[Trace, ...] = ()
+        clients, backends = (traces, nothing) if side is Side.CLIENT else (nothing, traces)
+        comparison = Comparison(clients, backends, _checks_alone(clients, backends, options))
+        return behaviour.behaviour_of_one_side(comparison, findings.all_findings(comparison))
+
+
+def _checks_alone(
+    clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options
+) -> Correlation:
+    """A Correlation of one side that knows its health checks: those that name themselves, and
+    connections without a byte. An even pace alone may be a client's.
+    """
+    from lbtrace import correlate
+    from lbtrace.explain.health_checks import is_health_checker
+
+    if not backends:
+        return Correlation()
+    found = correlate.correlate(clients, backends, options).health_checks
+    named = tuple(c for c in found if not c.method or is_health_checker(c.user_agent))
+    return Correlation(health_checks=named)
 
 
 class _Read(NamedTuple):

@@ -13,34 +13,32 @@ from lbtrace.tables.columns import distinct
 from lbtrace.tables.words import joint
 
 ORDER = 5
+ONE_SIDE = True
 
 
 def facts(seen: Seen) -> Iterator[Fact]:
     """Per side `connections.SIDE.requests` and `connections.SIDE.closed-first`; then
     `connections.backend.shared`.
     """
-    for side in Side:
+    for side in seen.comparison.captured:
         yield _requests(seen, side)
         yield _closing(seen, side)
+    if not seen.comparison.alone:
+        yield _sharing(seen)
+
+
+def _sharing(seen: Seen) -> Fact:
     shared = seen.first("connection-reuse.shared")
     if shared is None:
-        yield _unshared(seen)
-    else:
-        values = _seen.values_of(shared)
-        yield Fact(
-            "connections.backend.shared",
-            "yes",
-            f"one carried requests of {values['most']} client connections",
-            shares=(
-                Share(
-                    "shared",
-                    _seen.number(shared, "shared"),
-                    _seen.number(shared, "connections"),
-                    evidence=shared.evidence,
-                ),
-            ),
-            evidence=shared.evidence,
-        )
+        return _unshared(seen)
+    counts = _seen.number(shared, "shared"), _seen.number(shared, "connections")
+    return Fact(
+        "connections.backend.shared",
+        "yes",
+        f"one carried requests of {_seen.number(shared, 'most')} client connections",
+        shares=(Share("shared", *counts, evidence=shared.evidence),),
+        evidence=shared.evidence,
+    )
 
 
 def _unshared(seen: Seen) -> Fact:

@@ -14,6 +14,7 @@ from lbtrace.model.net import FrameRef
 from lbtrace.model.report import Finding, Severity
 
 ORDER = 10
+ONE_SIDE = True
 
 
 def facts(seen: Seen) -> Iterator[Fact]:

@@ -28,14 +28,15 @@ from lbtrace.http_fields import names as known_names
 from lbtrace.http_fields import spelling
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.behaviour import Fact, Share
-from lbtrace.model.net import FrameRef
+from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern
-from lbtrace.model.report import Finding
+from lbtrace.model.report import Evidence, Finding
 from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.messages import Heads
 from lbtrace.tables.words import Words
 
 ORDER = 2
+ONE_SIDE = True
 MOST_FIELDS = 200  # the most frequent ones; a capture with more is no ordinary traffic
 KEPT_VALUES = 5
 TELLING = (Pattern.CLIENT_ADDRESS, Pattern.FRESH, Pattern.APPENDED, Pattern.CONSTANT)
@@ -47,6 +48,9 @@ def facts(seen: Seen) -> Iterator[Fact]:
     whether `request.headers` were seen completely.
     """
     comparison = seen.comparison
+    if comparison.alone:
+        yield from _of_one_side(comparison)
+        return
     for request, pairs in ((True, comparison.request_heads), (False, comparison.response_heads)):
         direction = "request" if request else "response"
         if not len(pairs):
@@ -66,6 +70,48 @@ def facts(seen: Seen) -> Iterator[Fact]:
             f"{len(pairs)} pairs of heads",
             evidence=evidence(_frames(comparison, pairs, request)),
         )
+
+
+def _of_one_side(comparison: Comparison) -> Iterator[Fact]:
+    """What the messages that came past the balancer have: requests behind it, responses before it.
+    What was sent to it is not known.
+    """
+    (side,) = comparison.captured
+    request, table = side is Side.BACKEND, comparison.table(side)
+    messages = table.requests if request else table.responses
+    direction = "request" if request else "response"
+    rows = np.flatnonzero(messages.whole_heads)
+    if request:
+        rows = rows[~comparison.check_exchanges[rows]]
+    if not len(rows):
+        yield _seen.unknown(f"{direction}.headers", f"no whole {direction} head was captured")
+        return
+
+    def shown(wanted: Column) -> tuple[Evidence, ...]:
+        frame = comparison.request_frame if request else comparison.response_frame
+        return evidence(frame(side, table.ref(row)) for row in wanted[:2].tolist())
+
+    held = _having(messages.heads, table.words, rows)
+    names = sorted(held, key=lambda name: (-held[name], name))
+    for name in names[:MOST_FIELDS]:
+        values = field_values(comparison, name, response=not request)
+        number = (values.backend if request else values.client)[rows]
+        texts = [values.texts[n] or "" for n in distinct(number[number != ABSENT]).tolist()]
+        missing = rows[number == ABSENT]
+        proof = shown(rows[number != ABSENT])
+        yield Fact(
+            f"{direction}.headers.{name}",
+            "present",
+            f"{_spelled(name, None)}: in {held[name]} of {len(rows)}",
+            shares=(
+                Share("present", held[name], len(rows), "", shown(missing) or proof),
+                Share("unique", len(texts), held[name], "", proof),
+            ),
+            values=tuple(texts) if len(texts) <= KEPT_VALUES else (),
+            evidence=proof,
+        )
+    told = "complete" if len(names) <= MOST_FIELDS else "partial"
+    yield Fact(f"{direction}.headers", told, f"{len(rows)} heads", evidence=shown(rows))
 
 
 def _presence(

@@ -14,13 +14,14 @@ from lbtrace.model.behaviour import Fact, Share
 from lbtrace.model.net import Side
 
 ORDER = 4
+ONE_SIDE = True
 
 
 def facts(seen: Seen) -> Iterator[Fact]:
     """`protocol.client`, `protocol.backend`: the HTTP versions of requests that were read; else the
     protocol of the connections ("tls", …).
     """
-    for side in Side:
+    for side in seen.comparison.captured:
         yield _of(seen, side)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,11 +15,9 @@ from lbtrace.cli.compare import check_lb, parse_offset, sides
 from lbtrace.cli.output import Target
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
+from lbtrace.model.behaviour import Behaviour
+from lbtrace.model.net import Side
 from lbtrace.render.check import format_names
-
-if TYPE_CHECKING:
-    from lbtrace.model.behaviour import Behaviour
-    from lbtrace.model.expectation import Outcome
 
 
 @click.command("check")
@@ -77,6 +74,8 @@ def command(
 ) -> int:
     """Does the balancer do what it must? A test for CI.
 
+    With --client or --backend alone, what one side shows is judged; the rest is inconclusive.
+
     The expectations are a file (--expect), the documented behaviour of a known balancer
     (--profile), or the report of a good run (--baseline); all that are given must hold.
 
@@ -86,13 +85,9 @@ def command(
 
     Exit code 0: all hold. 1: something failed. 2: could not run. 3: inconclusive.
     """
-    from lbtrace.expect import judge, read, result, warnings
-    from lbtrace.findings import slugs
-
     if validate:
         _valid(expect, captures)
         return 0
-    expectations = None if expect is None else read(expect, slugs())
     if not init and expect is None and profile is None and baseline is None:
         raise OptionError(
             "nothing-expected",
@@ -100,10 +95,13 @@ def command(
             "To write expectations from a good run: lbtrace check CLIENT BACKEND --init.",
         )
     target = Target(format_, output, True, width)
-    before = None if baseline is None else _stored(baseline)
     given = [*captures, *clients, *backends, *lb]
     _same_source(report, given)
     target.check([*given, *(path for path in (expect, baseline, report) if path)])
+    from lbtrace.expect import check
+
+    before = None if baseline is None else _stored(baseline)
+    check(Behaviour(undecided="not read yet"), expect, profile, before)  # before the long work
     behaviour = (
         _stored(report)
         if report is not None
@@ -111,37 +109,23 @@ def command(
     )
     if init:
         return _init(target, behaviour)
-    outcomes: list[Outcome] = []
-    said: tuple[str, ...] = ()
-    if expectations is not None:
-        outcomes += judge(expectations, behaviour)
-        said = warnings(expectations)
-    if profile is not None:
-        from lbtrace.expect import judge_profile
-
-        outcomes += judge_profile(profile, behaviour)
-    if before is not None:
-        from lbtrace.expect import judge_baseline
-
-        outcomes += judge_baseline(before, behaviour)
-    found = replace(result(outcomes, behaviour, min_exchanges, said), captures=tuple(given))
+    found = check(behaviour, expect, profile, before, min_exchanges)
     from lbtrace.render.check import get_format
 
     with target.open() as (out, view):
-        get_format(format_).write(found, out, view)
+        get_format(format_).write(replace(found, captures=tuple(given)), out, view)
     return found.exit_code
 
 
 def _valid(expect: str | None, captures: Sequence[str]) -> None:
     """Read the file named by --expect, or by the arguments: `check --validate lb.toml`."""
     from lbtrace.expect import read
-    from lbtrace.findings import slugs
 
     files = [*([expect] if expect else []), *captures]
     if not files:
         raise OptionError("nothing-to-validate", "--validate needs a file of expectations.")
     for path in files:
-        found = read(path, slugs())
+        found = read(path)
         click.echo(f"{path}: {len(found.wanted)} expectations, {len(found.allowances)} allowances.")
 
 
@@ -168,11 +152,17 @@ def _compared(
 ) -> Behaviour:
     from lbtrace.cli.compare import points_of
     from lbtrace.options import Options
-    from lbtrace.pipeline import compare, compare_on_balancer
+    from lbtrace.pipeline import behaviour_of_one_side, compare, compare_on_balancer
 
     check_lb(lb, lb_address, (*captures, *clients, *backends))
-    client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
     options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
+    alone = _one_side(captures, clients, backends)
+    if alone is not None and not lb:
+        with ProgressBar() as progress:
+            return behaviour_of_one_side(
+                points_of([alone[1]], progress), alone[0], options, progress
+            )
+    client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
     with ProgressBar() as progress:
         report = (
             compare_on_balancer(lb, lb_address, options, progress)
@@ -183,6 +173,15 @@ def _compared(
         )
     assert report.behaviour is not None
     return report.behaviour
+
+
+def _one_side(
+    captures: Sequence[str], clients: Sequence[str], backends: Sequence[str]
+) -> tuple[Side, list[str]] | None:
+    """The side and its files, when only --client or only --backend is given."""
+    if captures or bool(clients) == bool(backends):
+        return None
+    return (Side.CLIENT, list(clients)) if clients else (Side.BACKEND, list(backends))
 
 
 def _init(target: Target, behaviour: Behaviour) -> int:

@@ -32,15 +32,18 @@ from lbtrace.expect._baseline import judge_baseline
 from lbtrace.expect._document import Document
 from lbtrace.expect._document import read as read_document
 from lbtrace.expect._init import written
+from lbtrace.expect._judged import ONE_SIDE
 from lbtrace.expect._profile import judge_profile
 from lbtrace.expect._wanted import Unfit, nearest, truth
+from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour
-from lbtrace.model.expectation import Allowance, Answer, CheckResult, Outcome, Place
+from lbtrace.model.expectation import Allowance, CheckResult, Fulfilment, Outcome, Place
 from lbtrace.model.report import Severity
 
 __all__ = [
     "Expectation",
     "Expectations",
+    "check",
     "file_of",
     "judge",
     "judge_baseline",
@@ -96,13 +99,13 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def read(path: str, slugs: Sequence[str]) -> Expectations:
-    """A file of expectations. `slugs` are the findings there are. OptionError, with file, line and
+def read(path: str, known: Sequence[str] = ()) -> Expectations:
+    """A file of expectations. `known` are the findings there are. OptionError, with file, line and
     key, when it cannot be read or asks for what there is not.
     """
     document = read_document(path)
     try:
-        allowances = tuple(_allow.parse(document, slugs))
+        allowances = tuple(_allow.parse(document, known or slugs()))
     except Unfit as error:
         raise _wrong(document, getattr(error, "line", 1), "allow", str(error)) from error
     sections = {k: v for k, v in document.content.items() if k != "allow"}
@@ -173,7 +176,7 @@ def _outcomes(
     if behaviour.undecided:
         yield Outcome(
             expectation.key,
-            Answer.INCONCLUSIVE,
+            Fulfilment.INCONCLUSIVE,
             said,
             "nothing was judged",
             reason=behaviour.undecided,
@@ -182,7 +185,9 @@ def _outcomes(
         )
         return
     judged = module.judge(expectation.key, expectation.wanted, behaviour)
-    if judged.answer is Answer.FAILED and isinstance(expectation.wanted, Severity):
+    if behaviour.one_sided and judged.answer is Fulfilment.INCONCLUSIVE:
+        judged = judged._replace(reason="; ".join(dict.fromkeys((ONE_SIDE, judged.reason))))
+    if judged.answer is Fulfilment.FAILED and isinstance(expectation.wanted, Severity):
         for slug, requests, each in module.each(expectation.wanted, behaviour):
             allowed = _allow.find(allowances, slug, requests, day)
             yield Outcome(
@@ -209,6 +214,29 @@ def _outcomes(
     )
 
 
+def check(
+    behaviour: Behaviour,
+    expect: str | None = None,
+    profile: str | None = None,
+    baseline: Behaviour | None = None,
+    min_exchanges: int = 1,
+) -> CheckResult:
+    """Hold a Behaviour against a file of expectations, a known balancer, a good run: all of them
+    that are given. OptionError when a file or an id is not as it must be.
+    """
+    outcomes: list[Outcome] = []
+    said: tuple[str, ...] = ()
+    if expect is not None:
+        expectations = read(expect, slugs())
+        outcomes += judge(expectations, behaviour)
+        said = warnings(expectations)
+    if profile is not None:
+        outcomes += judge_profile(profile, behaviour)
+    if baseline is not None:
+        outcomes += judge_baseline(baseline, behaviour)
+    return result(outcomes, behaviour, min_exchanges, said)
+
+
 def warnings(expectations: Expectations, day: date | None = None) -> tuple[str, ...]:
     """What there is to say of the file itself."""
     return tuple(_allow.ended(expectations.allowances, day or today()))
@@ -229,7 +257,7 @@ def result(
         outcomes = [
             Outcome(
                 o.key,
-                Answer.INCONCLUSIVE,
+                Fulfilment.INCONCLUSIVE,
                 o.expected,
                 o.seen,
                 o.evidence,

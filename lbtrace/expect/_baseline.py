@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from lbtrace.behaviour import differing
 from lbtrace.model.behaviour import Behaviour, Fact
-from lbtrace.model.expectation import Answer, Outcome
+from lbtrace.model.expectation import Fulfilment, Outcome
 from lbtrace.model.report import Severity
 
 
@@ -26,13 +26,13 @@ def judge_baseline(before: Behaviour, now: Behaviour) -> tuple[Outcome, ...]:
         expected = "behaves as the baseline"
         return (
             Outcome(
-                "baseline", Answer.INCONCLUSIVE, expected, "nothing was compared", reason=reason
+                "baseline", Fulfilment.INCONCLUSIVE, expected, "nothing was compared", reason=reason
             ),
         )
     changed = [*_new_findings(before, now), *_changed_facts(before, now)]
     if changed:
         return tuple(changed)
-    return (Outcome("baseline", Answer.HOLDS, "behaves as the baseline", "no change"),)
+    return (Outcome("baseline", Fulfilment.HOLDS, "behaves as the baseline", "no change"),)
 
 
 def _new_findings(before: Behaviour, now: Behaviour) -> Iterator[Outcome]:
@@ -42,7 +42,7 @@ def _new_findings(before: Behaviour, now: Behaviour) -> Iterator[Outcome]:
         if Severity(str(fact.value)) > was:
             yield Outcome(
                 f"baseline.{fact.name}",
-                Answer.FAILED,
+                Fulfilment.FAILED,
                 "no finding that the baseline does not have"
                 if old is None
                 else f"no worse than {was.value}",
@@ -56,7 +56,7 @@ def _changed_facts(before: Behaviour, now: Behaviour) -> Iterator[Outcome]:
         if not found.name.startswith("findings."):
             yield Outcome(
                 f"baseline.{found.name}",
-                Answer.FAILED,
+                Fulfilment.FAILED,
                 _said(found.before),
                 _said(found.after),
                 found.after.evidence or found.before.evidence,

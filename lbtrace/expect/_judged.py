@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lbtrace.model.behaviour import Behaviour, Fact, Share
-from lbtrace.model.expectation import Answer
+from lbtrace.model.expectation import Fulfilment
 from lbtrace.model.report import Evidence
+
+ONE_SIDE = "only one side was captured"
 
 
 class Judged(NamedTuple):
     """A judgement, what was seen, the packets, a line of them, and why it is open."""
 
-    answer: Answer
+    answer: Fulfilment
     seen: str
     evidence: tuple[Evidence, ...] = ()
     example: str = ""
@@ -24,13 +26,16 @@ def verdict(
 ) -> Judged:
     """Holds or failed."""
     return Judged(
-        Answer.HOLDS if holds else Answer.FAILED, seen, evidence, example if not holds else ""
+        Fulfilment.HOLDS if holds else Fulfilment.FAILED,
+        seen,
+        evidence,
+        example if not holds else "",
     )
 
 
 def open_(reason: str, seen: str = "") -> Judged:
     """The captures cannot tell."""
-    return Judged(Answer.INCONCLUSIVE, seen or reason, reason=reason)
+    return Judged(Fulfilment.INCONCLUSIVE, seen or reason, reason=reason)
 
 
 def missing(fact: Fact | None) -> Judged:

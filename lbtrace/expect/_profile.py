@@ -19,7 +19,7 @@ from lbtrace.errors import OptionError
 from lbtrace.expect._wanted import nearest
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.behaviour import Behaviour
-from lbtrace.model.expectation import Answer, Outcome
+from lbtrace.model.expectation import Fulfilment, Outcome
 from lbtrace.model.report import Evidence
 from lbtrace.profiles import SEEN_IN_PAIRS, Profile, Rule, profiles
 
@@ -51,7 +51,7 @@ def _failures(outcomes: Sequence[Outcome]) -> int:
 
 
 def _held(outcomes: Sequence[Outcome]) -> int:
-    return sum(outcome.answer is Answer.HOLDS for outcome in outcomes)
+    return sum(outcome.answer is Fulfilment.HOLDS for outcome in outcomes)
 
 
 def _outcomes(profile: Profile, behaviour: Behaviour) -> Iterator[Outcome]:
@@ -61,12 +61,12 @@ def _outcomes(profile: Profile, behaviour: Behaviour) -> Iterator[Outcome]:
     if behaviour.undecided or kind is None or kind.value is None:
         reason = behaviour.undecided or (kind.unknown if kind is not None else "not known")
         seen = "nothing was judged"
-        yield Outcome(f"{key}.kind", Answer.INCONCLUSIVE, expected, seen, reason=reason)
+        yield Outcome(f"{key}.kind", Fulfilment.INCONCLUSIVE, expected, seen, reason=reason)
         return
     fits = kind.value in profile.kinds
     yield Outcome(
         f"{key}.kind",
-        Answer.HOLDS if fits else Answer.FAILED,
+        Fulfilment.HOLDS if fits else Fulfilment.FAILED,
         expected,
         kind.seen,
         kind.evidence,
@@ -84,7 +84,7 @@ def _rule(key: str, profile: Profile, rule: Rule, behaviour: Behaviour) -> Outco
     if line is not None:
         return Outcome(
             key,
-            Answer.FAILED if rule.role == "never" else Answer.HOLDS,
+            Fulfilment.FAILED if rule.role == "never" else Fulfilment.HOLDS,
             expected,
             f"seen: {line}",
             _evidence(line, rule, behaviour),
@@ -94,7 +94,7 @@ def _rule(key: str, profile: Profile, rule: Rule, behaviour: Behaviour) -> Outco
     if rule.role == "sign" or not could:
         return Outcome(
             key,
-            Answer.INCONCLUSIVE,
+            Fulfilment.INCONCLUSIVE,
             expected,
             "not seen",
             reason="nothing in the captures could have shown it" if not could else "not seen",
@@ -103,7 +103,7 @@ def _rule(key: str, profile: Profile, rule: Rule, behaviour: Behaviour) -> Outco
     missing = rule.role == "must"
     return Outcome(
         key,
-        Answer.FAILED if missing else Answer.HOLDS,
+        Fulfilment.FAILED if missing else Fulfilment.HOLDS,
         expected,
         "not seen" if missing else "nothing to the contrary was seen",
         _evidence("", rule, behaviour),

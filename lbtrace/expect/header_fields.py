@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lbtrace.expect._judged import Judged, extent, known, open_, verdict
+from lbtrace.expect._judged import ONE_SIDE, Judged, extent, known, open_, verdict
 from lbtrace.expect._wanted import Unfit, nearest, one_of, text_of, truth
 from lbtrace.http_fields import HOST, Meaning, fields_of
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.behaviour import Behaviour, Fact, Share
-from lbtrace.model.expectation import Answer
+from lbtrace.model.expectation import Fulfilment
 from lbtrace.model.pairing import ChangeKind
 
 KEYS = ("request.headers.*", "response.headers.*")
@@ -112,16 +112,15 @@ def judge(key: str, wanted: Wanted, behaviour: Behaviour) -> Judged:
     judged = [_judge(word, name, fact, heads) for word in wanted.words]
     if wanted.equals is not None:
         judged.append(_equal(wanted.equals, name, fact, heads))
-    order = (Answer.FAILED, Answer.INCONCLUSIVE, Answer.HOLDS)
+    order = (Fulfilment.FAILED, Fulfilment.INCONCLUSIVE, Fulfilment.HOLDS)
     return min(judged, key=lambda j: order.index(j.answer))
 
 
 def _judge(word: str, name: str, fact: Fact | None, heads: Fact) -> Judged:
     if fact is None:
         return _of_nothing(word, name, heads)
-    present, sent = fact.share("present"), fact.share("sent")
+    present = fact.share("present")
     assert present is not None
-    assert sent is not None
     if word == "present":
         return verdict(present.all, f"{name} is in {extent(present)}", present.evidence)
     if word == "absent":
@@ -132,6 +131,9 @@ def _judge(word: str, name: str, fact: Fact | None, heads: Fact) -> Judged:
             return open_("one message cannot show that values differ", f"{name}: {fact.seen}")
         seen = f"{unique.count} values of {name} in {unique.of} messages"
         return verdict(unique.all, seen, unique.evidence)
+    sent = fact.share("sent")
+    if sent is None:
+        return open_(ONE_SIDE, fact.seen)
     if word in STATEMENTS:
         return _statement(name, fact, present, sent)
     return _changed(word, name, fact, sent, present)
@@ -228,7 +230,7 @@ def observed(behaviour: Behaviour) -> Iterator[tuple[str, object, str]]:
             word = _init_word(key, fact)
             if word is None:
                 continue
-            if judge(key, parse(key, word), behaviour).answer is Answer.HOLDS:
+            if judge(key, parse(key, word), behaviour).answer is Fulfilment.HOLDS:
                 yield key, word, fact.seen
 
 

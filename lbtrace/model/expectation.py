@@ -9,7 +9,7 @@ from enum import StrEnum
 from lbtrace.model.report import Evidence
 
 
-class Answer(StrEnum):
+class Fulfilment(StrEnum):
     """What the packets say of an expectation."""
 
     HOLDS = "holds"
@@ -49,7 +49,7 @@ class Outcome:
     """
 
     key: str
-    answer: Answer
+    answer: Fulfilment
     expected: str
     seen: str
     evidence: tuple[Evidence, ...] = ()
@@ -63,7 +63,7 @@ class Outcome:
     @property
     def fails(self) -> bool:
         """Whether it makes the check fail."""
-        return self.answer is Answer.FAILED and not self.warns and self.allowed is None
+        return self.answer is Fulfilment.FAILED and not self.warns and self.allowed is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class CheckResult:
     warnings: tuple[str, ...] = ()
     captures: tuple[str, ...] = ()
 
-    def of(self, answer: Answer) -> tuple[Outcome, ...]:
+    def of(self, answer: Fulfilment) -> tuple[Outcome, ...]:
         """The outcomes with that answer that had an occasion."""
         return tuple(o for o in self.outcomes if o.answer is answer and not o.without_occasion)
 
@@ -95,5 +95,5 @@ class CheckResult:
         if self.failed:
             return 1
         judged = [o for o in self.outcomes if not o.without_occasion]
-        open_ = any(o.answer is Answer.INCONCLUSIVE and not o.warns for o in judged)
+        open_ = any(o.answer is Fulfilment.INCONCLUSIVE and not o.warns for o in judged)
         return 3 if open_ or not judged else 0

@@ -114,6 +114,21 @@ def test_what_cannot_be_meant_is_one_line(
     assert len(err.splitlines()) == 1
 
 
+def test_one_side_is_enough_for_what_it_shows(tmp_path: Path) -> None:
+    path = tmp_path / "one.toml"
+    path.write_text(
+        '[request.headers]\nX-Forwarded-For = "present"\nX-Internal-Token = "absent"\n'
+        '[reuse]\nrequests_per_backend_connection = ">= 3"\n[findings]\nfail_on = "high"\n'
+    )
+    assert _code("--backend", ALB[1], "--expect", str(path)) == 0
+    assert _code("--backend", NLB[1], "--expect", str(path)) == 1
+    assert _code("--client", ALB[0], "--expect", str(path)) == 3
+    path.write_text('[response.headers]\nServer = "present"\n')
+    assert _code("--client", ALB[0], "--expect", str(path)) == 0
+    path.write_text('[request.headers]\nHost = "unchanged"\n')
+    assert _code("--backend", ALB[1], "--expect", str(path)) == 3
+
+
 def test_a_run_that_shows_nothing_pins_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert _code(ALB[0], RACE[1], "--init") == 2
     assert "this run pins nothing" in capsys.readouterr().err

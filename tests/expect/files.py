@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from lbtrace.expect import judge, read
 from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour
-from lbtrace.model.expectation import Answer, Outcome
+from lbtrace.model.expectation import Fulfilment, Outcome
 
 DAY = date(2026, 11, 29)
 
@@ -22,7 +22,7 @@ def outcomes(text: str, behaviour: Behaviour, day: date = DAY) -> tuple[Outcome,
         return judge(read(str(path), slugs()), behaviour, day)
 
 
-def judgement(key: str, value: str, behaviour: Behaviour) -> Answer:
+def judgement(key: str, value: str, behaviour: Behaviour) -> Fulfilment:
     """What becomes of one key; `value` as TOML."""
     table, _, name = key.rpartition(".")
     (outcome,) = outcomes(f"[{table}]\n{name} = {value}\n", behaviour)

@@ -10,11 +10,11 @@ import pytest
 from lbtrace.expect import _modules, judge, read
 from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour, Fact, Share
-from lbtrace.model.expectation import Answer
+from lbtrace.model.expectation import Fulfilment
 from tests.behaviour.samples import behaviour_of, samples
 from tests.expect.files import judgement, outcomes
 
-HOLDS, FAILED, OPEN = Answer.HOLDS, Answer.FAILED, Answer.INCONCLUSIVE
+HOLDS, FAILED, OPEN = Fulfilment.HOLDS, Fulfilment.FAILED, Fulfilment.INCONCLUSIVE
 # key, value, sample it holds on, sample it fails on, sample that does not tell ("" for a recording
 # of which nothing is known)
 CASES = [
@@ -110,7 +110,7 @@ def test_a_warning_is_reported_and_never_fails() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "expected"), [(1, 4, HOLDS), (6, 9, FAILED), (4, 6, OPEN), (5, 5, HOLDS)]
 )
-def test_a_time_is_judged_only_outside_its_error(low: int, high: int, expected: Answer) -> None:
+def test_a_time_is_judged_only_outside_its_error(low: int, high: int, expected: Fulfilment) -> None:
     fact = Fact("latency.added-p95", low * 10**6, "", "ns", low=low * 10**6, high=high * 10**6)
     assert judgement("latency.added_p95", '"<= 5ms"', Behaviour((fact,), 20)) is expected
 
@@ -124,7 +124,9 @@ def test_a_time_is_judged_only_outside_its_error(low: int, high: int, expected: 
         ({}, '"replace"', OPEN),
     ],
 )
-def test_what_a_client_claims_itself(fates: dict[str, int], wanted: str, expected: Answer) -> None:
+def test_what_a_client_claims_itself(
+    fates: dict[str, int], wanted: str, expected: Fulfilment
+) -> None:
     shares = tuple(Share(fate, count, sum(fates.values())) for fate, count in fates.items())
     facts = (Fact("trust.x-forwarded-for", "x", "", shares=shares),) if fates else ()
     assert judgement("trust.client_sent_forwarded", wanted, Behaviour(facts, 4)) is expected

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lbtrace.expect import file_of, observed
 from lbtrace.expect._init import written
-from lbtrace.model.expectation import Answer
+from lbtrace.model.expectation import Fulfilment
 from tests.behaviour.samples import behaviour_of, samples
 from tests.expect.files import outcomes
 
@@ -20,7 +20,7 @@ def test_a_run_meets_what_was_pinned_from_it(sample: str) -> None:
     behaviour = behaviour_of(sample)
     found = outcomes(file_of(behaviour), behaviour)
     assert len(found) >= 5
-    assert {o.answer for o in found} == {Answer.HOLDS}, found
+    assert {o.answer for o in found} == {Fulfilment.HOLDS}, found
 
 
 def test_another_balancer_does_not() -> None:

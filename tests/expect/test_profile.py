@@ -7,7 +7,7 @@ import pytest
 from lbtrace.errors import OptionError
 from lbtrace.expect import judge_profile, result
 from lbtrace.model.behaviour import Behaviour
-from lbtrace.model.expectation import Answer
+from lbtrace.model.expectation import Fulfilment
 from lbtrace.profiles import profiles
 from tests.behaviour.samples import behaviour_of
 
@@ -43,12 +43,12 @@ def test_a_rule_without_occasion_is_listed_and_not_judged() -> None:
     outcomes = judge_profile("aws-alb", behaviour_of("alb-like"))
     idle = [o for o in outcomes if o.without_occasion]
     assert any("stickiness" in o.expected for o in idle)
-    assert all(o.answer is Answer.INCONCLUSIVE and not o.fails for o in idle)
+    assert all(o.answer is Fulfilment.INCONCLUSIVE and not o.fails for o in idle)
 
 
 def test_a_failure_shows_packets() -> None:
     for outcome in judge_profile("aws-alb", behaviour_of("nginx")):
-        if outcome.answer is Answer.FAILED:
+        if outcome.answer is Fulfilment.FAILED:
             assert outcome.evidence, outcome.expected
 
 
@@ -56,7 +56,7 @@ def test_a_failure_shows_packets() -> None:
 def test_nothing_is_judged_without_a_balancer(profile: str) -> None:
     behaviour = Behaviour(undecided="the captures do not belong together")
     outcomes = judge_profile(profile, behaviour)
-    assert {o.answer for o in outcomes} == {Answer.INCONCLUSIVE}
+    assert {o.answer for o in outcomes} == {Fulfilment.INCONCLUSIVE}
     assert result(outcomes, behaviour).exit_code == 3
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from lbtrace.model.expectation import Answer, CheckResult, Outcome
+from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.plurals import noun
 from lbtrace.render.wording.escape import shown
@@ -39,7 +39,7 @@ def word(outcome: Outcome) -> str:
     """The outcome in one word."""
     if outcome.without_occasion:
         return "not judged"
-    if outcome.answer is Answer.FAILED:
+    if outcome.answer is Fulfilment.FAILED:
         return "allowed" if outcome.allowed else "warning" if outcome.warns else "failed"
     return outcome.answer.value
 

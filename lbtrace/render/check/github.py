@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lbtrace.model.expectation import Answer, CheckResult, Outcome
+from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
 from lbtrace.render.check._words import lines, summary, word
 from lbtrace.render.wording.escape import shown
@@ -21,7 +21,7 @@ def write(result: CheckResult, out: TextIO, view: View) -> None:
     for outcome in result.outcomes:
         if outcome.fails:
             out.write(_command("error", outcome))
-        elif outcome.answer is not Answer.HOLDS and not outcome.without_occasion:
+        elif outcome.answer is not Fulfilment.HOLDS and not outcome.without_occasion:
             out.write(_command("warning", outcome))
     for warning in result.warnings:
         out.write(f"::warning title=lbtrace check::{_message(shown(warning))}\n")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TextIO
 from xml.etree import ElementTree
 
-from lbtrace.model.expectation import Answer, CheckResult, Outcome
+from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
 from lbtrace.render.check._words import lines, where, word
 from lbtrace.render.wording.escape import shown
@@ -39,8 +39,8 @@ def write(result: CheckResult, out: TextIO, view: View) -> None:
 
 
 def _is_skipped(outcome: Outcome) -> bool:
-    return outcome.answer is Answer.INCONCLUSIVE or (
-        outcome.answer is Answer.FAILED and not outcome.fails
+    return outcome.answer is Fulfilment.INCONCLUSIVE or (
+        outcome.answer is Fulfilment.FAILED and not outcome.fails
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TextIO
 
-from lbtrace.model.expectation import Answer, CheckResult, Outcome
+from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
 from lbtrace.render.check._words import lines, summary, where, word
 from lbtrace.render.wording.escape import shown
@@ -27,7 +27,7 @@ def write(result: CheckResult, out: TextIO, view: View) -> None:
     for warning in result.warnings:
         out.write(f"\n⚠️ {code(shown(warning))}\n")
     for outcome in result.outcomes:
-        if outcome.answer is not Answer.HOLDS and not outcome.without_occasion:
+        if outcome.answer is not Fulfilment.HOLDS and not outcome.without_occasion:
             _section(outcome, out)
     out.write("\n<details><summary>All expectations</summary>\n\n")
     out.write("| | expectation | seen |\n|---|---|---|\n")

@@ -13,7 +13,7 @@ from typing import TextIO
 from urllib.parse import quote
 
 from lbtrace._version import __version__
-from lbtrace.model.expectation import Answer, CheckResult, Outcome
+from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
 from lbtrace.render.check._words import lines, word
 from lbtrace.render.json.text import Json
@@ -28,7 +28,9 @@ LEVELS = {"failed": "error", "warning": "warning", "inconclusive": "warning", "a
 
 def write(result: CheckResult, out: TextIO, view: View) -> None:
     """One run."""
-    told = [o for o in result.outcomes if o.answer is not Answer.HOLDS and not o.without_occasion]
+    told = [
+        o for o in result.outcomes if o.answer is not Fulfilment.HOLDS and not o.without_occasion
+    ]
     keys = list(dict.fromkeys(shown(outcome.key) for outcome in told))
     document: Json = {
         "$schema": SCHEMA,
@@ -65,7 +67,7 @@ def _result(outcome: Outcome, rule: int) -> Json:
         "ruleId": shown(outcome.key),
         "ruleIndex": rule,
         "level": LEVELS[word(outcome)],
-        "kind": "open" if outcome.answer is Answer.INCONCLUSIVE else "fail",
+        "kind": "open" if outcome.answer is Fulfilment.INCONCLUSIVE else "fail",
         "message": {"text": text},
         "partialFingerprints": {"lbtraceExpectation/v1": print_of},
     }

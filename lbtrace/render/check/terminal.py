@@ -7,7 +7,7 @@ from typing import TextIO
 
 import click
 
-from lbtrace.model.expectation import Answer, CheckResult, Outcome
+from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
 from lbtrace.render.check._words import lines, summary, where, word, zoom
 from lbtrace.render.wording.escape import shown
@@ -42,7 +42,7 @@ def _page(result: CheckResult, view: View) -> list[str]:
         line for warning in result.warnings for line in textwrap.wrap(shown(warning), view.width)
     ]
     full = [o for o in result.outcomes if _in_full(o, result)]
-    full.sort(key=lambda o: (o.answer is not Answer.FAILED, not o.fails))
+    full.sort(key=lambda o: (o.answer is not Fulfilment.FAILED, not o.fails))
     for outcome in full:
         page += ["", *_full(outcome, view)]
     rest = [o for o in result.outcomes if not _in_full(o, result)]
@@ -56,7 +56,7 @@ def _page(result: CheckResult, view: View) -> list[str]:
 
 def _in_full(outcome: Outcome, result: CheckResult) -> bool:
     """What did not hold; without any judgement one reason stands on top for all."""
-    if outcome.without_occasion or outcome.answer is Answer.HOLDS:
+    if outcome.without_occasion or outcome.answer is Fulfilment.HOLDS:
         return False
     return not result.undecided
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from lbtrace.model.expectation import Allowance, Answer, CheckResult, Outcome, Place
+from lbtrace.model.expectation import Allowance, CheckResult, Fulfilment, Outcome, Place
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Evidence
 
@@ -20,7 +20,7 @@ EVIDENCE = (
 ALLOWANCE = Allowance("retries", "", date(2027, 3, 1), f"known {HOSTILE}", Place("lb.toml", 9))
 
 
-def outcome(answer: Answer, text: str = "", **more: object) -> Outcome:
+def outcome(answer: Fulfilment, text: str = "", **more: object) -> Outcome:
     """An outcome with this text wherever text can stand."""
     return Outcome(
         f"request.headers.{text or 'Host'}",
@@ -28,7 +28,7 @@ def outcome(answer: Answer, text: str = "", **more: object) -> Outcome:
         f"expected {text}",
         f"seen {text}",
         EVIDENCE,
-        f"because {text}" if answer is Answer.INCONCLUSIVE else "",
+        f"because {text}" if answer is Fulfilment.INCONCLUSIVE else "",
         Place(f"lb{text}.toml", 9),
         example=f"Host: {text}",
         **more,  # type: ignore[arg-type]
@@ -39,12 +39,12 @@ def result(text: str = HOSTILE) -> CheckResult:
     """One outcome of each sort."""
     return CheckResult(
         (
-            outcome(Answer.FAILED, text),
-            outcome(Answer.FAILED, text, warns=True),
-            outcome(Answer.FAILED, text, allowed=ALLOWANCE),
-            outcome(Answer.INCONCLUSIVE, text),
-            outcome(Answer.INCONCLUSIVE, text, without_occasion=True),
-            outcome(Answer.HOLDS, text),
+            outcome(Fulfilment.FAILED, text),
+            outcome(Fulfilment.FAILED, text, warns=True),
+            outcome(Fulfilment.FAILED, text, allowed=ALLOWANCE),
+            outcome(Fulfilment.INCONCLUSIVE, text),
+            outcome(Fulfilment.INCONCLUSIVE, text, without_occasion=True),
+            outcome(Fulfilment.HOLDS, text),
         ),
         12,
         warnings=(f"ended {text}",),

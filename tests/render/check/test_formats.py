@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
-from lbtrace.model.expectation import Answer, CheckResult
+from lbtrace.model.expectation import CheckResult, Fulfilment
 from lbtrace.render import View
 from lbtrace.render.check import format_names, get_format
 from lbtrace.render.check.markdown import code
@@ -69,9 +69,9 @@ def test_a_fingerprint_is_of_the_expectation_not_of_the_run() -> None:
         results = json.loads(written("sarif", given))["runs"][0]["results"]
         return [r["partialFingerprints"] for r in results]
 
-    one = CheckResult((outcome(Answer.FAILED, "a"),), 1)
+    one = CheckResult((outcome(Fulfilment.FAILED, "a"),), 1)
     assert prints(one) == prints(CheckResult(one.outcomes, 99))
-    assert prints(one) != prints(CheckResult((outcome(Answer.FAILED, "b"),), 1))
+    assert prints(one) != prints(CheckResult((outcome(Fulfilment.FAILED, "b"),), 1))
 
 
 def test_annotations_are_one_line_each() -> None:
@@ -84,7 +84,7 @@ def test_annotations_are_one_line_each() -> None:
         assert "\r" not in message
         assert "%0A::" not in properties
     assert "title=lbtrace failed%3A request.headers.Host" in written(
-        "github", CheckResult((outcome(Answer.FAILED),), 1)
+        "github", CheckResult((outcome(Fulfilment.FAILED),), 1)
     )
 
 
@@ -131,5 +131,5 @@ def test_what_failed_stands_first_with_expected_seen_packets_and_filter() -> Non
 
 
 def test_without_a_judgement_the_reason_stands_on_top() -> None:
-    page = written("terminal", CheckResult((outcome(Answer.INCONCLUSIVE),), 0, "they differ"))
+    page = written("terminal", CheckResult((outcome(Fulfilment.INCONCLUSIVE),), 0, "they differ"))
     assert "Nothing can be judged: they differ." in page
