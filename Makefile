@@ -24,6 +24,8 @@ lint: .venv/ready ## check style, format, types, imports and the CI workflow
 	$(bin)/mypy
 	$(bin)/lint-imports
 	$(bin)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(bin)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	$(bin)/check-jsonschema --builtin-schema vendor.gitlab-ci docs/ci/gitlab-ci.yml
 
 bench: .venv/ready ## measure speed and memory (see docs/performance.md)
 	$(bin)/python -m tests.bench $(ARGS)

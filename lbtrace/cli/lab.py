@@ -108,7 +108,7 @@ def empty_directory(name: str) -> Path:
             f"--keep {name}: it exists and is not an empty directory.",
             "Name a new or an empty directory.",
         )
-    return directory
+    return directory.absolute()  # a program that is told to read it may run elsewhere
 
 
 def made(directory: Path) -> Path:

@@ -1,0 +1,34 @@
+"""The steps of docs/ci.md, with a real balancer: pin a run, hold the next one against it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "ci.md"
+
+
+def _steps() -> list[list[str]]:
+    """The commands of the example, without sudo."""
+    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text("utf-8"), re.S)
+    return [line.removeprefix("sudo ").split() for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.lab
+def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    steps = _steps()
+    assert [step[1] for step in steps] == ["lab", "check", "lab", "check"]
+    for step in steps:
+        done = subprocess.run(
+            [sys.executable, "-m", "lbtrace", *step[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (step, done.stdout, done.stderr)
+    assert "[request.headers]" in (tmp_path / "lb.toml").read_text("utf-8")
