@@ -118,7 +118,7 @@ def _checks_alone(
     connections without a byte. An even pace alone may be a client's.
     """
     from lbtrace import correlate
-    from lbtrace.explain.health_checks import is_health_checker
+    from lbtrace.http_fields.agents import is_health_checker
 
     if not backends:
         return Correlation()

@@ -94,7 +94,7 @@ def command(
             "check needs --expect FILE, --profile ID or --baseline FILE.",
             "To write expectations from a good run: lbtrace check CLIENT BACKEND --init.",
         )
-    target = Target(format_, output, True, width)
+    target = Target(format_, output, width=width)
     given = [*captures, *clients, *backends, *lb]
     _same_source(report, given)
     target.check([*given, *(path for path in (expect, baseline, report) if path)])
@@ -160,7 +160,7 @@ def _compared(
     if alone is not None and not lb:
         with ProgressBar() as progress:
             return behaviour_of_one_side(
-                points_of([alone[1]], progress), alone[0], options, progress
+                points_of([alone[1]], alone[0], progress), alone[0], options, progress
             )
     client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
     with ProgressBar() as progress:
@@ -168,7 +168,10 @@ def _compared(
             compare_on_balancer(lb, lb_address, options, progress)
             if lb
             else compare(
-                points_of(client, progress), points_of(backend, progress), options, progress
+                points_of(client, Side.CLIENT, progress),
+                points_of(backend, Side.BACKEND, progress),
+                options,
+                progress,
             )
         )
     assert report.behaviour is not None

@@ -51,7 +51,7 @@ def command(
     from lbtrace.behaviour import Comparability, compared
     from lbtrace.render.diff import DiffResult, get_format
 
-    target = Target(format_, output, True, width)
+    target = Target(format_, output, width=width)
     target.check([path for path in (one, other) if Path(path).is_file()])
     before, after = _behaviour(one), _behaviour(other)
     result = DiffResult((one, other), compared(before, after), (before.undecided, after.undecided))

@@ -141,9 +141,7 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         detail = _detail(everything, verbose, quiet)
         zone = _zone(tz)
-        target = Target(
-            format_, output, detail, width, zone, color, not no_pager, show_secrets
-        )
+        target = Target(format_, output, detail, width, zone, color, not no_pager, show_secrets)
         command(target=target, **options)
 
     made: Callable[..., None] = with_target
