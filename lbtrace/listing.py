@@ -56,7 +56,7 @@ class Listing(NamedTuple):
 
 def listing(report: Report) -> Listing:
     """All rows of a report."""
-    return Exchanges(report).listing
+    return ListedExchanges(report).listing
 
 
 class _Rows(Sequence[Row]):
@@ -79,7 +79,7 @@ class _Rows(Sequence[Row]):
         return Row(True, row) if row < self._pairs else Row(False, row - self._pairs)
 
 
-class Exchanges:
+class ListedExchanges:
     """The exchanges of a report as columns. Row i is pair i, or, past the pairs, exchange i −
     `pairs` of those without a partner.
     """

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lbtrace.listing import Exchanges, Row, listing
+from lbtrace.listing import ListedExchanges, Row, listing
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Unpaired, UnpairedReason
@@ -108,7 +108,7 @@ def test_what_a_problem_names_comes_first(frame: int, side: Side) -> None:
 
 def test_a_frame_of_no_exchange_names_none() -> None:
     syn = FrameRef(Side.CLIENT, 0, 0, 1, founding.NOON + founding.AHEAD)
-    assert Exchanges(founding.report()).rows_of([syn]) == []
+    assert ListedExchanges(founding.report()).rows_of([syn]) == []
 
 
 def test_rows_can_be_cut() -> None:
