@@ -1,4 +1,4 @@
-"""Two sides → what belongs together (`match`), and what is to be told of it (`explain`).
+"""Two sides → what belongs together (`match`), and what explains it (`explain`).
 
 Every client exchange ends in exactly one pair or in `unpaired`, and so does every backend exchange.
 """

@@ -170,12 +170,11 @@ class PcapChain:
         return Reference(int(seconds[len(seconds) // 2]), DAY_S)
 
     def in_step(self, positions: Column) -> int:
-        """How many of the records are believable: with one whose length was damaged the chain may
-        go on, four bytes beside all others.
+        """How many of the records are believable: after a record whose length was damaged, the
+        chain may go on four bytes off.
 
-        It then takes fractions for seconds and lengths on the wire for captured ones. That it does
-        is told by a record that claims more bytes than were on the wire and after which the times
-        are others, up to the end.
+        It then takes fractions for seconds, and lengths on the wire for captured lengths. The sign
+        is a record that claims more bytes than were on the wire, and after which all times differ.
         """
         if (
             len(positions) < 2

@@ -2,7 +2,7 @@
 
 A plain file is mapped as it is. What arrives through a pipe, and what is compressed, is first
 written to an unlinked temporary file that is then mapped: memory stays bounded whatever the size.
-Compression is told by the first bytes, never by the name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame
+The first bytes show the compression, never the name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame
 format, .xz).
 
 Invariants: a damaged or cut compressed stream yields what came before the damage and a diagnostic;

@@ -55,7 +55,7 @@ class Latencies(PairedSides):
     @cached_property
     def timed(self) -> Pairs:
         """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent
-        twice, no clock set back meanwhile; those that stand alone, if there are any.
+        twice, no clock set back meanwhile. Interchangeable pairs count only if there are no others.
         """
         pairs = self.pairs
         timed = pairs.answered & (pairs.attempts == 1)

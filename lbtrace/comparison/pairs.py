@@ -242,8 +242,8 @@ class PairedSides(Sides):
 
     @cached_property
     def joined_connections(self) -> ConnectionPairs:
-        """Every two connections known to belong together, as such or by their exchanges; each two
-        once.
+        """The connections that belong together, because they were paired as connections or because
+        their exchanges were; each two once.
         """
         pairs = self.distinct_pairs
         by_exchanges = ConnectionPairs(

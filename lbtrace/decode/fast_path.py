@@ -341,8 +341,8 @@ def _into(
     tunnel: FastTunnel,
     through: Column,
 ) -> list[InFlight]:
-    """Into a tunnel whose header is at `at` in these of the packets; marks in `through` those that
-    could be followed.
+    """Go into a tunnel whose header is at `at` in these of the packets. `through` gets a mark for
+    each packet that could be followed.
     """
     packets, places = packets.only(these), np.flatnonzero(these)
     inside, kind, identifier, good = tunnel.locate(batch.views, at[these])

@@ -59,8 +59,8 @@ class NetworkBook:
 def separate_networks(
     flow: Column, forward: Column, network: Column, flows: int, book: NetworkBook
 ) -> tuple[Column, Column, Column]:
-    """Rows' flow, direction and network, and how many flows there are → (flow per row; per flow,
-    new ones behind the old, the flow whose endpoints it has; network per flow).
+    """Flow, direction and network of each row, and how many flows there are → (flow of each row;
+    of each flow the one whose endpoints it has, new flows behind the old; network of each flow).
     """
     endpoints_of = np.arange(flows, dtype=np.uint32)
     if not network.any():

@@ -66,7 +66,7 @@ LINK_TYPES.register(204)(behind(1, ppp))  # a byte that says which way the packe
 
 @LINK_TYPES.register(166)
 def pppd(packet: Packet) -> Outcome:
-    """As pppd writes it: the direction stands for the address, and the control byte may follow."""
+    """As pppd writes it: a direction byte in place of the address; the control byte may follow."""
     packet.at += 2 if packet.u8(1) == 3 else 1
     return ppp
 

@@ -122,8 +122,8 @@ def _client_facts(comparison: Comparison, heads: Pairs) -> dict[Meaning, _Facts]
 
 
 def _in_mixed_groups(heads: Pairs, stated: Sequence[Column]) -> Column:
-    """Which pairs are in groups whose clients differ in what the fields state: who is whose is
-    not known there.
+    """Which pairs are interchangeable with pairs of other clients, so that what is false of one
+    client may be true of another.
     """
     mixed = np.zeros(len(heads), bool)
     rows = np.flatnonzero(~heads.alone)

@@ -166,8 +166,9 @@ def _confidence(comparison: Comparison, crossings: _Crossings) -> Confidence:
 
 
 def _crossings(comparison: Comparison) -> _Crossings:
-    """Pairs of connections: those named as such, else those of the paired exchanges. What goes
-    straight to the backend, where others do not, tells nothing of the balancer.
+    """Pairs of connections: those that were paired as connections, else those of the paired
+    exchanges. A connection that goes straight to the backend, while others do not, shows nothing of
+    the balancer.
     """
     every = comparison.connection_pairs
     named = every.where(~_straight(comparison, every.client, every.backend))
@@ -177,8 +178,7 @@ def _crossings(comparison: Comparison) -> _Crossings:
     if len(named) or not len(m):
         named = named if len(named) else every
         return _Crossings(named.client, named.backend, named)
-    # where who is whose is not known, a source that is the address of any client is taken for that
-    # client
+    # of interchangeable pairs, a source that is the address of any client is taken for that client
     client, backend = comparison.sides
     client_connections, backend_connections = m.client_connection, m.backend_connection
     last = np.full(len(client.words.text_list), NO_CONNECTION)
@@ -192,8 +192,8 @@ def _crossings(comparison: Comparison) -> _Crossings:
 
 
 def _one_host(comparison: Comparison, crossings: _Crossings) -> Column:
-    """Where client and balancer are one machine: an address that is the same behind it says nothing
-    of whose it is.
+    """Where client and balancer are one machine: the address that the backend sees may be that of
+    either.
     """
     client, backend = comparison.sides
     asked = client.client_address[crossings.client]

@@ -157,7 +157,7 @@ class ConnectionReader:
         return int(self.pieces.frame[first.first_row])
 
     def _reverse(self, number: int, frame: int) -> None:
-        """The other end is the client: worth saying unless only ports had said who it is."""
+        """Count that the other end is the client, unless that was only guessed from the ports."""
         if not self.guessed[number]:
             self.weirds.add("roles-reversed", frame)
 

@@ -1,7 +1,7 @@
-"""Who is the client of a connection: what it carries knows better than its ports.
+"""Which end of a connection is the client: its HTTP shows it more surely than its ports.
 
-Without a SYN, and without a first payload that tells, the TCP stage takes the end with the lower
-port for the server. That is a guess (`RoleSource.PORT`). HTTP knows: the client asks.
+Without a SYN, and without a first payload that shows it, the TCP stage takes the end with the lower
+port for the server. That is a guess (`RoleSource.PORT`). In HTTP the client sends the requests.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ ROUTES = (
     (SECOND, "default", "172.31.16.1"),
 )
 ROUTERS = (HOME, INTERNET, BALANCER, VPC)
+HOSTS = sorted({link[0] for link in LINKS} | {link[3] for link in LINKS})
 HOME_NAT = """
 table ip nat {
   chain postrouting {
@@ -136,22 +137,9 @@ class Network:
 
     def build(self) -> None:
         """Make the namespaces, links, addresses, routes and the home router's NAT."""
-        mount = ctypes.CDLL(None, use_errno=True).mount
-        for place in (
-            b"/run",
-            b"/dev/shm",
-        ):  # `ip netns` keeps its names in the one, programs their shared memory in the other
-            if mount(b"tmpfs", place, b"tmpfs", 0, b"mode=1777") != 0:
-                raise LabError(
-                    "lab-no-mount",
-                    f"A private {place.decode()} cannot be mounted: "
-                    f"{os.strerror(ctypes.get_errno())}.",
-                )
-        SCRATCH.mkdir(mode=0o777)
-        SCRATCH.chmod(0o777)
-        hosts = sorted({link[0] for link in LINKS} | {link[3] for link in LINKS})
+        _mount_private()
         self.say("# The network: hosts are network namespaces, links are veth pairs.")
-        self.ip("", [f"netns add {host}" for host in hosts])
+        self.ip("", [f"netns add {host}" for host in HOSTS])
         self.ip(
             "",
             [
@@ -159,17 +147,21 @@ class Network:
                 for a, ia, _, b, ib, _ in LINKS
             ],
         )
-        for host in hosts:
+        for host in HOSTS:
             commands = ["link set lo up"]
-            for a, ia, xa, b, ib, xb in LINKS:
-                for name, interface, address in ((a, ia, xa), (b, ib, xb)):
-                    if name == host:
-                        commands += [
-                            f"addr add {address} dev {interface}",
-                            f"link set {interface} up",
-                        ]
+            for interface, address in _interfaces(host):
+                commands += [f"addr add {address} dev {interface}", f"link set {interface} up"]
             self.ip(host, commands)
-        for host in hosts:
+        self._route()
+        if not self.offload:
+            for host in HOSTS:
+                with inside(host):
+                    for interface, _ in _interfaces(host):
+                        _offloads_off(interface)
+
+    def _route(self) -> None:
+        """Routes, forwarding, and the home router's NAT or the way around it."""
+        for host in HOSTS:
             self.ip(host, [f"route add {to} via {via}" for name, to, via in ROUTES if name == host])
         for host in ROUTERS:
             with inside(host):
@@ -184,13 +176,6 @@ class Network:
                     "route add 172.31.0.0/16 via 3.35.166.21",
                 ],
             )
-        if not self.offload:
-            for host in hosts:
-                with inside(host):
-                    for a, ia, _, b, ib, _ in LINKS:
-                        for name, interface in ((a, ia), (b, ib)):
-                            if name == host:
-                                _offloads_off(interface)
 
     def ip(self, host: str, commands: Sequence[str]) -> None:
         """Run `ip` commands on a host ("": outside of all hosts), in one process."""
@@ -364,6 +349,29 @@ def inside(host: str) -> Iterator[None]:
             yield
         finally:
             libc.setns(back.fileno(), CLONE_NEWNET)
+
+
+def _mount_private() -> None:
+    """Mount what hosts must not share with this machine: `ip netns` keeps its names in /run,
+    programs their shared memory in /dev/shm.
+    """
+    mount = ctypes.CDLL(None, use_errno=True).mount
+    for place in (b"/run", b"/dev/shm"):
+        if mount(b"tmpfs", place, b"tmpfs", 0, b"mode=1777") != 0:
+            raise LabError(
+                "lab-no-mount",
+                f"A private {place.decode()} cannot be mounted: {os.strerror(ctypes.get_errno())}.",
+            )
+    SCRATCH.mkdir(mode=0o777)
+    SCRATCH.chmod(0o777)
+
+
+def _interfaces(host: str) -> Iterator[tuple[str, str]]:
+    """The interfaces of a host with their addresses."""
+    for a, ia, xa, b, ib, xb in LINKS:
+        for name, interface, address in ((a, ia, xa), (b, ib, xb)):
+            if name == host:
+                yield interface, address
 
 
 def _offloads_off(interface: str) -> None:

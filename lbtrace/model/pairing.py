@@ -367,8 +367,8 @@ class AddressMapping:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Who is who: client hosts, the endpoints the balancer listens on, the addresses it speaks from
-    itself (none when it leaves the clients' on the packets), the backends.
+    """The roles of the hosts: clients, the endpoints the balancer listens on, the addresses it
+    connects from (none when it leaves the clients' on the packets), backends.
     """
 
     clients: tuple[str, ...] = ()

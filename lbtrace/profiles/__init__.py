@@ -3,9 +3,9 @@
 A profile is a list of rules. A rule looks in one `place` (see `PLACES`) for a line that its
 `pattern` matches whole, case included, and is one of
 
-    sign    its presence speaks for the profile
-    must    the default behaviour: its presence speaks for it, its absence against
-    never   its presence speaks against it
+    sign    its presence supports the profile
+    must    the default behaviour: its presence supports the profile, its absence contradicts it
+    never   its presence contradicts the profile
 
 A `distinctive` rule is one that no other balancer satisfies by accident; without one a profile is
 "consistent with" what was seen and is never named. `certainty` is "documented" (by the maker),
@@ -139,12 +139,12 @@ def _rule(table: Mapping[str, object]) -> Rule:
 
 
 def rank(observed: Observed) -> tuple[ProfileMatch, ...]:
-    """How well each profile fits, best first; those with nothing in their favour are left out. At
-    most one is named.
+    """How well each profile fits, best first; profiles that nothing supports are left out. At most
+    one is named.
 
-    The score is the share of the weight in favour in all that was decided, in percent. One is named
-    only when something distinctive was seen, nothing speaks against it, and the next that could be
-    named is behind in both what is distinctive and what is not.
+    The score is the weight of the rules that support a profile, in percent of all rules that could
+    be decided. A profile is named only when something distinctive was seen, nothing contradicts it,
+    and the next that could be named has both less that is distinctive and a lower score.
     """
     fits = [_fit(profile, observed) for profile in profiles() if observed.kind in profile.kinds]
     fits = sorted(
@@ -175,8 +175,8 @@ def _enough(kind: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """One profile held against what was seen: (rule, line) in favour and against, and the weights
-    of both.
+    """One profile compared with what was seen: the rules that support it and those that contradict
+    it, each with its line, and the weights of both.
     """
 
     profile: Profile

@@ -252,9 +252,9 @@ def _by_offset(
 
 
 def _started(segments: _Segments, in_front: Column, result: Assembly) -> tuple[_Segments, Column]:
-    """The segments whose offsets are to be believed, and these offsets."""
+    """The segments whose offsets can be trusted, and these offsets."""
     start = _offsets(segments, result)
-    # a bare SYN has told where the stream begins; it has nothing else
+    # a bare SYN has shown where the stream begins; it carries nothing else
     bare = segments.is_syn & (segments.wire == 0) & ~segments.is_fin
     keep = (start > -MAX_WINDOW_BYTES) & ~bare
     segments, start = segments.only(keep), start[keep]

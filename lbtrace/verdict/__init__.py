@@ -1,4 +1,4 @@
-"""Correlation → what kind of load balancer this is, with the reasons.
+"""Comparison → what kind of load balancer this is, with the reasons.
 
 Witnesses observe, each on its own (`witnesses`); a table says what every observation speaks for and
 against and how strongly (`weigh`); which known balancer it looks like is a second, separate

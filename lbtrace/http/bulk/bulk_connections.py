@@ -119,8 +119,8 @@ class BulkConnections:
         )
 
     def ready(self) -> ReadyMessages:
-        """The messages on all other connections that a reader may take: those that are the same
-        whatever stands around them.
+        """The messages on all other connections that a reader may take over: those that mean the
+        same whatever stands before and after them.
         """
         bulk, found = self.bulk, self.bulk.bursts
         burst = np.flatnonzero(bulk.alone & ~self.complete[found.stream >> 1])

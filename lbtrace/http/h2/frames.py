@@ -123,7 +123,7 @@ def _is_telling(head: FrameHead, payload: bytes) -> bool:
 
 
 def _header_block(head: FrameHead, payload: bytes) -> bool:
-    """Fields with names that are names; those that refer to what was not seen may be any."""
+    """Whether a block is plausible: each field name is a token, or refers to an entry not seen."""
     if head.flags & PADDED:
         payload = payload[1 : max(len(payload) - payload[0], 1)] if payload else b""
     if head.flags & WITH_PRIORITY:

@@ -73,8 +73,8 @@ def head_differences(comparison: Comparison) -> Iterator[Observation]:
 
 
 def _whole(comparison: Comparison, pairs: Pairs) -> Pairs:
-    """Those both of whose requests are there and none of whose heads is cut: what was cut is
-    unknown, never equal and never different.
+    """The pairs that have both requests and no head that was cut: what was cut is unknown, never
+    equal and never different.
     """
     whole = np.ones(len(pairs), bool)
     for table, exchanges in zip(comparison.sides, (pairs.client, pairs.backend), strict=True):

@@ -147,7 +147,7 @@ def _carried(
 def _of_pairs(
     comparison: Comparison, name: str, variant: str, pairs: ConnectionPairs, statement: str
 ) -> Iterator[Observation]:
-    """What is said of pairs of connections, if there are any."""
+    """One observation about pairs of connections, if there are any."""
     if pairs:
         yield Observation.of(
             name, variant, statement, comparison.connection_frames(pairs), count=len(pairs)
@@ -249,8 +249,8 @@ def _naming(
     read: Callable[[str, str], Iterable[str]],
     known: Collection[str],
 ) -> dict[int, str]:
-    """The backend requests (their numbers) whose fields name something that is known, and the first
-    of that by its name. `read`: name and value of a field → what it names.
+    """The numbers of the backend requests whose fields name something that is known → the first of
+    it in alphabetical order. `read`: name and value of a field → what it names.
     """
     columns = [(name, field_values(comparison, name)) for name in present(comparison, fields)]
     if not columns:
