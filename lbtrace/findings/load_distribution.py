@@ -2,8 +2,8 @@
 
 Meaning:
     How requests (or connections, if there are no requests) are distributed over the backends, over
-    the balancer's own addresses, and over the addresses that clients connect to. Where client
-    connections carry several requests, it is also said how many connections each backend's came on.
+    the balancer's own addresses, and over the addresses that clients connect to. If client
+    connections carry several requests, the connections of each backend are counted as well.
 Decided by:
     Counts of what was paired, without health checks. Backends that were not captured are not
     counted.

@@ -89,8 +89,8 @@ def _own_syns(
     """Per stream the row of its SYN or SYN-ACK; and the segments that repeat one. `rows` are all of
     them.
 
-    Of a server that answers twice with different ISNs (it forgot, or there are two) the one counts
-    that its data follow.
+    If a server answers twice with different ISNs (it forgot, or there are two), the one that its
+    data follow counts.
     """
     own = first_of(stream[rows], rows, streams)
     counts = np.bincount(stream[rows], minlength=streams)

@@ -307,8 +307,8 @@ def _belongs(
 
 
 def _may_follow(table: SegmentTable, before: Column, way: int, isn: int, bare: bool) -> bool:
-    """Whether the packets of an incarnation that were written before a SYN segment may follow from
-    it, or are a SYN of the peer that crossed it.
+    """Whether the packets of an incarnation that stand before a SYN segment in the capture may have
+    been sent after it, or are a SYN of the peer that crossed it.
     """
     own = table.forward[before] == bool(way)
     sent, received = before[own], before[~own]

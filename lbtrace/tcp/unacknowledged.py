@@ -77,7 +77,7 @@ def unacknowledged(
 
 
 def _begins(table: SegmentTable, assembly: Assembly) -> Column:
-    """Per repeat the offset it begins at; a FIN counts one of its end."""
+    """Per repeat the offset it begins at. A FIN takes one place at its end."""
     rows = assembly.repeat_row
     fin = (table.flags[rows] & FIN) != 0
     begins: Column = assembly.repeat_end - table.wire_length[rows] - fin
