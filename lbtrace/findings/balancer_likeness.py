@@ -75,34 +75,44 @@ def _marks(comparison: Comparison, side: Side) -> Iterator[_Mark]:
     """Every line that a distinctive rule of a profile matches. Profiles are read only where a line
     is of a kind that balancers write.
     """
+    lines = _lines(comparison, side)
+    if not lines:
+        return
+    from lbtrace.profiles import profiles  # read from files
+
+    line_list = comparison.table(side).words.line_list
+    distinctive = [
+        (profile, rule)
+        for profile in profiles()
+        for rule in profile.rules
+        if rule.distinctive and rule.weight
+    ]
+    for profile, rule in distinctive:
+        for places, response, used in lines:
+            matching = (n for n in used if rule.pattern.fullmatch(line_list[n].raw))
+            line = next(matching, None) if rule.place in places else None
+            if line is not None:
+                yield _Mark(profile.name, profile.id, rule.text, response, line)
+
+
+def _lines(comparison: Comparison, side: Side) -> list[tuple[tuple[str, ...], bool, list[int]]]:
+    """(the places of rules, whether in responses, the lines of a kind that balancers write) for
+    each place that has any.
+    """
     table = comparison.table(side)
-    candidates = [
+    found: list[tuple[tuple[str, ...], bool, list[int]]] = []
+    for places, response, wanted in (
         (IN_REQUESTS, False, added_to_requests),
         (IN_CHECKS, False, USER_AGENT.__eq__),
         (IN_RESPONSES, True, _of_balancers),
-    ]
-    lines: dict[tuple[str, ...], tuple[bool, list[int]]] = {}
-    for places, response, wanted in candidates:
+    ):
         heads = (table.responses if response else table.requests).heads
         used = np.unique(heads.which(table.words.fields_named(wanted))[1]).tolist()
         if places == IN_CHECKS:
             used = [n for n in used if is_health_checker(table.words.line_list[n].value)]
         if used:
-            lines[places] = response, used
-    if not lines:
-        return
-    from lbtrace.profiles import profiles  # read from files
-
-    for profile in profiles():
-        for rule in profile.rules:
-            if not rule.distinctive or not rule.weight:
-                continue
-            for places, (response, used) in lines.items():
-                if rule.place in places:
-                    for n in used:
-                        if rule.pattern.fullmatch(table.words.line_list[n].raw):
-                            yield _Mark(profile.name, profile.id, rule.text, response, n)
-                            break
+            found.append((places, response, used))
+    return found
 
 
 def _of_balancers(name: str) -> bool:

@@ -59,6 +59,22 @@ def detect(client: Cursor, server: Cursor) -> Detected:
     if begins_request(asked):
         return HTTP1
     answered = server.peek(4096)
+    known = _preface_or_tls(asked, answered)
+    if known is not None:
+        return known
+    if _asks(asked):
+        return Detected(Protocol.HTTP1, before=_behind(client, server, asked.find(b"\n")))
+    if _answers(answered) and not _asks(answered):
+        return Detected(Protocol.HTTP1)
+    if _asks(answered) or _answers(asked):
+        return Detected(Protocol.HTTP1, "", True)
+    name = _named(asked, answered)
+    hidden = _behind_other_bytes(client, server, asked) if name in ("", "socks") else None
+    return hidden or Detected(Protocol.OTHER, name)
+
+
+def _preface_or_tls(asked: bytes, answered: bytes) -> Detected | None:
+    """HTTP/2 by its preface, TLS by its records."""
     if len(asked) >= 4 and asked.startswith(PREFACE[: len(asked)]):
         return Detected(Protocol.HTTP2)
     if answered.startswith(PREFACE):
@@ -68,21 +84,18 @@ def detect(client: Cursor, server: Cursor) -> Detected:
         return Detected(Protocol.HTTP1 if in_clear else Protocol.TLS, hello=in_clear)
     if tls.looks_like(answered) and not _asks(asked):
         return Detected(Protocol.TLS)
-    if _asks(asked):
-        return Detected(Protocol.HTTP1, before=_behind(client, server, asked.find(b"\n")))
-    if _answers(answered) and not _asks(answered):
+    return None
+
+
+def _behind_other_bytes(client: Cursor, server: Cursor, asked: bytes) -> Detected | None:
+    """HTTP that begins with no known message: HTTP/0.9, or other bytes in front of the first."""
+    if is_simple_request(asked) and client.pieces.known_start[client.stream]:
         return Detected(Protocol.HTTP1)
-    if _asks(answered) or _answers(asked):
-        return Detected(Protocol.HTTP1, "", True)
-    name = _named(asked, answered)
-    if name in ("", "socks"):
-        if is_simple_request(asked) and client.pieces.known_start[client.stream]:
-            return Detected(Protocol.HTTP1)
-        if _behind(client, server):
-            return Detected(Protocol.HTTP1, before=True)
-        if _behind(server, client):
-            return Detected(Protocol.HTTP1, "", True, before=True)
-    return Detected(Protocol.OTHER, name)
+    if _behind(client, server):
+        return Detected(Protocol.HTTP1, before=True)
+    if _behind(server, client):
+        return Detected(Protocol.HTTP1, "", True, before=True)
+    return None
 
 
 def mismatch(client: Cursor, server: Cursor) -> Mismatch | None:
