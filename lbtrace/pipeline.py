@@ -54,6 +54,7 @@ def inspect(
         pauses = tcp.pauses(read.streams).data
         reasons = http.stated_reasons(read.streams, applications, exchanges)
         connections, applications = http.settled(read.connections, applications)
+        capture.check_unchanged(read.files, read.streams.buffers)
     return Trace(
         side=side,
         point=point,

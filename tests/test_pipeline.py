@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.model.report import NotCaptured
-from lbtrace.pipeline import compare, show
+from lbtrace.pipeline import compare, inspect, show
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -57,3 +58,25 @@ def test_one_capture_tells_what_it_shows_and_which_side_it_does_not_hold() -> No
     assert [p.slugs for p in in_front.problems] == [("errors.seen",)]
     assert in_front.not_captured is NotCaptured.OTHER_SIDE
     assert (behind.problems, behind.not_captured) == ((), NotCaptured.IN_FRONT)
+
+
+def test_a_capture_that_is_overwritten_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    whole = (SAMPLES / "alb-like" / "client.pcap").read_bytes()
+    path.write_bytes(whole)
+
+    def overwrite(_what: str, _part: float) -> None:
+        with path.open("r+b") as file:
+            file.seek(100)
+            file.write(b"other")
+
+    assert inspect([str(path)]).exchanges
+    with pytest.raises(InputError, match="was overwritten while it was read"):
+        inspect([str(path)], progress=overwrite)
+    path.write_bytes(whole)
+
+    def append(_what: str, _part: float) -> None:
+        with path.open("ab") as file:
+            file.write(b"more")
+
+    assert inspect([str(path)], progress=append).exchanges

@@ -25,7 +25,7 @@ from lbtrace.errors import InputError
 from lbtrace.model.trace import CaptureFile, Diagnostic
 from lbtrace.tables.packets import NO_PACKET, Buffer, Column, Recording, RecordTable
 
-MAX_SECTIONS = 10_000  # glued together in one file
+MAX_SECTIONS = 100_000  # of one file: each costs 1 kB and a few packets' time
 MAX_DATE_S = 60_000_000_000  # before and after 1970, stays within the years a date can have
 FINGERPRINTED = 1 << 16  # bytes at the beginning of a file, and at its end
 MAX_FILES = 255  # `buffer` is one byte and decode adds a buffer of its own
@@ -131,8 +131,15 @@ def _blocks(source: Source, progress: Callable[[float], None]) -> list[Block]:
         blocks.append(read_one(data, at, section_at, progress))
         at = blocks[-1].end
     if at < len(data):
-        blocks[-1].garbage_bytes += len(data) - at
-        blocks[-1].resyncs += 1
+        if section_at(at):
+            text = (
+                f"{source.path}: only the first {MAX_SECTIONS} sections were read; the "
+                f"{len(data) - at} bytes behind them were not."
+            )
+            source.diagnostics.append(Diagnostic("sections-limited", text))
+        else:
+            blocks[-1].garbage_bytes += len(data) - at
+            blocks[-1].resyncs += 1
     return blocks
 
 
@@ -182,6 +189,19 @@ def _file(
 def _fingerprint(data: Buffer) -> bytes:
     ends = bytes(data[:FINGERPRINTED]) + bytes(data[-FINGERPRINTED:])
     return blake2b(len(data).to_bytes(8) + ends, digest_size=32).digest()
+
+
+def check_unchanged(files: Sequence[CaptureFile], buffers: Sequence[Buffer]) -> None:
+    """InputError when the bytes of a file are no longer those that were read first: another program
+    wrote over them (a ring of `tcpdump -C -W`). Files that grow are as they were.
+    """
+    for file, data in zip(files, buffers, strict=False):
+        if _fingerprint(data) != file.fingerprint:
+            raise InputError(
+                "input-changed",
+                f"{file.path}: was overwritten while it was read.",
+                "Copy it first.",
+            )
 
 
 def _time_jump(path: str, blocks: list[Block], first_frame: int, covered: TimeSpan) -> Diagnostic:

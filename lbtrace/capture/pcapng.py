@@ -13,7 +13,7 @@ the time of the record before it, or after it when it comes first.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -219,12 +219,13 @@ def read_section(
             if code == COMMENT
         ]
     kinds = chain.u32[positions]
-    is_packet = np.isin(kinds, PACKETS)
+    is_packet = _one_of(kinds, PACKETS)
     length = chain.u32[positions + 4]
     too_short = is_packet & (length < np.where(kinds == SIMPLE, 16, 32))
     is_packet &= ~too_short
     block.odd_lengths += int(too_short.sum())
-    is_packet |= np.isin(kinds, tuple(EVENTS)) & (length >= MIN_EVENT_BYTES)
+    if not is_packet.all():
+        is_packet |= _one_of(kinds, EVENTS) & (length >= MIN_EVENT_BYTES)
     for at in positions[~is_packet].tolist():
         _describe(chain, order, at, section)
     block.first_garbage = int(np.searchsorted(positions[is_packet], block.first_garbage))
@@ -401,8 +402,9 @@ def _columns(
     for low in range(0, n, CHUNK_RECORDS):
         part = slice(low, min(low + CHUNK_RECORDS, n))
         _chunk(chain, order, positions[part], kinds[part], section, block, part)
-    if not np.isin(kinds, PACKETS).all():
-        _events(kinds, block)
+    packet = _one_of(kinds, PACKETS)
+    if not packet.all():
+        _events(kinds, packet, block)
     _packet_options(chain, order, positions, kinds, block)
 
 
@@ -417,9 +419,10 @@ def _chunk(
 ) -> None:
     """Fill the columns of some packet blocks (§4.3, §4.4, appendix A for the old Packet Block)."""
     simple, old = kinds == SIMPLE, kinds == OLD_PACKET
+    packet = simple | old | (kinds == ENHANCED)
     # so that the wire length of both kinds stands at 24; a simple packet has no other field, and
     # of an event none is read
-    start = np.where(simple | np.isin(kinds, tuple(EVENTS)), at - 16, at)
+    start = np.where(simple | ~packet, at - 16, at)
     fields = chain.headers[start].view(chain.u32.dtype).reshape(-1, 7)
     length = np.where(simple, fields[:, 5], fields[:, 1]).astype(np.int64)
     room = length - np.where(simple, 16, 32)  # for packet data (and options)
@@ -431,7 +434,7 @@ def _chunk(
     if simple.any():
         snaplen = section.interfaces[0].snaplen if section.interfaces else 0
         captured = np.where(simple, np.minimum(wire, snaplen or 0xFFFFFFFF), captured)
-    block.odd_lengths += int((np.isin(kinds, PACKETS) & (captured > room)).sum())
+    block.odd_lengths += int((packet & (captured > room)).sum())
     block.captured[part] = np.minimum(captured, room)
     block.wire[part] = wire
     block.offset[part] = at + np.where(simple, 12, 28)
@@ -457,9 +460,16 @@ def _of_interfaces(
     block.link[part][known], block.time_ns[part][known] = links[described], times
 
 
-def _events(kinds: Column, block: Block) -> None:
-    """What is no packet: no bytes, a link type of its own, and the time of its neighbour."""
-    packet = np.isin(kinds, PACKETS)
+def _one_of(kinds: Column, wanted: Iterable[int]) -> Column:
+    """Which are among those wanted, of which there are few (bool each)."""
+    found = np.zeros(len(kinds), bool)
+    for kind in wanted:
+        found |= kinds == kind
+    return found
+
+
+def _events(kinds: Column, packet: Column, block: Block) -> None:
+    """What is no `packet`: no bytes, a link type of its own, and the time of its neighbour."""
     rows = np.flatnonzero(~packet)
     block.captured[rows] = block.wire[rows] = 0
     block.offset[rows] -= 20  # of what all blocks begin with

@@ -7,7 +7,8 @@ format, .xz).
 
 Invariants: a damaged or cut compressed stream yields what came before the damage and a diagnostic;
 decompressed data never exceed SLACK_BYTES + MAX_EXPANSION_RATIO × the compressed size (a
-decompression bomb ends there, with a diagnostic).
+decompression bomb ends there, with a diagnostic), and end where FILLER_BYTES of one and the same
+byte show that no record follows.
 """
 
 from __future__ import annotations
@@ -16,20 +17,25 @@ import mmap
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
+from lbtrace.capture.spool import Spool, full_text
 from lbtrace.capture.unsupported_format import may_be_capture
 from lbtrace.errors import InputError
 from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.packets import Buffer
 
 SLACK_BYTES = 256 << 20
-MAX_EXPANSION_RATIO = 300
+MAX_EXPANSION_RATIO = 64
+FILLER_BYTES = 64 << 20  # the longest record is shorter
+MAX_WINDOW_BYTES = 1 << 31  # that of zstd --long=31, the largest there is; memory as data need it
 FEED_BYTES = 4096  # one step expands to at most about 128 MB, whatever the codec
 COPY_BYTES = 1 << 20
+
+
+_mapped_bytes: dict[str, int] = {}  # of each file: what it had when it was mapped
 
 
 @dataclass(slots=True)
@@ -80,7 +86,7 @@ def _zstd() -> Codec:
         "zstd",
         ZSTD,
         (zstandard.ZstdError,),
-        lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj(),
+        lambda: zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).decompressobj(),
     )
 
 
@@ -140,14 +146,20 @@ def _from_stream(path: str, stream: BinaryIO | None) -> Source:
         raise InputError(
             "input-unreadable", "Standard input is closed.", "Name a file, or pipe a capture in."
         )
-    with tempfile.TemporaryFile() as spool:
+    with Spool() as spool:
         chunk = stream.read(COPY_BYTES)
         begins_well = chunk.startswith(tuple(CODECS)) or may_be_capture(chunk)
-        while chunk:
-            spool.write(chunk)
+        while chunk and spool.write(chunk):
             chunk = stream.read(COPY_BYTES) if begins_well else b""
-        spool.flush()
-        return _decompressed(path, _mapped(path, spool))
+        source = _decompressed(path, _spooled(path, spool))
+        if spool.full:
+            source.diagnostics.append(Diagnostic("temporary-space", full_text(path)))
+        return source
+
+
+def _spooled(path: str, spool: Spool) -> memoryview:
+    spool.file.flush()
+    return _mapped(path, spool.file)
 
 
 def _mapped(path: str, file: BinaryIO) -> memoryview:
@@ -159,7 +171,17 @@ def _mapped(path: str, file: BinaryIO) -> memoryview:
             f"{what}: is empty (0 bytes).",
             "Record it again; tcpdump writes its header when it starts.",
         )
+    _mapped_bytes[path] = size
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def shortened() -> list[str]:
+    """The files that were mapped and are shorter now."""
+    return [
+        path
+        for path, size in _mapped_bytes.items()
+        if not os.path.isfile(path) or os.path.getsize(path) < size
+    ]
 
 
 def _decompressed(path: str, stored: memoryview) -> Source:
@@ -173,23 +195,36 @@ def _expand(path: str, stored: memoryview, codec: Codec) -> Source:
     """Compressed bytes → what they hold, in a temporary file that is mapped."""
     said: list[Diagnostic] = []
     limit = SLACK_BYTES + MAX_EXPANSION_RATIO * len(stored)
-    written = 0
-    with tempfile.TemporaryFile() as spool:
+    alike = 0  # bytes of one value at the end
+    with Spool() as spool:
         for part in _unpacked(path, stored, codec, said):
-            spool.write(part)
-            written += len(part)
-            if written > limit:
-                text = f"{path}: expands to over {limit} bytes; the rest was not read."
+            if not spool.write(part):
+                said.append(Diagnostic("temporary-space", full_text(path)))
+                break
+            if spool.written > limit:
+                text = (
+                    f"{path}: expands to over {limit} bytes; the rest was not read. Unpack it "
+                    f"yourself if it is what it seems."
+                )
                 said.append(Diagnostic("decompression-limit", text))
                 break
-        spool.flush()
-        if not written:
+            alike = alike + len(part) if _is_filler(part) else 0
+            if alike > FILLER_BYTES:
+                text = f"{path}: holds nothing but filler for {alike} bytes; the rest was not read."
+                said.append(Diagnostic("decompression-limit", text))
+                break
+        if not spool.written:
             raise InputError(
                 "input-empty",
                 f"{path}: holds no data after {codec.name} decompression.",
                 "Record or copy it again.",
             )
-        return Source(path, _mapped(path, spool), codec.name, len(stored), said)
+        return Source(path, _spooled(path, spool), codec.name, len(stored), said)
+
+
+def _is_filler(part: bytes) -> bool:
+    """Whether all bytes are the same."""
+    return part[:1] == part[-1:] and not part.strip(part[:1])
 
 
 def _unpacked(

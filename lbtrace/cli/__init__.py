@@ -21,6 +21,7 @@ from importlib import import_module
 import click
 
 from lbtrace._version import __version__
+from lbtrace.cli.truncated import tell_truncation
 from lbtrace.errors import LbtraceError
 
 DONE, COULD_NOT_RUN, BUG, INTERRUPTED = 0, 2, 70, 130
@@ -81,6 +82,7 @@ def main() -> None:
     # nothing made here is cyclic; collections would walk every exchange, again and again
     gc.disable()
     _lenient_output()
+    tell_truncation(COULD_NOT_RUN)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -1,7 +1,7 @@
 """Where results go and how they are written: the options of every command that prints a result.
 
--o FILE is checked first (it can be written, it is not an input) and opened only when there is a
-result. So a run that fails leaves an existing file as it was.
+-o FILE is checked first (it can be written, it is not an input) and replaced only when the result
+is complete (`atomic`). So a run that fails leaves an existing file as it was.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TextIO
 
 import click
 
+from lbtrace.cli.atomic import replaced
 from lbtrace.errors import OptionError
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.render import Detail, View, format_names, get_format
@@ -69,9 +70,7 @@ class Target:
                 yield sys.stdout, self._view(sys.stdout)
                 sys.stdout.flush()
             else:
-                with open(
-                    self.path, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
-                ) as out:
+                with replaced(self.path) as out:
                     yield out, self._view(out)
         except BrokenPipeError:  # the reader has seen enough
             forget_stdout()
@@ -247,10 +246,12 @@ def _lines(out: TextIO) -> int | None:
     return lines or None
 
 
-def _same_file(a: str, b: str) -> bool:
+def _same_file(output: str, given: str) -> bool:
+    """Whether an input is the file to write to; "-" is what standard input reads from."""
     try:
-        return os.path.samefile(a, b)
-    except OSError:
+        read = os.fstat(sys.stdin.fileno()) if given == "-" else os.stat(given)
+        return os.path.samestat(os.stat(output), read)
+    except (OSError, ValueError, AttributeError):
         return False
 
 

@@ -205,3 +205,14 @@ def test_any_blocks_are_read(
     data = section(order) + b"".join(block(kind, body, order) for kind, body in blocks) + rest
     table = read(tmp_path_factory.mktemp("any"), data).records
     assert ((table.offset + table.captured) <= len(data)).all()
+
+
+def test_more_sections_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    each = section() + interface() + enhanced(b"a", 10**6)
+    assert read(tmp_path, each * 30).files[0].frames == 30
+    monkeypatch.setattr("lbtrace.capture.MAX_SECTIONS", 20)
+    assert read(tmp_path, each * 20).diagnostics == ()
+    recording = read(tmp_path, each * 30)
+    assert (recording.files[0].frames, len(recording.diagnostics)) == (20, 1)
+    said = recording.diagnostics[0]
+    assert (said.slug, f"{10 * len(each)} bytes" in said.text) == ("sections-limited", True)

@@ -83,6 +83,30 @@ def test_foreign_bytes_behind_a_stream_are_said(tmp_path: Path) -> None:
     assert [d.slug for d in recording.diagnostics] == ["compressed-trailer"]
 
 
+def test_filler_ends_the_unpacking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "FILLER_BYTES", 1 << 20)
+    recording = read(tmp_path, gzip.compress(DATA + bytes(8 << 20) + b"\xff" * (8 << 20)))
+    assert packets(recording) == MADE
+    said = {d.slug: d.text for d in recording.diagnostics}
+    assert "nothing but filler" in said["decompression-limit"]
+    assert len(recording.buffers[0]) < len(DATA) + (6 << 20)
+
+
+def test_a_long_window_is_read(tmp_path: Path) -> None:
+    long = zstandard.ZstdCompressionParameters(window_log=31, enable_ldm=True)
+    made = zstandard.ZstdCompressor(compression_params=long).compressobj()
+    assert packets(read(tmp_path, made.compress(DATA) + made.flush())) == MADE
+
+
+def test_what_is_shorter_now_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(DATA)
+    source.open_source(str(path))
+    assert str(path) not in source.shortened()
+    path.write_bytes(DATA[:10])
+    assert str(path) in source.shortened()
+
+
 def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "SLACK_BYTES", 1 << 20)
     monkeypatch.setattr(source, "MAX_EXPANSION_RATIO", 10)

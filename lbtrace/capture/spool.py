@@ -1,0 +1,79 @@
+"""Temporary files for what cannot be mapped as it is: where they are, and how much they may hold.
+
+They have no name, so nothing is left of them, however lbtrace ends. A folder in memory (tmpfs)
+would make of every byte on disk one of memory: /var/tmp is taken instead of it, unless TMPDIR names
+another folder. Invariant: in a folder in memory, all of them together hold at most MEMORY_BYTES.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, Final
+
+MEMORY_BYTES: Final = 1 << 30
+IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
+ON_DISK: Final = "/var/tmp"  # by the Filesystem Hierarchy Standard §5.15, kept between reboots
+_held = [0]  # bytes in a folder in memory, by this process
+
+
+class Spool:
+    """A temporary file that is written from its beginning and then mapped. A context manager."""
+
+    def __init__(self) -> None:
+        folder = _folder()
+        self._in_memory = _is_in_memory(folder)
+        self.file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self.written = 0
+        self.full = False
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.file.close()
+
+    def write(self, part: bytes) -> bool:
+        """Add some bytes; whether there was room for all of them."""
+        if self._in_memory:
+            room = MEMORY_BYTES - _held[0]
+            self.full = len(part) > room
+            part = part[: max(room, 0)]
+            _held[0] += len(part)
+        self.file.write(part)
+        self.written += len(part)
+        return not self.full
+
+
+def full_text(path: str) -> str:
+    """What to say when there was no more room."""
+    return (
+        f"{path}: temporary files are in memory here, and hold at most {MEMORY_BYTES >> 20} MiB; "
+        "the rest was not read. Let TMPDIR name a folder on a disk."
+    )
+
+
+def _folder() -> str:
+    folder = tempfile.gettempdir()
+    chosen = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    if chosen or not _is_in_memory(folder):
+        return folder
+    good = os.access(ON_DISK, os.W_OK | os.X_OK) and not _is_in_memory(ON_DISK)
+    return ON_DISK if good else folder
+
+
+def _is_in_memory(folder: str) -> bool:
+    """Whether the file system of a folder keeps its files in memory; False if nothing tells."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return False
+    path, kind, longest = os.path.realpath(folder), "", -1
+    for line in mounts:  # … root mountpoint options … - type source options (proc(5))
+        fields, _, rest = line.partition(" - ")
+        point = fields.split(" ")[4].encode("latin-1", "replace").decode("unicode_escape")
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= longest:
+            kind, longest = rest.split(" ")[0], len(point)
+    return kind in IN_MEMORY

@@ -1,0 +1,55 @@
+"""A file that is replaced as a whole: what is written goes beside it, and takes its place when
+complete. Until then, and when writing fails or is interrupted, the old file stays as it was.
+
+A device, a FIFO or a socket has no beside, and is written to. So is a file in a folder in which no
+other may be made.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+
+@contextmanager
+def replaced(path: str) -> Iterator[TextIO]:
+    """The stream to write the new file to."""
+    real = os.path.realpath(path)  # a link stays one
+    folder, name = os.path.split(real)
+    there = os.stat(real) if os.path.exists(real) else None
+    is_file = there is None or stat.S_ISREG(there.st_mode)
+    if not is_file or not os.access(folder, os.W_OK | os.X_OK):
+        with _text(real) as out:
+            yield out
+        return
+    number, beside = tempfile.mkstemp(dir=folder, prefix=f".{name[:100]}.", suffix=".part")
+    try:
+        with _text(number) as out:
+            yield out
+            out.flush()
+            _like(number, there)
+        os.replace(beside, real)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+def _like(number: int, there: os.stat_result | None) -> None:
+    """Give a file the permissions and the owner of the one it replaces, or those of a new one."""
+    if there is None:
+        mask = os.umask(0)
+        os.umask(mask)
+        os.fchmod(number, 0o666 & ~mask)
+        return
+    with suppress(OSError):
+        os.fchown(number, there.st_uid, there.st_gid)
+    os.fchmod(number, stat.S_IMODE(there.st_mode))
+
+
+def _text(file: str | int) -> TextIO:
+    return open(file, "w", encoding="utf-8", errors="backslashreplace", newline="\n")

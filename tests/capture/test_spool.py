@@ -1,0 +1,55 @@
+"""Temporary files: where they are, and how much they hold."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from lbtrace.capture import spool
+from tests.capture.files import pcap, read
+
+DATA = pcap([(i * 1000, bytes(1000)) for i in range(100)])
+
+
+@pytest.fixture
+def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A temporary folder in memory that has room for 50 packets, and no other folder."""
+    monkeypatch.setattr(spool, "_is_in_memory", lambda _folder: True)
+    monkeypatch.setattr(spool, "MEMORY_BYTES", 50 * 1016 + 24)
+    monkeypatch.setattr(spool, "_held", [0])
+
+
+@pytest.mark.usefixtures("in_memory")
+def test_a_folder_in_memory_holds_no_more_than_its_limit(tmp_path: Path) -> None:
+    recording = read(tmp_path, gzip.compress(DATA, mtime=0))
+    assert recording.files[0].frames == 50
+    assert [d.slug for d in recording.diagnostics] == ["temporary-space"]
+
+
+@pytest.mark.usefixtures("in_memory")
+def test_the_limit_is_one_for_all_files() -> None:
+    with spool.Spool() as one, spool.Spool() as other:
+        assert one.write(bytes(50 * 1016))
+        assert not other.write(bytes(100))
+        assert (one.written, other.written, other.full) == (50 * 1016, 24, True)
+
+
+def test_another_folder_is_taken_where_files_would_be_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("tempfile.tempdir", "/tmp")
+    monkeypatch.setattr(spool, "_is_in_memory", lambda folder: folder == "/tmp")
+    assert spool._folder() == (spool.ON_DISK if os.access(spool.ON_DISK, os.W_OK) else "/tmp")
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    assert spool._folder() == "/tmp"
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no file system in memory here")
+def test_a_file_system_in_memory_is_known_as_such(tmp_path: Path) -> None:
+    assert spool._is_in_memory("/dev/shm")
+    assert not spool._is_in_memory("/nowhere at all")
