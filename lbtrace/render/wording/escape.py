@@ -3,8 +3,9 @@
 Header values, targets and paths come from strangers. A raw escape sequence would move the reader's
 cursor, hide a line, or set the window's title; a bidirectional mark would turn a line around.
 Invariant: what `shown` returns holds printable characters and spaces only, and everything else as
-\\xNN or \\u{NNNN}. Text of the wire is latin-1, so bytes that form UTF-8 are shown as the letters
-they mean.
+\\xNN or \\u{NNNN}. Characters that nobody can see are such, and marks on a letter that has more of
+them than any writing needs. Text of the wire is latin-1, so bytes that form UTF-8 are shown as the
+letters they mean.
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ import re
 import unicodedata
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+# no-break space; Hangul and Braille fillers; grapheme joiner; Khmer and Mongolian signs without a
+# shape; variation selectors (Unicode, Default_Ignorable_Code_Point, and blanks that are letters)
+INVISIBLE = frozenset(
+    "\xa0\u3164\uffa0\u115f\u1160\u2800\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f"
+) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+_ON_A_LETTER = {"Mn", "Me"}
+MOST_MARKS = 4
 _PLAIN = re.compile(r"[ -~]*\Z")
 _BYTES = re.compile(r"[\x80-\xff]+")
 
@@ -21,7 +29,12 @@ def shown(text: str) -> str:
     """Text of the wire (latin-1) → printable text."""
     if _PLAIN.match(text):
         return text
-    return "".join(map(_visible, _BYTES.sub(_letters, text)))
+    text = _BYTES.sub(_letters, text)
+    seen, marks = [], MOST_MARKS  # a mark in front has nothing to stand on
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character) in _ON_A_LETTER else 0
+        seen.append(_escaped(character) if marks > MOST_MARKS else _visible(character))
+    return "".join(seen)
 
 
 def _letters(found: re.Match[str]) -> str:
@@ -36,11 +49,15 @@ def _visible(character: str) -> str:
     if " " <= character <= "~":
         return character
     if (
-        character != "\xa0"
+        character not in INVISIBLE
         and unicodedata.category(character) not in _HIDDEN
         and not character.isspace()
     ):
         return character
+    return _escaped(character)
+
+
+def _escaped(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"
 

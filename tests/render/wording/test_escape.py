@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.render.wording.escape import cut, cut_end, shown
+from lbtrace.render.wording.escape import INVISIBLE, cut, cut_end, shown
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,12 @@ from lbtrace.render.wording.escape import cut, cut_end, shown
         ("\xa0", "\\xa0"),
         ("日本", "日本"),
         ("[red]", "[red]"),
+        ("a\u3164b\u115f\u2800", "a\\u{3164}b\\u{115f}\\u{2800}"),  # letters without a shape
+        ("\u2764\ufe0f", "\u2764\\u{fe0f}"),  # a variation selector
+        ("e\u0301\u0323", "e\u0301\u0323"),
+        ("a" + "\u0301" * 6, "a" + "\u0301" * 4 + "\\u{301}" * 2),
+        ("\u0301", "\\u{301}"),  # on nothing
+        ("→ \xe2\x80\xa6 \xff", "→ … \xff"),  # our own words beside text of the wire
     ],
 )
 def test_examples(raw: str, visible: str) -> None:
@@ -63,5 +69,7 @@ def test_what_is_hidden_can_be_read_back(raw: str) -> None:
 
 @given(st.text(st.characters(min_codepoint=0x100), max_size=20))
 def test_letters_of_all_scripts_are_shown_as_they_are(text: str) -> None:
-    letters = "".join(c for c in text if unicodedata.category(c).startswith("L"))
+    letters = "".join(
+        c for c in text if unicodedata.category(c).startswith("L") and c not in INVISIBLE
+    )
     assert shown(letters) == letters
