@@ -27,6 +27,7 @@ _UNIT_NS = {
 _YEAR_NS = 365 * 24 * _UNIT_NS["h"]
 MAX_OFFSET_NS = 100 * _YEAR_NS  # a time in 64 bits plus this one stays in 64 bits
 MAX_DIGITS = 30
+MAX_CAPTURES = 1000  # of both sides; each costs some milliseconds, and a mapping of the process
 _OFFSET = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-zµ]*)\Z")
 
 
@@ -188,6 +189,12 @@ def sides(
             "capture.pcap.",
         )
     every = [path for files in (*client, *backend) for path in files]
+    if len(every) > MAX_CAPTURES:
+        raise OptionError(
+            "too-many-captures",
+            f"{len(every)} captures are more than the {MAX_CAPTURES} that compare takes.",
+            "Join those of one machine: mergecap -a -w one.pcap FILE…",
+        )
     if every.count("-") > 1:
         raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
     return client, backend
