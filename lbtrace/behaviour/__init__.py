@@ -17,6 +17,7 @@ from functools import cache
 from typing import NamedTuple
 
 from lbtrace.behaviour._differences import Comparability, FactPair, compared, differing
+from lbtrace.behaviour._masked import masked
 from lbtrace.behaviour._seen import Seen
 from lbtrace.behaviour._stored import stored
 from lbtrace.comparison import Comparison
@@ -57,7 +58,7 @@ def behaviour_of_one_side(comparison: Comparison, findings: Sequence[Finding]) -
     seen = Seen(comparison, tuple(findings), NO_VERDICT)
     (side,) = comparison.captured
     return Behaviour(
-        tuple(fact for module in _modules() if module.ONE_SIDE for fact in module.facts(seen)),
+        masked(fact for module in _modules() if module.ONE_SIDE for fact in module.facts(seen)),
         exchanges=int(comparison.table(side).requests.there.sum()),
         one_sided=True,
     )
@@ -70,7 +71,7 @@ def behaviour(comparison: Comparison, findings: Sequence[Finding], verdict: Verd
     if not undecided and verdict.confidence is Confidence.LOW:
         undecided = "nothing that the captures show is sure"
     return Behaviour(
-        tuple(fact for module in _modules() for fact in module.facts(seen)),
+        masked(fact for module in _modules() for fact in module.facts(seen)),
         exchanges=len(comparison.pairs),
         undecided=undecided,
     )

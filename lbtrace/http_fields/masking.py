@@ -60,6 +60,9 @@ _USERINFO: Final = re.compile(r"""(?:(?<=://)|(?<=^//))[^/?#@\s"<>]+(?=@)""")
 _AUTHORITY: Final = re.compile(r"""[^/?#@\s"<>]+(?=@)""")
 _TARGETS: Final = (HOST, AUTHORITY, PATH)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_RUN_TOGETHER: Final = re.compile(
+    r"(?:token|secret|apikey|password|credential|signature)(?![^-_])", re.IGNORECASE
+)
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*)( +)(.+)", re.DOTALL)
 _COOKIES: Final = re.compile(r"(;[ \t]*)")
 # Attributes of Set-Cookie (RFC 6265bis §4.1)
@@ -73,9 +76,11 @@ BLANKS: Final = " \t"
 
 
 class Mask:
-    """Masks the credentials of one run. `key`: at most 64 bytes, the same for the same captures."""
+    """Masks the credentials of one run. `key`: at most 64 bytes, the same for the same captures;
+    without one, lengths stand in place of credentials, and no digests.
+    """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes | None) -> None:
         self._key = key
         self.hidden: dict[str, str] = {}
         """Every credential masked so far, and what stands in its place."""
@@ -116,9 +121,13 @@ class Mask:
         known = self.hidden.get(secret)
         if known is None:
             held = _bytes(secret)
-            digest = blake2b(held, digest_size=2, key=self._key).hexdigest()
-            unit = "byte" if len(held) == 1 else "bytes"
-            known = self.hidden[secret] = f"{ELLIPSIS}({len(held)} {unit}, #{digest})"
+            length = f"{len(held)} {'byte' if len(held) == 1 else 'bytes'}"
+            digest = (
+                ""
+                if self._key is None
+                else f", #{blake2b(held, digest_size=2, key=self._key).hexdigest()}"
+            )
+            known = self.hidden[secret] = f"{ELLIPSIS}({length}{digest})"
         return known
 
     def _value(self, name: str, value: str) -> str:
@@ -214,10 +223,12 @@ def _bytes(text: str) -> bytes:
 
 @lru_cache(maxsize=4096)
 def secret_name(name: str) -> bool:
-    """Whether a field is secret by its name as sent: one that the registry does not know, for
-    example `X-AccessToken`, has the words of `X-Access-Token`.
+    """Whether a field is secret by its name as sent. In one that the registry does not know, words
+    may run together: `X-AccessToken`, or `x-accesstoken` in HTTP/2.
     """
-    return is_secret(name if field(name.lower()) else _CAMEL.sub("-", name))
+    if field(name.lower()):
+        return is_secret(name)
+    return is_secret(_CAMEL.sub("-", name)) or _RUN_TOGETHER.search(name) is not None
 
 
 @lru_cache(maxsize=4096)

@@ -25,6 +25,7 @@ from typing import Final, TypeVar
 
 from lbtrace.http_fields import HOST
 from lbtrace.http_fields.masking import Mask
+from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.http import Exchange, HeaderLine, Interim, Request, Response
 from lbtrace.model.pairing import (
     Clue,
@@ -73,6 +74,7 @@ def masked_report(report: Report) -> Report:
         correlation=texts.correlation(report.correlation),
         findings=tuple(map(texts.finding, report.findings)),
         verdict=texts.verdict(report.verdict),
+        behaviour=report.behaviour and texts.behaviour(report.behaviour),
         summary=replace(
             report.summary,
             tiers=tuple(
@@ -229,6 +231,28 @@ class _Texts:
             reason=self.text(v.reason),
             witnesses=tuple(map(self._witness, v.witnesses)),
             profiles=tuple(map(self._profile, v.profiles)),
+        )
+
+    def behaviour(self, behaviour: Behaviour) -> Behaviour:
+        """The facts, which hold no credential by themselves, and their evidence."""
+        return replace(
+            behaviour,
+            facts=tuple(
+                replace(
+                    fact,
+                    seen=self.text(fact.seen),
+                    evidence=self._evidence(fact.evidence),
+                    shares=tuple(
+                        replace(
+                            share,
+                            example=self.text(share.example),
+                            evidence=self._evidence(share.evidence),
+                        )
+                        for share in fact.shares
+                    ),
+                )
+                for fact in behaviour.facts
+            ),
         )
 
     def reason(self, reason: Reason) -> Reason:

@@ -43,6 +43,8 @@ TOKEN = st.text(
         ("Authorization", "", ""),
         ("Authorization\x0b ", "Bearer abc", "Bearer %%"),
         ("X-AccessToken", "abc", "%%"),
+        ("x-accesstoken", "abc", "%%"),
+        ("x-tokens", "abc", "abc"),
         ("Cookie", "a=1;b=2", "a=%%;b=%%"),
         (
             "Set-Cookie",

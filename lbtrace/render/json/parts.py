@@ -67,7 +67,7 @@ def diagnostics(trace: Trace) -> Iterator[str]:
     frames = FrameWriter(trace)
     for d in trace.diagnostics:
         first = frames.keys("first", d.frame)
-        yield f'{{"slug":{quoted(d.slug)},"text":{quoted(d.text)},"count":{d.count},{first}}}'
+        yield f'{{"slug":{quoted(d.slug)},"text":{encode(d.text)},"count":{d.count},{first}}}'
 
 
 def verdict(report: Report) -> str:

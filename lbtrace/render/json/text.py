@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from json import JSONEncoder
 from json.encoder import encode_basestring_ascii
@@ -13,9 +14,23 @@ from lbtrace.tables.columns import Column
 Json = dict[str, object]  # one JSON object on its way into the encoder; no function hands it on
 
 quoted = encode_basestring_ascii  # str → a JSON string literal
-encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+_encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+# A byte of a file name that is no UTF-8 is half of a pair in Python (PEP 383), and no text in JSON.
+_PAIR_OR_ESCAPE = re.compile(
+    r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\udc(?P<byte>[89a-f][0-9a-f])|\\."
+)
 NULL = "null"
 TRUTH = ("false", "true")  # by what it is
+
+
+def encode(value: object) -> str:
+    """Any value; bytes that are no text in it as \\xNN."""
+    text = _encode(value)
+    if "\\udc" not in text:
+        return text
+    return _PAIR_OR_ESCAPE.sub(
+        lambda found: f"\\\\x{found['byte']}" if found["byte"] else found[0], text
+    )
 
 
 def or_null(number: int | None) -> str:

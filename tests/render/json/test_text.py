@@ -42,3 +42,13 @@ def test_an_object_is_one_line_of_ascii() -> None:
     assert encode({"a": ["\u202e\n", None]}) == '{"a":["\\u202e\\n",null]}'
     with pytest.raises(ValueError, match="JSON"):
         encode(float("nan"))
+
+
+def test_a_file_name_that_is_no_utf8_is_valid_json() -> None:
+    name = b"caf\xe9\xf0\x9f\x98\x80\xff\\.pcap".decode("utf-8", "surrogateescape")
+    text = encode({"path": name})
+    assert json.loads(text)["path"] == "caf\\xe9\U0001f600\\xff\\.pcap"
+    assert json.loads(text)["path"].encode("utf-8")
+    assert json.loads(encode("\\udc80")) == "\\udc80"  # six characters of ASCII
+    # the halves of a pair stay together
+    assert json.loads(encode("\U0010fc80\U0001fc80")) == "\U0010fc80\U0001fc80"

@@ -29,6 +29,7 @@ from lbtrace.render.wording.escape import INVISIBLE, cut, cut_end, shown
         ("e\u0301\u0323", "e\u0301\u0323"),
         ("a" + "\u0301" * 6, "a" + "\u0301" * 4 + "\\u{301}" * 2),
         ("\u0301", "\\u{301}"),  # on nothing
+        ("caf\udce9", "caf\\xe9"),  # a file name that is no UTF-8
         ("→ \xe2\x80\xa6 \xff", "→ … \xff"),  # our own words beside text of the wire
     ],
 )
