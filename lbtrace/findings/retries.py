@@ -82,6 +82,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     if mirrored.sum() >= MIN_COPIED and 10 * mirrored.sum() >= 9 * len(m):
         yield _mirrored(comparison, several.where(mirrored))
         safe &= ~mirrored
+        unsafe &= ~mirrored
     for wanted, variant, severity, remedy in (
         (unsafe, "not-idempotent", Severity.HIGH, REMEDY),
         (safe, "repeated", Severity.LOW, ""),

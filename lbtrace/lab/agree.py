@@ -22,6 +22,8 @@ from lbtrace.tables.exchanges import by_connection
 
 # how far a log's time may be from the packet's when places on a connection cannot be compared
 NEAR_NS = 60_000_000
+# two captures on one machine are stamped by one clock, each to the microsecond
+STAMPED_NS = 2_000
 
 
 class Disagreement(NamedTuple):
@@ -81,6 +83,7 @@ def agree(report: Report, truth: GroundTruth) -> Agreement:
         _others(report, truth, attempts, result)
     _checks(report, truth, backends, result)
     _syns(report, truth, result)
+    _clock(report, truth, result)
     return result
 
 
@@ -241,6 +244,7 @@ def _pairs(
         } - wanted
         if got == wanted or got - extra_failed == wanted:
             result.right += 1
+            _copies(name, pair, {attempts[a] for a in request.attempts if a.copy}, result)
         elif pair.confidence is Confidence.LOW or (
             pair.group is not None and wanted <= groups[pair.group]
         ):
@@ -257,6 +261,18 @@ def _pairs(
             result.wrong(
                 what, f"{name}: lbtrace says {_refs(got)} ({tier}), it was {_refs(wanted)}"
             )
+
+
+def _copies(name: str, pair: ExchangePair, copies: set[Ref | None], result: Agreement) -> None:
+    """Nobody gets what a copy is answered, and nothing else is a copy."""
+    for attempt in pair.attempts:
+        said = attempt.outcome
+        is_copy = attempt.backend in copies
+        if (is_copy and said is AttemptOutcome.ANSWERED) or (
+            not is_copy and said is AttemptOutcome.COPY
+        ):
+            detail = f"{name}: lbtrace says {said.value} of {_refs([attempt.backend])}"
+            result.wrong("wrong-copy", detail)
 
 
 def interchangeable(pairs: Iterable[ExchangePair]) -> dict[int, set[Ref]]:
@@ -357,6 +373,22 @@ def _syns(report: Report, truth: GroundTruth, result: Agreement) -> None:
             f"client side: lbtrace counts {counts.syns} SYNs, the client opened "
             f"{len(connections)} connections",
         )
+
+
+def _clock(report: Report, truth: GroundTruth, result: Agreement) -> None:
+    """The difference of the clocks is 0 at the first packet of a backend capture, and what was
+    gained at its last.
+    """
+    for clock in report.correlation.clocks:
+        trace = report.backends[clock.backend_point]
+        if clock.refused:
+            continue
+        for at in (trace.first_ns, trace.last_ns):
+            gained = (at - trace.first_ns) * truth.gained_ppm // (1_000_000 + truth.gained_ppm)
+            off = abs(clock.delta_ns(at) + gained)
+            if off > clock.half_width_ns + STAMPED_NS:
+                detail = f"{off} ns off, ± {clock.half_width_ns} ns was said"
+                result.wrong("wrong-clock", detail)
 
 
 def _refs(refs: Iterable[Ref]) -> str:

@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import IO
@@ -293,6 +294,26 @@ def reset(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -
     raise ConnectionResetError
 
 
+def leaves(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """No answer from a backend that fails, which closes the connection, and 200 from one that does
+    not.
+    """
+    if not talk.server.fails:
+        return talk.reply(200, f"{len(body)} bytes\n")
+    talk.close_connection = True
+    return None
+
+
+def onward(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """What the service at ?to=ADDRESS:PORT answers to the rest of the path."""
+    service = HTTPConnection(query["to"], timeout=9)
+    service.request("GET", path.removeprefix("/onward"))
+    answer = service.getresponse()
+    text = answer.read()
+    service.close()
+    return talk.reply(answer.status, text)
+
+
 def garbage(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """A status line, then something that is no header. (Without the status line nginx would pass
     the response on as HTTP/0.9.)
@@ -357,6 +378,8 @@ ANSWERS: dict[str, Answer] = {
     "status": status,
     "flaky": flaky,
     "reset": reset,
+    "leaves": leaves,
+    "onward": onward,
     "garbage": garbage,
     "closing": closing,
     "cacheable": cacheable,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lbtrace.lab import ground_truth as t
 from lbtrace.lab.clients import Clients, make_certificate
+from lbtrace.lab.clocks import drift
 from lbtrace.lab.conntrack import translations
 from lbtrace.lab.join import join, split_checks
 from lbtrace.lab.network import (
@@ -82,6 +83,10 @@ def record(experiment: Experiment) -> None:
     time.sleep(CAPTURE_FLUSH_SECONDS)
     for capture in captures:
         capture.stop(signal.SIGINT)
+    for path in sorted(experiment.directory.glob("backend*.pcap")):
+        if experiment.traffic.backend_gains_ppm:
+            network.say(f"\n# The times of {path.name} are rewritten: its clock gains.")
+            drift(path, experiment.traffic.backend_gains_ppm)
     write_truth(network, experiment, setup, clients)
 
 
@@ -92,7 +97,7 @@ def prepare(network: Network, experiment: Experiment) -> Setup:
     passed = encrypted and "http" not in balancer.features
     certificate = Path(make_certificate(network)[0]) if encrypted else None
     hosts = BACKENDS[: traffic.backends]
-    for number, (host, address) in enumerate(hosts):
+    for number, (host, address) in enumerate(BACKENDS if traffic.service else hosts):
         if number == 0 and traffic.first_backend == "refuses":
             continue
         options = ["--idle", str(traffic.idle_seconds)]
@@ -154,7 +159,8 @@ def write_truth(network: Network, experiment: Experiment, setup: Setup, clients:
     """Join the logs and write truth.json."""
     logs = network.directory
     points = {address: number for number, (_, address) in enumerate(BACKENDS)}
-    rows = [row for host, _ in BACKENDS for row in t.read_backend_log(logs / f"app-{host}.log")]
+    hosts = BACKENDS[: experiment.traffic.backends]
+    rows = [row for host, _ in hosts for row in t.read_backend_log(logs / f"app-{host}.log")]
     rows.sort(key=lambda row: row["time_ns"])
     checker = t.read_check_log(logs / "check.log")
     traffic, checks = split_checks(
@@ -170,7 +176,12 @@ def write_truth(network: Network, experiment: Experiment, setup: Setup, clients:
     )
     log = sorted(clients.log, key=lambda line: line["time_ns"])
     requests, others = join(
-        log, seen_as, experiment.balancer.lines(network, setup), traffic, points
+        log,
+        seen_as,
+        experiment.balancer.lines(network, setup),
+        traffic,
+        points,
+        hosts[-1][1] if setup.wants("mirror") else "",
     )
     tls = (
         ""
@@ -182,7 +193,14 @@ def write_truth(network: Network, experiment: Experiment, setup: Setup, clients:
     complete = "tcp-checks" not in experiment.traffic.needs
     names = experiment.balancer.name, experiment.traffic.name, experiment.balancer.kind
     t.GroundTruth(
-        *names, tls, software(experiment.balancer), requests, others, checks, complete
+        *names,
+        tls,
+        software(experiment.balancer),
+        requests,
+        others,
+        checks,
+        complete,
+        experiment.traffic.backend_gains_ppm,
     ).write(experiment.directory / "truth.json")
 
 

@@ -25,11 +25,14 @@ The file is one JSON object:
           "attempts": [                    backend exchanges it caused, from the backend's log
             {"client": "172.31.42.119:52000", "server": "172.31.11.95:8080",
              "point": 0,                   the backend capture it is in
-             "ordinal": 1, "time_ns": …, "status": 200}
+             "ordinal": 1, "time_ns": …, "status": 200,
+             "copy": false}                true: of a mirror; nobody gets what it is answered
           ]
         }
       ],
       "others": [ … ],             backend exchanges, as in "attempts", of clients not captured
+      "gained_ppm": 0,             the times of the backend captures were rewritten, as by a clock
+                                   that gains so many millionths from their first packet on
       "checks_complete": true,     false: the balancer may reset its TCP checks before the backend
                                    accepts and logs them
       "checks": [                  health checks, from the checker's own log or the backend's
@@ -101,6 +104,7 @@ class TrueAttempt:
     ordinal: int
     time_ns: int
     status: int | None
+    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,7 @@ class GroundTruth:
     others: tuple[TrueAttempt, ...] = ()
     checks: tuple[TrueCheck, ...] = ()
     checks_complete: bool = True
+    gained_ppm: int = 0
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from lbtrace.lab.ground_truth import (
     BackendLine,
@@ -32,12 +33,13 @@ def join(
     balancer: Sequence[BalancerLine],
     backend: Sequence[BackendLine],
     points: dict[str, int],
+    mirror: str = "",
 ) -> tuple[tuple[TrueRequest, ...], tuple[TrueAttempt, ...]]:
     """The logs → requests with their attempts, and the backend exchanges that no captured client
     caused.
 
     `seen_as`: a client's own "address:port" → the one that the balancer saw. `points`: a backend's
-    address → its capture.
+    address → its capture. `mirror`: the address of a backend that gets nothing but copies.
     """
     reads_http = any(line.method for line in balancer)
     caused = (
@@ -47,7 +49,7 @@ def join(
     )
     claimed = {id(line) for lines in caused for line in lines}
     requests = tuple(
-        _request(client, [attempt(line, points) for line in lines])
+        _request(client, [_copy(attempt(line, points), mirror) for line in lines])
         for client, lines in zip(clients, caused, strict=True)
     )
     return requests, tuple(
@@ -61,6 +63,12 @@ def attempt(line: BackendLine, points: dict[str, int]) -> TrueAttempt:
     return TrueAttempt(
         line["peer"], line["local"], point, line["ordinal"], line["time_ns"], line["status"]
     )
+
+
+def _copy(made: TrueAttempt, mirror: str) -> TrueAttempt:
+    """An attempt, marked where its backend gets nothing but copies."""
+    is_copy = made.server.rpartition(":")[0] == mirror
+    return replace(made, copy=True) if is_copy else made
 
 
 def split_checks(
@@ -105,7 +113,8 @@ def split_checks(
 
 def _request(client: ClientLine, attempts: list[TrueAttempt]) -> TrueRequest:
     status = client["status"]
-    last = attempts[-1].status if attempts else None
+    made = [a for a in attempts if not a.copy]
+    last = made[-1].status if made else None
     answered_by = "nobody" if status is None else "backend" if last == status else "balancer"
     what = client["method"], client["target"], client["time_ns"]
     return TrueRequest(

@@ -30,6 +30,8 @@ FEATURES = {
     "cache": "keeps cacheable responses and answers from them",
     "checks": "sends GET /health by itself, every second",
     "tcp-checks": "connects by itself to see whether the backend listens, every second",
+    "mirror": "copies each request to the second backend, and drops what that answers",
+    "http2": "HTTP/2 without TLS towards the client",
     "direct": "is no balancer at all",
 }
 
@@ -135,3 +137,6 @@ class Traffic:
     first_backend: str = "well"  # or "refuses" (does not listen), "fails" (answers /flaky with 503)
     check: str = ""  # the lab's own health checker meanwhile: "", "http", "tcp"
     check_seconds: float = 1.0
+    service: bool = False  # the second backend runs, and the balancer does not know it
+    # the times of the backend captures are rewritten, as by a clock that gains so many millionths
+    backend_gains_ppm: int = 0

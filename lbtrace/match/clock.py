@@ -203,8 +203,10 @@ def from_order(sets: list[tuple[Column, Column, Column, Column]], complete: bool
     exchange of a set lies inside its own client exchange, then so do the sorted times: the k-th
     earliest start on the client side is no later than the k-th on the backend side, and likewise
     for the answers (order statistics keep dominance). So a set with as many of each, completely
-    captured, bounds δ. Otherwise the offset is looked for under which nearly all backend exchanges
-    of a sample lie inside some client exchange, and taken only when no other does as well.
+    captured, bounds δ. Clocks that drift keep the order: then the k-th of each bound δ at their
+    time, and a line fits all of them. Otherwise the offset is looked for under which nearly all
+    backend exchanges of a sample lie inside some client exchange, and taken only when no other does
+    as well.
     """
     if complete and all(len(a) == len(x) for a, _, x, _ in sets):
         rows = [
@@ -221,7 +223,27 @@ def from_order(sets: list[tuple[Column, Column, Column, Column]], complete: bool
             return Bounds(
                 *(np.repeat(np.array([r[k] for r in rows], np.int64), times) for k in range(3))
             )
+        drifting = _drifting(sets)
+        if drifting is not None:
+            return drifting
     return _search(sets)
+
+
+def _drifting(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
+    """What the k-th of each say of δ, if a line fits all of it; the sets are complete."""
+    columns = [
+        (np.sort(x), np.sort(a) - np.sort(x), np.sort(p) - np.sort(y)) for a, p, x, y in sets
+    ]
+    at, low, high = (np.concatenate(held) for held in zip(*columns, strict=True))
+    order = np.argsort(at, kind="stable")
+    bounds = Bounds(at[order], low[order], high[order])
+    reference = int(at.min())
+    if len(at) < LEAST_SAMPLE or int(at.max()) - reference <= DRIFT_SPAN_NS:
+        return None
+    drift = _drift(bounds, reference)
+    turn = _turn(bounds.at, reference, drift)
+    fits = (bounds.low - turn).max() <= (bounds.high - turn).min()
+    return bounds if drift and fits else None
 
 
 def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:

@@ -17,6 +17,7 @@ from tests.findings.simulated import (
     with_exchanges,
 )
 from tests.simulator import Balancer, Simulation
+from tests.simulator.scenarios.base import TWO
 
 
 def posting(balancer: Balancer, method: str = "POST", count: int = 6) -> Judged:
@@ -34,6 +35,16 @@ def test_a_post_sent_twice_is_high() -> None:
     assert said.slug == "retries.not-idempotent"
     assert said.severity is Severity.HIGH
     assert values(said)["count"] == 6
+
+
+def test_a_post_that_a_mirror_gets_is_no_duplicate() -> None:
+    """Both backends answer the same: nothing shows which answer the client got."""
+    simulation = Simulation(seed=12, balancer=Balancer(mirror="same"), backends=TWO)
+    client = simulation.client("192.168.0.5")
+    for n in range(8):
+        client.asks("POST", f"/order/{n}", at_ms=100 * n, body=b"item=%d" % n)
+    slugs = {f.slug for f in judge_simulation(simulation).of("retries")}
+    assert slugs == {"retries.mirrored"}
 
 
 def test_a_get_sent_twice_is_not() -> None:

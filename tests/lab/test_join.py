@@ -174,3 +174,19 @@ def test_a_client_that_was_not_captured_uses_the_same_port_of_the_balancer() -> 
 
     assert [[a.ordinal for a in r.attempts] for r in requests] == [[2]]
     assert [o.ordinal for o in others] == [1]
+
+
+def test_what_a_mirror_got_is_a_copy_and_answers_nobody() -> None:
+    """It answers last, and otherwise."""
+    balancer = [passed(1000, "/a", 5, "a")]
+    mirror = "172.31.22.80"
+    backend = [
+        answered("172.31.42.119:1", "/a", 6, request_id="a"),
+        answered("172.31.42.119:2", "/a", 7, request_id="a", status=404, local=f"{mirror}:8080"),
+    ]
+    clients = [asked(500, "/a", 4)]
+    seen_as = {f"{LAPTOP}:500": f"{ROUTER}:1000"}
+    (request,), others = join(clients, seen_as, balancer, backend, POINTS, mirror)
+    assert [(a.point, a.copy) for a in request.attempts] == [(0, False), (1, True)]
+    assert request.answered_by == "backend"
+    assert others == ()

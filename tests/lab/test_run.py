@@ -23,6 +23,8 @@ from lbtrace.lab.ground_truth import GroundTruth
 from lbtrace.lab.network import LINKS
 from lbtrace.lab.registry import balancers, find_balancer
 from lbtrace.lab.run import require_runnable, run
+from lbtrace.model.pairing import AttemptOutcome, ChangeKind
+from lbtrace.model.report import Report
 
 pytestmark = pytest.mark.lab
 
@@ -98,6 +100,13 @@ EXPERIMENTS = [
     ("haproxy", "checks"),
     ("nginx", "two-backends"),
     ("nat", "tls"),
+    ("nginx", "mirror"),
+    ("nginx", "retried-post"),
+    ("nginx", "four-http2"),
+    ("nginx", "monitor"),
+    ("nginx", "onward"),
+    ("nginx", "two-clients"),
+    ("nginx", "drift"),
 ]
 
 
@@ -139,6 +148,74 @@ def test_every_balancer_agrees_with_the_logs(
     )
     assert told.disagreements == []
     assert running(directory) == []
+
+
+def compared(directory: Path | LabError) -> Report:
+    """The report on what an experiment recorded."""
+    assert isinstance(directory, Path), directory
+    return lbtrace.compare(directory / "client.pcap", *sorted(directory.glob("backend*.pcap")))
+
+
+def test_copies_of_a_mirror_are_no_retries(
+    recorded: dict[tuple[str, str], Path | LabError],
+) -> None:
+    """Both backends answer the same, so the report may not say whose answer the client got."""
+    must_run("nginx")
+    report = compared(recorded["nginx", "mirror"])
+    assert {len(p.attempts) for p in report.correlation.pairs} == {2}
+    slugs = {f.slug for f in report.findings}
+    assert "retries.mirrored" in slugs
+    assert not slugs & {"retries.not-idempotent", "retries.repeated"}
+
+
+def test_a_post_that_was_sent_again_is_told(
+    recorded: dict[tuple[str, str], Path | LabError],
+) -> None:
+    must_run("nginx")
+    report = compared(recorded["nginx", "retried-post"])
+    assert "retries.not-idempotent" in {f.slug for f in report.findings}
+    ends = [[a.outcome for a in p.attempts] for p in report.correlation.pairs]
+    assert [AttemptOutcome.CLOSED, AttemptOutcome.ANSWERED] in ends
+
+
+def test_the_authority_of_http2_is_the_host_of_http1(
+    recorded: dict[tuple[str, str], Path | LabError],
+) -> None:
+    """nginx sends it on in small letters: a change, and neither a removal nor an addition."""
+    must_run("nginx")
+    report = compared(recorded["nginx", "four-http2"])
+    assert {e.request.version for e in report.clients[0].exchanges if e.request} == {"HTTP/2"}
+    changed = [c for c in report.correlation.changes if c.name in (":authority", "Host")]
+    assert [c.kind for c in changed] == [ChangeKind.CHANGED]
+    assert changed[0].before.lower().removeprefix(":authority: ") in changed[0].after
+
+
+def test_a_monitor_on_the_internet_is_no_health_check(
+    recorded: dict[tuple[str, str], Path | LabError],
+) -> None:
+    must_run("nginx")
+    report = compared(recorded["nginx", "monitor"])
+    assert not report.correlation.health_checks
+
+
+def test_what_a_backend_asks_itself_is_no_attempt(
+    recorded: dict[tuple[str, str], Path | LabError],
+) -> None:
+    must_run("nginx")
+    report = compared(recorded["nginx", "onward"])
+    assert [d.slug for d in report.backends[0].diagnostics] == ["onward-calls"]
+    assert {len(p.attempts) for p in report.correlation.pairs} == {1}
+
+
+def test_the_drift_of_a_clock_is_measured(
+    recorded: dict[tuple[str, str], Path | LabError],
+) -> None:
+    """200 ppm, in the times of the backend capture, which were rewritten."""
+    must_run("nginx")
+    report = compared(recorded["nginx", "drift"])
+    (clock,) = report.correlation.clocks
+    assert clock.refused is None
+    assert abs(clock.drift_ppb + 200_000) < 50_000
 
 
 def test_two_runs_at_once_do_not_collide(tmp_path: Path) -> None:

@@ -36,12 +36,14 @@ http {{
   }}
   map $http_upgrade $upgrading {{ default upgrade; '' ''; }}
   server {{
-    listen {front}:{port} default_server {tls};
+    listen {front}:{port} default_server {tls} {http2};
     {certificate}
     {gzip}
     location = /fixed {{ default_type text/plain; return 200 "fixed\\n"; }}
     location /old/ {{ return 301 /new/; }}
+    {mirrored}
     location / {{
+      {mirror}
       proxy_pass http://targets{path};
 {location}
       {version}
@@ -49,6 +51,14 @@ http {{
     }}
   }}
 }}
+"""
+# a copy has the request id of its original, so both logs name it alike
+MIRRORED = """
+    location = /mirrored {{
+      internal;
+      proxy_pass http://{address}:{port}$request_uri;
+{location}
+    }}
 """
 LOCATION = """
       proxy_set_header X-Request-Id $request_id;
@@ -58,6 +68,7 @@ LOCATION = """
 """
 FEATURES = frozenset(
     {"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "cache"}
+    | {"mirror", "http2"}
 )
 
 
@@ -83,14 +94,22 @@ def launch(
     ]
     if keep and not setup.wants("websocket") and "Connection" not in location:
         options.append('proxy_set_header Connection "";')
+    copies = setup.wants("mirror")
+    mirrored = MIRRORED.format(
+        address=setup.backends[-1][0], port=setup.backends[-1][1], location=location
+    )
     text = CONFIGURATION.format(
         directory=setup.directory,
         request_id=request_id,
         maps=maps,
         cache=setup.given("cache", f"proxy_cache_path {setup.directory}/cache keys_zone=kept:1m;"),
         servers="\n".join(
-            f"    server {address}:{port} max_fails=0;" for address, port in setup.backends
+            f"    server {address}:{port} max_fails=0;"
+            for address, port in setup.backends[: 1 if copies else None]
         ),
+        mirror="mirror /mirrored;" if copies else "",
+        mirrored=mirrored if copies else "",
+        http2="http2" if setup.wants("http2") else "",
         keepalive="keepalive 32;" if keep else "",
         front=FRONT,
         port=setup.port,

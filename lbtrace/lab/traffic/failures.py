@@ -48,6 +48,14 @@ def failing(clients: Clients) -> None:
         clients.pause(0.05)
 
 
+def posted(clients: Clients) -> None:
+    """The first backend closes the connection instead of answering a POST; the second answers."""
+    for number in range(4):
+        with clients.connect() as connection:
+            connection.ask("POST", "/leaves", body=b"order=%d&" % number * 20)
+        clients.pause(0.05)
+
+
 def reset(clients: Clients) -> None:
     """A RST instead of a response, and a RST within one."""
     clients.get("/divide/25")
@@ -126,6 +134,14 @@ TRAFFICS = (
         "retry",
         "the first of two backends answers 503",
         failing,
+        needs=frozenset({"http", "retry"}),
+        backends=2,
+        first_backend="fails",
+    ),
+    Traffic(
+        "retried-post",
+        "a POST is sent again, after the first of two backends closed the connection",
+        posted,
         needs=frozenset({"http", "retry"}),
         backends=2,
         first_backend="fails",

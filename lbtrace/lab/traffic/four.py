@@ -24,8 +24,21 @@ def patiently(clients: Clients) -> None:
     clients.pause(6.0)
 
 
+def over_http2(clients: Clients) -> None:
+    """The same over HTTP/2, without TLS."""
+    for target in TARGETS:
+        clients.curl(target, "--http2-prior-knowledge")
+        clients.pause()
+
+
 TRAFFICS = (
     Traffic("four", "the founding experiment: four curls, a connection each", one_after_another),
+    Traffic(
+        "four-http2",
+        "the same over HTTP/2",
+        over_http2,
+        needs=frozenset({"http", "http2"}),
+    ),
     Traffic(
         "four-checked",
         "the same in half a minute, with an HTTP health check every 10 s",

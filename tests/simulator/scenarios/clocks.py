@@ -119,3 +119,11 @@ def clock_among_others() -> Simulation:
         for _ in range(count):
             client.asks("GET", "/", at_ms=dice.random() * 3000)
     return simulation
+
+
+@scenario()
+def drift_identical() -> Simulation:
+    """Clocks drift by 200 ppm over half a minute, all requests are identical"""
+    simulation = Simulation(seed=65, client_clock=Clockwork(3 * MS, 200_000))
+    curls(simulation.client("192.168.0.5"), ["/"] * 60, 500)
+    return simulation
