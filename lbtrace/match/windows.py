@@ -10,8 +10,9 @@ from lbtrace.match.pairing import Pairing
 
 @dataclass(slots=True)
 class Window:
-    """When the other side's captures ran, by the clock of a point of this side: surely from `first`
-    to `last`; None without a clock.
+    """When a capture of the other side ran, by the clock of a point of this side: it shows nothing
+    before `first` and nothing after `last`, wherever in its interval the difference of the clocks
+    is.
     """
 
     first: int

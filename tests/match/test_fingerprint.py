@@ -1,0 +1,73 @@
+"""What the balancer passes on is learned: the form of targets, and the fields that are kept."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.match import match
+from lbtrace.match.fingerprint import FORMS, _normal, _tail, kept_fields, request_keys, target_form
+from lbtrace.match.pairing import Pairing
+from lbtrace.options import DEFAULT
+from tests.simulator import Balancer, Simulation
+
+segment = st.text("abc09-_", min_size=1, max_size=5)
+WHOLE, NORMAL, TAIL = FORMS
+
+
+def learned(balancer: Balancer, targets: list[str]) -> Pairing:
+    """The pairs of requests with ids of their own."""
+    simulation = Simulation(seed=9, balancer=balancer)
+    client = simulation.client("192.168.0.5")
+    for i, target in enumerate(targets):
+        ids = [("X-Request-Id", f"{i * 7919 + 104729:032x}")]
+        client.asks("GET", target, at_ms=60 * i, headers=ids)
+    recorded = simulation.run()
+    return match(recorded.clients, recorded.backends, DEFAULT).pairs
+
+
+@pytest.mark.parametrize(
+    ("balancer", "form"),
+    [
+        (Balancer(), WHOLE),
+        (Balancer(normalise=True), NORMAL),
+        (Balancer(strip="/api"), TAIL),
+    ],
+    ids=["whole", "normal", "tail"],
+)
+def test_the_strictest_form_that_survives_is_the_form(balancer: Balancer, form: object) -> None:
+    targets = [f"/api/a/..//%7Ex/{i}?q={i}" for i in range(8)]
+    assert target_form(learned(balancer, targets)) is form
+
+
+@given(st.lists(segment, min_size=1, max_size=4), st.text("ab=&", max_size=5))
+def test_a_normal_form_does_not_depend_on_how_a_target_is_written(
+    segments: list[str], query: str
+) -> None:
+    path = "/" + "/".join(segments)
+    odd = "/./" + "//".join(segments).replace("a", "%61")
+    up = f"/{segments[0]}/..{path}"
+    for written in (path, odd, up, "http://shop.test" + path):
+        assert _normal(f"{written}?{query}") == _normal(f"{path}?{query}")
+
+
+@given(st.lists(segment, min_size=1, max_size=4), st.lists(segment, max_size=3), segment)
+def test_the_tail_of_a_target_does_not_depend_on_its_prefix(
+    segments: list[str], prefix: list[str], query: str
+) -> None:
+    path = "/" + "/".join(segments)
+    longer = "".join(f"/{part}" for part in prefix) + path
+    assert _tail(f"{longer}?{query}") == _tail(f"{path}?{query}")
+
+
+def test_a_field_that_the_balancer_drops_is_no_part_of_the_shape() -> None:
+    pairs = learned(Balancer(drop=["User-Agent"]), [f"/{i}" for i in range(8)])
+    kept = kept_fields(pairs, request=True)
+    keys = [
+        request_keys(facts, range(len(facts)), target_form(pairs), kept)
+        for facts in (pairs.client, pairs.backend)
+    ]
+    for c, (b,) in pairs.caused.items():
+        assert keys[0][c] == keys[1][b]
+    assert len(set(keys[0])) == len(keys[0]) == 8
