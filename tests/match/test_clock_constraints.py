@@ -1,0 +1,104 @@
+"""Pairs ↔ times: a pair bounds the clock by what was seen of it, and a clock takes back what it
+forbids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.match import match
+from lbtrace.match.clock_constraints import clocks, sure, take_back, without_doubt
+from lbtrace.match.model import Matching
+from lbtrace.match.timeline import timeline
+from lbtrace.model.pairing import Clock, ClockRefusal, Confidence
+from lbtrace.options import DEFAULT
+from tests.laws import examples
+from tests.simulator import Balancer, Simulation
+from tests.simulator.scenarios.base import TWO
+from tests.simulator.wire import Clockwork
+
+
+def paired(offset_ns: int = 0, balancer: Balancer | None = None, requests: int = 8) -> Matching:
+    """Requests with targets of their own, to two backends with a capture each."""
+    simulation = Simulation(
+        seed=5,
+        balancer=balancer or Balancer(),
+        backends=TWO,
+        separate_points=True,
+        client_clock=Clockwork(offset_ns),
+    )
+    client = simulation.client("192.168.0.5")
+    for i in range(requests):
+        client.asks("GET", f"/item/{i}", at_ms=90 * i)
+    recorded = simulation.run()
+    return match(recorded.clients, recorded.backends, DEFAULT)
+
+
+@given(st.integers(-(10**12), 10**12), st.sampled_from(["reset", "closed", "500"]))
+@examples(20)
+def test_every_point_has_the_clock_that_its_pairs_bound(offset_ns: int, how: str) -> None:
+    """Also where a request was tried on both."""
+    found = paired(offset_ns, Balancer(retry=0.5, fail=how), requests=16)
+    for points, clock in clocks(found.pairs, None).items():
+        assert (clock.client_point, clock.backend_point) == points
+        assert clock.refused is None
+        assert clock.low_ns <= offset_ns <= clock.high_ns
+
+
+def test_a_pair_of_a_set_bounds_no_clock() -> None:
+    found = paired()
+    state = found.pairs
+    before = clocks(state, None)[0, 0].pairs
+    c = next(c for c, bs in state.caused.items() if state.backend.point[bs[0]] == 0)
+    state.group[c] = state.new_group()
+    assert clocks(state, None)[0, 0].pairs == before - 1
+
+
+def test_a_stated_offset_is_the_clock_of_every_point() -> None:
+    for clock in clocks(paired().pairs, 5_000).values():
+        assert clock.stated
+        assert clock.low_ns == clock.high_ns == 5_000
+
+
+def test_a_clock_takes_back_the_pairs_it_forbids_and_no_others() -> None:
+    found = paired()
+    state = found.pairs.copy()
+    forbidden = {c for c, bs in state.caused.items() if state.backend.point[bs[0]] == 1}
+    far = {
+        points: replace(clock, low_ns=10**12, high_ns=10**12) if points == (0, 1) else clock
+        for points, clock in found.clocks.items()
+    }
+    assert take_back(state, timeline(state, far))
+    assert set(found.pairs.caused) - set(state.caused) == forbidden
+    assert not take_back(state, timeline(state, far))
+
+
+def test_without_a_clock_nothing_is_taken_back() -> None:
+    found = paired()
+    unknown = {points: Clock(*points, refused=ClockRefusal.NO_PAIR) for points in found.clocks}
+    assert not take_back(found.pairs, timeline(found.pairs, unknown))
+
+
+def test_a_clock_that_only_pairs_of_low_confidence_bound_is_none() -> None:
+    found = paired(requests=4)
+    state, points = found.pairs, (0, 0)
+    clock = replace(found.clocks[points], pairs=2)
+    assert without_doubt(state, points, clock) == clock
+    for c in state.confidence:
+        state.confidence[c] = Confidence.LOW
+    assert without_doubt(state, points, clock).refused is ClockRefusal.DOUBTFUL
+    stated = replace(clock, stated=True)
+    assert without_doubt(state, points, stated) == stated
+
+
+def test_values_that_nobody_shares_by_chance_hold_two_points_together() -> None:
+    found = paired()
+    state = found.pairs
+    state.strong.clear()
+    assert not sure(state, (0, 0))
+    state.strong.add(next(c for c, bs in state.caused.items() if state.backend.point[bs[0]] == 0))
+    assert sure(state, (0, 0))
+    assert not sure(state, (0, 1))
