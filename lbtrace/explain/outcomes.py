@@ -75,8 +75,8 @@ def _copies(state: Pairing, sizes: Column, backends: Column, outcome: Column) ->
     """Which attempts are mirrored traffic. `sizes`: the attempts of each pair.
 
     A server is a mirror when it answered requests, three at least, beside others whose answers the
-    clients got, and no client ever got one of its answers. An answer of 500 or more may be the
-    reason for a second attempt, so it shows no mirror.
+    clients got, and no client is known to have got one of its answers. An answer of 500 or more may
+    be the reason for a second attempt, so it shows no mirror.
     """
     none = np.zeros(len(backends), bool)
     pair = np.repeat(np.arange(len(sizes)), sizes)
@@ -89,7 +89,7 @@ def _copies(state: Pairing, sizes: Column, backends: Column, outcome: Column) ->
     ignored = beside & (outcome == OUTCOMES.index(AttemptOutcome.SUPERSEDED))
     ignored &= table.responses.there[backends] & (table.responses.start[backends] < 500)
     counts = np.bincount(server[backends[ignored]], minlength=int(server.max()) + 1)
-    counts[server[backends[used]]] = 0
+    counts[server[backends[outcome == ANSWERED]]] = 0
     return beside & (counts >= FEW)[server[backends]]
 
 

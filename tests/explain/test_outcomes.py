@@ -1,0 +1,101 @@
+"""How attempts ended: as the packets show, and never as a retry what was a copy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lbtrace.correlate import correlate
+from lbtrace.model.http import Mark
+from lbtrace.model.pairing import AttemptOutcome, Correlation
+from lbtrace.options import DEFAULT
+from tests.simulator import Balancer, Recording, Simulation
+from tests.simulator.random_simulations import random_simulation
+from tests.simulator.scenarios.base import TWO
+
+
+def posted(balancer: Balancer, seed: int = 6, requests: int = 16) -> Recording:
+    """Requests with bodies of their own to two backends."""
+    simulation = Simulation(seed=seed, balancer=balancer, backends=TWO)
+    client = simulation.client("192.168.0.5")
+    for i in range(requests):
+        client.asks("POST", "/", at_ms=70 * i, body=b"order %d" % (i * 7919), answer=b"%d" % i)
+    return simulation.run()
+
+
+def told(recorded: Recording) -> Correlation:
+    return correlate(recorded.clients, recorded.backends, DEFAULT)
+
+
+def test_copies_that_are_answered_otherwise_are_copies_in_every_pair() -> None:
+    recorded = posted(Balancer(mirror="other"))
+    for p in told(recorded).pairs:
+        for a in p.attempts:
+            expected = a.backend in recorded.copies
+            assert (a.outcome is AttemptOutcome.COPY) is expected
+            assert (a.outcome is AttemptOutcome.ANSWERED) is not expected
+
+
+def test_of_copies_that_are_answered_alike_the_true_one_is_never_said_to_be_unused() -> None:
+    """Where times do not tell whose answer the client got, it is either's. Three copies whose
+    answers came too late show a mirror.
+    """
+    recorded = posted(Balancer(mirror="same"), requests=40)
+    late = [AttemptOutcome.EITHER, AttemptOutcome.COPY]
+    for p in told(recorded).pairs:
+        for a in p.attempts:
+            if a.backend not in recorded.copies:
+                assert a.outcome in (AttemptOutcome.EITHER, AttemptOutcome.ANSWERED)
+            else:
+                assert a.outcome in late
+
+
+def test_two_copies_are_no_habit() -> None:
+    """An answer that nobody got, of two requests: perhaps a hedge that lost."""
+    recorded = posted(Balancer(mirror="other"), requests=2)
+    outcomes = {a.outcome for p in told(recorded).pairs for a in p.attempts}
+    assert AttemptOutcome.COPY not in outcomes
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_answered_attempt_is_the_last_and_there_is_one_at_most(seed: int) -> None:
+    recorded = random_simulation(seed, most=60).run()
+    for p in told(recorded).pairs:
+        ends = [a.outcome for a in p.attempts]
+        assert ends.count(AttemptOutcome.ANSWERED) <= 1
+        if AttemptOutcome.ANSWERED in ends:
+            assert ends[-1] is AttemptOutcome.ANSWERED
+            assert AttemptOutcome.EITHER not in ends
+        first = [end is AttemptOutcome.EITHER for end in ends]
+        assert first == sorted(first)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_an_attempt_ended_as_its_packets_show(seed: int) -> None:
+    recorded = random_simulation(seed, most=60).run()
+    for p in told(recorded).pairs:
+        for a in p.attempts:
+            e = recorded.backends[a.backend.point].exchanges[a.backend.id]
+            if a.outcome is AttemptOutcome.RESET:
+                assert Mark.RESET in e.marks
+            elif a.outcome is AttemptOutcome.CLOSED:
+                assert Mark.CLOSED in e.marks
+            elif a.outcome in (
+                AttemptOutcome.SUPERSEDED,
+                AttemptOutcome.ANSWERED,
+                AttemptOutcome.EITHER,
+            ):
+                assert e.response is not None or Mark.LOST in e.marks
+
+
+def test_an_answer_that_is_not_in_the_capture_is_unknown() -> None:
+    recorded = posted(Balancer())
+    back = recorded.backends[0]
+    cut = [
+        e._replace(response=None, marks=(Mark.CAPTURE_ENDED,)) if i == 15 else e
+        for i, e in enumerate(back.exchanges)
+    ]
+    recorded.backends[0] = replace(back, exchanges=cut)
+    (last,) = (a for p in told(recorded).pairs for a in p.attempts if a.backend.id == 15)
+    assert last.outcome is AttemptOutcome.UNKNOWN
