@@ -9,6 +9,7 @@ import pytest
 from tests.decode.packets import (
     FOUR,
     FRAME,
+    MACS,
     SIX,
     WLAN,
     Case,
@@ -68,3 +69,8 @@ def test_the_request_is_found(tmp_path: Path, packet: bytes, name: str, where: s
 )
 def test_what_carries_no_packet_is_counted(tmp_path: Path, inside: bytes, why: str) -> None:
     assert reason(tmp_path, v4(47, inside)) == why
+
+
+def test_the_session_stands_behind_the_tag_that_is_around_it(tmp_path: Path) -> None:
+    tagged = MACS + b"\x81\0\0\5" + v4(47, ERSPAN_2 + FRAME)[12:]
+    assert network(request_in(tmp_path, tagged)) == "vlan 5 / erspan 7"

@@ -58,6 +58,15 @@ SEEDS: dict[int, list[bytes]] = {
             / SIX
             / SEGMENT
         ),
+        *(
+            bytes(
+                Ether(src=MAC, dst=MAC)
+                / FOUR
+                / UDP(sport=1, dport=4789)
+                / (b"\x08\0\0\0\0\0\3\0" + bytes(Ether(src=MAC, dst=MAC) / inside))
+            )
+            for inside in (FOUR / SEGMENT, Dot1Q(vlan=9) / SIX / SEGMENT)
+        ),
         bytes(
             Ether(src=MAC, dst=MAC)
             / FOUR
@@ -239,6 +248,45 @@ def test_flows_do_not_depend_on_who_speaks_first(order: list[int]) -> None:
         low, high = (tuple(end) for end in table.flows[int(table.flow[row])])
         assert (low, high) == ((source, target) if table.forward[row] else (target, source))
     assert len(table.flows) == 3
+
+
+@examples(60)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=8))
+def test_the_lower_end_of_a_flow_of_ipv6_is_the_lower_address(pairs: list[tuple[int, int]]) -> None:
+    """By its upper half, then its lower half, then the port."""
+    ends = [
+        (f"2001:db8:{upper}::{lower}", port)
+        for upper in (1, 2)
+        for lower in (1, 2)
+        for port in (80, 81)
+    ]
+    packets = [
+        bytes(IPv6(src=ends[a][0], dst=ends[b][0]) / TCP(sport=ends[a][1], dport=ends[b][1]))
+        for a, b in pairs
+    ]
+    table = decode.segments(recording(101, packets), lambda _what, _part: None)
+    for row, (a, b) in enumerate(pairs):
+        low, high = (tuple(end) for end in table.flows[int(table.flow[row])])
+        assert (low, high) == (ends[min(a, b)], ends[max(a, b)])
+        assert table.forward[row] == (a <= b)
+
+
+def test_a_record_that_says_it_was_shorter_on_the_wire_was_as_long_as_it_is() -> None:
+    whole = SEEDS[1][0]
+    made = recording(1, [whole, whole], [len(whole), 20])
+    for step in (slice(0, 1), slice(1, 2)):
+        part = Recording(made.records.taken(np.arange(2)[step]), made.buffers, ())
+        table = decode.segments(part, lambda _what, _part: None)
+        assert table.length.tolist() == table.wire_length.tolist() == [len(PAYLOAD)]
+
+
+@pytest.mark.parametrize("size", [0, 12, 13, 19, 20])
+def test_the_first_20_bytes_of_a_tcp_header_must_be_captured(size: int) -> None:
+    packet = bytes(FOUR / TCP(sport=50000, dport=80, seq=1) / PAYLOAD)
+    made = recording(101, [packet[: 20 + size]], [len(packet)])
+    counts = decode.segments(made, lambda _what, _part: None).counts
+    assert counts.decoded == (size == 20)
+    assert size == 20 or counts.skipped == (("truncated-headers", 1),)
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,12 @@ def test_each_connection_has_its_own_bytes_and_all_share_the_spare_ones(
     monkeypatch.setattr(budget, "BYTES_EACH", 100)
     shared = ExchangeBudget()
     limits = []
-    for size, made in ((1000, 10), (99, 0), (1000, 14), (500, 5), (500, 11), (100, 100), (1, 0)):
+    earned = ((1000, 10), (99, 0), (1000, 3), (1000, 14), (500, 5), (500, 11), (100, 100), (1, 0))
+    for size, made in earned:
         shared.begin(size)
         limits.append(shared.limit)
         shared.spend(made)
-    assert limits == [20, 10, 20, 11, 11, 1, 0]
+    assert limits == [20, 10, 20, 20, 11, 11, 1, 0], "what one does not use no other gets"
 
 
 def test_the_documented_limits() -> None:

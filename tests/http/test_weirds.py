@@ -28,4 +28,6 @@ def test_counts_are_kept_with_the_first_frame_and_details_are_bounded() -> None:
     found = weirds.diagnostics()
     assert [(d.count, d.frame) for d in found if d.slug == "bare-lf"] == [(200, 1)]
     assert sum(d.count for d in found if d.slug == "bare-cr") == 200
-    assert len(found) < 60
+    assert len(found) == 1 + 50 + 1, "fifty details, and one entry for all others"
+    assert [d.frame for d in found if d.text.endswith("detail 151")] == [151]
+    assert [d.count for d in found if d.slug == "bare-cr" and d.frame == 1] == [150]
