@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
-from lbtrace.model.net import Endpoint
+from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Correlation, Ref
 from lbtrace.model.report import Evidence, Kind, Value, Verdict
 from lbtrace.model.trace import Trace
@@ -467,3 +467,17 @@ def test_without_syns_the_numbers_of_the_requests_exclude_pass_through() -> None
     assert judged.kind is Kind.L7_PROXY
     [isn] = [w for w in judged.witnesses if w.name == "isn"]
     assert Kind.L4_PASSTHROUGH in isn.speaks_against
+
+
+def test_pairs_that_are_known_keep_their_confidence() -> None:
+    """They need not testify as a set."""
+    assert verdict(simulation(Balancer(add=XFF)).run()).confidence is Confidence.HIGH
+
+
+def test_the_same_capture_given_twice_says_nothing_of_a_balancer() -> None:
+    (front,) = simulation(Balancer(kind="tls-pass")).run().clients
+    back = replace(front, side=Side.BACKEND)
+    said = judge(Comparison([front], [back], correlate([front], [back], Options())))
+    assert (said.kind, said.modifiers, said.profiles) == (Kind.INCONCLUSIVE, (), ())
+    assert "given twice" in said.reason
+    assert said.witnesses, "what was seen is shown all the same"

@@ -135,6 +135,8 @@ def test_the_surest_pair_counts(confidences: tuple[Confidence, ...], most: Confi
             Kind.AMBIGUOUS,
             Confidence.LOW,
         ),
+        # 10 - 4 against 4: what speaks against a kind is taken from it
+        ([("addresses", "same"), ("syn-options", "different")], Kind.AMBIGUOUS, Confidence.LOW),
         # 100 each
         ([("isn", "same")], Kind.AMBIGUOUS, Confidence.LOW),
         # one kind is left, by 200: two DECISIVE ones support it

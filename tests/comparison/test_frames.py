@@ -1,0 +1,180 @@
+"""The frames behind a claim: a few of each side, of one file for each Evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, evidence, first_frames, frame_filter
+from lbtrace.correlate import correlate
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Correlation, Ref
+from lbtrace.options import Options
+from tests.simulator import Balancer, Simulation
+
+
+def comparison(count: int = 7) -> Comparison:
+    made = Simulation(seed=7, balancer=Balancer(add=[("X-Forwarded-For", "{client}")]))
+    client = made.client("192.168.0.5")
+    for n in range(count):
+        client.asks("GET", f"/page/{n}", at_ms=60 * n, answer=b"%d" % n)
+    recorded = made.run()
+    found = correlate(recorded.clients, recorded.backends, Options())
+    return Comparison(recorded.clients, recorded.backends, found)
+
+
+refs = st.lists(
+    st.builds(
+        FrameRef,
+        side=st.sampled_from(Side),
+        point=st.integers(0, 1),
+        file=st.integers(0, 1),
+        number=st.integers(1, 9),
+        time_ns=st.just(0),
+    ),
+    max_size=30,
+)
+
+
+@given(refs)
+def test_each_evidence_names_one_file_a_side_and_a_few_frames(frames: list[FrameRef]) -> None:
+    found = evidence(frames, "note")
+    shown = [f for e in found for f in e.frames]
+    assert set(shown) <= set(frames)
+    assert len(shown) == len(set(shown))
+    for side in Side:
+        files = [{(f.point, f.file) for f in e.frames if f.side is side} for e in found]
+        assert all(len(of) <= 1 for of in files)
+        named = [file for of in files for file in of]
+        assert len(named) == len(set(named)), "each file once"
+        for file in {(f.point, f.file) for f in frames if f.side is side}:
+            of_file = [f for f in frames if f.side is side and (f.point, f.file) == file]
+            first = list(dict.fromkeys(of_file))[:FRAMES_PER_SIDE]
+            here = [f for f in shown if f.side is side and (f.point, f.file) == file]
+            assert here == sorted(first)
+    for e in found:
+        assert e.note == "note"
+        for side, text in ((Side.CLIENT, e.client_filter), (Side.BACKEND, e.backend_filter)):
+            assert text == frame_filter([f for f in e.frames if f.side is side])
+
+
+def test_a_display_filter_names_each_frame_once() -> None:
+    def at(*numbers: int) -> list[FrameRef]:
+        return [FrameRef(Side.CLIENT, 0, 0, n, 0) for n in numbers]
+
+    assert frame_filter([]) == ""
+    assert frame_filter(at(3)) == "frame.number == 3"
+    assert frame_filter(at(3, 1, 3)) == "frame.number in {1, 3}"
+
+
+def test_messages_are_shown_by_the_frame_that_completes_their_head() -> None:
+    given_ = comparison()
+    for side in Side:
+        (trace,) = given_.traces(side)
+        for e in trace.exchanges:
+            assert e.request is not None
+            assert e.response is not None
+            ref = Ref(0, e.id)
+            asked, answered = given_.request_frame(side, ref), given_.response_frame(side, ref)
+            assert (asked.number, asked.time_ns) == (e.request.head_frame, e.request.head_ns)
+            assert (answered.number, answered.time_ns) == (
+                e.response.head_frame,
+                e.response.head_ns,
+            )
+    pairs = given_.request_frames(given_.pairs)
+    assert len(pairs) == 2 * FRAMES_PER_SIDE
+    assert pairs == [
+        given_.request_frame(side, ref)
+        for pair in list(given_.pairs)[:FRAMES_PER_SIDE]
+        for side, ref in ((Side.CLIENT, pair.client_ref), (Side.BACKEND, pair.backend_ref))
+    ]
+    assert len(given_.response_frames(given_.pairs[:2])) == 4
+
+
+def test_what_was_not_captured_is_shown_by_what_is_there() -> None:
+    whole = comparison(1)
+    (trace,) = whole.clients
+    (exchange,) = trace.exchanges
+    assert exchange.request is not None
+    assert exchange.response is not None
+
+    def shown(request: bool = True, response: bool = True) -> tuple[int, int]:
+        kept = exchange._replace(
+            request=exchange.request if request else None,
+            response=exchange.response if response else None,
+        )
+        made = replace(trace, exchanges=[kept])
+        of = Comparison([made], whole.backends, Correlation())
+        where = Side.CLIENT, Ref(0, 0)
+        return of.request_frame(*where).number, of.response_frame(*where).number
+
+    asked, answered = exchange.request.head_frame, exchange.response.head_frame
+    first = trace.connections[0].first_frame
+    assert shown() == (asked, answered)
+    assert shown(request=False) == (answered, answered)
+    assert shown(response=False) == (asked, asked)
+    assert shown(request=False, response=False) == (first, first)
+
+
+def test_connections_are_shown_by_their_syn_or_their_first_frame() -> None:
+    whole = comparison()
+    (trace,) = whole.clients
+    numbers = np.arange(len(trace.connections))
+    later = [
+        c._replace(first_frame=c.first_frame + 1, syn_frame=None if c.id % 2 else c.syn_frame)
+        for c in trace.connections
+    ]
+    made = replace(trace, connections=later)
+    of = Comparison([made], whole.backends, whole.correlation)
+    expected = [c.syn_frame or c.first_frame for c in later][:FRAMES_PER_SIDE]
+    assert [f.number for f in of.opening_frames(Side.CLIENT, numbers)] == expected
+    assert [f.number for f in first_frames(made, numbers)] == [
+        c.first_frame for c in later[:FRAMES_PER_SIDE]
+    ]
+    [both] = of.connection_frames(of.joined_connections[:1])[::2]
+    assert both.side is Side.CLIENT
+
+
+def test_the_ends_of_connections() -> None:
+    whole = comparison()
+    (trace,) = whole.clients
+    changed = [
+        c._replace(
+            from_server=c.from_server._replace(rst_frame=100 + c.id, rst_ns=5)
+            if c.id != 1
+            else c.from_server._replace(rst_frame=None, rst_ns=None),
+            from_client=c.from_client._replace(
+                rst_frame=50 if c.id == 2 else None, rst_ns=4 if c.id == 2 else None
+            ),
+        )
+        for c in trace.connections
+    ]
+    of = Comparison([replace(trace, connections=changed)], whole.backends, whole.correlation)
+    numbers = np.arange(len(changed))
+    shown = of.end_frames(Side.CLIENT, numbers, "rst_frame", "rst_ns", (False, True))
+    assert [(f.number, f.time_ns) for f in shown] == [
+        (100, 5),
+        (50, 4),
+        (102, 5),
+        (103, 5),
+        (104, 5),
+    ]
+    servers = of.end_frames(Side.CLIENT, numbers[:2], "rst_frame", "rst_ns", (True,))
+    assert [f.number for f in servers] == [100]
+    clients = of.end_frames(Side.CLIENT, numbers, "rst_frame", "rst_ns", (False,))
+    assert [f.number for f in clients] == [50]
+
+
+def test_a_capture_as_a_whole_is_shown_by_its_first_frame() -> None:
+    whole = comparison()
+    both = whole.any_frame()
+    assert [(f.side, f.number) for f in both] == [(Side.CLIENT, 1), (Side.BACKEND, 1)]
+    assert [f.side for f in whole.any_frame(Side.BACKEND)] == [Side.BACKEND]
+    (back,) = whole.backends
+    empty = replace(back, connections=[], applications=[], exchanges=[])
+    assert [f.side for f in Comparison(whole.clients, [empty], Correlation()).any_frame()] == [
+        Side.CLIENT
+    ]
