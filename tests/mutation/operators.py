@@ -140,6 +140,12 @@ class Mutant:
 def mutants(path: Path, root: Path) -> list[Mutant]:
     """Every fault that can be planted in one file."""
     source = path.read_bytes()
+    return [mutant for mutant in candidates(path, root) if is_sound(mutant, source)]
+
+
+def candidates(path: Path, root: Path) -> list[Mutant]:
+    """The same, and some that are no Python."""
+    source = path.read_bytes()
     wrapper = MetadataWrapper(cst.parse_module(source))
     spans = wrapper.resolve(ByteSpanPositionProvider)
     lines = wrapper.resolve(PositionProvider)
@@ -165,7 +171,7 @@ def mutants(path: Path, root: Path) -> list[Mutant]:
                     text,
                     *_shown(source, start, start + length, text.encode()),
                 )
-                if _sound(found, source):
+                if found.before != found.after:
                     out.setdefault((start, start + length, text), found)
     return list(out.values())
 
@@ -215,10 +221,10 @@ def _shown(source: bytes, start: int, end: int, text: bytes) -> tuple[str, str]:
     return before.decode().strip(), changed.split(b"\n")[0].decode().strip()
 
 
-def _sound(mutant: Mutant, source: bytes) -> bool:
-    """Is it Python, and another program?"""
+def is_sound(mutant: Mutant, source: bytes) -> bool:
+    """Is it Python?"""
     try:
         compile(mutant.planted(source), mutant.path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return False
-    return mutant.before != mutant.after
+    return True

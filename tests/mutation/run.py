@@ -22,7 +22,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from tests.mutation.operators import Mutant
-from tests.mutation.reach import ROOT, Reach
+from tests.mutation.reach import ROOT, Mirror, Reach, mirror
 from tests.mutation.worker import Job, Outcome
 
 COPIED = ("lbtrace", "tests", "samples", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
@@ -64,7 +64,8 @@ class Worker:
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": ""},
         )
         assert self._process.stdout is not None
-        self._process.stdout.readline()  # only now may a file of the copy change
+        # only when it is ready may a file of the copy change
+        self.collected: list[str] = json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
         """End the process."""
@@ -96,7 +97,9 @@ class Worker:
         finally:
             self.write(mutant.path, source)
 
-    def meets(self, mutant: Mutant, groups: Sequence[Sequence[str]], reach: Reach) -> Result:
+    def meets(
+        self, mutant: Mutant, groups: Sequence[Sequence[str]], reach: Reach | Mirror
+    ) -> Result:
         """Run the groups of tests one after another until one catches the mutant."""
         if not any(groups):
             return Result(mutant, "not reached", "")
@@ -121,7 +124,7 @@ class Worker:
                 distrusted.add(got["test"] or tests[0])
         return Result(mutant, "survived", "")
 
-    def job(self, tests: list[str], reach: Reach, mutant: Mutant | None = None) -> Job:
+    def job(self, tests: list[str], reach: Reach | Mirror, mutant: Mutant | None = None) -> Job:
         """These tests; with a mutant, to be run before it is planted."""
         usual = sum(reach.seconds.get(test, 1.0) for test in tests)
         path = mutant.path if mutant else ""
@@ -129,20 +132,14 @@ class Worker:
         before = "" if anew else (self.folder / path).read_text()
         return {"tests": tests, "seconds": 20 + SLOWER * usual, "path": path, "before": before}
 
-    def trusts(self, test: str, reach: Reach) -> bool:
+    def trusts(self, test: str, reach: Reach | Mirror) -> bool:
         """Does a test pass without a fault?"""
         if test not in self.trusted:
             self.trusted[test] = self.ask(self.job([test], reach))["outcome"] == "passed"
         return self.trusted[test]
 
 
-def mirror(path: str) -> str:
-    """`lbtrace/tcp/loss.py` → `tests/tcp/test_loss.py`."""
-    folder, _, name = path.removeprefix("lbtrace/").rpartition("/")
-    return f"tests/{folder}/test_{name}"
-
-
-def groups(mutant: Mutant, reach: Reach, budget: float) -> list[list[str]]:
+def groups(mutant: Mutant, reach: Reach | Mirror, budget: float) -> list[list[str]]:
     """The tests that reach a mutant: those of its own module, then the others; the fastest first,
     each group up to `budget` seconds.
     """
@@ -161,7 +158,7 @@ def groups(mutant: Mutant, reach: Reach, budget: float) -> list[list[str]]:
 
 def run(
     sample: Sequence[Mutant],
-    reach: Reach,
+    reach: Reach | Mirror,
     *,
     workers: int,
     budget: float,
@@ -187,6 +184,7 @@ def run(
             place = Path(folder) / str(number) / "tree"
             place.mkdir(parents=True)
             worker = Worker(place, reach.files)
+            reach.collected(worker.collected)
             served.append((worker, Thread(target=serve, args=(worker,), daemon=True)))
         for _, thread in served:
             thread.start()

@@ -71,13 +71,19 @@ class Outcome(TypedDict):
 
 
 class Chosen:
-    """Of what is collected, the tests of the job in their order; and which failed first."""
+    """Of what is collected, the tests of the job in their order (all without a job); and which
+    failed first.
+    """
 
-    def __init__(self, tests: Sequence[str]) -> None:
+    def __init__(self, tests: Sequence[str] = ()) -> None:
         self.order = {test: i for i, test in enumerate(tests)}
+        self.collected: list[str] = []
         self.failed = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.collected = [item.nodeid for item in items]
+        if not self.order:
+            return
         items[:] = sorted(
             (item for item in items if item.nodeid in self.order),
             key=lambda item: self.order[item.nodeid],
@@ -152,30 +158,29 @@ def _wait(child: int, read: int, seconds: float) -> Outcome:
     return {"outcome": outcome, "test": test}
 
 
-def warm(tests: Sequence[str]) -> Functions:
+def warm(tests: Sequence[str]) -> tuple[Functions, list[str]]:
     """Collect the tests, so that all they need is imported."""
+    chosen = Chosen()
     for name in OTHERS:
         with suppress(ImportError):
             importlib.import_module(name)
-    pytest.main([*OPTIONS, "--collect-only", *tests])
+    pytest.main([*OPTIONS, "--collect-only", *tests], plugins=[chosen])
     functions = live(Path.cwd() / "lbtrace")
     gc.collect()
     gc.freeze()
-    return functions
+    return functions, chosen.collected
 
 
 def main() -> None:
-    """Say `ready`, then serve jobs until standard input ends; the arguments are the tests to
-    collect.
-    """
+    """Say which tests there are in the files named, then serve jobs until standard input ends."""
     sys.path.insert(0, str(Path.cwd()))
     answers = os.fdopen(os.dup(1), "w")
     jobs = os.fdopen(os.dup(0))
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    functions = warm(sys.argv[1:])
-    print("ready", file=answers, flush=True)
+    functions, collected = warm(sys.argv[1:])
+    print(json.dumps(collected), file=answers, flush=True)
     for line in jobs:
         print(json.dumps(attempt(json.loads(line), functions)), file=answers, flush=True)
 
