@@ -48,7 +48,8 @@ def side(asked: Asked, seed: int) -> tuple[Trace, Trace]:
 def said(
     front: Trace, back: Trace, found: Correlation | None = None
 ) -> tuple[Kind, Confidence, str]:
-    return without_pairs(Comparison([front], [back], found or Correlation()))
+    made = without_pairs(Comparison([front], [back], found or Correlation()))
+    return made.kind, made.confidence, made.reason
 
 
 def strangers(front: Asked = FRONT, behind: Asked = BEHIND) -> tuple[Trace, Trace]:

@@ -193,7 +193,9 @@ def test_only_the_clients_syns_are_compared() -> None:
         for c in back.connections:
             end = c.from_server if server else c.from_client
             changed = end._replace(syn=end.syn and end.syn._replace(window_scale=3))
-            made.append(c._replace(**{"from_server" if server else "from_client": changed}))
+            made.append(
+                c._replace(from_server=changed) if server else c._replace(from_client=changed)
+            )
         return Comparison(
             comparison.clients, [replace(back, connections=made)], comparison.correlation
         )
