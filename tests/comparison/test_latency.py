@@ -12,13 +12,15 @@ from lbtrace.comparison import Comparison
 from lbtrace.comparison.latency import SENT_AGAIN, latency_of
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Exchange, Mark
-from lbtrace.model.pairing import Correlation
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import AttemptOutcome, ClockRefusal, Correlation
 from lbtrace.model.report import Latency
 from lbtrace.options import Options
 from tests.findings.simulated import ALB, four, judge_simulation, values, with_exchanges
 from tests.laws import examples
 from tests.simulator import Balancer, Clockwork, Recording, Simulation
 from tests.simulator.scenarios import SCENARIOS
+from tests.verdict.recorded import comparisons
 
 SECOND = 1_000_000_000
 XFF = ("X-Forwarded-For", "{client}")
@@ -218,3 +220,118 @@ def test_the_reason_for_leaving_a_pair_out_is_named() -> None:
     measured = Comparison(recorded.clients, recorded.backends, correlation).latency
     assert measured is not None
     assert measured.left_out == ((SENT_AGAIN, 1),)
+
+
+@examples(60)
+@given(comparisons())
+def test_what_was_added_pair_by_pair(comparison: Comparison) -> None:
+    """Held against a reader of one pair at a time."""
+    timed = list(comparison.timed)
+    measured = comparison.latency
+    if not timed or timed[0].found.group is not None:
+        assert (measured is None) == (not timed)
+        return
+    assert measured is not None
+    added, sending, ways, widths = [], [], [], []
+    for pair in timed:
+        (front, back), longer = pair.requests, total_ns(pair.client) - total_ns(pair.backend)
+        more = (front.last_ns - front.first_ns) - (back.last_ns - back.first_ns)
+        more = min(more, longer)
+        sending.append(more if more >= 1_000_000 else 0)
+        added.append(longer - sending[-1])
+        clock = comparison.clock(pair.client_ref.point, pair.backend_ref.point)
+        if clock is not None:
+            asked = back.first_ns + clock.delta_ns(back.first_ns)
+            passed = asked - front.first_ns - sending[-1]
+            whole = max(added[-1], 0)
+            ways.append((min(max(passed, 0), whole), whole - min(max(passed, 0), whole)))
+            widths.append(clock.half_width_ns)
+    ordered = sorted(added)
+    assert measured.count == len(timed)
+    assert measured.added_median_ns == median_low(added)
+    assert measured.added_p95_ns == ordered[-(-len(added) * 95 // 100) - 1]
+    assert measured.added_max_ns == ordered[-1]
+    assert measured.client_median_ns == median_low(total_ns(p.client) for p in timed)
+    assert measured.backend_median_ns == median_low(total_ns(p.backend) for p in timed)
+    slowest = [p.place for p, ns in zip(timed, added, strict=True) if ns == ordered[-1]]
+    assert measured.slowest_pair == max(slowest)
+    assert (measured.sending.pairs, measured.sending.longest_ns) == (
+        sum(ns > 0 for ns in sending),
+        max(sending),
+    )
+    if ways:
+        assert measured.forward_median_ns == median_low(forward for forward, _ in ways)
+        assert measured.return_median_ns == median_low(back for _, back in ways)
+        assert measured.half_width_ns == max(widths)
+    else:
+        assert (measured.forward_median_ns, measured.half_width_ns) == (None, None)
+
+
+@examples(60)
+@given(comparisons())
+def test_which_pairs_are_timed(comparison: Comparison) -> None:
+    """Answered at the first attempt, whole on both sides, nothing sent twice."""
+
+    def tells(exchange: Exchange) -> bool:
+        asked, answered = exchange.request, exchange.response
+        marks = {
+            *exchange.marks,
+            *(asked.marks if asked else ()),
+            *(answered.marks if answered else ()),
+        }
+        return (
+            asked is not None
+            and answered is not None
+            and answered.body.complete
+            and not marks & UNTIMED
+        )
+
+    expected = [
+        p
+        for p in comparison.pairs
+        if p.outcome is AttemptOutcome.ANSWERED
+        and len(p.found.attempts) == 1
+        and tells(p.client)
+        and tells(p.backend)
+    ]
+    if any(p.found.group is None for p in expected):
+        expected = [p for p in expected if p.found.group is None]
+    assert [p.place for p in comparison.timed] == [p.place for p in expected]
+    left = sum(count for _, count in comparison.untimed)
+    assert left + len(expected) == len(comparison.pairs)
+
+
+UNTIMED = {
+    Mark.RETRANSMITTED,
+    Mark.RESYNCED,
+    Mark.LOST,
+    Mark.RESET,
+    Mark.CAPTURE_ENDED,
+    Mark.HEAD_TRUNCATED,
+    Mark.PAIRED_BY_ORDER,
+    Mark.PIPELINED,
+}
+
+
+def test_a_clock_that_was_refused_is_none() -> None:
+    recorded, correlation, measured = perform(four(ALB))
+    assert measured is not None
+    assert measured.forward_median_ns is not None
+    refused = tuple(replace(c, refused=next(iter(ClockRefusal))) for c in correlation.clocks)
+    of = Comparison(recorded.clients, recorded.backends, replace(correlation, clocks=refused))
+    assert of.clock(0, 0) is None
+    assert of.latency is not None
+    assert of.latency.forward_median_ns is None
+    assert of.latency.added_median_ns == measured.added_median_ns
+    assert of.clock(0, 1) is None
+
+
+def test_two_captures_of_nothing_are_not_the_same_capture() -> None:
+    empty = Simulation().run()
+    assert Comparison(empty.clients, empty.backends, Correlation()).same_captures == []
+    recorded = four(ALB).run()
+    twin = [replace(t, side=Side.BACKEND) for t in recorded.clients]
+    assert len(Comparison(recorded.clients, twin, Correlation()).same_captures) == 1
+    one = recorded.clients[0]
+    later = replace(one, side=Side.BACKEND, connections=list(one.connections)[1:])
+    assert Comparison([one], [later], Correlation()).same_captures == []

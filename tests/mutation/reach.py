@@ -24,7 +24,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / ".mutation"
-ALSO: dict[str, tuple[str, ...]] = {}
+ALSO: dict[str, tuple[str, ...]] = {
+    "comparison": (
+        "tests/findings/test_idle_limits.py",
+        "tests/findings/test_large_segments.py",
+        "tests/findings/test_stated_offset.py",
+        "tests/http/test_place.py",
+    ),
+}
 """Rooms whose rules are tested outside their folder, and where."""
 _PLACE = "LBTRACE_MUTATION_ROOM"
 
