@@ -18,25 +18,30 @@ Variants:
     missing: acknowledged bytes that no packet holds.
     one-direction: only one direction of most connections.
     window: exchanges at a time when the other capture shows nothing.
+    tail-client, tail-backend: the end of that capture is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, first_frames
 from lbtrace.comparison.claims import size
 from lbtrace.findings._kind import FindingKind
-from lbtrace.model.net import FrameRef
-from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
+from lbtrace.model.http import Mark
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence, UnpairedDetail, UnpairedReason
 from lbtrace.model.report import Finding, Severity
 from lbtrace.model.trace import Trace
+from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
+LATEST = np.iinfo(np.int64).max
 WHOLE = "Record whole packets: tcpdump -s 0."
 BUFFER = "Record with a larger buffer (tcpdump -B 65536), or write to a faster disk."
 
@@ -116,26 +121,91 @@ def _of_trace(trace: Trace, connections: ConnectionTable) -> Iterator[Finding]:
 
 
 def _outside(comparison: Comparison) -> Iterator[Finding]:
-    for side, traces in (("client", comparison.clients), ("backend", comparison.backends)):
-        refs: Sequence[Ref] = [
-            u.ref
-            for u in comparison.correlation.unpaired
-            if u.side == side and u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE
-        ]
-        if not refs:
-            continue
-        frames: list[FrameRef] = [
-            comparison.request_frame(traces[0].side, ref) for ref in refs[:FRAMES_PER_SIDE]
-        ]
-        yield KIND.finding(
-            "window",
-            Severity.INFO,
-            Confidence.HIGH,
-            "Exchanges of the {side} capture before the first or after the last packet of the "
-            "other capture: {count}. "
-            "Whether that capture was running then is not known.",
-            frames,
-            count=len(refs),
-            side=side,
-            remedy="Start both captures before the traffic and stop them after it.",
-        )
+    """Per side what the other capture does not hold: what came after its end, then the rest."""
+    outside = [
+        u
+        for u in comparison.correlation.unpaired
+        if u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE
+        or u.detail is UnpairedDetail.CAPTURE_EDGE
+    ]
+    for side in comparison.captured:
+        mine = [u for u in outside if u.side == side]
+        rows = comparison.numbers(side, [u.ref for u in mine])
+        after = _after_all_pairs(comparison, side, rows)
+        yield from _tail(comparison, side, rows[after])
+        elsewhere = np.array([u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE for u in mine], bool)
+        if (elsewhere & ~after).any():
+            yield _window(comparison, side, rows[elsewhere & ~after])
+
+
+def _after_all_pairs(comparison: Comparison, side: Side, rows: Column) -> Column:
+    """Which exchanges begin after every one of their side that has a partner."""
+    table, pairs = comparison.table(side), comparison.pairs
+    if not len(pairs):
+        return np.zeros(len(rows), bool)
+    begins = np.minimum(
+        np.where(table.requests.there, table.requests.first_ns, LATEST),
+        np.where(table.responses.there, table.responses.first_ns, LATEST),
+    )
+    paired = pairs.client if side is Side.CLIENT else pairs.backend
+    later: Column = begins[rows] > begins[paired].max()
+    return later
+
+
+def _tail(comparison: Comparison, side: Side, after: Column) -> Iterator[Finding]:
+    """A side shows what its partner should show too: the rest of exchanges that are cut off there
+    by the end of the capture, and exchanges after it.
+    """
+    other = Side.BACKEND if side is Side.CLIENT else Side.CLIENT
+    pairs, there = comparison.pairs, comparison.table(other)
+    mine, theirs = (
+        (pairs.client, pairs.backend) if side is Side.CLIENT else (pairs.backend, pairs.client)
+    )
+    ended = (there.marks | there.requests.marks) & MARKS[Mark.CAPTURE_ENDED] > 0
+    cut = pairs.where(
+        comparison.table(side).responses.there[mine]
+        & ~there.responses.there[theirs]
+        & ended[theirs]
+    )
+    if not len(cut) and not len(after):
+        return
+    shown = comparison.response_frames(cut) or [
+        comparison.request_frame(side, comparison.table(side).ref(row))
+        for row in after[:FRAMES_PER_SIDE].tolist()
+    ]
+    said = [
+        "the responses of {cut} requests that stand in both" if len(cut) else "",
+        "{after} later exchanges" if len(after) else "",
+    ]
+    yield KIND.finding(
+        f"tail-{other}",
+        Severity.MEDIUM if len(cut) else Severity.LOW,
+        Confidence.HIGH if len(cut) else Confidence.MEDIUM,
+        "The {side} capture lacks the end: the other one shows "
+        + " and ".join(filter(None, said))
+        + ". It was stopped too early, or tcpdump kept its last packets back when it was stopped, "
+        "which it does not report as dropped.",
+        shown,
+        side=other.value,
+        cut=len(cut) or None,
+        after=len(after) or None,
+        remedy="Record with tcpdump --immediate-mode -U, and stop it some seconds after the last "
+        "packet.",
+    )
+
+
+def _window(comparison: Comparison, side: Side, rows: Column) -> Finding:
+    return KIND.finding(
+        "window",
+        Severity.INFO,
+        Confidence.HIGH,
+        "Exchanges of the {side} capture before the first or after the last packet of the other "
+        "capture: {count}. Whether that capture was running then is not known.",
+        (
+            comparison.request_frame(side, comparison.table(side).ref(row))
+            for row in rows[:FRAMES_PER_SIDE].tolist()
+        ),
+        count=len(rows),
+        side=side.value,
+        remedy="Start both captures before the traffic and stop them after it.",
+    )

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
+from lbtrace.model.http import Mark
 from lbtrace.model.report import Kind, Severity
 from lbtrace.options import Options
 from lbtrace.verdict import judge
-from tests.findings.simulated import ALB, four, judge_recording, judge_simulation, values
+from tests.findings.simulated import (
+    ALB,
+    four,
+    judge_recording,
+    judge_simulation,
+    values,
+    with_exchanges,
+)
 from tests.simulator import Balancer
 
 
@@ -76,3 +86,30 @@ def test_health_checks_are_described() -> None:
     said = judge_simulation(four(ALB, targets=[f"/{n}" for n in range(12)])).one("health-checks")
     assert values(said)["user_agent"] == "ELB-HealthChecker/2.0"
     assert values(said)["path"] == "/health"
+
+
+@pytest.mark.parametrize(("side", "other"), [("client", "backend"), ("backend", "client")])
+def test_a_capture_that_ends_before_the_other_lacks_its_end(side: str, other: str) -> None:
+    whole = four(Balancer(add=[("X-Forwarded-For", "{client}")]))
+    setattr(whole, f"{side}_window", (0, 150))
+    told = judge_simulation(whole)
+    tail = told.one(f"capture-quality.tail-{side}")
+    assert values(tail)["after"] == 2
+    assert {frame.side for frame in tail.evidence[0].frames} == {other}
+    assert [f.slug for f in told.of("capture-quality")] == [tail.slug]
+
+
+def test_a_response_that_only_the_other_capture_holds_proves_that_the_end_is_missing() -> None:
+    spoken = judge_simulation(four(Balancer(add=[("X-Forwarded-For", "{client}")])))
+    (front,) = spoken.recorded.clients
+    last = front.exchanges[-1]
+    cut = last._replace(response=None, marks=(Mark.CAPTURE_ENDED,))
+    spoken.recorded.clients[0] = with_exchanges(front, **{f"e{last.id}": cut})
+    tail = judge_recording(spoken.recorded, spoken.correlation).one("capture-quality.tail-client")
+    assert (tail.severity, values(tail)["cut"]) == ("medium", 1)
+
+
+def test_a_capture_that_begins_late_has_its_end() -> None:
+    late = four(Balancer(add=[("X-Forwarded-For", "{client}")]))
+    late.backend_window = (150, 10_000)
+    assert judge_simulation(late).of("capture-quality") == []
