@@ -185,22 +185,25 @@ def compare_on_balancer(
     addresses: Sequence[str] = (),
     options: Options = DEFAULT,
     progress: Progress = quiet,
+    ports: Sequence[int] = (),
 ) -> Report:
     """One capture taken on the balancer itself, with both sides on one clock → the Report.
 
-    `addresses` are the balancer's own; without them, lbtrace looks for them. Raises InputError when
+    `addresses` are the balancer's own, `ports` those that it takes connections on; without them,
+    lbtrace looks for what tells the sides apart. Raises InputError when
     a file cannot be read, is no capture, or does not show two sides.
     """
     from lbtrace import correlate
 
     with _no_collection():
-        parts = correlate.split(inspect(files, Side.CLIENT, 0, options, progress), addresses)
+        parts = correlate.split(inspect(files, Side.CLIENT, 0, options, progress), addresses, ports)
         if parts is None:
             raise InputError(
                 "sides-not-told-apart",
                 f"{files[0]}: nothing in it tells the two sides of a balancer apart.",
                 "Capture with `tcpdump -i any` on it, name all of its own addresses with "
-                "--lb-address, or give two captures.",
+                "--lb-address or the ports it takes connections on with --lb-port, or give two "
+                "captures.",
             )
         if options.clock_offset_ns is None:
             options = replace(options, clock_offset_ns=0)

@@ -34,6 +34,13 @@ from lbtrace.render.check import format_names
 @click.option("--backend", "backends", multiple=True, metavar="FILE", help="As for compare.")
 @click.option("--lb", multiple=True, metavar="BOTH", help="As for compare.")
 @click.option("--lb-address", multiple=True, metavar="IP", help="As for compare.")
+@click.option(
+    "--lb-port",
+    type=click.IntRange(1, 65535),
+    multiple=True,
+    metavar="PORT",
+    help="As for compare.",
+)
 @click.option("--clock-offset", metavar="TIME", help="As for compare.")
 @click.option(
     "--min-exchanges",
@@ -64,6 +71,7 @@ def command(
     backends: tuple[str, ...],
     lb: tuple[str, ...],
     lb_address: tuple[str, ...],
+    lb_port: tuple[int, ...],
     clock_offset: str | None,
     min_exchanges: int,
     init: bool,
@@ -105,7 +113,7 @@ def command(
     behaviour = (
         _stored(report)
         if report is not None
-        else _compared(captures, clients, backends, lb, lb_address, clock_offset)
+        else _compared(captures, clients, backends, (lb, lb_address, lb_port), clock_offset)
     )
     if init:
         return _init(target, behaviour)
@@ -146,15 +154,16 @@ def _compared(
     captures: Sequence[str],
     clients: Sequence[str],
     backends: Sequence[str],
-    lb: Sequence[str],
-    lb_address: Sequence[str],
+    on_balancer: tuple[Sequence[str], Sequence[str], Sequence[int]],
     clock_offset: str | None,
 ) -> Behaviour:
+    """`on_balancer`: captures taken on it, its addresses and its ports, as stated."""
     from lbtrace.cli.compare import points_of
     from lbtrace.options import Options
     from lbtrace.pipeline import behaviour_of_one_side, compare, compare_on_balancer
 
-    check_lb(lb, lb_address, (*captures, *clients, *backends))
+    lb, lb_address, lb_port = on_balancer
+    check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
     options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
     alone = _one_side(captures, clients, backends)
     if alone is not None and not lb:
@@ -165,7 +174,7 @@ def _compared(
     client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
     with ProgressBar() as progress:
         report = (
-            compare_on_balancer(lb, lb_address, options, progress)
+            compare_on_balancer(lb, lb_address, options, progress, lb_port)
             if lb
             else compare(
                 points_of(client, Side.CLIENT, progress),

@@ -89,6 +89,13 @@ def _too_far(text: str) -> OptionError:
     help="With --lb: an address of the balancer, if the capture does not show it.",
 )
 @click.option(
+    "--lb-port",
+    type=click.IntRange(1, 65535),
+    multiple=True,
+    metavar="PORT",
+    help="With --lb: a port on which the balancer takes connections, if all is on one host.",
+)
+@click.option(
     "--clock-offset",
     metavar="TIME",
     help='Client clock − backend clock, if you know it: "37.5s", "-250ms".',
@@ -100,6 +107,7 @@ def command(
     backends: tuple[str, ...],
     lb: tuple[str, ...],
     lb_address: tuple[str, ...],
+    lb_port: tuple[int, ...],
     clock_offset: str | None,
     target: Target,
 ) -> None:
@@ -118,13 +126,13 @@ def command(
     from lbtrace.options import Options
     from lbtrace.pipeline import compare, compare_on_balancer
 
-    check_lb(lb, lb_address, (*captures, *clients, *backends))
+    check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
     client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
     target.check([path for files in (*client, *backend) for path in files])
     options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
     with ProgressBar() as progress:
         report = (
-            compare_on_balancer(lb, lb_address, options, progress)
+            compare_on_balancer(lb, lb_address, options, progress, lb_port)
             if lb
             else compare(
                 points_of(client, Side.CLIENT, progress),
@@ -136,8 +144,12 @@ def command(
     target.write_report(report)
 
 
-def check_lb(lb: Sequence[str], addresses: Sequence[str], others: Sequence[str]) -> None:
-    """OptionError when --lb or --lb-address cannot be meant. `others` are the other captures."""
+def check_lb(
+    lb: Sequence[str], addresses: Sequence[str], others: Sequence[str], ports: Sequence[int] = ()
+) -> None:
+    """OptionError when --lb, --lb-address or --lb-port cannot be meant. `others` are the other
+    captures.
+    """
     if lb and others:
         raise OptionError(
             "lb-and-sides",
@@ -147,6 +159,10 @@ def check_lb(lb: Sequence[str], addresses: Sequence[str], others: Sequence[str])
         raise OptionError(
             "lb-address-alone",
             "--lb-address needs --lb: two captures need no address of the balancer.",
+        )
+    if ports and not lb:
+        raise OptionError(
+            "lb-port-alone", "--lb-port needs --lb: two captures need no port of the balancer."
         )
     for address in addresses:
         if not _is_address(address):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 
 from lbtrace.match.legs import part_of
@@ -18,34 +18,61 @@ AROUND = 0.8
 MOST_SERVERS = 8
 
 
-def split(trace: Trace, balancer: Sequence[str] = ()) -> tuple[Trace, Trace] | None:
+def split(
+    trace: Trace, balancer: Sequence[str] = (), ports: Collection[int] = ()
+) -> tuple[Trace, Trace] | None:
     """One capture taken on the balancer → what it shows of the client side and of the backend side,
-    with one clock (their offset is 0).
+    with one clock (their offset is 0). None when nothing tells the two apart.
 
-    A capture of Linux's "any" interface says of each packet whether the balancer received or sent
-    it: who was received from is in front, whom it opened a connection to is behind. Otherwise
-    `balancer` are its addresses; without them it is the address that some connections go to and
-    others come from; or, when it passes packets on, each connection is there twice with the same
-    sequence numbers, first as it came in; or the address whose exchanges have others inside them,
-    when it listens on one address and speaks from another. None when nothing of this is the case.
+    `balancer` and `ports` are the addresses and the ports it takes connections on, as stated: what
+    goes to such a port is in front. Otherwise the first of these tells:
+
+    - A capture of Linux's "any" interface says of each packet whether the balancer received or
+      sent it: who was received from is in front, whom it opened a connection to is behind.
+    - A balancer that passes packets on: most connections are there twice with the same sequence
+      numbers, first as they came in. No address is needed then.
+    - The addresses that some connections go to and others come from.
+    - The address or, where all is on one host, the port whose exchanges have others inside them.
     """
     connections = trace.connections
-    front, back = _travelled(trace)
-    if front and back:
-        return part_of(trace, front, Side.CLIENT), part_of(trace, back, Side.BACKEND)
-    addresses = set(balancer) or _hubs(connections)
-    front, back = (set(), set()) if addresses else _twice(connections)
-    if not front:
-        addresses = addresses or _outer(trace)
+    if ports:
         front = {
             c.id
             for c in connections
-            if c.server.address in addresses and c.client.address not in addresses
+            if c.server.port in ports and (not balancer or c.server.address in balancer)
         }
         back = {c.id for c in connections if c.id not in front}
+    else:
+        front, back = _travelled(trace)
+        if not (front and back):
+            front, back = _told_apart(trace, set(balancer))
     if not front or not back:
         return None
     return part_of(trace, front, Side.CLIENT), part_of(trace, back, Side.BACKEND)
+
+
+def _told_apart(trace: Trace, balancer: set[str]) -> tuple[set[int], set[int]]:
+    """The connections in front and behind, by their sequence numbers, their addresses, or what is
+    inside what.
+    """
+    connections = trace.connections
+    if not balancer:
+        front, back = _twice(connections)
+        if AROUND * len(connections) <= len(front) + len(back):
+            return front, back
+        balancer = _hubs(connections)
+        if not balancer and front:
+            return front, back
+    if balancer:
+        front = {
+            c.id
+            for c in connections
+            if c.server.address in balancer and c.client.address not in balancer
+        }
+    else:
+        outer = _outer(trace)
+        front = {c.id for c in connections if {c.server.address, str(c.server)} & outer}
+    return front, {c.id for c in connections if c.id not in front}
 
 
 def _travelled(trace: Trace) -> tuple[set[int], set[int]]:
@@ -115,22 +142,24 @@ def _twice(connections: Sequence[Connection]) -> tuple[set[int], set[int]]:
 
 def _outer(trace: Trace) -> set[str]:
     """The server address whose exchanges have those of other servers inside them: who waits for
-    others is in front.
+    others is in front. On one host it is the port.
 
     Nearly all of its own hold another, or (a cache answers many by itself) nearly all others are
     held by one of its own.
     """
     of: dict[str, list[Span]] = defaultdict(list)
+    one_host = len({c.server.address for c in trace.connections}) == 1
     for e in trace.exchanges:
         if e.request is not None and e.response is not None:
-            of[trace.connections[e.connection].server.address].append(
+            server = trace.connections[e.connection].server
+            of[str(server) if one_host else server.address].append(
                 (e.request.first_ns, e.response.last_ns)
             )
     shares: dict[str, float] = {}
-    for address in sorted(of, key=lambda a: -len(of[a]))[:MOST_SERVERS]:
-        others = [span for other, spans in of.items() if other != address for span in spans]
+    for place in sorted(of, key=lambda a: -len(of[a]))[:MOST_SERVERS]:
+        others = [span for other, spans in of.items() if other != place for span in spans]
         if others:
-            shares[address] = max(_holding(of[address], others), _held(others, of[address]))
+            shares[place] = max(_holding(of[place], others), _held(others, of[place]))
     best = max(shares.values(), default=0.0)
     found = {a for a, share in shares.items() if share == best}
     return found if best >= AROUND and len(found) == 1 else set()

@@ -25,6 +25,7 @@ CLIENT, BACKEND = (str(SAMPLES / "alb-like" / f"{side}.pcap") for side in ("clie
         (["--lb", CLIENT], "nothing in it tells the two sides of a balancer apart"),
         (["--lb", CLIENT, CLIENT], "give no other captures"),
         (["--lb-address", "10.0.0.1", CLIENT, CLIENT], "--lb-address needs --lb"),
+        (["--lb-port", "80", CLIENT, CLIENT], "--lb-port needs --lb"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(

@@ -17,6 +17,7 @@ from lbtrace.correlate import split
 from lbtrace.explain.swapped import reversed_share
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.model.trace import Trace
 from lbtrace.pipeline import compare, compare_on_balancer, inspect
 from tests.match.states import unpaired
 from tests.simulator.scenarios import SCENARIOS
@@ -125,6 +126,55 @@ def test_what_the_balancer_says_to_itself_is_in_front_only_where_clients_go(tmp_
         parts = split(replace(trace, connections=[itself, *others]))
         assert parts is not None
         assert ("127.0.0.1" in {c.server.address for c in parts[0].connections}) is in_front
+
+
+def on_localhost(path: str) -> Trace:
+    """A capture of which all ends are on one host: only ports tell the two sides apart."""
+    trace = inspect([path])
+    return replace(
+        trace,
+        connections=[
+            c._replace(
+                client=c.client._replace(address="127.0.0.1"),
+                server=c.server._replace(address="127.0.0.1"),
+            )
+            for c in trace.connections
+        ],
+    )
+
+
+def test_two_services_on_one_host_are_told_apart_by_the_port_that_is_stated(tmp_path: Path) -> None:
+    trace = on_localhost(merged(tmp_path, "alb-like"))
+    for ports, count in (((80,), 4), ((8080,), 4), ((80, 8080), None), ((9,), None)):
+        parts = split(trace, (), ports)
+        assert (parts and len(parts[0].connections)) == count
+    assert split(trace, ("192.0.2.1",), (80,)) is None
+
+
+def test_two_services_on_one_host_are_told_apart_by_what_is_inside_what(tmp_path: Path) -> None:
+    parts = split(on_localhost(merged(tmp_path, "nginx")))
+    assert parts is not None
+    assert {c.server.port for c in parts[0].connections} == {80}
+    assert {c.server.port for c in parts[1].connections} == {8080}
+
+
+def test_equal_sequence_numbers_need_no_address_though_a_backend_asks_others(
+    tmp_path: Path,
+) -> None:
+    trace = inspect([merged(tmp_path, "nlb-like")])
+    whole = split(trace)
+    assert whole is not None
+    onward = trace.connections[0]._replace(
+        id=len(trace.connections),
+        client=Endpoint(whole[1].connections[0].server.address, 40000),
+        server=Endpoint("10.9.9.9", 5432),
+        from_client=trace.connections[0].from_client._replace(isn=7),
+    )
+    connections = [*trace.connections, onward]
+    applications = [*trace.applications, trace.applications[0]]
+    parts = split(replace(trace, connections=connections, applications=applications))
+    assert parts is not None
+    assert [c.client for c in parts[0].connections] == [c.client for c in whole[0].connections]
 
 
 def test_packets_of_one_capture_are_counted_on_their_own_side(tmp_path: Path) -> None:
