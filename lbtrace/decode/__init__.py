@@ -24,6 +24,7 @@ from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.networks import NetworkBook, separate_networks
 from lbtrace.decode.packet import Packet, Skip
 from lbtrace.decode.rows import SegmentRows, from_tuples, joined
+from lbtrace.decode.udp_tunnels import HTTP3_SKIP
 from lbtrace.model.trace import Diagnostic, PacketCounts
 from lbtrace.tables.packets import NO_PACKET, Column, Recording, SegmentTable
 from lbtrace.tables.views import Views
@@ -221,7 +222,7 @@ class _Decoding:
         )
 
     def _diagnostics(self, counts: PacketCounts) -> list[Diagnostic]:
-        unfinished = self.fragments.unfinished
+        unfinished, http3 = self.fragments.unfinished, self.skipped[HTTP3_SKIP]
         found = (
             (
                 "ip-fragments-missing",
@@ -233,6 +234,12 @@ class _Decoding:
                 "snaplen-cut",
                 counts.truncated,
                 f"Packets of which only a part was captured (snapshot length): {counts.truncated}.",
+            ),
+            (
+                "http3-not-read",
+                http3,
+                f"{http3} UDP packets to or from port 443: HTTP/3 (QUIC) is not read. To compare "
+                "these requests, make the clients use HTTP/2 or HTTP/1.1 over TCP.",
             ),
             (
                 "mirrored-twice",

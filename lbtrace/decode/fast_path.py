@@ -33,7 +33,7 @@ from lbtrace.decode.networks import NetworkBook
 from lbtrace.decode.ppp import PPPOE_BYTES, PPPOE_SESSION
 from lbtrace.decode.rows import V6_BIT, SegmentRows
 from lbtrace.decode.tags import MPLS, VLAN
-from lbtrace.decode.udp_tunnels import IPSEC_PORT, UDP, UDP_BYTES
+from lbtrace.decode.udp_tunnels import HTTP3_PORT, HTTP3_SKIP, IPSEC_PORT, UDP, UDP_BYTES
 from lbtrace.tables.packets import Column
 from lbtrace.tables.views import Views
 
@@ -301,6 +301,11 @@ def _plain(
             at = np.where(these, inside, 0)
             u16, special = batch.views.u16, (*UDP_PORTS.numbers(), IPSEC_PORT)
             these &= ~np.isin(u16[at], special) & ~np.isin(u16[at + 2], special)
+            http3 = these & ((u16[at] == HTTP3_PORT) | (u16[at + 2] == HTTP3_PORT))
+            if count := int(http3.sum()):
+                done.skipped[HTTP3_SKIP] += count
+                counted |= http3
+                these &= ~http3
         if count := int(these.sum()):
             done.skipped[reason] += count
             counted |= these

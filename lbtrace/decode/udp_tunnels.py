@@ -24,6 +24,8 @@ from lbtrace.tables.views import Views
 UDP = 17
 UDP_BYTES = 8
 IPSEC_PORT = 4500  # ESP in UDP (RFC 3948)
+HTTP3_PORT = 443  # QUIC, which carries HTTP/3 (RFC 9114 §3.1)
+HTTP3_SKIP = "udp port 443"
 
 VXLAN_PORTS = (4789, 8472, 4790)  # IANA's; old Linux; the generic protocol extension's
 VXLAN_GENERIC = {4: 0x894F, 5: 0x8847}  # its next protocol → EtherType: NSH, MPLS
@@ -40,7 +42,7 @@ def udp(packet: Packet) -> Outcome:
         return Skip("esp (encrypted)")
     step = UDP_PORTS[target if target in UDP_PORTS else source]
     if isinstance(step, Skip):
-        return step
+        return Skip(HTTP3_SKIP) if HTTP3_PORT in (source, target) else step
     if length >= UDP_BYTES:
         packet.limit(min(length, packet.wire_end - packet.at))
     packet.at += UDP_BYTES

@@ -121,6 +121,19 @@ def test_what_is_no_tcp_is_counted_by_reason(tmp_path: Path) -> None:
     assert dict(table.counts.skipped) == {"arp": 1, "udp": 1, "icmp": 1}
 
 
+def test_http3_is_told_to_be_there_and_not_read(tmp_path: Path) -> None:
+    quic: list[Packet] = [
+        Ether(src=MAC, dst=MAC) / network / UDP(sport=ports[0], dport=ports[1]) / (b"q" * 40)
+        for network in (IP(), IPv6())
+        for ports in ((50000, 443), (443, 50000), (50000, 53))
+    ]
+    table = segments(tmp_path, quic)
+    assert dict(table.counts.skipped) == {"udp port 443": 4, "udp": 2}
+    (told,) = [d for d in table.diagnostics if d.slug == "http3-not-read"]
+    assert told.count == 4
+    assert told.text.startswith("4 UDP packets to or from port 443: HTTP/3")
+
+
 def test_offload_leaves_the_total_length_0(tmp_path: Path) -> None:
     packet = bytearray(bytes(Ether(src=MAC, dst=MAC) / REQUEST))
     packet[16:18] = b"\0\0"

@@ -85,6 +85,7 @@ def test_the_request_is_found(tmp_path: Path, packet: bytes, name: str, where: s
     ("packet", "why"),
     [
         (udp(53, bytes(40)), "udp"),
+        (udp(443, bytes(40)), "udp port 443"),
         (udp(4500, bytes(40)), "esp (encrypted)"),
         (udp(4789, bytes(60)), "udp"),  # without the I flag
         (udp(6081, b"\x40" + bytes(60)), "udp"),  # another version

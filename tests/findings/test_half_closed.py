@@ -1,0 +1,74 @@
+"""A client end that closes its own direction and waits for the answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
+from tests.findings.simulated import four, judge_alone, judge_recording, judge_simulation, values
+from tests.simulator import Balancer
+
+
+def half_closed(reset: bool = False, answered: bool = True, later_ns: int = 0) -> Trace:
+    """Four requests, each with the FIN of its client right behind it, or later."""
+    trace = four(Balancer()).run().clients[0]
+    exchanges = list(trace.exchanges)
+    connections: list[Connection] = []
+    for connection, exchange in zip(trace.connections, exchanges, strict=True):
+        assert exchange.request is not None
+        end = connection.from_client._replace(
+            fin_frame=exchange.request.last_frame,
+            fin_ns=exchange.request.last_ns + later_ns,
+            rst_frame=connection.last_frame if reset else None,
+            rst_ns=connection.last_ns if reset else None,
+        )
+        connections.append(connection._replace(from_client=end))
+    if not answered:
+        exchanges = [e._replace(response=None) for e in exchanges]
+    return replace(trace, connections=connections, exchanges=exchanges)
+
+
+def test_a_client_that_waits_for_its_answer_is_half_closed() -> None:
+    found = judge_alone(half_closed()).one("half-closed")
+    assert (found.slug, found.severity) == ("half-closed.answered", "info")
+    assert values(found)["count"] == 4
+    assert "The {sender} half-closed {count} connections: " in found.statement
+
+
+def test_without_an_answer_it_may_have_left() -> None:
+    found = judge_alone(half_closed(answered=False)).one("half-closed")
+    assert (found.slug, found.severity) == ("half-closed.unanswered", "low")
+
+
+def test_a_client_that_closes_after_a_while_gave_up_waiting() -> None:
+    waited = half_closed(answered=False, later_ns=5_000_000_000)
+    assert judge_alone(waited).of("half-closed") == []
+
+
+def test_what_was_answered_before_it_was_asked_has_no_answer_of_its_own() -> None:
+    trace = half_closed(answered=False)
+    first = trace.exchanges[0]
+    early = four(Balancer()).run().clients[0].exchanges[0]._replace(id=1, request=None)
+    exchanges = [first, early]
+    assert judge_alone(replace(trace, exchanges=exchanges)).of("half-closed") == []
+
+
+def test_a_client_that_resets_has_left() -> None:
+    assert judge_alone(half_closed(reset=True)).of("half-closed") == []
+
+
+@pytest.mark.parametrize("capture", ["clients", "backends"])
+def test_a_client_that_closes_after_its_answer_is_none(capture: str) -> None:
+    (trace,) = getattr(four(Balancer(keep_alive=False)).run(), capture)
+    assert judge_alone(trace).of("half-closed") == []
+
+
+def test_two_captures_name_the_side() -> None:
+    spoken = judge_simulation(four(Balancer()))
+    spoken.recorded.clients[0] = half_closed()
+    found = judge_recording(spoken.recorded, spoken.correlation).one("half-closed")
+    assert found.slug == "half-closed.answered-client"
+    assert values(found)["sender"] == "client"
