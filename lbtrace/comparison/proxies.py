@@ -17,6 +17,13 @@ from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.side_table import SideTable
 
 
+def only_of_proxies(name: str) -> bool:
+    """Whether a field, its name in lower case, is what proxies write into requests and clients do
+    not.
+    """
+    return name in fields_of(Meaning.PROXY, Meaning.BALANCER)
+
+
 def added_to_requests(name: str) -> bool:
     """Whether a field, its name in lower case, is what proxies add to requests."""
     return name in ADDED_BY_PROXIES or is_forwarding(name)
@@ -31,13 +38,20 @@ class Proxies(Sides):
     """Two sides, and what on each came through a proxy."""
 
     def proxied_requests(self, side: Side) -> Column:
-        """Per exchange, whether its request has a field that proxies add, or its connection begins
-        with a PROXY header.
+        """Per exchange, whether its request has a field that only proxies write, or its connection
+        begins with a PROXY header. X-Forwarded-For and its kin do not tell: clients make them up.
         """
         table = self.table(side)
-        wanted = table.words.fields_named(added_to_requests)
+        wanted = table.words.fields_named(only_of_proxies)
         found: Column = table.requests.heads.having(wanted) | (table.proxied[table.connection] > 0)
         return found & table.requests.there
+
+    def stating_requests(self, side: Side) -> Column:
+        """Per exchange, whether its request states the client or a proxy, whoever wrote that."""
+        table = self.table(side)
+        wanted = table.words.fields_named(added_to_requests)
+        found: Column = table.requests.heads.having(wanted) & table.requests.there
+        return found
 
     def proxied_responses(self, side: Side) -> Column:
         """Per exchange, whether its response has a field that proxies or their caches write."""

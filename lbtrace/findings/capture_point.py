@@ -5,9 +5,9 @@ Meaning:
     that did were captured behind it, responses that did were captured in front of it. What one
     capture does not hold, the other side of the balancer, stays unknown.
 Decided by:
-    Fields that proxies write into requests (X-Forwarded-For, Via and their kin), a PROXY header,
-    and fields that proxies and caches write into responses (Via, X-Cache), in the messages for more
-    than half of the targets. A client can write such a field itself, and a backend can pass one on.
+    Fields that only proxies write into requests (Via, trace ids of balancers), a PROXY header, and
+    fields that proxies and caches write into responses (Via, X-Cache), in the messages for more
+    than half of the targets. X-Forwarded-For and its kin do not decide it: a client can write them.
 Evidence:
     The first messages that have such a field.
 Remedy:
@@ -15,6 +15,7 @@ Remedy:
 Variants:
     behind-a-proxy: requests came through one.
     in-front-of-a-proxy: responses came through one.
+    forwarding-fields: requests state a client or a proxy, and nothing shows who wrote that.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.proxies import added_to_requests, added_to_responses
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, NotCaptured, Severity
 from lbtrace.tables.columns import Column, among
@@ -36,42 +38,61 @@ ONE_CAPTURE = True
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
-    """Of one capture: what its requests, or its responses, came through."""
-    if not comparison.alone or comparison.not_captured is NotCaptured.OTHER_SIDE:
+    """Of one capture: what its requests, or its responses, came through; else what its requests
+    state.
+    """
+    if not comparison.alone:
         return
     (side,) = comparison.captured
-    table, behind = comparison.table(side), comparison.not_captured is NotCaptured.IN_FRONT
-    proxied = comparison.proxied_requests(side) if behind else comparison.proxied_responses(side)
-    there = table.requests.there if behind else table.responses.there
-    look = comparison.request_frame if behind else comparison.response_frame
-    rows = np.flatnonzero(proxied)
-    yield KIND.finding(
-        "behind-a-proxy" if behind else "in-front-of-a-proxy",
+    where = comparison.not_captured
+    if where is NotCaptured.BEHIND:
+        rows = np.flatnonzero(comparison.proxied_responses(side))
+        yield _finding(comparison, side, rows, "in-front-of-a-proxy")
+        return
+    behind = where is NotCaptured.IN_FRONT
+    rows = np.flatnonzero(
+        comparison.proxied_requests(side) if behind else comparison.stating_requests(side)
+    )
+    if len(rows):
+        yield _finding(comparison, side, rows, "behind-a-proxy" if behind else "forwarding-fields")
+
+
+STATEMENT = {
+    "behind-a-proxy": "{count} of {of} requests carry what a proxy adds ({fields}): this capture "
+    "was taken behind one.",
+    "in-front-of-a-proxy": "{count} of {of} responses carry what a proxy adds ({fields}): this "
+    "capture was taken in front of one.",
+    "forwarding-fields": "{count} of {of} requests carry {fields}: a proxy wrote that, or the "
+    "client did.",
+}
+
+
+def _finding(comparison: Comparison, side: Side, rows: Column, variant: str) -> Finding:
+    table, response = comparison.table(side), variant == "in-front-of-a-proxy"
+    messages = table.responses if response else table.requests
+    look = comparison.response_frame if response else comparison.request_frame
+    return KIND.finding(
+        variant,
         Severity.INFO,
         Confidence.MEDIUM,
-        "{count} of {of} requests carry what a proxy adds ({fields}): this capture was taken "
-        "behind one."
-        if behind
-        else "{count} of {of} responses carry what a proxy adds ({fields}): this capture was taken "
-        "in front of one.",
+        STATEMENT[variant],
         (look(side, table.ref(row)) for row in rows[:FRAMES_PER_SIDE].tolist()),
         count=len(rows),
-        of=int(there.sum()),
-        fields=_fields(table, rows, behind),
+        of=int(messages.there.sum()),
+        fields=_fields(table, rows, response),
     )
 
 
-def _fields(table: SideTable, rows: Column, behind: bool) -> str:
-    """What a proxy added to these messages, by name, as first written."""
+def _fields(table: SideTable, rows: Column, response: bool) -> str:
+    """What these messages carry of what proxies add, by name, as first written."""
     adds, messages = (
-        (added_to_requests, table.requests) if behind else (added_to_responses, table.responses)
+        (added_to_responses, table.responses) if response else (added_to_requests, table.requests)
     )
     owners, lines = messages.heads.which(table.words.fields_named(adds))
-    used = np.unique(lines[among(owners, rows)]).tolist()
     spelled: dict[str, str] = {}
-    for line in used:
+    for line in np.unique(lines[among(owners, rows)]).tolist():
         name = table.words.line_list[line].name
         spelled.setdefault(name.lower(), name)
-    if behind and (table.proxied[table.connection[rows]] > 0).any():
+    if not response and (table.proxied[table.connection[rows]] > 0).any():
         spelled.setdefault("", "a PROXY header")
     return ", ".join(spelled.values())

@@ -83,7 +83,11 @@ def _finding(
             else "The answer to {count} attempts to connect to {front} came from {other}"
         )
         + (", the backend's own address" if own else "")
-        + ": they went past the balancer untranslated."
+        + (
+            ", not from the address that was spoken to."
+            if comparison.alone
+            else ": they went past the balancer untranslated."
+        )
         + (" The client reset {reset} of them." if reset else ""),
         comparison.opening_frames(side, shown),
         count=len(stray),

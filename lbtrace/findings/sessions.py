@@ -15,6 +15,10 @@ Remedy:
     Turn stickiness on (`cookie SERVERID insert` of HAProxy, `sticky` of nginx, target group
     stickiness of an ALB), or keep sessions where all backends find them (a database, Redis, or a
     signed cookie that holds the session).
+Variants:
+    another-backend: a backend got the session of another one.
+    another-server: the same in one capture, which need not show backends.
+    sticky: a cookie of the balancer's own.
 """
 
 from __future__ import annotations
@@ -30,10 +34,12 @@ from lbtrace.http_fields import COOKIE, SET_COOKIE
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import distinct
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
 LONG = 16  # characters: what is shorter may be a setting that many clients share
 SESSION_WORDS = ("sess", "sid", "auth", "token")
 # cookies that balancers set to bind a client to a backend, by the beginning of their names
@@ -71,16 +77,19 @@ class _Move(NamedTuple):
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Sessions that went to another backend, then the balancer's own cookies."""
     yield from _moved(comparison)
-    yield from _sticky(comparison)
+    if not comparison.alone:
+        yield from _sticky(comparison)
 
 
 def _moved(comparison: Comparison) -> Iterator[Finding]:
-    backend = comparison.sides[1]
+    side = comparison.captured[-1]
+    backend = comparison.table(side)
     server = backend.servers[backend.connection]
+    if len(distinct(server)) < 2:
+        return  # there is no other
     makers = _makers(backend)
-    known = [
-        move for move in _sent(backend, makers) if not comparison.check_exchanges[move.request]
-    ]
+    checks = comparison.check_exchanges if side is Side.BACKEND else np.zeros(len(backend), bool)
+    known = [move for move in _sent(backend, makers) if not checks[move.request]]
     moved = [m for m in known if server[m.request] != server[m.set_in]]
     if not moved:
         return
@@ -88,19 +97,25 @@ def _moved(comparison: Comparison) -> Iterator[Finding]:
     anew = {m.request for m in moved if _sets(backend, m.request, m.cookie.name)}
     first = moved[0]
     yield KIND.finding(
-        "another-backend",
-        Severity.MEDIUM,
+        "another-server" if comparison.alone else "another-backend",
+        # addresses of a balancer that all know the session look the same in one capture
+        Severity.LOW if comparison.alone else Severity.MEDIUM,
         Confidence.HIGH,
-        "{count} of {of} requests with a session cookie that a captured backend had set went to "
-        "another backend: {moves}. The cookies: {names}."
+        (
+            "{count} of {of} requests with a session cookie that one server had set went to "
+            "another server: {moves}. The cookies: {names}."
+            if comparison.alone
+            else "{count} of {of} requests with a session cookie that a captured backend had set "
+            "went to another backend: {moves}. The cookies: {names}."
+        )
         + (
-            " The other backend set the cookie anew in {anew} of them: it did not know the session."
+            " The other one set the cookie anew in {anew} of them: it did not know the session."
             if anew
             else ""
         ),
         (
-            comparison.response_frame(Side.BACKEND, backend.ref(first.set_in)),
-            comparison.request_frame(Side.BACKEND, backend.ref(first.request)),
+            comparison.response_frame(side, backend.ref(first.set_in)),
+            comparison.request_frame(side, backend.ref(first.request)),
         ),
         note="the response that set the cookie, and the request that took it elsewhere",
         remedy="Turn stickiness on, or keep sessions where every backend finds them.",

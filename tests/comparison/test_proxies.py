@@ -11,13 +11,17 @@ from tests.findings.simulated import four
 from tests.simulator import Balancer
 
 FORWARDED = ("X-Forwarded-For", "{client}")
+PROTO = ("X-Forwarded-Proto", "http")
+TRACE = ("X-Amzn-Trace-Id", "{fresh}")
 
 
 @pytest.mark.parametrize(
     ("balancer", "in_front", "behind"),
     [
         (Balancer(), NotCaptured.OTHER_SIDE, NotCaptured.OTHER_SIDE),
-        (Balancer(add=[FORWARDED]), NotCaptured.OTHER_SIDE, NotCaptured.IN_FRONT),
+        (Balancer(add=[FORWARDED]), NotCaptured.OTHER_SIDE, NotCaptured.OTHER_SIDE),
+        (Balancer(add=[FORWARDED, PROTO]), NotCaptured.OTHER_SIDE, NotCaptured.OTHER_SIDE),
+        (Balancer(add=[TRACE]), NotCaptured.OTHER_SIDE, NotCaptured.IN_FRONT),
         (Balancer(kind="l4-proxy", proxy=1), NotCaptured.OTHER_SIDE, NotCaptured.IN_FRONT),
         (Balancer(respond=[("Via", "1.1 b")]), NotCaptured.BEHIND, NotCaptured.OTHER_SIDE),
         (Balancer(respond=[("Set-Cookie", "a=b")]), NotCaptured.OTHER_SIDE, NotCaptured.OTHER_SIDE),

@@ -17,6 +17,7 @@ from tests.findings.simulated import ALB, four, judge_alone, judge_simulation, v
 from tests.findings.test_connection_failures import attempt
 from tests.findings.test_registry import PLAYS
 from tests.simulator import Balancer, Simulation
+from tests.simulator.scenarios.base import TWO
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*/*.pcap*"))
 # one capture does not tell which side it was taken on, nor what a balancer or a backend did
@@ -134,3 +135,24 @@ def test_a_redirect_to_a_private_address_nobody_asked_for_is_told() -> None:
     told = judge_alone(simulation.run().clients[0]).one("redirects")
     assert told.slug == "redirects.private-address"
     assert (values(told)["count"], values(told)["of"]) == (1, 3)
+
+
+def test_forwarding_fields_that_a_client_can_write_do_not_tell_where_it_was_taken() -> None:
+    trace = four(Balancer(add=[("X-Forwarded-For", "{client}")])).run().backends[0]
+    fields = judge_alone(trace).one("capture-point")
+    assert fields.slug == "capture-point.forwarding-fields"
+    assert values(fields)["fields"] == "X-Forwarded-For"
+
+
+def test_a_session_that_reaches_another_server_is_told_of_one_capture() -> None:
+    simulation = Simulation(seed=2, balancer=Balancer(wander=False), backends=TWO)
+    client = simulation.client("192.168.0.5")
+    cookie = "JSESSIONID=8f14e45fceea167a5a36dedd4bea2543"
+    client.asks("POST", "/login", body=b"me", answer_headers=[("Set-Cookie", cookie)])
+    for n in range(4):
+        client.asks("GET", f"/account/{n}", at_ms=100 * (n + 1), headers=[("Cookie", cookie)])
+    recorded = simulation.run()
+    told = judge_alone(recorded.backends[0]).one("sessions")
+    assert (told.slug, told.severity) == ("sessions.another-server", "low")
+    assert (values(told)["count"], values(told)["of"]) == (2, 4)
+    assert judge_alone(recorded.clients[0]).of("sessions") == []

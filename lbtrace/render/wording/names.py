@@ -73,10 +73,10 @@ REUSE: dict[Reuse, str] = {
 NOT_CAPTURED: dict[NotCaptured, str] = {
     NotCaptured.OTHER_SIDE: "This is one capture. It does not show on which side of a balancer it "
     "was taken, and the other side is not captured.",
-    NotCaptured.IN_FRONT: "This is one capture. Its requests came through a proxy: it was taken "
-    "behind one, and in front of the balancer is not captured.",
-    NotCaptured.BEHIND: "This is one capture. Its responses came through a proxy: it was taken in "
-    "front of one, and behind the balancer is not captured.",
+    NotCaptured.IN_FRONT: "This is one capture. Its requests came through a balancer or proxy: it "
+    "was taken behind one, and in front of that one is not captured.",
+    NotCaptured.BEHIND: "This is one capture. Its responses came through a balancer or proxy: it "
+    "was taken in front of one, and behind that one is not captured.",
 }
 SEVERITY: dict[Severity, str] = {
     Severity.CRITICAL: "CRITICAL",
