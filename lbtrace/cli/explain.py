@@ -5,6 +5,7 @@ The text is the finding's own docstring, the one that docs/findings.md is made o
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lbtrace.findings import FindingModule
 
 _WIDTH = 100
+_ABOUT = 6  # findings that are named for a word
 
 
 @click.command("explain")
@@ -46,13 +48,21 @@ def command(slug: str | None) -> None:
 
 
 def _unknown(slug: str, findings: tuple[FindingModule, ...]) -> OptionError:
-    """An error that names the slugs nearest to one that is none."""
+    """An error that names the slugs nearest to one that is none, or the findings that speak of
+    it.
+    """
     every = [s for f in findings for s in (f.slug, *(f"{f.slug}.{v}" for v in f.variants))]
     near = get_close_matches(slug, every, n=3, cutoff=0.4)
+    word = re.compile(rf"\b{re.escape(slug)}s?\b", re.IGNORECASE)
+    about = [f.slug for f in findings if word.search(" ".join(f.doc.split()))][:_ABOUT]
     return OptionError(
         "unknown-finding",
         f"There is no finding {slug!r}.",
-        f"Did you mean {' or '.join(near)}?" if near else "lbtrace explain lists them.",
+        f"These speak of it: {', '.join(about)}."
+        if about
+        else f"Did you mean {' or '.join(near)}?"
+        if near
+        else "lbtrace explain lists them.",
     )
 
 

@@ -24,8 +24,18 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.proxies import added_to_requests, added_to_responses
 from lbtrace.findings._kind import FindingKind
-from lbtrace.http_fields import SERVER, SET_COOKIE, USER_AGENT
+from lbtrace.findings.sessions import STICKY
+from lbtrace.http_fields import (
+    SERVER,
+    SET_COOKIE,
+    USER_AGENT,
+    X_FORWARDED_FOR,
+    X_FORWARDED_PORT,
+    X_FORWARDED_PROTO,
+)
 from lbtrace.http_fields.agents import is_health_checker
+from lbtrace.http_fields.lines import lowered
+from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -36,6 +46,8 @@ ONE_CAPTURE = True
 IN_REQUESTS = ("request-added", "request-written")
 IN_RESPONSES = ("response-written",)
 IN_CHECKS = ("health-check",)
+# what so many proxies write that it is the mark of none
+OF_MANY = frozenset((X_FORWARDED_FOR, X_FORWARDED_PORT, X_FORWARDED_PROTO))
 
 
 class _Mark(NamedTuple):
@@ -102,17 +114,24 @@ def _lines(comparison: Comparison, side: Side) -> list[tuple[tuple[str, ...], bo
     table = comparison.table(side)
     found: list[tuple[tuple[str, ...], bool, list[int]]] = []
     for places, response, wanted in (
-        (IN_REQUESTS, False, added_to_requests),
+        (IN_REQUESTS, False, lambda name: name not in OF_MANY and added_to_requests(name)),
         (IN_CHECKS, False, USER_AGENT.__eq__),
         (IN_RESPONSES, True, _of_balancers),
     ):
         heads = (table.responses if response else table.requests).heads
         used = np.unique(heads.which(table.words.fields_named(wanted))[1]).tolist()
-        if places == IN_CHECKS:
-            used = [n for n in used if is_health_checker(table.words.line_list[n].value)]
+        used = [n for n in used if _tells(table.words.line_list[n])]
         if used:
             found.append((places, response, used))
     return found
+
+
+def _tells(line: HeaderLine) -> bool:
+    """Whether a line of such a field may name a balancer, before any rule is read."""
+    name = lowered(line.name)
+    if name == USER_AGENT:
+        return is_health_checker(line.value)
+    return name != SET_COOKIE or line.value.startswith(tuple(STICKY))
 
 
 def _of_balancers(name: str) -> bool:

@@ -2,8 +2,8 @@
 
 Meaning:
     A request was sent on a connection that its server had already begun to close. Neither end is at
-    fault, but the request fails, and the client may get a 502. This happens if the server's idle
-    timeout is not longer than the sender's.
+    fault, but the request fails, and the client may get a 502. This happens if the idle time-out
+    (keep-alive timeout) of the server is not longer than the sender's.
 Decided by:
     On either side: a request whose first byte follows the server's FIN (certain), or a request
     after a silence of a second or more that is answered at once by FIN or RST and nothing else

@@ -34,7 +34,9 @@ def test_a_variant_says_what_it_says(capsys: pytest.CaptureFixture[str]) -> None
     ("slug", "near"),
     [
         ("redirect.lop", "redirects.loop"),
-        ("error", "errors"),
+        ("eror", "errors"),
+        ("MTU", "These speak of it: large-segments"),
+        ("idle time-out", "keep-alive-race"),
         ("redirects.", ""),
         ("zzz", "lbtrace explain lists them"),
         ("\x1b[31m", "lists them"),
@@ -52,3 +54,24 @@ def test_an_unknown_slug_is_one_line_with_the_nearest(
     assert near in captured.err
     assert captured.err.count("\n") == 1
     assert "\x1b" not in captured.err
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("SYN", "slow reader", "buffering", "hairpin", "MTU", "idle time-out"),
+        *(
+            "session cookie",
+            "another backend",
+            "own address",
+            "past the balancer",
+            "half-closed client",
+        ),
+        *("redirect loop", "SNI", "TLS alert"),
+    ],
+)
+def test_the_words_that_people_search_for_lead_to_findings(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", word]) == 2
+    assert "These speak of it: " in capsys.readouterr().err

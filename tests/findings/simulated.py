@@ -69,7 +69,8 @@ def judge_recording(recorded: Recording, correlation: Correlation) -> Judged:
     documented.
     """
     found = all_findings(Comparison(recorded.clients, recorded.backends, correlation))
-    assert undocumented(found) == [], "name it under Variants: in the docstring of its file"
+    missing = undocumented(found)
+    assert not missing, f"name {missing} under Variants: in the docstring of its file"
     return Judged(recorded, correlation, found)
 
 

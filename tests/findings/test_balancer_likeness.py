@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lbtrace.findings.balancer_likeness import IN_REQUESTS, OF_MANY
+from lbtrace.findings.sessions import STICKY
 from lbtrace.profiles import profiles
 from tests.findings.simulated import ALB, four, judge_alone, values
 from tests.simulator import Balancer
@@ -37,3 +39,25 @@ def test_fields_that_every_proxy_writes_name_nobody() -> None:
 
 def test_server_names_nobody_for_the_backend_may_be_the_same_program() -> None:
     assert names(Balancer(respond=[("Server", "nginx")]), behind=False) == []
+
+
+def test_no_mark_is_a_field_of_many() -> None:
+    marks = {
+        rule.example.partition(":")[0].lower()
+        for profile in profiles()
+        for rule in profile.rules
+        if rule.distinctive and rule.place in IN_REQUESTS
+    }
+    assert marks
+    assert not marks & OF_MANY
+
+
+def test_every_cookie_that_is_a_mark_is_looked_at() -> None:
+    cookies = [
+        rule.example.partition(": ")[2]
+        for profile in profiles()
+        for rule in profile.rules
+        if rule.distinctive and rule.example.lower().startswith("set-cookie")
+    ]
+    assert len(cookies) >= 3
+    assert all(cookie.startswith(tuple(STICKY)) for cookie in cookies)
