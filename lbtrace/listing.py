@@ -148,6 +148,10 @@ class ListedExchanges:
         failed[owner[ended]] = True
         return failed
 
+    def row(self, number: int) -> Row:
+        """Row i."""
+        return Row(True, number) if number < self.pairs else Row(False, number - self.pairs)
+
     def rows_of(self, frames: Iterable[FrameRef]) -> list[int]:
         """The rows whose messages begin, end, or have the end of their head in one of these
         frames.

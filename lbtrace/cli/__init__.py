@@ -90,7 +90,9 @@ def run(arguments: list[str]) -> int:
     """Run one command; return its exit code. An expected error is one line on stderr."""
     _sane_size()
     try:
-        result = cli.main(args=arguments, prog_name="lbtrace", standalone_mode=False)
+        result = cli.main(
+            args=list(arguments), prog_name="lbtrace", standalone_mode=False, obj=arguments
+        )
         sys.stdout.flush()
     except LbtraceError as error:
         _complain(str(error))

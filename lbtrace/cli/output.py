@@ -7,6 +7,7 @@ is complete (`atomic`). So a run that fails leaves an existing file as it was.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,8 +22,9 @@ import click
 from lbtrace.cli.atomic import replaced
 from lbtrace.errors import OptionError
 from lbtrace.model.report import CaptureReport, Report
-from lbtrace.render import Detail, View, format_names, get_format
+from lbtrace.render import Detail, Ladder, View, format_names, get_format
 
+_LONG = 60  # columns of a command that is shown in full
 _NEEDED = "─▶…±µ"  # what the terminal format draws with
 
 
@@ -38,6 +40,8 @@ class Target:
     color: str = "auto"
     pager: bool = True
     show_secrets: bool = False
+    zoom: str = ""
+    ladder: Ladder = ""
 
     def check(self, inputs: Sequence[str]) -> None:
         """OptionError when the file cannot be written or is one of the inputs. Called before the
@@ -115,6 +119,9 @@ class Target:
             ascii_only=not _can_write(out, _NEEDED),
             zone=self.zone,
             show_secrets=self.show_secrets,
+            command=_typed(),
+            zoom=self.zoom,
+            ladder=self.ladder,
         )
 
 
@@ -136,17 +143,43 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
         color: str,
         no_pager: bool,
         show_secrets: bool,
+        zoom: str,
+        ladder: Ladder | None,
         **options: object,
     ) -> None:
-        detail = _detail(everything, verbose, quiet)
-        zone = _zone(tz)
-        target = Target(format_, output, detail, width, zone, color, not no_pager, show_secrets)
+        _check_zoom(format_, zoom, ladder)
+        target = Target(
+            format_,
+            output,
+            _detail(everything, verbose, quiet),
+            width,
+            _zone(tz),
+            color,
+            pager=not no_pager,
+            show_secrets=show_secrets,
+            zoom=zoom,
+            ladder=ladder or "",
+        )
         command(target=target, **options)
 
     made: Callable[..., None] = with_target
     for option in _options(format_names()):
         made = option(made)
     return made
+
+
+def _check_zoom(format_: str, zoom: str, ladder: Ladder | None) -> None:
+    """OptionError when --zoom and --ladder cannot be meant."""
+    if zoom and format_ != "terminal":
+        raise OptionError(
+            "zoom-without-page",
+            f"--zoom is for people: --format {format_} has everything.",
+            "Leave out one of the two.",
+        )
+    if ladder and not zoom:
+        raise OptionError(
+            "ladder-alone", "--ladder draws one exchange: say which.", "For example: --zoom 1."
+        )
 
 
 def _detail(everything: bool, verbose: bool, quiet: bool) -> Detail:
@@ -207,6 +240,17 @@ def _options(formats: Sequence[str]) -> list[Callable[[Callable[..., None]], Cal
             help="Time zone of the times of day, like Asia/Seoul; local: this machine's. "
             "Default: UTC.",
         ),
+        click.option(
+            "--ladder",
+            type=click.Choice(["text", "mermaid"]),
+            help="With --zoom: only the ladder of the exchange, as text or for Mermaid.",
+        ),
+        click.option(
+            "--zoom",
+            metavar="NAME",
+            default="",
+            help="Only a problem or an exchange, in full: P1, 12, u3.",
+        ),
         click.option("-q", "--quiet", is_flag=True, help="Only the problems."),
         click.option("--all", "everything", is_flag=True, help="As -v, with nothing cut."),
         click.option(
@@ -244,6 +288,16 @@ def _lines(out: TextIO) -> int | None:
     except (OSError, ValueError):
         return None
     return lines or None
+
+
+def _typed() -> str:
+    """What was typed, or as much of it as a reader needs to go on from."""
+    context = click.get_current_context(silent=True)
+    if context is None or not isinstance(context.obj, list):
+        name = context.command_path if context is not None else "lbtrace compare"
+        return f"{name.replace('cli', 'lbtrace')} …"
+    words = shlex.join(["lbtrace", *context.obj])
+    return words if len(words) < _LONG else f"{context.command_path} …"
 
 
 def _same_file(output: str, given: str) -> bool:

@@ -18,12 +18,15 @@ from datetime import UTC, tzinfo
 from enum import IntEnum
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Protocol, TextIO, cast
+from typing import Literal, Protocol, TextIO, cast
 
 from lbtrace.errors import OptionError
 from lbtrace.model.report import CaptureReport, Report
 
 _SHARED = {"check", "diff", "masked", "wording", "schema"}  # in this package, and no format
+
+
+Ladder = Literal["", "text", "mermaid"]  # how to draw the steps of one exchange
 
 
 class Detail(IntEnum):
@@ -39,7 +42,8 @@ class Detail(IntEnum):
 class View:
     """How to write: `width` in columns, `detail`, `colour` allowed, `ascii_only` when the output
     cannot take other characters, `show_secrets` instead of masked credentials. Times of day are
-    those of `zone`. `command` is what was typed, for what to type next.
+    those of `zone`. `command` is what was typed, for what to type next. `zoom` names one problem or
+    exchange to show instead, `ladder` how to draw its steps alone.
     """
 
     width: int = 80
@@ -49,6 +53,8 @@ class View:
     show_secrets: bool = False
     zone: tzinfo = UTC
     command: str = "lbtrace compare …"
+    zoom: str = ""
+    ladder: Ladder = ""
 
     @property
     def everything(self) -> bool:

@@ -250,3 +250,32 @@ def test_a_page_longer_than_the_terminal_is_shown_in_a_pager(
     received = on_a_terminal(*arguments, PAGER=str(pager), lines=30)
     assert (tmp_path / "pager.called").exists() is paged
     assert (b"No problems found" in received) is not paged
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["demo", "--zoom", "1", "--format", "json"], "--zoom is for people"),
+        (["demo", "--ladder", "text"], "say which"),
+        (["demo", "--zoom", "P1"], "There is 1 to 4, u1 to u3."),
+        (["show", str(CAPTURE), "--zoom", "9"], "There is 1 to 4."),
+    ],
+)
+def test_a_zoom_that_cannot_be_is_one_line(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert told in err.splitlines()[-1]
+
+
+def test_the_page_says_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "nginx-race"]) == 0
+    assert " In full: lbtrace demo nginx-race --zoom P1\n" in capsys.readouterr().out
+    assert run(["demo", "nginx-race", "--zoom", "P1"]) == 0
+    assert "\nExchange 2: " in capsys.readouterr().out
+    folder = SAMPLES / "nginx-race"
+    long = f"{folder}/../nginx-race/../nginx-race/client.pcap"
+    assert run(["compare", long, str(folder / "backend.pcap")]) == 0
+    assert " In full: lbtrace compare … --zoom P1\n" in capsys.readouterr().out

@@ -18,6 +18,7 @@ from lbtrace.render.terminal import (
     overview,
     pairs,
     problems,
+    zoom,
 )
 from lbtrace.render.terminal import trace as one_side
 from lbtrace.render.terminal.labels import Labels
@@ -30,7 +31,11 @@ SUMMARY = "for people"
 def write_report(report: Report, out: TextIO, view: View) -> None:
     """The result of `compare`."""
     page, labels = Page(out, view), Labels(report.clients, report.backends)
-    if view.detail is Detail.PROBLEMS:
+    if view.ladder:
+        zoom.drawn(page, report, view.zoom, view.ladder, labels)
+    elif view.zoom:
+        zoom.zoom(page, report, view.zoom, labels)
+    elif view.detail is Detail.PROBLEMS:
         overview.summary(page, report)
         problems.problems(page, report, labels)
     elif view.detail is Detail.FIRST_SCREEN:
@@ -59,6 +64,9 @@ def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     """The result of `show`: first what is wrong in it."""
     trace = report.trace
     page, labels, counts = Page(out, view), Labels([trace], ()), capture_counts(trace)
+    if view.zoom:
+        zoom.alone(page, report, view.zoom, labels)
+        return
     one_side.summary(page, report, counts)
     problems.problems(page, report, labels)
     if view.detail is Detail.PROBLEMS:

@@ -19,6 +19,7 @@ from lbtrace.render.terminal.exchanges import exchanges
 from lbtrace.render.terminal.facts import facts
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Page
+from lbtrace.render.wording.escape import shown
 
 LINES = 45
 _ROWS = 12  # of exchanges
@@ -52,7 +53,7 @@ def first_screen(page: Page, report: Report, listed: Listing, labels: Labels) ->
         *block(lambda p: drawing(p, report, most=2)),
         *block(lambda p: facts(p, report, labels)),
     ]
-    foot = block(lambda p: _more(p))
+    foot = block(lambda p: _more(p, report, listed))
     room = LINES - len(head) - len(below) - len(foot)
     least = min(len(listed.rows), _LEAST_ROWS) + _TABLE if listed.rows else 0
     told = _problems(block, report, labels, room - least)
@@ -98,11 +99,14 @@ def fitting(sizes: list[int], room: int) -> int:
     return fits
 
 
-def _more(page: Page) -> None:
+def _more(page: Page, report: Report, listed: Listing) -> None:
+    """What to type next."""
     page.blank()
+    name = (
+        report.problems[0].id if report.problems else listed.rows[0].number if listed.rows else ""
+    )
+    if name:
+        page.line(("In full: ", "note"), f"{shown(page.view.command)} --zoom {name}")
     page.line(
-        (
-            "-v: reasons, facts, times, captures · --all: nothing cut · -q: problems only",
-            "note",
-        )
+        ("-v: reasons, facts, times, captures · --all: nothing cut · -q: problems only", "note")
     )

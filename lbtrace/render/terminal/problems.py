@@ -21,7 +21,7 @@ def problems(page: Page, report: Report | CaptureReport, labels: Labels) -> None
     """All of them, each with what to do about it."""
     for found in report.problems:
         if page.view.detail >= Detail.REASONS:
-            _in_full(page, report, found, labels)
+            in_full(page, report, found, labels)
         else:
             problem(page, report, found, labels, remedy=True)
 
@@ -39,10 +39,11 @@ def problem(
     if remedy:
         _remedies(page, (cause, *effects), indent)
     frames = labels.frames(found.frames, most=_FRAMES)
-    page.line((_since(page, found), "note"), (frames, "frame"), indent=indent)
+    zoom = (f" · --zoom {found.id}", "note")
+    page.line((_since(page, found), "note"), (frames, "frame"), zoom, indent=indent)
 
 
-def _in_full(page: Page, report: Report | CaptureReport, found: Problem, labels: Labels) -> None:
+def in_full(page: Page, report: Report | CaptureReport, found: Problem, labels: Labels) -> None:
     """The same with the evidence for each of its sentences."""
     told = [report.findings[i] for i in found.findings]
     page.blank()
@@ -51,7 +52,7 @@ def _in_full(page: Page, report: Report | CaptureReport, found: Problem, labels:
         if finding is not told[0]:
             page.prose(filled(finding.statement, finding.values), indent)
         proof(page, finding.evidence, labels, filters=True, indent=indent)
-    _remedies(page, told, indent)
+    _remedies(page, [report.findings[i] for i in found.said], indent)
     sure = "; ".join(dict.fromkeys(names.CONFIDENCE[f.confidence] for f in told))
     page.line((f"{_since(page, found)}confidence: {sure}", "note"), indent=indent)
 

@@ -108,7 +108,7 @@ def exchanges(page: Page, trace: Trace) -> None:
     some = page.some(every, _EXCHANGES)
     page.table(
         [
-            Column("id", right=True),
+            Column("no.", right=True),
             Column("on", right=True),
             Column("request", flexible=True, cut=True),
             Column("frame", right=True, style="frame"),
@@ -131,7 +131,7 @@ def _rows(trace: Trace, some: Sequence[Exchange]) -> Iterator[list[Cell] | Remar
 def _row(trace: Trace, e: Exchange) -> list[Cell]:
     response = e.response
     return [
-        str(e.id),
+        str(e.id + 1),
         f"{e.connection}.{e.ordinal}",
         request(e, missing="(not captured)"),
         f"#{trace.ref(e.first_frame, 0).number}" if e.request else "",

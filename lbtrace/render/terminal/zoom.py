@@ -1,0 +1,330 @@
+"""Zoom: one problem or one exchange in full. Both heads side by side, the attempts, the ladder, and
+filters for Wireshark with all the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from lbtrace.errors import OptionError
+from lbtrace.ladder import Step, ladder, ladder_alone, refs_of
+from lbtrace.listing import ListedExchanges, Row
+from lbtrace.model.http import Exchange, Request, Response
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import AttemptOutcome, Ref
+from lbtrace.model.problems import Problem
+from lbtrace.model.report import CaptureReport, Report
+from lbtrace.model.stream import Connection
+from lbtrace.render.terminal import heads, ladders, problems
+from lbtrace.render.terminal.cells import duration, request
+from lbtrace.render.terminal.labels import Labels
+from lbtrace.render.terminal.page import Cell, Column, Page
+from lbtrace.render.wording import names, times, units
+from lbtrace.render.wording.escape import shown
+
+_EXCHANGES = 3  # of a problem
+_LEGEND = "the balancer: + added, - removed, ~ changed"
+
+
+def zoom(page: Page, report: Report, name: str, labels: Labels) -> None:
+    """What `name` names: P1, 12 or u3. OptionError when there is no such thing."""
+    found = next((p for p in report.problems if p.id == name.upper()), None)
+    if found is None:
+        _exchange(page, report, row_of(report, name), labels)
+        return
+    problems.in_full(page, report, found, labels)
+    rows = _rows(report, found)
+    for row in rows[: None if page.view.everything else _EXCHANGES]:
+        _exchange(page, report, row, labels)
+    hidden = len(rows[_EXCHANGES:])
+    if hidden and not page.view.everything:
+        numbers = ", ".join(row.number for row in rows[_EXCHANGES:])
+        page.blank()
+        more = units.plural(hidden, "more exchange")
+        page.line((f"+{more} of {found.id}: {numbers} (--zoom {rows[-1].number})", "note"))
+    page.heading("All evidence", "display filters for Wireshark")
+    filters = _filters(page, report, (("frames", frame) for frame in found.frames))
+    page.table([Column(), Column(flexible=True)], filters)
+
+
+def drawn(page: Page, report: Report, name: str, how: str, labels: Labels) -> None:
+    """The ladder alone: of an exchange, or of the first one that a problem names."""
+    found = next((p for p in report.problems if p.id == name.upper()), None)
+    rows = [row_of(report, name)] if found is None else _rows(report, found)
+    if not rows:
+        raise OptionError("no-ladder", f"--ladder: {name} names no exchange.")
+    steps = ladder(report, rows[0])
+    if how == "mermaid":
+        for line in ladders.mermaid(steps, labels):
+            page.raw(page.plain(line))
+    else:
+        ladders.text(page, steps, labels)
+
+
+def alone(page: Page, report: CaptureReport, name: str, labels: Labels) -> None:
+    """A problem or an exchange of one capture."""
+    trace, found = report.trace, next((p for p in report.problems if p.id == name.upper()), None)
+    if found is not None:
+        problems.in_full(page, report, found, labels)
+        return
+    number = _number(name, len(trace.exchanges))
+    if number is None:
+        raise OptionError(
+            "unknown-zoom",
+            f"--zoom {name}: there is no such thing here.",
+            _known(("P", len(report.problems)), ("", len(trace.exchanges))),
+        )
+    exchange = trace.exchanges[number - 1]
+    page.heading(
+        f"Exchange {number}: {request(exchange)} → {names.status(exchange.response)}",
+        f"at {_time(page, exchange)}, took {duration(exchange)}",
+    )
+    for title, head in (("Request head", exchange.request), ("Response head", exchange.response)):
+        if head is not None:
+            page.heading(title)
+            frame = labels.frame_of(trace.side, trace.point, head.first_frame)
+            heads.alone(page, frame, head)
+    page.heading("Ladder", "times count from the request")
+    ladders.text(page, ladder_alone(trace, number - 1), labels, ladders.LANES_ALONE)
+
+
+def row_of(report: Report, name: str) -> Row:
+    """The row of that number. OptionError when there is none."""
+    paired, correlation = not name.startswith("u"), report.correlation
+    of = correlation.pairs if paired else correlation.unpaired
+    number = _number(name.removeprefix("u"), len(of))
+    if number is not None:
+        return Row(paired, number - 1)
+    raise OptionError(
+        "unknown-zoom",
+        f"--zoom {name}: there is no such thing here.",
+        _known(
+            ("P", len(report.problems)),
+            ("", len(correlation.pairs)),
+            ("u", len(correlation.unpaired)),
+        ),
+    )
+
+
+def _number(digits: str, most: int) -> int | None:
+    """A number from 1 to `most`, None for any other text."""
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        return None
+    return int(digits) if 1 <= int(digits) <= most else None
+
+
+def _known(*every: tuple[str, int]) -> str:
+    """What can be named."""
+    parts = [
+        f"{letter}1" if count == 1 else f"{letter}1 to {letter}{count}"
+        for letter, count in every
+        if count
+    ]
+    return f"There is {', '.join(parts)}." if parts else "There is no problem and no exchange."
+
+
+def _rows(report: Report, found: Problem) -> list[Row]:
+    """The exchanges that a problem names."""
+    exchanges = ListedExchanges(report)
+    return [exchanges.row(i) for i in exchanges.rows_of(found.frames)]
+
+
+def _exchange(page: Page, report: Report, row: Row, labels: Labels) -> None:
+    front, tried = refs_of(report, row)
+    _title(page, report, row, front, labels)
+    _attempts(page, report, front, tried, labels)
+    last, outcome = tried[-1] if tried else (None, None)
+    asked = [(side, exchange.request) for side, exchange in _ends(front, last, labels)]
+    answered = [(side, exchange.response) for side, exchange in _ends(front, last, labels)]
+    same = outcome in (AttemptOutcome.ANSWERED, AttemptOutcome.EITHER)
+    _heads(page, "Request head", asked, (front, last), labels, same=True)
+    _heads(page, "Response head", answered, (front, last), labels, same)
+    steps = ladder(report, row)
+    page.heading("Ladder", _clock(steps))
+    ladders.text(page, steps, labels)
+    refs = [(Side.CLIENT, front)] if front is not None else []
+    refs += [(Side.BACKEND, ref) for ref, _ in tried]
+    _wireshark(page, report, refs, steps, labels)
+
+
+def _title(page: Page, report: Report, row: Row, front: Ref | None, labels: Labels) -> None:
+    side, ref = (
+        (Side.CLIENT, front)
+        if front is not None
+        else (Side.BACKEND, report.correlation.unpaired[row.place].ref)
+    )
+    exchange = labels.exchange(side, ref)
+    page.heading(
+        f"Exchange {row.number}: {request(exchange)} → {names.status(exchange.response)}",
+        f"at {_time(page, exchange)}, took {duration(exchange)}",
+    )
+    if row.paired:
+        pair = report.correlation.pairs[row.place]
+        group = " Others fit as well (interchangeable)." if pair.group is not None else ""
+        page.prose(
+            f"Paired by: {names.TIER_SENTENCE[pair.tier]} (confidence: "
+            f"{names.CONFIDENCE[pair.confidence]}).{group}"
+        )
+        return
+    alone = report.correlation.unpaired[row.place]
+    detail = names.unpaired_detail(alone)
+    why = names.UNPAIRED[alone.reason] + (f" ({shown(detail)})" if detail else "")
+    page.prose(f"On the {alone.side} side only: {why}.")
+
+
+def _time(page: Page, exchange: Exchange) -> str:
+    first = exchange.request or exchange.response
+    return "?" if first is None else times.clock(first.first_ns, page.view.zone)
+
+
+def _attempts(
+    page: Page,
+    report: Report,
+    front: Ref | None,
+    tried: Sequence[tuple[Ref, AttemptOutcome | None]],
+    labels: Labels,
+) -> None:
+    """How each backend exchange ended, where there is more to say than that it was answered."""
+    if front is None or [outcome for _, outcome in tried] == [AttemptOutcome.ANSWERED]:
+        return
+    page.heading("Attempts")
+    rows: list[list[Cell]] = []
+    for number, (ref, outcome) in enumerate(tried, 1):
+        exchange = labels.exchange(Side.BACKEND, ref)
+        rows.append(
+            [
+                str(number),
+                str(labels.connection(Side.BACKEND, ref).server),
+                (labels.begin(Side.BACKEND, ref), "frame"),
+                "" if outcome is None else names.OUTCOME[outcome],
+                names.status(exchange.response),
+                duration(exchange),
+            ]
+        )
+    if rows:
+        page.table(
+            [
+                Column(right=True),
+                Column("backend"),
+                Column("frame"),
+                Column("how it ended", flexible=True),
+                Column("status"),
+                Column("took", right=True),
+            ],
+            rows,
+        )
+    else:
+        page.line("none: no backend was asked, as far as the captures show")
+
+
+def _ends(front: Ref | None, behind: Ref | None, labels: Labels) -> Iterator[tuple[Side, Exchange]]:
+    """The exchange in front of the balancer and the last one behind it, as far as there are."""
+    for side, ref in ((Side.CLIENT, front), (Side.BACKEND, behind)):
+        if ref is not None:
+            yield side, labels.exchange(side, ref)
+
+
+def _heads(
+    page: Page,
+    title: str,
+    found: Sequence[tuple[Side, Request | Response | None]],
+    refs: tuple[Ref | None, Ref | None],
+    labels: Labels,
+    same: bool,
+) -> None:
+    """The heads of both sides beside each other, if they are those of the same message; else what
+    there is.
+    """
+    there = [(_where(side, head, refs, labels), head) for side, head in found if head is not None]
+    match there:
+        case [(front, Request() as asked), (behind, Request() as passed)]:
+            page.heading(title, _LEGEND)
+            heads.requests(page, (front, behind), asked, passed)
+        case [(front, Response() as got), (behind, Response() as given)] if same:
+            page.heading(title, _LEGEND)
+            heads.responses(page, (front, behind), got, given)
+        case _:
+            for where, head in there:
+                page.heading(title)
+                heads.alone(page, where, head)
+
+
+def _where(
+    side: Side, head: Request | Response, refs: tuple[Ref | None, Ref | None], labels: Labels
+) -> str:
+    """ "client #4"."""
+    ref = refs[side is Side.BACKEND]
+    assert ref is not None
+    return f"{side.value} {labels.frame_of(side, ref.point, head.first_frame)}"
+
+
+def _clock(steps: Sequence[Step]) -> str:
+    """What the times are."""
+    if all(step.after_ns is not None for step in steps):
+        return "times count from the request of the client"
+    return "no common clock: in the order in which it must have been"
+
+
+def _filters(page: Page, report: Report, told: Iterable[tuple[str, FrameRef]]) -> list[list[Cell]]:
+    """A display filter for each file and kind of evidence: (kind, frame) each."""
+    numbers: dict[tuple[Side, int, int], dict[str, set[int]]] = {}
+    for kind, frame in told:
+        file = numbers.setdefault((frame.side, frame.point, frame.file), {})
+        file.setdefault(kind, set()).add(frame.number)
+    rows: list[list[Cell]] = []
+    for (side, point, file_), kinds in sorted(numbers.items(), key=_client_first):
+        path = report.trace(side, point).files[file_].path
+        rows.append([(side.value, "label"), shown(path)])
+        rows += [[kind, (_numbered(sorted(held)), "filter")] for kind, held in kinds.items()]
+    return rows
+
+
+def _client_first(item: tuple[tuple[Side, int, int], object]) -> tuple[bool, int, int]:
+    (side, point, file), _ = item
+    return side is Side.BACKEND, point, file
+
+
+def _numbered(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"frame.number == {numbers[0]}"
+    return f"frame.number in {{{', '.join(map(str, numbers))}}}"
+
+
+def _wireshark(
+    page: Page,
+    report: Report,
+    refs: Sequence[tuple[Side, Ref]],
+    steps: Sequence[Step],
+    labels: Labels,
+) -> None:
+    """Filters for the messages, for all steps, and for the connections as a whole."""
+    told = [pair for side, ref in refs for pair in _messages(report, side, ref)]
+    told += [("all steps", step.frame) for step in steps]
+    rows = _filters(page, report, told)
+    for side, ref in refs:
+        label = f"connection of {labels.begin(side, ref)}"
+        rows.append([label, (_stream(report, side, labels.connection(side, ref), ref), "filter")])
+    page.heading("Wireshark", "display filters")
+    page.table([Column(), Column(flexible=True)], rows)
+
+
+def _messages(report: Report, side: Side, ref: Ref) -> Iterator[tuple[str, FrameRef]]:
+    trace = report.trace(side, ref.point)
+    exchange = trace.exchanges[ref.id]
+    for kind, message in (("requests", exchange.request), ("responses", exchange.response)):
+        if message is not None:
+            yield kind, trace.ref(message.first_frame, message.first_ns)
+            yield kind, trace.ref(message.head_frame, message.head_ns)
+            yield kind, trace.ref(message.last_frame, message.last_ns)
+
+
+def _stream(report: Report, side: Side, c: Connection, ref: Ref) -> str:
+    """Wireshark numbers the connections of a file as lbtrace does, unless there are tunnels or
+    several files; then only addresses and ports name one.
+    """
+    if len(report.trace(side, ref.point).files) == 1 and not c.network:
+        return f"tcp.stream == {c.id}"
+    return " && ".join(
+        f"{'ipv6' if ':' in end.address else 'ip'}.addr == {end.address} && tcp.port == {end.port}"
+        for end in (c.client, c.server)
+    )
