@@ -8,7 +8,8 @@ A row is named by its number, which nothing changes: 1, 2, … count the pairs o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple, overload
 
@@ -18,9 +19,13 @@ from lbtrace.model.http import Exchange
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
 from lbtrace.model.report import Report
+from lbtrace.model.selection import EVERYTHING, NO_STATUS, At, Selection
+from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column
 from lbtrace.tables.pairs import OUTCOMES, PairTable
-from lbtrace.tables.sides import both_sides
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.sides import both_sides, side_table
+from lbtrace.tables.words import Words
 
 SERVER_ERROR = 500  # RFC 9110 §15.6
 _FAILED = (
@@ -47,16 +52,37 @@ class Row(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """`rows` to list, `troubled` of them went wrong and come first; `of` there are."""
+    """`rows` to list, `troubled` of them went wrong and come first; `of` there are without a
+    selection.
+    """
 
     rows: Sequence[Row]
     troubled: int
     of: int
 
 
-def listing(report: Report) -> Listing:
-    """All rows of a report."""
-    return ListedExchanges(report).listing
+def listing(report: Report, selection: Selection = EVERYTHING) -> Listing:
+    """The rows of a report that are wanted."""
+    return ListedExchanges(report).listing(selection)
+
+
+def selected_alone(trace: Trace, selection: Selection, wrong: Iterable[int]) -> list[int]:
+    """The exchanges of one capture that are wanted. `wrong` are the frames that problems name."""
+    if not selection:
+        return list(range(len(trace.exchanges)))
+    table = side_table([trace], Words())
+    wanted = _wanted(table, selection, (trace.first_ns, trace.last_ns))
+    server = table.servers[table.connection]
+    wanted &= _at(table, table.sources[table.connection], selection.clients)
+    wanted &= _at(table, server, selection.backends)
+    if selection.problems:
+        responses = table.responses
+        failed = responses.there & (responses.start >= SERVER_ERROR)
+        frames = frozenset(wrong)
+        named = [not frames.isdisjoint(_frames(exchange)) for exchange in trace.exchanges]
+        wanted &= failed | np.array(named, bool)
+    rows: list[int] = np.flatnonzero(wanted).tolist()
+    return rows
 
 
 class _Rows(Sequence[Row]):
@@ -109,18 +135,54 @@ class ListedExchanges:
         numbers = (first[Side(u.side)][u.ref.point] + u.ref.id for u in unpaired)
         return np.fromiter(numbers, np.int64, len(unpaired))
 
-    @property
-    def listing(self) -> Listing:
+    def listing(self, selection: Selection = EVERYTHING) -> Listing:
         """What went wrong, then the other exchanges of clients, then those of backends alone; each
-        as captured. Health checks are no exchange of a client, and as many as they like.
+        as captured. Health checks are no exchange of a client, and as many as they like: they are
+        listed only if a selection asks for them.
         """
         order = np.lexsort((self.exchange, ~self.side, ~self.troubled))
-        order = order[~self._checks[order]]
-        return Listing(_Rows(order, self.pairs), int(self.troubled[order].sum()), len(order))
+        checks = self._unpaired(UnpairedReason.HEALTH_CHECK)
+        if not selection:
+            order = order[~checks[order]]
+        of = len(order)
+        order = order[self._selected(selection)[order]]
+        return Listing(_Rows(order, self.pairs), int(self.troubled[order].sum()), of)
+
+    def _selected(self, selection: Selection) -> Column:
+        """Which rows are wanted."""
+        wanted = np.ones(len(self.side), bool)
+        if not selection:
+            return wanted
+        for side, rows in ((Side.CLIENT, self.side), (Side.BACKEND, ~self.side)):
+            of_side = _wanted(self.sides[side], selection, self.report.window_ns)
+            wanted[rows] = of_side[self.exchange[rows]]
+        if selection.problems:
+            wanted &= self.troubled
+        if selection.clients:
+            table = self.sides[Side.CLIENT]
+            sources = table.sources[table.connection[self.exchange[self.side]]]
+            wanted[self.side] &= _at(table, sources, selection.clients)
+            wanted[~self.side] = False
+        if selection.backends:
+            asked = _at(self.sides[Side.BACKEND], self._server_of_tries, selection.backends)
+            wanted &= np.isin(np.arange(len(wanted)), self._tries[0][asked])
+        return wanted
+
+    @cached_property
+    def _tries(self) -> tuple[Column, Column]:
+        """(the row, the number of the exchange) of each backend exchange of a row."""
+        table, rows = self.table, np.arange(len(self.side))
+        behind = self.sides[Side.BACKEND].numbers(table.backend_point, table.backend)
+        return (
+            np.concatenate((np.repeat(rows[: self.pairs], table.attempts), rows[~self.side])),
+            np.concatenate((behind, self.exchange[~self.side])),
+        )
 
     @property
-    def _checks(self) -> Column:
-        return self._unpaired(UnpairedReason.HEALTH_CHECK)
+    def _server_of_tries(self) -> Column:
+        table = self.sides[Side.BACKEND]
+        servers: Column = table.servers[table.connection[self._tries[1]]]
+        return servers
 
     def _unpaired(self, reason: UnpairedReason) -> Column:
         """Which rows have no partner for this reason."""
@@ -178,15 +240,67 @@ class ListedExchanges:
     @cached_property
     def _row(self) -> dict[Side, Column]:
         """Per side, the row that each exchange is in."""
-        table, rows = self.table, np.arange(len(self.side))
+        rows, behind = self._tries
         of = {side: np.full(len(held), _NONE) for side, held in self.sides.items()}
-        of[Side.CLIENT][self.exchange[self.side]] = rows[self.side]
-        of[Side.BACKEND][self.exchange[~self.side]] = rows[~self.side]
-        behind = self.sides[Side.BACKEND].numbers(table.backend_point, table.backend)
-        of[Side.BACKEND][behind] = np.repeat(rows[: self.pairs], table.attempts)
+        of[Side.CLIENT][self.exchange[self.side]] = np.flatnonzero(self.side)
+        of[Side.BACKEND][behind] = rows
         return of
 
 
 def _frames(exchange: Exchange) -> set[int]:
     messages = [m for m in (exchange.request, exchange.response) if m is not None]
     return {frame for m in messages for frame in (m.first_frame, m.head_frame, m.last_frame)}
+
+
+def _wanted(table: SideTable, selection: Selection, window_ns: tuple[int, int]) -> Column:
+    """Which exchanges of a side have the method, path, status and time that are wanted."""
+    requests, responses = table.requests, table.responses
+    wanted = np.ones(len(table), bool)
+    if selection.methods:
+        wanted &= requests.there & _of_texts(
+            table, requests.method, lambda text: text.upper() in selection.methods
+        )
+    if selection.paths:
+        wanted &= requests.there & _of_texts(
+            table, requests.start, lambda text: _matches(text, selection.paths)
+        )
+    if selection.statuses:
+        status = np.where(responses.there, responses.start, NO_STATUS)
+        wanted &= _any((status >= each.low) & (status <= each.high) for each in selection.statuses)
+    begin = np.where(requests.there, requests.first_ns, responses.first_ns)
+    if selection.since is not None:
+        wanted &= begin >= selection.since.within(*window_ns, selection.zone)
+    if selection.until is not None:
+        wanted &= begin <= selection.until.within(*window_ns, selection.zone)
+    return wanted
+
+
+def _of_texts(table: SideTable, numbers: Column, wanted: Callable[[str], bool]) -> Column:
+    """Which numbers are those of texts that are wanted; each text is looked at once."""
+    distinct, which = np.unique(numbers, return_inverse=True)
+    found = [wanted(table.words.text_list[number]) for number in distinct.tolist()]
+    chosen: Column = np.array(found, bool)[which]
+    return chosen
+
+
+def _matches(target: str, globs: Iterable[str]) -> bool:
+    path = target.partition("?")[0]
+    return any(fnmatchcase(target, glob) or fnmatchcase(path, glob) for glob in globs)
+
+
+def _at(table: SideTable, endpoints: Column, places: Sequence[At]) -> Column:
+    """Which endpoints (their numbers) are at one of these places; all, if none is named."""
+    if not places:
+        return np.ones(len(endpoints), bool)
+    distinct, which = np.unique(endpoints, return_inverse=True)
+    found = [
+        any(held.address == at.address and at.port in (None, held.port) for at in places)
+        for held in map(table.endpoint, distinct.tolist())
+    ]
+    chosen: Column = np.array(found, bool)[which]
+    return chosen
+
+
+def _any(columns: Iterable[Column]) -> Column:
+    found: Column = np.logical_or.reduce(list(columns))
+    return found

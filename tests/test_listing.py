@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from lbtrace.listing import ListedExchanges, Row, listing
+from lbtrace.listing import ListedExchanges, Row, listing, selected_alone
 from lbtrace.model.http import Exchange
-from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.net import Endpoint, FrameRef, Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Unpaired, UnpairedReason
 from lbtrace.model.report import Evidence, Report, Severity
+from lbtrace.model.selection import At, Moment, Selection, Statuses
 from tests.render import founding
 
 NEVER = UnpairedReason.NEVER_ANSWERED
@@ -115,3 +116,91 @@ def test_rows_can_be_cut() -> None:
     rows = listing(founding.report()).rows
     assert [row.number for row in rows[1:3]] == ["2", "3"]
     assert rows[-1] == Row(True, 3)
+
+
+def chosen(report: Report, **conditions: object) -> list[str]:
+    selection = Selection(**conditions)  # type: ignore[arg-type]
+    return sorted(row.number for row in listing(report, selection).rows)
+
+
+MS = founding.MS
+START = founding.NOON + founding.AHEAD + 3 * MS  # of the first request
+
+
+@pytest.mark.parametrize(
+    ("conditions", "numbers"),
+    [
+        ({}, ["1", "2", "3", "4"]),
+        ({"methods": ("GET",)}, ["1", "2", "3", "4", "u1"]),
+        ({"methods": ("POST",)}, []),
+        ({"paths": ("/divide/?",)}, ["4"]),
+        ({"paths": ("/divide/[25]*",)}, ["1", "2"]),
+        ({"paths": ("/health", "*/10")}, ["3", "u1"]),
+        ({"statuses": (Statuses(200, 200),)}, ["1", "2", "3", "4", "u1"]),
+        ({"statuses": (Statuses(201, 599), Statuses(0, 0))}, []),
+        ({"clients": (At(founding.LAPTOP, None),)}, ["1", "2", "3", "4"]),
+        ({"clients": (At(founding.LAPTOP, 50002),)}, ["3"]),
+        ({"clients": (At(founding.BALANCER, None),)}, []),
+        ({"backends": (At("172.31.11.95", 8080),)}, ["1", "2", "3", "4", "u1"]),
+        ({"backends": (At("172.31.11.95", 80),)}, []),
+        ({"since": Moment(START + 1000 * MS, False)}, ["2", "3", "4"]),
+        ({"since": Moment(START + 1000 * MS + 1, False)}, ["3", "4"]),
+        ({"until": Moment(START, False), "methods": ("GET",)}, ["1", "u1"]),
+        ({"until": Moment(START - 1, False), "methods": ("GET",)}, ["u1"]),
+        ({"problems": True}, []),
+        ({"paths": ("/divide/*",), "clients": (At(founding.LAPTOP, 50001),)}, ["2"]),
+    ],
+)
+def test_what_is_wanted_is_listed(conditions: dict[str, object], numbers: list[str]) -> None:
+    assert chosen(founding.report(), **conditions) == numbers
+
+
+def test_a_glob_may_name_the_query() -> None:
+    report = founding.report()
+    (client,) = report.clients
+    exchanges: list[Exchange] = list(client.exchanges)
+    request = exchanges[0].request
+    assert request is not None
+    exchanges[0] = exchanges[0]._replace(request=request._replace(target="/a/b?c=/d"))
+    asked = replace(report, clients=(replace(client, exchanges=exchanges),))
+    assert chosen(asked, paths=("/a/b",)) == chosen(asked, paths=("*c=*",)) == ["1"]
+    assert chosen(asked, paths=("*/d",)) == ["1"]
+    assert chosen(asked, paths=("/a",)) == []
+
+
+def test_any_attempt_may_be_at_the_backend() -> None:
+    report = founding.report()
+    (backend,) = report.backends
+    other = [
+        backend.connections[0],
+        backend.connections[1]._replace(server=Endpoint("10.0.0.9", 80)),
+    ]
+    moved = replace(report, backends=(replace(backend, connections=other),))
+    assert chosen(moved, backends=(At("10.0.0.9", None),)) == ["1", "2", "3", "4"]
+    assert chosen(moved, backends=(At("172.31.11.95", None),)) == ["u1"]
+
+
+def test_what_went_wrong_can_be_asked_for_and_the_rest_is_counted() -> None:
+    report = answered(founding.report(), 2, 502)
+    found = listing(report, Selection(problems=True))
+    assert [row.number for row in found.rows] == ["3"]
+    assert (found.troubled, found.of) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ids"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"paths": ("*/10",)}, [2]),
+        ({"clients": (At(founding.LAPTOP, 50001),)}, [1]),
+        ({"backends": (At("3.35.166.21", 80),)}, [0, 1, 2, 3]),
+        ({"backends": (At("3.35.166.21", 81),)}, []),
+        ({"problems": True}, [3]),
+    ],
+)
+def test_of_one_capture(conditions: dict[str, object], ids: list[int]) -> None:
+    (client,) = answered(founding.report(), 3, 500).clients
+    selection = Selection(**conditions)  # type: ignore[arg-type]
+    assert selected_alone(client, selection, ()) == ids
+    named = selected_alone(client, Selection(problems=True), [4])
+    assert named == [0, 3]

@@ -20,8 +20,10 @@ from typing import TextIO
 import click
 
 from lbtrace.cli.atomic import replaced
+from lbtrace.cli import selecting
 from lbtrace.errors import OptionError
 from lbtrace.model.report import CaptureReport, Report
+from lbtrace.model.selection import EVERYTHING, Selection
 from lbtrace.render import Detail, Ladder, View, format_names, get_format
 
 _LONG = 60  # columns of a command that is shown in full
@@ -42,6 +44,7 @@ class Target:
     show_secrets: bool = False
     zoom: str = ""
     ladder: Ladder = ""
+    selection: Selection = EVERYTHING
 
     def check(self, inputs: Sequence[str]) -> None:
         """OptionError when the file cannot be written or is one of the inputs. Called before the
@@ -122,6 +125,7 @@ class Target:
             command=_typed(),
             zoom=self.zoom,
             ladder=self.ladder,
+            selection=self.selection,
         )
 
 
@@ -145,35 +149,47 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
         show_secrets: bool,
         zoom: str,
         ladder: Ladder | None,
+        method: tuple[str, ...],
+        path: tuple[str, ...],
+        status: tuple[str, ...],
+        from_: tuple[str, ...],
+        to: tuple[str, ...],
+        since: str | None,
+        until: str | None,
+        problems: bool,
         **options: object,
     ) -> None:
-        _check_zoom(format_, zoom, ladder)
+        zone = _zone(tz)
+        chosen = selecting.selection(zone, method, path, status, from_, to, since, until, problems)
+        _check_page(format_, zoom, ladder, chosen)
         target = Target(
             format_,
             output,
             _detail(everything, verbose, quiet),
             width,
-            _zone(tz),
+            zone,
             color,
             pager=not no_pager,
             show_secrets=show_secrets,
             zoom=zoom,
             ladder=ladder or "",
+            selection=chosen,
         )
         command(target=target, **options)
 
     made: Callable[..., None] = with_target
-    for option in _options(format_names()):
+    for option in (*selecting.options(), *_options(format_names())):
         made = option(made)
     return made
 
 
-def _check_zoom(format_: str, zoom: str, ladder: Ladder | None) -> None:
-    """OptionError when --zoom and --ladder cannot be meant."""
-    if zoom and format_ != "terminal":
+def _check_page(format_: str, zoom: str, ladder: Ladder | None, chosen: Selection) -> None:
+    """OptionError when options about the page cannot be meant."""
+    if (zoom or chosen) and format_ != "terminal":
+        what = "--zoom" if zoom else "What to list"
         raise OptionError(
             "zoom-without-page",
-            f"--zoom is for people: --format {format_} has everything.",
+            f"{what} is for people: --format {format_} has everything.",
             "Leave out one of the two.",
         )
     if ladder and not zoom:

@@ -22,6 +22,7 @@ from typing import Literal, Protocol, TextIO, cast
 
 from lbtrace.errors import OptionError
 from lbtrace.model.report import CaptureReport, Report
+from lbtrace.model.selection import EVERYTHING, Selection
 
 _SHARED = {"check", "diff", "masked", "wording", "schema"}  # in this package, and no format
 
@@ -43,7 +44,8 @@ class View:
     """How to write: `width` in columns, `detail`, `colour` allowed, `ascii_only` when the output
     cannot take other characters, `show_secrets` instead of masked credentials. Times of day are
     those of `zone`. `command` is what was typed, for what to type next. `zoom` names one problem or
-    exchange to show instead, `ladder` how to draw its steps alone.
+    exchange to show instead, `ladder` how to draw its steps alone. `selection` chooses what is
+    listed.
     """
 
     width: int = 80
@@ -55,6 +57,7 @@ class View:
     command: str = "lbtrace compare …"
     zoom: str = ""
     ladder: Ladder = ""
+    selection: Selection = EVERYTHING
 
     @property
     def everything(self) -> bool:

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lbtrace.listing import listing
+from lbtrace.listing import listing, selected_alone
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.render import Detail, View
 from lbtrace.render.terminal import (
     drawing,
+    exchanges,
     findings,
     first_screen,
     headers,
@@ -39,7 +40,8 @@ def write_report(report: Report, out: TextIO, view: View) -> None:
         overview.summary(page, report)
         problems.problems(page, report, labels)
     elif view.detail is Detail.FIRST_SCREEN:
-        first_screen.first_screen(page, report, listing(report), labels)
+        listed = listing(report, view.selection)
+        first_screen.first_screen(page, report, listed, labels)
     else:
         _everything(page, report, labels)
 
@@ -51,7 +53,12 @@ def _everything(page: Page, report: Report, labels: Labels) -> None:
     drawing.drawing(page, report)
     overview.sides(page, report)
     headers.headers(page, report, labels)
-    pairs.pairs(page, report, labels)
+    if page.view.selection:
+        listed = listing(report, page.view.selection)
+        most = len(listed.rows) if page.view.everything else first_screen.ROWS
+        exchanges.exchanges(page, report, listed, labels, most)
+    else:
+        pairs.pairs(page, report, labels)
     pairs.unpaired(page, report, labels)
     limits.times(page, report, labels)
     findings.facts(page, report.findings, labels)
@@ -72,7 +79,10 @@ def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     if view.detail is Detail.PROBLEMS:
         return
     one_side.connections(page, trace, counts)
-    one_side.exchanges(page, trace)
+    wrong = (
+        trace.files[f.file].first_frame + f.number - 1 for p in report.problems for f in p.frames
+    )
+    one_side.exchanges(page, trace, selected_alone(trace, view.selection, wrong))
     findings.facts(page, report.findings, labels)
     limits.could_not_know(page, [*limits.not_captured(report), *limits.blind_spots(trace)])
     limits.captures(page, [trace], labels)

@@ -12,7 +12,7 @@ from lbtrace.model.report import Report
 from lbtrace.render.terminal.cells import duration, request
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
-from lbtrace.render.wording import names, times
+from lbtrace.render.wording import names, times, units
 
 _BEHIND = 4  # the column of what became of a request behind the balancer
 
@@ -20,11 +20,17 @@ _BEHIND = 4  # the column of what became of a request behind the balancer
 def exchanges(page: Page, report: Report, listed: Listing, labels: Labels, most: int) -> None:
     """As many rows as `most`."""
     some = listed.rows[:most]
+    hidden = listed.of - len(listed.rows)
     if not some:
+        if hidden:
+            page.heading("Exchanges", f"none of {listed.of} is what you asked for")
         return
-    order = ", problems first" if listed.troubled else ""
-    shown_of = f"{len(some)} of {listed.of}{order}; frames: where each request begins"
-    page.heading("Exchanges", shown_of)
+    notes = [f"{len(some)} of {units.count(len(listed.rows))}"]
+    notes += ["problems first"] if listed.troubled else []
+    if hidden:
+        notes.append(f"{units.count(hidden)} hidden by what you asked for")
+    frames = "" if hidden else "; frames: where each request begins"
+    page.heading("Exchanges", f"{', '.join(notes)}{frames}")
     rows = [_row(page, report, row, labels) for row in some]
     told = any(row[_BEHIND] for row in rows)
     behind = [Column("behind", flexible=True)] if told else []

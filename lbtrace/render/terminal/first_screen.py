@@ -22,7 +22,7 @@ from lbtrace.render.terminal.page import Page
 from lbtrace.render.wording.escape import shown
 
 LINES = 45
-_ROWS = 12  # of exchanges
+ROWS = 12  # of exchanges
 _LEAST_ROWS = 4  # with the heading, the titles and the blank line above them
 _TABLE = 3  # lines of a table that are no rows
 
@@ -57,7 +57,7 @@ def first_screen(page: Page, report: Report, listed: Listing, labels: Labels) ->
     room = LINES - len(head) - len(below) - len(foot)
     least = min(len(listed.rows), _LEAST_ROWS) + _TABLE if listed.rows else 0
     told = _problems(block, report, labels, room - least)
-    rows = min(_ROWS, room - len(told) - _TABLE)
+    rows = min(ROWS, room - len(told) - _TABLE)
     table = block(lambda p: exchanges(p, report, listed, labels, rows))
     for line in (*head, *told, *below, *table, *foot):
         page.raw(line)

@@ -99,13 +99,19 @@ def _carried(a: Application, exchanges: int) -> str:
     return name
 
 
-def exchanges(page: Page, trace: Trace) -> None:
-    """One row per exchange, and below it what is unusual about it."""
-    every = trace.exchanges
-    if not every:
+def exchanges(page: Page, trace: Trace, listed: Sequence[int]) -> None:
+    """One row per exchange that is listed, and below it what is unusual about it."""
+    if not trace.exchanges:
         return
-    page.heading("HTTP exchanges", "frames are where request and response begin")
-    some = page.some(every, _EXCHANGES)
+    hidden = len(trace.exchanges) - len(listed)
+    note = (
+        f"{units.count(hidden)} of {units.count(len(trace.exchanges))} hidden by what you asked for"
+    )
+    plain = "frames are where request and response begin"
+    page.heading("HTTP exchanges", note if hidden else plain)
+    if not listed:
+        return
+    some = [trace.exchanges[i] for i in page.some(listed, _EXCHANGES)]
     page.table(
         [
             Column("no.", right=True),
@@ -119,7 +125,7 @@ def exchanges(page: Page, trace: Trace) -> None:
         ],
         _rows(trace, some),
     )
-    page.more(len(every), len(some), "exchanges")
+    page.more(len(listed), len(some), "exchanges")
 
 
 def _rows(trace: Trace, some: Sequence[Exchange]) -> Iterator[list[Cell] | Remark]:
