@@ -26,6 +26,7 @@ from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.selection import EVERYTHING, Selection
 from lbtrace.render import Detail, Ladder, View, format_names, get_format
 
+_Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 _LONG = 60  # columns of a command that is shown in full
 _NEEDED = "─▶…±µ"  # what the terminal format draws with
 
@@ -92,14 +93,14 @@ class Target:
     def write_report(self, report: Report) -> None:
         """Write the result of a comparison."""
         with self.open() as (out, view):
-            self._show(out, lambda page: get_format(self.format).write_report(report, page, view))
+            self.show(out, lambda page: get_format(self.format).write_report(report, page, view))
 
     def write_trace(self, report: CaptureReport) -> None:
         """Write the result of reading one capture point."""
         with self.open() as (out, view):
-            self._show(out, lambda page: get_format(self.format).write_trace(report, page, view))
+            self.show(out, lambda page: get_format(self.format).write_trace(report, page, view))
 
-    def _show(self, out: TextIO, write: Callable[[TextIO], None]) -> None:
+    def show(self, out: TextIO, write: Callable[[TextIO], None]) -> None:
         """To a person at a terminal a page that is longer than it comes in a pager."""
         lines = _lines(out) if self.pager and self.format == "terminal" else None
         if lines is None:
@@ -183,6 +184,38 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
     return made
 
 
+def page_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What every command that prints a page for people, and no other format, has; as one argument,
+    `target`.
+    """
+
+    @wraps(command)
+    def with_target(
+        *,
+        width: int | None,
+        tz: str | None,
+        color: str,
+        no_pager: bool,
+        show_secrets: bool,
+        **options: object,
+    ) -> None:
+        target = Target(
+            "terminal",
+            None,
+            width=width,
+            zone=_zone(tz),
+            color=color,
+            pager=not no_pager,
+            show_secrets=show_secrets,
+        )
+        command(target=target, **options)
+
+    made: Callable[..., None] = with_target
+    for option in _page_options():
+        made = option(made)
+    return made
+
+
 def _check_page(format_: str, zoom: str, ladder: Ladder | None, chosen: Selection) -> None:
     """OptionError when options about the page cannot be meant."""
     if (zoom or chosen) and format_ != "terminal":
@@ -224,8 +257,8 @@ def _zone(name: str | None) -> tzinfo:
         ) from error
 
 
-def _options(formats: Sequence[str]) -> list[Callable[[Callable[..., None]], Callable[..., None]]]:
-    """The options, the last one in the help first."""
+def _page_options() -> list[_Decorator]:
+    """How a page looks: the options, the last one in the help first."""
     return [
         click.option(
             "--show-secrets",
@@ -256,6 +289,13 @@ def _options(formats: Sequence[str]) -> list[Callable[[Callable[..., None]], Cal
             help="Time zone of the times of day, like Asia/Seoul; local: this machine's. "
             "Default: UTC.",
         ),
+    ]
+
+
+def _options(formats: Sequence[str]) -> list[_Decorator]:
+    """The options, the last one in the help first."""
+    return [
+        *_page_options(),
         click.option(
             "--ladder",
             type=click.Choice(["text", "mermaid"]),

@@ -14,12 +14,18 @@ import lbtrace.render
 RENDER = Path(lbtrace.render.__file__).parent
 PAGE = [*sorted((RENDER / "terminal").glob("*.py")), *sorted((RENDER / "wording").glob("*.py"))]
 # where numbers of columns and lines are divided, and where a number with a unit becomes text
-LAYOUT = {"drawing.py", "first_screen.py", "ladders.py", "page.py"}
+LAYOUT = {"drawing.py", "first_screen.py", "frames.py", "ladders.py", "page.py"}
 UNITS = {"escape.py", "names.py", "times.py", "units.py"}
 MEASURING = {"sum", "Counter", "median", "mean", "max", "min", "statistics", "numpy", "np"}
 READ = ("lbtrace.model", "lbtrace.render", "lbtrace.errors", "rich")
 # counts one Trace, of which there is no Report; and puts the exchanges of a Report in order
-COUNTED = ("lbtrace.tables.captures", "lbtrace.listing", "lbtrace.ladder")
+COUNTED = (
+    "lbtrace.tables.captures",
+    "lbtrace.listing",
+    "lbtrace.ladder",
+    "lbtrace.dissection",
+    "lbtrace.http_fields.masking",
+)
 
 
 def tree(path: Path) -> ast.Module:

@@ -26,6 +26,14 @@ def clock(ns: int, zone: tzinfo = UTC) -> str:
     return f"{at:%H:%M:%S}.{ns % _S // _MS:03d}" if at else f"{ns // _S} s after 1970"
 
 
+def moment(ns: int, zone: tzinfo = UTC) -> str:
+    """ "2021-08-05 07:21:10.123456789 UTC"."""
+    at = _at(ns, zone)
+    if at is None:
+        return f"{ns // _S} s after 1970"
+    return f"{at:%Y-%m-%d %H:%M:%S}.{ns % _S:09d} {_name(zone, at)}"
+
+
 def window(first_ns: int, last_ns: int, zone: tzinfo = UTC) -> str:
     """ "2021-08-05 07:21:09–07:21:11 UTC (2.4 s)"; the day is written again if it is another
     one.

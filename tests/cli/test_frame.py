@@ -1,0 +1,101 @@
+"""`frame`: packets, layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+from scapy.utils import wrpcap
+
+from lbtrace.cli import run
+from lbtrace.cli.frame import frame_numbers
+from tests.cli.captures import SAMPLES
+
+CLIENT = str(SAMPLES / "nginx-race" / "client.pcap")
+HEAD = (
+    b"GET /a?access_token=hunter2 HTTP/1.1\r\nHost: a\r\n"
+    b"Authorization: Bearer hunter2\r\nCookie: sid=hunter2\r\n\r\npassword=hunter2"
+)
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> str:
+    """A capture with a credential wherever one can be; the second frame goes on in a cookie."""
+    path = str(tmp_path / "secret.pcap")
+    segment = Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=4000, dport=80)
+    wrpcap(path, [segment / HEAD, segment / b"=hunter2\r\nAccept: */*\r\n\r\n", segment])
+    return path
+
+
+def test_a_frame_has_its_layers_and_its_head(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["frame", CLIENT, "14", "--width", "120"]) == 0
+    out = capsys.readouterr().out
+    for told in (
+        f"#14 of {CLIENT}"[:40],
+        "2026-11-22 18:21:02.995424000 UTC",
+        "link type Ethernet",
+        "src 192.168.0.5 · dst 3.35.166.21",
+        "dport 80",
+        "GET /divide/50 HTTP/1.1",
+        "User-Agent: lbtrace-lab/1.0",
+    ):
+        assert told in out
+    assert "0000  " not in out
+
+
+def test_hex_shows_the_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["frame", CLIENT, "1", "--hex"]) == 0
+    assert "0000  ee f7 87 66 28 0b 06 2e" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("hex_", [[], ["--hex"]])
+def test_credentials_are_shown_only_if_asked_for(
+    hex_: list[str], secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["frame", secret, "1-3", *hex_]) == 0
+    out = capsys.readouterr().out
+    assert "hunter2" not in out
+    assert b"hunter2".hex(" ") not in out
+    assert "Authorization: Bearer …(7 bytes, #" in out
+    assert "that may hold credentials: --show-secrets shows them" in out
+    assert run(["frame", secret, "1-3", *hex_, "--show-secrets", "--width", "120"]) == 0
+    out = capsys.readouterr().out
+    assert "Cookie: sid=hunter2" in out
+    assert "password=hunter2" in out
+    assert "may hold credentials" not in out
+
+
+def test_numbers_and_ranges() -> None:
+    assert frame_numbers(["14", "#3", "5-7", "6"]) == [14, 3, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        ("0", "There is no frame 0"),
+        ("31", "frames 1 to 30"),
+        ("x", "not a frame number"),
+        ("1-", "not a frame number"),
+        ("-1", "No such option"),
+        ("1-5000", "more than 1000 frames"),
+        ("9" * 50, "not a frame number"),
+    ],
+)
+def test_a_frame_that_is_not_there_is_one_line(
+    number: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["frame", CLIENT, number]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert told.lower() in err.lower()
+
+
+def test_a_cut_frame_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "cut.pcap")
+    packet = Ether(bytes(Ether() / IP() / TCP())[:40])
+    packet.wirelen = 900
+    wrpcap(path, [packet])
+    assert run(["frame", path, "1"]) == 0
+    assert "40 of 900 bytes captured" in capsys.readouterr().out
