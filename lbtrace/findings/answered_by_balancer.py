@@ -90,11 +90,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             what.replace(" ", "-"),
             _severity(status),
             CONFIDENCES[own.rank[members].min()],
-            "The balancer itself answered {count} requests with {status} ({what}"
+            "The balancer itself answered {count} of {of} requests with {status} ({what}"
             + (", Server: {server})" if server else ")")
-            + (". On the backend side just before: {event}." if event else "."),
+            + (": {event}." if event else "."),
             frames,
             count=len(members),
+            of=comparison.client_counts.requests,
             status=str(status),
             what=what,
             server=server or None,

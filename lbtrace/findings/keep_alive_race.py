@@ -42,7 +42,7 @@ ONE_CAPTURE = True
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
-REMEDY = "Make the server's idle time limit longer than that of the side that sends the requests."
+REMEDY = "Set the {server}'s keep-alive timeout longer than the {sender}'s."
 NOT_IDLE = (
     "Look at what the {server} did at that moment: a restart, a limit of requests per "
     "connection, its own backend gone."
@@ -70,19 +70,22 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             variant(comparison, "", side),
             _severity(comparison, side),
             Confidence.HIGH if any(r.certain for r in races) else Confidence.MEDIUM,
-            "Sent on a connection that the {server} had begun to close: {count} requests, "
-            "after {shortest} of silence"
+            "The {sender} sent {count} of {of} requests on a connection that the {server} had begun "
+            "to close, after {shortest} of silence"
             + (" or more" if len(races) > 1 else "")
-            + (" (the {server} had closed after {closed_after}). " if closed else ". ")
+            + (" (the {server} had closed it after {closed_after}). " if closed else ". ")
             + _cause(longest, closed),
             (f for r in races[:2] for f in r.frames),
             count=len(races),
+            of=int(comparison.table(side).requests.there.sum()),
             sender=sender,
             server=server,
             shortest=ns(min(r.idle_ns for r in races)),
             longest=ns(longest) if longest is not None else None,
             closed_after=ns(min(closed)) if closed else None,
-            remedy=REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE.format(server=server),
+            remedy=(REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE).format(
+                sender=sender, server=server
+            ),
         )
 
 

@@ -198,10 +198,11 @@ def _finding(
         variant,
         severity,
         CONFIDENCES[pairs.rank.min()],
-        "Sent to a backend more than once: {count} ({methods}), up to {most} times each, to "
-        "{targets} different backends; {how}.",
+        "The balancer sent {count} of {of} requests ({methods}) to a backend more than once, up to "
+        "{most} times each, to {targets} backends; {how}.",
         _frames(comparison, pairs),
         count=len(pairs),
+        of=len(comparison.pairs),
         methods=", ".join(method for method, _ in methods.most_common(5)),
         most=int(pairs.attempts.max()),
         targets=len(targets),
