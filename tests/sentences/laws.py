@@ -344,6 +344,26 @@ def _answered(finding: Json, packet: Packet, talk: Talk) -> Iterator[str]:
         yield f"{finding['text']} #{packet.number} was answered"
 
 
+def denominators_agree(told: Told) -> Iterator[str]:
+    """A page has one number of requests; where a sentence is about fewer, it is said which are
+    missing, and why.
+    """
+    of_clients = told.report["counts"]["client"]["requests"]
+    covered = list(told.findings("coverage"))
+    for finding in covered:
+        paired, left = value(finding, "paired"), value(finding, "left")
+        reasons = sum(map(int, re.findall(r"×(\d+)", value(finding, "reasons"))))
+        if not value(finding, "of") == of_clients == paired + left or reasons != left:
+            yield f"{finding['text']} There are {of_clients} requests"
+    pairs = sum(1 for pair in told.report["pairs"] if pair["confidence"] != "low")
+    if 0 < pairs < of_clients and not covered:
+        yield f"{pairs} pairs, {of_clients} requests, and no word on the others"
+    for finding in told.report["findings"]:
+        for number in re.findall(r" of (\d+) (?:client )?requests[.:,]", finding["text"]):
+            if int(number) > of_clients:
+                yield f"{finding['text']} There are {of_clients} requests"
+
+
 LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     missing_bytes_were_acknowledged,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
@@ -358,4 +378,5 @@ LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     an_alert_that_is_named_is_in_the_packets,
     a_server_without_an_answer_sent_no_byte,
     an_answer_before_any_request_follows_the_header_alone,
+    denominators_agree,
 )

@@ -21,6 +21,7 @@ from tests.sentences.laws import (
     a_syn_that_is_called_sent_again_was,
     an_alert_that_is_named_is_in_the_packets,
     an_answer_before_any_request_follows_the_header_alone,
+    denominators_agree,
     missing_bytes_were_acknowledged,
     no_stranger_where_a_client_asked_the_same,
     nothing_happened_means_no_connection,
@@ -169,3 +170,10 @@ def test_an_answer_to_a_request_is_not_about_a_header(about: Told) -> None:
     slug = "protocol-mismatch.proxy-header-client"
     finding(about, slug, "refused", {"client": 4}, side="client", before=1)
     assert list(an_answer_before_any_request_follows_the_header_alone(about))
+def test_requests_without_a_partner_are_spoken_of(about: Told) -> None:
+    assert not list(denominators_agree(about))
+    about.report["counts"]["client"]["requests"] += 5
+    assert list(denominators_agree(about))
+    of = about.report["counts"]["client"]["requests"]
+    finding(about, "coverage", "7 of 12", {}, paired=of - 5, left=5, of=of, reasons="lost ×4")
+    assert list(denominators_agree(about))
