@@ -36,6 +36,8 @@ class Direction(NamedTuple):
     `retransmissions` counts segments that repeat bytes already seen; `repeats` counts those of them
     that were sent before the capture shows an acknowledgement, the first at `repeat_frame`.
     `deferred_frame` is the first SYN or SYN-ACK that was sent again though acknowledged.
+    `delayed_for_ns` is the longest time for which a lost segment held the stream up: from its first
+    copy, or from later bytes that were there, to the segment at `delayed_frame`.
     `unacked` counts how often segments with payload were sent of which the other end, which
     acknowledged something, acknowledged nothing: the first at `unacked_frame`, after
     `unacked_idle_ns` of silence on the connection, the last at `unacked_last_ns`; `unacked_least`
@@ -82,6 +84,9 @@ class Direction(NamedTuple):
     window_closed_ns: int | None = None
     window_closed_for_ns: int = 0
     last_packet_ns: int | None = None
+    delayed_for_ns: int = 0
+    delayed_frame: int | None = None
+    delayed_ns: int | None = None
 
 
 class Connection(NamedTuple):

@@ -48,6 +48,11 @@ class Ends(Table):
         "u4", "frame of the first SYN or SYN-ACK sent again though acknowledged", none=NO_FRAME
     )
     deferred_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
+    delayed_for_ns: Column = column(
+        "i8", "the longest time for which a lost segment held its stream up; 0 without", "ns"
+    )
+    delayed_frame: Column = column("u4", "frame of the segment that ended it", none=NO_FRAME)
+    delayed_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
     unacked: Column = column(
         "u4", "segments with payload sent of which the peer acknowledged nothing, repeats too"
     )

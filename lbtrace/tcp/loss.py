@@ -20,6 +20,7 @@ import numpy as np
 from lbtrace.tables.packets import SYN, Column, SegmentTable
 from lbtrace.tcp.acknowledged import Acknowledged, AckOffsets
 from lbtrace.tcp.columns import counted, first_of, last_of
+from lbtrace.tcp.delays import Delays, delays
 from lbtrace.tcp.fingerprint import syn_options
 from lbtrace.tcp.handshake import Handshake
 from lbtrace.tcp.reassemble import Assembly, Pieces
@@ -35,6 +36,7 @@ class Losses:
     lost: Column  # i64, bytes acknowledged by the peer that are in no captured segment
     repeats: Column  # u32, segments sent again before an acknowledgement of them was captured
     repeat: Column  # i32, row of the first of these; NONE without
+    delays: Delays  # how long what was lost held streams up
     deferred: Column  # i32, row of the first SYN-ACK sent again though it was acknowledged; NONE
 
 
@@ -54,6 +56,7 @@ def losses(
         _lost(stream, assembly, acked),
         counted(stream[rows], streams),
         first_of(stream[rows], rows, streams),
+        delays(table, stream, assembly, rows),
         first_of(stream[deferred], deferred, streams),
     )
 

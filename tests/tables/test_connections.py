@@ -68,6 +68,9 @@ direction = st.builds(
     window_closed_ns=st.none() | time,
     window_closed_for_ns=size,
     last_packet_ns=st.none() | time,
+    delayed_for_ns=size,
+    delayed_frame=frame,
+    delayed_ns=st.none() | time,
 )
 connection = st.builds(
     Connection,

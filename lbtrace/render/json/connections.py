@@ -112,6 +112,9 @@ _END = (
     _Field("window_closed_ns"),
     _Field("window_closed_for_ns"),
     _Field("last_packet_ns"),
+    _Field("delayed_for_ns"),
+    _Field("delayed", "frame"),
+    _Field("delayed_ns"),
 )
 _SYN = (
     _Field("ttl"),

@@ -25,6 +25,7 @@ FRAMES_OF_ENDS = (
     "first_payload",
     "repeat",
     "deferred",
+    "delayed",
     "unacked",
     "window_closed",
 )

@@ -1,0 +1,90 @@
+"""Streams with damage → for how long a lost segment held its stream up.
+
+    sent twice      the time between the copies: it was lost beyond the capture, or its
+                    acknowledgement was
+    came late       the time since later bytes were there: it was lost before the capture
+
+Only the longest of each stream is kept. Streams without damage have none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from lbtrace.tables.packets import Column, SegmentTable
+from lbtrace.tcp.columns import NONE
+from lbtrace.tcp.reassemble import Assembly
+
+_MOST: Final = 1 << 62  # numbers that streams and times are packed in
+
+
+@dataclass(slots=True)
+class Delays:
+    """Per stream."""
+
+    longest_ns: Column  # i64, 0 without
+    row: Column  # i32, of the segment that came so late; NONE without
+
+
+def delays(table: SegmentTable, stream: Column, assembly: Assembly, repeats: Column) -> Delays:
+    """The longest delay of each stream. `repeats`: rows of segments that were sent again before
+    they were acknowledged.
+    """
+    streams = len(assembly.base)
+    out = Delays(np.zeros(streams, np.int64), np.full(streams, NONE, np.int32))
+    held = np.flatnonzero(assembly.dirty[assembly.pieces.stream])
+    pieces = assembly.pieces
+    row, start = pieces.row[held].astype(np.int64), pieces.start[held]
+    group = pieces.stream[held].astype(np.int64)
+    time_ns = table.time_ns[row]
+    if not len(held) or _packed(streams, start, time_ns) >= _MOST:
+        return out  # without damage; or a capture that lasts for years
+    again, since = _sent_twice(table, stream, assembly, repeats, (group, start, time_ns))
+    of = np.concatenate((group, stream[again].astype(np.int64)))
+    rows = np.concatenate((row, again))
+    late = np.concatenate((time_ns - _earliest_after(group, time_ns), since))
+    late, rows, of = (column[late > 0] for column in (late, rows, of))
+    order = np.argsort(late, kind="stable")  # the last one assigned is the longest
+    out.longest_ns[of[order]] = late[order]
+    out.row[of[order]] = rows[order]
+    return out
+
+
+def _packed(streams: int, start: Column, time_ns: Column) -> int:
+    """The largest number that a stream with an offset, or with a time, is packed in."""
+    span = int(time_ns.max()) - int(time_ns.min()) + 1
+    return (streams + 1) * max(span, int(start.max()) + 2)
+
+
+def _earliest_after(group: Column, time_ns: Column) -> Column:
+    """Per piece the earliest time of the pieces behind it in its stream; its own for the last."""
+    base = time_ns.min()
+    span = int(time_ns.max() - base) + 1
+    lifted = (time_ns - base) + group * span
+    earliest = np.minimum.accumulate(lifted[::-1])[::-1]
+    out = time_ns.copy()
+    same = group[1:] == group[:-1]
+    out[:-1][same] = (earliest[1:] - group[1:] * span + base)[same]
+    return out
+
+
+def _sent_twice(
+    table: SegmentTable,
+    stream: Column,
+    assembly: Assembly,
+    repeats: Column,
+    pieces: tuple[Column, Column, Column],
+) -> tuple[Column, Column]:
+    """The repeats of payload, and how long after the first copy of their last byte each came."""
+    group, start, time_ns = pieces
+    wanted = np.isin(assembly.repeat_row, repeats) & (table.wire_length[assembly.repeat_row] > 0)
+    rows, end = assembly.repeat_row[wanted].astype(np.int64), assembly.repeat_end[wanted]
+    reach = int(start.max()) + 2
+    place = stream[rows].astype(np.int64) * reach + np.clip(end - 1, 0, reach - 1)
+    at = np.searchsorted(group * reach + start, place, "right") - 1
+    known = (at >= 0) & (group[np.maximum(at, 0)] == stream[rows])
+    rows, at = rows[known], at[known]
+    return rows, table.time_ns[rows] - time_ns[at]

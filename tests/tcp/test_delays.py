@@ -1,0 +1,78 @@
+"""For how long a lost segment held a stream up, by the conversation and by a walk."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.tcp.connections import connections
+from tests.tcp.test_loss import opened
+from tests.tcp.wire import Wire
+
+MS = 1_000_000
+
+
+def test_a_segment_sent_twice_was_lost_beyond_the_capture() -> None:
+    wire = (
+        opened()
+        .s("PSH", 1000, b"first", ack=100, at=10 * MS)
+        .s("PSH", 1005, b"second", ack=100, at=11 * MS)
+        .s("PSH", 1000, b"first", ack=100, at=230 * MS)
+        .c("", 100, ack=1011, at=231 * MS)
+    )
+    [c], _ = connections(wire.table())
+    sent = c.from_server
+    assert (sent.delayed_for_ns, sent.delayed_frame, sent.delayed_ns) == (220 * MS, 6, 230 * MS)
+    assert (c.from_client.delayed_for_ns, c.from_client.delayed_frame) == (0, None)
+
+
+def test_a_segment_that_came_late_was_lost_before_the_capture() -> None:
+    wire = (
+        opened()
+        .s("PSH", 1005, b"second", ack=100, at=11 * MS)
+        .s("PSH", 1011, b"third", ack=100, at=12 * MS)
+        .s("PSH", 1000, b"first", ack=100, at=311 * MS)
+    )
+    [c], _ = connections(wire.table())
+    assert (c.from_server.delayed_for_ns, c.from_server.delayed_frame) == (300 * MS, 6)
+
+
+def test_a_segment_sent_again_though_acknowledged_delayed_nothing() -> None:
+    wire = (
+        opened()
+        .s("PSH", 1000, b"first", ack=100, at=10 * MS)
+        .c("", 100, ack=1005, at=11 * MS)
+        .s("PSH", 1000, b"first", ack=100, at=230 * MS)
+    )
+    [c], _ = connections(wire.table())
+    assert c.from_server.delayed_for_ns == 0
+
+
+segment = st.tuples(st.integers(0, 30), st.integers(2, 8), st.integers(1, 50))
+
+
+@given(st.lists(segment, min_size=1, max_size=10), st.booleans())
+def test_it_is_what_a_walk_finds(segments: list[tuple[int, int, int]], careful: bool) -> None:
+    """The longest time from a first copy to its repetition, or from later bytes to earlier ones;
+    streams of whole segments on a grid, so that each is new or sent before.
+    """
+    wire, now, sent = opened(), 10, list[tuple[int, int]]()
+    longest = 0
+    for slot, _, wait in segments:
+        now += wait
+        wire.c("PSH", 100 + 4 * slot, b"abcd", ack=1000, at=now)
+        before = [at for other, at in sent if other == slot]
+        later = [at for other, at in sent if other > slot]
+        if before:
+            longest = max(longest, now - before[0])
+        elif later:
+            longest = max(longest, now - min(later))
+        sent.append((slot, now))
+    [c], _ = connections(wire.table(), careful)
+    assert c.from_client.delayed_for_ns == longest
+
+
+def test_a_stream_in_order_has_no_delay() -> None:
+    wire = Wire().c("SYN", 99).c("PSH", 100, b"a", ack=1).c("PSH", 101, b"b", ack=1, at=10**12)
+    [c], _ = connections(wire.table())
+    assert c.from_client.delayed_for_ns == 0
