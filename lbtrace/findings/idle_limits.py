@@ -17,6 +17,14 @@ Remedy:
     WebSocket ping), sooner than anything on the way forgets them. Client side: the client's limit
     below the balancer's (`keepalive_timeout` of nginx, `timeout http-keep-alive` of HAProxy,
     `idle_timeout` of an ALB, 350 s of an NLB). Backend side: the balancer's below the backend's.
+Variants:
+    forgotten, forgotten-client, forgotten-backend: what was sent after the silence got no answer.
+    reset, reset-client, reset-backend: what was sent after the silence was answered by RST at once.
+    closed-by-client, closed-by-client-client, closed-by-client-backend: the end that asks closed
+        the idle connection.
+    closed-by-server, closed-by-server-client, closed-by-server-backend: the end that answers closed
+        the idle connection.
+    408, 408-client, 408-backend: the server said so where no request had been sent.
 """
 
 from __future__ import annotations
@@ -30,7 +38,7 @@ from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.comparison.unanswered import IDLE_NS
 from lbtrace.findings._kind import FindingKind
-from lbtrace.findings._side import named, told, variant
+from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.findings.connection_reuse import CLIENT, NOBODY, first_close
 from lbtrace.findings.keep_alive_race import longest_idle_ns
 from lbtrace.model.http import Framing
@@ -65,15 +73,15 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _forgotten(comparison: Comparison, side: Side) -> Iterator[Finding]:
-    ends = comparison.forgotten(side)
-    if ends.none:
+    sent = comparison.forgotten(side)
+    if sent.none:
         return
     table = comparison.table(side)
     idle, tries = (
-        ends_of(table, ends.connection, ends.server, name)
+        ends_of(table, sent.connection, sent.server, name)
         for name in ("unacked_idle_ns", "unacked")
     )
-    missing = _not_behind(comparison, side, ends.connection)
+    missing = _not_behind(comparison, side, sent.connection)
     worked = longest_idle_ns(comparison, side)
     yield KIND.finding(
         variant(comparison, "forgotten", side),
@@ -89,11 +97,11 @@ def _forgotten(comparison: Comparison, side: Side) -> Iterator[Finding]:
         + ", in vain. The flow was forgotten on the way."
         + (" None of it is in the backend capture." if missing else "")
         + _bound(worked, idle),
-        shown_ends(comparison, side, ends.connection, ends.server, "unacked"),
+        shown_ends(comparison, side, sent.connection, sent.server, "unacked"),
         note="the first segment that was sent in vain",
         remedy=KEEP,
         side=named(comparison, side),
-        count=len(ends.connection),
+        count=len(sent.connection),
         least=ns(int(idle.min())),
         tries=str(int(tries.min())),
         worked=None if worked is None else ns(worked),
@@ -196,7 +204,7 @@ def _closed(comparison: Comparison, side: Side) -> Iterator[Finding]:
 def _closed_by(
     comparison: Comparison, side: Side, close: _Close, frame: Column, time_ns: Column
 ) -> Finding:
-    closer, other = two_ends(comparison, side)[:: 1 if close.who == CLIENT else -1]
+    closer, other = ends(comparison, side)[:: 1 if close.who == CLIENT else -1]
     upgraded = _upgraded(comparison, side, close.connections)
     worked = longest_idle_ns(comparison, side)
     table, least = comparison.table(side), int(close.idle_ns.min())
@@ -205,7 +213,9 @@ def _closed_by(
         trace = comparison.traces(side)[table.connection_ref(c).point]
         frames.append(trace.ref(int(frame[c]), int(time_ns[c])))
     return KIND.finding(
-        variant(comparison, f"closed-by-{'client' if close.who == CLIENT else 'server'}", side),
+        variant(
+            comparison, "closed-by-client" if close.who == CLIENT else "closed-by-server", side
+        ),
         Severity.MEDIUM if upgraded else Severity.INFO,
         Confidence.HIGH,
         told(comparison, "The {closer} closed {count} idle connections on the {side} side")
@@ -246,15 +256,6 @@ def _longer(who: int, closer: str, other: str, upgraded: bool) -> str:
         f"The {other} sends the requests: its idle limit must be the shorter one. Set it below "
         f"that of the {closer} (keepalive_timeout, timeout http-keep-alive, idle_timeout)."
     )
-
-
-def two_ends(comparison: Comparison, side: Side) -> tuple[str, str]:
-    """What the two ends of the connections of a side are called."""
-    if comparison.alone:
-        return "client", "server"
-    if comparison.passes_packets:
-        return "client", "backend"
-    return ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
 
 
 def _last_word(table: SideTable) -> Column:

@@ -14,6 +14,9 @@ Remedy:
     Let ICMP "fragmentation needed" (type 3, code 4) and "packet too big" (ICMPv6 type 2) pass; or
     clamp the MSS (`--clamp-mss-to-pmtu`), or lower the MTU of the hosts, on tunnels and overlays
     (VXLAN, WireGuard) above all; or turn on `net.ipv4.tcp_mtu_probing`.
+Variants:
+    from-client, from-client-client, from-client-backend: the end that asks sent them.
+    from-server, from-server-client, from-server-backend: the end that answers sent them.
 """
 
 from __future__ import annotations
@@ -25,8 +28,8 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.unanswered import Unanswered, largest_passed
 from lbtrace.findings._kind import FindingKind
-from lbtrace.findings._side import named, told, variant
-from lbtrace.findings.idle_limits import ends_of, shown_ends, two_ends
+from lbtrace.findings._side import ends, named, told, variant
+from lbtrace.findings.idle_limits import ends_of, shown_ends
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -43,21 +46,22 @@ REMEDY = (
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per side and sender."""
     for side in comparison.captured:
-        ends = comparison.oversized(side)
+        stuck = comparison.oversized(side)
         for server in (False, True):
-            of = ends.server == server
+            of = stuck.server == server
             if of.any():
-                yield _finding(comparison, side, Unanswered(ends.connection[of], ends.server[of]))
+                yield _finding(comparison, side, Unanswered(stuck.connection[of], stuck.server[of]))
 
 
-def _finding(comparison: Comparison, side: Side, ends: Unanswered) -> Finding:
-    table, server = comparison.table(side), bool(ends.server[0])
+def _finding(comparison: Comparison, side: Side, stuck: Unanswered) -> Finding:
+    table, server = comparison.table(side), bool(stuck.server[0])
     least, tries = (
-        ends_of(table, ends.connection, ends.server, name) for name in ("unacked_least", "unacked")
+        ends_of(table, stuck.connection, stuck.server, name)
+        for name in ("unacked_least", "unacked")
     )
     count = len(table.client_address)
-    passed = largest_passed(table)[1][ends.connection + server * count]
-    behind = _seen_elsewhere(comparison, side, ends)
+    passed = largest_passed(table)[1][stuck.connection + server * count]
+    behind = _seen_elsewhere(comparison, side, stuck)
     icmp = sum(
         n for t in comparison.traces(side) for reason, n in t.packets.skipped if reason in ICMP
     )
@@ -78,14 +82,14 @@ def _finding(comparison: Comparison, side: Side, ends: Unanswered) -> Finding:
             if icmp
             else " No ICMP packet, which would say so, is in this capture."
         ),
-        shown_ends(comparison, side, ends.connection, ends.server, "unacked"),
+        shown_ends(comparison, side, stuck.connection, stuck.server, "unacked"),
         note="the first segment that vanished",
         remedy=REMEDY,
         side=named(comparison, side),
-        sender=two_ends(comparison, side)[server],
+        sender=ends(comparison, side)[server],
         least=int(least.min()),
         tries=int(tries.sum()),
-        count=len(ends.connection),
+        count=len(stuck.connection),
         passed=int(passed.max()),
         other=(Side.CLIENT if side is Side.BACKEND else Side.BACKEND).value
         if behind is False
@@ -94,19 +98,19 @@ def _finding(comparison: Comparison, side: Side, ends: Unanswered) -> Finding:
     )
 
 
-def _seen_elsewhere(comparison: Comparison, side: Side, ends: Unanswered) -> bool | None:
+def _seen_elsewhere(comparison: Comparison, side: Side, stuck: Unanswered) -> bool | None:
     """Whether the other capture shows more of what these ends sent than was acknowledged; None
     where that is not known.
     """
     if comparison.alone or not comparison.passes_packets:
         return None
-    pairs, server = comparison.connection_pairs, bool(ends.server[0])
+    pairs, server = comparison.connection_pairs, bool(stuck.server[0])
     mine, theirs = (
         (pairs.client, pairs.backend) if side is Side.CLIENT else (pairs.backend, pairs.client)
     )
-    which = np.isin(mine, ends.connection)
+    which = np.isin(mine, stuck.connection)
     other = comparison.table(Side.BACKEND if side is Side.CLIENT else Side.CLIENT)
     largest = other.of_ends("acked_most", server), other.of_ends("unacked_least", server)
     there = np.maximum(*largest)[theirs[which]]
-    least = ends_of(comparison.table(side), ends.connection, ends.server, "unacked_least").min()
-    return bool((there >= least).any()) if which.sum() == len(ends.connection) else None
+    least = ends_of(comparison.table(side), stuck.connection, stuck.server, "unacked_least").min()
+    return bool((there >= least).any()) if which.sum() == len(stuck.connection) else None

@@ -15,6 +15,9 @@ Evidence:
 Remedy:
     Look for loss on that part of the way: errors and drops of interfaces and queues, a limit on the
     rate, a full buffer.
+Variants:
+    from-client, from-client-client, from-client-backend: the end that asks sent them.
+    from-server, from-server-client, from-server-backend: the end that answers sent them.
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
-from lbtrace.findings._side import named, told, variant
-from lbtrace.findings.idle_limits import shown_ends, two_ends
+from lbtrace.findings._side import ends, named, told, variant
+from lbtrace.findings.idle_limits import shown_ends
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -84,7 +87,7 @@ def _of_sender(comparison: Comparison, side: Side, server: bool) -> Iterator[Fin
         shown_ends(comparison, side, late, np.full(len(late), server), "delayed"),
         note="the segments that ended the longest delays",
         remedy=REMEDY,
-        sender=two_ends(comparison, side)[server],
+        sender=ends(comparison, side)[server],
         side=named(comparison, side),
         count=len(late),
         longest=ns(int(waited[late].max())),

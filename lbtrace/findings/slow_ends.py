@@ -14,6 +14,12 @@ Evidence:
 Remedy:
     A slow reader: look at what it does with the data, and at the receive buffer
     (`net.ipv4.tcp_rmem`). A slow sender: buffering in the balancer keeps it away from the backend.
+Variants:
+    reader-client, reader-client-client, reader-client-backend: the end that asks closed its window.
+    reader-server, reader-server-client, reader-server-backend: the end that answers closed its
+        window.
+    sender-request-client, sender-request-backend: a request that took a second or more.
+    sender-response-client, sender-response-backend: a response that took a second or more.
 """
 
 from __future__ import annotations
@@ -26,8 +32,8 @@ from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.arrival import parts, spread_ns
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
-from lbtrace.findings._side import named, told, variant
-from lbtrace.findings.idle_limits import shown_ends, two_ends
+from lbtrace.findings._side import ends, named, told, variant
+from lbtrace.findings.idle_limits import shown_ends
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -45,7 +51,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     for side in comparison.captured:
         for server in (False, True):
             yield from _reader(comparison, side, server)
-        for response in (False, True):
+        for response in (False, True) if not comparison.alone else ():  # see slow-requests
             yield from _sender(comparison, side, response)
 
 
@@ -56,9 +62,9 @@ def _reader(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
     if not len(slow):
         return
     slow = slow[np.argsort(-closed[slow], kind="stable")]
-    reader, other = two_ends(comparison, side)[:: -1 if server else 1]
+    reader, other = ends(comparison, side)[:: -1 if server else 1]
     yield KIND.finding(
-        variant(comparison, f"reader-{'server' if server else 'client'}", side),
+        variant(comparison, "reader-server" if server else "reader-client", side),
         Severity.LOW,
         Confidence.HIGH,
         told(
@@ -89,7 +95,6 @@ def _sender(comparison: Comparison, side: Side, response: bool) -> Iterator[Find
         return
     longest = int(spread.argmax())
     came = int(parts(table, messages, rows[longest : longest + 1])[0])
-    ends = two_ends(comparison, side)
     frame_of = comparison.response_frame if response else comparison.request_frame
     yield KIND.finding(
         variant(comparison, "sender-response" if response else "sender-request", side),
@@ -104,7 +109,7 @@ def _sender(comparison: Comparison, side: Side, response: bool) -> Iterator[Find
         (frame_of(side, table.ref(row)) for row in rows[:FRAMES_PER_SIDE].tolist()),
         note="where each of them begins",
         side=named(comparison, side),
-        sender=ends[response],
+        sender=ends(comparison, side)[response],
         what="response" if response else "request",
         longest=ns(int(spread[longest])),
         came=came if came > 1 else None,

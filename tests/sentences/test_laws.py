@@ -170,6 +170,8 @@ def test_an_answer_to_a_request_is_not_about_a_header(about: Told) -> None:
     slug = "protocol-mismatch.proxy-header-client"
     finding(about, slug, "refused", {"client": 4}, side="client", before=1)
     assert list(an_answer_before_any_request_follows_the_header_alone(about))
+
+
 def test_requests_without_a_partner_are_spoken_of(about: Told) -> None:
     assert not list(denominators_agree(about))
     about.report["counts"]["client"]["requests"] += 5
