@@ -42,6 +42,7 @@ from lbtrace.tables.words import Words
 
 KIND = FindingKind.of(__name__, __doc__)
 LONG_NS = 200_000_000  # bodies that are sent faster are held back by nothing that one would notice
+NOTICED_NS = 1_000_000_000  # who waits so long asks where the time goes
 EVENTS = "text/event-stream"
 UPLOADS = (
     "The balancer buffers requests; if the backend is to get uploads as they come, turn that off "
@@ -74,7 +75,7 @@ def _requests(comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
     pairs = slow.where(held)
     yield KIND.finding(
         "request",
-        Severity.INFO,
+        Severity.LOW if sent[held].max() >= NOTICED_NS else Severity.INFO,
         confidence_of(pairs),
         "The balancer asked the backend only when it had the whole request (request buffering), in "
         "{count} of {of} requests that clients sent slowly. They took up to {sent} to send what "

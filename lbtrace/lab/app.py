@@ -14,6 +14,7 @@ import argparse
 import base64
 import hashlib
 import json
+import secrets
 import socket
 import ssl
 import struct
@@ -264,6 +265,28 @@ def chunked(talk: RequestHandler, path: str, query: dict[str, str], body: bytes)
     return 200
 
 
+def events(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """?n= server-sent events, one each ?ms= milliseconds."""
+    talk.send_response(200)
+    talk.send_header("Content-Type", "text/event-stream")
+    talk.send_header("Transfer-Encoding", "chunked")
+    talk.end_headers()
+    for number in range(int(query.get("n", "5"))):
+        event = f"data: event {number}\n\n".encode()
+        talk.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+        talk.wfile.flush()
+        time.sleep(float(query.get("ms", "300")) / 1000)
+    talk.wfile.write(b"0\r\n\r\n")
+    return 200
+
+
+def login(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """A response that sets a session which only this backend knows."""
+    return talk.reply(
+        200, "welcome\n", ("Set-Cookie", f"JSESSIONID={secrets.token_hex(16)}; Path=/; HttpOnly")
+    )
+
+
 def slow(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """A response after ?ms=N milliseconds."""
     time.sleep(float(query.get("ms", "300")) / 1000)
@@ -374,6 +397,8 @@ ANSWERS: dict[str, Answer] = {
     "large": large,
     "text": text,
     "chunked": chunked,
+    "events": events,
+    "login": login,
     "slow": slow,
     "status": status,
     "flaky": flaky,

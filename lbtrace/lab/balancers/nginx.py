@@ -117,7 +117,9 @@ def launch(
         certificate=setup.given(
             "tls", f"ssl_certificate {setup.certificate}; ssl_certificate_key {setup.certificate};"
         ),
-        gzip=setup.given("gzip", "gzip on; gzip_types text/plain; gzip_min_length 100;"),
+        gzip=setup.given(
+            "gzip", "gzip on; gzip_types text/plain text/event-stream; gzip_min_length 100;"
+        ),
         path="",
         location=location,
         version="proxy_http_version 1.1;" if keep or setup.wants("websocket") else "",

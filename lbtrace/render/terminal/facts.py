@@ -107,7 +107,8 @@ def _field(change: HeaderChange) -> str:
 def _added(report: Report) -> Iterator[str]:
     latency = report.latency
     if latency is not None:
-        yield f"{limits.added(latency)} ({units.plural(latency.count, 'pair')})"
+        off = "".join(f"; not in it: {text}" for text in limits.taken_off(latency))
+        yield f"{limits.added(latency)} ({units.plural(latency.count, 'pair')}){off}"
 
 
 def _alone(report: Report) -> Iterator[str]:

@@ -33,8 +33,8 @@ def times(page: Page, report: Report, labels: Labels) -> None:
 
 
 def _latency(latency: Latency) -> list[list[Cell]]:
-    taken_off = _taken_off(latency)
-    less = " − what is not the balancer's" if taken_off else ""
+    own = taken_off(latency)
+    less = " − what is not the balancer's" if own else ""
     note = f"client total − backend total{less}; the network in front of the balancer is in it"
     rows: list[list[Cell]] = [
         [("added", "label"), f"{added(latency)} ({units.plural(latency.count, 'pair')})"],
@@ -44,14 +44,14 @@ def _latency(latency: Latency) -> list[list[Cell]]:
         forward, back, half_width = latency.ways_ns
         ways = f"{units.duration(forward)} on the way in, {units.duration(back)} on the way back"
         rows.append([("of it", "label"), f"{ways}, each {units.half_width(half_width)}"])
-    rows += [[("not in it", "label"), text] for text in taken_off]
+    rows += [[("not in it", "label"), text] for text in own]
     if latency.left_out:
         text = "; ".join(f"{units.plural(n, 'pair')} ({why})" for why, n in latency.left_out)
         rows.append([("left out", "label"), text])
     return rows
 
 
-def _taken_off(latency: Latency) -> list[str]:
+def taken_off(latency: Latency) -> list[str]:
     """What is not the balancer's, with its amount."""
     return [
         f"{text}, {units.duration(off.longest_ns)} "

@@ -8,7 +8,7 @@ import pytest
 
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ChangeKind, Confidence, HeaderChange, Pattern, Ref, UnpairedReason
-from lbtrace.model.report import Report, Reuse, Summary, UnpairedCount
+from lbtrace.model.report import Excluded, Report, Reuse, Summary, UnpairedCount
 from lbtrace.render import Detail
 from tests.render import founding
 from tests.render.documents import page, squeezed
@@ -100,3 +100,12 @@ def test_of_what_is_not_known_three_sentences_are_told(cut: int, more: str) -> N
     assert text.count("cut by the snapshot length") == 3
     assert more in text
     assert ("more (-v)" in text) is bool(more)
+
+
+def test_what_was_taken_off_the_time_added_is_said_with_its_amount() -> None:
+    report = founding.report()
+    assert report.latency is not None
+    own = replace(report.latency, sending=Excluded(2, 2_900_000_000))
+    assert "not in it: the client's own sending of its request, 2.9 s at most (2 pairs)" in told(
+        replace(report, latency=own)
+    )
