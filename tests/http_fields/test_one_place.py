@@ -25,7 +25,6 @@ OF_WORDS = ("noun", "plural", "Value")
 # Where a word means something else than the field of that name.
 OTHER_MEANING = {
     "findings/protocol_changes.py": {"upgrade": "slug of a finding"},
-    "findings/idle_limits.py": {"server": "an end of a connection"},
     "http/digest.py": {"x-gzip": "content coding (RFC 9110 §8.4.1.3)"},
     "http/h1/framing.py": dict.fromkeys(("x-compress", "x-gzip"), "transfer coding"),
     "model/http.py": {"content-length": "published name of a kind of framing"},
