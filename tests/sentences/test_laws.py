@@ -30,9 +30,11 @@ from tests.sentences.laws import (
     what_stands_behind_was_not_made_in_between,
     what_was_sent_in_vain_was_not_answered,
 )
+from tests.simulator.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted(p.parent for p in (ROOT / "samples").glob("*/client.pcap*"))
+PLAYS = ("retry-reset", "retry-identical", "bad-gateway", "refusals", "cache", "keep-alive-race")
 REPORTS = sorted(p.parent for p in (ROOT / "../shared/reports").resolve().glob("*/client.pcap"))
 
 
@@ -57,6 +59,16 @@ def test_no_sentence_about_a_sample_is_contradicted(folder: Path) -> None:
 @pytest.mark.parametrize("folder", REPORTS, ids=lambda p: p.name)
 def test_no_sentence_about_a_public_report_is_contradicted(folder: Path) -> None:
     assert [complaint for law in LAWS for complaint in law(told(folder))] == []
+
+
+@pytest.mark.parametrize("name", PLAYS)
+def test_no_sentence_about_a_play_is_contradicted(name: str, tmp_path: Path) -> None:
+    """Two captures of a simulated conversation, as files."""
+    recorded = SCENARIOS[name]().run(pcaps=True)
+    for side, captures in (("client", recorded.client_pcaps), ("backend", recorded.backend_pcaps)):
+        for point, data in enumerate(captures):
+            (tmp_path / f"{side}{point}.pcap").write_bytes(data)
+    assert [complaint for law in LAWS for complaint in law(told(tmp_path))] == []
 
 
 def finding(told: Told, slug: str, text: str, frames: dict[str, int], **values: object) -> None:
