@@ -26,6 +26,7 @@ from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts, Trace
 from lbtrace.options import DEFAULT, Options, Progress, quiet
+from lbtrace.recordings import recordings
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.packets import StreamTable
 
@@ -174,10 +175,23 @@ def compare(
 
     with _no_collection():
         sides = (
-            tuple(inspect(files, side, i, options, progress) for i, files in enumerate(points))
+            _inspected(points, side, options, progress)
             for side, points in ((Side.CLIENT, clients), (Side.BACKEND, backends))
         )
         return _report(*apart(*sides), options)
+
+
+def _inspected(
+    points: Sequence[Sequence[str]], side: Side, options: Options, progress: Progress
+) -> tuple[Trace, ...]:
+    """The capture points of a side. Points that turn out to be one recording, because they hold the
+    same packets, are read again as one.
+    """
+    traces = tuple(inspect(files, side, i, options, progress) for i, files in enumerate(points))
+    found = recordings(points, traces, progress)
+    if len(found) == len(points):
+        return traces
+    return tuple(inspect(files, side, i, options, progress) for i, files in enumerate(found))
 
 
 def compare_on_balancer(

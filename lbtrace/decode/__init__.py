@@ -22,6 +22,8 @@ from lbtrace.decode.duplicates import find_duplicates
 from lbtrace.decode.flows import FlowBook, flow_table
 from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.networks import NetworkBook, separate_networks
+from lbtrace.decode.overlapping_files import in_another_file, overlap
+from lbtrace.decode.overlapping_files import same_recording as same_recording
 from lbtrace.decode.packet import Packet, Skip
 from lbtrace.decode.rows import SegmentRows, from_tuples, joined
 from lbtrace.decode.udp_tunnels import HTTP3_SKIP
@@ -32,6 +34,7 @@ from lbtrace.tables.views import Views
 for _module in pkgutil.iter_modules(__path__):  # each registers the numbers it reads
     importlib.import_module(f"{__name__}.{_module.name}")
 
+IN_ANOTHER_FILE = "in another file too"  # why a packet was skipped
 BATCH_RECORDS = 1 << 15  # records decoded together
 # the columns of SegmentTable, and what is needed until flows are numbered and copies are found
 COLUMNS = {
@@ -56,6 +59,7 @@ class _Decoding:
 
     def __init__(self, recording: Recording) -> None:
         self.records = recording.records
+        self.files = recording.files
         self.buffers = list(recording.buffers)
         self.link_names = recording.link_names
         self.views = [Views(data) for data in recording.buffers]
@@ -191,6 +195,8 @@ class _Decoding:
     def _table(self) -> SegmentTable:
         columns = {name: column[: self.count] for name, column in self.columns.items()}
         del self.columns
+        if self.count and overlap(self.files):
+            columns = self._once(columns)
         if len(copies := find_duplicates(columns, self.views)):
             keep = np.ones(self.count, dtype=bool)
             keep[copies] = False
@@ -221,6 +227,16 @@ class _Decoding:
             diagnostics=tuple(self._diagnostics(counts)),
         )
 
+    def _once(self, columns: dict[str, Column]) -> dict[str, Column]:
+        """Files that overlap: the rows of packets that two of them hold once, in order of time."""
+        again = in_another_file(columns, self.files)
+        if not len(again):
+            return columns
+        self.skipped[IN_ANOTHER_FILE] += len(again)
+        rows = np.delete(np.arange(self.count), again)
+        rows = rows[np.argsort(columns["time_ns"][rows], kind="stable")]
+        return {name: column[rows] for name, column in columns.items()}
+
     def _diagnostics(self, counts: PacketCounts) -> list[Diagnostic]:
         unfinished, http3 = self.fragments.unfinished, self.skipped[HTTP3_SKIP]
         found = (
@@ -246,6 +262,12 @@ class _Decoding:
                 counts.duplicates,
                 f"{counts.duplicates} packets are copies of others in the capture (a mirror "
                 "that shows packets twice) and were left out.",
+            ),
+            (
+                "same-packets-in-files",
+                self.skipped[IN_ANOTHER_FILE],
+                f"{self.skipped[IN_ANOTHER_FILE]} packets stand in another file of this side too, "
+                "at the same times: a file was given twice, or files overlap. They count once.",
             ),
         )
         return [Diagnostic(slug, text, count) for slug, count, text in found if count]
