@@ -1,0 +1,373 @@
+"""Refused messages.
+
+Meaning:
+    A proxy or a server refuses a message by an answer of its own: 400, 413, 414 or 431 to a request
+    whose head, target, cookie or body is too large or malformed; 502 in place of a response whose
+    head is. The finding says in which size or form the messages that failed differ from those that
+    worked. Also: fields whose names a balancer does not pass on, and an interim response (1xx) that
+    was taken for the final one.
+Decided by:
+    Error responses that no backend gave, or, from one capture, those of that capture. Sizes are
+    compared where all that failed are larger than all that worked, and a usual limit lies in
+    between. Forms and fields are compared where all that failed have them and none that worked. A
+    head that was cut is in no group. Without any that worked, only a size beyond a usual limit is
+    called unusual.
+Evidence:
+    The messages that failed, their answers, and one that worked.
+Remedy:
+    Request heads: `large_client_header_buffers` (nginx), `tune.bufsize` (HAProxy),
+    `LimitRequestFieldSize` (Apache httpd), `max_request_headers_kb` (Envoy),
+    `--max-http-header-size` (Node). Bodies: `client_max_body_size` (nginx). Response heads:
+    `proxy_buffer_size` (nginx), `tune.bufsize` (HAProxy), `http_resp_hdr_len` (Varnish). Names:
+    `underscores_in_headers on` (nginx).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.findings._first_words import listed
+from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._message_forms import forms, only_in
+from lbtrace.findings._message_sizes import (
+    BODY,
+    HEAD,
+    LINE,
+    TARGET,
+    Gap,
+    Part,
+    gap,
+    head_sizes,
+    longest_field,
+    request_parts,
+)
+from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
+from lbtrace.model.http import Mark
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import ChangeKind, Confidence, UnpairedReason
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column, among
+from lbtrace.tables.messages import Messages
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import MARKS, joint
+
+KIND = FindingKind.of(__name__, __doc__)
+TITLE = KIND.title
+REFUSALS = (400, 411, 413, 414, 417, 431, 494, 500, 501, 502, 505)  # 494: nginx, before it says 400
+PARTS = {
+    414: (TARGET, HEAD),
+    413: (BODY,),
+    431: (LINE, HEAD),
+}
+LARGER = (
+    "Make it smaller, or let the server accept more: large_client_header_buffers or "
+    "client_max_body_size (nginx), tune.bufsize (HAProxy), LimitRequestFieldSize or "
+    "LimitRequestLine (Apache httpd), max_request_headers_kb (Envoy)."
+)
+ROOM = (
+    "Give the balancer room for such a head: proxy_buffer_size (nginx), tune.bufsize (HAProxy), "
+    "http_resp_hdr_len and http_resp_size (Varnish). Or let the backend send fewer or shorter "
+    "fields."
+)
+COMPARE = "Look whether this is what the log of the refusing side complains about."
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """Requests that were refused, on each side; responses that were replaced; fields that were
+    dropped; interim responses.
+    """
+    for side in Side:
+        yield from _requests(comparison, side)
+    yield from _responses(comparison)
+    yield from _dropped(comparison)
+    yield from _interim_as_final(comparison)
+
+
+def _requests(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """What the requests that one server refused with one status have and others have not."""
+    table = comparison.table(side)
+    q, r = table.requests, table.responses
+    known = q.whole_heads & q.from_client & r.there
+    refused = known & np.isin(r.start, REFUSALS)
+    if side is Side.CLIENT and len(comparison.backends):
+        refused &= _made_in_between(comparison)
+    servers = table.servers[table.connection]
+    rows = np.flatnonzero(refused)
+    parts = request_parts(q, table.words) if len(rows) else []
+    keys = joint(servers[rows], r.start[rows])
+    for key in dict.fromkeys(keys.tolist()):
+        failed = rows[keys == key]
+        status, server = int(r.start[failed[0]]), int(servers[failed[0]])
+        worked = np.flatnonzero(known & (servers == server) & (r.start < MIN_ERROR) & (r.start > 0))
+        wanted = PARTS.get(status, (TARGET, LINE, HEAD))
+        gaps = [gap(p, failed, worked) for p in parts if p.kind in wanted]
+        found = next((g for g in gaps if g is not None), None)
+        if found is not None:
+            yield _size_of_request(comparison, side, found, failed, worked)
+        elif len(worked) and status < 500:
+            yield from _form(comparison, side, q, failed, worked, request=True)
+
+
+def _made_in_between(comparison: Comparison) -> Column:
+    """Per client exchange: its error is not known to be a backend's."""
+    m, (client, backend) = comparison.pairs, comparison.sides
+    passed_on = m.answered & (
+        client.responses.start[m.client] == backend.responses.start[m.backend]
+    )
+    made = ~of_a_backend(comparison)
+    made[m.client[passed_on]] = False
+    return made
+
+
+def _size_of_request(
+    comparison: Comparison, side: Side, found: Gap, failed: Column, worked: Column
+) -> Finding:
+    table = comparison.table(side)
+    trace = table.trace_of(int(failed[0]))
+    exchange = table.exchange(int(failed[0]))
+    response = exchange.response
+    reason = trace.reasons.get((response.body.digest or "") if response else "", "")
+    status = str(response.status if response else "")
+    field = longest_field(table.requests, table.words, int(failed[0]))
+    by_line = found.part.kind == LINE
+    return KIND.finding(
+        f"request-size-{side.value}",
+        Severity.LOW,
+        Confidence.HIGH if found.worked is not None else Confidence.MEDIUM,
+        "{server} answered {count} requests with {status}"
+        + (' ("{reason}")' if reason else "")
+        + ": "
+        + _interval(found, "{part}" + (" ({field})" if by_line else "")),
+        _frames(comparison, side, failed, worked),
+        note="requests that failed, their answers, one that worked",
+        remedy=LARGER,
+        server=str(table.endpoint(int(table.servers[table.connection[failed[0]]]))),
+        count=len(failed),
+        status=status,
+        reason=reason or None,
+        field=field if by_line else None,
+        side=side.value,
+        **_measured(found, len(worked)),
+    )
+
+
+def _interval(found: Gap, part: str) -> str:
+    """Between which two sizes the limit lies."""
+    if found.worked is None:
+        return f"unusual is that the {part} has {{failed}} bytes or more, beyond {{limits}} bytes."
+    return (
+        f"the {part} has {{failed}} bytes or more in these, and {{worked}} bytes or less in the "
+        "{good} that worked. Usual limits in between: {limits} bytes."
+    )
+
+
+def _measured(found: Gap, worked: int) -> dict[str, int | str | None]:
+    return {
+        "part": found.part.name,
+        "failed": found.failed,
+        "worked": found.worked,
+        "good": worked if found.worked is not None else None,
+        "limits": ", ".join(map(str, found.limits)),
+    }
+
+
+def _form(
+    comparison: Comparison,
+    side: Side,
+    messages: Messages,
+    failed: Column,
+    worked: Column,
+    request: bool,
+) -> Iterator[Finding]:
+    """Forms that all messages that failed have and none that worked; without any, fields."""
+    table = comparison.table(side)
+    found = [
+        name
+        for name, has in forms(messages, table.words, request)
+        if has[failed].all() and not has[worked].any()
+    ]
+    found = found or only_in(messages, table.words, failed, worked)
+    if not found:
+        return
+    status = table.responses.start[failed] if request else np.zeros(0, np.int64)
+    yield KIND.finding(
+        f"{'request' if request else 'response'}-form-{side.value}",
+        Severity.LOW,
+        Confidence.MEDIUM,
+        (
+            "{count} requests that were refused with {status} have what none of the {good} that "
+            if request
+            else "{count} responses of backends that clients did not get have what none of the "
+            "{good} that "
+        )
+        + ("worked have: {what}." if request else "were passed on have: {what}."),
+        _frames(comparison, side, failed, worked),
+        note="messages that failed, one that worked",
+        remedy=COMPARE,
+        count=len(failed),
+        good=len(worked),
+        status=listed(map(str, status.tolist())) if request else None,
+        what="; ".join(found),
+        side=side.value,
+    )
+
+
+class _Replaced(NamedTuple):
+    """Backend exchanges that were answered well, and the client exchanges that got an error.
+    `paired`: they are known to belong together.
+    """
+
+    backend: Column
+    client: Column
+    paired: bool
+
+
+def _responses(comparison: Comparison) -> Iterator[Finding]:
+    """Responses of backends in whose place clients got an error."""
+    table = comparison.table(Side.BACKEND)
+    r, m = table.responses, comparison.pairs
+    passed_on = m.answered & r.whole_heads[m.backend]
+    worked = np.unique(m.backend[passed_on & (r.start[m.backend] > 0)])
+    replaced = _replaced(comparison)
+    failed = replaced.backend[r.whole_heads[replaced.backend]]
+    if not len(failed):
+        return
+    found = gap(Part(HEAD, "head", head_sizes(r, table.words, request=False)), failed, worked)
+    if found is None:
+        if len(worked):
+            yield from _form(comparison, Side.BACKEND, r, failed, worked, request=False)
+        return
+    client = comparison.table(Side.CLIENT)
+    errors = [client.ref(row) for row in replaced.client[:2].tolist()]
+    yield KIND.finding(
+        "response-head",
+        Severity.MEDIUM,
+        Confidence.HIGH if found.worked is not None and replaced.paired else Confidence.MEDIUM,
+        (
+            "{count} responses of backends did not reach the clients, who got an error: "
+            if replaced.paired
+            else "{count} responses of backends have no client that got them, and clients that "
+            "asked the same got an error: "
+        )
+        + _interval(found, "{part}"),
+        [
+            *(comparison.response_frame(Side.CLIENT, ref) for ref in errors),
+            *_frames(comparison, Side.BACKEND, failed, worked),
+        ],
+        note="errors that clients got, responses in whose place they stand, one that was passed on",
+        remedy=ROOM,
+        count=len(failed),
+        **_measured(found, len(worked)),
+    )
+
+
+def _replaced(comparison: Comparison) -> _Replaced:
+    """By their pairs; without any, where a client asked the same, got an error, and has no
+    partner.
+    """
+    backend, own = comparison.sides[1], own_answers(comparison)
+    tried = own.tried
+    good = backend.responses.there & (backend.responses.start < MIN_ERROR)
+    known = tried.where((own.status[len(own) - len(tried) :] >= 500) & good[tried.backend])
+    if len(known):
+        return _Replaced(np.unique(known.backend), known.client, paired=True)
+    return _alike(comparison, good & backend.requests.there & (backend.responses.start > 0))
+
+
+def _alike(comparison: Comparison, good: Column) -> _Replaced:
+    """Exchanges without a partner, of clients that got an error and of backends that gave none, for
+    the same method and target.
+    """
+    client, backend = comparison.sides
+    unknown = UnpairedReason.UNKNOWN
+    left = [u for u in comparison.correlation.unpaired if u.reason is unknown]
+    asked, given = (
+        comparison.numbers(side, [u.ref for u in left if u.side == side]) for side in Side
+    )
+    asked = asked[client.requests.there[asked] & (client.responses.start[asked] >= 500)]
+    given = given[good[given]]
+    front, back = _asked_for(client)[asked], _asked_for(backend)[given]
+    return _Replaced(given[among(back, front)], asked[among(front, back)], paired=False)
+
+
+def _asked_for(table: SideTable) -> Column:
+    """Per exchange a number for method and target, the same on both sides."""
+    key: Column = table.requests.method * len(table.words.texts) + table.requests.start
+    return key
+
+
+def _dropped(comparison: Comparison) -> Iterator[Finding]:
+    """Fields whose names are tokens, and that do not reach the backend because of how they are
+    spelled.
+    """
+    lost = [
+        change
+        for change in comparison.correlation.changes
+        if change.request
+        and change.kind is ChangeKind.REMOVED
+        and not change.hop_by_hop
+        and ("_" in change.name or "." in change.name)
+        and change.count == change.of
+    ]
+    if lost:
+        shown = np.isin(comparison.all_pairs.place, [change.example for change in lost])
+        yield KIND.finding(
+            "dropped-names",
+            Severity.MEDIUM,
+            Confidence.HIGH,
+            "Fields with an underscore or a dot in their names do not reach the backend: {names}.",
+            comparison.request_frames(comparison.all_pairs.where(shown)),
+            remedy="Let the balancer pass such names on (underscores_in_headers on in nginx), or "
+            "name the field with dashes.",
+            names=", ".join(f"{c.name} ({c.count} of {c.of})" for c in lost),
+        )
+
+
+def _interim_as_final(comparison: Comparison) -> Iterator[Finding]:
+    """Pairs whose client got an interim response and nothing else, though the backend sent a final
+    one.
+    """
+    (client, backend), m = comparison.sides, comparison.pairs
+    unknown = sum(MARKS[mark] for mark in (Mark.LOST, Mark.CAPTURE_ENDED))
+    whole = client.of_ends("missing", server=True)[m.client_connection] == 0
+    rows = m.where(
+        client.interim[m.client]
+        & ~client.responses.there[m.client]
+        & ((client.marks[m.client] & unknown) == 0)
+        & whole
+        & backend.responses.there[m.backend]
+    )
+    if len(rows):
+        statuses = [
+            str(i.status)
+            for pair in rows
+            for i in comparison.exchange(Side.CLIENT, pair.client_ref).interim
+        ]
+        yield KIND.finding(
+            "interim-as-final",
+            Severity.MEDIUM,
+            Confidence.HIGH,
+            "{count} clients got an interim response ({statuses}) and nothing behind it, though "
+            "the backend sent a final one.",
+            comparison.request_frames(rows),
+            remedy="The balancer took the interim response for the final one: update it, or let "
+            "the backend send none (early hints off).",
+            count=len(rows),
+            statuses=listed(statuses),
+        )
+
+
+def _frames(comparison: Comparison, side: Side, failed: Column, worked: Column) -> list[FrameRef]:
+    """Two messages that failed, with their answers, and one that worked."""
+    table = comparison.table(side)
+    found: list[FrameRef] = []
+    for row in (*failed[:2].tolist(), *worked[:1].tolist()):
+        ref = table.ref(row)
+        found.append(comparison.request_frame(side, ref))
+        if row in failed[:2]:
+            found.append(comparison.response_frame(side, ref))
+    return found

@@ -1,0 +1,218 @@
+"""What the messages that a proxy refused have, and those that worked have not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding
+from tests.findings.simulated import values
+from tests.findings.test_protocol_mismatch import error, frames, told
+from tests.simulator.script import Script
+
+TOO_LARGE = error("400 Bad Request", "<title>400 Request Header Or Cookie Too Large</title>")
+TOO_LONG = error("414 Request-URI Too Large", "<title>414 Request-URI Too Large</title>")
+TOO_MUCH = error("413 Request Entity Too Large", "<title>413 Request Entity Too Large</title>")
+BAD = error("400 Bad Request", "<title>400 Bad Request</title>")
+GATEWAY = error("502 Bad Gateway", "<title>502 Bad Gateway</title>")
+
+
+def request(target: str, *lines: str, method: str = "GET", body: str = "") -> bytes:
+    head = f"{method} {target} HTTP/1.1\r\nHost: a.example\r\n"
+    return (head + "".join(f"{line}\r\n" for line in lines) + "\r\n" + body).encode("latin-1")
+
+
+def ok(body: str, *lines: str) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n"
+    return (head + "".join(f"{line}\r\n" for line in lines) + "\r\n" + body).encode("latin-1")
+
+
+def refusing(
+    refused: Sequence[bytes], answer: bytes, worked: Sequence[bytes] | None = None
+) -> Script:
+    """Requests that work, through the balancer, then requests that it refuses itself."""
+    play = Script()
+    for n, ask in enumerate([request(f"/{n}") for n in range(3)] if worked is None else worked):
+        front = play.front().asks(ask)
+        play.back().asks(ask[:-2] + b"X-Forwarded-For: 198.51.100.10\r\n\r\n").answers(
+            ok(f"page {n}")
+        )
+        front.answers(ok(f"page {n}")).leaves()
+        play.wait(200)
+    for ask in refused:
+        play.front().asks(ask).answers(answer).closes()
+        play.wait(200)
+    return play
+
+
+def found(play: Script, folder: Path, snaplen: int = 65535) -> list[Finding]:
+    return told(play.report(folder, snaplen=snaplen), "refused-messages")
+
+
+def test_a_cookie_that_is_too_large(tmp_path: Path) -> None:
+    ask = request("/0", "Cookie: id=" + "x" * 9000)
+    (finding,) = found(refusing([ask, ask], TOO_LARGE), tmp_path)
+    assert (finding.slug, finding.confidence) == (
+        "refused-messages.request-size-client",
+        Confidence.HIGH,
+    )
+    said = values(finding)
+    assert (said["part"], said["field"]) == ("longest field line", "Cookie")
+    assert (said["failed"], said["worked"], said["good"]) == (9013, 17, 3)
+    assert said["limits"] == "4096, 8192"
+    assert said["reason"] == "400 Request Header Or Cookie Too Large"
+    assert len(frames(finding)) == 5
+
+
+def test_a_target_that_is_too_long(tmp_path: Path) -> None:
+    (finding,) = found(refusing([request("/" + "a" * 20_000)], TOO_LONG), tmp_path)
+    assert (values(finding)["part"], values(finding)["failed"]) == ("target", 20_001)
+
+
+def test_a_body_that_is_too_large_as_it_is_declared(tmp_path: Path) -> None:
+    ask = request("/up", "Content-Length: 3000000", method="POST", body="x" * 1000)
+    (finding,) = found(refusing([ask], TOO_MUCH), tmp_path)
+    assert str(values(finding)["part"]).startswith("declared body")
+    assert values(finding)["failed"] == 3_000_000
+
+
+def test_a_head_of_many_small_fields(tmp_path: Path) -> None:
+    ask = request("/0", *(f"X-Part-{n}: {'y' * 80}" for n in range(200)))
+    (finding,) = found(refusing([ask], TOO_LARGE), tmp_path)
+    assert values(finding)["part"] == "head"
+
+
+def test_without_any_that_worked_a_size_is_unusual(tmp_path: Path) -> None:
+    ask = request("/0", "Cookie: id=" + "x" * 9000)
+    (finding,) = found(refusing([ask], TOO_LARGE, worked=[]), tmp_path)
+    assert finding.confidence is Confidence.MEDIUM
+    assert "worked" not in values(finding)
+    assert "unusual" in finding.statement
+
+
+def test_sizes_that_worked_elsewhere_are_not_the_reason(tmp_path: Path) -> None:
+    large = request("/0", "Cookie: id=" + "x" * 9000)
+    play = refusing([large], BAD, worked=[request("/1", "Cookie: id=" + "x" * 9500)])
+    assert found(play, tmp_path) == []
+
+
+def test_a_size_below_all_usual_limits_is_not_the_reason(tmp_path: Path) -> None:
+    (finding,) = found(refusing([request("/0", "Cookie: id=" + "x" * 900)], BAD), tmp_path)
+    assert (finding.slug, values(finding)["what"]) == (
+        "refused-messages.request-form-client",
+        "Cookie",
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        (("Content-Length: 0", "Content-Length: 0"), "Content-Length twice"),
+        (("Bad Name : 1",), "a blank before a colon"),
+        (("no colon here",), "a field line without a colon"),
+        (("X-Odd: a\x01b",), "a control character in a field line"),
+        (("X-Odd: a\xe9b",), "a byte beyond ASCII in a field line"),
+        (("Host: b.example",), "Host twice"),
+        (("some_name: 1",), "an underscore in a field name"),
+    ],
+)
+def test_a_form_that_only_the_refused_have(
+    lines: tuple[str, ...], what: str, tmp_path: Path
+) -> None:
+    (finding,) = found(refusing([request("/0", *lines)], BAD), tmp_path)
+    assert finding.slug == "refused-messages.request-form-client"
+    assert what in str(values(finding)["what"]).split("; ")
+
+
+def test_a_form_that_worked_too_is_not_the_reason(tmp_path: Path) -> None:
+    ask = request("/0", "some_name: 1")
+    assert found(refusing([ask], BAD, worked=[request("/1", "some_name: 2")]), tmp_path) == []
+
+
+def test_a_target_with_characters_that_do_not_belong_there(tmp_path: Path) -> None:
+    (finding,) = found(refusing([request("/a|b")], BAD), tmp_path)
+    assert "RFC 3986" in str(values(finding)["what"])
+
+
+def test_an_error_that_a_backend_made_is_told_of_the_backend(tmp_path: Path) -> None:
+    play = refusing([], b"")
+    large = request("/large", "Cookie: id=" + "x" * 9000)
+    for n in range(2):
+        front = play.front().asks(large)
+        said = error("400 Bad Request", f"<title>400 Header {n}</title>")
+        play.back().asks(large[:-2] + b"X-Forwarded-For: 198.51.100.10\r\n\r\n").answers(said)
+        front.answers(said).leaves()
+        play.wait(200)
+    (finding,) = found(play, tmp_path)
+    assert finding.slug == "refused-messages.request-size-backend"
+    assert values(finding)["server"] == "10.0.9.11:8080"
+
+
+def replacing(*answers: bytes, same: bool = False) -> Script:
+    """Answers that the balancer does not pass on, behind three that it does."""
+    play = refusing([], b"")
+    for n, said in enumerate(answers):
+        ask = request("/login" if same else f"/login/{n}", f"X-Request-Id: {7919 * (n + 3)}")
+        front = play.front().asks(ask)
+        play.back().asks(ask[:-2] + b"X-Forwarded-For: 198.51.100.10\r\n\r\n").answers(said).leaves(
+            reset=True
+        )
+        front.answers(GATEWAY).leaves()
+        play.wait(200)
+    return play
+
+
+def test_a_response_head_that_is_too_large(tmp_path: Path) -> None:
+    said = ok("welcome", "Set-Cookie: a=" + "x" * 9000)
+    (finding,) = found(replacing(said, said), tmp_path)
+    assert (finding.slug, finding.confidence) == ("refused-messages.response-head", Confidence.HIGH)
+    measured = values(finding)
+    assert (measured["count"], measured["good"], measured["limits"]) == (2, 3, "4096, 8192")
+    assert int(measured["failed"]) > 9000 > 100 > int(measured["worked"])
+    assert {side for side, _ in frames(finding)} == {"client", "backend"}
+
+
+def test_a_response_with_two_lengths(tmp_path: Path) -> None:
+    said = ok("welcome", "Content-Length: 7")
+    (finding,) = found(replacing(said), tmp_path)
+    assert finding.slug == "refused-messages.response-form-backend"
+    assert "Content-Length twice" in str(values(finding)["what"])
+
+
+def test_a_response_that_is_like_the_others_says_nothing(tmp_path: Path) -> None:
+    assert found(replacing(ok("welcome")), tmp_path) == []
+
+
+def test_a_head_that_was_cut_says_nothing(tmp_path: Path) -> None:
+    said = ok("welcome", "Set-Cookie: a=" + "x" * 9000)
+    assert found(replacing(said, said), tmp_path, snaplen=150) == []
+    cookie = request("/0", "Cookie: id=" + "x" * 9000)
+    assert found(refusing([cookie], TOO_LARGE), tmp_path, snaplen=150) == []
+
+
+def test_names_with_an_underscore_that_do_not_arrive(tmp_path: Path) -> None:
+    play = Script()
+    for n in range(3):
+        front = play.front().asks(request(f"/{n}", "api_key_id: 7", "Accept: */*"))
+        back = request(f"/{n}", "Accept: */*", "X-Forwarded-For: 198.51.100.10")
+        play.back().asks(back).answers(ok(f"page {n}"))
+        front.answers(ok(f"page {n}")).leaves()
+        play.wait(200)
+    (finding,) = found(play, tmp_path)
+    assert finding.slug == "refused-messages.dropped-names"
+    assert values(finding)["names"] == "api_key_id (3 of 3)"
+
+
+def test_an_interim_response_that_was_taken_for_the_final_one(tmp_path: Path) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+    play = refusing([], b"")
+    front = play.front().asks(request("/hints", "X-Request-Id: 31337"))
+    back = request("/hints", "X-Request-Id: 31337", "X-Forwarded-For: 198.51.100.10")
+    play.back().asks(back).answers(hints + ok("page"))
+    front.answers(hints).closes()
+    (finding,) = found(play, tmp_path)
+    assert finding.slug == "refused-messages.interim-as-final"
+    assert values(finding)["statuses"] == "103 ×1"
