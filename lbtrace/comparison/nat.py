@@ -146,6 +146,12 @@ class Addresses(PairedSides):
             for a, b in zip(address[shown].tolist(), source[shown].tolist(), strict=True)
         )
 
+    def is_stated(self, client: str) -> bool:
+        """Whether the balancer states an address for this client, true or not. The source address
+        that a backend sees is no statement.
+        """
+        return any(named == client for named, _ in self._stated)
+
     def may_be_behind_nat(self, client: str, stated: Iterable[str]) -> bool:
         """True when a stated address could be how a NAT shows this client: the client's own address
         is private and the stated one public.

@@ -147,10 +147,32 @@ def outcomes(
             if b in either
             else AttemptOutcome.NOT_ARRIVED
             if _vanished(state, client, b)
-            else _outcome(backend, b, b == answered, left, b in timely, bool(last)),
+            else _outcome(
+                backend,
+                b,
+                b == answered,
+                left,
+                b in timely and not _outlasts(state, client, b),
+                bool(last),
+            ),
         )
         for b in [b for b in numbers if b not in last] + last
     ]
+
+
+def _outlasts(state: Pairing, client: int, b: int) -> bool:
+    """Whether a backend took longer to answer than the client waited, each by its own clock: the
+    client was answered first.
+    """
+    mine, theirs = state.client.exchange(client), state.backend.exchange(b)
+    if mine.request is None or mine.response is None:
+        return False
+    if theirs.request is None or theirs.response is None:
+        return False
+    if Mark.RETRANSMITTED in mine.request.marks:
+        return False  # the first copy may not be in the capture
+    took_ns = theirs.response.first_ns - theirs.request.first_ns
+    return took_ns > mine.response.first_ns - mine.request.first_ns
 
 
 def _rewritten(got: Response, gave: Response | None) -> bool:
@@ -206,6 +228,8 @@ def _outcome(
     e = backend.exchange(number)
     if answered:
         return AttemptOutcome.ANSWERED
+    if e.response is None and _CAPTURE.intersection(e.marks):
+        return AttemptOutcome.UNKNOWN  # it may be the answer
     held = backend.connection_of(number)
     ours = min(
         (t for t in (held.from_client.fin_ns, held.from_client.rst_ns) if t is not None),
@@ -228,7 +252,6 @@ def _outcome(
         and ours is not None
         and (theirs is None or ours < theirs)
         and not client_left
-        and not _CAPTURE.intersection(e.marks)
     ):
         return AttemptOutcome.TIMEOUT
     if Mark.RESET in e.marks:

@@ -79,7 +79,7 @@ def _stated_by_proxy(comparison: Comparison) -> bool:
             stated_truly.append(
                 bool(stated & comparison.addresses_of(client))
                 or (
-                    client not in comparison.seen_as
+                    not comparison.is_stated(client)
                     and comparison.may_be_behind_nat(client, stated)
                 )
             )

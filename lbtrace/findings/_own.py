@@ -19,11 +19,13 @@ from lbtrace.findings._backend_events import (
 from lbtrace.http_fields import AGE, LOCATION
 from lbtrace.http_fields.caches import age_s, is_cache_hit, marks_cache
 from lbtrace.http_fields.lines import lowered
+from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
 from lbtrace.tables.columns import Column, among
 from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import MARKS
 
 NOT_PASSED_ON = (
     AttemptOutcome.RESET,
@@ -112,28 +114,41 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
 
 
 def of_a_backend(comparison: Comparison) -> Column:
-    """Which errors that clients got, per client exchange, stand in a backend capture too, head for
-    head and body for body, in a response that no pair has: the backend made them. A backend that
-    refuses a PROXY header answers before it was asked.
+    """Which responses that clients got, per client exchange, stand in a backend capture too, in a
+    response that no pair has: the backend made them. An error must be the same head for head and
+    body for body: a backend that refuses a PROXY header answers before it was asked. Of any other,
+    whose head a proxy changes, the body is enough: its request may not be in the capture.
     """
     (client, backend), m = comparison.sides, comparison.pairs
-    r = client.responses
-    of_backend = np.zeros(len(r), bool)
-    errors = np.flatnonzero(r.whole_heads & (r.start >= MIN_ERROR))
-    free = backend.responses.whole_heads & (backend.responses.start >= MIN_ERROR)
+    free = backend.responses.whole_heads.copy()
     free[m.backend[m.answered]] = False
-    rows = np.flatnonzero(free)
-    if not len(errors) or not len(rows):
-        return of_backend
-    given = set(_answers(backend, rows))
-    of_backend[errors] = [answer in given for answer in _answers(client, errors)]
+    errors = [_errors(table) for table in (client, backend)]
+    others = [_with_body(table) & ~_errors(table) for table in (client, backend)]
+    of_backend = np.zeros(len(client.responses), bool)
+    for (got, given), heads in ((errors, True), (others, False)):
+        mine, theirs = np.flatnonzero(got), np.flatnonzero(given & free)
+        if len(mine) and len(theirs):
+            known = set(_answers(backend, theirs, heads))
+            of_backend[mine] = [answer in known for answer in _answers(client, mine, heads)]
     return of_backend
 
 
-def _answers(table: SideTable, rows: Column) -> Iterator[tuple[int, int, int, bytes]]:
+def _errors(table: SideTable) -> Column:
+    return table.responses.whole_heads & (table.responses.start >= MIN_ERROR)
+
+
+def _with_body(table: SideTable) -> Column:
+    r = table.responses
+    there: Column = r.whole_heads & (r.length > 0) & (r.digest > 0)
+    return there
+
+
+def _answers(
+    table: SideTable, rows: Column, with_head: bool
+) -> Iterator[tuple[int, int, int, bytes]]:
     """(status, length and digest of the body, head) of responses."""
     r = table.responses
-    heads = r.heads.taken(rows).rows()
+    heads = r.heads.taken(rows).rows() if with_head else [b""] * len(rows)
     columns = (r.start[rows], r.length[rows], r.digest[rows])
     return zip(*(c.tolist() for c in columns), heads, strict=True)
 
@@ -152,6 +167,8 @@ def _gave_up(comparison: Comparison, m: Pairs) -> Column:
         )
     unanswered = ~r.there[m.backend] | (r.first_ns[m.backend] > closed)
     unknown = m.ended(AttemptOutcome.UNKNOWN) & q.there[m.backend] & (closed < none)
+    # an answer that the capture lost may have come in time
+    unanswered &= (backend.marks[m.backend] & MARKS[Mark.LOST]) == 0
     gave_up: Column = unknown & unanswered & (client.responses.start[m.client] >= 500)
     return gave_up
 

@@ -157,7 +157,7 @@ def _truth(comparison: Comparison) -> Iterator[Finding]:
         client = client_side.words.text_list[clients[row]]
         if source.address in comparison.addresses_of(client):
             right.append(row)
-        elif client in comparison.seen_as or not comparison.may_be_behind_nat(
+        elif comparison.is_stated(client) or not comparison.may_be_behind_nat(
             client, (source.address,)
         ):
             wrong.append(row)

@@ -270,8 +270,9 @@ def _protocols(comparison: Comparison, redirects: list[Redirect]) -> tuple[str, 
     for r in redirects:
         if r.row is not None:
             pair = comparison.pairs[r.row]
-            sent, got = (field_value(m, X_FORWARDED_PROTO) or "" for m in pair.requests)
-            return sent.strip(), got.strip()
+            requests = pair.client.request, pair.backend.request
+            sent, got = (field_value(m, X_FORWARDED_PROTO) if m else None for m in requests)
+            return (sent or "").strip(), (got or "").strip()
     return "", ""
 
 
@@ -327,9 +328,11 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
     if not strange:
         return
     pair = comparison.pairs[strange[0].row or 0]
-    sent, got = (field_value(m, HOST) for m in pair.requests)
+    requests = pair.client.request, pair.backend.request
+    sent, got = (field_value(m, HOST) if m else None for m in requests)
     server = str(pair.backend_connection.server)
-    host_replaced = got is not None and got != sent and split_host(got)[0] == split_host(server)[0]
+    replaced = sent is not None and got is not None and got != sent
+    host_replaced = replaced and split_host(got or "")[0] == split_host(server)[0]
     yield KIND.finding(
         "own-address",
         Severity.MEDIUM,

@@ -4,6 +4,8 @@ sent.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from lbtrace.findings.redirects import Asked, asked_for, is_https, split_host
 from lbtrace.model.report import Severity
 from tests.findings.simulated import Judged, judge_simulation, values
 from tests.simulator import Balancer, Simulation
+from tests.simulator.script import Script
 
 OWN = "http://172.31.11.95:8080"
 
@@ -173,3 +176,25 @@ def test_no_host_target_or_value_raises(host: str, target: str, stated: str) -> 
 @given(st.sampled_from(["http://[", "http://a:99999/", "http://[::1", "\x00", "http://a:b/"]))
 def test_a_location_that_is_no_url_is_no_news(location: str) -> None:
     assert not visit(Balancer(), found(location)).of("redirects")
+
+
+def test_a_redirect_whose_request_was_not_captured_tells_nothing_of_the_host(
+    tmp_path: Path,
+) -> None:
+    play = Script()
+    for n in range(4):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a.example\r\nX-Request-Id: 77%d\r\n\r\n" % (n, n)
+        to = (
+            b"HTTP/1.1 302 Found\r\nLocation: http://10.0.9.11:8080/%d\r\nContent-Length: 6\r\n" % n
+        )
+        front = play.front().asks(ask)
+        begun = len(play.backend)
+        play.back().asks(ask.replace(b"a.example", b"10.0.9.11:8080")).answers(
+            to + b"\r\npage %d" % n
+        )
+        if n == 0:
+            play.backend = [p for p in play.backend if p is not play.backend[begun + 3]]
+        front.answers(to + b"\r\npage %d" % n).leaves()
+        play.wait(100)
+    found = [f.slug for f in play.report(tmp_path).findings if f.slug.startswith("redirects")]
+    assert found == ["redirects.own-address"]

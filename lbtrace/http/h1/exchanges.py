@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from lbtrace.http.h1.pairing import pair
 from lbtrace.http.h1.requests import RequestReader
@@ -120,11 +120,24 @@ class _Alone:
         """
         requests, responses = self.requests, self.responses
         asked = requests.pieces.ack[requests.rows[i]]
-        if self._missing(responses, max(asked, 0), 1 << 62):
+        if self._missing(responses, max(asked, 0), 1 << 62) or self._headless(i):
             return (Mark.LOST,)
         if i + 1 < len(requests.ends) and responses.ends and responses.offsets[-1] > asked >= 0:
             return ()
         return (responses.cut_mark,)
+
+    def _headless(self, i: int) -> bool:
+        """True when the server answered request i by bytes that no response was read from, and the
+        beginning of what it sent is not in the capture.
+        """
+        requests, responses = self.requests, self.responses
+        p, stream = responses.pieces, responses.stream
+        if p.known_start[stream]:
+            return False
+        first, stop = p.first[stream], p.first[stream + 1]
+        if responses.offsets:
+            stop = bisect_left(p.start, responses.offsets[0], first, stop)
+        return bool(stop > first and p.ack[stop - 1] >= requests.ends[i])
 
     def _unasked(self, j: int) -> tuple[Mark, ...]:
         """Response j has no request: it is lost, it was sent before the capture, or there never was

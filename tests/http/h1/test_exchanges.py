@@ -93,3 +93,17 @@ def test_doubt_is_said_where_pipelining_and_loss_leave_pairs_open() -> None:
     assert "pairing-in-doubt" in hear(talk).slugs
     calm = Talk().client(get("/a")).server(ok(BODY)).client(get("/b"), lost=True).server(ok(BODY))
     assert "pairing-in-doubt" not in hear(calm).slugs
+
+
+def test_bytes_behind_a_request_whose_beginning_was_not_captured_are_its_answer() -> None:
+    """The SYN-ACK and the head of the response are not in the capture, its body is."""
+
+    def marks(talk: Talk) -> list[tuple[Mark, ...]]:
+        return [e.marks for e in hear(talk).exchanges if e.response is None]
+
+    assert marks(Talk(syn=False).client(get("/a")).server(b"tail").rst()) == [(Mark.LOST,)]
+    later = Talk(syn=False).client(get("/a")).server(b"tail").client(get("/b")).server(ok(BODY))
+    assert marks(later) == [(Mark.LOST,)]
+    before = Talk(syn=False).server(b"tail").client(get("/a")).rst()
+    assert marks(before) == [(Mark.RESET,)]
+    assert marks(Talk().client(get("/a")).server(b"what is this").rst()) == [(Mark.RESET,)]

@@ -1,0 +1,102 @@
+"""Cutting, dropping or shifting captures may make a sentence disappear, never turn it into its
+opposite.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.sentences.claims import WHOLE, Json, claims, contradictions
+from tests.sentences.damage import Damage, between, cut, damaged, lose, shift
+from tests.sentences.test_laws import REPORTS, SAMPLES, told
+
+DAMAGES: dict[str, Damage] = {
+    "cut to 80 bytes": cut(80),
+    "cut to 120 bytes": cut(120),
+    "cut to 200 bytes": cut(200),
+    "an eighth lost": lose(0.125),
+    "an eighth lost, others": lose(0.125),
+    "a third lost": lose(0.33),
+    "begun late": between(0.3, 1),
+    "ended early": between(0, 0.7),
+    "another clock": shift(3600),
+}
+# what once turned round: a source that only a cut head told of, an answer behind a lost head, a
+# time limit that became an answer of the balancer's
+FOUND = {
+    ("haproxy-proxy-v2", "cut to 120 bytes"),
+    ("nginx-timeout", "cut to 120 bytes"),
+    ("direct", "an eighth lost, others"),
+    ("nginx-race", "an eighth lost, others"),
+}
+# each sample with a third of the damages, each damage on a third of the samples
+CASES = [
+    pytest.param(folder, name, id=f"{folder.name}-{name.replace(' ', '-')}")
+    for folder, place in zip(SAMPLES, count(), strict=False)
+    for name, number in zip(DAMAGES, count(), strict=False)
+    if (place + number) % 3 == 0 or (folder.name, name) in FOUND
+]
+ON_REPORTS = [
+    pytest.param(folder, name, id=f"{folder.name}-{name.replace(' ', '-')}")
+    for folder in REPORTS
+    for name in ("cut to 120 bytes", "an eighth lost")
+]
+
+
+@cache
+def whole(folder: Path) -> Json:
+    """The report on captures without damage."""
+    return told(folder).report
+
+
+def judge(folder: Path, name: str, target: Path) -> list[str]:
+    """What damage makes lbtrace say that the whole captures contradict."""
+    origin: dict[tuple[str, int], list[int]] = {}
+    for side in ("client", "backend"):
+        for point, path in enumerate(sorted(folder.glob(f"{side}*.pcap"))):
+            seed = list(DAMAGES).index(name) * 2 + (side == "client")
+            origin[side, point] = damaged(path, target / path.name, DAMAGES[name], side, seed)
+    return contradictions(whole(folder), told(target).report, origin)
+
+
+@pytest.mark.parametrize(("folder", "name"), CASES)
+def test_damage_turns_no_sentence_round(folder: Path, name: str, tmp_path: Path) -> None:
+    assert judge(folder, name, tmp_path) == []
+
+
+@pytest.mark.parametrize(("folder", "name"), ON_REPORTS)
+def test_damage_turns_no_sentence_about_a_public_report_round(
+    folder: Path, name: str, tmp_path: Path
+) -> None:
+    assert judge(folder, name, tmp_path) == []
+
+
+def test_claims_of_the_samples_are_many_and_agree_with_themselves() -> None:
+    folder = next(f for f in SAMPLES if f.name == "nginx-timeout")
+    report = whole(folder)
+    frames = {("client", 0): WHOLE, ("backend", 0): WHOLE}
+    made = dict(claims(report, frames))
+    assert made["verdict"] == "l7-proxy"
+    assert "a backend's" in made.values()
+    assert "the balancer's" in made.values()
+    assert "timeout" in made.values()
+    assert contradictions(report, report, frames) == []
+
+
+def test_a_claim_that_was_turned_round_is_found() -> None:
+    folder = next(f for f in SAMPLES if f.name == "nginx-timeout")
+    report = whole(folder)
+    frames = {("client", 0): WHOLE, ("backend", 0): WHOLE}
+    turned = {**report, "verdict": {"kind": "direct"}}
+    turned["findings"] = [
+        {**f, "evidence": [{"frames": [{"side": "client", "point": 0, "frame": 4}]}]}
+        for f in report["findings"]
+        if f["slug"].startswith("answered-by-balancer")
+    ]
+    found = contradictions(report, turned, frames)
+    assert any("direct" in complaint for complaint in found)
+    assert any("the balancer's" in complaint for complaint in found)
