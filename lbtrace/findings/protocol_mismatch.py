@@ -19,6 +19,16 @@ Remedy:
     `proxy_protocol on` (nginx stream), `send-proxy` or `send-proxy-v2` (HAProxy); at the receiver:
     `listen … proxy_protocol` (nginx), `accept-proxy` on the bind line (HAProxy), the proxy_protocol
     listener filter (Envoy). HTTP/2: `proto h2` (HAProxy), `http2_protocol_options` (Envoy).
+Variants:
+    http1-to-tls, http1-to-tls-client, http1-to-tls-backend: plain HTTP to a port of TLS.
+    http2-to-tls, http2-to-tls-client, http2-to-tls-backend: HTTP/2 in the clear to a port of TLS.
+    tls-to-http1, tls-to-http1-client, tls-to-http1-backend: TLS to a plain port.
+    tls-to-http2, tls-to-http2-client, tls-to-http2-backend: TLS to a plain port of HTTP/2.
+    http1-to-http2, http1-to-http2-client, http1-to-http2-backend: HTTP/1 to a server of HTTP/2.
+    http2-to-http1, http2-to-http1-client, http2-to-http1-backend: HTTP/2 to a server of HTTP/1.
+    proxy-header, proxy-header-client, proxy-header-backend: a PROXY header that was refused.
+    unanswered, unanswered-client, unanswered-backend: a server that ended every connection at its
+        first bytes.
 """
 
 from __future__ import annotations
@@ -40,6 +50,7 @@ from lbtrace.findings._first_words import (
     shown,
 )
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, variant
 from lbtrace.model.http import Exchange, Protocol
 from lbtrace.model.known_reasons import PLAIN_TO_TLS, among
 from lbtrace.model.net import FrameRef, Side
@@ -49,10 +60,17 @@ from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import NEVER
 
 KIND = FindingKind.of(__name__, __doc__)
-TITLE = KIND.title
+ONE_CAPTURE = True
 BAD_REQUEST = 400  # RFC 9110 §15.5.1
 AT_ONCE_NS = 1_000_000_000  # a server that read a request and failed on it may be as quick
-SLUG = {Protocol.HTTP1: "http1", Protocol.HTTP2: "http2", Protocol.TLS: "tls"}
+VARIANTS = {
+    (Protocol.HTTP1, Protocol.TLS): "http1-to-tls",
+    (Protocol.HTTP2, Protocol.TLS): "http2-to-tls",
+    (Protocol.TLS, Protocol.HTTP1): "tls-to-http1",
+    (Protocol.TLS, Protocol.HTTP2): "tls-to-http2",
+    (Protocol.HTTP1, Protocol.HTTP2): "http1-to-http2",
+    (Protocol.HTTP2, Protocol.HTTP1): "http2-to-http1",
+}
 PLAIN = (
     "That port expects TLS: send TLS to it (proxy_pass https:// in nginx, ssl on the server line "
     "in HAProxy, a transport_socket in Envoy), or name its plain port."
@@ -88,7 +106,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """For each side what its ends speak, PROXY headers that were refused, ends without an
     answer.
     """
-    for side in Side:
+    for side in comparison.captured:
         odd = list(openings(comparison, side))
         yield from _mixed(comparison, side, [o for o in odd if o.application.mismatch])
         yield from _said_so(comparison, side)
@@ -119,7 +137,7 @@ def _mixed(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator[F
         of = _spoke_to(comparison, side, server)
         answers = [answer(o, exchanges_of(comparison, side, o.number)) for o in those]
         yield KIND.finding(
-            f"{SLUG[client]}-to-{SLUG[spoken]}-{side.value}",
+            variant(comparison, VARIANTS[client, spoken], side),
             _severity(side, len(those), of),
             Confidence.CERTAIN,
             "{count} of {of} connections to {server} begin in {client} and are answered in {spoken}"
@@ -133,7 +151,7 @@ def _mixed(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator[F
             client=SPOKEN[client],
             spoken=SPOKEN[spoken],
             answers=listed(answers) or None,
-            side=side.value,
+            side=named(comparison, side),
         )
 
 
@@ -144,7 +162,8 @@ def _first_frames(comparison: Comparison, side: Side, o: Opening) -> tuple[Frame
 
 def _said_so(comparison: Comparison, side: Side) -> Iterator[Finding]:
     """Servers that say that the port is one of TLS."""
-    if side is Side.CLIENT and len(_saying(comparison, Side.BACKEND)):
+    both = side is Side.CLIENT and Side.BACKEND in comparison.captured
+    if both and len(_saying(comparison, Side.BACKEND)):
         return  # what clients got was passed on
     table, rows = comparison.table(side), _saying(comparison, side)
     for server in dict.fromkeys(table.servers[table.connection[rows]].tolist()):
@@ -153,7 +172,7 @@ def _said_so(comparison: Comparison, side: Side) -> Iterator[Finding]:
         trace = table.trace_of(int(those[0]))
         response = table.exchange(int(those[0])).response
         yield KIND.finding(
-            f"http1-to-tls-{side.value}",
+            variant(comparison, "http1-to-tls", side),
             _severity(side, len(those), of),
             Confidence.HIGH,
             '{server} answers {count} of {of} requests with {status} "{reason}": '
@@ -166,7 +185,7 @@ def _said_so(comparison: Comparison, side: Side) -> Iterator[Finding]:
             of=of,
             status=str(response.status if response else ""),
             reason=trace.reasons.get((response.body.digest or "") if response else "", ""),
-            side=side.value,
+            side=named(comparison, side),
         )
 
 
@@ -206,7 +225,7 @@ def _refused(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator
         early = [pair for pair in unasked if pair[1]] or unasked
         before = sum(response is not None for _, response in unasked)
         yield KIND.finding(
-            f"proxy-header-{side.value}",
+            variant(comparison, "proxy-header", side),
             Severity.MEDIUM,
             Confidence.HIGH if before else Confidence.MEDIUM,
             "{server} refused {count} of {of} connections that begin with a PROXY header: "
@@ -224,7 +243,7 @@ def _refused(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator
             of=len(those),
             answers=listed(filter(None, answers)),
             before=before or None,
-            side=side.value,
+            side=named(comparison, side),
         )
 
 
@@ -302,7 +321,8 @@ def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
     """Servers that ended every connection at its first bytes. Where backends do, a balancer ends
     the connections of its clients too.
     """
-    if side is Side.CLIENT and _closed_unanswered(comparison, Side.BACKEND).any():
+    both = side is Side.CLIENT and Side.BACKEND in comparison.captured
+    if both and _closed_unanswered(comparison, Side.BACKEND).any():
         return
     table = comparison.table(side)
     spoke = table.of_ends("first_payload_ns", server=False) != NEVER
@@ -313,7 +333,7 @@ def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
         if len(rows) < int((known & (table.servers == server)).sum()):
             continue
         yield KIND.finding(
-            f"unanswered-{side.value}",
+            variant(comparison, "unanswered", side),
             Severity.MEDIUM if len(rows) > 1 else Severity.LOW,
             Confidence.HIGH,
             "{server} ended {count} of {of} connections at their first bytes, without a byte of "
@@ -328,7 +348,7 @@ def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
             count=len(rows),
             of=len(rows),
             words=listed(_words(comparison, side, row) for row in rows.tolist()),
-            side=side.value,
+            side=named(comparison, side),
         )
 
 

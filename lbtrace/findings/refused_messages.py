@@ -20,6 +20,14 @@ Remedy:
     `--max-http-header-size` (Node). Bodies: `client_max_body_size` (nginx). Response heads:
     `proxy_buffer_size` (nginx), `tune.bufsize` (HAProxy), `http_resp_hdr_len` (Varnish). Names:
     `underscores_in_headers on` (nginx).
+Variants:
+    request-size, request-size-client, request-size-backend: requests larger than those that worked.
+    request-form, request-form-client, request-form-backend: requests with what those that worked
+        have not.
+    response-head: responses whose head is larger than those that were passed on.
+    response-form: responses with what those that were passed on have not.
+    dropped-names: fields that do not reach the backend because of how their names are spelled.
+    interim-as-final: an interim response that was taken for the final one.
 """
 
 from __future__ import annotations
@@ -46,6 +54,7 @@ from lbtrace.findings._message_sizes import (
     request_parts,
 )
 from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
+from lbtrace.findings._side import named, variant
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, UnpairedReason
@@ -56,7 +65,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS, joint
 
 KIND = FindingKind.of(__name__, __doc__)
-TITLE = KIND.title
+ONE_CAPTURE = True
 REFUSALS = (400, 411, 413, 414, 417, 431, 494, 500, 501, 502, 505)  # 494: nginx, before it says 400
 PARTS = {
     414: (TARGET, HEAD),
@@ -80,8 +89,10 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """Requests that were refused, on each side; responses that were replaced; fields that were
     dropped; interim responses.
     """
-    for side in Side:
+    for side in comparison.captured:
         yield from _requests(comparison, side)
+    if comparison.alone:
+        return
     yield from _responses(comparison)
     yield from _dropped(comparison)
     yield from _interim_as_final(comparison)
@@ -93,7 +104,7 @@ def _requests(comparison: Comparison, side: Side) -> Iterator[Finding]:
     q, r = table.requests, table.responses
     known = q.whole_heads & q.from_client & r.there
     refused = known & np.isin(r.start, REFUSALS)
-    if side is Side.CLIENT and len(comparison.backends):
+    if side is Side.CLIENT and not comparison.alone:
         refused &= _made_in_between(comparison)
     servers = table.servers[table.connection]
     rows = np.flatnonzero(refused)
@@ -135,7 +146,7 @@ def _size_of_request(
     field = longest_field(table.requests, table.words, int(failed[0]))
     by_line = found.part.kind == LINE
     return KIND.finding(
-        f"request-size-{side.value}",
+        variant(comparison, "request-size", side),
         Severity.LOW,
         Confidence.HIGH if found.worked is not None else Confidence.MEDIUM,
         "{server} answered {count} requests with {status}"
@@ -150,7 +161,7 @@ def _size_of_request(
         status=status,
         reason=reason or None,
         field=field if by_line else None,
-        side=side.value,
+        side=named(comparison, side),
         **_measured(found, len(worked)),
     )
 
@@ -195,7 +206,7 @@ def _form(
         return
     status = table.responses.start[failed] if request else np.zeros(0, np.int64)
     yield KIND.finding(
-        f"{'request' if request else 'response'}-form-{side.value}",
+        variant(comparison, "request-form", side) if request else "response-form",
         Severity.LOW,
         Confidence.MEDIUM,
         (
@@ -212,7 +223,7 @@ def _form(
         good=len(worked),
         status=listed(map(str, status.tolist())) if request else None,
         what="; ".join(found),
-        side=side.value,
+        side=named(comparison, side),
     )
 
 

@@ -16,6 +16,9 @@ Remedy:
     (nginx), `sni` on the server line and `check-sni` for its checks (HAProxy), `auto_sni` or `sni`
     (Envoy), `tls_server_name` (Caddy). For a certificate: let the end that sent the alert trust the
     other's authority, or renew the certificate.
+Variants:
+    by-server, by-server-client, by-server-backend: the server ended the handshake.
+    by-client, by-client-client, by-client-backend: the client ended the handshake.
 """
 
 from __future__ import annotations
@@ -27,13 +30,14 @@ from lbtrace.comparison import Comparison
 from lbtrace.findings._backend_events import fatal_alert
 from lbtrace.findings._first_words import Opening, first_words, listed, openings, shown
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, variant
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.model.tls_alerts import TlsAlert
 
 KIND = FindingKind.of(__name__, __doc__)
-TITLE = KIND.title
+ONE_CAPTURE = True
 NO_NAME = "none"
 SNI = (
     "Let the client name the server (SNI): proxy_ssl_server_name on (nginx), sni on the server "
@@ -58,7 +62,7 @@ OTHER = "Look at the log of the end that sent the alert."
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding a side, server, sender and alert."""
-    for side in Side:
+    for side in comparison.captured:
         table = comparison.table(side)
         groups: dict[tuple[int, bool, int], list[tuple[Opening, TlsAlert]]] = defaultdict(list)
         for opening in openings(comparison, side):
@@ -99,7 +103,7 @@ def _told(
     nameless = not alert.from_client and NO_NAME in names
     every = len(those) == handshakes
     return KIND.finding(
-        f"{'by-client' if alert.from_client else 'by-server'}-{side.value}",
+        variant(comparison, "by-client" if alert.from_client else "by-server", side),
         Severity.MEDIUM if every or side is Side.BACKEND else Severity.LOW,
         Confidence.CERTAIN,
         ("The client" if alert.from_client else "The server")
@@ -114,7 +118,7 @@ def _told(
         alert=alert.name,
         number=str(alert.description),
         names=listed(names),
-        side=side.value,
+        side=named(comparison, side),
     )
 
 

@@ -17,6 +17,12 @@ Remedy:
     Connection "upgrade"`. Envoy: `upgrade_configs`. Apache httpd: `upgrade=websocket` on ProxyPass.
     Varnish: pipe it. HAProxy and Caddy pass upgrades on by themselves. For h2c nothing need be
     done: it concerns one hop.
+Variants:
+    not-passed-on: the backend got the request without Upgrade.
+    no-option: the backend got Upgrade without the option in Connection.
+    without-upgrade, without-upgrade-client, without-upgrade-backend: a request for a WebSocket that
+        does not ask for it any more.
+    declined, declined-client, declined-backend: asked for, and answered by something else.
 """
 
 from __future__ import annotations
@@ -29,6 +35,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of
 from lbtrace.findings._first_words import listed
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, told, variant
 from lbtrace.http_fields import CONNECTION, SEC_WEBSOCKET_KEY, UPGRADE, spelling
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -38,7 +45,7 @@ from lbtrace.tables.messages import Messages
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
-TITLE = KIND.title
+ONE_CAPTURE = True
 SWITCHED = 101  # RFC 9110 §15.2.2
 H2C = "h2c"  # between two hops only: a proxy need not pass it on
 CONNECT = "CONNECT"
@@ -62,12 +69,14 @@ class _Asked(NamedTuple):
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """What was not passed on; what was asked on one side and not granted there."""
-    asked = [_asked(comparison.table(side)) for side in Side]
-    told, findings = _not_passed_on(comparison, *asked)
-    yield from findings
-    for side, of_side, known in zip(Side, asked, told, strict=True):
-        yield from _without_upgrade(comparison, side, known)
-        yield from _declined(comparison, side, of_side, known)
+    sides = comparison.captured
+    asked = {side: _asked(comparison.table(side)) for side in sides}
+    explained = {side: np.zeros(len(comparison.table(side)), bool) for side in sides}
+    if not comparison.alone:
+        yield from _not_passed_on(comparison, asked, explained)
+    for side in sides:
+        yield from _without_upgrade(comparison, side, explained[side])
+        yield from _declined(comparison, side, asked[side], explained[side])
 
 
 def _asked(table: SideTable) -> _Asked:
@@ -96,19 +105,18 @@ def _granted(asked: _Asked, responses: Messages) -> Column:
 
 
 def _not_passed_on(
-    comparison: Comparison, front: _Asked, back: _Asked
-) -> tuple[tuple[Column, Column], list[Finding]]:
-    """Which exchanges of both sides are explained, and the findings about them."""
-    client, backend = comparison.sides
-    told = np.zeros(len(client), bool), np.zeros(len(backend), bool)
+    comparison: Comparison, asked: dict[Side, _Asked], explained: dict[Side, Column]
+) -> Iterator[Finding]:
+    """Pairs whose backend request does not ask. Sets in `explained` which exchanges are told of."""
+    front, back = asked[Side.CLIENT], asked[Side.BACKEND]
+    client = comparison.table(Side.CLIENT)
     pairs = comparison.request_heads
     wants = (front.to[pairs.client] > 0) & front.option[pairs.client]
     wants &= (front.to[pairs.client] != TUNNEL) & client.responses.there[pairs.client]
     wants &= ~_granted(front, client.responses)[pairs.client]
     # over HTTP/2 a WebSocket is asked for by CONNECT
     passed = back.to[pairs.backend] > 0
-    findings = []
-    for variant, lost, missing in (
+    for name, lost, missing in (
         ("not-passed-on", wants & ~passed, spelling(UPGRADE)),
         (
             "no-option",
@@ -117,13 +125,14 @@ def _not_passed_on(
         ),
     ):
         those = pairs.where(lost)
-        told[0][those.client], told[1][those.backend] = True, True
+        explained[Side.CLIENT][those.client] = True
+        explained[Side.BACKEND][those.backend] = True
         if len(those):
             names = [front.names[i] for i in front.to[those.client].tolist()]
             hop = set(names) == {H2C}
-            findings.append(
+            yield (
                 KIND.finding(
-                    variant,
+                    name,
                     Severity.INFO if hop else Severity.MEDIUM,
                     confidence_of(those),
                     "{count} of {of} requests that ask to change to {names} reach the backend "
@@ -139,52 +148,60 @@ def _not_passed_on(
                     statuses=listed(map(str, client.responses.start[those.client].tolist())),
                 )
             )
-    return told, findings
 
 
-def _without_upgrade(comparison: Comparison, side: Side, told: Column) -> Iterator[Finding]:
+def _without_upgrade(comparison: Comparison, side: Side, explained: Column) -> Iterator[Finding]:
     """Requests for a WebSocket that do not ask for it any more."""
     table = comparison.table(side)
     q, words = table.requests, table.words
     keyed = q.having(words, SEC_WEBSOCKET_KEY) & ~q.having(words, UPGRADE)
     keyed &= q.whole_heads & (q.method != words.texts.get(CONNECT, -1))
-    rows = np.flatnonzero(keyed & ~told)
+    rows = np.flatnonzero(keyed & ~explained)
     if len(rows):
         yield KIND.finding(
-            f"without-upgrade-{side.value}",
+            variant(comparison, "without-upgrade", side),
             Severity.MEDIUM,
             Confidence.HIGH,
-            "{count} requests on the {side} side have Sec-WebSocket-Key and no Upgrade: a proxy in "
-            "front did not pass the upgrade on. The answers were {statuses}.",
+            told(
+                comparison,
+                "{count} requests on the {side} side have Sec-WebSocket-Key and no Upgrade: a "
+                "proxy in front did not pass the upgrade on. The answers were {statuses}.",
+            ),
             [comparison.request_frame(side, table.ref(r)) for r in rows[:FRAMES_PER_SIDE].tolist()],
             remedy=PASS_ON,
             count=len(rows),
-            side=side.value,
+            side=named(comparison, side),
             statuses=_statuses(table, rows),
         )
 
 
-def _declined(comparison: Comparison, side: Side, asked: _Asked, told: Column) -> Iterator[Finding]:
+def _declined(
+    comparison: Comparison, side: Side, asked: _Asked, explained: Column
+) -> Iterator[Finding]:
     """Requests that ask and are answered by something else."""
     table = comparison.table(side)
-    wants = (asked.to > 0) & table.responses.there & ~_granted(asked, table.responses) & ~told
+    wants = (asked.to > 0) & table.responses.there & ~_granted(asked, table.responses) & ~explained
     wants &= table.requests.there
-    if side is Side.CLIENT:
+    if side is Side.CLIENT and not comparison.alone:
         wants[comparison.pairs.client] = False  # told of the backend, which answered
     for number in np.unique(asked.to[wants]).tolist():
         rows = np.flatnonzero(wants & (asked.to == number))
         hop = asked.names[number] == H2C
         yield KIND.finding(
-            f"declined-{side.value}",
+            variant(comparison, "declined", side),
             Severity.INFO if hop else Severity.LOW,
             Confidence.CERTAIN,
-            "{count} requests on the {side} side ask to change to {name} and are not granted it: "
-            "{statuses}." + (" A server may ignore this." if hop else ""),
+            told(
+                comparison,
+                "{count} requests on the {side} side ask to change to {name} and are not granted "
+                "it: {statuses}.",
+            )
+            + (" A server may ignore this." if hop else ""),
             _both_frames(comparison, side, table, rows),
             note="the request and its answer",
             remedy="" if hop else LOOK_BEHIND,
             count=len(rows),
-            side=side.value,
+            side=named(comparison, side),
             name=asked.names[number],
             statuses=_statuses(table, rows),
         )

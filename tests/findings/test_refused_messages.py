@@ -178,7 +178,7 @@ def test_a_response_head_that_is_too_large(tmp_path: Path) -> None:
 def test_a_response_with_two_lengths(tmp_path: Path) -> None:
     said = ok("welcome", "Content-Length: 7")
     (finding,) = found(replacing(said), tmp_path)
-    assert finding.slug == "refused-messages.response-form-backend"
+    assert finding.slug == "refused-messages.response-form"
     assert "Content-Length twice" in str(values(finding)["what"])
 
 
