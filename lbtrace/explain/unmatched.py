@@ -45,7 +45,11 @@ def _unknown(detail: UnpairedDetail) -> Why:
 
 
 # signs that a backend which was not captured may show as well
-OF_ANY_BACKEND = (UnpairedDetail.GATEWAY_ERROR, UnpairedDetail.NO_DATE)
+OF_ANY_BACKEND = (
+    UnpairedDetail.GATEWAY_ERROR,
+    UnpairedDetail.REFUSED_REQUEST,
+    UnpairedDetail.NO_DATE,
+)
 
 
 def _astray(state: Pairing, of_client: bool) -> set[int]:
@@ -246,11 +250,16 @@ def backend_reasons(
     }
     shown = _together(state, clocks)
     astray = _astray(state, of_client=False)
+    # an answer that came before its request: the request behind it is that client's
+    unasked_for = owned[~state.backend.table.requests.there[owned]]
+    early = set(state.backend.connection[unasked_for].tolist())
     out: list[Unpaired] = []
     for b in free:
         why = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
         if why.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and b in astray:
             why = _unknown(UnpairedDetail.CLOCK_SET)
+        if why.reason is UnpairedReason.OTHER_CLIENT and int(state.backend.connection[b]) in early:
+            why = _unknown(UnpairedDetail.ASKED_BY_CLIENT)
         out.append(Unpaired("backend", state.backend.ref(b), *(why if shown else _capped(why))))
     repeated = [n for n, b in enumerate(free) if b in copies]
     if all(
@@ -292,6 +301,8 @@ def _backend_reason(
             UnpairedDetail.OTHER_ADDRESS,
             stranger,
         )
+    if not state.backend.table.requests.there[b]:  # lost, or there was none: it came too early
+        return _unknown(UnpairedDetail.REQUEST_NOT_CAPTURED)
     # That no partner was found is no proof that none was there: packets get lost, heads are cut,
     # clocks jump.
     return Why(UnpairedReason.OTHER_CLIENT, Confidence.LOW, UnpairedDetail.NO_CLIENT_EXCHANGE)

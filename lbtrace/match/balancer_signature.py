@@ -49,6 +49,9 @@ SEVERAL = 4  # answers that show a manner
 
 
 REDIRECT = {301, 302, 303, 307, 308}
+# what is said of a request before it is passed on: its form or its size is at fault (RFC 9110
+# §15.5, RFC 6585 §5; 494 and 497 are nginx's own)
+ABOUT_THE_REQUEST = {400, 411, 413, 414, 417, 431, 494, 497}
 
 
 BALANCERS = re.compile(  # in a Server field: software and services that stand in front of backends
@@ -71,6 +74,7 @@ class Manner(NamedTuple):
 
     got: set[str]  # the Server fields of answers that clients got from backends
     sent: set[str]  # … and those that backends sent, whoever got them
+    given: set[str]  # those that backends sent alone
     # every answer that clients got from them, not one or two, has a Date (RFC 9110 §6.6.1)
     dated: bool
     keep: bool  # they are caches, or have one before them: the mark of a cache may be theirs
@@ -97,7 +101,7 @@ def manner(state: Pairing) -> Manner:
         for n in distinct(mine.line_of(words, DATE)[c]).tolist()
     ]
     return Manner(
-        got, got | sent, len(c) >= SEVERAL and all(dates), bool(state.backend.cached.any())
+        got, got | sent, sent, len(c) >= SEVERAL and all(dates), bool(state.backend.cached.any())
     )
 
 
@@ -116,7 +120,7 @@ def hand(r: Response | None, backends: Manner, took_ns: int) -> Sign | None:
     if mark is not None:
         return mark._replace(confidence=Confidence.LOW) if backends.keep else mark
     server = _field(r, SERVER)
-    got, sent, dated, _ = backends
+    got, sent, given, dated, _ = backends
     if Mark.HEAD_TRUNCATED in r.marks:
         return None  # what it lacks may have been cut off
     if dated and not _field(r, DATE) and r.status in OWN_STATUS | REDIRECT | {401, 404, 407}:
@@ -134,6 +138,8 @@ def hand(r: Response | None, backends: Manner, took_ns: int) -> Sign | None:
     if r.status in {502, 503, 504} and (server not in sent or server in got):
         sure = Confidence.HIGH if not server or BALANCERS.search(server) else Confidence.LOW
         return Sign(UnpairedDetail.GATEWAY_ERROR, sure, str(r.status))
+    if r.status in ABOUT_THE_REQUEST and server in got - given and BALANCERS.search(server):
+        return Sign(UnpairedDetail.REFUSED_REQUEST, Confidence.MEDIUM, str(r.status))
     if got or r.status not in REDIRECT | OWN_STATUS:
         return None
     return Sign(UnpairedDetail.UNPASSED_STATUS, Confidence.MEDIUM, str(r.status))

@@ -209,6 +209,8 @@ class UnpairedDetail(StrEnum):
     NO_SERVER = "no-server"  # the answers of the backends have a Server field
     OTHER_SERVER = "other-server"  # value: the Server field, which no backend sends
     GATEWAY_ERROR = "gateway-error"  # value: status 502, 503 or 504 (RFC 9110 §15.6)
+    # value: a status about the request itself, in the name that the balancer puts in every answer
+    REFUSED_REQUEST = "refused-request"
     UNPASSED_STATUS = "unpassed-status"  # value: the status, of an answer nothing lies behind
     # client exchanges: why that is not known
     CONNECTION_GOES_ON = "connection-goes-on"  # behind the balancer, with whatever it carries

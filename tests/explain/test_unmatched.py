@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedDetail, Unp
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
+from tests.simulator.script import CLIENT, FRONT, Script
 
 XFF = [("X-Forwarded-For", "{client}")]
 
@@ -384,3 +386,57 @@ def test_a_request_is_not_a_strangers_while_a_client_asked_the_same(same: bool) 
     ]
     (_, told) = open_questions(state, rest)
     assert told.reason is (UnpairedReason.UNKNOWN if same else UnpairedReason.OTHER_CLIENT)
+
+
+def test_an_answer_that_came_before_its_request_is_no_strangers(tmp_path: Path) -> None:
+    """A backend refuses the PROXY header before the request arrives."""
+    play, bad = Script(), b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\n"
+    for n in range(3):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+        front = play.front()
+        source = b"%s %s %d 80" % (CLIENT.encode(), FRONT.encode(), front.ends[0][1])
+        back = play.back().asks(b"PROXY TCP4 " + source + b"\r\n")
+        front.asks(ask)
+        if n == 2:
+            back.answers(bad + b"no%d" % n).asks(ask).closes(reset=True)
+        else:
+            back.asks(ask).answers(bad + b"no%d" % n).closes()
+        front.answers(bad + b"no%d" % n).leaves()
+        play.wait(100)
+    report = play.report(tmp_path)
+    unpaired = [u for u in report.correlation.unpaired if u.side == "backend"]
+    assert [u.reason for u in unpaired] == [UnpairedReason.UNKNOWN]
+    assert unpaired[0].detail in (
+        UnpairedDetail.REQUEST_NOT_CAPTURED,  # the answer, if the request is taken for the pair
+        UnpairedDetail.ASKED_BY_CLIENT,  # the request, if the answer is
+    )
+
+
+@pytest.mark.parametrize("asked_behind", [False, True])
+def test_an_error_about_the_request_in_the_balancers_name_is_its_own(
+    asked_behind: bool, tmp_path: Path
+) -> None:
+    """The balancer writes its name into every answer, and refuses a cookie that is too large; not
+    so where a backend was asked for the same by nobody else.
+    """
+    play, ok = Script(), b"HTTP/1.1 200 OK\r\nServer: %s\r\nContent-Length: 6\r\n\r\npage %d"
+    bad = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 2\r\n\r\nno"
+    for n in range(3):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+        front = play.front().asks(ask)
+        play.back().asks(ask).answers(ok % (b"app", n)).closes()
+        front.answers(ok % (b"nginx", n)).leaves()
+        play.wait(100)
+    large = b"GET /0 HTTP/1.1\r\nHost: a.example\r\nCookie: a=" + b"x" * 9000 + b"\r\n\r\n"
+    front = play.front().asks(large)
+    if asked_behind:
+        play.back().asks(b"GET /0 HTTP/1.1\r\nHost: a.example\r\n\r\n").answers(ok % (b"app", 9))
+    front.answers(bad).closes()
+    report = play.report(tmp_path)
+    told = [u for u in report.correlation.unpaired if u.side == "client"]
+    if asked_behind:
+        assert {u.reason for u in told} <= {UnpairedReason.UNKNOWN}
+    else:
+        assert [(u.reason, u.detail, u.value) for u in told] == [
+            (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedDetail.REFUSED_REQUEST, "400")
+        ]

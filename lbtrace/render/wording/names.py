@@ -144,6 +144,8 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.NO_SERVER: "without the Server field of the backends",
     UnpairedDetail.OTHER_SERVER: "Server: {}, which no backend sends",
     UnpairedDetail.GATEWAY_ERROR: "{} is what a balancer says of its backends",
+    UnpairedDetail.REFUSED_REQUEST: "{} says that the request itself is at fault, in the "
+    "balancer's name",
     UnpairedDetail.UNPASSED_STATUS: "{} with nothing behind it",
     UnpairedDetail.CONNECTION_GOES_ON: "its connection goes on behind the balancer",
     UnpairedDetail.ALSO_ASKED: "a backend was asked for the same, and nothing tells whose request "
