@@ -143,7 +143,7 @@ def _not_passed_on(
                     remedy="" if hop else PASS_ON,
                     count=len(those),
                     of=int(wants.sum()),
-                    names=listed(names),
+                    names=", ".join(dict.fromkeys(names)),
                     missing=missing,
                     statuses=listed(map(str, client.responses.start[those.client].tolist())),
                 )

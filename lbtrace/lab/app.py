@@ -293,6 +293,12 @@ def slow(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) ->
     return talk.reply(200, "at last\n")
 
 
+def big_head(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """A response whose head has more than ?bytes=N bytes."""
+    filler = "x" * int(query.get("bytes", "10000"))
+    return talk.reply(200, "a small body\n", ("X-Filler", filler))
+
+
 def status(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """The status that the target names."""
     return talk.reply(int(path.rpartition("/")[2]), "as you asked\n")
@@ -400,6 +406,7 @@ ANSWERS: dict[str, Answer] = {
     "events": events,
     "login": login,
     "slow": slow,
+    "big-head": big_head,
     "status": status,
     "flaky": flaky,
     "reset": reset,

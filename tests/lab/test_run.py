@@ -110,6 +110,8 @@ EXPERIMENTS = [
     ("nginx", "upload"),
     ("nginx", "event-stream"),
     ("nginx", "session"),
+    ("nginx", "big-head"),
+    ("nginx", "upgrade"),
 ]
 # what the report must tell of what the traffic makes
 TOLD = {
@@ -224,6 +226,20 @@ def test_the_drift_of_a_clock_is_measured(
     (clock,) = report.correlation.clocks
     assert clock.refused is None
     assert abs(clock.drift_ppb + 200_000) < 50_000
+
+
+@pytest.mark.parametrize(
+    ("traffic", "slugs"),
+    [
+        ("big-head", {"refused-messages.response-head", "refused-messages.request-size-client"}),
+        ("upgrade", {"upgrades.not-passed-on"}),
+    ],
+)
+def test_what_nginx_refuses_or_drops_is_told(
+    traffic: str, slugs: set[str], recorded: dict[tuple[str, str], Path | LabError]
+) -> None:
+    must_run("nginx")
+    assert slugs <= {f.slug for f in compared(recorded["nginx", traffic]).findings}
 
 
 def test_two_runs_at_once_do_not_collide(tmp_path: Path) -> None:
