@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 HEADER = 24  # bytes of the header of a pcap file
-LITTLE = (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")
+LITTLE = (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")  # microseconds, nanoseconds
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pytest
 from tests.sentences.claims import WHOLE, Json, claims, contradictions
 from tests.sentences.damage import Damage, between, cut, damaged, lose, shift
 from tests.sentences.test_laws import REPORTS, SAMPLES, told
+from tests.simulator import Balancer, Simulation
 
 DAMAGES: dict[str, Damage] = {
     "cut to 80 bytes": cut(80),
@@ -73,6 +74,40 @@ def test_damage_turns_no_sentence_about_a_public_report_round(
     folder: Path, name: str, tmp_path: Path
 ) -> None:
     assert judge(folder, name, tmp_path) == []
+
+
+def played(balancer: Balancer) -> Simulation:
+    """Three clients that post and ask at the same time."""
+    simulation = Simulation(seed=3, balancer=balancer)
+    for n in range(3):
+        client = simulation.client(f"192.168.0.{n + 5}")
+        for k in range(5):
+            method, body = ("POST", b"item=%d" % k) if k % 2 else ("GET", b"")
+            answer = b"answer %d %d" % (n, k)
+            client.asks(method, f"/{n}/{k}", at_ms=40 * k + n, body=body, answer=answer)
+    return simulation
+
+
+PLAYS = {
+    "retries": Balancer(retry=0.5),
+    "gives up": Balancer(give_up=0.4),
+    "refuses": Balancer(refuse=0.4),
+    "PROXY headers": Balancer(kind="l4-proxy", proxy=1),
+    "passes packets": Balancer(kind="snat"),
+}
+
+
+@pytest.mark.parametrize("name", ["cut to 120 bytes", "an eighth lost", "begun late"])
+@pytest.mark.parametrize("play", PLAYS)
+def test_damage_turns_no_sentence_about_a_play_round(play: str, name: str, tmp_path: Path) -> None:
+    recorded = played(PLAYS[play]).run(pcaps=True)
+    whole_folder, target = tmp_path / "whole", tmp_path / "damaged"
+    whole_folder.mkdir()
+    target.mkdir()
+    for side, files in (("client", recorded.client_pcaps), ("backend", recorded.backend_pcaps)):
+        for point, data in enumerate(files):
+            (whole_folder / f"{side}{point or ''}.pcap").write_bytes(data)
+    assert judge(whole_folder, name, target) == []
 
 
 def test_claims_of_the_samples_are_many_and_agree_with_themselves() -> None:
