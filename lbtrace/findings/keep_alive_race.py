@@ -70,8 +70,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             variant(comparison, "", side),
             _severity(comparison, side),
             Confidence.HIGH if any(r.certain for r in races) else Confidence.MEDIUM,
-            "The {sender} sent {count} of {of} requests on a connection that the {server} had begun "
-            "to close, after {shortest} of silence"
+            "The {sender} sent {count} of {of} requests on a connection that the {server} had "
+            "begun to close, after {shortest} of silence"
             + (" or more" if len(races) > 1 else "")
             + (" (the {server} had closed it after {closed_after}). " if closed else ". ")
             + _cause(longest, closed),
