@@ -19,8 +19,8 @@ from typing import TextIO
 
 import click
 
-from lbtrace.cli.atomic import replaced
 from lbtrace.cli import selecting
+from lbtrace.cli.atomic import replaced
 from lbtrace.errors import OptionError
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.selection import EVERYTHING, Selection

@@ -12,7 +12,7 @@ from lbtrace.model.pairing import Confidence, UnpairedDetail
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
 
-PLAIN = Manner(got={"gunicorn"}, sent={"gunicorn"}, dated=True, keep=False)
+PLAIN = Manner(got={"gunicorn"}, sent={"gunicorn"}, given={"gunicorn"}, dated=True, keep=False)
 DATED = "Date: Sun, 29 Nov 2026 08:00:00 GMT"
 
 
@@ -90,4 +90,4 @@ def test_the_manner_of_backends_is_what_their_answers_have_in_common() -> None:
         client.asks("GET", f"/{i}", at_ms=60 * i, answer_headers=[("Date", DATED[6:])])
     recorded = simulation.run()
     seen = manner(match(recorded.clients, recorded.backends, DEFAULT).pairs)
-    assert seen == Manner({"gunicorn"}, {"gunicorn"}, dated=True, keep=False)
+    assert seen == Manner({"gunicorn"}, {"gunicorn"}, {"gunicorn"}, dated=True, keep=False)
