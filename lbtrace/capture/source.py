@@ -96,6 +96,12 @@ def _lz4() -> Codec:
     return Codec("lz4", LZ4, (RuntimeError,), frame.LZ4FrameDecompressor)
 
 
+def _bzip2() -> Codec:
+    import bz2
+
+    return Codec("bzip2", BZIP2, (OSError,), bz2.BZ2Decompressor)
+
+
 def _xz() -> Codec:
     import lzma
 
@@ -103,7 +109,14 @@ def _xz() -> Codec:
 
 
 GZIP, ZSTD, LZ4, XZ = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\xfd7zXZ\x00"
-CODECS: dict[bytes, Callable[[], Codec]] = {GZIP: _gzip, ZSTD: _zstd, LZ4: _lz4, XZ: _xz}
+BZIP2 = b"BZh"
+CODECS: dict[bytes, Callable[[], Codec]] = {
+    GZIP: _gzip,
+    ZSTD: _zstd,
+    LZ4: _lz4,
+    XZ: _xz,
+    BZIP2: _bzip2,
+}
 
 
 def open_source(path: str) -> Source:

@@ -27,7 +27,7 @@ KNOWN: tuple[tuple[bytes, str, str], ...] = (
     (b"EyeSDN", "an EyeSDN capture", CONVERT),
     (b"\x54\x00\x12\xaa", "a 5Views capture", CONVERT),
     (b"PK\x03\x04", "a zip archive", UNPACK),
-    (b"BZh", "bzip2-compressed", "Unpack it first: bunzip2 FILE."),
+    (b"BZh", "compressed twice", UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
     (b"Rar!", "a RAR archive", UNPACK),
     (b"\x1f\x9d", "compressed with compress(1)", "Unpack it first: uncompress FILE."),

@@ -56,10 +56,32 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A file instead of a command: two and more mean `compare`, one means `show`. A word that
+        is neither is answered with the nearest command.
+        """
+        word = args[0]
+        if word not in COMMANDS and _is_file(word):
+            files = [arg for arg in args if _is_file(arg)]
+            return super().resolve_command(ctx, ["compare" if len(files) > 1 else "show", *args])
+        if word not in COMMANDS and not word.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(word, COMMANDS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            ctx.fail(f"There is no command and no file {word!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _is_file(word: str) -> bool:
+    return word == "-" or os.path.isfile(word)
 
 
 @click.group(
@@ -72,7 +94,8 @@ class Commands(click.Group):
 def cli() -> None:
     """What did the load balancer do?
 
-    Give lbtrace two packet captures: one from between the clients and a load balancer, one from
+    Give lbtrace two packet captures (lbtrace client.pcap backend.pcap): one from between the
+    clients and a load balancer, one from
     between the balancer and its backends. It pairs the HTTP exchanges across the balancer. It says
     what the balancer is and what it did, and names the packets behind each claim.
     """

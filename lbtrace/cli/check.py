@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import click
 
-from lbtrace.cli.compare import check_lb, parse_offset, sides
+from lbtrace.cli.compare import FilesOfSides, check_lb, parse_offset, sides
 from lbtrace.cli.output import Target
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
@@ -20,7 +20,7 @@ from lbtrace.model.net import Side
 from lbtrace.render.check import format_names
 
 
-@click.command("check")
+@click.command("check", cls=FilesOfSides)
 @click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...")
 @click.option("--expect", metavar="FILE", help="Expectations: a file like lb.toml.")
 @click.option(

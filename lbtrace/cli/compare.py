@@ -28,6 +28,7 @@ _YEAR_NS = 365 * 24 * _UNIT_NS["h"]
 MAX_OFFSET_NS = 100 * _YEAR_NS  # a time in 64 bits plus this one stays in 64 bits
 MAX_DIGITS = 30
 MAX_CAPTURES = 1000  # of both sides; each costs some milliseconds, and a mapping of the process
+SIDES = ("--client", "--backend")
 _OFFSET = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-zµ]*)\Z")
 
 
@@ -60,21 +61,48 @@ def _too_far(text: str) -> OptionError:
     )
 
 
-@click.command("compare")
+class FilesOfSides(click.Command):
+    """A command with --client and --backend: all words after one of them, up to the next option,
+    are files of that side. So `--client c_*.pcap --backend b_*.pcap` works as the shell expands it.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option before each of its files."""
+        return super().parse_args(ctx, repeated(args))
+
+
+def repeated(args: Sequence[str]) -> list[str]:
+    """ "--client a b" → "--client a --client b"."""
+    told: list[str] = []
+    side, due = "", False  # whose files follow; whether the next word is the option's own
+    for word in args:
+        if due:
+            due = False
+        elif word in SIDES:
+            side, due = word, True
+        elif word.startswith("-") and word != "-":
+            side = ""
+        elif side:
+            told.append(side)
+        told.append(word)
+    return told
+
+
+@click.command("compare", cls=FilesOfSides)
 @click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...")
 @click.option(
     "--client",
     "clients",
     multiple=True,
     metavar="FILE",
-    help="A file of the client side; repeat it for each file of that side.",
+    help="The files of the client side, up to the next option.",
 )
 @click.option(
     "--backend",
     "backends",
     multiple=True,
     metavar="FILE",
-    help="A file of the backend side; repeat it for each file of that side.",
+    help="The files of the backend side, up to the next option.",
 )
 @click.option(
     "--lb",
@@ -186,10 +214,16 @@ def sides(
 ) -> tuple[list[list[str]], list[list[str]]]:
     """Arguments and options → the files of each capture point of each side.
 
-    Without --client the first argument is the client capture. The other arguments are backend
-    captures, one point each. The files of --backend together are one more point; `points` later
-    divides them, if they are from several machines. OptionError when a side is missing.
+    Of the arguments the first is the client capture, the others are backend captures, one point
+    each. The files of --client, or of --backend, together are one point; `points` later divides
+    them, if they are from several machines. OptionError when a side is missing, or a file has none.
     """
+    if captures and (clients or backends):
+        raise OptionError(
+            "file-without-side",
+            f"{captures[0]}: of which side is it?",
+            "With --client or --backend, name each file behind one of them.",
+        )
     rest = list(captures)
     client = [list(clients)] if clients else [[rest.pop(0)]] if rest else []
     backend = [[path] for path in rest]

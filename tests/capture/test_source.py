@@ -233,3 +233,22 @@ def test_any_byte_of_a_compressed_file_changed(
 
 def test_zlib_is_not_gzip(tmp_path: Path) -> None:
     assert raises(tmp_path, zlib.compress(DATA)).slug == "input-not-a-capture"
+
+
+def test_bzip2_is_read_like_the_other_compressions(tmp_path: Path) -> None:
+    import bz2
+
+    from lbtrace.capture import read
+    from lbtrace.options import quiet
+
+    sample = Path(__file__).parents[2] / "samples" / "direct" / "client.pcap"
+    packed = tmp_path / "client.pcap"
+    packed.write_bytes(bz2.compress(sample.read_bytes()))
+    found = read([str(packed)], quiet)
+    assert found.files[0].compression == "bzip2"
+    assert len(found.records) == len(read([str(sample)], quiet).records)
+    damaged = bytearray(packed.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    packed.write_bytes(damaged)
+    with pytest.raises(InputError, match="no data after bzip2"):  # its one block is damaged
+        read([str(packed)], quiet)

@@ -43,3 +43,18 @@ def test_what_cannot_be_meant_is_one_line_and_exit_2(
     assert out == ""
     assert err.startswith("lbtrace: ")
     assert err.count("\n") == 1
+
+
+def test_files_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = SAMPLES / "nginx-race"
+    client, backend = str(folder / "client.pcap"), str(folder / "backend.pcap")
+    assert run([client, backend]) == 0
+    assert "1 problem in 3 requests" in capsys.readouterr().out
+    assert run([client]) == 0
+    assert "HTTP exchanges" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("word", "near"), [("compair", " Did you mean compare?"), ("zzz", "")])
+def test_a_word_that_is_nothing(word: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([word]) == 2
+    assert f"There is no command and no file '{word}'.{near}"[:-1] in capsys.readouterr().err

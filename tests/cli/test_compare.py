@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.cli import run
-from lbtrace.cli.compare import check_lb, parse_offset, points_of, sides
+from lbtrace.cli.compare import check_lb, parse_offset, points_of, repeated, sides
 from lbtrace.errors import OptionError
 from lbtrace.model.net import Side
 from lbtrace.options import quiet
@@ -102,9 +102,22 @@ def test_clock_offsets_that_are_none(text: str) -> None:
 
 def test_sides() -> None:
     assert sides(("c", "b1", "b2"), (), ()) == ([["c"]], [["b1"], ["b2"]])
-    assert sides(("b1",), ("c1", "c2"), ()) == ([["c1", "c2"]], [["b1"]])
-    assert sides(("c",), (), ("b1", "b2")) == ([["c"]], [["b1", "b2"]])
+    assert sides((), ("c1", "c2"), ("b1",)) == ([["c1", "c2"]], [["b1"]])
     assert sides((), ("c1",), ("b1", "b2")) == ([["c1"]], [["b1", "b2"]])
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--client a b --backend c d", "--client a --client b --backend c --backend d"),
+        ("--client a --width 80 b", "--client a --width 80 b"),
+        ("--backend - --client -x", "--backend - --client -x"),
+        ("a b", "a b"),
+        ("--client a -v", "--client a -v"),
+    ],
+)
+def test_files_behind_a_side_are_of_that_side(typed: str, meant: str) -> None:
+    assert repeated(typed.split()) == meant.split()
 
 
 @given(st.integers(-(10**18), 10**18))
@@ -136,6 +149,10 @@ paths = st.lists(st.sampled_from(["a", "b", "c"]), max_size=3).map(tuple)
 def test_every_file_is_on_one_side(
     captures: tuple[str, ...], clients: tuple[str, ...], backends: tuple[str, ...]
 ) -> None:
+    if captures and (clients or backends):
+        with pytest.raises(OptionError, match="of which side"):
+            sides(captures, clients, backends)
+        return
     first = () if clients else captures[:1]
     of_client, of_backend = (*clients, *first), (*backends, *captures[len(first) :])
     if not of_client or not of_backend:
