@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -51,6 +49,7 @@ def run_command(
 ) -> None:
     """Run one experiment and compare its two sides."""
     from lbtrace.lab.run import require_experiment, run
+    from lbtrace.lab.scratch import scratch_directory
 
     target.check([])
     with ExitStack() as stack:
@@ -86,13 +85,6 @@ def compare_and_print(directory: Path, target: Target) -> None:
     click.echo(f"The logs of client, balancer and backend: {agreement.summary()}", err=True)
 
 
-@contextmanager
-def scratch_directory() -> Iterator[Path]:
-    """A directory that is deleted afterwards."""
-    with tempfile.TemporaryDirectory(prefix="lbtrace-lab-") as name:
-        yield Path(name)
-
-
 def empty_directory(name: str) -> Path:
     """The directory for --keep, not made yet; OptionError when something is in it."""
     directory = Path(name)
@@ -114,7 +106,7 @@ def empty_directory(name: str) -> Path:
 def made(directory: Path) -> Path:
     """The directory, made when it is not there yet; OptionError when it cannot be."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(
             "keep-unwritable", f"--keep {directory}: {error.strerror or error}."

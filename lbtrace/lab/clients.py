@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from lbtrace.lab.ground_truth import ClientLine
 from lbtrace.lab.network import LAPTOP, Network, inside
+from lbtrace.lab.scratch import private_file
 
 HOST = "divide-LB-1893847015.ap-northeast-2.elb.amazonaws.com"
 USER_AGENT = "lbtrace-lab/1.0"
@@ -256,5 +257,6 @@ def make_certificate(network: Network) -> tuple[str, str]:
         str(certificate),
     ]
     subprocess.run(command, check=True, capture_output=True, env=os.environ)
-    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    with private_file(both) as file:
+        file.write(certificate.read_bytes() + key.read_bytes())
     return str(both), str(certificate)

@@ -113,7 +113,7 @@ def run_confined(arguments: Sequence[str]) -> None:
         "lbtrace.lab",
         *arguments,
     ]
-    with _interruptible():
+    with interruptible():
         child = subprocess.Popen(
             command,
             start_new_session=True,
@@ -165,8 +165,8 @@ def _understood(complaint: str) -> LabError:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn SIGTERM into KeyboardInterrupt: both then end in the same clean-up."""
+def interruptible() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt: all then end in the same clean-up."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -174,8 +174,9 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # signals go to the main thread
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -36,6 +36,7 @@ from lbtrace.lab.network import (
     Started,
 )
 from lbtrace.lab.plan import Balancer, Setup, Traffic
+from lbtrace.lab.scratch import private_file
 
 BACKENDS = ((INSTANCE, INSTANCE_ADDRESS), (SECOND, SECOND_ADDRESS))
 SETTLE_SECONDS = 0.3
@@ -150,7 +151,9 @@ def make_clients(network: Network, experiment: Experiment, setup: Setup) -> Clie
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        context.keylog_filename = str(experiment.directory / "keys.log")
+        keys = experiment.directory / "keys.log"
+        private_file(keys).close()
+        context.keylog_filename = str(keys)
         clients = replace(clients, tls=context)
     return clients
 

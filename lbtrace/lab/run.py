@@ -8,7 +8,6 @@ anything is started.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from lbtrace.errors import LabError
 from lbtrace.lab.confine import require_linux_root, require_programs, run_confined
 from lbtrace.lab.plan import Balancer
 from lbtrace.lab.registry import find_balancer, find_traffic, require_match
+from lbtrace.lab.scratch import scratch_directory
 
 ALWAYS = {"curl": "curl", "nft": "nftables"}
 RESULTS = ("client.pcap", "backend.pcap", "backend2.pcap", "truth.json", "keys.log")
@@ -78,10 +78,10 @@ def record_sample(name: str, folder: Path) -> Path:
     """
     balancer, traffic = SAMPLES[name]
     target = folder / name
-    with tempfile.TemporaryDirectory(prefix="lbtrace-lab-") as scratch:
-        run(balancer, traffic, Path(scratch))
+    with scratch_directory() as scratch:
+        run(balancer, traffic, scratch)
         target.mkdir(parents=True, exist_ok=True)
         for result in RESULTS:
-            if (Path(scratch) / result).exists():
-                shutil.copyfile(Path(scratch) / result, target / result)
+            if (scratch / result).exists():
+                shutil.copyfile(scratch / result, target / result)
     return target

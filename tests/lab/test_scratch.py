@@ -1,0 +1,64 @@
+"""Directories of which nothing is left, and files that nobody else reads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lbtrace.lab.scratch import PREFIX, private_file, scratch_directory, sweep
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of its own."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_scratch_directory_goes_however_the_experiment_ends(
+    temporary: Path, number: signal.Signals
+) -> None:
+    def ended() -> None:
+        with scratch_directory() as scratch:
+            (scratch / "keys.log").write_text("secret")
+            assert stat.S_IMODE(scratch.stat().st_mode) == 0o700
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        ended()
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_next_run_removes_what_a_killed_one_left(temporary: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead, alive = (temporary / f"{PREFIX}{pid}-abc" for pid in (gone.pid, os.getpid()))
+    other, link = temporary / f"{PREFIX}notes-1", temporary / f"{PREFIX}{gone.pid}-link"
+    for directory in (dead, alive, other):
+        directory.mkdir()
+        (directory / "file").write_text("x")
+    link.symlink_to(other)
+    sweep()
+    assert sorted(temporary.iterdir()) == sorted([alive, other, link])
+    assert (other / "file").exists()
+
+
+def test_keys_are_for_their_owner_alone(temporary: Path) -> None:
+    path, target, link = temporary / "keys.log", temporary / "target", temporary / "link"
+    path.write_text("old and long")
+    path.chmod(0o644)
+    with private_file(path) as file:
+        file.write(b"new")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
+    target.write_text("mine")
+    link.symlink_to(target)
+    with pytest.raises(OSError, match="link"):
+        private_file(link)
+    assert target.read_text() == "mine"
