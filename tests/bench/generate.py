@@ -18,6 +18,8 @@ another clock.
     kept        keepalive in front, keepalive behind, X-Forwarded-For added
     identical   reuse, of which every request and every answer is the same
     nat         short, passed on packet by packet under other addresses
+    strangers   two captures that have nothing to do with each other: nothing has a partner
+    names       kept, of which every request has a field with a name of its own
 
 A capture is laid out in batches of connections that talk at the same time. A batch is one byte
 matrix: every packet of it is a template, and sequence numbers, ports, times and counters are
@@ -158,6 +160,20 @@ PAIRS: dict[str, tuple[Kind, Kind]] = {
     "kept": (Kind(), Kind(asks=_BY, place=_BEHIND, numbers=1)),
     "identical": (replace(_ALIKE, turns=1), replace(_ALIKE, asks=_BY, place=_BEHIND, numbers=1)),
     "nat": (_EACH, replace(_EACH, place=_BEHIND)),
+    "strangers": (
+        _EACH,
+        Kind(
+            target=b"/cart?of=c########",
+            answers=b'ETag: "c########"\r\n',
+            body=b'{"cart": "c########"}',
+            place=_BEHIND,
+            numbers=1,
+        ),
+    ),
+    "names": (
+        Kind(asks=b"X-########: 1\r\n"),
+        Kind(asks=b"X-########: 1\r\n" + _BY, place=_BEHIND, numbers=1),
+    ),
 }
 
 
