@@ -56,7 +56,7 @@ from lbtrace.model.known_reasons import PLAIN_TO_TLS, among
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, RowsByKey
 from lbtrace.tables.connections import NEVER
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -328,10 +328,12 @@ def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
     spoke = table.of_ends("first_payload_ns", server=False) != NEVER
     closed = _closed_unanswered(comparison, side) & (table.proxied == 0)
     known = closed | (spoke & (table.of_ends("bytes", server=True) > 0))
-    for server in dict.fromkeys(table.servers[closed].tolist()):
-        rows = np.flatnonzero(closed & (table.servers == server))
-        if len(rows) < int((known & (table.servers == server)).sum()):
-            continue
+    servers, which = np.unique(table.servers, return_inverse=True)
+    ended, answered = (np.bincount(which[rows], minlength=len(servers)) for rows in (closed, known))
+    every = closed & (ended == answered)[which]
+    ends, of_server = np.flatnonzero(every), RowsByKey.of(which[every], len(servers))
+    for number in np.flatnonzero(of_server.sizes).tolist():
+        rows, server = ends[of_server[number]], int(servers[number])
         yield KIND.finding(
             variant(comparison, "unanswered", side),
             Severity.MEDIUM if len(rows) > 1 else Severity.LOW,

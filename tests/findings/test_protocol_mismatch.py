@@ -180,3 +180,12 @@ def test_a_client_that_leaves_and_a_server_that_thinks_long_are_no_mismatch(
     play.wait(5000)
     late.closes()
     assert told(play.report(tmp_path)) == []
+
+
+def test_each_server_is_told_apart(tmp_path: Path) -> None:
+    play = Script()
+    for port in (8081, 8082, 8082, 8083):
+        play.back(port).asks(GET).closes(reset=True)
+    play.back(8083).asks(GET).answers(OK)
+    told_of = [(values(f)["server"], values(f)["count"]) for f in told(play.report(tmp_path))]
+    assert sorted(told_of) == [("10.0.9.11:8081", 1), ("10.0.9.11:8082", 2)]
