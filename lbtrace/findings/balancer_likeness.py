@@ -26,12 +26,10 @@ from lbtrace.comparison.proxies import added_to_requests, added_to_responses
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings.sessions import STICKY
 from lbtrace.http_fields import (
+    OF_MANY_PROXIES,
     SERVER,
     SET_COOKIE,
     USER_AGENT,
-    X_FORWARDED_FOR,
-    X_FORWARDED_PORT,
-    X_FORWARDED_PROTO,
 )
 from lbtrace.http_fields.agents import is_health_checker
 from lbtrace.http_fields.lines import lowered
@@ -46,8 +44,6 @@ ONE_CAPTURE = True
 IN_REQUESTS = ("request-added", "request-written")
 IN_RESPONSES = ("response-written",)
 IN_CHECKS = ("health-check",)
-# what so many proxies write that it is the mark of none
-OF_MANY = frozenset((X_FORWARDED_FOR, X_FORWARDED_PORT, X_FORWARDED_PROTO))
 
 
 class _Mark(NamedTuple):
@@ -114,7 +110,7 @@ def _lines(comparison: Comparison, side: Side) -> list[tuple[tuple[str, ...], bo
     table = comparison.table(side)
     found: list[tuple[tuple[str, ...], bool, list[int]]] = []
     for places, response, wanted in (
-        (IN_REQUESTS, False, lambda name: name not in OF_MANY and added_to_requests(name)),
+        (IN_REQUESTS, False, lambda name: name not in OF_MANY_PROXIES and added_to_requests(name)),
         (IN_CHECKS, False, USER_AGENT.__eq__),
         (IN_RESPONSES, True, _of_balancers),
     ):

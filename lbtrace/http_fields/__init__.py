@@ -360,6 +360,9 @@ def spelling(name: str) -> str:
 ADDED_BY_PROXIES: Final = fields_of(FORWARDING, Meaning.BALANCER)
 """What proxies and balancers add to requests, and clients seldom send themselves."""
 
+OF_MANY_PROXIES: Final = frozenset((X_FORWARDED_FOR, X_FORWARDED_PORT, X_FORWARDED_PROTO))
+"""What so many proxies write that it is the mark of none."""
+
 
 def is_forwarding(name: str) -> bool:
     """Whether a field (in lower case) states the client or a proxy; what begins with X-Forwarded-
