@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lbtrace.findings.balancer_likeness import IN_REQUESTS, OF_MANY
+from lbtrace.findings.balancer_likeness import IN_REQUESTS
 from lbtrace.findings.sessions import STICKY
+from lbtrace.http_fields import OF_MANY_PROXIES
 from lbtrace.profiles import profiles
 from tests.findings.simulated import ALB, four, judge_alone, values
 from tests.simulator import Balancer
@@ -49,7 +50,7 @@ def test_no_mark_is_a_field_of_many() -> None:
         if rule.distinctive and rule.place in IN_REQUESTS
     }
     assert marks
-    assert not marks & OF_MANY
+    assert not marks & OF_MANY_PROXIES
 
 
 def test_every_cookie_that_is_a_mark_is_looked_at() -> None:
