@@ -18,7 +18,7 @@ Variants:
     missing: acknowledged bytes that no packet holds.
     one-direction: only one direction of most connections.
     window: exchanges at a time when the other capture shows nothing.
-    tail-client, tail-backend: the end of that capture is missing.
+    tail-client, tail-backend: what the other capture shows last is not in that one.
 """
 
 from __future__ import annotations
@@ -174,17 +174,17 @@ def _tail(comparison: Comparison, side: Side, after: Column) -> Iterator[Finding
         for row in after[:FRAMES_PER_SIDE].tolist()
     ]
     said = [
-        "the responses of {cut} requests that stand in both" if len(cut) else "",
-        "{after} later exchanges" if len(after) else "",
+        "holds {cut} requests without the responses that the other one shows" if len(cut) else "",
+        "holds nothing of {after} later exchanges of the other one" if len(after) else "",
     ]
     yield KIND.finding(
         f"tail-{other}",
-        Severity.MEDIUM if len(cut) else Severity.LOW,
-        Confidence.HIGH if len(cut) else Confidence.MEDIUM,
-        "The {side} capture lacks the end: the other one shows "
+        Severity.LOW,
+        Confidence.MEDIUM,
+        "The {side} capture "
         + " and ".join(filter(None, said))
-        + ". It was stopped too early, or tcpdump kept its last packets back when it was stopped, "
-        "which it does not report as dropped.",
+        + ". They never came there, or the capture was stopped too early: tcpdump may keep its "
+        "last packets back, and does not report them as dropped.",
         shown,
         side=other.value,
         cut=len(cut) or None,

@@ -14,7 +14,7 @@ _NOUNS = (
     "SYN|connection|request|response|exchange|pair|check|packet|time|target|node|attempt|segment"
     "|byte|frame|client|backend|case|answer|error|retransmission|line|field|hop"
 )
-_ADJECTIVES = "idle|other|different|health|backend|client|TCP|HTTP"
+_ADJECTIVES = "later|idle|other|different|health|backend|client|TCP|HTTP"
 _VERBS = {"were": "was", "are": "is", "carry": "carries", "begin": "begins", "state": "states"}
 # "{count} other requests", "{count} pairs of connections carry"
 _COUNTED = re.compile(
