@@ -1,5 +1,5 @@
-"""The tests mirror the code: a room of lbtrace has its folder here, and a folder here is a room or
-one of the few that hold a room for no package.
+"""The tests mirror the code: a room of lbtrace has its folder here, a module of it its file, and a
+folder here is a room or one of the few that hold a room for no package.
 """
 
 from __future__ import annotations
@@ -20,6 +20,39 @@ OF_THE_WHOLE = {
     "sentences": "sentences of a report, held against the packets",
     "simulator": "simulated traffic with its truth",
 }
+# the rooms in which each module with logic has a test file of its name
+BY_MODULE = (
+    "capture",
+    "comparison",
+    "decode",
+    "http",
+    "http/bulk",
+    "http/h1",
+    "http/h2",
+    "http_fields",
+    "tables",
+    "tcp",
+    "verdict",
+    "verdict/witnesses",
+)
+# modules of these rooms whose tests have another name: where they are, and why
+ELSEWHERE = {
+    "capture/block": ("capture/test_pcap.py", "only columns, filled by the readers"),
+    "capture/resync": ("capture/test_pcap.py", "the search needs a format to search in"),
+    "capture/unsupported_format": ("capture/test_source.py", "the errors of opening a file"),
+    "comparison/arrival": ("http/test_place.py", "pauses are found where pieces are read"),
+    "comparison/stated_clock": ("findings/test_stated_offset.py", "one question of one finding"),
+    "comparison/unanswered": ("findings/test_idle_limits.py", "what two findings rest on"),
+    "comparison/checks": ("verdict/test_nothing.py", "two columns, asked by the verdict"),
+    "decode/packet": ("decode/test_laws.py", "a position in bytes, moved by every step"),
+    "decode/rows": ("decode/test_laws.py", "only columns, filled by both paths"),
+    "decode/slow_path": ("decode/test_laws.py", "the fast path equals it"),
+    "http/h1/ready_messages": ("http/bulk/test_messages.py", "the bulk reader fills it"),
+    "http_fields/agents": ("explain/test_health_checks.py", "names, that health checks give"),
+    "tables/side_table": ("tables/test_sides.py", "columns that `sides` fills"),
+    "tables/views": ("decode/test_laws.py", "numbers in bytes, read by the fast path"),
+    "verdict/modifiers": ("verdict/test_traits.py", "each modifier is a trait"),
+}
 
 
 def _rooms(root: Path) -> set[str]:
@@ -30,10 +63,32 @@ def _rooms(root: Path) -> set[str]:
     }
 
 
+def _modules(room: str) -> set[str]:
+    return {
+        f"{room}/{file.stem}"
+        for file in (CODE / room).glob("*.py")
+        if file.stem not in ("__init__", "__main__")
+    }
+
+
+def _has_its_tests(module: str) -> bool:
+    room, _, name = module.rpartition("/")
+    return (TESTS / room / f"test_{name}.py").exists()
+
+
 def test_every_room_has_its_tests() -> None:
     tested = {room for room in _rooms(TESTS) if list((TESTS / room).glob("test_*.py"))}
     top = {room for room in _rooms(CODE) if "/" not in room}
     assert top - tested == set()
+
+
+def test_every_module_has_its_tests() -> None:
+    untested = {
+        module for room in BY_MODULE for module in _modules(room) if not _has_its_tests(module)
+    }
+    assert untested == set(ELSEWHERE), "give it a test file of its name, or say where it is tested"
+    missing = {place for place, _ in ELSEWHERE.values() if not (TESTS / place).exists()}
+    assert missing == set()
 
 
 def test_every_folder_of_tests_is_a_room() -> None:
