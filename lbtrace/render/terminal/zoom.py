@@ -214,7 +214,7 @@ def _attempts(
             rows,
         )
     else:
-        page.line("none: no backend was asked, as far as the captures show")
+        page.line("none: no request in a backend capture is known to belong to it")
 
 
 def _ends(front: Ref | None, behind: Ref | None, labels: Labels) -> Iterator[tuple[Side, Exchange]]:

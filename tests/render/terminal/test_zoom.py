@@ -98,7 +98,7 @@ def test_attempts_are_listed_where_one_failed() -> None:
     assert (
         "1 172.31.11.95:8080 #14 reset 200 5 ms 2 172.31.11.95:8080 #16 answered 200 5 ms" in text
     )
-    assert "none: no backend was asked" in squeezed(zoomed("1", attempted()))
+    assert "none: no request in a backend capture" in squeezed(zoomed("1", attempted()))
 
 
 def test_the_ladder_has_an_arrow_for_each_step() -> None:
