@@ -9,6 +9,7 @@ import click
 
 from lbtrace.cli.output import Target, result_options
 from lbtrace.errors import LabError, OptionError
+from lbtrace.model.report import Report
 
 
 @click.group("lab")
@@ -39,12 +40,19 @@ def command() -> None:
     is_flag=True,
     help="Show every command with its host, and the configuration of the balancer.",
 )
+@click.option(
+    "--check",
+    "expect",
+    metavar="FILE",
+    help="Hold the run against a file of expectations; exit code as of `lbtrace check`.",
+)
 @result_options
 def run_command(
     balancer: str,
     traffic: str,
     keep: str | None,
     explain: bool,
+    expect: str | None,
     target: Target,
 ) -> None:
     """Run one experiment and compare its two sides."""
@@ -52,13 +60,20 @@ def run_command(
     from lbtrace.lab.scratch import scratch_directory
 
     target.check([])
+    if expect is not None:
+        from lbtrace.expect import read
+
+        read(expect)  # what is wrong in it is said before the experiment
+    code = 0
     with ExitStack() as stack:
         empty = None if keep is None else empty_directory(keep)
         require_experiment(balancer, traffic)
         directory = stack.enter_context(scratch_directory()) if empty is None else made(empty)
         click.echo(f"Running the traffic {traffic!r} through {balancer!r} ...", err=True)
         run(balancer, traffic, directory, ["--explain"] if explain else [])
-        compare_and_print(directory, target)
+        report = compare_and_print(directory, target)
+        if expect is not None:
+            code = check_and_print(report, expect)
     if keep is None:
         click.echo(
             "The captures are deleted. To look at their packets, run this again with --keep DIR.",
@@ -68,9 +83,27 @@ def run_command(
         click.echo(
             f"Kept in {keep}: {', '.join(sorted(p.name for p in directory.iterdir()))}", err=True
         )
+    if code:
+        click.get_current_context().exit(code)
 
 
-def compare_and_print(directory: Path, target: Target) -> None:
+def check_and_print(report: Report, expect: str) -> int:
+    """Hold a report against a file of expectations, and print what became of them on stderr: the
+    report itself is on stdout. Returns the exit code of `lbtrace check`.
+    """
+    import sys
+
+    from lbtrace.expect import check
+    from lbtrace.render import View
+    from lbtrace.render.check import get_format
+
+    assert report.behaviour is not None
+    result = check(report.behaviour, expect)
+    get_format("terminal").write(result, sys.stderr, View())
+    return result.exit_code
+
+
+def compare_and_print(directory: Path, target: Target) -> Report:
     """Compare a recorded pair and print the report. Say on stderr whether the logs of the programs
     that took part agree with it.
     """
@@ -83,6 +116,7 @@ def compare_and_print(directory: Path, target: Target) -> None:
     target.write_report(report)
     agreement = agree(report, GroundTruth.read(directory / "truth.json"))
     click.echo(f"The logs of client, balancer and backend: {agreement.summary()}", err=True)
+    return report
 
 
 def empty_directory(name: str) -> Path:

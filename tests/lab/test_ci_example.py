@@ -21,7 +21,7 @@ def _steps() -> list[list[str]]:
 @pytest.mark.lab
 def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
     steps = _steps()
-    assert [step[1] for step in steps] == ["lab", "check", "lab", "check"]
+    assert [step[1] for step in steps] == ["lab", "check", "lab", "check", "lab"]
     for step in steps:
         done = subprocess.run(
             [sys.executable, "-m", "lbtrace", *step[1:]],
@@ -31,4 +31,14 @@ def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, (step, done.stdout, done.stderr)
-    assert "[request.headers]" in (tmp_path / "lb.toml").read_text("utf-8")
+    text = (tmp_path / "lb.toml").read_text("utf-8")
+    (tmp_path / "lb.toml").write_text(text.replace('"l7-proxy"', '"l4-proxy"'), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "lbtrace", *steps[-1][1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "FAILED  balancer.kind" in done.stderr
