@@ -238,7 +238,7 @@ def _outcome(
     if (
         not in_time
         and not client_left
-        and not (others and e.response is not None and (ours is None or ours > e.response.last_ns))
+        and not (others and e.response is not None and (ours is None or ours > e.response.first_ns))
     ):
         return AttemptOutcome.TIMEOUT
     if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:

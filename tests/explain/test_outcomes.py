@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from lbtrace.correlate import correlate
+from lbtrace.explain.outcomes import _outcome
+from lbtrace.match.exchange_times import Facts
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import AttemptOutcome, Correlation
 from lbtrace.options import DEFAULT
@@ -99,3 +103,30 @@ def test_an_answer_that_is_not_in_the_capture_is_unknown() -> None:
     recorded.backends[0] = replace(back, exchanges=cut)
     (last,) = (a for p in told(recorded).pairs for a in p.attempts if a.backend.id == 15)
     assert last.outcome is AttemptOutcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("closed_ns", "outcome"),
+    [
+        (15, AttemptOutcome.TIMEOUT),  # before the response began: the balancer had given up
+        (25, AttemptOutcome.SUPERSEDED),  # in the middle of it: the client had another answer
+        (35, AttemptOutcome.SUPERSEDED),
+        (None, AttemptOutcome.SUPERSEDED),
+    ],
+)
+def test_a_response_that_had_begun_before_the_balancer_closed_was_not_waited_for_in_vain(
+    closed_ns: int | None, outcome: AttemptOutcome
+) -> None:
+    end = SimpleNamespace(fin_ns=closed_ns, rst_ns=None)
+    backend = SimpleNamespace(
+        exchange=lambda _: SimpleNamespace(
+            marks=(), response=SimpleNamespace(first_ns=20, last_ns=30)
+        ),
+        connection_of=lambda _: SimpleNamespace(
+            from_client=end, from_server=SimpleNamespace(fin_ns=None, rst_ns=None)
+        ),
+    )
+    found = _outcome(
+        cast(Facts, backend), 0, answered=False, client_left=False, in_time=False, others=True
+    )
+    assert found is outcome

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark
-from lbtrace.model.pairing import Confidence, Correlation, Unpaired, UnpairedReason
+from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, Unpaired, UnpairedReason
 from lbtrace.model.report import Severity
 from tests.findings.simulated import (
     Judged,
@@ -45,6 +45,28 @@ def test_a_post_that_a_mirror_gets_is_no_duplicate() -> None:
         client.asks("POST", f"/order/{n}", at_ms=100 * n, body=b"item=%d" % n)
     slugs = {f.slug for f in judge_simulation(simulation).of("retries")}
     assert slugs == {"retries.mirrored"}
+
+
+def test_a_copy_that_was_dropped_beside_many_is_no_duplicate() -> None:
+    """The balancer closed the connection of one copy when the client had its answer. Beside seven
+    copies that were answered, nothing shows that it was sent again.
+    """
+    simulation = Simulation(seed=12, balancer=Balancer(mirror="same"), backends=TWO)
+    client = simulation.client("192.168.0.5")
+    for n in range(8):
+        client.asks("POST", f"/order/{n}", at_ms=100 * n, body=b"item=%d" % n)
+    told = judge_simulation(simulation)
+    pairs = list(told.correlation.pairs)
+    one, other = pairs[3].attempts
+    pairs[3] = pairs[3]._replace(
+        attempts=(
+            one._replace(outcome=AttemptOutcome.TIMEOUT),
+            other._replace(outcome=AttemptOutcome.ANSWERED),
+        )
+    )
+    again = judge_recording(told.recorded, replace(told.correlation, pairs=pairs))
+    assert {f.slug for f in again.of("retries")} == {"retries.mirrored"}
+    assert values(again.one("retries"))["count"] == 7
 
 
 def test_a_get_sent_twice_is_not() -> None:
