@@ -42,7 +42,7 @@ def command() -> None:
 )
 @click.option(
     "--check",
-    "expect",
+    "expectations",
     metavar="FILE",
     help="Hold the run against a file of expectations; exit code as of `lbtrace check`.",
 )
@@ -52,7 +52,7 @@ def run_command(
     traffic: str,
     keep: str | None,
     explain: bool,
-    expect: str | None,
+    expectations: str | None,
     target: Target,
 ) -> None:
     """Run one experiment and compare its two sides."""
@@ -60,10 +60,10 @@ def run_command(
     from lbtrace.lab.scratch import scratch_directory
 
     target.check([])
-    if expect is not None:
+    if expectations is not None:
         from lbtrace.expect import read
 
-        read(expect)  # what is wrong in it is said before the experiment
+        read(expectations)  # what is wrong in it is said before the experiment
     code = 0
     with ExitStack() as stack:
         empty = None if keep is None else empty_directory(keep)
@@ -72,8 +72,8 @@ def run_command(
         click.echo(f"Running the traffic {traffic!r} through {balancer!r} ...", err=True)
         run(balancer, traffic, directory, ["--explain"] if explain else [])
         report = compare_and_print(directory, target)
-        if expect is not None:
-            code = check_and_print(report, expect)
+        if expectations is not None:
+            code = check_and_print(report, expectations)
     if keep is None:
         click.echo(
             "The captures are deleted. To look at their packets, run this again with --keep DIR.",
