@@ -11,7 +11,15 @@ from dataclasses import replace
 
 import click
 
-from lbtrace.cli.compare import FilesOfSides, check_lb, parse_offset, sides
+from lbtrace.cli.compare import (
+    FilesOfSides,
+    check_lb,
+    compared,
+    compared_on_balancer,
+    options_of,
+    points_of,
+    sides,
+)
 from lbtrace.cli.output import Target
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
@@ -158,31 +166,22 @@ def _compared(
     clock_offset: str | None,
 ) -> Behaviour:
     """`on_balancer`: captures taken on it, its addresses and its ports, as stated."""
-    from lbtrace.cli.compare import points_of
-    from lbtrace.options import Options
-    from lbtrace.pipeline import behaviour_of_one_side, compare, compare_on_balancer
+    from lbtrace.pipeline import behaviour_of_one_side
 
     lb, lb_address, lb_port = on_balancer
     check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
-    options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
+    options = options_of(clock_offset)
     alone = _one_side(captures, clients, backends)
     if alone is not None and not lb:
         with ProgressBar() as progress:
             return behaviour_of_one_side(
                 points_of([alone[1]], alone[0], progress), alone[0], options, progress
             )
-    client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
-    with ProgressBar() as progress:
-        report = (
-            compare_on_balancer(lb, lb_address, options, progress, lb_port)
-            if lb
-            else compare(
-                points_of(client, Side.CLIENT, progress),
-                points_of(backend, Side.BACKEND, progress),
-                options,
-                progress,
-            )
-        )
+    report = (
+        compared_on_balancer(lb, lb_address, lb_port, options)
+        if lb
+        else compared(*sides(captures, clients, backends), options)
+    )
     assert report.behaviour is not None
     return report.behaviour
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,10 @@ from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.model.net import Side
 from lbtrace.options import Progress
+
+if TYPE_CHECKING:
+    from lbtrace.model.report import Report
+    from lbtrace.options import Options
 
 _UNIT_NS = {
     "ns": 1,
@@ -151,25 +156,46 @@ def command(
 
     A capture taken on the balancer itself holds both sides: give it with --lb.
     """
-    from lbtrace.options import Options
-    from lbtrace.pipeline import compare, compare_on_balancer
-
     check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
     client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
     target.check([path for files in (*client, *backend) for path in files])
-    options = Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
+    options = options_of(clock_offset)
+    if lb:
+        target.write_report(compared_on_balancer(lb, lb_address, lb_port, options))
+    else:
+        target.write_report(compared(client, backend, options))
+
+
+def options_of(clock_offset: str | None) -> Options:
+    """The options, with the stated clock offset. OptionError when it is no time."""
+    from lbtrace.options import Options
+
+    return Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
+
+
+def compared(
+    client: Sequence[Sequence[str]], backend: Sequence[Sequence[str]], options: Options
+) -> Report:
+    """The files of both sides, as given → the Report, with a progress bar."""
+    from lbtrace.pipeline import compare
+
     with ProgressBar() as progress:
-        report = (
-            compare_on_balancer(lb, lb_address, options, progress, lb_port)
-            if lb
-            else compare(
-                points_of(client, Side.CLIENT, progress),
-                points_of(backend, Side.BACKEND, progress),
-                options,
-                progress,
-            )
+        return compare(
+            points_of(client, Side.CLIENT, progress),
+            points_of(backend, Side.BACKEND, progress),
+            options,
+            progress,
         )
-    target.write_report(report)
+
+
+def compared_on_balancer(
+    lb: Sequence[str], addresses: Sequence[str], ports: Sequence[int], options: Options
+) -> Report:
+    """The files of one capture that holds both sides → the Report, with a progress bar."""
+    from lbtrace.pipeline import compare_on_balancer
+
+    with ProgressBar() as progress:
+        return compare_on_balancer(lb, addresses, options, progress, ports)
 
 
 def check_lb(
