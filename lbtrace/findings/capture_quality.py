@@ -174,19 +174,21 @@ def _tail(comparison: Comparison, side: Side, after: Column) -> Iterator[Finding
         for row in after[:FRAMES_PER_SIDE].tolist()
     ]
     said = [
-        "holds {cut} requests without the responses that the other one shows" if len(cut) else "",
-        "holds nothing of {after} later exchanges of the other one" if len(after) else "",
+        "the responses to {cut} requests" if len(cut) else "",
+        "{after} later exchanges" if len(after) else "",
     ]
     yield KIND.finding(
         f"tail-{other}",
         Severity.LOW,
         Confidence.MEDIUM,
-        "The {side} capture "
+        "The {side} capture does not hold "
         + " and ".join(filter(None, said))
-        + ". They never came there, or the capture was stopped too early: tcpdump may keep its "
-        "last packets back, and does not report them as dropped.",
+        + ", which the {other} capture holds. Either they never came there, or the capture was "
+        "stopped too early: tcpdump may keep its last packets back, and does not report them as "
+        "dropped.",
         shown,
         side=other.value,
+        other=side.value,
         cut=len(cut) or None,
         after=len(after) or None,
         remedy="Record with tcpdump --immediate-mode -U, and stop it some seconds after the last "
