@@ -236,13 +236,23 @@ def _ahead(table: SideTable, order: Column, follows: Column) -> Column:
     return out
 
 
+def body_size(body: Body) -> int:
+    """Bytes of what a body is, whatever its content coding: gzip makes 20 bytes of none."""
+    return body.length if body.content_length is None else body.content_length
+
+
+def body_sizes(messages: Messages) -> Column:
+    """The same of each body."""
+    return np.where(messages.content_length >= 0, messages.content_length, messages.length)
+
+
 def body_key(body: Body) -> str | None:
-    """What a complete body is, whatever its content coding: "" without bytes, None when it is not
-    known.
+    """What a complete body is, whatever its content coding: "" without bytes of content, None when
+    it is not known.
     """
     if not body.complete:
         return None
-    return (body.content_digest or body.digest) if body.length else ""
+    return (body.content_digest or body.digest) if body_size(body) else ""
 
 
 def body_keys(messages: Messages) -> Column:
@@ -250,7 +260,7 @@ def body_keys(messages: Messages) -> Column:
     known.
     """
     key = np.where(messages.content_digest > 0, messages.content_digest, messages.digest)
-    return np.where(messages.complete & (messages.length > 0), key, 0)
+    return np.where(messages.complete & (body_sizes(messages) > 0), key, 0)
 
 
 def same_body(one: Body, other: Body) -> bool | None:
@@ -259,7 +269,7 @@ def same_body(one: Body, other: Body) -> bool | None:
     """
     if not one.complete or not other.complete:
         return None
-    if not one.length and not other.length:
+    if not body_size(one) and not body_size(other):
         return True
     return not {one.digest, one.content_digest}.isdisjoint(
         {other.digest, other.content_digest} - {None}
@@ -304,12 +314,8 @@ def different_bodies(one: Messages, i: Column, other: Messages, j: Column) -> Co
     for a in mine:
         for b in theirs:
             shared |= (a == b) & (b > 0)
-    return (
-        one.complete[i]
-        & other.complete[j]
-        & ~shared
-        & ((one.length[i] > 0) | (other.length[j] > 0))
-    )
+    content = (body_sizes(one)[i] > 0) | (body_sizes(other)[j] > 0)
+    return one.complete[i] & other.complete[j] & ~shared & content
 
 
 def may_be_caused_each(client: Facts, backend: Facts, cs: Column, bs: Column) -> Column:

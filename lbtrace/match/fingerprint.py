@@ -20,7 +20,7 @@ import numpy as np
 
 from lbtrace.http_fields import HOP, Meaning, fields_of, is_forwarding
 from lbtrace.http_fields.lines import lowered
-from lbtrace.match.exchange_times import Facts, body_keys
+from lbtrace.match.exchange_times import Facts, body_keys, body_sizes
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.model.net import Side
@@ -274,7 +274,7 @@ def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hash
 def _bodies(messages: Messages) -> Column:
     """What each body is, as `body_key` has it: 0 without bytes, −1 when it is not known."""
     key = body_keys(messages)
-    return np.where(messages.complete & ((key > 0) | (messages.length == 0)), key, -1)
+    return np.where(messages.complete & ((key > 0) | (body_sizes(messages) == 0)), key, -1)
 
 
 def _may_differ(name: str) -> bool:

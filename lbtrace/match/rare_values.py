@@ -29,7 +29,7 @@ import numpy as np
 from lbtrace.http_fields import HOP, HOST, Meaning, fields_of
 from lbtrace.http_fields.lines import lowered
 from lbtrace.http_fields.secrets import is_secret
-from lbtrace.match.exchange_times import Facts, body_key, body_keys
+from lbtrace.match.exchange_times import Facts, body_key, body_keys, body_size, body_sizes
 from lbtrace.model.http import Exchange, HeaderLine
 from lbtrace.model.pairing import Clue, Reason
 from lbtrace.tables.columns import distinct, running, spans
@@ -246,7 +246,7 @@ def _of_bodies(book: _Book, words: Words, messages: Sequence[Messages], kind: Ki
     out = np.full(len(words.text_list), -1, np.int64)
     for held in messages:
         keys, first = np.unique(body_keys(held), return_index=True)
-        size = np.where(held.content_length > 0, held.content_length, held.length)[first]
+        size = body_sizes(held)[first]
         for key, bytes_ in zip(keys.tolist(), size.tolist(), strict=True):
             if key and out[key] < 0:
                 out[key] = token = book.of[kind][words.text_list[key]]
@@ -480,8 +480,8 @@ def telling(client: Exchange, backend: Exchange) -> float:
                 v for line in one.lines for k, v in _line_tokens(way, line) if (k, v) in there
             }
         )
-        if one.body.length and body_key(one.body) == body_key(other.body) is not None:
-            bits += BITS * one.body.length
+        if body_key(one.body) == body_key(other.body) is not None:
+            bits += BITS * body_size(one.body)
     if (
         client.request is not None
         and backend.request is not None

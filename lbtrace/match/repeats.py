@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match.completeness import lossless
 from lbtrace.match.connections import Stated
-from lbtrace.match.exchange_times import FAR, body_key, body_keys, may_be_answer
+from lbtrace.match.exchange_times import FAR, body_key, body_keys, body_sizes, may_be_answer
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.rare_values import Found, drawn
 from lbtrace.match.timeline import Timeline
@@ -35,7 +35,7 @@ def telling_bodies(state: Pairing, matched: Sequence[Found]) -> bool:
     twice).
     """
     requests = state.client.table.requests
-    bodies = body_keys(requests)[requests.there & (requests.length > 0)]
+    bodies = body_keys(requests)[requests.there & (body_sizes(requests) > 0)]
     several = sum(len(found.backends) > 1 for found in matched)
     return len(distinct(bodies)) == len(bodies) >= 3 and several * 3 <= len(matched)
 

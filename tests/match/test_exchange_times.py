@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
 import pytest
 
-from lbtrace.match.exchange_times import PATIENCE_NS
-from lbtrace.model.http import Mark
+from lbtrace.match.exchange_times import (
+    PATIENCE_NS,
+    body_key,
+    body_size,
+    body_sizes,
+    different_bodies,
+    same_body,
+)
+from lbtrace.model.http import NO_BODY, Body, Mark
 from tests.match.states import unpaired
-from tests.simulator import Simulation
+from tests.simulator import Message, Simulation
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.roles import Recording
 
@@ -74,3 +85,38 @@ def test_a_true_partner_is_never_excluded_by_the_bounds(seed: int) -> None:
         b = state.backend.first_of[caused[-1].point] + caused[-1].id
         assert state.client.start[c] <= state.backend.start[b] + max(deltas)
         assert state.backend.reply[b] + min(deltas) <= state.client.reply[c]
+
+
+def body(content: bytes, coding: str = "") -> Body:
+    """A body as it is sent in chunks."""
+    return Message(("200", "OK"), [], content, coding=coding, chunked=True).as_body()
+
+
+BODIES = [NO_BODY, body(b""), body(b"", "gzip"), body(b"one"), body(b"one", "gzip"), body(b"two")]
+CONTENTS = [b"", b"", b"", b"one", b"one", b"two"]
+
+
+def test_a_body_is_its_content_whatever_its_coding() -> None:
+    for (one, content), (other, theirs) in product(zip(BODIES, CONTENTS, strict=True), repeat=2):
+        assert same_body(one, other) is (content == theirs)
+        assert (body_key(one) == body_key(other)) is (content == theirs)
+        assert body_size(one) == len(content)
+
+
+def test_columns_of_bodies_say_what_the_bodies_say() -> None:
+    """Each body asked for and answered, on both sides."""
+    simulation = Simulation(seed=1)
+    client = simulation.client("192.168.0.5")
+    for n in range(len(BODIES)):
+        client.asks("POST", f"/{n}", at_ms=100 * n)
+    (trace,) = simulation.run().clients
+    given = [
+        e._replace(response=e.response and e.response._replace(body=sent))
+        for e, sent in zip(trace.exchanges, BODIES, strict=True)
+    ]
+    state = unpaired([replace(trace, exchanges=given)], [replace(trace, exchanges=given)])
+    answers, others = state.client.table.responses, state.backend.table.responses
+    assert body_sizes(answers).tolist() == list(map(body_size, BODIES))
+    i, j = np.array(list(product(range(len(BODIES)), repeat=2)), np.int64).T
+    unlike = [same_body(one, other) is False for one, other in product(BODIES, repeat=2)]
+    assert different_bodies(answers, i, others, j).tolist() == unlike

@@ -2,10 +2,16 @@
 
 from dataclasses import replace
 
+import pytest
+
 from lbtrace.correlate import correlate
+from lbtrace.match.pairing import Pairing
+from lbtrace.match.rare_values import BITS, collect, telling
+from lbtrace.model.http import NO_BODY, Body
 from lbtrace.model.pairing import Clue, Confidence
 from lbtrace.options import DEFAULT
-from tests.simulator import Balancer, Simulation
+from tests.match.states import unpaired
+from tests.simulator import Balancer, Message, Simulation
 from tests.simulator.score import score
 
 
@@ -46,3 +52,34 @@ def test_an_id_that_the_backend_answered_may_be_of_another_exchange() -> None:
     ]
     found = correlate(recorded.clients, [replace(back, exchanges=exchanges)], DEFAULT)
     assert Clue.BALANCER_ID not in {p.reasons[0].clue for p in found.pairs}
+
+
+def asked_with(body: Body) -> Pairing:
+    """One request with that body, on both sides."""
+    simulation = Simulation(seed=3)
+    simulation.client("192.168.0.5").asks("POST", "/")
+    recorded = simulation.run()
+    sides = [
+        replace(trace, exchanges=[e._replace(request=e.request and e.request._replace(body=body))])
+        for (trace,) in (recorded.clients, recorded.backends)
+        for e in trace.exchanges
+    ]
+    return unpaired(sides[:1], sides[1:])
+
+
+@pytest.mark.parametrize("content", [b"", b"one of a kind"])
+def test_a_body_tells_as_much_as_its_content_is_long(content: bytes) -> None:
+    """Of no bytes gzip makes twenty: the same twenty for every message."""
+    body = Message(("POST", "/"), [], content, coding="gzip", chunked=True).as_body()
+    state = asked_with(body)
+    tokens = collect(state.client, state.backend)
+    kinds = [tokens.kinds[kind][0] for kind in tokens.kind.tolist()]
+    of_bodies = [n for n, clue in enumerate(kinds) if clue is Clue.REQUEST_BODY]
+    assert tokens.bits[of_bodies].tolist() == [BITS * len(content)] * bool(content)
+    without = asked_with(NO_BODY)
+    more = told(state) - told(without)
+    assert more == BITS * len(content)
+
+
+def told(state: Pairing) -> float:
+    return telling(state.client.exchange(0), state.backend.exchange(0))
