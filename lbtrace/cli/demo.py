@@ -6,14 +6,25 @@ source checkout.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from lbtrace.cli.lesson import check_lesson, lesson_options, teach
 from lbtrace.cli.output import Target, result_options
 from lbtrace.errors import InputError, OptionError
+from lbtrace.language import N
+from lbtrace.lesson import Act
+from lbtrace.model.report import Report
 
 FIRST = "alb-like"  # the founding experiment
+LESSON = (FIRST, "nlb-like", "nlb-like-snat")
+PREFACE = N(
+    "The same requests go through three load balancers, and each time two captures are taken: in "
+    "front of it and behind it. nginx and nftables play the balancers, set up as AWS documents its "
+    "own; they are not AWS."
+)
 
 
 def samples_folder() -> Path:
@@ -55,8 +66,9 @@ def title(folder: Path, name: str) -> str:
 @click.command("demo")
 @click.argument("sample", required=False)
 @click.option("--list", "list_", is_flag=True, help="List the samples and what each shows.")
+@lesson_options
 @result_options
-def command(sample: str | None, list_: bool, target: Target) -> None:
+def command(sample: str | None, list_: bool, explain: bool, no_pause: bool, target: Target) -> None:
     """Compare the captures that come with lbtrace: SAMPLE, or the founding experiment."""
     folder = samples_folder()
     names = sample_names(folder)
@@ -65,15 +77,29 @@ def command(sample: str | None, list_: bool, target: Target) -> None:
         for name in names:
             click.echo(f"{name:<{width}}  {title(folder, name)}".rstrip())
         return
-    name = sample or names[0]
-    if name not in names:
+    if sample is not None and sample not in names:
         raise OptionError(
-            "unknown-sample", f"There is no sample {name!r}.", f"Samples: {', '.join(names)}."
+            "unknown-sample", f"There is no sample {sample!r}.", f"Samples: {', '.join(names)}."
         )
+    if explain:
+        _lesson(folder, (sample,) if sample else LESSON, no_pause, target)
+        return
+    name = sample or names[0]
+    report = _compared(folder, name, target)
+    click.echo(f"Sample {name}: {title(folder, name)}", err=True)
+    target.write_report(report)
+
+
+def _compared(folder: Path, name: str, target: Target) -> Report:
     from lbtrace.pipeline import compare
 
     client, backends = sample_files(folder, name)
     target.check([*client, *(f for files in backends for f in files)])
-    report = compare([client], backends)
-    click.echo(f"Sample {name}: {title(folder, name)}", err=True)
-    target.write_report(report)
+    return compare([client], backends)
+
+
+def _lesson(folder: Path, samples: Sequence[str], no_pause: bool, target: Target) -> None:
+    """The three acts, or the one of a sample."""
+    check_lesson(target)
+    acts = [Act(name, _compared(folder, name, target)) for name in samples]
+    teach(target, acts, no_pause, PREFACE if samples is LESSON else "")

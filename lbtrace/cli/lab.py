@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from lbtrace.cli.lesson import check_lesson, lesson_options, teach
 from lbtrace.cli.output import Target, result_options
 from lbtrace.errors import LabError, OptionError
+from lbtrace.lesson import Act
 from lbtrace.model.report import Report
 
 
@@ -23,7 +27,7 @@ def command() -> None:
 
 
 @command.command("run")
-@click.argument("balancer")
+@click.argument("balancers", metavar="BALANCER...", nargs=-1, required=True)
 @click.option(
     "--traffic",
     default="four",
@@ -36,7 +40,7 @@ def command() -> None:
     help="Keep the captures, truth.json and the logs in DIR (new or empty).",
 )
 @click.option(
-    "--explain",
+    "--commands",
     is_flag=True,
     help="Show every command with its host, and the configuration of the balancer.",
 )
@@ -46,45 +50,103 @@ def command() -> None:
     metavar="FILE",
     help="Hold the run against a file of expectations; exit code as of `lbtrace check`.",
 )
+@lesson_options
 @result_options
 def run_command(
-    balancer: str,
+    balancers: tuple[str, ...],
     traffic: str,
     keep: str | None,
-    explain: bool,
+    commands: bool,
     expectations: str | None,
+    explain: bool,
+    no_pause: bool,
     target: Target,
 ) -> None:
-    """Run one experiment and compare its two sides."""
-    from lbtrace.lab.run import require_experiment, run
-    from lbtrace.lab.scratch import scratch_directory
+    """Run one experiment and compare its two sides. With --explain, several in turn, and the lesson
+    about them.
+    """
+    from lbtrace.lab.run import require_experiment
 
+    if explain:
+        check_lesson(target)
+    elif len(balancers) > 1:
+        raise OptionError(
+            "lab-several-balancers",
+            "Several balancers are for the lesson: add --explain.",
+            "Or run them one by one.",
+        )
     target.check([])
     if expectations is not None:
         from lbtrace.expect import read
 
         read(expectations)  # what is wrong in it is said before the experiment
-    code = 0
-    with ExitStack() as stack:
-        empty = None if keep is None else empty_directory(keep)
+    kept = None if keep is None else empty_directory(keep)
+    for balancer in balancers:
         require_experiment(balancer, traffic)
-        directory = stack.enter_context(scratch_directory()) if empty is None else made(empty)
-        click.echo(f"Running the traffic {traffic!r} through {balancer!r} ...", err=True)
-        run(balancer, traffic, directory, ["--explain"] if explain else [])
-        report = compare_and_print(directory, target)
-        if expectations is not None:
-            code = check_and_print(report, expectations)
-    if keep is None:
-        click.echo(
-            "The captures are deleted. To look at their packets, run this again with --keep DIR.",
-            err=True,
-        )
-    else:
-        click.echo(
-            f"Kept in {keep}: {', '.join(sorted(p.name for p in directory.iterdir()))}", err=True
-        )
+    if kept is not None:
+        made(kept)
+    with ExitStack() as stack:
+        recorded = {
+            balancer: recording(balancer, traffic, commands, stack) for balancer in balancers
+        }
+        if kept is not None:
+            recorded = moved(recorded, kept)
+        acts = [Act(balancer, compared(directory)) for balancer, directory in recorded.items()]
+        code = print_results(acts, target, explain, no_pause, expectations)
+    tell_where(keep, kept)
     if code:
         click.get_current_context().exit(code)
+
+
+def recording(balancer: str, traffic: str, commands: bool, stack: ExitStack) -> Path:
+    """Record one experiment; the scratch directory that holds it until the stack is closed."""
+    from lbtrace.lab.run import run
+    from lbtrace.lab.scratch import scratch_directory
+
+    click.echo(f"Running the traffic {traffic!r} through {balancer!r} ...", err=True)
+    scratch = stack.enter_context(scratch_directory())
+    run(balancer, traffic, scratch, ["--commands"] if commands else [])
+    return scratch
+
+
+def moved(recorded: Mapping[str, Path], kept: Path) -> dict[str, Path]:
+    """Move recordings that are complete to where they are kept: of one that failed nothing is left,
+    and it can be tried again. One recording is kept alone, of several each in a directory of its
+    own.
+    """
+    homes = {name: kept / name if len(recorded) > 1 else kept for name in recorded}
+    try:
+        for name, scratch in recorded.items():
+            homes[name].mkdir(mode=0o700, exist_ok=True)
+            for path in sorted(scratch.iterdir()):
+                shutil.move(path, homes[name] / path.name)
+    except OSError as error:
+        raise OptionError(
+            "keep-unwritable", f"--keep {kept}: {error.strerror or error}."
+        ) from error
+    return homes
+
+
+def print_results(
+    acts: Sequence[Act], target: Target, explain: bool, no_pause: bool, expectations: str | None
+) -> int:
+    """The lesson, or the report; then what became of the expectations. Returns the exit code."""
+    if explain:
+        teach(target, acts, no_pause)
+    else:
+        target.write_report(acts[0].report)
+    if expectations is None:
+        return 0
+    return max(check_and_print(act.report, expectations) for act in acts)
+
+
+def tell_where(keep: str | None, kept: Path | None) -> None:
+    """What became of the captures, on stderr."""
+    if kept is None:
+        text = "The captures are deleted. To look at their packets, run this again with --keep DIR."
+    else:
+        text = f"Kept in {keep}: {', '.join(sorted(p.name for p in kept.iterdir()))}"
+    click.echo(text, err=True)
 
 
 def check_and_print(report: Report, expect: str) -> int:
@@ -103,9 +165,9 @@ def check_and_print(report: Report, expect: str) -> int:
     return result.exit_code
 
 
-def compare_and_print(directory: Path, target: Target) -> Report:
-    """Compare a recorded pair and print the report. Say on stderr whether the logs of the programs
-    that took part agree with it.
+def compared(directory: Path) -> Report:
+    """Compare a recorded pair. Say on stderr whether the logs of the programs that took part agree
+    with the result.
     """
     from lbtrace.lab.agree import agree
     from lbtrace.lab.ground_truth import GroundTruth
@@ -113,7 +175,6 @@ def compare_and_print(directory: Path, target: Target) -> Report:
 
     backends = [[str(path)] for path in sorted(directory.glob("backend*.pcap"))]
     report = compare([[str(directory / "client.pcap")]], backends)
-    target.write_report(report)
     agreement = agree(report, GroundTruth.read(directory / "truth.json"))
     click.echo(f"The logs of client, balancer and backend: {agreement.summary()}", err=True)
     return report
@@ -134,7 +195,7 @@ def empty_directory(name: str) -> Path:
             f"--keep {name}: it exists and is not an empty directory.",
             "Name a new or an empty directory.",
         )
-    return directory.absolute()  # a program that is told to read it may run elsewhere
+    return directory
 
 
 def made(directory: Path) -> Path:

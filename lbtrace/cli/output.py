@@ -22,6 +22,7 @@ import click
 from lbtrace.cli import selecting
 from lbtrace.cli.atomic import replaced
 from lbtrace.errors import OptionError
+from lbtrace.language import ENGLISH, languages, preferred
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.selection import EVERYTHING, Selection
 from lbtrace.render import Detail, Ladder, View, format_names, get_format
@@ -29,6 +30,7 @@ from lbtrace.render import Detail, Ladder, View, format_names, get_format
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 _LONG = 60  # columns of a command that is shown in full
 _NEEDED = "─▶…±µ"  # what the terminal format draws with
+_LETTERS = {"ko": "한"}  # what a stream must take to carry a language
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Target:
     zoom: str = ""
     ladder: Ladder = ""
     selection: Selection = EVERYTHING
+    language: str = ENGLISH
 
     def check(self, inputs: Sequence[str]) -> None:
         """OptionError when the file cannot be written or is one of the inputs. Called before the
@@ -127,6 +130,7 @@ class Target:
             zoom=self.zoom,
             ladder=self.ladder,
             selection=self.selection,
+            language=self.language if _can_write(out, _LETTERS.get(self.language, "")) else ENGLISH,
         )
 
 
@@ -158,6 +162,7 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
         since: str | None,
         until: str | None,
         problems: bool,
+        lang: str | None,
         **options: object,
     ) -> None:
         zone = _zone(tz)
@@ -175,6 +180,7 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
             zoom=zoom,
             ladder=ladder or "",
             selection=chosen,
+            language=lang or preferred(os.environ),
         )
         command(target=target, **options)
 
@@ -296,6 +302,11 @@ def _options(formats: Sequence[str]) -> list[_Decorator]:
     """The options, the last one in the help first."""
     return [
         *_page_options(),
+        click.option(
+            "--lang",
+            type=click.Choice(languages()),
+            help="Language of the page. Default: that of LC_ALL, LC_MESSAGES or LANG.",
+        ),
         click.option(
             "--ladder",
             type=click.Choice(["text", "mermaid"]),

@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--snaplen", type=int, default=262144)
     parser.add_argument("--offload", action="store_true")
-    parser.add_argument("--explain", action="store_true")
+    parser.add_argument("--commands", action="store_true")
     o = parser.parse_args()
     os.environ["PATH"] = search_path()
     try:
@@ -37,7 +37,7 @@ def main() -> int:
                 o.directory,
                 o.snaplen,
                 o.offload,
-                o.explain,
+                o.commands,
             )
         )
     except LbtraceError as error:

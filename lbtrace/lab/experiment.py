@@ -46,7 +46,7 @@ CAPTURE_FLUSH_SECONDS = 0.15
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """What to record. `snaplen` as tcpdump's -s; `offload` leaves segmentation and checksum offload
-    on; `explain` prints every step.
+    on; `commands` prints every step.
     """
 
     balancer: Balancer
@@ -54,7 +54,7 @@ class Experiment:
     directory: Path
     snaplen: int = 262144
     offload: bool = False
-    explain: bool = False
+    commands: bool = False
 
 
 def record(experiment: Experiment) -> None:
@@ -65,7 +65,7 @@ def record(experiment: Experiment) -> None:
         logs,
         experiment.balancer.home_nat,
         experiment.offload,
-        _say if experiment.explain else lambda _line: None,
+        _say if experiment.commands else lambda _line: None,
     )
     network.build()
     network.say("\n# The backend.")

@@ -89,7 +89,7 @@ table ip nat {
 }
 """
 
-SHOWN_ROWS = 90  # of a configuration, when it is explained
+SHOWN_ROWS = 90  # of a configuration, when it is shown
 SCRATCH = Path("/run/lab")  # in the private /run: for programs that insist on giving up root
 
 CLONE_NEWNET = 0x40000000
@@ -118,7 +118,7 @@ class Started:
 
 class Network:
     """The hosts and links above. Logs and configurations go to `directory`; `say` is called with
-    every step (for --explain).
+    every step (for --commands).
     """
 
     def __init__(

@@ -21,6 +21,7 @@ from pkgutil import iter_modules
 from typing import Literal, Protocol, TextIO, cast
 
 from lbtrace.errors import OptionError
+from lbtrace.language import ENGLISH
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.selection import EVERYTHING, Selection
 
@@ -45,7 +46,7 @@ class View:
     cannot take other characters, `show_secrets` instead of masked credentials. Times of day are
     those of `zone`. `command` is what was typed, for what to type next. `zoom` names one problem or
     exchange to show instead, `ladder` how to draw its steps alone. `selection` chooses what is
-    listed.
+    listed. `language` is that of the fixed words and of the findings.
     """
 
     width: int = 80
@@ -58,6 +59,7 @@ class View:
     zoom: str = ""
     ladder: Ladder = ""
     selection: Selection = EVERYTHING
+    language: str = ENGLISH
 
     @property
     def everything(self) -> bool:

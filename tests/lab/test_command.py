@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from lbtrace.cli import run
+from lbtrace.errors import LabError
 from lbtrace.lab.registry import balancers, traffics
+from tests.cli.captures import SAMPLES
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -67,3 +72,57 @@ def test_keep_does_not_write_over_anything(
     assert code == 2
     assert "it exists and is not an empty directory" in err
     assert [p.name for p in tmp_path.iterdir()] == ["precious"]
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Path]]:
+    """Experiments that are copies of a sample: nobody needs to be root. Returns where they ran."""
+    ran = list[Path]()
+
+    def copied(balancer: str, _traffic: str, directory: Path, _options: Sequence[str]) -> None:
+        ran.append(directory)
+        if balancer == "nginx" and len(ran) == 1:
+            raise LabError("lab-failed", "The experiment failed.")
+        for path in (SAMPLES / "nlb-like").iterdir():
+            shutil.copyfile(path, directory / path.name)
+
+    monkeypatch.setattr("lbtrace.lab.run.require_experiment", lambda *_: None)
+    monkeypatch.setattr("lbtrace.lab.run.run", copied)
+    return lambda: ran
+
+
+@pytest.mark.parametrize("name", ["kept", "a b/c d", "./kept", "käpt"])
+def test_a_recording_is_kept_wherever_it_is_wanted(
+    name: str,
+    recorder: Callable[[], list[Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = said(capsys, "run", "nat", "--keep", name)
+    assert code == 0
+    assert "L4 load balancer" in out
+    assert {"client.pcap", "backend.pcap", "truth.json"} <= set(os.listdir(tmp_path / name))
+    assert " " not in str(recorder()[0].name)  # no program is told the name
+    assert not recorder()[0].exists()
+
+
+def test_what_failed_can_be_tried_again(
+    recorder: Callable[[], list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("run", "nginx", "--keep", str(tmp_path / "kept"))
+    assert said(capsys, *arguments)[0] == 2
+    assert said(capsys, *arguments)[0] == 0
+    assert (tmp_path / "kept" / "client.pcap").exists()
+
+
+def test_the_lesson_about_several_keeps_each_in_a_directory_of_its_name(
+    recorder: Callable[[], list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept"
+    code, out, _ = said(capsys, "run", "nat", "snat", "--explain", "--keep", str(kept))
+    assert code == 0
+    assert "\nAct 2 of 2   snat\n" in out
+    assert sorted(os.listdir(kept)) == ["nat", "snat"]
+    assert (kept / "snat" / "backend.pcap").exists()

@@ -32,8 +32,8 @@ def facts(page: Page, report: Report, labels: Labels) -> None:
         [(label, "label"), text]
         for label, texts in (
             ("SYN : requests", _connections(report)),
-            ("requests", _heads(report, request=True)),
-            ("responses", _heads(report, request=False)),
+            ("requests", heads(report, request=True)),
+            ("responses", heads(report, request=False)),
             ("time added", _added(report)),
             ("one side only", _alone(report)),
             ("not known", _unknown(report, labels)),
@@ -67,7 +67,7 @@ def _syns(counts: SideCounts) -> str:
     return f"{units.count(counts.syns)} : {units.count(counts.requests)}"
 
 
-def _heads(report: Report, request: bool) -> Iterator[str]:
+def heads(report: Report, request: bool) -> Iterator[str]:
     """What was changed in the requests, or in the responses."""
     if not report.correlation.pairs:
         return

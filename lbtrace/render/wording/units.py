@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import gcd
 
+from lbtrace.language import form
 from lbtrace.model import plurals
 from lbtrace.model.report import Value
 
@@ -79,7 +80,12 @@ def count(number: int) -> str:
 
 def plural(number: int, noun: str, many: str = "") -> str:
     """(1, "frame") → "1 frame"; (2, "frame") → "2 frames"."""
-    return f"{count(number)} {plurals.noun(number, noun, many)}"
+    return counted(f"{{n}} {noun}", f"{{n}} {plurals.noun(2, noun, many)}", number)
+
+
+def counted(one: str, many: str, number: int, **places: str) -> str:
+    """The text that fits the number, with the number at {n} and what else has a place in it."""
+    return form(one, many, number).format(n=count(number), **places)
 
 
 def ratio(left: int, right: int) -> str:

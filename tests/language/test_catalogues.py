@@ -1,0 +1,70 @@
+"""The catalogues: up to date, compiled, and each translation has the places of its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from babel.messages.pofile import read_po
+
+from lbtrace.language import ENGLISH, languages
+from lbtrace.language.__main__ import compiled, path, read, updated
+from lbtrace.language.extract import texts
+
+OTHERS = [language for language in languages() if language != ENGLISH]
+PLACE = re.compile(r"\{[^}]*\}")
+# what no translation of a word may hold: see docs/lessons/README.md for the words
+STILTED = {"ko": ("연결을 끝냈", "날랐", "자기가 끊", "표지판", "부하 분산")}
+
+
+def translated(language: str) -> Iterator[tuple[str, str, str]]:
+    """(the text, its form for many, a translation) of everything that has one."""
+    for message in read(language):
+        one, many = (message.id, "") if isinstance(message.id, str) else message.id
+        found = (message.string,) if isinstance(message.string, str) else message.string or ()
+        yield from ((one, many, text) for text in found if one and text)
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_what_is_read_at_run_time_is_what_is_written(language: str) -> None:
+    made = path(language).with_suffix(".mo").read_bytes()
+    assert made == compiled(language), "run python -m lbtrace.language"
+
+
+# how much of what these parts of lbtrace say must be translated, in hundredths
+LEAST = {"lbtrace/lesson/": 95}
+
+
+@pytest.mark.parametrize("part", LEAST)
+@pytest.mark.parametrize("language", OTHERS)
+def test_so_much_is_translated(language: str, part: str) -> None:
+    done = {one for one, _, _ in translated(language)}
+    said = {text.one for text in texts() if text.module.startswith(part)}
+    missing = sorted(said - done)
+    assert 100 * len(said & done) >= LEAST[part] * len(said), missing
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_bringing_it_up_to_date_loses_no_translation(language: str) -> None:
+    today = updated(language).decode()
+    said = {text.one for text in texts()}
+    assert {one for one, _, _ in translated(language)} & said <= {
+        str(m.id if isinstance(m.id, str) else m.id[0])
+        for m in read_po(today.splitlines(keepends=True))
+        if m.string
+    }
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_each_place_of_a_text_stands_in_its_translation(language: str) -> None:
+    for one, many, text in translated(language):
+        places = set(PLACE.findall(text))
+        assert places <= set(PLACE.findall(one + many)), text
+        assert set(PLACE.findall(one)) & set(PLACE.findall(many or one)) <= places, text
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_no_translation_has_words_that_nobody_would_write(language: str) -> None:
+    for _, _, text in translated(language):
+        assert not any(word in text for word in STILTED.get(language, ())), text
