@@ -13,7 +13,7 @@ from lbtrace.cli.output import Target, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.model.net import Side
-from lbtrace.options import Progress
+from lbtrace.options import MAX_OFFSET_NS, Progress, offset_too_far
 
 if TYPE_CHECKING:
     from lbtrace.model.report import Report
@@ -29,8 +29,6 @@ _UNIT_NS = {
     "min": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_YEAR_NS = 365 * 24 * _UNIT_NS["h"]
-MAX_OFFSET_NS = 100 * _YEAR_NS  # a time in 64 bits plus this one stays in 64 bits
 MAX_DIGITS = 30
 MAX_CAPTURES = 1000  # of both sides; each costs some milliseconds, and a mapping of the process
 SIDES = ("--client", "--backend")
@@ -59,11 +57,7 @@ def parse_offset(text: str) -> int:
 
 def _too_far(text: str) -> OptionError:
     shown = text if len(text) <= MAX_DIGITS else f"{text[:MAX_DIGITS]}…"
-    return OptionError(
-        "bad-clock-offset",
-        f"--clock-offset {shown}: more than {MAX_OFFSET_NS // _YEAR_NS} years.",
-        "No two clocks differ that much: state client clock − backend clock.",
-    )
+    return offset_too_far(f"--clock-offset {shown}")
 
 
 class FilesOfSides(click.Command):

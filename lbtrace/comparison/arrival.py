@@ -22,7 +22,7 @@ def spread_ns(messages: Messages, rows: Column) -> Column:
 
 def parts(table: SideTable, messages: Messages, rows: Column) -> Column:
     """In how many parts, with a pause between each two; UNKNOWN where the capture does not tell."""
-    out = np.zeros(len(rows), np.int64)
+    out = np.full(len(rows), UNKNOWN, np.int64)
     first, last = messages.first_frame[rows], messages.last_frame[rows]
     told = messages.there[rows] & (messages.framing[rows] != _INTERLEAVED)
     for point, trace in enumerate(table.traces):

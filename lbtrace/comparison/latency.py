@@ -22,9 +22,8 @@ from lbtrace.model.pairing import Clock
 from lbtrace.model.report import Excluded, Latency
 from lbtrace.tables.columns import Column, median_low
 from lbtrace.tables.side_table import SideTable
-from lbtrace.tables.words import MARKS, bits_of
+from lbtrace.tables.words import marked
 
-FAR_NS = 1 << 62  # further than any two clocks are apart, and no sum of a few times overflows
 NO_CLOCK = -1
 # why a pair is left out
 NO_ANSWER = "no answer that both sides show"
@@ -35,17 +34,15 @@ NOT_WHOLE = "not captured whole"
 INTERCHANGEABLE = "interchangeable"
 TOLD_NS = 1_000_000  # less than that is neither taken off nor said
 # a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing
-NO_TIME = bits_of(
-    (
-        Mark.RETRANSMITTED,
-        Mark.RESYNCED,
-        Mark.LOST,
-        Mark.RESET,
-        Mark.CAPTURE_ENDED,
-        Mark.HEAD_TRUNCATED,
-        Mark.PAIRED_BY_ORDER,
-        Mark.PIPELINED,
-    )
+NO_TIME = (
+    Mark.RETRANSMITTED,
+    Mark.RESYNCED,
+    Mark.LOST,
+    Mark.RESET,
+    Mark.CAPTURE_ENDED,
+    Mark.HEAD_TRUNCATED,
+    Mark.PAIRED_BY_ORDER,
+    Mark.PIPELINED,
 )
 
 
@@ -67,7 +64,7 @@ class Latencies(PairedSides):
                 & r.there
                 & r.complete
                 & forward
-                & (((table.marks | q.marks | r.marks) & NO_TIME) == 0)
+                & ~marked(table.marks | q.marks | r.marks, *NO_TIME)
             )[rows]
         whole = pairs.where(timed)
         return whole.where(whole.alone) if whole.alone.any() else whole
@@ -93,9 +90,9 @@ class Latencies(PairedSides):
         there = np.logical_and.reduce([t.responses.there[rows] for t, rows in ends])
         yield NO_ANSWER, ~there | ~pairs.answered
         yield SEVERAL_ATTEMPTS, pairs.attempts > 1
-        yield SENT_AGAIN, (marks & MARKS[Mark.RETRANSMITTED]) > 0
-        yield PIPELINED, (marks & MARKS[Mark.PIPELINED]) > 0
-        yield NOT_WHOLE, pairs.alone | ((marks & NO_TIME) > 0)
+        yield SENT_AGAIN, marked(marks, Mark.RETRANSMITTED)
+        yield PIPELINED, marked(marks, Mark.PIPELINED)
+        yield NOT_WHOLE, pairs.alone | marked(marks, *NO_TIME)
         yield INTERCHANGEABLE, np.ones(len(pairs), bool)
 
     @cached_property
@@ -204,13 +201,10 @@ def on_client_clock(sides: Sides, pairs: Pairs, backend_ns: Column) -> tuple[Col
 
 
 def _delta_ns(clock: Clock, backend_ns: Column) -> Column:
-    """`Clock.delta_ns` at many times. A stated offset beyond FAR_NS is as good as FAR_NS: nothing
-    lies between.
-    """
+    """`Clock.delta_ns` at many times."""
     seconds, rest = np.divmod(backend_ns - clock.reference_ns, 1_000_000_000)
-    middle = min(max(clock.middle_ns, -FAR_NS), FAR_NS)
-    delta: Column = middle + clock.drift_ppb * seconds + clock.drift_ppb * rest // 1_000_000_000
-    return delta
+    drift: Column = clock.drift_ppb * seconds + clock.drift_ppb * rest // 1_000_000_000
+    return clock.middle_ns + drift
 
 
 def _of_sets(sides: Sides, timed: Pairs, totals: Column, behind: Column) -> Latency:

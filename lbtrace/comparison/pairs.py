@@ -34,6 +34,7 @@ from lbtrace.model.stream import Connection
 from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
 from lbtrace.tables.table import Table, column, shared, table
+from lbtrace.tables.words import joint
 
 BASES = {basis: i for i, basis in enumerate(ConnectionBasis)}
 ALONE = NONE  # the group of a pair that is not interchangeable
@@ -254,7 +255,7 @@ class PairedSides(Sides):
             pairs.rank,
         )
         both = ConnectionPairs.joined([self.connection_pairs, by_exchanges])
-        first, _ = first_met(both.client * (int(both.backend.max(initial=0)) + 1) + both.backend)
+        first, _ = first_met(joint(both.client, both.backend))
         return both.where(first)
 
 

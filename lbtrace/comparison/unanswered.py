@@ -64,7 +64,7 @@ def _of_both_ends(table: SideTable, name: str) -> tuple[Column, Column]:
 def _ends(table: SideTable, which: Column) -> Unanswered:
     count = len(table.client_address)
     rows = np.flatnonzero(which)
-    return Unanswered(rows % max(count, 1), rows >= count)
+    return Unanswered(rows % count, rows >= count)
 
 
 def _forgotten(table: SideTable) -> Unanswered:
@@ -87,7 +87,7 @@ def _oversized(table: SideTable) -> Unanswered:
     stuck &= (passed > 0) & (passed < least)
     # a peer that is gone acknowledges nothing either: this one spoke later, or it is not the only
     # connection
-    several = np.bincount(way[stuck], minlength=int(way.max(initial=-1)) + 1)[way] > 1
+    several = np.bincount(way[stuck], minlength=len(way))[way] > 1
     return _ends(table, stuck & ((spoke > begun) | several))
 
 
@@ -98,6 +98,6 @@ def largest_passed(table: SideTable) -> tuple[Column, Column]:
     ends = table.client_address, table.server_address
     way = joint(np.concatenate(ends), np.concatenate(ends[::-1]))
     taken, _ = _of_both_ends(table, "acked_most")
-    most = np.zeros(int(way.max(initial=-1)) + 1, np.int64)
+    most = np.zeros(len(way), np.int64)
     np.maximum.at(most, way, taken)
     return way, most[way]

@@ -10,7 +10,7 @@ import numpy as np
 from lbtrace.model.http import Framing, HeaderLine, Mark
 from lbtrace.tables.columns import Column, spans
 from lbtrace.tables.table import Table, bounds, column, item, part, table
-from lbtrace.tables.words import MARKS, Words
+from lbtrace.tables.words import Words, marked
 
 NO_VALUE: Final = -1
 SEVERAL_VALUES: Final = -2
@@ -99,13 +99,13 @@ class Messages(Table):
     @property
     def whole_heads(self) -> Column:
         """Which messages have a head that was captured whole."""
-        whole: Column = self.there & ((self.marks & MARKS[Mark.HEAD_TRUNCATED]) == 0)
+        whole: Column = self.there & ~marked(self.marks, Mark.HEAD_TRUNCATED)
         return whole
 
     @property
     def from_client(self) -> Column:
         """Which requests the client sent: their `offset` is in the client's stream (bool each)."""
-        sent: Column = self.there & ((self.marks & MARKS[Mark.FROM_SERVER]) == 0)
+        sent: Column = self.there & ~marked(self.marks, Mark.FROM_SERVER)
         return sent
 
     def value_of(self, words: Words, field_name: str) -> Column:

@@ -28,6 +28,12 @@ def bits_of(marks: Iterable[Mark]) -> int:
     return sum({MARKS[mark] for mark in marks})
 
 
+def marked(sets: Column, *marks: Mark) -> Column:
+    """Which of the sets of marks in a column have one of these marks."""
+    found: Column = (sets & bits_of(marks)) != 0
+    return found
+
+
 class _Bits(dict[tuple[Mark, ...], int]):
     def __missing__(self, marks: tuple[Mark, ...]) -> int:
         found = self[marks] = bits_of(marks)

@@ -101,7 +101,9 @@ def test_what_was_not_captured_is_shown_by_what_is_there() -> None:
     assert exchange.request is not None
     assert exchange.response is not None
 
-    def shown(request: bool = True, response: bool = True) -> tuple[int, int]:
+    Place = tuple[int, int]
+
+    def shown(request: bool = True, response: bool = True) -> tuple[Place, Place]:
         kept = exchange._replace(
             request=exchange.request if request else None,
             response=exchange.response if response else None,
@@ -109,10 +111,11 @@ def test_what_was_not_captured_is_shown_by_what_is_there() -> None:
         made = replace(trace, exchanges=[kept])
         of = Comparison([made], whole.backends, Correlation())
         where = Side.CLIENT, Ref(0, 0)
-        return of.request_frame(*where).number, of.response_frame(*where).number
+        asked, answered = of.request_frame(*where), of.response_frame(*where)
+        return (asked.number, asked.time_ns), (answered.number, answered.time_ns)
 
-    asked, answered = exchange.request.head_frame, exchange.response.head_frame
-    first = trace.connections[0].first_frame
+    asked, answered = ((m.head_frame, m.head_ns) for m in (exchange.request, exchange.response))
+    first = trace.connections[0].first_frame, trace.connections[0].first_ns
     assert shown() == (asked, answered)
     assert shown(request=False) == (answered, answered)
     assert shown(response=False) == (asked, asked)
@@ -129,10 +132,14 @@ def test_connections_are_shown_by_their_syn_or_their_first_frame() -> None:
     ]
     made = replace(trace, connections=later)
     of = Comparison([made], whole.backends, whole.correlation)
-    expected = [c.syn_frame or c.first_frame for c in later][:FRAMES_PER_SIDE]
-    assert [f.number for f in of.opening_frames(Side.CLIENT, numbers)] == expected
-    assert [f.number for f in first_frames(made, numbers)] == [
-        c.first_frame for c in later[:FRAMES_PER_SIDE]
+    expected = [
+        (c.syn_frame, c.syn_ns) if c.syn_frame else (c.first_frame, c.first_ns)
+        for c in later[:FRAMES_PER_SIDE]
+    ]
+    opened = of.opening_frames(Side.CLIENT, numbers)
+    assert [(f.number, f.time_ns) for f in opened] == expected
+    assert [(f.number, f.time_ns) for f in first_frames(made, numbers)] == [
+        (c.first_frame, c.first_ns) for c in later[:FRAMES_PER_SIDE]
     ]
     [both] = of.connection_frames(of.joined_connections[:1])[::2]
     assert both.side is Side.CLIENT

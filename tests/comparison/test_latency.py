@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from statistics import median_low
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.latency import SENT_AGAIN, latency_of
+from lbtrace.comparison.latency import (
+    NO_CLOCK,
+    NOT_WHOLE,
+    PIPELINED,
+    SENT_AGAIN,
+    SEVERAL_ATTEMPTS,
+    TOLD_NS,
+    excluded,
+    latency_of,
+    on_client_clock,
+)
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import AttemptOutcome, ClockRefusal, Correlation
+from lbtrace.model.pairing import AttemptOutcome, Clock, ClockRefusal, Correlation
 from lbtrace.model.report import Latency
 from lbtrace.options import Options
 from tests.findings.simulated import ALB, four, judge_simulation, values, with_exchanges
 from tests.laws import examples
-from tests.simulator import Balancer, Clockwork, Recording, Simulation
+from tests.simulator import EPOCH_NS, Balancer, Clockwork, Recording, Simulation
 from tests.simulator.scenarios import SCENARIOS
 from tests.verdict.recorded import comparisons
 
@@ -133,6 +146,9 @@ def test_interchangeable_pairs_have_an_average_and_no_percentile() -> None:
         for b in recorded.truth[m.client_ref]
     ]
     assert measured.added_median_ns == measured.added_max_ns == sum(true) // len(true)
+    assert measured.sending == (0, 0)
+    slowest = max(total_ns(m.client) for m in grouped)
+    assert slowest in {total_ns(m.client) for m in grouped if m.place == measured.slowest_pair}
 
 
 def test_a_way_takes_neither_less_than_nothing_nor_more_than_both() -> None:
@@ -311,6 +327,142 @@ UNTIMED = {
     Mark.PAIRED_BY_ORDER,
     Mark.PIPELINED,
 }
+
+
+@pytest.mark.parametrize(
+    ("mark", "reason"),
+    [
+        (Mark.RETRANSMITTED, SENT_AGAIN),
+        (Mark.PIPELINED, PIPELINED),
+        (Mark.RESYNCED, NOT_WHOLE),
+        (Mark.PAIRED_BY_ORDER, NOT_WHOLE),
+    ],
+)
+def test_the_first_reason_that_applies_is_told(mark: Mark, reason: str) -> None:
+    recorded, correlation, _ = perform(four(ALB))
+    first, second, third, fourth = recorded.clients[0].exchanges
+    assert first.request is not None
+    assert second.response is not None
+    assert third.response is not None
+    marked = {
+        "e0": first._replace(request=first.request._replace(marks=(mark,))),
+        "e1": second._replace(response=second.response._replace(marks=(mark,))),
+        "e2": third._replace(
+            response=third.response._replace(body=third.response.body._replace(complete=False))
+        ),
+    }
+    clients = [with_exchanges(recorded.clients[0], **marked)]
+    measured = Comparison(clients, recorded.backends, correlation).latency
+    assert measured is not None
+    assert measured.count == 1
+    left = {reason: 2} | {NOT_WHOLE: 1 + 2 * (reason == NOT_WHOLE)}
+    assert dict(measured.left_out) == left
+    several = [p._replace(attempts=(p.attempts[0], *p.attempts)) for p in correlation.pairs[:1]]
+    tried = replace(correlation, pairs=[*several, *correlation.pairs[1:]])
+    measured = Comparison(clients, recorded.backends, tried).latency
+    assert measured is not None
+    assert dict(measured.left_out)[SEVERAL_ATTEMPTS] == 1
+    assert fourth.id == 3
+
+
+TIMES = st.integers(0, 5000).map(lambda ms: ms * 1_000_000)
+
+
+@cache
+def an_upload() -> tuple[Recording, Correlation]:
+    return perform(four(Balancer(add=[XFF]), targets=("/up",)))[:2]
+
+
+@examples(200)
+@given(upload=TIMES, early=TIMES, download=TIMES, closed=TIMES, passed_on=TIMES, sent=TIMES)
+def test_never_more_is_taken_off_than_was_added(
+    upload: int, early: int, download: int, closed: int, passed_on: int, sent: int
+) -> None:
+    """A backend may answer before it has the whole upload. Then the client sends and reads at the
+    same time, and neither time may be taken off twice.
+    """
+    recorded, found = an_upload()
+    (front,), (back,) = (trace.exchanges for trace in (recorded.clients[0], recorded.backends[0]))
+    spoken = []
+    for e, asked, begins, answered in (
+        (front, upload, upload - min(early, upload), download),
+        (back, passed_on, passed_on, sent),
+    ):
+        assert e.request is not None
+        assert e.response is not None
+        t = e.request.first_ns
+        spoken.append(
+            e._replace(
+                request=e.request._replace(last_ns=t + asked),
+                response=e.response._replace(first_ns=t + begins, last_ns=t + begins + answered),
+            )
+        )
+    trace = with_exchanges(recorded.clients[0], e0=spoken[0])
+    first = trace.connections[0]
+    assert spoken[0].response is not None
+    reader = first.from_client._replace(
+        window_closed_ns=spoken[0].response.first_ns, window_closed_for_ns=closed
+    )
+    connections = [first._replace(from_client=reader), *trace.connections[1:]]
+    clients = [replace(trace, connections=connections)]
+    backends = [with_exchanges(recorded.backends[0], e0=spoken[1])]
+    comparison = Comparison(clients, backends, found)
+    longer = total_ns(spoken[0]) - total_ns(spoken[1])
+    sending, reading = (
+        int(column[0]) for column in excluded(comparison, comparison.timed, np.array([longer]))
+    )
+    assert 0 <= sending <= max(upload - passed_on, 0)
+    assert 0 <= reading <= min(closed, max(download - sent, 0))
+    assert sending + reading <= max(longer, 0)
+    assert all(taken == 0 or taken >= TOLD_NS for taken in (sending, reading))
+    measured = comparison.latency
+    assert measured is not None
+    assert measured.added_max_ns == longer - sending - reading
+
+
+CLOCKS = st.builds(
+    Clock,
+    st.integers(0, 2),
+    st.integers(0, 1),
+    low_ns=st.integers(-(10**15), 10**15),
+    drift_ppb=st.integers(-500_000, 500_000),
+    reference_ns=st.integers(EPOCH_NS - 10**12, EPOCH_NS + 10**12),
+    refused=st.sampled_from([None, None, ClockRefusal.CONTRADICTED]),
+)
+
+
+@cache
+def of_several() -> Comparison:
+    """Three client captures, and what they ask is on two backends, captured apart."""
+    simulation = SCENARIOS["several-client-captures"]()
+    simulation.separate_points = True
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, Options())
+    return Comparison(recorded.clients, recorded.backends, found)
+
+
+@examples(60)
+@given(st.lists(CLOCKS, max_size=8), st.integers(0, 3))
+def test_a_time_is_carried_by_the_clock_of_its_pair_and_wrong_by_half_its_width(
+    clocks: list[Clock], width: int
+) -> None:
+    of = of_several()
+    wide = tuple(replace(c, high_ns=c.low_ns + width) for c in clocks)
+    of = replace(of, correlation=replace(of.correlation, clocks=wide), tables=of.sides)
+    asked = of.sides[1].requests.first_ns[of.pairs.backend]
+    shown, wrong = on_client_clock(of, of.pairs, asked)
+    assert {(p.client_ref.point, p.backend_ref.point) for p in of.pairs} == {
+        (i, j) for i in range(3) for j in range(2)
+    }
+    for pair, time, carried, half in zip(of.pairs, asked, shown, wrong, strict=True):
+        clock = of.clock(pair.client_ref.point, pair.backend_ref.point)
+        if clock is None:
+            assert half == NO_CLOCK, "which is no width"
+            assert carried == time
+        else:
+            assert half == clock.half_width_ns >= 0
+            assert carried == time + clock.delta_ns(int(time))
+    assert NO_CLOCK < 0
 
 
 def test_a_clock_that_was_refused_is_none() -> None:

@@ -117,6 +117,18 @@ def test_the_balancers_own_addresses_are_no_nat() -> None:
     assert of(PRIVATE, "1.1.1.1", PUBLIC, "10.0.0.1", (stated,), checker=OTHER).nat_mappings == []
 
 
+def test_an_address_of_another_client_in_the_capture_is_no_nat() -> None:
+    """One request was taken for the other's: what the balancer says is the other client."""
+    stated = mapping(PRIVATE, OTHER, STATED)
+    given = of(PRIVATE, "203.0.113.80", PUBLIC, "10.0.0.1", (stated,))
+    (front,) = given.clients
+    (held,) = front.connections
+    another = held._replace(id=1, client=Endpoint(OTHER, 7))
+    clients = [replace(front, connections=[held, another])]
+    assert given.nat_mappings == [stated]
+    assert Comparison(clients, given.backends, given.correlation).nat_mappings == []
+
+
 def test_a_stated_address_that_a_nat_may_show() -> None:
     given = Comparison([], [], Correlation())
     assert given.may_be_behind_nat(PRIVATE, ["10.0.0.1", PUBLIC])

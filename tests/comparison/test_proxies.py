@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbtrace.comparison import Comparison
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import NotCaptured
 from tests.findings.simulated import four
@@ -13,6 +14,24 @@ from tests.simulator import Balancer
 FORWARDED = ("X-Forwarded-For", "{client}")
 PROTO = ("X-Forwarded-Proto", "http")
 TRACE = ("X-Amzn-Trace-Id", "{fresh}")
+
+
+@pytest.mark.parametrize(
+    ("name", "states"),
+    [
+        ("X-Forwarded-For", True),
+        ("X-Forwarded-Colour", True),  # known or not
+        ("X-Amzn-Trace-Id", True),
+        ("Via", True),
+        ("X-Colour", False),
+        ("Server", False),
+    ],
+)
+def test_a_request_states_a_client_or_a_proxy_whoever_wrote_that(name: str, states: bool) -> None:
+    recorded = four(Balancer(add=[(name, "x")])).run()
+    of = Comparison(recorded.backends, (), Correlation())
+    assert set(of.stating_requests(Side.CLIENT).tolist()) == {states}
+    assert not Comparison(recorded.clients, (), Correlation()).stating_requests(Side.CLIENT).any()
 
 
 @pytest.mark.parametrize(

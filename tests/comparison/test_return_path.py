@@ -67,6 +67,14 @@ def test_a_synack_from_the_backends_own_address_answers_the_syn() -> None:
     assert strays(wire) == []
 
 
+def test_what_the_client_sent_and_the_capture_missed_is_acknowledged_too() -> None:
+    """Of 16 bytes the first 10 are missing in the capture."""
+    for ack, found in ((116, [(1, 0)]), (117, [(1, 0)]), (118, [])):
+        wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("ACK", 100, ack=1000)
+        wire.c("PSH", 110, b"/1.0\r\n", ack=1000).s("ACK", 1000, ack=116)
+        assert strays(from_backend(wire, "PSH", 30_000_000, b"stray", ack=ack)) == found
+
+
 def test_numbers_wrap() -> None:
     wire = Wire().c("SYN", 2**32 - 1)
     assert strays(from_backend(wire, "SYN", 999, ack=0)) == [(1, 0)]

@@ -49,6 +49,24 @@ def test_what_follows_on_a_connection(scenario: str) -> None:
                 if table.connection[e] == table.connection[exchange] and wanted[e]
             ]
             assert found == (later[0] if later else NO_EXCHANGE)
+    assert NO_EXCHANGE < 0, "it is the number of none"
+
+
+@pytest.mark.parametrize("scenario", ["two-nodes", "tls-ends", "keep-alive-race"])
+def test_a_connection_is_used_when_it_carries_an_exchange(scenario: str) -> None:
+    comparison = case_of(scenario)
+    for side in Side:
+        carrying = {
+            (point, e.connection)
+            for point, trace in enumerate(comparison.traces(side))
+            for e in trace.exchanges
+        }
+        refs = [
+            (point, c.id)
+            for point, trace in enumerate(comparison.traces(side))
+            for c in trace.connections
+        ]
+        assert comparison.used(side).tolist() == [ref in carrying for ref in refs]
 
 
 def test_an_end_is_an_address_and_a_port() -> None:

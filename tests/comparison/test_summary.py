@@ -109,6 +109,33 @@ def test_connections_behind_that_are_fewer_are_used_again(
     assert Comparison(recorded.clients, recorded.backends, found).summary.reuse is reuse
 
 
+@pytest.mark.parametrize(
+    ("connections", "requests", "reuse"),
+    [
+        (3, 4, Reuse.SHOWN),
+        (3, 3, None),  # a cache answered the fourth: each connection carried one request
+        (4, 4, None),
+        (1, 1, None),
+    ],
+)
+def test_fewer_connections_are_reuse_only_if_one_carried_several_requests(
+    connections: int, requests: int, reuse: Reuse | None
+) -> None:
+    """Four clients' requests on a connection each; behind it so many, the first few of them on one
+    connection.
+    """
+    recorded = four(Balancer(add=[("X-Forwarded-For", "{client}")], keep_alive=False)).run()
+    (backend,) = recorded.backends
+    shared = requests - connections
+    moved = [
+        e._replace(connection=0 if e.id <= shared else e.connection)
+        for e in list(backend.exchanges)[:requests]
+    ]
+    found = Comparison(recorded.clients, [replace(backend, exchanges=moved)], Correlation())
+    assert found.backend_counts.http_connections == connections
+    assert found.summary.reuse is reuse
+
+
 def test_connections_that_were_open_before_show_no_reuse() -> None:
     recorded = four(ALB).run()
     (backend,) = recorded.backends

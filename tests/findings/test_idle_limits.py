@@ -40,6 +40,11 @@ def test_a_flow_that_was_forgotten_is_told_with_its_silence(tmp_path: Path) -> N
     assert "the limit lies in between" in said.statement
 
 
+def test_three_sendings_are_enough(tmp_path: Path) -> None:
+    (said,) = told(tmp_path, forgotten(40_001, 6.5, tries=3))
+    assert values(said)["tries"] == "3"
+
+
 def test_what_was_sent_into_a_forgotten_flow_is_not_called_loss(tmp_path: Path) -> None:
     talks = [forgotten(40_001, 6.5), forgotten(40_002, 6.5)]
     every = report(tmp_path, [t.front for t in talks], [t.behind for t in talks])

@@ -48,6 +48,14 @@ def test_every_large_segment_is_missing_and_small_ones_pass(tmp_path: Path) -> N
     assert got["other"] == "client"
 
 
+@pytest.mark.parametrize(("size", "large"), [(500, True), (499, False)])
+def test_a_segment_that_fits_through_any_path_is_not_large(
+    tmp_path: Path, size: int, large: bool
+) -> None:
+    """Every path carries 576 bytes with the headers (RFC 791 §3.1), options of TCP among them."""
+    assert bool(told(tmp_path, small(40_001), vanishing(40_002, size=size))) == large
+
+
 def test_the_answer_did_not_arrive(tmp_path: Path) -> None:
     talks = [small(40_001), vanishing(40_002)]
     every = report(tmp_path, [t.front for t in talks], [t.behind for t in talks])

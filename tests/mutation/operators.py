@@ -5,7 +5,8 @@ rules that are a guard, the larger for the smaller. Left out are mutmut's operat
 texts for people are free to change), on arguments and on assigned values: what they plant raises an
 error nearly everywhere, any test at all would catch it, and the score would say nothing.
 
-Annotations, imports, decorators, assertions and docstrings are left as they are.
+Annotations, imports, decorators, assertions (`strict=` of zip is one) and docstrings are left as
+they are, and the -1 of `reshape`, in whose place any negative number does.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ EXCHANGED = (
 """Names called, and attributes read, that are exchanged for each other."""
 
 _PARTNER = {a: b for pair in EXCHANGED for a, b in (pair, pair[::-1])}
+_NO_RULE = m.Arg(keyword=m.Name("strict"))
+_REST_OF_SHAPE = m.Arg(m.UnaryOperation(m.Minus(), m.Integer("1")))
+_RESHAPED = m.Call(m.Attribute(attr=m.Name("reshape")))
 _SKIPPED = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom, cst.Assert, cst.Global)
 
 
@@ -181,7 +185,7 @@ def _nodes(module: cst.Module) -> Iterator[tuple[cst.CSTNode, str, cst.CSTNode]]
     waiting: list[tuple[cst.CSTNode, str, cst.CSTNode]] = [(module, "", module)]
     while waiting:
         node, scope, header = waiting.pop()
-        if isinstance(node, _SKIPPED):
+        if isinstance(node, _SKIPPED) or m.matches(node, _NO_RULE):
             continue
         if isinstance(node, cst.If) and m.matches(node.test, m.Name("TYPE_CHECKING")):
             continue
@@ -191,7 +195,13 @@ def _nodes(module: cst.Module) -> Iterator[tuple[cst.CSTNode, str, cst.CSTNode]]
             header = node
         if node is not module:
             yield node, scope, header
-        waiting += [(child, scope, header) for child in reversed(node.children)]
+        waiting += [(child, scope, header) for child in reversed(_parts(node))]
+
+
+def _parts(node: cst.CSTNode) -> list[cst.CSTNode]:
+    """What a node is made of, without the rest of a shape."""
+    reshaped = m.matches(node, _RESHAPED)
+    return [c for c in node.children if not (reshaped and m.matches(c, _REST_OF_SHAPE))]
 
 
 def _text(module: cst.Module, place: cst.CSTNode, new: cst.CSTNode, spaced: bool) -> str:

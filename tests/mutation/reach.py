@@ -28,8 +28,6 @@ ALSO: dict[str, tuple[str, ...]] = {
     "comparison": (
         "tests/findings/test_idle_limits.py",
         "tests/findings/test_large_segments.py",
-        "tests/findings/test_stated_offset.py",
-        "tests/http/test_place.py",
     ),
 }
 """Rooms whose rules are tested outside their folder, and where."""

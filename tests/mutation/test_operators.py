@@ -33,6 +33,9 @@ def f(a: "int | None" = 3, *, low: bool = True) -> "int":
 
 
 def g(a): assert a > 0; os.nice(a - 1)
+
+
+def h(a): return zip(a.reshape(-1, 2), a, strict=True)
 '''
 
 
@@ -64,10 +67,14 @@ def test_every_kind_of_fault(tmp_path: Path) -> None:
         (20, G, G.replace("1", "2")),
         (20, G, G.replace("1", "0")),
         (20, G, G.replace("-", "+")),
+        (23, H, "def h(a): return None"),
+        (23, H, H.replace("2", "3")),
+        (23, H, H.replace("2", "1")),
     }
 
 
 DEF = 'def f(a: "int | None" = 3, *, low: bool = True) -> "int":'
+H = "def h(a): return zip(a.reshape(-1, 2), a, strict=True)"
 G = "def g(a): assert a > 0; os.nice(a - 1)"
 
 

@@ -1,0 +1,23 @@
+"""Options that make no sense are refused, whoever states them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.errors import OptionError
+from lbtrace.options import MAX_OFFSET_NS, Options
+
+
+@given(st.integers(-MAX_OFFSET_NS, MAX_OFFSET_NS))
+def test_an_offset_of_up_to_a_hundred_years_is_taken(offset_ns: int) -> None:
+    assert Options(clock_offset_ns=offset_ns).clock_offset_ns == offset_ns
+
+
+@given(st.integers(MAX_OFFSET_NS + 1), st.sampled_from([1, -1]))
+def test_an_offset_of_more_is_an_error(offset_ns: int, sign: int) -> None:
+    """Times are 64 bits wide: a further one would end in a traceback."""
+    with pytest.raises(OptionError, match="more than 100 years") as refused:
+        Options(clock_offset_ns=sign * offset_ns)
+    assert refused.value.slug == "bad-clock-offset"
