@@ -76,12 +76,14 @@ def inspect(*files: Path, options: Options | None = None) -> Trace:
     return run([fspath(f) for f in files], options=options or DEFAULT)
 
 
-def show(*files: Path, options: Options | None = None) -> CaptureReport:
-    """Read one capture, or the files of a rotated one in order, and tell what it shows alone.
+def show(*captures: Path, options: Options | None = None) -> CaptureReport:
+    """Read captures, and tell what each shows alone. Files of one machine that follow each other in
+    time are one rotated capture, all others captures of their own.
 
     Raises `LbtraceError` when a file cannot be read or is no capture.
     """
-    from lbtrace.options import DEFAULT
+    from lbtrace.options import DEFAULT, quiet
     from lbtrace.pipeline import show as run
+    from lbtrace.points import points_of_any_side
 
-    return run([fspath(f) for f in files], options=options or DEFAULT)
+    return run(points_of_any_side([fspath(c) for c in captures], quiet), options or DEFAULT)

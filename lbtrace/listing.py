@@ -66,23 +66,68 @@ def listing(report: Report, selection: Selection = EVERYTHING) -> Listing:
     return ListedExchanges(report).listing(selection)
 
 
-def selected_alone(trace: Trace, selection: Selection, wrong: Iterable[int]) -> list[int]:
-    """The exchanges of one capture that are wanted. `wrong` are the frames that problems name."""
-    if not selection:
-        return list(range(len(trace.exchanges)))
+class ListingAlone(NamedTuple):
+    """The same of one capture: `rows` are the ids of its exchanges. `statuses` are (status, how
+    often) of all its requests, most frequent first; NO_STATUS stands for no response.
+    """
+
+    rows: Sequence[int]
+    troubled: int
+    of: int
+    statuses: Sequence[tuple[int, int]]
+
+
+def listing_alone(
+    trace: Trace, wrong: Iterable[int], selection: Selection = EVERYTHING
+) -> ListingAlone:
+    """The exchanges of one capture that are wanted: those that went wrong, then the others, each as
+    captured. `wrong` are the frames that problems name.
+    """
     table = side_table([trace], Words())
+    troubled = _failed_alone(table) | _at_frames(table, wrong)
     wanted = _wanted(table, selection, (trace.first_ns, trace.last_ns))
-    server = table.servers[table.connection]
     wanted &= _at(table, table.sources[table.connection], selection.clients)
-    wanted &= _at(table, server, selection.backends)
+    wanted &= _at(table, table.servers[table.connection], selection.backends)
     if selection.problems:
-        responses = table.responses
-        failed = responses.there & (responses.start >= SERVER_ERROR)
-        frames = frozenset(wrong)
-        named = [not frames.isdisjoint(_frames(exchange)) for exchange in trace.exchanges]
-        wanted &= failed | np.array(named, bool)
-    rows: list[int] = np.flatnonzero(wanted).tolist()
-    return rows
+        wanted &= troubled
+    rows = np.flatnonzero(wanted)
+    order = rows[np.argsort(~troubled[rows], kind="stable")]
+    return ListingAlone(order.tolist(), int(troubled[order].sum()), len(table), _statuses(table))
+
+
+def _statuses(table: SideTable) -> list[tuple[int, int]]:
+    status = np.where(table.responses.there, table.responses.start, NO_STATUS)
+    every, times = np.unique(status[table.requests.there], return_counts=True)
+    order = np.argsort(-times, kind="stable")
+    return list(zip(every[order].tolist(), times[order].tolist(), strict=True))
+
+
+def exchanges_at(trace: Trace, frames: Iterable[int]) -> list[int]:
+    """The exchanges of one capture that have a message at one of these frames."""
+    found: list[int] = np.flatnonzero(_at_frames(side_table([trace], Words()), frames)).tolist()
+    return found
+
+
+def _failed_alone(table: SideTable) -> Column:
+    """Errors of a server."""
+    failed: Column = table.responses.there & (table.responses.start >= SERVER_ERROR)
+    return failed
+
+
+def _at_frames(table: SideTable, frames: Iterable[int]) -> Column:
+    """Which exchanges have a message that begins, ends, or has the end of its head there."""
+    found, left = np.zeros(len(table), bool), np.unique(list(frames))
+    halves = (table.requests, table.responses)
+    for messages in halves:
+        for ends in (messages.first_frame, messages.last_frame):
+            found |= messages.there & np.isin(ends, left)
+    known = [ends for m in halves for ends in (m.first_frame[found], m.last_frame[found])]
+    for frame in np.setdiff1d(left, np.concatenate(known)).tolist():
+        for messages in halves:
+            around = (messages.first_frame < frame) & (frame < messages.last_frame)
+            for number in np.flatnonzero(messages.there & around).tolist():
+                found[number] |= frame in _frames(table.exchange(number))
+    return found
 
 
 class _Rows(Sequence[Row]):

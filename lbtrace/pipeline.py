@@ -23,7 +23,7 @@ from lbtrace._version import __version__
 from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Correlation
-from lbtrace.model.report import CaptureReport, Report
+from lbtrace.model.report import CaptureAlone, CaptureReport, Finding, Report
 from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts, Trace
 from lbtrace.options import DEFAULT, Options, Progress, quiet
 from lbtrace.recordings import recordings
@@ -74,22 +74,39 @@ def inspect(
 
 
 def show(
-    files: Sequence[str], options: Options = DEFAULT, progress: Progress = quiet
+    points: Sequence[Sequence[str]], options: Options = DEFAULT, progress: Progress = quiet
 ) -> CaptureReport:
-    """The files of one capture point, in order → all they show, and what is to be told of it.
+    """Capture points, each a list of files in order → all that each of them shows alone.
 
-    The capture is read as one of the client side, whichever side it was taken on. Raises InputError
+    Each is read as a capture of the client side, whichever side it was taken on. Raises InputError
     when a file cannot be read or is no capture.
     """
-    trace = inspect(files, options=options, progress=progress)
+    with _no_collection():
+        traces = _inspected(points, Side.CLIENT, options, progress)
+        return CaptureReport(tuple(map(_alone, traces)))
+
+
+def _alone(trace: Trace) -> CaptureAlone:
+    """A trace → what is to be told of it."""
     if not len(trace.connections):
-        return CaptureReport(trace)
+        return CaptureAlone(trace)
     from lbtrace import findings
     from lbtrace.comparison import Comparison
 
-    with _no_collection():
-        comparison = Comparison((trace,), (), Correlation())
-        return CaptureReport(trace, findings.all_findings(comparison), comparison.not_captured)
+    comparison = Comparison((replace(trace, point=0),), (), Correlation())
+    found = findings.all_findings(comparison)
+    if trace.point:
+        found = tuple(_at_point(finding, trace.point) for finding in found)
+    return CaptureAlone(trace, found, comparison.not_captured)
+
+
+def _at_point(finding: Finding, point: int) -> Finding:
+    """The finding, with its frames in the capture of that number."""
+    evidence = tuple(
+        replace(e, frames=tuple(frame._replace(point=point) for frame in e.frames))
+        for e in finding.evidence
+    )
+    return replace(finding, evidence=evidence)
 
 
 def behaviour_of_one_side(

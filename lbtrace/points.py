@@ -8,7 +8,8 @@ of a rotation follows the other, so an overlap of a few milliseconds does not co
 
 On the backend side the servers are the machines. Files in which other servers were connected to are
 from several of them, whatever the clocks say: one may have been captured after the other, or its
-clock may be hours off.
+clock may be hours off. Where nobody says which side files are from, that holds, too, and files that
+have no address in common are from several machines.
 
 When several machines rotate, a file may follow the files of each of them. It belongs to the point
 whose connections go on in it; else to the point whose own address, which is in every packet, it
@@ -42,6 +43,13 @@ class FileWindow(NamedTuple):
     path: str
 
 
+class FirstRecords(NamedTuple):
+    """The addresses among the first records of a file."""
+
+    servers: frozenset[str]  # that SYNs go to and SYN-ACKs come from
+    addresses: frozenset[str]
+
+
 class FileEndpoints(NamedTuple):
     """The endpoints in a file."""
 
@@ -49,8 +57,12 @@ class FileEndpoints(NamedTuple):
     hosts: frozenset[str]  # addresses that every segment is from or to
 
 
-def points(files: Sequence[str], progress: Progress, side: Side = Side.CLIENT) -> list[list[str]]:
+def points(
+    files: Sequence[str], progress: Progress, side: Side | None = Side.CLIENT
+) -> list[list[str]]:
     """Files of one side, in any order → the files of each capture point, each in order of time.
+    `side` is None if it is not known of which sides they are; then the points are in the order in
+    which their files were given.
 
     A file without a timed frame goes with the first point. A single file is not opened. Raises
     InputError.
@@ -61,12 +73,13 @@ def points(files: Sequence[str], progress: Progress, side: Side = Side.CLIENT) -
     if not windows:
         return [list(files)]
     endpoints = cache(lambda path: _endpoints(path, progress))
-    servers = cache(lambda path: _servers(path, progress))
+    first = cache(lambda path: _first_records(path, progress))
     found: list[list[FileWindow]] = []
     for window in sorted(windows):
         before = [point for point in found if _follows(window, point[-1])]
-        if side is Side.BACKEND:
-            before = [p for p in before if not _strangers(window.path, p[-1].path, servers)]
+        if side is not Side.CLIENT:
+            ends = first(window.path)
+            before = [p for p in before if not _strangers(ends, first(p[-1].path), side)]
         if not before:
             found.append([window])
         elif len(before) == 1:
@@ -77,7 +90,21 @@ def points(files: Sequence[str], progress: Progress, side: Side = Side.CLIENT) -
     rotations = [[window.path for window in point] for point in found]
     timed = {window.path for window in windows}
     rotations[0] += [path for path in files if path not in timed]
+    if side is None:
+        rotations.sort(key=lambda point: min(map(files.index, point)))
     return rotations
+
+
+def points_of_any_side(files: Sequence[str], progress: Progress) -> list[list[str]]:
+    """Files in any order → the files of each capture point, in the order given. Standard input is a
+    point of its own.
+    """
+    named = [path for path in files if path != "-"]
+    found = points(named, progress, None) if named else []
+    if "-" in files:
+        at = files.index("-")
+        found.insert(sum(min(map(files.index, point)) < at for point in found), ["-"])
+    return found
 
 
 def _windows(files: Sequence[str], progress: Progress) -> list[FileWindow]:
@@ -107,14 +134,19 @@ def _kinship(
     )
 
 
-def _strangers(path: str, before: str, servers: Callable[[str], frozenset[str]]) -> bool:
-    """Whether each file shows servers that were connected to, and none is in both."""
-    one, other = servers(before), servers(path)
+def _strangers(one: FirstRecords, other: FirstRecords, side: Side | None) -> bool:
+    """Whether two files show that they are not from one machine."""
+    if _apart(one.servers, other.servers):
+        return True
+    return side is None and _apart(one.addresses, other.addresses)
+
+
+def _apart(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether there are some of both, and none is both."""
     return bool(one and other) and one.isdisjoint(other)
 
 
-def _servers(path: str, progress: Progress) -> frozenset[str]:
-    """The addresses that SYNs go to and SYN-ACKs come from, among the first records of a file."""
+def _first_records(path: str, progress: Progress) -> FirstRecords:
     recording = read([path], progress)
     first = np.arange(min(len(recording.records), LOOKED_AT))
     recording.records = recording.records.taken(first)
@@ -123,11 +155,13 @@ def _servers(path: str, progress: Progress) -> frozenset[str]:
     lowest = ((opening == SYN) & ~held.forward) | ((opening == SYN | ACK) & held.forward)
     highest = ((opening == SYN) & held.forward) | ((opening == SYN | ACK) & ~held.forward)
     flows = list(held.flows)
-    return frozenset(
+    servers = (
         flows[flow][end].address
         for end, rows in enumerate((lowest, highest))
         for flow in distinct(held.flow[rows]).tolist()
     )
+    addresses = (end.address for flow in distinct(held.flow).tolist() for end in flows[flow])
+    return FirstRecords(frozenset(servers), frozenset(addresses))
 
 
 def _endpoints(path: str, progress: Progress) -> FileEndpoints:

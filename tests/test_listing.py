@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lbtrace.listing import ListedExchanges, Row, listing, selected_alone
+from lbtrace.listing import ListedExchanges, Row, listing, listing_alone
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Endpoint, FrameRef, Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Unpaired, UnpairedReason
@@ -201,6 +201,19 @@ def test_what_went_wrong_can_be_asked_for_and_the_rest_is_counted() -> None:
 def test_of_one_capture(conditions: dict[str, object], ids: list[int]) -> None:
     (client,) = answered(founding.report(), 3, 500).clients
     selection = Selection(**conditions)  # type: ignore[arg-type]
-    assert selected_alone(client, selection, ()) == ids
-    named = selected_alone(client, Selection(problems=True), [4])
-    assert named == [0, 3]
+    found = listing_alone(client, (), selection)
+    assert found.rows == sorted(ids, key=lambda n: n != 3)  # the 500 is first
+    assert (found.of, found.statuses) == (4, [(200, 3), (500, 1)])
+    named = listing_alone(client, [4], Selection(problems=True))
+    assert (named.rows, named.troubled) == ([0, 3], 2)
+
+
+@pytest.mark.parametrize(("frame", "rows"), [(4, [0]), (5, [0]), (6, [0]), (7, [])])
+def test_an_exchange_is_named_by_the_frames_of_its_messages(frame: int, rows: list[int]) -> None:
+    """The head of this request ends in another frame than it begins in and ends in."""
+    trace = founding.client_trace()
+    e = trace.exchanges[0]
+    assert e.request is not None
+    long = e._replace(request=e.request._replace(first_frame=4, head_frame=5, last_frame=6))
+    changed = replace(trace, exchanges=[long, *trace.exchanges[1:]])
+    assert listing_alone(changed, [frame], Selection(problems=True)).rows == rows

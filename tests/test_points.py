@@ -15,7 +15,7 @@ from scapy.layers.l2 import Ether
 
 from lbtrace.model.net import Side
 from lbtrace.options import quiet
-from lbtrace.points import SEAM_NS, points
+from lbtrace.points import SEAM_NS, points, points_of_any_side
 from tests.capture.files import pcap
 from tests.laws import examples
 
@@ -92,6 +92,44 @@ def test_a_backend_capture_without_a_handshake_is_of_the_machine_before_it(tmp_p
         connecting(tmp_path / "none", "10.0.0.2", 200, flags="A"),
     ]
     assert points(files, quiet, Side.BACKEND) == [files]
+
+
+def test_both_sides_of_a_balancer_are_two_points_whenever_they_were_taken(tmp_path: Path) -> None:
+    """Nobody says which side they are from. They go to other servers."""
+    client = connecting(tmp_path / "client", "10.0.0.1", 100)
+    backend = connecting(tmp_path / "backend", "10.0.1.2", 7000)
+    assert points_of_any_side([client, backend], quiet) == [[client], [backend]]
+    assert points_of_any_side([backend, client], quiet) == [[backend], [client]]
+
+
+def talking(path: Path, client: str, server: str, at: int) -> str:
+    """A file in the middle of a connection."""
+    packet = bytes(Ether() / IP(src=client, dst=server) / TCP(sport=40000, dport=80, flags="A"))
+    path.write_bytes(pcap([(at * SECOND, packet), ((at + 1) * SECOND, packet)]))
+    return str(path)
+
+
+def test_files_without_a_common_address_are_of_several_machines(tmp_path: Path) -> None:
+    one = talking(tmp_path / "one", "10.0.0.9", "10.0.0.1", 100)
+    other = talking(tmp_path / "other", "10.0.1.8", "10.0.1.2", 200)
+    same = talking(tmp_path / "same", "10.0.0.7", "10.0.0.1", 300)
+    assert points_of_any_side([one, other, same], quiet) == [[one, same], [other]]
+    assert points([one, other], quiet) == [[one, other]]  # of the client side, as somebody said
+
+
+def test_of_any_side_the_points_are_in_the_order_given(tmp_path: Path) -> None:
+    a1, a2 = (
+        talking(tmp_path / name, "10.0.0.9", "10.0.0.1", at)
+        for name, at in (("a1", 300), ("a2", 310))
+    )
+    early, late = (
+        connecting(tmp_path / host, host, at) for host, at in (("10.0.2.1", 10), ("10.0.3.1", 90))
+    )
+    assert points_of_any_side([late, early], quiet) == [[late], [early]]
+    assert points_of_any_side([late, "-", early], quiet) == [[late], ["-"], [early]]
+    assert points_of_any_side(["-"], quiet) == [["-"]]
+    assert points_of_any_side([a2, a1], quiet) == [[a1, a2]]
+    assert points_of_any_side([a2, a1, "-"], quiet) == [[a1, a2], ["-"]]
 
 
 def test_without_any_other_sign_a_file_follows_the_one_given_before_it(tmp_path: Path) -> None:

@@ -50,8 +50,22 @@ class Problem:
     frames: tuple[FrameRef, ...]
 
 
-def problems(findings: Sequence[Finding]) -> tuple[Problem, ...]:
-    """The problems that findings tell of, the gravest first."""
+def problems(*told: Sequence[Finding]) -> tuple[Problem, ...]:
+    """The problems that findings tell of, the gravest first. Each of `told` are the findings of one
+    report, or of one capture alone: no problem is of two of them. The indexes count through all.
+    """
+    every = [finding for findings in told for finding in findings]
+    groups: list[list[int]] = []
+    start = 0
+    for findings in told:
+        groups += [[start + index for index in group] for group in _groups(findings)]
+        start += len(findings)
+    groups.sort(key=lambda group: _gravity(every, group))
+    return tuple(_problem(f"P{n}", every, group) for n, group in enumerate(groups, 1))
+
+
+def _groups(findings: Sequence[Finding]) -> list[list[int]]:
+    """The findings of each problem, the cause first."""
     groups: list[list[int]] = []
     for index in _causes_first(findings):
         finding = findings[index]
@@ -60,8 +74,7 @@ def problems(findings: Sequence[Finding]) -> tuple[Problem, ...]:
             groups.append([index])
         else:
             joined.append(index)
-    groups.sort(key=lambda group: _gravity(findings, group))
-    return tuple(_problem(f"P{n}", findings, group) for n, group in enumerate(groups, 1))
+    return groups
 
 
 def _causes_first(findings: Sequence[Finding]) -> list[int]:

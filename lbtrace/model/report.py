@@ -350,8 +350,8 @@ class NotCaptured(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureReport:
-    """The result of `lbtrace.show`: one capture point, what it shows alone, and what it cannot.
+class CaptureAlone:
+    """One capture point, what it shows alone, and what it cannot.
 
     Frames of the findings have the side that the trace was read as, whichever side it was taken on.
     """
@@ -360,9 +360,39 @@ class CaptureReport:
     findings: tuple[Finding, ...] = ()
     not_captured: NotCaptured = NotCaptured.OTHER_SIDE
 
+
+@dataclass(frozen=True, slots=True)
+class CaptureReport:
+    """The result of `lbtrace.show`: capture points, each read alone, in the order given.
+
+    A finding of `captures[i]` names frames of point i. `trace` is that of the first capture.
+    """
+
+    captures: tuple[CaptureAlone, ...]
+
+    @property
+    def trace(self) -> Trace:
+        """The capture, if there is one; the first of several."""
+        return self.captures[0].trace
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Those of each capture, one after the other."""
+        return tuple(finding for alone in self.captures for finding in alone.findings)
+
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong, the gravest first."""
+        """What is wrong in any of them, the gravest first."""
         from lbtrace.model.problems import problems
 
-        return problems(self.findings)
+        return problems(*(alone.findings for alone in self.captures))
+
+    def problems_of(self, point: int) -> tuple[Problem, ...]:
+        """Those of one capture."""
+        return tuple(problem for problem in self.problems if problem.since.point == point)
+
+    @property
+    def not_captured(self) -> NotCaptured:
+        """What none of them holds, if that is the same for all; else the other side of each."""
+        every = {alone.not_captured for alone in self.captures}
+        return every.pop() if len(every) == 1 else NotCaptured.OTHER_SIDE

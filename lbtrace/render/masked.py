@@ -87,11 +87,18 @@ def masked_report(report: Report) -> Report:
 
 def masked_capture_report(report: CaptureReport) -> CaptureReport:
     """The result of `show`, masked."""
-    traces = _Traces((report.trace,))
-    masked = traces.masked(report.trace)
+    traces = _Traces([alone.trace for alone in report.captures])
+    masked = [traces.masked(alone.trace) for alone in report.captures]
     texts = traces.texts()
-    return replace(
-        report, trace=texts.trace(masked), findings=tuple(map(texts.finding, report.findings))
+    return CaptureReport(
+        tuple(
+            replace(
+                alone,
+                trace=texts.trace(trace),
+                findings=tuple(map(texts.finding, alone.findings)),
+            )
+            for alone, trace in zip(report.captures, masked, strict=True)
+        )
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from lbtrace.comparison import Comparison
 from lbtrace.decode.dispatch import IP_PROTOCOLS
 from lbtrace.model.net import Side
-from lbtrace.model.report import CaptureReport
+from lbtrace.model.report import CaptureAlone, CaptureReport
 from lbtrace.render import View
 from tests.decode.packets import FRAME, network, reason, request_in, v4
 from tests.render.founding import report
@@ -34,7 +34,7 @@ def example(name: str) -> SimpleNamespace:
 def test_the_format_writes_one_line() -> None:
     line, out = example("format"), io.StringIO()
     line.write_report(report(), out, View(width=80))
-    line.write_trace(CaptureReport(report().clients[0]), out, View(width=80))
+    line.write_trace(CaptureReport((CaptureAlone(report().clients[0]),)), out, View(width=80))
     assert out.getvalue() == "L7 proxy (high)\n4 exchanges\n"
 
 

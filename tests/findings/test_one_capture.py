@@ -38,7 +38,7 @@ def complaints(findings: tuple[Finding, ...]) -> list[str]:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: f"{p.parent.name}-{p.name}")
 def test_of_one_capture_no_side_is_named(path: Path) -> None:
-    assert complaints(show([str(path)]).findings) == []
+    assert complaints(show([[str(path)]]).findings) == []
 
 
 @pytest.mark.parametrize("play", PLAYS)

@@ -210,7 +210,7 @@ def http1(data: bytes) -> None:
 
 def inspect(data: bytes) -> None:
     try:
-        report = pipeline.show([_file(data)])
+        report = pipeline.show([[_file(data)]])
     except InputError:
         return
     counts = report.trace.packets

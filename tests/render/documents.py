@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 
-from lbtrace.model.report import CaptureReport, Report
+from lbtrace.model.report import CaptureAlone, CaptureReport, Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import Detail, View, get_format
 from tests.render import founding, json_tables
@@ -26,7 +26,7 @@ def text_of(result: Report | CaptureReport | Trace) -> str:
 
 def alone(result: CaptureReport | Trace) -> CaptureReport:
     """A trace of which nothing is told, or what is told of it."""
-    return result if isinstance(result, CaptureReport) else CaptureReport(result)
+    return result if isinstance(result, CaptureReport) else CaptureReport((CaptureAlone(result),))
 
 
 def strict_schema(document: str) -> dict[str, Any]:

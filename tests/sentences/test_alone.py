@@ -24,7 +24,7 @@ REPORT_FILES = [p for folder in REPORTS for p in sorted(folder.glob("*.pcap*"))]
 def heard(path: Path) -> Alone:
     """What is said of one capture file."""
     out = io.StringIO()
-    get_format("json").write_trace(show([str(path)]), out, View())
+    get_format("json").write_trace(show([[str(path)]]), out, View())
     return Alone(json.loads(out.getvalue()), Recording([path]))
 
 

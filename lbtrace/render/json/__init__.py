@@ -77,13 +77,22 @@ def _trace_document(report: CaptureReport, view: View) -> Iterator[str]:
     yield f'"not_captured":{quoted(report.not_captured)},'
     yield from _array("findings", parts.findings(report.findings))
     yield from _array("problems", parts.problems(report))
-    yield '"capture":'
-    yield from _trace(report.trace)
-    yield "}"
+    if len(report.captures) == 1:
+        yield '"capture":'
+        yield from _trace(report.trace)
+        yield ","
+    yield '"captures":['
+    before = ""
+    for alone in report.captures:
+        yield f'{before}{{"not_captured":{quoted(alone.not_captured)},'
+        yield from _trace(alone.trace, begun=True)
+        before = ","
+    yield "]}"
 
 
-def _trace(trace: Trace) -> Iterator[str]:
-    yield parts.trace_head(trace) + ","
+def _trace(trace: Trace, begun: bool = False) -> Iterator[str]:
+    """One capture as an object; without its opening brace where that was written."""
+    yield parts.trace_head(trace)[begun:] + ","
     yield from _array("connections", connections(trace))
     yield '"exchanges":['
     yield from rows.texts(trace)

@@ -4,10 +4,11 @@ the balancer does. The reasons for it, and what could not be known, follow where
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TextIO
 
-from lbtrace.listing import listing, selected_alone
-from lbtrace.model.report import CaptureReport, Report
+from lbtrace.listing import ListingAlone, listing, listing_alone
+from lbtrace.model.report import CaptureAlone, CaptureReport, Report
 from lbtrace.render import Detail, View
 from lbtrace.render.terminal import (
     drawing,
@@ -19,6 +20,7 @@ from lbtrace.render.terminal import (
     overview,
     pairs,
     problems,
+    show_screen,
     zoom,
 )
 from lbtrace.render.terminal import trace as one_side
@@ -69,20 +71,48 @@ def _everything(page: Page, report: Report, labels: Labels) -> None:
 
 def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     """The result of `show`: first what is wrong in it."""
-    trace = report.trace
-    page, labels, counts = Page(out, view), Labels([trace], ()), capture_counts(trace)
-    if view.zoom:
+    page, labels = Page(out, view), Labels([alone.trace for alone in report.captures], ())
+    if view.ladder:
+        zoom.drawn_alone(page, report, view.zoom, view.ladder, labels)
+    elif view.zoom:
         zoom.alone(page, report, view.zoom, labels)
-        return
-    one_side.summary(page, report, counts)
+    elif view.detail is Detail.PROBLEMS:
+        one_side.summary(page, report)
+        problems.problems(page, report, labels)
+    else:
+        listed = [
+            listing_alone(a.trace, _wrong(report, a), view.selection) for a in report.captures
+        ]
+        if view.detail is Detail.FIRST_SCREEN:
+            show_screen.show_screen(page, report, listed, labels)
+        else:
+            _everything_alone(page, report, listed, labels)
+
+
+def _wrong(report: CaptureReport, alone: CaptureAlone) -> Iterator[int]:
+    """The frames that problems name in a capture, numbered through its files."""
+    for problem in report.problems:
+        for frame in problem.frames:
+            if frame.point == alone.trace.point:
+                yield alone.trace.files[frame.file].first_frame + frame.number - 1
+
+
+def _everything_alone(
+    page: Page, report: CaptureReport, listed: list[ListingAlone], labels: Labels
+) -> None:
+    several = len(report.captures) > 1
+    one_side.summary(page, report)
     problems.problems(page, report, labels)
-    if view.detail is Detail.PROBLEMS:
-        return
-    one_side.connections(page, trace, counts)
-    wrong = (
-        trace.files[f.file].first_frame + f.number - 1 for p in report.problems for f in p.frames
-    )
-    one_side.exchanges(page, trace, selected_alone(trace, view.selection, wrong))
-    findings.facts(page, report.findings, labels)
-    limits.could_not_know(page, [*limits.not_captured(report), *limits.blind_spots(trace)])
-    limits.captures(page, [trace], labels)
+    for number, (alone, rows) in enumerate(zip(report.captures, listed, strict=True)):
+        counts = capture_counts(alone.trace)
+        if several:
+            one_side.title(page, report, number)
+        one_side.counted(page, alone.trace, counts, rows)
+        one_side.connections(page, alone.trace, counts)
+        one_side.exchanges(page, alone.trace, rows, f"{number + 1}:" if several else "")
+        findings.facts(page, alone.findings, Labels([alone.trace], ()))
+    unknown = [*limits.not_captured(report)]
+    for alone in report.captures:
+        unknown += limits.blind_spots(alone.trace)
+    limits.could_not_know(page, unknown)
+    limits.captures(page, [alone.trace for alone in report.captures], labels)

@@ -5,14 +5,13 @@ those that went wrong first.
 from __future__ import annotations
 
 from lbtrace.listing import Listing, Row
-from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, ExchangePair, Unpaired
 from lbtrace.model.report import Report
-from lbtrace.render.terminal.cells import duration, request
+from lbtrace.render.terminal.cells import began, duration, request
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
-from lbtrace.render.wording import names, times, units
+from lbtrace.render.wording import names, units
 
 _BEHIND = 4  # the column of what became of a request behind the balancer
 
@@ -59,18 +58,13 @@ def _row(page: Page, report: Report, row: Row, labels: Labels) -> list[Cell]:
     exchange = labels.exchange(side, ref)
     return [
         row.number,
-        _time(page, exchange),
+        began(page, exchange),
         request(exchange),
         names.status(exchange.response),
         behind,
         frames,
         duration(exchange),
     ]
-
-
-def _time(page: Page, exchange: Exchange) -> str:
-    first = exchange.request or exchange.response
-    return times.clock(first.first_ns, page.view.zone) if first is not None else ""
 
 
 def _behind(pair: ExchangePair) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from io import StringIO
 
 from lbtrace.listing import Listing
-from lbtrace.model.report import Report
+from lbtrace.model.report import CaptureReport, Report
 from lbtrace.render.terminal import overview, problems
 from lbtrace.render.terminal.drawing import drawing
 from lbtrace.render.terminal.exchanges import exchanges
@@ -56,14 +56,16 @@ def first_screen(page: Page, report: Report, listed: Listing, labels: Labels) ->
     foot = block(lambda p: _more(p, report, listed))
     room = LINES - len(head) - len(below) - len(foot)
     least = min(len(listed.rows), _LEAST_ROWS) + _TABLE if listed.rows else 0
-    told = _problems(block, report, labels, room - least)
+    told = problems_that_fit(block, report, labels, room - least)
     rows = min(ROWS, room - len(told) - _TABLE)
     table = block(lambda p: exchanges(p, report, listed, labels, rows))
     for line in (*head, *told, *below, *table, *foot):
         page.raw(line)
 
 
-def _problems(block: Blocks, report: Report, labels: Labels, room: int) -> list[str]:
+def problems_that_fit(
+    block: Blocks, report: Report | CaptureReport, labels: Labels, room: int
+) -> list[str]:
     """As many problems as fit, with what to do about each if that fits too; then how many
     more.
     """
@@ -78,7 +80,9 @@ def _problems(block: Blocks, report: Report, labels: Labels, room: int) -> list[
     return told
 
 
-def _blocks(block: Blocks, report: Report, labels: Labels, remedy: bool) -> list[list[str]]:
+def _blocks(
+    block: Blocks, report: Report | CaptureReport, labels: Labels, remedy: bool
+) -> list[list[str]]:
     """The lines of each problem."""
     return [
         block(partial(problems.problem, report=report, found=found, labels=labels, remedy=remedy))

@@ -19,19 +19,25 @@ class Labels:
     """The labels of one report."""
 
     def __init__(self, clients: Sequence[Trace], backends: Sequence[Trace]) -> None:
-        self._traces = {Side.CLIENT: clients, Side.BACKEND: backends}
-        # of one capture alone it is not known which side it was taken on
-        self._alone = not (clients and backends)
+        self._traces = {
+            side: {trace.point: trace for trace in traces}
+            for side, traces in ((Side.CLIENT, clients), (Side.BACKEND, backends))
+        }
+        # of captures that are not compared it is not known which side they were taken on
+        self.alone = not (clients and backends)
         self._several = {
-            side: len(traces) > 1 or any(len(t.files) > 1 for t in traces)
+            side: len(traces) > 1 or any(len(t.files) > 1 for t in traces.values())
             for side, traces in self._traces.items()
         }
 
     def point(self, side: Side, point: int, file: int = 0) -> str:
-        """ "B1", or "B1.2" for the second file of a point with several files."""
+        """ "B1", or "B1.2" for the second file of a point with several files. Of captures that are
+        not compared "capture 2", or "capture 2, file 1".
+        """
         many = len(self._traces[side][point].files) > 1
-        if self._alone:
-            return f"file {file + 1}" if many else ""
+        if self.alone:
+            which = [f"capture {point + 1}"] if len(self._traces[side]) > 1 else []
+            return ", ".join([*which, f"file {file + 1}"] if many else which)
         letter = "C" if side is Side.CLIENT else "B"
         return f"{letter}{point + 1}.{file + 1}" if many else f"{letter}{point + 1}"
 
@@ -52,16 +58,28 @@ class Labels:
         """ "client #4 #9 ↔ backend #12": as many as `most` per side, None for all."""
         parts = []
         for side in Side:
-            labels = list(dict.fromkeys(self.frame(r) for r in refs if r.side is side))
-            if labels:
-                rest = f" +{len(labels[most:])} more" if most and labels[most:] else ""
-                name = "" if self._alone else f"{side.value} "
-                parts.append(f"{name}{' '.join(labels[:most])}{rest}")
+            every = list(dict.fromkeys(ref for ref in refs if ref.side is side))
+            if every:
+                rest = f" +{len(every[most:])} more" if most and every[most:] else ""
+                name = "" if self.alone else f"{side.value} "
+                parts.append(f"{name}{self._in_a_row(every[:most])}{rest}")
         return " ↔ ".join(parts)
+
+    def _in_a_row(self, refs: Sequence[FrameRef]) -> str:
+        """The labels of frames. Those of captures that are not compared name each capture or file
+        once.
+        """
+        if not self.alone:
+            return " ".join(map(self.frame, refs))
+        found: dict[str, list[str]] = {}
+        for ref in refs:
+            label = self.point(ref.side, ref.point, ref.file)
+            found.setdefault(label, []).append(f"#{ref.number}")
+        return ", ".join(" ".join(filter(None, (f, *n))) for f, n in found.items())
 
     def wireshark(self, side: Side) -> str:
         """Where a display filter is for."""
-        return "Wireshark" if self._alone else f"Wireshark, {side.value}"
+        return "Wireshark" if self.alone else f"Wireshark, {side.value}"
 
     def exchange(self, side: Side, ref: Ref) -> Exchange:
         """The exchange a reference names."""

@@ -48,7 +48,8 @@ def _mark(step: Step, labels: Labels) -> tuple[str, str, str]:
     side = "C" if step.frame.side is Side.CLIENT else "B"
     number = labels.frame(step.frame)
     uncertain = units.half_width(step.half_width_ns) if step.half_width_ns else ""
-    return time, number if " " in number else f"{side} {number}", uncertain
+    named = labels.alone or " " in number
+    return time, number if named else f"{side} {number}", uncertain
 
 
 def _after(ns: int) -> str:
@@ -69,13 +70,14 @@ def _arrow(page: Page, step: Step, shaft: int, gaps: int) -> str:
     return f"│{'│'.join(shafts)}│"
 
 
-def mermaid(steps: Sequence[Step], labels: Labels) -> list[str]:
+def mermaid(steps: Sequence[Step], labels: Labels, lanes: Sequence[str] = LANES) -> list[str]:
     """The ladder as a Mermaid sequence diagram, line by line."""
     lines = ["sequenceDiagram"]
-    lines += [f"    participant {_letter(lane)} as {LANES[lane]}" for lane in Lane]
+    named = zip(Lane, lanes, strict=False)
+    lines += [f"    participant {_letter(lane)} as {name}" for lane, name in named]
     for step in steps:
         arrow = "->>" if step.sender < step.receiver else "-->>"
-        told = [shown(step.text), f"{step.frame.side.value} {labels.frame(step.frame)}"]
+        told = [shown(step.text), labels.frames([step.frame])]
         if step.after_ns is not None:
             told.append(_after(step.after_ns))
         if step.half_width_ns:

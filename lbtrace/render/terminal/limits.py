@@ -192,8 +192,11 @@ def _hello(hello: ClientHello | None) -> str:
 
 def not_captured(report: CaptureReport) -> Iterator[str]:
     """That one capture shows one side only, and which."""
-    if report.trace.connections:
-        yield names.NOT_CAPTURED[report.not_captured]
+    several = len(report.captures) > 1
+    for alone in report.captures:
+        if alone.trace.connections:
+            name = f"{shown(alone.trace.name)}" if several else "This is one capture"
+            yield names.NOT_CAPTURED[alone.not_captured].format(which=name)
 
 
 def captures(page: Page, traces: Sequence[Trace], labels: Labels) -> None:

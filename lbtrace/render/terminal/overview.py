@@ -22,7 +22,16 @@ def summary(page: Page, report: Report) -> None:
 def of_requests(problems: int, requests: int, connections: int) -> str:
     """ "2 problems in 7 requests"; in connections, where there is no request."""
     of = units.plural(requests, "request") if requests else units.plural(connections, "connection")
-    return f"{units.plural(problems, 'problem') if problems else 'No problems found'} in {of}"
+    return f"{_problems(problems)} in {of}"
+
+
+def of_captures(problems: int, captures: int) -> str:
+    """ "2 problems in 3 captures"."""
+    return f"{_problems(problems)} in {units.plural(captures, 'capture')}"
+
+
+def _problems(count: int) -> str:
+    return units.plural(count, "problem") if count else "No problems found"
 
 
 def verdict(page: Page, report: Report, reason: bool) -> None:

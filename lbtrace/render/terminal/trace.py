@@ -1,30 +1,61 @@
-"""`show`: one capture alone, its counts, connections and exchanges."""
+"""`show`: captures alone, each with its counts, connections and exchanges."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
+from lbtrace.listing import ListingAlone
 from lbtrace.model.http import Application, Exchange, Mark, Protocol
 from lbtrace.model.report import CaptureCounts, CaptureReport
+from lbtrace.model.selection import NO_STATUS
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.render.terminal.cells import duration, request
-from lbtrace.render.terminal.overview import of_requests
+from lbtrace.render.terminal.cells import began, duration, request
+from lbtrace.render.terminal.overview import of_captures, of_requests
 from lbtrace.render.terminal.page import Cell, Column, Page, Remark
 from lbtrace.render.wording import names, times, units
 from lbtrace.render.wording.escape import shown
+from lbtrace.tables.captures import capture_counts
 
-_CONNECTIONS = 12
-_EXCHANGES = 25
+CONNECTIONS = 12
+EXCHANGES = 25
+_TIME, _WIDE = 2, 60  # the column of the time of day, and the page that has room for it
 
 
-def summary(page: Page, report: CaptureReport, counts: CaptureCounts) -> None:
-    """How many problems, connections, SYNs and requests, and the ratio of these."""
-    trace = report.trace
-    told = of_requests(len(report.problems), counts.requests, len(trace.connections))
+def summary(page: Page, report: CaptureReport) -> None:
+    """How much is wrong, and when; in how many captures, if there are several."""
+    found = len(report.problems)
+    if len(report.captures) > 1:
+        page.line((of_captures(found, len(report.captures)), "verdict"))
+        page.prose("Each capture is told alone. To learn what a balancer between them did:")
+        page.line(f"lbtrace compare {' '.join(_name(a.trace) for a in report.captures)}", indent=3)
+    else:
+        _summary(page, report.trace, found, "verdict")
+
+
+def _summary(page: Page, trace: Trace, problems: int, style: str = "") -> None:
     if trace.packets.read:
+        requests = capture_counts(trace).requests
         when = times.window(trace.first_ns, trace.last_ns, page.view.zone)
-        page.line((told, "verdict"), f" · {when}")
+        page.line((of_requests(problems, requests, len(trace.connections)), style), f" · {when}")
+
+
+def _name(trace: Trace) -> str:
+    return shown(shlex.quote(trace.name))
+
+
+def title(page: Page, report: CaptureReport, number: int) -> None:
+    """Which of several captures it is, when it ran, and how much is wrong in it."""
+    trace = report.captures[number].trace
+    page.heading(f"Capture {number + 1}: {', '.join(shown(f.path) for f in trace.files)}")
+    _summary(page, trace, len(report.problems_of(trace.point)))
+
+
+def counted(page: Page, trace: Trace, counts: CaptureCounts, listed: ListingAlone) -> None:
+    """The connections, SYNs and requests, and the ratio of these; how the requests were
+    answered.
+    """
     connections = units.plural(len(trace.connections), "TCP connection")
     page.line(f"{connections}, {units.plural(counts.requests, 'HTTP request')}")
     if not trace.packets.read:
@@ -45,15 +76,24 @@ def summary(page: Page, report: CaptureReport, counts: CaptureCounts) -> None:
             f"{units.plural(counts.already_open, 'connection')} {verb} already open when the "
             f"capture began: {whose} SYN was not captured."
         )
+    if counts.requests:
+        page.prose(f"answers: {', '.join(_answers(listed))}")
 
 
-def connections(page: Page, trace: Trace, counts: CaptureCounts) -> None:
+def _answers(listed: ListingAlone) -> Iterator[str]:
+    """ "200 ×4", "none ×1"."""
+    for status, times_ in listed.statuses:
+        name = "none" if status == NO_STATUS else "(no status line)" if not status else str(status)
+        yield f"{name} ×{units.count(times_)}"
+
+
+def connections(page: Page, trace: Trace, counts: CaptureCounts, most: int = CONNECTIONS) -> None:
     """One row per connection."""
     every = trace.connections
     if not every:
         return
-    page.heading("Connections")
-    some = page.some(every, _CONNECTIONS)
+    some = page.some(every, most)
+    page.heading("Connections", f"{units.count(len(some))} of {units.count(len(every))}")
     page.table(
         [
             Column("id", right=True),
@@ -65,7 +105,6 @@ def connections(page: Page, trace: Trace, counts: CaptureCounts) -> None:
         ],
         (_connection(trace, c, trace.applications[c.id], counts.exchanges[c.id]) for c in some),
     )
-    page.more(len(every), len(some), "connections")
 
 
 def _connection(trace: Trace, c: Connection, a: Application, exchanges: int) -> list[Cell]:
@@ -99,46 +138,57 @@ def _carried(a: Application, exchanges: int) -> str:
     return name
 
 
-def exchanges(page: Page, trace: Trace, listed: Sequence[int]) -> None:
-    """One row per exchange that is listed, and below it what is unusual about it."""
-    if not trace.exchanges:
+def exchanges(
+    page: Page, trace: Trace, listed: ListingAlone, of: str = "", most: int = EXCHANGES
+) -> None:
+    """One row per exchange that is listed, and below it what is unusual about it. `of` stands
+    before its number, where there are several captures.
+    """
+    if not listed.of:
         return
-    hidden = len(trace.exchanges) - len(listed)
-    note = (
-        f"{units.count(hidden)} of {units.count(len(trace.exchanges))} hidden by what you asked for"
-    )
-    plain = "frames are where request and response begin"
-    page.heading("HTTP exchanges", note if hidden else plain)
-    if not listed:
+    hidden = listed.of - len(listed.rows)
+    some = [trace.exchanges[i] for i in page.some(listed.rows, most)]
+    notes = [f"{units.count(len(some))} of {units.count(len(listed.rows))}"]
+    notes += ["problems first"] if listed.troubled else []
+    if hidden:
+        notes.append(f"{units.count(hidden)} hidden by what you asked for")
+    frames = "" if hidden else "; frames: where each half begins"
+    if not some:
+        page.heading("HTTP exchanges", f"none of {listed.of} is what you asked for")
         return
-    some = [trace.exchanges[i] for i in page.some(listed, _EXCHANGES)]
-    page.table(
-        [
-            Column("no.", right=True),
-            Column("on", right=True),
-            Column("request", flexible=True, cut=True),
-            Column("frame", right=True, style="frame"),
-            Column("status", right=True),
-            Column("frame", right=True, style="frame"),
-            Column("body", right=True),
-            Column("time", right=True),
-        ],
-        _rows(trace, some),
-    )
-    page.more(len(listed), len(some), "exchanges")
+    page.heading("HTTP exchanges", f"{', '.join(notes)}{frames}")
+    columns = [
+        Column("no.", right=True),
+        Column("on", right=True),
+        Column("time"),
+        Column("request", flexible=True, cut=True),
+        Column("frame", right=True, style="frame"),
+        Column("status", right=True),
+        Column("frame", right=True, style="frame"),
+        Column("body", right=True),
+        Column("took", right=True),
+    ]
+    rows = _rows(page, trace, some, of)
+    if page.width < _WIDE:
+        del columns[_TIME]
+        rows = (row if isinstance(row, Remark) else row[:_TIME] + row[_TIME + 1 :] for row in rows)
+    page.table(columns, rows)
 
 
-def _rows(trace: Trace, some: Sequence[Exchange]) -> Iterator[list[Cell] | Remark]:
+def _rows(
+    page: Page, trace: Trace, some: Sequence[Exchange], of: str
+) -> Iterator[list[Cell] | Remark]:
     for e in some:
-        yield _row(trace, e)
+        yield _row(page, trace, e, of)
         yield from _remarks(e)
 
 
-def _row(trace: Trace, e: Exchange) -> list[Cell]:
+def _row(page: Page, trace: Trace, e: Exchange, of: str) -> list[Cell]:
     response = e.response
     return [
-        str(e.id + 1),
+        f"{of}{e.id + 1}",
         f"{e.connection}.{e.ordinal}",
+        began(page, e),
         request(e, missing="(not captured)"),
         f"#{trace.ref(e.first_frame, 0).number}" if e.request else "",
         names.status(e.response),

@@ -8,18 +8,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lbtrace.errors import OptionError
 from lbtrace.ladder import Step, ladder, ladder_alone, refs_of
-from lbtrace.listing import ListedExchanges, Row
+from lbtrace.listing import ListedExchanges, Row, exchanges_at
 from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref
 from lbtrace.model.problems import Problem
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
 from lbtrace.render.terminal import heads, ladders, problems
-from lbtrace.render.terminal.cells import duration, request
+from lbtrace.render.terminal.cells import began, duration, request
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
-from lbtrace.render.wording import names, times, units
+from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
 
 _EXCHANGES = 3  # of a problem
@@ -28,7 +29,7 @@ _LEGEND = "the balancer: + added, - removed, ~ changed"
 
 def zoom(page: Page, report: Report, name: str, labels: Labels) -> None:
     """What `name` names: P1, 12 or u3. OptionError when there is no such thing."""
-    found = next((p for p in report.problems if p.id == name.upper()), None)
+    found = _problem(report, name)
     if found is None:
         _exchange(page, report, row_of(report, name), labels)
         return
@@ -36,12 +37,8 @@ def zoom(page: Page, report: Report, name: str, labels: Labels) -> None:
     rows = _rows(report, found)
     for row in rows[: None if page.view.everything else _EXCHANGES]:
         _exchange(page, report, row, labels)
-    hidden = len(rows[_EXCHANGES:])
-    if hidden and not page.view.everything:
-        numbers = ", ".join(row.number for row in rows[_EXCHANGES:])
-        page.blank()
-        more = units.plural(hidden, "more exchange")
-        page.line((f"+{more} of {found.id}: {numbers} (--zoom {rows[-1].number})", "note"))
+    if not page.view.everything:
+        _hidden(page, found, [row.number for row in rows[_EXCHANGES:]])
     page.heading("All evidence", "display filters for Wireshark")
     filters = _filters(page, report, (("frames", frame) for frame in found.frames))
     page.table([Column(), Column(flexible=True)], filters)
@@ -49,35 +46,56 @@ def zoom(page: Page, report: Report, name: str, labels: Labels) -> None:
 
 def drawn(page: Page, report: Report, name: str, how: str, labels: Labels) -> None:
     """The ladder alone: of an exchange, or of the first one that a problem names."""
-    found = next((p for p in report.problems if p.id == name.upper()), None)
+    found = _problem(report, name)
     rows = [row_of(report, name)] if found is None else _rows(report, found)
     if not rows:
         raise OptionError("no-ladder", f"--ladder: {name} names no exchange.")
-    steps = ladder(report, rows[0])
+    _draw(page, ladder(report, rows[0]), how, labels, ladders.LANES)
+
+
+def _draw(
+    page: Page, steps: Sequence[Step], how: str, labels: Labels, lanes: Sequence[str]
+) -> None:
+    """As text, or as a diagram that another program draws."""
     if how == "mermaid":
-        for line in ladders.mermaid(steps, labels):
+        for line in ladders.mermaid(steps, labels, lanes):
             page.raw(page.plain(line))
     else:
-        ladders.text(page, steps, labels)
+        ladders.text(page, steps, labels, lanes)
+
+
+def _problem(report: Report | CaptureReport, name: str) -> Problem | None:
+    return next((p for p in report.problems if p.id == name.upper()), None)
 
 
 def alone(page: Page, report: CaptureReport, name: str, labels: Labels) -> None:
-    """A problem or an exchange of one capture."""
-    trace, found = report.trace, next((p for p in report.problems if p.id == name.upper()), None)
-    if found is not None:
-        problems.in_full(page, report, found, labels)
+    """A problem or an exchange of captures that are not compared."""
+    found = _problem(report, name)
+    if found is None:
+        _exchange_alone(page, *_of_capture(report, name), name, labels)
         return
-    number = _number(name, len(trace.exchanges))
-    if number is None:
-        raise OptionError(
-            "unknown-zoom",
-            f"--zoom {name}: there is no such thing here.",
-            _known(("P", len(report.problems)), ("", len(trace.exchanges))),
-        )
+    problems.in_full(page, report, found, labels)
+    trace, numbers = _named_alone(report, found)
+    of = f"{trace.point + 1}:" if len(report.captures) > 1 else ""
+    some = page.some(numbers, _EXCHANGES)
+    for number in some:
+        _exchange_alone(page, trace, number, f"{of}{number}", labels)
+    hidden = [f"{of}{number}" for number in numbers[len(some) :]]
+    _hidden(page, found, hidden)
+
+
+def _named_alone(report: CaptureReport, found: Problem) -> tuple[Trace, list[int]]:
+    """The capture that a problem is in, and the numbers of the exchanges that it names."""
+    trace = report.captures[found.since.point].trace
+    frames = (trace.files[f.file].first_frame + f.number - 1 for f in found.frames)
+    return trace, [exchange + 1 for exchange in exchanges_at(trace, frames)]
+
+
+def _exchange_alone(page: Page, trace: Trace, number: int, name: str, labels: Labels) -> None:
     exchange = trace.exchanges[number - 1]
     page.heading(
-        f"Exchange {number}: {request(exchange)} → {names.status(exchange.response)}",
-        f"at {_time(page, exchange)}, took {duration(exchange)}",
+        f"Exchange {name}: {request(exchange)} → {names.status(exchange.response)}",
+        f"at {began(page, exchange, '?')}, took {duration(exchange)}",
     )
     for title, head in (("Request head", exchange.request), ("Response head", exchange.response)):
         if head is not None:
@@ -86,6 +104,48 @@ def alone(page: Page, report: CaptureReport, name: str, labels: Labels) -> None:
             heads.alone(page, frame, head)
     page.heading("Ladder", "times count from the request")
     ladders.text(page, ladder_alone(trace, number - 1), labels, ladders.LANES_ALONE)
+
+
+def _hidden(page: Page, found: Problem, numbers: Sequence[str]) -> None:
+    """The exchanges of a problem that are not shown."""
+    if numbers:
+        page.blank()
+        more = units.plural(len(numbers), "more exchange")
+        page.line((f"+{more} of {found.id}: {', '.join(numbers)} (--zoom {numbers[-1]})", "note"))
+
+
+def drawn_alone(page: Page, report: CaptureReport, name: str, how: str, labels: Labels) -> None:
+    """The ladder alone of an exchange of one capture, or of the first one that a problem names."""
+    found = _problem(report, name)
+    if found is None:
+        trace, number = _of_capture(report, name)
+    else:
+        trace, numbers = _named_alone(report, found)
+        if not numbers:
+            raise OptionError("no-ladder", f"--ladder: {name} names no exchange.")
+        number = numbers[0]
+    steps = ladder_alone(trace, number - 1)
+    _draw(page, steps, how, labels, ladders.LANES_ALONE)
+
+
+def _of_capture(report: CaptureReport, name: str) -> tuple[Trace, int]:
+    """The capture and the number of an exchange: "12"; "2:12", where there are several captures.
+    OptionError when there is none.
+    """
+    traces = [alone.trace for alone in report.captures]
+    place, colon, digits = name.rpartition(":")
+    which = _number(place, len(traces)) if colon else 1
+    if which is not None and bool(colon) == (len(traces) > 1):
+        number = _number(digits, len(traces[which - 1].exchanges))
+        if number is not None:
+            return traces[which - 1], number
+    of = [""] if len(traces) == 1 else [f"{n}:" for n in range(1, len(traces) + 1)]
+    every = [(o, len(t.exchanges)) for o, t in zip(of, traces, strict=True)]
+    raise OptionError(
+        "unknown-zoom",
+        f"--zoom {name}: there is no such thing here.",
+        _known(("P", len(report.problems)), *every),
+    )
 
 
 def row_of(report: Report, name: str) -> Row:
@@ -156,7 +216,7 @@ def _title(page: Page, report: Report, row: Row, front: Ref | None, labels: Labe
     exchange = labels.exchange(side, ref)
     page.heading(
         f"Exchange {row.number}: {request(exchange)} → {names.status(exchange.response)}",
-        f"at {_time(page, exchange)}, took {duration(exchange)}",
+        f"at {began(page, exchange, '?')}, took {duration(exchange)}",
     )
     if row.paired:
         pair = report.correlation.pairs[row.place]
@@ -170,11 +230,6 @@ def _title(page: Page, report: Report, row: Row, front: Ref | None, labels: Labe
     detail = names.unpaired_detail(alone)
     why = names.UNPAIRED[alone.reason] + (f" ({shown(detail)})" if detail else "")
     page.prose(f"On the {alone.side} side only: {why}.")
-
-
-def _time(page: Page, exchange: Exchange) -> str:
-    first = exchange.request or exchange.response
-    return "?" if first is None else times.clock(first.first_ns, page.view.zone)
 
 
 def _attempts(

@@ -71,12 +71,12 @@ REUSE: dict[Reuse, str] = {
 }
 
 NOT_CAPTURED: dict[NotCaptured, str] = {
-    NotCaptured.OTHER_SIDE: "This is one capture. It does not show on which side of a balancer it "
-    "was taken, and the other side is not captured.",
-    NotCaptured.IN_FRONT: "This is one capture. Its requests came through a balancer or proxy: it "
-    "was taken behind one, and in front of that one is not captured.",
-    NotCaptured.BEHIND: "This is one capture. Its responses came through a balancer or proxy: it "
-    "was taken in front of one, and behind that one is not captured.",
+    NotCaptured.OTHER_SIDE: "{which}: the packets do not show on which side of a balancer it was "
+    "taken, and the other side is not in it.",
+    NotCaptured.IN_FRONT: "{which}: its requests came through a balancer or proxy. What is in "
+    "front of that is not in it.",
+    NotCaptured.BEHIND: "{which}: its responses came through a balancer or proxy. What is behind "
+    "that is not in it.",
 }
 SEVERITY: dict[Severity, str] = {
     Severity.CRITICAL: "CRITICAL",

@@ -25,6 +25,7 @@ from lbtrace.model.http import (
     Protocol,
     ProxyHeader,
 )
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
     AttemptOutcome,
     ChangeKind,
@@ -33,7 +34,7 @@ from lbtrace.model.pairing import (
     Pattern,
     UnpairedReason,
 )
-from lbtrace.model.report import Kind, Severity
+from lbtrace.model.report import CaptureAlone, CaptureReport, Kind, NotCaptured, Severity
 from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.render.json import _BATCH, _write
 from tests.laws import examples
@@ -116,9 +117,35 @@ def test_no_field_of_the_model_is_left_out() -> None:
 
 
 def test_each_exchange_is_one_line() -> None:
-    lines = text_of(founding.client_trace()).splitlines()
+    text = text_of(founding.client_trace())
+    lines = text[text.index('"captures"') :].splitlines()
     mine = [json.loads(line.removeprefix(",")) for line in lines if '"ordinal":' in line]
     assert [e["request"]["target"] for e in mine] == [target for target, _ in founding.ASKED]
+
+
+def test_one_capture_stands_beside_the_list_that_holds_it() -> None:
+    document = json.loads(text_of(founding.client_trace()))
+    (only,) = document["captures"]
+    assert only.pop("not_captured") == document["not_captured"] == "other-side"
+    assert only == document["capture"]
+
+
+def test_several_captures_are_a_list() -> None:
+    every = CaptureReport(
+        (
+            CaptureAlone(founding.client_trace()),
+            CaptureAlone(
+                dataclasses.replace(founding.backend_trace(), side=Side.CLIENT, point=1),
+                not_captured=NotCaptured.IN_FRONT,
+            ),
+        )
+    )
+    document = json.loads(text_of(every))
+    check(document)
+    assert "capture" not in document
+    assert [c["point"] for c in document["captures"]] == [0, 1]
+    assert [c["not_captured"] for c in document["captures"]] == ["other-side", "in-front"]
+    assert document["not_captured"] == "other-side"
 
 
 def test_frames_of_a_rotated_capture_are_those_of_each_file() -> None:

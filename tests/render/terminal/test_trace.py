@@ -35,9 +35,9 @@ def test_of_many_rows_the_first_are_shown() -> None:
         exchanges=exchanges,
     )
     text = page(many)
-    assert "… and 1 more connections" in text
-    assert "… and 1 more exchanges" in text
-    assert "more" not in page(many, detail=Detail.EVERYTHING)
+    assert "Connections   12 of 13\n" in text
+    assert "HTTP exchanges   25 of 26; frames: where each half begins\n" in text
+    assert "Connections   13 of 13\n" in page(many, detail=Detail.EVERYTHING)
     assert page(many, detail=Detail.EVERYTHING).count("GET /divide/25") == 26
 
 

@@ -1,0 +1,113 @@
+"""The first screen of `show`: what is wrong in the captures; what each of them holds, the exchanges
+that went wrong first. `LINES` at most, so that it fits a screen, unless the captures are many.
+
+What does not fit is counted, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lbtrace.listing import ListingAlone
+from lbtrace.model.report import CaptureReport
+from lbtrace.render.terminal import limits, trace
+from lbtrace.render.terminal.first_screen import LINES, Blocks, problems_that_fit
+from lbtrace.render.terminal.labels import Labels
+from lbtrace.render.terminal.page import Page
+from lbtrace.render.wording.escape import shown
+from lbtrace.tables.captures import capture_counts
+
+_MOST = 12  # rows of either table
+_SOME = 6
+_LEAST = (2, 3)  # of either, if it must be so
+
+
+def show_screen(
+    page: Page, report: CaptureReport, listed: list[ListingAlone], labels: Labels
+) -> None:
+    """All of it."""
+    block = Blocks(page)
+    head = block(lambda p: trace.summary(p, report))
+    if report.problems:
+        head.append("")
+    foot = block(lambda p: _foot(p, report, listed))
+    every = range(len(report.captures))
+    least = [_fitting(block, report, listed, n, 0) for n in every]
+    room = LINES - len(head) - len(foot)
+    told = problems_that_fit(block, report, labels, room - sum(map(len, least)))
+    room -= len(told)
+    below: list[str] = []
+    for number in every:
+        share = (room - len(below)) // (len(least) - number)
+        below += _fitting(block, report, listed, number, share)
+    for line in (*head, *told, *below, *foot):
+        page.raw(line)
+
+
+def _fitting(
+    block: Blocks, report: CaptureReport, listed: list[ListingAlone], number: int, room: int
+) -> list[str]:
+    """A capture with as many rows as fit: the first of these (connections, exchanges)."""
+    connections, exchanges = _LEAST
+    rows = [(n, _MOST) for n in range(_MOST, _SOME, -1)]
+    rows += [(_SOME, n) for n in range(_MOST, exchanges, -1)]
+    rows += [(n, exchanges) for n in range(_SOME, connections - 1, -1)]
+    if len(report.captures) > 1:
+        rows = [(0, n) for n in range(_MOST, exchanges - 1, -1)]
+    lines: list[str] = []
+    for most in rows:
+        lines = _capture(block, report, listed, number, most)
+        if len(lines) <= room:
+            break
+    return lines
+
+
+def _capture(
+    block: Blocks,
+    report: CaptureReport,
+    listed: list[ListingAlone],
+    number: int,
+    most: tuple[int, int],
+) -> list[str]:
+    """One capture, with so many connections and exchanges. Of several the connections are left
+    to -v.
+    """
+    return block(partial(_write, report=report, listed=listed[number], number=number, most=most))
+
+
+def _write(
+    page: Page, report: CaptureReport, listed: ListingAlone, number: int, most: tuple[int, int]
+) -> None:
+    held, several = report.captures[number].trace, len(report.captures) > 1
+    counts = capture_counts(held)
+    if several:
+        trace.title(page, report, number)
+    elif report.problems:
+        page.blank()
+    trace.counted(page, held, counts, listed)
+    for sentence in limits.blind_spots(held):
+        page.prose(sentence)
+    if not held.connections:
+        limits.captures(page, [held], Labels([held], ()))
+    connections, exchanges = most
+    if connections:
+        trace.connections(page, held, counts, connections)
+    trace.exchanges(page, held, listed, f"{number + 1}:" if several else "", exchanges)
+
+
+def _foot(page: Page, report: CaptureReport, listed: list[ListingAlone]) -> None:
+    """What to type next."""
+    page.blank()
+    name = report.problems[0].id if report.problems else _first(listed)
+    if name:
+        page.line(("In full: ", "note"), f"{shown(page.view.command)} --zoom {name}")
+    more = "connections, facts" if len(listed) > 1 else "facts"
+    page.line((f"-v: {more}, limits, captures · --all: nothing cut · -q: problems only", "note"))
+
+
+def _first(listed: list[ListingAlone]) -> str:
+    """The number of the first exchange that is listed, "" if none is."""
+    for number, alone in enumerate(listed, 1):
+        if alone.rows:
+            return f"{number}:{alone.rows[0] + 1}" if len(listed) > 1 else f"{alone.rows[0] + 1}"
+    return ""
