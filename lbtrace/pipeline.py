@@ -164,7 +164,7 @@ def _read(files: Sequence[str], progress: Progress) -> _Read:
     are never there at the same time.
     """
     recording = capture.read(files, progress)
-    segments = decode.segments(recording, progress)
+    segments = tcp.in_time_order(decode.segments(recording, progress))
     packet_directions = decode.packet_directions(recording)
     del recording.records
     connections, streams = tcp.connections(segments)

@@ -33,6 +33,7 @@ class FindingModule(NamedTuple):
     doc: str
     find: Callable[[Comparison], Iterable[Finding]]
     one_capture: bool  # whether it can speak of one capture alone
+    of_durations: bool  # whether all it says rests on how long something took on one side
 
     @property
     def variants(self) -> Mapping[str, str]:
@@ -53,6 +54,7 @@ def registry() -> tuple[FindingModule, ...]:
             m.__doc__ or "",
             m.find,
             getattr(m, "ONE_CAPTURE", False),
+            getattr(m, "OF_DURATIONS", False),
         )
         for m in modules
     )
@@ -65,12 +67,14 @@ def slugs() -> tuple[str, ...]:
 
 def all_findings(comparison: Comparison) -> tuple[Finding, ...]:
     """Everything there is to tell, most severe first, then surest first, then by slug. If only one
-    side was captured, what needs no other side.
+    side was captured, what needs no other side. Where a clock was set back while capturing,
+    nothing that rests on durations.
     """
+    steady = all(trace.steady for side in comparison.captured for trace in comparison.traces(side))
     found = [
         finding
         for module in registry()
-        if module.one_capture or not comparison.alone
+        if (module.one_capture or not comparison.alone) and (steady or not module.of_durations)
         for finding in module.find(comparison)
     ]
     return tuple(sorted(found, key=lambda f: (-f.severity.rank, -f.confidence.rank, f.slug)))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from lbtrace.comparison import Comparison, confidence_of
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import few
 from lbtrace.http_fields import HOST
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, HeaderChange, Pattern, Tier
@@ -135,10 +136,7 @@ def _unchanged(
 
 
 def _names(changes: Sequence[HeaderChange]) -> str:
-    names = list(dict.fromkeys(c.name for c in changes if c.name))
-    return ", ".join(names[:NAMED]) + (
-        f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    )
+    return few(dict.fromkeys(c.name for c in changes if c.name), NAMED)
 
 
 def _frames(comparison: Comparison, change: HeaderChange) -> list[FrameRef]:

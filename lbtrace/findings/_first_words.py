@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.findings._names import counted
 from lbtrace.model.http import Application, Exchange, Protocol
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.trace import Trace
@@ -70,8 +70,7 @@ def answer(opening: Opening, exchanges: Iterable[Exchange]) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Names with their counts, the most frequent first."""
-    counted = Counter(name for name in names if name).most_common(LISTED)
-    return ", ".join(f"{name} ×{count}" for name, count in counted)
+    return counted(filter(None, names), LISTED)
 
 
 def shown(frames: Iterable[tuple[FrameRef, ...]]) -> list[FrameRef]:

@@ -26,6 +26,7 @@ from lbtrace.comparison.claims import Measured, values
 from lbtrace.comparison.frames import evidence
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence
+from lbtrace.model.plurals import chosen
 from lbtrace.model.report import Finding, Severity
 
 
@@ -54,14 +55,15 @@ class FindingKind(NamedTuple):
         **measured: Measured,
     ) -> Finding:
         """A finding of this kind; `variant` is "" for the one that needs none. `note` says what the
-        frames show. ValueError without a frame.
+        frames show. A word of the statement that agrees with a count is {name:one|many}, see
+        model/plurals.py. ValueError without a frame.
         """
         return Finding(
             f"{self.slug}.{variant}" if variant else self.slug,
             self.title,
             severity,
             confidence,
-            statement,
+            chosen(statement, measured),
             values(**measured),
             evidence(frames, note),
             remedy,

@@ -9,8 +9,11 @@ name it: "client" would be a guess.
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from lbtrace.comparison import Comparison
 from lbtrace.model.net import Side
+from lbtrace.model.trace import Trace
 
 _PLACE = " on the {side} side"
 
@@ -32,6 +35,15 @@ def ends(comparison: Comparison, side: Side) -> tuple[str, str]:
     if comparison.passes_packets:
         return "client", "backend"
     return ("client", "balancer") if side is Side.CLIENT else ("balancer", "backend")
+
+
+def capture_name(comparison: Comparison, trace: Trace) -> str:
+    """What a sentence calls a capture: by its side, or by its file where a side has several."""
+    if comparison.alone:
+        return "this capture"
+    if len(comparison.traces(trace.side)) == 1:
+        return f"the {trace.side.value} capture"
+    return f"{trace.side.value} capture {PurePath(trace.name).name}"
 
 
 def named(comparison: Comparison, side: Side) -> str | None:

@@ -58,11 +58,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 STATEMENT = {
-    "behind-a-proxy": "{count} of {of} requests carry what a proxy adds ({fields}): this capture "
+    "behind-a-proxy": "{count} of {of} requests {count:carries|carry} what a proxy adds "
+    "({fields}): this capture "
     "was taken behind one.",
-    "in-front-of-a-proxy": "{count} of {of} responses carry what a proxy adds ({fields}): this "
+    "in-front-of-a-proxy": "{count} of {of} responses {count:carries|carry} what a proxy adds "
+    "({fields}): this "
     "capture was taken in front of one.",
-    "forwarding-fields": "{count} of {of} requests carry {fields}: a proxy wrote that, or the "
+    "forwarding-fields": "{count} of {of} requests {count:carries|carry} {fields}: a proxy wrote "
+    "that, or the "
     "client did.",
 }
 

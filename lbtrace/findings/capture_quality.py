@@ -30,6 +30,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, first_frames
 from lbtrace.comparison.claims import size
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import capture_name
 from lbtrace.model.http import Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedDetail, UnpairedReason
@@ -53,22 +54,25 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             comparison.traces(side), comparison.table(side).connections, strict=True
         ):
             if len(connections):
-                yield from _of_trace(trace, connections)
+                yield from _of_trace(comparison, trace, connections)
     yield from _outside(comparison)
 
 
-def _of_trace(trace: Trace, connections: ConnectionTable) -> Iterator[Finding]:
-    dropped = sum(f.dropped or 0 for f in trace.files)
+def _of_trace(
+    comparison: Comparison, trace: Trace, connections: ConnectionTable
+) -> Iterator[Finding]:
+    dropped, capture = trace.dropped, capture_name(comparison, trace)
     ends = connections.ends
     if dropped:
         yield KIND.finding(
             "dropped",
             Severity.MEDIUM,
             Confidence.CERTAIN,
-            "{capture} reports {count} packets dropped while capturing: some of what is missing "
-            "was on the wire.",
+            "Dropped while capturing, as {capture} itself reports: {count} packets. Some of what "
+            "is "
+            "missing was on the wire.",
             first_frames(trace, np.arange(1)),
-            capture=trace.name,
+            capture=capture,
             count=dropped,
             remedy=BUFFER,
         )
@@ -81,7 +85,7 @@ def _of_trace(trace: Trace, connections: ConnectionTable) -> Iterator[Finding]:
             "Cut by the snapshot length: {count} of {of} packets in {capture}; what was cut is "
             "unknown, never different.",
             first_frames(trace, cut if len(cut) else np.arange(len(connections))),
-            capture=trace.name,
+            capture=capture,
             count=trace.packets.truncated,
             of=trace.packets.decoded,
             remedy=WHOLE,
@@ -93,9 +97,10 @@ def _of_trace(trace: Trace, connections: ConnectionTable) -> Iterator[Finding]:
             "missing",
             Severity.LOW,
             Confidence.HIGH,
-            "{bytes} of {count} connections were acknowledged and are not in {capture}.",
+            "Missing from {capture}: {bytes} of {count} connections, which the other end "
+            "acknowledged.",
             first_frames(trace, missing),
-            capture=trace.name,
+            capture=capture,
             bytes=size(sum(lost.tolist())),
             count=len(missing),
             remedy=BUFFER,
@@ -111,7 +116,7 @@ def _of_trace(trace: Trace, connections: ConnectionTable) -> Iterator[Finding]:
             "One direction only: {count} of {of} connections in {capture}; the answers take "
             "another way, or were filtered out.",
             first_frames(trace, one_way),
-            capture=trace.name,
+            capture=capture,
             count=len(one_way),
             of=len(connections),
             remedy=(

@@ -19,7 +19,6 @@ Variants:
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,6 +27,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.comparison.counts import counted_once
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import few
 from lbtrace.findings._side import named, told, variant
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
@@ -36,12 +36,14 @@ from lbtrace.model.report import Finding, Severity
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
 STATEMENT = {
-    "refused": "Connections to {targets} were refused on the {side} side: {count}{checks}.",
-    "no-answer": "Attempts to connect to {targets} were not answered on the {side} side: "
-    "{count}{checks}.",
+    "refused": "{count} connections on the {side} side {count:was|were} refused{checks}: to "
+    "{targets}.",
+    "no-answer": "{count} attempts to connect on the {side} side {count:was|were} not "
+    "answered{checks}: to {targets}.",
 }
 REMEDY = {
-    "refused": "Nothing listens there: start the server, or take the target out.",
+    "refused": "Nothing listens there, or a firewall rejects it: start the server, or take the "
+    "target out.",
     "no-answer": "Look for a firewall, a wrong address or a full accept queue; or the answers "
     "take a way that was not captured.",
 }
@@ -62,7 +64,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         failed = np.flatnonzero(failed)
         for event in dict.fromkeys(events[failed].tolist()):
             kind, connections = SLUGS[event], failed[events[failed] == event]
-            targets = Counter(table.servers[connections].tolist())
+            servers = table.servers[connections].tolist()
             checks = (
                 int(comparison.check_connections[connections].sum()) if side is Side.BACKEND else 0
             )
@@ -71,13 +73,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 Severity.MEDIUM,
                 Confidence.HIGH,
                 told(comparison, STATEMENT[kind]).replace(
-                    "{checks}", ", {checks} of them health checks" if checks else ""
+                    "{checks}", " ({checks} of them health checks)" if checks else ""
                 ),
                 comparison.opening_frames(side, connections),
                 count=len(connections),
-                targets=", ".join(
-                    str(table.endpoint(target)) for target, _ in targets.most_common(3)
-                ),
+                targets=few(str(table.endpoint(server)) for server in servers),
                 side=named(comparison, side),
                 checks=checks,
                 remedy=REMEDY[kind],

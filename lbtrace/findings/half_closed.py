@@ -81,7 +81,11 @@ def _finding(comparison: Comparison, side: Side, rows: Column, name: str) -> Fin
             "The {sender} half-closed {count} connections on the {side} side: its FIN came after "
             "the request and before the answer",
         )
-        + (", which it got." if answered else ". It got none: it left, or was taken to have left."),
+        + (
+            ", which it got."
+            if answered
+            else ". No answer followed: it had left, or was taken to have left."
+        ),
         _frames(comparison, side, rows),
         sender=sender,
         count=len(distinct(table.connection[rows])),

@@ -41,6 +41,7 @@ from lbtrace.tables.messages import Messages
 from lbtrace.tables.words import Words
 
 KIND = FindingKind.of(__name__, __doc__)
+OF_DURATIONS = True
 LONG_NS = 200_000_000  # bodies that are sent faster are held back by nothing that one would notice
 NOTICED_NS = 1_000_000_000  # who waits so long asks where the time goes
 EVENTS = "text/event-stream"

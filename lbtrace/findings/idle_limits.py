@@ -52,6 +52,7 @@ from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
+OF_DURATIONS = True
 AT_ONCE_NS = 250_000_000  # an answer within a long round trip
 REQUEST_TIMEOUT = 408
 KEEP = (
@@ -89,7 +90,7 @@ def _forgotten(comparison: Comparison, side: Side) -> Iterator[Finding]:
         Confidence.HIGH,
         told(
             comparison,
-            "{count} connections on the {side} side had worked, were silent for {least}"
+            "{count} connections on the {side} side had worked, {count:was|were} silent for {least}"
             + (" or more" if len(idle) > 1 else "")
             + ", and then nothing came back: what was sent then was sent {tries} times",
         )
@@ -156,7 +157,8 @@ def _reset(comparison: Comparison, side: Side) -> Iterator[Finding]:
         Confidence.MEDIUM,
         told(
             comparison,
-            "{count} connections on the {side} side were reset by what was sent after {least} of "
+            "{count} connections on the {side} side {count:was|were} reset by what was sent "
+            "after {least} of "
             "silence",
         )
         + (" or more" if len(idle) > 1 else "")
@@ -207,7 +209,8 @@ def _closed_by(
     closer, other = ends(comparison, side)[:: 1 if close.who == CLIENT else -1]
     upgraded = _upgraded(comparison, side, close.connections)
     worked = longest_idle_ns(comparison, side)
-    table, least = comparison.table(side), int(close.idle_ns.min())
+    table, least, most = comparison.table(side), int(close.idle_ns.min()), int(close.idle_ns.max())
+    differ = most - least > least // 100  # else both are written alike
     frames = []
     for c in close.connections[:FRAMES_PER_SIDE].tolist():
         trace = comparison.traces(side)[table.connection_ref(c).point]
@@ -220,7 +223,7 @@ def _closed_by(
         Confidence.HIGH,
         told(comparison, "The {closer} closed {count} idle connections on the {side} side")
         + " after {least}"
-        + (" to {most}" if len(close.idle_ns) > 1 else "")
+        + (" to {most}" if differ else "")
         + " of silence"
         + (", {upgraded} of them {protocols} connections" if upgraded else "")
         + "."
@@ -236,7 +239,7 @@ def _closed_by(
         closer=closer,
         count=len(close.connections),
         least=ns(least),
-        most=ns(int(close.idle_ns.max())) if len(close.idle_ns) > 1 else None,
+        most=ns(most) if differ else None,
         upgraded=len(upgraded) or None,
         protocols="/".join(sorted(set(upgraded))) or None,
         worked=ns(worked) if worked is not None and worked < least else None,

@@ -39,6 +39,7 @@ from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
+OF_DURATIONS = True
 TOLD_NS = 100_000_000
 REMEDY = (
     "Look for drops between this capture and the ends of these connections: errors and drops of "

@@ -42,6 +42,7 @@ from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
+OF_DURATIONS = True
 SECOND_NS = 1_000_000_000
 AFTER_NS = tuple(seconds * SECOND_NS for seconds in (1, 3, 7))  # since the first SYN
 LATE_NS = 60_000_000  # by which a timer of a host and the way may be late

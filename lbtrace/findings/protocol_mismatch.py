@@ -140,8 +140,8 @@ def _mixed(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator[F
             variant(comparison, VARIANTS[client, spoken], side),
             _severity(side, len(those), of),
             Confidence.CERTAIN,
-            "{count} of {of} connections to {server} begin in {client} and are answered in {spoken}"
-            + (": {answers}." if any(answers) else "."),
+            "{count} of {of} connections to {server} {count:begins|begin} in {client} and "
+            "{count:is|are} answered in {spoken}" + (": {answers}." if any(answers) else "."),
             shown(_first_frames(comparison, side, o) for o in those),
             note="the first bytes of both ends",
             remedy=REMEDY[client, spoken],
@@ -228,10 +228,11 @@ def _refused(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator
             variant(comparison, "proxy-header", side),
             Severity.MEDIUM,
             Confidence.HIGH if before else Confidence.MEDIUM,
-            "{server} refused {count} of {of} connections that begin with a PROXY header: "
+            "{server} refused {count} of {of} connections that began with a PROXY header: "
             "{answers}."
             + (
-                " {before} of these answers came before any request: they are about the header."
+                " {before} of these answers came before any request, so the header is what was "
+                "refused."
                 if before
                 else " No such connection was answered well."
             ),
@@ -339,7 +340,7 @@ def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
             Severity.MEDIUM if len(rows) > 1 else Severity.LOW,
             Confidence.HIGH,
             "{server} ended {count} of {of} connections at their first bytes, without a byte of "
-            "answer. The connections begin with {words}.",
+            "answer. What they began with: {words}.",
             shown(
                 (first_words(comparison, side, row), *_server_end(comparison, side, row))
                 for row in rows.tolist()

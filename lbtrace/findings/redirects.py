@@ -219,7 +219,8 @@ def _loops(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Findin
         "loop",
         Severity.HIGH,
         Confidence.HIGH,
-        "Redirect loop: {count} of {of} redirects send the client back to the URL it asked for, "
+        "Redirect loop: {count} of {of} redirects {count:sends|send} the client back to the URL "
+        "it asked for, "
         "for example {example}."
         + (
             " The request that reached the balancer says {field}: {sent}; the balancer overwrites "
@@ -292,7 +293,8 @@ def _private_address(comparison: Comparison, redirects: list[Redirect]) -> Itera
             "private-address",
             Severity.MEDIUM,
             Confidence.MEDIUM,
-            "{count} of {of} redirects send the client to a private address, {location}, though it "
+            "{count} of {of} redirects {count:sends|send} the client to a private address, "
+            "{location}, though it "
             "asked for {host}: such an address leads nowhere outside.",
             _frames(comparison, strange),
             count=len(strange),
@@ -337,7 +339,8 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
         "own-address",
         Severity.MEDIUM,
         Confidence.HIGH,
-        "{count} of {of} redirects send the client to the backend's own address, {location}, "
+        "{count} of {of} redirects {count:sends|send} the client to the backend's own address, "
+        "{location}, "
         "which belongs to the network behind the balancer."
         + (
             " The balancer sends the backend Host: {got} instead of the client's {sent}, and the "
@@ -390,7 +393,8 @@ def _cookies(comparison: Comparison) -> Iterator[Finding]:
         "cookie-domain",
         Severity.MEDIUM,
         Confidence.HIGH,
-        "{count} of {of} responses with a cookie set it for {domain}, a host the client did not "
+        "{count} of {of} responses with a cookie {count:sets|set} it for {domain}, a host the "
+        "client did not "
         "ask for ({host}): the client refuses such a session cookie.",
         [*comparison.request_frames(shown), *comparison.response_frames(shown)],
         count=len(strange),

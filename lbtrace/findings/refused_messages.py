@@ -210,9 +210,11 @@ def _form(
         Severity.LOW,
         Confidence.MEDIUM,
         (
-            "{count} requests that were refused with {status} have what none of the {good} that "
+            "{count} requests that {count:was|were} refused with {status} {count:has|have} what "
+            "none of the {good} that "
             if request
-            else "{count} responses of backends that clients did not get have what none of the "
+            else "{count} responses of backends that clients did not get {count:has|have} what "
+            "none of the "
             "{good} that "
         )
         + ("worked have: {what}." if request else "were passed on have: {what}."),
@@ -261,7 +263,8 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
         (
             "{count} responses of backends did not reach the clients, who got an error: "
             if replaced.paired
-            else "{count} responses of backends have no client that got them, and clients that "
+            else "{count} responses of backends {count:has|have} no client that got them, and "
+            "clients that "
             "asked the same got an error: "
         )
         + _interval(found, "{part}"),

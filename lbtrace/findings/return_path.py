@@ -27,6 +27,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import few
 from lbtrace.findings._side import variant
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
@@ -92,7 +93,7 @@ def _finding(
         comparison.opening_frames(side, shown),
         count=len(stray),
         front=front,
-        other=", ".join(name for name, _ in others.most_common(3)),
+        other=few(others.elements()),
         reset=reset or None,
         remedy=TRACKING if answered else ROUTE,
     )

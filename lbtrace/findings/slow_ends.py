@@ -42,6 +42,7 @@ from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
+OF_DURATIONS = True
 CLOSED_NS = 100_000_000
 LONG_NS = 1_000_000_000
 

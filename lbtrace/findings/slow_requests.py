@@ -34,6 +34,7 @@ from lbtrace.tables.words import bits_of
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
+OF_DURATIONS = True
 SLOW_NS = 1_000_000_000
 EXAMPLES = 2
 DAMAGED = bits_of(

@@ -135,7 +135,8 @@ def _not_passed_on(
                     name,
                     Severity.INFO if hop else Severity.MEDIUM,
                     confidence_of(those),
-                    "{count} of {of} requests that ask to change to {names} reach the backend "
+                    "{count} of {of} requests that {of:asks|ask} to change to {names} "
+                    "{count:reaches|reach} the backend "
                     "without {missing}: the balancer does not pass the upgrade on. The clients got "
                     "{statuses}.",
                     comparison.request_frames(those),
@@ -164,7 +165,8 @@ def _without_upgrade(comparison: Comparison, side: Side, explained: Column) -> I
             Confidence.HIGH,
             told(
                 comparison,
-                "{count} requests on the {side} side have Sec-WebSocket-Key and no Upgrade: a "
+                "{count} requests on the {side} side {count:has|have} Sec-WebSocket-Key and no "
+                "Upgrade: a "
                 "proxy in front did not pass the upgrade on. The answers were {statuses}.",
             ),
             [comparison.request_frame(side, table.ref(r)) for r in rows[:FRAMES_PER_SIDE].tolist()],
@@ -193,7 +195,8 @@ def _declined(
             Confidence.CERTAIN,
             told(
                 comparison,
-                "{count} requests on the {side} side ask to change to {name} and are not granted "
+                "{count} requests on the {side} side {count:asks|ask} to change to {name} and "
+                "{count:is|are} not granted "
                 "it: {statuses}.",
             )
             + (" A server may ignore this." if hop else ""),

@@ -2,25 +2,36 @@
 
 A sentence of a finding is written for many: "{count} requests were answered". For a count of 1 its
 noun and its verb are put in the singular. A list is enough: nouns that take an s, and the verbs
-that follow them.
+that follow them. A verb that stands elsewhere names its number and both its forms: "{count} of {of}
+connections to {server} {count:begins|begin} in TLS".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 _NOUNS = (
     "SYN|connection|request|response|exchange|pair|check|packet|time|target|node|attempt|segment"
     "|byte|frame|client|backend|case|answer|error|retransmission|line|field|hop"
+    "|redirect|handshake|message|time-out"
 )
-_ADJECTIVES = "later|idle|other|different|health|backend|client|TCP|HTTP"
+_ADJECTIVES = "later|idle|open|slow|other|different|health|backend|client|TCP|TLS|HTTP"
 _VERBS = {"were": "was", "are": "is", "carry": "carries", "begin": "begins", "state": "states"}
 # "{count} other requests", "{count} pairs of connections carry"
 _COUNTED = re.compile(
     rf"\{{(\w+)\}}((?: (?:{_ADJECTIVES}))? (?:{_NOUNS}))s\b"
     rf"( of connections)?(?: ({'|'.join(_VERBS)})\b)?"
 )
+
+_CHOICE = re.compile(r"\{(\w+):([^|{}]*)\|([^|{}]*)\}")
+
+
+def chosen(statement: str, numbers: Mapping[str, object]) -> str:
+    """A sentence with {name:one|many} places → the same with the word that agrees with the number
+    of that name. KeyError when there is none.
+    """
+    return _CHOICE.sub(lambda place: place[2] if numbers[place[1]] == 1 else place[3], statement)
 
 
 def noun(number: int, one: str, many: str = "") -> str:

@@ -11,6 +11,8 @@ from lbtrace.model.http import Application, Exchange
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.stream import Connection
 
+SET_BACK = "clock-set-back"  # the diagnostic of a capture whose own clock cannot be trusted
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
@@ -104,6 +106,11 @@ class Trace:
     def name(self) -> str:
         """The path of the first file, as given."""
         return self.files[0].path if self.files else ""
+
+    @property
+    def steady(self) -> bool:
+        """Whether the clock of the capture was never seen to be set back."""
+        return all(said.slug != SET_BACK for said in self.diagnostics)
 
     @property
     def duration_ns(self) -> int:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from lbtrace.tcp.connections import connections
 from lbtrace.tcp.pauses import pauses
+from lbtrace.tcp.time_order import in_time_order
 
-__all__ = ["connections", "pauses"]
+__all__ = ["connections", "in_time_order", "pauses"]

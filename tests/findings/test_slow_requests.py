@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lbtrace.model.trace import Trace
+from dataclasses import replace
+
+from lbtrace.model.trace import SET_BACK, Diagnostic, Trace
 from tests.findings.simulated import (
     judge_alone,
     judge_recording,
@@ -60,3 +62,10 @@ def test_what_is_quick_is_not_told_and_two_captures_tell_more() -> None:
     two = judge_simulation(quick())
     two.recorded.clients[0] = stretched("waiting")
     assert judge_recording(two.recorded, two.correlation).of("slow-requests") == []
+
+
+def test_a_clock_that_was_set_back_tells_no_durations() -> None:
+    trace = stretched("waiting")
+    assert judge_alone(trace).of("slow-requests")
+    set_back = replace(trace, diagnostics=(Diagnostic(SET_BACK, "…"),))
+    assert judge_alone(set_back).of("slow-requests") == []

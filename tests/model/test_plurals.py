@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbtrace.model.plurals import in_singular, noun
+from lbtrace.model.plurals import chosen, in_singular, noun
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,17 @@ def test_each_place_is_counted_for_itself() -> None:
 @pytest.mark.parametrize("text", ["{n} becomes", "{n} was", "{n} checksum", "{n} requestsx"])
 def test_other_words_stay_as_they_are(text: str) -> None:
     assert in_singular(text, {"n"}) == text
+
+
+def test_a_verb_that_stands_elsewhere_agrees_with_the_number_it_names() -> None:
+    statement = "{count} of {of} connections to {server} {count:begins|begin} in TLS."
+    many = "{count} of {of} connections to {server} begin in TLS."
+    one = "{count} of {of} connections to {server} begins in TLS."
+    assert chosen(statement, {"count": 2, "of": 1}) == many
+    assert chosen(statement, {"count": 0, "of": 1}) == many
+    assert chosen(statement, {"count": 1, "of": 3}) == one
+
+
+def test_a_word_cannot_agree_with_a_number_that_is_not_there() -> None:
+    with pytest.raises(KeyError):
+        chosen("It {count:is|are}.", {})

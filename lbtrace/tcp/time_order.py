@@ -1,0 +1,104 @@
+"""Segments in the order of the file → in the order in which they crossed the wire.
+
+A file is written in order of time, but for packets that wait a moment in different queues. Two
+things make its times go back by more than that:
+
+    put together   parts recorded at the same time stand one behind the other (mergecap -a, cat,
+                   files given in the wrong order): the times tell the order
+    set back       the clock was set back while capturing, or times are damaged: the file tells it
+
+Which of the two: the sequence numbers of a direction go up, and nothing is acknowledged before it
+is sent (RFC 9293 §3.4). The order that breaks this less often is right, in doubt that of the times.
+Invariant: frames keep their numbers and their times; a file whose times never go back by more than
+a second stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from lbtrace.model.trace import SET_BACK, Diagnostic
+from lbtrace.tables.packets import ACK, FIN, SYN, Column, SegmentTable
+
+ALLOWED_NS: Final = 1_000_000_000  # queues and interfaces differ by milliseconds
+NOTHING: Final = -(1 << 33)  # below every distance of two sequence numbers
+
+
+def in_time_order(table: SegmentTable) -> SegmentTable:
+    """The segments in their order, and what is to be said of it."""
+    back = np.flatnonzero(np.diff(table.time_ns) < -ALLOWED_NS)
+    if not len(back):
+        return table
+    by_time = np.argsort(table.time_ns, kind="stable")
+    together = _parts(table.time_ns) and (
+        _faults(table, by_time) <= _faults(table, np.arange(len(table)))
+    )
+    by = -int(np.diff(table.time_ns)[back].min()) / 1e9
+    said = (
+        Diagnostic(
+            "time-order",
+            f"Packets are up to {by:.3f} s earlier than the packet before them: the file was put "
+            "together, and is read in order of time",
+            len(back),
+            int(table.frame[back[0] + 1]),
+        )
+        if together
+        else Diagnostic(
+            SET_BACK,
+            f"The clock of the capture goes back by up to {by:.3f} s: nothing is said of how long "
+            "anything took on one side",
+            len(back),
+            int(table.frame[back[0] + 1]),
+        )
+    )
+    ordered = table.taken(by_time) if together else table
+    return ordered.with_columns(diagnostics=(*table.diagnostics, said))
+
+
+def _parts(time_ns: Column) -> bool:
+    """Whether times go back for more than one packet at a time: one alone has a damaged time."""
+    before, after = np.append(time_ns[1], time_ns[:-1]), np.append(time_ns[1:], time_ns[-2])
+    outside = (time_ns < before - ALLOWED_NS) | (time_ns > after + ALLOWED_NS)
+    alone = outside & (before <= after)
+    return bool((np.diff(time_ns[~alone]) < -ALLOWED_NS).any())
+
+
+def _faults(table: SegmentTable, order: Column) -> int:
+    """How often the numbers of a direction go down in this order, and how often a segment
+    acknowledges what the other end sends only later.
+    """
+    rows = order[np.argsort(table.flow[order], kind="stable")]
+    flow, forward = table.flow[rows], table.forward[rows]
+    acks = (table.flags[rows] & ACK) != 0
+    control = ((table.flags[rows] & SYN) != 0).astype(np.int64) + ((table.flags[rows] & FIN) != 0)
+    found = 0
+    for way in (False, True):
+        mine = forward == way
+        # numbers relative to the first of the file, so that they do not wrap
+        base = np.zeros(len(table.flow_network), np.uint32)
+        first = np.flatnonzero(table.forward == way)[::-1]
+        base[table.flow[first]] = table.seq[first]
+        seq = _signed(table.seq[rows] - base[flow])
+        sent = _highest(flow, np.where(mine, seq + table.wire_length[rows] + control, NOTHING))
+        found += int((acks & ~mine & (_signed(table.ack[rows] - base[flow]) > sent)).sum())
+        found += _descents(flow[mine], seq[mine])
+    return found
+
+
+def _signed(distance: Column) -> Column:
+    signed: Column = distance.astype(np.int32).astype(np.int64)
+    return signed
+
+
+def _highest(flow: Column, values: Column) -> Column:
+    """Per row the highest value of its flow so far. Rows stand flow by flow."""
+    apart = flow.astype(np.int64) << 34
+    highest: Column = np.maximum.accumulate(values + apart) - apart
+    return highest
+
+
+def _descents(flow: Column, values: Column) -> int:
+    """How often a value is lower than the one before it in its flow."""
+    return int(((np.diff(values) < 0) & (np.diff(flow.astype(np.int64)) == 0)).sum())

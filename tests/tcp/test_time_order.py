@@ -1,0 +1,87 @@
+"""Files whose times go back: put together, or recorded by a clock that was set back."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.model.trace import SET_BACK
+from lbtrace.tables.packets import SegmentTable
+from lbtrace.tcp import connections, in_time_order
+from tests.tcp.wire import Segment, Wire
+
+S = 1_000_000_000
+LENGTH = 12  # segments of the conversation
+
+
+def conversation(second: int = 0) -> Wire:
+    """A request every two seconds, each answered at once, from this second on."""
+    at = iter(range(second * S, (second + 3 * LENGTH) * S, S))
+    wire = Wire().c("SYN", 99, at=next(at)).s("SYN", 999, ack=100, at=next(at))
+    wire.c("", 100, ack=1000, at=next(at))
+    for n in range((LENGTH - 3) // 3):
+        wire.c("PSH", 100 + n, b"q", ack=1000 + n, at=next(at))
+        wire.s("PSH", 1000 + n, b"a", ack=101 + n, at=next(at))
+        wire.c("", 101 + n, ack=1001 + n, at=next(at))
+    return wire
+
+
+def read(segments: list[Segment]) -> SegmentTable:
+    return in_time_order(Wire(segments).table())
+
+
+def slugs(table: SegmentTable) -> list[str]:
+    return [said.slug for said in table.diagnostics]
+
+
+def test_a_file_in_order_stays_as_it_is() -> None:
+    table = conversation().table()
+    assert in_time_order(table) is table
+
+
+def test_packets_of_different_queues_stay_as_they_are() -> None:
+    wire = conversation()
+    wire.segments[4].time_ns = wire.segments[3].time_ns - S
+    table = wire.table()
+    assert in_time_order(table) is table
+
+
+@given(st.integers(2, LENGTH - 2))
+def test_parts_in_the_wrong_order_are_read_in_order_of_time(cut: int) -> None:
+    segments = conversation().segments
+    table = read(segments[cut:] + segments[:cut])
+    assert slugs(table) == ["time-order"]
+    assert table.time_ns.tolist() == [s.time_ns for s in segments]
+    # frames keep the numbers that they have in the file
+    assert table.frame.tolist() == [(n - cut) % LENGTH + 1 for n in range(LENGTH)]
+    [c], streams = connections(table)
+    assert c.opened
+    assert streams.clean.all()
+
+
+def test_both_directions_recorded_apart_and_put_together() -> None:
+    segments = conversation().segments
+    client = segments[0].flow[0]
+    asked = [s for s in segments if s.flow[0] == client]
+    table = read(asked + [s for s in segments if s.flow[0] != client])
+    assert slugs(table) == ["time-order"]
+    assert table.time_ns.tolist() == [s.time_ns for s in segments]
+
+
+@given(st.integers(2, LENGTH - 2), st.integers(3, 40))
+def test_a_clock_that_is_set_back_does_not_change_the_order(at: int, seconds: int) -> None:
+    segments = conversation(second=100).segments
+    for segment in segments[at:]:
+        segment.time_ns -= seconds * S
+    table = read(segments)
+    assert slugs(table) == [SET_BACK]
+    assert table.frame.tolist() == list(range(1, LENGTH + 1))
+    [said] = table.diagnostics
+    assert said.frame == at + 1
+
+
+@given(st.integers(0, LENGTH - 1), st.integers(-(2**62), 2**62))
+def test_one_damaged_time_moves_no_packet(row: int, damaged: int) -> None:
+    segments = conversation().segments
+    segments[row].time_ns = damaged
+    assert read(segments).frame.tolist() == list(range(1, LENGTH + 1))
