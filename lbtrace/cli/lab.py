@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,10 @@ from lbtrace.cli.output import Target, result_options
 from lbtrace.errors import LabError, OptionError
 from lbtrace.lesson import Act
 from lbtrace.model.report import Report
+from lbtrace.render.wording.escape import shown
+
+if TYPE_CHECKING:
+    from lbtrace.lab.run import OwnConfiguration
 
 
 @click.group("lab")
@@ -45,6 +50,19 @@ def command() -> None:
     help="Show every command with its host, and the configuration of the balancer.",
 )
 @click.option(
+    "--config",
+    metavar="FILE",
+    help="Run the balancer with this configuration of yours; its upstream servers become the "
+    "lab's backends.",
+)
+@click.option("--host", metavar="NAME", default="", help="With --config: the host to ask for.")
+@click.option(
+    "--below",
+    metavar="PATH",
+    default="",
+    help="With --config: the path below which to ask, like /api.",
+)
+@click.option(
     "--check",
     "expectations",
     metavar="FILE",
@@ -57,6 +75,9 @@ def run_command(
     traffic: str,
     keep: str | None,
     commands: bool,
+    config: str | None,
+    host: str,
+    below: str,
     expectations: str | None,
     explain: bool,
     no_pause: bool,
@@ -64,9 +85,16 @@ def run_command(
 ) -> None:
     """Run one experiment and compare its two sides. With --explain, several in turn, and the lesson
     about them.
+
+    With --config the balancer of the lab runs your own configuration (nginx, haproxy, envoy): how
+    it behaves is tested without any deployment.
+
+    \b
+    lbtrace lab run nginx --config nginx.conf --check lb.toml
     """
     from lbtrace.lab.run import require_experiment
 
+    own = own_configuration(config, host, below, balancers)
     if explain:
         check_lesson(target)
     elif len(balancers) > 1:
@@ -82,12 +110,14 @@ def run_command(
         read(expectations)  # what is wrong in it is said before the experiment
     kept = None if keep is None else empty_directory(keep)
     for balancer in balancers:
-        require_experiment(balancer, traffic)
+        said = require_experiment(balancer, traffic, own)
+        if said:
+            click.echo(shown(said), err=True)
     if kept is not None:
         made(kept)
     with ExitStack() as stack:
         recorded = {
-            balancer: recording(balancer, traffic, commands, stack) for balancer in balancers
+            balancer: recording(balancer, traffic, commands, stack, own) for balancer in balancers
         }
         if kept is not None:
             recorded = moved(recorded, kept)
@@ -98,14 +128,41 @@ def run_command(
         click.get_current_context().exit(code)
 
 
-def recording(balancer: str, traffic: str, commands: bool, stack: ExitStack) -> Path:
+def own_configuration(
+    config: str | None, host: str, below: str, balancers: Sequence[str]
+) -> OwnConfiguration | None:
+    """The configuration of --config; OptionError for options that make no sense with it, or without
+    it.
+    """
+    from lbtrace.lab.run import OwnConfiguration
+
+    if config is None:
+        if host or below:
+            raise OptionError(
+                "lab-host-alone", "--host and --below need --config: they say what to ask of it."
+            )
+        return None
+    if len(balancers) > 1:
+        raise OptionError(
+            "lab-config-of-several", "--config is the configuration of one balancer: name one."
+        )
+    return OwnConfiguration(Path(config).absolute(), host, below)
+
+
+def recording(
+    balancer: str,
+    traffic: str,
+    commands: bool,
+    stack: ExitStack,
+    own: OwnConfiguration | None = None,
+) -> Path:
     """Record one experiment; the scratch directory that holds it until the stack is closed."""
     from lbtrace.lab.run import run
     from lbtrace.lab.scratch import scratch_directory
 
     click.echo(f"Running the traffic {traffic!r} through {balancer!r} ...", err=True)
     scratch = stack.enter_context(scratch_directory())
-    run(balancer, traffic, scratch, ["--commands"] if commands else [])
+    run(balancer, traffic, scratch, ["--commands"] if commands else [], own)
     return scratch
 
 
@@ -137,7 +194,8 @@ def print_results(
         target.write_report(acts[0].report)
     if expectations is None:
         return 0
-    return max(check_and_print(act.report, expectations) for act in acts)
+    codes = {check_and_print(act.report, expectations) for act in acts}
+    return next((code for code in (1, 3) if code in codes), 0)
 
 
 def tell_where(keep: str | None, kept: Path | None) -> None:
@@ -175,8 +233,10 @@ def compared(directory: Path) -> Report:
 
     backends = [[str(path)] for path in sorted(directory.glob("backend*.pcap"))]
     report = compare([[str(directory / "client.pcap")]], backends)
-    agreement = agree(report, GroundTruth.read(directory / "truth.json"))
-    click.echo(f"The logs of client, balancer and backend: {agreement.summary()}", err=True)
+    truth = directory / "truth.json"
+    if truth.exists():
+        agreement = agree(report, GroundTruth.read(truth))
+        click.echo(f"The logs of client, balancer and backend: {agreement.summary()}", err=True)
     return report
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from lbtrace.errors import LbtraceError
@@ -18,7 +19,7 @@ def main() -> int:
     """
     from lbtrace.lab.confine import COMPLAINT, search_path
     from lbtrace.lab.experiment import Experiment, record
-    from lbtrace.lab.registry import find_balancer, find_traffic
+    from lbtrace.lab.registry import adapted, find_balancer, find_traffic
 
     parser = argparse.ArgumentParser()
     parser.add_argument("balancer")
@@ -27,19 +28,18 @@ def main() -> int:
     parser.add_argument("--snaplen", type=int, default=262144)
     parser.add_argument("--offload", action="store_true")
     parser.add_argument("--commands", action="store_true")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--host", default="")
+    parser.add_argument("--below", default="")
     o = parser.parse_args()
     os.environ["PATH"] = search_path()
     try:
-        record(
-            Experiment(
-                find_balancer(o.balancer),
-                find_traffic(o.traffic),
-                o.directory,
-                o.snaplen,
-                o.offload,
-                o.commands,
-            )
-        )
+        balancer, traffic = find_balancer(o.balancer), find_traffic(o.traffic)
+        own = None
+        if o.config is not None:
+            own = adapted(balancer, traffic, o.config, o.host, o.below)
+            traffic = replace(traffic, backends=own.backends)
+        record(Experiment(balancer, traffic, o.directory, o.snaplen, o.offload, o.commands, own))
     except LbtraceError as error:
         print(f"{COMPLAINT}{error.slug}\n{error.message}\n{error.hint}", file=sys.stderr)
         return 2

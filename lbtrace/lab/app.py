@@ -1,6 +1,7 @@
 """The backend: a small real HTTP application, `/divide/N` → 100 / N, that keeps its own log.
 
     python -m lbtrace.lab.app ADDRESS PORT LOG [--idle SECONDS] [--fails] [--tls CERTIFICATE]
+                                            [--below PATH] [--answers-all]
 
 The log has one JSON object a line (`ground_truth.BackendLine`): who asked over which connection,
 what, when, and how it was answered. It is the backend's part of the ground truth, written by the
@@ -37,11 +38,14 @@ PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 class BackendServer(ThreadingHTTPServer):
     """The application's server: each connection has a thread. `fails`: answer every /flaky with
-    503.
+    503. `below`: a path that may stand before every target. `answers_all`: 200 for what there is
+    not.
     """
 
     daemon_threads = True
     request_queue_size = 256
+    below = ""
+    answers_all = False
 
     def __init__(
         self,
@@ -116,8 +120,9 @@ class RequestHandler(BaseHTTPRequestHandler):
         began = time.time_ns()
         body = self.read_body()
         path, _, query = self.path.partition("?")
+        path = path.removeprefix(self.server.below)
         first = path.strip("/").partition("/")[0]
-        answer = ANSWERS.get(first, not_found)
+        answer = ANSWERS.get(first, health if self.server.answers_all else not_found)
         status: int | None = None
         try:
             status = answer(self, path, dict(parse_qsl(query)), body)
@@ -429,15 +434,17 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=75.0)
     parser.add_argument("--fails", action="store_true")
     parser.add_argument("--tls")
+    parser.add_argument("--below", default="")
+    parser.add_argument("--answers-all", action="store_true")
     options = parser.parse_args()
     tls = None
     if options.tls:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(options.tls)
     with open(options.log, "a", encoding="utf-8") as log:
-        BackendServer(
-            options.address, options.port, log, options.idle, options.fails, tls
-        ).serve_forever()
+        server = BackendServer(options.address, options.port, log, options.idle, options.fails, tls)
+        server.below, server.answers_all = options.below, options.answers_all
+        server.serve_forever()
 
 
 if __name__ == "__main__":

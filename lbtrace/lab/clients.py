@@ -48,6 +48,7 @@ class Clients:
     log: list[ClientLine] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     host: str = HOST
+    below: str = ""  # the path that stands before every target
     at: Callable[[float], None] = lambda _seconds: None
 
     def connect(self, host: str = LAPTOP) -> ClientConnection:
@@ -73,6 +74,7 @@ class Clients:
 
     def curl(self, target: str, *options: str) -> None:
         """Run one real curl on the laptop, on a connection of its own, and log what it reports."""
+        target = self.below + target
         began = time.time_ns()
         tell = "%{stderr}%{local_ip}:%{local_port} %{remote_ip}:%{remote_port} %{http_code}"
         command = [
@@ -148,6 +150,7 @@ class ClientConnection:
         """Send a request. `body` gets a Content-Length; `raw_body` is sent as it is, and the caller
         has stated its framing in the headers.
         """
+        target = self.clients.below + target
         lines = [
             ("Host", self.clients.host),
             ("User-Agent", USER_AGENT),

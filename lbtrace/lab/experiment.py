@@ -35,6 +35,7 @@ from lbtrace.lab.network import (
     Network,
     Started,
 )
+from lbtrace.lab.own import Configuration
 from lbtrace.lab.plan import Balancer, Setup, Traffic
 from lbtrace.lab.scratch import private_file
 
@@ -46,7 +47,8 @@ CAPTURE_FLUSH_SECONDS = 0.15
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """What to record. `snaplen` as tcpdump's -s; `offload` leaves segmentation and checksum offload
-    on; `commands` prints every step.
+    on; `commands` prints every step. `own`: a configuration of somebody's own, instead of the
+    lab's; then there is no ground truth.
     """
 
     balancer: Balancer
@@ -55,6 +57,7 @@ class Experiment:
     snaplen: int = 262144
     offload: bool = False
     commands: bool = False
+    own: Configuration | None = None
 
 
 def record(experiment: Experiment) -> None:
@@ -71,7 +74,7 @@ def record(experiment: Experiment) -> None:
     network.say("\n# The backend.")
     setup = prepare(network, experiment)
     network.say(f"\n# The balancer: {experiment.balancer.summary}.")
-    experiment.balancer.start(network, setup)
+    start_balancer(network, experiment, setup)
     network.say("\n# The captures.")
     captures = start_captures(network, experiment)
     network.say(f"\n# The traffic: {experiment.traffic.summary}.")
@@ -88,7 +91,17 @@ def record(experiment: Experiment) -> None:
         if experiment.traffic.backend_gains_ppm:
             network.say(f"\n# The times of {path.name} are rewritten: its clock gains.")
             drift(path, experiment.traffic.backend_gains_ppm)
-    write_truth(network, experiment, setup, clients)
+    if experiment.own is None:
+        write_truth(network, experiment, setup, clients)
+
+
+def start_balancer(network: Network, experiment: Experiment, setup: Setup) -> None:
+    """Start the balancer with its configuration, the lab's or somebody's own."""
+    if experiment.own is None:
+        experiment.balancer.start(network, setup)
+        return
+    assert experiment.balancer.own is not None
+    experiment.balancer.own.start(network, setup, experiment.own)
 
 
 def prepare(network: Network, experiment: Experiment) -> Setup:
@@ -104,10 +117,14 @@ def prepare(network: Network, experiment: Experiment) -> Setup:
         options = ["--idle", str(traffic.idle_seconds)]
         options += ["--fails"] if number == 0 and traffic.first_backend == "fails" else []
         options += ["--tls", str(certificate)] if passed else []
+        if experiment.own is not None:
+            options += ["--below", experiment.own.path, "--answers-all"]
         log = str(network.directory / f"app-{host}.log")
         started = network.python(host, "lbtrace.lab.app", address, str(APP_PORT), log, *options)
         network.wait_for_port(host, address, APP_PORT, started)
     port = 443 if encrypted else 80
+    if experiment.own is not None:
+        port = experiment.own.port
     return Setup(
         tuple((address, APP_PORT) for _, address in hosts),
         traffic.needs,
@@ -155,6 +172,10 @@ def make_clients(network: Network, experiment: Experiment, setup: Setup) -> Clie
         private_file(keys).close()
         context.keylog_filename = str(keys)
         clients = replace(clients, tls=context)
+    if experiment.own is not None:
+        clients = replace(
+            clients, host=experiment.own.host or clients.host, below=experiment.own.path
+        )
     return clients
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from lbtrace.lab.clients import Clients
     from lbtrace.lab.network import Network
+    from lbtrace.lab.own import Own
 
 FEATURES = {
     "http": "reads HTTP: sends each request to a backend it chooses",
@@ -106,7 +107,8 @@ class Balancer:
 
     `kind` is the right verdict, by construction. `programs` maps programs to Debian packages.
     `start` starts it in the balancer's namespace and returns once it listens. `lines` reads its own
-    log after the traffic. `home_nat` False: the home router does not translate addresses.
+    log after the traffic. `home_nat` False: the home router does not translate addresses. `own`:
+    how it takes a configuration of somebody's own.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Balancer:
     home_nat: bool = True
     front: str = "balancer"  # "instance": the client connects to the backend itself
     missing: Callable[[], str] = field(default=lambda: "")  # why it cannot run here, "" when it can
+    own: Own | None = None
 
 
 @dataclass(frozen=True, slots=True)

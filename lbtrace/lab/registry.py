@@ -8,12 +8,14 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
 from lbtrace.errors import OptionError
 from lbtrace.lab import balancers as balancer_room
 from lbtrace.lab import traffic as traffic_room
+from lbtrace.lab.own import Configuration, Wish
 from lbtrace.lab.plan import Balancer, Traffic
 
 T = TypeVar("T", Balancer, Traffic)
@@ -62,6 +64,24 @@ def require_match(balancer: Balancer, traffic: Traffic) -> None:
             f"{balancer.name} cannot run {traffic.name!r}, which needs {feature!r}.",
             f"These can: {', '.join(able)}.",
         )
+
+
+def adapted(
+    balancer: Balancer, traffic: Traffic, path: Path, host: str = "", below: str = ""
+) -> Configuration:
+    """The configuration in a file, fit for this balancer of the lab and for the traffic. Raises
+    OptionError when it cannot work here.
+    """
+    if balancer.own is None:
+        able = [b.name for b in balancers().values() if b.own is not None]
+        raise OptionError(
+            "lab-takes-no-configuration",
+            f"{balancer.name} takes no configuration of your own.",
+            f"These do: {', '.join(able)}.",
+        )
+    if below and not below.startswith("/"):
+        raise OptionError("lab-bad-path", f"--below {below}: a path begins with /.")
+    return balancer.own.adapt(path, Wish("tls" in traffic.needs, host, below))
 
 
 def _modules(room: ModuleType) -> Iterator[ModuleType]:

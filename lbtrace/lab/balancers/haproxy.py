@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 
 from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.own.haproxy import OWN
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 CONFIGURATION = """
@@ -143,6 +144,7 @@ BALANCERS = (
             launcher("http", reuse),
             lines,
             VERSION,
+            own=OWN if reuse == "safe" else None,
         )
         for reuse in ("safe", "never", "aggressive", "always")
     ),

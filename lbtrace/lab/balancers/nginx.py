@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.own.nginx import OWN
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 CONFIGURATION = """
@@ -155,6 +156,7 @@ BALANCERS = (
         launch,
         lines,
         ("nginx", "-v"),
+        own=OWN,
     ),
     Balancer(
         "nginx-close",
