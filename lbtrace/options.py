@@ -1,11 +1,13 @@
 """The options of a run: one frozen Options, made once from flags or keyword arguments; and whom to
-tell how far it is.
+tell how far it is. What is stated as text is read here, for the command line and for Python.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from lbtrace.errors import OptionError
 
@@ -43,3 +45,79 @@ DEFAULT = Options()
 
 def quiet(_what: str, _fraction: float) -> None:
     """The Progress of whoever does not ask."""
+
+
+_UNIT_NS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "min": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+MAX_DIGITS = 30
+_OFFSET = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-zµ]*)\Z")
+
+
+def parse_offset(text: str) -> int:
+    """ "37.5s", "-250ms", "1h" → ns, exactly; a bare number is seconds. OptionError when it is no
+    time.
+    """
+    match = _OFFSET.match(text.strip().lower())
+    if match is None or (match[4] or "s") not in _UNIT_NS:
+        raise OptionError(
+            "bad-clock-offset",
+            f"--clock-offset {text}: not a time.",
+            'Write it like "37.5s" or "-250ms": client clock − backend clock.',
+        )
+    sign, whole, part, unit = match[1], match[2], match[3] or "", match[4] or "s"
+    if len(whole) > MAX_DIGITS or len(part) > MAX_DIGITS:
+        raise _too_far(text)
+    ns = int(whole + part) * _UNIT_NS[unit] // int("1" + "0" * len(part))
+    if ns > MAX_OFFSET_NS:
+        raise _too_far(text)
+    return -ns if sign == "-" else ns
+
+
+def _too_far(text: str) -> OptionError:
+    shown = text if len(text) <= MAX_DIGITS else f"{text[:MAX_DIGITS]}…"
+    return offset_too_far(f"--clock-offset {shown}")
+
+
+def check_lb(
+    lb: Sequence[str], addresses: Sequence[str], others: Sequence[str], ports: Sequence[int] = ()
+) -> None:
+    """OptionError when --lb, --lb-address or --lb-port cannot be meant. `others` are the other
+    captures.
+    """
+    if lb and others:
+        raise OptionError(
+            "lb-and-sides",
+            "--lb names a capture that holds both sides: give no other captures with it.",
+        )
+    if addresses and not lb:
+        raise OptionError(
+            "lb-address-alone",
+            "--lb-address needs --lb: two captures need no address of the balancer.",
+        )
+    if ports and not lb:
+        raise OptionError(
+            "lb-port-alone", "--lb-port needs --lb: two captures need no port of the balancer."
+        )
+    for address in addresses:
+        if not _is_address(address):
+            raise OptionError(
+                "bad-lb-address",
+                f"--lb-address {address}: not an IP address.",
+                "Write it like 192.0.2.1, without a port.",
+            )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

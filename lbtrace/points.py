@@ -95,6 +95,15 @@ def points(
     return rotations
 
 
+def points_of(given: Sequence[Sequence[str]], side: Side, progress: Progress) -> list[list[str]]:
+    """The files of a side, as given → the files of each of its capture points."""
+    return [
+        point
+        for files in given
+        for point in ([list(files)] if "-" in files else points(files, progress, side))
+    ]
+
+
 def points_of_any_side(files: Sequence[str], progress: Progress) -> list[list[str]]:
     """Files in any order → the files of each capture point, in the order given. Standard input is a
     point of its own.

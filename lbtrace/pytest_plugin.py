@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from lbtrace.model.expectation import CheckResult
     from lbtrace.model.report import Report
-    from lbtrace.options import Options
 
 Path = str | PathLike[str]
 _SECTIONS = pytest.StashKey[list[tuple[str, str]]]()
@@ -33,11 +32,11 @@ class BalancerChecks:
     def __init__(self, sections: list[tuple[str, str]]) -> None:
         self._sections = sections
 
-    def compare(self, client: Path, *backends: Path, options: Options | None = None) -> Report:
+    def compare(self, *captures: Any, **how: Any) -> Report:
         """As `lbtrace.compare`."""
         import lbtrace
 
-        return lbtrace.compare(client, *backends, options=options)
+        return lbtrace.compare(*captures, **how)
 
     def check(
         self,

@@ -13,11 +13,9 @@ import click
 
 from lbtrace.cli.compare import (
     FilesOfSides,
-    check_lb,
     compared,
     compared_on_balancer,
     options_of,
-    points_of,
     sides,
 )
 from lbtrace.cli.output import Target
@@ -25,6 +23,7 @@ from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.net import Side
+from lbtrace.options import check_lb
 from lbtrace.render.check import format_names
 
 
@@ -167,6 +166,7 @@ def _compared(
 ) -> Behaviour:
     """`on_balancer`: captures taken on it, its addresses and its ports, as stated."""
     from lbtrace.pipeline import behaviour_of_one_side
+    from lbtrace.points import points_of
 
     lb, lb_address, lb_port = on_balancer
     check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)

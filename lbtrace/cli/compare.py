@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import click
@@ -13,51 +11,13 @@ from lbtrace.cli.output import Target, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.model.net import Side
-from lbtrace.options import MAX_OFFSET_NS, Progress, offset_too_far
+from lbtrace.options import Options, check_lb, parse_offset
 
 if TYPE_CHECKING:
     from lbtrace.model.report import Report
-    from lbtrace.options import Options
 
-_UNIT_NS = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "min": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
-MAX_DIGITS = 30
 MAX_CAPTURES = 1000  # of both sides; each costs some milliseconds, and a mapping of the process
 SIDES = ("--client", "--backend")
-_OFFSET = re.compile(r"([+-]?)(\d+)(?:\.(\d+))?\s*([a-zµ]*)\Z")
-
-
-def parse_offset(text: str) -> int:
-    """ "37.5s", "-250ms", "1h" → ns, exactly; a bare number is seconds. OptionError when it is no
-    time.
-    """
-    match = _OFFSET.match(text.strip().lower())
-    if match is None or (match[4] or "s") not in _UNIT_NS:
-        raise OptionError(
-            "bad-clock-offset",
-            f"--clock-offset {text}: not a time.",
-            'Write it like "37.5s" or "-250ms": client clock − backend clock.',
-        )
-    sign, whole, part, unit = match[1], match[2], match[3] or "", match[4] or "s"
-    if len(whole) > MAX_DIGITS or len(part) > MAX_DIGITS:
-        raise _too_far(text)
-    ns = int(whole + part) * _UNIT_NS[unit] // int("1" + "0" * len(part))
-    if ns > MAX_OFFSET_NS:
-        raise _too_far(text)
-    return -ns if sign == "-" else ns
-
-
-def _too_far(text: str) -> OptionError:
-    shown = text if len(text) <= MAX_DIGITS else f"{text[:MAX_DIGITS]}…"
-    return offset_too_far(f"--clock-offset {shown}")
 
 
 class FilesOfSides(click.Command):
@@ -162,8 +122,6 @@ def command(
 
 def options_of(clock_offset: str | None) -> Options:
     """The options, with the stated clock offset. OptionError when it is no time."""
-    from lbtrace.options import Options
-
     return Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
 
 
@@ -172,6 +130,7 @@ def compared(
 ) -> Report:
     """The files of both sides, as given → the Report, with a progress bar."""
     from lbtrace.pipeline import compare
+    from lbtrace.points import points_of
 
     with ProgressBar() as progress:
         return compare(
@@ -190,43 +149,6 @@ def compared_on_balancer(
 
     with ProgressBar() as progress:
         return compare_on_balancer(lb, addresses, options, progress, ports)
-
-
-def check_lb(
-    lb: Sequence[str], addresses: Sequence[str], others: Sequence[str], ports: Sequence[int] = ()
-) -> None:
-    """OptionError when --lb, --lb-address or --lb-port cannot be meant. `others` are the other
-    captures.
-    """
-    if lb and others:
-        raise OptionError(
-            "lb-and-sides",
-            "--lb names a capture that holds both sides: give no other captures with it.",
-        )
-    if addresses and not lb:
-        raise OptionError(
-            "lb-address-alone",
-            "--lb-address needs --lb: two captures need no address of the balancer.",
-        )
-    if ports and not lb:
-        raise OptionError(
-            "lb-port-alone", "--lb-port needs --lb: two captures need no port of the balancer."
-        )
-    for address in addresses:
-        if not _is_address(address):
-            raise OptionError(
-                "bad-lb-address",
-                f"--lb-address {address}: not an IP address.",
-                "Write it like 192.0.2.1, without a port.",
-            )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def sides(
@@ -268,14 +190,3 @@ def sides(
     if every.count("-") > 1:
         raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
     return client, backend
-
-
-def points_of(given: Sequence[Sequence[str]], side: Side, progress: Progress) -> list[list[str]]:
-    """The files of a side, as given → the files of each of its capture points."""
-    from lbtrace.points import points
-
-    return [
-        point
-        for files in given
-        for point in ([list(files)] if "-" in files else points(files, progress, side))
-    ]

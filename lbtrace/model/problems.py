@@ -36,7 +36,7 @@ class Problem:
     """`findings` are indexes in `Report.findings`, the cause first; `said` are those of them that a
     reader needs. `count` and `of` are what the first one counts, None where it counts nothing.
     `since` is the earliest frame: of the client side, if there is one. `frames` are those of all
-    findings, each once.
+    findings, each once. `cause` is the first finding.
     """
 
     id: str
@@ -48,6 +48,15 @@ class Problem:
     of: int | None
     since: FrameRef
     frames: tuple[FrameRef, ...]
+    cause: Finding
+
+    @property
+    def text(self) -> str:
+        """The sentence that says what is wrong."""
+        return self.cause.text
+
+    def __repr__(self) -> str:
+        return f"<Problem {self.id} ({self.severity}): {self.text}>"
 
 
 def problems(*told: Sequence[Finding]) -> tuple[Problem, ...]:
@@ -132,4 +141,5 @@ def _problem(id_: str, findings: Sequence[Finding], group: Sequence[int]) -> Pro
         _counted(told[0], "of"),
         min(frames, key=lambda frame: (frame.side is not Side.CLIENT, frame.time_ns)),
         frames,
+        told[0],
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from lbtrace.model.http import ClientHello
 from lbtrace.model.net import FrameRef, Side
@@ -80,6 +80,18 @@ class Finding:
     def __post_init__(self) -> None:
         if not self.evidence:
             raise ValueError(f"finding {self.slug} has no evidence")
+
+    @property
+    def text(self) -> str:
+        """The sentence, with its values filled in. Captured credentials are not masked."""
+        from lbtrace.presentation import finding_text
+
+        return finding_text(self)
+
+    def __repr__(self) -> str:
+        from lbtrace.presentation import finding_line
+
+        return finding_line(self)
 
 
 class Kind(StrEnum):
@@ -340,6 +352,31 @@ class Report:
         """The trace of a capture point."""
         return (self.clients if side is Side.CLIENT else self.backends)[point]
 
+    def __str__(self) -> str:
+        """The first screen, as on the command line."""
+        from lbtrace.presentation import page
+
+        return page(self)
+
+    def __repr__(self) -> str:
+        from lbtrace.presentation import report_line
+
+        return report_line(self)
+
+    def _repr_html_(self) -> str:
+        """The first screen, in a notebook."""
+        from lbtrace.presentation import html
+
+        return html(self)
+
+    def to_dict(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """What `--format json` writes (docs/json-format.md). Credentials are masked, unless
+        `show_secrets`.
+        """
+        from lbtrace.presentation import to_dict
+
+        return to_dict(self, show_secrets)
+
 
 class NotCaptured(StrEnum):
     """What one capture alone does not hold: the side of a balancer beyond it."""
@@ -396,3 +433,28 @@ class CaptureReport:
         """What none of them holds, if that is the same for all; else the other side of each."""
         every = {alone.not_captured for alone in self.captures}
         return every.pop() if len(every) == 1 else NotCaptured.OTHER_SIDE
+
+    def __str__(self) -> str:
+        """The first screen, as on the command line."""
+        from lbtrace.presentation import page
+
+        return page(self)
+
+    def __repr__(self) -> str:
+        from lbtrace.presentation import capture_report_line
+
+        return capture_report_line(self)
+
+    def _repr_html_(self) -> str:
+        """The first screen, in a notebook."""
+        from lbtrace.presentation import html
+
+        return html(self)
+
+    def to_dict(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """What `--format json` writes (docs/json-format.md). Credentials are masked, unless
+        `show_secrets`.
+        """
+        from lbtrace.presentation import to_dict
+
+        return to_dict(self, show_secrets)

@@ -102,6 +102,11 @@ class Trace:
     pauses: Sequence[int] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        from lbtrace.presentation import trace_line
+
+        return trace_line(self)
+
     @property
     def name(self) -> str:
         """The path of the first file, as given."""

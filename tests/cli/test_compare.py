@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.cli import run
-from lbtrace.cli.compare import check_lb, parse_offset, points_of, repeated, sides
+from lbtrace.cli.compare import repeated, sides
 from lbtrace.errors import OptionError
 from lbtrace.model.net import Side
-from lbtrace.options import quiet
+from lbtrace.options import check_lb, parse_offset, quiet
+from lbtrace.points import points_of
 from tests.cli.captures import HTTP_TURN, SAMPLES, conversation, pcap
 
 CLIENT, BACKEND = (str(SAMPLES / "alb-like" / f"{side}.pcap") for side in ("client", "backend"))
