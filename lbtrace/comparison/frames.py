@@ -12,9 +12,10 @@ from lbtrace.comparison.pairs import Pair, PairedConnections
 from lbtrace.comparison.sides import Sides
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Ref
-from lbtrace.model.report import Evidence
+from lbtrace.model.report import MOST_REQUESTS, Evidence
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, first_met
+from lbtrace.tables.words import joint
 
 FRAMES_PER_SIDE = 5
 
@@ -33,6 +34,21 @@ class Frames(Sides):
             connection = trace.connections[exchange.connection]
             return trace.ref(connection.first_frame, connection.first_ns)
         return trace.ref(message.head_frame, message.head_ns)
+
+    def asked(self, side: Side, exchanges: Column) -> tuple[str, ...]:
+        """The requests of these exchanges of a side (their rows), "GET /health", each once; none
+        when one of them was not read, or when there are more than a finding keeps.
+        """
+        table = self.table(side)
+        if not table.requests.there[exchanges].all():
+            return ()
+        method, target = (c[exchanges] for c in (table.requests.method, table.requests.start))
+        first, _ = first_met(joint(method, target))
+        if len(first) > MOST_REQUESTS:
+            return ()
+        texts = table.words.text_list
+        rows = zip(method[first].tolist(), target[first].tolist(), strict=True)
+        return tuple(f"{texts[verb]} {texts[what]}" for verb, what in rows)
 
     def response_frame(self, side: Side, ref: Ref) -> FrameRef:
         """The frame that completes the response head (of the request, when there is no

@@ -196,6 +196,7 @@ def _outcomes(
                 said,
                 each.seen,
                 each.evidence,
+                "" if allowed else _allow.why_not(allowances, slug, requests, day),
                 place=expectation.place,
                 warns=expectation.warns,
                 allowed=allowed,

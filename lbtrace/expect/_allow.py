@@ -2,7 +2,8 @@
 
 [[allow]]
 finding = "retries.repeated"     a slug; "retries" stands for all of its variants
-where   = "GET /health"          only if all its requests are these; * stands for any text
+where   = "GET /health"          only if all its requests are these; * stands for any text. A
+                                 finding that is not about requests is not let pass by it.
 until   = 2027-03-01             the last day (UTC) on which it is let pass
 reason  = "known, TICKET-12"
 """
@@ -69,10 +70,35 @@ def find(
     requests is what it names. Without known requests only an allowance without `where` does.
     """
     for allowance in allowances:
-        named = slug == allowance.finding or slug.startswith(f"{allowance.finding}.")
-        if named and today <= allowance.until and _fits(allowance.where, requests):
+        if (
+            _names(allowance, slug)
+            and today <= allowance.until
+            and _fits(allowance.where, requests)
+        ):
             return allowance
     return None
+
+
+def why_not(
+    allowances: Sequence[Allowance], slug: str, requests: Sequence[str], today: date
+) -> str:
+    """Why the first allowance that names a finding does not let it pass, "" when none names it."""
+    for allowance in allowances:
+        if _names(allowance, slug):
+            line = f"the allowance in line {allowance.place.line}"
+            if today > allowance.until:
+                return f"{line} ended on {allowance.until}"
+            other = next((r for r in requests if not fnmatchcase(r, allowance.where)), None)
+            if other is None:
+                return (
+                    f"{line} is for {allowance.where}, and the finding does not tell its requests"
+                )
+            return f"{line} is for {allowance.where}, but it is about {other}, too"
+    return ""
+
+
+def _names(allowance: Allowance, slug: str) -> bool:
+    return slug == allowance.finding or slug.startswith(f"{allowance.finding}.")
 
 
 def _fits(where: str, requests: Sequence[str]) -> bool:

@@ -109,7 +109,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 if behind
                 else NOTHING_BEHIND
             ),
-        )
+        ).about(comparison.asked(Side.CLIENT, own.exchange[members]))
 
 
 def _severity(status: int) -> Severity:

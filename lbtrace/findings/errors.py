@@ -95,7 +95,7 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
             remedy="Compare these requests with those that worked: which field, which size "
             "differs? A second capture, taken on the other side of the balancer at the same time, "
             "shows who made them.",
-        )
+        ).about(comparison.asked(side, rows))
 
 
 def _signatures(table: SideTable, errors: Column) -> tuple[str, str]:
@@ -142,7 +142,7 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
             count=len(backend),
             of=len(comparison.pairs),
             statuses=listed(statuses),
-        )
+        ).about(comparison.asked(Side.CLIENT, backend.client))
     own = own_answers(comparison)
     errors = np.flatnonzero(own.status >= 400)
     if len(errors):
@@ -162,7 +162,7 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
                 "What happened behind it just before, if anything, is under what the balancer "
                 "answered itself."
             ),
-        )
+        ).about(comparison.asked(Side.CLIENT, own.exchange[errors]))
     explained = np.zeros(len(client.responses), bool)
     explained[m.client[failed]] = True
     explained[own.exchange] = True
@@ -213,7 +213,7 @@ def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
             "which field, which size differs? Then look for the request in the logs of the "
             "balancer."
         ),
-    )
+    ).about(comparison.asked(Side.CLIENT, rows))
 
 
 def listed(statuses: Counter[int]) -> str:
@@ -244,7 +244,7 @@ def _unanswered(comparison: Comparison) -> Iterator[Finding]:
         ),
         count=len(without),
         ends=", ".join(f"{end} ×{n}" for end, n in ends.most_common()),
-    )
+    ).about(comparison.asked(side, without))
 
 
 def _end(exchange: Exchange) -> str:

@@ -53,6 +53,7 @@ class _Race(NamedTuple):
     frames: tuple[FrameRef, FrameRef]
     idle_ns: int
     certain: bool
+    exchange: int  # its row
     closed_after_ns: int | None = None  # silence after which the server sent its FIN
 
 
@@ -86,7 +87,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             remedy=(REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE).format(
                 sender=sender, server=server
             ),
-        )
+        ).about(comparison.asked(side, np.array([race.exchange for race in races])))
 
 
 def _severity(comparison: Comparison, side: Side) -> Severity:
@@ -146,12 +147,12 @@ def _races(comparison: Comparison, side: Side) -> Iterator[_Race]:
             if not q.marks[e] & MARKS[Mark.PIPELINED]:
                 after = fin_ns - (asked - idle)
                 yield _Race(
-                    (trace.ref(fin, fin_ns), request), idle, True, after if after >= 0 else None
+                    (trace.ref(fin, fin_ns), request), idle, True, e, after if after >= 0 else None
                 )
             continue
         frame, at = (fin, fin_ns) if fin else (rst, rst_ns)
         if idle >= IDLE_NS and 0 <= at - asked_last <= AT_ONCE_NS:
-            yield _Race((request, trace.ref(frame, at)), idle, False)
+            yield _Race((request, trace.ref(frame, at)), idle, False, e)
 
 
 def _silences(table: SideTable) -> Column:

@@ -212,4 +212,4 @@ def _finding(
         targets=len(targets),
         how="; ".join(f"{HOW[o]} ({n})" for o, n in outcomes.most_common()),
         remedy=remedy,
-    )
+    ).about(comparison.asked(Side.CLIENT, pairs.client))

@@ -104,4 +104,4 @@ def _finding(comparison: Comparison, side: Side, known: Column, slow: Column) ->
         waiting=ns(took["waiting"]),
         receiving=ns(took["receiving"]),
         remedy=REMEDY[max(PARTS, key=took.__getitem__)],
-    )
+    ).about(comparison.asked(side, slow))

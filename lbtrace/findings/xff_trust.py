@@ -36,6 +36,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import FORWARDED_PREFIX, FORWARDING, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import field_lines
 from lbtrace.model.http import Request
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Pattern
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import distinct, first_met
@@ -117,7 +118,7 @@ def _finding(
         after=_joined(arrived, name),
         count=len(pairs),
         remedy=REMEDY.get(fate, ""),
-    )
+    ).about(comparison.asked(Side.CLIENT, pairs.client))
 
 
 def _joined(request: Request, name: str) -> str:

@@ -47,7 +47,8 @@ class Fact:
     says why).
 
     `seen` says what was seen, in words. `low` and `high` bound a number that is known with an
-    error. `values` are distinct texts that were seen, at most five.
+    error. `values` are distinct texts that were seen, at most five; of a finding all requests that
+    it is about, or none.
     """
 
     name: str

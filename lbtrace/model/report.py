@@ -5,7 +5,7 @@ late.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -60,12 +60,17 @@ class Evidence:
             raise ValueError("evidence needs at least one frame")
 
 
+MOST_REQUESTS = 1000  # different ones, of a finding
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing lbtrace tells the user. `statement` is a sentence with {name} places for `values`,
     filled by the renderer.
 
     `slug` is the name of its file in lbtrace/findings with dashes, plus an optional ".variant".
+    `requests` are all those that it is about ("GET /health"), each once; none where it is not about
+    requests, or about more than `MOST_REQUESTS` different ones.
     """
 
     slug: str
@@ -76,6 +81,7 @@ class Finding:
     values: tuple[Value, ...]
     evidence: tuple[Evidence, ...]
     remedy: str = ""
+    requests: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.evidence:
@@ -92,6 +98,10 @@ class Finding:
         from lbtrace.presentation import finding_line
 
         return finding_line(self)
+
+    def about(self, requests: tuple[str, ...]) -> Finding:
+        """The same, with the requests that it is about."""
+        return replace(self, requests=requests)
 
 
 class Kind(StrEnum):

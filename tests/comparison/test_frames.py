@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -185,3 +186,25 @@ def test_a_capture_as_a_whole_is_shown_by_its_first_frame() -> None:
     assert [f.side for f in Comparison(whole.clients, [empty], Correlation()).any_frame()] == [
         Side.CLIENT
     ]
+
+
+def test_the_requests_of_exchanges_are_told_each_once() -> None:
+    found = comparison(7)
+    for side in Side:
+        table = found.table(side)
+        rows = np.tile(np.arange(len(table)), 2)
+        expected = dict.fromkeys(
+            f"{e.request.method} {e.request.target}"
+            for row in rows.tolist()
+            if (e := table.exchange(row)).request is not None
+        )
+        assert found.asked(side, rows) == tuple(expected)
+        assert found.asked(side, rows[:0]) == ()
+
+
+def test_more_requests_than_a_finding_keeps_are_not_told() -> None:
+    found = comparison(7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lbtrace.comparison.frames.MOST_REQUESTS", 6)
+        assert found.asked(Side.CLIENT, np.arange(7)) == ()
+        assert len(found.asked(Side.CLIENT, np.arange(6))) == 6

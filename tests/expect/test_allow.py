@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from lbtrace.expect import read, warnings
 from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour, Fact
@@ -62,8 +64,28 @@ def test_where_must_name_every_request_of_the_finding() -> None:
     assert failing((), "GET /health")  # unknown requests are none that were allowed
 
 
-def test_the_requests_of_a_finding_are_read_from_its_packets() -> None:
+def test_a_finding_tells_its_requests() -> None:
     fact = behaviour_of("nginx-race").fact("findings.retries.repeated")
     assert fact is not None
     assert len(fact.values) == 1
     assert fact.values[0].startswith("GET /divide/")
+
+
+@pytest.mark.parametrize(
+    ("requests", "where", "until", "says"),
+    [
+        (("GET /health", "POST /pay"), "GET /health", "2027-03-01",
+         "the allowance in line 3 is for GET /health, but it is about POST /pay, too"),
+        ((), "GET /health", "2027-03-01",
+         "the allowance in line 3 is for GET /health; this finding tells no requests"),
+        (("GET /health",), "GET /health", "2026-01-01",
+         "the allowance in line 3 ended on 2026-01-01"),
+    ],
+)  # fmt: skip
+def test_an_allowance_that_does_not_apply_says_why(
+    requests: tuple[str, ...], where: str, until: str, says: str
+) -> None:
+    fact = Fact("findings.retries.repeated", "low", "", values=requests)
+    (outcome,) = outcomes(FAIL_ON + _allow("retries", where, until), Behaviour((fact,), 1))
+    assert outcome.fails
+    assert outcome.reason == says

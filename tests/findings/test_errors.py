@@ -92,3 +92,10 @@ def test_nothing_happened_behind_only_where_no_connection_is_unexplained() -> No
     ).of("answered-by-balancer")
     assert {f.remedy for f in open_ones} == {SOMETHING_BEHIND}
     assert {f.side.value for e in open_ones[0].evidence for f in e.frames} == {"client", "backend"}
+
+
+def test_an_error_tells_every_request_that_it_is_about() -> None:
+    run, found = recorded(Balancer(), *["404 Not Found"] * 9, "200 OK")
+    said = judge_recording(run, found).one("errors.backend")
+    assert said.requests == tuple(f"GET /{n}" for n in range(9))
+    assert len(said.evidence[0].frames) < 2 * 9  # its frames are examples
