@@ -90,9 +90,7 @@ def why_not(
                 return f"{line} ended on {allowance.until}"
             other = next((r for r in requests if not fnmatchcase(r, allowance.where)), None)
             if other is None:
-                return (
-                    f"{line} is for {allowance.where}, and the finding does not tell its requests"
-                )
+                return f"{line} is for {allowance.where}; this finding tells no requests"
             return f"{line} is for {allowance.where}, but it is about {other}, too"
     return ""
 
