@@ -9,9 +9,12 @@ import pytest
 from lbtrace.correlate import correlate
 from lbtrace.options import DEFAULT
 from tests.simulator import Simulation
+from tests.simulator.__main__ import PAGE, row_of
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios import LEAST, SCENARIOS
 from tests.simulator.score import Score, score
+
+ACCURACY = PAGE.read_text()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -21,6 +24,7 @@ def test_scenario(name: str) -> None:
     counted, said = score(recorded, found)
     assert not said
     assert counted.covered >= LEAST[name]
+    assert row_of(name, found, counted) in ACCURACY, "docs/accuracy.md says otherwise: see there"
     named = [p.client for p in found.pairs] + [u.ref for u in found.unpaired if u.side == "client"]
     assert sorted(named) == [(i, e.id) for i, t in enumerate(recorded.clients) for e in t.exchanges]
     behind = [a.backend for p in found.pairs for a in p.attempts] + [

@@ -24,11 +24,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / ".mutation"
+_CONCLUDED = "tests/golden/test_scenarios.py"  # what all rooms together conclude of a scenario
+_TRUE = "tests/match/test_scenarios.py"  # what pairing and explaining get right of it
 ALSO: dict[str, tuple[str, ...]] = {
     "comparison": (
         "tests/findings/test_idle_limits.py",
         "tests/findings/test_large_segments.py",
+        _CONCLUDED,
     ),
+    "match": (_CONCLUDED,),
+    "explain": (_TRUE, _CONCLUDED),
+    "findings": (_CONCLUDED,),
+    "verdict": (_CONCLUDED,),
+    "behaviour": (_CONCLUDED,),
 }
 """Rooms whose rules are tested outside their folder, and where."""
 _PLACE = "LBTRACE_MUTATION_ROOM"

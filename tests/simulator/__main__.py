@@ -8,11 +8,13 @@ printed as they are found.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from lbtrace.correlate import correlate
+from lbtrace.model.pairing import Correlation, Tier
 from lbtrace.options import DEFAULT
-from tests.simulator.calibration import Calibration
+from tests.simulator.calibration import EVIDENCE, Calibration
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.roles import Simulation
 from tests.simulator.scenarios import SCENARIOS
@@ -21,12 +23,12 @@ from tests.simulator.score import Score, score
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 HEAD = (
     "| scenario | exchanges | precision | alone | in a set | low | missed | connections | "
-    "wrong |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+    "wrong | decided by | clock |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|"
 )
 
 
-def row(what: str, s: Score) -> str:
-    """One line of the table."""
+def row(what: str, s: Score, found: Correlation | None = None) -> str:
+    """One line of the table; without `found` it is that of many simulations."""
     share = [
         f"{100 * n / s.caused:.1f} %" if s.caused else "–"
         for n in (s.right, s.grouped, s.unsure, s.missed)
@@ -36,10 +38,37 @@ def row(what: str, s: Score) -> str:
     wrong = (
         s.wrong + s.wrong_groups + s.mates_wrong + s.reasons_wrong + s.own_wrong + s.checks_wrong
     )
-    return f"| {what} | {s.caused} | {precision} | {' | '.join(share)} | {mates} | {wrong} |"
+    end = f"{_decided(found)} | {_clock(found)}" if found else "– | –"
+    return (
+        f"| {what} | {s.caused} | {precision} | {' | '.join(share)} | {mates} | {wrong} | {end} |"
+    )
 
 
-def judge(simulation: Simulation, name: str, calibration: Calibration) -> Score:
+def row_of(name: str, found: Correlation, counted: Score) -> str:
+    """The line of a scenario."""
+    title = (SCENARIOS[name].__doc__ or name).partition("\n\n")[0]
+    return row(" ".join(title.split()), counted, found)
+
+
+def _decided(found: Correlation) -> str:
+    """How many pairs are how sure, and by what evidence."""
+    counted = Counter((p.confidence, p.tier) for p in found.pairs)
+    in_order = sorted(counted, key=lambda key: (-key[0].rank, key[1]))
+    return ", ".join(f"{counted[key]} {key[0]} ({SHORT[key[1]]})" for key in in_order) or "–"
+
+
+def _clock(found: Correlation) -> str:
+    """How narrow the widest clock is, and why others are not known."""
+    known = [c.half_width_ns for c in found.clocks if not c.refused]
+    refused = sorted({str(c.refused.value) for c in found.clocks if c.refused})
+    width = [f"± {max(known) // 1000} µs"] if known else []
+    return ", ".join(width + refused) or "–"
+
+
+SHORT = EVIDENCE | {Tier.ORDER: "set"}
+
+
+def judge(simulation: Simulation, name: str, calibration: Calibration) -> tuple[Score, Correlation]:
     """Run, pair, score."""
     recorded = simulation.run()
     found = correlate(recorded.clients, recorded.backends, DEFAULT)
@@ -47,7 +76,7 @@ def judge(simulation: Simulation, name: str, calibration: Calibration) -> Score:
     counted, said = score(recorded, found)
     for line in said:
         print(f"  {name}: {line}")
-    return counted
+    return counted, found
 
 
 def main() -> None:
@@ -58,10 +87,11 @@ def main() -> None:
     asked = parser.parse_args()
     lines, calibration = [HEAD], Calibration()
     for name, make in SCENARIOS.items():
-        lines.append(row((make.__doc__ or name).split("\n")[0], judge(make(), name, calibration)))
+        counted, found = judge(make(), name, calibration)
+        lines.append(row_of(name, found, counted))
     total = Score()
     for seed in range(asked.simulations):
-        counted = judge(random_simulation(seed), f"chance {seed}", calibration)
+        counted, _ = judge(random_simulation(seed), f"chance {seed}", calibration)
         for field in Score.__slots__:
             setattr(total, field, getattr(total, field) + getattr(counted, field))
     lines.append(
