@@ -5,7 +5,8 @@ Four things tell, none of which needs a clock or a certain pair:
 
     durations   a client waits longer than the backend takes. Of pairs one by one; of
                 interchangeable sets in order of duration: when every one of n waits is at least as
-                long as its own service, so is the k-th longest wait as the k-th longest service
+                long as its own service, so is the k-th longest wait as the k-th longest service.
+                Who got another status than the backend gave did not wait for it
     nesting     a clock was found under which the exchanges behind lie inside those in front: the
                 other way round none would fit
     fields      what balancers add (a PROXY header, X-Forwarded-For, Via, …) stands in the requests
@@ -77,8 +78,9 @@ def judge(state: Pairing, clocks: Iterable[Clock]) -> Order:
 
 def reversed_share(state: Pairing) -> tuple[int, int]:
     """(pairs whose client exchange is shorter than the backend's, pairs whose times were seen), of
-    those that more than their times made: a hit that a cache answers at once may be paired with the
-    fetch it left behind.
+    those that more than their times made, and whose statuses are equal: a hit that a cache answers
+    at once may be paired with the fetch it left behind, and a balancer that waits no longer answers
+    504 before the backend does.
     """
     client, backend = state.client, state.backend
     single = [
@@ -94,6 +96,7 @@ def reversed_share(state: Pairing) -> tuple[int, int]:
         & client.solid_reply[c]
         & backend.solid_start[b]
         & backend.solid_reply[b]
+        & (client.table.responses.start[c] == backend.table.responses.start[b])
     )
     wait, service, group = (
         (client.reply - client.start)[c][seen],

@@ -1,7 +1,11 @@
 """What is a check of the balancer's, and what only looks like one."""
 
+import pytest
+
 from lbtrace.correlate import correlate
-from lbtrace.model.pairing import Confidence, Correlation
+from lbtrace.match.legs import part_of
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence, Correlation, HealthCheck
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
 from tests.simulator.random_simulations import random_simulation
@@ -58,3 +62,76 @@ def test_a_field_that_a_few_clients_send_is_not_the_balancers() -> None:
     """
     recorded = random_simulation(2961).run()
     assert not score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))[1]
+
+
+def probes(
+    count: int, agent: str = "", named: bool = False, every_ms: int = 1000, asks: str = "GET /up"
+) -> list[HealthCheck]:
+    """What is said of so many checks, the first ones of all; `named`: the balancer says in each
+    request of a client who asked.
+    """
+    balancer = Balancer(
+        add=[XFF] if named else [], check_ms=every_ms, check=asks, check_agent=agent
+    )
+    simulation = Simulation(seed=9, balancer=balancer)
+    client = simulation.client("198.51.100.7")
+    for i in range(12):
+        client.asks("GET", f"/item/{i}", at_ms=every_ms * i)
+    recorded = simulation.run()
+    (back,) = recorded.backends
+    asked = {e.connection for e in back.exchanges if (e.request and e.request.target) != "/up"}
+    probing = [c.id for c in back.connections if c.id not in asked]
+    kept = part_of(back, asked | set(probing[:count]), Side.BACKEND)
+    return list(correlate(recorded.clients, [kept], DEFAULT).health_checks)
+
+
+NAMED, PROBE = "ELB-HealthChecker/2.0", "Wget/1.21"
+LOW, MEDIUM, HIGH = Confidence.LOW, Confidence.MEDIUM, Confidence.HIGH
+
+
+@pytest.mark.parametrize(
+    ("agent", "named", "sure"),
+    [
+        (NAMED, False, {1: LOW, 2: LOW, 3: HIGH, 9: HIGH}),  # its name and its pace
+        (NAMED, True, {1: HIGH, 2: HIGH, 3: HIGH}),  # its name, and nobody is said to have asked
+        (PROBE, True, {1: None, 2: None, 3: LOW, 4: HIGH}),
+        (PROBE, False, {1: None, 2: None, 3: LOW, 4: MEDIUM, 5: HIGH, 6: HIGH}),  # only its pace
+    ],
+)
+def test_how_sure_a_check_is_rests_on_its_pace_its_name_and_who_is_said_to_have_asked(
+    agent: str, named: bool, sure: dict[int, Confidence | None]
+) -> None:
+    for count, expected in sure.items():
+        found = probes(count, agent, named)
+        assert [k.confidence for k in found] == ([expected] if expected else [])
+        for check in found:
+            assert len(check.exchanges) == len(check.connections) == count
+            told = dict(reason.split(": ", 1) for reason in check.reasons)
+            assert told.get("period") == (
+                f"every 1 s, {count} times the same" if count > 2 else None
+            )
+            assert ("user-agent" in told) == (agent == NAMED)
+            assert ("identity" in told) == named
+
+
+@pytest.mark.parametrize(
+    ("count", "every_ms", "found"),
+    [(9, 100, False), (10, 100, True), (9, 300, True), (10, 15, False), (2, 300, False)],
+)
+def test_connections_without_a_byte_are_checks_when_they_are_slow_or_many(
+    count: int, every_ms: int, found: bool
+) -> None:
+    said = probes(count, every_ms=every_ms, asks="")
+    assert [len(k.connections) for k in said] == ([count] if found else [])
+    for check in said:
+        assert (check.method, check.exchanges) == ("", ())
+        assert check.reasons == (
+            f"period: every {every_ms / 1000:.3g} s, {count} times opened and closed without a "
+            "request",
+        )
+        assert check.confidence is HIGH
+
+
+@pytest.mark.parametrize(("count", "sure"), [(3, MEDIUM), (4, HIGH)])
+def test_a_few_connections_without_a_byte_are_hardly_sure(count: int, sure: Confidence) -> None:
+    assert [k.confidence for k in probes(count, asks="")] == [sure]

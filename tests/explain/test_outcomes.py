@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -14,9 +15,11 @@ from lbtrace.match.exchange_times import Facts
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import AttemptOutcome, Correlation
 from lbtrace.options import DEFAULT
+from tests.findings.files import ANSWER, ASK, SECOND, Talk, report
 from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios.base import TWO
+from tests.simulator.script import Script
 
 
 def posted(balancer: Balancer, seed: int = 6, requests: int = 16) -> Recording:
@@ -130,3 +133,77 @@ def test_a_response_that_had_begun_before_the_balancer_closed_was_not_waited_for
         cast(Facts, backend), 0, answered=False, client_left=False, in_time=False, others=True
     )
     assert found is outcome
+
+
+ASKED = b"GET /slow HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b86\r\n\r\n"
+LATE = b"HTTP/1.1 504 Gateway Timeout\r\nServer: edge\r\nContent-Length: 0\r\n\r\n"
+BAD = LATE.replace(b"504 Gateway Timeout", b"502 Bad Gateway")
+
+
+def ended(play: Script, folder: Path) -> list[AttemptOutcome]:
+    (pair,) = play.report(folder).correlation.pairs
+    return [a.outcome for a in pair.attempts]
+
+
+def test_a_client_that_was_answered_before_the_backend_had_answered_waited_in_vain(
+    tmp_path: Path,
+) -> None:
+    play = Script()
+    front, back = play.front().asks(ASKED), play.back().asks(ASKED)
+    play.wait(1000)
+    front.answers(LATE)
+    play.wait(500)
+    back.answers(ANSWER).closes()
+    front.leaves()
+    assert ended(play, tmp_path) == [AttemptOutcome.TIMEOUT]
+
+
+@pytest.mark.parametrize(
+    ("who", "reset", "outcome"),
+    [
+        ("balancer", False, AttemptOutcome.TIMEOUT),
+        ("balancer", True, AttemptOutcome.TIMEOUT),
+        ("backend", False, AttemptOutcome.CLOSED),
+        ("backend", True, AttemptOutcome.RESET),
+    ],
+)
+def test_who_ends_a_connection_without_an_answer_tells_how_the_attempt_ended(
+    tmp_path: Path, who: str, reset: bool, outcome: AttemptOutcome
+) -> None:
+    play = Script()
+    front, back = play.front().asks(ASKED), play.back().asks(ASKED)
+    play.wait(1000)
+    if who == "balancer":
+        back.leaves(reset)
+    else:
+        back.closes(reset)
+    front.answers(BAD).leaves()
+    assert ended(play, tmp_path) == [outcome]
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_client_that_leaves_ends_no_wait_of_the_balancers(tmp_path: Path, reset: bool) -> None:
+    play = Script()
+    front, back = play.front().asks(ASKED), play.back().asks(ASKED)
+    play.wait(1000)
+    front.leaves(reset)
+    back.leaves(reset)
+    assert AttemptOutcome.TIMEOUT not in ended(play, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("until_s", "outcome"),
+    [(2.9, AttemptOutcome.SUPERSEDED), (3.2, AttemptOutcome.NOT_ARRIVED)],
+)
+def test_an_answer_is_lost_on_its_way_if_the_client_capture_ran_on_for_a_second(
+    tmp_path: Path, until_s: float, outcome: AttemptOutcome
+) -> None:
+    """Packets are passed on, so that nobody in between keeps an answer back. The backend takes a
+    second, and a way takes a second at most.
+    """
+    talk = Talk(40_001)
+    talk.says(True, ASK % b"x", SECOND)
+    talk.says(False, ANSWER, 2 * SECOND, acked=False, front=False)
+    talk.says(True, b"", int(until_s * SECOND), acked=False, flags="ACK")
+    (pair,) = report(tmp_path, [talk.front], [talk.behind]).correlation.pairs
+    assert [a.outcome for a in pair.attempts] == [outcome]

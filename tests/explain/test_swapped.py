@@ -3,6 +3,7 @@ nothing speaks against it.
 """
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -16,6 +17,7 @@ from tests.laws import examples
 from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios import SCENARIOS
+from tests.simulator.script import Script
 
 KNOWN = {2354, 4394, 4778}  # of 0 … 5000 those that are still taken to be in order
 
@@ -83,3 +85,26 @@ def test_strangers_show_no_order() -> None:
     found = correlate(one.run().clients, other.run().backends, DEFAULT)
     assert not found.swapped
     assert not found.order_shown
+
+
+ASKED = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LATE = b"HTTP/1.1 504 Gateway Timeout\r\nServer: edge\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("requests", [1, 5])
+def test_a_balancer_that_waits_no_longer_does_not_turn_the_captures(
+    tmp_path: Path, requests: int
+) -> None:
+    """Each client gets 504, and each backend answers half a second later."""
+    play = Script()
+    for n in range(requests):
+        asked = ASKED % (n, n)
+        front, back = play.front().asks(asked), play.back().asks(asked)
+        front.answers(LATE, pause_ms=1000).leaves()
+        back.answers(ANSWER, pause_ms=500).closes()
+    report = play.report(tmp_path)
+    assert not report.correlation.swapped
+    assert [a.outcome.value for p in report.correlation.pairs for a in p.attempts] == (
+        ["timeout"] * requests
+    )
