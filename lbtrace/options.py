@@ -19,11 +19,13 @@ MAX_OFFSET_NS = 100 * YEAR_NS  # a time in 64 bits plus this one stays in 64 bit
 @dataclass(frozen=True, slots=True)
 class Options:
     """`clock_offset_ns`: client clock − backend clock as the user states it; None: estimate it.
-    `decode_content`: digest bodies after content decoding (gzip, …), too.
+    `decode_content`: digest bodies after content decoding (gzip, …), too. `keylogs`: paths of files
+    with the secrets of TLS connections (SSLKEYLOGFILE).
     """
 
     clock_offset_ns: int | None = None
     decode_content: bool = True
+    keylogs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

@@ -1,8 +1,8 @@
 """The one page to read first: the stages, in order, and nothing else.
 
-    capture file ─▶ records ─▶ segments ─▶ connections + streams ─▶ exchanges ─┐
-    capture file ─▶ …                                                          ─┤
-                              ┌─────────────────────────────────────────────────┘
+    capture file ─▶ records ─▶ segments ─▶ connections + streams ─▶ opened TLS ─▶ exchanges ─┐
+    capture file ─▶ …                                                                        ─┤
+                              ┌───────────────────────────────────────────────────────────────┘
                               └▶ pairs ─▶ findings ─▶ verdict ─▶ Report
 
 Each stage is a pure function of what the one before it returned. Stages never import each other;
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from lbtrace import capture, decode, http, tcp
+from lbtrace import capture, decode, http, tcp, tls
 from lbtrace._version import __version__
 from lbtrace.errors import InputError
 from lbtrace.model.net import Side
@@ -46,15 +46,31 @@ def inspect(
 
     Raises InputError when a file cannot be read or is no capture.
     """
+    return _inspect(files, side, point, options, progress, tls.read(options.keylogs))
+
+
+def _inspect(
+    files: Sequence[str],
+    side: Side,
+    point: int,
+    options: Options,
+    progress: Progress,
+    keylogs: tls.KeyLogs,
+) -> Trace:
+    """`inspect`, with the key logs as they were read for all capture points."""
     with _no_collection():
         read = _read(files, progress)
         _trim()
-        applications, exchanges, diagnostics = http.exchanges(
-            read.connections, read.streams, options, progress
-        )
+        secrets = keylogs.secrets.joined(read.secrets)
         pauses = tcp.pauses(read.streams).data
-        reasons = http.stated_reasons(read.streams, applications, exchanges)
+        opened = tls.opened(read.streams, secrets, progress)
+        applications, exchanges, weirds = http.exchanges(
+            read.connections, opened.streams, options, progress
+        )
+        reasons = http.stated_reasons(opened.streams, applications, exchanges)
         connections, applications = http.settled(read.connections, applications)
+        applications = tls.told(applications, opened, secrets)
+        diagnostics = read.diagnostics + weirds + tls.unused(applications, opened, secrets)
         capture.check_unchanged(read.files, read.streams.buffers)
     return Trace(
         side=side,
@@ -66,7 +82,7 @@ def inspect(
         connections=connections,
         applications=applications,
         exchanges=exchanges,
-        diagnostics=read.diagnostics + diagnostics,
+        diagnostics=diagnostics + keylogs.said(),
         packet_directions=read.packet_directions,
         pauses=pauses,
         reasons=reasons,
@@ -82,7 +98,7 @@ def show(
     when a file cannot be read or is no capture.
     """
     with _no_collection():
-        traces = _inspected(points, Side.CLIENT, options, progress)
+        traces = _inspected(points, Side.CLIENT, options, progress, tls.read(options.keylogs))
         return CaptureReport(tuple(map(_alone, traces)))
 
 
@@ -123,7 +139,7 @@ def behaviour_of_one_side(
     from lbtrace.comparison import Comparison
 
     with _no_collection():
-        traces = tuple(inspect(files, side, i, options, progress) for i, files in enumerate(points))
+        traces = _points(points, side, options, progress, tls.read(options.keylogs))
         nothing: tuple[Trace, ...] = ()
         clients, backends = (traces, nothing) if side is Side.CLIENT else (nothing, traces)
         comparison = Comparison(clients, backends, _checks_alone(clients, backends, options))
@@ -155,6 +171,7 @@ class _Read(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
     connections: ConnectionTable
     streams: StreamTable
+    secrets: tuple[tuple[int, bytes], ...]
 
 
 def _read(files: Sequence[str], progress: Progress) -> _Read:
@@ -175,6 +192,7 @@ def _read(files: Sequence[str], progress: Progress) -> _Read:
         recording.diagnostics + segments.diagnostics + streams.diagnostics,
         connections,
         streams,
+        recording.secrets,
     )
 
 
@@ -190,25 +208,43 @@ def compare(
     """
     from lbtrace.correlate import apart
 
+    keylogs = tls.read(options.keylogs)
     with _no_collection():
         sides = (
-            _inspected(points, side, options, progress)
+            _inspected(points, side, options, progress, keylogs)
             for side, points in ((Side.CLIENT, clients), (Side.BACKEND, backends))
         )
         return _report(*apart(*sides), options)
 
 
 def _inspected(
-    points: Sequence[Sequence[str]], side: Side, options: Options, progress: Progress
+    points: Sequence[Sequence[str]],
+    side: Side,
+    options: Options,
+    progress: Progress,
+    keylogs: tls.KeyLogs,
 ) -> tuple[Trace, ...]:
     """The capture points of a side. Points that turn out to be one recording, because they hold the
     same packets, are read again as one.
     """
-    traces = tuple(inspect(files, side, i, options, progress) for i, files in enumerate(points))
+    traces = _points(points, side, options, progress, keylogs)
     found = recordings(points, traces, progress)
     if len(found) == len(points):
         return traces
-    return tuple(inspect(files, side, i, options, progress) for i, files in enumerate(found))
+    return _points(found, side, options, progress, keylogs)
+
+
+def _points(
+    points: Sequence[Sequence[str]],
+    side: Side,
+    options: Options,
+    progress: Progress,
+    keylogs: tls.KeyLogs,
+) -> tuple[Trace, ...]:
+    """The capture points of a side, one by one."""
+    return tuple(
+        _inspect(files, side, i, options, progress, keylogs) for i, files in enumerate(points)
+    )
 
 
 def compare_on_balancer(

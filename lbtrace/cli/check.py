@@ -23,7 +23,7 @@ from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.net import Side
-from lbtrace.options import check_lb
+from lbtrace.options import Options, check_lb
 from lbtrace.render.check import format_names
 
 
@@ -49,6 +49,7 @@ from lbtrace.render.check import format_names
     help="As for compare.",
 )
 @click.option("--clock-offset", metavar="TIME", help="As for compare.")
+@click.option("--keylog", "keylogs", multiple=True, metavar="FILE", help="As for compare.")
 @click.option(
     "--min-exchanges",
     type=click.IntRange(0),
@@ -80,6 +81,7 @@ def command(
     lb_address: tuple[str, ...],
     lb_port: tuple[int, ...],
     clock_offset: str | None,
+    keylogs: tuple[str, ...],
     min_exchanges: int,
     init: bool,
     validate: bool,
@@ -112,7 +114,7 @@ def command(
     target = Target(format_, output, width=width)
     given = [*captures, *clients, *backends, *lb]
     _same_source(report, given)
-    target.check([*given, *(path for path in (expect, baseline, report) if path)])
+    target.check([*given, *keylogs, *(path for path in (expect, baseline, report) if path)])
     from lbtrace.expect import check
 
     before = None if baseline is None else _stored(baseline)
@@ -120,7 +122,13 @@ def command(
     behaviour = (
         _stored(report)
         if report is not None
-        else _compared(captures, clients, backends, (lb, lb_address, lb_port), clock_offset)
+        else _compared(
+            captures,
+            clients,
+            backends,
+            (lb, lb_address, lb_port),
+            options_of(clock_offset, keylogs),
+        )
     )
     if init:
         return _init(target, behaviour)
@@ -162,7 +170,7 @@ def _compared(
     clients: Sequence[str],
     backends: Sequence[str],
     on_balancer: tuple[Sequence[str], Sequence[str], Sequence[int]],
-    clock_offset: str | None,
+    options: Options,
 ) -> Behaviour:
     """`on_balancer`: captures taken on it, its addresses and its ports, as stated."""
     from lbtrace.pipeline import behaviour_of_one_side
@@ -170,7 +178,6 @@ def _compared(
 
     lb, lb_address, lb_port = on_balancer
     check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
-    options = options_of(clock_offset)
     alone = _one_side(captures, clients, backends)
     if alone is not None and not lb:
         with ProgressBar() as progress:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lbtrace.cli.output import Target, result_options
+from lbtrace.cli.output import Target, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.model.net import Side
@@ -87,6 +87,7 @@ def repeated(args: Sequence[str]) -> list[str]:
     metavar="TIME",
     help='Client clock − backend clock, if you know it: "37.5s", "-250ms".',
 )
+@keylog_option
 @result_options
 def command(
     captures: tuple[str, ...],
@@ -96,6 +97,7 @@ def command(
     lb_address: tuple[str, ...],
     lb_port: tuple[int, ...],
     clock_offset: str | None,
+    keylogs: tuple[str, ...],
     target: Target,
 ) -> None:
     """What did the balancer do?
@@ -112,17 +114,18 @@ def command(
     """
     check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
     client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
-    target.check([path for files in (*client, *backend) for path in files])
-    options = options_of(clock_offset)
+    target.check([*(path for files in (*client, *backend) for path in files), *keylogs])
+    options = options_of(clock_offset, keylogs)
     if lb:
         target.write_report(compared_on_balancer(lb, lb_address, lb_port, options))
     else:
         target.write_report(compared(client, backend, options))
 
 
-def options_of(clock_offset: str | None) -> Options:
+def options_of(clock_offset: str | None, keylogs: tuple[str, ...] = ()) -> Options:
     """The options, with the stated clock offset. OptionError when it is no time."""
-    return Options(clock_offset_ns=None if clock_offset is None else parse_offset(clock_offset))
+    offset_ns = None if clock_offset is None else parse_offset(clock_offset)
+    return Options(clock_offset_ns=offset_ns, keylogs=keylogs)
 
 
 def compared(

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from lbtrace.cli.lesson import check_lesson, lesson_options, teach
-from lbtrace.cli.output import Target, result_options
+from lbtrace.cli.output import Target, keylog_option, result_options
 from lbtrace.errors import InputError, OptionError
 from lbtrace.language import N
 from lbtrace.lesson import Act
@@ -56,6 +56,11 @@ def sample_files(folder: Path, name: str) -> tuple[list[str], list[list[str]]]:
     return client, [[b] for b in backends]
 
 
+def sample_keylogs(folder: Path, name: str) -> list[str]:
+    """The key logs of a sample, which are used by themselves."""
+    return sorted(str(p) for p in (folder / name).glob("*.keys"))
+
+
 def title(folder: Path, name: str) -> str:
     """What a sample shows, in a few words: the heading of its README, "" when there is none."""
     readme = folder / name / "README.md"
@@ -67,8 +72,16 @@ def title(folder: Path, name: str) -> str:
 @click.argument("sample", required=False)
 @click.option("--list", "list_", is_flag=True, help="List the samples and what each shows.")
 @lesson_options
+@keylog_option
 @result_options
-def command(sample: str | None, list_: bool, explain: bool, no_pause: bool, target: Target) -> None:
+def command(
+    sample: str | None,
+    list_: bool,
+    explain: bool,
+    no_pause: bool,
+    keylogs: tuple[str, ...],
+    target: Target,
+) -> None:
     """Compare the captures that come with lbtrace: SAMPLE, or the founding experiment."""
     folder = samples_folder()
     names = sample_names(folder)
@@ -82,24 +95,32 @@ def command(sample: str | None, list_: bool, explain: bool, no_pause: bool, targ
             "unknown-sample", f"There is no sample {sample!r}.", f"Samples: {', '.join(names)}."
         )
     if explain:
-        _lesson(folder, (sample,) if sample else LESSON, no_pause, target)
+        _lesson(folder, (sample,) if sample else LESSON, no_pause, keylogs, target)
         return
     name = sample or names[0]
-    report = _compared(folder, name, target)
+    report = _compared(folder, name, keylogs, target)
     click.echo(f"Sample {name}: {title(folder, name)}", err=True)
     target.write_report(report)
 
 
-def _compared(folder: Path, name: str, target: Target) -> Report:
+def _compared(folder: Path, name: str, keylogs: tuple[str, ...], target: Target) -> Report:
+    from lbtrace.options import Options
     from lbtrace.pipeline import compare
 
     client, backends = sample_files(folder, name)
-    target.check([*client, *(f for files in backends for f in files)])
-    return compare([client], backends)
+    keylogs = (*sample_keylogs(folder, name), *keylogs)
+    target.check([*client, *(f for files in backends for f in files), *keylogs])
+    return compare([client], backends, Options(keylogs=keylogs))
 
 
-def _lesson(folder: Path, samples: Sequence[str], no_pause: bool, target: Target) -> None:
+def _lesson(
+    folder: Path,
+    samples: Sequence[str],
+    no_pause: bool,
+    keylogs: tuple[str, ...],
+    target: Target,
+) -> None:
     """The three acts, or the one of a sample."""
     check_lesson(target)
-    acts = [Act(name, _compared(folder, name, target)) for name in samples]
+    acts = [Act(name, _compared(folder, name, keylogs, target)) for name in samples]
     teach(target, acts, no_pause, PREFACE if samples is LESSON else "")

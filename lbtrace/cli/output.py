@@ -190,6 +190,15 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
     return made
 
 
+keylog_option: _Decorator = click.option(
+    "--keylog",
+    "keylogs",
+    multiple=True,
+    metavar="FILE",
+    help="Secrets of TLS connections (SSLKEYLOGFILE), to read what is inside; repeatable.",
+)
+
+
 def page_options(command: Callable[..., None]) -> Callable[..., None]:
     """What every command that prints a page for people, and no other format, has; as one argument,
     `target`.

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import click
 
-from lbtrace.cli.output import Target, result_options
+from lbtrace.cli.output import Target, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 
 
 @click.command("show")
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@keylog_option
 @result_options
-def command(captures: tuple[str, ...], target: Target) -> None:
+def command(captures: tuple[str, ...], keylogs: tuple[str, ...], target: Target) -> None:
     """Show captures, each alone: what is wrong in it, its connections and HTTP exchanges.
 
     Files of one machine that follow each other in time are one rotated capture. All others are
     captures of their own: nothing is compared. "-" is standard input.
     """
+    from lbtrace.options import Options
     from lbtrace.pipeline import show
     from lbtrace.points import points_of_any_side
 
     if captures.count("-") > 1:
         raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
-    target.check(captures)
+    target.check([*captures, *keylogs])
     with ProgressBar() as progress:
-        report = show(points_of_any_side(captures, progress), progress=progress)
+        points = points_of_any_side(captures, progress)
+        report = show(points, Options(keylogs=keylogs), progress)
     target.write_trace(report)

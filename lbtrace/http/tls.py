@@ -1,8 +1,8 @@
-"""The first bytes of a TLS client → ClientHello (RFC 8446 §4.1.2 and §5.1, RFC 6066 §3, RFC 7301;
-GREASE of RFC 8701 is kept as it is); what an end says before it encrypts → its alerts (§6).
+"""The first bytes of a TLS client → ClientHello (RFC 8446 §4.1.2 and §5.1); what an end says before
+it encrypts → its alerts (§6).
 
-The hello may be spread over several records and segments. Of one that is cut, the fields that are
-there are read; a field that is cut off is left out, never guessed.
+The hello may be spread over several records and segments; of one that is cut, what is there is
+read.
 """
 
 from __future__ import annotations
@@ -12,43 +12,13 @@ from typing import Final
 from lbtrace.http.cursor import Cursor
 from lbtrace.model.http import ClientHello
 from lbtrace.model.tls_alerts import FATAL, WARNING, TlsAlert
+from lbtrace.tls_messages import offer
 
 _MAX_HELLO: Final = 1 << 16
 _RECORD_HEAD: Final = 5  # type, version, length (§5.1)
 _ALERT, _APPLICATION_DATA = 0x15, 0x17
 _ALERT_SIZE: Final = 2  # level and description; an encrypted alert is longer
 _LOOKED_AT: Final = 64  # records; a handshake has fewer
-_SERVER_NAME, _ALPN, _VERSIONS = 0, 16, 43
-
-
-class _Bytes:
-    """Bytes read from the front. Reading behind the end gives fewer bytes, and `short` says so."""
-
-    __slots__ = ("at", "data", "short")
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at, self.short = data, 0, False
-
-    def take(self, size: int) -> bytes:
-        part = self.data[self.at : self.at + size]
-        self.at += size
-        self.short |= len(part) < size
-        return part
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def block(self, size: int) -> _Bytes:
-        """The bytes whose length stands in front of them, in `size` bytes."""
-        return _Bytes(self.take(self.number(size)))
-
-    def whole(self) -> bool:
-        """Nothing that was read is cut off."""
-        return not self.short
-
-    def left(self) -> bool:
-        """There are more bytes."""
-        return self.at < len(self.data)
 
 
 def looks_like(data: bytes) -> bool:
@@ -59,24 +29,9 @@ def looks_like(data: bytes) -> bool:
 def client_hello(cursor: Cursor) -> ClientHello | None:
     """The ClientHello at the cursor, which stays where it is; None when there is none."""
     message = _handshake(cursor)
-    if len(message) < 38 or message[0] != 1:
-        return None
-    body = _Bytes(message[4:])
-    version = body.number(2)
-    random = body.take(32).hex()
-    session = body.block(1)
-    body.block(2)  # cipher suites
-    body.block(1)  # compression methods
-    extensions = _extensions(body.block(2))
-    frame: int = cursor.pieces.frame[cursor.row_at(cursor.offset)]
-    return ClientHello(
-        random,
-        session.data.hex(),
-        _server_name(extensions.get(_SERVER_NAME)),
-        _protocols(extensions.get(_ALPN)),
-        _versions(extensions.get(_VERSIONS)) or (version,),
-        frame,
-    )
+    frame: int = cursor.pieces.frame[cursor.row_at(cursor.offset)] if message else 0
+    found = offer(message, frame)
+    return found and found.hello
 
 
 def alerts(cursor: Cursor, from_client: bool) -> tuple[TlsAlert, ...]:
@@ -95,46 +50,6 @@ def alerts(cursor: Cursor, from_client: bool) -> tuple[TlsAlert, ...]:
             at = cursor.pieces.frame[row], cursor.pieces.time_ns[row]
             found.append(TlsAlert(from_client, said[0], said[1], *at))
         cursor.take(_RECORD_HEAD + size, None)
-    return tuple(found)
-
-
-def _extensions(block: _Bytes) -> dict[int, _Bytes]:
-    """The extensions that are whole, by type (RFC 8446 §4.2)."""
-    found: dict[int, _Bytes] = {}
-    while block.left():
-        kind, extension = block.number(2), block.block(2)
-        if not block.whole():
-            break
-        found[kind] = extension
-    return found
-
-
-def _server_name(extension: _Bytes | None) -> str | None:
-    """RFC 6066 §3: the first name, when it is a host name (type 0)."""
-    if extension is None:
-        return None
-    names = extension.block(2)
-    host = names.number(1) == 0
-    return names.block(2).data.decode("latin-1") or None if host else None
-
-
-def _protocols(extension: _Bytes | None) -> tuple[str, ...]:
-    """RFC 7301 §3.1: the names of protocols, in the client's order."""
-    if extension is None:
-        return ()
-    names, found = extension.block(2), list[str]()
-    while names.left():
-        found.append(names.block(1).data.decode("latin-1"))
-    return tuple(found)
-
-
-def _versions(extension: _Bytes | None) -> tuple[int, ...]:
-    """RFC 8446 §4.2.1: the versions that the client offers."""
-    if extension is None:
-        return ()
-    listed, found = extension.block(1), list[int]()
-    while listed.left():
-        found.append(listed.number(2))
     return tuple(found)
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from lbtrace.model.tls_alerts import TlsAlert
+from lbtrace.model.tls_session import TlsSession
 
 
 class HeaderLine(NamedTuple):
@@ -186,7 +187,7 @@ class Protocol(StrEnum):
 
 class ClientHello(NamedTuple):
     """What a TLS client says before anything is encrypted (RFC 8446 §4.1.2, RFC 6066 §3, RFC
-    7301).
+    7301). `session` says how much of the connection was opened, when secrets were given.
     """
 
     random: str  # 64 hex digits
@@ -195,6 +196,7 @@ class ClientHello(NamedTuple):
     alpn: tuple[str, ...]
     versions: tuple[int, ...]
     frame: int
+    session: TlsSession | None = None
 
 
 class ProxyHeader(NamedTuple):

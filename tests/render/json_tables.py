@@ -87,7 +87,7 @@ def _cell(node: dict[str, Any]) -> str:
     parts = [node.get("description", "")]
     choices = node.get("enum") or node.get("items", {}).get("enum")
     if choices:
-        parts.append(", ".join(f"`{choice}`" for choice in choices))
+        parts.append(", ".join(f"`{choice}`" for choice in choices if choice is not None))
     return ": ".join(p for p in parts if p)
 
 

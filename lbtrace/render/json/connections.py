@@ -19,6 +19,7 @@ import numpy as np
 
 from lbtrace.model.http import Application, ClientHello, Mismatch, ProxyHeader
 from lbtrace.model.tls_alerts import TlsAlert
+from lbtrace.model.tls_session import TlsSession
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.frames import FrameWriter
 from lbtrace.render.json.text import NULL, TRUTH, Json, encode, named, numbers, quoted
@@ -351,4 +352,20 @@ def _tls(hello: ClientHello, frames: FrameWriter) -> Json:
         "session_id": hello.session_id,
         "first_frame": number,
         "first_file": file,
+        "session": None if hello.session is None else _session(hello.session),
+    }
+
+
+def _session(session: TlsSession) -> Json:
+    return {
+        "version": session.version,
+        "suite": session.suite,
+        "alpn": session.alpn,
+        "resumed": session.resumed,
+        "early_data": session.early_data.value,
+        "records": session.records,
+        "unauthenticated": session.unauthenticated,
+        "failed": session.failed,
+        "names": list(session.names),
+        "not_opened": session.not_opened and session.not_opened.value,
     }

@@ -1,0 +1,131 @@
+"""Key logs → the secrets of TLS connections, by client random (RFC 9850: SSLKEYLOGFILE).
+
+A line is `LABEL client-random secret`, in hexadecimal. What a logger puts in front of it (a syslog
+prefix) or around it is passed over; blank lines and comments are no lines. A line that should hold
+a secret and does not is counted, never shown.
+
+Invariant: a secret leaves this room in no text: `Secrets` has no printable form of what it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from lbtrace.errors import InputError
+from lbtrace.model.trace import Diagnostic
+
+TLS_SECRETS: Final = 0x544C534B  # "TLSK": a key log in a Decryption Secrets Block of pcapng
+_LINE: Final = re.compile(
+    rb"\b(CLIENT_RANDOM|(?:CLIENT|SERVER)_(?:HANDSHAKE_TRAFFIC_SECRET|TRAFFIC_SECRET_(?:\d+|N))"
+    rb"|CLIENT_EARLY_TRAFFIC_SECRET|(?:EARLY_)?EXPORTER(?:_MASTER)?_SECRET|ECH_SECRET|ECH_CONFIG"
+    rb"|RSA|PMS_CLIENT_RANDOM)[ \t]+([0-9A-Fa-f]{64}|[0-9A-Fa-f]{16})[ \t]+"
+    rb"((?:[0-9A-Fa-f]{2}){32,})(?!\w)"
+)
+_ASKED: Final = re.compile(rb"^[ \t]*[^\s#]", re.MULTILINE)  # a line that should hold a secret
+_AT_ONCE: Final = 1 << 24  # bytes of a file
+
+
+class Secrets:
+    """Label and client random → secret. `lines`: how many were read; `malformed`: how many lines
+    hold none.
+    """
+
+    __slots__ = ("_known", "_randoms", "lines", "malformed")
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, bytes], bytes] = {}
+        self._randoms: set[bytes] = set()
+        self.lines = 0
+        self.malformed = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def __repr__(self) -> str:
+        return f"<Secrets: {self.lines} lines>"
+
+    def add(self, text: bytes) -> None:
+        """The lines of a key log, or of a part of one that ends with a line."""
+        found = _LINE.findall(text)
+        self.lines += len(found)
+        self.malformed += max(len(_ASKED.findall(text)) - len(found), 0)
+        self._known.update(((label, random.lower()), secret) for label, random, secret in found)
+        self._randoms.update(random.lower() for _, random, _ in found)
+
+    def joined(self, blocks: Iterable[tuple[int, bytes]]) -> Secrets:
+        """These, and those of Decryption Secrets Blocks (type, data) of a capture."""
+        logs = [data for kind, data in blocks if kind == TLS_SECRETS]
+        if not logs:
+            return self
+        both = Secrets()
+        both._known, both._randoms = dict(self._known), set(self._randoms)
+        for data in logs:
+            both.add(data)
+        return both
+
+    def knows(self, random: str) -> bool:
+        """Whether there is any secret for this client random (64 hex digits)."""
+        return random.encode() in self._randoms
+
+    def get(self, label: str, random: str) -> bytes | None:
+        """The secret of this label."""
+        found = self._known.get((label.encode(), random.encode()))
+        return None if found is None else bytes.fromhex(found.decode())
+
+
+class KeyLogs:
+    """The key logs that were named: their secrets, and what is to be said of them, once."""
+
+    __slots__ = ("_diagnostics", "secrets")
+
+    def __init__(self, secrets: Secrets, diagnostics: tuple[Diagnostic, ...] = ()) -> None:
+        self.secrets = secrets
+        self._diagnostics = diagnostics
+
+    def said(self) -> tuple[Diagnostic, ...]:
+        """How many lines hold no secret; nothing when that was asked before."""
+        diagnostics, self._diagnostics = self._diagnostics, ()
+        return diagnostics
+
+
+def read(paths: Sequence[str]) -> KeyLogs:
+    """Key log files → their secrets. InputError when a file cannot be read, or holds not a single
+    secret.
+    """
+    secrets = Secrets()
+    diagnostics: list[Diagnostic] = []
+    for path in paths:
+        before, lines = secrets.malformed, secrets.lines
+        _read(path, secrets)
+        if secrets.lines == lines:
+            raise InputError(
+                "keylog-empty",
+                f"{path}: no line of it is a TLS secret.",
+                "A key log has lines like `CLIENT_RANDOM 64-hex-digits 96-hex-digits`: see "
+                "docs/tls.md.",
+            )
+        if secrets.malformed > before:
+            text = f"{path}: lines of the key log that hold no secret were passed over."
+            diagnostics.append(Diagnostic("keylog-malformed", text, secrets.malformed - before))
+    return KeyLogs(secrets, tuple(diagnostics))
+
+
+def _read(path: str, secrets: Secrets) -> None:
+    """Add the lines of a file."""
+    try:
+        with open(path, "rb") as file:
+            rest = b""
+            while part := file.read(_AT_ONCE):
+                text, line_end, rest = (rest + part).rpartition(b"\n")
+                if not line_end and len(rest) > _AT_ONCE:
+                    rest = b""  # one line of 16 MB: no key log
+                secrets.add(text)
+            secrets.add(rest)
+    except OSError as error:
+        raise InputError(
+            "keylog-unreadable", f"{path}: {error.strerror or error}.", "Check --keylog."
+        ) from error
+    except ValueError as error:  # a name with a NUL
+        raise InputError("keylog-unreadable", f"{path!r}: {error}.", "Check --keylog.") from error
