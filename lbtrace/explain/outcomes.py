@@ -147,6 +147,8 @@ def outcomes(
             if b in either
             else AttemptOutcome.NOT_ARRIVED
             if _vanished(state, client, b)
+            else AttemptOutcome.UNKNOWN
+            if mine.response is None and _CAPTURE.intersection(mine.marks)  # it may be the answer
             else _outcome(
                 backend,
                 b,

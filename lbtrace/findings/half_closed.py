@@ -27,12 +27,14 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
+from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
@@ -65,7 +67,8 @@ def _half_closed(table: SideTable) -> Column:
     # asked has no answer of its own
     at_once = fin_ns - q.last_ns <= AT_ONCE_NS
     unasked = np.isin(table.connection, table.connection[r.there & ~q.there])
-    half: Column = closed & np.where(r.there, fin_ns < r.first_ns, at_once & ~unasked)
+    lost = (table.marks & MARKS[Mark.LOST]) != 0
+    half: Column = closed & np.where(r.there, fin_ns < r.first_ns, at_once & ~unasked & ~lost)
     return half
 
 

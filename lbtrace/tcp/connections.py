@@ -65,8 +65,8 @@ def _stream_table(
     row = pieces.row
     end = assembly.end.copy()
     # One byte acknowledged beyond the last one seen is a FIN, seen or not; more are bytes the
-    # capture lost. A direction of which nothing was captured has no end to speak of.
-    beyond = (acked.end > end + 1) & (counted(stream, streams) > 0)
+    # capture lost.
+    beyond = acked.end > end + 1
     end[beyond] = acked.end[beyond] - (assembly.fin[beyond] >= 0)
     known = assembly.known
     resets = counted(stream[(table.flags & RST) != 0] >> 1, streams // 2) > 0

@@ -2,7 +2,8 @@
 captured, and where its streams begin.
 
 Invariant: `base` of a stream is the sequence number of its first byte, known from its own SYN or
-from the SYN-ACK that answers it.
+from the SYN-ACK that answers it. A stream of which no segment was captured begins at what its peer
+acknowledged first: what the peer acknowledges later was sent, and is missing.
 """
 
 from __future__ import annotations
@@ -62,6 +63,13 @@ def _bases(table: SegmentTable, stream: Column, own: Column, synacks: Column) ->
     base[stream[answering] ^ 1] = table.ack[answering]
     seen = own >= 0
     base[seen] = sums(table.seq[own[seen]], 1)
+    unseen = np.ones(len(own), bool)
+    unseen[stream] = False
+    if unseen.any():
+        acks = np.flatnonzero((table.flags & (ACK | RST)) == ACK).astype(np.int32)
+        first = first_of(stream[acks] ^ 1, acks, len(own))
+        told = np.flatnonzero(unseen & (base < 0) & (first >= 0))
+        base[told] = table.ack[first[told]]
     return base
 
 

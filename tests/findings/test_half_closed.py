@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from lbtrace.model.http import Mark
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from tests.findings.simulated import four, judge_alone, judge_recording, judge_simulation, values
@@ -72,3 +73,10 @@ def test_two_captures_name_the_side() -> None:
     found = judge_recording(spoken.recorded, spoken.correlation).one("half-closed")
     assert found.slug == "half-closed.answered-client"
     assert values(found)["sender"] == "client"
+
+
+def test_an_answer_that_the_capture_lost_may_have_come() -> None:
+    trace = half_closed(answered=False)
+    assert judge_alone(trace).of("half-closed")
+    lost = [e._replace(marks=(Mark.LOST,)) for e in trace.exchanges]
+    assert judge_alone(replace(trace, exchanges=lost)).of("half-closed") == []

@@ -55,6 +55,34 @@ def shift(seconds: int) -> Damage:
     ]
 
 
+def one_way(side_of: str, server: bool) -> Damage:
+    """One side was captured in one direction only: what its servers sent, or what its clients sent.
+    Ethernet and IPv4, as in the samples.
+    """
+
+    def damage(records: list[Record], side: str, _random: Random) -> list[Record]:
+        if side != side_of:
+            return records
+        syns = (r.data for r in records if _flags(r.data) & 0x12 == 0x02)
+        servers = {(data[30:34], data[_tcp(data) + 2 : _tcp(data) + 4]) for data in syns}
+        return [
+            r
+            for r in records
+            if ((r.data[26:30], r.data[_tcp(r.data) : _tcp(r.data) + 2]) in servers) == server
+        ]
+
+    return damage
+
+
+def _tcp(data: bytes) -> int:
+    """Where the TCP header begins."""
+    return 14 + (data[14] & 15) * 4 if len(data) > 14 else 0
+
+
+def _flags(data: bytes) -> int:
+    return data[_tcp(data) + 13] if len(data) > _tcp(data) + 13 else 0
+
+
 def damaged(path: Path, target: Path, damage: Damage, side: str, seed: int) -> list[int]:
     """Write a damaged copy of a pcap file; per frame of the copy its number in the original."""
     data = path.read_bytes()

@@ -79,13 +79,12 @@ def value(finding: Json, name: str) -> Any:
 def missing_bytes_were_acknowledged(told: Told) -> Iterator[str]:
     """Missing are bytes that the other end acknowledged and the capture does not hold."""
     for finding in told.findings("capture-quality.missing"):
-        name = value(finding, "capture")
-        for recordings in told.sides.values():
-            for r in recordings:
-                if str(r.paths[0]) == name:
-                    lack = sum(d.lacking() for t in r.talks for d in t.directions.values())
-                    if value(finding, "bytes") > lack:
-                        yield f"{finding['text']} Acknowledged and not captured: {lack}"
+        at = finding["evidence"][0]["frames"][0]
+        talks = told.sides[at["side"]][at["point"]].talks
+        directions = [d for t in talks for d in (*t.directions.values(), *t.uncaptured())]
+        lack = sum(d.lacking() for d in directions)
+        if value(finding, "bytes") > lack:
+            yield f"{finding['text']} Acknowledged and not captured: {lack}"
 
 
 def what_is_called_lost_was_repeated_before_it_was_acknowledged(told: Told) -> Iterator[str]:

@@ -105,6 +105,7 @@ class Talk:
     opened: bool  # its SYN is in the capture
     packets: list[Packet] = field(default_factory=list)
     directions: dict[End, Direction] = field(default_factory=dict)
+    acks: dict[End, list[Packet]] = field(default_factory=dict)  # by the end whose bytes they mean
 
     def add(self, packet: Packet) -> None:
         """The next packet."""
@@ -116,8 +117,20 @@ class Talk:
             begin = mine.place(packet.seq)
             mine.sent.append((begin, begin + packet.room, packet))
         other = self.directions.get(packet.target)
-        if packet.acks and other is not None and not packet.rst:
-            other.acked.append((other.place(packet.ack), packet.time))
+        if packet.acks and not packet.rst:
+            self.acks.setdefault(packet.target, []).append(packet)
+            if other is not None:
+                other.acked.append((other.place(packet.ack), packet.time))
+
+    def uncaptured(self) -> Iterator[Direction]:
+        """The directions of which no packet was captured: they begin at what was acknowledged
+        first.
+        """
+        for end, acks in self.acks.items():
+            if end not in self.directions:
+                unseen = Direction(acks[0].ack)
+                unseen.acked = [(unseen.place(p.ack), p.time) for p in acks]
+                yield unseen
 
 
 def _covered(begin: int, end: int, seen: Iterable[tuple[int, int]]) -> bool:

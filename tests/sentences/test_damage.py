@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.sentences.claims import WHOLE, Json, claims, contradictions
-from tests.sentences.damage import Damage, between, cut, damaged, lose, shift
+from tests.sentences.damage import Damage, between, cut, damaged, lose, one_way, shift
 from tests.sentences.test_laws import REPORTS, SAMPLES, told
 from tests.simulator import Balancer, Simulation
 
@@ -25,6 +25,10 @@ DAMAGES: dict[str, Damage] = {
     "begun late": between(0.3, 1),
     "ended early": between(0, 0.7),
     "another clock": shift(3600),
+    "without answers in front": one_way("client", server=False),
+    "without answers behind": one_way("backend", server=False),
+    "only answers in front": one_way("client", server=True),
+    "only answers behind": one_way("backend", server=True),
 }
 # what once turned round: a source that only a cut head told of, an answer behind a lost head, a
 # time limit that became an answer of the balancer's

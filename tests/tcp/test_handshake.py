@@ -87,3 +87,36 @@ def test_a_reset_is_no_data_that_an_answer_is_chosen_by() -> None:
     wire = Wire().c("SYN", 99).s("SYN", 5000, ack=100).s("SYN", 90_000_000, ack=100)
     [c], _ = connections(wire.s("RST", 90_000_001, b"why").s("PSH", 5001, b"x", ack=100).table())
     assert c.from_server.isn == 5000
+
+
+def one_way() -> Wire:
+    """What the client sent: it acknowledges 30 bytes of a server that was not captured."""
+    return (
+        Wire()
+        .c("SYN", 99)
+        .c("ACK", 100, ack=1000)
+        .c("PSH", 100, b"ask", ack=1000)
+        .c("ACK", 103, ack=1010)
+        .c("FIN", 103, ack=1030)
+    )
+
+
+def test_a_direction_that_was_not_captured_is_missing_as_far_as_it_was_acknowledged() -> None:
+    [c], streams = connections(one_way().table())
+    assert streams.end.tolist() == [3, 30]
+    assert (c.from_client.missing, c.from_server.missing) == (0, 30)
+
+
+def test_a_peer_that_never_spoke_is_not_missing() -> None:
+    wire = Wire().c("SYN", 99).c("SYN", 99)
+    [c], streams = connections(wire.table())
+    assert streams.end.tolist() == [0, 0]
+    assert c.from_server.missing == 0
+
+
+def test_a_peer_of_which_nothing_new_was_acknowledged_is_not_missing() -> None:
+    wire = Wire()
+    for _ in range(3):
+        wire.c("PSH", 100, b"ask", ack=1000)
+    [c], _ = connections(wire.table())
+    assert c.from_server.missing == 0
