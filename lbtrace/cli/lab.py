@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ import click
 
 from lbtrace.cli.lesson import check_lesson, lesson_options, teach
 from lbtrace.cli.output import Target, result_options
-from lbtrace.errors import LabError, OptionError
+from lbtrace.errors import OptionError
 from lbtrace.lesson import Act
 from lbtrace.model.report import Report
 from lbtrace.render.wording.escape import shown
@@ -171,12 +172,15 @@ def moved(recorded: Mapping[str, Path], kept: Path) -> dict[str, Path]:
     and it can be tried again. One recording is kept alone, of several each in a directory of its
     own.
     """
+    from lbtrace.lab.scratch import hand_over
+
     homes = {name: kept / name if len(recorded) > 1 else kept for name in recorded}
     try:
         for name, scratch in recorded.items():
             homes[name].mkdir(mode=0o700, exist_ok=True)
             for path in sorted(scratch.iterdir()):
                 shutil.move(path, homes[name] / path.name)
+        hand_over(kept, os.environ)
     except OSError as error:
         raise OptionError(
             "keep-unwritable", f"--keep {kept}: {error.strerror or error}."
@@ -270,28 +274,13 @@ def made(directory: Path) -> Path:
 
 
 @command.command("list")
-def list_command() -> None:
-    """List the balancers and traffics, and what is missing on this machine."""
-    from lbtrace.lab.registry import balancers, traffics
-    from lbtrace.lab.run import require_runnable
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def list_command(names: tuple[str, ...]) -> None:
+    """List the balancers and traffics, or say what NAME is and what it runs with."""
+    from lbtrace.cli.lab_list import one, overview
 
-    click.echo("Balancers")
-    for balancer in balancers().values():
-        try:
-            require_runnable(balancer)
-            note = ""
-        except LabError as error:
-            note = (
-                ""
-                if error.slug in ("lab-not-root", "lab-not-linux", "lab-no-namespaces")
-                else f"  [{error.message}]"
-            )
-        click.echo(f"  {balancer.name:20} {balancer.summary}{note}")
-    click.echo("\nTraffic")
-    for traffic in traffics().values():
-        needs = f"  [{', '.join(sorted(traffic.needs))}]" if traffic.needs else ""
-        click.echo(f"  {traffic.name:20} {traffic.summary}{needs}")
-    click.echo("\nIn brackets: what is missing here, or what the balancer must be able to do.")
+    for line in (line for name in names for line in one(name)) if names else overview():
+        click.echo(line)
 
 
 @command.command("record")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -48,7 +49,7 @@ def require_linux_root() -> None:
         raise LabError(
             "lab-not-root",
             "The lab needs root to make network namespaces.",
-            f"Run it with sudo. {DEMO}",
+            f"Run it with sudo: sudo {program()} lab run … {DEMO}",
         )
     require_programs(
         {"unshare": "util-linux", "setpriv": "util-linux", "ip": "iproute2", "tcpdump": "tcpdump"}
@@ -66,6 +67,14 @@ def require_linux_root() -> None:
             f"Namespaces cannot be made here ({reason[0]}).",
             f"A container needs --privileged. {DEMO}",
         )
+
+
+def program() -> str:
+    """What sudo can run as this program: its path, for sudo searches no virtual environment."""
+    started = Path(sys.argv[0])
+    if started.name == "lbtrace" and os.access(started, os.X_OK):
+        return shlex.quote(str(started.absolute()))
+    return f"{shlex.quote(sys.executable)} -m lbtrace"
 
 
 def find_program(name: str) -> str | None:

@@ -37,6 +37,7 @@ SAMPLES = {
     "nginx": ("nginx", "keep-alive"),
     "nginx-concurrent": ("nginx", "concurrent-few"),
     "nginx-race": ("nginx", "keep-alive-race"),
+    "nginx-retried-post": ("nginx", "retried-post"),
     "nginx-timeout": ("nginx", "timeout"),
     "nginx-websocket": ("nginx", "websocket"),
     "squid": ("squid", "keep-alive"),

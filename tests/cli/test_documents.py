@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from lbtrace.cli import cli
 from lbtrace.lab.registry import find_balancer, find_traffic, require_match
+from tests.cli.readme import printed
 from tests.cli.test_compatibility import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +79,11 @@ def test_the_lesson_shows_what_lbtrace_prints(name: str) -> None:
         printed = CliRunner().invoke(cli, arguments, env={"NO_COLOR": "1"}).output.splitlines()
         for line in excerpt.splitlines():
             assert line.strip() == "…" or line[4:] in printed, line
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if "<!-- printed: " in TEXTS[name]])
+def test_what_a_lesson_shows_is_printed(name: str) -> None:
+    assert printed(TEXTS[name]) == TEXTS[name], "run python -m tests.cli.readme"
 
 
 def test_every_design_note_is_in_the_index_under_its_title() -> None:

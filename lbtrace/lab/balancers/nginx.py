@@ -160,7 +160,7 @@ BALANCERS = (
     ),
     Balancer(
         "nginx-close",
-        "nginx as it comes: HTTP/1.0 and a new backend connection for each request",
+        "nginx as it comes: HTTP/1.0, a connection for each request",
         "l7-proxy",
         {"nginx": "nginx"},
         FEATURES,
