@@ -28,7 +28,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lbtrace.comparison import Comparison
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import KINDS, own_answers
@@ -49,8 +49,8 @@ NOTHING_BEHIND = (
     "and which servers it takes for healthy."
 )
 SOMETHING_BEHIND = (
-    "Look at the backend connections named here: they began about that time and carry no request "
-    "that could be read, or none that is known to be this one."
+    "Look at the backend packets named here: about that time a connection began, or a request "
+    "came, that is not known to belong to another request."
 )
 MAX_LOOKED_AT = 50  # answers of one kind, for what happened behind them
 MINUTE_NS = 60_000_000_000
@@ -117,9 +117,9 @@ def _severity(status: int) -> Severity:
 
 
 def unexplained_near(comparison: Comparison, answers: Sequence[Ref]) -> list[FrameRef]:
-    """The first few backend connections that no pair and no health check explains and that began
-    while one of these client exchanges went on; without a clock between the captures, within a
-    minute of it.
+    """The first few packets of backend connections that began, and of requests that came, while one
+    of these client exchanges went on, and that no pair and no health check explains; without a
+    clock between the captures, within a minute of it.
     """
     client, backend = comparison.sides
     explained = comparison.check_connections.copy()
@@ -128,18 +128,29 @@ def unexplained_near(comparison: Comparison, answers: Sequence[Ref]) -> list[Fra
     rows = np.flatnonzero(~explained)
     began = backend.of_connections("first_ns")[rows]
     point = np.searchsorted(np.array(backend.first_connection), rows, "right") - 1
-    near = np.zeros(len(rows), bool)
+    free = ~comparison.check_exchanges & backend.requests.there & explained[backend.connection]
+    free[comparison.pairs.backend] = False
+    asked = np.flatnonzero(free)
+    opened, came = np.zeros(len(rows), bool), np.zeros(len(asked), bool)
     for ref in answers:
         exchange = client.first_of[ref.point] + ref.id
-        asked = int(client.requests.first_ns[exchange])
-        answered = int(client.responses.first_ns[exchange])
         for at in range(len(comparison.backends)):
-            clock = comparison.clock(ref.point, at)
-            shift = 0 if clock is None else clock.delta_ns(asked)
-            margin = MINUTE_NS if clock is None else clock.half_width_ns
-            near |= (
-                (point == at)
-                & (began + shift >= asked - margin)
-                & (began + shift <= answered + margin)
-            )
-    return comparison.opening_frames(Side.BACKEND, rows[near])
+            begin, end = _time_behind(comparison, exchange, at)
+            opened |= (point == at) & (began >= begin) & (began <= end)
+            times = backend.requests.first_ns[asked]
+            came |= (backend.point[asked] == at) & (times >= begin) & (times <= end)
+    found = comparison.opening_frames(Side.BACKEND, rows[opened])
+    requests = [backend.ref(n) for n in asked[came][:FRAMES_PER_SIDE].tolist()]
+    return found + [comparison.request_frame(Side.BACKEND, ref) for ref in requests]
+
+
+def _time_behind(comparison: Comparison, exchange: int, point: int) -> tuple[int, int]:
+    """When a client exchange went on, by the clock of a backend capture."""
+    client = comparison.sides[0]
+    asked = int(client.requests.first_ns[exchange])
+    answered = int(client.responses.first_ns[exchange])
+    clock = comparison.clock(int(client.point[exchange]), point)
+    if clock is None:
+        return asked - MINUTE_NS, answered + MINUTE_NS
+    ahead = clock.delta_ns(asked - clock.middle_ns)
+    return asked - ahead - clock.half_width_ns, answered - ahead + clock.half_width_ns

@@ -59,14 +59,17 @@ class StreamPieces:
         ]
 
     def cut_mark(self, stream: int) -> Mark:
-        """What cut short a message that does not end."""
+        """What cut short a message that does not end. A FIN behind bytes that no packet holds cut
+        nothing short: the rest was sent.
+        """
         if self.reset[stream]:
             return Mark.RESET
-        return Mark.CLOSED if self.fin[stream] >= 0 else Mark.CAPTURE_ENDED
+        closed = 0 <= self.fin[stream] <= self.end[stream]
+        return Mark.CLOSED if closed else Mark.CAPTURE_ENDED
 
     def gaps(self, stream: int) -> tuple[list[int], list[int]]:
         """The gaps of a stream, as their begins and their ends; what is missing behind its last
-        captured byte is one of them.
+        captured byte is one of them, and so is what its FIN shows to have been sent.
         """
         start, length = self.start, self.length
         if self._behind_gap is None:
@@ -82,9 +85,10 @@ class StreamPieces:
         begins = [start[row - 1] + length[row - 1] if row > first else 0 for row in rows]
         ends = [start[row] for row in rows]
         at = start[last - 1] + length[last - 1] if first < last else 0
-        if self.end[stream] > at:
+        sent = max(self.end[stream], self.fin[stream])
+        if sent > at:
             begins.append(at)
-            ends.append(self.end[stream])
+            ends.append(sent)
         return begins, ends
 
 

@@ -99,4 +99,4 @@ class Ending(NamedTuple):
         fin, end = p.fin[s], p.end[s]
         first, last = cursor.first_row, cursor.end_row
         captured = sum(p.length[first:last])
-        return cls(p.cut_mark(s), fin, end, captured < end)
+        return cls(p.cut_mark(s), fin, end, captured < max(end, fin))

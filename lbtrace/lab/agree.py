@@ -69,14 +69,8 @@ def agree(report: Report, truth: GroundTruth) -> Agreement:
     result = Agreement()
     clients = [ExchangeIndex(trace) for trace in report.clients]
     backends = [ExchangeIndex(trace) for trace in report.backends]
-    requests = _located_requests(clients[0], truth.requests)
-    attempts = _located_attempts(
-        backends,
-        [
-            *((a, r.target) for r in truth.requests for a in r.attempts),
-            *((a, "") for a in truth.others),
-        ],
-    )
+    requests = located_requests(clients[0], truth)
+    attempts = located_attempts(backends, truth)
     _verdict(report, truth, result)
     if not truth.tls:
         _pairs(report, truth, requests, attempts, result)
@@ -161,11 +155,10 @@ def align(first: list[tuple[int, str]], second: list[tuple[int, str]]) -> list[t
     return pairs[::-1]
 
 
-def _located_requests(
-    index: ExchangeIndex, requests: Iterable[TrueRequest]
-) -> dict[int, int | None]:
+def located_requests(index: ExchangeIndex, truth: GroundTruth) -> dict[int, int | None]:
+    """The place of each true request → the id of its exchange, None when it is not captured."""
     groups: dict[tuple[str, str], list[tuple[int, TrueRequest]]] = defaultdict(list)
-    for number, request in enumerate(requests):
+    for number, request in enumerate(truth.requests):
         groups[(request.client, request.server)].append((number, request))
     found: dict[int, int | None] = {}
     for ends, group in groups.items():
@@ -175,9 +168,14 @@ def _located_requests(
     return found
 
 
-def _located_attempts(
-    backends: list[ExchangeIndex], attempts: Iterable[tuple[TrueAttempt, str]]
+def located_attempts(
+    backends: list[ExchangeIndex], truth: GroundTruth
 ) -> dict[TrueAttempt, Ref | None]:
+    """Each true attempt, and each of a client that was not captured → where its exchange is."""
+    attempts = [
+        *((a, r.target) for r in truth.requests for a in r.attempts),
+        *((a, "") for a in truth.others),
+    ]
     groups: dict[tuple[int, str, str], list[tuple[TrueAttempt, str]]] = defaultdict(list)
     for attempt, target in attempts:
         groups[(attempt.point, attempt.client, attempt.server)].append((attempt, target))

@@ -8,6 +8,7 @@ promises.
     http         two byte streams cut into segments → exchanges whose messages lie inside their
                  stream
     inspect      bytes of a file → a Trace, and JSON that parses
+    pairs        a recorded pair with damage → a report that the truth does not contradict (`pairs`)
 
 A target raises AssertionError when a promise is broken; any other exception is a finding too.
 `seeds` are inputs to begin with.
@@ -34,6 +35,8 @@ from lbtrace.render import View
 from lbtrace.render import json as json_format
 from lbtrace.tables.packets import Recording, RecordTable, SegmentTable, StreamTable
 from tests.bench.generate import write
+from tests.fuzz.harm import programs
+from tests.fuzz.pairs import pairs
 from tests.tcp.wire import CLIENT, SERVER, Segment, Wire, segment_table
 
 _LINKS = (0, 1, 9, 50, 101, 104, 105, 107, 108, 113, 127, 192, 228, 229, 239, 242, 276)
@@ -42,10 +45,13 @@ _SAMPLES = Path(__file__).parents[2] / "samples"
 
 @dataclass(frozen=True)
 class Target:
-    """`run` takes any bytes; `seeds` gives inputs worth mutating."""
+    """`run` takes any bytes; `seeds` gives inputs worth mutating. An input that takes longer than
+    `slow_s` is a finding.
+    """
 
     run: Callable[[bytes], None]
     seeds: Callable[[], Iterator[bytes]]
+    slow_s: int = 5
 
 
 def _file(data: bytes) -> str:
@@ -367,4 +373,5 @@ TARGETS: dict[str, Target] = {
     "reassembler": Target(reassembler, _reassembler_seeds),
     "http": Target(http1, _http_seeds),
     "inspect": Target(inspect, _captures),
+    "pairs": Target(pairs, programs, slow_s=60),
 }

@@ -70,8 +70,9 @@ class Talk:
     def server(self, data: bytes, **how: object) -> Talk:
         return self.say(1, data, **how)  # type: ignore[arg-type]
 
-    def fin(self) -> Talk:
-        self.fins = list(self.sent)
+    def fin(self, unseen: int = 0) -> Talk:
+        """Both ends close, the server behind so many bytes that nobody captured or acknowledged."""
+        self.fins = [self.sent[0], self.sent[1] + unseen]
         return self
 
     def rst(self) -> Talk:
@@ -104,7 +105,7 @@ def table(talks: Sequence[Talk]) -> StreamTable:
                 )
                 buffer += piece.data
             first.append(len(rows))
-            clean.append(tidy and at == talk.sent[who])
+            clean.append(tidy and at == talk.sent[who] >= talk.fins[who])
             known.append(talk.syn)
             end.append(talk.sent[who])
             fin.append(talk.fins[who])

@@ -140,3 +140,10 @@ def test_what_cuts_a_message_short() -> None:
     assert mark(Talk().client(b"a").fin()) is Mark.CLOSED
     assert mark(Talk().fin()) is Mark.CLOSED
     assert mark(Talk().client(b"a").fin().rst()) is Mark.RESET
+
+
+def test_a_fin_behind_bytes_that_were_not_captured_cuts_nothing_short() -> None:
+    pieces = StreamPieces(table([Talk().server(b"abc").fin(unseen=5)]))
+    assert pieces.cut_mark(1) is Mark.CAPTURE_ENDED
+    assert pieces.gaps(1) == ([3], [8])
+    assert pieces.cut_mark(0) is Mark.CLOSED

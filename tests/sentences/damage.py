@@ -1,28 +1,51 @@
-"""Capture files → the same with damage: packets cut, left out, or at another time; and which packet
-each was.
+"""Capture files → the same with damage: packets cut, left out, doubled, out of order, with flipped
+bits, or at another time; and which packet each was.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 HEADER = 24  # bytes of the header of a pcap file
-LITTLE = (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")  # microseconds, nanoseconds
+SECOND = 1_000_000_000
+# the byte order and the unit of time, in ns, that the first bytes of a file name
+MAGIC = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1000),
+    b"\xa1\xb2\xc3\xd4": (">", 1000),
+    b"\x4d\x3c\xb2\xa1": ("<", 1),
+    b"\xa1\xb2\x3c\x4d": (">", 1),
+}
 
 
 @dataclass(frozen=True)
 class Record:
-    """A packet of a pcap file: its number, time, length on the wire, captured bytes."""
+    """A packet of a pcap file: its number, time, length on the wire, captured bytes. `true`: no
+    bit of it was changed.
+    """
 
     number: int
-    seconds: int
-    fraction: int
+    time_ns: int
     wire: int
     data: bytes
+    true: bool = True
+
+    def cut(self, size: int) -> Record:
+        """Its first bytes."""
+        return replace(self, data=self.data[:size])
+
+    def at(self, time_ns: int) -> Record:
+        """At another time; a file has none before 1970 and none after 2106."""
+        return replace(self, time_ns=min(max(time_ns, 0), (1 << 32) * SECOND - 1))
+
+    def flipped(self, bit: int) -> Record:
+        """With one bit turned round."""
+        data = bytearray(self.data)
+        data[bit // 8] ^= 1 << bit % 8
+        return replace(self, data=bytes(data), true=False)
 
 
 Damage = Callable[[list[Record], str, Random], list[Record]]
@@ -30,9 +53,7 @@ Damage = Callable[[list[Record], str, Random], list[Record]]
 
 def cut(size: int) -> Damage:
     """A snapshot length."""
-    return lambda records, _side, _random: [
-        Record(r.number, r.seconds, r.fraction, r.wire, r.data[:size]) for r in records
-    ]
+    return lambda records, _side, _random: [r.cut(size) for r in records]
 
 
 def lose(share: float) -> Damage:
@@ -50,8 +71,7 @@ def between(begin: float, end: float) -> Damage:
 def shift(seconds: int) -> Damage:
     """Another clock on the client side."""
     return lambda records, side, _random: [
-        Record(r.number, r.seconds + seconds * (side == "client"), r.fraction, r.wire, r.data)
-        for r in records
+        r.at(r.time_ns + seconds * SECOND * (side == "client")) for r in records
     ]
 
 
@@ -83,19 +103,34 @@ def _flags(data: bytes) -> int:
     return data[_tcp(data) + 13] if len(data) > _tcp(data) + 13 else 0
 
 
-def damaged(path: Path, target: Path, damage: Damage, side: str, seed: int) -> list[int]:
-    """Write a damaged copy of a pcap file; per frame of the copy its number in the original."""
-    data = path.read_bytes()
-    order = "<" if data[:4] in LITTLE else ">"
+def records_of(data: bytes) -> list[Record]:
+    """The packets of a pcap file."""
+    order, unit_ns = MAGIC[data[:4]]
     records: list[Record] = []
     at = HEADER
     while at + 16 <= len(data):
         seconds, fraction, captured, wire = struct.unpack_from(order + "IIII", data, at)
+        time_ns = seconds * SECOND + fraction * unit_ns
         body = data[at + 16 : at + 16 + captured]
-        records.append(Record(len(records) + 1, seconds, fraction, wire, body))
+        records.append(Record(len(records) + 1, time_ns, wire, body))
         at += 16 + captured
-    kept = damage(records, side, Random(seed))
-    heads = (struct.pack(order + "IIII", r.seconds, r.fraction, len(r.data), r.wire) for r in kept)
-    parts = [head + r.data for head, r in zip(heads, kept, strict=True)]
-    target.write_bytes(data[:HEADER] + b"".join(parts))
+    return records
+
+
+def pcap_of(header: bytes, records: Iterable[Record]) -> bytes:
+    """Packets as a pcap file that begins with the header of another one."""
+    order, unit_ns = MAGIC[header[:4]]
+    parts = [header[:HEADER]]
+    for r in records:
+        seconds, rest_ns = divmod(r.time_ns, SECOND)
+        parts.append(struct.pack(order + "IIII", seconds, rest_ns // unit_ns, len(r.data), r.wire))
+        parts.append(r.data)
+    return b"".join(parts)
+
+
+def damaged(path: Path, target: Path, damage: Damage, side: str, seed: int) -> list[int]:
+    """Write a damaged copy of a pcap file; per frame of the copy its number in the original."""
+    data = path.read_bytes()
+    kept = damage(records_of(data), side, Random(seed))
+    target.write_bytes(pcap_of(data, kept))
     return [r.number for r in kept]

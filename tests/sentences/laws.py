@@ -16,7 +16,7 @@ from typing import Any
 from tests.sentences.packets import Packet, Talk, packets, talks
 
 Json = dict[str, Any]
-MINUTE_S = 60.0
+MINUTE_NS = 60_000_000_000
 MILLISECOND_NS = 1_000_000
 NOTHING = "Nothing was seen to happen behind it"
 
@@ -81,8 +81,7 @@ def missing_bytes_were_acknowledged(told: Told) -> Iterator[str]:
     for finding in told.findings("capture-quality.missing"):
         at = finding["evidence"][0]["frames"][0]
         talks = told.sides[at["side"]][at["point"]].talks
-        directions = [d for t in talks for d in (*t.directions.values(), *t.uncaptured())]
-        lack = sum(d.lacking() for d in directions)
+        lack = sum(d.lacking() for t in talks for d in t.directions.values())
         if value(finding, "bytes") > lack:
             yield f"{finding['text']} Acknowledged and not captured: {lack}"
 
@@ -125,34 +124,62 @@ def what_stands_behind_was_not_made_in_between(told: Told) -> Iterator[str]:
 
 
 def nothing_happened_means_no_connection(told: Told) -> Iterator[str]:
-    """Nothing happened behind the balancer only where no connection there is unexplained."""
-    explained = {
-        (a["backend"]["point"], a["backend"]["exchange"])
-        for pair in told.report["pairs"]
-        for a in pair["attempts"]
-    } | {
-        (check["point"], exchange)
-        for check in told.report["health_checks"]
-        for exchange in check.get("exchanges", [])
+    """Nothing happened behind the balancer only where, while the client waited, no connection began
+    there and no request came that is unexplained; without a common clock, in the minute around.
+    """
+    happened = list(_unexplained(told.report))
+    clocks = {
+        (c["client_point"], c["backend_point"]): c
+        for c in told.report["clocks"]
+        if not c["refused"]
     }
-    checked = {
-        (check["point"], c) for check in told.report["health_checks"] for c in check["connections"]
-    }
-    open_times = []
-    for point, capture in enumerate(c for c in told.report["captures"] if c["side"] == "backend"):
-        used = {e["connection"] for e in capture["exchanges"] if (point, e["id"]) in explained}
-        open_times += [
-            c["first_ns"] / 1e9
-            for c in capture["connections"]
-            if c["id"] not in used and (point, c["id"]) not in checked
-        ]
     for finding in told.report["findings"]:
         if NOTHING not in finding["text"] + finding["remedy"]:
             continue
-        for packet in told.shown(finding, "client"):
-            if any(abs(packet.time - t) < MINUTE_S for t in open_times):
-                yield f"{finding['text']} {finding['remedy']} A connection begins in that minute"
-                break
+        shown = {p.number for p in told.shown(finding, "client")}
+        for point, asked, answered in _waits(told.report, shown):
+            for behind, time_ns in happened:
+                clock = clocks.get((point, behind))
+                width = clock["half_width_ns"] if clock else MINUTE_NS
+                ahead = (clock["low_ns"] + clock["high_ns"]) // 2 if clock else 0
+                if asked - width <= time_ns + ahead <= answered + width:
+                    yield f"{finding['text']} {finding['remedy']} Something began at {time_ns}"
+
+
+def _waits(report: Json, frames: set[int]) -> Iterator[tuple[int, int, int]]:
+    """(point, asked, answered) of the client exchanges whose request is shown."""
+    for capture in report["captures"]:
+        for e in capture["exchanges"] if capture["side"] == "client" else ():
+            asked, got = e["request"], e["response"]
+            if asked and got and asked["head_frame"] in frames:
+                yield capture["point"], asked["first_ns"], got["first_ns"]
+
+
+def _unexplained(report: Json) -> Iterator[tuple[int, int]]:
+    """(point, time) of the backend connections and requests that no pair and no check explains."""
+    explained = {
+        (a["backend"]["point"], a["backend"]["exchange"])
+        for pair in report["pairs"]
+        for a in pair["attempts"]
+    } | {
+        (check["point"], exchange)
+        for check in report["health_checks"]
+        for exchange in check.get("exchanges", [])
+    }
+    whole = {(c["point"], n) for c in report["health_checks"] for n in c["connections"]}
+    whole |= {
+        (c["backend"]["point"], c["backend"]["connection"]) for c in report["connection_pairs"]
+    }
+    for capture in (c for c in report["captures"] if c["side"] == "backend"):
+        point = capture["point"]
+        known = {e["connection"] for e in capture["exchanges"] if (point, e["id"]) in explained}
+        for c in capture["connections"]:
+            if c["id"] not in known and (point, c["id"]) not in whole:
+                yield point, c["first_ns"]
+        for e in capture["exchanges"]:
+            on_known = e["connection"] in known or (point, e["connection"]) in whole
+            if e["request"] and on_known and (point, e["id"]) not in explained:
+                yield point, e["request"]["first_ns"]
 
 
 def no_stranger_where_a_client_asked_the_same(told: Told) -> Iterator[str]:

@@ -61,7 +61,9 @@ class Packet:
 
 @dataclass(slots=True)
 class Direction:
-    """What one end of a connection sent: [begin, end) in sequence space from its first number."""
+    """What one end of a connection sent: [begin, end) in sequence space from its first number, or
+    from the first that its peer acknowledged.
+    """
 
     first: int
     sent: list[tuple[int, int, Packet]] = field(default_factory=list)
@@ -74,7 +76,7 @@ class Direction:
     def lacking(self) -> int:
         """Bytes that the peer acknowledged and that are not in the capture."""
         upto = max((a for a, _ in self.acked), default=0)
-        at = lack = 0
+        at, lack = min((a for a, _ in self.acked if a < 0), default=0), 0
         for begin, end, _ in sorted(self.sent, key=lambda s: s[:2]):
             if begin > at:
                 lack += max(0, min(begin, upto) - at)
@@ -105,7 +107,6 @@ class Talk:
     opened: bool  # its SYN is in the capture
     packets: list[Packet] = field(default_factory=list)
     directions: dict[End, Direction] = field(default_factory=dict)
-    acks: dict[End, list[Packet]] = field(default_factory=dict)  # by the end whose bytes they mean
 
     def add(self, packet: Packet) -> None:
         """The next packet."""
@@ -116,21 +117,10 @@ class Talk:
         if packet.room:
             begin = mine.place(packet.seq)
             mine.sent.append((begin, begin + packet.room, packet))
-        other = self.directions.get(packet.target)
         if packet.acks and not packet.rst:
-            self.acks.setdefault(packet.target, []).append(packet)
-            if other is not None:
-                other.acked.append((other.place(packet.ack), packet.time))
-
-    def uncaptured(self) -> Iterator[Direction]:
-        """The directions of which no packet was captured: they begin at what was acknowledged
-        first.
-        """
-        for end, acks in self.acks.items():
-            if end not in self.directions:
-                unseen = Direction(acks[0].ack)
-                unseen.acked = [(unseen.place(p.ack), p.time) for p in acks]
-                yield unseen
+            # what is acknowledged first was sent before, whether or not a packet shows it
+            other = self.directions.setdefault(packet.target, Direction(packet.ack))
+            other.acked.append((other.place(packet.ack), packet.time))
 
 
 def _covered(begin: int, end: int, seen: Iterable[tuple[int, int]]) -> bool:

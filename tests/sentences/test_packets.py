@@ -77,3 +77,17 @@ def test_a_new_number_on_the_same_ends_is_another_connection() -> None:
 def test_an_answer_without_its_syn_names_the_client() -> None:
     talk = one([sent(1, "s", 100, 7, flags=SYN | ACK)])
     assert (talk.client, talk.server, talk.opened) == (CLIENT, SERVER, False)
+
+
+def test_bytes_before_the_first_packet_are_lacking_from_what_was_acknowledged_first() -> None:
+    """The SYN and the first request are not there; the SYN-ACK says where the client began."""
+    talk = one(
+        [
+            sent(1, "s", 100, 7, flags=SYN | ACK),
+            sent(2, "s", 101, 57),
+            sent(3, "c", 57, 101, 5),
+            sent(4, "s", 101, 62),
+        ]
+    )
+    assert talk.directions[CLIENT].lacking() == 50
+    assert talk.directions[SERVER].lacking() == 0

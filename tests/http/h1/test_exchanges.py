@@ -40,6 +40,7 @@ def test_why_a_request_has_no_response() -> None:
     assert marks(lost.client(get("/b")).server(ok(BODY))) == (Mark.LOST,)
     before = Talk().server(b"x" * 20, lost=True).client(get("/a")).fin()
     assert marks(before) == (Mark.CLOSED,)
+    assert marks(Talk().client(get("/a")).fin(unseen=50)) == (Mark.LOST,)
 
 
 def test_a_request_that_another_one_was_answered_behind_has_no_reason() -> None:
