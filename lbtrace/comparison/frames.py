@@ -137,7 +137,9 @@ def first_frames(trace: Trace, connections: Column) -> list[FrameRef]:
     return [trace.ref(c.first_frame, c.first_ns) for c in found]
 
 
-def evidence(frames: Iterable[FrameRef], note: str = "") -> tuple[Evidence, ...]:
+def evidence(
+    frames: Iterable[FrameRef], note: str = "", compared: bool = False
+) -> tuple[Evidence, ...]:
     """Frames → Evidence with display filters. A frame number means something in one file only, so
     each Evidence names one file a side.
     """
@@ -151,7 +153,7 @@ def evidence(frames: Iterable[FrameRef], note: str = "") -> tuple[Evidence, ...]
     )
     nothing: list[FrameRef] = []
     return tuple(
-        Evidence((*client, *backend), note, frame_filter(client), frame_filter(backend))
+        Evidence((*client, *backend), note, frame_filter(client), frame_filter(backend), compared)
         for client, backend in zip_longest(clients, backends, fillvalue=nothing)
     )
 

@@ -18,12 +18,11 @@ import numpy as np
 from lbtrace.comparison.sides import Sides
 from lbtrace.model.net import Side
 from lbtrace.tables.columns import Column
-from lbtrace.tables.connections import NEVER
+from lbtrace.tables.connections import NEVER, TRIES
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
 IDLE_NS: Final = 1_000_000_000  # shorter silences are ordinary traffic
-TRIES: Final = 3  # sendings, the first included: two may be an acknowledgement that was late
 LARGE: Final = 500  # bytes; every path carries 576 with headers (RFC 791 §3.1)
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
+import numpy as np
+
 from lbtrace.match.balancer_signature import (
     OWN_STATUS,
     REDIRECT,
@@ -26,6 +28,7 @@ from lbtrace.match.pairing import Pairing
 from lbtrace.match.windows import Window, windows
 from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedDetail, UnpairedReason
 from lbtrace.tables.columns import distinct
+from lbtrace.tables.connections import NEVER, TRIES
 
 # a capture runs for longer than its packets show: it is not outside when this near
 EDGE_NS = 5_000_000_000
@@ -98,7 +101,7 @@ def client_reasons(
     paired = len(state.caused)
     shown = _together(state, clocks)
     astray = _astray(state, of_client=True)
-    nothing = unasked(state.client)
+    nothing, in_vain = unasked(state.client), _sent_in_vain(state.client)
     shared = bool(nothing.any()) and _shares(state)
     open_, revalidated = _asked_for(state)
     headless = not state.backend.table.requests.there[
@@ -106,7 +109,14 @@ def client_reasons(
     ].all()  # it may be what any of these caused
     out: list[Unpaired] = []
     for c in free:
-        if nothing[c] and state.client.connection_ref(c) in passed_on:
+        if in_vain[c]:
+            why = Why(
+                UnpairedReason.NEVER_ANSWERED,
+                Confidence.HIGH,
+                UnpairedDetail.NOT_ACKNOWLEDGED,
+                str(in_vain[c]),
+            )
+        elif nothing[c] and state.client.connection_ref(c) in passed_on:
             why = _unknown(UnpairedDetail.CONNECTION_GOES_ON)
         elif nothing[c] and not headless:
             why = Why(
@@ -129,6 +139,22 @@ def client_reasons(
     if any(u.detail is UnpairedDetail.OTHER_BACKEND for u in out):
         either = _unknown(UnpairedDetail.ERROR_OF_EITHER)
         out = [Unpaired(u.side, u.ref, *either) if u.detail in OF_ANY_BACKEND else u for u in out]
+    return out
+
+
+def _sent_in_vain(facts: Facts) -> list[int]:
+    """Per client exchange how often its connection sent again, from this request on or before it,
+    what nobody acknowledged; 0 for one that was received, or may have been.
+    """
+    table, q = facts.table, facts.table.requests
+    sent, since = (
+        table.of_ends(name, server=False)[table.connection].astype(np.int64)
+        for name in ("unacked", "unacked_ns")
+    )
+    spoke = table.of_ends("last_packet_ns", server=True)[table.connection]
+    vain = q.there & ~table.responses.there & (sent >= TRIES)
+    vain &= (since <= q.first_ns) & (spoke != NEVER) & (spoke < since)
+    out: list[int] = np.where(vain, sent, 0).tolist()
     return out
 
 
@@ -250,16 +276,11 @@ def backend_reasons(
     }
     shown = _together(state, clocks)
     astray = _astray(state, of_client=False)
-    # an answer that came before its request: the request behind it is that client's
-    unasked_for = owned[~state.backend.table.requests.there[owned]]
-    early = set(state.backend.connection[unasked_for].tolist())
     out: list[Unpaired] = []
     for b in free:
         why = _backend_reason(state, b, seen, checks, "" if askers[b] in captured else askers[b])
         if why.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and b in astray:
             why = _unknown(UnpairedDetail.CLOCK_SET)
-        if why.reason is UnpairedReason.OTHER_CLIENT and int(state.backend.connection[b]) in early:
-            why = _unknown(UnpairedDetail.ASKED_BY_CLIENT)
         out.append(Unpaired("backend", state.backend.ref(b), *(why if shown else _capped(why))))
     repeated = [n for n, b in enumerate(free) if b in copies]
     if all(
@@ -281,6 +302,8 @@ def _backend_reason(
 ) -> Why:
     if b in checks:
         return Why(UnpairedReason.HEALTH_CHECK, Confidence.HIGH)
+    if state.backend.too_late[b]:
+        return Why(UnpairedReason.NEVER_ANSWERED, Confidence.HIGH, UnpairedDetail.ANSWERED_BEFORE)
     if b in state.left_over and not stranger:
         return _unknown(UnpairedDetail.ONE_OF_SEVERAL)
     known = seen[state.backend.point[b]]

@@ -51,6 +51,7 @@ class FindingKind(NamedTuple):
         frames: Iterable[FrameRef],
         *,
         note: str = "",
+        compared: Iterable[FrameRef] = (),
         remedy: str = "",
         **measured: Measured,
     ) -> Finding:
@@ -58,13 +59,17 @@ class FindingKind(NamedTuple):
         frames show. A word of the statement that agrees with a count is {name:one|many}, see
         model/plurals.py. ValueError without a frame.
         """
+        slug = f"{self.slug}.{variant}" if variant else self.slug
+        of_it = evidence(frames, note)
+        if not of_it:
+            raise ValueError(f"finding {slug} has no evidence")
         return Finding(
-            f"{self.slug}.{variant}" if variant else self.slug,
+            slug,
             self.title,
             severity,
             confidence,
             chosen(statement, measured),
             values(**measured),
-            evidence(frames, note),
+            (*of_it, *evidence(compared, "without the fault, to compare", compared=True)),
             remedy,
         )

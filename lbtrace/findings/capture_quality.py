@@ -33,7 +33,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import capture_name
 from lbtrace.model.http import Mark
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence, UnpairedDetail, UnpairedReason
+from lbtrace.model.pairing import AttemptOutcome, Confidence, UnpairedDetail, UnpairedReason
 from lbtrace.model.report import Finding, Severity
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column
@@ -171,6 +171,7 @@ def _tail(comparison: Comparison, side: Side, after: Column) -> Iterator[Finding
         comparison.table(side).responses.there[mine]
         & ~there.responses.there[theirs]
         & ended[theirs]
+        & ~pairs.ended(AttemptOutcome.NOT_ARRIVED)  # the capture ran on
     )
     if not len(cut) and not len(after):
         return

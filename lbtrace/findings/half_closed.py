@@ -6,8 +6,9 @@ Meaning:
     give the request up.
 Decided by:
     A FIN of the client end after the last byte of a request and before the first byte of its
-    response. A client that answers with a RST has left, and is not counted. Without an answer the
-    FIN must come within a tenth of a second: who closes later gave up waiting.
+    response, while the server end had not closed: a FIN that answers a FIN ends the connection. A
+    client that answers with a RST has left, and is not counted. Without an answer the FIN must come
+    within a tenth of a second: who closes later gave up waiting.
 Evidence:
     The request, the FIN, and the response where there is one.
 Remedy:
@@ -63,6 +64,7 @@ def _half_closed(table: SideTable) -> Column:
         table.of_ends(name, server=False)[table.connection] for name in ("fin_ns", "rst_ns")
     )
     closed = q.there & q.complete & (fin_ns != NEVER) & (rst_ns == NEVER) & (fin_ns >= q.last_ns)
+    closed &= ~_closed_before(table)
     # who closes after a while without an answer gave up waiting; what was answered before it was
     # asked has no answer of its own
     at_once = fin_ns - q.last_ns <= AT_ONCE_NS
@@ -70,6 +72,16 @@ def _half_closed(table: SideTable) -> Column:
     lost = (table.marks & MARKS[Mark.LOST]) != 0
     half: Column = closed & np.where(r.there, fin_ns < r.first_ns, at_once & ~unasked & ~lost)
     return half
+
+
+def _closed_before(table: SideTable) -> Column:
+    """Per exchange, whether the server end had closed its connection before the client end did."""
+    (mine, _), (theirs, there) = (
+        (table.of_ends("fin_frame", server), table.of_ends("fin_ns", server) != NEVER)
+        for server in (False, True)
+    )
+    before: Column = (there & (theirs < mine))[table.connection]
+    return before
 
 
 def _finding(comparison: Comparison, side: Side, rows: Column, name: str) -> Finding:

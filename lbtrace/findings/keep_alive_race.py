@@ -5,9 +5,10 @@ Meaning:
     fault, but the request fails, and the client may get a 502. This happens if the idle time-out
     (keep-alive timeout) of the server is not longer than the sender's.
 Decided by:
-    On either side: a request whose first byte follows the server's FIN (certain), or a request
-    after a silence of a second or more that is answered at once by FIN or RST and nothing else
-    (likely). A pipelined request had no silence before it.
+    On either side: a request whose first byte follows the server's FIN, or a request after a
+    silence of a second or more that is answered at once by FIN or RST and nothing else (only
+    likely). A request that the balancer passed on met no balancer that had begun to close. A
+    pipelined request had no silence before it.
 Evidence:
     The FIN or RST and the request, with the silence before it.
 Remedy:
@@ -16,6 +17,7 @@ Remedy:
     connection. Look for a restart, or for a limit of requests per connection.
 Variants:
     client, backend: on that side.
+    at-once, at-once-client, at-once-backend: only likely.
 """
 
 from __future__ import annotations
@@ -42,6 +44,10 @@ ONE_CAPTURE = True
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
+AT_ONCE = (
+    ", and the {server} closed or reset the connection at once, without an answer, as when it had "
+    "given up the idle connection. "
+)
 REMEDY = "Set the {server}'s keep-alive timeout longer than the {sender}'s."
 NOT_IDLE = (
     "Look at what the {server} did at that moment: a restart, a limit of requests per "
@@ -50,44 +56,62 @@ NOT_IDLE = (
 
 
 class _Race(NamedTuple):
+    exchange: int  # its row
     frames: tuple[FrameRef, FrameRef]
     idle_ns: int
     certain: bool
-    exchange: int  # its row
     closed_after_ns: int | None = None  # silence after which the server sent its FIN
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
-    """At most one finding a side, naming the idle times seen."""
+    """Per side the certain ones and those that are likely, naming the idle times seen."""
     for side in comparison.captured:
-        # where packets are passed on, nothing in between closes: see idle-limits
-        races = [r for r in _races(comparison, side) if r.certain or not comparison.passes_packets]
-        if not races:
-            continue
-        sender, server = ends(comparison, side)
-        longest = longest_idle_ns(comparison, side)
-        closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
-        yield KIND.finding(
-            variant(comparison, "", side),
-            _severity(comparison, side),
-            Confidence.HIGH if any(r.certain for r in races) else Confidence.MEDIUM,
-            "The {sender} sent {count} of {of} requests on a connection that the {server} had "
-            "begun to close, after {shortest} of silence"
-            + (" or more" if len(races) > 1 else "")
-            + (" (the {server} had closed it after {closed_after}). " if closed else ". ")
-            + _cause(longest, closed),
-            (f for r in races[:2] for f in r.frames),
-            count=len(races),
-            of=int(comparison.table(side).requests.there.sum()),
-            sender=sender,
-            server=server,
-            shortest=ns(min(r.idle_ns for r in races)),
-            longest=ns(longest) if longest is not None else None,
-            closed_after=ns(min(closed)) if closed else None,
-            remedy=(REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE).format(
-                sender=sender, server=server
-            ),
-        ).about(comparison.asked(side, np.array([race.exchange for race in races])))
+        races = list(_races(comparison, side))
+        for certain in (True, False):
+            some = [r for r in races if r.certain is certain]
+            if some:
+                yield _finding(comparison, side, some, certain)
+
+
+def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain: bool) -> Finding:
+    sender, server = ends(comparison, side)
+    longest = longest_idle_ns(comparison, side)
+    closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
+    return KIND.finding(
+        variant(comparison, "" if certain else "at-once", side),
+        _severity(comparison, side),
+        Confidence.HIGH if certain else Confidence.MEDIUM,
+        "The {sender} sent {count} of {of} requests "
+        + ("on a connection that the {server} had begun to close, " if certain else "")
+        + "after {shortest} of silence"
+        + (" or more" if len(races) > 1 else "")
+        + (" (the {server} had closed it after {closed_after}). " if closed else "")
+        + ("" if closed else ". " if certain else AT_ONCE)
+        + _cause(longest, closed, certain),
+        [f for r in races[:2] for f in (*_asked(comparison, side, r), *r.frames)],
+        count=len(races),
+        of=int(comparison.table(side).requests.there.sum()),
+        sender=sender,
+        server=server,
+        shortest=ns(min(r.idle_ns for r in races)),
+        longest=ns(longest) if longest is not None else None,
+        closed_after=ns(min(closed)) if closed else None,
+        remedy=(REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE).format(
+            sender=sender, server=server
+        ),
+    ).about(comparison.asked(side, np.array([race.exchange for race in races])))
+
+
+def _asked(comparison: Comparison, side: Side, race: _Race) -> list[FrameRef]:
+    """The client's request that was sent on in vain, where it is known."""
+    if side is Side.CLIENT or comparison.alone:
+        return []
+    pairs = comparison.all_pairs
+    rows = np.flatnonzero(pairs.backend == race.exchange)[:1].tolist()
+    client = comparison.sides[0]
+    return [
+        comparison.request_frame(Side.CLIENT, client.ref(int(pairs.client[row]))) for row in rows
+    ]
 
 
 def _severity(comparison: Comparison, side: Side) -> Severity:
@@ -104,7 +128,13 @@ def _by_idle_limit(longest: int | None, closed: Sequence[int]) -> bool:
     return longest is None or not closed or 10 * min(closed) >= 9 * longest
 
 
-def _cause(longest: int | None, closed: Sequence[int]) -> str:
+def _cause(longest: int | None, closed: Sequence[int], certain: bool) -> str:
+    if not certain:
+        return (
+            "The longest silence after which a request still succeeded was {longest}."
+            if longest is not None
+            else ""
+        )
     if longest is None:
         return "The {sender} keeps idle connections longer than the {server} does."
     if not _by_idle_limit(longest, closed):
@@ -122,6 +152,7 @@ def _cause(longest: int | None, closed: Sequence[int]) -> str:
 def _races(comparison: Comparison, side: Side) -> Iterator[_Race]:
     table, silence = comparison.table(side), _silences(comparison.table(side))
     q, r = table.requests, table.responses
+    passed_on = _passed_on(comparison, side)
     ends = {
         name: table.of_ends(name, server=True)[table.connection]
         for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns")
@@ -147,12 +178,22 @@ def _races(comparison: Comparison, side: Side) -> Iterator[_Race]:
             if not q.marks[e] & MARKS[Mark.PIPELINED]:
                 after = fin_ns - (asked - idle)
                 yield _Race(
-                    (trace.ref(fin, fin_ns), request), idle, True, e, after if after >= 0 else None
+                    e, (trace.ref(fin, fin_ns), request), idle, True, after if after >= 0 else None
                 )
             continue
         frame, at = (fin, fin_ns) if fin else (rst, rst_ns)
-        if idle >= IDLE_NS and 0 <= at - asked_last <= AT_ONCE_NS:
-            yield _Race((request, trace.ref(frame, at)), idle, False, e)
+        if idle >= IDLE_NS and 0 <= at - asked_last <= AT_ONCE_NS and not passed_on[e]:
+            yield _Race(e, (request, trace.ref(frame, at)), idle, False)
+
+
+def _passed_on(comparison: Comparison, side: Side) -> Column:
+    """Per exchange, whether a balancer that ends connections passed it on: it had not begun to
+    close; and whether packets are passed on: nothing in between closes then, see idle-limits.
+    """
+    passed = np.full(len(comparison.table(side)), comparison.passes_packets)
+    if side is Side.CLIENT and not comparison.alone:
+        passed[comparison.all_pairs.client] = True
+    return passed
 
 
 def _silences(table: SideTable) -> Column:

@@ -113,7 +113,8 @@ def _before_the_capture(comparison: Comparison) -> Iterator[Finding]:
         + " for a new backend connection"
         + (", the others {others} at most" if len(others) else "")
         + ", as when the first SYN is lost before the backend capture: a host sends it again "
-        "after 1 s, then after 3 s.",
+        "after 1 s, then after 3 s. A first try at a backend that was not captured would look the "
+        "same.",
         _frames(comparison, delayed),
         note="the requests that waited, and the SYN that came",
         remedy=REMEDY,

@@ -58,6 +58,7 @@ from lbtrace.findings._side import named, variant
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, UnpairedReason
+from lbtrace.model.plurals import noun
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among
 from lbtrace.tables.messages import Messages
@@ -153,8 +154,9 @@ def _size_of_request(
         + (' ("{reason}")' if reason else "")
         + ": "
         + _interval(found, "{part}" + (" ({field})" if by_line else "")),
-        _frames(comparison, side, failed, worked),
-        note="requests that failed, their answers, one that worked",
+        _frames(comparison, side, failed),
+        note="requests that failed, and their answers",
+        compared=_worked(comparison, side, worked),
         remedy=LARGER,
         server=str(table.endpoint(int(table.servers[table.connection[failed[0]]]))),
         count=len(failed),
@@ -214,12 +216,12 @@ def _form(
             "none of the {good} that "
             if request
             else "{count} responses of backends that clients did not get {count:has|have} what "
-            "none of the "
-            "{good} that "
+            "none of the {good} that "
         )
         + ("worked have: {what}." if request else "were passed on have: {what}."),
-        _frames(comparison, side, failed, worked),
-        note="messages that failed, one that worked",
+        _frames(comparison, side, failed),
+        note="messages that failed",
+        compared=_worked(comparison, side, worked),
         remedy=COMPARE,
         count=len(failed),
         good=len(worked),
@@ -270,9 +272,10 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
         + _interval(found, "{part}"),
         [
             *(comparison.response_frame(Side.CLIENT, ref) for ref in errors),
-            *_frames(comparison, Side.BACKEND, failed, worked),
+            *_frames(comparison, Side.BACKEND, failed),
         ],
-        note="errors that clients got, responses in whose place they stand, one that was passed on",
+        note="errors that clients got, and responses in whose place they stand",
+        compared=_worked(comparison, Side.BACKEND, worked),
         remedy=ROOM,
         count=len(failed),
         **_measured(found, len(worked)),
@@ -316,8 +319,9 @@ def _asked_for(table: SideTable) -> Column:
 
 def _dropped(comparison: Comparison) -> Iterator[Finding]:
     """Fields whose names are tokens, and that do not reach the backend because of how they are
-    spelled.
+    spelled: none of them does.
     """
+    backend = comparison.sides[1]
     lost = [
         change
         for change in comparison.correlation.changes
@@ -325,7 +329,9 @@ def _dropped(comparison: Comparison) -> Iterator[Finding]:
         and change.kind is ChangeKind.REMOVED
         and not change.hop_by_hop
         and ("_" in change.name or "." in change.name)
-        and change.count == change.of
+        and not backend.requests.heads.having(
+            backend.words.fields_named(change.name.lower().__eq__)
+        ).any()
     ]
     if lost:
         shown = np.isin(comparison.all_pairs.place, [change.example for change in lost])
@@ -337,7 +343,7 @@ def _dropped(comparison: Comparison) -> Iterator[Finding]:
             comparison.request_frames(comparison.all_pairs.where(shown)),
             remedy="Let the balancer pass such names on (underscores_in_headers on in nginx), or "
             "name the field with dashes.",
-            names=", ".join(f"{c.name} ({c.count} of {c.of})" for c in lost),
+            names=", ".join(f"{c.name} ({c.count} {noun(c.count, 'request')})" for c in lost),
         )
 
 
@@ -375,13 +381,17 @@ def _interim_as_final(comparison: Comparison) -> Iterator[Finding]:
         )
 
 
-def _frames(comparison: Comparison, side: Side, failed: Column, worked: Column) -> list[FrameRef]:
-    """Two messages that failed, with their answers, and one that worked."""
+def _frames(comparison: Comparison, side: Side, failed: Column) -> list[FrameRef]:
+    """Two messages that failed, with their answers."""
     table = comparison.table(side)
-    found: list[FrameRef] = []
-    for row in (*failed[:2].tolist(), *worked[:1].tolist()):
-        ref = table.ref(row)
-        found.append(comparison.request_frame(side, ref))
-        if row in failed[:2]:
-            found.append(comparison.response_frame(side, ref))
-    return found
+    return [
+        look(side, table.ref(row))
+        for row in failed[:2].tolist()
+        for look in (comparison.request_frame, comparison.response_frame)
+    ]
+
+
+def _worked(comparison: Comparison, side: Side, worked: Column) -> list[FrameRef]:
+    """One message that worked."""
+    table = comparison.table(side)
+    return [comparison.request_frame(side, table.ref(row)) for row in worked[:1].tolist()]

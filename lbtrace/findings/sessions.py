@@ -121,7 +121,7 @@ def _moved(comparison: Comparison) -> Iterator[Finding]:
         remedy="Turn stickiness on, or keep sessions where every backend finds them.",
         count=len(requests),
         of=len(every),
-        moves=", ".join(
+        moves="; ".join(
             dict.fromkeys(
                 f"set by {backend.endpoint(int(server[m.set_in]))}, sent to "
                 f"{backend.endpoint(int(server[m.request]))}"

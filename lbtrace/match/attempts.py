@@ -33,7 +33,8 @@ def attach(
     """
     if not line.known:
         return []
-    free = [b for b in state.free_backends() if b not in state.left_over]
+    late = state.backend.too_late
+    free = [b for b in state.free_backends() if b not in state.left_over and not late[b]]
     if not free:
         return []
     wanted: dict[Hashable, list[int]] = defaultdict(list)
@@ -131,7 +132,9 @@ def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:
     late = (
         line.known and line.backend_answered[b] > line.client_answered[c]
     )  # it answered after the client had an answer: the balancer gave up on it
-    if not failed(backend, b) and not (late and answer is not None and answer.status in OWN_ERRORS):
+    unused = late or bool(backend.broken_off[b])
+    own = answer is not None and answer.status in OWN_ERRORS
+    if not failed(backend, b) and not (unused and own):
         return False
     if c not in state.caused:
         return answer is not None and answer.status in OWN_ERRORS
@@ -195,6 +198,11 @@ def in_order(state: Pairing, client: int, line: Timeline) -> list[int]:
 
 
 def in_time(state: Pairing, client: int, b: int, line: Timeline) -> bool:
+    """Whether the answer can have reached the client: it came before the client's, and the balancer
+    had not given it up.
+    """
+    if state.backend.silent[b] and state.backend.exchange(b).response is not None:
+        return False
     return (
         not line.known
         or bool(line.backend_answered[b] <= line.client_answered[client])

@@ -116,7 +116,8 @@ def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:
         & ~backend.silent[bs]
         & (backend.table.responses.start[bs] != NOT_MODIFIED)
     )
-    fine: Column = ~taken[cs] & ~owned[bs] & ~kept & may_be_caused_each(client, backend, cs, bs)
+    fine: Column = ~taken[cs] & ~owned[bs] & ~kept & ~backend.too_late[bs]
+    fine &= may_be_caused_each(client, backend, cs, bs)
     if state.pinned:
         named = np.full(len(backend), -1, np.int64)
         for b, ref in state.pinned.items():

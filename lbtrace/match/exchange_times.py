@@ -47,7 +47,8 @@ class Facts:
 
     On the client side `start` is a lower and `reply` an upper bound where unknown, on the backend
     side the other way round. `silent`: it is known that no response was sent. `unknown`: a response
-    may have been sent that the capture does not show.
+    may have been sent that the capture does not show. On the backend side an answer that its asker
+    had given up is none: nobody read it.
     """
 
     side: Side
@@ -65,6 +66,8 @@ class Facts:
     silent: Column  # bool
     unknown: Column  # bool
     cached: Column  # bool, the answer says it comes from a cache
+    too_late: Column  # bool, see `_too_late`
+    broken_off: Column  # bool, the asker reset the connection upon it: it may not have used it
 
     def __len__(self) -> int:
         return len(self.point)
@@ -119,9 +122,11 @@ def read(side: Side, table: SideTable) -> Facts:
         end,
         solid_start,
         solid_reply,
-        ~r.there & ~cut,
+        (~r.there & ~cut) | (given_up(table) if side is Side.BACKEND else False),
         cut,
         _cached(table, reply - start),
+        _too_late(table),
+        _broken_off(table),
     )
 
 
@@ -189,20 +194,66 @@ def _client_times(
     return start, reply, end
 
 
+def given_up(table: SideTable) -> Column:
+    """Which exchanges their asker gave up: it had ended its connection when the answer began, and
+    refused what then came. An asker that only half-closed takes the answer and refuses nothing.
+    """
+    q, r = table.requests, table.responses
+    gone = _gone(table, server=False)[table.connection]
+    refused = table.of_ends("rst_ns", server=False)[table.connection] != NEVER
+    out: Column = q.there & r.there & refused & (q.first_ns <= gone) & (gone < r.first_ns)
+    return out
+
+
+def _too_late(table: SideTable) -> Column:
+    """Which exchanges are a request without an answer, on a connection that the server had answered
+    before any request (a PROXY header that it refused, say): the request came too late.
+    """
+    q, r = table.requests, table.responses
+    before = ~q.there & r.there & (table.of_connections("syns")[table.connection] > 0)
+    first = np.full(len(table.client_address), FAR)
+    np.minimum.at(first, table.connection[before], r.first_ns[before])
+    silent = ~r.there & ((table.marks & _CUT) == 0)
+    out: Column = q.there & silent & (first[table.connection] <= q.first_ns)
+    return out
+
+
+def _broken_off(table: SideTable) -> Column:
+    """Which exchanges are the last on a connection that their asker reset, at once or in place of
+    an orderly end.
+    """
+    order, again = table.next_on_connection
+    last = np.ones(len(table), bool)
+    last[order[:-1]] = ~again[1:]
+    rst = table.of_ends("rst_ns", server=False)[table.connection]
+    out: Column = last & (rst != NEVER) & table.requests.there & (rst >= table.requests.first_ns)
+    return out
+
+
+def _gone(table: SideTable, server: bool) -> Column:
+    """Per connection, when that end closed or reset it; later than any capture if it did not."""
+    rst, fin = (
+        np.where(at == NEVER, FAR * 2, at)
+        for at in (table.of_ends(name, server=server) for name in ("rst_ns", "fin_ns"))
+    )
+    return np.minimum(rst, fin)
+
+
 def _backend_times(
     table: SideTable, solid_start: Column, solid_reply: Column, cut: Column
 ) -> tuple[Column, Column, Column]:
     """Backend exchanges → start, reply, end. An answer came no earlier than its request; without
-    one it ended with the connection.
+    one it ended with the connection, and where the asker gave up, with that.
     """
     q, r = table.requests, table.responses
-    rst, fin = table.of_ends("rst_ns", server=True), table.of_ends("fin_ns", server=True)
-    rst, fin = (np.where(at == NEVER, FAR * 2, at) for at in (rst, fin))
-    gone = np.minimum(rst, fin)
-    gone = np.where(gone == FAR * 2, table.of_connections("last_ns"), gone)[table.connection]
+    left = given_up(table)
+    mine, theirs = (_gone(table, server)[table.connection] for server in (False, True))
+    mine = np.where(q.there & (mine < q.first_ns), FAR * 2, mine)
+    gone = np.minimum(mine, theirs)
+    gone = np.where(gone == FAR * 2, table.of_connections("last_ns")[table.connection], gone)
     start = np.where(q.there, q.first_ns, np.where(r.there, r.first_ns, gone))
-    reply = np.where(r.there & solid_reply, r.first_ns, start)
-    end = np.where(r.there, r.last_ns, gone)
+    reply = np.where(r.there & solid_reply & ~left, r.first_ns, start)
+    end = np.where(r.there & ~left, r.last_ns, gone)
     unsure = q.there & ~solid_start
     start = np.where(unsure, np.where(r.there, np.minimum(q.last_ns, reply), q.last_ns), start)
     return start, reply, end

@@ -258,15 +258,13 @@ def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hash
     heads = _signatures(r.heads, words, kept)
     empty = q.there & (q.method == words.texts.get("HEAD", -1))
     body = np.where(empty, 0, _bodies(r))
-    silent = (
-        ~r.there & ~facts.unknown if facts.side is not Side.CLIENT else np.zeros(len(facts), bool)
-    )
+    silent = facts.silent if facts.side is Side.BACKEND else np.zeros(len(facts), bool)
     rows = zip(
         r.start[at].tolist(), body[at].tolist(), map(heads.__getitem__, numbers), strict=True
     )
     known = (r.there & (body >= 0))[at].tolist()
     return [
-        row if answered else "none" if none else None
+        "none" if none else row if answered else None
         for row, answered, none in zip(rows, known, silent[at].tolist(), strict=True)
     ]
 

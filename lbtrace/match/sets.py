@@ -174,7 +174,10 @@ class _Resolver:
         )
         if len(cs) * len(bs) > nesting.EDGES:
             self.large.append((cs, bs))
-        elif held.values:
+            return
+        # an answer that none of them got leaves nothing open here: it may be an attempt that failed
+        bs = [b for b in bs if any(self._answers_agree(c, b) for c in cs)]
+        if held.values:
             self._weighted(cs, bs, held.values)
         else:
             self._small(cs, bs)
@@ -258,8 +261,8 @@ class _Resolver:
         parts = nesting.exchangeable(plain, by_time, len(bs))
         of: dict[tuple[int, int], SharedValue] = {}
         for v in values:
-            i, j = at_c[v.client], at_b[v.backend]
             if self._answers_agree(v.client, v.backend):
+                i, j = at_c[v.client], at_b[v.backend]
                 if by_time[i] != j or parts.count(parts[i]) > 1:
                     of[i, j] = v
                 weights[i, j] = max(weights[i, j], 0.0) + v.bits

@@ -188,9 +188,7 @@ class UnpairedReason(StrEnum):
     """Why an exchange has no partner."""
 
     ANSWERED_BY_BALANCER = "answered-by-balancer"
-    NEVER_ANSWERED = (
-        "never-answered"  # client request without response and without backend exchange
-    )
+    NEVER_ANSWERED = "never-answered"  # a request without response and without partner
     OUTSIDE_OTHER_CAPTURE = "outside-other-capture"  # the other capture was not running then
     HEALTH_CHECK = "health-check"
     OTHER_CLIENT = "other-client"  # a client that is not in the client capture
@@ -220,8 +218,11 @@ class UnpairedDetail(StrEnum):
     ANSWER_NOT_CAPTURED = "answer-not-captured"
     REQUEST_NOT_CAPTURED = "request-not-captured"
     NO_ANSWER = "no-answer"  # and no backend exchange
+    NOT_ACKNOWLEDGED = "not-acknowledged"  # value: how often it was sent; nobody received it
     NO_ANSWER_UNDECIDED = "no-answer-undecided"  # and a backend may have been asked
     # backend exchanges
+    # the server had answered, and ended the connection, before the request came
+    ANSWERED_BEFORE = "answered-before"
     ASKED_BY_CLIENT = "asked-by-client"  # a client asked the same, and has no partner either
     REPEATED = "repeated"  # value: the server that was asked the same
     OTHER_ADDRESS = "other-address"  # value: the client address that the balancer states

@@ -22,6 +22,7 @@ from lbtrace.model.report import Finding, Severity
 CAUSES = (
     "return-path",
     "keep-alive-race",
+    "refused-messages",
     "connection-failures",
     "answered-by-balancer",
     "retries",
@@ -106,8 +107,10 @@ def _same(lead: Finding, other: Finding) -> bool:
 
 
 def _frames(findings: Iterable[Finding]) -> dict[FrameRef, None]:
-    """The frames of findings, each once and in their order."""
-    return dict.fromkeys(f for finding in findings for e in finding.evidence for f in e.frames)
+    """The frames of what is wrong, each once and in their order."""
+    return dict.fromkeys(
+        f for finding in findings for e in finding.evidence if not e.compared for f in e.frames
+    )
 
 
 def _gravity(findings: Sequence[Finding], group: Sequence[int]) -> tuple[int, int, int]:

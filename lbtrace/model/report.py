@@ -48,12 +48,14 @@ class Evidence:
     filter per side that finds them.
 
     `client_filter`/`backend_filter` are "" when the evidence has no frame on that side.
+    `compared`: the frames are of messages without the fault, to compare.
     """
 
     frames: tuple[FrameRef, ...]
     note: str = ""
     client_filter: str = ""
     backend_filter: str = ""
+    compared: bool = False
 
     def __post_init__(self) -> None:
         if not self.frames:

@@ -24,6 +24,9 @@ from lbtrace.tables.table import RowTable, Table, column, part, shared, table
 
 NONE: Final = -1
 NEVER: Final = -(1 << 63)  # a time that is not known; ns since the epoch never get there
+# sendings in vain, the first included, that show that nobody is there: two may be an
+# acknowledgement that was late
+TRIES = 3
 NO_FRAME: Final = 0
 SOURCES: Final = tuple(RoleSource)
 EPOCH: Final = "ns since the epoch"

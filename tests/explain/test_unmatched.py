@@ -404,12 +404,34 @@ def test_an_answer_that_came_before_its_request_is_no_strangers(tmp_path: Path) 
         front.answers(bad + b"no%d" % n).leaves()
         play.wait(100)
     report = play.report(tmp_path)
-    unpaired = [u for u in report.correlation.unpaired if u.side == "backend"]
-    assert [u.reason for u in unpaired] == [UnpairedReason.UNKNOWN]
-    assert unpaired[0].detail in (
-        UnpairedDetail.REQUEST_NOT_CAPTURED,  # the answer, if the request is taken for the pair
-        UnpairedDetail.ASKED_BY_CLIENT,  # the request, if the answer is
-    )
+    assert len(report.correlation.pairs) == 3
+    assert [a.outcome.value for p in report.correlation.pairs for a in p.attempts] == [
+        "answered"
+    ] * 3
+    (left,) = report.correlation.unpaired
+    assert (left.side, left.reason) == ("backend", UnpairedReason.NEVER_ANSWERED)
+    assert left.detail is UnpairedDetail.ANSWERED_BEFORE
+
+
+@pytest.mark.parametrize("times", [2, 3, 7])
+def test_a_request_that_nobody_acknowledged_reached_nobody(times: int, tmp_path: Path) -> None:
+    """However long a capture of the other side might have gone on. Two sendings show nothing: an
+    acknowledgement may be late.
+    """
+    play, page = Script(), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    front = play.front()
+    for n in range(2):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+        front.asks(ask)
+        play.back().asks(ask).answers(page)
+        front.answers(page)
+    play.wait(6000)
+    front.asks_in_vain(b"GET /3 HTTP/1.1\r\nHost: a.example\r\n\r\n", times)
+    (left,) = play.report(tmp_path).correlation.unpaired
+    in_vain = left.detail is UnpairedDetail.NOT_ACKNOWLEDGED
+    assert in_vain == (times > 2)
+    assert left.value == (str(times) if in_vain else "")
+    assert (left.reason is UnpairedReason.NEVER_ANSWERED) == in_vain
 
 
 @pytest.mark.parametrize("asked_behind", [False, True])

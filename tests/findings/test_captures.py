@@ -9,6 +9,7 @@ import pytest
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Mark
+from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.model.report import Kind, Severity
 from lbtrace.options import Options
 from lbtrace.verdict import judge
@@ -108,6 +109,19 @@ def test_a_response_that_only_the_other_capture_holds_may_never_have_come() -> N
     tail = judge_recording(spoken.recorded, spoken.correlation).one("capture-quality.tail-client")
     assert (tail.severity, values(tail)["cut"]) == ("low", 1)
     assert "or the capture was stopped too early" in tail.statement
+
+
+def test_a_response_that_did_not_arrive_while_the_capture_ran_on_is_no_missing_end() -> None:
+    """Of packets that are passed on, and later ones are in both captures."""
+    spoken = judge_simulation(four(Balancer(kind="dnat")))
+    (front,) = spoken.recorded.clients
+    first = front.exchanges[0]
+    lost = first._replace(response=None, marks=(Mark.CAPTURE_ENDED,))
+    ran_on = replace(front, last_ns=front.last_ns + 5_000_000_000)
+    spoken.recorded.clients[0] = with_exchanges(ran_on, **{f"e{first.id}": lost})
+    correlation = correlate(spoken.recorded.clients, spoken.recorded.backends, Options())
+    assert correlation.pairs[0].attempts[0].outcome is AttemptOutcome.NOT_ARRIVED
+    assert judge_recording(spoken.recorded, correlation).of("capture-quality") == []
 
 
 def test_a_capture_that_begins_late_has_its_end() -> None:

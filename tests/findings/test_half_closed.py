@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from lbtrace.model.http import Mark
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
+from lbtrace.pipeline import show
 from tests.findings.simulated import four, judge_alone, judge_recording, judge_simulation, values
 from tests.simulator import Balancer
+from tests.simulator.script import Script
 
 
 def half_closed(reset: bool = False, answered: bool = True, later_ns: int = 0) -> Trace:
@@ -80,3 +83,21 @@ def test_an_answer_that_the_capture_lost_may_have_come() -> None:
     assert judge_alone(trace).of("half-closed")
     lost = [e._replace(marks=(Mark.LOST,)) for e in trace.exchanges]
     assert judge_alone(replace(trace, exchanges=lost)).of("half-closed") == []
+
+
+ASK = b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n"
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_a_fin_that_answers_a_fin_half_closes_nothing(first: str, tmp_path: Path) -> None:
+    """Who closed first is what the packets show, however little time lies between."""
+    play = Script()
+    front = play.front().asks(ASK)
+    if first == "server":
+        front.closes()
+    else:
+        front.gives_up().closes()
+    play.write(tmp_path)
+    found = show([str(tmp_path / "client.pcap")]).findings
+    said = [f.slug for f in found if f.slug.startswith("half-closed")]
+    assert said == (["half-closed.unanswered"] if first == "client" else [])

@@ -193,17 +193,30 @@ def test_a_head_that_was_cut_says_nothing(tmp_path: Path) -> None:
     assert found(refusing([cookie], TOO_LARGE), tmp_path, snaplen=150) == []
 
 
-def test_names_with_an_underscore_that_do_not_arrive(tmp_path: Path) -> None:
-    play = Script()
-    for n in range(3):
-        front = play.front().asks(request(f"/{n}", "api_key_id: 7", "Accept: */*"))
-        back = request(f"/{n}", "Accept: */*", "X-Forwarded-For: 198.51.100.10")
+@pytest.mark.parametrize("without", [0, 1])
+def test_names_with_an_underscore_that_do_not_arrive(without: int, tmp_path: Path) -> None:
+    """Requests that never had the field say nothing about it."""
+    (finding,) = found(underscored(3, without), tmp_path)
+    assert finding.slug == "refused-messages.dropped-names"
+    assert values(finding)["names"] == "api_key_id (3 requests)"
+
+
+def test_a_name_with_an_underscore_that_arrives_once_is_not_dropped_for_it(tmp_path: Path) -> None:
+    assert not found(underscored(3, 0, arriving=1), tmp_path)
+
+
+def underscored(having: int, without: int, arriving: int = 0) -> Script:
+    """Requests with an underscore in a field's name, and some without such a field."""
+    play, odd, plain = Script(), "api_key_id: 7", "Accept: */*"
+    for n in range(having + without + arriving):
+        asked = [plain] if having <= n < having + without else [odd, plain]
+        arrived = [odd, plain] if n >= having + without else [plain]
+        front = play.front().asks(request(f"/{n}", *asked))
+        back = request(f"/{n}", *arrived, "X-Forwarded-For: 198.51.100.10")
         play.back().asks(back).answers(ok(f"page {n}"))
         front.answers(ok(f"page {n}")).leaves()
         play.wait(200)
-    (finding,) = found(play, tmp_path)
-    assert finding.slug == "refused-messages.dropped-names"
-    assert values(finding)["names"] == "api_key_id (3 of 3)"
+    return play
 
 
 def test_an_interim_response_that_was_taken_for_the_final_one(tmp_path: Path) -> None:

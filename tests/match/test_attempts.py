@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lbtrace.correlate import correlate
@@ -11,6 +13,7 @@ from lbtrace.model.pairing import AttemptOutcome, Confidence
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
 from tests.simulator.scenarios.base import TWO
+from tests.simulator.script import Script
 
 
 def tried(balancer: Balancer, seed: int = 5, requests: int = 20) -> Simulation:
@@ -79,3 +82,73 @@ def test_a_failed_try_of_a_client_that_was_not_captured_is_nobodys_for_sure() ->
     for p in correlate(recorded.clients, recorded.backends, DEFAULT).pairs:
         if p.confidence is not Confidence.LOW and p.group is None:
             assert {a.backend for a in p.attempts} <= set(recorded.truth[p.client])
+
+
+ORDER = b"POST /order HTTP/1.1\r\nHost: a.example\r\nContent-Length: 6\r\n\r\nitem=1"
+DONE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
+GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\nContent-Length: 3\r\n\r\n502"
+
+
+def warmed_up() -> Script:
+    """Requests that show the clocks, and that bodies and targets are passed on."""
+    play = Script()
+    for n in range(3):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+        front = play.front().asks(ask)
+        play.back().asks(ask).answers(DONE).leaves()
+        front.answers(DONE).leaves()
+    return play
+
+
+def outcomes(play: Script, folder: Path) -> list[list[str]]:
+    """Per pair, how its attempts ended."""
+    report = play.report(folder)
+    assert not report.correlation.unpaired
+    return [[a.outcome.value for a in pair.attempts] for pair in report.correlation.pairs]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_an_attempt_that_was_given_up_is_one_though_its_answer_came_late(
+    tmp_path: Path, late: bool
+) -> None:
+    play = warmed_up()
+    front = play.front().asks(ORDER)
+    first = play.back().asks(ORDER).gives_up(pause_ms=1000)
+    play.back(8081).asks(ORDER).answers(DONE)
+    front.answers(DONE).leaves()
+    if late:
+        first.answers_in_vain(DONE, pause_ms=1000)
+    else:
+        first.closes()
+    assert outcomes(play, tmp_path)[3] == ["timeout", "answered"]
+
+
+def test_an_answer_to_an_asker_that_half_closed_was_taken(tmp_path: Path) -> None:
+    play = warmed_up()
+    front = play.front().asks(ORDER)
+    play.back().asks(ORDER).gives_up().answers(DONE).closes()
+    front.answers(DONE).leaves()
+    assert outcomes(play, tmp_path)[3] == ["answered"]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_an_answer_upon_which_the_balancer_broke_off_belongs_to_its_own_error(
+    tmp_path: Path, times: int
+) -> None:
+    play = warmed_up()
+    for _ in range(times):
+        front = play.front().asks(ORDER)
+        play.back().asks(ORDER).answers(DONE).leaves(reset=True)
+        front.answers(GATEWAY).leaves()
+        play.wait(300)
+    assert outcomes(play, tmp_path)[3:] == [["superseded"]] * times
+
+
+def test_an_answer_that_was_taken_is_not_put_down_to_an_error(tmp_path: Path) -> None:
+    """Of two alike, one was answered by the balancer: the orderly one is another client's."""
+    play = warmed_up()
+    front = play.front().asks(ORDER)
+    play.back().asks(ORDER).answers(DONE).leaves()
+    front.answers(GATEWAY).leaves()
+    play.front().asks(ORDER).answers(GATEWAY).leaves()
+    assert len(play.report(tmp_path).correlation.pairs) == 3

@@ -71,6 +71,35 @@ class Spoken:
         """The client ends the connection."""
         return self._ends(0, reset)
 
+    def gives_up(self, pause_ms: float = 0.0) -> Spoken:
+        """The client sends its FIN, and the server does not close yet."""
+        self.script.wait(pause_ms)
+        self._send(0, FIN | ACK)
+        self._send(1, ACK)
+        return self
+
+    def asks_in_vain(self, data: bytes, times: int) -> Spoken:
+        """The client sends the same bytes again and again, and nobody receives them."""
+        begin = self.sent[0]
+        for n in range(times):
+            self.sent[0] = begin
+            self.script.wait(200 << n)
+            self._send(0, PSH | ACK, data)
+        return self
+
+    def server_closes_first(self) -> Spoken:
+        """The server sends its FIN, and the client does not close yet."""
+        self._send(1, FIN | ACK)
+        self._send(0, ACK)
+        return self
+
+    def answers_in_vain(self, data: bytes, pause_ms: float = 0.0) -> Spoken:
+        """The server sends bytes to a client that has left, and refuses them."""
+        self.script.wait(pause_ms)
+        self._send(1, PSH | ACK, data)
+        self._send(0, RST)
+        return self
+
     def opens(self) -> Spoken:
         """The handshake."""
         for who, flags in ((0, SYN), (1, SYN | ACK), (0, ACK)):

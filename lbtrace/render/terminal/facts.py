@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern
+from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern, UnpairedReason
 from lbtrace.model.report import Report, SideCounts
 from lbtrace.render.terminal import limits
 from lbtrace.render.terminal.labels import Labels
@@ -112,8 +112,8 @@ def _added(report: Report) -> Iterator[str]:
 
 
 def _alone(report: Report) -> Iterator[str]:
-    """Exchanges without a partner, by reason."""
-    counted = report.summary.unpaired
+    """Exchanges without a partner, by reason; those without any are under "not known"."""
+    counted = [u for u in report.summary.unpaired if u.reason is not UnpairedReason.UNKNOWN]
     if counted:
         yield " · ".join(
             f"{units.plural(u.count, f'{u.side.value} exchange')}: {names.UNPAIRED[u.reason]}"

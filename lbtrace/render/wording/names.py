@@ -127,7 +127,7 @@ OUTCOME: dict[AttemptOutcome, str] = {
 
 UNPAIRED: dict[UnpairedReason, str] = {
     UnpairedReason.ANSWERED_BY_BALANCER: "answered by the balancer itself",
-    UnpairedReason.NEVER_ANSWERED: "never answered, and never reached a backend",
+    UnpairedReason.NEVER_ANSWERED: "never answered",
     UnpairedReason.OUTSIDE_OTHER_CAPTURE: "the other capture was not running then",
     UnpairedReason.HEALTH_CHECK: "health check",
     UnpairedReason.OTHER_CLIENT: "from a client that was not captured, or from the balancer itself",
@@ -157,6 +157,8 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.ANSWER_NOT_CAPTURED: "its answer is not in the capture",
     UnpairedDetail.REQUEST_NOT_CAPTURED: "its request is not in the capture",
     UnpairedDetail.NO_ANSWER: "no answer, and no backend exchange",
+    UnpairedDetail.NOT_ACKNOWLEDGED: "sent {} times, and nobody acknowledged it",
+    UnpairedDetail.ANSWERED_BEFORE: "the backend had answered before this request came",
     UnpairedDetail.NO_ANSWER_UNDECIDED: "no answer, and nothing tells whether a backend was asked",
     UnpairedDetail.ASKED_BY_CLIENT: "a client asked for the same, and nothing tells whether this "
     "is its request",

@@ -1,0 +1,85 @@
+"""Requests that met a server which had given the idle connection up, or may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding
+from lbtrace.pipeline import show
+from tests.findings.simulated import values
+from tests.findings.test_protocol_mismatch import told
+from tests.simulator.script import Script, Spoken
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def ask(n: int) -> bytes:
+    return b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+
+
+def played(end: Callable[[Spoken, bytes], object], idle_ms: float = 3000) -> Script:
+    """A request that worked, a silence, and a request that the backend does not answer: `end` says
+    how its connection ends. The balancer then closes the client's.
+    """
+    play = Script()
+    front = play.front().asks(ask(1))
+    back = play.back().asks(ask(1)).answers(OK)
+    front.answers(OK)
+    play.wait(idle_ms)
+    front.asks(ask(2))
+    end(back, ask(2))
+    front.closes()
+    return play
+
+
+def found(play: Script, folder: Path) -> list[Finding]:
+    return told(play.report(folder), "keep-alive-race")
+
+
+def test_a_request_after_the_fin_met_a_server_that_had_begun_to_close(tmp_path: Path) -> None:
+    def end(back: Spoken, request: bytes) -> None:
+        back.server_closes_first().asks(request).closes(reset=True)
+
+    (said,) = found(played(end), tmp_path)
+    assert said.slug == "keep-alive-race.backend"
+    assert "had begun to close" in said.statement
+    assert said.confidence is Confidence.HIGH
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_server_that_ends_at_once_may_have_given_the_connection_up(
+    reset: bool, tmp_path: Path
+) -> None:
+    """Its FIN came after the request: that it had begun to close before is not shown."""
+    (said,) = found(played(lambda back, q: back.asks(q).closes(reset=reset)), tmp_path)
+    assert said.slug == "keep-alive-race.at-once-backend"
+    assert "had begun to close" not in said.statement
+    assert said.confidence is Confidence.MEDIUM
+    shown = {(f.side.value, f.number) for e in said.evidence for f in e.frames}
+    assert {side for side, _ in shown} == {"client", "backend"}  # the request on both sides
+
+
+def test_a_balancer_that_passed_the_request_on_had_not_given_up_its_client(tmp_path: Path) -> None:
+    """Only the backend's side is told: the balancer closed because its backend did."""
+    said = found(played(lambda back, q: back.asks(q).closes(reset=True)), tmp_path)
+    assert [f.slug for f in said] == ["keep-alive-race.at-once-backend"]
+
+
+def test_a_balancer_that_closes_at_once_and_passes_nothing_on(tmp_path: Path) -> None:
+    said = found(played(lambda back, q: back.leaves()), tmp_path)
+    assert [f.slug for f in said] == ["keep-alive-race.at-once-client"]
+
+
+def test_after_a_short_silence_something_else_ended_it(tmp_path: Path) -> None:
+    play = played(lambda back, q: back.asks(q).closes(reset=True), idle_ms=500)
+    assert not found(play, tmp_path)
+
+
+def test_one_capture_tells_it_without_a_side(tmp_path: Path) -> None:
+    played(lambda back, q: back.asks(q).closes(reset=True)).write(tmp_path)
+    slugs = {f.slug: values(f) for f in show([str(tmp_path / "backend.pcap")]).findings}
+    assert slugs["keep-alive-race.at-once"]["count"] == 1
