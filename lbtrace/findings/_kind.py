@@ -20,6 +20,7 @@ line of its docstring. A file says the rest:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from lbtrace.comparison.claims import Measured, values
@@ -51,7 +52,6 @@ class FindingKind(NamedTuple):
         frames: Iterable[FrameRef],
         *,
         note: str = "",
-        compared: Iterable[FrameRef] = (),
         remedy: str = "",
         **measured: Measured,
     ) -> Finding:
@@ -59,17 +59,19 @@ class FindingKind(NamedTuple):
         frames show. A word of the statement that agrees with a count is {name:one|many}, see
         model/plurals.py. ValueError without a frame.
         """
-        slug = f"{self.slug}.{variant}" if variant else self.slug
-        of_it = evidence(frames, note)
-        if not of_it:
-            raise ValueError(f"finding {slug} has no evidence")
         return Finding(
-            slug,
+            f"{self.slug}.{variant}" if variant else self.slug,
             self.title,
             severity,
             confidence,
             chosen(statement, measured),
             values(**measured),
-            (*of_it, *evidence(compared, "without the fault, to compare", compared=True)),
+            evidence(frames, note),
             remedy,
         )
+
+
+def compared_with(finding: Finding, frames: Iterable[FrameRef]) -> Finding:
+    """A finding, with frames of messages that do not have the fault."""
+    others = evidence(frames, "without the fault, to compare", compared=True)
+    return replace(finding, evidence=(*finding.evidence, *others))

@@ -116,9 +116,8 @@ def _asked(comparison: Comparison, side: Side, race: _Race) -> list[FrameRef]:
 
 def _severity(comparison: Comparison, side: Side) -> Severity:
     """A balancer that loses the race turns a good request into an error of its own."""
-    if comparison.alone:
-        return Severity.MEDIUM
-    return Severity.HIGH if side is Side.BACKEND else Severity.LOW
+    both = side is Side.BACKEND and not comparison.alone
+    return Severity.HIGH if both else Severity.MEDIUM
 
 
 def _by_idle_limit(longest: int | None, closed: Sequence[int]) -> bool:

@@ -126,14 +126,18 @@ def _severity(side: Side, count: int, of: int) -> Severity:
 
 
 def _mixed(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator[Finding]:
-    """Client and server that speak different protocols."""
-    table = comparison.table(side)
+    """Client and server that speak different protocols. What a balancer passed on both ways is told
+    of its backend.
+    """
+    table, passed_on = comparison.table(side), _behind(comparison, side)
     groups: dict[tuple[int, Protocol, Protocol], list[Opening]] = defaultdict(list)
     for opening in odd:
         if (mismatch := opening.application.mismatch) is not None:
             server = int(table.servers[opening.number])
             groups[server, mismatch.client, mismatch.server].append(opening)
     for (server, client, spoken), those in groups.items():
+        if (client, spoken) in passed_on:
+            continue
         of = _spoke_to(comparison, side, server)
         answers = [answer(o, exchanges_of(comparison, side, o.number)) for o in those]
         yield KIND.finding(
@@ -153,6 +157,16 @@ def _mixed(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator[F
             answers=listed(answers) or None,
             side=named(comparison, side),
         )
+
+
+def _behind(comparison: Comparison, side: Side) -> set[tuple[Protocol, Protocol]]:
+    """What ends on the backend side speak that do not understand each other, for the client side
+    of the same balancer.
+    """
+    if side is Side.BACKEND or Side.BACKEND not in comparison.captured:
+        return set()
+    found = (o.application.mismatch for o in openings(comparison, Side.BACKEND))
+    return {(m.client, m.server) for m in found if m is not None}
 
 
 def _first_frames(comparison: Comparison, side: Side, o: Opening) -> tuple[FrameRef, ...]:

@@ -335,13 +335,21 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
     server = str(pair.backend_connection.server)
     replaced = sent is not None and got is not None and got != sent
     host_replaced = replaced and split_host(got or "")[0] == split_host(server)[0]
+    own_port = all(r.leads_to.host == r.asked.host for r in strange)
     yield KIND.finding(
         "own-address",
         Severity.MEDIUM,
         Confidence.HIGH,
-        "{count} of {of} redirects {count:sends|send} the client to the backend's own address, "
-        "{location}, "
-        "which belongs to the network behind the balancer."
+        (
+            "{count} of {of} redirects {count:sends|send} the client to the backend's own "
+            + ("port" if own_port else "address")
+            + ", {location}, "
+            + (
+                "though it asked for port {port}."
+                if own_port
+                else "which belongs to the network behind the balancer."
+            )
+        )
         + (
             " The balancer sends the backend Host: {got} instead of the client's {sent}, and the "
             "backend builds its URLs from that."
@@ -352,6 +360,7 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
         count=len(strange),
         of=judged,
         location=strange[0].location,
+        port=str(strange[0].asked.port) if own_port else None,
         **({"got": got or "", "sent": sent or "(absent)"} if host_replaced else {}),
         remedy=(
             "Pass the client's Host on (nginx: proxy_set_header Host $host; Apache httpd: "

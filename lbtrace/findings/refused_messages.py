@@ -39,7 +39,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.findings._first_words import listed
-from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._message_forms import forms, only_in
 from lbtrace.findings._message_sizes import (
     BODY,
@@ -146,7 +146,7 @@ def _size_of_request(
     status = str(response.status if response else "")
     field = longest_field(table.requests, table.words, int(failed[0]))
     by_line = found.part.kind == LINE
-    return KIND.finding(
+    finding = KIND.finding(
         variant(comparison, "request-size", side),
         Severity.LOW,
         Confidence.HIGH if found.worked is not None else Confidence.MEDIUM,
@@ -156,7 +156,6 @@ def _size_of_request(
         + _interval(found, "{part}" + (" ({field})" if by_line else "")),
         _frames(comparison, side, failed),
         note="requests that failed, and their answers",
-        compared=_worked(comparison, side, worked),
         remedy=LARGER,
         server=str(table.endpoint(int(table.servers[table.connection[failed[0]]]))),
         count=len(failed),
@@ -166,6 +165,7 @@ def _size_of_request(
         side=named(comparison, side),
         **_measured(found, len(worked)),
     )
+    return compared_with(finding, _worked(comparison, side, worked))
 
 
 def _interval(found: Gap, part: str) -> str:
@@ -207,7 +207,7 @@ def _form(
     if not found:
         return
     status = table.responses.start[failed] if request else np.zeros(0, np.int64)
-    yield KIND.finding(
+    finding = KIND.finding(
         variant(comparison, "request-form", side) if request else "response-form",
         Severity.LOW,
         Confidence.MEDIUM,
@@ -221,7 +221,6 @@ def _form(
         + ("worked have: {what}." if request else "were passed on have: {what}."),
         _frames(comparison, side, failed),
         note="messages that failed",
-        compared=_worked(comparison, side, worked),
         remedy=COMPARE,
         count=len(failed),
         good=len(worked),
@@ -229,6 +228,7 @@ def _form(
         what="; ".join(found),
         side=named(comparison, side),
     )
+    yield compared_with(finding, _worked(comparison, side, worked))
 
 
 class _Replaced(NamedTuple):
@@ -258,7 +258,7 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
         return
     client = comparison.table(Side.CLIENT)
     errors = [client.ref(row) for row in replaced.client[:2].tolist()]
-    yield KIND.finding(
+    finding = KIND.finding(
         "response-head",
         Severity.MEDIUM,
         Confidence.HIGH if found.worked is not None and replaced.paired else Confidence.MEDIUM,
@@ -275,11 +275,11 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
             *_frames(comparison, Side.BACKEND, failed),
         ],
         note="errors that clients got, and responses in whose place they stand",
-        compared=_worked(comparison, Side.BACKEND, worked),
         remedy=ROOM,
         count=len(failed),
         **_measured(found, len(worked)),
     )
+    yield compared_with(finding, _worked(comparison, Side.BACKEND, worked))
 
 
 def _replaced(comparison: Comparison) -> _Replaced:

@@ -142,7 +142,7 @@ def _rewritten(comparison: Comparison, crossings: _Crossings) -> _Case:
     )
     return _Case(
         "rewritten",
-        Severity.INFO if stated else Severity.MEDIUM if readable else Severity.LOW,
+        Severity.INFO if stated else Severity.LOW,
         _confidence(comparison, crossings),
         "The backend sees {backend_sees} as source, never the client {client}; "
         + (

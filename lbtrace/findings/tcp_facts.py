@@ -103,6 +103,9 @@ def _loss(comparison: Comparison, side: Side) -> Iterator[Finding]:
         table.of_ends(name, server=False).astype(np.int64) + table.of_ends(name, server=True)
         for name in ("repeats", "packets")
     )
+    # a SYN that nobody answered came to nobody, or was refused in silence: see connection-failures
+    attempts = (table.of_connections("syns") > 0) & ~table.of_connections("opened")
+    repeats[attempts & (table.of_connections("synacks") == 0)] = 0
     # what was answered from another address was sent again for that reason: see return-path
     repeats[np.concatenate(comparison.strays(side))] = 0
     # into a flow that was forgotten, or too large for the way: see idle-limits, large-segments

@@ -70,7 +70,7 @@ def _act(page: Page, act: Act, number: int, of: int, wait: Wait) -> None:
 def _what_was_sent(report: Report) -> str:
     """ "4 requests: GET /divide/25, …"."""
     heads = [
-        request(exchange)
+        request(exchange, trace.connections[exchange.connection])
         for trace in report.clients
         for exchange in islice(trace.exchanges, _TARGETS)
         if exchange.request is not None

@@ -33,8 +33,7 @@ def attach(
     """
     if not line.known:
         return []
-    late = state.backend.too_late
-    free = [b for b in state.free_backends() if b not in state.left_over and not late[b]]
+    free = [b for b in state.free_backends() if b not in state.left_over]
     if not free:
         return []
     wanted: dict[Hashable, list[int]] = defaultdict(list)

@@ -116,7 +116,9 @@ def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:
         & ~backend.silent[bs]
         & (backend.table.responses.start[bs] != NOT_MODIFIED)
     )
-    fine: Column = ~taken[cs] & ~owned[bs] & ~kept & ~backend.too_late[bs]
+    # a request that came after its server's only answer was answered to nobody
+    late = backend.too_late[bs] & client.table.responses.there[cs]
+    fine: Column = ~taken[cs] & ~owned[bs] & ~kept & ~late
     fine &= may_be_caused_each(client, backend, cs, bs)
     if state.pinned:
         named = np.full(len(backend), -1, np.int64)

@@ -29,8 +29,7 @@ def classes(
     in none.
     """
     out: dict[Hashable, Class] = defaultdict(lambda: Class([], []))
-    mine = state.free_clients()
-    theirs = [b for b in state.free_backends() if not state.backend.too_late[b]]
+    mine, theirs = state.free_clients(), state.free_backends()
     named = set(state.pinned.values())
     mine = (
         [c for c in mine if not state.client.cached[c]] if not state.backend.cached.any() else mine

@@ -3,11 +3,13 @@
 Findings of severity INFO are facts, no problems. Two findings are one problem
 
 - if both are about requests that failed and they share a frame: they tell of the same exchanges,
-  one the cause and one what came of it. The one that stands first in `CAUSES` leads;
+  one the cause and one what came of it. The one that stands first in `CAUSES` leads, and a third
+  belongs to it that shares a frame with either;
 - if both are about something else and have the same slug: the same thing, seen in two places.
 
 A finding joins the first problem that it fits and never unites two. Problems are ordered by
-severity, then by how many are concerned; their ids are P1, P2, … in this order.
+severity, requests that failed before anything else, then by how many are concerned; their ids are
+P1, P2, … in this order.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ CAUSES = (
     "connection-failures",
     "answered-by-balancer",
     "retries",
+    "half-closed",
     "errors",
 )
 # the number of errors, per status: so says each of the other kind, with what was behind it
@@ -79,7 +82,7 @@ def _groups(findings: Sequence[Finding]) -> list[list[int]]:
     groups: list[list[int]] = []
     for index in _causes_first(findings):
         finding = findings[index]
-        joined = next((g for g in groups if _same(findings[g[0]], finding)), None)
+        joined = next((g for g in groups if _same([findings[i] for i in g], finding)), None)
         if joined is None:
             groups.append([index])
         else:
@@ -99,11 +102,16 @@ def _rank(finding: Finding) -> int:
     return CAUSES.index(kind) if kind in CAUSES else len(CAUSES)
 
 
-def _same(lead: Finding, other: Finding) -> bool:
-    about_failures = [_rank(finding) < len(CAUSES) for finding in (lead, other)]
+def _of_failures(finding: Finding) -> bool:
+    """Whether a finding is about requests that failed."""
+    return _rank(finding) < len(CAUSES)
+
+
+def _same(problem: Sequence[Finding], other: Finding) -> bool:
+    about_failures = [_of_failures(finding) for finding in (problem[0], other)]
     if all(about_failures):
-        return not _frames([lead]).keys().isdisjoint(_frames([other]))
-    return not any(about_failures) and lead.slug == other.slug
+        return not _frames(problem).keys().isdisjoint(_frames([other]))
+    return not any(about_failures) and problem[0].slug == other.slug
 
 
 def _frames(findings: Iterable[Finding]) -> dict[FrameRef, None]:
@@ -113,10 +121,12 @@ def _frames(findings: Iterable[Finding]) -> dict[FrameRef, None]:
     )
 
 
-def _gravity(findings: Sequence[Finding], group: Sequence[int]) -> tuple[int, int, int]:
-    """Sorts the gravest first: severity, number, then the order of the findings."""
-    count = _counted(findings[group[0]], "count") or 0
-    return -max(findings[i].severity.rank for i in group), -count, min(group)
+def _gravity(findings: Sequence[Finding], group: Sequence[int]) -> tuple[int, bool, int, int]:
+    """Sorts the gravest first: severity, failures, number, then the order of the findings."""
+    lead = findings[group[0]]
+    count = _counted(lead, "count") or 0
+    severity = max(findings[i].severity.rank for i in group)
+    return -severity, not _of_failures(lead), -count, min(group)
 
 
 def _counted(finding: Finding, name: str) -> int | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from lbtrace.model.http import Exchange
+from lbtrace.model.stream import Connection
 from lbtrace.render.terminal.page import Page
 from lbtrace.render.wording import times, units
 from lbtrace.render.wording.escape import shown
 
 
-def request(exchange: Exchange, missing: str = "(request not captured)") -> str:
-    """ "GET /path"."""
+def request(exchange: Exchange, connection: Connection) -> str:
+    """ "GET /path". Where every byte of the client is in the capture, no request is missing: the
+    answer came before any, or to something else.
+    """
     if exchange.request is None:
-        return missing
+        return "(no request)" if connection.client_is_whole else "(request not captured)"
     return f"{shown(exchange.request.method)} {shown(exchange.request.target)}"
 
 

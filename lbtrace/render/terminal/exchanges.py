@@ -59,7 +59,7 @@ def _row(page: Page, report: Report, row: Row, labels: Labels) -> list[Cell]:
     return [
         row.number,
         began(page, exchange),
-        request(exchange),
+        request(exchange, labels.connection(side, ref)),
         names.status(exchange.response),
         behind,
         frames,

@@ -52,12 +52,13 @@ def _tier(counted: TierCount, of: int) -> str:
 def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
     """One row per attempt; the first says what the client asked and got."""
     client = labels.exchange(Side.CLIENT, pair.client)
+    asked = request(client, labels.connection(Side.CLIENT, pair.client))
     begin = labels.begin(Side.CLIENT, pair.client)
     why = names.TIER[pair.tier] + ("" if pair.group is None else " *")
     if not pair.attempts:
         return [
             [
-                request(client),
+                asked,
                 names.status(client.response),
                 f"{begin} ↔ none",
                 why,
@@ -72,7 +73,7 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
         lead = [_again(attempt), "", frames, _told("", attempt), ""]
         if not rows:
             lead = [
-                request(client),
+                asked,
                 names.status(client.response),
                 frames,
                 _told(why, attempt),
@@ -112,10 +113,7 @@ def unpaired(page: Page, report: Report, labels: Labels) -> None:
 def _unpaired(counted: UnpairedCount, labels: Labels) -> list[Cell]:
     side, first = counted.side, counted.first
     exchange = labels.exchange(side, first)
-    # every byte of the client is in the capture, so it sent no request
-    unasked = exchange.request is None and labels.connection(side, first).client_is_whole
-    example = (
-        f"{'(no request)' if unasked else request(exchange)} → {names.status(exchange.response)}"
-    )
+    asked = request(exchange, labels.connection(side, first))
+    example = f"{asked} → {names.status(exchange.response)}"
     why, frame = names.UNPAIRED[counted.reason], labels.begin(side, first)
     return [units.count(counted.count), side.value, why, example, (frame, "frame")]

@@ -189,7 +189,7 @@ def _row(page: Page, trace: Trace, e: Exchange, of: str) -> list[Cell]:
         f"{of}{e.id + 1}",
         f"{e.connection}.{e.ordinal}",
         began(page, e),
-        request(e, missing="(not captured)"),
+        request(e, trace.connections[e.connection]),
         f"#{trace.ref(e.first_frame, 0).number}" if e.request else "",
         names.status(e.response),
         f"#{trace.ref(response.first_frame, 0).number}" if response else "",

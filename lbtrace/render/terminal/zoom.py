@@ -93,8 +93,9 @@ def _named_alone(report: CaptureReport, found: Problem) -> tuple[Trace, list[int
 
 def _exchange_alone(page: Page, trace: Trace, number: int, name: str, labels: Labels) -> None:
     exchange = trace.exchanges[number - 1]
+    asked = request(exchange, trace.connections[exchange.connection])
     page.heading(
-        f"Exchange {name}: {request(exchange)} → {names.status(exchange.response)}",
+        f"Exchange {name}: {asked} → {names.status(exchange.response)}",
         f"at {began(page, exchange, '?')}, took {duration(exchange)}",
     )
     for title, head in (("Request head", exchange.request), ("Response head", exchange.response)):
@@ -214,8 +215,9 @@ def _title(page: Page, report: Report, row: Row, front: Ref | None, labels: Labe
         else (Side.BACKEND, report.correlation.unpaired[row.place].ref)
     )
     exchange = labels.exchange(side, ref)
+    asked = request(exchange, labels.connection(side, ref))
     page.heading(
-        f"Exchange {row.number}: {request(exchange)} → {names.status(exchange.response)}",
+        f"Exchange {row.number}: {asked} → {names.status(exchange.response)}",
         f"at {began(page, exchange, '?')}, took {duration(exchange)}",
     )
     if row.paired:
