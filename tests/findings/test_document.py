@@ -50,7 +50,7 @@ def test_what_is_said_of_a_sample_is_documented(folder: Path) -> None:
     )
     assert undocumented(compare(clients, backends).findings) == []
     for files in (*clients, *backends):
-        assert undocumented(show(files).findings) == []
+        assert undocumented(show([files]).findings) == []
 
 
 @pytest.mark.parametrize("finding", registry(), ids=lambda f: f.slug)

@@ -98,6 +98,6 @@ def test_a_fin_that_answers_a_fin_half_closes_nothing(first: str, tmp_path: Path
     else:
         front.gives_up().closes()
     play.write(tmp_path)
-    found = show([str(tmp_path / "client.pcap")]).findings
+    found = show([[str(tmp_path / "client.pcap")]]).findings
     said = [f.slug for f in found if f.slug.startswith("half-closed")]
     assert said == (["half-closed.unanswered"] if first == "client" else [])

@@ -81,5 +81,5 @@ def test_after_a_short_silence_something_else_ended_it(tmp_path: Path) -> None:
 
 def test_one_capture_tells_it_without_a_side(tmp_path: Path) -> None:
     played(lambda back, q: back.asks(q).closes(reset=True)).write(tmp_path)
-    slugs = {f.slug: values(f) for f in show([str(tmp_path / "backend.pcap")]).findings}
+    slugs = {f.slug: values(f) for f in show([[str(tmp_path / "backend.pcap")]]).findings}
     assert slugs["keep-alive-race.at-once"]["count"] == 1

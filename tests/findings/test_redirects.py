@@ -66,8 +66,9 @@ def test_a_host_that_was_kept_is_not_blamed() -> None:
 
 def test_the_backends_port_under_the_clients_host_leads_nowhere_either() -> None:
     host = "lb.example.com"
-    judged = visit(Balancer(), found(f"http://{host}:8080/login/"))
-    assert judged.of("redirects.own-address")
+    said = visit(Balancer(), found(f"http://{host}:8080/login/")).one("redirects.own-address")
+    assert "the backend's own port" in said.statement
+    assert values(said)["port"] == "80"
 
 
 @pytest.mark.parametrize("location", ["/login/", "login/", "https://other.example.com/", "?a=1"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.findings._kind import compared_with
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.problems import BY, CAUSES, REPEATED, problems
@@ -55,7 +56,7 @@ def test_a_finding_never_unites_two_problems() -> None:
 
 
 def test_what_shares_a_frame_by_chance_is_not_one_problem() -> None:
-    assert grouped(finding("xff-trust.appended", 4), finding("errors.open", 4)) == [(0,), (1,)]
+    assert grouped(finding("errors.open", 4), finding("xff-trust.appended", 4)) == [(0,), (1,)]
     assert grouped(finding("xff-trust.appended", 4), finding("redirects.scheme", 4)) == [(0,), (1,)]
 
 
@@ -89,6 +90,29 @@ def test_the_gravest_comes_first_then_what_concerns_most() -> None:
         ("P3", ("d",), None, None),
         ("P4", ("a",), 9, None),
     ]
+
+
+def test_failures_come_before_what_is_as_grave_and_concerns_more() -> None:
+    remark = finding("source-address.rewritten", 1, severity=Severity.LOW, count=9)
+    failed = finding("errors.unanswered", 2, severity=Severity.LOW, count=1)
+    assert grouped(remark, failed) == [(1,), (0,)]
+    assert grouped(remark, failed, finding("redirects.loop", 3)) == [(2,), (1,), (0,)]
+
+
+def test_what_came_of_what_came_of_a_cause_belongs_to_it() -> None:
+    refused = finding("connection-failures.refused", 1, 2)
+    answered, counted = finding(f"{BY}error", 1, 16), finding(REPEATED, 16)
+    (problem,) = problems([refused, counted, answered])
+    assert (problem.findings, problem.said) == ((0, 2, 1), (0, 2))
+
+
+def test_messages_without_the_fault_are_no_part_of_a_problem() -> None:
+    """A request that worked is shown to compare: it did not fail, and nothing began with it."""
+    lead = finding("refused-messages.request-size", 7)
+    lead = compared_with(lead, [frame(3)])
+    (problem, other) = problems([lead, finding("errors.open", 3)])
+    assert problem.since == frame(7)
+    assert other.slugs == ("errors.open",)
 
 
 def test_only_a_count_is_counted() -> None:

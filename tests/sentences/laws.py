@@ -87,7 +87,9 @@ def missing_bytes_were_acknowledged(told: Told) -> Iterator[str]:
 
 
 def what_is_called_lost_was_repeated_before_it_was_acknowledged(told: Told) -> Iterator[str]:
-    """Lost or late is only what was sent again while nothing in the capture acknowledged it."""
+    """Lost or late is only what was sent again while nothing in the capture acknowledged it. A SYN
+    that nobody ever answered came to nobody, or was refused in silence.
+    """
     for finding in told.findings("tcp-facts"):
         if "lost or late" not in finding["text"]:
             continue
@@ -99,11 +101,61 @@ def what_is_called_lost_was_repeated_before_it_was_acknowledged(told: Told) -> I
             for d in t.directions.values()
             for packet, known in d.repeated()
         ]
-        lost = {p.number for p, known in again if not known}
+        attempts = {
+            p.number for r in told.sides[side] for t in r.talks if _unanswered(t) for p in t.packets
+        }
+        lost = {p.number for p, known in again if not known} - attempts
         if value(finding, "again") > len(lost):
             yield f"{finding['text']} Sent again before an acknowledgement: {len(lost)}"
         if any(p.number not in lost for p in told.shown(finding, side)):
             yield f"{finding['slug']}: its evidence is not what was sent again"
+
+
+def _unanswered(talk: Talk) -> bool:
+    """Whether an attempt to connect met silence."""
+    return talk.opened and all(p.source == talk.client for p in talk.packets)
+
+
+def who_half_closes_closes_first(told: Told) -> Iterator[str]:
+    """A FIN of the client end half-closes only while the other end has not closed."""
+    for finding in told.findings("half-closed"):
+        for side, recordings in told.sides.items():
+            shown = [p for p in told.shown(finding, side) if p.fin]
+            for talk in (t for r in recordings for t in r.talks):
+                ends = [p for p in talk.packets if p.fin or p.rst]
+                if any(p in talk.packets for p in shown) and ends[0].source != talk.client:
+                    yield f"{finding['text']} The server closed first, #{ends[0].number}"
+
+
+def a_close_that_had_begun_precedes_the_request(told: Told) -> Iterator[str]:
+    """Where a server had begun to close, its FIN stands before the request."""
+    for finding in told.findings("keep-alive-race"):
+        if "had begun to close" not in finding["text"]:
+            continue
+        for side, recordings in told.sides.items():
+            shown = told.shown(finding, side)
+            for talk in (t for r in recordings for t in r.talks):
+                about = [p for p in shown if p in talk.packets and p.source == talk.client]
+                fins = [p.number for p in talk.packets if p.fin and p.source == talk.server]
+                for packet in about if any(p in talk.packets and p.fin for p in shown) else ():
+                    if not fins or fins[0] > packet.number:
+                        yield f"{finding['text']} #{packet.number} came before the FIN"
+
+
+def no_backend_was_tried_while_a_syn_is_called_lost(told: Told) -> Iterator[str]:
+    """A request did not wait for a lost SYN if a backend had got the same request meanwhile."""
+    captures = {(c["side"], c["point"]): c for c in told.report["captures"]}
+    tried = [
+        captures["backend", item["exchange"]["point"]]["exchanges"][item["exchange"]["exchange"]]
+        for item in told.report["unpaired"]
+        if item["side"] == "backend"
+    ]
+    same = {(e["request"]["method"], e["request"]["target"]) for e in tried if e["request"]}
+    for finding in told.findings("lost-syn.before-backend-capture"):
+        for packet in told.shown(finding, "client"):
+            asked = tuple(packet.payload.decode("latin-1").split(" ")[:2])
+            if asked in same:
+                yield f"{finding['text']} A backend got #{packet.number} too, and no pair has it"
 
 
 def what_stands_behind_was_not_made_in_between(told: Told) -> Iterator[str]:
@@ -393,6 +445,9 @@ def denominators_agree(told: Told) -> Iterator[str]:
 LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     missing_bytes_were_acknowledged,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
+    who_half_closes_closes_first,
+    a_close_that_had_begun_precedes_the_request,
+    no_backend_was_tried_while_a_syn_is_called_lost,
     what_stands_behind_was_not_made_in_between,
     nothing_happened_means_no_connection,
     no_stranger_where_a_client_asked_the_same,

@@ -16,6 +16,7 @@ from tests.sentences.laws import (
     NOTHING,
     Told,
     a_backend_that_got_nothing_was_sent_nothing,
+    a_close_that_had_begun_precedes_the_request,
     a_known_connection_is_not_open_already,
     a_server_without_an_answer_sent_no_byte,
     a_syn_that_is_called_sent_again_was,
@@ -23,14 +24,17 @@ from tests.sentences.laws import (
     an_answer_before_any_request_follows_the_header_alone,
     denominators_agree,
     missing_bytes_were_acknowledged,
+    no_backend_was_tried_while_a_syn_is_called_lost,
     no_stranger_where_a_client_asked_the_same,
     nothing_happened_means_no_connection,
     the_clients_own_sending_is_not_the_balancers,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
     what_stands_behind_was_not_made_in_between,
     what_was_sent_in_vain_was_not_answered,
+    who_half_closes_closes_first,
 )
 from tests.simulator.scenarios import SCENARIOS
+from tests.simulator.script import Script
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted(p.parent for p in (ROOT / "samples").glob("*/client.pcap*"))
@@ -85,6 +89,12 @@ def finding(told: Told, slug: str, text: str, frames: dict[str, int], **values: 
     ]
 
 
+def told_of(play: Script, folder: Path) -> Told:
+    """The report on a play."""
+    play.write(folder)
+    return told(folder)
+
+
 @pytest.fixture
 def about() -> Told:
     """The report on a sample in which all is well, to be made false."""
@@ -101,6 +111,52 @@ def test_a_segment_that_was_sent_once_is_not_lost(about: Told) -> None:
     text = "1 of 9 was sent again: lost or late"
     finding(about, "tcp-facts.loss-client", text, {"client": 1}, side="client", again=1)
     assert len(list(what_is_called_lost_was_repeated_before_it_was_acknowledged(about))) == 2
+
+
+def test_a_syn_that_nobody_answered_is_not_lost(tmp_path: Path) -> None:
+    play = Script()
+    play.attempts(4)
+    play.back().asks(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    about = told_of(play, tmp_path)
+    text = "3 of 4 were sent again: lost or late"
+    finding(about, "tcp-facts.loss-client", text, {"client": 2}, side="client", again=3)
+    assert len(list(what_is_called_lost_was_repeated_before_it_was_acknowledged(about))) == 2
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_a_fin_that_answers_a_fin_half_closes_nothing(first: str, tmp_path: Path) -> None:
+    play = Script()
+    front = play.front().asks(b"GET / HTTP/1.1\r\n\r\n")
+    front = front.closes() if first == "server" else front.leaves()
+    about = told_of(play, tmp_path)
+    finding(about, "half-closed.unanswered-client", "1", {"client": 6 if first == "client" else 7})
+    assert bool(list(who_half_closes_closes_first(about))) == (first == "server")
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_close_that_had_begun_is_in_the_capture_before(before: bool, tmp_path: Path) -> None:
+    play = Script()
+    front = play.front()
+    front = front.server_closes_first() if before else front
+    front = front.asks(b"GET / HTTP/1.1\r\n\r\n")
+    front = front if before else front.closes()
+    about = told_of(play, tmp_path)
+    fin, request = (4, 6) if before else (6, 4)
+    finding(about, "keep-alive-race.client", "it had begun to close", {"client": request})
+    about.report["findings"][0]["evidence"] += [
+        {"frames": [{"side": "client", "point": 0, "file": 0, "frame": fin}]}
+    ]
+    assert bool(list(a_close_that_had_begun_precedes_the_request(about))) == (not before)
+
+
+def test_a_second_try_is_no_lost_syn(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+    play.back().asks(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+    about = told_of(play, tmp_path)
+    about.report["unpaired"] = [{"side": "backend", "exchange": {"point": 0, "exchange": 0}}]
+    finding(about, "lost-syn.before-backend-capture", "1 of 1 waited", {"client": 4})
+    assert list(no_backend_was_tried_while_a_syn_is_called_lost(about))
 
 
 def test_an_answer_that_a_backend_sent_is_not_the_balancers(about: Told) -> None:

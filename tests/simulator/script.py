@@ -100,6 +100,10 @@ class Spoken:
         self._send(0, RST)
         return self
 
+    def syn(self) -> None:
+        """The client's SYN alone."""
+        self._send(0, SYN)
+
     def opens(self) -> Spoken:
         """The handshake."""
         for who, flags in ((0, SYN), (1, SYN | ACK), (0, ACK)):
@@ -164,6 +168,15 @@ class Script:
     def front(self, port: int = 80) -> Spoken:
         """A client opens a connection to the balancer."""
         return self._open(self.client, CLIENT, (FRONT, port))
+
+    def attempts(self, times: int, port: int = 80) -> None:
+        """A client sends the same SYN again and again, and nobody answers."""
+        ends = ((CLIENT, next(self.ports)), (FRONT, port))
+        spoken = Spoken(self, self.client, ends, [7919, 0])
+        for n in range(times):
+            spoken.sent[0] = 7919
+            self.wait(1000 << n)
+            spoken.syn()
 
     def back(self, port: int = 8080) -> Spoken:
         """The balancer opens one to the backend."""

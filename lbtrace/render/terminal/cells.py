@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbtrace.model.http import Exchange
+from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.stream import Connection
 from lbtrace.render.terminal.page import Page
 from lbtrace.render.wording import times, units
@@ -14,7 +14,8 @@ def request(exchange: Exchange, connection: Connection) -> str:
     answer came before any, or to something else.
     """
     if exchange.request is None:
-        return "(no request)" if connection.client_is_whole else "(request not captured)"
+        whole = connection.client_is_whole and Mark.LOST not in exchange.marks
+        return "(no request)" if whole else "(request not captured)"
     return f"{shown(exchange.request.method)} {shown(exchange.request.target)}"
 
 
