@@ -70,6 +70,7 @@ def compare(
     lb_address: str | Sequence[str] = (),
     lb_port: int | Sequence[int] = (),
     clock_offset: str | None = None,
+    keylog: Files | None = None,
     options: Options | None = None,
 ) -> Report:
     """Compare captures of the client side of a load balancer with captures of its backend side.
@@ -81,7 +82,8 @@ def compare(
 
     `lb` is one capture that holds both sides, taken on the balancer itself; `lb_address` and
     `lb_port` are the balancer's own, if the capture does not show them. `clock_offset` is client
-    clock − backend clock, if you know it: "37.5s", "-250ms".
+    clock − backend clock, if you know it: "37.5s", "-250ms". `keylog` are files with the secrets of
+    TLS connections (SSLKEYLOGFILE).
 
     Returns a `Report`. Raises `LbtraceError` when a file cannot be read or is no capture. The
     content of a capture never raises.
@@ -92,9 +94,9 @@ def compare(
     """
     from dataclasses import replace
 
-    from lbtrace.options import DEFAULT, check_lb, parse_offset, quiet
+    from lbtrace.options import check_lb, parse_offset, quiet
 
-    options = options or DEFAULT
+    options = _with_keys(options, keylog)
     if clock_offset is not None:
         options = replace(options, clock_offset_ns=parse_offset(clock_offset))
     on_balancer, clients = _files(lb), _files(client)
@@ -116,6 +118,16 @@ def compare(
         points_of([_files(b) for b in backend], Side.BACKEND, quiet),
         options,
     )
+
+
+def _with_keys(options: Options | None, keylog: Files | None) -> Options:
+    """The options, with the secrets that are named beside them."""
+    from dataclasses import replace
+
+    from lbtrace.options import DEFAULT
+
+    options = options or DEFAULT
+    return replace(options, keylogs=(*options.keylogs, *_files(keylog)))
 
 
 def _files(given: Files | None) -> list[str]:
@@ -156,7 +168,7 @@ def check(
     )
 
 
-def inspect(*files: Path, options: Options | None = None) -> Trace:
+def inspect(*files: Path, keylog: Files | None = None, options: Options | None = None) -> Trace:
     """Read one capture, or the files of a rotated one in order: its connections and HTTP exchanges.
 
     Raises `LbtraceError` when a file cannot be read or is no capture.
@@ -168,13 +180,14 @@ def inspect(*files: Path, options: Options | None = None) -> Trace:
     >>> first.request.target, first.request.first_frame, first.response.status
     ('/divide/25', 4, 200)
     """
-    from lbtrace.options import DEFAULT
     from lbtrace.pipeline import inspect as run
 
-    return run([fspath(f) for f in files], options=options or DEFAULT)
+    return run([fspath(f) for f in files], options=_with_keys(options, keylog))
 
 
-def show(*captures: Path, options: Options | None = None) -> CaptureReport:
+def show(
+    *captures: Path, keylog: Files | None = None, options: Options | None = None
+) -> CaptureReport:
     """Read captures, and tell what each shows alone. Files of one machine that follow each other in
     time are one rotated capture, all others captures of their own.
 
@@ -186,8 +199,10 @@ def show(*captures: Path, options: Options | None = None) -> CaptureReport:
     >>> [(alone.trace.name, len(alone.trace.exchanges)) for alone in report.captures]
     [('samples/nginx-race/client.pcap', 3), ('samples/nginx-race/backend.pcap', 4)]
     """
-    from lbtrace.options import DEFAULT, quiet
+    from lbtrace.options import quiet
     from lbtrace.pipeline import show as run
     from lbtrace.points import points_of_any_side
 
-    return run(points_of_any_side([fspath(c) for c in captures], quiet), options or DEFAULT)
+    return run(
+        points_of_any_side([fspath(c) for c in captures], quiet), _with_keys(options, keylog)
+    )

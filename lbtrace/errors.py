@@ -5,6 +5,10 @@ an input that cannot be read, or an option that makes no sense, is an error. Eac
 that says what is wrong and what to do; the command line turns it into exit code 2.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 
 class LbtraceError(Exception):
     """An input or an option lbtrace cannot work with.
@@ -33,3 +37,21 @@ class OptionError(LbtraceError):
 
 class LabError(LbtraceError):
     """The lab cannot run on this machine: not root, not Linux, a program is missing."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """ ". Did you mean …?" for a name that resembles one there is, or begins one; else nothing."""
+    from difflib import get_close_matches
+
+    known = list(names)
+    begun = [each for each in known if name and each.startswith(name)]
+    close = get_close_matches(name, known, 1) or begun
+    return f'. Did you mean "{close[0]}"?' if close else ""
+
+
+def unknown_name(slug: str, what: str, name: str, names: Iterable[str]) -> OptionError:
+    """The error for a name that there is not, with the nearest one, or with all."""
+    known = list(names)
+    near = nearest(name, known)
+    every = "" if near else f"There are: {', '.join(known)}."
+    return OptionError(slug, f"There is no {what} {name!r}{near or '.'}", every)

@@ -17,12 +17,16 @@ import gc
 import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from lbtrace._version import __version__
 from lbtrace.cli.truncated import tell_truncation
-from lbtrace.errors import LbtraceError
+from lbtrace.errors import LbtraceError, nearest
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 DONE, COULD_NOT_RUN, BUG, INTERRUPTED = 0, 2, 70, 130
 
@@ -62,17 +66,25 @@ class Commands(click.Group):
         """A file instead of a command: two and more mean `compare`, one means `show`. A word that
         is neither is answered with the nearest command.
         """
+        if ctx.resilient_parsing:  # a shell asks what may follow
+            known = args[0] in COMMANDS or not _is_file(args[0])
+            return super().resolve_command(ctx, args if known else ["compare", *args])
         word = args[0]
         if word not in COMMANDS and _is_file(word):
             files = [arg for arg in args if _is_file(arg)]
             return super().resolve_command(ctx, ["compare" if len(files) > 1 else "show", *args])
         if word not in COMMANDS and not word.startswith("-"):
-            from difflib import get_close_matches
-
-            near = get_close_matches(word, COMMANDS, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            ctx.fail(f"There is no command and no file {word!r}.{hint}")
+            ctx.fail(f"There is no command and no file {word!r}{nearest(word, COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and options; files, where no command begins so."""
+        found = super().shell_complete(ctx, incomplete)
+        if not any(item.value in COMMANDS for item in found) and not incomplete.startswith("-"):
+            from click.shell_completion import CompletionItem
+
+            found.append(CompletionItem(incomplete, type="file"))
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing any."""
@@ -90,7 +102,9 @@ def _is_file(word: str) -> bool:
     epilog="Start with: lbtrace demo. Exit codes: 0 done, 1 an expectation failed, 2 could not "
     "run, 3 inconclusive.",
 )
-@click.version_option(__version__, prog_name="lbtrace", message="%(prog)s %(version)s")
+@click.version_option(
+    __version__, "-V", "--version", prog_name="lbtrace", message="%(prog)s %(version)s"
+)
 def cli() -> None:
     """What did the load balancer do?
 
@@ -160,8 +174,9 @@ def _misused(error: click.ClickException) -> None:
         error.show()
         return
     context = error.ctx if isinstance(error, click.UsageError) else None
+    end = "" if message.endswith("?") else "."
     _complain(
-        f"{message.rstrip('.')}. See {context.command_path if context else 'lbtrace'} --help."
+        f"{message.rstrip('.')}{end} See {context.command_path if context else 'lbtrace'} --help."
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import click
 
+from lbtrace.cli import completing
 from lbtrace.cli.compare import (
     FilesOfSides,
     compared,
@@ -28,18 +29,50 @@ from lbtrace.render.check import format_names
 
 
 @click.command("check", cls=FilesOfSides)
-@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...")
-@click.option("--expect", metavar="FILE", help="Expectations: a file like lb.toml.")
+@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files)
 @click.option(
-    "--profile", metavar="ID", help="Behaves as this balancer does: see lbtrace profiles."
+    "--expect",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Expectations: a file like lb.toml.",
 )
 @click.option(
-    "--baseline", metavar="FILE", help="Behaves as in this report (--format json) of a good run."
+    "--profile",
+    metavar="ID",
+    shell_complete=completing.profiles,
+    help="Behaves as this balancer does: see lbtrace profiles.",
 )
-@click.option("--report", metavar="FILE", help="Judge this report (--format json), no captures.")
-@click.option("--client", "clients", multiple=True, metavar="FILE", help="As for compare.")
-@click.option("--backend", "backends", multiple=True, metavar="FILE", help="As for compare.")
-@click.option("--lb", multiple=True, metavar="BOTH", help="As for compare.")
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Behaves as in this report (--format json) of a good run.",
+)
+@click.option(
+    "--report",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Judge this report (--format json), no captures.",
+)
+@click.option(
+    "--client",
+    "clients",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="As for compare.",
+)
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="As for compare.",
+)
+@click.option(
+    "--lb", multiple=True, metavar="BOTH", shell_complete=completing.files, help="As for compare."
+)
 @click.option("--lb-address", multiple=True, metavar="IP", help="As for compare.")
 @click.option(
     "--lb-port",
@@ -49,7 +82,14 @@ from lbtrace.render.check import format_names
     help="As for compare.",
 )
 @click.option("--clock-offset", metavar="TIME", help="As for compare.")
-@click.option("--keylog", "keylogs", multiple=True, metavar="FILE", help="As for compare.")
+@click.option(
+    "--keylog",
+    "keylogs",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="As for compare.",
+)
 @click.option(
     "--min-exchanges",
     type=click.IntRange(0),
@@ -67,7 +107,13 @@ from lbtrace.render.check import format_names
     show_default=True,
     help="How to write the result.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write the result to FILE.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Write the result to FILE.",
+)
 @click.option("--width", type=click.IntRange(40, 400), help="Columns to use.")
 def command(
     captures: tuple[str, ...],

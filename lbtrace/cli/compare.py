@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lbtrace.cli import completing
 from lbtrace.cli.output import Target, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
@@ -48,12 +49,13 @@ def repeated(args: Sequence[str]) -> list[str]:
 
 
 @click.command("compare", cls=FilesOfSides)
-@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...")
+@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files)
 @click.option(
     "--client",
     "clients",
     multiple=True,
     metavar="FILE",
+    shell_complete=completing.files,
     help="The files of the client side, up to the next option.",
 )
 @click.option(
@@ -61,12 +63,14 @@ def repeated(args: Sequence[str]) -> list[str]:
     "backends",
     multiple=True,
     metavar="FILE",
+    shell_complete=completing.files,
     help="The files of the backend side, up to the next option.",
 )
 @click.option(
     "--lb",
     multiple=True,
     metavar="BOTH",
+    shell_complete=completing.files,
     help="One capture that holds both sides, taken on the balancer itself.",
 )
 @click.option(

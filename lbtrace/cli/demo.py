@@ -11,9 +11,10 @@ from pathlib import Path
 
 import click
 
+from lbtrace.cli import completing
 from lbtrace.cli.lesson import check_lesson, lesson_options, teach
 from lbtrace.cli.output import Target, keylog_option, result_options
-from lbtrace.errors import InputError, OptionError
+from lbtrace.errors import InputError, unknown_name
 from lbtrace.language import N
 from lbtrace.lesson import Act
 from lbtrace.model.report import Report
@@ -69,7 +70,7 @@ def title(folder: Path, name: str) -> str:
 
 
 @click.command("demo")
-@click.argument("sample", required=False)
+@click.argument("sample", required=False, shell_complete=completing.samples)
 @click.option("--list", "list_", is_flag=True, help="List the samples and what each shows.")
 @lesson_options
 @keylog_option
@@ -91,9 +92,7 @@ def command(
             click.echo(f"{name:<{width}}  {title(folder, name)}".rstrip())
         return
     if sample is not None and sample not in names:
-        raise OptionError(
-            "unknown-sample", f"There is no sample {sample!r}.", f"Samples: {', '.join(names)}."
-        )
+        raise unknown_name("unknown-sample", "sample", sample, names)
     if explain:
         _lesson(folder, (sample,) if sample else LESSON, no_pause, keylogs, target)
         return

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lbtrace.cli import completing
 from lbtrace.cli.demo import sample_files, sample_names, samples_folder
 from lbtrace.cli.output import Target
 from lbtrace.cli.progress import ProgressBar
-from lbtrace.errors import InputError, OptionError
+from lbtrace.errors import InputError, OptionError, nearest
 from lbtrace.render.diff import format_names
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ SUFFIXES = ("pcap", "pcapng", "cap")
 
 
 @click.command("diff")
-@click.argument("one", metavar="A")
-@click.argument("other", metavar="B")
+@click.argument("one", metavar="A", shell_complete=completing.samples_and_files)
+@click.argument("other", metavar="B", shell_complete=completing.samples_and_files)
 @click.option("--fail-on-change", is_flag=True, help="Exit with 1 when something differs.")
 @click.option(
     "--format",
@@ -32,7 +33,13 @@ SUFFIXES = ("pcap", "pcapng", "cap")
     show_default=True,
     help="How to write the result.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write the result to FILE.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Write the result to FILE.",
+)
 @click.option("--width", type=click.IntRange(40, 400), help="Columns to use.")
 def command(
     one: str, other: str, fail_on_change: bool, format_: str, output: str | None, width: int | None
@@ -75,8 +82,6 @@ def _behaviour(name: str) -> Behaviour:
     folder = samples_folder()
     names = sample_names(folder)
     if name not in names:
-        from lbtrace.expect import nearest
-
         raise OptionError(
             "unknown-side",
             f"{name}: no file, no folder, and no sample{nearest(name, names) or '.'}",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lbtrace.cli import completing
 from lbtrace.errors import OptionError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _ABOUT = 6  # findings that are named for a word
 
 
 @click.command("explain")
-@click.argument("slug", required=False)
+@click.argument("slug", required=False, shell_complete=completing.findings)
 def command(slug: str | None) -> None:
     """Say what the finding SLUG means, how it is detected, and what to do.
 

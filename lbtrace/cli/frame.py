@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lbtrace.cli import completing
 from lbtrace.cli.output import Target, page_options
 from lbtrace.errors import OptionError
 
@@ -19,7 +20,7 @@ MAX_FRAMES = 1000
 
 
 @click.command("frame")
-@click.argument("capture", metavar="CAPTURE")
+@click.argument("capture", metavar="CAPTURE", shell_complete=completing.files)
 @click.argument("numbers", nargs=-1, required=True, metavar="NUMBER...")
 @click.option("--hex", "hex_", is_flag=True, help="Show the bytes of the frame, too.")
 @page_options

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lbtrace.cli import completing
 from lbtrace.cli.lesson import check_lesson, lesson_options, teach
 from lbtrace.cli.output import Target, result_options
-from lbtrace.errors import OptionError
+from lbtrace.errors import OptionError, unknown_name
 from lbtrace.lesson import Act
 from lbtrace.model.report import Report
 from lbtrace.render.wording.escape import shown
@@ -33,9 +34,16 @@ def command() -> None:
 
 
 @command.command("run")
-@click.argument("balancers", metavar="BALANCER...", nargs=-1, required=True)
+@click.argument(
+    "balancers",
+    metavar="BALANCER...",
+    nargs=-1,
+    required=True,
+    shell_complete=completing.balancers,
+)
 @click.option(
     "--traffic",
+    shell_complete=completing.traffics,
     default="four",
     show_default=True,
     help="What the clients do; see `lbtrace lab list`.",
@@ -43,6 +51,7 @@ def command() -> None:
 @click.option(
     "--keep",
     metavar="DIR",
+    shell_complete=completing.folders,
     help="Keep the captures, truth.json and the logs in DIR (new or empty).",
 )
 @click.option(
@@ -53,6 +62,7 @@ def command() -> None:
 @click.option(
     "--config",
     metavar="FILE",
+    shell_complete=completing.files,
     help="Run the balancer with this configuration of yours; its upstream servers become the "
     "lab's backends.",
 )
@@ -67,6 +77,7 @@ def command() -> None:
     "--check",
     "expectations",
     metavar="FILE",
+    shell_complete=completing.files,
     help="Hold the run against a file of expectations; exit code as of `lbtrace check`.",
 )
 @lesson_options
@@ -284,9 +295,14 @@ def list_command(names: tuple[str, ...]) -> None:
 
 
 @command.command("record")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completing.recorded_samples)
 @click.option(
-    "--into", metavar="DIR", default="samples", show_default=True, help="The folder of the samples."
+    "--into",
+    metavar="DIR",
+    shell_complete=completing.folders,
+    default="samples",
+    show_default=True,
+    help="The folder of the samples.",
 )
 def record_command(names: tuple[str, ...], into: str) -> None:
     """Record the samples again: all of them, or NAMES."""
@@ -294,9 +310,7 @@ def record_command(names: tuple[str, ...], into: str) -> None:
 
     for name in names:
         if name not in SAMPLES:
-            raise OptionError(
-                "unknown-sample", f"There is no sample {name!r}.", f"Samples: {', '.join(SAMPLES)}."
-            )
+            raise unknown_name("unknown-sample", "sample", name, SAMPLES)
     for name in names or SAMPLES:
         click.echo(f"{record_sample(name, Path(into))}")
 

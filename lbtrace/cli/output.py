@@ -19,7 +19,7 @@ from typing import TextIO
 
 import click
 
-from lbtrace.cli import selecting
+from lbtrace.cli import completing, selecting
 from lbtrace.cli.atomic import replaced
 from lbtrace.errors import OptionError
 from lbtrace.language import ENGLISH, languages, preferred
@@ -193,6 +193,7 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
 keylog_option: _Decorator = click.option(
     "--keylog",
     "keylogs",
+    shell_complete=completing.files,
     multiple=True,
     metavar="FILE",
     help="Secrets of TLS connections (SSLKEYLOGFILE), to read what is inside; repeatable.",
@@ -335,7 +336,13 @@ def _options(formats: Sequence[str]) -> list[_Decorator]:
             is_flag=True,
             help="Add the evidence, reasons for the verdict, facts, times, clocks and captures.",
         ),
-        click.option("-o", "--output", metavar="FILE", help="Write the result to FILE."),
+        click.option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            shell_complete=completing.files,
+            help="Write the result to FILE.",
+        ),
         click.option(
             "--format",
             "format_",

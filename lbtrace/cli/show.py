@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import click
 
+from lbtrace.cli import completing
 from lbtrace.cli.output import Target, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 
 
 @click.command("show")
-@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
+@click.argument(
+    "captures",
+    nargs=-1,
+    required=True,
+    metavar="CAPTURE...",
+    shell_complete=completing.files,
+)
 @keylog_option
 @result_options
 def command(captures: tuple[str, ...], keylogs: tuple[str, ...], target: Target) -> None:

@@ -26,7 +26,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from lbtrace.errors import OptionError
+from lbtrace.errors import OptionError, nearest
 from lbtrace.expect import _allow
 from lbtrace.expect._baseline import judge_baseline
 from lbtrace.expect._document import Document
@@ -34,7 +34,7 @@ from lbtrace.expect._document import read as read_document
 from lbtrace.expect._init import written
 from lbtrace.expect._judged import ONE_SIDE
 from lbtrace.expect._profile import judge_profile
-from lbtrace.expect._wanted import Unfit, nearest, truth
+from lbtrace.expect._wanted import Unfit, truth
 from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.expectation import Allowance, CheckResult, Fulfilment, Outcome, Place
@@ -48,7 +48,6 @@ __all__ = [
     "judge",
     "judge_baseline",
     "judge_profile",
-    "nearest",
     "observed",
     "read",
     "result",

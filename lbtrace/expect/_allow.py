@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from fnmatch import fnmatchcase
 
+from lbtrace.errors import nearest
 from lbtrace.expect._document import Document
-from lbtrace.expect._wanted import Unfit, nearest, shown, text_of
+from lbtrace.expect._wanted import Unfit, shown, text_of
 from lbtrace.model.expectation import Allowance, Place
 
 KEYS = ("finding", "where", "until", "reason")

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.errors import OptionError
-from lbtrace.expect._wanted import nearest
+from lbtrace.errors import OptionError, nearest
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.expectation import Fulfilment, Outcome

@@ -7,12 +7,13 @@ line.
 
 from __future__ import annotations
 
-import difflib
 import operator
 import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import NamedTuple
+
+from lbtrace.errors import nearest
 
 _OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">=": operator.ge,
@@ -104,9 +105,3 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """ ". Did you mean …?" for a name that resembles one there is, else nothing."""
-    close = difflib.get_close_matches(name, list(names), 1)
-    return f'. Did you mean "{close[0]}"?' if close else ""

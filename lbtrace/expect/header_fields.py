@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lbtrace.errors import nearest
 from lbtrace.expect._judged import ONE_SIDE, Judged, extent, known, open_, verdict
-from lbtrace.expect._wanted import Unfit, nearest, one_of, text_of, truth
+from lbtrace.expect._wanted import Unfit, one_of, text_of, truth
 from lbtrace.http_fields import HOST, Meaning, fields_of
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.behaviour import Behaviour, Fact, Share

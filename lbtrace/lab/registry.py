@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from lbtrace.errors import OptionError
+from lbtrace.errors import OptionError, unknown_name
 from lbtrace.lab import balancers as balancer_room
 from lbtrace.lab import traffic as traffic_room
 from lbtrace.lab.own import Configuration, Wish
@@ -47,11 +47,7 @@ def find_traffic(name: str) -> Traffic:
 
 def _named(what: str, name: str, known: Mapping[str, T]) -> T:
     if name not in known:
-        raise OptionError(
-            f"lab-unknown-{what}",
-            f"There is no {what} {name!r} in the lab.",
-            f"There are: {', '.join(known)}.",
-        )
+        raise unknown_name(f"lab-unknown-{what}", what, name, known)
     return known[name]
 
 

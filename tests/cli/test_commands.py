@@ -54,7 +54,7 @@ def test_files_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "HTTP exchanges" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("word", "near"), [("compair", " Did you mean compare?"), ("zzz", "")])
+@pytest.mark.parametrize(("word", "near"), [("compair", '. Did you mean "compare"?'), ("zzz", ".")])
 def test_a_word_that_is_nothing(word: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([word]) == 2
-    assert f"There is no command and no file '{word}'.{near}"[:-1] in capsys.readouterr().err
+    assert f"There is no command and no file '{word}'{near}" in capsys.readouterr().err

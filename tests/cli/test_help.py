@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from lbtrace import __version__
 
 
@@ -19,8 +21,9 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
         assert f"  {name} " in done.stdout
 
 
-def test_version() -> None:
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(option: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "lbtrace", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "lbtrace", option], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"lbtrace {__version__}\n"
