@@ -14,7 +14,6 @@ import numpy as np
 
 from lbtrace.behaviour import _seen
 from lbtrace.behaviour._seen import Seen
-from lbtrace.comparison import Comparison
 from lbtrace.model.behaviour import Fact
 from lbtrace.model.report import MIN_PERCENTILE_PAIRS, Latency
 from lbtrace.tables.columns import Column
@@ -33,7 +32,7 @@ def facts(seen: Seen) -> Iterator[Fact]:
         for name in ("median", "p95", "max"):
             yield _seen.unknown(f"latency.added-{name}", "no pair tells how long it took", "ns")
         return
-    added = _added(seen.comparison)
+    added = np.sort(seen.comparison.added)
     yield _fact(seen, measured, "median", measured.added_median_ns, _within(added, 0.5))
     if measured.average:
         why = "the pairs are interchangeable: only their average is known"
@@ -62,19 +61,8 @@ def _fact(seen: Seen, measured: Latency, name: str, value: int, within: tuple[in
     )
 
 
-def _added(comparison: Comparison) -> Column:
-    """What was added per pair, ascending, as `Latencies.latency` takes it."""
-    timed = comparison.timed
-    totals = [
-        table.responses.last_ns[rows] - table.requests.first_ns[rows]
-        for table, rows in zip(comparison.sides, (timed.client, timed.backend), strict=True)
-    ]
-    added: Column = np.sort(totals[0] - totals[1])
-    return added
-
-
 def _within(added: Column, quantile: float) -> tuple[int, int]:
-    """The values between which a quantile lies."""
+    """The values of an ascending column between which a quantile lies."""
     count = len(added)
     middle, spread = count * quantile, Z * sqrt(count * quantile * (1 - quantile))
     low, high = floor(middle - spread), ceil(middle + spread)

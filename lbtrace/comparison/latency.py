@@ -70,6 +70,18 @@ class Latencies(PairedSides):
         return whole.where(whole.alone) if whole.alone.any() else whole
 
     @cached_property
+    def added(self) -> Column:
+        """What was added to each of the timed pairs, in their order. Of interchangeable pairs only
+        all together mean something, and nothing is taken off.
+        """
+        timed = self.timed
+        totals, behind = _both_totals(self, timed)
+        if not len(timed) or not timed.alone[0]:
+            return totals - behind
+        sending, reading = excluded(self, timed, totals - behind)
+        return totals - behind - sending - reading
+
+    @cached_property
     def untimed(self) -> tuple[tuple[str, int], ...]:
         """Why the other pairs that have both answers are left out, and how many."""
         pairs, left = self.pairs, np.ones(len(self.pairs), bool)
@@ -112,10 +124,7 @@ def latency_of(sides: Sides, timed: Pairs) -> Latency | None:
     """What the balancer added to these pairs."""
     if not len(timed):
         return None
-    totals, behind = (
-        _totals(table, rows)
-        for table, rows in zip(sides.sides, (timed.client, timed.backend), strict=True)
-    )
+    totals, behind = _both_totals(sides, timed)
     if not timed.alone[0]:
         return _of_sets(sides, timed, totals, behind)
     sending, reading = excluded(sides, timed, totals - behind)
@@ -161,6 +170,12 @@ def excluded(sides: Sides, timed: Pairs, added: Column) -> tuple[Column, Column]
 
 def _worth(times: Column) -> Column:
     return np.where(times >= TOLD_NS, times, 0)
+
+
+def _both_totals(sides: Sides, timed: Pairs) -> tuple[Column, Column]:
+    """How long the exchanges of these pairs took in front, and behind."""
+    client, backend = sides.sides
+    return _totals(client, timed.client), _totals(backend, timed.backend)
 
 
 def _totals(table: SideTable, rows: Column) -> Column:
