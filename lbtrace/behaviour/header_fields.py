@@ -202,7 +202,7 @@ def _presence_share(
 ) -> Share:
     """Shows a message without the field where there is one, else one with it."""
     missing = pairs.where(travelled == ABSENT)
-    shown = missing if 0 < len(missing) < len(pairs) else _having_it(pairs, travelled)
+    shown = missing if len(missing) else _having_it(pairs, travelled)
     return Share(
         "present", count, len(pairs), evidence=evidence(_frames(comparison, shown, request))
     )

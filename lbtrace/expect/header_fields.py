@@ -37,7 +37,7 @@ WORDS = {
     "added": "is added by the balancer",
     "removed": "is removed by the balancer",
     "replaced": "gets another value from the balancer",
-    "unique": "has another value in every message",
+    "unique": "never has the same value twice",
 }
 OPTIONS = ("present", "unique", "equals", "is")
 PINNED = (HOST,)  # worth pinning though nothing happens to it
@@ -144,7 +144,7 @@ def _of_nothing(word: str, name: str, heads: Fact) -> Judged:
     """No message on either side has the field."""
     if word == "absent":
         return verdict(True, f"{name} is in no message ({heads.seen})", heads.evidence)
-    if word in ("unchanged", "removed", "replaced"):
+    if word in ("unchanged", "removed", "replaced", "unique"):
         return open_(f"no message had {name}: nothing could show it")
     return verdict(False, f"{name} is in no message ({heads.seen})", heads.evidence)
 

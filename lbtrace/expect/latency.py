@@ -32,7 +32,8 @@ def judge(key: str, wanted: Bound, behaviour: Behaviour) -> Judged:
     fact = known(behaviour, name)
     if fact is None or not isinstance(fact.value, int):
         return missing(behaviour.fact(name))
-    low, high = fact.low or fact.value, fact.high or fact.value
+    low = fact.value if fact.low is None else fact.low
+    high = fact.value if fact.high is None else fact.high
     possible = wanted.within(low, high)
     seen = f"{fact.value / 1e6:.3g} ms {fact.seen}"
     if possible is None:

@@ -116,6 +116,14 @@ def test_a_time_is_judged_only_outside_its_error(low: int, high: int, expected: 
 
 
 @pytest.mark.parametrize(
+    ("wanted", "expected"), [('"<= 5ms"', OPEN), ('"<= 9ms"', HOLDS), ('">= 1ms"', OPEN)]
+)
+def test_a_time_that_may_be_nothing_at_all_is_open(wanted: str, expected: Fulfilment) -> None:
+    fact = Fact("latency.added-p95", 6_000_000, "", "ns", low=0, high=9_000_000)
+    assert judgement("latency.added_p95", wanted, Behaviour((fact,), 20)) is expected
+
+
+@pytest.mark.parametrize(
     ("fates", "wanted", "expected"),
     [
         ({"replace": 3}, '"replace"', HOLDS),

@@ -1,0 +1,136 @@
+"""What is expected of a header field, held against a walk over the messages of each pair."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace import behaviour, verdict
+from lbtrace.comparison import Comparison
+from lbtrace.correlate import correlate
+from lbtrace.expect import Expectation, Expectations, judge
+from lbtrace.expect.header_fields import Wanted
+from lbtrace.http_fields.lines import field_value
+from lbtrace.model.behaviour import Behaviour
+from lbtrace.model.expectation import Fulfilment, Place
+from lbtrace.options import DEFAULT
+from tests.laws import examples
+from tests.simulator import Balancer, Simulation
+
+HOLDS, FAILED, OPEN = Fulfilment.HOLDS, Fulfilment.FAILED, Fulfilment.INCONCLUSIVE
+NAMES = ("X-A", "X-B", "X-C", "X-None")
+WORDS = ("present", "absent", "unchanged", "added", "removed", "replaced", "unique")
+Seen = list[tuple[str | None, str | None]]  # what a field said before the balancer, and behind it
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> Comparison:
+    """Clients that send some fields in some requests, and a balancer that adds, takes off and
+    replaces some.
+    """
+    added = st.tuples(st.sampled_from(NAMES[:3]), st.sampled_from(["own", "{fresh}"]))
+    balancer = Balancer(
+        add=draw(st.lists(added, max_size=2, unique_by=lambda line: line[0])),
+        drop=draw(st.lists(st.sampled_from(NAMES[:3]), max_size=1)),
+        second_line=draw(st.booleans()),
+    )
+    simulation = Simulation(seed=draw(st.integers(0, 99)), balancer=balancer)
+    client = simulation.client("192.168.0.5")
+    for n in range(draw(st.integers(1, 5))):
+        sent = draw(st.lists(st.sampled_from(NAMES[:3]), max_size=2, unique=True))
+        value = draw(st.sampled_from(["one", "own", f"v{n}"]))
+        client.asks("GET", f"/{n}", at_ms=50 * n, headers=[(name, value) for name in sent])
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    return Comparison(recorded.clients, recorded.backends, found)
+
+
+def walked(comparison: Comparison, name: str) -> Seen:
+    """What the two requests of each pair say."""
+    return [
+        (field_value(before, name), field_value(after, name))
+        for before, after in (pair.requests for pair in comparison.request_heads)
+    ]
+
+
+def expected(word: str, seen: Seen) -> Fulfilment:
+    """By the words of docs/check.md, message by message."""
+    before, after = [b for b, _ in seen], [a for _, a in seen]
+    sent, arrived = [b for b in before if b is not None], [a for a in after if a is not None]
+
+    def of_those(could: Seen, fine: bool) -> Fulfilment:
+        return (HOLDS if fine else FAILED) if could else OPEN
+
+    had: Seen = [(b, a) for b, a in seen if b is not None]
+    had_not: Seen = [(b, a) for b, a in seen if b is None]
+    if not sent and not arrived:
+        return HOLDS if word == "absent" else FAILED if word in ("present", "added") else OPEN
+    match word:
+        case "present":
+            return HOLDS if None not in after else FAILED
+        case "absent":
+            return HOLDS if not arrived else FAILED
+        case "unchanged":
+            if not sent:
+                return FAILED if arrived else OPEN
+            return HOLDS if before == after else FAILED
+        case "added":
+            fine = bool(had_not) and all(a is not None for _, a in had_not)
+            return HOLDS if fine else FAILED
+        case "removed":
+            return of_those(had, all(a is None for _, a in had))
+        case "replaced":
+            kept = any(a in (None, b) or str(a).startswith(f"{b}, ") for b, a in had)
+            return of_those(had, not kept)  # a value that another one is added to is kept
+    return OPEN if len(arrived) < 2 else HOLDS if len(set(arrived)) == len(arrived) else FAILED
+
+
+def judged(key: str, wanted: Wanted, facts: Behaviour) -> Fulfilment:
+    """What becomes of one expectation."""
+    asked = Expectation(key, wanted, warns=False, place=Place("lb.toml", 1))
+    (outcome,) = judge(Expectations("lb.toml", (asked,), ()), facts)
+    assert outcome.evidence or outcome.answer is not FAILED, (key, wanted, outcome.seen)
+    return outcome.answer
+
+
+@examples(60)
+@given(recordings())
+def test_a_field_is_what_the_messages_show(comparison: Comparison) -> None:
+    told = behaviour.behaviour(comparison, (), verdict.judge(comparison))
+    told = Behaviour(told.facts, told.exchanges)  # whatever the kind of balancer is
+    for name in NAMES:
+        seen = walked(comparison, name)
+        if not seen:
+            return
+        for word in WORDS:
+            found = judged(f"request.headers.{name}", Wanted((word,)), told)
+            assert found is expected(word, seen), (name, word, seen)
+        values = {a for _, a in seen}
+        for value in ("one", "own"):
+            found = judged(f"request.headers.{name}", Wanted((), value), told)
+            assert found is (HOLDS if values == {value} else FAILED), (name, value, seen)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("present", "unchanged"), FAILED),
+        (("present", "unique"), HOLDS),
+        (("unchanged", "unique"), FAILED),
+        (("present", "removed"), OPEN),
+        (("absent",), FAILED),
+    ],
+)
+def test_of_several_properties_the_worst_decides(
+    words: tuple[str, ...], answer: Fulfilment
+) -> None:
+    simulation = Simulation(seed=1, balancer=Balancer(add=[("X-A", "{fresh}")]))
+    client = simulation.client("192.168.0.5")
+    for n in range(3):
+        client.asks("GET", f"/{n}", at_ms=50 * n)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    comparison = Comparison(recorded.clients, recorded.backends, found)
+    told = behaviour.behaviour(comparison, (), verdict.judge(comparison))
+    assert judged("request.headers.X-A", Wanted(words), Behaviour(told.facts, 3)) is answer
