@@ -44,8 +44,6 @@ def answers(state: Pairing, line: Timeline) -> dict[int, int]:
         if len(bs) > 1 and state.client.exchange(c).response is not None
     ]:
         may = fitting(state, c, line)
-        if not may:
-            continue
         if _may_be_retries(state, may, line):
             retried[c] = may
             continue

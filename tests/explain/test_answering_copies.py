@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lbtrace.explain.answering_copies import answers
 from lbtrace.match import match
 from lbtrace.match.fan_out import server_of
 from lbtrace.match.pairing import UNTOLD
+from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.scenarios.base import TWO
@@ -73,3 +76,31 @@ def test_a_request_with_one_attempt_needs_no_answer_told() -> None:
     run = recorded.run()
     state = match(run.clients, run.backends, DEFAULT)
     assert answers(state.pairs, state.line) == {}
+
+
+def lined(cut: str = "") -> Recording:
+    """The answer that clients get has a line of its own; one of the three may have its head cut."""
+    recorded = copied("same", requests=4)
+    (front,), (back,) = recorded.clients, recorded.backends
+    line = HeaderLine("X-Own", "77aa", "X-Own: 77aa")
+    for exchanges, sides in ((front.exchanges, "front"), (back.exchanges, "back")):
+        for e in list(exchanges):
+            assert e.response is not None
+            copy = sides == "back" and any(ref.id == e.id for ref in recorded.copies)
+            said = e.response.lines if copy else (*e.response.lines, line)
+            mine = sides if not copy else "copy"
+            marks = (Mark.HEAD_TRUNCATED,) if cut == mine else ()
+            answer = e.response._replace(lines=said, marks=marks)
+            exchanges[e.id] = e._replace(response=answer)  # type: ignore[index]
+    return recorded
+
+
+def test_a_line_that_one_answer_alone_has_tells_which_the_client_got() -> None:
+    said, true = found(lined())
+    assert said == {c: true[c] for c in range(4)}
+
+
+@pytest.mark.parametrize("cut", ["front", "back", "copy"])
+def test_of_answers_whose_heads_were_cut_the_lines_tell_nothing(cut: str) -> None:
+    said, _ = found(lined(cut))
+    assert set(said.values()) == {UNTOLD}

@@ -7,9 +7,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lbtrace.explain import connection_pairs
+import pytest
+
+from lbtrace.explain import connection_pairs, outcomes
+from lbtrace.match import match
 from lbtrace.model.http import Protocol
-from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, Ref
+from lbtrace.model.pairing import Clock, ClockRefusal, Confidence, ConnectionBasis, Ref
+from lbtrace.model.stream import Direction
+from lbtrace.options import DEFAULT
+from lbtrace.tables.pairs import ANSWERED as ANSWERED_
+from tests.simulator import Simulation
+from tests.simulator.scenarios import SCENARIOS
 
 CLOCK = {(0, 0): Clock(0, 0, pairs=9)}
 
@@ -98,3 +106,63 @@ def test_one_script_run_twice_is_not_one_connection() -> None:
     ):
         found = connection_pairs._equal(mine, theirs, {})
         assert [p.client.id for p in found if p.confidence is not Confidence.LOW] == sure
+
+
+def test_a_clock_that_is_known_is_not_sought_in_the_times_of_connections() -> None:
+    front, back = flows(*[100] * 9), flows(*[100] * 9)
+    assert connection_pairs._from_times(front, back, CLOCK) == {}
+    refused = {(0, 0): Clock(0, 0, refused=ClockRefusal.NO_PAIR)}
+    assert set(connection_pairs._from_times(front, back, refused)) == {(0, 0)}
+    assert connection_pairs._from_times(front[:2], back[:2], refused) == {}, "two show nothing"
+    assert connection_pairs._from_times(front, back[:8], refused) == {}, "one is missing"
+
+
+ANSWERED = (200, 300)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "begin"),
+    [((100, 150), ANSWERED, 100), (None, ANSWERED, 200), ((100, 150), None, 100)],
+)
+@pytest.mark.parametrize("syns", [0, 1])
+def test_a_connection_begins_with_what_is_said_first(
+    asked: tuple[int, int] | None, answered: tuple[int, int] | None, begin: int, syns: int
+) -> None:
+    """In front, with its SYN where that was captured: the balancer may connect at once."""
+    simulation = Simulation(seed=1)
+    simulation.client("192.168.0.5").asks("GET", "/")
+    trace = simulation.run().clients[0]
+    c = trace.connections[0]
+
+    def spoke(end: Direction, times: tuple[int, int] | None) -> Direction:
+        first, last = times or (None, None)
+        return end._replace(first_payload_ns=first, last_payload_ns=last)
+
+    c = c._replace(
+        syns=syns,
+        first_ns=50,
+        last_ns=400,
+        from_client=spoke(c.from_client, asked),
+        from_server=spoke(c.from_server, answered),
+    )
+    for backend in (False, True):
+        found = connection_pairs._flow(Ref(0, 0), c, trace.applications[0], backend)
+        assert found.begin == (50 if syns and not backend else begin)
+        assert found.answer == (400 if not backend or answered is None else 300)
+
+
+@pytest.mark.parametrize("what", ["low", "in a set", "not answered", ""])
+def test_a_connection_with_a_doubtful_exchange_is_paired_with_none(what: str) -> None:
+    recorded = SCENARIOS["founding-nlb"]().run()
+    found = match(recorded.clients, recorded.backends, DEFAULT)
+    pairs = outcomes.pairs(found.pairs, found.line, {})
+    if what == "low":
+        pairs.confidence[0] = Confidence.LOW.rank
+    elif what == "in a set":
+        pairs.group[0] = 7
+    elif what == "not answered":
+        pairs.outcome[pairs.last[0]] = ANSWERED_ + 1
+    paired = [p.client.id for p in connection_pairs.carried(found.pairs, pairs, ())]
+    first = found.pairs.client.connection_ref(int(pairs.client[0])).id
+    everyone = sorted(c.id for c in recorded.clients[0].connections)
+    assert sorted(paired) == [i for i in everyone if not what or i != first]

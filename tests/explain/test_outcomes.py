@@ -207,3 +207,41 @@ def test_an_answer_is_lost_on_its_way_if_the_client_capture_ran_on_for_a_second(
     talk.says(True, b"", int(until_s * SECOND), acked=False, flags="ACK")
     (pair,) = report(tmp_path, [talk.front], [talk.behind]).correlation.pairs
     assert [a.outcome for a in pair.attempts] == [outcome]
+
+
+def status(line: bytes, body: bytes, *fields: bytes) -> bytes:
+    """A response with a body and some fields."""
+    size = b"Content-Length: %d" % len(body)
+    head = [b"HTTP/1.1 " + line, b"Date: Sun, 29 Nov 2026 10:00:00 GMT", *fields, size]
+    return b"\r\n".join([*head, b"", body])
+
+
+APP = b"Server: app"
+SAID = (b"X-Trace: 77aa", b"X-Shop: nine", b"Cache-Control: no-store")
+
+
+@pytest.mark.parametrize(
+    ("gave", "got", "outcome"),
+    [
+        # the client's answer was made from the backend's: most of what it said arrived
+        (status(b"500 A", b"one", *SAID), status(b"500 A", b"two", *SAID), "answered"),
+        (status(b"500 A", b"one", *SAID), status(b"500 A", b"two", *SAID[:1]), "superseded"),
+        # what any answer has says nothing of a server error: it may be a page of the balancer's
+        (status(b"500 A", b"one", APP), status(b"500 A", b"two", APP), "superseded"),
+        (status(b"499 A", b"one", APP), status(b"499 A", b"two", APP), "answered"),
+        # another status is made from it, but for a server error in its place
+        (status(b"404 A", b"one"), status(b"403 A", b"two"), "answered"),
+        (status(b"200 A", b"one"), status(b"502 A", b"two"), "superseded"),
+        (status(b"200 A", b"one"), status(b"500 A", b"two"), "superseded"),
+        (status(b"500 A", b"one"), status(b"499 A", b"two"), "answered"),
+    ],
+)
+def test_an_answer_that_was_rewritten_is_the_backends(
+    tmp_path: Path, gave: bytes, got: bytes, outcome: str
+) -> None:
+    """The backend answers at once, the client half a second later."""
+    play = Script()
+    front, back = play.front().asks(ASKED), play.back().asks(ASKED)
+    back.answers(gave, pause_ms=100).closes()
+    front.answers(got, pause_ms=500).leaves()
+    assert [o.value for o in ended(play, tmp_path)] == [outcome]

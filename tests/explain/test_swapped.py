@@ -13,6 +13,7 @@ from lbtrace.correlate import correlate
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Correlation
 from lbtrace.options import DEFAULT
+from lbtrace.pipeline import compare
 from tests.laws import examples
 from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.random_simulations import random_simulation
@@ -108,3 +109,18 @@ def test_a_balancer_that_waits_no_longer_does_not_turn_the_captures(
     assert [a.outcome.value for p in report.correlation.pairs for a in p.attempts] == (
         ["timeout"] * requests
     )
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_who_waits_longer_shows_the_order(tmp_path: Path, requests: int) -> None:
+    """Too few for a clock, no field added, no host on both sides: only the times tell."""
+    play = Script()
+    for n in range(requests):
+        asked = ASKED % (n, n)
+        front, back = play.front().asks(asked), play.back().asks(asked)
+        back.answers(ANSWER, pause_ms=10).closes()
+        front.answers(ANSWER, pause_ms=10).leaves()
+    report = play.report(tmp_path)
+    assert (report.correlation.swapped, report.correlation.order_shown) == (False, True)
+    turned = compare([[str(tmp_path / "backend.pcap")]], [[str(tmp_path / "client.pcap")]])
+    assert (turned.correlation.swapped, turned.correlation.order_shown) == (True, True)
