@@ -113,8 +113,8 @@ def _of_trace(
             "one-direction",
             Severity.MEDIUM,
             Confidence.HIGH,
-            "One direction only: {count} of {of} connections in {capture}; the answers take "
-            "another way, or were filtered out.",
+            "One direction only: {count} of {of} connections in {capture}; the other direction "
+            "took another way, or was filtered out.",
             first_frames(trace, one_way),
             capture=capture,
             count=len(one_way),

@@ -67,16 +67,18 @@ def _ratio(comparison: Comparison, counts: SideCounts) -> Finding:
     most = max(n for n, _ in counts.requests_per_connection)
     if counts.syns == 0:
         statement = (
-            "No SYN was captured on the {side} side: the connections ({already_open}) were open "
-            "before the capture began, "
-            "and {requests} requests used {connections} of them, so there is no ratio of SYNs to "
-            "requests."
+            "No SYN of {already_open} connections on the {side} side was captured. {requests} "
+            "requests used {connections} of them, so there is no ratio of SYNs to requests."
         )
     else:
         statement = (
             "{syns} SYN : {requests} requests on the {side} side, over {connections} connections "
             "with at most {most} on one."
-            + (" Open before the capture began: {already_open}." if counts.already_open else "")
+            + (
+                " The SYN of {already_open} connections was not captured."
+                if counts.already_open
+                else ""
+            )
         )
     return KIND.finding(
         variant(comparison, "", counts.side) or "counted",

@@ -64,7 +64,8 @@ def _connections(report: Report) -> Iterator[str]:
 
 
 def _syns(counts: SideCounts) -> str:
-    return f"{units.count(counts.syns)} : {units.count(counts.requests)}"
+    requests = units.count(counts.requests) if counts.requests else "none read"
+    return f"{units.count(counts.syns)} : {requests}"
 
 
 def heads(report: Report, request: bool) -> Iterator[str]:

@@ -77,8 +77,7 @@ def sides(page: Page, report: Report) -> None:
         _counted("TCP connections", a.connections, b.connections, _checks(b.check_connections)),
     ]
     if a.already_open or b.already_open:
-        note = "their SYN was not captured"
-        rows.append(_counted("  already open", a.already_open, b.already_open, note))
+        rows.append(_counted("  SYN not captured", a.already_open, b.already_open))
     rows.append(_counted("SYN", a.syns, b.syns, _again(report.summary.syn_retransmissions)))
     rows.append(_counted("HTTP requests", a.requests, b.requests, _requests(report)))
     if (a.responses, b.responses) != (a.requests, b.requests):

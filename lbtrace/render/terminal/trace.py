@@ -71,19 +71,18 @@ def counted(page: Page, trace: Trace, counts: CaptureCounts, listed: ListingAlon
             f"{units.ratio(counts.syns, counts.requests)}"
         )
     if counts.already_open:
-        verb, whose = ("was", "its") if counts.already_open == 1 else ("were", "their")
         page.prose(
-            f"{units.plural(counts.already_open, 'connection')} {verb} already open when the "
-            f"capture began: {whose} SYN was not captured."
+            f"The SYN of {units.plural(counts.already_open, 'connection')} was not captured."
         )
     if counts.requests:
         page.prose(f"answers: {', '.join(_answers(listed))}")
 
 
 def _answers(listed: ListingAlone) -> Iterator[str]:
-    """ "200 ×4", "none ×1"."""
+    """ "200 ×4", "none captured ×1"."""
     for status, times_ in listed.statuses:
-        name = "none" if status == NO_STATUS else "(no status line)" if not status else str(status)
+        name = str(status) if status else "(no status line)"
+        name = "none captured" if status == NO_STATUS else name
         yield f"{name} ×{units.count(times_)}"
 
 

@@ -67,7 +67,7 @@ CONFIDENCE: dict[Confidence, str] = {
 # {already_open} is the number of connections behind the balancer that were open before
 REUSE: dict[Reuse, str] = {
     Reuse.SHOWN: "connections behind are used again",
-    Reuse.UNKNOWN: "{already_open} behind the balancer opened before the capture: no ratio",
+    Reuse.UNKNOWN: "no SYN of {already_open} behind the balancer was captured: no ratio",
 }
 
 NOT_CAPTURED: dict[NotCaptured, str] = {

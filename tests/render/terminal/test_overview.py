@@ -23,7 +23,7 @@ def test_no_ratio_is_made_of_no_syn() -> None:
     text = page(replace(report, backend_counts=counts, summary=summary))
     assert "no SYN seen" in text
     assert "0 : 4" not in text
-    assert "opened before the capture: no ratio" in squeezed(text)
+    assert "no SYN of 1 connection behind the balancer was captured: no ratio" in squeezed(text)
 
 
 def test_swapped_captures_are_said_at_the_top() -> None:

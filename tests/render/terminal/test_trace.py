@@ -79,8 +79,8 @@ def test_who_closed_is_said() -> None:
 @pytest.mark.parametrize(
     ("opened", "text"),
     [
-        (1, "1 connection was already open when the capture began: its SYN"),
-        (2, "2 connections were"),
+        (1, "The SYN of 1 connection was not captured."),
+        (2, "The SYN of 2 connections was not captured."),
     ],
 )
 def test_connections_from_before_are_counted(opened: int, text: str) -> None:
