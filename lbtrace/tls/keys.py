@@ -8,6 +8,7 @@ the clear.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from lbtrace.model.tls_session import NotOpened
@@ -19,6 +20,8 @@ from lbtrace.tls_messages import TLS_1_3, Choice, Offer
 
 EARLY, HANDSHAKE_EPOCH, APPLICATION = 0, 1, 2
 _TLS_1_0: Final = 0x0301
+_OF_TLS_1_3: Final = 0x13  # the first byte of its cipher suites
+_SIZES: Final = {"sha256": 32, "sha384": 48}  # bytes of a secret, by hash
 _LABELS: Final = {
     (False, EARLY): "CLIENT_EARLY_TRAFFIC_SECRET",
     (False, HANDSHAKE_EPOCH): "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
@@ -64,6 +67,24 @@ class Keys:
         if self.suite is None or not _TLS_1_0 <= chosen.version <= TLS_1_3:
             return NotOpened.UNKNOWN_SUITE
         return NotOpened.COMPRESSED if chosen.compression else None
+
+    def assumptions(self) -> Iterator[Choice]:
+        """What a ServerHello of TLS 1.3 that is not in the capture may have chosen: the suites that
+        were offered, where that is known, of the hash that its secrets are of.
+        """
+        secret = self._secrets.get(_LABELS[True, APPLICATION], self.random)
+        offered = self.offers[0].suites if self.offers else ()
+        for number, suite in SUITES.items():
+            if number >> 8 != _OF_TLS_1_3 or secret is None or (offered and number not in offered):
+                continue
+            if len(secret) == _SIZES[suite.hash]:
+                yield Choice(b"", b"", number, TLS_1_3, 0, None, False, False, False, False)
+
+    def assume(self, chosen: Choice | None) -> None:
+        """Go on as if this had been chosen; None: no more."""
+        self.choices = [] if chosen is None else [chosen]
+        self._made.clear()
+        self._traffic.clear()
 
     def of(self, server: bool, epoch: int) -> Protection | None:
         """The keys of a direction in an epoch; None when they are not known, or not yet."""

@@ -25,7 +25,7 @@ from lbtrace.tls.protection import (
     HEAD,
     PlainRecord,
 )
-from lbtrace.tls.resuming import RecordPlace
+from lbtrace.tls.resuming import RecordPlace, Resumed
 from lbtrace.tls_messages import (
     CERTIFICATE,
     CLIENT_HELLO,
@@ -42,6 +42,7 @@ from lbtrace.tls_messages import (
 )
 
 _VERSIONS: Final = {0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
+_DATA: Final = bytes([APPLICATION_DATA])
 _IN_A_ROW: Final = 64  # records that do not open; then no more are tried
 _END_OF_EARLY_DATA_SIZE: Final = 4 + 1 + 16  # bytes of a record that holds nothing else
 
@@ -154,7 +155,8 @@ class Opener:
         begin = way.at
         head = way.data.get(begin, HEAD)
         size = size_of(head)
-        if size < 0:
+        unanswered = way.server and not self.keys.choices and head[:1] == _DATA
+        if size < 0 or unanswered:
             return self._resume(way)
         body = way.data.get(begin + HEAD, size)
         whole = len(body) == size
@@ -244,7 +246,7 @@ class Opener:
 
     def _resume(self, way: TlsDirection) -> bool:
         """Go on behind bytes that are missing; False when nothing behind them can be read."""
-        found = resuming.next_record(self.keys, way)
+        found = resuming.next_record(self.keys, way) or self._assumed(way)
         if found is None:
             way.lost = way.data.captured_end > way.at
             way.stopped = True
@@ -257,6 +259,21 @@ class Opener:
             way.unsure = not found.sure
         way.at = found.begin
         return True
+
+    def _assumed(self, way: TlsDirection) -> Resumed | None:
+        """The next record of a server whose ServerHello is not in the capture, if it is TLS 1.3:
+        its tag proves what was chosen.
+        """
+        if not way.server or self.keys.choices:
+            return None
+        for chosen in self.keys.assumptions():
+            self.keys.assume(chosen)
+            found = resuming.next_record(self.keys, way)
+            if found is not None and found.sure:
+                self._enter_first(self.client)
+                return found
+        self.keys.assume(None)
+        return None
 
     def _go_to(self, way: TlsDirection, place: RecordPlace) -> None:
         """Go on at a place that was found by trial."""

@@ -170,7 +170,7 @@ def _in_the_clear(keys: Keys, way: TlsDirection, begin: int) -> bool:
     """Whether a record in the clear begins here: a ServerHello, or a handshake that goes on."""
     head = way.data.get(begin, HEAD)
     size = size_of(head)
-    if head[0] == CHANGE_CIPHER_SPEC:
+    if head[0] == CHANGE_CIPHER_SPEC and keys.choices:
         return way.data.get(begin + HEAD, size) == _CLEAR_CHANGE
     if head[0] != HANDSHAKE or keys.tls13:
         return False
