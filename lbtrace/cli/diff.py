@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lbtrace.cli import completing
-from lbtrace.cli.demo import sample_files, sample_names, samples_folder
+from lbtrace.cli.demo import sample_files, sample_keylogs, sample_names, samples_folder
 from lbtrace.cli.output import Target
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import InputError, OptionError, nearest
@@ -88,7 +88,8 @@ def _behaviour(name: str) -> Behaviour:
             f"Samples: {', '.join(names)}.",
         )
     clients, backends = sample_files(folder, name)
-    return _of_captures(clients, [files[0] for files in backends], name)
+    keylogs = sample_keylogs(folder, name)
+    return _of_captures(clients, [files[0] for files in backends], name, tuple(keylogs))
 
 
 def _captures(folder: Path, side: str) -> Iterator[str]:
@@ -99,7 +100,9 @@ def _captures(folder: Path, side: str) -> Iterator[str]:
             yield str(path)
 
 
-def _of_captures(clients: list[str], backends: list[str], name: str) -> Behaviour:
+def _of_captures(
+    clients: list[str], backends: list[str], name: str, keylogs: tuple[str, ...] = ()
+) -> Behaviour:
     if not clients or not backends:
         missing = "client" if not clients else "backend"
         raise InputError(
@@ -107,12 +110,16 @@ def _of_captures(clients: list[str], backends: list[str], name: str) -> Behaviou
             f"{name}: has no capture whose name begins with {missing}.",
             "Name them client.pcap and backend.pcap.",
         )
+    from lbtrace.options import Options
     from lbtrace.pipeline import compare
     from lbtrace.points import points
 
     with ProgressBar() as progress:
         report = compare(
-            points(clients, progress), [[path] for path in backends], progress=progress
+            points(clients, progress),
+            [[path] for path in backends],
+            Options(keylogs=keylogs),
+            progress,
         )
     assert report.behaviour is not None
     return report.behaviour

@@ -72,7 +72,7 @@ def agree(report: Report, truth: GroundTruth) -> Agreement:
     requests = located_requests(clients[0], truth)
     attempts = located_attempts(backends, truth)
     _verdict(report, truth, result)
-    if not truth.tls:
+    if not truth.tls or any(trace.exchanges for trace in report.clients):
         _pairs(report, truth, requests, attempts, result)
         _others(report, truth, attempts, result)
     _checks(report, truth, backends, result)

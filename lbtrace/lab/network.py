@@ -33,7 +33,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -246,9 +246,13 @@ class Network:
         return self.start(host, [sys.executable, "-m", module, *arguments])
 
     def run(
-        self, host: str, command: Sequence[str], seconds: float = 30.0
+        self,
+        host: str,
+        command: Sequence[str],
+        seconds: float = 30.0,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program on a host to its end."""
+        """Run a program on a host to its end. `environment`: what it gets beside the lab's own."""
         self.say(f"{host}# {shlex.join(command)}")
         return subprocess.run(
             ["ip", "netns", "exec", host, *command],
@@ -256,6 +260,7 @@ class Network:
             text=True,
             timeout=seconds,
             check=False,
+            env={**os.environ, **(environment or {})},
         )
 
     def capture(

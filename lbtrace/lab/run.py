@@ -21,9 +21,13 @@ from lbtrace.lab.scratch import scratch_directory
 ALWAYS = {"curl": "curl", "nft": "nftables"}
 RESULTS = ("client.pcap", "backend.pcap", "backend2.pcap", "truth.json", "keys.log")
 
+# The sample whose key log `lbtrace demo` uses by itself, and what it is called there
+OPENED = {"alb-like-tls": "client.keys"}
+
 # The recorded pairs in samples/: folder → (balancer, traffic)
 SAMPLES = {
     "alb-like": ("alb-like", "four-checked"),
+    "alb-like-tls": ("alb-like", "four-tls-checked"),
     "nlb-like": ("nat", "four-tcp-checked"),
     "nlb-like-snat": ("snat", "four-checked"),
     "apache": ("apache", "prefix"),
@@ -106,5 +110,6 @@ def record_sample(name: str, folder: Path) -> Path:
         target.mkdir(parents=True, exist_ok=True)
         for result in RESULTS:
             if (scratch / result).exists():
-                shutil.copyfile(scratch / result, target / result)
+                name_there = OPENED.get(name, result) if result == "keys.log" else result
+                shutil.copyfile(scratch / result, target / name_there)
     return target

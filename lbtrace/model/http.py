@@ -254,3 +254,11 @@ class Application(NamedTuple):
     digests: tuple[str | None, str | None] = (None, None)
     alerts: tuple[TlsAlert, ...] = ()
     mismatch: Mismatch | None = None
+
+    @property
+    def opened(self) -> bool:
+        """Whether all that it carried came in TLS, and was read with its secrets."""
+        tls = self.tls
+        if tls is None or tls.session is None or self.upgraded:
+            return False
+        return self.protocol is not Protocol.TLS and tls.session.records > 0

@@ -8,7 +8,11 @@ from lbtrace.comparison import Comparison
 from lbtrace.model.report import Kind
 from lbtrace.verdict.weigh import Observation
 
-TLS = {"passed": "tls-passthrough", "removed": "tls-terminating", "renewed": "tls-terminating"}
+TLS = {
+    "passed": ("tls-passthrough",),
+    "removed": ("tls-terminating",),
+    "renewed": ("tls-terminating", "tls-reencrypting"),
+}
 
 
 def modifiers(
@@ -23,12 +27,11 @@ def modifiers(
         found += _translation(comparison)
     if ("proxy-header", "added") in seen:
         found.append("proxy-protocol")
-    found += [
-        word
-        for variant, word in TLS.items()
-        if ("tls", variant) in seen and kind is not Kind.DIRECT
-    ]
-    return tuple(found)
+    if kind is not Kind.DIRECT:
+        found += [
+            word for variant, words in TLS.items() if ("tls", variant) in seen for word in words
+        ]
+    return tuple(dict.fromkeys(found))
 
 
 def _translation(comparison: Comparison) -> list[str]:

@@ -50,9 +50,10 @@ def say(sample: str, kind: str) -> str:
         SAMPLES.parent
     ):  # so that no line breaks elsewhere because the checkout has a longer name
         backends = [str(p) for p in sorted(folder.glob("backend*.pcap"))]
+        keys = [word for p in sorted(folder.glob("*.keys")) for word in ("--keylog", str(p))]
         done = CliRunner().invoke(
             cli,
-            ["compare", str(folder / "client.pcap"), *backends, *KINDS[kind]],
+            ["compare", str(folder / "client.pcap"), *backends, *keys, *KINDS[kind]],
             env={"NO_COLOR": "1", "LC_ALL": "C.UTF-8"},
             catch_exceptions=False,
         )

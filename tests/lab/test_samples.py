@@ -13,6 +13,7 @@ from lbtrace.lab.agree import agree, align
 from lbtrace.lab.ground_truth import GroundTruth
 from lbtrace.lab.run import SAMPLES
 from lbtrace.model.report import Kind, Report
+from lbtrace.options import Options
 
 FOLDER = Path(__file__).resolve().parents[2] / "samples"
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/truth.json"))
@@ -25,8 +26,11 @@ WEAKER = {"haproxy-tls": {"verdict-unsure"}}
 
 @cache
 def report_of(name: str) -> Report:
+    folder = FOLDER / name
     return lbtrace.compare(
-        FOLDER / name / "client.pcap", *sorted((FOLDER / name).glob("backend*.pcap"))
+        folder / "client.pcap",
+        *sorted(folder.glob("backend*.pcap")),
+        options=Options(keylogs=tuple(map(str, folder.glob("*.keys")))),
     )
 
 
@@ -49,7 +53,7 @@ def test_every_sample_can_be_recorded_again_is_explained_and_is_small() -> None:
     assert sum(f.stat().st_size for f in FOLDER.rglob("*") if f.is_file()) < ALL_BYTES
 
 
-@pytest.mark.parametrize("name", ["alb-like", "nlb-like", "nlb-like-snat"])
+@pytest.mark.parametrize("name", ["alb-like", "alb-like-tls", "nlb-like", "nlb-like-snat"])
 def test_the_founding_experiment(name: str) -> None:
     truth = GroundTruth.read(FOLDER / name / "truth.json")
 
@@ -61,7 +65,7 @@ def test_the_founding_experiment(name: str) -> None:
     seen = {a.client.rpartition(":")[0] for r in truth.requests for a in r.attempts}
     assert seen == {"1.240.235.98" if name == "nlb-like" else "172.31.42.119"}
     assert len({a.client for r in truth.requests for a in r.attempts}) == (
-        1 if name == "alb-like" else 4
+        1 if name.startswith("alb-like") else 4
     )
     periods = [b.time_ns - a.time_ns for a, b in zip(truth.checks, truth.checks[1:], strict=False)]
     assert len(truth.checks) >= 2

@@ -47,6 +47,14 @@ TRAFFICS = (
         check_seconds=10.0,
     ),
     Traffic(
+        "four-tls-checked",
+        "the same over HTTPS, with an HTTP health check every 10 s",
+        patiently,
+        needs=frozenset({"http", "tls"}),
+        check="http",
+        check_seconds=10.0,
+    ),
+    Traffic(
         "four-tcp-checked",
         "the same, with a TCP health check every 10 s",
         patiently,

@@ -130,6 +130,8 @@ def _carried(a: Application, exchanges: int) -> str:
             name = "no bytes"
         case _:
             name = shown(a.name) or "no HTTP"
+    if a.opened:
+        name = f"TLS, {name}"
     if a.upgraded:
         name += f", then {shown(a.upgraded)}"
     if a.proxy:

@@ -53,6 +53,7 @@ MODIFIER: dict[str, str] = {
     "dnat": "the destination address is rewritten (DNAT)",
     "dsr": "neither address is rewritten and answers return directly (DSR)",
     "tls-terminating": "TLS ends at the balancer",
+    "tls-reencrypting": "the balancer speaks TLS of its own to the backend",
     "tls-passthrough": "TLS passes through to the backend",
     "proxy-protocol": "a PROXY protocol header names the client",
 }

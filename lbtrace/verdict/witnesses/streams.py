@@ -4,7 +4,7 @@ in TLS or out of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 
 import numpy as np
 
@@ -31,6 +31,24 @@ HOSTS = fields_of(Meaning.CLIENT_HOST) | {HOST}
 ADDRESSES = fields_of(Meaning.CLIENT_ADDRESS)
 CLIENT_OR_PROXY = fields_of(Meaning.CLIENT_ADDRESS, Meaning.PROXY)
 REMOVED, RENEWED, KEPT = range(3)  # what became of TLS
+ENDED = {
+    REMOVED: (
+        "removed",
+        "{count} connections are encrypted in front of the balancer and plain behind it.",
+    ),
+    RENEWED: (
+        "renewed",
+        "{count} pairs of connections are encrypted on both sides with different ClientHellos.",
+    ),
+}
+ENDED_AROUND = {
+    REMOVED: ("removed", "{count} requests came to the balancer in TLS and left it without."),
+    RENEWED: (
+        "renewed",
+        "{count} requests came to the balancer in one TLS connection and left it in another, with "
+        "another ClientHello.",
+    ),
+}
 
 
 def proxy_header(comparison: Comparison) -> Iterator[Observation]:
@@ -101,42 +119,61 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
         )
         yield from _of_pairs(comparison, "tls", "passed", hello, statement)
         return
+    carried = _carried(comparison, pairs)
+    became = np.array([_became(*both) for both in carried], np.int64)
+    if len(became) and (became != KEPT).any():
+        for number, (variant, statement) in ENDED.items():
+            those = pairs.where(became == number)
+            yield from _of_pairs(comparison, "tls", variant, those, statement)
+        return
+    yield from _tls_of_exchanges(comparison)
+
+
+def _became(client: Application, backend: Application) -> int:
+    """What became of TLS between the two connections of a pair."""
     plain = (Protocol.HTTP1, Protocol.HTTP2, Protocol.OTHER)
+    in_clear = backend.protocol in plain and not backend.opened
+    if (client.protocol is Protocol.TLS or client.opened) and in_clear:
+        return REMOVED
+    hellos = client.tls, backend.tls
+    if hellos[0] is not None and hellos[1] is not None and hellos[0].random != hellos[1].random:
+        return RENEWED
+    return KEPT
+
+
+def _tls_of_exchanges(comparison: Comparison) -> Iterator[Observation]:
+    """What became of TLS that was opened, by the exchanges in it."""
+    alone = comparison.distinct_pairs
+    of_clients, of_backends = (_applications(traces) for traces in _both(comparison))
+    if not any(a.opened for a in of_clients):
+        return
     became = [
-        REMOVED
-        if client.protocol is Protocol.TLS and backend.protocol in plain
-        else RENEWED
-        if client.tls is not None
-        and backend.tls is not None
-        and client.tls.random != backend.tls.random
-        else KEPT
-        for client, backend in _carried(comparison, pairs)
-    ]
-    for variant, number, statement in (
-        (
-            "removed",
-            REMOVED,
-            "{count} connections are encrypted in front of the balancer and plain behind it.",
-        ),
-        (
-            "renewed",
-            RENEWED,
-            "{count} pairs of connections are encrypted on both sides with different ClientHellos.",
-        ),
-    ):
-        yield from _of_pairs(
-            comparison, "tls", variant, pairs.where(np.array(became, np.int64) == number), statement
+        _became(of_clients[c], of_backends[b]) if of_clients[c].opened else KEPT
+        for c, b in zip(
+            alone.client_connection.tolist(), alone.backend_connection.tolist(), strict=True
         )
+    ]
+    for number, (variant, statement) in ENDED_AROUND.items():
+        those = alone.where(np.array(became, np.int64) == number)
+        if those:
+            yield Observation.of(
+                "tls", variant, statement, comparison.request_frames(those), count=len(those)
+            )
+
+
+def _both(comparison: Comparison) -> tuple[Sequence[Trace], Sequence[Trace]]:
+    return comparison.clients, comparison.backends
+
+
+def _applications(traces: Sequence[Trace]) -> list[Application]:
+    return [a for trace in traces for a in trace.applications]
 
 
 def _carried(
     comparison: Comparison, pairs: ConnectionPairs
 ) -> Iterator[tuple[Application, Application]]:
     """What the two connections of each pair carried."""
-    of_clients, of_backends = (
-        [a for trace in traces for a in trace.applications]
-        for traces in (comparison.clients, comparison.backends)
-    )
+    of_clients, of_backends = (_applications(traces) for traces in _both(comparison))
     return zip(
         map(of_clients.__getitem__, pairs.client.tolist()),
         map(of_backends.__getitem__, pairs.backend.tolist()),

@@ -1,0 +1,129 @@
+"""TLS that was opened.
+
+Meaning:
+    TLS connections whose secrets were looked for: how many could be read with them, and why the
+    others could not. The exchanges inside are counted and compared like any other.
+Decided by:
+    The secrets given with --keylog or in the capture (pcapng decryption secrets), found by the
+    client random of the ClientHello. A record is read if its authentication tag fits. Where bytes
+    of a record are missing, the rest of it is decrypted around them, and no tag proves it.
+Evidence:
+    The ClientHellos, those of connections that were not opened first.
+Remedy:
+    Log the secrets where the connections begin or end: docs/tls.md says how. Start the log before
+    the connections, and the capture before their handshakes.
+Variants:
+    client, backend: on that side.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import named, told, variant
+from lbtrace.model.http import ClientHello
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.model.tls_session import EarlyData, NotOpened, TlsSession
+from lbtrace.model.trace import Trace
+
+KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
+
+REASONS = {
+    NotOpened.NO_SECRETS: "no secrets for their client random",
+    NotOpened.SECRETS_INCOMPLETE: "a secret is missing",
+    NotOpened.NO_SERVER_HELLO: "the ServerHello is not in the capture",
+    NotOpened.UNKNOWN_SUITE: "a version or cipher suite that lbtrace does not open",
+    NotOpened.COMPRESSED: "compressed records",
+    NotOpened.WRONG_SECRETS: "the secrets do not fit",
+    NotOpened.LOST: "too much is missing from the capture",
+}
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding a side."""
+    for side in comparison.captured:
+        seen = list(_sessions(comparison.traces(side)))
+        if seen:
+            yield _told(comparison, side, seen)
+
+
+def _sessions(
+    traces: Sequence[Trace],
+) -> Iterator[tuple[Trace, int, ClientHello, TlsSession]]:
+    """The TLS connections whose secrets were looked for."""
+    for trace in traces:
+        for number, application in enumerate(trace.applications):
+            hello = application.tls
+            if hello is not None and hello.session is not None:
+                yield trace, number, hello, hello.session
+
+
+def _told(
+    comparison: Comparison,
+    side: Side,
+    seen: list[tuple[Trace, int, ClientHello, TlsSession]],
+) -> Finding:
+    sessions = [session for *_, session in seen]
+    whole = [s for s in sessions if s.not_opened is None]
+    statement = "Opened with their secrets: {count} of {of} TLS connections on the {side} side"
+    statement += " ({versions})." if whole else "."
+    reasons = Counter(s.not_opened for s in sessions if s.not_opened is not None)
+    parts = sum(1 for s in sessions if s.not_opened is not None and s.records)
+    statement += " Not opened: {reasons}." if reasons else ""
+    statement += " {parts} of these were opened in part." if parts else ""
+    unproved = sum(s.unauthenticated for s in sessions)
+    statement += (
+        " {unproved} of {records} records were read around bytes that are not in the capture, so "
+        "no tag proves them."
+        if unproved
+        else ""
+    )
+    refused = sum(s.early_data is EarlyData.REFUSED for s in sessions)
+    statement += (
+        " On {refused} the server refused early data (0-RTT): what it held is no exchange."
+        if refused
+        else ""
+    )
+    return KIND.finding(
+        variant(comparison, "", side),
+        Severity.INFO,
+        Confidence.CERTAIN,
+        told(comparison, statement),
+        _frames(seen),
+        note="the ClientHello",
+        count=len(whole),
+        of=len(sessions),
+        side=named(comparison, side),
+        versions=_counted(Counter(f"{s.version}, {s.suite}" for s in whole)) if whole else None,
+        reasons=_counted(Counter({REASONS[r]: n for r, n in reasons.items()})) if reasons else None,
+        parts=parts or None,
+        unproved=unproved or None,
+        records=sum(s.records for s in sessions) if unproved else None,
+        refused=refused or None,
+        remedy="docs/tls.md says how clients, balancers and servers log their secrets."
+        if reasons
+        else "",
+    )
+
+
+def _counted(counts: Counter[str]) -> str:
+    return "; ".join(f"{name}: {n}" for name, n in counts.most_common(5))
+
+
+def _frames(seen: list[tuple[Trace, int, ClientHello, TlsSession]]) -> list[FrameRef]:
+    """The first ClientHellos, those of connections that were not opened first."""
+    shown = sorted(seen, key=lambda one: one[3].not_opened is None)[:FRAMES_PER_SIDE]
+    return [
+        trace.ref(
+            hello.frame,
+            trace.connections[number].from_client.first_payload_ns
+            or trace.connections[number].first_ns,
+        )
+        for trace, number, hello, _ in shown
+    ]
