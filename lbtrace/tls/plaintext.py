@@ -201,5 +201,5 @@ def _acknowledged(ack: Column, other: Plaintext) -> Column:
     behind = np.append(text[1:], other.end)[place]
     inside = np.clip(ack - where[place] - overhead[place], 0, behind - text[place])
     inside[overhead[place] < 0] = 0
-    out: Column = np.where(ack < other.begin, ack, text[place] + inside)
+    out: Column = np.where(ack < other.begin, ack, np.minimum(text[place] + inside, other.end))
     return out

@@ -219,7 +219,8 @@ class Cbc:
         if not self.begin:
             at, data = parts[-1] if parts else (0, b"")
             last = data[: max(sealed - at, 0)]
-            self._before = last[-self._block :] if at + len(last) == sealed else None
+            whole = at + len(last) == sealed and len(last) >= self._block
+            self._before = last[-self._block :] if whole else None
         found = [
             (at - self.begin, at, text[: length - at + self.begin])
             for at, text in blocks

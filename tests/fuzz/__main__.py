@@ -27,6 +27,7 @@ NAMES = (
     "decoder",
     "reassembler",
     "http",
+    "tls",
     "inspect",
     "pairs",
 )  # as in targets.py, which is imported once it is instrumented

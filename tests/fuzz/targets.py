@@ -7,6 +7,7 @@ promises.
                  captured wins
     http         two byte streams cut into segments → exchanges whose messages lie inside their
                  stream
+    tls          bytes of both ends and a key log → streams as the tables promise, and exchanges
     inspect      bytes of a file → a Trace, and JSON that parses
     pairs        a recorded pair with damage → a report that the truth does not contradict (`pairs`)
 
@@ -27,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lbtrace import capture, decode, http, pipeline, tcp
+from lbtrace import capture, decode, http, pipeline, tcp, tls
 from lbtrace.errors import InputError
 from lbtrace.model.http import Mark
 from lbtrace.options import DEFAULT, quiet
@@ -37,9 +38,16 @@ from lbtrace.tables.packets import Recording, RecordTable, SegmentTable, StreamT
 from tests.bench.generate import write
 from tests.fuzz.harm import programs
 from tests.fuzz.pairs import pairs
+from tests.http.streams import Talk, connection, table
 from tests.tcp.wire import CLIENT, SERVER, Segment, Wire, segment_table
+from tests.tls.conversations import get, ok
+from tests.tls.wire import Tls
 
 _LINKS = (0, 1, 9, 50, 101, 104, 105, 107, 108, 113, 127, 192, 228, 229, 239, 242, 276)
+TLS_KINDS = (
+    (0x1301, "1.3"), (0x1303, "1.3"), (0xC02F, "1.2"), (0xC013, "1.2"), (0xC013, "1.0"),
+    (0x000A, "1.0"), (0xC0A0, "1.2"), (0x0041, "1.1"),
+)  # fmt: skip
 _SAMPLES = Path(__file__).parents[2] / "samples"
 
 
@@ -214,6 +222,60 @@ def http1(data: bytes) -> None:
                 assert (half.body.digest is not None) <= half.body.complete
 
 
+def opened(data: bytes) -> None:
+    """The seed of one of a few conversations, then what is done to it, two bytes at a time: a
+    record, and whether it is lost, cut, or a bit of it turned; 255 cuts the key log.
+    """
+    conversation = _tls_conversation(data[0] if data else 0)
+    records = [(who, bytearray(record)) for who, record in conversation.sent]
+    log, lost, cut = conversation.keylog(), set[int](), dict[int, int]()
+    for at in range(1, len(data) - 1, 2):
+        place, what = data[at] % len(records), data[at + 1]
+        record = records[place][1]
+        if data[at] == 255:
+            log = log[: what * 4]
+        elif what < 16:
+            lost.add(place)
+        elif what < 80:
+            cut[place] = what
+        else:
+            record[what % len(record)] ^= 1 << (what & 7)
+    talk = Talk(syn=data[:1] != b"\7")
+    for place, (who, record) in enumerate(records):
+        talk.say(who, bytes(record), lost=place in lost, cut=cut.get(place))
+    secrets = tls.Secrets()
+    secrets.add(log)
+    found = tls.opened(table([talk]), secrets, quiet)
+    streams = found.streams
+    ends = streams.start + streams.length
+    of = np.repeat(np.arange(2), np.diff(streams.first))
+    assert (streams.length > 0).all()
+    assert (streams.start[1:] >= ends[:-1])[of[1:] == of[:-1]].all()
+    assert (ends <= streams.end[of]).all()
+    assert (streams.ack <= streams.end[1 - of]).all()
+    sizes = np.array([len(b) for b in streams.buffers], np.int64)
+    assert (streams.payload + streams.length <= sizes[streams.buffer]).all()
+    applications, _, _ = http.exchanges([connection(0)], streams, DEFAULT, quiet)
+    tls.told(applications, found, secrets)
+
+
+def _tls_conversation(number: int) -> Tls:
+    """One of a few, of every mode and handshake."""
+    suite, version = TLS_KINDS[number % len(TLS_KINDS)]
+    found = Tls(suite, version, etm=bool(number & 32))
+    if version == "1.3":
+        early = [get(b"early")] if number & 64 else []
+        found.handshake(retry=bool(number & 16), early=early, accepted=bool(number & 128))
+    else:
+        found.handshake(resumed=bool(number & 64))
+    found.say(0, get(b"a"), 3).say(1, ok(bytes(700)), 300)
+    if version == "1.3":
+        found.key_update(0).key_update(1)
+    elif number & 16:
+        found.handshake()
+    return found.say(0, get(b"b")).say(1, ok(b"b"))
+
+
 def inspect(data: bytes) -> None:
     try:
         report = pipeline.show([[_file(data)]])
@@ -322,6 +384,13 @@ def _reassembler_seeds() -> Iterator[bytes]:
     yield b"".join(bytes((*s, 3, 2)) for s in plain[::-1] + plain)
 
 
+def _tls_seeds() -> Iterator[bytes]:
+    for kind in range(256):
+        if kind % 8 < len(TLS_KINDS) and kind % 5 == 0:
+            yield bytes([kind])
+            yield bytes([kind, kind % 23, kind % 90, 5, 200])
+
+
 def _http_seeds() -> Iterator[bytes]:
     request = b"GET /a HTTP/1.1\r\nHost: b\r\n\r\n"
     post = (
@@ -372,6 +441,7 @@ TARGETS: dict[str, Target] = {
     "decoder": Target(decoder, _decoder_seeds),
     "reassembler": Target(reassembler, _reassembler_seeds),
     "http": Target(http1, _http_seeds),
+    "tls": Target(opened, _tls_seeds),
     "inspect": Target(inspect, _captures),
     "pairs": Target(pairs, programs, slow_s=60),
 }

@@ -208,6 +208,23 @@ def test_wrong_secrets_open_nothing(suite: int, version: str) -> None:
     assert found.applications[0].protocol is Protocol.TLS
 
 
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_block_that_is_cut_is_no_beginning_of_the_next_record(cut: int) -> None:
+    """TLS 1.0 goes on from the last block of the record before, which may be there in part."""
+    conversation = Tls(0xC013, "1.0").handshake().say(CLIENT, get(b"a"))
+    begun = len(conversation.sent)
+    conversation.say(SERVER, ok(b"b" * 200)).say(CLIENT, get(b"b")).say(SERVER, ok(b"b"))
+    talk = Talk()
+    for place, (who, record) in enumerate(conversation.sent):
+        if place == begun:
+            talk.say(who, record[:40]).say(who, record[40:-cut], lost=True)
+            talk.say(who, record[-cut:])
+        else:
+            talk.say(who, record)
+    found = read(talk, secrets_of(conversation))
+    assert found.story()[-1] == ("/b", 200 if cut >= 16 else None)
+
+
 def test_an_unknown_suite_is_named() -> None:
     conversation = one_exchange(Tls(0xC02F, "1.2"))
     records = [
