@@ -20,7 +20,6 @@ Which fields are secret says the registry (`secrets`). Syntax: RFC 9110 §11.4 (
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -81,19 +80,17 @@ class Mask:
     """
 
     def __init__(self, key: bytes | None) -> None:
-        self._key = key
+        self._digest = None if key is None else blake2b(digest_size=2, key=key)
         self.hidden: dict[str, str] = {}
         """Every credential masked so far, and what stands in its place."""
         self.values: dict[str, str] = {}
         """Every value of a secret field masked so far, and what stands in its place."""
-        self.value: Callable[[str, str], str] = lru_cache(maxsize=65536)(self._value)
-        """(field name, field value) → the value to show."""
-        self.url: Callable[[str], str] = lru_cache(maxsize=65536)(self._url)
-        """A target, a URL or text that may hold one → the text to show."""
 
     def line(self, text: str) -> str:
         """A field line, "Name: value", or what stands in its place → the line to show."""
         name, colon, value = text.partition(":")
+        if colon and is_public(name) and _holds_no_url(value):
+            return text
         if not name:  # a pseudo field
             name, colon, value = text[1:].partition(":")
             name = f":{name}"
@@ -122,18 +119,21 @@ class Mask:
         if known is None:
             held = _bytes(secret)
             length = f"{len(held)} {'byte' if len(held) == 1 else 'bytes'}"
-            digest = (
-                ""
-                if self._key is None
-                else f", #{blake2b(held, digest_size=2, key=self._key).hexdigest()}"
-            )
-            known = self.hidden[secret] = f"{ELLIPSIS}({length}{digest})"
+            known = self.hidden[secret] = f"{ELLIPSIS}({length}{self._digest_of(held)})"
         return known
 
-    def _value(self, name: str, value: str) -> str:
+    def _digest_of(self, held: bytes) -> str:
+        if self._digest is None:
+            return ""
+        digest = self._digest.copy()
+        digest.update(held)
+        return f", #{digest.hexdigest()}"
+
+    def value(self, name: str, value: str) -> str:
+        """The name and the value of a field → the value to show."""
         if not value:
             return value
-        name = _NO_NAME.sub("", name)
+        name = _bare(name)
         if not secret_name(name):
             return self.target(value) if name.lower() in _TARGETS else self.url(value)
         masked = self.values[value] = self._credentials(name.lower(), value)
@@ -159,7 +159,8 @@ class Mask:
         name, equals, value = text.partition("=")
         return f"{name}={self.hide(value)}" if equals else self.hide(text)
 
-    def _url(self, text: str) -> str:
+    def url(self, text: str) -> str:
+        """A target, a URL or text that may hold one → the text to show."""
         if "=" in text:
             text = self._parameters(text)
         if "//" in text:
@@ -169,6 +170,8 @@ class Mask:
         return text
 
     def _parameters(self, text: str) -> str:
+        if not names_secret(text):
+            return text
         shown, at = [], 0
         found = _PARAMETER.search(text)
         while found:
@@ -197,6 +200,21 @@ class Mask:
             if _USERINFO.search(plain) or any(map(is_secret_parameter, named)):
                 return text[:begin] + self.hide(text[begin:])
         return text
+
+
+def _holds_no_url(text: str) -> bool:
+    """Whether a text has nothing of a URL in which a credential could stand."""
+    return "=" not in text and "//" not in text and "%" not in text
+
+
+def names_secret(text: str) -> bool:
+    """Whether any parameter in a text, of one line or of many, is secret by its name."""
+    return any(map(is_secret_parameter, {name for _, name in _PARAMETER.findall(text)}))
+
+
+def may_hold_userinfo(line: bytes) -> bool:
+    """Whether a line may hold userinfo, or a URL that is encoded."""
+    return b"@" in line or b"%" in line
 
 
 def _is_attribute(part: str) -> bool:
@@ -229,6 +247,23 @@ def secret_name(name: str) -> bool:
     if field(name.lower()):
         return is_secret(name)
     return is_secret(_CAMEL.sub("-", name)) or _RUN_TOGETHER.search(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def is_public(name: str) -> bool:
+    """Whether the values of a field are shown, but for URLs in them, by its name as it stands
+    before the colon.
+    """
+    if not _NAME.fullmatch(name):
+        return False
+    name = _bare(name)
+    return not secret_name(name) and name.lower() not in _TARGETS
+
+
+@lru_cache(maxsize=4096)
+def _bare(name: str) -> str:
+    """The name of a field without the blanks and control characters around it."""
+    return _NO_NAME.sub("", name)
 
 
 @lru_cache(maxsize=4096)

@@ -24,7 +24,7 @@ from ipaddress import ip_address
 from typing import Final, TypeVar
 
 from lbtrace.http_fields import HOST
-from lbtrace.http_fields.masking import Mask
+from lbtrace.http_fields.masking import Mask, may_hold_userinfo, names_secret
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.http import Exchange, HeaderLine, Interim, Request, Response
 from lbtrace.model.pairing import (
@@ -115,6 +115,8 @@ class _Traces:
         self.mask = Mask(_key(traces))
         self._said: set[str] = set()  # hosts: a report must name them
         self._line = lru_cache(maxsize=65536)(self._new_line)
+        self._hidden: dict[bytes, bytes] = {}  # field lines that hold a credential: one cookie
+        # comes in front of the balancer and behind it
 
     def masked(self, trace: Trace) -> Trace:
         """A trace whose heads are masked."""
@@ -134,7 +136,7 @@ class _Traces:
         return table.with_columns(
             heads=heads.with_columns(
                 lines=list(map(self._bytes, heads.lines)),
-                requests=list(map(self._request_line, heads.requests)),
+                requests=self._request_lines(heads.requests),
                 statuses=[
                     self.mask.url(line.decode("latin-1")).encode("latin-1")
                     for line in heads.statuses
@@ -143,15 +145,27 @@ class _Traces:
         )
 
     def _bytes(self, line: bytes) -> bytes:
+        known = self._hidden.get(line)
+        if known is not None:
+            return known
         text = line.decode("latin-1")
         masked = self._text_of(text)
-        return line if masked == text else masked.encode("latin-1")
+        if masked == text:
+            return line
+        hidden = self._hidden[line] = masked.encode("latin-1")
+        return hidden
 
     def _text_of(self, line: str) -> str:
         name, _, value = line.partition(":")
         if name.lower() == HOST:
             self._said.add(value.strip())
         return self.mask.line(line)
+
+    def _request_lines(self, lines: list[bytes]) -> list[bytes]:
+        """Request lines. Most captures have none in which a credential could stand."""
+        if names_secret(b"\n".join(lines).decode("latin-1")):
+            return list(map(self._request_line, lines))
+        return [self._request_line(line) if may_hold_userinfo(line) else line for line in lines]
 
     def _request_line(self, line: bytes) -> bytes:
         method, _, rest = line.decode("latin-1").partition(" ")
@@ -344,16 +358,15 @@ class _Texts:
 
     def _searched(self, text: str, words: bool = False) -> str:
         """The text without the credentials that stand in it. `words`: not even words stay."""
+        if self._sizes.keys().isdisjoint(map(text.__getitem__, _windows(len(text)))):
+            return text
         shown: list[str] = []
-        begin = at = 0
-        last = len(text) - LEAST
-        while at <= last:
-            end = self._end(text, at, words) if text[at : at + LEAST] in self._sizes else at
+        begin = 0
+        for at, window in enumerate(_windows(len(text))):
+            end = self._end(text, at, words) if at >= begin and text[window] in self._sizes else at
             if end > at:
                 shown += text[begin:at], self._mask.hidden[text[at:end]]
-                begin = at = end
-            else:
-                at += 1
+                begin = end
         return "".join(shown) + text[begin:]
 
     def _end(self, text: str, at: int, words: bool) -> int:
@@ -374,6 +387,12 @@ class _Texts:
         """
         word = len(secret) < WORD and _WORD.fullmatch(secret) is not None
         return not (word or secret in self._said or _is_address(secret))
+
+
+@lru_cache(maxsize=1024)
+def _windows(size: int) -> list[slice]:
+    """Where the first letters of a credential may stand in a text of that size."""
+    return [slice(at, at + LEAST) for at in range(size - LEAST + 1)]
 
 
 def _is_address(text: str) -> bool:
