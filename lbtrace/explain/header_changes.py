@@ -13,11 +13,12 @@ fields (RFC 9110 §7.6.1) and those that only re-frame the body are marked, lega
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Set
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,11 +27,12 @@ from lbtrace.http_fields.addresses import addresses_in, nodes
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern, Tier
-from lbtrace.tables.columns import among, distinct, running
+from lbtrace.tables.columns import Column, among, distinct, group_starts, running
 from lbtrace.tables.messages import Heads
-from lbtrace.tables.packets import Column
 from lbtrace.tables.pairs import ANSWERED, PairTable
+from lbtrace.tables.rows import rows_of
 from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.table import Table, column, part, table
 from lbtrace.tables.words import Words
 
 HOP_BY_HOP = fields_of(Meaning.CONNECTION, Meaning.FRAMING, Meaning.ONE_HOP)
@@ -41,25 +43,59 @@ MOST_COMPARED = (
     50_000  # of more pairs than this, so many are compared, evenly spread; `of` says how many
 )
 
-Difference = tuple[
-    ChangeKind, str, HeaderLine | None, HeaderLine | None
-]  # kind, field in lower case, line before, line after
+NO_LINE: Final = -1
+_KINDS: Final = {kind: i for i, kind in enumerate(ChangeKind)}
 
 
-@dataclass(slots=True)
+class Difference(NamedTuple):
+    """What a balancer did to a line of one pair. `line`: before the balancer, `other`: behind it;
+    None where there is none. `address`: of the client.
+    """
+
+    place: int  # of the pair
+    line: HeaderLine | None
+    other: HeaderLine | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
-    """One kind of change to one field, over the pairs seen so far."""
+    """One kind of change to one field, over all pairs."""
 
-    count: int = 0
-    example: int = -1
-    before: str = ""
-    after: str = ""
-    name: str = ""
-    values: dict[str, int] = field(default_factory=dict)
+    count: int
+    example: int
+    before: str
+    after: str
+    name: str
+    values: tuple[str, ...] = ()  # distinct ones, as first seen
     appended: int = 0
     client: int = 0  # values that are the client's address, or may be the one a NAT gave it
     itself: bool = False  # … and some are its very own
-    clients: set[str] = field(default_factory=set)
+    clients: int = 0
+
+    @classmethod
+    def of(cls, differences: Sequence[Difference], own: Set[str]) -> Tally:
+        """What differs in the same way, in the order of the pairs; at least one. `own`: addresses
+        that are no client's.
+        """
+        place, line, other, _ = differences[0]
+        shown = other or line
+        assert shown is not None
+        name = lowered(shown.name)
+        arrived = [d for d in differences if d.other is not None]
+        stated = [_whose(d, name, own) for d in arrived]
+        return cls(
+            count=len(differences),
+            example=place,
+            before=line.raw if line else "",
+            after=other.raw if other else "",
+            name=shown.name,
+            values=tuple(dict.fromkeys(d.other.value for d in arrived if d.other)),
+            appended=sum(map(_appended, arrived)),
+            client=len(stated) - stated.count(_NOBODY),
+            itself=_ITSELF in stated,
+            clients=len({d.address for d in arrived}),
+        )
 
     @property
     def of_client(self) -> bool:
@@ -67,8 +103,34 @@ class Tally:
         unless it is its very own.
         """
         return self.client * 10 >= self.count * 9 and (
-            self.itself or len(self.values) > 1 or len(self.clients) == 1
+            self.itself or len(self.values) > 1 or self.clients == 1
         )
+
+
+_NOBODY, _SOMEBODY, _ITSELF = range(3)  # whose address a value states
+
+
+def _whose(d: Difference, name: str, own: Set[str]) -> int:
+    """Whose address the line behind the balancer states: the client's very own, or another that a
+    NAT may have given it. `name`: of the field, in lower case.
+    """
+    assert d.other is not None
+    value, stated = d.other.value, ""
+    if name in fields_of(Meaning.CLIENT_ADDRESS):
+        stated = _last_stated(name, value)
+        if stated and stated == d.address:
+            return _ITSELF
+    if d.address in value and d.address in addresses_in(value):
+        return _ITSELF
+    return _SOMEBODY if stated and stated not in own else _NOBODY
+
+
+def _appended(d: Difference) -> bool:
+    """Whether the value of the line before is still there, with more behind it."""
+    if d.line is None or d.other is None or not d.line.value:
+        return False
+    value, size = d.other.value, len(d.line.value)
+    return value.startswith(d.line.value) and value[size:].lstrip()[:1] in (",", ";")
 
 
 def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[HeaderChange, ...]:
@@ -148,45 +210,82 @@ class _Compared:
 
 def _tallies(heads: _Compared, words: Words, own: Set[str]) -> dict[tuple[ChangeKind, str], Tally]:
     """What differs, counted by kind and field."""
-    tallies: dict[tuple[ChangeKind, str], Tally] = defaultdict(Tally)
-    names, lines = list(words.fields), words.line_list
-    for (number, old, new, address), (first, times) in _distinct(heads, words).items():
-        before, after = [lines[n] for n in old], [lines[n] for n in new]
-        for kind, name, line, other in differences(names[number], before, after):
-            count(tallies[kind, name], int(heads.place[first]), line, other, address, own, times)
-    orders = zip(heads.before.rows(words.field_of), heads.after.rows(words.field_of), strict=True)
-    seen: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
-    for i, order in enumerate(orders):
-        if order[0] != order[1]:
-            seen[order].append(i)
-    for order, places in seen.items():
-        shown = _moved(
-            *(tuple([names[f] for f in np.frombuffer(row, "<i4").tolist()]) for row in order)
-        )
-        if shown is not None:
-            for i in places:
-                count(
-                    tallies[ChangeKind.REORDERED, ""],
-                    int(heads.place[i]),
-                    shown[0],
-                    shown[1],
-                    heads.address[i],
-                    own,
-                )
+    names, kinds = list(words.fields), list(_KINDS)
+    rows = _rows(_differing(heads, words), words)
+    group = rows.kind * len(names) + rows.field
+    tallies = {}
+    for code, of in _by_group(rows, group):
+        kind, field = divmod(code, len(names))
+        tallies[kinds[kind], names[field]] = Tally.of(_made(of, heads, words), own)
+    moved = _reordered(heads, words, names)
+    if moved is not None:
+        tallies[ChangeKind.REORDERED, ""] = moved
     return tallies
 
 
-_Difference = tuple[
-    int, tuple[int, ...], tuple[int, ...], str
-]  # field, its lines before, its lines after, the client's address
+@table
+class _Differing(Table):
+    """A field of a pair whose lines differ: its lines before and behind the balancer."""
+
+    pair: Column = column("i8", "row of `_Compared`")
+    field: Column = column("i8", "number of its name")
+    before: Heads = part("lines before")
+    after: Heads = part("lines behind")
 
 
-def _distinct(heads: _Compared, words: Words) -> dict[_Difference, tuple[int, int]]:
-    """The fields that differ, each different difference once, in the order they are first seen →
-    (place of the first, how many).
+@table
+class _Rows(Table):
+    """One row per line that differs."""
 
-    A field is looked at where a line of it is not on both sides; where a head repeats a line, all
-    its fields are.
+    pair: Column = column("i8", "row of `_Compared`")
+    field: Column = column("i8", "number of its name")
+    kind: Column = column("i8", "place in ChangeKind")
+    before: Column = column("i8", "line before; NO_LINE without")
+    after: Column = column("i8", "line behind; NO_LINE without")
+
+
+def _by_group(rows: _Rows, group: Column) -> Iterator[tuple[int, _Rows]]:
+    """The groups, ascending, and the rows of each, in order."""
+    order = np.argsort(group, kind="stable")
+    starts = group_starts(group[order]).tolist()
+    for begin, end in pairwise([*starts, len(order)]):
+        yield int(group[order[begin]]), rows.taken(order[begin:end])
+
+
+def _made(rows: _Rows, heads: _Compared, words: Words) -> list[Difference]:
+    lines: list[HeaderLine | None] = [*words.line_list, None]  # the last one is NO_LINE
+    return rows_of(
+        Difference,
+        (
+            heads.place[rows.pair].tolist(),
+            [lines[n] for n in rows.before.tolist()],
+            [lines[n] for n in rows.after.tolist()],
+            [heads.address[n] for n in rows.pair.tolist()],
+        ),
+    )
+
+
+def _reordered(heads: _Compared, words: Words, names: list[str]) -> Tally | None:
+    """The order of fields, where it differs."""
+    orders = zip(heads.before.rows(words.field_of), heads.after.rows(words.field_of), strict=True)
+    known: dict[tuple[bytes, bytes], tuple[HeaderLine, HeaderLine] | None] = {}
+    found: list[Difference] = []
+    for i, order in enumerate(orders):
+        if order[0] == order[1]:
+            continue
+        if order not in known:
+            known[order] = _moved(
+                *([names[f] for f in np.frombuffer(row, "<i4").tolist()] for row in order)
+            )
+        moved = known[order]
+        if moved is not None:
+            found.append(Difference(int(heads.place[i]), *moved, heads.address[i]))
+    return Tally.of(found, frozenset()) if found else None
+
+
+def _differing(heads: _Compared, words: Words) -> _Differing:
+    """The fields to look at, by pair: those of which a line is not on both sides; where a head
+    repeats a line, all its fields.
     """
     sides = [(held.owner, held.line.astype(np.int64)) for held in (heads.before, heads.after)]
     width, fields = max(len(words.line_list), 1), max(len(words.fields), 1)
@@ -201,23 +300,70 @@ def _distinct(heads: _Compared, words: Words) -> dict[_Difference, tuple[int, in
     touched = distinct(
         np.concatenate([code[alone] for code, alone in zip(of_field, single, strict=True)])
     )
-    count, lines = [], []
+    lines = []
     for (_, line), code in zip(sides, of_field, strict=True):
         mine = among(code, touched)
         at = np.searchsorted(touched, code[mine])
-        count.append(np.bincount(at, minlength=len(touched)))
-        lines.append(line[mine][np.argsort(at, kind="stable")])
-    first = [running(n) for n in count]
-    out: dict[_Difference, tuple[int, int]] = {}
-    texts = [line.tolist() for line in lines]
-    spans = (pairwise(column.tolist()) for column in first)
-    for pair, name, (b, b_end), (a, a_end) in zip(
-        (touched // fields).tolist(), (touched % fields).tolist(), *spans, strict=True
+        first = running(np.bincount(at, minlength=len(touched)))
+        lines.append(Heads(first, line[mine][np.argsort(at, kind="stable")]))
+    return _Differing(touched // fields, touched % fields, *lines)
+
+
+def _rows(differing: _Differing, words: Words) -> _Rows:
+    """Fields that differ → the lines that do, in the order of the pairs."""
+    several = (np.diff(differing.before.first) > 1) | (np.diff(differing.after.first) > 1)
+    rows = _Rows.joined(
+        [
+            *_of_one_line(differing.where(~several), words),
+            _of_several(differing.where(several), words),
+        ]
+    )
+    return rows.taken(np.argsort(rows.pair, kind="stable"))
+
+
+def _of_one_line(differing: _Differing, words: Words) -> Iterator[_Rows]:
+    """What `differences` says of fields that have at most one line on each side, as columns."""
+    before, after = (
+        np.where(np.diff(held.first) > 0, np.append(held.line, NO_LINE)[held.first[:-1]], NO_LINE)
+        for held in (differing.before, differing.after)
+    )
+    both = (before != NO_LINE) & (after != NO_LINE)
+    value, spelled = (held[before] == held[after] for held in (words.value_of, words.name_of))
+    named = words.field_of[before] == words.field_of[after]
+    for kind, wanted in (
+        (ChangeKind.ADDED, before == NO_LINE),
+        (ChangeKind.REMOVED, after == NO_LINE),
+        (ChangeKind.CHANGED, both & ~value),
+        (ChangeKind.RECASED, both & named & ~spelled),
     ):
-        key = (name, tuple(texts[0][b:b_end]), tuple(texts[1][a:a_end]), heads.address[pair])
-        known = out.get(key)
-        out[key] = (pair, 1) if known is None else (known[0], known[1] + 1)
-    return out
+        rows = np.flatnonzero(wanted)
+        pair, field = differing.pair[rows], differing.field[rows]
+        yield _Rows(pair, field, np.full(len(rows), _KINDS[kind]), before[rows], after[rows])
+
+
+def _of_several(differing: _Differing, words: Words) -> _Rows:
+    """The same of any other fields, each two lists of lines looked at once."""
+    sides = [
+        [tuple(lines.tolist()) for lines in np.split(held.line, held.first[1:-1])]
+        for held in (differing.before, differing.after)
+    ]
+    known: dict[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] = {}
+    rows: list[tuple[int, ...]] = []
+    places = zip(differing.pair.tolist(), differing.field.tolist(), strict=True)
+    for place, lines in zip(places, zip(*sides, strict=True), strict=False):
+        if lines not in known:
+            known[lines] = _numbered(lines, words)
+        rows += (place + row for row in known[lines])
+    return _Rows(*np.array(rows, np.int64).reshape(-1, 5).T)
+
+
+def _numbered(lines: tuple[tuple[int, ...], ...], words: Words) -> list[tuple[int, ...]]:
+    """What `differences` says of the lines of a field, before and after, in numbers."""
+    before, after = ([words.line_list[n] for n in held] for held in lines)
+    return [
+        (_KINDS[kind], *(NO_LINE if line is None else words.lines[line] for line in (one, other)))
+        for kind, one, other in differences(before, after)
+    ]
 
 
 def _with_authority_as_host(words: Words) -> Column:
@@ -269,8 +415,7 @@ def _own_addresses(front: SideTable, back: SideTable) -> frozenset[str]:
     )
 
 
-@lru_cache(maxsize=10_000)
-def _moved(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[HeaderLine, HeaderLine] | None:
+def _moved(before: list[str], after: list[str]) -> tuple[HeaderLine, HeaderLine] | None:
     """The order of the fields both have, before and after, as lines to show; None when it is the
     same.
     """
@@ -282,92 +427,47 @@ def _moved(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[HeaderLine,
 
 
 def differences(
-    name: str, before: list[HeaderLine], after: list[HeaderLine]
-) -> Iterator[Difference]:
-    """One field's lines before and after."""
-    old, new = [x.value for x in before], [x.value for x in after]
-    if old == new:
-        if _recased(before, after):
-            yield ChangeKind.RECASED, name, before[0], after[0]
+    before: Sequence[HeaderLine], after: Sequence[HeaderLine]
+) -> Iterator[tuple[ChangeKind, HeaderLine | None, HeaderLine | None]]:
+    """The lines of one field before and after → (kind, line before, line after) of each change."""
+    if not before or not after:
+        yield from ((ChangeKind.ADDED, None, line) for line in after)
+        yield from ((ChangeKind.REMOVED, line, None) for line in before)
         return
-    if not before:
-        for line in after:
-            yield ChangeKind.ADDED, name, None, line
-        return
-    if not after:
-        for line in before:
-            yield ChangeKind.REMOVED, name, line, None
-        return
-    fresh = list(after)
-    for value in old:
-        match = next((x for x in fresh if x.value == value), None)
-        if match is not None:
-            fresh.remove(match)
-    gone = list(before)
-    for value in new:
-        match = next((x for x in gone if x.value == value), None)
-        if match is not None:
-            gone.remove(match)
-    if not gone and fresh:  # all that was sent arrived, and another line with it
-        for line in fresh:
-            yield ChangeKind.DUPLICATED, name, before[0], line
-    elif not fresh:
-        for line in gone:
-            yield ChangeKind.REMOVED, name, line, None
-    else:
-        yield ChangeKind.CHANGED, name, gone[0], fresh[-1]
-    if _recased(before[:1], after[:1]):
-        yield ChangeKind.RECASED, name, before[0], after[0]
+    gone, fresh = _without(before, after), _without(after, before)
+    if gone and fresh:
+        yield ChangeKind.CHANGED, gone[0], fresh[-1]
+    else:  # all that was sent arrived, and another line with it; or some of it, and nothing else
+        yield from ((ChangeKind.DUPLICATED, before[0], line) for line in fresh)
+        yield from ((ChangeKind.REMOVED, line, None) for line in gone)
+    same = [line.value for line in before] == [line.value for line in after]
+    compared = len(before) if same else 1
+    if any(map(_recased, before[:compared], after[:compared])):
+        yield ChangeKind.RECASED, before[0], after[0]
 
 
-def _recased(before: list[HeaderLine], after: list[HeaderLine]) -> bool:
+def _without(lines: Sequence[HeaderLine], others: Sequence[HeaderLine]) -> list[HeaderLine]:
+    """The lines that have a value of their own: each of the others stands for one line."""
+    held = Counter(line.value for line in others)
+    left = []
+    for line in lines:
+        if held[line.value]:
+            held[line.value] -= 1
+        else:
+            left.append(line)
+    return left
+
+
+def _recased(one: HeaderLine, other: HeaderLine) -> bool:
     """Whether names differ, but for their letter case only."""
-    return any(
-        x.name != y.name and lowered(x.name) == lowered(y.name)
-        for x, y in zip(before, after, strict=True)
-    )
+    return one.name != other.name and lowered(one.name) == lowered(other.name)
 
 
-def count(
-    tally: Tally,
-    example: int,
-    before: HeaderLine | None,
-    after: HeaderLine | None,
-    address: str,
-    own: Set[str],
-    times: int = 1,
-) -> None:
-    if not tally.count:
-        shown = after or before
-        tally.example, tally.name = example, shown.name if shown else ""
-        tally.before, tally.after = before.raw if before else "", after.raw if after else ""
-    tally.count += times
-    if after is None:
-        return
-    value = after.value
-    if value in tally.values or len(tally.values) < COUNTED_VALUES:
-        tally.values[value] = tally.values.get(value, 0) + times
-    if (
-        before is not None
-        and before.value
-        and value.startswith(before.value)
-        and value[len(before.value) :].lstrip()[:1] in (",", ";")
-    ):
-        tally.appended += times
-    stated = _last_stated(lowered(tally.name), value)
-    if stated == address or (address in value and address in addresses_in(value)):
-        tally.client += times
-        tally.itself = True
-    elif stated and stated not in own:
-        tally.client += times
-    if len(tally.clients) < COUNTED_VALUES:
-        tally.clients.add(address)
-
-
+@lru_cache(maxsize=10_000)
 def _last_stated(name: str, value: str) -> str:
     """The address that the last proxy states in a forwarding field, "" where there is none."""
-    found = nodes(name, value)[-1:] if name in fields_of(Meaning.CLIENT_ADDRESS) else ()
-    return next((node.address for node in found if node is not None), "")
+    last = nodes(name, value)[-1:]
+    return next((node.address for node in last if node is not None), "")
 
 
 def change(request: bool, kind: ChangeKind, name: str, tally: Tally, of: int) -> HeaderChange:
@@ -382,7 +482,7 @@ def change(request: bool, kind: ChangeKind, name: str, tally: Tally, of: int) ->
         after=tally.after,
         example=tally.example,
         hop_by_hop=name in HOP_BY_HOP,
-        values=tuple(list(tally.values)[:KEPT_VALUES]),
+        values=tally.values[:KEPT_VALUES],
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from lbtrace.explain.header_changes import Tally, change, count, differences
+from lbtrace.explain.header_changes import Difference, Tally, change, differences
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import Exchange, HeaderLine, Request, Response
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Ref
@@ -37,13 +37,16 @@ def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[He
         if c in having[0] or b in having[1]
     ]
     for request in (True, False):
-        tallies: dict[tuple[ChangeKind, str], Tally] = defaultdict(Tally)
+        found: dict[tuple[ChangeKind, str], list[Difference]] = defaultdict(list)
         of = 0
         for place, before, after in _messages(compared, request):
             of += 1
             for kind, name, line, other in _differences(before.trailers, after.trailers):
-                count(tallies[kind, name], place, line, other, "", frozenset())
-        out += [change(request, kind, name, tally, of) for (kind, name), tally in tallies.items()]
+                found[kind, name].append(Difference(place, line, other, ""))
+        out += [
+            change(request, kind, name, Tally.of(each, frozenset()), of)
+            for (kind, name), each in found.items()
+        ]
     return tuple(out)
 
 
@@ -105,4 +108,5 @@ def _differences(
         for line in lines:
             fields[lowered(line.name)][side].append(line)
     for name, (old, new) in fields.items():
-        yield from differences(name, old, new)
+        for kind, one, other in differences(old, new):
+            yield kind, name, one, other

@@ -87,12 +87,21 @@ class Words:
         return ["", *list(self.texts)[1:]]  # type: ignore[list-item]
 
     @cached_property
+    def value_of(self) -> Column:
+        """Per line a number for its value."""
+        values = [line[1] for line in self.line_list]
+        return numbers(numbering(), values, len(values))
+
+    @cached_property
+    def name_of(self) -> Column:
+        """Per line a number for the name of its field as it is spelled."""
+        names = [line[0] for line in self.line_list]
+        return numbers(numbering(), names, len(names))
+
+    @cached_property
     def field_value_of(self) -> Column:
         """Per line a number for its field, in any letter case, and its value."""
-        return joint(
-            self.field_of,
-            numbers(numbering(), [line[1] for line in self.line_list], len(self.line_list)),
-        )
+        return joint(self.field_of, self.value_of)
 
     @cached_property
     def field_values(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -9,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
-from lbtrace.explain.header_changes import Tally, _Compared, _of_all, _tallies, changes
+from lbtrace.explain.header_changes import (
+    Tally,
+    _Compared,
+    _of_all,
+    _tallies,
+    changes,
+    differences,
+)
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import ChangeKind, Confidence, HeaderChange, Pattern
 from lbtrace.options import DEFAULT
+from lbtrace.tables.columns import running
 from lbtrace.tables.messages import Heads
 from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.sides import both_sides
@@ -66,6 +75,37 @@ def test_a_head_does_not_differ_from_itself(lines: list[str]) -> None:
 def test_what_does_not_differ_has_the_same_lines(before: list[str], after: list[str]) -> None:
     if kinds(head(*before), head(*after)) == []:
         assert sorted(before) == sorted(after)
+
+
+two_of_each = st.lists(
+    st.sampled_from(["A: 1", "a: 1", "A: 2", "B: 1", "b: 2", "C: 3", "Host: x", "host: x"]),
+    max_size=5,
+)
+
+
+@given(st.lists(st.tuples(two_of_each, two_of_each), min_size=1, max_size=4))
+def test_columns_tell_of_many_pairs_what_differences_tells_of_one(
+    pairs: list[tuple[list[str], list[str]]],
+) -> None:
+    """Field by field and pair by pair: how often, in which pair first, of which lines."""
+    words = Words()
+    lists = [[head(*lines) for lines in side] for side in zip(*pairs, strict=True)]
+    held = [
+        Heads(running(np.array(list(map(len, side)))), numbers(words.lines, chain(*side)))
+        for side in lists
+    ]
+    told = _tallies(_Compared(np.arange(len(pairs)), *held, [""] * len(pairs)), words, set())
+    expected: dict[tuple[ChangeKind, str], list[tuple[int, str, str]]] = {}
+    for place, (before, after) in enumerate(zip(*lists, strict=True)):
+        for name in sorted({line.name.lower() for line in before + after}):
+            of = [[x for x in lines if x.name.lower() == name] for lines in (before, after)]
+            for kind, one, other in differences(*of):
+                shown = place, one.raw if one else "", other.raw if other else ""
+                expected.setdefault((kind, name), []).append(shown)
+    told.pop((ChangeKind.REORDERED, ""), None)
+    assert {c: (t.count, t.example, t.before, t.after) for c, t in told.items()} == {
+        change: (len(each), *each[0]) for change, each in expected.items()
+    }
 
 
 def of_play(
@@ -165,11 +205,12 @@ def test_of_a_set_only_what_befell_all_of_it_is_told() -> None:
         (head("A: 2"), head("A: 2", "X-Id: 7", "Via: lb")),
         (head("A: 3", "Odd: 1"), head("A: 3", "Via: lb")),
     ]
-    tallies: dict[tuple[ChangeKind, str], Tally] = {}
     sent = Counter(line.name.lower() for before, _ in pairs for line in before)
-    for before, after in pairs:
-        for kind, name in kinds(before, after):
-            tallies.setdefault((kind, name), Tally()).count += 1
+    counts = Counter(change for before, after in pairs for change in kinds(before, after))
+    tallies = {
+        change: Tally(count=n, example=0, before="", after="", name=change[1])
+        for change, n in counts.items()
+    }
     assert set(_of_all(tallies, sent, len(pairs))) == {
         (ChangeKind.ADDED, "via"),
         (ChangeKind.REMOVED, "odd"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbtrace.correlate import correlate
+from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern
 from lbtrace.options import DEFAULT
 from tests.simulator import Recording
@@ -28,6 +29,21 @@ def test_trailers_that_are_dropped_are_told_field_by_field() -> None:
     assert told[0].before == "grpc-status: 0"
     assert told[0].after == ""
     assert told[0].behaviour is Pattern.REMOVED
+
+
+def test_a_trailer_that_is_always_the_same_states_no_client() -> None:
+    recorded = SCENARIOS["trailers-dropped"]().run()
+    line = HeaderLine("x-lb", "1", "x-lb: 1")
+    front = recorded.clients[0]
+    recorded.clients[0] = replace(
+        front,
+        exchanges=[
+            e._replace(response=e.response and e.response._replace(trailers=(line,)))
+            for e in front.exchanges
+        ],
+    )
+    told = {c.name: (c.kind, c.behaviour) for c in changed(recorded)}
+    assert told["x-lb"] == (ChangeKind.ADDED, Pattern.CONSTANT)
 
 
 def test_a_trailer_behind_a_body_that_was_not_captured_whole_is_unknown() -> None:
