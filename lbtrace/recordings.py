@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from lbtrace import capture, decode
 from lbtrace.model.trace import Trace
 from lbtrace.options import Progress
+from lbtrace.tables.columns import distinct
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.packets import SegmentTable
 
@@ -53,7 +52,7 @@ def _segments(trace: Trace, progress: Progress) -> SegmentTable:
 
 def _share_connections(one: ConnectionTable, other: ConnectionTable) -> bool:
     """Whether any two connections have the same ends."""
-    servers = [{t.addresses[i] for i in np.unique(t.server).tolist()} for t in (one, other)]
+    servers = [{t.addresses[i] for i in distinct(t.server).tolist()} for t in (one, other)]
     if servers[0].isdisjoint(servers[1]):  # as those of two backends are
         return False
     return not _ends(one).isdisjoint(_ends(other))

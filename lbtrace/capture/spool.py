@@ -8,8 +8,6 @@ another folder. Invariant: in a folder in memory, all of them together hold at m
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
 from typing import BinaryIO, Final
 
 MEMORY_BYTES: Final = 1 << 30
@@ -22,6 +20,8 @@ class Spool:
     """A temporary file that is written from its beginning and then mapped. A context manager."""
 
     def __init__(self) -> None:
+        import tempfile  # few captures need it
+
         folder = _folder()
         self._in_memory = _is_in_memory(folder)
         self.file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
@@ -55,6 +55,8 @@ def full_text(path: str) -> str:
 
 
 def _folder() -> str:
+    import tempfile
+
     folder = tempfile.gettempdir()
     chosen = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     if chosen or not _is_in_memory(folder):
@@ -66,7 +68,8 @@ def _folder() -> str:
 def _is_in_memory(folder: str) -> bool:
     """Whether the file system of a folder keeps its files in memory; False if nothing tells."""
     try:
-        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            mounts = file.read().splitlines()
     except OSError:
         return False
     path, kind, longest = os.path.realpath(folder), "", -1

@@ -16,8 +16,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -119,9 +120,11 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     # nothing made here is cyclic; collections would walk every exchange, again and again
     gc.disable()
+    # no matrix is multiplied here; the threads that numpy starts for it would cost more than numpy
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _lenient_output()
     tell_truncation(COULD_NOT_RUN)
-    sys.exit(run(sys.argv[1:]))
+    _leave(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
@@ -147,6 +150,16 @@ def run(arguments: list[str]) -> int:
         _complain(_bug(error))
         return BUG
     return result if isinstance(result, int) else DONE
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once. To take millions of objects apart first, as Python does, takes
+    longer than to make some.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a stream that is closed
+            stream.flush()
+    os._exit(code)
 
 
 def _bug(error: Exception) -> str:

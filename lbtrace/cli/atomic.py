@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
@@ -26,6 +25,8 @@ def replaced(path: str) -> Iterator[TextIO]:
         with _text(real) as out:
             yield out
         return
+    import tempfile  # only a file that is written needs it
+
     number, beside = tempfile.mkstemp(dir=folder, prefix=f".{name[:100]}.", suffix=".part")
     try:
         with _text(number) as out:

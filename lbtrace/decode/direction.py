@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from lbtrace.model.trace import PacketDirection
+from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import Recording
 
 # link type → where the packet type is; 113 has two bytes for it, of which the first is 0
@@ -24,7 +25,7 @@ def packet_directions(recording: Recording) -> bytes:
     any_tells = False
     for link, at in PACKET_TYPE_AT.items():
         cooked = np.flatnonzero((records.link == link) & (records.captured > at))
-        for number in np.unique(records.buffer[cooked]).tolist():
+        for number in distinct(records.buffer[cooked]).tolist():
             rows = cooked[records.buffer[cooked] == number]
             data = np.frombuffer(recording.buffers[number], dtype=np.uint8)
             sent = data[records.offset[rows] + at] == SENT

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import FIN, SYN, Column
 from lbtrace.tables.views import Views
 
@@ -121,8 +122,8 @@ def _telling_ids(columns: Columns) -> Column:
     """
     way = columns["flow"].astype(np.int64) * 2 + columns["forward"]
     ids = columns["ip_id"].astype(np.int64)
-    distinct = np.unique(way << 16 | ids)
-    counted = np.bincount(distinct >> 16, minlength=int(way.max(initial=0)) + 1)
+    told = distinct(way << 16 | ids)
+    counted = np.bincount(told >> 16, minlength=int(way.max(initial=0)) + 1)
     telling: Column = (ids != 0) & (counted[way] > 1)
     return telling
 
@@ -143,7 +144,7 @@ def _options(columns: Columns, views: Sequence[Views], rows: Column) -> Column:
     options = np.zeros((len(rows), OPTION_BYTES), dtype=np.uint8)
     has = columns["header"][rows] >= 20 + OPTION_BYTES
     buffer = columns["buffer"][rows]
-    for number in np.unique(buffer[has]).tolist():
+    for number in distinct(buffer[has]).tolist():
         these = has & (buffer == number)
         if number < len(views):  # not the buffer of packets put together from fragments
             at = columns["payload"][rows[these]] - columns["header"][rows[these]] + 20

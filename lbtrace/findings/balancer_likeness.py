@@ -37,7 +37,7 @@ from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, distinct
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
@@ -115,7 +115,7 @@ def _lines(comparison: Comparison, side: Side) -> list[tuple[tuple[str, ...], bo
         (IN_RESPONSES, True, _of_balancers),
     ):
         heads = (table.responses if response else table.requests).heads
-        used = np.unique(heads.which(table.words.fields_named(wanted))[1]).tolist()
+        used = distinct(heads.which(table.words.fields_named(wanted))[1]).tolist()
         used = [n for n in used if _tells(table.words.line_list[n])]
         if used:
             found.append((places, response, used))

@@ -30,7 +30,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, NotCaptured, Severity
-from lbtrace.tables.columns import Column, among
+from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -93,7 +93,7 @@ def _fields(table: SideTable, rows: Column, response: bool) -> str:
     )
     owners, lines = messages.heads.which(table.words.fields_named(adds))
     spelled: dict[str, str] = {}
-    for line in np.unique(lines[among(owners, rows)]).tolist():
+    for line in distinct(lines[among(owners, rows)]).tolist():
         name = table.words.line_list[line].name
         spelled.setdefault(name.lower(), name)
     if not response and (table.proxied[table.connection[rows]] > 0).any():

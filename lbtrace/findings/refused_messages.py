@@ -60,7 +60,7 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, UnpairedReason
 from lbtrace.model.plurals import noun
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, among
+from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS, joint
@@ -246,7 +246,7 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
     table = comparison.table(Side.BACKEND)
     r, m = table.responses, comparison.pairs
     passed_on = m.answered & r.whole_heads[m.backend]
-    worked = np.unique(m.backend[passed_on & (r.start[m.backend] > 0)])
+    worked = distinct(m.backend[passed_on & (r.start[m.backend] > 0)])
     replaced = _replaced(comparison)
     failed = replaced.backend[r.whole_heads[replaced.backend]]
     if not len(failed):
@@ -291,7 +291,7 @@ def _replaced(comparison: Comparison) -> _Replaced:
     good = backend.responses.there & (backend.responses.start < MIN_ERROR)
     known = tried.where((own.status[len(own) - len(tried) :] >= 500) & good[tried.backend])
     if len(known):
-        return _Replaced(np.unique(known.backend), known.client, paired=True)
+        return _Replaced(distinct(known.backend), known.client, paired=True)
     return _alike(comparison, good & backend.requests.there & (backend.responses.start > 0))
 
 

@@ -40,7 +40,7 @@ from lbtrace.http_fields import CONNECTION, SEC_WEBSOCKET_KEY, UPGRADE, spelling
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.side_table import SideTable
 
@@ -84,7 +84,7 @@ def _asked(table: SideTable) -> _Asked:
     names = {"": 0, CONNECT: TUNNEL}
     to = np.zeros(len(table), np.int64)
     line = q.line_of(words, UPGRADE)
-    for number in np.unique(line[line >= 0]).tolist():
+    for number in distinct(line[line >= 0]).tolist():
         name = words.line_list[number].value.split(",")[0].strip().lower() or "nothing"
         to[line == number] = names.setdefault(name, len(names))
     connects = q.method == words.texts.get(CONNECT, -1)
@@ -186,7 +186,7 @@ def _declined(
     wants &= table.requests.there
     if side is Side.CLIENT and not comparison.alone:
         wants[comparison.pairs.client] = False  # told of the backend, which answered
-    for number in np.unique(asked.to[wants]).tolist():
+    for number in distinct(asked.to[wants]).tolist():
         rows = np.flatnonzero(wants & (asked.to == number))
         hop = asked.names[number] == H2C
         yield KIND.finding(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
 from xxhash import xxh3_128_hexdigest
@@ -27,8 +28,6 @@ from lbtrace.http.h1.ready_messages import ReadyMessages
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.h2 import frames as h2_frames
-from lbtrace.http.h2 import reader as h2
-from lbtrace.http.h2.direction import Http2Direction
 from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import (
     DIGESTED,
@@ -43,6 +42,9 @@ from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.options import Options
 from lbtrace.tables.columns import running
 from lbtrace.tables.packets import StreamTable
+
+if TYPE_CHECKING:
+    from lbtrace.http.h2.direction import Http2Direction
 
 HTTP1 = Application(Protocol.HTTP1)
 _NONE = Application(Protocol.NONE)
@@ -222,12 +224,16 @@ class ConnectionReader:
         self, number: int, client: Cursor, server: Cursor, upgraded: Exchange | None = None
     ) -> None:
         """The exchanges of HTTP/2 streams."""
+        from lbtrace.http.h2 import reader as h2  # with the tables of HPACK
+
         h2.exchanges(number, self._direction(client), self._direction(server), self.found, upgraded)
 
     def _http2_from_the_middle(
         self, number: int, client: Cursor, server: Cursor, frame: int
     ) -> Application:
         """HTTP/2 whose preface was not captured: its streams say who is the client."""
+        from lbtrace.http.h2 import reader as h2
+
         asking, answering = self._direction(client), self._direction(server)
         swapped = h2.is_reversed(asking, answering)
         if swapped:
@@ -239,6 +245,8 @@ class ConnectionReader:
         return Application(Protocol.HTTP2, reversed=swapped)
 
     def _direction(self, cursor: Cursor) -> Http2Direction:
+        from lbtrace.http.h2.direction import Http2Direction
+
         direction = Http2Direction(cursor, self.weirds, self.decode, self.budget.limit)
         self._limited(direction.unread, cursor)
         return direction

@@ -12,11 +12,9 @@ are read once. A body that was not captured whole has no digest, and states noth
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections.abc import Iterable, Sequence
-from html import unescape
 from typing import Final
 
 import numpy as np
@@ -126,7 +124,7 @@ def reason(body: bytes) -> str:
     if known is not None and (title is None or known.lower() not in title[1].lower()):
         return _short(_sentence_with(known, text))
     if title is not None:
-        return _short(unescape(_TAG.sub(" ", title[1])))
+        return _short(_without_tags(title[1], " "))
     if text.lstrip()[:1] in ("{", "["):
         return _short(_member(text))
     return "" if "<" in text else _short(text.strip().partition("\n")[0])
@@ -134,13 +132,23 @@ def reason(body: bytes) -> str:
 
 def _sentence_with(phrase: str, text: str) -> str:
     """The line of a page that holds a phrase, without tags."""
-    plain = unescape(_TAG.sub("\n", text))
-    lines = (line for line in plain.splitlines() if phrase.lower() in line.lower())
+    lines = (
+        line for line in _without_tags(text, "\n").splitlines() if phrase.lower() in line.lower()
+    )
     return next(lines, phrase)
+
+
+def _without_tags(page: str, between: str) -> str:
+    """The text of a page of HTML."""
+    from html import unescape
+
+    return unescape(_TAG.sub(between, page))
 
 
 def _member(text: str) -> str:
     """What an object of JSON says is wrong."""
+    import json
+
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):

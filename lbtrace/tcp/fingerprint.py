@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lbtrace.tables.columns import distinct
 from lbtrace.tables.connections import NONE, SynOptions
 from lbtrace.tables.packets import Column, SegmentTable
 
@@ -51,9 +52,9 @@ def _layouts(kinds: Column) -> tuple[list[tuple[int, ...]], Column]:
         if few
         else kinds.view(f"S{_MAX_OPTION_BYTES}").ravel()
     )
-    distinct = np.unique(rows)
-    layouts = [tuple(bytes(row.tobytes()).rstrip(b"\0")) for row in distinct]
-    return layouts, np.searchsorted(distinct, rows).astype(np.uint32)
+    different = distinct(rows)
+    layouts = [tuple(bytes(row.tobytes()).rstrip(b"\0")) for row in different]
+    return layouts, np.searchsorted(different, rows).astype(np.uint32)
 
 
 def _chunk(table: SegmentTable, rows: Column) -> tuple[Column, Column, Column, Column, Column]:
@@ -96,7 +97,7 @@ def _headers(table: SegmentTable, rows: Column) -> tuple[Column, Column]:
     octets = np.zeros((len(rows), _MAX_OPTION_BYTES + 1), np.uint8)
     size = np.zeros(len(rows), np.int64)
     which = table.buffer[rows]
-    for number in np.unique(which).tolist():
+    for number in distinct(which).tolist():
         data = np.frombuffer(table.buffers[number], np.uint8)
         here = np.flatnonzero(which == number)
         start = table.payload[rows[here]].astype(np.int64) - table.header[rows[here]]

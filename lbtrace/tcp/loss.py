@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lbtrace.tables.columns import among, distinct
 from lbtrace.tables.packets import SYN, Column, SegmentTable
 from lbtrace.tcp.acknowledged import Acknowledged, AckOffsets
 from lbtrace.tcp.columns import counted, first_of, last_of
@@ -50,7 +51,8 @@ def losses(
     """What was lost, and what was sent again."""
     streams = len(assembly.base)
     rows, known = _repeats(table, stream, handshake, assembly)
-    deferred = np.intersect1d(rows[known], handshake.again)
+    known_rows = rows[known]
+    deferred = distinct(known_rows[among(known_rows, handshake.again)])
     rows = rows[~known]
     return Losses(
         _lost(stream, assembly, acked),
@@ -134,7 +136,7 @@ def drop_unacceptable(
     if not beyond.any():
         return
     gone = pieces.stream[beyond]
-    assembly.implausible += np.unique(pieces.row[beyond]).tolist()
+    assembly.implausible += distinct(pieces.row[beyond]).tolist()
     kept = ~beyond
     assembly.pieces = Pieces(
         pieces.stream[kept],
@@ -148,7 +150,7 @@ def drop_unacceptable(
     dropped = np.bincount(gone, pieces.length[beyond], minlength=streams).astype(np.int64)
     assembly.captured -= dropped
     assembly.sent = np.maximum(assembly.sent - dropped, assembly.captured)
-    touched = np.unique(gone)
+    touched = distinct(gone)
     end = np.zeros(streams, np.int64)
     left = assembly.pieces
     np.maximum.at(end, left.stream, left.start + left.length)

@@ -20,7 +20,7 @@ import numpy as np
 
 from lbtrace.model.net import Endpoint
 from lbtrace.model.stream import RoleSource
-from lbtrace.tables.columns import group_starts
+from lbtrace.tables.columns import distinct, group_starts
 from lbtrace.tables.connections import SOURCES
 from lbtrace.tables.packets import ACK, RST, SYN, Column, SegmentTable
 from lbtrace.tcp.columns import first_of, stable_order
@@ -108,9 +108,9 @@ def _by_port(table: SegmentTable, incarnations: Incarnations, found: Roles) -> N
     """Guess, where nothing has decided."""
     servers: set[Endpoint] = set()
     known = found.source != _PORT
-    for flow in np.unique(incarnations.flow[known & found.client_forward]).tolist():
+    for flow in distinct(incarnations.flow[known & found.client_forward]).tolist():
         servers.add(table.flows[flow][1])
-    for flow in np.unique(incarnations.flow[known & ~found.client_forward]).tolist():
+    for flow in distinct(incarnations.flow[known & ~found.client_forward]).tolist():
         servers.add(table.flows[flow][0])
     flows_of = Counter(end for flow in table.flows for end in flow)
     for connection in np.flatnonzero(~known).tolist():

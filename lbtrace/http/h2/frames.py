@@ -16,7 +16,6 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from lbtrace.http.cursor import Cursor
-from lbtrace.http.h2.hpack_tolerant import Decoder, MalformedBlockError
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4
 HEAD: Final = 9  # bytes of a frame head
@@ -128,6 +127,8 @@ def _header_block(head: FrameHead, payload: bytes) -> bool:
         payload = payload[1 : max(len(payload) - payload[0], 1)] if payload else b""
     if head.flags & WITH_PRIORITY:
         payload = payload[5:]
+    from lbtrace.http.h2.hpack_tolerant import Decoder, MalformedBlockError  # with its tables
+
     try:
         fields = Decoder().decode(payload)
     except MalformedBlockError:

@@ -21,7 +21,6 @@ from lbtrace.render.terminal import (
     pairs,
     problems,
     show_screen,
-    zoom,
 )
 from lbtrace.render.terminal import trace as one_side
 from lbtrace.render.terminal.labels import Labels
@@ -34,10 +33,8 @@ SUMMARY = "for people"
 def write_report(report: Report, out: TextIO, view: View) -> None:
     """The result of `compare`."""
     page, labels = Page(out, view), Labels(report.clients, report.backends)
-    if view.ladder:
-        zoom.drawn(page, report, view.zoom, view.ladder, labels)
-    elif view.zoom:
-        zoom.zoom(page, report, view.zoom, labels)
+    if view.zoom:
+        _zoomed(page, report, labels)
     elif view.detail is Detail.PROBLEMS:
         overview.summary(page, report)
         problems.problems(page, report, labels)
@@ -46,6 +43,24 @@ def write_report(report: Report, out: TextIO, view: View) -> None:
         first_screen.first_screen(page, report, listed, labels)
     else:
         _everything(page, report, labels)
+
+
+def _zoomed(page: Page, report: Report, labels: Labels) -> None:
+    from lbtrace.render.terminal import zoom
+
+    if page.view.ladder:
+        zoom.drawn(page, report, page.view.zoom, page.view.ladder, labels)
+    else:
+        zoom.zoom(page, report, page.view.zoom, labels)
+
+
+def _zoomed_alone(page: Page, report: CaptureReport, labels: Labels) -> None:
+    from lbtrace.render.terminal import zoom
+
+    if page.view.ladder:
+        zoom.drawn_alone(page, report, page.view.zoom, page.view.ladder, labels)
+    else:
+        zoom.alone(page, report, page.view.zoom, labels)
 
 
 def _everything(page: Page, report: Report, labels: Labels) -> None:
@@ -72,10 +87,8 @@ def _everything(page: Page, report: Report, labels: Labels) -> None:
 def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     """The result of `show`: first what is wrong in it."""
     page, labels = Page(out, view), Labels([alone.trace for alone in report.captures], ())
-    if view.ladder:
-        zoom.drawn_alone(page, report, view.zoom, view.ladder, labels)
-    elif view.zoom:
-        zoom.alone(page, report, view.zoom, labels)
+    if view.zoom:
+        _zoomed_alone(page, report, labels)
     elif view.detail is Detail.PROBLEMS:
         one_side.summary(page, report)
         problems.problems(page, report, labels)
