@@ -156,16 +156,14 @@ def check(
     0
     """
     from lbtrace.behaviour import stored
-    from lbtrace.expect import check as run
+    from lbtrace.expect import standard
 
     assert report.behaviour is not None
-    return run(
-        report.behaviour,
+    return standard(
         None if expect is None else fspath(expect),
         profile,
         None if baseline is None else stored(fspath(baseline)),
-        min_exchanges,
-    )
+    ).check(report.behaviour, min_exchanges)
 
 
 def inspect(*files: Path, keylog: Files | None = None, options: Options | None = None) -> Trace:

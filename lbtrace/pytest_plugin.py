@@ -38,48 +38,18 @@ class BalancerChecks:
 
         return lbtrace.compare(*captures, **how)
 
-    def check(
-        self,
-        report: Report,
-        *,
-        expect: Path | None = None,
-        profile: str | None = None,
-        baseline: Path | None = None,
-        min_exchanges: int = 1,
-    ) -> CheckResult:
-        """Hold a report against a file of expectations, a known balancer, the report of a good run:
-        all of them that are given. Raises LbtraceError when one of them cannot be read.
-        """
+    def check(self, report: Report, **expected: Any) -> CheckResult:
+        """As `lbtrace.check`: hold a report against `expect`, `profile`, `baseline`."""
         import lbtrace
 
-        return lbtrace.check(
-            report,
-            expect=expect,
-            profile=profile,
-            baseline=baseline,
-            min_exchanges=min_exchanges,
-        )
+        return lbtrace.check(report, **expected)
 
-    def assert_balancer(
-        self,
-        report: Report,
-        *,
-        expect: Path | None = None,
-        profile: str | None = None,
-        baseline: Path | None = None,
-        min_exchanges: int = 1,
-    ) -> CheckResult:
+    def assert_balancer(self, report: Report, **expected: Any) -> CheckResult:
         """The same, and the test fails unless everything holds. What is inconclusive fails it too:
         there is no silent pass.
         """
         __tracebackhide__ = True
-        result = self.check(
-            report,
-            expect=expect,
-            profile=profile,
-            baseline=baseline,
-            min_exchanges=min_exchanges,
-        )
+        result = self.check(report, **expected)
         if result.exit_code:
             from lbtrace.render.check._words import summary
 

@@ -17,6 +17,7 @@ from functools import cache
 from typing import NamedTuple
 
 from lbtrace.behaviour._differences import Comparability, FactPair, compared, differing
+from lbtrace.behaviour._heads import heads
 from lbtrace.behaviour._masked import masked
 from lbtrace.behaviour._seen import Seen
 from lbtrace.behaviour._stored import stored
@@ -57,10 +58,12 @@ def behaviour_of_one_side(comparison: Comparison, findings: Sequence[Finding]) -
     """
     seen = Seen(comparison, tuple(findings), NO_VERDICT)
     (side,) = comparison.captured
+    facts = masked(fact for module in _modules() if module.ONE_SIDE for fact in module.facts(seen))
     return Behaviour(
-        masked(fact for module in _modules() if module.ONE_SIDE for fact in module.facts(seen)),
+        facts,
         exchanges=int(comparison.table(side).requests.there.sum()),
         one_sided=True,
+        heads=heads(comparison, facts),
     )
 
 
@@ -70,10 +73,12 @@ def behaviour(comparison: Comparison, findings: Sequence[Finding], verdict: Verd
     undecided = UNDECIDED.get(verdict.kind, "")
     if not undecided and verdict.confidence is Confidence.LOW:
         undecided = "nothing that the captures show is sure"
+    facts = masked(fact for module in _modules() for fact in module.facts(seen))
     return Behaviour(
-        masked(fact for module in _modules() for fact in module.facts(seen)),
+        facts,
         exchanges=len(comparison.pairs),
         undecided=undecided,
+        heads=heads(comparison, facts),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from lbtrace.errors import InputError
-from lbtrace.model.behaviour import Behaviour, Fact, Share
+from lbtrace.model.behaviour import Behaviour, Fact, Head, Share
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Evidence
 
@@ -40,7 +40,7 @@ def stored(path: str) -> Behaviour:
         )
     try:
         return _behaviour(found)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             "damaged-report", f"{path}: the behaviour in it is damaged.", "Make it anew."
         ) from error
@@ -79,7 +79,21 @@ def _behaviour(found: dict[str, Any]) -> Behaviour:
         int(found["exchanges"]),
         str(found["undecided"]),
         bool(found["one_sided"]),
+        tuple(_head(head) for head in found.get("heads", ())),  # older reports have none
     )
+
+
+def _head(head: dict[str, Any]) -> Head:
+    return Head(
+        _frame(head),
+        str(head["exchange"]),
+        bool(head["is_request"]),
+        tuple(str(line) for line in head["lines"]),
+    )
+
+
+def _frame(f: dict[str, Any]) -> FrameRef:
+    return FrameRef(Side(f["side"]), int(f["point"]), int(f["file"]), int(f["frame"]), f["time_ns"])
 
 
 def _fact(fact: dict[str, Any]) -> Fact:
@@ -109,12 +123,7 @@ def _fact(fact: dict[str, Any]) -> Fact:
 def _evidence(items: list[dict[str, Any]]) -> Iterator[Evidence]:
     for item in items:
         yield Evidence(
-            tuple(
-                FrameRef(
-                    Side(f["side"]), int(f["point"]), int(f["file"]), int(f["frame"]), f["time_ns"]
-                )
-                for f in item["frames"]
-            ),
+            tuple(_frame(f) for f in item["frames"]),
             str(item["note"]),
             str(item["client_filter"]),
             str(item["backend_filter"]),

@@ -6,6 +6,7 @@ Exit code 0: all expectations hold. 1: one failed. 2: the check could not run. 3
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -161,10 +162,9 @@ def command(
     given = [*captures, *clients, *backends, *lb]
     _same_source(report, given)
     target.check([*given, *keylogs, *(path for path in (expect, baseline, report) if path)])
-    from lbtrace.expect import check
+    from lbtrace.expect import standard
 
-    before = None if baseline is None else _stored(baseline)
-    check(Behaviour(undecided="not read yet"), expect, profile, before)  # before the long work
+    wanted = standard(expect, profile, None if baseline is None else _stored(baseline))
     behaviour = (
         _stored(report)
         if report is not None
@@ -178,12 +178,27 @@ def command(
     )
     if init:
         return _init(target, behaviour)
-    found = check(behaviour, expect, profile, before, min_exchanges)
+    found = wanted.check(behaviour, min_exchanges)
     from lbtrace.render.check import get_format
 
     with target.open() as (out, view):
-        get_format(format_).write(replace(found, captures=tuple(given)), out, view)
+        get_format(format_).write(
+            replace(found, command=_command(captures, clients, backends, lb)), out, view
+        )
     return found.exit_code
+
+
+def _command(
+    captures: Sequence[str], clients: Sequence[str], backends: Sequence[str], lb: Sequence[str]
+) -> str:
+    """What shows the whole story of these captures; "" without any."""
+    named = {"--client": clients, "--backend": backends, "--lb": lb}
+    options = [
+        word for option, files in named.items() for word in ([option, *files] if files else ())
+    ]
+    if _one_side(captures, clients, backends) is not None and not lb:
+        return shlex.join(["lbtrace", "show", *clients, *backends])
+    return shlex.join(["lbtrace", "compare", *captures, *options]) if captures or options else ""
 
 
 def _valid(expect: str | None, captures: Sequence[str]) -> None:

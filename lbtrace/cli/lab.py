@@ -20,6 +20,7 @@ from lbtrace.model.report import Report
 from lbtrace.render.wording.escape import shown
 
 if TYPE_CHECKING:
+    from lbtrace.expect import Standard
     from lbtrace.lab.run import OwnConfiguration
 
 
@@ -116,10 +117,11 @@ def run_command(
             "Or run them one by one.",
         )
     target.check([])
+    wanted = None
     if expectations is not None:
-        from lbtrace.expect import read
+        from lbtrace.expect import standard
 
-        read(expectations)  # what is wrong in it is said before the experiment
+        wanted = standard(expectations)  # what is wrong in it is said before the experiment
     kept = None if keep is None else empty_directory(keep)
     for balancer in balancers:
         said = require_experiment(balancer, traffic, own)
@@ -134,7 +136,7 @@ def run_command(
         if kept is not None:
             recorded = moved(recorded, kept)
         acts = [Act(balancer, compared(directory)) for balancer, directory in recorded.items()]
-        code = print_results(acts, target, explain, no_pause, expectations)
+        code = print_results(acts, target, explain, no_pause, wanted)
     tell_where(keep, kept)
     if code:
         click.get_current_context().exit(code)
@@ -200,16 +202,16 @@ def moved(recorded: Mapping[str, Path], kept: Path) -> dict[str, Path]:
 
 
 def print_results(
-    acts: Sequence[Act], target: Target, explain: bool, no_pause: bool, expectations: str | None
+    acts: Sequence[Act], target: Target, explain: bool, no_pause: bool, wanted: Standard | None
 ) -> int:
     """The lesson, or the report; then what became of the expectations. Returns the exit code."""
     if explain:
         teach(target, acts, no_pause)
     else:
         target.write_report(acts[0].report)
-    if expectations is None:
+    if wanted is None:
         return 0
-    codes = {check_and_print(act.report, expectations) for act in acts}
+    codes = {check_and_print(act.report, wanted) for act in acts}
     return next((code for code in (1, 3) if code in codes), 0)
 
 
@@ -222,18 +224,17 @@ def tell_where(keep: str | None, kept: Path | None) -> None:
     click.echo(text, err=True)
 
 
-def check_and_print(report: Report, expect: str) -> int:
-    """Hold a report against a file of expectations, and print what became of them on stderr: the
+def check_and_print(report: Report, wanted: Standard) -> int:
+    """Hold a report against expectations, and print what became of them on stderr: the
     report itself is on stdout. Returns the exit code of `lbtrace check`.
     """
     import sys
 
-    from lbtrace.expect import check
     from lbtrace.render import View
     from lbtrace.render.check import get_format
 
     assert report.behaviour is not None
-    result = check(report.behaviour, expect)
+    result = wanted.check(report.behaviour)
     get_format("terminal").write(result, sys.stderr, View())
     return result.exit_code
 

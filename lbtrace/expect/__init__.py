@@ -21,6 +21,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from types import ModuleType
@@ -33,7 +34,7 @@ from lbtrace.expect._document import Document
 from lbtrace.expect._document import read as read_document
 from lbtrace.expect._init import written
 from lbtrace.expect._judged import ONE_SIDE
-from lbtrace.expect._profile import judge_profile
+from lbtrace.expect._profile import judge_profile, require_profile
 from lbtrace.expect._wanted import Unfit, truth
 from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour
@@ -43,7 +44,7 @@ from lbtrace.model.report import Severity
 __all__ = [
     "Expectation",
     "Expectations",
-    "check",
+    "Standard",
     "file_of",
     "judge",
     "judge_baseline",
@@ -51,6 +52,7 @@ __all__ = [
     "observed",
     "read",
     "result",
+    "standard",
     "today",
     "warnings",
 ]
@@ -214,27 +216,38 @@ def _outcomes(
     )
 
 
-def check(
-    behaviour: Behaviour,
-    expect: str | None = None,
-    profile: str | None = None,
-    baseline: Behaviour | None = None,
-    min_exchanges: int = 1,
-) -> CheckResult:
-    """Hold a Behaviour against a file of expectations, a known balancer, a good run: all of them
-    that are given. OptionError when a file or an id is not as it must be.
+class Standard(NamedTuple):
+    """What a Behaviour is held against: a file of expectations, a known balancer, a good run; all
+    of them that are given. `day` is the day by which allowances are judged.
     """
-    outcomes: list[Outcome] = []
-    said: tuple[str, ...] = ()
-    if expect is not None:
-        expectations = read(expect, slugs())
-        outcomes += judge(expectations, behaviour)
-        said = warnings(expectations)
+
+    expectations: Expectations | None
+    profile: str | None
+    baseline: Behaviour | None
+    day: date
+
+    def check(self, behaviour: Behaviour, min_exchanges: int = 1) -> CheckResult:
+        """What became of each expectation."""
+        outcomes: list[Outcome] = []
+        if self.expectations is not None:
+            outcomes += judge(self.expectations, behaviour, self.day)
+        if self.profile is not None:
+            outcomes += judge_profile(self.profile, behaviour)
+        if self.baseline is not None:
+            outcomes += judge_baseline(self.baseline, behaviour)
+        said = () if self.expectations is None else warnings(self.expectations, self.day)
+        return result(outcomes, behaviour, min_exchanges, said)
+
+
+def standard(
+    expect: str | None = None, profile: str | None = None, baseline: Behaviour | None = None
+) -> Standard:
+    """Read what a Behaviour is to be held against. OptionError when a file or an id is not as it
+    must be.
+    """
     if profile is not None:
-        outcomes += judge_profile(profile, behaviour)
-    if baseline is not None:
-        outcomes += judge_baseline(baseline, behaviour)
-    return result(outcomes, behaviour, min_exchanges, said)
+        require_profile(profile)
+    return Standard(None if expect is None else read(expect), profile, baseline, today())
 
 
 def warnings(expectations: Expectations, day: date | None = None) -> tuple[str, ...]:
@@ -248,26 +261,29 @@ def result(
     min_exchanges: int = 1,
     said: Sequence[str] = (),
 ) -> CheckResult:
-    """All outcomes of a check. With fewer exchanges than asked for, none of them counts."""
+    """All outcomes of a check, each with what shows it. With fewer exchanges than asked for, none
+    of them counts.
+    """
     undecided = behaviour.undecided
     if not undecided and behaviour.exchanges < min_exchanges:
         undecided = (
             f"{behaviour.exchanges} exchanges could be judged, and {min_exchanges} were asked for"
         )
-        outcomes = [
-            Outcome(
-                o.key,
-                Fulfilment.INCONCLUSIVE,
-                o.expected,
-                o.seen,
-                o.evidence,
-                undecided,
-                o.place,
-                o.warns,
-            )
-            for o in outcomes
-        ]
-    return CheckResult(tuple(outcomes), behaviour.exchanges, undecided, tuple(said))
+        outcomes = [replace(o, answer=Fulfilment.INCONCLUSIVE, reason=undecided, allowed=None,
+                            without_occasion=False, example="") for o in outcomes]  # fmt: skip
+    shown = tuple(_with_heads(outcome, behaviour) for outcome in outcomes)
+    return CheckResult(shown, behaviour.exchanges, undecided, tuple(said))
+
+
+def _with_heads(outcome: Outcome, behaviour: Behaviour) -> Outcome:
+    """The same with the exchange that shows it, and its two heads where heads matter."""
+    heads = behaviour.heads_of(outcome.evidence)
+    exchange = next((head.exchange for head in heads), "")
+    shown = outcome.answer is not Fulfilment.HOLDS and bool(
+        ABOUT_HEADS & set(outcome.key.split("."))
+    )
+    whole = tuple(head for head in heads if head.lines)
+    return replace(outcome, exchange=exchange, heads=whole if shown else ())
 
 
 def observed(behaviour: Behaviour) -> Iterator[tuple[str, object, str]]:
@@ -282,6 +298,7 @@ def file_of(behaviour: Behaviour) -> str:
     return written(behaviour.exchanges, observed(behaviour))
 
 
+ABOUT_HEADS = {"headers", "trust", "profile"}  # a part of the keys that are about header fields
 SECTIONS = (
     "balancer", "source", "request", "response", "trust", "protocol", "reuse", "errors",
     "health_checks", "distribution", "latency", "findings",

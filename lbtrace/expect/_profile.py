@@ -19,6 +19,7 @@ from lbtrace.errors import OptionError, nearest
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.expectation import Fulfilment, Outcome
+from lbtrace.model.plurals import noun
 from lbtrace.model.report import Evidence
 from lbtrace.profiles import SEEN_IN_PAIRS, Profile, Rule, profiles
 
@@ -31,6 +32,11 @@ def judge_profile(name: str, behaviour: Behaviour) -> tuple[Outcome, ...]:
     """
     every = [tuple(_outcomes(profile, behaviour)) for profile in _named(name)]
     return min(every, key=lambda outcomes: (_failures(outcomes), -_held(outcomes)))
+
+
+def require_profile(name: str) -> None:
+    """OptionError for an id that there is not."""
+    _named(name)
 
 
 def _named(name: str) -> Sequence[Profile]:
@@ -104,9 +110,19 @@ def _rule(key: str, profile: Profile, rule: Rule, behaviour: Behaviour) -> Outco
         key,
         Fulfilment.FAILED if missing else Fulfilment.HOLDS,
         expected,
-        "not seen" if missing else "nothing to the contrary was seen",
+        f"not seen{_in_how_many(rule, behaviour)}"
+        if missing
+        else "nothing to the contrary was seen",
         _evidence("", rule, behaviour),
     )
+
+
+def _in_how_many(rule: Rule, behaviour: Behaviour) -> str:
+    """In how many pairs a line of the rule could have been."""
+    pairs = behaviour.fact("habits")
+    if rule.place not in SEEN_IN_PAIRS or pairs is None:
+        return ""
+    return f" in any of {pairs.value} {noun(int(pairs.value or 0), 'pair')} of exchanges"
 
 
 def _had_occasion(rule: Rule, behaviour: Behaviour) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Evidence, Unit
 
 
@@ -67,16 +69,28 @@ class Fact:
         return next((share for share in self.shares if share.name == name), None)
 
 
+class Head(NamedTuple):
+    """A message whose head ends in `frame`. `exchange` is what `--zoom` calls its exchange, ""
+    where one side alone was captured; `lines` are its lines where a fact is about header fields.
+    """
+
+    frame: FrameRef
+    exchange: str
+    is_request: bool
+    lines: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Behaviour:
     """All facts of one comparison. `exchanges` is how many pairs they rest on. `undecided` says why
-    nothing may be judged, "" when it may.
+    nothing may be judged, "" when it may. `heads` are those of the messages that facts name first.
     """
 
     facts: tuple[Fact, ...] = ()
     exchanges: int = 0
     undecided: str = ""
     one_sided: bool = False
+    heads: tuple[Head, ...] = ()
     by_name: dict[str, Fact] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +99,15 @@ class Behaviour:
     def fact(self, name: str) -> Fact | None:
         """The fact of that name, None when there is no such fact."""
         return self.by_name.get(name)
+
+    def heads_of(self, evidence: Iterable[Evidence]) -> tuple[Head, ...]:
+        """The heads at the first frame of each side, the client's first."""
+        first: dict[Side, FrameRef] = {}
+        for each in evidence:
+            for frame in each.frames:
+                first.setdefault(frame.side, frame)
+        known = {head.frame: head for head in self.heads}
+        return tuple(known[first[side]] for side in Side if first.get(side) in known)
 
     def under(self, prefix: str) -> Iterable[Fact]:
         """The facts whose names begin with `prefix` and a dot."""

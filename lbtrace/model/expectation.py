@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from lbtrace.model.behaviour import Head
 from lbtrace.model.report import Evidence
 
 
@@ -44,8 +45,10 @@ class Outcome:
 
     `key` is its name in the file ("request.headers.Host"), `expected` and `seen` are sentences,
     `reason` says why it is inconclusive. `warns`: it cannot fail the check. `allowed`: the
-    allowance that turned a failure into a pass. `without_occasion`: nothing in the captures could
-    have shown it; only rules of a profile have that, and they make no check inconclusive.
+    allowance that turned a failure into a pass. `exchange` is what `--zoom` calls the exchange that
+    shows it, `heads` are its messages, the client's first, where heads matter. `without_occasion`:
+    nothing in the captures could have shown it; only rules of a profile have that, and they make no
+    check inconclusive.
     """
 
     key: str
@@ -59,6 +62,8 @@ class Outcome:
     allowed: Allowance | None = None
     without_occasion: bool = False
     example: str = ""
+    exchange: str = ""
+    heads: tuple[Head, ...] = ()
 
     @property
     def fails(self) -> bool:
@@ -71,14 +76,15 @@ class CheckResult:
     """All outcomes, in the order of the file, and what there is to say of the check itself.
 
     `exchanges`: pairs that the judgement rests on. `undecided` says why nothing was judged, "" when
-    something was.
+    something was. `command` shows the whole story when `--zoom` and an exchange are added to it, ""
+    when the captures are not at hand.
     """
 
     outcomes: tuple[Outcome, ...]
     exchanges: int
     undecided: str = ""
     warnings: tuple[str, ...] = ()
-    captures: tuple[str, ...] = ()
+    command: str = ""
 
     def of(self, answer: Fulfilment) -> tuple[Outcome, ...]:
         """The outcomes with that answer that had an occasion."""

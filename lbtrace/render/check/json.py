@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lbtrace._version import __version__
 from lbtrace.model.expectation import CheckResult, Outcome
 from lbtrace.render import View
 from lbtrace.render.check._words import word
+from lbtrace.render.json.behaviour import head_object
 from lbtrace.render.json.parts import evidence
-from lbtrace.render.json.text import Json, encode
+from lbtrace.render.json.text import Json, write_document
 
 SUMMARY = "everything, for programs"
 FORMAT_VERSION = 1
@@ -19,21 +19,15 @@ FORMAT_VERSION = 1
 
 def write(result: CheckResult, out: TextIO, view: View) -> None:
     """One outcome per line."""
-    head = {
-        "format": "lbtrace-check",
-        "format_version": FORMAT_VERSION,
-        "lbtrace_version": __version__,
+    head: Json = {
         "exit_code": result.exit_code,
         "exchanges": result.exchanges,
         "undecided": result.undecided,
         "warnings": list(result.warnings),
     }
-    out.write(encode(head)[:-1] + ',"outcomes":[\n')
-    before = ""
-    for outcome in result.outcomes:
-        out.write(before + encode(_outcome(outcome)) + "\n")
-        before = ","
-    out.write("]}\n")
+    write_document(
+        out, "lbtrace-check", FORMAT_VERSION, head, "outcomes", map(_outcome, result.outcomes)
+    )
 
 
 def _outcome(outcome: Outcome) -> Json:
@@ -60,4 +54,6 @@ def _outcome(outcome: Outcome) -> Json:
             "reason": allowed.reason,
         },
         "evidence": [evidence(each) for each in outcome.evidence],
+        "exchange": outcome.exchange,
+        "heads": [head_object(head) for head in outcome.heads],
     }

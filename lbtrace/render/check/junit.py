@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
-from lbtrace.render.check._words import lines, where, word
+from lbtrace.render.check._words import diff_of, lines, where, word
 from lbtrace.render.wording.escape import shown
 
 SUMMARY = "test results for CI servers (JUnit XML)"
@@ -60,7 +60,8 @@ def _case(suite: ElementTree.Element, outcome: Outcome) -> None:
         failure = ElementTree.SubElement(
             case, "failure", message=shown(outcome.seen), type="expectation"
         )
-        failure.text = f"{where(outcome)}\n{text}" if where(outcome) else text
+        parts = [where(outcome), text, *diff_of(outcome)]
+        failure.text = "\n".join(part for part in parts if part)
     elif _is_skipped(outcome):
         ElementTree.SubElement(
             case, "skipped", message=shown(f"{word(outcome)}: {outcome.reason or outcome.seen}")

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
-from lbtrace.render.check._words import lines, summary, where, word
+from lbtrace.render.check._words import diff_of, lines, summary, where, word
 from lbtrace.render.wording.escape import shown
 
 SUMMARY = "for pull requests and job summaries"
@@ -28,7 +28,7 @@ def write(result: CheckResult, out: TextIO, view: View) -> None:
         out.write(f"\n⚠️ {code(shown(warning))}\n")
     for outcome in result.outcomes:
         if outcome.answer is not Fulfilment.HOLDS and not outcome.without_occasion:
-            _section(outcome, out)
+            _section(outcome, result, out)
     out.write("\n<details><summary>All expectations</summary>\n\n")
     out.write("| | expectation | seen |\n|---|---|---|\n")
     for outcome in result.outcomes:
@@ -38,12 +38,21 @@ def write(result: CheckResult, out: TextIO, view: View) -> None:
     out.write("\n</details>\n")
 
 
-def _section(outcome: Outcome, out: TextIO) -> None:
+def _section(outcome: Outcome, result: CheckResult, out: TextIO) -> None:
     sign = SIGNS.get(word(outcome), "➖")
     place = f" ({code(where(outcome))})" if where(outcome) else ""
     out.write(f"\n#### {sign} {word(outcome)}: {code(shown(outcome.key))}{place}\n\n")
-    for label, text in lines(outcome):
+    for label, text in lines(outcome, result):
         out.write(f"- {label}: {code(text)}\n")
+    if outcome.heads:
+        out.write(f"\n{fenced(diff_of(outcome))}")
+
+
+def fenced(rows: list[str]) -> str:
+    """A block of code that holds exactly these lines (CommonMark §4.5), coloured as a diff."""
+    longest = max((len(run) for row in rows for run in re.findall("`+", row)), default=0)
+    fence = "`" * max(longest + 1, 3)
+    return "\n".join([f"{fence}diff", *rows, fence]) + "\n"
 
 
 def code(text: str) -> str:

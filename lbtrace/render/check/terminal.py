@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import zip_longest
 from typing import TextIO
 
 import click
 
+from lbtrace.model.behaviour import Head
 from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
-from lbtrace.render.check._words import lines, summary, where, word, zoom
+from lbtrace.render.check._words import beside, lines, summary, titles, where, word
 from lbtrace.render.wording.escape import shown
 
 SUMMARY = "for people"
@@ -43,14 +45,23 @@ def _page(result: CheckResult, view: View) -> list[str]:
     ]
     full = [o for o in result.outcomes if _in_full(o, result)]
     full.sort(key=lambda o: (o.answer is not Fulfilment.FAILED, not o.fails))
+    told: dict[tuple[Head, ...], str] = {}
     for outcome in full:
-        page += ["", *_full(outcome, view)]
+        page += ["", *_full(outcome, result, view)]
+        if outcome.heads:
+            other = told.setdefault(outcome.heads, outcome.key)
+            page += (
+                _beside(outcome, view)
+                if other == outcome.key
+                else _labelled("heads", f"as under {shown(other)}", view)
+            )
     rest = [o for o in result.outcomes if not _in_full(o, result)]
     if rest:
         page.append("")
         page += [line for outcome in rest for line in _short(outcome, view)]
-    if result.failed and zoom(result):
-        page += ["", *textwrap.wrap(f"For the whole story: {zoom(result)}", view.width)]
+    if result.failed and result.command:
+        text = f"For the whole story: {shown(result.command)}"
+        page += ["", *textwrap.wrap(text, view.width, break_on_hyphens=False)]
     return page
 
 
@@ -74,15 +85,32 @@ def _head(outcome: Outcome, view: View) -> list[str]:
     return texts
 
 
-def _full(outcome: Outcome, view: View) -> list[str]:
+def _full(outcome: Outcome, result: CheckResult, view: View) -> list[str]:
     page = _head(outcome, view)
-    for label, text in lines(outcome):
-        page += textwrap.wrap(
-            text,
-            view.width,
-            initial_indent=f"  {label:<{_LABEL}}",
-            subsequent_indent=" " * (_LABEL + 2),
-        )
+    for label, text in lines(outcome, result):
+        page += _labelled(label, text, view)
+    return page
+
+
+def _labelled(label: str, text: str, view: View) -> list[str]:
+    return textwrap.wrap(
+        text,
+        view.width,
+        initial_indent=f"  {label:<{_LABEL}}",
+        subsequent_indent=" " * (_LABEL + 2),
+        break_on_hyphens=False,  # commands are copied
+    )
+
+
+def _beside(outcome: Outcome, view: View) -> list[str]:
+    """The two heads, in two columns of equal width."""
+    width = (view.width - 6) // 2
+    page = []
+    for sign, *texts in ((" ", *titles(outcome)), *beside(outcome)):
+        cells = [textwrap.wrap(text, width) or [""] for text in texts]
+        for number, row in enumerate(zip_longest(*cells, fillvalue="")):
+            mark = sign if number == 0 else " "
+            page.append(f"  {mark} {row[0]:<{width}}  {row[1]}".rstrip())
     return page
 
 

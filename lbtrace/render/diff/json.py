@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lbtrace._version import __version__
+from lbtrace.behaviour import FactPair
 from lbtrace.render import View
 from lbtrace.render.diff import DiffResult
 from lbtrace.render.json.behaviour import fact_object
-from lbtrace.render.json.text import encode
+from lbtrace.render.json.text import Json, write_document
 
 SUMMARY = "everything, for programs"
 FORMAT_VERSION = 1
@@ -18,22 +18,14 @@ FORMAT_VERSION = 1
 
 def write(result: DiffResult, out: TextIO, view: View) -> None:
     """One fact per line."""
-    head = {
-        "format": "lbtrace-diff",
-        "format_version": FORMAT_VERSION,
-        "lbtrace_version": __version__,
-        "names": list(result.names),
-        "undecided": list(result.undecided),
+    head: Json = {"names": list(result.names), "undecided": list(result.undecided)}
+    write_document(out, "lbtrace-diff", FORMAT_VERSION, head, "facts", map(_pair, result.facts))
+
+
+def _pair(pair: FactPair) -> Json:
+    return {
+        "name": pair.name,
+        "result": pair.result.name.lower(),
+        "before": fact_object(pair.before),
+        "after": fact_object(pair.after),
     }
-    out.write(encode(head)[:-1] + ',"facts":[\n')
-    before = ""
-    for pair in result.facts:
-        fact = {
-            "name": pair.name,
-            "result": pair.result.name.lower(),
-            "before": fact_object(pair.before),
-            "after": fact_object(pair.after),
-        }
-        out.write(before + encode(fact) + "\n")
-        before = ","
-    out.write("]}\n")

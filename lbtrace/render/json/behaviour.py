@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.model.behaviour import Behaviour, Fact
+from lbtrace.model.behaviour import Behaviour, Fact, Head
 from lbtrace.model.report import Evidence
-from lbtrace.render.json.parts import evidence
+from lbtrace.render.json.parts import evidence, frame
 from lbtrace.render.json.text import Json, encode, quoted
 
 
@@ -20,7 +20,22 @@ def behaviour(given: Behaviour) -> Iterator[str]:
     for fact in given.facts:
         yield before + encode(fact_object(fact))
         before = ","
+    yield '],"heads":['
+    before = ""
+    for head in given.heads:
+        yield before + encode(head_object(head))
+        before = ","
     yield "]}"
+
+
+def head_object(head: Head) -> Json:
+    """One head."""
+    return {
+        **frame(head.frame),
+        "exchange": head.exchange,
+        "is_request": head.is_request,
+        "lines": list(head.lines),
+    }
 
 
 def fact_object(fact: Fact) -> Json:

@@ -120,13 +120,14 @@ def evidence(e: Evidence) -> Json:
     """The packets behind a claim."""
     return {
         "note": e.note,
-        "frames": [_frame(f) for f in e.frames],
+        "frames": [frame(f) for f in e.frames],
         "client_filter": e.client_filter,
         "backend_filter": e.backend_filter,
     }
 
 
-def _frame(f: FrameRef) -> Json:
+def frame(f: FrameRef) -> Json:
+    """Where a packet is."""
     return {
         "side": f.side.value,
         "point": f.point,
@@ -168,7 +169,7 @@ def problems(report: Report | CaptureReport) -> Iterator[str]:
                 "count": p.count,
                 "of": p.of,
                 "since_ns": p.since.time_ns,
-                "frames": [_frame(f) for f in p.frames],
+                "frames": [frame(f) for f in p.frames],
             }
         )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from json import JSONEncoder
 from json.encoder import encode_basestring_ascii
+from typing import TextIO
 
 import numpy as np
 
+from lbtrace._version import __version__
 from lbtrace.tables.columns import Column
 
 Json = dict[str, object]  # one JSON object on its way into the encoder; no function hands it on
@@ -31,6 +33,19 @@ def encode(value: object) -> str:
     return _PAIR_OR_ESCAPE.sub(
         lambda found: f"\\\\x{found['byte']}" if found["byte"] else found[0], text
     )
+
+
+def write_document(
+    out: TextIO, name: str, version: int, head: Json, key: str, rows: Iterable[Json]
+) -> None:
+    """A document of a format of its own: its name and version, the head, then one row per line."""
+    began = {"format": name, "format_version": version, "lbtrace_version": __version__, **head}
+    out.write(encode(began)[:-1] + f',"{key}":[\n')
+    before = ""
+    for row in rows:
+        out.write(before + encode(row) + "\n")
+        before = ","
+    out.write("]}\n")
 
 
 def or_null(number: int | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from lbtrace.model.behaviour import Head
 from lbtrace.model.expectation import Allowance, CheckResult, Fulfilment, Outcome, Place
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Evidence
@@ -20,6 +21,16 @@ EVIDENCE = (
 ALLOWANCE = Allowance("retries", "", date(2027, 3, 1), f"known {HOSTILE}", Place("lb.toml", 9))
 
 
+def _heads(text: str) -> tuple[Head, ...]:
+    """Both heads; the balancer changed one field and added another."""
+    client, backend = EVIDENCE[0].frames
+    start = f"GET /{text} HTTP/1.1"
+    return (
+        Head(client, "1", True, (start, f"Host: {text}", "Accept: */*")),
+        Head(backend, "1", True, (start, f"X-{text}: `{text}", "Host: b", "Accept: */*")),
+    )
+
+
 def outcome(answer: Fulfilment, text: str = "", **more: object) -> Outcome:
     """An outcome with this text wherever text can stand."""
     return Outcome(
@@ -31,6 +42,8 @@ def outcome(answer: Fulfilment, text: str = "", **more: object) -> Outcome:
         f"because {text}" if answer is Fulfilment.INCONCLUSIVE else "",
         Place(f"lb{text}.toml", 9),
         example=f"Host: {text}",
+        exchange="1",
+        heads=_heads(text),
         **more,  # type: ignore[arg-type]
     )
 
@@ -48,5 +61,5 @@ def result(text: str = HOSTILE) -> CheckResult:
         ),
         12,
         warnings=(f"ended {text}",),
-        captures=("client.pcap", f"b{text}.pcap"),
+        command=f"lbtrace compare client.pcap b{text}.pcap",
     )

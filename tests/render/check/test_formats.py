@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +16,7 @@ from junitparser import Failure, JUnitXml, Skipped
 from lbtrace.model.expectation import CheckResult, Fulfilment
 from lbtrace.render import View
 from lbtrace.render.check import format_names, get_format
-from lbtrace.render.check.markdown import code
+from lbtrace.render.check.markdown import code, fenced
 from lbtrace.render.wording.escape import shown
 from tests.render.check.hostile import HOSTILE, outcome, result
 from tests.render.json_tables import schema
@@ -133,3 +134,38 @@ def test_what_failed_stands_first_with_expected_seen_packets_and_filter() -> Non
 def test_without_a_judgement_the_reason_stands_on_top() -> None:
     page = written("terminal", CheckResult((outcome(Fulfilment.INCONCLUSIVE),), 0, "they differ"))
     assert "Nothing can be judged: they differ." in page
+
+
+def test_both_heads_stand_side_by_side_with_what_the_balancer_did() -> None:
+    one = CheckResult((outcome(Fulfilment.FAILED, "x"),), 4, command="lbtrace compare a b")
+    page = written("terminal", one, View(width=60)).splitlines()
+    at = next(
+        n for n, line in enumerate(page) if line.split() == ["client", "#4", "backend", "#16"]
+    )
+    assert [line.split() for line in page[at + 1 : at + 5]] == [
+        ["GET", "/x", "HTTP/1.1", "GET", "/x", "HTTP/1.1"],
+        ["+", "X-x:", "`x"],
+        ["~", "Host:", "x", "Host:", "b"],
+        ["Accept:", "*/*", "Accept:", "*/*"],
+    ]
+    assert "  zoom in    lbtrace compare a b --zoom 1" in page
+
+
+def test_equal_heads_are_shown_once() -> None:
+    both = (outcome(Fulfilment.FAILED, "x"), replace(outcome(Fulfilment.FAILED, "x"), key="other"))
+    page = written("terminal", CheckResult(both, 4), View(width=60))
+    assert page.count("Accept: */*   ") == 1
+    assert "heads      as under request.headers.x" in page
+
+
+def test_markdown_and_junit_show_the_heads_as_a_diff() -> None:
+    one = CheckResult((outcome(Fulfilment.FAILED, "x"),), 4)
+    expected = "  GET /x HTTP/1.1\n+ X-x: `x\n- Host: x\n+ Host: b\n  Accept: */*"
+    assert f"```diff\n{expected}\n```\n" in written("markdown", one)
+    (suite,) = list(JUnitXml.fromstring(written("junit", one).encode()))
+    (case,) = list(suite)
+    assert expected in case.result[0].text
+
+
+def test_a_fence_is_longer_than_any_in_the_heads() -> None:
+    assert fenced(["````", "a"]) == "`````diff\n````\na\n`````\n"
