@@ -13,7 +13,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.http_fields.masking import Mask
-from lbtrace.model.behaviour import Fact, Head
+from lbtrace.model.behaviour import Fact, ShownHead
 from lbtrace.model.http import Request, Response
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Evidence
@@ -25,17 +25,19 @@ ABOUT_HEADS = ("request.headers", "response.headers", "trust")
 _NONE = -1
 
 
-def heads(comparison: Comparison, facts: Iterable[Fact]) -> tuple[Head, ...]:
+def heads(comparison: Comparison, facts: Iterable[Fact]) -> tuple[ShownHead, ...]:
     """The heads that complete at the frames of these facts, each once."""
     wanted: dict[FrameRef, bool] = {}
     for fact in facts:
         for shown in (fact.evidence, *(share.evidence for share in fact.shares)):
             for frame in first_of_each_side(shown):
                 wanted[frame] = wanted.get(frame, False) or fact.name.startswith(ABOUT_HEADS)
-    names = _Names(comparison)
+    names = _ExchangeNames(comparison)
     mask = Mask(None)
     return tuple(
-        Head(frame, names.of(frame.side, row), is_request, _lines(mask, message) if whole else ())
+        ShownHead(
+            frame, names.of(frame.side, row), is_request, _lines(mask, message) if whole else ()
+        )
         for frame, whole in wanted.items()
         for row, is_request, message in _messages(comparison, frame)
     )
@@ -76,7 +78,7 @@ def _lines(mask: Mask, message: Request | Response) -> tuple[str, ...]:
     return (start, *(mask.line(line.raw) for line in message.lines))
 
 
-class _Names:
+class _ExchangeNames:
     """The name of an exchange in the list of a report: 1, 2, … for pairs, u1, u2, … for others."""
 
     def __init__(self, comparison: Comparison) -> None:

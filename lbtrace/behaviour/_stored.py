@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from lbtrace.errors import InputError
-from lbtrace.model.behaviour import Behaviour, Fact, Head, Share
+from lbtrace.model.behaviour import Behaviour, Fact, Share, ShownHead
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Evidence
 
@@ -83,8 +83,8 @@ def _behaviour(found: dict[str, Any]) -> Behaviour:
     )
 
 
-def _head(head: dict[str, Any]) -> Head:
-    return Head(
+def _head(head: dict[str, Any]) -> ShownHead:
+    return ShownHead(
         _frame(head),
         str(head["exchange"]),
         bool(head["is_request"]),

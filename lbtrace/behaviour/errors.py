@@ -12,7 +12,7 @@ from lbtrace.comparison import evidence
 from lbtrace.model.behaviour import Fact, Share
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
-from lbtrace.model.report import Finding
+from lbtrace.model.report import Evidence, Finding
 from lbtrace.tables.pairs import PairTable
 
 ORDER = 6
@@ -38,7 +38,14 @@ def facts(seen: Seen) -> Iterator[Fact]:
         if not of:
             yield _seen.unknown(name, "no request was read on the client side", "count")
         else:
-            yield _count(name, findings, of)
+            yield _count(seen, name, findings, of)
+
+
+def _first_requests(seen: Seen) -> tuple[Evidence, ...]:
+    """What shows that nothing went wrong: the first of the requests that were looked at."""
+    table = seen.comparison.table(Side.CLIENT)
+    rows = np.flatnonzero(table.requests.there)[:2].tolist()
+    return evidence(seen.comparison.request_frame(Side.CLIENT, table.ref(row)) for row in rows)
 
 
 def _explained(seen: Seen, of: int) -> Fact:
@@ -73,9 +80,9 @@ def _explained(seen: Seen, of: int) -> Fact:
     )
 
 
-def _count(name: str, findings: tuple[Finding, ...], of: int) -> Fact:
+def _count(seen: Seen, name: str, findings: tuple[Finding, ...], of: int) -> Fact:
     count = sum(_seen.number(finding, "count") for finding in findings)
-    shown = tuple(e for finding in findings for e in finding.evidence)
+    shown = tuple(e for finding in findings for e in finding.evidence) or _first_requests(seen)
     statuses = ", ".join(
         str(values["statuses"]) for f in findings if "statuses" in (values := _seen.values_of(f))
     )

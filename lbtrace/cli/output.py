@@ -349,7 +349,8 @@ def _options(formats: Sequence[str]) -> list[_Decorator]:
             type=click.Choice(formats),
             default="terminal",
             show_default=True,
-            help="For people (terminal) or for programs (json).",
+            help="For people (terminal), programs (json), tickets (markdown), GitHub Actions "
+            "(github).",
         ),
     ]
 

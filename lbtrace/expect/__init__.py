@@ -301,5 +301,5 @@ def file_of(behaviour: Behaviour) -> str:
 ABOUT_HEADS = {"headers", "trust", "profile"}  # a part of the keys that are about header fields
 SECTIONS = (
     "balancer", "source", "request", "response", "trust", "protocol", "reuse", "errors",
-    "health_checks", "distribution", "latency", "findings",
+    "health_checks", "idle_limits", "distribution", "latency", "findings",
 )  # fmt: skip

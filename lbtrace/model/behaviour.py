@@ -69,7 +69,7 @@ class Fact:
         return next((share for share in self.shares if share.name == name), None)
 
 
-class Head(NamedTuple):
+class ShownHead(NamedTuple):
     """A message whose head ends in `frame`. `exchange` is what `--zoom` calls its exchange, ""
     where one side alone was captured; `lines` are its lines where a fact is about header fields.
     """
@@ -90,7 +90,7 @@ class Behaviour:
     exchanges: int = 0
     undecided: str = ""
     one_sided: bool = False
-    heads: tuple[Head, ...] = ()
+    heads: tuple[ShownHead, ...] = ()
     by_name: dict[str, Fact] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -100,7 +100,7 @@ class Behaviour:
         """The fact of that name, None when there is no such fact."""
         return self.by_name.get(name)
 
-    def heads_of(self, evidence: Iterable[Evidence]) -> tuple[Head, ...]:
+    def heads_of(self, evidence: Iterable[Evidence]) -> tuple[ShownHead, ...]:
         """The heads at the first frame of each side, the client's first."""
         first: dict[Side, FrameRef] = {}
         for each in evidence:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from lbtrace.model.behaviour import Head
+from lbtrace.model.behaviour import ShownHead
 from lbtrace.model.report import Evidence
 
 
@@ -63,7 +63,7 @@ class Outcome:
     without_occasion: bool = False
     example: str = ""
     exchange: str = ""
-    heads: tuple[Head, ...] = ()
+    heads: tuple[ShownHead, ...] = ()
 
     @property
     def fails(self) -> bool:

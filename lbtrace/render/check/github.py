@@ -1,8 +1,4 @@
-"""A check as GitHub workflow commands: annotations on the lines of the file of expectations.
-
-`::error file=…,line=…,title=…::message` (docs.github.com, "Workflow commands for GitHub Actions").
-In a message `%`, CR and LF are written %25, %0D, %0A; in a property `:` and `,` too.
-"""
+"""A check as GitHub workflow commands: annotations on the lines of the file of expectations."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from typing import TextIO
 from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
 from lbtrace.render.check._words import lines, summary, word
+from lbtrace.render.wording.annotations import annotation
 from lbtrace.render.wording.escape import shown
 
 SUMMARY = "annotations for GitHub Actions"
@@ -24,9 +21,9 @@ def write(result: CheckResult, out: TextIO, view: View) -> None:
         elif outcome.answer is not Fulfilment.HOLDS and not outcome.without_occasion:
             out.write(_command("warning", outcome))
     for warning in result.warnings:
-        out.write(f"::warning title=lbtrace check::{_message(shown(warning))}\n")
+        out.write(annotation("warning", {"title": "lbtrace check"}, shown(warning)))
     text = summary(result) + (f". {result.undecided}" if result.undecided else "")
-    out.write(f"::notice title=lbtrace check::{_message(text)}\n")
+    out.write(annotation("notice", {"title": "lbtrace check"}, text))
 
 
 def _command(level: str, outcome: Outcome) -> str:
@@ -38,13 +35,4 @@ def _command(level: str, outcome: Outcome) -> str:
             **properties,
         }
     text = "\n".join(f"{label}: {said}" for label, said in lines(outcome))
-    said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{level} {said}::{_message(text)}\n"
-
-
-def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")
+    return annotation(level, properties, text)

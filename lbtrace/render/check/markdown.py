@@ -1,19 +1,14 @@
-"""A check as Markdown: a comment on a pull request, a job summary.
-
-What stands in a header could be a link, a mention or an image: texts of a capture stand in code
-spans, whose fence is longer than any run of back-ticks in them (CommonMark §6.1); `|` is escaped
-for tables (GFM §4.10).
-"""
+"""A check as Markdown: a comment on a pull request, a job summary."""
 
 from __future__ import annotations
 
-import re
 from typing import TextIO
 
 from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
 from lbtrace.render.check._words import diff_of, lines, summary, where, word
 from lbtrace.render.wording.escape import shown
+from lbtrace.render.wording.markdown import cell, code, fenced
 
 SUMMARY = "for pull requests and job summaries"
 SIGNS = {"failed": "❌", "inconclusive": "❔", "warning": "⚠️", "allowed": "➖", "holds": "✅"}
@@ -45,24 +40,4 @@ def _section(outcome: Outcome, result: CheckResult, out: TextIO) -> None:
     for label, text in lines(outcome, result):
         out.write(f"- {label}: {code(text)}\n")
     if outcome.heads:
-        out.write(f"\n{fenced(diff_of(outcome))}")
-
-
-def fenced(rows: list[str]) -> str:
-    """A block of code that holds exactly these lines (CommonMark §4.5), coloured as a diff."""
-    longest = max((len(run) for row in rows for run in re.findall("`+", row)), default=0)
-    fence = "`" * max(longest + 1, 3)
-    return "\n".join([f"{fence}diff", *rows, fence]) + "\n"
-
-
-def code(text: str) -> str:
-    """A code span that holds exactly this text."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
-
-
-def cell(text: str) -> str:
-    """A code span in a table."""
-    return code(text).replace("|", "\\|")
+        out.write(f"\n{fenced(diff_of(outcome), 'diff')}")

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import click
 
-from lbtrace.model.behaviour import Head
+from lbtrace.model.behaviour import ShownHead
 from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.render import View
 from lbtrace.render.check._words import beside, lines, summary, titles, where, word
@@ -45,7 +45,7 @@ def _page(result: CheckResult, view: View) -> list[str]:
     ]
     full = [o for o in result.outcomes if _in_full(o, result)]
     full.sort(key=lambda o: (o.answer is not Fulfilment.FAILED, not o.fails))
-    told: dict[tuple[Head, ...], str] = {}
+    told: dict[tuple[ShownHead, ...], str] = {}
     for outcome in full:
         page += ["", *_full(outcome, result, view)]
         if outcome.heads:

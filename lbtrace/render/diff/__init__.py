@@ -26,6 +26,20 @@ class DiffResult(NamedTuple):
         """The facts with that result."""
         return tuple(fact for fact in self.facts if fact.result is result)
 
+    @property
+    def unknown_in_one(self) -> tuple[FactPair, ...]:
+        """The facts that one side shows and the other does not."""
+        return tuple(pair for pair in self.of(Comparability.UNKNOWN) if not _nowhere(pair))
+
+    @property
+    def unknown_in_both(self) -> tuple[FactPair, ...]:
+        """The facts that neither shows."""
+        return tuple(filter(_nowhere, self.of(Comparability.UNKNOWN)))
+
+
+def _nowhere(pair: FactPair) -> bool:
+    return pair.before.value is None and pair.after.value is None
+
 
 class DiffFormat(Protocol):
     """What a module of this package offers."""

@@ -6,16 +6,15 @@ from typing import TextIO
 
 from lbtrace.behaviour import Comparability
 from lbtrace.render import View
-from lbtrace.render.check.markdown import cell, code
 from lbtrace.render.diff import DiffResult
 from lbtrace.render.diff._words import name, value
 from lbtrace.render.wording.escape import shown
+from lbtrace.render.wording.markdown import cell, code
 
 SUMMARY = "for pull requests and documentation"
 HEADS = {
     Comparability.DIFFERS: "What differs",
     Comparability.SAME: "Same in both",
-    Comparability.UNKNOWN: "Unknown in one or both",
 }
 
 
@@ -28,8 +27,8 @@ def write(result: DiffResult, out: TextIO, view: View) -> None:
             out.write(f"\n{side}: nothing can be compared: {code(why)}.\n")
     if any(result.undecided):
         return
-    for kind, head in HEADS.items():
-        pairs = result.of(kind)
+    tables = [(head, result.of(kind)) for kind, head in HEADS.items()]
+    for head, pairs in (*tables, ("Unknown in one", result.unknown_in_one)):
         if pairs:
             out.write(
                 f"\n**{head}** ({len(pairs)})\n\n| | {names[0]} | {names[1]} |\n|---|---|---|\n"
@@ -39,3 +38,6 @@ def write(result: DiffResult, out: TextIO, view: View) -> None:
                     cell(each) for each in (name(pair.name), value(pair.before), value(pair.after))
                 )
                 out.write(f"| {' | '.join(cells)} |\n")
+    if result.unknown_in_both:
+        named = ", ".join(code(name(pair.name)) for pair in result.unknown_in_both)
+        out.write(f"\nUnknown in both: {named}.\n")

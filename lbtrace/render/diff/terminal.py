@@ -41,10 +41,13 @@ def _page(result: DiffResult, view: View) -> list[str]:
     if same:
         page += ["", f"Same in both ({len(same)})"]
         page += _listed([f"{name(p.name)}: {value(p.after)}" for p in same], view)
-    unknown = result.of(Comparability.UNKNOWN)
+    unknown = result.unknown_in_one
     if unknown:
-        page += ["", f"Unknown in one or both ({len(unknown)})"]
+        page += ["", f"Unknown in one ({len(unknown)})"]
         page += _listed([_unknown(result, pair) for pair in unknown], view)
+    if result.unknown_in_both:
+        names = "; ".join(name(pair.name) for pair in result.unknown_in_both)
+        page += ["", *textwrap.wrap(f"Unknown in both: {names}", view.width)]
     return page
 
 

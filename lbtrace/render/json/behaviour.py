@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.model.behaviour import Behaviour, Fact, Head
+from lbtrace.model.behaviour import Behaviour, Fact, ShownHead
 from lbtrace.model.report import Evidence
 from lbtrace.render.json.parts import evidence, frame
 from lbtrace.render.json.text import Json, encode, quoted
@@ -28,7 +28,7 @@ def behaviour(given: Behaviour) -> Iterator[str]:
     yield "]}"
 
 
-def head_object(head: Head) -> Json:
+def head_object(head: ShownHead) -> Json:
     """One head."""
     return {
         **frame(head.frame),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from lbtrace.model.behaviour import Head
+from lbtrace.model.behaviour import ShownHead
 from lbtrace.model.expectation import Allowance, CheckResult, Fulfilment, Outcome, Place
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Evidence
@@ -21,13 +21,13 @@ EVIDENCE = (
 ALLOWANCE = Allowance("retries", "", date(2027, 3, 1), f"known {HOSTILE}", Place("lb.toml", 9))
 
 
-def _heads(text: str) -> tuple[Head, ...]:
+def _heads(text: str) -> tuple[ShownHead, ...]:
     """Both heads; the balancer changed one field and added another."""
     client, backend = EVIDENCE[0].frames
     start = f"GET /{text} HTTP/1.1"
     return (
-        Head(client, "1", True, (start, f"Host: {text}", "Accept: */*")),
-        Head(backend, "1", True, (start, f"X-{text}: `{text}", "Host: b", "Accept: */*")),
+        ShownHead(client, "1", True, (start, f"Host: {text}", "Accept: */*")),
+        ShownHead(backend, "1", True, (start, f"X-{text}: `{text}", "Host: b", "Accept: */*")),
     )
 
 

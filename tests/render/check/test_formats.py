@@ -16,8 +16,8 @@ from junitparser import Failure, JUnitXml, Skipped
 from lbtrace.model.expectation import CheckResult, Fulfilment
 from lbtrace.render import View
 from lbtrace.render.check import format_names, get_format
-from lbtrace.render.check.markdown import code, fenced
 from lbtrace.render.wording.escape import shown
+from lbtrace.render.wording.markdown import code, fenced
 from tests.render.check.hostile import HOSTILE, outcome, result
 from tests.render.json_tables import schema
 
@@ -168,4 +168,4 @@ def test_markdown_and_junit_show_the_heads_as_a_diff() -> None:
 
 
 def test_a_fence_is_longer_than_any_in_the_heads() -> None:
-    assert fenced(["````", "a"]) == "`````diff\n````\na\n`````\n"
+    assert fenced(["````", "a"], "diff") == "`````diff\n````\na\n`````\n"

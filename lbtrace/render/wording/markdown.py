@@ -1,0 +1,31 @@
+"""Text → Markdown that shows exactly this text.
+
+What stands in a header could be a link, a mention or an image: texts of a capture stand in code
+spans, whose fence is longer than any run of back-ticks in them (CommonMark §6.1), or in blocks
+(§4.5); `|` is escaped for tables (GFM §4.10).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+
+def code(text: str) -> str:
+    """A code span that holds exactly this text."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def cell(text: str) -> str:
+    """A code span in a table."""
+    return code(text).replace("|", "\\|")
+
+
+def fenced(rows: Sequence[str], language: str) -> str:
+    """A block of code that holds exactly these lines."""
+    longest = max((len(run) for row in rows for run in re.findall("`+", row)), default=0)
+    fence = "`" * max(longest + 1, 3)
+    return "\n".join([f"{fence}{language}", *rows, fence]) + "\n"
