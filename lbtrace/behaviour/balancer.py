@@ -23,7 +23,7 @@ def facts(seen: Seen) -> Iterator[Fact]:
         yield Fact(
             "balancer.kind",
             verdict.kind.value,
-            f"{verdict.kind.value}, {verdict.confidence.value}",
+            f"{verdict.kind.value} (confidence: {verdict.confidence.value})",
             evidence=shown,
         )
     named = next((profile for profile in verdict.profiles if profile.named), None)

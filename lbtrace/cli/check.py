@@ -25,6 +25,7 @@ from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.net import Side
+from lbtrace.model.plurals import noun
 from lbtrace.options import Options, check_lb
 from lbtrace.render.check import format_names
 
@@ -158,6 +159,12 @@ def command(
             "check needs --expect FILE, --profile ID or --baseline FILE.",
             "To write expectations from a good run: lbtrace check CLIENT BACKEND --init.",
         )
+    if len(captures) == 1 and not (clients or backends or lb or report):
+        raise OptionError(
+            "side-missing",
+            f"{captures[0]}: of which side is it?",
+            "Of one side alone: --client FILE or --backend FILE. Of both: check CLIENT BACKEND.",
+        )
     target = Target(format_, output, width=width)
     given = [*captures, *clients, *backends, *lb]
     _same_source(report, given)
@@ -210,7 +217,11 @@ def _valid(expect: str | None, captures: Sequence[str]) -> None:
         raise OptionError("nothing-to-validate", "--validate needs a file of expectations.")
     for path in files:
         found = read(path)
-        click.echo(f"{path}: {len(found.wanted)} expectations, {len(found.allowances)} allowances.")
+        wanted, let_pass = len(found.wanted), len(found.allowances)
+        click.echo(
+            f"{path}: {wanted} {noun(wanted, 'expectation')}, "
+            f"{let_pass} {noun(let_pass, 'allowance')}."
+        )
 
 
 def _same_source(report: str | None, given: Sequence[str]) -> None:

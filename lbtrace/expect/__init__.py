@@ -36,7 +36,7 @@ from lbtrace.expect._init import written
 from lbtrace.expect._judged import ONE_SIDE
 from lbtrace.expect._profile import judge_profile, require_profile
 from lbtrace.expect._wanted import Unfit, truth
-from lbtrace.findings import slugs
+from lbtrace.findings import slugs_with_variants
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.expectation import Allowance, CheckResult, Fulfilment, Outcome, Place
 from lbtrace.model.report import Severity
@@ -100,19 +100,23 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def read(path: str, known: Sequence[str] = ()) -> Expectations:
-    """A file of expectations. `known` are the findings there are. OptionError, with file, line and
-    key, when it cannot be read or asks for what there is not.
+def read(path: str) -> Expectations:
+    """A file of expectations. OptionError, with file, line and key, when it cannot be read or asks
+    for what there is not.
     """
     document = read_document(path)
     try:
-        allowances = tuple(_allow.parse(document, known or slugs()))
+        allowances = tuple(_allow.parse(document, slugs_with_variants()))
     except Unfit as error:
         raise _wrong(document, getattr(error, "line", 1), "allow", str(error)) from error
     sections = {k: v for k, v in document.content.items() if k != "allow"}
     wanted = tuple(_expectations(document, (), sections))
     if not wanted:
-        raise OptionError("expect-empty", f"{path}: expects nothing.")
+        raise OptionError(
+            "expect-empty",
+            f"{path}: expects nothing.",
+            "Write what a good run shows: lbtrace check CLIENT BACKEND --init -o lb.toml",
+        )
     return Expectations(path, wanted, allowances)
 
 
@@ -127,11 +131,18 @@ def _expectations(
             if isinstance(value, dict) and any(k.startswith(f"{key}.") for k in _modules()):
                 yield from _expectations(document, here, value)
                 continue
-            known = [k for k in _modules() if not k.endswith("*")]
-            sections = {k.partition(".")[0] for k in _modules()} | {"allow"}
-            hint = nearest(key, known) if path else nearest(key, sections)
-            raise _wrong(document, document.line(*here), key, f"there is no such key{hint}")
+            raise _wrong(document, document.line(*here), key, _no_such(key))
         yield _expectation(document, module, here, value)
+
+
+def _no_such(key: str) -> str:
+    """What is wrong with a key that no module knows."""
+    names = [name.removesuffix(".*") for name in _modules()]
+    sections = {name.rpartition(".")[0] for name in _modules()} | {"allow"}
+    sections |= {section.partition(".")[0] for section in sections}
+    if key in sections:
+        return f"is a section: write [{key}] above its keys"
+    return f"there is no such key{nearest(key, {*names, *sections})}"
 
 
 def _expectation(
@@ -187,7 +198,8 @@ def _outcomes(
         return
     judged = module.judge(expectation.key, expectation.wanted, behaviour)
     if behaviour.one_sided and judged.answer is Fulfilment.INCONCLUSIVE:
-        judged = judged._replace(reason="; ".join(dict.fromkeys((ONE_SIDE, judged.reason))))
+        others = () if judged.reason == judged.seen else (judged.reason,)
+        judged = judged._replace(reason="; ".join(dict.fromkeys((ONE_SIDE, *others))))
     if judged.answer is Fulfilment.FAILED and isinstance(expectation.wanted, Severity):
         for slug, requests, each in module.each(expectation.wanted, behaviour):
             allowed = _allow.find(allowances, slug, requests, day)

@@ -53,9 +53,8 @@ class _Unfit(Unfit):
 
 def _allowance(table: dict[str, object], slugs: Sequence[str], place: Place) -> Allowance:
     finding, reason = text_of(table["finding"]), text_of(table["reason"]).strip()
-    families = {slug.partition(".")[0] for slug in slugs}
-    if finding.partition(".")[0] not in families:
-        raise Unfit(f'there is no finding "{finding}"{nearest(finding, [*slugs, *families])}')
+    if finding not in slugs:
+        raise Unfit(f'there is no finding "{finding}"{nearest(finding, slugs)}')
     if not reason:
         raise Unfit("an allowance needs a reason")
     until = table["until"]

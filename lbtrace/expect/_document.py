@@ -44,7 +44,7 @@ def read(path: str) -> Document:
             "expect-too-large", f"{path}: larger than {MOST_BYTES} bytes: no file of expectations."
         )
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8-sig")  # some editors write a mark of byte order
         content = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise OptionError("expect-no-toml", f"{path}: is not UTF-8 text.") from error

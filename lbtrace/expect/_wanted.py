@@ -26,6 +26,9 @@ _BOUND = re.compile(r"\s*(>=|<=|==|>|<)?\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zµ%]*
 _NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9}
 
 
+MOST_NAMED = 12  # names that are listed when one of them is near
+
+
 class Unfit(ValueError):
     """A value that no expectation can have."""
 
@@ -60,7 +63,10 @@ def one_of(value: object, allowed: Iterable[str]) -> str:
     """One of these texts."""
     text, names = text_of(value), sorted(allowed)
     if text not in names:
-        raise Unfit(f'"{text}" is none of {", ".join(names)}{nearest(text, names)}')
+        close = nearest(text, names)
+        if close and len(names) > MOST_NAMED:
+            raise Unfit(f'there is no "{text}"{close}')
+        raise Unfit(f'"{text}" is none of {", ".join(names)}{close}')
     return text
 
 
@@ -79,6 +85,8 @@ def bound(value: object) -> Bound:
 def percent(value: object) -> Bound:
     """A share: "<= 60%"; the number is a part of 1."""
     found = _bound(value, {"%": 1}, 'a share like "<= 60%"')
+    if found.number > 100 or (found.sign == ">" and found.number == 100):
+        raise Unfit(f"a share is at most 100%, not {shown(value)}")
     return found._replace(number=found.number / 100)
 
 

@@ -11,12 +11,13 @@ A direction is that of travel: "behind" is at the backend for requests, at the c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from lbtrace.errors import nearest
 from lbtrace.expect._judged import ONE_SIDE, Judged, extent, known, open_, verdict
-from lbtrace.expect._wanted import Unfit, one_of, text_of, truth
+from lbtrace.expect._wanted import Unfit, one_of, shown, text_of, truth
 from lbtrace.http_fields import HOST, Meaning, fields_of
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.behaviour import Behaviour, Fact, Share
@@ -45,6 +46,9 @@ HOP = fields_of(Meaning.CONNECTION, Meaning.ONE_HOP, Meaning.FRAMING)
 CHANGES = tuple(kind.value for kind in ChangeKind if kind is not ChangeKind.RECASED)
 
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
+
+
 class Wanted(NamedTuple):
     """Every one of `words` must hold, and every value must be `equals`, unless that is None."""
 
@@ -54,6 +58,9 @@ class Wanted(NamedTuple):
 
 def parse(key: str, value: object) -> Wanted:
     """A word, or a table of several."""
+    name = key.split(".", 2)[2]
+    if not _TOKEN.fullmatch(name):
+        raise Unfit(f"{shown(name)} is no name of a header field")
     if isinstance(value, str):
         return Wanted((_word(key, value),))
     if not isinstance(value, dict) or not value:
@@ -143,7 +150,7 @@ def _judge(word: str, name: str, fact: Fact | None, heads: Fact) -> Judged:
 def _of_nothing(word: str, name: str, heads: Fact) -> Judged:
     """No message on either side has the field."""
     if word == "absent":
-        return verdict(True, f"{name} is in no message ({heads.seen})", heads.evidence)
+        return verdict(True, f"none of {heads.seen} has it", heads.evidence)
     if word in ("unchanged", "removed", "replaced", "unique"):
         return open_(f"no message had {name}: nothing could show it")
     return verdict(False, f"{name} is in no message ({heads.seen})", heads.evidence)

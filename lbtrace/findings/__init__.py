@@ -65,6 +65,15 @@ def slugs() -> tuple[str, ...]:
     return tuple(module.slug for module in registry())
 
 
+def slugs_with_variants() -> tuple[str, ...]:
+    """Every slug that a finding can have, and each without its variant."""
+    return tuple(
+        name
+        for module in registry()
+        for name in (module.slug, *(f"{module.slug}.{v}" for v in module.variants))
+    )
+
+
 def all_findings(comparison: Comparison) -> tuple[Finding, ...]:
     """Everything there is to tell, most severe first, then surest first, then by slug. If only one
     side was captured, what needs no other side. Where a clock was set back while capturing,

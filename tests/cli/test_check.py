@@ -98,6 +98,7 @@ def test_validate_reads_and_judges_nothing(
     [
         ([*ALB], "check needs --expect FILE, --profile ID or --baseline FILE"),
         (["--validate"], "--validate needs a file"),
+        ([ALB[0], "--profile", "aws-alb"], "of which side is it? Of one side alone: --client FILE"),
         (["--profile", "aws-alb"], "needs a capture of each side"),
         ([*ALB, "--profile", "aws-abl"], 'Did you mean "aws-alb"?'),
         ([*ALB, "--report", ALB[0], "--profile", "aws-alb"], "give one or the other"),

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lbtrace.expect import judge, read
-from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.expectation import Fulfilment, Outcome
 
@@ -19,7 +18,7 @@ def outcomes(text: str, behaviour: Behaviour, day: date = DAY) -> tuple[Outcome,
     with TemporaryDirectory() as folder:
         path = Path(folder) / "lb.toml"
         path.write_text(text, "utf-8")
-        return judge(read(str(path), slugs()), behaviour, day)
+        return judge(read(str(path)), behaviour, day)
 
 
 def judgement(key: str, value: str, behaviour: Behaviour) -> Fulfilment:

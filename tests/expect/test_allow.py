@@ -7,7 +7,6 @@ from datetime import date
 import pytest
 
 from lbtrace.expect import read, warnings
-from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour, Fact
 from tests.behaviour.samples import behaviour_of
 from tests.expect.files import DAY, outcomes
@@ -47,7 +46,7 @@ def test_it_ends_on_its_day_with_a_warning(tmp_path) -> None:  # type: ignore[no
     assert "findings.retries.repeated" in _failing(text, race, date(2026, 11, 30))
     path = tmp_path / "lb.toml"
     path.write_text(FAIL_ON + text, "utf-8")
-    expectations = read(str(path), slugs())
+    expectations = read(str(path))
     assert not warnings(expectations, date(2026, 11, 29))
     (said,) = warnings(expectations, date(2026, 11, 30))
     assert "line 3" in said

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lbtrace.expect import _modules, idle_limits, judge, read
-from lbtrace.findings import slugs
 from lbtrace.model.behaviour import Behaviour, Fact, Share
 from lbtrace.model.expectation import Fulfilment
 from tests.behaviour.samples import behaviour_of, samples
@@ -204,4 +203,4 @@ def test_the_line_of_the_key_is_known() -> None:
 def test_reading_needs_no_judging(tmp_path: Path) -> None:
     path = tmp_path / "lb.toml"
     path.write_text('[balancer]\nkind = "l7-proxy"\n', "utf-8")
-    assert len(judge(read(str(path), slugs()), behaviour_of("alb-like"))) == 1
+    assert len(judge(read(str(path)), behaviour_of("alb-like"))) == 1

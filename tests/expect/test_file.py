@@ -25,7 +25,13 @@ from tests.expect.files import outcomes
         ('[response.headers]\nX-Forwarded-For = "client-address"\n', r"responses do not state"),
         ("[request.headers]\nHost = 3\n", r"a word like"),
         ('[balancer]\nkind = { value = "l7-proxy", warn = 1 }\n', r"true or false"),
-        ("balancer = 3\n", r"line 1: balancer: there is no such key"),
+        ("balancer = 3\n", r"line 1: balancer: is a section: write \[balancer\] above its keys"),
+        ("[request]\nheaders = 3\n", r"line 2: request.headers: is a section"),
+        ('[request.header]\nHost = "x"\n', r'Did you mean "request.headers"'),
+        ('[request.headers]\n"Ho st" = "present"\n', r'"Ho st" is no name of a header field'),
+        ('[balancer]\nlooks_like = "ngnix"\n', r'there is no "ngnix". Did you mean "nginx"'),
+        ('[distribution]\nlargest_share = "<= 160%"\n', r"a share is at most 100%"),
+        ('[distribution]\nlargest_share = "> 100%"\n', r"a share is at most 100%"),
         ("# nothing\n", r"expects nothing"),
         ('[findings]\nfail_on = "info"\n', r"none of critical, high, low, medium"),
     ],
@@ -48,6 +54,7 @@ ALLOW = '[[allow]]\nfinding = "retries.repeated"\nuntil = 2027-03-01\nreason = "
         ("2027-03-01", '"2027-03-01"', r"a day like"),
         ("2027-03-01", "2027-03-01T00:00:00Z", r"a day like"),
         ("retries.repeated", "retires", r'no finding "retires"\. Did you mean "retries"\?'),
+        ("retries.repeated", "retries.repeatd", r'Did you mean "retries.repeated"'),
         ("reason", "raison", r'line 7: allow: there is no "raison"'),
     ],
 )
@@ -56,3 +63,8 @@ def test_an_allowance_needs_an_end_and_a_reason(old: str, new: str, says: str) -
     with pytest.raises(OptionError, match=says):
         outcomes(text.replace(old, new), Behaviour())
     outcomes(text, Behaviour())
+
+
+def test_a_mark_of_byte_order_is_no_mistake() -> None:
+    (outcome,) = outcomes('\ufeff[balancer]\nkind = "l7-proxy"\n', Behaviour())
+    assert outcome.place.line == 2
