@@ -27,6 +27,7 @@ ORDER = 7
 ONE_SIDE = True
 NAME = "idle-limits"
 SLACK = 100  # a hundredth part of the time
+BY_CLIENT, BY_SERVER = "closed-by-client", "closed-by-server"
 FORGOTTEN = ("forgotten", "reset")
 
 
@@ -38,23 +39,23 @@ def facts(seen: Seen) -> Iterator[Fact]:
         longest = longest_idle_ns(seen.comparison, side)
         worked = longest if longest is not None and longest >= IDLE_NS else None
         for who, end in _ends(seen, side):
-            closed = _closed(_first(seen, side, f"closed-by-{who}"))
-            if closed is None and who == "server":
+            closed = _closed(_first(seen, side, who))
+            if closed is None and who == BY_SERVER:
                 closed = _race(seen, side)
             yield _closing(f"{NAME}.{side.value}.{end}", closed, worked)
         yield _forgetting(f"{NAME}.{side.value}.forgotten", _first(seen, side, *FORGOTTEN), worked)
 
 
 def _ends(seen: Seen, side: Side) -> Iterator[tuple[str, str]]:
-    """(client or server, which machine that is). Of one side alone the other end of the balancer's
-    connections is not known to be the balancer.
+    """(the variant that tells of it, which machine that is). Of one side alone the other end of the
+    balancer's connections is not known to be the balancer.
     """
     if not seen.comparison.alone:
-        yield from zip(("client", "server"), ends(seen.comparison, side), strict=True)
+        yield from zip((BY_CLIENT, BY_SERVER), ends(seen.comparison, side), strict=True)
     elif side is Side.CLIENT:
-        yield "client", "client"
+        yield BY_CLIENT, "client"
     else:
-        yield "server", "backend"
+        yield BY_SERVER, "backend"
 
 
 def _first(seen: Seen, side: Side, *variants: str) -> Finding | None:
