@@ -20,11 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from os.path import isdir
 from typing import NamedTuple
 
 import numpy as np
 
 from lbtrace.capture import read
+from lbtrace.capture.source import captures_in
 from lbtrace.decode import segments
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.options import Progress
@@ -96,18 +98,26 @@ def points(
 
 
 def points_of(given: Sequence[Sequence[str]], side: Side, progress: Progress) -> list[list[str]]:
-    """The files of a side, as given → the files of each of its capture points."""
+    """The files of a side, as given → the files of each of its capture points. A directory stands
+    for the captures in it.
+    """
     return [
         point
-        for files in given
+        for files in map(_files, given)
         for point in ([list(files)] if "-" in files else points(files, progress, side))
     ]
 
 
+def _files(given: Sequence[str]) -> list[str]:
+    """Files and directories → files."""
+    return [f for path in given for f in (captures_in(path) if isdir(path) else [path])]
+
+
 def points_of_any_side(files: Sequence[str], progress: Progress) -> list[list[str]]:
     """Files in any order → the files of each capture point, in the order given. Standard input is a
-    point of its own.
+    point of its own. A directory stands for the captures in it.
     """
+    files = _files(files)
     named = [path for path in files if path != "-"]
     found = points(named, progress, None) if named else []
     if "-" in files:

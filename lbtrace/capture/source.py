@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -108,6 +109,7 @@ def _xz() -> Codec:
     return Codec("xz", XZ, (lzma.LZMAError,), lambda: lzma.LZMADecompressor(memlimit=256 << 20))
 
 
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 GZIP, ZSTD, LZ4, XZ = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\xfd7zXZ\x00"
 BZIP2 = b"BZh"
 CODECS: dict[bytes, Callable[[], Codec]] = {
@@ -132,9 +134,7 @@ def open_source(path: str) -> Source:
                 return _decompressed(path, _mapped(path, file))
             return _from_stream(path, file)
     except FileNotFoundError:
-        raise InputError(
-            "input-missing", f"{path}: there is no such file.", "Check the name."
-        ) from None
+        raise _missing(path) from None
     except IsADirectoryError:
         raise InputError(
             "input-directory", f"{path}: is a directory.", "Name the capture files in it."
@@ -149,6 +149,46 @@ def open_source(path: str) -> Source:
             f"{path}: cannot be read ({error}).",
             "Check the file and the space for temporary files.",
         ) from None
+
+
+def _missing(path: str) -> InputError:
+    if _URL.match(path):
+        return InputError(
+            "input-url",
+            f"{path}: is a URL; lbtrace reads files.",
+            "Pipe it in: curl -s URL | lbtrace show -, or download it first.",
+        )
+    pattern = "No file has a name like this pattern." if set("*?[") & set(path) else ""
+    return InputError(
+        "input-missing", f"{path}: there is no such file.", pattern or "Check the name."
+    )
+
+
+def captures_in(folder: str) -> list[str]:
+    """The captures that stand in a directory, by name: plain or compressed. InputError when there
+    is none.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            files = sorted(entry.path for entry in entries if entry.is_file())
+        found = [path for path in files if _begins_well(path)]
+    except OSError as error:
+        raise InputError(
+            "input-unreadable", f"{folder}: cannot be read ({error.strerror}).", "Name files."
+        ) from None
+    if not found:
+        raise InputError(
+            "input-directory", f"{folder}: no capture is in this directory.", "Name files."
+        )
+    return found
+
+
+def _begins_well(path: str) -> bool:
+    """Whether a file begins as a capture, or is compressed and named like one."""
+    with open(path, "rb") as file:
+        head = file.read(16)
+    named = any(mark in os.path.basename(path).lower() for mark in ("cap", "dmp", "dump"))
+    return may_be_capture(head) or (head.startswith(tuple(CODECS)) and named)
 
 
 def _from_stream(path: str, stream: BinaryIO | None) -> Source:

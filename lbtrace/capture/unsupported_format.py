@@ -4,6 +4,8 @@ and what to do.
 
 from __future__ import annotations
 
+import re
+
 from lbtrace.capture.pcap import magic_order
 from lbtrace.capture.pcapng import SECTION_MAGIC
 from lbtrace.errors import InputError
@@ -37,6 +39,30 @@ KNOWN: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF", "a PDF", "Name a capture file."),
 )
 RECORD = "Record with tcpdump -w FILE."
+SAVE = "Give the capture itself: in Wireshark, File > Save As; with tshark, -w FILE."
+
+# (what every text of the kind has near its beginning, what it is, what to do)
+TEXTS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
+    (
+        (b'"log"', b'"entries"'),
+        "is a HAR file: the requests as a browser saw them, without packets",
+        "Capture packets at the same time: tcpdump -w FILE.",
+    ),
+    (
+        (b'"format":"lbtrace-',),
+        "is a result of lbtrace, not a capture",
+        "lbtrace diff A B and lbtrace check --report FILE read it.",
+    ),
+    ((b'"_source"', b'"layers"'), "is what tshark -T json prints, not the packets", SAVE),
+    ((b"<pdml",), "is PDML: packets as Wireshark dissected them, not the packets", SAVE),
+    ((b"<psml",), "is PSML: the packet list of Wireshark, not the packets", SAVE),
+    ((b"<html",), "is a web page, not a capture", "Download the capture itself."),
+    ((b"No.", b"Time", b"Source"), "is a text export of Wireshark, not the packets", SAVE),
+    ((b"Frame 1:", b"bytes on wire"), "is a text export of Wireshark, not the packets", SAVE),
+    ((b" IP ", b" > "), "is the text tcpdump prints, not the packets", RECORD),
+    ((b" IP6 ", b" > "), "is the text tcpdump prints, not the packets", RECORD),
+)
+_HEX_DUMP = re.compile(rb"\s*0000(?:00)?[: ]\s*(?:[0-9a-fA-F]{2}\s){4}")
 HEAD_BYTES = 4096  # looked at to tell what a file is
 
 
@@ -61,12 +87,19 @@ def _what_it_is(head: bytes) -> tuple[str, str]:
     if may_be_capture(head):
         return "begins like a capture but ends inside its header", RECORD
     if is_text(head):
-        if head.lstrip()[:1] in (b"{", b"["):
-            return "is JSON text, not a capture", RECORD
-        if b" IP " in head or b" IP6 " in head:
-            return "is the text tcpdump prints, not the packets", RECORD
-        return "is a text file, not a capture", RECORD
+        return _what_text(head)
     return "is no pcap or pcapng file", "If Wireshark opens it: editcap -F pcap IN OUT."
+
+
+def _what_text(head: bytes) -> tuple[str, str]:
+    for marks, what, todo in TEXTS:
+        if all(mark in head for mark in marks):
+            return what, todo
+    if _HEX_DUMP.match(head):
+        return "is a hex dump, not a capture", "Make one of it: text2pcap IN OUT.pcap."
+    if head.lstrip()[:1] in (b"{", b"["):
+        return "is JSON text, not a capture", RECORD
+    return "is a text file, not a capture", RECORD
 
 
 def is_text(head: bytes) -> bool:

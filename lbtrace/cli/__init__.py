@@ -94,7 +94,8 @@ class Commands(click.Group):
 
 
 def _is_file(word: str) -> bool:
-    return word == "-" or os.path.isfile(word)
+    """Whether a word names an input, be it one that cannot be read."""
+    return word == "-" or os.path.exists(word) or "://" in word
 
 
 @click.group(

@@ -40,6 +40,8 @@ def repeated(args: Sequence[str]) -> list[str]:
             due = False
         elif word in SIDES:
             side, due = word, True
+        elif word.startswith(tuple(f"{each}=" for each in SIDES)):
+            side = word.partition("=")[0]
         elif word.startswith("-") and word != "-":
             side = ""
         elif side:

@@ -67,6 +67,11 @@ def traffics(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> _
     return _named(((t.name, t.summary) for t in known().values()), incomplete)
 
 
+def balancers_and_traffics(ctx: click.Context, param: click.Parameter, incomplete: str) -> _Items:
+    """What `lab list` tells of."""
+    return [*balancers(ctx, param, incomplete), *traffics(ctx, param, incomplete)]
+
+
 def profiles(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> _Items:
     """The balancers that lbtrace can recognise."""
     from lbtrace.cli.profiles import profile_names

@@ -286,7 +286,9 @@ def made(directory: Path) -> Path:
 
 
 @command.command("list")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument(
+    "names", metavar="[NAME]...", nargs=-1, shell_complete=completing.balancers_and_traffics
+)
 def list_command(names: tuple[str, ...]) -> None:
     """List the balancers and traffics, or say what NAME is and what it runs with."""
     from lbtrace.cli.lab_list import one, overview

@@ -319,8 +319,8 @@ def _options(formats: Sequence[str]) -> list[_Decorator]:
         ),
         click.option(
             "--ladder",
-            type=click.Choice(["text", "mermaid"]),
-            help="With --zoom: only the ladder of the exchange, as text or for Mermaid.",
+            type=click.Choice(["text", "mermaid", "svg"]),
+            help="With --zoom: only the ladder of the exchange, as text, Mermaid or a picture.",
         ),
         click.option(
             "--zoom",

@@ -28,7 +28,7 @@ from lbtrace.model.selection import EVERYTHING, Selection
 _SHARED = {"check", "diff", "masked", "wording", "schema"}  # in this package, and no format
 
 
-Ladder = Literal["", "text", "mermaid"]  # how to draw the steps of one exchange
+Ladder = Literal["", "text", "mermaid", "svg"]  # how to draw the steps of one exchange
 
 
 class Detail(IntEnum):

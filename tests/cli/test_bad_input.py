@@ -39,7 +39,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("empty.pcap", "empty"),
         ("notes.txt", "text file"),
-        ("folder", "directory"),
+        ("folder", "no capture is in this directory"),
         ("missing.pcap", "no such file"),
         ("esc\x1b[2Jape.pcap", "\\x1b"),
     ],
@@ -56,6 +56,86 @@ def test_what_is_no_capture_is_one_line_and_exit_2(
         assert err.count("\n") == 1
         assert told in err
         assert "\x1b" not in err
+
+
+NO_CAPTURES = {
+    "a.har": (b'{"log": {"version": "1.2", "entries": []}}', "is a HAR file", "tcpdump -w"),
+    "a.pdml": (b'<?xml version="1.0"?>\n<pdml version="0">\n<packet>', "is PDML", "Save As"),
+    "a.psml": (b'<?xml version="1.0"?>\n<psml version="0">', "is PSML", "Save As"),
+    "list.txt": (
+        b"No.     Time           Source                Destination           Protocol Info\n",
+        "is a text export of Wireshark",
+        "Save As",
+    ),
+    "list.csv": (b'"No.","Time","Source","Destination"\n', "text export of Wireshark", "Save As"),
+    "details.txt": (
+        b"Frame 1: 74 bytes on wire (592 bits), 74 bytes captured\nEthernet II, Src: a\n",
+        "is a text export of Wireshark",
+        "Save As",
+    ),
+    "a.json": (b'[{"_index": "x", "_source": {"layers": {}}}]', "tshark -T json", "-w FILE"),
+    "report.json": (b'{"format":"lbtrace-report","format_version":1}', "result of lbtrace", "diff"),
+    "dump.txt": (b"0000  45 00 00 3c 1c 46 40 00\n", "is a hex dump", "text2pcap"),
+    "tcpdump.txt": (b"12:00:00.1 IP 10.0.0.1.80 > 10.0.0.2.9: Flags [S]\n", "tcpdump prints", "-w"),
+    "login.pcap": (b"<!DOCTYPE html>\n<html><body>", "is a web page", "Download"),
+    "other.json": (b'{"a": 1}', "is JSON text", "tcpdump -w"),
+    "notes.txt": (b"No. I saw the Source once.\n", "is a text file", "tcpdump -w"),
+}
+
+
+@pytest.mark.parametrize("name", NO_CAPTURES)
+def test_what_people_give_instead_of_a_capture_is_named(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, what, todo = NO_CAPTURES[name]
+    (tmp_path / name).write_bytes(content)
+    assert run(["show", str(tmp_path / name)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert what in line
+    assert todo in line.partition(what)[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["https://a.example/c.pcap"], "is a URL; lbtrace reads files. Pipe it in: curl"),
+        (["show", "s3://bucket/c.pcap"], "is a URL"),
+        (["compare", CLIENT, "http://b.example/b.pcap"], "is a URL"),
+        (["show", "c_*.pcap"], "No file has a name like this pattern."),
+        (["compare", "--client", "c_[0-9].pcap", "--backend", BACKEND], "like this pattern"),
+        ([CLIENT, "--client", CLIENT, "--backend", BACKEND], "of which side is it?"),
+        (["compare", CLIENT, "--backend", BACKEND], "of which side is it?"),
+    ],
+)
+def test_what_is_no_file_is_one_line(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def test_a_directory_stands_for_its_captures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for side, path in (("front", CLIENT), ("behind", BACKEND)):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "one.pcap").write_bytes(Path(path).read_bytes())
+        (tmp_path / side / "notes.txt").write_text("these are notes")
+        (tmp_path / side / "logs.gz").write_bytes(b"\x1f\x8b\x08 and more")
+        (tmp_path / side / "empty").write_bytes(b"")
+    front, behind = str(tmp_path / "front"), str(tmp_path / "behind")
+    for arguments in (
+        [front, behind],
+        ["compare", "--client", front, "--backend", behind],
+        ["compare", f"--client={front}", "--backend", behind],
+    ):
+        assert run([*arguments, "-v"]) == 0
+        out = capsys.readouterr().out
+        assert "in 4 requests" in out
+        assert "notes.txt" not in out
+    assert run([str(tmp_path / "front")]) == 0
+    assert "in 4 requests" in capsys.readouterr().out
 
 
 def test_a_capture_without_packets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +280,7 @@ def test_what_nobody_foresaw_never_looks_like_a_result(
     def broken(*_arguments: object, **_options: object) -> None:
         raise error
 
-    monkeypatch.setattr("lbtrace.pipeline.inspect", broken)
+    monkeypatch.setattr("lbtrace.pipeline._inspect", broken)
     assert run(["show", CLIENT]) == code
     said = capsys.readouterr().err
     assert told in said

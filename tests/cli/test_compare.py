@@ -115,6 +115,7 @@ def test_sides() -> None:
         ("--backend - --client -x", "--backend - --client -x"),
         ("a b", "a b"),
         ("--client a -v", "--client a -v"),
+        ("--client=a b --backend=c d", "--client=a --client b --backend=c --backend d"),
     ],
 )
 def test_files_behind_a_side_are_of_that_side(typed: str, meant: str) -> None:

@@ -56,6 +56,7 @@ def test_names() -> None:
     assert values("lab", "run", "nginx", "ha") == [b for b in balancers() if b[:2] == "ha"]
     assert values("lab", "run", "nginx", "--traffic", "") == list(traffics())
     assert values("lab", "record", "") == list(SAMPLES)
+    assert values("lab", "list", "") == [*balancers(), *traffics()]
     assert values("profiles", "") == sorted(profile_names())
     assert values("check", "a", "b", "--profile", "aws-a") == ["aws-alb", "aws-api-gateway"]
     assert values("explain", "") == [f.slug for f in registry()]

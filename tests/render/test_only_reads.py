@@ -14,7 +14,15 @@ import lbtrace.render
 RENDER = Path(lbtrace.render.__file__).parent
 PAGE = [*sorted((RENDER / "terminal").glob("*.py")), *sorted((RENDER / "wording").glob("*.py"))]
 # where numbers of columns and lines are divided, and where a number with a unit becomes text
-LAYOUT = {"drawing.py", "first_screen.py", "frames.py", "ladders.py", "page.py", "show_screen.py"}
+LAYOUT = {
+    "drawing.py",
+    "first_screen.py",
+    "frames.py",
+    "ladder_svg.py",
+    "ladders.py",
+    "page.py",
+    "show_screen.py",
+}
 UNITS = {"escape.py", "names.py", "times.py", "units.py"}
 MEASURING = {"sum", "Counter", "median", "mean", "max", "min", "statistics", "numpy", "np"}
 READ = ("lbtrace.model", "lbtrace.render", "lbtrace.errors", "rich")

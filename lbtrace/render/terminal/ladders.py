@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from lbtrace.ladder import Lane, Step
 from lbtrace.model.net import Side
+from lbtrace.render.terminal import ladder_svg
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Page
 from lbtrace.render.wording import units
@@ -68,6 +69,12 @@ def _arrow(page: Page, step: Step, shaft: int, gaps: int) -> str:
     shafts = [" " * shaft] * gaps
     shafts[min(step.sender, step.receiver)] = drawn
     return f"│{'│'.join(shafts)}│"
+
+
+def svg(steps: Sequence[Step], labels: Labels, lanes: Sequence[str] = LANES) -> list[str]:
+    """The ladder as an SVG picture, line by line."""
+    marks = [(shown(step.text), *_mark(step, labels)) for step in steps]
+    return ladder_svg.svg(steps, marks, lanes)
 
 
 def mermaid(steps: Sequence[Step], labels: Labels, lanes: Sequence[str] = LANES) -> list[str]:

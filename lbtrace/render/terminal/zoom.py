@@ -60,6 +60,9 @@ def _draw(
     if how == "mermaid":
         for line in ladders.mermaid(steps, labels, lanes):
             page.raw(page.plain(line))
+    elif how == "svg":
+        for line in ladders.svg(steps, labels, lanes):
+            page.raw(line)
     else:
         ladders.text(page, steps, labels, lanes)
 
