@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._names import counted
 from lbtrace.model.http import Application, Exchange, Protocol
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.trace import Trace
-from lbtrace.tables.connections import NO_FRAME
+from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER, NO_FRAME
 
 SPOKEN = {Protocol.HTTP1: "plain HTTP", Protocol.HTTP2: "HTTP/2", Protocol.TLS: "TLS"}
 LISTED = 5
+AT_ONCE_NS = 1_000_000_000  # a server that read a request and failed on it may be as quick
 
 
 class Opening(NamedTuple):
@@ -81,3 +85,32 @@ def shown(frames: Iterable[tuple[FrameRef, ...]]) -> list[FrameRef]:
             break
         found += some
     return found
+
+
+def closed_unanswered(comparison: Comparison, side: Side) -> Column:
+    """Per connection whether the client spoke, and the server ended it at once and sent nothing."""
+    table = comparison.table(side)
+    spoke_ns = table.of_ends("first_payload_ns", server=False)
+    nothing = (table.of_ends("bytes", server=True) == 0) & (
+        table.of_ends("missing", server=True) == 0
+    )
+    ends = {
+        server: _end_ns(table.of_ends("fin_ns", server), table.of_ends("rst_ns", server))
+        for server in (False, True)
+    }
+    closed: Column = (
+        nothing
+        & (table.of_connections("synacks") > 0)
+        & (spoke_ns != NEVER)
+        & (ends[True] < ends[False])
+        & (ends[True] >= spoke_ns)
+        & (ends[True] - spoke_ns < AT_ONCE_NS)
+    )
+    return closed
+
+
+def _end_ns(fin_ns: Column, rst_ns: Column) -> Column:
+    """When an end was closed or reset; the largest time for never."""
+    never = np.iinfo(np.int64).max
+    ends: Column = np.minimum(*(np.where(at == NEVER, never, at) for at in (fin_ns, rst_ns)))
+    return ends

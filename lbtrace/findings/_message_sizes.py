@@ -73,16 +73,21 @@ def longest_field(messages: Messages, words: Words, exchange: int) -> str:
 def request_parts(messages: Messages, words: Words) -> list[Part]:
     """The parts of requests, the most telling first."""
     target = _lengths(words.text_list, len)[messages.start]
-    declared = np.zeros(len(messages), np.int64)
-    owner, line = messages.heads.which(words.fields_named(CONTENT_LENGTH.__eq__))
-    stated = [_number(words.line_list[n].value) for n in line.tolist()]
-    declared[owner] = stated
+    declared = declared_sizes(messages, words)
     return [
         Part(TARGET, "target", target),
         Part(LINE, "longest field line", line_sizes(messages, words)),
         Part(HEAD, "head", head_sizes(messages, words, request=True)),
         Part(BODY, f"declared body ({spelling(CONTENT_LENGTH)})", declared, BODY_LIMITS),
     ]
+
+
+def declared_sizes(messages: Messages, words: Words) -> Column:
+    """The Content-Length of each message; 0 without."""
+    declared = np.zeros(len(messages), np.int64)
+    owner, line = messages.heads.which(words.fields_named(CONTENT_LENGTH.__eq__))
+    declared[owner] = [_number(words.line_list[n].value) for n in line.tolist()]
+    return declared
 
 
 def gap(part: Part, failed: Column, worked: Column) -> Gap | None:

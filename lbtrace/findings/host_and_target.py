@@ -13,6 +13,7 @@ Remedy:
     `ProxyPreserveHost On` (Apache httpd), or the preserve-host attribute of the balancer.
 Variants:
     host-changed: the backend gets another Host.
+    host-refused: another Host, and every answer to it is an error.
     host-kept: it gets the client's Host.
     target-changed: the backend is asked for another target.
     target-kept: it is asked for the client's target.
@@ -25,12 +26,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import ABSENT, Comparison, Pair, confidence_of, field_values
+from lbtrace.comparison import ABSENT, Comparison, Pair, Pairs, confidence_of, field_values
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import counted
 from lbtrace.http_fields import HOST
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+NOT_SERVED = (400, 403, 404, 421)  # what servers say to a name that is not theirs
+FORM = (", in ", ", the port apart")  # other changes than of the name
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -50,6 +55,8 @@ def _host(comparison: Comparison) -> Iterator[Finding]:
     pairs = heads.where(shown)
     before, after = texts[sent[shown[0]]], texts[arrived[shown[0]]]
     note = _host_change(comparison, pairs[0], before, after) if changed else ""
+    if changed and not note.startswith(FORM):
+        yield from _refused(comparison, pairs, before, after)
     yield KIND.finding(
         "host-changed" if changed else "host-kept",
         Severity.INFO,
@@ -62,6 +69,32 @@ def _host(comparison: Comparison) -> Iterator[Finding]:
         of=int(given.sum()),
         before=before if before is not None else "(absent)",
         after=after if after is not None else "(absent)",
+    )
+
+
+def _refused(
+    comparison: Comparison, pairs: Pairs, before: str | None, after: str | None
+) -> Iterator[Finding]:
+    """Requests whose Host was replaced, and that the backend answered with an error, all of them:
+    it may not serve that name.
+    """
+    statuses = comparison.sides[1].responses.start[pairs.backend]
+    if not np.isin(statuses, NOT_SERVED).all():
+        return
+    yield KIND.finding(
+        "host-refused",
+        Severity.MEDIUM,
+        Confidence.MEDIUM,
+        "The balancer sends the backend Host: {after} instead of the client's {before}, and the "
+        "backend answered each of these {count} requests with an error: {statuses}. It may not "
+        "serve that name.",
+        comparison.response_frames(pairs),
+        count=len(pairs),
+        before=before or "(absent)",
+        after=after or "(absent)",
+        statuses=counted(map(str, statuses.tolist())),
+        remedy="Pass the client's Host on (nginx: proxy_set_header Host $host; Apache httpd: "
+        "ProxyPreserveHost On), or let the backend serve that name.",
     )
 
 

@@ -43,6 +43,7 @@ from lbtrace.findings._first_words import (
     SPOKEN,
     Opening,
     answer,
+    closed_unanswered,
     exchanges_of,
     first_words,
     listed,
@@ -62,7 +63,6 @@ from lbtrace.tables.connections import NEVER
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
 BAD_REQUEST = 400  # RFC 9110 §15.5.1
-AT_ONCE_NS = 1_000_000_000  # a server that read a request and failed on it may be as quick
 VARIANTS = {
     (Protocol.HTTP1, Protocol.TLS): "http1-to-tls",
     (Protocol.HTTP2, Protocol.TLS): "http2-to-tls",
@@ -225,7 +225,7 @@ def _both(comparison: Comparison, side: Side, row: int) -> tuple[FrameRef, ...]:
 def _refused(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator[Finding]:
     """Servers that refused every connection with a PROXY header."""
     table = comparison.table(side)
-    closed = _closed_unanswered(comparison, side) if odd else np.zeros(0, bool)
+    closed = closed_unanswered(comparison, side) if odd else np.zeros(0, bool)
     groups: dict[int, list[tuple[Opening, list[Exchange]]]] = defaultdict(list)
     for opening in odd:
         exchanges = list(exchanges_of(comparison, side, opening.number))
@@ -303,45 +303,16 @@ def _of_refused(
     return asked, response
 
 
-def _closed_unanswered(comparison: Comparison, side: Side) -> Column:
-    """Per connection whether the client spoke, and the server ended it at once and sent nothing."""
-    table = comparison.table(side)
-    spoke_ns = table.of_ends("first_payload_ns", server=False)
-    nothing = (table.of_ends("bytes", server=True) == 0) & (
-        table.of_ends("missing", server=True) == 0
-    )
-    ends = {
-        server: _end_ns(table.of_ends("fin_ns", server), table.of_ends("rst_ns", server))
-        for server in (False, True)
-    }
-    closed: Column = (
-        nothing
-        & (table.of_connections("synacks") > 0)
-        & (spoke_ns != NEVER)
-        & (ends[True] < ends[False])
-        & (ends[True] >= spoke_ns)
-        & (ends[True] - spoke_ns < AT_ONCE_NS)
-    )
-    return closed
-
-
-def _end_ns(fin_ns: Column, rst_ns: Column) -> Column:
-    """When an end was closed or reset; the largest time for never."""
-    never = np.iinfo(np.int64).max
-    ends: Column = np.minimum(*(np.where(at == NEVER, never, at) for at in (fin_ns, rst_ns)))
-    return ends
-
-
 def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
     """Servers that ended every connection at its first bytes. Where backends do, a balancer ends
     the connections of its clients too.
     """
     both = side is Side.CLIENT and Side.BACKEND in comparison.captured
-    if both and _closed_unanswered(comparison, Side.BACKEND).any():
+    if both and closed_unanswered(comparison, Side.BACKEND).any():
         return
     table = comparison.table(side)
     spoke = table.of_ends("first_payload_ns", server=False) != NEVER
-    closed = _closed_unanswered(comparison, side) & (table.proxied == 0)
+    closed = closed_unanswered(comparison, side) & (table.proxied == 0)
     known = closed | (spoke & (table.of_ends("bytes", server=True) > 0))
     servers, which = np.unique(table.servers, return_inverse=True)
     ended, answered = (np.bincount(which[rows], minlength=len(servers)) for rows in (closed, known))

@@ -189,7 +189,7 @@ class UnpairedReason(StrEnum):
 
     ANSWERED_BY_BALANCER = "answered-by-balancer"
     NEVER_ANSWERED = "never-answered"  # a request without response and without partner
-    OUTSIDE_OTHER_CAPTURE = "outside-other-capture"  # the other capture was not running then
+    OUTSIDE_OTHER_CAPTURE = "outside-other-capture"  # the other capture holds nothing of that time
     HEALTH_CHECK = "health-check"
     OTHER_CLIENT = "other-client"  # a client that is not in the client capture
     COPY = "copy"  # mirrored or warm-up traffic

@@ -25,10 +25,13 @@ CAUSES = (
     "return-path",
     "keep-alive-race",
     "refused-messages",
+    "grpc-over-http1",
     "connection-failures",
     "answered-by-balancer",
     "retries",
+    "cut-short",
     "half-closed",
+    "gave-up",
     "errors",
 )
 # the number of errors, per status: so says each of the other kind, with what was behind it

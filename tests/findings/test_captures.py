@@ -124,6 +124,20 @@ def test_a_response_that_did_not_arrive_while_the_capture_ran_on_is_no_missing_e
     assert judge_recording(spoken.recorded, correlation).of("capture-quality") == []
 
 
+def test_a_request_without_an_answer_need_not_have_been_passed_on() -> None:
+    """One that was refused by a RST, say: that the backend capture lacks it is no missing end."""
+    whole = four(Balancer(add=[("X-Forwarded-For", "{client}")]))
+    whole.backend_window = (0, 150)
+    spoken = judge_simulation(whole)
+    (front,) = spoken.recorded.clients
+    silent = {
+        f"e{e.id}": e._replace(response=None, marks=(Mark.RESET,)) for e in front.exchanges[2:]
+    }
+    spoken.recorded.clients[0] = with_exchanges(front, **silent)
+    assert spoken.of("capture-quality.tail-backend")
+    assert not judge_recording(spoken.recorded, spoken.correlation).of("capture-quality.tail")
+
+
 def test_a_capture_that_begins_late_has_its_end() -> None:
     late = four(Balancer(add=[("X-Forwarded-For", "{client}")]))
     late.backend_window = (150, 10_000)

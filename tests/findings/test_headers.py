@@ -4,6 +4,8 @@ truth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from lbtrace.findings.header_style import _style
@@ -157,3 +159,22 @@ def test_a_part_or_not_modified_is_no_rewritten_response(got: int, gave: int) ->
     said = spoken.one("responses.from-copy")
     assert (values(said)["client_status"], values(said)["backend_status"]) == (str(got), str(gave))
     assert spoken.of("responses.status") == spoken.of("responses.body") == []
+
+
+@pytest.mark.parametrize(
+    ("host", "statuses", "told"),
+    [
+        ("up", ("404 Not Found", "404 Not Found", "421 Misdirected Request"), True),
+        ("up", ("404 Not Found", "200 OK", "404 Not Found"), False),  # it serves that name
+        ("up", ("500 Oops", "500 Oops", "500 Oops"), False),  # not because of the name
+        ("LB.EXAMPLE.COM", ("404 Not Found",) * 3, False),  # the same name
+        ("", ("404 Not Found",) * 3, False),
+    ],
+)
+def test_a_host_that_the_backend_refuses(host: str, statuses: Sequence[str], told: bool) -> None:
+    simulation = Simulation(seed=7, balancer=Balancer(host=host))
+    laptop = simulation.client("192.168.0.5")
+    for n, status in enumerate(statuses):
+        laptop.asks("GET", f"/{n}", at_ms=100 * n, status=status)
+    found = judge_simulation(simulation).of("host-and-target.host-refused")
+    assert [values(f)["statuses"] for f in found] == ["404 ×2, 421 ×1"] * told

@@ -129,7 +129,7 @@ OUTCOME: dict[AttemptOutcome, str] = {
 UNPAIRED: dict[UnpairedReason, str] = {
     UnpairedReason.ANSWERED_BY_BALANCER: "answered by the balancer itself",
     UnpairedReason.NEVER_ANSWERED: "never answered",
-    UnpairedReason.OUTSIDE_OTHER_CAPTURE: "the other capture was not running then",
+    UnpairedReason.OUTSIDE_OTHER_CAPTURE: "the other capture holds nothing of that time",
     UnpairedReason.HEALTH_CHECK: "health check",
     UnpairedReason.OTHER_CLIENT: "from a client that was not captured, or from the balancer itself",
     UnpairedReason.COPY: "a copy (mirrored or warm-up traffic)",

@@ -1,0 +1,133 @@
+"""Responses that were cut short.
+
+Meaning:
+    A response began, and its sender ended the connection before the end of the body: the client has
+    a part of it, and cannot get the rest. Proxies call this "upstream prematurely closed connection
+    while reading upstream".
+Decided by:
+    A body with a Content-Length or with chunks (RFC 9112 §8) of which less was sent when the server
+    end sent its FIN or RST. No byte of that end may be missing from the capture, and the client end
+    had not closed before. A body that lasts until the connection closes has no other end: a FIN
+    says that it is whole.
+Evidence:
+    The head of the response, the FIN or RST, and what the client got.
+Remedy:
+    Look at the log of the sender at that moment: a crash, a restart, a time limit while it writes
+    (`proxy_send_timeout`, `timeout server`), a wrong Content-Length.
+Variants:
+    client, backend: on that side; what a balancer only passed on is told of the backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.claims import size
+from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._message_sizes import declared_sizes
+from lbtrace.findings._side import ends, named, variant
+from lbtrace.model.http import Framing
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column
+from lbtrace.tables.messages import FRAMINGS
+from lbtrace.tables.side_table import SideTable
+
+KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
+EXAMPLES = 2
+SIZED = [FRAMINGS[framing] for framing in (Framing.CONTENT_LENGTH, Framing.CHUNKED)]
+REMEDY = (
+    "Look at the log of the {server} at that moment: a crash, a restart, a time limit while it "
+    "writes, a wrong Content-Length."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding a side."""
+    cut = {side: _cut(comparison.table(side)) for side in comparison.captured}
+    passed = np.zeros(0, np.int64)
+    if not comparison.alone:
+        pairs = comparison.all_pairs
+        passed = pairs.client[cut[Side.BACKEND][pairs.backend]]
+        passed = passed[cut[Side.CLIENT][passed]]
+        cut[Side.CLIENT][passed] = False
+    for side, those in cut.items():
+        if those.any():
+            yield _finding(comparison, side, np.flatnonzero(those), len(passed))
+
+
+def _cut(table: SideTable) -> Column:
+    """Per exchange, whether the server end ended its connection in the middle of the response."""
+    r = table.responses
+    mine, theirs = (
+        np.minimum(*(_frames(table, f"{what}_frame", server) for what in ("fin", "rst")))
+        for server in (True, False)
+    )
+    whole = table.of_ends("missing", server=True) == 0
+    ended = ((mine != NEVER) & (mine < theirs) & whole)[table.connection]
+    cut: Column = r.whole_heads & ~r.complete & np.isin(r.framing, SIZED) & ended
+    return cut & _last(table)
+
+
+NEVER = np.iinfo(np.int64).max
+
+
+def _frames(table: SideTable, name: str, server: bool) -> Column:
+    """Per connection a frame of one end; NEVER without."""
+    frames = table.of_ends(name, server).astype(np.int64)
+    return np.where(frames == 0, NEVER, frames)
+
+
+def _last(table: SideTable) -> Column:
+    """Which exchanges are the last on their connections."""
+    order, again = table.next_on_connection
+    last = np.ones(len(table), bool)
+    last[order[:-1]] = ~again[1:]
+    return last
+
+
+def _finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> Finding:
+    table, (_, server) = comparison.table(side), ends(comparison, side)
+    r, first = table.responses, int(rows[0])
+    declared = int(declared_sizes(r, table.words)[first])
+    behind = side is Side.BACKEND and not comparison.alone
+    return KIND.finding(
+        variant(comparison, "", side),
+        Severity.MEDIUM,
+        Confidence.HIGH,
+        "The {server} cut {count} of {of} responses short: it ended the connection in the middle "
+        "of the body, "
+        + ("for example " if len(rows) > 1 else "")
+        + ("after {got} of {declared}." if declared else "after {got}, before its last chunk.")
+        + (" {passed} of them reached clients like that." if behind and passed else ""),
+        _evidence(comparison, side, rows),
+        note="the response, and the end of the connection",
+        remedy=REMEDY.format(server=server),
+        server=server,
+        count=len(rows),
+        of=int(r.there.sum()),
+        got=size(int(r.length[first])),
+        declared=size(declared) if declared else None,
+        passed=passed if behind and passed else None,
+        side=named(comparison, side),
+    ).about(comparison.asked(side, rows))
+
+
+def _evidence(comparison: Comparison, side: Side, rows: Column) -> Iterator[FrameRef]:
+    table = comparison.table(side)
+    for row in rows[:EXAMPLES].tolist():
+        yield comparison.response_frame(side, table.ref(row))
+        connection, trace = table.connection[row], table.trace_of(row)
+        ends = [
+            (int(table.of_ends(f"{what}_frame", True)[connection]), what) for what in ("fin", "rst")
+        ]
+        frame, what = min(end for end in ends if end[0])
+        yield trace.ref(frame, int(table.of_ends(f"{what}_ns", True)[connection]))
+    if side is Side.BACKEND and not comparison.alone:
+        pairs = comparison.all_pairs
+        yield from comparison.response_frames(pairs.where(np.isin(pairs.backend, rows[:EXAMPLES])))

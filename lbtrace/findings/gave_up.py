@@ -1,0 +1,143 @@
+"""Clients that gave up.
+
+Meaning:
+    A client closed or reset its connection while it waited for the answer: its own time limit was
+    shorter than what the server took, or a person went away. Proxies log this in their own way: 499
+    (nginx), a termination state that begins with C (HAProxy), 460 (AWS ALB).
+Decided by:
+    A whole request without a byte of an answer, and a FIN or RST of the client end before any of
+    the server end; a FIN a tenth of a second after the request or later, for a client that closes
+    at once may only half-close. An answer that the capture may have missed is not waited for in
+    vain.
+Evidence:
+    The request, the FIN or RST, and on the backend side the request that went on.
+Remedy:
+    Find out why the answer takes longer than the client waits, or let the client wait longer. The
+    time limit of the client must be longer than that of the balancer, and that longer than the
+    backend's.
+Variants:
+    seen: in one capture.
+    client: in front of a balancer, with what the backends did then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.claims import ns
+from lbtrace.findings._kind import FindingKind
+from lbtrace.model.http import Mark
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import MARKS
+
+KIND = FindingKind.of(__name__, __doc__)
+ONE_CAPTURE = True
+OF_DURATIONS = True
+EXAMPLES = 2
+AT_ONCE_NS = 100_000_000
+LATER = np.iinfo(np.int64).max
+REMEDY = (
+    "Find out why the answer takes longer than the client waits, or let the client wait longer. "
+    "The client's time limit must be longer than the balancer's."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding: of the clients, or of one capture."""
+    side = comparison.captured[0]
+    table = comparison.table(side)
+    waited = _waited(table)
+    rows = np.flatnonzero(waited != NEVER)
+    if not len(rows):
+        return
+    shortest, longest = int(waited[rows].min()), int(waited[rows].max())
+    differ = longest - shortest > shortest // 100  # else both are written alike
+    late = _late(comparison, rows)
+    yield KIND.finding(
+        "seen" if comparison.alone else "client",
+        Severity.LOW,
+        Confidence.HIGH,
+        ("The client end" if comparison.alone else "The client")
+        + " gave up {count} of {of} requests: it closed or reset the connection {shortest}"
+        + (" to {longest}" if differ else "")
+        + " after it had asked, before any answer."
+        + _behind(late),
+        _frames(comparison, side, rows),
+        note="the request, and the end of its connection",
+        remedy=REMEDY,
+        count=len(rows),
+        of=int(table.requests.there.sum()),
+        shortest=ns(shortest),
+        longest=ns(longest) if differ else None,
+        late=len(late) or None,
+        took=ns(int(late.min())) if len(late) else None,
+    ).about(comparison.asked(side, rows))
+
+
+def _behind(late: Column) -> str:
+    """What the backends did with these requests."""
+    if not len(late):
+        return ""
+    more = " or more" if len(set(late.tolist())) > 1 else ""
+    return " The backend answered {late} of them, after {took}" + more + "."
+
+
+def _waited(table: SideTable) -> Column:
+    """Per exchange how long its client waited before it left; NEVER where it did not, or where an
+    answer may have come.
+    """
+    q = table.requests
+    gone, ended = (
+        np.minimum(*(_end(table, what, server) for what in ("fin_ns", "rst_ns")))[table.connection]
+        for server in (False, True)
+    )
+    reset = _end(table, "rst_ns", False)[table.connection] == gone
+    unknown = sum(MARKS[mark] for mark in (Mark.LOST, Mark.CAPTURE_ENDED))
+    known = (table.marks & unknown == 0) & (
+        table.of_ends("missing", server=True)[table.connection] == 0
+    )
+    waited = gone - q.last_ns
+    left = q.there & q.complete & ~table.responses.there & ~table.interim & known
+    left &= (gone != LATER) & (gone < ended) & (waited >= np.where(reset, 0, AT_ONCE_NS))
+    return np.where(left, waited, NEVER)
+
+
+def _end(table: SideTable, name: str, server: bool) -> Column:
+    """When each connection was ended by one of its ends; LATER if it was not."""
+    at = table.of_ends(name, server)
+    return np.where(at == NEVER, LATER, at)
+
+
+def _late(comparison: Comparison, rows: Column) -> Column:
+    """How long backends took for those of these requests that they answered nevertheless."""
+    if comparison.alone:
+        return np.zeros(0, np.int64)
+    pairs, backend = comparison.pairs, comparison.sides[1]
+    those = np.isin(pairs.client, rows) & backend.responses.there[pairs.backend]
+    those &= backend.requests.there[pairs.backend]
+    b = pairs.backend[those]
+    took: Column = backend.responses.first_ns[b] - backend.requests.last_ns[b]
+    return took
+
+
+def _frames(comparison: Comparison, side: Side, rows: Column) -> Iterator[FrameRef]:
+    table = comparison.table(side)
+    for row in rows[:EXAMPLES].tolist():
+        yield comparison.request_frame(side, table.ref(row))
+        connection, trace = table.connection[row], table.trace_of(row)
+        found = [
+            (int(table.of_ends(f"{what}_ns", False)[connection]), what) for what in ("fin", "rst")
+        ]
+        at, what = min(end for end in found if end[0] != NEVER)
+        yield trace.ref(int(table.of_ends(f"{what}_frame", False)[connection]), at)
+    if not comparison.alone:
+        pairs = comparison.pairs
+        yield from comparison.request_frames(pairs.where(np.isin(pairs.client, rows[:EXAMPLES])))

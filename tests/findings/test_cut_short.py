@@ -1,0 +1,101 @@
+"""Responses whose sender ended the connection in the middle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.report import Finding, Severity
+from lbtrace.pipeline import show
+from tests.findings.simulated import values
+from tests.findings.test_protocol_mismatch import told
+from tests.simulator.script import Script, Spoken
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 1000
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" + b"x" * 1000 + b"\r\n"
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000
+TO_THE_END = b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 1000
+
+
+def ask(n: int) -> bytes:
+    return b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+
+
+def played(answer: bytes, passed_on: bytes | None = None, reset: bool = False) -> Script:
+    """Two requests that work, and one whose answer is followed by the end of the connection."""
+    play = Script()
+    for n, given in enumerate((WHOLE, WHOLE, answer)):
+        front = play.front().asks(ask(n))
+        play.back().asks(ask(n)).answers(given).closes(reset=reset and given is answer)
+        front.answers(given if passed_on is None or given is WHOLE else passed_on).closes()
+        play.wait(100)
+    return play
+
+
+def found(play: Script, folder: Path, snaplen: int = 65535) -> list[Finding]:
+    return told(play.report(folder, snaplen=snaplen), "cut-short")
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_body_of_which_the_backend_sent_a_part(reset: bool, tmp_path: Path) -> None:
+    (said,) = found(played(HALF, reset=reset), tmp_path)
+    assert (said.slug, said.severity) == ("cut-short.backend", Severity.MEDIUM)
+    told_values = values(said)
+    assert (told_values["count"], told_values["of"], told_values["passed"]) == (1, 3, 1)
+    assert (told_values["got"], told_values["declared"]) == (1000, 5000)
+    assert {f.side.value for e in said.evidence for f in e.frames} == {"backend", "client"}
+
+
+def test_chunks_without_the_last_one(tmp_path: Path) -> None:
+    (said,) = found(played(CHUNKS), tmp_path)
+    assert "before its last chunk" in said.statement
+    assert values(said)["got"] == 1000
+
+
+def test_a_balancer_that_cuts_what_the_backend_sent_whole(tmp_path: Path) -> None:
+    (said,) = found(played(WHOLE + b"", passed_on=HALF), tmp_path) or (None,)
+    assert said is None  # a whole answer of the backend: see below
+    play = played(WHOLE.replace(b"1000\r\n", b"5000\r\n", 1) + b"x" * 4000, passed_on=HALF)
+    (said,) = found(play, tmp_path)
+    assert said.slug == "cut-short.client"
+
+
+@pytest.mark.parametrize("answer", [WHOLE, TO_THE_END])
+def test_a_body_that_is_whole(answer: bytes, tmp_path: Path) -> None:
+    assert not found(played(answer), tmp_path)
+
+
+def end_of(play: Script, end: str) -> Spoken:
+    """A response in the middle, and what ends its connection, if anything."""
+    front = play.front().asks(ask(1)).answers(HALF)
+    return {
+        "server": lambda: front.closes(),
+        "client": lambda: front.leaves(),
+        "client resets": lambda: front.leaves(reset=True),
+        "nobody": lambda: front,
+    }[end]()
+
+
+@pytest.mark.parametrize("end", ["server", "client", "client resets", "nobody"])
+def test_only_the_end_that_sends_cuts_short(end: str, tmp_path: Path) -> None:
+    play = Script()
+    end_of(play, end)
+    play.write(tmp_path)
+    said = [f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings]
+    assert ("cut-short" in said) == (end == "server")
+
+
+def test_what_the_snapshot_length_cut_was_sent(tmp_path: Path) -> None:
+    assert not found(played(HALF), tmp_path, snaplen=400)
+
+
+def test_what_the_capture_lost_was_sent(tmp_path: Path) -> None:
+    play = Script()
+    front = play.front().asks(ask(1)).answers(HALF)
+    front.answers(b"x" * 4000)
+    del play.client[-4:-1]  # the rest of the body; what acknowledges it is there
+    front.closes()
+    play.write(tmp_path)
+    said = [f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings]
+    assert "cut-short" not in said

@@ -1,0 +1,99 @@
+"""Clients that left before their answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.report import Finding
+from lbtrace.pipeline import show
+from tests.findings.simulated import values
+from tests.findings.test_protocol_mismatch import told
+from tests.simulator.script import Script
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def ask(n: int) -> bytes:
+    return b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+
+
+def played(late_ms: float | None = 2000, reset: bool = False, wait_ms: float = 1000) -> Script:
+    """Requests that work, and one whose client leaves; the backend answers later, or never."""
+    play = Script()
+    for n in range(2):
+        front = play.front().asks(ask(n))
+        play.back().asks(ask(n)).answers(OK).closes()
+        front.answers(OK).leaves()
+    front = play.front().asks(ask(7))
+    back = play.back().asks(ask(7))
+    play.wait(wait_ms)
+    front.leaves(reset=reset)
+    back.gives_up()
+    if late_ms is not None:
+        back.answers_in_vain(OK, pause_ms=late_ms)
+    return play
+
+
+def found(play: Script, folder: Path) -> list[Finding]:
+    return told(play.report(folder), "gave-up")
+
+
+def test_a_client_that_closed_after_a_second(tmp_path: Path) -> None:
+    (said,) = found(played(), tmp_path)
+    assert said.slug == "gave-up.client"
+    assert (values(said)["count"], values(said)["of"], values(said)["late"]) == (1, 3, 1)
+    assert 1.0e9 < int(values(said)["shortest"]) < 1.01e9
+    assert 3.0e9 < int(values(said)["took"]) < 3.01e9
+    assert {f.side.value for e in said.evidence for f in e.frames} == {"client", "backend"}
+
+
+def test_without_an_answer_nothing_is_said_of_the_backend(tmp_path: Path) -> None:
+    (said,) = found(played(late_ms=None), tmp_path)
+    assert "The backend" not in said.statement
+
+
+@pytest.mark.parametrize(("reset", "given_up"), [(False, False), (True, True)])
+def test_a_fin_at_once_may_half_close_and_a_reset_does_not(
+    reset: bool, given_up: bool, tmp_path: Path
+) -> None:
+    assert bool(found(played(reset=reset, wait_ms=10), tmp_path)) == given_up
+
+
+def alone(play: Script, folder: Path) -> list[str]:
+    play.write(folder)
+    found = show([[str(folder / "client.pcap")]]).findings
+    return [f.slug for f in found if f.slug.startswith("gave-up")]
+
+
+def test_one_capture_shows_it(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(ask(1)).gives_up(pause_ms=500).closes()
+    assert alone(play, tmp_path) == ["gave-up.seen"]
+
+
+def test_a_capture_that_ends_may_lack_the_answer(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(ask(1)).gives_up(pause_ms=500)
+    assert not alone(play, tmp_path)
+
+
+def test_a_server_that_ended_first_was_not_given_up(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(ask(1)).closes()
+    assert not alone(play, tmp_path)
+
+
+def test_a_client_that_has_a_part_of_its_answer_did_not_wait_for_one(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(ask(1)).answers(OK[:-1]).gives_up(pause_ms=500).closes()
+    assert not alone(play, tmp_path)
+
+
+def test_an_answer_that_the_capture_lost_was_there(tmp_path: Path) -> None:
+    play = Script()
+    front = play.front().asks(ask(1)).answers(OK)
+    del play.client[-2]  # the answer; what acknowledges it is there
+    front.gives_up(pause_ms=500).closes()
+    assert not alone(play, tmp_path)
