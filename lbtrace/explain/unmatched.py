@@ -22,6 +22,7 @@ from lbtrace.match.balancer_signature import (
     hand,
     manner,
 )
+from lbtrace.match.classes import unread
 from lbtrace.match.clock import Clocks
 from lbtrace.match.exchange_times import NOT_MODIFIED, Facts, unasked
 from lbtrace.match.pairing import Pairing
@@ -102,6 +103,7 @@ def client_reasons(
     shown = _together(state, clocks)
     astray = _astray(state, of_client=True)
     nothing, in_vain = unasked(state.client), _sent_in_vain(state.client)
+    late = unread(state.client.table)
     shared = bool(nothing.any()) and _shares(state)
     open_, revalidated = _asked_for(state)
     headless = not state.backend.table.requests.there[
@@ -115,6 +117,10 @@ def client_reasons(
                 Confidence.HIGH,
                 UnpairedDetail.NOT_ACKNOWLEDGED,
                 str(in_vain[c]),
+            )
+        elif late[c]:
+            why = Why(
+                UnpairedReason.NEVER_ANSWERED, Confidence.HIGH, UnpairedDetail.SENT_AFTER_CLOSE
             )
         elif nothing[c] and state.client.connection_ref(c) in passed_on:
             why = _unknown(UnpairedDetail.CONNECTION_GOES_ON)

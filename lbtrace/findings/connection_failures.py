@@ -32,6 +32,7 @@ from lbtrace.findings._side import named, told, variant
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column, among, distinct
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
@@ -47,6 +48,14 @@ REMEDY = {
     "no-answer": "Look for a firewall, a wrong address or a full accept queue; or the answers "
     "take a way that was not captured.",
 }
+HAIRPIN = (
+    " {hairpins} of them {hairpins:goes|go} from a backend to the balancer's own address "
+    "(hairpin): the answer must come back through the balancer."
+)
+SOURCE_NAT = (
+    "For a hairpin let the balancer translate the source address too (SNAT, masquerade), or let "
+    "the backend ask itself directly."
+)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -68,17 +77,38 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             checks = (
                 int(comparison.check_connections[connections].sum()) if side is Side.BACKEND else 0
             )
+            hairpins = _hairpins(comparison, side, connections)
             yield KIND.finding(
                 variant(comparison, kind, side),
                 Severity.MEDIUM,
                 Confidence.HIGH,
                 told(comparison, STATEMENT[kind]).replace(
                     "{checks}", " ({checks} of them health checks)" if checks else ""
-                ),
+                )
+                + (HAIRPIN if hairpins else ""),
                 comparison.opening_frames(side, connections),
                 count=len(connections),
                 targets=few(str(table.endpoint(server)) for server in servers),
                 side=named(comparison, side),
                 checks=checks,
-                remedy=REMEDY[kind],
+                hairpins=hairpins or None,
+                remedy=(f"{SOURCE_NAT} " if hairpins else "") + REMEDY[kind],
             )
+
+
+def _hairpins(comparison: Comparison, side: Side, connections: Column) -> int:
+    """How many of these connections go from a backend to the address of the balancer in front of
+    it.
+    """
+    if side is Side.CLIENT or comparison.alone:
+        return 0
+    front, table = comparison.sides
+    sources, targets = (c[connections] for c in (table.client_address, table.server_address))
+    fronts = np.setdiff1d(front.server_address, table.server_address[_served(comparison)])
+    served = table.server_address[_served(comparison)]
+    return int((among(sources, served) & among(targets, fronts)).sum())
+
+
+def _served(comparison: Comparison) -> Column:
+    """The backend connections that carry what clients asked."""
+    return distinct(comparison.all_pairs.backend_connection)

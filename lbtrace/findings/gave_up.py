@@ -5,10 +5,10 @@ Meaning:
     shorter than what the server took, or a person went away. Proxies log this in their own way: 499
     (nginx), a termination state that begins with C (HAProxy), 460 (AWS ALB).
 Decided by:
-    A whole request without a byte of an answer, and a FIN or RST of the client end before any of
-    the server end; a FIN a tenth of a second after the request or later, for a client that closes
-    at once may only half-close. An answer that the capture may have missed is not waited for in
-    vain.
+    A whole request, and a FIN or RST of the client end before any byte of an answer and before any
+    end of the server's; a FIN a tenth of a second after the request or later, for a client that
+    closes at once may only half-close. An answer that came later was refused by a RST, or there was
+    none. An answer that the capture may have missed is not waited for in vain.
 Evidence:
     The request, the FIN or RST, and on the backend side the request that went on.
 Remedy:
@@ -29,6 +29,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.match.exchange_times import given_up
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -45,9 +46,9 @@ EXAMPLES = 2
 AT_ONCE_NS = 100_000_000
 LATER = np.iinfo(np.int64).max
 REMEDY = (
-    "Find out why the answer takes longer than the client waits, or let the client wait longer. "
-    "The client's time limit must be longer than the balancer's."
+    "Find out why the answer takes longer than the {client} waits, or let the {client} wait longer."
 )
+ORDER = " The client's time limit must be longer than the balancer's."
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -69,10 +70,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         + " gave up {count} of {of} requests: it closed or reset the connection {shortest}"
         + (" to {longest}" if differ else "")
         + " after it had asked, before any answer."
-        + _behind(late),
+        + _behind("The server end" if comparison.alone else "The backend", late),
         _frames(comparison, side, rows),
         note="the request, and the end of its connection",
-        remedy=REMEDY,
+        remedy=REMEDY.format(client="client end" if comparison.alone else "client")
+        + ("" if comparison.alone else ORDER),
         count=len(rows),
         of=int(table.requests.there.sum()),
         shortest=ns(shortest),
@@ -82,12 +84,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     ).about(comparison.asked(side, rows))
 
 
-def _behind(late: Column) -> str:
-    """What the backends did with these requests."""
+def _behind(who: str, late: Column) -> str:
+    """What was answered later."""
     if not len(late):
         return ""
     more = " or more" if len(set(late.tolist())) > 1 else ""
-    return " The backend answered {late} of them, after {took}" + more + "."
+    return f" {who} answered {{late}} of them, after {{took}}{more}, to nobody."
 
 
 def _waited(table: SideTable) -> Column:
@@ -105,7 +107,8 @@ def _waited(table: SideTable) -> Column:
         table.of_ends("missing", server=True)[table.connection] == 0
     )
     waited = gone - q.last_ns
-    left = q.there & q.complete & ~table.responses.there & ~table.interim & known
+    left = q.there & q.complete & ~table.interim & known
+    left &= ~table.responses.there | given_up(table)
     left &= (gone != LATER) & (gone < ended) & (waited >= np.where(reset, 0, AT_ONCE_NS))
     return np.where(left, waited, NEVER)
 
@@ -117,9 +120,13 @@ def _end(table: SideTable, name: str, server: bool) -> Column:
 
 
 def _late(comparison: Comparison, rows: Column) -> Column:
-    """How long backends took for those of these requests that they answered nevertheless."""
+    """How long it took to answer those of these requests that were answered nevertheless."""
     if comparison.alone:
-        return np.zeros(0, np.int64)
+        (side,) = comparison.captured
+        table = comparison.table(side)
+        rows = rows[table.responses.there[rows]]
+        waited: Column = table.responses.first_ns[rows] - table.requests.last_ns[rows]
+        return waited
     pairs, backend = comparison.pairs, comparison.sides[1]
     those = np.isin(pairs.client, rows) & backend.responses.there[pairs.backend]
     those &= backend.requests.there[pairs.backend]

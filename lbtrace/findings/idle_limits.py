@@ -144,7 +144,7 @@ def _reset(comparison: Comparison, side: Side) -> Iterator[Finding]:
         )
     connections = np.concatenate([rows for rows, _ in found])
     server_sends = np.concatenate([np.full(len(rows), server) for rows, server in found])
-    if not comparison.alone and not comparison.passes_packets:
+    if not comparison.passes_packets:
         read = comparison.used(side)[connections]
         connections, server_sends = connections[~read], server_sends[~read]
     if not len(connections):

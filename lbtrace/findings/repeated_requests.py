@@ -63,8 +63,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             variant,
             Severity.HIGH if variant == "not-idempotent" else Severity.LOW,
             Confidence.MEDIUM,
-            "Sent again on another connection, after the first one ended without an answer: "
-            "{count} requests ({methods})"
+            "{count} requests ({methods}) came again on another connection, after the first one "
+            "ended without an answer: sent again, or asked for twice"
             + (
                 "; the server end may have carried them out twice."
                 if variant == "not-idempotent"

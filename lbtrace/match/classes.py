@@ -34,9 +34,9 @@ def classes(
     mine = (
         [c for c in mine if not state.client.cached[c]] if not state.backend.cached.any() else mine
     )
-    unread = _unread(state.client.table)
+    late = unread(state.client.table)
     for c, key in zip(mine, request_keys(state.client, mine, form, kept), strict=True):
-        if key is not None and not unread[c]:
+        if key is not None and not late[c]:
             connection = state.client.connection_ref(c) if named else None
             out[key, connection if connection in named else None].clients.append(c)
     for b, key in zip(theirs, request_keys(state.backend, theirs, form, kept), strict=True):
@@ -68,18 +68,18 @@ def _ask_in_full(state: Pairing, found: dict[Hashable, Class]) -> None:
             in_full.clients, asked.clients = asked.clients, []
 
 
-def _unread(table: SideTable) -> list[bool]:
+def unread(table: SideTable) -> list[bool]:
     """Per client exchange, whether its request was sent after the balancer's FIN and got no answer:
     it reached nobody.
     """
     fin = table.of_ends("fin_frame", server=True)[table.connection]
-    unread: list[bool] = (
+    late: list[bool] = (
         table.requests.there
         & ~table.responses.there
         & (fin > 0)
         & (fin < table.requests.first_frame)
     ).tolist()
-    return unread
+    return late
 
 
 def _by_asker(

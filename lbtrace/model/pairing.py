@@ -218,6 +218,7 @@ class UnpairedDetail(StrEnum):
     ANSWER_NOT_CAPTURED = "answer-not-captured"
     REQUEST_NOT_CAPTURED = "request-not-captured"
     NO_ANSWER = "no-answer"  # and no backend exchange
+    SENT_AFTER_CLOSE = "sent-after-close"  # the balancer had begun to close the connection
     NOT_ACKNOWLEDGED = "not-acknowledged"  # value: how often it was sent; nobody received it
     NO_ANSWER_UNDECIDED = "no-answer-undecided"  # and a backend may have been asked
     # backend exchanges

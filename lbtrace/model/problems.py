@@ -22,13 +22,17 @@ from lbtrace.model.report import Finding, Severity
 
 # findings about requests that failed: causes before what comes of them
 CAUSES = (
+    "protocol-mismatch",
+    "tls-alerts",
     "return-path",
     "keep-alive-race",
+    "resets",
     "refused-messages",
     "grpc-over-http1",
     "connection-failures",
     "answered-by-balancer",
     "retries",
+    "protocol-mismatch.unanswered",  # an end without an answer, and no word on why
     "cut-short",
     "half-closed",
     "gave-up",
@@ -100,9 +104,14 @@ def _causes_first(findings: Sequence[Finding]) -> list[int]:
 
 
 def _rank(finding: Finding) -> int:
-    """The place of a finding in CAUSES; past the end for one that is about something else."""
-    kind = finding.slug.partition(".")[0]
-    return CAUSES.index(kind) if kind in CAUSES else len(CAUSES)
+    """The place of a finding in CAUSES, by its slug, else by its file; past the end for one that is
+    about something else.
+    """
+    kind, _, variant = finding.slug.partition(".")
+    for name in (f"{kind}.{variant.partition('-')[0]}", kind):
+        if name in CAUSES:
+            return CAUSES.index(name)
+    return len(CAUSES)
 
 
 def _of_failures(finding: Finding) -> bool:

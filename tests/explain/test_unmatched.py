@@ -413,6 +413,21 @@ def test_an_answer_that_came_before_its_request_is_no_strangers(tmp_path: Path) 
     assert left.detail is UnpairedDetail.ANSWERED_BEFORE
 
 
+def test_a_request_after_the_balancers_fin_reached_nobody(tmp_path: Path) -> None:
+    play, page = Script(), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    front = play.front()
+    for n in range(2):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+        front.asks(ask)
+        play.back().asks(ask).answers(page)
+        front.answers(page)
+    front.server_closes_first()
+    front.asks(b"GET /3 HTTP/1.1\r\nHost: a.example\r\n\r\n").closes(reset=True)
+    (left,) = play.report(tmp_path).correlation.unpaired
+    assert left.reason is UnpairedReason.NEVER_ANSWERED
+    assert left.detail is UnpairedDetail.SENT_AFTER_CLOSE
+
+
 @pytest.mark.parametrize("times", [2, 3, 7])
 def test_a_request_that_nobody_acknowledged_reached_nobody(times: int, tmp_path: Path) -> None:
     """However long a capture of the other side might have gone on. Two sendings show nothing: an

@@ -5,6 +5,7 @@ so.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,10 @@ from lbtrace.model.stream import Connection
 from lbtrace.tables.connections import ConnectionTable
 from tests.findings.simulated import FOUR, four, judge_recording, judge_simulation, values
 from tests.simulator import Balancer
+from tests.simulator.script import BACKEND, CLIENT, Script
 
 SECOND = 1_000_000_000
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def attempt(sent: int = 1, again: int = 0, given_back: int = 0, resets: int = 0) -> Connection:
@@ -90,3 +93,28 @@ def test_a_syn_that_a_switch_sent_to_all_was_answered_where_it_belongs() -> None
     )
     spoken.recorded.backends.append(other)
     assert judge_recording(spoken.recorded, spoken.correlation).of("connection-failures") == []
+
+
+@pytest.mark.parametrize(
+    ("source", "behind", "hairpin"),
+    [
+        (BACKEND, True, True),
+        (CLIENT, True, False),  # another host, seen there
+        (CLIENT, False, False),
+    ],
+)
+def test_a_backend_that_asks_its_own_balancer(
+    source: str, behind: bool, hairpin: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(2):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+        front = play.front().asks(ask)
+        play.back().asks(ask).answers(OK).closes()
+        front.answers(OK).leaves()
+    play.attempts(4, behind, source)
+    report = play.report(tmp_path)
+    (said,) = (f for f in report.findings if f.slug.startswith("connection-failures.no-answer"))
+    assert ("hairpin" in said.statement) == hairpin
+    assert values(said).get("hairpins") == (1 if hairpin else None)
+    assert ("SNAT" in said.remedy) == hairpin

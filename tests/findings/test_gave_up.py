@@ -73,6 +73,15 @@ def test_one_capture_shows_it(tmp_path: Path) -> None:
     assert alone(play, tmp_path) == ["gave-up.seen"]
 
 
+@pytest.mark.parametrize("refused", [True, False])
+def test_an_answer_that_came_later_was_refused(refused: bool, tmp_path: Path) -> None:
+    """A client that takes it had only half-closed."""
+    play = Script()
+    front = play.front().asks(ask(1)).gives_up(pause_ms=500)
+    front = front.answers_in_vain(OK, pause_ms=500) if refused else front.answers(OK).closes()
+    assert alone(play, tmp_path) == ["gave-up.seen"] * refused
+
+
 def test_a_capture_that_ends_may_lack_the_answer(tmp_path: Path) -> None:
     play = Script()
     play.front().asks(ask(1)).gives_up(pause_ms=500)

@@ -106,6 +106,14 @@ def test_what_came_of_what_came_of_a_cause_belongs_to_it() -> None:
     assert (problem.findings, problem.said) == ((0, 2, 1), (0, 2))
 
 
+def test_a_mismatch_leads_and_an_end_without_a_word_does_not() -> None:
+    mismatch = finding("protocol-mismatch.http2-to-http1-client", 4, 6)
+    silent = finding("protocol-mismatch.unanswered-backend", 4, 6)
+    retry, seen = finding("retries.repeated", 4), finding("errors.seen", 6)
+    assert grouped(seen, retry, mismatch) == [(2, 1, 0)]
+    assert grouped(silent, retry) == [(1, 0)]
+
+
 def test_messages_without_the_fault_are_no_part_of_a_problem() -> None:
     """A request that worked is shown to compare: it did not fail, and nothing began with it."""
     lead = finding("refused-messages.request-size", 7)

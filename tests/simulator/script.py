@@ -169,10 +169,12 @@ class Script:
         """A client opens a connection to the balancer."""
         return self._open(self.client, CLIENT, (FRONT, port))
 
-    def attempts(self, times: int, port: int = 80) -> None:
-        """A client sends the same SYN again and again, and nobody answers."""
-        ends = ((CLIENT, next(self.ports)), (FRONT, port))
-        spoken = Spoken(self, self.client, ends, [7919, 0])
+    def attempts(self, times: int, behind: bool = False, source: str = CLIENT) -> None:
+        """A host sends the same SYN to the balancer again and again, and nobody answers. `behind`:
+        the backend capture shows it.
+        """
+        ends = ((source, next(self.ports)), (FRONT, 80))
+        spoken = Spoken(self, self.backend if behind else self.client, ends, [7919, 0])
         for n in range(times):
             spoken.sent[0] = 7919
             self.wait(1000 << n)

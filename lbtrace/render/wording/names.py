@@ -158,6 +158,7 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.ANSWER_NOT_CAPTURED: "its answer is not in the capture",
     UnpairedDetail.REQUEST_NOT_CAPTURED: "its request is not in the capture",
     UnpairedDetail.NO_ANSWER: "no answer, and no backend exchange",
+    UnpairedDetail.SENT_AFTER_CLOSE: "the balancer had begun to close the connection before",
     UnpairedDetail.NOT_ACKNOWLEDGED: "sent {} times, and nobody acknowledged it",
     UnpairedDetail.ANSWERED_BEFORE: "the backend had answered before this request came",
     UnpairedDetail.NO_ANSWER_UNDECIDED: "no answer, and nothing tells whether a backend was asked",
