@@ -44,10 +44,8 @@ ONE_CAPTURE = True
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
-AT_ONCE = (
-    ", and the {server} closed or reset the connection at once, without an answer, as when it had "
-    "given up the idle connection. "
-)
+AT_ONCE = ", and the {server} closed or reset the connection at once, without an answer, as when it"
+GIVEN_UP = " had given up the idle connection. "
 REMEDY = "Set the {server}'s keep-alive timeout longer than the {sender}'s."
 NOT_IDLE = (
     "Look at what the {server} did at that moment: a restart, a limit of requests per "
@@ -76,6 +74,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain: bool) -> Finding:
     sender, server = ends(comparison, side)
     longest = longest_idle_ns(comparison, side)
+    on_the_way = ", or a balancer on the way," if comparison.alone else ""
     closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
     return KIND.finding(
         variant(comparison, "" if certain else "at-once", side),
@@ -86,7 +85,7 @@ def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain
         + "after {shortest} of silence"
         + (" or more" if len(races) > 1 else "")
         + (" (the {server} had closed it after {closed_after}). " if closed else "")
-        + ("" if closed else ". " if certain else AT_ONCE)
+        + ("" if closed else ". " if certain else AT_ONCE + on_the_way + GIVEN_UP)
         + _cause(longest, closed, certain),
         [f for r in races[:2] for f in (*_asked(comparison, side, r), *r.frames)],
         count=len(races),
