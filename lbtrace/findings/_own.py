@@ -85,10 +85,13 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
     answered = client.responses.there[alone]
     answered &= ~of_a_backend(comparison)[alone]
     alone, ranks = alone[answered], ranks[answered]
+    # what is no error and comes from no cache is what a backend says: of an attempt that was not
+    # captured, after this one
     tried = m.where(
         (m.ended(*NOT_PASSED_ON) | _gave_up(comparison, m))
         & client.responses.there[m.client]
         & ~of_a_backend(comparison)[m.client]
+        & among(_kinds(comparison)[m.client], (CACHED, ERROR))
     )
     every = np.concatenate((alone, tried.client))
     status, kind = client.responses.start[every], _kinds(comparison)[every]

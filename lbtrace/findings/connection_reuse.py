@@ -189,7 +189,7 @@ def _closing(comparison: Comparison) -> Iterator[Finding]:
 
 def first_close(table: SideTable) -> tuple[Column, Column, Column]:
     """(who, frame, time) of the first FIN or RST of each connection; NOBODY for one that did not
-    end in the capture.
+    end in the capture, and for one of which bytes are missing: another end may have come before.
     """
     who, frame, time_ns = (
         np.full(len(table.client_address), value, np.int64) for value in (NOBODY, _NO_FRAME, NEVER)
@@ -202,7 +202,16 @@ def first_close(table: SideTable) -> tuple[Column, Column, Column]:
             )
             earlier = (at > 0) & (at_ns != NEVER) & (at < frame)
             who[earlier], frame[earlier], time_ns[earlier] = end, at[earlier], at_ns[earlier]
+    who[~_is_whole(table)] = NOBODY
     return who, frame, time_ns
+
+
+def _is_whole(table: SideTable) -> Column:
+    """Per connection, whether both ends were captured and no byte of them is missing."""
+    out = np.ones(len(table.client_address), bool)
+    for end in (False, True):
+        out &= (table.of_ends("packets", end) > 0) & (table.of_ends("missing", end) == 0)
+    return out
 
 
 def _idle(comparison: Comparison) -> Iterator[Finding]:

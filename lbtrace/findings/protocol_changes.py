@@ -146,16 +146,16 @@ def _changes(pairs: Pairs, before: Column, after: Column) -> Iterator[tuple[int,
 
 def _interim(comparison: Comparison) -> Iterator[Finding]:
     """Interim responses that are on one side only: a balancer may answer Expect: 100-continue
-    itself. One may be among bytes that were not captured.
+    itself. One may be among bytes that were not captured, or come after the capture.
     """
     own, kept = [], []
     statuses: Counter[int] = Counter()
     (client, backend), every = comparison.sides, comparison.pairs
     whole, whole_behind = (
-        (table.of_ends("missing", server=True) == 0)[connections]
-        for table, connections in (
-            (client, every.client_connection),
-            (backend, every.backend_connection),
+        (table.of_ends("missing", server=True) == 0)[connections] & table.responses.there[rows]
+        for table, connections, rows in (
+            (client, every.client_connection, every.client),
+            (backend, every.backend_connection, every.backend),
         )
     )
     for row in np.flatnonzero(

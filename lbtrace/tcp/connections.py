@@ -50,7 +50,7 @@ def connections(
     drop_unacceptable(segments, stream, handshake, assembly, acked)
     lost = losses(segments, stream, handshake, assembly, acked)
     unacked = unacknowledged(segments, stream, assembly, acked)
-    streams = _stream_table(segments, stream, assembly, acked)
+    streams = _stream_table(segments, stream, assembly.known & handshake.begun, assembly, acked)
     table = summary(
         segments, numbered, stream, roles_found, handshake, assembly, streams, lost, unacked
     )
@@ -58,7 +58,7 @@ def connections(
 
 
 def _stream_table(
-    table: SegmentTable, stream: Column, assembly: Assembly, acked: Acknowledged
+    table: SegmentTable, stream: Column, known: Column, assembly: Assembly, acked: Acknowledged
 ) -> StreamTable:
     streams = len(assembly.base)
     pieces = assembly.pieces
@@ -68,7 +68,6 @@ def _stream_table(
     # capture lost.
     beyond = acked.end > end + 1
     end[beyond] = acked.end[beyond] - (assembly.fin[beyond] >= 0)
-    known = assembly.known
     resets = counted(stream[(table.flags & RST) != 0] >> 1, streams // 2) > 0
     return StreamTable(
         first=np.concatenate(([0], np.cumsum(counted(pieces.stream, streams), dtype=np.int64))),

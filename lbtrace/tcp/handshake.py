@@ -2,8 +2,9 @@
 captured, and where its streams begin.
 
 Invariant: `base` of a stream is the sequence number of its first byte, known from its own SYN or
-from the SYN-ACK that answers it. A stream of which no segment was captured begins at what its peer
-acknowledged first: what the peer acknowledges later was sent, and is missing.
+from the SYN-ACK that answers it. A stream of which no payload was captured begins at what its peer
+acknowledged first, or at the first segment of its own if that lies before: what the peer
+acknowledges later was sent, and is missing.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Handshake:
     established: Column  # per connection, the ACK that completed the handshake
     own: Column  # per stream, the SYN or SYN-ACK that set its ISN
     base: Column  # per stream, i64: the sequence number after the SYN; −1 unknown
+    begun: Column  # per stream: that number was stated by a SYN or a SYN-ACK
     repeated: Column  # per stream, how many segments repeat its SYN
     again: Column  # these segments
 
@@ -42,6 +44,9 @@ def handshakes(table: SegmentTable, incarnations: Incarnations, stream: Column) 
     connection = incarnations.of
     own, again = _own_syns(table, stream, rows, count * 2)
     acks = _completing(table, stream, own)
+    base = _bases(table, stream, own, synacks)
+    begun = base >= 0
+    _acknowledged_first(table, stream, base)
     return Handshake(
         syn=first_of(connection[syns], syns, count),
         syns=counted(connection[syns], count),
@@ -49,7 +54,8 @@ def handshakes(table: SegmentTable, incarnations: Incarnations, stream: Column) 
         synacks=counted(connection[synacks], count),
         established=first_of(connection[acks], acks, count),
         own=own,
-        base=_bases(table, stream, own, synacks),
+        base=base,
+        begun=begun,
         repeated=counted(stream[again], count * 2),
         again=again,
     )
@@ -63,14 +69,25 @@ def _bases(table: SegmentTable, stream: Column, own: Column, synacks: Column) ->
     base[stream[answering] ^ 1] = table.ack[answering]
     seen = own >= 0
     base[seen] = sums(table.seq[own[seen]], 1)
-    unseen = np.ones(len(own), bool)
-    unseen[stream] = False
-    if unseen.any():
-        acks = np.flatnonzero((table.flags & (ACK | RST)) == ACK).astype(np.int32)
-        first = first_of(stream[acks] ^ 1, acks, len(own))
-        told = np.flatnonzero(unseen & (base < 0) & (first >= 0))
-        base[told] = table.ack[first[told]]
     return base
+
+
+def _acknowledged_first(table: SegmentTable, stream: Column, base: Column) -> None:
+    """Fill in where streams of which no payload was captured begin."""
+    silent = base < 0
+    silent[stream[table.wire_length > 0]] = False
+    unseen = np.flatnonzero(silent)
+    if not len(unseen):
+        return
+    acks = np.flatnonzero((table.flags & (ACK | RST)) == ACK).astype(np.int32)
+    first = first_of(stream[acks] ^ 1, acks, len(base))[unseen]
+    told = unseen[first >= 0]
+    base[told] = table.ack[first[first >= 0]]
+    sent = np.flatnonzero((table.flags & RST) == 0).astype(np.int32)
+    mine = first_of(stream[sent], sent, len(base))[told]
+    told, mine = told[mine >= 0], mine[mine >= 0]
+    before = distances(table.seq[mine], base[told].astype(np.uint32)) < 0
+    base[told[before]] = table.seq[mine[before]]
 
 
 def _completing(table: SegmentTable, stream: Column, own: Column) -> Column:

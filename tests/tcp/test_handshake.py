@@ -120,3 +120,22 @@ def test_a_peer_of_which_nothing_new_was_acknowledged_is_not_missing() -> None:
         wire.c("PSH", 100, b"ask", ack=1000)
     [c], _ = connections(wire.table())
     assert c.from_server.missing == 0
+
+
+def bare() -> Wire:
+    """The same, and of the server only what carries no bytes."""
+    wire = Wire().c("SYN", 99).c("ACK", 100, ack=1000).c("PSH", 100, b"ask", ack=1000)
+    return wire.s("ACK", 1000, ack=103).c("ACK", 103, ack=1030)
+
+
+def test_bytes_are_missing_though_a_segment_without_any_was_captured() -> None:
+    [c], _ = connections(bare().table())
+    assert c.from_server.missing == 30
+    [c], _ = connections(bare().s("FIN", 1029, ack=103).table())
+    assert c.from_server.missing == 29
+
+
+def test_a_direction_begins_at_its_own_first_segment_if_that_comes_before() -> None:
+    wire = Wire().s("ACK", 1000, ack=100).c("PSH", 100, b"ask", ack=1030)
+    [c], _ = connections(wire.c("ACK", 103, ack=1040).table())
+    assert c.from_server.missing == 40
