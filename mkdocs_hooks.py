@@ -27,6 +27,7 @@ LOG = logging.getLogger("mkdocs.hooks.lbtrace")
 # page of the site → file of the repository
 OUTSIDE = {
     "index.md": "README.md",
+    "index.ko.md": "README.ko.md",
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",
     "security.md": "SECURITY.md",

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
+from lbtrace.language import N
 from lbtrace.listing import Row
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import FrameRef, Side
@@ -176,7 +177,7 @@ def _events(hop: _Hop) -> Iterator[_Event]:
         text = f"{request.method} {request.target}"
         yield _Event(True, text, request.first_frame, request.first_ns, _When.FIRST)
         if request.last_frame != request.first_frame:
-            yield _Event(True, "end of request", request.last_frame, request.last_ns, _When.ANY)
+            yield _Event(True, N("end of request"), request.last_frame, request.last_ns, _When.ANY)
     for interim in exchange.interim:
         yield _Event(False, str(interim.status), interim.frame, interim.time_ns, _When.ANY)
     if response is not None:
@@ -184,7 +185,9 @@ def _events(hop: _Hop) -> Iterator[_Event]:
         when = _When.LAST if hop.answered else _When.ANY
         yield _Event(False, text, response.first_frame, response.first_ns, when)
         if response.last_frame != response.first_frame:
-            yield _Event(False, "end of response", response.last_frame, response.last_ns, _When.ANY)
+            yield _Event(
+                False, N("end of response"), response.last_frame, response.last_ns, _When.ANY
+            )
     yield from _end(hop)
 
 

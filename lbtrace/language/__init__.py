@@ -5,10 +5,10 @@ English. Nothing is translated unless somebody says so (`speaking`), and only pa
 JSON, slugs and the formats of CI are English everywhere.
 
     with speaking("ko"):
-        text("health checks")                              헬스 체크
+        tr("health checks")                                헬스 체크
         form("{n} request", "{n} requests", 4)             요청 {n}개
 
-`text` and `form` take literals, or names that are marked where they are written: `N("client")`.
+`tr` and `form` take literals, or names that are marked where they are written: `N("client")`.
 `python -m lbtrace.language` looks for them, brings the catalogues up to date and compiles them.
 """
 
@@ -20,10 +20,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 ROOM = Path(__file__).parent
 DOMAIN = "lbtrace"
 ENGLISH = "en"
+K = TypeVar("K")
 
 _NOTHING = gettext.NullTranslations()
 _SPOKEN: ContextVar[gettext.NullTranslations] = ContextVar("spoken", default=_NOTHING)
@@ -59,14 +61,26 @@ def _catalogue(language: str) -> gettext.NullTranslations:
     return gettext.translation(DOMAIN, ROOM, [language], fallback=True)
 
 
-def N(text_: str) -> str:
+def N(text: str) -> str:
     """The text itself: marks a text that is translated where it is used."""
-    return text_
+    return text
 
 
-def text(text_: str) -> str:
+def tr(text: str) -> str:
     """The text in the language that is spoken; "" stays "", which names the catalogue itself."""
-    return _SPOKEN.get().gettext(text_) if text_ else ""
+    return _SPOKEN.get().gettext(text) if text else ""
+
+
+class Words(dict[K, str]):
+    """A table of texts: what is looked up comes in the language that is spoken."""
+
+    def __getitem__(self, key: K) -> str:
+        return tr(super().__getitem__(key))
+
+    def get(self, key: K, default: str = "") -> str:  # type: ignore[override]
+        """The text of a key; the default as it is."""
+        found = super().get(key)
+        return default if found is None else tr(found)
 
 
 def form(one: str, many: str, number: int) -> str:

@@ -62,9 +62,13 @@ def updated(language: str) -> bytes:
 
 
 def compiled(language: str) -> bytes:
-    """The catalogue as it is read at run time."""
-    catalog, out = read(language), BytesIO()
+    """The catalogue as it is read at run time: what has a translation."""
+    written, out = read(language), BytesIO()
+    catalog = Catalog(locale=language, domain=DOMAIN)
     catalog.creation_date = catalog.revision_date = NO_DATE  # the same texts are the same bytes
+    for message in written:
+        if message.id and message.string and all(message.string):
+            catalog.add(message.id, message.string)
     write_mo(out, catalog)
     return out.getvalue()
 
@@ -75,6 +79,8 @@ def main() -> None:
         if language != ENGLISH:
             path(language).write_bytes(updated(language))
             path(language).with_suffix(".mo").write_bytes(compiled(language))
+            done = sum(bool(m.id and m.string and all(m.string)) for m in read(language))
+            print(f"{language}: {done} of {len(read(language))} texts are translated")
 
 
 if __name__ == "__main__":

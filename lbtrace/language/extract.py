@@ -2,20 +2,28 @@
 
 A text is found where it is written, by what it is given to:
 
-    text("…"), N("…")                            itself
+    tr("…"), N("…")                              itself
     form("one", "many", n), counted(…)           both forms
     plural(n, "request"[, "many"])               "{n} request", "{n} requests"
-    Words({key: "…"})                            each value of the table
+    Words({key: "…"})                            each value of the table, and of a table X with
+                                                 a type, where there is X = Words(X)
+    heading("…"[, "…"]), Column("…")             what a page translates itself
+    ("…", "label")                               likewise
 
-A finding's texts are found by `lbtrace.language.sentences`.
+What the findings say is found by `lbtrace.language.sentences`.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
+
+from lbtrace.language.sentences import sentences
+from lbtrace.model.plurals import forms
 
 CODE = Path(__file__).resolve().parent.parent
 
@@ -34,15 +42,26 @@ def texts() -> Iterator[Text]:
         module = path.relative_to(CODE.parent).as_posix()
         for one, many in found_in(path.read_text("utf-8")):
             yield Text(one, many, module)
+        if path.parent.name == "findings":
+            name = module.removesuffix(".py").replace("/", ".")
+            for sentence in sentences(import_module(name)):
+                one, many, _ = forms(sentence)
+                yield Text(one, many, module)
 
 
 def found_in(source: str) -> Iterator[tuple[str, str]]:
     """(one, many or "") of each text of a module."""
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    tables = set(re.findall(r"^(\w+) = Words\(\1\)$", source, re.MULTILINE))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             finder = _FINDERS.get(_called(node.func))
             if finder is not None:
                 yield from finder(node.args)
+        elif isinstance(node, ast.Tuple) and len(node.elts) == 2:
+            yield from _itself(node.elts[: _literal(node.elts[1]) == "label"])
+        elif isinstance(node, ast.AnnAssign) and node.value and _called(node.target) in tables:
+            yield from _table([node.value])
 
 
 def _called(function: ast.expr) -> str:
@@ -61,6 +80,11 @@ def _literal(node: ast.expr) -> str | None:
 def _itself(arguments: Sequence[ast.expr]) -> Iterator[tuple[str, str]]:
     if arguments and (found := _literal(arguments[0])):
         yield found, ""
+
+
+def _each(arguments: Sequence[ast.expr]) -> Iterator[tuple[str, str]]:
+    for argument in arguments[:2]:
+        yield from _itself([argument])
 
 
 def _forms(arguments: Sequence[ast.expr]) -> Iterator[tuple[str, str]]:
@@ -83,10 +107,12 @@ def _table(arguments: Sequence[ast.expr]) -> Iterator[tuple[str, str]]:
 
 
 _FINDERS: dict[str, Callable[[Sequence[ast.expr]], Iterator[tuple[str, str]]]] = {
-    "text": _itself,
+    "tr": _itself,
     "N": _itself,
     "form": _forms,
     "counted": _forms,
     "plural": _nouns,
     "Words": _table,
+    "heading": _each,
+    "Column": _itself,
 }

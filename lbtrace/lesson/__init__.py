@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from lbtrace.ladder import ladder
-from lbtrace.language import text
+from lbtrace.language import tr
 from lbtrace.lesson import questions
 from lbtrace.lesson.exchanges import telling
 from lbtrace.lesson.side_by_side import side_by_side
@@ -38,30 +38,30 @@ class Act(NamedTuple):
 
 def lesson(page: Page, acts: Sequence[Act], wait: Wait, preface: str = "") -> None:
     """All acts, each with a question of its own, then the table."""
-    page.line((text("What does a load balancer do to a request?"), "verdict"))
+    page.line((tr("What does a load balancer do to a request?"), "verdict"))
     if preface:
-        page.prose(text(preface))
+        page.prose(tr(preface))
     for number, act in enumerate(acts):
         _act(page, act, number, len(acts), wait)
-    wait(text("Enter: the table"))
+    wait(tr("Enter: the table"))
     side_by_side(page, acts)
 
 
 def _act(page: Page, act: Act, number: int, of: int, wait: Wait) -> None:
     report, labels = act.report, Labels(act.report.clients, act.report.backends)
     page.heading(
-        text("Act {n} of {of}").format(n=number + 1, of=of) if of > 1 else text("The experiment"),
+        tr("Act {n} of {of}").format(n=number + 1, of=of) if of > 1 else tr("The experiment"),
         shown(act.name),
     )
     page.prose(_what_was_sent(report))
     question = questions.QUESTIONS[number % len(questions.QUESTIONS)]
     page.blank()
-    page.hanging([(text("Question: "), "verdict")], question.ask(report))
-    wait(text("Guess, then press Enter"))
-    page.hanging([(text("Answer: "), "verdict")], question.answer(report))
+    page.hanging([(tr("Question: "), "verdict")], question.ask(report))
+    wait(tr("Guess, then press Enter"))
+    page.hanging([(tr("Answer: "), "verdict")], question.answer(report))
     shown_row = telling(report)
     if shown_row is not None:
-        page.heading(text("One exchange"), text("C: client capture, B: backend capture"))
+        page.heading(tr("One exchange"), tr("C: client capture, B: backend capture"))
         ladders.text(page, ladder(report, shown_row), labels)
     question.table(page, report, labels)
     overview.verdict(page, report, reason=False)

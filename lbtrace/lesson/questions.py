@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from lbtrace.language import N, text
+from lbtrace.language import N, tr
 from lbtrace.lesson.exchanges import opened_together
 from lbtrace.model.report import Kind, Report
 from lbtrace.render.terminal.labels import Labels
@@ -41,8 +41,8 @@ def _ask_connections(report: Report) -> str:
 def _answer_connections(report: Report) -> str:
     counts = report.backend_counts
     if not counts.http_connections or report.verdict.kind in names.NOT_KNOWN:
-        return text(UNKNOWN)
-    answer = text("{connections} for {requests}.").format(
+        return tr(UNKNOWN)
+    answer = tr("{connections} for {requests}.").format(
         connections=units.plural(counts.http_connections, "connection"),
         requests=units.plural(counts.requests, "request"),
     )
@@ -67,23 +67,23 @@ def _checks(connections: int) -> str:
 
 def _counts(page: Page, report: Report, labels: Labels) -> None:
     """Connections, SYNs and requests of both sides."""
-    page.heading(text("Counted"), text("without health checks"))
+    page.heading(tr("Counted"), tr("without health checks"))
     a, b = report.client_counts, report.backend_counts
     rows: list[list[Cell]] = [
-        [(text(label), "label"), units.count(left), units.count(right)]
+        [(tr(label), "label"), units.count(left), units.count(right)]
         for label, left, right in (
             (N("connections with requests"), a.http_connections, b.http_connections),
             (N("SYN"), a.syns, b.syns),
             (N("requests"), a.requests, b.requests),
         )
     ]
-    columns = [Column(), Column(text("client side"), right=True)]
-    page.table([*columns, Column(text("backend side"), right=True)], rows)
+    columns = [Column(), Column(tr("client side"), right=True)]
+    page.table([*columns, Column(tr("backend side"), right=True)], rows)
 
 
 def _ask_source(report: Report) -> str:
     del report
-    return text("Which address will the backend see as the source of these connections?")
+    return tr("Which address will the backend see as the source of these connections?")
 
 
 def _values(report: Report, kind: str) -> Mapping[str, int | str]:
@@ -96,17 +96,17 @@ def _answer_source(report: Report) -> str:
     fact = report.behaviour and report.behaviour.fact("source.address")
     values = _values(report, "source-address")
     if not fact or fact.value is None:
-        return text(UNKNOWN)
+        return tr(UNKNOWN)
     client, sees = shown(str(values["client"])), shown(str(values["backend_sees"]))
     if fact.value == "rewritten":
-        return text("{sees}, not the client's {client}: the source was rewritten.").format(
+        return tr("{sees}, not the client's {client}: the source was rewritten.").format(
             sees=sees, client=client
         )
     if fact.value == "mixed":
-        return text("Some come from the client's address, others do not: {sees}.").format(sees=sees)
+        return tr("Some come from the client's address, others do not: {sees}.").format(sees=sees)
     if sees == client:
-        return text("{client}: the client's own address.").format(client=client)
-    return text(
+        return tr("{client}: the client's own address.").format(client=client)
+    return tr(
         "{sees}: the address that a NAT in front of the balancer gives {client}. The balancer "
         "left it as it came."
     ).format(sees=sees, client=client)
@@ -119,12 +119,12 @@ def _sources(page: Page, report: Report, labels: Labels) -> None:
     for trace in report.backends:
         for c in trace.connections:
             counted[c.client.address, (trace.point, c.id) in checks] += 1
-    page.heading(text("Connections that the backend saw, by source"))
+    page.heading(tr("Connections that the backend saw, by source"))
     rows: list[list[Cell]] = [
-        [shown(address), units.count(n), text("health checks") if check else text("requests")]
+        [shown(address), units.count(n), tr("health checks") if check else tr("requests")]
         for (address, check), n in counted.most_common(ROWS)
     ]
-    page.table([Column(text("source")), Column(text("connections"), right=True), Column()], rows)
+    page.table([Column(tr("source")), Column(tr("connections"), right=True), Column()], rows)
 
 
 def _check_connections(report: Report) -> Iterator[tuple[int, int]]:
@@ -138,8 +138,8 @@ def _check_connections(report: Report) -> Iterator[tuple[int, int]]:
 def _ask_same(report: Report) -> str:
     sees = _values(report, "source-address").get("backend_sees")
     if sees is None:
-        return text("Is it one TCP connection from client to backend, or are there two?")
-    return text(
+        return tr("Is it one TCP connection from client to backend, or are there two?")
+    return tr(
         "The backend sees {sees} as source. Is it one TCP connection from client to backend, or "
         "are there two?"
     ).format(sees=shown(str(sees)))
@@ -150,13 +150,13 @@ def _answer_same(report: Report) -> str:
     equal = sum(front.isn == behind.isn for front, behind in both)
     kind = report.verdict.kind
     if both and not equal and kind in (Kind.L4_PROXY, Kind.L7_PROXY):
-        return text(
+        return tr(
             "Two. The sequence number of no client SYN occurs behind the balancer: it ended the "
             "connection and opened one of its own."
         )
     if not both or equal < len(both) or kind not in (Kind.DIRECT, Kind.L4_PASSTHROUGH):
-        return text(UNKNOWN)
-    return text(
+        return tr(UNKNOWN)
+    return tr(
         "One. The SYN at the backend has the sequence number that the client drew: nothing in "
         "between ended the connection."
     ) + _rewritten(report)
@@ -166,15 +166,15 @@ def _rewritten(report: Report) -> str:
     """Which addresses were, as a sentence."""
     snat, dnat = ("snat" in report.verdict.modifiers, "dnat" in report.verdict.modifiers)
     if snat and dnat:
-        return " " + text("Only its addresses were rewritten: the source and the destination.")
+        return " " + tr("Only its addresses were rewritten: the source and the destination.")
     if dnat:
-        return " " + text("Only its destination address was rewritten.")
-    return " " + text("Only its source address was rewritten.") if snat else ""
+        return " " + tr("Only its destination address was rewritten.")
+    return " " + tr("Only its source address was rewritten.") if snat else ""
 
 
 def _syns(page: Page, report: Report, labels: Labels) -> None:
     """The SYNs of connections that belong together, with their initial sequence numbers."""
-    page.heading(text("The SYNs of connections that belong together"))
+    page.heading(tr("The SYNs of connections that belong together"))
     rows: list[list[Cell]] = []
     for front, behind in list(opened_together(report))[:ROWS]:
         for side, syn in (("C", front), ("B", behind)):
@@ -183,9 +183,9 @@ def _syns(page: Page, report: Report, labels: Labels) -> None:
             rows.append([(f"{side} {labels.frame(syn.syn)}", "frame"), ends, str(syn.isn)])
     page.table(
         [
-            Column(text("frame")),
-            Column(text("from → to")),
-            Column(text("sequence number"), right=True),
+            Column(tr("frame")),
+            Column(tr("from → to")),
+            Column(tr("sequence number"), right=True),
         ],
         rows,
     )

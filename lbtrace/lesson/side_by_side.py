@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lbtrace.language import N, text
+from lbtrace.language import N, tr
 from lbtrace.lesson.exchanges import opened_together
 from lbtrace.model.report import Report
 from lbtrace.render.terminal import facts
@@ -25,10 +25,10 @@ STATED = {"source address": N("the source address"), "nowhere": NOWHERE}
 
 def side_by_side(page: Page, acts: Sequence[Act]) -> None:
     """The table, each row from the packets of its balancer."""
-    page.heading(text("Side by side"), text("every value from the packets"))
+    page.heading(tr("Side by side"), tr("every value from the packets"))
     columns = [list(values(act.report)) for act in acts]
     rows: list[list[Cell]] = [
-        [(text(label), "label"), *(text(UNKNOWN) if value == "" else value for value in values)]
+        [(tr(label), "label"), *(tr(UNKNOWN) if value == "" else value for value in values)]
         for label, *values in zip(LABELS, *columns, strict=True)
     ]
     titles = [Column(shown(act.name), flexible=True) for act in acts]
@@ -84,7 +84,7 @@ def _stated_in(report: Report) -> str:
     if not fact or fact.value is None:
         return ""
     value = str(fact.value)
-    return text(STATED[value]) if value in STATED else shown(value)
+    return tr(STATED[value]) if value in STATED else shown(value)
 
 
 def _destination(report: Report) -> str:
@@ -100,7 +100,7 @@ def _sequence_numbers(report: Report) -> str:
     if not both:
         return ""
     equal = sum(front.isn == behind.isn for front, behind in both)
-    return text("equal in {equal} of {of}").format(
+    return tr("equal in {equal} of {of}").format(
         equal=units.count(equal), of=units.count(len(both))
     )
 
@@ -109,14 +109,12 @@ def _checks(report: Report) -> str:
     """What they ask, and how often."""
     checks = report.correlation.health_checks
     if not checks:
-        return text("none seen")
+        return tr("none seen")
     check = checks[0]
-    what = (
-        f"{shown(check.method)} {shown(check.path)}" if check.method else text("connect and close")
-    )
+    what = f"{shown(check.method)} {shown(check.path)}" if check.method else tr("connect and close")
     if check.period_ns is None:
         return what
-    return text("{what}, every {period}").format(what=what, period=units.duration(check.period_ns))
+    return tr("{what}, every {period}").format(what=what, period=units.duration(check.period_ns))
 
 
 def _verdict(report: Report) -> str:

@@ -51,3 +51,13 @@ def in_singular(statement: str, single: Container[str]) -> str:
         return f"{{{name}}}{one}{whose}" + (f" {_VERBS[verb]}" if verb else "")
 
     return _COUNTED.sub(agreeing, statement)
+
+
+def forms(sentence: str) -> tuple[str, str, str]:
+    """(its form for one, its form for many, the place that is counted); the last two are "" where
+    nothing in it agrees with a number.
+    """
+    counted = _COUNTED.search(sentence)
+    if counted is None:
+        return sentence, "", ""
+    return in_singular(sentence, {counted[1]}), sentence, counted[1]

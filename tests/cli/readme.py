@@ -64,8 +64,6 @@ def printed(document: str) -> str:
 
 
 if __name__ == "__main__":
-    for readme in (README, README.with_name("README.ko.md")):
-        if readme.exists():
-            readme.write_text(written(readme.read_text("utf-8")), "utf-8")
-    for document in README.parent.glob("docs/lessons/**/*.md"):
+    README.write_text(written(README.read_text("utf-8")), "utf-8")
+    for document in (README.with_name("README.ko.md"), *README.parent.glob("docs/lessons/**/*.md")):
         document.write_text(printed(document.read_text("utf-8")), "utf-8")

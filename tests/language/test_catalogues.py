@@ -11,6 +11,9 @@ from babel.messages.pofile import read_po
 from lbtrace.language import ENGLISH, languages
 from lbtrace.language.__main__ import compiled, path, read, updated
 from lbtrace.language.extract import texts
+from lbtrace.language.split import split
+from lbtrace.model.report import Severity
+from tests.lesson.reports import sample
 
 OTHERS = [language for language in languages() if language != ENGLISH]
 PLACE = re.compile(r"\{[^}]*\}")
@@ -33,7 +36,14 @@ def test_what_is_read_at_run_time_is_what_is_written(language: str) -> None:
 
 
 # how much of what these parts of lbtrace say must be translated, in hundredths
-LEAST = {"lbtrace/lesson/": 95}
+LEAST = {
+    "lbtrace/lesson/": 95,
+    "lbtrace/ladder.py": 90,
+    **{
+        f"lbtrace/render/terminal/{name}.py": 85
+        for name in ("drawing", "exchanges", "facts", "first_screen", "overview", "problems")
+    },
+}
 
 
 @pytest.mark.parametrize("part", LEAST)
@@ -43,6 +53,20 @@ def test_so_much_is_translated(language: str, part: str) -> None:
     said = {text.one for text in texts() if text.module.startswith(part)}
     missing = sorted(said - done)
     assert 100 * len(said & done) >= LEAST[part] * len(said), missing
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_what_is_wrong_in_the_samples_is_told_in_it(language: str) -> None:
+    done = {many or one for one, many, _ in translated(language)}
+    said = {
+        sentence
+        for name in ("nginx-race", "nginx-timeout", "nginx-retried-post", "haproxy", "alb-like")
+        for finding in sample(name).findings
+        if finding.severity is not Severity.INFO
+        for sentence in (*split(finding.statement), *split(finding.remedy))
+        if sentence
+    }
+    assert len(said & done) >= 0.8 * len(said), sorted(said - done)
 
 
 @pytest.mark.parametrize("language", OTHERS)

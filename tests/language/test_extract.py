@@ -10,8 +10,8 @@ from lbtrace.language.extract import found_in, texts
 @pytest.mark.parametrize(
     ("source", "found"),
     [
-        ('text("a")', [("a", "")]),
-        ('language.text("a" "b")', [("ab", "")]),
+        ('tr("a")', [("a", "")]),
+        ('language.tr("a" "b")', [("ab", "")]),
         ('X = N("a")', [("a", "")]),
         ('form("{n} a", "{n} as", 2)', [("{n} a", "{n} as")]),
         ('units.counted("{n} a", "{n} as", n, b="c")', [("{n} a", "{n} as")]),
@@ -19,8 +19,8 @@ from lbtrace.language.extract import found_in, texts
         ('units.plural(n, "fish", "fish")', [("{n} fish", "{n} fish")]),
         ('W = Words({1: "a", 2: "b"})', [("a", ""), ("b", "")]),
         ("text(name)", []),
-        ('text(f"{n} a")', []),
-        ('text("")', []),
+        ('tr(f"{n} a")', []),
+        ('tr("")', []),
         ('other("a")', []),
         ("text()", []),
         ("plural(n)", []),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbtrace.language import ENGLISH, form, known, languages, preferred, speaking, text
+from lbtrace.language import ENGLISH, form, known, languages, preferred, speaking, tr
 
 
 @pytest.mark.parametrize(
@@ -27,25 +27,25 @@ def test_the_environment_asks_as_posix_says(environment: dict[str, str], languag
 
 
 def test_nothing_is_translated_unless_a_language_is_spoken() -> None:
-    assert text("health checks") == "health checks"
+    assert tr("health checks") == "health checks"
     with speaking("ko"):
-        assert text("health checks") == "헬스 체크"
+        assert tr("health checks") == "헬스 체크"
         with speaking(ENGLISH):
-            assert text("health checks") == "health checks"
-        assert text("health checks") == "헬스 체크"
-    assert text("health checks") == "health checks"
+            assert tr("health checks") == "health checks"
+        assert tr("health checks") == "헬스 체크"
+    assert tr("health checks") == "health checks"
 
 
 def test_what_has_no_translation_stays_english() -> None:
     with speaking("ko"):
-        assert text("no such text") == "no such text"
+        assert tr("no such text") == "no such text"
         assert form("{n} nonesuch", "{n} nonesuches", 2) == "{n} nonesuches"
         assert known("no such text") is None
 
 
 def test_the_empty_text_is_not_the_head_of_the_catalogue() -> None:
     with speaking("ko"):
-        assert text("") == ""
+        assert tr("") == ""
 
 
 def test_a_form_fits_the_number() -> None:

@@ -17,9 +17,8 @@ FOUNDING = ("alb-like", "nlb-like", "nlb-like-snat")
 
 @cache
 def sample(name: str) -> Report:
-    return lbtrace.compare(
-        str(SAMPLES / name / "client.pcap"), str(SAMPLES / name / "backend.pcap")
-    )
+    backends = sorted(map(str, (SAMPLES / name).glob("backend*.pcap")))
+    return lbtrace.compare(str(SAMPLES / name / "client.pcap"), *backends)
 
 
 def told(*acts: Act, width: int = 80) -> tuple[str, list[str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TextIO
 
+from lbtrace.language import speaking
 from lbtrace.listing import ListingAlone, listing, listing_alone
 from lbtrace.model.report import CaptureAlone, CaptureReport, Report
 from lbtrace.render import Detail, View
@@ -32,6 +33,11 @@ SUMMARY = "for people"
 
 def write_report(report: Report, out: TextIO, view: View) -> None:
     """The result of `compare`."""
+    with speaking(view.language):
+        _write_report(report, out, view)
+
+
+def _write_report(report: Report, out: TextIO, view: View) -> None:
     page, labels = Page(out, view), Labels(report.clients, report.backends)
     if view.zoom:
         _zoomed(page, report, labels)
@@ -86,6 +92,11 @@ def _everything(page: Page, report: Report, labels: Labels) -> None:
 
 def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     """The result of `show`: first what is wrong in it."""
+    with speaking(view.language):
+        _write_trace(report, out, view)
+
+
+def _write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     page, labels = Page(out, view), Labels([alone.trace for alone in report.captures], ())
     if view.zoom:
         _zoomed_alone(page, report, labels)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
+from rich.cells import cell_len, set_cell_size
+
+from lbtrace.language import N, tr
 from lbtrace.model.pairing import AddressMapping
 from lbtrace.model.report import Kind, Report
 from lbtrace.render.terminal.page import Page
@@ -12,6 +15,8 @@ from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
 _SHOWN_ADDRESSES = 4
+CLIENT, BACKEND, SOURCE = N("client"), N("backend"), N("source behind it")
+BALANCER, CONNECTS = N("load balancer"), N("connects to")
 _MOST_ARROW = 12  # columns
 _LEAST_ARROW = 3
 _NO_BALANCER = (Kind.DIRECT, Kind.UNRELATED, Kind.INCONCLUSIVE)
@@ -31,10 +36,10 @@ def drawing(page: Page, report: Report, most: int = _SHOWN_ADDRESSES) -> None:
     if not any(columns):
         return
     page.blank()
-    between = "load balancer" if report.verdict.kind not in _NO_BALANCER else "connects to"
-    titles = ["client", between, "source behind it", "backend"]
+    between = BALANCER if report.verdict.kind not in _NO_BALANCER else CONNECTS
+    titles = [tr(title) for title in (CLIENT, between, SOURCE, BACKEND)]
     widths = [
-        max(map(len, [title, *column])) for title, column in zip(titles, columns, strict=True)
+        max(map(cell_len, [title, *column])) for title, column in zip(titles, columns, strict=True)
     ]
     arrow = min((page.width - 2 - sum(widths) - 7) // 2, _MOST_ARROW)
     if arrow < _LEAST_ARROW:
@@ -54,7 +59,7 @@ def drawing(page: Page, report: Report, most: int = _SHOWN_ADDRESSES) -> None:
 def _few(addresses: Iterable[str], most: int) -> list[str]:
     every = [shown(address) for address in addresses]
     hidden = len(every) - most
-    return every if hidden <= 1 else [*every[:most], f"+{hidden} more"]
+    return every if hidden <= 1 else [*every[:most], tr("+{n} more").format(n=hidden)]
 
 
 def _picture(
@@ -72,7 +77,7 @@ def _picture(
 
 def _row(cells: Sequence[str], widths: Sequence[int], between: str, middle: str) -> str:
     client, balancer, source = (
-        f"{cell:<{width}}" for cell, width in zip(cells[:3], widths[:3], strict=True)
+        set_cell_size(cell, width) for cell, width in zip(cells[:3], widths[:3], strict=True)
     )
     return f"{client}{between}{balancer}{middle}{source}{between}{cells[3]}"
 
@@ -80,20 +85,24 @@ def _row(cells: Sequence[str], widths: Sequence[int], between: str, middle: str)
 def _list(page: Page, titles: Sequence[str], columns: Sequence[Sequence[str]]) -> None:
     """The same one below the other, where the page is too narrow."""
     for title, column in zip(titles, columns, strict=True):
-        for number, address in enumerate(column or ["unknown"]):
-            page.line((f"{title if number == 0 else '':<18}", "label"), address)
+        for number, address in enumerate(column or [tr("unknown")]):
+            page.line((set_cell_size(title if number == 0 else "", 18), "note"), address)
 
 
 def _mapping(m: AddressMapping, nat: bool) -> str:
-    seen = f"{m.count} of {m.of}"
+    seen = tr("{count} of {of}").format(count=m.count, of=m.of)
     if m.stated_by is None:
-        return (
-            f"{shown(m.client)} appears as {shown(m.seen_as)} behind the balancer (source "
-            f"address, {seen})."
+        said = tr("{client} appears as {seen_as} behind the balancer (source address, {seen}).")
+    elif nat:
+        said = tr(
+            "A NAT sits between client and balancer: it saw {seen_as}, not {client} "
+            "({stated_in}, {seen})."
         )
-    if not nat:
-        return f"{shown(m.stated_in)} states {shown(m.seen_as)} for {shown(m.client)} ({seen})."
-    return (
-        f"A NAT sits between client and balancer: it saw {shown(m.seen_as)}, not "
-        f"{shown(m.client)} ({shown(m.stated_in)}, {seen})."
+    else:
+        said = tr("{stated_in} states {seen_as} for {client} ({seen}).")
+    return said.format(
+        client=shown(m.client),
+        seen_as=shown(m.seen_as),
+        stated_in=shown(m.stated_in),
+        seen=seen,
     )

@@ -4,6 +4,7 @@ those that went wrong first.
 
 from __future__ import annotations
 
+from lbtrace.language import tr
 from lbtrace.listing import Listing, Row
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, ExchangePair, Unpaired
@@ -22,13 +23,13 @@ def exchanges(page: Page, report: Report, listed: Listing, labels: Labels, most:
     hidden = listed.of - len(listed.rows)
     if not some:
         if hidden:
-            page.heading("Exchanges", f"none of {listed.of} is what you asked for")
+            page.heading("Exchanges", tr("none of {n} is what you asked for").format(n=listed.of))
         return
-    notes = [f"{len(some)} of {units.count(len(listed.rows))}"]
-    notes += ["problems first"] if listed.troubled else []
+    notes = [tr("{count} of {of}").format(count=len(some), of=units.count(len(listed.rows)))]
+    notes += [tr("problems first")] if listed.troubled else []
     if hidden:
-        notes.append(f"{units.count(hidden)} hidden by what you asked for")
-    frames = "" if hidden else "; frames: where each request begins"
+        notes.append(tr("{n} hidden by what you asked for").format(n=units.count(hidden)))
+    frames = "" if hidden else tr("; frames: where each request begins")
     page.heading("Exchanges", f"{', '.join(notes)}{frames}")
     rows = [_row(page, report, row, labels) for row in some]
     told = any(row[_BEHIND] for row in rows)
@@ -77,7 +78,7 @@ def _frames(pair: ExchangePair, labels: Labels) -> str:
     def begin(attempt: Attempt) -> str:
         return labels.begin(Side.BACKEND, attempt.backend)
 
-    behind = ", ".join(map(begin, pair.attempts)) or "none"
+    behind = ", ".join(map(begin, pair.attempts)) or tr("none")
     group = "" if pair.group is None else " *"
     return f"{labels.begin(Side.CLIENT, pair.client)} ↔ {behind}{group}"
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lbtrace.language import N, Words, tr
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern, UnpairedReason
-from lbtrace.model.report import Report, SideCounts
+from lbtrace.model.report import Report, SideCounts, UnpairedCount
 from lbtrace.render.terminal import limits
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
@@ -16,13 +18,17 @@ from lbtrace.render.wording.escape import shown
 
 _NAMES = 6  # of fields that changed alike
 _SENTENCES = 3  # of what cannot be known
-_CHANGED = {
-    ChangeKind.ADDED: "added",
-    ChangeKind.DUPLICATED: "duplicated",
-    ChangeKind.CHANGED: "changed",
-    ChangeKind.REMOVED: "removed",
-    ChangeKind.RECASED: "written in another case:",
-}
+_CHANGED = Words(
+    {
+        ChangeKind.ADDED: "added {fields}",
+        ChangeKind.DUPLICATED: "duplicated {fields}",
+        ChangeKind.CHANGED: "changed {fields}",
+        ChangeKind.REMOVED: "removed {fields}",
+        ChangeKind.RECASED: "written in another case: {fields}",
+    }
+)
+NOT_COMPARED = N("not known: no sure pair with whole heads")
+NO_CHANGE = N("no header line differs")
 _NOTED = (Pattern.CLIENT_ADDRESS, Pattern.FRESH, Pattern.APPENDED)
 
 
@@ -31,12 +37,12 @@ def facts(page: Page, report: Report, labels: Labels) -> None:
     rows: list[list[Cell]] = [
         [(label, "label"), text]
         for label, texts in (
-            ("SYN : requests", _connections(report)),
-            ("requests", heads(report, request=True)),
-            ("responses", heads(report, request=False)),
-            ("time added", _added(report)),
-            ("one side only", _alone(report)),
-            ("not known", _unknown(report, labels)),
+            (N("SYN : requests"), _connections(report)),
+            (N("requests"), heads(report, request=True)),
+            (N("responses"), heads(report, request=False)),
+            (N("time added"), _added(report)),
+            (N("one side only"), _alone(report)),
+            (N("not known"), _unknown(report, labels)),
         )
         for text in texts
     ]
@@ -55,11 +61,13 @@ def _connections(report: Report) -> Iterator[str]:
     again = report.summary.sent_again
     notes = [
         reuse.format(already_open=already_open),
-        f"{units.count(again)} sent again" if again else "",
-        f"{checks} of health checks not counted" if checks != "0" else "",
+        tr("{n} sent again").format(n=units.count(again)) if again else "",
+        tr("{n} of health checks not counted").format(n=checks) if checks != "0" else "",
     ]
     said = "; ".join(filter(None, notes))
-    sides = f"{_syns(client)} client side, {_syns(backend)} backend side"
+    sides = tr("{client} client side, {backend} backend side").format(
+        client=_syns(client), backend=_syns(backend)
+    )
     yield f"{sides} ({said})" if said else sides
 
 
@@ -76,18 +84,18 @@ def heads(report: Report, request: bool) -> Iterator[str]:
     summary = report.summary
     if not changes:
         compared = summary.requests_compared if request else summary.responses_compared
-        yield "no header line differs" if compared else "not known: no sure pair with whole heads"
+        yield tr(NO_CHANGE if compared else NOT_COMPARED)
         return
     own = [c for c in changes if not c.hop_by_hop]
     parts = [
-        f"{word} {_fields([c for c in own if c.kind is kind])}"
-        for kind, word in _CHANGED.items()
+        word.format(fields=_fields([c for c in own if c.kind is kind]))
+        for kind, word in ((kind, _CHANGED[kind]) for kind in _CHANGED)
         if any(c.kind is kind for c in own)
     ]
-    parts += ["order of the fields changed"] * any(c.kind is ChangeKind.REORDERED for c in own)
+    parts += [tr("order of the fields changed")] * any(c.kind is ChangeKind.REORDERED for c in own)
     hop = [c for c in changes if c.hop_by_hop]
     if hop:
-        parts.append(f"per-hop fields (normal): {_fields(hop)}")
+        parts.append(tr("per-hop fields (normal): {fields}").format(fields=_fields(hop)))
     yield " · ".join(parts)
 
 
@@ -95,20 +103,20 @@ def _fields(changes: Sequence[HeaderChange]) -> str:
     """The names of fields, with how each behaves where that says more."""
     some = dict.fromkeys(map(_field, changes[:_NAMES]))
     hidden = len(changes[_NAMES:])
-    return ", ".join([*some, *([f"+{hidden} more"] if hidden else [])])
+    return ", ".join([*some, *([tr("+{n} more").format(n=hidden)] if hidden else [])])
 
 
 def _field(change: HeaderChange) -> str:
     notes = [names.BEHAVIOUR[change.behaviour]] if change.behaviour in _NOTED else []
     if change.count < change.of:
-        notes.append(f"{change.count} of {change.of}")
+        notes.append(tr("{count} of {of}").format(count=change.count, of=change.of))
     return shown(change.name) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _added(report: Report) -> Iterator[str]:
     latency = report.latency
     if latency is not None:
-        off = "".join(f"; not in it: {text}" for text in limits.taken_off(latency))
+        off = "".join(f"; {tr('not in it')}: {each}" for each in limits.taken_off(latency))
         yield f"{limits.added(latency)} ({units.plural(latency.count, 'pair')}){off}"
 
 
@@ -116,10 +124,7 @@ def _alone(report: Report) -> Iterator[str]:
     """Exchanges without a partner, by reason; those without any are under "not known"."""
     counted = [u for u in report.summary.unpaired if u.reason is not UnpairedReason.UNKNOWN]
     if counted:
-        yield " · ".join(
-            f"{units.plural(u.count, f'{u.side.value} exchange')}: {names.UNPAIRED[u.reason]}"
-            for u in counted
-        )
+        yield " · ".join(f"{_exchanges(u)}: {names.UNPAIRED[u.reason]}" for u in counted)
 
 
 def _unknown(report: Report, labels: Labels) -> Iterator[str]:
@@ -127,4 +132,12 @@ def _unknown(report: Report, labels: Labels) -> Iterator[str]:
     sentences = limits.sentences(report, labels)
     if sentences:
         hidden = len(sentences[_SENTENCES:])
-        yield " ".join(sentences[:_SENTENCES]) + (f" +{hidden} more (-v)" if hidden else "")
+        yield " ".join(sentences[:_SENTENCES]) + (
+            tr(" +{n} more (-v)").format(n=hidden) if hidden else ""
+        )
+
+
+def _exchanges(u: UnpairedCount) -> str:
+    if u.side is Side.CLIENT:
+        return units.counted("{n} client exchange", "{n} client exchanges", u.count)
+    return units.counted("{n} backend exchange", "{n} backend exchanges", u.count)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from io import StringIO
 
+from lbtrace.language import N, tr
 from lbtrace.listing import Listing
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.render.terminal import overview, problems
@@ -22,6 +23,7 @@ from lbtrace.render.terminal.page import Page
 from lbtrace.render.wording.escape import shown
 
 LINES = 45
+OPTIONS = N("-v: reasons, facts, times, captures · --all: nothing cut · -q: problems only")
 ROWS = 12  # of exchanges
 _LEAST_ROWS = 4  # with the heading, the titles and the blank line above them
 _TABLE = 3  # lines of a table that are no rows
@@ -110,7 +112,5 @@ def _more(page: Page, report: Report, listed: Listing) -> None:
         report.problems[0].id if report.problems else listed.rows[0].number if listed.rows else ""
     )
     if name:
-        page.line(("In full: ", "note"), f"{shown(page.view.command)} --zoom {name}")
-    page.line(
-        ("-v: reasons, facts, times, captures · --all: nothing cut · -q: problems only", "note")
-    )
+        page.line((tr("In full: "), "note"), f"{shown(page.view.command)} --zoom {name}")
+    page.line((tr(OPTIONS), "note"))

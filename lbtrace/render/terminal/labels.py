@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from lbtrace.language import N, tr
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
+
+SIDES = {Side.CLIENT: N("client"), Side.BACKEND: N("backend")}
 
 
 class Labels:
@@ -60,8 +63,12 @@ class Labels:
         for side in Side:
             every = list(dict.fromkeys(ref for ref in refs if ref.side is side))
             if every:
-                rest = f" +{len(every[most:])} more" if most and every[most:] else ""
-                name = "" if self.alone else f"{side.value} "
+                rest = (
+                    " " + tr("+{n} more").format(n=len(every[most:]))
+                    if most and every[most:]
+                    else ""
+                )
+                name = "" if self.alone else f"{tr(SIDES[side])} "
                 parts.append(f"{name}{self._in_a_row(every[:most])}{rest}")
         return " ↔ ".join(parts)
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from lbtrace.ladder import Lane, Step
+from lbtrace.language import N, tr
 from lbtrace.model.net import Side
 from lbtrace.render.terminal import ladder_svg
 from lbtrace.render.terminal.labels import Labels
@@ -16,7 +17,7 @@ from lbtrace.render.terminal.page import Page
 from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
-LANES = ("client", "balancer", "backend")
+LANES = (N("client"), N("balancer"), N("backend"))
 LANES_ALONE = ("client", "server")
 _MOST_SHAFT = 40  # columns between two lanes
 _LEAST_SHAFT = 9
@@ -29,11 +30,12 @@ def text(page: Page, steps: Sequence[Step], labels: Labels, lanes: Sequence[str]
     frame = _widest([f for _, f, _ in marks])
     error = _widest([e for _, _, e in marks])
     gaps = len(lanes) - 1
+    lanes = [page.plain(tr(lane)) for lane in lanes]
     behind = max(error + 2, cell_len(lanes[-1]))
     room = page.width - 1 - left - frame - behind - 2 * 2 - len(lanes)
     shaft = min(max(room // gaps, _LEAST_SHAFT), _MOST_SHAFT)
     lead = " " * (left + 2 + frame + 2)
-    page.line((lead + " ".join(f"{name:<{shaft}}" for name in lanes).rstrip(), "label"))
+    page.line((lead + " ".join(set_cell_size(name, shaft) for name in lanes).rstrip(), "label"))
     for step, (time, number, uncertain) in zip(steps, marks, strict=True):
         page.line(
             (f"{time:>{left}}  ", "note"),
@@ -63,7 +65,7 @@ def _widest(texts: Sequence[str]) -> int:
 
 def _arrow(page: Page, step: Step, shaft: int, gaps: int) -> str:
     """ "│─ GET / ───▶│            │"."""
-    label = page.cut(shown(step.text), shaft - 5)
+    label = page.cut(shown(tr(step.text)), shaft - 5)
     room = "─" * (shaft - 4 - cell_len(label))
     drawn = f"─ {label} {room}▶" if step.sender < step.receiver else f"◀{room} {label} ─"
     shafts = [" " * shaft] * gaps

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lbtrace.language import tr
 from lbtrace.model.http import ClientHello
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Clock, UnpairedReason
@@ -68,14 +69,15 @@ def added(latency: Latency) -> str:
     """How much the balancer added."""
     added = units.duration(latency.added_median_ns)
     if latency.average:
-        open_ = ", which pair is whose being open" if latency.count > 1 else ""
-        return f"{added} on average{open_}"
+        open_ = tr(", which pair is whose being open") if latency.count > 1 else ""
+        return tr("{time} on average").format(time=added) + open_
     if latency.count == 1:
         return added
-    most = f"{units.duration(latency.added_max_ns)} at most"
+    most = tr("{time} at most").format(time=units.duration(latency.added_max_ns))
     if latency.has_percentile:
-        most = f"{units.duration(latency.added_p95_ns)} at the 95th percentile, {most}"
-    return f"{added} in the median, {most}"
+        p95 = units.duration(latency.added_p95_ns)
+        most = tr("{time} at the 95th percentile, {most}").format(time=p95, most=most)
+    return tr("{time} in the median, {most}").format(time=added, most=most)
 
 
 def _points(clock: Clock, labels: Labels) -> str:

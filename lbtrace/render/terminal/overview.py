@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbtrace.language import tr
 from lbtrace.model.report import Report, SideCounts
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, times, units
@@ -16,22 +17,23 @@ def summary(page: Page, report: Report) -> None:
         f" · {times.window(*report.window_ns, page.view.zone)}",
     )
     if not found and report.verdict.kind in names.NOT_COMPARED:
-        page.prose("But the two captures could not be compared:")
+        page.prose(tr("But the two captures could not be compared:"))
 
 
 def of_requests(problems: int, requests: int, connections: int) -> str:
     """ "2 problems in 7 requests"; in connections, where there is no request."""
     of = units.plural(requests, "request") if requests else units.plural(connections, "connection")
-    return f"{_problems(problems)} in {of}"
+    return tr("{problems} in {of}").format(problems=_problems(problems), of=of)
 
 
 def of_captures(problems: int, captures: int) -> str:
     """ "2 problems in 3 captures"."""
-    return f"{_problems(problems)} in {units.plural(captures, 'capture')}"
+    of = units.plural(captures, "capture")
+    return tr("{problems} in {of}").format(problems=_problems(problems), of=of)
 
 
 def _problems(count: int) -> str:
-    return units.plural(count, "problem") if count else "No problems found"
+    return units.plural(count, "problem") if count else tr("No problems found")
 
 
 def verdict(page: Page, report: Report, reason: bool) -> None:
@@ -42,8 +44,16 @@ def verdict(page: Page, report: Report, reason: bool) -> None:
     looks = next((p.name for p in v.profiles if p.named), "")
     page.blank()
     page.line(
-        (names.KIND[v.kind] + (f", looks like {shown(looks)}" if looks else ""), "verdict"),
-        (f" (confidence: {names.CONFIDENCE[v.confidence]})", f"confidence.{v.confidence.value}"),
+        (
+            tr("{kind}, looks like {name}").format(kind=names.KIND[v.kind], name=shown(looks))
+            if looks
+            else names.KIND[v.kind],
+            "verdict",
+        ),
+        (
+            tr(" (confidence: {sure})").format(sure=names.CONFIDENCE[v.confidence]),
+            f"confidence.{v.confidence.value}",
+        ),
     )
     refined = _refined(report)
     page.prose(

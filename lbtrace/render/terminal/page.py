@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from lbtrace.language import tr
 from lbtrace.render import View
 from lbtrace.render.terminal.theme import THEME
 from lbtrace.render.wording.escape import cut
@@ -163,7 +164,7 @@ class Page:
     def heading(self, title: str, note: str = "") -> None:
         """An empty line and the title of a section."""
         self.blank()
-        self.line((title, "heading"), (f"   {note}" if note else "", "note"), indent=0)
+        self.line((tr(title), "heading"), (f"   {tr(note)}" if note else "", "note"), indent=0)
 
     def table(
         self, columns: Sequence[Column], rows: Iterable[Sequence[Cell] | Remark], indent: int = 1
@@ -171,7 +172,7 @@ class Page:
         """Aligned columns that fit the width: `flexible` ones give way first, by cutting or
         wrapping. Long tables are laid out batch by batch, so that any number of rows streams.
         """
-        titles = [self.plain(c.title) for c in columns]
+        titles = [self.plain(tr(c.title)) for c in columns]
         remaining = iter(rows)
         first = True
         while batch := list(islice(remaining, _BATCH)):
@@ -194,7 +195,10 @@ class Page:
             first = False
 
     def _cell(self, cell: Cell) -> tuple[str, str]:
-        return (self.plain(cell), "") if isinstance(cell, str) else (self.plain(cell[0]), cell[1])
+        if isinstance(cell, str):
+            return self.plain(cell), ""
+        content, style = cell
+        return self.plain(tr(content) if style == "label" else content), style
 
     def _row(
         self,

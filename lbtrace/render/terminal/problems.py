@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lbtrace.language import tr
 from lbtrace.model.problems import Problem
 from lbtrace.model.report import CaptureReport, Finding, Report
 from lbtrace.render import Detail
@@ -12,7 +13,7 @@ from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Page
 from lbtrace.render.wording import names, times
 from lbtrace.render.wording.escape import shown
-from lbtrace.render.wording.statements import filled
+from lbtrace.render.wording.statements import filled, told_in
 
 _FRAMES = 4  # of each side
 
@@ -54,7 +55,10 @@ def in_full(page: Page, report: Report | CaptureReport, found: Problem, labels: 
         proof(page, finding.evidence, labels, filters=True, indent=indent)
     _remedies(page, [report.findings[i] for i in found.said], indent)
     sure = "; ".join(dict.fromkeys(names.CONFIDENCE[f.confidence] for f in told))
-    page.line((f"{_since(page, found)}confidence: {sure}", "note"), indent=indent)
+    page.line(
+        (f"{_since(page, found)}{tr('confidence: {sure}').format(sure=sure)}", "note"),
+        indent=indent,
+    )
 
 
 def _cause(page: Page, found: Problem, cause: Finding) -> int:
@@ -64,16 +68,16 @@ def _cause(page: Page, found: Problem, cause: Finding) -> int:
 
 
 def _remedies(page: Page, told: Sequence[Finding], indent: int) -> None:
-    for text in dict.fromkeys(finding.remedy for finding in told if finding.remedy):
-        page.prose(f"What to do: {shown(text)}", indent)
+    for remedy in dict.fromkeys(finding.remedy for finding in told if finding.remedy):
+        page.prose(tr("What to do: {remedy}").format(remedy=shown(told_in(remedy))), indent)
 
 
 def _since(page: Page, found: Problem) -> str:
-    when = "at" if found.count == 1 else "since"
-    return f"{when} {times.clock(found.since.time_ns, page.view.zone)} · "
+    when = tr("at {time}") if found.count == 1 else tr("since {time}")
+    return f"{when.format(time=times.clock(found.since.time_ns, page.view.zone))} · "
 
 
 def more(page: Page, hidden: Sequence[Problem]) -> None:
     """The line that says that not all problems are shown."""
     ids = f"{hidden[0].id}–{hidden[-1].id}" if len(hidden) > 1 else hidden[0].id
-    page.line((f"+{len(hidden)} more: {ids} (-v shows all)", "note"))
+    page.line((tr("+{n} more: {ids} (-v shows all)").format(n=len(hidden), ids=ids), "note"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbtrace.language import Words
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
@@ -236,6 +237,22 @@ MARK: dict[Mark, str] = {
     Mark.PAIRED_BY_ORDER: "paired by order",
     Mark.FROM_SERVER: "sent by the server",
 }
+
+# looked up in the language that is spoken
+KIND = Words(KIND)
+KIND_SENTENCE = Words(KIND_SENTENCE)
+MODIFIER = Words(MODIFIER)
+CONFIDENCE = Words(CONFIDENCE)
+REUSE = Words(REUSE)
+NOT_CAPTURED = Words(NOT_CAPTURED)
+SEVERITY = Words(SEVERITY)
+TIER = Words(TIER)
+TIER_SENTENCE = Words(TIER_SENTENCE)
+OUTCOME = Words(OUTCOME)
+UNPAIRED = Words(UNPAIRED)
+UNPAIRED_DETAIL = Words(UNPAIRED_DETAIL)
+BEHAVIOUR = Words(BEHAVIOUR)
+MARK = Words(MARK)
 
 
 def status(response: Response | None) -> str:

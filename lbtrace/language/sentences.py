@@ -1,0 +1,211 @@
+"""The source of the findings → the sentences and remedies that they can say.
+
+A statement is written in pieces: constants, alternatives, optional parts. This evaluates them as
+far as they are known without running anything, and yields every sentence that can come of it.
+What is only known at run time (a word that is computed) makes a statement unknown; it then stays
+English. The texts themselves are translated sentence by sentence (`split`), so that an optional
+sentence behind another doubles nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from itertools import product
+from types import ModuleType
+from typing import Any, TypeGuard
+
+from lbtrace.language.split import split
+
+PHRASES = ("HOW", "TEXT")  # tables of what can stand at a place of a sentence
+MOST = 400  # forms of one statement; what has more is no text any more
+# who may be named in a remedy: (sender, server), as `findings._side.ends` names them
+ROLES = (
+    {"sender": "client", "server": "balancer"},
+    {"sender": "balancer", "server": "backend"},
+    {"sender": "client", "server": "backend"},
+    {"sender": "client end", "server": "server end"},
+)
+SIDE = " on the {side} side"  # left out of what one capture alone tells
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+class Unknown(Exception):
+    """A text that is only known at run time."""
+
+
+def sentences(module: ModuleType) -> Iterator[str]:
+    """Each sentence of the statements and remedies of a module, each once."""
+    found = [sentence for text in statements(module) for sentence in split(text) if sentence]
+    tables = [getattr(module, name, None) for name in PHRASES]
+    found += [text for table in tables if isinstance(table, dict) for text in table.values()]
+    yield from dict.fromkeys(found)
+
+
+def statements(module: ModuleType) -> Iterator[str]:
+    """The statements and remedies of a module, in every form that is known."""
+    tree = ast.parse(inspect.getsource(module))
+    reader = _Reader(module, tree)
+    for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+        for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "finding":
+                wanted = [*call.args[3:4], *(k.value for k in call.keywords if k.arg == "remedy")]
+                for node in wanted:
+                    yield from reader.known(node, function)
+
+
+class _Reader:
+    """Evaluates the expressions of one module."""
+
+    def __init__(self, module: ModuleType, tree: ast.Module) -> None:
+        self._module = module
+        self._functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        self._calls = [
+            (call, function)
+            for function in self._functions.values()
+            for call in ast.walk(function)
+            if isinstance(call, ast.Call)
+        ]
+
+    def known(self, node: ast.expr, inside: ast.FunctionDef) -> list[str]:
+        """The forms of a text; none when it is not known."""
+        try:
+            return list(dict.fromkeys(self._forms(node, inside, 0)))
+        except Unknown:
+            return []
+
+    def _forms(self, node: ast.expr, inside: ast.FunctionDef, depth: int) -> list[str]:
+        if depth > 20:
+            raise Unknown
+        match node:
+            case ast.Constant(value=str(text)):
+                return [text]
+            case ast.BinOp(op=ast.Add()):
+                return self._joined([node.left, node.right], inside, depth)
+            case ast.JoinedStr():
+                return self._joined(node.values, inside, depth)
+            case ast.FormattedValue():
+                return self._forms(node.value, inside, depth + 1)
+            case ast.IfExp():
+                return self._any([node.body, node.orelse], inside, depth)
+            case ast.Name(id=name):
+                return self._named(name, inside, depth)
+            case ast.Subscript(value=ast.Name(id=name)):
+                return _texts(getattr(self._module, name, None))
+            case ast.Attribute(attr=name):
+                return self._given(name, depth)
+            case ast.Call():
+                return self._called(node, inside, depth)
+        raise Unknown
+
+    def _joined(self, nodes: Iterable[ast.expr], inside: ast.FunctionDef, depth: int) -> list[str]:
+        """Every form of one behind every form of the other."""
+        forms = [self._forms(node, inside, depth + 1) for node in nodes]
+        size = 1
+        for each in forms:
+            size *= len(each)
+        if size > MOST:
+            raise Unknown
+        return ["".join(parts) for parts in product(*forms)]
+
+    def _any(self, nodes: Iterable[ast.expr], inside: ast.FunctionDef, depth: int) -> list[str]:
+        return [form for node in nodes for form in self._forms(node, inside, depth + 1)]
+
+    def _named(self, name: str, inside: ast.FunctionDef, depth: int) -> list[str]:
+        """What a variable is given in the function or by its callers, else a constant of the
+        module.
+        """
+        given = [(node, inside) for node in _assigned(name, inside)]
+        given += self._passed(name, inside)
+        if not given:
+            return _texts(getattr(self._module, name, None))
+        return [f for node, where in given for f in self._forms(node, where, depth + 1)]
+
+    def _passed(
+        self, name: str, function: ast.FunctionDef
+    ) -> Iterator[tuple[ast.expr, ast.FunctionDef]]:
+        """What the callers of a function pass for a parameter, and where."""
+        parameters = [argument.arg for argument in function.args.args]
+        if name not in parameters:
+            return
+        place = parameters.index(name)
+        for call, where in self._calls:
+            if isinstance(call.func, ast.Name) and call.func.id == function.name:
+                yield from ((k.value, where) for k in call.keywords if k.arg == name)
+                if place < len(call.args):
+                    yield call.args[place], where
+
+    def _given(self, name: str, depth: int) -> list[str]:
+        """The texts that anything of the module is given under a name: `case.statement`."""
+        nodes = []
+        for call, where in self._calls:
+            nodes += [(k.value, where) for k in call.keywords if k.arg == name]
+            made = getattr(self._module, call.func.id, None) if _is_name(call.func) else None
+            fields = getattr(made, "_fields", ())
+            if name in fields and len(call.args) > fields.index(name):
+                nodes.append((call.args[fields.index(name)], where))
+        if not nodes:
+            raise Unknown
+        return [f for node, where in nodes for f in self._forms(node, where, depth + 1)]
+
+    def _called(self, call: ast.Call, inside: ast.FunctionDef, depth: int) -> list[str]:
+        match call.func:
+            case ast.Name(id="told"):
+                forms = self._forms(call.args[1], inside, depth + 1)
+                return [*forms, *(form.replace(SIDE, "") for form in forms)]
+            case ast.Name(id=name) if name in self._functions:
+                function = self._functions[name]
+                returned = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
+                return self._any((node for node in returned if node), function, depth)
+            case ast.Attribute(attr="format", value=text):
+                return [
+                    _filled(f, role) for f in self._forms(text, inside, depth) for role in ROLES
+                ]
+            case ast.Attribute(attr="get", value=ast.Name(id=table)):
+                otherwise = self._any(call.args[1:], inside, depth)
+                return [*_texts(getattr(self._module, table, None)), *otherwise]
+            case ast.Attribute(attr="replace", value=text):
+                old, new = (self._forms(a, inside, depth + 1) for a in call.args)
+                every = self._forms(text, inside, depth + 1)
+                return [form.replace(old[0], by) for form in every for by in new]
+        raise Unknown
+
+
+def _is_name(node: ast.expr) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name)
+
+
+def _filled(text: str, places: dict[str, str]) -> str:
+    return _PLACE.sub(lambda place: places.get(place[1], place[0]), text)
+
+
+def _assigned(name: str, function: ast.FunctionDef) -> Iterator[ast.expr]:
+    """What a variable is assigned in a function, loops over literals included."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from _part(name, target, node.value)
+        elif isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple | ast.List):
+            for value in node.iter.elts:
+                yield from _part(name, node.target, value)
+
+
+def _part(name: str, target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
+    """The part of a value that goes to a variable."""
+    if isinstance(target, ast.Name) and target.id == name:
+        yield value
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for inner, part in zip(target.elts, value.elts, strict=False):
+            yield from _part(name, inner, part)
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts of a constant: of a text, or of the values of a table."""
+    if isinstance(value, str):
+        return [value]
+    found = list(value.values()) if isinstance(value, dict) else []
+    if found and all(isinstance(each, str) for each in found):
+        return found
+    raise Unknown

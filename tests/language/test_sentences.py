@@ -1,0 +1,111 @@
+"""What findings can say is read from their source, and is what they say."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import lbtrace.findings
+from lbtrace.language.sentences import sentences
+from lbtrace.language.split import split
+from lbtrace.model.plurals import forms
+from tests.cli.captures import SAMPLES
+
+# findings whose sentences are made of words that are only known at run time: they stay English
+MADE = ("added-latency", "response-headers", "request-headers", "load-distribution")
+HEAD = """
+REMEDY = "Mend it."
+HOW = {1: "by hand", 2: "by itself"}
+def told(comparison, text): return text
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Makes a module of a source."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("said", None)
+
+    def made(source: str) -> ModuleType:
+        (tmp_path / "said.py").write_text(HEAD + textwrap.dedent(source), "utf-8")
+        importlib.invalidate_caches()
+        return importlib.import_module("said")
+
+    yield made
+    sys.modules.pop("said", None)
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ('"A."', {"A."}),
+        ('"A. B."', {"A.", "B."}),
+        ('"A" + (" b" if x else "") + "."', {"A.", "A b."}),
+        ("f\"A {'b' if x else 'c'} {{n}}.\"", {"A b {n}.", "A c {n}."}),
+        ("REMEDY", {"Mend it."}),
+        ("HOW[x]", {"by hand", "by itself"}),
+        ('HOW.get(x, "so")', {"by hand", "by itself", "so"}),
+        ('told(0, "A on the {side} side.")', {"A on the {side} side.", "A."}),
+        ('"A {x}.".replace("{x}", "y" if x else "z")', {"A y.", "A z."}),
+        ("cause(x)", {"A.", "B."}),
+        ("word", {"A.", "B."}),
+        ("given", {"C.", "D."}),
+        ("x", set()),
+        ('"A " + str(x)', set()),
+        ("again(x)", set()),
+    ],
+)
+def test_forms_of_a_statement(module: object, statement: str, found: set[str]) -> None:
+    source = f"""
+    def cause(x):
+        if x:
+            return "A."
+        return "B."
+    def again(x):
+        return again(x)
+    def find(x, given="C."):
+        word = "A." if x else "B."
+        yield KIND.finding("", 1, 2, {statement}, frames)
+    def every():
+        find(1, "C.")
+        find(1, given="D.")
+    """
+    assert callable(module)
+    assert set(sentences(module(source))) - {"by hand", "by itself"} == found - {
+        "by hand",
+        "by itself",
+    }
+
+
+@cache
+def extracted() -> frozenset[str]:
+    names = [m.name for m in pkgutil.iter_modules(lbtrace.findings.__path__)]
+    modules = (importlib.import_module(f"lbtrace.findings.{n}") for n in names if n != "__main__")
+    return frozenset(sentence for module in modules for sentence in sentences(module))
+
+
+@pytest.mark.parametrize("sample", sorted(p.parent.name for p in SAMPLES.glob("*/client.pcap")))
+def test_what_findings_say_is_what_was_read(sample: str) -> None:
+    folder = SAMPLES / sample
+    report = lbtrace.compare(str(folder / "client.pcap"), *map(str, folder.glob("backend*.pcap")))
+    for finding in report.findings:
+        if finding.slug.partition(".")[0] not in MADE:
+            for sentence in split(finding.statement):
+                assert sentence in extracted(), finding.slug
+
+
+def test_the_form_for_one_is_that_of_what_is_counted_first() -> None:
+    assert forms("{count} requests were sent.") == (
+        "{count} request was sent.",
+        "{count} requests were sent.",
+        "count",
+    )
+    assert forms("Nothing was sent.") == ("Nothing was sent.", "", "")
