@@ -71,7 +71,7 @@ def tr(text: str) -> str:
     return _SPOKEN.get().gettext(text) if text else ""
 
 
-class Words(dict[K, str]):
+class Texts(dict[K, str]):
     """A table of texts: what is looked up comes in the language that is spoken."""
 
     def __getitem__(self, key: K) -> str:

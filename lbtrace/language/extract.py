@@ -5,8 +5,8 @@ A text is found where it is written, by what it is given to:
     tr("…"), N("…")                              itself
     form("one", "many", n), counted(…)           both forms
     plural(n, "request"[, "many"])               "{n} request", "{n} requests"
-    Words({key: "…"})                            each value of the table, and of a table X with
-                                                 a type, where there is X = Words(X)
+    Texts({key: "…"})                            each value of the table, and of a table X with
+                                                 a type, where there is X = Texts(X)
     heading("…"[, "…"]), Column("…")             what a page translates itself
     ("…", "label")                               likewise
 
@@ -52,7 +52,7 @@ def texts() -> Iterator[Text]:
 def found_in(source: str) -> Iterator[tuple[str, str]]:
     """(one, many or "") of each text of a module."""
     tree = ast.parse(source)
-    tables = set(re.findall(r"^(\w+) = Words\(\1\)$", source, re.MULTILINE))
+    tables = set(re.findall(r"^(\w+) = Texts\(\1\)$", source, re.MULTILINE))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             finder = _FINDERS.get(_called(node.func))
@@ -112,7 +112,7 @@ _FINDERS: dict[str, Callable[[Sequence[ast.expr]], Iterator[tuple[str, str]]]] =
     "form": _forms,
     "counted": _forms,
     "plural": _nouns,
-    "Words": _table,
+    "Texts": _table,
     "heading": _each,
     "Column": _itself,
 }

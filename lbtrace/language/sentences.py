@@ -37,10 +37,14 @@ class Unknown(Exception):
 
 
 def sentences(module: ModuleType) -> Iterator[str]:
-    """Each sentence of the statements and remedies of a module, each once."""
+    """The title of a module's findings, each sentence of their statements and remedies, and what
+    can stand in those; each once.
+    """
     found = [sentence for text in statements(module) for sentence in split(text) if sentence]
     tables = [getattr(module, name, None) for name in PHRASES]
     found += [text for table in tables if isinstance(table, dict) for text in table.values()]
+    if hasattr(module, "KIND"):
+        found.append(module.KIND.title)
     yield from dict.fromkeys(found)
 
 

@@ -17,7 +17,7 @@ from lbtrace.language.extract import found_in, texts
         ('units.counted("{n} a", "{n} as", n, b="c")', [("{n} a", "{n} as")]),
         ('units.plural(n, "fish")', [("{n} fish", "{n} fishs")]),
         ('units.plural(n, "fish", "fish")', [("{n} fish", "{n} fish")]),
-        ('W = Words({1: "a", 2: "b"})', [("a", ""), ("b", "")]),
+        ('W = Texts({1: "a", 2: "b"})', [("a", ""), ("b", "")]),
         ("text(name)", []),
         ('tr(f"{n} a")', []),
         ('tr("")', []),

@@ -85,6 +85,12 @@ def test_forms_of_a_statement(module: object, statement: str, found: set[str]) -
     }
 
 
+def test_the_title_is_a_text(module: object) -> None:
+    assert callable(module)
+    found = module("class KIND:\n    title = 'A title'")
+    assert "A title" in set(sentences(found))
+
+
 @cache
 def extracted() -> frozenset[str]:
     names = [m.name for m in pkgutil.iter_modules(lbtrace.findings.__path__)]

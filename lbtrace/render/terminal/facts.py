@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.language import N, Words, tr
+from lbtrace.language import N, Texts, tr
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern, UnpairedReason
 from lbtrace.model.report import Report, SideCounts, UnpairedCount
@@ -18,7 +18,7 @@ from lbtrace.render.wording.escape import shown
 
 _NAMES = 6  # of fields that changed alike
 _SENTENCES = 3  # of what cannot be known
-_CHANGED = Words(
+_CHANGED = Texts(
     {
         ChangeKind.ADDED: "added {fields}",
         ChangeKind.DUPLICATED: "duplicated {fields}",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from lbtrace.language import tr
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Evidence, Finding, Kind, ProfileMatch, Report, Severity, Witness
@@ -60,7 +61,7 @@ def _facts(page: Page, group: Sequence[Finding], labels: Labels) -> None:
     """
     alike = len({f.confidence for f in group}) == 1
     sure = (f"   {_unsure(group[0])}" if alike else "", "note")
-    page.line((shown(group[0].title), "bold"), sure)
+    page.line((shown(tr(group[0].title)), "bold"), sure)
     for evidence, same in groupby(group, key=lambda f: f.evidence):
         for finding in same:
             doubt = "" if alike or not _unsure(finding) else f" ({_unsure(finding)})"

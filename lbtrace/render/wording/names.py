@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbtrace.language import Words
+from lbtrace.language import Texts
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
@@ -239,20 +239,20 @@ MARK: dict[Mark, str] = {
 }
 
 # looked up in the language that is spoken
-KIND = Words(KIND)
-KIND_SENTENCE = Words(KIND_SENTENCE)
-MODIFIER = Words(MODIFIER)
-CONFIDENCE = Words(CONFIDENCE)
-REUSE = Words(REUSE)
-NOT_CAPTURED = Words(NOT_CAPTURED)
-SEVERITY = Words(SEVERITY)
-TIER = Words(TIER)
-TIER_SENTENCE = Words(TIER_SENTENCE)
-OUTCOME = Words(OUTCOME)
-UNPAIRED = Words(UNPAIRED)
-UNPAIRED_DETAIL = Words(UNPAIRED_DETAIL)
-BEHAVIOUR = Words(BEHAVIOUR)
-MARK = Words(MARK)
+KIND = Texts(KIND)
+KIND_SENTENCE = Texts(KIND_SENTENCE)
+MODIFIER = Texts(MODIFIER)
+CONFIDENCE = Texts(CONFIDENCE)
+REUSE = Texts(REUSE)
+NOT_CAPTURED = Texts(NOT_CAPTURED)
+SEVERITY = Texts(SEVERITY)
+TIER = Texts(TIER)
+TIER_SENTENCE = Texts(TIER_SENTENCE)
+OUTCOME = Texts(OUTCOME)
+UNPAIRED = Texts(UNPAIRED)
+UNPAIRED_DETAIL = Texts(UNPAIRED_DETAIL)
+BEHAVIOUR = Texts(BEHAVIOUR)
+MARK = Texts(MARK)
 
 
 def status(response: Response | None) -> str:
