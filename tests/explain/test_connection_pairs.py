@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbtrace.explain import connection_pairs, outcomes
 from lbtrace.match import match
@@ -166,3 +168,40 @@ def test_a_connection_with_a_doubtful_exchange_is_paired_with_none(what: str) ->
     first = found.pairs.client.connection_ref(int(pairs.client[0])).id
     everyone = sorted(c.id for c in recorded.clients[0].connections)
     assert sorted(paired) == [i for i in everyone if not what or i != first]
+
+
+@given(st.integers(0, 60_000), st.integers(0, 60_000), st.integers(-1, 1), st.integers(-1, 1))
+def test_plain_bytes_are_fewer_by_a_handshake_and_a_tenth_at_most(
+    up: int, down: int, beyond_up: int, beyond_down: int
+) -> None:
+    """Exactly at the limit, one byte within it, and one byte beyond it; of both directions."""
+    (front,) = flows(0)
+    front = replace(front, up=up, down=down)
+    most = [size - (connection_pairs.OVERHEAD + size // 10) for size in (up, down)]
+    for least, fits in ((most, (beyond_up >= 0, beyond_down >= 0)), ([up, down], None)):
+        sizes = least[0] + beyond_up, least[1] + beyond_down
+        plain = replace(front, up=sizes[0], down=sizes[1])
+        expected = fits or (beyond_up <= 0, beyond_down <= 0)
+        assert connection_pairs._fits_records(front, plain) == all(expected)
+
+
+def test_a_connection_behind_may_carry_the_requests_of_many_in_front() -> None:
+    """Each exchange counts for itself: its lines and its body, from its first byte to the first of
+    its answer.
+    """
+    recorded = SCENARIOS["tls-ends-kept"]().run()
+    (back,) = recorded.backends[:1]
+    everyone = {Ref(0, c.id) for c in back.connections}
+    asked = connection_pairs._requests([back], everyone)
+    assert len(asked) == len(back.exchanges)
+    for flow, e in zip(asked, back.exchanges, strict=True):
+        assert e.request is not None
+        assert e.response is not None
+        assert flow.ref == Ref(0, e.connection)
+        assert (flow.begin, flow.answer) == (e.request.first_ns, e.response.first_ns)
+        for size, message in ((flow.up, e.request), (flow.down, e.response)):
+            assert size == sum(len(x.raw) + 2 for x in message.lines) + message.body.length
+    some = {Ref(0, back.connections[0].id)}
+    assert {f.ref for f in connection_pairs._requests([back], some)} == some
+    unanswered = [e._replace(response=None) for e in back.exchanges]
+    assert connection_pairs._requests([replace(back, exchanges=unanswered)], everyone) == []

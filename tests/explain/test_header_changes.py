@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
 from lbtrace.explain.header_changes import (
+    Difference,
     Tally,
     _Compared,
     _of_all,
     _tallies,
+    change,
     changes,
     differences,
 )
@@ -242,3 +244,21 @@ def test_a_response_of_another_status_is_not_compared() -> None:
     assert not [
         c for c in changes(*both_sides([changed], recorded.backends), pairs) if not c.request
     ]
+
+
+@pytest.mark.parametrize(
+    ("after", "pattern"),
+    [
+        ("X-Via: a, b", Pattern.APPENDED),
+        ("X-Via: a , b", Pattern.APPENDED),
+        ("X-Via: a; b", Pattern.APPENDED),
+        ("X-Via: a b", Pattern.REPLACED),
+        ("X-Via: ab", Pattern.REPLACED),
+        ("X-Via: b, a", Pattern.REPLACED),
+    ],
+)
+def test_what_stands_behind_a_comma_was_appended(after: str, pattern: Pattern) -> None:
+    (old,), (new,) = head("X-Via: a"), head(after)
+    tally = Tally.of([Difference(0, old, new, "192.0.2.1")], frozenset())
+    found = change(True, ChangeKind.CHANGED, "x-via", tally, 1)
+    assert (found.behaviour, found.before, found.after) == (pattern, "X-Via: a", after)

@@ -245,3 +245,47 @@ def test_an_answer_that_was_rewritten_is_the_backends(
     back.answers(gave, pause_ms=100).closes()
     front.answers(got, pause_ms=500).leaves()
     assert [o.value for o in ended(play, tmp_path)] == [outcome]
+
+
+@pytest.mark.parametrize("end", [Mark.RESET, Mark.CLOSED, Mark.CAPTURE_ENDED])
+def test_an_attempt_whose_answer_was_not_captured_may_have_been_answered(end: Mark) -> None:
+    """However its connection ended."""
+    silent = SimpleNamespace(fin_ns=None, rst_ns=None)
+    for lost, outcome in ((False, OF[end]), (True, AttemptOutcome.UNKNOWN)):
+        marks = (Mark.LOST, end) if lost else (end,)
+        backend = SimpleNamespace(
+            exchange=lambda _, marks=marks: SimpleNamespace(marks=marks, response=None),
+            connection_of=lambda _: SimpleNamespace(from_client=silent, from_server=silent),
+        )
+        found = _outcome(
+            cast(Facts, backend), 0, answered=False, client_left=False, in_time=True, others=False
+        )
+        assert found is outcome
+
+
+OF = {
+    Mark.RESET: AttemptOutcome.RESET,
+    Mark.CLOSED: AttemptOutcome.CLOSED,
+    Mark.CAPTURE_ENDED: AttemptOutcome.UNKNOWN,
+}
+
+
+def test_an_answer_that_a_backend_gave_after_the_client_had_it_is_not_the_clients(
+    tmp_path: Path,
+) -> None:
+    """A cache answers with its copy, and asks meanwhile whether it still holds. The exchanges
+    before show the clock.
+    """
+    play = Script()
+    for n in range(6):
+        asked = ASKED.replace(b"24b86", b"24b0%d" % n)
+        front, back = play.front().asks(asked), play.back().asks(asked)
+        back.answers(ANSWER, pause_ms=3).closes()
+        front.answers(ANSWER, pause_ms=3).leaves()
+        play.wait(7)
+    front, back = play.front().asks(ASKED), play.back().asks(ASKED)
+    front.answers(ANSWER, pause_ms=100).leaves()
+    back.answers(ANSWER, pause_ms=80).closes()
+    pairs = play.report(tmp_path).correlation.pairs
+    assert [a.outcome for p in pairs[:6] for a in p.attempts] == [AttemptOutcome.ANSWERED] * 6
+    assert [a.outcome for p in pairs[6:] for a in p.attempts] != [AttemptOutcome.ANSWERED]

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import dpkt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbtrace.correlate import split
+from lbtrace.explain.single_capture import _held, _holding, _hubs
 from lbtrace.explain.swapped import reversed_share
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, Tier
@@ -180,3 +183,34 @@ def test_equal_sequence_numbers_need_no_address_though_a_backend_asks_others(
 def test_packets_of_one_capture_are_counted_on_their_own_side(tmp_path: Path) -> None:
     report = compare_on_balancer([merged(tmp_path, "alb-like")])
     assert (report.client_counts.packets, report.backend_counts.packets) == (40, 60)
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(0, 9), st.integers(0, 5)).map(lambda s: (s[0], s[0] + s[1])),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(SPANS, SPANS)
+def test_what_is_inside_what(spans: list[tuple[int, int]], others: list[tuple[int, int]]) -> None:
+    """As a look at every two says; a span is inside itself."""
+    holding = [any(a <= c and d <= b for c, d in others) for a, b in spans]
+    held = [any(c <= a and b <= d for c, d in others) for a, b in spans]
+    assert _holding(spans, others) == sum(holding) / len(spans)
+    assert _held(spans, others) == sum(held) / len(spans)
+
+
+@pytest.mark.parametrize("silent", ["client", "server", "both", ""])
+def test_a_balancer_is_a_server_and_a_client_of_connections_that_carried_something(
+    silent: str,
+) -> None:
+    recorded = SCENARIOS["founding-alb"]().run()
+    (front, *_), back = recorded.clients[0].connections, recorded.backends[0].connections[0]
+    back = back._replace(client=back.client._replace(address=front.server.address))
+    if silent in ("client", "both"):
+        back = back._replace(from_client=back.from_client._replace(bytes=0))
+    if silent in ("server", "both"):
+        back = back._replace(from_server=back.from_server._replace(bytes=0))
+    found = _hubs([front, back])
+    assert found == (set() if silent == "both" else {front.server.address})

@@ -10,6 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
+from lbtrace.explain.swapped import _fields
+from lbtrace.match import match
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Correlation
 from lbtrace.options import DEFAULT
@@ -124,3 +126,16 @@ def test_who_waits_longer_shows_the_order(tmp_path: Path, requests: int) -> None
     assert (report.correlation.swapped, report.correlation.order_shown) == (False, True)
     turned = compare([[str(tmp_path / "backend.pcap")]], [[str(tmp_path / "client.pcap")]])
     assert (turned.correlation.swapped, turned.correlation.order_shown) == (True, True)
+
+
+def test_a_proxy_header_is_what_balancers_add() -> None:
+    """It stands before the requests of the side behind."""
+    recorded = SCENARIOS["proxy-protocol"]().run()
+    assert _fields(match(recorded.clients, recorded.backends, DEFAULT).pairs) == 1
+    front, back = (
+        [dataclasses.replace(t, side=side) for t in traces]
+        for traces, side in ((recorded.backends, Side.CLIENT), (recorded.clients, Side.BACKEND))
+    )
+    assert _fields(match(front, back, DEFAULT).pairs) == -1
+    plain = SCENARIOS["tcp-proxy"]().run()
+    assert _fields(match(plain.clients, plain.backends, DEFAULT).pairs) == 0

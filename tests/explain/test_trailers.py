@@ -60,3 +60,13 @@ def test_a_trailer_behind_a_body_that_was_not_captured_whole_is_unknown() -> Non
 
 def test_without_trailers_nothing_is_compared() -> None:
     assert changed(SCENARIOS["founding-alb"]().run()) == ()
+
+
+def test_trailers_are_looked_for_in_every_capture_of_a_side() -> None:
+    """The backends' last capture has none."""
+    recorded = SCENARIOS["trailers-dropped"]().run()
+    told = changed(recorded)
+    back = recorded.backends[0]
+    recorded.backends.append(replace(back, point=1, connections=[], applications=[], exchanges=[]))
+    assert changed(recorded) == told
+    assert len(told) == 2
