@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +92,15 @@ def test_the_manner_of_backends_is_what_their_answers_have_in_common() -> None:
     recorded = simulation.run()
     seen = manner(match(recorded.clients, recorded.backends, DEFAULT).pairs)
     assert seen == Manner({"gunicorn"}, {"gunicorn"}, {"gunicorn"}, dated=True, keep=False)
+
+
+@pytest.mark.parametrize(
+    ("status", "own"),
+    [(401, True), (404, True), (407, True), (402, False), (406, False), (409, False), (200, False)],
+)
+def test_only_answers_that_balancers_give_are_theirs_by_what_they_lack(
+    status: int, own: bool
+) -> None:
+    """An application's error has no Date either, if the application forgets it."""
+    sign = hand(said(status, "Server: awselb/2.0"), PLAIN, 1000)
+    assert (sign is not None and sign.detail is UnpairedDetail.NO_DATE) == own

@@ -45,9 +45,9 @@ def test_pairs_that_disagree_show_nothing() -> None:
     assert known(pairs, [OTHER, *told[1:]]) == {}
 
 
-def test_two_pairs_may_be_chance() -> None:
-    pairs, told = asked(requests=2)
-    assert known(pairs, told) == {}
+def test_two_pairs_may_be_chance_and_three_are_not() -> None:
+    for requests, expected in ((2, {}), (3, {"192.168.0.5": OFFICE})):
+        assert known(*asked(requests=requests)) == expected
 
 
 def test_what_nobody_states_is_not_known() -> None:

@@ -94,3 +94,27 @@ def test_what_lies_between_two_clocks_may_be_of_either(by_ns: int, width_ns: int
     assert (low[2], high[2]) == step.since_ns
     assert low[1] <= min(low[0], low[2])
     assert high[1] >= max(high[0], high[2])
+
+
+PAIRS = st.lists(
+    st.tuples(st.integers(-6, 6), st.integers(-1, 4)).map(lambda p: (p[0], p[0] + p[1])),
+    min_size=1,
+    max_size=14,
+)
+
+
+@given(PAIRS, st.integers(-40, 40), PAIRS)
+def test_a_step_is_two_agreements_farther_apart_than_they_are_wide(
+    before: list[tuple[int, int]], by: int, since: list[tuple[int, int]]
+) -> None:
+    """Whatever pairs say, even one that contradicts itself, an estimate is made or refused."""
+    pairs = before + [(low + by, high + by) for low, high in since]
+    known = clock.estimate(0, 0, bounds_of(pairs))
+    assert (known.step is not None) == (known.refused is ClockRefusal.CLOCK_SET)
+    if known.step is None:
+        return
+    (low, high), (new_low, new_high) = known.step.before_ns, known.step.since_ns
+    first = known.step.after_ns // 50_000_000 + 1
+    assert (low, high) == (max(p[0] for p in pairs[:first]), min(p[1] for p in pairs[:first]))
+    assert max(new_low - high, low - new_high) > (high - low) + (new_high - new_low) >= 0
+    assert clock.STEP_PAIRS <= first <= len(pairs) - clock.STEP_PAIRS

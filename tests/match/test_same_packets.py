@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lbtrace import compare
-from lbtrace.model.pairing import Confidence
+from lbtrace.match import match
+from lbtrace.model.pairing import Confidence, ConnectionBasis
+from lbtrace.options import DEFAULT
 from tests.http.packets import Wire
 from tests.http.streams import get, ok
+from tests.simulator.scenarios import SCENARIOS
 
 HEADER, RECORD = 24, 16  # bytes of a pcap file, and of each record in it
 
@@ -58,3 +62,29 @@ def test_ordinary_exchanges_are_paired_by_their_offsets(tmp_path: Path) -> None:
     pairs = compare(str(tmp_path / "a.pcap"), str(tmp_path / "b.pcap")).correlation.pairs
     assert [(p.client.id, p.attempts[0].backend.id) for p in pairs] == [(k, k) for k in range(3)]
     assert {p.confidence for p in pairs} == {Confidence.CERTAIN}
+
+
+def test_ports_that_are_equal_by_chance_make_no_pair_where_both_starts_were_captured() -> None:
+    """A balancer that keeps the ports has numbers of its own; one connection began before the
+    backend capture.
+    """
+    recorded = SCENARIOS["direct"]().run()
+    (back,) = recorded.backends
+    first, *others = back.connections
+    late = first._replace(
+        syns=0,
+        from_client=first.from_client._replace(isn=None, syn=None),
+        from_server=first.from_server._replace(isn=None, syn=None),
+    )
+    own = [
+        c._replace(
+            from_client=c.from_client._replace(isn=(c.from_client.isn or 0) + 1, syn=None),
+            from_server=c.from_server._replace(isn=(c.from_server.isn or 0) + 1),
+        )
+        for c in others
+    ]
+    state = match(recorded.clients, [replace(back, connections=[late, *own])], DEFAULT)
+    paired = {
+        p.backend.id for p in state.connection_pairs if p.basis is ConnectionBasis.SAME_PACKETS
+    }
+    assert not paired & {c.id for c in own}
