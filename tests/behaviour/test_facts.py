@@ -1,0 +1,191 @@
+"""Each fact is what a walk over connections, exchanges and findings counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+
+from lbtrace import behaviour, verdict
+from lbtrace.comparison import Comparison
+from lbtrace.correlate import correlate
+from lbtrace.findings import all_findings
+from lbtrace.model.behaviour import Behaviour, Fact
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence, UnpairedReason
+from lbtrace.model.report import Finding
+from lbtrace.options import DEFAULT
+from tests.laws import examples
+from tests.simulator.random_simulations import random_simulation
+from tests.simulator.scenarios import SCENARIOS
+from tests.verdict.recorded import comparisons
+
+UNTOLD = (UnpairedReason.UNKNOWN, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
+
+
+def told(comparison: Comparison) -> tuple[Behaviour, tuple[Finding, ...]]:
+    found = all_findings(comparison)
+    return behaviour.behaviour(comparison, found, verdict.judge(comparison)), found
+
+
+def of_scenario(name: str) -> tuple[Comparison, Behaviour, tuple[Finding, ...]]:
+    recorded = SCENARIOS[name]().run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    comparison = Comparison(recorded.clients, recorded.backends, found)
+    return comparison, *told(comparison)
+
+
+def shares(fact: Fact | None) -> dict[str, tuple[int, int]]:
+    assert fact is not None
+    return {share.name: (share.count, share.of) for share in fact.shares}
+
+
+def walk(comparison: Comparison, facts: Behaviour, found: tuple[Finding, ...]) -> None:
+    """Hold every fact that is counted against a count of its own."""
+    pairs = list(comparison.pairs)
+    servers = Counter(str(p.backend_connection.server) for p in pairs)
+    fact = facts.fact("distribution.backends")
+    assert fact is not None
+    assert fact.value == (len(servers) or None)
+    assert shares(fact) == {name: (n, len(pairs)) for name, n in servers.items()}
+    for side in Side:
+        counts = comparison.counts(side)
+        fact = facts.fact(f"connections.{side.value}.requests")
+        assert fact is not None
+        carried = counts.requests, counts.http_connections
+        assert shares(fact) == ({"per-connection": carried} if carried[1] else {})
+        several = "several" if carried[0] > carried[1] else "one each"
+        assert fact.value == (several if carried[1] else None)
+        checks = {
+            (check.point, e) for check in comparison.correlation.health_checks
+            for e in check.exchanges
+        } if side is Side.BACKEND else set()  # fmt: skip
+        versions = Counter(
+            e.request.version
+            for trace in comparison.traces(side)
+            for e in trace.exchanges
+            if e.request is not None and (trace.point, e.id) not in checks
+        )
+        fact = facts.fact(f"protocol.{side.value}")
+        if versions:
+            total = versions.total()
+            assert shares(fact) == {name: (n, total) for name, n in versions.items()}
+    of = comparison.client_counts.requests
+    for name, slug in (
+        ("errors.balancer", "errors.balancer"),
+        ("errors.backend", "errors.backend"),
+        ("errors.open", "errors.open"),
+        ("retries.unsafe", "retries.not-idempotent"),
+        ("retries.safe", "retries.repeated"),
+    ):
+        fact = facts.fact(name)
+        assert fact is not None
+        counted = [v.value for f in found if f.slug == slug for v in f.values if v.name == "count"]
+        assert fact.value == (sum(map(int, counted)) if of else None)
+        assert shares(fact) == ({"requests": (fact.value, of)} if of else {})
+    correlation = comparison.correlation
+    untold = [
+        u
+        for u in correlation.unpaired
+        if u.side == "client" and (u.reason in UNTOLD or u.confidence is Confidence.LOW)
+    ]
+    unsure = [p for p in correlation.pairs if p.confidence is Confidence.LOW]
+    fact = facts.fact("exchanges.explained")
+    assert fact is not None
+    assert fact.value == (max(of - len(untold) - len(unsure), 0) if of else None)
+    if untold or unsure:
+        assert not of or fact.shares[0].evidence, "what is open is shown"
+
+
+@examples(30)
+@given(comparisons())
+def test_facts_are_what_a_walk_counts(comparison: Comparison) -> None:
+    walk(comparison, *told(comparison))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_facts_of_random_simulations_are_what_a_walk_counts(seed: int) -> None:
+    recorded = random_simulation(seed, most=60).run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    comparison = Comparison(recorded.clients, recorded.backends, found)
+    walk(comparison, *told(comparison))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "fates"),
+    [
+        ("xff-replaced", {"replace"}),
+        ("xff-second-line", {"append"}),
+        ("spoofed-xff", {"append", "replace", "keep", "remove"}),
+        ("founding-alb", set()),
+    ],
+)
+def test_what_becomes_of_what_a_client_claims(scenario: str, fates: set[str]) -> None:
+    _, facts, found = of_scenario(scenario)
+    trust = list(facts.under("trust"))
+    assert bool(trust) == bool(fates)
+    for fact in trust:
+        counted = shares(fact)
+        assert set(counted) <= fates
+        assert {of for _, of in counted.values()} == {sum(n for n, _ in counted.values())}
+        assert fact.value == " and ".join(counted)
+        assert fact.name == "trust.x-forwarded-for"
+        assert fact.evidence == next(f.evidence for f in found if f.slug.startswith("xff-trust."))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "value"),
+    [
+        ("shared-backend-connection", "yes"),
+        ("founding-nlb", "no"),
+        ("tcp-proxy", "no"),
+        ("named-client", None),  # which of two equal requests is whose is open
+        ("apart", None),
+    ],
+)
+def test_whether_clients_share_a_connection(scenario: str, value: str | None) -> None:
+    comparison, facts, _ = of_scenario(scenario)
+    fact = facts.fact("connections.backend.shared")
+    assert fact is not None
+    assert fact.value == value
+    pairs = comparison.distinct_pairs
+    users: dict[int, set[int]] = {}
+    for c, b in zip(pairs.client_connection, pairs.backend_connection, strict=True):
+        users.setdefault(int(b), set()).add(int(c))
+    if value is not None:
+        shared = sum(len(clients) > 1 for clients in users.values())
+        assert shares(fact) == {"shared": (shared, len(users))}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "address", "stated"),
+    [
+        ("founding-alb", "rewritten", "X-Forwarded-For"),
+        ("founding-nlb", "kept", "source address"),
+        ("founding-nlb-snat", "rewritten", "nowhere"),
+        ("proxy-protocol", "rewritten", "PROXY"),
+    ],
+)
+def test_where_a_client_is_stated(scenario: str, address: str, stated: str) -> None:
+    _, facts, _ = of_scenario(scenario)
+    found = [facts.fact(name) for name in ("source.address", "source.stated-in")]
+    assert [f and f.value for f in found] == [address, stated]
+
+
+def test_health_checks_are_named_with_their_period() -> None:
+    for scenario, asked in (("founding-alb", "GET /health"), ("founding-nlb", "TCP")):
+        comparison, facts, _ = of_scenario(scenario)
+        checks = comparison.correlation.health_checks
+        request, period = (facts.fact(f"health-checks.{n}") for n in ("request", "period"))
+        if not checks:
+            assert request is not None
+            assert request.value is None
+            continue
+        periods = [check.period_ns for check in checks if check.period_ns is not None]
+        assert request is not None
+        assert period is not None
+        assert request.value == asked
+        assert (period.value, period.low, period.high) == (
+            min(periods), min(periods), max(periods),
+        )  # fmt: skip
