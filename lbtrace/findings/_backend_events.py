@@ -151,6 +151,9 @@ def attempt_events(comparison: Comparison, pairs: Pairs) -> Column:
     q, r = backend.requests, backend.responses
     connection = pairs.backend_connection
     fin, rst = (_frame_of(backend, connection, name, server=True) for name in ("fin", "rst"))
+    ours = _first_end(backend, connection)
+    # an end that follows the balancer's own is no act of the backend's
+    fin, rst = (np.where((ours > 0) & (ours < frame), 0, frame) for frame in (fin, rst))
     replaced = pairs.ended(AttemptOutcome.SUPERSEDED) & r.there[pairs.backend]
     left, answer = _first_end(client, pairs.client_connection), client.responses
     gone = (left > 0) & ~(answer.there[pairs.client] & (left > answer.first_frame[pairs.client]))
@@ -177,10 +180,10 @@ def _frame_of(table: SideTable, connections: Column, what: str, server: bool) ->
     return np.where(time_ns == NEVER, 0, frame.astype(np.int64))
 
 
-def _first_end(client: SideTable, connections: Column) -> Column:
-    """The frame of the client's first FIN or RST, 0 for none."""
+def _first_end(table: SideTable, connections: Column) -> Column:
+    """The frame of the first FIN or RST of the end that opened each connection, 0 for none."""
     none = np.iinfo(np.int64).max
-    frames = (_frame_of(client, connections, name, server=False) for name in ("fin", "rst"))
+    frames = (_frame_of(table, connections, name, server=False) for name in ("fin", "rst"))
     first = np.minimum(*(np.where(frame == 0, none, frame) for frame in frames))
     return np.where(first == none, 0, first)
 

@@ -99,7 +99,7 @@ def _judged(judged: Verdict) -> Iterator[str]:
 
 
 def _finding(found: Finding) -> str:
-    sure = f"{found.severity} {found.confidence}"
+    sure = f"{found.severity} {found.confidence}{', with a remedy' if found.remedy else ''}"
     return f"finding: {found.slug} {sure} ({_values(found.values)}) {_frames(found.evidence)}"
 
 

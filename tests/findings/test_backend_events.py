@@ -1,0 +1,106 @@
+"""What happened behind the balancer when it answered with an error of its own: told with its
+packets, and never one event for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lbtrace.findings._backend_events import TEXT
+from lbtrace.model.report import Finding
+from tests.findings.files import of
+from tests.findings.simulated import values
+from tests.simulator.script import ACK, FIN, Script, Spoken
+
+ASK = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nServer: app\r\nContent-Length: 2\r\n\r\nok"
+BAD = b"HTTP/1.1 502 Bad Gateway\r\nServer: awselb/2.0\r\nContent-Length: 0\r\n\r\n"
+LATE = BAD.replace(b"502 Bad Gateway", b"504 Gateway Timeout")
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nServer: app\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n"
+)
+
+
+def said(folder: Path, fails: Callable[[Spoken, Spoken], None]) -> Finding:
+    """Two exchanges that work, one on a connection that is kept; then one that fails."""
+    play = Script()
+    kept = play.back()
+    for n, back in enumerate((kept, play.back())):
+        front = play.front().asks(ASK % (n, n))
+        back.asks(ASK % (n, n)).answers(ANSWER, pause_ms=5)
+        front.answers(ANSWER, pause_ms=5).leaves()
+        play.wait(50)
+    front = play.front().asks(ASK % (7, 7))
+    play.wait(1)
+    fails(front, kept)
+    play.wait(3000)
+    play.front().leaves()
+    (found,) = of(play.report(folder), "answered-by-balancer")
+    return found
+
+
+def reset(front: Spoken, back: Spoken) -> None:
+    back.asks(ASK % (7, 7)).closes(reset=True)
+    front.answers(BAD, pause_ms=5).leaves()
+
+
+def closed(front: Spoken, back: Spoken) -> None:
+    back.asks(ASK % (7, 7)).closes()
+    front.answers(BAD, pause_ms=5).leaves()
+
+
+def raced(front: Spoken, back: Spoken) -> None:
+    back._send(1, FIN | ACK)
+    back.asks(ASK % (7, 7))
+    front.answers(BAD, pause_ms=5).leaves()
+
+
+def silent(front: Spoken, back: Spoken) -> None:
+    back.asks(ASK % (7, 7))
+    front.answers(LATE, pause_ms=2000)
+    back.leaves()
+    front.leaves()
+
+
+def replaced(front: Spoken, back: Spoken) -> None:
+    back.asks(ASK % (7, 7)).answers(ANSWER, pause_ms=5)
+    front.answers(BAD, pause_ms=5).leaves()
+
+
+def malformed(front: Spoken, back: Spoken) -> None:
+    back.asks(ASK % (7, 7)).answers(CHUNKED, pause_ms=5)
+    front.answers(BAD, pause_ms=5).leaves()
+
+
+def left(front: Spoken, back: Spoken) -> None:
+    """The balancer hangs up on the backend, which only follows it."""
+    front._send(0, FIN | ACK)
+    back.asks(ASK % (7, 7)).leaves()
+    front.answers(BAD, pause_ms=5)
+
+
+@pytest.mark.parametrize(
+    ("fails", "event", "behind"),
+    [
+        (reset, "reset", 2),
+        (closed, "closed", 2),
+        (raced, "keep-alive-race", 2),
+        (silent, "timeout", 1),
+        (replaced, "replaced", 1),
+        (malformed, "malformed", 1),
+        (left, "client-left", 1),
+    ],
+)
+def test_an_error_of_the_balancers_names_what_happened_behind_it(
+    tmp_path: Path, fails: Callable[[Spoken, Spoken], None], event: str, behind: int
+) -> None:
+    """`behind`: how many frames of the backend capture show it."""
+    found = said(tmp_path, fails)
+    assert found.slug == "answered-by-balancer.error"
+    assert values(found)["event"] == TEXT[event]
+    shown = [f.side.value for e in found.evidence for f in e.frames]
+    assert shown.count("backend") == behind
+    assert found.remedy
