@@ -16,6 +16,7 @@ from lbtrace.verdict import judge
 from tests.findings.simulated import (
     ALB,
     four,
+    judge_alone,
     judge_recording,
     judge_simulation,
     values,
@@ -142,3 +143,18 @@ def test_a_capture_that_begins_late_has_its_end() -> None:
     late = four(Balancer(add=[("X-Forwarded-For", "{client}")]))
     late.backend_window = (150, 10_000)
     assert judge_simulation(late).of("capture-quality") == []
+
+
+@pytest.mark.parametrize("cut", [{"client"}, {"server"}, {"client", "server"}])
+def test_a_connection_with_one_cut_packet_is_shown(cut: set[str]) -> None:
+    recorded = four(ALB).run()
+    trace = recorded.clients[0]
+    first, second, *others = trace.connections
+    second = second._replace(
+        from_client=second.from_client._replace(truncated=int("client" in cut)),
+        from_server=second.from_server._replace(truncated=int("server" in cut)),
+    )
+    packets = replace(trace.packets, truncated=len(cut))
+    told = judge_alone(replace(trace, connections=[first, second, *others], packets=packets))
+    (said,) = told.of("capture-quality.truncated")
+    assert [f.number for e in said.evidence for f in e.frames] == [second.first_frame]

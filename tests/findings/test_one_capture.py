@@ -156,3 +156,24 @@ def test_a_session_that_reaches_another_server_is_told_of_one_capture() -> None:
     assert (told.slug, told.severity) == ("sessions.another-server", "low")
     assert (values(told)["count"], values(told)["of"]) == (2, 4)
     assert judge_alone(recorded.clients[0]).of("sessions") == []
+
+
+def test_what_responses_came_through_is_shown_by_responses() -> None:
+    """And what requests came through by requests."""
+    via = [("Via", "1.1 b")]
+    recorded = four(Balancer(respond=via, add=via)).run()
+    for trace, slug in (
+        (recorded.clients[0], "capture-point.in-front-of-a-proxy"),
+        (recorded.backends[0], "capture-point.behind-a-proxy"),
+    ):
+        told = judge_alone(trace).one("capture-point")
+        answers = slug.endswith("in-front-of-a-proxy")
+        heads = [
+            message.head_frame
+            for e in trace.exchanges
+            if (message := e.response if answers else e.request) is not None
+        ]
+        assert told.slug == slug
+        assert [f.number for e in told.evidence for f in e.frames] == heads
+        assert (values(told)["count"], values(told)["of"]) == (4, 4)
+        assert values(told)["fields"] == "Via"

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lbtrace.findings._message_sizes import _number
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding
 from tests.findings.simulated import values
@@ -229,3 +232,11 @@ def test_an_interim_response_that_was_taken_for_the_final_one(tmp_path: Path) ->
     (finding,) = found(play, tmp_path)
     assert finding.slug == "refused-messages.interim-as-final"
     assert values(finding)["statuses"] == "103 ×1"
+
+
+@given(st.text(max_size=18) | st.integers(0, 10**17).map(str) | st.from_regex(r"\d{1,17}"))
+def test_a_length_that_is_no_number_is_none(text: str) -> None:
+    """Whatever a client declares, nothing raises."""
+    digits = text.strip()
+    number = set(digits) <= set("0123456789") and 0 < len(digits) < 16
+    assert _number(text) == (int(digits) if number else 0)
