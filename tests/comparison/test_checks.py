@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from lbtrace.match.legs import part_of
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import HealthCheck
 from tests.comparison.test_pairs import case_of
@@ -18,6 +19,9 @@ def test_a_check_marks_its_exchanges_and_connections_at_its_point(
 ) -> None:
     """A connection that carries another request, too, is no connection of checks."""
     given = case_of(scenario)
+    first, *others = given.backends
+    fewer = part_of(first, {c.id for c in first.connections[:-1]}, Side.BACKEND)
+    given = replace(given, backends=[fewer, *others], tables=None)
     trace = given.backends[point]
     point = trace.point
     mixed, pure = (c.id for c in list(trace.connections)[:2])
