@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from lbtrace.behaviour import _seen
 from lbtrace.behaviour._seen import Seen
+from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Fact, Share
 from lbtrace.model.net import Side
-from lbtrace.model.plurals import noun
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.words import joint
 

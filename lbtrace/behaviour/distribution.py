@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from lbtrace.behaviour import _seen
 from lbtrace.behaviour._seen import Seen
 from lbtrace.comparison import FRAMES_PER_SIDE, evidence
+from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Fact, Share
-from lbtrace.model.plurals import noun
 from lbtrace.tables.columns import first_met
 
 ORDER = 9

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace.behaviour._seen import Seen
+from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Fact
-from lbtrace.model.plurals import noun
 from lbtrace.verdict.likeness import observed
 
 ORDER = 11

@@ -18,9 +18,9 @@ from lbtrace.behaviour._seen import Seen
 from lbtrace.comparison.unanswered import IDLE_NS
 from lbtrace.findings._side import ends, variant
 from lbtrace.findings.keep_alive_race import longest_idle_ns
+from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Fact
 from lbtrace.model.net import Side
-from lbtrace.model.plurals import noun
 from lbtrace.model.report import Evidence, Finding
 
 ORDER = 7

@@ -23,9 +23,9 @@ from lbtrace.cli.compare import (
 from lbtrace.cli.output import Target
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
+from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.net import Side
-from lbtrace.model.plurals import noun
 from lbtrace.options import Options, check_lb
 from lbtrace.render.check import format_names
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from lbtrace.model.plurals import noun
+from lbtrace.language.plurals import noun
 from lbtrace.render.wording.escape import shown
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 
 from lbtrace.errors import OptionError, nearest
 from lbtrace.http_fields.lines import lowered
+from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.expectation import Fulfilment, Outcome
-from lbtrace.model.plurals import noun
 from lbtrace.model.report import Evidence
 from lbtrace.profiles import SEEN_IN_PAIRS, Profile, Rule, profiles
 

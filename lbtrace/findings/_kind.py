@@ -25,9 +25,9 @@ from typing import NamedTuple
 
 from lbtrace.comparison.claims import Measured, values
 from lbtrace.comparison.frames import evidence
+from lbtrace.language.plurals import chosen
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.plurals import chosen
 from lbtrace.model.report import Finding, Severity
 
 
@@ -57,7 +57,7 @@ class FindingKind(NamedTuple):
     ) -> Finding:
         """A finding of this kind; `variant` is "" for the one that needs none. `note` says what the
         frames show. A word of the statement that agrees with a count is {name:one|many}, see
-        model/plurals.py. ValueError without a frame.
+        language/plurals.py. ValueError without a frame.
         """
         return Finding(
             f"{self.slug}.{variant}" if variant else self.slug,

@@ -28,9 +28,9 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
+from lbtrace.language.plurals import noun
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
-from lbtrace.model.plurals import noun
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.words import joint

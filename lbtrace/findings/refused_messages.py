@@ -55,10 +55,10 @@ from lbtrace.findings._message_sizes import (
 )
 from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
 from lbtrace.findings._side import named, variant
+from lbtrace.language.plurals import noun
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, UnpairedReason
-from lbtrace.model.plurals import noun
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.messages import Messages

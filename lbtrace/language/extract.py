@@ -22,8 +22,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from lbtrace.language.plurals import forms
 from lbtrace.language.sentences import sentences
-from lbtrace.model.plurals import forms
 
 CODE = Path(__file__).resolve().parent.parent
 

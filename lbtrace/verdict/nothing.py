@@ -9,6 +9,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Pairs
 from lbtrace.http_fields.addresses import is_public
+from lbtrace.language.plurals import noun
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
@@ -19,7 +20,6 @@ from lbtrace.model.pairing import (
     Tier,
     UnpairedReason,
 )
-from lbtrace.model.plurals import noun
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, among, distinct, first_met

@@ -92,15 +92,16 @@ def test_columns_tell_of_many_pairs_what_differences_tells_of_one(
     """Field by field and pair by pair: how often, in which pair first, of which lines."""
     words = Words()
     lists = [[head(*lines) for lines in side] for side in zip(*pairs, strict=True)]
-    held = [
+    before, after = (
         Heads(running(np.array(list(map(len, side)))), numbers(words.lines, chain(*side)))
         for side in lists
-    ]
-    told = _tallies(_Compared(np.arange(len(pairs)), *held, [""] * len(pairs)), words, set())
+    )
+    compared = _Compared(np.arange(len(pairs)), before, after, [""] * len(pairs))
+    told = _tallies(compared, words, set())
     expected: dict[tuple[ChangeKind, str], list[tuple[int, str, str]]] = {}
-    for place, (before, after) in enumerate(zip(*lists, strict=True)):
-        for name in sorted({line.name.lower() for line in before + after}):
-            of = [[x for x in lines if x.name.lower() == name] for lines in (before, after)]
+    for place, both in enumerate(zip(*lists, strict=True)):
+        for name in sorted({line.name.lower() for lines in both for line in lines}):
+            of = [[x for x in lines if x.name.lower() == name] for lines in both]
             for kind, one, other in differences(*of):
                 shown = place, one.raw if one else "", other.raw if other else ""
                 expected.setdefault((kind, name), []).append(shown)

@@ -14,9 +14,9 @@ from types import ModuleType
 import pytest
 
 import lbtrace.findings
+from lbtrace.language.plurals import forms
 from lbtrace.language.sentences import sentences
 from lbtrace.language.split import split
-from lbtrace.model.plurals import forms
 from tests.cli.captures import SAMPLES
 
 # findings whose sentences are made of words that are only known at run time: they stay English

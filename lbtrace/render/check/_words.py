@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from lbtrace.language.plurals import noun
 from lbtrace.model.expectation import CheckResult, Fulfilment, Outcome
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.plurals import noun
 from lbtrace.render.terminal.heads import Beside
 from lbtrace.render.terminal.heads import beside as side_by_side
 from lbtrace.render.wording.escape import shown

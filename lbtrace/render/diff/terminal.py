@@ -7,9 +7,9 @@ from itertools import zip_longest
 from typing import TextIO
 
 from lbtrace.behaviour import Comparability, FactPair
+from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Fact
 from lbtrace.model.net import Side
-from lbtrace.model.plurals import noun
 from lbtrace.render import View
 from lbtrace.render.diff import DiffResult
 from lbtrace.render.diff._words import name, value

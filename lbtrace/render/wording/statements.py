@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from lbtrace.language import N, known, tr
+from lbtrace.language.plurals import forms, in_singular
 from lbtrace.language.split import split
-from lbtrace.model.plurals import forms, in_singular
 from lbtrace.model.report import Value
 from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown

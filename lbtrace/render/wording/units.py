@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import gcd
 
-from lbtrace.language import form
-from lbtrace.model import plurals
+from lbtrace.language import form, plurals
 from lbtrace.model.report import Value
 
 _DAY = 86_400_000_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbtrace.model.plurals import chosen, in_singular, noun
+from lbtrace.language.plurals import chosen, in_singular, noun
 
 
 @pytest.mark.parametrize(
