@@ -18,11 +18,28 @@ from lbtrace.model.trace import Diagnostic
 
 TLS_SECRETS: Final = 0x544C534B  # "TLSK": a key log in a Decryption Secrets Block of pcapng
 _LINE: Final = re.compile(
-    rb"\b(CLIENT_RANDOM|(?:CLIENT|SERVER)_(?:HANDSHAKE_TRAFFIC_SECRET|TRAFFIC_SECRET_(?:\d+|N))"
-    rb"|CLIENT_EARLY_TRAFFIC_SECRET|(?:EARLY_)?EXPORTER(?:_MASTER)?_SECRET|ECH_SECRET|ECH_CONFIG"
-    rb"|RSA|PMS_CLIENT_RANDOM)[ \t]+([0-9A-Fa-f]{64}|[0-9A-Fa-f]{16})[ \t]+"
-    rb"((?:[0-9A-Fa-f]{2}){32,})(?!\w)"
+    rb"([A-Z][A-Z0-9_]{2,39})[ \t]+([0-9A-Fa-f]{64}|[0-9A-Fa-f]{16})[ \t]+([0-9A-Fa-f]{64,})(?!\w)"
 )
+_USED: Final = (
+    b"CLIENT_RANDOM",
+    b"CLIENT_EARLY_TRAFFIC_SECRET",
+    b"CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+    b"SERVER_HANDSHAKE_TRAFFIC_SECRET",
+    b"CLIENT_TRAFFIC_SECRET_0",
+    b"SERVER_TRAFFIC_SECRET_0",
+)
+_LABELS: Final = {
+    *_USED,
+    b"CLIENT_TRAFFIC_SECRET_N",
+    b"SERVER_TRAFFIC_SECRET_N",
+    b"EXPORTER_SECRET",
+    b"EARLY_EXPORTER_SECRET",
+    b"EARLY_EXPORTER_MASTER_SECRET",
+    b"ECH_SECRET",
+    b"ECH_CONFIG",
+    b"PMS_CLIENT_RANDOM",
+    b"RSA",
+}
 _ASKED: Final = re.compile(rb"^[ \t]*[^\s#]", re.MULTILINE)  # a line that should hold a secret
 _AT_ONCE: Final = 1 << 24  # bytes of a file
 
@@ -32,11 +49,10 @@ class Secrets:
     hold none.
     """
 
-    __slots__ = ("_known", "_randoms", "lines", "malformed")
+    __slots__ = ("_known", "lines", "malformed")
 
     def __init__(self) -> None:
         self._known: dict[tuple[bytes, bytes], bytes] = {}
-        self._randoms: set[bytes] = set()
         self.lines = 0
         self.malformed = 0
 
@@ -48,11 +64,27 @@ class Secrets:
 
     def add(self, text: bytes) -> None:
         """The lines of a key log, or of a part of one that ends with a line."""
-        found = _LINE.findall(text)
-        self.lines += len(found)
-        self.malformed += max(len(_ASKED.findall(text)) - len(found), 0)
-        self._known.update(((label, random.lower()), secret) for label, random, secret in found)
-        self._randoms.update(random.lower() for _, random, _ in found)
+        found = {
+            (label, random.lower()): secret
+            for label, random, secret in _LINE.findall(text)
+            if label in _LABELS and len(secret) % 2 == 0
+        }
+        self._known |= found
+        # a line that is given twice is one secret
+        lines = text.count(b"\n") + (text[-1:] not in (b"", b"\n"))
+        whole = len(found) + text.count(b"\n#") + text.startswith(b"#")
+        if whole != lines:
+            self._count(text)
+        else:
+            self.lines += len(found)
+
+    def _count(self, text: bytes) -> None:
+        """The lines that hold a secret, and those that should."""
+        good = sum(
+            label in _LABELS and len(secret) % 2 == 0 for label, _, secret in _LINE.findall(text)
+        )
+        self.lines += good
+        self.malformed += max(len(_ASKED.findall(text)) - good, 0)
 
     def joined(self, blocks: Iterable[tuple[int, bytes]]) -> Secrets:
         """These, and those of Decryption Secrets Blocks (type, data) of a capture."""
@@ -60,14 +92,14 @@ class Secrets:
         if not logs:
             return self
         both = Secrets()
-        both._known, both._randoms = dict(self._known), set(self._randoms)
+        both._known = dict(self._known)
         for data in logs:
             both.add(data)
         return both
 
     def knows(self, random: str) -> bool:
         """Whether there is any secret for this client random (64 hex digits)."""
-        return random.encode() in self._randoms
+        return any((label, random.encode()) in self._known for label in _USED)
 
     def get(self, label: str, random: str) -> bytes | None:
         """The secret of this label."""
