@@ -122,4 +122,10 @@ def _lesson(
     """The three acts, or the one of a sample."""
     check_lesson(target)
     acts = [Act(name, _compared(folder, name, keylogs, target)) for name in samples]
-    teach(target, acts, no_pause, PREFACE if samples is LESSON else "")
+    if samples is LESSON:
+        from lbtrace.lab.confine import program
+
+        own = f"sudo {program()} lab run alb-like nat snat --traffic four-checked --explain"
+        teach(target, acts, no_pause, PREFACE, own)
+    else:
+        teach(target, acts, no_pause)

@@ -45,7 +45,9 @@ def check_lesson(target: Target) -> None:
         )
 
 
-def teach(target: Target, acts: Sequence[Act], no_pause: bool, preface: str = "") -> None:
+def teach(
+    target: Target, acts: Sequence[Act], no_pause: bool, preface: str = "", own: str = ""
+) -> None:
     """Tell the lesson. Credentials are masked first, as in every format."""
     from lbtrace.language import speaking
     from lbtrace.lesson import lesson
@@ -56,7 +58,7 @@ def teach(target: Target, acts: Sequence[Act], no_pause: bool, preface: str = ""
         acts = [Act(act.name, masked_report(act.report)) for act in acts]
     with target.open() as (out, view), speaking(view.language):
         waits = not no_pause and out is sys.stdout and out.isatty() and sys.stdin.isatty()
-        lesson(Page(out, view), acts, _ask if waits else lambda _words: None, preface)
+        lesson(Page(out, view), acts, _ask if waits else lambda _words: None, preface, own)
 
 
 def _ask(words: str) -> None:

@@ -145,7 +145,11 @@ class _Reader:
         """The texts that anything of the module is given under a name: `case.statement`."""
         nodes = []
         for call, where in self._calls:
-            nodes += [(k.value, where) for k in call.keywords if k.arg == name]
+            nodes += [
+                (k.value, where)
+                for k in call.keywords
+                if k.arg == name and getattr(k.value, "attr", "") != name  # handed on
+            ]
             made = getattr(self._module, call.func.id, None) if _is_name(call.func) else None
             fields = getattr(made, "_fields", ())
             if name in fields and len(call.args) > fields.index(name):

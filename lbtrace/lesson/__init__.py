@@ -36,8 +36,10 @@ class Act(NamedTuple):
     report: Report
 
 
-def lesson(page: Page, acts: Sequence[Act], wait: Wait, preface: str = "") -> None:
-    """All acts, each with a question of its own, then the table."""
+def lesson(page: Page, acts: Sequence[Act], wait: Wait, preface: str = "", own: str = "") -> None:
+    """All acts, each with a question of its own, then the table. `own` is the command that tells
+    the same of the reader's own packets.
+    """
     page.line((tr("What does a load balancer do to a request?"), "verdict"))
     if preface:
         page.prose(tr(preface))
@@ -45,6 +47,9 @@ def lesson(page: Page, acts: Sequence[Act], wait: Wait, preface: str = "") -> No
         _act(page, act, number, len(acts), wait)
     wait(tr("Enter: the table"))
     side_by_side(page, acts)
+    if own:
+        page.blank()
+        page.line((tr("The same from your own packets (Linux, root): "), "note"), own)
 
 
 def _act(page: Page, act: Act, number: int, of: int, wait: Wait) -> None:

@@ -73,6 +73,15 @@ def test_without_a_terminal_it_never_waits(capsys: pytest.CaptureFixture[str]) -
     assert PROMPT not in page
 
 
+def test_the_lesson_ends_with_the_command_for_ones_own_packets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["demo", "--explain", "--width", "200"]) == 0
+    assert capsys.readouterr().out.endswith(
+        " lab run alb-like nat snat --traffic four-checked --explain\n"
+    )
+
+
 def test_a_sample_of_choice_is_one_act(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "haproxy-tcp", "--explain"]) == 0
     assert "\nThe experiment   haproxy-tcp\n" in capsys.readouterr().out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbtrace.language import ENGLISH, form, known, languages, preferred, speaking, tr
+from lbtrace.language import ENGLISH, Texts, form, known, languages, preferred, speaking, tr
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,14 @@ def test_the_empty_text_is_not_the_head_of_the_catalogue() -> None:
 def test_a_form_fits_the_number() -> None:
     assert form("{n} request", "{n} requests", 1) == "{n} request"
     assert form("{n} request", "{n} requests", 0) == "{n} requests"
+
+
+def test_a_table_of_texts_speaks_the_language() -> None:
+    table = Texts({1: "health checks", 2: "no such text"})
+    with speaking("ko"):
+        assert [table[1], table[2]] == ["헬스 체크", "no such text"]
+        assert [table.get(1), table.get(3, "else")] == ["헬스 체크", "else"]
+    assert table[1] == "health checks"
 
 
 def test_english_and_korean_are_there() -> None:

@@ -58,6 +58,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         ("cause(x)", {"A.", "B."}),
         ("word", {"A.", "B."}),
         ("given", {"C.", "D."}),
+        ("case.words", {"A.", "B."}),
         ("x", set()),
         ('"A " + str(x)', set()),
         ("again(x)", set()),
@@ -74,6 +75,10 @@ def test_forms_of_a_statement(module: object, statement: str, found: set[str]) -
     def find(x, given="C."):
         word = "A." if x else "B."
         yield KIND.finding("", 1, 2, {statement}, frames)
+    def case():
+        Case(words="A.")
+        Case(words="B.")
+        other(words=case.words)
     def every():
         find(1, "C.")
         find(1, given="D.")
