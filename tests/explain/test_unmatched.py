@@ -477,3 +477,24 @@ def test_an_error_about_the_request_in_the_balancers_name_is_its_own(
         assert [(u.reason, u.detail, u.value) for u in told] == [
             (UnpairedReason.ANSWERED_BY_BALANCER, UnpairedDetail.REFUSED_REQUEST, "400")
         ]
+
+
+DATE = b"Date: Sun, 29 Nov 2026 10:00:00 GMT\r\n"
+APP = b"HTTP/1.1 %s\r\n" + DATE + b"Server: app\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("pause_ms", [1, 2000, 4000])
+def test_an_error_after_the_backend_capture_ended_may_be_the_backends(
+    tmp_path: Path, pause_ms: int
+) -> None:
+    """It bears the backends' name, and a capture runs for longer than its packets show."""
+    play = Script()
+    asked = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n"
+    for n in range(4):
+        front, back = play.front().asks(asked % (n, n)), play.back().asks(asked % (n, n))
+        back.answers(APP % b"200 OK", pause_ms=3)
+        front.answers(APP % b"200 OK", pause_ms=3)
+    play.wait(pause_ms)
+    play.front().asks(asked % (9, 9)).answers(APP % b"502 Bad Gateway", pause_ms=3)
+    (left,) = play.report(tmp_path).correlation.unpaired
+    assert (left.reason, left.detail) == (UnpairedReason.UNKNOWN, UnpairedDetail.CAPTURE_EDGE)
