@@ -12,6 +12,7 @@ only this page knows their order.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def _inspect(
     with _no_collection():
         read = _read(files, progress)
         _trim()
-        secrets = keylogs.secrets.joined(read.secrets)
+        secrets = keylogs.secrets = keylogs.secrets.joined(read.secrets)
         pauses = tcp.pauses(read.streams).data
         opened = tls.opened(read.streams, secrets, progress)
         applications, exchanges, weirds = http.exchanges(
@@ -210,11 +211,13 @@ def compare(
 
     keylogs = tls.read(options.keylogs)
     with _no_collection():
-        sides = (
-            _inspected(points, side, options, progress, keylogs)
-            for side, points in ((Side.CLIENT, clients), (Side.BACKEND, backends))
-        )
-        return _report(*apart(*sides), options)
+        front = _inspected(clients, Side.CLIENT, options, progress, keylogs)
+        behind = _inspected(backends, Side.BACKEND, options, progress, keylogs)
+        again = all(os.path.isfile(path) for files in clients for path in files)
+        if again and any(tls.opens_more(t.applications, keylogs.secrets) for t in front):
+            # the secrets are in a capture that was read later
+            front = _inspected(clients, Side.CLIENT, options, progress, keylogs)
+        return _report(*apart(front, behind), options)
 
 
 def _inspected(

@@ -19,7 +19,17 @@ from lbtrace.tables.packets import StreamTable
 from lbtrace.tls.keylog import KeyLogs, Secrets, read
 from lbtrace.tls.result import OpenedTls, TlsConnection
 
-__all__ = ["KeyLogs", "OpenedTls", "Secrets", "TlsConnection", "opened", "read", "told", "unused"]
+__all__ = [
+    "KeyLogs",
+    "OpenedTls",
+    "Secrets",
+    "TlsConnection",
+    "opened",
+    "opens_more",
+    "read",
+    "told",
+    "unused",
+]
 
 
 def opened(
@@ -52,6 +62,16 @@ def told(
             session = TlsSession(not_opened=NotOpened.NO_SECRETS)
             told_[number] = application._replace(tls=hello._replace(session=session))
     return told_
+
+
+def opens_more(applications: Sequence[Application], secrets: Secrets) -> bool:
+    """Whether secrets that were found since would open TLS connections that were not opened."""
+    hellos = (a.tls for a in applications if a.tls is not None)
+    return bool(secrets) and any(
+        secrets.knows(hello.random)
+        for hello in hellos
+        if hello.session is None or hello.session.not_opened is NotOpened.NO_SECRETS
+    )
 
 
 def unused(

@@ -96,10 +96,8 @@ def test_a_key_log_is_not_written_over(files: tuple[str, str]) -> None:
     assert Path(keys).read_bytes() == before
 
 
-def test_decryption_secrets_in_the_capture_are_used_by_themselves(
-    files: tuple[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    capture, keys = files
+def _with_secrets(capture: str, keys: str, tmp_path: Path) -> str:
+    """The capture as pcapng, with its key log inside."""
     data, log = Path(capture).read_bytes(), Path(keys).read_bytes()
     link = struct.unpack("<I", data[20:24])[0]
     out = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
@@ -114,6 +112,21 @@ def test_decryption_secrets_in_the_capture_are_used_by_themselves(
         at += 16 + kept
     pcapng = tmp_path / "capture.pcapng"
     pcapng.write_bytes(out)
-    assert run(["show", str(pcapng), "--format", "json"]) == 0
+    return str(pcapng)
+
+
+def test_decryption_secrets_in_the_capture_are_used_by_themselves(
+    files: tuple[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["show", _with_secrets(*files, tmp_path), "--format", "json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [e["request"]["target"] for e in report["capture"]["exchanges"]] == ["/a"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_decryption_secrets_of_one_side_open_the_other(
+    files: tuple[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path, first: bool
+) -> None:
+    both = [_with_secrets(*files, tmp_path), files[0]]
+    assert run(["compare", *(both if first else both[::-1]), "--format", "json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["pairs"]) == 1
