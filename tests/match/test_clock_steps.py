@@ -1,6 +1,7 @@
 """A clock that was set: what its pairs say, and what is not said of what lies beyond."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,3 +119,19 @@ def test_a_step_is_two_agreements_farther_apart_than_they_are_wide(
     assert (low, high) == (max(p[0] for p in pairs[:first]), min(p[1] for p in pairs[:first]))
     assert max(new_low - high, low - new_high) > (high - low) + (new_high - new_low) >= 0
     assert clock.STEP_PAIRS <= first <= len(pairs) - clock.STEP_PAIRS
+
+
+@pytest.mark.parametrize(("apart", "step"), [(6, False), (7, True)])
+def test_two_agreements_that_are_no_farther_apart_than_wide_are_one_clock(
+    apart: int, step: bool
+) -> None:
+    known = clock.estimate(0, 0, bounds_of([(0, 2)] * 4 + [(apart, apart + 2)] * 4))
+    assert (known.step is not None) == step
+
+
+@given(st.integers(1, 9), PAIRS)
+def test_a_first_pair_that_contradicts_itself_agrees_with_nobody(
+    by: int, others: list[tuple[int, int]]
+) -> None:
+    known = clock.estimate(0, 0, bounds_of([(by, 0), *others * 8]))
+    assert known.step is None

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,3 +124,23 @@ def test_requests_to_other_servers_leave_the_backend_side_complete() -> None:
 def _asking(e: Exchange, target: str) -> Exchange:
     assert e.request is not None
     return e._replace(request=e.request._replace(target=target))
+
+
+@pytest.mark.parametrize(
+    ("status", "own"),
+    [(301, True), (302, True), (303, True), (307, True), (308, True), (502, True), (503, True),
+     (504, True), (304, False), (404, False), (500, False)],
+)  # fmt: skip
+def test_an_answer_that_a_balancer_gives_itself_needs_no_backend(status: int, own: bool) -> None:
+    """In the backends' name, so that nothing else shows whose it is."""
+    recorded = asked_often().run()
+    (front,), (back,) = recorded.clients, recorded.backends
+    first = front.exchanges[20]
+    assert first.response is not None
+    asked = list(front.exchanges)
+    asked[20] = first._replace(response=first.response._replace(status=status))
+    without = [e for e in back.exchanges if e.id != recorded.truth[Ref(0, 20)][0].id]
+    kept = [e._replace(id=n) for n, e in enumerate(without)]
+    found = match([replace(front, exchanges=asked)], [replace(back, exchanges=kept)], DEFAULT)
+    assert set(found.pairs.free_clients()) == {20}
+    assert completeness(found.pairs, found.clocks).backend.complete == own

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbtrace.correlate import apart, correlate
+from lbtrace.match.legs import _begin, _end, _Legs
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, ConnectionBasis
 from lbtrace.model.trace import Trace
@@ -112,3 +113,32 @@ def user_of(trace: Trace) -> Endpoint:
 def test_captures_without_a_host_that_is_both_are_left_alone() -> None:
     shown = recorded(Balancer())
     assert apart(shown.clients, shown.backends) == (tuple(shown.clients), tuple(shown.backends))
+
+
+def test_a_request_inside_a_streamed_answer_is_onward_too() -> None:
+    """A server begins to answer, asks another service, and ends with what that says."""
+    asked = _Legs([], [], set(), set())
+    simulation = recorded(Balancer())
+    (e, *_) = simulation.clients[0].exchanges
+    assert e.request is not None
+    assert e.response is not None
+    begin = e.request.first_ns
+    answer = e.response
+    for first, last, inside in ((10, 90, True), (10, 40, False), (60, 90, True)):
+        asked.outer = [
+            e._replace(response=answer._replace(first_ns=begin + first, last_ns=begin + last))
+        ]
+        inner = answer._replace(first_ns=begin + 50, last_ns=begin + 50)
+        asked.inner = [e._replace(response=inner)]
+        for alike in (False, True):
+            assert asked.nested(alike) == inside
+
+
+def test_an_exchange_without_its_request_begins_with_its_answer() -> None:
+    (e, *_) = recorded(Balancer()).clients[0].exchanges
+    assert e.request is not None
+    assert e.response is not None
+    assert _begin(e) == e.request.first_ns
+    assert _begin(e._replace(request=None)) == e.response.first_ns
+    assert _end(e) == e.response.last_ns
+    assert _end(e._replace(response=None)) == e.request.last_ns
