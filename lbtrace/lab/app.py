@@ -2,6 +2,7 @@
 
     python -m lbtrace.lab.app ADDRESS PORT LOG [--idle SECONDS] [--fails] [--tls CERTIFICATE]
                                             [--below PATH] [--answers-all]
+                                            [--proxy unaware|demanded]
 
 The log has one JSON object a line (`ground_truth.BackendLine`): who asked over which connection,
 what, when, and how it was answered. It is the backend's part of the ground truth, written by the
@@ -39,7 +40,7 @@ PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 class BackendServer(ThreadingHTTPServer):
     """The application's server: each connection has a thread. `fails`: answer every /flaky with
     503. `below`: a path that may stand before every target. `answers_all`: 200 for what there is
-    not.
+    not. `proxy`: "unaware" takes a PROXY header for a request, "demanded" closes without one.
     """
 
     daemon_threads = True
@@ -61,6 +62,7 @@ class BackendServer(ThreadingHTTPServer):
         self.idle = idle
         self.fails = fails
         self.tls = tls
+        self.proxy = ""
         self.lock = threading.Lock()
 
     def server_bind(self) -> None:
@@ -84,6 +86,7 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version = "divide/1.0"
+    default_request_version = "HTTP/1.1"  # of what is no request: the error has a status line
     disable_nagle_algorithm = (
         True  # head and body are two segments; none shall wait for an acknowledgement
     )
@@ -92,7 +95,10 @@ class RequestHandler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         self.ordinal = 0
         self.began = time.time_ns()
-        self.proxied = read_proxy_header(self.request)
+        aware = self.server.proxy != "unaware"
+        self.proxied = read_proxy_header(self.request) if aware else None
+        if self.server.proxy == "demanded" and self.proxied is None:
+            raise ConnectionAbortedError
         if self.server.tls is not None:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         super().setup()
@@ -338,6 +344,13 @@ def leaves(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) 
     return None
 
 
+def loop(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
+    """A redirect to the same URL on ?host= with https, where X-Forwarded-Proto is not https."""
+    if talk.headers.get("X-Forwarded-Proto", "") == "https":
+        return talk.reply(200, "here\n")
+    return talk.reply(301, "", ("Location", f"https://{query.get('host', '')}{talk.path}"))
+
+
 def onward(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """What the service at ?to=ADDRESS:PORT answers to the rest of the path."""
     service = HTTPConnection(query["to"], timeout=9)
@@ -416,6 +429,7 @@ ANSWERS: dict[str, Answer] = {
     "flaky": flaky,
     "reset": reset,
     "leaves": leaves,
+    "loop": loop,
     "onward": onward,
     "garbage": garbage,
     "closing": closing,
@@ -436,6 +450,7 @@ def main() -> None:
     parser.add_argument("--tls")
     parser.add_argument("--below", default="")
     parser.add_argument("--answers-all", action="store_true")
+    parser.add_argument("--proxy", choices=("unaware", "demanded"), default="")
     options = parser.parse_args()
     tls = None
     if options.tls:
@@ -444,6 +459,7 @@ def main() -> None:
     with open(options.log, "a", encoding="utf-8") as log:
         server = BackendServer(options.address, options.port, log, options.idle, options.fails, tls)
         server.below, server.answers_all = options.below, options.answers_all
+        server.proxy = options.proxy
         server.serve_forever()
 
 

@@ -116,6 +116,8 @@ def prepare(network: Network, experiment: Experiment) -> Setup:
             continue
         options = ["--idle", str(traffic.idle_seconds)]
         options += ["--fails"] if number == 0 and traffic.first_backend == "fails" else []
+        if traffic.first_backend in ("unaware", "demanded"):
+            options += ["--proxy", traffic.first_backend]
         options += ["--tls", str(certificate)] if passed else []
         if experiment.own is not None:
             options += ["--below", experiment.own.path, "--answers-all"]

@@ -33,6 +33,8 @@ FEATURES = {
     "tcp-checks": "connects by itself to see whether the backend listens, every second",
     "mirror": "copies each request to the second backend, and drops what that answers",
     "http2": "HTTP/2 without TLS towards the client",
+    "proxy-header": "sends a PROXY header to the backend",
+    "sni": "refuses a TLS client that names no server, or one that it has no certificate for",
     "direct": "is no balancer at all",
 }
 
@@ -137,7 +139,9 @@ class Traffic:
     needs: frozenset[str] = frozenset()
     backends: int = 1
     idle_seconds: float = 75.0
-    first_backend: str = "well"  # or "refuses" (does not listen), "fails" (answers /flaky with 503)
+    # or "refuses" (does not listen), "fails" (answers /flaky with 503); of all backends, "unaware"
+    # (takes a PROXY header for a request) and "demanded" (closes without a PROXY header)
+    first_backend: str = "well"
     check: str = ""  # the lab's own health checker meanwhile: "", "http", "tcp"
     check_seconds: float = 1.0
     service: bool = False  # the second backend runs, and the balancer does not know it

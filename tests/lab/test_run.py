@@ -112,13 +112,29 @@ EXPERIMENTS = [
     ("nginx", "session"),
     ("nginx", "big-head"),
     ("nginx", "upgrade"),
+    ("nginx", "slow-syn"),
+    ("nginx", "mtu"),
+    ("nat", "idle-reset"),
+    ("nginx", "loop"),
+    ("haproxy-proxy-v2", "proxy-unaware"),
+    ("nginx", "proxy-demanded"),
+    ("haproxy", "sni"),
 ]
 # what the report must tell of what the traffic makes
 TOLD = {
     "upload": "held-back.request",
     "event-stream": "held-back.response",
     "session": "sessions.another-backend",
+    "slow-syn": "lost-syn.client",
+    "mtu": "large-segments.from-server-backend",
+    "idle-reset": "idle-limits.reset-client",
+    "loop": "redirects.loop",
+    "proxy-unaware": "protocol-mismatch.proxy-header-backend",
+    "proxy-demanded": "protocol-mismatch.unanswered-backend",
+    "sni": "tls-alerts.by-server-client",
 }
+# no request reaches a backend: nothing shows what kind of balancer it is
+NO_VERDICT = {"proxy-demanded"}
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +171,8 @@ def test_every_balancer_agrees_with_the_logs(
     assert truth.requests
     assert traffic != "checks" or len(truth.checks) >= 3
     report = lbtrace.compare(directory / "client.pcap", *sorted(directory.glob("backend*.pcap")))
-    assert agree(report, truth).disagreements == []
+    disagreements = [d.what for d in agree(report, truth).disagreements]
+    assert disagreements == ["verdict-unsure"] * (traffic in NO_VERDICT)
     assert traffic not in TOLD or TOLD[traffic] in {f.slug for f in report.findings}
     assert running(directory) == []
 

@@ -86,7 +86,7 @@ def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Netw
             timeout="1s" if setup.wants("timeout") else "30s",
             front=FRONT,
             port=setup.port,
-            tls=f"ssl crt {setup.certificate}" if terminated else "",
+            tls=f"ssl crt {setup.certificate} {setup.given('sni', 'strict-sni')}" * terminated,
             frontend=frontend_of(setup, mode),
             backend=backend_of(setup, mode, reuse),
             servers="\n".join(
@@ -128,6 +128,7 @@ HTTP = frozenset(
         "fixed",
         "checks",
         "tcp-checks",
+        "sni",
     }
 )
 TCP = frozenset({"tls", "websocket", "tcp-checks"})
@@ -163,7 +164,7 @@ BALANCERS = (
         "HAProxy, mode tcp, send-proxy (v1)",
         "l4-proxy",
         PROGRAMS,
-        TCP,
+        TCP | {"proxy-header"},
         launcher("tcp", server="send-proxy"),
         lines,
         VERSION,
@@ -173,7 +174,7 @@ BALANCERS = (
         "HAProxy, mode tcp, send-proxy-v2",
         "l4-proxy",
         PROGRAMS,
-        TCP,
+        TCP | {"proxy-header"},
         launcher("tcp", server="send-proxy-v2"),
         lines,
         VERSION,

@@ -96,7 +96,7 @@ BALANCERS = (
         "nginx as a TCP proxy that sends PROXY protocol v1",
         "l4-proxy",
         {"nginx": "nginx"},
-        FEATURES,
+        FEATURES | {"proxy-header"},
         lambda network, setup: launch(network, setup, "proxy_protocol on;"),
         lines,
         ("nginx", "-v"),
