@@ -20,8 +20,46 @@ KNOWLEDGE = {"medium", "high", "certain"}
 # cannot be true of it
 OPPOSITES = (
     ("proxy-protocol.true-source", "proxy-protocol.wrong-source"),
-    ("same-capture", "capture-quality.outside"),
+    ("same-capture", "source-address.rewritten"),
+    ("source-address.preserved", "source-address.rewritten"),
+    ("host-and-target.host-kept", "host-and-target.host-changed"),
+    ("host-and-target.target-kept", "host-and-target.target-changed"),
+    ("request-headers.unchanged", "request-headers.added"),
+    ("response-headers.unchanged", "response-headers.added"),
+    ("responses.unchanged", "responses.status"),
+    ("retries.repeated", "retries.mirrored"),
+    ("retries.not-idempotent", "retries.mirrored"),
+    ("protocol-changes.upgrade", "protocol-changes.upgrade-one-side"),
 )
+# what damage may add: sentences about the damage, and about what it left open
+ABOUT_DAMAGE = (
+    "capture-quality",
+    "coverage",
+    "errors.open",
+    "errors.unanswered",
+    "swapped-captures.unknown",
+)
+# what damage may put in the place of a sentence: the same, and less of it
+WEAKER = {
+    "one-backend": "one-backend.by-connection",
+    "retries.repeated": "retries.not-idempotent",
+}
+
+
+def appeared(whole: Json, damaged: Json) -> list[str]:
+    """The sentences that damage made: there is none like them about the whole captures, and they
+    are not about the damage.
+    """
+    known = {finding["slug"] for finding in whole["findings"]}
+    return [
+        f"{finding['slug']}: {finding['text']}"
+        for finding in damaged["findings"]
+        if not {finding["slug"], WEAKER.get(finding["slug"])} & known
+        and not any(
+            finding["slug"] == slug or finding["slug"].startswith(slug + ".")
+            for slug in ABOUT_DAMAGE
+        )
+    ]
 
 
 def claims(report: Json, origin: Origin) -> Iterator[tuple[object, object]]:
