@@ -91,7 +91,7 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
         (m.ended(*NOT_PASSED_ON) | _gave_up(comparison, m))
         & client.responses.there[m.client]
         & ~of_a_backend(comparison)[m.client]
-        & among(_kinds(comparison)[m.client], np.array((CACHED, ERROR)))
+        & np.isin(_kinds(comparison)[m.client], (CACHED, ERROR))
     )
     every = np.concatenate((alone, tried.client))
     status, kind = client.responses.start[every], _kinds(comparison)[every]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from lbtrace.correlate import correlate
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark
 from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, Unpaired, UnpairedReason
 from lbtrace.model.report import Severity
+from lbtrace.options import Options
 from tests.findings.simulated import (
     Judged,
     four,
@@ -308,3 +310,18 @@ def looked_at(count: int) -> int:
 
 def test_many_ambiguous_requests_on_one_connection_are_looked_at_once_each() -> None:
     assert looked_at(120) < 2.5 * looked_at(60)
+
+
+def test_an_answer_after_an_attempt_that_failed_is_not_the_balancers_if_it_is_no_error() -> None:
+    """The second attempt, which was answered, is not in the capture."""
+    simulation = Simulation(seed=11, balancer=Balancer(retry=1.0))
+    client = simulation.client("192.168.0.5")
+    for n in range(6):
+        client.asks("POST", f"/order/{n}", at_ms=100 * n, body=b"n=%d" % n, answer=b"done %d" % n)
+    recorded = simulation.run()
+    found = correlate(recorded.clients, recorded.backends, Options())
+    assert {len(p.attempts) for p in found.pairs} == {2}
+    alone = replace(
+        found, pairs=tuple(p._replace(attempts=p.attempts[:1]) for p in found.pairs), changes=()
+    )
+    assert not judge_recording(recorded, alone).of("answered-by-balancer")

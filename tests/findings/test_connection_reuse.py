@@ -131,3 +131,17 @@ def test_a_connection_that_two_captures_show_is_counted_once() -> None:
             alone.syns + alone.check_connections,
             alone.requests + alone.check_requests,
         )
+
+
+def test_who_closed_first_is_not_known_where_bytes_are_missing() -> None:
+    """The other end's FIN may be among what was not captured."""
+    recorded = four(Balancer(keep_alive=False)).run()
+    (back,) = recorded.backends
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    holed = [c._replace(from_server=c.from_server._replace(missing=5)) for c in back.connections]
+    whole = judge_recording(recorded, correlation)
+    lossy = judge_recording(
+        replace(recorded, backends=[replace(back, connections=holed)]), correlation
+    )
+    assert whole.of("connection-reuse.closed-backend")
+    assert not lossy.of("connection-reuse.closed-backend")
