@@ -46,7 +46,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 count += 1
                 hello = application.tls
                 if hello is not None:
-                    names[hello.server_name or "(no server name)"] += 1
+                    names[hello.server_name or "none"] += 1
                     protocols |= dict.fromkeys(hello.alpn)
                 if len(frames) < FRAMES_PER_SIDE:
                     c = trace.connections[number]
@@ -59,17 +59,17 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 Confidence.CERTAIN,
                 told(
                     comparison,
-                    "Encrypted with TLS: {count} of {of} connections on the {side} side, for "
-                    "{names}",
+                    "{count} of {of} connections on the {side} side {count:is|are} encrypted with "
+                    "TLS: what they carry cannot be read.",
                 )
-                + (", offering {protocols}" if protocols else "")
-                + ". What they carry cannot be read from the packets.",
+                + " Server names asked for: {names}."
+                + (" Protocols offered: {protocols}." if protocols else ""),
                 frames,
                 count=count,
                 of=total,
                 side=named(comparison, side),
-                names=", ".join(f"{name} ({n})" for name, n in names.most_common(5))
-                or "an unknown server",
+                names=", ".join(f"{name} ×{n}" for name, n in names.most_common(5))
+                or "not captured",
                 protocols=", ".join(list(protocols)[:5]),
                 remedy="Capture where the traffic is plain: behind the point where TLS ends.",
             )

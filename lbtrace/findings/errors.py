@@ -43,10 +43,10 @@ from lbtrace.tables.words import joint
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
 ENDS = {
-    Mark.RESET: "reset",
-    Mark.CLOSED: "closed",
+    Mark.RESET: "connection reset",
+    Mark.CLOSED: "connection closed",
     Mark.CAPTURE_ENDED: "still open at the end of the capture",
-    Mark.LOST: "missing from the capture",
+    Mark.LOST: "bytes missing from the capture",
 }
 
 
@@ -74,8 +74,8 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
             Confidence.CERTAIN,
             "{count} of {of} responses are errors: {statuses}."
             + (
-                " They are signed {signed}, the other responses {others}: another program seems "
-                "to have made them."
+                " Their Server field says {signed}, that of the other responses {others}: another "
+                "program seems to have made them."
                 if signed and others
                 else " One capture does not show who made them."
             ),
@@ -151,7 +151,7 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
             "balancer",
             Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
             CONFIDENCES[own.rank[errors].min()],
-            "Errors of the balancer's own making: {statuses}.",
+            "The balancer itself made {count} errors: {statuses}.",
             (
                 comparison.response_frame(Side.CLIENT, own.ref(row))
                 for row in errors[:FRAMES_PER_SIDE].tolist()
@@ -159,8 +159,8 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
             count=len(errors),
             statuses=listed(statuses),
             remedy=(
-                "What happened behind it just before, if anything, is under what the balancer "
-                "answered itself."
+                "Look at what happened on the backend side just before: the finding about what the "
+                "balancer answered itself names it, if anything did."
             ),
         ).about(comparison.asked(Side.CLIENT, own.exchange[errors]))
     explained = np.zeros(len(client.responses), bool)
@@ -187,10 +187,10 @@ def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
         "open",
         Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
         Confidence.HIGH,
-        "No backend exchange is known to belong to {count} of {of} error responses that clients "
-        "got: {statuses}."
+        "Clients got {count} of {of} error responses without a backend exchange that is known to "
+        "belong to them: {statuses}."
         + (
-            " The same bytes stand in a backend capture for {behind} of them: a backend made these."
+            " A backend capture holds {behind} of them, byte for byte: a backend made these."
             if behind.any()
             else " The packets do not show whether the balancer made them or passed them on."
         ),
@@ -236,13 +236,15 @@ def _unanswered(comparison: Comparison) -> Iterator[Finding]:
         "unanswered",
         Severity.INFO if harmless else Severity.LOW,
         Confidence.HIGH,
-        f"{'Requests' if comparison.alone else 'Client requests'} without a response in the "
-        "capture: {count}; their connections were {ends}.",
+        "{count} of {of} requests "
+        + ("" if comparison.alone else "of clients ")
+        + "{count:has|have} no response in the capture: {ends}.",
         (
             comparison.request_frame(side, client.ref(row))
             for row in without[:FRAMES_PER_SIDE].tolist()
         ),
         count=len(without),
+        of=int(client.requests.there.sum()),
         ends=", ".join(f"{end} ×{n}" for end, n in ends.most_common()),
     ).about(comparison.asked(side, without))
 
@@ -252,5 +254,5 @@ def _end(exchange: Exchange) -> str:
     assert exchange.request is not None
     return next(
         (ENDS[mark] for mark in (*exchange.marks, *exchange.request.marks) if mark in ENDS),
-        "of unknown end",
+        "how it ended is not known",
     )

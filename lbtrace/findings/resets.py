@@ -73,9 +73,9 @@ def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
         Severity.MEDIUM if server else Severity.LOW,
         Confidence.HIGH,
         ("The server end" if server else "The client end")
-        + " reset the connections of {count} open requests, {shortest}"
+        + " reset the {count:connection|connections} of {count} open requests, {shortest}"
         + (" to {longest}" if len(cut) > 1 else "")
-        + " after they were sent"
+        + " after {count:it was|they were} sent"
         + ("; {answering} of them had been answered in part." if answering else "."),
         _frames(comparison, side, cut, rst, rst_ns),
         count=len(cut),

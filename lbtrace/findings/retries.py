@@ -202,8 +202,10 @@ def _finding(
         variant,
         severity,
         CONFIDENCES[pairs.rank.min()],
-        "The balancer sent {count} of {of} requests ({methods}) to a backend more than once, up to "
-        "{most} times each, to {targets} backends; {how}.",
+        "The balancer sent {count} of {of} requests ({methods}) "
+        + ("twice" if pairs.attempts.max() == 2 else "up to {most} times")
+        + (", all to one backend" if len(targets) == 1 else ", to {targets} backends")
+        + ": {how}.",
         _frames(comparison, pairs),
         count=len(pairs),
         of=len(comparison.pairs),

@@ -46,10 +46,12 @@ KIND = FindingKind.of(__name__, __doc__)
 # A field that names a proxy is no claim of the client's about itself.
 CLAIMS = fields_of(FORWARDING & ~Meaning.PROXY)
 FATE = {
-    "appended": "kept and something was appended: the leftmost entry is whatever the client claims",
-    "passed-on": "passed on unchanged: the backend cannot tell it from a statement of the balancer",
-    "replaced": "replaced: the client cannot choose it",
-    "removed": "removed",
+    "appended": "appended to it: {before} became {after}. The leftmost entry is what the client "
+    "claims.",
+    "passed-on": "passed it on unchanged: {before}. The backend cannot tell it from a statement of "
+    "the balancer.",
+    "replaced": "replaced it: {before} became {after}. The client cannot choose it.",
+    "removed": "removed it: {before}.",
 }
 ORDER = sorted(FATE)
 REMEDY = {
@@ -110,8 +112,7 @@ def _finding(
         fate,
         severity,
         confidence_of(pairs),
-        f"{{field}} sent by the client ({{before}}) is {FATE[fate]} ({{count}} requests"
-        + (", {after} behind the balancer)." if fate in ("appended", "replaced") else ")."),
+        "The client itself sent {field} in {count} requests. The balancer " + FATE[fate],
         comparison.request_frames(pairs),
         field=spelling(name),
         before=_joined(sent, name),

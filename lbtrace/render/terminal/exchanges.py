@@ -33,7 +33,7 @@ def exchanges(page: Page, report: Report, listed: Listing, labels: Labels, most:
     page.heading("Exchanges", f"{', '.join(notes)}{frames}")
     rows = [_row(page, report, row, labels) for row in some]
     told = any(row[_BEHIND] for row in rows)
-    behind = [Column("behind", flexible=True)] if told else []
+    behind = [Column("behind", flexible=True, yielding=True)] if told else []
     page.table(
         [
             Column("no.", right=True),

@@ -38,8 +38,7 @@ def facts(page: Page, report: Report, labels: Labels) -> None:
         [(label, "label"), text]
         for label, texts in (
             (N("SYN : requests"), _connections(report)),
-            (N("requests"), heads(report, request=True)),
-            (N("responses"), heads(report, request=False)),
+            *_of_heads(report),
             (N("time added"), _added(report)),
             (N("one side only"), _alone(report)),
             (N("not known"), _unknown(report, labels)),
@@ -50,6 +49,16 @@ def facts(page: Page, report: Report, labels: Labels) -> None:
         page.table([Column(), Column(flexible=True)], rows)
 
 
+def _of_heads(report: Report) -> Iterator[tuple[str, list[str]]]:
+    """A line for requests and one for responses; one for both, if it is the same."""
+    asked, answered = (list(heads(report, request)) for request in (True, False))
+    if asked == answered:
+        yield N("both heads"), asked
+    else:
+        yield N("requests"), asked
+        yield N("responses"), answered
+
+
 def _connections(report: Report) -> Iterator[str]:
     """ "4 : 4 client side, 1 : 4 backend side: …"."""
     client, backend = report.client_counts, report.backend_counts
@@ -57,12 +66,12 @@ def _connections(report: Report) -> Iterator[str]:
         return
     reuse = "" if report.summary.reuse is None else names.REUSE[report.summary.reuse]
     already_open = units.plural(backend.already_open, "connection")
-    checks = units.count(backend.check_requests or backend.check_connections)
+    checks = backend.check_requests or backend.check_connections
     again = report.summary.sent_again
     notes = [
         reuse.format(already_open=already_open),
         tr("{n} sent again").format(n=units.count(again)) if again else "",
-        tr("{n} of health checks not counted").format(n=checks) if checks != "0" else "",
+        tr("{n} not counted").format(n=units.plural(checks, "health check")) if checks else "",
     ]
     said = "; ".join(filter(None, notes))
     sides = tr("{client} client side, {backend} backend side").format(
@@ -121,8 +130,11 @@ def _added(report: Report) -> Iterator[str]:
 
 
 def _alone(report: Report) -> Iterator[str]:
-    """Exchanges without a partner, by reason; those without any are under "not known"."""
-    counted = [u for u in report.summary.unpaired if u.reason is not UnpairedReason.UNKNOWN]
+    """Exchanges without a partner, by reason. Those without any are under "not known"; health
+    checks are counted beside the requests.
+    """
+    elsewhere = (UnpairedReason.UNKNOWN, UnpairedReason.HEALTH_CHECK)
+    counted = [u for u in report.summary.unpaired if u.reason not in elsewhere]
     if counted:
         yield " · ".join(f"{_exchanges(u)}: {names.UNPAIRED[u.reason]}" for u in counted)
 

@@ -41,13 +41,14 @@ _T = TypeVar("_T")
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a table. `flexible` columns share what the others leave; `cut` shortens their
-    text instead of wrapping it.
+    text instead of wrapping it; `yielding` ones give way first, up to half of their width.
     """
 
     title: str = ""
     right: bool = False
     flexible: bool = False
     cut: bool = False
+    yielding: bool = False
     style: str = ""
 
 
@@ -240,19 +241,22 @@ class Page:
 
     @staticmethod
     def _shrink(columns: Sequence[Column], widths: list[int], room: int) -> None:
-        """Take what is too much from the widest flexible column, again and again; then from any
-        column.
+        """Take what is too much from yielding columns, up to half of their width; then from the
+        widest flexible column, again and again; then from any column.
         """
         over = sum(widths) + 2 * (len(widths) - 1) - room
+        yielding = [i for i, c in enumerate(columns) if c.yielding]
+        halves = {i: (widths[i] + 1) // 2 for i in yielding}
         for candidates, least in (
-            ([i for i, c in enumerate(columns) if c.flexible], 12),
-            (list(range(len(columns))), 3),
+            (yielding, halves),
+            ([i for i, c in enumerate(columns) if c.flexible], {}),
+            (list(range(len(columns))), dict.fromkeys(range(len(columns)), 3)),
         ):
-            while over > 0 and candidates:
-                widest = max(candidates, key=lambda i: widths[i])
-                if widths[widest] <= least:
+            while over > 0:
+                able = [i for i in candidates if widths[i] > least.get(i, 12)]
+                if not able:
                     break
-                widths[widest] -= 1
+                widths[max(able, key=lambda i: widths[i])] -= 1
                 over -= 1
 
     def some(self, every: Sequence[_T], most: int) -> Sequence[_T]:

@@ -35,6 +35,16 @@ def written(rows: Sequence[list[str] | Remark], shape: list[Column], **view: int
     return out.getvalue().splitlines()
 
 
+def test_a_yielding_column_gives_way_before_another_is_cut() -> None:
+    """By up to half of its width: then both do."""
+    shape = [Column("a", flexible=True, cut=True), Column("b", flexible=True, yielding=True)]
+    row = ["x" * 30, "word " * 6 + "word."]
+    lines = written([row], shape, width=52)
+    assert lines[1].startswith(f" {'x' * 30}  word word word word")
+    assert lines[2].split() == ["word"] * 2 + ["word."]
+    assert "…" in written([row], shape, width=42)[1]
+
+
 @given(columns, st.data(), st.integers(40, 90), st.booleans())
 def test_a_table_fits_the_page(
     shape: list[Column], data: st.DataObject, width: int, colour: bool
