@@ -234,7 +234,7 @@ class _Differing(Table):
 
 
 @table
-class _Rows(Table):
+class _DifferentLines(Table):
     """One row per line that differs."""
 
     pair: Column = column("i8", "row of `_Compared`")
@@ -244,7 +244,7 @@ class _Rows(Table):
     after: Column = column("i8", "line behind; NO_LINE without")
 
 
-def _by_group(rows: _Rows, group: Column) -> Iterator[tuple[int, _Rows]]:
+def _by_group(rows: _DifferentLines, group: Column) -> Iterator[tuple[int, _DifferentLines]]:
     """The groups, ascending, and the rows of each, in order."""
     order = np.argsort(group, kind="stable")
     starts = group_starts(group[order]).tolist()
@@ -252,7 +252,7 @@ def _by_group(rows: _Rows, group: Column) -> Iterator[tuple[int, _Rows]]:
         yield int(group[order[begin]]), rows.taken(order[begin:end])
 
 
-def _made(rows: _Rows, heads: _Compared, words: Words) -> list[Difference]:
+def _made(rows: _DifferentLines, heads: _Compared, words: Words) -> list[Difference]:
     lines: list[HeaderLine | None] = [*words.line_list, None]  # the last one is NO_LINE
     return rows_of(
         Difference,
@@ -309,10 +309,10 @@ def _differing(heads: _Compared, words: Words) -> _Differing:
     return _Differing(touched // fields, touched % fields, *lines)
 
 
-def _rows(differing: _Differing, words: Words) -> _Rows:
+def _rows(differing: _Differing, words: Words) -> _DifferentLines:
     """Fields that differ → the lines that do, in the order of the pairs."""
     several = (np.diff(differing.before.first) > 1) | (np.diff(differing.after.first) > 1)
-    rows = _Rows.joined(
+    rows = _DifferentLines.joined(
         [
             *_of_one_line(differing.where(~several), words),
             _of_several(differing.where(several), words),
@@ -321,7 +321,7 @@ def _rows(differing: _Differing, words: Words) -> _Rows:
     return rows.taken(np.argsort(rows.pair, kind="stable"))
 
 
-def _of_one_line(differing: _Differing, words: Words) -> Iterator[_Rows]:
+def _of_one_line(differing: _Differing, words: Words) -> Iterator[_DifferentLines]:
     """What `differences` says of fields that have at most one line on each side, as columns."""
     before, after = (
         np.where(np.diff(held.first) > 0, np.append(held.line, NO_LINE)[held.first[:-1]], NO_LINE)
@@ -338,10 +338,12 @@ def _of_one_line(differing: _Differing, words: Words) -> Iterator[_Rows]:
     ):
         rows = np.flatnonzero(wanted)
         pair, field = differing.pair[rows], differing.field[rows]
-        yield _Rows(pair, field, np.full(len(rows), _KINDS[kind]), before[rows], after[rows])
+        yield _DifferentLines(
+            pair, field, np.full(len(rows), _KINDS[kind]), before[rows], after[rows]
+        )
 
 
-def _of_several(differing: _Differing, words: Words) -> _Rows:
+def _of_several(differing: _Differing, words: Words) -> _DifferentLines:
     """The same of any other fields, each two lists of lines looked at once."""
     sides = [
         [tuple(lines.tolist()) for lines in np.split(held.line, held.first[1:-1])]
@@ -354,7 +356,7 @@ def _of_several(differing: _Differing, words: Words) -> _Rows:
         if lines not in known:
             known[lines] = _numbered(lines, words)
         rows += (place + row for row in known[lines])
-    return _Rows(*np.array(rows, np.int64).reshape(-1, 5).T)
+    return _DifferentLines(*np.array(rows, np.int64).reshape(-1, 5).T)
 
 
 def _numbered(lines: tuple[tuple[int, ...], ...], words: Words) -> list[tuple[int, ...]]:

@@ -27,6 +27,7 @@ OTHER_MEANING = {
     "findings/protocol_changes.py": {"upgrade": "slug of a finding"},
     "http/digest.py": {"x-gzip": "content coding (RFC 9110 §8.4.1.3)"},
     "http/h1/framing.py": dict.fromkeys(("x-compress", "x-gzip"), "transfer coding"),
+    "language/sentences.py": {"server": "an end of a connection"},
     "model/http.py": {"content-length": "published name of a kind of framing"},
     "model/stream.py": {"server": "an end of a connection"},
 }
