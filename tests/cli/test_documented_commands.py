@@ -52,6 +52,7 @@ FILES = {
     "c-1.pcap": "nginx-race/client.pcap",
     "b-0.pcap": "nginx/backend.pcap",
     "b-1.pcap": "nginx-race/backend.pcap",
+    "client.keys": "haproxy-tls/keys.log",
     "alb": "alb-like",
     "nlb": "nlb-like",
 }
