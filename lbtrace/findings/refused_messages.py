@@ -172,9 +172,10 @@ def _interval(found: Gap, part: str) -> str:
     """Between which two sizes the limit lies."""
     if found.worked is None:
         return f"unusual is that the {part} has {{failed}} bytes or more, beyond {{limits}} bytes."
+    others = "{worked} bytes or less" if found.worked else "none"
     return (
-        f"the {part} has {{failed}} bytes or more in these, and {{worked}} bytes or less in the "
-        "{good} that worked. Usual limits in between: {limits} bytes."
+        f"the {part} has {{failed}} bytes or more in these, and {others} in the {{good}} that "
+        "worked. Usual limits in between: {limits} bytes."
     )
 
 

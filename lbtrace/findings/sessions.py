@@ -3,7 +3,8 @@
 Meaning:
     Whether a session reached the backend that knows it: a cookie that one backend had set was sent
     to another backend. Unless the backends share their sessions, the user is logged out, or a cart
-    is empty. And by which cookies the balancer itself binds clients to backends.
+    is empty. Whether a cache hands a session out to others. And by which cookies the balancer binds
+    clients to backends.
 Decided by:
     Cookies that look like a session (by name, or with a value of 16 characters or more) and that
     exactly one captured backend set with this value; then the backends that requests with the same
@@ -18,6 +19,7 @@ Remedy:
 Variants:
     another-backend: a backend got the session of another one.
     another-server: the same in one capture, which need not show backends.
+    from-cache: a cache gave the session that a backend had opened for one request to others.
     sticky: a cookie of the balancer's own.
 """
 
@@ -30,9 +32,10 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, confidence_of
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import few
 from lbtrace.http_fields import COOKIE, SET_COOKIE
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.messages import Messages
@@ -78,6 +81,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """Sessions that went to another backend, then the balancer's own cookies."""
     yield from _moved(comparison)
     if not comparison.alone:
+        yield from _from_cache(comparison)
         yield from _sticky(comparison)
 
 
@@ -131,6 +135,48 @@ def _moved(comparison: Comparison) -> Iterator[Finding]:
         names=", ".join(sorted({m.cookie.name for m in moved})),
         anew=len(anew) or None,
     )
+
+
+def _from_cache(comparison: Comparison) -> Iterator[Finding]:
+    """Answers of the balancer's own that set a session cookie which a backend had set."""
+    client, backend = comparison.sides
+    own = comparison.numbers(
+        Side.CLIENT,
+        [
+            u.ref
+            for u in comparison.correlation.unpaired
+            if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.side == Side.CLIENT
+        ],
+    )
+    if not len(own):
+        return
+    makers, answered = _makers(backend), set(own.tolist())
+    found: dict[int, Cookie] = {}
+    for exchange, text in _lines(client, client.responses, SET_COOKIE):
+        cookie = _cookie(text.partition(";")[0])
+        if exchange in answered and cookie is not None and cookie in makers:
+            found[exchange] = cookie
+    if not found:
+        return
+    rows = list(found)
+    yield KIND.finding(
+        "from-cache",
+        Severity.HIGH,
+        Confidence.HIGH,
+        "{count} of {of} responses that the balancer gave itself {count:sets|set} a session cookie "
+        "that a backend had set in its response to another request: whoever asks gets that "
+        "session. The cookies: {names}.",
+        [
+            comparison.response_frame(Side.BACKEND, backend.ref(makers[found[rows[0]]])),
+            *(comparison.response_frame(Side.CLIENT, client.ref(row)) for row in rows[:3]),
+        ],
+        note="the response of the backend, and those of the cache",
+        remedy="Do not keep responses that set a cookie (Varnish: beresp.uncacheable; nginx: no "
+        "proxy_ignore_headers Set-Cookie), and let the backend send Cache-Control: private.",
+        count=len(rows),
+        of=len(own),
+        names=few(cookie.name for cookie in found.values()),
+    ).about(comparison.asked(Side.CLIENT, np.array(rows)))
 
 
 def _makers(backend: SideTable) -> dict[Cookie, int]:

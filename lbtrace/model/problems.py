@@ -28,6 +28,7 @@ CAUSES = (
     "keep-alive-race",
     "resets",
     "refused-messages",
+    "idle-limits.408",
     "grpc-over-http1",
     "connection-failures",
     "answered-by-balancer",

@@ -86,3 +86,29 @@ def test_a_cookie_of_the_balancers_own_binds_clients() -> None:
     sticky = Balancer(add=[XFF], respond=[("Set-Cookie", "SERVERID=s1; path=/")])
     (said,) = [f for f in spoken(0, balancer=sticky, name="lang", value="en") if "sticky" in f.slug]
     assert (values(said)["names"], values(said)["makers"]) == ("SERVERID", "HAProxy")
+
+
+def cached(cookie: str, cache: float = 1.0) -> list[Finding]:
+    """The same page again and again; all but the first answer come from the cache."""
+    simulation = Simulation(seed=8, balancer=Balancer(cache=cache, add=[XFF]))
+    client = simulation.client("192.168.0.5")
+    for n in range(4):
+        given = [("Set-Cookie", cookie)]
+        client.asks("GET", "/account", at_ms=200 * n, answer_headers=given, answer=b"my account")
+    found = judge_simulation(simulation).of("sessions")
+    return [f for f in found if f.slug == "sessions.from-cache"]
+
+
+def test_a_session_out_of_a_cache_is_anybodys() -> None:
+    (said,) = cached(f"SID={SECRET}; Path=/")
+    assert said.severity is Severity.HIGH
+    assert (values(said)["count"], values(said)["of"], values(said)["names"]) == (3, 3, "SID")
+    assert SECRET not in repr(said)
+
+
+def test_a_setting_out_of_a_cache_is_no_session() -> None:
+    assert not cached("lang=en; Path=/")
+
+
+def test_without_a_cache_every_answer_is_its_own() -> None:
+    assert not cached(f"SID={SECRET}; Path=/", cache=0.0)
