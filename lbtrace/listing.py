@@ -21,7 +21,7 @@ from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
 from lbtrace.model.report import Report
 from lbtrace.model.selection import EVERYTHING, NO_STATUS, At, Selection
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.pairs import OUTCOMES, PairTable
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.sides import both_sides, side_table
@@ -83,7 +83,7 @@ def listing_alone(
     """The exchanges of one capture that are wanted: those that went wrong, then the others, each as
     captured. `wrong` are the frames that problems name.
     """
-    table = side_table([trace], Words())
+    table = side_table([trace], Words(), texts=bool(selection.methods or selection.paths))
     troubled = _failed_alone(table) | _at_frames(table, wrong)
     wanted = _wanted(table, selection, (trace.first_ns, trace.last_ns))
     wanted &= _at(table, table.sources[table.connection], selection.clients)
@@ -104,7 +104,9 @@ def _statuses(table: SideTable) -> list[tuple[int, int]]:
 
 def exchanges_at(trace: Trace, frames: Iterable[int]) -> list[int]:
     """The exchanges of one capture that have a message at one of these frames."""
-    found: list[int] = np.flatnonzero(_at_frames(side_table([trace], Words()), frames)).tolist()
+    found: list[int] = np.flatnonzero(
+        _at_frames(side_table([trace], Words(), texts=False), frames)
+    ).tolist()
     return found
 
 
@@ -116,7 +118,7 @@ def _failed_alone(table: SideTable) -> Column:
 
 def _at_frames(table: SideTable, frames: Iterable[int]) -> Column:
     """Which exchanges have a message that begins, ends, or has the end of its head there."""
-    found, left = np.zeros(len(table), bool), np.unique(list(frames))
+    found, left = np.zeros(len(table), bool), distinct(np.array(list(frames), np.int64))
     halves = (table.requests, table.responses)
     for messages in halves:
         for ends in (messages.first_frame, messages.last_frame):

@@ -17,6 +17,7 @@ def has_whole_head(message: Request | Response) -> bool:
     return Mark.HEAD_TRUNCATED not in message.marks
 
 
+@lru_cache(maxsize=4096)
 def is_canonical(name: str) -> bool:
     """True for a field name spelled as Go's net/http and many others spell it:
     Each-Part-Capitalised.

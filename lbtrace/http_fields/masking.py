@@ -47,6 +47,7 @@ _PARAMETERS: Final = frozenset(
 )
 # The name of a parameter: of a query, of a fragment, or of a path segment (RFC 3986 §3.3)
 _PARAMETER: Final = re.compile(r"""([?&#;])([^=&;?#\s"<>]{1,128})=""")
+_PARAMETER_NAME: Final = re.compile(_PARAMETER.pattern.replace("([?&#;])", "[?&#;]"))
 _END: Final = {
     ";": re.compile(r"""[&;?#\s"<>]|\Z"""),
     "": re.compile(r"""[&#\s"<>]|\Z"""),
@@ -209,7 +210,7 @@ def _holds_no_url(text: str) -> bool:
 
 def names_secret(text: str) -> bool:
     """Whether any parameter in a text, of one line or of many, is secret by its name."""
-    return any(map(is_secret_parameter, {name for _, name in _PARAMETER.findall(text)}))
+    return any(map(is_secret_parameter, set(_PARAMETER_NAME.findall(text))))
 
 
 def may_hold_userinfo(line: bytes) -> bool:

@@ -114,6 +114,16 @@ def request_parts(line: bytes, shared: dict[str, str]) -> tuple[str, str, str]:
     return shared.setdefault(method, method), target, shared.setdefault(version, version)
 
 
+def request_lines(lines: list[bytes]) -> tuple[list[str], list[str], list[str]]:
+    """Request lines of ordinary shape → methods, targets, versions."""
+    words = b" ".join(lines).decode("latin-1").split(" ") if lines else []
+    if len(words) == 3 * len(lines):
+        return words[::3], words[1::3], words[2::3]
+    shared: dict[str, str] = {}
+    parts = [request_parts(line, shared) for line in lines]
+    return [p[0] for p in parts], [p[1] for p in parts], [p[2] for p in parts]
+
+
 @table
 class MessageTable(Table):
     """One half of the exchanges: a row per message.

@@ -22,7 +22,7 @@ from lbtrace.tables.exchanges import (
     Exchanges,
     ExchangeTable,
     MessageTable,
-    request_parts,
+    request_lines,
     status_parts,
 )
 from lbtrace.tables.messages import FRAMINGS, Heads, Messages
@@ -31,6 +31,7 @@ from lbtrace.tables.table import Table, column, part, table
 from lbtrace.tables.words import Words, numbers
 
 _NO_REQUEST = Request("", "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
+_REQUEST_LINE = ("method", "start", "version")
 _NO_RESPONSE = Response(0, "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
 
 
@@ -51,8 +52,10 @@ class _Part(Table):
     responses: Messages = part("the responses")
 
 
-def side_table(traces: Sequence[Trace], words: Words) -> SideTable:
-    """The traces of a side → its table."""
+def side_table(traces: Sequence[Trace], words: Words, texts: bool = True) -> SideTable:
+    """The traces of a side → its table. Without `texts` it has frames, times, lengths and statuses;
+    what stands in the heads and which bodies are equal is not told of rows.
+    """
     sizes = np.array([len(trace.exchanges) for trace in traces], np.int64)
     connections = [ConnectionTable.of(trace.connections) for trace in traces]
     first_of = running(sizes)[:-1]
@@ -63,12 +66,14 @@ def side_table(traces: Sequence[Trace], words: Words) -> SideTable:
     for trace, first in zip(traces, first_of.tolist(), strict=True):
         exchanges = trace.exchanges
         if isinstance(exchanges, Exchanges):
-            parts += (_of_rows(exchanges.table, words), _of_objects(exchanges.objects, words))
+            parts.append(_of_rows(exchanges.table, words, texts))
+            if exchanges.objects:
+                parts.append(_of_objects(exchanges.objects, words))
             order.append(exchanges.order + first)
         else:
             parts.append(_of_objects(exchanges, words))
             order.append(np.arange(len(exchanges)) + first)
-    every = _Part.joined(parts).taken(np.concatenate(order))
+    every = _in_order(_Part.joined(parts), np.concatenate(order))
     return SideTable(
         traces=traces,
         words=words,
@@ -86,6 +91,11 @@ def side_table(traces: Sequence[Trace], words: Words) -> SideTable:
     )
 
 
+def _in_order(every: _Part, order: Column) -> _Part:
+    """The rows in an order, which most captures have them in already."""
+    return every if np.array_equal(order, np.arange(len(order))) else every.taken(order)
+
+
 def _addresses(connections: Sequence[ConnectionTable], words: Words) -> tuple[Column, Column]:
     """Per connection the numbers of the addresses of its client and its server."""
     nothing = np.zeros(0, np.int64)
@@ -96,14 +106,19 @@ def _addresses(connections: Sequence[ConnectionTable], words: Words) -> tuple[Co
     return client, server
 
 
-def _of_rows(table: ExchangeTable, words: Words) -> _Part:
+def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
     """The rows of a trace: what recurs is numbered once, and no exchange is made."""
     n, heads = len(table), table.heads
-    line = numbers(words.lines, heads.header_lines(np.arange(len(heads.lines)))).astype(np.int32)
-    lines = Heads(heads.first, line[heads.line])
-    asked, answered = _request_lines(table, words), _status_lines(table, words)
-    others = _bodies(table.others, words)
     nothing = np.zeros(n, np.int64)
+    if texts:
+        every = heads.header_lines(np.arange(len(heads.lines)))
+        lines = Heads(heads.first, numbers(words.lines, every).astype(np.int32)[heads.line])
+        asked = _request_lines(table, words)
+    else:
+        lines = Heads(np.zeros(len(heads) + 1, np.int64), np.zeros(0, np.int32))
+        asked = dict.fromkeys(_REQUEST_LINE, nothing)
+    answered = _status_lines(table, words)
+    others = _bodies(table.others, words)
     requests, responses = (
         Messages(
             there=np.ones(n, bool),
@@ -113,7 +128,7 @@ def _of_rows(table: ExchangeTable, words: Words) -> _Part:
                 name: getattr(rows, name).astype(np.int64)
                 for name in ("first_frame", "first_ns", "last_frame", "last_ns", "offset")
             },
-            **_bodies_of_rows(rows, others, words),
+            **_bodies_of_rows(rows, others, words, texts),
             heads=lines.taken(rows.block),
         )
         for rows, starts in ((table.request, asked), (table.response, answered))
@@ -125,12 +140,9 @@ def _of_rows(table: ExchangeTable, words: Words) -> _Part:
 def _request_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:
     """Method, target and version of the requests. Request lines that no row uses are not read."""
     used, which = np.unique(table.request.start, return_inverse=True)
-    shared: dict[str, str] = {}
-    parts = [request_parts(table.heads.requests[i], shared) for i in used.tolist()]
-    method, target, version = (
-        numbers(words.texts, [part[i] for part in parts], len(parts))[which] for i in range(3)
-    )
-    return {"start": target, "method": method, "version": version}
+    parts = request_lines([table.heads.requests[i] for i in used.tolist()])
+    held = (numbers(words.texts, texts, len(texts))[which] for texts in parts)
+    return dict(zip(_REQUEST_LINE, held, strict=True))
 
 
 def _status_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:
@@ -144,11 +156,10 @@ def _status_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:
 
 
 def _bodies_of_rows(
-    rows: MessageTable, others: dict[str, Column], words: Words
+    rows: MessageTable, others: dict[str, Column], words: Words, texts: bool
 ) -> dict[str, Column]:
     """The columns of `Messages` about the body, for rows of an ExchangeTable."""
     n, by_length, other = len(rows), rows.body == LENGTH, rows.body == OTHER
-    hexes = rows.digest[by_length].tobytes().hex()
     out = {
         "framing": np.where(by_length, FRAMINGS[Framing.CONTENT_LENGTH], FRAMINGS[Framing.NONE]),
         "length": np.where(by_length, rows.length, 0),
@@ -157,9 +168,10 @@ def _bodies_of_rows(
         "content_digest": np.zeros(n, np.int64),
         "content_length": np.full(n, -1, np.int64),
     }
-    out["digest"][by_length] = numbers(
-        words.texts, [hexes[k : k + 32] for k in range(0, len(hexes), 32)]
-    )
+    if texts:
+        hexes = rows.digest[by_length].tobytes().hex()
+        digests = [hexes[k : k + 32] for k in range(0, len(hexes), 32)]
+        out["digest"][by_length] = numbers(words.texts, digests)
     for name, values in out.items():
         values[other] = others[name][rows.length[other]]
     return out
