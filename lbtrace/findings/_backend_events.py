@@ -8,6 +8,7 @@ the few that are shown.
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import cached_property
 
 import numpy as np
 
@@ -90,10 +91,12 @@ class FailedHandshakes:
 
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
-        self.by_point: list[
-            tuple[list[int], list[int], list[int]]
-        ] = []  # times, numbers of the connections, events
-        table = comparison.sides[1]
+
+    @cached_property
+    def by_point(self) -> list[tuple[list[int], list[int], list[int]]]:
+        """Per capture point: times, numbers of the connections, events."""
+        comparison, table = self.comparison, self.comparison.sides[1]
+        found = []
         for trace, connections, first in zip(
             comparison.backends, table.connections, table.first_connection, strict=True
         ):
@@ -105,13 +108,14 @@ class FailedHandshakes:
                 & ~comparison.check_connections[first : first + len(connections)]
             )
             failed = failed[np.argsort(connections.first_ns[failed], kind="stable")]
-            self.by_point.append(
+            found.append(
                 (
                     connections.first_ns[failed].tolist(),
                     (failed + first).tolist(),
                     events[failed].tolist(),
                 )
             )
+        return found
 
     def during(self, exchange: int) -> tuple[int, int]:
         """(event, backend connection) of a failed handshake in the time of a client exchange.

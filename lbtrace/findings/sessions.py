@@ -236,12 +236,15 @@ def _sticky(comparison: Comparison) -> Iterator[Finding]:
     client, backend = comparison.sides
     pairs = comparison.response_heads
     pairs = pairs.where(pairs.alone)
+    sets = client.responses.having(client.words, SET_COOKIE)
+    setting = np.flatnonzero(sets[pairs.client])
     got, had = (
-        _names_set(table, rows)
+        _names_set(table, rows[setting])
         for table, rows in ((client, pairs.client), (backend, pairs.backend))
     )
     own = [sorted(a - b) for a, b in zip(got, had, strict=True)]
-    which = np.array([bool(names) for names in own], bool)
+    which = np.zeros(len(pairs), bool)
+    which[setting] = [bool(names) for names in own]
     if not which.any():
         return
     names = sorted({name for some in own for name in some})
@@ -263,15 +266,14 @@ def _sticky(comparison: Comparison) -> Iterator[Finding]:
 
 def _names_set(table: SideTable, rows: np.ndarray) -> list[set[str]]:
     """Per row the names of the cookies that its response sets."""
-    wanted = table.words.fields_named(SET_COOKIE.__eq__)
-    some = table.responses.heads.having(wanted)[rows]
-    lines = [
-        table.responses.heads.lines(table.words, row) if has else []
-        for row, has in zip(rows.tolist(), some.tolist(), strict=True)
-    ]
+    heads = table.responses.heads
     return [
-        {line.value.partition("=")[0].strip() for line in of if line.name.lower() == SET_COOKIE}
-        for of in lines
+        {
+            line.value.partition("=")[0].strip()
+            for line in heads.lines(table.words, row)
+            if line.name.lower() == SET_COOKIE
+        }
+        for row in rows.tolist()
     ]
 
 

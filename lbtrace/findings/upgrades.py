@@ -89,8 +89,9 @@ def _asked(table: SideTable) -> _Asked:
         to[line == number] = names.setdefault(name, len(names))
     connects = q.method == words.texts.get(CONNECT, -1)
     to[connects] = TUNNEL
-    option = np.array([UPGRADE in held.value.lower() for held in words.line_list], bool)
-    option &= words.fields_named(CONNECTION.__eq__)
+    option = words.fields_named(CONNECTION.__eq__)
+    for number in np.flatnonzero(option).tolist():
+        option[number] = UPGRADE in words.line_list[number].value.lower()
     to[~(q.whole_heads & q.from_client)] = 0
     return _Asked(to, list(names), q.heads.having(option) | connects)
 
