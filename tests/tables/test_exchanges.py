@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbtrace.pipeline import inspect
-from lbtrace.tables.exchanges import Exchanges, by_connection
+from lbtrace.tables.exchanges import Exchanges, by_connection, request_lines, request_parts
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -44,3 +46,16 @@ def test_the_table_stays_when_one_is_asked_for() -> None:
     assert rows
     assert exchanges[0].id == 0
     assert len(exchanges.table) == rows
+
+
+token = st.text("GETPOSTget!", min_size=1, max_size=4)
+targets = st.text("/a?=&%:é", min_size=1, max_size=6)
+
+
+@given(st.lists(st.tuples(token, st.one_of(targets, st.just("/masked (8 bytes, #90aa)")))))
+def test_many_request_lines_are_read_as_each_of_them_is(lines: list[tuple[str, str]]) -> None:
+    """A masked target may hold blanks."""
+    sent = [f"{method} {target} HTTP/1.1".encode("latin-1") for method, target in lines]
+    read = list(zip(*request_lines(sent), strict=True))
+    assert read == [request_parts(line, {}) for line in sent]
+    assert read == [(method, target, "HTTP/1.1") for method, target in lines]

@@ -125,3 +125,22 @@ def test_a_start_line_that_no_row_uses_is_not_read() -> None:
     held.table.heads.requests.append(b"PROXY TCP4 192.168.0.5 10.0.0.1 40000 80")
     held.table.heads.statuses.append(b"220 mail")
     assert side_table([trace], Words()).requests.start.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "sample", sorted(path.parent.name for path in SAMPLES.glob("*/client.pcap"))
+)
+def test_without_texts_everything_else_is_as_with_them(sample: str) -> None:
+    """What a page counts and lists by, read without a word of the heads."""
+    recorded = [inspect([str(path)]) for path in sorted((SAMPLES / sample).glob("*.pcap"))]
+    whole, bare = side_table(recorded, Words()), side_table(recorded, Words(), texts=False)
+    assert [told(bare, name) for name in ("point", "connection", "marks", "interim")] == [
+        told(whole, name) for name in ("point", "connection", "marks", "interim")
+    ]
+    texts = {"heads", "method", "version", "digest", "content_digest"}
+    for mine, theirs in ((bare.requests, whole.requests), (bare.responses, whole.responses)):
+        for name in (
+            Messages.declared.keys() - texts - ({"start"} if mine is bare.requests else set())
+        ):
+            assert getattr(mine, name).tolist() == getattr(theirs, name).tolist(), name
+        assert len(mine.heads) == len(theirs.heads)
