@@ -25,7 +25,7 @@ LAYOUT = {
 }
 UNITS = {"escape.py", "names.py", "times.py", "units.py"}
 MEASURING = {"sum", "Counter", "median", "mean", "max", "min", "statistics", "numpy", "np"}
-READ = ("lbtrace.model", "lbtrace.render", "lbtrace.errors", "rich")
+READ = ("lbtrace.model", "lbtrace.render", "lbtrace.errors", "lbtrace.language", "rich")
 # counts one Trace, of which there is no Report; and puts the exchanges of a Report in order
 COUNTED = (
     "lbtrace.tables.captures",
