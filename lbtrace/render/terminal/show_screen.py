@@ -101,8 +101,8 @@ def _foot(page: Page, report: CaptureReport, listed: list[ListingAlone]) -> None
     name = report.problems[0].id if report.problems else _first(listed)
     if name:
         page.line(("In full: ", "note"), f"{shown(page.view.command)} --zoom {name}")
-    more = "connections, facts" if len(listed) > 1 else "facts"
-    page.line((f"-v: {more}, limits, captures · --all: nothing cut · -q: problems only", "note"))
+    more = "connections, facts" if len(listed) > 1 else "facts, limits"
+    page.line((f"-v: {more}, captures · --all: nothing cut · -q: problems only", "note"))
 
 
 def _first(listed: list[ListingAlone]) -> str:

@@ -29,7 +29,7 @@ def summary(page: Page, report: CaptureReport) -> None:
     if len(report.captures) > 1:
         page.line((of_captures(found, len(report.captures)), "verdict"))
         page.prose("Each capture is told alone. To learn what a balancer between them did:")
-        page.line(f"lbtrace compare {' '.join(_name(a.trace) for a in report.captures)}", indent=3)
+        page.line(_compare([alone.trace for alone in report.captures]), indent=3)
     else:
         _summary(page, report.trace, found, "verdict")
 
@@ -41,8 +41,17 @@ def _summary(page: Page, trace: Trace, problems: int, style: str = "") -> None:
         page.line((of_requests(problems, requests, len(trace.connections)), style), f" · {when}")
 
 
-def _name(trace: Trace) -> str:
-    return shown(shlex.quote(trace.name))
+def _compare(traces: Sequence[Trace]) -> str:
+    """The command that compares them: the first with the others, as files of both sides where one
+    has several.
+    """
+    files = [[f.path for f in trace.files] for trace in traces]
+    if all(len(paths) == 1 for paths in files):
+        words = [path for paths in files for path in paths]
+    else:
+        behind = [path for paths in files[1:] for path in paths]
+        words = ["--client", *files[0], "--backend", *behind]
+    return shown(f"lbtrace compare {shlex.join(words)}")
 
 
 def title(page: Page, report: CaptureReport, number: int) -> None:

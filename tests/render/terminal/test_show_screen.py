@@ -77,3 +77,13 @@ def test_what_went_wrong_is_listed_first() -> None:
     assert rows[0].strip().startswith("12 of 30, problems first")
     assert rows[2].split()[0] == "30"
     assert "answers: 200 ×29, 503 ×1" in text
+
+
+def test_the_command_that_compares_them_names_every_file() -> None:
+    rotated = replace(
+        large(1, 1, 1), files=(founding.file("b 1.pcap", 15), founding.file("b2.pcap", 9, 16))
+    )
+    report = CaptureReport((CaptureAlone(large(0, 1, 1)), CaptureAlone(rotated)))
+    text = page(report, Detail.FIRST_SCREEN)
+    assert "\n   lbtrace compare --client client.pcap --backend 'b 1.pcap' b2.pcap\n" in text
+    assert "\n -v: connections, facts, captures · --all: nothing cut · -q: problems only\n" in text
