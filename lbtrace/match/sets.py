@@ -152,6 +152,8 @@ class _Resolver:
         )
 
     def _answers_agree(self, c: int, b: int) -> bool:
+        if self.state.backend.too_late[b] and self.state.client.table.responses.there[c]:
+            return False  # whatever was cut of the answer, it is not that exchange's
         mine, theirs = self.answers_c.get(c), self.answers_b.get(b)
         return mine is None or theirs is None or mine == theirs
 
