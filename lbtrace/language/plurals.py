@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
+from itertools import product
 
 _NOUNS = (
     "SYN|connection|request|response|exchange|pair|check|packet|time|target|node|attempt|segment"
@@ -32,6 +33,13 @@ def chosen(statement: str, numbers: Mapping[str, object]) -> str:
     of that name. KeyError when there is none.
     """
     return _CHOICE.sub(lambda place: place[2] if numbers[place[1]] == 1 else place[3], statement)
+
+
+def choices(statement: str) -> list[str]:
+    """Every sentence that `chosen` can make of a statement."""
+    names = sorted({place[0] for place in _CHOICE.findall(statement)})
+    counts = product((1, 2), repeat=len(names))
+    return [chosen(statement, dict(zip(names, each, strict=True))) for each in counts]
 
 
 def noun(number: int, one: str, many: str = "") -> str:

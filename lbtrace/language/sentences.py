@@ -13,10 +13,11 @@ import ast
 import inspect
 import re
 from collections.abc import Iterable, Iterator
-from itertools import product
+from itertools import chain, product
 from types import ModuleType
 from typing import Any, TypeGuard
 
+from lbtrace.language.plurals import choices
 from lbtrace.language.split import split
 
 PHRASES = ("HOW", "TEXT")  # tables of what can stand at a place of a sentence
@@ -76,7 +77,8 @@ class _Reader:
     def known(self, node: ast.expr, inside: ast.FunctionDef) -> list[str]:
         """The forms of a text; none when it is not known."""
         try:
-            return list(dict.fromkeys(self._forms(node, inside, 0)))
+            forms = self._forms(node, inside, 0)
+            return list(dict.fromkeys(chain.from_iterable(map(choices, forms))))
         except Unknown:
             return []
 
