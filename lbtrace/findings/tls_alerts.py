@@ -57,6 +57,8 @@ REMEDY = {
     116: "The server asks for a client certificate: give the client one.",
     120: "The two ends have no application protocol (ALPN) in common: look at what each offers.",
 }
+# handshake_failure, internal_error, unrecognized_name: what servers say that miss a server name
+ABOUT_NAMES = (40, 80, 112)
 OTHER = "Look at the log of the end that sent the alert."
 
 
@@ -100,7 +102,7 @@ def _told(
     alert = those[0][1]
     hellos = [opening.application.tls for opening, _ in those]
     names = [(hello.server_name or NO_NAME) if hello else "" for hello in hellos]
-    nameless = not alert.from_client and NO_NAME in names
+    nameless = not alert.from_client and NO_NAME in names and alert.description in ABOUT_NAMES
     every = len(those) == handshakes
     return KIND.finding(
         variant(comparison, "by-client" if alert.from_client else "by-server", side),

@@ -312,6 +312,8 @@ class Opener:
             way.changing = True
 
     def _handshake(self, way: TlsDirection, text: bytes, begin: int) -> None:
+        # what a server sends under these keys follows the client's Finished (RFC 8446 §4.6)
+        way.spoke |= way.server and self.keys.tls13 and way.epoch == APPLICATION
         for message in way.whole_messages(text):
             handler = self._handlers.get(message[0])
             if handler is not None:

@@ -160,12 +160,20 @@ def test_http2() -> None:
 
 
 def test_an_encrypted_alert_of_the_handshake_is_told() -> None:
-    conversation = Tls(0x1301).handshake()
+    conversation = Tls(0x1301).handshake(tickets=0)
     conversation.record(SERVER, 21, b"\2\x74")  # certificate_required
     found = read(talk_of(conversation), secrets_of(conversation))
     (alert,) = found.applications[0].alerts
     assert (alert.from_client, alert.name, alert.fatal) == (False, "certificate_required", True)
     assert alert.frame == len(conversation.sent)
+
+
+def test_an_alert_behind_a_ticket_ends_no_handshake() -> None:
+    """The server sends a ticket to a client whose handshake it has accepted."""
+    conversation = Tls(0x1301).handshake(tickets=1)
+    conversation.record(SERVER, 21, b"\2\x32")  # decode_error: the client left without a word
+    found = read(talk_of(conversation), secrets_of(conversation))
+    assert found.applications[0].alerts == ()
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,9 @@ class Tls:
         self._use(who, expand_label(secret, "traffic upd", len(secret), self.of.hash))
         return self
 
-    def _handshake13(self, retry: bool, early: Sequence[bytes], accepted: bool) -> None:
+    def _handshake13(
+        self, retry: bool, early: Sequence[bytes], accepted: bool, tickets: int
+    ) -> None:
         if early:
             self.early = True
         self.clear(CLIENT, HANDSHAKE, self.client_hello(), 0x0301)
@@ -247,7 +249,7 @@ class Tls:
         self._use(CLIENT, self._secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET"))
         self.record(CLIENT, HANDSHAKE, message(20, bytes(32)))
         self._use(CLIENT, self._secret("CLIENT_TRAFFIC_SECRET_0"))
-        for k in range(2):
+        for k in range(tickets):
             self.record(SERVER, HANDSHAKE, message(4, made_up("ticket", k, size=200)))
 
     # TLS 1.2 and before
@@ -318,10 +320,11 @@ class Tls:
         early: Sequence[bytes] = (),
         accepted: bool = True,
         resumed: bool = False,
+        tickets: int = 2,
     ) -> Tls:
         """A handshake: the first, or a renegotiation."""
         if self.version == "1.3":
-            self._handshake13(retry, early, accepted)
+            self._handshake13(retry, early, accepted, tickets)
         else:
             self._handshake12(resumed)
         self.handshakes += 1
