@@ -193,7 +193,7 @@ def show(
 
     >>> report = show("samples/nginx-race/client.pcap", "samples/nginx-race/backend.pcap")
     >>> report
-    <CaptureReport: 3 problems in 2 captures>
+    <CaptureReport: 2 problems in 2 captures>
     >>> [(alone.trace.name, len(alone.trace.exchanges)) for alone in report.captures]
     [('samples/nginx-race/client.pcap', 3), ('samples/nginx-race/backend.pcap', 4)]
     """

@@ -206,8 +206,11 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
             (backend, left.backend_connection),
         )
     )
-    # where the answer is not in the capture, what became of the connection is unknown
+    # where an answer or a part of a head is not in the capture, what became of the connection is
+    # unknown
     answered = r.there[left.client] & backend.responses.there[left.backend]
+    for table, row in ((client, left.client), (backend, left.backend)):
+        answered &= table.requests.whole_heads[row] & table.responses.whole_heads[row]
     both: list[int] = []
     one: list[int] = []
     names: Counter[str] = Counter()

@@ -46,7 +46,8 @@ def test_a_word_that_begins_no_command_may_be_a_file() -> None:
 def test_options() -> None:
     assert values("show", "--no") == ["--no-pager"]
     assert values("--ver") == ["--version"]
-    assert values("compare", "a", "b", "--format", "") == ["json", "terminal"]
+    formats = ["github", "json", "markdown", "terminal"]
+    assert values("compare", "a", "b", "--format", "") == formats
 
 
 def test_names() -> None:

@@ -66,8 +66,8 @@ def test_what_one_runs_with_is_what_can_be_run(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "f5"], "There is no balancer 'f5' in the lab."),
-        (["run", "nginx", "--traffic", "ftp"], "There is no traffic 'ftp' in the lab."),
+        (["run", "f5"], "There is no balancer 'f5'. There are: alb-like, "),
+        (["run", "nginx", "--traffic", "ftp"], "There is no traffic 'ftp'. There are: "),
         (["run", "nat", "--traffic", "gzip"], "nat cannot run 'gzip', which needs 'gzip'."),
         (["list", "nosuch"], "There is no balancer and no traffic 'nosuch' in the lab."),
         (["record", "nosuch"], "There is no sample 'nosuch'."),

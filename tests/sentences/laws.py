@@ -303,9 +303,9 @@ def a_server_without_an_answer_sent_no_byte(told: Told) -> Iterator[str]:
     for finding in told.findings("protocol-mismatch"):
         if ".unanswered-" not in finding["slug"]:
             continue
-        side = value(finding, "side")
-        shown = {p.number for p in told.shown(finding, side)}
-        for recording in told.sides[side]:
+        frames = [f for evidence in finding["evidence"] for f in evidence["frames"]]
+        for point, recording in enumerate(told.sides[value(finding, "side")]):
+            shown = {f["frame"] for f in frames if f["point"] == point}
             for talk in recording.talks:
                 about = shown & {p.number for p in talk.packets}
                 if about and any(p.size for p in talk.packets if p.source == talk.server):

@@ -7,14 +7,12 @@ spans, whose fence is longer than any run of back-ticks in them (CommonMark §6.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 
 def code(text: str) -> str:
     """A code span that holds exactly this text."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
+    fence = _fence([text], 1)
     pad = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
     return f"{fence}{pad}{text}{pad}{fence}"
 
@@ -26,6 +24,13 @@ def cell(text: str) -> str:
 
 def fenced(rows: Sequence[str], language: str) -> str:
     """A block of code that holds exactly these lines."""
-    longest = max((len(run) for row in rows for run in re.findall("`+", row)), default=0)
-    fence = "`" * max(longest + 1, 3)
+    fence = _fence(rows, 3)
     return "\n".join([f"{fence}{language}", *rows, fence]) + "\n"
+
+
+def _fence(rows: Sequence[str], least: int) -> str:
+    """Back-ticks, so many that no row holds as many in a row."""
+    fence = "`" * least
+    while any(fence in row for row in rows):
+        fence += "`"
+    return fence

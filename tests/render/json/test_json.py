@@ -94,6 +94,8 @@ def test_no_field_of_the_model_is_left_out() -> None:
         "lines": "headers",
         "step": "refused",  # the sentence names it
         "value": "detail",  # likewise
+        "requests": "evidence",  # those of a finding are kept with its fact
+        "compared": "note",  # whether its messages only show what worked
     }
     for source, target in (
         (trace.connections[0]._fields, capture["connections"][0]),
