@@ -209,8 +209,8 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
     # where an answer or a part of a head is not in the capture, what became of the connection is
     # unknown
     answered = r.there[left.client] & backend.responses.there[left.backend]
-    for table, row in ((client, left.client), (backend, left.backend)):
-        answered &= table.requests.whole_heads[row] & table.responses.whole_heads[row]
+    for table, rows_of in ((client, left.client), (backend, left.backend)):
+        answered &= table.requests.whole_heads[rows_of] & table.responses.whole_heads[rows_of]
     both: list[int] = []
     one: list[int] = []
     names: Counter[str] = Counter()
