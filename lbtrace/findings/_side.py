@@ -14,6 +14,8 @@ from pathlib import PurePath
 from lbtrace.comparison import Comparison
 from lbtrace.model.net import Side
 from lbtrace.model.trace import Trace
+from lbtrace.tables.columns import Column, among
+from lbtrace.tables.side_table import SideTable
 
 _PLACE = " on the {side} side"
 
@@ -44,6 +46,14 @@ def capture_name(comparison: Comparison, trace: Trace) -> str:
     if len(comparison.traces(trace.side)) == 1:
         return f"the {trace.side.value} capture"
     return f"{trace.side.value} capture {PurePath(trace.name).name}"
+
+
+def both_ask(table: SideTable) -> Column:
+    """Per exchange, whether both ends of its connection send requests: then neither waits for an
+    answer.
+    """
+    from_server = table.requests.there & ~table.requests.from_client
+    return among(table.connection, table.connection[from_server])
 
 
 def named(comparison: Comparison, side: Side) -> str | None:

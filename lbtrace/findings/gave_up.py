@@ -8,7 +8,8 @@ Decided by:
     A whole request, and a FIN or RST of the client end before any byte of an answer and before any
     end of the server's; a FIN a tenth of a second after the request or later, for a client that
     closes at once may only half-close. An answer that came later was refused by a RST, or there was
-    none. An answer that the capture may have missed is not waited for in vain.
+    none. An answer that the capture may have missed is not waited for in vain. Where both ends ask,
+    what comes from the other end need not be an answer: nothing is said of such a connection.
 Evidence:
     The request, the FIN or RST, and on the backend side the request that went on.
 Remedy:
@@ -29,6 +30,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import both_ask
 from lbtrace.match.exchange_times import given_up
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
@@ -107,7 +109,7 @@ def _waited(table: SideTable) -> Column:
         table.of_ends("missing", server=True)[table.connection] == 0
     )
     waited = gone - q.last_ns
-    left = q.there & q.complete & ~table.interim & known
+    left = q.there & q.complete & ~table.interim & known & ~both_ask(table)
     left &= ~table.responses.there | given_up(table)
     left &= (gone != LATER) & (gone < ended) & (waited >= np.where(reset, 0, AT_ONCE_NS))
     return np.where(left, waited, NEVER)

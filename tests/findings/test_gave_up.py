@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.model.http import Mark
 from lbtrace.model.report import Finding
 from lbtrace.pipeline import show
 from tests.findings.simulated import values
@@ -106,3 +107,17 @@ def test_an_answer_that_the_capture_lost_was_there(tmp_path: Path) -> None:
     del play.client[-2]  # the answer; what acknowledges it is there
     front.gives_up(pause_ms=500).closes()
     assert not alone(play, tmp_path)
+
+
+def test_where_both_ends_ask_nobody_waits_for_an_answer(tmp_path: Path) -> None:
+    play = Script()
+    front = play.front()
+    for n in range(4):
+        front.asks(ask(n)).answers(ask(10 + n))
+    front.gives_up(pause_ms=500).closes()
+    play.write(tmp_path)
+    (capture,) = show([[str(tmp_path / "client.pcap")]]).captures
+    asked = [e.request for e in capture.trace.exchanges if e.request is not None]
+    servers = {r.target for r in asked if Mark.FROM_SERVER in r.marks}
+    assert servers == {"/10", "/11", "/12", "/13"}
+    assert not [f for f in capture.findings if f.slug.startswith(("gave-up", "half-closed"))]
