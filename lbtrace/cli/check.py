@@ -18,9 +18,10 @@ from lbtrace.cli.compare import (
     compared,
     compared_on_balancer,
     options_of,
+    side_options,
     sides,
 )
-from lbtrace.cli.output import Target
+from lbtrace.cli.output import Target, written_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.language.plurals import noun
@@ -56,42 +57,7 @@ from lbtrace.render.check import format_names
     shell_complete=completing.files,
     help="Judge this report (--format json), no captures.",
 )
-@click.option(
-    "--client",
-    "clients",
-    multiple=True,
-    metavar="FILE",
-    shell_complete=completing.files,
-    help="As for compare.",
-)
-@click.option(
-    "--backend",
-    "backends",
-    multiple=True,
-    metavar="FILE",
-    shell_complete=completing.files,
-    help="As for compare.",
-)
-@click.option(
-    "--lb", multiple=True, metavar="BOTH", shell_complete=completing.files, help="As for compare."
-)
-@click.option("--lb-address", multiple=True, metavar="IP", help="As for compare.")
-@click.option(
-    "--lb-port",
-    type=click.IntRange(1, 65535),
-    multiple=True,
-    metavar="PORT",
-    help="As for compare.",
-)
-@click.option("--clock-offset", metavar="TIME", help="As for compare.")
-@click.option(
-    "--keylog",
-    "keylogs",
-    multiple=True,
-    metavar="FILE",
-    shell_complete=completing.files,
-    help="As for compare.",
-)
+@side_options
 @click.option(
     "--min-exchanges",
     type=click.IntRange(0),
@@ -101,22 +67,7 @@ from lbtrace.render.check import format_names
 )
 @click.option("--init", is_flag=True, help="Write the expectations that this run meets.")
 @click.option("--validate", is_flag=True, help="Read the expectations only; judge nothing.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(format_names()),
-    default="terminal",
-    show_default=True,
-    help="How to write the result.",
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    shell_complete=completing.files,
-    help="Write the result to FILE.",
-)
-@click.option("--width", type=click.IntRange(40, 400), help="Columns to use.")
+@written_options(format_names())
 def command(
     captures: tuple[str, ...],
     expect: str | None,

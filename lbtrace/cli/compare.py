@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -50,50 +50,64 @@ def repeated(args: Sequence[str]) -> list[str]:
     return told
 
 
+_OF_SIDES = (
+    click.option(
+        "--client",
+        "clients",
+        multiple=True,
+        metavar="FILE",
+        shell_complete=completing.files,
+        help="The files of the client side, up to the next option.",
+    ),
+    click.option(
+        "--backend",
+        "backends",
+        multiple=True,
+        metavar="FILE",
+        shell_complete=completing.files,
+        help="The files of the backend side, up to the next option.",
+    ),
+    click.option(
+        "--lb",
+        multiple=True,
+        metavar="BOTH",
+        shell_complete=completing.files,
+        help="One capture that holds both sides, taken on the balancer itself.",
+    ),
+    click.option(
+        "--lb-address",
+        multiple=True,
+        metavar="IP",
+        help="With --lb: an address of the balancer, if the capture does not show it.",
+    ),
+    click.option(
+        "--lb-port",
+        type=click.IntRange(1, 65535),
+        multiple=True,
+        metavar="PORT",
+        help="With --lb: a port on which the balancer takes connections, if all is on one host.",
+    ),
+    click.option(
+        "--clock-offset",
+        metavar="TIME",
+        help='Client clock − backend clock, if you know it: "37.5s", "-250ms".',
+    ),
+    keylog_option,
+)
+
+
+def side_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What says which captures there are, and how to read them: of every command that compares two
+    sides.
+    """
+    for option in reversed(_OF_SIDES):
+        command = option(command)
+    return command
+
+
 @click.command("compare", cls=FilesOfSides)
 @click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files)
-@click.option(
-    "--client",
-    "clients",
-    multiple=True,
-    metavar="FILE",
-    shell_complete=completing.files,
-    help="The files of the client side, up to the next option.",
-)
-@click.option(
-    "--backend",
-    "backends",
-    multiple=True,
-    metavar="FILE",
-    shell_complete=completing.files,
-    help="The files of the backend side, up to the next option.",
-)
-@click.option(
-    "--lb",
-    multiple=True,
-    metavar="BOTH",
-    shell_complete=completing.files,
-    help="One capture that holds both sides, taken on the balancer itself.",
-)
-@click.option(
-    "--lb-address",
-    multiple=True,
-    metavar="IP",
-    help="With --lb: an address of the balancer, if the capture does not show it.",
-)
-@click.option(
-    "--lb-port",
-    type=click.IntRange(1, 65535),
-    multiple=True,
-    metavar="PORT",
-    help="With --lb: a port on which the balancer takes connections, if all is on one host.",
-)
-@click.option(
-    "--clock-offset",
-    metavar="TIME",
-    help='Client clock − backend clock, if you know it: "37.5s", "-250ms".',
-)
-@keylog_option
+@side_options
 @result_options
 def command(
     captures: tuple[str, ...],

@@ -10,7 +10,7 @@ import click
 
 from lbtrace.cli import completing
 from lbtrace.cli.demo import sample_files, sample_keylogs, sample_names, samples_folder
-from lbtrace.cli.output import Target
+from lbtrace.cli.output import Target, written_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import InputError, OptionError, nearest
 from lbtrace.render.diff import format_names
@@ -25,22 +25,7 @@ SUFFIXES = ("pcap", "pcapng", "cap")
 @click.argument("one", metavar="A", shell_complete=completing.samples_and_files)
 @click.argument("other", metavar="B", shell_complete=completing.samples_and_files)
 @click.option("--fail-on-change", is_flag=True, help="Exit with 1 when something differs.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(format_names()),
-    default="terminal",
-    show_default=True,
-    help="How to write the result.",
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    shell_complete=completing.files,
-    help="Write the result to FILE.",
-)
-@click.option("--width", type=click.IntRange(40, 400), help="Columns to use.")
+@written_options(format_names())
 def command(
     one: str, other: str, fail_on_change: bool, format_: str, output: str | None, width: int | None
 ) -> int:

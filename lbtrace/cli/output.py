@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import wraps
 from io import StringIO
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -27,7 +27,7 @@ from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.selection import EVERYTHING, Selection
 from lbtrace.render import Detail, Ladder, View, format_names, get_format
 
-_Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _LONG = 60  # columns of a command that is shown in full
 _NEEDED = "─▶…±µ"  # what the terminal format draws with
 _LETTERS = {"ko": "한"}  # what a stream must take to carry a language
@@ -273,6 +273,42 @@ def _zone(name: str | None) -> tzinfo:
         ) from error
 
 
+_WIDTH: _Decorator = click.option(
+    "--width",
+    type=click.IntRange(40, 400),
+    help="Columns to use. Default: those of the terminal; 80 in a file or a pipe.",
+)
+_OUTPUT: _Decorator = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Write the result to FILE.",
+)
+
+
+def _format(formats: Sequence[str], meaning: str) -> _Decorator:
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(formats),
+        default="terminal",
+        show_default=True,
+        help=meaning,
+    )
+
+
+def written_options(formats: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """How a result that is no report is written: its format, its file, its width."""
+
+    def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (_WIDTH, _OUTPUT, _format(formats, "How to write the result.")):
+            command = option(command)
+        return command
+
+    return with_options
+
+
 def _page_options() -> list[_Decorator]:
     """How a page looks: the options, the last one in the help first."""
     return [
@@ -294,11 +330,7 @@ def _page_options() -> list[_Decorator]:
             show_default=True,
             help="When to use colour; auto: on a terminal.",
         ),
-        click.option(
-            "--width",
-            type=click.IntRange(40, 400),
-            help="Columns to use. Default: those of the terminal; 80 in a file or a pipe.",
-        ),
+        _WIDTH,
         click.option(
             "--tz",
             metavar="ZONE",
@@ -336,21 +368,10 @@ def _options(formats: Sequence[str]) -> list[_Decorator]:
             is_flag=True,
             help="Add the evidence, reasons for the verdict, facts, times, clocks and captures.",
         ),
-        click.option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            shell_complete=completing.files,
-            help="Write the result to FILE.",
-        ),
-        click.option(
-            "--format",
-            "format_",
-            type=click.Choice(formats),
-            default="terminal",
-            show_default=True,
-            help="For people (terminal), programs (json), tickets (markdown), GitHub Actions "
-            "(github).",
+        _OUTPUT,
+        _format(
+            formats,
+            "For people (terminal), programs (json), tickets (markdown), GitHub Actions (github).",
         ),
     ]
 

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
 from lbtrace.cli import COULD_NOT_RUN, DONE, INTERRUPTED, cli
+from lbtrace.cli.man import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/compatibility.md").read_text("utf-8")
-
-
-def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Every command below a group, with the words that call it."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{path}{name} ")
-        else:
-            yield path + name, command
 
 
 COMMANDS = dict(commands(cli))
