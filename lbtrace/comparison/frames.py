@@ -107,6 +107,19 @@ class Frames(Sides):
                 break
         return found
 
+    def closing_frame(self, side: Side, connection: int, server: bool) -> FrameRef:
+        """The first FIN or RST of an end of a connection (its number). ValueError if it sent
+        neither.
+        """
+        table = self.table(side)
+        frames, times = (
+            [int(table.of_ends(f"{flag}_{unit}", server)[connection]) for flag in ("fin", "rst")]
+            for unit in ("frame", "ns")
+        )
+        sent = ((at, frame) for at, frame in zip(times, frames, strict=True) if frame)
+        at, frame = min(sent)
+        return self.traces(side)[table.connection_ref(connection).point].ref(frame, at)
+
     def any_frame(self, side: Side | None = None) -> list[FrameRef]:
         """The first frame of each capture point that has connections: evidence for a statement
         about a capture as a whole.

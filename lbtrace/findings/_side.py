@@ -9,13 +9,9 @@ name it: "client" would be a guess.
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from lbtrace.comparison import Comparison
 from lbtrace.model.net import Side
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column, among
-from lbtrace.tables.side_table import SideTable
 
 _PLACE = " on the {side} side"
 
@@ -40,20 +36,8 @@ def ends(comparison: Comparison, side: Side) -> tuple[str, str]:
 
 
 def capture_name(comparison: Comparison, trace: Trace) -> str:
-    """What a sentence calls a capture: by its side, or by its file where a side has several."""
-    if comparison.alone:
-        return "this capture"
-    if len(comparison.traces(trace.side)) == 1:
-        return f"the {trace.side.value} capture"
-    return f"{trace.side.value} capture {PurePath(trace.name).name}"
-
-
-def both_ask(table: SideTable) -> Column:
-    """Per exchange, whether both ends of its connection send requests: then neither waits for an
-    answer.
-    """
-    from_server = table.requests.there & ~table.requests.from_client
-    return among(table.connection, table.connection[from_server])
+    """What a sentence calls a capture."""
+    return trace.called(comparison.alone, len(comparison.traces(trace.side)) > 1)
 
 
 def named(comparison: Comparison, side: Side) -> str | None:

@@ -122,12 +122,7 @@ def _evidence(comparison: Comparison, side: Side, rows: Column) -> Iterator[Fram
     table = comparison.table(side)
     for row in rows[:EXAMPLES].tolist():
         yield comparison.response_frame(side, table.ref(row))
-        connection, trace = table.connection[row], table.trace_of(row)
-        ends = [
-            (int(table.of_ends(f"{what}_frame", True)[connection]), what) for what in ("fin", "rst")
-        ]
-        frame, what = min(end for end in ends if end[0])
-        yield trace.ref(frame, int(table.of_ends(f"{what}_ns", True)[connection]))
+        yield comparison.closing_frame(side, int(table.connection[row]), server=True)
     if side is Side.BACKEND and not comparison.alone:
         pairs = comparison.all_pairs
         yield from comparison.response_frames(pairs.where(np.isin(pairs.backend, rows[:EXAMPLES])))

@@ -19,7 +19,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.findings._first_words import LISTED
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import counted, few
 from lbtrace.findings._side import named, told, variant
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import FrameRef
@@ -68,8 +70,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 count=count,
                 of=total,
                 side=named(comparison, side),
-                names=", ".join(f"{name} ×{n}" for name, n in names.most_common(5))
-                or "not captured",
-                protocols=", ".join(list(protocols)[:5]),
+                names=counted(names.elements(), LISTED) or "not captured",
+                protocols=few(protocols, LISTED),
                 remedy="Capture where the traffic is plain: behind the point where TLS ends.",
             )

@@ -30,7 +30,6 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
-from lbtrace.findings._side import both_ask
 from lbtrace.match.exchange_times import given_up
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
@@ -109,7 +108,7 @@ def _waited(table: SideTable) -> Column:
         table.of_ends("missing", server=True)[table.connection] == 0
     )
     waited = gone - q.last_ns
-    left = q.there & q.complete & ~table.interim & known & ~both_ask(table)
+    left = q.there & q.complete & ~table.interim & known & ~table.both_ask
     left &= ~table.responses.there | given_up(table)
     left &= (gone != LATER) & (gone < ended) & (waited >= np.where(reset, 0, AT_ONCE_NS))
     return np.where(left, waited, NEVER)
@@ -141,12 +140,7 @@ def _frames(comparison: Comparison, side: Side, rows: Column) -> Iterator[FrameR
     table = comparison.table(side)
     for row in rows[:EXAMPLES].tolist():
         yield comparison.request_frame(side, table.ref(row))
-        connection, trace = table.connection[row], table.trace_of(row)
-        found = [
-            (int(table.of_ends(f"{what}_ns", False)[connection]), what) for what in ("fin", "rst")
-        ]
-        at, what = min(end for end in found if end[0] != NEVER)
-        yield trace.ref(int(table.of_ends(f"{what}_frame", False)[connection]), at)
+        yield comparison.closing_frame(side, int(table.connection[row]), server=False)
     if not comparison.alone:
         pairs = comparison.pairs
         yield from comparison.request_frames(pairs.where(np.isin(pairs.client, rows[:EXAMPLES])))

@@ -27,7 +27,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
-from lbtrace.findings._side import both_ask, ends, named, told, variant
+from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -64,7 +64,7 @@ def _half_closed(table: SideTable) -> Column:
         table.of_ends(name, server=False)[table.connection] for name in ("fin_ns", "rst_ns")
     )
     closed = q.there & q.complete & (fin_ns != NEVER) & (rst_ns == NEVER) & (fin_ns >= q.last_ns)
-    closed &= ~both_ask(table)
+    closed &= ~table.both_ask
     closed &= ~_closed_before(table)
     # who closes after a while without an answer gave up waiting; what was answered before it was
     # asked has no answer of its own

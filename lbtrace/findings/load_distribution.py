@@ -28,6 +28,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import few
 from lbtrace.language.plurals import noun
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -126,12 +127,11 @@ def _finding(
     connections: Mapping[str, int] = MappingProxyType({}),
 ) -> Finding:
     total = sum(counts.values())
-    shares = ", ".join(
+    shares = (
         f"{place} {count} ({100 * count / total:.0f} %)"
         + (f" on {(n := connections[place])} {noun(n, 'connection')}" if connections else "")
-        for place, count in counts.most_common(NAMED)
+        for place, count in counts.most_common()
     )
-    more = f" and {len(counts) - NAMED} more" if len(counts) > NAMED else ""
     return KIND.finding(
         variant,
         Severity.INFO,
@@ -139,6 +139,6 @@ def _finding(
         statement,
         frames,
         places=len(counts),
-        shares=shares + more,
+        shares=few(shares, NAMED),
         total=total,
     )

@@ -263,30 +263,26 @@ def text(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) ->
 
 def chunked(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """A response with ?n= chunks."""
-    talk.send_response(200)
-    talk.send_header("Content-Type", "text/plain; charset=utf-8")
-    talk.send_header("Transfer-Encoding", "chunked")
-    talk.end_headers()
-    for number in range(int(query.get("n", "3"))):
-        piece = f"piece {number}\n".encode()
-        talk.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-        talk.wfile.flush()
-        time.sleep(0.01)
-    talk.wfile.write(b"0\r\n\r\n")
-    return 200
+    pieces = [f"piece {number}\n" for number in range(int(query.get("n", "3")))]
+    return _in_chunks(talk, "text/plain; charset=utf-8", pieces, 0.01)
 
 
 def events(talk: RequestHandler, path: str, query: dict[str, str], body: bytes) -> int | None:
     """?n= server-sent events, one each ?ms= milliseconds."""
+    pieces = [f"data: event {number}\n\n" for number in range(int(query.get("n", "5")))]
+    return _in_chunks(talk, "text/event-stream", pieces, float(query.get("ms", "300")) / 1000)
+
+
+def _in_chunks(talk: RequestHandler, content_type: str, pieces: list[str], pause_s: float) -> int:
+    """A 200 whose chunks come one by one, with a pause behind each (RFC 9112 §7.1)."""
     talk.send_response(200)
-    talk.send_header("Content-Type", "text/event-stream")
+    talk.send_header("Content-Type", content_type)
     talk.send_header("Transfer-Encoding", "chunked")
     talk.end_headers()
-    for number in range(int(query.get("n", "5"))):
-        event = f"data: event {number}\n\n".encode()
-        talk.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+    for piece in map(str.encode, pieces):
+        talk.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         talk.wfile.flush()
-        time.sleep(float(query.get("ms", "300")) / 1000)
+        time.sleep(pause_s)
     talk.wfile.write(b"0\r\n\r\n")
     return 200
 

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import PurePath
 
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.net import FrameRef, Side
@@ -111,6 +112,15 @@ class Trace:
     def name(self) -> str:
         """The path of the first file, as given."""
         return self.files[0].path if self.files else ""
+
+    def called(self, alone: bool, several: bool) -> str:
+        """What a sentence calls the capture point: by its side, or by its first file where the side
+        has `several`; `alone` when it is not compared with another.
+        """
+        if alone:
+            return "this capture"
+        file = f" {PurePath(self.name).name}" if several else ""
+        return f"the {self.side.value} capture{file}"
 
     @property
     def steady(self) -> bool:

@@ -20,7 +20,7 @@ from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column, RowsByKey
+from lbtrace.tables.columns import Column, RowsByKey, among
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.table import Table, column, part, shared, table
@@ -99,6 +99,14 @@ class SideTable(Table):
             [getattr(table.ends, name)[int(server) :: 2] for table in self.connections]
             or [np.zeros(0, np.int64)]
         )
+
+    @cached_property
+    def both_ask(self) -> Column:
+        """Per exchange, whether both ends of its connection send requests: then neither waits for
+        an answer.
+        """
+        from_server = self.requests.there & ~self.requests.from_client
+        return among(self.connection, self.connection[from_server])
 
     def window_closed(self, exchanges: Column) -> Column:
         """Per exchange for how long in all the client's window was closed, first while the response

@@ -28,31 +28,29 @@ NOTHING: Final = -(1 << 33)  # below every distance of two sequence numbers
 
 def in_time_order(table: SegmentTable) -> SegmentTable:
     """The segments in their order, and what is to be said of it."""
-    back = np.flatnonzero(np.diff(table.time_ns) < -ALLOWED_NS)
+    steps = np.diff(table.time_ns)
+    back = np.flatnonzero(steps < -ALLOWED_NS)
     if not len(back):
         return table
     by_time = np.argsort(table.time_ns, kind="stable")
     together = _parts(table.time_ns) and (
         _faults(table, by_time) <= _faults(table, np.arange(len(table)))
     )
-    by = -int(np.diff(table.time_ns)[back].min()) / 1e9
-    said = (
-        Diagnostic(
+    by = f"{-int(steps[back].min()) / 1e9:.3f} s"
+    slug, text = (
+        (
             "time-order",
-            f"Packets are up to {by:.3f} s earlier than the packet before them: the file was put "
+            f"Packets are up to {by} earlier than the packet before them: the file was put "
             "together, and is read in order of time",
-            len(back),
-            int(table.frame[back[0] + 1]),
         )
         if together
-        else Diagnostic(
+        else (
             SET_BACK,
-            f"The clock of the capture goes back by up to {by:.3f} s: nothing is said of how long "
+            f"The clock of the capture goes back by up to {by}: nothing is said of how long "
             "anything took on one side",
-            len(back),
-            int(table.frame[back[0] + 1]),
         )
     )
+    said = Diagnostic(slug, text, len(back), int(table.frame[back[0] + 1]))
     ordered = table.taken(by_time) if together else table
     return ordered.with_columns(diagnostics=(*table.diagnostics, said))
 

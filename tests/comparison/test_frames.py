@@ -176,6 +176,42 @@ def test_the_ends_of_connections() -> None:
     assert [f.number for f in clients] == [50]
 
 
+@pytest.mark.parametrize(
+    ("fin", "rst", "first"),
+    [
+        ((7, 3), (9, 5), (7, 3)),
+        ((7, 5), (9, 3), (9, 3)),
+        ((7, 3), None, (7, 3)),
+        (None, (9, 5), (9, 5)),
+    ],
+)
+def test_a_connection_is_closed_by_its_first_fin_or_rst(
+    fin: tuple[int, int] | None, rst: tuple[int, int] | None, first: tuple[int, int]
+) -> None:
+    of = closed_by(fin, rst)
+    shown = of.closing_frame(Side.CLIENT, 0, server=True)
+    assert (shown.number, shown.time_ns) == first
+
+
+def test_a_connection_that_was_not_closed_shows_no_frame() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        closed_by(None, None).closing_frame(Side.CLIENT, 0, server=True)
+
+
+def closed_by(fin: tuple[int, int] | None, rst: tuple[int, int] | None) -> Comparison:
+    """A connection whose server sent these: (frame, time in ns)."""
+    whole = comparison()
+    (trace,) = whole.clients
+    fin_frame, fin_ns = fin or (None, None)
+    rst_frame, rst_ns = rst or (None, None)
+    first, *others = trace.connections
+    end = first.from_server._replace(
+        fin_frame=fin_frame, fin_ns=fin_ns, rst_frame=rst_frame, rst_ns=rst_ns
+    )
+    changed = replace(trace, connections=[first._replace(from_server=end), *others])
+    return Comparison([changed], whole.backends, whole.correlation)
+
+
 def test_a_capture_as_a_whole_is_shown_by_its_first_frame() -> None:
     whole = comparison()
     both = whole.any_frame()
