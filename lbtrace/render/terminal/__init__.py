@@ -136,7 +136,8 @@ def _everything_alone(
         one_side.exchanges(page, alone.trace, rows, f"{number + 1}:" if several else "")
         findings.facts(page, alone.findings, Labels([alone.trace], ()))
     unknown = [*limits.not_captured(report)]
-    for alone in report.captures:
-        unknown += limits.blind_spots(alone.trace)
+    for number, held in enumerate(alone.trace for alone in report.captures):
+        called = held.called(alone=True, several=False)
+        unknown += limits.blind_spots(held, f"capture {number + 1}" if several else called)
     limits.could_not_know(page, unknown)
     limits.captures(page, [alone.trace for alone in report.captures], labels)

@@ -118,8 +118,9 @@ def unknowns(page: Page, report: Report, labels: Labels) -> None:
 def sentences(report: Report, labels: Labels) -> list[str]:
     """What the packets cannot tell, sentence by sentence."""
     told = [*_pairing(report), *_clocks(report, labels)]
-    for trace in (*report.clients, *report.backends):
-        told += blind_spots(trace)
+    for side in (report.clients, report.backends):
+        for trace in side:
+            told += blind_spots(trace, trace.called(alone=False, several=len(side) > 1))
     return told
 
 
@@ -161,9 +162,11 @@ def _clocks(report: Report, labels: Labels) -> Iterator[str]:
         )
 
 
-def blind_spots(trace: Trace) -> list[str]:
-    """What one capture cannot show: encrypted bytes, cut packets, dropped packets."""
-    name, said = shown(trace.name), []
+def blind_spots(trace: Trace, called: str) -> list[str]:
+    """What one capture cannot show: encrypted bytes, cut packets, dropped packets. `called`: the
+    name of the capture in a sentence.
+    """
+    name, said = shown(called[0].upper() + called[1:]), []
     tls = encrypted(trace.applications)
     if tls.connections:
         said.append(
@@ -195,9 +198,9 @@ def _hello(hello: ClientHello | None) -> str:
 def not_captured(report: CaptureReport) -> Iterator[str]:
     """That one capture shows one side only, and which."""
     several = len(report.captures) > 1
-    for alone in report.captures:
+    for number, alone in enumerate(report.captures, 1):
         if alone.trace.connections:
-            name = f"{shown(alone.trace.name)}" if several else "This is one capture"
+            name = f"Capture {number}" if several else "This is one capture"
             yield names.NOT_CAPTURED[alone.not_captured].format(which=name)
 
 

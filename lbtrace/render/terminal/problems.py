@@ -30,7 +30,7 @@ def problems(page: Page, report: Report | CaptureReport, labels: Labels) -> None
 def problem(
     page: Page, report: Report | CaptureReport, found: Problem, labels: Labels, remedy: bool
 ) -> None:
-    """The cause, what came of it, what to do about it; since when, and where. No sentence is
+    """The cause, what came of it, what to do about the cause; since when, and where. No sentence is
     cut.
     """
     cause, *effects = [report.findings[i] for i in found.said]
@@ -38,7 +38,7 @@ def problem(
     for finding in effects:
         page.prose(filled(finding.statement, finding.values), indent)
     if remedy:
-        _remedies(page, (cause, *effects), indent)
+        _remedies(page, [f for f in (cause, *effects) if f.remedy][:1], indent)
     frames = labels.frames(found.frames, most=_FRAMES)
     zoom = (f" · --zoom {found.id}", "note")
     page.line((_since(page, found), "note"), (frames, "frame"), zoom, indent=indent)

@@ -85,7 +85,7 @@ def _write(
     elif report.problems:
         page.blank()
     trace.counted(page, held, counts, listed)
-    for sentence in limits.blind_spots(held):
+    for sentence in limits.blind_spots(held, held.called(alone=True, several=False)):
         page.prose(sentence)
     if not held.connections:
         limits.captures(page, [held], Labels([held], ()))

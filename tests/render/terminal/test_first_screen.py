@@ -100,6 +100,25 @@ def test_what_to_do_is_left_out_before_a_problem_is() -> None:
     assert (many.count("What to do"), many.count("word0")) == (0, 5)
 
 
+def test_what_to_do_is_said_of_the_cause_alone() -> None:
+    """What came of a cause ends with it, so what would be done about that is not told."""
+    (lead, *_), report = founding.report().findings, founding.report()
+    told = [
+        replace(lead, slug=slug, severity=severity, remedy=remedy)
+        for slug, severity, remedy in (
+            ("resets.client", Severity.HIGH, "Mend the cause."),
+            ("errors.passed-on", Severity.LOW, "Mend what came of it."),
+        )
+    ]
+    text = first(replace(report, findings=tuple(told)))
+    assert text.count(" P1 ") == 1
+    assert " P2 " not in text
+    assert "What to do: Mend the cause." in text
+    assert "Mend what came of it." not in text
+    without = first(replace(report, findings=(replace(told[0], remedy=""), told[1])))
+    assert "What to do: Mend what came of it." in without
+
+
 @pytest.mark.parametrize(
     ("sizes", "room", "fits"),
     [([], 0, 0), ([3, 3], 6, 2), ([3, 3], 5, 1), ([3, 3, 3], 7, 2), ([3, 3, 3], 6, 1), ([9], 4, 0)],
