@@ -3,7 +3,8 @@ sameness first, by User-Agent second.
 
 A check comes from one source, asks one backend endpoint always the same, at an even pace. A
 client's own polling does that too, but it has a client exchange for every backend exchange, and
-those are paired before this is asked. A connection that is opened and closed without a byte, again
+those are paired before this is asked. Where the requests of clients are not in the capture, a pace
+alone is no check. A connection that is opened and closed without a byte, again
 and again, from an address the balancer speaks from, is a check too. The pace is the median distance
 of neighbours; it is even when three of four distances are within a tenth of a multiple of it (a
 check that was not captured doubles one).
@@ -18,6 +19,7 @@ import numpy as np
 
 from lbtrace.http_fields import ADDED_BY_PROXIES, USER_AGENT
 from lbtrace.http_fields.agents import is_health_checker
+from lbtrace.match.exchange_times import Facts, unasked
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence, HealthCheck, Ref, Tier
@@ -77,14 +79,23 @@ def find(state: Pairing) -> list[HealthCheck]:
     }
     forwarded, asked, hosts = _identity_names(state), _asked(state), _client_sources(state)
     used = _used_connections(state)
+    shown = _every_request_shown(state.client)
     checks = []
     for key, numbers in found.items():
         if used[table.connection[numbers]].any():
             continue  # the balancer sends clients' requests there: these came through it too
-        check = _judge(state, key, numbers, forwarded, asked, hosts)
+        check = _judge(state, key, numbers, forwarded, asked, hosts, shown)
         if check is not None:
             checks.append(check)
     return checks
+
+
+def _every_request_shown(client: Facts) -> bool:
+    """Whether the client side shows requests, and the request of every answer: otherwise what asks
+    at an even pace may be a client.
+    """
+    there = client.table.requests.there
+    return bool(there.any() and (there | unasked(client)).all())
 
 
 def _used_connections(state: Pairing) -> Column:
@@ -169,6 +180,7 @@ def _judge(
     forwarded: set[str],
     asked: set[tuple[str, str, str]],
     hosts: set[str],
+    shown: bool,
 ) -> HealthCheck | None:
     point, source, target, method, path, agent = key
     times = sorted(int(state.backend.start[b]) for b in numbers)
@@ -189,9 +201,12 @@ def _judge(
         reasons.append((USER_AGENT, agent))
     if anonymous:
         reasons.append(("identity", "without the fields that forwarded requests carry"))
-    if not known_agent and not anonymous and (method, path, agent) in asked:
+    named = known_agent or anonymous
+    if not named and not shown:
+        return None  # what clients ask is not captured: one may poll
+    if not named and (method, path, agent) in asked:
         return None  # clients ask just that: it may be one that was not captured
-    if not known_agent and not anonymous and source in hosts:
+    if not named and source in hosts:
         return None
     paced = even and period is not None and period >= QUICK_NS
     if not paced and not known_agent:

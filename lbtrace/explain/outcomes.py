@@ -14,7 +14,7 @@ from lbtrace.match.attempts import fitting, in_order, in_time
 from lbtrace.match.exchange_times import Facts, may_be_answer_each
 from lbtrace.match.pairing import UNTOLD, Pairing
 from lbtrace.match.timeline import Timeline
-from lbtrace.model.http import Mark, Response
+from lbtrace.model.http import RETRIED, Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Tier
 from lbtrace.tables.columns import Column, running
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
@@ -75,8 +75,8 @@ def _copies(state: Pairing, sizes: Column, backends: Column, outcome: Column) ->
     """Which attempts are mirrored traffic. `sizes`: the attempts of each pair.
 
     A server is a mirror when it answered requests, three at least, beside others whose answers the
-    clients got, and no client is known to have got one of its answers. An answer of 500 or more may
-    be the reason for a second attempt, so it shows no mirror.
+    clients got, and no client is known to have got one of its answers. An answer of a status after
+    which balancers try again may be the reason for a second attempt, so it shows no mirror.
     """
     none = np.zeros(len(backends), bool)
     pair = np.repeat(np.arange(len(sizes)), sizes)
@@ -87,7 +87,8 @@ def _copies(state: Pairing, sizes: Column, backends: Column, outcome: Column) ->
     table = state.backend.table
     server = joint(table.servers[table.connection], table.point)
     ignored = beside & (outcome == OUTCOMES.index(AttemptOutcome.SUPERSEDED))
-    ignored &= table.responses.there[backends] & (table.responses.start[backends] < 500)
+    ignored &= table.responses.there[backends]
+    ignored &= ~np.isin(table.responses.start[backends], RETRIED)
     counts = np.bincount(server[backends[ignored]], minlength=int(server.max()) + 1)
     counts[server[backends[outcome == ANSWERED]]] = 0
     return beside & (counts >= FEW)[server[backends]]

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -112,11 +113,15 @@ def reversed_share(state: Pairing) -> tuple[int, int]:
 
 def _fields(state: Pairing) -> int:
     """Whose requests bear what balancers add: the backend's (as it should be), the client's, or
-    nobody's alone.
+    nobody's alone. Only requests that both sides show whole can tell.
     """
-    pairs = list(state.caused.items())[:LOOKED_AT]
+    mine, theirs = (f.table.requests.whole_heads for f in (state.client, state.backend))
+    read = ((c, bs[-1]) for c, bs in state.caused.items() if mine[c] and theirs[bs[-1]])
+    pairs = list(islice(read, LOOKED_AT))
+    if not pairs:
+        return 0
     fronts = sum(_added(state.client, c) for c, _ in pairs)
-    backs = sum(_added(state.backend, bs[-1]) for _, bs in pairs)
+    backs = sum(_added(state.backend, b) for _, b in pairs)
     if fronts >= REVERSED * len(pairs) and not backs:
         return -1
     return int(backs >= REVERSED * len(pairs) and not fronts)

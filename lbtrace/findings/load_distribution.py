@@ -5,8 +5,9 @@ Meaning:
     the balancer's own addresses, and over the addresses that clients connect to. If client
     connections carry several requests, the connections of each backend are counted as well.
 Decided by:
-    Counts of what was paired, without health checks. Backends that were not captured are not
-    counted.
+    Counts of what was paired, without health checks. A request that was sent more than once counts
+    for the backend whose answer the client got, if that is known. Backends that were not captured
+    are not counted.
 Evidence:
     A request to each backend, or from each address of the balancer.
 Remedy:
@@ -42,8 +43,11 @@ SHOWN = 5  # places whose first request is shown
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
-    """One finding per kind of place that there is more than one of."""
-    (client, backend), m = comparison.sides, comparison.pairs
+    """One finding per kind of place that there is more than one of. Which of several attempts was
+    answered has to be known.
+    """
+    (client, backend), every = comparison.sides, comparison.pairs
+    m = every.where((every.attempts == 1) | every.answered)
     words, client_connections, backend_connections = (
         client.words,
         m.client_connection,
@@ -84,7 +88,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 frames,
                 {} if variant != "backends" else _connections_of(names, which, client_connections),
             )
-    if not len(m):
+    if not len(every):
         yield from _connections(comparison)
 
 

@@ -6,7 +6,8 @@ Meaning:
     executed twice.
 Decided by:
     Pairs with several attempts, by the outcome of each attempt. If nearly every request reaches
-    several backends and every copy is answered, the balancer mirrors traffic. A backend exchange
+    several backends and every copy is answered, the balancer mirrors traffic. An answer that was
+    not used, of a status after which balancers try again, shows no mirror. A backend exchange
     without a client that repeats another one is a copy, too.
 Evidence:
     The client's request and each attempt.
@@ -31,6 +32,7 @@ import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.http import RETRIED
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, AttemptOutcome, UnpairedReason
 from lbtrace.model.report import Finding, Severity
@@ -55,7 +57,7 @@ COPIED = {
     AttemptOutcome.SUPERSEDED,
     AttemptOutcome.EITHER,
     AttemptOutcome.COPY,
-}  # how copies of mirrored traffic end
+}  # how copies of mirrored traffic end, if the answer was no reason to ask again
 MIN_COPIED = 3  # requests that were sent at once as copies: fewer show no mirror
 REMEDY = (
     "Do not let the balancer repeat requests that are not idempotent, or give them "
@@ -75,10 +77,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     tried = tries.outcome != OUTCOMES.index(AttemptOutcome.COPY)
     unsafe = other & (tries.number(_reached(comparison, tries) & tried) > 1)
     safe = ~unsafe & (tries.number(tried) > 1)
-    mirrored = (
-        tries.number(np.isin(tries.outcome, [OUTCOMES.index(o) for o in COPIED]))
-        == several.attempts
-    )
+    mirrored = tries.number(_copied(comparison, tries)) == several.attempts
     # where nearly every request is sent twice and most are copies, the others may be copies, too
     if (
         mirrored.sum() >= MIN_COPIED
@@ -146,6 +145,19 @@ def _tries(comparison: Comparison, pairs: Pairs) -> _Tries:
         table.outcome[at],
         len(pairs),
     )
+
+
+def _copied(comparison: Comparison, tries: _Tries) -> Column:
+    """Attempts that ended as copies do. An answer that was not used may be why the next attempt was
+    made, if its status is one to try again after: it shows no copy.
+    """
+    answers = comparison.sides[1].responses
+    unused = tries.outcome == OUTCOMES.index(AttemptOutcome.SUPERSEDED)
+    failed = answers.there[tries.backend] & np.isin(answers.start[tries.backend], RETRIED)
+    copied: Column = np.isin(tries.outcome, [OUTCOMES.index(o) for o in COPIED]) & ~(
+        unused & failed
+    )
+    return copied
 
 
 def _reached(comparison: Comparison, tries: _Tries) -> Column:

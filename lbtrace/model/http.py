@@ -230,6 +230,10 @@ class Mismatch(NamedTuple):
     time_ns: int
 
 
+# statuses after which balancers can be told to try once more, and do (nginx `proxy_next_upstream`,
+# HAProxy `retry-on`, Envoy `retry_on`)
+RETRIED: Final = (401, 403, 404, 408, 409, 425, 429, *range(500, 600))
+
 DIGESTED = 1 << 16  # bytes: what is equal so far and of equal length is equal
 
 

@@ -1,5 +1,7 @@
 """What is a check of the balancer's, and what only looks like one."""
 
+import dataclasses
+
 import pytest
 
 from lbtrace.correlate import correlate
@@ -135,3 +137,29 @@ def test_connections_without_a_byte_are_checks_when_they_are_slow_or_many(
 @pytest.mark.parametrize(("count", "sure"), [(3, MEDIUM), (4, HIGH)])
 def test_a_few_connections_without_a_byte_are_hardly_sure(count: int, sure: Confidence) -> None:
     assert [k.confidence for k in probes(count, asks="")] == [sure]
+
+
+@pytest.mark.parametrize("agent", ["", "ELB-HealthChecker/2.0"])
+@pytest.mark.parametrize("shown", ["all", "answers", "nothing"])
+def test_a_pace_alone_is_no_check_where_the_requests_of_clients_are_not_shown(
+    shown: str, agent: str
+) -> None:
+    """What asks again and again may be a client that the capture does not show."""
+    simulation = Simulation(seed=9, balancer=Balancer(check_ms=1000, check_agent=agent))
+    client = simulation.client("192.168.0.5")
+    for i in range(6):
+        client.asks("GET", f"/item/{i}", at_ms=1000 * i)
+    recorded = simulation.run()
+    kept = {"all": 6, "answers": 6, "nothing": 0}[shown]
+    clients = [
+        dataclasses.replace(
+            t,
+            exchanges=[
+                e if shown == "all" else e._replace(request=None) for e in t.exchanges[:kept]
+            ],
+        )
+        for t in recorded.clients
+    ]
+    assert all(any(e.request for e in t.exchanges) for t in clients) == (shown == "all")
+    found = correlate(clients, recorded.backends, DEFAULT).health_checks
+    assert bool(found) == (shown == "all" or bool(agent))

@@ -81,6 +81,21 @@ def test_ten_that_look_alike_show_no_order() -> None:
     assert not backwards(SCENARIOS["identical-curls"]().run()).order_shown
 
 
+def test_fields_of_requests_that_only_one_side_shows_tell_nothing() -> None:
+    """Behind the balancer only the answers were captured: what it added to the requests is not in
+    the capture.
+    """
+    recorded = SCENARIOS["founding-alb"]().run()
+    client, backend = match(recorded.clients, recorded.backends, DEFAULT).pairs, recorded.backends
+    assert _fields(client) == 1
+    answers = [
+        dataclasses.replace(t, exchanges=[e._replace(request=None) for e in t.exchanges])
+        for t in backend
+    ]
+    assert _fields(match(recorded.clients, answers, DEFAULT).pairs) == 0
+    assert _fields(match(answers, recorded.clients, DEFAULT).pairs) == 0
+
+
 def test_strangers_show_no_order() -> None:
     one, other = Simulation(seed=6), Simulation(seed=7)
     for simulation, target in ((one, "/"), (other, "/else")):

@@ -1,0 +1,40 @@
+"""What was sent to backends more than once: tries, and copies of mirrored traffic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.report import Report
+from tests.simulator.script import Script
+
+ASKED = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n"
+ANSWER = b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\n\r\n%s"
+
+
+def asked_twice(folder: Path, status: int) -> Report:
+    """Of each of four requests the first attempt is answered with a status, and the client gets the
+    answer of the second one.
+    """
+    play = Script()
+    for n in range(4):
+        asked = ASKED % (n, n)
+        front, first = play.front().asks(asked), play.back(8081).asks(asked)
+        first.answers(ANSWER % (status, 5, b"other")).closes()
+        second = play.back(8080).asks(asked)
+        second.answers(ANSWER % (200, 7, b"used %02d" % n)).closes()
+        front.answers(ANSWER % (200, 7, b"used %02d" % n)).leaves()
+    return play.report(folder)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(200, "mirrored"), (405, "mirrored"), (404, "repeated"), (499, "mirrored"), (500, "repeated")],
+)
+def test_an_answer_to_try_again_after_shows_no_mirror(
+    status: int, said: str, tmp_path: Path
+) -> None:
+    report = asked_twice(tmp_path, status)
+    slugs = {f.slug for f in report.findings if f.slug.startswith("retries")}
+    assert slugs == {f"retries.{said}"}
