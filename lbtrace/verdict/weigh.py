@@ -5,7 +5,9 @@ opposes, and how strongly. A DECISIVE observation rules out the kinds it opposes
 cannot change an initial sequence number, and a proxy of byte streams cannot change a header field.
 
 The kind with the highest score wins. The answer is AMBIGUOUS when every kind is ruled out, because
-then the observations contradict each other, and when two kinds score nearly the same.
+then the observations contradict each other, and when two kinds score nearly the same. A proxy of
+whose bytes nothing was seen is AMBIGUOUS as well: one that reads HTTP opens connections of its own
+too, and may send a PROXY header.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ DIRECT, PASSTHROUGH, L4, L7 = Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, K
 KINDS = (DIRECT, PASSTHROUGH, L4, L7)
 MAX_WITHOUT_PAIRS = Confidence.MEDIUM  # observations that need no pair are no surer than this
 ABOUT_BYTES = ("head-differences", "byte-streams", "tls")  # they look at what connections carried
+BYTES_UNSEEN = (
+    "What was seen fits l4-proxy as well as l7-proxy: only bytes that are known from both sides "
+    "show whether the balancer reads HTTP."
+)
 
 
 class Strength(IntEnum):
@@ -278,6 +284,8 @@ def weigh(comparison: Comparison, observations: Sequence[Observation]) -> Judgem
             f"What was seen fits {best.value} as well as {others[0].value}.",
             [kind for kind in left if score[best] - score[kind] < Strength.MODERATE],
         )
+    if best is L4 and not any(o.name in ABOUT_BYTES for o in observations):
+        return undecided(Kind.AMBIGUOUS, BYTES_UNSEEN, (L4, L7))
     confidence = min(_pair_confidence(comparison), _by_margin(margin), _ceiling(best, observations))
     return Judgement(best, confidence, _reason(best, observations))
 
@@ -317,12 +325,7 @@ def _by_margin(margin: int) -> Confidence:
 
 
 def _ceiling(best: Kind, observations: Sequence[Observation]) -> Confidence:
-    """An observation that opposes the kind leaves a doubt. So does an L4 proxy of whose bytes
-    nothing was seen: a proxy that reads HTTP opens connections of its own too, and may send a PROXY
-    header.
-    """
-    if best is L4 and not any(o.name in ABOUT_BYTES for o in observations):
-        return Confidence.LOW
+    """An observation that opposes the kind leaves a doubt."""
     opposed = any(
         best in o.weight.speaks_against and o.weight.strength >= Strength.MODERATE
         for o in observations

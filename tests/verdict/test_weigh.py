@@ -12,6 +12,8 @@ from lbtrace.comparison import Comparison
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Correlation, Ref
 from lbtrace.model.report import Kind
 from lbtrace.verdict.weigh import (
+    ABOUT_BYTES,
+    BYTES_UNSEEN,
     KINDS,
     TABLE,
     Judgement,
@@ -78,6 +80,10 @@ def test_an_ambiguous_judgement_names_the_kinds_that_some_observation_supports(
 ) -> None:
     judged = weighed(*sorted(keys))
     supported = {kind for key in keys for kind in TABLE[key].speaks_for}
+    if judged.reason == BYTES_UNSEEN:
+        assert judged.candidates == (Kind.L4_PROXY, Kind.L7_PROXY)
+        assert not {name for name, _ in keys} & set(ABOUT_BYTES)
+        return
     assert set(judged.candidates) <= supported
     assert bool(judged.candidates) == (judged.kind is Kind.AMBIGUOUS)
     if judged.reason.startswith("What was seen fits"):
@@ -151,8 +157,9 @@ def test_the_surest_pair_counts(confidences: tuple[Confidence, ...], most: Confi
         ),
         # L7_PROXY alone, by 1: a WEAK one
         ([("own-answers", "some")], Kind.L7_PROXY, Confidence.LOW),
-        # L4_PROXY alone, by 4, of whose bytes nothing was seen
-        ([("proxy-header", "added")], Kind.L4_PROXY, Confidence.LOW),
+        # L4_PROXY alone, by 4, of whose bytes nothing was seen: proxies that read HTTP do it too
+        ([("proxy-header", "added")], Kind.AMBIGUOUS, Confidence.LOW),
+        ([("isn", "different"), ("proxy-header", "added")], Kind.AMBIGUOUS, Confidence.LOW),
         # and with bytes: 10 + 4 for L4_PROXY, 10 for L4_PASSTHROUGH
         ([("proxy-header", "added"), ("byte-streams", "same")], Kind.L4_PROXY, Confidence.MEDIUM),
         ([("isn", "same"), ("head-differences", "changed")], Kind.AMBIGUOUS, Confidence.LOW),
