@@ -12,17 +12,20 @@ from typing import Any, NamedTuple
 
 
 class Layer(NamedTuple):
-    """A protocol and its fields, as (name, value) texts."""
+    """A protocol, its fields as (name, value) texts, and the bytes that it has of the frame."""
 
     name: str
     fields: tuple[tuple[str, str], ...]
+    begin: int = 0
+    end: int = 0
 
 
 class Dissection(NamedTuple):
-    """`layers` from the outside in; `payload`: the bytes that no layer takes."""
+    """`layers` from the outside in; `payload`: the bytes that no layer takes, from `begin` on."""
 
     layers: tuple[Layer, ...]
     payload: bytes
+    begin: int = 0
 
 
 _PORTS = ("sport", "dport")
@@ -42,10 +45,12 @@ def dissect(data: bytes, link: int) -> Dissection:
     except Exception:  # noqa: BLE001 - scapy's own layers raise at some bytes
         packet = Raw(data)
     layers: list[Layer] = []
+    end = 0
     while type(packet).__name__ not in _UNDISSECTED:
-        layers.append(Layer(str(packet.name), tuple(_fields(packet))))
+        begin, end = end, end + len(packet.raw_packet_cache or b"")
+        layers.append(Layer(str(packet.name), tuple(_fields(packet)), begin, end))
         packet = packet.payload
-    return Dissection(tuple(layers), _bytes(packet))
+    return Dissection(tuple(layers), _bytes(packet), end)
 
 
 def _fields(packet: Any) -> list[tuple[str, str]]:

@@ -5,23 +5,19 @@ The text is the finding's own docstring, the one that docs/findings.md is made o
 
 from __future__ import annotations
 
-import re
 import shutil
 import textwrap
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
 
 from lbtrace.cli import completing
-from lbtrace.errors import OptionError
 
 if TYPE_CHECKING:
     from lbtrace.findings import FindingModule
 
 _WIDTH = 100
-_ABOUT = 6  # findings that are named for a word
 
 
 @click.command("explain")
@@ -32,39 +28,16 @@ def command(slug: str | None) -> None:
     SLUG is as in the JSON, with or without a variant: redirects or redirects.loop. Without it, list
     every finding.
     """
-    from lbtrace.findings import registry
+    from lbtrace.findings import finding_of, registry
 
-    findings = registry()
     if slug is None:
+        findings = registry()
         width = max(len(f.slug) for f in findings)
         for finding in findings:
             click.echo(f"{finding.slug:<{width}}  {finding.title}")
         return
-    name, _, variant = slug.partition(".")
-    known = {f.slug: f for f in findings}
-    if name not in known or (variant and variant not in known[name].variants):
-        raise _unknown(slug, findings)
-    for line in _explained(known[name], variant):
+    for line in _explained(finding_of(slug), slug.partition(".")[2]):
         click.echo(line)
-
-
-def _unknown(slug: str, findings: tuple[FindingModule, ...]) -> OptionError:
-    """An error that names the slugs nearest to one that is none, or the findings that speak of
-    it.
-    """
-    every = [s for f in findings for s in (f.slug, *(f"{f.slug}.{v}" for v in f.variants))]
-    near = get_close_matches(slug, every, n=3, cutoff=0.4)
-    word = re.compile(rf"\b{re.escape(slug)}s?\b", re.IGNORECASE)
-    about = [f.slug for f in findings if word.search(" ".join(f.doc.split()))][:_ABOUT]
-    return OptionError(
-        "unknown-finding",
-        f"There is no finding {slug!r}.",
-        f"These speak of it: {', '.join(about)}."
-        if about
-        else f"Did you mean {' or '.join(near)}?"
-        if near
-        else "lbtrace explain lists them.",
-    )
 
 
 def _explained(finding: FindingModule, variant: str) -> Iterator[str]:

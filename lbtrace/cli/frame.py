@@ -10,6 +10,7 @@ import click
 
 from lbtrace.cli import completing
 from lbtrace.cli.output import Target, page_options
+from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 
 if TYPE_CHECKING:
@@ -23,22 +24,35 @@ MAX_FRAMES = 1000
 @click.argument("capture", metavar="CAPTURE", shell_complete=completing.files)
 @click.argument("numbers", nargs=-1, required=True, metavar="NUMBER...")
 @click.option("--hex", "hex_", is_flag=True, help="Show the bytes of the frame, too.")
+@click.option(
+    "--finding",
+    metavar="SLUG",
+    shell_complete=completing.findings,
+    help="Mark what this finding rests on, like keep-alive-race. Default: what most rest on.",
+)
 @page_options
-def command(capture: str, numbers: tuple[str, ...], hex_: bool, target: Target) -> None:
-    """Show packets of a capture, layer by layer.
+def command(
+    capture: str, numbers: tuple[str, ...], hex_: bool, finding: str | None, target: Target
+) -> None:
+    """Show packets of a capture, layer by layer; what a finding rests on is marked.
 
     NUMBER is a frame number, as lbtrace and Wireshark count, or a range: 14 16 20-25. Of the
     payload the head of an HTTP message is shown, with its credentials masked.
     """
     from lbtrace.capture import read
-    from lbtrace.options import quiet
-    from lbtrace.render.terminal.frames import write_frames
+    from lbtrace.render.terminal.frames import FramesWanted, write_frames
 
-    wanted = frame_numbers(numbers)
-    recording = read([capture], quiet)
-    frames = [_frame(recording, number, capture) for number in wanted]
+    numbered = frame_numbers(numbers)
+    wanted = FramesWanted(hex_)
+    if finding is not None:
+        from lbtrace.findings import finding_of
+
+        wanted = FramesWanted(hex_, finding_of(finding).rests_on, finding)
+    with ProgressBar() as progress:
+        recording = read([capture], progress)
+    frames = [_frame(recording, number, capture) for number in numbered]
     with target.open() as (out, view):
-        target.show(out, lambda page: write_frames(frames, page, view, hex_))
+        target.show(out, lambda page: write_frames(frames, page, view, wanted))
 
 
 def frame_numbers(texts: Sequence[str]) -> list[int]:

@@ -8,21 +8,29 @@ is made from the docstrings: `python -m lbtrace.findings > docs/findings.md`.
 
 A file with `ONE_CAPTURE = True` can speak of one capture alone: its `find` loops over
 `comparison.captured`, names no side (`_side`), and asks for pairs only where both were captured.
+`RESTS_ON` names the parts of its frames that show it (`FramePart`, or names of HTTP fields);
+`lbtrace frame --finding` marks them.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from typing import NamedTuple
 
 from lbtrace.comparison import Comparison
+from lbtrace.errors import OptionError
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import ANY, RestsOn
 from lbtrace.model.report import Finding
 
-__all__ = ["FindingModule", "all_findings", "registry", "slugs"]
+__all__ = ["FindingModule", "all_findings", "finding_of", "registry", "slugs"]
+
+_ABOUT = 6  # findings that are named for a word
 
 
 class FindingModule(NamedTuple):
@@ -34,6 +42,7 @@ class FindingModule(NamedTuple):
     find: Callable[[Comparison], Iterable[Finding]]
     one_capture: bool  # whether it can speak of one capture alone
     of_durations: bool  # whether all it says rests on how long something took on one side
+    rests_on: RestsOn  # the parts of its frames that show it
 
     @property
     def variants(self) -> Mapping[str, str]:
@@ -55,8 +64,36 @@ def registry() -> tuple[FindingModule, ...]:
             m.find,
             getattr(m, "ONE_CAPTURE", False),
             getattr(m, "OF_DURATIONS", False),
+            getattr(m, "RESTS_ON", ANY),
         )
         for m in modules
+    )
+
+
+def finding_of(slug: str) -> FindingModule:
+    """The finding of that slug, with or without a variant. OptionError when there is none."""
+    known = {module.slug: module for module in registry()}
+    name, _, variant = slug.partition(".")
+    if name not in known or (variant and variant not in known[name].variants):
+        raise _unknown(slug)
+    return known[name]
+
+
+def _unknown(slug: str) -> OptionError:
+    """An error that names the slugs nearest to one that is none, or the findings that speak of
+    it.
+    """
+    near = get_close_matches(slug, slugs_with_variants(), n=3, cutoff=0.4)
+    word = re.compile(rf"\b{re.escape(slug)}s?\b", re.IGNORECASE)
+    about = [f.slug for f in registry() if word.search(" ".join(f.doc.split()))][:_ABOUT]
+    return OptionError(
+        "unknown-finding",
+        f"There is no finding {slug!r}.",
+        f"These speak of it: {', '.join(about)}."
+        if about
+        else f"Did you mean {' or '.join(near)}?"
+        if near
+        else "lbtrace explain lists them.",
     )
 
 

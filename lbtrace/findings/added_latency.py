@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from lbtrace.comparison import Comparison, Pairs, confidence_of
 from lbtrace.comparison.claims import Quantity, ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.report import Excluded, Finding, Latency, Severity
@@ -38,6 +39,7 @@ from lbtrace.tables.columns import median_low
 from lbtrace.tables.connections import NEVER
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TIME, FramePart.START_LINE)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, Ref
 from lbtrace.model.report import Finding, Severity
@@ -41,6 +42,7 @@ from lbtrace.tables.columns import first_met, parted
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, SERVER, FramePart.END)
 REMEDY = (
     "Look at the backend event named here and at the balancer's time limits towards the backend."
 )

@@ -33,6 +33,7 @@ from lbtrace.http_fields import (
 )
 from lbtrace.http_fields.agents import is_health_checker
 from lbtrace.http_fields.lines import lowered
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -40,6 +41,7 @@ from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.FIELDS)
 ONE_CAPTURE = True
 IN_REQUESTS = ("request-added", "request-written")
 IN_RESPONSES = ("response-written",)

@@ -27,6 +27,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.proxies import added_to_requests, added_to_responses
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, NotCaptured, Severity
@@ -34,6 +35,7 @@ from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.FORWARDING)
 ONE_CAPTURE = True
 
 

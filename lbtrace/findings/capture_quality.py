@@ -31,6 +31,7 @@ from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, first_frames
 from lbtrace.comparison.claims import size
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import capture_name
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, Confidence, UnpairedDetail, UnpairedReason
@@ -41,6 +42,7 @@ from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.SEQUENCE,)
 ONE_CAPTURE = True
 LATEST = np.iinfo(np.int64).max
 WHOLE = "Record whole packets: tcpdump -s 0."

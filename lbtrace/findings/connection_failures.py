@@ -29,12 +29,14 @@ from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._side import named, told, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among, distinct
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.SYN, FramePart.END, FramePart.TIME)
 ONE_CAPTURE = True
 STATEMENT = {
     "refused": "{count} connections on the {side} side {count:was|were} refused{checks}: to "

@@ -34,6 +34,7 @@ from lbtrace.comparison import Comparison, Pairs, confidence_of
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity, SideCounts
@@ -43,6 +44,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.SYN, FramePart.END, FramePart.START_LINE, FramePart.TIME)
 ONE_CAPTURE = True
 NOBODY, CLIENT, SERVER = -1, 0, 1
 _NO_FRAME = np.iinfo(np.int64).max

@@ -23,12 +23,14 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.counts import counted_once
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE,)
 TEXT = {
     UnpairedReason.ANSWERED_BY_BALANCER: "answered by the balancer itself",
     UnpairedReason.NEVER_ANSWERED: "never answered",

@@ -29,6 +29,7 @@ from lbtrace.comparison.claims import size
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._message_sizes import declared_sizes
 from lbtrace.findings._side import ends, named, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -38,6 +39,7 @@ from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.FRAMING, FramePart.END)
 ONE_CAPTURE = True
 EXAMPLES = 2
 SIZED = [FRAMINGS[framing] for framing in (Framing.CONTENT_LENGTH, Framing.CHUNKED)]

@@ -23,12 +23,14 @@ from lbtrace.findings._first_words import LISTED
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted, few
 from lbtrace.findings._side import named, told, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TLS,)
 ONE_CAPTURE = True
 
 

@@ -31,6 +31,7 @@ from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
 from lbtrace.http_fields import SERVER
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
@@ -41,6 +42,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, SERVER)
 ONE_CAPTURE = True
 ENDS = {
     Mark.RESET: "connection reset",

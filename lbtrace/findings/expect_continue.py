@@ -27,6 +27,7 @@ from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.http_fields import EXPECT
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -34,6 +35,7 @@ from lbtrace.tables.columns import Column
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, EXPECT, FramePart.TIME)
 ONE_CAPTURE = True
 OF_DURATIONS = True
 LEAST_NS = 500_000_000

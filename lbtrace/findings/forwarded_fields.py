@@ -39,12 +39,14 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import HOST, Meaning, fields_of, spelling
 from lbtrace.http_fields.addresses import stated_addresses
 from lbtrace.http_fields.lines import field_value
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Protocol
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.ADDRESSES, FramePart.FORWARDING, HOST)
 UNKNOWN, FALSE, TRUE = -1, 0, 1
 REMEDY = (
     "Let the balancer set this field itself, and find the proxy in front of it that is not "

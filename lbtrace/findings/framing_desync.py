@@ -44,6 +44,7 @@ from lbtrace.comparison.sides import NO_EXCHANGE, following
 from lbtrace.findings._boundaries import Hidden, crossed, hidden
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING, Meaning, fields_of
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Exchange, Mark, Request
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
@@ -53,6 +54,7 @@ from lbtrace.tables.words import MARKS
 
 AMBIGUOUS = MARKS[Mark.AMBIGUOUS_FRAMING]
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.FRAMING)
 REMEDY = (
     "Let the balancer refuse ambiguous messages, and close backend connections after any it "
     "lets through (RFC 9112 §6.3)."

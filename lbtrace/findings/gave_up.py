@@ -31,6 +31,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.match.exchange_times import given_up
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -41,6 +42,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.END, FramePart.TIME)
 ONE_CAPTURE = True
 OF_DURATIONS = True
 EXAMPLES = 2

@@ -23,11 +23,13 @@ from lbtrace.comparison import Comparison, confidence_of
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.http_fields import CONTENT_TYPE
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 from lbtrace.tables.words import Words
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, CONTENT_TYPE)
 GRPC, GRPC_WEB = "application/grpc", "application/grpc-web"  # gRPC-Web is made for HTTP/1
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -38,6 +39,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.END)
 ONE_CAPTURE = True
 EXAMPLES = 2
 AT_ONCE_NS = 100_000_000

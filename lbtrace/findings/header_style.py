@@ -22,9 +22,11 @@ from lbtrace.comparison import Comparison, confidence_of
 from lbtrace.comparison.field_values import Spelling
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields.lines import is_canonical, sorted_by_go
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.FIELDS,)
 MIN_FIELDS = 5  # of the longest head: fewer may be sorted by chance
 
 

@@ -28,6 +28,7 @@ from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import USER_AGENT
 from lbtrace.http_fields.agents import is_health_checker
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.report import Finding, Severity
@@ -38,6 +39,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, USER_AGENT, FramePart.SYN, FramePart.TIME)
 ONE_CAPTURE = True
 
 

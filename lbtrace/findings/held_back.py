@@ -35,12 +35,14 @@ from lbtrace.comparison.claims import ns
 from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING, CONTENT_TYPE
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.words import Words
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.TIME)
 OF_DURATIONS = True
 LONG_NS = 200_000_000  # bodies that are sent faster are held back by nothing that one would notice
 NOTICED_NS = 1_000_000_000  # who waits so long asks where the time goes

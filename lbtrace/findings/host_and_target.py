@@ -30,10 +30,12 @@ from lbtrace.comparison import ABSENT, Comparison, Pair, Pairs, confidence_of, f
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.http_fields import HOST
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, HOST)
 NOT_SERVED = (400, 403, 404, 421)  # what servers say to a name that is not theirs
 FORM = (", in ", ", the port apart")  # other changes than of the name
 

@@ -41,6 +41,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.findings.connection_reuse import CLIENT, NOBODY, first_close
 from lbtrace.findings.keep_alive_race import longest_idle_ns
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -51,6 +52,7 @@ from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.END, FramePart.SEQUENCE, FramePart.TIME)
 ONE_CAPTURE = True
 OF_DURATIONS = True
 AT_ONCE_NS = 250_000_000  # an answer within a long round trip

@@ -31,6 +31,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -40,6 +41,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.END, FramePart.TIME)
 ONE_CAPTURE = True
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
 FIRST = -1  # the silence before the first exchange of a connection

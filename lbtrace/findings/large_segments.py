@@ -30,11 +30,13 @@ from lbtrace.comparison.unanswered import Unanswered, largest_passed
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.findings.idle_limits import ends_of, shown_ends
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.SEQUENCE,)
 ONE_CAPTURE = True
 ICMP = ("icmp", "icmpv6")  # as packets that are not read are counted
 REMEDY = (

@@ -31,6 +31,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.language.plurals import noun
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -38,6 +39,7 @@ from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.ADDRESSES,)
 NAMED = 8
 SHOWN = 5  # places whose first request is shown
 

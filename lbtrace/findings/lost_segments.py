@@ -31,6 +31,7 @@ from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.findings.idle_limits import shown_ends
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -38,6 +39,7 @@ from lbtrace.tables.columns import Column, among
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.SEQUENCE, FramePart.TIME)
 ONE_CAPTURE = True
 OF_DURATIONS = True
 TOLD_NS = 100_000_000

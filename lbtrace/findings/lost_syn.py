@@ -33,6 +33,7 @@ from lbtrace.comparison.counts import counted_once
 from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, told, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -41,6 +42,7 @@ from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.SYN, FramePart.TIME)
 ONE_CAPTURE = True
 OF_DURATIONS = True
 SECOND_NS = 1_000_000_000

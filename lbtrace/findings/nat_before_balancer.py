@@ -23,11 +23,13 @@ from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.http_fields.addresses import is_public
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct, first_met
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.ADDRESSES, FramePart.FORWARDING)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:

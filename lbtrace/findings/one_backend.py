@@ -26,6 +26,7 @@ from collections.abc import Iterator
 
 from lbtrace.comparison import Comparison, confidence_of
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence, ConnectionBasis
 from lbtrace.model.report import Finding, Severity
@@ -34,6 +35,7 @@ from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.ADDRESSES,)
 # by chance this many choices all fall on one of two backends in less than 1 of 100 cases
 ENOUGH = 8
 SAME_MINUTE_NS = 60_000_000_000  # where two captures have no common clock

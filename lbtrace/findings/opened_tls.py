@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, told, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import ClientHello
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -32,6 +33,7 @@ from lbtrace.model.tls_session import EarlyData, NotOpened, TlsSession
 from lbtrace.model.trace import Trace
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TLS,)
 ONE_CAPTURE = True
 
 REASONS = {

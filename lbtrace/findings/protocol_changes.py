@@ -31,6 +31,7 @@ import numpy as np
 from lbtrace.comparison import Comparison, Pairs, confidence_of, field_values
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Framing
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, first_met, parted
@@ -38,6 +39,7 @@ from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.words import joint, numbering
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.FRAMING, CONTENT_ENCODING)
 BODY = [
     FRAMINGS[framing] for framing in (Framing.CHUNKED, Framing.CONTENT_LENGTH, Framing.UNTIL_CLOSE)
 ]

@@ -52,6 +52,7 @@ from lbtrace.findings._first_words import (
 )
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Exchange, Protocol
 from lbtrace.model.known_reasons import PLAIN_TO_TLS, among
 from lbtrace.model.net import FrameRef, Side
@@ -61,6 +62,7 @@ from lbtrace.tables.columns import Column, RowsByKey
 from lbtrace.tables.connections import NEVER
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.PROXY_HEADER, FramePart.TLS, FramePart.END)
 ONE_CAPTURE = True
 BAD_REQUEST = 400  # RFC 9110 §15.5.1
 VARIANTS = {

@@ -28,6 +28,7 @@ from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, told, variant
 from lbtrace.http_fields.addresses import node
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import ProxyHeader
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
@@ -35,6 +36,7 @@ from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.connections import NEVER
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.PROXY_HEADER, FramePart.ADDRESSES)
 ONE_CAPTURE = True
 TLV = {
     0x01: "ALPN",

@@ -47,12 +47,14 @@ from lbtrace.http_fields import (
 )
 from lbtrace.http_fields.addresses import is_public, parse
 from lbtrace.http_fields.lines import field_value
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, LOCATION, FramePart.FORWARDING)
 ONE_CAPTURE = True
 REDIRECTS = (301, 302, 303, 307, 308)  # RFC 9110 §15.4: those with a Location to follow
 DEFAULT_PORTS = {"http": 80, "https": 443}

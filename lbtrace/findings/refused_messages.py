@@ -56,6 +56,7 @@ from lbtrace.findings._message_sizes import (
 from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
 from lbtrace.findings._side import named, variant
 from lbtrace.language.plurals import noun
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, UnpairedReason
@@ -66,6 +67,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS, joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.FIELDS)
 ONE_CAPTURE = True
 REFUSALS = (400, 411, 413, 414, 417, 431, 494, 500, 501, 502, 505)  # 494: nginx, before it says 400
 PARTS = {

@@ -28,6 +28,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings.retries import IDEMPOTENT
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -36,6 +37,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import bits_of, joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.TIME)
 ONE_CAPTURE = True
 ENDED = bits_of((Mark.RESET, Mark.CLOSED))
 EXAMPLES = 2

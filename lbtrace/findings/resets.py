@@ -26,6 +26,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -36,6 +37,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.END, FramePart.START_LINE)
 ONE_CAPTURE = True
 EXAMPLES = 2
 REMEDY = {

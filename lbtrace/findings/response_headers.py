@@ -28,9 +28,11 @@ from collections.abc import Iterator
 from lbtrace.comparison import Comparison
 from lbtrace.findings._changes import header_findings
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.report import Finding
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.FIELDS)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:

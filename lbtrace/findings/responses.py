@@ -30,12 +30,14 @@ import numpy as np
 from lbtrace.comparison import Comparison, Pairs, confidence_of, field_values
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.pairing import ChangeKind
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among
 from lbtrace.tables.messages import Messages
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE,)
 REMEDY = (
     "Look for a rule at the balancer that rewrites or compresses bodies, or replaces error pages."
 )

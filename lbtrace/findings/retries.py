@@ -32,6 +32,7 @@ import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import RETRIED
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, AttemptOutcome, UnpairedReason
@@ -40,6 +41,7 @@ from lbtrace.tables.columns import Column, distinct, first_met, spans
 from lbtrace.tables.pairs import OUTCOMES, PairTable
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.END)
 IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 HOW = {
     AttemptOutcome.RESET: "the first attempt was reset",

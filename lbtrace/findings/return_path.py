@@ -29,12 +29,14 @@ from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._side import variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.ADDRESSES, FramePart.SYN)
 ONE_CAPTURE = True
 ROUTE = (
     "The way back is asymmetric: route the backend's answers through the balancer, or let it "

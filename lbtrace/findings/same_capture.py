@@ -20,10 +20,12 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, first_frames
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TIME, FramePart.ADDRESSES, FramePart.SEQUENCE)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:

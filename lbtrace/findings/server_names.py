@@ -27,11 +27,13 @@ from lbtrace.findings._first_words import closed_unanswered, first_words
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._side import named, told, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TLS, FramePart.END)
 ONE_CAPTURE = True
 NO_NAME = "(no server name)"
 REMEDY = (

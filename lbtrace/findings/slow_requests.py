@@ -23,6 +23,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Framing, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
@@ -33,6 +34,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import bits_of
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TIME, FramePart.START_LINE)
 ONE_CAPTURE = True
 OF_DURATIONS = True
 SLOW_NS = 1_000_000_000

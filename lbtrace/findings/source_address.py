@@ -29,12 +29,14 @@ import numpy as np
 from lbtrace.comparison import Comparison, ConnectionPairs, Pairs, confidence_of
 from lbtrace.findings._client import stated_in
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import CONFIDENCES, Confidence, ConnectionBasis
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.ADDRESSES, FramePart.FORWARDING)
 BYTES_PASS = (
     ConnectionBasis.SAME_PACKETS,
     ConnectionBasis.SAME_BYTES,

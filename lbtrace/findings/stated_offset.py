@@ -20,11 +20,13 @@ from collections.abc import Iterator
 
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TIME, FramePart.START_LINE)
 REMEDY = "Leave --clock-offset away, or give {offset}."
 
 

@@ -25,10 +25,12 @@ from collections.abc import Iterator
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import ADDED_BY_PROXIES
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TIME, FramePart.START_LINE, FramePart.FORWARDING)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:

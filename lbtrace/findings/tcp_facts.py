@@ -27,12 +27,14 @@ import numpy as np
 from lbtrace.comparison import Comparison, ConnectionPairs
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, told, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side, SynFingerprint
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.connections import NO_FRAME, NONE
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.SYN, FramePart.OPTIONS)
 ONE_CAPTURE = True
 MIN_SEGMENTS = 3  # one or two tell nothing
 MIN_LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network

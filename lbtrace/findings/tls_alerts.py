@@ -31,12 +31,14 @@ from lbtrace.findings._backend_events import fatal_alert
 from lbtrace.findings._first_words import Opening, first_words, listed, openings, shown
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, variant
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.model.tls_alerts import TlsAlert
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TLS,)
 ONE_CAPTURE = True
 NO_NAME = "none"
 SNI = (

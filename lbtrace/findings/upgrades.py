@@ -37,6 +37,7 @@ from lbtrace.findings._first_words import listed
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, told, variant
 from lbtrace.http_fields import CONNECTION, SEC_WEBSOCKET_KEY, UPGRADE, spelling
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -45,6 +46,7 @@ from lbtrace.tables.messages import Messages
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.HOP)
 ONE_CAPTURE = True
 SWITCHED = 101  # RFC 9110 §15.2.2
 H2C = "h2c"  # between two hops only: a proxy need not pass it on

@@ -35,6 +35,7 @@ from lbtrace.comparison import (
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import FORWARDED_PREFIX, FORWARDING, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import field_lines
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Request
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Pattern
@@ -43,6 +44,7 @@ from lbtrace.tables.columns import distinct, first_met
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.ADDRESSES, FramePart.FORWARDING)
 # A field that names a proxy is no claim of the client's about itself.
 CLAIMS = fields_of(FORWARDING & ~Meaning.PROXY)
 FATE = {

@@ -68,10 +68,10 @@ def read(cursor: Cursor) -> tuple[tuple[ProxyHeader, ...], bool]:
     """
     headers: list[ProxyHeader] = []
     malformed = False
-    while len(headers) < _STACKED and (whole := _whole(cursor)) is not None:
+    while len(headers) < _STACKED and (whole := _whole(cursor.peek)) is not None:
         frame = cursor.pieces.frame[cursor.row_at(cursor.offset)]
         cursor.pos += len(whole)
-        header = _v2(whole, frame) if whole.startswith(SIGNATURE) else _v1(whole, frame)
+        header = _header(whole, frame)
         if header is None:
             return tuple(headers), True
         headers.append(header)
@@ -79,17 +79,27 @@ def read(cursor: Cursor) -> tuple[tuple[ProxyHeader, ...], bool]:
     return tuple(headers), malformed
 
 
-def _whole(cursor: Cursor) -> bytes | None:
-    """The bytes of the header that begins at the cursor: none of them when it is cut; None when
-    none begins there.
+def header_of(data: bytes) -> ProxyHeader | None:
+    """The header that these bytes begin with; None when there is none, or it is not whole."""
+    whole = _whole(lambda size: data[:size])
+    return _header(whole, 0) if whole else None
+
+
+def _header(whole: bytes, frame: int) -> ProxyHeader | None:
+    return _v2(whole, frame) if whole.startswith(SIGNATURE) else _v1(whole, frame)
+
+
+def _whole(peek: Callable[[int], bytes]) -> bytes | None:
+    """The bytes of the header that begins here: none of them when it is cut; None when none begins
+    here.
     """
-    head = cursor.peek(_HEAD)
+    head = peek(_HEAD)
     if head.startswith(SIGNATURE):
         size = _HEAD + int.from_bytes(head[14:16], "big") if len(head) == _HEAD else _HEAD
-        whole = cursor.peek(size)
+        whole = peek(size)
         return whole if len(whole) == size else b""
     if head.startswith(b"PROXY "):
-        line = cursor.peek(_LONGEST_LINE)
+        line = peek(_LONGEST_LINE)
         return line[: line.find(b"\r\n") + 2] if b"\r\n" in line else b""
     return None
 

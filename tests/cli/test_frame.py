@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from lbtrace.cli.frame import frame_numbers
 from tests.cli.captures import SAMPLES
 
 CLIENT = str(SAMPLES / "nginx-race" / "client.pcap")
+BACKEND = str(SAMPLES / "nginx-race" / "backend.pcap")
 HEAD = (
     b"GET /a?access_token=hunter2 HTTP/1.1\r\nHost: a\r\n"
     b"Authorization: Bearer hunter2\r\nCookie: sid=hunter2\r\n\r\npassword=hunter2"
@@ -48,6 +50,48 @@ def test_a_frame_has_its_layers_and_its_head(capsys: pytest.CaptureFixture[str])
 def test_hex_shows_the_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["frame", CLIENT, "1", "--hex"]) == 0
     assert "0000  ee f7 87 66 28 0b 06 2e" in capsys.readouterr().out
+
+
+def test_what_findings_rest_on_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["frame", BACKEND, "10", "12", "--hex", "--width", "120"]) == 0
+    out = capsys.readouterr().out
+    for told in (
+        "▶flags FA◀",
+        "5d 3a 80▶11◀ *w",
+        "  ▶GET /divide/50 HTTP/1.1◀",
+        "  ▶X-Forwarded-For: 1.240.235.98◀",
+        "   Host: divide",
+        "▶ ◀: what findings rest on",
+    ):
+        assert told in out
+
+
+def test_marks_move_no_byte(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["frame", BACKEND, "1-27", "--hex", "--show-secrets", "--width", "120"]) == 0
+    dump = re.findall(r"^   [0-9a-f]{4} .*$", capsys.readouterr().out, re.MULTILINE)
+    assert len(dump) > 100
+    for row in dump:
+        bytes_ = bytes.fromhex(re.sub("[▶◀]", " ", row[8:56]))
+        assert row[58:] == "".join(chr(b) if 0x20 <= b < 0x7F else "." for b in bytes_)
+
+
+def test_one_finding_marks_what_it_rests_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["frame", BACKEND, "12", "--finding", "keep-alive-race", "--width", "120"]) == 0
+    out = capsys.readouterr().out
+    assert "▶2026-11-22 18:21:02.995629000 UTC◀" in out
+    assert "   X-Forwarded-For: 1.240.235.98" in out
+    assert "what keep-alive-race rests on: the first line of a message, FIN or RST, the time" in out
+    assert run(["frame", BACKEND, "12", "--finding", "tls-alerts"]) == 0
+    out = capsys.readouterr().out
+    assert "▶" not in out
+    assert "tls-alerts rests on TLS hellos and alerts: not here." in out
+
+
+def test_a_finding_that_is_none_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["frame", BACKEND, "12", "--finding", "retires"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "Did you mean retries" in err
 
 
 @pytest.mark.parametrize("hex_", [[], ["--hex"]])

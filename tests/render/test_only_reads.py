@@ -26,12 +26,15 @@ LAYOUT = {
 UNITS = {"escape.py", "names.py", "times.py", "units.py"}
 MEASURING = {"sum", "Counter", "median", "mean", "max", "min", "statistics", "numpy", "np"}
 READ = ("lbtrace.model", "lbtrace.render", "lbtrace.errors", "lbtrace.language", "rich")
-# counts one Trace, of which there is no Report; and puts the exchanges of a Report in order
+# counts one Trace, of which there is no Report; puts the exchanges of a Report in order; reads the
+# bytes of a frame
 COUNTED = (
     "lbtrace.tables.captures",
     "lbtrace.listing",
     "lbtrace.ladder",
     "lbtrace.dissection",
+    "lbtrace.frame_evidence",
+    "lbtrace.payload_lines",
     "lbtrace.http_fields.masking",
 )
 

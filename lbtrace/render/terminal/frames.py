@@ -1,25 +1,27 @@
-"""Frames, layer by layer: what `lbtrace frame` prints.
+"""Frames, layer by layer: what `lbtrace frame` prints. ▶…◀ stands around what a finding rests on.
 
-Of the payload only the head of an HTTP message is shown, line by line and masked. What else there
-is may hold credentials that nothing marks as such: its bytes are counted, and shown on request.
+Of the payload only the lines that are known are shown, masked. What else there is may hold
+credentials that nothing marks as such: its bytes are counted, and shown on request.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TextIO
 
-from lbtrace.dissection import Dissection
+from lbtrace.dissection import Dissection, Layer
+from lbtrace.frame_evidence import MarkedFrame, in_words, marked
 from lbtrace.http_fields.masking import Mask
+from lbtrace.model.frame_parts import ANY, RestsOn
+from lbtrace.payload_lines import PayloadLine
 from lbtrace.render import View
-from lbtrace.render.terminal.page import Page
+from lbtrace.render.terminal.page import Cell, Page
 from lbtrace.render.wording import times, units
 from lbtrace.render.wording.escape import shown
 
-_START = re.compile(rb"(?:HTTP/\d\.\d \d{3}|[!-~]+ \S+ HTTP/\d\.\d\r?$)")
 _ROW = 16  # bytes of a hex dump
 _HIDDEN = "may hold credentials: --show-secrets shows them"
+_BEGIN, _END, _STYLE = "▶", "◀", "marked"
 
 
 class ShownFrame(NamedTuple):
@@ -35,75 +37,134 @@ class ShownFrame(NamedTuple):
     key: bytes
 
 
-def write_frames(frames: Sequence[ShownFrame], out: TextIO, view: View, hex_: bool) -> None:
+class FramesWanted(NamedTuple):
+    """What to show of each frame: its bytes (`hex`), and marks at what a finding rests on. `slug`
+    is that of the finding, "" for what most of them rest on.
+    """
+
+    hex: bool = False
+    rests_on: RestsOn = ANY
+    slug: str = ""
+
+
+def write_frames(
+    frames: Sequence[ShownFrame], out: TextIO, view: View, wanted: FramesWanted
+) -> None:
     """One after the other."""
-    page = Page(out, view)
+    page, told = Page(out, view), False
     for place, frame in enumerate(frames):
         if place:
             page.blank()
-        _head(page, frame)
-        if frame.dissection is None:
-            page.line("This record is no packet.")
-            continue
-        _layers(page, frame.dissection)
-        _payload(page, frame.dissection.payload, Mask(frame.key), view.show_secrets)
-        if hex_:
-            _hex(page, frame, view.show_secrets)
+        told |= _frame(page, frame, wanted)
+    page.blank()
+    if told:
+        what = wanted.slug or "findings"
+        page.line((f"{_BEGIN} {_END}: what {what} {_rest(wanted)}", "note"))
+    elif wanted.slug:
+        page.prose(f"{wanted.slug} rests on {in_words(wanted.rests_on)}: not here.")
 
 
-def _head(page: Page, frame: ShownFrame) -> None:
+def _rest(wanted: FramesWanted) -> str:
+    return f"rests on: {in_words(wanted.rests_on)}" if wanted.slug else "rest on here"
+
+
+def _frame(page: Page, frame: ShownFrame, wanted: FramesWanted) -> bool:
+    """One frame; whether something is marked in it."""
+    if frame.dissection is None:
+        _head(page, frame, False)
+        page.line("This record is no packet.")
+        return False
+    found = marked(frame.dissection, wanted.rests_on)
+    _head(page, frame, found.time)
+    for place, layer in enumerate(frame.dissection.layers):
+        _layer(page, layer, {name for at, name in found.fields if at == place})
+    _payload(page, frame, found)
+    if wanted.hex:
+        _hex(page, frame, found)
+    return bool(found.ranges) or found.time
+
+
+def _head(page: Page, frame: ShownFrame, time: bool) -> None:
     cut = len(frame.data) < frame.wire
     size = f"{len(frame.data)} of {frame.wire} bytes captured" if cut else f"{frame.wire} bytes"
     when = times.moment(frame.time_ns, page.view.zone)
     page.line(
-        (f"#{frame.number}", "heading"), f" of {shown(frame.path)} · {when} · {size}", indent=0
+        (f"#{frame.number}", "heading"),
+        f" of {shown(frame.path)} · ",
+        _told(when, time),
+        f" · {size}",
+        indent=0,
     )
     page.line((f"link type {frame.link}", "note"))
 
 
-def _layers(page: Page, dissection: Dissection) -> None:
-    """A paragraph for each layer."""
-    for layer in dissection.layers:
-        fields = " · ".join(f"{name} {shown(value)}" for name, value in layer.fields)
-        page.hanging([(f"{shown(layer.name):<8}  ", "bold")], fields)
+def _told(text: str, mark: bool) -> Cell:
+    return (f"{_BEGIN}{text}{_END}", _STYLE) if mark else text
 
 
-def _payload(page: Page, payload: bytes, mask: Mask, secrets: bool) -> None:
+def _layer(page: Page, layer: Layer, told: set[str]) -> None:
+    """A paragraph."""
+    fields: list[Cell] = []
+    for name, value in layer.fields:
+        fields += [" · "] if fields else []
+        fields.append(_told(f"{name} {shown(value)}", name in told))
+    page.hanging([(f"{shown(layer.name):<8}  ", "bold")], *fields)
+
+
+def _payload(page: Page, frame: ShownFrame, found: MarkedFrame) -> None:
+    assert frame.dissection is not None
+    payload, secrets = frame.dissection.payload, page.view.show_secrets
     if not payload:
         return
     page.line(("payload   ", "bold"), units.plural(len(payload), "byte"))
-    if secrets:
-        for text in payload.decode("latin-1").split("\n"):
+    mask = Mask(frame.key)
+    for line, told in found.lines:
+        text = line.text if secrets or not line.secret else mask.line(line.text)
+        page.line(_told(shown(text), told), indent=2 if told else 3)
+    rest = payload[_read(found.lines, payload) :]
+    if secrets and rest:
+        for text in rest.decode("latin-1").split("\n"):
             page.line(shown(text.removesuffix("\r")), indent=3)
-        return
-    head = list(_head_lines(payload))
-    for line in head:
-        page.line(shown(mask.line(line)), indent=3)
-    rest = len(payload) - sum(len(line) + 2 for line in head)
-    if not head or rest > 2:
-        page.line((f"{units.plural(rest, 'byte')} that {_HIDDEN}", "note"), indent=3)
+    elif rest:
+        page.line((f"{units.plural(len(rest), 'byte')} that {_HIDDEN}", "note"), indent=3)
 
 
-def _head_lines(payload: bytes) -> Iterator[str]:
-    """The lines of the head that the payload begins with, up to the last whole one."""
-    lines = payload.split(b"\r\n")
-    if not _START.match(lines[0]):
-        return
-    for line in lines[:-1]:
-        if not line:
-            return
-        yield line.decode("latin-1")
+def _read(lines: Sequence[tuple[PayloadLine, bool]], payload: bytes) -> int:
+    """How many bytes of the payload the lines take: of a head with the ends of its lines."""
+    end = lines[-1][0].end if lines else 0
+    while end and payload.startswith(b"\r\n", end):
+        end += 2
+    return end
 
 
-def _hex(page: Page, frame: ShownFrame, secrets: bool) -> None:
-    """The bytes, without the payload unless secrets are shown."""
+def _hex(page: Page, frame: ShownFrame, found: MarkedFrame) -> None:
+    """The bytes; of the payload only those that hold no credentials, unless secrets are shown."""
     assert frame.dissection is not None
-    payload = 0 if secrets else len(frame.dissection.payload)
-    told = frame.data[: len(frame.data) - payload]
+    payload = frame.dissection.payload
+    hidden = 0 if page.view.show_secrets else len(payload) - _open(found.lines)
+    told = frame.data[: frame.dissection.begin + len(payload) - hidden] if hidden else frame.data
     page.line(("bytes", "bold"))
     for at in range(0, len(told), _ROW):
-        row = told[at : at + _ROW]
-        text = "".join(chr(b) if 0x20 <= b < 0x7F else "." for b in row)
-        page.line(f"{at:04x}  {row.hex(' '):<{_ROW * 3 - 1}}  {text}", indent=3)
-    if payload:
-        page.line((f"{units.plural(payload, 'byte')} of payload that {_HIDDEN}", "note"), indent=3)
+        page.line(*_row(told, at, found.ranges), indent=3)
+    if hidden:
+        page.line((f"{units.plural(hidden, 'byte')} of payload that {_HIDDEN}", "note"), indent=3)
+
+
+def _open(lines: Sequence[tuple[PayloadLine, bool]]) -> int:
+    """How many bytes the payload begins with that hold no credentials: they are read whole."""
+    return next((line.begin for line, _ in lines if line.secret), lines[-1][0].end if lines else 0)
+
+
+def _row(data: bytes, at: int, ranges: Sequence[tuple[int, int]]) -> Iterator[Cell]:
+    """A row of a hex dump; the blanks around marked bytes become marks."""
+    row = data[at : at + _ROW]
+    told = [any(begin <= at + n < end for begin, end in ranges) for n in range(len(row))]
+    yield f"{at:04x} "
+    before = False
+    for byte, mark in zip(row, told, strict=True):
+        yield (_BEGIN, _STYLE) if mark and not before else (_END, _STYLE) if before > mark else " "
+        yield f"{byte:02x}", _STYLE if mark else ""
+        before = mark
+    yield (_END, _STYLE) if before else " "
+    text = "".join(chr(b) if 0x20 <= b < 0x7F else "." for b in row)
+    yield f"{'   ' * (_ROW - len(row))} {text}"

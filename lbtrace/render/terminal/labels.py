@@ -44,6 +44,10 @@ class Labels:
         letter = "C" if side is Side.CLIENT else "B"
         return f"{letter}{point + 1}.{file + 1}" if many else f"{letter}{point + 1}"
 
+    def path(self, side: Side, point: int, file: int) -> str:
+        """Where a file is."""
+        return self._traces[side][point].files[file].path
+
     def frame(self, ref: FrameRef) -> str:
         """ "#9"."""
         prefix = f"{self.point(ref.side, ref.point, ref.file)} " if self._several[ref.side] else ""

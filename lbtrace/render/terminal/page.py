@@ -146,10 +146,10 @@ class Page:
         block = Padding(self.text((text, style)), (0, 0, 0, indent), expand=False)
         self._console.print(block, width=self.prose_width, overflow="fold")
 
-    def hanging(self, lead: Sequence[Cell], text: str, indent: int = 1) -> int:
+    def hanging(self, lead: Sequence[Cell], *parts: Cell, indent: int = 1) -> int:
         """A paragraph that begins behind `lead` and goes on below itself; the column it has."""
         label, column = self.text(*lead), indent + self.text(*lead).cell_len
-        body = self.text(text).wrap(self._console, self.prose_width - column, overflow="fold")
+        body = self.text(*parts).wrap(self._console, self.prose_width - column, overflow="fold")
         for number, part in enumerate(body):
             line = Text(" " * column if number else " " * indent)
             if not number:

@@ -15,6 +15,7 @@ THEME = Theme(
         "frame": "cyan",
         "filter": "italic",
         "note": "dim",
+        "marked": "reverse",
         "severity.critical": "bold white on red",
         "severity.high": "bold red",
         "severity.medium": "bold yellow",

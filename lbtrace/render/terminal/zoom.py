@@ -4,6 +4,7 @@ filters for Wireshark with all the evidence.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from lbtrace.errors import OptionError
@@ -24,6 +25,7 @@ from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
 
 _EXCHANGES = 3  # of a problem
+_LOOKED_AT = 6  # packets of a file, for a command that shows them
 _LEGEND = "the balancer: + added, - removed, ~ changed"
 
 
@@ -39,9 +41,23 @@ def zoom(page: Page, report: Report, name: str, labels: Labels) -> None:
         _exchange(page, report, row, labels)
     if not page.view.everything:
         _hidden(page, found, [row.number for row in rows[_EXCHANGES:]])
-    page.heading("All evidence", "display filters for Wireshark")
-    filters = _filters(page, report, (("frames", frame) for frame in found.frames))
-    page.table([Column(), Column(flexible=True)], filters)
+    _evidence(page, report, found, labels)
+
+
+def _evidence(page: Page, report: Report | CaptureReport, found: Problem, labels: Labels) -> None:
+    """All frames of a problem: how to find them in Wireshark, and how to look at them here."""
+    page.heading("All evidence", "display filters for Wireshark; the packets, at this terminal")
+    cause = report.findings[found.said[0]].slug.partition(".")[0]
+    rows: list[list[Cell]] = []
+    for file, numbers in _by_file(("", frame) for frame in found.frames):
+        path, every = labels.path(*file), sorted(numbers[""])
+        rows.append([("capture" if labels.alone else file[0].value, "label"), shown(path)])
+        rows.append(["frames", (_numbered(every), "filter")])
+        if path != "-":
+            some = " ".join(map(str, page.some(every, _LOOKED_AT)))
+            command = f"lbtrace frame {shlex.quote(path)} {some} --finding {cause}"
+            rows.append(["packets", shown(command)])
+    page.table([Column(), Column(flexible=True)], rows)
 
 
 def drawn(page: Page, report: Report, name: str, how: str, labels: Labels) -> None:
@@ -85,6 +101,7 @@ def alone(page: Page, report: CaptureReport, name: str, labels: Labels) -> None:
         _exchange_alone(page, trace, number, f"{of}{number}", labels)
     hidden = [f"{of}{number}" for number in numbers[len(some) :]]
     _hidden(page, found, hidden)
+    _evidence(page, report, found, labels)
 
 
 def _named_alone(report: CaptureReport, found: Problem) -> tuple[Trace, list[int]]:
@@ -325,21 +342,28 @@ def _clock(steps: Sequence[Step]) -> str:
     return "no common clock: in the order in which it must have been"
 
 
-def _filters(page: Page, report: Report, told: Iterable[tuple[str, FrameRef]]) -> list[list[Cell]]:
+def _filters(told: Iterable[tuple[str, FrameRef]], labels: Labels) -> list[list[Cell]]:
     """A display filter for each file and kind of evidence: (kind, frame) each."""
-    numbers: dict[tuple[Side, int, int], dict[str, set[int]]] = {}
-    for kind, frame in told:
-        file = numbers.setdefault((frame.side, frame.point, frame.file), {})
-        file.setdefault(kind, set()).add(frame.number)
     rows: list[list[Cell]] = []
-    for (side, point, file_), kinds in sorted(numbers.items(), key=_client_first):
-        path = report.trace(side, point).files[file_].path
-        rows.append([(side.value, "label"), shown(path)])
+    for file, kinds in _by_file(told):
+        rows.append([(file[0].value, "label"), shown(labels.path(*file))])
         rows += [[kind, (_numbered(sorted(held)), "filter")] for kind, held in kinds.items()]
     return rows
 
 
-def _client_first(item: tuple[tuple[Side, int, int], object]) -> tuple[bool, int, int]:
+_File = tuple[Side, int, int]  # of a capture point
+
+
+def _by_file(told: Iterable[tuple[str, FrameRef]]) -> list[tuple[_File, dict[str, set[int]]]]:
+    """The numbers of the frames of each kind in each file, those of the client side first."""
+    files: dict[_File, dict[str, set[int]]] = {}
+    for kind, frame in told:
+        file = files.setdefault((frame.side, frame.point, frame.file), {})
+        file.setdefault(kind, set()).add(frame.number)
+    return sorted(files.items(), key=_client_first)
+
+
+def _client_first(item: tuple[_File, object]) -> tuple[bool, int, int]:
     (side, point, file), _ = item
     return side is Side.BACKEND, point, file
 
@@ -360,7 +384,7 @@ def _wireshark(
     """Filters for the messages, for all steps, and for the connections as a whole."""
     told = [pair for side, ref in refs for pair in _messages(report, side, ref)]
     told += [("all steps", step.frame) for step in steps]
-    rows = _filters(page, report, told)
+    rows = _filters(told, labels)
     for side, ref in refs:
         label = f"connection of {labels.begin(side, ref)}"
         rows.append([label, (_stream(report, side, labels.connection(side, ref), ref), "filter")])
