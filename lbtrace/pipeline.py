@@ -65,13 +65,13 @@ def _inspect(
         secrets = keylogs.secrets = keylogs.secrets.joined(read.secrets)
         pauses = tcp.pauses(read.streams).data
         opened = tls.opened(read.streams, secrets, progress)
-        applications, exchanges, weirds = http.exchanges(
-            read.connections, opened.streams, options, progress
-        )
+        carried = http.exchanges(read.connections, opened.streams, options, progress)
+        applications, exchanges = carried.applications, carried.exchanges
         reasons = http.stated_reasons(opened.streams, applications, exchanges)
         connections, applications = http.settled(read.connections, applications)
         applications = tls.told(applications, opened, secrets)
-        diagnostics = read.diagnostics + weirds + tls.unused(applications, opened, secrets)
+        diagnostics = read.diagnostics + carried.diagnostics
+        diagnostics += tls.unused(applications, opened, secrets)
         capture.check_unchanged(read.files, read.streams.buffers)
     return Trace(
         side=side,
@@ -87,6 +87,8 @@ def _inspect(
         packet_directions=read.packet_directions,
         pauses=pauses,
         reasons=reasons,
+        control=carried.control,
+        stalls=carried.stalls,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,12 +21,25 @@ from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
 from lbtrace.options import Options
 from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.control_frames import ControlFrames, WindowStalls
 from lbtrace.tables.exchanges import Exchanges, ExchangeTable
 from lbtrace.tables.packets import Column, StreamTable
 
-__all__ = ["exchanges", "settled", "stated_reasons"]
+__all__ = ["Carried", "exchanges", "settled", "stated_reasons"]
 
 _STEP = 2048  # connections between two reports of progress
+
+
+class Carried(NamedTuple):
+    """What the streams of a capture point carry: one Application per connection, every exchange,
+    ordered by first frame, and what HTTP/2 says beside them.
+    """
+
+    applications: list[Application]
+    exchanges: Sequence[Exchange]
+    diagnostics: tuple[Diagnostic, ...]
+    control: ControlFrames
+    stalls: WindowStalls
 
 
 def exchanges(
@@ -34,8 +48,8 @@ def exchanges(
     options: Options,
     progress: Callable[[str, float], None],
     careful: bool = False,
-) -> tuple[list[Application], Sequence[Exchange], tuple[Diagnostic, ...]]:
-    """Streams → one Application per connection, and every exchange, ordered by first frame.
+) -> Carried:
+    """Streams → what they carry.
 
     An Application that is `reversed` says that the end taken for the server is the client.
     `careful`: nothing is read in bulk; the result is the same (a law in the tests).
@@ -63,7 +77,13 @@ def exchanges(
         zip(np.sort(ids).tolist(), found, strict=True)
     ):  # in place: there are never two of each
         found[i] = make(Exchange, (id_, *exchange[1:]))
-    return applications, Exchanges(table, found), reading.weirds.diagnostics()
+    return Carried(
+        applications,
+        Exchanges(table, found),
+        reading.weirds.diagnostics(),
+        reading.control(),
+        WindowStalls.of(reading.stalls),
+    )
 
 
 def _ids(table: ExchangeTable, found: list[Exchange]) -> tuple[Column, Column]:

@@ -38,9 +38,11 @@ from lbtrace.model.http import (
     Protocol,
     ProxyHeader,
 )
+from lbtrace.model.http2 import WindowStall
 from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.options import Options
 from lbtrace.tables.columns import running
+from lbtrace.tables.control_frames import ControlFrames
 from lbtrace.tables.packets import StreamTable
 
 if TYPE_CHECKING:
@@ -70,6 +72,9 @@ class ConnectionReader:
         caches = HeadCaches()
         self.context = ReaderContext(ready, caches, self.weirds, self.budget, self.decode)
         self.found: list[Exchange] = []
+        self.stalls: list[WindowStall] = []
+        self._control: list[ControlFrames] = []
+        self._texts = [""]
         self.rows = array("q")
         self._sizes = np.diff(running(streams.length)[streams.first[::2]]).tolist()
 
@@ -226,7 +231,10 @@ class ConnectionReader:
         """The exchanges of HTTP/2 streams."""
         from lbtrace.http.h2 import reader as h2  # with the tables of HPACK
 
-        h2.exchanges(number, self._direction(client), self._direction(server), self.found, upgraded)
+        asking, answering = self._direction(client), self._direction(server)
+        h2.exchanges(number, asking, answering, self.found, upgraded)
+        # the settings of an upgrade are in a field of its request
+        self._steered(number, asking, answering, upgraded is None)
 
     def _http2_from_the_middle(
         self, number: int, client: Cursor, server: Cursor, frame: int
@@ -240,9 +248,30 @@ class ConnectionReader:
             asking, answering = answering, asking
         if not h2.exchanges(number, asking, answering, self.found):
             return Application(Protocol.OTHER)
+        self._steered(number, asking, answering, False)
         if swapped:
             self._reverse(number, frame)
         return Application(Protocol.HTTP2, reversed=swapped)
+
+    def _steered(
+        self, number: int, asking: Http2Direction, answering: Http2Direction, from_start: bool
+    ) -> None:
+        """The control frames of both directions. `from_start`: all settings are among them."""
+        for side in (asking, answering):
+            if len(side.control):
+                self._control.append(
+                    side.control.frames(side.cursor, number, side is asking, self._texts)
+                )
+        if from_start:
+            from lbtrace.http.h2.windows import stalls
+
+            self.stalls += stalls(number, asking, answering)
+
+    def control(self) -> ControlFrames:
+        """The control frames of all connections."""
+        if not self._control:
+            return ControlFrames.empty()
+        return ControlFrames.joined(self._control)
 
     def _direction(self, cursor: Cursor) -> Http2Direction:
         from lbtrace.http.h2.direction import Http2Direction

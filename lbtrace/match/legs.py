@@ -187,4 +187,14 @@ def part_of(trace: Trace, ids: set[int], side: Side) -> Trace:
         connections=[c._replace(id=number[c.id]) for c in kept],
         applications=[trace.applications[c.id] for c in kept],
         exchanges=exchanges,
+        control=[
+            f._replace(connection=number[f.connection])
+            for f in trace.control
+            if f.connection in number
+        ],
+        stalls=[
+            s._replace(connection=number[s.connection])
+            for s in trace.stalls
+            if s.connection in number
+        ],
     )

@@ -9,6 +9,7 @@ from enum import IntEnum
 from pathlib import PurePath
 
 from lbtrace.model.http import Application, Exchange
+from lbtrace.model.http2 import ControlFrame, WindowStall
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.stream import Connection
 
@@ -86,7 +87,8 @@ class Trace:
     `packet_directions[frame - 1]` is the `PacketDirection` of a frame; it is empty when the link
     types tell of none. `pauses[frame]` is how often the stream of a frame with payload had paused
     when it came (`tcp.pauses`); it is empty when that is not known. `reasons` are what the bodies
-    of error responses say, by their digests.
+    of error responses say, by their digests. `control` are the control frames of HTTP/2, `stalls`
+    the times for which its flow control let nothing through, both by connection.
     """
 
     side: Side
@@ -102,6 +104,8 @@ class Trace:
     packet_directions: bytes = b""
     pauses: Sequence[int] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
+    control: Sequence[ControlFrame] = ()
+    stalls: Sequence[WindowStall] = ()
 
     def __repr__(self) -> str:
         from lbtrace.presentation import trace_line

@@ -205,7 +205,7 @@ def http1(data: bytes) -> None:
     if mode & 32:
         wire.s("FIN", 1000 + len(server), ack=100 + len(client))
     connections, streams = tcp.connections(wire.table())
-    applications, exchanges, _ = http.exchanges(connections, streams, DEFAULT, quiet)
+    applications, exchanges, *_ = http.exchanges(connections, streams, DEFAULT, quiet)
     assert len(applications) == len(connections)
     for i, exchange in enumerate(exchanges):
         assert exchange.id == i
@@ -255,7 +255,7 @@ def opened(data: bytes) -> None:
     assert (streams.ack <= streams.end[1 - of]).all()
     sizes = np.array([len(b) for b in streams.buffers], np.int64)
     assert (streams.payload + streams.length <= sizes[streams.buffer]).all()
-    applications, _, _ = http.exchanges([connection(0)], streams, DEFAULT, quiet)
+    applications, *_ = http.exchanges([connection(0)], streams, DEFAULT, quiet)
     tls.told(applications, found, secrets)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from lbtrace import http
 from lbtrace.model.http import Application, Exchange
+from lbtrace.model.http2 import ControlFrame, WindowStall
 from lbtrace.model.net import Endpoint
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import Diagnostic
@@ -148,6 +149,8 @@ class Heard:
     applications: list[Application]
     exchanges: Sequence[Exchange]
     diagnostics: tuple[Diagnostic, ...]
+    control: Sequence[ControlFrame] = ()
+    stalls: Sequence[WindowStall] = ()
 
     @property
     def slugs(self) -> set[str]:

@@ -65,7 +65,7 @@ class Read:
 def read(talk: Talk, secrets: tls.Secrets) -> Read:
     """One connection, through both stages."""
     opened = tls.opened(table([talk]), secrets, quiet)
-    applications, exchanges, _ = http.exchanges([connection(0)], opened.streams, DEFAULT, quiet)
+    applications, exchanges, *_ = http.exchanges([connection(0)], opened.streams, DEFAULT, quiet)
     return Read(opened.streams, tls.told(applications, opened, secrets), exchanges)
 
 

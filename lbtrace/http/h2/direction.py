@@ -15,6 +15,7 @@ from typing import Final
 
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.digest import BodyDigest
+from lbtrace.http.h2.control import KINDS, ControlNotes
 from lbtrace.http.h2.field_sections import FieldSection, FieldSections
 from lbtrace.http.h2.frames import (
     CONTINUATION,
@@ -70,7 +71,8 @@ class Http2Direction:
     """One direction of an HTTP/2 connection, read to its end.
 
     `halves` are by stream id, `promised` the requests of PUSH_PROMISE by the stream they promise,
-    `resets` the streams it reset.
+    `resets` the streams it reset. `control` are its control frames. `whole`: no byte of it is
+    missing, as far as the capture shows.
     """
 
     def __init__(self, cursor: Cursor, weirds: Weirds, decode: bool, limit: int) -> None:
@@ -88,6 +90,9 @@ class Http2Direction:
         self.halves: dict[int, StreamHalf] = {}
         self.promised: dict[int, StreamHalf] = {}
         self.resets: set[int] = set()
+        self.control = ControlNotes()
+        pieces = cursor.pieces
+        self.whole = bool(pieces.known_start[cursor.stream]) and not self.ending.holed
         self._run()
 
     def _run(self) -> None:
@@ -136,6 +141,8 @@ class Http2Direction:
             return False
         if head.kind in (HEADERS, PUSH_PROMISE):
             return self._headers(head, payload, begin)
+        if head.kind in KINDS:
+            self.control.add(head, payload, cursor.offset - 1)
         if head.kind == RST_STREAM:
             self.resets.add(head.stream)
         return True
@@ -144,6 +151,7 @@ class Http2Direction:
         """§6.1: padding length, data, padding."""
         cursor = self.cursor
         size, padding = head.size, 0
+        self.control.add_data(head, cursor.offset + size - 1)
         if head.flags & PADDED and size:
             first = cursor.peek(1)
             cursor.take(1, None)
@@ -249,6 +257,7 @@ class Http2Direction:
         compression state meanwhile is unknown.
         """
         cursor = self.cursor
+        self.whole = False
         rows = cursor.rows_ahead(cursor.offset)
         self.sections.decoder.forget()
         if rows:

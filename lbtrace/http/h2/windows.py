@@ -1,0 +1,161 @@
+"""Both directions of an HTTP/2 connection → the times for which flow control let nothing through
+(RFC 9113 §5.2, §6.9).
+
+Each end may send as many bytes of DATA as the other gave it: 65,535 on the connection, and as many
+as INITIAL_WINDOW_SIZE says on each stream; WINDOW_UPDATE adds to either. A stall is told only where
+it is sure that the sender waited: it used up the window to the last byte without ending the stream,
+got more, and went on sending at once.
+
+The sums are right only if no frame is missing, so a connection that was not captured whole from its
+preface has no stalls. A change of INITIAL_WINDOW_SIZE takes effect when its receiver has read it,
+which a capture does not show: what is sent although the sums say that nothing may be ends a stall
+without a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import merge
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lbtrace.http.h2.control import Note
+from lbtrace.http.h2.frames import DATA, RST_STREAM, SETTINGS, WINDOW_UPDATE
+from lbtrace.model.http2 import DEFAULT_WINDOW, Setting, WindowStall
+
+if TYPE_CHECKING:
+    from lbtrace.http.h2.direction import Http2Direction
+
+AT_ONCE_NS: Final = 100_000_000  # who waited for window sends as soon as it comes
+CONNECTION: Final = 0  # the stream id that stands for the window of the connection
+_MOST: Final = 1000  # stalls of a connection
+
+
+class _Event(NamedTuple):
+    """A frame in the order of time."""
+
+    time_ns: int
+    frame: int
+    from_client: bool
+    note: Note
+
+
+@dataclass(slots=True)
+class _Stall:
+    """A window that is used up; `end`: what gave more."""
+
+    begin: _Event
+    end: _Event | None = None
+
+
+@dataclass(slots=True)
+class _Sender:
+    """What one end may still send."""
+
+    initial: int = DEFAULT_WINDOW
+    connection: int = DEFAULT_WINDOW
+    streams: dict[int, int] = field(default_factory=dict)
+    stalls: dict[int, _Stall] = field(default_factory=dict)
+
+    def sends(self, event: _Event) -> Iterator[tuple[int, _Stall]]:
+        """DATA is sent; the stalls that it shows to be over."""
+        _, _, ends, stream, _, size = event.note
+        for which in (CONNECTION, stream):
+            stall = self.stalls.pop(which, None) if size else None  # nothing needs no window
+            given = stall.end if stall is not None else None
+            if stall and given and event.time_ns - given.time_ns <= AT_ONCE_NS:
+                yield which, stall
+        left = self.streams.get(stream, self.initial) - size
+        self.connection -= size
+        if ends:
+            self.over(stream)
+            return
+        self.streams[stream] = left
+        if left <= 0:
+            self.stalls[stream] = _Stall(event)
+        if self.connection <= 0:
+            self.stalls[CONNECTION] = _Stall(event)
+
+    def gets(self, event: _Event) -> None:
+        """The other end says something about windows."""
+        _, kind, _, stream, code, value = event.note
+        if kind == SETTINGS and code == Setting.INITIAL_WINDOW_SIZE:
+            for each in self.streams:
+                self.streams[each] += value - self.initial
+            self.initial = value
+            self._opened(event)
+        elif kind == WINDOW_UPDATE and stream == CONNECTION:
+            self.connection += value
+            self._opened(event)
+        elif kind == WINDOW_UPDATE and stream in self.streams:
+            self.streams[stream] += value
+            self._opened(event)
+
+    def over(self, stream: int) -> None:
+        """A stream is at its end: nobody waits for it any more."""
+        self.streams.pop(stream, None)
+        self.stalls.pop(stream, None)
+
+    def _opened(self, event: _Event) -> None:
+        for which, stall in self.stalls.items():
+            left = self.streams.get(which, 0) if which else self.connection
+            if stall.end is None and left > 0:
+                stall.end = event
+
+
+def stalls(
+    connection: int, asking: Http2Direction, answering: Http2Direction
+) -> Iterator[WindowStall]:
+    """The stalls of a connection, at most a thousand."""
+    if not (asking.whole and answering.whole and _used_up(asking, answering)):
+        return
+    senders = {True: _Sender(), False: _Sender()}
+    told = 0
+    for event in merge(_events(asking, True), _events(answering, False), key=_moment):
+        sender, other = senders[event.from_client], senders[not event.from_client]
+        if event.note.kind == DATA:
+            for which, stall in sender.sends(event):
+                if told < _MOST and stall.end is not None:
+                    told += 1
+                    begin, end = stall.begin, stall.end
+                    yield WindowStall(
+                        connection,
+                        event.from_client,
+                        which,
+                        begin.frame,
+                        begin.time_ns,
+                        end.frame,
+                        end.time_ns,
+                    )
+        elif event.note.kind == RST_STREAM:
+            sender.over(event.note.stream)
+            other.over(event.note.stream)
+        else:
+            other.gets(event)
+
+
+def _used_up(asking: Http2Direction, answering: Http2Direction) -> bool:
+    """Whether one end sent as much as the smallest window that there was."""
+    for sender, receiver in ((asking, answering), (answering, asking)):
+        given = [
+            note.value
+            for note in receiver.control
+            if note.kind == SETTINGS and note.code == Setting.INITIAL_WINDOW_SIZE
+        ]
+        if sender.control.data >= min([DEFAULT_WINDOW, *given]):
+            return True
+    return False
+
+
+def _events(side: Http2Direction, from_client: bool) -> Iterator[_Event]:
+    """The frames of a direction, in the order in which they were sent."""
+    pieces, row_at = side.cursor.pieces, side.cursor.row_at
+    time_ns = 0
+    for note in side.control:
+        row = row_at(note.offset)
+        time_ns = max(time_ns, pieces.time_ns[row])
+        yield _Event(time_ns, pieces.frame[row], from_client, note)
+
+
+def _moment(event: _Event) -> tuple[int, int]:
+    return event.time_ns, event.frame
