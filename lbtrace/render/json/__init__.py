@@ -9,16 +9,18 @@ ASCII, ending in a line end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TextIO
 
 from lbtrace._version import __version__
-from lbtrace.model.report import CaptureReport, Report
+from lbtrace.model.report import CaptureAlone, CaptureReport, Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View
 from lbtrace.render.json import pairs, parts, rows, sets
 from lbtrace.render.json.behaviour import behaviour
 from lbtrace.render.json.connections import connections
 from lbtrace.render.json.text import TRUTH, quoted
+from lbtrace.render.json.twice import Twice
 
 SUMMARY = "everything, for programs (docs/json-format.md)"
 FORMAT_VERSION = 1
@@ -78,21 +80,46 @@ def _trace_document(report: CaptureReport, view: View) -> Iterator[str]:
     yield from _array("findings", parts.findings(report.findings))
     yield from _array("problems", parts.problems(report))
     if len(report.captures) == 1:
-        yield '"capture":'
-        yield from _trace(report.trace)
-        yield ","
+        yield from _only(report.captures[0])
+        return
     yield '"captures":['
     before = ""
     for alone in report.captures:
-        yield f'{before}{{"not_captured":{quoted(alone.not_captured)},'
-        yield from _trace(alone.trace, begun=True)
+        yield before + _not_captured(alone)
+        yield parts.trace_head(alone.trace)[1:] + ","
+        yield from _body(alone.trace)
         before = ","
     yield "]}"
 
 
-def _trace(trace: Trace, begun: bool = False) -> Iterator[str]:
-    """One capture as an object; without its opening brace where that was written."""
-    yield parts.trace_head(trace)[begun:] + ","
+def _only(alone: CaptureAlone) -> Iterator[str]:
+    """The only capture, as `capture` and as the one of `captures`."""
+    head = parts.trace_head(alone.trace) + ","
+    with Twice(partial(_body, alone.trace)) as body:
+        yield '"capture":'
+        yield head
+        yield from body.first()
+        yield ","
+        yield '"captures":['
+        yield _not_captured(alone)
+        yield head[1:]
+        yield from body.second()
+        yield "]}"
+
+
+def _not_captured(alone: CaptureAlone) -> str:
+    """The beginning of one of `captures`."""
+    return f'{{"not_captured":{quoted(alone.not_captured)},'
+
+
+def _trace(trace: Trace) -> Iterator[str]:
+    """One capture as an object."""
+    yield parts.trace_head(trace) + ","
+    yield from _body(trace)
+
+
+def _body(trace: Trace) -> Iterator[str]:
+    """The arrays of a capture, and its closing brace."""
     yield from _array("connections", connections(trace))
     yield '"exchanges":['
     yield from rows.texts(trace)

@@ -1,0 +1,85 @@
+"""Lines that a document holds twice: the second time they are those of the first."""
+
+import tempfile
+from collections.abc import Iterator
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.render.json import twice
+from lbtrace.render.json.twice import Twice
+
+LINES = st.text(st.characters(codec="ascii", exclude_characters="\n"))
+PIECES = st.lists(st.lists(LINES, min_size=1, max_size=3).map("\n".join), max_size=8)
+
+
+class Counting:
+    """Makes pieces, and counts how often it was asked."""
+
+    def __init__(self, pieces: list[str]) -> None:
+        self.pieces, self.asked = pieces, 0
+
+    def __call__(self) -> Iterator[str]:
+        self.asked += 1
+        yield from self.pieces
+
+
+def written(pieces: Iterator[str]) -> str:
+    """Each piece is followed by a line end."""
+    return "".join(f"{piece}\n" for piece in pieces)
+
+
+@given(PIECES, st.integers(1, 20), st.integers(1, 20))
+def test_the_second_time_gives_the_same_lines_and_makes_none(
+    pieces: list[str], few: int, size: int
+) -> None:
+    made = Counting(pieces)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(twice, "_FEW", few)
+        patched.setattr(twice, "_PIECE", size)
+        with Twice(made) as both:
+            assert written(both.first()) == written(both.second()) == written(iter(pieces))
+    assert made.asked == 1
+
+
+class Full(BytesIO):
+    """A file on a disk that is full after so many bytes."""
+
+    room = 0
+
+    def write(self, data: object) -> int:
+        written = super().write(data)  # type: ignore[arg-type]
+        if self.tell() > self.room:
+            raise OSError(28, "No space left on device")
+        return written
+
+
+@given(PIECES.filter(bool), st.integers(0, 20))
+def test_where_there_is_no_room_the_lines_are_made_again(pieces: list[str], room: int) -> None:
+    made = Counting(pieces)
+    kept = Full()
+    kept.room = room
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(twice, "SpooledTemporaryFile", lambda few: kept)
+        with Twice(made) as both:
+            assert written(both.first()) == written(both.second()) == written(iter(pieces))
+    fits = sum(len(piece) + 1 for piece in pieces) <= room
+    assert made.asked == (1 if fits else 2)
+
+
+def test_no_folder_for_temporary_files_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")
+    monkeypatch.setattr(twice, "_FEW", 1)
+    made = Counting(["a long line", "and one more"])
+    with Twice(made) as both:
+        assert written(both.first()) == written(both.second())
+    assert made.asked == 2
+
+
+def test_what_was_not_asked_for_to_its_end_is_made_again() -> None:
+    made = Counting(["one", "two"])
+    with Twice(made) as both:
+        next(both.first())
+        assert written(both.second()) == "one\ntwo\n"
