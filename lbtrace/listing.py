@@ -66,6 +66,17 @@ def listing(report: Report, selection: Selection = EVERYTHING) -> Listing:
     return ListedExchanges(report).listing(selection)
 
 
+def sampled(listed: Listing, most: int) -> list[Row]:
+    """At most so many of the rows, in their order: those that went wrong first, then as many of the
+    others as there is room for, evenly spread.
+    """
+    if len(listed.rows) <= most:
+        return list(listed.rows)
+    odd = list(listed.rows[: min(listed.troubled, most)])
+    room, rest = most - len(odd), len(listed.rows) - listed.troubled
+    return odd + [listed.rows[listed.troubled + i * rest // room] for i in range(room)]
+
+
 class ListingAlone(NamedTuple):
     """The same of one capture: `rows` are the ids of its exchanges. `statuses` are (status, how
     often) of all its requests, most frequent first; NO_STATUS stands for no response.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lbtrace.listing import ListedExchanges, Row, listing, listing_alone
+from lbtrace.listing import ListedExchanges, Listing, Row, listing, listing_alone, sampled
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Endpoint, FrameRef, Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Unpaired, UnpairedReason
@@ -217,3 +219,16 @@ def test_an_exchange_is_named_by_the_frames_of_its_messages(frame: int, rows: li
     long = e._replace(request=e.request._replace(first_frame=4, head_frame=5, last_frame=6))
     changed = replace(trace, exchanges=[long, *trace.exchanges[1:]])
     assert listing_alone(changed, [frame], Selection(problems=True)).rows == rows
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 80))
+def test_a_sample_keeps_what_went_wrong_and_spreads_over_the_rest(
+    odd: int, even: int, most: int
+) -> None:
+    rows = [Row(True, place) for place in range(odd + even)]
+    found = sampled(Listing(rows, odd, len(rows)), most)
+    assert len(found) == min(most, len(rows))
+    assert found == sorted(set(found))
+    assert found[:odd] == rows[: min(odd, most)]
+    gaps = [b.place - a.place for a, b in zip(found[odd:], found[odd + 1 :], strict=False)]
+    assert not gaps or max(gaps) - min(gaps) <= 1

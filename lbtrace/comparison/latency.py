@@ -82,6 +82,19 @@ class Latencies(PairedSides):
         return totals - behind - sending - reading
 
     @cached_property
+    def ways(self) -> tuple[Column, Column, Column]:
+        """(the way to the backend, the way back, the half-width of both or NO_CLOCK) of each of the
+        timed pairs, in their order. Interchangeable pairs have none.
+        """
+        timed = self.timed
+        if not len(timed) or not timed.alone[0]:
+            nothing = np.zeros(len(timed), np.int64)
+            return nothing, nothing, nothing + NO_CLOCK
+        totals, behind = _both_totals(self, timed)
+        sending, _ = excluded(self, timed, totals - behind)
+        return _ways(self, timed, sending, np.maximum(self.added, 0))
+
+    @cached_property
     def untimed(self) -> tuple[tuple[str, int], ...]:
         """Why the other pairs that have both answers are left out, and how many."""
         pairs, left = self.pairs, np.ones(len(self.pairs), bool)
@@ -130,7 +143,9 @@ def latency_of(sides: Sides, timed: Pairs) -> Latency | None:
     sending, reading = excluded(sides, timed, totals - behind)
     added = totals - behind - sending - reading
     differences = np.sort(added)
-    forward, back, half_width_ns = _split(sides, timed, sending, np.maximum(added, 0))
+    forward, back, width = _ways(sides, timed, sending, np.maximum(added, 0))
+    known = width != NO_CLOCK
+    forward, back = forward[known], back[known]
     return Latency(
         count=len(timed),
         added_median_ns=median_low(differences),
@@ -140,7 +155,7 @@ def latency_of(sides: Sides, timed: Pairs) -> Latency | None:
         backend_median_ns=median_low(behind),
         forward_median_ns=median_low(forward) if len(forward) else None,
         return_median_ns=median_low(back) if len(back) else None,
-        half_width_ns=half_width_ns,
+        half_width_ns=int(width[known].max()) if known.any() else None,
         slowest_pair=int(timed.place[added == differences[-1]].max()),
         sending=_some(sending),
         reading=_some(reading),
@@ -184,19 +199,19 @@ def _totals(table: SideTable, rows: Column) -> Column:
     return total
 
 
-def _split(
+def _ways(
     sides: Sides, timed: Pairs, sending: Column, added: Column
-) -> tuple[Column, Column, int | None]:
-    """(what passed before the backend was asked, what passed after it answered, the widest
-    half-width) of the pairs whose points have a clock.
+) -> tuple[Column, Column, Column]:
+    """(what passed before the backend was asked, what passed after it answered, the half-width of
+    both) per pair; the last one is NO_CLOCK where the points have no clock, and the others mean
+    nothing there.
     """
     client, backend = sides.sides
     start = client.requests.first_ns[timed.client] + sending
     asked, width = on_client_clock(sides, timed, backend.requests.first_ns[timed.backend])
-    known = width != NO_CLOCK
     # no way takes less than nothing, nor more than both
-    forward = np.minimum(np.maximum(asked - start, 0), added)[known]
-    return forward, added[known] - forward, int(width.max()) if known.any() else None
+    forward = np.minimum(np.maximum(asked - start, 0), added)
+    return forward, added - forward, width
 
 
 def on_client_clock(sides: Sides, pairs: Pairs, backend_ns: Column) -> tuple[Column, Column]:
